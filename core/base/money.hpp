@@ -1,0 +1,40 @@
+#pragma once
+// Money in the core: int128 units of 1e-18 of its currency. Sums are exact; the one rounding is
+// that of a division (inverse contracts, a fee rate beyond 18 decimals), half to even.
+#include <cstdint>
+
+namespace onetape {
+
+using Int128 = __int128;
+using Money = Int128;
+
+inline constexpr int money_decimals = 18;
+
+[[nodiscard]] constexpr Int128 pow10(int exponent) noexcept {
+    Int128 result = 1;
+    for (int i = 0; i < exponent; ++i) result *= 10;
+    return result;
+}
+
+// numerator / denominator, half to even. denominator > 0.
+[[nodiscard]] constexpr Int128 divide_half_even(Int128 numerator, Int128 denominator) noexcept {
+    Int128 quotient = numerator / denominator;
+    Int128 rest = numerator % denominator;
+    const Int128 sign = rest < 0 ? -1 : 1;
+    rest *= sign;
+    const Int128 twice = rest * 2;
+    if (twice > denominator || (twice == denominator && quotient % 2 != 0)) quotient += sign;
+    return quotient;
+}
+
+[[nodiscard]] constexpr std::int64_t low_half(Int128 value) noexcept {
+    return static_cast<std::int64_t>(value);
+}
+[[nodiscard]] constexpr std::int64_t high_half(Int128 value) noexcept {
+    return static_cast<std::int64_t>(value >> 64);
+}
+[[nodiscard]] constexpr Int128 join_halves(std::int64_t low, std::int64_t high) noexcept {
+    return (static_cast<Int128>(high) << 64) | static_cast<std::uint64_t>(low);
+}
+
+}  // namespace onetape

@@ -1,0 +1,7 @@
+#pragma once
+// One bind_<room> function a room of the core; module.cpp calls them in order.
+#include <nanobind/nanobind.h>
+
+namespace nb = nanobind;
+
+void bind_events(nb::module_& m);

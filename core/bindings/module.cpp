@@ -1,0 +1,6 @@
+#include "bindings/bind.hpp"
+
+NB_MODULE(_core, m) {
+    m.doc() = "The compiled core of onetape: journal, state table, books, exchange, engine loop.";
+    bind_events(m);
+}

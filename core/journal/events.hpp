@@ -1,0 +1,188 @@
+#pragma once
+// The vocabulary of a tape: its event types and the fixed layouts of the hot ones. Everything
+// else carries MessagePack. Prices and sizes are int64 at the instrument's decimals; times int64
+// ns UTC. A layout is described field by field in events.cpp, and each segment repeats that
+// description, so that a build which does not know a type still reads it by name.
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+
+namespace onetape {
+
+enum class EventType : std::uint16_t {
+    instrument = 1, quote, trade, book, bar, mark, funding, liquidation, order_request,
+    order_event, fill, balance, position, transfer, timer, command, reply, alert, health, external,
+    params, input, log, memory,
+    end = 0xffff,  // the writer left this segment; the next one follows
+};
+inline constexpr std::uint16_t event_type_count = 24;
+
+enum class Side : std::uint8_t { none = 0, buy = 1, sell = 2 };
+enum class OrderType : std::uint8_t { limit = 1, market = 2 };
+enum class TimeInForce : std::uint8_t { gtc = 1, ioc = 2, fok = 3, gtd = 4 };
+enum class TriggerBy : std::uint8_t { none = 0, last = 1, mark = 2, index = 3 };
+enum class PositionSide : std::uint8_t { both = 0, long_ = 1, short_ = 2 };
+enum class Liquidity : std::uint8_t { none = 0, maker = 1, taker = 2 };
+enum class IdKind : std::uint8_t { none = 0, integer = 1, text = 2, uuid = 3 };
+
+// Order flags of order_request.
+inline constexpr std::uint8_t order_post_only = 1;
+inline constexpr std::uint8_t order_reduce_only = 2;
+
+enum class RequestKind : std::uint8_t { place = 1, cancel = 2, amend = 3 };
+
+enum class OrderState : std::uint8_t {
+    initialized = 1, submitted, accepted, partially_filled, filled, pending_cancel, canceled,
+    pending_update, rejected, denied, expired, triggered, unknown,
+};
+
+// What the venue said about an order. `filled` is carried by fill frames alone.
+enum class OrderNews : std::uint8_t {
+    accepted = 1, rejected, canceled, expired, triggered, updated, cancel_rejected,
+    update_rejected,
+};
+
+struct QuotePayload {
+    std::int64_t ts_event, ts_recv, bid, ask, bid_size, ask_size;
+    std::uint64_t update_id;  // the venue's, 0: none
+    std::uint64_t reserved;
+};
+static_assert(sizeof(QuotePayload) == 64);
+
+struct TradePayload {
+    std::int64_t ts_event, ts_recv, price, size;
+    std::uint64_t id_low, id_high;  // integer in id_low; text left-aligned over both; uuid over both
+    Side side;                      // of the taker
+    IdKind id_kind;
+    std::uint8_t reserved[14];
+};
+static_assert(sizeof(TradePayload) == 64);
+
+struct BookLevel {
+    std::int64_t price, size;  // size 0: the level is gone
+};
+static_assert(sizeof(BookLevel) == 16);
+
+struct BookPayload {  // followed by bid_count, then ask_count BookLevels
+    std::int64_t ts_event, ts_recv;
+    std::uint64_t first_id, last_id, previous_id;  // the venue's U, u, pu; 0 where it has none
+    std::uint32_t bid_count, ask_count;
+};
+static_assert(sizeof(BookPayload) == 48);
+
+struct BarPayload {
+    std::int64_t ts_open, ts_close;  // ts_close is exclusive
+    std::int64_t period_ns;
+    std::int64_t open, high, low, close, volume;
+    std::int64_t turnover_low, turnover_high;  // int128 of price * size, 0: not known
+    std::int64_t trades;                       // -1: not known
+    std::int64_t reserved;
+};
+static_assert(sizeof(BarPayload) == 96);
+
+struct MarkPayload {
+    std::int64_t ts_event, ts_recv, mark, index;  // index 0: not given
+};
+static_assert(sizeof(MarkPayload) == 32);
+
+struct FundingPayload {
+    std::int64_t ts_event, ts_recv;
+    std::int64_t rate;         // 1e-12
+    std::int64_t mark;         // 0: not given
+    std::int64_t interval_ns;  // 0: not given
+};
+static_assert(sizeof(FundingPayload) == 40);
+
+struct LiquidationPayload {
+    std::int64_t ts_event, ts_recv, price, size;
+    Side side;
+    std::uint8_t reserved[7];
+};
+static_assert(sizeof(LiquidationPayload) == 40);
+
+struct OrderRequestPayload {
+    std::uint64_t order_id;  // the robot's ordinal, from 1
+    std::int64_t price;      // 0 with market
+    std::int64_t size;       // place: quantity; amend: new quantity, 0 unchanged
+    std::int64_t trigger;    // 0: none
+    std::int64_t expire_ns;  // gtd only
+    RequestKind kind;
+    Side side;
+    OrderType type;
+    TimeInForce tif;
+    std::uint8_t flags;
+    TriggerBy trigger_by;
+    PositionSide position_side;
+    std::uint8_t robot;  // index of the robot in the run
+    char tag[32];        // zero-padded UTF-8
+};
+static_assert(sizeof(OrderRequestPayload) == 80);
+
+struct OrderEventPayload {
+    std::uint64_t order_id;
+    std::uint64_t venue_id;
+    std::int64_t ts_event;
+    std::int64_t price, size, filled;
+    std::uint16_t code;  // CONTRACT.md error number, 0: none
+    OrderNews news;
+    OrderState state;  // the order's state after it, as the venue sees it
+    std::uint8_t robot;
+    std::uint8_t reserved[3];
+};
+static_assert(sizeof(OrderEventPayload) == 56);
+
+struct FillPayload {
+    std::uint64_t order_id;
+    std::uint64_t venue_id;
+    std::uint64_t trade_id;
+    std::int64_t ts_event;
+    std::int64_t price, size;
+    std::int64_t fee_low, fee_high;  // int128 money (1e-18 of the fee currency); negative: rebate
+    Side side;
+    Liquidity liquidity;
+    PositionSide position_side;
+    std::uint8_t robot;
+    std::uint32_t fee_currency;  // 0: the instrument's settle currency
+};
+static_assert(sizeof(FillPayload) == 72);
+
+struct TimerPayload {
+    std::int64_t due;  // what it was set for; the frame's time is when it was taken
+    std::uint32_t id;  // the robot's timer, 0: the clock itself
+    std::uint32_t missed;
+};
+static_assert(sizeof(TimerPayload) == 16);
+
+struct InputPayload {  // "I took these frames of that journal next"
+    std::uint8_t source[16];
+    std::uint64_t epoch;
+    std::uint64_t first_sequence, count;
+    std::uint32_t crc;  // of the last of them
+    std::uint32_t reserved;
+};
+static_assert(sizeof(InputPayload) == 48);
+
+// One field of a fixed layout. kind: i(nteger), u(nsigned), p(rice), s(ize), t(ime), m(oney int128),
+// r(ate 1e-12), c(haracters), e(numeration; `names` lists them from 0), x: reserved, skip.
+struct FieldSpec {
+    const char* name;
+    char kind;
+    std::uint8_t bytes;
+    std::uint16_t offset;
+    const char* names;  // "none,buy,sell" for kind e, else nullptr
+};
+
+struct EventSpec {
+    EventType type;
+    const char* name;                  // CONTRACT.md's word
+    bool fixed;                        // false: MessagePack map
+    std::uint16_t payload_bytes;       // of a fixed layout, without what follows it
+    std::span<const FieldSpec> fields;
+    const char* tail;                  // "bids,asks": counted (price,size) levels follow, else nullptr
+};
+
+// All event types in order of their ids.
+[[nodiscard]] std::span<const EventSpec> event_specs() noexcept;
+
+}  // namespace onetape

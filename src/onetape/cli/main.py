@@ -1,0 +1,5 @@
+"""The command line's entry point."""
+
+
+def main() -> None:
+    print("onetape")
