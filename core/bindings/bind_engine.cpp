@@ -1,0 +1,549 @@
+// The simulation as Python drives it: set-up by onetape/engine, the loop, the robot's services.
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
+#include <nanobind/stl/vector.h>
+
+#include <cmath>
+
+#include "bindings/bind.hpp"
+#include "bindings/robot.hpp"
+#include "engine/reasons.hpp"
+#include "engine/simulation.hpp"
+#include "exchange/errors.hpp"
+#include "exchange/order_rules.hpp"
+
+using namespace onetape;
+
+namespace {
+
+Money money_from(nb::handle text) {
+    // Exact decimal text, as onetape.model.money writes it.
+    const std::string digits = nb::cast<std::string>(nb::str(text));
+    Int128 value = 0;
+    int decimals = -1;
+    bool negative = false;
+    for (const char c : digits) {
+        if (c == '-') negative = true;
+        else if (c == '.') decimals = 0;
+        else if (c >= '0' && c <= '9') {
+            if (decimals >= money_decimals) continue;
+            value = value * 10 + (c - '0');
+            if (decimals >= 0) ++decimals;
+        } else throw nb::value_error("not a plain decimal");
+    }
+    value *= pow10(money_decimals - (decimals < 0 ? 0 : decimals));
+    return negative ? -value : value;
+}
+
+std::string money_text(Money amount) { return decimal_text(amount, money_decimals); }
+
+nb::bytes digest_bytes(const Digest& digest) {
+    return nb::bytes(reinterpret_cast<const char*>(digest.data()), digest.size());
+}
+
+struct Bars {
+    BarRange range;
+
+    nb::object floats(BarColumn column) const {
+        return array(range.block ? range.block->column(column) : nullptr);
+    }
+    template <class Number>
+    nb::object array(const Number* begin) const {
+        using Array = nb::ndarray<nb::numpy, const Number, nb::ndim<1>>;
+        if (!begin || range.size() == 0) {
+            static const Number nothing[1] = {};
+            return nb::cast(Array(nothing, {0}, nb::none()));
+        }
+        auto* kept = new std::shared_ptr<const BarBlock>(range.block);
+        nb::capsule owner(kept, [](void* p) noexcept {
+            delete static_cast<std::shared_ptr<const BarBlock>*>(p);
+        });
+        return nb::cast(Array(begin + range.begin, {range.size()}, owner));
+    }
+};
+
+// Kept together: the loop, what answers it, and the Python objects that both stand on.
+class PySimulation {
+public:
+    PySimulation(nb::object host, std::int64_t latency_in, std::int64_t latency_out,
+                 std::int64_t bar_volume_share, bool hedge, std::int64_t leverage,
+                 std::uint32_t report_currency, std::int64_t sample_every) {
+        SimulationOptions options;
+        options.latency_in = latency_in;
+        options.latency_out = latency_out;
+        options.exchange.bar_volume_share = bar_volume_share;
+        options.account.hedge = hedge;
+        options.account.leverage = leverage;
+        options.report_currency = report_currency;
+        options.sample_every = sample_every;
+        core = std::make_shared<Simulation>(options);
+        robot = std::make_unique<PyRobot>(core, host);
+        core->set_robot(robot.get());
+        host_ = std::move(host);
+        hedge_ = hedge;
+    }
+
+    std::uint32_t add_instrument(const std::string& symbol, const InstrumentSpec& spec,
+                                 std::uint32_t settle, std::uint32_t base, nb::object currency) {
+        Instrument& added = core->add_instrument(symbol, spec, settle, base);
+        robot->add_instrument(added, std::move(currency));
+        index_[robot->symbol(added.index)] = added.index;
+        return added.index;
+    }
+
+    std::uint32_t add_source(nb::object reader) {
+        kept_.push_back(reader);
+        return core->add_source(nb::cast<Reader*>(reader));
+    }
+
+    void set_writer(nb::object writer) {
+        kept_.push_back(writer);
+        core->set_writer(nb::cast<Writer*>(writer));
+    }
+
+    Instrument& find(nb::handle symbol) {
+        PyObject* index = PyDict_GetItemWithError(index_.ptr(), symbol.ptr());
+        if (!index) {
+            if (PyErr_Occurred()) throw nb::python_error();
+            host_.attr("unknown_symbol")(symbol);  // raises
+            throw nb::value_error("unknown symbol");
+        }
+        return *core->instrument(static_cast<std::uint32_t>(PyLong_AsUnsignedLong(index)));
+    }
+
+    RunOutcome run(std::uint64_t frames, std::int64_t until) {
+        const RunOutcome outcome = core->run(frames, until);
+        if (robot->has_error()) robot->raise_error();
+        return outcome;
+    }
+
+    RunOutcome warm_up(std::int64_t start) {
+        const RunOutcome outcome = core->warm_up(start);
+        if (robot->has_error()) robot->raise_error();
+        return outcome;
+    }
+
+    bool finish_input() {
+        const bool done = core->finish_input();
+        if (robot->has_error()) robot->raise_error();
+        return done;
+    }
+
+    bool leave_callback() {
+        const bool done = core->leave_callback();
+        if (robot->has_error()) robot->raise_error();
+        return done;
+    }
+
+    // --- numbers ---
+
+    // `value` in units on a multiple of step. Floats and ints here, the rest (Decimal, str, numpy
+    // scalars) by the model's exact rounding. False: not a number an order can carry.
+    bool units_of(nb::handle value, int decimals, std::int64_t step, Rounding rounding,
+                  std::int64_t& units) {
+        if (PyFloat_Check(value.ptr()))
+            return snap(PyFloat_AS_DOUBLE(value.ptr()), decimals, step, rounding, units);
+        if (PyBool_Check(value.ptr())) throw nb::type_error("a number, not a bool");
+        if (PyLong_Check(value.ptr())) {
+            int overflow = 0;
+            const long long whole = PyLong_AsLongLongAndOverflow(value.ptr(), &overflow);
+            if (overflow != 0) return false;
+            const Int128 exact = static_cast<Int128>(whole) * pow10(decimals);
+            Int128 down = exact / step * step;
+            if (down > exact) down -= step;
+            const Int128 result = down == exact || rounding == Rounding::down ? down : down + step;
+            constexpr Int128 bound = static_cast<Int128>(1) << 62;
+            if (result > bound || result < -bound) return false;
+            units = static_cast<std::int64_t>(result);
+            return true;
+        }
+        const nb::object answer =
+            host_.attr("to_units")(value, decimals, step, static_cast<int>(rounding));
+        if (answer.is_none()) return false;
+        units = nb::cast<std::int64_t>(answer);
+        return true;
+    }
+
+    OrderRef place(nb::handle symbol, int side_number, nb::handle qty, nb::handle price,
+                   bool post_only, bool reduce_only, const std::string& tif, nb::handle trigger,
+                   const std::string& trigger_by, nb::handle position_side, nb::handle expire,
+                   const std::string& tag) {
+        Instrument& instrument = find(symbol);
+        const InstrumentSpec& facts = instrument.spec;
+        OrderSpec order;
+        order.side = static_cast<Side>(side_number);
+        order.tag = tag;
+        std::string refusal;
+        if (tag.size() > 32) refusal = "the tag is longer than 32 bytes";
+        if (tif == "GTC") order.tif = TimeInForce::gtc;
+        else if (tif == "IOC") order.tif = TimeInForce::ioc;
+        else if (tif == "FOK") order.tif = TimeInForce::fok;
+        else if (tif == "GTD") order.tif = TimeInForce::gtd;
+        else throw nb::value_error("tif must be GTC, IOC, FOK or GTD");
+        if (!expire.is_none()) {
+            order.expire_ns = nb::cast<std::int64_t>(expire);
+            order.tif = TimeInForce::gtd;
+        }
+        if (order.tif == TimeInForce::gtd && order.expire_ns <= core->now())
+            refusal = "it would expire before it is sent";
+        if (post_only) order.flags |= order_post_only;
+        if (reduce_only) order.flags |= order_reduce_only;
+        if (!price.is_none()) {
+            order.type = OrderType::limit;
+            if (!units_of(price, facts.price_decimals, facts.tick,
+                          order.side == Side::sell ? Rounding::up : Rounding::down, order.price))
+                refusal = "the price is not a number that the instrument can carry";
+            else if (order.price == 0)
+                refusal = "the price is zero";
+        }
+        if (!trigger.is_none()) {
+            if (!units_of(trigger, facts.price_decimals, facts.tick, Rounding::nearest,
+                          order.trigger) ||
+                order.trigger == 0)
+                refusal = "the trigger is not a price that the instrument can carry";
+            if (trigger_by == "last") order.trigger_by = TriggerBy::last;
+            else if (trigger_by == "mark") order.trigger_by = TriggerBy::mark;
+            else if (trigger_by == "index") order.trigger_by = TriggerBy::index;
+            else throw nb::value_error("trigger_by must be last, mark or index");
+        }
+        if (!position_side.is_none()) {
+            const std::string text = nb::cast<std::string>(position_side);
+            if (text == "long") order.position_side = PositionSide::long_;
+            else if (text == "short") order.position_side = PositionSide::short_;
+            else if (text != "both") throw nb::value_error("position_side must be long, short or both");
+        }
+        if (hedge_ == (order.position_side == PositionSide::both))
+            return core->deny(instrument, order, error::account_mode,
+                              hedge_ ? "the account is in hedge mode: give position_side long or short"
+                                     : "the account is in one-way mode: leave position_side out");
+        const std::int64_t lot = order.type == OrderType::market && facts.market_lot > 0
+                                     ? facts.market_lot : facts.lot;
+        if (!units_of(qty, facts.size_decimals, lot, Rounding::down, order.size)) {
+            order.size = 0;
+            if (refusal.empty()) refusal = "the quantity is not a number that the instrument can carry";
+        } else if (order.size <= 0 && refusal.empty()) {
+            refusal = "the quantity " + nb::cast<std::string>(nb::str(qty)) +
+                      " is less than one lot (" + decimal_text(lot, facts.size_decimals) + ")";
+        }
+        OrderRef placed = refusal.empty()
+                              ? core->place(instrument, order)
+                              : core->deny(instrument, order, error::order_invalid, refusal);
+        return placed;
+    }
+
+    bool amend(const OrderRef& order, nb::handle price, nb::handle qty) {
+        const InstrumentSpec& facts = order->instrument->spec;
+        std::int64_t new_price = 0, new_size = 0;
+        if (!price.is_none() &&
+            !units_of(price, facts.price_decimals, facts.tick,
+                      order->side == Side::sell ? Rounding::up : Rounding::down, new_price))
+            return false;
+        if (!qty.is_none() &&
+            (!units_of(qty, facts.size_decimals, facts.lot, Rounding::down, new_size) ||
+             new_size <= 0))
+            return false;
+        return core->amend(order, new_price, new_size);
+    }
+
+    nb::list working(nb::handle symbol) {
+        nb::list found;
+        const Instrument* only = symbol.is_none() ? nullptr : &find(symbol);
+        for (const auto& [id, order] : core->orders().working())
+            if (!only || order->instrument == only) found.append(nb::cast(order));
+        return found;
+    }
+
+    std::int64_t cancel_all(nb::handle symbol) {
+        const Instrument* only = symbol.is_none() ? nullptr : &find(symbol);
+        std::vector<OrderRef> found;
+        for (const auto& [id, order] : core->orders().working())
+            if (!only || order->instrument == only) found.push_back(order);
+        std::int64_t count = 0;
+        for (const OrderRef& order : found) count += core->cancel(order) ? 1 : 0;
+        return count;
+    }
+
+    nb::object quote(nb::handle symbol) {
+        Instrument& instrument = find(symbol);
+        if (!instrument.view.has_quote) return nb::none();
+        EventFactory once;  // an object of its own: the strategy asked to have it
+        PyObject* event = once.quote(robot->origin(instrument.index), instrument.view.quote);
+        if (!event) throw nb::python_error();
+        return nb::borrow(event);
+    }
+
+    nb::object position(nb::handle symbol, nb::handle side) {
+        Instrument& instrument = find(symbol);
+        PositionSide which = PositionSide::both;
+        if (!side.is_none()) {
+            const std::string text = nb::cast<std::string>(side);
+            if (text == "long") which = PositionSide::long_;
+            else if (text == "short") which = PositionSide::short_;
+            else if (text != "both") throw nb::value_error("side must be long, short or both");
+        }
+        const std::size_t key = instrument.index * 3 + static_cast<std::size_t>(which);
+        if (positions_.size() <= key) positions_.resize(key + 1);
+        if (!positions_[key].is_valid())
+            positions_[key] = nb::cast(PositionView{core, &instrument, which});
+        return positions_[key];
+    }
+
+    nb::list open_positions() {
+        nb::list found;
+        for (std::uint32_t i = 0; i < core->instrument_count(); ++i)
+            for (const auto side : {PositionSide::both, PositionSide::long_, PositionSide::short_})
+                if (core->account().position(i, side).qty != 0)
+                    found.append(nb::cast(PositionView{core, core->instrument(i), side}));
+        return found;
+    }
+
+    std::uint32_t subscribe(nb::handle symbol, std::uint32_t wants) {
+        Instrument& instrument = find(symbol);
+        instrument.wants |= wants & robot->overridden();
+        return instrument.index;
+    }
+
+    Bars bars(nb::handle symbol, std::int64_t period, int source, std::size_t n) {
+        Instrument& instrument = find(symbol);
+        for (auto& feed : instrument.bars) {
+            if (feed->period != period || static_cast<int>(feed->source) != source) continue;
+            if (n > feed->window.capacity()) feed->window.reserve(n);
+            return Bars{feed->window.last(n)};
+        }
+        return Bars{};
+    }
+
+    void release() {
+        robot->release();
+        host_.reset();
+        positions_.clear();
+        index_ = nb::dict();
+    }
+
+    std::shared_ptr<Simulation> core;
+    std::unique_ptr<PyRobot> robot;
+
+private:
+    nb::object host_;
+    nb::dict index_;  // symbol -> index
+    std::vector<nb::object> kept_, positions_;
+    bool hedge_ = false;
+};
+
+nb::object column(const std::vector<double>& values) {
+    auto* copy = new std::vector<double>(values);
+    nb::capsule owner(copy, [](void* p) noexcept { delete static_cast<std::vector<double>*>(p); });
+    return nb::cast(nb::ndarray<nb::numpy, double, nb::ndim<1>>(copy->data(), {copy->size()}, owner));
+}
+
+}  // namespace
+
+void bind_engine(nb::module_& m) {
+    if (!EventFactory::ready(m.ptr())) throw nb::python_error();
+    m.def("set_event_reuse", &EventFactory::set_reuse);
+    m.def("event_reuse", &EventFactory::reuse);
+    // For the self-test at import: shows one quote after another to `callback`.
+    m.def("show_quotes", [](nb::callable callback, const std::vector<std::pair<std::int64_t, std::int64_t>>& quotes) {
+        EventFactory events;
+        const nb::object symbol = nb::str("self:TEST");
+        const EventOrigin origin{symbol.ptr(), 10.0, 1.0, 1, 0};
+        for (const auto& [bid, ask] : quotes) {
+            QuotePayload payload{};
+            payload.bid = bid;
+            payload.ask = ask;
+            payload.ts_recv = bid;
+            PyObject* event = events.quote(origin, payload);
+            if (!event) throw nb::python_error();
+            PyObject* arguments[2] = {nullptr, event};
+            PyObject* result = PyObject_Vectorcall(callback.ptr(), arguments + 1,
+                                                   1 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
+            if (!result) throw nb::python_error();
+            Py_DECREF(result);
+        }
+    });
+    bind_strategy_objects(m);
+
+    m.def("install_order_machine", [](nb::bytes matrix) {
+        if (!OrderMachine::install({reinterpret_cast<const std::uint8_t*>(matrix.c_str()), matrix.size()}))
+            throw nb::value_error("the order machine's table has the wrong size");
+    });
+    m.attr("ORDER_ACTS") = nb::make_tuple(
+        "submit", "deny", "accept", "reject", "fill_partial", "fill_full", "cancel_request",
+        "cancel_ack", "cancel_reject", "amend_request", "amend_ack", "amend_reject", "expire",
+        "trigger");
+    m.attr("ACT_SAME") = act_same;
+    m.attr("ACT_LATE") = act_late;
+    m.attr("ACT_WORKING") = act_working;
+    m.attr("ACT_IMPOSSIBLE") = act_impossible;
+
+    nb::enum_<RunOutcome>(m, "RunOutcome")
+        .value("ENDED", RunOutcome::ended)
+        .value("REACHED", RunOutcome::reached)
+        .value("LIMIT", RunOutcome::limit)
+        .value("STOPPED", RunOutcome::stopped)
+        .value("FAILED", RunOutcome::failed);
+
+    nb::class_<Bars>(m, "Bars", "Completed bars of one period, oldest first, as numpy columns.")
+        .def("__len__", [](const Bars& b) { return b.range.size(); })
+        .def_prop_ro("open", [](const Bars& b) { return b.floats(BarColumn::open); })
+        .def_prop_ro("high", [](const Bars& b) { return b.floats(BarColumn::high); })
+        .def_prop_ro("low", [](const Bars& b) { return b.floats(BarColumn::low); })
+        .def_prop_ro("close", [](const Bars& b) { return b.floats(BarColumn::close); })
+        .def_prop_ro("volume", [](const Bars& b) { return b.floats(BarColumn::volume); })
+        .def_prop_ro("vwap", [](const Bars& b) { return b.floats(BarColumn::vwap); })
+        .def_prop_ro("ts_open", [](const Bars& b) {
+            return b.array(b.range.block ? b.range.block->ts_open() : nullptr);
+        })
+        .def_prop_ro("ts_close", [](const Bars& b) {
+            return b.array(b.range.block ? b.range.block->ts_close() : nullptr);
+        });
+
+    nb::class_<PySimulation>(m, "Simulation",
+                             "Tapes in, actions out, in virtual time. See core/engine/simulation.hpp.")
+        .def(nb::init<nb::object, std::int64_t, std::int64_t, std::int64_t, bool, std::int64_t,
+                      std::uint32_t, std::int64_t>(),
+             nb::arg("host"), nb::kw_only(), nb::arg("latency_in"), nb::arg("latency_out"),
+             nb::arg("bar_volume_share"), nb::arg("hedge"), nb::arg("leverage"),
+             nb::arg("report_currency"), nb::arg("sample_every"))
+        .def("add_instrument", &PySimulation::add_instrument)
+        .def("update_instrument", [](PySimulation& s, std::uint32_t index, const InstrumentSpec& spec) {
+            return s.core->update_instrument(index, spec);
+        })
+        .def("add_source", &PySimulation::add_source)
+        .def("map_stream", [](PySimulation& s, std::uint32_t source, std::uint32_t stream, std::int64_t index) {
+            s.core->map_stream(source, stream, index);
+        })
+        .def("deposit", [](PySimulation& s, std::uint32_t currency, nb::handle amount) {
+            s.core->deposit(currency, money_from(amount));
+        })
+        .def("set_writer", &PySimulation::set_writer)
+        .def("bind_robot", [](PySimulation& s, nb::handle strategy, nb::handle base) {
+            s.robot->bind(strategy, base);
+        })
+        .def("release", &PySimulation::release)
+        .def_prop_rw("wants_pulse", [](const PySimulation& s) { return s.robot->wants_pulse; },
+                     [](PySimulation& s, bool on) { s.robot->wants_pulse = on; })
+        // the loop
+        .def("warm_up", &PySimulation::warm_up)
+        .def("next_time", [](PySimulation& s) { return s.core->next_time(); })
+        .def("begin", [](PySimulation& s, std::int64_t now) { s.core->begin(now); })
+        .def("enter_callback", [](PySimulation& s) { s.core->enter_callback(); })
+        .def("leave_callback", &PySimulation::leave_callback)
+        .def("run", &PySimulation::run, nb::arg("frames_max"), nb::arg("until"))
+        .def("finish_input", &PySimulation::finish_input)
+        .def("failure", [](const PySimulation& s) {
+            return nb::make_tuple(static_cast<int>(s.core->failure().status), s.core->failure().what);
+        })
+        // services
+        .def_prop_ro("now", [](const PySimulation& s) { return s.core->now(); })
+        .def("touch_memory", [](PySimulation& s) { s.robot->memory_touched = true; })
+        .def("place", &PySimulation::place, nb::arg("symbol"), nb::arg("side"), nb::arg("qty"),
+             nb::arg("price").none(), nb::arg("post_only"), nb::arg("reduce_only"), nb::arg("tif"),
+             nb::arg("trigger").none(), nb::arg("trigger_by"), nb::arg("position_side").none(),
+             nb::arg("expire").none(), nb::arg("tag"))
+        .def("cancel", [](PySimulation& s, const OrderRef& order) { return s.core->cancel(order); })
+        .def("cancel_all", &PySimulation::cancel_all, nb::arg("symbol").none())
+        .def("amend", &PySimulation::amend, nb::arg("order"), nb::arg("price").none(),
+             nb::arg("qty").none())
+        .def("halt", [](PySimulation& s, bool flatten) { s.core->halt(flatten); })
+        .def_prop_ro("halted", [](const PySimulation& s) { return s.core->halted(); })
+        .def("working", &PySimulation::working, nb::arg("symbol").none())
+        .def("quote", &PySimulation::quote)
+        .def("book", [](PySimulation& s, nb::handle symbol) {
+            return s.robot->book_view(s.find(symbol).index);
+        })
+        .def("position", &PySimulation::position, nb::arg("symbol"), nb::arg("side").none())
+        .def("positions", &PySimulation::open_positions)
+        .def("subscribe", &PySimulation::subscribe)
+        .def("unsubscribe", [](PySimulation& s, nb::handle symbol) {
+            Instrument& instrument = s.find(symbol);
+            instrument.wants = 0;
+            s.core->unsubscribe_bars(instrument, 0);
+        })
+        .def("subscribe_bars", [](PySimulation& s, nb::handle symbol, std::int64_t period, int source,
+                                  const std::string& text, std::size_t history) {
+            BarFeed& feed = s.core->subscribe_bars(s.find(symbol), period,
+                                                   static_cast<BarSource>(source), text);
+            if (history > feed.window.capacity()) feed.window.reserve(history);
+        })
+        .def("preload_bar", [](PySimulation& s, nb::handle symbol, std::int64_t period, int source,
+                               nb::bytes payload) {
+            // A bar from before the start, in the layout of a bar frame.
+            if (payload.size() != sizeof(BarPayload)) throw nb::value_error("not a bar");
+            BarPayload bar;
+            std::memcpy(&bar, payload.c_str(), sizeof bar);
+            for (auto& feed : s.find(symbol).bars)
+                if (feed->period == period && static_cast<int>(feed->source) == source)
+                    feed->window.push(bar);
+        })
+        .def("bars", &PySimulation::bars)
+        .def("set_timer", [](PySimulation& s, const std::string& name, std::int64_t every, std::int64_t at) {
+            s.core->set_timer(name, every, at);
+        })
+        .def("cancel_timer", [](PySimulation& s, const std::string& name) { return s.core->cancel_timer(name); })
+        .def("append_cold", [](PySimulation& s, int type, nb::bytes payload) {
+            return static_cast<int>(s.core->append_cold(static_cast<EventType>(type), 0,
+                {reinterpret_cast<const std::byte*>(payload.c_str()), payload.size()}));
+        })
+        .def_prop_ro("equity", [](PySimulation& s) { return static_cast<double>(s.core->equity()) / 1e18; })
+        .def_prop_ro("equity_text", [](PySimulation& s) { return money_text(s.core->equity()); })
+        .def("balance_text", [](PySimulation& s, std::uint32_t currency) {
+            return money_text(s.core->account().balance(currency));
+        })
+        .def("available_text", [](PySimulation& s, std::uint32_t currency) {
+            return money_text(s.core->account().available(currency));
+        })
+        .def("fees_text", [](PySimulation& s, std::uint32_t index) { return money_text(s.core->account().fees(index)); })
+        .def("funding_text", [](PySimulation& s, std::uint32_t index) { return money_text(s.core->account().funding(index)); })
+        .def("realized_text", [](PySimulation& s, std::uint32_t index) {
+            Money sum = 0;
+            for (const auto side : {PositionSide::both, PositionSide::long_, PositionSide::short_})
+                sum += s.core->account().position(index, side).realized;
+            return money_text(sum);
+        })
+        // results
+        .def("sample", [](PySimulation& s) { s.core->sample(); })
+        .def("samples", [](const PySimulation& s) {
+            std::vector<double> equity, balance;
+            std::vector<std::int64_t> times;
+            for (const EquitySample& sample : s.core->samples()) {
+                times.push_back(sample.time);
+                equity.push_back(static_cast<double>(sample.equity) / 1e18);
+                balance.push_back(static_cast<double>(sample.balance) / 1e18);
+            }
+            return nb::make_tuple(times, column(equity), column(balance),
+                                  column(s.core->sampled_prices()), column(s.core->sampled_positions()));
+        })
+        .def("equity_samples_text", [](const PySimulation& s) {
+            nb::list rows;
+            for (const EquitySample& sample : s.core->samples())
+                rows.append(nb::make_tuple(sample.time, money_text(sample.equity), money_text(sample.balance)));
+            return rows;
+        })
+        .def_prop_ro("drawdown_text", [](const PySimulation& s) { return money_text(s.core->drawdown_max()); })
+        .def_prop_ro("drawdown_ratio", [](const PySimulation& s) { return s.core->drawdown_max_ratio(); })
+        .def("counters", [](const PySimulation& s) {
+            const RunCounters& c = s.core->counters();
+            const RecordedCounters& x = s.core->exchange_counters();
+            nb::dict d;
+            d["frames"] = c.frames; d["events"] = c.events; d["actions"] = c.actions;
+            d["orders"] = c.orders; d["fills"] = c.fills; d["denied"] = c.denied;
+            d["rejected"] = c.rejected; d["impossible"] = c.impossible; d["late"] = c.late;
+            d["fills_without_volume"] = x.fills_without_volume;
+            d["fills_without_size"] = x.fills_without_size;
+            d["fills_beyond_touch"] = x.fills_beyond_touch;
+            return d;
+        })
+        .def("action_hash", [](const PySimulation& s) { return digest_bytes(s.core->action_hash()); })
+        .def("state_hash", [](const PySimulation& s, nb::bytes memory) {
+            return digest_bytes(s.core->state_hash(
+                {reinterpret_cast<const std::byte*>(memory.c_str()), memory.size()}));
+        })
+        .def("source_position", [](const PySimulation& s, std::uint32_t source) {
+            return nb::make_tuple(s.core->source_sequence(source), s.core->source_crc(source));
+        });
+}

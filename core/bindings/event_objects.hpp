@@ -1,0 +1,52 @@
+#pragma once
+// The objects that callbacks receive. One C type per event kind; hot fields are float slots that
+// CPython's specialised attribute read reaches directly, the rest is computed when asked.
+//
+// An object is reused from event to event while nobody else holds it, and so are the floats in
+// its slots: what a strategy keeps stays as it was, because the next event then gets a new one.
+// This rests on reference counts; docs/adr/0008 says what was measured, and `event_reuse_works`
+// tests it on the running interpreter at import. Where it fails, or without the GIL, every event
+// gets a fresh object.
+#include <Python.h>
+
+#include <cstdint>
+
+#include "journal/events.hpp"
+
+namespace onetape {
+
+// What an event object needs of its instrument; outlives the object by reference.
+struct EventOrigin {
+    PyObject* symbol;    // str
+    double price_scale;  // 10 ** price_decimals
+    double size_scale;
+    std::int8_t price_decimals, size_decimals;
+};
+
+class EventFactory {
+public:
+    // Makes the types and puts them into `module`; false with a Python error set.
+    static bool ready(PyObject* module);
+    static void set_reuse(bool on);
+    [[nodiscard]] static bool reuse();
+
+    EventFactory() = default;
+    ~EventFactory();
+    EventFactory(const EventFactory&) = delete;
+    EventFactory& operator=(const EventFactory&) = delete;
+
+    // Borrowed references, valid until the next call for the same kind; nullptr: Python error.
+    PyObject* quote(const EventOrigin& origin, const QuotePayload& payload);
+    PyObject* trade(const EventOrigin& origin, const TradePayload& payload);
+    // extra: decimals of the payload's prices beyond the instrument's (mid bars: 1).
+    PyObject* bar(const EventOrigin& origin, const BarPayload& payload, PyObject* period, int extra);
+    PyObject* mark(const EventOrigin& origin, const MarkPayload& payload);
+    PyObject* funding(const EventOrigin& origin, const FundingPayload& payload);
+    PyObject* liquidation(const EventOrigin& origin, const LiquidationPayload& payload);
+
+private:
+    struct EventObject* take(int kind);
+    struct EventObject* held_[6] = {};
+};
+
+}  // namespace onetape

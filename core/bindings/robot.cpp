@@ -1,0 +1,236 @@
+#include "bindings/robot.hpp"
+
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+
+namespace onetape {
+
+void Callback::bind(nb::handle strategy, const char* name) {
+    nb::object bound = nb::getattr(strategy, name);
+    if (PyMethod_Check(bound.ptr())) {
+        function_ = nb::borrow(PyMethod_GET_FUNCTION(bound.ptr()));
+        self_ = nb::borrow(PyMethod_GET_SELF(bound.ptr()));
+    } else {
+        function_ = bound;
+        self_.reset();
+    }
+}
+
+void Callback::clear() {
+    function_.reset();
+    self_.reset();
+}
+
+PyRobot::PyRobot(std::shared_ptr<Simulation> simulation, nb::object host)
+    : simulation_(std::move(simulation)), host_(std::move(host)) {}
+
+void PyRobot::bind(nb::handle strategy, nb::handle base) {
+    const auto find = [&](Callback& callback, const char* name) {
+        const nb::object own = nb::getattr(strategy.type(), name);
+        const nb::object inherited = nb::getattr(base, name);
+        if (!own.is(inherited)) callback.bind(strategy, name);
+    };
+    find(quote_, "on_quote");
+    find(trade_, "on_trade");
+    find(book_, "on_book");
+    find(bar_, "on_bar");
+    find(mark_, "on_mark");
+    find(funding_, "on_funding");
+    find(liquidation_, "on_liquidation");
+    find(instrument_, "on_instrument");
+    find(timer_, "on_timer");
+    find(order_, "on_order");
+    find(fill_, "on_fill");
+    find(position_, "on_position");
+    find(health_, "on_health");
+}
+
+std::uint32_t PyRobot::overridden() const {
+    return (quote_.set() ? want_quotes : 0) | (trade_.set() ? want_trades : 0) |
+           (book_.set() ? want_book : 0) | (mark_.set() ? want_mark : 0) |
+           (funding_.set() ? want_funding : 0) | (liquidation_.set() ? want_liquidations : 0) |
+           (bar_.set() ? 64u : 0u);
+}
+
+void PyRobot::add_instrument(const Instrument& instrument, nb::object settle_currency) {
+    nb::object symbol = nb::str(instrument.symbol.c_str());
+    origins_.push_back({symbol.ptr(), instrument.price_scale, instrument.size_scale,
+                        instrument.spec.price_decimals, instrument.spec.size_decimals});
+    symbols_.push_back(std::move(symbol));
+    currencies_.push_back(std::move(settle_currency));
+    books_.emplace_back();
+}
+
+void PyRobot::release() {
+    for (Callback* callback : {&quote_, &trade_, &book_, &bar_, &mark_, &funding_, &liquidation_,
+                               &instrument_, &timer_, &order_, &fill_, &position_, &health_})
+        callback->clear();
+    books_.clear();
+    host_.reset();
+}
+
+nb::object PyRobot::book_view(std::uint32_t index) {
+    if (books_.size() <= index) books_.resize(index + 1);
+    if (!books_[index].is_valid()) {
+        const Instrument* instrument = simulation_->instrument(index);
+        books_[index] = nb::cast(BookView{simulation_, instrument, nullptr, instrument->price_scale,
+                                          instrument->size_scale, instrument->symbol});
+    }
+    return books_[index];
+}
+
+bool PyRobot::failed(const char* where) {
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    PyErr_NormalizeException(&type, &value, &trace);
+    if (trace) PyException_SetTraceback(value, trace);
+    Py_XDECREF(type);
+    Py_XDECREF(trace);
+    nb::object problem = nb::steal(value);
+    if (PyErr_GivenExceptionMatches(problem.ptr(), PyExc_Exception) && host_.is_valid()) {
+        PyObject* answer = PyObject_CallMethod(host_.ptr(), "callback_failed", "sO", where,
+                                               problem.ptr());
+        if (answer) {
+            const bool go_on = PyObject_IsTrue(answer) == 1;
+            Py_DECREF(answer);
+            return go_on;
+        }
+        PyErr_Fetch(&type, &value, &trace);
+        PyErr_NormalizeException(&type, &value, &trace);
+        if (trace) PyException_SetTraceback(value, trace);
+        Py_XDECREF(type);
+        Py_XDECREF(trace);
+        problem = nb::steal(value);
+    }
+    error_ = std::move(problem);
+    return false;
+}
+
+void PyRobot::raise_error() {
+    nb::object problem = std::move(error_);
+    error_.reset();
+    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(problem.ptr())), problem.ptr());
+    throw nb::python_error();
+}
+
+bool PyRobot::finish(PyObject* result, const char* where) {
+    if (!result) [[unlikely]] return failed(where);
+    Py_DECREF(result);
+    return true;
+}
+
+bool PyRobot::on_quote(Instrument& instrument, const QuotePayload& quote) {
+    PyObject* event = events.quote(origins_[instrument.index], quote);
+    return finish(event ? quote_.call(event) : nullptr, "on_quote");
+}
+
+bool PyRobot::on_trade(Instrument& instrument, const TradePayload& trade) {
+    PyObject* event = events.trade(origins_[instrument.index], trade);
+    return finish(event ? trade_.call(event) : nullptr, "on_trade");
+}
+
+bool PyRobot::on_book(Instrument& instrument) {
+    return finish(book_.call(book_view(instrument.index).ptr()), "on_book");
+}
+
+bool PyRobot::on_bar(Instrument& instrument, BarFeed& feed, const BarPayload& bar) {
+    if (!bar_.set()) return true;
+    nb::object period;
+    for (const auto& [known, text] : periods_)
+        if (known == &feed) period = text;
+    if (!period.is_valid()) {
+        period = nb::str(feed.text.c_str());
+        periods_.emplace_back(&feed, period);
+    }
+    PyObject* event =
+        events.bar(origins_[instrument.index], bar, period.ptr(), feed.extra_decimals());
+    return finish(event ? bar_.call(event) : nullptr, "on_bar");
+}
+
+bool PyRobot::on_mark(Instrument& instrument, const MarkPayload& mark) {
+    PyObject* event = events.mark(origins_[instrument.index], mark);
+    return finish(event ? mark_.call(event) : nullptr, "on_mark");
+}
+
+bool PyRobot::on_funding(Instrument& instrument, const FundingPayload& funding) {
+    PyObject* event = events.funding(origins_[instrument.index], funding);
+    return finish(event ? funding_.call(event) : nullptr, "on_funding");
+}
+
+bool PyRobot::on_liquidation(Instrument& instrument, const LiquidationPayload& liquidation) {
+    PyObject* event = events.liquidation(origins_[instrument.index], liquidation);
+    return finish(event ? liquidation_.call(event) : nullptr, "on_liquidation");
+}
+
+bool PyRobot::on_instrument(Instrument& instrument) {
+    if (!instrument_.set()) return true;
+    PyObject* facts =
+        PyObject_CallMethod(host_.ptr(), "instrument_of", "O", symbols_[instrument.index].ptr());
+    if (!facts) return failed("on_instrument");
+    PyObject* result = instrument_.call(facts);
+    Py_DECREF(facts);
+    return finish(result, "on_instrument");
+}
+
+bool PyRobot::on_timer(const std::string& name) {
+    if (!timer_.set()) return true;
+    const nb::object text = nb::str(name.c_str(), name.size());
+    return finish(timer_.call(text.ptr()), "on_timer");
+}
+
+bool PyRobot::on_order(const OrderRef& order) {
+    if (!order_.set()) return true;
+    const nb::object view = nb::cast(order);
+    return finish(order_.call(view.ptr()), "on_order");
+}
+
+bool PyRobot::on_fill(const OrderRef& order, const FillPayload& fill) {
+    if (!fill_.set()) return true;
+    const nb::object view = nb::cast(FillView{order, fill, currencies_[order->instrument->index]});
+    return finish(fill_.call(view.ptr()), "on_fill");
+}
+
+bool PyRobot::on_position(Instrument& instrument, PositionSide side) {
+    if (!position_.set()) return true;
+    const nb::object view = nb::cast(PositionView{simulation_, &instrument, side});
+    return finish(position_.call(view.ptr()), "on_position");
+}
+
+bool PyRobot::on_health(const char* kind, const std::string& subject, const char* state) {
+    if (!health_.set()) return true;
+    const nb::object view = nb::cast(HealthView{kind, subject, state});
+    return finish(health_.call(view.ptr()), "on_health");
+}
+
+std::int64_t PyRobot::on_cold(std::uint32_t source, const Frame& frame) {
+    if (frame.type() != EventType::instrument || !host_.is_valid()) return skip;
+    PyObject* answer = PyObject_CallMethod(
+        host_.ptr(), "instrument_frame", "kkN", static_cast<unsigned long>(source),
+        static_cast<unsigned long>(frame.header->stream),
+        PyBytes_FromStringAndSize(reinterpret_cast<const char*>(frame.payload),
+                                  static_cast<Py_ssize_t>(frame.payload_bytes)));
+    if (!answer) {
+        failed("instrument frame");
+        return RobotPort::failed;
+    }
+    const long index = PyLong_AsLong(answer);
+    Py_DECREF(answer);
+    return index;
+}
+
+bool PyRobot::settle() {
+    if (!memory_touched) [[likely]] return true;
+    PyObject* result = PyObject_CallMethod(host_.ptr(), "settle_memory", nullptr);
+    return finish(result, "memory");
+}
+
+bool PyRobot::pulse(std::uint64_t frames, std::int64_t now) {
+    if (PyErr_CheckSignals() != 0) return failed("signal");
+    if (!wants_pulse || !host_.is_valid()) return true;
+    PyObject* result = PyObject_CallMethod(host_.ptr(), "pulse", "KL",
+                                           static_cast<unsigned long long>(frames),
+                                           static_cast<long long>(now));
+    return finish(result, "progress");
+}
+
+}  // namespace onetape

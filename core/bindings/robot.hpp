@@ -1,0 +1,116 @@
+#pragma once
+// A Python strategy behind RobotPort: its callbacks, the objects they get, and what happens when
+// one raises.
+#include <nanobind/nanobind.h>
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "bindings/event_objects.hpp"
+#include "engine/simulation.hpp"
+
+namespace nb = nanobind;
+
+namespace onetape {
+
+// One callback as vectorcall wants it: the plain function and `self`, without a bound method made
+// for each call.
+class Callback {
+public:
+    void bind(nb::handle strategy, const char* name);
+    void clear();
+    [[nodiscard]] bool set() const { return function_.is_valid(); }
+    // New reference or nullptr with a Python error set.
+    PyObject* call(PyObject* argument) const {
+        PyObject* arguments[3] = {nullptr, self_.ptr(), argument};
+        if (self_.is_valid())
+            return PyObject_Vectorcall(function_.ptr(), arguments + 1,
+                                       2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
+        return PyObject_Vectorcall(function_.ptr(), arguments + 2,
+                                   1 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
+    }
+
+private:
+    nb::object function_, self_;
+};
+
+struct PositionView {
+    std::shared_ptr<Simulation> simulation;
+    Instrument* instrument;
+    PositionSide side;
+};
+struct BookView {
+    std::shared_ptr<Simulation> simulation;  // empty in a copy
+    const Instrument* instrument;
+    std::shared_ptr<const Book> copied;
+    double price_scale, size_scale;
+    std::string symbol;
+    [[nodiscard]] const Book& book() const { return copied ? *copied : instrument->book; }
+};
+struct FillView {
+    OrderRef order;
+    FillPayload fill;
+    nb::object fee_currency;
+};
+struct HealthView {
+    std::string kind, subject, state;
+};
+
+class PyRobot final : public RobotPort {
+public:
+    PyRobot(std::shared_ptr<Simulation> simulation, nb::object host);
+
+    // Finds the callbacks that `strategy` overrides of `base`.
+    void bind(nb::handle strategy, nb::handle base);
+    void add_instrument(const Instrument& instrument, nb::object settle_currency);
+    void release();  // drops the strategy and the host: ends the reference cycle
+
+    bool on_quote(Instrument& instrument, const QuotePayload& quote) override;
+    bool on_trade(Instrument& instrument, const TradePayload& trade) override;
+    bool on_book(Instrument& instrument) override;
+    bool on_bar(Instrument& instrument, BarFeed& feed, const BarPayload& bar) override;
+    bool on_mark(Instrument& instrument, const MarkPayload& mark) override;
+    bool on_funding(Instrument& instrument, const FundingPayload& funding) override;
+    bool on_liquidation(Instrument& instrument, const LiquidationPayload& event) override;
+    bool on_instrument(Instrument& instrument) override;
+    bool on_timer(const std::string& name) override;
+    bool on_order(const OrderRef& order) override;
+    bool on_fill(const OrderRef& order, const FillPayload& fill) override;
+    bool on_position(Instrument& instrument, PositionSide side) override;
+    bool on_health(const char* kind, const std::string& subject, const char* state) override;
+    std::int64_t on_cold(std::uint32_t source, const Frame& frame) override;
+    bool settle() override;
+    bool pulse(std::uint64_t frames, std::int64_t now) override;
+
+    EventFactory events;
+    bool memory_touched = false;
+    bool wants_pulse = false;
+    [[nodiscard]] bool has_error() const { return error_.is_valid(); }
+    void raise_error();  // throws what stopped the loop
+    [[nodiscard]] const EventOrigin& origin(std::uint32_t index) const { return origins_[index]; }
+    [[nodiscard]] nb::object symbol(std::uint32_t index) const {
+        return nb::borrow(origins_[index].symbol);
+    }
+    [[nodiscard]] nb::object currency(std::uint32_t index) const { return currencies_[index]; }
+    [[nodiscard]] nb::object book_view(std::uint32_t index);
+    // Which of the callbacks with market events are overridden, as want_* bits; 64: on_bar.
+    [[nodiscard]] std::uint32_t overridden() const;
+
+private:
+    bool finish(PyObject* result, const char* where);
+    bool failed(const char* where);
+
+    std::shared_ptr<Simulation> simulation_;
+    nb::object host_;
+    Callback quote_, trade_, book_, bar_, mark_, funding_, liquidation_, instrument_, timer_, order_,
+        fill_, position_, health_;
+    std::vector<EventOrigin> origins_;
+    std::vector<nb::object> symbols_, currencies_, books_;
+    std::vector<std::pair<const BarFeed*, nb::object>> periods_;
+    nb::object error_;
+};
+
+void bind_strategy_objects(nb::module_& m);
+
+}  // namespace onetape

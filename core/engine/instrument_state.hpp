@@ -1,0 +1,72 @@
+#pragma once
+// One instrument inside a run: its facts, the recorded market as it stands now, and what the robot
+// asked to hear of it.
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "exchange/recorded.hpp"
+#include "journal/events.hpp"
+#include "market/bars.hpp"
+#include "market/book.hpp"
+
+namespace onetape {
+
+inline constexpr std::uint32_t want_quotes = 1, want_trades = 2, want_book = 4, want_mark = 8,
+                               want_funding = 16, want_liquidations = 32;
+
+// One subscribed period; its place in Instrument::bars is its builder's in the stream.
+struct BarFeed {
+    std::int64_t period = 0;
+    BarSource source = BarSource::trade;
+    std::string text;  // as subscribed: "1m"
+    BarWindow window;
+    bool shown = true;  // false: unsubscribed, kept only for its window
+
+    BarFeed(std::int64_t period_ns, BarSource from, std::string as_text, const InstrumentSpec& spec)
+        : period(period_ns), source(from), text(std::move(as_text)),
+          window(spec.price_decimals + extra_decimals(), spec.size_decimals) {}
+    [[nodiscard]] int extra_decimals() const noexcept { return source == BarSource::mid ? 1 : 0; }
+};
+
+struct Instrument {
+    std::uint32_t index = 0;
+    std::string symbol;
+    InstrumentSpec spec;
+    std::uint32_t settle = 0, base = 0;  // currency indices
+    double price_scale = 1.0, size_scale = 1.0;
+    MarketView view;
+    Book book;
+    std::uint32_t wants = 0;
+    bool was_synced = false;
+    bool known = false;
+    BarStream stream;
+    std::vector<std::unique_ptr<BarFeed>> bars;
+
+    // The best price known for valuing: mark, mid of quote or book, last trade, bar close; 0: none.
+    [[nodiscard]] std::int64_t value_price() const noexcept {
+        if (view.mark != 0) return view.mark;
+        if (view.has_quote && view.quote.bid != 0 && view.quote.ask != 0)
+            return view.quote.bid + (view.quote.ask - view.quote.bid) / 2;
+        if (book.synced() && book.bid_count() != 0 && book.ask_count() != 0)
+            return book.best_bid() + (book.best_ask() - book.best_bid()) / 2;
+        if (view.has_trade) return view.trade.price;
+        if (view.has_bar) return view.bar.close;
+        return 0;
+    }
+    // What a taker of `side` would meet; 0: not known.
+    [[nodiscard]] std::int64_t touch(Side side) const noexcept {
+        if (view.has_quote) {
+            const std::int64_t price = side == Side::buy ? view.quote.ask : view.quote.bid;
+            if (price != 0) return price;
+        }
+        if (book.synced()) {
+            if (side == Side::buy && book.ask_count() != 0) return book.best_ask();
+            if (side == Side::sell && book.bid_count() != 0) return book.best_bid();
+        }
+        return value_price();
+    }
+};
+
+}  // namespace onetape

@@ -1,0 +1,17 @@
+#pragma once
+// Why an order was refused, in words with the numbers that decided.
+#include <cstdint>
+#include <string>
+
+#include "engine/instrument_state.hpp"
+#include "engine/order.hpp"
+
+namespace onetape {
+
+// `units` at `decimals` as plain decimal text: 61800, -0.5, 0.001.
+[[nodiscard]] std::string decimal_text(Int128 units, int decimals);
+
+// Of a refused order's code; empty for 0. Uses what is known of the instrument now.
+[[nodiscard]] std::string refusal_text(const Order& order);
+
+}  // namespace onetape

@@ -1,0 +1,45 @@
+#pragma once
+// What the loop tells a robot. The binding implements it for Python classes; a compiled strategy
+// is a further implementation. Callbacks answer false when the loop must stop: the strategy raised
+// and its host decided so, or the user interrupted.
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "engine/instrument_state.hpp"
+#include "engine/order.hpp"
+#include "journal/reader.hpp"
+
+namespace onetape {
+
+class RobotPort {
+public:
+    virtual ~RobotPort() = default;
+
+    virtual bool on_quote(Instrument& instrument, const QuotePayload& quote) = 0;
+    virtual bool on_trade(Instrument& instrument, const TradePayload& trade) = 0;
+    virtual bool on_book(Instrument& instrument) = 0;
+    virtual bool on_bar(Instrument& instrument, BarFeed& feed, const BarPayload& bar) = 0;
+    virtual bool on_mark(Instrument& instrument, const MarkPayload& mark) = 0;
+    virtual bool on_funding(Instrument& instrument, const FundingPayload& funding) = 0;
+    virtual bool on_liquidation(Instrument& instrument, const LiquidationPayload& event) = 0;
+    virtual bool on_instrument(Instrument& instrument) = 0;
+    virtual bool on_timer(const std::string& name) = 0;
+    virtual bool on_order(const OrderRef& order) = 0;
+    virtual bool on_fill(const OrderRef& order, const FillPayload& fill) = 0;
+    virtual bool on_position(Instrument& instrument, PositionSide side) = 0;
+    virtual bool on_health(const char* kind, const std::string& subject, const char* state) = 0;
+
+    // A frame that carries MessagePack. For an instrument frame the answer is the instrument's
+    // index in the run, or `skip`; for others `skip`.
+    static constexpr std::int64_t skip = -1, failed = -2;
+    virtual std::int64_t on_cold(std::uint32_t source, const Frame& frame) = 0;
+
+    // Each callback ends here, before its actions leave: changed memory goes to the tape first.
+    virtual bool settle() = 0;
+    // Called every few ten thousand frames: signals, progress.
+    virtual bool pulse(std::uint64_t frames, std::int64_t now) = 0;
+};
+
+}  // namespace onetape

@@ -1,0 +1,233 @@
+#pragma once
+// The loop. Tapes in, actions out, in virtual time: the same for a backtest, for paper trading
+// beside a feed that is still being written, and for replay. It never reads a clock; time is what
+// the frames say.
+//
+// Order of things at one moment T:
+//   1. what is due at T or earlier: closing bars, expiries, arrivals at the exchange, replies,
+//      timers, in this order;
+//   2. the frame: first the exchange sees it, then what this made due by T, then the robot.
+// A due thing waits for a frame of its time or later to be read. So the actions are a function of
+// the tapes alone, whether they lie finished or grow while we read.
+#include <cstdint>
+#include <deque>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/sha256.hpp"
+#include "engine/instrument_state.hpp"
+#include "engine/order.hpp"
+#include "engine/robot_port.hpp"
+#include "exchange/account.hpp"
+#include "exchange/recorded.hpp"
+#include "journal/reader.hpp"
+#include "journal/writer.hpp"
+
+namespace onetape {
+
+struct SimulationOptions {
+    std::int64_t latency_in = 0, latency_out = 0;  // ns: to the exchange, and back
+    RecordedOptions exchange;
+    AccountOptions account;
+    std::uint32_t report_currency = 0;
+    std::int64_t sample_every = 0;  // ns of tape time between equity samples, 0: none
+};
+
+enum class RunOutcome : std::uint8_t {
+    ended,    // no source has a frame now: the data is over, or its writer is still ahead
+    reached,  // the next frame lies beyond `until`
+    limit,    // the count of frames asked for is done
+    stopped,  // the robot's host or the user said so
+    failed,   // a source is damaged: failure() says where
+};
+
+struct OrderSpec {  // what a strategy asks for, in units
+    Side side = Side::none;
+    OrderType type = OrderType::market;
+    TimeInForce tif = TimeInForce::gtc;
+    TriggerBy trigger_by = TriggerBy::none;
+    PositionSide position_side = PositionSide::both;
+    std::uint8_t flags = 0;
+    std::int64_t price = 0, size = 0, trigger = 0, expire_ns = 0;
+    std::string tag;
+};
+
+struct EquitySample {
+    std::int64_t time;
+    Money equity, balance;
+};
+
+struct RunCounters {
+    std::uint64_t frames = 0;   // all that were read
+    std::uint64_t events = 0;   // market events of the run's instruments
+    std::uint64_t actions = 0, orders = 0, fills = 0, denied = 0, rejected = 0;
+    std::uint64_t impossible = 0;  // news that no state allows: counted, not believed
+    std::uint64_t late = 0;        // news about orders that were already closed
+};
+
+class Simulation final : public ExchangeSink {
+public:
+    explicit Simulation(const SimulationOptions& options);
+    ~Simulation() override;
+
+    // --- set-up ---
+    Instrument& add_instrument(std::string symbol, const InstrumentSpec& spec, std::uint32_t settle,
+                               std::uint32_t base);
+    // A new version; false when its decimals differ, which no position survives.
+    bool update_instrument(std::uint32_t index, const InstrumentSpec& spec);
+    std::uint32_t add_source(Reader* reader);
+    void map_stream(std::uint32_t source, std::uint32_t stream, std::int64_t index);
+    void deposit(std::uint32_t currency, Money amount);
+    void set_writer(Writer* writer) { writer_ = writer; }
+    void set_robot(RobotPort* robot) { robot_ = robot; }
+
+    // --- running ---
+    // Market state only, up to the first frame at `start` or later that is a market event.
+    RunOutcome warm_up(std::int64_t start);
+    [[nodiscard]] std::int64_t next_time();  // of the next frame, `never` without one
+    void begin(std::int64_t now);            // the robot may act from here
+    RunOutcome run(std::uint64_t frames_max, std::int64_t until);
+    bool finish_input();     // no frame will follow: what is due by now happens
+    void enter_callback() { in_robot_ = true; }  // around what the shell calls itself:
+    bool leave_callback();                       // on_start, on_stop
+
+    // --- the robot's services ---
+    OrderRef place(Instrument& instrument, const OrderSpec& spec);
+    OrderRef deny(Instrument& instrument, const OrderSpec& spec, std::uint16_t code,
+                  std::string reason);
+    bool cancel(const OrderRef& order);
+    bool amend(const OrderRef& order, std::int64_t price, std::int64_t size);
+    void halt(bool flatten);
+    [[nodiscard]] bool halted() const { return halted_; }
+    BarFeed& subscribe_bars(Instrument& instrument, std::int64_t period, BarSource source,
+                            const std::string& text);
+    void unsubscribe_bars(Instrument& instrument, std::int64_t period);
+    void set_timer(const std::string& name, std::int64_t every, std::int64_t at);
+    bool cancel_timer(const std::string& name);
+    // MessagePack into the run's journal, at the present time.
+    Status append_cold(EventType type, std::uint32_t stream, std::span<const std::byte> payload);
+
+    [[nodiscard]] std::int64_t now() const { return now_; }
+    [[nodiscard]] Instrument* instrument(std::uint32_t index) {
+        return index < instruments_.size() ? instruments_[index].get() : nullptr;
+    }
+    [[nodiscard]] std::size_t instrument_count() const { return instruments_.size(); }
+    [[nodiscard]] const OrderTable& orders() const { return orders_; }
+    [[nodiscard]] const Account& account() const { return robot_account_; }
+    [[nodiscard]] const Account& exchange_account() const { return exchange_account_; }
+    [[nodiscard]] const RecordedCounters& exchange_counters() const { return exchange_.counters(); }
+    [[nodiscard]] Money equity();
+    [[nodiscard]] const std::vector<EquitySample>& samples() const { return samples_; }
+    [[nodiscard]] const std::vector<double>& sampled_prices() const { return sampled_prices_; }
+    [[nodiscard]] const std::vector<double>& sampled_positions() const {
+        return sampled_positions_;
+    }
+    [[nodiscard]] Money drawdown_max() const { return drawdown_max_; }
+    [[nodiscard]] double drawdown_max_ratio() const { return drawdown_max_ratio_; }
+    [[nodiscard]] const RunCounters& counters() const { return counters_; }
+    [[nodiscard]] const Failure& failure() const { return failure_; }
+    [[nodiscard]] Digest action_hash() const;
+    // Positions, balances, working orders and the memory last settled.
+    [[nodiscard]] Digest state_hash(std::span<const std::byte> memory) const;
+    // The last frame taken of a source: sequence and chain value, for input frames.
+    [[nodiscard]] std::uint64_t source_sequence(std::uint32_t source) const;
+    [[nodiscard]] std::uint32_t source_crc(std::uint32_t source) const;
+    void sample();  // one equity sample now
+
+    // --- ExchangeSink: news leave the exchange here and reach the robot later ---
+    void on_order_event(std::uint32_t instrument, const OrderEventPayload& event) override;
+    void on_fill(std::uint32_t instrument, const FillPayload& fill) override;
+
+    static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+
+private:
+    struct Source {
+        Reader* reader = nullptr;
+        Frame frame;
+        bool loaded = false;
+        std::uint64_t last_sequence = 0;
+        std::uint32_t last_crc = 0;
+        std::vector<std::int64_t> streams;  // stream -> instrument index, skip where not ours
+    };
+    struct Timer {
+        std::string name;
+        std::int64_t every = 0, due = 0;
+    };
+    struct Arrival {
+        std::int64_t time;
+        std::uint32_t instrument;
+        OrderRequestPayload request;
+    };
+    struct Reply {
+        std::int64_t time;
+        std::uint32_t instrument;
+        bool is_fill;
+        OrderEventPayload event;
+        FillPayload fill;
+    };
+    struct ShownBar {
+        Instrument* instrument;
+        BarFeed* feed;
+        BarPayload bar;
+    };
+
+    Source* pick();  // the source with the earliest frame, nullptr: none has one
+    bool load(Source& source);
+    [[nodiscard]] Instrument* instrument_of(const Source& source, std::uint32_t stream) const;
+    bool take(Source& source);                             // one frame, whole
+    bool show_exchange(Instrument& instrument, const Frame& frame);  // false: not a market event
+    bool show_robot(Instrument& instrument, const Frame& frame);
+    bool drain(std::int64_t until);  // all that is due at `until` or earlier
+    bool close_bars(std::int64_t now);
+    void note_bar_due(const Instrument& instrument);
+    std::int64_t reply_time(std::int64_t happened);
+    void find_next_due();
+    bool arrive();
+    bool reply();
+    bool deliver_event(Instrument& instrument, const OrderEventPayload& event);
+    bool deliver_fill(Instrument& instrument, const FillPayload& fill);
+    bool fire_timers(std::int64_t now);
+    bool after_callback();
+    void act(const Instrument& instrument, const OrderRequestPayload& request);
+    void flush_actions();
+    void move(Order& order, OrderAct act);
+    void close_order(const OrderRef& order);
+    void reserve(Order& order, std::int64_t size);
+    void unreserve(Order& order, std::int64_t size);
+    void note_equity(Money equity);
+    void write(EventType type, std::uint32_t instrument, const void* payload, std::uint32_t bytes);
+
+    SimulationOptions options_;
+    std::vector<std::unique_ptr<Instrument>> instruments_;
+    std::vector<Source> sources_;
+    Writer* writer_ = nullptr;
+    RobotPort* robot_ = nullptr;
+    Account exchange_account_, robot_account_;
+    RecordedExchange exchange_;
+    OrderTable orders_;
+    std::vector<Timer> timers_;
+    std::deque<Arrival> arrivals_;
+    std::deque<Reply> replies_;
+    std::vector<std::pair<std::uint32_t, OrderRequestPayload>> actions_;  // of this callback
+    std::vector<ShownBar> shown_;
+    std::vector<EquitySample> samples_;
+    std::vector<double> sampled_prices_, sampled_positions_;
+    RunCounters counters_;
+    Failure failure_;
+    Sha256 actions_hash_;
+    std::int64_t now_ = 0;
+    std::int64_t next_due_ = never, next_bar_close_ = never, next_timer_ = never;
+    std::int64_t next_sample_ = never;
+    std::int64_t reply_floor_ = 0;  // replies keep their order
+    std::int64_t reply_base_ = 0;   // when the exchange did what it now reports
+    std::int64_t reply_cap_ = never;  // a bar's fills reach the robot no later than the bar
+    bool started_ = false, halted_ = false, in_robot_ = false;
+    bool bars_held_ = false;  // bars of one moment are shown together: more may follow
+    Money equity_peak_ = 0, drawdown_max_ = 0;
+    double drawdown_max_ratio_ = 0;
+    bool has_peak_ = false;
+};
+
+}  // namespace onetape

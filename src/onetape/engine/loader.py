@@ -1,0 +1,153 @@
+"""Finds a strategy class by `file.py[:Class]` or `module:Class`, and keeps its source."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import linecache
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+from onetape.engine.strategy import Strategy
+from onetape.model.errors import BadConfig, OnetapeError, StrategyError
+
+__all__ = ["class_name_of", "keep_source", "load_strategy", "where_of"]
+
+
+def load_strategy(reference: str) -> type[Strategy]:
+    """The class that `reference` names. Raises BadConfig (not there) or StrategyError (broken)."""
+    path_text, _, class_name = reference.rpartition(":")
+    if not path_text:
+        path_text, class_name = reference, ""
+    if path_text.endswith(".py") or "/" in path_text:
+        module = _load_file(Path(path_text))
+    else:
+        module = _load_module(path_text)
+    return _pick(module, class_name, reference)
+
+
+def class_name_of(strategy: type[Strategy]) -> str:
+    return strategy.__name__
+
+
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise BadConfig(
+            f"no strategy file {path}", where="STRATEGY", todo="name an existing file.py[:Class]"
+        )
+    name = path.stem if path.stem.isidentifier() else "strategy"
+    # An own name, so that a strategy called `random.py` hides nothing that others import.
+    spec = importlib.util.spec_from_file_location(f"onetape_strategy_{name}", path)
+    if spec is None or spec.loader is None:
+        raise BadConfig(f"{path} is not a Python file", where="STRATEGY", todo="give a .py file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    linecache.checkcache(str(path))
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)  # strategies may import their neighbours
+    return _run_module(lambda: spec.loader.exec_module(module) or module, str(path))
+
+
+def _load_module(name: str) -> ModuleType:
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        found = None
+    if found is None:
+        raise BadConfig(
+            f"no module {name}",
+            where="STRATEGY",
+            todo="give file.py[:Class] or an importable module:Class",
+        )
+    return _run_module(lambda: importlib.import_module(name), name)
+
+
+def _run_module(load: object, where: str) -> ModuleType:
+    try:
+        return load()  # type: ignore[operator, no-any-return]
+    except OnetapeError:
+        raise
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as problem:
+        raise StrategyError(
+            f"{type(problem).__name__}: {problem}",
+            where=where_of(problem) or where,
+            todo="fix the strategy file",
+        ) from problem
+
+
+def where_of(problem: BaseException) -> str:
+    """`file.py:line in function` of the innermost frame outside this package."""
+    if isinstance(problem, SyntaxError) and problem.filename:
+        return f"{problem.filename}:{problem.lineno}"
+    here = str(Path(__file__).resolve().parent.parent)
+    frames = traceback.extract_tb(problem.__traceback__)
+    own = [f for f in frames if not f.filename.startswith((here, "<frozen"))]
+    if not own:
+        return ""
+    last = own[-1]
+    return f"{last.filename}:{last.lineno} in {last.name}"
+
+
+def _pick(module: ModuleType, class_name: str, reference: str) -> type[Strategy]:
+    found = {
+        name: value
+        for name, value in vars(module).items()
+        if inspect.isclass(value) and issubclass(value, Strategy) and value is not Strategy
+    }
+    own = {name: value for name, value in found.items() if value.__module__ == module.__name__}
+    if class_name:
+        if class_name in found:
+            return found[class_name]
+        raise BadConfig(
+            f"no strategy class {class_name!r} in {reference.rpartition(':')[0]}",
+            where="STRATEGY",
+            todo=f"it has: {', '.join(own) or 'no class that inherits from onetape.Strategy'}",
+        )
+    if len(own) == 1:
+        return next(iter(own.values()))
+    raise BadConfig(
+        f"{reference} has {'no strategy class' if not own else 'several strategy classes'}",
+        where="STRATEGY",
+        todo=f"name one: {', '.join(own)}" if own else "inherit a class from onetape.Strategy",
+    )
+
+
+def keep_source(strategy: type[Strategy], folder: Path) -> str:
+    """Copies the source that `strategy` ran from into `folder`; returns its reference there.
+
+    Local modules that the file imported (same folder or below) are kept beside it, so that a
+    replay does not depend on what the working copy has become.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    module = sys.modules.get(strategy.__module__)
+    file = getattr(module, "__file__", None)
+    if file is None or not Path(file).is_file():
+        try:
+            text = inspect.getsource(strategy)
+        except (OSError, TypeError):
+            return ""
+        target = folder / "strategy.py"
+        target.write_text(f"from onetape import Strategy\n\n\n{text}", encoding="utf-8")
+        return f"strategy.py:{strategy.__name__}"
+    main = Path(file).resolve()
+    for other in list(sys.modules.values()):
+        other_file = getattr(other, "__file__", None)
+        if other_file is None:
+            continue
+        path = Path(other_file).resolve()
+        if path.suffix != ".py" or not path.is_relative_to(main.parent):
+            continue
+        if "site-packages" in path.parts or path.is_relative_to(Path(__file__).parent.parent):
+            continue
+        target = folder / path.relative_to(main.parent)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    return f"{main.name}:{strategy.__name__}"
