@@ -1,0 +1,134 @@
+"""Exact decimals: the wide context all arithmetic runs in, and one way to write a number.
+
+The default context of Python keeps 28 digits and belongs to the thread; an amount of money has up
+to 39 (int128), so a sum in it may lose its end without a word. Everything here goes through EXACT,
+which raises instead of rounding.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from fractions import Fraction
+from numbers import Integral, Rational, Real
+
+# 100 digits hold any product of two int128 amounts.
+EXACT = Context(prec=100, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+
+# A number outside of these powers of ten is a mistake, and turning it into a fraction would take
+# memory without bound ("1e999999999").
+EXPONENT_MAX = 40
+DIGITS_MAX = 80
+
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?\Z", re.ASCII)
+
+Number = float | Decimal | int | str
+
+
+def to_fraction(value: object, *, what: str = "value") -> Fraction:
+    """The exact value of a float, Decimal, int, str or numpy scalar.
+
+    Raises TypeError for anything else (bool included), ValueError for NaN, infinity, text that is
+    no number and magnitudes beyond 1e40; both name `what` and the value.
+    """
+    if isinstance(value, bool):
+        raise TypeError(f"{what} must be a number, not a bool: {value}")
+    if isinstance(value, Integral):
+        number = Fraction(int(value))
+    elif isinstance(value, Decimal):
+        if not value.is_finite():
+            raise ValueError(f"{what} must be finite: {value}")
+        if value and (
+            abs(value.adjusted()) > EXPONENT_MAX or len(value.as_tuple().digits) > DIGITS_MAX
+        ):
+            raise ValueError(f"{what} is out of range: {value}")
+        number = Fraction(value)
+    elif isinstance(value, str):
+        text = value.strip()
+        if not _NUMBER.match(text):
+            raise ValueError(f"{what} is not a number: {value!r}")
+        return to_fraction(Decimal(text), what=what)
+    elif isinstance(value, Rational):
+        number = Fraction(int(value.numerator), int(value.denominator))
+    elif isinstance(value, Real):
+        as_float = float(value)
+        if as_float != as_float or as_float in (float("inf"), float("-inf")):
+            raise ValueError(f"{what} must be finite: {value}")
+        number = Fraction(as_float)
+    else:
+        raise TypeError(f"{what} must be a number, not {type(value).__name__}: {value!r}")
+    if abs(number) > 10**EXPONENT_MAX:
+        raise ValueError(f"{what} is out of range: {value}")
+    return number
+
+
+def to_decimal(value: Number, *, what: str = "value") -> Decimal:
+    """An exact decimal in canonical form. A float counts as the shortest text that names it."""
+    to_fraction(value, what=what)  # refuses what is no number
+    if isinstance(value, Decimal):
+        return canonical(value)
+    if isinstance(value, str):
+        return canonical(Decimal(value.strip()))
+    if isinstance(value, Integral):
+        return canonical(Decimal(int(value)))
+    return canonical(Decimal(repr(float(value))))
+
+
+def canonical(value: Decimal) -> Decimal:
+    """The same number without trailing zeros and without an exponent: 1E+1 is 10, 0.50 is 0.5."""
+    if not value:
+        return Decimal(0)
+    exponent = value.as_tuple().exponent
+    if isinstance(exponent, str):
+        raise ValueError(f"must be finite: {value}")
+    if exponent > 0:
+        return EXACT.quantize(value, Decimal(1))
+    return value if exponent == 0 or value.as_tuple().digits[-1] else _strip(value)
+
+
+def _strip(value: Decimal) -> Decimal:
+    short = EXACT.normalize(value)
+    exponent = short.as_tuple().exponent
+    return (
+        EXACT.quantize(short, Decimal(1)) if isinstance(exponent, int) and exponent > 0 else short
+    )
+
+
+def decimal_text(value: Decimal) -> str:
+    """The number as people and JSON write it: no exponent, no trailing zeros, no minus zero."""
+    return format(canonical(value), "f")
+
+
+def decimals_of(value: Decimal) -> int:
+    """How many decimals it needs: 0.0025 -> 4, 0.50 -> 1, 5 -> 0, 100 -> 0."""
+    exponent = canonical(value).as_tuple().exponent
+    return -exponent if isinstance(exponent, int) else 0
+
+
+def scaled(units: int, decimals: int) -> Decimal:
+    """units / 10**decimals, exactly and canonical."""
+    return canonical(EXACT.scaleb(Decimal(units), -decimals))
+
+
+def to_units(value: Decimal, decimals: int, *, what: str = "value") -> int:
+    """value * 10**decimals where that is whole. Raises ValueError where it is not."""
+    units = EXACT.scaleb(value, decimals)
+    whole = int(units)
+    if units != whole:
+        raise ValueError(f"{what} has more than {decimals} decimals: {value}")
+    return whole
+
+
+__all__ = [
+    "DIGITS_MAX",
+    "EXACT",
+    "EXPONENT_MAX",
+    "Number",
+    "canonical",
+    "decimal_text",
+    "decimals_of",
+    "scaled",
+    "to_decimal",
+    "to_fraction",
+    "to_units",
+]

@@ -1,0 +1,231 @@
+"""The closed sets of words, as the contract writes them, with the ids the tape stores.
+
+A member is its word (`Side.BUY == "buy"`), and `.id` is the number in the fixed layouts of the
+core. A test compares both with the schemas the core itself publishes.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self
+
+
+class TapeWord(StrEnum):
+    """A word with the number it has on tape."""
+
+    @property
+    def id(self) -> int:
+        """The number in a fixed layout."""
+        return _IDS[type(self)][self.value]
+
+    @classmethod
+    def from_id(cls, number: int) -> Self:
+        """The word of a stored number. Raises ValueError naming a number that has none."""
+        word = _WORDS[cls].get(number)
+        if word is None:
+            raise ValueError(f"{cls.__name__} has no id {number}")
+        return cls(word)
+
+
+class EventType(TapeWord):
+    """What a frame is."""
+
+    INSTRUMENT = "instrument"
+    QUOTE = "quote"
+    TRADE = "trade"
+    BOOK = "book"
+    BAR = "bar"
+    MARK = "mark"
+    FUNDING = "funding"
+    LIQUIDATION = "liquidation"
+    ORDER_REQUEST = "order_request"
+    ORDER_EVENT = "order_event"
+    FILL = "fill"
+    BALANCE = "balance"
+    POSITION = "position"
+    TRANSFER = "transfer"
+    TIMER = "timer"
+    COMMAND = "command"
+    REPLY = "reply"
+    ALERT = "alert"
+    HEALTH = "health"
+    EXTERNAL = "external"
+    PARAMS = "params"
+    INPUT = "input"
+    LOG = "log"
+    MEMORY = "memory"
+
+
+class Side(TapeWord):
+    """Of an order or fill; of a trade it is the taker's."""
+
+    NONE = "none"
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        """+1 for a buy, -1 for a sell, 0 where the venue does not say."""
+        return _SIGNS[self.value]
+
+    @property
+    def opposite(self) -> Side:
+        """The other side; of none it is none."""
+        return _OPPOSITES[self.value]
+
+
+class OrderType(TapeWord):
+    """How an order is priced. A trigger makes a stop of either."""
+
+    LIMIT = "limit"
+    MARKET = "market"
+
+
+class TimeInForce(TapeWord):
+    """How long an order stays: until canceled, at once or never, whole or never, until a time."""
+
+    GTC = "GTC"
+    IOC = "IOC"
+    FOK = "FOK"
+    GTD = "GTD"
+
+
+class TriggerBy(TapeWord):
+    """The price a trigger watches."""
+
+    NONE = "none"
+    LAST = "last"
+    MARK = "mark"
+    INDEX = "index"
+
+
+class PositionSide(TapeWord):
+    """`both` in one-way mode, `long` or `short` in hedge mode."""
+
+    BOTH = "both"
+    LONG = "long"
+    SHORT = "short"
+
+
+class Liquidity(TapeWord):
+    """Whether a fill gave liquidity or took it."""
+
+    NONE = "none"
+    MAKER = "maker"
+    TAKER = "taker"
+
+
+class IdKind(TapeWord):
+    """What a venue's trade id is made of."""
+
+    NONE = "none"
+    INTEGER = "integer"
+    TEXT = "text"
+    UUID = "uuid"
+
+
+class RequestKind(TapeWord):
+    """What an order request asks for."""
+
+    PLACE = "place"
+    CANCEL = "cancel"
+    AMEND = "amend"
+
+
+class OrderState(TapeWord):
+    """Where an order stands. The transitions are in onetape.orders.machine."""
+
+    INITIALIZED = "INITIALIZED"
+    SUBMITTED = "SUBMITTED"
+    ACCEPTED = "ACCEPTED"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    FILLED = "FILLED"
+    PENDING_CANCEL = "PENDING_CANCEL"
+    CANCELED = "CANCELED"
+    PENDING_UPDATE = "PENDING_UPDATE"
+    REJECTED = "REJECTED"
+    DENIED = "DENIED"
+    EXPIRED = "EXPIRED"
+    TRIGGERED = "TRIGGERED"
+    UNKNOWN = "UNKNOWN"
+
+    @property
+    def is_final(self) -> bool:
+        """No request can change it any more. A late fill may still be booked."""
+        return self in FINAL_STATES
+
+
+class OrderNews(TapeWord):
+    """What the venue said about an order; fills are frames of their own."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    TRIGGERED = "triggered"
+    UPDATED = "updated"
+    CANCEL_REJECTED = "cancel_rejected"
+    UPDATE_REJECTED = "update_rejected"
+
+
+class Kind(TapeWord):
+    """How an instrument's quantity becomes value: coins, coins settled in quote, or contracts of
+    quote settled in base."""
+
+    SPOT = "spot"
+    LINEAR = "linear"
+    INVERSE = "inverse"
+
+
+class Origin(StrEnum):
+    """Where the facts of an instrument come from."""
+
+    CATALOGUE = "catalogue"
+    INFERRED = "inferred"
+    GIVEN = "given"
+    RECORDED = "recorded"
+
+
+FINAL_STATES = frozenset(
+    {
+        OrderState.FILLED,
+        OrderState.CANCELED,
+        OrderState.REJECTED,
+        OrderState.DENIED,
+        OrderState.EXPIRED,
+    }
+)
+
+_SIGNS = {"none": 0, "buy": 1, "sell": -1}
+_OPPOSITES = {"none": Side.NONE, "buy": Side.SELL, "sell": Side.BUY}
+
+# Sets whose word 0 means "not said" count from 0; the others from 1, so that zeroed memory is
+# never a valid word.
+_FROM_ZERO = (Side, TriggerBy, PositionSide, Liquidity, IdKind, Kind)
+_FROM_ONE = (EventType, OrderType, TimeInForce, RequestKind, OrderState, OrderNews)
+_IDS: dict[type[TapeWord], dict[str, int]] = {
+    cls: {member.value: number for number, member in enumerate(cls, start)}
+    for start, group in ((0, _FROM_ZERO), (1, _FROM_ONE))
+    for cls in group
+}
+_WORDS: dict[type[TapeWord], dict[int, str]] = {
+    cls: {number: word for word, number in ids.items()} for cls, ids in _IDS.items()
+}
+
+__all__ = [
+    "FINAL_STATES",
+    "EventType",
+    "IdKind",
+    "Kind",
+    "Liquidity",
+    "OrderNews",
+    "OrderState",
+    "OrderType",
+    "Origin",
+    "PositionSide",
+    "RequestKind",
+    "Side",
+    "TapeWord",
+    "TimeInForce",
+    "TriggerBy",
+]

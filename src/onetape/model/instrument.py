@@ -1,0 +1,270 @@
+"""One version of one instrument: what its numbers mean, and what its venue accepts.
+
+An Instrument is a value: a changed tick, lot, multiplier or fee is another version of it, and every
+frame names the version it was written under. On tape it is the cold record of an `instrument`
+frame: a MessagePack map with the field names below as keys, decimals as text.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from onetape.model import money, rounding
+from onetape.model.decimals import (
+    Number,
+    canonical,
+    decimal_text,
+    decimals_of,
+    scaled,
+    to_units,
+)
+from onetape.model.enums import Kind, Origin, Side
+from onetape.model.errors import BadInput
+from onetape.model.money import RATE_DECIMALS, rate_units
+from onetape.model.symbol import UNKNOWN_CURRENCY, file_stem, parse_symbol
+
+DECIMALS_MAX: Final = 18
+BAND_DECIMALS: Final = 6
+
+_ZERO: Final = Decimal(0)
+_ONE: Final = Decimal(1)
+
+
+class Instrument(msgspec.Struct, frozen=True, kw_only=True):
+    """Facts of one version. Decimals are canonical (no trailing zeros); 0 means "no limit" or
+    "not known" wherever a limit or rate stands. Raises BadInput where facts contradict."""
+
+    symbol: str
+    venue: str
+    base: str
+    quote: str
+    settle: str
+    kind: Kind
+    price_decimals: int
+    size_decimals: int
+    tick: Decimal
+    lot: Decimal
+    raw_symbol: str = ""  # as the venue writes it
+    perpetual: bool = False
+    expiry: int | None = None  # ns UTC; None for spot and perpetual
+    multiplier: Decimal = _ONE  # linear: base per unit of quantity; inverse: quote per contract
+    size_min: Decimal = _ZERO
+    size_max: Decimal = _ZERO
+    market_lot: Decimal = _ZERO  # 0: as lot, and likewise below
+    market_size_min: Decimal = _ZERO
+    market_size_max: Decimal = _ZERO
+    notional_min: Decimal = _ZERO  # quote currency
+    band_up: Decimal = _ZERO  # 0.05: at most 5 % above the venue's reference price
+    band_down: Decimal = _ZERO
+    maker_fee: Decimal = _ZERO  # of notional; negative: rebate
+    taker_fee: Decimal = _ZERO
+    maintenance_rate: Decimal = _ZERO  # of notional
+    funding_interval: int = 0  # ns
+    version: int = 1  # counts from 1 within a symbol
+    valid_from: int = 0  # ns UTC
+    origin: Origin = Origin.GIVEN
+    inferred: tuple[str, ...] = ()  # fields read off the data
+    defaulted: tuple[str, ...] = ()  # fields nobody knew: a venue's or the system's default
+
+    def __post_init__(self) -> None:
+        for field in _DECIMAL_FIELDS:
+            value = getattr(self, field)
+            if not isinstance(value, Decimal) or not value.is_finite():
+                raise BadInput(f"{field} must be a finite decimal: {value!r}", where=self.symbol)
+            msgspec.structs.force_setattr(self, field, canonical(value))
+        rule = self._broken_rule()
+        if rule:
+            raise BadInput(rule, where=self.symbol)
+
+    def _broken_rule(self) -> str:
+        for field in ("price_decimals", "size_decimals"):
+            if not 0 <= getattr(self, field) <= DECIMALS_MAX:
+                return f"{field} must lie in 0..{DECIMALS_MAX}: {getattr(self, field)}"
+        for field in ("tick", "lot", "multiplier"):
+            if getattr(self, field) <= 0:
+                return f"{field} must be positive: {getattr(self, field)}"
+        for field in _NEVER_NEGATIVE:
+            if getattr(self, field) < 0:
+                return f"{field} must not be negative: {getattr(self, field)}"
+        if decimals_of(self.tick) > self.price_decimals:
+            return f"tick {self.tick} has more than {self.price_decimals} price decimals"
+        for field in ("lot", "size_min", "size_max", "market_lot", "market_size_min"):
+            if decimals_of(getattr(self, field)) > self.size_decimals:
+                value = getattr(self, field)
+                return f"{field} {value} has more than {self.size_decimals} size decimals"
+        if self.size_max and self.size_min > self.size_max:
+            return f"size_min {self.size_min} is above size_max {self.size_max}"
+        if self.kind is Kind.SPOT and (self.perpetual or self.expiry is not None):
+            return "spot neither expires nor is it perpetual"
+        if self.kind is not Kind.SPOT and self.perpetual == (self.expiry is not None):
+            return "a contract either expires or is perpetual"
+        settle = self.base if self.kind is Kind.INVERSE else self.quote
+        if self.settle != settle:
+            return f"{self.kind} settles in {settle}, not in {self.settle}"
+        return ""
+
+    # Prices and quantities
+
+    def price_int(self, price: Number, side: Side) -> int:
+        """The int64 price on the tick, passive for the side. See onetape.model.rounding."""
+        return rounding.price_to_int(price, tick=self.tick, decimals=self.price_decimals, side=side)
+
+    def size_int(self, size: Number) -> int:
+        """The int64 quantity, down to the lot. Raises ValueError below zero."""
+        return rounding.size_to_int(size, lot=self.lot, decimals=self.size_decimals)
+
+    def target_int(self, size: Number) -> int:
+        """The signed int64 quantity of a target, its magnitude down to the lot."""
+        return rounding.signed_size_to_int(size, lot=self.lot, decimals=self.size_decimals)
+
+    def price(self, price_int: int) -> Decimal:
+        """The exact price of an int64."""
+        return scaled(price_int, self.price_decimals)
+
+    def size(self, size_int: int) -> Decimal:
+        """The exact quantity of an int64."""
+        return scaled(size_int, self.size_decimals)
+
+    def price_text(self, price_int: int) -> str:
+        """The price with all its decimals, as venues expect it: 60000.10."""
+        return _padded(price_int, self.price_decimals)
+
+    def size_text(self, size_int: int) -> str:
+        """The quantity with all its decimals."""
+        return _padded(size_int, self.size_decimals)
+
+    def notional_units(self, price_int: int, size_int: int) -> int:
+        """Value in money units (1e-18) of the settle currency, signed as the size."""
+        return money.notional_units(
+            self.kind,
+            price=price_int,
+            size=size_int,
+            price_decimals=self.price_decimals,
+            size_decimals=self.size_decimals,
+            multiplier=self.multiplier,
+        )
+
+    # Shapes for others
+
+    @property
+    def name(self) -> str:
+        """The symbol without its venue."""
+        return self.symbol.partition(":")[2]
+
+    @property
+    def file_stem(self) -> str:
+        """The symbol as a part of a file name."""
+        return file_stem(self.symbol)
+
+    @property
+    def is_assumed(self) -> bool:
+        """Something of it was inferred or defaulted, and belongs into a run's assumptions."""
+        return bool(self.inferred or self.defaulted)
+
+    def spec(self) -> dict[str, int]:
+        """The keyword arguments of the core's InstrumentSpec: whole numbers only.
+
+        Prices and sizes in units of their decimals, money in 1e-18, fees and the maintenance rate
+        in 1e-12, bands in 1e-6, the multiplier as mantissa and decimals.
+        """
+
+        def sized(value: Decimal) -> int:
+            return to_units(value, self.size_decimals)
+
+        multiplier_decimals = decimals_of(self.multiplier)
+        return {
+            "kind": self.kind.id,
+            "price_decimals": self.price_decimals,
+            "size_decimals": self.size_decimals,
+            "tick": to_units(self.tick, self.price_decimals),
+            "lot": sized(self.lot),
+            "size_min": sized(self.size_min),
+            "size_max": sized(self.size_max),
+            "market_lot": sized(self.market_lot),
+            "market_size_min": sized(self.market_size_min),
+            "market_size_max": self._market_size_max_units(),
+            "notional_min": money.money_units(self.notional_min),
+            "multiplier": to_units(self.multiplier, multiplier_decimals),
+            "multiplier_decimals": multiplier_decimals,
+            "maker_fee": rate_units(self.maker_fee),
+            "taker_fee": rate_units(self.taker_fee),
+            "band_up": money.divide_half_even(rate_units(self.band_up), _RATE_PER_BAND),
+            "band_down": money.divide_half_even(rate_units(self.band_down), _RATE_PER_BAND),
+            "maintenance_rate": rate_units(self.maintenance_rate),
+        }
+
+    def _market_size_max_units(self) -> int:
+        # Venues publish a daily average here, with more decimals than the lot has: cut, a limit
+        # must not grow.
+        return int(self.market_size_max.scaleb(self.size_decimals))
+
+    def to_msgpack(self) -> bytes:
+        """The payload of the instrument's frame."""
+        return msgspec.msgpack.encode(self)
+
+    @classmethod
+    def from_msgpack(cls, payload: bytes) -> Instrument:
+        """Back from a frame. Keys this build does not know are passed over; missing ones take
+        their default. Raises BadInput where required ones are missing or facts contradict."""
+        try:
+            return _DECODER.decode(payload)
+        except (msgspec.ValidationError, msgspec.DecodeError) as error:
+            raise BadInput(f"not an instrument record: {error}") from None
+
+
+_DECIMAL_FIELDS: Final = tuple(
+    field.name for field in msgspec.structs.fields(Instrument) if field.type is Decimal
+)
+_NEVER_NEGATIVE: Final = tuple(
+    field for field in _DECIMAL_FIELDS if field not in {"maker_fee", "taker_fee"}
+)
+_RATE_PER_BAND: Final = 10 ** (RATE_DECIMALS - BAND_DECIMALS)
+_DECODER: Final = msgspec.msgpack.Decoder(Instrument)
+
+
+def from_symbol(symbol: str, **facts: object) -> Instrument:
+    """An Instrument whose venue, currencies, kind and expiry are those its symbol says.
+
+    `facts` are the other fields; `price_decimals` and `size_decimals` follow from tick and lot
+    unless given. Currencies and kind may be given too, where the symbol is a free name.
+    """
+    parsed = parse_symbol(symbol)
+    named: dict[str, object] = {
+        "symbol": symbol,
+        "venue": parsed.venue,
+        "base": parsed.base,
+        "quote": parsed.quote,
+        "settle": parsed.settle,
+        "kind": parsed.kind,
+        "perpetual": parsed.is_perpetual,
+        "expiry": parsed.expiry,
+        **facts,
+    }
+    for decimals, step in (("price_decimals", "tick"), ("size_decimals", "lot")):
+        value = named.get(step)
+        if decimals not in named and isinstance(value, Decimal):
+            named[decimals] = decimals_of(value)
+    try:
+        return msgspec.convert(named, Instrument)
+    except msgspec.ValidationError as error:
+        raise BadInput(f"not an instrument: {error}", where=symbol) from None
+
+
+def _padded(units: int, decimals: int) -> str:
+    text = decimal_text(scaled(units, decimals))
+    if not decimals:
+        return text
+    whole, _, rest = text.partition(".")
+    return f"{whole}.{rest.ljust(decimals, '0')}"
+
+
+__all__ = [
+    "BAND_DECIMALS",
+    "DECIMALS_MAX",
+    "UNKNOWN_CURRENCY",
+    "Instrument",
+    "from_symbol",
+]

@@ -1,0 +1,166 @@
+"""Money: exact amounts at 18 decimals, the same numbers as the core's int128.
+
+Sums are exact. The one rounding is that of a division (an inverse contract's value, a rate with
+more decimals than fit), half to even, at 1e-18 of the currency. `units` below are whole numbers of
+1e-18; a Decimal amount is what people and the ledger see.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from onetape.model.decimals import Number, canonical, decimal_text, scaled, to_decimal, to_fraction
+from onetape.model.enums import Kind
+from onetape.model.errors import InvalidAmount
+
+MONEY_DECIMALS: Final = 18
+RATE_DECIMALS: Final = 12  # fees, funding and maintenance rates on tape: 1e-12
+INT128_MAX: Final = 2**127 - 1
+_HALF: Final = 2**64
+
+_AMOUNT = re.compile(
+    r"\s*(?P<value>\S+?)\s*(?P<currency>[A-Za-z][A-Za-z0-9._-]{0,19})\s*\Z", re.ASCII
+)
+_VALUE = re.compile(r"[+-]?[0-9.eE+-]*[0-9.]\Z", re.ASCII)
+
+
+def divide_half_even(numerator: int, denominator: int) -> int:
+    """numerator / denominator, half to even. denominator > 0. Twin of the core's function."""
+    if denominator <= 0:
+        raise ValueError(f"denominator must be positive: {denominator}")
+    quotient, rest = divmod(numerator, denominator)
+    twice = 2 * rest
+    if twice > denominator or (twice == denominator and quotient % 2):
+        quotient += 1
+    return quotient
+
+
+def money_units(value: Number, *, what: str = "amount") -> int:
+    """The amount in units of 1e-18, half to even beyond them. Raises ValueError past int128."""
+    number = to_fraction(value if not isinstance(value, float) else repr(value), what=what)
+    units = divide_half_even(number.numerator * 10**MONEY_DECIMALS, number.denominator)
+    if abs(units) > INT128_MAX:
+        raise ValueError(f"{what} does not fit 128 bits at 18 decimals: {value}")
+    return units
+
+
+def money(units: int) -> Decimal:
+    """The exact decimal of units of 1e-18."""
+    return scaled(units, MONEY_DECIMALS)
+
+
+def split_units(units: int) -> tuple[int, int]:
+    """(low, high) int64 halves of an int128, as fixed layouts store it."""
+    low = units & (_HALF - 1)
+    return low - _HALF if low >= _HALF // 2 else low, units >> 64
+
+
+def join_units(low: int, high: int) -> int:
+    """The int128 of its two int64 halves."""
+    return (high << 64) | (low & (_HALF - 1))
+
+
+def rate_units(value: Number, *, what: str = "rate") -> int:
+    """A rate (0.0002 of notional) in units of 1e-12, half to even beyond them."""
+    number = to_fraction(value if not isinstance(value, float) else repr(value), what=what)
+    return divide_half_even(number.numerator * 10**RATE_DECIMALS, number.denominator)
+
+
+def fee_units(notional: int, rate: int) -> int:
+    """Fee in money units of a notional in money units at a rate in 1e-12; negative is a rebate.
+
+    The notional counts without its sign: both sides of a trade pay.
+    """
+    return divide_half_even(abs(notional) * rate, 10**RATE_DECIMALS)
+
+
+def notional_units(
+    kind: Kind,
+    *,
+    price: int,
+    size: int,
+    price_decimals: int,
+    size_decimals: int,
+    multiplier: Decimal,
+) -> int:
+    """Value in money units of `size` at `price`, both int64 at their decimals, signed as size is.
+
+    Spot and linear in quote: price * size * multiplier. Inverse in base: size * multiplier / price
+    (0 at price 0). Twin of InstrumentSpec::notional in the core.
+    """
+    quantity = to_fraction(multiplier) * size / 10**size_decimals
+    if kind is Kind.INVERSE:
+        if price == 0:
+            return 0
+        value = quantity * 10**price_decimals / price
+    else:
+        value = quantity * price / 10**price_decimals
+    return divide_half_even(value.numerator * 10**MONEY_DECIMALS, value.denominator)
+
+
+class Amount(msgspec.Struct, frozen=True):
+    """So much of a currency. The value is canonical: at most 18 decimals, no trailing zeros."""
+
+    value: Decimal
+    currency: str
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "value", canonical(self.value))
+
+    def __str__(self) -> str:
+        return f"{decimal_text(self.value)} {self.currency}"
+
+    @property
+    def units(self) -> int:
+        """Units of 1e-18."""
+        return money_units(self.value)
+
+
+def parse_amount(text: str) -> Amount:
+    """`"100000 USDT"`, `"0.5BTC"`. Raises InvalidAmount for a negative, too fine or other text."""
+    match = _AMOUNT.match(text)
+    if match is None or not _VALUE.match(match["value"]):
+        raise InvalidAmount(f"not an amount: {text!r}", todo="write it as '100000 USDT'")
+    try:
+        value = to_decimal(match["value"])
+        exact = money(money_units(value)) == value
+    except ValueError as error:
+        raise InvalidAmount(str(error), where=repr(text)) from None
+    if not exact:
+        raise InvalidAmount(f"more than {MONEY_DECIMALS} decimals: {text!r}")
+    if value < 0:
+        raise InvalidAmount(f"negative: {text!r}")
+    return Amount(value, match["currency"].upper())
+
+
+def parse_cash(text: str) -> dict[str, Decimal]:
+    """Starting money: amounts separated by commas, each currency once."""
+    cash: dict[str, Decimal] = {}
+    for part in text.split(","):
+        amount = parse_amount(part)
+        if amount.currency in cash:
+            raise InvalidAmount(f"{amount.currency} is given twice: {text!r}")
+        cash[amount.currency] = amount.value
+    return cash
+
+
+__all__ = [
+    "INT128_MAX",
+    "MONEY_DECIMALS",
+    "RATE_DECIMALS",
+    "Amount",
+    "divide_half_even",
+    "fee_units",
+    "join_units",
+    "money",
+    "money_units",
+    "notional_units",
+    "parse_amount",
+    "parse_cash",
+    "rate_units",
+    "split_units",
+]

@@ -1,0 +1,126 @@
+"""From a person's number to whole steps: the one rounding rule, exactly.
+
+A number that lies within 1e-9 (relative) of a step is that step: 0.3 - 0.1 in floats is 0.2.
+Otherwise a price goes to the tick in the passive direction (a buy down, a sell up) and a quantity
+down to the lot. All directions are those of the number line, also below zero, never "toward zero
+by truncation": a buy at -0.007 with tick 0.01 is -0.01.
+
+This is the slow and exact statement of the rule; the compiled `snap` is tested against it.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+
+from onetape.model.decimals import Number, to_fraction, to_units
+from onetape.model.enums import Side
+
+SNAP_TOLERANCE = Fraction(1, 10**9)  # relative to the number, inclusive
+INT64_MAX = 2**63 - 1
+
+
+class Rounding(StrEnum):
+    """Where a number between two steps goes."""
+
+    DOWN = "down"
+    UP = "up"
+    NEAREST = "nearest"  # a tie to the even step
+    TOWARD_ZERO = "toward zero"
+
+
+def snap(value: Number | Fraction, step: Decimal | Fraction) -> int | None:
+    """The step count the number means, None where it is between two steps."""
+    number = to_fraction(value)
+    size = _step(step)
+    steps = round(number / size)
+    return steps if abs(number - steps * size) <= SNAP_TOLERANCE * abs(number) else None
+
+
+def to_steps(
+    value: Number | Fraction,
+    step: Decimal | Fraction,
+    rounding: Rounding,
+    *,
+    what: str = "value",
+) -> int:
+    """How many steps: snapped where the number means one, else in the named direction."""
+    number = to_fraction(value, what=what)
+    size = _step(step)
+    snapped = snap(number, size)
+    if snapped is not None:
+        return snapped
+    ratio = number / size
+    floor = ratio.numerator // ratio.denominator
+    match rounding:
+        case Rounding.DOWN:
+            return floor
+        case Rounding.UP:
+            return floor + 1
+        case Rounding.NEAREST:
+            return round(ratio)
+        case Rounding.TOWARD_ZERO:
+            return floor if number > 0 else floor + 1
+
+
+def passive(side: Side) -> Rounding:
+    """The direction that never pays more: a buy's price down, a sell's price up."""
+    if side is Side.NONE:
+        raise ValueError("a price is rounded for a side, not for none")
+    return Rounding.DOWN if side is Side.BUY else Rounding.UP
+
+
+def price_to_int(
+    value: Number,
+    *,
+    tick: Decimal,
+    decimals: int,
+    side: Side,
+    rounding: Rounding | None = None,
+) -> int:
+    """A price as int64 at `decimals`, on the tick; passive for `side` unless told otherwise.
+
+    Negative prices are prices. Raises TypeError or ValueError naming the value.
+    """
+    direction = passive(side) if rounding is None else rounding
+    units = to_steps(value, tick, direction, what="price") * to_units(tick, decimals, what="tick")
+    return _int64(units, value, "price")
+
+
+def size_to_int(value: Number, *, lot: Decimal, decimals: int) -> int:
+    """A quantity as int64 at `decimals`, down to the lot. Raises ValueError below zero."""
+    if to_fraction(value, what="quantity") < 0:
+        raise ValueError(f"quantity must not be negative: {value}")
+    return signed_size_to_int(value, lot=lot, decimals=decimals)
+
+
+def signed_size_to_int(value: Number, *, lot: Decimal, decimals: int) -> int:
+    """A signed quantity (a target) as int64 at `decimals`: its magnitude down to the lot."""
+    steps = to_steps(value, lot, Rounding.TOWARD_ZERO, what="quantity")
+    return _int64(steps * to_units(lot, decimals, what="lot"), value, "quantity")
+
+
+def _step(step: Decimal | Fraction) -> Fraction:
+    size = Fraction(step)
+    if size <= 0:
+        raise ValueError(f"step must be positive: {step}")
+    return size
+
+
+def _int64(units: int, value: object, what: str) -> int:
+    if abs(units) > INT64_MAX:
+        raise ValueError(f"{what} does not fit 64 bits at the instrument's decimals: {value}")
+    return units
+
+
+__all__ = [
+    "SNAP_TOLERANCE",
+    "Rounding",
+    "passive",
+    "price_to_int",
+    "signed_size_to_int",
+    "size_to_int",
+    "snap",
+    "to_steps",
+]

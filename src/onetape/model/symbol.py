@@ -1,0 +1,127 @@
+"""Names of instruments: `venue:UNIFIED`, unified as ccxt writes it, or any `venue:NAME`.
+
+    kraken:BTC/USD                  spot
+    binance:BTC/USDT:USDT           perpetual, linear (settles in the quote)
+    bitmex:BTC/USD:BTC              perpetual, inverse (settles in the base)
+    okx:BTC/USD:BTC-241227          dated: expires 2024-12-27, at 08:00 UTC unless a catalogue says
+    csv:MYDATA                      a name of one's own; currency XXX until somebody says more
+
+Names are case sensitive. A venue is lower case.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+from urllib.parse import quote as percent_encode
+
+import msgspec
+
+from onetape.model.enums import Kind
+from onetape.model.errors import BadInput, NotAvailable
+from onetape.model.time import parse_time
+
+UNKNOWN_CURRENCY: Final = "XXX"
+NAME_CHARS_MAX: Final = 64
+# The hour at which most crypto venues settle dated contracts.
+_EXPIRY_HOUR: Final = "08:00:00"
+
+_VENUE = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
+# Listings have had non-ASCII names since 2025; what separates parts and what a shell or a file
+# system would trip over is all that is refused.
+_NAME = re.compile(r"[^\s\x00-\x1f\x7f\\'\"`<>|*?]+\Z")
+_UNIFIED = re.compile(
+    r"(?P<base>[^/:]+)/(?P<quote>[^/:]+?)"
+    r"(?::(?P<settle>[^/:-]+)(?:-(?P<expiry>\d{6})(?P<option>-[^/:]+)?)?)?\Z"
+)
+
+
+class Symbol(msgspec.Struct, frozen=True):
+    """A parsed name. `expiry` is int ns UTC, None for spot, perpetual and free names."""
+
+    text: str
+    venue: str
+    name: str
+    base: str
+    quote: str
+    settle: str
+    kind: Kind
+    expiry: int | None
+    is_unified: bool
+
+    @property
+    def is_perpetual(self) -> bool:
+        """A contract without expiry."""
+        return self.kind is not Kind.SPOT and self.expiry is None
+
+
+@lru_cache(maxsize=4096)
+def parse_symbol(text: str) -> Symbol:
+    """The parts of a name. Raises BadInput naming the rule it breaks, NotAvailable for options.
+
+    A free name is a linear perpetual in XXX: it can be sold short, and its profit is the price
+    difference.
+    """
+    venue, colon, name = text.partition(":")
+    if not colon or not _VENUE.match(venue):
+        raise BadInput(
+            f"not a symbol: {text!r}", todo="write venue:NAME, such as binance:BTC/USDT:USDT"
+        )
+    if len(name) > NAME_CHARS_MAX or not _NAME.match(name):
+        raise BadInput(
+            f"not an instrument's name: {name!r}",
+            todo=f"use 1 to {NAME_CHARS_MAX} characters without spaces and quotes",
+        )
+    parts = _UNIFIED.match(name)
+    if parts is None:
+        if "/" in name or ":" in name:
+            raise BadInput(
+                f"not an instrument's name: {name!r}", todo="write BASE/QUOTE or BASE/QUOTE:SETTLE"
+            )
+        return Symbol(
+            text,
+            venue,
+            name,
+            base=name,
+            quote=UNKNOWN_CURRENCY,
+            settle=UNKNOWN_CURRENCY,
+            kind=Kind.LINEAR,
+            expiry=None,
+            is_unified=False,
+        )
+    if parts["option"]:
+        raise NotAvailable("options are not modelled", where=text)
+    base, quote, settle = parts["base"], parts["quote"], parts["settle"]
+    if settle is None:
+        kind = Kind.SPOT
+    elif settle == quote:
+        kind = Kind.LINEAR
+    elif settle == base:
+        kind = Kind.INVERSE
+    else:
+        raise NotAvailable(
+            f"a contract that settles neither in {quote} nor in {base} (quanto) is not modelled",
+            where=text,
+        )
+    expiry = _expiry(parts["expiry"], text) if parts["expiry"] else None
+    return Symbol(text, venue, name, base, quote, settle or quote, kind, expiry, is_unified=True)
+
+
+def _expiry(yymmdd: str, text: str) -> int:
+    try:
+        return parse_time(f"20{yymmdd[:2]}-{yymmdd[2:4]}-{yymmdd[4:]}T{_EXPIRY_HOUR}Z")
+    except BadInput:
+        raise BadInput(f"not a date: {yymmdd}", where=text, todo="write YYMMDD") from None
+
+
+def file_stem(symbol: str) -> str:
+    """The symbol as a file name: no separators, different symbols differ, undone by nothing but
+    reading it: `binance:BTC/USDT:USDT` -> `binance@BTC_USDT@USDT`."""
+    return "".join(_FILE_SIGNS.get(c) or percent_encode(c, safe="") for c in symbol)
+
+
+# "_", "~" and "@" of a name itself are escaped, so that the three below stay unambiguous.
+_FILE_SIGNS = {":": "@", "/": "_", "_": "%5F", "~": "%7E"}
+
+__all__ = ["NAME_CHARS_MAX", "UNKNOWN_CURRENCY", "Symbol", "file_stem", "parse_symbol"]
