@@ -30,7 +30,7 @@ void BarBuilder::begin(std::int64_t open_time, std::int64_t price) noexcept {
 
 BarTick BarBuilder::fold(std::int64_t time, std::int64_t price) noexcept {
     if (due_ == never) begin(bar_open_time(time, period_), price);
-    if (time >= due_) return BarTick::due;
+    if (time >= due_ && due_ != never) return BarTick::due;
     if (time < open_time_) {
         ++counts_.late;
         return BarTick::late;
@@ -127,7 +127,7 @@ void BarStream::update_due() noexcept {
 
 // One tick is of all its builders or of none: a due bar holds back the whole stream.
 BarTick BarStream::on_trade(std::int64_t time, std::int64_t price, std::int64_t size) noexcept {
-    if (time >= due_) return BarTick::due;
+    if (time >= due_ && due_ != never) return BarTick::due;
     BarTick result = BarTick::folded;
     for (BarBuilder& builder : builders_) {
         if (builder.source() != BarSource::trade) continue;
@@ -140,7 +140,7 @@ BarTick BarStream::on_trade(std::int64_t time, std::int64_t price, std::int64_t 
 }
 
 BarTick BarStream::on_quote(std::int64_t time, std::int64_t bid, std::int64_t ask) noexcept {
-    if (time >= due_) return BarTick::due;
+    if (time >= due_ && due_ != never) return BarTick::due;
     BarTick result = BarTick::folded;
     for (BarBuilder& builder : builders_) {
         if (builder.source() != BarSource::mid) continue;
