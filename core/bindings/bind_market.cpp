@@ -1,0 +1,257 @@
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+
+#include <cstring>
+
+#include "bindings/bars_view.hpp"
+#include "bindings/bind.hpp"
+#include "market/bars.hpp"
+#include "market/book.hpp"
+
+using namespace onetape;
+
+namespace {
+
+using Levels = nb::ndarray<const std::int64_t, nb::shape<-1, 2>, nb::c_contig, nb::device::cpu>;
+
+constexpr const char* outcomes[] = {"applied", "snapshot", "stale", "waiting", "gap", "refused"};
+
+nb::tuple change_tuple(const BookChange& change) {
+    return nb::make_tuple(outcomes[static_cast<int>(change.outcome)], change.crossed,
+                          change.top_changed);
+}
+
+nb::object best(std::size_t count, const BookLevel& level) {
+    if (count == 0) return nb::none();
+    return nb::make_tuple(level.price, level.size);
+}
+
+BookChange apply_arrays(Book& book, const Levels& bids, const Levels& asks, std::uint64_t first_id,
+                        std::uint64_t last_id, std::uint64_t previous_id, std::uint16_t flags,
+                        std::int64_t ts_event, std::int64_t ts_recv) {
+    const std::size_t bid_count = bids.shape(0);
+    const std::size_t ask_count = asks.shape(0);
+    std::vector<BookLevel> levels(bid_count + ask_count);
+    if (bid_count > 0) std::memcpy(levels.data(), bids.data(), bid_count * sizeof(BookLevel));
+    if (ask_count > 0) {
+        std::memcpy(levels.data() + bid_count, asks.data(), ask_count * sizeof(BookLevel));
+    }
+    const BookPayload payload{ts_event,
+                              ts_recv,
+                              first_id,
+                              last_id,
+                              previous_id,
+                              static_cast<std::uint32_t>(bid_count),
+                              static_cast<std::uint32_t>(ask_count)};
+    return book.apply(payload, flags, levels.data());
+}
+
+nb::list side(std::size_t count, std::size_t n, auto&& level) {
+    nb::list levels;
+    for (std::size_t i = 0; i < std::min(count, n); ++i) {
+        const BookLevel at = level(i);
+        levels.append(nb::make_tuple(at.price, at.size));
+    }
+    return levels;
+}
+
+void bind_book(nb::module_& m) {
+    nb::class_<Book>(m, "Book", "L2 book in integer prices and sizes; empty unless it is synced.")
+        .def(nb::init<>())
+        .def(
+            "apply",
+            [](Book& book, const Levels& bids, const Levels& asks, std::uint64_t first_id,
+               std::uint64_t last_id, std::uint64_t previous_id, std::uint16_t flags,
+               std::int64_t ts_event, std::int64_t ts_recv) {
+                return change_tuple(apply_arrays(book, bids, asks, first_id, last_id, previous_id,
+                                                 flags, ts_event, ts_recv));
+            },
+            nb::arg("bids"), nb::arg("asks"), nb::kw_only(), nb::arg("first_id") = 0,
+            nb::arg("last_id") = 0, nb::arg("previous_id") = 0, nb::arg("flags") = 0,
+            nb::arg("ts_event") = 0, nb::arg("ts_recv") = 0,
+            "Levels are int64 arrays (n, 2) of price and size. Returns (outcome, crossed, "
+            "top_changed); outcome: applied, snapshot, stale, waiting, gap, refused.")
+        .def(
+            "apply_payload",
+            [](Book& book, nb::bytes payload, std::uint16_t flags) {
+                if (!book_fits(payload.data(), static_cast<std::uint32_t>(payload.size()))) {
+                    throw nb::value_error("not a book payload: its length does not fit its counts");
+                }
+                const auto* bytes = static_cast<const std::byte*>(payload.data());
+                return change_tuple(
+                    book.apply(*reinterpret_cast<const BookPayload*>(bytes), flags,
+                               reinterpret_cast<const BookLevel*>(bytes + sizeof(BookPayload))));
+            },
+            nb::arg("payload"), nb::arg("flags") = 0, "The payload of a book frame.")
+        .def(
+            "apply_payloads",
+            [](Book& book, nb::bytes payloads) {
+                const auto* at = static_cast<const std::byte*>(payloads.data());
+                const std::byte* end = at + payloads.size();
+                std::uint64_t applied = 0;
+                while (at < end) {
+                    const auto left = static_cast<std::size_t>(end - at);
+                    const auto& payload = *reinterpret_cast<const BookPayload*>(at);
+                    if (left < sizeof(BookPayload)) break;
+                    const std::size_t bytes =
+                        sizeof(BookPayload) +
+                        (std::size_t{payload.bid_count} + payload.ask_count) * sizeof(BookLevel);
+                    if (left < bytes) break;
+                    applied += book.apply(payload, 0,
+                                          reinterpret_cast<const BookLevel*>(
+                                              at + sizeof(BookPayload)))
+                                       .outcome == BookOutcome::applied;
+                    at += bytes;
+                }
+                return applied;
+            },
+            nb::arg("payloads"), "Changes one after the other; returns how many were applied.")
+        .def("desync", &Book::desync)
+        .def("copy", [](const Book& book) { return Book(book); })
+        .def_prop_ro("synced", &Book::synced)
+        .def_prop_ro("crossed", &Book::crossed)
+        .def_prop_ro("last_id", &Book::last_id)
+        .def_prop_ro("ts_event", &Book::ts_event)
+        .def_prop_ro("ts_recv", &Book::ts_recv)
+        .def_prop_ro("bid_count", &Book::bid_count)
+        .def_prop_ro("ask_count", &Book::ask_count)
+        .def_prop_ro("best_bid", [](const Book& b) {
+            return best(b.bid_count(), b.bid_count() ? b.bid(0) : BookLevel{});
+        }, "(price, size) or None.")
+        .def_prop_ro("best_ask", [](const Book& b) {
+            return best(b.ask_count(), b.ask_count() ? b.ask(0) : BookLevel{});
+        }, "(price, size) or None.")
+        .def("bids", [](const Book& b, std::size_t n) {
+            return side(b.bid_count(), n, [&](std::size_t i) { return b.bid(i); });
+        }, nb::arg("n"), "Up to n (price, size), best first.")
+        .def("asks", [](const Book& b, std::size_t n) {
+            return side(b.ask_count(), n, [&](std::size_t i) { return b.ask(i); });
+        }, nb::arg("n"), "Up to n (price, size), best first.")
+        .def("bid_size_at", &Book::bid_size_at, nb::arg("price"))
+        .def("ask_size_at", &Book::ask_size_at, nb::arg("price"))
+        .def_prop_ro("counts", [](const Book& b) {
+            const BookCounts& c = b.counts();
+            nb::dict d;
+            d["applied"] = c.applied;
+            d["snapshots"] = c.snapshots;
+            d["stale"] = c.stale;
+            d["waiting"] = c.waiting;
+            d["gaps"] = c.gaps;
+            d["refused"] = c.refused;
+            return d;
+        });
+}
+
+constexpr const char* ticks[] = {"folded", "late", "due", "refused"};
+
+nb::tuple closed_tuple(const ClosedBar& closed) {
+    const BarPayload& b = closed.bar;
+    const nb::object turnover =
+        (nb::int_(b.turnover_high) << nb::int_(64)) | nb::int_(static_cast<std::uint64_t>(b.turnover_low));
+    return nb::make_tuple(closed.builder, b.ts_open, b.ts_close, b.open, b.high, b.low, b.close,
+                          b.volume, turnover, b.trades, (closed.flags & flag_empty) != 0);
+}
+
+BarPayload bar_payload(std::int64_t ts_open, std::int64_t ts_close, std::int64_t open,
+                       std::int64_t high, std::int64_t low, std::int64_t close,
+                       std::int64_t volume) {
+    return {ts_open, ts_close, ts_close - ts_open, open, high, low, close, volume, 0, 0, -1, 0};
+}
+
+void bind_bars(nb::module_& m) {
+    m.def("bar_open_time", &bar_open_time, nb::arg("time"), nb::arg("period_ns"),
+          "Start of the period that a time lies in; whole weeks begin on Mondays.");
+    nb::class_<BarStream>(m, "BarStream", "Bars of one stream, cut on the receipt clock.")
+        .def(nb::init<>())
+        .def("add",
+             [](BarStream& stream, std::int64_t period_ns, int source) {
+                 if (period_ns <= 0 || period_ns > bar_period_max) {
+                     throw nb::value_error("a bar period is between 1 ns and 366 days");
+                 }
+                 if (source < 0 || source > 2) throw nb::value_error("source is 0, 1 or 2");
+                 return stream.add(period_ns, static_cast<BarSource>(source));
+             },
+             nb::arg("period_ns"), nb::arg("source"), "source: 0 trade, 1 mid, 2 venue.")
+        .def("on_trade", [](BarStream& stream, std::int64_t time, std::int64_t price,
+                            std::int64_t size) {
+            return ticks[static_cast<int>(stream.on_trade(time, price, size))];
+        }, nb::arg("time"), nb::arg("price"), nb::arg("size"))
+        .def("on_quote", [](BarStream& stream, std::int64_t time, std::int64_t bid,
+                            std::int64_t ask) {
+            return ticks[static_cast<int>(stream.on_quote(time, bid, ask))];
+        }, nb::arg("time"), nb::arg("bid"), nb::arg("ask"))
+        .def("on_bar", [](BarStream& stream, std::int64_t ts_open, std::int64_t ts_close,
+                          std::int64_t open, std::int64_t high, std::int64_t low,
+                          std::int64_t close, std::int64_t volume) {
+            return ticks[static_cast<int>(stream.on_bar(
+                bar_payload(ts_open, ts_close, open, high, low, close, volume), 0))];
+        })
+        .def("take",
+             [](BarStream& stream, std::int64_t now, std::size_t limit) {
+                 nb::list bars;
+                 ClosedBar closed;
+                 while (bars.size() < limit && stream.next(now, closed)) {
+                     bars.append(closed_tuple(closed));
+                 }
+                 return bars;
+             },
+             nb::arg("now"), nb::arg("limit") = 1000,
+             "Up to `limit` bars due at `now`: (builder, ts_open, ts_close, open, high, low, close, "
+             "volume, turnover, trades, empty). Fewer than the limit: all are taken.")
+        .def_prop_ro("due", &BarStream::due)
+        .def("counts", [](const BarStream& stream, std::size_t index) {
+            if (index >= stream.size()) throw nb::index_error("no such builder");
+            const BarCounts& c = stream.builder(index).counts();
+            nb::dict d;
+            d["folded"] = c.folded;
+            d["late"] = c.late;
+            d["refused"] = c.refused;
+            d["closed"] = c.closed;
+            d["empty"] = c.empty;
+            return d;
+        });
+
+    auto column = [](std::size_t index) {
+        return [index](const BarsView& v) { return v.arrays->slice(index, v.begin, v.end); };
+    };
+    nb::class_<BarsView>(m, "Bars", "Completed bars as columns, oldest first; safe to keep.")
+        .def("__len__", [](const BarsView& v) { return v.end - v.begin; })
+        .def_prop_ro("open", column(0))
+        .def_prop_ro("high", column(1))
+        .def_prop_ro("low", column(2))
+        .def_prop_ro("close", column(3))
+        .def_prop_ro("volume", column(4))
+        .def_prop_ro("vwap", column(5))
+        .def_prop_ro("ts_open", column(6))
+        .def_prop_ro("ts_close", column(7));
+    nb::class_<ViewedBarWindow>(m, "BarWindow", "The last completed bars of one stream and period.")
+        .def(nb::init<int, int, std::size_t>(), nb::arg("price_decimals"),
+             nb::arg("size_decimals"), nb::arg("capacity") = 512)
+        .def("push",
+             [](ViewedBarWindow& window, std::int64_t ts_open, std::int64_t ts_close,
+                std::int64_t open, std::int64_t high, std::int64_t low, std::int64_t close,
+                std::int64_t volume, nb::int_ turnover) {
+                 BarPayload bar = bar_payload(ts_open, ts_close, open, high, low, close, volume);
+                 bar.turnover_low = static_cast<std::int64_t>(nb::cast<std::uint64_t>(
+                     turnover & nb::int_(0xffffffffffffffffu)));
+                 bar.turnover_high = nb::cast<std::int64_t>(turnover >> nb::int_(64));
+                 window.push(bar);
+             },
+             nb::arg("ts_open"), nb::arg("ts_close"), nb::arg("open"), nb::arg("high"),
+             nb::arg("low"), nb::arg("close"), nb::arg("volume"), nb::arg("turnover"))
+        .def("reserve", &ViewedBarWindow::reserve, nb::arg("capacity"))
+        .def("last", &ViewedBarWindow::view, nb::arg("n"))
+        .def("__len__", &ViewedBarWindow::size);
+}
+
+}  // namespace
+
+void bind_market(nb::module_& m) {
+    m.attr("FLAG_SNAPSHOT") = flag_snapshot;
+    m.attr("FLAG_UNSYNCED") = flag_unsynced;
+    m.attr("FLAG_GAP") = flag_gap;
+    m.attr("FLAG_LATE") = flag_late;
+    m.attr("FLAG_EMPTY") = flag_empty;
+    bind_book(m);
+    bind_bars(m);
+}

@@ -1,0 +1,180 @@
+#include "market/bars.hpp"
+
+#include <algorithm>
+
+namespace onetape {
+namespace {
+
+constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+
+[[nodiscard]] bool is_time(std::int64_t time) { return time >= bar_time_min && time <= bar_time_max; }
+
+}  // namespace
+
+BarPayload in_price_units(BarPayload bar, int extra_decimals) noexcept {
+    if (extra_decimals == 0) return bar;
+    const Int128 unit = pow10(extra_decimals);
+    for (std::int64_t* price : {&bar.open, &bar.high, &bar.low, &bar.close}) {
+        *price = static_cast<std::int64_t>(divide_half_even(*price, unit));
+    }
+    return bar;
+}
+
+void BarBuilder::begin(std::int64_t open_time, std::int64_t price) noexcept {
+    open_time_ = open_time;
+    due_ = open_time <= bar_time_max ? open_time + period_ : never;
+    open_ = high_ = low_ = close_ = price;
+    volume_ = ticks_ = 0;
+    turnover_ = 0;
+}
+
+BarTick BarBuilder::fold(std::int64_t time, std::int64_t price) noexcept {
+    if (due_ == never) begin(bar_open_time(time, period_), price);
+    if (time >= due_ && due_ != never) return BarTick::due;
+    if (time < open_time_) {
+        ++counts_.late;
+        return BarTick::late;
+    }
+    if (ticks_ == 0) open_ = high_ = low_ = price;
+    high_ = std::max(high_, price);
+    low_ = std::min(low_, price);
+    close_ = price;
+    ++ticks_;
+    ++counts_.folded;
+    return BarTick::folded;
+}
+
+BarTick BarBuilder::on_trade(std::int64_t time, std::int64_t price, std::int64_t size) noexcept {
+    // Some venues print trades of no size (and no price) for book-keeping of their own.
+    if (size <= 0 || !is_time(time)) {
+        ++counts_.refused;
+        return BarTick::refused;
+    }
+    const BarTick tick = fold(time, price);
+    if (tick != BarTick::folded) return tick;
+    // A volume beyond int64 stays at its maximum; the turnover goes on.
+    if (__builtin_add_overflow(volume_, size, &volume_)) volume_ = never;
+    turnover_ += static_cast<Int128>(price) * size;
+    return tick;
+}
+
+BarTick BarBuilder::on_quote(std::int64_t time, std::int64_t bid, std::int64_t ask) noexcept {
+    const Int128 mid = (static_cast<Int128>(bid) + ask) * 5;  // one more decimal: exact
+    if (bid == 0 || ask == 0 || !is_time(time) || static_cast<std::int64_t>(mid) != mid) {
+        ++counts_.refused;
+        return BarTick::refused;
+    }
+    return fold(time, static_cast<std::int64_t>(mid));
+}
+
+BarTick BarBuilder::on_bar(const BarPayload& bar, std::uint16_t flags) {
+    const bool in_time = is_time(bar.ts_open) && is_time(bar.ts_close);
+    if (bar.period_ns != period_ || !in_time || bar.ts_close - bar.ts_open != period_ ||
+        waiting_.size() == waiting_max) {
+        ++counts_.refused;
+        return BarTick::refused;
+    }
+    if (bar.ts_open <= venue_open_last_) {
+        ++counts_.late;
+        return BarTick::late;
+    }
+    venue_open_last_ = bar.ts_open;
+    waiting_.push_back({bar, flags});
+    due_ = waiting_.front().bar.ts_close;
+    ++counts_.folded;
+    return BarTick::folded;
+}
+
+bool BarBuilder::next(std::int64_t now, ClosedBar& closed) noexcept {
+    if (now < due_ || due_ == never) return false;
+    if (source_ == BarSource::venue) {
+        closed.bar = waiting_.front().bar;
+        closed.flags = waiting_.front().flags;
+        waiting_.erase(waiting_.begin());
+        due_ = waiting_.empty() ? never : waiting_.front().bar.ts_close;
+    } else {
+        closed.bar = {open_time_, due_,    period_, open_, high_,
+                      low_,       close_,  volume_, low_half(turnover_), high_half(turnover_),
+                      source_ == BarSource::mid ? -1 : ticks_, 0};
+        closed.flags = ticks_ == 0 ? flag_empty : std::uint16_t{0};
+        begin(due_, close_);
+    }
+    ++counts_.closed;
+    if ((closed.flags & flag_empty) != 0) ++counts_.empty;
+    return true;
+}
+
+std::size_t BarStream::add(std::int64_t period_ns, BarSource source) {
+    for (std::size_t i = 0; i < builders_.size(); ++i) {
+        if (builders_[i].period_ns() == period_ns && builders_[i].source() == source) return i;
+    }
+    const auto index = static_cast<std::uint32_t>(builders_.size());
+    builders_.emplace_back(period_ns, source);
+    const auto before = [this](std::uint32_t a, std::uint32_t b) {
+        const BarBuilder& x = builders_[a];
+        const BarBuilder& y = builders_[b];
+        return x.period_ns() != y.period_ns() ? x.period_ns() < y.period_ns()
+                                              : x.source() < y.source();
+    };
+    order_.insert(std::upper_bound(order_.begin(), order_.end(), index, before), index);
+    return index;
+}
+
+void BarStream::update_due() noexcept {
+    due_ = never;
+    for (const BarBuilder& builder : builders_) due_ = std::min(due_, builder.due());
+}
+
+// One tick is of all its builders or of none: a due bar holds back the whole stream.
+BarTick BarStream::on_trade(std::int64_t time, std::int64_t price, std::int64_t size) noexcept {
+    if (time >= due_ && due_ != never) return BarTick::due;
+    BarTick result = BarTick::folded;
+    for (BarBuilder& builder : builders_) {
+        if (builder.source() != BarSource::trade) continue;
+        const bool first = builder.due() == never;
+        const BarTick tick = builder.on_trade(time, price, size);
+        if (tick != BarTick::folded) result = tick;
+        if (first) due_ = std::min(due_, builder.due());
+    }
+    return result;
+}
+
+BarTick BarStream::on_quote(std::int64_t time, std::int64_t bid, std::int64_t ask) noexcept {
+    if (time >= due_ && due_ != never) return BarTick::due;
+    BarTick result = BarTick::folded;
+    for (BarBuilder& builder : builders_) {
+        if (builder.source() != BarSource::mid) continue;
+        const bool first = builder.due() == never;
+        const BarTick tick = builder.on_quote(time, bid, ask);
+        if (tick != BarTick::folded) result = tick;
+        if (first) due_ = std::min(due_, builder.due());
+    }
+    return result;
+}
+
+BarTick BarStream::on_bar(const BarPayload& bar, std::uint16_t flags) {
+    for (BarBuilder& builder : builders_) {
+        if (builder.source() != BarSource::venue || builder.period_ns() != bar.period_ns) continue;
+        const BarTick tick = builder.on_bar(bar, flags);
+        due_ = std::min(due_, builder.due());
+        return tick;
+    }
+    return BarTick::refused;
+}
+
+bool BarStream::next_due(std::int64_t now, ClosedBar& closed) noexcept {
+    const BarBuilder* first = nullptr;
+    std::uint32_t at = 0;
+    for (const std::uint32_t index : order_) {
+        if (first == nullptr || builders_[index].due() < first->due()) {
+            first = &builders_[index];
+            at = index;
+        }
+    }
+    if (first == nullptr || !builders_[at].next(now, closed)) return false;
+    closed.builder = at;
+    update_due();
+    return true;
+}
+
+}  // namespace onetape

@@ -1,0 +1,139 @@
+#pragma once
+// Bars of one stream, cut on the receipt clock: a bar holds what was received in
+// [ts_open, ts_close) and closes when the clock reaches ts_close, whether or not anything trades.
+//
+// Periods are multiples of their length since the Unix epoch; whole weeks begin on Mondays
+// (1970-01-05). No bar before the first tick; from then on every period has its bar, quiet ones
+// with flag_empty, open = high = low = close = the close before, and volume 0.
+//
+// Mid bars are exact: half a price unit needs one more decimal, so their prices are at the
+// instrument's price decimals + 1 (`extra_decimals`). A tape's bar frames are always in plain
+// price units: `in_price_units` rounds half to even.
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "base/money.hpp"
+#include "journal/events.hpp"
+#include "journal/frame.hpp"
+
+namespace onetape {
+
+enum class BarSource : std::uint8_t {
+    trade = 0,
+    mid = 1,    // (bid + ask) / 2 of quotes; volume 0, trades -1
+    venue = 2,  // the venue's own bars, passed on, never before their ts_close
+};
+
+enum class BarTick : std::uint8_t {
+    folded = 0,
+    late = 1,     // of a period that has closed: counted, not folded anywhere
+    due = 2,      // bars must be taken with next() first: nothing was folded
+    refused = 3,  // no price in it: size <= 0, a quote without both sides, a bar of another shape
+};
+
+struct ClosedBar {
+    BarPayload bar{};
+    std::uint16_t flags = 0;     // flag_empty
+    std::uint32_t builder = 0;   // index in its BarStream
+};
+
+struct BarCounts {
+    std::uint64_t folded = 0, late = 0, refused = 0, closed = 0, empty = 0;
+};
+
+// The start of the period that `time` lies in.
+[[nodiscard]] constexpr std::int64_t bar_open_time(std::int64_t time,
+                                                   std::int64_t period_ns) noexcept {
+    constexpr std::int64_t day = 86'400'000'000'000;
+    const std::int64_t offset = period_ns % (7 * day) == 0 ? 4 * day : 0;
+    std::int64_t since = (time - offset) % period_ns;
+    if (since < 0) since += period_ns;
+    return time - since;
+}
+
+inline constexpr std::int64_t bar_period_max = 366ll * 86'400'000'000'000;
+// Beyond these the close of a bar might not fit into an int64 (years 1702 and 2236).
+inline constexpr std::int64_t bar_time_max =
+    std::numeric_limits<std::int64_t>::max() - 26 * bar_period_max;
+inline constexpr std::int64_t bar_time_min = -bar_time_max;
+
+// A mid bar as frames carry it: plain price units, half to even.
+[[nodiscard]] BarPayload in_price_units(BarPayload bar, int extra_decimals) noexcept;
+
+class BarBuilder {
+public:
+    // 0 < period_ns <= bar_period_max.
+    BarBuilder(std::int64_t period_ns, BarSource source) noexcept
+        : period_(period_ns), source_(source) {}
+
+    BarTick on_trade(std::int64_t time, std::int64_t price, std::int64_t size) noexcept;
+    BarTick on_quote(std::int64_t time, std::int64_t bid, std::int64_t ask) noexcept;
+    BarTick on_bar(const BarPayload& bar, std::uint16_t flags);
+
+    // Closes one bar that is due at `now`: call until it returns false. One bar a call keeps the
+    // work bounded after an outage of any length.
+    bool next(std::int64_t now, ClosedBar& closed) noexcept;
+
+    // When the next bar closes, INT64_MAX: nothing to wait for.
+    [[nodiscard]] std::int64_t due() const noexcept { return due_; }
+    [[nodiscard]] std::int64_t period_ns() const noexcept { return period_; }
+    [[nodiscard]] BarSource source() const noexcept { return source_; }
+    [[nodiscard]] int extra_decimals() const noexcept { return source_ == BarSource::mid ? 1 : 0; }
+    [[nodiscard]] const BarCounts& counts() const noexcept { return counts_; }
+
+    // Venue bars that wait for their ts_close because our clock is behind the venue's.
+    static constexpr std::size_t waiting_max = 16;
+
+private:
+    BarTick fold(std::int64_t time, std::int64_t price) noexcept;
+    void begin(std::int64_t open_time, std::int64_t price) noexcept;
+
+    std::int64_t period_;
+    BarSource source_;
+    std::int64_t due_ = std::numeric_limits<std::int64_t>::max();
+    std::int64_t open_time_ = 0;
+    std::int64_t open_ = 0, high_ = 0, low_ = 0, close_ = 0;
+    std::int64_t volume_ = 0, ticks_ = 0;
+    Int128 turnover_ = 0;
+    std::int64_t venue_open_last_ = std::numeric_limits<std::int64_t>::min();
+    BarCounts counts_;
+    struct Waiting {
+        BarPayload bar;
+        std::uint16_t flags;
+    };
+    std::vector<Waiting> waiting_;
+};
+
+// Several periods and sources of one stream. Bars come out by (ts_close, period, source): at one
+// moment the shorter period first.
+class BarStream {
+public:
+    // The index of the builder for it; asking again gives the same one.
+    std::size_t add(std::int64_t period_ns, BarSource source);
+
+    // Take all due bars with next(now) before an event of that time is folded, and after on_bar.
+    BarTick on_trade(std::int64_t time, std::int64_t price, std::int64_t size) noexcept;
+    BarTick on_quote(std::int64_t time, std::int64_t bid, std::int64_t ask) noexcept;
+    BarTick on_bar(const BarPayload& bar, std::uint16_t flags);
+
+    bool next(std::int64_t now, ClosedBar& closed) noexcept {
+        return now >= due_ && next_due(now, closed);
+    }
+    [[nodiscard]] std::int64_t due() const noexcept { return due_; }
+    [[nodiscard]] std::size_t size() const noexcept { return builders_.size(); }
+    [[nodiscard]] const BarBuilder& builder(std::size_t index) const noexcept {
+        return builders_[index];
+    }
+
+private:
+    bool next_due(std::int64_t now, ClosedBar& closed) noexcept;
+    void update_due() noexcept;
+
+    std::vector<BarBuilder> builders_;
+    std::vector<std::uint32_t> order_;  // builder indices by (period, source)
+    std::int64_t due_ = std::numeric_limits<std::int64_t>::max();
+};
+
+}  // namespace onetape

@@ -1,0 +1,253 @@
+#include "market/book.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace onetape {
+namespace {
+
+[[nodiscard]] std::size_t level_count(const BookPayload& payload) {
+    return static_cast<std::size_t>(payload.bid_count) + payload.ask_count;
+}
+
+[[nodiscard]] bool has_negative_size(const BookLevel* levels, std::size_t count) {
+    std::int64_t signs = 0;  // one branch for all of them
+    for (std::size_t i = 0; i < count; ++i) signs |= levels[i].size;
+    return signs < 0;
+}
+
+[[nodiscard]] bool has_ids(const BookPayload& payload) {
+    return payload.last_id != 0 || payload.first_id != 0 || payload.previous_id != 0;
+}
+
+[[nodiscard]] bool same(const BookLevel& a, const BookLevel& b) {
+    return a.price == b.price && a.size == b.size;
+}
+
+}  // namespace
+
+// The first position whose rank is not below `rank`. Most changes fall on the last few levels:
+// those are counted without a branch; what lies deeper is a branch-free halving.
+std::size_t BookSide::find(std::int64_t rank) const noexcept {
+    constexpr std::size_t window = 8;
+    const std::int64_t* ranks = rank_.data();
+    std::size_t base = 0;
+    std::size_t length = count_;
+    if (length > window) {
+        const std::int64_t* tail = ranks + length - window;
+        if (tail[0] < rank) {
+            std::size_t below = 1;
+            for (std::size_t i = 1; i < window; ++i) below += tail[i] < rank ? 1u : 0u;
+            return length - window + below;
+        }
+        length -= window - 1;
+    }
+    while (length > 1) {
+        const std::size_t half = length / 2;
+        base += ranks[base + half - 1] < rank ? half : 0;
+        length -= half;
+    }
+    return base + (length == 1 && ranks[base] < rank ? 1 : 0);
+}
+
+void BookSide::insert(std::size_t at, std::int64_t rank, std::int64_t size) {
+    if (count_ == rank_.size()) {
+        const std::size_t capacity = std::max<std::size_t>(64, rank_.size() * 2);
+        rank_.resize(capacity);
+        size_.resize(capacity);
+    }
+    const std::size_t bytes = (count_ - at) * sizeof(std::int64_t);
+    std::memmove(rank_.data() + at + 1, rank_.data() + at, bytes);
+    std::memmove(size_.data() + at + 1, size_.data() + at, bytes);
+    rank_[at] = rank;
+    size_[at] = size;
+    ++count_;
+}
+
+void BookSide::erase(std::size_t at) noexcept {
+    const std::size_t bytes = (count_ - at - 1) * sizeof(std::int64_t);
+    std::memmove(rank_.data() + at, rank_.data() + at + 1, bytes);
+    std::memmove(size_.data() + at, size_.data() + at + 1, bytes);
+    --count_;
+}
+
+void BookSide::apply(const BookLevel* levels, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::int64_t rank = levels[i].price ^ flip_;
+        const std::int64_t size = levels[i].size;
+        const std::size_t at = find(rank);
+        if (at < count_ && rank_[at] == rank) {
+            if (size != 0) size_[at] = size;
+            else erase(at);
+        } else if (size != 0) {
+            insert(at, rank, size);
+        }
+    }
+}
+
+void BookSide::replace(const BookLevel* levels, std::size_t count) {
+    clear();
+    if (rank_.size() < count) {
+        rank_.resize(count);
+        size_.resize(count);
+    }
+    // Snapshots come best first: those are a plain copy, back to front.
+    bool best_first = true;
+    for (std::size_t i = 0; i < count && best_first; ++i) {
+        best_first = levels[i].size != 0 &&
+                     (i == 0 || (levels[i - 1].price ^ flip_) > (levels[i].price ^ flip_));
+    }
+    if (!best_first) {
+        apply(levels, count);
+        return;
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+        rank_[count - 1 - i] = levels[i].price ^ flip_;
+        size_[count - 1 - i] = levels[i].size;
+    }
+    count_ = count;
+}
+
+std::int64_t BookSide::size_at(std::int64_t price) const noexcept {
+    const std::int64_t rank = price ^ flip_;
+    const std::size_t at = find(rank);
+    return at < count_ && rank_[at] == rank ? size_[at] : 0;
+}
+
+bool Book::crossed() const noexcept {
+    return bids_.count() > 0 && asks_.count() > 0 && best_bid() >= best_ask();
+}
+
+void Book::desync() noexcept {
+    synced_ = false;
+    bridging_ = false;
+    stale_run_ = 0;
+    bids_.clear();
+    asks_.clear();
+}
+
+Book::Fit Book::fit(const BookPayload& p) const noexcept {
+    if (!has_ids(p) || last_id_ == 0) return Fit::next;
+    if (p.previous_id != 0) {
+        // Before any comparison of size: a venue may restart its count and still name the last.
+        if (p.previous_id == last_id_) return Fit::next;
+        if (bridging_) {
+            if (p.last_id < last_id_) return Fit::stale;
+            return p.first_id != 0 && p.first_id <= last_id_ ? Fit::next : Fit::gap;
+        }
+        return p.last_id <= last_id_ ? Fit::stale : Fit::gap;
+    }
+    if (p.last_id <= last_id_) return Fit::stale;
+    if (p.first_id == 0 || p.first_id == last_id_ + 1) return Fit::next;
+    return bridging_ && p.first_id <= last_id_ ? Fit::next : Fit::gap;
+}
+
+BookOutcome Book::take(const BookPayload& payload, const BookLevel* levels) {
+    Fit place = fit(payload);
+    if (place == Fit::stale) {
+        if (++stale_run_ <= stale_run_max) {
+            ++counts_.stale;
+            return BookOutcome::stale;
+        }
+        place = Fit::gap;
+    }
+    if (place == Fit::gap) {
+        ++counts_.gaps;
+        desync();
+        return BookOutcome::gap;
+    }
+    bids_.apply(levels, payload.bid_count);
+    asks_.apply(levels + payload.bid_count, payload.ask_count);
+    if (payload.last_id != 0) last_id_ = payload.last_id;
+    ts_event_ = payload.ts_event;
+    ts_recv_ = payload.ts_recv;
+    bridging_ = false;
+    stale_run_ = 0;
+    ++counts_.applied;
+    return BookOutcome::applied;
+}
+
+void Book::keep(const BookPayload& payload, const BookLevel* levels) {
+    if (!has_ids(payload)) return;  // it could not be placed against a snapshot
+    const std::size_t bytes = sizeof(BookPayload) + level_count(payload) * sizeof(BookLevel);
+    if (waiting_.size() + bytes > waiting_bytes_max) waiting_.clear();
+    if (bytes > waiting_bytes_max) return;
+    const std::size_t at = waiting_.size();
+    waiting_.resize(at + bytes);
+    std::memcpy(waiting_.data() + at, &payload, sizeof(BookPayload));
+    if (bytes > sizeof(BookPayload)) {
+        std::memcpy(waiting_.data() + at + sizeof(BookPayload), levels,
+                    bytes - sizeof(BookPayload));
+    }
+}
+
+BookOutcome Book::replay_waiting() {
+    BookOutcome outcome = BookOutcome::snapshot;
+    std::size_t at = 0;
+    while (at < waiting_.size() && synced_) {
+        const auto& payload = *reinterpret_cast<const BookPayload*>(waiting_.data() + at);
+        const auto* levels =
+            reinterpret_cast<const BookLevel*>(waiting_.data() + at + sizeof(BookPayload));
+        at += sizeof(BookPayload) + level_count(payload) * sizeof(BookLevel);
+        if (take(payload, levels) == BookOutcome::gap) {
+            outcome = BookOutcome::gap;
+            at -= sizeof(BookPayload) + level_count(payload) * sizeof(BookLevel);
+        }
+    }
+    // After a gap the rest may still stand on a later snapshot.
+    waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(at));
+    return outcome;
+}
+
+BookChange Book::apply_snapshot(const BookPayload& payload, const BookLevel* levels) {
+    if (has_negative_size(levels, level_count(payload))) {
+        ++counts_.refused;
+        desync();
+        return {BookOutcome::refused, false, true};
+    }
+    bids_.replace(levels, payload.bid_count);
+    asks_.replace(levels + payload.bid_count, payload.ask_count);
+    last_id_ = payload.last_id;
+    ts_event_ = payload.ts_event;
+    ts_recv_ = payload.ts_recv;
+    synced_ = true;
+    bridging_ = true;
+    stale_run_ = 0;
+    ++counts_.snapshots;
+    BookOutcome outcome = BookOutcome::snapshot;
+    if (!waiting_.empty()) outcome = replay_waiting();
+    return {outcome, crossed(), true};
+}
+
+BookChange Book::apply(const BookPayload& payload, std::uint16_t flags, const BookLevel* levels) {
+    if ((flags & flag_snapshot) != 0) return apply_snapshot(payload, levels);
+    if (has_negative_size(levels, level_count(payload))) {
+        ++counts_.refused;
+        waiting_.clear();  // the chain lacks this one
+        desync();
+        return {BookOutcome::refused, false, true};
+    }
+    if (synced_ && (flags & (flag_gap | flag_unsynced)) != 0) {
+        ++counts_.gaps;
+        desync();
+        keep(payload, levels);
+        return {BookOutcome::gap, false, true};
+    }
+    if (!synced_) {
+        if ((flags & flag_gap) != 0) waiting_.clear();
+        ++counts_.waiting;
+        keep(payload, levels);
+        return {BookOutcome::waiting, false, false};
+    }
+    if ((flags & flag_late) != 0) {
+        ++counts_.stale;
+        return {BookOutcome::stale, crossed(), false};
+    }
+    const BookLevel bid = top(bids_);
+    const BookLevel ask = top(asks_);
+    const BookOutcome outcome = take(payload, levels);
+    if (outcome == BookOutcome::gap) keep(payload, levels);
+    return {outcome, crossed(), !same(bid, top(bids_)) || !same(ask, top(asks_))};
+}
+
+}  // namespace onetape

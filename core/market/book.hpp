@@ -1,0 +1,135 @@
+#pragma once
+// L2 order book of one instrument, from snapshots and changes. It is live over an unbroken chain of
+// ids only: a break empties it and it stays empty until the next snapshot.
+//
+// Continuity is read off the data (p: previous_id, f: first_id, l: last_id, L: the book's last id):
+//   p != 0           p == L                     (each change names the one before it)
+//   p == 0, f != 0   f == L + 1                 (ids count up)
+//   l alone          l > L                      (order is known, completeness is not)
+//   no ids           nothing to check
+// The first change after a snapshot may straddle it: p == L or f <= L <= l with p, f <= L + 1 <= l
+// without. What is wholly older is dropped and counted as stale.
+//
+// Changes that come while the book waits for its snapshot are kept (bounded) and replayed on it:
+// venues that serve the snapshot by request send the changes first.
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "journal/events.hpp"
+#include "journal/frame.hpp"
+
+namespace onetape {
+
+enum class BookOutcome : std::uint8_t {
+    applied = 0,   // the book moved on
+    snapshot = 1,  // all levels were replaced
+    stale = 2,     // wholly older than the book: dropped
+    waiting = 3,   // the book is not synced: kept for the next snapshot if it has ids
+    gap = 4,       // the chain broke here: the book is empty and not synced from now on
+    refused = 5,   // breaks a rule (negative size): nothing stored; the book is not synced
+};
+
+struct BookChange {
+    BookOutcome outcome = BookOutcome::applied;
+    bool crossed = false;      // best bid >= best ask after it
+    bool top_changed = false;  // price or size of the best bid or ask differs from before
+};
+
+struct BookCounts {
+    std::uint64_t applied = 0, snapshots = 0, stale = 0, waiting = 0, gaps = 0, refused = 0;
+};
+
+// Whether a frame's payload is as long as it says: asked before its levels are read.
+[[nodiscard]] inline bool book_fits(const void* payload, std::uint32_t payload_bytes) noexcept {
+    if (payload_bytes < sizeof(BookPayload)) return false;
+    const auto& book = *static_cast<const BookPayload*>(payload);
+    const std::uint64_t levels = std::uint64_t{book.bid_count} + book.ask_count;
+    return payload_bytes == sizeof(BookPayload) + levels * sizeof(BookLevel);
+}
+
+// One side, worst level first: the best is at the end, so that a change near the touch moves few
+// levels. Prices are kept as ranks (bid: price, ask: its complement), so that both sides grow upwards
+// and no price overflows.
+class BookSide {
+public:
+    explicit BookSide(bool is_bid) : flip_(is_bid ? 0 : -1) {}
+
+    void clear() noexcept { count_ = 0; }
+    void replace(const BookLevel* levels, std::size_t count);
+    void apply(const BookLevel* levels, std::size_t count);
+
+    [[nodiscard]] std::size_t count() const noexcept { return count_; }
+    [[nodiscard]] BookLevel level(std::size_t index) const noexcept {  // 0 is the best
+        const std::size_t at = count_ - 1 - index;
+        return {rank_[at] ^ flip_, size_[at]};
+    }
+    [[nodiscard]] std::int64_t size_at(std::int64_t price) const noexcept;
+
+private:
+    [[nodiscard]] std::size_t find(std::int64_t rank) const noexcept;
+    void insert(std::size_t at, std::int64_t rank, std::int64_t size);
+    void erase(std::size_t at) noexcept;
+
+    std::int64_t flip_;  // price ^ flip_ is the rank
+    std::size_t count_ = 0;
+    std::vector<std::int64_t> rank_, size_;  // equally long: the capacity
+};
+
+class Book {
+public:
+    // levels: bid_count bids, then ask_count asks, in any order.
+    BookChange apply_snapshot(const BookPayload& payload, const BookLevel* levels);
+    // flags: of the frame. A snapshot flag replaces all levels, a gap or unsynced flag ends the
+    // chain before this change.
+    BookChange apply(const BookPayload& payload, std::uint16_t flags, const BookLevel* levels);
+    void desync() noexcept;  // the feed is lost: as after a gap, without counting one
+
+    [[nodiscard]] bool synced() const noexcept { return synced_; }
+    [[nodiscard]] bool crossed() const noexcept;
+    [[nodiscard]] std::size_t bid_count() const noexcept { return bids_.count(); }
+    [[nodiscard]] std::size_t ask_count() const noexcept { return asks_.count(); }
+    [[nodiscard]] BookLevel bid(std::size_t index) const noexcept { return bids_.level(index); }
+    [[nodiscard]] BookLevel ask(std::size_t index) const noexcept { return asks_.level(index); }
+    [[nodiscard]] std::int64_t bid_size_at(std::int64_t price) const noexcept {
+        return bids_.size_at(price);
+    }
+    [[nodiscard]] std::int64_t ask_size_at(std::int64_t price) const noexcept {
+        return asks_.size_at(price);
+    }
+    // 0 with an empty side; a price of zero is possible, so ask bid_count() where it matters.
+    [[nodiscard]] std::int64_t best_bid() const noexcept { return top(bids_).price; }
+    [[nodiscard]] std::int64_t best_ask() const noexcept { return top(asks_).price; }
+    [[nodiscard]] std::uint64_t last_id() const noexcept { return last_id_; }
+    [[nodiscard]] std::int64_t ts_event() const noexcept { return ts_event_; }
+    [[nodiscard]] std::int64_t ts_recv() const noexcept { return ts_recv_; }
+    [[nodiscard]] const BookCounts& counts() const noexcept { return counts_; }
+
+    // Kept changes beyond this are dropped, all of them: the chain then starts at the newest.
+    static constexpr std::size_t waiting_bytes_max = 1u << 20;
+    // So many changes in a row that are older than the book: its id is wrong, not theirs (a
+    // venue that began to count anew would otherwise leave a frozen book that looks live).
+    static constexpr std::uint32_t stale_run_max = 4096;
+
+private:
+    enum class Fit : std::uint8_t { next, stale, gap };
+
+    [[nodiscard]] static BookLevel top(const BookSide& side) noexcept {
+        return side.count() == 0 ? BookLevel{0, 0} : side.level(0);
+    }
+    [[nodiscard]] Fit fit(const BookPayload& payload) const noexcept;
+    BookOutcome take(const BookPayload& payload, const BookLevel* levels);
+    void keep(const BookPayload& payload, const BookLevel* levels);
+    BookOutcome replay_waiting();
+
+    BookSide bids_{true}, asks_{false};
+    std::uint64_t last_id_ = 0;
+    std::int64_t ts_event_ = 0, ts_recv_ = 0;
+    bool synced_ = false;
+    bool bridging_ = false;  // nothing was applied since the snapshot
+    std::uint32_t stale_run_ = 0;
+    BookCounts counts_;
+    std::vector<std::byte> waiting_;  // payloads, each with its levels, in the order they came
+};
+
+}  // namespace onetape

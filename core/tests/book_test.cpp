@@ -1,0 +1,105 @@
+#include "market/book.hpp"
+
+#include <map>
+#include <random>
+
+#include "doctest.h"
+
+using namespace onetape;
+
+namespace {
+
+struct Message {
+    BookPayload payload{};
+    std::vector<BookLevel> levels;
+};
+
+Message message(std::vector<BookLevel> bids, const std::vector<BookLevel>& asks,
+                std::uint64_t first, std::uint64_t last, std::uint64_t previous) {
+    Message m;
+    m.payload.first_id = first;
+    m.payload.last_id = last;
+    m.payload.previous_id = previous;
+    m.payload.bid_count = static_cast<std::uint32_t>(bids.size());
+    m.payload.ask_count = static_cast<std::uint32_t>(asks.size());
+    m.levels = std::move(bids);
+    m.levels.insert(m.levels.end(), asks.begin(), asks.end());
+    return m;
+}
+
+BookChange apply(Book& book, const Message& m, std::uint16_t flags = 0) {
+    return book.apply(m.payload, flags, m.levels.data());
+}
+
+}  // namespace
+
+TEST_CASE("an empty book has no best and is not synced") {
+    const Book book;
+    CHECK(!book.synced());
+    CHECK(!book.crossed());
+    CHECK(book.best_bid() == 0);
+    CHECK(book.bid_size_at(5) == 0);
+}
+
+TEST_CASE("a gap empties the book until the next snapshot") {
+    Book book;
+    apply(book, message({{99, 1}}, {{101, 1}}, 0, 10, 0), flag_snapshot);
+    CHECK(apply(book, message({{98, 1}}, {}, 11, 12, 10)).outcome == BookOutcome::applied);
+    CHECK(apply(book, message({{97, 1}}, {}, 14, 15, 13)).outcome == BookOutcome::gap);
+    CHECK(!book.synced());
+    CHECK(book.bid_count() == 0);
+    CHECK(apply(book, message({{96, 1}}, {}, 16, 17, 15)).outcome == BookOutcome::waiting);
+    const BookChange healed =
+        apply(book, message({{99, 2}}, {{101, 2}}, 0, 15, 0), flag_snapshot);
+    CHECK(healed.outcome == BookOutcome::snapshot);
+    CHECK(book.synced());
+    CHECK(book.last_id() == 17);  // the kept changes were replayed
+    CHECK(book.bid_size_at(96) == 1);
+    CHECK(book.bid_size_at(98) == 0);  // what was before the gap was not
+}
+
+TEST_CASE("what waits for a snapshot is bounded") {
+    Book book;
+    std::vector<BookLevel> levels(1000, BookLevel{1, 1});
+    std::uint64_t id = 1;
+    for (int i = 0; i < 200; ++i, ++id) apply(book, message(levels, {}, id, id, 0));
+    // Far more than waiting_bytes_max came by: the oldest were dropped, so this is a gap.
+    CHECK(apply(book, message({{9, 9}}, {}, 0, 1, 0), flag_snapshot).outcome == BookOutcome::gap);
+    CHECK(apply(book, message({{9, 9}}, {}, 0, id - 2, 0), flag_snapshot).outcome ==
+          BookOutcome::snapshot);
+    CHECK(book.last_id() == id - 1);
+}
+
+TEST_CASE("a deep book equals a map over a long random flow") {
+    Book book;
+    std::map<std::int64_t, std::int64_t> bids, asks;
+    std::mt19937_64 random(11);
+    apply(book, message({}, {}, 0, 0, 0), flag_snapshot);
+    for (int step = 0; step < 4000; ++step) {
+        std::vector<BookLevel> b, a;
+        for (int i = 0; i < 40; ++i) {
+            const auto deep = random() % 4 == 0 ? 6000u : 12u;
+            const auto offset = static_cast<std::int64_t>(random() % deep);
+            const auto size = static_cast<std::int64_t>(random() % 3);
+            const BookLevel level{i % 2 != 0 ? 10'000 - offset : 10'001 + offset, size};
+            auto& side = i % 2 != 0 ? bids : asks;
+            (i % 2 != 0 ? b : a).push_back(level);
+            if (size == 0) side.erase(level.price);
+            else side[level.price] = size;
+        }
+        apply(book, message(b, a, 0, 0, 0));
+        if (step % 500 != 0) continue;
+        REQUIRE(book.bid_count() == bids.size());
+        REQUIRE(book.ask_count() == asks.size());
+        std::size_t i = 0;
+        for (const auto& [price, size] : asks) {
+            REQUIRE(book.ask(i).price == price);
+            REQUIRE(book.ask(i++).size == size);
+        }
+        i = bids.size();
+        for (const auto& [price, size] : bids) {
+            REQUIRE(book.bid(--i).price == price);
+            REQUIRE(book.bid_size_at(price) == size);
+        }
+    }
+}
