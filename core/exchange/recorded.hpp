@@ -96,6 +96,7 @@ private:
         std::uint64_t venue_id;
         std::int64_t filled;
         std::int64_t queue;     // units before us at our price; unknown_queue: level not seen yet
+        std::int64_t reserved_price;  // what its working part is valued at, 0: nothing reserved
         std::int64_t arrival;   // when it took its place
         std::uint32_t instrument;
         Place place;
@@ -119,8 +120,10 @@ private:
         std::vector<std::uint32_t> waiting;     // by arrival
         std::vector<Taken> taken;
         std::uint64_t taken_version = 0;
-        std::int64_t bar_left = 0;  // what we may still take of the bar in hand
+        std::int64_t bar_period = 0;  // the shortest seen: longer bars repeat what it said
+        std::int64_t bar_left = 0;    // what we may still take of the bar in hand
         bool bar_capped = false;
+        bool sweep = false;  // a fill may have left reduce-only orders with nothing to reduce
     };
 
     struct Step {  // one planned taking
@@ -131,47 +134,75 @@ private:
     void place(std::uint32_t index, std::int64_t now, const OrderRequestPayload& request) noexcept;
     void cancel(std::uint32_t index, std::int64_t now, const OrderRequestPayload& request) noexcept;
     void amend(std::uint32_t index, std::int64_t now, const OrderRequestPayload& request) noexcept;
-    [[nodiscard]] std::uint16_t admit(std::uint32_t index, OrderRequestPayload& request) noexcept;
+    void amend_trigger(std::uint32_t slot, std::int64_t now,
+                       const OrderRequestPayload& wanted) noexcept;
+    [[nodiscard]] std::uint16_t admit(std::uint32_t index, std::int64_t now,
+                                      OrderRequestPayload& request) noexcept;
+    [[nodiscard]] std::uint16_t check_market(std::uint32_t index,
+                                             const OrderRequestPayload& request,
+                                             std::int64_t size) noexcept;
+    void arm(Order& order, const Market& market) const noexcept;
     void activate(std::uint32_t slot, std::int64_t now) noexcept;
     void rest(std::uint32_t slot, std::int64_t now) noexcept;
     void close(std::uint32_t slot, std::int64_t now, OrderNews news, std::uint16_t code) noexcept;
     void release(std::uint32_t slot) noexcept;
     void unlink(std::uint32_t slot) noexcept;
-    void reserve(const Order& order) noexcept;
-    void unreserve(const Order& order) noexcept;
-    std::int64_t fill(std::uint32_t slot, std::int64_t now, std::int64_t price, std::int64_t size,
+    void reserve(Order& order, std::int64_t price) noexcept;
+    void unreserve(Order& order) noexcept;
+    std::int64_t fill(std::uint32_t slot, std::int64_t time, std::int64_t price, std::int64_t size,
                       Liquidity liquidity) noexcept;
     void sweep_reduce_only(std::uint32_t index, std::int64_t now) noexcept;
-    [[nodiscard]] std::int64_t reducible(const Order& order) const noexcept;
+    [[nodiscard]] std::int64_t reducible(std::uint32_t index,
+                                         const OrderRequestPayload& request) const noexcept;
+    void note_expiry(const OrderRequestPayload& request) noexcept;
     void emit(const Order& order, std::int64_t now, OrderNews news, OrderState state,
               std::uint16_t code) noexcept;
-    void reject(std::uint32_t index, std::int64_t now, const OrderRequestPayload& request,
+    void refuse(std::uint32_t index, std::int64_t now, const OrderRequestPayload& request,
                 OrderNews news, std::uint16_t code) noexcept;
 
     // recorded_market.cpp: what the recorded market gives
     [[nodiscard]] static bool has_book(const Market& market) noexcept;
     [[nodiscard]] static bool bars_only(const Market& market) noexcept;
     [[nodiscard]] static bool silent(const Market& market) noexcept;
-    [[nodiscard]] std::int64_t touch(const Market& market, Side side) const noexcept;
-    [[nodiscard]] std::int64_t reference(const Market& market) const noexcept;
-    [[nodiscard]] std::int64_t displayed(const Market& market, Side side,
-                                         std::int64_t price) const noexcept;
-    std::int64_t plan_taking(Market& market, Side side, std::int64_t limit, bool limited,
-                             std::int64_t size) noexcept;
-    [[nodiscard]] std::int64_t taken_of(Market& market, Side level, std::int64_t price) noexcept;
-    void note_taken(Market& market, Side level, std::int64_t price, std::int64_t size) noexcept;
+    [[nodiscard]] static bool touch(const Market& market, Side side, std::int64_t& price) noexcept;
+    [[nodiscard]] static bool crosses(const Market& market, Side side,
+                                      std::int64_t price) noexcept;
+    // Twice the price that triggers and bands go by (a mid may fall between two units).
+    [[nodiscard]] static bool last_doubled(const Market& market, std::int64_t& doubled) noexcept;
+    [[nodiscard]] static bool goes_by_last(const Market& market, TriggerBy by) noexcept;
+    [[nodiscard]] static bool trigger_reference(const Market& market, TriggerBy by,
+                                                std::int64_t& doubled) noexcept;
+    [[nodiscard]] static std::int64_t reference(const Market& market) noexcept;
+    [[nodiscard]] static std::int64_t displayed(const Market& market, Side side,
+                                                std::int64_t price) noexcept;
+    std::int64_t plan(Market& market, const OrderRequestPayload& request, std::int64_t size,
+                      bool beyond_touch) noexcept;
+    void take(std::uint32_t slot, std::int64_t now) noexcept;
+    [[nodiscard]] static std::int64_t taken_of(Market& market, Side level,
+                                               std::int64_t price) noexcept;
+    static void note_taken(Market& market, Side level, std::int64_t price,
+                           std::int64_t size) noexcept;
     void take_waiting(std::uint32_t index, std::int64_t now) noexcept;
+    void fire(std::uint32_t slot, std::int64_t now) noexcept;
     void fire_triggers(std::uint32_t index, std::int64_t now) noexcept;
     void fill_touched(std::uint32_t index, std::int64_t now) noexcept;
+    void fill_traded(std::uint32_t index, std::int64_t now) noexcept;
+    void fill_traded_side(Market& market, std::int64_t now, Side side,
+                          std::int64_t& budget) noexcept;
     void limit_queues(Market& market) noexcept;
     void mark_account(std::uint32_t index) noexcept;
 
-    // recorded_bars.cpp
-    [[nodiscard]] std::int64_t bar_room(const Market& market, std::int64_t wanted) const noexcept;
-    void bar_fill(std::uint32_t slot, std::int64_t time, std::int64_t price, Liquidity liquidity) noexcept;
-    void bar_at_open(std::uint32_t index) noexcept;
-    void bar_triggers(std::uint32_t index, std::int64_t now) noexcept;
-    void bar_within(std::uint32_t index, std::int64_t now) noexcept;
+    // recorded_bars.cpp: orders against bars
+    [[nodiscard]] static std::int64_t bar_room(const Market& market,
+                                               std::int64_t wanted) noexcept;
+    std::int64_t bar_fill(std::uint32_t slot, std::int64_t time, std::int64_t price,
+                          Liquidity liquidity) noexcept;
+    void bar_take(std::uint32_t slot, std::int64_t time, std::int64_t price) noexcept;
+    void bar_fire(std::uint32_t slot, std::int64_t time, std::int64_t price) noexcept;
+    void bar_at_price(std::uint32_t index, std::int64_t time, std::int64_t price,
+                      bool before_open) noexcept;
+    void bar_stops(std::uint32_t index, std::int64_t now, bool adverse) noexcept;
+    void bar_limits(std::uint32_t index, std::int64_t now) noexcept;
 
     RecordedOptions options_;
     Account* account_;
@@ -181,7 +212,7 @@ private:
     IdMap ids_;
     std::vector<Market> markets_;
     std::vector<Step> steps_;           // of the taking being planned
-    std::vector<std::uint32_t> batch_;  // slots in hand while lists change
+    std::vector<std::uint32_t> batch_, bar_batch_;  // slots in hand while lists change
     RecordedCounters counters_;
     std::uint64_t next_venue_id_ = 1, next_trade_id_ = 1;
     std::int64_t next_expiry_ = never;
