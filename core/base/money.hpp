@@ -27,6 +27,22 @@ inline constexpr int money_decimals = 18;
     return quotient;
 }
 
+// a * b / c, half to even, without the product overflowing: |b| <= 2^62, 0 < c <= 2^62, and the
+// result must fit. This is how a fee is taken from a notional and a share from a cost.
+[[nodiscard]] constexpr Int128 multiply_divide_half_even(Int128 a, std::int64_t b,
+                                                         std::int64_t c) noexcept {
+    const Int128 whole = a / c * b;
+    const Int128 part = a % c * b;
+    Int128 quotient = whole + part / c;
+    Int128 rest = part % c;
+    if (rest == 0) return quotient;
+    const Int128 sign = rest < 0 ? -1 : 1;
+    rest *= sign;
+    const Int128 twice = rest * 2;
+    if (twice > c || (twice == c && quotient % 2 != 0)) quotient += sign;
+    return quotient;
+}
+
 [[nodiscard]] constexpr std::int64_t low_half(Int128 value) noexcept {
     return static_cast<std::int64_t>(value);
 }

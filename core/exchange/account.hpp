@@ -1,0 +1,106 @@
+#pragma once
+// The money of one account: balances, positions, margin in cross mode. Used twice: by the
+// exchange as the truth, and by a robot as what it knows from the fills that reached it.
+//
+// Currencies and instruments are indices handed down by the caller; both tables grow as needed.
+// Marks are pushed in (`set_mark`); with none, a position is valued at its cost.
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "exchange/instrument.hpp"
+#include "exchange/position.hpp"
+#include "journal/events.hpp"
+
+namespace onetape {
+
+struct AccountOptions {
+    bool hedge = false;         // long and short side by side; else one position a instrument
+    std::int64_t leverage = 1;  // initial margin = notional / leverage, >= 1
+};
+
+// Unsettled wishes of one side: what working orders may still buy or sell.
+struct WorkingSum {
+    std::int64_t size = 0;
+    Money notional = 0;
+    Money fee = 0;  // taker fee on the notional, never negative
+};
+
+class Account {
+public:
+    explicit Account(const AccountOptions& options = {}) noexcept;
+
+    // settle: currency of notional, profit and fees (spot: quote). base: what spot delivers.
+    void set_instrument(std::uint32_t index, const InstrumentSpec& spec, std::uint32_t settle,
+                        std::uint32_t base) noexcept;
+    void deposit(std::uint32_t currency, Money amount) noexcept;  // negative: withdrawal
+    void set_mark(std::uint32_t index, std::int64_t price) noexcept;
+
+    // Position, balances and fee of one fill. Returns the realized profit (settle currency).
+    // Position side: `both` in one-way mode, else the fill's own.
+    Money apply_fill(std::uint32_t index, const FillPayload& fill) noexcept;
+    // Returns what the balance changed by: a long pays when the rate is positive. Spot: nothing.
+    Money apply_funding(std::uint32_t index, const FundingPayload& funding) noexcept;
+
+    // Working orders count against the account until they are filled or gone. Opening orders
+    // only: reduce-only ones need no margin.
+    void add_working(std::uint32_t index, PositionSide position_side, Side side,
+                     std::int64_t price, std::int64_t size) noexcept;
+    void remove_working(std::uint32_t index, PositionSide position_side, Side side,
+                        std::int64_t price, std::int64_t size) noexcept;
+
+    // 0, or INSUFFICIENT_FUNDS for an order that the account cannot carry at `price` (market: the
+    // price expected). The order's own part must not be in the working sums yet.
+    [[nodiscard]] std::uint16_t check_funds(std::uint32_t index, PositionSide position_side,
+                                            Side side, std::int64_t price, std::int64_t size,
+                                            bool reduce_only) const noexcept;
+
+    [[nodiscard]] Money balance(std::uint32_t currency) const noexcept;
+    [[nodiscard]] const Position& position(std::uint32_t index,
+                                           PositionSide side = PositionSide::both) const noexcept;
+    [[nodiscard]] std::int64_t net_qty(std::uint32_t index) const noexcept;
+    [[nodiscard]] Money unrealized(std::uint32_t index) const noexcept;
+
+    // Balance, unrealized profit of what settles in it, and spot holdings priced in it at marks.
+    [[nodiscard]] Money equity(std::uint32_t currency) const noexcept;
+    [[nodiscard]] Money initial_margin(std::uint32_t currency) const noexcept;
+    [[nodiscard]] Money maintenance_margin(std::uint32_t currency) const noexcept;
+    // Free for new orders: balance and unrealized profit of derivatives, less initial margin and
+    // what working spot orders hold. May be negative.
+    [[nodiscard]] Money available(std::uint32_t currency) const noexcept;
+    // True when the maintenance margin is no longer covered; the seam of liquidation.
+    [[nodiscard]] bool below_maintenance(std::uint32_t currency) const noexcept;
+
+    [[nodiscard]] Money fees(std::uint32_t index) const noexcept;     // paid, rebates negative
+    [[nodiscard]] Money funding(std::uint32_t index) const noexcept;  // received, paid negative
+    [[nodiscard]] const AccountOptions& options() const noexcept { return options_; }
+
+private:
+    struct Holding {  // all that the account knows of one instrument
+        InstrumentSpec spec;
+        std::uint32_t settle = 0, base = 0;
+        std::int64_t mark = 0;
+        bool known = false;
+        bool values_base = false;  // the one spot instrument that prices its base in its quote
+        std::array<Position, 3> positions;                // by PositionSide
+        std::array<std::array<WorkingSum, 2>, 3> working; // by PositionSide, then buy, sell
+        Money fees = 0, funding = 0;
+    };
+
+    Holding& at(std::uint32_t index) noexcept;
+    Money& balance_at(std::uint32_t currency) noexcept;
+    [[nodiscard]] static Money position_value(const Holding& holding,
+                                              const Position& position) noexcept;
+    [[nodiscard]] Money margin_of(const Holding& holding) const noexcept;
+    [[nodiscard]] static Money side_exposure(const Holding& holding, PositionSide side) noexcept;
+
+    AccountOptions options_;
+    std::vector<Holding> holdings_;
+    std::vector<Money> balances_;
+};
+
+// Fee of a trade, half to even at 1e-18: positive is paid, negative a rebate.
+[[nodiscard]] Money fee_of(const InstrumentSpec& spec, Liquidity liquidity, std::int64_t price,
+                           std::int64_t size) noexcept;
+
+}  // namespace onetape

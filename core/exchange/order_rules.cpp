@@ -1,0 +1,117 @@
+#include "exchange/order_rules.hpp"
+
+#include <array>
+#include <cmath>
+
+#include "exchange/errors.hpp"
+
+namespace onetape {
+
+namespace {
+
+constexpr double tolerance = 1e-9;       // CONTRACT: relative distance that counts as "the same"
+constexpr double units_max = 4.6e18;     // just under 2^62: sums of two still fit an int64
+
+constexpr std::array<double, 19> powers = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,
+                                           1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13,
+                                           1e14, 1e15, 1e16, 1e17, 1e18};
+
+bool multiple(std::int64_t value, std::int64_t step) { return step <= 1 || value % step == 0; }
+
+std::uint16_t check_form(const InstrumentSpec& spec, const OrderRequestPayload& request) {
+    const bool market = request.type == OrderType::market;
+    if (!market && request.type != OrderType::limit) return error::order_invalid;
+    if (request.tif < TimeInForce::gtc || request.tif > TimeInForce::gtd) {
+        return error::order_invalid;
+    }
+    const bool post_only = (request.flags & order_post_only) != 0;
+    const bool rests = request.tif == TimeInForce::gtc || request.tif == TimeInForce::gtd;
+    if (post_only && (market || !rests)) return error::order_invalid;
+    if (request.tif == TimeInForce::gtd && (market || request.expire_ns <= 0)) {
+        return error::order_invalid;
+    }
+    if ((request.trigger != 0) != (request.trigger_by != TriggerBy::none)) {
+        return error::order_invalid;
+    }
+    if (request.trigger != 0) {
+        if (request.trigger_by > TriggerBy::index) return error::order_invalid;
+        if (!multiple(request.trigger, spec.tick)) return error::order_invalid;
+        if (spec.kind != ContractKind::linear && request.trigger < 0) return error::order_invalid;
+    }
+    return request.position_side > PositionSide::short_ ? error::order_invalid : error::none;
+}
+
+// Bands stop the aggressive side only: a far passive order harms nobody but its owner's patience.
+bool outside_band(const InstrumentSpec& spec, Side side, std::int64_t price,
+                  std::int64_t reference) {
+    const std::int64_t band = side == Side::buy ? spec.band_up : spec.band_down;
+    if (band == 0 || reference == 0) return false;
+    const Int128 width = static_cast<Int128>(reference < 0 ? -reference : reference) * band;
+    const Int128 away = (static_cast<Int128>(price) - reference) * 1'000'000;
+    return side == Side::buy ? away > width : -away > width;
+}
+
+}  // namespace
+
+bool snap(double value, int decimals, std::int64_t step, Rounding rounding,
+          std::int64_t& units) noexcept {
+    if (!std::isfinite(value) || decimals < 0 || decimals > 18 || step < 1) return false;
+    const double steps =
+        value * powers[static_cast<std::size_t>(decimals)] / static_cast<double>(step);
+    if (!(std::abs(steps) * static_cast<double>(step) < units_max)) return false;
+    double whole = std::nearbyint(steps);
+    if (std::abs(steps - whole) > tolerance * std::abs(steps)) {
+        switch (rounding) {
+            case Rounding::nearest: break;
+            case Rounding::down: whole = std::floor(steps); break;
+            case Rounding::up: whole = std::ceil(steps); break;
+            case Rounding::toward_zero: whole = std::trunc(steps); break;
+        }
+    }
+    units = static_cast<std::int64_t>(whole) * step;
+    return true;
+}
+
+std::uint16_t check_price_size(const InstrumentSpec& spec, Side side, OrderType type,
+                               std::int64_t price, std::int64_t size, bool reduce_only,
+                               std::int64_t reference) noexcept {
+    if (side != Side::buy && side != Side::sell) return error::order_invalid;
+    if (size <= 0) return error::order_invalid;
+    const bool market = type == OrderType::market;
+    const auto or_else = [](std::int64_t own, std::int64_t common) { return own ? own : common; };
+    const std::int64_t lot = market ? or_else(spec.market_lot, spec.lot) : spec.lot;
+    const std::int64_t size_min =
+        market ? or_else(spec.market_size_min, spec.size_min) : spec.size_min;
+    const std::int64_t size_max =
+        market ? or_else(spec.market_size_max, spec.size_max) : spec.size_max;
+    if (!multiple(size, lot)) return error::order_invalid;
+    if (size < size_min || (size_max != 0 && size > size_max)) return error::order_invalid;
+    if (market) {
+        if (price != 0) return error::order_invalid;
+    } else {
+        // 0 means "no price" everywhere in a request; only linear contracts may trade below it.
+        if (price == 0 || (price < 0 && spec.kind != ContractKind::linear)) {
+            return error::order_invalid;
+        }
+        if (!multiple(price, spec.tick)) return error::order_invalid;
+        if (outside_band(spec, side, price, reference)) return error::price_band;
+    }
+    const std::int64_t valued = market ? reference : price;
+    if (spec.notional_min > 0 && valued != 0 && !reduce_only) {
+        Money notional = spec.notional(valued, size);
+        if (notional < 0) notional = -notional;
+        if (notional < spec.notional_min) return error::order_below_min_notional;
+    }
+    return error::none;
+}
+
+std::uint16_t check_order(const InstrumentSpec& spec, const OrderRequestPayload& request,
+                          std::int64_t reference) noexcept {
+    if (const std::uint16_t code = check_form(spec, request); code != error::none) return code;
+    // A triggered order acts near its trigger: that is what its price and value are measured by.
+    return check_price_size(spec, request.side, request.type, request.price, request.size,
+                            (request.flags & order_reduce_only) != 0,
+                            request.trigger != 0 ? request.trigger : reference);
+}
+
+}  // namespace onetape

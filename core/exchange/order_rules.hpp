@@ -1,0 +1,42 @@
+#pragma once
+// What an exchange checks in an order before it looks at its market or at anybody's money. Pure:
+// one instrument, one request, one reference price. The same rules serve every liquidity source.
+#include <cstdint>
+
+#include "exchange/instrument.hpp"
+#include "journal/events.hpp"
+
+namespace onetape {
+
+enum class Rounding : std::uint8_t { nearest = 0, down = 1, up = 2, toward_zero = 3 };
+
+// `value` in units of 10^-decimals, on a multiple of `step` (step >= 1): the nearest multiple when
+// value lies within 1e-9 relative of it, else rounded as told (down and up as on the number line;
+// nearest: half to even). False for NaN, infinities and what does not fit 62 bits.
+[[nodiscard]] bool snap(double value, int decimals, std::int64_t step, Rounding rounding,
+                        std::int64_t& units) noexcept;
+
+// CONTRACT.md's directions: prices round passively (a buy down, a sell up), quantities down.
+[[nodiscard]] inline bool snap_price(const InstrumentSpec& spec, double price, Side side,
+                                     std::int64_t& units) noexcept {
+    return snap(price, spec.price_decimals, spec.tick,
+                side == Side::sell ? Rounding::up : Rounding::down, units);
+}
+[[nodiscard]] inline bool snap_size(const InstrumentSpec& spec, double size,
+                                    std::int64_t& units) noexcept {
+    return snap(size, spec.size_decimals, spec.lot, Rounding::down, units);
+}
+
+// 0 or an error number of CONTRACT.md. `reference` is the price that bands are measured from and
+// that a market order is valued at, 0: not known (those rules are then not applied). Reduce-only
+// orders need no minimum notional: a rest must be closable.
+[[nodiscard]] std::uint16_t check_order(const InstrumentSpec& spec,
+                                        const OrderRequestPayload& request,
+                                        std::int64_t reference) noexcept;
+
+// The same rules for the price (0: market) and the whole size that an order would have.
+[[nodiscard]] std::uint16_t check_price_size(const InstrumentSpec& spec, Side side, OrderType type,
+                                             std::int64_t price, std::int64_t size,
+                                             bool reduce_only, std::int64_t reference) noexcept;
+
+}  // namespace onetape

@@ -1,0 +1,77 @@
+#pragma once
+// A holding of one (instrument, position side): signed quantity, exact cost, realized profit.
+//
+// The cost is signed like the quantity and is the sum of the notionals that opened it, in the
+// settle currency. Profit is the difference of two notionals, so one formula serves all kinds:
+//   linear, spot   profit = notional(exit) - cost      (value grows with price)
+//   inverse        profit = cost - notional(exit)      (quantity / price shrinks as price grows)
+// Reducing releases cost proportionally, half to even, and the remainder stays with what is left:
+// when the position is flat its cost is exactly zero, and the realized sums telescope.
+#include <cstdint>
+
+#include "base/money.hpp"
+#include "exchange/instrument.hpp"
+#include "journal/events.hpp"
+
+namespace onetape {
+
+struct Position {
+    std::int64_t qty = 0;  // size units, negative: short
+    Money cost = 0;        // settle currency, signed like qty (for positive prices)
+    Money realized = 0;    // settle currency, without fees and funding
+
+    [[nodiscard]] constexpr bool flat() const noexcept { return qty == 0; }
+
+    // Takes a fill in. size > 0. Returns the profit realized by it.
+    constexpr Money apply(const InstrumentSpec& spec, Side side, std::int64_t price,
+                          std::int64_t size) noexcept {
+        const std::int64_t change = side == Side::buy ? size : -size;
+        if (qty == 0 || (qty > 0) == (change > 0)) {
+            cost += spec.notional(price, change);
+            qty += change;
+            return 0;
+        }
+        const std::int64_t held = qty < 0 ? -qty : qty;
+        const std::int64_t closed = size < held ? size : held;
+        const std::int64_t closed_signed = qty < 0 ? -closed : closed;
+        const Money released =
+            closed == held ? cost : multiply_divide_half_even(cost, closed, held);
+        const Money profit = gain(spec, spec.notional(price, closed_signed), released);
+        cost -= released;
+        qty -= closed_signed;
+        realized += profit;
+        if (size > closed) {  // flipped: the rest opens the other way at the same price
+            const std::int64_t opened = change > 0 ? size - closed : closed - size;
+            cost = spec.notional(price, opened);
+            qty = opened;
+        }
+        return profit;
+    }
+
+    [[nodiscard]] constexpr Money unrealized(const InstrumentSpec& spec,
+                                             std::int64_t mark) const noexcept {
+        return qty == 0 ? 0 : gain(spec, spec.notional(mark, qty), cost);
+    }
+
+    // Average entry price in the instrument's own unit (1.0 is one quote unit); 0 when flat.
+    [[nodiscard]] double entry_price(const InstrumentSpec& spec) const noexcept {
+        if (qty == 0 || cost == 0) return 0.0;
+        const double contracts = static_cast<double>(qty) * static_cast<double>(spec.multiplier) /
+                                 scale(spec.size_decimals + spec.multiplier_decimals);
+        const double value = static_cast<double>(cost) / scale(money_decimals);
+        return spec.kind == ContractKind::inverse ? contracts / value : value / contracts;
+    }
+
+private:
+    [[nodiscard]] static constexpr Money gain(const InstrumentSpec& spec, Money now,
+                                              Money then) noexcept {
+        return spec.kind == ContractKind::inverse ? then - now : now - then;
+    }
+    [[nodiscard]] static constexpr double scale(int decimals) noexcept {
+        double result = 1.0;
+        for (int i = 0; i < decimals; ++i) result *= 10.0;
+        return result;
+    }
+};
+
+}  // namespace onetape

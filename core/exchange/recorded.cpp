@@ -1,0 +1,451 @@
+#include "exchange/recorded.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "exchange/errors.hpp"
+#include "exchange/order_rules.hpp"
+
+namespace onetape {
+
+namespace {
+
+// The state of an order that the exchange does not have: nothing can be said about it.
+constexpr auto no_state = static_cast<OrderState>(0);
+
+bool is_reduce_only(const OrderRequestPayload& request) {
+    return (request.flags & order_reduce_only) != 0;
+}
+
+}  // namespace
+
+RecordedExchange::RecordedExchange(const RecordedOptions& options, Account& account,
+                                   ExchangeSink& sink) noexcept
+    : options_(options), account_(&account), sink_(&sink) {}
+
+void RecordedExchange::set_instrument(std::uint32_t index, const InstrumentSpec& spec,
+                                      std::uint32_t settle_currency, std::uint32_t base_currency,
+                                      const MarketView* view) noexcept {
+    if (index >= markets_.size()) markets_.resize(index + 1);
+    markets_[index].spec = spec;
+    markets_[index].view = view;
+    account_->set_instrument(index, spec, settle_currency, base_currency);
+}
+
+void RecordedExchange::request(std::uint32_t index, std::int64_t now,
+                               const OrderRequestPayload& request) noexcept {
+    switch (request.kind) {
+        case RequestKind::place: place(index, now, request); break;
+        case RequestKind::cancel: cancel(index, now, request); break;
+        case RequestKind::amend: amend(index, now, request); break;
+    }
+    if (index < markets_.size()) sweep_reduce_only(index, now);
+}
+
+void RecordedExchange::place(std::uint32_t index, std::int64_t now,
+                             const OrderRequestPayload& wanted) noexcept {
+    ++counters_.orders;
+    OrderRequestPayload request = wanted;
+    if (const std::uint16_t code = admit(index, now, request); code != error::none) {
+        ++counters_.rejected;
+        refuse(index, now, wanted, OrderNews::rejected, code);
+        return;
+    }
+    std::uint32_t slot = 0;
+    if (free_.empty()) {
+        slot = static_cast<std::uint32_t>(orders_.size());
+        orders_.emplace_back();
+    } else {
+        slot = free_.back();
+        free_.pop_back();
+    }
+    Order& order = orders_[slot];
+    order = {};
+    order.request = request;
+    order.venue_id = next_venue_id_++;
+    order.arrival = now;
+    order.instrument = index;
+    order.live = true;
+    ids_.insert(request.robot, request.order_id, slot);
+    Market& market = markets_[index];
+    ++market.working;
+    note_expiry(request);
+    if (request.trigger == 0) {
+        order.place = Place::waiting;  // until activate() has decided
+        reserve(order, request.type == OrderType::limit ? request.price : reference(market));
+        emit(order, now, OrderNews::accepted, OrderState::accepted, error::none);
+        activate(slot, now);
+        return;
+    }
+    order.place = Place::trigger;
+    arm(order, market);
+    market.triggers.push_back(slot);
+    emit(order, now, OrderNews::accepted, OrderState::accepted, error::none);
+    std::int64_t doubled = 0;
+    if (trigger_reference(market, request.trigger_by, doubled) && doubled == 2 * request.trigger) {
+        fire(slot, now);
+    }
+}
+
+// Everything that can be said against an order when it arrives; may cut a reduce-only size.
+std::uint16_t RecordedExchange::admit(std::uint32_t index, std::int64_t now,
+                                      OrderRequestPayload& request) noexcept {
+    if (index >= markets_.size() || markets_[index].view == nullptr) return error::order_invalid;
+    const Market& market = markets_[index];
+    const bool hedge = account_->options().hedge;
+    if (hedge != (request.position_side != PositionSide::both)) return error::account_mode;
+    const std::uint16_t code = check_order(market.spec, request, reference(market));
+    if (code != error::none) return code;
+    if (request.tif == TimeInForce::gtd && request.expire_ns <= now) return error::order_invalid;
+    if (ids_.find(request.robot, request.order_id) != IdMap::absent) {
+        return error::duplicate_client_id;
+    }
+    // In hedge mode selling a long (buying a short) only ever reduces it.
+    if (request.position_side == (request.side == Side::sell ? PositionSide::long_
+                                                              : PositionSide::short_)) {
+        request.flags |= order_reduce_only;
+    }
+    if (request.trigger != 0) return error::none;  // the rest is asked when it fires
+    if (is_reduce_only(request)) {
+        const std::int64_t left = reducible(index, request);
+        if (left <= 0) return error::reduce_only_violated;
+        request.size = std::min(request.size, left);
+    }
+    return check_market(index, request, request.size);
+}
+
+// What speaks against an order that becomes active now: post-only, own orders, money.
+std::uint16_t RecordedExchange::check_market(std::uint32_t index,
+                                             const OrderRequestPayload& request,
+                                             std::int64_t size) noexcept {
+    Market& market = markets_[index];
+    const bool limited = request.type == OrderType::limit;
+    const bool buys = request.side == Side::buy;
+    if ((request.flags & order_post_only) != 0 && crosses(market, request.side, request.price)) {
+        return error::order_would_cross;
+    }
+    std::int64_t worst = request.price;
+    if (!limited) {
+        worst = reference(market);
+        if (plan(market, request, size, true) > 0) worst = steps_.back().price;
+    }
+    const auto& opposite = buys ? market.asks : market.bids;
+    if (!opposite.empty() && worst != 0) {
+        const std::int64_t own = orders_[opposite.front()].request.price;
+        // A limit order at our own price would stand against it; a market order takes what is
+        // displayed there first.
+        const bool meets = buys ? (limited ? worst >= own : worst > own)
+                                : (limited ? worst <= own : worst < own);
+        if (meets) return error::self_trade;
+    }
+    if (!options_.check_funds || worst == 0) return error::none;
+    mark_account(index);
+    return account_->check_funds(index, request.position_side, request.side, worst, size,
+                                 is_reduce_only(request));
+}
+
+// From which side the reference must come. Unknown: as a stop.
+void RecordedExchange::arm(Order& order, const Market& market) const noexcept {
+    const OrderRequestPayload& request = order.request;
+    std::int64_t doubled = 0;
+    if (trigger_reference(market, request.trigger_by, doubled) && doubled != 2 * request.trigger) {
+        order.trigger_rises = 2 * request.trigger > doubled;
+    } else {
+        order.trigger_rises = request.side == Side::buy;
+    }
+}
+
+// An accepted order meets the market: takes what it may, then rests, waits or goes.
+void RecordedExchange::activate(std::uint32_t slot, std::int64_t now) noexcept {
+    Order& order = orders_[slot];
+    Market& market = markets_[order.instrument];
+    const bool rests = order.request.type == OrderType::limit &&
+                       (order.request.tif == TimeInForce::gtc ||
+                        order.request.tif == TimeInForce::gtd);
+    if (silent(market) || bars_only(market)) {
+        if (rests) {
+            order.taker = crosses(market, order.request.side, order.request.price);
+            rest(slot, now);
+        } else {
+            order.place = Place::waiting;
+            market.waiting.push_back(slot);
+        }
+        return;
+    }
+    take(slot, now);
+    if (orders_[slot].live) rest(slot, now);
+}
+
+void RecordedExchange::rest(std::uint32_t slot, std::int64_t now) noexcept {
+    Order& order = orders_[slot];
+    Market& market = markets_[order.instrument];
+    const Side side = order.request.side;
+    const std::int64_t price = order.request.price;
+    order.place = Place::resting;
+    order.arrival = now;
+    order.queue = displayed(market, side, price);
+    auto& list = side == Side::buy ? market.bids : market.asks;
+    const auto behind = [&](std::uint32_t other) {
+        const std::int64_t theirs = orders_[other].request.price;
+        return side == Side::buy ? theirs < price : theirs > price;
+    };
+    list.insert(std::find_if(list.begin(), list.end(), behind), slot);
+}
+
+std::int64_t RecordedExchange::fill(std::uint32_t slot, std::int64_t time, std::int64_t price,
+                                    std::int64_t size, Liquidity liquidity) noexcept {
+    Order& order = orders_[slot];
+    Market& market = markets_[order.instrument];
+    const OrderRequestPayload& request = order.request;
+    size = std::min(size, request.size - order.filled);
+    const bool reduces = is_reduce_only(request);
+    if (reduces) size = std::min(size, reducible(order.instrument, request));
+    if (size <= 0) {
+        if (reduces) close(slot, time, OrderNews::canceled, error::reduce_only_violated);
+        return 0;
+    }
+    const std::int64_t reserved = order.reserved_price;
+    unreserve(order);
+    order.filled += size;
+    FillPayload fill{};
+    fill.order_id = request.order_id;
+    fill.venue_id = order.venue_id;
+    fill.trade_id = next_trade_id_++;
+    fill.ts_event = time;
+    fill.price = price;
+    fill.size = size;
+    const Money fee = fee_of(market.spec, liquidity, price, size);
+    fill.fee_low = low_half(fee);
+    fill.fee_high = high_half(fee);
+    fill.side = request.side;
+    fill.liquidity = liquidity;
+    fill.position_side = request.position_side;
+    fill.robot = request.robot;
+    account_->apply_fill(order.instrument, fill);
+    ++counters_.fills;
+    market.sweep = true;
+    const std::uint32_t instrument = order.instrument;
+    const bool done = order.filled == request.size;
+    if (done) {
+        release(slot);
+    } else if (reserved != 0) {
+        reserve(order, reserved);
+    }
+    sink_->on_fill(instrument, fill);
+    if (!done && reduces && reducible(instrument, request) <= 0) {
+        close(slot, time, OrderNews::canceled, error::reduce_only_violated);
+    }
+    return size;
+}
+
+// Units that an order could take off its position; 0 when it would open or increase one.
+std::int64_t RecordedExchange::reducible(std::uint32_t index,
+                                         const OrderRequestPayload& request) const noexcept {
+    const std::int64_t held = account_->position(index, request.position_side).qty;
+    return request.side == Side::buy ? std::max<std::int64_t>(-held, 0)
+                                     : std::max<std::int64_t>(held, 0);
+}
+
+// Reduce-only orders whose position is gone are gone with it. Untriggered ones stay: a stop may be
+// placed before the position that it guards.
+void RecordedExchange::sweep_reduce_only(std::uint32_t index, std::int64_t now) noexcept {
+    Market& market = markets_[index];
+    if (!market.sweep) return;
+    market.sweep = false;
+    batch_.clear();
+    for (const auto* list : {&market.bids, &market.asks, &market.waiting}) {
+        for (const std::uint32_t slot : *list) {
+            const OrderRequestPayload& request = orders_[slot].request;
+            if (is_reduce_only(request) && reducible(index, request) <= 0) batch_.push_back(slot);
+        }
+    }
+    for (const std::uint32_t slot : batch_) {
+        close(slot, now, OrderNews::canceled, error::reduce_only_violated);
+    }
+}
+
+void RecordedExchange::cancel(std::uint32_t index, std::int64_t now,
+                              const OrderRequestPayload& request) noexcept {
+    const std::uint32_t slot = ids_.find(request.robot, request.order_id);
+    if (slot == IdMap::absent || orders_[slot].instrument != index) {
+        refuse(index, now, request, OrderNews::cancel_rejected, error::order_unknown);
+        return;
+    }
+    close(slot, now, OrderNews::canceled, error::none);
+}
+
+// Price and size as wanted, 0: unchanged. A smaller size keeps the place in the queue, all else
+// goes to its end; a size that is already filled ends the order.
+void RecordedExchange::amend(std::uint32_t index, std::int64_t now,
+                             const OrderRequestPayload& request) noexcept {
+    const std::uint32_t slot = ids_.find(request.robot, request.order_id);
+    if (slot == IdMap::absent || orders_[slot].instrument != index) {
+        refuse(index, now, request, OrderNews::update_rejected, error::order_unknown);
+        return;
+    }
+    Order& order = orders_[slot];
+    Market& market = markets_[index];
+    OrderRequestPayload wanted = order.request;
+    if (request.price != 0) wanted.price = request.price;
+    if (request.size != 0) wanted.size = request.size;
+    if (request.trigger != 0 && order.place == Place::trigger) wanted.trigger = request.trigger;
+    std::uint16_t code = check_order(market.spec, wanted, reference(market));
+    if (code == error::none && order.filled != 0 && wanted.size <= order.filled) {
+        close(slot, now, OrderNews::canceled, error::none);
+        return;
+    }
+    if (code != error::none) {
+        emit(order, now, OrderNews::update_rejected,
+             order.filled != 0 ? OrderState::partially_filled : OrderState::accepted, code);
+        return;
+    }
+    if (order.place == Place::trigger) {
+        amend_trigger(slot, now, wanted);
+        return;
+    }
+    const OrderState state =
+        order.filled != 0 ? OrderState::partially_filled : OrderState::accepted;
+    const bool shrinks = wanted.price == order.request.price && wanted.size <= order.request.size;
+    const std::int64_t reserved = order.reserved_price;
+    unreserve(order);
+    if (!shrinks) code = check_market(index, wanted, wanted.size - order.filled);
+    if (code != error::none) {
+        reserve(order, reserved);
+        emit(order, now, OrderNews::update_rejected, state, code);
+        return;
+    }
+    const bool resting = order.place == Place::resting;
+    if (!shrinks && resting) unlink(slot);
+    order.request = wanted;
+    reserve(order, wanted.type == OrderType::limit ? wanted.price : reserved);
+    emit(order, now, OrderNews::updated, state, error::none);
+    if (!shrinks && resting) activate(slot, now);
+}
+
+void RecordedExchange::amend_trigger(std::uint32_t slot, std::int64_t now,
+                                     const OrderRequestPayload& wanted) noexcept {
+    Order& order = orders_[slot];
+    const Market& market = markets_[order.instrument];
+    const bool moved = wanted.trigger != order.request.trigger;
+    order.request = wanted;
+    if (moved) arm(order, market);
+    emit(order, now, OrderNews::updated, OrderState::accepted, error::none);
+    std::int64_t doubled = 0;
+    if (moved && trigger_reference(market, wanted.trigger_by, doubled) &&
+        doubled == 2 * wanted.trigger) {
+        fire(slot, now);
+    }
+}
+
+void RecordedExchange::close(std::uint32_t slot, std::int64_t now, OrderNews news,
+                             std::uint16_t code) noexcept {
+    Order& order = orders_[slot];
+    unreserve(order);
+    const OrderState state =
+        news == OrderNews::expired ? OrderState::expired : OrderState::canceled;
+    const Order gone = order;
+    release(slot);
+    emit(gone, now, news, state, code);
+}
+
+void RecordedExchange::release(std::uint32_t slot) noexcept {
+    unlink(slot);
+    Order& order = orders_[slot];
+    ids_.erase(order.request.robot, order.request.order_id);
+    order.live = false;
+    --markets_[order.instrument].working;
+    free_.push_back(slot);
+}
+
+void RecordedExchange::unlink(std::uint32_t slot) noexcept {
+    const Order& order = orders_[slot];
+    Market& market = markets_[order.instrument];
+    auto& list = order.place == Place::trigger   ? market.triggers
+                 : order.place == Place::waiting ? market.waiting
+                 : order.request.side == Side::buy ? market.bids
+                                                   : market.asks;
+    // A fresh order that trades at once stands in no list yet.
+    const auto at = std::find(list.begin(), list.end(), slot);
+    if (at != list.end()) list.erase(at);
+}
+
+// Reduce-only orders of derivatives hold nothing back; a spot order always holds what it will pay.
+void RecordedExchange::reserve(Order& order, std::int64_t price) noexcept {
+    const OrderRequestPayload& request = order.request;
+    const Market& market = markets_[order.instrument];
+    order.reserved_price = 0;
+    if (price == 0) return;
+    if (market.spec.kind != ContractKind::spot && is_reduce_only(request)) return;
+    order.reserved_price = price;
+    account_->add_working(order.instrument, request.position_side, request.side, price,
+                          request.size - order.filled);
+}
+
+void RecordedExchange::unreserve(Order& order) noexcept {
+    if (order.reserved_price == 0) return;
+    account_->remove_working(order.instrument, order.request.position_side, order.request.side,
+                             order.reserved_price, order.request.size - order.filled);
+    order.reserved_price = 0;
+}
+
+void RecordedExchange::note_expiry(const OrderRequestPayload& request) noexcept {
+    if (request.tif == TimeInForce::gtd) next_expiry_ = std::min(next_expiry_, request.expire_ns);
+}
+
+void RecordedExchange::expire(std::int64_t now) noexcept {
+    if (now < next_expiry_) return;
+    next_expiry_ = never;
+    for (std::uint32_t slot = 0; slot < orders_.size(); ++slot) {
+        if (!orders_[slot].live || orders_[slot].request.tif != TimeInForce::gtd) continue;
+        if (orders_[slot].request.expire_ns <= now) {
+            close(slot, now, OrderNews::expired, error::none);
+        } else {
+            note_expiry(orders_[slot].request);
+        }
+    }
+}
+
+void RecordedExchange::finish(std::int64_t now) noexcept {
+    batch_.clear();
+    for (std::uint32_t slot = 0; slot < orders_.size(); ++slot) {
+        if (orders_[slot].live) batch_.push_back(slot);
+    }
+    std::sort(batch_.begin(), batch_.end(), [this](std::uint32_t left, std::uint32_t right) {
+        return orders_[left].venue_id < orders_[right].venue_id;
+    });
+    for (const std::uint32_t slot : batch_) close(slot, now, OrderNews::canceled, error::none);
+    next_expiry_ = never;
+}
+
+void RecordedExchange::emit(const Order& order, std::int64_t now, OrderNews news, OrderState state,
+                            std::uint16_t code) noexcept {
+    OrderEventPayload event{};
+    event.order_id = order.request.order_id;
+    event.venue_id = order.venue_id;
+    event.ts_event = now;
+    event.price = order.request.price;
+    event.size = order.request.size;
+    event.filled = order.filled;
+    event.code = code;
+    event.news = news;
+    event.state = state;
+    event.robot = order.request.robot;
+    sink_->on_order_event(order.instrument, event);
+}
+
+void RecordedExchange::refuse(std::uint32_t index, std::int64_t now,
+                              const OrderRequestPayload& request, OrderNews news,
+                              std::uint16_t code) noexcept {
+    OrderEventPayload event{};
+    event.order_id = request.order_id;
+    event.ts_event = now;
+    event.price = request.price;
+    event.size = request.size;
+    event.code = code;
+    event.news = news;
+    event.state = news == OrderNews::rejected ? OrderState::rejected : no_state;
+    event.robot = request.robot;
+    sink_->on_order_event(index, event);
+}
+
+}  // namespace onetape

@@ -1,0 +1,221 @@
+#pragma once
+// The exchange inside backtest and paper: own orders against a recorded market. Order rules,
+// triggers, fees and account are those of the matching engine's venues; what differs is where
+// liquidity comes from. docs/concepts/fills.md states each fill rule in words.
+//
+// The caller owns time: it calls `request` at the moment an order ARRIVES, and the market hooks in
+// tape order after it has written the event into the instrument's MarketView. Nothing here
+// allocates once the tables have grown to the number of orders that work at a time.
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "exchange/account.hpp"
+#include "exchange/id_map.hpp"
+#include "exchange/instrument.hpp"
+#include "journal/events.hpp"
+#include "market/book.hpp"
+
+namespace onetape {
+
+struct MarketView {             // one instrument's recorded market, written by the engine loop
+    std::uint64_t version = 0;  // +1 for each market event: what we took is remembered until then
+    bool has_quote = false, has_trade = false, has_bar = false;
+    QuotePayload quote{};
+    TradePayload trade{};
+    BarPayload bar{};
+    std::int64_t mark = 0, index = 0;  // 0: none
+    const Book* book = nullptr;        // null without depth
+};
+
+class ExchangeSink {
+public:
+    virtual ~ExchangeSink() = default;
+    virtual void on_order_event(std::uint32_t instrument, const OrderEventPayload& event) = 0;
+    virtual void on_fill(std::uint32_t instrument, const FillPayload& fill) = 0;
+};
+
+// How many units stand before a resting order. Conservative: only trades at its price advance it,
+// and never more stands before it than is displayed. The probability models of the next release
+// are further values here and further cases in queue.hpp.
+enum class QueueModel : std::uint8_t { conservative = 0 };
+
+struct RecordedOptions {
+    QueueModel queue = QueueModel::conservative;
+    std::int64_t bar_volume_share = 500'000;  // 1e-6 of a bar's volume that we may take
+    bool check_funds = true;
+};
+
+// What a report must say about how fills came about.
+struct RecordedCounters {
+    std::uint64_t orders = 0, rejected = 0, fills = 0;
+    std::uint64_t fills_without_volume = 0;  // bars that do not say their volume: not capped
+    std::uint64_t fills_without_size = 0;    // quotes that do not say their size: not capped
+    std::uint64_t fills_beyond_touch = 0;    // L1: one tick worse than the displayed touch
+};
+
+class RecordedExchange {
+public:
+    RecordedExchange(const RecordedOptions& options, Account& account, ExchangeSink& sink) noexcept;
+
+    // Also tells the account. `view` must outlive the exchange.
+    void set_instrument(std::uint32_t index, const InstrumentSpec& spec,
+                        std::uint32_t settle_currency, std::uint32_t base_currency,
+                        const MarketView* view) noexcept;
+
+    // Place, cancel or amend at the moment of arrival. Answers through the sink before it returns.
+    void request(std::uint32_t index, std::int64_t now, const OrderRequestPayload& request) noexcept;
+
+    // True when a market hook could do something for this instrument.
+    [[nodiscard]] bool working(std::uint32_t index) const noexcept {
+        return index < markets_.size() && markets_[index].working != 0;
+    }
+
+    void on_quote(std::uint32_t index, std::int64_t now) noexcept;
+    void on_trade(std::uint32_t index, std::int64_t now) noexcept;
+    void on_book(std::uint32_t index, std::int64_t now) noexcept;
+    void on_bar(std::uint32_t index, std::int64_t now) noexcept;
+    void on_mark(std::uint32_t index, std::int64_t now) noexcept;
+    // Settles funding on the account. Call it whether or not orders work.
+    void on_funding(std::uint32_t index, std::int64_t now, const FundingPayload& funding) noexcept;
+
+    static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+    [[nodiscard]] std::int64_t next_expiry() const noexcept { return next_expiry_; }
+    void expire(std::int64_t now) noexcept;  // cancels what is good until `now` or earlier
+    void finish(std::int64_t now) noexcept;  // the data ended: cancels all that still works
+
+    [[nodiscard]] const RecordedCounters& counters() const noexcept { return counters_; }
+
+private:
+    // Where an order stands: not yet triggered, waiting for a market to take from (market orders
+    // before the first event, or in bars), or resting in the book.
+    enum class Place : std::uint8_t { trigger, waiting, resting };
+
+    struct Order {
+        OrderRequestPayload request;  // as accepted: price, whole size, trigger
+        std::uint64_t venue_id;
+        std::int64_t filled;
+        std::int64_t queue;     // units before us at our price; unknown_queue: level not seen yet
+        std::int64_t reserved_price;  // what its working part is valued at, 0: nothing reserved
+        std::int64_t arrival;   // when it took its place
+        std::uint32_t instrument;
+        Place place;
+        bool trigger_rises;     // fires when the reference rises to the trigger, else falls to it
+        bool taker;             // bar mode: it would have crossed when it arrived
+        bool live;
+    };
+    static constexpr std::int64_t unknown_queue = std::numeric_limits<std::int64_t>::max();
+
+    struct Taken {  // what we took of a displayed level within one version of the view
+        std::int64_t price, size;
+        Side side;  // of the level: buy is a bid
+    };
+
+    struct Market {
+        InstrumentSpec spec;
+        const MarketView* view = nullptr;
+        std::uint32_t working = 0;
+        std::vector<std::uint32_t> bids, asks;  // resting, best price first, then arrival
+        std::vector<std::uint32_t> triggers;    // by arrival
+        std::vector<std::uint32_t> waiting;     // by arrival
+        std::vector<Taken> taken;
+        std::uint64_t taken_version = 0;
+        std::int64_t bar_period = 0;  // the shortest seen: longer bars repeat what it said
+        std::int64_t bar_left = 0;    // what we may still take of the bar in hand
+        bool bar_capped = false;
+        bool sweep = false;  // a fill may have left reduce-only orders with nothing to reduce
+    };
+
+    struct Step {  // one planned taking
+        std::int64_t price, size;
+    };
+
+    // recorded.cpp: requests and the life of an order
+    void place(std::uint32_t index, std::int64_t now, const OrderRequestPayload& request) noexcept;
+    void cancel(std::uint32_t index, std::int64_t now, const OrderRequestPayload& request) noexcept;
+    void amend(std::uint32_t index, std::int64_t now, const OrderRequestPayload& request) noexcept;
+    void amend_trigger(std::uint32_t slot, std::int64_t now,
+                       const OrderRequestPayload& wanted) noexcept;
+    [[nodiscard]] std::uint16_t admit(std::uint32_t index, std::int64_t now,
+                                      OrderRequestPayload& request) noexcept;
+    [[nodiscard]] std::uint16_t check_market(std::uint32_t index,
+                                             const OrderRequestPayload& request,
+                                             std::int64_t size) noexcept;
+    void arm(Order& order, const Market& market) const noexcept;
+    void activate(std::uint32_t slot, std::int64_t now) noexcept;
+    void rest(std::uint32_t slot, std::int64_t now) noexcept;
+    void close(std::uint32_t slot, std::int64_t now, OrderNews news, std::uint16_t code) noexcept;
+    void release(std::uint32_t slot) noexcept;
+    void unlink(std::uint32_t slot) noexcept;
+    void reserve(Order& order, std::int64_t price) noexcept;
+    void unreserve(Order& order) noexcept;
+    std::int64_t fill(std::uint32_t slot, std::int64_t time, std::int64_t price, std::int64_t size,
+                      Liquidity liquidity) noexcept;
+    void sweep_reduce_only(std::uint32_t index, std::int64_t now) noexcept;
+    [[nodiscard]] std::int64_t reducible(std::uint32_t index,
+                                         const OrderRequestPayload& request) const noexcept;
+    void note_expiry(const OrderRequestPayload& request) noexcept;
+    void emit(const Order& order, std::int64_t now, OrderNews news, OrderState state,
+              std::uint16_t code) noexcept;
+    void refuse(std::uint32_t index, std::int64_t now, const OrderRequestPayload& request,
+                OrderNews news, std::uint16_t code) noexcept;
+
+    // recorded_market.cpp: what the recorded market gives
+    [[nodiscard]] static bool has_book(const Market& market) noexcept;
+    [[nodiscard]] static bool bars_only(const Market& market) noexcept;
+    [[nodiscard]] static bool silent(const Market& market) noexcept;
+    [[nodiscard]] static bool touch(const Market& market, Side side, std::int64_t& price) noexcept;
+    [[nodiscard]] static bool crosses(const Market& market, Side side,
+                                      std::int64_t price) noexcept;
+    // Twice the price that triggers and bands go by (a mid may fall between two units).
+    [[nodiscard]] static bool last_doubled(const Market& market, std::int64_t& doubled) noexcept;
+    [[nodiscard]] static bool goes_by_last(const Market& market, TriggerBy by) noexcept;
+    [[nodiscard]] static bool trigger_reference(const Market& market, TriggerBy by,
+                                                std::int64_t& doubled) noexcept;
+    [[nodiscard]] static std::int64_t reference(const Market& market) noexcept;
+    [[nodiscard]] static std::int64_t displayed(const Market& market, Side side,
+                                                std::int64_t price) noexcept;
+    std::int64_t plan(Market& market, const OrderRequestPayload& request, std::int64_t size,
+                      bool beyond_touch) noexcept;
+    void take(std::uint32_t slot, std::int64_t now) noexcept;
+    [[nodiscard]] static std::int64_t taken_of(Market& market, Side level,
+                                               std::int64_t price) noexcept;
+    static void note_taken(Market& market, Side level, std::int64_t price,
+                           std::int64_t size) noexcept;
+    void take_waiting(std::uint32_t index, std::int64_t now) noexcept;
+    void fire(std::uint32_t slot, std::int64_t now) noexcept;
+    void fire_triggers(std::uint32_t index, std::int64_t now) noexcept;
+    void fill_touched(std::uint32_t index, std::int64_t now) noexcept;
+    void fill_traded(std::uint32_t index, std::int64_t now) noexcept;
+    void fill_traded_side(Market& market, std::int64_t now, Side side,
+                          std::int64_t& budget) noexcept;
+    void limit_queues(Market& market) noexcept;
+    void mark_account(std::uint32_t index) noexcept;
+
+    // recorded_bars.cpp: orders against bars
+    [[nodiscard]] static std::int64_t bar_room(const Market& market,
+                                               std::int64_t wanted) noexcept;
+    std::int64_t bar_fill(std::uint32_t slot, std::int64_t time, std::int64_t price,
+                          Liquidity liquidity) noexcept;
+    void bar_take(std::uint32_t slot, std::int64_t time, std::int64_t price) noexcept;
+    void bar_fire(std::uint32_t slot, std::int64_t time, std::int64_t price) noexcept;
+    void bar_at_price(std::uint32_t index, std::int64_t time, std::int64_t price,
+                      bool before_open) noexcept;
+    void bar_stops(std::uint32_t index, std::int64_t now, bool adverse) noexcept;
+    void bar_limits(std::uint32_t index, std::int64_t now) noexcept;
+
+    RecordedOptions options_;
+    Account* account_;
+    ExchangeSink* sink_;
+    std::vector<Order> orders_;
+    std::vector<std::uint32_t> free_;
+    IdMap ids_;
+    std::vector<Market> markets_;
+    std::vector<Step> steps_;           // of the taking being planned
+    std::vector<std::uint32_t> batch_, bar_batch_;  // slots in hand while lists change
+    RecordedCounters counters_;
+    std::uint64_t next_venue_id_ = 1, next_trade_id_ = 1;
+    std::int64_t next_expiry_ = never;
+};
+
+}  // namespace onetape

@@ -1,0 +1,178 @@
+// Orders against bars. A bar is one price at its open, an unknown path between low and high, and
+// one price at its close. An order that arrived at or before the open meets all three; one that
+// arrived inside meets the close alone, the only price known to come after it.
+#include <algorithm>
+
+#include "exchange/errors.hpp"
+#include "exchange/recorded.hpp"
+
+namespace onetape {
+
+namespace {
+
+bool beyond(Side side, std::int64_t price, std::int64_t limit) {
+    return side == Side::buy ? price < limit : price > limit;
+}
+
+bool acceptable(const OrderRequestPayload& request, std::int64_t price) {
+    if (request.type == OrderType::market) return true;
+    return request.side == Side::buy ? price <= request.price : price >= request.price;
+}
+
+}  // namespace
+
+std::int64_t RecordedExchange::bar_room(const Market& market, std::int64_t wanted) noexcept {
+    if (!market.bar_capped) return wanted;
+    const std::int64_t lot = std::max<std::int64_t>(market.spec.lot, 1);
+    return std::min(wanted, market.bar_left - market.bar_left % lot);
+}
+
+std::int64_t RecordedExchange::bar_fill(std::uint32_t slot, std::int64_t time, std::int64_t price,
+                                        Liquidity liquidity) noexcept {
+    const Order& order = orders_[slot];
+    Market& market = markets_[order.instrument];
+    const std::int64_t room = bar_room(market, order.request.size - order.filled);
+    if (room <= 0) return 0;
+    const std::int64_t size = fill(slot, time, price, room, liquidity);
+    if (size == 0) return 0;
+    market.bar_left -= size;
+    if (!market.bar_capped) ++counters_.fills_without_volume;
+    return size;
+}
+
+// A waiting order takes what the bar gives at a price. Only a market order carries its rest on.
+void RecordedExchange::bar_take(std::uint32_t slot, std::int64_t time,
+                                std::int64_t price) noexcept {
+    Order& order = orders_[slot];
+    const std::uint32_t index = order.instrument;
+    const std::int64_t left = order.request.size - order.filled;
+    const bool whole = order.request.tif == TimeInForce::fok;
+    if (acceptable(order.request, price) &&
+        !(whole && bar_room(markets_[index], left) < left)) {
+        const std::int64_t reserved = order.reserved_price;
+        unreserve(order);
+        const std::uint16_t code =
+            options_.check_funds
+                ? account_->check_funds(index, order.request.position_side, order.request.side,
+                                        price, left,
+                                        (order.request.flags & order_reduce_only) != 0)
+                : error::none;
+        if (code != error::none) {
+            close(slot, time, OrderNews::canceled, code);
+            return;
+        }
+        reserve(order, reserved);
+        bar_fill(slot, time, price, Liquidity::taker);
+    }
+    if (!orders_[slot].live) return;
+    const bool carries = order.request.type == OrderType::market &&
+                         (order.request.tif == TimeInForce::gtc ||
+                          order.request.tif == TimeInForce::gtd);
+    if (!carries) close(slot, time, OrderNews::canceled, error::none);
+}
+
+// A trigger was met at `price`: the order it set free acts there if it can, else rests.
+void RecordedExchange::bar_fire(std::uint32_t slot, std::int64_t time,
+                                std::int64_t price) noexcept {
+    fire(slot, time);  // in bars this leaves the order waiting or resting, or cancels it
+    if (!orders_[slot].live) return;
+    const OrderRequestPayload& request = orders_[slot].request;
+    if (orders_[slot].place == Place::waiting) {
+        bar_take(slot, time, price);
+    } else if ((request.flags & order_post_only) == 0 && acceptable(request, price)) {
+        bar_fill(slot, time, price, Liquidity::taker);
+    }
+}
+
+// All that a single known price does: waiting orders take, triggers fire, limits that it lies
+// beyond fill at it. `before_open`: for orders that were there when the bar opened.
+void RecordedExchange::bar_at_price(std::uint32_t index, std::int64_t time, std::int64_t price,
+                                    bool before_open) noexcept {
+    Market& market = markets_[index];
+    const std::int64_t open = market.view->bar.ts_open;
+    const auto meets = [&](std::uint32_t slot) {
+        return orders_[slot].live && (orders_[slot].arrival <= open) == before_open;
+    };
+    auto& batch = bar_batch_;
+    batch.assign(market.waiting.begin(), market.waiting.end());
+    for (const std::uint32_t slot : batch) {
+        if (meets(slot)) bar_take(slot, time, price);
+    }
+    batch.assign(market.triggers.begin(), market.triggers.end());
+    for (const std::uint32_t slot : batch) {
+        if (!meets(slot)) continue;
+        const Order& order = orders_[slot];
+        if (!goes_by_last(market, order.request.trigger_by)) continue;  // on_mark's
+        const bool fires = order.trigger_rises ? price >= order.request.trigger
+                                               : price <= order.request.trigger;
+        if (fires) bar_fire(slot, time, price);
+    }
+    batch.assign(market.bids.begin(), market.bids.end());
+    batch.insert(batch.end(), market.asks.begin(), market.asks.end());
+    for (const std::uint32_t slot : batch) {
+        if (!meets(slot) || orders_[slot].place != Place::resting) continue;
+        const Order& order = orders_[slot];
+        if (!beyond(order.request.side, price, order.request.price)) continue;
+        // Inside a bar a resting order was passed at its own price; one that crossed when it
+        // arrived, and any order at the open, trades at the price itself.
+        const bool at_price = before_open || order.taker;
+        bar_fill(slot, time, at_price ? price : order.request.price,
+                 order.taker ? Liquidity::taker : Liquidity::maker);
+    }
+    for (const std::uint32_t slot : batch) {
+        if (orders_[slot].live && orders_[slot].instrument == index) orders_[slot].taker = false;
+    }
+}
+
+// Triggers between open and close, at the trigger's own price. Those that hurt come first.
+void RecordedExchange::bar_stops(std::uint32_t index, std::int64_t now, bool adverse) noexcept {
+    Market& market = markets_[index];
+    const BarPayload& bar = market.view->bar;
+    bar_batch_.assign(market.triggers.begin(), market.triggers.end());
+    for (const std::uint32_t slot : bar_batch_) {
+        const Order& order = orders_[slot];
+        if (!order.live || order.arrival > bar.ts_open) continue;
+        if (!goes_by_last(market, order.request.trigger_by)) continue;
+        if ((order.trigger_rises == (order.request.side == Side::buy)) != adverse) continue;
+        const bool fires = order.trigger_rises ? bar.high >= order.request.trigger
+                                               : bar.low <= order.request.trigger;
+        if (fires) bar_fire(slot, now, order.request.trigger);
+    }
+}
+
+// Limits that the bar traded through, at their own price. A touch is not enough.
+void RecordedExchange::bar_limits(std::uint32_t index, std::int64_t now) noexcept {
+    Market& market = markets_[index];
+    const BarPayload& bar = market.view->bar;
+    bar_batch_.assign(market.bids.begin(), market.bids.end());
+    bar_batch_.insert(bar_batch_.end(), market.asks.begin(), market.asks.end());
+    for (const std::uint32_t slot : bar_batch_) {
+        const Order& order = orders_[slot];
+        if (!order.live || order.arrival > bar.ts_open) continue;
+        const std::int64_t extreme = order.request.side == Side::buy ? bar.low : bar.high;
+        if (!beyond(order.request.side, extreme, order.request.price)) continue;
+        bar_fill(slot, now, order.request.price, Liquidity::maker);
+    }
+}
+
+void RecordedExchange::on_bar(std::uint32_t index, std::int64_t now) noexcept {
+    if (index >= markets_.size()) return;
+    Market& market = markets_[index];
+    if (market.working == 0 || !bars_only(market)) return;
+    const BarPayload& bar = market.view->bar;
+    if (market.bar_period != 0 && bar.period_ns > market.bar_period) return;
+    market.bar_period = bar.period_ns;
+    market.bar_capped = bar.volume > 0;
+    market.bar_left = static_cast<std::int64_t>(static_cast<Int128>(bar.volume) *
+                                                options_.bar_volume_share / 1'000'000);
+    account_->set_mark(index, bar.open);  // nothing later is known at the open
+    bar_at_price(index, bar.ts_open, bar.open, true);
+    bar_stops(index, now, true);
+    bar_stops(index, now, false);
+    bar_limits(index, now);
+    mark_account(index);
+    bar_at_price(index, now, bar.close, false);
+    sweep_reduce_only(index, now);
+}
+
+}  // namespace onetape

@@ -1,0 +1,419 @@
+// What the recorded market gives: touch, levels, trades. See docs/concepts/fills.md.
+#include <algorithm>
+
+#include "exchange/errors.hpp"
+#include "exchange/recorded.hpp"
+
+namespace onetape {
+
+namespace {
+
+Side other(Side side) { return side == Side::buy ? Side::sell : Side::buy; }
+
+// A side of a quote is missing when the venue sent neither price nor size for it.
+bool quote_level(const QuotePayload& quote, Side side, BookLevel& level) {
+    level = side == Side::buy ? BookLevel{quote.bid, quote.bid_size}
+                              : BookLevel{quote.ask, quote.ask_size};
+    return level.price != 0 || level.size != 0;
+}
+
+BookLevel book_level(const Book& book, Side side, std::size_t depth) {
+    return side == Side::buy ? book.bid(depth) : book.ask(depth);
+}
+
+std::size_t book_count(const Book& book, Side side) {
+    return side == Side::buy ? book.bid_count() : book.ask_count();
+}
+
+// Is `price` at least as good a deal as `limit` for somebody who wants to `side`?
+bool within(Side side, std::int64_t price, std::int64_t limit) {
+    return side == Side::buy ? price <= limit : price >= limit;
+}
+
+}  // namespace
+
+bool RecordedExchange::has_book(const Market& market) noexcept {
+    return market.view->book != nullptr && market.view->book->synced();
+}
+
+bool RecordedExchange::bars_only(const Market& market) noexcept {
+    const MarketView& view = *market.view;
+    return view.has_bar && !view.has_quote && !view.has_trade && !has_book(market);
+}
+
+bool RecordedExchange::silent(const Market& market) noexcept {
+    const MarketView& view = *market.view;
+    return !view.has_bar && !view.has_quote && !view.has_trade && !has_book(market);
+}
+
+// Best displayed price of a side. With trades or bars alone it is one tick off the last price:
+// nobody knows on which side of the spread that print was.
+bool RecordedExchange::touch(const Market& market, Side side, std::int64_t& price) noexcept {
+    const MarketView& view = *market.view;
+    if (has_book(market)) {
+        if (book_count(*view.book, side) == 0) return false;
+        price = book_level(*view.book, side, 0).price;
+        return true;
+    }
+    if (view.has_quote) {
+        BookLevel level{};
+        if (!quote_level(view.quote, side, level)) return false;
+        price = level.price;
+        return true;
+    }
+    if (!view.has_trade && !view.has_bar) return false;
+    const std::int64_t last = view.has_trade ? view.trade.price : view.bar.close;
+    price = side == Side::buy ? last - market.spec.tick : last + market.spec.tick;
+    return true;
+}
+
+bool RecordedExchange::crosses(const Market& market, Side side, std::int64_t price) noexcept {
+    std::int64_t opposite = 0;
+    return touch(market, other(side), opposite) && within(side, opposite, price);
+}
+
+bool RecordedExchange::last_doubled(const Market& market, std::int64_t& doubled) noexcept {
+    const MarketView& view = *market.view;
+    std::int64_t bid = 0;
+    std::int64_t ask = 0;
+    if (view.has_trade) {
+        doubled = 2 * view.trade.price;
+    } else if ((view.has_quote || has_book(market)) && touch(market, Side::buy, bid) &&
+               touch(market, Side::sell, ask)) {
+        doubled = bid + ask;
+    } else if (view.has_bar) {
+        doubled = 2 * view.bar.close;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+// Data without marks or an index must not leave a stop dead: those then go by the last price.
+bool RecordedExchange::goes_by_last(const Market& market, TriggerBy by) noexcept {
+    if (by == TriggerBy::mark) return market.view->mark == 0;
+    if (by == TriggerBy::index) return market.view->index == 0;
+    return true;
+}
+
+bool RecordedExchange::trigger_reference(const Market& market, TriggerBy by,
+                                         std::int64_t& doubled) noexcept {
+    if (goes_by_last(market, by)) return last_doubled(market, doubled);
+    doubled = 2 * (by == TriggerBy::mark ? market.view->mark : market.view->index);
+    return true;
+}
+
+std::int64_t RecordedExchange::reference(const Market& market) noexcept {
+    if (market.view->mark != 0) return market.view->mark;
+    std::int64_t doubled = 0;
+    return last_doubled(market, doubled) ? doubled / 2 : 0;
+}
+
+void RecordedExchange::mark_account(std::uint32_t index) noexcept {
+    if (const std::int64_t price = reference(markets_[index]); price != 0) {
+        account_->set_mark(index, price);
+    }
+}
+
+// Size shown on our own side at a price: 0 when nothing stands there, unknown_queue when the
+// price lies deeper than what the data shows.
+std::int64_t RecordedExchange::displayed(const Market& market, Side side,
+                                         std::int64_t price) noexcept {
+    const MarketView& view = *market.view;
+    if (has_book(market)) {
+        const Book& book = *view.book;
+        const std::size_t count = book_count(book, side);
+        if (count == 0) return 0;
+        const std::int64_t deepest = book_level(book, side, count - 1).price;
+        if (deepest != price && within(side, price, deepest)) return unknown_queue;
+        return side == Side::buy ? book.bid_size_at(price) : book.ask_size_at(price);
+    }
+    BookLevel level{};
+    if (!view.has_quote) return unknown_queue;
+    if (!quote_level(view.quote, side, level)) return 0;
+    if (level.price == price) return level.size;
+    return within(side, level.price, price) ? 0 : unknown_queue;
+}
+
+std::int64_t RecordedExchange::taken_of(Market& market, Side level, std::int64_t price) noexcept {
+    if (market.taken_version != market.view->version) {
+        market.taken_version = market.view->version;
+        market.taken.clear();
+    }
+    for (const Taken& taken : market.taken) {
+        if (taken.price == price && taken.side == level) return taken.size;
+    }
+    return 0;
+}
+
+void RecordedExchange::note_taken(Market& market, Side level, std::int64_t price,
+                                  std::int64_t size) noexcept {
+    for (Taken& taken : market.taken) {
+        if (taken.price == price && taken.side == level) {
+            taken.size += size;
+            return;
+        }
+    }
+    market.taken.push_back({price, size, level});
+}
+
+// Fills steps_ with what an order of `size` would take now. With a book: levels as displayed. With
+// quotes: the touch, then (beyond_touch) one tick worse without end. With trades: one tick off.
+std::int64_t RecordedExchange::plan(Market& market, const OrderRequestPayload& request,
+                                    std::int64_t size, bool beyond_touch) noexcept {
+    steps_.clear();
+    const MarketView& view = *market.view;
+    const Side side = request.side;
+    const Side level_side = other(side);
+    const bool limited = request.type == OrderType::limit;
+    std::int64_t left = size;
+    const auto add = [&](std::int64_t price, std::int64_t amount) {
+        amount = std::min(amount, left);
+        if (amount <= 0) return;
+        steps_.push_back({price, amount});
+        left -= amount;
+    };
+    const auto allowed = [&](std::int64_t price) {
+        return !limited || within(side, price, request.price);
+    };
+    if (has_book(market)) {
+        const std::size_t count = book_count(*view.book, level_side);
+        for (std::size_t depth = 0; depth < count && left > 0; ++depth) {
+            const BookLevel level = book_level(*view.book, level_side, depth);
+            if (!allowed(level.price)) break;
+            add(level.price, level.size - taken_of(market, level_side, level.price));
+        }
+    } else if (view.has_quote) {
+        BookLevel level{};
+        if (!quote_level(view.quote, level_side, level) || !allowed(level.price)) return 0;
+        const std::int64_t worse =
+            side == Side::buy ? level.price + market.spec.tick : level.price - market.spec.tick;
+        add(level.price, level.size == 0 ? left
+                                         : level.size - taken_of(market, level_side, level.price));
+        if (beyond_touch && allowed(worse)) add(worse, left);
+    } else if (view.has_trade && beyond_touch) {
+        std::int64_t price = 0;
+        if (touch(market, level_side, price) && allowed(price)) add(price, left);
+    }
+    return size - left;
+}
+
+// Takes at once what the order may; then an order that does not rest is gone.
+void RecordedExchange::take(std::uint32_t slot, std::int64_t now) noexcept {
+    const std::uint32_t index = orders_[slot].instrument;
+    Market& market = markets_[index];
+    const OrderRequestPayload request = orders_[slot].request;
+    const std::int64_t wanted = request.size - orders_[slot].filled;
+    const std::int64_t planned = plan(market, request, wanted, true);
+    if (request.tif == TimeInForce::fok && planned < wanted) {
+        close(slot, now, OrderNews::canceled, error::none);
+        return;
+    }
+    const MarketView& view = *market.view;
+    const bool by_quote = !has_book(market) && view.has_quote;
+    BookLevel level{};
+    if (by_quote) (void)quote_level(view.quote, other(request.side), level);
+    // fill() plans nothing, so steps_ stays as it is.
+    for (std::size_t i = 0; i < steps_.size() && orders_[slot].live; ++i) {
+        const Step step = steps_[i];
+        const std::int64_t size = fill(slot, now, step.price, step.size, Liquidity::taker);
+        if (has_book(market) || (by_quote && step.price == level.price)) {
+            note_taken(market, other(request.side), step.price, size);
+            if (by_quote && level.size == 0) ++counters_.fills_without_size;
+        } else if (by_quote) {
+            ++counters_.fills_beyond_touch;
+        } else {
+            ++counters_.fills_without_size;
+        }
+    }
+    if (!orders_[slot].live) return;
+    if (request.type == OrderType::market) {
+        // The visible market ended before the order did.
+        close(slot, now, OrderNews::canceled, error::market_data_unavailable);
+    } else if (request.tif == TimeInForce::ioc || request.tif == TimeInForce::fok) {
+        close(slot, now, OrderNews::canceled, error::none);
+    }
+}
+
+// Orders that came before there was any market meet its first event.
+void RecordedExchange::take_waiting(std::uint32_t index, std::int64_t now) noexcept {
+    Market& market = markets_[index];
+    while (!market.waiting.empty()) {
+        const std::uint32_t slot = market.waiting.front();
+        Order& order = orders_[slot];
+        unreserve(order);
+        const std::int64_t left = order.request.size - order.filled;
+        const std::uint16_t code = check_market(index, order.request, left);
+        if (code != error::none) {
+            close(slot, now, OrderNews::canceled, code);
+            continue;
+        }
+        take(slot, now);  // such an order never rests: it is gone now
+    }
+}
+
+void RecordedExchange::fire(std::uint32_t slot, std::int64_t now) noexcept {
+    Order& order = orders_[slot];
+    const std::uint32_t index = order.instrument;
+    unlink(slot);
+    order.place = Place::waiting;
+    order.arrival = now;
+    emit(order, now, OrderNews::triggered, OrderState::triggered, error::none);
+    OrderRequestPayload& request = order.request;
+    if ((request.flags & order_reduce_only) != 0) {
+        const std::int64_t left = reducible(index, request);
+        if (left <= 0) {
+            close(slot, now, OrderNews::canceled, error::reduce_only_violated);
+            return;
+        }
+        request.size = std::min(request.size, left);
+    }
+    const std::uint16_t code = check_market(index, request, request.size);
+    if (code != error::none) {
+        close(slot, now, OrderNews::canceled, code);
+        return;
+    }
+    reserve(order, request.type == OrderType::limit ? request.price : reference(markets_[index]));
+    activate(slot, now);
+}
+
+void RecordedExchange::fire_triggers(std::uint32_t index, std::int64_t now) noexcept {
+    Market& market = markets_[index];
+    if (market.triggers.empty()) return;
+    const bool bars = bars_only(market);
+    batch_.clear();
+    for (const std::uint32_t slot : market.triggers) {
+        const Order& order = orders_[slot];
+        if (bars && goes_by_last(market, order.request.trigger_by)) continue;  // on_bar's
+        std::int64_t doubled = 0;
+        if (!trigger_reference(market, order.request.trigger_by, doubled)) continue;
+        const std::int64_t wanted = 2 * order.request.trigger;
+        if (order.trigger_rises ? doubled >= wanted : doubled <= wanted) batch_.push_back(slot);
+    }
+    for (const std::uint32_t slot : batch_) fire(slot, now);
+}
+
+// The opposite touch came to our price: we are filled there, at our own price, for what it shows.
+void RecordedExchange::fill_touched(std::uint32_t index, std::int64_t now) noexcept {
+    Market& market = markets_[index];
+    for (const Side side : {Side::buy, Side::sell}) {
+        auto& list = side == Side::buy ? market.bids : market.asks;
+        while (!list.empty()) {
+            const std::uint32_t slot = list.front();
+            const OrderRequestPayload request = orders_[slot].request;
+            std::int64_t opposite = 0;
+            if (!touch(market, other(side), opposite)) break;
+            if (!within(side, opposite, request.price)) break;
+            const std::int64_t left = request.size - orders_[slot].filled;
+            const std::int64_t planned = plan(market, request, left, false);
+            if (planned == 0) break;
+            if (!has_book(market) && market.view->has_quote) {
+                BookLevel level{};
+                (void)quote_level(market.view->quote, other(side), level);
+                if (level.size == 0) ++counters_.fills_without_size;
+            }
+            std::int64_t size = fill(slot, now, request.price, planned, Liquidity::maker);
+            for (const Step& step : steps_) {
+                const std::int64_t part = std::min(step.size, size);
+                if (part > 0) note_taken(market, other(side), step.price, part);
+                size -= part;
+            }
+            if (planned < left) break;
+        }
+    }
+}
+
+// Trades at our price advance the queue and then fill us; trades through it fill us outright. One
+// print is shared among own orders in the order of their priority.
+void RecordedExchange::fill_traded_side(Market& market, std::int64_t now, Side side,
+                                        std::int64_t& budget) noexcept {
+    const TradePayload& trade = market.view->trade;
+    auto& list = side == Side::buy ? market.bids : market.asks;
+    std::size_t at = 0;
+    while (at < list.size() && budget > 0) {
+        const std::uint32_t slot = list[at];
+        Order& order = orders_[slot];
+        if (!within(side, trade.price, order.request.price)) break;
+        std::int64_t available = budget;
+        if (order.request.price == trade.price) {
+            // A taker on our own side did not hit us.
+            if (trade.side == side || order.queue == unknown_queue) {
+                ++at;
+                continue;
+            }
+            const std::int64_t before = std::min(order.queue, budget);
+            order.queue -= before;
+            available -= before;
+        }
+        if (available > 0) {
+            budget -= fill(slot, now, order.request.price, available, Liquidity::maker);
+        }
+        if (at < list.size() && list[at] == slot) ++at;
+    }
+}
+
+void RecordedExchange::fill_traded(std::uint32_t index, std::int64_t now) noexcept {
+    Market& market = markets_[index];
+    std::int64_t budget = market.view->trade.size;
+    fill_traded_side(market, now, Side::buy, budget);
+    fill_traded_side(market, now, Side::sell, budget);
+}
+
+// Never more stands before us than is displayed.
+void RecordedExchange::limit_queues(Market& market) noexcept {
+    for (const auto* list : {&market.bids, &market.asks}) {
+        for (const std::uint32_t slot : *list) {
+            Order& order = orders_[slot];
+            if (order.queue == 0) continue;
+            order.queue = std::min(
+                order.queue, displayed(market, order.request.side, order.request.price));
+        }
+    }
+}
+
+void RecordedExchange::on_quote(std::uint32_t index, std::int64_t now) noexcept {
+    if (!working(index)) return;
+    Market& market = markets_[index];
+    if (!has_book(market)) {  // with depth, its messages decide; a quote only moves triggers
+        limit_queues(market);
+        take_waiting(index, now);
+        fill_touched(index, now);
+    }
+    fire_triggers(index, now);
+    sweep_reduce_only(index, now);
+}
+
+void RecordedExchange::on_book(std::uint32_t index, std::int64_t now) noexcept {
+    if (!working(index)) return;
+    Market& market = markets_[index];
+    if (!has_book(market)) return;
+    limit_queues(market);
+    take_waiting(index, now);
+    fill_touched(index, now);
+    fire_triggers(index, now);
+    sweep_reduce_only(index, now);
+}
+
+void RecordedExchange::on_trade(std::uint32_t index, std::int64_t now) noexcept {
+    if (!working(index)) return;
+    take_waiting(index, now);
+    fill_traded(index, now);
+    fire_triggers(index, now);
+    sweep_reduce_only(index, now);
+}
+
+void RecordedExchange::on_mark(std::uint32_t index, std::int64_t now) noexcept {
+    if (!working(index)) return;
+    fire_triggers(index, now);
+    sweep_reduce_only(index, now);
+}
+
+void RecordedExchange::on_funding(std::uint32_t index, std::int64_t now,
+                                  const FundingPayload& funding) noexcept {
+    (void)now;
+    if (index >= markets_.size() || markets_[index].view == nullptr) return;
+    mark_account(index);
+    account_->apply_funding(index, funding);
+}
+
+}  // namespace onetape
