@@ -8,7 +8,7 @@ from onetape.model.errors import UsageError
 
 
 def parameters(pairs: Iterable[str]) -> dict[str, str]:
-    """`--param k=v`, repeated, as a dictionary of text; the strategy's annotations give the types."""
+    """`--param k=v`, repeated, as text; the strategy's annotations give the types."""
     found: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")

@@ -126,7 +126,7 @@ def common_options(command: click.Command) -> click.Command:
 
 
 def verb(name: str, *, example: str) -> Callable[[Callable[..., Answer]], click.Command]:
-    """Make a function (shell, **options) -> Answer the command `name`; its docstring is the help."""
+    """Make (shell, **options) -> Answer the command `name`; its docstring is the help."""
 
     def wrap(function: Callable[..., Answer]) -> click.Command:
         def call(

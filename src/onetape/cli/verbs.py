@@ -1,4 +1,4 @@
-"""All verbs in the order in which the help shows them. A verb lives in `cli/<name>.py` as `command`.
+"""All verbs, in the order of the help. A verb lives in `cli/<name>.py` as `command`.
 
 The table is plain data so that `onetape --help` imports no verb.
 """

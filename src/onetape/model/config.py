@@ -22,7 +22,7 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Every section refuses keys that it does not know."""
 
 
-class VenueConfig(_Section):
+class VenueConfig(_Section, frozen=True):
     """[venues.NAME]: an exchange and in which of its worlds."""
 
     kind: str  # binance-usdm | bitmex | kraken | ccxt:<id>
@@ -31,7 +31,7 @@ class VenueConfig(_Section):
     live_account: str = ""  # the account's id, typed out: live trading needs it
 
 
-class AccountConfig(_Section):
+class AccountConfig(_Section, frozen=True):
     """[accounts.NAME]: one account at a venue; its gateway is the process `gateway:NAME`."""
 
     venue: str
@@ -40,7 +40,7 @@ class AccountConfig(_Section):
     subaccounts: dict[str, int] = {}  # name -> slot; 0 is the total, 1 main
 
 
-class RobotConfig(_Section):
+class RobotConfig(_Section, frozen=True):
     """[robots.NAME]: one strategy instance, the process `robot:NAME`."""
 
     strategy: str
@@ -51,7 +51,7 @@ class RobotConfig(_Section):
     params: dict[str, Any] = {}
 
 
-class CollectorConfig(_Section):
+class CollectorConfig(_Section, frozen=True):
     """[collectors.NAME]: one source of market data."""
 
     venue: str
@@ -59,26 +59,26 @@ class CollectorConfig(_Section):
     enabled: bool = True
 
 
-class HubConfig(_Section):
+class HubConfig(_Section, frozen=True):
     """[hub]: merges the collectors."""
 
     enabled: bool = True
 
 
-class GuardianConfig(_Section):
+class GuardianConfig(_Section, frozen=True):
     """[guardian]: risk control apart from the robots."""
 
     enabled: bool = True
 
 
-class RecorderConfig(_Section):
+class RecorderConfig(_Section, frozen=True):
     """[recorder]: projects tapes into SQL."""
 
     enabled: bool = True
     url: str = ""  # default: SQLite at <home>/store.db
 
 
-class ControlConfig(_Section):
+class ControlConfig(_Section, frozen=True):
     """[control]: the REST control plane."""
 
     enabled: bool = True
@@ -86,7 +86,7 @@ class ControlConfig(_Section):
     port: int = 0  # 0: a free one, shown by status
 
 
-class DashboardConfig(_Section):
+class DashboardConfig(_Section, frozen=True):
     """[dashboard]: the web pages."""
 
     enabled: bool = True
@@ -94,19 +94,19 @@ class DashboardConfig(_Section):
     port: int = 0
 
 
-class NotifyConfig(_Section):
+class NotifyConfig(_Section, frozen=True):
     """[notify]: where alerts go."""
 
     urls: list[str] = []
 
 
-class ClusterConfig(_Section):
+class ClusterConfig(_Section, frozen=True):
     """[cluster]: more machines than one."""
 
     servers: list[str] = []
 
 
-class Config(_Section):
+class Config(_Section, frozen=True):
     """The whole of onetape.toml."""
 
     venues: dict[str, VenueConfig] = {}
@@ -205,12 +205,12 @@ def _convert(value: object, kind: type[S], path: tuple[str, ...], source: _Sourc
         fields = ", ".join(kind.__struct_fields__)
         what = what.replace("Object contains unknown field", "unknown key")
         what = what.replace("Object missing required field", "missing key")
-        raise source.bad((*path, *inner), what[:1].lower() + what[1:], f"keys are {fields}") from error
+        raise source.bad(
+            (*path, *inner), what[:1].lower() + what[1:], f"keys are {fields}"
+        ) from error
 
 
-def _apply_environment(
-    values: dict[str, Any], environ: Mapping[str, str], source: _Source
-) -> None:
+def _apply_environment(values: dict[str, Any], environ: Mapping[str, str], source: _Source) -> None:
     """ONETAPE_ROBOTS__MM__ON_ERROR=flatten sets robots.mm.on_error; names match in any case."""
     for variable in sorted(environ):
         if not variable.startswith(ENVIRONMENT_PREFIX) or "__" not in variable:

@@ -1,6 +1,6 @@
 """Reads a secret from where the configuration says it is. Its value is never part of a message.
 
-A Secret prints as `***`, so that one that reaches a log, a report or a traceback gives nothing away.
+A Secret prints as `***`: one that reaches a log, a report or a traceback gives nothing away.
 """
 
 from __future__ import annotations
