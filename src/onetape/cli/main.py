@@ -1,5 +1,192 @@
-"""The command line's entry point."""
+"""The command line's entry point: finds the verb, runs it, turns its end into an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from onetape import __version__
+from onetape.cli.frame import SETTINGS, Answer, Interrupted
+from onetape.cli.verbs import BY_NAME, VERBS
+from onetape.model.errors import (
+    BadInput,
+    DiskFull,
+    InvariantViolation,
+    NotAvailable,
+    OnetapeError,
+    PermissionDenied,
+    UsageError,
+)
+
+NEXT_STEPS = """\
+onetape {version}: backtest, paper and live as one program on one kind of tape.
+
+  onetape demo                                     thirty seconds that show everything, offline
+  onetape init                                     a configuration and example strategies, here
+  onetape sample --out market.tape                 a generated market to work on
+  onetape backtest strategies/cross.py --data market.tape
+  onetape --help                                   all commands; `onetape VERB --help` has examples
+"""
 
 
-def main() -> None:
-    print("onetape")
+class VerbGroup(click.Group):
+    """Verbs imported when called; the help is written from the table alone."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [entry.name for entry in VERBS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = BY_NAME.get(cmd_name)
+        if entry is None:
+            return None
+        if not entry.built:
+            from onetape.cli.later import later_command
+
+            return later_command(cmd_name)
+        module = import_module(f"onetape.cli.{'import_' if cmd_name == 'import' else cmd_name}")
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for section in dict.fromkeys(entry.section for entry in VERBS):
+            with formatter.section(section):
+                formatter.write_dl([(e.name, e.summary) for e in VERBS if e.section == section])
+
+
+@click.group(
+    cls=VerbGroup,
+    invoke_without_command=True,
+    context_settings=SETTINGS,
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad data, 4 a check did not hold, "
+    "5 refused, 6 not reachable.",
+)
+@click.version_option(__version__, prog_name="onetape")
+@click.pass_context
+def group(ctx: click.Context) -> Answer | None:
+    """Backtest, paper and live trading as one program on one kind of tape."""
+    if ctx.invoked_subcommand is not None:
+        return None
+    return Answer({"version": __version__}, NEXT_STEPS.format(version=__version__).rstrip())
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run and exit."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    as_json, debug = "--json" in options, "--debug" in options
+    signal.signal(signal.SIGINT, _on_stop)
+    signal.signal(signal.SIGTERM, _on_stop)
+    with _reserved(as_json) as descriptor:
+        try:
+            answer = _invoke(arguments)
+            _show(answer, descriptor)
+            return answer.exit_code
+        except BrokenPipeError:
+            # The reader (head, a pager) has what it wanted.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return 0
+        # The one place that catches everything: below it a stranger would see a traceback.
+        except BaseException as error:
+            if debug and not isinstance(error, click.ClickException):
+                import traceback
+
+                traceback.print_exc()
+            named = _named(error)
+            if as_json:
+                from onetape.cli.output import write_value
+
+                write_value(descriptor, named.as_json())
+            else:
+                print(named, file=sys.stderr)
+            return named.exit_code
+
+
+def _reserved(as_json: bool) -> AbstractContextManager[int]:
+    if not as_json:
+        return nullcontext(1)
+    from onetape.cli.output import reserved_stdout
+
+    return reserved_stdout()
+
+
+def _invoke(arguments: list[str]) -> Answer:
+    result = group.main(arguments, prog_name="onetape", standalone_mode=False)
+    if isinstance(result, Answer):
+        return result
+    return Answer(None, exit_code=result if isinstance(result, int) else 0)
+
+
+def _show(answer: Answer, descriptor: int) -> None:
+    if descriptor != 1:
+        from onetape.cli.output import write_value
+
+        write_value(descriptor, answer.value)
+    elif callable(answer.text):
+        answer.text()
+    elif answer.text:
+        print(answer.text)
+    sys.stdout.flush()
+
+
+def _on_stop(number: int, _frame: FrameType | None) -> None:
+    """First time: unwind cleanly. Second time: the system's own way, at once."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def _named(error: BaseException) -> OnetapeError:
+    """Every end has a name and a number."""
+    match error:
+        case OnetapeError():
+            return error
+        case click.UsageError():
+            return _usage(error)
+        case click.ClickException():
+            return UsageError(error.format_message())
+        case KeyboardInterrupt() | click.Abort():
+            return Interrupted("stopped before it was done", where=str(error) or "Ctrl-C")
+        case ModuleNotFoundError() if not (error.name or "").startswith("onetape"):
+            return NotAvailable(
+                f"{error.name} is not installed", todo="pip install 'onetape[research]' has it"
+            )
+        case OSError():
+            return _system(error)
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    at = f"{Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}" if frame else ""
+    return InvariantViolation(
+        f"unexpected {type(error).__name__}: {error}", where=at, todo="--debug shows the traceback"
+    )
+
+
+def _usage(error: click.UsageError) -> UsageError:
+    what = error.format_message().rstrip(".")
+    command = error.ctx.command_path if error.ctx else "onetape"
+    return UsageError(what[:1].lower() + what[1:], where=command, todo=f"see {command} --help")
+
+
+def _system(error: OSError) -> OnetapeError:
+    what = (error.strerror or str(error)).lower()
+    where = str(error.filename or "")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(what, where=where, todo="make room and run it again")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return PermissionDenied(what, where=where)
+    return BadInput(what, where=where)

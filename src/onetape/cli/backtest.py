@@ -1,0 +1,73 @@
+"""`onetape backtest`: a strategy over recorded data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from onetape.cli.arguments import parameters
+from onetape.cli.frame import Answer, Shell, load, plain, verb
+
+
+@verb(
+    "backtest",
+    example="""
+    onetape backtest strategies/cross.py --data market.tape --param fast=20 --cash '100000 USDT'
+    onetape backtest mm.py:MarketMaker --data day1.tape day2.tape --latency 10ms --report mm.html
+    """,
+)
+@click.argument("strategy")
+@click.option("--data", multiple=True, required=True, metavar="PATH...", help="Tapes or files.")
+@click.argument("more_data", nargs=-1, metavar="")
+@click.option("--symbol", metavar="S", help="Only this instrument.")
+@click.option("--param", "params", multiple=True, metavar="k=v", help="Repeat for several.")
+@click.option("--from", "start", metavar="T", help="First moment.")
+@click.option("--to", "end", metavar="T", help="End, exclusive.")
+@click.option("--cash", metavar="'N CUR'", help="For example '100000 USDT'.")
+@click.option(
+    "--fee", metavar="MAKER,TAKER", help="For example 0.0002,0.0005 [default: catalogue]."
+)
+@click.option("--leverage", type=click.IntRange(min=1), metavar="N")
+@click.option("--margin", type=click.Choice(["cross", "isolated"]), default="cross")
+@click.option("--latency", metavar="10ms|in,out|FILE", help="Market data in, orders out.")
+@click.option("--queue", metavar="MODEL", help="How a resting order waits its turn.")
+@click.option("--instruments", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--check-lookahead", is_flag=True, help="Prove that no decision used the future.")
+@click.option("--report", type=click.Path(path_type=Path), metavar="F.html")
+@click.option("--out", metavar="RUN", help="The run's name or path [default: dated, under home].")
+def command(
+    shell: Shell,
+    strategy: str,
+    data: tuple[str, ...],
+    more_data: tuple[str, ...],
+    params: tuple[str, ...],
+    **options: Any,
+) -> Answer:
+    """Run a strategy over recorded data and report.
+
+    STRATEGY is file.py[:Class] or module:Class; PATH is a tape or any file that import reads.
+    """
+    run_backtest = load("onetape.engine.backtest", "run_backtest", what="the backtest")
+    build = load("onetape.engine.backtest", "BacktestOptions", what="the backtest")
+    with shell.progress("backtest") as progress:
+        result = run_backtest(
+            build(
+                strategy=strategy,
+                data=[Path(path) for path in (*data, *more_data)],
+                params=parameters(params),
+                home=shell.home,
+                progress=progress,
+                **options,
+            )
+        )
+    value = plain(result)
+
+    def show() -> None:
+        from onetape.store.table import print_backtest
+
+        print_backtest(value, getattr(result, "assumptions", ()))
+
+    return Answer(value, show)

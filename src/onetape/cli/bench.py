@@ -1,0 +1,34 @@
+"""`onetape bench`: the figures of this machine, from the project's own bench folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from onetape.cli.frame import Answer, Shell, verb
+from onetape.model.errors import NotAvailable
+
+
+@verb("bench", example="onetape bench journal --runs 5")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True)
+def command(shell: Shell, names: tuple[str, ...], runs: int) -> Answer:
+    """Measure the figures (or those named) several times: median, least and most."""
+    script = Path(__file__).resolve().parents[3] / "bench" / "run.py"
+    if not script.is_file():
+        raise NotAvailable(
+            "the measuring programs are in the source tree, not in an installed package",
+            todo="clone the project and run `make bench`",
+        )
+    call = [sys.executable, str(script), "--runs", str(runs), "--json", *names]
+    done = subprocess.run(call, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 - ours
+    import json
+
+    try:
+        value = json.loads(done.stdout)
+    except ValueError as error:
+        raise NotAvailable("a measuring program failed", where=str(script)) from error
+    return Answer(value, value["table"], 0 if done.returncode == 0 else 1)

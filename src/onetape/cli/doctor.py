@@ -1,0 +1,228 @@
+"""`onetape doctor`: what is wrong, in words, with what to do about it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from onetape.cli.frame import Answer, Shell, verb
+from onetape.model.errors import OnetapeError
+
+if TYPE_CHECKING:
+    from onetape.model.config import Config
+
+FREE_BYTES_MIN = 1 << 30  # a day of one busy symbol's tape
+YEAR_MIN = 2024  # a clock before this has never been set
+CLOCK_SAMPLE_S = 0.05
+CLOCK_STEP_NS_MAX = 5_000_000  # wall and monotonic clock part by this in one sample: being stepped
+NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "glusterfs")
+
+OK, WARNING, ERROR = "ok", "warning", "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    state: str
+    subject: str
+    text: str
+    todo: str = ""
+
+
+@verb("doctor", example="onetape doctor --json")
+def command(shell: Shell) -> Answer:
+    """Check Python, the compiled core, disk, clock, configuration and strategies.
+
+    Exit 0 if it will work (warnings included), 2 if not.
+    """
+    checks: tuple[Callable[[], Iterator[Finding]], ...] = (
+        _python,
+        _core,
+        _processor,
+        lambda: _disk(shell.home),
+        _clock,
+        lambda: _configuration(shell),
+    )
+    found: list[Finding] = []
+    for check in checks:
+        found += check()
+    bad = sum(finding.state == ERROR for finding in found)
+    warned = sum(finding.state == WARNING for finding in found)
+    lines = [
+        f"{f.state:<8} {f.subject:<14} {f.text}" + (f": {f.todo}" if f.todo else "") for f in found
+    ]
+    lines.append(f"{bad} errors, {warned} warnings")
+    value = {"ok": bad == 0, "errors": bad, "warnings": warned, "findings": [*map(asdict, found)]}
+    return Answer(value, "\n".join(lines), 2 if bad else 0)
+
+
+def _python() -> Iterator[Finding]:
+    version = platform.python_version()
+    where = f"{platform.python_implementation()} {version} at {sys.executable}"
+    if platform.python_implementation() != "CPython":
+        yield Finding(ERROR, "python", where, "the core is built for CPython")
+    else:
+        yield Finding(OK, "python", where)
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        yield Finding(WARNING, "python", "a free-threaded build", "slower event objects are used")
+
+
+def _core() -> Iterator[Finding]:
+    try:
+        from onetape import _core as core
+    except ImportError as error:
+        yield Finding(ERROR, "core", f"cannot be loaded ({error})", "make build, or install again")
+        return
+    if not core.event_specs():
+        yield Finding(ERROR, "core", "knows no event types", "make build, or install again")
+    else:
+        yield Finding(OK, "core", str(core.__file__))
+
+
+def _processor() -> Iterator[Finding]:
+    machine, cores = platform.machine(), os.cpu_count() or 1
+    flags = _cpu_flags()
+    text = f"{machine}, {cores} cores"
+    wanted = {"x86_64": "sse4_2", "aarch64": "crc32"}.get(machine)
+    if wanted and flags and wanted not in flags:
+        yield Finding(WARNING, "processor", f"{text} without {wanted}", "checksums are slower")
+    else:
+        yield Finding(OK, "processor", text + (f", {wanted}" if wanted in flags else ""))
+
+
+def _cpu_flags() -> set[str | None]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()  # not Linux: the core decides for itself
+    words = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
+    return set(words.partition(":")[2].split())
+
+
+def _disk(home: Path) -> Iterator[Finding]:
+    place = home
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        yield Finding(ERROR, "home", f"{place} is not a folder", "choose another --home")
+        return
+    if not os.access(place, os.W_OK | os.X_OK):
+        yield Finding(ERROR, "home", f"{place} cannot be written", "choose another --home")
+        return
+    free = shutil.disk_usage(place).free
+    kind = _file_system(place)
+    text = f"{home}, {free / 2**30:,.1f} GiB free" + (f" on {kind}" if kind else "")
+    if free < FREE_BYTES_MIN:
+        yield Finding(WARNING, "home", text, "a day of one busy market takes about 1 GiB")
+    elif kind in NETWORK_FILE_SYSTEMS:
+        yield Finding(WARNING, "home", text, "a journal needs a local disk")
+    else:
+        yield Finding(OK, "home", text)
+    if home.exists() and home.stat().st_mode & 0o077:
+        yield Finding(WARNING, "home", "others may look into it", f"chmod 700 {home}")
+
+
+def _file_system(place: Path) -> str:
+    try:
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    path, best, kind = f"{place.resolve()}/", "", ""
+    for line in mounts:
+        fields = line.split()
+        point = fields[1].encode().decode("unicode_escape").rstrip("/") + "/"
+        if path.startswith(point) and len(point) >= len(best):
+            best, kind = point, fields[2]
+    return kind
+
+
+def _clock() -> Iterator[Finding]:
+    wall, steady = time.time_ns(), time.monotonic_ns()
+    time.sleep(CLOCK_SAMPLE_S)
+    drift = abs((time.time_ns() - wall) - (time.monotonic_ns() - steady))
+    now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(wall // 10**9))
+    if time.gmtime(wall // 10**9).tm_year < YEAR_MIN:
+        yield Finding(ERROR, "clock", f"it is {now}?", "set the clock")
+    elif drift > CLOCK_STEP_NS_MAX:
+        yield Finding(
+            WARNING, "clock", f"being moved ({drift / 1e6:.1f} ms in a moment)", "let it settle"
+        )
+    else:
+        yield Finding(OK, "clock", now)
+
+
+def _configuration(shell: Shell) -> Iterator[Finding]:
+    path = shell.config_path
+    if path is None:
+        yield Finding(OK, "configuration", "none, the defaults hold", "onetape init writes one")
+        return
+    try:
+        config = shell.config
+    except OnetapeError as error:
+        yield Finding(ERROR, "configuration", error.message)
+        return
+    yield Finding(OK, "configuration", f"{path}: {len(config.robots)} robots")
+    yield from _venues(config)
+    yield from _secrets(config, path.parent)
+    for name, robot in config.robots.items():
+        yield from _strategy(name, robot.strategy, path.parent)
+
+
+def _venues(config: Config) -> Iterator[Finding]:
+    for name, venue in config.venues.items():
+        if venue.mode != "sim":
+            yield Finding(
+                ERROR,
+                f"venue {name}",
+                f'mode "{venue.mode}" is not part of this release',
+                'use mode = "sim"',
+            )
+
+
+def _secrets(config: Config, folder: Path) -> Iterator[Finding]:
+    from onetape.store.secrets import read_secret
+
+    for name, account in config.accounts.items():
+        for key in ("key", "secret"):
+            place = getattr(account, key)
+            if not place or place.startswith("fd:"):
+                continue  # a descriptor can be read once, and not by us
+            try:
+                read_secret(place, os.environ, folder=folder)
+            except OnetapeError as error:
+                yield Finding(ERROR, f"account {name}", f"{key}: {error.message}")
+
+
+def _strategy(robot: str, strategy: str, folder: Path) -> Iterator[Finding]:
+    from onetape.engine.purity import impurities
+
+    subject = f"robot {robot}"
+    file = strategy.partition(":")[0]
+    if not file.endswith(".py"):
+        return  # a module: found when it is imported
+    path = folder / file
+    try:
+        source = path.read_text(encoding="utf-8")
+        found = impurities(source)
+    except OSError as error:
+        yield Finding(ERROR, subject, f"{path}: {(error.strerror or '').lower()}")
+    except (SyntaxError, UnicodeDecodeError) as error:
+        line = getattr(error, "lineno", 0)
+        yield Finding(ERROR, subject, f"{path}:{line}: not Python ({error})")
+    else:
+        for each in found:
+            yield Finding(
+                WARNING,
+                subject,
+                f"{path}:{each.line}: {each.what} ({each.kind}) breaks replay",
+                each.advice,
+            )
+        if not found:
+            yield Finding(OK, subject, f"{path}: nothing that breaks replay")

@@ -1,0 +1,159 @@
+"""`onetape journal`: looks at tapes and looks after them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from onetape.cli.frame import SETTINGS, Answer, Shell, load, plain, rows, verb
+from onetape.model.errors import UsageError
+
+TAPE = click.Path(path_type=Path)
+
+
+class JournalGroup(click.Group):
+    """Shows its sub-verbs and an example."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Example"):
+            formatter.write("  onetape journal cat market.tape --type trade --where 'price>100'\n")
+
+
+@click.group("journal", cls=JournalGroup, context_settings=SETTINGS)
+def command() -> None:
+    """List, read, verify, repair and prune tapes."""
+
+
+def _add(name: str, *, example: str) -> Callable[[Callable[..., Answer]], click.Command]:
+    def wrap(function: Callable[..., Answer]) -> click.Command:
+        made = verb(name, example=example)(function)
+        command.add_command(made)
+        return made
+
+    return wrap
+
+
+@_add("ls", example="onetape journal ls\nonetape journal ls market.tape --json")
+@click.argument("path", type=TAPE, required=False)
+def ls(shell: Shell, path: Path | None) -> Answer:
+    """List journals below PATH [default: the home] with their ranges and sizes."""
+    list_journals = load("onetape.tape.inspect", "ls", what="listing tapes")
+    found = [plain(entry) for entry in list_journals(path or shell.home)]
+    text = "\n\n".join(rows(entry) for entry in found) or f"no journals in {path or shell.home}"
+    return Answer(found, text)
+
+
+def _filters(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--jsonl", is_flag=True, help="One JSON object a line."),
+        click.option("--where", metavar="'price>100'", help="Keep records for which this holds."),
+        click.option("--type", "types", multiple=True, metavar="NAME", help="Repeat for several."),
+    ):
+        function = option(function)
+    return function
+
+
+def _records(shell: Shell, records: Iterable[Any], jsonl: bool) -> Answer:
+    if shell.json:
+        return Answer([plain(record) for record in records])
+
+    def show() -> None:
+        from onetape.cli.output import to_json
+
+        for record in records:
+            fields = plain(record)
+            print(to_json(fields) if jsonl else _line(fields), flush=False)
+
+    return Answer(None, show)
+
+
+def _line(fields: dict[str, Any]) -> str:
+    return "  ".join(f"{key}={value}" for key, value in fields.items())
+
+
+@_add("cat", example="onetape journal cat market.tape --type trade --where 'price>100' --jsonl")
+@click.argument("tape", type=TAPE)
+@click.option("--from", "start", metavar="SEQ|TIME")
+@click.option("--to", "end", metavar="SEQ|TIME")
+@_filters
+def cat(
+    shell: Shell,
+    tape: Path,
+    start: str | None,
+    end: str | None,
+    types: tuple[str, ...],
+    where: str | None,
+    jsonl: bool,
+) -> Answer:
+    """Print the records of a tape."""
+    read = load("onetape.tape.inspect", "cat", what="reading tapes")
+    records = read(tape, start=start, end=end, types=_types(types), where=where)
+    return _records(shell, records, jsonl)
+
+
+@_add("tail", example="onetape journal tail .onetape/journal/robot:mm --follow")
+@click.argument("tape", type=TAPE)
+@click.option("-n", "--count", type=click.IntRange(min=0), default=10, show_default=True)
+@click.option("-f", "--follow", is_flag=True, help="Go on as it grows, until Ctrl-C.")
+@_filters
+def tail(
+    shell: Shell,
+    tape: Path,
+    count: int,
+    follow: bool,
+    types: tuple[str, ...],
+    where: str | None,
+    jsonl: bool,
+) -> Answer:
+    """Print the last records of a tape."""
+    if follow and shell.json:
+        raise UsageError(
+            "--follow has no end and --json is one value",
+            where="onetape journal tail",
+            todo="use --jsonl",
+        )
+    read = load("onetape.tape.inspect", "tail", what="reading tapes")
+    records = read(tape, count=count, follow=follow, types=_types(types), where=where)
+    return _records(shell, records, jsonl)
+
+
+def _types(given: tuple[str, ...]) -> list[str]:
+    return [name for each in given for name in each.split(",") if name]
+
+
+@_add("verify", example="onetape journal verify market.tape")
+@click.argument("tape", type=TAPE)
+def verify(shell: Shell, tape: Path) -> Answer:
+    """Check every byte: exit 3 (TORN_TAPE) if a sealed tape is damaged."""
+    check = load("onetape.tape.verify", "verify", what="verification")
+    value = plain(check(tape))
+    return Answer(value, rows(value), 0 if value["ok"] else 3)
+
+
+@_add("repair", example="onetape journal repair damaged.tape")
+@click.argument("tape", type=TAPE)
+def repair(shell: Shell, tape: Path) -> Answer:
+    """Set everything from the damage on aside, and say what was lost."""
+    mend = load("onetape.tape.repair", "repair", what="repair")
+    value = plain(mend(tape))
+    return Answer(value, rows(value))
+
+
+@_add("prune", example="onetape journal prune .onetape/journal/gateway:main --older 30d --dry-run")
+@click.argument("tape", type=TAPE)
+@click.option("--older", metavar="AGE", help="Segments that ended longer ago than this, e.g. 30d.")
+@click.option("--size", metavar="BYTES", help="Keep at most this much, e.g. 10GiB.")
+@click.option("--force", is_flag=True, help="Also what runs are replayed from; they are named.")
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+def prune(
+    shell: Shell, tape: Path, older: str | None, size: str | None, force: bool, dry_run: bool
+) -> Answer:
+    """Remove old closed segments."""
+    if older is None and size is None:
+        raise UsageError("say what may go: --older or --size", where="onetape journal prune")
+    cut = load("onetape.tape.prune", "prune", what="pruning")
+    value = plain(cut(tape, older=older, size=size, force=force, dry_run=dry_run))
+    return Answer(value, rows(value))

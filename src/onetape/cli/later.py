@@ -1,0 +1,55 @@
+"""Verbs that the contract names and a later release brings: their help works, they do nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from onetape.cli.frame import SETTINGS, Answer, Verb, common_options
+from onetape.cli.verbs import BY_NAME
+from onetape.model.errors import NotAvailable
+
+EXAMPLES = {
+    "fetch": "onetape fetch binance-vision --symbol binance:BTC/USDT:USDT --out btc.tape",
+    "up": "onetape up --foreground",
+    "down": "onetape down",
+    "status": "onetape status --json",
+    "restart": "onetape restart robot:mm",
+    "accounts": "onetape accounts --json",
+    "orders": "onetape orders",
+    "positions": "onetape positions",
+    "fills": "onetape fills --json",
+    "send": "onetape send robot:mm halt reason=lunch",
+    "sim": "onetape sim kraken --port 9000 --seed 7",
+    "analyze": "onetape analyze RUN --db sqlite:///runs.db",
+    "sweep": "onetape sweep strategies/cross.py --data market.tape --param fast=5,10,20",
+    "compare": "onetape compare RUN_A RUN_B",
+    "chaos": "onetape chaos --seeds 100 --hours 1",
+}
+INSTEAD = {
+    "fetch": "download the files and use `onetape import`",
+    "sweep": "call `onetape backtest` once for each value",
+    "compare": "use `onetape parity RUN_A RUN_B`",
+}
+
+
+def later_command(name: str) -> click.Command:
+    """The command that says so, whatever it is given."""
+
+    def call(**_options: Any) -> Answer:
+        raise NotAvailable(
+            f"`onetape {name}` is not part of this release",
+            todo=INSTEAD.get(name, "docs/roadmap.md says when"),
+        )
+
+    command = Verb(
+        name,
+        callback=call,
+        help=f"{BY_NAME[name].summary}\n\nComes with a later release: until then it answers "
+        "NOT_AVAILABLE(4601) and changes nothing.",
+        params=[click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)],
+        context_settings={**SETTINGS, "ignore_unknown_options": True},
+    )
+    command.example = EXAMPLES[name]
+    return common_options(command)

@@ -1,0 +1,57 @@
+"""Standard output under --json: reserved for one value, which everything else keeps off."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def reserved_stdout() -> Iterator[int]:
+    """Send what anybody prints, C code included, to standard error; yield the real one's number."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    held = sys.stdout
+    try:
+        os.dup2(2, 1)
+        sys.stdout = sys.stderr
+        yield kept
+    finally:
+        sys.stdout = held
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def to_json(value: object) -> str:
+    """One JSON value: money and paths as text, no NaN, numpy numbers as numbers."""
+    import json
+
+    return json.dumps(_clean(value), ensure_ascii=False, allow_nan=False)
+
+
+def _clean(value: object) -> Any:
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if value - value == 0.0 else None  # NaN and infinities have no JSON
+    if isinstance(value, dict):
+        return {str(key): _clean(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_clean(inner) for inner in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(_clean(inner) for inner in value)
+    if hasattr(value, "tolist"):
+        return _clean(value.tolist())  # numpy
+    if isinstance(value, bytes):
+        return value.hex()
+    return str(value)
+
+
+def write_value(descriptor: int, value: object) -> None:
+    """Write the one value and its newline, whole."""
+    rest = memoryview((to_json(value) + "\n").encode())
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]

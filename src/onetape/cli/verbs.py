@@ -1,0 +1,53 @@
+"""All verbs, in the order of the help. A verb lives in `cli/<name>.py` as `command`.
+
+The table is plain data so that `onetape --help` imports no verb.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class VerbEntry(NamedTuple):
+    name: str
+    section: str
+    summary: str
+    built: bool = True
+
+
+BEGIN = "First steps"
+DATA = "Data"
+RUNS = "Runs"
+PROCESSES = "Processes (a later release)"
+STUDY = "Study (a later release)"
+
+VERBS = (
+    VerbEntry("demo", BEGIN, "A simulated market, robots, the report and the replay proof."),
+    VerbEntry("init", BEGIN, "Write a commented onetape.toml and example strategies."),
+    VerbEntry("doctor", BEGIN, "Say what is wrong with installation, configuration and clock."),
+    VerbEntry("sample", DATA, "Generate a market: quotes, trades, depth, bars."),
+    VerbEntry("import", DATA, "Turn recorded files into a tape."),
+    VerbEntry("export", DATA, "Write a tape as Parquet, CSV or JSON lines."),
+    VerbEntry("journal", DATA, "List, read, verify, repair and prune tapes."),
+    VerbEntry("backtest", RUNS, "Run a strategy over recorded data."),
+    VerbEntry("run", RUNS, "Run a strategy on paper, in the foreground."),
+    VerbEntry("replay", RUNS, "Run a recorded run again and compare every action."),
+    VerbEntry("parity", RUNS, "Compare two runs, order by order."),
+    VerbEntry("bench", RUNS, "Measure the figures of this machine."),
+    VerbEntry("fetch", STUDY, "Download public history and import it.", built=False),
+    VerbEntry("up", PROCESSES, "Start the processes of the configuration.", built=False),
+    VerbEntry("down", PROCESSES, "Stop them in reverse order.", built=False),
+    VerbEntry("status", PROCESSES, "Show them.", built=False),
+    VerbEntry("restart", PROCESSES, "Restart one of them.", built=False),
+    VerbEntry("accounts", PROCESSES, "Show balances and sub-accounts.", built=False),
+    VerbEntry("orders", PROCESSES, "Show working orders.", built=False),
+    VerbEntry("positions", PROCESSES, "Show positions.", built=False),
+    VerbEntry("fills", PROCESSES, "Show fills.", built=False),
+    VerbEntry("send", PROCESSES, "Send a command to a process.", built=False),
+    VerbEntry("sim", PROCESSES, "Serve a wire-compatible simulated exchange.", built=False),
+    VerbEntry("analyze", STUDY, "Project a run into SQL.", built=False),
+    VerbEntry("sweep", STUDY, "Run many backtests over a parameter grid.", built=False),
+    VerbEntry("compare", STUDY, "Show variants side by side.", built=False),
+    VerbEntry("chaos", STUDY, "Deterministic simulation with faults.", built=False),
+)
+BY_NAME = {entry.name: entry for entry in VERBS}

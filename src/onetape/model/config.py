@@ -1,0 +1,277 @@
+"""The configuration as values: what `onetape.toml` may say, with working defaults.
+
+Parsing is pure: the text and the environment are handed in, so a configuration can be checked
+anywhere. An unknown key or a wrong type is an error that names the line.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from onetape.model.errors import BadConfig
+from onetape.model.toml_lines import key_lines, line_of
+
+ENVIRONMENT_PREFIX = "ONETAPE_"
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Every section refuses keys that it does not know."""
+
+
+class VenueConfig(_Section, frozen=True):
+    """[venues.NAME]: an exchange and in which of its worlds."""
+
+    kind: str  # binance-usdm | bitmex | kraken | ccxt:<id>
+    mode: Literal["sim", "demo", "live"] = "sim"
+    seed: int = 1  # of the simulated flow
+    live_account: str = ""  # the account's id, typed out: live trading needs it
+
+
+class AccountConfig(_Section, frozen=True):
+    """[accounts.NAME]: one account at a venue; its gateway is the process `gateway:NAME`."""
+
+    venue: str
+    key: str = ""
+    secret: str = ""
+    subaccounts: dict[str, int] = {}  # name -> slot; 0 is the total, 1 main
+
+
+class RobotConfig(_Section, frozen=True):
+    """[robots.NAME]: one strategy instance, the process `robot:NAME`."""
+
+    strategy: str
+    account: str
+    subaccount: str = "main"
+    on_error: Literal["halt", "flatten", "continue"] = "halt"
+    restart: Literal["memory", "replay", "fresh"] = "memory"
+    params: dict[str, Any] = {}
+
+
+class CollectorConfig(_Section, frozen=True):
+    """[collectors.NAME]: one source of market data."""
+
+    venue: str
+    symbols: list[str] = []
+    enabled: bool = True
+
+
+class HubConfig(_Section, frozen=True):
+    """[hub]: merges the collectors."""
+
+    enabled: bool = True
+
+
+class GuardianConfig(_Section, frozen=True):
+    """[guardian]: risk control apart from the robots."""
+
+    enabled: bool = True
+
+
+class RecorderConfig(_Section, frozen=True):
+    """[recorder]: projects tapes into SQL."""
+
+    enabled: bool = True
+    url: str = ""  # default: SQLite at <home>/store.db
+
+
+class ControlConfig(_Section, frozen=True):
+    """[control]: the REST control plane."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int = 0  # 0: a free one, shown by status
+
+
+class DashboardConfig(_Section, frozen=True):
+    """[dashboard]: the web pages."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int = 0
+
+
+class NotifyConfig(_Section, frozen=True):
+    """[notify]: where alerts go."""
+
+    urls: list[str] = []
+
+
+class ClusterConfig(_Section, frozen=True):
+    """[cluster]: more machines than one."""
+
+    servers: list[str] = []
+
+
+class Config(_Section, frozen=True):
+    """The whole of onetape.toml."""
+
+    venues: dict[str, VenueConfig] = {}
+    accounts: dict[str, AccountConfig] = {}
+    robots: dict[str, RobotConfig] = {}
+    collectors: dict[str, CollectorConfig] = {}
+    hub: HubConfig = HubConfig()
+    guardian: GuardianConfig = GuardianConfig()
+    recorder: RecorderConfig = RecorderConfig()
+    control: ControlConfig = ControlConfig()
+    dashboard: DashboardConfig = DashboardConfig()
+    notify: NotifyConfig = NotifyConfig()
+    cluster: ClusterConfig = ClusterConfig()
+
+
+NAMED: dict[str, type[_Section]] = {
+    "venues": VenueConfig,
+    "accounts": AccountConfig,
+    "robots": RobotConfig,
+    "collectors": CollectorConfig,
+}
+SINGLE: dict[str, type[_Section]] = {
+    "hub": HubConfig,
+    "guardian": GuardianConfig,
+    "recorder": RecorderConfig,
+    "control": ControlConfig,
+    "dashboard": DashboardConfig,
+    "notify": NotifyConfig,
+    "cluster": ClusterConfig,
+}
+SECRET_KEYS = ("key", "secret")
+SECRET_FORMS = ("env:", "file:", "fd:")
+
+S = TypeVar("S", bound=_Section)
+
+
+class _Source:
+    """Where each value came from, for messages."""
+
+    def __init__(self, text: str, name: str) -> None:
+        self.name = name
+        self.lines = key_lines(text)
+        self.variables: dict[tuple[str, ...], str] = {}
+
+    def where(self, path: tuple[str, ...]) -> str:
+        for length in range(len(path), 0, -1):
+            if variable := self.variables.get(path[:length]):
+                return f"environment variable {variable}"
+        line = line_of(self.lines, path)
+        return f"{self.name}:{line}" if line else self.name
+
+    def bad(self, path: tuple[str, ...], what: str, todo: str = "") -> BadConfig:
+        return BadConfig(f"{what} at {'.'.join(path)}", where=self.where(path), todo=todo)
+
+
+def parse_config(
+    text: str, *, environ: Mapping[str, str] | None = None, name: str = "onetape.toml"
+) -> Config:
+    """Check and build the configuration. Raises BadConfig naming the line or the variable."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadConfig(f"not TOML: {error}", where=name) from error
+    source = _Source(text, name)
+    _apply_environment(values, environ or {}, source)
+    built: dict[str, Any] = {}
+    for section, value in values.items():
+        if not isinstance(value, dict):
+            raise source.bad((section,), "a value outside any section", _known_sections())
+        if kind := NAMED.get(section):
+            built[section] = {
+                key: _convert(entry, kind, (section, key), source) for key, entry in value.items()
+            }
+        elif kind := SINGLE.get(section):
+            built[section] = _convert(value, kind, (section,), source)
+        else:
+            raise source.bad((section,), f"unknown section `{section}`", _known_sections())
+    config = Config(**built)
+    _check_references(config, source)
+    return config
+
+
+def _known_sections() -> str:
+    return f"sections are {', '.join((*NAMED, *SINGLE))}"
+
+
+def _convert(value: object, kind: type[S], path: tuple[str, ...], source: _Source) -> S:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        what, _, at = str(error).partition(" - at `$")
+        inner = tuple(part for part in at.rstrip("`").split(".") if part and "[" not in part)
+        for word in what.split("`")[1:2]:
+            if "unknown field" in what:
+                inner = (*inner, word)
+        fields = ", ".join(kind.__struct_fields__)
+        what = what.replace("Object contains unknown field", "unknown key")
+        what = what.replace("Object missing required field", "missing key")
+        raise source.bad(
+            (*path, *inner), what[:1].lower() + what[1:], f"keys are {fields}"
+        ) from error
+
+
+def _apply_environment(values: dict[str, Any], environ: Mapping[str, str], source: _Source) -> None:
+    """ONETAPE_ROBOTS__MM__ON_ERROR=flatten sets robots.mm.on_error; names match in any case."""
+    for variable in sorted(environ):
+        if not variable.startswith(ENVIRONMENT_PREFIX) or "__" not in variable:
+            continue
+        parts = [part for part in variable.removeprefix(ENVIRONMENT_PREFIX).split("__") if part]
+        target: dict[str, Any] = values
+        path: tuple[str, ...] = ()
+        for index, part in enumerate(parts):
+            key = next((k for k in target if k.lower() == part.lower()), part.lower())
+            path = (*path, key)
+            if index == len(parts) - 1:
+                target[key] = _environment_value(environ[variable])
+                source.variables[path] = variable
+                break
+            inner = target.setdefault(key, {})
+            if not isinstance(inner, dict):
+                raise BadConfig(
+                    f"{'.'.join(path)} is not a section", where=f"environment variable {variable}"
+                )
+            target = inner
+
+
+def _environment_value(text: str) -> Any:
+    """A TOML value where it reads as one, else the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"] if "\n" not in text else text
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _check_references(config: Config, source: _Source) -> None:
+    for name, account in config.accounts.items():
+        path = ("accounts", name)
+        if account.venue not in config.venues:
+            raise source.bad((*path, "venue"), f"no venue `{account.venue}`", "add it to [venues]")
+        for key in SECRET_KEYS:
+            value = getattr(account, key)
+            if value and not value.startswith(SECRET_FORMS):
+                # The value itself stays out of the message: it may be the secret.
+                raise source.bad(
+                    (*path, key), "a secret in the open", "use env:NAME, file:/path or fd:N"
+                )
+        slots = [*account.subaccounts.values()]
+        if any(slot < 2 for slot in slots) or len(set(slots)) != len(slots):
+            raise source.bad(
+                (*path, "subaccounts"),
+                "slots must differ and begin at 2",
+                "0 is the total, 1 is main",
+            )
+    for name, robot in config.robots.items():
+        path = ("robots", name)
+        owner = config.accounts.get(robot.account)
+        if owner is None:
+            raise source.bad(
+                (*path, "account"), f"no account `{robot.account}`", "add it to [accounts]"
+            )
+        if robot.subaccount != "main" and robot.subaccount not in owner.subaccounts:
+            raise source.bad(
+                (*path, "subaccount"),
+                f"account `{robot.account}` has no sub-account `{robot.subaccount}`",
+            )
+    for name, collector in config.collectors.items():
+        if collector.venue not in config.venues:
+            raise source.bad(("collectors", name, "venue"), f"no venue `{collector.venue}`")

@@ -1,0 +1,26 @@
+"""Reads the configuration file; what it may say is in `onetape.model.config`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from onetape.model.config import Config, parse_config
+from onetape.model.errors import BadConfig
+
+
+def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """The file with the environment over it; without a file the defaults with the environment."""
+    if path is None:
+        return parse_config("", environ=environ, name="the environment")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BadConfig("not UTF-8 text", where=str(path)) from error
+    except OSError as error:
+        raise BadConfig(
+            f"cannot read the configuration: {(error.strerror or '').lower()}",
+            where=str(path),
+            todo="onetape init writes one",
+        ) from error
+    return parse_config(text, environ=environ, name=str(path))

@@ -1,0 +1,104 @@
+"""Reads a secret from where the configuration says it is. Its value is never part of a message.
+
+A Secret prints as `***`: one that reaches a log, a report or a traceback gives nothing away.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from onetape.model.errors import BadConfig, PermissionDenied
+
+SECRET_BYTES_MAX = 64 * 1024  # a PEM key is 2 KiB; more is a wrong file
+
+
+class Secret:
+    """A text that only `reveal()` shows."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    __str__ = __repr__
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("a secret is not copied into a file or another process")
+
+
+def read_secret(place: str, environ: Mapping[str, str], *, folder: Path = Path()) -> Secret:
+    """`env:NAME`, `file:/path` (0600 or refused; relative to `folder`) or `fd:N` (read once)."""
+    form, _, rest = place.partition(":")
+    match form:
+        case "env":
+            if rest not in environ:
+                raise BadConfig(f"environment variable {rest} is not set", where="env:" + rest)
+            return Secret(environ[rest].strip())
+        case "file":
+            return _from_file(folder / rest)
+        case "fd" if rest.isdecimal():
+            return _from_descriptor(int(rest))
+    # Neither form nor value is shown: it may be a secret that was pasted here.
+    raise BadConfig("a secret is given as env:NAME, file:/path or fd:N")
+
+
+def _from_file(path: Path) -> Secret:
+    where = f"file:{path}"
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise BadConfig(
+            f"cannot read the secret: {(error.strerror or '').lower()}", where=where
+        ) from error
+    try:
+        state = os.fstat(descriptor)  # of the file that was opened, not of what the name says now
+        if not stat.S_ISREG(state.st_mode):
+            raise BadConfig("not a regular file", where=where)
+        if state.st_mode & 0o077:
+            mode = f"{stat.S_IMODE(state.st_mode):04o}"
+            raise PermissionDenied(
+                f"others may read this secret (mode {mode})", where=where, todo=f"chmod 600 {path}"
+            )
+        return Secret(_read(descriptor, where))
+    finally:
+        os.close(descriptor)
+
+
+def _from_descriptor(number: int) -> Secret:
+    where = f"fd:{number}"
+    try:
+        text = _read(number, where)
+        os.close(number)
+    except OSError as error:
+        raise BadConfig(
+            f"cannot read the secret: {(error.strerror or '').lower()}", where=where
+        ) from error
+    return Secret(text)
+
+
+def _read(descriptor: int, where: str) -> str:
+    data = b""
+    while piece := os.read(descriptor, SECRET_BYTES_MAX + 1 - len(data)):
+        data += piece
+        if len(data) > SECRET_BYTES_MAX:
+            raise BadConfig(f"longer than {SECRET_BYTES_MAX} bytes", where=where)
+    try:
+        text = data.decode().strip()
+    except UnicodeDecodeError:
+        # Without the original error: it carries the bytes.
+        raise BadConfig("not text", where=where) from None
+    if not text:
+        raise BadConfig("empty", where=where)
+    return text
