@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from onetape.model.instrument import Instrument
 from onetape.model.rounding import Number
@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 __all__ = ["Targets"]
 
 TAG = "target"
+
+
+class _TargetHost(Protocol):
+    """What Targets needs of its host."""
+
+    sim: _core.Simulation
+
+    def instrument_of(self, symbol: str) -> Instrument: ...
+    def place_units(self, symbol: str, units: int, tag: str) -> _core.Order: ...
 
 
 class Targets:
@@ -45,15 +54,3 @@ class Targets:
             orders.append(order)
         self._open[symbol] = orders
         return order
-
-
-class _TargetHost:
-    """What Targets needs of its host."""
-
-    sim: _core.Simulation
-
-    def instrument_of(self, symbol: str) -> Instrument:
-        raise NotImplementedError
-
-    def place_units(self, symbol: str, units: int, tag: str) -> _core.Order:
-        raise NotImplementedError
