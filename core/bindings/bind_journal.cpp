@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "bindings/bind.hpp"
+#include "bindings/journal_reader.hpp"
 #include "bindings/errors.hpp"
 #include "journal/reader.hpp"
 #include "journal/writer.hpp"
@@ -80,11 +81,6 @@ std::uint64_t append_rows(Writer& writer, int type, std::uint16_t flags, std::ui
 }
 
 // A Reader with what Python needs around it: the last frame, and how to wait.
-struct PyReader {
-    std::unique_ptr<Reader> reader;
-    nb::object expand;
-};
-
 PyReader open_reader(const std::string& directory, nb::object expand) {
     PyReader made;
     ReaderOptions options{directory, {}};
