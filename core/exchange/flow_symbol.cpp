@@ -25,6 +25,7 @@ constexpr double excite_max = 12.0;
 
 constexpr double keep_side = 0.68;     // chance that the next taker is of the last one's side
 constexpr double informed = 0.25;      // of stale orders: hit instead of pulled
+constexpr double quote_chance = 0.95;  // that a gap at the touch is closed at once
 constexpr int stale_max = 64;          // orders dealt with in one step of the fair value
 constexpr int opening_orders = 70;     // a side, before the first event
 
@@ -100,6 +101,8 @@ void FlowSymbolState::move_fair(std::int64_t now) noexcept {
     fair_ticks_ = std::max(fair_ticks_, 50.0);  // far below any start: prices stay positive
     clear_stale(now, Side::sell);
     clear_stale(now, Side::buy);
+    tighten(now, Side::buy);
+    tighten(now, Side::sell);
 }
 
 // Orders that the fair value has passed: most are pulled in time, some are hit.
@@ -121,6 +124,18 @@ void FlowSymbolState::clear_stale(std::int64_t now, Side side) noexcept {
             send_cancel(now, order_id);
         }
     }
+}
+
+// Quoting makers close a gap between the touch and the fair value, if not every time.
+void FlowSymbolState::tighten(std::int64_t now, Side side) noexcept {
+    const double reach = std::max(0.5, step_ticks_ * 0.08);
+    if (engine_.level_count(side) != 0) {
+        const double best = static_cast<double>(engine_.level(side, 0).price) /
+                            static_cast<double>(symbol_.spec.tick);
+        const double gap = side == Side::buy ? fair_ticks_ - best : best - fair_ticks_;
+        if (gap < spread_ticks_ + 3.0 * reach || !own_.chance(quote_chance)) return;
+    }
+    send_limit(now, side, spread_ticks_ + reach * own_.waiting());
 }
 
 // ---- the crowd ---------------------------------------------------------------------------------
@@ -153,6 +168,7 @@ void FlowSymbolState::act(std::int64_t now) noexcept {
     } else {
         take(now);
         excitement_ = std::min(excitement_ + excite, excite_max);
+        tighten(now, run_side_ == Side::buy ? Side::sell : Side::buy);
     }
 }
 
@@ -164,6 +180,11 @@ void FlowSymbolState::place_limit(std::int64_t now) noexcept {
     // Distance with density falling as its square: half of all within depth_ticks_.
     const double distance =
         spread_ticks_ + depth_ticks_ * std::min(1.0 / own_.uniform() - 1.0, 60.0);
+    send_limit(now, side, distance);
+}
+
+// A maker's order `distance` ticks from the fair value, never across the touch.
+void FlowSymbolState::send_limit(std::int64_t now, Side side, double distance) noexcept {
     const std::int64_t tick = symbol_.spec.tick;
     std::int64_t price = 0;
     if (side == Side::buy) {

@@ -30,9 +30,11 @@ private:
     void send_snapshot(std::uint32_t levels) noexcept;
     void move_fair(std::int64_t now) noexcept;
     void clear_stale(std::int64_t now, Side side) noexcept;
+    void tighten(std::int64_t now, Side side) noexcept;
     void act(std::int64_t now) noexcept;
     void schedule_act(std::int64_t now) noexcept;
     void place_limit(std::int64_t now) noexcept;
+    void send_limit(std::int64_t now, Side side, double distance) noexcept;
     void cancel_one(std::int64_t now) noexcept;
     void take(std::int64_t now) noexcept;
     void send_mark(std::int64_t now) noexcept;
