@@ -4,4 +4,5 @@ NB_MODULE(_core, m) {
     m.doc() = "The compiled core of onetape: journal, state table, books, exchange, engine loop.";
     bind_events(m);
     bind_market(m);
+    bind_text(m);
 }
