@@ -5,4 +5,5 @@ NB_MODULE(_core, m) {
     bind_events(m);
     bind_market(m);
     bind_text(m);
+    bind_journal(m);
 }

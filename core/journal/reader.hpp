@@ -1,5 +1,7 @@
 #pragma once
-// Reads a journal in order, sealed or while it is being written. Never writes to it.
+// Reads a journal in order, sealed or while it is being written. Never writes to its segments.
+// Not thread-safe; any number of readers may read one journal.
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -9,9 +11,12 @@
 #include <vector>
 
 #include "base/status.hpp"
+#include "journal/bells.hpp"
+#include "journal/control.hpp"
 #include "journal/events.hpp"
 #include "journal/frame.hpp"
-#include "journal/writer.hpp"
+#include "journal/seal.hpp"
+#include "journal/segment.hpp"
 
 namespace onetape {
 
@@ -29,8 +34,8 @@ struct Frame {
 
 struct ReaderOptions {
     std::string directory;
-    // Gives a descriptor of the plain content of a compressed segment; unset: those are
-    // not_available.
+    // Gives a descriptor of the plain content of a compressed segment, which the reader then
+    // owns, or -1; unset: those are not_available.
     std::function<int(const std::string& path)> expand;
 };
 
@@ -43,24 +48,88 @@ public:
 
     // ok and a checked frame; not_found when there is none yet (end of a sealed journal, or the
     // writer has not written it); damaged, torn ... otherwise, described by failure(). The frame
-    // stays valid until the reader leaves its segment (the next call that does says so by value).
+    // stays valid until a later call leaves its segment.
     Status next(Frame& frame) noexcept;
 
     Status seek_sequence(std::uint64_t sequence) noexcept;  // the next frame is the one >= it
     Status seek_time(std::int64_t time) noexcept;           // the next frame is the first >= it
-    [[nodiscard]] std::uint64_t last_sequence() const noexcept;  // published, 0: empty
+    // Published by the writer; without a control page, of the last sealed segment.
+    [[nodiscard]] std::uint64_t last_sequence() noexcept;
+
+    // Of the next frame, and the chain value of the one before it.
+    [[nodiscard]] std::uint64_t next_sequence() const noexcept { return sequence_ + 1; }
+    [[nodiscard]] std::uint32_t crc() const noexcept { return crc_; }
+    [[nodiscard]] std::uint64_t segment_number() const noexcept { return number_; }
 
     // Preamble of the segment that the reader stands in.
-    [[nodiscard]] std::span<const PreambleEntry> preamble() const noexcept;
-    [[nodiscard]] const Uuid& uuid() const noexcept;
-    [[nodiscard]] std::uint64_t epoch() const noexcept;
+    [[nodiscard]] std::span<const PreambleEntry> preamble() const noexcept { return preamble_; }
+    [[nodiscard]] const Uuid& uuid() const noexcept { return header_.uuid; }
+    [[nodiscard]] std::uint64_t epoch() const noexcept { return header_.epoch; }
+    [[nodiscard]] const SegmentHeader& segment_header() const noexcept { return header_; }
+    // nullptr where the journal has no control page (a copied tape).
+    [[nodiscard]] const ControlPage* control() const noexcept;
     [[nodiscard]] bool writer_alive() const noexcept;
-    [[nodiscard]] const Failure& failure() const noexcept;
+    [[nodiscard]] const Failure& failure() const noexcept { return failure_; }
+
+    // Keeps what lies before the reader's place from being pruned, and lets it be woken.
+    Failure join(const Bell* bell);
+    [[nodiscard]] BellPlace* place() noexcept { return place_.get(); }
 
 private:
-    struct State;
-    explicit Reader(std::unique_ptr<State> state);
-    std::unique_ptr<State> state_;
+    Reader() = default;
+    Status slow(Frame& frame) noexcept;
+    Status advance() noexcept;  // to the next segment
+    Failure enter(const SegmentFile& file, bool chained);
+    Failure enter_first();
+    Status seek(bool by_time, std::uint64_t sequence, std::int64_t time) noexcept;
+    Status fail(Failure failure) noexcept;
+
+    // Hot.
+    const std::byte* cursor_ = nullptr;
+    const std::byte* last_header_ = nullptr;  // where a header may begin at most
+    std::uint64_t sequence_ = 0;
+    std::uint32_t crc_ = 0;
+    bool stopped_ = false;  // failure_ is final
+
+    std::uint64_t number_ = 0;  // 0: no segment yet
+    Mapping map_;
+    std::size_t frame_limit_ = 0;  // bytes of the mapping that may hold frames
+    SegmentHeader header_{};
+    std::vector<PreambleEntry> preamble_;
+    ReaderOptions options_;
+    Mapping control_map_;
+    std::unique_ptr<BellPlace> place_;
+    Failure failure_;
 };
+
+inline Status Reader::next(Frame& frame) noexcept {
+    const std::byte* const at = cursor_;
+    if (at == nullptr || at > last_header_) [[unlikely]] return slow(frame);
+    // Pairs with the release of Writer::publish.
+    const std::uint64_t word0 =
+        std::atomic_ref<std::uint64_t>(
+            *const_cast<std::uint64_t*>(reinterpret_cast<const std::uint64_t*>(at)))
+            .load(std::memory_order_acquire);
+    const auto length = static_cast<std::uint32_t>(word0);
+    const std::uint64_t room =
+        static_cast<std::uint64_t>(last_header_ - at) + frame_header_bytes;
+    if (length < frame_header_bytes || length > room ||
+        ((word0 >> 32) & 0xffff) == static_cast<std::uint16_t>(EventType::end)) [[unlikely]]
+        return slow(frame);
+    const auto* header = reinterpret_cast<const FrameHeader*>(at);
+    const std::uint32_t payload_padded = padded(length) - frame_header_bytes;
+    const std::uint32_t sum = payload_crc(at + frame_header_bytes, payload_padded);
+    const std::uint32_t crc =
+        chain_crc(crc_, word0, sequence_ + 1, header->time, header->stream, sum);
+    // The sequence is checked with the sum: what is expected is what is summed.
+    if (crc != header->crc || header->sequence != sequence_ + 1) [[unlikely]] return slow(frame);
+    crc_ = crc;
+    ++sequence_;
+    cursor_ = at + frame_header_bytes + payload_padded;
+    frame.header = header;
+    frame.payload = at + frame_header_bytes;
+    frame.payload_bytes = length - frame_header_bytes;
+    return Status::ok;
+}
 
 }  // namespace onetape

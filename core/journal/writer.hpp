@@ -1,27 +1,25 @@
 #pragma once
 // The one writer of a journal. See docs/format.md for what it leaves on disk.
+//
+// Not thread-safe: one thread appends. `sync` and `wait_durable` may be called from any.
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/status.hpp"
+#include "journal/bells.hpp"
+#include "journal/control.hpp"
 #include "journal/events.hpp"
 #include "journal/frame.hpp"
+#include "journal/segment.hpp"
 
 namespace onetape {
-
-using Uuid = std::array<std::uint8_t, 16>;
-
-// What each segment repeats at its beginning: schemas, and instruments met so far.
-struct PreambleEntry {
-    EventType type;        // instrument, or params for a schema
-    std::uint32_t stream;  // instrument: its stream; schema: the type id that it describes
-    std::vector<std::byte> payload;  // MessagePack
-};
 
 struct WriterOptions {
     std::string directory;
@@ -32,6 +30,15 @@ struct WriterOptions {
     std::uint64_t segment_bytes_first = 4ull << 20;
     std::uint64_t segment_bytes_max = 64ull << 20;
     std::vector<PreambleEntry> preamble;
+    bool durable = true;     // seals and directory entries are synced
+    bool heartbeat = false;  // a thread that shows readers that this process lives
+};
+
+// What opening found of the writer before.
+struct Recovered {
+    std::uint64_t torn_bytes = 0;  // set aside
+    std::string torn_file;         // empty: nothing was torn
+    std::uint64_t last_sequence = 0;
 };
 
 class Writer {
@@ -45,7 +52,14 @@ public:
     Status append(EventType type, std::uint16_t flags, std::uint32_t stream, std::int64_t time,
                   const void* payload, std::uint32_t payload_bytes) noexcept;
 
-    // In place: at most one claim is open; the claimed bytes are zero.
+    // As append, and on a full disk it may use the reserve at the end of the segment: for what
+    // must still be written then (cancels, kills, alerts, replies).
+    Status append_urgent(EventType type, std::uint16_t flags, std::uint32_t stream,
+                         std::int64_t time, const void* payload,
+                         std::uint32_t payload_bytes) noexcept;
+
+    // In place: at most one claim is open; the claimed bytes are zero. An append or a claim
+    // before the commit gives the claim up.
     Status claim(std::uint32_t payload_bytes, std::byte** payload) noexcept;
     void commit(EventType type, std::uint16_t flags, std::uint32_t stream,
                 std::int64_t time) noexcept;
@@ -54,18 +68,133 @@ public:
     Status append_instrument(std::uint32_t stream, std::int64_t time,
                              std::span<const std::byte> payload);
 
-    [[nodiscard]] std::uint64_t published_sequence() const noexcept;
-    [[nodiscard]] std::uint64_t durable_sequence() const noexcept;
-    Status sync() noexcept;  // returns when all that is published now is durable
-    Failure close();         // seals the last segment and waits for it
+    [[nodiscard]] std::uint64_t published_sequence() const noexcept { return sequence_; }
+    [[nodiscard]] std::uint32_t crc() const noexcept { return crc_; }  // of the last frame
+    [[nodiscard]] std::uint64_t durable_sequence() const noexcept {
+        return control_->durable.load(std::memory_order_acquire);
+    }
+    Failure sync();  // returns when all that was published before the call is durable
+    // Asks the syncing thread and comes back: durable_sequence() tells when it is done.
+    void request_durable();
+    Failure close();  // seals the last segment and waits for it
 
-    [[nodiscard]] const Uuid& uuid() const noexcept;
-    [[nodiscard]] std::uint64_t epoch() const noexcept;
+    // "My process handled up to here": shown to readers with the heartbeat.
+    void progress(std::uint64_t handled) noexcept {
+        control_->progress.store(handled, std::memory_order_relaxed);
+    }
+
+    [[nodiscard]] const Uuid& uuid() const noexcept { return uuid_; }
+    [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
+    [[nodiscard]] const Recovered& recovered() const noexcept { return recovered_; }
+    [[nodiscard]] const Failure& failure() const noexcept { return failure_; }
 
 private:
-    struct State;
-    explicit Writer(std::unique_ptr<State> state);
-    std::unique_ptr<State> state_;
+    Writer();
+    struct Threads;  // preparer, syncer, heartbeat
+
+    Status make_room(std::uint32_t payload_bytes, bool urgent) noexcept;
+    Status roll(std::uint64_t frame_bytes) noexcept;
+    Failure enter(std::shared_ptr<struct OpenSegment> segment);
+    void set_limits() noexcept;
+    void give_up_claim() noexcept;
+    void put_end_frame(std::uint16_t flags) noexcept;
+    [[nodiscard]] std::uint64_t planned_bytes(std::uint64_t frame_bytes) const noexcept;
+    Status fail(Failure failure) noexcept;
+    void publish(std::byte* at, std::uint64_t word0, std::uint32_t stream, std::int64_t time,
+                 std::uint32_t payload_sum, std::uint32_t payload_padded) noexcept;
+
+    // Hot: one line.
+    std::byte* cursor_ = nullptr;
+    std::atomic<std::uintptr_t> limit_{0};  // where the slow path begins; 0 after a failure
+    std::uint64_t sequence_ = 0;
+    ControlPage* control_ = nullptr;
+    BellBoard* bells_ = nullptr;
+    std::uint32_t crc_ = 0;
+    std::uint32_t claimed_ = 0;  // payload bytes of the open claim
+    bool claim_open_ = false;
+
+    std::uintptr_t notice_limit_ = 0;  // the next segment is asked for here
+    std::uintptr_t normal_limit_ = 0;  // the reserve begins
+    std::uintptr_t hard_limit_ = 0;    // the room of the seal begins
+
+    Uuid uuid_{};
+    std::uint64_t epoch_ = 0;
+    std::uint64_t next_bytes_ = 0;  // planned size of the next segment
+    std::uint32_t preamble_count_ = 0;
+    std::vector<std::byte> preamble_;
+    Recovered recovered_;
+    Failure failure_;
+    WriterOptions options_;
+    FileHandle lock_;
+    Mapping control_map_, bells_map_;
+    BellRinger ringer_;
+    std::unique_ptr<Threads> threads_;
 };
+
+inline void Writer::publish(std::byte* at, std::uint64_t word0, std::uint32_t stream,
+                            std::int64_t time, std::uint32_t payload_sum,
+                            std::uint32_t payload_padded) noexcept {
+    const std::uint64_t sequence = sequence_ + 1;
+    const std::uint32_t crc = chain_crc(crc_, word0, sequence, time, stream, payload_sum);
+    const std::uint64_t word3 = stream | (static_cast<std::uint64_t>(crc) << 32);
+    std::memcpy(at + 8, &sequence, 8);
+    std::memcpy(at + 16, &time, 8);
+    std::memcpy(at + 24, &word3, 8);
+    // Pairs with the acquire of Reader::next: who sees the length sees the frame.
+    std::atomic_ref<std::uint64_t>(*reinterpret_cast<std::uint64_t*>(at))
+        .store(word0, std::memory_order_release);
+    control_->published.store(sequence, std::memory_order_release);
+    sequence_ = sequence;
+    crc_ = crc;
+    cursor_ = at + frame_header_bytes + payload_padded;
+    // The store above may pass this load in the CPU. Whoever goes to sleep makes up for it with
+    // a membarrier, so that an append pays no fence (docs/adr/0001).
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    if (bells_->sleepers.load(std::memory_order_relaxed) != 0) [[unlikely]] ringer_.ring(*bells_);
+}
+
+inline Status Writer::append(EventType type, std::uint16_t flags, std::uint32_t stream,
+                             std::int64_t time, const void* payload,
+                             std::uint32_t payload_bytes) noexcept {
+    const std::uint64_t frame = std::uint64_t{frame_header_bytes} + payload_bytes + 7;
+    if (reinterpret_cast<std::uintptr_t>(cursor_) + frame >
+        limit_.load(std::memory_order_relaxed)) [[unlikely]] {
+        if (const Status status = make_room(payload_bytes, false); status != Status::ok)
+            return status;
+    }
+    std::byte* const at = cursor_;
+    std::byte* to = at + frame_header_bytes;
+    const auto* from = static_cast<const std::byte*>(payload);
+    std::uint32_t sum = 0, rest = payload_bytes;
+    for (; rest >= 8; rest -= 8, to += 8, from += 8) {
+        const std::uint64_t word = load_word(from);
+        std::memcpy(to, &word, 8);
+        sum = crc32c_word(sum, word);
+    }
+    if (rest > 0) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, from, rest);
+        std::memcpy(to, &word, 8);
+        sum = crc32c_word(sum, word);
+    }
+    publish(at, pack_word0(frame_header_bytes + payload_bytes, static_cast<std::uint16_t>(type),
+                           flags),
+            stream, time, sum, padded(payload_bytes));
+    return Status::ok;
+}
+
+inline Status Writer::claim(std::uint32_t payload_bytes, std::byte** payload) noexcept {
+    const std::uint64_t frame = std::uint64_t{frame_header_bytes} + payload_bytes + 7;
+    if (reinterpret_cast<std::uintptr_t>(cursor_) + frame >
+        limit_.load(std::memory_order_relaxed)) [[unlikely]] {
+        if (const Status status = make_room(payload_bytes, false); status != Status::ok)
+            return status;
+    }
+    claimed_ = payload_bytes;
+    claim_open_ = true;
+    limit_.store(0, std::memory_order_relaxed);  // whatever comes next looks at the claim first
+    *payload = cursor_ + frame_header_bytes;
+    return Status::ok;
+}
 
 }  // namespace onetape

@@ -1,0 +1,66 @@
+#pragma once
+// Owners of descriptors and mappings, and how a failed system call becomes a Failure.
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "base/status.hpp"
+
+namespace onetape {
+
+// ENOSPC, EDQUOT -> disk_full; ENOENT -> not_found; the rest io_error. what: "call path: reason".
+[[nodiscard]] Failure system_failure(const char* call, const std::string& path, int error);
+
+class FileHandle {
+public:
+    FileHandle() = default;
+    explicit FileHandle(int fd) : fd_(fd) {}
+    FileHandle(FileHandle&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    FileHandle& operator=(FileHandle&& other) noexcept {
+        std::swap(fd_, other.fd_);
+        return *this;
+    }
+    ~FileHandle();
+    [[nodiscard]] int fd() const { return fd_; }
+    [[nodiscard]] bool is_open() const { return fd_ >= 0; }
+
+private:
+    int fd_ = -1;
+};
+
+class Mapping {
+public:
+    Mapping() = default;
+    Mapping(Mapping&& other) noexcept
+        : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+    Mapping& operator=(Mapping&& other) noexcept {
+        std::swap(data_, other.data_);
+        std::swap(bytes_, other.bytes_);
+        return *this;
+    }
+    ~Mapping();
+    static Failure map(const FileHandle& file, std::size_t bytes, bool writable,
+                       const std::string& path, Mapping& mapping);
+    [[nodiscard]] std::byte* data() const { return data_; }
+    [[nodiscard]] std::size_t bytes() const { return bytes_; }
+
+private:
+    std::byte* data_ = nullptr;
+    std::size_t bytes_ = 0;
+};
+
+// Always O_CLOEXEC and O_NOFOLLOW; regular files only; created 0600.
+Failure open_file(const std::string& path, int flags, FileHandle& file);
+Failure file_bytes(const FileHandle& file, const std::string& path, std::uint64_t& bytes);
+Failure make_directory(const std::string& path);  // 0700; there already is fine
+Failure sync_directory(const std::string& path);
+Failure write_all(const FileHandle& file, const std::string& path, const void* data,
+                  std::size_t bytes);
+
+// Real blocks for [0, bytes), so that a store can never meet a full disk (no SIGBUS).
+Failure allocate(const FileHandle& file, const std::string& path, std::uint64_t bytes);
+// Makes the pages of [data, data + bytes) writable without a fault at the first store.
+void populate(std::byte* data, std::size_t bytes) noexcept;
+
+}  // namespace onetape

@@ -1,0 +1,32 @@
+#pragma once
+// SHA-256 (FIPS 180-4), with the CPU's own rounds where it has them. Our own, because the core
+// depends on nothing and a seal reads 64 MiB at a time.
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace onetape {
+
+using Digest = std::array<std::uint8_t, 32>;
+
+class Sha256 {
+public:
+    // portable_only: tests compare both ways.
+    explicit Sha256(bool portable_only = false) noexcept;
+    void update(const void* data, std::size_t bytes) noexcept;
+    [[nodiscard]] Digest finish() noexcept;
+
+private:
+    void blocks(const unsigned char* data, std::size_t count) noexcept;
+
+    std::array<std::uint32_t, 8> state_;
+    std::array<unsigned char, 64> rest_{};
+    std::size_t rest_bytes_ = 0;
+    std::uint64_t total_bytes_ = 0;
+    bool fast_;
+};
+
+[[nodiscard]] Digest sha256(const void* data, std::size_t bytes) noexcept;
+[[nodiscard]] bool sha256_has_hardware() noexcept;
+
+}  // namespace onetape

@@ -1,0 +1,335 @@
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <limits>
+
+#include "bindings/bind.hpp"
+#include "bindings/errors.hpp"
+#include "journal/reader.hpp"
+#include "journal/writer.hpp"
+
+using namespace onetape;
+
+namespace {
+
+using Bytes = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Rows = nb::ndarray<const std::uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using PreambleTuple = std::tuple<int, std::uint32_t, nb::bytes>;
+
+Uuid to_uuid(const nb::bytes& bytes) {
+    if (bytes.size() != 16) raise({Status::invalid, "a uuid has 16 bytes"});
+    Uuid uuid;
+    std::memcpy(uuid.data(), bytes.c_str(), uuid.size());
+    return uuid;
+}
+
+nb::bytes from_uuid(const Uuid& uuid) { return nb::bytes(uuid.data(), uuid.size()); }
+
+void check(const Writer& writer, Status status) {
+    if (status == Status::ok) [[likely]] return;
+    raise(writer.failure().status == status ? writer.failure() : Failure{status, "append"});
+}
+
+std::unique_ptr<Writer> open_writer(const std::string& directory, const std::string& process,
+                                    const std::string& account, const nb::bytes& uuid,
+                                    std::int64_t created, std::uint64_t segment_bytes_first,
+                                    std::uint64_t segment_bytes_max,
+                                    const std::vector<PreambleTuple>& preamble, bool durable,
+                                    bool heartbeat) {
+    WriterOptions options{directory,           process,           account, to_uuid(uuid), created,
+                          segment_bytes_first, segment_bytes_max, {},      durable,       heartbeat};
+    for (const auto& [type, stream, payload] : preamble) {
+        const auto* data = reinterpret_cast<const std::byte*>(payload.c_str());
+        options.preamble.push_back(
+            {static_cast<EventType>(type), stream, {data, data + payload.size()}});
+    }
+    std::unique_ptr<Writer> writer;
+    Failure failure;
+    {
+        const nb::gil_scoped_release release;
+        failure = Writer::open(options, writer);
+    }
+    raise_if_failed(failure);
+    return writer;
+}
+
+std::uint64_t append_rows(Writer& writer, int type, std::uint16_t flags, std::uint32_t stream,
+                          const nb::ndarray<const std::int64_t, nb::ndim<1>, nb::device::cpu>& times,
+                          const Rows& rows) {
+    if (times.shape(0) != rows.shape(0))
+        raise({Status::invalid, "times and rows differ in length"});
+    const auto width = static_cast<std::uint32_t>(rows.shape(1));
+    const std::uint8_t* row = rows.data();
+    const std::int64_t* time = times.data();
+    const std::int64_t stride = times.stride(0);
+    Status status = Status::ok;
+    for (std::size_t i = 0; i < rows.shape(0) && status == Status::ok; ++i) {
+        status = writer.append(static_cast<EventType>(type), flags, stream, *time, row, width);
+        row += width;
+        time += stride;
+    }
+    check(writer, status);
+    return writer.published_sequence();
+}
+
+// A Reader with what Python needs around it: the last frame, and how to wait.
+struct PyReader {
+    std::unique_ptr<Reader> reader;
+    nb::object expand;
+};
+
+PyReader open_reader(const std::string& directory, nb::object expand) {
+    PyReader made;
+    ReaderOptions options{directory, {}};
+    if (!expand.is_none()) {
+        options.expand = [call = nb::object(expand)](const std::string& path) {
+            const nb::gil_scoped_acquire acquire;
+            try {
+                return nb::cast<int>(call(path));
+            } catch (nb::python_error& error) {
+                error.discard_as_unraisable("onetape segment expansion");
+                return -1;
+            }
+        };
+    }
+    raise_if_failed(Reader::open(options, made.reader));
+    return made;
+}
+
+[[noreturn]] void raise_reader(const Reader& reader, Status status) {
+    raise(reader.failure().status == status ? reader.failure() : Failure{status, "read"});
+}
+
+nb::object next_frame(PyReader& self) {
+    Frame frame;
+    const Status status = self.reader->next(frame);
+    if (status == Status::not_found) return nb::none();
+    if (status != Status::ok) raise_reader(*self.reader, status);
+    const FrameHeader& h = *frame.header;
+    return nb::make_tuple(h.type, h.flags, h.sequence, h.time, h.stream,
+                          nb::bytes(frame.payload, frame.payload_bytes));
+}
+
+// Up to `count` frames of the wanted types (empty: all) with sequence < until, as one buffer of
+// header + padded payload after another, and how many frames were passed over to get them.
+nb::tuple read_frames(PyReader& self, std::size_t bytes_max, const std::vector<int>& types,
+                      std::int64_t time_until, std::uint64_t sequence_until) {
+    std::vector<bool> wanted(65536, types.empty());
+    for (const int type : types)
+        if (type >= 0 && type < 65536) wanted[static_cast<std::size_t>(type)] = true;
+    auto* buffer = new std::vector<std::uint8_t>();
+    const nb::capsule owner(buffer, [](void* p) noexcept {
+        delete static_cast<std::vector<std::uint8_t>*>(p);
+    });
+    Status status = Status::ok;
+    bool ended = false;
+    {
+        const nb::gil_scoped_release release;
+        Reader& reader = *self.reader;
+        std::size_t passed = 0;
+        Frame frame;
+        while (buffer->size() < bytes_max && passed < 32 * bytes_max) {
+            if (reader.next_sequence() >= sequence_until && sequence_until != 0) {
+                ended = true;
+                break;
+            }
+            status = reader.next(frame);
+            if (status != Status::ok) break;
+            const std::size_t bytes = frame_header_bytes + padded(frame.payload_bytes);
+            passed += bytes;
+            if (frame.header->time >= time_until || !wanted[frame.header->type]) continue;
+            const auto* from = reinterpret_cast<const std::uint8_t*>(frame.header);
+            buffer->insert(buffer->end(), from, from + bytes);
+        }
+    }
+    if (status == Status::not_found) ended = true;
+    else if (status != Status::ok) raise_reader(*self.reader, status);
+    return nb::make_tuple(nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<1>>(
+                              buffer->data(), {buffer->size()}, owner),
+                          ended);
+}
+
+// Rows of one fixed type as (n, 32 + payload_bytes): the header, then the payload.
+nb::tuple read_rows(PyReader& self, int type, std::uint32_t payload_bytes, std::size_t rows_max,
+                    std::int64_t time_until) {
+    auto* buffer = new std::vector<std::uint8_t>();
+    const nb::capsule owner(buffer, [](void* p) noexcept {
+        delete static_cast<std::vector<std::uint8_t>*>(p);
+    });
+    const std::size_t width = frame_header_bytes + payload_bytes;
+    std::size_t rows = 0;
+    Status status = Status::ok;
+    {
+        const nb::gil_scoped_release release;
+        Frame frame;
+        while (rows < rows_max) {
+            status = self.reader->next(frame);
+            if (status != Status::ok) break;
+            if (frame.header->type != type || frame.payload_bytes < payload_bytes ||
+                frame.header->time >= time_until)
+                continue;
+            const auto* from = reinterpret_cast<const std::uint8_t*>(frame.header);
+            buffer->insert(buffer->end(), from, from + width);
+            ++rows;
+        }
+    }
+    if (status != Status::ok && status != Status::not_found) raise_reader(*self.reader, status);
+    return nb::make_tuple(nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<2>>(buffer->data(),
+                                                                            {rows, width}, owner),
+                          status == Status::not_found);
+}
+
+nb::list preamble_of(const PyReader& self) {
+    nb::list list;
+    for (const PreambleEntry& entry : self.reader->preamble())
+        list.append(nb::make_tuple(static_cast<int>(entry.type), entry.stream,
+                                   nb::bytes(entry.payload.data(), entry.payload.size())));
+    return list;
+}
+
+nb::dict control_of(const PyReader& self) {
+    nb::dict told;
+    const ControlPage* page = self.reader->control();
+    if (page == nullptr) return told;
+    told["pid"] = page->pid;
+    told["epoch"] = page->epoch;
+    told["published"] = page->published.load();
+    told["durable"] = page->durable.load();
+    told["heartbeat"] = page->heartbeat.load();
+    told["progress_time"] = page->progress_time.load();
+    told["progress"] = page->progress.load();
+    told["closed"] = page->closed.load() != 0;
+    told["failed"] = page->failed.load() != 0;
+    return told;
+}
+
+}  // namespace
+
+void bind_journal(nb::module_& m) {
+    nb::class_<Writer>(m, "JournalWriter")
+        .def_static("open", &open_writer, nb::arg("directory"), nb::kw_only(),
+                    nb::arg("process") = "", nb::arg("account") = "", nb::arg("uuid"),
+                    nb::arg("created") = 0, nb::arg("segment_bytes_first") = 4ull << 20,
+                    nb::arg("segment_bytes_max") = 64ull << 20,
+                    nb::arg("preamble") = std::vector<PreambleTuple>(), nb::arg("durable") = true,
+                    nb::arg("heartbeat") = false)
+        .def("append",
+             [](Writer& self, int type, const nb::bytes& payload, std::uint16_t flags,
+                std::uint32_t stream, std::int64_t time) {
+                 check(self, self.append(static_cast<EventType>(type), flags, stream, time,
+                                         payload.c_str(),
+                                         static_cast<std::uint32_t>(payload.size())));
+                 return self.published_sequence();
+             },
+             nb::arg("type"), nb::arg("payload"), nb::arg("flags") = 0, nb::arg("stream") = 0,
+             nb::arg("time") = 0)
+        .def("append_urgent",
+             [](Writer& self, int type, const nb::bytes& payload, std::uint16_t flags,
+                std::uint32_t stream, std::int64_t time) {
+                 check(self, self.append_urgent(static_cast<EventType>(type), flags, stream, time,
+                                                payload.c_str(),
+                                                static_cast<std::uint32_t>(payload.size())));
+                 return self.published_sequence();
+             },
+             nb::arg("type"), nb::arg("payload"), nb::arg("flags") = 0, nb::arg("stream") = 0,
+             nb::arg("time") = 0)
+        .def("append_quote",
+             [](Writer& self, std::uint32_t stream, std::int64_t time, std::int64_t ts_event,
+                std::int64_t bid, std::int64_t ask, std::int64_t bid_size, std::int64_t ask_size) {
+                 const QuotePayload quote{ts_event, time, bid, ask, bid_size, ask_size, 0, 0};
+                 check(self, self.append(EventType::quote, 0, stream, time, &quote, sizeof quote));
+             },
+             nb::arg("stream"), nb::arg("time"), nb::arg("ts_event"), nb::arg("bid"),
+             nb::arg("ask"), nb::arg("bid_size"), nb::arg("ask_size"),
+             "One quote in the instrument's integers; time is also its ts_recv.")
+        .def("append_rows", &append_rows, nb::arg("type"), nb::arg("flags"), nb::arg("stream"),
+             nb::arg("times"), nb::arg("rows"))
+        .def("append_instrument",
+             [](Writer& self, std::uint32_t stream, std::int64_t time, const nb::bytes& payload) {
+                 check(self, self.append_instrument(
+                                 stream, time,
+                                 {reinterpret_cast<const std::byte*>(payload.c_str()),
+                                  payload.size()}));
+                 return self.published_sequence();
+             },
+             nb::arg("stream"), nb::arg("time"), nb::arg("payload"))
+        .def_prop_ro("published", &Writer::published_sequence)
+        .def_prop_ro("durable", &Writer::durable_sequence)
+        .def_prop_ro("crc", &Writer::crc)
+        .def_prop_ro("uuid", [](const Writer& self) { return from_uuid(self.uuid()); })
+        .def_prop_ro("epoch", &Writer::epoch)
+        .def_prop_ro("recovered",
+                     [](const Writer& self) {
+                         const Recovered& r = self.recovered();
+                         return nb::make_tuple(r.last_sequence, r.torn_bytes, r.torn_file);
+                     })
+        .def("progress", &Writer::progress, nb::arg("handled"))
+        .def("request_durable", &Writer::request_durable)
+        .def("sync",
+             [](Writer& self) {
+                 Failure failure;
+                 {
+                     const nb::gil_scoped_release release;
+                     failure = self.sync();
+                 }
+                 raise_if_failed(failure);
+             })
+        .def("close", [](Writer& self) {
+            Failure failure;
+            {
+                const nb::gil_scoped_release release;
+                failure = self.close();
+            }
+            raise_if_failed(failure);
+        });
+
+    nb::class_<PyReader>(m, "JournalReader")
+        .def_static("open", &open_reader, nb::arg("directory"), nb::arg("expand") = nb::none())
+        .def("next", &next_frame,
+             "(type, flags, sequence, time, stream, payload) or None when there is none yet.")
+        .def("read_frames", &read_frames, nb::arg("bytes_max"), nb::arg("types"),
+             nb::arg("time_until") = std::numeric_limits<std::int64_t>::max(),
+             nb::arg("sequence_until") = 0)
+        .def("read_rows", &read_rows, nb::arg("type"), nb::arg("payload_bytes"),
+             nb::arg("rows_max"),
+             nb::arg("time_until") = std::numeric_limits<std::int64_t>::max())
+        .def("seek_sequence",
+             [](PyReader& self, std::uint64_t sequence) {
+                 const Status status = self.reader->seek_sequence(sequence);
+                 if (status != Status::ok) raise_reader(*self.reader, status);
+             },
+             nb::arg("sequence"))
+        .def("seek_time",
+             [](PyReader& self, std::int64_t time) {
+                 const Status status = self.reader->seek_time(time);
+                 if (status != Status::ok) raise_reader(*self.reader, status);
+             },
+             nb::arg("time"))
+        .def_prop_ro("preamble", &preamble_of)
+        .def_prop_ro("uuid", [](const PyReader& self) { return from_uuid(self.reader->uuid()); })
+        .def_prop_ro("epoch", [](const PyReader& self) { return self.reader->epoch(); })
+        .def_prop_ro("process",
+                     [](const PyReader& self) {
+                         const char* name = self.reader->segment_header().process;
+                         return std::string(name, ::strnlen(name, name_bytes));
+                     })
+        .def_prop_ro("account",
+                     [](const PyReader& self) {
+                         const char* name = self.reader->segment_header().account;
+                         return std::string(name, ::strnlen(name, name_bytes));
+                     })
+        .def_prop_ro("next_sequence",
+                     [](const PyReader& self) { return self.reader->next_sequence(); })
+        .def_prop_ro("crc", [](const PyReader& self) { return self.reader->crc(); })
+        .def_prop_ro("segment", [](const PyReader& self) { return self.reader->segment_number(); })
+        .def_prop_ro("last_sequence", [](PyReader& self) { return self.reader->last_sequence(); })
+        .def_prop_ro("writer_alive", [](const PyReader& self) { return self.reader->writer_alive(); })
+        .def_prop_ro("control", &control_of);
+}

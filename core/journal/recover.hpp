@@ -1,0 +1,49 @@
+#pragma once
+// What a writer that died has left, and how the next one takes over. Nothing is ever
+// overwritten: what cannot be used is set aside in a file of its own.
+#include <cstdint>
+#include <string>
+
+#include "journal/control.hpp"
+#include "journal/seal.hpp"
+#include "journal/walk.hpp"
+
+namespace onetape {
+
+// What is known beside the tape about how its writer ended.
+struct LastWriter {
+    std::uint64_t durable = 0;  // frames up to here were on disk: missing ones are damage
+    bool same_boot = true;      // a kill leaves no holes; only a power loss does
+};
+[[nodiscard]] LastWriter last_writer(const ControlPage* control, const Uuid& uuid) noexcept;
+
+enum class TailState : std::uint8_t { clean, torn, damaged };
+
+struct Tail {
+    TailState state = TailState::clean;
+    std::uint64_t torn_bytes = 0;  // from walk.offset to the last byte that is not zero
+    std::string what;              // for damaged
+};
+
+// Judges what follows the last good frame of an open segment.
+[[nodiscard]] Tail judge_tail(std::span<const std::byte> bytes, const Walk& walk,
+                              const LastWriter& writer, const std::string& path);
+
+struct JournalEnd {
+    bool exists = false;
+    Uuid uuid{};
+    std::uint64_t epoch = 0;
+    std::uint64_t number = 0;  // of the last segment
+    std::uint64_t last_sequence = 0;
+    std::uint32_t crc = 0;  // of its end frame
+    Digest seal{};
+    std::uint64_t bytes = 0;  // of the last segment, for planning the next
+    std::uint64_t torn_bytes = 0;
+    std::string torn_file;
+};
+
+// Brings the journal into the state "all segments sealed". The caller holds the lock.
+Failure recover_journal(const std::string& directory, const ControlPage* control, bool durable,
+                        JournalEnd& end);
+
+}  // namespace onetape

@@ -1,0 +1,33 @@
+#pragma once
+// Seals a segment that ends with an end frame: index, trailer with hash, cut to its content.
+#include "journal/segment.hpp"
+#include "journal/walk.hpp"
+
+namespace onetape {
+
+struct OpenSegment {
+    std::uint64_t number = 0;
+    std::string path;
+    FileHandle file;
+    Mapping map;
+
+    [[nodiscard]] SegmentHeader& header() const {
+        return *reinterpret_cast<SegmentHeader*>(map.data());
+    }
+    [[nodiscard]] std::span<const std::byte> bytes() const { return {map.data(), map.bytes()}; }
+};
+
+// durable: frames are synced before the trailer says that they are there, the trailer before the
+// cut. seal: in, that of the predecessor; out, that of this segment.
+Failure seal_segment(OpenSegment& segment, bool durable, Digest& seal);
+
+// Appends the end frame after `walk` in a segment that nobody else writes.
+void write_end_frame(OpenSegment& segment, Walk& walk, std::uint16_t flags) noexcept;
+
+// Trailer of a sealed file; not_found when the segment is open, damaged when it does not fit.
+// Does not compute the hash: verify_seal does.
+Failure read_trailer(std::span<const std::byte> bytes, const SegmentHeader& header,
+                     const std::string& path, SegmentTrailer& trailer);
+Failure verify_seal(std::span<const std::byte> bytes, const std::string& path);
+
+}  // namespace onetape

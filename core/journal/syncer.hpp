@@ -1,0 +1,45 @@
+#pragma once
+// Moves the durable watermark: one fdatasync for all who wait (group commit). A failed sync stops
+// the journal for ever: the kernel may have dropped the pages that it could not write, so a
+// second try that succeeds proves nothing.
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "journal/control.hpp"
+#include "journal/seal.hpp"
+
+namespace onetape {
+
+class Syncer {
+public:
+    // limit: the writer's; zero stops its fast path.
+    Syncer(ControlPage& control, std::atomic<std::uintptr_t>& limit, bool durable)
+        : control_(control), limit_(limit), durable_(durable) {}
+    ~Syncer() { stop(); }
+
+    void entered(std::shared_ptr<OpenSegment> segment);  // before its first frame
+    void request(std::uint64_t sequence);                // starts the thread at the first call
+    Failure wait(std::uint64_t sequence);
+    void stop();
+
+private:
+    void run();
+
+    ControlPage& control_;
+    std::atomic<std::uintptr_t>& limit_;
+    const bool durable_;
+    std::mutex mutex_;
+    std::condition_variable work_, done_;
+    std::vector<std::shared_ptr<OpenSegment>> dirty_;
+    std::uint64_t wanted_ = 0;
+    Failure failure_;
+    bool stop_ = false;
+    std::thread thread_;
+};
+
+}  // namespace onetape
