@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "bindings/bind.hpp"
+#include "bindings/errors.hpp"
 #include "text/capture.hpp"
 #include "text/csv_rows.hpp"
 #include "text/tape_sink.hpp"
@@ -34,12 +35,6 @@ namespace {
         case Status::not_available: return "not_available";
     }
     return "invalid";
-}
-
-// None, or (status, what): onetape/data/importing.py makes the error of it.
-[[nodiscard]] nb::object outcome(const Failure& failure) {
-    if (failure.ok()) return nb::none();
-    return nb::make_tuple(name_of(failure.status), failure.what);
 }
 
 [[nodiscard]] std::vector<std::byte> to_bytes(const nb::bytes& value) {
@@ -265,10 +260,11 @@ void bind_text(nb::module_& m) {
                      nb::gil_scoped_release release;
                      failure = self.close();
                  }
-                 return outcome(failure);
+                 raise_if_failed(failure);
              },
-             "Seals the tape. None, or (status, what).")
-        .def("failure", [](const TapeSink& self) { return outcome(self.failure()); })
+             "Seals the tape.")
+        .def("check", [](const TapeSink& self) { raise_if_failed(self.failure()); },
+             "Raises what stopped the writing.")
         .def("counts",
              [](const TapeSink& self) {
                  const EventCounts& counts = self.counts();
@@ -391,7 +387,8 @@ void bind_text(nb::module_& m) {
                  return name_of(status);
              },
              "Emits sorted rows: \"ok\" while there are more, \"not_found\" when all are out.")
-        .def("sort_failure", [](const TableImport& self) { return outcome(self.sort_failure()); })
+        .def("check", [](const TableImport& self) { raise_if_failed(self.sort_failure()); },
+             "Raises what stopped the sorting.")
         .def_prop_ro("rejected", [](TableImport& self) { return self.rejects().count(); })
         .def("facts",
              [](const TableImport& self) {
