@@ -62,7 +62,12 @@ struct RawDecimal {
     bool any = false, cut = false, round_up = false;
     for (unsigned d; (d = static_cast<unsigned>(static_cast<unsigned char>(*c)) - '0') < 10; ++c) {
         any = true;
-        if (digits >= decimal_digits_max) return NumberFault::too_large;
+        if (digits >= decimal_digits_max) {  // a 19th fits up to 2^63 - 1: times in ns have it
+            constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
+            if (digits > decimal_digits_max || mantissa > (most - d) / 10) {
+                return NumberFault::too_large;
+            }
+        }
         mantissa = mantissa * 10 + d;
         digits += mantissa != 0;
     }
@@ -100,7 +105,7 @@ struct RawDecimal {
     if (round_up) ++mantissa;
     if (mantissa == 0) decimals = 0;
     while (decimals < 0) {
-        if (mantissa > 99'999'999'999'999'999ull) return NumberFault::too_large;
+        if (mantissa > 922'337'203'685'477'579ull) return NumberFault::too_large;
         mantissa *= 10;
         ++decimals;
     }

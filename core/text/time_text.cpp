@@ -42,14 +42,55 @@ constexpr std::int64_t second_ns = 1'000'000'000;
     return true;
 }
 
-// Up to 9 digits of a fraction of a second, as ns. More are cut: below the clock's unit.
-[[nodiscard]] std::int64_t fraction(const char*& p, const char* end) noexcept {
-    std::int64_t ns = 0, unit = second_ns / 10;
+// Up to 9 digits of a fraction of a second, as ns. False: more, or none.
+[[nodiscard]] bool fraction(const char*& p, const char* end, std::int64_t& ns) noexcept {
+    ns = 0;
+    std::int64_t unit = second_ns / 10;
+    const char* const begin = p;
     for (; p < end && *p >= '0' && *p <= '9'; ++p) {
         ns += (*p - '0') * unit;
         unit /= 10;
     }
-    return ns;
+    return p > begin && p - begin <= 9;
+}
+
+// HH[:]MM[[:]SS[[.,]fraction]]
+[[nodiscard]] bool clock_time(const char*& p, const char* end, std::int64_t& ns) noexcept {
+    int hour = 0, minute = 0, second = 0;
+    std::int64_t below_second = 0;
+    if (!digits(p, end, 2, hour)) return false;
+    if (p < end && *p == ':') ++p;
+    if (!digits(p, end, 2, minute)) return false;
+    if (p + 1 < end && *p == ':') ++p;
+    if (p < end && *p >= '0' && *p <= '9') {
+        if (!digits(p, end, 2, second)) return false;
+        const bool point = p < end && (*p == '.' || *p == ',');
+        if (point) ++p;
+        if ((point || (p < end && *p >= '0' && *p <= '9')) && !fraction(p, end, below_second)) {
+            return false;
+        }
+    }
+    ns = (hour * 3600ll + minute * 60ll + second) * second_ns + below_second;
+    return hour < 24 && minute < 60 && second < 60;
+}
+
+// YYYYMMDD, YYYYMMDDHHMMSS, YYYYMMDDHHMMSSmmm of 1900 to 2199: as numbers they would be 1970 or
+// the 27th century, which nobody's data is from.
+[[nodiscard]] bool is_date_digits(std::string_view text) noexcept {
+    if (text.size() != 8 && text.size() != 14 && text.size() != 17) return false;
+    const auto two = [&](std::size_t i) { return (text[i] - '0') * 10 + (text[i + 1] - '0'); };
+    const int century = two(0), month = two(4), day = two(6);
+    if (century < 19 || century > 21 || month < 1 || month > 12 || day < 1 || day > 31) return false;
+    return text.size() == 8 || (two(8) < 24 && two(10) < 60 && two(12) < 60);
+}
+
+[[nodiscard]] bool is_word(std::string_view text, std::string_view word) noexcept {
+    if (text.size() != word.size()) return false;
+    for (std::size_t i = 0; i < word.size(); ++i) {
+        const char c = text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] + 32) : text[i];
+        if (c != word[i]) return false;
+    }
+    return true;
 }
 
 // Z, UTC, +hh, +hhmm, +hh:mm to the end of the text. False: something else stands there.
@@ -60,7 +101,7 @@ constexpr std::int64_t second_ns = 1'000'000'000;
     offset_ns = 0;
     if (!given) return true;
     const std::string_view rest(p, static_cast<std::size_t>(end - p));
-    if (rest == "Z" || rest == "z" || rest == "UTC" || rest == "utc" || rest == "GMT") return true;
+    if (is_word(rest, "z") || is_word(rest, "utc") || is_word(rest, "gmt")) return true;
     if (*p != '+' && *p != '-') return false;
     const bool behind = *p++ == '-';
     int hours = 0, minutes = 0;
@@ -74,10 +115,10 @@ constexpr std::int64_t second_ns = 1'000'000'000;
 
 }  // namespace
 
-bool Zone::to_utc(std::int64_t wall_ns, std::int64_t& utc_ns) noexcept {
+TimeFault Zone::to_utc(std::int64_t wall_ns, std::int64_t& utc_ns) noexcept {
     if (changes_.empty()) {
         utc_ns = wall_ns;
-        return true;
+        return TimeFault::none;
     }
     const auto holds = [&](std::size_t i) {
         return (i == 0 || changes_[i].wall_ns <= wall_ns) &&
@@ -89,7 +130,16 @@ bool Zone::to_utc(std::int64_t wall_ns, std::int64_t& utc_ns) noexcept {
             [](std::int64_t wall, const ZoneChange& change) { return wall < change.wall_ns; });
         last_ = next == changes_.begin() ? 0 : static_cast<std::size_t>(next - changes_.begin()) - 1;
     }
-    return !__builtin_sub_overflow(wall_ns, changes_[last_].offset_ns, &utc_ns);
+    const std::int64_t offset = changes_[last_].offset_ns;
+    if (last_ + 1 < changes_.size()) {
+        // Where clocks went forward, the hour before the change never was.
+        const std::int64_t forward = changes_[last_ + 1].offset_ns - offset;
+        if (forward > 0 && wall_ns >= changes_[last_ + 1].wall_ns - forward) {
+            return TimeFault::skipped;
+        }
+    }
+    return __builtin_sub_overflow(wall_ns, offset, &utc_ns) ? TimeFault::out_of_range
+                                                            : TimeFault::none;
 }
 
 TimeFault time_from_number(const RawDecimal& value, std::int64_t& ns) noexcept {
@@ -101,10 +151,7 @@ TimeFault time_from_number(const RawDecimal& value, std::int64_t& ns) noexcept {
     if (magnitude < 100'000'000'000) factor = second_ns;
     else if (magnitude < 100'000'000'000'000) factor = 1'000'000;
     else if (magnitude < 100'000'000'000'000'000) factor = 1'000;
-    // Fractions of a nanosecond are cut; toward the past before 1970 too.
-    const Int128 scaled = static_cast<Int128>(value.mantissa) * factor;
-    Int128 whole = scaled / unit;
-    if (scaled % unit < 0) --whole;
+    const Int128 whole = divide_half_even(static_cast<Int128>(value.mantissa) * factor, unit);
     return fits(whole, ns) ? TimeFault::none : TimeFault::out_of_range;
 }
 
@@ -115,54 +162,28 @@ TimeFault parse_time(std::string_view text, Zone& zone, std::int64_t& ns) noexce
     const char* p = text.data();
     const char* const end = p + text.size();
 
-    int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
-    std::int64_t below_second = 0;
+    int year = 0, month = 0, day = 0;
+    std::int64_t in_day_ns = 0;
     const char* c = p;
-    int leading = 0;
-    while (c < end && *c >= '0' && *c <= '9') ++c, ++leading;
-    const bool only_digits = c == end;
-
-    if (leading == 4 && c < end && (*c == '-' || *c == '/')) {
-        const char separator = *c;
+    while (c < end && *c >= '0' && *c <= '9') ++c;
+    const auto leading = c - p;
+    const bool separated =
+        leading == 4 && c + 1 < end &&
+        (*c == '-' || *c == '/' || (*c == '.' && text.find('.', 5) != std::string_view::npos));
+    const bool compact = c == end ? is_date_digits(text)
+                                  : leading == 8 && *c != '.' && *c != 'e' && *c != 'E';
+    if (separated || compact) {
         if (!digits(p, end, 4, year)) return TimeFault::malformed;
-        ++p;
-        if (!digits(p, end, 2, month) || p == end || *p != separator) return TimeFault::malformed;
-        ++p;
+        const char separator = *p;
+        if (separated) ++p;
+        if (!digits(p, end, 2, month)) return TimeFault::malformed;
+        if (separated && (p == end || *p++ != separator)) return TimeFault::malformed;
         if (!digits(p, end, 2, day)) return TimeFault::malformed;
-        if (p < end && (*p == 'T' || *p == 't' || *p == ' ') && p + 1 < end && p[1] >= '0' &&
-            p[1] <= '9') {
-            ++p;
-            if (!digits(p, end, 2, hour) || p == end || *p != ':') return TimeFault::malformed;
-            ++p;
-            if (!digits(p, end, 2, minute)) return TimeFault::malformed;
-            if (p < end && *p == ':') {
-                ++p;
-                if (!digits(p, end, 2, second)) return TimeFault::malformed;
-                if (p + 1 < end && (*p == '.' || *p == ',') && p[1] >= '0' && p[1] <= '9') {
-                    ++p;
-                    below_second = fraction(p, end);
-                }
-            }
-        }
-    } else if (leading == 8 && (only_digits || *c == ' ' || *c == 'T')) {
-        if (!digits(p, end, 4, year) || !digits(p, end, 2, month) || !digits(p, end, 2, day)) {
+        const bool blank = p + 1 < end && (*p == 'T' || *p == 't' || *p == ' ') && p[1] >= '0' &&
+                           p[1] <= '9';
+        if (blank) ++p;
+        if ((blank || (p < end && *p >= '0' && *p <= '9')) && !clock_time(p, end, in_day_ns)) {
             return TimeFault::malformed;
-        }
-        if (p + 1 < end && p[1] >= '0' && p[1] <= '9') {
-            ++p;
-            if (!digits(p, end, 2, hour)) return TimeFault::malformed;
-            const bool colons = p < end && *p == ':';
-            if (colons) ++p;
-            if (!digits(p, end, 2, minute)) return TimeFault::malformed;
-            if (colons && p < end) {
-                if (*p != ':') return TimeFault::malformed;
-                ++p;
-            }
-            if (p < end && *p >= '0' && *p <= '9') {
-                if (!digits(p, end, 2, second)) return TimeFault::malformed;
-                if (p < end && (*p == '.' || *p == ',')) ++p;
-                below_second = fraction(p, end);
-            }
         }
     } else {
         RawDecimal value;
@@ -172,21 +193,19 @@ TimeFault parse_time(std::string_view text, Zone& zone, std::int64_t& ns) noexce
         if (fault != NumberFault::none || number != end) return TimeFault::malformed;
         return time_from_number(value, ns);
     }
-    if (!is_day(year, month, day) || hour > 23 || minute > 59 || second > 59) {
-        return TimeFault::malformed;
-    }
+    if (!is_day(year, month, day)) return TimeFault::malformed;
     bool zone_given = false;
     std::int64_t offset_ns = 0;
     if (!zone_suffix(p, end, zone_given, offset_ns)) return TimeFault::malformed;
     const Int128 wall = static_cast<Int128>(days_from_civil(year, month, day)) * 86'400 * second_ns +
-                        (hour * 3600ll + minute * 60ll + second) * second_ns + below_second;
+                        in_day_ns;
     std::int64_t wall_ns = 0;
     if (!fits(wall - offset_ns, wall_ns)) return TimeFault::out_of_range;
     if (zone_given) {
         ns = wall_ns;
         return TimeFault::none;
     }
-    return zone.to_utc(wall_ns, ns) ? TimeFault::none : TimeFault::out_of_range;
+    return zone.to_utc(wall_ns, ns);
 }
 
 }  // namespace onetape
