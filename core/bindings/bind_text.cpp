@@ -108,8 +108,9 @@ using StreamRow = std::tuple<std::string, std::uint32_t, int, int, bool>;
                                            const std::vector<std::string>& wrappers,
                                            const std::vector<RuleRow>& rules,
                                            const std::vector<StreamRow>& streams,
-                                           bool measuring) {
+                                           bool others_pass, bool measuring) {
     CaptureConfig config;
+    config.others_pass = others_pass;
     config.measuring = measuring;
     config.event_slot = slot_of(config.paths, event_path);
     config.channel_slot = slot_of(config.paths, channel_path);
@@ -287,13 +288,15 @@ void bind_text(nb::module_& m) {
         .def("__init__",
              [](CaptureImport* self, TapeSink* sink, const std::string& event_path,
                 const std::string& channel_path, const std::vector<std::string>& wrappers,
-                const std::vector<RuleRow>& rules, const std::vector<StreamRow>& streams) {
+                const std::vector<RuleRow>& rules, const std::vector<StreamRow>& streams,
+                bool others_pass) {
                  new (self) CaptureImport(
                      sink, capture_config(event_path, channel_path, wrappers, rules, streams,
-                                          sink == nullptr));
+                                          others_pass, sink == nullptr));
              },
              nb::arg("sink").none(), nb::arg("event_path"), nb::arg("channel_path"),
-             nb::arg("wrappers"), nb::arg("rules"), nb::arg("streams"), nb::keep_alive<1, 2>(),
+             nb::arg("wrappers"), nb::arg("rules"), nb::arg("streams"),
+             nb::arg("others_pass") = false, nb::keep_alive<1, 2>(),
              "sink None: nothing is written, decimals are measured.")
         .def("begin_source",
              [](CaptureImport& self, std::uint32_t index) { self.decoder().begin_source(index); })

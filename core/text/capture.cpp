@@ -161,7 +161,7 @@ CaptureDecoder::StreamState* CaptureDecoder::stream_of(const MessageRule& rule) 
         if (stream.raw == raw) return last_stream_ = &stream;
     }
     count_name(unmapped_, raw);
-    refuse("symbol " + std::string(raw.substr(0, 64)) + " is not mapped to an instrument");
+    if (!config_.others_pass) refuse("symbol " + std::string(raw.substr(0, 64)) + " is not mapped to an instrument");
     return nullptr;
 }
 
@@ -186,7 +186,7 @@ bool CaptureDecoder::message(std::int64_t receipt) {
         return true;
     }
     StreamState* const stream = stream_of(*rule);
-    if (stream == nullptr) return false;
+    if (stream == nullptr) return reason_.empty();
     switch (rule->kind) {
         case MessageKind::quote: return quote(*rule, *stream, receipt);
         case MessageKind::trade: return trade(*rule, *stream, receipt);

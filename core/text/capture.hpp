@@ -51,7 +51,8 @@ struct CaptureConfig {
     int channel_slot = -1;  // the wrapper's "symbol@channel"
     std::vector<MessageRule> rules;
     std::vector<CaptureStream> streams;
-    bool measuring = false;  // nothing is emitted; decimals are collected
+    bool others_pass = false;  // symbols without a stream are passed over, not refused
+    bool measuring = false;    // nothing is emitted; decimals are collected
 };
 
 class CaptureDecoder {
@@ -104,7 +105,7 @@ private:
     bool on_line(std::string_view line, std::uint64_t number, LineSplitter::Ending ending);
     bool message(std::int64_t receipt);  // false: reason_ says why
     [[nodiscard]] const MessageRule* rule_of() const noexcept;
-    StreamState* stream_of(const MessageRule& rule);
+    StreamState* stream_of(const MessageRule& rule);  // nullptr: refused, or not ours
     bool quote(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
     bool trade(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
     bool book(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
