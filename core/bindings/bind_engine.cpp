@@ -429,6 +429,8 @@ void bind_engine(nb::module_& m) {
         if (!OrderMachine::install({reinterpret_cast<const std::uint8_t*>(matrix.c_str()), matrix.size()}))
             throw nb::value_error("the order machine's table has the wrong size");
     });
+    m.def("order_machine_installed", &OrderMachine::installed);
+
     nb::enum_<RunOutcome>(m, "RunOutcome")
         .value("ENDED", RunOutcome::ended)
         .value("REACHED", RunOutcome::reached)
@@ -454,6 +456,7 @@ void bind_engine(nb::module_& m) {
         .def("deposit", [](PySimulation& s, std::uint32_t currency, nb::handle amount) {
             s.core->deposit(currency, money_from(amount));
         })
+        .def("set_report_currency", [](PySimulation& s, std::uint32_t currency) { s.core->set_report_currency(currency); })
         .def("set_writer", &PySimulation::set_writer)
         .def("bind_robot", [](PySimulation& s, nb::handle strategy, nb::handle base) {
             s.robot->bind(strategy, base);

@@ -80,6 +80,7 @@ public:
     std::uint32_t add_source(Reader* reader);
     void map_stream(std::uint32_t source, std::uint32_t stream, std::int64_t index);
     void deposit(std::uint32_t currency, Money amount);
+    void set_report_currency(std::uint32_t currency) { options_.report_currency = currency; }
     void set_writer(Writer* writer) { writer_ = writer; }
     void set_robot(RobotPort* robot) { robot_ = robot; }
 

@@ -1,0 +1,157 @@
+#pragma once
+// Raw captures, `<receipt ns> <json>` lines, to events. What the messages of a venue look like is
+// a table handed down from Python (onetape/venues/<venue>/protocol.py); this knows the kinds of
+// event, the paths of their values, and the numbering rules of depth.
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "text/decimal_text.hpp"
+#include "text/depth_chain.hpp"
+#include "text/event_sink.hpp"
+#include "text/json_scan.hpp"
+#include "text/line_split.hpp"
+
+namespace onetape {
+
+enum class MessageKind : std::uint8_t { quote, trade, book, snapshot, mark, liquidation, bar };
+
+// What a value of a message is. Each rule says under which path it stands.
+enum class Role : std::uint8_t {
+    symbol, time, time_fallback, bid, ask, bid_size, ask_size, price, size, id, sell, side,
+    first_id, last_id, previous_id, bids, asks, mark, index, rate, funding_time, open, high, low,
+    close, volume, turnover, trades, open_time, close_time, closed,
+};
+inline constexpr std::size_t role_count = 31;
+
+struct MessageRule {
+    MessageKind kind = MessageKind::quote;
+    std::string name;                   // for people: "bookTicker"
+    std::string event;                  // value of the discriminator; empty: has none
+    std::vector<std::string> channels;  // only on these channels of the wrapper; empty: any
+    std::array<int, role_count> slots;  // by role, -1: not in this message
+    std::uint64_t required = 0;         // slots without which it is not this message
+    int filter_slot = -1;               // where present, its value must be ...
+    std::string filter;                 // ... this, else the message is passed over
+    MessageRule() { slots.fill(-1); }
+};
+
+struct CaptureStream {
+    std::string raw;  // the venue's name; empty: whatever the capture's one symbol is
+    std::uint32_t stream = 0;
+    int price_decimals = 0, size_decimals = 0;
+    bool growable = true;  // stop at a digit that does not fit, so that decimals can grow
+};
+
+struct CaptureConfig {
+    JsonPaths paths;
+    int event_slot = -1;    // the discriminator
+    int channel_slot = -1;  // the wrapper's "symbol@channel"
+    std::vector<MessageRule> rules;
+    std::vector<CaptureStream> streams;
+    bool others_pass = false;  // symbols without a stream are passed over, not refused
+    bool measuring = false;    // nothing is emitted; decimals are collected
+};
+
+class CaptureDecoder {
+public:
+    enum class Stop : std::uint8_t { none, failed, decimals };
+
+    CaptureDecoder(CaptureConfig config, EventSink& sink);
+
+    void begin_source(std::uint32_t index);
+    Stop feed(const char* data, std::size_t size);
+    Stop end_source();
+    Stop finish();  // after the last source: what was held back is emitted
+
+    struct StreamFacts {
+        std::string raw;  // empty: never seen
+        DecimalsSeen price, size;        // what can be traded: tick and lot follow from them
+        DecimalsSeen reference, volume;  // marks and sums: must be representable, no more
+    };
+    [[nodiscard]] StreamFacts facts(std::size_t index) const;
+    [[nodiscard]] Status status() const noexcept { return status_; }
+    [[nodiscard]] std::uint64_t lines() const noexcept { return lines_; }
+    [[nodiscard]] std::uint64_t gaps() const noexcept { return gaps_; }
+    [[nodiscard]] std::uint64_t unsynced() const noexcept { return unsynced_; }
+    [[nodiscard]] const std::map<std::string, std::uint64_t>& passed_over() const noexcept {
+        return passed_over_;
+    }
+    // Symbols that no stream is for, with the count of their messages.
+    [[nodiscard]] const std::map<std::string, std::uint64_t>& unmapped() const noexcept {
+        return unmapped_;
+    }
+    [[nodiscard]] RejectLog& rejects() noexcept { return rejects_; }
+
+private:
+    struct StreamState {
+        CaptureStream spec;
+        std::string raw;
+        std::array<DecimalsSeen, 4> seen;  // by Quantity
+        DepthChain chain;
+        const MessageRule* trade_rule = nullptr;  // the first kind of trade message: others repeat it
+        std::int64_t funding_time = 0, funding_rate = 0;
+        bool rate_known = false;
+    };
+    struct HeldBar {
+        std::int64_t time;
+        std::uint32_t stream;
+        BarPayload payload;
+    };
+    enum class Quantity : std::uint8_t { price, size, reference, volume };
+
+    bool on_line(std::string_view line, std::uint64_t number, LineSplitter::Ending ending);
+    bool message(std::int64_t receipt);  // false: reason_ says why
+    [[nodiscard]] const MessageRule* rule_of() const noexcept;
+    StreamState* stream_of(const MessageRule& rule);  // nullptr: refused, or not ours
+    bool quote(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
+    bool trade(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
+    bool book(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
+    bool snapshot(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
+    bool mark(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
+    bool liquidation(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
+    bool bar(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
+
+    [[nodiscard]] int slot(const MessageRule& rule, Role role) const noexcept {
+        return rule.slots[static_cast<std::size_t>(role)];
+    }
+    bool number(const MessageRule& rule, Role role, RawDecimal& value);
+    bool units(const MessageRule& rule, StreamState& stream, Role role, Quantity quantity,
+               std::int64_t& value);
+    bool fit(const RawDecimal& raw, StreamState& stream, Quantity quantity, std::int64_t& value);
+    bool integer(const MessageRule& rule, Role role, std::uint64_t& value);
+    bool time(const MessageRule& rule, Role role, std::int64_t& ns);
+    bool event_time(const MessageRule& rule, std::int64_t& ns);
+    bool side_of_levels(const MessageRule& rule, StreamState& stream, Role role,
+                        std::vector<BookLevel>& levels);
+    bool emit(EventType type, std::uint16_t flags, std::uint32_t stream, std::int64_t receipt,
+              const void* payload, std::size_t bytes);
+    bool emit_book(std::uint16_t flags, std::uint32_t stream, std::int64_t receipt,
+                   const BookPayload& head);
+    bool release_bars(std::int64_t until);
+    bool refuse(std::string reason);
+    void pass_over(std::string_view what);
+    [[nodiscard]] static std::string_view name_of(Role role) noexcept;
+
+    CaptureConfig config_;
+    EventSink& sink_;
+    JsonScanner scanner_;
+    JsonMessage message_;
+    LineSplitter splitter_;
+    std::vector<StreamState> streams_;
+    StreamState* last_stream_ = nullptr;
+    std::vector<HeldBar> held_;
+    std::int64_t next_held_;
+    std::vector<BookLevel> bids_, asks_, frame_;
+    std::string reason_, upper_;
+    RejectLog rejects_;
+    std::map<std::string, std::uint64_t> passed_over_, unmapped_;
+    std::uint64_t lines_ = 0, gaps_ = 0, unsynced_ = 0;
+    std::uint32_t source_ = 0;
+    Status status_ = Status::ok;
+    Stop stop_ = Stop::none;
+};
+
+}  // namespace onetape

@@ -1,0 +1,418 @@
+#include "text/json_scan.hpp"
+
+#include <cstring>
+
+namespace onetape {
+namespace {
+
+constexpr const char* truncated = "message ends in the middle";
+constexpr const char* malformed = "not JSON";
+
+void skip_blanks(const char*& p) noexcept {
+    while (*p == ' ' || *p == '\t') ++p;
+}
+
+[[nodiscard]] const char* expected(const char* p) noexcept {
+    return *p == '\n' || *p == '\r' ? truncated : malformed;
+}
+
+[[nodiscard]] bool is_number_part(char c) noexcept {
+    return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
+}
+
+void append_utf8(std::string& text, std::uint32_t code) {
+    const auto put = [&](std::uint32_t byte) { text.push_back(static_cast<char>(byte)); };
+    if (code < 0x80) {
+        put(code);
+    } else if (code < 0x800) {
+        put(0xc0 | code >> 6);
+        put(0x80 | (code & 0x3f));
+    } else if (code < 0x10000) {
+        put(0xe0 | code >> 12);
+        put(0x80 | (code >> 6 & 0x3f));
+        put(0x80 | (code & 0x3f));
+    } else {
+        put(0xf0 | code >> 18);
+        put(0x80 | (code >> 12 & 0x3f));
+        put(0x80 | (code >> 6 & 0x3f));
+        put(0x80 | (code & 0x3f));
+    }
+}
+
+[[nodiscard]] bool read_hex(const char*& p, std::uint32_t& code) noexcept {
+    code = 0;
+    for (int i = 0; i < 4; ++i, ++p) {
+        std::uint32_t digit;
+        if (*p >= '0' && *p <= '9') digit = static_cast<std::uint32_t>(*p - '0');
+        else if (*p >= 'a' && *p <= 'f') digit = static_cast<std::uint32_t>(*p - 'a' + 10);
+        else if (*p >= 'A' && *p <= 'F') digit = static_cast<std::uint32_t>(*p - 'A' + 10);
+        else return false;
+        code = code << 4 | digit;
+    }
+    return true;
+}
+
+}  // namespace
+
+JsonPaths::Scope::Scope() {
+    single.fill(none);
+    inner_single.fill(none);
+}
+
+JsonPaths::JsonPaths() : scopes_(1) {}
+
+std::int16_t JsonPaths::find(const std::array<std::int16_t, 128>& single,
+                             const std::vector<std::pair<std::string, std::int16_t>>& longer,
+                             std::string_view key) noexcept {
+    if (key.size() == 1) {
+        const auto c = static_cast<unsigned char>(key[0]);
+        return c < 128 ? single[c] : none;
+    }
+    for (const auto& [name, target] : longer) {
+        if (name.size() == key.size() && std::memcmp(name.data(), key.data(), key.size()) == 0) {
+            return target;
+        }
+    }
+    return none;
+}
+
+void JsonPaths::put(std::array<std::int16_t, 128>& single,
+                    std::vector<std::pair<std::string, std::int16_t>>& longer,
+                    const std::string& key, std::int16_t target) {
+    if (key.size() == 1 && static_cast<unsigned char>(key[0]) < 128) {
+        single[static_cast<unsigned char>(key[0])] = target;
+    } else {
+        longer.emplace_back(key, target);
+    }
+}
+
+Failure JsonPaths::add(const std::string& path, int& slot) {
+    const std::size_t dot = path.find('.');
+    std::size_t scope = 0;
+    std::string key = path;
+    if (dot != std::string::npos) {
+        const std::string outer = path.substr(0, dot);
+        key = path.substr(dot + 1);
+        if (key.find('.') != std::string::npos) {
+            return {Status::invalid, "JSON path nests deeper than two: " + path};
+        }
+        std::int16_t target = find(scopes_[0].inner_single, scopes_[0].inner_longer, outer);
+        if (target == none) {
+            target = static_cast<std::int16_t>(scopes_.size());
+            scopes_.emplace_back();
+            put(scopes_[0].inner_single, scopes_[0].inner_longer, outer, target);
+        }
+        scope = static_cast<std::size_t>(target);
+    }
+    if (key.empty()) return {Status::invalid, "JSON path has an empty key: " + path};
+    Scope& place = scopes_[scope];
+    const std::int16_t known = find(place.single, place.longer, key);
+    if (known != none) {
+        slot = known;
+        return {};
+    }
+    if (slots_ == static_cast<int>(json_slots_max)) {
+        return {Status::exhausted, "more than 64 JSON paths"};
+    }
+    slot = slots_++;
+    put(place.single, place.longer, key, static_cast<std::int16_t>(slot));
+    return {};
+}
+
+Failure JsonPaths::add_wrapper(const std::string& key) {
+    if (key.empty()) return {Status::invalid, "JSON wrapper has an empty key"};
+    put(scopes_[0].inner_single, scopes_[0].inner_longer, key, 0);
+    return {};
+}
+
+const char* JsonScanner::scan(std::string_view line, JsonMessage& message) {
+    message.present = 0;
+    message.levels.clear();
+    const char* p = line.data();
+    const char* const end = p + line.size();
+    skip_blanks(p);
+    if (p >= end) return "empty message";
+    if (*p != '{') return malformed;
+    if (const char* fault = object(p, 0, 1, message)) return fault;
+    skip_blanks(p);
+    return p == end ? nullptr : "text after the message";
+}
+
+const char* JsonScanner::object(const char*& p, std::size_t scope_index, int depth,
+                                JsonMessage& message) {
+    const JsonPaths::Scope& scope = paths_.scopes_[scope_index];
+    ++p;
+    skip_blanks(p);
+    if (*p == '}') {
+        ++p;
+        return nullptr;
+    }
+    for (;;) {
+        if (*p != '"') return expected(p);
+        std::string_view key;
+        if (static_cast<unsigned char>(p[1]) >= 0x20 && p[1] != '"' && p[1] != '\\' &&
+            p[2] == '"') {  // one character: nearly all of them
+            key = {p + 1, 1};
+            p += 3;
+        } else if (const char* fault = string(p, scratch_, key)) {
+            return fault;
+        }
+        skip_blanks(p);
+        if (*p != ':') return expected(p);
+        ++p;
+        skip_blanks(p);
+        if (*p == '{') {
+            const std::int16_t inner =
+                JsonPaths::find(scope.inner_single, scope.inner_longer, key);
+            if (depth >= json_depth_max) return "nested deeper than 64";
+            const char* fault =
+                inner == JsonPaths::none
+                    ? skip(p, depth)
+                    : object(p, static_cast<std::size_t>(inner), depth + 1, message);
+            if (fault != nullptr) return fault;
+        } else {
+            const std::int16_t slot = JsonPaths::find(scope.single, scope.longer, key);
+            const char* fault =
+                slot == JsonPaths::none ? skip(p, depth) : value(p, slot, depth, message);
+            if (fault != nullptr) return fault;
+        }
+        skip_blanks(p);
+        if (*p == ',') {
+            ++p;
+            skip_blanks(p);
+            continue;
+        }
+        if (*p != '}') return expected(p);
+        ++p;
+        return nullptr;
+    }
+}
+
+const char* JsonScanner::value(const char*& p, std::int16_t slot, int depth,
+                               JsonMessage& message) {
+    JsonValue& found = message.values[static_cast<std::size_t>(slot)];
+    const std::uint64_t bit = std::uint64_t{1} << static_cast<unsigned>(slot);
+    if ((message.present & bit) != 0) return "a key stands twice";
+    message.present |= bit;
+    if (*p == '"') {
+        found.kind = JsonKind::string;
+        const char* c = p + 1;
+        while (*c != '"' && *c != '\\' && static_cast<unsigned char>(*c) >= 0x20) ++c;
+        if (*c == '"') {
+            found.text = {p + 1, static_cast<std::size_t>(c - p - 1)};
+            p = c + 1;
+            return nullptr;
+        }
+        return string(p, unescaped_[static_cast<std::size_t>(slot)], found.text);
+    }
+    if (*p == '[') {
+        const char* inside = p + 1;
+        skip_blanks(inside);
+        if (*inside == '[' || *inside == ']') return levels(p, slot, message);
+        found.kind = JsonKind::array;
+        found.text = {};
+        return skip(p, depth);
+    }
+    const char* const begin = p;
+    if (const char* fault = skip(p, depth)) return fault;
+    found.text = {begin, static_cast<std::size_t>(p - begin)};
+    switch (*begin) {
+        case 't': found.kind = JsonKind::true_; break;
+        case 'f': found.kind = JsonKind::false_; break;
+        case 'n': found.kind = JsonKind::null; break;
+        default: found.kind = JsonKind::number;
+    }
+    return nullptr;
+}
+
+// [["61800.20","2.909"],[61800.1,0.696,...]]: quoted or bare, what follows the second is skipped.
+const char* JsonScanner::levels(const char*& p, std::int16_t slot, JsonMessage& message) {
+    JsonValue& found = message.values[static_cast<std::size_t>(slot)];
+    found.kind = JsonKind::levels;
+    found.text = {};
+    found.first = static_cast<std::uint32_t>(message.levels.size());
+    const auto number = [](const char*& c, RawDecimal& out) noexcept {
+        const bool quoted = *c == '"';
+        if (quoted) ++c;
+        if (consume_decimal(c, out) != NumberFault::none) return false;
+        if (quoted) {
+            if (*c != '"') return false;
+            ++c;
+        }
+        return true;
+    };
+    ++p;
+    skip_blanks(p);
+    if (*p != ']') {
+        for (;;) {
+            if (*p != '[') return expected(p);
+            ++p;
+            skip_blanks(p);
+            RawLevel& level = message.levels.emplace_back();
+            if (!number(p, level.price)) {
+                return *p == '\n' ? truncated : "a level's price is not a number";
+            }
+            skip_blanks(p);
+            if (*p != ',') return expected(p);
+            ++p;
+            skip_blanks(p);
+            if (!number(p, level.size)) {
+                return *p == '\n' ? truncated : "a level's size is not a number";
+            }
+            skip_blanks(p);
+            while (*p == ',') {
+                ++p;
+                skip_blanks(p);
+                if (const char* fault = skip(p, 2)) return fault;
+                skip_blanks(p);
+            }
+            if (*p != ']') return expected(p);
+            ++p;
+            skip_blanks(p);
+            if (*p == ',') {
+                ++p;
+                skip_blanks(p);
+                continue;
+            }
+            if (*p != ']') return expected(p);
+            break;
+        }
+    }
+    ++p;
+    found.count = static_cast<std::uint32_t>(message.levels.size()) - found.first;
+    return nullptr;
+}
+
+// Passes over any value. No recursion: the open brackets are counted on a small stack.
+const char* JsonScanner::skip(const char*& p, int depth) {
+    std::array<char, json_depth_max> open;
+    int count = 0;
+    std::string_view ignored;
+    for (;;) {
+        bool value_ended = true;
+        if (*p == '"') {
+            if (const char* fault = string(p, scratch_, ignored)) return fault;
+        } else if (*p == '{' || *p == '[') {
+            if (depth + count >= json_depth_max) return "nested deeper than 64";
+            const bool is_object = *p == '{';
+            open[static_cast<std::size_t>(count++)] = is_object ? '}' : ']';
+            ++p;
+            skip_blanks(p);
+            value_ended = *p == (is_object ? '}' : ']');
+            if (value_ended) {
+                ++p;
+                --count;
+            } else if (is_object) {
+                if (*p != '"') return expected(p);
+                if (const char* fault = string(p, scratch_, ignored)) return fault;
+                skip_blanks(p);
+                if (*p != ':') return expected(p);
+                ++p;
+                skip_blanks(p);
+            }
+        } else if (*p == '-' || (*p >= '0' && *p <= '9')) {
+            RawDecimal unused;
+            const char* const begin = p;
+            while (is_number_part(*p)) ++p;
+            const char* check = begin;
+            const NumberFault fault = consume_decimal(check, unused);
+            if (fault != NumberFault::too_large && (fault != NumberFault::none || check != p)) {
+                return malformed;
+            }
+        } else if (*p == 't' && p[1] == 'r' && p[2] == 'u' && p[3] == 'e') {
+            p += 4;
+        } else if (*p == 'n' && p[1] == 'u' && p[2] == 'l' && p[3] == 'l') {
+            p += 4;
+        } else if (*p == 'f' && p[1] == 'a' && p[2] == 'l' && p[3] == 's' && p[4] == 'e') {
+            p += 5;
+        } else {
+            return expected(p);
+        }
+        if (!value_ended) continue;
+        for (;;) {
+            if (count == 0) return nullptr;
+            skip_blanks(p);
+            const char close = open[static_cast<std::size_t>(count - 1)];
+            if (*p == close) {
+                ++p;
+                --count;
+                continue;
+            }
+            if (*p != ',') return expected(p);
+            ++p;
+            skip_blanks(p);
+            if (close == '}') {
+                if (*p != '"') return expected(p);
+                if (const char* fault = string(p, scratch_, ignored)) return fault;
+                skip_blanks(p);
+                if (*p != ':') return expected(p);
+                ++p;
+                skip_blanks(p);
+            }
+            break;
+        }
+    }
+}
+
+const char* JsonScanner::string(const char*& p, std::string& kept, std::string_view& text) {
+    const char* const begin = ++p;
+    for (;;) {
+        const char c = *p;
+        if (c == '"') {
+            text = {begin, static_cast<std::size_t>(p - begin)};
+            ++p;
+            return nullptr;
+        }
+        if (c == '\\') return unescape(begin, p, kept, text);
+        if (static_cast<unsigned char>(c) < 0x20) return expected(p);
+        ++p;
+    }
+}
+
+const char* JsonScanner::unescape(const char* begin, const char*& p, std::string& kept,
+                                  std::string_view& text) {
+    kept.assign(begin, p);
+    for (;;) {
+        const char c = *p;
+        if (c == '"') {
+            text = kept;
+            ++p;
+            return nullptr;
+        }
+        if (static_cast<unsigned char>(c) < 0x20) return expected(p);
+        ++p;
+        if (c != '\\') {
+            kept.push_back(c);
+            continue;
+        }
+        const char escape = *p;
+        if (escape == '\n' || escape == '\r') return truncated;
+        ++p;
+        switch (escape) {
+            case '"': case '\\': case '/': kept.push_back(escape); break;
+            case 'b': kept.push_back('\b'); break;
+            case 'f': kept.push_back('\f'); break;
+            case 'n': kept.push_back('\n'); break;
+            case 'r': kept.push_back('\r'); break;
+            case 't': kept.push_back('\t'); break;
+            case 'u': {
+                std::uint32_t code;
+                if (!read_hex(p, code)) return malformed;
+                if (code >= 0xd800 && code < 0xdc00) {
+                    std::uint32_t low;
+                    if (p[0] != '\\' || p[1] != 'u') return malformed;
+                    p += 2;
+                    if (!read_hex(p, low) || low < 0xdc00 || low > 0xdfff) return malformed;
+                    code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+                } else if (code >= 0xdc00 && code <= 0xdfff) {
+                    return malformed;
+                }
+                append_utf8(kept, code);
+                break;
+            }
+            default: return malformed;
+        }
+    }
+}
+
+}  // namespace onetape

@@ -1,0 +1,109 @@
+#pragma once
+// Reads one JSON message in one pass and keeps only the values whose paths it was told to look
+// for. It knows no venue: paths come from the protocol's table in Python.
+//
+// One pass serves every kind of message, in any key order, with blanks and with keys that nobody
+// asked for: a key of one character is found by a table lookup, so there is no need for a second,
+// order-dependent path. Arrays of price levels are decoded while they are passed over.
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.hpp"
+#include "text/decimal_text.hpp"
+
+namespace onetape {
+
+inline constexpr int json_depth_max = 64;
+inline constexpr std::size_t json_slots_max = 64;
+
+enum class JsonKind : std::uint8_t {
+    absent, string, number, true_, false_, null, object, array, levels,
+};
+
+struct JsonValue {
+    std::string_view text;  // string: between the quotes, escapes resolved; number: as written
+    std::uint32_t first = 0, count = 0;  // levels: where in JsonMessage::levels
+    JsonKind kind = JsonKind::absent;
+};
+
+struct RawLevel {
+    RawDecimal price, size;
+};
+
+// What one scan found. Reused from message to message; texts point into the line.
+struct JsonMessage {
+    std::array<JsonValue, json_slots_max> values;
+    std::vector<RawLevel> levels;
+    std::uint64_t present = 0;  // bit n: slot n was found
+
+    [[nodiscard]] bool has(int slot) const noexcept {
+        return slot >= 0 && (present >> static_cast<unsigned>(slot) & 1u) != 0;
+    }
+    [[nodiscard]] const JsonValue& at(int slot) const noexcept {
+        return values[static_cast<std::size_t>(slot)];
+    }
+};
+
+// The paths to look for: "E", "k.t" (inside the object k), and wrappers whose inside is the
+// message itself ("data" of {"stream":..,"data":{..}}).
+class JsonPaths {
+public:
+    JsonPaths();
+
+    // Slot of the path, the same for the same path. invalid: too many, or nested deeper than two.
+    Failure add(const std::string& path, int& slot);
+    Failure add_wrapper(const std::string& key);
+
+private:
+    friend class JsonScanner;
+    static constexpr std::int16_t none = -1;
+    static constexpr std::int16_t scope_base = 1000;  // target >= base: enter that scope
+
+    struct Scope {
+        std::array<std::int16_t, 128> single;  // by the key's only character
+        std::vector<std::pair<std::string, std::int16_t>> longer;
+        std::array<std::int16_t, 128> inner_single;  // scope that an object under this key opens
+        std::vector<std::pair<std::string, std::int16_t>> inner_longer;
+        Scope();
+    };
+
+    [[nodiscard]] static std::int16_t find(
+        const std::array<std::int16_t, 128>& single,
+        const std::vector<std::pair<std::string, std::int16_t>>& longer,
+        std::string_view key) noexcept;
+    static void put(std::array<std::int16_t, 128>& single,
+                    std::vector<std::pair<std::string, std::int16_t>>& longer,
+                    const std::string& key, std::int16_t target);
+
+    std::vector<Scope> scopes_;
+    int slots_ = 0;
+};
+
+class JsonScanner {
+public:
+    explicit JsonScanner(JsonPaths paths) : paths_(std::move(paths)) {}
+
+    // `line` is followed by a readable '\n' or '\r'. nullptr, or why it is no message.
+    [[nodiscard]] const char* scan(std::string_view line, JsonMessage& message);
+
+private:
+    [[nodiscard]] const char* object(const char*& p, std::size_t scope, int depth,
+                                     JsonMessage& message);
+    [[nodiscard]] const char* value(const char*& p, std::int16_t slot, int depth,
+                                    JsonMessage& message);
+    [[nodiscard]] const char* levels(const char*& p, std::int16_t slot, JsonMessage& message);
+    [[nodiscard]] const char* skip(const char*& p, int depth);
+    [[nodiscard]] static const char* string(const char*& p, std::string& kept,
+                                            std::string_view& text);
+    [[nodiscard]] static const char* unescape(const char* begin, const char*& p,
+                                              std::string& kept, std::string_view& text);
+
+    JsonPaths paths_;
+    std::array<std::string, json_slots_max> unescaped_;  // resolved strings, by slot
+    std::string scratch_;                                // of keys and of what nobody asked for
+};
+
+}  // namespace onetape

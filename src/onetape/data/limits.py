@@ -1,0 +1,44 @@
+"""How much an input may ask for before it is refused: small files that grow without end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from onetape.model.errors import BadInput
+
+CHUNK_BYTES = 1 << 20
+# Below this a file may grow as it likes: a few zeros compress a thousandfold.
+RATIO_FREE_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Caps on what a compressed input expands to. A line's cap (1 MiB) stands in the core."""
+
+    bytes_max: int = 2 << 30
+    ratio_max: int = 200
+    members_max: int = 100_000
+
+    def check(self, *, expanded: int, compressed: int, where: str) -> None:
+        """Raise BadInput, naming the cap, when an expansion has outgrown it."""
+        if expanded > self.bytes_max:
+            raise BadInput(
+                f"expands to more than {self.bytes_max:,} bytes",
+                where=where,
+                todo="expand it yourself and import the plain file",
+            )
+        if expanded > RATIO_FREE_BYTES and expanded > compressed * self.ratio_max:
+            raise BadInput(
+                f"expands more than {self.ratio_max}-fold",
+                where=where,
+                todo="expand it yourself, look at it, and import the plain file",
+            )
+
+    def check_members(self, count: int, *, where: str) -> None:
+        """Raise BadInput when an archive holds too many members."""
+        if count > self.members_max:
+            raise BadInput(
+                f"holds {count:,} members, more than {self.members_max:,}",
+                where=where,
+                todo="import the files one by one",
+            )

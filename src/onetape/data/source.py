@@ -1,0 +1,260 @@
+"""Input files as streams of bytes: plain, gzip, zstd, and the members of a zip, chunk by chunk.
+
+What a file is, its first bytes say; its name is not believed. Nothing is ever unpacked to disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Final
+
+from onetape.data.limits import CHUNK_BYTES, Limits
+from onetape.model.errors import BadInput, UsageError
+
+READ_BYTES: Final = 128 << 10
+GZIP_MAGIC: Final = b"\x1f\x8b"
+ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
+ZIP_MAGICS: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+ZSTD_WINDOW_MAX: Final = 128 << 20
+# Forms that are archives or compressed, and that we do not read.
+FOREIGN_MAGICS: Final = {
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    b"7z\xbc\xaf\x27\x1c": "7-zip",
+    b"Rar!": "rar",
+    b"PAR1": "Parquet",
+    b"ARROW1": "Arrow",
+}
+
+OnRead = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One stream of bytes: a file, or a member of a zip. Can be read as often as needed."""
+
+    path: Path
+    member: str = ""
+    limits: Limits = Limits()
+
+    @property
+    def name(self) -> str:
+        """For people: FILE, or FILE!MEMBER."""
+        return f"{self.path}!{self.member}" if self.member else str(self.path)
+
+    @property
+    def stem(self) -> str:
+        """The file's own name without its endings."""
+        return PurePosixPath(self.member or self.path.name).name.partition(".")[0]
+
+    def chunks(self, on_read: OnRead | None = None) -> Iterator[bytes]:
+        """The content in pieces of at most 1 MiB. on_read hears of bytes read from disk."""
+        return _checked(self, self._chunks(on_read or _nobody))
+
+    def head(self, size: int = 1 << 16) -> bytes:
+        """The first bytes of the content."""
+        found = b""
+        for chunk in self.chunks():
+            found += chunk
+            if len(found) >= size:
+                break
+        return found[:size]
+
+    def _chunks(self, on_read: OnRead) -> Iterator[bytes]:
+        if self.member:
+            yield from self._zip_chunks(on_read)
+            return
+        with self.path.open("rb") as file:
+            magic = file.read(8)
+            file.seek(0)
+            if magic.startswith(GZIP_MAGIC):
+                yield from self._gzip_chunks(file, on_read)
+            elif magic.startswith(ZSTD_MAGIC):
+                yield from self._zstd_chunks(file, on_read)
+            else:
+                while chunk := file.read(CHUNK_BYTES):
+                    on_read(len(chunk))
+                    yield chunk
+
+    def _gzip_chunks(self, file: IO[bytes], on_read: OnRead) -> Iterator[bytes]:
+        compressed = expanded = 0
+        decoder = zlib.decompressobj(wbits=31)
+        pending = b""
+        while True:
+            if not pending:
+                pending = file.read(READ_BYTES)
+                if not pending:
+                    break
+                compressed += len(pending)
+                on_read(len(pending))
+            if decoder.eof:
+                # Another member may follow; zeros are padding of tapes and block devices.
+                pending = pending.lstrip(b"\0")
+                if not pending:
+                    continue
+                decoder = zlib.decompressobj(wbits=31)
+            try:
+                chunk = decoder.decompress(pending, CHUNK_BYTES)
+            except zlib.error as error:
+                raise BadInput(f"gzip is damaged: {error}", where=self.name) from None
+            pending = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
+            expanded += len(chunk)
+            self.limits.check(expanded=expanded, compressed=compressed, where=self.name)
+            if chunk:
+                yield chunk
+        if not decoder.eof:
+            raise BadInput(
+                "gzip ends in the middle",
+                where=self.name,
+                todo="fetch it again, or import what `gzip -dc` still gives as a plain file",
+            )
+
+    def _zstd_chunks(self, file: IO[bytes], on_read: OnRead) -> Iterator[bytes]:
+        import zstandard
+
+        expanded = reported = 0
+        decoder = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_MAX)
+        reader = decoder.stream_reader(file, read_size=READ_BYTES, read_across_frames=True)
+        while True:
+            try:
+                chunk = reader.read(CHUNK_BYTES)
+            except zstandard.ZstdError as error:
+                raise BadInput(f"zstd is damaged: {error}", where=self.name) from None
+            compressed = file.tell()
+            on_read(compressed - reported)
+            reported = compressed
+            if not chunk:
+                return
+            expanded += len(chunk)
+            self.limits.check(expanded=expanded, compressed=compressed, where=self.name)
+            yield chunk
+
+    def _zip_chunks(self, on_read: OnRead) -> Iterator[bytes]:
+        expanded = 0
+        with zipfile.ZipFile(self.path) as archive:
+            info = archive.getinfo(self.member)
+            compressed = max(info.compress_size, 1)
+            reported = 0
+            with archive.open(info) as file:
+                while chunk := file.read(CHUNK_BYTES):
+                    if not expanded and _is_packed(chunk):
+                        raise BadInput(
+                            "an archive inside an archive is not read",
+                            where=self.name,
+                            todo="unpack the outer one",
+                        )
+                    expanded += len(chunk)
+                    self.limits.check(expanded=expanded, compressed=compressed, where=self.name)
+                    # The archive reader hides how far it has read: as much as it gave.
+                    done = min(compressed, compressed * expanded // max(info.file_size, 1))
+                    on_read(done - reported)
+                    reported = done
+                    yield chunk
+
+
+def open_sources(paths: list[Path], limits: Limits | None = None) -> list[Source]:
+    """The streams behind the paths, in their order, zips taken apart by member name.
+
+    Raises UsageError for a path that is not there, BadInput for one that must not be read.
+    """
+    limits = limits or Limits()
+    found: list[Source] = []
+    for path in paths:
+        try:
+            mode = path.stat().st_mode
+        except OSError as error:
+            raise UsageError(
+                f"cannot be read: {error.strerror or error}", where=str(path), todo="check the path"
+            ) from None
+        if not stat.S_ISREG(mode):
+            raise UsageError("is not a file", where=str(path), todo="name the files in it")
+        try:
+            with path.open("rb") as file:
+                magic = file.read(8)
+        except OSError as error:
+            raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
+        for foreign, form in FOREIGN_MAGICS.items():
+            if magic.startswith(foreign):
+                raise BadInput(
+                    f"is {form}, which is not read here",
+                    where=str(path),
+                    todo="give it plain, or as .gz, .zip or .zst",
+                )
+        if magic.startswith(ZIP_MAGICS):
+            found += _members(path, limits)
+        else:
+            found.append(Source(path, limits=limits))
+    return found
+
+
+def digest(paths: list[Path]) -> bytes:
+    """SHA-256 over the contents of the files as they lie there, in order."""
+    whole = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.digest()
+
+
+def _members(path: Path, limits: Limits) -> list[Source]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
+        raise BadInput(f"zip is damaged: {error}", where=str(path)) from None
+    limits.check_members(len(infos), where=str(path))
+    if sum(info.file_size for info in infos) > limits.bytes_max:
+        limits.check(expanded=limits.bytes_max + 1, compressed=1, where=str(path))
+    names: set[str] = set()
+    for info in infos:
+        rule = _broken_rule(info, names)
+        if rule:
+            raise BadInput(
+                f"zip member {rule}", where=f"{path}!{ascii(info.filename)}", todo="repack it"
+            )
+        names.add(info.filename)
+    files = sorted(info.filename for info in infos if not info.is_dir())
+    if not files:
+        raise BadInput("zip holds no file", where=str(path))
+    return [Source(path, member=name, limits=limits) for name in files]
+
+
+def _broken_rule(info: zipfile.ZipInfo, names: set[str]) -> str:
+    name = info.filename
+    if name in names:
+        return "stands twice"
+    if info.flag_bits & 0x1:
+        return "is encrypted"
+    if name.startswith(("/", "\\")) or (len(name) > 1 and name[1] == ":"):
+        return "has an absolute path"
+    if ".." in name.replace("\\", "/").split("/"):
+        return "leaves the archive by .."
+    if "\0" in name or any(ord(c) < 0x20 for c in name):
+        return "has control characters in its name"
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind and not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        return "is a link or a device"
+    return ""
+
+
+def _is_packed(head: bytes) -> bool:
+    return head.startswith((GZIP_MAGIC, ZSTD_MAGIC, *ZIP_MAGICS))
+
+
+def _checked(source: Source, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    try:
+        yield from chunks
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise BadInput(f"zip is damaged: {error}", where=source.name) from None
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror or error}", where=source.name) from None
+
+
+def _nobody(count: int) -> None:
+    """Nobody wants to know."""

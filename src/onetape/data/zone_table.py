@@ -1,0 +1,55 @@
+"""A time zone as the table of its changes, for the core's parser."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+
+from onetape.model.time import SECOND, zone
+
+FIRST_YEAR = 1900
+LAST_YEAR = 2200
+_STEP = timedelta(days=7)  # no zone has changed twice within a week and stayed
+
+
+@lru_cache(maxsize=16)
+def zone_table(name: str) -> tuple[tuple[int, int], ...]:
+    """((wall ns, offset ns), ...): wall-clock times from `wall ns` on are `offset` ahead of UTC.
+
+    An ambiguous time belongs to the earlier entry. Empty for UTC. Raises UsageError for a name
+    that no zone has.
+    """
+    place = zone(name)
+    if place is UTC:
+        return ()
+    moment = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
+    end = datetime(LAST_YEAR, 1, 1, tzinfo=UTC)
+    offset = _offset(moment, place)
+    table = [(-(2**63), offset * SECOND)]
+    while moment < end:
+        later = moment + _STEP
+        if _offset(later, place) != offset:
+            change = _change(moment, later, place)
+            new = _offset(change, place)
+            wall = int(change.timestamp()) + max(offset, new)
+            table.append((wall * SECOND, new * SECOND))
+            offset = new
+        moment = later
+    return tuple(table)
+
+
+def _offset(moment: datetime, place: tzinfo) -> int:
+    found = moment.astimezone(place).utcoffset()
+    return int(found.total_seconds()) if found is not None else 0
+
+
+def _change(low: datetime, high: datetime, place: tzinfo) -> datetime:
+    """The first second at which the offset is no longer that of `low`."""
+    before = _offset(low, place)
+    while high - low > timedelta(seconds=1):
+        middle = low + timedelta(seconds=int((high - low).total_seconds()) // 2)
+        if _offset(middle, place) == before:
+            low = middle
+        else:
+            high = middle
+    return high

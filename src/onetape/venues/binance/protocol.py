@@ -1,0 +1,153 @@
+"""Binance's market messages: which stream kinds exist and which key carries what.
+
+One table serves spot, USD-M and COIN-M: their messages differ by keys that are there or not
+(`pu` and `T` only in futures). Source: Binance API documentation, "Web Socket Streams" of the
+three products, read 2026-11. Times are milliseconds, or microseconds where a client asked for
+them; prices and quantities are decimal strings.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from onetape.venues.protocol_table import Message, Protocol
+
+# Channels that carry the best levels whole, under the names of the change messages.
+PARTIAL_DEPTH: Final = ("depth5", "depth10", "depth20")
+
+_TIMES: Final = {"time": "T", "time_fallback": "E", "symbol": "s"}
+
+MARKET: Final = Protocol(
+    event_path="e",
+    channel_path="stream",
+    wrappers=("data",),
+    messages=(
+        Message(
+            kind="quote",
+            name="bookTicker",
+            event="bookTicker",
+            roles={
+                **_TIMES,
+                "bid": "b",
+                "bid_size": "B",
+                "ask": "a",
+                "ask_size": "A",
+                "last_id": "u",
+            },
+            required=("symbol", "bid", "bid_size", "ask", "ask_size"),
+        ),
+        Message(  # spot's has neither kind nor time
+            kind="quote",
+            name="bookTicker",
+            event="",
+            roles={
+                **_TIMES,
+                "bid": "b",
+                "bid_size": "B",
+                "ask": "a",
+                "ask_size": "A",
+                "last_id": "u",
+            },
+            required=("symbol", "bid", "bid_size", "ask", "ask_size", "last_id"),
+        ),
+        Message(
+            kind="trade",
+            name="trade",
+            event="trade",
+            roles={**_TIMES, "id": "t", "price": "p", "size": "q", "sell": "m"},
+            required=("symbol", "price", "size", "sell"),
+            only=("X", "MARKET"),  # futures: not the insurance fund's and ADL's
+        ),
+        Message(
+            kind="trade",
+            name="aggTrade",
+            event="aggTrade",
+            roles={**_TIMES, "id": "a", "price": "p", "size": "q", "sell": "m"},
+            required=("symbol", "price", "size", "sell"),
+        ),
+        Message(
+            kind="snapshot",
+            name="partial depth",
+            event="depthUpdate",
+            channels=PARTIAL_DEPTH,
+            roles={**_TIMES, "last_id": "u", "bids": "b", "asks": "a"},
+            required=("symbol", "last_id", "bids", "asks"),
+        ),
+        Message(
+            kind="book",
+            name="depthUpdate",
+            event="depthUpdate",
+            roles={
+                **_TIMES,
+                "first_id": "U",
+                "last_id": "u",
+                "previous_id": "pu",
+                "bids": "b",
+                "asks": "a",
+            },
+            required=("symbol", "first_id", "last_id", "bids", "asks"),
+        ),
+        Message(  # the answer to GET depth, written between the messages; spot's partial depth
+            kind="snapshot",
+            name="depth snapshot",
+            event="",
+            roles={
+                "time": "T",
+                "time_fallback": "E",
+                "symbol": "symbol",
+                "last_id": "lastUpdateId",
+                "bids": "bids",
+                "asks": "asks",
+            },
+            required=("last_id", "bids", "asks"),
+        ),
+        Message(
+            kind="mark",
+            name="markPriceUpdate",
+            event="markPriceUpdate",
+            roles={
+                "time": "E",
+                "symbol": "s",
+                "mark": "p",
+                "index": "i",
+                "rate": "r",
+                "funding_time": "T",
+            },
+            required=("symbol", "mark"),
+        ),
+        Message(
+            kind="liquidation",
+            name="forceOrder",
+            event="forceOrder",
+            roles={
+                "time": "o.T",
+                "time_fallback": "E",
+                "symbol": "o.s",
+                "price": "o.p",
+                "size": "o.z",
+                "side": "o.S",
+            },
+            required=("symbol", "price", "size", "side"),
+        ),
+        Message(
+            kind="bar",
+            name="kline",
+            event="kline",
+            roles={
+                "time": "E",
+                "symbol": "s",
+                "open_time": "k.t",
+                "close_time": "k.T",
+                "open": "k.o",
+                "high": "k.h",
+                "low": "k.l",
+                "close": "k.c",
+                "volume": "k.v",
+                "turnover": "k.q",
+                "trades": "k.n",
+                "closed": "k.x",
+            },
+            required=("symbol", "open_time", "close_time", "open", "high", "low", "close"),
+        ),
+    ),
+)
