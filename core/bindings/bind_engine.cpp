@@ -548,6 +548,7 @@ void bind_engine(nb::module_& m) {
             return nb::make_tuple(times, column(equity), column(balance),
                                   column(s.core->sampled_prices()), column(s.core->sampled_positions()));
         })
+        .def("fill_profits", [](const PySimulation& s) { return column(s.core->fill_profits()); })
         .def("equity_samples_text", [](const PySimulation& s) {
             nb::list rows;
             for (const EquitySample& sample : s.core->samples())
@@ -556,6 +557,7 @@ void bind_engine(nb::module_& m) {
         })
         .def_prop_ro("drawdown_text", [](const PySimulation& s) { return money_text(s.core->drawdown_max()); })
         .def_prop_ro("drawdown_ratio", [](const PySimulation& s) { return s.core->drawdown_max_ratio(); })
+        .def_prop_ro("last_refused", [](const PySimulation& s) { return s.core->last_refused(); })
         .def("counters", [](const PySimulation& s) {
             const RunCounters& c = s.core->counters();
             const RecordedCounters& x = s.core->exchange_counters();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/reasons.hpp"
 #include "exchange/errors.hpp"
 #include "exchange/order_rules.hpp"
 
@@ -521,6 +522,7 @@ bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& 
         case OrderNews::accepted: move(*order, OrderAct::accept); break;
         case OrderNews::rejected:
             ++counters_.rejected;
+            last_refused_ = order;
             move(*order, OrderAct::reject);
             break;
         case OrderNews::canceled: move(*order, OrderAct::cancel_ack); break;
@@ -546,7 +548,8 @@ bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& 
 bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& fill) {
     write(EventType::fill, instrument.index, &fill, sizeof fill);
     ++counters_.fills;
-    robot_account_.apply_fill(instrument.index, fill);
+    fill_profits_.push_back(static_cast<double>(robot_account_.apply_fill(instrument.index, fill)) /
+                            1e18);
     const OrderRef order = orders_.find(fill.order_id);
     if (!order) {
         ++counters_.late;
@@ -691,6 +694,7 @@ OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
     if (code != 0) {
         order->code = code;
         ++counters_.denied;
+        last_refused_ = order;
         move(*order, OrderAct::deny);
         orders_.remove(order->id);
     } else {
@@ -716,6 +720,7 @@ OrderRef Simulation::deny(Instrument& instrument, const OrderSpec& spec, std::ui
     std::memcpy(order->tag.data(), spec.tag.data(), std::min<std::size_t>(spec.tag.size(), 32));
     order->code = code;
     order->reason = std::move(reason);
+    last_refused_ = order;
     move(*order, OrderAct::deny);
     orders_.remove(order->id);
     act(instrument, request_of(*order, RequestKind::place));
@@ -848,7 +853,21 @@ void Simulation::note_equity(Money equity) {
 void Simulation::sample() {
     const Money value = equity();
     note_equity(value);
-    samples_.push_back({now_, value, robot_account_.balance(options_.report_currency)});
+    const Money balance = robot_account_.balance(options_.report_currency);
+    samples_.push_back({now_, value, balance});
+    if (writer_) {  // {"equity": text, "balance": text} as MessagePack
+        std::string map = "\x82";
+        for (const auto& [key, amount] : {std::pair{"equity", value}, std::pair{"balance", balance}}) {
+            const std::string text = decimal_text(amount, money_decimals);
+            map += static_cast<char>(0xa0 + std::strlen(key));
+            map += key;
+            map += "\xd9";
+            map += static_cast<char>(text.size());
+            map += text;
+        }
+        (void)append_cold(EventType::balance, 0,
+                          {reinterpret_cast<const std::byte*>(map.data()), map.size()});
+    }
     for (auto& instrument : instruments_) {
         sampled_prices_.push_back(static_cast<double>(instrument->value_price()) /
                                   instrument->price_scale);

@@ -119,6 +119,7 @@ public:
         return index < instruments_.size() ? instruments_[index].get() : nullptr;
     }
     [[nodiscard]] std::size_t instrument_count() const { return instruments_.size(); }
+    [[nodiscard]] const OrderRef& last_refused() const { return last_refused_; }
     [[nodiscard]] const OrderTable& orders() const { return orders_; }
     [[nodiscard]] const Account& account() const { return robot_account_; }
     [[nodiscard]] const Account& exchange_account() const { return exchange_account_; }
@@ -129,6 +130,7 @@ public:
     [[nodiscard]] const std::vector<double>& sampled_positions() const {
         return sampled_positions_;
     }
+    [[nodiscard]] const std::vector<double>& fill_profits() const { return fill_profits_; }
     [[nodiscard]] Money drawdown_max() const { return drawdown_max_; }
     [[nodiscard]] double drawdown_max_ratio() const { return drawdown_max_ratio_; }
     [[nodiscard]] const RunCounters& counters() const { return counters_; }
@@ -213,6 +215,7 @@ private:
     Account exchange_account_, robot_account_;
     RecordedExchange exchange_;
     OrderTable orders_;
+    OrderRef last_refused_;
     std::vector<Timer> timers_;
     std::deque<Arrival> arrivals_;
     std::deque<Reply> replies_;
@@ -220,6 +223,7 @@ private:
     std::vector<ShownBar> shown_;
     std::vector<EquitySample> samples_;
     std::vector<double> sampled_prices_, sampled_positions_;
+    std::vector<double> fill_profits_;  // realized by each fill, in the order of the fills
     RunCounters counters_;
     Failure failure_;
     Sha256 actions_hash_;

@@ -28,7 +28,13 @@ from onetape.tape.journal import JournalReader, JournalWriter
 
 __all__ = ["Session", "tape_instruments"]
 
-_INSTRUMENT, _PARAMS, _INPUT, _BALANCE = 1, 21, 22, 12
+# EventType ids of core/journal/events.hpp
+_INSTRUMENT, _QUOTE, _TRADE, _BOOK, _BAR, _MARK, _FUNDING, _LIQUIDATION = range(1, 9)
+_INPUT = 22
+_TYPE_OF = {
+    "quotes": _QUOTE, "trades": _TRADE, "book": _BOOK, "bars": _BAR, "mark": _MARK,
+    "funding": _FUNDING, "liquidations": _LIQUIDATION,
+}  # fmt: skip
 _NEVER = 2**63 - 1
 _INPUT_LAYOUT = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
 
@@ -84,6 +90,7 @@ class Session:
         self.writer: JournalWriter | None = None
         self.started_at: int | None = None
         self.state_hash = ""
+        self.start_equity = Decimal(0)
         self.is_finished = False
         self._journal_path = journal
         self._instruments = dict(instruments or {})
@@ -93,7 +100,7 @@ class Session:
             on_error=plan.on_error,
             override_fees=self._with_overrides,
             wanted=lambda symbol: plan.symbol is None or symbol == plan.symbol,
-            inventory=self._inventory,
+            inventory=self.inventory,
             progress=progress,
         )
         self.robot: Strategy
@@ -139,6 +146,7 @@ class Session:
         """on_start, then the bars from before the start."""
         assert self.started_at is not None
         self.sim.begin(self.started_at)
+        self.start_equity = Decimal(self.sim.equity_text)
         self.sim.enter_callback()
         try:
             self.robot.on_start()
@@ -171,8 +179,6 @@ class Session:
     def finish(self) -> None:
         """No frame will follow: what is due happens, on_stop, the closing records."""
         self.sim.finish_input()
-        self.host.on_stop_reached = True
-        self.sim.halt(False) if False else None
         self.sim.enter_callback()
         try:
             self.robot.on_stop()
@@ -196,6 +202,30 @@ class Session:
         if hasattr(self, "sim"):
             self.sim.release()
         self.__dict__.pop("robot", None)
+
+    # --- what came of it -------------------------------------------------------------------------
+
+    @property
+    def has_subscribed(self) -> bool:
+        """The strategy asked for anything at all."""
+        return bool(self.host.subscriptions)
+
+    def idle_subscriptions(self) -> list[str]:
+        """What was subscribed to and is not in the data, as `quotes of SYMBOL`."""
+        inventory = self.inventory()
+        missing = []
+        for symbol, kind in sorted(self.host.subscriptions):
+            types = inventory.get(symbol, ({}, []))[0]
+            if not types.get(_TYPE_OF[kind], 0) and not (
+                kind == "bars" and (types.get(_TRADE) or types.get(_QUOTE))
+            ):
+                missing.append(f"{kind} of {symbol}")
+        return missing if len(missing) == len(self.host.subscriptions) else []
+
+    def last_refusal(self) -> str:
+        """The newest refused order, in words."""
+        order = self.sim.last_refused
+        return f"{order.code} {order.reason}" if order is not None else ""
 
     # --- set-up ----------------------------------------------------------------------------------
 
@@ -373,7 +403,7 @@ class Session:
             if outcome == _core.RunOutcome.FAILED:
                 raise TornTape(self.sim.failure()[1], where=str(source.path))
 
-    def _inventory(self) -> Mapping[str, tuple[Mapping[int, int], list[int]]]:
+    def inventory(self) -> Mapping[str, tuple[Mapping[int, int], list[int]]]:
         """What each symbol has: {type id: count} and the periods of its own bars."""
         if self._inventories is None:
             found: dict[str, tuple[dict[int, int], list[int]]] = {}
