@@ -114,6 +114,8 @@ public:
         return core->add_source(nb::cast<PyReader*>(reader)->reader.get());
     }
 
+    void keep(nb::object object) { kept_.push_back(std::move(object)); }
+
     void set_writer(nb::object writer) {
         kept_.push_back(writer);
         core->set_writer(nb::cast<Writer*>(writer));
@@ -450,6 +452,13 @@ void bind_engine(nb::module_& m) {
             return s.core->update_instrument(index, spec_from(facts));
         })
         .def("add_source", &PySimulation::add_source)
+        .def("limit_source", [](PySimulation& s, std::uint32_t source, std::uint64_t last) {
+            s.core->limit_source(source, last);
+        })
+        .def("set_script", [](PySimulation& s, nb::object reader) {
+            s.keep(reader);
+            s.core->set_script(nb::cast<PyReader*>(reader)->reader.get());
+        })
         .def("map_stream", [](PySimulation& s, std::uint32_t source, std::uint32_t stream, std::int64_t index) {
             s.core->map_stream(source, stream, index);
         })

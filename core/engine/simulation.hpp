@@ -78,6 +78,11 @@ public:
     // A new version; false when its decimals differ, which no position survives.
     bool update_instrument(std::uint32_t index, const InstrumentSpec& spec);
     std::uint32_t add_source(Reader* reader);
+    // The source ends after this sequence, whatever came later: a replay takes what the run took.
+    void limit_source(std::uint32_t source, std::uint64_t last_sequence);
+    // Another run's journal answers in the exchange's place: its order news and fills reach this
+    // robot when they reached that one.
+    void set_script(Reader* script) { script_ = script; }
     void map_stream(std::uint32_t source, std::uint32_t stream, std::int64_t index);
     void deposit(std::uint32_t currency, Money amount);
     void set_report_currency(std::uint32_t currency) { options_.report_currency = currency; }
@@ -156,6 +161,7 @@ private:
         bool loaded = false;
         std::uint64_t last_sequence = 0;
         std::uint32_t last_crc = 0;
+        std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();
         std::vector<std::int64_t> streams;  // stream -> instrument index, skip where not ours
     };
     struct Timer {
@@ -193,6 +199,9 @@ private:
     std::int64_t reply_time(std::int64_t happened);
     void find_next_due();
     bool arrive();
+    bool load_script();
+    [[nodiscard]] bool script_due(std::int64_t until) const;
+    bool take_script();
     bool reply();
     bool deliver_event(Instrument& instrument, const OrderEventPayload& event);
     bool deliver_fill(Instrument& instrument, const FillPayload& fill);
@@ -211,6 +220,10 @@ private:
     std::vector<std::unique_ptr<Instrument>> instruments_;
     std::vector<Source> sources_;
     Writer* writer_ = nullptr;
+    Reader* script_ = nullptr;
+    Frame script_frame_;
+    bool script_loaded_ = false;
+    std::uint64_t state_noted_at_ = 0;  // actions, at the last state hash on the tape
     RobotPort* robot_ = nullptr;
     Account exchange_account_, robot_account_;
     RecordedExchange exchange_;

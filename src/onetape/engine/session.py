@@ -75,7 +75,7 @@ class Session:
         journal: Path | None = None,
         instruments: Mapping[str, Instrument] | None = None,
         progress: Callable[[int, int], None] | None = None,
-        run_uuid: bytes = bytes(16),
+        run_uuid: bytes = bytes(range(16)),
         follow: bool = False,
     ) -> None:
         """instruments: facts that replace those of the tapes, by symbol (--instruments).
@@ -92,6 +92,8 @@ class Session:
         self.state_hash = ""
         self.start_equity = Decimal(0)
         self.is_finished = False
+        self.limits: list[int] = []  # last sequence to take of each input; empty: all
+        self.script: Path | None = None  # a journal that answers in the exchange's place
         self._journal_path = journal
         self._instruments = dict(instruments or {})
         self._run_uuid = run_uuid
@@ -133,6 +135,11 @@ class Session:
             number = self.sim.add_source(reader.core)
             self.sources.append(_Source(path, reader, number))
             self._map_preamble(reader, number)
+            if self.limits and self.limits[number]:
+                self.sim.limit_source(number, self.limits[number])
+        if self.script is not None:
+            self._script_reader = JournalReader(self.script)
+            self.sim.set_script(self._script_reader.core)
         self.robot = self._new_robot()
         self.sim.bind_robot(self.robot, Strategy)
         self.sim.wants_pulse = True
