@@ -26,8 +26,8 @@ inline nb::object money_to_python(Money value) {
 inline Money money_from_python(const nb::object& value) {
     const nb::object shifted = value >> nb::int_(64);
     const nb::object masked = value & nb::int_(~std::uint64_t{0});
-    return join_halves(nb::cast<std::int64_t>(shifted),
-                       static_cast<std::int64_t>(nb::cast<std::uint64_t>(masked)));
+    return join_halves(static_cast<std::int64_t>(nb::cast<std::uint64_t>(masked)),
+                       nb::cast<std::int64_t>(shifted));
 }
 
 // Index of a name in the list that an enumeration's field carries ("none,buy,sell"), or an int.
