@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-from exchange_world import ONE, USDT, Recorded, linear, spot
+from exchange_world import ONE, USDT, Recorded, spot
 
 TABLES = {
     "taker takes the touch, the rest one tick worse": """
@@ -129,7 +124,7 @@ TABLES = {
         sell#1 limit 103 x3           -> accepted
         buy#2 limit 103 x1            -> rejected 4108
         buy#3 limit 102 x1            -> accepted
-        buy#4 market x1               -> rejected 4108   // would pass our own offer on its way to 105
+        buy#4 market x1               -> rejected 4108   // our own offer stands before 105
         quote 100 102 5 8             -> #3 fill 1@102 maker
         buy#5 market x1               -> accepted, fill 1@102 taker
     """,
