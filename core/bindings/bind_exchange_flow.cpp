@@ -76,12 +76,12 @@ public:
             nb::bytes(reinterpret_cast<const char*>(event.payload.data()), event.payload.size()));
     }
 
-    // Appends up to `count` events, those at or after `until` not; gives what was appended by
-    // event type.
+    // Appends up to `count` events, none at or after `until`; gives what was appended, by symbol
+    // and event type.
     nb::dict write(Writer& writer, std::uint64_t count, const std::vector<std::uint32_t>& streams,
                    std::optional<std::int64_t> until) {
         if (streams.size() != count_) throw nb::value_error("one stream for each symbol");
-        std::array<std::uint64_t, event_type_count + 1> written{};
+        std::vector<std::array<std::uint64_t, event_type_count + 1>> written(count_);
         std::int64_t first = 0;
         std::int64_t last = 0;
         Status status = Status::ok;
@@ -96,17 +96,21 @@ public:
                 if (status != Status::ok) break;
                 if (first == 0) first = event.time;
                 last = event.time;
-                ++written[static_cast<std::size_t>(event.type)];
+                ++written[event.symbol][static_cast<std::size_t>(event.type)];
             }
         }
         if (status != Status::ok) raise_if_failed({status, "append of generated events"});
-        nb::dict by_type;
-        for (const EventSpec& spec : event_specs()) {
-            const auto at = static_cast<std::size_t>(spec.type);
-            if (at < written.size() && written[at] != 0) by_type[spec.name] = written[at];
+        nb::list by_symbol;
+        for (const auto& counts : written) {
+            nb::dict by_type;
+            for (const EventSpec& spec : event_specs()) {
+                const auto at = static_cast<std::size_t>(spec.type);
+                if (at < counts.size() && counts[at] != 0) by_type[spec.name] = counts[at];
+            }
+            by_symbol.append(by_type);
         }
         nb::dict result;
-        result["by_type"] = by_type;
+        result["by_symbol"] = by_symbol;
         result["first_ts"] = first;
         result["last_ts"] = last;
         return result;
@@ -145,7 +149,7 @@ void onetape::bind_exchange_flow(nb::module_& m) {
         .def_prop_ro("next_time", &PyFlow::next_time, "No event is earlier than this.")
         .def("write", &PyFlow::write, nb::arg("writer"), nb::arg("count"), nb::arg("streams"),
              nb::arg("until") = nb::none(),
-             "Appends to a journal; gives counts by type, first and last time.")
+             "Appends to a journal; gives counts by symbol and type, first and last time.")
         .def("request", &PyFlow::request, nb::arg("symbol"), nb::arg("participant"),
              nb::arg("now"), nb::arg("request"),
              "An outside participant acts; gives what was said since the last call.")
