@@ -9,6 +9,7 @@
 
 #include <cmath>
 
+#include "bindings/bars_view.hpp"
 #include "bindings/bind.hpp"
 #include "bindings/robot.hpp"
 #include "engine/reasons.hpp"
@@ -44,27 +45,6 @@ std::string money_text(Money amount) { return decimal_text(amount, money_decimal
 nb::bytes digest_bytes(const Digest& digest) {
     return nb::bytes(reinterpret_cast<const char*>(digest.data()), digest.size());
 }
-
-struct Bars {
-    BarRange range;
-
-    nb::object floats(BarColumn column) const {
-        return array(range.block ? range.block->column(column) : nullptr);
-    }
-    template <class Number>
-    nb::object array(const Number* begin) const {
-        using Array = nb::ndarray<nb::numpy, const Number, nb::ndim<1>>;
-        if (!begin || range.size() == 0) {
-            static const Number nothing[1] = {};
-            return nb::cast(Array(nothing, {0}, nb::none()));
-        }
-        auto* kept = new std::shared_ptr<const BarBlock>(range.block);
-        nb::capsule owner(kept, [](void* p) noexcept {
-            delete static_cast<std::shared_ptr<const BarBlock>*>(p);
-        });
-        return nb::cast(Array(begin + range.begin, {range.size()}, owner));
-    }
-};
 
 // Kept together: the loop, what answers it, and the Python objects that both stand on.
 class PySimulation {
@@ -307,14 +287,18 @@ public:
         return instrument.index;
     }
 
-    Bars bars(nb::handle symbol, std::int64_t period, int source, std::size_t n) {
+    BarsView bars(nb::handle symbol, std::int64_t period, int source, std::size_t n) {
         Instrument& instrument = find(symbol);
         for (auto& feed : instrument.bars) {
             if (feed->period != period || static_cast<int>(feed->source) != source) continue;
             if (n > feed->window.capacity()) feed->window.reserve(n);
-            return Bars{feed->window.last(n)};
+            const BarRange range = feed->window.last(n);
+            auto& arrays = arrays_[feed.get()];
+            if (!arrays || arrays->block() != range.block.get())
+                arrays = std::make_shared<BarArrays>(range.block);
+            return {arrays, range.begin, range.end};
         }
-        return Bars{};
+        return {std::make_shared<BarArrays>(std::make_shared<const BarBlock>(0)), 0, 0};
     }
 
     void release() {
@@ -331,6 +315,7 @@ private:
     nb::object host_;
     nb::dict index_;  // symbol -> index
     std::vector<nb::object> kept_, positions_;
+    std::map<const BarFeed*, std::shared_ptr<BarArrays>> arrays_;  // of each feed's present block
     bool hedge_ = false;
 };
 
@@ -386,21 +371,6 @@ void bind_engine(nb::module_& m) {
         .value("LIMIT", RunOutcome::limit)
         .value("STOPPED", RunOutcome::stopped)
         .value("FAILED", RunOutcome::failed);
-
-    nb::class_<Bars>(m, "Bars", "Completed bars of one period, oldest first, as numpy columns.")
-        .def("__len__", [](const Bars& b) { return b.range.size(); })
-        .def_prop_ro("open", [](const Bars& b) { return b.floats(BarColumn::open); })
-        .def_prop_ro("high", [](const Bars& b) { return b.floats(BarColumn::high); })
-        .def_prop_ro("low", [](const Bars& b) { return b.floats(BarColumn::low); })
-        .def_prop_ro("close", [](const Bars& b) { return b.floats(BarColumn::close); })
-        .def_prop_ro("volume", [](const Bars& b) { return b.floats(BarColumn::volume); })
-        .def_prop_ro("vwap", [](const Bars& b) { return b.floats(BarColumn::vwap); })
-        .def_prop_ro("ts_open", [](const Bars& b) {
-            return b.array(b.range.block ? b.range.block->ts_open() : nullptr);
-        })
-        .def_prop_ro("ts_close", [](const Bars& b) {
-            return b.array(b.range.block ? b.range.block->ts_close() : nullptr);
-        });
 
     nb::class_<PySimulation>(m, "Simulation",
                              "Tapes in, actions out, in virtual time. See core/engine/simulation.hpp.")

@@ -164,7 +164,7 @@ void bind_strategy_objects(nb::module_& m) {
                    decimal_text(position_of(v).qty, v.instrument->spec.size_decimals) + ")";
         });
 
-    nb::class_<BookView>(m, "Book", "L2 order book; a live view until copy(). Levels are (price, size).")
+    nb::class_<BookView>(m, "LiveBook", "L2 order book; a live view until copy(). Levels are (price, size).")
         .def_prop_ro("symbol", [](const BookView& v) { return v.symbol; })
         .def_prop_ro("synced", [](const BookView& v) { return v.book().synced(); })
         .def_prop_ro("best_bid", [](const BookView& v) -> nb::object {

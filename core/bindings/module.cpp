@@ -5,5 +5,6 @@ NB_MODULE(_core, m) {
     bind_events(m);
     bind_market(m);
     bind_text(m);
+    bind_engine(m);
     bind_journal(m);
 }

@@ -8,6 +8,7 @@
 
 #include "exchange/recorded.hpp"
 #include "journal/events.hpp"
+#include "market/bar_window.hpp"
 #include "market/bars.hpp"
 #include "market/book.hpp"
 

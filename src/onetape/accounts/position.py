@@ -1,0 +1,192 @@
+"""Positions by exact arithmetic: the slow model that the core's positions are checked against.
+
+A position is a signed quantity and the value it was opened at. Everything is kept as fractions, so
+that no rounding hides in a sum; money leaves in units of 1e-18, half to even (`money_units`).
+
+With quantity q (signed), multiplier m and price p, in the settle currency:
+
+    spot, linear    value(p) =  q * m * p        entry = value / (q * m)
+    inverse         value(p) = -q * m / p        entry = -q * m / value
+
+so for every kind: profit = value(now) - value(opened). A part closed takes its share of the opened
+value with it; a fill beyond zero closes everything and opens the rest at its own price.
+
+Realized profit does not contain fees; those are added up beside it, positive when paid, negative
+when they are a maker's rebate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from typing import NamedTuple
+
+from onetape.model.enums import Kind, PositionSide, Side
+from onetape.model.errors import ReduceOnlyViolated, check
+from onetape.model.instrument import Instrument
+from onetape.model.money import MONEY_DECIMALS, divide_half_even
+
+Exact = Fraction | Decimal | int
+
+
+class PositionKey(NamedTuple):
+    """Whose position in what. `side` is both in one-way mode, long or short in hedge mode."""
+
+    account: str
+    subaccount: str
+    symbol: str
+    side: PositionSide = PositionSide.BOTH
+
+
+@dataclass(slots=True)
+class Position:
+    """One position. `qty` in the instrument's unit of quantity, negative when short."""
+
+    kind: Kind
+    multiplier: Fraction = Fraction(1)
+    side: PositionSide = PositionSide.BOTH
+    qty: Fraction = Fraction(0)
+    opened_value: Fraction = Fraction(0)
+    realized: Fraction = Fraction(0)
+    fees: Fraction = Fraction(0)
+    funding: Fraction = Fraction(0)
+
+    def value(self, price: Exact, qty: Fraction | None = None) -> Fraction:
+        """value(price) of the whole position or of `qty`. price != 0 for inverse."""
+        amount = (self.qty if qty is None else qty) * self.multiplier
+        if self.kind is Kind.INVERSE:
+            check(price > 0, f"an inverse contract has a positive price: {price}")
+            return -amount / Fraction(price)
+        return amount * Fraction(price)
+
+    @property
+    def entry_price(self) -> Fraction:
+        """Average price the open quantity was opened at, 0 when flat. Harmonic for inverse."""
+        if not self.qty:
+            return Fraction(0)
+        amount = self.qty * self.multiplier
+        if self.kind is Kind.INVERSE:
+            return -amount / self.opened_value
+        return self.opened_value / amount
+
+    def unrealized(self, price: Exact) -> Fraction:
+        """Profit of closing all at `price`, without fees; 0 when flat."""
+        return self.value(price) - self.opened_value if self.qty else Fraction(0)
+
+    def apply_fill(self, side: Side, price: Exact, qty: Exact, fee: Exact = 0) -> Fraction:
+        """Book a fill (qty > 0) and return the profit it realized.
+
+        Raises ReduceOnlyViolated where a hedge-mode position would change its sign, and then
+        changes nothing.
+        """
+        check(qty > 0 and side is not Side.NONE, f"a fill has a side and a quantity: {side} {qty}")
+        signed = Fraction(qty) * side.sign
+        after = self.qty + signed
+        if (self.side is PositionSide.LONG and after < 0) or (
+            self.side is PositionSide.SHORT and after > 0
+        ):
+            raise ReduceOnlyViolated(f"a {self.side} position cannot become {after}")
+        profit = Fraction(0)
+        if self.qty * signed < 0:
+            closed = -signed if abs(signed) <= abs(self.qty) else self.qty
+            share = self.opened_value * closed / self.qty
+            profit = self.value(price, closed) - share
+            self.opened_value -= share
+            self.qty -= closed
+            signed += closed
+        if signed:
+            self.opened_value += self.value(price, signed)
+            self.qty += signed
+        self.realized += profit
+        self.fees += Fraction(fee)
+        return profit
+
+    def apply_funding(self, rate: Exact, mark: Exact) -> Fraction:
+        """Book a funding payment and return what it added to us: a long pays a positive rate."""
+        notional = self.value(mark)
+        if self.kind is Kind.INVERSE:
+            notional = -notional
+        paid = -notional * Fraction(rate)
+        self.funding += paid
+        return paid
+
+
+def money_units(amount: Fraction) -> int:
+    """An exact amount in units of 1e-18, half to even."""
+    return divide_half_even(amount.numerator * 10**MONEY_DECIMALS, amount.denominator)
+
+
+def liquidation_price(
+    position: Position, margin: Exact, *, maintenance_rate: Exact, closing_fee: Exact = 0
+) -> Fraction | None:
+    """The price at which an isolated position's margin and profit just cover its maintenance.
+
+    margin: what backs it, in the settle currency, without profit. The maintenance need is r times
+    the notional at the price asked for; r is `maintenance_rate` plus `closing_fee`, the taker fee
+    of closing, where the venue reserves it. With a = |q| * m and entry value v = |opened value|:
+
+        linear long     M + a*P - v = r*a*P      P = (v - M) / (a * (1 - r))
+        linear short    M + v - a*P = r*a*P      P = (v + M) / (a * (1 + r))
+        inverse long    M + v - a/P = r*a/P      P = a * (1 + r) / (v + M)
+        inverse short   M + a/P - v = r*a/P      P = a * (1 - r) / (v - M)
+
+    None where no positive price does it: flat, spot, a long whose margin covers all of its value,
+    an inverse short whose margin covers its entry value. At r = 0 it is the bankruptcy price.
+    """
+    if not position.qty or position.kind is Kind.SPOT:
+        return None
+    rate = Fraction(maintenance_rate) + Fraction(closing_fee)
+    check(0 <= rate < 1, f"a maintenance rate lies in 0..1: {rate}")
+    amount = abs(position.qty) * position.multiplier
+    entry, backing = abs(position.opened_value), Fraction(margin)
+    is_long = position.qty > 0
+    if position.kind is Kind.LINEAR:
+        if is_long:
+            price = (entry - backing) / (amount * (1 - rate))
+        else:
+            price = (entry + backing) / (amount * (1 + rate))
+        return price if price > 0 else None
+    under = entry + backing if is_long else entry - backing
+    if under <= 0:
+        return None
+    return amount * (1 + rate if is_long else 1 - rate) / under
+
+
+def initial_margin(position: Position, leverage: Exact) -> Fraction:
+    """What backs an isolated position opened at `leverage`: entry value / leverage."""
+    check(leverage > 0, f"leverage is positive: {leverage}")
+    return abs(position.opened_value) / Fraction(leverage)
+
+
+@dataclass(slots=True)
+class PositionBook:
+    """All positions of a projection, by key. Made when first touched, never removed."""
+
+    positions: dict[PositionKey, Position] = field(default_factory=dict)
+
+    def get(self, key: PositionKey, instrument: Instrument) -> Position:
+        """The position of a key, flat if it has none yet."""
+        position = self.positions.get(key)
+        if position is None:
+            position = Position(
+                instrument.kind, Fraction(instrument.multiplier), PositionSide(key.side)
+            )
+            self.positions[key] = position
+        return position
+
+    def net(self, symbol: str) -> Fraction:
+        """Signed quantity over all accounts and sides of an instrument."""
+        return sum(
+            (p.qty for key, p in self.positions.items() if key.symbol == symbol), Fraction(0)
+        )
+
+
+__all__ = [
+    "Position",
+    "PositionBook",
+    "PositionKey",
+    "initial_margin",
+    "liquidation_price",
+    "money_units",
+]

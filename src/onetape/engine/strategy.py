@@ -1,0 +1,334 @@
+"""The strategy: callbacks that a user overrides, services that a user calls.
+
+The same class runs in a backtest, in paper trading and live; it cannot tell which. Everything here
+is a thin face of the compiled loop: no state of its own beside parameters and memory.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from onetape.engine.parameters import parameters_of
+from onetape.model.errors import NotAvailable, StrategyError
+from onetape.model.time import parse_period, to_datetime
+
+if TYPE_CHECKING:
+    from onetape import _core
+    from onetape.engine.host import Host
+    from onetape.model.instrument import Instrument
+    from onetape.model.rounding import Number
+
+__all__ = ["Strategy"]
+
+BUY, SELL = 1, 2
+
+# want_* bits of core/engine/instrument_state.hpp
+_QUOTES, _TRADES, _BOOK, _MARK, _FUNDING, _LIQUIDATIONS = 1, 2, 4, 8, 16, 32
+
+
+class Strategy:
+    """Base class of strategies. Annotated class attributes are parameters.
+
+    Nothing here raises for market or risk reasons: a refused order comes back DENIED with `code`
+    and `reason`. A wrong type or an unknown symbol raises, because the program is wrong.
+    """
+
+    _sim: _core.Simulation
+    _host: Host
+    _services: ClassVar[frozenset[str]] = frozenset()
+
+    random: random.Random  # seeded by the run
+    resumed: bool = False  # True when on_start follows a restart
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        clash = sorted(set(parameters_of(cls)) & Strategy._services)
+        if clash:
+            raise StrategyError(
+                f"parameter {clash[0]!r} has the name of a service",
+                where=f"class {cls.__name__}",
+                todo="rename it",
+            )
+
+    # --- callbacks -------------------------------------------------------------------------------
+
+    def on_start(self) -> None:
+        """Before the first event. Subscribe here."""
+
+    def on_quote(self, quote: _core.Quote) -> None:
+        """A new top of book."""
+
+    def on_trade(self, trade: _core.Trade) -> None:
+        """A public trade."""
+
+    def on_book(self, book: _core.LiveBook) -> None:
+        """The order book changed."""
+
+    def on_bar(self, bar: _core.Bar) -> None:
+        """A bar closed. All bars that close at one moment are in `bars()` already."""
+
+    def on_mark(self, mark: _core.Mark) -> None:
+        """A new mark price."""
+
+    def on_funding(self, funding: _core.Funding) -> None:
+        """A funding rate."""
+
+    def on_liquidation(self, liquidation: _core.Liquidation) -> None:
+        """A forced trade of somebody."""
+
+    def on_instrument(self, instrument: Instrument) -> None:
+        """An instrument's facts changed, or a new one appeared."""
+
+    def on_timer(self, name: str) -> None:
+        """A timer is due."""
+
+    def on_order(self, order: _core.Order) -> None:
+        """An own order changed."""
+
+    def on_fill(self, fill: _core.Fill) -> None:
+        """An own order was filled, in part or whole."""
+
+    def on_position(self, position: _core.Position) -> None:
+        """An own position changed."""
+
+    def on_event(self, event: Mapping[str, Any]) -> None:
+        """An external event from the tape."""
+
+    def on_health(self, health: _core.Health) -> None:
+        """Something about the system: a feed broke or healed."""
+
+    def on_params(self, changed: Mapping[str, Any]) -> None:
+        """Parameters were changed from outside."""
+
+    def on_stop(self) -> None:
+        """After the last event. Orders placed here are denied."""
+
+    # --- time ------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> int:
+        """The receipt clock, ns UTC. No market event is seen before its receipt."""
+        return self._sim.now
+
+    @property
+    def time(self) -> datetime:
+        """`now` as a UTC datetime (microseconds)."""
+        return to_datetime(self._sim.now)
+
+    def set_timer(self, name: str, *, every: str | None = None, at: int | None = None) -> None:
+        """Call on_timer(name) at each UTC multiple of `every`, or once at `at` (ns).
+
+        A timer of the same name is replaced. Ticks that were missed come as one.
+        """
+        if (every is None) == (at is None):
+            raise TypeError("set_timer takes either every='5s' or at=<ns>")
+        self._sim.set_timer(name, parse_period(every) if every is not None else 0, at or 0)
+
+    def cancel_timer(self, name: str) -> bool:
+        """True when there was such a timer."""
+        return self._sim.cancel_timer(name)
+
+    # --- market data -----------------------------------------------------------------------------
+
+    def subscribe(
+        self,
+        symbol: str,
+        quotes: bool = False,
+        trades: bool = False,
+        book: bool = False,
+        bars: str | Sequence[str] | None = None,
+        mark: bool = False,
+        funding: bool = False,
+        liquidations: bool = False,
+        history: int = 0,
+    ) -> None:
+        """Ask for the events of `symbol`.
+
+        bars: a period or several: "1m" is the tape's own bars where it has them, else from
+        trades, else from quotes' mid; "1m@trade", "1m@mid", "1m@venue" say which.
+        history: completed bars from before the start that are there when on_start returns.
+        """
+        wants = (
+            quotes * _QUOTES
+            | trades * _TRADES
+            | book * _BOOK
+            | mark * _MARK
+            | funding * _FUNDING
+            | liquidations * _LIQUIDATIONS
+        )
+        self._sim.subscribe(symbol, wants)
+        for text in (bars,) if isinstance(bars, str) else bars or ():
+            self._host.subscribe_bars(symbol, text, history)
+
+    def unsubscribe(self, symbol: str) -> None:
+        """No further events of `symbol`; its orders and positions are still reported."""
+        self._sim.unsubscribe(symbol)
+
+    def quote(self, symbol: str) -> _core.Quote | None:
+        """The last quote, None before the first."""
+        return self._sim.quote(symbol)
+
+    def book(self, symbol: str) -> _core.LiveBook:
+        """The order book as a live view; `copy()` to keep it."""
+        return self._sim.book(symbol)
+
+    def bars(self, symbol: str, period: str, n: int) -> _core.Bars:
+        """The last n completed bars (fewer in the beginning) as numpy columns, oldest first."""
+        period_ns, source = self._host.bar_key(symbol, period)
+        return self._sim.bars(symbol, period_ns, source, n)
+
+    def instrument(self, symbol: str) -> Instrument:
+        """Tick, lot, fees and the other facts, as of now."""
+        return self._host.instrument_of(symbol)
+
+    # --- orders ----------------------------------------------------------------------------------
+
+    def buy(
+        self,
+        symbol: str,
+        qty: Number,
+        price: Number | None = None,
+        *,
+        post_only: bool = False,
+        reduce_only: bool = False,
+        tif: str = "GTC",
+        trigger: Number | None = None,
+        trigger_by: str = "last",
+        position_side: str | None = None,
+        expire: int | None = None,
+        tag: str = "",
+    ) -> _core.Order:
+        """Buy `qty`; without a price at market. A refused order comes back DENIED.
+
+        trigger: the order becomes active when last, mark or index reaches it: above the market a
+        stop, below it a take-profit. expire: ns UTC, makes it good till then.
+        """
+        return self._sim.place(
+            symbol, BUY, qty, price, post_only, reduce_only, tif, trigger, trigger_by,
+            position_side, expire, tag,
+        )  # fmt: skip
+
+    def sell(
+        self,
+        symbol: str,
+        qty: Number,
+        price: Number | None = None,
+        *,
+        post_only: bool = False,
+        reduce_only: bool = False,
+        tif: str = "GTC",
+        trigger: Number | None = None,
+        trigger_by: str = "last",
+        position_side: str | None = None,
+        expire: int | None = None,
+        tag: str = "",
+    ) -> _core.Order:
+        """Sell `qty`; the mirror of buy()."""
+        return self._sim.place(
+            symbol, SELL, qty, price, post_only, reduce_only, tif, trigger, trigger_by,
+            position_side, expire, tag,
+        )  # fmt: skip
+
+    def submit(self, specs: Iterable[Mapping[str, Any]]) -> list[_core.Order]:
+        """Several orders in one batch. Each spec: side, symbol, qty and buy()'s other arguments."""
+        orders = []
+        for spec in specs:
+            fields = dict(spec)
+            side = fields.pop("side", None)
+            if side not in ("buy", "sell"):
+                raise ValueError(f"side must be 'buy' or 'sell', not {side!r}")
+            orders.append((self.buy if side == "buy" else self.sell)(**fields))
+        return orders
+
+    def cancel(self, order: _core.Order) -> bool:
+        """Ask to cancel. False when there is nothing left to cancel."""
+        return self._sim.cancel(order)
+
+    def cancel_all(self, symbol: str | None = None) -> int:
+        """Ask to cancel all working orders (of `symbol`); returns how many were asked for."""
+        return self._sim.cancel_all(symbol)
+
+    def amend(
+        self, order: _core.Order, price: Number | None = None, qty: Number | None = None
+    ) -> bool:
+        """Ask for another price or whole quantity. False when it cannot be asked for."""
+        if price is None and qty is None:
+            raise TypeError("amend needs a price or a qty")
+        return self._sim.amend(order, price, qty)
+
+    def set_quotes(
+        self,
+        symbol: str,
+        bids: Sequence[tuple[Number, Number]],
+        asks: Sequence[tuple[Number, Number]],
+        *,
+        keep_within: int = 0,
+    ) -> None:
+        """The wanted ladder of (price, size), best first; only differences are sent.
+
+        keep_within: an order whose price is at most this many ticks from the wanted one stays
+        where it is, with its place in the queue.
+        """
+        self._host.quoting(symbol).set(bids, asks, keep_within)
+
+    def set_target(
+        self, symbol: str, qty: Number, algo: str = "touch", **options: Any
+    ) -> _core.Order | None:
+        """Make `qty` this strategy's own position (absolute, signed). What is on its way counts.
+
+        algo "touch" takes the opposite touch at once. Returns the order sent, None if none was
+        needed.
+        """
+        if algo != "touch" or options:
+            raise NotAvailable(
+                f"execution algorithm {algo!r}", where="set_target", todo='use algo="touch"'
+            )
+        return self._host.targets.set(symbol, qty)
+
+    def close(self, symbol: str) -> _core.Order | None:
+        """Cancel what works on `symbol` and flatten its position."""
+        self._sim.cancel_all(symbol)
+        return self._host.targets.set(symbol, 0)
+
+    # --- account ---------------------------------------------------------------------------------
+
+    def position(self, symbol: str, side: str | None = None) -> _core.Position:
+        """The own position (never None; `qty` is signed) as a live view."""
+        return self._sim.position(symbol, side)
+
+    def positions(self) -> list[_core.Position]:
+        """All positions that are not flat."""
+        return self._sim.positions()
+
+    def orders(self, symbol: str | None = None) -> list[_core.Order]:
+        """Working orders, oldest first."""
+        return self._sim.working(symbol)
+
+    def balance(self, currency: str) -> Any:
+        """total and available of one currency, as floats; both zero when there is none."""
+        return self._host.balance(currency)
+
+    @property
+    def equity(self) -> float:
+        """Balance and open profit in the run's currency."""
+        return self._sim.equity
+
+    # --- the rest --------------------------------------------------------------------------------
+
+    def log(self, text: str, level: str = "info", **fields: Any) -> None:
+        """A line for the log and the tape."""
+        self._host.log(text, level, fields)
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """Plain values (at most 64 kB) that survive a restart: they are on the tape."""
+        self._sim.touch_memory()
+        return self._host.memory
+
+
+Strategy._services = frozenset(
+    name for name in vars(Strategy) if not name.startswith("_")
+) | {"random", "resumed"}

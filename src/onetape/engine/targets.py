@@ -1,0 +1,56 @@
+"""Target positions: what to send so that position and what is on its way add up to the wish."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from onetape.model.instrument import Instrument
+from onetape.model.rounding import Number
+
+if TYPE_CHECKING:
+    from onetape import _core
+
+__all__ = ["Targets"]
+
+TAG = "target"
+
+
+class _TargetHost(Protocol):
+    """What Targets needs of its host."""
+
+    sim: _core.Simulation
+
+    def instrument_of(self, symbol: str) -> Instrument: ...
+    def place_units(self, symbol: str, units: int, tag: str) -> _core.Order: ...
+
+
+class Targets:
+    """One strategy's wished positions, kept with market orders.
+
+    The sum of position and open target orders never passes the wish: what still works in the
+    wrong direction is cancelled first, and only the rest is sent.
+    """
+
+    def __init__(self, host: _TargetHost) -> None:
+        self._host = host
+        self._open: dict[str, list[_core.Order]] = {}
+
+    def set(self, symbol: str, qty: Number) -> _core.Order | None:
+        """Send what is missing to reach `qty` (signed); None when nothing is."""
+        sim = self._host.sim
+        wanted = self._host.instrument_of(symbol).target_int(qty)
+        orders = [order for order in self._open.get(symbol, ()) if not order.is_closed]
+        coming = 0
+        for order in orders:
+            rest = order.qty_int - order.filled_int
+            coming += rest if order.side == "buy" else -rest
+        missing = wanted - sim.position(symbol, None).qty_int - coming
+        if missing and coming and (missing > 0) != (coming > 0):
+            for order in orders:
+                sim.cancel(order)
+        order = None
+        if missing:
+            order = self._host.place_units(symbol, missing, TAG)
+            orders.append(order)
+        self._open[symbol] = orders
+        return order
