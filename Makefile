@@ -4,20 +4,27 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 CORE := $(shell find core third_party CMakeLists.txt -name '*.[ch]pp' -o -name '*.h' -o -name CMakeLists.txt 2>/dev/null)
+HOUSE_CORE = $(shell find core -name '*.[ch]pp')
+PIP := $(BIN)/pip install -qq --disable-pip-version-check
+# cmake and ninja come from the environment too.
+WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
+RUNS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-fast test-core lint format bench docs wheel clean
+.PHONY: help setup build demo test test-fast test-long test-core lint format bench peers docs wheel clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## make .venv, build and install (needs Python 3.11+ with headers and venv, make, g++)
 
+# The stub goes beside the sources, where type checkers of an editable install look for it.
 $(STAMP): pyproject.toml Makefile $(CORE)
 	@sh tools/preflight.sh $(PYTHON)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install -qq --disable-pip-version-check "scikit-build-core>=1.1" "nanobind>=3.1" cmake ninja
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install -qq --disable-pip-version-check --no-build-isolation -e '.[dev]'
+	@$(PIP) "scikit-build-core>=1.1" "nanobind>=3.1" cmake ninja
+	@$(WITH_TOOLS) $(PIP) --no-build-isolation -e '.[dev]'
+	@cp $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('platlib'))")/onetape/_core.pyi src/onetape/_core.pyi
 	@touch $(STAMP)
 
 build: setup ## build the C++ core again after an edit
@@ -28,10 +35,45 @@ demo: setup ## simulated market, two robots, a report and the replay proof
 test: setup ## all tests
 	$(BIN)/python -m pytest -n 2
 
+test-fast: setup ## only the tests that failed last time, or all
+	$(BIN)/python -m pytest -n 2 --last-failed
+
+test-long: setup ## all tests in their long form
+	ONETAPE_LONG=1 $(BIN)/python -m pytest -n 2
+
+test-core: setup ## the C++ core's own tests
+	@$(WITH_TOOLS) cmake -GNinja -S . -B build/tests -DONETAPE_PYTHON=OFF -DONETAPE_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null
+	@$(WITH_TOOLS) ninja -C build/tests
+	build/tests/core_tests
+
 lint: setup ## formatting, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/clang-format --dry-run -Werror $(HOUSE_CORE)
+
+format: setup ## format Python and C++
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix-only -q .
+	$(BIN)/clang-format -i $(HOUSE_CORE)
+
+bench: setup ## the figures, several runs each
+	$(BIN)/python bench/run.py --runs $(RUNS)
+
+peers: setup ## set rivals up in environments of their own and time the same work
+	$(BIN)/python bench/peers/run.py --runs $(RUNS)
+
+docs: setup ## the documentation, into site/
+	@$(WITH_TOOLS) $(PIP) --no-build-isolation -e '.[docs]'
+	$(BIN)/mkdocs build --strict --quiet
+
+wheel: setup ## a wheel into dist/, tried in an environment of its own
+	@rm -rf dist build/wheel-smoke
+	@$(WITH_TOOLS) $(BIN)/pip wheel -qq --disable-pip-version-check --no-build-isolation --no-deps -w dist .
+	@$(PYTHON) -m venv build/wheel-smoke
+	@build/wheel-smoke/bin/pip install -qq --disable-pip-version-check dist/*.whl
+	@cd build/wheel-smoke && bin/python ../../tools/smoke.py
 
 clean: ## remove what was built
-	rm -rf build $(VENV) site dist
+	rm -rf build $(VENV) site dist src/onetape/_core.pyi

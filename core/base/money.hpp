@@ -1,6 +1,8 @@
 #pragma once
 // Money in the core: int128 units of 1e-18 of its currency. Sums are exact; the one rounding is
 // that of a division (inverse contracts, a fee rate beyond 18 decimals), half to even.
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace onetape {
@@ -10,10 +12,17 @@ using Money = Int128;
 
 inline constexpr int money_decimals = 18;
 
+inline constexpr int pow10_max = 38;  // the largest power of ten in an int128
+inline constexpr std::array<Int128, pow10_max + 1> pow10_table = [] {
+    std::array<Int128, pow10_max + 1> table{};
+    table[0] = 1;
+    for (std::size_t i = 1; i < table.size(); ++i) table[i] = table[i - 1] * 10;
+    return table;
+}();
+
+// 10^exponent, 0 <= exponent <= pow10_max.
 [[nodiscard]] constexpr Int128 pow10(int exponent) noexcept {
-    Int128 result = 1;
-    for (int i = 0; i < exponent; ++i) result *= 10;
-    return result;
+    return pow10_table[static_cast<std::size_t>(exponent)];
 }
 
 // numerator / denominator, half to even. denominator > 0.

@@ -8,9 +8,11 @@
 #include <nanobind/stl/vector.h>
 
 #include <cmath>
+#include <map>
 
 #include "bindings/bars_view.hpp"
 #include "bindings/bind.hpp"
+#include "bindings/journal_reader.hpp"
 #include "bindings/robot.hpp"
 #include "engine/reasons.hpp"
 #include "engine/simulation.hpp"
@@ -40,6 +42,38 @@ Money money_from(nb::handle text) {
     return negative ? -value : value;
 }
 
+Int128 integer_from(const nb::str& digits) {  // an int beyond 64 bits comes as text
+    Int128 value = 0;
+    for (const char* c = digits.c_str(); *c; ++c)
+        if (*c >= '0' && *c <= '9') value = value * 10 + (*c - '0');
+    return digits.c_str()[0] == '-' ? -value : value;
+}
+
+// The record that onetape.model.instrument.Instrument.spec() gives.
+InstrumentSpec spec_from(const nb::dict& facts) {
+    const auto number = [&](const char* name) { return nb::cast<std::int64_t>(facts[name]); };
+    InstrumentSpec spec;
+    spec.kind = static_cast<ContractKind>(number("kind"));
+    spec.price_decimals = static_cast<std::int8_t>(number("price_decimals"));
+    spec.size_decimals = static_cast<std::int8_t>(number("size_decimals"));
+    spec.tick = number("tick");
+    spec.lot = number("lot");
+    spec.size_min = number("size_min");
+    spec.size_max = number("size_max");
+    spec.market_lot = number("market_lot");
+    spec.market_size_min = number("market_size_min");
+    spec.market_size_max = number("market_size_max");
+    spec.notional_min = integer_from(nb::str(nb::handle(facts["notional_min"])));
+    spec.multiplier = number("multiplier");
+    spec.multiplier_decimals = static_cast<std::int8_t>(number("multiplier_decimals"));
+    spec.maker_fee = number("maker_fee");
+    spec.taker_fee = number("taker_fee");
+    spec.band_up = number("band_up");
+    spec.band_down = number("band_down");
+    spec.maintenance_rate = number("maintenance_rate");
+    return spec;
+}
+
 std::string money_text(Money amount) { return decimal_text(amount, money_decimals); }
 
 nb::bytes digest_bytes(const Digest& digest) {
@@ -67,9 +101,9 @@ public:
         hedge_ = hedge;
     }
 
-    std::uint32_t add_instrument(const std::string& symbol, const InstrumentSpec& spec,
+    std::uint32_t add_instrument(const std::string& symbol, const nb::dict& facts,
                                  std::uint32_t settle, std::uint32_t base, nb::object currency) {
-        Instrument& added = core->add_instrument(symbol, spec, settle, base);
+        Instrument& added = core->add_instrument(symbol, spec_from(facts), settle, base);
         robot->add_instrument(added, std::move(currency));
         index_[robot->symbol(added.index)] = added.index;
         return added.index;
@@ -77,7 +111,7 @@ public:
 
     std::uint32_t add_source(nb::object reader) {
         kept_.push_back(reader);
-        return core->add_source(nb::cast<Reader*>(reader));
+        return core->add_source(nb::cast<PyReader*>(reader)->reader.get());
     }
 
     void set_writer(nb::object writer) {
@@ -352,18 +386,50 @@ void bind_engine(nb::module_& m) {
     });
     bind_strategy_objects(m);
 
+    // What a journal holds, in one pass: {stream: {type: count}} and {stream: [bar periods]}.
+    m.def("inventory", [](PyReader& reader) {
+        std::map<std::uint32_t, std::map<int, std::uint64_t>> counts;
+        std::map<std::uint32_t, std::map<std::int64_t, bool>> periods;
+        std::int64_t first = 0, last = 0;
+        {
+            const nb::gil_scoped_release release;
+            Frame frame;
+            // A run of equal (stream, type) costs no look-up.
+            std::uint64_t* counter = nullptr;
+            std::uint32_t stream = 0, type = 0;
+            while (reader.reader->next(frame) == Status::ok) {
+                const FrameHeader& header = *frame.header;
+                if (!counter || header.stream != stream || header.type != type) {
+                    stream = header.stream;
+                    type = header.type;
+                    counter = &counts[stream][header.type];
+                }
+                ++*counter;
+                if (frame.type() == EventType::bar && frame.payload_bytes >= sizeof(BarPayload))
+                    periods[stream][frame.as<BarPayload>().period_ns] = true;
+                if (first == 0) first = header.time;
+                last = header.time;
+            }
+        }
+        nb::dict by_stream, bars;
+        for (const auto& [stream, types] : counts) {
+            nb::dict inner;
+            for (const auto& [type, count] : types) inner[nb::int_(type)] = count;
+            by_stream[nb::int_(stream)] = inner;
+        }
+        for (const auto& [stream, set] : periods) {
+            nb::list all;
+            for (const auto& [period, seen] : set) all.append(period);
+            bars[nb::int_(stream)] = all;
+        }
+        return nb::make_tuple(by_stream, bars, first, last);
+    });
+
     m.def("install_order_machine", [](nb::bytes matrix) {
         if (!OrderMachine::install({reinterpret_cast<const std::uint8_t*>(matrix.c_str()), matrix.size()}))
             throw nb::value_error("the order machine's table has the wrong size");
     });
-    m.attr("ORDER_ACTS") = nb::make_tuple(
-        "submit", "deny", "accept", "reject", "fill_partial", "fill_full", "cancel_request",
-        "cancel_ack", "cancel_reject", "amend_request", "amend_ack", "amend_reject", "expire",
-        "trigger");
-    m.attr("ACT_SAME") = act_same;
-    m.attr("ACT_LATE") = act_late;
-    m.attr("ACT_WORKING") = act_working;
-    m.attr("ACT_IMPOSSIBLE") = act_impossible;
+    m.def("order_machine_installed", &OrderMachine::installed);
 
     nb::enum_<RunOutcome>(m, "RunOutcome")
         .value("ENDED", RunOutcome::ended)
@@ -380,8 +446,8 @@ void bind_engine(nb::module_& m) {
              nb::arg("bar_volume_share"), nb::arg("hedge"), nb::arg("leverage"),
              nb::arg("report_currency"), nb::arg("sample_every"))
         .def("add_instrument", &PySimulation::add_instrument)
-        .def("update_instrument", [](PySimulation& s, std::uint32_t index, const InstrumentSpec& spec) {
-            return s.core->update_instrument(index, spec);
+        .def("update_instrument", [](PySimulation& s, std::uint32_t index, const nb::dict& facts) {
+            return s.core->update_instrument(index, spec_from(facts));
         })
         .def("add_source", &PySimulation::add_source)
         .def("map_stream", [](PySimulation& s, std::uint32_t source, std::uint32_t stream, std::int64_t index) {
@@ -390,6 +456,7 @@ void bind_engine(nb::module_& m) {
         .def("deposit", [](PySimulation& s, std::uint32_t currency, nb::handle amount) {
             s.core->deposit(currency, money_from(amount));
         })
+        .def("set_report_currency", [](PySimulation& s, std::uint32_t currency) { s.core->set_report_currency(currency); })
         .def("set_writer", &PySimulation::set_writer)
         .def("bind_robot", [](PySimulation& s, nb::handle strategy, nb::handle base) {
             s.robot->bind(strategy, base);
@@ -399,6 +466,9 @@ void bind_engine(nb::module_& m) {
                      [](PySimulation& s, bool on) { s.robot->wants_pulse = on; })
         // the loop
         .def("warm_up", &PySimulation::warm_up)
+        .def("preload", [](PySimulation& s, PyReader& reader, std::uint32_t source, std::int64_t from, std::int64_t until) {
+            return s.core->preload(*reader.reader, source, from, until);
+        })
         .def("next_time", [](PySimulation& s) { return s.core->next_time(); })
         .def("begin", [](PySimulation& s, std::int64_t now) { s.core->begin(now); })
         .def("enter_callback", [](PySimulation& s) { s.core->enter_callback(); })
@@ -439,16 +509,6 @@ void bind_engine(nb::module_& m) {
             BarFeed& feed = s.core->subscribe_bars(s.find(symbol), period,
                                                    static_cast<BarSource>(source), text);
             if (history > feed.window.capacity()) feed.window.reserve(history);
-        })
-        .def("preload_bar", [](PySimulation& s, nb::handle symbol, std::int64_t period, int source,
-                               nb::bytes payload) {
-            // A bar from before the start, in the layout of a bar frame.
-            if (payload.size() != sizeof(BarPayload)) throw nb::value_error("not a bar");
-            BarPayload bar;
-            std::memcpy(&bar, payload.c_str(), sizeof bar);
-            for (auto& feed : s.find(symbol).bars)
-                if (feed->period == period && static_cast<int>(feed->source) == source)
-                    feed->window.push(bar);
         })
         .def("bars", &PySimulation::bars)
         .def("set_timer", [](PySimulation& s, const std::string& name, std::int64_t every, std::int64_t at) {

@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "bindings/bind.hpp"
+#include "bindings/journal_reader.hpp"
 #include "bindings/errors.hpp"
 #include "journal/reader.hpp"
 #include "journal/writer.hpp"
@@ -37,12 +38,10 @@ void check(const Writer& writer, Status status) {
     raise(writer.failure().status == status ? writer.failure() : Failure{status, "append"});
 }
 
-std::unique_ptr<Writer> open_writer(const std::string& directory, const std::string& process,
-                                    const std::string& account, const nb::bytes& uuid,
-                                    std::int64_t created, std::uint64_t segment_bytes_first,
-                                    std::uint64_t segment_bytes_max,
-                                    const std::vector<PreambleTuple>& preamble, bool durable,
-                                    bool heartbeat) {
+Writer* open_writer(const std::string& directory, const std::string& process,
+                    const std::string& account, const nb::bytes& uuid, std::int64_t created,
+                    std::uint64_t segment_bytes_first, std::uint64_t segment_bytes_max,
+                    const std::vector<PreambleTuple>& preamble, bool durable, bool heartbeat) {
     WriterOptions options{directory,           process,           account, to_uuid(uuid), created,
                           segment_bytes_first, segment_bytes_max, {},      durable,       heartbeat};
     for (const auto& [type, stream, payload] : preamble) {
@@ -57,7 +56,7 @@ std::unique_ptr<Writer> open_writer(const std::string& directory, const std::str
         failure = Writer::open(options, writer);
     }
     raise_if_failed(failure);
-    return writer;
+    return writer.release();  // owned by the Python object
 }
 
 std::uint64_t append_rows(Writer& writer, int type, std::uint16_t flags, std::uint32_t stream,
@@ -80,11 +79,6 @@ std::uint64_t append_rows(Writer& writer, int type, std::uint16_t flags, std::ui
 }
 
 // A Reader with what Python needs around it: the last frame, and how to wait.
-struct PyReader {
-    std::unique_ptr<Reader> reader;
-    nb::object expand;
-};
-
 PyReader open_reader(const std::string& directory, nb::object expand) {
     PyReader made;
     ReaderOptions options{directory, {}};
@@ -214,7 +208,8 @@ nb::dict control_of(const PyReader& self) {
 
 void bind_journal(nb::module_& m) {
     nb::class_<Writer>(m, "JournalWriter")
-        .def_static("open", &open_writer, nb::arg("directory"), nb::kw_only(),
+        .def_static("open", &open_writer, nb::rv_policy::take_ownership, nb::arg("directory"),
+                    nb::kw_only(),
                     nb::arg("process") = "", nb::arg("account") = "", nb::arg("uuid"),
                     nb::arg("created") = 0, nb::arg("segment_bytes_first") = 4ull << 20,
                     nb::arg("segment_bytes_max") = 64ull << 20,

@@ -18,27 +18,36 @@ namespace onetape {
 
 struct Instrument;
 
-// What can happen to an order, as the columns of the table.
+// What can happen to an order: the columns of the table, from 1 (OrderEvent of the model).
 enum class OrderAct : std::uint8_t {
-    submit, deny, accept, reject, fill_partial, fill_full, cancel_request, cancel_ack,
-    cancel_reject, amend_request, amend_ack, amend_reject, expire, trigger,
+    submit = 1, deny, cancel_request, amend_request, accept, reject, trigger, fill_partial,
+    fill_full, fill_excess, cancel_ack, cancel_reject, amend_ack, amend_reject, expire,
+    venue_cancel, reply_lost, missing, found_working, found_absent, duplicate,
 };
-inline constexpr std::size_t order_act_count = 14;
-inline constexpr std::size_t order_state_count = 14;  // states count from 1
+inline constexpr std::size_t order_act_columns = 22;
+inline constexpr std::size_t order_state_rows = 14;
 
-inline constexpr std::uint8_t act_same = 0xf0;        // taken, nothing changes
-inline constexpr std::uint8_t act_late = 0xf1;        // booked on a closed order
-inline constexpr std::uint8_t act_impossible = 0xff;  // the other side broke the contract
-inline constexpr std::uint8_t act_working = 0xf2;     // back to work: by what was filled
+// Cells that are not a state.
+enum class OrderCell : std::uint8_t {
+    same = 0, open = 0xf0, gone = 0xf1, late = 0xf2, refused = 0xf3, impossible = 0xff,
+};
+
+struct Order;
 
 class OrderMachine {
 public:
-    // rows by OrderState from 0 (unused), columns by OrderAct.
+    // rows by OrderState, columns by OrderAct; row 0 and column 0 are unused.
     static bool install(std::span<const std::uint8_t> matrix) noexcept;
-    [[nodiscard]] static std::uint8_t next(OrderState state, OrderAct act) noexcept;
+    [[nodiscard]] static bool installed() noexcept { return installed_; }
+    // Moves the order; answers what the table said (a state's id is not an OrderCell: `same`
+    // stands for all of them).
+    static OrderCell take(Order& order, OrderAct act) noexcept;
+    // Whether a request would be taken now, without making it.
+    [[nodiscard]] static bool allows(const Order& order, OrderAct act) noexcept;
 
 private:
-    static std::array<std::uint8_t, order_state_count * order_act_count> matrix_;
+    static std::array<std::uint8_t, order_state_rows * order_act_columns> matrix_;
+    static bool installed_;
 };
 
 struct Order {
@@ -46,7 +55,7 @@ struct Order {
     std::uint64_t venue_id = 0;
     const Instrument* instrument = nullptr;
     std::int64_t price = 0, trigger = 0, size = 0, filled = 0;
-    std::int64_t amend_price = 0, amend_size = 0;  // asked for, 0: nothing pending
+    std::int64_t amend_size = 0;  // of the amendment under way, 0: none
     std::int64_t created = 0, expire_ns = 0;
     Int128 cost = 0;  // sum of price * size over its fills
     std::uint16_t code = 0;
@@ -57,6 +66,8 @@ struct Order {
     TriggerBy trigger_by = TriggerBy::none;
     PositionSide position_side = PositionSide::both;
     std::uint8_t flags = 0;
+    // What the state alone cannot hold (see the model's theory of operation).
+    bool accepted = false, was_triggered = false, cancel_open = false, update_open = false;
     std::int64_t reserve_price = 0;  // what its funds were reserved at
     std::array<char, 33> tag{};
     std::string reason;

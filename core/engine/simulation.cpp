@@ -145,6 +145,24 @@ RunOutcome Simulation::warm_up(std::int64_t start) {
     }
 }
 
+RunOutcome Simulation::preload(Reader& reader, std::uint32_t source, std::int64_t from,
+                               std::int64_t until) {
+    halted_ = true;  // bars fill their windows and are not shown
+    if (reader.seek_time(from) == Status::ok) {
+        Frame frame;
+        while (reader.next(frame) == Status::ok && frame.header->time < until) {
+            Instrument* instrument = instrument_of(sources_[source], frame.header->stream);
+            if (!instrument || instrument->stream.size() == 0) continue;
+            while (next_bar_close_ <= frame.header->time) close_bars(frame.header->time);
+            fold_bars(*instrument, frame, frame.header->time);
+        }
+    }
+    while (next_bar_close_ <= until) close_bars(until);
+    halted_ = false;
+    failure_ = reader.failure();
+    return failure_.ok() ? RunOutcome::reached : RunOutcome::failed;
+}
+
 void Simulation::begin(std::int64_t now) {
     started_ = true;
     now_ = now;
@@ -277,25 +295,38 @@ bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
     }
 }
 
+void Simulation::fold_bars(Instrument& instrument, const Frame& frame, std::int64_t time) {
+    switch (frame.type()) {
+        case EventType::quote: {
+            const auto& quote = frame.as<QuotePayload>();
+            instrument.stream.on_quote(time, quote.bid, quote.ask);
+            break;
+        }
+        case EventType::trade: {
+            const auto& trade = frame.as<TradePayload>();
+            instrument.stream.on_trade(time, trade.price, trade.size);
+            break;
+        }
+        case EventType::bar:
+            instrument.stream.on_bar(frame.as<BarPayload>(), frame.header->flags);
+            break;
+        default: return;
+    }
+    note_bar_due(instrument);
+}
+
 bool Simulation::show_robot(Instrument& instrument, const Frame& frame) {
     const std::uint32_t wants = halted_ ? 0 : instrument.wants;
+    if (instrument.stream.size() != 0) fold_bars(instrument, frame, now_);
     in_robot_ = true;
     switch (frame.type()) {
         case EventType::quote: {
             const auto& payload = frame.as<QuotePayload>();
-            if (instrument.stream.size() != 0) {
-                instrument.stream.on_quote(now_, payload.bid, payload.ask);
-                note_bar_due(instrument);
-            }
             if (!(wants & want_quotes)) break;
             return robot_->on_quote(instrument, payload) && after_callback();
         }
         case EventType::trade: {
             const auto& payload = frame.as<TradePayload>();
-            if (instrument.stream.size() != 0) {
-                instrument.stream.on_trade(now_, payload.price, payload.size);
-                note_bar_due(instrument);
-            }
             if (!(wants & want_trades)) break;
             return robot_->on_trade(instrument, payload) && after_callback();
         }
@@ -311,13 +342,9 @@ bool Simulation::show_robot(Instrument& instrument, const Frame& frame) {
             }
             return robot_->on_book(instrument) && after_callback();
         }
-        case EventType::bar: {
-            if (instrument.stream.size() == 0) break;
-            instrument.stream.on_bar(frame.as<BarPayload>(), frame.header->flags);
-            next_bar_close_ = std::min(next_bar_close_, instrument.stream.due());
-            bars_held_ = true;
+        case EventType::bar:
+            bars_held_ = bars_held_ || instrument.stream.size() != 0;
             break;
-        }
         case EventType::mark:
             if (!(wants & want_mark)) break;
             return robot_->on_mark(instrument, frame.as<MarkPayload>()) && after_callback();
@@ -471,17 +498,9 @@ bool Simulation::reply() {
 }
 
 void Simulation::move(Order& order, OrderAct act) {
-    const std::uint8_t next = OrderMachine::next(order.state, act);
-    if (next == act_same || next == act_late) return;
-    if (next == act_impossible) {
-        ++counters_.impossible;
-        return;
-    }
-    if (next == act_working) {
-        order.state = order.filled > 0 ? OrderState::partially_filled : OrderState::accepted;
-        return;
-    }
-    order.state = static_cast<OrderState>(next);
+    const OrderCell cell = OrderMachine::take(order, act);
+    if (cell == OrderCell::impossible) ++counters_.impossible;
+    if (cell == OrderCell::late) ++counters_.late;
 }
 
 void Simulation::close_order(const OrderRef& order) {
@@ -511,13 +530,11 @@ bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& 
             unreserve(*order, order->remaining());
             order->price = event.price;
             order->size = event.size;
-            order->amend_price = order->amend_size = 0;
             reserve(*order, order->remaining());
             move(*order, OrderAct::amend_ack);
             break;
         case OrderNews::cancel_rejected: move(*order, OrderAct::cancel_reject); break;
         case OrderNews::update_rejected:
-            order->amend_price = order->amend_size = 0;
             move(*order, OrderAct::amend_reject);
             break;
     }
@@ -539,7 +556,11 @@ bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& fill) {
     order->filled += fill.size;
     order->cost += static_cast<Int128>(fill.price) * fill.size;
     if (fill.venue_id != 0) order->venue_id = fill.venue_id;
-    move(*order, order->filled >= order->size ? OrderAct::fill_full : OrderAct::fill_partial);
+    const std::int64_t bound =
+        order->update_open ? std::max(order->size, order->amend_size) : order->size;
+    move(*order, order->filled < bound    ? OrderAct::fill_partial
+                 : order->filled == bound ? OrderAct::fill_full
+                                          : OrderAct::fill_excess);
     if (order->closed()) close_order(order);
     if (options_.sample_every > 0) note_equity(equity());
     in_robot_ = true;
@@ -702,7 +723,7 @@ OrderRef Simulation::deny(Instrument& instrument, const OrderSpec& spec, std::ui
 }
 
 bool Simulation::cancel(const OrderRef& order) {
-    if (order->closed() || order->state == OrderState::pending_cancel) return false;
+    if (!OrderMachine::allows(*order, OrderAct::cancel_request)) return false;
     const Instrument& instrument = *order->instrument;
     const OrderRequestPayload request = request_of(*order, RequestKind::cancel);
     move(*order, OrderAct::cancel_request);
@@ -711,9 +732,7 @@ bool Simulation::cancel(const OrderRef& order) {
 }
 
 bool Simulation::amend(const OrderRef& order, std::int64_t price, std::int64_t size) {
-    if (order->closed() || order->state == OrderState::pending_cancel ||
-        order->state == OrderState::pending_update)
-        return false;
+    if (!OrderMachine::allows(*order, OrderAct::amend_request)) return false;
     const Instrument& instrument = *order->instrument;
     OrderRequestPayload request = request_of(*order, RequestKind::amend);
     request.price = price != 0 ? price : order->price;
@@ -726,7 +745,6 @@ bool Simulation::amend(const OrderRef& order, std::int64_t price, std::int64_t s
         order->code = code;
         return false;
     }
-    order->amend_price = request.price;
     order->amend_size = request.size;
     move(*order, OrderAct::amend_request);
     act(instrument, request);

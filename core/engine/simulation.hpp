@@ -80,12 +80,17 @@ public:
     std::uint32_t add_source(Reader* reader);
     void map_stream(std::uint32_t source, std::uint32_t stream, std::int64_t index);
     void deposit(std::uint32_t currency, Money amount);
+    void set_report_currency(std::uint32_t currency) { options_.report_currency = currency; }
     void set_writer(Writer* writer) { writer_ = writer; }
     void set_robot(RobotPort* robot) { robot_ = robot; }
 
     // --- running ---
     // Market state only, up to the first frame at `start` or later that is a market event.
     RunOutcome warm_up(std::int64_t start);
+    // Bars from before the start: folds the frames of `reader` in [from, until) into the
+    // subscribed streams and windows without showing them. Streams are mapped as those of `source`.
+    RunOutcome preload(Reader& reader, std::uint32_t source, std::int64_t from,
+                       std::int64_t until);
     [[nodiscard]] std::int64_t next_time();  // of the next frame, `never` without one
     void begin(std::int64_t now);            // the robot may act from here
     RunOutcome run(std::uint64_t frames_max, std::int64_t until);
@@ -179,6 +184,7 @@ private:
     bool take(Source& source);                             // one frame, whole
     bool show_exchange(Instrument& instrument, const Frame& frame);  // false: not a market event
     bool show_robot(Instrument& instrument, const Frame& frame);
+    void fold_bars(Instrument& instrument, const Frame& frame, std::int64_t time);
     bool drain(std::int64_t until);  // all that is due at `until` or earlier
     bool close_bars(std::int64_t now);
     void note_bar_due(const Instrument& instrument);

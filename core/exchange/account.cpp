@@ -8,7 +8,8 @@ namespace onetape {
 
 namespace {
 
-constexpr std::int64_t rate_one = 1'000'000'000'000;  // rates are 1e-12
+constexpr int rate_decimals = 12;
+constexpr auto rate_one = static_cast<std::int64_t>(pow10(rate_decimals));
 
 std::size_t side_at(Side side) { return side == Side::sell ? 1 : 0; }
 Money absolute(Money value) { return value < 0 ? -value : value; }
@@ -26,6 +27,12 @@ Money fee_of(const InstrumentSpec& spec, Liquidity liquidity, std::int64_t price
              std::int64_t size) noexcept {
     const std::int64_t rate = liquidity == Liquidity::maker ? spec.maker_fee : spec.taker_fee;
     if (rate == 0) return 0;
+    const int exponent = money_decimals - rate_decimals - spec.price_decimals -
+                         spec.size_decimals - spec.multiplier_decimals;
+    if (spec.kind != ContractKind::inverse && exponent >= 0) {  // exact: nothing to divide
+        return absolute(static_cast<Int128>(price) * size * spec.multiplier) * rate *
+               pow10(exponent);
+    }
     return multiply_divide_half_even(absolute(spec.notional(price, size)), rate, rate_one);
 }
 

@@ -1,6 +1,7 @@
 #include "journal/reader.hpp"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -119,10 +120,9 @@ Failure Reader::enter(const SegmentFile& listed, bool chained) {
 Status Reader::advance() noexcept {
     const std::string path = segment_path(options_.directory, number_ + 1);
     Failure failure = enter({number_ + 1, path, false}, true);
-    if (failure.status == Status::not_found) {
-        const Failure packed = enter({number_ + 1, path + ".zst", true}, true);
-        if (packed.status != Status::not_found) failure = packed;
-    }
+    const std::string packed = path + ".zst";
+    if (failure.status == Status::not_found && ::access(packed.c_str(), F_OK) == 0)
+        failure = enter({number_ + 1, packed, true}, true);
     if (failure.ok()) return Status::ok;
     if (failure.status != Status::not_found) return fail(std::move(failure));
     // Nothing by that name. If later ones are there it was pruned under us, or is missing.

@@ -60,7 +60,7 @@ def test_a_number_without_a_word_is_refused_by_name() -> None:
         OrderState.from_id(0)
 
 
-def test_sides() -> None:
+def test_sides_are_the_contracts_words() -> None:
     assert [side.sign for side in Side] == [0, 1, -1]
     assert [side.opposite for side in Side] == [Side.NONE, Side.SELL, Side.BUY]
 

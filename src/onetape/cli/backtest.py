@@ -50,6 +50,7 @@ def command(
 
     STRATEGY is file.py[:Class] or module:Class; PATH is a tape or any file that import reads.
     """
+    chosen = parameters(params)
     run_backtest = load("onetape.engine.backtest", "run_backtest", what="the backtest")
     build = load("onetape.engine.backtest", "BacktestOptions", what="the backtest")
     with shell.progress("backtest") as progress:
@@ -57,7 +58,7 @@ def command(
             build(
                 strategy=strategy,
                 data=[Path(path) for path in (*data, *more_data)],
-                params=parameters(params),
+                params=chosen,
                 home=shell.home,
                 progress=progress,
                 **options,

@@ -89,6 +89,8 @@ def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     as_json, debug = "--json" in options, "--debug" in options
+    if sys.stdout is None:  # started with it closed
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for as long as we run
     signal.signal(signal.SIGINT, _on_stop)
     signal.signal(signal.SIGTERM, _on_stop)
     with _reserved(as_json) as descriptor:
@@ -125,14 +127,22 @@ def _reserved(as_json: bool) -> AbstractContextManager[int]:
 
 
 def _invoke(arguments: list[str]) -> Answer:
-    result = group.main(arguments, prog_name="onetape", standalone_mode=False)
-    if isinstance(result, Answer):
-        return result
-    return Answer(None, exit_code=result if isinstance(result, int) else 0)
+    """click's own `main` is not used: it prints and ends the program by itself."""
+    if "_ONETAPE_COMPLETE" in os.environ:  # a shell asks for completions
+        group.main(arguments, prog_name="onetape")
+    try:
+        with group.make_context("onetape", arguments) as context:
+            result = group.invoke(context)
+    except click.exceptions.Exit as end:  # --help and --version
+        return Answer(None, exit_code=end.exit_code)
+    assert isinstance(result, Answer)
+    return result
 
 
 def _show(answer: Answer, descriptor: int) -> None:
-    if descriptor != 1:
+    if answer.value is None and not answer.text:
+        pass
+    elif descriptor != 1:
         from onetape.cli.output import write_value
 
         write_value(descriptor, answer.value)

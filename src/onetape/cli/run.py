@@ -54,6 +54,7 @@ def command(
             "trading live is not part of this release",
             todo="use --paper; docs/roadmap.md says when",
         )
+    chosen = parameters(params)
     run_paper = load("onetape.engine.paper", "run_paper", what="paper trading")
     with shell.progress("paper") as progress:
         result = run_paper(
@@ -61,7 +62,7 @@ def command(
             data=data,
             speed=speed,
             symbol=symbol,
-            params=parameters(params),
+            params=chosen,
             cash=cash,
             seed=seed,
             seconds=seconds,

@@ -58,8 +58,15 @@ class Ladder:
                         1 if side is Side.BUY else 2,
                         self._instrument.size(size),
                         self._instrument.price(price),
-                        True, False, "GTC", None, "last", None, None, TAG,
-                    )  # fmt: skip
+                        True,
+                        False,
+                        "GTC",
+                        None,
+                        "last",
+                        None,
+                        None,
+                        TAG,
+                    )
                 )
 
     def _plan(
@@ -67,10 +74,7 @@ class Ladder:
     ) -> tuple[Side, list[_core.Order], list[tuple[int, int]]]:
         facts = self._instrument
         tick = int(facts.spec()["tick"])
-        wanted = [
-            (facts.price_int(price, side), facts.size_int(size))
-            for price, size in levels
-        ]
+        wanted = [(facts.price_int(price, side), facts.size_int(size)) for price, size in levels]
         wanted = [(price, size) for price, size in wanted if size > 0]
         live = [o for o in self._orders[side] if not o.is_closed]
         working = [o for o in live if o.state != "PENDING_CANCEL"]

@@ -329,6 +329,7 @@ class Strategy:
         return self._host.memory
 
 
-Strategy._services = frozenset(
-    name for name in vars(Strategy) if not name.startswith("_")
-) | {"random", "resumed"}
+Strategy._services = frozenset(name for name in vars(Strategy) if not name.startswith("_")) | {
+    "random",
+    "resumed",
+}

@@ -198,7 +198,7 @@ def _convert(value: object, kind: type[S], path: tuple[str, ...], source: _Sourc
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         what, _, at = str(error).partition(" - at `$")
-        inner = tuple(part for part in at.rstrip("`").split(".") if part and "[" not in part)
+        inner = tuple(name for part in at.rstrip("`").split(".") if (name := part.split("[")[0]))
         for word in what.split("`")[1:2]:
             if "unknown field" in what:
                 inner = (*inner, word)

@@ -1,0 +1,101 @@
+#pragma once
+// A generated market: seeded order flow drives a matching engine for each symbol and everything that
+// a venue would publish comes out as journal payloads in time order. Same seed, same bytes, on
+// every platform.
+//
+// Each symbol has a fair value that wanders (one common factor, one of its own, regimes of
+// volatility). Makers place limit orders around it, at distances with a power-law tail, and cancel
+// in proportion to what stands; when the fair value has moved past them they pull their orders or
+// are hit by somebody who knew. Takers come in bursts (self-exciting arrivals) and on runs of one
+// side. Outside participants may trade in the same books.
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "exchange/matching.hpp"
+#include "exchange/prng.hpp"
+#include "journal/events.hpp"
+
+namespace onetape {
+
+struct FlowSymbol {
+    InstrumentSpec spec;
+    std::int64_t price = 0;          // where it begins, price units
+    std::int64_t size_typical = 1;   // size units, of one order
+    double volatility = 0.5;         // a year
+    double correlation = 0.6;        // share of the common factor in its variance, 0 to 1
+};
+
+struct FlowOptions {
+    std::uint64_t seed = 1;
+    std::int64_t start = 0;  // ns UTC
+    double rate = 1.0;       // 1: about fifteen events a second and symbol
+    std::uint32_t book_levels = 0;  // levels a side in the snapshot, 0: all
+};
+
+struct FlowEvent {
+    EventType type;
+    std::uint16_t flags;
+    std::uint32_t symbol;
+    std::int64_t time;
+    std::span<const std::byte> payload;  // valid until the next call
+};
+
+// What the engine tells participants that are not the generated flow.
+class ParticipantSink {
+public:
+    virtual ~ParticipantSink() = default;
+    virtual void on_order_event(std::uint32_t symbol, std::uint32_t participant,
+                                const OrderEventPayload& event) = 0;
+    virtual void on_fill(std::uint32_t symbol, std::uint32_t participant,
+                         const FillPayload& fill) = 0;
+};
+
+class FlowSymbolState;
+
+class Flow {
+public:
+    // Every symbol needs a price of at least 100 ticks.
+    Flow(const FlowOptions& options, std::span<const FlowSymbol> symbols,
+         ParticipantSink* participants = nullptr) noexcept;
+    ~Flow();
+    Flow(const Flow&) = delete;
+    Flow& operator=(const Flow&) = delete;
+
+    // The next event of any symbol. Times never go back; never ends. False: no symbols.
+    bool next(FlowEvent& event) noexcept;
+
+    // Time of the next step of the flow: events before it are out.
+    [[nodiscard]] std::int64_t next_time() const noexcept;
+
+    // An outside participant (not 0, which is the flow) acts at `now`, which must lie between the
+    // last event and next_time().
+    void request(std::uint32_t symbol, std::uint32_t participant, std::int64_t now,
+                 const OrderRequestPayload& request) noexcept;
+    [[nodiscard]] MatchingEngine& engine(std::uint32_t symbol) noexcept;
+
+private:
+    struct Record {
+        EventType type;
+        std::uint16_t flags;
+        std::uint32_t symbol;
+        std::int64_t time;
+        std::uint32_t offset, bytes;
+    };
+
+    friend class FlowSymbolState;
+    void push(EventType type, std::uint16_t flags, std::uint32_t symbol, std::int64_t time,
+              std::span<const std::byte> head, std::span<const std::byte> bids = {},
+              std::span<const std::byte> asks = {}) noexcept;
+
+    FlowOptions options_;
+    ParticipantSink* participants_;
+    std::vector<std::unique_ptr<FlowSymbolState>> symbols_;
+    std::vector<Record> records_;  // of the steps taken and not yet handed out
+    std::vector<std::byte> bytes_;
+    std::size_t next_record_ = 0;
+};
+
+}  // namespace onetape

@@ -1,0 +1,462 @@
+#include "exchange/matching.hpp"
+
+#include <algorithm>
+
+#include "exchange/account.hpp"
+#include "exchange/errors.hpp"
+#include "exchange/order_rules.hpp"
+
+namespace onetape {
+
+namespace {
+
+constexpr auto no_state = static_cast<OrderState>(0);
+
+Side other(Side side) { return side == Side::buy ? Side::sell : Side::buy; }
+
+}  // namespace
+
+MatchingEngine::MatchingEngine(const InstrumentSpec& spec, const MatchingOptions& options,
+                               MatchingSink& sink) noexcept
+    : spec_(spec), options_(options), sink_(&sink), ids_(1024) {}
+
+void MatchingEngine::request(std::uint32_t participant, std::int64_t now,
+                             const OrderRequestPayload& request) noexcept {
+    switch (request.kind) {
+        case RequestKind::place: place(participant, now, request); break;
+        case RequestKind::cancel: cancel(participant, now, request); break;
+        case RequestKind::amend: amend(participant, now, request); break;
+    }
+    finish_call(now);
+}
+
+void MatchingEngine::place(std::uint32_t participant, std::int64_t now,
+                           const OrderRequestPayload& request) noexcept {
+    std::uint16_t code =
+        options_.check_rules ? check_order(spec_, request, reference()) : error::none;
+    if (code == error::none && request.tif == TimeInForce::gtd && request.expire_ns <= now) {
+        code = error::order_invalid;
+    }
+    if (code == error::none && ids_.find(participant, request.order_id) != IdMap::absent) {
+        code = error::duplicate_client_id;
+    }
+    std::int64_t size = request.size;
+    if (code == error::none && request.trigger == 0) {
+        if ((request.flags & order_reduce_only) != 0) {
+            size = std::min(size, reducible(participant, request.side));
+            if (size <= 0) code = error::reduce_only_violated;
+        }
+        if ((request.flags & order_post_only) != 0 && crosses(request.side, request.price)) {
+            code = error::order_would_cross;
+        }
+    }
+    if (code != error::none) {
+        refuse(participant, now, request, OrderNews::rejected, code);
+        return;
+    }
+    const std::uint32_t slot = allocate();
+    Order& order = orders_[slot];
+    order = {.price = request.price,
+             .left = size,
+             .size = size,
+             .order_id = request.order_id,
+             .venue_id = next_venue_id_++,
+             .participant = participant,
+             .previous = none,
+             .next = none,
+             .level = none,
+             .trigger = request.trigger,
+             .expire_ns = request.expire_ns,
+             .side = request.side,
+             .type = request.type,
+             .tif = request.tif,
+             .trigger_by = request.trigger_by,
+             .position_side = request.position_side,
+             .flags = request.flags,
+             .robot = request.robot,
+             .place = Place::incoming,
+             .rises = false};
+    ids_.insert(participant, request.order_id, slot);
+    if (request.tif == TimeInForce::gtd) {
+        expiries_.push_back({request.expire_ns, order.venue_id, slot});
+        std::push_heap(expiries_.begin(), expiries_.end());
+    }
+    emit(order, now, OrderNews::accepted, OrderState::accepted, error::none);
+    if (request.trigger == 0) {
+        match(slot, now);
+        return;
+    }
+    const std::int64_t price = trigger_price(request.trigger_by);
+    order.rises = price != 0 && price != request.trigger ? request.trigger > price
+                                                         : request.side == Side::buy;
+    add_trigger(slot);  // one that is met already fires before the call ends
+}
+
+// A trigger fired: what was not asked at the door is asked now.
+void MatchingEngine::activate(std::uint32_t slot, std::int64_t now) noexcept {
+    Order& order = orders_[slot];
+    if ((order.flags & order_reduce_only) != 0) {
+        const std::int64_t left = reducible(order.participant, order.side);
+        if (left <= 0) {
+            close(slot, now, OrderNews::canceled, error::reduce_only_violated);
+            return;
+        }
+        if (left < order.left) {
+            order.size -= order.left - left;
+            order.left = left;
+        }
+    }
+    if ((order.flags & order_post_only) != 0 && crosses(order.side, order.price)) {
+        close(slot, now, OrderNews::canceled, error::order_would_cross);
+        return;
+    }
+    match(slot, now);
+}
+
+// Takes what it may from the other side, then rests or goes.
+void MatchingEngine::match(std::uint32_t slot, std::int64_t now) noexcept {
+    const Side opposite = other(orders_[slot].side);
+    if (orders_[slot].tif == TimeInForce::fok && !fillable(orders_[slot])) {
+        close(slot, now, OrderNews::canceled, error::none);
+        return;
+    }
+    BookSideLevels& book = side_of(opposite);
+    while (orders_[slot].left > 0 && !book.refs.empty()) {
+        Order& order = orders_[slot];
+        const Level& level = levels_[book.refs.back().level];
+        if (order.type == OrderType::limit) {
+            const bool acceptable =
+                order.side == Side::buy ? level.price <= order.price : level.price >= order.price;
+            if (!acceptable) break;
+        }
+        const std::uint32_t maker_slot = level.head;
+        Order& maker = orders_[maker_slot];
+        if (maker.participant == order.participant && options_.self_trade != SelfTrade::allow) {
+            if (!resolve_self_trade(slot, maker_slot, now)) return;
+            continue;
+        }
+        std::int64_t size = std::min(order.left, maker.left);
+        // Positions may have moved since a reduce-only order came to rest.
+        if ((maker.flags & order_reduce_only) != 0) {
+            size = std::min(size, reducible(maker.participant, maker.side));
+            if (size <= 0) {
+                close(maker_slot, now, OrderNews::canceled, error::reduce_only_violated);
+                continue;
+            }
+        }
+        if ((order.flags & order_reduce_only) != 0) {
+            size = std::min(size, reducible(order.participant, order.side));
+            if (size <= 0) {
+                close(slot, now, OrderNews::canceled, error::reduce_only_violated);
+                return;
+            }
+        }
+        trade(slot, maker_slot, size, now);
+    }
+    Order& order = orders_[slot];
+    if (order.left == 0) {
+        release(slot);
+    } else if (order.type == OrderType::market) {
+        close(slot, now, OrderNews::canceled, error::market_data_unavailable);
+    } else if (order.tif == TimeInForce::ioc || order.tif == TimeInForce::fok) {
+        close(slot, now, OrderNews::canceled, error::none);
+    } else {
+        rest(slot);
+    }
+}
+
+// False when the incoming order is gone.
+bool MatchingEngine::resolve_self_trade(std::uint32_t taker, std::uint32_t maker,
+                                        std::int64_t now) noexcept {
+    const SelfTrade how = options_.self_trade;
+    if (how != SelfTrade::cancel_incoming) {
+        close(maker, now, OrderNews::canceled, error::self_trade);
+    }
+    if (how == SelfTrade::cancel_resting) return true;
+    close(taker, now, OrderNews::canceled, error::self_trade);
+    return false;
+}
+
+void MatchingEngine::trade(std::uint32_t taker_slot, std::uint32_t maker_slot, std::int64_t size,
+                           std::int64_t now) noexcept {
+    Order& taker = orders_[taker_slot];
+    Order& maker = orders_[maker_slot];
+    const std::int64_t price = maker.price;
+    taker.left -= size;
+    const bool maker_done = maker.left == size;
+    if (maker_done) {
+        unlink(maker_slot);
+        maker.left = 0;
+    } else {
+        shrink_level(maker, size);
+    }
+    const std::uint64_t id = next_trade_id_;
+    send_fill(maker, price, size, Liquidity::maker, now);
+    send_fill(taker, price, size, Liquidity::taker, now);
+    ++next_trade_id_;
+    last_price_ = price;
+    TradePayload trade{};
+    trade.ts_event = now;
+    trade.ts_recv = now;
+    trade.price = price;
+    trade.size = size;
+    trade.id_low = id;
+    trade.side = taker.side;
+    trade.id_kind = IdKind::integer;
+    sink_->on_trade(trade);
+    if (maker_done) release(maker_slot);
+}
+
+void MatchingEngine::send_fill(const Order& order, std::int64_t price, std::int64_t size,
+                               Liquidity liquidity, std::int64_t now) noexcept {
+    if (order.participant >= positions_.size()) positions_.resize(order.participant + 1);
+    positions_[order.participant] += order.side == Side::buy ? size : -size;
+    FillPayload fill{};
+    fill.order_id = order.order_id;
+    fill.venue_id = order.venue_id;
+    fill.trade_id = next_trade_id_;
+    fill.ts_event = now;
+    fill.price = price;
+    fill.size = size;
+    const Money fee = fee_of(spec_, liquidity, price, size);
+    fill.fee_low = low_half(fee);
+    fill.fee_high = high_half(fee);
+    fill.side = order.side;
+    fill.liquidity = liquidity;
+    fill.position_side = order.position_side;
+    fill.robot = order.robot;
+    sink_->on_fill(order.participant, fill);
+}
+
+bool MatchingEngine::crosses(Side side, std::int64_t price) const noexcept {
+    const auto& refs = side_of(other(side)).refs;
+    if (refs.empty()) return false;
+    const std::int64_t best = levels_[refs.back().level].price;
+    return side == Side::buy ? best <= price : best >= price;
+}
+
+// Whether all of an order could trade now, counting nobody's own orders and, of reduce-only ones,
+// what their owners' positions allow at most.
+bool MatchingEngine::fillable(const Order& order) const noexcept {
+    const auto& refs = side_of(other(order.side)).refs;
+    std::int64_t left = order.left;
+    for (std::size_t at = refs.size(); at-- > 0 && left > 0;) {
+        const Level& level = levels_[refs[at].level];
+        if (order.type == OrderType::limit) {
+            const bool acceptable =
+                order.side == Side::buy ? level.price <= order.price : level.price >= order.price;
+            if (!acceptable) break;
+        }
+        for (std::uint32_t slot = level.head; slot != none && left > 0; slot = orders_[slot].next) {
+            const Order& maker = orders_[slot];
+            if (maker.participant == order.participant &&
+                options_.self_trade != SelfTrade::allow) {
+                if (options_.self_trade == SelfTrade::cancel_resting) continue;
+                return false;  // the incoming order would stop here
+            }
+            std::int64_t size = maker.left;
+            if ((maker.flags & order_reduce_only) != 0) {
+                size = std::min(size, reducible(maker.participant, maker.side));
+            }
+            left -= std::min(left, std::max<std::int64_t>(size, 0));
+        }
+    }
+    return left == 0;
+}
+
+std::int64_t MatchingEngine::reducible(std::uint32_t participant, Side side) const noexcept {
+    const std::int64_t held = position(participant);
+    return std::max<std::int64_t>(side == Side::buy ? -held : held, 0);
+}
+
+// Mark, else last trade, else mid: what bands and market values are measured by.
+std::int64_t MatchingEngine::reference() const noexcept {
+    if (mark_ != 0) return mark_;
+    if (last_price_ != 0) return last_price_;
+    if (sides_[0].refs.empty() || sides_[1].refs.empty()) return 0;
+    return (level(Side::buy, 0).price + level(Side::sell, 0).price) / 2;
+}
+
+void MatchingEngine::cancel(std::uint32_t participant, std::int64_t now,
+                            const OrderRequestPayload& request) noexcept {
+    const std::uint32_t slot = ids_.find(participant, request.order_id);
+    if (slot == IdMap::absent) {
+        refuse(participant, now, request, OrderNews::cancel_rejected, error::order_unknown);
+        return;
+    }
+    close(slot, now, OrderNews::canceled, error::none);
+}
+
+void MatchingEngine::cancel_all(std::uint32_t participant, std::int64_t now, Side side) noexcept {
+    std::vector<std::uint32_t> slots;
+    for (std::uint32_t slot = 0; slot < orders_.size(); ++slot) {
+        const Order& order = orders_[slot];
+        if (order.place == Place::free || order.participant != participant) continue;
+        if (side == Side::none || order.side == side) slots.push_back(slot);
+    }
+    std::sort(slots.begin(), slots.end(), [this](std::uint32_t left, std::uint32_t right) {
+        return orders_[left].venue_id < orders_[right].venue_id;
+    });
+    for (const std::uint32_t slot : slots) close(slot, now, OrderNews::canceled, error::none);
+    finish_call(now);
+}
+
+// A smaller size at the same price keeps its place; everything else goes to the end of the queue.
+// A size that is already filled ends the order.
+void MatchingEngine::amend(std::uint32_t participant, std::int64_t now,
+                           const OrderRequestPayload& request) noexcept {
+    const std::uint32_t slot = ids_.find(participant, request.order_id);
+    if (slot == IdMap::absent) {
+        refuse(participant, now, request, OrderNews::update_rejected, error::order_unknown);
+        return;
+    }
+    Order& order = orders_[slot];
+    const std::int64_t filled = order.size - order.left;
+    const std::int64_t price = request.price != 0 ? request.price : order.price;
+    const std::int64_t size = request.size != 0 ? request.size : order.size;
+    const OrderState state = filled != 0 ? OrderState::partially_filled : OrderState::accepted;
+    std::uint16_t code = error::none;
+    if (options_.check_rules) {
+        code = check_price_size(spec_, order.side, order.type, price, size,
+                                (order.flags & order_reduce_only) != 0,
+                                order.place == Place::trigger ? order.trigger : reference());
+    }
+    if (code == error::none && order.place == Place::trigger && request.trigger != 0 &&
+        options_.check_rules && spec_.tick > 1 && request.trigger % spec_.tick != 0) {
+        code = error::order_invalid;
+    }
+    if (code == error::none && order.place == Place::resting &&
+        (order.flags & order_post_only) != 0 && price != order.price &&
+        crosses(order.side, price)) {
+        code = error::order_would_cross;
+    }
+    if (code != error::none) {
+        emit(order, now, OrderNews::update_rejected, state, code);
+        return;
+    }
+    if (filled != 0 && size <= filled) {
+        close(slot, now, OrderNews::canceled, error::none);
+        return;
+    }
+    if (order.place == Place::trigger) {
+        remove_trigger(slot);
+        order.price = price;
+        order.size = order.left = size;
+        if (request.trigger != 0) order.trigger = request.trigger;
+        const std::int64_t now_at = trigger_price(order.trigger_by);
+        if (now_at != 0 && now_at != order.trigger) order.rises = order.trigger > now_at;
+        emit(order, now, OrderNews::updated, state, error::none);
+        add_trigger(slot);
+        return;
+    }
+    if (price == order.price && size <= order.size) {
+        const std::int64_t less = order.size - size;
+        order.size = size;
+        if (less != 0) shrink_level(order, less);
+        emit(order, now, OrderNews::updated, state, error::none);
+        return;
+    }
+    unlink(slot);
+    order.price = price;
+    order.size = size;
+    order.left = size - filled;
+    emit(order, now, OrderNews::updated, state, error::none);
+    match(slot, now);
+}
+
+void MatchingEngine::set_mark(std::int64_t now, std::int64_t mark, std::int64_t index) noexcept {
+    if (mark != 0) mark_ = mark;
+    if (index != 0) index_ = index;
+    finish_call(now);
+}
+
+std::int64_t MatchingEngine::next_expiry() const noexcept {
+    return expiries_.empty() ? never : expiries_.front().at;
+}
+
+void MatchingEngine::expire(std::int64_t now) noexcept {
+    while (!expiries_.empty() && expiries_.front().at <= now) {
+        const Expiry due = expiries_.front();
+        std::pop_heap(expiries_.begin(), expiries_.end());
+        expiries_.pop_back();
+        const Order& order = orders_[due.slot];
+        if (order.place == Place::free || order.venue_id != due.venue_id) continue;
+        close(due.slot, now, OrderNews::expired, error::none);
+    }
+    finish_call(now);
+}
+
+void MatchingEngine::set_position(std::uint32_t participant, std::int64_t qty) noexcept {
+    if (participant >= positions_.size()) positions_.resize(participant + 1);
+    positions_[participant] = qty;
+}
+
+std::int64_t MatchingEngine::position(std::uint32_t participant) const noexcept {
+    return participant < positions_.size() ? positions_[participant] : 0;
+}
+
+void MatchingEngine::close(std::uint32_t slot, std::int64_t now, OrderNews news,
+                           std::uint16_t code) noexcept {
+    unlink(slot);
+    emit(orders_[slot], now, news,
+         news == OrderNews::expired ? OrderState::expired : OrderState::canceled, code);
+    release(slot);
+}
+
+void MatchingEngine::emit(const Order& order, std::int64_t now, OrderNews news, OrderState state,
+                          std::uint16_t code) noexcept {
+    OrderEventPayload event{};
+    event.order_id = order.order_id;
+    event.venue_id = order.venue_id;
+    event.ts_event = now;
+    event.price = order.price;
+    event.size = order.size;
+    event.filled = order.size - order.left;
+    event.code = code;
+    event.news = news;
+    event.state = state;
+    event.robot = order.robot;
+    sink_->on_order_event(order.participant, event);
+}
+
+void MatchingEngine::refuse(std::uint32_t participant, std::int64_t now,
+                            const OrderRequestPayload& request, OrderNews news,
+                            std::uint16_t code) noexcept {
+    OrderEventPayload event{};
+    event.order_id = request.order_id;
+    event.ts_event = now;
+    event.price = request.price;
+    event.size = request.size;
+    event.code = code;
+    event.news = news;
+    event.state = news == OrderNews::rejected ? OrderState::rejected : no_state;
+    event.robot = request.robot;
+    sink_->on_order_event(participant, event);
+}
+
+void MatchingEngine::finish_call(std::int64_t now) noexcept {
+    if (trigger_count_ != 0) run_triggers(now);
+    if (!changed_[0].empty() || !changed_[1].empty()) publish(now);
+}
+
+void MatchingEngine::publish(std::int64_t now) noexcept {
+    sink_->on_levels(now, changed_[0], changed_[1]);
+    changed_[0].clear();
+    changed_[1].clear();
+    const BookLevel bid = sides_[0].refs.empty() ? BookLevel{0, 0} : level(Side::buy, 0);
+    const BookLevel ask = sides_[1].refs.empty() ? BookLevel{0, 0} : level(Side::sell, 0);
+    if (bid.price == touch_.bid && bid.size == touch_.bid_size && ask.price == touch_.ask &&
+        ask.size == touch_.ask_size) {
+        return;
+    }
+    touch_.ts_event = now;
+    touch_.ts_recv = now;
+    touch_.bid = bid.price;
+    touch_.ask = ask.price;
+    touch_.bid_size = bid.size;
+    touch_.ask_size = ask.size;
+    ++touch_.update_id;
+    sink_->on_touch(touch_);
+}
+
+}  // namespace onetape

@@ -1,0 +1,192 @@
+// The matching engine's containers: order slab, price levels, waiting triggers.
+#include <algorithm>
+
+#include "exchange/matching.hpp"
+
+namespace onetape {
+
+std::uint32_t MatchingEngine::allocate() noexcept {
+    if (free_orders_.empty()) {
+        orders_.emplace_back();
+        return static_cast<std::uint32_t>(orders_.size() - 1);
+    }
+    const std::uint32_t slot = free_orders_.back();
+    free_orders_.pop_back();
+    return slot;
+}
+
+void MatchingEngine::release(std::uint32_t slot) noexcept {
+    Order& order = orders_[slot];
+    ids_.erase(order.participant, order.order_id);
+    order.place = Place::free;
+    free_orders_.push_back(slot);
+}
+
+// Index of the first level of at least this rank. Most of what happens is a few levels from the
+// best, so the search begins there and only then halves.
+std::size_t MatchingEngine::find_rank(const BookSideLevels& side, std::int64_t rank) noexcept {
+    const auto& refs = side.refs;
+    std::size_t at = refs.size();
+    for (int near = 0; near < 8; ++near) {
+        if (at == 0 || refs[at - 1].rank < rank) return at;
+        --at;
+    }
+    const auto found =
+        std::lower_bound(refs.begin(), refs.begin() + static_cast<std::ptrdiff_t>(at), rank,
+                         [](const LevelRef& ref, std::int64_t value) { return ref.rank < value; });
+    return static_cast<std::size_t>(found - refs.begin());
+}
+
+void MatchingEngine::rest(std::uint32_t slot) noexcept {
+    Order& order = orders_[slot];
+    BookSideLevels& side = side_of(order.side);
+    const std::int64_t rank = rank_of(order.side, order.price);
+    const std::size_t at = find_rank(side, rank);
+    std::uint32_t level_index = 0;
+    if (at < side.refs.size() && side.refs[at].rank == rank) {
+        level_index = side.refs[at].level;
+    } else {
+        if (free_levels_.empty()) {
+            level_index = static_cast<std::uint32_t>(levels_.size());
+            levels_.emplace_back();
+        } else {
+            level_index = free_levels_.back();
+            free_levels_.pop_back();
+        }
+        levels_[level_index] = {order.price, 0, none, none};
+        side.refs.insert(side.refs.begin() + static_cast<std::ptrdiff_t>(at), {rank, level_index});
+    }
+    Level& level = levels_[level_index];
+    order.level = level_index;
+    order.previous = level.tail;
+    order.next = none;
+    order.place = Place::resting;
+    if (level.tail != none) {
+        orders_[level.tail].next = slot;
+    } else {
+        level.head = slot;
+    }
+    level.tail = slot;
+    level.size += order.left;
+    note_level(order.side, level);
+}
+
+void MatchingEngine::unlink(std::uint32_t slot) noexcept {
+    Order& order = orders_[slot];
+    if (order.place == Place::trigger) {
+        remove_trigger(slot);
+        return;
+    }
+    if (order.place != Place::resting) return;
+    Level& level = levels_[order.level];
+    (order.previous != none ? orders_[order.previous].next : level.head) = order.next;
+    (order.next != none ? orders_[order.next].previous : level.tail) = order.previous;
+    level.size -= order.left;
+    note_level(order.side, level);
+    if (level.head == none) {
+        BookSideLevels& side = side_of(order.side);
+        const std::size_t at = find_rank(side, rank_of(order.side, level.price));
+        side.refs.erase(side.refs.begin() + static_cast<std::ptrdiff_t>(at));
+        free_levels_.push_back(order.level);
+    }
+    order.place = Place::incoming;
+}
+
+void MatchingEngine::shrink_level(Order& order, std::int64_t size) noexcept {
+    order.left -= size;
+    Level& level = levels_[order.level];
+    level.size -= size;
+    note_level(order.side, level);
+}
+
+// Sizes are whole new sizes, so a level that changes several times in a row is one change.
+void MatchingEngine::note_level(Side side, const Level& level) noexcept {
+    auto& changed = changed_[side == Side::sell ? 1 : 0];
+    if (!changed.empty() && changed.back().price == level.price) {
+        changed.back().size = level.size;
+    } else {
+        changed.push_back({level.price, level.size});
+    }
+}
+
+BookLevel MatchingEngine::level(Side side, std::size_t depth) const noexcept {
+    const auto& refs = side_of(side).refs;
+    const Level& level = levels_[refs[refs.size() - 1 - depth].level];
+    return {level.price, level.size};
+}
+
+bool MatchingEngine::first_order(Side side, std::uint32_t& participant,
+                                 std::uint64_t& order_id) const noexcept {
+    const auto& refs = side_of(side).refs;
+    if (refs.empty()) return false;
+    const Order& order = orders_[levels_[refs.back().level].head];
+    participant = order.participant;
+    order_id = order.order_id;
+    return true;
+}
+
+std::int64_t MatchingEngine::trigger_price(TriggerBy by) const noexcept {
+    switch (by) {
+        case TriggerBy::mark: return mark_;
+        case TriggerBy::index: return index_;
+        case TriggerBy::last:
+        case TriggerBy::none: break;
+    }
+    return last_price_;
+}
+
+std::vector<std::uint32_t>& MatchingEngine::triggers_of(const Order& order) noexcept {
+    return triggers_[static_cast<std::size_t>(order.trigger_by) - 1][order.rises ? 1 : 0];
+}
+
+// A rising trigger fires from the lowest, a falling one from the highest; equal ones by arrival.
+void MatchingEngine::add_trigger(std::uint32_t slot) noexcept {
+    Order& order = orders_[slot];
+    order.place = Place::trigger;
+    auto& list = triggers_of(order);
+    const auto fires_later = [&](std::uint32_t other) {
+        const Order& theirs = orders_[other];
+        if (theirs.trigger == order.trigger) return theirs.venue_id > order.venue_id;
+        return order.rises ? theirs.trigger > order.trigger : theirs.trigger < order.trigger;
+    };
+    const auto at = std::partition_point(list.begin(), list.end(), fires_later);
+    list.insert(at, slot);
+    ++trigger_count_;
+}
+
+void MatchingEngine::remove_trigger(std::uint32_t slot) noexcept {
+    auto& list = triggers_of(orders_[slot]);
+    list.erase(std::find(list.begin(), list.end(), slot));
+    orders_[slot].place = Place::incoming;
+    --trigger_count_;
+}
+
+// Of all lists whose first is met by its price, the oldest order.
+std::uint32_t MatchingEngine::next_trigger() const noexcept {
+    std::uint32_t found = none;
+    for (std::size_t by = 0; by < triggers_.size(); ++by) {
+        const std::int64_t price = trigger_price(static_cast<TriggerBy>(by + 1));
+        if (price == 0) continue;
+        for (const auto& list : triggers_[by]) {
+            if (list.empty()) continue;
+            const Order& order = orders_[list.back()];
+            const bool fires = order.rises ? price >= order.trigger : price <= order.trigger;
+            if (!fires) continue;
+            if (found == none || order.venue_id < orders_[found].venue_id) found = list.back();
+        }
+    }
+    return found;
+}
+
+// Ends: each turn takes one order out of the lists for good.
+void MatchingEngine::run_triggers(std::int64_t now) noexcept {
+    while (trigger_count_ != 0) {
+        const std::uint32_t slot = next_trigger();
+        if (slot == none) return;
+        remove_trigger(slot);
+        emit(orders_[slot], now, OrderNews::triggered, OrderState::triggered, 0);
+        activate(slot, now);
+    }
+}
+
+}  // namespace onetape

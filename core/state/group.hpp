@@ -1,0 +1,215 @@
+#pragma once
+// One group: what must be read together. A slot holds it twice, so that a write never touches what
+// readers are reading: the writer fills the copy that is not current and then makes it current.
+// A writer that dies inside a write leaves the last complete values behind, and readers need not
+// find out that it died in order to read them.
+//
+//   word  0       version: complete writes so far; copy version % 2 is current. 0: never written
+//   word  1       begun: writes begun so far (version, or version + 1 inside a write)
+//   word  2       ts_alive, ns UTC: when the source last showed life; outside the copies
+//   word  3..7    0
+//   word  8..     copy 0, then copy 1, each:
+//     word 0        checksum of the values (low 32 bits) and of the key (high 32 bits)
+//     word 1        ts_data, ns UTC: when the values were true
+//     word 2        sequence of the journal frame they are the projection of
+//     word 3        kind u16 | used u8 | key_bytes u8 | cell count u16 | 0 u16
+//     word 4        use: how often the slot was given out; a handle to an earlier use finds it gone
+//     word 5        present: bit i: cell i holds a value
+//     word 6..7     0
+//     word 8..15    key, UTF-8, zero-padded
+//     word 16..     cells
+//
+// Memory order. Each store is a release and each load an acquire, so stores are seen in the order
+// they were made. Write n (of copy n % 2) begins with begun = n, which comes after version = n - 1.
+// A reader takes version v, reads copy v % 2, and then begun. The next write to that copy is
+// v + 2; had the reader seen any word of it, it would see begun >= v + 2. So begun <= v + 1 proves
+// the copy, and a reader has to try again only when a whole write and the beginning of another fall
+// inside its read. Orders on the words instead of fences, because thread sanitizers understand
+// them; on x86 both are plain moves. write_group and read_group are the only places with the
+// memory orders of the lock.
+//
+// The checksum takes in the version: a copy that a crash of the machine put together from two
+// writes shows. It says nothing about intent: whoever may write the file can write a right one.
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#include "base/crc32c.hpp"
+
+namespace onetape {
+
+inline constexpr std::size_t group_cells_max = 64;
+inline constexpr std::size_t group_key_bytes_max = 64;
+inline constexpr std::size_t group_key_words = group_key_bytes_max / 8;
+inline constexpr std::size_t slot_head_words = 8;
+inline constexpr std::size_t copy_key_at = 8;
+inline constexpr std::size_t copy_cells_at = copy_key_at + group_key_words;
+
+// Words of a copy of at most `cells` cells, and of a slot: whole cache lines.
+[[nodiscard]] constexpr std::size_t copy_words(std::size_t cells) {
+    return (copy_cells_at + cells + 7) / 8 * 8;
+}
+[[nodiscard]] constexpr std::size_t slot_words(std::size_t cells) {
+    return slot_head_words + 2 * copy_words(cells);
+}
+
+struct GroupMeta {
+    std::uint16_t kind = 0;
+    std::uint8_t used = 0;
+    std::uint8_t key_bytes = 0;
+    std::uint16_t cell_count = 0;
+    std::uint16_t zero = 0;
+};
+static_assert(sizeof(GroupMeta) == 8);
+
+// What a reader gets: plain memory of its own.
+struct GroupValues {
+    std::uint64_t version = 0;  // 0: the slot was never given out
+    std::int64_t ts_data = 0, ts_alive = 0;
+    std::uint64_t sequence = 0;
+    std::uint64_t use = 0;
+    std::uint64_t present = 0;
+    GroupMeta meta;
+    std::uint64_t cells[group_cells_max];  // the first meta.cell_count are set
+};
+
+// busy: writes came in faster than the copy could be read.
+enum class GroupRead : std::uint8_t { ok, busy, damaged };
+
+namespace group_detail {
+
+inline std::uint64_t load(const std::uint64_t* word) noexcept {
+    // A load that is lock-free stores nothing, so a read-only mapping will do.
+    static_assert(std::atomic_ref<std::uint64_t>::is_always_lock_free);
+    return std::atomic_ref<std::uint64_t>(const_cast<std::uint64_t&>(*word))
+        .load(std::memory_order_acquire);
+}
+inline void store(std::uint64_t* word, std::uint64_t value) noexcept {
+    std::atomic_ref<std::uint64_t>(*word).store(value, std::memory_order_release);
+}
+inline std::uint64_t meta_word(const GroupMeta& meta) noexcept {
+    return std::bit_cast<std::uint64_t>(meta);
+}
+
+[[nodiscard]] inline std::uint32_t values_crc(const GroupValues& values) noexcept {
+    std::uint32_t crc = crc32c_word(~0u, values.version);
+    crc = crc32c_word(crc, static_cast<std::uint64_t>(values.ts_data));
+    crc = crc32c_word(crc, values.sequence);
+    crc = crc32c_word(crc, meta_word(values.meta));
+    crc = crc32c_word(crc, values.use);
+    crc = crc32c_word(crc, values.present);
+    for (std::size_t i = 0; i < values.meta.cell_count; ++i) {
+        crc = crc32c_word(crc, values.cells[i]);
+    }
+    return ~crc;
+}
+
+[[nodiscard]] inline std::uint64_t key_word(std::string_view key, std::size_t index) noexcept {
+    std::uint64_t word = 0;
+    if (index * 8 < key.size()) {
+        std::memcpy(&word, key.data() + index * 8, std::min<std::size_t>(8, key.size() - index * 8));
+    }
+    return word;
+}
+
+}  // namespace group_detail
+
+// The number of this write is put into values.version. `cells_max`: of the table.
+inline void write_group(std::uint64_t* slot, std::size_t cells_max, std::string_view key,
+                        GroupValues& values) noexcept {
+    using namespace group_detail;
+    values.version = load(slot) + 1;
+    std::uint64_t* copy = slot + slot_head_words + (values.version & 1) * copy_words(cells_max);
+    const std::uint64_t use_before = load(copy + 4);
+    std::uint64_t key_check = load(copy) >> 32;
+    store(slot + 1, values.version);
+    if (use_before != values.use) {  // the slot's key changes with its use, and only then
+        std::uint32_t crc = ~0u;
+        for (std::size_t i = 0; i < group_key_words; ++i) {
+            const std::uint64_t word = key_word(key, i);
+            crc = crc32c_word(crc, word);
+            store(copy + copy_key_at + i, word);
+        }
+        key_check = std::uint32_t{~crc};
+    }
+    store(copy, (key_check << 32) | values_crc(values));
+    store(copy + 1, static_cast<std::uint64_t>(values.ts_data));
+    store(copy + 2, values.sequence);
+    store(copy + 3, meta_word(values.meta));
+    store(copy + 4, values.use);
+    store(copy + 5, values.present);
+    for (std::size_t i = 0; i < values.meta.cell_count; ++i) {
+        store(copy + copy_cells_at + i, values.cells[i]);
+    }
+    store(slot, values.version);
+}
+
+// One attempt.
+[[nodiscard]] inline GroupRead read_group(const std::uint64_t* slot, std::size_t cells_max,
+                                          GroupValues& values) noexcept {
+    using namespace group_detail;
+    values.version = load(slot);
+    values.ts_alive = static_cast<std::int64_t>(load(slot + 2));
+    if (values.version == 0) {
+        values.meta = {};
+        values.use = 0;
+        return GroupRead::ok;
+    }
+    const std::uint64_t* copy =
+        slot + slot_head_words + (values.version & 1) * copy_words(cells_max);
+    const auto check = static_cast<std::uint32_t>(load(copy));
+    values.ts_data = static_cast<std::int64_t>(load(copy + 1));
+    values.sequence = load(copy + 2);
+    values.meta = std::bit_cast<GroupMeta>(load(copy + 3));
+    values.use = load(copy + 4);
+    values.present = load(copy + 5);
+    const bool fits = values.meta.cell_count <= cells_max;
+    const std::size_t count = fits ? values.meta.cell_count : 0;
+    for (std::size_t i = 0; i < count; ++i) values.cells[i] = load(copy + copy_cells_at + i);
+    if (load(slot + 1) > values.version + 1) return GroupRead::busy;
+    return fits && check == values_crc(values) ? GroupRead::ok : GroupRead::damaged;
+}
+
+struct GroupKey {
+    std::uint64_t use = 0;
+    GroupMeta meta;
+    char text[group_key_bytes_max];
+
+    [[nodiscard]] std::string_view view() const noexcept { return {text, meta.key_bytes}; }
+};
+
+// Whose slot it is. Reads the values too: kind and use are proven by their checksum.
+[[nodiscard]] inline GroupRead read_group_key(const std::uint64_t* slot, std::size_t cells_max,
+                                              GroupKey& key) noexcept {
+    using namespace group_detail;
+    GroupValues values;
+    const std::uint64_t version = load(slot);
+    const std::uint64_t* copy = slot + slot_head_words + (version & 1) * copy_words(cells_max);
+    std::uint64_t words[group_key_words];
+    std::uint32_t crc = ~0u;
+    for (std::size_t i = 0; i < group_key_words; ++i) {
+        words[i] = load(copy + copy_key_at + i);
+        crc = crc32c_word(crc, words[i]);
+    }
+    const auto check = static_cast<std::uint32_t>(load(copy) >> 32);
+    const GroupRead outcome = read_group(slot, cells_max, values);
+    if (outcome != GroupRead::ok) return outcome;
+    if (load(slot + 1) > version + 1) return GroupRead::busy;
+    key.use = values.use;
+    key.meta = values.meta;
+    if (values.version == 0) return GroupRead::ok;
+    if (check != ~crc || key.meta.key_bytes > group_key_bytes_max) return GroupRead::damaged;
+    std::memcpy(key.text, words, sizeof words);
+    return GroupRead::ok;
+}
+
+// Life, not data: its own word, so that it costs the readers of the values nothing.
+inline void touch_group(std::uint64_t* slot, std::int64_t ts_alive) noexcept {
+    group_detail::store(slot + 2, static_cast<std::uint64_t>(ts_alive));
+}
+
+}  // namespace onetape

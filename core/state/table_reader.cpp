@@ -1,0 +1,238 @@
+#include "state/table_reader.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "state/table_writer.hpp"
+
+namespace onetape {
+namespace {
+
+// A read fails only when two writes to the group fall inside it: this many looks outlast a burst.
+constexpr int spins_max = 2000;
+// A generation may be superseded between the look at `current` and the opening of its file.
+constexpr int follow_attempts = 16;
+
+[[nodiscard]] std::uint64_t load(const std::uint64_t& word) noexcept {
+    return group_detail::load(&word);
+}
+
+void pause_once() noexcept {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+
+[[nodiscard]] std::int64_t monotonic_ns() noexcept {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+}  // namespace
+
+Failure TableReader::open(const std::string& directory, const std::string& process,
+                          std::uint64_t layout, std::unique_ptr<TableReader>& reader) {
+    std::unique_ptr<TableReader> made(new TableReader);
+    made->directory_ = directory;
+    made->process_ = process;
+    made->layout_ = layout;
+    if (Failure failure = made->attach(); !failure.ok()) return failure;
+    reader = std::move(made);
+    return {};
+}
+
+Failure TableReader::attach() {
+    const std::string path = pointer_path(directory_, process_);
+    FileHandle file;
+    std::uint64_t bytes = 0;
+    if (Failure failure = open_file(path, O_RDONLY, file); !failure.ok()) return failure;
+    if (Failure failure = file_bytes(file, path, bytes); !failure.ok()) return failure;
+    if (bytes < table_page_bytes) return {Status::not_found, path + ": nothing published yet"};
+    Mapping map;
+    if (Failure failure = Mapping::map(file, table_page_bytes, false, path, map); !failure.ok()) {
+        return failure;
+    }
+    const auto& page = *reinterpret_cast<const PointerPage*>(map.data());
+    if (load(page.current) == 0) return {Status::not_found, path + ": nothing published yet"};
+    if (page.magic != pointer_magic) return {Status::foreign, path + ": not a state table"};
+    pointer_file_ = std::move(file);
+    pointer_map_ = std::move(map);
+    Failure failure;
+    for (int attempt = 0; attempt < follow_attempts; ++attempt) {
+        failure = map_generation(load(pointer().current));
+        if (failure.status != Status::not_found) break;
+    }
+    return failure;
+}
+
+Failure TableReader::map_generation(std::uint64_t generation) {
+    const std::string path = generation_path(directory_, process_, generation);
+    FileHandle file;
+    Mapping map;
+    std::uint64_t bytes = 0;
+    if (Failure failure = open_file(path, O_RDONLY, file); !failure.ok()) return failure;
+    if (Failure failure = file_bytes(file, path, bytes); !failure.ok()) return failure;
+    if (bytes < table_page_bytes) return {Status::foreign, path + ": shorter than its head"};
+    if (Failure failure = Mapping::map(file, bytes, false, path, map); !failure.ok()) {
+        return failure;
+    }
+    const auto& page = *reinterpret_cast<const GenerationPage*>(map.data());
+    if (page.magic != generation_magic || page.crc != generation_crc(page)) {
+        return {Status::foreign, path + ": not a generation of a state table"};
+    }
+    if (page.layout != layout_) {
+        return {Status::newer_version, path + ": its fields are those of another version"};
+    }
+    if (page.cells == 0 || page.cells > group_cells_max ||
+        bytes < generation_bytes(page.capacity, page.cells)) {
+        return {Status::damaged, path + ": shorter than its slots"};
+    }
+    map_ = std::move(map);
+    generation_ = generation;
+    epoch_ = page.epoch;
+    capacity_ = page.capacity;
+    cells_ = page.cells;
+    handles_.clear();
+    scanned_ = false;
+    return {};
+}
+
+bool TableReader::follow() {
+    for (int attempt = 0; attempt < follow_attempts; ++attempt) {
+        const std::uint64_t current = load(pointer().current);
+        if (current == generation_) return true;
+        const Failure failure = map_generation(current);
+        if (!failure.ok() && failure.status != Status::not_found) return false;
+    }
+    return false;
+}
+
+Failure TableReader::refresh() {
+    struct stat open_status{}, path_status{};
+    const std::string path = pointer_path(directory_, process_);
+    if (::stat(path.c_str(), &path_status) != 0) {
+        return {Status::not_found, path + ": the table's files are gone"};
+    }
+    if (::fstat(pointer_file_.fd(), &open_status) == 0 &&
+        open_status.st_ino == path_status.st_ino && open_status.st_dev == path_status.st_dev) {
+        if (follow()) return {};
+    }
+    return attach();
+}
+
+std::int64_t TableReader::heartbeat() const noexcept {
+    return std::atomic_ref<std::int64_t>(const_cast<std::int64_t&>(pointer().alive))
+        .load(std::memory_order_acquire);
+}
+
+const std::uint64_t* TableReader::slot(std::uint32_t index) const noexcept {
+    return reinterpret_cast<const std::uint64_t*>(map_.data() + table_page_bytes) +
+           std::size_t{index} * slot_words(cells_);
+}
+
+// Looks again at once, then with sleeps until the deadline. What cannot be read by then is written
+// without pause, or its words contradict each other; which of the two the writer's lock says.
+template <class Attempt>
+TableRead TableReader::attempt_until_deadline(Attempt attempt) {
+    for (int spin = 0; spin < spins_max; ++spin) {
+        const GroupRead outcome = attempt();
+        if (outcome == GroupRead::ok) return TableRead::ok;
+        if (outcome == GroupRead::damaged) return TableRead::damaged;
+        pause_once();
+    }
+    const std::int64_t until = monotonic_ns() + deadline_ns_;
+    do {
+        const timespec nap{0, 50'000};
+        ::nanosleep(&nap, nullptr);
+        const GroupRead outcome = attempt();
+        if (outcome == GroupRead::ok) return TableRead::ok;
+        if (outcome == GroupRead::damaged) return TableRead::damaged;
+    } while (monotonic_ns() < until);
+    return writer_alive() ? TableRead::stalled : TableRead::writer_dead;
+}
+
+TableRead TableReader::read_slot(std::uint32_t index, GroupValues& values) {
+    return attempt_until_deadline([&] { return read_group(slot(index), cells_, values); });
+}
+
+TableRead TableReader::read_key(std::uint32_t index, GroupKey& key) {
+    return attempt_until_deadline([&] { return read_group_key(slot(index), cells_, key); });
+}
+
+// Learns the keys. A slot that cannot be read makes the scan incomplete: its key is then not
+// `missing`, it is not known.
+TableRead TableReader::scan() {
+    handles_.clear();
+    scanned_ = false;
+    keys_seen_ = load(page().keys);
+    TableRead worst = TableRead::ok;
+    const auto end = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(load(page().slots_end), capacity_));
+    for (std::uint32_t index = 0; index < end; ++index) {
+        GroupKey key;
+        const TableRead outcome = read_key(index, key);
+        if (outcome != TableRead::ok) {
+            worst = outcome;
+            continue;
+        }
+        if (key.meta.used == 0 || key.use == 0) continue;
+        char room[2 + group_key_bytes_max];
+        handles_.insert_or_assign(std::string(table_key(key.meta.kind, key.view(), room)),
+                                  Handle{index, key.use});
+    }
+    scanned_ = worst == TableRead::ok;
+    return worst;
+}
+
+TableRead TableReader::read(std::uint16_t kind, std::string_view key, GroupValues& values) {
+    if (key.empty() || key.size() > group_key_bytes_max) return TableRead::missing;
+    char room[2 + group_key_bytes_max];
+    const std::string_view name = table_key(kind, key, room);
+    // At most: a handle of an earlier use, a scan, and a slot given out anew meanwhile.
+    for (int attempt = 0; attempt < follow_attempts; ++attempt) {
+        if (!follow()) return TableRead::unavailable;
+        const auto known = handles_.find(name);
+        if (known != handles_.end()) {
+            const TableRead outcome = read_slot(known->second.slot, values);
+            if (outcome != TableRead::ok) {
+                if (load(pointer().current) != generation_) continue;  // a new writer, rebuilt
+                return outcome;
+            }
+            if (values.use == known->second.use && values.meta.used != 0) return outcome;
+        } else if (scanned_ && load(page().keys) == keys_seen_) {
+            return TableRead::missing;
+        }
+        const TableRead outcome = scan();
+        if (outcome != TableRead::ok && !handles_.contains(name)) {
+            if (load(pointer().current) != generation_) continue;
+            return outcome;
+        }
+        if (!handles_.contains(name)) return TableRead::missing;
+    }
+    return TableRead::stalled;  // keys come and go faster than they can be read
+}
+
+TableRead TableReader::keys(std::vector<TableKey>& keys) {
+    keys.clear();
+    if (!follow()) return TableRead::unavailable;
+    const TableRead outcome = scan();
+    for (const auto& [name, handle] : handles_) {
+        TableKey key;
+        std::memcpy(&key.kind, name.data(), sizeof key.kind);
+        key.key = name.substr(sizeof key.kind);
+        keys.push_back(std::move(key));
+    }
+    std::sort(keys.begin(), keys.end(), [](const TableKey& a, const TableKey& b) {
+        return a.kind != b.kind ? a.kind < b.kind : a.key < b.key;
+    });
+    return outcome;
+}
+
+}  // namespace onetape

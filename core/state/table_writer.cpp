@@ -1,0 +1,256 @@
+#include "state/table_writer.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <filesystem>
+
+namespace onetape {
+namespace {
+
+void store(std::uint64_t& word, std::uint64_t value) noexcept {
+    std::atomic_ref<std::uint64_t>(word).store(value, std::memory_order_release);
+}
+
+// The numbers of the generation files of a process, whoever left them.
+[[nodiscard]] std::vector<std::uint64_t> generations_of(const std::string& directory,
+                                                        const std::string& process) {
+    std::vector<std::uint64_t> found;
+    const std::string prefix = process + ".table.";
+    std::error_code error;
+    std::filesystem::directory_iterator at(directory, error), end;
+    for (; !error && at != end; at.increment(error)) {
+        const std::string name = at->path().filename().string();
+        if (!name.starts_with(prefix)) continue;
+        std::uint64_t number = 0;
+        const char* last = name.data() + name.size();
+        const auto [stop, bad] = std::from_chars(name.data() + prefix.size(), last, number);
+        if (bad == std::errc{} && stop == last) found.push_back(number);
+    }
+    return found;
+}
+
+[[nodiscard]] bool same_file(const FileHandle& file, const std::string& path) {
+    struct stat open_status{}, path_status{};
+    return ::fstat(file.fd(), &open_status) == 0 && ::stat(path.c_str(), &path_status) == 0 &&
+           open_status.st_ino == path_status.st_ino && open_status.st_dev == path_status.st_dev;
+}
+
+}  // namespace
+
+Failure TableWriter::open(const TableOptions& options, std::unique_ptr<TableWriter>& writer) {
+    if (options.process.empty() || options.process.find('/') != std::string::npos) {
+        return {Status::invalid, "a process name is not empty and has no '/': " + options.process};
+    }
+    if (options.capacity == 0 || options.capacity > table_capacity_max) {
+        return {Status::invalid, "capacity is 1 to " + std::to_string(table_capacity_max)};
+    }
+    if (options.cells == 0 || options.cells > group_cells_max) {
+        return {Status::invalid, "cells of a group are 1 to " + std::to_string(group_cells_max)};
+    }
+    std::unique_ptr<TableWriter> made(new TableWriter);
+    made->options_ = options;
+    if (Failure failure = make_directory(options.directory); !failure.ok()) return failure;
+    if (Failure failure = made->open_pointer(); !failure.ok()) return failure;
+    if (Failure failure = made->make_generation(options.capacity); !failure.ok()) return failure;
+    writer = std::move(made);
+    return {};
+}
+
+Failure TableWriter::open_pointer() {
+    const std::string path = pointer_path(options_.directory, options_.process);
+    FileHandle file;
+    if (Failure failure = open_file(path, O_RDWR | O_CREAT, file); !failure.ok()) return failure;
+    if (Failure failure = lock_table(file, path); !failure.ok()) return failure;
+    if (Failure failure = allocate(file, path, table_page_bytes); !failure.ok()) return failure;
+    Mapping map;
+    if (Failure failure = Mapping::map(file, table_page_bytes, true, path, map); !failure.ok()) {
+        return failure;
+    }
+    pointer_file_ = std::move(file);
+    pointer_map_ = std::move(map);
+    // What is there may be of another layout, or not a table at all: all that is taken over are
+    // the counters, and those only from a page that is whole.
+    const PointerPage& page = pointer();
+    if (page.magic == pointer_magic && page.crc == pointer_crc(page)) {
+        epoch_ = page.epoch;
+        generation_ = page.current;
+    }
+    ++epoch_;
+    const std::uint64_t current = generation_;
+    for (const std::uint64_t number : generations_of(options_.directory, options_.process)) {
+        generation_ = std::max(generation_, number);
+        if (number == current) continue;  // readers still have use for it
+        ::unlink(generation_path(options_.directory, options_.process, number).c_str());
+    }
+    return {};
+}
+
+Failure TableWriter::make_generation(std::uint32_t capacity) {
+    const std::uint64_t generation = generation_ + 1;
+    const std::string path = generation_path(options_.directory, options_.process, generation);
+    FileHandle file;
+    Mapping map;
+    const std::uint64_t bytes = generation_bytes(capacity, options_.cells);
+    Failure failure = open_file(path, O_RDWR | O_CREAT | O_EXCL, file);
+    if (failure.ok()) failure = allocate(file, path, bytes);
+    if (failure.ok()) failure = Mapping::map(file, bytes, true, path, map);
+    if (!failure.ok()) {
+        if (file.is_open()) ::unlink(path.c_str());
+        return failure;
+    }
+    file_ = std::move(file);
+    map_ = std::move(map);
+    generation_ = generation;
+    capacity_ = capacity;
+    page() = {generation_magic, options_.layout, generation, epoch_, 0, capacity,
+              options_.cells,   slots_end_,      0};
+    page().crc = generation_crc(page());
+    return {};
+}
+
+Failure TableWriter::publish() {
+    PointerPage& page = pointer();
+    page.magic = pointer_magic;
+    page.layout = options_.layout;
+    page.epoch = epoch_;
+    page.pid = ::getpid();
+    page.crc = pointer_crc(page);
+    store(page.current, generation_);
+    published_ = true;
+    remove_other_generations();
+    return {};
+}
+
+void TableWriter::remove_other_generations() const {
+    for (const std::uint64_t number : generations_of(options_.directory, options_.process)) {
+        if (number == generation_) continue;
+        ::unlink(generation_path(options_.directory, options_.process, number).c_str());
+    }
+}
+
+bool TableWriter::in_place() const {
+    return same_file(pointer_file_, pointer_path(options_.directory, options_.process)) &&
+           same_file(file_, generation_path(options_.directory, options_.process, generation_));
+}
+
+// A removed pointer file loses its lock's name, a removed generation its readers: both are made
+// anew from what is mapped here.
+Failure TableWriter::restore() {
+    const std::uint64_t generation = generation_;
+    if (Failure failure = make_directory(options_.directory); !failure.ok()) return failure;
+    if (!same_file(pointer_file_, pointer_path(options_.directory, options_.process))) {
+        const std::uint64_t epoch = epoch_;
+        if (Failure failure = open_pointer(); !failure.ok()) return failure;
+        epoch_ = std::max(epoch + 1, epoch_);
+        generation_ = std::max(generation, generation_);
+    }
+    return grow();
+}
+
+Failure TableWriter::grow() {
+    const bool full = slots_end_ == capacity_;
+    if (full && capacity_ == table_capacity_max) {
+        return {Status::exhausted,
+                "a state table holds " + std::to_string(table_capacity_max) + " groups"};
+    }
+    const std::uint32_t capacity = full ? std::min(capacity_ * 2, table_capacity_max) : capacity_;
+    Mapping source = std::move(map_);
+    FileHandle source_file = std::move(file_);
+    const Failure failure = make_generation(capacity);
+    if (!failure.ok()) {
+        map_ = std::move(source);
+        file_ = std::move(source_file);
+        return failure;
+    }
+    std::memcpy(map_.data() + table_page_bytes, source.data() + table_page_bytes,
+                std::size_t{slots_end_} * slot_words(options_.cells) * sizeof(std::uint64_t));
+    return published_ ? publish() : Failure{};
+}
+
+std::uint64_t* TableWriter::slot(std::uint32_t index) const noexcept {
+    return reinterpret_cast<std::uint64_t*>(map_.data() + table_page_bytes) +
+           std::size_t{index} * slot_words(options_.cells);
+}
+
+TableWriter::Slots::iterator TableWriter::find(std::uint16_t kind, std::string_view key) noexcept {
+    char room[2 + group_key_bytes_max];
+    if (key.size() > group_key_bytes_max) return slots_.end();
+    return slots_.find(table_key(kind, key, room));
+}
+
+void TableWriter::count_keys() noexcept { store(page().keys, page().keys + 1); }
+
+Failure TableWriter::put(std::uint16_t kind, std::string_view key,
+                         std::span<const std::uint64_t> cells, std::uint64_t present,
+                         std::int64_t ts_data, std::uint64_t sequence) {
+    if (key.empty() || key.size() > group_key_bytes_max) {
+        return {Status::invalid, "a key has 1 to 64 bytes: " + std::string(key)};
+    }
+    if (cells.size() > options_.cells) {
+        return {Status::invalid, "a group of this table has at most " +
+                                     std::to_string(options_.cells) + " cells"};
+    }
+    GroupValues values;
+    values.ts_data = ts_data;
+    values.sequence = sequence;
+    values.present = present;
+    values.meta = {kind, 1, static_cast<std::uint8_t>(key.size()),
+                   static_cast<std::uint16_t>(cells.size()), 0};
+    std::copy(cells.begin(), cells.end(), values.cells);
+
+    const auto known = find(kind, key);
+    if (known != slots_.end()) {
+        values.use = known->second.use;
+        write_group(slot(known->second.index), options_.cells, key, values);
+        return {};
+    }
+    if (free_.empty() && slots_end_ == capacity_) {
+        if (Failure failure = grow(); !failure.ok()) return failure;
+    }
+    std::uint32_t index = slots_end_;
+    if (!free_.empty()) {
+        index = free_.back();
+        free_.pop_back();
+    }
+    std::uint64_t* at = slot(index);
+    values.use = ++uses_;
+    touch_group(at, 0);
+    write_group(at, options_.cells, key, values);
+    if (index == slots_end_) store(page().slots_end, ++slots_end_);
+    char room[2 + group_key_bytes_max];
+    slots_.emplace(table_key(kind, key, room), Place{index, values.use});
+    count_keys();
+    return {};
+}
+
+Status TableWriter::remove(std::uint16_t kind, std::string_view key) noexcept {
+    const auto known = find(kind, key);
+    if (known == slots_.end()) return Status::not_found;
+    GroupValues values;
+    values.use = known->second.use;
+    values.meta = {kind, 0, static_cast<std::uint8_t>(key.size()), 0, 0};
+    write_group(slot(known->second.index), options_.cells, key, values);
+    free_.push_back(known->second.index);
+    slots_.erase(known);
+    count_keys();
+    return Status::ok;
+}
+
+Status TableWriter::touch(std::uint16_t kind, std::string_view key,
+                          std::int64_t ts_alive) noexcept {
+    const auto known = find(kind, key);
+    if (known == slots_.end()) return Status::not_found;
+    touch_group(slot(known->second.index), ts_alive);
+    return Status::ok;
+}
+
+void TableWriter::heartbeat(std::int64_t now) noexcept {
+    std::atomic_ref<std::int64_t>(pointer().alive).store(now, std::memory_order_release);
+}
+
+}  // namespace onetape

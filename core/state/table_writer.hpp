@@ -1,0 +1,104 @@
+#pragma once
+// The one writer of a state table: latest values per key, read by anyone (state/table_reader.hpp).
+//
+// It opens with an empty generation that no reader sees. The process folds its checkpoint and
+// journal into it and then publishes: readers go from the last state of the writer before to the
+// rebuilt one, never through a half-built one.
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/file.hpp"
+#include "base/status.hpp"
+#include "state/group.hpp"
+#include "state/table_file.hpp"
+
+namespace onetape {
+
+struct TableOptions {
+    std::string directory;
+    std::string process;  // file name: no '/'
+    std::uint64_t layout = 0;
+    std::uint32_t capacity = 256;  // groups to begin with; grows twofold
+    std::uint32_t cells = group_cells_max;
+};
+
+class TableWriter {
+public:
+    // locked: the process has a writer already.
+    static Failure open(const TableOptions& options, std::unique_ptr<TableWriter>& writer);
+
+    // Creates or replaces the values of a key. present: bit i: cells[i] holds a value. On failure
+    // (invalid, disk_full, exhausted) the table is as it was.
+    Failure put(std::uint16_t kind, std::string_view key, std::span<const std::uint64_t> cells,
+                std::uint64_t present, std::int64_t ts_data, std::uint64_t sequence);
+    // not_found: there was none.
+    Status remove(std::uint16_t kind, std::string_view key) noexcept;
+    Status touch(std::uint16_t kind, std::string_view key, std::int64_t ts_alive) noexcept;
+    void heartbeat(std::int64_t now) noexcept;
+
+    Failure publish();  // from now on readers see this table
+
+    // False when somebody removed its files: readers that come later cannot find it. Publish
+    // again with restore().
+    [[nodiscard]] bool in_place() const;
+    Failure restore();
+
+    [[nodiscard]] std::size_t size() const noexcept { return slots_.size(); }
+    [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
+    [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
+    [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
+
+private:
+    TableWriter() = default;
+    struct KeyHash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view key) const noexcept {
+            return std::hash<std::string_view>{}(key);
+        }
+    };
+    struct Place {
+        std::uint32_t index = 0;
+        std::uint64_t use = 0;
+    };
+    using Slots = std::unordered_map<std::string, Place, KeyHash, std::equal_to<>>;
+
+    Failure open_pointer();
+    Failure make_generation(std::uint32_t capacity);
+    Failure grow();
+    void remove_other_generations() const;
+    [[nodiscard]] std::uint64_t* slot(std::uint32_t index) const noexcept;
+    [[nodiscard]] PointerPage& pointer() const noexcept {
+        return *reinterpret_cast<PointerPage*>(pointer_map_.data());
+    }
+    [[nodiscard]] GenerationPage& page() const noexcept {
+        return *reinterpret_cast<GenerationPage*>(map_.data());
+    }
+    [[nodiscard]] Slots::iterator find(std::uint16_t kind, std::string_view key) noexcept;
+    void count_keys() noexcept;
+
+    TableOptions options_;
+    FileHandle pointer_file_, file_;
+    Mapping pointer_map_, map_;
+    std::uint32_t capacity_ = 0;
+    std::uint32_t slots_end_ = 0;
+    std::uint64_t generation_ = 0, epoch_ = 0;
+    std::uint64_t uses_ = 0;  // slots given out so far: no two uses have one number
+    bool published_ = false;
+    Slots slots_;                       // kind and key -> slot
+    std::vector<std::uint32_t> free_;  // given back
+};
+
+// Kind and key as one text: how both ends look a group up.
+[[nodiscard]] inline std::string_view table_key(std::uint16_t kind, std::string_view key,
+                                                char (&room)[2 + group_key_bytes_max]) noexcept {
+    std::memcpy(room, &kind, sizeof kind);
+    std::memcpy(room + sizeof kind, key.data(), key.size());
+    return {room, sizeof kind + key.size()};
+}
+
+}  // namespace onetape

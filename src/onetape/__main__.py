@@ -1,0 +1,5 @@
+"""`python -m onetape` is the command."""
+
+from onetape.cli.main import main
+
+main()

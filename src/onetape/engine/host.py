@@ -1,0 +1,301 @@
+"""What stands behind a strategy beside the compiled loop: instruments, memory, errors, bar sources.
+
+One host a strategy. It has no clock and no files: what it writes goes to the run's journal
+through the loop, at the loop's time.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from onetape import _core
+from onetape.engine.loader import where_of
+from onetape.engine.quoting import Ladder
+from onetape.engine.targets import Targets
+from onetape.model.decimals import to_fraction
+from onetape.model.errors import InvariantViolation, SchemaMismatch, UnknownSymbol
+from onetape.model.instrument import Instrument
+from onetape.model.time import format_time, parse_period
+
+__all__ = ["MEMORY_BYTES_MAX", "Balance", "Failed", "Host"]
+
+MEMORY_BYTES_MAX = 64 * 1024
+UNITS_MAX = 2**62
+
+TRADE, MID, VENUE = 0, 1, 2  # BarSource of core/market/bars.hpp
+_SOURCES = {"trade": TRADE, "mid": MID, "venue": VENUE}
+
+# EventType ids of core/journal/events.hpp
+_QUOTE, _TRADE, _BAR = 2, 3, 5
+_ALERT, _HEALTH, _LOG, _MEMORY = 18, 19, 23, 24
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Money of one currency. total: what is owned; available: free for new orders."""
+
+    currency: str
+    total: float
+    available: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An exception of the strategy: which callback, what, where in its source, when."""
+
+    callback: str
+    error: str
+    where: str
+    time: int
+
+    def __str__(self) -> str:
+        return f"{self.error}, {self.where or 'strategy'}, in {self.callback} at {format_time(self.time)}"
+
+
+class Host:
+    """Answers the loop's questions and the strategy's slower services."""
+
+    def __init__(
+        self,
+        *,
+        on_error: str,
+        override_fees: Callable[[Instrument], Instrument],
+        wanted: Callable[[str], bool],
+        inventory: Callable[[], Mapping[str, tuple[Mapping[int, int], list[int]]]],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self.sim: _core.Simulation
+        self.memory: dict[str, Any] = {}
+        self.failures: list[Failed] = []
+        self.instruments: dict[str, Instrument] = {}
+        self.currencies: list[str] = []
+        self.targets = Targets(self)
+        self.history = 0  # the most bars that a subscription asked for
+        self.longest_period = 0
+        self.on_stop_reached = False
+        self._on_error = on_error
+        self._override_fees = override_fees
+        self._wanted = wanted
+        self._inventory = inventory
+        self._progress = progress
+        self._index: dict[str, int] = {}
+        self._ladders: dict[str, Ladder] = {}
+        self._bar_keys: dict[tuple[str, str], tuple[int, int]] = {}
+        self._memory_last = b""
+
+    # --- instruments -----------------------------------------------------------------------------
+
+    def add_instrument(self, instrument: Instrument) -> int:
+        """The instrument's index in the run: new, or a new version of a known one."""
+        instrument = self._override_fees(instrument)
+        symbol = instrument.symbol
+        known = self._index.get(symbol)
+        if known is not None:
+            if instrument != self.instruments[symbol]:
+                if not self.sim.update_instrument(known, instrument.spec()):
+                    raise SchemaMismatch(
+                        f"{symbol} changes its decimals",
+                        where="instrument frame",
+                        todo="cut the run at the change with --from or --to",
+                    )
+                self.instruments[symbol] = instrument
+                self._ladders.pop(symbol, None)
+            return known
+        index = self.sim.add_instrument(
+            symbol,
+            instrument.spec(),
+            self.currency_index(instrument.settle),
+            self.currency_index(instrument.base),
+            instrument.settle,
+        )
+        self.instruments[symbol] = instrument
+        self._index[symbol] = index
+        return index
+
+    def currency_index(self, currency: str) -> int:
+        """The number that the core knows a currency by."""
+        if currency not in self.currencies:
+            self.currencies.append(currency)
+        return self.currencies.index(currency)
+
+    def instrument_frame(self, source: int, stream: int, payload: bytes) -> int:
+        """An instrument frame on a tape: its index in the run, -1 when the run does not want it."""
+        instrument = Instrument.from_msgpack(payload)
+        if not self._wanted(instrument.symbol):
+            return -1
+        return self.add_instrument(instrument)
+
+    def instrument_of(self, symbol: str) -> Instrument:
+        """Raises UnknownSymbol naming what there is."""
+        found = self.instruments.get(symbol)
+        if found is None:
+            self.unknown_symbol(symbol)
+        return found  # type: ignore[return-value]
+
+    def unknown_symbol(self, symbol: object) -> None:
+        """Raises."""
+        there = ", ".join(self.instruments) or "no instrument"
+        raise UnknownSymbol(
+            f"{symbol} is not in the data", where="strategy", todo=f"the data has: {there}"
+        )
+
+    # --- bars ------------------------------------------------------------------------------------
+
+    def subscribe_bars(self, symbol: str, text: str, history: int) -> None:
+        """Start a bar feed. `text` is a period, with @trade, @mid or @venue if it must be that."""
+        self.instrument_of(symbol)
+        period_text, _, source_text = text.partition("@")
+        period = parse_period(period_text)
+        if source_text and source_text not in _SOURCES:
+            raise ValueError(f"bars {text!r}: after @ comes trade, mid or venue")
+        source = _SOURCES[source_text] if source_text else self._source_for(symbol, period)
+        self._bar_keys[symbol, text] = (period, source)
+        self._bar_keys.setdefault((symbol, period_text), (period, source))
+        self.history = max(self.history, history)
+        self.longest_period = max(self.longest_period, period)
+        self.sim.subscribe_bars(symbol, period, source, period_text, history)
+
+    def _source_for(self, symbol: str, period: int) -> int:
+        types, periods = self._inventory().get(symbol, ({}, []))
+        if period in periods:
+            return VENUE
+        if types.get(_TRADE):
+            return TRADE
+        if types.get(_QUOTE):
+            return MID
+        if types.get(_BAR):
+            shown = ", ".join(f"{each // 10**9}s" for each in periods)
+            raise UnknownSymbol(
+                f"{symbol} has bars of {shown} only, nothing finer to build others from",
+                where="strategy",
+                todo="subscribe to a period that the data has",
+            )
+        return TRADE
+
+    def bar_key(self, symbol: str, text: str) -> tuple[int, int]:
+        """(period in ns, source) of a subscribed feed."""
+        key = self._bar_keys.get((symbol, text))
+        if key is None:
+            self.instrument_of(symbol)
+            raise ValueError(f"bars {text!r} of {symbol} are not subscribed: subscribe(..., bars=)")
+        return key
+
+    # --- orders ----------------------------------------------------------------------------------
+
+    def quoting(self, symbol: str) -> Ladder:
+        """The ladder behind set_quotes."""
+        ladder = self._ladders.get(symbol)
+        if ladder is None:
+            ladder = self._ladders[symbol] = Ladder(self.sim, self.instrument_of(symbol))
+        return ladder
+
+    def place_units(self, symbol: str, units: int, tag: str) -> _core.Order:
+        """A market order over signed size units."""
+        size = self.instruments[symbol].size(abs(units))
+        return self.sim.place(
+            symbol, 1 if units > 0 else 2, size, None,
+            False, False, "GTC", None, "last", None, None, tag,
+        )  # fmt: skip
+
+    def to_units(self, value: object, decimals: int, step: int, rounding: int) -> int | None:
+        """Decimal, text and numpy numbers as units on a multiple of step; None: not a number that
+        an order can carry. rounding: 0 nearest, 1 down, 2 up."""
+        try:
+            exact = to_fraction(value) * 10**decimals / step
+        except ValueError:
+            return None
+        nearest = round(exact)
+        if abs(exact - nearest) <= abs(exact) / 10**9:
+            steps = nearest
+        else:
+            down = exact.numerator // exact.denominator
+            steps = nearest if rounding == 0 else down if rounding == 1 else down + 1
+        units = steps * step
+        return units if abs(units) <= UNITS_MAX else None
+
+    # --- account ---------------------------------------------------------------------------------
+
+    def balance(self, currency: str) -> Balance:
+        """Zero where there is none of it."""
+        if currency not in self.currencies:
+            return Balance(currency, 0.0, 0.0)
+        index = self.currencies.index(currency)
+        return Balance(
+            currency,
+            float(self.sim.balance_text(index)),
+            float(self.sim.available_text(index)),
+        )
+
+    # --- records ---------------------------------------------------------------------------------
+
+    def append(self, type_id: int, record: Mapping[str, Any]) -> None:
+        """A MessagePack frame into the run's journal, at the loop's time."""
+        self.sim.append_cold(type_id, msgspec.msgpack.encode(record))
+
+    def log(self, text: str, level: str, fields: Mapping[str, Any]) -> None:
+        """A log frame; warnings and errors are also shown."""
+        self.append(_LOG, {"level": level, "text": text, "fields": dict(fields)})
+        if level in ("warning", "error"):
+            print(f"{format_time(self.sim.now)} {level}: {text}", file=sys.stderr)
+
+    def settle_memory(self) -> None:
+        """After a callback: changed memory goes to the tape before the orders leave."""
+        try:
+            encoded = msgspec.msgpack.encode(self.memory)
+        except (TypeError, ValueError, OverflowError) as problem:
+            raise TypeError(f"memory holds plain values only: {problem}") from None
+        if encoded == self._memory_last:
+            return
+        if len(encoded) > MEMORY_BYTES_MAX:
+            raise ValueError(f"memory is {len(encoded)} bytes, at most {MEMORY_BYTES_MAX}")
+        self._memory_last = encoded
+        self.sim.append_cold(_MEMORY, encoded)
+
+    @property
+    def memory_bytes(self) -> bytes:
+        """The memory as last written."""
+        return self._memory_last
+
+    def note_state(self) -> str:
+        """The state hash now, also on the tape."""
+        digest = self.sim.state_hash(self._memory_last).hex()
+        self.append(_HEALTH, {"kind": "state", "subject": "robot", "state": digest})
+        return digest
+
+    def callback_failed(self, callback: str, problem: BaseException) -> bool:
+        """The strategy raised: journal it and follow on_error. True: the run goes on."""
+        if isinstance(problem, InvariantViolation):
+            raise problem
+        failed = Failed(
+            callback,
+            f"{type(problem).__name__}: {problem}",
+            where_of(problem),
+            self.sim.now,
+        )
+        self.failures.append(failed)
+        self.append(
+            _ALERT,
+            {
+                "kind": "strategy_error",
+                "severity": "critical",
+                "callback": callback,
+                "error": failed.error,
+                "where": failed.where,
+                "traceback": "".join(traceback.format_exception(problem))[-8000:],
+            },
+        )
+        if self._on_error == "continue":
+            return True
+        self.sim.halt(self._on_error == "flatten")
+        return True
+
+    def pulse(self, frames: int, now: int) -> None:
+        """Progress, a few times a second at most."""
+        if self._progress is not None:
+            self._progress(frames, now)

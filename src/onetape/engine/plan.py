@@ -1,0 +1,230 @@
+"""What a run was: everything that decides it, as run.toml keeps it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from onetape.model.errors import BadConfig
+from onetape.model.time import format_duration, parse_duration
+
+__all__ = ["DEFAULT_CASH", "DEFAULT_LATENCY_NS", "RunPlan", "TapeInput", "read_plan", "write_plan"]
+
+DEFAULT_CASH = Decimal(100_000)
+# A round trip of 10 ms: what a machine in the venue's region sees over the internet.
+DEFAULT_LATENCY_NS = 5_000_000
+BAR_VOLUME_SHARE = 500_000  # 1e-6 of a bar's volume: half (CAPABILITIES 004.5)
+
+
+@dataclass(slots=True)
+class TapeInput:
+    """One journal that a run reads, and which part of it."""
+
+    path: str
+    uuid: str = ""
+    epoch: int = 0
+    first_sequence: int = 0
+    last_sequence: int = 0
+    crc: int = 0  # chain value of the last frame taken: what the range must end with
+
+
+@dataclass(slots=True)
+class RunPlan:
+    """All that decides a run, beside the tapes and the strategy's source."""
+
+    strategy: str  # file.py:Class, relative to the run's source folder once it is kept
+    params: dict[str, Any] = field(default_factory=dict)
+    symbol: str | None = None  # filter
+    start: int | None = None  # ns, inclusive
+    end: int | None = None  # ns, exclusive
+    cash: dict[str, Decimal] = field(default_factory=dict)
+    fee: tuple[Decimal, Decimal] | None = None  # maker, taker: over the instruments' own
+    leverage: int = 1
+    margin: str = "cross"
+    hedge: bool = False
+    latency: tuple[int, int] = (DEFAULT_LATENCY_NS, DEFAULT_LATENCY_NS)  # in, out
+    queue: str = "conservative"
+    bar_volume_share: int = BAR_VOLUME_SHARE
+    seed: int = 1
+    on_error: str = "halt"
+    kind: str = "backtest"  # backtest | paper
+    inputs: list[TapeInput] = field(default_factory=list)
+    sample_every: int = 0  # ns between equity samples
+
+
+def parse_latency(text: str) -> tuple[int, int]:
+    """`10ms` (each way) or `in,out`, as ns."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) > 2 or not all(parts):
+        raise BadConfig(f"latency {text!r}", where="--latency", todo="write 10ms or 4ms,6ms")
+    try:
+        values = [0 if part == "0" else parse_duration(part) for part in parts]
+    except ValueError as problem:
+        raise BadConfig(str(problem), where="--latency", todo="write 10ms or 4ms,6ms") from None
+    if min(values) < 0:
+        raise BadConfig(f"negative latency {text!r}", where="--latency", todo="give 0 or more")
+    return values[0], values[-1]
+
+
+def parse_fee(text: str) -> tuple[Decimal, Decimal]:
+    """`0.0002,0.0005`: maker and taker share of notional; one number serves both."""
+    try:
+        values = [Decimal(part.strip()) for part in text.split(",")]
+    except ArithmeticError:
+        values = []
+    if not 1 <= len(values) <= 2 or any(not v.is_finite() or abs(v) >= 1 for v in values):
+        raise BadConfig(f"fee {text!r}", where="--fee", todo="write MAKER,TAKER as 0.0002,0.0005")
+    return values[0], values[-1]
+
+
+def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
+    """run.toml: the plan, then what was found out on the way (`facts`, nested tables)."""
+    document: dict[str, Any] = {
+        "run": {
+            "kind": plan.kind,
+            "strategy": plan.strategy,
+            "symbol": plan.symbol or "",
+            "from": plan.start if plan.start is not None else "",
+            "to": plan.end if plan.end is not None else "",
+            "seed": plan.seed,
+            "on_error": plan.on_error,
+            "sample_every": plan.sample_every,
+        },
+        "params": {name: _toml_value(value) for name, value in plan.params.items()},
+        "money": {
+            "cash": [f"{value} {currency}" for currency, value in plan.cash.items()],
+            "fee": [str(value) for value in plan.fee] if plan.fee else [],
+            "leverage": plan.leverage,
+            "margin": plan.margin,
+            "hedge": plan.hedge,
+        },
+        "model": {
+            "latency_in": plan.latency[0],
+            "latency_out": plan.latency[1],
+            "latency": ",".join(format_duration(each) if each else "0" for each in plan.latency),
+            "queue": plan.queue,
+            "bar_volume_share": plan.bar_volume_share,
+        },
+        "input": [
+            {
+                "path": each.path,
+                "uuid": each.uuid,
+                "epoch": each.epoch,
+                "first_sequence": each.first_sequence,
+                "last_sequence": each.last_sequence,
+                "crc": each.crc,
+            }
+            for each in plan.inputs
+        ],
+        **facts,
+    }
+    path.write_text(to_toml(document), encoding="utf-8")
+
+
+def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
+    """The plan of a run and the whole document. Raises BadConfig for what is not a run."""
+    file = path / "run.toml"
+    if not file.is_file():
+        raise BadConfig(f"{path} is not a run", where="run.toml", todo="name a run or its folder")
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        run, money, model = document["run"], document["money"], document["model"]
+        cash = {}
+        for amount in money["cash"]:
+            value, _, currency = amount.partition(" ")
+            cash[currency] = Decimal(value)
+        plan = RunPlan(
+            strategy=run["strategy"],
+            params=dict(document.get("params", {})),
+            symbol=run["symbol"] or None,
+            start=run["from"] if run["from"] != "" else None,
+            end=run["to"] if run["to"] != "" else None,
+            cash=cash,
+            fee=(Decimal(money["fee"][0]), Decimal(money["fee"][1])) if money["fee"] else None,
+            leverage=money["leverage"],
+            margin=money["margin"],
+            hedge=money["hedge"],
+            latency=(model["latency_in"], model["latency_out"]),
+            queue=model["queue"],
+            bar_volume_share=model["bar_volume_share"],
+            seed=run["seed"],
+            on_error=run["on_error"],
+            kind=run["kind"],
+            inputs=[TapeInput(**each) for each in document.get("input", [])],
+            sample_every=run["sample_every"],
+        )
+    except (KeyError, TypeError, ValueError, ArithmeticError) as problem:
+        raise BadConfig(
+            f"run.toml cannot be read: {problem}", where=str(file), todo="run it again"
+        ) from None
+    return plan, document
+
+
+def _toml_value(value: Any) -> Any:
+    if isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_toml_value(each) for each in value]
+    return str(value)
+
+
+def to_toml(document: Mapping[str, Any]) -> str:
+    """Plain values, lists of them, tables and lists of tables; enough for run.toml."""
+    lines: list[str] = []
+    _table(document, (), lines)
+    return "\n".join(lines).strip() + "\n"
+
+
+def _table(table: Mapping[str, Any], path: tuple[str, ...], lines: list[str]) -> None:
+    for key, value in table.items():
+        if value is None or isinstance(value, Mapping) or _is_tables(value):
+            continue
+        lines.append(f"{_key(key)} = {_scalar(value)}")
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            lines += ["", f"[{'.'.join(map(_key, (*path, key)))}]"]
+            _table(value, (*path, key), lines)
+        elif _is_tables(value):
+            for each in value:
+                lines += ["", f"[[{'.'.join(map(_key, (*path, key)))}]]"]
+                _table(each, (*path, key), lines)
+
+
+def _is_tables(value: Any) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and not isinstance(value, str)
+        and bool(value)
+        and isinstance(value[0], Mapping)
+    )
+
+
+def _key(key: str) -> str:
+    plain = key.replace("_", "").replace("-", "")
+    return key if plain.isascii() and plain.isalnum() else _string(key)
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return repr(value) if value == value and abs(value) != float("inf") else _string(str(value))
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_scalar(each) for each in value) + "]"
+    return _string(str(value))
+
+
+def _string(text: str) -> str:
+    escaped = "".join(
+        {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(
+            c, c if c >= " " and c != "\x7f" else f"\\u{ord(c):04x}"
+        )
+        for c in text
+    )
+    return f'"{escaped}"'

@@ -1,0 +1,438 @@
+"""One strategy over tapes: set-up, start, step, finish. Backtest, paper and replay are this.
+
+A session reads journals and writes one; it never asks what time it is.
+"""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from onetape import _core
+from onetape.engine.host import Host
+from onetape.engine.parameters import resolve
+from onetape.engine.plan import DEFAULT_CASH, RunPlan, TapeInput
+from onetape.engine.strategy import Strategy
+from onetape.model.errors import BadConfig, BadInput, StrategyError, TornTape, UnknownSymbol
+from onetape.model.instrument import Instrument, Kind
+from onetape.model.time import format_time
+from onetape.orders.machine import as_matrix
+from onetape.tape.journal import JournalReader, JournalWriter
+
+__all__ = ["Session", "tape_instruments"]
+
+_INSTRUMENT, _PARAMS, _INPUT, _BALANCE = 1, 21, 22, 12
+_NEVER = 2**63 - 1
+_INPUT_LAYOUT = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
+
+
+def tape_instruments(path: Path) -> dict[str, Instrument]:
+    """The instruments of a tape by symbol, latest version: last preamble, then later frames."""
+    found: dict[str, Instrument] = {}
+    with JournalReader(path) as reader:
+        core = reader.core
+        # Each segment repeats what came before it, so the last one and its frames are enough.
+        core.seek_sequence(max(core.last_sequence, 1))
+        for type_id, _, payload in core.preamble:
+            if type_id == _INSTRUMENT:
+                instrument = Instrument.from_msgpack(payload)
+                found[instrument.symbol] = instrument
+    with JournalReader(path) as reader:
+        for record in reader.frames(types=["instrument"]):
+            instrument = Instrument.from_msgpack(record.payload)
+            found[instrument.symbol] = instrument
+    return found
+
+
+@dataclass(slots=True)
+class _Source:
+    path: Path
+    reader: JournalReader
+    number: int
+
+
+class Session:
+    """Owns the loop, the strategy and the run's journal from open() to close()."""
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        strategy: type[Strategy],
+        *,
+        journal: Path | None = None,
+        instruments: Mapping[str, Instrument] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        run_uuid: bytes = bytes(16),
+        follow: bool = False,
+    ) -> None:
+        """instruments: facts that replace those of the tapes, by symbol (--instruments).
+
+        follow: the tapes may still grow; their end is not the run's end.
+        """
+        self.plan = plan
+        self.strategy_class = strategy
+        self.follow = follow
+        self.params: dict[str, Any] = {}
+        self.sources: list[_Source] = []
+        self.writer: JournalWriter | None = None
+        self.started_at: int | None = None
+        self.state_hash = ""
+        self.is_finished = False
+        self._journal_path = journal
+        self._instruments = dict(instruments or {})
+        self._run_uuid = run_uuid
+        self._inventories: dict[str, tuple[dict[int, int], list[int]]] | None = None
+        self.host = Host(
+            on_error=plan.on_error,
+            override_fees=self._with_overrides,
+            wanted=lambda symbol: plan.symbol is None or symbol == plan.symbol,
+            inventory=self._inventory,
+            progress=progress,
+        )
+        self.robot: Strategy
+
+    # --- life ------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Opens the tapes, finds the first event and prepares everything up to on_start."""
+        if not _core.order_machine_installed():
+            _core.install_order_machine(as_matrix())
+        self.params = self._parameters()
+        self._check_exchange_model()
+        cash = self.plan.cash
+        self.sim = _core.Simulation(
+            self.host,
+            latency_in=self.plan.latency[0],
+            latency_out=self.plan.latency[1],
+            bar_volume_share=self.plan.bar_volume_share,
+            hedge=self.plan.hedge,
+            leverage=self.plan.leverage,
+            report_currency=0,
+            sample_every=self.plan.sample_every,
+        )
+        self.host.sim = self.sim
+        if cash:
+            self.host.currency_index(next(iter(cash)))
+        for each in self.plan.inputs:
+            path = Path(each.path)
+            reader = JournalReader(path)
+            number = self.sim.add_source(reader.core)
+            self.sources.append(_Source(path, reader, number))
+            self._map_preamble(reader, number)
+        self.robot = self._new_robot()
+        self.sim.bind_robot(self.robot, Strategy)
+        self.sim.wants_pulse = True
+        self._find_start()
+        self._fund()
+        self._check_symbols()
+        if self._journal_path is not None:
+            self._open_journal(self._journal_path)
+
+    def start(self) -> None:
+        """on_start, then the bars from before the start."""
+        assert self.started_at is not None
+        self.sim.begin(self.started_at)
+        self.sim.enter_callback()
+        try:
+            self.robot.on_start()
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as problem:
+            if isinstance(problem, (UnknownSymbol, StrategyError)):
+                raise
+            from onetape.engine.loader import where_of
+
+            raise StrategyError(
+                f"{type(problem).__name__}: {problem}",
+                where=f"{where_of(problem) or self.strategy_class.__name__}, in on_start",
+                todo="fix the strategy",
+            ) from problem
+        self.sim.leave_callback()
+        self._preload()
+
+    def step(self, frames_max: int = _NEVER, until: int | None = None) -> _core.RunOutcome:
+        """Runs up to `frames_max` frames with time <= until. ENDED: no frame now."""
+        stop = _NEVER if self.plan.end is None else self.plan.end - 1
+        if until is not None:
+            stop = min(stop, until)
+        outcome = self.sim.run(frames_max, stop)
+        if outcome == _core.RunOutcome.FAILED:
+            status, what = self.sim.failure()
+            raise TornTape(what or f"status {status}", where="reading", todo="onetape journal verify")
+        return outcome
+
+    def finish(self) -> None:
+        """No frame will follow: what is due happens, on_stop, the closing records."""
+        self.sim.finish_input()
+        self.host.on_stop_reached = True
+        self.sim.halt(False) if False else None
+        self.sim.enter_callback()
+        try:
+            self.robot.on_stop()
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except Exception as problem:
+            self.host.callback_failed("on_stop", problem)
+        self.sim.leave_callback()
+        self.sim.sample()
+        self._note_inputs()
+        self.state_hash = self.host.note_state()
+        self.is_finished = True
+
+    def close(self) -> None:
+        """Seals the run's journal and lets go of everything."""
+        if self.writer is not None:
+            self.writer.close()
+            self.writer = None
+        for source in self.sources:
+            source.reader.close()
+        if hasattr(self, "sim"):
+            self.sim.release()
+        self.__dict__.pop("robot", None)
+
+    # --- set-up ----------------------------------------------------------------------------------
+
+    def _parameters(self) -> dict[str, Any]:
+        given = dict(self.plan.params)
+        if self.plan.symbol is not None and "symbol" not in given:
+            from onetape.engine.parameters import parameters_of
+
+            if "symbol" in parameters_of(self.strategy_class):
+                given["symbol"] = self.plan.symbol
+        return resolve(self.strategy_class, given)
+
+    def _new_robot(self) -> Strategy:
+        try:
+            robot = self.strategy_class()
+        except Exception as problem:
+            from onetape.engine.loader import where_of
+
+            raise StrategyError(
+                f"{type(problem).__name__}: {problem}",
+                where=where_of(problem) or self.strategy_class.__name__,
+                todo="a strategy is made without arguments; use on_start",
+            ) from problem
+        robot._sim = self.sim
+        robot._host = self.host
+        robot.random = random.Random(self.plan.seed)
+        for name, value in self.params.items():
+            setattr(robot, name, value)
+        return robot
+
+    def _check_exchange_model(self) -> None:
+        if self.plan.queue != "conservative":
+            from onetape.model.errors import NotAvailable
+
+            raise NotAvailable(
+                f"queue model {self.plan.queue!r}", where="--queue", todo="use conservative"
+            )
+        if self.plan.margin != "cross":
+            from onetape.model.errors import NotAvailable
+
+            raise NotAvailable("isolated margin", where="--margin", todo="use cross")
+
+    def _with_overrides(self, instrument: Instrument) -> Instrument:
+        given = self._instruments.get(instrument.symbol)
+        if given is not None:
+            instrument = replace_decimals(given, instrument)
+        if self.plan.fee is not None:
+            maker, taker = self.plan.fee
+            instrument = msgspec.structs.replace(instrument, maker_fee=maker, taker_fee=taker)
+        return instrument
+
+    def _map_preamble(self, reader: JournalReader, number: int) -> None:
+        core = reader.core
+        for type_id, stream, payload in core.preamble:
+            if type_id == _INSTRUMENT:
+                self.sim.map_stream(
+                    number, stream, self.host.instrument_frame(number, stream, payload)
+                )
+
+    def _find_start(self) -> None:
+        start = self.plan.start
+        outcome = self.sim.warm_up(start if start is not None else -_NEVER)
+        if outcome == _core.RunOutcome.FAILED:
+            _, what = self.sim.failure()
+            raise TornTape(what, where="reading", todo="onetape journal verify TAPE")
+        first = self.sim.next_time()
+        if first == _NEVER:
+            if self.follow:
+                raise BadInput("the tape has no market event yet", where="data")
+            self._refuse_empty()
+        if self.plan.end is not None and first >= self.plan.end:
+            self._refuse_empty()
+        self.started_at = first if start is None else max(start, first)
+
+    def _refuse_empty(self) -> None:
+        spans = []
+        for each in self.plan.inputs:
+            with JournalReader(Path(each.path)) as reader:
+                _, _, first, last = _core.inventory(reader.core)
+            if last:
+                spans.append(f"{format_time(first)} .. {format_time(last)}")
+        symbols = sorted(
+            {s for each in self.plan.inputs for s in tape_instruments(Path(each.path))}
+        )
+        if self.plan.symbol is not None and self.plan.symbol not in symbols:
+            raise UnknownSymbol(
+                f"{self.plan.symbol} is not in the data",
+                where="--symbol",
+                todo=f"the data has: {', '.join(symbols) or 'no instrument'}",
+            )
+        if not spans:
+            raise BadInput(
+                "the data has no events", where=self.plan.inputs[0].path, todo="import it again"
+            )
+        raise BadInput(
+            "no event lies in the time range",
+            where="--from/--to",
+            todo=f"the data covers {'; '.join(spans)}",
+        )
+
+    def _fund(self) -> None:
+        if not self.host.instruments:
+            self._refuse_empty()
+        wanted = self._main_instrument()
+        if not self.plan.cash:
+            self.plan.cash = {wanted.settle: DEFAULT_CASH}
+            if wanted.kind is Kind.INVERSE:
+                self.plan.cash = {wanted.settle: Decimal(10)}
+            self.host.currency_index(wanted.settle)
+        useful = {i.settle for i in self.host.instruments.values()} | {
+            i.base for i in self.host.instruments.values() if i.kind is Kind.SPOT
+        }
+        for currency, amount in self.plan.cash.items():
+            if currency not in useful:
+                raise BadConfig(
+                    f"cash in {currency}, but the instruments settle in {', '.join(sorted(useful))}",
+                    where="--cash",
+                    todo=f"give for example --cash '{amount} {wanted.settle}'",
+                )
+            self.sim.deposit(self.host.currency_index(currency), str(amount))
+        self.sim.set_report_currency(self.host.currency_index(next(iter(self.plan.cash))))
+
+    def _main_instrument(self) -> Instrument:
+        symbol = self.params.get("symbol")
+        if isinstance(symbol, str) and symbol in self.host.instruments:
+            return self.host.instruments[symbol]
+        return next(iter(self.host.instruments.values()))
+
+    def _check_symbols(self) -> None:
+        symbol = self.params.get("symbol")
+        if isinstance(symbol, str) and symbol and symbol not in self.host.instruments:
+            known = {s for each in self.plan.inputs for s in tape_instruments(Path(each.path))}
+            if symbol not in known:
+                raise UnknownSymbol(
+                    f"{symbol} is not in the data",
+                    where=f"{self.strategy_class.__name__}.symbol",
+                    todo=f"give --symbol, one of: {', '.join(sorted(known))}",
+                )
+
+    def _open_journal(self, path: Path) -> None:
+        assert self.started_at is not None
+        self.writer = JournalWriter(
+            path,
+            process=f"robot:{self.strategy_class.__name__}",
+            uuid=self._run_uuid,
+            created=self.started_at,
+            durable=False,
+        )
+        for stream, instrument in enumerate(self.host.instruments.values(), 1):
+            self.writer.append_instrument(stream, self.started_at, instrument.to_msgpack())
+        self.writer.append(
+            "params",
+            msgspec.msgpack.encode(
+                {
+                    "strategy": self.strategy_class.__name__,
+                    "params": {k: _plain(v) for k, v in self.params.items()},
+                    "seed": self.plan.seed,
+                    "durability": "process",
+                }
+            ),
+            time=self.started_at,
+        )
+        self.sim.set_writer(self.writer.core)
+
+    def _preload(self) -> None:
+        """Bars from before the start, and the part of the first bar that lies before it."""
+        if not self.host.longest_period:
+            return
+        assert self.started_at is not None
+        period = self.host.longest_period
+        begin = _core.bar_open_time(self.started_at, period) - self.host.history * period
+        for source in self.sources:
+            with JournalReader(source.path) as reader:
+                outcome = self.sim.preload(reader.core, source.number, begin, self.started_at)
+            if outcome == _core.RunOutcome.FAILED:
+                raise TornTape(self.sim.failure()[1], where=str(source.path))
+
+    def _inventory(self) -> Mapping[str, tuple[Mapping[int, int], list[int]]]:
+        """What each symbol has: {type id: count} and the periods of its own bars."""
+        if self._inventories is None:
+            found: dict[str, tuple[dict[int, int], list[int]]] = {}
+            for source in self.sources:
+                with JournalReader(source.path) as reader:
+                    counts, periods, _, _ = _core.inventory(reader.core)
+                symbols = _streams_of(source.path)
+                for stream, types in counts.items():
+                    symbol = symbols.get(stream)
+                    if symbol is None:
+                        continue
+                    have, bars = found.setdefault(symbol, ({}, []))
+                    for type_id, count in types.items():
+                        have[type_id] = have.get(type_id, 0) + count
+                    bars += [p for p in periods.get(stream, []) if p not in bars]
+            self._inventories = found
+        return self._inventories
+
+    # --- closing records -------------------------------------------------------------------------
+
+    def _note_inputs(self) -> None:
+        """Which frames were taken of each source: the run can be repeated from exactly these."""
+        for each, source in zip(self.plan.inputs, self.sources, strict=True):
+            last, crc = self.sim.source_position(source.number)
+            identity = source.reader.core.uuid
+            each.uuid = bytes(identity).hex() if not isinstance(identity, str) else identity
+            each.epoch = source.reader.core.epoch
+            each.first_sequence, each.last_sequence, each.crc = 1, last, crc
+            if self.writer is not None:
+                self.sim.append_cold(
+                    _INPUT,
+                    _INPUT_LAYOUT.pack(
+                        bytes.fromhex(each.uuid.replace("-", "")), each.epoch, 1, last, crc, 0
+                    ),
+                )
+
+
+def _streams_of(path: Path) -> dict[int, str]:
+    """stream -> symbol over a whole tape."""
+    found: dict[int, str] = {}
+    with JournalReader(path) as reader:
+        for type_id, stream, payload in reader.core.preamble:
+            if type_id == _INSTRUMENT:
+                found[stream] = Instrument.from_msgpack(payload).symbol
+        for frame in reader.frames(types=["instrument"]):
+            found[frame.stream] = Instrument.from_msgpack(frame.payload).symbol
+    return found
+
+
+def replace_decimals(given: Instrument, recorded: Instrument) -> Instrument:
+    """`given` facts at the tape's decimals: its integers are in those units."""
+    return msgspec.structs.replace(
+        given,
+        price_decimals=recorded.price_decimals,
+        size_decimals=recorded.size_decimals,
+    )
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
+
+

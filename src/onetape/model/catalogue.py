@@ -1,0 +1,178 @@
+"""The shipped catalogue: what is publicly known of common instruments, with source and date.
+
+`catalogue.json` holds sets of rows, each set with its venue, source, date (`as_of`) and the fees of
+the venue's public base tier; tools/make_catalogue.py makes it. It is read when first asked for. An
+instrument that several sets know has several versions, oldest first; a version holds from its
+date, and the oldest also before it, because nothing older is known.
+
+A venue's rules of today are asked of the venue. These are for data that has no such answer beside
+it, and they say how old they are.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from onetape.model.enums import Kind, Origin
+from onetape.model.errors import UsageError
+from onetape.model.instrument import Instrument, from_symbol
+from onetape.model.symbol import parse_symbol
+from onetape.model.time import HOUR, parse_time
+
+# Where a set names no maintenance rate of an instrument: near the lowest tier of most contracts.
+MAINTENANCE_DEFAULT: Final = Decimal("0.01")
+
+
+class _Set(msgspec.Struct, frozen=True):
+    venue: str
+    about: str
+    as_of: str
+    maker_fee: Decimal
+    taker_fee: Decimal
+    fields: list[str]
+    rows: list[list[str]]
+    funding_hours: int = 0
+
+
+class _File(msgspec.Struct, frozen=True):
+    sets: list[_Set]
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where the facts of a version come from."""
+
+    about: str
+    as_of: str
+
+
+@lru_cache(maxsize=1)
+def _sets() -> list[_Set]:
+    text = Path(__file__).with_name("catalogue.json").read_bytes()
+    return msgspec.json.decode(text, type=_File).sets
+
+
+@lru_cache(maxsize=1)
+def _by_symbol() -> dict[str, list[tuple[_Set, list[str]]]]:
+    found: dict[str, list[tuple[_Set, list[str]]]] = {}
+    for rows_of in _sets():
+        name, prefix = rows_of.fields.index("name"), rows_of.venue + ":"
+        for row in rows_of.rows:
+            found.setdefault(prefix + row[name], []).append((rows_of, row))
+    return found
+
+
+@lru_cache(maxsize=1)
+def _by_raw() -> dict[tuple[str, str], list[str]]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for symbol, rows in _by_symbol().items():
+        for rows_of, row in rows:
+            for alias in row[rows_of.fields.index("raw")].split():
+                known = found.setdefault((rows_of.venue, alias.upper()), [])
+                if symbol not in known:
+                    known.append(symbol)
+    return found
+
+
+def find(symbol: str, at: int | None = None) -> Instrument | None:
+    """The version of `symbol` that held at `at` (ns UTC), the newest without; None if unknown."""
+    found = versions(symbol)
+    if not found:
+        return None
+    if at is None:
+        return found[-1]
+    held = [version for version in found if version.valid_from <= at]
+    return held[-1] if held else found[0]
+
+
+@lru_cache(maxsize=4096)
+def versions(symbol: str) -> tuple[Instrument, ...]:
+    """All known versions, oldest first, numbered from 1; empty if unknown."""
+    rows = _by_symbol().get(symbol, [])
+    dated = sorted(
+        (_instrument(symbol, rows_of, row) for rows_of, row in rows), key=lambda i: i.valid_from
+    )
+    return tuple(
+        msgspec.structs.replace(instrument, version=number)
+        for number, instrument in enumerate(dated, 1)
+    )
+
+
+def sources(symbol: str) -> tuple[Source, ...]:
+    """The sets that know a symbol."""
+    rows = _by_symbol().get(symbol, [])
+    return tuple(Source(rows_of.about, rows_of.as_of) for rows_of, _ in rows)
+
+
+def find_raw(
+    venue: str, raw: str, *, kind: Kind | None = None, at: int | None = None
+) -> Instrument | None:
+    """By the venue's own name, any case; None if unknown. `kind` decides where the venue uses one
+    name twice (Binance's BTCUSDT); UsageError where it is needed and missing."""
+    names = _by_raw().get((venue, raw.upper()), [])
+    fitting = [name for name in names if kind is None or parse_symbol(name).kind is kind]
+    if len(fitting) > 1:
+        raise UsageError(
+            f"{venue} calls several instruments {raw}", todo=f"name one of {', '.join(fitting)}"
+        )
+    return find(fitting[0], at) if fitting else None
+
+
+def symbols(venue: str | None = None) -> list[str]:
+    """All known symbols, of one venue or of all, sorted."""
+    names = _by_symbol()
+    return sorted(n for n in names if venue is None or n.partition(":")[0] == venue)
+
+
+def default_fees(venue: str, kind: Kind) -> tuple[Decimal, Decimal] | None:
+    """(maker, taker) of the venue's public base tier, None for an unknown venue or market."""
+    for rows_of in reversed(_sets()):
+        is_spot = ":" not in rows_of.rows[0][rows_of.fields.index("name")]
+        if rows_of.venue == venue and is_spot == (kind is Kind.SPOT):
+            return rows_of.maker_fee, rows_of.taker_fee
+    return None
+
+
+def _instrument(symbol: str, rows_of: _Set, row: list[str]) -> Instrument:
+    # Rows drop the empty cells at their end.
+    cells = {field: cell for field, cell in zip(rows_of.fields, row, strict=False) if cell}
+    parsed = parse_symbol(symbol)
+    facts: dict[str, object] = {
+        field: Decimal(cell)
+        for field, cell in cells.items()
+        if field not in {"name", "raw", "expiry", "valid_from"}
+    }
+    defaulted: tuple[str, ...] = ("maker_fee", "taker_fee")
+    if parsed.kind is not Kind.SPOT and "maintenance_rate" not in facts:
+        facts["maintenance_rate"] = MAINTENANCE_DEFAULT
+        defaulted += ("maintenance_rate",)
+    if "expiry" in cells:
+        facts["expiry"] = parse_time(cells["expiry"])
+    if parsed.is_perpetual:
+        facts["funding_interval"] = rows_of.funding_hours * HOUR
+    return from_symbol(
+        symbol,
+        raw_symbol=cells["raw"].split()[0],
+        maker_fee=rows_of.maker_fee,
+        taker_fee=rows_of.taker_fee,
+        valid_from=parse_time(cells.get("valid_from", rows_of.as_of)),
+        origin=Origin.CATALOGUE,
+        defaulted=defaulted,
+        **facts,
+    )
+
+
+__all__ = [
+    "MAINTENANCE_DEFAULT",
+    "Source",
+    "default_fees",
+    "find",
+    "find_raw",
+    "sources",
+    "symbols",
+    "versions",
+]

@@ -1,0 +1,107 @@
+"""Instruments a user gives (`--instruments FILE`): TOML, one table each.
+
+    [[instrument]]
+    symbol = "binance:BTC/USDT:USDT"
+    tick = "0.10"
+    taker_fee = "0.0004"
+
+Keys are the fields of Instrument; numbers may be text, which keeps them exact, or plain. What a
+table leaves out is taken from the catalogue's newest version where it knows the symbol; otherwise
+tick and lot are required, and the rest has its default.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from decimal import Decimal
+
+import msgspec
+
+from onetape.model import catalogue
+from onetape.model.decimals import decimals_of, to_decimal
+from onetape.model.enums import Origin
+from onetape.model.errors import BadConfig, BadInput
+from onetape.model.instrument import Instrument, from_symbol
+from onetape.model.time import parse_time
+
+_FIELDS = {field.name: field.type for field in msgspec.structs.fields(Instrument)}
+_NOT_GIVEN = {"origin", "inferred", "defaulted"}
+
+
+def parse_instruments(text: str, *, where: str = "") -> dict[str, Instrument]:
+    """Symbol -> Instrument of a file's text. Raises BadConfig naming the table and the key."""
+    try:
+        document = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        raise BadConfig(str(error), where=where) from None
+    unknown = set(document) - {"instrument"}
+    if unknown:
+        raise BadConfig(f"unknown key {min(unknown)!r}", where=where, todo="use [[instrument]]")
+    tables = document.get("instrument", [])
+    if not isinstance(tables, list):
+        raise BadConfig("instrument is not a list of tables", where=where, todo="[[instrument]]")
+    found: dict[str, Instrument] = {}
+    for number, table in enumerate(tables, 1):
+        instrument = _instrument(table, f"{where} instrument {number}".strip())
+        if instrument.symbol in found:
+            raise BadConfig(f"{instrument.symbol} is given twice", where=where)
+        found[instrument.symbol] = instrument
+    return found
+
+
+def _instrument(table: dict[str, object], where: str) -> Instrument:
+    symbol = table.get("symbol")
+    if not isinstance(symbol, str):
+        raise BadConfig("symbol is missing", where=where)
+    facts: dict[str, object] = {}
+    for key, value in table.items():
+        if key not in _FIELDS or key in _NOT_GIVEN:
+            raise BadConfig(f"unknown key {key!r}", where=where)
+        facts[key] = _value(key, value, where)
+    known = catalogue.find(symbol)
+    try:
+        if known is None:
+            del facts["symbol"]
+            return from_symbol(symbol, origin=Origin.GIVEN, **facts)
+        return _over(known, facts)
+    except BadInput as error:
+        raise BadConfig(error.what, where=where) from None
+
+
+def _over(known: Instrument, facts: dict[str, object]) -> Instrument:
+    for decimals, step in (("price_decimals", "tick"), ("size_decimals", "lot")):
+        value = facts.get(step)
+        if isinstance(value, Decimal):
+            facts.setdefault(decimals, max(decimals_of(value), getattr(known, decimals)))
+    defaulted = tuple(name for name in known.defaulted if name not in facts)
+    try:
+        return msgspec.convert(
+            {
+                **msgspec.structs.asdict(known),
+                **facts,
+                "origin": Origin.GIVEN,
+                "defaulted": defaulted,
+            },
+            Instrument,
+        )
+    except msgspec.ValidationError as error:
+        raise BadInput(str(error)) from None
+
+
+def _value(key: str, value: object, where: str) -> object:
+    if key in {"expiry", "valid_from"}:
+        try:
+            return parse_time(value)
+        except BadInput as error:
+            raise BadConfig(f"{key}: {error.what}", where=where) from None
+    if _FIELDS[key] is not Decimal:
+        return value
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise BadConfig(f"{key} is not a number: {value!r}", where=where)
+    try:
+        return to_decimal(value, what=key)
+    except ValueError as error:
+        raise BadConfig(str(error), where=where) from None
+
+
+__all__ = ["parse_instruments"]

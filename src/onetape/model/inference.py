@@ -1,0 +1,134 @@
+"""An instrument for data that comes without one: from the catalogue, else from its decimals.
+
+The rule: tick and lot are 10**-n, n the most decimals that any price (any size) of the stream is
+written with, zeros at the end not counted: 60000.10 has one. Zeros are not counted because venues
+pad to a width that is not their tick (Binance writes 8 decimals for every spot price). The tick
+found so is never coarser than the real one by more than chance: a stream that happens to hold only
+round prices looks coarser, and a tick of 0.5 looks like 0.1. Floats count with the 15 digits that
+a double is sure of, so 0.1 + 0.2 has one decimal.
+
+What was found so is named in `inferred`, what nobody said in `defaulted`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+import msgspec
+
+from onetape.model import catalogue
+from onetape.model.decimals import Number, decimals_of, to_decimal
+from onetape.model.enums import Kind, Origin
+from onetape.model.errors import BadInput
+from onetape.model.instrument import DECIMALS_MAX, Instrument, from_symbol
+from onetape.model.symbol import UNKNOWN_CURRENCY, parse_symbol
+
+
+def decimals_written(value: Number) -> int:
+    """Decimals of one number of the data by the rule above. Raises BadInput for what is none."""
+    if isinstance(value, str):
+        # The common form, without the cost of a Decimal.
+        _, point, rest = value.partition(".")
+        if not point and value.isdigit():
+            return 0
+        if rest.isdigit():
+            return len(rest.rstrip("0"))
+    try:
+        text = format(value, ".15g") if isinstance(value, float) else value
+        return max(decimals_of(to_decimal(text)), 0)
+    except (TypeError, ValueError):
+        raise BadInput(f"not a number: {value!r}") from None
+
+
+def most_decimals(values: Iterable[Number]) -> int:
+    """The most decimals of a stream, 0 of an empty one. Raises BadInput beyond 18."""
+    most = max((decimals_written(value) for value in values), default=0)
+    if most > DECIMALS_MAX:
+        raise BadInput(f"a number has {most} decimals, at most {DECIMALS_MAX} can be kept")
+    return most
+
+
+def infer(symbol: str, *, price_decimals: int, size_decimals: int) -> Instrument:
+    """An Instrument from the decimals of its data alone, fees from the venue's base tier."""
+    parsed = parse_symbol(symbol)
+    fees = catalogue.default_fees(parsed.venue, parsed.kind)
+    defaulted: list[str] = ["maker_fee", "taker_fee"]
+    if not parsed.is_unified:
+        defaulted += ["kind", "quote"]
+    elif parsed.kind is not Kind.SPOT:
+        defaulted += ["multiplier"]
+    facts: dict[str, object] = {}
+    if parsed.kind is not Kind.SPOT:
+        defaulted += ["maintenance_rate"]
+        facts["maintenance_rate"] = catalogue.MAINTENANCE_DEFAULT
+    maker_fee, taker_fee = fees or (Decimal(0), Decimal(0))
+    return from_symbol(
+        symbol,
+        price_decimals=price_decimals,
+        size_decimals=size_decimals,
+        tick=_step(price_decimals),
+        lot=_step(size_decimals),
+        maker_fee=maker_fee,
+        taker_fee=taker_fee,
+        origin=Origin.INFERRED,
+        inferred=("tick", "lot"),
+        defaulted=tuple(defaulted),
+        **facts,
+    )
+
+
+def fit(instrument: Instrument, *, price_decimals: int, size_decimals: int) -> Instrument:
+    """The instrument with room for data of so many decimals: itself where they fit.
+
+    Finer prices than its tick mean that the tick was another one then: it is inferred. Finer sizes
+    only widen `size_decimals`: sums and averages have them too, and a coarser lot is the safe one
+    for our own orders.
+    """
+    changes: dict[str, object] = {}
+    inferred = list(instrument.inferred)
+    if price_decimals > instrument.price_decimals:
+        changes |= {"price_decimals": price_decimals, "tick": _step(price_decimals)}
+        inferred.append("tick")
+    if size_decimals > instrument.size_decimals:
+        changes["size_decimals"] = size_decimals
+        inferred.append("size_decimals")
+    if not changes:
+        return instrument
+    return msgspec.structs.replace(instrument, inferred=tuple(dict.fromkeys(inferred)), **changes)
+
+
+def for_data(
+    symbol: str, *, price_decimals: int, size_decimals: int, at: int | None = None
+) -> Instrument:
+    """The catalogue's version at `at` made to fit the data, else one inferred from it."""
+    known = catalogue.find(symbol, at)
+    if known is None:
+        return infer(symbol, price_decimals=price_decimals, size_decimals=size_decimals)
+    return fit(known, price_decimals=price_decimals, size_decimals=size_decimals)
+
+
+def assumptions(instrument: Instrument) -> list[str]:
+    """One line for each fact of it that was inferred or defaulted, for reports."""
+    lines = [
+        f"{instrument.symbol}: {name} {_shown(instrument, name)}, inferred from the data"
+        for name in instrument.inferred
+    ]
+    for name in instrument.defaulted:
+        if name == "quote" and instrument.quote == UNKNOWN_CURRENCY:
+            lines.append(f"{instrument.symbol}: quote currency not known, shown as XXX")
+        else:
+            lines.append(f"{instrument.symbol}: {name} {_shown(instrument, name)}, by default")
+    return lines
+
+
+def _shown(instrument: Instrument, name: str) -> str:
+    value = getattr(instrument, name)
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def _step(decimals: int) -> Decimal:
+    return Decimal((0, (1,), -decimals))
+
+
+__all__ = ["assumptions", "decimals_written", "fit", "for_data", "infer", "most_decimals"]

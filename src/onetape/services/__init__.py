@@ -1,0 +1,1 @@
+"""The processes around the engine: shells that own files, clocks and sockets."""

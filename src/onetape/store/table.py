@@ -1,0 +1,80 @@
+"""The table after a backtest, for a terminal: assumptions first, then what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from onetape.store.report_data import Assumption
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+BIAS = {1: "[red]flatters[/]", -1: "[green]harms[/]   ", 0: "[dim]open[/]    "}
+
+
+def print_backtest(
+    summary: Mapping[str, object],
+    assumptions: Iterable[Assumption] = (),
+    *,
+    console: Console | None = None,
+) -> None:
+    """Print a backtest's summary (CONTRACT's keys, and any statistics with it)."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = console or Console(highlight=False)
+    taken = list(assumptions)
+    if taken:
+        console.print("[bold]What this result assumes[/]")
+        for text, bias in taken:
+            console.print(f"  {BIAS[(bias > 0) - (bias < 0)]}  {escape(text)}")
+        console.print()
+    table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    for name, value in _lines(summary):
+        table.add_row(name, value)
+    console.print(table)
+    if why := summary.get("why_no_orders"):
+        console.print(f"\n[yellow]No orders:[/] {escape(str(why))}")
+    if report := summary.get("report"):
+        console.print(f"\nreport  {escape(str(report))}", soft_wrap=True)
+    if run := summary.get("run"):
+        console.print(f"next    onetape replay {escape(str(run))} --verify", soft_wrap=True)
+
+
+def _lines(summary: Mapping[str, object]) -> Iterable[tuple[str, str]]:
+    from rich.markup import escape
+
+    def text(key: str, form: str = "{}") -> str:
+        value = summary.get(key)
+        return "-" if value is None else escape(form.format(value))
+
+    symbols = summary.get("symbols")
+    yield "strategy", text("strategy")
+    yield "instruments", escape(", ".join(map(str, symbols))) if isinstance(symbols, list) else "-"
+    yield "events", f"{text('events', '{:,}')} in {text('seconds', '{:.3f}')} s"
+    yield "events per second", text("events_per_second", "{:,.0f}")
+    yield "orders / fills", f"{text('orders', '{:,}')} / {text('fills', '{:,}')}"
+    yield "profit, net", _profit(text("pnl"))
+    yield "fees / funding", f"{text('fees')} / {text('funding')}"
+    yield "final equity", text("final_equity")
+    yield "max drawdown", _fraction(summary.get("max_drawdown"))
+    for key, name in (("sharpe", "Sharpe, per year"), ("sortino", "Sortino, per year")):
+        if key in summary:
+            yield name, text(key, "{:.2f}")
+    yield "actions", text("action_hash")[:16]
+
+
+def _profit(text: str) -> str:
+    style = "red" if text.startswith("-") and len(text) > 1 else "green"
+    return f"[{style}]{text}[/]"
+
+
+def _fraction(value: object) -> str:
+    """max_drawdown is a fraction of the peak."""
+    if value is None:
+        return "-"
+    return f"{float(str(value)):.2%}"

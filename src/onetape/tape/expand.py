@@ -1,0 +1,48 @@
+"""Gives the core the plain bytes of a segment that retention has compressed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import zstandard
+
+from onetape.model.errors import TornTape
+
+__all__ = ["EXPANDED_BYTES_MAX", "expand_segment"]
+
+# The core maps no segment above 1 GiB; a packed file that claims to be more is not one of ours.
+EXPANDED_BYTES_MAX = 1 << 30
+_STEP = 1 << 20
+
+
+def expand_segment(path: str) -> int:
+    """A descriptor of the expanded content of `path`. The caller owns it.
+
+    The content lies in anonymous memory, or on systems without that in an unnamed file.
+    """
+    fd = _anonymous(Path(path).name)
+    try:
+        total = 0
+        reader = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+        with open(path, "rb") as packed, reader.stream_reader(packed) as plain:
+            while block := plain.read(_STEP):
+                total += len(block)
+                if total > EXPANDED_BYTES_MAX:
+                    raise TornTape(f"{path}: expands to more than {EXPANDED_BYTES_MAX} bytes")
+                view = memoryview(block)
+                while view:
+                    view = view[os.write(fd, view) :]
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _anonymous(name: str) -> int:
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create(name, os.MFD_CLOEXEC)
+    fd, path = tempfile.mkstemp()
+    Path(path).unlink()
+    return fd

@@ -1,0 +1,370 @@
+"""A journal as Python sees it: one writer, any number of readers.
+
+The writer's hot methods are those of the compiled core, bound to the object as they are: an
+append from Python costs one call. Readers give decoded records, raw frames, or whole columns.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+from uuid import UUID, uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onetape import _core
+from onetape.model.errors import BadInput
+from onetape.tape.expand import expand_segment
+from onetape.tape.schema import (
+    END_TYPE,
+    HEADER_DTYPE,
+    INSTRUMENT_TYPE,
+    EventSchema,
+    Schemas,
+    built_in,
+    schema_preamble,
+)
+
+__all__ = ["Frame", "JournalReader", "JournalWriter", "Record", "type_id"]
+
+_NO_UUID = bytes(16)
+_NAMES = {schema.name: id_ for id_, schema in built_in().items()}
+_CHUNK_BYTES = 4 << 20
+_TIME_MAX = 2**63 - 1
+
+
+def type_id(name: str | int) -> int:
+    """The id of an event type of this build, by its name in CONTRACT."""
+    if isinstance(name, int):
+        return name
+    try:
+        return _NAMES[name]
+    except KeyError:
+        raise BadInput(
+            f"unknown event type {name!r}", todo=f"one of: {', '.join(_NAMES)}"
+        ) from None
+
+
+class Frame(NamedTuple):
+    """A frame as it lies on the tape."""
+
+    type: int
+    flags: int
+    sequence: int
+    time: int
+    stream: int
+    payload: bytes
+
+
+class Record(NamedTuple):
+    """A frame decoded by the tape's own schema. `data` holds the integers of the tape."""
+
+    type: str
+    flags: int
+    sequence: int
+    time: int
+    stream: int
+    data: dict[str, Any]
+
+
+class JournalWriter:
+    """The one writer of a journal directory. A second one is refused with JOURNAL_LOCKED.
+
+    uuid: identity of a new journal (default: random; an importer derives it from its input).
+    created: ns UTC, kept in the segment headers; 0 for tapes that must not depend on it.
+    durable: seals are synced and `sync` works; off for what can be made again (backtests).
+    heartbeat: a native thread shows readers that this process lives.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        process: str = "",
+        account: str = "",
+        uuid: UUID | bytes | None = None,
+        created: int = 0,
+        segment_bytes_first: int = 4 << 20,
+        segment_bytes_max: int = 64 << 20,
+        durable: bool = True,
+        heartbeat: bool = False,
+        extra_preamble: Iterable[tuple[int, int, bytes]] = (),
+    ) -> None:
+        self.path = Path(directory)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if uuid is None:
+            exists = self.path.is_dir() and any(self.path.glob("*.tape*"))
+            identity = _NO_UUID if exists else uuid4().bytes
+        else:
+            identity = uuid.bytes if isinstance(uuid, UUID) else uuid
+        self.core = _core.JournalWriter.open(
+            str(self.path),
+            process=process,
+            account=account,
+            uuid=identity,
+            created=created,
+            segment_bytes_first=segment_bytes_first,
+            segment_bytes_max=segment_bytes_max,
+            preamble=[*schema_preamble(), *extra_preamble],
+            durable=durable,
+            heartbeat=heartbeat,
+        )
+        # (type id, payload, flags=0, stream=0, time=0) -> sequence
+        self.append_raw = self.core.append
+        self.append_urgent = self.core.append_urgent
+        # (stream, time, ts_event, bid, ask, bid_size, ask_size), integers
+        self.append_quote = self.core.append_quote
+        # (stream, time, MessagePack payload) -> sequence; repeated in all later segments
+        self.append_instrument = self.core.append_instrument
+        self.sync = self.core.sync
+        self.request_durable = self.core.request_durable
+        self.progress = self.core.progress
+
+    def append(
+        self, type: str | int, payload: bytes, *, flags: int = 0, stream: int = 0, time: int = 0
+    ) -> int:
+        """One frame from a whole payload; gives its sequence."""
+        return self.core.append(type_id(type), payload, flags, stream, time)
+
+    def append_batch(
+        self,
+        type: str | int,
+        stream: int,
+        rows: NDArray[np.void],
+        times: NDArray[np.int64] | None = None,
+        *,
+        flags: int = 0,
+    ) -> int:
+        """Many frames of one fixed type. rows: structured, with the type's `payload_dtype`.
+
+        times: the frames' times; default the rows' `ts_recv`. Gives the last sequence.
+        """
+        schema = built_in().get(type_id(type))
+        if schema is None or not schema.fixed:
+            raise BadInput(f"append_batch: {type!r} has no fixed layout")
+        if rows.dtype.itemsize != schema.bytes:
+            raise BadInput(
+                f"append_batch: a {schema.name} row has {schema.bytes} bytes, "
+                f"these have {rows.dtype.itemsize}"
+            )
+        if times is None:
+            times = rows["ts_recv"]
+        raw = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), schema.bytes)
+        return self.core.append_rows(schema.id, flags, stream, times, raw)
+
+    @property
+    def uuid(self) -> UUID:
+        return UUID(bytes=self.core.uuid)
+
+    @property
+    def epoch(self) -> int:
+        return self.core.epoch
+
+    @property
+    def published(self) -> int:
+        """Sequence of the last frame."""
+        return self.core.published
+
+    @property
+    def durable(self) -> int:
+        """Up to this sequence the journal is on disk."""
+        return self.core.durable
+
+    @property
+    def crc(self) -> int:
+        """Chain value of the last frame."""
+        return self.core.crc
+
+    @property
+    def recovered(self) -> tuple[int, int, str]:
+        """(last sequence found, torn bytes set aside, the file they are in) at opening."""
+        return self.core.recovered
+
+    def close(self) -> None:
+        """Seals the last segment and waits for it. Leaving without it is like a crash."""
+        self.core.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class JournalReader:
+    """Reads a journal in order, sealed or while it is written; works on read-only media.
+
+    Iterating gives Records up to what is published now; iterate again later for what came since.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self.path = Path(directory)
+        self.core = _core.JournalReader.open(str(self.path), expand_segment)
+        self._segment = -1
+        self._schemas = Schemas()
+        # The raw hot path: (type, flags, sequence, time, stream, payload) or None.
+        self.next_raw: Callable[[], tuple[int, int, int, int, int, bytes] | None] = self.core.next
+
+    @property
+    def schemas(self) -> Schemas:
+        """Schemas of the segment that the reader stands in, and the instruments met so far."""
+        if self.core.segment != self._segment:
+            instruments = self._schemas.instruments
+            self._schemas = Schemas(self.core.preamble)
+            self._schemas.instruments = {**instruments, **self._schemas.instruments}
+            self._segment = self.core.segment
+        return self._schemas
+
+    @property
+    def instruments(self) -> dict[int, dict[str, Any]]:
+        return self.schemas.instruments
+
+    def next_frame(self) -> Frame | None:
+        raw = self.core.next()
+        return None if raw is None else Frame(*raw)
+
+    def next(self) -> Record | None:
+        """The next record, or None when there is none yet."""
+        raw = self.core.next()
+        return None if raw is None else self._record(raw)
+
+    def _record(self, raw: tuple[int, int, int, int, int, bytes]) -> Record:
+        type_, flags, sequence, time, stream, payload = raw
+        schema = self.schemas.of(type_)
+        data = schema.decode(payload)
+        if type_ == INSTRUMENT_TYPE:
+            self._schemas.instruments[stream] = data
+        return Record(schema.name, flags, sequence, time, stream, data)
+
+    def __iter__(self) -> Iterator[Record]:
+        while (raw := self.core.next()) is not None:
+            yield self._record(raw)
+
+    def frames(
+        self, types: Iterable[str | int] = (), *, time_until: int = _TIME_MAX
+    ) -> Iterator[Frame]:
+        """Raw frames of the wanted types (none: all) by chunks: less work for each than `next`."""
+        wanted = [self.schemas.named(t).id if isinstance(t, str) else t for t in types]
+        width = HEADER_DTYPE.itemsize
+        ended = False
+        while not ended:
+            raw, ended = self.core.read_frames(_CHUNK_BYTES, wanted, time_until)
+            data = raw.tobytes()
+            at = 0
+            while at < len(data):
+                length = int.from_bytes(data[at : at + 4], "little")
+                header = np.frombuffer(data, HEADER_DTYPE, 1, at)[0]
+                yield Frame(
+                    int(header["type"]),
+                    int(header["flags"]),
+                    int(header["sequence"]),
+                    int(header["time"]),
+                    int(header["stream"]),
+                    data[at + width : at + length],
+                )
+                at += (length + 7) & ~7
+
+    def chunks(
+        self, type: str | int, *, rows_max: int = 65536, time_until: int = _TIME_MAX
+    ) -> Iterator[NDArray[np.void]]:
+        """Rows of one fixed type from the reader's place on, in constant memory.
+
+        Columns are the frame header's (`sequence time stream flags ...`) and the payload's; a
+        counted tail (levels of a book) is left out.
+        """
+        schema = self._fixed(type)
+        ended = False
+        while not ended:
+            raw, ended = self.core.read_rows(schema.id, schema.bytes, rows_max, time_until)
+            if len(raw):
+                yield schema.rows(raw)
+
+    def columns(self, type: str | int, *, time_until: int = _TIME_MAX) -> dict[str, NDArray[Any]]:
+        """All rows of one fixed type from the reader's place on, a contiguous array a column."""
+        schema = self._fixed(type)
+        parts = list(self.chunks(type, time_until=time_until))
+        rows = np.concatenate(parts) if parts else np.empty(0, schema.row_dtype)
+        assert rows.dtype.names is not None
+        return {name: np.ascontiguousarray(rows[name]) for name in rows.dtype.names}
+
+    def _fixed(self, type: str | int) -> EventSchema:
+        schemas = self.schemas
+        schema = schemas.named(type) if isinstance(type, str) else schemas.of(type)
+        if not schema.fixed:
+            raise BadInput(f"{schema.name} has no fixed layout: iterate over its records")
+        return schema
+
+    def seek_sequence(self, sequence: int) -> None:
+        """The next frame is the first with this sequence or a later one."""
+        self.core.seek_sequence(sequence)
+
+    def seek_time(self, time: int) -> None:
+        """The next frame is the first, in order of the tape, whose time is not before this."""
+        self.core.seek_time(time)
+
+    @property
+    def uuid(self) -> UUID:
+        return UUID(bytes=self.core.uuid)
+
+    @property
+    def epoch(self) -> int:
+        """Epoch of the segment that the reader stands in."""
+        return self.core.epoch
+
+    @property
+    def process(self) -> str:
+        return self.core.process
+
+    @property
+    def account(self) -> str:
+        return self.core.account
+
+    @property
+    def next_sequence(self) -> int:
+        return self.core.next_sequence
+
+    @property
+    def crc(self) -> int:
+        """Chain value of the frame before the next one."""
+        return self.core.crc
+
+    @property
+    def last_sequence(self) -> int:
+        """Last published sequence, 0: the journal is empty."""
+        return self.core.last_sequence
+
+    @property
+    def writer_alive(self) -> bool:
+        return self.core.writer_alive
+
+    @property
+    def control(self) -> dict[str, Any]:
+        """The control page: pid, epoch, published, durable, heartbeat ...; empty without one."""
+        return self.core.control
+
+    def close(self) -> None:
+        """Releases the mappings. The reader cannot be used after it."""
+        del self.core, self.next_raw
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+assert END_TYPE not in built_in()

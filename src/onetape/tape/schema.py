@@ -1,0 +1,299 @@
+"""What a tape says about its own event types, and how a payload is read by it.
+
+Every segment begins with its schemas: for each type id the name and, for fixed layouts, each field
+with kind, width and place. A tape of an older layout, or with a type this build does not know, is
+therefore still read by name. `docs/format.md` describes the MessagePack map of one schema.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from onetape import _core
+from onetape.model.errors import SchemaMismatch
+
+__all__ = [
+    "END_TYPE",
+    "HEADER_DTYPE",
+    "INSTRUMENT_TYPE",
+    "SCHEMA_ENTRY_TYPE",
+    "EventSchema",
+    "Field",
+    "Schemas",
+    "built_in",
+    "schema_preamble",
+]
+
+INSTRUMENT_TYPE = 1
+SCHEMA_ENTRY_TYPE = 21  # preamble entries of type `params` carry schemas
+END_TYPE = 0xFFFF
+
+HEADER_DTYPE = np.dtype(
+    [
+        ("length", "<u4"),
+        ("type", "<u2"),
+        ("flags", "<u2"),
+        ("sequence", "<u8"),
+        ("time", "<i8"),
+        ("stream", "<u4"),
+        ("crc", "<u4"),
+    ]
+)
+
+_SIGNED = "ipstmr"  # integer, price, size, time, money, rate
+_LEVEL = struct.Struct("<qq")
+_STRUCT_CODES = {1: "b", 2: "h", 4: "i", 8: "q"}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a fixed layout. kind: i u p s t m r c e x, as in core/journal/events.hpp."""
+
+    name: str
+    kind: str
+    bytes: int
+    offset: int
+    names: tuple[str, ...] | None = None
+
+    @property
+    def is_scalar(self) -> bool:
+        return self.kind not in "cx" and self.bytes in _STRUCT_CODES
+
+
+@dataclass(frozen=True)
+class EventSchema:
+    """One event type as its tape describes it."""
+
+    id: int
+    name: str
+    fixed: bool
+    bytes: int = 0
+    fields: tuple[Field, ...] = ()
+    tail: tuple[str, ...] | None = None  # names of the counted (price, size) lists that follow
+    known: bool = field(default=True, compare=False)
+
+    @cached_property
+    def payload_dtype(self) -> np.dtype[np.void]:
+        """The fixed part as numpy sees it; int128 fields are two columns, `x_low` and `x_high`."""
+        names: list[str] = []
+        formats: list[str] = []
+        offsets: list[int] = []
+        for item in self.fields:
+            if item.kind == "x":
+                continue
+            if item.kind == "c" or (item.bytes not in _STRUCT_CODES and item.bytes != 16):
+                names.append(item.name)
+                formats.append(f"V{item.bytes}")
+                offsets.append(item.offset)
+            elif item.bytes == 16:
+                names += [f"{item.name}_low", f"{item.name}_high"]
+                formats += ["<u8", "<i8"]
+                offsets += [item.offset, item.offset + 8]
+            else:
+                sign = "i" if item.kind in _SIGNED else "u"
+                names.append(item.name)
+                formats.append(f"<{sign}{item.bytes}")
+                offsets.append(item.offset)
+        return np.dtype(
+            {"names": names, "formats": formats, "offsets": offsets, "itemsize": self.bytes}
+        )
+
+    @cached_property
+    def row_dtype(self) -> np.dtype[np.void]:
+        """A frame header followed by the fixed part: one row of `columns`.
+
+        Where a payload field is called as a header field is (`type` of order_request), the
+        header's is `frame_type`.
+        """
+        payload = self.payload_dtype
+        assert payload.names is not None and payload.fields is not None
+        header = HEADER_DTYPE
+        assert header.names is not None and header.fields is not None
+        names: list[str] = []
+        formats: list[np.dtype[Any]] = []
+        offsets: list[int] = []
+        for name in header.names:
+            names.append(f"frame_{name}" if name in payload.names else name)
+            formats.append(header.fields[name][0])
+            offsets.append(header.fields[name][1])
+        for name in payload.names:
+            names.append(name)
+            formats.append(payload.fields[name][0])
+            offsets.append(payload.fields[name][1] + header.itemsize)
+        return np.dtype(
+            {
+                "names": names,
+                "formats": formats,
+                "offsets": offsets,
+                "itemsize": header.itemsize + self.bytes,
+            }
+        )
+
+    @cached_property
+    def _unpacker(self) -> tuple[struct.Struct, tuple[tuple[str, Any], ...]]:
+        """A struct for the whole fixed part, and what to make of each value it gives."""
+        codes = ["<"]
+        plan: list[tuple[str, Any]] = []
+        at = 0
+        for item in sorted(self.fields, key=lambda f: f.offset):
+            codes.append("x" * (item.offset - at))
+            at = item.offset + item.bytes
+            if item.kind == "x":
+                codes.append("x" * item.bytes)
+            elif item.is_scalar:
+                code = _STRUCT_CODES[item.bytes]
+                codes.append(code if item.kind in _SIGNED else code.upper())
+                plan.append((item.name, item.names))
+            else:
+                codes.append(f"{item.bytes}s")
+                plan.append((item.name, "text" if item.kind == "c" else "wide"))
+        codes.append("x" * (self.bytes - at))
+        return struct.Struct("".join(codes)), tuple(plan)
+
+    def decode(self, payload: bytes | memoryview) -> dict[str, Any]:
+        """A payload by field name: integers as they are, enumerations by word, levels as tuples."""
+        if not self.fixed:
+            value = msgspec.msgpack.decode(payload)
+            return value if isinstance(value, dict) else {"value": value}
+        if len(payload) < self.bytes:
+            raise SchemaMismatch(
+                f"a {self.name} payload has {len(payload)} bytes, its schema says {self.bytes}"
+            )
+        unpacker, plan = self._unpacker
+        record: dict[str, Any] = {}
+        for (name, how), value in zip(plan, unpacker.unpack_from(payload), strict=True):
+            if how is None:
+                record[name] = value
+            elif how == "text":
+                record[name] = _text(value)
+            elif how == "wide":
+                record[name] = int.from_bytes(value, "little", signed=True)
+            else:
+                record[name] = how[value] if value < len(how) else value
+        if self.tail is not None:
+            at = self.bytes
+            for name in self.tail:
+                count = record[f"{name.removesuffix('s')}_count"]
+                if len(payload) - at < count * _LEVEL.size:
+                    raise SchemaMismatch(f"a {self.name} payload is shorter than its {name}")
+                end = at + count * _LEVEL.size
+                record[name] = list(_LEVEL.iter_unpack(payload[at:end]))
+                at = end
+        return record
+
+    def rows(self, raw: NDArray[np.uint8]) -> NDArray[np.void]:
+        """(n, header + fixed part) bytes as a structured array, without a copy."""
+        return raw.reshape(-1).view(self.row_dtype)
+
+    def to_preamble(self) -> bytes:
+        fields = [
+            [f.name, f.kind, f.bytes, f.offset, None if f.names is None else ",".join(f.names)]
+            for f in self.fields
+        ]
+        return msgspec.msgpack.encode(
+            {
+                "id": self.id,
+                "name": self.name,
+                "fixed": self.fixed,
+                "bytes": self.bytes,
+                "fields": fields,
+                "tail": None if self.tail is None else ",".join(self.tail),
+            }
+        )
+
+
+def _text(value: bytes) -> str | bytes:
+    """Zero-padded UTF-8; what is not text (a uuid) stays bytes."""
+    stripped = value.rstrip(b"\0")
+    try:
+        text = stripped.decode()
+    except UnicodeDecodeError:
+        return value
+    return text if text.isprintable() else value
+
+
+def _schema(
+    id_: int,
+    name: str,
+    fixed: bool,
+    payload_bytes: int,
+    fields: Iterable[tuple[str, str, int, int, str | None]],
+    tail: str | None,
+) -> EventSchema:
+    return EventSchema(
+        id=id_,
+        name=name,
+        fixed=fixed,
+        bytes=payload_bytes,
+        fields=tuple(
+            Field(n, kind, width, offset, None if names is None else tuple(names.split(",")))
+            for n, kind, width, offset, names in fields
+        ),
+        tail=None if tail is None else tuple(tail.split(",")),
+    )
+
+
+_BUILT_IN: dict[int, EventSchema] = {
+    spec[0]: _schema(spec[0], spec[1], spec[2], spec[3], spec[4], spec[5])
+    for spec in _core.event_specs()
+}
+_PREAMBLE: list[tuple[int, int, bytes]] = [
+    (SCHEMA_ENTRY_TYPE, schema.id, schema.to_preamble()) for schema in _BUILT_IN.values()
+]
+
+
+def built_in() -> Mapping[int, EventSchema]:
+    """The schemas of this build, by type id."""
+    return _BUILT_IN
+
+
+def schema_preamble() -> list[tuple[int, int, bytes]]:
+    """The schemas of this build as preamble entries (type, stream, payload)."""
+    return list(_PREAMBLE)
+
+
+class Schemas:
+    """The schemas and instruments of a segment's preamble; instruments grow as frames come."""
+
+    def __init__(self, preamble: Iterable[tuple[int, int, bytes]] = ()) -> None:
+        self.by_id: dict[int, EventSchema] = {}
+        self.instruments: dict[int, dict[str, Any]] = {}
+        for type_, stream, payload in preamble:
+            if type_ == SCHEMA_ENTRY_TYPE:
+                self._add(payload)
+            elif type_ == INSTRUMENT_TYPE:
+                self.instruments[stream] = msgspec.msgpack.decode(payload)
+        if not self.by_id:
+            self.by_id = dict(_BUILT_IN)
+
+    def _add(self, payload: bytes) -> None:
+        told = msgspec.msgpack.decode(payload)
+        schema = _schema(
+            told["id"], told["name"], told["fixed"], told["bytes"], told["fields"], told["tail"]
+        )
+        # The built-in object is shared where it says the same: its caches are warm.
+        own = _BUILT_IN.get(schema.id)
+        self.by_id[schema.id] = own if own == schema else schema
+
+    def named(self, name: str) -> EventSchema:
+        for schema in self.by_id.values():
+            if schema.name == name:
+                return schema
+        known = ", ".join(sorted(s.name for s in self.by_id.values()))
+        raise SchemaMismatch(f"no event type {name!r} on this tape", todo=f"it has: {known}")
+
+    def of(self, type_: int) -> EventSchema:
+        """The schema of a type id; one the tape does not describe is read as MessagePack."""
+        found = self.by_id.get(type_)
+        if found is None:
+            found = EventSchema(type_, f"type_{type_}", False, known=False)
+            self.by_id[type_] = found
+        return found

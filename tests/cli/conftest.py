@@ -1,0 +1,49 @@
+"""Runs the command as its users do: as a process, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@dataclass
+class Done:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def value(self) -> Any:
+        """Standard output, which under --json is one JSON value and nothing else."""
+        assert self.out.count("\n") == 1, self.out
+        return json.loads(self.out)
+
+
+Onetape = Callable[..., Done]
+
+
+@pytest.fixture
+def onetape(tmp_path: Path) -> Onetape:
+    def run(*arguments: object, env: dict[str, str] | None = None, cwd: Path = tmp_path) -> Done:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
+        done = subprocess.run(
+            [sys.executable, "-c", "from onetape.cli.main import main; main()"]
+            + [str(argument) for argument in arguments],
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            env={**clean, **(env or {})},
+            timeout=60,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import ast
+import stat
+
+
+def test_init_writes_a_folder_that_doctor_finds_healthy(onetape, tmp_path):
+    done = onetape("init", "mine", "--json")
+    assert done.code == 0
+    assert [name.partition("/")[2] for name in done.value["written"]] == [
+        "onetape.toml",
+        "strategies/market_maker.py",
+        "strategies/cross.py",
+    ]
+    for name in done.value["written"][1:]:
+        ast.parse((tmp_path / name).read_text())
+    healthy = onetape("doctor", "--json", cwd=tmp_path / "mine")
+    assert healthy.code == 0
+    assert healthy.value["ok"] is True
+    assert {f["subject"] for f in healthy.value["findings"]} >= {
+        "python", "core", "processor", "home", "clock", "configuration", "robot mm",
+    }  # fmt: skip
+
+
+def test_init_overwrites_nothing_and_then_writes_nothing(onetape, tmp_path):
+    (tmp_path / "strategies").mkdir()
+    mine = tmp_path / "strategies" / "cross.py"
+    mine.write_text("mine")
+    done = onetape("init")
+    assert done.code == 2 and "strategies/cross.py" in done.err
+    assert mine.read_text() == "mine"
+    assert not (tmp_path / "onetape.toml").exists()
+
+
+def test_init_names_next_steps(onetape):
+    assert "onetape backtest strategies/cross.py" in onetape("init").out
+
+
+def test_doctor_names_what_breaks_replay_with_line_and_advice(onetape, tmp_path):
+    onetape("init")
+    strategy = tmp_path / "strategies" / "market_maker.py"
+    strategy.write_text(strategy.read_text() + "\n\nimport time\nSTARTED = time.time()\n")
+    lines = len(strategy.read_text().splitlines())
+    done = onetape("doctor")
+    assert done.code == 0
+    assert (
+        f"market_maker.py:{lines}: time.time (wall clock) breaks replay: use self.now" in done.out
+    )
+
+
+def test_doctor_checks_strategies_keys_and_venues(onetape, tmp_path):
+    (tmp_path / "key").write_text("hush-hush")
+    (tmp_path / "key").chmod(0o644)
+    (tmp_path / "bad.py").write_text("def broken(:\n")
+    (tmp_path / "onetape.toml").write_text(
+        '[venues.k]\nkind="kraken"\nmode="live"\n'
+        '[accounts.m]\nvenue="k"\nkey="file:key"\nsecret="env:NOT_SET_ANYWHERE"\n'
+        '[robots.a]\nstrategy="missing.py:A"\naccount="m"\n'
+        '[robots.b]\nstrategy="bad.py:B"\naccount="m"\n'
+    )
+    done = onetape("doctor", "--json")
+    assert done.code == 2
+    found = {f["subject"]: f["text"] for f in done.value["findings"] if f["state"] == "error"}
+    assert "not part of this release" in found["venue k"]
+    assert "NOT_SET_ANYWHERE is not set" in found["account m"]
+    assert "no such file" in found["robot a"]
+    assert "bad.py:1: not Python" in found["robot b"]
+    texts = " ".join(f["text"] for f in done.value["findings"])
+    assert "mode 0644" in texts
+    assert "hush-hush" not in done.out + done.err
+
+
+def test_doctor_warns_of_an_open_home(onetape, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir(mode=0o755)
+    done = onetape("doctor", "--home", home, "--json")
+    assert stat.S_IMODE(home.stat().st_mode) == 0o755
+    assert any(f["state"] == "warning" and f["subject"] == "home" for f in done.value["findings"])

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from onetape.model.config import parse_config
+from onetape.model.errors import BadConfig
+from onetape.model.toml_lines import key_lines
+
+WHOLE = """\
+[venues.kraken]
+kind = "kraken"                 # binance-usdm | bitmex | kraken | ccxt:<id>
+mode = "sim"
+[accounts.main]
+venue = "kraken"
+subaccounts = { a = 2, b = 3 }  # name = slot
+[robots.mm]
+strategy = "strategies/market_maker.py:MarketMaker"
+account = "main"
+subaccount = "a"
+on_error = "halt"
+restart = "memory"
+params = { symbol = "kraken:BTC/USD", size = 0.01 }
+"""
+
+
+def test_the_contracts_example_is_understood():
+    config = parse_config(WHOLE)
+    assert config.venues["kraken"].mode == "sim"
+    assert config.accounts["main"].subaccounts == {"a": 2, "b": 3}
+    assert config.robots["mm"].params == {"symbol": "kraken:BTC/USD", "size": 0.01}
+    assert config.hub.enabled and config.control.host == "127.0.0.1"
+
+
+def test_nothing_at_all_is_a_configuration():
+    assert parse_config("").robots == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says", "line"),
+    [
+        ("on_error", "on_eror", "unknown key `on_eror`", 11),
+        ('mode = "sim"', 'mode = "simm"', "invalid enum value 'simm'", 3),
+        ('mode = "sim"', "mode = 3", "expected `str`, got `int`", 3),
+        ("b = 3", "b = 2", "slots must differ", 6),
+        ("b = 3", "b = 1", "slots must differ", 6),
+        ("b = 3", 'b = "3"', "expected `int`, got `str`", 6),
+        ('account = "main"', 'account = "nobody"', "no account `nobody`", 9),
+        ('subaccount = "a"', 'subaccount = "z"', "no sub-account `z`", 10),
+        ('venue = "kraken"', 'venue = "mtgox"', "no venue `mtgox`", 5),
+        ("[robots.mm]", "[robot.mm]", "unknown section `robot`", 7),
+        ('account = "main"\n', "", "missing key `account`", 7),
+        ('venue = "kraken"', 'venue = "kraken"\nkey = "abc123"', "a secret in the open", 6),
+    ],
+)
+def test_an_error_names_its_line(old, new, says, line):
+    text = WHOLE.replace(old, new, 1)
+    assert text != WHOLE
+    with pytest.raises(BadConfig) as caught:
+        parse_config(text, name="my.toml")
+    assert says in caught.value.what
+    assert caught.value.where == f"my.toml:{line}"
+    assert "abc123" not in str(caught.value)
+
+
+def test_broken_toml_names_its_line():
+    with pytest.raises(BadConfig, match="line 2"):
+        parse_config("[hub]\nenabled = tru\n")
+
+
+def test_a_value_outside_any_section_is_an_error():
+    with pytest.raises(BadConfig, match="outside any section"):
+        parse_config("mode = 1\n")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "read"),
+    [
+        ("ONETAPE_ROBOTS__MM__ON_ERROR", "flatten", lambda c: c.robots["mm"].on_error == "flatten"),
+        ("ONETAPE_ROBOTS__MM__PARAMS__SIZE", "0.5", lambda c: c.robots["mm"].params["size"] == 0.5),
+        ("ONETAPE_HUB__ENABLED", "false", lambda c: c.hub.enabled is False),
+        ("ONETAPE_CONTROL__PORT", "8080", lambda c: c.control.port == 8080),
+        ("ONETAPE_NOTIFY__URLS", '["a", "b"]', lambda c: c.notify.urls == ["a", "b"]),
+        ("ONETAPE_HOME", "/somewhere", lambda c: True),
+    ],
+)
+def test_any_key_can_be_set_by_environment(variable, value, read):
+    assert read(parse_config(WHOLE, environ={variable: value}))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ONETAPE_ROBOTS__MM__ON_ERROR", "explode"),
+        ("ONETAPE_HUB__NOPE", "1"),
+        ("ONETAPE_ROBOTS__MM__STRATEGY__DEEPER", "1"),
+    ],
+)
+def test_a_wrong_environment_names_the_variable(variable, value):
+    with pytest.raises(BadConfig) as caught:
+        parse_config(WHOLE, environ={variable: value})
+    assert caught.value.where == f"environment variable {variable}"
+
+
+TRICKY = '''
+# [not.a.table]
+"quoted key" = "= [x]"
+list = [ # [nor.this]
+  "a = 1", ["b"],
+]
+long = """
+[hidden]
+key = 1
+""" # after
+[a."b.c"]
+d.e = 1
+f = { g = "}", h = { i = [1, 2] } }
+[[many]]
+x = 1
+'''
+
+
+def test_lines_are_found_around_everything_that_could_hide_them():
+    tomllib.loads(TRICKY)
+    lines = key_lines(TRICKY)
+    assert lines[("quoted key",)] == 3
+    assert lines[("list",)] == 4
+    assert lines[("long",)] == 7
+    assert ("hidden",) not in lines and ("key",) not in lines
+    assert lines[("a", "b.c")] == 11
+    assert lines[("a", "b.c", "d", "e")] == 12
+    assert lines[("a", "b.c", "f", "h", "i")] == 13
+    assert lines[("many", "x")] == 15
+
+
+names = st.text("abcxyz_-09", min_size=1, max_size=6)
+scalars = st.one_of(
+    st.integers(-9, 9),
+    st.booleans(),
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=12),
+    st.lists(st.integers(0, 9), max_size=3),
+)
+
+
+def basic(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def literal(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return basic(value) if isinstance(value, str) else str(value)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(names, st.dictionaries(names, scalars, max_size=4), max_size=4))
+def test_every_key_of_any_file_is_on_its_line(tables):
+    rows: list[str] = []
+    where: dict[tuple[str, ...], int] = {}
+    for table, pairs in tables.items():
+        rows.append(f"[{basic(table)}]")
+        where[(table,)] = len(rows)
+        for key, value in pairs.items():
+            rows.append(f"{basic(key)} = {literal(value)} # = [no]")
+            where[(table, key)] = len(rows)
+    text = "\n".join(rows)
+    assert tomllib.loads(text) == tables
+    assert key_lines(text) == where

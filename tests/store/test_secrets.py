@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import os
+import pickle
+
+import pytest
+
+from onetape.model.errors import BadConfig, OnetapeError, PermissionDenied
+from onetape.store.secrets import Secret, read_secret
+
+HUSH = "k3y-m4t3r14l"
+
+
+def test_from_the_environment():
+    assert read_secret("env:KEY", {"KEY": HUSH + "\n"}).reveal() == HUSH
+
+
+def test_from_a_private_file_relative_to_the_folder(tmp_path):
+    (tmp_path / "key").write_text(HUSH)
+    (tmp_path / "key").chmod(0o600)
+    assert read_secret("file:key", {}, folder=tmp_path).reveal() == HUSH
+    assert read_secret(f"file:{tmp_path}/key", {}).reveal() == HUSH
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o601, 0o777])
+def test_a_file_that_others_may_touch_is_refused(tmp_path, mode):
+    path = tmp_path / "key"
+    path.write_text(HUSH)
+    path.chmod(mode)
+    with pytest.raises(PermissionDenied, match="others may read") as caught:
+        read_secret(f"file:{path}", {})
+    assert "chmod 600" in caught.value.todo
+    assert HUSH not in str(caught.value)
+
+
+def test_from_a_descriptor_once():
+    read, write = os.pipe()
+    os.write(write, HUSH.encode())
+    os.close(write)
+    assert read_secret(f"fd:{read}", {}).reveal() == HUSH
+    with pytest.raises(BadConfig):
+        read_secret(f"fd:{read}", {})
+
+
+@pytest.mark.parametrize("place", [HUSH, f"plain:{HUSH}", f"fd:{HUSH}", "", f"ENV{HUSH}"])
+def test_a_secret_in_the_wrong_place_is_refused_and_not_repeated(place):
+    with pytest.raises(BadConfig) as caught:
+        read_secret(place, {})
+    assert HUSH not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"  \n", b"\xff\xfe" + HUSH.encode(), b"x" * 70_000])
+def test_what_cannot_be_a_secret_is_refused_without_showing_it(tmp_path, content):
+    path = tmp_path / "key"
+    path.write_bytes(content)
+    path.chmod(0o600)
+    with pytest.raises(BadConfig) as caught:
+        read_secret(f"file:{path}", {})
+    assert HUSH not in repr(caught.value) + str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("place", ["file:/nowhere/at/all", "env:NOT_SET", "fd:99999", "file:/"])
+def test_a_missing_one_is_named_by_its_place(place):
+    with pytest.raises(OnetapeError) as caught:
+        read_secret(place, {})
+    assert place.partition(":")[2] in str(caught.value)
+
+
+def test_it_never_prints_and_is_never_pickled():
+    secret = Secret(HUSH)
+    assert f"{secret} {secret!r} {[secret]}" == "*** *** [***]"
+    with pytest.raises(TypeError):
+        pickle.dumps(secret)

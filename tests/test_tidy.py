@@ -1,0 +1,217 @@
+"""House rules as tests. Each says why it is one; a breach names file and line."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from onetape.engine.purity import impurities
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "src" / "onetape"
+PURE_ROOMS = ("model", "market", "orders", "accounts", "risk", "portfolio", "execution", "hedge")
+LINES_MAX = 600
+TEXT = {
+    ".py",
+    ".hpp",
+    ".cpp",
+    ".h",
+    ".md",
+    ".toml",
+    ".sh",
+    ".yml",
+    ".js",
+    ".css",
+    ".html",
+    ".txt",
+    "",
+}
+
+
+def tracked() -> list[Path]:
+    """Files of the project as git knows them, new ones included; vendored ones are not ours."""
+    call = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("not a git work tree")
+    paths = [ROOT / name for name in sorted(set(done.stdout.splitlines()))]
+    return [
+        p for p in paths if p.is_file() and "third_party" not in p.parts and "uplot" not in p.parts
+    ]
+
+
+FILES = tracked()
+PYTHON = [path for path in FILES if path.suffix == ".py"]
+OURS = [path for path in PYTHON if SOURCE in path.parents and "templates" not in path.parts]
+TESTS = [path for path in PYTHON if path.name.startswith("test_")]
+CORE = [p for p in FILES if p.suffix in (".hpp", ".cpp") and p.is_relative_to(ROOT / "core")]
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def matches(paths: list[Path], pattern: str) -> list[str]:
+    found = re.compile(pattern)
+    return [
+        f"{name(path)}:{number}: {line.strip()[:100]}"
+        for path in paths
+        if path.suffix in TEXT
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1)
+        if found.search(line)
+    ]
+
+
+def test_pure_rooms_see_no_clock_chance_file_or_memory_order():
+    """A core that looks at the world outside its events cannot be replayed."""
+    breaches = [
+        f"{name(path)}:{found.line}: {found.what} ({found.kind})"
+        for path in OURS
+        if path.relative_to(SOURCE).parts[0] in PURE_ROOMS
+        for found in impurities(path.read_text())
+    ]
+    assert breaches == []
+
+
+def test_only_the_command_line_catches_everything():
+    """Below it, catching what one does not know hides our own mistakes."""
+    breaches = []
+    for path in OURS:
+        if path.is_relative_to(SOURCE / "cli"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.ExceptHandler) or not _catches_all(node):
+                continue
+            if not any(isinstance(inner, ast.Raise) for inner in ast.walk(node)):
+                breaches.append(f"{name(path)}:{node.lineno}")
+    # A strategy is a stranger's code: what it raises is journaled and handled by policy.
+    assert [b for b in breaches if "/engine/" not in b] == []
+
+
+def _catches_all(node: ast.ExceptHandler) -> bool:
+    kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+    return any(
+        kind is None or (isinstance(kind, ast.Name) and kind.id in ("Exception", "BaseException"))
+        for kind in kinds
+    )
+
+
+def test_only_the_command_line_prints():
+    """Under --json standard output carries one value."""
+    allowed = {SOURCE / "store" / "table.py"}
+    breaches = [
+        f"{name(path)}:{node.lineno}"
+        for path in OURS
+        if not path.is_relative_to(SOURCE / "cli") and path not in allowed
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "print"
+    ]
+    assert breaches == []
+
+
+def test_nothing_is_left_for_later_in_a_comment():
+    """What is not done belongs on the roadmap, where users see it."""
+    words = "|".join(("TO" + "DO", "FIX" + "ME", "HA" + "CK"))
+    assert matches(FILES, rf"\b({words})\b(?!\()") == []
+
+
+def test_no_path_of_one_machine():
+    """It works on another one."""
+    places = "|".join(("work", "tmp", "home", "root", "Users"))
+    allowed = ("LICENSE", "docs/format.md")
+    paths = [path for path in FILES if name(path) not in allowed]
+    assert matches(paths, rf"(?<![\w.$\-}}>~)/]])/({places})/\w") == []
+
+
+def test_files_answer_one_question():
+    """Past some hundred lines a file answers two; a generated or vendored one is not read."""
+    long = {name(p): len(p.read_text().splitlines()) for p in (*OURS, *CORE, *TESTS)}
+    # One table each, or one state machine: cutting it would hide its order.
+    tables = {"src/onetape/model/errors.py", "core/engine/simulation.cpp"}
+    assert {k: v for k, v in long.items() if v > LINES_MAX and k not in tables} == {}
+
+
+def test_names_of_tests_are_rules():
+    """The tests are the specification: a name states a rule. A table's rows or a docstring may."""
+    short = [
+        f"{name(path)}: {function.name}"
+        for path in TESTS
+        for function in _tests(path)
+        if len(function.name.split("_")) < 4
+        and not function.decorator_list
+        and not ast.get_docstring(function)
+    ]
+    assert short == []
+
+
+def test_no_test_hides_another():
+    """Python lets the second function of a name replace the first; pytest then runs one of two."""
+    hidden = [
+        f"{name(path)}: {test}"
+        for path in TESTS
+        for test, count in Counter(_scoped(path)).items()
+        if count > 1
+    ]
+    assert hidden == []
+
+
+def test_test_files_have_names_of_their_own():
+    """Without packages, two test files of one name shadow each other."""
+    counts = Counter(path.name for path in TESTS)
+    assert [test for test, count in counts.items() if count > 1] == []
+
+
+def _tests(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        is_function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        if is_function and node.name.startswith("test_"):
+            yield node
+
+
+def _scoped(path: Path) -> Iterator[str]:
+    tree = ast.parse(path.read_text())
+    for scope in (tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))):
+        for node in scope.body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                yield f"{getattr(scope, 'name', '')}.{node.name}"
+
+
+def test_every_python_test_is_collected():
+    """A test in a file that pytest does not read proves nothing."""
+    stray = [
+        name(path)
+        for path in PYTHON
+        if path.is_relative_to(ROOT / "tests") and path not in TESTS and any(_tests(path))
+    ]
+    assert stray == []
+
+
+def test_the_core_throws_nothing():
+    """An exception across the core's edge ends the process; failures are values."""
+    core = [path for path in CORE if not {"bindings", "tests", "bench", "fuzz"} & set(path.parts)]
+    assert matches(core, r"^(?!\s*(//|\*)).*\b(throw|try|catch)\b\s*[({\w]") == []
+
+
+def test_the_core_asks_no_clock_outside_the_journal():
+    """Time arrives as events."""
+    rooms = ("exchange", "engine", "market", "text")
+    core = [p for p in CORE if p.relative_to(ROOT / "core").parts[0] in rooms]
+    assert matches(core, r"system_clock|steady_clock|clock_gettime|std::rand\b|random_device") == []
+
+
+def test_every_folder_of_tests_belongs_to_a_room():
+    """tests/ mirrors the tree, so that a rule is found where its code is."""
+    rooms = {path.name for path in SOURCE.iterdir() if path.is_dir()}
+    rooms |= {path.name for path in (ROOT / "core").iterdir() if path.is_dir()}
+    folders = {
+        path.relative_to(ROOT / "tests").parts[0] for path in TESTS if path.parent != ROOT / "tests"
+    }
+    assert folders - rooms - {"bench", "fuzz", "docs", "tools"} == set()
