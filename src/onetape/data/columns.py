@@ -1,0 +1,117 @@
+"""Which column of a table is what: the header's names decide, or `--columns`."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from onetape.model.errors import BadInput, UsageError
+
+TableKind = Literal["quotes", "trades", "bars"]
+
+# Of several names that mean the same, the first one that is there is taken.
+TIME_NAMES: Final = ("ts_event", "timestamp", "ts", "time", "date", "datetime")
+SIZE_NAMES: Final = ("size", "amount")
+SEPARATORS: Final = (",", ";", "\t")
+
+_NEEDED: Final[dict[TableKind, tuple[tuple[str, ...], ...]]] = {
+    "bars": (("open",), ("high",), ("low",), ("close",)),
+    "quotes": (("bid",), ("ask",)),
+    "trades": (("price",), SIZE_NAMES),
+}
+_OPTIONAL: Final[dict[TableKind, tuple[str, ...]]] = {
+    "bars": ("volume",),
+    "quotes": ("bid_size", "ask_size"),
+    "trades": ("side", "id"),
+}
+ACCEPTED: Final = (
+    f"{'|'.join(TIME_NAMES)} [ts_recv], then bid ask [bid_size ask_size], "
+    "or price size|amount [side id], or open high low close [volume]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TableShape:
+    """`columns` maps the core's names to places; `ignored` are names that mean nothing here."""
+
+    kind: TableKind
+    columns: dict[str, int]
+    fields: int
+    ignored: tuple[str, ...]
+
+
+def find_separator(line: str) -> str:
+    """The one of comma, semicolon and tab that the line has most of; comma where it has none."""
+    return max(SEPARATORS, key=line.count)
+
+
+def split_header(line: str, separator: str) -> list[str]:
+    """The names in a header line, without BOM, quotes and blanks around."""
+    cells = next(csv.reader([line.lstrip("\ufeff")], delimiter=separator), [])
+    return [cell.strip() for cell in cells]
+
+
+def parse_columns(text: str | Sequence[str]) -> list[str]:
+    """The names of `--columns a,b,..`. An empty one, `-` or `_` stands for a column to skip."""
+    names = text.split(",") if isinstance(text, str) else list(text)
+    names = [name.strip() for name in names]
+    if not any(names):
+        raise UsageError("names no column", where="--columns", todo=f"names are {ACCEPTED}")
+    return ["" if name in {"-", "_"} else name for name in names]
+
+
+def settle_shape(names: Sequence[str], *, where: str, given: bool) -> TableShape:
+    """What the table is. `given`: the names are the user's, not a header's.
+
+    Raises BadInput (UsageError where given) showing the names seen and those accepted.
+    """
+    lowered = [name.lower() for name in names]
+    places: dict[str, int] = {}
+    for place, name in enumerate(lowered):
+        places.setdefault(name, place)
+
+    def first(options: Sequence[str]) -> str | None:
+        return next((name for name in options if name in places), None)
+
+    kinds = [kind for kind, needed in _NEEDED.items() if all(first(options) for options in needed)]
+    time = first(TIME_NAMES)
+    if not kinds or time is None:
+        what = "no column is a time" if kinds else "the columns are neither quotes, trades nor bars"
+        raise _refusal(what, names, where=where, given=given)
+    if len(kinds) > 1:
+        raise _refusal(
+            f"the columns are {' and '.join(sorted(kinds))} at once",
+            names,
+            where=where,
+            given=given,
+        )
+    kind = kinds[0]
+    columns = {"ts_event": places[time]}
+    if "ts_recv" in places:
+        columns["ts_recv"] = places["ts_recv"]
+    for options in _NEEDED[kind]:
+        name = first(options)
+        if name is not None:
+            columns["size" if options == SIZE_NAMES else name] = places[name]
+    for name in _OPTIONAL[kind]:
+        if name in places:
+            columns[name] = places[name]
+    used = set(columns.values())
+    for place in used:
+        if lowered.count(lowered[place]) > 1:
+            what = f"the column {lowered[place]} stands twice"
+            raise _refusal(what, names, where=where, given=given)
+    ignored = tuple(name for place, name in enumerate(names) if place not in used and name)
+    return TableShape(kind, columns, len(names), ignored)
+
+
+def _refusal(what: str, names: Sequence[str], *, where: str, given: bool) -> Exception:
+    shown = ", ".join(name[:40] for name in names[:40]) or "nothing"
+    kind = UsageError if given else BadInput
+    return kind(
+        f"{what}: the {'columns given are' if given else 'header is'} {shown}",
+        where=where,
+        todo=f"names accepted (any case) are {ACCEPTED}; name them with --columns",
+    )

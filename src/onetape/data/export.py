@@ -1,0 +1,94 @@
+"""A tape as tables, one for each event type: parquet, csv or jsonl, in constant memory.
+
+Prices and sizes leave as exact decimals: text in csv and jsonl, decimal128 in parquet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from onetape.data.staging import SEGMENT, staged
+from onetape.data.table_row import RowMaker
+from onetape.data.table_writer import TableWriter, open_writer
+from onetape.model.errors import BadInput, UsageError
+from onetape.tape.journal import JournalReader
+
+FORMATS: Final = ("parquet", "csv", "jsonl")
+REPORT_EVERY: Final = 1 << 14
+_SAFE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}\Z")
+
+Progress = Callable[[float, float | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportResult:
+    """`tables` counts rows by event type."""
+
+    tape: Path
+    out: Path
+    format: str
+    tables: dict[str, int] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return {
+            "tape": str(self.tape),
+            "out": str(self.out),
+            "format": self.format,
+            "tables": self.tables,
+            "files": [str(self.out / f"{name}.{self.format}") for name in self.tables],
+        }
+
+
+def export_tape(
+    tape: Path | str, *, format: str, out: Path | str, progress: Progress | None = None
+) -> ExportResult:
+    """Write `out`/TYPE.FORMAT for every event type of the tape.
+
+    `out` must not exist, or be an empty folder; it is there whole or not at all. Raises
+    UsageError, BadInput where `tape` is none, TornTape where it is damaged, NotAvailable where
+    parquet's libraries are not installed.
+    """
+    tape, out = Path(tape), Path(out)
+    if format not in FORMATS:
+        raise UsageError(f"no format is called {format!r}", todo=f"use {', '.join(FORMATS)}")
+    if not tape.is_dir() or not any(SEGMENT.match(entry.name) for entry in tape.iterdir()):
+        raise BadInput("is no tape", where=str(tape), todo="name a directory of segments")
+    if out.is_dir() and not out.is_symlink() and not any(out.iterdir()):
+        out.rmdir()
+    rows: dict[str, int] = {}
+    with staged(out, force=False) as directory:
+        writers: dict[str, TableWriter] = {}
+        try:
+            with JournalReader(tape) as reader:
+                last = reader.last_sequence
+                maker = RowMaker(reader)
+                for count, record in enumerate(reader, 1):
+                    writer = writers.get(record.type)
+                    if writer is None:
+                        name = _file_name(record.type, rows)
+                        shape = maker.shape(record.type)
+                        writer = open_writer(format, directory / f"{name}.{format}", shape)
+                        writers[record.type] = writer
+                        rows[name] = 0
+                    writer.add(maker.row(record))
+                    if progress is not None and count % REPORT_EVERY == 0:
+                        progress(count, last or None)
+        finally:
+            for writer in writers.values():
+                writer.close()
+        for writer, name in zip(writers.values(), rows, strict=True):
+            rows[name] = writer.count
+    return ExportResult(tape, out, format, dict(sorted(rows.items())))
+
+
+def _file_name(event: str, taken: dict[str, int]) -> str:
+    """The type's own name, unless a tape from elsewhere calls it something that leaves `out`."""
+    name = event if _SAFE_NAME.match(event) else f"type-{len(taken) + 1}"
+    while name in taken:
+        name += "-"
+    return name

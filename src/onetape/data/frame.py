@@ -1,0 +1,127 @@
+"""Data frames as tables: polars and pandas frames, handed on as rows of text, chunk by chunk.
+
+Neither library is imported here: a frame brings its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any, Final
+
+from onetape.data.source import OnRead
+from onetape.model.errors import BadInput
+
+ROWS_A_CHUNK: Final = 1 << 16
+FLOAT_DIGITS: Final = 15  # what a double is sure of
+INDEX_NAME: Final = "timestamp"
+
+
+class FrameSource:
+    """A frame as lines of comma-separated values, with a header. Can be read as often as needed.
+
+    Times become ns since the epoch (one without a zone keeps its wall time, as text, so that
+    `tz` applies), floats 15 significant digits. Raises TypeError for anything but a frame.
+    """
+
+    def __init__(self, frame: object) -> None:
+        module = type(frame).__module__.partition(".")[0]
+        if module == "polars":
+            self._rows = _PolarsRows(frame)
+        elif module == "pandas":
+            self._rows = _PandasRows(frame)
+        else:
+            raise TypeError(
+                f"data must be a polars or pandas frame, a tape or a file, not {type(frame)!r}"
+            )
+        self.name = f"{module} frame"
+
+    @property
+    def size(self) -> int:
+        """Rows: what progress counts."""
+        return self._rows.count
+
+    def chunks(self, on_read: OnRead | None = None) -> Iterator[bytes]:
+        """The rows as text, the header first."""
+        for first in range(0, max(self._rows.count, 1), ROWS_A_CHUNK):
+            if on_read is not None:
+                on_read(min(ROWS_A_CHUNK, self._rows.count - first))
+            yield self._rows.text(first, ROWS_A_CHUNK, header=first == 0)
+
+    def head(self, size: int = 1 << 16) -> bytes:
+        """The first rows."""
+        return self._rows.text(0, 100, header=True)[:size]
+
+    def digest(self) -> bytes:
+        """SHA-256 over the rows as they are read."""
+        whole = hashlib.sha256()
+        for chunk in self.chunks():
+            whole.update(chunk)
+        return whole.digest()
+
+
+class _PolarsRows:
+    def __init__(self, frame: Any) -> None:
+        import polars as pl
+
+        if isinstance(frame, pl.LazyFrame):
+            frame = frame.collect()
+        if not isinstance(frame, pl.DataFrame):
+            raise TypeError(f"data must be a frame, not {type(frame)!r}")
+        changes = []
+        for name, kind in frame.schema.items():
+            column = pl.col(name)
+            if isinstance(kind, pl.Datetime):
+                if kind.time_zone is None:
+                    changes.append(column.dt.strftime("%Y-%m-%dT%H:%M:%S%.9f"))
+                else:
+                    changes.append(column.dt.epoch("ns"))
+            elif kind.is_float():
+                changes.append(column.round_sig_figs(FLOAT_DIGITS))
+            elif isinstance(kind, pl.Categorical | pl.Enum | pl.Object):
+                changes.append(column.cast(pl.String))
+            elif kind.is_nested():
+                raise BadInput(f"column {name} holds lists or structs", where="polars frame")
+        self._frame = frame
+        self._changes = changes
+        self.count: int = frame.height
+
+    def text(self, first: int, count: int, *, header: bool) -> bytes:
+        rows = self._frame.slice(first, count).with_columns(self._changes)
+        text: str = rows.write_csv(include_header=header)
+        return text.encode()
+
+
+class _PandasRows:
+    def __init__(self, frame: Any) -> None:
+        import pandas as pd
+
+        if not isinstance(frame, pd.DataFrame):
+            raise TypeError(f"data must be a frame, not {type(frame)!r}")
+        if isinstance(frame.index, pd.DatetimeIndex):
+            frame = frame.reset_index(names=frame.index.name or INDEX_NAME)
+        self._pandas = pd
+        self._frame = frame
+        self.count: int = len(frame)
+
+    def text(self, first: int, count: int, *, header: bool) -> bytes:
+        pd = self._pandas
+        rows = self._frame.iloc[first : first + count].copy()
+        for name in rows.columns:
+            column = rows[name]
+            if not pd.api.types.is_datetime64_any_dtype(column.dtype):
+                continue
+            if getattr(column.dtype, "tz", None) is None:
+                rows[name] = column.dt.strftime("%Y-%m-%dT%H:%M:%S.%f") + _nanoseconds(column)
+            else:
+                utc = column.dt.tz_convert("UTC").dt.tz_localize(None)
+                rows[name] = utc.astype("datetime64[ns]").astype("int64").where(column.notna(), "")
+        text: str = rows.to_csv(
+            index=False, header=header, float_format=f"%.{FLOAT_DIGITS}g", lineterminator="\n"
+        )
+        return text.encode()
+
+
+def _nanoseconds(column: Any) -> Any:
+    """The three digits that strftime's microseconds leave out."""
+    return column.dt.nanosecond.map("{:03.0f}".format, na_action="ignore")

@@ -1,0 +1,263 @@
+"""Importing as one call: what `onetape import` does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from onetape import _core
+from onetape.data.capture import CaptureImporter, read_seeds
+from onetape.data.instruments import given_instruments
+from onetape.data.limits import Limits
+from onetape.data.naming import Naming, parse_naming
+from onetape.data.outcome import Outcome
+from onetape.data.registry import find_kind
+from onetape.data.rejects import RejectFile
+from onetape.data.result import ImportResult
+from onetape.data.source import OnRead, digest, open_sources
+from onetape.data.staging import refuse_existing, staged
+from onetape.data.table import TableImporter, TableOptions, TableSource
+from onetape.model import inference
+from onetape.model.errors import UsageError
+from onetape.model.instrument import Instrument
+from onetape.model.time import parse_period
+from onetape.tape.schema import schema_preamble
+
+Progress = Callable[[float, float | None], None]
+
+# Part of a tape's identity: raised when the same input begins to give other frames.
+IMPORT_VERSION: Final = 1
+_TYPE_NAMES: Final = {spec[0]: spec[1] for spec in _core.event_specs()}
+
+
+def import_files(
+    kind: str,
+    sources: Sequence[Path | str],
+    *,
+    symbol: str | None = None,
+    out: Path | str,
+    tz: str | None = None,
+    columns: str | Sequence[str] | None = None,
+    period: str | None = None,
+    bar_time: str = "open",
+    seed_book: Path | None = None,
+    instruments: Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+    limits: Limits | None = None,
+) -> ImportResult:
+    """Turn files into a sealed tape at `out`.
+
+    symbol: `binance:BTC/USDT:USDT`, or `RAW=symbol,...` for a file of several. progress is called
+    with (bytes read, bytes in all or None). Importing the same files with the same options gives
+    the same segments, byte for byte.
+    Raises UsageError and UnknownFormat (exit 2), BadInput and UnknownSymbol (exit 3),
+    NotAvailable for kinds of later releases. Nothing is left at `out` then.
+    """
+    found = find_kind(kind)
+    naming = parse_naming(symbol)
+    paths = [Path(source) for source in sources]
+    if not paths:
+        raise UsageError("no file to import", todo="name at least one")
+    out = Path(out)
+    refuse_existing(out, force=force)
+    options = _options(tz, columns, period, bar_time)
+    streams = open_sources(paths, limits)
+    given = given_instruments(instruments)
+    on_read = _reporter(progress, sum(path.stat().st_size for path in paths))
+    used = [*paths, *(path for path in (seed_book, instruments) if path is not None)]
+
+    def identity() -> bytes:
+        return digest(used)
+
+    if found.form == "table":
+        if seed_book is not None:
+            raise UsageError("only captures of depth begin with a book", where="--seed-book")
+        return _import_tables(
+            streams, naming, out, options, given, identity, on_read, kind=kind, force=force
+        )
+    for name, value in (("--columns", columns), ("--period", period), ("--tz", tz)):
+        if value is not None:
+            raise UsageError(f"means nothing for {kind}", where=name)
+    seeds = read_seeds(seed_book) if seed_book is not None else []
+    importer = CaptureImporter(
+        found.load_protocol(), streams, naming, given=given, seeds=seeds, on_read=on_read
+    )
+    with staged(out, force=force) as directory:
+        uuid = _uuid(kind, naming, options, identity())
+        return _finish(importer, directory, out, uuid)
+
+
+def import_frame(
+    frame: object,
+    *,
+    symbol: str | None,
+    out: Path | str,
+    tz: str | None = None,
+    columns: str | Sequence[str] | None = None,
+    period: str | None = None,
+    bar_time: str = "open",
+    instruments: Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> ImportResult:
+    """Turn a polars or pandas frame into a sealed tape, by the column rules of `csv`.
+
+    Floats count with the 15 digits that a double is sure of: 0.1 + 0.2 is 0.3. A pandas index of
+    times is a column `timestamp`. Raises as import_files does; TypeError for another object.
+    """
+    from onetape.data.frame import FrameSource
+
+    naming = parse_naming(symbol)
+    out = Path(out)
+    refuse_existing(out, force=force)
+    source = FrameSource(frame)
+    options = _options(tz, columns, period, bar_time)
+    return _import_tables(
+        [source],
+        naming,
+        out,
+        options,
+        given_instruments(instruments),
+        source.digest,
+        _reporter(progress, source.size),
+        kind="frame",
+        force=force,
+    )
+
+
+def _import_tables(
+    streams: Sequence[TableSource],
+    naming: Naming,
+    out: Path,
+    options: TableOptions,
+    given: dict[str, Instrument],
+    identity: Callable[[], bytes],
+    on_read: OnRead,
+    *,
+    kind: str,
+    force: bool,
+) -> ImportResult:
+    symbol = naming.only()
+    with staged(out, force=force) as directory:
+        importer = TableImporter(
+            streams,
+            symbol,
+            options=options,
+            given=given,
+            sort_directory=str(directory),
+            on_read=on_read,
+        )
+        uuid = _uuid(kind, naming, options, identity())
+        return _finish(importer, directory, out, uuid)
+
+
+def _finish(
+    importer: CaptureImporter | TableImporter, directory: Path, out: Path, uuid: UUID
+) -> ImportResult:
+    """Run the importer into `directory`, seal, count."""
+    began = time.perf_counter()
+    sinks: list[_core.TapeSink] = []
+
+    def sink_at() -> tuple[_core.TapeSink, RejectFile]:
+        for sink in sinks:
+            sink.close()
+        sinks.clear()
+        for entry in directory.iterdir():
+            entry.unlink()
+        sink = _core.TapeSink(str(directory), "import", uuid.bytes, schema_preamble())
+        sinks.append(sink)
+        return sink, RejectFile(directory, importer.source_names)
+
+    try:
+        outcome = importer.run(sink_at)
+    except BaseException:
+        for sink in sinks:
+            sink.close()
+        raise
+    sink = sinks[0]
+    sink.close()
+    seconds = time.perf_counter() - began
+    return _result(out, outcome, sink.counts(), seconds)
+
+
+def _result(out: Path, outcome: Outcome, counts: tuple[Any, ...], seconds: float) -> ImportResult:
+    events, first, last, late, crossed, by_stream = counts
+    by_type: dict[str, int] = {}
+    by_symbol: dict[str, dict[str, int]] = {}
+    for stream, instrument in enumerate(outcome.instruments, 1):
+        types = by_stream.get(stream, {})
+        named = {_TYPE_NAMES[type_]: count for type_, count in sorted(types.items())}
+        by_symbol[instrument.symbol] = named
+        for name, count in named.items():
+            by_type[name] = by_type.get(name, 0) + count
+    return ImportResult(
+        tape=out,
+        symbols=[instrument.symbol for instrument in outcome.instruments],
+        events=events,
+        by_type=by_type,
+        by_symbol=by_symbol,
+        first_ts=first,
+        last_ts=last,
+        rejected=outcome.rejected,
+        gaps=outcome.gaps,
+        unsynced=outcome.unsynced,
+        crossed=crossed,
+        late=late,
+        ignored=outcome.ignored,
+        assumptions=[
+            line for instrument in outcome.instruments for line in inference.assumptions(instrument)
+        ],
+        seconds=seconds,
+    )
+
+
+def _options(
+    tz: str | None, columns: str | Sequence[str] | None, period: str | None, bar_time: str
+) -> TableOptions:
+    if bar_time not in {"open", "close"}:
+        raise UsageError(f"is neither open nor close: {bar_time!r}", where="--bar-time")
+    return TableOptions(
+        zone=tz or "UTC",
+        columns=columns,
+        period_ns=parse_period(period) if period else 0,
+        time_is_close=bar_time == "close",
+    )
+
+
+def _uuid(kind: str, naming: Naming, options: TableOptions, content: bytes) -> UUID:
+    """The tape's identity: what went in, and how."""
+    said = [
+        IMPORT_VERSION,
+        kind,
+        naming.pairs,
+        options.zone,
+        options.columns if options.columns is None else list(options.columns),
+        options.period_ns,
+        options.time_is_close,
+        content.hex(),
+    ]
+    whole = hashlib.sha256(json.dumps(said).encode()).digest()
+    return UUID(bytes=whole[:16], version=5)
+
+
+def _reporter(progress: Progress | None, total: int) -> OnRead:
+    if progress is None:
+        return lambda count: None
+    done = 0
+
+    def on_read(count: int) -> None:
+        nonlocal done
+        done += count
+        # A second pass begins again at the front.
+        progress(done % total if done > total else done, total or None)
+
+    return on_read
+
+
+__all__ = ["ImportResult", "Progress", "import_files", "import_frame"]

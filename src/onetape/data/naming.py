@@ -1,0 +1,62 @@
+"""Which stream of a file is which instrument: `--symbol`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from onetape.model.errors import BadInput, UsageError
+from onetape.model.symbol import parse_symbol
+
+EXAMPLE = "--symbol binance:BTC/USDT:USDT, or --symbol BTCUSDT=binance:BTC/USDT:USDT,..."
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """`pairs` are (raw, symbol); raw is "" where one symbol was given for the file's only one."""
+
+    pairs: tuple[tuple[str, str], ...]
+
+    @property
+    def is_map(self) -> bool:
+        """Raw names were given, so others may be there without being an error."""
+        return bool(self.pairs[0][0])
+
+    @property
+    def symbols(self) -> list[str]:
+        """The instruments, as given."""
+        return [symbol for _, symbol in self.pairs]
+
+    def only(self) -> str:
+        """The one symbol. Raises UsageError where several were given."""
+        if len(self.pairs) != 1:
+            raise UsageError(
+                "this kind of file holds one instrument", where="--symbol", todo="give one symbol"
+            )
+        return self.pairs[0][1]
+
+
+def parse_naming(text: str | None) -> Naming:
+    """From `SYMBOL` or `RAW=SYMBOL,RAW=SYMBOL`. Raises UsageError for anything else."""
+    if not text or not text.strip():
+        raise UsageError("the file does not say which instrument it is", todo=f"give {EXAMPLE}")
+    pairs: list[tuple[str, str]] = []
+    for part in text.split(","):
+        raw, equals, symbol = part.strip().rpartition("=")
+        if equals and not raw or not symbol:
+            raise UsageError(f"not a symbol: {part!r}", where="--symbol", todo=f"give {EXAMPLE}")
+        try:
+            parse_symbol(symbol)
+        except BadInput as error:
+            raise UsageError(error.what, where="--symbol", todo=f"give {EXAMPLE}") from None
+        pairs.append((raw, symbol))
+    raws = [raw for raw, _ in pairs]
+    if len(pairs) > 1 and not all(raws):
+        raise UsageError(
+            "several symbols need the name that the file uses for each",
+            where="--symbol",
+            todo="give --symbol RAW=symbol,...",
+        )
+    for names in (raws, [symbol for _, symbol in pairs]):
+        if len(set(names)) < len(names):
+            raise UsageError("a name stands twice", where="--symbol")
+    return Naming(tuple(pairs))

@@ -1,0 +1,55 @@
+"""What an import came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """Counts of a finished import.
+
+    `events` are market events: instrument frames are in the tape and in no count here. Times are
+    frame times, int ns UTC. `rejected` counts lines that could not be decoded, `ignored` those
+    that were read and carry nothing we keep, by kind. `late` counts frames whose receipt was
+    before the frame before them, `crossed` quotes with bid above ask: both are kept. `seconds` is
+    the importing alone.
+    """
+
+    tape: Path
+    symbols: list[str]
+    events: int
+    by_type: dict[str, int]
+    by_symbol: dict[str, dict[str, int]]
+    first_ts: int
+    last_ts: int
+    rejected: int
+    gaps: int = 0
+    unsynced: int = 0
+    crossed: int = 0
+    late: int = 0
+    ignored: dict[str, int] = field(default_factory=dict)
+    assumptions: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """The contract's keys and ours, as plain values."""
+        return {
+            "tape": str(self.tape),
+            "symbols": self.symbols,
+            "events": self.events,
+            "by_type": self.by_type,
+            "by_symbol": self.by_symbol,
+            "first_ts": self.first_ts,
+            "last_ts": self.last_ts,
+            "rejected": self.rejected,
+            "gaps": self.gaps,
+            "unsynced": self.unsynced,
+            "crossed": self.crossed,
+            "late": self.late,
+            "ignored": self.ignored,
+            "assumptions": self.assumptions,
+            "seconds": round(self.seconds, 6),
+        }

@@ -1,0 +1,111 @@
+"""A tape is written beside its place and moved there whole: nothing half-written stays."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from onetape.data.rejects import FILE_NAME as REJECTS
+from onetape.model.errors import DiskFull, UsageError
+
+SEGMENT: Final = re.compile(r"\d{10}\.tape(\.zst)?\Z")
+# What else may lie in a tape's directory. Anything unknown there means: not ours to delete.
+BESIDE: Final = re.compile(
+    r"(lock|control|bells|fifos|pins|" + re.escape(REJECTS) + r"|torn-\d+-\d+\.bin)\Z"
+)
+# Left by a journal's writer for its readers; a finished tape has neither.
+LIVE_FILES: Final = ("lock", "control", "bells")
+
+
+def is_tape(path: Path) -> bool:
+    """A directory of segments and of nothing that is foreign to a tape."""
+    if path.is_symlink() or not path.is_dir():
+        return False
+    names = [entry.name for entry in path.iterdir()]
+    return any(SEGMENT.match(name) for name in names) and all(
+        SEGMENT.match(name) or BESIDE.match(name) for name in names
+    )
+
+
+@contextmanager
+def staged(out: Path, *, force: bool) -> Iterator[Path]:
+    """A hidden directory beside `out` that takes its place when the block ends well.
+
+    Raises UsageError where `out` exists and force is not set, or where it is no tape.
+    """
+    refuse_existing(out, force=force)
+    out = out.absolute()
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot make the folder: {error.strerror}", where=str(out.parent)
+        ) from None
+    _sweep(out)
+    partial = out.parent / f".{out.name}.partial-{os.getpid()}"
+    try:
+        partial.mkdir(mode=0o700)
+    except OSError as error:
+        raise UsageError(f"cannot be written: {error.strerror}", where=str(out.parent)) from None
+    try:
+        yield partial
+        for name in LIVE_FILES:
+            (partial / name).unlink(missing_ok=True)
+        _move(partial, out, force=force)
+    except OSError as error:
+        if error.errno in {28, 122}:
+            raise DiskFull(f"no room: {error.strerror}", where=str(out)) from None
+        raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def refuse_existing(out: Path, *, force: bool) -> None:
+    """Raise UsageError unless `out` is free, or a tape that may be replaced."""
+    if not os.path.lexists(out):
+        return
+    if not force:
+        raise UsageError("exists already", where=str(out), todo="name another, or use --force")
+    if not is_tape(out):
+        raise UsageError(
+            "exists and is not a tape", where=str(out), todo="--force replaces tapes only"
+        )
+
+
+def _move(partial: Path, out: Path, *, force: bool) -> None:
+    refuse_existing(out, force=force)
+    if not os.path.lexists(out):
+        partial.rename(out)
+        return
+    old = out.parent / f".{out.name}.replaced-{os.getpid()}"
+    out.rename(old)
+    try:
+        partial.rename(out)
+    except OSError:
+        old.rename(out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sweep(out: Path) -> None:
+    """Remove what imports to the same place left when they were killed."""
+    pattern = re.compile(re.escape(f".{out.name}.") + r"(partial|replaced)-(\d+)\Z")
+    for entry in out.parent.iterdir():
+        match = pattern.match(entry.name)
+        if match and not _is_alive(int(match[2])) and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return pid != os.getpid()

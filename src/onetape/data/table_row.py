@@ -1,0 +1,147 @@
+"""A decoded frame as a row of a table: symbol for stream, decimals for units, one id for three."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+from uuid import UUID
+
+import msgspec
+
+from onetape.tape.journal import JournalReader, Record
+from onetape.tape.schema import EventSchema
+
+# How a column is kept: an integer, words, an exact decimal, or a list of [price, size].
+ColumnForm = Literal["integer", "text", "decimal", "levels"]
+
+MONEY_DECIMALS: Final = 18
+RATE_DECIMALS: Final = 12
+_HEADER: Final = ("sequence", "time", "symbol", "flags")
+_ID_PARTS: Final = {"id_low", "id_high", "id_kind"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Name and form of a column."""
+
+    name: str
+    form: ColumnForm
+
+
+# A decimal: (units, decimals). Levels: a list of (price units, price decimals, size units, ...).
+Units = tuple[int, int]
+
+
+class RowMaker:
+    """Rows of the tape that `reader` reads, by its own schemas and instruments."""
+
+    def __init__(self, reader: JournalReader) -> None:
+        self._reader = reader
+        self._kinds: dict[str, list[tuple[str, str]]] = {}
+
+    def shape(self, event: str) -> list[Column]:
+        """The columns of an event type: the frame's, then the payload's."""
+        schema = self._reader.schemas.named(event)
+        header = [Column(name, "text" if name == "symbol" else "integer") for name in _HEADER]
+        if not schema.fixed:
+            return [*header, Column("data", "text")]
+        return header + [Column(name, _FORMS[kind]) for name, kind in self._fields(schema)]
+
+    def row(self, record: Record) -> list[Any]:
+        """Values in the order of the columns; decimals as (units, decimals)."""
+        instrument = self._reader.instruments.get(record.stream, {})
+        row: list[Any] = [
+            record.sequence,
+            record.time,
+            str(instrument.get("symbol", "")),
+            record.flags,
+        ]
+        kinds = self._kinds.get(record.type)
+        data = record.data
+        if kinds is None:
+            row.append(msgspec.json.encode(data, enc_hook=_plain).decode())
+            return row
+        price_decimals = int(instrument.get("price_decimals", 0))
+        size_decimals = int(instrument.get("size_decimals", 0))
+        for name, kind in kinds:
+            if kind == "id":
+                row.append(_id_text(data))
+            elif kind == "p":
+                row.append((data[name], price_decimals))
+            elif kind == "s":
+                row.append((data[name], size_decimals))
+            elif kind == "turnover":
+                row.append((data[name], price_decimals + size_decimals))
+            elif kind == "m":
+                row.append((data[name], MONEY_DECIMALS))
+            elif kind == "r":
+                row.append((data[name], RATE_DECIMALS))
+            elif kind == "levels":
+                row.append(
+                    [
+                        ((price, price_decimals), (size, size_decimals))
+                        for price, size in data[name]
+                    ]
+                )
+            elif kind == "c":
+                value = data[name]
+                row.append(value if isinstance(value, str) else bytes(value).hex())
+            else:
+                row.append(data[name])
+        return row
+
+    def _fields(self, schema: EventSchema) -> list[tuple[str, str]]:
+        kinds: list[tuple[str, str]] = []
+        names = {item.name for item in schema.fields}
+        for item in schema.fields:
+            if item.kind == "x":
+                continue
+            if names >= _ID_PARTS and item.name in _ID_PARTS:
+                if item.name == "id_low":
+                    kinds.append(("id", "id"))
+            elif item.width == 16 and item.kind == "i":
+                kinds.append((item.name, "turnover"))
+            else:
+                kinds.append((item.name, item.kind))
+        kinds += [(name, "levels") for name in schema.tail or ()]
+        self._kinds[schema.name] = kinds
+        return kinds
+
+
+_FORMS: Final[dict[str, ColumnForm]] = {
+    "i": "integer",
+    "u": "integer",
+    "t": "integer",
+    "p": "decimal",
+    "s": "decimal",
+    "m": "decimal",
+    "r": "decimal",
+    "turnover": "decimal",
+    "c": "text",
+    "e": "text",
+    "id": "text",
+    "levels": "levels",
+}
+
+
+def _id_text(data: dict[str, Any]) -> str:
+    kind = data["id_kind"]
+    if kind == "integer":
+        return str(data["id_low"])
+    raw = data["id_low"].to_bytes(8, "little") + data["id_high"].to_bytes(8, "little")
+    if kind == "uuid":
+        return str(UUID(bytes=raw))
+    return raw.rstrip(b"\0").decode("utf-8", "replace") if kind == "text" else ""
+
+
+def _plain(value: object) -> object:
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def decimal_text(value: Units) -> str:
+    """Exact, with all decimals of the instrument: (618002, 1) is 61800.2."""
+    units, decimals = value
+    if decimals == 0:
+        return str(units)
+    digits = str(abs(units)).rjust(decimals + 1, "0")
+    return f"{'-' if units < 0 else ''}{digits[:-decimals]}.{digits[-decimals:]}"
