@@ -95,7 +95,9 @@ class GroupSpec:
 
     def unpack(self, cells: bytes, present: int) -> dict[str, FieldValue]:
         if len(cells) != self.size_bytes:
-            raise SchemaMismatch(f"group {self.name!r} has {self.size_bytes} bytes, read {len(cells)}")
+            raise SchemaMismatch(
+                f"group {self.name!r} has {self.size_bytes} bytes, read {len(cells)}"
+            )
         raw = iter(self._struct.unpack(cells))
         values: dict[str, FieldValue] = {}
         for bit, (name, code) in enumerate(self.fields):
