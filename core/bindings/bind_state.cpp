@@ -24,7 +24,7 @@ nb::object opened_reader(const std::string& directory, const std::string& proces
 }
 
 void put_group(TableWriter& writer, std::uint16_t kind, std::string_view key, nb::bytes cells,
-         std::uint64_t present, std::int64_t ts_data, std::uint64_t sequence) {
+               std::uint64_t present, std::int64_t ts_data, std::uint64_t sequence) {
     const std::size_t count = cells.size() / sizeof(std::uint64_t);
     if (cells.size() % sizeof(std::uint64_t) != 0 || count > group_cells_max) {
         throw nb::value_error("cells are 0 to 64 words of eight bytes");
@@ -39,9 +39,9 @@ nb::object read_group_of(TableReader& reader, std::uint16_t kind, std::string_vi
     const TableRead outcome = reader.read(kind, key, values);
     if (outcome == TableRead::missing) return nb::none();
     if (outcome != TableRead::ok) return nb::str(outcomes[static_cast<int>(outcome)]);
-    return nb::make_tuple(
-        nb::bytes(values.cells, values.meta.cell_count * sizeof(std::uint64_t)), values.present,
-        values.ts_data, values.ts_alive, values.sequence, values.version);
+    return nb::make_tuple(nb::bytes(values.cells, values.meta.cell_count * sizeof(std::uint64_t)),
+                          values.present, values.ts_data, values.ts_alive, values.sequence,
+                          values.version);
 }
 
 }  // namespace
@@ -61,15 +61,19 @@ void bind_state(nb::module_& m) {
             },
             nb::arg("directory"), nb::arg("process"), nb::arg("layout"), nb::arg("capacity"),
             nb::arg("cells"))
-        .def("put", &put_group, nb::arg("kind"), nb::arg("key"), nb::arg("cells"), nb::arg("present"),
-             nb::arg("ts_data"), nb::arg("sequence"))
-        .def("remove", [](TableWriter& writer, std::uint16_t kind, std::string_view key) {
-            return writer.remove(kind, key) == Status::ok;
-        }, nb::arg("kind"), nb::arg("key"))
-        .def("touch", [](TableWriter& writer, std::uint16_t kind, std::string_view key,
-                         std::int64_t ts_alive) {
-            return writer.touch(kind, key, ts_alive) == Status::ok;
-        }, nb::arg("kind"), nb::arg("key"), nb::arg("ts_alive"))
+        .def("put", &put_group, nb::arg("kind"), nb::arg("key"), nb::arg("cells"),
+             nb::arg("present"), nb::arg("ts_data"), nb::arg("sequence"))
+        .def(
+            "remove",
+            [](TableWriter& writer, std::uint16_t kind, std::string_view key) {
+                return writer.remove(kind, key) == Status::ok;
+            },
+            nb::arg("kind"), nb::arg("key"))
+        .def(
+            "touch",
+            [](TableWriter& writer, std::uint16_t kind, std::string_view key,
+               std::int64_t ts_alive) { return writer.touch(kind, key, ts_alive) == Status::ok; },
+            nb::arg("kind"), nb::arg("key"), nb::arg("ts_alive"))
         .def("heartbeat", &TableWriter::heartbeat, nb::arg("now"))
         .def("publish", [](TableWriter& writer) { raise_if_failed(writer.publish()); })
         .def("restore", [](TableWriter& writer) { raise_if_failed(writer.restore()); })
@@ -84,21 +88,25 @@ void bind_state(nb::module_& m) {
         .def("read", &read_group_of, nb::arg("kind"), nb::arg("key"),
              "None: no such key. A str: it could not be read, and why. Else (cells, present, "
              "ts_data, ts_alive, sequence, version).")
-        .def("keys",
-             [](TableReader& reader) {
-                 std::vector<TableKey> keys;
-                 const TableRead outcome = reader.keys(keys);
-                 nb::list list;
-                 for (const TableKey& key : keys) list.append(nb::make_tuple(key.kind, key.key));
-                 return nb::make_tuple(outcomes[static_cast<int>(outcome)], list);
-             },
-             "(outcome, [(kind, key), ...]).")
-        .def("refresh", [](TableReader& reader) {
-            const Failure failure = reader.refresh();
-            if (failure.status == Status::not_found) return false;
-            raise_if_failed(failure);
-            return true;
-        }, "False: the files are gone.")
+        .def(
+            "keys",
+            [](TableReader& reader) {
+                std::vector<TableKey> keys;
+                const TableRead outcome = reader.keys(keys);
+                nb::list list;
+                for (const TableKey& key : keys) list.append(nb::make_tuple(key.kind, key.key));
+                return nb::make_tuple(outcomes[static_cast<int>(outcome)], list);
+            },
+            "(outcome, [(kind, key), ...]).")
+        .def(
+            "refresh",
+            [](TableReader& reader) {
+                const Failure failure = reader.refresh();
+                if (failure.status == Status::not_found) return false;
+                raise_if_failed(failure);
+                return true;
+            },
+            "False: the files are gone.")
         .def("set_deadline", &TableReader::set_deadline, nb::arg("deadline_ns"))
         .def_prop_ro("writer_alive", &TableReader::writer_alive)
         .def_prop_ro("heartbeat", &TableReader::heartbeat)
