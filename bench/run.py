@@ -173,7 +173,7 @@ def render(figures: dict[str, Figure], runs: int, failed: list[str]) -> str:
     lines = [
         f"{machine()}; {runs} runs, median (least to most).",
         "",
-        "| figure | | wanted | against | times better |",
+        "| figure | | wanted | against | ratio (above 1: better) |",
         "|---|---|---|---|---|",
     ]
     for figure in figures.values():
@@ -187,7 +187,7 @@ def render(figures: dict[str, Figure], runs: int, failed: list[str]) -> str:
         rival = (
             f"{figure.against}: {show(statistics.median(figure.rivals))}" if figure.rivals else ""
         )
-        ratio = "" if figure.ratio is None else f"{figure.ratio:.2g}" if figure.ratio < 10 else f"{figure.ratio:.0f}"  # fmt: skip
+        ratio = "" if figure.ratio is None else show(float(f"{figure.ratio:.2g}"))
         lines.append(f"| {figure.name} | {value} | {reach} | {rival} | {ratio} |")
     if failed:
         lines += ["", f"Not measured: {', '.join(failed)}."]

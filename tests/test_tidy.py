@@ -124,11 +124,11 @@ def test_nothing_is_left_for_later_in_a_comment():
 
 
 def test_no_path_of_one_machine():
-    """It works on another one."""
+    """It works on another one. A template for mkdtemp is none."""
     places = "|".join(("work", "tmp", "home", "root", "Users"))
     allowed = ("LICENSE", "docs/format.md")
     paths = [path for path in FILES if name(path) not in allowed]
-    assert matches(paths, rf"(?<![\w.$\-}}>~)/]])/({places})/\w") == []
+    assert matches(paths, rf"(?<![\w.$\-}}>~)/]])/({places})/(?!.*XXXXXX)\w") == []
 
 
 def test_files_answer_one_question():

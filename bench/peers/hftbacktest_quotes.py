@@ -3,9 +3,9 @@
     python hftbacktest_quotes.py quotes.npy noop|taker|plain
 
 noop waits for each feed event in a compiled loop, plain does so in plain Python, which is nearest
-to a callback per quote; taker also sends a marketable order of 0.01 every hundredth event. The first,
-compiling run is outside the clock, and so is loading. A quote is two rows here (bid and ask), so
-`events` counts quotes, not rows.
+to a callback per quote; taker also sends a marketable order of 0.01 every hundredth event. The
+first, compiling run is outside the clock, and so is loading. A quote is four rows here, so `events`
+counts quotes, not rows.
 """
 
 from __future__ import annotations

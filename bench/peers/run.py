@@ -3,7 +3,8 @@
     python bench/peers/run.py [--runs N] [NAME...]
 
 Everything lands in build/peers: environments, data and results.json, which `bench/run.py` puts
-beside our figures. Same quotes, same orders, one core; start-up and loading are outside the clock, as ours.
+beside our figures. Same quotes, same orders, one core; start-up and loading are outside the clock,
+as they are for us.
 """
 
 from __future__ import annotations
@@ -60,9 +61,8 @@ def main() -> None:
             "value": statistics.median(values), "min": min(values), "max": max(values),
             "unit": "events/s", "runs": options.runs, "day": time.strftime("%Y-%m-%d"), **details,
         }  # fmt: skip
-        print(
-            f"{task}: {statistics.median(values):,.0f} events/s ({min(values):,.0f} to {max(values):,.0f})"
-        )
+        middle, least, most = statistics.median(values), min(values), max(values)
+        print(f"{task}: {middle:,.0f} events/s ({least:,.0f} to {most:,.0f})")
         content = {"machine": platform.processor() or platform.machine(), "results": results}
         (PLACE / "results.json").write_text(json.dumps(content, indent=1))
 
