@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "onetape"
 PURE_ROOMS = ("model", "market", "orders", "accounts", "risk", "portfolio", "execution", "hedge")
 LINES_MAX = 600
+# Reads a table that is part of the package: as constant as the code.
+SHIPPED = {("src/onetape/model/catalogue.py", "files")}
 TEXT = {
     ".py",
     ".hpp",
@@ -75,6 +77,7 @@ def test_pure_rooms_see_no_clock_chance_file_or_memory_order():
         for path in OURS
         if path.relative_to(SOURCE).parts[0] in PURE_ROOMS
         for found in impurities(path.read_text())
+        if (name(path), found.kind) not in SHIPPED
     ]
     assert breaches == []
 
