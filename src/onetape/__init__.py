@@ -16,17 +16,24 @@ if TYPE_CHECKING:
     from onetape.store.run import open_run as open  # noqa: A004 - the contract's name
 
 
+# Public name -> where it lives. Text, not import statements: every module imports this package,
+# so an import here would make every layer depend on the highest.
+_HOME = {
+    "Strategy": ("onetape.engine.strategy", "Strategy"),
+    "backtest": ("onetape.services.backtest", "backtest"),
+    "open": ("onetape.store.run", "open_run"),
+}
+
+
 def __getattr__(name: str) -> Any:
-    if name == "Strategy":
-        from onetape.engine.strategy import Strategy
+    if name not in _HOME:
+        raise AttributeError(f"module 'onetape' has no attribute {name!r}")
+    from importlib import import_module
 
-        return Strategy
-    if name == "backtest":
-        from onetape.services.backtest import backtest
+    module, attribute = _HOME[name]
+    globals()[name] = value = getattr(import_module(module), attribute)
+    return value
 
-        return backtest
-    if name == "open":
-        from onetape.store.run import open_run
 
-        return open_run
-    raise AttributeError(f"module 'onetape' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})
