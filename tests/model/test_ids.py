@@ -67,7 +67,7 @@ def test_what_cannot_be_in_an_id(tag: str, epoch: int, ordinal: int) -> None:
         client_id(tag, epoch=epoch, ordinal=ordinal)
 
 
-def test_tags() -> None:
+def test_tags_of_robots_differ() -> None:
     assert robot_tag("mm") == "mm"
     tags = {robot_tag(f"market-maker-{n}") for n in range(200)}
     assert len(tags) == 200
@@ -75,7 +75,7 @@ def test_tags() -> None:
     assert re.fullmatch(r"[a-z0-9]{5,8}", robot_tag("做市"))
 
 
-def test_run_names() -> None:
+def test_run_names_sort_by_time() -> None:
     now = parse_time("2026-11-20T07:15:00.5Z")
     assert run_name("Cross", now) == "cross-20261120-071500"
     assert run_name("my strategy.py:Cross", now, attempt=2) == (

@@ -70,7 +70,7 @@ def test_what_is_not_modelled_says_so(text: str, why: str) -> None:
         parse_symbol(text)
 
 
-def test_file_stems() -> None:
+def test_file_stems_have_no_separators() -> None:
     assert file_stem("binance:BTC/USDT:USDT") == "binance@BTC_USDT@USDT"
     assert file_stem("okx:BTC/USD:BTC-241227") == "okx@BTC_USD@BTC-241227"
     assert file_stem("binance:BTCUSD_PERP") == "binance@BTCUSD%5FPERP"

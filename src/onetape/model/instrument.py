@@ -274,5 +274,6 @@ __all__ = [
     "DECIMALS_MAX",
     "UNKNOWN_CURRENCY",
     "Instrument",
+    "Kind",
     "from_symbol",
 ]
