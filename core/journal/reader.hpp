@@ -80,13 +80,14 @@ private:
     Status slow(Frame& frame) noexcept;
     Status advance() noexcept;  // to the next segment
     Failure enter(const SegmentFile& file, bool chained);
+    [[nodiscard]] bool widen() noexcept;  // maps in the next pages of the segment
     Failure enter_first();
     Status seek(bool by_time, std::uint64_t sequence, std::int64_t time) noexcept;
     Status fail(Failure failure) noexcept;
 
     // Hot.
     const std::byte* cursor_ = nullptr;
-    const std::byte* last_header_ = nullptr;  // where a header may begin at most
+    const std::byte* last_header_ = nullptr;  // of the pages mapped in so far
     std::uint64_t sequence_ = 0;
     std::uint32_t crc_ = 0;
     bool stopped_ = false;  // failure_ is final
@@ -94,6 +95,7 @@ private:
     std::uint64_t number_ = 0;  // 0: no segment yet
     Mapping map_;
     std::size_t frame_limit_ = 0;  // bytes of the mapping that may hold frames
+    std::size_t mapped_end_ = 0;   // of these, mapped in so far
     SegmentHeader header_{};
     std::vector<PreambleEntry> preamble_;
     ReaderOptions options_;

@@ -125,14 +125,14 @@ class JournalWriter:
         self.progress = self.core.progress
 
     def append(
-        self, type: str | int, payload: bytes, *, flags: int = 0, stream: int = 0, time: int = 0
+        self, event: str | int, payload: bytes, *, flags: int = 0, stream: int = 0, time: int = 0
     ) -> int:
         """One frame from a whole payload; gives its sequence."""
-        return self.core.append(type_id(type), payload, flags, stream, time)
+        return self.core.append(type_id(event), payload, flags, stream, time)
 
     def append_batch(
         self,
-        type: str | int,
+        event: str | int,
         stream: int,
         rows: NDArray[np.void],
         times: NDArray[np.int64] | None = None,
@@ -143,17 +143,17 @@ class JournalWriter:
 
         times: the frames' times; default the rows' `ts_recv`. Gives the last sequence.
         """
-        schema = built_in().get(type_id(type))
+        schema = built_in().get(type_id(event))
         if schema is None or not schema.fixed:
-            raise BadInput(f"append_batch: {type!r} has no fixed layout")
-        if rows.dtype.itemsize != schema.bytes:
+            raise BadInput(f"append_batch: {event!r} has no fixed layout")
+        if rows.dtype.itemsize != schema.payload_bytes:
             raise BadInput(
-                f"append_batch: a {schema.name} row has {schema.bytes} bytes, "
+                f"append_batch: a {schema.name} row has {schema.payload_bytes} bytes, "
                 f"these have {rows.dtype.itemsize}"
             )
         if times is None:
             times = rows["ts_recv"]
-        raw = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), schema.bytes)
+        raw = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), schema.payload_bytes)
         return self.core.append_rows(schema.id, flags, stream, times, raw)
 
     @property
@@ -274,31 +274,31 @@ class JournalReader:
                 at += (length + 7) & ~7
 
     def chunks(
-        self, type: str | int, *, rows_max: int = 65536, time_until: int = _TIME_MAX
+        self, event: str | int, *, rows_max: int = 65536, time_until: int = _TIME_MAX
     ) -> Iterator[NDArray[np.void]]:
         """Rows of one fixed type from the reader's place on, in constant memory.
 
         Columns are the frame header's (`sequence time stream flags ...`) and the payload's; a
         counted tail (levels of a book) is left out.
         """
-        schema = self._fixed(type)
+        schema = self._fixed(event)
         ended = False
         while not ended:
-            raw, ended = self.core.read_rows(schema.id, schema.bytes, rows_max, time_until)
+            raw, ended = self.core.read_rows(schema.id, schema.payload_bytes, rows_max, time_until)
             if len(raw):
                 yield schema.rows(raw)
 
-    def columns(self, type: str | int, *, time_until: int = _TIME_MAX) -> dict[str, NDArray[Any]]:
+    def columns(self, event: str | int, *, time_until: int = _TIME_MAX) -> dict[str, NDArray[Any]]:
         """All rows of one fixed type from the reader's place on, a contiguous array a column."""
-        schema = self._fixed(type)
-        parts = list(self.chunks(type, time_until=time_until))
+        schema = self._fixed(event)
+        parts = list(self.chunks(event, time_until=time_until))
         rows = np.concatenate(parts) if parts else np.empty(0, schema.row_dtype)
         assert rows.dtype.names is not None
         return {name: np.ascontiguousarray(rows[name]) for name in rows.dtype.names}
 
-    def _fixed(self, type: str | int) -> EventSchema:
+    def _fixed(self, event: str | int) -> EventSchema:
         schemas = self.schemas
-        schema = schemas.named(type) if isinstance(type, str) else schemas.of(type)
+        schema = schemas.named(event) if isinstance(event, str) else schemas.of(event)
         if not schema.fixed:
             raise BadInput(f"{schema.name} has no fixed layout: iterate over its records")
         return schema
