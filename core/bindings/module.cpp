@@ -12,4 +12,5 @@ NB_MODULE(_core, m) {
     bind_engine(m);
     bind_text(m);
     bind_journal(m);
+    bind_journal_tools(m);
 }

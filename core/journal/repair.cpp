@@ -107,7 +107,8 @@ Failure repair_journal(const std::string& directory, const Expand& expand, Repai
     }
     report.last_sequence = end.last_sequence;
     report.frames_lost =
-        found.last_sequence > end.last_sequence ? found.last_sequence - end.last_sequence : 0;
+        found.claimed_sequence > end.last_sequence ? found.claimed_sequence - end.last_sequence
+                                                   : 0;
     Mapping control_map;
     if (map_control(directory, true, control_map).ok()) {
         // From here on the shorter tape is what was meant to be there.

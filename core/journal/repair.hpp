@@ -12,7 +12,7 @@ namespace onetape {
 struct RepairReport {
     bool changed = false;
     std::uint64_t last_sequence = 0;       // of what is left
-    std::uint64_t frames_lost = 0;         // good frames behind the damage, as far as readable
+    std::uint64_t frames_lost = 0;         // as far as the trailers tell
     std::vector<std::string> damage;       // what was found
     std::vector<std::string> set_aside;    // files that hold what was taken out
 };

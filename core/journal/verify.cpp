@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "journal/reader.hpp"
@@ -79,6 +80,7 @@ SegmentCheck check_segment(std::span<const std::byte> bytes, std::uint64_t numbe
     check.good_offset = walk.offset - (check.frames_whole ? sizeof(FrameHeader) : 0);
     check.frame_count = walk.frame_count;
     check.last_sequence = walk.last_sequence;
+    check.claimed_sequence = limited ? trailer.last_sequence : walk.last_sequence;
     check.crc = walk.crc;
     check.end_flags = walk.end_flags;
 
@@ -181,6 +183,7 @@ Failure verify_journal(const std::string& directory, const Expand& expand, Verif
             report.seal = check.seal;
         }
         report.frames += check.frame_count;
+        report.claimed_sequence = std::max(report.claimed_sequence, check.claimed_sequence);
         if (check.frame_count > 0) {
             if (report.first_sequence == 0) report.first_sequence = check.header.first_sequence;
             report.last_sequence = check.last_sequence;

@@ -21,6 +21,7 @@ struct VerifyReport {
     std::uint64_t first_number = 0;    // above 1: pruned, or the first segments are missing
     std::uint64_t first_sequence = 0;  // 0: no frame
     std::uint64_t last_sequence = 0;
+    std::uint64_t claimed_sequence = 0;  // as trailers say: more than what is still good
     std::uint64_t torn_bytes = 0;
     std::vector<std::string> damaged;  // what and where, each
     Digest seal{};                     // of the last sealed segment: the tape's proof
@@ -45,6 +46,7 @@ struct SegmentCheck {
     SegmentHeader header{};
     std::uint64_t frame_count = 0;
     std::uint64_t last_sequence = 0;
+    std::uint64_t claimed_sequence = 0;
     std::uint32_t crc = 0;
     std::uint16_t end_flags = 0;
     Digest seal{};

@@ -7,6 +7,7 @@ append from Python costs one call. Readers give decoded records, raw frames, or 
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,6 @@ from onetape.model.errors import BadInput
 from onetape.tape.expand import expand_segment
 from onetape.tape.schema import (
     END_TYPE,
-    HEADER_DTYPE,
     INSTRUMENT_TYPE,
     EventSchema,
     Schemas,
@@ -200,6 +200,19 @@ class JournalWriter:
         self.close()
 
 
+_HEADER = struct.Struct("<IHHQqI4x")
+
+
+def _split(data: bytes) -> Iterator[Frame]:
+    """Frames that lie behind one another, each padded to eight bytes."""
+    at = 0
+    while at < len(data):
+        length, type_, flags, sequence, time, stream = _HEADER.unpack_from(data, at)
+        payload = data[at + _HEADER.size : at + length]
+        yield Frame(type_, flags, sequence, time, stream, payload)
+        at += (length + 7) & ~7
+
+
 class JournalReader:
     """Reads a journal in order, sealed or while it is written; works on read-only media.
 
@@ -254,24 +267,10 @@ class JournalReader:
     ) -> Iterator[Frame]:
         """Raw frames of the wanted types (none: all) by chunks: less work for each than `next`."""
         wanted = [self.schemas.named(t).id if isinstance(t, str) else t for t in types]
-        width = HEADER_DTYPE.itemsize
         ended = False
         while not ended:
             raw, ended = self.core.read_frames(_CHUNK_BYTES, wanted, time_until)
-            data = raw.tobytes()
-            at = 0
-            while at < len(data):
-                length = int.from_bytes(data[at : at + 4], "little")
-                header = np.frombuffer(data, HEADER_DTYPE, 1, at)[0]
-                yield Frame(
-                    int(header["type"]),
-                    int(header["flags"]),
-                    int(header["sequence"]),
-                    int(header["time"]),
-                    int(header["stream"]),
-                    data[at + width : at + length],
-                )
-                at += (length + 7) & ~7
+            yield from _split(raw.tobytes())
 
     def chunks(
         self, event: str | int, *, rows_max: int = 65536, time_until: int = _TIME_MAX
@@ -306,10 +305,25 @@ class JournalReader:
     def seek_sequence(self, sequence: int) -> None:
         """The next frame is the first with this sequence or a later one."""
         self.core.seek_sequence(sequence)
+        self._learn_instruments()
 
     def seek_time(self, time: int) -> None:
         """The next frame is the first, in order of the tape, whose time is not before this."""
         self.core.seek_time(time)
+        self._learn_instruments()
+
+    def _learn_instruments(self) -> None:
+        """Those of the segment's own frames before the place; the preamble has all earlier ones."""
+        schemas, place = self.schemas, self.core.next_sequence
+        first = self.core.segment_first_sequence
+        if place <= first:
+            return
+        self.core.seek_sequence(first)
+        ended = False
+        while not ended and self.core.next_sequence < place:
+            raw, ended = self.core.read_frames(_CHUNK_BYTES, [INSTRUMENT_TYPE], _TIME_MAX, place)
+            for frame in _split(raw.tobytes()):
+                schemas.instruments[frame.stream] = schemas.of(frame.type).decode(frame.payload)
 
     @property
     def uuid(self) -> UUID:

@@ -165,7 +165,8 @@ class EventSchema:
             return value if isinstance(value, dict) else {"value": value}
         if len(payload) < self.payload_bytes:
             raise SchemaMismatch(
-                f"a {self.name} payload has {len(payload)} bytes, its schema says {self.payload_bytes}"
+                f"a {self.name} payload has {len(payload)} bytes, "
+                f"its schema says {self.payload_bytes}"
             )
         unpacker, plan = self._unpacker
         record: dict[str, Any] = {}
