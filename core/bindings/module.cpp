@@ -13,4 +13,5 @@ NB_MODULE(_core, m) {
     bind_text(m);
     bind_journal(m);
     bind_journal_tools(m);
+    bind_wait(m);
 }

@@ -229,6 +229,24 @@ Status Reader::slow(Frame& frame) noexcept {
     }
 }
 
+// At the end of the segment or its window, or before the first frame of all.
+bool Reader::ready_slow() noexcept {
+    if (stopped_) return true;
+    if (number_ == 0) return enter_first().ok() && ready();
+    if (cursor_ > last_header_) return widen() ? ready() : true;
+    const auto* end = reinterpret_cast<const FrameHeader*>(cursor_);
+    const std::span<const std::byte> bytes{map_.data(), frame_limit_};
+    if (good_frame(bytes, static_cast<std::size_t>(cursor_ - map_.data()), sequence_ + 1, crc_) ==
+        nullptr)
+        return true;
+    const std::uint32_t before = crc_;
+    crc_ = end->crc;
+    const Status status = advance();
+    if (status == Status::ok) return ready();
+    crc_ = before;
+    return status != Status::not_found;
+}
+
 Status Reader::seek_sequence(std::uint64_t sequence) noexcept { return seek(false, sequence, 0); }
 Status Reader::seek_time(std::int64_t time) noexcept { return seek(true, 0, time); }
 

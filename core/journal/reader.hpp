@@ -51,6 +51,9 @@ public:
     // stays valid until a later call leaves its segment.
     Status next(Frame& frame) noexcept;
 
+    // Whether `next` would give something other than not_found, at the price of a load.
+    [[nodiscard]] bool ready() noexcept;
+
     Status seek_sequence(std::uint64_t sequence) noexcept;  // the next frame is the one >= it
     Status seek_time(std::int64_t time) noexcept;           // the next frame is the first >= it
     // Published by the writer; without a control page, of the last sealed segment.
@@ -80,6 +83,7 @@ private:
     Status slow(Frame& frame) noexcept;
     Status advance() noexcept;  // to the next segment
     Failure enter(const SegmentFile& file, bool chained);
+    [[nodiscard]] bool ready_slow() noexcept;
     [[nodiscard]] bool widen() noexcept;  // maps in the next pages of the segment
     Failure enter_first();
     Status seek(bool by_time, std::uint64_t sequence, std::int64_t time) noexcept;
@@ -103,6 +107,17 @@ private:
     std::unique_ptr<BellPlace> place_;
     Failure failure_;
 };
+
+inline bool Reader::ready() noexcept {
+    if (cursor_ == nullptr || cursor_ > last_header_) [[unlikely]] return ready_slow();
+    const std::uint64_t word0 =
+        std::atomic_ref<std::uint64_t>(
+            *const_cast<std::uint64_t*>(reinterpret_cast<const std::uint64_t*>(cursor_)))
+            .load(std::memory_order_acquire);
+    if (static_cast<std::uint32_t>(word0) == 0) return false;
+    if (((word0 >> 32) & 0xffff) != static_cast<std::uint16_t>(EventType::end)) return true;
+    return ready_slow();
+}
 
 inline Status Reader::next(Frame& frame) noexcept {
     const std::byte* const at = cursor_;
