@@ -12,3 +12,5 @@ void bind_engine(nb::module_& m);
 void bind_text(nb::module_& m);
 void bind_journal(nb::module_& m);
 void bind_exchange(nb::module_& m);
+void bind_journal_tools(nb::module_& m);
+void bind_wait(nb::module_& m);

@@ -15,4 +15,6 @@ NB_MODULE(_core, m) {
     bind_text(m);
     bind_journal(m);
     bind_exchange(m);
+    bind_journal_tools(m);
+    bind_wait(m);
 }
