@@ -204,6 +204,10 @@ class Host:
             False, False, "GTC", None, "last", None, None, tag,
         )  # fmt: skip
 
+    def target_order_closed(self, symbol: str) -> None:
+        """Called by the loop when an order of set_target is gone."""
+        self.targets.order_closed(symbol)
+
     def to_units(self, value: object, decimals: int, step: int, rounding: int) -> int | None:
         """Decimal, text and numpy numbers as units on a multiple of step; None: not a number that
         an order can carry. rounding: 0 nearest, 1 down, 2 up."""

@@ -10,9 +10,9 @@ from onetape.model.rounding import Number
 if TYPE_CHECKING:
     from onetape import _core
 
-__all__ = ["Targets"]
+__all__ = ["TAG", "Targets"]
 
-TAG = "target"
+TAG = "target"  # PyRobot::on_order of the core goes by it
 
 
 class _TargetHost(Protocol):
@@ -27,30 +27,44 @@ class _TargetHost(Protocol):
 class Targets:
     """One strategy's wished positions, kept with market orders.
 
-    The sum of position and open target orders never passes the wish: what still works in the
-    wrong direction is cancelled first, and only the rest is sent.
+    Neither the position nor what it would be if any part of the open target orders filled ever
+    passes the wish: an order that leads beyond it is cancelled, and what depends on whether the
+    cancel came in time waits until that is known.
     """
 
     def __init__(self, host: _TargetHost) -> None:
         self._host = host
         self._open: dict[str, list[_core.Order]] = {}
+        self._waiting: dict[str, int] = {}  # symbol -> wish in units
 
     def set(self, symbol: str, qty: Number) -> _core.Order | None:
-        """Send what is missing to reach `qty` (signed); None when nothing is."""
+        """Send what is missing to reach `qty` (signed); None when nothing is, or must wait."""
+        return self._send(symbol, self._host.instrument_of(symbol).target_int(qty))
+
+    def order_closed(self, symbol: str) -> None:
+        """A target order is gone: what waited for it may be sent."""
+        wanted = self._waiting.get(symbol)
+        if wanted is not None:
+            self._send(symbol, wanted)
+
+    def _send(self, symbol: str, wanted: int) -> _core.Order | None:
         sim = self._host.sim
-        wanted = self._host.instrument_of(symbol).target_int(qty)
+        self._waiting.pop(symbol, None)
         orders = [order for order in self._open.get(symbol, ()) if not order.is_closed]
-        coming = 0
-        for order in orders:
-            rest = order.qty_int - order.filled_int
-            coming += rest if order.side == "buy" else -rest
-        missing = wanted - sim.position(symbol, None).qty_int - coming
-        if missing and coming and (missing > 0) != (coming > 0):
-            for order in orders:
-                sim.cancel(order)
-        order = None
-        if missing:
-            order = self._host.place_units(symbol, missing, TAG)
-            orders.append(order)
         self._open[symbol] = orders
+        buys = [order for order in orders if order.side == "buy"]
+        sells = [order for order in orders if order.side == "sell"]
+        position = sim.position(symbol, None).qty_int
+        highest = position + sum(order.qty_int - order.filled_int for order in buys)
+        lowest = position - sum(order.qty_int - order.filled_int for order in sells)
+        beyond = (buys if highest > wanted else []) + (sells if lowest < wanted else [])
+        if beyond:
+            self._waiting[symbol] = wanted
+            for order in beyond:
+                sim.cancel(order)
+        missing = max(wanted - highest, 0) - max(lowest - wanted, 0)
+        if not missing:
+            return None
+        order = self._host.place_units(symbol, missing, TAG)
+        orders.append(order)
         return order
