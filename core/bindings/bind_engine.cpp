@@ -149,6 +149,12 @@ public:
         return done;
     }
 
+    bool advance(std::int64_t until) {
+        const bool done = core->advance(until);
+        if (robot->has_error()) robot->raise_error();
+        return done;
+    }
+
     bool leave_callback() {
         const bool done = core->leave_callback();
         if (robot->has_error()) robot->raise_error();
@@ -484,6 +490,8 @@ void bind_engine(nb::module_& m) {
         .def("leave_callback", &PySimulation::leave_callback)
         .def("run", &PySimulation::run, nb::arg("frames_max"), nb::arg("until"))
         .def("finish_input", &PySimulation::finish_input)
+        .def("advance", &PySimulation::advance, nb::arg("until"))
+        .def("begin_stop", [](PySimulation& s) { s.core->begin_stop(); })
         .def("failure", [](const PySimulation& s) {
             return nb::make_tuple(static_cast<int>(s.core->failure().status), s.core->failure().what);
         })

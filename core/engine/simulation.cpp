@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 
 #include "engine/reasons.hpp"
 #include "exchange/errors.hpp"
@@ -208,9 +209,11 @@ RunOutcome Simulation::run(std::uint64_t frames_max, std::int64_t until) {
     return RunOutcome::limit;
 }
 
-bool Simulation::finish_input() {
+bool Simulation::finish_input() { return advance(now_); }
+
+bool Simulation::advance(std::int64_t until) {
     bars_held_ = false;
-    return drain(now_);
+    return drain(until);
 }
 
 bool Simulation::take(Source& source) {
@@ -612,6 +615,8 @@ bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& news) {
                                           : OrderAct::fill_excess);
     if (order->closed()) close_order(order);
     if (options_.sample_every > 0) note_equity(equity());
+    // An order whose cancel came too late has filled: that goes, too.
+    if (flattening_) flatten();
     in_robot_ = true;
     return robot_->on_fill(order, fill) && after_callback() && (in_robot_ = true) &&
            robot_->on_order(order) && after_callback() && (in_robot_ = true) &&
@@ -732,7 +737,10 @@ OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
     const std::int64_t reference = instrument.touch(spec.side);
     const std::int64_t price = spec.price != 0 ? spec.price : reference;
     std::uint16_t code = 0;
-    if (halted_ && !reduce_only) {
+    if (stopping_) {
+        code = error::order_invalid;
+        order->reason = "the run is over";
+    } else if (halted_ && !reduce_only) {
         code = 4303;
         order->reason = "the robot is halted";
     }
@@ -808,17 +816,26 @@ bool Simulation::amend(const OrderRef& order, std::int64_t price, std::int64_t s
     return true;
 }
 
-void Simulation::halt(bool flatten) {
+void Simulation::halt(bool and_flatten) {
     if (halted_) return;
     halted_ = true;
     std::vector<OrderRef> working;
     for (const auto& [id, order] : orders_.working()) working.push_back(order);
     for (const OrderRef& order : working) cancel(order);
-    if (!flatten) return;
+    flattening_ = and_flatten;
+    if (and_flatten) flatten();
+}
+
+void Simulation::flatten() {
+    constexpr std::string_view tag = "flatten";
     for (auto& instrument : instruments_) {
         for (const PositionSide side :
              {PositionSide::both, PositionSide::long_, PositionSide::short_}) {
-            const std::int64_t qty = robot_account_.position(instrument->index, side).qty;
+            std::int64_t qty = robot_account_.position(instrument->index, side).qty;
+            for (const auto& [id, order] : orders_.working())
+                if (order->instrument == instrument.get() && order->position_side == side &&
+                    tag == order->tag.data())
+                    qty += order->side == Side::buy ? order->remaining() : -order->remaining();
             if (qty == 0) continue;
             OrderSpec spec;
             spec.side = qty > 0 ? Side::sell : Side::buy;
@@ -826,7 +843,7 @@ void Simulation::halt(bool flatten) {
             spec.flags = instrument->spec.kind == ContractKind::spot ? std::uint8_t{0}
                                                                      : order_reduce_only;
             spec.size = qty > 0 ? qty : -qty;
-            spec.tag = "flatten";
+            spec.tag = tag;
             const bool was = halted_;
             halted_ = false;
             place(*instrument, spec);

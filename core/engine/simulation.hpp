@@ -100,6 +100,9 @@ public:
     void begin(std::int64_t now);            // the robot may act from here
     RunOutcome run(std::uint64_t frames_max, std::int64_t until);
     bool finish_input();     // no frame will follow: what is due by now happens
+    // No frame of this time or earlier will follow: what is due by then happens.
+    bool advance(std::int64_t until);
+    void begin_stop() { stopping_ = true; }      // on_stop follows: orders are denied
     void enter_callback() { in_robot_ = true; }  // around what the shell calls itself:
     bool leave_callback();                       // on_start, on_stop
 
@@ -109,7 +112,7 @@ public:
                   std::string reason);
     bool cancel(const OrderRef& order);
     bool amend(const OrderRef& order, std::int64_t price, std::int64_t size);
-    void halt(bool flatten);
+    void halt(bool and_flatten);
     [[nodiscard]] bool halted() const { return halted_; }
     BarFeed& subscribe_bars(Instrument& instrument, std::int64_t period, BarSource source,
                             const std::string& text);
@@ -207,6 +210,7 @@ private:
     bool deliver_fill(Instrument& instrument, const FillPayload& fill);
     bool fire_timers(std::int64_t now);
     bool after_callback();
+    void flatten();  // what is held and no flatten order closes yet
     void act(const Instrument& instrument, const OrderRequestPayload& request);
     void flush_actions();
     void move(Order& order, OrderAct act);
@@ -247,6 +251,7 @@ private:
     std::int64_t reply_base_ = 0;   // when the exchange did what it now reports
     std::int64_t reply_cap_ = never;  // a bar's fills reach the robot no later than the bar
     bool started_ = false, halted_ = false, in_robot_ = false;
+    bool stopping_ = false, flattening_ = false;
     bool bars_held_ = false;  // bars of one moment are shown together: more may follow
     Money equity_peak_ = 0, drawdown_max_ = 0;
     double drawdown_max_ratio_ = 0;

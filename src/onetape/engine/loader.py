@@ -73,7 +73,7 @@ def _run_module(load: object, where: str) -> ModuleType:
         return load()  # type: ignore[operator, no-any-return]
     except OnetapeError:
         raise
-    except (KeyboardInterrupt, SystemExit):
+    except KeyboardInterrupt:
         raise
     except BaseException as problem:
         raise StrategyError(
