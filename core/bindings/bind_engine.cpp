@@ -481,8 +481,11 @@ void bind_engine(nb::module_& m) {
                      [](PySimulation& s, bool on) { s.robot->wants_pulse = on; })
         // the loop
         .def("warm_up", &PySimulation::warm_up)
-        .def("preload", [](PySimulation& s, PyReader& reader, std::uint32_t source, std::int64_t from, std::int64_t until) {
-            return s.core->preload(*reader.reader, source, from, until);
+        .def("preload", [](PySimulation& s, const nb::list& readers, std::int64_t from, std::int64_t until) {
+            std::vector<Reader*> all;
+            for (const nb::handle reader : readers)
+                all.push_back(nb::cast<PyReader*>(reader)->reader.get());
+            return s.core->preload(all, from, until);
         })
         .def("next_time", [](PySimulation& s) { return s.core->next_time(); })
         .def("begin", [](PySimulation& s, std::int64_t now) { s.core->begin(now); })
@@ -579,7 +582,7 @@ void bind_engine(nb::module_& m) {
             const RunCounters& c = s.core->counters();
             const RecordedCounters& x = s.core->exchange_counters();
             nb::dict d;
-            d["frames"] = c.frames; d["events"] = c.events; d["actions"] = c.actions;
+            d["frames"] = c.frames; d["events"] = c.events; d["warmed"] = c.warmed; d["actions"] = c.actions;
             d["orders"] = c.orders; d["fills"] = c.fills; d["denied"] = c.denied;
             d["rejected"] = c.rejected; d["impossible"] = c.impossible; d["late"] = c.late;
             d["fills_without_volume"] = x.fills_without_volume;

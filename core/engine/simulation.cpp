@@ -137,8 +137,10 @@ RunOutcome Simulation::warm_up(std::int64_t start) {
         source->last_crc = frame.header->crc;
         ++counters_.frames;
         if (is_market(frame.type())) {
-            if (Instrument* instrument = instrument_of(*source, frame.header->stream))
+            if (Instrument* instrument = instrument_of(*source, frame.header->stream)) {
+                ++counters_.warmed;
                 show_exchange(*instrument, frame);
+            }
         } else {
             const auto index = robot_->on_cold(static_cast<std::uint32_t>(source - sources_.data()),
                                                frame);
@@ -153,21 +155,47 @@ RunOutcome Simulation::warm_up(std::int64_t start) {
     }
 }
 
-RunOutcome Simulation::preload(Reader& reader, std::uint32_t source, std::int64_t from,
+RunOutcome Simulation::preload(std::span<Reader* const> readers, std::int64_t from,
                                std::int64_t until) {
-    halted_ = true;  // bars fill their windows and are not shown
-    if (reader.seek_time(from) == Status::ok) {
+    struct Place {
+        Reader* reader;
         Frame frame;
-        while (reader.next(frame) == Status::ok && frame.header->time < until) {
-            Instrument* instrument = instrument_of(sources_[source], frame.header->stream);
-            if (!instrument || instrument->stream.size() == 0) continue;
-            while (next_bar_close_ <= frame.header->time) close_bars(frame.header->time);
-            fold_bars(*instrument, frame, frame.header->time);
+        bool has = false;
+    };
+    std::vector<Place> places;
+    const auto advance = [&](Place& place) {
+        const Status status = place.reader->next(place.frame);
+        place.has = status == Status::ok && place.frame.header->time < until;
+        if (status == Status::ok || status == Status::not_found) return true;
+        failure_ = place.reader->failure();
+        return false;
+    };
+    for (Reader* reader : readers) {
+        places.push_back({reader, {}, false});
+        // not_found: all of it lies before `from`.
+        if (reader->seek_time(from) == Status::ok && !advance(places.back()))
+            return RunOutcome::failed;
+    }
+    halted_ = true;  // bars fill their windows and are not shown
+    for (;;) {
+        Place* next = nullptr;
+        for (Place& place : places)
+            if (place.has &&
+                (!next || place.frame.header->time < next->frame.header->time))
+                next = &place;
+        if (!next) break;
+        const auto source = static_cast<std::size_t>(next - places.data());
+        const std::int64_t time = next->frame.header->time;
+        Instrument* instrument =
+            instrument_of(sources_[source], next->frame.header->stream);
+        if (instrument && instrument->stream.size() != 0) {
+            while (next_bar_close_ <= time) close_bars(time);
+            fold_bars(*instrument, next->frame, time);
         }
+        if (!advance(*next)) break;
     }
     while (next_bar_close_ <= until) close_bars(until);
     halted_ = false;
-    failure_ = reader.failure();
     return failure_.ok() ? RunOutcome::reached : RunOutcome::failed;
 }
 

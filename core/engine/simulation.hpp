@@ -13,6 +13,7 @@
 #include <deque>
 #include <limits>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,7 @@ struct EquitySample {
 struct RunCounters {
     std::uint64_t frames = 0;   // all that were read
     std::uint64_t events = 0;   // market events of the run's instruments
+    std::uint64_t warmed = 0;   // such events from before the start: known, not shown
     std::uint64_t actions = 0, orders = 0, fills = 0, denied = 0, rejected = 0;
     std::uint64_t impossible = 0;  // news that no state allows: counted, not believed
     std::uint64_t late = 0;        // news about orders that were already closed
@@ -92,10 +94,9 @@ public:
     // --- running ---
     // Market state only, up to the first frame at `start` or later that is a market event.
     RunOutcome warm_up(std::int64_t start);
-    // Bars from before the start: folds the frames of `reader` in [from, until) into the
-    // subscribed streams and windows without showing them. Streams are mapped as those of `source`.
-    RunOutcome preload(Reader& reader, std::uint32_t source, std::int64_t from,
-                       std::int64_t until);
+    // Bars from before the start: folds the frames in [from, until) into the subscribed streams
+    // and windows without showing them. One reader of its own for each source, in their order.
+    RunOutcome preload(std::span<Reader* const> readers, std::int64_t from, std::int64_t until);
     [[nodiscard]] std::int64_t next_time();  // of the next frame, `never` without one
     void begin(std::int64_t now);            // the robot may act from here
     RunOutcome run(std::uint64_t frames_max, std::int64_t until);
