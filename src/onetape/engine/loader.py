@@ -145,7 +145,9 @@ def keep_source(strategy: type[Strategy], folder: Path) -> str:
         path = Path(other_file).resolve()
         if path.suffix != ".py" or not path.is_relative_to(main.parent):
             continue
-        if "site-packages" in path.parts or path.is_relative_to(Path(__file__).parent.parent):
+        if path != main and (
+            "site-packages" in path.parts or path.is_relative_to(Path(__file__).parent.parent)
+        ):
             continue
         target = folder / path.relative_to(main.parent)
         target.parent.mkdir(parents=True, exist_ok=True)
