@@ -500,13 +500,15 @@ void bind_engine(nb::module_& m) {
              nb::arg("qty").none())
         .def("halt", [](PySimulation& s, bool flatten) { s.core->halt(flatten); })
         .def_prop_ro("halted", [](const PySimulation& s) { return s.core->halted(); })
-        .def("working", &PySimulation::working, nb::arg("symbol").none())
-        .def("quote", &PySimulation::quote)
+        .def("working", &PySimulation::working, nb::arg("symbol").none(),
+             nb::sig("def working(self, symbol: str | None) -> list[Order]"))
+        .def("quote", &PySimulation::quote, nb::sig("def quote(self, symbol: str) -> Quote | None"))
         .def("book", [](PySimulation& s, nb::handle symbol) {
             return s.robot->book_view(s.find(symbol).index);
-        })
-        .def("position", &PySimulation::position, nb::arg("symbol"), nb::arg("side").none())
-        .def("positions", &PySimulation::open_positions)
+        }, nb::sig("def book(self, symbol: str) -> LiveBook"))
+        .def("position", &PySimulation::position, nb::arg("symbol"), nb::arg("side").none(),
+             nb::sig("def position(self, symbol: str, side: str | None) -> Position"))
+        .def("positions", &PySimulation::open_positions, nb::sig("def positions(self) -> list[Position]"))
         .def("subscribe", &PySimulation::subscribe)
         .def("unsubscribe", [](PySimulation& s, nb::handle symbol) {
             Instrument& instrument = s.find(symbol);

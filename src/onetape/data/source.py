@@ -216,7 +216,7 @@ def _members(path: Path, limits: Limits) -> list[Source]:
         rule = _broken_rule(info, names)
         if rule:
             raise BadInput(
-                f"zip member {rule}", where=f"{path}!{ascii(info.filename)}", todo="repack it"
+                f"zip member {rule}", where=f"{path}!{info.filename!a}", todo="repack it"
             )
         names.add(info.filename)
     files = sorted(info.filename for info in infos if not info.is_dir())

@@ -78,10 +78,7 @@ class RowMaker:
                 row.append((data[name], RATE_DECIMALS))
             elif kind == "levels":
                 row.append(
-                    [
-                        ((price, price_decimals), (size, size_decimals))
-                        for price, size in data[name]
-                    ]
+                    [((price, price_decimals), (size, size_decimals)) for price, size in data[name]]
                 )
             elif kind == "c":
                 value = data[name]

@@ -56,7 +56,8 @@ class Failed:
     time: int
 
     def __str__(self) -> str:
-        return f"{self.error}, {self.where or 'strategy'}, in {self.callback} at {format_time(self.time)}"
+        place = self.where or "strategy"
+        return f"{self.error}, {place}, in {self.callback} at {format_time(self.time)}"
 
 
 class Host:

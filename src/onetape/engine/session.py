@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ import msgspec
 from onetape import _core
 from onetape.engine.host import Host
 from onetape.engine.parameters import resolve
-from onetape.engine.plan import DEFAULT_CASH, RunPlan, TapeInput
+from onetape.engine.plan import DEFAULT_CASH, RunPlan
+from onetape.engine.reuse import check_event_reuse
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, BadInput, StrategyError, TornTape, UnknownSymbol
 from onetape.model.instrument import Instrument, Kind
@@ -111,6 +112,7 @@ class Session:
 
     def open(self) -> None:
         """Opens the tapes, finds the first event and prepares everything up to on_start."""
+        check_event_reuse()
         if not _core.order_machine_installed():
             _core.install_order_machine(as_matrix())
         self.params = self._parameters()
@@ -180,7 +182,9 @@ class Session:
         outcome = self.sim.run(frames_max, stop)
         if outcome == _core.RunOutcome.FAILED:
             status, what = self.sim.failure()
-            raise TornTape(what or f"status {status}", where="reading", todo="onetape journal verify")
+            raise TornTape(
+                what or f"status {status}", where="reading", todo="onetape journal verify"
+            )
         return outcome
 
     def finish(self) -> None:
@@ -348,7 +352,8 @@ class Session:
         for currency, amount in self.plan.cash.items():
             if currency not in useful:
                 raise BadConfig(
-                    f"cash in {currency}, but the instruments settle in {', '.join(sorted(useful))}",
+                    f"cash in {currency}, and the instruments settle in "
+                    f"{', '.join(sorted(useful))}",
                     where="--cash",
                     todo=f"give for example --cash '{amount} {wanted.settle}'",
                 )
@@ -471,5 +476,3 @@ def replace_decimals(given: Instrument, recorded: Instrument) -> Instrument:
 
 def _plain(value: Any) -> Any:
     return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
-
-

@@ -18,8 +18,8 @@ from onetape.model.time import parse_period, to_datetime
 if TYPE_CHECKING:
     from onetape import _core
     from onetape.engine.host import Host
+    from onetape.model.decimals import Number
     from onetape.model.instrument import Instrument
-    from onetape.model.rounding import Number
 
 __all__ = ["Strategy"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from onetape.model.decimals import Number
 from onetape.model.instrument import Instrument
-from onetape.model.rounding import Number
 
 if TYPE_CHECKING:
     from onetape import _core

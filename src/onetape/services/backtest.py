@@ -28,7 +28,25 @@ __all__ = ["BacktestOptions", "backtest", "prepare_plan", "run_backtest"]
 
 SAMPLES_WANTED = 4000
 SECOND_NS = 1_000_000_000
-SAMPLE_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
+SAMPLE_STEPS_S = (
+    1,
+    2,
+    5,
+    10,
+    15,
+    30,
+    60,
+    120,
+    300,
+    600,
+    900,
+    1800,
+    3600,
+    7200,
+    14400,
+    43200,
+    86400,
+)
 
 Progress = Callable[[float, float | None], None]
 
@@ -133,7 +151,9 @@ def prepare_plan(options: BacktestOptions, strategy: type[Strategy]) -> RunPlan:
                 where=strategy.__name__,
                 todo=f"it has: {', '.join(known) or 'none'}",
             )
-    start, end = (_moment(value, flag) for value, flag in ((options.start, "--from"), (options.end, "--to")))
+    start, end = (
+        _moment(value, flag) for value, flag in ((options.start, "--from"), (options.end, "--to"))
+    )
     if start is not None and end is not None and start >= end:
         raise BadConfig("--from is not before --to", where="--from/--to", todo="swap them")
     if not options.data:
@@ -186,9 +206,7 @@ def is_tape(path: Path) -> bool:
 def as_tape(data: Any, home: Path, symbol: str | None, options: BacktestOptions) -> Path:
     """`data` as a tape: itself, or imported once under <home>/tapes."""
     if not isinstance(data, (str, os.PathLike)):
-        from onetape.data.frames import import_frame
-
-        return import_frame(data, symbol=symbol or "data:FRAME", home=home / "tapes")
+        return _frame_as_tape(data, home, symbol or "data:FRAME")
     path = Path(data)
     if is_tape(path):
         return path.resolve()
@@ -199,11 +217,12 @@ def as_tape(data: Any, home: Path, symbol: str | None, options: BacktestOptions)
             f"{path} is a folder without segments", where="--data", todo="name a tape or a file"
         )
     from onetape.data.importing import import_files
-    from onetape.data.registry import sniff
+    from onetape.data.sniff import sniff
 
     kind = sniff(path)
     facts = path.stat()
-    name = f"{path.resolve()}|{facts.st_size}|{facts.st_mtime_ns}|{kind}|{symbol}|{options.instruments}"
+    name = f"{path.resolve()}|{facts.st_size}|{facts.st_mtime_ns}|{kind}|{symbol}"
+    name += f"|{options.instruments}"
     target = home / "tapes" / f"{_safe(path.name)}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
     if not is_tape(target):
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -215,6 +234,17 @@ def as_tape(data: Any, home: Path, symbol: str | None, options: BacktestOptions)
             instruments=options.instruments,
             force=True,
         )
+    return target.resolve()
+
+
+def _frame_as_tape(frame: Any, home: Path, symbol: str) -> Path:
+    from onetape.data.importing import import_frame
+
+    folder = home / "tapes"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Kept like an imported file: the run must be repeatable. Equal content, equal identity.
+    target = folder / f"frame-{time.time_ns():x}"
+    import_frame(frame, symbol=symbol, out=target)
     return target.resolve()
 
 
@@ -258,9 +288,9 @@ def load_instruments(path: Path | None) -> dict[str, Instrument]:
     """--instruments: own facts by symbol."""
     if path is None:
         return {}
-    from onetape.model.given import load_given
+    from onetape.data.instruments import given_instruments
 
-    return {instrument.symbol: instrument for instrument in load_given(path)}
+    return dict(given_instruments(path))
 
 
 def _progress_of(progress: Progress | None, plan: RunPlan) -> Callable[[int, int], None] | None:
@@ -325,5 +355,3 @@ def backtest(
         )
     )
     return open_run(result.run)
-
-

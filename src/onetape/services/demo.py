@@ -46,9 +46,15 @@ def run_demo(
             for reference, params in ROBOTS:
                 robots.append(
                     open_robot(
-                        load_strategy(reference), tape.path, home=home, params=params, seed=seed,
-                        start=tape.ready_at, cash="100000 USDT", reference=reference,
-                    )  # fmt: skip
+                        load_strategy(reference),
+                        tape.path,
+                        home=home,
+                        params=params,
+                        seed=seed,
+                        start=tape.ready_at,
+                        cash="100000 USDT",
+                        reference=reference,
+                    )
                 )
             follow(robots, lambda all_robots: line.show(all_robots, began, seconds))
         except BaseException:

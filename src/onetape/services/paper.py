@@ -222,6 +222,8 @@ def _symbol_of(strategy: type[Strategy], params: Mapping[str, Any]) -> str:
     given = params.get("symbol", getattr(strategy, "symbol", None))
     if not isinstance(given, str):
         raise BadConfig(
-            "the strategy has no parameter `symbol`", where="--paper", todo="give --symbol or --data"
+            "the strategy has no parameter `symbol`",
+            where="--paper",
+            todo="give --symbol or --data",
         )
     return given

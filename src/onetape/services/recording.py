@@ -45,7 +45,12 @@ def run_uuid(name: str, plan: RunPlan) -> bytes:
 
 
 def record_run(
-    session: Session, folder: Path, seconds: float, *, report: bool = True, target: Path | None = None
+    session: Session,
+    folder: Path,
+    seconds: float,
+    *,
+    report: bool = True,
+    target: Path | None = None,
 ) -> RunResult:
     """After finish(): the source, the page and run.toml, which makes the folder a run."""
     plan = session.plan
@@ -55,8 +60,6 @@ def record_run(
     result.assumptions = assumptions_of(session)
     result.why_no_orders = why_no_orders(session)
     if report:
-        result.report = write_run_report(
-            session, folder, result.assumptions, result, target=target
-        )
+        result.report = write_run_report(session, folder, result.assumptions, result, target=target)
     write_plan(plan, folder / "run.toml", run_facts(session, result))
     return result

@@ -21,13 +21,13 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.facts: dict[str, Any] = tomllib.loads(
-            (path / "run.toml").read_text(encoding="utf-8")
-        )
+        self.facts: dict[str, Any] = tomllib.loads((path / "run.toml").read_text(encoding="utf-8"))
 
     def __repr__(self) -> str:
         result = self.facts.get("result", {})
-        return f"<Run {self.path.name}: {result.get('strategy', '?')}, pnl {result.get('pnl', '?')}>"
+        return (
+            f"<Run {self.path.name}: {result.get('strategy', '?')}, pnl {result.get('pnl', '?')}>"
+        )
 
     @property
     def stats(self) -> dict[str, Any]:
@@ -95,9 +95,7 @@ class Run:
             last = news.group_by("order_id", maintain_order=True).agg(
                 pl.col("state").last(), pl.col("code").max()
             )
-            table = table.join(
-                last.rename({"order_id": "order"}), on="order", how="left"
-            )
+            table = table.join(last.rename({"order_id": "order"}), on="order", how="left")
         return table.with_columns(
             pl.when(pl.col("filled") >= pl.col("qty") * (1 - 1e-12))
             .then(pl.lit("FILLED"))
@@ -142,7 +140,9 @@ class Run:
         return JournalReader(self.path / "journal")
 
 
-_OWN = frozenset({"order_request", "order_event", "fill", "balance", "log", "memory", "params", "input"})
+_OWN = frozenset(
+    {"order_request", "order_event", "fill", "balance", "log", "memory", "params", "input"}
+)
 
 
 def _polars() -> Any:
