@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from typing import Any
 
 import pytest
@@ -35,7 +36,7 @@ def flat(events: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
 
 
 PARTICIPANTS = st.integers(0, 3)
-IDS = st.integers(1, 12)
+BACK = st.integers(0, 6)  # which of one's orders, counted from the last
 PRICES = st.integers(95, 105)
 SIZES = st.integers(1, 9)
 SIDES = st.sampled_from(["buy", "sell"])
@@ -56,12 +57,12 @@ OPERATIONS = st.one_of(
     _orders(type=st.just("market"), reduce_only=st.booleans(), tif=st.sampled_from(["IOC", "FOK"])),
     _orders(**LIMITS, **FLAGS, **TRIGGERED),
     _orders(type=st.just("market"), reduce_only=st.booleans(), **TRIGGERED),
-    st.fixed_dictionaries({"op": st.just("cancel"), "participant": PARTICIPANTS, "order_id": IDS}),
+    st.fixed_dictionaries({"op": st.just("cancel"), "participant": PARTICIPANTS, "back": BACK}),
     st.fixed_dictionaries(
         {
             "op": st.just("amend"),
             "participant": PARTICIPANTS,
-            "order_id": IDS,
+            "back": BACK,
             "price": st.one_of(st.just(0), PRICES),
             "size": st.one_of(st.just(0), SIZES),
         }
@@ -78,64 +79,114 @@ OPERATIONS = st.one_of(
 )
 
 
-@pytest.mark.parametrize(
-    "self_trade", ["allow", "cancel_incoming", "cancel_resting", "cancel_both"]
-)
-@settings(
-    max_examples=2000 if LONG else 150,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-@given(operations=st.lists(OPERATIONS, min_size=1, max_size=60))
-def test_equals_the_reference_engine(self_trade: str, operations: list[dict[str, Any]]) -> None:
+POLICIES = ["allow", "cancel_incoming", "cancel_resting", "cancel_both"]
+
+
+def compare(operations: list[dict[str, Any]], self_trade: str) -> ReferenceEngine:
+    """Both engines on the same operations: the same events, books and positions after each."""
     fast = fast_engine(self_trade)
     slow = ReferenceEngine(maker=MAKER, taker=TAKER, self_trade=self_trade)
     ids = dict.fromkeys(range(4), 0)
-    for now, given_operation in enumerate(operations, start=1):
+    for now, operation in enumerate(operations, start=1):
         slow.events.clear()
-        r = dict(given_operation)
+        r = dict(operation)
         op = r.pop("op")
+        who = r.pop("participant", 0)
         if op == "place":
-            who = r.pop("participant")
             # Mostly fresh ids, now and then one that may still be working.
             ids[who] += 1 if r["size"] < 9 else 0
             r["order_id"] = max(ids[who], 1)
             got = fast.request(who, now, **r)
             slow.place(who, now, **r)
-        elif op == "cancel":
-            got = fast.request(r["participant"], now, kind="cancel", order_id=r["order_id"])
-            slow.cancel(r["participant"], r["order_id"])
-        elif op == "amend":
-            fields = {key: r[key] for key in ("order_id", "price", "size")}
-            got = fast.request(r["participant"], now, kind="amend", **fields)
-            slow.amend(r["participant"], **fields)
+        elif op in ("cancel", "amend"):
+            r["order_id"] = max(ids[who] - r.pop("back"), 1)
+            got = fast.request(who, now, kind=op, **r)
+            (slow.cancel if op == "cancel" else slow.amend)(who, **r)
         elif op == "all":
-            got = fast.cancel_all(r["participant"], now, r["side"])
-            slow.cancel_all(r["participant"], r["side"])
+            got = fast.cancel_all(who, now, r["side"])
+            slow.cancel_all(who, r["side"])
         elif op == "mark":
             got = fast.set_mark(now, r["mark"], r["index"])
             slow.set_mark(r["mark"], r["index"])
         else:
             got = fast.expire(now)
             slow.expire(now)
-        assert flat(got) == slow.events, (now, given_operation)
+        assert flat(got) == slow.events, (now, operation)
         assert fast.bids() == slow.levels("buy")
         assert fast.asks() == slow.levels("sell")
         assert fast.order_count == len(slow.orders)
         for participant in range(4):
             assert fast.position(participant) == slow.positions.get(participant, 0)
-    # What was bought was sold.
-    assert sum(slow.positions.values()) == 0
+    assert sum(slow.positions.values()) == 0  # what was bought was sold
     best_bid, best_ask = fast.bids(1), fast.asks(1)
     assert not best_bid or not best_ask or best_bid[0][0] < best_ask[0][0]
+    return slow
+
+
+@pytest.mark.parametrize("self_trade", POLICIES)
+@settings(
+    max_examples=2000 if LONG else 60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(operations=st.lists(OPERATIONS, min_size=1, max_size=60))
+def test_equals_the_reference_engine(self_trade: str, operations: list[dict[str, Any]]) -> None:
+    compare(operations, self_trade)
+
+
+def session(seed: int, length: int) -> list[dict[str, Any]]:
+    """A busy session: mostly orders near the touch, of every kind."""
+    source = random.Random(seed)
+    result: list[dict[str, Any]] = []
+    for now in range(1, length + 1):
+        who = source.randrange(4)
+        kind = source.random()
+        if kind < 0.7:
+            r: dict[str, Any] = {"op": "place", "participant": who}
+            r |= {"side": source.choice(["buy", "sell"]), "size": source.randint(1, 9)}
+            r["reduce_only"] = source.random() < 0.1
+            if source.random() < 0.15:
+                r |= {"type": "market", "tif": source.choice(["IOC", "IOC", "FOK"])}
+            else:
+                middle = 98 if r["side"] == "buy" else 102
+                r |= {"type": "limit", "price": middle + source.randint(-6, 6)}
+                r["tif"] = source.choice(["GTC"] * 6 + ["IOC", "FOK", "GTD"])
+                if r["tif"] == "GTD":
+                    r["expire"] = now + source.randint(0, 40)
+                r["post_only"] = source.random() < 0.15
+            if source.random() < 0.12:
+                r |= {"trigger": source.randint(94, 106)}
+                r["trigger_by"] = source.choice(["last", "last", "mark", "index"])
+            result.append(r)
+        elif kind < 0.85:
+            back = source.randint(0, 12)
+            result.append({"op": "cancel", "participant": who, "back": back})
+        elif kind < 0.95:
+            price = source.choice([0, 0, source.randint(92, 108)])
+            size = source.choice([0, source.randint(1, 9)])
+            change = {"back": source.randint(0, 8), "price": price, "size": size}
+            result.append({"op": "amend", "participant": who} | change)
+        elif kind < 0.96:
+            result.append({"op": "all", "participant": who, "side": "none"})
+        elif kind < 0.98:
+            marks = {"mark": source.randint(95, 105), "index": source.randint(95, 105)}
+            result.append({"op": "mark"} | marks)
+        else:
+            result.append({"op": "expire"})
+    return result
+
+
+@pytest.mark.parametrize("self_trade", POLICIES)
+@pytest.mark.parametrize("seed", range(100 if LONG else 6))
+def test_equals_the_reference_engine_over_a_busy_session(seed: int, self_trade: str) -> None:
+    slow = compare(session(seed, 500), self_trade)
+    assert slow.trades > 60  # a session worth comparing
 
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_deep_books_far_from_the_touch(seed: int) -> None:
     """Prices over a wide range, so that the search by halves is exercised too."""
-    import random
-
     source = random.Random(seed)
     fast, slow = fast_engine("allow"), ReferenceEngine(maker=MAKER, taker=TAKER, self_trade="allow")
     for now in range(1, 300):
