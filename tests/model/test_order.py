@@ -68,7 +68,7 @@ def test_the_rules_of_an_order_s_own_fields(changes: dict[str, Any], rule: str) 
 
 
 def test_how_an_order_stands() -> None:
-    order = Order(id=1, client_id="T", spec=spec(size_int=3), ts_created=0)
+    order = Order(order_id=1, client_id="T", spec=spec(size_int=3), ts_created=0)
     assert (order.average_price(BTC), order.remaining_int) == (0, 3)
     filled = msgspec.structs.replace(
         order, state=OrderState.PARTIALLY_FILLED, filled_int=3, cost=600001 + 600002 * 2

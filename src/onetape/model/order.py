@@ -76,7 +76,7 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """How an order stands. Changes are new values (`msgspec.structs.replace`)."""
 
-    id: int  # the robot's ordinal, from 1
+    order_id: int  # the robot's ordinal, from 1
     client_id: str
     spec: OrderSpec
     ts_created: int
