@@ -51,6 +51,11 @@ def test_numbers_no_order_can_have(size: object) -> None:
         ({"type": OrderType.MARKET}, "a market order has no price"),
         ({"type": OrderType.MARKET, "price_int": 0, "post_only": True}, "post-only"),
         ({"tif": TimeInForce.IOC, "post_only": True}, "IOC cannot be post-only"),
+        ({"price_int": 0}, "a limit order has a price"),
+        (
+            {"type": OrderType.MARKET, "price_int": 0, "tif": TimeInForce.GTD, "expire": 5},
+            "until a time",
+        ),
         ({"tif": TimeInForce.GTD}, "GTD and an expiry go together"),
         ({"expire": 5}, "GTD and an expiry go together"),
         ({"tif": TimeInForce.GTD, "expire": 5}, ""),
