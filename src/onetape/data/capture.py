@@ -15,9 +15,9 @@ from onetape.data.naming import Naming
 from onetape.data.outcome import Outcome, SinkFactory
 from onetape.data.rejects import RejectFile
 from onetape.data.source import OnRead, Source
+from onetape.model.enums import Origin
 from onetape.model.errors import BadInput, InvariantViolation, UnknownSymbol, UsageError
 from onetape.model.instrument import Instrument
-from onetape.model.enums import Origin
 from onetape.venues.protocol_table import Protocol
 
 SEED_BYTES_MAX: Final = 64 << 20
