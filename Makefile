@@ -66,7 +66,7 @@ peers: setup ## set rivals up in environments of their own and time the same wor
 
 docs: setup ## the documentation, into site/
 	@$(WITH_TOOLS) $(PIP) --no-build-isolation -e '.[docs]'
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 wheel: setup ## a wheel into dist/, tried in an environment of its own
 	@rm -rf dist build/wheel-smoke

@@ -15,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
+
 from onetape._core import FLAG_SNAPSHOT, Book
 
 HEAD = struct.Struct("<qqQQQII")

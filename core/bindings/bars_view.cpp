@@ -8,9 +8,8 @@ namespace {
 template <class T>
 nb::object array_over(const T* data, std::size_t rows, std::shared_ptr<const BarBlock> block) {
     auto* kept = new std::shared_ptr<const BarBlock>(std::move(block));
-    const nb::capsule owner(kept, [](void* p) noexcept {
-        delete static_cast<std::shared_ptr<const BarBlock>*>(p);
-    });
+    const nb::capsule owner(
+        kept, [](void* p) noexcept { delete static_cast<std::shared_ptr<const BarBlock>*>(p); });
     return nb::cast(nb::ndarray<nb::numpy, const T, nb::ndim<1>>(data, {rows}, owner));
 }
 
@@ -20,7 +19,8 @@ nb::object BarArrays::slice(std::size_t column, std::size_t begin, std::size_t e
     nb::object& whole = arrays_[column];
     if (!whole.is_valid()) {
         if (column < bar_float_columns) {
-            whole = array_over(block_->column(static_cast<BarColumn>(column)), block_->rows, block_);
+            whole =
+                array_over(block_->column(static_cast<BarColumn>(column)), block_->rows, block_);
         } else {
             whole = array_over(column == bar_float_columns ? block_->ts_open() : block_->ts_close(),
                                block_->rows, block_);

@@ -15,12 +15,12 @@ namespace onetape {
 // One numpy array a column, over the whole block, made when first asked for. A view is a slice of
 // it: slicing an array costs a tenth of making one.
 class BarArrays {
-public:
+ public:
     explicit BarArrays(std::shared_ptr<const BarBlock> block) : block_(std::move(block)) {}
     [[nodiscard]] const BarBlock* block() const noexcept { return block_.get(); }
     [[nodiscard]] nb::object slice(std::size_t column, std::size_t begin, std::size_t end);
 
-private:
+ private:
     std::shared_ptr<const BarBlock> block_;
     std::array<nb::object, bar_float_columns + 2> arrays_;
 };
@@ -31,11 +31,11 @@ struct BarsView {
 };
 
 class ViewedBarWindow : public BarWindow {
-public:
+ public:
     using BarWindow::BarWindow;
     [[nodiscard]] BarsView view(std::size_t n);
 
-private:
+ private:
     std::shared_ptr<BarArrays> arrays_;
 };
 

@@ -114,6 +114,8 @@ public:
         return core->add_source(nb::cast<PyReader*>(reader)->reader.get());
     }
 
+    void keep(nb::object object) { kept_.push_back(std::move(object)); }
+
     void set_writer(nb::object writer) {
         kept_.push_back(writer);
         core->set_writer(nb::cast<Writer*>(writer));
@@ -450,6 +452,13 @@ void bind_engine(nb::module_& m) {
             return s.core->update_instrument(index, spec_from(facts));
         })
         .def("add_source", &PySimulation::add_source)
+        .def("limit_source", [](PySimulation& s, std::uint32_t source, std::uint64_t last) {
+            s.core->limit_source(source, last);
+        })
+        .def("set_script", [](PySimulation& s, nb::object reader) {
+            s.keep(reader);
+            s.core->set_script(nb::cast<PyReader*>(reader)->reader.get());
+        })
         .def("map_stream", [](PySimulation& s, std::uint32_t source, std::uint32_t stream, std::int64_t index) {
             s.core->map_stream(source, stream, index);
         })
@@ -548,6 +557,7 @@ void bind_engine(nb::module_& m) {
             return nb::make_tuple(times, column(equity), column(balance),
                                   column(s.core->sampled_prices()), column(s.core->sampled_positions()));
         })
+        .def("fill_profits", [](const PySimulation& s) { return column(s.core->fill_profits()); })
         .def("equity_samples_text", [](const PySimulation& s) {
             nb::list rows;
             for (const EquitySample& sample : s.core->samples())
@@ -556,6 +566,7 @@ void bind_engine(nb::module_& m) {
         })
         .def_prop_ro("drawdown_text", [](const PySimulation& s) { return money_text(s.core->drawdown_max()); })
         .def_prop_ro("drawdown_ratio", [](const PySimulation& s) { return s.core->drawdown_max_ratio(); })
+        .def_prop_ro("last_refused", [](const PySimulation& s) { return s.core->last_refused(); })
         .def("counters", [](const PySimulation& s) {
             const RunCounters& c = s.core->counters();
             const RecordedCounters& x = s.core->exchange_counters();

@@ -13,6 +13,7 @@
 #include "bindings/bind.hpp"
 #include "bindings/journal_reader.hpp"
 #include "bindings/errors.hpp"
+#include "bindings/journal_expand.hpp"
 #include "journal/reader.hpp"
 #include "journal/writer.hpp"
 
@@ -82,17 +83,7 @@ std::uint64_t append_rows(Writer& writer, int type, std::uint16_t flags, std::ui
 PyReader open_reader(const std::string& directory, nb::object expand) {
     PyReader made;
     ReaderOptions options{directory, {}};
-    if (!expand.is_none()) {
-        options.expand = [call = nb::object(expand)](const std::string& path) {
-            const nb::gil_scoped_acquire acquire;
-            try {
-                return nb::cast<int>(call(path));
-            } catch (nb::python_error& error) {
-                error.discard_as_unraisable("onetape segment expansion");
-                return -1;
-            }
-        };
-    }
+    options.expand = expand_with(expand);
     raise_if_failed(Reader::open(options, made.reader));
     return made;
 }
@@ -288,6 +279,7 @@ void bind_journal(nb::module_& m) {
     nb::class_<PyReader>(m, "JournalReader")
         .def_static("open", &open_reader, nb::arg("directory"), nb::arg("expand") = nb::none())
         .def("next", &next_frame,
+             nb::sig("def next(self) -> tuple[int, int, int, int, int, bytes] | None"),
              "(type, flags, sequence, time, stream, payload) or None when there is none yet.")
         .def("read_frames", &read_frames, nb::arg("bytes_max"), nb::arg("types"),
              nb::arg("time_until") = std::numeric_limits<std::int64_t>::max(),
@@ -323,6 +315,10 @@ void bind_journal(nb::module_& m) {
         .def_prop_ro("next_sequence",
                      [](const PyReader& self) { return self.reader->next_sequence(); })
         .def_prop_ro("crc", [](const PyReader& self) { return self.reader->crc(); })
+        .def_prop_ro("segment_first_sequence",
+                     [](const PyReader& self) {
+                         return self.reader->segment_header().first_sequence;
+                     })
         .def_prop_ro("segment", [](const PyReader& self) { return self.reader->segment_number(); })
         .def_prop_ro("last_sequence", [](PyReader& self) { return self.reader->last_sequence(); })
         .def_prop_ro("writer_alive", [](const PyReader& self) { return self.reader->writer_alive(); })

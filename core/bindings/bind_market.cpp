@@ -97,10 +97,10 @@ void bind_book(nb::module_& m) {
                         sizeof(BookPayload) +
                         (std::size_t{payload.bid_count} + payload.ask_count) * sizeof(BookLevel);
                     if (left < bytes) break;
-                    applied += book.apply(payload, 0,
-                                          reinterpret_cast<const BookLevel*>(
-                                              at + sizeof(BookPayload)))
-                                       .outcome == BookOutcome::applied;
+                    applied +=
+                        book.apply(payload, 0,
+                                   reinterpret_cast<const BookLevel*>(at + sizeof(BookPayload)))
+                            .outcome == BookOutcome::applied;
                     at += bytes;
                 }
                 return applied;
@@ -115,18 +115,30 @@ void bind_book(nb::module_& m) {
         .def_prop_ro("ts_recv", &Book::ts_recv)
         .def_prop_ro("bid_count", &Book::bid_count)
         .def_prop_ro("ask_count", &Book::ask_count)
-        .def_prop_ro("best_bid", [](const Book& b) {
-            return best(b.bid_count(), b.bid_count() ? b.bid(0) : BookLevel{});
-        }, "(price, size) or None.")
-        .def_prop_ro("best_ask", [](const Book& b) {
-            return best(b.ask_count(), b.ask_count() ? b.ask(0) : BookLevel{});
-        }, "(price, size) or None.")
-        .def("bids", [](const Book& b, std::size_t n) {
-            return side(b.bid_count(), n, [&](std::size_t i) { return b.bid(i); });
-        }, nb::arg("n"), "Up to n (price, size), best first.")
-        .def("asks", [](const Book& b, std::size_t n) {
-            return side(b.ask_count(), n, [&](std::size_t i) { return b.ask(i); });
-        }, nb::arg("n"), "Up to n (price, size), best first.")
+        .def_prop_ro(
+            "best_bid",
+            [](const Book& b) {
+                return best(b.bid_count(), b.bid_count() ? b.bid(0) : BookLevel{});
+            },
+            "(price, size) or None.")
+        .def_prop_ro(
+            "best_ask",
+            [](const Book& b) {
+                return best(b.ask_count(), b.ask_count() ? b.ask(0) : BookLevel{});
+            },
+            "(price, size) or None.")
+        .def(
+            "bids",
+            [](const Book& b, std::size_t n) {
+                return side(b.bid_count(), n, [&](std::size_t i) { return b.bid(i); });
+            },
+            nb::arg("n"), "Up to n (price, size), best first.")
+        .def(
+            "asks",
+            [](const Book& b, std::size_t n) {
+                return side(b.ask_count(), n, [&](std::size_t i) { return b.ask(i); });
+            },
+            nb::arg("n"), "Up to n (price, size), best first.")
         .def("bid_size_at", &Book::bid_size_at, nb::arg("price"))
         .def("ask_size_at", &Book::ask_size_at, nb::arg("price"))
         .def_prop_ro("counts", [](const Book& b) {
@@ -146,8 +158,8 @@ constexpr const char* ticks[] = {"folded", "late", "due", "refused"};
 
 nb::tuple closed_tuple(const ClosedBar& closed) {
     const BarPayload& b = closed.bar;
-    const nb::object turnover =
-        (nb::int_(b.turnover_high) << nb::int_(64)) | nb::int_(static_cast<std::uint64_t>(b.turnover_low));
+    const nb::object turnover = (nb::int_(b.turnover_high) << nb::int_(64)) |
+                                nb::int_(static_cast<std::uint64_t>(b.turnover_low));
     return nb::make_tuple(closed.builder, b.ts_open, b.ts_close, b.open, b.high, b.low, b.close,
                           b.volume, turnover, b.trades, (closed.flags & flag_empty) != 0);
 }
@@ -163,41 +175,47 @@ void bind_bars(nb::module_& m) {
           "Start of the period that a time lies in; whole weeks begin on Mondays.");
     nb::class_<BarStream>(m, "BarStream", "Bars of one stream, cut on the receipt clock.")
         .def(nb::init<>())
-        .def("add",
-             [](BarStream& stream, std::int64_t period_ns, int source) {
-                 if (period_ns <= 0 || period_ns > bar_period_max) {
-                     throw nb::value_error("a bar period is between 1 ns and 366 days");
-                 }
-                 if (source < 0 || source > 2) throw nb::value_error("source is 0, 1 or 2");
-                 return stream.add(period_ns, static_cast<BarSource>(source));
-             },
-             nb::arg("period_ns"), nb::arg("source"), "source: 0 trade, 1 mid, 2 venue.")
-        .def("on_trade", [](BarStream& stream, std::int64_t time, std::int64_t price,
-                            std::int64_t size) {
-            return ticks[static_cast<int>(stream.on_trade(time, price, size))];
-        }, nb::arg("time"), nb::arg("price"), nb::arg("size"))
-        .def("on_quote", [](BarStream& stream, std::int64_t time, std::int64_t bid,
-                            std::int64_t ask) {
-            return ticks[static_cast<int>(stream.on_quote(time, bid, ask))];
-        }, nb::arg("time"), nb::arg("bid"), nb::arg("ask"))
-        .def("on_bar", [](BarStream& stream, std::int64_t ts_open, std::int64_t ts_close,
-                          std::int64_t open, std::int64_t high, std::int64_t low,
-                          std::int64_t close, std::int64_t volume) {
-            return ticks[static_cast<int>(stream.on_bar(
-                bar_payload(ts_open, ts_close, open, high, low, close, volume), 0))];
-        })
-        .def("take",
-             [](BarStream& stream, std::int64_t now, std::size_t limit) {
-                 nb::list bars;
-                 ClosedBar closed;
-                 while (bars.size() < limit && stream.next(now, closed)) {
-                     bars.append(closed_tuple(closed));
-                 }
-                 return bars;
-             },
-             nb::arg("now"), nb::arg("limit") = 1000,
-             "Up to `limit` bars due at `now`: (builder, ts_open, ts_close, open, high, low, close, "
-             "volume, turnover, trades, empty). Fewer than the limit: all are taken.")
+        .def(
+            "add",
+            [](BarStream& stream, std::int64_t period_ns, int source) {
+                if (period_ns <= 0 || period_ns > bar_period_max) {
+                    throw nb::value_error("a bar period is between 1 ns and 366 days");
+                }
+                if (source < 0 || source > 2) throw nb::value_error("source is 0, 1 or 2");
+                return stream.add(period_ns, static_cast<BarSource>(source));
+            },
+            nb::arg("period_ns"), nb::arg("source"), "source: 0 trade, 1 mid, 2 venue.")
+        .def(
+            "on_trade",
+            [](BarStream& stream, std::int64_t time, std::int64_t price, std::int64_t size) {
+                return ticks[static_cast<int>(stream.on_trade(time, price, size))];
+            },
+            nb::arg("time"), nb::arg("price"), nb::arg("size"))
+        .def(
+            "on_quote",
+            [](BarStream& stream, std::int64_t time, std::int64_t bid, std::int64_t ask) {
+                return ticks[static_cast<int>(stream.on_quote(time, bid, ask))];
+            },
+            nb::arg("time"), nb::arg("bid"), nb::arg("ask"))
+        .def("on_bar",
+             [](BarStream& stream, std::int64_t ts_open, std::int64_t ts_close, std::int64_t open,
+                std::int64_t high, std::int64_t low, std::int64_t close, std::int64_t volume) {
+                 return ticks[static_cast<int>(stream.on_bar(
+                     bar_payload(ts_open, ts_close, open, high, low, close, volume), 0))];
+             })
+        .def(
+            "take",
+            [](BarStream& stream, std::int64_t now, std::size_t limit) {
+                nb::list bars;
+                ClosedBar closed;
+                while (bars.size() < limit && stream.next(now, closed)) {
+                    bars.append(closed_tuple(closed));
+                }
+                return bars;
+            },
+            nb::arg("now"), nb::arg("limit") = 1000,
+            "Up to `limit` bars due at `now`: (builder, ts_open, ts_close, open, high, low, close, "
+            "volume, turnover, trades, empty). Fewer than the limit: all are taken.")
         .def_prop_ro("due", &BarStream::due)
         .def("counts", [](const BarStream& stream, std::size_t index) {
             if (index >= stream.size()) throw nb::index_error("no such builder");
@@ -225,20 +243,21 @@ void bind_bars(nb::module_& m) {
         .def_prop_ro("ts_open", column(6))
         .def_prop_ro("ts_close", column(7));
     nb::class_<ViewedBarWindow>(m, "BarWindow", "The last completed bars of one stream and period.")
-        .def(nb::init<int, int, std::size_t>(), nb::arg("price_decimals"),
-             nb::arg("size_decimals"), nb::arg("capacity") = 512)
-        .def("push",
-             [](ViewedBarWindow& window, std::int64_t ts_open, std::int64_t ts_close,
-                std::int64_t open, std::int64_t high, std::int64_t low, std::int64_t close,
-                std::int64_t volume, nb::int_ turnover) {
-                 BarPayload bar = bar_payload(ts_open, ts_close, open, high, low, close, volume);
-                 bar.turnover_low = static_cast<std::int64_t>(nb::cast<std::uint64_t>(
-                     turnover & nb::int_(0xffffffffffffffffu)));
-                 bar.turnover_high = nb::cast<std::int64_t>(turnover >> nb::int_(64));
-                 window.push(bar);
-             },
-             nb::arg("ts_open"), nb::arg("ts_close"), nb::arg("open"), nb::arg("high"),
-             nb::arg("low"), nb::arg("close"), nb::arg("volume"), nb::arg("turnover"))
+        .def(nb::init<int, int, std::size_t>(), nb::arg("price_decimals"), nb::arg("size_decimals"),
+             nb::arg("capacity") = 512)
+        .def(
+            "push",
+            [](ViewedBarWindow& window, std::int64_t ts_open, std::int64_t ts_close,
+               std::int64_t open, std::int64_t high, std::int64_t low, std::int64_t close,
+               std::int64_t volume, nb::int_ turnover) {
+                BarPayload bar = bar_payload(ts_open, ts_close, open, high, low, close, volume);
+                bar.turnover_low = static_cast<std::int64_t>(
+                    nb::cast<std::uint64_t>(turnover & nb::int_(0xffffffffffffffffu)));
+                bar.turnover_high = nb::cast<std::int64_t>(turnover >> nb::int_(64));
+                window.push(bar);
+            },
+            nb::arg("ts_open"), nb::arg("ts_close"), nb::arg("open"), nb::arg("high"),
+            nb::arg("low"), nb::arg("close"), nb::arg("volume"), nb::arg("turnover"))
         .def("reserve", &ViewedBarWindow::reserve, nb::arg("capacity"))
         .def("last", &ViewedBarWindow::view, nb::arg("n"))
         .def("__len__", &ViewedBarWindow::size);

@@ -1,10 +1,20 @@
+#include <cstdlib>
+
 #include "bindings/bind.hpp"
 
 NB_MODULE(_core, m) {
     m.doc() = "The compiled core of onetape: journal, state table, books, exchange, engine loop.";
+    // A strategy and its loop know each other; a run that a user interrupts may end inside that
+    // circle. The tests switch the warnings on and break it themselves.
+    nb::set_leak_warnings(std::getenv("ONETAPE_LEAK_WARNINGS") != nullptr);
     bind_events(m);
     bind_market(m);
+    bind_state(m);
+    bind_model(m);
     bind_engine(m);
     bind_text(m);
     bind_journal(m);
+    bind_exchange(m);
+    bind_journal_tools(m);
+    bind_wait(m);
 }

@@ -224,6 +224,11 @@ bool PyRobot::settle() {
     return finish(result, "memory");
 }
 
+bool PyRobot::note_state() {
+    if (!host_.is_valid()) return true;
+    return finish(PyObject_CallMethod(host_.ptr(), "note_state", nullptr), "state");
+}
+
 bool PyRobot::pulse(std::uint64_t frames, std::int64_t now) {
     if (PyErr_CheckSignals() != 0) return failed("signal");
     if (!wants_pulse || !host_.is_valid()) return true;

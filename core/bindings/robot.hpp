@@ -81,6 +81,7 @@ public:
     bool on_health(const char* kind, const std::string& subject, const char* state) override;
     std::int64_t on_cold(std::uint32_t source, const Frame& frame) override;
     bool settle() override;
+    bool note_state() override;
     bool pulse(std::uint64_t frames, std::int64_t now) override;
 
     EventFactory events;

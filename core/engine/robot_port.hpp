@@ -38,6 +38,8 @@ public:
 
     // Each callback ends here, before its actions leave: changed memory goes to the tape first.
     virtual bool settle() = 0;
+    // Every so many actions: the state hash goes to the tape.
+    virtual bool note_state() = 0;
     // Called every few ten thousand frames: signals, progress.
     virtual bool pulse(std::uint64_t frames, std::int64_t now) = 0;
 };

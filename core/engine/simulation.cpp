@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/reasons.hpp"
 #include "exchange/errors.hpp"
 #include "exchange/order_rules.hpp"
 
@@ -10,6 +11,7 @@ namespace onetape {
 namespace {
 
 constexpr std::uint64_t pulse_frames = 1u << 15;
+constexpr std::uint64_t state_every = 1000;  // actions between state hashes on the tape
 
 // A market event as the exchange and the robot tell it apart.
 constexpr bool is_market(EventType type) {
@@ -84,8 +86,13 @@ void Simulation::deposit(std::uint32_t currency, Money amount) {
 
 // --- sources ------------------------------------------------------------------------------------
 
+void Simulation::limit_source(std::uint32_t source, std::uint64_t last_sequence) {
+    sources_[source].limit = last_sequence;
+}
+
 bool Simulation::load(Source& source) {
     if (source.loaded) return true;
+    if (source.reader->next_sequence() > source.limit) [[unlikely]] return false;
     const Status status = source.reader->next(source.frame);
     if (status == Status::ok) [[likely]] {
         source.loaded = true;
@@ -195,7 +202,7 @@ RunOutcome Simulation::run(std::uint64_t frames_max, std::int64_t until) {
         if (!take(*source)) [[unlikely]]
             return failure_.ok() ? RunOutcome::stopped : RunOutcome::failed;
         ++frames;
-        if (++counters_.frames % pulse_frames == 0 && !robot_->pulse(counters_.frames, now_))
+        if (counters_.frames % pulse_frames == 0 && !robot_->pulse(counters_.frames, now_))
             return RunOutcome::stopped;
     }
     return RunOutcome::limit;
@@ -211,6 +218,7 @@ bool Simulation::take(Source& source) {
     source.loaded = false;
     source.last_sequence = frame.header->sequence;
     source.last_crc = frame.header->crc;
+    ++counters_.frames;
     const std::int64_t time = frame.header->time;
     if (!is_market(frame.type())) [[unlikely]] {
         if (time > now_) now_ = time;
@@ -229,6 +237,7 @@ bool Simulation::take(Source& source) {
     if (!instrument) return true;
     ++counters_.events;
     if (!show_exchange(*instrument, frame)) return true;
+    if (script_) find_next_due();          // what waited for this frame to be taken
     if (next_due_ <= time) [[unlikely]] {  // the exchange's answers that are here by now
         if (!drain(time)) return false;
     }
@@ -368,6 +377,10 @@ void Simulation::find_next_due() {
     due = std::min(due, exchange_.next_expiry());
     if (!arrivals_.empty()) due = std::min(due, arrivals_.front().time);
     if (!replies_.empty()) due = std::min(due, replies_.front().time);
+    if (script_ && load_script()) {
+        const std::int64_t time = script_frame_.header->time;
+        if (script_due(time)) due = std::min(due, time);
+    }
     due = std::min(due, next_timer_);
     due = std::min(due, next_sample_);
     next_due_ = due;
@@ -386,6 +399,8 @@ bool Simulation::drain(std::int64_t until) {
             if (!arrive()) return false;
         } else if (!replies_.empty() && replies_.front().time <= time) {
             if (!reply()) return false;
+        } else if (script_ && script_loaded_ && script_due(time)) {
+            if (!take_script()) return false;
         } else if (next_timer_ <= time) {
             if (!fire_timers(time)) return false;
         } else {
@@ -434,10 +449,38 @@ bool Simulation::close_bars(std::int64_t now) {
     return true;
 }
 
+// --- another run's answers ----------------------------------------------------------------------
+
+bool Simulation::load_script() {
+    while (!script_loaded_) {
+        if (script_->next(script_frame_) != Status::ok) return false;
+        script_loaded_ = script_frame_.type() == EventType::order_event ||
+                         script_frame_.type() == EventType::fill;
+    }
+    return true;
+}
+
+bool Simulation::script_due(std::int64_t until) const {
+    const std::uint64_t cause = script_frame_.type() == EventType::fill
+                                    ? script_frame_.as<FillPayload>().cause
+                                    : script_frame_.as<OrderEventPayload>().cause;
+    return script_frame_.header->time <= until && cause <= counters_.frames;
+}
+
+bool Simulation::take_script() {
+    script_loaded_ = false;
+    Instrument* instrument = this->instrument(script_frame_.header->stream - 1);
+    if (!instrument) return true;
+    return script_frame_.type() == EventType::fill
+               ? deliver_fill(*instrument, script_frame_.as<FillPayload>())
+               : deliver_event(*instrument, script_frame_.as<OrderEventPayload>());
+}
+
 bool Simulation::arrive() {
     const Arrival arrival = arrivals_.front();
     arrivals_.pop_front();
     reply_base_ = arrival.time;
+    if (script_) return true;
     exchange_.request(arrival.instrument, arrival.time, arrival.request);
     return true;
 }
@@ -508,7 +551,9 @@ void Simulation::close_order(const OrderRef& order) {
     orders_.remove(order->id);
 }
 
-bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& event) {
+bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& news) {
+    OrderEventPayload event = news;
+    event.cause = counters_.frames;
     write(EventType::order_event, instrument.index, &event, sizeof event);
     const OrderRef order = orders_.find(event.order_id);
     if (!order) {
@@ -521,6 +566,7 @@ bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& 
         case OrderNews::accepted: move(*order, OrderAct::accept); break;
         case OrderNews::rejected:
             ++counters_.rejected;
+            last_refused_ = order;
             move(*order, OrderAct::reject);
             break;
         case OrderNews::canceled: move(*order, OrderAct::cancel_ack); break;
@@ -543,10 +589,13 @@ bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& 
     return robot_->on_order(order) && after_callback();
 }
 
-bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& fill) {
+bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& news) {
+    FillPayload fill = news;
+    fill.cause = counters_.frames;
     write(EventType::fill, instrument.index, &fill, sizeof fill);
     ++counters_.fills;
-    robot_account_.apply_fill(instrument.index, fill);
+    fill_profits_.push_back(static_cast<double>(robot_account_.apply_fill(instrument.index, fill)) /
+                            1e18);
     const OrderRef order = orders_.find(fill.order_id);
     if (!order) {
         ++counters_.late;
@@ -630,7 +679,13 @@ void Simulation::flush_actions() {
 bool Simulation::after_callback() {
     in_robot_ = false;
     if (!robot_->settle()) return false;
-    if (!actions_.empty()) flush_actions();
+    if (!actions_.empty()) {
+        flush_actions();
+        if (counters_.actions - state_noted_at_ >= state_every) {
+            state_noted_at_ = counters_.actions;
+            return robot_->note_state();
+        }
+    }
     return true;
 }
 
@@ -691,6 +746,7 @@ OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
     if (code != 0) {
         order->code = code;
         ++counters_.denied;
+        last_refused_ = order;
         move(*order, OrderAct::deny);
         orders_.remove(order->id);
     } else {
@@ -716,6 +772,7 @@ OrderRef Simulation::deny(Instrument& instrument, const OrderSpec& spec, std::ui
     std::memcpy(order->tag.data(), spec.tag.data(), std::min<std::size_t>(spec.tag.size(), 32));
     order->code = code;
     order->reason = std::move(reason);
+    last_refused_ = order;
     move(*order, OrderAct::deny);
     orders_.remove(order->id);
     act(instrument, request_of(*order, RequestKind::place));
@@ -848,7 +905,21 @@ void Simulation::note_equity(Money equity) {
 void Simulation::sample() {
     const Money value = equity();
     note_equity(value);
-    samples_.push_back({now_, value, robot_account_.balance(options_.report_currency)});
+    const Money balance = robot_account_.balance(options_.report_currency);
+    samples_.push_back({now_, value, balance});
+    if (writer_) {  // {"equity": text, "balance": text} as MessagePack
+        std::string map = "\x82";
+        for (const auto& [key, amount] : {std::pair{"equity", value}, std::pair{"balance", balance}}) {
+            const std::string text = decimal_text(amount, money_decimals);
+            map += static_cast<char>(0xa0 + std::strlen(key));
+            map += key;
+            map += "\xd9";
+            map += static_cast<char>(text.size());
+            map += text;
+        }
+        (void)append_cold(EventType::balance, 0,
+                          {reinterpret_cast<const std::byte*>(map.data()), map.size()});
+    }
     for (auto& instrument : instruments_) {
         sampled_prices_.push_back(static_cast<double>(instrument->value_price()) /
                                   instrument->price_scale);

@@ -78,6 +78,11 @@ public:
     // A new version; false when its decimals differ, which no position survives.
     bool update_instrument(std::uint32_t index, const InstrumentSpec& spec);
     std::uint32_t add_source(Reader* reader);
+    // The source ends after this sequence, whatever came later: a replay takes what the run took.
+    void limit_source(std::uint32_t source, std::uint64_t last_sequence);
+    // Another run's journal answers in the exchange's place: its order news and fills reach this
+    // robot when they reached that one.
+    void set_script(Reader* script) { script_ = script; }
     void map_stream(std::uint32_t source, std::uint32_t stream, std::int64_t index);
     void deposit(std::uint32_t currency, Money amount);
     void set_report_currency(std::uint32_t currency) { options_.report_currency = currency; }
@@ -119,6 +124,7 @@ public:
         return index < instruments_.size() ? instruments_[index].get() : nullptr;
     }
     [[nodiscard]] std::size_t instrument_count() const { return instruments_.size(); }
+    [[nodiscard]] const OrderRef& last_refused() const { return last_refused_; }
     [[nodiscard]] const OrderTable& orders() const { return orders_; }
     [[nodiscard]] const Account& account() const { return robot_account_; }
     [[nodiscard]] const Account& exchange_account() const { return exchange_account_; }
@@ -129,6 +135,7 @@ public:
     [[nodiscard]] const std::vector<double>& sampled_positions() const {
         return sampled_positions_;
     }
+    [[nodiscard]] const std::vector<double>& fill_profits() const { return fill_profits_; }
     [[nodiscard]] Money drawdown_max() const { return drawdown_max_; }
     [[nodiscard]] double drawdown_max_ratio() const { return drawdown_max_ratio_; }
     [[nodiscard]] const RunCounters& counters() const { return counters_; }
@@ -154,6 +161,7 @@ private:
         bool loaded = false;
         std::uint64_t last_sequence = 0;
         std::uint32_t last_crc = 0;
+        std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();
         std::vector<std::int64_t> streams;  // stream -> instrument index, skip where not ours
     };
     struct Timer {
@@ -191,6 +199,9 @@ private:
     std::int64_t reply_time(std::int64_t happened);
     void find_next_due();
     bool arrive();
+    bool load_script();
+    [[nodiscard]] bool script_due(std::int64_t until) const;
+    bool take_script();
     bool reply();
     bool deliver_event(Instrument& instrument, const OrderEventPayload& event);
     bool deliver_fill(Instrument& instrument, const FillPayload& fill);
@@ -209,10 +220,15 @@ private:
     std::vector<std::unique_ptr<Instrument>> instruments_;
     std::vector<Source> sources_;
     Writer* writer_ = nullptr;
+    Reader* script_ = nullptr;
+    Frame script_frame_;
+    bool script_loaded_ = false;
+    std::uint64_t state_noted_at_ = 0;  // actions, at the last state hash on the tape
     RobotPort* robot_ = nullptr;
     Account exchange_account_, robot_account_;
     RecordedExchange exchange_;
     OrderTable orders_;
+    OrderRef last_refused_;
     std::vector<Timer> timers_;
     std::deque<Arrival> arrivals_;
     std::deque<Reply> replies_;
@@ -220,6 +236,7 @@ private:
     std::vector<ShownBar> shown_;
     std::vector<EquitySample> samples_;
     std::vector<double> sampled_prices_, sampled_positions_;
+    std::vector<double> fill_profits_;  // realized by each fill, in the order of the fills
     RunCounters counters_;
     Failure failure_;
     Sha256 actions_hash_;

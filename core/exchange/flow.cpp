@@ -18,14 +18,15 @@ Flow::Flow(const FlowOptions& options, std::span<const FlowSymbol> symbols,
 Flow::~Flow() = default;
 
 std::int64_t Flow::next_time() const noexcept {
+    if (next_record_ != records_.size()) return records_[next_record_].time;
     std::int64_t time = MatchingEngine::never;
     for (const auto& symbol : symbols_) time = std::min(time, symbol->next_time());
     return time;
 }
 
-bool Flow::next(FlowEvent& event) noexcept {
+bool Flow::next(FlowEvent& event, std::int64_t until) noexcept {
     if (symbols_.empty()) return false;
-    while (next_record_ == records_.size()) {
+    while (next_time() < until && next_record_ == records_.size()) {
         records_.clear();
         bytes_.clear();
         next_record_ = 0;
@@ -37,6 +38,7 @@ bool Flow::next(FlowEvent& event) noexcept {
             });
         (*due)->step();
     }
+    if (next_time() >= until) return false;
     const Record& record = records_[next_record_++];
     event = {record.type, record.flags, record.symbol, record.time,
              std::span<const std::byte>(bytes_).subspan(record.offset, record.bytes)};

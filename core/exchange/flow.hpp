@@ -64,14 +64,15 @@ public:
     Flow(const Flow&) = delete;
     Flow& operator=(const Flow&) = delete;
 
-    // The next event of any symbol. Times never go back; never ends. False: no symbols.
-    bool next(FlowEvent& event) noexcept;
+    // The next event of any symbol, if it is before `until`. Times never go back, the flow never
+    // ends. False: nothing before `until`, or no symbols.
+    bool next(FlowEvent& event, std::int64_t until = MatchingEngine::never) noexcept;
 
-    // Time of the next step of the flow: events before it are out.
+    // No event is earlier than this: the time of one that is ready, else of the next step.
     [[nodiscard]] std::int64_t next_time() const noexcept;
 
-    // An outside participant (not 0, which is the flow) acts at `now`, which must lie between the
-    // last event and next_time().
+    // An outside participant (not 0, which is the flow) acts at `now`: not before the last event,
+    // not after next_time(). What follows from it comes out of next().
     void request(std::uint32_t symbol, std::uint32_t participant, std::int64_t now,
                  const OrderRequestPayload& request) noexcept;
     [[nodiscard]] MatchingEngine& engine(std::uint32_t symbol) noexcept;

@@ -77,7 +77,8 @@ constexpr std::array order_event_fields{
           ",accepted,rejected,canceled,expired,triggered,updated,cancel_rejected,update_rejected"),
     FIELD(OrderEventPayload, state, 'e', states),
     FIELD(OrderEventPayload, robot, 'u', nullptr),
-    FIELD(OrderEventPayload, reserved, 'x', nullptr)};
+    FIELD(OrderEventPayload, reserved, 'x', nullptr),
+    FIELD(OrderEventPayload, cause, 'u', nullptr)};
 constexpr std::array fill_fields{
     FIELD(FillPayload, order_id, 'u', nullptr), FIELD(FillPayload, venue_id, 'u', nullptr),
     FIELD(FillPayload, trade_id, 'u', nullptr), FIELD(FillPayload, ts_event, 't', nullptr),
@@ -85,7 +86,8 @@ constexpr std::array fill_fields{
     FieldSpec{"fee", 'm', 16, offsetof(FillPayload, fee_low), nullptr},
     FIELD(FillPayload, side, 'e', sides),       FIELD(FillPayload, liquidity, 'e', "none,maker,taker"),
     FIELD(FillPayload, position_side, 'e', position_sides),
-    FIELD(FillPayload, robot, 'u', nullptr),    FIELD(FillPayload, fee_currency, 'u', nullptr)};
+    FIELD(FillPayload, robot, 'u', nullptr),    FIELD(FillPayload, fee_currency, 'u', nullptr),
+    FIELD(FillPayload, cause, 'u', nullptr)};
 constexpr std::array timer_fields{FIELD(TimerPayload, due, 't', nullptr),
                                   FIELD(TimerPayload, id, 'u', nullptr),
                                   FIELD(TimerPayload, missed, 'u', nullptr)};

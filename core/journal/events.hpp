@@ -129,8 +129,9 @@ struct OrderEventPayload {
     OrderState state;  // the order's state after it, as the venue sees it
     std::uint8_t robot;
     std::uint8_t reserved[3];
+    std::uint64_t cause;  // how many input frames the robot's process had taken by then
 };
-static_assert(sizeof(OrderEventPayload) == 56);
+static_assert(sizeof(OrderEventPayload) == 64);
 
 struct FillPayload {
     std::uint64_t order_id;
@@ -144,8 +145,9 @@ struct FillPayload {
     PositionSide position_side;
     std::uint8_t robot;
     std::uint32_t fee_currency;  // 0: the instrument's settle currency
+    std::uint64_t cause;  // how many input frames the robot's process had taken by then
 };
-static_assert(sizeof(FillPayload) == 72);
+static_assert(sizeof(FillPayload) == 80);
 
 struct TimerPayload {
     std::int64_t due;  // what it was set for; the frame's time is when it was taken

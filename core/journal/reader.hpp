@@ -51,6 +51,9 @@ public:
     // stays valid until a later call leaves its segment.
     Status next(Frame& frame) noexcept;
 
+    // Whether `next` would give something other than not_found, at the price of a load.
+    [[nodiscard]] bool ready() noexcept;
+
     Status seek_sequence(std::uint64_t sequence) noexcept;  // the next frame is the one >= it
     Status seek_time(std::int64_t time) noexcept;           // the next frame is the first >= it
     // Published by the writer; without a control page, of the last sealed segment.
@@ -80,13 +83,15 @@ private:
     Status slow(Frame& frame) noexcept;
     Status advance() noexcept;  // to the next segment
     Failure enter(const SegmentFile& file, bool chained);
+    [[nodiscard]] bool ready_slow() noexcept;
+    [[nodiscard]] bool widen() noexcept;  // maps in the next pages of the segment
     Failure enter_first();
     Status seek(bool by_time, std::uint64_t sequence, std::int64_t time) noexcept;
     Status fail(Failure failure) noexcept;
 
     // Hot.
     const std::byte* cursor_ = nullptr;
-    const std::byte* last_header_ = nullptr;  // where a header may begin at most
+    const std::byte* last_header_ = nullptr;  // of the pages mapped in so far
     std::uint64_t sequence_ = 0;
     std::uint32_t crc_ = 0;
     bool stopped_ = false;  // failure_ is final
@@ -94,6 +99,7 @@ private:
     std::uint64_t number_ = 0;  // 0: no segment yet
     Mapping map_;
     std::size_t frame_limit_ = 0;  // bytes of the mapping that may hold frames
+    std::size_t mapped_end_ = 0;   // of these, mapped in so far
     SegmentHeader header_{};
     std::vector<PreambleEntry> preamble_;
     ReaderOptions options_;
@@ -101,6 +107,17 @@ private:
     std::unique_ptr<BellPlace> place_;
     Failure failure_;
 };
+
+inline bool Reader::ready() noexcept {
+    if (cursor_ == nullptr || cursor_ > last_header_) [[unlikely]] return ready_slow();
+    const std::uint64_t word0 =
+        std::atomic_ref<std::uint64_t>(
+            *const_cast<std::uint64_t*>(reinterpret_cast<const std::uint64_t*>(cursor_)))
+            .load(std::memory_order_acquire);
+    if (static_cast<std::uint32_t>(word0) == 0) return false;
+    if (((word0 >> 32) & 0xffff) != static_cast<std::uint16_t>(EventType::end)) return true;
+    return ready_slow();
+}
 
 inline Status Reader::next(Frame& frame) noexcept {
     const std::byte* const at = cursor_;

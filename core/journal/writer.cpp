@@ -1,16 +1,11 @@
 #include "journal/writer.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 
 #include "journal/heartbeat.hpp"
+#include "journal/lock.hpp"
 #include "journal/preparer.hpp"
 #include "journal/recover.hpp"
 #include "journal/syncer.hpp"
@@ -27,25 +22,6 @@ constexpr std::uint64_t page = 4096;
 
 constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) {
     return (value + unit - 1) / unit * unit;
-}
-
-Failure take_lock(const std::string& directory, FileHandle& lock) {
-    const std::string path = directory + "/lock";
-    if (Failure failure = open_file(path, O_RDWR | O_CREAT, lock); !failure.ok()) return failure;
-    if (::flock(lock.fd(), LOCK_EX | LOCK_NB) != 0) {
-        if (errno != EWOULDBLOCK) return system_failure("flock", path, errno);
-        char pid[24] = {};
-        const ssize_t bytes = ::pread(lock.fd(), pid, sizeof pid - 1, 0);
-        const long holder = bytes > 0 ? std::strtol(pid, nullptr, 10) : 0;
-        return {Status::locked,
-                directory + ": held by the writer with pid " + std::to_string(holder)};
-    }
-    char pid[24];
-    const int length = std::snprintf(pid, sizeof pid, "%ld\n", static_cast<long>(::getpid()));
-    if (::ftruncate(lock.fd(), 0) != 0 ||
-        ::pwrite(lock.fd(), pid, static_cast<std::size_t>(length), 0) != length)
-        return system_failure("write", path, errno);
-    return {};
 }
 
 void take_control(ControlPage& control, const Uuid& uuid, std::uint64_t epoch,

@@ -17,8 +17,7 @@ namespace {
 
 [[nodiscard]] double vwap_of(const BarPayload& bar, double close, double price_unit) {
     if (bar.volume == 0) return close;  // nothing traded: the price that stands
-    const Int128 turnover =
-        join_halves(bar.turnover_low, bar.turnover_high);
+    const Int128 turnover = join_halves(bar.turnover_low, bar.turnover_high);
     if (turnover == 0) return std::nan("");  // a venue bar that does not tell
     return static_cast<double>(turnover) / static_cast<double>(bar.volume) / price_unit;
 }

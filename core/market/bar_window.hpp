@@ -43,7 +43,7 @@ struct BarRange {
 };
 
 class BarWindow {
-public:
+ public:
     // Decimals of the bars' prices (mid bars: one more than the instrument's) and sizes.
     BarWindow(int price_decimals, int size_decimals, std::size_t capacity = 512);
 
@@ -55,7 +55,7 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return end_ - begin_; }
     [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
 
-private:
+ private:
     void move_to(std::size_t rows);
 
     double price_unit_, size_unit_;  // units in 1.0

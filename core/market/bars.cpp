@@ -7,7 +7,9 @@ namespace {
 
 constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
-[[nodiscard]] bool is_time(std::int64_t time) { return time >= bar_time_min && time <= bar_time_max; }
+[[nodiscard]] bool is_time(std::int64_t time) {
+    return time >= bar_time_min && time <= bar_time_max;
+}
 
 }  // namespace
 
@@ -93,9 +95,18 @@ bool BarBuilder::next(std::int64_t now, ClosedBar& closed) noexcept {
         waiting_.erase(waiting_.begin());
         due_ = waiting_.empty() ? never : waiting_.front().bar.ts_close;
     } else {
-        closed.bar = {open_time_, due_,    period_, open_, high_,
-                      low_,       close_,  volume_, low_half(turnover_), high_half(turnover_),
-                      source_ == BarSource::mid ? -1 : ticks_, 0};
+        closed.bar = {open_time_,
+                      due_,
+                      period_,
+                      open_,
+                      high_,
+                      low_,
+                      close_,
+                      volume_,
+                      low_half(turnover_),
+                      high_half(turnover_),
+                      source_ == BarSource::mid ? -1 : ticks_,
+                      0};
         closed.flags = ticks_ == 0 ? flag_empty : std::uint16_t{0};
         begin(due_, close_);
     }

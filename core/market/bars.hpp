@@ -35,8 +35,8 @@ enum class BarTick : std::uint8_t {
 
 struct ClosedBar {
     BarPayload bar{};
-    std::uint16_t flags = 0;     // flag_empty
-    std::uint32_t builder = 0;   // index in its BarStream
+    std::uint16_t flags = 0;    // flag_empty
+    std::uint32_t builder = 0;  // index in its BarStream
 };
 
 struct BarCounts {
@@ -63,7 +63,7 @@ inline constexpr std::int64_t bar_time_min = -bar_time_max;
 [[nodiscard]] BarPayload in_price_units(BarPayload bar, int extra_decimals) noexcept;
 
 class BarBuilder {
-public:
+ public:
     // 0 < period_ns <= bar_period_max.
     BarBuilder(std::int64_t period_ns, BarSource source) noexcept
         : period_(period_ns), source_(source) {}
@@ -86,7 +86,7 @@ public:
     // Venue bars that wait for their ts_close because our clock is behind the venue's.
     static constexpr std::size_t waiting_max = 16;
 
-private:
+ private:
     BarTick fold(std::int64_t time, std::int64_t price) noexcept;
     void begin(std::int64_t open_time, std::int64_t price) noexcept;
 
@@ -109,7 +109,7 @@ private:
 // Several periods and sources of one stream. Bars come out by (ts_close, period, source): at one
 // moment the shorter period first.
 class BarStream {
-public:
+ public:
     // The index of the builder for it; asking again gives the same one.
     std::size_t add(std::int64_t period_ns, BarSource source);
 
@@ -127,7 +127,7 @@ public:
         return builders_[index];
     }
 
-private:
+ private:
     bool next_due(std::int64_t now, ClosedBar& closed) noexcept;
     void update_due() noexcept;
 

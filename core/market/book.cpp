@@ -77,8 +77,10 @@ void BookSide::apply(const BookLevel* levels, std::size_t count) {
         const std::int64_t size = levels[i].size;
         const std::size_t at = find(rank);
         if (at < count_ && rank_[at] == rank) {
-            if (size != 0) size_[at] = size;
-            else erase(at);
+            if (size != 0)
+                size_[at] = size;
+            else
+                erase(at);
         } else if (size != 0) {
             insert(at, rank, size);
         }

@@ -49,10 +49,10 @@ struct BookCounts {
 }
 
 // One side, worst level first: the best is at the end, so that a change near the touch moves few
-// levels. Prices are kept as ranks (bid: price, ask: its complement), so that both sides grow upwards
-// and no price overflows.
+// levels. Prices are kept as ranks (bid: price, ask: its complement), so that both sides grow
+// upwards and no price overflows.
 class BookSide {
-public:
+ public:
     explicit BookSide(bool is_bid) : flip_(is_bid ? 0 : -1) {}
 
     void clear() noexcept { count_ = 0; }
@@ -66,7 +66,7 @@ public:
     }
     [[nodiscard]] std::int64_t size_at(std::int64_t price) const noexcept;
 
-private:
+ private:
     [[nodiscard]] std::size_t find(std::int64_t rank) const noexcept;
     void insert(std::size_t at, std::int64_t rank, std::int64_t size);
     void erase(std::size_t at) noexcept;
@@ -77,7 +77,7 @@ private:
 };
 
 class Book {
-public:
+ public:
     // levels: bid_count bids, then ask_count asks, in any order.
     BookChange apply_snapshot(const BookPayload& payload, const BookLevel* levels);
     // flags: of the frame. A snapshot flag replaces all levels, a gap or unsynced flag ends the
@@ -111,7 +111,7 @@ public:
     // venue that began to count anew would otherwise leave a frozen book that looks live).
     static constexpr std::uint32_t stale_run_max = 4096;
 
-private:
+ private:
     enum class Fit : std::uint8_t { next, stale, gap };
 
     [[nodiscard]] static BookLevel top(const BookSide& side) noexcept {

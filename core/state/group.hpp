@@ -111,7 +111,8 @@ inline std::uint64_t meta_word(const GroupMeta& meta) noexcept {
 [[nodiscard]] inline std::uint64_t key_word(std::string_view key, std::size_t index) noexcept {
     std::uint64_t word = 0;
     if (index * 8 < key.size()) {
-        std::memcpy(&word, key.data() + index * 8, std::min<std::size_t>(8, key.size() - index * 8));
+        std::memcpy(&word, key.data() + index * 8,
+                    std::min<std::size_t>(8, key.size() - index * 8));
     }
     return word;
 }

@@ -37,9 +37,9 @@ struct GenerationPage {
     std::uint64_t layout;
     std::uint64_t generation;
     std::uint64_t epoch;
-    std::uint64_t crc;       // of the fields before it and of capacity and cells
-    std::uint32_t capacity;  // slots
-    std::uint32_t cells;     // of a group, at most
+    std::uint64_t crc;        // of the fields before it and of capacity and cells
+    std::uint32_t capacity;   // slots
+    std::uint32_t cells;      // of a group, at most
     std::uint64_t slots_end;  // atomic; slots below were given out at least once
     std::uint64_t keys;       // atomic; counts keys that came or went
 };

@@ -173,8 +173,8 @@ TableRead TableReader::scan() {
     scanned_ = false;
     keys_seen_ = load(page().keys);
     TableRead worst = TableRead::ok;
-    const auto end = static_cast<std::uint32_t>(
-        std::min<std::uint64_t>(load(page().slots_end), capacity_));
+    const auto end =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(load(page().slots_end), capacity_));
     for (std::uint32_t index = 0; index < end; ++index) {
         GroupKey key;
         const TableRead outcome = read_key(index, key);

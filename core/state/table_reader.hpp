@@ -31,7 +31,7 @@ struct TableKey {
 };
 
 class TableReader {
-public:
+ public:
     // not_found: no table, or none published yet; newer_version: another layout; foreign: no table.
     static Failure open(const std::string& directory, const std::string& process,
                         std::uint64_t layout, std::unique_ptr<TableReader>& reader);
@@ -52,7 +52,7 @@ public:
     // How long a read tries before it says stalled.
     void set_deadline(std::int64_t deadline_ns) noexcept { deadline_ns_ = deadline_ns; }
 
-private:
+ private:
     TableReader() = default;
     struct Handle {
         std::uint32_t slot = 0;

@@ -107,8 +107,8 @@ Failure TableWriter::make_generation(std::uint32_t capacity) {
     map_ = std::move(map);
     generation_ = generation;
     capacity_ = capacity;
-    page() = {generation_magic, options_.layout, generation, epoch_, 0, capacity,
-              options_.cells,   slots_end_,      0};
+    page() = {generation_magic, options_.layout, generation, epoch_, 0,
+              capacity,         options_.cells,  slots_end_, 0};
     page().crc = generation_crc(page());
     return {};
 }
@@ -183,7 +183,9 @@ TableWriter::Slots::iterator TableWriter::find(std::uint16_t kind, std::string_v
     return slots_.find(table_key(kind, key, room));
 }
 
-void TableWriter::count_keys() noexcept { store(page().keys, page().keys + 1); }
+void TableWriter::count_keys() noexcept {
+    store(page().keys, page().keys + 1);
+}
 
 Failure TableWriter::put(std::uint16_t kind, std::string_view key,
                          std::span<const std::uint64_t> cells, std::uint64_t present,
@@ -192,8 +194,8 @@ Failure TableWriter::put(std::uint16_t kind, std::string_view key,
         return {Status::invalid, "a key has 1 to 64 bytes: " + std::string(key)};
     }
     if (cells.size() > options_.cells) {
-        return {Status::invalid, "a group of this table has at most " +
-                                     std::to_string(options_.cells) + " cells"};
+        return {Status::invalid,
+                "a group of this table has at most " + std::to_string(options_.cells) + " cells"};
     }
     GroupValues values;
     values.ts_data = ts_data;

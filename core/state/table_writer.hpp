@@ -28,7 +28,7 @@ struct TableOptions {
 };
 
 class TableWriter {
-public:
+ public:
     // locked: the process has a writer already.
     static Failure open(const TableOptions& options, std::unique_ptr<TableWriter>& writer);
 
@@ -53,7 +53,7 @@ public:
     [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
     [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
 
-private:
+ private:
     TableWriter() = default;
     struct KeyHash {
         using is_transparent = void;
@@ -89,7 +89,7 @@ private:
     std::uint64_t generation_ = 0, epoch_ = 0;
     std::uint64_t uses_ = 0;  // slots given out so far: no two uses have one number
     bool published_ = false;
-    Slots slots_;                       // kind and key -> slot
+    Slots slots_;                      // kind and key -> slot
     std::vector<std::uint32_t> free_;  // given back
 };
 

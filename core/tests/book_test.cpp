@@ -49,8 +49,7 @@ TEST_CASE("a gap empties the book until the next snapshot") {
     CHECK(!book.synced());
     CHECK(book.bid_count() == 0);
     CHECK(apply(book, message({{96, 1}}, {}, 16, 17, 15)).outcome == BookOutcome::waiting);
-    const BookChange healed =
-        apply(book, message({{99, 2}}, {{101, 2}}, 0, 15, 0), flag_snapshot);
+    const BookChange healed = apply(book, message({{99, 2}}, {{101, 2}}, 0, 15, 0), flag_snapshot);
     CHECK(healed.outcome == BookOutcome::snapshot);
     CHECK(book.synced());
     CHECK(book.last_id() == 17);  // the kept changes were replayed
@@ -84,8 +83,10 @@ TEST_CASE("a deep book equals a map over a long random flow") {
             const BookLevel level{i % 2 != 0 ? 10'000 - offset : 10'001 + offset, size};
             auto& side = i % 2 != 0 ? bids : asks;
             (i % 2 != 0 ? b : a).push_back(level);
-            if (size == 0) side.erase(level.price);
-            else side[level.price] = size;
+            if (size == 0)
+                side.erase(level.price);
+            else
+                side[level.price] = size;
         }
         apply(book, message(b, a, 0, 0, 0));
         if (step % 500 != 0) continue;

@@ -30,7 +30,9 @@ struct Folder {
     }
 };
 
-bool is_long() { return std::getenv("ONETAPE_LONG") != nullptr; }
+bool is_long() {
+    return std::getenv("ONETAPE_LONG") != nullptr;
+}
 
 std::unique_ptr<TableWriter> writer_in(const Folder& folder, std::uint32_t capacity = 16,
                                        std::uint64_t layout = 7) {
@@ -416,11 +418,15 @@ TEST_CASE("any sequence of calls leaves what a map would hold") {
     for (int step = 0; step < 3000; ++step) {
         const std::string key = "k" + std::to_string(random() % 40);
         switch (random() % 8) {
-            case 0: case 1: case 2: case 3:
+            case 0:
+            case 1:
+            case 2:
+            case 3:
                 put(*writer, key, {random(), static_cast<std::uint64_t>(step)});
                 model[key] = static_cast<std::uint64_t>(step);
                 break;
-            case 4: case 5:
+            case 4:
+            case 5:
                 CHECK((writer->remove(1, key) == Status::ok) == (model.erase(key) == 1));
                 break;
             case 6:

@@ -1,33 +1,39 @@
-"""onetape: backtest, paper and live trading as one program on one kind of tape."""
+"""onetape: backtest, paper and live trading as one program on one kind of tape.
+
+Everything is imported when first asked for: `import onetape` itself costs next to nothing.
+"""
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-
-# Public name -> where it lives. Imported on first use: `import onetape` itself costs a few
-# milliseconds, and `onetape --help` must not pay for numpy.
-_PUBLIC = {
-    "Strategy": "onetape.engine.strategy",
-    "backtest": "onetape.engine.notebook",
-    "open": "onetape.store.run",
-}
-
 __all__ = ["Strategy", "__version__", "backtest", "open"]
+
+if TYPE_CHECKING:
+    from onetape.engine.strategy import Strategy
+    from onetape.services.backtest import backtest
+    from onetape.store.run import open_run as open  # noqa: A004 - the contract's name
+
+
+# Public name -> where it lives. Text, not import statements: every module imports this package,
+# so an import here would make every layer depend on the highest.
+_HOME = {
+    "Strategy": ("onetape.engine.strategy", "Strategy"),
+    "backtest": ("onetape.services.backtest", "backtest"),
+    "open": ("onetape.store.run", "open_run"),
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
+    if name not in _HOME:
         raise AttributeError(f"module 'onetape' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(_PUBLIC[name]), name)
-    globals()[name] = value
+    module, attribute = _HOME[name]
+    globals()[name] = value = getattr(import_module(module), attribute)
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC})
+    return sorted({*globals(), *_HOME})

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onetape._core import BarStream, BarWindow, bar_open_time
 from slow_bars import SECOND, SlowBar, aggregate, period_start
+
+from onetape._core import BarStream, BarWindow, bar_open_time
 
 TRADE, MID, VENUE = range(3)
 MINUTE = 60 * SECOND

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
 from onetape._core import FLAG_GAP, FLAG_LATE, FLAG_SNAPSHOT, FLAG_UNSYNCED, Book
 
 Rows = list[tuple[int, int]]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from depth_capture import Change, depth, facts, levels, require
+
 from onetape._core import FLAG_SNAPSHOT, Book
 
 CAPTURES = [

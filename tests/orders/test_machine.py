@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -337,3 +340,9 @@ def test_whatever_a_venue_sends_the_account_of_fills_holds(data: st.DataObject) 
         if before.is_final:
             assert order.state in (before, S.FILLED)
         assert resolve(order, Effect.SAME) is order.state
+
+
+def test_the_documented_table_is_this_one() -> None:
+    tool = Path(__file__).resolve().parents[2] / "tools" / "order_table.py"
+    done = subprocess.run([sys.executable, str(tool), "--check"], check=False)
+    assert done.returncode == 0, "run tools/order_table.py"

@@ -51,8 +51,8 @@ def command(
     STRATEGY is file.py[:Class] or module:Class; PATH is a tape or any file that import reads.
     """
     chosen = parameters(params)
-    run_backtest = load("onetape.engine.backtest", "run_backtest", what="the backtest")
-    build = load("onetape.engine.backtest", "BacktestOptions", what="the backtest")
+    run_backtest = load("onetape.services.backtest", "run_backtest", what="the backtest")
+    build = load("onetape.services.backtest", "BacktestOptions", what="the backtest")
     with shell.progress("backtest") as progress:
         result = run_backtest(
             build(

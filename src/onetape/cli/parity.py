@@ -19,7 +19,7 @@ from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
 @click.option("--tolerance", metavar="T", help="Times within this are equal [default: exact].")
 def command(shell: Shell, run_a: str, run_b: str, mode: str, tolerance: str | None) -> Answer:
     """Compare two runs and name the first difference; exit 4 if there is one."""
-    compare = load("onetape.engine.parity", "compare", what="parity")
+    compare = load("onetape.services.parity", "compare", what="parity")
     value = plain(
         compare(shell.run_path(run_a), shell.run_path(run_b), mode=mode, tolerance=tolerance)
     )

@@ -27,7 +27,7 @@ def command(shell: Shell, run: str, verify: bool, until: str | None, source: Pat
 
     With --verify or --source the first differing action is named, and the exit code is 4.
     """
-    replay_run = load("onetape.engine.replay", "replay_run", what="replay")
+    replay_run = load("onetape.services.replay", "replay_run", what="replay")
     with shell.progress("replay") as progress:
         value = plain(
             replay_run(

@@ -55,7 +55,7 @@ def command(
             todo="use --paper; docs/roadmap.md says when",
         )
     chosen = parameters(params)
-    run_paper = load("onetape.engine.paper", "run_paper", what="paper trading")
+    run_paper = load("onetape.services.paper", "run_paper", what="paper trading")
     with shell.progress("paper") as progress:
         result = run_paper(
             strategy,

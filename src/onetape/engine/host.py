@@ -27,6 +27,7 @@ __all__ = ["MEMORY_BYTES_MAX", "Balance", "Failed", "Host"]
 
 MEMORY_BYTES_MAX = 64 * 1024
 UNITS_MAX = 2**62
+FAILURES_KEPT = 100  # further ones are on the tape only
 
 TRADE, MID, VENUE = 0, 1, 2  # BarSource of core/market/bars.hpp
 _SOURCES = {"trade": TRADE, "mid": MID, "venue": VENUE}
@@ -78,7 +79,7 @@ class Host:
         self.targets = Targets(self)
         self.history = 0  # the most bars that a subscription asked for
         self.longest_period = 0
-        self.on_stop_reached = False
+        self.subscriptions: set[tuple[str, str]] = set()  # (symbol, kind)
         self._on_error = on_error
         self._override_fees = override_fees
         self._wanted = wanted
@@ -278,7 +279,8 @@ class Host:
             where_of(problem),
             self.sim.now,
         )
-        self.failures.append(failed)
+        if len(self.failures) < FAILURES_KEPT:
+            self.failures.append(failed)
         self.append(
             _ALERT,
             {

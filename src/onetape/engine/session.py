@@ -28,7 +28,13 @@ from onetape.tape.journal import JournalReader, JournalWriter
 
 __all__ = ["Session", "tape_instruments"]
 
-_INSTRUMENT, _PARAMS, _INPUT, _BALANCE = 1, 21, 22, 12
+# EventType ids of core/journal/events.hpp
+_INSTRUMENT, _QUOTE, _TRADE, _BOOK, _BAR, _MARK, _FUNDING, _LIQUIDATION = range(1, 9)
+_INPUT = 22
+_TYPE_OF = {
+    "quotes": _QUOTE, "trades": _TRADE, "book": _BOOK, "bars": _BAR, "mark": _MARK,
+    "funding": _FUNDING, "liquidations": _LIQUIDATION,
+}  # fmt: skip
 _NEVER = 2**63 - 1
 _INPUT_LAYOUT = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
 
@@ -69,7 +75,7 @@ class Session:
         journal: Path | None = None,
         instruments: Mapping[str, Instrument] | None = None,
         progress: Callable[[int, int], None] | None = None,
-        run_uuid: bytes = bytes(16),
+        run_uuid: bytes = bytes(range(16)),
         follow: bool = False,
     ) -> None:
         """instruments: facts that replace those of the tapes, by symbol (--instruments).
@@ -84,7 +90,10 @@ class Session:
         self.writer: JournalWriter | None = None
         self.started_at: int | None = None
         self.state_hash = ""
+        self.start_equity = Decimal(0)
         self.is_finished = False
+        self.limits: list[int] = []  # last sequence to take of each input; empty: all
+        self.script: Path | None = None  # a journal that answers in the exchange's place
         self._journal_path = journal
         self._instruments = dict(instruments or {})
         self._run_uuid = run_uuid
@@ -93,7 +102,7 @@ class Session:
             on_error=plan.on_error,
             override_fees=self._with_overrides,
             wanted=lambda symbol: plan.symbol is None or symbol == plan.symbol,
-            inventory=self._inventory,
+            inventory=self.inventory,
             progress=progress,
         )
         self.robot: Strategy
@@ -126,6 +135,11 @@ class Session:
             number = self.sim.add_source(reader.core)
             self.sources.append(_Source(path, reader, number))
             self._map_preamble(reader, number)
+            if self.limits and self.limits[number]:
+                self.sim.limit_source(number, self.limits[number])
+        if self.script is not None:
+            self._script_reader = JournalReader(self.script)
+            self.sim.set_script(self._script_reader.core)
         self.robot = self._new_robot()
         self.sim.bind_robot(self.robot, Strategy)
         self.sim.wants_pulse = True
@@ -139,6 +153,7 @@ class Session:
         """on_start, then the bars from before the start."""
         assert self.started_at is not None
         self.sim.begin(self.started_at)
+        self.start_equity = Decimal(self.sim.equity_text)
         self.sim.enter_callback()
         try:
             self.robot.on_start()
@@ -171,8 +186,6 @@ class Session:
     def finish(self) -> None:
         """No frame will follow: what is due happens, on_stop, the closing records."""
         self.sim.finish_input()
-        self.host.on_stop_reached = True
-        self.sim.halt(False) if False else None
         self.sim.enter_callback()
         try:
             self.robot.on_stop()
@@ -196,6 +209,30 @@ class Session:
         if hasattr(self, "sim"):
             self.sim.release()
         self.__dict__.pop("robot", None)
+
+    # --- what came of it -------------------------------------------------------------------------
+
+    @property
+    def has_subscribed(self) -> bool:
+        """The strategy asked for anything at all."""
+        return bool(self.host.subscriptions)
+
+    def idle_subscriptions(self) -> list[str]:
+        """What was subscribed to and is not in the data, as `quotes of SYMBOL`."""
+        inventory = self.inventory()
+        missing = []
+        for symbol, kind in sorted(self.host.subscriptions):
+            types = inventory.get(symbol, ({}, []))[0]
+            if not types.get(_TYPE_OF[kind], 0) and not (
+                kind == "bars" and (types.get(_TRADE) or types.get(_QUOTE))
+            ):
+                missing.append(f"{kind} of {symbol}")
+        return missing if len(missing) == len(self.host.subscriptions) else []
+
+    def last_refusal(self) -> str:
+        """The newest refused order, in words."""
+        order = self.sim.last_refused
+        return f"{order.code} {order.reason}" if order is not None else ""
 
     # --- set-up ----------------------------------------------------------------------------------
 
@@ -373,7 +410,7 @@ class Session:
             if outcome == _core.RunOutcome.FAILED:
                 raise TornTape(self.sim.failure()[1], where=str(source.path))
 
-    def _inventory(self) -> Mapping[str, tuple[Mapping[int, int], list[int]]]:
+    def inventory(self) -> Mapping[str, tuple[Mapping[int, int], list[int]]]:
         """What each symbol has: {type id: count} and the periods of its own bars."""
         if self._inventories is None:
             found: dict[str, tuple[dict[int, int], list[int]]] = {}

@@ -160,6 +160,11 @@ class Strategy:
             | liquidations * _LIQUIDATIONS
         )
         self._sim.subscribe(symbol, wants)
+        asked = {
+            "quotes": quotes, "trades": trades, "book": book, "bars": bars, "mark": mark,
+            "funding": funding, "liquidations": liquidations,
+        }  # fmt: skip
+        self._host.subscriptions |= {(symbol, kind) for kind, on in asked.items() if on}
         for text in (bars,) if isinstance(bars, str) else bars or ():
             self._host.subscribe_bars(symbol, text, history)
 

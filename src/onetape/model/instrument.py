@@ -19,6 +19,7 @@ from onetape.model.decimals import (
     decimal_text,
     decimals_of,
     scaled,
+    to_decimal,
     to_units,
 )
 from onetape.model.enums import Kind, Origin, Side
@@ -228,8 +229,9 @@ _DECODER: Final = msgspec.msgpack.Decoder(Instrument)
 def from_symbol(symbol: str, **facts: object) -> Instrument:
     """An Instrument whose venue, currencies, kind and expiry are those its symbol says.
 
-    `facts` are the other fields; `price_decimals` and `size_decimals` follow from tick and lot
-    unless given. Currencies and kind may be given too, where the symbol is a free name.
+    `facts` are the other fields, numbers in any exact form; `price_decimals` and `size_decimals`
+    follow from tick and lot unless given. Currencies and kind may be given too, where the symbol
+    is a free name. Raises BadInput naming the fact that is missing, wrong or contradicts.
     """
     parsed = parse_symbol(symbol)
     named: dict[str, object] = {
@@ -243,13 +245,19 @@ def from_symbol(symbol: str, **facts: object) -> Instrument:
         "expiry": parsed.expiry,
         **facts,
     }
-    for decimals, step in (("price_decimals", "tick"), ("size_decimals", "lot")):
-        value = named.get(step)
-        if decimals not in named and isinstance(value, Decimal):
-            named[decimals] = decimals_of(value)
     try:
+        for field in _DECIMAL_FIELDS:
+            value = named.get(field)
+            if isinstance(value, str | int | float | Decimal):
+                named[field] = to_decimal(value, what=field)
+        for decimals, step in (("price_decimals", "tick"), ("size_decimals", "lot")):
+            value = named.get(step)
+            if value is None:
+                raise BadInput(f"{step} is missing", where=symbol)
+            if isinstance(value, Decimal):
+                named.setdefault(decimals, decimals_of(value))
         return msgspec.convert(named, Instrument)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, TypeError, ValueError) as error:
         raise BadInput(f"not an instrument: {error}", where=symbol) from None
 
 
@@ -266,5 +274,6 @@ __all__ = [
     "DECIMALS_MAX",
     "UNKNOWN_CURRENCY",
     "Instrument",
+    "Kind",
     "from_symbol",
 ]

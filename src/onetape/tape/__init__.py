@@ -2,14 +2,22 @@
 
 from onetape.tape.journal import Frame, JournalReader, JournalWriter, Record, type_id
 from onetape.tape.schema import EventSchema, Schemas, built_in
+from onetape.tape.state import Group, GroupSpec, Layout, StateReader, StateWriter
+from onetape.tape.state_table import StateTable
 
 __all__ = [
     "EventSchema",
     "Frame",
+    "Group",
+    "GroupSpec",
     "JournalReader",
     "JournalWriter",
+    "Layout",
     "Record",
     "Schemas",
+    "StateReader",
+    "StateTable",
+    "StateWriter",
     "built_in",
     "type_id",
 ]

@@ -26,7 +26,7 @@ def expand_segment(path: str) -> int:
     try:
         total = 0
         reader = zstandard.ZstdDecompressor(max_window_size=1 << 27)
-        with open(path, "rb") as packed, reader.stream_reader(packed) as plain:
+        with Path(path).open("rb") as packed, reader.stream_reader(packed) as plain:
             while block := plain.read(_STEP):
                 total += len(block)
                 if total > EXPANDED_BYTES_MAX:

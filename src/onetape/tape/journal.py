@@ -7,6 +7,7 @@ append from Python costs one call. Readers give decoded records, raw frames, or 
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,6 @@ from onetape.model.errors import BadInput
 from onetape.tape.expand import expand_segment
 from onetape.tape.schema import (
     END_TYPE,
-    HEADER_DTYPE,
     INSTRUMENT_TYPE,
     EventSchema,
     Schemas,
@@ -125,14 +125,14 @@ class JournalWriter:
         self.progress = self.core.progress
 
     def append(
-        self, type: str | int, payload: bytes, *, flags: int = 0, stream: int = 0, time: int = 0
+        self, event: str | int, payload: bytes, *, flags: int = 0, stream: int = 0, time: int = 0
     ) -> int:
         """One frame from a whole payload; gives its sequence."""
-        return self.core.append(type_id(type), payload, flags, stream, time)
+        return self.core.append(type_id(event), payload, flags, stream, time)
 
     def append_batch(
         self,
-        type: str | int,
+        event: str | int,
         stream: int,
         rows: NDArray[np.void],
         times: NDArray[np.int64] | None = None,
@@ -143,17 +143,17 @@ class JournalWriter:
 
         times: the frames' times; default the rows' `ts_recv`. Gives the last sequence.
         """
-        schema = built_in().get(type_id(type))
+        schema = built_in().get(type_id(event))
         if schema is None or not schema.fixed:
-            raise BadInput(f"append_batch: {type!r} has no fixed layout")
-        if rows.dtype.itemsize != schema.bytes:
+            raise BadInput(f"append_batch: {event!r} has no fixed layout")
+        if rows.dtype.itemsize != schema.payload_bytes:
             raise BadInput(
-                f"append_batch: a {schema.name} row has {schema.bytes} bytes, "
+                f"append_batch: a {schema.name} row has {schema.payload_bytes} bytes, "
                 f"these have {rows.dtype.itemsize}"
             )
         if times is None:
             times = rows["ts_recv"]
-        raw = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), schema.bytes)
+        raw = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), schema.payload_bytes)
         return self.core.append_rows(schema.id, flags, stream, times, raw)
 
     @property
@@ -198,6 +198,19 @@ class JournalWriter:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+_HEADER = struct.Struct("<IHHQqI4x")
+
+
+def _split(data: bytes) -> Iterator[Frame]:
+    """Frames that lie behind one another, each padded to eight bytes."""
+    at = 0
+    while at < len(data):
+        length, type_, flags, sequence, time, stream = _HEADER.unpack_from(data, at)
+        payload = data[at + _HEADER.size : at + length]
+        yield Frame(type_, flags, sequence, time, stream, payload)
+        at += (length + 7) & ~7
 
 
 class JournalReader:
@@ -254,51 +267,37 @@ class JournalReader:
     ) -> Iterator[Frame]:
         """Raw frames of the wanted types (none: all) by chunks: less work for each than `next`."""
         wanted = [self.schemas.named(t).id if isinstance(t, str) else t for t in types]
-        width = HEADER_DTYPE.itemsize
         ended = False
         while not ended:
             raw, ended = self.core.read_frames(_CHUNK_BYTES, wanted, time_until)
-            data = raw.tobytes()
-            at = 0
-            while at < len(data):
-                length = int.from_bytes(data[at : at + 4], "little")
-                header = np.frombuffer(data, HEADER_DTYPE, 1, at)[0]
-                yield Frame(
-                    int(header["type"]),
-                    int(header["flags"]),
-                    int(header["sequence"]),
-                    int(header["time"]),
-                    int(header["stream"]),
-                    data[at + width : at + length],
-                )
-                at += (length + 7) & ~7
+            yield from _split(raw.tobytes())
 
     def chunks(
-        self, type: str | int, *, rows_max: int = 65536, time_until: int = _TIME_MAX
+        self, event: str | int, *, rows_max: int = 65536, time_until: int = _TIME_MAX
     ) -> Iterator[NDArray[np.void]]:
         """Rows of one fixed type from the reader's place on, in constant memory.
 
         Columns are the frame header's (`sequence time stream flags ...`) and the payload's; a
         counted tail (levels of a book) is left out.
         """
-        schema = self._fixed(type)
+        schema = self._fixed(event)
         ended = False
         while not ended:
-            raw, ended = self.core.read_rows(schema.id, schema.bytes, rows_max, time_until)
+            raw, ended = self.core.read_rows(schema.id, schema.payload_bytes, rows_max, time_until)
             if len(raw):
                 yield schema.rows(raw)
 
-    def columns(self, type: str | int, *, time_until: int = _TIME_MAX) -> dict[str, NDArray[Any]]:
+    def columns(self, event: str | int, *, time_until: int = _TIME_MAX) -> dict[str, NDArray[Any]]:
         """All rows of one fixed type from the reader's place on, a contiguous array a column."""
-        schema = self._fixed(type)
-        parts = list(self.chunks(type, time_until=time_until))
+        schema = self._fixed(event)
+        parts = list(self.chunks(event, time_until=time_until))
         rows = np.concatenate(parts) if parts else np.empty(0, schema.row_dtype)
         assert rows.dtype.names is not None
         return {name: np.ascontiguousarray(rows[name]) for name in rows.dtype.names}
 
-    def _fixed(self, type: str | int) -> EventSchema:
+    def _fixed(self, event: str | int) -> EventSchema:
         schemas = self.schemas
-        schema = schemas.named(type) if isinstance(type, str) else schemas.of(type)
+        schema = schemas.named(event) if isinstance(event, str) else schemas.of(event)
         if not schema.fixed:
             raise BadInput(f"{schema.name} has no fixed layout: iterate over its records")
         return schema
@@ -306,10 +305,25 @@ class JournalReader:
     def seek_sequence(self, sequence: int) -> None:
         """The next frame is the first with this sequence or a later one."""
         self.core.seek_sequence(sequence)
+        self._learn_instruments()
 
     def seek_time(self, time: int) -> None:
         """The next frame is the first, in order of the tape, whose time is not before this."""
         self.core.seek_time(time)
+        self._learn_instruments()
+
+    def _learn_instruments(self) -> None:
+        """Those of the segment's own frames before the place; the preamble has all earlier ones."""
+        schemas, place = self.schemas, self.core.next_sequence
+        first = self.core.segment_first_sequence
+        if place <= first:
+            return
+        self.core.seek_sequence(first)
+        ended = False
+        while not ended and self.core.next_sequence < place:
+            raw, ended = self.core.read_frames(_CHUNK_BYTES, [INSTRUMENT_TYPE], _TIME_MAX, place)
+            for frame in _split(raw.tobytes()):
+                schemas.instruments[frame.stream] = schemas.of(frame.type).decode(frame.payload)
 
     @property
     def uuid(self) -> UUID:

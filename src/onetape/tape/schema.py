@@ -59,13 +59,13 @@ class Field:
 
     name: str
     kind: str
-    bytes: int
+    width: int  # bytes
     offset: int
     names: tuple[str, ...] | None = None
 
     @property
     def is_scalar(self) -> bool:
-        return self.kind not in "cx" and self.bytes in _STRUCT_CODES
+        return self.kind not in "cx" and self.width in _STRUCT_CODES
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class EventSchema:
     id: int
     name: str
     fixed: bool
-    bytes: int = 0
+    payload_bytes: int = 0  # of the fixed part
     fields: tuple[Field, ...] = ()
     tail: tuple[str, ...] | None = None  # names of the counted (price, size) lists that follow
     known: bool = field(default=True, compare=False)
@@ -89,21 +89,21 @@ class EventSchema:
         for item in self.fields:
             if item.kind == "x":
                 continue
-            if item.kind == "c" or (item.bytes not in _STRUCT_CODES and item.bytes != 16):
+            if item.kind == "c" or (item.width not in _STRUCT_CODES and item.width != 16):
                 names.append(item.name)
-                formats.append(f"V{item.bytes}")
+                formats.append(f"V{item.width}")
                 offsets.append(item.offset)
-            elif item.bytes == 16:
+            elif item.width == 16:
                 names += [f"{item.name}_low", f"{item.name}_high"]
                 formats += ["<u8", "<i8"]
                 offsets += [item.offset, item.offset + 8]
             else:
                 sign = "i" if item.kind in _SIGNED else "u"
                 names.append(item.name)
-                formats.append(f"<{sign}{item.bytes}")
+                formats.append(f"<{sign}{item.width}")
                 offsets.append(item.offset)
-        return np.dtype(
-            {"names": names, "formats": formats, "offsets": offsets, "itemsize": self.bytes}
+        return _structured(
+            {"names": names, "formats": formats, "offsets": offsets, "itemsize": self.payload_bytes}
         )
 
     @cached_property
@@ -128,12 +128,12 @@ class EventSchema:
             names.append(name)
             formats.append(payload.fields[name][0])
             offsets.append(payload.fields[name][1] + header.itemsize)
-        return np.dtype(
+        return _structured(
             {
                 "names": names,
                 "formats": formats,
                 "offsets": offsets,
-                "itemsize": header.itemsize + self.bytes,
+                "itemsize": header.itemsize + self.payload_bytes,
             }
         )
 
@@ -145,17 +145,17 @@ class EventSchema:
         at = 0
         for item in sorted(self.fields, key=lambda f: f.offset):
             codes.append("x" * (item.offset - at))
-            at = item.offset + item.bytes
+            at = item.offset + item.width
             if item.kind == "x":
-                codes.append("x" * item.bytes)
+                codes.append("x" * item.width)
             elif item.is_scalar:
-                code = _STRUCT_CODES[item.bytes]
+                code = _STRUCT_CODES[item.width]
                 codes.append(code if item.kind in _SIGNED else code.upper())
                 plan.append((item.name, item.names))
             else:
-                codes.append(f"{item.bytes}s")
+                codes.append(f"{item.width}s")
                 plan.append((item.name, "text" if item.kind == "c" else "wide"))
-        codes.append("x" * (self.bytes - at))
+        codes.append("x" * (self.payload_bytes - at))
         return struct.Struct("".join(codes)), tuple(plan)
 
     def decode(self, payload: bytes | memoryview) -> dict[str, Any]:
@@ -163,9 +163,10 @@ class EventSchema:
         if not self.fixed:
             value = msgspec.msgpack.decode(payload)
             return value if isinstance(value, dict) else {"value": value}
-        if len(payload) < self.bytes:
+        if len(payload) < self.payload_bytes:
             raise SchemaMismatch(
-                f"a {self.name} payload has {len(payload)} bytes, its schema says {self.bytes}"
+                f"a {self.name} payload has {len(payload)} bytes, "
+                f"its schema says {self.payload_bytes}"
             )
         unpacker, plan = self._unpacker
         record: dict[str, Any] = {}
@@ -179,7 +180,7 @@ class EventSchema:
             else:
                 record[name] = how[value] if value < len(how) else value
         if self.tail is not None:
-            at = self.bytes
+            at = self.payload_bytes
             for name in self.tail:
                 count = record[f"{name.removesuffix('s')}_count"]
                 if len(payload) - at < count * _LEVEL.size:
@@ -195,7 +196,7 @@ class EventSchema:
 
     def to_preamble(self) -> bytes:
         fields = [
-            [f.name, f.kind, f.bytes, f.offset, None if f.names is None else ",".join(f.names)]
+            [f.name, f.kind, f.width, f.offset, None if f.names is None else ",".join(f.names)]
             for f in self.fields
         ]
         return msgspec.msgpack.encode(
@@ -203,11 +204,17 @@ class EventSchema:
                 "id": self.id,
                 "name": self.name,
                 "fixed": self.fixed,
-                "bytes": self.bytes,
+                "bytes": self.payload_bytes,
                 "fields": fields,
                 "tail": None if self.tail is None else ",".join(self.tail),
             }
         )
+
+
+def _structured(layout: dict[str, Any]) -> np.dtype[np.void]:
+    make: Any = np.dtype  # its overloads know no such dict
+    made: np.dtype[np.void] = make(layout)
+    return made
 
 
 def _text(value: bytes) -> str | bytes:
@@ -232,7 +239,7 @@ def _schema(
         id=id_,
         name=name,
         fixed=fixed,
-        bytes=payload_bytes,
+        payload_bytes=payload_bytes,
         fields=tuple(
             Field(n, kind, width, offset, None if names is None else tuple(names.split(",")))
             for n, kind, width, offset, names in fields

@@ -1,0 +1,240 @@
+"""Measures the figures: runs each program of this folder several times and makes one table.
+
+    python bench/run.py [NAME...] [--runs N] [--json] [--write]
+
+A program prints one JSON object on standard output: a figure
+    {"name", "value", "unit", "better": "more"|"less", "reach": wanted value or null,
+     "against": {"name", "value"} or null, "note"}
+or {"figures": [figure, ...]}, or any nesting of numbers, which are then shown by their path.
+`against` is a floor or a rival measured in the same run. What `make peers` measured is put beside
+a figure that names it: {"peer": "nautilus no-op"}.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+PEERS = ROOT / "build" / "peers" / "results.json"
+PAGES = (ROOT / "docs" / "performance.md", ROOT / "README.md")
+BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
+TIMEOUT_S = 300
+# Places that hold no program of their own.
+NOT_FIGURES = {"run.py"}
+
+
+@dataclass
+class Figure:
+    name: str
+    unit: str = ""
+    better: str = "more"
+    reach: float | None = None
+    against: str = ""
+    headline: bool = False
+    values: list[float] = field(default_factory=list)
+    rivals: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times better than what it stands against; below 1 is worse."""
+        if not self.rivals or not self.median:
+            return None
+        rival = statistics.median(self.rivals)
+        return self.median / rival if self.better == "more" else rival / self.median
+
+    @property
+    def is_reached(self) -> bool | None:
+        if self.reach is None:
+            return None
+        return self.median >= self.reach if self.better == "more" else self.median <= self.reach
+
+
+def main() -> None:
+    options = arguments()
+    programs = find(options.names)
+    figures: dict[str, Figure] = {}
+    failed: list[str] = []
+    for program in programs:
+        for number in range(options.runs):
+            print(f"{program.stem} {number + 1}/{options.runs}", file=sys.stderr)
+            if not run(program, figures):
+                failed.append(program.stem)
+                break
+    beside_peers(figures)
+    table = render(figures, options.runs, failed)
+    if options.json:
+        print(json.dumps({"machine": machine(), "figures": [*map(plain, figures.values())],
+                          "failed": failed, "table": table}))  # fmt: skip
+    else:
+        print(table)
+    if options.write:
+        headlines = {name: each for name, each in figures.items() if each.headline}
+        write(PAGES[0], table)
+        write(PAGES[1], render(headlines or figures, options.runs, []))
+    sys.exit(1 if failed else 0)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure the figures of this machine.")
+    parser.add_argument("names", nargs="*", help="programs of this folder, all without")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--write", action="store_true", help="put the table into the documents")
+    return parser.parse_args()
+
+
+def find(names: list[str]) -> list[Path]:
+    every = {
+        path.stem: path
+        for path in sorted(Path(__file__).parent.glob("*.py"))
+        if path.name not in NOT_FIGURES
+    }
+    if unknown := [name for name in names if name not in every]:
+        sys.exit(f"no such figure: {', '.join(unknown)}; there are {', '.join(every)}")
+    return [every[name] for name in names] if names else [*every.values()]
+
+
+def run(program: Path, figures: dict[str, Figure]) -> bool:
+    """Run once and add what it measured. False if it failed; it says why on standard error."""
+    try:
+        done = subprocess.run(
+            [sys.executable, str(program)], stdout=subprocess.PIPE, text=True, check=False,
+            timeout=TIMEOUT_S, cwd=ROOT,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        print(f"{program.name}: over {TIMEOUT_S} s", file=sys.stderr)
+        return False
+    if done.returncode:
+        print(f"{program.name}: exit {done.returncode}", file=sys.stderr)
+        return False
+    # One object, over one line or several; what is printed before it is not ours.
+    start = done.stdout.find("{")
+    for found in described(json.loads(done.stdout[start:]), program.stem):
+        figure = figures.setdefault(
+            found["name"],
+            Figure(found["name"], found.get("unit", ""), found.get("better", "more"),
+                   found.get("reach"), headline=bool(found.get("headline"))),
+        )  # fmt: skip
+        figure.values.append(float(found["value"]))
+        if against := found.get("against"):
+            figure.against = against["name"]
+            figure.rivals.append(float(against["value"]))
+        elif peer := found.get("peer"):
+            figure.against = peer
+    return True
+
+
+def described(value: Any, name: str) -> Iterator[dict[str, Any]]:
+    if "figures" in value:
+        yield from value["figures"]
+    elif "value" in value:
+        yield {"name": name, **value}
+    else:
+        yield from flattened(value, name)
+
+
+def flattened(value: Any, path: str) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from flattened(inner, f"{path} {key.replace('_', ' ')}")
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        less = any(
+            word in path.split() for word in ("ns", "us", "ms", "seconds", "mb", "p50", "p99")
+        )
+        yield {"name": path, "value": value, "better": "less" if less else "more"}
+
+
+def beside_peers(figures: dict[str, Figure]) -> None:
+    """Figures that name a rival's task get what was measured of it on this machine."""
+    if not PEERS.is_file():
+        return
+    results = json.loads(PEERS.read_text())["results"]
+    for figure in figures.values():
+        if not figure.rivals and figure.against in results:
+            figure.rivals = [float(results[figure.against]["value"])]
+
+
+def render(figures: dict[str, Figure], runs: int, failed: list[str]) -> str:
+    lines = [
+        f"{machine()}; {runs} runs, median (least to most).",
+        "",
+        "| figure | | wanted | against | ratio (above 1: better) |",
+        "|---|---|---|---|---|",
+    ]
+    for figure in figures.values():
+        spread = f"{show(min(figure.values))} to {show(max(figure.values))}"
+        value = f"**{show(figure.median)}** {figure.unit} ({spread})"
+        reach = (
+            ""
+            if figure.reach is None
+            else f"{show(figure.reach)} {'✓' if figure.is_reached else '✗'}"
+        )
+        rival = (
+            f"{figure.against}: {show(statistics.median(figure.rivals))}" if figure.rivals else ""
+        )
+        ratio = "" if figure.ratio is None else show(float(f"{figure.ratio:.2g}"))
+        lines.append(f"| {figure.name} | {value} | {reach} | {rival} | {ratio} |")
+    if failed:
+        lines += ["", f"Not measured: {', '.join(failed)}."]
+    return "\n".join(lines)
+
+
+def show(value: float) -> str:
+    if value != value:
+        return "-"
+    for size, sign in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / (1e3 if sign == 'k' else size):.3g} {sign}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def plain(figure: Figure) -> dict[str, Any]:
+    return {
+        "name": figure.name, "unit": figure.unit, "median": figure.median,
+        "min": min(figure.values), "max": max(figure.values), "reach": figure.reach,
+        "reached": figure.is_reached, "against": figure.against or None, "ratio": figure.ratio,
+    }  # fmt: skip
+
+
+def machine() -> str:
+    model = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next(
+            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
+        )
+    except (OSError, StopIteration):
+        pass
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    load = os.getloadavg()[0]
+    return (
+        f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}, {day}, "
+        f"load {load:.1f} at the end"
+    )
+
+
+def write(page: Path, table: str) -> None:
+    text = page.read_text(encoding="utf-8")
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    page.write_text(f"{head}{BEGIN}\n{table}\n{END}{tail}", encoding="utf-8")
+    print(f"wrote {page.relative_to(ROOT)}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

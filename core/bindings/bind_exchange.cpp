@@ -1,0 +1,83 @@
+#include "bindings/bind.hpp"
+#include "bindings/exchange_cast.hpp"
+
+using namespace onetape;
+
+namespace onetape {
+
+OrderRequestPayload request_from_kwargs(const nb::kwargs& kwargs) {
+    OrderRequestPayload request{};
+    request.kind = RequestKind::place;
+    request.side = Side::buy;
+    request.type = OrderType::limit;
+    request.tif = TimeInForce::gtc;
+    for (const auto& [key, value] : kwargs) {
+        const auto name = nb::cast<std::string>(key);
+        const auto integer = [v = value] { return nb::cast<std::int64_t>(v); };
+        const auto flag = [&, v = value](std::uint8_t bit) {
+            if (nb::cast<bool>(v)) request.flags = static_cast<std::uint8_t>(request.flags | bit);
+        };
+        if (name == "order_id") request.order_id = nb::cast<std::uint64_t>(value);
+        else if (name == "kind") request.kind = named<RequestKind>(value, request_names, "kind");
+        else if (name == "side") request.side = named<Side>(value, side_names, "side");
+        else if (name == "type") request.type = named<OrderType>(value, type_names, "type");
+        else if (name == "tif") request.tif = named<TimeInForce>(value, tif_names, "tif");
+        else if (name == "price") request.price = integer();
+        else if (name == "size") request.size = integer();
+        else if (name == "trigger") request.trigger = integer();
+        else if (name == "trigger_by")
+            request.trigger_by = named<TriggerBy>(value, trigger_names, "trigger_by");
+        else if (name == "expire") request.expire_ns = integer();
+        else if (name == "post_only") flag(order_post_only);
+        else if (name == "reduce_only") flag(order_reduce_only);
+        else if (name == "position_side")
+            request.position_side = named<PositionSide>(value, position_side_names, "position_side");
+        else if (name == "robot") request.robot = nb::cast<std::uint8_t>(value);
+        else throw nb::type_error(("request has no field " + name).c_str());
+    }
+    if (request.trigger != 0 && request.trigger_by == TriggerBy::none) {
+        request.trigger_by = TriggerBy::last;
+    }
+    return request;
+}
+
+nb::dict order_event_to_dict(std::uint32_t owner, const OrderEventPayload& event) {
+    nb::dict result;
+    result["event"] = "order";
+    result["owner"] = owner;
+    result["order_id"] = event.order_id;
+    result["venue_id"] = event.venue_id;
+    result["news"] = name_of(static_cast<int>(event.news), news_names);
+    result["state"] = name_of(static_cast<int>(event.state), state_names);
+    result["code"] = event.code;
+    result["price"] = event.price;
+    result["size"] = event.size;
+    result["filled"] = event.filled;
+    result["ts_event"] = event.ts_event;
+    return result;
+}
+
+nb::dict fill_to_dict(std::uint32_t owner, const FillPayload& fill) {
+    nb::dict result;
+    result["event"] = "fill";
+    result["owner"] = owner;
+    result["order_id"] = fill.order_id;
+    result["venue_id"] = fill.venue_id;
+    result["trade_id"] = fill.trade_id;
+    result["side"] = name_of(static_cast<int>(fill.side), side_names);
+    result["price"] = fill.price;
+    result["size"] = fill.size;
+    result["fee"] = money_to_python(join_halves(fill.fee_low, fill.fee_high));
+    result["liquidity"] = name_of(static_cast<int>(fill.liquidity), liquidity_names);
+    result["ts_event"] = fill.ts_event;
+    return result;
+}
+
+}  // namespace onetape
+
+void bind_exchange(nb::module_& m) {
+    bind_exchange_money(m);
+    bind_exchange_matching(m);
+    bind_exchange_recorded(m);
+    bind_exchange_flow(m);
+}

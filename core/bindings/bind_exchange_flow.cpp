@@ -1,0 +1,157 @@
+// The generated market as Python sees it: event by event, or straight into a journal.
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/vector.h>
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "bindings/errors.hpp"
+#include "bindings/exchange_cast.hpp"
+#include "exchange/flow.hpp"
+#include "journal/writer.hpp"
+
+using namespace onetape;
+
+namespace {
+
+// Own orders in the generated books: what the engine says about them waits here.
+class InboxSink final : public ParticipantSink {
+public:
+    nb::list events;
+
+    void on_order_event(std::uint32_t symbol, std::uint32_t participant,
+                        const OrderEventPayload& event) override {
+        const nb::gil_scoped_acquire hold;
+        nb::dict said = order_event_to_dict(participant, event);
+        said["symbol"] = symbol;
+        events.append(said);
+    }
+    void on_fill(std::uint32_t symbol, std::uint32_t participant,
+                 const FillPayload& fill) override {
+        const nb::gil_scoped_acquire hold;
+        nb::dict said = fill_to_dict(participant, fill);
+        said["symbol"] = symbol;
+        events.append(said);
+    }
+};
+
+class PyFlow {
+public:
+    PyFlow(const PyFlow&) = delete;  // the flow holds on to the inbox
+    PyFlow& operator=(const PyFlow&) = delete;
+    PyFlow(const nb::list& symbols, std::uint64_t seed, std::int64_t start, double rate) {
+        if (!(rate > 0.0 && rate <= 1e6)) throw nb::value_error("rate must be in (0, 1e6]");
+        std::vector<FlowSymbol> wanted;
+        for (const nb::handle item : symbols) {
+            FlowSymbol symbol;
+            symbol.spec = nb::cast<InstrumentSpec>(item["spec"]);
+            symbol.price = nb::cast<std::int64_t>(item["price"]);
+            symbol.size_typical = nb::cast<std::int64_t>(item["size_typical"]);
+            symbol.volatility = nb::cast<double>(item["volatility"]);
+            symbol.correlation = nb::cast<double>(item["correlation"]);
+            if (symbol.price < 100 * symbol.spec.tick) {
+                throw nb::value_error("a symbol begins at 100 ticks or more");
+            }
+            if (!(symbol.volatility > 0.0 && symbol.volatility <= 10.0)) {
+                throw nb::value_error("volatility must be in (0, 10]");
+            }
+            if (!(symbol.correlation >= 0.0 && symbol.correlation <= 1.0)) {
+                throw nb::value_error("correlation must be in [0, 1]");
+            }
+            wanted.push_back(symbol);
+        }
+        if (wanted.empty()) throw nb::value_error("a flow needs a symbol");
+        count_ = wanted.size();
+        flow_ = std::make_unique<Flow>(
+            FlowOptions{.seed = seed, .start = start, .rate = rate}, wanted, &inbox_);
+    }
+
+    nb::object next(std::optional<std::int64_t> until) {
+        FlowEvent event{};
+        if (!flow_->next(event, until.value_or(MatchingEngine::never))) return nb::none();
+        return nb::make_tuple(
+            static_cast<int>(event.type), event.flags, event.symbol, event.time,
+            nb::bytes(reinterpret_cast<const char*>(event.payload.data()), event.payload.size()));
+    }
+
+    // Appends up to `count` events, none at or after `until`; gives what was appended, by symbol
+    // and event type.
+    nb::dict write(Writer& writer, std::uint64_t count, const std::vector<std::uint32_t>& streams,
+                   std::optional<std::int64_t> until) {
+        if (streams.size() != count_) throw nb::value_error("one stream for each symbol");
+        std::vector<std::array<std::uint64_t, event_type_count + 1>> written(count_);
+        std::int64_t first = 0;
+        std::int64_t last = 0;
+        Status status = Status::ok;
+        {
+            const nb::gil_scoped_release release;
+            for (std::uint64_t done = 0; done < count; ++done) {
+                FlowEvent event{};
+                if (!flow_->next(event, until.value_or(MatchingEngine::never))) break;
+                status = writer.append(event.type, event.flags, streams[event.symbol], event.time,
+                                       event.payload.data(),
+                                       static_cast<std::uint32_t>(event.payload.size()));
+                if (status != Status::ok) break;
+                if (first == 0) first = event.time;
+                last = event.time;
+                ++written[event.symbol][static_cast<std::size_t>(event.type)];
+            }
+        }
+        if (status != Status::ok) raise_if_failed({status, "append of generated events"});
+        nb::list by_symbol;
+        for (const auto& counts : written) {
+            nb::dict by_type;
+            for (const EventSpec& spec : event_specs()) {
+                const auto at = static_cast<std::size_t>(spec.type);
+                if (at < counts.size() && counts[at] != 0) by_type[spec.name] = counts[at];
+            }
+            by_symbol.append(by_type);
+        }
+        nb::dict result;
+        result["by_symbol"] = by_symbol;
+        result["first_ts"] = first;
+        result["last_ts"] = last;
+        return result;
+    }
+
+    std::int64_t next_time() const { return flow_->next_time(); }
+
+    nb::list request(std::uint32_t symbol, std::uint32_t participant, std::int64_t now,
+                     const nb::kwargs& kwargs) {
+        if (symbol >= count_) throw nb::index_error("no such symbol");
+        if (participant == 0) throw nb::value_error("participant 0 is the flow itself");
+        flow_->request(symbol, participant, now, request_from_kwargs(kwargs));
+        return news();
+    }
+
+    nb::list news() {
+        nb::list events = inbox_.events;
+        inbox_.events = nb::list();
+        return events;
+    }
+
+private:
+    InboxSink inbox_;
+    std::unique_ptr<Flow> flow_;
+    std::size_t count_ = 0;
+};
+
+}  // namespace
+
+void onetape::bind_exchange_flow(nb::module_& m) {
+    nb::class_<PyFlow>(m, "OrderFlow", "A generated market; see onetape.sim.flow.")
+        .def(nb::init<const nb::list&, std::uint64_t, std::int64_t, double>(), nb::arg("symbols"),
+             nb::arg("seed"), nb::arg("start"), nb::arg("rate") = 1.0)
+        .def("next", &PyFlow::next, nb::arg("until") = nb::none(),
+             "(type id, flags, symbol index, time, payload), or None: nothing before `until`.")
+        .def_prop_ro("next_time", &PyFlow::next_time, "No event is earlier than this.")
+        .def("write", &PyFlow::write, nb::arg("writer"), nb::arg("count"), nb::arg("streams"),
+             nb::arg("until") = nb::none(),
+             "Appends to a journal; gives counts by symbol and type, first and last time.")
+        .def("request", &PyFlow::request, nb::arg("symbol"), nb::arg("participant"),
+             nb::arg("now"), nb::arg("request"),
+             "An outside participant acts; gives what was said since the last call.")
+        .def("news", &PyFlow::news, "What was said to outside participants since the last call.");
+}

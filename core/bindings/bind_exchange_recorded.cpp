@@ -1,0 +1,205 @@
+// The recorded exchange as Python sees it: the market is told event by event, orders arrive, and
+// every call gives the list of what it caused. The engine loop uses the C++ class directly.
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/vector.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "bindings/exchange_cast.hpp"
+#include "exchange/recorded.hpp"
+#include "journal/frame.hpp"
+
+using namespace onetape;
+
+namespace {
+
+using Levels = std::vector<std::pair<std::int64_t, std::int64_t>>;
+
+class PyRecorded final : public ExchangeSink {
+public:
+    PyRecorded(const PyRecorded&) = delete;  // the exchange holds on to account and sink
+    PyRecorded& operator=(const PyRecorded&) = delete;
+    PyRecorded(bool hedge, std::int64_t leverage, std::int64_t bar_volume_share, bool check_funds)
+        : account_(AccountOptions{hedge, leverage}),
+          exchange_({.bar_volume_share = bar_volume_share, .check_funds = check_funds}, account_,
+                    *this) {}
+
+    void on_order_event(std::uint32_t instrument, const OrderEventPayload& event) override {
+        events_.append(order_event_to_dict(instrument, event));
+    }
+    void on_fill(std::uint32_t instrument, const FillPayload& fill) override {
+        events_.append(fill_to_dict(instrument, fill));
+    }
+
+    void add_instrument(std::uint32_t index, const InstrumentSpec& spec, std::uint32_t settle,
+                        std::uint32_t base) {
+        while (markets_.size() <= index) markets_.push_back(std::make_unique<Market>());
+        exchange_.set_instrument(index, spec, settle, base, &markets_[index]->view);
+    }
+
+    nb::list quote(std::int64_t now, std::int64_t bid, std::int64_t ask, std::int64_t bid_size,
+                   std::int64_t ask_size, std::uint32_t index) {
+        MarketView& view = seen(index);
+        view.quote = {now, now, bid, ask, bid_size, ask_size, 0, 0};
+        view.has_quote = true;
+        exchange_.on_quote(index, now);
+        return drain();
+    }
+
+    nb::list trade(std::int64_t now, std::int64_t price, std::int64_t size, const std::string& side,
+                   std::uint32_t index) {
+        MarketView& view = seen(index);
+        view.trade = {};
+        view.trade.ts_event = view.trade.ts_recv = now;
+        view.trade.price = price;
+        view.trade.size = size;
+        view.trade.side = named<Side>(nb::str(side.c_str()), side_names, "side");
+        view.has_trade = true;
+        exchange_.on_trade(index, now);
+        return drain();
+    }
+
+    nb::list book(std::int64_t now, const Levels& bids, const Levels& asks, bool snapshot,
+                  std::uint32_t index) {
+        MarketView& view = seen(index);
+        Market& market = *markets_[index];
+        BookPayload payload{};
+        payload.ts_event = payload.ts_recv = now;
+        payload.bid_count = static_cast<std::uint32_t>(bids.size());
+        payload.ask_count = static_cast<std::uint32_t>(asks.size());
+        std::vector<BookLevel> levels;
+        for (const auto* side : {&bids, &asks}) {
+            for (const auto& [price, size] : *side) levels.push_back({price, size});
+        }
+        (void)market.book.apply(payload, snapshot ? flag_snapshot : std::uint16_t{0},
+                                levels.data());
+        view.book = &market.book;
+        exchange_.on_book(index, now);
+        return drain();
+    }
+
+    nb::list bar(std::int64_t ts_open, std::int64_t ts_close, std::int64_t open, std::int64_t high,
+                 std::int64_t low, std::int64_t close, std::int64_t volume, std::uint32_t index) {
+        MarketView& view = seen(index);
+        view.bar = {};
+        view.bar.ts_open = ts_open;
+        view.bar.ts_close = ts_close;
+        view.bar.period_ns = ts_close - ts_open;
+        view.bar.open = open;
+        view.bar.high = high;
+        view.bar.low = low;
+        view.bar.close = close;
+        view.bar.volume = volume;
+        view.has_bar = true;
+        exchange_.on_bar(index, ts_close);
+        return drain();
+    }
+
+    nb::list mark(std::int64_t now, std::int64_t mark, std::int64_t index_price,
+                  std::uint32_t index) {
+        MarketView& view = seen(index);
+        view.mark = mark;
+        if (index_price != 0) view.index = index_price;
+        exchange_.on_mark(index, now);
+        return drain();
+    }
+
+    nb::list request(std::int64_t now, std::uint32_t index, const nb::kwargs& kwargs) {
+        exchange_.request(index, now, request_from_kwargs(kwargs));
+        return drain();
+    }
+
+    nb::list funding(std::int64_t now, std::int64_t rate, std::int64_t mark, std::uint32_t index) {
+        FundingPayload payload{};
+        payload.ts_event = payload.ts_recv = now;
+        payload.rate = rate;
+        payload.mark = mark;
+        exchange_.on_funding(index, now, payload);
+        return drain();
+    }
+
+    nb::list expire(std::int64_t now) {
+        exchange_.expire(now);
+        return drain();
+    }
+    nb::list finish(std::int64_t now) {
+        exchange_.finish(now);
+        return drain();
+    }
+
+    nb::dict counters() const {
+        const RecordedCounters& c = exchange_.counters();
+        nb::dict result;
+        result["orders"] = c.orders;
+        result["rejected"] = c.rejected;
+        result["fills"] = c.fills;
+        result["fills_without_volume"] = c.fills_without_volume;
+        result["fills_without_size"] = c.fills_without_size;
+        result["fills_beyond_touch"] = c.fills_beyond_touch;
+        return result;
+    }
+
+    Account account_;
+    RecordedExchange exchange_;
+
+private:
+    struct Market {
+        MarketView view;
+        Book book;
+    };
+
+    MarketView& seen(std::uint32_t index) {
+        if (index >= markets_.size()) throw nb::index_error("no such instrument");
+        MarketView& view = markets_[index]->view;
+        ++view.version;
+        return view;
+    }
+    nb::list drain() {
+        nb::list events = events_;
+        events_ = nb::list();
+        return events;
+    }
+
+    nb::list events_;
+    std::vector<std::unique_ptr<Market>> markets_;
+};
+
+}  // namespace
+
+void onetape::bind_exchange_recorded(nb::module_& m) {
+    nb::class_<PyRecorded>(m, "RecordedExchange",
+                           "Own orders against a recorded market. Every call gives the list of "
+                           "what it caused, in order.")
+        .def(nb::init<bool, std::int64_t, std::int64_t, bool>(), nb::arg("hedge") = false,
+             nb::arg("leverage") = 1, nb::arg("bar_volume_share") = 500'000,
+             nb::arg("check_funds") = true)
+        .def("add_instrument", &PyRecorded::add_instrument, nb::arg("index"), nb::arg("spec"),
+             nb::arg("settle"), nb::arg("base"))
+        .def("quote", &PyRecorded::quote, nb::arg("now"), nb::arg("bid"), nb::arg("ask"),
+             nb::arg("bid_size") = 0, nb::arg("ask_size") = 0, nb::arg("index") = 0)
+        .def("trade", &PyRecorded::trade, nb::arg("now"), nb::arg("price"), nb::arg("size"),
+             nb::arg("side") = "none", nb::arg("index") = 0)
+        .def("book", &PyRecorded::book, nb::arg("now"), nb::arg("bids"), nb::arg("asks"),
+             nb::arg("snapshot") = true, nb::arg("index") = 0)
+        .def("bar", &PyRecorded::bar, nb::arg("ts_open"), nb::arg("ts_close"), nb::arg("open"),
+             nb::arg("high"), nb::arg("low"), nb::arg("close"), nb::arg("volume") = 0,
+             nb::arg("index") = 0)
+        .def("mark", &PyRecorded::mark, nb::arg("now"), nb::arg("mark"),
+             nb::arg("index_price") = 0, nb::arg("index") = 0)
+        .def("request", &PyRecorded::request, nb::arg("now"), nb::arg("index") = 0,
+             nb::arg("request"))
+        .def("funding", &PyRecorded::funding, nb::arg("now"), nb::arg("rate"),
+             nb::arg("mark") = 0, nb::arg("index") = 0)
+        .def("expire", &PyRecorded::expire, nb::arg("now"))
+        .def("finish", &PyRecorded::finish, nb::arg("now"))
+        .def("working", [](const PyRecorded& self, std::uint32_t index) {
+            return self.exchange_.working(index);
+        }, nb::arg("index") = 0)
+        .def_prop_ro("next_expiry",
+                     [](const PyRecorded& self) { return self.exchange_.next_expiry(); })
+        .def_prop_ro("account", [](PyRecorded& self) -> Account& { return self.account_; },
+                     nb::rv_policy::reference_internal)
+        .def("counters", &PyRecorded::counters);
+}

@@ -1,0 +1,128 @@
+// The core's arithmetic and order machine one step at a time, for the slow models of
+// onetape/model, onetape/orders and onetape/accounts to be compared with. Nothing at run time
+// calls these.
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+
+#include <optional>
+
+#include "bindings/bind.hpp"
+#include "engine/order.hpp"
+#include "exchange/instrument.hpp"
+#include "exchange/order_rules.hpp"
+#include "exchange/position.hpp"
+
+using namespace onetape;
+
+namespace {
+
+nb::object integer(Int128 value) {
+    return (nb::int_(high_half(value)) << nb::int_(64)) |
+           nb::int_(static_cast<std::uint64_t>(low_half(value)));
+}
+
+struct ModelPosition {
+    InstrumentSpec spec;
+    Position position;
+};
+
+struct ModelOrder {
+    Order order;
+};
+
+InstrumentSpec value_spec(int kind, int price_decimals, int size_decimals, std::int64_t multiplier,
+                          int multiplier_decimals) {
+    InstrumentSpec spec;
+    spec.kind = static_cast<ContractKind>(kind);
+    spec.price_decimals = static_cast<std::int8_t>(price_decimals);
+    spec.size_decimals = static_cast<std::int8_t>(size_decimals);
+    spec.multiplier = multiplier;
+    spec.multiplier_decimals = static_cast<std::int8_t>(multiplier_decimals);
+    return spec;
+}
+
+}  // namespace
+
+void bind_model(nb::module_& m) {
+    m.def(
+        "model_snap",
+        [](double value, int decimals, std::int64_t step,
+           int rounding) -> std::optional<std::int64_t> {
+            std::int64_t units = 0;
+            if (!snap(value, decimals, step, static_cast<Rounding>(rounding), units)) return {};
+            return units;
+        },
+        nb::arg("value"), nb::arg("decimals"), nb::arg("step"), nb::arg("rounding"),
+        "rounding: 0 nearest, 1 down, 2 up, 3 toward zero. None for what is no number.");
+
+    nb::class_<ModelPosition>(m, "ModelPosition", "The core's position, fed by hand.")
+        .def(
+            "__init__",
+            [](ModelPosition* self, int kind, int price_decimals, int size_decimals,
+               std::int64_t multiplier, int multiplier_decimals) {
+                new (self) ModelPosition{value_spec(kind, price_decimals, size_decimals, multiplier,
+                                                    multiplier_decimals),
+                                         {}};
+            },
+            nb::kw_only(), nb::arg("kind"), nb::arg("price_decimals"), nb::arg("size_decimals"),
+            nb::arg("multiplier") = 1, nb::arg("multiplier_decimals") = 0)
+        .def(
+            "apply",
+            [](ModelPosition& self, int side, std::int64_t price, std::int64_t size) {
+                return integer(
+                    self.position.apply(self.spec, static_cast<Side>(side), price, size));
+            },
+            nb::arg("side"), nb::arg("price"), nb::arg("size"),
+            "Realized profit in 1e-18. side: 1 buy, 2 sell.")
+        .def(
+            "unrealized",
+            [](const ModelPosition& self, std::int64_t mark) {
+                return integer(self.position.unrealized(self.spec, mark));
+            },
+            nb::arg("mark"))
+        .def(
+            "notional",
+            [](const ModelPosition& self, std::int64_t price, std::int64_t size) {
+                return integer(self.spec.notional(price, size));
+            },
+            nb::arg("price"), nb::arg("size"))
+        .def_prop_ro("qty", [](const ModelPosition& self) { return self.position.qty; })
+        .def_prop_ro("cost", [](const ModelPosition& self) { return integer(self.position.cost); })
+        .def_prop_ro("realized",
+                     [](const ModelPosition& self) { return integer(self.position.realized); })
+        .def_prop_ro("entry_price", [](const ModelPosition& self) {
+            return self.position.entry_price(self.spec);
+        });
+
+    nb::class_<ModelOrder>(m, "ModelOrder", "The core's order under the installed table.")
+        .def(
+            "__init__",
+            [](ModelOrder* self, int state, std::int64_t size, std::int64_t filled, bool accepted,
+               bool triggered, bool cancel_open, bool update_open) {
+                new (self) ModelOrder{};
+                Order& order = self->order;
+                order.state = static_cast<OrderState>(state);
+                order.size = size;
+                order.filled = filled;
+                order.accepted = accepted;
+                order.was_triggered = triggered;
+                order.cancel_open = cancel_open;
+                order.update_open = update_open;
+            },
+            nb::kw_only(), nb::arg("state"), nb::arg("size"), nb::arg("filled") = 0,
+            nb::arg("accepted") = false, nb::arg("triggered") = false,
+            nb::arg("cancel_open") = false, nb::arg("update_open") = false)
+        .def(
+            "take",
+            [](ModelOrder& self, int act) {
+                return static_cast<int>(OrderMachine::take(self.order, static_cast<OrderAct>(act)));
+            },
+            nb::arg("act"), "The cell that applied; 0 also for a state.")
+        .def_prop_ro("state",
+                     [](const ModelOrder& self) { return static_cast<int>(self.order.state); })
+        .def_prop_ro("facts", [](const ModelOrder& self) {
+            const Order& order = self.order;
+            return nb::make_tuple(order.accepted, order.was_triggered, order.cancel_open,
+                                  order.update_open);
+        });
+}

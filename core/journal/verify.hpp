@@ -1,0 +1,67 @@
+#pragma once
+// Looks at every byte of a journal and changes nothing.
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/sha256.hpp"
+#include "base/status.hpp"
+#include "journal/segment.hpp"
+
+namespace onetape {
+
+using Expand = std::function<int(const std::string& path)>;
+
+struct VerifyReport {
+    Uuid uuid{};
+    std::uint64_t frames = 0;
+    std::uint64_t segments = 0;
+    std::uint64_t sealed = 0;
+    std::uint64_t first_number = 0;    // above 1: pruned, or the first segments are missing
+    std::uint64_t first_sequence = 0;  // 0: no frame
+    std::uint64_t last_sequence = 0;
+    std::uint64_t claimed_sequence = 0;  // as trailers say: more than what is still good
+    std::uint64_t torn_bytes = 0;
+    std::vector<std::string> damaged;  // what and where, each
+    Digest seal{};                     // of the last sealed segment: the tape's proof
+};
+
+// ok: the report tells; otherwise there is nothing that could be looked at.
+Failure verify_journal(const std::string& directory, const Expand& expand, VerifyReport& report);
+
+// SHA-256 over type, flags, stream, time and payload of every frame: equal for tapes with equal
+// content, whatever their identity, epochs, segments and seals.
+Failure content_hash(const std::string& directory, const Expand& expand, Digest& digest);
+
+// What one segment is found to be, given the end of the one before.
+struct SegmentCheck {
+    bool damaged = false;
+    bool entered = true;        // false: prepared only
+    bool sealed = false;
+    bool frames_whole = false;  // the chain is good up to an end frame
+    std::string what;
+    std::uint64_t good_offset = 0;  // after the last good frame, before an end frame
+    std::uint64_t torn_bytes = 0;
+    SegmentHeader header{};
+    std::uint64_t frame_count = 0;
+    std::uint64_t last_sequence = 0;
+    std::uint64_t claimed_sequence = 0;
+    std::uint32_t crc = 0;
+    std::uint16_t end_flags = 0;
+    Digest seal{};
+};
+struct ChainEnd {
+    bool exists = false;
+    Uuid uuid{};
+    std::uint64_t number = 0, epoch = 0, last_sequence = 0;
+    std::uint32_t crc = 0;
+    Digest seal{};
+    bool sealed = false;
+};
+struct LastWriter;
+[[nodiscard]] SegmentCheck check_segment(std::span<const std::byte> bytes, std::uint64_t number,
+                                         const std::string& path, const ChainEnd& before,
+                                         const LastWriter& writer, bool alive);
+
+}  // namespace onetape

@@ -1,0 +1,107 @@
+"""The actions of a run as a table, and how two of them are compared and described."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onetape.model.instrument import Instrument
+from onetape.model.time import format_time
+from onetape.tape.journal import JournalReader
+
+__all__ = ["Actions", "first_difference", "read_actions"]
+
+# What makes two actions the same: no ids of runs, no paths, no versions.
+FIELDS = (
+    "time", "kind", "robot", "order_id", "symbol", "side", "type", "price", "size", "trigger",
+    "tif", "flags", "tag",
+)  # fmt: skip
+_KINDS = ("", "place", "cancel", "amend")
+_SIDES = ("none", "buy", "sell")
+_TYPES = ("", "limit", "market")
+_TIFS = ("", "GTC", "IOC", "FOK", "GTD")
+
+
+@dataclass(slots=True)
+class Actions:
+    """Columns of equal length in tape order, and the facts to read them by."""
+
+    columns: dict[str, NDArray[Any]]
+    instruments: dict[str, Instrument]
+
+    def __len__(self) -> int:
+        return len(self.columns["time"])
+
+    def head(self, count: int) -> Actions:
+        """The first `count`."""
+        return Actions({n: c[:count] for n, c in self.columns.items()}, self.instruments)
+
+    def where(self, keep: NDArray[np.bool_]) -> Actions:
+        """Those for which `keep` holds."""
+        return Actions({n: c[keep] for n, c in self.columns.items()}, self.instruments)
+
+    def describe(self, index: int) -> str:
+        """One action in words."""
+        row = {name: column[index] for name, column in self.columns.items()}
+        symbol = str(row["symbol"])
+        facts = self.instruments[symbol]
+        kind = _KINDS[int(row["kind"])]
+        text = f"{kind} order {int(row['order_id'])}"
+        if kind != "cancel":
+            text += f" {_SIDES[int(row['side'])]} {facts.size_text(int(row['size']))}"
+            if int(row["type"]) == 1:
+                text += f" at {facts.price_text(int(row['price']))} {_TIFS[int(row['tif'])]}"
+            else:
+                text += " at market"
+            if int(row["trigger"]):
+                text += f" trigger {facts.price_text(int(row['trigger']))}"
+        return f"{text} {symbol} at {format_time(int(row['time']))}"
+
+
+def read_actions(journal: Path) -> Actions:
+    """All order requests of a run's journal."""
+    with JournalReader(journal) as reader:
+        rows = reader.columns("order_request")
+    instruments: dict[int, Instrument] = {}
+    with JournalReader(journal) as reader:
+        for frame in reader.frames(types=["instrument"]):
+            instruments[frame.stream] = Instrument.from_msgpack(frame.payload)
+    symbols = np.array(
+        [instruments[int(s)].symbol for s in rows["stream"]] if len(rows["stream"]) else [],
+        dtype=object,
+    )
+    columns: dict[str, NDArray[Any]] = {"symbol": symbols}
+    for name in FIELDS:
+        if name != "symbol":
+            columns[name] = rows[name]
+    return Actions(columns, {i.symbol: i for i in instruments.values()})
+
+
+def first_difference(a: Actions, b: Actions) -> tuple[int, int, str]:
+    """(how many differ, index of the first or -1, that one in words).
+
+    Compared one by one in order; different counts are differences.
+    """
+    common = min(len(a), len(b))
+    differs = np.zeros(common, dtype=bool)
+    for name in FIELDS:
+        left, right = a.columns[name][:common], b.columns[name][:common]
+        differs |= np.asarray(left != right, dtype=bool)
+    count = int(differs.sum()) + abs(len(a) - len(b))
+    if not count:
+        return 0, -1, ""
+    if differs.any():
+        index = int(np.argmax(differs))
+        names = [
+            name for name in FIELDS if a.columns[name][index] != b.columns[name][index]
+        ]
+        return count, index, (
+            f"action {index + 1}: {a.describe(index)}, but {b.describe(index)} "
+            f"(differs in {', '.join(names)})"
+        )
+    longer, word = (a, "second") if len(a) > len(b) else (b, "first")
+    return count, common, f"action {common + 1}: {longer.describe(common)}, nothing in the {word}"

@@ -1,0 +1,117 @@
+"""Names that carry who and when: client order ids, robot tags, run names.
+
+A client order id is
+
+    T <tag> X <epoch> X <ordinal> <check>         Tmm1X2X1c8k
+
+with the robot's tag (lower case letters and digits), the journal's epoch and the order's ordinal in
+base 36, and one check character. It says whose order it is without any table, so that an order
+found at a venue after a power loss is attributed, and it never repeats: epochs count the writer's
+starts, ordinals the orders within one. Letters and digits only, because some venues (OKX) take
+nothing else; the two capitals separate the parts, the check keeps the ids of others out.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from typing import Final, NamedTuple
+
+from onetape.model.errors import BadInput, OrderInvalid
+from onetape.model.time import SECOND, to_datetime
+
+CLIENT_ID_CHARS_MAX: Final = 36
+TAG_CHARS_MAX: Final = 8
+EPOCH_MAX: Final = 36**5 - 1
+ORDINAL_MAX: Final = 36**10 - 1
+
+_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+_TAG = re.compile(r"[a-z0-9]{1,8}\Z")
+_CLIENT_ID = re.compile(
+    r"T(?P<tag>[a-z0-9]{1,8})X(?P<epoch>[0-9a-z]{1,5})X(?P<ordinal>[0-9a-z]{1,10})"
+    r"(?P<check>[0-9a-z])\Z"
+)
+
+
+class ClientId(NamedTuple):
+    """What a client order id says. epoch >= 1, ordinal >= 1."""
+
+    tag: str
+    epoch: int
+    ordinal: int
+
+    def __str__(self) -> str:
+        return client_id(self.tag, epoch=self.epoch, ordinal=self.ordinal)
+
+
+def client_id(tag: str, *, epoch: int, ordinal: int, chars_max: int = CLIENT_ID_CHARS_MAX) -> str:
+    """The id of a robot's order. `chars_max` is the venue's limit (Kraken spot: 18).
+
+    Raises OrderInvalid when it would be longer, BadInput for a tag or number that cannot be in one.
+    """
+    if not _TAG.match(tag):
+        raise BadInput(f"a robot's tag is 1 to {TAG_CHARS_MAX} of a-z and 0-9: {tag!r}")
+    if not (1 <= epoch <= EPOCH_MAX and 1 <= ordinal <= ORDINAL_MAX):
+        raise BadInput(f"epoch or ordinal out of range: {epoch}, {ordinal}")
+    text = f"T{tag}X{_base36(epoch)}X{_base36(ordinal)}"
+    text += _check_of(text)
+    if len(text) > chars_max:
+        raise OrderInvalid(f"client order id {text} is longer than the venue's {chars_max}")
+    return text
+
+
+def parse_client_id(text: str) -> ClientId | None:
+    """What an id says; None for one that is not ours, which is an ordinary thing at a venue."""
+    match = _CLIENT_ID.match(text)
+    if match is None or _check_of(text[:-1]) != match["check"]:
+        return None
+    parsed = ClientId(match["tag"], int(match["epoch"], 36), int(match["ordinal"], 36))
+    # Leading zeros would give one order two ids.
+    if parsed.epoch < 1 or parsed.ordinal < 1 or str(parsed) != text:
+        return None
+    return parsed
+
+
+def robot_tag(name: str) -> str:
+    """The tag of a robot's name: the name itself where it can be one, else its beginning and a
+    checksum of all of it, so that `market-maker-1` and `market-maker-2` differ."""
+    if _TAG.match(name):
+        return name
+    plain = re.sub(r"[^a-z0-9]", "", name.lower())
+    return plain[:3] + _base36(zlib.crc32(name.encode()) % 36**5).rjust(5, "0")
+
+
+def run_name(strategy: str, now: int, *, attempt: int = 1) -> str:
+    """`cross-20261120-071500`: sorts by time within a strategy; `-2` for a second in one second.
+
+    now: ns UTC. The caller counts `attempt` up while a run of that name is there.
+    """
+    plain = re.sub(r"[^a-z0-9]+", "-", strategy.lower()).strip("-")[:32] or "run"
+    stamp = to_datetime(now - now % SECOND).strftime("%Y%m%d-%H%M%S")
+    return f"{plain}-{stamp}" + (f"-{attempt}" if attempt > 1 else "")
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while True:
+        number, rest = divmod(number, 36)
+        digits = _DIGITS[rest] + digits
+        if not number:
+            return digits
+
+
+def _check_of(text: str) -> str:
+    return _DIGITS[zlib.crc32(text.encode()) % 36]
+
+
+__all__ = [
+    "CLIENT_ID_CHARS_MAX",
+    "EPOCH_MAX",
+    "ORDINAL_MAX",
+    "TAG_CHARS_MAX",
+    "ClientId",
+    "client_id",
+    "parse_client_id",
+    "robot_tag",
+    "run_name",
+]

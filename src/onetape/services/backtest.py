@@ -1,0 +1,372 @@
+"""A backtest as a user asks for it: data found or imported, run, recorded, reported."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from onetape.engine.loader import keep_source, load_strategy
+from onetape.engine.parameters import parameters_of
+from onetape.engine.plan import RunPlan, TapeInput, parse_fee, parse_latency, write_plan
+from onetape.engine.session import Session
+from onetape.engine.strategy import Strategy
+from onetape.model.errors import BadConfig, BadInput, StrategyError
+from onetape.model.instrument import Instrument
+from onetape.model.money import parse_cash
+from onetape.model.time import format_time, parse_time
+from onetape.services.outcome import RunResult, assumptions_of, run_facts, why_no_orders
+from onetape.services.page import write_run_report
+from onetape.store.run import Run, open_run
+
+__all__ = ["BacktestOptions", "backtest", "prepare_plan", "run_backtest"]
+
+SAMPLES_WANTED = 4000
+SECOND_NS = 1_000_000_000
+SAMPLE_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
+
+Progress = Callable[[float, float | None], None]
+
+
+@dataclass(slots=True)
+class BacktestOptions:
+    """What `onetape backtest` takes. Text values are parsed as the command line's."""
+
+    strategy: str | type[Strategy]
+    data: Sequence[Any]
+    home: Path
+    params: Mapping[str, Any] = field(default_factory=dict)
+    symbol: str | None = None
+    start: str | int | None = None
+    end: str | int | None = None
+    cash: str | None = None
+    fee: str | None = None
+    leverage: int | None = None
+    margin: str = "cross"
+    latency: str | None = None
+    queue: str | None = None
+    instruments: Path | None = None
+    seed: int = 1
+    check_lookahead: bool = False
+    report: Path | None = None
+    out: str | Path | None = None
+    on_error: str = "halt"
+    progress: Progress | None = None
+    write_report: bool = True
+
+
+def run_backtest(options: BacktestOptions) -> RunResult:
+    """Runs it. The run's folder holds everything that repeats it; a failed start leaves nothing."""
+    began = time.perf_counter()
+    strategy = (
+        load_strategy(options.strategy) if isinstance(options.strategy, str) else options.strategy
+    )
+    plan = prepare_plan(options, strategy)
+    folder, fresh = run_folder(options.out, options.home, strategy.__name__)
+    try:
+        result = _run(plan, strategy, folder, options, began)
+    except BaseException:
+        if fresh and folder.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return result
+
+
+def _run(
+    plan: RunPlan,
+    strategy: type[Strategy],
+    folder: Path,
+    options: BacktestOptions,
+    began: float,
+) -> RunResult:
+    session = Session(
+        plan,
+        strategy,
+        journal=folder / "journal",
+        instruments=load_instruments(options.instruments),
+        progress=_progress_of(options.progress, plan),
+        run_uuid=run_uuid(folder.name, plan),
+    )
+    try:
+        session.open()
+        session.start()
+        loop_began = time.perf_counter()
+        session.step()
+        seconds = time.perf_counter() - loop_began
+        session.finish()
+        reference = keep_source(strategy, folder / "source")
+        plan.strategy = reference or plan.strategy
+        result = RunResult.of(session, run=folder, seconds=seconds)
+        assumptions = assumptions_of(session)
+        result.assumptions = assumptions
+        result.why_no_orders = why_no_orders(session)
+        failures = list(session.host.failures)
+        if options.write_report:
+            result.report = write_run_report(
+                session, folder, assumptions, result, target=options.report
+            )
+        write_plan(plan, folder / "run.toml", run_facts(session, result))
+    finally:
+        session.close()
+    if options.check_lookahead:
+        from onetape.services.lookahead import check_lookahead
+
+        result.lookahead = check_lookahead(plan, strategy, folder)
+    result.wall_seconds = time.perf_counter() - began
+    if failures and plan.on_error != "continue":
+        first = failures[0]
+        raise StrategyError(
+            first.error,
+            where=f"{first.where or strategy.__name__}, in {first.callback} at "
+            f"{format_time(first.time)}",
+            todo=f"the robot was halted there; the run is kept in {folder}",
+        )
+    return result
+
+
+# --- from options to a plan -----------------------------------------------------------------------
+
+
+def prepare_plan(options: BacktestOptions, strategy: type[Strategy]) -> RunPlan:
+    """Checks and parses everything before any work begins."""
+    known = parameters_of(strategy)
+    for name in options.params:
+        if name not in known:
+            raise BadConfig(
+                f"unknown parameter {name!r}",
+                where=strategy.__name__,
+                todo=f"it has: {', '.join(known) or 'none'}",
+            )
+    start, end = (_moment(value, flag) for value, flag in ((options.start, "--from"), (options.end, "--to")))
+    if start is not None and end is not None and start >= end:
+        raise BadConfig("--from is not before --to", where="--from/--to", todo="swap them")
+    if not options.data:
+        raise BadConfig("no data", where="--data", todo="give a tape, or make one: onetape sample")
+    plan = RunPlan(
+        strategy=options.strategy if isinstance(options.strategy, str) else strategy.__name__,
+        params=dict(options.params),
+        symbol=options.symbol,
+        start=start,
+        end=end,
+        cash=parse_cash(options.cash) if options.cash else {},
+        fee=parse_fee(options.fee) if options.fee else None,
+        leverage=options.leverage or 1,
+        margin=options.margin,
+        queue=options.queue or "conservative",
+        seed=options.seed,
+        on_error=options.on_error,
+    )
+    if options.latency:
+        plan.latency = parse_latency(options.latency)
+    symbol = options.symbol or _default_symbol(strategy, options.params)
+    tapes = [as_tape(each, options.home, symbol, options) for each in options.data]
+    plan.inputs = [TapeInput(str(path)) for path in tapes]
+    plan.sample_every = sample_step(tapes, start, end)
+    return plan
+
+
+def _moment(value: str | int | None, flag: str) -> int | None:
+    if value is None or isinstance(value, int):
+        return value
+    try:
+        return parse_time(value)
+    except (ValueError, BadInput) as problem:
+        raise BadConfig(str(problem), where=flag, todo="write 2024-08-08T12:00:00Z") from None
+
+
+def _default_symbol(strategy: type[Strategy], params: Mapping[str, Any]) -> str | None:
+    given = params.get("symbol")
+    if isinstance(given, str):
+        return given
+    known = parameters_of(strategy).get("symbol")
+    return known.default if known is not None and isinstance(known.default, str) else None
+
+
+def is_tape(path: Path) -> bool:
+    """A directory with segments."""
+    return path.is_dir() and (any(path.glob("*.tape")) or any(path.glob("*.tape.zst")))
+
+
+def as_tape(data: Any, home: Path, symbol: str | None, options: BacktestOptions) -> Path:
+    """`data` as a tape: itself, or imported once under <home>/tapes."""
+    if not isinstance(data, (str, os.PathLike)):
+        from onetape.data.frames import import_frame
+
+        return import_frame(data, symbol=symbol or "data:FRAME", home=home / "tapes")
+    path = Path(data)
+    if is_tape(path):
+        return path.resolve()
+    if not path.exists():
+        raise BadInput(f"no such file or tape: {path}", where="--data", todo="check the path")
+    if path.is_dir():
+        raise BadInput(
+            f"{path} is a folder without segments", where="--data", todo="name a tape or a file"
+        )
+    from onetape.data.importing import import_files
+    from onetape.data.registry import sniff
+
+    kind = sniff(path)
+    facts = path.stat()
+    name = f"{path.resolve()}|{facts.st_size}|{facts.st_mtime_ns}|{kind}|{symbol}|{options.instruments}"
+    target = home / "tapes" / f"{_safe(path.name)}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+    if not is_tape(target):
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        import_files(
+            kind,
+            [path],
+            symbol=symbol or f"data:{_safe(path.name.split('.')[0]).upper()}",
+            out=target,
+            instruments=options.instruments,
+            force=True,
+        )
+    return target.resolve()
+
+
+def _safe(name: str) -> str:
+    kept = "".join(c if c.isalnum() or c in "._-" else "-" for c in name)[:48]
+    return kept.strip(".-") or "data"
+
+
+def sample_step(tapes: Sequence[Path], start: int | None, end: int | None) -> int:
+    """Time between equity samples: a round step that gives a few thousand over the range."""
+    first, last = None, None
+    for path in tapes:
+        span = tape_span(path)
+        if span is None:
+            continue
+        first = span[0] if first is None else min(first, span[0])
+        last = span[1] if last is None else max(last, span[1])
+    if first is None or last is None:
+        return SECOND_NS
+    length = (end or last) - (start or first)
+    for step in SAMPLE_STEPS_S:
+        if length // (step * SECOND_NS) <= SAMPLES_WANTED:
+            return step * SECOND_NS
+    return SAMPLE_STEPS_S[-1] * SECOND_NS
+
+
+def tape_span(path: Path) -> tuple[int, int] | None:
+    """Times of the first and last frame; None when it is empty."""
+    from onetape.tape.journal import JournalReader
+
+    with JournalReader(path) as reader:
+        first = reader.next_frame()
+        if first is None:
+            return None
+        reader.seek_sequence(max(reader.core.last_sequence, 1))
+        last = reader.next_frame()
+        return first.time, last.time if last is not None else first.time
+
+
+def load_instruments(path: Path | None) -> dict[str, Instrument]:
+    """--instruments: own facts by symbol."""
+    if path is None:
+        return {}
+    from onetape.model.given import load_given
+
+    return {instrument.symbol: instrument for instrument in load_given(path)}
+
+
+# --- the run's folder -----------------------------------------------------------------------------
+
+
+def run_folder(out: str | Path | None, home: Path, name: str) -> tuple[Path, bool]:
+    """A new folder for a run. `out`: a path, or a name under <home>/runs."""
+    if out is not None:
+        path = Path(out)
+        if path.parent == Path() and not path.is_absolute() and "/" not in str(out):
+            path = home / "runs" / path
+        if path.exists() and any(path.iterdir() if path.is_dir() else [path]):
+            if not (path / "run.toml").is_file():
+                raise BadConfig(
+                    f"{path} exists and is not a run", where="--out", todo="choose another name"
+                )
+            raise BadConfig(
+                f"the run {path} exists", where="--out", todo="choose another name or remove it"
+            )
+    else:
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+        path = home / "runs" / f"{stamp}-{name.lower()}"
+        number = 2
+        while path.exists():
+            path = home / "runs" / f"{stamp}-{name.lower()}-{number}"
+            number += 1
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path.resolve(), True
+
+
+def run_uuid(name: str, plan: RunPlan) -> bytes:
+    """The identity of a run's journal: of its name and plan, so that equal runs are equal."""
+    text = f"{name}|{plan.strategy}|{plan.params}|{plan.seed}|{[each.path for each in plan.inputs]}"
+    return hashlib.sha256(text.encode()).digest()[:16]
+
+
+def _progress_of(progress: Progress | None, plan: RunPlan) -> Callable[[int, int], None] | None:
+    if progress is None:
+        return None
+    total = 0
+    from onetape.tape.journal import JournalReader
+
+    for each in plan.inputs:
+        with JournalReader(Path(each.path)) as reader:
+            total += reader.core.last_sequence
+
+    def report(frames: int, _now: int) -> None:
+        progress(frames, total or None)
+
+    return report
+
+
+# --- Python ---------------------------------------------------------------------------------------
+
+
+def backtest(
+    strategy: type[Strategy] | str,
+    data: Any,
+    *,
+    cash: str | None = None,
+    fee: str | tuple[Any, Any] | None = None,
+    symbol: str | None = None,
+    latency: str | None = None,
+    leverage: int | None = None,
+    start: str | int | None = None,
+    end: str | int | None = None,
+    seed: int = 1,
+    out: str | Path | None = None,
+    home: str | Path | None = None,
+    report: bool = True,
+    **params: Any,
+) -> Run:
+    """Run `strategy` over `data` (a tape, a file, a polars or pandas frame, or a list of them).
+
+    Further keywords are the strategy's parameters. Returns the recorded run: `.fills`, `.orders`,
+    `.equity`, `.stats`, `.report()`.
+    """
+    many = data if isinstance(data, (list, tuple)) else [data]
+    root = Path(home or os.environ.get("ONETAPE_HOME") or ".onetape")
+    result = run_backtest(
+        BacktestOptions(
+            strategy=strategy,
+            data=many,
+            home=root,
+            params=params,
+            symbol=symbol,
+            start=start,
+            end=end,
+            cash=cash,
+            fee=",".join(map(str, fee)) if isinstance(fee, tuple) else fee,
+            leverage=leverage,
+            latency=latency,
+            seed=seed,
+            out=out,
+            write_report=report,
+        )
+    )
+    return open_run(result.run)
+
+

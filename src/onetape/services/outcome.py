@@ -1,0 +1,260 @@
+"""What came of a run, in CONTRACT's keys, and what it stands on, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from onetape import __version__
+from onetape.engine.session import Session
+from onetape.model.decimals import decimal_text
+from onetape.model.instrument import Instrument, Kind
+from onetape.model.time import format_duration
+from onetape.store.report_data import Assumption
+
+__all__ = ["RunResult", "assumptions_of", "run_facts", "why_no_orders"]
+
+
+@dataclass(slots=True)
+class RunResult:
+    """The keys of `backtest --json`, and what the terminal shows beside them."""
+
+    run: Path
+    strategy: str
+    symbols: list[str]
+    events: int
+    seconds: float
+    orders: int
+    fills: int
+    pnl: Decimal
+    fees: Decimal
+    funding: Decimal
+    final_equity: Decimal
+    max_drawdown: Decimal
+    max_drawdown_ratio: float
+    currency: str
+    action_hash: str
+    state_hash: str
+    actions: int
+    denied: int
+    rejected: int
+    wall_seconds: float = 0.0
+    report: Path | None = None
+    why_no_orders: str | None = None
+    assumptions: list[Assumption] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    stats: dict[str, Any] = field(default_factory=dict)
+    lookahead: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, session: Session, *, run: Path, seconds: float) -> RunResult:
+        """Read off a finished session."""
+        sim, host = session.sim, session.host
+        counters = sim.counters()
+        currency = next(iter(session.plan.cash))
+        equity = Decimal(sim.equity_text)
+        symbols = list(host.instruments)
+        settled = [i for i, s in enumerate(symbols) if host.instruments[s].settle == currency]
+        return cls(
+            run=run,
+            strategy=session.strategy_class.__name__,
+            symbols=symbols,
+            events=counters["events"],
+            seconds=seconds,
+            orders=counters["orders"],
+            fills=counters["fills"],
+            pnl=equity - session.start_equity,
+            fees=sum((Decimal(sim.fees_text(i)) for i in settled), Decimal(0)),
+            funding=sum((Decimal(sim.funding_text(i)) for i in settled), Decimal(0)),
+            final_equity=equity,
+            max_drawdown=Decimal(sim.drawdown_text),
+            max_drawdown_ratio=sim.drawdown_ratio,
+            currency=currency,
+            action_hash=sim.action_hash().hex(),
+            state_hash=session.state_hash,
+            actions=counters["actions"],
+            denied=counters["denied"],
+            rejected=counters["rejected"],
+            failures=[str(each) for each in host.failures],
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """One JSON value: money as decimal strings, counts as integers."""
+        return {
+            "run": str(self.run),
+            "strategy": self.strategy,
+            "symbols": self.symbols,
+            "events": self.events,
+            "seconds": round(self.seconds, 6),
+            "wall_seconds": round(self.wall_seconds, 6),
+            "events_per_second": round(self.events / self.seconds) if self.seconds else 0,
+            "orders": self.orders,
+            "fills": self.fills,
+            "pnl": decimal_text(self.pnl),
+            "fees": decimal_text(self.fees),
+            "funding": decimal_text(self.funding),
+            "final_equity": decimal_text(self.final_equity),
+            "max_drawdown": round(self.max_drawdown_ratio, 9),
+            "max_drawdown_amount": decimal_text(self.max_drawdown),
+            "currency": self.currency,
+            "action_hash": self.action_hash,
+            "state_hash": self.state_hash,
+            "actions": self.actions,
+            "denied": self.denied,
+            "rejected": self.rejected,
+            "report": str(self.report) if self.report else None,
+            "why_no_orders": self.why_no_orders,
+            "failures": self.failures,
+            **({"lookahead": self.lookahead} if self.lookahead is not None else {}),
+        }
+
+
+def assumptions_of(session: Session) -> list[Assumption]:
+    """What the result stands on, and which way each leans (+1 flatters it, -1 harms it)."""
+    plan, host, sim = session.plan, session.host, session.sim
+    into, back = plan.latency
+    lines = [
+        Assumption(
+            "cash " + ", ".join(f"{value} {currency}" for currency, value in plan.cash.items())
+            + f", leverage {plan.leverage}x, {plan.margin} margin"
+        )
+    ]
+    for instrument in host.instruments.values():
+        lines.append(Assumption(_instrument_line(instrument)))
+    if into or back:
+        each = format_duration(into) if into else "0"
+        answer = format_duration(back) if back else "0"
+        lines.append(
+            Assumption(f"orders reach the exchange {each} later, its answers need {answer}")
+        )
+    else:
+        lines.append(Assumption("orders reach the exchange at once: no latency", 1))
+    inventory = session.inventory()
+    for symbol, (types, _) in inventory.items():
+        if symbol not in host.instruments:
+            continue
+        kinds = _kinds(types)
+        if kinds == "bars":
+            share = plan.bar_volume_share / 1e4
+            lines.append(
+                Assumption(
+                    f"{symbol}: bars only; market orders fill at the next open, limits when the "
+                    f"bar trades through them, at most {share:g} % of a bar's volume"
+                )
+            )
+            lines.append(Assumption(f"{symbol}: no spread is known from bars, so none is paid", 1))
+        else:
+            lines.append(
+                Assumption(
+                    f"{symbol}: filled from {kinds}; a resting order waits behind all that is "
+                    "displayed at its price and moves up by trades only",
+                    -1,
+                )
+            )
+    counters = sim.counters()
+    if counters["fills_beyond_touch"]:
+        lines.append(
+            Assumption(
+                f"{counters['fills_beyond_touch']} fills beyond the displayed size were taken one "
+                "tick worse"
+            )
+        )
+    if counters["fills_without_volume"]:
+        lines.append(
+            Assumption(
+                f"{counters['fills_without_volume']} fills in bars without volume: size not capped",
+                1,
+            )
+        )
+    lines.append(Assumption("own orders do not move the recorded market", 1))
+    return lines
+
+
+def _instrument_line(instrument: Instrument) -> str:
+    kind = {Kind.SPOT: "spot", Kind.LINEAR: "linear", Kind.INVERSE: "inverse"}[instrument.kind]
+    text = (
+        f"{instrument.symbol}: {kind}, tick {decimal_text(instrument.tick)}, lot "
+        f"{decimal_text(instrument.lot)}, fees {_percent(instrument.maker_fee)} maker, "
+        f"{_percent(instrument.taker_fee)} taker"
+    )
+    if instrument.multiplier != 1:
+        text += f", multiplier {decimal_text(instrument.multiplier)}"
+    if instrument.inferred:
+        text += f"; inferred from the data: {', '.join(instrument.inferred)}"
+    if instrument.defaulted:
+        text += f"; defaulted: {', '.join(instrument.defaulted)}"
+    return text
+
+
+def _percent(rate: Decimal) -> str:
+    return f"{decimal_text((rate * 100).normalize())} %"
+
+
+def _kinds(types: dict[int, int]) -> str:
+    words = [word for number, word in ((4, "depth"), (2, "quotes"), (3, "trades")) if types.get(number)]
+    return " and ".join(words) if words else "bars"
+
+
+def why_no_orders(session: Session) -> str | None:
+    """In words, when nothing was ordered or nothing filled; None when there is nothing to ask."""
+    sim, host = session.sim, session.host
+    counters = sim.counters()
+    if counters["fills"]:
+        return None
+    if host.failures:
+        return f"the strategy failed: {host.failures[0]}"
+    if counters["orders"] == 0:
+        if not session.has_subscribed:
+            return "the strategy subscribed to nothing: call self.subscribe() in on_start"
+        if counters["events"] == 0:
+            return "no event of the subscribed instruments lies in the time range"
+        idle = session.idle_subscriptions()
+        if idle:
+            return f"subscribed, but the data has none of it: {', '.join(idle)}"
+        return (
+            f"its callbacks ran over {counters['events']:,} events and never called buy, sell, "
+            "set_target or set_quotes"
+        )
+    if counters["denied"] == counters["orders"]:
+        return f"all {counters['orders']:,} orders were denied; the last: {session.last_refusal()}"
+    if counters["rejected"] + counters["denied"] >= counters["orders"]:
+        return f"all {counters['orders']:,} orders were refused; the last: {session.last_refusal()}"
+    return f"{counters['orders']:,} orders were sent and none was filled: their prices were not reached"
+
+
+def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
+    """The tables of run.toml beside the plan."""
+    import platform
+    import sys
+
+    return {
+        "versions": {
+            "onetape": __version__,
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "implementation": sys.implementation.name,
+        },
+        "result": {
+            key: value
+            for key, value in result.as_json().items()
+            if key not in ("run", "report", "symbols", "failures", "lookahead") and value is not None
+        },
+        "durability": {"order_intents": "process"},
+        "instrument": [
+            {
+                "symbol": instrument.symbol,
+                "tick": str(instrument.tick),
+                "lot": str(instrument.lot),
+                "maker_fee": str(instrument.maker_fee),
+                "taker_fee": str(instrument.taker_fee),
+                "origin": str(instrument.origin),
+                "inferred": list(instrument.inferred),
+                "defaulted": list(instrument.defaulted),
+                "version": instrument.version,
+            }
+            for instrument in session.host.instruments.values()
+        ],
+        "assumptions": {"lines": [each.text for each in result.assumptions]},
+    }

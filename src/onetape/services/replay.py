@@ -1,0 +1,196 @@
+"""Runs a recorded run again, from its tapes and the source kept in it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from onetape.engine.actions import Actions, first_difference, read_actions
+from onetape.engine.loader import load_strategy
+from onetape.engine.plan import RunPlan, TapeInput, read_plan
+from onetape.engine.purity import impurities
+from onetape.engine.session import Session
+from onetape.model.errors import BadConfig, BadInput, Divergence
+from onetape.model.time import parse_time
+from onetape.tape.journal import JournalReader
+
+__all__ = ["Repeated", "check_inputs", "repeat", "replay_run", "strategy_of"]
+
+SEQUENCE_MAX = 10**12  # --until: smaller numbers are sequences, larger ones times
+
+
+@dataclass(slots=True)
+class Repeated:
+    """One repetition: its actions, its hashes and how far it went."""
+
+    actions: Actions
+    action_hash: str
+    states: list[str]
+    events: int
+    counters: dict[str, int]
+
+
+def replay_run(
+    path: Path,
+    *,
+    verify: bool = False,
+    until: str | None = None,
+    source: Path | None = None,
+    progress: Callable[[float, float | None], None] | None = None,
+) -> dict[str, Any]:
+    """CONTRACT's keys: run, events, actions, divergences, first_divergence, action_hash."""
+    plan, _ = read_plan(path)
+    strategy = load_strategy(_edited(source, plan)) if source else strategy_of(path, plan)
+    sequence, moment = _until(until)
+    check_inputs(plan)
+    recorded = read_actions(path / "journal")
+    states = read_states(path / "journal")
+    again = repeat(plan, strategy, sequence=sequence, moment=moment, progress=progress)
+    if until is not None:
+        # Only what lies before the cut can be compared.
+        end = int(again.actions.columns["time"][-1]) if len(again.actions) else -1
+        cut = moment if moment is not None else end
+        recorded = recorded.where(recorded.columns["time"] <= cut)
+        states = states[: len(again.states) - 1] + again.states[-1:]
+    count, _, words = first_difference(recorded, again.actions)
+    if not count and states != again.states and source is None:
+        count = sum(a != b for a, b in zip(states, again.states, strict=False))
+        count += abs(len(states) - len(again.states))
+        words = "the actions are equal and the state hash is not: memory, balances or orders differ"
+    if count:
+        words = f"recorded: {words}" if words else words
+        found = _impurities(path)
+        if found:
+            words += f"; the source uses {found}"
+    return {
+        "run": path.name,
+        "events": again.events,
+        "actions": len(again.actions),
+        "divergences": count,
+        "first_divergence": words or None,
+        "action_hash": again.action_hash,
+        "verified": verify,
+    }
+
+
+def repeat(
+    plan: RunPlan,
+    strategy: type[Any],
+    *,
+    sequence: int | None = None,
+    moment: int | None = None,
+    script: Path | None = None,
+    progress: Callable[[float, float | None], None] | None = None,
+) -> Repeated:
+    """Runs the plan again into a journal that is thrown away.
+
+    script: a run's journal whose order news and fills take the exchange's place.
+    """
+    with tempfile.TemporaryDirectory(prefix="onetape-replay-") as scratch:
+        journal = Path(scratch) / "journal"
+        fresh = RunPlan(**{name: getattr(plan, name) for name in RunPlan.__slots__})
+        fresh.inputs = [TapeInput(**_fields(each)) for each in plan.inputs]
+        session = Session(
+            fresh,
+            strategy,
+            journal=journal,
+            progress=(lambda frames, _now: progress(frames, None)) if progress else None,
+        )
+        try:
+            session.limits = [each.last_sequence for each in plan.inputs]
+            if sequence is not None:
+                session.limits = [min(sequence, last) for last in session.limits]
+            session.script = script
+            session.open()
+            session.start()
+            session.step(until=moment)
+            session.finish()
+            counters = session.sim.counters()
+            action_hash = session.sim.action_hash().hex()
+        finally:
+            session.close()
+        return Repeated(
+            read_actions(journal), action_hash, read_states(journal), counters["events"], counters
+        )
+
+
+def _fields(each: TapeInput) -> dict[str, Any]:
+    return {name: getattr(each, name) for name in TapeInput.__slots__}
+
+
+def strategy_of(path: Path, plan: RunPlan) -> type[Any]:
+    """The strategy as it ran: from the source kept in the run."""
+    kept = path / "source" / plan.strategy.rpartition(":")[0]
+    if not kept.is_file():
+        raise BadConfig(
+            f"the run keeps no source {plan.strategy}", where=str(path), todo="run it again"
+        )
+    return load_strategy(f"{kept}:{plan.strategy.rpartition(':')[2]}")
+
+
+def _edited(source: Path, plan: RunPlan) -> str:
+    """--source: a file, file:Class, or a folder with a file of the same name."""
+    name = plan.strategy.rpartition(":")[2]
+    if source.is_dir():
+        return f"{source / plan.strategy.rpartition(':')[0]}:{name}"
+    text = str(source)
+    return text if ":" in text else f"{text}:{name}"
+
+
+def _until(text: str | None) -> tuple[int | None, int | None]:
+    if text is None:
+        return None, None
+    if text.isdigit() and int(text) < SEQUENCE_MAX:
+        return int(text), None
+    try:
+        return None, parse_time(text)
+    except (ValueError, BadInput) as problem:
+        raise BadConfig(str(problem), where="--until", todo="give a sequence or a time") from None
+
+
+def check_inputs(plan: RunPlan) -> None:
+    """The tapes are those that the run read: same identity, same chain at the last frame taken."""
+    for each in plan.inputs:
+        path = Path(each.path)
+        if not path.exists():
+            raise BadInput(
+                f"the tape {path} is gone", where="run.toml", todo="put it back where it was"
+            )
+        with JournalReader(path) as reader:
+            if reader.uuid.hex != each.uuid.replace("-", ""):
+                raise Divergence(
+                    f"{path} is another tape now", where="run.toml", todo="put the old one back"
+                )
+            if not each.last_sequence:
+                continue
+            reader.seek_sequence(each.last_sequence)
+            frame = reader.next_frame()
+            if frame is None or frame.sequence != each.last_sequence or reader.core.crc != each.crc:
+                raise Divergence(
+                    f"{path} was rewritten: frame {each.last_sequence} is not what the run read",
+                    where="run.toml",
+                    todo="put the old tape back",
+                )
+
+
+def read_states(journal: Path) -> list[str]:
+    """The state hashes on a run's tape, in order."""
+    found = []
+    with JournalReader(journal) as reader:
+        for frame in reader.frames(types=["health"]):
+            record = reader.schemas.of(frame.type).decode(frame.payload)
+            if record.get("kind") == "state":
+                found.append(record["state"])
+    return found
+
+
+def _impurities(path: Path) -> str:
+    """What the kept source does that a replay cannot repeat."""
+    found = []
+    for file in sorted((path / "source").rglob("*.py")):
+        for finding in impurities(file.read_text(encoding="utf-8")):
+            found.append(f"{file.name}:{finding.line} {finding.what}")
+    return "; ".join(found[:3])

@@ -1,0 +1,184 @@
+"""A generated market as events or as a tape.
+
+The flow itself is compiled (`core/exchange/flow.hpp`): seeded, the same bytes everywhere. This
+module gives it instruments, starting prices and sizes, and writes what it makes into a journal.
+
+    market = GeneratedMarket([flow_market("binance:BTC/USDT:USDT")], seed=7, start=0)
+    with JournalWriter(path) as writer:
+        market.open(writer)
+        market.write(writer, 100_000)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from onetape import _core
+from onetape.model import catalogue
+from onetape.model.errors import BadInput, UnknownSymbol
+from onetape.model.instrument import Instrument
+
+if TYPE_CHECKING:
+    from onetape.tape.journal import JournalWriter
+
+__all__ = ["FlowEvent", "FlowMarket", "GeneratedMarket", "Written", "flow_market"]
+
+# Near life in 2026, by base currency: price in dollars and volatility a year.
+_NEAR_LIFE: dict[str, tuple[str, float]] = {
+    "BTC": ("60000", 0.45),
+    "ETH": ("2500", 0.6),
+    "BNB": ("600", 0.55),
+    "SOL": ("150", 0.8),
+    "XRP": ("0.6", 0.8),
+    "ADA": ("0.4", 0.8),
+    "DOGE": ("0.12", 0.9),
+    "LTC": ("70", 0.7),
+    "LINK": ("12", 0.8),
+    "AVAX": ("28", 0.85),
+}
+_ELSE = ("10", 0.9)
+_ORDER_VALUE = Decimal(3000)  # dollars, of a typical order
+
+
+@dataclass(frozen=True, slots=True)
+class FlowMarket:
+    """One symbol of a generated market. price: where it begins; size: of a typical order."""
+
+    instrument: Instrument
+    price: Decimal
+    size: Decimal
+    volatility: float = 0.5  # a year
+    correlation: float = 0.6  # share of the common factor in its variance
+
+
+class FlowEvent(NamedTuple):
+    """One generated event. `payload` has the fixed layout of its type; `symbol` is an index."""
+
+    type: int
+    flags: int
+    symbol: int
+    time: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What one call appended. Times are ns UTC, 0 when nothing was."""
+
+    first_ts: int
+    last_ts: int
+    by_symbol: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def by_type(self) -> dict[str, int]:
+        total: dict[str, int] = {}
+        for counts in self.by_symbol.values():
+            for name, count in counts.items():
+                total[name] = total.get(name, 0) + count
+        return total
+
+    @property
+    def events(self) -> int:
+        return sum(self.by_type.values())
+
+
+def flow_market(symbol: str, instrument: Instrument | None = None) -> FlowMarket:
+    """A market near life for a symbol of the catalogue, or for the instrument given."""
+    found = instrument or catalogue.find(symbol)
+    if found is None:
+        raise UnknownSymbol(
+            f"the catalogue has no {symbol}",
+            where="generated market",
+            todo="give a symbol of the catalogue, such as binance:BTC/USDT:USDT",
+        )
+    text, volatility = _NEAR_LIFE.get(found.base, _ELSE)
+    price = _on_step(Decimal(text), found.tick)
+    if price < 100 * found.tick:
+        price = 1000 * found.tick
+    value = found.multiplier if found.kind.name == "INVERSE" else price * found.multiplier
+    size = max(_on_step(_ORDER_VALUE / value, found.lot), found.lot, found.size_min)
+    if found.notional_min:
+        # A crowd whose smallest orders the venue would refuse stands still.
+        smallest = found.notional_min / value * 4
+        size = max(size, _on_step(smallest, found.lot, up=True))
+    return FlowMarket(found, price, size, volatility)
+
+
+class GeneratedMarket:
+    """Seeded order flow in a matching engine for each symbol.
+
+    start: ns UTC. rate: 1 is about thirty events a second and symbol. Never ends.
+    """
+
+    def __init__(
+        self, markets: Sequence[FlowMarket], *, seed: int = 1, start: int = 0, rate: float = 1.0
+    ) -> None:
+        symbols = [market.instrument.symbol for market in markets]
+        if len(set(symbols)) != len(symbols):
+            raise BadInput("a symbol is given twice", where=", ".join(symbols))
+        self.markets = tuple(markets)
+        self.start = start
+        self.core = _core.OrderFlow(
+            [_symbol(market) for market in markets], seed & (2**64 - 1), start, rate
+        )
+
+    def open(self, writer: JournalWriter) -> None:
+        """Write the instruments: streams 1, 2, ... in the order of the markets."""
+        for stream, market in enumerate(self.markets, start=1):
+            writer.append_instrument(stream, self.start, market.instrument.to_msgpack())
+
+    def write(self, writer: JournalWriter, count: int, *, until: int | None = None) -> Written:
+        """Append `count` events, fewer when the next would not be before `until` (ns UTC)."""
+        streams = list(range(1, len(self.markets) + 1))
+        result = self.core.write(writer.core, count, streams, until)
+        names = [market.instrument.symbol for market in self.markets]
+        counts = dict(zip(names, result["by_symbol"], strict=True))
+        return Written(result["first_ts"], result["last_ts"], counts)
+
+    def next(self, until: int | None = None) -> FlowEvent | None:
+        """The next event, or None when it would not be before `until`."""
+        event: Any = self.core.next(until)
+        return None if event is None else FlowEvent(*event)
+
+    def events(self, until: int) -> Iterator[FlowEvent]:
+        """All events before `until`; call again with a later time to go on."""
+        while (event := self.next(until)) is not None:
+            yield event
+
+    @property
+    def next_time(self) -> int:
+        """No event comes earlier than this."""
+        return int(self.core.next_time)
+
+    def request(self, symbol: int, participant: int, now: int, **request: Any) -> list[Any]:
+        """An outside participant (1 or more) acts; gives what participants were told since.
+
+        now: not before the last event and not after `next_time`. Fields as in the tape's
+        order_request, integers; side, type, tif and kind by name.
+        """
+        said: list[Any] = self.core.request(symbol, participant, now, **request)
+        return said
+
+    def news(self) -> list[Any]:
+        """What outside participants were told since the last call: order news and fills."""
+        said: list[Any] = self.core.news()
+        return said
+
+
+def _on_step(value: Decimal, step: Decimal, *, up: bool = False) -> Decimal:
+    steps = (value / step).to_integral_value(ROUND_CEILING if up else ROUND_FLOOR)
+    return steps * step
+
+
+def _symbol(market: FlowMarket) -> dict[str, Any]:
+    instrument = market.instrument
+    return {
+        "spec": _core.InstrumentSpec(**instrument.spec()),
+        "price": int(market.price.scaleb(instrument.price_decimals)),
+        "size_typical": int(market.size.scaleb(instrument.size_decimals)),
+        "volatility": market.volatility,
+        "correlation": market.correlation,
+    }

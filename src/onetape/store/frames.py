@@ -1,0 +1,109 @@
+"""Events of a journal as a polars frame, with prices and sizes in the instruments' own units."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onetape.model.errors import NotAvailable
+from onetape.tape.journal import JournalReader
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["event_frame", "money_floats"]
+
+_RATE = 1e12
+_MONEY = 1e18
+
+
+def money_floats(low: Any, high: Any) -> Any:
+    """int128 of 1e-18, as two columns of 64 bits, in whole units of the currency."""
+    return high * (2.0**64 / _MONEY) + low / _MONEY
+
+
+def event_frame(path: Path, kind: str, *, sequence_max: int | None = None) -> pl.DataFrame:
+    """All events of type `kind`, in tape order. Fixed types by columns, the others by records."""
+    try:
+        import polars as pl
+    except ImportError:
+        raise NotAvailable(
+            "frames need polars", where="events", todo="pip install 'onetape[research]'"
+        ) from None
+    with JournalReader(path) as reader:
+        schema = reader.schemas.named(kind)
+        if not schema.fixed or kind == "book":
+            rows = []
+            for record in reader:
+                if record.type != kind:
+                    continue
+                if sequence_max is not None and record.sequence > sequence_max:
+                    break
+                rows.append({"time": record.time, "stream": record.stream, **record.data})
+            symbols = {s: i.get("symbol", "") for s, i in reader.instruments.items()}
+            if not rows:
+                return pl.DataFrame()
+            frame = pl.DataFrame(rows, infer_schema_length=None, strict=False)
+            return frame.with_columns(
+                pl.col("time").cast(pl.Datetime("ns", "UTC")),
+                pl.col("stream").replace_strict(symbols, default="").alias("symbol"),
+            ).drop("stream")
+        rows = reader.columns(kind)
+        # Instruments that came later than the first segment are known after the pass.
+        instruments = _instruments(path)
+    if sequence_max is not None:
+        keep = rows["sequence"] <= sequence_max
+        rows = {name: column[keep] for name, column in rows.items()}
+    if not len(rows["time"]):
+        return pl.DataFrame()
+    streams = rows["stream"]
+    size = int(streams.max()) + 1
+    price_scale, size_scale = np.ones(size), np.ones(size)
+    symbols_of = [""] * size
+    for stream, facts in instruments.items():
+        if stream < size:
+            price_scale[stream] = 10.0 ** facts["price_decimals"]
+            size_scale[stream] = 10.0 ** facts["size_decimals"]
+            symbols_of[stream] = facts["symbol"]
+    columns: dict[str, Any] = {
+        "time": pl.Series(rows["time"]).cast(pl.Datetime("ns", "UTC")),
+        "symbol": pl.Series(symbols_of).gather(pl.Series(streams)) if size else [],
+    }
+    for field in schema.fields:
+        if field.kind == "x":
+            continue
+        if field.bytes == 16 and f"{field.name}_low" in rows:
+            low, high = rows[f"{field.name}_low"], rows[f"{field.name}_high"]
+            columns[field.name] = money_floats(low, high) * (1.0 if field.kind == "m" else _MONEY)
+            continue
+        columns[field.name] = _column(field, rows[field.name], price_scale[streams], size_scale[streams])
+    return pl.DataFrame(columns)
+
+
+def _column(field: Any, values: Any, price_scale: Any, size_scale: Any) -> Any:
+    import polars as pl
+
+    match field.kind:
+        case "p":
+            return values / price_scale
+        case "s":
+            return values / size_scale
+        case "r":
+            return values / _RATE
+        case "e":
+            names = list(field.names)
+            return pl.Series(names).gather(pl.Series(np.minimum(values, len(names) - 1).astype(np.uint32)))
+        case "c":
+            return [bytes(v).rstrip(b"\0").decode("utf-8", "replace") for v in values]
+        case _:
+            return values
+
+
+def _instruments(path: Path) -> dict[int, dict[str, Any]]:
+    with JournalReader(path) as reader:
+        found = dict(reader.instruments)
+        for frame in reader.frames(types=["instrument"]):
+            found[frame.stream] = reader.schemas.of(frame.type).decode(frame.payload)
+    return found

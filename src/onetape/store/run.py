@@ -1,0 +1,169 @@
+"""A recorded run, opened again: its fills, orders, equity and events as frames."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from onetape.model.errors import BadConfig, NotAvailable
+from onetape.tape.journal import JournalReader
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["Run", "open_run"]
+
+
+class Run:
+    """One run's folder. Frames are polars frames (`.to_pandas()` where pandas is wanted)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.facts: dict[str, Any] = tomllib.loads(
+            (path / "run.toml").read_text(encoding="utf-8")
+        )
+
+    def __repr__(self) -> str:
+        result = self.facts.get("result", {})
+        return f"<Run {self.path.name}: {result.get('strategy', '?')}, pnl {result.get('pnl', '?')}>"
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """The result's keys and statistics."""
+        return {**self.facts.get("stats", {}), **self.facts.get("result", {})}
+
+    def report(self) -> Path:
+        """The HTML page's path."""
+        return self.path / "report.html"
+
+    @cached_property
+    def fills(self) -> pl.DataFrame:
+        """One row a fill: time, symbol, side, price, qty, fee, liquidity, order."""
+        pl = _polars()
+        frame = self.events("fill")
+        if frame.is_empty():
+            return pl.DataFrame(
+                schema={
+                    "time": pl.Datetime("ns", "UTC"), "symbol": pl.String, "side": pl.String,
+                    "position_side": pl.String, "price": pl.Float64, "qty": pl.Float64,
+                    "fee": pl.Float64, "liquidity": pl.String, "order": pl.UInt64,
+                    "trade_id": pl.UInt64, "ts_event": pl.Int64,
+                }
+            )  # fmt: skip
+        return frame.select(
+            "time", "symbol", "side", "position_side", "price",
+            pl.col("size").alias("qty"), "fee", "liquidity",
+            pl.col("order_id").alias("order"), "trade_id", "ts_event",
+        )  # fmt: skip
+
+    @cached_property
+    def orders(self) -> pl.DataFrame:
+        """One row an order: what was asked for, and how it ended."""
+        pl = _polars()
+        requests = self.events("order_request")
+        columns = {
+            "order": pl.UInt64, "time": pl.Datetime("ns", "UTC"), "symbol": pl.String,
+            "side": pl.String, "type": pl.String, "price": pl.Float64, "qty": pl.Float64,
+            "trigger": pl.Float64, "tif": pl.String, "tag": pl.String, "filled": pl.Float64,
+            "average_price": pl.Float64, "state": pl.String, "code": pl.UInt16,
+        }  # fmt: skip
+        if requests.is_empty():
+            return pl.DataFrame(schema=columns)
+        placed = requests.filter(pl.col("kind") == "place").select(
+            pl.col("order_id").alias("order"), "time", "symbol", "side", "type",
+            pl.when(pl.col("type") == "limit").then(pl.col("price")).alias("price"),
+            pl.col("size").alias("qty"),
+            pl.when(pl.col("trigger") != 0).then(pl.col("trigger")).alias("trigger"),
+            "tif", "tag",
+        )  # fmt: skip
+        fills = self.fills
+        filled = fills.group_by("order").agg(
+            pl.col("qty").sum().alias("filled"),
+            ((pl.col("price") * pl.col("qty")).sum() / pl.col("qty").sum()).alias("average_price"),
+        )
+        news = self.events("order_event")
+        table = placed.join(filled, on="order", how="left").with_columns(
+            pl.col("filled").fill_null(0.0)
+        )
+        if news.is_empty():
+            table = table.with_columns(
+                pl.lit(None, pl.String).alias("state"), pl.lit(None, pl.UInt16).alias("code")
+            )
+        else:
+            last = news.group_by("order_id", maintain_order=True).agg(
+                pl.col("state").last(), pl.col("code").max()
+            )
+            table = table.join(
+                last.rename({"order_id": "order"}), on="order", how="left"
+            )
+        return table.with_columns(
+            pl.when(pl.col("filled") >= pl.col("qty") * (1 - 1e-12))
+            .then(pl.lit("FILLED"))
+            .when(pl.col("state").is_null() & (pl.col("filled") == 0))
+            .then(pl.lit("DENIED"))
+            .otherwise(pl.col("state"))
+            .alias("state")
+        )
+
+    @cached_property
+    def equity(self) -> pl.DataFrame:
+        """time, equity, balance: sampled in even steps of the run's time."""
+        pl = _polars()
+        frame = self.events("balance")
+        if frame.is_empty():
+            return pl.DataFrame(
+                schema={
+                    "time": pl.Datetime("ns", "UTC"), "equity": pl.Float64, "balance": pl.Float64,
+                }
+            )  # fmt: skip
+        return frame.select(
+            "time", pl.col("equity").cast(pl.Float64), pl.col("balance").cast(pl.Float64)
+        )
+
+    def events(self, kind: str) -> pl.DataFrame:
+        """All events of one type: of the run's own journal, or of the tapes that it read."""
+        from onetape.store.frames import event_frame
+
+        own = event_frame(self.path / "journal", kind)
+        if not own.is_empty() or kind in _OWN:
+            return own
+        parts = [
+            event_frame(Path(each["path"]), kind, sequence_max=each["last_sequence"])
+            for each in self.facts.get("input", [])
+        ]
+        parts = [part for part in parts if not part.is_empty()]
+        return _polars().concat(parts, how="diagonal") if parts else own
+
+    @property
+    def reader(self) -> JournalReader:
+        """The run's own journal."""
+        return JournalReader(self.path / "journal")
+
+
+_OWN = frozenset({"order_request", "order_event", "fill", "balance", "log", "memory", "params", "input"})
+
+
+def _polars() -> Any:
+    try:
+        import polars
+    except ImportError:
+        raise NotAvailable(
+            "frames need polars", where="onetape.open", todo="pip install 'onetape[research]'"
+        ) from None
+    return polars
+
+
+def open_run(path: str | Path) -> Run:
+    """A recorded run by its folder, or by its name under .onetape/runs (or $ONETAPE_HOME/runs)."""
+    import os
+
+    folder = Path(path)
+    if not (folder / "run.toml").is_file():
+        home = Path(os.environ.get("ONETAPE_HOME") or ".onetape")
+        if (home / "runs" / folder / "run.toml").is_file():
+            folder = home / "runs" / folder
+        else:
+            raise BadConfig(f"{path} is not a run", where="open", todo="name a run or its folder")
+    return Run(folder)

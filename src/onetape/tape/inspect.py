@@ -1,0 +1,201 @@
+"""Looking at tapes: what is there, and their records one by one."""
+
+from __future__ import annotations
+
+import os
+import time as clock
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from onetape.model.errors import BadInput, TornTape, UsageError
+from onetape.model.time import parse_time
+from onetape.tape.journal import JournalReader
+from onetape.tape.render import render
+from onetape.tape.segments import is_journal, list_segments
+from onetape.tape.where import Predicate, parse_where
+
+__all__ = ["JournalInfo", "cat", "ls", "tail"]
+
+_DEPTH_MAX = 4  # home/runs/<run>/journal
+# Below it a bare number on the command line is a sequence, from it on a time (1e9 s is 2001).
+_SEQUENCE_MAX = 10**9
+_FOLLOW_SECONDS = 0.1
+_TIME_MAX = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class JournalInfo:
+    """One journal as `ls` shows it. Times are ns of the frames, None where not known yet."""
+
+    path: str
+    journal: str
+    process: str
+    account: str
+    segments: int
+    sealed: int
+    epoch: int
+    first_seq: int
+    last_seq: int
+    first_time: int | None
+    latest_time: int | None
+    size_bytes: int
+    writer: str  # "alive", "closed" or "dead"
+    damaged: str
+
+
+def ls(path: str | os.PathLike[str]) -> list[JournalInfo]:
+    """The journals at or below `path`, at most four folders down, in order of their paths."""
+    return [_info(directory) for directory in sorted(_find(Path(path), 0))]
+
+
+def _find(directory: Path, depth: int) -> Iterator[Path]:
+    if is_journal(directory):
+        yield directory
+    elif depth < _DEPTH_MAX and directory.is_dir():
+        for entry in os.scandir(directory):
+            if entry.is_dir(follow_symlinks=False):
+                yield from _find(Path(entry.path), depth + 1)
+
+
+def _info(directory: Path) -> JournalInfo:
+    try:
+        segments = list_segments(directory)
+        reader = JournalReader(directory)
+        last = reader.last_sequence
+        control = reader.control
+        alive = reader.writer_alive
+    except TornTape as error:
+        return JournalInfo(
+            str(directory), "", "", "", 0, 0, 0, 0, 0, None, None, 0, "dead", error.what
+        )
+    closed = control.get("closed", True) or all(s.sealed for s in segments)
+    sealed = [s for s in segments if s.sealed and s.frames]
+    times = [s.latest_time for s in sealed if s.latest_time is not None]
+    newest = segments[-1] if segments else None
+    return JournalInfo(
+        path=str(directory),
+        journal=str(newest.uuid) if newest else "",
+        process=newest.process if newest else "",
+        account=newest.account if newest else "",
+        segments=len(segments),
+        sealed=sum(s.sealed for s in segments),
+        epoch=newest.epoch if newest else 0,
+        first_seq=segments[0].first_seq if segments and last >= segments[0].first_seq else 0,
+        last_seq=last,
+        first_time=sealed[0].first_time if sealed else None,
+        latest_time=max(times) if times and newest and newest.sealed else None,
+        size_bytes=sum(s.size_bytes for s in segments),
+        writer="alive" if alive else "closed" if closed else "dead",
+        damaged="",
+    )
+
+
+def cat(
+    path: str | os.PathLike[str],
+    *,
+    start: str | int | None = None,
+    end: str | int | None = None,
+    types: Iterable[str] = (),
+    where: str | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Rendered records in order of the tape.
+
+    start, end: a sequence (a number below 1e9, or `seq:N`; both ends belong to the range) or a
+    time (from `start` on, before `end`).
+    """
+    reader = JournalReader(path)
+    first_sequence, first_time = _place(start)
+    last_sequence, end_time = _place(end)
+    if first_sequence is not None:
+        reader.seek_sequence(first_sequence)
+    elif first_time is not None:
+        reader.seek_time(first_time)
+    wanted = _wanted(reader, types)
+    predicate = None if where is None else parse_where(where)
+    for record in _records(reader, wanted, predicate):
+        if last_sequence is not None and record["sequence"] > last_sequence:
+            return
+        if end_time is not None and record["time"] >= end_time:
+            continue  # times of a tape need not rise
+        if first_time is not None and record["time"] < first_time:
+            continue
+        yield record
+
+
+def tail(
+    path: str | os.PathLike[str],
+    *,
+    count: int = 10,
+    follow: bool = False,
+    types: Iterable[str] = (),
+    where: str | None = None,
+) -> Iterator[dict[str, Any]]:
+    """The last `count` rendered records that match; `follow` goes on for ever."""
+    reader = JournalReader(path)
+    wanted = _wanted(reader, types)
+    predicate = None if where is None else parse_where(where)
+    yield from _last(reader, count, wanted, predicate)
+    while follow:
+        found = False
+        for record in _records(reader, wanted, predicate):
+            found = True
+            yield record
+        if not found:
+            clock.sleep(_FOLLOW_SECONDS)
+
+
+def _last(
+    reader: JournalReader, count: int, wanted: frozenset[str], predicate: Predicate | None
+) -> Iterator[dict[str, Any]]:
+    """Looks back in growing steps until enough records match; ends at the end of the tape."""
+    last = reader.last_sequence
+    step = max(count, 1) if not wanted and predicate is None else max(4 * count, 4096)
+    while True:
+        first = max(1, last - step + 1)
+        reader.seek_sequence(first)
+        found = deque(_records(reader, wanted, predicate), maxlen=max(count, 1))
+        if len(found) >= count or first == 1:
+            yield from list(found)[len(found) - min(count, len(found)) :]
+            return
+        step *= 8
+
+
+def _records(
+    reader: JournalReader, wanted: frozenset[str], predicate: Predicate | None
+) -> Iterator[dict[str, Any]]:
+    for record in reader:
+        if wanted and record.type not in wanted:
+            continue
+        schemas = reader.schemas
+        shown = render(record, schemas.named(record.type), schemas.instruments)
+        if predicate is None or predicate(shown):
+            yield shown
+
+
+def _wanted(reader: JournalReader, types: Iterable[str]) -> frozenset[str]:
+    wanted = frozenset(types)
+    known = {schema.name for schema in reader.schemas.by_id.values()}
+    for name in wanted - known:
+        raise BadInput(
+            f"no event type {name!r} on this tape", todo=f"one of: {', '.join(sorted(known))}"
+        )
+    return wanted
+
+
+def _place(given: str | int | None) -> tuple[int | None, int | None]:
+    """(sequence, time) of a command line's SEQ|TIME."""
+    if given is None:
+        return None, None
+    text = str(given).strip()
+    explicit = text.removeprefix("seq:")
+    if explicit.isascii() and explicit.isdigit():
+        number = int(explicit)
+        if explicit != text or number < _SEQUENCE_MAX:
+            return number, None
+        return None, parse_time(number)
+    if explicit != text:
+        raise UsageError(f"{given!r}: a sequence is a whole number")
+    return None, parse_time(text)

@@ -1,0 +1,221 @@
+"""Retention: old closed segments are compressed or go; what a run is replayed from is pinned."""
+
+from __future__ import annotations
+
+import os
+import re
+import time as clock
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import zstandard
+
+from onetape import _core
+from onetape.model.errors import BadInput, UsageError
+from onetape.model.time import parse_duration
+from onetape.tape.pruned import Pruned, write_pruned
+from onetape.tape.segments import Segment, list_segments
+
+__all__ = ["Pin", "PruneReport", "compress", "pin", "pins", "prune", "unpin"]
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?", re.IGNORECASE)
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+_COMPRESSION_LEVEL = 3  # of zstd: about as fast as the disk; higher ones gain a few per cent
+
+
+class Pin(msgspec.Struct, frozen=True):
+    """A run needs this range of the journal to be replayed."""
+
+    run: str
+    first_sequence: int
+    last_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class PruneReport:
+    """What went (or would go), what stayed and why, and which runs can no longer be replayed."""
+
+    path: str
+    removed: list[int]  # segment numbers
+    freed_bytes: int
+    first_seq: int  # of what is left
+    kept_by_readers: list[int]
+    kept_by_runs: list[str]
+    unreplayable: list[str]
+    dry_run: bool
+
+
+def _pin_path(directory: Path, run: str) -> Path:
+    if not re.fullmatch(r"[\w.:@+-]{1,200}", run) or run.startswith("."):
+        raise BadInput(f"{run!r} cannot name a pin")
+    return directory / "pins" / f"{run}.json"
+
+
+def pin(directory: Path, run: str, first_sequence: int, last_sequence: int) -> None:
+    """Keeps a range from being pruned until `unpin`. Pinning again widens nothing: it replaces."""
+    path = _pin_path(directory, run)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    unfinished = path.with_suffix(".new")
+    fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, msgspec.json.encode(Pin(run, first_sequence, last_sequence)))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    unfinished.replace(path)
+
+
+def unpin(directory: Path, run: str) -> None:
+    _pin_path(directory, run).unlink(missing_ok=True)
+
+
+def pins(directory: Path) -> list[Pin]:
+    """In order of their runs. A pin that cannot be read is an error: it may protect anything."""
+    found = []
+    for path in sorted((directory / "pins").glob("*.json")):
+        try:
+            found.append(msgspec.json.decode(path.read_bytes(), type=Pin))
+        except msgspec.DecodeError as error:
+            raise BadInput(f"{path}: {error}", todo="mend the pin, or remove it") from None
+    return found
+
+
+def prune(
+    path: str | os.PathLike[str],
+    *,
+    older: str | int | None = None,
+    size: str | int | None = None,
+    keep_sequence: int | None = None,
+    force: bool = False,
+    dry_run: bool = False,
+    now: int | None = None,
+) -> PruneReport:
+    """Removes whole sealed segments from the front.
+
+    older: an age ("30d", or ns); segments whose latest frame time is older may go.
+    size: what may stay at most ("10GiB", or bytes), counted from the newest.
+    keep_sequence: frames from this one on stay.
+    Living readers are never cut off. Pinned runs stay unless `force`, and are then named. The
+    last sealed segment always stays: the next writer continues from it.
+    """
+    directory = Path(path)
+    segments = list_segments(directory)
+    if not segments:
+        raise BadInput(f"{directory}: holds no tape segment")
+    limit = _Limit(
+        before=None if older is None else (now or clock.time_ns()) - _age(older),
+        size_bytes=None if size is None else _bytes(size),
+        keep_sequence=keep_sequence,
+    )
+    needed = _core.lowest_lease(str(directory))
+    pinned = pins(directory)
+    removed: list[Segment] = []
+    kept_by_readers: list[int] = []
+    kept_by_runs: list[str] = []
+    unreplayable: list[str] = []
+    for segment in limit.candidates(segments):
+        assert segment.last_seq is not None
+        if segment.number >= needed:
+            kept_by_readers.append(segment.number)
+            break
+        runs = [
+            p.run
+            for p in pinned
+            if p.first_sequence <= segment.last_seq and p.last_sequence >= segment.first_seq
+        ]
+        if runs and not force:
+            kept_by_runs = runs
+            break
+        unreplayable += [run for run in runs if run not in unreplayable]
+        removed.append(segment)
+    if removed and not dry_run:
+        _remove(directory, removed)
+    left = segments[len(removed) :]
+    return PruneReport(
+        path=str(directory),
+        removed=[s.number for s in removed],
+        freed_bytes=sum(s.size_bytes for s in removed),
+        first_seq=left[0].first_seq if left else 0,
+        kept_by_readers=kept_by_readers,
+        kept_by_runs=kept_by_runs,
+        unreplayable=unreplayable,
+        dry_run=dry_run,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    before: int | None
+    size_bytes: int | None
+    keep_sequence: int | None
+
+    def candidates(self, segments: list[Segment]) -> Iterator[Segment]:
+        """From the front, as long as a segment breaks one of the limits."""
+        total = sum(s.size_bytes for s in segments)
+        last_sealed = max((s.number for s in segments if s.sealed), default=0)
+        for segment in segments:
+            if not segment.sealed or segment.number == last_sealed:
+                return
+            assert segment.latest_time is not None and segment.last_seq is not None
+            if self.keep_sequence is not None and segment.last_seq >= self.keep_sequence:
+                return
+            too_old = self.before is not None and segment.latest_time < self.before
+            too_much = self.size_bytes is not None and total > self.size_bytes
+            by_sequence = (
+                self.keep_sequence is not None and self.before is None and self.size_bytes is None
+            )
+            if not (too_old or too_much or by_sequence):
+                return
+            total -= segment.size_bytes
+            yield segment
+
+
+def _remove(directory: Path, removed: list[Segment]) -> None:
+    last = removed[-1]
+    assert last.last_seq is not None and last.seal is not None
+    # The note comes first: killed in between, segments that are noted as gone are still there,
+    # which is no damage; the other way round would be.
+    write_pruned(directory, Pruned(last.number, last.last_seq, last.seal))
+    for segment in removed:
+        segment.path.unlink(missing_ok=True)
+        Path(f"{segment.path}.zst").unlink(missing_ok=True)
+
+
+def compress(path: str | os.PathLike[str], *, keep: int = 1) -> list[int]:
+    """Packs sealed segments into `.tape.zst`, all but the last `keep` (at least one: a writer
+    continues from it). The content is the same bit for bit when expanded. Gives their numbers."""
+    directory = Path(path)
+    sealed = [s for s in list_segments(directory) if s.sealed]
+    done = []
+    for segment in sealed[: len(sealed) - max(keep, 1)]:
+        if segment.compressed:
+            continue
+        target = Path(f"{segment.path}.zst")
+        unfinished = Path(f"{segment.path}.packing")
+        packer = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL, write_checksum=True)
+        fd = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as packed, segment.path.open("rb") as plain:
+            packer.copy_stream(plain, packed, size=segment.size_bytes)
+            packed.flush()
+            os.fsync(packed.fileno())
+        unfinished.replace(target)
+        # Readers that have the plain file mapped keep it; others find the packed one.
+        segment.path.unlink()
+        done.append(segment.number)
+    return done
+
+
+def _age(older: str | int) -> int:
+    return older if isinstance(older, int) else parse_duration(older)
+
+
+def _bytes(size: str | int) -> int:
+    if isinstance(size, int):
+        return size
+    match = _SIZE.fullmatch(size.strip())
+    if match is None:
+        raise UsageError(f"{size!r} is no size", todo="write it like 500MB or 10GiB")
+    unit = 1024 if match[3] else 1000
+    return int(float(match[1]) * unit ** _POWERS[match[2].upper()])

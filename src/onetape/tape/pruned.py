@@ -1,0 +1,45 @@
+"""What retention took away from a journal: a small file beside its segments."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from onetape.model.errors import TornTape
+
+__all__ = ["Pruned", "read_pruned", "write_pruned"]
+
+_NAME = "pruned.json"
+
+
+class Pruned(msgspec.Struct, frozen=True):
+    """All segments up to this one are gone."""
+
+    segment: int
+    sequence: int  # last one that went
+    seal: str  # of that segment, hex: the tape's proof goes on from here
+
+
+def read_pruned(directory: Path) -> Pruned | None:
+    path = directory / _NAME
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Pruned)
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError as error:
+        raise TornTape(f"{path}: {error}", todo="write it again or restore it") from None
+
+
+def write_pruned(directory: Path, pruned: Pruned) -> None:
+    """Replaces the file in one step, on disk before the segments go."""
+    path = directory / _NAME
+    unfinished = path.with_suffix(".new")
+    fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, msgspec.json.encode(pruned))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    unfinished.replace(path)

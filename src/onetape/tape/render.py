@@ -1,0 +1,69 @@
+"""A record for people and JSON: flat, prices and sizes as exact decimal text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from onetape.model.decimals import decimal_text, scaled
+from onetape.tape.journal import Record
+from onetape.tape.schema import EventSchema
+
+__all__ = ["render"]
+
+_FRAME_KEYS = ("sequence", "time", "type", "flags", "stream", "symbol")
+_MONEY_DECIMALS = 18
+_RATE_DECIMALS = 12
+
+
+def render(
+    record: Record, schema: EventSchema, instruments: Mapping[int, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Flat fields of a record. Where its instrument is not known, integers stay as they are.
+
+    A payload field that is called as one of the frame's is given the type's first word:
+    `type` of an order_request is `order_type`.
+    """
+    instrument = instruments.get(record.stream)
+    shown: dict[str, Any] = {
+        "sequence": record.sequence,
+        "time": record.time,
+        "type": record.type,
+        "flags": record.flags,
+        "stream": record.stream,
+    }
+    if instrument is not None and "symbol" in instrument:
+        shown["symbol"] = instrument["symbol"]
+    kinds = {field.name: field.kind for field in schema.fields}
+    for name, value in record.data.items():
+        key = name
+        if key in _FRAME_KEYS and not (key == "symbol" and shown.get("symbol") == value):
+            key = f"{record.type.split('_')[0]}_{name}"
+        if schema.tail is not None and name in schema.tail:
+            shown[key] = [
+                [_shown("price", "p", p, instrument), _shown("size", "s", s, instrument)]
+                for p, s in value
+            ]
+        else:
+            shown[key] = _shown(name, kinds.get(name, ""), value, instrument)
+    return shown
+
+
+def _shown(name: str, kind: str, value: Any, instrument: Mapping[str, Any] | None) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if kind == "m":
+        return decimal_text(scaled(value, _MONEY_DECIMALS))
+    if kind == "r":
+        return decimal_text(scaled(value, _RATE_DECIMALS))
+    if instrument is None or not isinstance(value, int):
+        return value
+    price = instrument.get("price_decimals")
+    size = instrument.get("size_decimals")
+    if kind == "p" and price is not None:
+        return decimal_text(scaled(value, price))
+    if kind == "s" and size is not None:
+        return decimal_text(scaled(value, size))
+    if name == "turnover" and price is not None and size is not None:
+        return decimal_text(scaled(value, price + size))
+    return value

@@ -1,0 +1,88 @@
+"""The segment files of a journal and what is known of each without reading its frames."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from onetape import _core
+from onetape.tape.expand import expand_segment
+
+__all__ = ["Segment", "is_journal", "list_segments", "segment_files"]
+
+_NAME = re.compile(r"(\d{10})\.tape(\.zst)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One entered segment. `last_seq`, `frames` and times are None while it is open."""
+
+    number: int
+    path: Path
+    compressed: bool
+    size_bytes: int  # on disk
+    uuid: UUID
+    epoch: int
+    created: int
+    process: str
+    account: str
+    first_seq: int
+    sealed: bool
+    last_seq: int | None
+    frames: int | None
+    first_time: int | None
+    latest_time: int | None
+    seal: str | None
+
+
+def segment_files(directory: Path) -> list[tuple[int, Path, bool]]:
+    """(number, path, compressed) in order; one that is there in both forms counts as plain."""
+    found: dict[int, tuple[int, Path, bool]] = {}
+    if directory.is_dir():
+        for entry in os.scandir(directory):
+            match = _NAME.fullmatch(entry.name)
+            if match is None:
+                continue
+            number, packed = int(match[1]), match[2] is not None
+            if number not in found or not packed:
+                found[number] = (number, Path(entry.path), packed)
+    return [found[number] for number in sorted(found)]
+
+
+def is_journal(directory: Path) -> bool:
+    return bool(segment_files(directory))
+
+
+def list_segments(directory: Path) -> list[Segment]:
+    """The entered segments in order. Raises TornTape for one whose header or trailer is bad."""
+    segments = []
+    for number, path, compressed in segment_files(directory):
+        fd = expand_segment(str(path)) if compressed else -1
+        told = _core.segment_info(str(path), number, fd)
+        if told is None:
+            continue
+        seal = told.get("seal")
+        segments.append(
+            Segment(
+                number=number,
+                path=path,
+                compressed=compressed,
+                size_bytes=path.stat().st_size,
+                uuid=UUID(bytes=told["uuid"]),
+                epoch=told["epoch"],
+                created=told["created"],
+                process=told["process"],
+                account=told["account"],
+                first_seq=told["first_seq"],
+                sealed=told["sealed"],
+                last_seq=told.get("last_seq"),
+                frames=told.get("frames"),
+                first_time=told.get("first_time"),
+                latest_time=told.get("latest_time"),
+                seal=None if seal is None else seal.hex(),
+            )
+        )
+    return segments

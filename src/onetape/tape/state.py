@@ -1,0 +1,169 @@
+"""The state table of a process: the latest values per key, for anyone on this machine.
+
+Written only by the process that owns the journal it is projected from. A reader gets a whole
+group or None for a key that is not there: never a default, and never half of a write.
+
+    writer = StateWriter(home / "state", "gateway:main", layout)
+    ...                                  # fold checkpoint and journal: StateTable.rebuild
+    writer.publish()                     # readers see it from here on
+    writer.put("balance", "a/USDT", {"total": 5, "free": None}, ts=now, sequence=17)
+
+    reader = StateReader(home / "state", "gateway:main", layout)
+    group = reader.get("balance", "a/USDT")
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from onetape import _core
+from onetape.model.errors import ProcessDown, TornTape
+from onetape.tape.state_layout import FieldValue, GroupSpec, Layout
+
+__all__ = ["Group", "GroupSpec", "Layout", "StateReader", "StateWriter"]
+
+_DAMAGED = "restart {process}: it makes its state table anew from its journal"
+_REASONS = {
+    "stalled": "is being written faster than it can be read",
+    "writer_dead": "cannot be read and nobody writes it",
+    "unavailable": "is not there",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The values of one key as one write left them."""
+
+    kind: str
+    key: str
+    values: dict[str, FieldValue]
+    ts_data: int  # ns UTC: when the values were true
+    ts_alive: int  # ns UTC: when their source last showed life, 0: never said
+    sequence: int  # of the journal frame they are the projection of
+    version: int = 0  # counts writes to the slot
+
+    def __getitem__(self, field: str) -> FieldValue:
+        return self.values[field]
+
+
+class StateWriter:
+    """The one writer. A second one is refused with JOURNAL_LOCKED. Empty and unseen at first."""
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        process: str,
+        layout: Layout,
+        *,
+        capacity: int = 256,
+    ) -> None:
+        self.layout = layout
+        self.process = process
+        path = Path(directory)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.core = _core.TableWriter.open(
+            str(path), process, layout.hash, capacity=capacity, cells=layout.cells
+        )
+        self.heartbeat = self.core.heartbeat  # (now): the writer as a whole is alive
+        self.publish = self.core.publish
+
+    def put(
+        self, kind: str, key: str, values: Mapping[str, FieldValue], *, ts: int, sequence: int
+    ) -> None:
+        """Replaces the group of a key. key: at most 64 bytes of UTF-8; ts: ns UTC of the data."""
+        spec = self.layout.spec(kind)
+        cells, present = spec.pack(values)
+        self.core.put(spec.kind, key, cells, present, ts, sequence)
+
+    def remove(self, kind: str, key: str) -> bool:
+        """The key leaves the table: readers get None. False: it was not there."""
+        return bool(self.core.remove(self.layout.spec(kind).kind, key))
+
+    def touch(self, kind: str, key: str, *, ts: int) -> bool:
+        """The source of a group is alive though its values did not change."""
+        return bool(self.core.touch(self.layout.spec(kind).kind, key, ts))
+
+    def keep_in_place(self) -> bool:
+        """Makes the files anew when somebody removed them; True: it had to. For each heartbeat."""
+        if self.core.in_place:
+            return False
+        self.core.restore()
+        return True
+
+    def __len__(self) -> int:
+        return len(self.core)
+
+    def close(self) -> None:
+        """Releases the lock. The last state stays readable; that its writer is gone shows."""
+        del self.core, self.heartbeat, self.publish
+
+
+class StateReader:
+    """Reads the table of a process, and follows it through restarts. One thread each."""
+
+    def __init__(self, directory: str | os.PathLike[str], process: str, layout: Layout) -> None:
+        """PROCESS_DOWN: no table yet. SCHEMA_MISMATCH: that of another version."""
+        self.layout = layout
+        self.process = process
+        core = _core.TableReader.open(str(directory), process, layout.hash)
+        if core is None:
+            raise ProcessDown(f"{process} has published no state", todo=f"start {process}")
+        self.core: _core.TableReader = core
+
+    def get(self, kind: str, key: str) -> Group | None:
+        """None: there is no such key. PROCESS_DOWN or TORN_TAPE: it cannot be known here.
+
+        A group outlives its writer: look at `ts_data`, `ts_alive`, `writer_alive` and `heartbeat`
+        for how far to trust it.
+        """
+        spec = self.layout.spec(kind)
+        found = self.core.read(spec.kind, key)
+        if found is None:
+            return None
+        if isinstance(found, str):
+            raise self._failure(found, f"{kind} {key!r}")
+        cells, present, ts_data, ts_alive, sequence, version = found
+        values = spec.unpack(cells, present)
+        return Group(kind, key, values, ts_data, ts_alive, sequence, version)
+
+    def keys(self, kind: str | None = None) -> list[tuple[str, str]]:
+        """(kind, key) of all groups, or of those of a kind, in order."""
+        outcome, found = self.core.keys()
+        if outcome != "ok":
+            raise self._failure(outcome, "keys")
+        named = [(self.layout.by_kind[number].name, key) for number, key in found]
+        return [entry for entry in named if kind is None or entry[0] == kind]
+
+    def groups(self, kind: str) -> dict[str, Group]:
+        """All groups of a kind. Each is whole; together they may span several writes."""
+        found = ((key, self.get(kind, key)) for _, key in self.keys(kind))
+        return {key: group for key, group in found if group is not None}
+
+    def refresh(self) -> bool:
+        """Finds files that were removed and made anew. For each heartbeat, not each read."""
+        return bool(self.core.refresh())
+
+    @property
+    def writer_alive(self) -> bool:
+        return bool(self.core.writer_alive)
+
+    @property
+    def heartbeat(self) -> int:
+        """ns UTC of the writer's last heartbeat, 0: none yet."""
+        return int(self.core.heartbeat)
+
+    @property
+    def epoch(self) -> int:
+        return int(self.core.epoch)
+
+    def _failure(self, outcome: str, what: str) -> ProcessDown | TornTape:
+        where = f"state table of {self.process}"
+        todo = _DAMAGED.format(process=self.process)
+        if outcome == "damaged":
+            return TornTape(
+                f"{what} is damaged: its checksum does not hold", where=where, todo=todo
+            )
+        return ProcessDown(f"{what} {_REASONS[outcome]}", where=where, todo=todo)

@@ -1,0 +1,151 @@
+"""What the groups of a state table hold: fields by name, packed into cells of eight bytes.
+
+    i  int, 64 bits          u  int, 64 bits, not negative     b  bool
+    f  float                 m  int, 128 bits (money in 1e-18), two cells
+    t  text of at most 8 bytes
+
+A field may be None: unknown is not zero. Which fields hold a value is kept in one word.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from onetape._core import STATE_CELLS_MAX
+from onetape.model.errors import BadInput, SchemaMismatch
+
+__all__ = ["FieldValue", "GroupSpec", "Layout"]
+
+FieldValue = int | float | bool | str | None
+
+_FORMATS = {"i": "q", "u": "Q", "b": "Q", "f": "d", "m": "Qq", "t": "8s"}
+_LOW = (1 << 64) - 1
+_FIELDS_MAX = 64  # one bit each
+
+
+@dataclass(frozen=True)
+class GroupSpec:
+    """One kind of group: what is written, and read, together."""
+
+    kind: int
+    name: str
+    fields: tuple[tuple[str, str], ...]  # (name, code), in order
+
+    def __post_init__(self) -> None:
+        names = [name for name, _ in self.fields]
+        if not 0 < self.kind < 1 << 16:
+            raise BadInput(f"kind of group {self.name!r} is 1 to 65535, not {self.kind}")
+        if len(set(names)) != len(names) or len(names) > _FIELDS_MAX:
+            raise BadInput(f"group {self.name!r} needs at most 64 fields of different names")
+        for name, code in self.fields:
+            if code not in _FORMATS:
+                raise BadInput(f"field {self.name}.{name}: no such type {code!r}")
+        if self.size_bytes > STATE_CELLS_MAX * 8:
+            raise BadInput(f"group {self.name!r} has {self.size_bytes // 8} cells, at most 64 fit")
+
+    @cached_property
+    def _struct(self) -> struct.Struct:
+        return struct.Struct("<" + "".join(_FORMATS[code] for _, code in self.fields))
+
+    @property
+    def size_bytes(self) -> int:
+        return self._struct.size
+
+    def pack(self, values: Mapping[str, FieldValue]) -> tuple[bytes, int]:
+        """Cells and the word of present fields. A field that is not given is None."""
+        cells: list[int | float | bytes] = []
+        present = 0
+        known = 0
+        for bit, (name, code) in enumerate(self.fields):
+            value = values.get(name)
+            known += name in values
+            if value is not None:
+                present |= 1 << bit
+            self._add(cells, name, code, value)
+        if known != len(values):
+            wrong = sorted(values.keys() - {name for name, _ in self.fields})
+            raise BadInput(f"group {self.name!r} has no field {', '.join(wrong)}")
+        try:
+            return self._struct.pack(*cells), present
+        except struct.error as error:
+            raise BadInput(f"group {self.name!r}: {error}") from None
+
+    def _add(
+        self, cells: list[int | float | bytes], name: str, code: str, value: FieldValue
+    ) -> None:
+        if code == "t":
+            text = b"" if value is None else str(value).encode()
+            if len(text) > 8 or b"\0" in text:
+                raise BadInput(f"{self.name}.{name}: {value!r} is not a text of at most 8 bytes")
+            cells.append(text)
+        elif code == "f":
+            cells.append(0.0 if value is None else float(value))
+        else:
+            if value is not None and not isinstance(value, int):
+                raise BadInput(f"{self.name}.{name} is an integer, not {value!r}")
+            number = 0 if value is None else int(value)
+            if code == "m":
+                cells += [number & _LOW, number >> 64]
+            else:
+                cells.append(number)
+
+    def unpack(self, cells: bytes, present: int) -> dict[str, FieldValue]:
+        if len(cells) != self.size_bytes:
+            raise SchemaMismatch(
+                f"group {self.name!r} has {self.size_bytes} bytes, read {len(cells)}"
+            )
+        raw = iter(self._struct.unpack(cells))
+        values: dict[str, FieldValue] = {}
+        for bit, (name, code) in enumerate(self.fields):
+            value = next(raw)
+            if code == "m":
+                value |= next(raw) << 64
+            if not present >> bit & 1:
+                values[name] = None
+            elif code == "b":
+                values[name] = bool(value)
+            elif code == "t":
+                values[name] = value.rstrip(b"\0").decode()
+            else:
+                values[name] = value
+        return values
+
+
+class Layout:
+    """The kinds of one process's table. Its hash is in the file: another one is not read."""
+
+    def __init__(self, specs: Iterable[GroupSpec]) -> None:
+        self.specs = tuple(sorted(specs, key=lambda spec: spec.kind))
+        self.by_name = {spec.name: spec for spec in self.specs}
+        self.by_kind = {spec.kind: spec for spec in self.specs}
+        if (
+            not self.specs
+            or len(self.by_name) != len(self.specs)
+            or (len(self.by_kind) != len(self.specs))
+        ):
+            raise BadInput("a layout needs groups of different names and kinds")
+
+    @cached_property
+    def hash(self) -> int:
+        text = "\n".join(
+            f"{spec.kind} {spec.name} " + " ".join(f"{name}:{code}" for name, code in spec.fields)
+            for spec in self.specs
+        )
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+
+    @property
+    def cells(self) -> int:
+        """Of its largest group."""
+        return max(1, max(spec.size_bytes // 8 for spec in self.specs))
+
+    def spec(self, name: str) -> GroupSpec:
+        try:
+            return self.by_name[name]
+        except KeyError:
+            raise BadInput(
+                f"no group {name!r} in this state table", todo=f"one of: {', '.join(self.by_name)}"
+            ) from None

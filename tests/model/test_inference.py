@@ -1,0 +1,148 @@
+"""Instruments of data that comes without one, and those a user gives."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onetape.model import catalogue
+from onetape.model.enums import Kind, Origin
+from onetape.model.errors import BadConfig, BadInput
+from onetape.model.given import parse_instruments
+from onetape.model.inference import (
+    assumptions,
+    decimals_written,
+    fit,
+    for_data,
+    infer,
+    most_decimals,
+)
+
+D = Decimal
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals"),
+    [
+        ("60000.10", 1),
+        ("60000.00000000", 0),
+        ("60000", 0),
+        ("0.0025", 4),
+        ("1e-8", 8),
+        ("1.5E+3", 0),
+        ("-0.05", 2),
+        (".5", 1),
+        (D("0.50"), 1),
+        (D("1E+2"), 0),
+        (0.1 + 0.2, 1),
+        (60000.1, 1),
+        (1e-8, 8),
+        (46319.0, 0),
+        (7, 0),
+    ],
+)
+def test_decimals_are_those_written_without_zeros_at_the_end(
+    value: str | float | D, decimals: int
+) -> None:
+    assert decimals_written(value) == decimals
+
+
+@pytest.mark.parametrize("value", ["", "abc", "1.2.3", "nan", float("nan"), None, True, "1.x"])
+def test_what_is_no_number(value: object) -> None:
+    with pytest.raises(BadInput):
+        decimals_written(value)  # type: ignore[arg-type]
+
+
+def test_the_most_decimals_count() -> None:
+    assert most_decimals(["1.10", "1.125", "2"]) == 3
+    assert most_decimals([]) == 0
+    with pytest.raises(BadInput, match="19 decimals"):
+        most_decimals(["0.0000000000000000001"])
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=1), st.integers(0, 8))
+def test_every_number_lies_on_the_inferred_step(units: list[int], decimals: int) -> None:
+    texts = [format(D(u).scaleb(-decimals), "f") for u in units]
+    step = D(1).scaleb(-most_decimals(texts))
+    assert all(D(text) % step == 0 for text in texts)
+
+
+def test_a_free_name() -> None:
+    found = infer("csv:MYDATA", price_decimals=2, size_decimals=0)
+    assert (found.tick, found.lot, found.kind) == (D("0.01"), D(1), Kind.LINEAR)
+    assert (found.quote, found.settle, found.base) == ("XXX", "XXX", "MYDATA")
+    assert (found.origin, found.inferred) == (Origin.INFERRED, ("tick", "lot"))
+    assert {"maker_fee", "taker_fee", "kind", "quote"} <= set(found.defaulted)
+    assert (found.maker_fee, found.is_assumed) == (0, True)
+    assert assumptions(found)[0] == "csv:MYDATA: tick 0.01, inferred from the data"
+    assert "csv:MYDATA: quote currency not known, shown as XXX" in assumptions(found)
+
+
+def test_a_known_venue_gives_its_fees() -> None:
+    found = infer("binance:NEW/USDT:USDT", price_decimals=4, size_decimals=1)
+    assert (found.base, found.quote, found.kind) == ("NEW", "USDT", Kind.LINEAR)
+    assert (found.maker_fee, found.taker_fee) == (D("0.0002"), D("0.0005"))
+
+
+def test_a_known_instrument_is_taken_as_it_is() -> None:
+    known = catalogue.find("binance:BTC/USDT:USDT")
+    assert for_data("binance:BTC/USDT:USDT", price_decimals=1, size_decimals=3) == known
+    assert for_data("binance:BTC/USDT:USDT", price_decimals=0, size_decimals=0) == known
+
+
+def test_finer_prices_mean_another_tick_and_finer_sizes_only_more_room() -> None:
+    known = catalogue.find("binance:BTC/USDT:USDT")
+    assert known is not None
+    finer = fit(known, price_decimals=2, size_decimals=4)
+    assert (finer.tick, finer.price_decimals) == (D("0.01"), 2)
+    assert (finer.lot, finer.size_decimals) == (D("0.001"), 4)
+    assert finer.inferred == ("tick", "size_decimals")
+    assert (finer.taker_fee, finer.origin) == (known.taker_fee, Origin.CATALOGUE)
+
+
+def test_given_facts_stand_over_the_catalogue_s() -> None:
+    found = parse_instruments(
+        """
+        [[instrument]]
+        symbol = "binance:BTC/USDT:USDT"
+        tick = "0.01"
+        taker_fee = 0.0004
+
+        [[instrument]]
+        symbol = "cffex:IF"
+        tick = "0.2"
+        lot = 1
+        multiplier = 300
+        quote = "CNY"
+        settle = "CNY"
+        """
+    )
+    btc, index = found["binance:BTC/USDT:USDT"], found["cffex:IF"]
+    assert (btc.tick, btc.price_decimals, btc.lot) == (D("0.01"), 2, D("0.001"))
+    assert (btc.taker_fee, btc.maker_fee) == (D("0.0004"), D("0.0002"))
+    assert (btc.origin, btc.defaulted) == (Origin.GIVEN, ("maker_fee",))
+    assert (index.tick, index.multiplier, index.quote) == (D("0.2"), D(300), "CNY")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[instrument]]\ntick = '1'", "symbol is missing, f.toml instrument 1"),
+        ("[[instrument]]\nsymbol = 'csv:A'\nlot = '1'", "tick"),
+        ("[[instrument]]\nsymbol = 'csv:A'\ntick = '1'\nlot = '1'\ncolour = 'b'", "'colour'"),
+        ("[[instrument]]\nsymbol = 'csv:A'\ntick = 'x'\nlot = '1'", "tick is not a number"),
+        ("[[instrument]]\nsymbol = 'csv:A'\ntick = true\nlot = '1'", "tick is not a number"),
+        ("[[instrument]]\nsymbol = 'A'\ntick = '1'\nlot = '1'", "not a symbol"),
+        ("[[instrument]]\nsymbol = 'csv:A'\ntick = '0'\nlot = '1'", "tick must be positive"),
+        ("[instrument]\nsymbol = 'csv:A'", "list of tables"),
+        ("[[instruments]]\nsymbol = 'csv:A'", "unknown key 'instruments'"),
+        ("tick = ", "f.toml"),
+        (2 * "[[instrument]]\nsymbol = 'csv:A'\ntick = '1'\nlot = '1'\n", "given twice"),
+    ],
+)
+def test_mistakes_in_a_file_are_named(text: str, message: str) -> None:
+    with pytest.raises(BadConfig, match=message):
+        parse_instruments(text, where="f.toml")
