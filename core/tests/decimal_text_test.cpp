@@ -98,6 +98,7 @@ TEST_CASE("decimals seen are those that are needed") {
         REQUIRE(parse(text, value) == NumberFault::none);
         seen.add(value);
     }
-    CHECK(seen.decimals == 2);
-    CHECK(seen.digits == 6);
+    CHECK(seen.count(2, 5) == 1);
+    CHECK(seen.count(1, 0) == 1);
+    CHECK(seen.count(0, 6) == 1);
 }

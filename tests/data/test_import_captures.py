@@ -61,9 +61,9 @@ def test_capture_imports_to_its_facts(
     assert sum(tape.size(t.data["size"]) for t in found) == Decimal(trades["sum_qty"])
     assert sum(tape.size(t.data["size"]) for t in bought) == Decimal(trades["taker_buy_qty"])
     assert len(bought) == trades["taker_buy_n"]
-    assert sum(
-        tape.price(t.data["price"]) * tape.size(t.data["size"]) for t in found
-    ) == Decimal(trades["sum_price_x_qty"])
+    assert sum(tape.price(t.data["price"]) * tape.size(t.data["size"]) for t in found) == Decimal(
+        trades["sum_price_x_qty"]
+    )
     assert found[0].data["ts_event"] == trades["first"][0] * 1_000_000
     assert found[-1].data["id_low"] == trades["last_id"]
 

@@ -47,7 +47,7 @@ class ExportResult:
 def export_tape(
     tape: Path | str,
     *,
-    format: str,  # noqa: A002 - the command line's word
+    format: str,
     out: Path | str,
     progress: Progress | None = None,
 ) -> ExportResult:
