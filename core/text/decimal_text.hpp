@@ -222,31 +222,24 @@ enum class Scaled : std::uint8_t { exact, inexact, overflow };
     return digits > value.decimals ? digits - value.decimals : 0;
 }
 
-// The most that was seen of one quantity: what an instrument's decimals are inferred from.
-struct DecimalsSeen {
-    int decimals = 0;
-    int digits = 0;  // before the point
-    bool any = false;
+// How many numbers of one quantity need how many decimals beside how many digits before the point:
+// what an instrument's decimals are chosen from. A few senseless numbers must not decide.
+class DecimalsSeen {
+public:
+    static constexpr int most = 19;  // and beyond
 
     void add(const RawDecimal& value) noexcept {
-        any = true;
-        // Where neither grows there is nothing to strip: the usual case costs two comparisons.
-        if (value.decimals > decimals) {
-            const int needed = decimals_needed(value);
-            if (needed > decimals) decimals = needed;
-        }
-        const std::int64_t magnitude = value.mantissa < 0 ? -value.mantissa : value.mantissa;
-        if (magnitude > largest_mantissa_ || value.decimals < largest_decimals_) {
-            largest_mantissa_ = magnitude;
-            largest_decimals_ = value.decimals;
-            const int before = integer_digits(value);
-            if (before > digits) digits = before;
-        }
+        const int decimals = decimals_needed(value) + (value.cut ? 1 : 0);
+        const int digits = integer_digits(value);
+        ++counts_[static_cast<std::size_t>(decimals < most ? decimals : most)]
+                 [static_cast<std::size_t>(digits < most ? digits : most)];
+    }
+    [[nodiscard]] std::uint64_t count(int decimals, int digits) const noexcept {
+        return counts_[static_cast<std::size_t>(decimals)][static_cast<std::size_t>(digits)];
     }
 
 private:
-    std::int64_t largest_mantissa_ = -1;
-    int largest_decimals_ = 0;
+    std::array<std::array<std::uint64_t, most + 1>, most + 1> counts_{};
 };
 
 }  // namespace onetape

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from onetape import _core
-from onetape.data.instruments import Numbers, Seen, fitted, known_instrument
+from onetape.data.instruments import Numbers, fitted, known_instrument
 from onetape.data.naming import Naming
 from onetape.data.outcome import Outcome, SinkFactory
 from onetape.data.rejects import RejectFile
@@ -141,7 +141,7 @@ class CaptureImporter:
         found = []
         for index in range(len(self._naming.pairs)):
             _, *seen = decoder.facts(index)
-            found.append(Numbers(*(Seen(*one) for one in seen)))
+            found.append(Numbers(*seen))
         return found
 
     def _write(

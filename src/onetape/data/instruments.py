@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -19,28 +21,8 @@ DIGITS_MAX: Final = 18
 LOT_DECIMALS_DEFAULT: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """The widest number of one quantity: decimals needed, digits before the point."""
-
-    any: bool = False
-    decimals: int = 0
-    digits: int = 0
-
-    def __or__(self, other: Seen) -> Seen:
-        return Seen(
-            self.any or other.any,
-            max(self.decimals, other.decimals),
-            max(self.digits, other.digits),
-        )
-
-    @property
-    def decimals_kept(self) -> int:
-        """Decimals that fit 64 bits beside the digits before the point."""
-        return max(0, min(self.decimals, DIGITS_MAX - self.digits))
-
-
-NOTHING: Final = Seen()
+# How many numbers need (decimals, digits before the point). 19 stands for more.
+Seen = Mapping[tuple[int, int], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +30,44 @@ class Numbers:
     """What a stream's numbers need. `reference` are marks and indices, `volume` are sums: they
     must be representable, and say nothing of tick and lot."""
 
-    price: Seen = NOTHING
-    size: Seen = NOTHING
-    reference: Seen = NOTHING
-    volume: Seen = NOTHING
+    price: Seen
+    size: Seen
+    reference: Seen = field(default_factory=dict)
+    volume: Seen = field(default_factory=dict)
 
     def __or__(self, other: Numbers) -> Numbers:
         return Numbers(
-            self.price | other.price,
-            self.size | other.size,
-            self.reference | other.reference,
-            self.volume | other.volume,
+            _sum(self.price, other.price),
+            _sum(self.size, other.size),
+            _sum(self.reference, other.reference),
+            _sum(self.volume, other.volume),
         )
+
+
+def decimals_for(seen: Seen) -> int:
+    """The decimals at which most of the numbers fit int64 exactly; of equals the fewest.
+
+    Almost always that is: all of them, at the most decimals that any is written with. Where one
+    senseless number would crowd out the others, it is the one that does not fit.
+    """
+
+    def fitting(decimals: int) -> int:
+        return sum(
+            count
+            for (needed, digits), count in seen.items()
+            if needed <= decimals and digits + decimals <= DIGITS_MAX
+        )
+
+    return max(range(DIGITS_MAX + 1), key=lambda decimals: (fitting(decimals), -decimals))
+
+
+def most_decimals(seen: Seen, *, limit: int) -> int:
+    """The most decimals of those numbers that have no more than `limit`."""
+    return max((needed for needed, _ in seen if needed <= limit), default=0)
+
+
+def _sum(first: Seen, second: Seen) -> Seen:
+    return Counter(first) + Counter(second)
 
 
 def given_instruments(path: Path | None) -> dict[str, Instrument]:
@@ -82,11 +90,9 @@ def known_instrument(
 
 def fitted(symbol: str, known: Instrument | None, numbers: Numbers) -> Instrument:
     """An instrument that holds all these numbers, as far as 64 bits do."""
-    price = numbers.price | numbers.reference
-    size = numbers.size | numbers.volume
-    price_decimals = max(0, min(price.decimals, DIGITS_MAX - price.digits))
-    size_decimals = max(0, min(size.decimals, DIGITS_MAX - size.digits))
-    tick_decimals = min(numbers.price.decimals, price_decimals)
+    price_decimals = decimals_for(_sum(numbers.price, numbers.reference))
+    size_decimals = decimals_for(_sum(numbers.size, numbers.volume))
+    tick_decimals = most_decimals(numbers.price, limit=price_decimals)
     if known is not None:
         return _widened(
             inference.fit(known, price_decimals=tick_decimals, size_decimals=size_decimals),
@@ -94,10 +100,10 @@ def fitted(symbol: str, known: Instrument | None, numbers: Numbers) -> Instrumen
             size_decimals,
         )
     defaulted: tuple[str, ...] = ()
-    if numbers.size.any:
-        lot_decimals = min(numbers.size.decimals, size_decimals)
-    elif numbers.volume.any:
-        lot_decimals = min(numbers.volume.decimals, size_decimals, LOT_DECIMALS_DEFAULT)
+    if numbers.size:
+        lot_decimals = most_decimals(numbers.size, limit=size_decimals)
+    elif numbers.volume:
+        lot_decimals = min(most_decimals(numbers.volume, limit=size_decimals), LOT_DECIMALS_DEFAULT)
     else:
         lot_decimals = LOT_DECIMALS_DEFAULT
         defaulted = ("lot",)

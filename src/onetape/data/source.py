@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
-from onetape.data.limits import CHUNK_BYTES, Limits
+from onetape.data.limits import CHUNK_BYTES, DEFAULT_LIMITS, Limits
 from onetape.model.errors import BadInput, UsageError
 
 READ_BYTES: Final = 128 << 10
@@ -41,7 +41,7 @@ class Source:
 
     path: Path
     member: str = ""
-    limits: Limits = Limits()
+    limits: Limits = DEFAULT_LIMITS
 
     @property
     def name(self) -> str:
@@ -163,7 +163,7 @@ def open_sources(paths: list[Path], limits: Limits | None = None) -> list[Source
 
     Raises UsageError for a path that is not there, BadInput for one that must not be read.
     """
-    limits = limits or Limits()
+    limits = limits or DEFAULT_LIMITS
     found: list[Source] = []
     for path in paths:
         try:

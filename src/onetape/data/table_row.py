@@ -96,7 +96,7 @@ class RowMaker:
             if names >= _ID_PARTS and item.name in _ID_PARTS:
                 if item.name == "id_low":
                     kinds.append(("id", "id"))
-            elif item.width == 16 and item.kind == "i":
+            elif item.name == "turnover":
                 kinds.append((item.name, "turnover"))
             else:
                 kinds.append((item.name, item.kind))
