@@ -104,6 +104,7 @@ class Session:
             override_fees=self._with_overrides,
             wanted=lambda symbol: plan.symbol is None or symbol == plan.symbol,
             inventory=self.inventory,
+            bar_sources=plan.bar_sources,
             progress=progress,
         )
         self.robot: Strategy

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from onetape.model.decimals import Number
-from onetape.model.instrument import Instrument
 
 if TYPE_CHECKING:
     from onetape import _core
@@ -19,9 +18,6 @@ class _TargetHost(Protocol):
     """What Targets needs of its host."""
 
     sim: _core.Simulation
-
-    def instrument_of(self, symbol: str) -> Instrument: ...
-    def place_units(self, symbol: str, units: int, tag: str) -> _core.Order: ...
 
 
 class Targets:
@@ -38,7 +34,7 @@ class Targets:
     def set(self, symbol: str, qty: Number) -> _core.Order | None:
         """Send what is missing to reach `qty` (signed); None when nothing is."""
         sim = self._host.sim
-        wanted = self._host.instrument_of(symbol).target_int(qty)
+        wanted = sim.signed_units(symbol, qty)
         orders = [order for order in self._open.get(symbol, ()) if not order.is_closed]
         coming = 0
         for order in orders:
@@ -50,7 +46,7 @@ class Targets:
                 sim.cancel(order)
         order = None
         if missing:
-            order = self._host.place_units(symbol, missing, TAG)
+            order = sim.place_units(symbol, missing, TAG)
             orders.append(order)
         self._open[symbol] = orders
         return order

@@ -56,10 +56,19 @@ def record_run(
     plan = session.plan
     plan.strategy = keep_source(session.strategy_class, folder / "source") or plan.strategy
     plan.params = session.params
+    plan.bar_sources = session.host.bar_sources
     result = RunResult.of(session, run=folder, seconds=seconds)
     result.assumptions = assumptions_of(session)
     result.why_no_orders = why_no_orders(session)
     if report:
         result.report = write_run_report(session, folder, result.assumptions, result, target=target)
     write_plan(plan, folder / "run.toml", run_facts(session, result))
+    _make_private(folder)
     return result
+
+
+def _make_private(folder: Path) -> None:
+    """What a run did is its owner's business: folders 0700, files 0600."""
+    folder.chmod(0o700)
+    for path in folder.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
