@@ -264,8 +264,10 @@ public:
     }
 
     // A market order over signed units, for targets.
-    OrderRef place_units(nb::handle symbol, std::int64_t units, const std::string& tag) {
+    OrderRef place_units(nb::handle symbol, std::int64_t units, bool reduce_only,
+                         const std::string& tag) {
         OrderSpec order;
+        if (reduce_only) order.flags = order_reduce_only;
         order.side = units > 0 ? Side::buy : Side::sell;
         order.size = units > 0 ? units : -units;
         order.tag = tag;

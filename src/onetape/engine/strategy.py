@@ -296,7 +296,8 @@ class Strategy:
     def close(self, symbol: str) -> _core.Order | None:
         """Cancel what works on `symbol` and flatten its position."""
         self._sim.cancel_all(symbol)
-        return self._host.targets.set(symbol, 0)
+        is_spot = self._host.instrument_of(symbol).kind == "spot"
+        return self._host.targets.set(symbol, 0, reduce_only=not is_spot)
 
     # --- account ---------------------------------------------------------------------------------
 

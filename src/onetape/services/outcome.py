@@ -216,6 +216,12 @@ def why_no_orders(session: Session) -> str | None:
         idle = session.idle_subscriptions()
         if idle:
             return f"subscribed, but the data has none of it: {', '.join(idle)}"
+        if host.targets.rounded_away:
+            lots = ", ".join(f"{decimal_text(i.lot)} for {s}" for s, i in host.instruments.items())
+            return (
+                f"set_target was called {host.targets.rounded_away:,} times with less than one "
+                f"lot, which is no position (lot: {lots})"
+            )
         return (
             f"its callbacks ran over {counters['events']:,} events and never called buy, sell, "
             "set_target or set_quotes"
@@ -245,6 +251,11 @@ def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
             for key, value in result.as_json().items()
             if key not in ("run", "report", "symbols", "failures", "lookahead")
             and value is not None
+        },
+        "stats": {
+            key: value
+            for key, value in result.stats.items()
+            if isinstance(value, (bool, int, float, str))
         },
         "durability": {"order_intents": "process"},
         "instrument": [

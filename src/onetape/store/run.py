@@ -41,7 +41,9 @@ class Run:
     @cached_property
     def fills(self) -> pl.DataFrame:
         """One row a fill: time, symbol, side, price, qty, fee, liquidity, order."""
-        pl = _polars()
+        _require_polars()
+        import polars as pl
+
         frame = self.events("fill")
         if frame.is_empty():
             return pl.DataFrame(
@@ -61,9 +63,11 @@ class Run:
     @cached_property
     def orders(self) -> pl.DataFrame:
         """One row an order: what was asked for, and how it ended."""
-        pl = _polars()
+        _require_polars()
+        import polars as pl
+
         requests = self.events("order_request")
-        columns = {
+        columns: dict[str, pl.DataType | type[pl.DataType]] = {
             "order": pl.UInt64, "time": pl.Datetime("ns", "UTC"), "symbol": pl.String,
             "side": pl.String, "type": pl.String, "price": pl.Float64, "qty": pl.Float64,
             "trigger": pl.Float64, "tif": pl.String, "tag": pl.String, "filled": pl.Float64,
@@ -108,7 +112,9 @@ class Run:
     @cached_property
     def equity(self) -> pl.DataFrame:
         """time, equity, balance: sampled in even steps of the run's time."""
-        pl = _polars()
+        _require_polars()
+        import polars as pl
+
         frame = self.events("balance")
         if frame.is_empty():
             return pl.DataFrame(
@@ -132,7 +138,9 @@ class Run:
             for each in self.facts.get("input", [])
         ]
         parts = [part for part in parts if not part.is_empty()]
-        return _polars().concat(parts, how="diagonal") if parts else own
+        import polars as pl
+
+        return pl.concat(parts, how="diagonal") if parts else own
 
     @property
     def reader(self) -> JournalReader:
@@ -145,14 +153,13 @@ _OWN = frozenset(
 )
 
 
-def _polars() -> Any:
+def _require_polars() -> None:
     try:
-        import polars
+        import polars  # noqa: F401
     except ImportError:
         raise NotAvailable(
             "frames need polars", where="onetape.open", todo="pip install 'onetape[research]'"
         ) from None
-    return polars
 
 
 def open_run(path: str | Path) -> Run:
