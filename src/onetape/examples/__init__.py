@@ -1,1 +1,0 @@
-"""Worked examples: each a strategy that runs as it is."""
