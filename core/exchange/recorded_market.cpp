@@ -385,9 +385,8 @@ void RecordedExchange::on_quote(std::uint32_t index, std::int64_t now) noexcept 
     if (!working(index)) return;
     Market& market = markets_[index];
     const QuotePayload& quote = market.view->quote;
-    if (quote.bid_size != 0 && quote.ask_size != 0 && untouched(market, quote.bid, quote.ask)) {
-        return;
-    }
+    const auto [low, high] = std::minmax(quote.bid, quote.ask);
+    if (quote.bid_size != 0 && quote.ask_size != 0 && untouched(market, low, high)) return;
     if (!has_book(market)) {  // with depth, its messages decide; a quote only moves triggers
         limit_queues(market);
         take_waiting(index, now);
