@@ -43,13 +43,13 @@ namespace {
     return out;
 }
 
-// {(decimals, digits before the point): count}
+// {(decimals needed, decimals possible): count}
 [[nodiscard]] nb::dict seen(const DecimalsSeen& value) {
     nb::dict out;
-    for (int decimals = 0; decimals <= DecimalsSeen::most; ++decimals) {
-        for (int digits = 0; digits <= DecimalsSeen::most; ++digits) {
-            if (const auto n = value.count(decimals, digits)) {
-                out[nb::make_tuple(decimals, digits)] = n;
+    for (int needed = 0; needed <= DecimalsSeen::most; ++needed) {
+        for (int possible = 0; possible <= DecimalsSeen::most; ++possible) {
+            if (const auto n = value.count(needed, possible)) {
+                out[nb::make_tuple(needed, possible)] = n;
             }
         }
     }
@@ -339,7 +339,7 @@ void bind_text(nb::module_& m) {
                  return nb::make_tuple(text_of(facts.raw), seen(facts.price), seen(facts.size),
                                        seen(facts.reference), seen(facts.volume));
              },
-             "(raw name seen, price, size, reference, volume), each {(decimals, digits): count}.")
+             "(raw name seen, price, size, reference, volume), each {(needed, possible): count}.")
         .def_prop_ro("lines", [](CaptureImport& self) { return self.decoder().lines(); })
         .def_prop_ro("gaps", [](CaptureImport& self) { return self.decoder().gaps(); })
         .def_prop_ro("unsynced", [](CaptureImport& self) { return self.decoder().unsynced(); })

@@ -98,7 +98,7 @@ TEST_CASE("decimals seen are those that are needed") {
         REQUIRE(parse(text, value) == NumberFault::none);
         seen.add(value);
     }
-    CHECK(seen.count(2, 5) == 1);
-    CHECK(seen.count(1, 0) == 1);
-    CHECK(seen.count(0, 6) == 1);
+    CHECK(seen.count(2, 14) == 1);
+    CHECK(seen.count(1, 18) == 1);
+    CHECK(seen.count(0, 13) == 1);
 }

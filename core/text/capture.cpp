@@ -92,10 +92,10 @@ bool CaptureDecoder::on_line(std::string_view line, std::uint64_t number,
         if (++digits > 18 && (digits > 19 || receipt > static_cast<std::uint64_t>(never))) break;
     }
     const char* fault = nullptr;
-    if (digits == 0 || (*p != ' ' && *p != '\t')) {
-        fault = "does not begin with a receipt time in ns and a blank";
-    } else if (digits > 19 || receipt > static_cast<std::uint64_t>(never)) {
+    if (digits > 19 || receipt > static_cast<std::uint64_t>(never)) {
         fault = "receipt time is out of range";
+    } else if (digits == 0 || (*p != ' ' && *p != '\t')) {
+        fault = "does not begin with a receipt time in ns and a blank";
     } else if (receipt < static_cast<std::uint64_t>(receipt_min)) {
         fault = "receipt time is not in nanoseconds";
     } else {

@@ -13,15 +13,14 @@ import msgspec
 from onetape.model import catalogue, inference
 from onetape.model.errors import UsageError
 from onetape.model.given import parse_instruments
-from onetape.model.instrument import Instrument
+from onetape.model.instrument import DECIMALS_MAX, Instrument
 
-# int64 holds every number of 18 digits.
-DIGITS_MAX: Final = 18
 # A lot where nothing tells: data without sizes, or volumes that are averages of sums.
 LOT_DECIMALS_DEFAULT: Final = 8
+SNAPPED_DIGITS: Final = 9
 
 
-# How many numbers need (decimals, digits before the point). 19 stands for more.
+# How many numbers need so many decimals, and fit int64 with at most so many. 19: more.
 Seen = Mapping[tuple[int, int], int]
 
 
@@ -45,20 +44,27 @@ class Numbers:
 
 
 def decimals_for(seen: Seen) -> int:
-    """The decimals at which most of the numbers fit int64 exactly; of equals the fewest.
+    """The decimals at which most of the numbers can be kept, most of them exactly; of equals the
+    fewest.
 
     Almost always that is: all of them, at the most decimals that any is written with. Where one
-    senseless number would crowd out the others, it is the one that does not fit.
+    senseless number would crowd out the others, it is the one that does not fit; where a float
+    was printed with all its digits, those that int64 has no room for go, not the row.
     """
 
-    def fitting(decimals: int) -> int:
-        return sum(
-            count
-            for (needed, digits), count in seen.items()
-            if needed <= decimals and digits + decimals <= DIGITS_MAX
-        )
+    def fitting(decimals: int) -> tuple[int, int, int]:
+        kept = exact = 0
+        for (needed, possible), count in seen.items():
+            if decimals > possible:
+                continue
+            if needed <= decimals:
+                exact += count
+            # What is cut is below 1e-9 of a number that fills all but 9 digits: see scale_snapped.
+            if needed <= decimals or possible - decimals <= SNAPPED_DIGITS:
+                kept += count
+        return kept, exact, -decimals
 
-    return max(range(DIGITS_MAX + 1), key=lambda decimals: (fitting(decimals), -decimals))
+    return max(range(DECIMALS_MAX + 1), key=fitting)
 
 
 def most_decimals(seen: Seen, *, limit: int) -> int:
