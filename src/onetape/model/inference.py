@@ -55,7 +55,7 @@ def infer(symbol: str, *, price_decimals: int, size_decimals: int) -> Instrument
     fees = catalogue.default_fees(parsed.venue, parsed.kind)
     defaulted: list[str] = ["maker_fee", "taker_fee"]
     if not parsed.is_unified:
-        defaulted += ["kind", "quote"]
+        defaulted += ["kind", "quote", "multiplier"]
     elif parsed.kind is not Kind.SPOT:
         defaulted += ["multiplier"]
     facts: dict[str, object] = {}
