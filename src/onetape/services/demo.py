@@ -18,11 +18,18 @@ from onetape.services.replay import replay_run
 __all__ = ["run_demo"]
 
 SYMBOL = "binance:BTC/USDT:USDT"
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+# Every few seconds each of them has a reason to trade: the market ticks many times a second.
 ROBOTS: Sequence[tuple[str, dict[str, Any]]] = (
-    (f"{EXAMPLES / 'market_maker.py'}:MarketMaker", {"symbol": SYMBOL, "size": 0.01}),
-    (f"{EXAMPLES / 'cross.py'}:Cross", {"symbol": SYMBOL, "size": 0.05}),
-)
+    (
+        "onetape.strategies.market_maker:MarketMaker",
+        {"symbol": SYMBOL, "shift": 3, "buy_by": 0.01, "sell_by": 0.01, "buy_limit": 0.05,
+         "sell_limit": -0.05, "keep_within": 1},
+    ),
+    (
+        "onetape.strategies.breakout:Breakout",
+        {"symbol": SYMBOL, "period": "1s@mid", "window": 10, "size": 0.02},
+    ),
+)  # fmt: skip
 REDRAW_S = 0.2
 PIPE_LINE_S = 5.0  # in a pipe: a line now and then instead of one that is redrawn
 
@@ -39,8 +46,8 @@ def run_demo(
     report, dashboard (null: not built yet)."""
     began = time.monotonic()
     line = _Line(sys.stderr)
-    line.say("a market of its own: 15 minutes of history, then by the clock")
-    with generated_market(home, [SYMBOL], seed=seed, seconds=seconds) as tape:
+    line.say("a market of its own: some history, then by the clock")
+    with generated_market(home, [SYMBOL], seed=seed, seconds=seconds, rate=10.0) as tape:
         robots = []
         try:
             for reference, params in ROBOTS:

@@ -35,7 +35,7 @@ def generated_market(
     seed: int,
     seconds: float,
     rate: float = 3.0,
-    history_seconds: float = 900.0,
+    history_seconds: float = 300.0,
 ) -> Iterator[GeneratedTape]:
     """Its journal lies under <home>/journal; the process ends with the block at the latest."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
