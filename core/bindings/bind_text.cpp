@@ -43,8 +43,29 @@ namespace {
     return out;
 }
 
-[[nodiscard]] nb::tuple seen(const DecimalsSeen& value) {
-    return nb::make_tuple(value.any, value.decimals, value.digits);
+// {(decimals needed, decimals possible): count}
+[[nodiscard]] nb::dict seen(const DecimalsSeen& value) {
+    nb::dict out;
+    for (int needed = 0; needed <= DecimalsSeen::most; ++needed) {
+        for (int possible = 0; possible <= DecimalsSeen::most; ++possible) {
+            if (const auto n = value.count(needed, possible)) {
+                out[nb::make_tuple(needed, possible)] = n;
+            }
+        }
+    }
+    return out;
+}
+
+// Names come from the file: whatever bytes they are, they must not raise here.
+[[nodiscard]] nb::object text_of(std::string_view text) {
+    return nb::steal(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()),
+                                          "backslashreplace"));
+}
+
+[[nodiscard]] nb::dict counts_of(const std::map<std::string, std::uint64_t>& counts) {
+    nb::dict out;
+    for (const auto& [name, count] : counts) out[text_of(name)] = count;
+    return out;
 }
 
 [[nodiscard]] nb::list rejects_of(RejectLog& log) {
@@ -315,17 +336,17 @@ void bind_text(nb::module_& m) {
         .def("facts",
              [](CaptureImport& self, std::size_t index) {
                  const auto facts = self.decoder().facts(index);
-                 return nb::make_tuple(facts.raw, seen(facts.price), seen(facts.size),
+                 return nb::make_tuple(text_of(facts.raw), seen(facts.price), seen(facts.size),
                                        seen(facts.reference), seen(facts.volume));
              },
-             "(raw name seen, price, size, reference, volume), each (any, decimals, digits).")
+             "(raw name seen, price, size, reference, volume), each {(needed, possible): count}.")
         .def_prop_ro("lines", [](CaptureImport& self) { return self.decoder().lines(); })
         .def_prop_ro("gaps", [](CaptureImport& self) { return self.decoder().gaps(); })
         .def_prop_ro("unsynced", [](CaptureImport& self) { return self.decoder().unsynced(); })
         .def_prop_ro("rejected",
                      [](CaptureImport& self) { return self.decoder().rejects().count(); })
-        .def_prop_ro("passed_over", [](CaptureImport& self) { return self.decoder().passed_over(); })
-        .def_prop_ro("unmapped", [](CaptureImport& self) { return self.decoder().unmapped(); })
+        .def_prop_ro("passed_over", [](CaptureImport& self) { return counts_of(self.decoder().passed_over()); })
+        .def_prop_ro("unmapped", [](CaptureImport& self) { return counts_of(self.decoder().unmapped()); })
         .def("take_rejects",
              [](CaptureImport& self) { return rejects_of(self.decoder().rejects()); },
              "[(source, line, reason, first 200 bytes)] since the last call.");

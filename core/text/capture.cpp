@@ -10,6 +10,7 @@ namespace onetape {
 namespace {
 
 constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+constexpr std::size_t name_bytes_max = 64;
 constexpr std::size_t names_max = 64;  // of passed-over and unmapped kinds; more count as "other"
 constexpr int rate_decimals = 12;
 constexpr std::int64_t receipt_min = 100'000'000'000'000'000;  // 1973 in ns: else another unit
@@ -20,10 +21,13 @@ constexpr std::array<std::string_view, role_count> role_names{
     "funding rate", "funding time", "open", "high", "low", "close", "volume", "turnover", "trades",
     "open time", "close time", "closed"};
 
-void count_name(std::map<std::string, std::uint64_t>& counts, std::string_view name) {
-    const auto found = counts.find(std::string(name));
+// Names are the file's own text: shortened, and without what a terminal would obey.
+void count_name(std::map<std::string, std::uint64_t>& counts, std::string_view text) {
+    std::string name(text.substr(0, name_bytes_max));
+    for (char& c : name) c = static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+    const auto found = counts.find(name);
     if (found != counts.end()) ++found->second;
-    else ++counts[counts.size() < names_max ? std::string(name.substr(0, 64)) : "other"];
+    else ++counts[counts.size() < names_max ? name : "other"];
 }
 
 }  // namespace
@@ -88,10 +92,10 @@ bool CaptureDecoder::on_line(std::string_view line, std::uint64_t number,
         if (++digits > 18 && (digits > 19 || receipt > static_cast<std::uint64_t>(never))) break;
     }
     const char* fault = nullptr;
-    if (digits == 0 || (*p != ' ' && *p != '\t')) {
-        fault = "does not begin with a receipt time in ns and a blank";
-    } else if (digits > 19 || receipt > static_cast<std::uint64_t>(never)) {
+    if (digits > 19 || receipt > static_cast<std::uint64_t>(never)) {
         fault = "receipt time is out of range";
+    } else if (digits == 0 || (*p != ' ' && *p != '\t')) {
+        fault = "does not begin with a receipt time in ns and a blank";
     } else if (receipt < static_cast<std::uint64_t>(receipt_min)) {
         fault = "receipt time is not in nanoseconds";
     } else {

@@ -213,40 +213,35 @@ enum class Scaled : std::uint8_t { exact, inexact, overflow };
     return decimals;
 }
 
-// Digits before the point: 0 for 0.05, 5 for 61800.2.
-[[nodiscard]] inline int integer_digits(const RawDecimal& value) noexcept {
+// The most decimals at which `value` still fits int64, at most 18.
+[[nodiscard]] inline int decimals_possible(const RawDecimal& value) noexcept {
+    constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max() / 10;
     std::uint64_t magnitude = value.mantissa < 0 ? 0 - static_cast<std::uint64_t>(value.mantissa)
                                                  : static_cast<std::uint64_t>(value.mantissa);
-    int digits = 0;
-    for (; magnitude != 0; magnitude /= 10) ++digits;
-    return digits > value.decimals ? digits - value.decimals : 0;
+    int decimals = value.decimals;
+    if (magnitude == 0) return decimal_digits_max;
+    for (; decimals < decimal_digits_max && magnitude <= most; ++decimals) magnitude *= 10;
+    return decimals < decimal_digits_max ? decimals : decimal_digits_max;
 }
 
-// The most that was seen of one quantity: what an instrument's decimals are inferred from.
-struct DecimalsSeen {
-    int decimals = 0;
-    int digits = 0;  // before the point
-    bool any = false;
+// How many numbers of one quantity need so many decimals and have room for so many: what an
+// instrument's decimals are chosen from. A few senseless numbers must not decide.
+class DecimalsSeen {
+public:
+    static constexpr int most = 19;  // and beyond
 
     void add(const RawDecimal& value) noexcept {
-        any = true;
-        // Where neither grows there is nothing to strip: the usual case costs two comparisons.
-        if (value.decimals > decimals) {
-            const int needed = decimals_needed(value);
-            if (needed > decimals) decimals = needed;
-        }
-        const std::int64_t magnitude = value.mantissa < 0 ? -value.mantissa : value.mantissa;
-        if (magnitude > largest_mantissa_ || value.decimals < largest_decimals_) {
-            largest_mantissa_ = magnitude;
-            largest_decimals_ = value.decimals;
-            const int before = integer_digits(value);
-            if (before > digits) digits = before;
-        }
+        const int needed = decimals_needed(value) + (value.cut ? 1 : 0);
+        const int possible = decimals_possible(value);
+        ++counts_[static_cast<std::size_t>(needed < most ? needed : most)]
+                 [static_cast<std::size_t>(possible)];
+    }
+    [[nodiscard]] std::uint64_t count(int needed, int possible) const noexcept {
+        return counts_[static_cast<std::size_t>(needed)][static_cast<std::size_t>(possible)];
     }
 
 private:
-    std::int64_t largest_mantissa_ = -1;
-    int largest_decimals_ = 0;
+    std::array<std::array<std::uint64_t, most + 1>, most + 1> counts_{};
 };
 
 }  // namespace onetape

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from onetape import _core
-from onetape.data.instruments import Numbers, Seen, fitted, known_instrument
+from onetape.data.instruments import Numbers, fitted, known_instrument
 from onetape.data.naming import Naming
 from onetape.data.outcome import Outcome, SinkFactory
 from onetape.data.rejects import RejectFile
 from onetape.data.source import OnRead, Source
+from onetape.model.enums import Origin
 from onetape.model.errors import BadInput, InvariantViolation, UnknownSymbol, UsageError
 from onetape.model.instrument import Instrument
-from onetape.model.enums import Origin
 from onetape.venues.protocol_table import Protocol
 
 SEED_BYTES_MAX: Final = 64 << 20
@@ -141,7 +141,7 @@ class CaptureImporter:
         found = []
         for index in range(len(self._naming.pairs)):
             _, *seen = decoder.facts(index)
-            found.append(Numbers(*(Seen(*one) for one in seen)))
+            found.append(Numbers(*seen))
         return found
 
     def _write(

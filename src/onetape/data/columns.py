@@ -92,12 +92,10 @@ def settle_shape(names: Sequence[str], *, where: str, given: bool) -> TableShape
     if "ts_recv" in places:
         columns["ts_recv"] = places["ts_recv"]
     for options in _NEEDED[kind]:
-        name = first(options)
-        if name is not None:
-            columns["size" if options == SIZE_NAMES else name] = places[name]
-    for name in _OPTIONAL[kind]:
-        if name in places:
-            columns[name] = places[name]
+        found = first(options)
+        if found is not None:
+            columns["size" if options == SIZE_NAMES else found] = places[found]
+    columns |= {name: places[name] for name in _OPTIONAL[kind] if name in places}
     used = set(columns.values())
     for place in used:
         if lowered.count(lowered[place]) > 1:

@@ -45,7 +45,11 @@ class ExportResult:
 
 
 def export_tape(
-    tape: Path | str, *, format: str, out: Path | str, progress: Progress | None = None
+    tape: Path | str,
+    *,
+    format: str,
+    out: Path | str,
+    progress: Progress | None = None,
 ) -> ExportResult:
     """Write `out`/TYPE.FORMAT for every event type of the tape.
 

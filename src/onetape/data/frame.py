@@ -26,6 +26,7 @@ class FrameSource:
 
     def __init__(self, frame: object) -> None:
         module = type(frame).__module__.partition(".")[0]
+        self._rows: _PolarsRows | _PandasRows
         if module == "polars":
             self._rows = _PolarsRows(frame)
         elif module == "pandas":
@@ -94,7 +95,7 @@ class _PolarsRows:
 
 class _PandasRows:
     def __init__(self, frame: Any) -> None:
-        import pandas as pd
+        import pandas as pd  # type: ignore[import-untyped]
 
         if not isinstance(frame, pd.DataFrame):
             raise TypeError(f"data must be a frame, not {type(frame)!r}")

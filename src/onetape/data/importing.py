@@ -255,7 +255,7 @@ def _reporter(progress: Progress | None, total: int) -> OnRead:
         nonlocal done
         done += count
         # A second pass begins again at the front.
-        progress(done % total if done > total else done, total or None)
+        progress((done - 1) % total + 1 if total else done, total or None)
 
     return on_read
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -11,36 +13,15 @@ import msgspec
 from onetape.model import catalogue, inference
 from onetape.model.errors import UsageError
 from onetape.model.given import parse_instruments
-from onetape.model.instrument import Instrument
+from onetape.model.instrument import DECIMALS_MAX, Instrument
 
-# int64 holds every number of 18 digits.
-DIGITS_MAX: Final = 18
 # A lot where nothing tells: data without sizes, or volumes that are averages of sums.
 LOT_DECIMALS_DEFAULT: Final = 8
+SNAPPED_DIGITS: Final = 9
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """The widest number of one quantity: decimals needed, digits before the point."""
-
-    any: bool = False
-    decimals: int = 0
-    digits: int = 0
-
-    def __or__(self, other: Seen) -> Seen:
-        return Seen(
-            self.any or other.any,
-            max(self.decimals, other.decimals),
-            max(self.digits, other.digits),
-        )
-
-    @property
-    def decimals_kept(self) -> int:
-        """Decimals that fit 64 bits beside the digits before the point."""
-        return max(0, min(self.decimals, DIGITS_MAX - self.digits))
-
-
-NOTHING: Final = Seen()
+# How many numbers need so many decimals, and fit int64 with at most so many. 19: more.
+Seen = Mapping[tuple[int, int], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +29,51 @@ class Numbers:
     """What a stream's numbers need. `reference` are marks and indices, `volume` are sums: they
     must be representable, and say nothing of tick and lot."""
 
-    price: Seen = NOTHING
-    size: Seen = NOTHING
-    reference: Seen = NOTHING
-    volume: Seen = NOTHING
+    price: Seen
+    size: Seen
+    reference: Seen = field(default_factory=dict)
+    volume: Seen = field(default_factory=dict)
 
     def __or__(self, other: Numbers) -> Numbers:
         return Numbers(
-            self.price | other.price,
-            self.size | other.size,
-            self.reference | other.reference,
-            self.volume | other.volume,
+            _sum(self.price, other.price),
+            _sum(self.size, other.size),
+            _sum(self.reference, other.reference),
+            _sum(self.volume, other.volume),
         )
+
+
+def decimals_for(seen: Seen) -> int:
+    """The decimals at which most of the numbers can be kept, most of them exactly; of equals the
+    fewest.
+
+    Almost always that is: all of them, at the most decimals that any is written with. Where one
+    senseless number would crowd out the others, it is the one that does not fit; where a float
+    was printed with all its digits, those that int64 has no room for go, not the row.
+    """
+
+    def fitting(decimals: int) -> tuple[int, int, int]:
+        kept = exact = 0
+        for (needed, possible), count in seen.items():
+            if decimals > possible:
+                continue
+            if needed <= decimals:
+                exact += count
+            # What is cut is below 1e-9 of a number that fills all but 9 digits: see scale_snapped.
+            if needed <= decimals or possible - decimals <= SNAPPED_DIGITS:
+                kept += count
+        return kept, exact, -decimals
+
+    return max(range(DECIMALS_MAX + 1), key=fitting)
+
+
+def most_decimals(seen: Seen, *, limit: int) -> int:
+    """The most decimals of those numbers that have no more than `limit`."""
+    return max((needed for needed, _ in seen if needed <= limit), default=0)
+
+
+def _sum(first: Seen, second: Seen) -> Seen:
+    return Counter(first) + Counter(second)
 
 
 def given_instruments(path: Path | None) -> dict[str, Instrument]:
@@ -82,11 +96,9 @@ def known_instrument(
 
 def fitted(symbol: str, known: Instrument | None, numbers: Numbers) -> Instrument:
     """An instrument that holds all these numbers, as far as 64 bits do."""
-    price = numbers.price | numbers.reference
-    size = numbers.size | numbers.volume
-    price_decimals = max(0, min(price.decimals, DIGITS_MAX - price.digits))
-    size_decimals = max(0, min(size.decimals, DIGITS_MAX - size.digits))
-    tick_decimals = min(numbers.price.decimals, price_decimals)
+    price_decimals = decimals_for(_sum(numbers.price, numbers.reference))
+    size_decimals = decimals_for(_sum(numbers.size, numbers.volume))
+    tick_decimals = most_decimals(numbers.price, limit=price_decimals)
     if known is not None:
         return _widened(
             inference.fit(known, price_decimals=tick_decimals, size_decimals=size_decimals),
@@ -94,10 +106,10 @@ def fitted(symbol: str, known: Instrument | None, numbers: Numbers) -> Instrumen
             size_decimals,
         )
     defaulted: tuple[str, ...] = ()
-    if numbers.size.any:
-        lot_decimals = min(numbers.size.decimals, size_decimals)
-    elif numbers.volume.any:
-        lot_decimals = min(numbers.volume.decimals, size_decimals, LOT_DECIMALS_DEFAULT)
+    if numbers.size:
+        lot_decimals = most_decimals(numbers.size, limit=size_decimals)
+    elif numbers.volume:
+        lot_decimals = min(most_decimals(numbers.volume, limit=size_decimals), LOT_DECIMALS_DEFAULT)
     else:
         lot_decimals = LOT_DECIMALS_DEFAULT
         defaulted = ("lot",)

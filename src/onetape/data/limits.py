@@ -42,3 +42,6 @@ class Limits:
                 where=where,
                 todo="import the files one by one",
             )
+
+
+DEFAULT_LIMITS = Limits()

@@ -42,7 +42,7 @@ def parse_naming(text: str | None) -> Naming:
     pairs: list[tuple[str, str]] = []
     for part in text.split(","):
         raw, equals, symbol = part.strip().rpartition("=")
-        if equals and not raw or not symbol:
+        if (equals and not raw) or not symbol:
             raise UsageError(f"not a symbol: {part!r}", where="--symbol", todo=f"give {EXAMPLE}")
         try:
             parse_symbol(symbol)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
-from onetape.data.limits import CHUNK_BYTES, Limits
+from onetape.data.limits import CHUNK_BYTES, DEFAULT_LIMITS, Limits
 from onetape.model.errors import BadInput, UsageError
 
 READ_BYTES: Final = 128 << 10
@@ -22,6 +22,7 @@ GZIP_MAGIC: Final = b"\x1f\x8b"
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 ZIP_MAGICS: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 ZSTD_WINDOW_MAX: Final = 128 << 20
+ZSTD_PIECE_BYTES: Final = 1 << 10
 # Forms that are archives or compressed, and that we do not read.
 FOREIGN_MAGICS: Final = {
     b"BZh": "bzip2",
@@ -41,7 +42,7 @@ class Source:
 
     path: Path
     member: str = ""
-    limits: Limits = Limits()
+    limits: Limits = DEFAULT_LIMITS
 
     @property
     def name(self) -> str:
@@ -54,7 +55,7 @@ class Source:
         return PurePosixPath(self.member or self.path.name).name.partition(".")[0]
 
     def chunks(self, on_read: OnRead | None = None) -> Iterator[bytes]:
-        """The content in pieces of at most 1 MiB. on_read hears of bytes read from disk."""
+        """The content, piece by piece. on_read hears of bytes read from disk."""
         return _checked(self, self._chunks(on_read or _nobody))
 
     def head(self, size: int = 1 << 16) -> bytes:
@@ -118,22 +119,41 @@ class Source:
     def _zstd_chunks(self, file: IO[bytes], on_read: OnRead) -> Iterator[bytes]:
         import zstandard
 
-        expanded = reported = 0
+        compressed = expanded = kept_bytes = 0
+        kept: list[bytes] = []
         decoder = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_MAX)
-        reader = decoder.stream_reader(file, read_size=READ_BYTES, read_across_frames=True)
-        while True:
-            try:
-                chunk = reader.read(CHUNK_BYTES)
-            except zstandard.ZstdError as error:
-                raise BadInput(f"zstd is damaged: {error}", where=self.name) from None
-            compressed = file.tell()
-            on_read(compressed - reported)
-            reported = compressed
-            if not chunk:
-                return
-            expanded += len(chunk)
-            self.limits.check(expanded=expanded, compressed=compressed, where=self.name)
-            yield chunk
+        frame = decoder.decompressobj()
+        while pending := file.read(READ_BYTES):
+            compressed += len(pending)
+            on_read(len(pending))
+            # There is no bound on what a call may give, so each is given little: a block of four
+            # bytes expands to at most 128 KiB.
+            view = memoryview(pending)
+            while view:
+                piece, view = view[:ZSTD_PIECE_BYTES], view[ZSTD_PIECE_BYTES:]
+                while piece:
+                    if frame.eof:
+                        frame = decoder.decompressobj()
+                    try:
+                        chunk = frame.decompress(piece)
+                    except zstandard.ZstdError as error:
+                        raise BadInput(f"zstd is damaged: {error}", where=self.name) from None
+                    piece = memoryview(frame.unused_data) if frame.eof else memoryview(b"")
+                    expanded += len(chunk)
+                    self.limits.check(expanded=expanded, compressed=compressed, where=self.name)
+                    kept.append(chunk)
+                    kept_bytes += len(chunk)
+                if kept_bytes >= CHUNK_BYTES // 4:
+                    yield b"".join(kept)
+                    kept, kept_bytes = [], 0
+        if kept_bytes:
+            yield b"".join(kept)
+        if not frame.eof:
+            raise BadInput(
+                "zstd ends in the middle",
+                where=self.name,
+                todo="fetch it again, or import what `zstd -dc` still gives as a plain file",
+            )
 
     def _zip_chunks(self, on_read: OnRead) -> Iterator[bytes]:
         expanded = 0
@@ -163,7 +183,7 @@ def open_sources(paths: list[Path], limits: Limits | None = None) -> list[Source
 
     Raises UsageError for a path that is not there, BadInput for one that must not be read.
     """
-    limits = limits or Limits()
+    limits = limits or DEFAULT_LIMITS
     found: list[Source] = []
     for path in paths:
         try:
@@ -216,7 +236,7 @@ def _members(path: Path, limits: Limits) -> list[Source]:
         rule = _broken_rule(info, names)
         if rule:
             raise BadInput(
-                f"zip member {rule}", where=f"{path}!{ascii(info.filename)}", todo="repack it"
+                f"zip member {rule}", where=f"{path}!{info.filename!a}", todo="repack it"
             )
         names.add(info.filename)
     files = sorted(info.filename for info in infos if not info.is_dir())

@@ -18,7 +18,7 @@ from onetape.data.columns import (
     settle_shape,
     split_header,
 )
-from onetape.data.instruments import Numbers, Seen, fitted, known_instrument
+from onetape.data.instruments import Numbers, fitted, known_instrument
 from onetape.data.outcome import Outcome, SinkFactory
 from onetape.data.source import OnRead
 from onetape.data.zone_table import zone_table
@@ -99,8 +99,8 @@ class TableImporter:
     def run(self, sink_at: SinkFactory) -> Outcome:
         """Measure, settle instrument and order, write."""
         facts = [self._measure(plan) for plan in self._plans]
-        numbers = Numbers()
-        for one in facts:
+        numbers = facts[0].numbers
+        for one in facts[1:]:
             numbers = numbers | one.numbers
         began = min(min(one.first, one.last) for one in facts)
         known = known_instrument(self._symbol, self._given, began)
@@ -178,7 +178,7 @@ class TableImporter:
         probe.end_source()
         first = first or _shown(probe.take_rejects())
         price, size, volume, *rest = probe.facts()
-        numbers = Numbers(Seen(*price), Seen(*size), volume=Seen(*volume))
+        numbers = Numbers(price, size, volume=volume)
         facts = _Facts(numbers, *rest)
         if not facts.rows:
             raise BadInput(

@@ -78,10 +78,7 @@ class RowMaker:
                 row.append((data[name], RATE_DECIMALS))
             elif kind == "levels":
                 row.append(
-                    [
-                        ((price, price_decimals), (size, size_decimals))
-                        for price, size in data[name]
-                    ]
+                    [((price, price_decimals), (size, size_decimals)) for price, size in data[name]]
                 )
             elif kind == "c":
                 value = data[name]
@@ -99,7 +96,7 @@ class RowMaker:
             if names >= _ID_PARTS and item.name in _ID_PARTS:
                 if item.name == "id_low":
                     kinds.append(("id", "id"))
-            elif item.width == 16 and item.kind == "i":
+            elif item.name == "turnover":
                 kinds.append((item.name, "turnover"))
             else:
                 kinds.append((item.name, item.kind))

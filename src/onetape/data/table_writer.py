@@ -77,20 +77,15 @@ class JsonLinesWriter:
 
 
 class ParquetWriter:
-    """Decimals as decimal128(38, s), s the most decimals of the column's first rows and 18 at
-    most needed later: a file has one scale, so a later instrument with more decimals begins a new
-    scale by widening what was not yet written, and beyond that is an error of ours, not of data.
-
-    Scales are therefore fixed wide at the start: prices and sizes at 18, money at 18, rates at
-    12, turnover at 18: every int64 at any decimals up to 18 fits 38 digits.
-    """
+    """Decimals as decimal128(38, 18): one scale for all instruments of a tape, and every int64 at
+    up to 18 decimals fits it exactly."""
 
     SCALE: Final = 18
 
     def __init__(self, path: Path, columns: list[Column]) -> None:
         try:
-            import pyarrow as pa
-            import pyarrow.parquet as pq
+            import pyarrow as pa  # type: ignore[import-untyped]
+            import pyarrow.parquet as pq  # type: ignore[import-untyped]
         except ImportError:
             raise NotAvailable(
                 "parquet needs pyarrow", todo='pip install "onetape[research]"'

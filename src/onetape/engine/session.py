@@ -19,7 +19,8 @@ import msgspec
 from onetape import _core
 from onetape.engine.host import Host
 from onetape.engine.parameters import resolve
-from onetape.engine.plan import DEFAULT_CASH, RunPlan, TapeInput
+from onetape.engine.plan import DEFAULT_CASH, RunPlan
+from onetape.engine.reuse import check_event_reuse
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import (
     BadConfig,
@@ -112,6 +113,7 @@ class Session:
             override_fees=self._with_overrides,
             wanted=lambda symbol: plan.symbol is None or symbol == plan.symbol,
             inventory=self.inventory,
+            bar_sources=plan.bar_sources,
             progress=progress,
         )
         self.robot: Strategy
@@ -120,6 +122,7 @@ class Session:
 
     def open(self) -> None:
         """Opens the tapes, finds the first event and prepares everything up to on_start."""
+        check_event_reuse()
         if not _core.order_machine_installed():
             _core.install_order_machine(as_matrix())
         self.params = self._parameters()
@@ -377,7 +380,8 @@ class Session:
         for currency, amount in self.plan.cash.items():
             if currency not in useful:
                 raise BadConfig(
-                    f"cash in {currency}, but the instruments settle in {', '.join(sorted(useful))}",
+                    f"cash in {currency}, and the instruments settle in "
+                    f"{', '.join(sorted(useful))}",
                     where="--cash",
                     todo=f"give for example --cash '{amount} {wanted.settle}'",
                 )
@@ -438,7 +442,9 @@ class Session:
             readers = [opened.enter_context(JournalReader(s.path)) for s in self.sources]
             outcome = self.sim.preload([r.core for r in readers], begin, self.started_at)
             if outcome == _core.RunOutcome.FAILED:
-                raise TornTape(self.sim.failure()[1], where="reading", todo="onetape journal verify")
+                raise TornTape(
+                    self.sim.failure()[1], where="reading", todo="onetape journal verify"
+                )
 
     def inventory(self) -> Mapping[str, tuple[Mapping[int, int], list[int]]]:
         """What each symbol has: {type id: count} and the periods of its own bars."""

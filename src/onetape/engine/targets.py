@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from onetape.model.instrument import Instrument
-from onetape.model.rounding import Number
+from onetape.model.decimals import Number
 
 if TYPE_CHECKING:
     from onetape import _core
@@ -20,9 +19,6 @@ class _TargetHost(Protocol):
 
     sim: _core.Simulation
 
-    def instrument_of(self, symbol: str) -> Instrument: ...
-    def place_units(self, symbol: str, units: int, tag: str) -> _core.Order: ...
-
 
 class Targets:
     """One strategy's wished positions, kept with market orders.
@@ -34,37 +30,43 @@ class Targets:
 
     def __init__(self, host: _TargetHost) -> None:
         self._host = host
+        self.rounded_away = 0  # wishes of less than one lot
         self._open: dict[str, list[_core.Order]] = {}
-        self._waiting: dict[str, int] = {}  # symbol -> wish in units
+        self._waiting: dict[str, tuple[int, bool]] = {}  # symbol -> wish in units, reduce-only
 
-    def set(self, symbol: str, qty: Number) -> _core.Order | None:
+    def set(self, symbol: str, qty: Number, *, reduce_only: bool = False) -> _core.Order | None:
         """Send what is missing to reach `qty` (signed); None when nothing is, or must wait."""
-        return self._send(symbol, self._host.instrument_of(symbol).target_int(qty))
+        wanted = self._host.sim.signed_units(symbol, qty)
+        if wanted == 0 and qty != 0:
+            self.rounded_away += 1
+        return self._send(symbol, wanted, reduce_only)
 
     def order_closed(self, symbol: str) -> None:
         """A target order is gone: what waited for it may be sent."""
-        wanted = self._waiting.get(symbol)
-        if wanted is not None:
-            self._send(symbol, wanted)
+        waiting = self._waiting.get(symbol)
+        if waiting is not None:
+            self._send(symbol, *waiting)
 
-    def _send(self, symbol: str, wanted: int) -> _core.Order | None:
+    def _send(self, symbol: str, wanted: int, reduce_only: bool) -> _core.Order | None:
         sim = self._host.sim
         self._waiting.pop(symbol, None)
         orders = [order for order in self._open.get(symbol, ()) if not order.is_closed]
         self._open[symbol] = orders
+        position = sim.position(symbol, None).qty_int
+        if not orders and position == wanted:
+            return None
         buys = [order for order in orders if order.side == "buy"]
         sells = [order for order in orders if order.side == "sell"]
-        position = sim.position(symbol, None).qty_int
         highest = position + sum(order.qty_int - order.filled_int for order in buys)
         lowest = position - sum(order.qty_int - order.filled_int for order in sells)
         beyond = (buys if highest > wanted else []) + (sells if lowest < wanted else [])
         if beyond:
-            self._waiting[symbol] = wanted
+            self._waiting[symbol] = wanted, reduce_only
             for order in beyond:
                 sim.cancel(order)
         missing = max(wanted - highest, 0) - max(lowest - wanted, 0)
         if not missing:
             return None
-        order = self._host.place_units(symbol, missing, TAG)
-        orders.append(order)
-        return order
+        sent = sim.place_units(symbol, missing, reduce_only, TAG)
+        orders.append(sent)
+        return sent

@@ -1,0 +1,114 @@
+#include "text/json_scan.hpp"
+
+#include <string>
+
+#include "doctest.h"
+
+using namespace onetape;
+
+namespace {
+
+struct Fixture {
+    int e, s, p, bids, kt;
+    JsonScanner scanner;
+    JsonMessage message;
+    std::string line;
+
+    static JsonPaths paths(Fixture& f) {
+        JsonPaths table;
+        REQUIRE(table.add("e", f.e).ok());
+        REQUIRE(table.add("s", f.s).ok());
+        REQUIRE(table.add("price", f.p).ok());
+        REQUIRE(table.add("b", f.bids).ok());
+        REQUIRE(table.add("k.t", f.kt).ok());
+        REQUIRE(table.add_wrapper("data").ok());
+        return table;
+    }
+    Fixture() : scanner(paths(*this)) {}
+
+    const char* scan(const std::string& text) {
+        line = text + "\n";
+        return scanner.scan({line.data(), text.size()}, message);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("keys are found in any order, among others, with blanks, wrapped or not") {
+    for (const char* text :
+         {R"({"e":"trade","s":"X","price":"1.5"})", R"({"price":"1.5","s":"X","e":"trade"})",
+          R"({ "z" : [1,{"e":2}] , "price":"1.5", "q":null, "s" : "X" ,"e":"trade" })",
+          R"({"stream":"x@trade","data":{"e":"trade","s":"X","price":"1.5"}})",
+          R"({"\u0065":"tr\u0061de","s":"X","price":"1.5","n":"\"}{"})"}) {
+        CAPTURE(text);
+        Fixture f;
+        REQUIRE(f.scan(text) == nullptr);
+        CHECK(f.message.at(f.e).text == "trade");
+        CHECK(f.message.at(f.s).text == "X");
+        CHECK(f.message.at(f.p).text == "1.5");
+        CHECK_FALSE(f.message.has(f.bids));
+    }
+}
+
+TEST_CASE("nested values, bare numbers and literals keep their kind") {
+    Fixture f;
+    REQUIRE(f.scan(R"({"e":true,"s":null,"price":-1.5e3,"k":{"z":1,"t":17}})") == nullptr);
+    CHECK(f.message.at(f.e).kind == JsonKind::true_);
+    CHECK(f.message.at(f.s).kind == JsonKind::null);
+    CHECK(f.message.at(f.p).text == "-1.5e3");
+    CHECK(f.message.at(f.kt).text == "17");
+}
+
+TEST_CASE("levels are decoded as they pass") {
+    Fixture f;
+    REQUIRE(f.scan(R"({"b":[["61800.20","2.909"],[1, 0.5 ],["3","0",[]]],"s":"X"})") == nullptr);
+    const JsonValue& value = f.message.at(f.bids);
+    REQUIRE(value.kind == JsonKind::levels);
+    REQUIRE(value.count == 3);
+    CHECK(f.message.levels[0].price.mantissa == 6180020);
+    CHECK(f.message.levels[0].size.decimals == 3);
+    CHECK(f.message.levels[1].size.mantissa == 5);
+    REQUIRE(f.scan(R"({"b":[]})") == nullptr);
+    CHECK(f.message.at(f.bids).count == 0);
+    REQUIRE(f.scan(R"({"b":"0.5"})") == nullptr);
+    CHECK(f.message.at(f.bids).kind == JsonKind::string);
+}
+
+TEST_CASE("what is no message is refused") {
+    for (const char* text :
+         {"", "[]", "{", R"({"e")", R"({"e":)", R"({"e":"tr)", R"({"e":1)", R"({"e":1,)",
+          R"({"e":1}})", R"({"e":1} x)", R"({"e":1,"e":2})", R"({"e":tru})", R"({e:1})",
+          R"({"e":"\x"})", R"({"e":"\ud800"})", R"({"b":[["1"]]})", R"({"b":[["x","1"]]})",
+          R"({"b":[["1","2"],]})", R"({"z":[1,]})", R"({"z":01x})", R"({"z":1 2})",
+          "{\"z\":\"a\tb\"}"}) {
+        CAPTURE(text);
+        Fixture f;
+        CHECK(f.scan(text) != nullptr);
+    }
+}
+
+TEST_CASE("a message cut anywhere is refused, never read wrongly") {
+    const std::string whole =
+        R"({"stream":"x@d","data":{"e":"d","s":"X","b":[["1.5","2"],["3","4"]],"k":{"t":1}}})";
+    for (std::size_t cut = 0; cut < whole.size(); ++cut) {
+        CAPTURE(cut);
+        Fixture f;
+        CHECK(f.scan(whole.substr(0, cut)) != nullptr);
+    }
+}
+
+TEST_CASE("depth is bounded") {
+    const auto nested = [](int depth) {
+        std::string text = R"({"z":)";
+        for (int i = 0; i < depth; ++i) text += '[';
+        for (int i = 0; i < depth; ++i) text += ']';
+        return text + "}";
+    };
+    Fixture f;
+    CHECK(f.scan(nested(63)) == nullptr);
+    CHECK(f.scan(nested(64)) != nullptr);
+    CHECK(f.scan(nested(100'000)) != nullptr);
+    std::string wrapped;
+    for (int i = 0; i < 1000; ++i) wrapped += R"({"data":)";
+    CHECK(f.scan(wrapped + "1") != nullptr);
+}
