@@ -124,7 +124,7 @@ def kraken(document: Any) -> Iterator[Row]:
         if "wsname" not in item or key.endswith(".d"):
             continue
         base, quote = (currency(part) for part in item["wsname"].split("/"))
-        raw = dict.fromkeys([item["altname"], key, item["wsname"]])
+        raw = dict.fromkeys([item["altname"], key, item["wsname"], f"{base}/{quote}"])
         yield {
             "name": f"{base}/{quote}",
             "raw": " ".join(raw),

@@ -20,13 +20,13 @@ from hftbacktest import (
     DEPTH_CLEAR_EVENT,
     DEPTH_EVENT,
     EXCH_EVENT,
-    IOC,
     LIMIT,
     LOCAL_EVENT,
     SELL_EVENT,
     BacktestAsset,
     HashMapMarketDepthBacktest,
 )
+from hftbacktest.order import IOC
 from hftbacktest.types import event_dtype
 from numba import njit
 

@@ -171,7 +171,10 @@ public:
             const Int128 exact = static_cast<Int128>(whole) * pow10(decimals);
             Int128 down = exact / step * step;
             if (down > exact) down -= step;
-            const Int128 result = down == exact || rounding == Rounding::down ? down : down + step;
+            const bool lower = rounding == Rounding::down ||
+                               (rounding == Rounding::toward_zero && exact > 0) ||
+                               (rounding == Rounding::nearest && (exact - down) * 2 <= step);
+            const Int128 result = down == exact || lower ? down : down + step;
             constexpr Int128 bound = static_cast<Int128>(1) << 62;
             if (result > bound || result < -bound) return false;
             units = static_cast<std::int64_t>(result);
@@ -249,6 +252,26 @@ public:
                               ? core->place(instrument, order)
                               : core->deny(instrument, order, error::order_invalid, refusal);
         return placed;
+    }
+
+    // A signed quantity in units, whole lots toward zero. Raises for what is no number.
+    std::int64_t signed_units(nb::handle symbol, nb::handle qty) {
+        const InstrumentSpec& facts = find(symbol).spec;
+        std::int64_t units = 0;
+        if (!units_of(qty, facts.size_decimals, facts.lot, Rounding::toward_zero, units))
+            throw nb::value_error("not a quantity that the instrument can carry");
+        return units;
+    }
+
+    // A market order over signed units, for targets.
+    OrderRef place_units(nb::handle symbol, std::int64_t units, bool reduce_only,
+                         const std::string& tag) {
+        OrderSpec order;
+        if (reduce_only) order.flags = order_reduce_only;
+        order.side = units > 0 ? Side::buy : Side::sell;
+        order.size = units > 0 ? units : -units;
+        order.tag = tag;
+        return core->place(find(symbol), order);
     }
 
     bool amend(const OrderRef& order, nb::handle price, nb::handle qty) {
@@ -494,19 +517,23 @@ void bind_engine(nb::module_& m) {
              nb::arg("price").none(), nb::arg("post_only"), nb::arg("reduce_only"), nb::arg("tif"),
              nb::arg("trigger").none(), nb::arg("trigger_by"), nb::arg("position_side").none(),
              nb::arg("expire").none(), nb::arg("tag"))
+        .def("signed_units", &PySimulation::signed_units)
+        .def("place_units", &PySimulation::place_units)
         .def("cancel", [](PySimulation& s, const OrderRef& order) { return s.core->cancel(order); })
         .def("cancel_all", &PySimulation::cancel_all, nb::arg("symbol").none())
         .def("amend", &PySimulation::amend, nb::arg("order"), nb::arg("price").none(),
              nb::arg("qty").none())
         .def("halt", [](PySimulation& s, bool flatten) { s.core->halt(flatten); })
         .def_prop_ro("halted", [](const PySimulation& s) { return s.core->halted(); })
-        .def("working", &PySimulation::working, nb::arg("symbol").none())
-        .def("quote", &PySimulation::quote)
+        .def("working", &PySimulation::working, nb::arg("symbol").none(),
+             nb::sig("def working(self, symbol: str | None) -> list[Order]"))
+        .def("quote", &PySimulation::quote, nb::sig("def quote(self, symbol: str) -> Quote | None"))
         .def("book", [](PySimulation& s, nb::handle symbol) {
             return s.robot->book_view(s.find(symbol).index);
-        })
-        .def("position", &PySimulation::position, nb::arg("symbol"), nb::arg("side").none())
-        .def("positions", &PySimulation::open_positions)
+        }, nb::sig("def book(self, symbol: str) -> LiveBook"))
+        .def("position", &PySimulation::position, nb::arg("symbol"), nb::arg("side").none(),
+             nb::sig("def position(self, symbol: str, side: str | None) -> Position"))
+        .def("positions", &PySimulation::open_positions, nb::sig("def positions(self) -> list[Position]"))
         .def("subscribe", &PySimulation::subscribe)
         .def("unsubscribe", [](PySimulation& s, nb::handle symbol) {
             Instrument& instrument = s.find(symbol);

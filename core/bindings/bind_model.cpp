@@ -2,6 +2,7 @@
 // onetape/model, onetape/orders and onetape/accounts to be compared with. Nothing at run time
 // calls these.
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 
 #include <optional>
@@ -30,6 +31,46 @@ struct ModelOrder {
     Order order;
 };
 
+// Instrument.spec(), with notional_min (beyond 64 bits) as its two halves.
+InstrumentSpec whole_spec(const nb::dict& facts) {
+    const auto number = [&](const char* name) { return nb::cast<std::int64_t>(facts[name]); };
+    InstrumentSpec spec;
+    spec.kind = static_cast<ContractKind>(number("kind"));
+    spec.price_decimals = static_cast<std::int8_t>(number("price_decimals"));
+    spec.size_decimals = static_cast<std::int8_t>(number("size_decimals"));
+    spec.tick = number("tick");
+    spec.lot = number("lot");
+    spec.size_min = number("size_min");
+    spec.size_max = number("size_max");
+    spec.market_lot = number("market_lot");
+    spec.market_size_min = number("market_size_min");
+    spec.market_size_max = number("market_size_max");
+    spec.multiplier = number("multiplier");
+    spec.multiplier_decimals = static_cast<std::int8_t>(number("multiplier_decimals"));
+    spec.band_up = number("band_up");
+    spec.band_down = number("band_down");
+    const auto least = nb::cast<std::pair<std::int64_t, std::int64_t>>(facts["notional_min"]);
+    spec.notional_min = join_halves(least.first, least.second);
+    return spec;
+}
+
+OrderRequestPayload request_from(const nb::dict& facts) {
+    const auto number = [&](const char* name) { return nb::cast<std::int64_t>(facts[name]); };
+    OrderRequestPayload request{};
+    request.kind = RequestKind::place;
+    request.price = number("price");
+    request.size = number("size");
+    request.trigger = number("trigger");
+    request.expire_ns = number("expire");
+    request.side = static_cast<Side>(number("side"));
+    request.type = static_cast<OrderType>(number("type"));
+    request.tif = static_cast<TimeInForce>(number("tif"));
+    request.flags = static_cast<std::uint8_t>(number("flags"));
+    request.trigger_by = static_cast<TriggerBy>(number("trigger_by"));
+    request.position_side = static_cast<PositionSide>(number("position_side"));
+    return request;
+}
+
 InstrumentSpec value_spec(int kind, int price_decimals, int size_decimals, std::int64_t multiplier,
                           int multiplier_decimals) {
     InstrumentSpec spec;
@@ -54,6 +95,14 @@ void bind_model(nb::module_& m) {
         },
         nb::arg("value"), nb::arg("decimals"), nb::arg("step"), nb::arg("rounding"),
         "rounding: 0 nearest, 1 down, 2 up, 3 toward zero. None for what is no number.");
+
+    m.def(
+        "model_check_order",
+        [](const nb::dict& spec, const nb::dict& request, std::int64_t reference) {
+            return check_order(whole_spec(spec), request_from(request), reference);
+        },
+        nb::arg("spec"), nb::arg("request"), nb::arg("reference"),
+        "0 or the number of the error the order would be refused with.");
 
     nb::class_<ModelPosition>(m, "ModelPosition", "The core's position, fed by hand.")
         .def(

@@ -14,10 +14,8 @@ inline std::function<int(const std::string&)> expand_with(const nanobind::object
         const nanobind::gil_scoped_acquire acquire;
         try {
             return nanobind::cast<int>(callable(path));
-        } catch (nanobind::python_error& error) {
-            // The core then names the segment; here the cause is shown.
-            error.discard_as_unraisable("expanding a compressed segment");
-            return -1;
+        } catch (const nanobind::python_error&) {
+            return -1;  // the core then names the segment as damaged
         }
     };
 }

@@ -43,6 +43,7 @@ void PyRobot::bind(nb::handle strategy, nb::handle base) {
     find(fill_, "on_fill");
     find(position_, "on_position");
     find(health_, "on_health");
+    find(event_, "on_event");
 }
 
 std::uint32_t PyRobot::overridden() const {
@@ -63,7 +64,7 @@ void PyRobot::add_instrument(const Instrument& instrument, nb::object settle_cur
 
 void PyRobot::release() {
     for (Callback* callback : {&quote_, &trade_, &book_, &bar_, &mark_, &funding_, &liquidation_,
-                               &instrument_, &timer_, &order_, &fill_, &position_, &health_})
+                               &instrument_, &timer_, &order_, &fill_, &position_, &health_, &event_})
         callback->clear();
     books_.clear();
     host_.reset();
@@ -203,7 +204,17 @@ bool PyRobot::on_health(const char* kind, const std::string& subject, const char
 }
 
 std::int64_t PyRobot::on_cold(std::uint32_t source, const Frame& frame) {
-    if (frame.type() != EventType::instrument || !host_.is_valid()) return skip;
+    if (!host_.is_valid()) return skip;
+    if (frame.type() == EventType::external && event_.set() && !simulation_->halted()) {
+        PyObject* event = PyObject_CallMethod(
+            host_.ptr(), "external_event", "LN", static_cast<long long>(frame.header->time),
+            PyBytes_FromStringAndSize(reinterpret_cast<const char*>(frame.payload),
+                                      static_cast<Py_ssize_t>(frame.payload_bytes)));
+        PyObject* result = event ? event_.call(event) : nullptr;
+        Py_XDECREF(event);
+        return finish(result, "on_event") ? skip : RobotPort::failed;
+    }
+    if (frame.type() != EventType::instrument) return skip;
     PyObject* answer = PyObject_CallMethod(
         host_.ptr(), "instrument_frame", "kkN", static_cast<unsigned long>(source),
         static_cast<unsigned long>(frame.header->stream),

@@ -223,8 +223,11 @@ bool Simulation::take(Source& source) {
     if (!is_market(frame.type())) [[unlikely]] {
         if (time > now_) now_ = time;
         const auto number = static_cast<std::uint32_t>(&source - sources_.data());
+        in_robot_ = true;
         const auto index = robot_->on_cold(number, frame);
         if (index == RobotPort::failed) return false;
+        if (frame.type() == EventType::external) return after_callback();
+        in_robot_ = false;
         if (index >= 0) {
             map_stream(number, frame.header->stream, index);
             in_robot_ = true;

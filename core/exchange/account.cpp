@@ -126,16 +126,18 @@ void Account::remove_working(std::uint32_t index, PositionSide position_side, Si
 }
 
 // The largest value that a position could reach if every working order of one side filled.
-Money Account::side_exposure(const Holding& holding, PositionSide side) noexcept {
+Money Account::side_exposure(const Holding& holding, PositionSide side, Money extra_buys,
+                             Money extra_sells) noexcept {
     const auto at_side = static_cast<std::size_t>(side);
     const Money value = position_value(holding, holding.positions[at_side]);
-    const auto& working = holding.working[at_side];
+    const Money buys = holding.working[at_side][0].notional + extra_buys;
+    const Money sells = holding.working[at_side][1].notional + extra_sells;
     switch (side) {
-        case PositionSide::long_: return absolute(value) + working[0].notional;
-        case PositionSide::short_: return absolute(value) + working[1].notional;
+        case PositionSide::long_: return absolute(value) + buys;
+        case PositionSide::short_: return absolute(value) + sells;
         case PositionSide::both: break;
     }
-    return std::max(absolute(value + working[0].notional), absolute(value - working[1].notional));
+    return std::max(absolute(value + buys), absolute(value - sells));
 }
 
 // Signed like the quantity.
@@ -148,9 +150,10 @@ Money Account::position_value(const Holding& holding, const Position& position) 
 }
 
 Money Account::margin_of(const Holding& holding) const noexcept {
-    const Money exposure = options_.hedge ? side_exposure(holding, PositionSide::long_) +
-                                                side_exposure(holding, PositionSide::short_)
-                                          : side_exposure(holding, PositionSide::both);
+    const Money exposure = options_.hedge
+                               ? side_exposure(holding, PositionSide::long_, 0, 0) +
+                                     side_exposure(holding, PositionSide::short_, 0, 0)
+                               : side_exposure(holding, PositionSide::both, 0, 0);
     Money margin = divide_half_even(exposure, options_.leverage);
     for (const auto& sides : holding.working) margin += sides[0].fee + sides[1].fee;
     return margin;
@@ -170,16 +173,16 @@ std::uint16_t Account::check_funds(std::uint32_t index, PositionSide position_si
         return covered ? error::none : error::insufficient_funds;
     }
     if (reduce_only) return error::none;
-    Holding with = holding;
-    const auto at_side = static_cast<std::size_t>(options_.hedge ? position_side
-                                                                 : PositionSide::both);
-    WorkingSum& sum = with.working[at_side][side_at(side)];
-    sum.notional += absolute(spec.notional(price, size));
-    const Money grown = margin_of(with) - margin_of(holding);
+    const PositionSide held = options_.hedge ? position_side : PositionSide::both;
+    const Money value = absolute(spec.notional(price, size));
+    const Money more = side_exposure(holding, held, side == Side::buy ? value : 0,
+                                     side == Side::sell ? value : 0) -
+                       side_exposure(holding, held, 0, 0);
     // What does not raise the worst case is let through whatever the account looks like: it can
     // only make it safer.
-    if (grown <= 0) return error::none;
-    return available(holding.settle) >= grown + fee ? error::none : error::insufficient_funds;
+    if (more <= 0) return error::none;
+    const Money needed = divide_half_even(more, options_.leverage) + fee;
+    return available(holding.settle) >= needed ? error::none : error::insufficient_funds;
 }
 
 Money Account::balance(std::uint32_t currency) const noexcept {

@@ -92,7 +92,8 @@ private:
     [[nodiscard]] static Money position_value(const Holding& holding,
                                               const Position& position) noexcept;
     [[nodiscard]] Money margin_of(const Holding& holding) const noexcept;
-    [[nodiscard]] static Money side_exposure(const Holding& holding, PositionSide side) noexcept;
+    [[nodiscard]] static Money side_exposure(const Holding& holding, PositionSide side,
+                                             Money extra_buys, Money extra_sells) noexcept;
 
     AccountOptions options_;
     std::vector<Holding> holdings_;

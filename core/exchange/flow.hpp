@@ -31,7 +31,7 @@ struct FlowSymbol {
 struct FlowOptions {
     std::uint64_t seed = 1;
     std::int64_t start = 0;  // ns UTC
-    double rate = 1.0;       // 1: about fifteen events a second and symbol
+    double rate = 1.0;       // 1: about thirty events a second and symbol
     std::uint32_t book_levels = 0;  // levels a side in the snapshot, 0: all
 };
 

@@ -56,16 +56,26 @@ bool outside_band(const InstrumentSpec& spec, Side side, std::int64_t price,
 bool snap(double value, int decimals, std::int64_t step, Rounding rounding,
           std::int64_t& units) noexcept {
     if (!std::isfinite(value) || decimals < 0 || decimals > 18 || step < 1) return false;
-    const double steps =
-        value * powers[static_cast<std::size_t>(decimals)] / static_cast<double>(step);
-    if (!(std::abs(steps) * static_cast<double>(step) < units_max)) return false;
-    double whole = std::nearbyint(steps);
-    if (std::abs(steps - whole) > tolerance * std::abs(steps)) {
-        switch (rounding) {
-            case Rounding::nearest: break;
-            case Rounding::down: whole = std::floor(steps); break;
-            case Rounding::up: whole = std::ceil(steps); break;
-            case Rounding::toward_zero: whole = std::trunc(steps); break;
+    const double power = powers[static_cast<std::size_t>(decimals)];
+    const auto size = static_cast<double>(step);
+    const double scaled = value * power;
+    if (!(std::abs(scaled) < units_max)) return false;
+    // How far `scaled` lies from the nearest step, with what its own rounding lost: fused, so that
+    // a number just below a tie does not become one.
+    const double lost = std::fma(value, power, -scaled);
+    double whole = std::nearbyint(scaled / size);
+    double rest = std::fma(-whole, size, scaled) + lost;
+    if (std::abs(rest) > size / 2) {
+        const double turn = rest > 0 ? 1.0 : -1.0;
+        whole += turn;
+        rest -= turn * size;
+    }
+    if (std::abs(rest) > tolerance * std::abs(scaled)) {
+        const bool down = rounding == Rounding::down ||
+                          (rounding == Rounding::toward_zero && value > 0);
+        if (rounding != Rounding::nearest) {
+            if (down && rest < 0) whole -= 1.0;
+            if (!down && rest > 0) whole += 1.0;
         }
     }
     units = static_cast<std::int64_t>(whole) * step;

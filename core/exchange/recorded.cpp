@@ -70,6 +70,7 @@ void RecordedExchange::place(std::uint32_t index, std::int64_t now,
     Market& market = markets_[index];
     ++market.working;
     note_expiry(request);
+    note_bar_period(market);
     if (request.trigger == 0) {
         order.place = Place::waiting;  // until activate() has decided
         reserve(order, request.type == OrderType::limit ? request.price : reference(market));
@@ -390,6 +391,14 @@ void RecordedExchange::unreserve(Order& order) noexcept {
 
 void RecordedExchange::note_expiry(const OrderRequestPayload& request) noexcept {
     if (request.tif == TimeInForce::gtd) next_expiry_ = std::min(next_expiry_, request.expire_ns);
+}
+
+// Bars pass unseen while nothing works, so the last one is looked at when an order comes: of two
+// that close together the shorter is first, and the longer must not fill what came between.
+void RecordedExchange::note_bar_period(Market& market) noexcept {
+    const std::int64_t period = market.view->has_bar ? market.view->bar.period_ns : 0;
+    if (period <= 0) return;
+    market.bar_period = market.bar_period == 0 ? period : std::min(market.bar_period, period);
 }
 
 void RecordedExchange::expire(std::int64_t now) noexcept {

@@ -154,6 +154,7 @@ private:
     void sweep_reduce_only(std::uint32_t index, std::int64_t now) noexcept;
     [[nodiscard]] std::int64_t reducible(std::uint32_t index,
                                          const OrderRequestPayload& request) const noexcept;
+    static void note_bar_period(Market& market) noexcept;
     void note_expiry(const OrderRequestPayload& request) noexcept;
     void emit(const Order& order, std::int64_t now, OrderNews news, OrderState state,
               std::uint16_t code) noexcept;
@@ -169,6 +170,8 @@ private:
                                       std::int64_t price) noexcept;
     // Twice the price that triggers and bands go by (a mid may fall between two units).
     [[nodiscard]] static bool last_doubled(const Market& market, std::int64_t& doubled) noexcept;
+    [[nodiscard]] bool untouched(const Market& market, std::int64_t low,
+                                 std::int64_t high) const noexcept;
     [[nodiscard]] static bool goes_by_last(const Market& market, TriggerBy by) noexcept;
     [[nodiscard]] static bool trigger_reference(const Market& market, TriggerBy by,
                                                 std::int64_t& doubled) noexcept;

@@ -160,8 +160,8 @@ void RecordedExchange::on_bar(std::uint32_t index, std::int64_t now) noexcept {
     Market& market = markets_[index];
     if (market.working == 0 || !bars_only(market)) return;
     const BarPayload& bar = market.view->bar;
-    if (market.bar_period != 0 && bar.period_ns > market.bar_period) return;
-    market.bar_period = bar.period_ns;
+    note_bar_period(market);
+    if (bar.period_ns > market.bar_period) return;
     market.bar_capped = bar.volume > 0;
     market.bar_left = static_cast<std::int64_t>(static_cast<Int128>(bar.volume) *
                                                 options_.bar_volume_share / 1'000'000);

@@ -365,15 +365,28 @@ void RecordedExchange::limit_queues(Market& market) noexcept {
         for (const std::uint32_t slot : *list) {
             Order& order = orders_[slot];
             if (order.queue == 0) continue;
-            order.queue = std::min(
-                order.queue, displayed(market, order.request.side, order.request.price));
+            const std::int64_t shown =
+                displayed(market, order.request.side, order.request.price);
+            if (shown == unknown_queue) break;  // the others lie as deep or deeper
+            order.queue = std::min(order.queue, shown);
         }
     }
+}
+
+// Nothing waits, and all that rests lies outside [low, high]: most events are none of our business.
+bool RecordedExchange::untouched(const Market& market, std::int64_t low,
+                                 std::int64_t high) const noexcept {
+    return market.waiting.empty() && market.triggers.empty() &&
+           (market.bids.empty() || orders_[market.bids.front()].request.price < low) &&
+           (market.asks.empty() || orders_[market.asks.front()].request.price > high);
 }
 
 void RecordedExchange::on_quote(std::uint32_t index, std::int64_t now) noexcept {
     if (!working(index)) return;
     Market& market = markets_[index];
+    const QuotePayload& quote = market.view->quote;
+    const auto [low, high] = std::minmax(quote.bid, quote.ask);
+    if (quote.bid_size != 0 && quote.ask_size != 0 && untouched(market, low, high)) return;
     if (!has_book(market)) {  // with depth, its messages decide; a quote only moves triggers
         limit_queues(market);
         take_waiting(index, now);
@@ -396,6 +409,8 @@ void RecordedExchange::on_book(std::uint32_t index, std::int64_t now) noexcept {
 
 void RecordedExchange::on_trade(std::uint32_t index, std::int64_t now) noexcept {
     if (!working(index)) return;
+    const std::int64_t price = markets_[index].view->trade.price;
+    if (untouched(markets_[index], price, price)) return;
     take_waiting(index, now);
     fill_traded(index, now);
     fire_triggers(index, now);

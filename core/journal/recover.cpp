@@ -219,7 +219,9 @@ Failure recover_journal(const std::string& directory, const ControlPage* control
         }
         Digest seal = end.seal;
         if (Failure failure = seal_segment(segment, durable, seal); !failure.ok()) return failure;
-        if (Failure failure = read_trailer(segment.bytes(), header, files[i].path, trailer);
+        // Its own header again: ending a segment may have mapped it anew.
+        if (Failure failure =
+                read_trailer(segment.bytes(), segment.header(), files[i].path, trailer);
             !failure.ok())
             return failure;
         if (Failure failure = take_sealed(segment, trailer, end); !failure.ok()) return failure;

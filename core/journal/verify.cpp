@@ -87,6 +87,9 @@ SegmentCheck check_segment(std::span<const std::byte> bytes, std::uint64_t numbe
     if (!check.sealed) {
         LastWriter judged = writer;
         if (check.frames_whole || alive) judged.durable = 0;
+        if (alive && walk.stop == WalkStop::bad_frame)  // a live writer never shows one
+            return damaged(path + ": offset " + std::to_string(walk.offset) +
+                           ": a bad frame after sequence " + std::to_string(walk.last_sequence));
         if (alive) return check;
         const Tail tail = judge_tail(bytes, walk, judged, path);
         check.torn_bytes = tail.torn_bytes;
@@ -166,7 +169,10 @@ Failure verify_journal(const std::string& directory, const Expand& expand, Verif
                                            end, writer, alive);
         report.torn_bytes += check.torn_bytes;
         if (!check.entered) {
-            if (&listed != &files.back() || files.size() == 1) {
+            // Only the last may be one that was prepared and not entered yet; the only one, where
+            // the control page tells that nothing was ever published or closed.
+            const bool begun = control == nullptr || published > 0 || control->closed.load() != 0;
+            if (&listed != &files.back() || (files.size() == 1 && begun)) {
                 report.damaged.push_back(listed.path + ": a segment of nothing in a tape");
                 ++report.segments;
             }
@@ -202,8 +208,8 @@ Failure verify_journal(const std::string& directory, const Expand& expand, Verif
         if (end_flags == end_rolled && end.exists && files.back().number == end.number)
             report.damaged.push_back(segment_path(directory, end.number + 1) +
                                      ": missing, the tape says that it goes on there");
-        else if (control != nullptr && writer.same_boot && control->uuid == report.uuid &&
-                 published > report.last_sequence)
+        else if (control != nullptr && (writer.same_boot || control->closed.load() != 0) &&
+                 control->uuid == report.uuid && published > report.last_sequence)
             report.damaged.push_back(directory + ": frames end at sequence " +
                                      std::to_string(report.last_sequence) + ", published up to " +
                                      std::to_string(published));

@@ -116,7 +116,11 @@ Failure Writer::open(const WriterOptions& options, std::unique_ptr<Writer>& writ
     return {};
 }
 
-Writer::~Writer() = default;
+Writer::~Writer() {
+    // Left without a close, in a process that lives on: nobody writes here any more.
+    if (lock_.is_open() && control_ != nullptr && control_->magic == control_magic)
+        control_->pid = 0;
+}
 
 std::uint64_t Writer::planned_bytes(std::uint64_t frame_bytes) const noexcept {
     const std::uint64_t fixed = sizeof(SegmentHeader) + preamble_.size() + 64 + frame_bytes;

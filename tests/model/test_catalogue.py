@@ -31,6 +31,8 @@ def test_every_row_makes_an_instrument() -> None:
             assert version.origin is Origin.CATALOGUE
             assert (version.symbol, version.inferred) == (name, ())
             assert version.spec()["tick"] >= 1
+            fits = {k: v for k, v in version.spec().items() if k != "notional_min"}
+            assert max(fits.values()) < 2**62, name
 
 
 @pytest.mark.parametrize(
@@ -118,6 +120,8 @@ def test_an_unknown_venue_has_no_fees() -> None:
         ("kraken", "XXBTZUSD", "kraken:BTC/USD"),
         ("kraken", "XBT/USD", "kraken:BTC/USD"),
         ("kraken", "XBTUSD", "kraken:BTC/USD"),
+        ("kraken", "BTC/USD", "kraken:BTC/USD"),
+        ("kraken", "XDG/USD", "kraken:DOGE/USD"),
         ("krakenfutures", "pi_xbtusd", "krakenfutures:BTC/USD:BTC"),
         ("krakenfutures", "FI_ETHUSD_211231", "krakenfutures:ETH/USD:ETH-211231"),
         ("bitmex", "XBTUSD", "bitmex:BTC/USD:BTC"),

@@ -52,7 +52,10 @@ def test_decimals_follow_the_steps_and_are_canonical() -> None:
         ({"lot": D(-1)}, "lot must be positive: -1"),
         ({"tick": D("NaN")}, "tick must be finite: NaN"),
         ({"tick": D("0.25"), "price_decimals": 1}, "tick 0.25 has more than 1 price decimals"),
-        ({"size_min": D("0.0005")}, "size_min 0.0005 has more than 3 size decimals"),
+        (
+            {"size_min": D("0.0005"), "size_decimals": 3},
+            "size_min 0.0005 has more than 3 size decimals",
+        ),
         ({"size_min": D(2), "size_max": D(1)}, "size_min 2 is above size_max 1"),
         ({"price_decimals": 19}, "price_decimals must lie in 0..18: 19"),
         ({"notional_min": D(-5)}, "notional_min must not be negative: -5"),
@@ -68,6 +71,17 @@ def test_decimals_follow_the_steps_and_are_canonical() -> None:
 def test_contradictions_are_refused(facts: dict[str, Any], rule: str) -> None:
     with pytest.raises(BadInput, match=rule):
         linear(**facts)
+
+
+def test_size_decimals_hold_the_least_quantity() -> None:
+    assert linear(lot=D("0.001"), size_min=D("0.0005")).size_decimals == 4
+
+
+def test_what_makes_a_new_version() -> None:
+    known = linear(taker_fee=D("0.0005"))
+    again = linear(taker_fee=D("0.00050"), version=2, valid_from=5, defaulted=("taker_fee",))
+    assert again.changes_from(known) == ()
+    assert linear(tick=D("0.01")).changes_from(linear()) == ("price_decimals", "tick")
 
 
 def test_a_rebate_is_a_negative_maker_fee() -> None:

@@ -51,6 +51,11 @@ def test_numbers_no_order_can_have(size: object) -> None:
         ({"type": OrderType.MARKET}, "a market order has no price"),
         ({"type": OrderType.MARKET, "price_int": 0, "post_only": True}, "post-only"),
         ({"tif": TimeInForce.IOC, "post_only": True}, "IOC cannot be post-only"),
+        ({"price_int": 0}, "a limit order has a price"),
+        (
+            {"type": OrderType.MARKET, "price_int": 0, "tif": TimeInForce.GTD, "expire": 5},
+            "until a time",
+        ),
         ({"tif": TimeInForce.GTD}, "GTD and an expiry go together"),
         ({"expire": 5}, "GTD and an expiry go together"),
         ({"tif": TimeInForce.GTD, "expire": 5}, ""),
@@ -68,7 +73,7 @@ def test_the_rules_of_an_order_s_own_fields(changes: dict[str, Any], rule: str) 
 
 
 def test_how_an_order_stands() -> None:
-    order = Order(id=1, client_id="T", spec=spec(size_int=3), ts_created=0)
+    order = Order(order_id=1, client_id="T", spec=spec(size_int=3), ts_created=0)
     assert (order.average_price(BTC), order.remaining_int) == (0, 3)
     filled = msgspec.structs.replace(
         order, state=OrderState.PARTIALLY_FILLED, filled_int=3, cost=600001 + 600002 * 2

@@ -70,6 +70,17 @@ def test_what_is_not_modelled_says_so(text: str, why: str) -> None:
         parse_symbol(text)
 
 
+@given(st.text(max_size=30) | st.from_regex(r"[a-z]{1,3}:[A-Z0-9/:-]{1,20}", fullmatch=True))
+def test_any_text_is_a_symbol_or_refused(text: str) -> None:
+    try:
+        symbol = parse_symbol(text)
+    except (BadInput, NotAvailable) as error:
+        assert "\n" not in str(error)
+    else:
+        assert symbol.text == text == f"{symbol.venue}:{symbol.name}"
+        assert symbol.settle in (symbol.base, symbol.quote)
+
+
 def test_file_stems_have_no_separators() -> None:
     assert file_stem("binance:BTC/USDT:USDT") == "binance@BTC_USDT@USDT"
     assert file_stem("okx:BTC/USD:BTC-241227") == "okx@BTC_USD@BTC-241227"

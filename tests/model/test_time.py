@@ -168,6 +168,25 @@ def test_local_text_is_the_library_s_moment(local: datetime, name: str) -> None:
     assert to_datetime(parse_time(local.isoformat(), tz=tz)) == moment
 
 
+@given(st.text(max_size=40) | st.from_regex(r"[-+0-9TZ:., /eE]{1,40}", fullmatch=True))
+def test_any_text_is_a_time_or_refused(text: str) -> None:
+    for read, refusal in (
+        (parse_time, BadInput),
+        (parse_duration, UsageError),
+        (parse_period, UsageError),
+    ):
+        try:
+            assert isinstance(read(text), int)
+        except refusal as error:
+            assert "\n" not in str(error)
+
+
+def test_a_pandas_stamp_keeps_its_nanoseconds() -> None:
+    pandas = pytest.importorskip("pandas")
+    for stamp in ("2021-07-22T22:25:40.175661123Z", "2021-07-22T22:25:40.175661123"):
+        assert parse_time(pandas.Timestamp(stamp)) == T + 123
+
+
 @given(st.integers(10**11 // 1000 + 1, TIME_MAX // SECOND))
 def test_all_four_units_are_one_moment_since_1973(seconds: int) -> None:
     moments = {parse_time(seconds * unit) for unit in (1, 10**3, 10**6, 10**9)}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import permutations, product
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,7 @@ from onetape.orders.machine import (
 )
 
 S, E = OrderState, OrderEvent
+LONG = bool(os.environ.get("ONETAPE_LONG"))
 
 
 def test_every_pair_is_decided() -> None:
@@ -274,7 +277,43 @@ def deliver(order: OrderLife, news: tuple[str, int]) -> None:
         order.on_event(OrderEvent(word), size=size)
 
 
-@settings(max_examples=600, deadline=None)
+SMALL = [
+    History(10, (("accept", 0), ("#1", 4), ("#2", 6)), S.FILLED, 10),
+    History(10, (("accept", 0), ("#1", 4), ("cancel_ack", 0)), S.CANCELED, 4),
+    History(10, (("accept", 0), ("#1", 4), ("venue_cancel", 0)), S.CANCELED, 4),
+    History(10, (("accept", 0), ("#1", 4), ("expire", 0)), S.EXPIRED, 4),
+    History(10, (("accept", 0), ("trigger", 0), ("#1", 10)), S.FILLED, 10),
+    History(10, (("accept", 0), ("trigger", 0), ("reject", 0)), S.REJECTED, 0),
+    History(10, (("reject", 0),), S.REJECTED, 0),
+]
+
+
+@pytest.mark.parametrize("history", SMALL)
+def test_every_interleaving_of_a_small_history_ends_alike(history: History) -> None:
+    """Not by chance but all: orders of delivery, one of them doubled, a cancel and a lost reply
+    of ours at every place between."""
+    count = 0
+    for doubled in history.news:
+        for order_of in set(permutations((*history.news, doubled))):
+            places = range(len(order_of) + 1)
+            for cancel, lost in product(places, places):
+                life = OrderLife(history.size)
+                life.on_event(E.SUBMIT)
+                for place in places:
+                    if place == cancel:
+                        life.on_event(E.CANCEL_REQUEST)
+                    if place == lost:
+                        life.on_event(E.REPLY_LOST)
+                    if place < len(order_of):
+                        deliver(life, order_of[place])
+                assert life.state is history.end, (order_of, cancel, lost)
+                assert life.filled == history.filled
+                assert life.impossible == 0
+                count += 1
+    assert count >= 9
+
+
+@settings(max_examples=20_000 if LONG else 200, deadline=None)
 @given(history=histories(), data=st.data())
 def test_deliveries_in_any_order_and_twice_end_alike(history: History, data: st.DataObject) -> None:
     copies = [n for n in history.news for _ in range(data.draw(st.integers(1, 2)))]
@@ -295,7 +334,7 @@ def test_deliveries_in_any_order_and_twice_end_alike(history: History, data: st.
     assert order.impossible == 0
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=5_000 if LONG else 100, deadline=None)
 @given(
     fills=st.lists(st.integers(1, 9), min_size=1, max_size=4),
     size=st.integers(1, 60),
@@ -318,7 +357,7 @@ def test_an_amendment_to_what_gets_filled_ends_filled(
 EVENTS = [event for event in OrderEvent if event not in FILLS and not event.is_ours]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=20_000 if LONG else 200, deadline=None)
 @given(data=st.data())
 def test_whatever_a_venue_sends_the_account_of_fills_holds(data: st.DataObject) -> None:
     """Random news, lawful or not: no exception, every new trade id booked once, ends hold."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 
 from onetape.store.report_data import Assumption
-from onetape.store.table import print_backtest
+from onetape.store.table import draw_backtest
 
 SUMMARY = {
     "run": "r1", "strategy": "Cross", "symbols": ["binance:BTC/USDT:USDT"], "events": 1_234_567,
@@ -18,7 +18,7 @@ def shown(summary, assumptions=()) -> str:
     from rich.console import Console
 
     out = io.StringIO()
-    print_backtest(summary, assumptions, console=Console(file=out, width=100, highlight=False))
+    draw_backtest(Console(file=out, width=100, highlight=False), summary, assumptions)
     return out.getvalue()
 
 

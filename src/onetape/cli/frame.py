@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from onetape.model.errors import NotAvailable, RuntimeFailure
+from onetape.model.errors import NotAvailable, OnetapeError, RuntimeFailure
 
 if TYPE_CHECKING:
     from onetape.cli.progress import Progress
@@ -32,11 +32,23 @@ class Interrupted(RuntimeFailure):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a verb came to. `value` is the JSON value, `text` its form for a reader."""
+    """What a verb came to. `value` is the JSON value, `text` its form for a reader.
+
+    `error` is for a check that was made and did not hold: there is a value, and it is not well.
+    """
 
     value: object
     text: str | Callable[[], None] = ""
     exit_code: int = 0
+    error: OnetapeError | None = None
+
+    @classmethod
+    def of_check(cls, value: dict[str, Any], error: OnetapeError | None, text: str = "") -> Answer:
+        """The value of a check; with an error its number is in the value too."""
+        text = text or rows(value)
+        if error is None:
+            return cls(value, text)
+        return cls({**value, **error.as_json()}, text, error.exit_code, error)
 
 
 @dataclass(slots=True)
@@ -183,21 +195,37 @@ def rows(value: dict[str, Any]) -> str:
     """Key and value, one a line, for a reader."""
     width = max((len(key) for key in value), default=0)
     return "\n".join(
-        f"{key.replace('_', ' '):<{width}}  {_shown(item)}" for key, item in value.items()
+        f"{key.replace('_', ' '):<{width}}  {_shown(item, key)}" for key, item in value.items()
     )
 
 
-def _shown(item: object) -> str:
+TIME_KEYS = ("ts", "time")  # as a name, or as the end of one
+TIME_NS_MIN = 10**17  # 1973: a smaller number under such a name is no moment
+
+
+def _shown(item: object, key: str = "") -> str:
     if item is None:
         return "-"
     if isinstance(item, bool):
         return "yes" if item else "no"
     if isinstance(item, int):
+        if abs(item) >= TIME_NS_MIN and key.split("_")[-1] in TIME_KEYS:
+            return moment(item)
         return f"{item:,}"
     if isinstance(item, float):
         return f"{item:,.6g}"
     if isinstance(item, dict):
-        return ", ".join(f"{key} {_shown(inner)}" for key, inner in item.items()) or "none"
+        return ", ".join(f"{name} {_shown(inner, name)}" for name, inner in item.items()) or "none"
     if isinstance(item, (list, tuple)):
         return ", ".join(_shown(inner) for inner in item) or "none"
     return str(item)
+
+
+def moment(ts_ns: int) -> str:
+    """ns UTC as a date and time, with as many digits as there are."""
+    import time
+
+    seconds, rest = divmod(ts_ns, 10**9)
+    digits = f"{rest:09d}".rstrip("0")
+    day = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds))
+    return f"{day}.{digits}" if digits else day

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from onetape.cli.frame import SETTINGS, Answer, Shell, load, plain, rows, verb
-from onetape.model.errors import UsageError
+from onetape.cli.frame import SETTINGS, Answer, Shell, load, moment, plain, rows, verb
+from onetape.model.errors import TornTape, UsageError
 
 TAPE = click.Path(path_type=Path)
 
@@ -70,8 +70,21 @@ def _records(shell: Shell, records: Iterable[Any], jsonl: bool) -> Answer:
     return Answer(None, show)
 
 
+# Shown first, or not at all: what a reader does not look for in every line.
+_LEADING = ("sequence", "time", "type", "flags", "stream", "symbol")
+_UNSAID = ("ts_recv", "id_kind", "id_high", "reserved", "update_id")
+
+
 def _line(fields: dict[str, Any]) -> str:
-    return "  ".join(f"{key}={value}" for key, value in fields.items())
+    """One record for a reader; --jsonl and --json have every field."""
+    head = f"{fields['sequence']:>9} {moment(fields['time']):<29} {fields['type']:<13}"
+    rest = [f"{fields.get('symbol') or ''}"]
+    if fields.get("flags"):
+        rest.append(f"flags={fields['flags']}")
+    for key, value in fields.items():
+        if key not in _LEADING and key not in _UNSAID and value not in (None, "", 0, "none"):
+            rest.append(f"{key}={moment(value) if key == 'ts_event' else value}")
+    return f"{head} {'  '.join(part for part in rest if part)}"
 
 
 @_add("cat", example="onetape journal cat market.tape --type trade --where 'price>100' --jsonl")
@@ -130,7 +143,15 @@ def verify(shell: Shell, tape: Path) -> Answer:
     """Check every byte: exit 3 (TORN_TAPE) if a sealed tape is damaged."""
     check = load("onetape.tape.verify", "verify", what="verification")
     value = plain(check(tape))
-    return Answer(value, rows(value), 0 if value["ok"] else 3)
+    error = None
+    if not value["ok"]:
+        places = value.get("damage") or []
+        error = TornTape(
+            f"{value['damaged']} damaged places, the first: {places[0] if places else '?'}",
+            where=str(tape),
+            todo="onetape journal repair keeps what is before it",
+        )
+    return Answer.of_check(value, error)
 
 
 @_add("repair", example="onetape journal repair damaged.tape")

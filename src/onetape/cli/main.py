@@ -151,6 +151,8 @@ def _show(answer: Answer, descriptor: int) -> None:
     elif answer.text:
         print(answer.text)
     sys.stdout.flush()
+    if answer.error is not None and descriptor == 1:
+        print(answer.error, file=sys.stderr)
 
 
 def _on_stop(number: int, _frame: FrameType | None) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
+from onetape.cli.frame import Answer, Shell, load, plain, verb
+from onetape.model.errors import Divergence
 
 
 @verb("parity", example="onetape parity monday monday-backtest --mode orders --tolerance 5ms")
@@ -23,4 +24,10 @@ def command(shell: Shell, run_a: str, run_b: str, mode: str, tolerance: str | No
     value = plain(
         compare(shell.run_path(run_a), shell.run_path(run_b), mode=mode, tolerance=tolerance)
     )
-    return Answer(value, rows(value), 4 if value["differing"] else 0)
+    error = None
+    if value["differing"]:
+        error = Divergence(
+            f"{value['differing']} of {value['compared']} differ",
+            where=f"the first: {value.get('first_difference')}",
+        )
+    return Answer.of_check(value, error)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
+from onetape.cli.frame import Answer, Shell, load, plain, verb
+from onetape.model.errors import Divergence
 
 
 @verb(
@@ -34,5 +35,10 @@ def command(shell: Shell, run: str, verify: bool, until: str | None, source: Pat
                 shell.run_path(run), verify=verify, until=until, source=source, progress=progress
             )
         )
-    differs = bool(value.get("divergences")) and (verify or source is not None)
-    return Answer(value, rows(value), 4 if differs else 0)
+    error = None
+    if value.get("divergences") and (verify or source is not None):
+        error = Divergence(
+            f"{value['divergences']} actions differ",
+            where=f"the first: {value.get('first_divergence')}",
+        )
+    return Answer.of_check(value, error)

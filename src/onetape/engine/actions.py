@@ -96,12 +96,14 @@ def first_difference(a: Actions, b: Actions) -> tuple[int, int, str]:
         return 0, -1, ""
     if differs.any():
         index = int(np.argmax(differs))
-        names = [
-            name for name in FIELDS if a.columns[name][index] != b.columns[name][index]
-        ]
-        return count, index, (
-            f"action {index + 1}: {a.describe(index)}, but {b.describe(index)} "
-            f"(differs in {', '.join(names)})"
+        names = [name for name in FIELDS if a.columns[name][index] != b.columns[name][index]]
+        return (
+            count,
+            index,
+            (
+                f"action {index + 1}: {a.describe(index)}, but {b.describe(index)} "
+                f"(differs in {', '.join(names)})"
+            ),
         )
     longer, word = (a, "second") if len(a) > len(b) else (b, "first")
     return count, common, f"action {common + 1}: {longer.describe(common)}, nothing in the {word}"

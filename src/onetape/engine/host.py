@@ -27,10 +27,12 @@ __all__ = ["MEMORY_BYTES_MAX", "Balance", "Failed", "Host"]
 
 MEMORY_BYTES_MAX = 64 * 1024
 UNITS_MAX = 2**62
+_NEAREST, _DOWN, _UP, _TOWARD_ZERO = range(4)  # Rounding of core/exchange/order_rules.hpp
 FAILURES_KEPT = 100  # further ones are on the tape only
 
 TRADE, MID, VENUE = 0, 1, 2  # BarSource of core/market/bars.hpp
-_SOURCES = {"trade": TRADE, "mid": MID, "venue": VENUE}
+SOURCES = {"trade": TRADE, "mid": MID, "venue": VENUE}
+_SOURCE_NAMES = {number: name for name, number in SOURCES.items()}
 
 # EventType ids of core/journal/events.hpp
 _QUOTE, _TRADE, _BAR = 2, 3, 5
@@ -56,7 +58,8 @@ class Failed:
     time: int
 
     def __str__(self) -> str:
-        return f"{self.error}, {self.where or 'strategy'}, in {self.callback} at {format_time(self.time)}"
+        place = self.where or "strategy"
+        return f"{self.error}, {place}, in {self.callback} at {format_time(self.time)}"
 
 
 class Host:
@@ -69,10 +72,12 @@ class Host:
         override_fees: Callable[[Instrument], Instrument],
         wanted: Callable[[str], bool],
         inventory: Callable[[], Mapping[str, tuple[Mapping[int, int], list[int]]]],
+        bar_sources: Mapping[str, str],
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self.sim: _core.Simulation
         self.memory: dict[str, Any] = {}
+        self.bar_sources = dict(bar_sources)  # "symbol period" -> trade, mid or venue
         self.failures: list[Failed] = []
         self.instruments: dict[str, Instrument] = {}
         self.currencies: list[str] = []
@@ -132,6 +137,11 @@ class Host:
             return -1
         return self.add_instrument(instrument)
 
+    def external_event(self, time: int, payload: bytes) -> dict[str, Any]:
+        """An external event's record, with the time of its frame as `time`."""
+        record = msgspec.msgpack.decode(payload)
+        return {"time": time, **(record if isinstance(record, dict) else {"value": record})}
+
     def instrument_of(self, symbol: str) -> Instrument:
         """Raises UnknownSymbol naming what there is."""
         found = self.instruments.get(symbol)
@@ -153,9 +163,12 @@ class Host:
         self.instrument_of(symbol)
         period_text, _, source_text = text.partition("@")
         period = parse_period(period_text)
-        if source_text and source_text not in _SOURCES:
+        if source_text and source_text not in SOURCES:
             raise ValueError(f"bars {text!r}: after @ comes trade, mid or venue")
-        source = _SOURCES[source_text] if source_text else self._source_for(symbol, period)
+        chosen = source_text or self.bar_sources.get(f"{symbol} {period_text}")
+        source = SOURCES[chosen] if chosen else self._source_for(symbol, period)
+        # The choice is part of the run: a tape that grows must not decide it anew in a replay.
+        self.bar_sources[f"{symbol} {period_text}"] = _SOURCE_NAMES[source]
         self._bar_keys[symbol, text] = (period, source)
         self._bar_keys.setdefault((symbol, period_text), (period, source))
         self.history = max(self.history, history)
@@ -196,17 +209,9 @@ class Host:
             ladder = self._ladders[symbol] = Ladder(self.sim, self.instrument_of(symbol))
         return ladder
 
-    def place_units(self, symbol: str, units: int, tag: str) -> _core.Order:
-        """A market order over signed size units."""
-        size = self.instruments[symbol].size(abs(units))
-        return self.sim.place(
-            symbol, 1 if units > 0 else 2, size, None,
-            False, False, "GTC", None, "last", None, None, tag,
-        )  # fmt: skip
-
     def to_units(self, value: object, decimals: int, step: int, rounding: int) -> int | None:
         """Decimal, text and numpy numbers as units on a multiple of step; None: not a number that
-        an order can carry. rounding: 0 nearest, 1 down, 2 up."""
+        an order can carry. rounding: the core's."""
         try:
             exact = to_fraction(value) * 10**decimals / step
         except ValueError:
@@ -216,7 +221,8 @@ class Host:
             steps = nearest
         else:
             down = exact.numerator // exact.denominator
-            steps = nearest if rounding == 0 else down if rounding == 1 else down + 1
+            is_lower = rounding == _DOWN or (rounding == _TOWARD_ZERO and exact > 0)
+            steps = nearest if rounding == _NEAREST else down if is_lower else down + 1
         units = steps * step
         return units if abs(units) <= UNITS_MAX else None
 

@@ -8,6 +8,7 @@ import inspect
 import linecache
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -41,7 +42,8 @@ def _load_file(path: Path) -> ModuleType:
     name = path.stem if path.stem.isidentifier() else "strategy"
     # An own name, so that a strategy called `random.py` hides nothing that others import.
     spec = importlib.util.spec_from_file_location(f"onetape_strategy_{name}", path)
-    if spec is None or spec.loader is None:
+    loader = spec.loader if spec is not None else None
+    if spec is None or loader is None:
         raise BadConfig(f"{path} is not a Python file", where="STRATEGY", todo="give a .py file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -49,7 +51,12 @@ def _load_file(path: Path) -> ModuleType:
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)  # strategies may import their neighbours
-    return _run_module(lambda: spec.loader.exec_module(module) or module, str(path))
+
+    def run() -> ModuleType:
+        loader.exec_module(module)
+        return module
+
+    return _run_module(run, str(path))
 
 
 def _load_module(name: str) -> ModuleType:
@@ -68,9 +75,9 @@ def _load_module(name: str) -> ModuleType:
     return _run_module(lambda: importlib.import_module(name), name)
 
 
-def _run_module(load: object, where: str) -> ModuleType:
+def _run_module(load: Callable[[], ModuleType], where: str) -> ModuleType:
     try:
-        return load()  # type: ignore[operator, no-any-return]
+        return load()
     except OnetapeError:
         raise
     except (KeyboardInterrupt, SystemExit):
@@ -145,7 +152,9 @@ def keep_source(strategy: type[Strategy], folder: Path) -> str:
         path = Path(other_file).resolve()
         if path.suffix != ".py" or not path.is_relative_to(main.parent):
             continue
-        if "site-packages" in path.parts or path.is_relative_to(Path(__file__).parent.parent):
+        if path != main and (
+            "site-packages" in path.parts or path.is_relative_to(Path(__file__).parent.parent)
+        ):
             continue
         target = folder / path.relative_to(main.parent)
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,7 @@ def parameters_of(strategy: type) -> dict[str, Parameter]:
     for klass in reversed(strategy.__mro__):
         if klass.__module__ == "onetape.engine.strategy":
             continue  # what the base class annotates are services
-        notes = klass.__dict__.get("__annotations__", {})
+        notes = inspect.get_annotations(klass)
         for name, note in notes.items():
             if name.startswith("_") or _is_class_var(note):
                 continue

@@ -54,6 +54,7 @@ class RunPlan:
     kind: str = "backtest"  # backtest | paper
     inputs: list[TapeInput] = field(default_factory=list)
     sample_every: int = 0  # ns between equity samples
+    bar_sources: dict[str, str] = field(default_factory=dict)  # "symbol period" -> where from
 
 
 def parse_latency(text: str) -> tuple[int, int]:
@@ -109,6 +110,7 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
             "queue": plan.queue,
             "bar_volume_share": plan.bar_volume_share,
         },
+        "bars": plan.bar_sources,
         "input": [
             {
                 "path": each.path,
@@ -156,6 +158,7 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             kind=run["kind"],
             inputs=[TapeInput(**each) for each in document.get("input", [])],
             sample_every=run["sample_every"],
+            bar_sources=dict(document.get("bars", {})),
         )
     except (KeyError, TypeError, ValueError, ArithmeticError) as problem:
         raise BadConfig(

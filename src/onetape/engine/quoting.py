@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from onetape.model.decimals import Number
 from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
-from onetape.model.rounding import Number
 
 if TYPE_CHECKING:
     from onetape import _core

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,17 @@ import msgspec
 from onetape import _core
 from onetape.engine.host import Host
 from onetape.engine.parameters import resolve
-from onetape.engine.plan import DEFAULT_CASH, RunPlan, TapeInput
+from onetape.engine.plan import DEFAULT_CASH, RunPlan
+from onetape.engine.reuse import check_event_reuse
 from onetape.engine.strategy import Strategy
-from onetape.model.errors import BadConfig, BadInput, StrategyError, TornTape, UnknownSymbol
+from onetape.model.errors import (
+    BadConfig,
+    BadInput,
+    OnetapeError,
+    StrategyError,
+    TornTape,
+    UnknownSymbol,
+)
 from onetape.model.instrument import Instrument, Kind
 from onetape.model.time import format_time
 from onetape.orders.machine import as_matrix
@@ -92,6 +100,7 @@ class Session:
         self.state_hash = ""
         self.start_equity = Decimal(0)
         self.is_finished = False
+        self.actions_before_stop = 0
         self.limits: list[int] = []  # last sequence to take of each input; empty: all
         self.script: Path | None = None  # a journal that answers in the exchange's place
         self._journal_path = journal
@@ -103,6 +112,7 @@ class Session:
             override_fees=self._with_overrides,
             wanted=lambda symbol: plan.symbol is None or symbol == plan.symbol,
             inventory=self.inventory,
+            bar_sources=plan.bar_sources,
             progress=progress,
         )
         self.robot: Strategy
@@ -111,6 +121,7 @@ class Session:
 
     def open(self) -> None:
         """Opens the tapes, finds the first event and prepares everything up to on_start."""
+        check_event_reuse()
         if not _core.order_machine_installed():
             _core.install_order_machine(as_matrix())
         self.params = self._parameters()
@@ -137,6 +148,8 @@ class Session:
             self._map_preamble(reader, number)
             if self.limits and self.limits[number]:
                 self.sim.limit_source(number, self.limits[number])
+        for source in self.sources:
+            self._add_first_instruments(source.path)
         if self.script is not None:
             self._script_reader = JournalReader(self.script)
             self.sim.set_script(self._script_reader.core)
@@ -157,10 +170,10 @@ class Session:
         self.sim.enter_callback()
         try:
             self.robot.on_start()
-        except (KeyboardInterrupt, SystemExit):
+        except KeyboardInterrupt:
             raise
         except BaseException as problem:
-            if isinstance(problem, (UnknownSymbol, StrategyError)):
+            if isinstance(problem, OnetapeError):
                 raise
             from onetape.engine.loader import where_of
 
@@ -180,18 +193,22 @@ class Session:
         outcome = self.sim.run(frames_max, stop)
         if outcome == _core.RunOutcome.FAILED:
             status, what = self.sim.failure()
-            raise TornTape(what or f"status {status}", where="reading", todo="onetape journal verify")
+            raise TornTape(
+                what or f"status {status}", where="reading", todo="onetape journal verify"
+            )
         return outcome
 
     def finish(self) -> None:
         """No frame will follow: what is due happens, on_stop, the closing records."""
         self.sim.finish_input()
+        self.actions_before_stop = self.sim.counters()["actions"]
+        self.sim.begin_stop()
         self.sim.enter_callback()
         try:
             self.robot.on_stop()
-        except (KeyboardInterrupt, SystemExit):
+        except KeyboardInterrupt:
             raise
-        except Exception as problem:
+        except BaseException as problem:
             self.host.callback_failed("on_stop", problem)
         self.sim.leave_callback()
         self.sim.sample()
@@ -292,6 +309,16 @@ class Session:
                     number, stream, self.host.instrument_frame(number, stream, payload)
                 )
 
+    def _add_first_instruments(self, path: Path) -> None:
+        """What a tape says before its first market event, so that on_start can subscribe to a
+        tape that begins later than the others. A symbol that is known keeps its facts: the frame
+        is taken again when its time comes."""
+        with JournalReader(path) as reader:
+            while (frame := reader.next_frame()) is not None and frame.type == _INSTRUMENT:
+                symbol = Instrument.from_msgpack(frame.payload).symbol
+                if symbol not in self.host.instruments:
+                    self.host.instrument_frame(0, 0, frame.payload)
+
     def _find_start(self) -> None:
         start = self.plan.start
         outcome = self.sim.warm_up(start if start is not None else -_NEVER)
@@ -311,8 +338,8 @@ class Session:
         spans = []
         for each in self.plan.inputs:
             with JournalReader(Path(each.path)) as reader:
-                _, _, first, last = _core.inventory(reader.core)
-            if last:
+                counts, _, first, last = _core.inventory(reader.core)
+            if any(_QUOTE <= kind <= _LIQUIDATION for types in counts.values() for kind in types):
                 spans.append(f"{format_time(first)} .. {format_time(last)}")
         symbols = sorted(
             {s for each in self.plan.inputs for s in tape_instruments(Path(each.path))}
@@ -348,7 +375,8 @@ class Session:
         for currency, amount in self.plan.cash.items():
             if currency not in useful:
                 raise BadConfig(
-                    f"cash in {currency}, but the instruments settle in {', '.join(sorted(useful))}",
+                    f"cash in {currency}, and the instruments settle in "
+                    f"{', '.join(sorted(useful))}",
                     where="--cash",
                     todo=f"give for example --cash '{amount} {wanted.settle}'",
                 )
@@ -471,5 +499,3 @@ def replace_decimals(given: Instrument, recorded: Instrument) -> Instrument:
 
 def _plain(value: Any) -> Any:
     return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
-
-

@@ -18,8 +18,8 @@ from onetape.model.time import parse_period, to_datetime
 if TYPE_CHECKING:
     from onetape import _core
     from onetape.engine.host import Host
+    from onetape.model.decimals import Number
     from onetape.model.instrument import Instrument
-    from onetape.model.rounding import Number
 
 __all__ = ["Strategy"]
 
@@ -296,7 +296,8 @@ class Strategy:
     def close(self, symbol: str) -> _core.Order | None:
         """Cancel what works on `symbol` and flatten its position."""
         self._sim.cancel_all(symbol)
-        return self._host.targets.set(symbol, 0)
+        is_spot = self._host.instrument_of(symbol).kind == "spot"
+        return self._host.targets.set(symbol, 0, reduce_only=not is_spot)
 
     # --- account ---------------------------------------------------------------------------------
 

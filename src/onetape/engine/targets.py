@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from onetape.model.instrument import Instrument
-from onetape.model.rounding import Number
+from onetape.model.decimals import Number
 
 if TYPE_CHECKING:
     from onetape import _core
@@ -20,9 +19,6 @@ class _TargetHost(Protocol):
 
     sim: _core.Simulation
 
-    def instrument_of(self, symbol: str) -> Instrument: ...
-    def place_units(self, symbol: str, units: int, tag: str) -> _core.Order: ...
-
 
 class Targets:
     """One strategy's wished positions, kept with market orders.
@@ -33,12 +29,15 @@ class Targets:
 
     def __init__(self, host: _TargetHost) -> None:
         self._host = host
+        self.rounded_away = 0  # wishes of less than one lot
         self._open: dict[str, list[_core.Order]] = {}
 
-    def set(self, symbol: str, qty: Number) -> _core.Order | None:
+    def set(self, symbol: str, qty: Number, *, reduce_only: bool = False) -> _core.Order | None:
         """Send what is missing to reach `qty` (signed); None when nothing is."""
         sim = self._host.sim
-        wanted = self._host.instrument_of(symbol).target_int(qty)
+        wanted = sim.signed_units(symbol, qty)
+        if wanted == 0 and qty != 0:
+            self.rounded_away += 1
         orders = [order for order in self._open.get(symbol, ()) if not order.is_closed]
         coming = 0
         for order in orders:
@@ -48,9 +47,9 @@ class Targets:
         if missing and coming and (missing > 0) != (coming > 0):
             for order in orders:
                 sim.cancel(order)
-        order = None
+        sent: _core.Order | None = None
         if missing:
-            order = self._host.place_units(symbol, missing, TAG)
-            orders.append(order)
+            sent = sim.place_units(symbol, missing, reduce_only, TAG)
+            orders.append(sent)
         self._open[symbol] = orders
-        return order
+        return sent

@@ -11,6 +11,7 @@ import re
 from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 from fractions import Fraction
 from numbers import Integral, Rational, Real
+from typing import NoReturn
 
 # 100 digits hold any product of two int128 amounts.
 EXACT = Context(prec=100, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
@@ -19,47 +20,57 @@ EXACT = Context(prec=100, traps=[Inexact, InvalidOperation, DivisionByZero, Over
 # memory without bound ("1e999999999").
 EXPONENT_MAX = 40
 DIGITS_MAX = 80
+_MAGNITUDE_MAX = 1e40
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?\Z", re.ASCII)
 
 Number = float | Decimal | int | str
 
 
-def to_fraction(value: object, *, what: str = "value") -> Fraction:
-    """The exact value of a float, Decimal, int, str or numpy scalar.
+def to_ratio(value: object, *, what: str = "value") -> tuple[int, int]:
+    """Numerator and denominator (> 0) of a float, Decimal, int, str or numpy scalar, exactly.
 
     Raises TypeError for anything else (bool included), ValueError for NaN, infinity, text that is
     no number and magnitudes beyond 1e40; both name `what` and the value.
     """
+    if isinstance(value, float):  # numpy's float64 is one
+        if not -_MAGNITUDE_MAX <= value <= _MAGNITUDE_MAX:
+            _refuse_magnitude(value, what)
+        return value.as_integer_ratio()
     if isinstance(value, bool):
         raise TypeError(f"{what} must be a number, not a bool: {value}")
-    if isinstance(value, Integral):
-        number = Fraction(int(value))
-    elif isinstance(value, Decimal):
+    if isinstance(value, str):
+        text = value.strip()
+        if not _NUMBER.match(text):
+            raise ValueError(f"{what} is not a number: {value!r}")
+        value = Decimal(text)
+    if isinstance(value, Decimal):
         if not value.is_finite():
             raise ValueError(f"{what} must be finite: {value}")
         if value and (
             abs(value.adjusted()) > EXPONENT_MAX or len(value.as_tuple().digits) > DIGITS_MAX
         ):
             raise ValueError(f"{what} is out of range: {value}")
-        number = Fraction(value)
-    elif isinstance(value, str):
-        text = value.strip()
-        if not _NUMBER.match(text):
-            raise ValueError(f"{what} is not a number: {value!r}")
-        return to_fraction(Decimal(text), what=what)
-    elif isinstance(value, Rational):
-        number = Fraction(int(value.numerator), int(value.denominator))
-    elif isinstance(value, Real):
-        as_float = float(value)
-        if as_float != as_float or as_float in (float("inf"), float("-inf")):
-            raise ValueError(f"{what} must be finite: {value}")
-        number = Fraction(as_float)
-    else:
-        raise TypeError(f"{what} must be a number, not {type(value).__name__}: {value!r}")
-    if abs(number) > 10**EXPONENT_MAX:
-        raise ValueError(f"{what} is out of range: {value}")
-    return number
+        return value.as_integer_ratio()
+    if isinstance(value, Rational):  # Integral is one
+        numerator, denominator = int(value.numerator), int(value.denominator)
+        if abs(numerator) > 10**EXPONENT_MAX * denominator:
+            raise ValueError(f"{what} is out of range: {value}")
+        return numerator, denominator
+    if isinstance(value, Real):
+        return to_ratio(float(value), what=what)
+    raise TypeError(f"{what} must be a number, not {type(value).__name__}: {value!r}")
+
+
+def _refuse_magnitude(value: float, what: str) -> NoReturn:
+    is_finite = value == value and abs(value) != float("inf")
+    rule = "is out of range" if is_finite else "must be finite"
+    raise ValueError(f"{what} {rule}: {value}")
+
+
+def to_fraction(value: object, *, what: str = "value") -> Fraction:
+    """The exact value; see to_ratio."""
+    return Fraction(*to_ratio(value, what=what))
 
 
 def to_decimal(value: Number, *, what: str = "value") -> Decimal:
@@ -130,5 +141,6 @@ __all__ = [
     "scaled",
     "to_decimal",
     "to_fraction",
+    "to_ratio",
     "to_units",
 ]

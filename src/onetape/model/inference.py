@@ -55,7 +55,7 @@ def infer(symbol: str, *, price_decimals: int, size_decimals: int) -> Instrument
     fees = catalogue.default_fees(parsed.venue, parsed.kind)
     defaulted: list[str] = ["maker_fee", "taker_fee"]
     if not parsed.is_unified:
-        defaulted += ["kind", "quote"]
+        defaulted += ["kind", "quote", "multiplier"]
     elif parsed.kind is not Kind.SPOT:
         defaulted += ["multiplier"]
     facts: dict[str, object] = {}
@@ -82,8 +82,8 @@ def fit(instrument: Instrument, *, price_decimals: int, size_decimals: int) -> I
     """The instrument with room for data of so many decimals: itself where they fit.
 
     Finer prices than its tick mean that the tick was another one then: it is inferred. Finer sizes
-    only widen `size_decimals`: sums and averages have them too, and a coarser lot is the safe one
-    for our own orders.
+    only widen `size_decimals`: sums and averages have them too, and orders that rest from before a
+    change of lot; a coarser lot is the safe one for our own orders.
     """
     changes: dict[str, object] = {}
     inferred = list(instrument.inferred)

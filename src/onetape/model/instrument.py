@@ -14,6 +14,7 @@ import msgspec
 
 from onetape.model import money, rounding
 from onetape.model.decimals import (
+    EXACT,
     Number,
     canonical,
     decimal_text,
@@ -92,7 +93,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
                 return f"{field} must not be negative: {getattr(self, field)}"
         if decimals_of(self.tick) > self.price_decimals:
             return f"tick {self.tick} has more than {self.price_decimals} price decimals"
-        for field in ("lot", "size_min", "size_max", "market_lot", "market_size_min"):
+        for field in _SIZES:
             if decimals_of(getattr(self, field)) > self.size_decimals:
                 value = getattr(self, field)
                 return f"{field} {value} has more than {self.size_decimals} size decimals"
@@ -175,6 +176,10 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         def sized(value: Decimal) -> int:
             return to_units(value, self.size_decimals)
 
+        def cut(value: Decimal) -> int:
+            # Venues publish daily averages as limits, finer than the lot; a limit must not grow.
+            return int(EXACT.scaleb(value, self.size_decimals))
+
         multiplier_decimals = decimals_of(self.multiplier)
         return {
             "kind": self.kind.id,
@@ -183,10 +188,10 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
             "tick": to_units(self.tick, self.price_decimals),
             "lot": sized(self.lot),
             "size_min": sized(self.size_min),
-            "size_max": sized(self.size_max),
+            "size_max": cut(self.size_max),
             "market_lot": sized(self.market_lot),
             "market_size_min": sized(self.market_size_min),
-            "market_size_max": self._market_size_max_units(),
+            "market_size_max": cut(self.market_size_max),
             "notional_min": money.money_units(self.notional_min),
             "multiplier": to_units(self.multiplier, multiplier_decimals),
             "multiplier_decimals": multiplier_decimals,
@@ -197,10 +202,14 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
             "maintenance_rate": rate_units(self.maintenance_rate),
         }
 
-    def _market_size_max_units(self) -> int:
-        # Venues publish a daily average here, with more decimals than the lot has: cut, a limit
-        # must not grow.
-        return int(self.market_size_max.scaleb(self.size_decimals))
+    def changes_from(self, other: Instrument) -> tuple[str, ...]:
+        """The facts in which this differs from `other`, in order of the fields; empty: the same
+        rules, and no new version is needed. How and when they became known does not count."""
+        return tuple(
+            field
+            for field in self.__struct_fields__
+            if field not in _ABOUT_THE_FACTS and getattr(self, field) != getattr(other, field)
+        )
 
     def to_msgpack(self) -> bytes:
         """The payload of the instrument's frame."""
@@ -222,6 +231,9 @@ _DECIMAL_FIELDS: Final = tuple(
 _NEVER_NEGATIVE: Final = tuple(
     field for field in _DECIMAL_FIELDS if field not in {"maker_fee", "taker_fee"}
 )
+# Fields that must lie on the size decimals.
+_SIZES: Final = ("lot", "size_min", "market_lot", "market_size_min")
+_ABOUT_THE_FACTS: Final = frozenset({"version", "valid_from", "origin", "inferred", "defaulted"})
 _RATE_PER_BAND: Final = 10 ** (RATE_DECIMALS - BAND_DECIMALS)
 _DECODER: Final = msgspec.msgpack.Decoder(Instrument)
 
@@ -230,8 +242,9 @@ def from_symbol(symbol: str, **facts: object) -> Instrument:
     """An Instrument whose venue, currencies, kind and expiry are those its symbol says.
 
     `facts` are the other fields, numbers in any exact form; `price_decimals` and `size_decimals`
-    follow from tick and lot unless given. Currencies and kind may be given too, where the symbol
-    is a free name. Raises BadInput naming the fact that is missing, wrong or contradicts.
+    are the fewest that hold tick, lot and least quantities unless given. Currencies and kind may
+    be given too, where the symbol is a free name. Raises BadInput naming the fact that is missing,
+    wrong or contradicts.
     """
     parsed = parse_symbol(symbol)
     named: dict[str, object] = {
@@ -250,12 +263,11 @@ def from_symbol(symbol: str, **facts: object) -> Instrument:
             value = named.get(field)
             if isinstance(value, str | int | float | Decimal):
                 named[field] = to_decimal(value, what=field)
-        for decimals, step in (("price_decimals", "tick"), ("size_decimals", "lot")):
-            value = named.get(step)
-            if value is None:
-                raise BadInput(f"{step} is missing", where=symbol)
-            if isinstance(value, Decimal):
-                named.setdefault(decimals, decimals_of(value))
+        for decimals, fields in (("price_decimals", ("tick",)), ("size_decimals", _SIZES)):
+            if named.get(fields[0]) is None:
+                raise BadInput(f"{fields[0]} is missing", where=symbol)
+            steps = [value for f in fields if isinstance(value := named.get(f), Decimal)]
+            named.setdefault(decimals, max(map(decimals_of, steps), default=0))
         return msgspec.convert(named, Instrument)
     except (msgspec.ValidationError, TypeError, ValueError) as error:
         raise BadInput(f"not an instrument: {error}", where=symbol) from None

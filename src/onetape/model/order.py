@@ -52,6 +52,11 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
             (self.side is Side.NONE, "an order buys or sells"),
             (self.size_int <= 0, f"quantity must be positive: {self.size_int}"),
             (is_market and self.price_int != 0, "a market order has no price"),
+            (not is_market and self.price_int == 0, "a limit order has a price other than 0"),
+            (
+                is_market and self.tif is TimeInForce.GTD,
+                "a market order does not wait until a time",
+            ),
             (is_market and self.post_only, "a market order cannot be post-only"),
             (
                 self.post_only and self.tif in (TimeInForce.IOC, TimeInForce.FOK),
@@ -76,7 +81,7 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """How an order stands. Changes are new values (`msgspec.structs.replace`)."""
 
-    id: int  # the robot's ordinal, from 1
+    order_id: int  # the robot's ordinal, from 1
     client_id: str
     spec: OrderSpec
     ts_created: int

@@ -14,10 +14,11 @@ from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 
-from onetape.model.decimals import Number, to_fraction, to_units
+from onetape.model.decimals import Number, to_ratio, to_units
 from onetape.model.enums import Side
 
-SNAP_TOLERANCE = Fraction(1, 10**9)  # relative to the number, inclusive
+SNAP_TOLERANCE_PARTS = 10**9
+SNAP_TOLERANCE = Fraction(1, SNAP_TOLERANCE_PARTS)  # relative to the number, inclusive
 INT64_MAX = 2**63 - 1
 
 
@@ -32,10 +33,8 @@ class Rounding(StrEnum):
 
 def snap(value: Number | Fraction, step: Decimal | Fraction) -> int | None:
     """The step count the number means, None where it is between two steps."""
-    number = to_fraction(value)
-    size = _step(step)
-    steps = round(number / size)
-    return steps if abs(number - steps * size) <= SNAP_TOLERANCE * abs(number) else None
+    steps, is_step = _nearest(*_ratio_to(value, step, "value"))
+    return steps if is_step else None
 
 
 def to_steps(
@@ -46,22 +45,38 @@ def to_steps(
     what: str = "value",
 ) -> int:
     """How many steps: snapped where the number means one, else in the named direction."""
-    number = to_fraction(value, what=what)
-    size = _step(step)
-    snapped = snap(number, size)
-    if snapped is not None:
-        return snapped
-    ratio = number / size
-    floor = ratio.numerator // ratio.denominator
+    numerator, denominator = _ratio_to(value, step, what)
+    nearest, is_step = _nearest(numerator, denominator)
+    if is_step:
+        return nearest
+    floor = numerator // denominator
     match rounding:
         case Rounding.DOWN:
             return floor
         case Rounding.UP:
             return floor + 1
         case Rounding.NEAREST:
-            return round(ratio)
+            return nearest
         case Rounding.TOWARD_ZERO:
-            return floor if number > 0 else floor + 1
+            return floor if numerator > 0 else floor + 1
+
+
+def _ratio_to(value: object, step: Decimal | Fraction, what: str) -> tuple[int, int]:
+    """value / step as a ratio of whole numbers."""
+    size_numerator, size_denominator = step.as_integer_ratio()
+    if size_numerator <= 0:
+        raise ValueError(f"step must be positive: {step}")
+    numerator, denominator = to_ratio(value, what=what)
+    return numerator * size_denominator, denominator * size_numerator
+
+
+def _nearest(numerator: int, denominator: int) -> tuple[int, bool]:
+    """The nearest whole number, a tie to the even one, and whether the ratio means it."""
+    nearest, rest = divmod(numerator, denominator)
+    if 2 * rest > denominator or (2 * rest == denominator and nearest % 2):
+        nearest += 1
+        rest -= denominator
+    return nearest, abs(rest) * SNAP_TOLERANCE_PARTS <= abs(numerator)
 
 
 def passive(side: Side) -> Rounding:
@@ -90,22 +105,16 @@ def price_to_int(
 
 def size_to_int(value: Number, *, lot: Decimal, decimals: int) -> int:
     """A quantity as int64 at `decimals`, down to the lot. Raises ValueError below zero."""
-    if to_fraction(value, what="quantity") < 0:
+    units = signed_size_to_int(value, lot=lot, decimals=decimals)
+    if units < 0 or (units == 0 and to_ratio(value)[0] < 0):
         raise ValueError(f"quantity must not be negative: {value}")
-    return signed_size_to_int(value, lot=lot, decimals=decimals)
+    return units
 
 
 def signed_size_to_int(value: Number, *, lot: Decimal, decimals: int) -> int:
     """A signed quantity (a target) as int64 at `decimals`: its magnitude down to the lot."""
     steps = to_steps(value, lot, Rounding.TOWARD_ZERO, what="quantity")
     return _int64(steps * to_units(lot, decimals, what="lot"), value, "quantity")
-
-
-def _step(step: Decimal | Fraction) -> Fraction:
-    size = Fraction(step)
-    if size <= 0:
-        raise ValueError(f"step must be positive: {step}")
-    return size
 
 
 def _int64(units: int, value: object, what: str) -> int:

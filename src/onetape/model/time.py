@@ -163,7 +163,9 @@ def _from_datetime(value: datetime, tz: tzinfo) -> int:
     if value.tzinfo is None:
         return _from_text(value.isoformat(), tz)
     span = value - _EPOCH
-    return _checked((span.days * 86_400 + span.seconds) * SECOND + span.microseconds * US, value)
+    ns = (span.days * 86_400 + span.seconds) * SECOND + span.microseconds * US
+    # A pandas Timestamp is a datetime with three more digits.
+    return _checked(ns + int(getattr(value, "nanosecond", 0)), value)
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -11,24 +11,42 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from onetape.engine.loader import keep_source, load_strategy
+from onetape.engine.loader import load_strategy
 from onetape.engine.parameters import parameters_of
-from onetape.engine.plan import RunPlan, TapeInput, parse_fee, parse_latency, write_plan
+from onetape.engine.plan import RunPlan, TapeInput, parse_fee, parse_latency
 from onetape.engine.session import Session
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, BadInput, StrategyError
 from onetape.model.instrument import Instrument
 from onetape.model.money import parse_cash
 from onetape.model.time import format_time, parse_time
-from onetape.services.outcome import RunResult, assumptions_of, run_facts, why_no_orders
-from onetape.services.page import write_run_report
+from onetape.services.outcome import RunResult
+from onetape.services.recording import record_run, run_folder, run_uuid
 from onetape.store.run import Run, open_run
 
 __all__ = ["BacktestOptions", "backtest", "prepare_plan", "run_backtest"]
 
 SAMPLES_WANTED = 4000
 SECOND_NS = 1_000_000_000
-SAMPLE_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
+SAMPLE_STEPS_S = (
+    1,
+    2,
+    5,
+    10,
+    15,
+    30,
+    60,
+    120,
+    300,
+    600,
+    900,
+    1800,
+    3600,
+    7200,
+    14400,
+    43200,
+    86400,
+)
 
 Progress = Callable[[float, float | None], None]
 
@@ -67,12 +85,11 @@ def run_backtest(options: BacktestOptions) -> RunResult:
         load_strategy(options.strategy) if isinstance(options.strategy, str) else options.strategy
     )
     plan = prepare_plan(options, strategy)
-    folder, fresh = run_folder(options.out, options.home, strategy.__name__)
+    folder = run_folder(options.out, options.home, strategy.__name__)
     try:
         result = _run(plan, strategy, folder, options, began)
     except BaseException:
-        if fresh and folder.exists():
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         raise
     return result
 
@@ -99,18 +116,10 @@ def _run(
         session.step()
         seconds = time.perf_counter() - loop_began
         session.finish()
-        reference = keep_source(strategy, folder / "source")
-        plan.strategy = reference or plan.strategy
-        result = RunResult.of(session, run=folder, seconds=seconds)
-        assumptions = assumptions_of(session)
-        result.assumptions = assumptions
-        result.why_no_orders = why_no_orders(session)
+        result = record_run(
+            session, folder, seconds, report=options.write_report, target=options.report
+        )
         failures = list(session.host.failures)
-        if options.write_report:
-            result.report = write_run_report(
-                session, folder, assumptions, result, target=options.report
-            )
-        write_plan(plan, folder / "run.toml", run_facts(session, result))
     finally:
         session.close()
     if options.check_lookahead:
@@ -142,7 +151,9 @@ def prepare_plan(options: BacktestOptions, strategy: type[Strategy]) -> RunPlan:
                 where=strategy.__name__,
                 todo=f"it has: {', '.join(known) or 'none'}",
             )
-    start, end = (_moment(value, flag) for value, flag in ((options.start, "--from"), (options.end, "--to")))
+    start, end = (
+        _moment(value, flag) for value, flag in ((options.start, "--from"), (options.end, "--to"))
+    )
     if start is not None and end is not None and start >= end:
         raise BadConfig("--from is not before --to", where="--from/--to", todo="swap them")
     if not options.data:
@@ -195,9 +206,7 @@ def is_tape(path: Path) -> bool:
 def as_tape(data: Any, home: Path, symbol: str | None, options: BacktestOptions) -> Path:
     """`data` as a tape: itself, or imported once under <home>/tapes."""
     if not isinstance(data, (str, os.PathLike)):
-        from onetape.data.frames import import_frame
-
-        return import_frame(data, symbol=symbol or "data:FRAME", home=home / "tapes")
+        return _frame_as_tape(data, home, symbol or "data:FRAME")
     path = Path(data)
     if is_tape(path):
         return path.resolve()
@@ -208,11 +217,12 @@ def as_tape(data: Any, home: Path, symbol: str | None, options: BacktestOptions)
             f"{path} is a folder without segments", where="--data", todo="name a tape or a file"
         )
     from onetape.data.importing import import_files
-    from onetape.data.registry import sniff
+    from onetape.data.sniff import sniff
 
     kind = sniff(path)
     facts = path.stat()
-    name = f"{path.resolve()}|{facts.st_size}|{facts.st_mtime_ns}|{kind}|{symbol}|{options.instruments}"
+    name = f"{path.resolve()}|{facts.st_size}|{facts.st_mtime_ns}|{kind}|{symbol}"
+    name += f"|{options.instruments}"
     target = home / "tapes" / f"{_safe(path.name)}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
     if not is_tape(target):
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -224,6 +234,17 @@ def as_tape(data: Any, home: Path, symbol: str | None, options: BacktestOptions)
             instruments=options.instruments,
             force=True,
         )
+    return target.resolve()
+
+
+def _frame_as_tape(frame: Any, home: Path, symbol: str) -> Path:
+    from onetape.data.importing import import_frame
+
+    folder = home / "tapes"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Kept like an imported file: the run must be repeatable. Equal content, equal identity.
+    target = folder / f"frame-{time.time_ns():x}"
+    import_frame(frame, symbol=symbol, out=target)
     return target.resolve()
 
 
@@ -267,43 +288,9 @@ def load_instruments(path: Path | None) -> dict[str, Instrument]:
     """--instruments: own facts by symbol."""
     if path is None:
         return {}
-    from onetape.model.given import load_given
+    from onetape.data.instruments import given_instruments
 
-    return {instrument.symbol: instrument for instrument in load_given(path)}
-
-
-# --- the run's folder -----------------------------------------------------------------------------
-
-
-def run_folder(out: str | Path | None, home: Path, name: str) -> tuple[Path, bool]:
-    """A new folder for a run. `out`: a path, or a name under <home>/runs."""
-    if out is not None:
-        path = Path(out)
-        if path.parent == Path() and not path.is_absolute() and "/" not in str(out):
-            path = home / "runs" / path
-        if path.exists() and any(path.iterdir() if path.is_dir() else [path]):
-            if not (path / "run.toml").is_file():
-                raise BadConfig(
-                    f"{path} exists and is not a run", where="--out", todo="choose another name"
-                )
-            raise BadConfig(
-                f"the run {path} exists", where="--out", todo="choose another name or remove it"
-            )
-    else:
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-        path = home / "runs" / f"{stamp}-{name.lower()}"
-        number = 2
-        while path.exists():
-            path = home / "runs" / f"{stamp}-{name.lower()}-{number}"
-            number += 1
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return path.resolve(), True
-
-
-def run_uuid(name: str, plan: RunPlan) -> bytes:
-    """The identity of a run's journal: of its name and plan, so that equal runs are equal."""
-    text = f"{name}|{plan.strategy}|{plan.params}|{plan.seed}|{[each.path for each in plan.inputs]}"
-    return hashlib.sha256(text.encode()).digest()[:16]
+    return dict(given_instruments(path))
 
 
 def _progress_of(progress: Progress | None, plan: RunPlan) -> Callable[[int, int], None] | None:
@@ -368,5 +355,3 @@ def backtest(
         )
     )
     return open_run(result.run)
-
-

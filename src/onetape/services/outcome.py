@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -117,12 +118,12 @@ def assumptions_of(session: Session) -> list[Assumption]:
     into, back = plan.latency
     lines = [
         Assumption(
-            "cash " + ", ".join(f"{value} {currency}" for currency, value in plan.cash.items())
+            "cash "
+            + ", ".join(f"{value} {currency}" for currency, value in plan.cash.items())
             + f", leverage {plan.leverage}x, {plan.margin} margin"
         )
     ]
-    for instrument in host.instruments.values():
-        lines.append(Assumption(_instrument_line(instrument)))
+    lines += [Assumption(_instrument_line(each)) for each in host.instruments.values()]
     if into or back:
         each = format_duration(into) if into else "0"
         answer = format_duration(back) if back else "0"
@@ -192,8 +193,10 @@ def _percent(rate: Decimal) -> str:
     return f"{decimal_text((rate * 100).normalize())} %"
 
 
-def _kinds(types: dict[int, int]) -> str:
-    words = [word for number, word in ((4, "depth"), (2, "quotes"), (3, "trades")) if types.get(number)]
+def _kinds(types: Mapping[int, int]) -> str:
+    words = [
+        word for number, word in ((4, "depth"), (2, "quotes"), (3, "trades")) if types.get(number)
+    ]
     return " and ".join(words) if words else "bars"
 
 
@@ -213,6 +216,12 @@ def why_no_orders(session: Session) -> str | None:
         idle = session.idle_subscriptions()
         if idle:
             return f"subscribed, but the data has none of it: {', '.join(idle)}"
+        if host.targets.rounded_away:
+            lots = ", ".join(f"{decimal_text(i.lot)} for {s}" for s, i in host.instruments.items())
+            return (
+                f"set_target was called {host.targets.rounded_away:,} times with less than one "
+                f"lot, which is no position (lot: {lots})"
+            )
         return (
             f"its callbacks ran over {counters['events']:,} events and never called buy, sell, "
             "set_target or set_quotes"
@@ -221,7 +230,8 @@ def why_no_orders(session: Session) -> str | None:
         return f"all {counters['orders']:,} orders were denied; the last: {session.last_refusal()}"
     if counters["rejected"] + counters["denied"] >= counters["orders"]:
         return f"all {counters['orders']:,} orders were refused; the last: {session.last_refusal()}"
-    return f"{counters['orders']:,} orders were sent and none was filled: their prices were not reached"
+    sent = counters["orders"]
+    return f"{sent:,} orders were sent and none was filled: their prices were not reached"
 
 
 def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
@@ -239,7 +249,13 @@ def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
         "result": {
             key: value
             for key, value in result.as_json().items()
-            if key not in ("run", "report", "symbols", "failures", "lookahead") and value is not None
+            if key not in ("run", "report", "symbols", "failures", "lookahead")
+            and value is not None
+        },
+        "stats": {
+            key: value
+            for key, value in result.stats.items()
+            if isinstance(value, (bool, int, float, str))
         },
         "durability": {"order_intents": "process"},
         "instrument": [

@@ -191,6 +191,8 @@ def _impurities(path: Path) -> str:
     """What the kept source does that a replay cannot repeat."""
     found = []
     for file in sorted((path / "source").rglob("*.py")):
-        for finding in impurities(file.read_text(encoding="utf-8")):
-            found.append(f"{file.name}:{finding.line} {finding.what}")
+        found += [
+            f"{file.name}:{finding.line} {finding.what}"
+            for finding in impurities(file.read_text(encoding="utf-8"))
+        ]
     return "; ".join(found[:3])

@@ -50,15 +50,15 @@ def event_frame(path: Path, kind: str, *, sequence_max: int | None = None) -> pl
                 pl.col("time").cast(pl.Datetime("ns", "UTC")),
                 pl.col("stream").replace_strict(symbols, default="").alias("symbol"),
             ).drop("stream")
-        rows = reader.columns(kind)
+        columns_of = reader.columns(kind)
         # Instruments that came later than the first segment are known after the pass.
         instruments = _instruments(path)
     if sequence_max is not None:
-        keep = rows["sequence"] <= sequence_max
-        rows = {name: column[keep] for name, column in rows.items()}
-    if not len(rows["time"]):
+        keep = columns_of["sequence"] <= sequence_max
+        columns_of = {name: column[keep] for name, column in columns_of.items()}
+    if not len(columns_of["time"]):
         return pl.DataFrame()
-    streams = rows["stream"]
+    streams = columns_of["stream"]
     size = int(streams.max()) + 1
     price_scale, size_scale = np.ones(size), np.ones(size)
     symbols_of = [""] * size
@@ -68,17 +68,19 @@ def event_frame(path: Path, kind: str, *, sequence_max: int | None = None) -> pl
             size_scale[stream] = 10.0 ** facts["size_decimals"]
             symbols_of[stream] = facts["symbol"]
     columns: dict[str, Any] = {
-        "time": pl.Series(rows["time"]).cast(pl.Datetime("ns", "UTC")),
+        "time": pl.Series(columns_of["time"]).cast(pl.Datetime("ns", "UTC")),
         "symbol": pl.Series(symbols_of).gather(pl.Series(streams)) if size else [],
     }
     for field in schema.fields:
         if field.kind == "x":
             continue
-        if field.bytes == 16 and f"{field.name}_low" in rows:
-            low, high = rows[f"{field.name}_low"], rows[f"{field.name}_high"]
+        if field.width == 16 and f"{field.name}_low" in columns_of:
+            low, high = columns_of[f"{field.name}_low"], columns_of[f"{field.name}_high"]
             columns[field.name] = money_floats(low, high) * (1.0 if field.kind == "m" else _MONEY)
             continue
-        columns[field.name] = _column(field, rows[field.name], price_scale[streams], size_scale[streams])
+        columns[field.name] = _column(
+            field, columns_of[field.name], price_scale[streams], size_scale[streams]
+        )
     return pl.DataFrame(columns)
 
 
@@ -94,7 +96,9 @@ def _column(field: Any, values: Any, price_scale: Any, size_scale: Any) -> Any:
             return values / _RATE
         case "e":
             names = list(field.names)
-            return pl.Series(names).gather(pl.Series(np.minimum(values, len(names) - 1).astype(np.uint32)))
+            return pl.Series(names).gather(
+                pl.Series(np.minimum(values, len(names) - 1).astype(np.uint32))
+            )
         case "c":
             return [bytes(v).rstrip(b"\0").decode("utf-8", "replace") for v in values]
         case _:

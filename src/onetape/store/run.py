@@ -21,13 +21,13 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.facts: dict[str, Any] = tomllib.loads(
-            (path / "run.toml").read_text(encoding="utf-8")
-        )
+        self.facts: dict[str, Any] = tomllib.loads((path / "run.toml").read_text(encoding="utf-8"))
 
     def __repr__(self) -> str:
         result = self.facts.get("result", {})
-        return f"<Run {self.path.name}: {result.get('strategy', '?')}, pnl {result.get('pnl', '?')}>"
+        return (
+            f"<Run {self.path.name}: {result.get('strategy', '?')}, pnl {result.get('pnl', '?')}>"
+        )
 
     @property
     def stats(self) -> dict[str, Any]:
@@ -41,7 +41,9 @@ class Run:
     @cached_property
     def fills(self) -> pl.DataFrame:
         """One row a fill: time, symbol, side, price, qty, fee, liquidity, order."""
-        pl = _polars()
+        _require_polars()
+        import polars as pl
+
         frame = self.events("fill")
         if frame.is_empty():
             return pl.DataFrame(
@@ -61,9 +63,11 @@ class Run:
     @cached_property
     def orders(self) -> pl.DataFrame:
         """One row an order: what was asked for, and how it ended."""
-        pl = _polars()
+        _require_polars()
+        import polars as pl
+
         requests = self.events("order_request")
-        columns = {
+        columns: dict[str, pl.DataType | type[pl.DataType]] = {
             "order": pl.UInt64, "time": pl.Datetime("ns", "UTC"), "symbol": pl.String,
             "side": pl.String, "type": pl.String, "price": pl.Float64, "qty": pl.Float64,
             "trigger": pl.Float64, "tif": pl.String, "tag": pl.String, "filled": pl.Float64,
@@ -95,9 +99,7 @@ class Run:
             last = news.group_by("order_id", maintain_order=True).agg(
                 pl.col("state").last(), pl.col("code").max()
             )
-            table = table.join(
-                last.rename({"order_id": "order"}), on="order", how="left"
-            )
+            table = table.join(last.rename({"order_id": "order"}), on="order", how="left")
         return table.with_columns(
             pl.when(pl.col("filled") >= pl.col("qty") * (1 - 1e-12))
             .then(pl.lit("FILLED"))
@@ -110,7 +112,9 @@ class Run:
     @cached_property
     def equity(self) -> pl.DataFrame:
         """time, equity, balance: sampled in even steps of the run's time."""
-        pl = _polars()
+        _require_polars()
+        import polars as pl
+
         frame = self.events("balance")
         if frame.is_empty():
             return pl.DataFrame(
@@ -134,7 +138,9 @@ class Run:
             for each in self.facts.get("input", [])
         ]
         parts = [part for part in parts if not part.is_empty()]
-        return _polars().concat(parts, how="diagonal") if parts else own
+        import polars as pl
+
+        return pl.concat(parts, how="diagonal") if parts else own
 
     @property
     def reader(self) -> JournalReader:
@@ -142,17 +148,18 @@ class Run:
         return JournalReader(self.path / "journal")
 
 
-_OWN = frozenset({"order_request", "order_event", "fill", "balance", "log", "memory", "params", "input"})
+_OWN = frozenset(
+    {"order_request", "order_event", "fill", "balance", "log", "memory", "params", "input"}
+)
 
 
-def _polars() -> Any:
+def _require_polars() -> None:
     try:
-        import polars
+        import polars  # noqa: F401
     except ImportError:
         raise NotAvailable(
             "frames need polars", where="onetape.open", todo="pip install 'onetape[research]'"
         ) from None
-    return polars
 
 
 def open_run(path: str | Path) -> Run:

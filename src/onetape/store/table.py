@@ -10,26 +10,34 @@ from onetape.store.report_data import Assumption
 if TYPE_CHECKING:
     from rich.console import Console
 
-BIAS = {1: "[red]flatters[/]", -1: "[green]harms[/]   ", 0: "[dim]open[/]    "}
+BIAS = {1: "[red]flatters[/]", -1: "[green]harms[/]", 0: "[dim]open[/]"}
 
 
-def print_backtest(
-    summary: Mapping[str, object],
-    assumptions: Iterable[Assumption] = (),
-    *,
-    console: Console | None = None,
-) -> None:
-    """Print a backtest's summary (CONTRACT's keys, and any statistics with it)."""
+def print_backtest(summary: Mapping[str, object], assumptions: Iterable[Assumption] = ()) -> None:
+    """Print a backtest's summary (the keys of its JSON, and any statistics with them)."""
     from rich.console import Console
+
+    console = Console(highlight=False)
+    # rich ends the program itself when its reader is gone; print leaves that to the caller.
+    with console.capture() as captured:
+        draw_backtest(console, summary, assumptions)
+    print(captured.get(), end="")
+
+
+def draw_backtest(
+    console: Console, summary: Mapping[str, object], assumptions: Iterable[Assumption] = ()
+) -> None:
+    """The same onto any console."""
     from rich.markup import escape
     from rich.table import Table
 
-    console = console or Console(highlight=False)
     taken = list(assumptions)
     if taken:
         console.print("[bold]What this result assumes[/]")
+        listed = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2))
         for text, bias in taken:
-            console.print(f"  {BIAS[(bias > 0) - (bias < 0)]}  {escape(text)}")
+            listed.add_row(BIAS[(bias > 0) - (bias < 0)], escape(text))
+        console.print(listed)
         console.print()
     table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim")

@@ -34,6 +34,9 @@ def expand_segment(path: str) -> int:
                 view = memoryview(block)
                 while view:
                     view = view[os.write(fd, view) :]
+    except zstandard.ZstdError as error:
+        os.close(fd)
+        raise TornTape(f"{path}: {error}") from None
     except BaseException:
         os.close(fd)
         raise

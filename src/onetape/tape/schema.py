@@ -161,7 +161,10 @@ class EventSchema:
     def decode(self, payload: bytes | memoryview) -> dict[str, Any]:
         """A payload by field name: integers as they are, enumerations by word, levels as tuples."""
         if not self.fixed:
-            value = msgspec.msgpack.decode(payload)
+            try:
+                value = msgspec.msgpack.decode(payload)
+            except msgspec.DecodeError:
+                return {"payload": bytes(payload)}  # the frame is whole, its writer was not
             return value if isinstance(value, dict) else {"value": value}
         if len(payload) < self.payload_bytes:
             raise SchemaMismatch(

@@ -1,0 +1,115 @@
+"""What an instrument's venue accepts, asked before an order is sent: the reason it would refuse.
+
+The slow and explaining twin of the core's `check_order`: the same rules in the same order, on exact
+values, with the rule and the value in words. Expected outcomes are values: a Refusal, or None.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from onetape.model.decimals import decimal_text, to_units
+from onetape.model.enums import Kind, OrderType, Side, TriggerBy
+from onetape.model.errors import OnetapeError, OrderBelowMinNotional, OrderInvalid, PriceBand
+from onetape.model.instrument import Instrument
+from onetape.model.money import money
+from onetape.model.order import OrderSpec
+
+
+class Refusal(NamedTuple):
+    """An error's number and the rule that was broken, with the value that broke it."""
+
+    code: int
+    reason: str
+
+    @classmethod
+    def of(cls, error: type[OnetapeError], reason: str) -> Refusal:
+        """With the number of an error class."""
+        return cls(error.code, reason)
+
+
+def refusal_of(order: OrderSpec, instrument: Instrument, *, reference: int = 0) -> Refusal | None:
+    """The first rule the order breaks, None where none.
+
+    reference: int64 price that bands are measured from and that market orders are valued at; 0:
+    not known, and those two rules are not applied. A triggered order is measured by its trigger.
+    """
+    rule = order.broken_rule() or _trigger_rule(order, instrument) or _size_rule(order, instrument)
+    if rule:
+        return Refusal.of(OrderInvalid, rule)
+    near = order.trigger_int or reference
+    if order.type is OrderType.LIMIT:
+        rule = _price_rule(order.price_int, instrument, what="price")
+        if rule:
+            return Refusal.of(OrderInvalid, rule)
+        rule = _band_rule(order, instrument, near)
+        if rule:
+            return Refusal.of(PriceBand, rule)
+    rule = _notional_rule(order, instrument, near)
+    return Refusal.of(OrderBelowMinNotional, rule) if rule else None
+
+
+def _trigger_rule(order: OrderSpec, instrument: Instrument) -> str:
+    if order.trigger_by is TriggerBy.NONE:
+        return ""
+    return _price_rule(order.trigger_int, instrument, what="trigger")
+
+
+def _price_rule(price: int, instrument: Instrument, *, what: str) -> str:
+    if price < 0 and instrument.kind is not Kind.LINEAR:
+        return f"{what} of {instrument.kind} must be positive: {instrument.price(price)}"
+    if price % to_units(instrument.tick, instrument.price_decimals):
+        text = instrument.price_text(price)
+        return f"{what} {text} is not on the tick {decimal_text(instrument.tick)}"
+    return ""
+
+
+def _size_rule(order: OrderSpec, instrument: Instrument) -> str:
+    is_market = order.type is OrderType.MARKET
+    lot, least, most = instrument.lot, instrument.size_min, instrument.size_max
+    if is_market:
+        lot = instrument.market_lot or lot
+        least = instrument.market_size_min or least
+        most = instrument.market_size_max or most
+    size = instrument.size(order.size_int)
+    shown = instrument.size_text(order.size_int)
+    if size % lot:
+        return f"quantity {shown} is not a multiple of the lot {decimal_text(lot)}"
+    if size < least:
+        return f"quantity {shown} is below the least, {decimal_text(least)}"
+    if most and size > most:
+        return f"quantity {shown} is above the most, {decimal_text(most)}"
+    return ""
+
+
+def _band_rule(order: OrderSpec, instrument: Instrument, reference: int) -> str:
+    # Bands stop the aggressive side only.
+    is_buy = order.side is Side.BUY
+    band = instrument.band_up if is_buy else instrument.band_down
+    if not band or not reference:
+        return ""
+    away = (order.price_int - reference) * order.side.sign
+    if Decimal(away) <= abs(reference) * band:
+        return ""
+    where = "above" if is_buy else "below"
+    return (
+        f"price {instrument.price_text(order.price_int)} is more than {decimal_text(band * 100)} %"
+        f" {where} {instrument.price_text(reference)}"
+    )
+
+
+def _notional_rule(order: OrderSpec, instrument: Instrument, reference: int) -> str:
+    price = order.price_int if order.type is OrderType.LIMIT else reference
+    # What is left of a position must be closable.
+    if not instrument.notional_min or not price or order.reduce_only:
+        return ""
+    value = abs(money(instrument.notional_units(price, order.size_int)))
+    if value >= instrument.notional_min:
+        return ""
+    return (
+        f"value {decimal_text(value)} is below the least, {decimal_text(instrument.notional_min)}"
+    )
+
+
+__all__ = ["Refusal", "refusal_of"]

@@ -1,0 +1,172 @@
+"""`onetape demo`: a generated market, two robots in it, a report, and the proof."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from onetape.engine.loader import load_strategy
+from onetape.services.backtest import BacktestOptions, run_backtest
+from onetape.services.generated import generated_market
+from onetape.services.paper import PaperRobot, follow, open_robot
+from onetape.services.parity import compare
+from onetape.services.replay import replay_run
+
+__all__ = ["run_demo"]
+
+SYMBOL = "binance:BTC/USDT:USDT"
+# Every few seconds each of them has a reason to trade: the market ticks many times a second.
+ROBOTS: Sequence[tuple[str, dict[str, Any]]] = (
+    (
+        "onetape.strategies.market_maker:MarketMaker",
+        {"symbol": SYMBOL, "shift": 3, "buy_by": 0.01, "sell_by": 0.01, "buy_limit": 0.05,
+         "sell_limit": -0.05, "keep_within": 1},
+    ),
+    (
+        "onetape.strategies.breakout:Breakout",
+        {"symbol": SYMBOL, "period": "1s@mid", "window": 10, "size": 0.02},
+    ),
+)  # fmt: skip
+REDRAW_S = 0.2
+PIPE_LINE_S = 5.0  # in a pipe: a line now and then instead of one that is redrawn
+
+
+def run_demo(
+    *,
+    seconds: float = 30.0,
+    seed: int = 1,
+    headless: bool = False,
+    home: Path,
+    progress: Callable[[float, float | None], None] | None = None,
+) -> dict[str, Any]:
+    """CONTRACT's keys: seconds, events, orders, fills, pnl, replay_divergences, parity_equal,
+    report, dashboard (null: not built yet)."""
+    began = time.monotonic()
+    line = _Line(sys.stderr)
+    line.say("a market of its own: some history, then by the clock")
+    with generated_market(home, [SYMBOL], seed=seed, seconds=seconds, rate=10.0) as tape:
+        robots = []
+        try:
+            for reference, params in ROBOTS:
+                robots.append(
+                    open_robot(
+                        load_strategy(reference),
+                        tape.path,
+                        home=home,
+                        params=params,
+                        seed=seed,
+                        start=tape.ready_at,
+                        cash="100000 USDT",
+                        reference=reference,
+                    )
+                )
+            follow(robots, lambda all_robots: line.show(all_robots, began, seconds))
+        except BaseException:
+            for robot in robots:
+                robot.close(keep=False)
+            raise
+        line.end()
+        # Closed while the market still stands: what is recorded is what was read.
+        results = [robot.close(keep=True) for robot in robots]
+    line.say("proof: every run again from its tape, and the tape as a backtest")
+    runs = [result for result in results if result is not None]
+    divergences, actions, equal = 0, 0, True
+    first: str | None = None
+    for result, (reference, params) in zip(runs, ROBOTS, strict=True):
+        again = replay_run(result.run, verify=True)
+        divergences += again["divergences"]
+        actions += again["actions"]
+        first = first or again["first_divergence"]
+        tested = run_backtest(
+            BacktestOptions(
+                strategy=reference,
+                data=[tape.path],
+                home=home,
+                params=params,
+                seed=seed,
+                start=tape.ready_at,
+                cash="100000 USDT",
+                out=home / "runs" / f"{result.run.name}-backtest",
+                write_report=False,
+            )
+        )
+        parity = compare(result.run, tested.run, mode="orders")
+        equal = equal and parity["differing"] == 0
+        first = first or parity["first_difference"]
+    events = sum(result.events for result in runs)
+    same = "equal" if equal else "DIFFERENT"
+    line.say(
+        f"replayed {events:,} events, {actions:,} actions, {divergences} divergences; "
+        f"backtest of the recorded tape: {same}"
+    )
+    report = runs[0].report
+    if report is not None and not headless:
+        _open(report)
+    return {
+        "seconds": round(time.monotonic() - began, 3),
+        "events": events,
+        "orders": sum(result.orders for result in runs),
+        "fills": sum(result.fills for result in runs),
+        "pnl": str(sum(result.pnl for result in runs)),
+        "actions": actions,
+        "replay_divergences": divergences,
+        "parity_equal": equal,
+        "first_difference": first,
+        "report": str(report) if report else None,
+        "reports": [str(result.report) for result in runs],
+        "runs": [str(result.run) for result in runs],
+        "tape": str(tape.path),
+        "dashboard": None,
+    }
+
+
+def _open(page: Path) -> None:
+    """In a browser, where there is a screen to show it on."""
+    import os
+    import webbrowser
+
+    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin":
+        webbrowser.open(page.as_uri())
+
+
+class _Line:
+    """The live line: redrawn on a terminal, now and then in a pipe."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._is_terminal = stream.isatty()
+        self._next = 0.0
+        self._last: tuple[float, int] = (time.monotonic(), 0)
+
+    def say(self, text: str) -> None:
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
+
+    def show(self, robots: Sequence[PaperRobot], began: float, seconds: float) -> bool:
+        now = time.monotonic()
+        if now < self._next:
+            return True
+        self._next = now + (REDRAW_S if self._is_terminal else PIPE_LINE_S)
+        counts = [robot.session.sim.counters() for robot in robots]
+        events = sum(count["events"] for count in counts)
+        rate = (events - self._last[1]) / max(now - self._last[0], 1e-9)
+        self._last = (now, events)
+        parts = [f"{min(now - began, seconds):4.0f}s"]
+        for robot, count in zip(robots, counts, strict=True):
+            sim = robot.session.sim
+            parts.append(
+                f"{robot.session.strategy_class.__name__} equity {sim.equity:,.2f} "
+                f"position {sim.position(SYMBOL, None).qty:+.3f} fills {count['fills']}"
+            )
+        parts.append(f"{rate:,.0f} events/s")
+        text = " | ".join(parts)
+        self._stream.write(f"\r\x1b[2K{text}" if self._is_terminal else f"{text}\n")
+        self._stream.flush()
+        return True
+
+    def end(self) -> None:
+        if self._is_terminal:
+            self._stream.write("\n")

@@ -1,0 +1,74 @@
+"""A run's folder: where it is, and what is put into it when the session has finished."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+
+from onetape.engine.loader import keep_source
+from onetape.engine.plan import RunPlan, write_plan
+from onetape.engine.session import Session
+from onetape.model.errors import BadConfig
+from onetape.services.outcome import RunResult, assumptions_of, run_facts, why_no_orders
+from onetape.services.page import write_run_report
+
+__all__ = ["record_run", "run_folder", "run_uuid"]
+
+
+def run_folder(out: str | Path | None, home: Path, name: str) -> Path:
+    """A new folder for a run. `out`: a path, or a bare name, which goes under <home>/runs."""
+    if out is not None:
+        path = Path(out)
+        if "/" not in str(out) and str(out) not in (".", ".."):
+            path = home / "runs" / path
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            what = "the run exists" if (path / "run.toml").is_file() else "is there and is no run"
+            raise BadConfig(
+                f"{path}: {what}", where="--out", todo="choose another name or remove it"
+            )
+    else:
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+        path = home / "runs" / f"{stamp}-{name.lower()}"
+        number = 2
+        while path.exists():
+            path = home / "runs" / f"{stamp}-{name.lower()}-{number}"
+            number += 1
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path.resolve()
+
+
+def run_uuid(name: str, plan: RunPlan) -> bytes:
+    """The identity of a run's journal: of its name and plan, so that equal runs are equal."""
+    text = f"{name}|{plan.strategy}|{plan.params}|{plan.seed}|{[each.path for each in plan.inputs]}"
+    return hashlib.sha256(text.encode()).digest()[:16]
+
+
+def record_run(
+    session: Session,
+    folder: Path,
+    seconds: float,
+    *,
+    report: bool = True,
+    target: Path | None = None,
+) -> RunResult:
+    """After finish(): the source, the page and run.toml, which makes the folder a run."""
+    plan = session.plan
+    plan.strategy = keep_source(session.strategy_class, folder / "source") or plan.strategy
+    plan.params = session.params
+    plan.bar_sources = session.host.bar_sources
+    result = RunResult.of(session, run=folder, seconds=seconds)
+    result.assumptions = assumptions_of(session)
+    result.why_no_orders = why_no_orders(session)
+    if report:
+        result.report = write_run_report(session, folder, result.assumptions, result, target=target)
+    write_plan(plan, folder / "run.toml", run_facts(session, result))
+    _make_private(folder)
+    return result
+
+
+def _make_private(folder: Path) -> None:
+    """What a run did is its owner's business: folders 0700, files 0600."""
+    folder.chmod(0o700)
+    for path in folder.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)

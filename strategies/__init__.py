@@ -1,0 +1,1 @@
+"""Worked examples: each a strategy that runs as it is."""

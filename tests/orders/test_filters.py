@@ -1,0 +1,190 @@
+"""Every filter by table, and all of them against the core's."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from onetape import _core
+from onetape.model.enums import OrderType, PositionSide, Side, TimeInForce, TriggerBy
+from onetape.model.instrument import Instrument, from_symbol
+from onetape.model.money import split_units
+from onetape.model.order import OrderSpec, order_spec
+from onetape.orders.filters import refusal_of
+
+D = Decimal
+BTC = from_symbol(
+    "binance:BTC/USDT:USDT",
+    tick=D("0.5"),
+    lot=D("0.002"),
+    price_decimals=1,
+    size_min=D("0.004"),
+    size_max=D(100),
+    market_size_max=D(10),
+    notional_min=D(100),
+    band_up=D("0.05"),
+    band_down=D("0.1"),
+)
+SPOT = from_symbol("kraken:BTC/USD", tick=D("0.5"), lot=D("0.002"), notional_min=D(5))
+MARK = 600_000  # 60000.0
+
+
+def order(**changes: Any) -> OrderSpec:
+    base: dict[str, Any] = {
+        "symbol": BTC.symbol,
+        "side": Side.BUY,
+        "size_int": 10,
+        "price_int": 600_000,
+    }
+    return OrderSpec(**{**base, **changes})
+
+
+MARKET = {"type": OrderType.MARKET, "price_int": 0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "reason"),
+    [
+        ({}, 0, ""),
+        (MARKET, 0, ""),
+        ({"price_int": 600_003}, 4101, "price 60000.3 is not on the tick 0.5"),
+        ({"size_int": 11}, 4101, "quantity 0.011 is not a multiple of the lot 0.002"),
+        ({"size_int": 2}, 4101, "quantity 0.002 is below the least, 0.004"),
+        ({"size_int": 100_002}, 4101, "quantity 100.002 is above the most, 100"),
+        ({**MARKET, "size_int": 10_002}, 4101, "quantity 10.002 is above the most, 10"),
+        ({"size_int": 10_002}, 0, ""),
+        ({"price_int": 630_000}, 0, ""),
+        ({"price_int": 630_005}, 4306, "price 63000.5 is more than 5 % above 60000.0"),
+        ({"price_int": 500_000}, 0, ""),  # far away on the passive side
+        ({"side": Side.SELL, "price_int": 540_000}, 0, ""),
+        ({"side": Side.SELL, "price_int": 539_995}, 4306, "more than 10 % below 60000.0"),
+        ({"price_int": 150_000, "size_int": 6}, 4102, "value 90 is below the least, 100"),
+        ({"price_int": 150_000, "size_int": 6, "reduce_only": True}, 0, ""),
+        ({"price_int": 0}, 4101, "a limit order has a price"),
+        ({"tag": "x" * 33}, 4101, "32 bytes"),
+        ({"trigger_int": 600_003, "trigger_by": TriggerBy.LAST}, 4101, "trigger 60000.3 is not on"),
+        # a triggered order is measured by its trigger
+        ({"price_int": 700_000, "trigger_int": 690_000, "trigger_by": TriggerBy.MARK}, 0, ""),
+    ],
+)
+def test_filters(changes: dict[str, Any], code: int, reason: str) -> None:
+    found = refusal_of(order(**changes), BTC, reference=MARK)
+    assert (found.code if found else 0) == code
+    assert reason in (found.reason if found else "")
+
+
+def test_a_price_below_zero_is_for_linear_contracts_only() -> None:
+    far = order(price_int=-600_000)
+    assert refusal_of(far, BTC) is None
+    found = refusal_of(far, SPOT)
+    assert found is not None and "price of spot must be positive" in found.reason
+
+
+def test_without_a_reference_bands_and_values_of_market_orders_are_not_known() -> None:
+    assert refusal_of(order(price_int=6_000_000), BTC) is None
+    assert refusal_of(order(**MARKET, size_int=4), BTC) is None
+
+
+KINDS = ["binance:BTC/USDT:USDT", "bitmex:BTC/USD:BTC", "kraken:BTC/USD"]
+
+
+@st.composite
+def instruments(draw: st.DrawFn) -> Instrument:
+    def some(low: int, high: int) -> Decimal:
+        return D(draw(st.sampled_from([0, draw(st.integers(low, high))])))
+
+    return from_symbol(
+        draw(st.sampled_from(KINDS)),
+        price_decimals=1,
+        size_decimals=2,
+        tick=D(draw(st.sampled_from(["0.1", "0.5", "5", "10"]))),
+        lot=D(draw(st.sampled_from(["0.01", "0.05", "1", "5"]))),
+        multiplier=D(draw(st.sampled_from(["1", "100", "0.001"]))),
+        size_min=some(1, 5) / 2,
+        size_max=some(5, 50) * 2,
+        market_lot=some(1, 5) / 4,
+        market_size_min=some(1, 5) / 2,
+        market_size_max=some(5, 50),
+        notional_min=some(1, 2000),
+        band_up=some(1, 20) / 100,
+        band_down=some(1, 20) / 100,
+    )
+
+
+def choose(words: Any) -> Any:
+    return st.sampled_from(list(words))
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    instrument=instruments(),
+    side=choose(Side),
+    type_=choose(OrderType),
+    tif=choose(TimeInForce),
+    trigger_by=choose(TriggerBy),
+    price=st.sampled_from([0, 1000, 1005, 1050, 1100, 1200, 900, 850, -1000]),
+    size=st.integers(-1, 12000) | st.sampled_from([100, 500, 1000, 2500, 5000]),
+    trigger=st.sampled_from([0, 0, 1000, 1003, -1000]),
+    expire=st.sampled_from([0, 0, 5]),
+    post_only=st.booleans(),
+    reduce_only=st.booleans(),
+    reference=st.sampled_from([0, 1000, 1013]),
+)
+def test_the_core_refuses_what_the_filters_refuse(
+    instrument: Instrument,
+    side: Side,
+    type_: OrderType,
+    tif: TimeInForce,
+    trigger_by: TriggerBy,
+    price: int,
+    size: int,
+    trigger: int,
+    expire: int,
+    post_only: bool,
+    reduce_only: bool,
+    reference: int,
+) -> None:
+    asked = OrderSpec(
+        symbol=instrument.symbol,
+        side=side,
+        size_int=size,
+        type=type_,
+        price_int=price,
+        tif=tif,
+        trigger_int=trigger,
+        trigger_by=trigger_by,
+        expire=expire,
+        post_only=post_only,
+        reduce_only=reduce_only,
+    )
+    # An expiry that the time in force does not use is refused here and not read by the core.
+    assume(expire == 0 or tif is TimeInForce.GTD)
+    request = {
+        "price": price,
+        "size": size,
+        "trigger": trigger,
+        "expire": expire,
+        "side": side.id,
+        "type": type_.id,
+        "tif": tif.id,
+        "flags": asked.flags,
+        "trigger_by": trigger_by.id,
+        "position_side": PositionSide.BOTH.id,
+    }
+    spec: dict[str, Any] = instrument.spec()
+    spec["notional_min"] = split_units(spec["notional_min"])
+    found = refusal_of(asked, instrument, reference=reference)
+    assert _core.model_check_order(spec, request, reference) == (found.code if found else 0), found
+
+
+@given(
+    size=st.floats(0.1, 100), price=st.floats(50_000, 62_000), side=st.sampled_from(["buy", "sell"])
+)
+def test_what_is_rounded_by_the_rule_passes_the_steps(size: float, price: float, side: str) -> None:
+    rounded = order_spec(BTC, Side(side), size, price, reduce_only=True)
+    found = refusal_of(rounded, BTC)
+    assert found is None or "below the least" in found.reason

@@ -1,0 +1,137 @@
+"""The market maker's rules: shifts, sizes, hysteresis, and limits that no burst of fills breaks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tapes import BTC, Market, play
+
+from onetape.engine.loader import load_strategy
+from onetape.tape.journal import JournalReader
+
+ROOT = Path(__file__).resolve().parents[2]
+MarketMaker = load_strategy(str(ROOT / "strategies" / "market_maker.py"))
+
+
+def requests(journal: Path) -> list[tuple[str, str, int, int]]:
+    """(place|cancel, side, price, size) of all actions, in units."""
+    with JournalReader(journal) as reader:
+        return [
+            (r.data["kind"], r.data["side"], r.data["price"], r.data["size"])
+            for r in reader
+            if r.type == "order_request"
+        ]
+
+
+def maker(tmp_path: Path, market: Market, **params):
+    latency = params.pop("latency", (0, 0))
+    params = {"symbol": market.symbol, **params}
+    return play(
+        MarketMaker,
+        market.done(),
+        journal=tmp_path / "run",
+        latency=latency,
+        params=params,
+        cash={"USDT": 10**9},
+    )
+
+
+def test_quotes_stand_shift_ticks_from_the_mid_with_their_sizes(tmp_path):
+    market = Market(tmp_path / "t").quote(0, 99.9, 100.1)
+    maker(tmp_path, market, shift=7, buy_by=0.4, sell_by=0.3)
+    assert requests(tmp_path / "run") == [
+        ("place", "buy", 993, 400),
+        ("place", "sell", 1007, 300),
+    ]
+
+
+def test_a_mid_between_two_ticks_rounds_away_from_the_market(tmp_path):
+    market = Market(tmp_path / "t").quote(0, 100.0, 100.1)
+    maker(tmp_path, market)
+    assert [price for _, _, price, _ in requests(tmp_path / "run")] == [995, 1006]
+
+
+@pytest.mark.parametrize(("ticks", "moves"), [(1, 0), (2, 0), (-2, 0), (3, 2), (-3, 2)])
+def test_quotes_are_moved_beyond_two_ticks_only(tmp_path, ticks, moves):
+    market = Market(tmp_path / "t").quote(0, 99.9, 100.1)
+    market.quote(1, 99.9 + ticks / 10, 100.1 + ticks / 10).quote(2, 99.9 + ticks / 10, 100.1)
+    maker(tmp_path, market)
+    assert sum(kind == "cancel" for kind, *_ in requests(tmp_path / "run")) == moves
+
+
+def test_at_its_limit_only_the_side_that_reduces_is_quoted(tmp_path):
+    market = Market(tmp_path / "t").quote(0, 99.9, 100.1).quote(1, 99.0, 99.2)
+    market.trade(1.5, 99.0, 100, "sell").quote(2, 98.9, 99.1).quote(3, 98.9, 99.1)
+    played = maker(tmp_path, market)
+    assert played.robot.position(BTC).qty == 1.0
+    assert {order.side for order in played.robot.orders(BTC)} == {"sell"}
+
+
+def test_a_bid_is_no_larger_than_the_room_that_is_left(tmp_path):
+    market = Market(tmp_path / "t").quote(0, 99.9, 100.1)
+    maker(tmp_path, market, buy_by=3, buy_limit=1, sell_by=0.5, sell_limit=-0.2)
+    assert [size for *_, size in requests(tmp_path / "run")] == [1000, 200]
+
+
+def test_a_moved_quote_waits_until_the_old_one_is_gone(tmp_path):
+    market = Market(tmp_path / "t").quote(0, 99.9, 100.1)
+    market.quote(1, 109.9, 110.1).quote(1.05, 109.9, 110.1).quote(2, 109.9, 110.1)
+    maker(tmp_path, market, latency=(0.05, 0.05))
+    bids = [(kind, price) for kind, side, price, _ in requests(tmp_path / "run") if side == "buy"]
+    assert bids == [("place", 995), ("cancel", 995), ("place", 1095)]
+
+
+@st.composite
+def bursts(draw):
+    """A market that jumps and trades through quotes of any age, several events at one moment."""
+    steps = draw(
+        st.lists(
+            st.tuples(
+                st.sampled_from([0.0, 0.001, 0.02, 0.5]),
+                st.sampled_from(["quote", "sell", "buy"]),
+                st.integers(-40, 40),
+                st.sampled_from([0.05, 0.3, 1.0, 50.0]),
+            ),
+            min_size=5,
+            max_size=60,
+        )
+    )
+    latency = draw(st.sampled_from([0.0, 0.003, 0.1, 0.7]))
+    limits = draw(st.sampled_from([(1.0, -1.0), (0.5, 0.0), (2.0, -0.25), (0.0, 0.0)]))
+    sizes = draw(st.sampled_from([(1.0, 1.0), (3.0, 3.0), (0.3, 0.7)]))
+    return steps, latency, limits, sizes
+
+
+@settings(max_examples=60, deadline=None)
+@given(bursts())
+def test_no_burst_of_fills_breaks_the_limits(tmp_path_factory, burst):
+    steps, latency, (most, least), (buy_by, sell_by) = burst
+    tmp_path = tmp_path_factory.mktemp("burst")
+    market = Market(tmp_path / "t").quote(0, 99.9, 100.1)
+    at, centre = 1.0, 0
+    for wait, kind, move, size in steps:
+        at += wait
+        if kind == "quote":
+            centre += move
+            market.quote(at, 99.9 + centre / 10, 100.1 + centre / 10, size, size)
+        else:
+            market.trade(at, 100 + (centre + move) / 10, size, kind)
+    maker(
+        tmp_path,
+        market,
+        latency=(latency, latency),
+        buy_limit=most,
+        sell_limit=least,
+        buy_by=buy_by,
+        sell_by=sell_by,
+    )
+    position = 0
+    with JournalReader(tmp_path / "run") as reader:
+        for record in reader:
+            if record.type == "fill":
+                size = record.data["size"]
+                position += size if record.data["side"] == "buy" else -size
+                assert least * 1000 <= position <= most * 1000
