@@ -342,6 +342,7 @@ void bind_text(nb::module_& m) {
              "(raw name seen, price, size, reference, volume), each {(needed, possible): count}.")
         .def_prop_ro("lines", [](CaptureImport& self) { return self.decoder().lines(); })
         .def_prop_ro("gaps", [](CaptureImport& self) { return self.decoder().gaps(); })
+        .def_prop_ro("snapped", [](CaptureImport& self) { return self.decoder().snapped(); })
         .def_prop_ro("unsynced", [](CaptureImport& self) { return self.decoder().unsynced(); })
         .def_prop_ro("rejected",
                      [](CaptureImport& self) { return self.decoder().rejects().count(); })
@@ -413,6 +414,8 @@ void bind_text(nb::module_& m) {
              "Emits sorted rows: \"ok\" while there are more, \"not_found\" when all are out.")
         .def("check", [](const TableImport& self) { raise_if_failed(self.sort_failure()); },
              "Raises what stopped the sorting.")
+        .def_prop_ro("snapped", [](const TableImport& self) { return self.facts().snapped; },
+                     "Numbers of this source that were rounded, within 1e-9.")
         .def_prop_ro("rejected", [](TableImport& self) { return self.rejects().count(); })
         .def("facts",
              [](const TableImport& self) {

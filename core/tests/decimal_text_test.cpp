@@ -82,10 +82,10 @@ TEST_CASE("a printed float is snapped, a finer number is not") {
     RawDecimal value;
     std::int64_t units = 0;
     REQUIRE(parse("0.30000000000000004", value) == NumberFault::none);
-    CHECK(scale_snapped(value, 1, units) == Scaled::exact);
+    CHECK(scale_snapped(value, 1, units) == Scaled::snapped);
     CHECK(units == 3);
     REQUIRE(parse("-0.2999999999999999", value) == NumberFault::none);
-    CHECK(scale_snapped(value, 1, units) == Scaled::exact);
+    CHECK(scale_snapped(value, 1, units) == Scaled::snapped);
     CHECK(units == -3);
     REQUIRE(parse("0.31", value) == NumberFault::none);
     CHECK(scale_snapped(value, 1, units) == Scaled::inexact);

@@ -463,7 +463,10 @@ bool CaptureDecoder::fit(const RawDecimal& raw, StreamState& stream, Quantity qu
             stop_ = Stop::decimals;
             return false;
         }
-        if (scale_snapped(raw, decimals, value) == Scaled::exact) return true;
+        if (scale_snapped(raw, decimals, value) == Scaled::snapped) {
+            ++snapped_;
+            return true;
+        }
         return refuse(std::string(is_price ? "price" : "size") +
                       " has more decimals than fit 64 bits");
     }

@@ -75,6 +75,7 @@ public:
     [[nodiscard]] Status status() const noexcept { return status_; }
     [[nodiscard]] std::uint64_t lines() const noexcept { return lines_; }
     [[nodiscard]] std::uint64_t gaps() const noexcept { return gaps_; }
+    [[nodiscard]] std::uint64_t snapped() const noexcept { return snapped_; }
     [[nodiscard]] std::uint64_t unsynced() const noexcept { return unsynced_; }
     [[nodiscard]] const std::map<std::string, std::uint64_t>& passed_over() const noexcept {
         return passed_over_;
@@ -148,7 +149,7 @@ private:
     std::string reason_, upper_;
     RejectLog rejects_;
     std::map<std::string, std::uint64_t> passed_over_, unmapped_;
-    std::uint64_t lines_ = 0, gaps_ = 0, unsynced_ = 0;
+    std::uint64_t lines_ = 0, gaps_ = 0, unsynced_ = 0, snapped_ = 0;
     std::uint32_t source_ = 0;
     Status status_ = Status::ok;
     Stop stop_ = Stop::none;

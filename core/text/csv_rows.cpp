@@ -313,6 +313,7 @@ bool TableDecoder::units(Column column, bool is_price, std::int64_t& value) {
     const int decimals = is_price ? config_.price_decimals : config_.size_decimals;
     switch (scale_snapped(raw, decimals, value)) {
         case Scaled::exact: return true;
+        case Scaled::snapped: ++facts_.snapped; return true;
         case Scaled::inexact:
             return refuse(column_name(column) + " has more decimals than fit 64 bits");
         case Scaled::overflow: return refuse(column_name(column) + " does not fit 64 bits");

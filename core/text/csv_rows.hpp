@@ -44,6 +44,7 @@ struct TableConfig {
 struct TableFacts {
     DecimalsSeen price, size, volume;
     std::uint64_t rows = 0;
+    std::uint64_t snapped = 0;  // while writing: numbers that were rounded, within 1e-9
     std::int64_t first_time = 0, last_time = 0;  // in file order
     bool ascending = true, descending = true;    // equal times agree with both
     std::unordered_map<std::int64_t, std::uint64_t> steps;

@@ -150,7 +150,7 @@ struct RawDecimal {
     return NumberFault::none;
 }
 
-enum class Scaled : std::uint8_t { exact, inexact, overflow };
+enum class Scaled : std::uint8_t { exact, snapped, inexact, overflow };
 
 // Units at `decimals`. inexact: non-zero digits lie beyond; `units` is then cut toward zero.
 [[nodiscard]] inline Scaled scale(const RawDecimal& value, int decimals,
@@ -180,13 +180,13 @@ enum class Scaled : std::uint8_t { exact, inexact, overflow };
 }
 
 // Units at `decimals`, nearest, half away from zero; only where the change stays within 1e-9 of
-// the value (a printed float), else inexact.
+// the value (a printed float): snapped. Else inexact.
 [[nodiscard]] inline Scaled scale_snapped(const RawDecimal& value, int decimals,
                                           std::int64_t& units) noexcept {
     const Scaled plain = scale(value, decimals, units);
     if (plain != Scaled::inexact) return plain;
     const int drop = value.decimals - decimals;
-    if (drop <= 0) return Scaled::exact;  // only the digits that were cut: far below 1e-9
+    if (drop <= 0) return Scaled::snapped;  // only the digits that were cut: far below 1e-9
     if (drop > decimal_digits_max) return Scaled::inexact;
     const std::int64_t power = powers_of_ten[static_cast<std::size_t>(drop)];
     const std::int64_t rest = value.mantissa - units * power;
@@ -198,7 +198,7 @@ enum class Scaled : std::uint8_t { exact, inexact, overflow };
     }
     if (change < 0) change = -change;
     const std::int64_t whole = value.mantissa < 0 ? -value.mantissa : value.mantissa;
-    return change <= whole / 1'000'000'000 ? Scaled::exact : Scaled::inexact;
+    return change <= whole / 1'000'000'000 ? Scaled::snapped : Scaled::inexact;
 }
 
 // Decimals that `value` needs: trailing zeros do not count.
