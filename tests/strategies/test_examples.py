@@ -14,6 +14,7 @@ from onetape.tape.journal import JournalReader
 
 FOLDER = Path(__file__).resolve().parents[2] / "strategies"
 NAMES = {
+    "breakout": "Breakout",
     "cross": "Cross",
     "grid": "Grid",
     "market_maker": "MarketMaker",
@@ -32,7 +33,7 @@ def fills(journal: Path) -> list[dict]:
 
 
 def test_every_example_is_tested_and_below_sixty_lines():
-    found = {path.stem: path for path in FOLDER.glob("*.py")}
+    found = {path.stem: path for path in FOLDER.glob("*.py") if path.stem != "__init__"}
     assert found.keys() == NAMES.keys()
     for path in found.values():
         assert len(path.read_text().splitlines()) < 60, path
@@ -74,6 +75,35 @@ def test_cross_holds_while_the_fast_mean_is_above_the_slow_one(tmp_path):
 def test_cross_does_nothing_before_it_has_all_its_bars(tmp_path):
     played = play(example("cross"), closes_tape(tmp_path / "t", [100.0 + i for i in range(29)]))
     assert played.sim.counters()["orders"] == 0
+
+
+# --- Breakout
+
+
+def test_breakout_goes_with_a_close_outside_the_range_of_the_bars_before(tmp_path):
+    rng = np.random.default_rng(5)
+    closes = [float(x) for x in (1000 + rng.integers(-30, 31, 150).cumsum()) / 10]
+    wanted, held = [], 0
+    for end in range(21, len(closes) + 1):
+        before, close = closes[end - 21 : end - 1], closes[end - 1]
+        wish = 10 if close > max(before) else -10 if close < min(before) else held
+        if wish != held:
+            wanted.append((end * 60, wish - held))
+            held = wish
+    play(
+        example("breakout"), closes_tape(tmp_path / "t", closes), journal=tmp_path / "run",
+        params={"symbol": BTC},
+    )  # fmt: skip
+    with JournalReader(tmp_path / "run") as reader:
+        sent = [
+            (
+                (r.time - 1_767_225_600 * 10**9) // 10**9,
+                r.data["size"] if r.data["side"] == "buy" else -r.data["size"],
+            )
+            for r in reader
+            if r.type == "order_request"
+        ]
+    assert sent == wanted and len(sent) > 2
 
 
 # --- RandomTrader
