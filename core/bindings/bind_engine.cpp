@@ -149,6 +149,12 @@ public:
         return done;
     }
 
+    bool advance(std::int64_t until) {
+        const bool done = core->advance(until);
+        if (robot->has_error()) robot->raise_error();
+        return done;
+    }
+
     bool leave_callback() {
         const bool done = core->leave_callback();
         if (robot->has_error()) robot->raise_error();
@@ -498,8 +504,11 @@ void bind_engine(nb::module_& m) {
                      [](PySimulation& s, bool on) { s.robot->wants_pulse = on; })
         // the loop
         .def("warm_up", &PySimulation::warm_up)
-        .def("preload", [](PySimulation& s, PyReader& reader, std::uint32_t source, std::int64_t from, std::int64_t until) {
-            return s.core->preload(*reader.reader, source, from, until);
+        .def("preload", [](PySimulation& s, const nb::list& readers, std::int64_t from, std::int64_t until) {
+            std::vector<Reader*> all;
+            for (const nb::handle reader : readers)
+                all.push_back(nb::cast<PyReader*>(reader)->reader.get());
+            return s.core->preload(all, from, until);
         })
         .def("next_time", [](PySimulation& s) { return s.core->next_time(); })
         .def("begin", [](PySimulation& s, std::int64_t now) { s.core->begin(now); })
@@ -507,6 +516,8 @@ void bind_engine(nb::module_& m) {
         .def("leave_callback", &PySimulation::leave_callback)
         .def("run", &PySimulation::run, nb::arg("frames_max"), nb::arg("until"))
         .def("finish_input", &PySimulation::finish_input)
+        .def("advance", &PySimulation::advance, nb::arg("until"))
+        .def("begin_stop", [](PySimulation& s) { s.core->begin_stop(); })
         .def("failure", [](const PySimulation& s) {
             return nb::make_tuple(static_cast<int>(s.core->failure().status), s.core->failure().what);
         })
@@ -598,7 +609,7 @@ void bind_engine(nb::module_& m) {
             const RunCounters& c = s.core->counters();
             const RecordedCounters& x = s.core->exchange_counters();
             nb::dict d;
-            d["frames"] = c.frames; d["events"] = c.events; d["actions"] = c.actions;
+            d["frames"] = c.frames; d["events"] = c.events; d["warmed"] = c.warmed; d["actions"] = c.actions;
             d["orders"] = c.orders; d["fills"] = c.fills; d["denied"] = c.denied;
             d["rejected"] = c.rejected; d["impossible"] = c.impossible; d["late"] = c.late;
             d["fills_without_volume"] = x.fills_without_volume;

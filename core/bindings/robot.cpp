@@ -3,6 +3,8 @@
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 
+#include <cstring>
+
 namespace onetape {
 
 void Callback::bind(nb::handle strategy, const char* name) {
@@ -88,7 +90,8 @@ bool PyRobot::failed(const char* where) {
     Py_XDECREF(type);
     Py_XDECREF(trace);
     nb::object problem = nb::steal(value);
-    if (PyErr_GivenExceptionMatches(problem.ptr(), PyExc_Exception) && host_.is_valid()) {
+    // All but Ctrl-C is the strategy's failure, also sys.exit(): it must not end a run silently.
+    if (!PyErr_GivenExceptionMatches(problem.ptr(), PyExc_KeyboardInterrupt) && host_.is_valid()) {
         PyObject* answer = PyObject_CallMethod(host_.ptr(), "callback_failed", "sO", where,
                                                problem.ptr());
         if (answer) {
@@ -180,9 +183,15 @@ bool PyRobot::on_timer(const std::string& name) {
 }
 
 bool PyRobot::on_order(const OrderRef& order) {
-    if (!order_.set()) return true;
-    const nb::object view = nb::cast(order);
-    return finish(order_.call(view.ptr()), "on_order");
+    if (order_.set()) {
+        const nb::object view = nb::cast(order);
+        if (!finish(order_.call(view.ptr()), "on_order")) return false;
+    }
+    // A target may wait for its own earlier orders to be gone.
+    if (!order->closed() || std::strcmp(order->tag.data(), "target") != 0) return true;
+    return finish(PyObject_CallMethod(host_.ptr(), "target_order_closed", "O",
+                                      symbols_[order->instrument->index].ptr()),
+                  "set_target");
 }
 
 bool PyRobot::on_fill(const OrderRef& order, const FillPayload& fill) {

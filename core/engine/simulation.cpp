@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 
 #include "engine/reasons.hpp"
 #include "exchange/errors.hpp"
@@ -40,7 +41,7 @@ Simulation::~Simulation() = default;
 
 Instrument& Simulation::add_instrument(std::string symbol, const InstrumentSpec& spec,
                                        std::uint32_t settle, std::uint32_t base) {
-    auto added = std::make_unique<Instrument>();
+    auto added = std::make_shared<Instrument>();
     added->index = static_cast<std::uint32_t>(instruments_.size());
     added->symbol = std::move(symbol);
     added->settle = settle;
@@ -136,8 +137,10 @@ RunOutcome Simulation::warm_up(std::int64_t start) {
         source->last_crc = frame.header->crc;
         ++counters_.frames;
         if (is_market(frame.type())) {
-            if (Instrument* instrument = instrument_of(*source, frame.header->stream))
+            if (Instrument* instrument = instrument_of(*source, frame.header->stream)) {
+                ++counters_.warmed;
                 show_exchange(*instrument, frame);
+            }
         } else {
             const auto index = robot_->on_cold(static_cast<std::uint32_t>(source - sources_.data()),
                                                frame);
@@ -152,21 +155,47 @@ RunOutcome Simulation::warm_up(std::int64_t start) {
     }
 }
 
-RunOutcome Simulation::preload(Reader& reader, std::uint32_t source, std::int64_t from,
+RunOutcome Simulation::preload(std::span<Reader* const> readers, std::int64_t from,
                                std::int64_t until) {
-    halted_ = true;  // bars fill their windows and are not shown
-    if (reader.seek_time(from) == Status::ok) {
+    struct Place {
+        Reader* reader;
         Frame frame;
-        while (reader.next(frame) == Status::ok && frame.header->time < until) {
-            Instrument* instrument = instrument_of(sources_[source], frame.header->stream);
-            if (!instrument || instrument->stream.size() == 0) continue;
-            while (next_bar_close_ <= frame.header->time) close_bars(frame.header->time);
-            fold_bars(*instrument, frame, frame.header->time);
+        bool has = false;
+    };
+    std::vector<Place> places;
+    const auto advance = [&](Place& place) {
+        const Status status = place.reader->next(place.frame);
+        place.has = status == Status::ok && place.frame.header->time < until;
+        if (status == Status::ok || status == Status::not_found) return true;
+        failure_ = place.reader->failure();
+        return false;
+    };
+    for (Reader* reader : readers) {
+        places.push_back({reader, {}, false});
+        // not_found: all of it lies before `from`.
+        if (reader->seek_time(from) == Status::ok && !advance(places.back()))
+            return RunOutcome::failed;
+    }
+    halted_ = true;  // bars fill their windows and are not shown
+    for (;;) {
+        Place* next = nullptr;
+        for (Place& place : places)
+            if (place.has &&
+                (!next || place.frame.header->time < next->frame.header->time))
+                next = &place;
+        if (!next) break;
+        const auto source = static_cast<std::size_t>(next - places.data());
+        const std::int64_t time = next->frame.header->time;
+        Instrument* instrument =
+            instrument_of(sources_[source], next->frame.header->stream);
+        if (instrument && instrument->stream.size() != 0) {
+            while (next_bar_close_ <= time) close_bars(time);
+            fold_bars(*instrument, next->frame, time);
         }
+        if (!advance(*next)) break;
     }
     while (next_bar_close_ <= until) close_bars(until);
     halted_ = false;
-    failure_ = reader.failure();
     return failure_.ok() ? RunOutcome::reached : RunOutcome::failed;
 }
 
@@ -208,9 +237,11 @@ RunOutcome Simulation::run(std::uint64_t frames_max, std::int64_t until) {
     return RunOutcome::limit;
 }
 
-bool Simulation::finish_input() {
+bool Simulation::finish_input() { return advance(now_); }
+
+bool Simulation::advance(std::int64_t until) {
     bars_held_ = false;
-    return drain(now_);
+    return drain(until);
 }
 
 bool Simulation::take(Source& source) {
@@ -297,10 +328,7 @@ bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
         }
         case EventType::funding: {
             const auto& payload = frame.as<FundingPayload>();
-            if (started_) {
-                exchange_.on_funding(instrument.index, time, payload);
-                robot_account_.apply_funding(instrument.index, payload);
-            }
+            if (started_) settle_funding(instrument, time, payload);
             return true;
         }
         default: return true;
@@ -529,7 +557,7 @@ void Simulation::on_fill(std::uint32_t instrument, const FillPayload& fill) {
     Reply next{};
     next.time = reply_time(fill.ts_event);
     next.instrument = instrument;
-    next.is_fill = true;
+    next.kind = ReplyKind::fill;
     next.fill = fill;
     replies_.push_back(next);
     next_due_ = std::min(next_due_, next.time);
@@ -539,8 +567,34 @@ bool Simulation::reply() {
     const Reply next = replies_.front();
     replies_.pop_front();
     Instrument& instrument = *instruments_[next.instrument];
-    return next.is_fill ? deliver_fill(instrument, next.fill)
-                        : deliver_event(instrument, next.event);
+    switch (next.kind) {
+        case ReplyKind::event: return deliver_event(instrument, next.event);
+        case ReplyKind::fill: return deliver_fill(instrument, next.fill);
+        case ReplyKind::funding:
+            robot_account_.credit_funding(instrument.index, next.funding);
+            return true;
+    }
+    return true;
+}
+
+// What was paid is the exchange's to say: with latency it may hold fills that the robot has not
+// heard of. The robot's books follow when the news reaches it.
+void Simulation::settle_funding(const Instrument& instrument, std::int64_t time,
+                                const FundingPayload& payload) {
+    if (script_) {  // the exchange here holds nothing: its answers come from the other run
+        robot_account_.set_mark(instrument.index, exchange_.mark_price(instrument.index));
+        robot_account_.apply_funding(instrument.index, payload);
+        return;
+    }
+    const Money change = exchange_.on_funding(instrument.index, time, payload);
+    if (change == 0) return;
+    Reply next{};
+    next.time = reply_time(time);
+    next.instrument = instrument.index;
+    next.kind = ReplyKind::funding;
+    next.funding = change;
+    replies_.push_back(next);
+    next_due_ = std::min(next_due_, next.time);
 }
 
 void Simulation::move(Order& order, OrderAct act) {
@@ -566,7 +620,15 @@ bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& 
     if (event.venue_id != 0) order->venue_id = event.venue_id;
     if (event.code != 0) order->code = event.code;
     switch (event.news) {
-        case OrderNews::accepted: move(*order, OrderAct::accept); break;
+        case OrderNews::accepted:
+        case OrderNews::triggered:
+            // A reduce-only order is cut to what it can reduce when it becomes active.
+            if (event.size > 0 && event.size < order->size) {
+                unreserve(*order, order->size - event.size);
+                order->size = event.size;
+            }
+            move(*order, event.news == OrderNews::accepted ? OrderAct::accept : OrderAct::trigger);
+            break;
         case OrderNews::rejected:
             ++counters_.rejected;
             last_refused_ = order;
@@ -574,7 +636,6 @@ bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& 
             break;
         case OrderNews::canceled: move(*order, OrderAct::cancel_ack); break;
         case OrderNews::expired: move(*order, OrderAct::expire); break;
-        case OrderNews::triggered: move(*order, OrderAct::trigger); break;
         case OrderNews::updated:
             unreserve(*order, order->remaining());
             order->price = event.price;
@@ -615,6 +676,8 @@ bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& news) {
                                           : OrderAct::fill_excess);
     if (order->closed()) close_order(order);
     if (options_.sample_every > 0) note_equity(equity());
+    // An order whose cancel came too late has filled: that goes, too.
+    if (flattening_) flatten();
     in_robot_ = true;
     return robot_->on_fill(order, fill) && after_callback() && (in_robot_ = true) &&
            robot_->on_order(order) && after_callback() && (in_robot_ = true) &&
@@ -717,6 +780,7 @@ OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
     const OrderRef order = orders_.add();
     ++counters_.orders;
     order->instrument = &instrument;
+    order->owner = instruments_[instrument.index];
     order->side = spec.side;
     order->type = spec.type;
     order->tif = spec.tif;
@@ -735,7 +799,10 @@ OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
     const std::int64_t reference = instrument.touch(spec.side);
     const std::int64_t price = spec.price != 0 ? spec.price : reference;
     std::uint16_t code = 0;
-    if (halted_ && !reduce_only) {
+    if (stopping_) {
+        code = error::order_invalid;
+        order->reason = "the run is over";
+    } else if (halted_ && !reduce_only) {
         code = 4303;
         order->reason = "the robot is halted";
     }
@@ -766,6 +833,7 @@ OrderRef Simulation::deny(Instrument& instrument, const OrderSpec& spec, std::ui
     ++counters_.orders;
     ++counters_.denied;
     order->instrument = &instrument;
+    order->owner = instruments_[instrument.index];
     order->side = spec.side;
     order->type = spec.type;
     order->tif = spec.tif;
@@ -782,7 +850,14 @@ OrderRef Simulation::deny(Instrument& instrument, const OrderSpec& spec, std::ui
     return order;
 }
 
+// An order that was kept from another run is nothing that this one could act on.
+bool Simulation::owns(const Order& order) const noexcept {
+    const std::uint32_t index = order.instrument->index;
+    return index < instruments_.size() && instruments_[index].get() == order.instrument;
+}
+
 bool Simulation::cancel(const OrderRef& order) {
+    if (!owns(*order)) return false;
     if (!OrderMachine::allows(*order, OrderAct::cancel_request)) return false;
     const Instrument& instrument = *order->instrument;
     const OrderRequestPayload request = request_of(*order, RequestKind::cancel);
@@ -792,6 +867,7 @@ bool Simulation::cancel(const OrderRef& order) {
 }
 
 bool Simulation::amend(const OrderRef& order, std::int64_t price, std::int64_t size) {
+    if (!owns(*order)) return false;
     if (!OrderMachine::allows(*order, OrderAct::amend_request)) return false;
     const Instrument& instrument = *order->instrument;
     OrderRequestPayload request = request_of(*order, RequestKind::amend);
@@ -811,17 +887,26 @@ bool Simulation::amend(const OrderRef& order, std::int64_t price, std::int64_t s
     return true;
 }
 
-void Simulation::halt(bool flatten) {
+void Simulation::halt(bool and_flatten) {
     if (halted_) return;
     halted_ = true;
     std::vector<OrderRef> working;
     for (const auto& [id, order] : orders_.working()) working.push_back(order);
     for (const OrderRef& order : working) cancel(order);
-    if (!flatten) return;
+    flattening_ = and_flatten;
+    if (and_flatten) flatten();
+}
+
+void Simulation::flatten() {
+    constexpr std::string_view tag = "flatten";
     for (auto& instrument : instruments_) {
         for (const PositionSide side :
              {PositionSide::both, PositionSide::long_, PositionSide::short_}) {
-            const std::int64_t qty = robot_account_.position(instrument->index, side).qty;
+            std::int64_t qty = robot_account_.position(instrument->index, side).qty;
+            for (const auto& [id, order] : orders_.working())
+                if (order->instrument == instrument.get() && order->position_side == side &&
+                    tag == order->tag.data())
+                    qty += order->side == Side::buy ? order->remaining() : -order->remaining();
             if (qty == 0) continue;
             OrderSpec spec;
             spec.side = qty > 0 ? Side::sell : Side::buy;
@@ -829,7 +914,7 @@ void Simulation::halt(bool flatten) {
             spec.flags = instrument->spec.kind == ContractKind::spot ? std::uint8_t{0}
                                                                      : order_reduce_only;
             spec.size = qty > 0 ? qty : -qty;
-            spec.tag = "flatten";
+            spec.tag = tag;
             const bool was = halted_;
             halted_ = false;
             place(*instrument, spec);

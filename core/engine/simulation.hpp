@@ -13,6 +13,7 @@
 #include <deque>
 #include <limits>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,7 @@ struct EquitySample {
 struct RunCounters {
     std::uint64_t frames = 0;   // all that were read
     std::uint64_t events = 0;   // market events of the run's instruments
+    std::uint64_t warmed = 0;   // such events from before the start: known, not shown
     std::uint64_t actions = 0, orders = 0, fills = 0, denied = 0, rejected = 0;
     std::uint64_t impossible = 0;  // news that no state allows: counted, not believed
     std::uint64_t late = 0;        // news about orders that were already closed
@@ -92,14 +94,16 @@ public:
     // --- running ---
     // Market state only, up to the first frame at `start` or later that is a market event.
     RunOutcome warm_up(std::int64_t start);
-    // Bars from before the start: folds the frames of `reader` in [from, until) into the
-    // subscribed streams and windows without showing them. Streams are mapped as those of `source`.
-    RunOutcome preload(Reader& reader, std::uint32_t source, std::int64_t from,
-                       std::int64_t until);
+    // Bars from before the start: folds the frames in [from, until) into the subscribed streams
+    // and windows without showing them. One reader of its own for each source, in their order.
+    RunOutcome preload(std::span<Reader* const> readers, std::int64_t from, std::int64_t until);
     [[nodiscard]] std::int64_t next_time();  // of the next frame, `never` without one
     void begin(std::int64_t now);            // the robot may act from here
     RunOutcome run(std::uint64_t frames_max, std::int64_t until);
     bool finish_input();     // no frame will follow: what is due by now happens
+    // No frame of this time or earlier will follow: what is due by then happens.
+    bool advance(std::int64_t until);
+    void begin_stop() { stopping_ = true; }      // on_stop follows: orders are denied
     void enter_callback() { in_robot_ = true; }  // around what the shell calls itself:
     bool leave_callback();                       // on_start, on_stop
 
@@ -109,7 +113,7 @@ public:
                   std::string reason);
     bool cancel(const OrderRef& order);
     bool amend(const OrderRef& order, std::int64_t price, std::int64_t size);
-    void halt(bool flatten);
+    void halt(bool and_flatten);
     [[nodiscard]] bool halted() const { return halted_; }
     BarFeed& subscribe_bars(Instrument& instrument, std::int64_t period, BarSource source,
                             const std::string& text);
@@ -128,6 +132,10 @@ public:
     [[nodiscard]] const OrderTable& orders() const { return orders_; }
     [[nodiscard]] const Account& account() const { return robot_account_; }
     [[nodiscard]] const Account& exchange_account() const { return exchange_account_; }
+    // Own orders stand at the exchange. The robot may not have heard of it, or hear of it too late.
+    [[nodiscard]] bool works_at_exchange(std::uint32_t index) const {
+        return exchange_.working(index);
+    }
     [[nodiscard]] const RecordedCounters& exchange_counters() const { return exchange_.counters(); }
     [[nodiscard]] Money equity();
     [[nodiscard]] const std::vector<EquitySample>& samples() const { return samples_; }
@@ -173,12 +181,14 @@ private:
         std::uint32_t instrument;
         OrderRequestPayload request;
     };
+    enum class ReplyKind : std::uint8_t { event, fill, funding };
     struct Reply {
         std::int64_t time;
         std::uint32_t instrument;
-        bool is_fill;
+        ReplyKind kind;
         OrderEventPayload event;
         FillPayload fill;
+        Money funding;
     };
     struct ShownBar {
         Instrument* instrument;
@@ -189,6 +199,7 @@ private:
     Source* pick();  // the source with the earliest frame, nullptr: none has one
     bool load(Source& source);
     [[nodiscard]] Instrument* instrument_of(const Source& source, std::uint32_t stream) const;
+    [[nodiscard]] bool owns(const Order& order) const noexcept;
     bool take(Source& source);                             // one frame, whole
     bool show_exchange(Instrument& instrument, const Frame& frame);  // false: not a market event
     bool show_robot(Instrument& instrument, const Frame& frame);
@@ -203,10 +214,13 @@ private:
     [[nodiscard]] bool script_due(std::int64_t until) const;
     bool take_script();
     bool reply();
+    void settle_funding(const Instrument& instrument, std::int64_t time,
+                        const FundingPayload& payload);
     bool deliver_event(Instrument& instrument, const OrderEventPayload& event);
     bool deliver_fill(Instrument& instrument, const FillPayload& fill);
     bool fire_timers(std::int64_t now);
     bool after_callback();
+    void flatten();  // what is held and no flatten order closes yet
     void act(const Instrument& instrument, const OrderRequestPayload& request);
     void flush_actions();
     void move(Order& order, OrderAct act);
@@ -217,7 +231,7 @@ private:
     void write(EventType type, std::uint32_t instrument, const void* payload, std::uint32_t bytes);
 
     SimulationOptions options_;
-    std::vector<std::unique_ptr<Instrument>> instruments_;
+    std::vector<std::shared_ptr<Instrument>> instruments_;  // orders keep theirs alive
     std::vector<Source> sources_;
     Writer* writer_ = nullptr;
     Reader* script_ = nullptr;
@@ -247,6 +261,7 @@ private:
     std::int64_t reply_base_ = 0;   // when the exchange did what it now reports
     std::int64_t reply_cap_ = never;  // a bar's fills reach the robot no later than the bar
     bool started_ = false, halted_ = false, in_robot_ = false;
+    bool stopping_ = false, flattening_ = false;
     bool bars_held_ = false;  // bars of one moment are shown together: more may follow
     Money equity_peak_ = 0, drawdown_max_ = 0;
     double drawdown_max_ratio_ = 0;

@@ -209,6 +209,10 @@ class Host:
             ladder = self._ladders[symbol] = Ladder(self.sim, self.instrument_of(symbol))
         return ladder
 
+    def target_order_closed(self, symbol: str) -> None:
+        """Called by the loop when an order of set_target is gone."""
+        self.targets.order_closed(symbol)
+
     def to_units(self, value: object, decimals: int, step: int, rounding: int) -> int | None:
         """Decimal, text and numpy numbers as units on a multiple of step; None: not a number that
         an order can carry. rounding: the core's."""
@@ -243,7 +247,7 @@ class Host:
 
     def append(self, type_id: int, record: Mapping[str, Any]) -> None:
         """A MessagePack frame into the run's journal, at the loop's time."""
-        self.sim.append_cold(type_id, msgspec.msgpack.encode(record))
+        self.sim.append_cold(type_id, msgspec.msgpack.encode(record, enc_hook=_or_text))
 
     def log(self, text: str, level: str, fields: Mapping[str, Any]) -> None:
         """A log frame; warnings and errors are also shown."""
@@ -254,7 +258,7 @@ class Host:
     def settle_memory(self) -> None:
         """After a callback: changed memory goes to the tape before the orders leave."""
         try:
-            encoded = msgspec.msgpack.encode(self.memory)
+            encoded = msgspec.msgpack.encode(self.memory, enc_hook=_number)
         except (TypeError, ValueError, OverflowError) as problem:
             raise TypeError(f"memory holds plain values only: {problem}") from None
         if encoded == self._memory_last:
@@ -307,3 +311,18 @@ class Host:
         """Progress, a few times a second at most."""
         if self._progress is not None:
             self._progress(frames, now)
+
+
+def _number(value: Any) -> Any:
+    """A numpy scalar as the plain number it stands for: means and maxima are written as they are."""
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"not {type(value).__name__}")
+
+
+def _or_text(value: Any) -> Any:
+    """What a log line says of anything: a line must not stop a strategy."""
+    try:
+        return _number(value)
+    except TypeError:
+        return str(value)

@@ -80,7 +80,7 @@ def _run_module(load: Callable[[], ModuleType], where: str) -> ModuleType:
         return load()
     except OnetapeError:
         raise
-    except (KeyboardInterrupt, SystemExit):
+    except KeyboardInterrupt:
         raise
     except BaseException as problem:
         raise StrategyError(

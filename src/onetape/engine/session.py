@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -332,7 +333,11 @@ class Session:
             self._refuse_empty()
         if self.plan.end is not None and first >= self.plan.end:
             self._refuse_empty()
-        self.started_at = first if start is None else max(start, first)
+        # With data from before it the run begins at --from itself, so that bars and timers that
+        # are due before the next event are not passed over; without any, at the first event.
+        self.started_at = first
+        if start is not None and self.sim.counters()["warmed"]:
+            self.started_at = start
 
     def _refuse_empty(self) -> None:
         spans = []
@@ -432,11 +437,14 @@ class Session:
         assert self.started_at is not None
         period = self.host.longest_period
         begin = _core.bar_open_time(self.started_at, period) - self.host.history * period
-        for source in self.sources:
-            with JournalReader(source.path) as reader:
-                outcome = self.sim.preload(reader.core, source.number, begin, self.started_at)
+        with ExitStack() as opened:
+            # Readers of their own: those of the run stand behind the start already.
+            readers = [opened.enter_context(JournalReader(s.path)) for s in self.sources]
+            outcome = self.sim.preload([r.core for r in readers], begin, self.started_at)
             if outcome == _core.RunOutcome.FAILED:
-                raise TornTape(self.sim.failure()[1], where=str(source.path))
+                raise TornTape(
+                    self.sim.failure()[1], where="reading", todo="onetape journal verify"
+                )
 
     def inventory(self) -> Mapping[str, tuple[Mapping[int, int], list[int]]]:
         """What each symbol has: {type id: count} and the periods of its own bars."""

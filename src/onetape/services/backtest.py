@@ -125,7 +125,9 @@ def _run(
     if options.check_lookahead:
         from onetape.services.lookahead import check_lookahead
 
-        result.lookahead = check_lookahead(plan, strategy, folder)
+        result.lookahead = check_lookahead(
+            plan, strategy, folder, actions=session.actions_before_stop
+        )
     result.wall_seconds = time.perf_counter() - began
     if failures and plan.on_error != "continue":
         first = failures[0]

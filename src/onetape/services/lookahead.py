@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,15 @@ __all__ = ["CUTS", "check_lookahead", "cut_tape"]
 CUTS = 8  # cuts are spread evenly over the decisions; each repeats the run up to there
 
 
-def check_lookahead(plan: RunPlan, strategy: type[Any], run: Path) -> dict[str, Any]:
+def check_lookahead(
+    plan: RunPlan, strategy: type[Any], run: Path, *, actions: int
+) -> dict[str, Any]:
     """Repeats the run on tapes that really end after a decision. Raises Divergence with the first
-    decision that needed the future."""
-    full = read_actions(run / "journal")
+    decision that needed the future.
+
+    actions: how many there were before on_stop, which knows that the run is over.
+    """
+    full = read_actions(run / "journal").head(actions)
     times = np.unique(full.columns["time"])
     if not len(times):
         return {"cuts": 0, "decisions": 0, "differing": 0}
@@ -36,12 +40,10 @@ def check_lookahead(plan: RunPlan, strategy: type[Any], run: Path) -> dict[str, 
                 target = Path(scratch) / f"{number}.tape"
                 cut_tape(Path(each.path), target, int(moment))
                 cut.inputs.append(TapeInput(str(target)))
-            again = repeat(cut, strategy)
+            again = repeat(cut, strategy, moment=int(moment))
             expected = full.where(full.columns["time"] <= moment)
             got = again.actions.where(again.actions.columns["time"] <= moment)
             count, _, words = first_difference(expected, got)
-            shutil.rmtree(scratch, ignore_errors=True)
-            Path(scratch).mkdir(exist_ok=True)
         if count:
             raise Divergence(
                 f"a decision changes when the tape ends after it: {words}",

@@ -24,13 +24,17 @@ SEQUENCE_MAX = 10**12  # --until: smaller numbers are sequences, larger ones tim
 
 @dataclass(slots=True)
 class Repeated:
-    """One repetition: its actions, its hashes and how far it went."""
+    """One repetition: its actions, its hashes and how far it went.
+
+    cut: up to this time, inclusive, it did all that the whole run did.
+    """
 
     actions: Actions
     action_hash: str
     states: list[str]
     events: int
     counters: dict[str, int]
+    cut: int
 
 
 def replay_run(
@@ -50,11 +54,9 @@ def replay_run(
     states = read_states(path / "journal")
     again = repeat(plan, strategy, sequence=sequence, moment=moment, progress=progress)
     if until is not None:
-        # Only what lies before the cut can be compared.
-        end = int(again.actions.columns["time"][-1]) if len(again.actions) else -1
-        cut = moment if moment is not None else end
-        recorded = recorded.where(recorded.columns["time"] <= cut)
-        states = states[: len(again.states) - 1] + again.states[-1:]
+        recorded = recorded.where(recorded.columns["time"] <= again.cut)
+        again.actions = again.actions.where(again.actions.columns["time"] <= again.cut)
+        states = states[: len(again.states)]
     count, _, words = first_difference(recorded, again.actions)
     if not count and states != again.states and source is None:
         count = sum(a != b for a, b in zip(states, again.states, strict=False))
@@ -87,10 +89,13 @@ def repeat(
 ) -> Repeated:
     """Runs the plan again into a journal that is thrown away.
 
+    sequence, moment: stop after this frame of the tapes, or after all that happens up to this
+    time. Such a repetition ends in the middle: no on_stop, no closing records.
     script: a run's journal whose order news and fills take the exchange's place.
     """
     with tempfile.TemporaryDirectory(prefix="onetape-replay-") as scratch:
         journal = Path(scratch) / "journal"
+        whole = sequence is None and moment is None
         fresh = RunPlan(**{name: getattr(plan, name) for name in RunPlan.__slots__})
         fresh.inputs = [TapeInput(**_fields(each)) for each in plan.inputs]
         session = Session(
@@ -107,13 +112,27 @@ def repeat(
             session.open()
             session.start()
             session.step(until=moment)
-            session.finish()
+            taken = [session.sim.source_position(each.number)[0] for each in session.sources]
+            cut = session.sim.now
+            if whole or taken == [each.last_sequence for each in plan.inputs]:
+                session.finish()
+            elif moment is not None:
+                # Timers and answers that were due by then did not wait for a later frame.
+                session.sim.advance(moment)
+                cut = moment
+            else:
+                cut -= 1  # further frames may have this last one's time
             counters = session.sim.counters()
             action_hash = session.sim.action_hash().hex()
         finally:
             session.close()
         return Repeated(
-            read_actions(journal), action_hash, read_states(journal), counters["events"], counters
+            read_actions(journal),
+            action_hash,
+            read_states(journal),
+            counters["events"],
+            counters,
+            cut,
         )
 
 

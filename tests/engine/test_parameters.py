@@ -1,0 +1,113 @@
+"""Parameters: annotated class attributes, and how text becomes their values."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import ClassVar
+
+import pytest
+
+from onetape.engine.parameters import parameters_of, resolve
+from onetape.engine.strategy import Strategy
+from onetape.model.errors import BadConfig, StrategyError
+
+
+class Mine(Strategy):
+    whole: int = 3
+    real: float = 0.5
+    exact: Decimal = Decimal("0.1")
+    flag: bool = False
+    text: str = "abc"
+    many: list[int] = []  # noqa: RUF012
+    maybe: float | None = None
+    needed: int
+    table: ClassVar[dict] = {}
+    _own: int = 1
+    plain = 7
+
+
+def value(name, given):
+    return resolve(Mine, {"needed": 1, name: given})[name]
+
+
+def test_parameters_are_the_annotated_public_attributes():
+    assert list(parameters_of(Mine)) == [
+        "whole", "real", "exact", "flag", "text", "many", "maybe", "needed",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        ("whole", "20", 20),
+        ("whole", "1_000", 1000),
+        ("whole", "-3", -3),
+        ("whole", 4.0, 4),
+        ("real", "1e-3", 0.001),
+        ("real", 2, 2.0),
+        ("exact", "0.30", Decimal("0.30")),
+        ("exact", 0.1, Decimal("0.1")),
+        ("flag", "true", True),
+        ("flag", "off", False),
+        ("flag", 1, True),
+        ("text", "12", "12"),
+        ("many", "1,2, 3", [1, 2, 3]),
+        ("maybe", "0.25", 0.25),
+        ("maybe", None, None),
+    ],
+)
+def test_text_and_numbers_become_the_annotated_type(name, given, expected):
+    got = value(name, given)
+    assert got == expected and type(got) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("whole", "1.5"), ("whole", 1.5), ("whole", "many"), ("whole", True), ("real", "x"),
+        ("real", True), ("flag", "perhaps"), ("flag", 2), ("text", 5), ("many", "1,x"),
+        ("exact", "1,5"),
+    ],
+)  # fmt: skip
+def test_a_value_that_does_not_fit_is_named_with_its_parameter(name, given):
+    with pytest.raises(BadConfig) as caught:
+        value(name, given)
+    assert repr(name) in str(caught.value) and repr(given) in str(caught.value)
+
+
+def test_an_unknown_parameter_names_the_known_ones():
+    with pytest.raises(BadConfig, match="whole, real, exact"):
+        resolve(Mine, {"needed": 1, "wole": 2})
+
+
+def test_a_parameter_without_default_must_be_given():
+    with pytest.raises(BadConfig, match="'needed' has no value"):
+        resolve(Mine, {})
+
+
+def test_a_subclass_inherits_and_may_change_a_default():
+    class Sub(Mine):
+        needed = 5
+        extra: int = 1
+
+    assert resolve(Sub, {})["needed"] == 5
+    assert list(parameters_of(Sub))[-1] == "extra"
+
+
+@pytest.mark.parametrize("name", ["buy", "position", "equity", "now", "random", "memory", "orders"])
+def test_a_parameter_named_like_a_service_is_an_error_at_class_definition(name):
+    with pytest.raises(StrategyError, match=name):
+        type("Clash", (Strategy,), {"__annotations__": {name: int}, name: 1})
+
+
+def test_annotations_that_are_text_are_read():
+    scope: dict = {}
+    exec(
+        "from __future__ import annotations\n"
+        "from onetape import Strategy\n"
+        "class Late(Strategy):\n"
+        "    n: int = 1\n"
+        "    m: float | None = None\n",
+        scope,
+    )
+    assert resolve(scope["Late"], {"n": "2", "m": "0.5"}) == {"n": 2, "m": 0.5}

@@ -1,0 +1,188 @@
+"""set_target: the wished position is reached, and never passed."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tapes import BTC, Market, at_ns, play
+
+from onetape.engine.strategy import Strategy
+from onetape.tape.journal import JournalReader
+
+
+class Wishes(Strategy):
+    """Sets each wish at its second."""
+
+    plan: list = []  # noqa: RUF012 - (second, qty), set by the test
+
+    def on_start(self):
+        self.subscribe(BTC, quotes=True)
+        self.left = [(at_ns(second), qty) for second, qty in self.plan]
+
+    def on_quote(self, quote):
+        while self.left and self.left[0][0] <= self.now:
+            self.set_target(BTC, self.left.pop(0)[1])
+
+
+def run(tmp_path, plan, *, latency=(0.0, 0.0), step=0.01, until=3.0, size=1000.0, name="t"):
+    market = Market(tmp_path / name)
+    for count in range(int(until / step)):
+        market.quote(count * step, 99.9, 100.1, size, size)
+    mine = type("Mine", (Wishes,), {"plan": plan})
+    played = play(mine, market.done(), journal=tmp_path / f"{name}-run", latency=latency)
+    return played, list(positions(tmp_path / f"{name}-run"))
+
+
+def positions(journal):
+    """(time, position) after each fill, in units."""
+    held = 0
+    with JournalReader(journal) as reader:
+        for record in reader:
+            if record.type == "fill":
+                size = record.data["size"]
+                held += size if record.data["side"] == "buy" else -size
+                yield record.time, held
+
+
+def test_a_target_is_reached_from_either_side(tmp_path):
+    played, path = run(tmp_path, [(0, 10), (1, 4), (2, -3)])
+    assert [held for _, held in path] == [10_000, 4_000, -3_000]
+    assert played.sim.counters()["orders"] == 3
+
+
+def test_what_is_on_its_way_is_not_sent_again(tmp_path):
+    _, path = run(tmp_path, [(0.1 * i, 10) for i in range(10)], latency=(0.5, 0.5))
+    assert [held for _, held in path] == [10_000]
+
+
+def test_a_target_that_changes_while_its_order_travels_is_reached_without_overshoot(tmp_path):
+    """Raised while travelling: the rest follows. Taken back: nothing is sold before it is known
+    whether the purchase was stopped."""
+    _, path = run(tmp_path, [(0, 4), (0.1, 10)], latency=(0.3, 0.3), name="up")
+    assert [held for _, held in path] == [4_000, 10_000]
+    _, path = run(tmp_path, [(0, 10), (0.1, 0)], latency=(0.3, 0.3), name="down")
+    assert [held for _, held in path] == [10_000, 0]
+
+
+def test_a_cancelled_order_is_not_answered_by_selling_what_was_never_bought(tmp_path):
+    """In bars a market order waits for the next open, so its cancel comes in time."""
+    market = Market(tmp_path / "t")
+    for minute in range(1, 8):
+        market.bar(minute * 60, "1m", (100, 101, 99, 100))
+
+    class Back(Strategy):
+        def on_start(self):
+            self.subscribe(BTC, bars="1m")
+            self.wishes = [10, 0]
+
+        def on_bar(self, bar):
+            for wish in self.wishes:  # both within one callback: the second takes the first back
+                self.set_target(BTC, wish)
+            self.wishes = []
+
+    played = play(Back, market.done(), journal=tmp_path / "run")
+    assert list(positions(tmp_path / "run")) == []
+    assert played.robot.position(BTC).qty == 0
+
+
+def test_after_a_cancel_in_time_the_smaller_wish_is_still_reached(tmp_path):
+    market = Market(tmp_path / "t")
+    for minute in range(1, 8):
+        market.bar(minute * 60, "1m", (100, 101, 99, 100))
+
+    class Less(Strategy):
+        def on_start(self):
+            self.subscribe(BTC, bars="1m")
+            self.wishes = [10, 5]
+
+        def on_bar(self, bar):
+            for wish in self.wishes:
+                self.set_target(BTC, wish)
+            self.wishes = []
+
+    play(Less, market.done(), journal=tmp_path / "run")
+    assert [held for _, held in positions(tmp_path / "run")] == [5_000]
+
+
+def test_ten_wanted_four_filled_and_the_price_moves_never_makes_more_than_ten(tmp_path):
+    """Bars give a part of their volume only: 4, then the rest at other prices."""
+    market = Market(tmp_path / "t")
+    for minute, (price, volume) in enumerate([(100, 8), (100, 8), (105, 8), (95, 8), (99, 80)], 1):
+        market.bar(minute * 60, "1m", (price, price + 1, price - 1, price), volume)
+
+    class Again(Strategy):
+        def on_start(self):
+            self.subscribe(BTC, bars="1m")
+
+        def on_bar(self, bar):
+            self.set_target(BTC, 10)  # asks again at each price
+
+    play(Again, market.done(), journal=tmp_path / "run")
+    held = [held for _, held in positions(tmp_path / "run")]
+    assert held[0] == 4_000 and held[-1] == 10_000
+    assert max(held) == 10_000 and all(a < b for a, b in pairwise(held))
+
+
+def test_a_refused_target_is_not_sent_again_by_itself(tmp_path):
+    market = Market(tmp_path / "t", size_max="5")
+    for second in range(10):
+        market.quote(second, 99.9, 100.1)
+    mine = type("Mine", (Wishes,), {"plan": [(0, 10)]})
+    played = play(mine, market.done())
+    assert (played.sim.counters()["orders"], played.sim.counters()["denied"]) == (1, 1)
+
+
+def test_close_cancels_what_works_and_flattens(tmp_path):
+    class Close(Strategy):
+        def on_start(self):
+            self.subscribe(BTC, quotes=True)
+            self.n = 0
+
+        def on_quote(self, quote):
+            self.n += 1
+            if self.n == 1:
+                self.set_target(BTC, 2)
+                self.resting = self.buy(BTC, 1, 90)
+            elif self.n == 3:
+                self.close(BTC)
+
+    market = Market(tmp_path / "t")
+    for second in range(6):
+        market.quote(second, 99.9, 100.1)
+    robot = play(Close, market.done(), latency=(0.1, 0.1)).robot
+    assert robot.position(BTC).qty == 0 and robot.resting.state == "CANCELED"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    plan=st.lists(st.tuples(st.integers(0, 20), st.integers(-5, 5)), min_size=1, max_size=12),
+    latency=st.sampled_from([(0.0, 0.0), (0.01, 0.01), (0.15, 0.05), (0.5, 0.5)]),
+    size=st.sampled_from([0.5, 1000.0]),
+)
+def test_the_position_stays_between_the_wishes_and_ends_at_the_last(
+    tmp_path_factory, plan, latency, size
+):
+    """Never above the highest wish so far, nor below the lowest (flat counts as a wish)."""
+    tmp_path = tmp_path_factory.mktemp("wishes")
+    plan = sorted((second / 10, qty) for second, qty in plan)
+    _, path = run(tmp_path, plan, latency=latency, step=0.05, until=8, size=size)
+    for time, held in path:
+        known = [0] + [qty for second, qty in plan if at_ns(second) <= time]
+        assert min(known) * 1000 <= held <= max(known) * 1000
+    if plan[-1][0] <= 2:
+        assert (path[-1][1] if path else 0) == plan[-1][1] * 1000
+
+
+@pytest.mark.parametrize("algo", ["twap", "iceberg"])
+def test_an_algorithm_that_is_not_there_says_so(tmp_path, algo):
+    from onetape.model.errors import NotAvailable
+
+    class Fancy(Strategy):
+        def on_start(self):
+            self.set_target(BTC, 1, algo=algo)
+
+    with pytest.raises(NotAvailable, match=algo):
+        play(Fancy, Market(tmp_path / "t").quote(0, 1, 2).done())
