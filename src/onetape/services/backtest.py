@@ -130,8 +130,9 @@ def _run(
     if options.check_lookahead:
         from onetape.services.lookahead import check_lookahead
 
+        files = [Path(each) for each in options.data if isinstance(each, (str, os.PathLike))]
         result.lookahead = check_lookahead(
-            plan, strategy, folder, actions=session.actions_before_stop
+            plan, folder, actions=session.actions_before_stop, forbidden=files
         )
     result.wall_seconds = time.perf_counter() - began
     return result
