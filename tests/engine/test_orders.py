@@ -102,7 +102,7 @@ REFUSED = [
     ("post-only at market", lambda s: s.buy(BTC, 1, post_only=True), 4101, "not allowed"),
     ("expires in the past", lambda s: s.buy(BTC, 1, 90, expire=1), 4101, "expire"),
     ("long tag", lambda s: s.buy(BTC, 1, 90, tag="x" * 33), 4101, "tag"),
-    ("hedge side on a one-way account", lambda s: s.buy(BTC, 1, 90, position_side="long"), 4308, "one-way"),
+    ("hedge side", lambda s: s.buy(BTC, 1, 90, position_side="long"), 4308, "one-way"),
 ]  # fmt: skip
 
 
