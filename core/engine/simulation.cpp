@@ -44,6 +44,7 @@ Instrument& Simulation::add_instrument(std::string symbol, const InstrumentSpec&
     auto added = std::make_shared<Instrument>();
     added->index = static_cast<std::uint32_t>(instruments_.size());
     added->symbol = std::move(symbol);
+    added->robot_tag = options_.robot_tag;
     added->settle = settle;
     added->base = base;
     for (int i = 0; i < spec.price_decimals; ++i) added->price_scale *= 10.0;

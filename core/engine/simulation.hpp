@@ -34,6 +34,7 @@ struct SimulationOptions {
     AccountOptions account;
     std::uint32_t report_currency = 0;
     std::int64_t sample_every = 0;  // ns of tape time between equity samples, 0: none
+    std::string robot_tag;          // begins client order ids
 };
 
 enum class RunOutcome : std::uint8_t {

@@ -84,7 +84,7 @@ def test_flatten_also_closes_what_fills_before_its_cancel_arrives(tmp_path):
 
 def test_the_failure_stands_on_the_tape_with_place_and_traceback(tmp_path):
     play(Faulty, quiet(tmp_path / "t"), journal=tmp_path / "run")
-    ((_, alert),) = [r for r in records(tmp_path / "run", "alert")]
+    ((_, alert),) = records(tmp_path / "run", "alert")
     assert alert["kind"] == "strategy_error" and alert["severity"] == "critical"
     assert alert["callback"] == "on_quote" and alert["error"] == "RuntimeError: no plan"
     assert "test_failures.py" in alert["where"] and "in fail" in alert["where"]

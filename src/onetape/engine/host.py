@@ -314,7 +314,7 @@ class Host:
 
 
 def _number(value: Any) -> Any:
-    """A numpy scalar as the plain number it stands for: means and maxima are written as they are."""
+    """A numpy scalar as the plain number it stands for: means and maxima are common."""
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         return value.item()
     raise TypeError(f"not {type(value).__name__}")

@@ -19,7 +19,7 @@ from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, BadInput, StrategyError
 from onetape.model.instrument import Instrument
 from onetape.model.money import parse_cash
-from onetape.model.time import format_time, parse_time
+from onetape.model.time import parse_time
 from onetape.services.outcome import RunResult
 from onetape.services.recording import record_run, run_folder, run_uuid
 from onetape.store.run import Run, open_run
@@ -91,6 +91,12 @@ def run_backtest(options: BacktestOptions) -> RunResult:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    if result.failures and plan.on_error != "continue":
+        raise StrategyError(
+            result.failures[0],
+            where=strategy.__name__,
+            todo=f"the robot was halted there; the run is kept in {folder}",
+        )
     return result
 
 
@@ -119,24 +125,16 @@ def _run(
         result = record_run(
             session, folder, seconds, report=options.write_report, target=options.report
         )
-        failures = list(session.host.failures)
     finally:
         session.close()
     if options.check_lookahead:
         from onetape.services.lookahead import check_lookahead
 
+        files = [Path(each) for each in options.data if isinstance(each, (str, os.PathLike))]
         result.lookahead = check_lookahead(
-            plan, strategy, folder, actions=session.actions_before_stop
+            plan, folder, actions=session.actions_before_stop, forbidden=files
         )
     result.wall_seconds = time.perf_counter() - began
-    if failures and plan.on_error != "continue":
-        first = failures[0]
-        raise StrategyError(
-            first.error,
-            where=f"{first.where or strategy.__name__}, in {first.callback} at "
-            f"{format_time(first.time)}",
-            todo=f"the robot was halted there; the run is kept in {folder}",
-        )
     return result
 
 

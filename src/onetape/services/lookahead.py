@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 from onetape.engine.actions import first_difference, read_actions
 from onetape.engine.plan import RunPlan, TapeInput
 from onetape.model.errors import Divergence
-from onetape.services.replay import repeat
+from onetape.services.replay import repeat, strategy_of
+from onetape.services.watch import watched
 from onetape.tape.journal import JournalReader, JournalWriter
 
 __all__ = ["CUTS", "check_lookahead", "cut_tape"]
@@ -20,30 +22,39 @@ CUTS = 8  # cuts are spread evenly over the decisions; each repeats the run up t
 
 
 def check_lookahead(
-    plan: RunPlan, strategy: type[Any], run: Path, *, actions: int
+    plan: RunPlan, run: Path, *, actions: int, forbidden: Sequence[Path] = ()
 ) -> dict[str, Any]:
     """Repeats the run on tapes that really end after a decision. Raises Divergence with the first
-    decision that needed the future.
+    decision that needed the future, or with the data that the strategy read by itself.
 
     actions: how many there were before on_stop, which knows that the run is over.
+    forbidden: data beside the tapes that only the engine may read: what they were imported from.
     """
     full = read_actions(run / "journal").head(actions)
     times = np.unique(full.columns["time"])
     if not len(times):
         return {"cuts": 0, "decisions": 0, "differing": 0}
     picked = np.unique(times[np.linspace(0, len(times) - 1, min(CUTS, len(times))).astype(int)])
-    for moment in picked:
+    for moment in picked.tolist():
         with tempfile.TemporaryDirectory(prefix="onetape-cut-") as scratch:
             cut = RunPlan(**{name: getattr(plan, name) for name in RunPlan.__slots__})
             cut.inputs = []
             for number, each in enumerate(plan.inputs):
                 target = Path(scratch) / f"{number}.tape"
-                cut_tape(Path(each.path), target, int(moment))
+                cut_tape(Path(each.path), target, moment)
                 cut.inputs.append(TapeInput(str(target)))
-            again = repeat(cut, strategy, moment=int(moment))
-            expected = full.where(full.columns["time"] <= moment)
-            got = again.actions.where(again.actions.columns["time"] <= moment)
-            count, _, words = first_difference(expected, got)
+            with watched([*(Path(each.path) for each in plan.inputs), *forbidden]) as opened:
+                # Loaded anew: what a module reads when it is imported counts, too.
+                again = repeat(cut, strategy_of(run, plan), moment=moment)
+        if opened:
+            raise Divergence(
+                f"the strategy itself reads the data it is tested on: {opened[0]}",
+                where="--check-lookahead",
+                todo="a strategy may know only what its callbacks and services tell it",
+            )
+        expected = full.where(full.columns["time"] <= moment)
+        got = again.actions.where(again.actions.columns["time"] <= moment)
+        count, _, words = first_difference(expected, got)
         if count:
             raise Divergence(
                 f"a decision changes when the tape ends after it: {words}",

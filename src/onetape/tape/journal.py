@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -221,6 +222,7 @@ class JournalReader:
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.path = Path(directory)
+        sys.audit("onetape.open", str(self.path))
         self.core = _core.JournalReader.open(str(self.path), expand_segment)
         self._segment = -1
         self._schemas = Schemas()
