@@ -47,7 +47,7 @@
     ["Net profit", money(stats.pnl, true), run.currency, Number(stats.pnl)],
     ["Return", stats.return === null || stats.return === undefined ? DASH : signed(stats.return * 100) + " %", "", stats.return],
     ["Max drawdown", part(stats.max_drawdown), stats.max_drawdown_amount === undefined ? "" : money(stats.max_drawdown_amount) + " " + run.currency],
-    ["Sharpe", number(stats.sharpe), stats.period ? `from ${stats.period} returns` : ""],
+    ["Sharpe", number(stats.sharpe), typeof stats.sharpe === "number" && stats.period ? `from ${stats.period} returns` : ""],
     ["Sortino", number(stats.sortino), ""],
     ["Round trips won", part(stats.win_rate, 1), stats.round_trips === undefined ? "" : number(stats.round_trips, 0) + " round trips"],
     ["Profit factor", number(stats.profit_factor), ""],
