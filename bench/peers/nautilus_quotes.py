@@ -1,8 +1,9 @@
 """NautilusTrader 1.221.0 over our quotes: every quote to a Python callback.
 
-    python nautilus_quotes.py quotes.npy noop|taker
+    python nautilus_quotes.py quotes.npy noop|taker|maker
 
-noop counts; taker also sends a market order of 0.01 every hundredth quote, buy and sell in turn.
+noop counts; taker also sends a market order of 0.01 every hundredth quote, buy and sell in turn;
+maker sends limit orders instead, eight that rest and two that cross, the one before cancelled.
 The clock runs over the engine alone, data loaded before.
 """
 
@@ -51,6 +52,23 @@ class Taker(Counting):
         self.fills += 1
 
 
+class Maker(Taker):
+    def on_quote_tick(self, tick):
+        self.seen += 1
+        if self.seen % 100:
+            return
+        last = getattr(self, "last", None)
+        if last is not None and last.is_open:
+            self.cancel_order(last)
+        number = self.orders
+        self.orders += 1
+        is_buy, crossing = number % 2 == 0, number % 10 >= 8
+        price = tick.ask_price if is_buy == crossing else tick.bid_price
+        side = OrderSide.BUY if is_buy else OrderSide.SELL
+        self.last = self.order_factory.limit(INSTRUMENT.id, side, self.quantity, price)
+        self.submit_order(self.last)
+
+
 def main(path: str, mode: str) -> None:
     rows = np.load(path)
     frame = pd.DataFrame(
@@ -72,7 +90,7 @@ def main(path: str, mode: str) -> None:
     )
     engine.add_instrument(INSTRUMENT)
     engine.add_data(QuoteTickDataWrangler(INSTRUMENT).process(frame))
-    strategy = Taker() if mode == "taker" else Counting()
+    strategy = {"noop": Counting, "taker": Taker, "maker": Maker}[mode]()
     engine.add_strategy(strategy)
     began = time.perf_counter()
     engine.run()
