@@ -11,9 +11,9 @@
 #include <limits>
 
 #include "bindings/bind.hpp"
-#include "bindings/journal_reader.hpp"
 #include "bindings/errors.hpp"
 #include "bindings/journal_expand.hpp"
+#include "bindings/journal_reader.hpp"
 #include "journal/reader.hpp"
 #include "journal/writer.hpp"
 
@@ -32,10 +32,13 @@ Uuid to_uuid(const nb::bytes& bytes) {
     return uuid;
 }
 
-nb::bytes from_uuid(const Uuid& uuid) { return nb::bytes(uuid.data(), uuid.size()); }
+nb::bytes from_uuid(const Uuid& uuid) {
+    return nb::bytes(uuid.data(), uuid.size());
+}
 
 void check(const Writer& writer, Status status) {
-    if (status == Status::ok) [[likely]] return;
+    if (status == Status::ok) [[likely]]
+        return;
     raise(writer.failure().status == status ? writer.failure() : Failure{status, "append"});
 }
 
@@ -43,8 +46,9 @@ Writer* open_writer(const std::string& directory, const std::string& process,
                     const std::string& account, const nb::bytes& uuid, std::int64_t created,
                     std::uint64_t segment_bytes_first, std::uint64_t segment_bytes_max,
                     const std::vector<PreambleTuple>& preamble, bool durable, bool heartbeat) {
-    WriterOptions options{directory,           process,           account, to_uuid(uuid), created,
-                          segment_bytes_first, segment_bytes_max, {},      durable,       heartbeat};
+    WriterOptions options{
+        directory,           process,           account, to_uuid(uuid), created,
+        segment_bytes_first, segment_bytes_max, {},      durable,       heartbeat};
     for (const auto& [type, stream, payload] : preamble) {
         const auto* data = reinterpret_cast<const std::byte*>(payload.c_str());
         options.preamble.push_back(
@@ -60,9 +64,9 @@ Writer* open_writer(const std::string& directory, const std::string& process,
     return writer.release();  // owned by the Python object
 }
 
-std::uint64_t append_rows(Writer& writer, int type, std::uint16_t flags, std::uint32_t stream,
-                          const nb::ndarray<const std::int64_t, nb::ndim<1>, nb::device::cpu>& times,
-                          const Rows& rows) {
+std::uint64_t append_rows(
+    Writer& writer, int type, std::uint16_t flags, std::uint32_t stream,
+    const nb::ndarray<const std::int64_t, nb::ndim<1>, nb::device::cpu>& times, const Rows& rows) {
     if (times.shape(0) != rows.shape(0))
         raise({Status::invalid, "times and rows differ in length"});
     const auto width = static_cast<std::uint32_t>(rows.shape(1));
@@ -110,9 +114,8 @@ nb::tuple read_frames(PyReader& self, std::size_t bytes_max, const std::vector<i
     for (const int type : types)
         if (type >= 0 && type < 65536) wanted[static_cast<std::size_t>(type)] = true;
     auto* buffer = new std::vector<std::uint8_t>();
-    const nb::capsule owner(buffer, [](void* p) noexcept {
-        delete static_cast<std::vector<std::uint8_t>*>(p);
-    });
+    const nb::capsule owner(
+        buffer, [](void* p) noexcept { delete static_cast<std::vector<std::uint8_t>*>(p); });
     Status status = Status::ok;
     bool ended = false;
     {
@@ -134,21 +137,23 @@ nb::tuple read_frames(PyReader& self, std::size_t bytes_max, const std::vector<i
             buffer->insert(buffer->end(), from, from + bytes);
         }
     }
-    if (status == Status::not_found) ended = true;
-    else if (status != Status::ok) raise_reader(*self.reader, status);
-    return nb::make_tuple(nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<1>>(
-                              buffer->data(), {buffer->size()}, owner),
-                          ended);
+    if (status == Status::not_found)
+        ended = true;
+    else if (status != Status::ok)
+        raise_reader(*self.reader, status);
+    return nb::make_tuple(
+        nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<1>>(buffer->data(), {buffer->size()}, owner),
+        ended);
 }
 
 // Rows of one fixed type as (n, 32 + payload_bytes): the header, then the payload.
 nb::tuple read_rows(PyReader& self, int type, std::uint32_t payload_bytes, std::size_t rows_max,
                     std::int64_t time_until) {
     auto* buffer = new std::vector<std::uint8_t>();
-    const nb::capsule owner(buffer, [](void* p) noexcept {
-        delete static_cast<std::vector<std::uint8_t>*>(p);
-    });
+    const nb::capsule owner(
+        buffer, [](void* p) noexcept { delete static_cast<std::vector<std::uint8_t>*>(p); });
     const std::size_t width = frame_header_bytes + payload_bytes;
+    buffer->reserve(width * std::min<std::size_t>(rows_max, 4096));
     std::size_t rows = 0;
     Status status = Status::ok;
     {
@@ -166,9 +171,9 @@ nb::tuple read_rows(PyReader& self, int type, std::uint32_t payload_bytes, std::
         }
     }
     if (status != Status::ok && status != Status::not_found) raise_reader(*self.reader, status);
-    return nb::make_tuple(nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<2>>(buffer->data(),
-                                                                            {rows, width}, owner),
-                          status == Status::not_found);
+    return nb::make_tuple(
+        nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<2>>(buffer->data(), {rows, width}, owner),
+        status == Status::not_found);
 }
 
 nb::list preamble_of(const PyReader& self) {
@@ -200,52 +205,56 @@ nb::dict control_of(const PyReader& self) {
 void bind_journal(nb::module_& m) {
     nb::class_<Writer>(m, "JournalWriter")
         .def_static("open", &open_writer, nb::rv_policy::take_ownership, nb::arg("directory"),
-                    nb::kw_only(),
-                    nb::arg("process") = "", nb::arg("account") = "", nb::arg("uuid"),
-                    nb::arg("created") = 0, nb::arg("segment_bytes_first") = 4ull << 20,
+                    nb::kw_only(), nb::arg("process") = "", nb::arg("account") = "",
+                    nb::arg("uuid"), nb::arg("created") = 0,
+                    nb::arg("segment_bytes_first") = 4ull << 20,
                     nb::arg("segment_bytes_max") = 64ull << 20,
                     nb::arg("preamble") = std::vector<PreambleTuple>(), nb::arg("durable") = true,
                     nb::arg("heartbeat") = false)
-        .def("append",
-             [](Writer& self, int type, const nb::bytes& payload, std::uint16_t flags,
-                std::uint32_t stream, std::int64_t time) {
-                 check(self, self.append(static_cast<EventType>(type), flags, stream, time,
-                                         payload.c_str(),
-                                         static_cast<std::uint32_t>(payload.size())));
-                 return self.published_sequence();
-             },
-             nb::arg("type"), nb::arg("payload"), nb::arg("flags") = 0, nb::arg("stream") = 0,
-             nb::arg("time") = 0)
-        .def("append_urgent",
-             [](Writer& self, int type, const nb::bytes& payload, std::uint16_t flags,
-                std::uint32_t stream, std::int64_t time) {
-                 check(self, self.append_urgent(static_cast<EventType>(type), flags, stream, time,
-                                                payload.c_str(),
-                                                static_cast<std::uint32_t>(payload.size())));
-                 return self.published_sequence();
-             },
-             nb::arg("type"), nb::arg("payload"), nb::arg("flags") = 0, nb::arg("stream") = 0,
-             nb::arg("time") = 0)
-        .def("append_quote",
-             [](Writer& self, std::uint32_t stream, std::int64_t time, std::int64_t ts_event,
-                std::int64_t bid, std::int64_t ask, std::int64_t bid_size, std::int64_t ask_size) {
-                 const QuotePayload quote{ts_event, time, bid, ask, bid_size, ask_size, 0, 0};
-                 check(self, self.append(EventType::quote, 0, stream, time, &quote, sizeof quote));
-             },
-             nb::arg("stream"), nb::arg("time"), nb::arg("ts_event"), nb::arg("bid"),
-             nb::arg("ask"), nb::arg("bid_size"), nb::arg("ask_size"),
-             "One quote in the instrument's integers; time is also its ts_recv.")
+        .def(
+            "append",
+            [](Writer& self, int type, const nb::bytes& payload, std::uint16_t flags,
+               std::uint32_t stream, std::int64_t time) {
+                check(self,
+                      self.append(static_cast<EventType>(type), flags, stream, time,
+                                  payload.c_str(), static_cast<std::uint32_t>(payload.size())));
+                return self.published_sequence();
+            },
+            nb::arg("type"), nb::arg("payload"), nb::arg("flags") = 0, nb::arg("stream") = 0,
+            nb::arg("time") = 0)
+        .def(
+            "append_urgent",
+            [](Writer& self, int type, const nb::bytes& payload, std::uint16_t flags,
+               std::uint32_t stream, std::int64_t time) {
+                check(self, self.append_urgent(static_cast<EventType>(type), flags, stream, time,
+                                               payload.c_str(),
+                                               static_cast<std::uint32_t>(payload.size())));
+                return self.published_sequence();
+            },
+            nb::arg("type"), nb::arg("payload"), nb::arg("flags") = 0, nb::arg("stream") = 0,
+            nb::arg("time") = 0)
+        .def(
+            "append_quote",
+            [](Writer& self, std::uint32_t stream, std::int64_t time, std::int64_t ts_event,
+               std::int64_t bid, std::int64_t ask, std::int64_t bid_size, std::int64_t ask_size) {
+                const QuotePayload quote{ts_event, time, bid, ask, bid_size, ask_size, 0, 0};
+                check(self, self.append(EventType::quote, 0, stream, time, &quote, sizeof quote));
+            },
+            nb::arg("stream"), nb::arg("time"), nb::arg("ts_event"), nb::arg("bid"), nb::arg("ask"),
+            nb::arg("bid_size"), nb::arg("ask_size"),
+            "One quote in the instrument's integers; time is also its ts_recv.")
         .def("append_rows", &append_rows, nb::arg("type"), nb::arg("flags"), nb::arg("stream"),
              nb::arg("times"), nb::arg("rows"))
-        .def("append_instrument",
-             [](Writer& self, std::uint32_t stream, std::int64_t time, const nb::bytes& payload) {
-                 check(self, self.append_instrument(
-                                 stream, time,
-                                 {reinterpret_cast<const std::byte*>(payload.c_str()),
-                                  payload.size()}));
-                 return self.published_sequence();
-             },
-             nb::arg("stream"), nb::arg("time"), nb::arg("payload"))
+        .def(
+            "append_instrument",
+            [](Writer& self, std::uint32_t stream, std::int64_t time, const nb::bytes& payload) {
+                check(self,
+                      self.append_instrument(
+                          stream, time,
+                          {reinterpret_cast<const std::byte*>(payload.c_str()), payload.size()}));
+                return self.published_sequence();
+            },
+            nb::arg("stream"), nb::arg("time"), nb::arg("payload"))
         .def_prop_ro("published", &Writer::published_sequence)
         .def_prop_ro("durable", &Writer::durable_sequence)
         .def_prop_ro("crc", &Writer::crc)
@@ -285,20 +294,21 @@ void bind_journal(nb::module_& m) {
              nb::arg("time_until") = std::numeric_limits<std::int64_t>::max(),
              nb::arg("sequence_until") = 0)
         .def("read_rows", &read_rows, nb::arg("type"), nb::arg("payload_bytes"),
-             nb::arg("rows_max"),
-             nb::arg("time_until") = std::numeric_limits<std::int64_t>::max())
-        .def("seek_sequence",
-             [](PyReader& self, std::uint64_t sequence) {
-                 const Status status = self.reader->seek_sequence(sequence);
-                 if (status != Status::ok) raise_reader(*self.reader, status);
-             },
-             nb::arg("sequence"))
-        .def("seek_time",
-             [](PyReader& self, std::int64_t time) {
-                 const Status status = self.reader->seek_time(time);
-                 if (status != Status::ok) raise_reader(*self.reader, status);
-             },
-             nb::arg("time"))
+             nb::arg("rows_max"), nb::arg("time_until") = std::numeric_limits<std::int64_t>::max())
+        .def(
+            "seek_sequence",
+            [](PyReader& self, std::uint64_t sequence) {
+                const Status status = self.reader->seek_sequence(sequence);
+                if (status != Status::ok) raise_reader(*self.reader, status);
+            },
+            nb::arg("sequence"))
+        .def(
+            "seek_time",
+            [](PyReader& self, std::int64_t time) {
+                const Status status = self.reader->seek_time(time);
+                if (status != Status::ok) raise_reader(*self.reader, status);
+            },
+            nb::arg("time"))
         .def_prop_ro("preamble", &preamble_of)
         .def_prop_ro("uuid", [](const PyReader& self) { return from_uuid(self.reader->uuid()); })
         .def_prop_ro("epoch", [](const PyReader& self) { return self.reader->epoch(); })
@@ -315,12 +325,12 @@ void bind_journal(nb::module_& m) {
         .def_prop_ro("next_sequence",
                      [](const PyReader& self) { return self.reader->next_sequence(); })
         .def_prop_ro("crc", [](const PyReader& self) { return self.reader->crc(); })
-        .def_prop_ro("segment_first_sequence",
-                     [](const PyReader& self) {
-                         return self.reader->segment_header().first_sequence;
-                     })
+        .def_prop_ro(
+            "segment_first_sequence",
+            [](const PyReader& self) { return self.reader->segment_header().first_sequence; })
         .def_prop_ro("segment", [](const PyReader& self) { return self.reader->segment_number(); })
         .def_prop_ro("last_sequence", [](PyReader& self) { return self.reader->last_sequence(); })
-        .def_prop_ro("writer_alive", [](const PyReader& self) { return self.reader->writer_alive(); })
+        .def_prop_ro("writer_alive",
+                     [](const PyReader& self) { return self.reader->writer_alive(); })
         .def_prop_ro("control", &control_of);
 }

@@ -105,9 +105,8 @@ Failure Preparer::drain() {
 
 void Preparer::discard() {
     std::unique_lock lock(mutex_);
-    done_.wait(lock, [this] {
-        return number_ == 0 || ready_ != nullptr || !prepare_failure_.ok();
-    });
+    done_.wait(lock,
+               [this] { return number_ == 0 || ready_ != nullptr || !prepare_failure_.ok(); });
     if (ready_ != nullptr) ::unlink(ready_->path.c_str());
     ready_.reset();
     number_ = 0;
@@ -134,8 +133,10 @@ void Preparer::run() {
             busy_ = false;
             prepare_failure_ = failure;
             if (failure.ok()) {
-                if (number_ == number && bytes_ == bytes) ready_ = std::move(made);
-                else ::unlink(made->path.c_str());
+                if (number_ == number && bytes_ == bytes)
+                    ready_ = std::move(made);
+                else
+                    ::unlink(made->path.c_str());
             }
             done_.notify_all();
             if (seals_.empty()) continue;

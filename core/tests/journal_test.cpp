@@ -224,8 +224,7 @@ TEST_CASE("a frame larger than any planned segment gets one that fits, up to 16 
     auto writer = open_writer(options_for(folder));
     const std::vector<unsigned char> large(payload_bytes_max, 0x5a);
     REQUIRE(append_number(*writer, 1) == Status::ok);
-    REQUIRE(writer->append(EventType::log, 0, 0, 1, large.data(), payload_bytes_max) ==
-            Status::ok);
+    REQUIRE(writer->append(EventType::log, 0, 0, 1, large.data(), payload_bytes_max) == Status::ok);
     REQUIRE(append_number(*writer, 3) == Status::ok);
     CHECK(writer->append(EventType::log, 0, 0, 1, large.data(), payload_bytes_max + 1) ==
           Status::exhausted);

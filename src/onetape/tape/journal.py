@@ -35,6 +35,7 @@ __all__ = ["Frame", "JournalReader", "JournalWriter", "Record", "type_id"]
 _NO_UUID = bytes(16)
 _NAMES = {schema.name: id_ for id_, schema in built_in().items()}
 _CHUNK_BYTES = 4 << 20
+_COLUMN_ROWS = 4096
 _TIME_MAX = 2**63 - 1
 
 
@@ -289,13 +290,29 @@ class JournalReader:
             if len(raw):
                 yield schema.rows(raw)
 
-    def columns(self, event: str | int, *, time_until: int = _TIME_MAX) -> dict[str, NDArray[Any]]:
-        """All rows of one fixed type from the reader's place on, a contiguous array a column."""
-        schema = self._fixed(event)
-        parts = list(self.chunks(event, time_until=time_until))
-        rows = np.concatenate(parts) if parts else np.empty(0, schema.row_dtype)
-        assert rows.dtype.names is not None
-        return {name: np.ascontiguousarray(rows[name]) for name in rows.dtype.names}
+    def columns(
+        self,
+        event: str | int,
+        *,
+        time_until: int = _TIME_MAX,
+        names: Iterable[str] | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        """All rows of one fixed type from the reader's place on, a contiguous array a column.
+
+        names: only these columns (default: all).
+        """
+        dtype = self._fixed(event).row_dtype
+        assert dtype.names is not None
+        wanted = tuple(dtype.names if names is None else names)
+        parts: dict[str, list[NDArray[Any]]] = {name: [] for name in wanted}
+        # Small chunks: each is turned into columns while it lies in the cache.
+        for rows in self.chunks(event, rows_max=_COLUMN_ROWS, time_until=time_until):
+            for name in wanted:
+                parts[name].append(np.ascontiguousarray(rows[name]))
+        return {
+            name: np.concatenate(found) if found else np.empty(0, dtype[name])
+            for name, found in parts.items()
+        }
 
     def _fixed(self, event: str | int) -> EventSchema:
         schemas = self.schemas
