@@ -83,6 +83,83 @@ std::uint64_t append_rows(
     return writer.published_sequence();
 }
 
+// The two hot calls go past nanobind's argument handling, which costs more than the append: plain
+// C functions of the interpreter, bound to the writer object, positional arguments only.
+bool load_integers(PyObject* const* args, std::int64_t* values, Py_ssize_t count) {
+    for (Py_ssize_t i = 0; i < count; ++i) {
+        values[i] = PyLong_AsLongLong(args[i]);
+        if (values[i] == -1 && PyErr_Occurred() != nullptr) return false;
+    }
+    return true;
+}
+
+bool told_ok(const Writer& writer, Status status) {
+    if (status == Status::ok) [[likely]]
+        return true;
+    try {
+        check(writer, status);
+    } catch (nb::python_error& error) {
+        error.restore();
+    }
+    return false;
+}
+
+PyObject* append_quote_fast(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+    if (count != 7) {
+        PyErr_SetString(PyExc_TypeError,
+                        "append_quote(stream, time, ts_event, bid, ask, bid_size, ask_size)");
+        return nullptr;
+    }
+    std::int64_t v[7];
+    if (!load_integers(args, v, 7)) return nullptr;
+    if (v[0] < 0 || v[0] > std::numeric_limits<std::uint32_t>::max()) {
+        PyErr_SetString(PyExc_OverflowError, "a stream is an unsigned 32-bit number");
+        return nullptr;
+    }
+    Writer& writer = *nb::inst_ptr<Writer>(self);
+    const QuotePayload quote{v[2], v[1], v[3], v[4], v[5], v[6], 0, 0};
+    const Status status = writer.append(EventType::quote, 0, static_cast<std::uint32_t>(v[0]), v[1],
+                                        &quote, sizeof quote);
+    if (!told_ok(writer, status)) return nullptr;
+    Py_RETURN_NONE;
+}
+
+PyObject* append_fast(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+    if (count < 2 || count > 5 || !PyBytes_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError,
+                        "append_raw(type, payload: bytes, flags=0, stream=0, time=0)");
+        return nullptr;
+    }
+    std::int64_t type = 0, v[3] = {};
+    if (!load_integers(args, &type, 1) || !load_integers(args + 2, v, count - 2)) return nullptr;
+    if (type < 1 || type >= 0xffff || v[0] < 0 || v[0] > 0xffff || v[1] < 0 ||
+        v[1] > std::numeric_limits<std::uint32_t>::max()) {
+        PyErr_SetString(PyExc_OverflowError,
+                        "type is 1 to 65534, flags 16 bits, stream 32 bits, unsigned");
+        return nullptr;
+    }
+    const Py_ssize_t bytes = PyBytes_GET_SIZE(args[1]);
+    Writer& writer = *nb::inst_ptr<Writer>(self);
+    const auto payload_bytes =
+        static_cast<std::uint32_t>(std::min<Py_ssize_t>(bytes, payload_bytes_max + 1));
+    const Status status = writer.append(
+        static_cast<EventType>(type), static_cast<std::uint16_t>(v[0]),
+        static_cast<std::uint32_t>(v[1]), v[2], PyBytes_AS_STRING(args[1]), payload_bytes);
+    if (!told_ok(writer, status)) return nullptr;
+    return PyLong_FromUnsignedLongLong(writer.published_sequence());
+}
+
+PyMethodDef append_quote_def = {
+    "append_quote", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(append_quote_fast)),
+    METH_FASTCALL, "append_quote(stream, time, ts_event, bid, ask, bid_size, ask_size)"};
+PyMethodDef append_def = {
+    "append_raw", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(append_fast)),
+    METH_FASTCALL, "append_raw(type, payload, flags=0, stream=0, time=0) -> sequence"};
+
+nb::object bound(PyMethodDef& definition, nb::handle self) {
+    return nb::steal(PyCFunction_New(&definition, self.ptr()));
+}
+
 // A Reader with what Python needs around it: the last frame, and how to wait.
 PyReader open_reader(const std::string& directory, nb::object expand) {
     PyReader made;
@@ -243,6 +320,12 @@ void bind_journal(nb::module_& m) {
             nb::arg("stream"), nb::arg("time"), nb::arg("ts_event"), nb::arg("bid"), nb::arg("ask"),
             nb::arg("bid_size"), nb::arg("ask_size"),
             "One quote in the instrument's integers; time is also its ts_recv.")
+        .def(
+            "fast_append_quote", [](nb::handle self) { return bound(append_quote_def, self); },
+            "append_quote as a plain function: positional arguments only, half the cost.")
+        .def(
+            "fast_append", [](nb::handle self) { return bound(append_def, self); },
+            "append as a plain function.")
         .def("append_rows", &append_rows, nb::arg("type"), nb::arg("flags"), nb::arg("stream"),
              nb::arg("times"), nb::arg("rows"))
         .def(

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -115,11 +115,13 @@ class JournalWriter:
             durable=durable,
             heartbeat=heartbeat,
         )
-        # (type id, payload, flags=0, stream=0, time=0) -> sequence
-        self.append_raw = self.core.append
+        # (type id, payload, flags=0, stream=0, time=0) -> sequence; positional
+        self.append_raw: Callable[..., int] = cast(Any, self.core.fast_append())
         self.append_urgent = self.core.append_urgent
-        # (stream, time, ts_event, bid, ask, bid_size, ask_size), integers
-        self.append_quote = self.core.append_quote
+        # (stream, time, ts_event, bid, ask, bid_size, ask_size), integers; positional
+        self.append_quote: Callable[[int, int, int, int, int, int, int], None] = cast(
+            Any, self.core.fast_append_quote()
+        )
         # (stream, time, MessagePack payload) -> sequence; repeated in all later segments
         self.append_instrument = self.core.append_instrument
         self.sync = self.core.sync
