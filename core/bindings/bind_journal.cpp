@@ -36,6 +36,11 @@ nb::bytes from_uuid(const Uuid& uuid) {
     return nb::bytes(uuid.data(), uuid.size());
 }
 
+// What does not fit 32 bits is cut to one beyond the bound, so that the core refuses it.
+std::uint32_t payload_length(std::size_t bytes) {
+    return static_cast<std::uint32_t>(std::min<std::size_t>(bytes, payload_bytes_max + 1));
+}
+
 void check(const Writer& writer, Status status) {
     if (status == Status::ok) [[likely]]
         return;
@@ -140,8 +145,7 @@ PyObject* append_fast(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     }
     const Py_ssize_t bytes = PyBytes_GET_SIZE(args[1]);
     Writer& writer = *nb::inst_ptr<Writer>(self);
-    const auto payload_bytes =
-        static_cast<std::uint32_t>(std::min<Py_ssize_t>(bytes, payload_bytes_max + 1));
+    const auto payload_bytes = payload_length(static_cast<std::size_t>(bytes));
     const Status status = writer.append(
         static_cast<EventType>(type), static_cast<std::uint16_t>(v[0]),
         static_cast<std::uint32_t>(v[1]), v[2], PyBytes_AS_STRING(args[1]), payload_bytes);
@@ -292,9 +296,8 @@ void bind_journal(nb::module_& m) {
             "append",
             [](Writer& self, int type, const nb::bytes& payload, std::uint16_t flags,
                std::uint32_t stream, std::int64_t time) {
-                check(self,
-                      self.append(static_cast<EventType>(type), flags, stream, time,
-                                  payload.c_str(), static_cast<std::uint32_t>(payload.size())));
+                check(self, self.append(static_cast<EventType>(type), flags, stream, time,
+                                        payload.c_str(), payload_length(payload.size())));
                 return self.published_sequence();
             },
             nb::arg("type"), nb::arg("payload"), nb::arg("flags") = 0, nb::arg("stream") = 0,
@@ -304,8 +307,7 @@ void bind_journal(nb::module_& m) {
             [](Writer& self, int type, const nb::bytes& payload, std::uint16_t flags,
                std::uint32_t stream, std::int64_t time) {
                 check(self, self.append_urgent(static_cast<EventType>(type), flags, stream, time,
-                                               payload.c_str(),
-                                               static_cast<std::uint32_t>(payload.size())));
+                                               payload.c_str(), payload_length(payload.size())));
                 return self.published_sequence();
             },
             nb::arg("type"), nb::arg("payload"), nb::arg("flags") = 0, nb::arg("stream") = 0,

@@ -39,9 +39,17 @@ Failure prepare_segment(const std::string& directory, std::uint64_t number, std:
     for (std::uint64_t at = 0; at < bytes; at += populate_step)
         populate(made.map.data() + at, std::min(populate_step, bytes - at));
     // link, not rename: it refuses to replace a segment that is already there.
-    if (::link(unfinished.c_str(), path.c_str()) != 0)
-        return give_up(system_failure("link", path, errno));
-    ::unlink(unfinished.c_str());
+    if (::link(unfinished.c_str(), path.c_str()) == 0) {
+        ::unlink(unfinished.c_str());
+    } else {
+        // File systems without hard links; the lock keeps other writers out.
+        const int error = errno;
+        const bool no_links = error == EPERM || error == ENOTSUP || error == ENOSYS;
+        if (!no_links || ::access(path.c_str(), F_OK) == 0)
+            return give_up(system_failure("link", path, error));
+        if (::rename(unfinished.c_str(), path.c_str()) != 0)
+            return give_up(system_failure("rename", path, errno));
+    }
     segment = std::move(made);
     return {};
 }
