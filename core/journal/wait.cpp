@@ -19,14 +19,6 @@ std::int64_t monotonic_ns() noexcept {
     return static_cast<std::int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
 }
 
-void pause_cpu() noexcept {
-#if defined(__x86_64__)
-    _mm_pause();
-#elif defined(__aarch64__)
-    __asm__ __volatile__("yield");
-#endif
-}
-
 bool any_ready(std::span<Reader* const> readers) noexcept {
     for (Reader* reader : readers)
         if (reader->ready()) return true;
@@ -34,6 +26,14 @@ bool any_ready(std::span<Reader* const> readers) noexcept {
 }
 
 }  // namespace
+
+void pause_cpu() noexcept {
+#if defined(__x86_64__)
+    _mm_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__("yield");
+#endif
+}
 
 bool arm(std::span<Reader* const> readers, bool& certain) noexcept {
     certain = true;

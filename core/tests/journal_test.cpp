@@ -72,7 +72,7 @@ void check_frame(const Frame& frame, std::uint64_t number) {
     REQUIRE(frame.header->sequence == number);
     const auto payload = payload_of(number);
     REQUIRE(frame.payload_bytes == payload.size());
-    REQUIRE(std::memcmp(frame.payload, payload.data(), payload.size()) == 0);
+    REQUIRE((payload.empty() || std::memcmp(frame.payload, payload.data(), payload.size()) == 0));
     REQUIRE(frame.header->time == static_cast<std::int64_t>(number * 10));
     REQUIRE(frame.header->stream == static_cast<std::uint32_t>(number));
 }
