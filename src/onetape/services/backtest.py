@@ -22,6 +22,7 @@ from onetape.model.money import parse_cash
 from onetape.model.time import parse_time
 from onetape.services.outcome import RunResult
 from onetape.services.recording import record_run, run_folder, run_uuid
+from onetape.services.replay import GIVEN_FILE
 from onetape.store.run import Run, open_run
 
 __all__ = ["BacktestOptions", "backtest", "prepare_plan", "run_backtest"]
@@ -122,6 +123,8 @@ def _run(
         session.step()
         seconds = time.perf_counter() - loop_began
         session.finish()
+        if options.instruments is not None:
+            shutil.copyfile(options.instruments, folder / GIVEN_FILE)
         result = record_run(
             session, folder, seconds, report=options.write_report, target=options.report
         )

@@ -13,7 +13,7 @@ from onetape.engine.plan import read_plan
 from onetape.model.errors import BadConfig, NotAvailable
 from onetape.model.instrument import Instrument
 from onetape.model.time import format_duration, format_time, parse_duration
-from onetape.services.replay import check_inputs, repeat, strategy_of
+from onetape.services.replay import check_inputs, given_facts, repeat, strategy_of
 from onetape.tape.journal import JournalReader
 
 __all__ = ["compare"]
@@ -67,7 +67,12 @@ def _decisions(run_a: Path, run_b: Path, slack: int) -> dict[str, Any]:
     fed = plan_a
     fed.params = plan_b.params
     fed.seed = plan_b.seed
-    again = repeat(fed, strategy_of(run_b, plan_b), script=run_a / "journal")
+    again = repeat(
+        fed,
+        strategy_of(run_b, plan_b),
+        instruments=given_facts(run_a),
+        script=run_a / "journal",
+    )
     recorded = read_actions(run_a / "journal")
     if slack:
         _align_times(recorded, again.actions, slack)
