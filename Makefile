@@ -9,9 +9,19 @@ PIP := $(BIN)/pip install -qq --disable-pip-version-check
 # cmake and ninja come from the environment too.
 WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
 RUNS ?= 3
+FUZZ_SECONDS ?= 20
+
+comma := ,
+core_tests = $(WITH_TOOLS) cmake -GNinja -S . -B build/$(1) -DONETAPE_PYTHON=OFF -DONETAPE_TESTS=ON \
+	-DONETAPE_SANITIZE=$(2) -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null && \
+	$(WITH_TOOLS) ninja -C build/$(1) && build/$(1)/core_tests
+fuzz_native = $(WITH_TOOLS) cmake -GNinja -S . -B build/fuzz -DCMAKE_CXX_COMPILER=clang++ \
+	-DONETAPE_PYTHON=OFF -DONETAPE_FUZZ=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null && \
+	$(WITH_TOOLS) ninja -C build/fuzz && cd build/fuzz && for target in *_fuzz; do \
+	./$$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 || exit 1; done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-fast test-long test-core lint format bench peers docs wheel clean
+.PHONY: help setup build demo test test-fast test-long test-core test-asan test-tsan fuzz lint format bench peers docs wheel clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -45,6 +55,17 @@ test-core: setup ## the C++ core's own tests
 	@$(WITH_TOOLS) cmake -GNinja -S . -B build/tests -DONETAPE_PYTHON=OFF -DONETAPE_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null
 	@$(WITH_TOOLS) ninja -C build/tests
 	build/tests/core_tests
+
+# Slower by the sanitizers' share; the litmus tests of the state table stay in.
+test-asan: setup ## the core's tests under address and undefined-behaviour sanitizers
+	@$(call core_tests,asan,address$(comma)undefined)
+
+test-tsan: setup ## the core's tests under the thread sanitizer
+	@$(call core_tests,tsan,thread)
+
+fuzz: setup ## damaged tapes, tables, books and files, for FUZZ_SECONDS; with clang++ libFuzzer too
+	$(BIN)/python tests/fuzz/run_fuzz.py --seconds $(FUZZ_SECONDS)
+	@if command -v clang++ >/dev/null; then $(fuzz_native); fi
 
 lint: setup ## formatting, types, layers
 	$(BIN)/ruff format --check .

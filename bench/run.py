@@ -31,7 +31,7 @@ PAGES = (ROOT / "docs" / "performance.md", ROOT / "README.md")
 BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 TIMEOUT_S = 300
 # Places that hold no program of their own.
-NOT_FIGURES = {"run.py"}
+NOT_FIGURES = {"run.py", "tapes.py", "loop.py"}
 
 
 @dataclass

@@ -4,8 +4,8 @@
 
 noop waits for each feed event in a compiled loop, plain does so in plain Python, which is nearest
 to a callback per quote; taker also sends a marketable order of 0.01 every hundredth event. The
-first, compiling run is outside the clock, and so is loading. A quote is four rows here, so `events`
-counts quotes, not rows.
+first, compiling run is outside the clock, and so is loading. A quote is two to four rows here, so
+`events` counts quotes, not rows.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import time
 import numpy as np
 from hftbacktest import (
     BUY_EVENT,
-    DEPTH_CLEAR_EVENT,
     DEPTH_EVENT,
     EXCH_EVENT,
     LIMIT,
@@ -35,25 +34,21 @@ LATENCY_NS = 1_000_000
 
 
 def as_events(rows: np.ndarray) -> np.ndarray:
-    """For each quote: the old levels go, the new bid and ask come."""
-    out = np.zeros(len(rows) * 4, dtype=event_dtype)
-    for offset, (kind, side, price, size) in enumerate(
-        (
-            (DEPTH_CLEAR_EVENT, BUY_EVENT, rows[:, 1], 0),
-            (DEPTH_CLEAR_EVENT, SELL_EVENT, rows[:, 3], 0),
-            (DEPTH_EVENT, BUY_EVENT, rows[:, 1], rows[:, 2]),
-            (DEPTH_EVENT, SELL_EVENT, rows[:, 3], rows[:, 4]),
-        )
-    ):
-        part = out[offset::4]
-        part["ev"] = BOTH | kind | side
-        part["exch_ts"] = part["local_ts"] = rows[:, 0]
-        # A clear removes everything up to the price: far beyond any that occurs.
-        part["px"] = (
-            (0.0 if side == BUY_EVENT else 1e7) if kind == DEPTH_CLEAR_EVENT else price / 10
-        )
-        part["qty"] = size / 1000 if kind == DEPTH_EVENT else 0.0
-    return out
+    """For each quote: the levels that it left go, the new bid and ask come."""
+    rows_of = []
+    for side, column in ((BUY_EVENT, 1), (SELL_EVENT, 3)):
+        left = np.flatnonzero(np.diff(rows[:, column])) + 1
+        for at, price, size in (
+            (left, rows[left - 1, column], np.zeros(len(left))),
+            (np.arange(len(rows)), rows[:, column], rows[:, column + 1] / 1000),
+        ):
+            part = np.zeros(len(at), dtype=event_dtype)
+            part["ev"] = BOTH | DEPTH_EVENT | side
+            part["exch_ts"] = part["local_ts"] = rows[at, 0]
+            part["px"], part["qty"] = price / 10, size
+            rows_of.append((at * 2 + (size > 0), part))  # what goes, goes before what comes
+    order = np.argsort(np.concatenate([key for key, _ in rows_of]), kind="stable")
+    return np.ascontiguousarray(np.concatenate([part for _, part in rows_of])[order])
 
 
 def watch(hbt):

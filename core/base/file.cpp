@@ -107,7 +107,7 @@ Failure allocate(const FileHandle& file, const std::string& path, std::uint64_t 
 
 void populate(std::byte* data, std::size_t bytes) noexcept {
 #if defined(MADV_POPULATE_WRITE)
-    if (::madvise(data, bytes, MADV_POPULATE_WRITE) == 0) return;
+    if (::madvise(data, bytes, MADV_POPULATE_WRITE) == 0 || errno != EINVAL) return;
 #endif
     // An atomic add of nothing dirties the page and cannot undo a concurrent store.
     const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));

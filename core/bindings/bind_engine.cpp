@@ -85,7 +85,8 @@ class PySimulation {
 public:
     PySimulation(nb::object host, std::int64_t latency_in, std::int64_t latency_out,
                  std::int64_t bar_volume_share, bool hedge, std::int64_t leverage,
-                 std::uint32_t report_currency, std::int64_t sample_every) {
+                 std::uint32_t report_currency, std::int64_t sample_every,
+                 std::string robot_tag) {
         SimulationOptions options;
         options.latency_in = latency_in;
         options.latency_out = latency_out;
@@ -94,6 +95,7 @@ public:
         options.account.leverage = leverage;
         options.report_currency = report_currency;
         options.sample_every = sample_every;
+        options.robot_tag = std::move(robot_tag);
         core = std::make_shared<Simulation>(options);
         robot = std::make_unique<PyRobot>(core, host);
         core->set_robot(robot.get());
@@ -472,10 +474,10 @@ void bind_engine(nb::module_& m) {
     nb::class_<PySimulation>(m, "Simulation",
                              "Tapes in, actions out, in virtual time. See core/engine/simulation.hpp.")
         .def(nb::init<nb::object, std::int64_t, std::int64_t, std::int64_t, bool, std::int64_t,
-                      std::uint32_t, std::int64_t>(),
+                      std::uint32_t, std::int64_t, std::string>(),
              nb::arg("host"), nb::kw_only(), nb::arg("latency_in"), nb::arg("latency_out"),
              nb::arg("bar_volume_share"), nb::arg("hedge"), nb::arg("leverage"),
-             nb::arg("report_currency"), nb::arg("sample_every"))
+             nb::arg("report_currency"), nb::arg("sample_every"), nb::arg("robot_tag"))
         .def("add_instrument", &PySimulation::add_instrument)
         .def("update_instrument", [](PySimulation& s, std::uint32_t index, const nb::dict& facts) {
             return s.core->update_instrument(index, spec_from(facts));

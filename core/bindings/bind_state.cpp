@@ -83,9 +83,13 @@ void bind_state(nb::module_& m) {
         .def_prop_ro("epoch", &TableWriter::epoch)
         .def("__len__", &TableWriter::size);
     nb::class_<TableReader>(m, "TableReader", "Reads a state table of any process.")
-        .def_static("open", &opened_reader, nb::arg("directory"), nb::arg("process"),
-                    nb::arg("layout"), "None: no table is published.")
+        .def_static(
+            "open", &opened_reader, nb::arg("directory"), nb::arg("process"), nb::arg("layout"),
+            nb::sig("def open(directory: str, process: str, layout: int) -> TableReader | None"),
+            "None: no table is published.")
         .def("read", &read_group_of, nb::arg("kind"), nb::arg("key"),
+             nb::sig("def read(self, kind: int, key: str) -> "
+                     "tuple[bytes, int, int, int, int, int] | str | None"),
              "None: no such key. A str: it could not be read, and why. Else (cells, present, "
              "ts_data, ts_alive, sequence, version).")
         .def(
@@ -97,6 +101,7 @@ void bind_state(nb::module_& m) {
                 for (const TableKey& key : keys) list.append(nb::make_tuple(key.kind, key.key));
                 return nb::make_tuple(outcomes[static_cast<int>(outcome)], list);
             },
+            nb::sig("def keys(self) -> tuple[str, list[tuple[int, str]]]"),
             "(outcome, [(kind, key), ...]).")
         .def(
             "refresh",

@@ -40,8 +40,12 @@ nb::object optional_price(const Instrument& instrument, std::int64_t units) {
     return units == 0 ? nb::object(nb::none()) : nb::object(nb::float_(price_of(instrument, units)));
 }
 
-// "<run>-<ordinal>" would need the run's name; within a run the ordinal alone is the identity.
-std::string client_id_of(const Order& order) { return "o" + std::to_string(order.id); }
+// The form of ids has its home in onetape/model/ids.py.
+nb::object client_id_of(const Order& order) {
+    return nb::module_::import_("onetape.model.ids")
+        .attr("client_id")(order.instrument->robot_tag, nb::arg("epoch") = 1,
+                           nb::arg("ordinal") = order.id);
+}
 
 nb::object level_of(const BookView& view, BookLevel level) {
     return nb::make_tuple(static_cast<double>(level.price) / view.price_scale,
@@ -62,7 +66,7 @@ nb::list levels_of(const BookView& view, std::size_t wanted, Count count, Level 
 void bind_strategy_objects(nb::module_& m) {
     nb::class_<Order>(m, "Order", "One order as the robot knows it; a live view.")
         .def_prop_ro("id", [](const Order& o) { return o.id; })
-        .def_prop_ro("client_id", &client_id_of)
+        .def_prop_ro("client_id", &client_id_of, nb::sig("def client_id(self) -> str"))
         .def_prop_ro("venue_id", [](const Order& o) -> nb::object {
             if (o.venue_id == 0) return nb::none();
             return nb::str(std::to_string(o.venue_id).c_str());

@@ -20,19 +20,32 @@ namespace {
 
 [[nodiscard]] const char* name_of(Status status) {
     switch (status) {
-        case Status::ok: return "ok";
-        case Status::not_found: return "not_found";
-        case Status::invalid: return "invalid";
-        case Status::locked: return "locked";
-        case Status::disk_full: return "disk_full";
-        case Status::io_error: return "io_error";
-        case Status::foreign: return "foreign";
-        case Status::newer_version: return "newer_version";
-        case Status::torn: return "torn";
-        case Status::damaged: return "damaged";
-        case Status::gone: return "gone";
-        case Status::exhausted: return "exhausted";
-        case Status::not_available: return "not_available";
+        case Status::ok:
+            return "ok";
+        case Status::not_found:
+            return "not_found";
+        case Status::invalid:
+            return "invalid";
+        case Status::locked:
+            return "locked";
+        case Status::disk_full:
+            return "disk_full";
+        case Status::io_error:
+            return "io_error";
+        case Status::foreign:
+            return "foreign";
+        case Status::newer_version:
+            return "newer_version";
+        case Status::torn:
+            return "torn";
+        case Status::damaged:
+            return "damaged";
+        case Status::gone:
+            return "gone";
+        case Status::exhausted:
+            return "exhausted";
+        case Status::not_available:
+            return "not_available";
     }
     return "invalid";
 }
@@ -79,7 +92,7 @@ namespace {
 }
 
 class NullSink final : public EventSink {
-protected:
+ protected:
     Status write(EventType, std::uint16_t, std::uint32_t, std::int64_t, const void*,
                  std::uint32_t) override {
         return Status::ok;
@@ -87,18 +100,20 @@ protected:
 };
 
 // The core's words for kinds and roles, by which tables in Python name them.
-constexpr const char* message_kinds[] = {"quote", "trade", "book", "snapshot",
-                                         "mark", "liquidation", "bar"};
+constexpr const char* message_kinds[] = {"quote", "trade",       "book", "snapshot",
+                                         "mark",  "liquidation", "bar"};
 constexpr const char* roles[] = {
-    "symbol", "time", "time_fallback", "bid", "ask", "bid_size", "ask_size", "price", "size", "id",
-    "sell", "side", "first_id", "last_id", "previous_id", "bids", "asks", "mark", "index", "rate",
-    "funding_time", "open", "high", "low", "close", "volume", "turnover", "trades", "open_time",
-    "close_time", "closed"};
+    "symbol",   "time",    "time_fallback", "bid",    "ask",       "bid_size",
+    "ask_size", "price",   "size",          "id",     "sell",      "side",
+    "first_id", "last_id", "previous_id",   "bids",   "asks",      "mark",
+    "index",    "rate",    "funding_time",  "open",   "high",      "low",
+    "close",    "volume",  "turnover",      "trades", "open_time", "close_time",
+    "closed"};
 static_assert(std::size(roles) == role_count);
 constexpr const char* table_kinds[] = {"quotes", "trades", "bars"};
-constexpr const char* columns[] = {"ts_event", "ts_recv", "bid", "ask", "bid_size", "ask_size",
-                                   "price", "size", "side", "id", "open", "high", "low", "close",
-                                   "volume"};
+constexpr const char* columns[] = {"ts_event", "ts_recv", "bid",  "ask",   "bid_size",
+                                   "ask_size", "price",   "size", "side",  "id",
+                                   "open",     "high",    "low",  "close", "volume"};
 static_assert(std::size(columns) == column_count);
 
 template <std::size_t N>
@@ -128,8 +143,8 @@ using StreamRow = std::tuple<std::string, std::uint32_t, int, int, bool>;
                                            const std::string& channel_path,
                                            const std::vector<std::string>& wrappers,
                                            const std::vector<RuleRow>& rules,
-                                           const std::vector<StreamRow>& streams,
-                                           bool others_pass, bool measuring) {
+                                           const std::vector<StreamRow>& streams, bool others_pass,
+                                           bool measuring) {
     CaptureConfig config;
     config.others_pass = others_pass;
     config.measuring = measuring;
@@ -173,20 +188,20 @@ using StreamRow = std::tuple<std::string, std::uint32_t, int, int, bool>;
 
 // A capture on its way into a tape, or into nothing while it is measured.
 class CaptureImport {
-public:
+ public:
     CaptureImport(TapeSink* sink, CaptureConfig config)
         : decoder_(std::move(config), sink != nullptr ? static_cast<EventSink&>(*sink) : null_) {}
 
     CaptureDecoder& decoder() noexcept { return decoder_; }
 
-private:
+ private:
     NullSink null_;
     CaptureDecoder decoder_;
 };
 
 // Tables on their way into a tape: one gate, one reject list, a sorter where order asks for it.
 class TableImport {
-public:
+ public:
     TableImport(TapeSink* sink, std::uint32_t stream, const std::string& sort_directory,
                 std::size_t sort_rows)
         : gate_(sink != nullptr ? static_cast<EventSink&>(*sink) : null_, rejects_, stream) {
@@ -222,7 +237,7 @@ public:
     RejectLog& rejects() noexcept { return rejects_; }
     [[nodiscard]] const TableFacts& facts() const { return table_->facts(); }
 
-private:
+ private:
     NullSink null_;
     RejectLog rejects_;
     RowGate gate_;
@@ -235,194 +250,219 @@ private:
 
 // Importing: scanners and decoders. onetape/data drives them with chunks of bytes.
 void bind_text(nb::module_& m) {
-    m.def("parse_decimal_text", [](const std::string& text) -> nb::object {
-        RawDecimal value;
-        const NumberFault fault = parse_decimal(text, value);
-        if (fault != NumberFault::none) return nb::str(describe(fault));
-        return nb::make_tuple(value.mantissa, value.decimals, value.cut);
-    }, nb::arg("text"), "(mantissa, decimals, cut) of a written number, or why it is none.");
-    m.def("parse_time_text",
-          [](const std::string& text,
-             const std::vector<std::pair<std::int64_t, std::int64_t>>& zone) -> nb::object {
-              Zone place = zone_of(zone);
-              std::int64_t ns = 0;
-              const TimeFault fault = parse_time(text, place, ns);
-              if (fault != TimeFault::none) return nb::str(describe(fault));
-              return nb::int_(ns);
-          },
-          nb::arg("text"), nb::arg("zone") = std::vector<std::pair<std::int64_t, std::int64_t>>{},
-          "ns UTC of a written time, or why it is none. zone: ((wall ns, offset ns), ...).");
+    m.def(
+        "parse_decimal_text",
+        [](const std::string& text) -> nb::object {
+            RawDecimal value;
+            const NumberFault fault = parse_decimal(text, value);
+            if (fault != NumberFault::none) return nb::str(describe(fault));
+            return nb::make_tuple(value.mantissa, value.decimals, value.cut);
+        },
+        nb::arg("text"), "(mantissa, decimals, cut) of a written number, or why it is none.");
+    m.def(
+        "parse_time_text",
+        [](const std::string& text,
+           const std::vector<std::pair<std::int64_t, std::int64_t>>& zone) -> nb::object {
+            Zone place = zone_of(zone);
+            std::int64_t ns = 0;
+            const TimeFault fault = parse_time(text, place, ns);
+            if (fault != TimeFault::none) return nb::str(describe(fault));
+            return nb::int_(ns);
+        },
+        nb::arg("text"), nb::arg("zone") = std::vector<std::pair<std::int64_t, std::int64_t>>{},
+        "ns UTC of a written time, or why it is none. zone: ((wall ns, offset ns), ...).");
 
     nb::class_<TapeSink>(m, "TapeSink", "Events into a new tape, which the first of them opens.")
-        .def("__init__",
-             [](TapeSink* self, std::string directory, std::string process, nb::bytes uuid,
-                const std::vector<std::tuple<int, std::uint32_t, nb::bytes>>& preamble) {
-                 WriterOptions options;
-                 options.directory = std::move(directory);
-                 options.process = std::move(process);
-                 if (uuid.size() != options.uuid.size()) throw nb::value_error("uuid: 16 bytes");
-                 std::memcpy(options.uuid.data(), uuid.c_str(), options.uuid.size());
-                 for (const auto& [type, stream, payload] : preamble) {
-                     options.preamble.push_back(
-                         {static_cast<EventType>(type), stream, to_bytes(payload)});
-                 }
-                 new (self) TapeSink(std::move(options));
-             },
-             nb::arg("directory"), nb::arg("process"), nb::arg("uuid"), nb::arg("preamble"))
-        .def("instrument",
-             [](TapeSink& self, std::uint32_t stream, const nb::bytes& payload) {
-                 self.instrument(stream, to_bytes(payload));
-             },
-             nb::arg("stream"), nb::arg("payload"),
-             "The instrument frame that goes before the first event of its stream.")
-        .def("close",
-             [](TapeSink& self) {
-                 Failure failure;
-                 {
-                     nb::gil_scoped_release release;
-                     failure = self.close();
-                 }
-                 raise_if_failed(failure);
-             },
-             "Seals the tape.")
-        .def("check", [](const TapeSink& self) { raise_if_failed(self.failure()); },
-             "Raises what stopped the writing.")
-        .def("counts",
-             [](const TapeSink& self) {
-                 const EventCounts& counts = self.counts();
-                 nb::dict streams;
-                 for (std::size_t stream = 0; stream < counts.by_stream.size(); ++stream) {
-                     nb::dict types;
-                     for (std::size_t type = 0; type <= event_type_count; ++type) {
-                         if (const auto n = counts.by_stream[stream][type]) {
-                             types[nb::int_(type)] = n;
-                         }
-                     }
-                     if (types.size() > 0) streams[nb::int_(stream)] = types;
-                 }
-                 return nb::make_tuple(counts.events, counts.first_time, counts.last_time,
-                                       counts.late, counts.crossed, streams);
-             },
-             "(events, first time, last time, late, crossed, {stream: {type id: count}}).");
+        .def(
+            "__init__",
+            [](TapeSink* self, std::string directory, std::string process, nb::bytes uuid,
+               const std::vector<std::tuple<int, std::uint32_t, nb::bytes>>& preamble) {
+                WriterOptions options;
+                options.directory = std::move(directory);
+                options.process = std::move(process);
+                if (uuid.size() != options.uuid.size()) throw nb::value_error("uuid: 16 bytes");
+                std::memcpy(options.uuid.data(), uuid.c_str(), options.uuid.size());
+                for (const auto& [type, stream, payload] : preamble) {
+                    options.preamble.push_back(
+                        {static_cast<EventType>(type), stream, to_bytes(payload)});
+                }
+                new (self) TapeSink(std::move(options));
+            },
+            nb::arg("directory"), nb::arg("process"), nb::arg("uuid"), nb::arg("preamble"))
+        .def(
+            "instrument",
+            [](TapeSink& self, std::uint32_t stream, const nb::bytes& payload) {
+                self.instrument(stream, to_bytes(payload));
+            },
+            nb::arg("stream"), nb::arg("payload"),
+            "The instrument frame that goes before the first event of its stream.")
+        .def(
+            "close",
+            [](TapeSink& self) {
+                Failure failure;
+                {
+                    nb::gil_scoped_release release;
+                    failure = self.close();
+                }
+                raise_if_failed(failure);
+            },
+            "Seals the tape.")
+        .def(
+            "check", [](const TapeSink& self) { raise_if_failed(self.failure()); },
+            "Raises what stopped the writing.")
+        .def(
+            "counts",
+            [](const TapeSink& self) {
+                const EventCounts& counts = self.counts();
+                nb::dict streams;
+                for (std::size_t stream = 0; stream < counts.by_stream.size(); ++stream) {
+                    nb::dict types;
+                    for (std::size_t type = 0; type <= event_type_count; ++type) {
+                        if (const auto n = counts.by_stream[stream][type]) {
+                            types[nb::int_(type)] = n;
+                        }
+                    }
+                    if (types.size() > 0) streams[nb::int_(stream)] = types;
+                }
+                return nb::make_tuple(counts.events, counts.first_time, counts.last_time,
+                                      counts.late, counts.crossed, streams);
+            },
+            "(events, first time, last time, late, crossed, {stream: {type id: count}}).");
 
     nb::class_<CaptureImport>(m, "CaptureImport", "Raw `<receipt ns> <json>` lines to events.")
-        .def("__init__",
-             [](CaptureImport* self, TapeSink* sink, const std::string& event_path,
-                const std::string& channel_path, const std::vector<std::string>& wrappers,
-                const std::vector<RuleRow>& rules, const std::vector<StreamRow>& streams,
-                bool others_pass) {
-                 new (self) CaptureImport(
-                     sink, capture_config(event_path, channel_path, wrappers, rules, streams,
-                                          others_pass, sink == nullptr));
-             },
-             nb::arg("sink").none(), nb::arg("event_path"), nb::arg("channel_path"),
-             nb::arg("wrappers"), nb::arg("rules"), nb::arg("streams"),
-             nb::arg("others_pass") = false, nb::keep_alive<1, 2>(),
-             "sink None: nothing is written, decimals are measured.")
+        .def(
+            "__init__",
+            [](CaptureImport* self, TapeSink* sink, const std::string& event_path,
+               const std::string& channel_path, const std::vector<std::string>& wrappers,
+               const std::vector<RuleRow>& rules, const std::vector<StreamRow>& streams,
+               bool others_pass) {
+                new (self)
+                    CaptureImport(sink, capture_config(event_path, channel_path, wrappers, rules,
+                                                       streams, others_pass, sink == nullptr));
+            },
+            nb::arg("sink").none(), nb::arg("event_path"), nb::arg("channel_path"),
+            nb::arg("wrappers"), nb::arg("rules"), nb::arg("streams"),
+            nb::arg("others_pass") = false, nb::keep_alive<1, 2>(),
+            "sink None: nothing is written, decimals are measured.")
         .def("begin_source",
              [](CaptureImport& self, std::uint32_t index) { self.decoder().begin_source(index); })
-        .def("feed",
-             [](CaptureImport& self, const nb::bytes& chunk) {
-                 const char* const data = chunk.c_str();
-                 const std::size_t size = chunk.size();
-                 nb::gil_scoped_release release;
-                 return static_cast<int>(self.decoder().feed(data, size));
-             },
-             "0: go on, 1: failed, 2: a number needs more decimals than its instrument has.")
+        .def(
+            "feed",
+            [](CaptureImport& self, const nb::bytes& chunk) {
+                const char* const data = chunk.c_str();
+                const std::size_t size = chunk.size();
+                nb::gil_scoped_release release;
+                return static_cast<int>(self.decoder().feed(data, size));
+            },
+            "0: go on, 1: failed, 2: a number needs more decimals than its instrument has.")
         .def("end_source",
              [](CaptureImport& self) { return static_cast<int>(self.decoder().end_source()); })
         .def("finish",
              [](CaptureImport& self) { return static_cast<int>(self.decoder().finish()); })
-        .def("facts",
-             [](CaptureImport& self, std::size_t index) {
-                 const auto facts = self.decoder().facts(index);
-                 return nb::make_tuple(text_of(facts.raw), seen(facts.price), seen(facts.size),
-                                       seen(facts.reference), seen(facts.volume));
-             },
-             "(raw name seen, price, size, reference, volume), each {(needed, possible): count}.")
+        .def(
+            "facts",
+            [](CaptureImport& self, std::size_t index) {
+                const auto facts = self.decoder().facts(index);
+                return nb::make_tuple(text_of(facts.raw), seen(facts.price), seen(facts.size),
+                                      seen(facts.reference), seen(facts.volume));
+            },
+            "(raw name seen, price, size, reference, volume), each {(needed, possible): count}.")
         .def_prop_ro("lines", [](CaptureImport& self) { return self.decoder().lines(); })
         .def_prop_ro("gaps", [](CaptureImport& self) { return self.decoder().gaps(); })
+        .def_prop_ro("snapped", [](CaptureImport& self) { return self.decoder().snapped(); })
         .def_prop_ro("unsynced", [](CaptureImport& self) { return self.decoder().unsynced(); })
         .def_prop_ro("rejected",
                      [](CaptureImport& self) { return self.decoder().rejects().count(); })
-        .def_prop_ro("passed_over", [](CaptureImport& self) { return counts_of(self.decoder().passed_over()); })
-        .def_prop_ro("unmapped", [](CaptureImport& self) { return counts_of(self.decoder().unmapped()); })
-        .def("take_rejects",
-             [](CaptureImport& self) { return rejects_of(self.decoder().rejects()); },
-             "[(source, line, reason, first 200 bytes)] since the last call.");
+        .def_prop_ro("passed_over",
+                     [](CaptureImport& self) { return counts_of(self.decoder().passed_over()); })
+        .def_prop_ro("unmapped",
+                     [](CaptureImport& self) { return counts_of(self.decoder().unmapped()); })
+        .def(
+            "take_rejects",
+            [](CaptureImport& self) { return rejects_of(self.decoder().rejects()); },
+            "[(source, line, reason, first 200 bytes)] since the last call.");
 
     nb::class_<TableImport>(m, "TableImport", "Rows of separated values to events.")
-        .def("__init__",
-             [](TableImport* self, TapeSink* sink, std::uint32_t stream,
-                const std::string& sort_directory, std::size_t sort_rows) {
-                 new (self) TableImport(sink, stream, sort_directory, sort_rows);
-             },
-             nb::arg("sink").none(), nb::arg("stream") = 1, nb::arg("sort_directory") = "",
-             nb::arg("sort_rows") = std::size_t{1} << 18, nb::keep_alive<1, 2>())
-        .def("begin_source",
-             [](TableImport& self, const std::string& kind, const std::map<std::string, int>& places,
-                int fields, const std::string& separator, int skip_lines,
-                const std::vector<std::pair<std::int64_t, std::int64_t>>& zone,
-                std::int64_t period_ns, bool time_is_close, std::uint32_t source,
-                int price_decimals, int size_decimals, bool measuring, bool reversed) {
-                 TableConfig config;
-                 config.kind = static_cast<TableKind>(index_of(table_kinds, kind));
-                 for (const auto& [column, place] : places) {
-                     config.columns[index_of(columns, column)] = place;
-                 }
-                 config.fields = fields;
-                 if (separator.size() != 1) throw nb::value_error("separator: one byte");
-                 config.separator = separator[0];
-                 config.skip_lines = skip_lines;
-                 config.zone = zone_of(zone);
-                 config.period_ns = period_ns;
-                 config.time_is_close = time_is_close;
-                 config.source = source;
-                 config.price_decimals = price_decimals;
-                 config.size_decimals = size_decimals;
-                 config.measuring = measuring;
-                 config.reversed = reversed;
-                 self.begin(std::move(config));
-             },
-             nb::kw_only(), nb::arg("kind"), nb::arg("columns"), nb::arg("fields"),
-             nb::arg("separator"), nb::arg("skip_lines"), nb::arg("zone"), nb::arg("period_ns"),
-             nb::arg("time_is_close"), nb::arg("source"), nb::arg("price_decimals"),
-             nb::arg("size_decimals"), nb::arg("measuring"), nb::arg("reversed"))
-        .def("feed",
-             [](TableImport& self, const nb::bytes& chunk) {
-                 const char* const data = chunk.c_str();
-                 const std::size_t size = chunk.size();
-                 Status status;
-                 {
-                     nb::gil_scoped_release release;
-                     status = self.feed(data, size);
-                 }
-                 return name_of(status);
-             },
-             "\"ok\", or the status that stopped it.")
+        .def(
+            "__init__",
+            [](TableImport* self, TapeSink* sink, std::uint32_t stream,
+               const std::string& sort_directory, std::size_t sort_rows) {
+                new (self) TableImport(sink, stream, sort_directory, sort_rows);
+            },
+            nb::arg("sink").none(), nb::arg("stream") = 1, nb::arg("sort_directory") = "",
+            nb::arg("sort_rows") = std::size_t{1} << 18, nb::keep_alive<1, 2>())
+        .def(
+            "begin_source",
+            [](TableImport& self, const std::string& kind, const std::map<std::string, int>& places,
+               int fields, const std::string& separator, int skip_lines,
+               const std::vector<std::pair<std::int64_t, std::int64_t>>& zone,
+               std::int64_t period_ns, bool time_is_close, std::uint32_t source, int price_decimals,
+               int size_decimals, bool measuring, bool reversed) {
+                TableConfig config;
+                config.kind = static_cast<TableKind>(index_of(table_kinds, kind));
+                for (const auto& [column, place] : places) {
+                    config.columns[index_of(columns, column)] = place;
+                }
+                config.fields = fields;
+                if (separator.size() != 1) throw nb::value_error("separator: one byte");
+                config.separator = separator[0];
+                config.skip_lines = skip_lines;
+                config.zone = zone_of(zone);
+                config.period_ns = period_ns;
+                config.time_is_close = time_is_close;
+                config.source = source;
+                config.price_decimals = price_decimals;
+                config.size_decimals = size_decimals;
+                config.measuring = measuring;
+                config.reversed = reversed;
+                self.begin(std::move(config));
+            },
+            nb::kw_only(), nb::arg("kind"), nb::arg("columns"), nb::arg("fields"),
+            nb::arg("separator"), nb::arg("skip_lines"), nb::arg("zone"), nb::arg("period_ns"),
+            nb::arg("time_is_close"), nb::arg("source"), nb::arg("price_decimals"),
+            nb::arg("size_decimals"), nb::arg("measuring"), nb::arg("reversed"))
+        .def(
+            "feed",
+            [](TableImport& self, const nb::bytes& chunk) {
+                const char* const data = chunk.c_str();
+                const std::size_t size = chunk.size();
+                Status status;
+                {
+                    nb::gil_scoped_release release;
+                    status = self.feed(data, size);
+                }
+                return name_of(status);
+            },
+            "\"ok\", or the status that stopped it.")
         .def("end_source", [](TableImport& self) { return name_of(self.end()); })
-        .def("drain",
-             [](TableImport& self, std::size_t count) {
-                 Status status;
-                 {
-                     nb::gil_scoped_release release;
-                     status = self.drain(count);
-                 }
-                 return name_of(status);
-             },
-             "Emits sorted rows: \"ok\" while there are more, \"not_found\" when all are out.")
-        .def("check", [](const TableImport& self) { raise_if_failed(self.sort_failure()); },
-             "Raises what stopped the sorting.")
+        .def(
+            "drain",
+            [](TableImport& self, std::size_t count) {
+                Status status;
+                {
+                    nb::gil_scoped_release release;
+                    status = self.drain(count);
+                }
+                return name_of(status);
+            },
+            "Emits sorted rows: \"ok\" while there are more, \"not_found\" when all are out.")
+        .def(
+            "check", [](const TableImport& self) { raise_if_failed(self.sort_failure()); },
+            "Raises what stopped the sorting.")
+        .def_prop_ro(
+            "snapped", [](const TableImport& self) { return self.facts().snapped; },
+            "Numbers of this source that were rounded, within 1e-9.")
         .def_prop_ro("rejected", [](TableImport& self) { return self.rejects().count(); })
-        .def("facts",
-             [](const TableImport& self) {
-                 const TableFacts& facts = self.facts();
-                 nb::dict steps;
-                 for (const auto& [step, count] : facts.steps) steps[nb::int_(step)] = count;
-                 return nb::make_tuple(seen(facts.price), seen(facts.size), seen(facts.volume),
-                                       facts.rows, facts.first_time, facts.last_time,
-                                       facts.ascending, facts.descending, steps);
-             },
-             "(price, size, volume, rows, first, last, ascending, descending, {step: count}).")
+        .def(
+            "facts",
+            [](const TableImport& self) {
+                const TableFacts& facts = self.facts();
+                nb::dict steps;
+                for (const auto& [step, count] : facts.steps) steps[nb::int_(step)] = count;
+                return nb::make_tuple(seen(facts.price), seen(facts.size), seen(facts.volume),
+                                      facts.rows, facts.first_time, facts.last_time,
+                                      facts.ascending, facts.descending, steps);
+            },
+            "(price, size, volume, rows, first, last, ascending, descending, {step: count}).")
         .def("take_rejects", [](TableImport& self) { return rejects_of(self.rejects()); });
 }

@@ -34,6 +34,7 @@ struct BarFeed {
 struct Instrument {
     std::uint32_t index = 0;
     std::string symbol;
+    std::string robot_tag;  // of the run: begins its client order ids
     InstrumentSpec spec;
     std::uint32_t settle = 0, base = 0;  // currency indices
     double price_scale = 1.0, size_scale = 1.0;

@@ -41,9 +41,10 @@ Simulation::~Simulation() = default;
 
 Instrument& Simulation::add_instrument(std::string symbol, const InstrumentSpec& spec,
                                        std::uint32_t settle, std::uint32_t base) {
-    auto added = std::make_unique<Instrument>();
+    auto added = std::make_shared<Instrument>();
     added->index = static_cast<std::uint32_t>(instruments_.size());
     added->symbol = std::move(symbol);
+    added->robot_tag = options_.robot_tag;
     added->settle = settle;
     added->base = base;
     for (int i = 0; i < spec.price_decimals; ++i) added->price_scale *= 10.0;
@@ -328,10 +329,7 @@ bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
         }
         case EventType::funding: {
             const auto& payload = frame.as<FundingPayload>();
-            if (started_) {
-                exchange_.on_funding(instrument.index, time, payload);
-                robot_account_.apply_funding(instrument.index, payload);
-            }
+            if (started_) settle_funding(instrument, time, payload);
             return true;
         }
         default: return true;
@@ -560,7 +558,7 @@ void Simulation::on_fill(std::uint32_t instrument, const FillPayload& fill) {
     Reply next{};
     next.time = reply_time(fill.ts_event);
     next.instrument = instrument;
-    next.is_fill = true;
+    next.kind = ReplyKind::fill;
     next.fill = fill;
     replies_.push_back(next);
     next_due_ = std::min(next_due_, next.time);
@@ -570,8 +568,34 @@ bool Simulation::reply() {
     const Reply next = replies_.front();
     replies_.pop_front();
     Instrument& instrument = *instruments_[next.instrument];
-    return next.is_fill ? deliver_fill(instrument, next.fill)
-                        : deliver_event(instrument, next.event);
+    switch (next.kind) {
+        case ReplyKind::event: return deliver_event(instrument, next.event);
+        case ReplyKind::fill: return deliver_fill(instrument, next.fill);
+        case ReplyKind::funding:
+            robot_account_.credit_funding(instrument.index, next.funding);
+            return true;
+    }
+    return true;
+}
+
+// What was paid is the exchange's to say: with latency it may hold fills that the robot has not
+// heard of. The robot's books follow when the news reaches it.
+void Simulation::settle_funding(const Instrument& instrument, std::int64_t time,
+                                const FundingPayload& payload) {
+    if (script_) {  // the exchange here holds nothing: its answers come from the other run
+        robot_account_.set_mark(instrument.index, exchange_.mark_price(instrument.index));
+        robot_account_.apply_funding(instrument.index, payload);
+        return;
+    }
+    const Money change = exchange_.on_funding(instrument.index, time, payload);
+    if (change == 0) return;
+    Reply next{};
+    next.time = reply_time(time);
+    next.instrument = instrument.index;
+    next.kind = ReplyKind::funding;
+    next.funding = change;
+    replies_.push_back(next);
+    next_due_ = std::min(next_due_, next.time);
 }
 
 void Simulation::move(Order& order, OrderAct act) {
@@ -597,7 +621,15 @@ bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& 
     if (event.venue_id != 0) order->venue_id = event.venue_id;
     if (event.code != 0) order->code = event.code;
     switch (event.news) {
-        case OrderNews::accepted: move(*order, OrderAct::accept); break;
+        case OrderNews::accepted:
+        case OrderNews::triggered:
+            // A reduce-only order is cut to what it can reduce when it becomes active.
+            if (event.size > 0 && event.size < order->size) {
+                unreserve(*order, order->size - event.size);
+                order->size = event.size;
+            }
+            move(*order, event.news == OrderNews::accepted ? OrderAct::accept : OrderAct::trigger);
+            break;
         case OrderNews::rejected:
             ++counters_.rejected;
             last_refused_ = order;
@@ -605,7 +637,6 @@ bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& 
             break;
         case OrderNews::canceled: move(*order, OrderAct::cancel_ack); break;
         case OrderNews::expired: move(*order, OrderAct::expire); break;
-        case OrderNews::triggered: move(*order, OrderAct::trigger); break;
         case OrderNews::updated:
             unreserve(*order, order->remaining());
             order->price = event.price;
@@ -750,6 +781,7 @@ OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
     const OrderRef order = orders_.add();
     ++counters_.orders;
     order->instrument = &instrument;
+    order->owner = instruments_[instrument.index];
     order->side = spec.side;
     order->type = spec.type;
     order->tif = spec.tif;
@@ -802,6 +834,7 @@ OrderRef Simulation::deny(Instrument& instrument, const OrderSpec& spec, std::ui
     ++counters_.orders;
     ++counters_.denied;
     order->instrument = &instrument;
+    order->owner = instruments_[instrument.index];
     order->side = spec.side;
     order->type = spec.type;
     order->tif = spec.tif;
@@ -818,7 +851,14 @@ OrderRef Simulation::deny(Instrument& instrument, const OrderSpec& spec, std::ui
     return order;
 }
 
+// An order that was kept from another run is nothing that this one could act on.
+bool Simulation::owns(const Order& order) const noexcept {
+    const std::uint32_t index = order.instrument->index;
+    return index < instruments_.size() && instruments_[index].get() == order.instrument;
+}
+
 bool Simulation::cancel(const OrderRef& order) {
+    if (!owns(*order)) return false;
     if (!OrderMachine::allows(*order, OrderAct::cancel_request)) return false;
     const Instrument& instrument = *order->instrument;
     const OrderRequestPayload request = request_of(*order, RequestKind::cancel);
@@ -828,6 +868,7 @@ bool Simulation::cancel(const OrderRef& order) {
 }
 
 bool Simulation::amend(const OrderRef& order, std::int64_t price, std::int64_t size) {
+    if (!owns(*order)) return false;
     if (!OrderMachine::allows(*order, OrderAct::amend_request)) return false;
     const Instrument& instrument = *order->instrument;
     OrderRequestPayload request = request_of(*order, RequestKind::amend);

@@ -34,6 +34,7 @@ struct SimulationOptions {
     AccountOptions account;
     std::uint32_t report_currency = 0;
     std::int64_t sample_every = 0;  // ns of tape time between equity samples, 0: none
+    std::string robot_tag;          // begins client order ids
 };
 
 enum class RunOutcome : std::uint8_t {
@@ -132,6 +133,10 @@ public:
     [[nodiscard]] const OrderTable& orders() const { return orders_; }
     [[nodiscard]] const Account& account() const { return robot_account_; }
     [[nodiscard]] const Account& exchange_account() const { return exchange_account_; }
+    // Own orders stand at the exchange. The robot may not have heard of it, or hear of it too late.
+    [[nodiscard]] bool works_at_exchange(std::uint32_t index) const {
+        return exchange_.working(index);
+    }
     [[nodiscard]] const RecordedCounters& exchange_counters() const { return exchange_.counters(); }
     [[nodiscard]] Money equity();
     [[nodiscard]] const std::vector<EquitySample>& samples() const { return samples_; }
@@ -177,12 +182,14 @@ private:
         std::uint32_t instrument;
         OrderRequestPayload request;
     };
+    enum class ReplyKind : std::uint8_t { event, fill, funding };
     struct Reply {
         std::int64_t time;
         std::uint32_t instrument;
-        bool is_fill;
+        ReplyKind kind;
         OrderEventPayload event;
         FillPayload fill;
+        Money funding;
     };
     struct ShownBar {
         Instrument* instrument;
@@ -193,6 +200,7 @@ private:
     Source* pick();  // the source with the earliest frame, nullptr: none has one
     bool load(Source& source);
     [[nodiscard]] Instrument* instrument_of(const Source& source, std::uint32_t stream) const;
+    [[nodiscard]] bool owns(const Order& order) const noexcept;
     bool take(Source& source);                             // one frame, whole
     bool show_exchange(Instrument& instrument, const Frame& frame);  // false: not a market event
     bool show_robot(Instrument& instrument, const Frame& frame);
@@ -207,6 +215,8 @@ private:
     [[nodiscard]] bool script_due(std::int64_t until) const;
     bool take_script();
     bool reply();
+    void settle_funding(const Instrument& instrument, std::int64_t time,
+                        const FundingPayload& payload);
     bool deliver_event(Instrument& instrument, const OrderEventPayload& event);
     bool deliver_fill(Instrument& instrument, const FillPayload& fill);
     bool fire_timers(std::int64_t now);
@@ -222,7 +232,7 @@ private:
     void write(EventType type, std::uint32_t instrument, const void* payload, std::uint32_t bytes);
 
     SimulationOptions options_;
-    std::vector<std::unique_ptr<Instrument>> instruments_;
+    std::vector<std::shared_ptr<Instrument>> instruments_;  // orders keep theirs alive
     std::vector<Source> sources_;
     Writer* writer_ = nullptr;
     Reader* script_ = nullptr;

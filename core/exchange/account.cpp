@@ -102,9 +102,14 @@ Money Account::apply_funding(std::uint32_t index, const FundingPayload& funding)
         const Money value = price != 0 ? holding.spec.notional(price, position.qty) : position.cost;
         change -= multiply_divide_half_even(value, funding.rate, rate_one);
     }
+    credit_funding(index, change);
+    return change;
+}
+
+void Account::credit_funding(std::uint32_t index, Money change) noexcept {
+    Holding& holding = at(index);
     holding.funding += change;
     balance_at(holding.settle) += change;
-    return change;
 }
 
 void Account::add_working(std::uint32_t index, PositionSide position_side, Side side,

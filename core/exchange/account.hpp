@@ -42,6 +42,9 @@ public:
     // Returns what the balance changed by: a long pays when the rate is positive. Spot: nothing.
     Money apply_funding(std::uint32_t index, const FundingPayload& funding) noexcept;
 
+    // Funding as the exchange settled it.
+    void credit_funding(std::uint32_t index, Money change) noexcept;
+
     // Working orders count against the account until they are filled or gone. Opening orders
     // only: reduce-only ones need no margin.
     void add_working(std::uint32_t index, PositionSide position_side, Side side,

@@ -117,9 +117,9 @@ void FlowSymbolState::clear_stale(std::int64_t now, Side side) noexcept {
         (void)engine_.first_order(side, participant, order_id);
         // Outsiders do not pull: whoever stands there is hit.
         if (participant != crowd || own_.chance(informed)) {
-            const std::int64_t size = std::min(best.size, draw_size(2.0));
+            // The whole of a drawn size: what is left of a level may be less than a venue takes.
             send(now, side == Side::sell ? Side::buy : Side::sell, OrderType::limit,
-                 TimeInForce::ioc, best.price, size);
+                 TimeInForce::ioc, best.price, draw_size(2.0));
         } else {
             send_cancel(now, order_id);
         }
@@ -231,9 +231,7 @@ void FlowSymbolState::take(std::int64_t now) noexcept {
     }
     const Side opposite = run_side_ == Side::buy ? Side::sell : Side::buy;
     if (engine_.level_count(opposite) < 4) return;  // nobody empties a book to the last order
-    send(now, run_side_, OrderType::market, TimeInForce::ioc, 0,
-         std::min(draw_size(1.0), engine_.level(opposite, 0).size +
-                                      engine_.level(opposite, 1).size));
+    send(now, run_side_, OrderType::market, TimeInForce::ioc, 0, draw_size(1.0));
 }
 
 // Pareto with exponent 2 around the typical size, on the lot.

@@ -41,6 +41,21 @@ std::uint16_t check_form(const InstrumentSpec& spec, const OrderRequestPayload& 
     return request.position_side > PositionSide::short_ ? error::order_invalid : error::none;
 }
 
+// Money is 128 bits: what is worth more than 10^18 units of its currency is a typing error, and sums
+// of a hundred such must still fit. A price that is not known counts as 10^9 units.
+bool too_large(const InstrumentSpec& spec, std::int64_t price, std::int64_t size) {
+    constexpr double bound = 1e36;
+    const int decimals = spec.size_decimals + spec.multiplier_decimals;
+    double worth = static_cast<double>(size) * static_cast<double>(spec.multiplier) * 1e18;
+    for (int i = 0; i < decimals; ++i) worth /= 10.0;
+    const double level = price == 0 ? 1e9 : std::abs(static_cast<double>(price));
+    if (spec.kind == ContractKind::inverse) {
+        // The numerator of the division is what must fit.
+        return worth * powers[static_cast<std::size_t>(spec.price_decimals)] > bound;
+    }
+    return worth * level / powers[static_cast<std::size_t>(spec.price_decimals)] > bound;
+}
+
 // Bands stop the aggressive side only: a far passive order harms nobody but its owner's patience.
 bool outside_band(const InstrumentSpec& spec, Side side, std::int64_t price,
                   std::int64_t reference) {
@@ -107,6 +122,7 @@ std::uint16_t check_price_size(const InstrumentSpec& spec, Side side, OrderType 
         if (outside_band(spec, side, price, reference)) return error::price_band;
     }
     const std::int64_t valued = market ? reference : price;
+    if (too_large(spec, valued, size)) return error::order_invalid;
     if (spec.notional_min > 0 && valued != 0 && !reduce_only) {
         Money notional = spec.notional(valued, size);
         if (notional < 0) notional = -notional;

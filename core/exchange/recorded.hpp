@@ -76,8 +76,11 @@ public:
     void on_book(std::uint32_t index, std::int64_t now) noexcept;
     void on_bar(std::uint32_t index, std::int64_t now) noexcept;
     void on_mark(std::uint32_t index, std::int64_t now) noexcept;
-    // Settles funding on the account. Call it whether or not orders work.
-    void on_funding(std::uint32_t index, std::int64_t now, const FundingPayload& funding) noexcept;
+    // Settles funding on the account and returns what its balance changed by. Call it whether or
+    // not orders work.
+    Money on_funding(std::uint32_t index, std::int64_t now, const FundingPayload& funding) noexcept;
+    // What positions are valued at here: mark, last trade, mid, bar close; 0: nothing known.
+    [[nodiscard]] std::int64_t mark_price(std::uint32_t index) const noexcept;
 
     static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
     [[nodiscard]] std::int64_t next_expiry() const noexcept { return next_expiry_; }

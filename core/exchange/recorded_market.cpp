@@ -258,15 +258,14 @@ void RecordedExchange::fire(std::uint32_t slot, std::int64_t now) noexcept {
     unlink(slot);
     order.place = Place::waiting;
     order.arrival = now;
-    emit(order, now, OrderNews::triggered, OrderState::triggered, error::none);
     OrderRequestPayload& request = order.request;
-    if ((request.flags & order_reduce_only) != 0) {
-        const std::int64_t left = reducible(index, request);
-        if (left <= 0) {
-            close(slot, now, OrderNews::canceled, error::reduce_only_violated);
-            return;
-        }
-        request.size = std::min(request.size, left);
+    const bool reduces = (request.flags & order_reduce_only) != 0;
+    const std::int64_t left = reduces ? reducible(index, request) : request.size;
+    if (left > 0) request.size = std::min(request.size, left);  // said with the news of it
+    emit(order, now, OrderNews::triggered, OrderState::triggered, error::none);
+    if (left <= 0) {
+        close(slot, now, OrderNews::canceled, error::reduce_only_violated);
+        return;
     }
     const std::uint16_t code = check_market(index, request, request.size);
     if (code != error::none) {
@@ -423,12 +422,17 @@ void RecordedExchange::on_mark(std::uint32_t index, std::int64_t now) noexcept {
     sweep_reduce_only(index, now);
 }
 
-void RecordedExchange::on_funding(std::uint32_t index, std::int64_t now,
-                                  const FundingPayload& funding) noexcept {
+Money RecordedExchange::on_funding(std::uint32_t index, std::int64_t now,
+                                   const FundingPayload& funding) noexcept {
     (void)now;
-    if (index >= markets_.size() || markets_[index].view == nullptr) return;
+    if (index >= markets_.size() || markets_[index].view == nullptr) return 0;
     mark_account(index);
-    account_->apply_funding(index, funding);
+    return account_->apply_funding(index, funding);
+}
+
+std::int64_t RecordedExchange::mark_price(std::uint32_t index) const noexcept {
+    if (index >= markets_.size() || markets_[index].view == nullptr) return 0;
+    return reference(markets_[index]);
 }
 
 }  // namespace onetape

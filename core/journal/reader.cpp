@@ -198,8 +198,12 @@ Status Reader::slow(Frame& frame) noexcept {
             here.crc = crc_;
             here.stop = WalkStop::bad_frame;
             if (header_.sealed == 0 && !writer_alive()) {
+                // Another writer may be recovering right now and have cut the file.
+                std::uint64_t size = 0;
+                FileHandle file;
+                if (open_file(path, O_RDONLY, file).ok()) (void)file_bytes(file, path, size);
                 const Tail tail =
-                    judge_tail(bytes, here, last_writer(control(), header_.uuid), path);
+                    judge_tail(bytes.first(std::min<std::size_t>(bytes.size(), size)), here, last_writer(control(), header_.uuid), path);
                 if (tail.state == TailState::torn)
                     return fail({Status::torn, path + ": offset " + std::to_string(offset) +
                                                    ": torn tail after sequence " +

@@ -208,7 +208,7 @@ Failure verify_journal(const std::string& directory, const Expand& expand, Verif
         if (end_flags == end_rolled && end.exists && files.back().number == end.number)
             report.damaged.push_back(segment_path(directory, end.number + 1) +
                                      ": missing, the tape says that it goes on there");
-        else if (control != nullptr && (writer.same_boot || control->closed.load() != 0) &&
+        else if (control != nullptr && control->closed.load() != 0 &&
                  control->uuid == report.uuid && published > report.last_sequence)
             report.damaged.push_back(directory + ": frames end at sequence " +
                                      std::to_string(report.last_sequence) + ", published up to " +

@@ -75,6 +75,7 @@ Failure Writer::open(const WriterOptions& options, std::unique_ptr<Writer>& writ
 
     std::unique_ptr<Writer> made(new Writer);
     made->options_ = options;
+    made->pid_ = ::getpid();
     if (Failure failure = take_lock(options.directory, made->lock_); !failure.ok()) return failure;
     if (Failure failure = map_control(options.directory, true, made->control_map_); !failure.ok())
         return failure;
@@ -111,12 +112,18 @@ Failure Writer::open(const WriterOptions& options, std::unique_ptr<Writer>& writ
     if (Failure failure = made->enter(std::move(segment)); !failure.ok()) return failure;
     if (options.heartbeat) {
         made->threads_->heartbeat = std::make_unique<Heartbeat>(*made->control_);
+        made->threads_->heartbeat->entered(made->threads_->current, made->sequence_ + 1);
     }
     writer = std::move(made);
     return {};
 }
 
 Writer::~Writer() {
+    if (threads_ != nullptr && pid_ != ::getpid()) {
+        // In a forked child: the threads are not here, and the journal is the parent's.
+        (void)threads_.release();
+        return;
+    }
     // Left without a close, in a process that lives on: nobody writes here any more.
     if (lock_.is_open() && control_ != nullptr && control_->magic == control_magic)
         control_->pid = 0;
@@ -160,8 +167,10 @@ Failure Writer::enter(std::shared_ptr<OpenSegment> segment) {
                            std::max(header.capacity, options_.segment_bytes_first) *
                                segment_growth);
     threads_->current = segment;
-    threads_->syncer.entered(std::move(segment));
+    threads_->syncer.entered(segment);
     set_limits();
+    if (threads_->heartbeat != nullptr)
+        threads_->heartbeat->entered(std::move(segment), header.first_sequence);
     std::atomic_ref<std::uint64_t>(*reinterpret_cast<std::uint64_t*>(base))
         .store(segment_magic, std::memory_order_release);
     return {};
@@ -308,6 +317,7 @@ Failure Writer::close() {
     if (control_->failed.load() != 0)
         return {Status::io_error, options_.directory + ": stopped after a failed sync"};
     give_up_claim();
+    threads_->heartbeat.reset();  // it touches pages that the seal is about to cut off
     put_end_frame(end_closed);
     threads_->preparer.discard();
     threads_->preparer.seal(std::move(threads_->current));

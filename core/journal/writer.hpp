@@ -117,6 +117,7 @@ private:
     std::uintptr_t normal_limit_ = 0;  // the reserve begins
     std::uintptr_t hard_limit_ = 0;    // the room of the seal begins
 
+    int pid_ = 0;  // a forked child inherits the object and must leave the journal alone
     Uuid uuid_{};
     std::uint64_t epoch_ = 0;
     std::uint64_t next_bytes_ = 0;  // planned size of the next segment

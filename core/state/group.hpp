@@ -4,7 +4,8 @@
 // A writer that dies inside a write leaves the last complete values behind, and readers need not
 // find out that it died in order to read them.
 //
-//   word  0       version: complete writes so far; copy version % 2 is current. 0: never written
+//   word  0       version: complete writes so far (48 bits; copy version % 2 is current) and a hash
+//                 of it (16 bits): else a changed bit would show the write before. 0: never written
 //   word  1       begun: writes begun so far (version, or version + 1 inside a write)
 //   word  2       ts_alive, ns UTC: when the source last showed life; outside the copies
 //   word  3..7    0
@@ -117,13 +118,23 @@ inline std::uint64_t meta_word(const GroupMeta& meta) noexcept {
     return word;
 }
 
+// Of word 0. 48 bits of writes last for 89 years of one each 10 us.
+[[nodiscard]] constexpr std::uint64_t version_word(std::uint64_t version) noexcept {
+    return version << 16 | (version * 0x9e3779b97f4a7c15ull) >> 48;
+}
+
 }  // namespace group_detail
+
+// Writes so far, as word 0 tells.
+[[nodiscard]] inline std::uint64_t group_version(const std::uint64_t* slot) noexcept {
+    return group_detail::load(slot) >> 16;
+}
 
 // The number of this write is put into values.version. `cells_max`: of the table.
 inline void write_group(std::uint64_t* slot, std::size_t cells_max, std::string_view key,
                         GroupValues& values) noexcept {
     using namespace group_detail;
-    values.version = load(slot) + 1;
+    values.version = group_version(slot) + 1;
     std::uint64_t* copy = slot + slot_head_words + (values.version & 1) * copy_words(cells_max);
     const std::uint64_t use_before = load(copy + 4);
     std::uint64_t key_check = load(copy) >> 32;
@@ -146,20 +157,22 @@ inline void write_group(std::uint64_t* slot, std::size_t cells_max, std::string_
     for (std::size_t i = 0; i < values.meta.cell_count; ++i) {
         store(copy + copy_cells_at + i, values.cells[i]);
     }
-    store(slot, values.version);
+    store(slot, version_word(values.version));
 }
 
 // One attempt.
 [[nodiscard]] inline GroupRead read_group(const std::uint64_t* slot, std::size_t cells_max,
                                           GroupValues& values) noexcept {
     using namespace group_detail;
-    values.version = load(slot);
+    const std::uint64_t word = load(slot);
+    values.version = word >> 16;
     values.ts_alive = static_cast<std::int64_t>(load(slot + 2));
-    if (values.version == 0) {
+    if (word == 0) {
         values.meta = {};
         values.use = 0;
         return GroupRead::ok;
     }
+    if (word != version_word(values.version)) return GroupRead::damaged;
     const std::uint64_t* copy =
         slot + slot_head_words + (values.version & 1) * copy_words(cells_max);
     const auto check = static_cast<std::uint32_t>(load(copy));
@@ -188,7 +201,7 @@ struct GroupKey {
                                               GroupKey& key) noexcept {
     using namespace group_detail;
     GroupValues values;
-    const std::uint64_t version = load(slot);
+    const std::uint64_t version = group_version(slot);
     const std::uint64_t* copy = slot + slot_head_words + (version & 1) * copy_words(cells_max);
     std::uint64_t words[group_key_words];
     std::uint32_t crc = ~0u;

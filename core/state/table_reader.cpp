@@ -173,16 +173,19 @@ TableRead TableReader::scan() {
     scanned_ = false;
     keys_seen_ = load(page().keys);
     TableRead worst = TableRead::ok;
-    const auto end =
-        static_cast<std::uint32_t>(std::min<std::uint64_t>(load(page().slots_end), capacity_));
-    for (std::uint32_t index = 0; index < end; ++index) {
+    const std::uint64_t given_out = load(page().slots_end);
+    for (std::uint32_t index = 0; index < capacity_; ++index) {
         GroupKey key;
         const TableRead outcome = read_key(index, key);
         if (outcome != TableRead::ok) {
             worst = outcome;
             continue;
         }
-        if (key.meta.used == 0 || key.use == 0) continue;
+        if (key.use == 0) {  // blank, as those that were never given out are: and only they
+            if (index < given_out) worst = TableRead::damaged;
+            continue;
+        }
+        if (key.meta.used == 0) continue;
         char room[2 + group_key_bytes_max];
         handles_.insert_or_assign(std::string(table_key(key.meta.kind, key.view(), room)),
                                   Handle{index, key.use});

@@ -17,7 +17,9 @@ Verdict change(DepthChain& chain, DepthIds ids, std::int64_t price = 0, std::int
 DepthIds linked(std::uint64_t first, std::uint64_t last, std::uint64_t previous) {
     return {first, last, previous, true};
 }
-DepthIds counted(std::uint64_t first, std::uint64_t last) { return {first, last, 0, false}; }
+DepthIds counted(std::uint64_t first, std::uint64_t last) {
+    return {first, last, 0, false};
+}
 
 Seed seed(DepthChain& chain, std::uint64_t& id, std::vector<BookLevel>& bids) {
     std::int64_t time = 0;

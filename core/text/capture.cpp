@@ -16,18 +16,22 @@ constexpr int rate_decimals = 12;
 constexpr std::int64_t receipt_min = 100'000'000'000'000'000;  // 1973 in ns: else another unit
 
 constexpr std::array<std::string_view, role_count> role_names{
-    "symbol", "time", "time", "bid", "ask", "bid size", "ask size", "price", "size", "id", "side",
-    "side", "first id", "last id", "previous id", "bids", "asks", "mark price", "index price",
-    "funding rate", "funding time", "open", "high", "low", "close", "volume", "turnover", "trades",
-    "open time", "close time", "closed"};
+    "symbol",      "time",         "time",         "bid",    "ask",       "bid size",
+    "ask size",    "price",        "size",         "id",     "side",      "side",
+    "first id",    "last id",      "previous id",  "bids",   "asks",      "mark price",
+    "index price", "funding rate", "funding time", "open",   "high",      "low",
+    "close",       "volume",       "turnover",     "trades", "open time", "close time",
+    "closed"};
 
 // Names are the file's own text: shortened, and without what a terminal would obey.
 void count_name(std::map<std::string, std::uint64_t>& counts, std::string_view text) {
     std::string name(text.substr(0, name_bytes_max));
     for (char& c : name) c = static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
     const auto found = counts.find(name);
-    if (found != counts.end()) ++found->second;
-    else ++counts[counts.size() < names_max ? name : "other"];
+    if (found != counts.end())
+        ++found->second;
+    else
+        ++counts[counts.size() < names_max ? name : "other"];
 }
 
 }  // namespace
@@ -131,8 +135,7 @@ const MessageRule* CaptureDecoder::rule_of() const noexcept {
         if (rule.event != event) continue;
         if (event.empty() && (rule.required & ~message_.present) != 0) continue;
         if (!rule.channels.empty() &&
-            std::find(rule.channels.begin(), rule.channels.end(), channel) ==
-                rule.channels.end()) {
+            std::find(rule.channels.begin(), rule.channels.end(), channel) == rule.channels.end()) {
             continue;
         }
         return &rule;
@@ -165,7 +168,8 @@ CaptureDecoder::StreamState* CaptureDecoder::stream_of(const MessageRule& rule) 
         if (stream.raw == raw) return last_stream_ = &stream;
     }
     count_name(unmapped_, raw);
-    if (!config_.others_pass) refuse("symbol " + std::string(raw.substr(0, 64)) + " is not mapped to an instrument");
+    if (!config_.others_pass)
+        refuse("symbol " + std::string(raw.substr(0, 64)) + " is not mapped to an instrument");
     return nullptr;
 }
 
@@ -192,13 +196,20 @@ bool CaptureDecoder::message(std::int64_t receipt) {
     StreamState* const stream = stream_of(*rule);
     if (stream == nullptr) return reason_.empty();
     switch (rule->kind) {
-        case MessageKind::quote: return quote(*rule, *stream, receipt);
-        case MessageKind::trade: return trade(*rule, *stream, receipt);
-        case MessageKind::book: return book(*rule, *stream, receipt);
-        case MessageKind::snapshot: return snapshot(*rule, *stream, receipt);
-        case MessageKind::mark: return mark(*rule, *stream, receipt);
-        case MessageKind::liquidation: return liquidation(*rule, *stream, receipt);
-        case MessageKind::bar: return bar(*rule, *stream, receipt);
+        case MessageKind::quote:
+            return quote(*rule, *stream, receipt);
+        case MessageKind::trade:
+            return trade(*rule, *stream, receipt);
+        case MessageKind::book:
+            return book(*rule, *stream, receipt);
+        case MessageKind::snapshot:
+            return snapshot(*rule, *stream, receipt);
+        case MessageKind::mark:
+            return mark(*rule, *stream, receipt);
+        case MessageKind::liquidation:
+            return liquidation(*rule, *stream, receipt);
+        case MessageKind::bar:
+            return bar(*rule, *stream, receipt);
     }
     return true;
 }
@@ -264,9 +275,12 @@ bool CaptureDecoder::book(const MessageRule& rule, StreamState& stream, std::int
     head.previous_id = ids.previous;
     std::uint16_t flags = 0;
     switch (stream.chain.change(ids, head.ts_event, bids_, asks_)) {
-        case DepthChain::Verdict::applies: break;
+        case DepthChain::Verdict::applies:
+            break;
         case DepthChain::Verdict::waits:
-        case DepthChain::Verdict::stale: flags = flag_unsynced; break;
+        case DepthChain::Verdict::stale:
+            flags = flag_unsynced;
+            break;
         case DepthChain::Verdict::gap:
             flags = flag_gap | flag_unsynced;
             ++gaps_;
@@ -348,9 +362,12 @@ bool CaptureDecoder::liquidation(const MessageRule& rule, StreamState& stream,
     const int side = slot(rule, Role::side);
     if (message_.has(side)) {
         const std::string_view text = message_.at(side).text;
-        if (text == "BUY") event.side = Side::buy;
-        else if (text == "SELL") event.side = Side::sell;
-        else return refuse("side is neither BUY nor SELL");
+        if (text == "BUY")
+            event.side = Side::buy;
+        else if (text == "SELL")
+            event.side = Side::sell;
+        else
+            return refuse("side is neither BUY nor SELL");
     }
     event.ts_recv = receipt;
     return emit(EventType::liquidation, 0, stream.spec.stream, receipt, &event, sizeof event);
@@ -384,8 +401,7 @@ bool CaptureDecoder::bar(const MessageRule& rule, StreamState& stream, std::int6
         event.low > std::min(event.open, event.close)) {
         return refuse("open, high, low, close contradict each other");
     }
-    event.trades =
-        message_.has(slot(rule, Role::trades)) ? static_cast<std::int64_t>(trades) : -1;
+    event.trades = message_.has(slot(rule, Role::trades)) ? static_cast<std::int64_t>(trades) : -1;
     RawDecimal turnover;
     if (message_.has(slot(rule, Role::turnover))) {
         if (!number(rule, Role::turnover, turnover)) return false;
@@ -432,8 +448,7 @@ bool CaptureDecoder::number(const MessageRule& rule, Role role, RawDecimal& valu
         return true;
     }
     const NumberFault fault = parse_decimal(found.text, value);
-    return fault == NumberFault::none ||
-           refuse(std::string(name_of(role)) + " " + describe(fault));
+    return fault == NumberFault::none || refuse(std::string(name_of(role)) + " " + describe(fault));
 }
 
 // Absent where the message's kind need not have it: stays 0.
@@ -463,7 +478,10 @@ bool CaptureDecoder::fit(const RawDecimal& raw, StreamState& stream, Quantity qu
             stop_ = Stop::decimals;
             return false;
         }
-        if (scale_snapped(raw, decimals, value) == Scaled::exact) return true;
+        if (scale_snapped(raw, decimals, value) == Scaled::snapped) {
+            ++snapped_;
+            return true;
+        }
         return refuse(std::string(is_price ? "price" : "size") +
                       " has more decimals than fit 64 bits");
     }
@@ -555,6 +573,8 @@ bool CaptureDecoder::refuse(std::string reason) {
     return false;
 }
 
-void CaptureDecoder::pass_over(std::string_view what) { count_name(passed_over_, what); }
+void CaptureDecoder::pass_over(std::string_view what) {
+    count_name(passed_over_, what);
+}
 
 }  // namespace onetape

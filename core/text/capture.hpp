@@ -20,9 +20,37 @@ enum class MessageKind : std::uint8_t { quote, trade, book, snapshot, mark, liqu
 
 // What a value of a message is. Each rule says under which path it stands.
 enum class Role : std::uint8_t {
-    symbol, time, time_fallback, bid, ask, bid_size, ask_size, price, size, id, sell, side,
-    first_id, last_id, previous_id, bids, asks, mark, index, rate, funding_time, open, high, low,
-    close, volume, turnover, trades, open_time, close_time, closed,
+    symbol,
+    time,
+    time_fallback,
+    bid,
+    ask,
+    bid_size,
+    ask_size,
+    price,
+    size,
+    id,
+    sell,
+    side,
+    first_id,
+    last_id,
+    previous_id,
+    bids,
+    asks,
+    mark,
+    index,
+    rate,
+    funding_time,
+    open,
+    high,
+    low,
+    close,
+    volume,
+    turnover,
+    trades,
+    open_time,
+    close_time,
+    closed,
 };
 inline constexpr std::size_t role_count = 31;
 
@@ -56,7 +84,7 @@ struct CaptureConfig {
 };
 
 class CaptureDecoder {
-public:
+ public:
     enum class Stop : std::uint8_t { none, failed, decimals };
 
     CaptureDecoder(CaptureConfig config, EventSink& sink);
@@ -67,7 +95,7 @@ public:
     Stop finish();  // after the last source: what was held back is emitted
 
     struct StreamFacts {
-        std::string raw;  // empty: never seen
+        std::string raw;                 // empty: never seen
         DecimalsSeen price, size;        // what can be traded: tick and lot follow from them
         DecimalsSeen reference, volume;  // marks and sums: must be representable, no more
     };
@@ -75,6 +103,7 @@ public:
     [[nodiscard]] Status status() const noexcept { return status_; }
     [[nodiscard]] std::uint64_t lines() const noexcept { return lines_; }
     [[nodiscard]] std::uint64_t gaps() const noexcept { return gaps_; }
+    [[nodiscard]] std::uint64_t snapped() const noexcept { return snapped_; }
     [[nodiscard]] std::uint64_t unsynced() const noexcept { return unsynced_; }
     [[nodiscard]] const std::map<std::string, std::uint64_t>& passed_over() const noexcept {
         return passed_over_;
@@ -85,13 +114,14 @@ public:
     }
     [[nodiscard]] RejectLog& rejects() noexcept { return rejects_; }
 
-private:
+ private:
     struct StreamState {
         CaptureStream spec;
         std::string raw;
         std::array<DecimalsSeen, 4> seen;  // by Quantity
         DepthChain chain;
-        const MessageRule* trade_rule = nullptr;  // the first kind of trade message: others repeat it
+        const MessageRule* trade_rule =
+            nullptr;  // the first kind of trade message: others repeat it
         std::int64_t funding_time = 0, funding_rate = 0;
         bool rate_known = false;
     };
@@ -148,7 +178,7 @@ private:
     std::string reason_, upper_;
     RejectLog rejects_;
     std::map<std::string, std::uint64_t> passed_over_, unmapped_;
-    std::uint64_t lines_ = 0, gaps_ = 0, unsynced_ = 0;
+    std::uint64_t lines_ = 0, gaps_ = 0, unsynced_ = 0, snapped_ = 0;
     std::uint32_t source_ = 0;
     Status status_ = Status::ok;
     Stop stop_ = Stop::none;

@@ -7,8 +7,8 @@ namespace onetape {
 namespace {
 
 constexpr std::array<std::string_view, column_count> column_names{
-    "time", "ts_recv", "bid", "ask", "bid_size", "ask_size", "price", "size", "side", "id",
-    "open", "high", "low", "close", "volume"};
+    "time", "ts_recv", "bid",  "ask",  "bid_size", "ask_size", "price", "size",
+    "side", "id",      "open", "high", "low",      "close",    "volume"};
 
 [[nodiscard]] std::string column_name(Column column) {
     return std::string(column_names[static_cast<std::size_t>(column)]);
@@ -32,10 +32,14 @@ void put(EventRow& row, EventType type, const Payload& payload) noexcept {
 }
 
 [[nodiscard]] bool read_side(std::string_view text, Side& side) noexcept {
-    if (text.empty()) side = Side::none;
-    else if (is_word(text, "buy") || is_word(text, "b") || is_word(text, "bid")) side = Side::buy;
-    else if (is_word(text, "sell") || is_word(text, "s") || is_word(text, "ask")) side = Side::sell;
-    else return false;
+    if (text.empty())
+        side = Side::none;
+    else if (is_word(text, "buy") || is_word(text, "b") || is_word(text, "bid"))
+        side = Side::buy;
+    else if (is_word(text, "sell") || is_word(text, "s") || is_word(text, "ask"))
+        side = Side::sell;
+    else
+        return false;
     return true;
 }
 
@@ -115,8 +119,7 @@ Status RowGate::pass(const EventRow& row) {
     return sink_.emit(row.type, 0, stream_, row.time, row.payload.data(), row.payload_bytes);
 }
 
-TableDecoder::TableDecoder(TableConfig config, RejectLog& rejects, RowGate* gate,
-                           RowSorter* sorter)
+TableDecoder::TableDecoder(TableConfig config, RejectLog& rejects, RowGate* gate, RowSorter* sorter)
     : config_(std::move(config)), rejects_(rejects), gate_(gate), sorter_(sorter) {
     fields_.resize(static_cast<std::size_t>(config_.fields));
 }
@@ -221,9 +224,12 @@ bool TableDecoder::row(std::uint64_t number) {
     out.line = number;
     out.source = config_.source;
     switch (config_.kind) {
-        case TableKind::quotes: return quote(out);
-        case TableKind::trades: return trade(out);
-        case TableKind::bars: return bar(out);
+        case TableKind::quotes:
+            return quote(out);
+        case TableKind::trades:
+            return trade(out);
+        case TableKind::bars:
+            return bar(out);
     }
     return true;
 }
@@ -312,10 +318,15 @@ bool TableDecoder::units(Column column, bool is_price, std::int64_t& value) {
     }
     const int decimals = is_price ? config_.price_decimals : config_.size_decimals;
     switch (scale_snapped(raw, decimals, value)) {
-        case Scaled::exact: return true;
+        case Scaled::exact:
+            return true;
+        case Scaled::snapped:
+            ++facts_.snapped;
+            return true;
         case Scaled::inexact:
             return refuse(column_name(column) + " has more decimals than fit 64 bits");
-        case Scaled::overflow: return refuse(column_name(column) + " does not fit 64 bits");
+        case Scaled::overflow:
+            return refuse(column_name(column) + " does not fit 64 bits");
     }
     return true;
 }
@@ -330,8 +341,10 @@ bool TableDecoder::hand_on(EventRow& row) {
     row.order = config_.reversed ? -order_ : order_;
     ++order_;
     row.order += static_cast<std::int64_t>(config_.source) << 48;
-    if (sorter_ != nullptr) status_ = sorter_->add(row).status;
-    else status_ = gate_->pass(row);
+    if (sorter_ != nullptr)
+        status_ = sorter_->add(row).status;
+    else
+        status_ = gate_->pass(row);
     return status_ == Status::ok;
 }
 
@@ -346,8 +359,10 @@ void TableDecoder::measure(std::int64_t time, std::int64_t step_time) {
             if (!__builtin_sub_overflow(step_time, step_from_, &step) && step != 0) {
                 step = step < 0 ? -step : step;
                 const auto found = facts_.steps.find(step);
-                if (found != facts_.steps.end()) ++found->second;
-                else if (facts_.steps.size() < steps_max) facts_.steps.emplace(step, 1);
+                if (found != facts_.steps.end())
+                    ++found->second;
+                else if (facts_.steps.size() < steps_max)
+                    facts_.steps.emplace(step, 1);
             }
         }
     }

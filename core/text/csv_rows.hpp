@@ -19,7 +19,20 @@ namespace onetape {
 enum class TableKind : std::uint8_t { quotes, trades, bars };
 
 enum class Column : std::uint8_t {
-    ts_event, ts_recv, bid, ask, bid_size, ask_size, price, size, side, id, open, high, low, close,
+    ts_event,
+    ts_recv,
+    bid,
+    ask,
+    bid_size,
+    ask_size,
+    price,
+    size,
+    side,
+    id,
+    open,
+    high,
+    low,
+    close,
     volume,
 };
 inline constexpr std::size_t column_count = 15;
@@ -44,6 +57,7 @@ struct TableConfig {
 struct TableFacts {
     DecimalsSeen price, size, volume;
     std::uint64_t rows = 0;
+    std::uint64_t snapped = 0;  // while writing: numbers that were rounded, within 1e-9
     std::int64_t first_time = 0, last_time = 0;  // in file order
     bool ascending = true, descending = true;    // equal times agree with both
     std::unordered_map<std::int64_t, std::uint64_t> steps;
@@ -53,12 +67,12 @@ inline constexpr std::size_t steps_max = 4096;  // different ones; more are not 
 // Emits rows in order, after the checks that need the row before: shared by all tables of an
 // import.
 class RowGate {
-public:
+ public:
     RowGate(EventSink& sink, RejectLog& rejects, std::uint32_t stream)
         : sink_(sink), rejects_(rejects), stream_(stream) {}
     Status pass(const EventRow& row);
 
-private:
+ private:
     struct LastBar {
         std::int64_t open, close;
     };
@@ -69,7 +83,7 @@ private:
 };
 
 class TableDecoder {
-public:
+ public:
     // sorter: nullptr where rows are already in order.
     TableDecoder(TableConfig config, RejectLog& rejects, RowGate* gate, RowSorter* sorter);
 
@@ -77,7 +91,7 @@ public:
     Status finish();
     [[nodiscard]] const TableFacts& facts() const noexcept { return facts_; }
 
-private:
+ private:
     struct Field {
         std::string_view text;
         bool quoted = false;
@@ -97,8 +111,8 @@ private:
         return config_.columns[static_cast<std::size_t>(column)] >= 0;
     }
     [[nodiscard]] std::string_view text(Column column) const noexcept {
-        return fields_[static_cast<std::size_t>(
-                           config_.columns[static_cast<std::size_t>(column)])].text;
+        return fields_[static_cast<std::size_t>(config_.columns[static_cast<std::size_t>(column)])]
+            .text;
     }
     bool refuse(std::string reason) {
         reason_ = std::move(reason);

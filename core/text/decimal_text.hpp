@@ -33,12 +33,18 @@ enum class NumberFault : std::uint8_t {
 
 [[nodiscard]] constexpr const char* describe(NumberFault fault) noexcept {
     switch (fault) {
-        case NumberFault::none: return "is a number";
-        case NumberFault::empty: return "is empty";
-        case NumberFault::malformed: return "is not a number";
-        case NumberFault::not_finite: return "is not finite";
-        case NumberFault::grouped: return "has thousands separators or a decimal comma";
-        case NumberFault::too_large: return "is too large";
+        case NumberFault::none:
+            return "is a number";
+        case NumberFault::empty:
+            return "is empty";
+        case NumberFault::malformed:
+            return "is not a number";
+        case NumberFault::not_finite:
+            return "is not finite";
+        case NumberFault::grouped:
+            return "has thousands separators or a decimal comma";
+        case NumberFault::too_large:
+            return "is too large";
     }
     return "is not a number";
 }
@@ -109,8 +115,8 @@ struct RawDecimal {
         mantissa *= 10;
         ++decimals;
     }
-    value.mantissa = negative ? -static_cast<std::int64_t>(mantissa)
-                              : static_cast<std::int64_t>(mantissa);
+    value.mantissa =
+        negative ? -static_cast<std::int64_t>(mantissa) : static_cast<std::int64_t>(mantissa);
     value.decimals = static_cast<std::int16_t>(decimals < 20000 ? decimals : 20000);
     value.cut = cut;
     p = c;
@@ -132,8 +138,10 @@ struct RawDecimal {
     if (rest_is("nan") || rest_is("inf") || rest_is("infinity")) return NumberFault::not_finite;
     bool comma = false;
     for (; i < text.size(); ++i) {
-        if (text[i] == ',' || text[i] == '\'' || text[i] == '_') comma = true;
-        else if ((text[i] < '0' || text[i] > '9') && text[i] != '.') return NumberFault::malformed;
+        if (text[i] == ',' || text[i] == '\'' || text[i] == '_')
+            comma = true;
+        else if ((text[i] < '0' || text[i] > '9') && text[i] != '.')
+            return NumberFault::malformed;
     }
     return comma ? NumberFault::grouped : NumberFault::malformed;
 }
@@ -150,7 +158,7 @@ struct RawDecimal {
     return NumberFault::none;
 }
 
-enum class Scaled : std::uint8_t { exact, inexact, overflow };
+enum class Scaled : std::uint8_t { exact, snapped, inexact, overflow };
 
 // Units at `decimals`. inexact: non-zero digits lie beyond; `units` is then cut toward zero.
 [[nodiscard]] inline Scaled scale(const RawDecimal& value, int decimals,
@@ -180,13 +188,13 @@ enum class Scaled : std::uint8_t { exact, inexact, overflow };
 }
 
 // Units at `decimals`, nearest, half away from zero; only where the change stays within 1e-9 of
-// the value (a printed float), else inexact.
+// the value (a printed float): snapped. Else inexact.
 [[nodiscard]] inline Scaled scale_snapped(const RawDecimal& value, int decimals,
                                           std::int64_t& units) noexcept {
     const Scaled plain = scale(value, decimals, units);
     if (plain != Scaled::inexact) return plain;
     const int drop = value.decimals - decimals;
-    if (drop <= 0) return Scaled::exact;  // only the digits that were cut: far below 1e-9
+    if (drop <= 0) return Scaled::snapped;  // only the digits that were cut: far below 1e-9
     if (drop > decimal_digits_max) return Scaled::inexact;
     const std::int64_t power = powers_of_ten[static_cast<std::size_t>(drop)];
     const std::int64_t rest = value.mantissa - units * power;
@@ -198,7 +206,7 @@ enum class Scaled : std::uint8_t { exact, inexact, overflow };
     }
     if (change < 0) change = -change;
     const std::int64_t whole = value.mantissa < 0 ? -value.mantissa : value.mantissa;
-    return change <= whole / 1'000'000'000 ? Scaled::exact : Scaled::inexact;
+    return change <= whole / 1'000'000'000 ? Scaled::snapped : Scaled::inexact;
 }
 
 // Decimals that `value` needs: trailing zeros do not count.
@@ -227,7 +235,7 @@ enum class Scaled : std::uint8_t { exact, inexact, overflow };
 // How many numbers of one quantity need so many decimals and have room for so many: what an
 // instrument's decimals are chosen from. A few senseless numbers must not decide.
 class DecimalsSeen {
-public:
+ public:
     static constexpr int most = 19;  // and beyond
 
     void add(const RawDecimal& value) noexcept {
@@ -240,7 +248,7 @@ public:
         return counts_[static_cast<std::size_t>(needed)][static_cast<std::size_t>(possible)];
     }
 
-private:
+ private:
     std::array<std::array<std::uint64_t, most + 1>, most + 1> counts_{};
 };
 

@@ -60,8 +60,7 @@ DepthChain::Verdict DepthChain::change(const DepthIds& ids, std::int64_t ts_even
 }
 
 DepthChain::Seed DepthChain::snapshot(std::uint64_t& last_id, std::int64_t& ts_event,
-                                      std::vector<BookLevel>& bids,
-                                      std::vector<BookLevel>& asks) {
+                                      std::vector<BookLevel>& bids, std::vector<BookLevel>& asks) {
     if (synced_ && last_id < last_id_) return Seed::too_old;
     const Waiting* first = nullptr;
     for (const Waiting& change : waiting_) {
@@ -83,8 +82,10 @@ DepthChain::Seed DepthChain::snapshot(std::uint64_t& last_id, std::int64_t& ts_e
             for (std::size_t i = 0; i < change.levels.size(); ++i) {
                 const BookLevel& level = change.levels[i];
                 if (i < change.bid_count) {
-                    if (level.size == 0) bid_side.erase(level.price);
-                    else bid_side[level.price] = level.size;
+                    if (level.size == 0)
+                        bid_side.erase(level.price);
+                    else
+                        bid_side[level.price] = level.size;
                 } else if (level.size == 0) {
                     ask_side.erase(level.price);
                 } else {

@@ -18,7 +18,7 @@ struct DepthIds {
 };
 
 class DepthChain {
-public:
+ public:
     enum class Verdict : std::uint8_t {
         applies,  // the next change of a book that is known
         waits,    // no snapshot yet: kept aside for the one that comes late
@@ -41,7 +41,7 @@ public:
 
     [[nodiscard]] bool synced() const noexcept { return synced_; }
 
-private:
+ private:
     struct Waiting {
         DepthIds ids;
         std::int64_t ts_event;

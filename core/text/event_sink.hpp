@@ -22,7 +22,7 @@ struct EventCounts {
 };
 
 class EventSink {
-public:
+ public:
     virtual ~EventSink() = default;
 
     // `time` may be older than the last one: the frame then takes the last one and flag_late.
@@ -45,11 +45,11 @@ public:
     void count_crossed() noexcept { ++counts_.crossed; }
     [[nodiscard]] const EventCounts& counts() const noexcept { return counts_; }
 
-protected:
+ protected:
     virtual Status write(EventType type, std::uint16_t flags, std::uint32_t stream,
                          std::int64_t time, const void* payload, std::uint32_t payload_bytes) = 0;
 
-private:
+ private:
     EventCounts counts_;
 };
 
@@ -66,17 +66,17 @@ inline constexpr std::size_t reject_text_max = 200;
 
 // Listed up to a bound, counted beyond it.
 class RejectLog {
-public:
+ public:
     void add(std::uint32_t source, std::uint64_t line, std::string reason, std::string_view text) {
         if (count_++ >= rejects_listed_max) return;
-        waiting_.push_back({source, line, std::move(reason),
-                            std::string(text.substr(0, reject_text_max))});
+        waiting_.push_back(
+            {source, line, std::move(reason), std::string(text.substr(0, reject_text_max))});
     }
     [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
     // Those that were listed since the last call.
     [[nodiscard]] std::vector<Reject> take() { return std::exchange(waiting_, {}); }
 
-private:
+ private:
     std::uint64_t count_ = 0;
     std::vector<Reject> waiting_;
 };

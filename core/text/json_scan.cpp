@@ -43,10 +43,14 @@ void append_utf8(std::string& text, std::uint32_t code) {
     code = 0;
     for (int i = 0; i < 4; ++i, ++p) {
         std::uint32_t digit;
-        if (*p >= '0' && *p <= '9') digit = static_cast<std::uint32_t>(*p - '0');
-        else if (*p >= 'a' && *p <= 'f') digit = static_cast<std::uint32_t>(*p - 'a' + 10);
-        else if (*p >= 'A' && *p <= 'F') digit = static_cast<std::uint32_t>(*p - 'A' + 10);
-        else return false;
+        if (*p >= '0' && *p <= '9')
+            digit = static_cast<std::uint32_t>(*p - '0');
+        else if (*p >= 'a' && *p <= 'f')
+            digit = static_cast<std::uint32_t>(*p - 'a' + 10);
+        else if (*p >= 'A' && *p <= 'F')
+            digit = static_cast<std::uint32_t>(*p - 'A' + 10);
+        else
+            return false;
         code = code << 4 | digit;
     }
     return true;
@@ -162,8 +166,7 @@ const char* JsonScanner::object(const char*& p, std::size_t scope_index, int dep
         ++p;
         skip_blanks(p);
         if (*p == '{') {
-            const std::int16_t inner =
-                JsonPaths::find(scope.inner_single, scope.inner_longer, key);
+            const std::int16_t inner = JsonPaths::find(scope.inner_single, scope.inner_longer, key);
             if (depth >= json_depth_max) return "nested deeper than 64";
             const char* fault =
                 inner == JsonPaths::none
@@ -188,8 +191,7 @@ const char* JsonScanner::object(const char*& p, std::size_t scope_index, int dep
     }
 }
 
-const char* JsonScanner::value(const char*& p, std::int16_t slot, int depth,
-                               JsonMessage& message) {
+const char* JsonScanner::value(const char*& p, std::int16_t slot, int depth, JsonMessage& message) {
     JsonValue& found = message.values[static_cast<std::size_t>(slot)];
     const std::uint64_t bit = std::uint64_t{1} << static_cast<unsigned>(slot);
     if ((message.present & bit) != 0) return "a key stands twice";
@@ -217,10 +219,17 @@ const char* JsonScanner::value(const char*& p, std::int16_t slot, int depth,
     if (const char* fault = skip(p, depth)) return fault;
     found.text = {begin, static_cast<std::size_t>(p - begin)};
     switch (*begin) {
-        case 't': found.kind = JsonKind::true_; break;
-        case 'f': found.kind = JsonKind::false_; break;
-        case 'n': found.kind = JsonKind::null; break;
-        default: found.kind = JsonKind::number;
+        case 't':
+            found.kind = JsonKind::true_;
+            break;
+        case 'f':
+            found.kind = JsonKind::false_;
+            break;
+        case 'n':
+            found.kind = JsonKind::null;
+            break;
+        default:
+            found.kind = JsonKind::number;
     }
     return nullptr;
 }
@@ -389,12 +398,26 @@ const char* JsonScanner::unescape(const char* begin, const char*& p, std::string
         if (escape == '\n' || escape == '\r') return truncated;
         ++p;
         switch (escape) {
-            case '"': case '\\': case '/': kept.push_back(escape); break;
-            case 'b': kept.push_back('\b'); break;
-            case 'f': kept.push_back('\f'); break;
-            case 'n': kept.push_back('\n'); break;
-            case 'r': kept.push_back('\r'); break;
-            case 't': kept.push_back('\t'); break;
+            case '"':
+            case '\\':
+            case '/':
+                kept.push_back(escape);
+                break;
+            case 'b':
+                kept.push_back('\b');
+                break;
+            case 'f':
+                kept.push_back('\f');
+                break;
+            case 'n':
+                kept.push_back('\n');
+                break;
+            case 'r':
+                kept.push_back('\r');
+                break;
+            case 't':
+                kept.push_back('\t');
+                break;
             case 'u': {
                 std::uint32_t code;
                 if (!read_hex(p, code)) return malformed;
@@ -410,7 +433,8 @@ const char* JsonScanner::unescape(const char* begin, const char*& p, std::string
                 append_utf8(kept, code);
                 break;
             }
-            default: return malformed;
+            default:
+                return malformed;
         }
     }
 }

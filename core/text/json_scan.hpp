@@ -20,7 +20,15 @@ inline constexpr int json_depth_max = 64;
 inline constexpr std::size_t json_slots_max = 64;
 
 enum class JsonKind : std::uint8_t {
-    absent, string, number, true_, false_, null, object, array, levels,
+    absent,
+    string,
+    number,
+    true_,
+    false_,
+    null,
+    object,
+    array,
+    levels,
 };
 
 struct JsonValue {
@@ -50,14 +58,14 @@ struct JsonMessage {
 // The paths to look for: "E", "k.t" (inside the object k), and wrappers whose inside is the
 // message itself ("data" of {"stream":..,"data":{..}}).
 class JsonPaths {
-public:
+ public:
     JsonPaths();
 
     // Slot of the path, the same for the same path. invalid: too many, or nested deeper than two.
     Failure add(const std::string& path, int& slot);
     Failure add_wrapper(const std::string& key);
 
-private:
+ private:
     friend class JsonScanner;
     static constexpr std::int16_t none = -1;
     static constexpr std::int16_t scope_base = 1000;  // target >= base: enter that scope
@@ -83,13 +91,13 @@ private:
 };
 
 class JsonScanner {
-public:
+ public:
     explicit JsonScanner(JsonPaths paths) : paths_(std::move(paths)) {}
 
     // `line` is followed by a readable '\n' or '\r'. nullptr, or why it is no message.
     [[nodiscard]] const char* scan(std::string_view line, JsonMessage& message);
 
-private:
+ private:
     [[nodiscard]] const char* object(const char*& p, std::size_t scope, int depth,
                                      JsonMessage& message);
     [[nodiscard]] const char* value(const char*& p, std::int16_t slot, int depth,
@@ -98,8 +106,8 @@ private:
     [[nodiscard]] const char* skip(const char*& p, int depth);
     [[nodiscard]] static const char* string(const char*& p, std::string& kept,
                                             std::string_view& text);
-    [[nodiscard]] static const char* unescape(const char* begin, const char*& p,
-                                              std::string& kept, std::string_view& text);
+    [[nodiscard]] static const char* unescape(const char* begin, const char*& p, std::string& kept,
+                                              std::string_view& text);
 
     JsonPaths paths_;
     std::array<std::string, json_slots_max> unescaped_;  // resolved strings, by slot

@@ -11,7 +11,7 @@ namespace onetape {
 inline constexpr std::size_t line_bytes_max = std::size_t{1} << 20;
 
 class LineSplitter {
-public:
+ public:
     enum class Ending : std::uint8_t { whole, overlong, truncated };
 
     // Calls on_line(text without line end, number from 1, ending) for each line that is complete.
@@ -59,7 +59,7 @@ public:
         number_ = 0;
     }
 
-private:
+ private:
     void keep(const char* data, std::size_t size) {
         const std::size_t room = line_bytes_max - carry_.size();
         if (size > room) {

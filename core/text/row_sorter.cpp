@@ -14,8 +14,7 @@ constexpr std::size_t read_rows = 512;  // 64 KiB a run
 
 [[nodiscard]] Failure failed(const char* call) {
     const int error = errno;
-    const Status status =
-        error == ENOSPC || error == EDQUOT ? Status::disk_full : Status::io_error;
+    const Status status = error == ENOSPC || error == EDQUOT ? Status::disk_full : Status::io_error;
     return {status, std::string("sorting rows: ") + call + ": " + std::strerror(error)};
 }
 
@@ -122,9 +121,14 @@ Status RowSorter::next(EventRow& row) {
     Run* const run = heap_.back();
     row = run->front();
     switch (run->advance(failure_)) {
-        case Status::ok: std::push_heap(heap_.begin(), heap_.end(), later); break;
-        case Status::not_found: heap_.pop_back(); break;
-        default: return failure_.status;
+        case Status::ok:
+            std::push_heap(heap_.begin(), heap_.end(), later);
+            break;
+        case Status::not_found:
+            heap_.pop_back();
+            break;
+        default:
+            return failure_.status;
     }
     return Status::ok;
 }

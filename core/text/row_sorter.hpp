@@ -28,7 +28,7 @@ struct EventRow {
 static_assert(sizeof(EventRow) == 128);
 
 class RowSorter {
-public:
+ public:
     // directory: where runs are kept; they are unlinked while open, so nothing stays behind.
     RowSorter(std::string directory, std::size_t rows_in_memory);
     ~RowSorter();
@@ -36,11 +36,11 @@ public:
     RowSorter& operator=(const RowSorter&) = delete;
 
     Failure add(const EventRow& row);
-    Failure finish();                              // no more rows; next() may be called
-    Status next(EventRow& row);                    // not_found after the last
+    Failure finish();            // no more rows; next() may be called
+    Status next(EventRow& row);  // not_found after the last
     [[nodiscard]] const Failure& failure() const noexcept { return failure_; }
 
-private:
+ private:
     struct Run;
     Failure spill();
 

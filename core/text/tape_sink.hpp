@@ -11,7 +11,7 @@
 namespace onetape {
 
 class TapeSink final : public EventSink {
-public:
+ public:
     explicit TapeSink(WriterOptions options) : options_(std::move(options)) {}
 
     // Written before the first event of its stream.
@@ -30,7 +30,7 @@ public:
 
     [[nodiscard]] const Failure& failure() const noexcept { return failure_; }
 
-protected:
+ protected:
     Status write(EventType type, std::uint16_t flags, std::uint32_t stream, std::int64_t time,
                  const void* payload, std::uint32_t payload_bytes) override {
         if (writer_ == nullptr) {
@@ -47,7 +47,7 @@ protected:
         return status == Status::ok ? status : fail(status);
     }
 
-private:
+ private:
     Status fail(Status status) {
         failure_ = {status, "the tape could not be written: " + options_.directory};
         return status;

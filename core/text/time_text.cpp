@@ -80,7 +80,8 @@ constexpr std::int64_t second_ns = 1'000'000'000;
     if (text.size() != 8 && text.size() != 14 && text.size() != 17) return false;
     const auto two = [&](std::size_t i) { return (text[i] - '0') * 10 + (text[i + 1] - '0'); };
     const int century = two(0), month = two(4), day = two(6);
-    if (century < 19 || century > 21 || month < 1 || month > 12 || day < 1 || day > 31) return false;
+    if (century < 19 || century > 21 || month < 1 || month > 12 || day < 1 || day > 31)
+        return false;
     return text.size() == 8 || (two(8) < 24 && two(10) < 60 && two(12) < 60);
 }
 
@@ -128,7 +129,8 @@ TimeFault Zone::to_utc(std::int64_t wall_ns, std::int64_t& utc_ns) noexcept {
         const auto next = std::upper_bound(
             changes_.begin(), changes_.end(), wall_ns,
             [](std::int64_t wall, const ZoneChange& change) { return wall < change.wall_ns; });
-        last_ = next == changes_.begin() ? 0 : static_cast<std::size_t>(next - changes_.begin()) - 1;
+        last_ =
+            next == changes_.begin() ? 0 : static_cast<std::size_t>(next - changes_.begin()) - 1;
     }
     const std::int64_t offset = changes_[last_].offset_ns;
     if (last_ + 1 < changes_.size()) {
@@ -148,9 +150,12 @@ TimeFault time_from_number(const RawDecimal& value, std::int64_t& ns) noexcept {
     const Int128 unit = powers_of_ten[static_cast<std::size_t>(value.decimals)];
     magnitude /= unit;
     Int128 factor = 1;
-    if (magnitude < 100'000'000'000) factor = second_ns;
-    else if (magnitude < 100'000'000'000'000) factor = 1'000'000;
-    else if (magnitude < 100'000'000'000'000'000) factor = 1'000;
+    if (magnitude < 100'000'000'000)
+        factor = second_ns;
+    else if (magnitude < 100'000'000'000'000)
+        factor = 1'000'000;
+    else if (magnitude < 100'000'000'000'000'000)
+        factor = 1'000;
     const Int128 whole = divide_half_even(static_cast<Int128>(value.mantissa) * factor, unit);
     return fits(whole, ns) ? TimeFault::none : TimeFault::out_of_range;
 }
@@ -170,8 +175,8 @@ TimeFault parse_time(std::string_view text, Zone& zone, std::int64_t& ns) noexce
     const bool separated =
         leading == 4 && c + 1 < end &&
         (*c == '-' || *c == '/' || (*c == '.' && text.find('.', 5) != std::string_view::npos));
-    const bool compact = c == end ? is_date_digits(text)
-                                  : leading == 8 && *c != '.' && *c != 'e' && *c != 'E';
+    const bool compact =
+        c == end ? is_date_digits(text) : leading == 8 && *c != '.' && *c != 'e' && *c != 'E';
     if (separated || compact) {
         if (!digits(p, end, 4, year)) return TimeFault::malformed;
         const char separator = *p;
@@ -179,8 +184,8 @@ TimeFault parse_time(std::string_view text, Zone& zone, std::int64_t& ns) noexce
         if (!digits(p, end, 2, month)) return TimeFault::malformed;
         if (separated && (p == end || *p++ != separator)) return TimeFault::malformed;
         if (!digits(p, end, 2, day)) return TimeFault::malformed;
-        const bool blank = p + 1 < end && (*p == 'T' || *p == 't' || *p == ' ') && p[1] >= '0' &&
-                           p[1] <= '9';
+        const bool blank =
+            p + 1 < end && (*p == 'T' || *p == 't' || *p == ' ') && p[1] >= '0' && p[1] <= '9';
         if (blank) ++p;
         if ((blank || (p < end && *p >= '0' && *p <= '9')) && !clock_time(p, end, in_day_ns)) {
             return TimeFault::malformed;
@@ -197,8 +202,8 @@ TimeFault parse_time(std::string_view text, Zone& zone, std::int64_t& ns) noexce
     bool zone_given = false;
     std::int64_t offset_ns = 0;
     if (!zone_suffix(p, end, zone_given, offset_ns)) return TimeFault::malformed;
-    const Int128 wall = static_cast<Int128>(days_from_civil(year, month, day)) * 86'400 * second_ns +
-                        in_day_ns;
+    const Int128 wall =
+        static_cast<Int128>(days_from_civil(year, month, day)) * 86'400 * second_ns + in_day_ns;
     std::int64_t wall_ns = 0;
     if (!fits(wall - offset_ns, wall_ns)) return TimeFault::out_of_range;
     if (zone_given) {

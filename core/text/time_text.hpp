@@ -13,11 +13,16 @@ enum class TimeFault : std::uint8_t { none, empty, malformed, out_of_range, skip
 
 [[nodiscard]] constexpr const char* describe(TimeFault fault) noexcept {
     switch (fault) {
-        case TimeFault::none: return "is a time";
-        case TimeFault::empty: return "is empty";
-        case TimeFault::malformed: return "is not a time";
-        case TimeFault::skipped: return "is an hour that the zone skipped";
-        case TimeFault::out_of_range: return "is outside 1678 to 2262";
+        case TimeFault::none:
+            return "is a time";
+        case TimeFault::empty:
+            return "is empty";
+        case TimeFault::malformed:
+            return "is not a time";
+        case TimeFault::skipped:
+            return "is an hour that the zone skipped";
+        case TimeFault::out_of_range:
+            return "is outside 1678 to 2262";
     }
     return "is not a time";
 }
@@ -31,12 +36,12 @@ struct ZoneChange {
 };
 
 class Zone {
-public:
+ public:
     Zone() = default;
     explicit Zone(std::vector<ZoneChange> changes) : changes_(std::move(changes)) {}
     [[nodiscard]] TimeFault to_utc(std::int64_t wall_ns, std::int64_t& utc_ns) noexcept;
 
-private:
+ private:
     std::vector<ZoneChange> changes_;  // ascending; the first holds from the beginning of time
     std::size_t last_ = 0;             // rows come in order: the answer is nearly always the same
 };

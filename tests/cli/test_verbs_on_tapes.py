@@ -183,11 +183,19 @@ def test_replay_proves_the_run_and_finds_an_edit(folder):
     proof = shell(folder, "replay", "first", "--verify", "--json")
     assert proof.returncode == 0, proof.stderr
     assert value(proof)["divergences"] == 0 and value(proof)["actions"] > 5
-    (folder / "edited.py").write_text(TAKER.replace("50", "60"))
+    (folder / "edited.py").write_text(TAKER.replace("0.01", "0.02"))
     edited = shell(folder, "replay", "first", "--source", "edited.py", "--json")
     assert edited.returncode == 4
     assert value(edited)["divergences"] > 0 and value(edited)["first_divergence"]
     assert value(edited)["error"]["name"] == "DIVERGENCE"
+
+
+def test_paper_runs_a_tape_at_speed_and_shows_the_same_table(folder):
+    call = ("run", "taker.py", "--paper", "--data", "market.tape", "--speed", "100000")
+    done = shell(folder, *call, "--json")
+    assert done.returncode == 0, done.stderr
+    assert value(done)["orders"] > 5
+    assert "hello from the strategy" in done.stderr
 
 
 def test_parity_of_a_run_with_itself_and_with_another(folder):

@@ -65,7 +65,7 @@ def test_a_pandas_index_of_times_is_the_time(tmp_path: Path, read: Any) -> None:
     assert read(tmp_path / "tape").of("trade")[0].time == int(T0.timestamp()) * 10**9
 
 
-def test_nanoseconds_survive(tmp_path: Path, read: Any) -> None:
+def test_nanoseconds_survive_every_kind_of_column(tmp_path: Path, read: Any) -> None:
     stamps = [1_700_000_000_123_456_789 + i for i in range(4)]
     frame = pl.DataFrame({"ts": stamps, "price": [1, 2, 3, 4], "size": [1, 1, 1, 1]})
     kinds = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def test_bars(file: str, shared: Path, facts: Any, tmp_path: Path, read: Any) ->
     result = load(shared, file, tmp_path / "tape", **BARS[file])
     assert result.by_type == {"bar": fact["rows"]}
     assert result.rejected == fact["rows_violating_ohlc"] == 0
+    assert (result.snapped > 0) == (file in SNAPPED)
     tape = read(tmp_path / "tape")
     bars = [record.data for record in tape.of("bar")]
     period = int(fact["modal_step_s"]) * 10**9
@@ -56,7 +58,7 @@ def test_bars(file: str, shared: Path, facts: Any, tmp_path: Path, read: Any) ->
         # One file prints floats with more digits than 64 bits have room for beside its largest.
         total, want = sum(tape.size(bar["volume"]) for bar in bars), Decimal(fact["sum_volume"])
         assert total == want or (file in SNAPPED and abs(total - want) < Decimal("1e-8"))
-    holes = sum(b["ts_open"] > a["ts_close"] for a, b in zip(bars, bars[1:], strict=False))
+    holes = sum(b["ts_open"] > a["ts_close"] for a, b in pairwise(bars))
     assert holes == int(fact["steps_longer_than_modal"])
 
 

@@ -334,7 +334,7 @@ def test_good_till_date_expires_at_its_moment(tmp_path):
 
 def test_an_order_object_tells_all_the_contract_lists(tmp_path):
     order = steps(tmp_path, lambda s: s.buy(BTC, 1, 99, tag="mine")).robot.results[0]
-    assert (order.id, order.client_id, order.symbol, order.side) == (1, "o1", BTC, "buy")
+    assert (order.id, order.client_id, order.symbol, order.side) == (1, "TstepsX1X1q", BTC, "buy")
     assert (order.position_side, order.type, order.price, order.trigger) == (
         "both", "limit", 99.0, None,
     )  # fmt: skip

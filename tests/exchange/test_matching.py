@@ -261,6 +261,7 @@ REFUSED = [
     ({"price": 100, "size": 4}, 4101),  # not on the lot of 3
     ({"price": 100, "size": 300}, 4101),  # over the largest size
     ({"price": 10, "size": 3}, 4102),  # 30 is under the smallest notional of 50
+    ({"price": 2**62, "size": 3 * 2**59}, 4101),  # worth more than money can count
     ({"type": "market", "price": 100, "size": 3}, 4101),
     ({"type": "market", "size": 3, "post_only": True}, 4101),
     ({"price": 100, "size": 3, "tif": "IOC", "post_only": True}, 4101),

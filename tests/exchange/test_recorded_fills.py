@@ -339,10 +339,10 @@ BAR_TABLES = {
         bar 300-360 100 110 94 105 1000 -> fill 3@95 maker
     """,
     "a longer bar that closes together with the one just seen": """
-        bar 0-60 100 110 90 105 1000
+        bar 240-300 100 110 90 105 1000
         buy#1 market x3               -> accepted
-        bar 0-60 100 110 90 105 1000                     // the loop shows nothing while none works
-        bar 60-120 107 110 100 101 1000 -> fill 3@107 taker
+        bar 0-300 100 110 90 105 1000
+        bar 300-360 107 110 100 101 1000 -> fill 3@107 taker
     """,
     "before any data: the first open": """
         buy#1 market x3               -> accepted

@@ -56,7 +56,7 @@ def test_a_seed_is_a_market() -> None:
     assert digest(take(20_000, seed=8)) != GOLDEN
 
 
-GOLDEN = "978d9b797045850f910fb589bd5a9323d7ee785343970c7b231130b859f244b7"
+GOLDEN = "a9645d3299e47fb138b4f7ce1cc26c01d15def2e92a53cb875f7493f8ab709bc"
 
 
 def test_prices_sizes_and_times_make_sense() -> None:

@@ -74,7 +74,7 @@ def test_a_filter_means_what_it_says(text: str, holds: bool) -> None:
     ],
 )
 def test_a_filter_that_is_not_understood_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="expected|understood|bracket"):
+    with pytest.raises(UsageError, match=r"expected|understood|bracket"):
         parse_where(text)
 
 

@@ -11,10 +11,11 @@ import click
 from onetape.cli.frame import Answer, Shell, verb
 from onetape.model.errors import NotAvailable, UsageError
 
+# What is written -> the package and file it comes from.
 TEMPLATES = {
-    "onetape.toml": "onetape.toml",
-    "strategies/market_maker.py": "market_maker.py",
-    "strategies/cross.py": "cross.py",
+    "onetape.toml": ("onetape.cli", "templates/onetape.toml"),
+    "strategies/market_maker.py": ("onetape.cli", "templates/market_maker.py"),
+    "strategies/cross.py": ("onetape.strategies", "cross.py"),
 }
 NEXT_STEPS = """\
 wrote {names}
@@ -44,12 +45,11 @@ def command(shell: Shell, folder: Path, deploy: bool) -> Answer:
         raise UsageError(
             "will not overwrite", where=", ".join(existing), todo="name another folder"
         )
-    source = files("onetape.cli") / "templates"
-    for path, template in targets.items():
+    for path, (package, name) in targets.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         # "x": a file that appeared meanwhile is not overwritten either.
         with path.open("x", encoding="utf-8") as out:
-            out.write((source / template).read_text(encoding="utf-8"))
+            out.write(files(package).joinpath(name).read_text(encoding="utf-8"))
     written = [str(path) for path in targets]
     cd = "" if folder == Path() else f"  cd {folder}\n"
     return Answer(

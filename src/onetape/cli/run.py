@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from onetape.cli.arguments import parameters
-from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
+from onetape.cli.frame import Answer, Shell, load, plain, verb
 from onetape.model.errors import NotAvailable, UsageError
 
 
@@ -71,4 +71,10 @@ def command(
             progress=progress,
         )
     value = plain(result)
-    return Answer(value, rows(value))
+
+    def show() -> None:
+        from onetape.store.table import print_backtest
+
+        print_backtest(value, getattr(result, "assumptions", ()))
+
+    return Answer(value, show)

@@ -170,6 +170,7 @@ class CaptureImporter:
             rejected=decoder.rejected,
             gaps=decoder.gaps,
             unsynced=decoder.unsynced,
+            snapped=decoder.snapped,
             ignored=ignored,
         )
 

@@ -196,6 +196,9 @@ def _result(out: Path, outcome: Outcome, counts: tuple[Any, ...], seconds: float
         by_symbol[instrument.symbol] = named
         for name, count in named.items():
             by_type[name] = by_type.get(name, 0) + count
+    assumptions = [line for i in outcome.instruments for line in inference.assumptions(i)]
+    if outcome.snapped:
+        assumptions.append(f"{outcome.snapped} numbers were rounded, by less than 1e-9 of them")
     return ImportResult(
         tape=out,
         symbols=[instrument.symbol for instrument in outcome.instruments],
@@ -209,10 +212,9 @@ def _result(out: Path, outcome: Outcome, counts: tuple[Any, ...], seconds: float
         unsynced=outcome.unsynced,
         crossed=crossed,
         late=late,
+        snapped=outcome.snapped,
         ignored=outcome.ignored,
-        assumptions=[
-            line for instrument in outcome.instruments for line in inference.assumptions(instrument)
-        ],
+        assumptions=assumptions,
         seconds=seconds,
     )
 

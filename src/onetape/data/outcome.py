@@ -21,4 +21,5 @@ class Outcome:
     rejected: int
     gaps: int = 0
     unsynced: int = 0
+    snapped: int = 0
     ignored: dict[str, int] = field(default_factory=dict)

@@ -14,8 +14,9 @@ class ImportResult:
     `events` are market events: instrument frames are in the tape and in no count here. Times are
     frame times, int ns UTC. `rejected` counts lines that could not be decoded, `ignored` those
     that were read and carry nothing we keep, by kind. `late` counts frames whose receipt was
-    before the frame before them, `crossed` quotes with bid above ask: both are kept. `seconds` is
-    the importing alone.
+    before the frame before them, `crossed` quotes with bid above ask: both are kept. `snapped`
+    counts numbers (printed floats) whose last digits int64 had no room for: rounded, by less than
+    1e-9 of them. `seconds` is the importing alone.
     """
 
     tape: Path
@@ -30,6 +31,7 @@ class ImportResult:
     unsynced: int = 0
     crossed: int = 0
     late: int = 0
+    snapped: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
     assumptions: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -49,6 +51,7 @@ class ImportResult:
             "unsynced": self.unsynced,
             "crossed": self.crossed,
             "late": self.late,
+            "snapped": self.snapped,
             "ignored": self.ignored,
             "assumptions": self.assumptions,
             "seconds": round(self.seconds, 6),

@@ -60,7 +60,7 @@ def staged(out: Path, *, force: bool) -> Iterator[Path]:
     except OSError as error:
         if error.errno in {28, 122}:
             raise DiskFull(f"no room: {error.strerror}", where=str(out)) from None
-        raise
+        raise UsageError(f"cannot be written: {error}", where=str(out)) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

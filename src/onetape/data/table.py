@@ -115,6 +115,7 @@ class TableImporter:
         table = _core.TableImport(
             sink, stream=1, sort_directory="" if in_order else self._sort_directory
         )
+        snapped = 0
         for plan, one, period in zip(self._plans, facts, periods, strict=True):
             self._begin(
                 table,
@@ -128,13 +129,14 @@ class TableImporter:
                 rejects.add(table.take_rejects())
             self._check(table.end_source(), table, sink)
             rejects.add(table.take_rejects())
+            snapped += table.snapped
         while self._check(table.drain(DRAIN_ROWS), table, sink):
             rejects.add(table.take_rejects())
         rejects.add(table.take_rejects())
         if not sink.counts()[0]:
             raise BadInput("no row could be read", where=rejects.first or self.source_names[0])
         ignored = {f"column {name}": 1 for plan in self._plans for name in plan.shape.ignored}
-        return Outcome([instrument], rejected=table.rejected, ignored=ignored)
+        return Outcome([instrument], rejected=table.rejected, snapped=snapped, ignored=ignored)
 
     # The parts
 

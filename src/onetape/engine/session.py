@@ -30,6 +30,7 @@ from onetape.model.errors import (
     TornTape,
     UnknownSymbol,
 )
+from onetape.model.ids import robot_tag
 from onetape.model.instrument import Instrument, Kind
 from onetape.model.time import format_time
 from onetape.orders.machine import as_matrix
@@ -137,6 +138,7 @@ class Session:
             leverage=self.plan.leverage,
             report_currency=0,
             sample_every=self.plan.sample_every,
+            robot_tag=robot_tag(self.strategy_class.__name__.lower()),
         )
         self.host.sim = self.sim
         if cash:

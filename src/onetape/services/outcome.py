@@ -197,7 +197,7 @@ def _kinds(types: Mapping[int, int]) -> str:
     words = [
         word for number, word in ((4, "depth"), (2, "quotes"), (3, "trades")) if types.get(number)
     ]
-    return " and ".join(words) if words else "bars"
+    return ", ".join(words) if words else "bars"
 
 
 def why_no_orders(session: Session) -> str | None:

@@ -96,7 +96,9 @@ def report_data(
 
 def _when(session: Session) -> str:
     assert session.started_at is not None
-    return f"{format_time(session.started_at)} to {format_time(session.sim.now)}"
+    second = 1_000_000_000
+    first, last = session.started_at, session.sim.now
+    return f"{format_time(first - first % second)} to {format_time(last - last % second)}"
 
 
 def _fills(session: Session, folder: Path, symbols: Sequence[str]) -> Fills:

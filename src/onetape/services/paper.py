@@ -28,7 +28,7 @@ from onetape.tape.wait import Waiter
 
 __all__ = ["PaperRobot", "follow", "open_robot", "run_paper"]
 
-SECOND_NS = 1_000_000_000
+SAMPLE_NS = 200_000_000  # equity, often enough for a run of half a minute
 NAP_S = 0.02  # the longest sleep of a paced tape: keeps Ctrl-C and progress prompt
 WAIT_S = 0.25
 
@@ -87,7 +87,7 @@ def open_robot(
         seed=seed,
         kind="paper",
         inputs=[TapeInput(str(tape.resolve()))],
-        sample_every=SECOND_NS,
+        sample_every=SAMPLE_NS,
     )
     folder = run_folder(out, home, strategy.__name__)
     session = Session(

@@ -16,6 +16,8 @@ def summarize(data: ReportData, *, orders: int, funding: float = 0.0) -> dict[st
     ts, equity, fills = data.equity_ts, data.equity, data.fills
     period = st.choose_period(ts)
     returns = st.period_returns(ts, equity, period)
+    if len(ts) < 2 or ts[-1] - ts[0] < st.DAY_NS:
+        returns = returns[:0]  # minutes scaled up to a year say nothing about a year
     fall = st.max_drawdown(ts, equity)
     trips = st.round_trips(
         fills.ts, fills.market, fills.side * fills.qty, fills.realized, fills.fee

@@ -2,12 +2,13 @@ from onetape import Strategy
 
 
 class MarketMaker(Strategy):
-    """Quotes both sides of the touch and leans against what it holds."""
+    """Quotes both sides of the mid and leans against what it holds."""
 
     symbol: str = "kraken:BTC/USD"
     size: float = 0.01
-    edge: float = 0.0001  # half the spread it asks for, as a part of the price
-    most: float = 0.05  # the position at which it stops adding
+    edge: float = 0.00001  # from the mid to each quote, as a part of the price
+    most: float = 0.05  # it buys up to this position,
+    least: float = 0.0  # and sells down to this one; below 0 it would go short
 
     def on_start(self):
         self.subscribe(self.symbol, quotes=True)
@@ -18,7 +19,8 @@ class MarketMaker(Strategy):
         if quote is None:
             return
         held = self.position(self.symbol).qty
-        centre = quote.mid * (1 - self.edge * held / self.most)
-        bids = [(centre * (1 - self.edge), self.size)] if held < self.most else []
-        asks = [(centre * (1 + self.edge), self.size)] if held > -self.most else []
+        lean = self.edge * (held - (self.most + self.least) / 2) / (self.most - self.least)
+        centre = quote.mid * (1 - lean)
+        bids = [(centre * (1 - self.edge), self.size)] if held + self.size <= self.most else []
+        asks = [(centre * (1 + self.edge), self.size)] if held - self.size >= self.least else []
         self.set_quotes(self.symbol, bids, asks)

@@ -1,0 +1,38 @@
+// No line makes the scanner read beyond it, and the same line is read the same way twice.
+#include <string>
+
+#include "fuzz/input.hpp"
+#include "text/json_scan.hpp"
+
+using namespace onetape;
+
+namespace {
+
+JsonScanner make_scanner() {
+    JsonPaths paths;
+    int slot = 0;
+    fuzz::require(paths.add_wrapper("data").ok());
+    for (const char* path : {"e", "E", "s", "b", "a", "bids", "asks", "k.t", "k.o", "price", "u"}) {
+        fuzz::require(paths.add(path, slot).ok());
+    }
+    return JsonScanner(std::move(paths));
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    static JsonScanner scanner = make_scanner();
+    static JsonMessage first, second;
+    // On the heap and exactly as long as promised: one byte more is found.
+    const std::string line = std::string(reinterpret_cast<const char*>(data), size) + "\n";
+    const std::string_view view(line.data(), size);
+    const char* failed = scanner.scan(view, first);
+    const std::uint64_t present = first.present;
+    const std::size_t levels = first.levels.size();
+    const char* again = scanner.scan(view, second);
+    fuzz::require((failed == nullptr) == (again == nullptr));
+    if (failed == nullptr) {
+        fuzz::require(second.present == present && second.levels.size() == levels);
+    }
+    return 0;
+}

@@ -1,0 +1,40 @@
+"""What a path holds is told by its beginning."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from onetape.data.importing import import_files
+from onetape.data.sniff import sniff
+from onetape.model.errors import UnknownFormat, UsageError
+
+CAPTURE = b'1700000000000000000 {"e":"trade","s":"A","t":1,"p":"1","q":"1","m":true}\n'
+TABLE = b"ts,price,size\n1700000000,1,1\n"
+
+
+def test_tapes_captures_and_tables_are_told_apart(tmp_path: Path) -> None:
+    for name, content, kind in [
+        ("capture.csv", CAPTURE, "binance-raw"),
+        ("capture.gz", gzip.compress(CAPTURE), "binance-raw"),
+        ("table.raw", TABLE, "csv"),
+        ("table.gz", gzip.compress(b"\n" + TABLE), "csv"),
+    ]:
+        (tmp_path / name).write_bytes(content)
+        assert sniff(tmp_path / name) == kind
+    import_files("csv", [tmp_path / "table.raw"], symbol="x:A", out=tmp_path / "tape")
+    assert sniff(tmp_path / "tape") == "tape"
+
+
+def test_what_is_none_of_them_is_named(tmp_path: Path) -> None:
+    for name, content in [("a.json", b'{"a": 1}\n'), ("b.csv", b"a,b\n1,2\n"), ("c", b"")]:
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UnknownFormat, match=name):
+            sniff(tmp_path / name)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UnknownFormat, match="without segments"):
+        sniff(tmp_path / "folder")
+    with pytest.raises(UsageError):
+        sniff(tmp_path / "missing")
