@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from independent_reader import read_tape
-from tapes import SMALL, instrument, make_tape, write_quotes
+from made_tapes import SMALL, instrument, make_tape, write_quotes
 
 from onetape.model.errors import BadInput, JournalLocked, SchemaMismatch
 from onetape.tape.journal import JournalReader, JournalWriter, type_id

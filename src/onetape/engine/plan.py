@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from onetape.model.errors import BadConfig
+from onetape.model.errors import BadConfig, UsageError
 from onetape.model.time import format_duration, parse_duration
 
 __all__ = ["DEFAULT_CASH", "DEFAULT_LATENCY_NS", "RunPlan", "TapeInput", "read_plan", "write_plan"]
@@ -64,8 +64,8 @@ def parse_latency(text: str) -> tuple[int, int]:
         raise BadConfig(f"latency {text!r}", where="--latency", todo="write 10ms or 4ms,6ms")
     try:
         values = [0 if part == "0" else parse_duration(part) for part in parts]
-    except ValueError as problem:
-        raise BadConfig(str(problem), where="--latency", todo="write 10ms or 4ms,6ms") from None
+    except UsageError as problem:
+        raise BadConfig(problem.what, where="--latency", todo="write 10ms or 4ms,6ms") from None
     if min(values) < 0:
         raise BadConfig(f"negative latency {text!r}", where="--latency", todo="give 0 or more")
     return values[0], values[-1]
