@@ -174,6 +174,52 @@ def test_facts_given_by_file_are_part_of_the_run(tmp_path):
     assert replay_run(run, verify=True)["divergences"] == 0
 
 
+def test_parameters_of_every_kind_survive_the_runs_record(tmp_path):
+    text = """
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal
+from onetape import Strategy
+
+
+class Mood(StrEnum):
+    CALM = "calm"
+    WILD = "wild"
+
+
+class Kinds(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+    stop: float | None = None
+    name: str | None = None
+    given: float | None = 1.5
+    exact: Decimal = Decimal("0.10")
+    many: list[int] = [1, 2]
+    pair: tuple[float, ...] = (0.5,)
+    table: dict[str, float] = {"a": 0.5}
+    mode: Literal["fast", "slow"] = "fast"
+    mood: Mood = Mood.CALM
+    text: str = 'with "quotes"\\n'
+    flag: bool = True
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+        values = [self.stop, self.name, self.given, self.exact, self.many, self.pair, self.table,
+                  self.mode, self.mood, self.text, self.flag]
+        self.tag = str(len(repr(values)))
+
+    def on_quote(self, q):
+        if not self.orders():
+            self.buy(self.symbol, 0.01, 50, tag=self.tag)
+"""
+    market = Market(tmp_path / "t")
+    for second in range(10):
+        market.quote(second, 99.9, 100.1)
+    params = {"given": None, "mode": "slow", "mood": "wild", "table": {"b": 2.0}}
+    run = make(tmp_path, market.done(), "kinds", text, params=params)
+    answer = replay_run(run, verify=True)
+    assert answer["divergences"] == 0 and answer["actions"] == 1
+
+
 # --- parity of runs that differ
 
 

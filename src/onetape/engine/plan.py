@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -168,11 +169,14 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
 
 
 def _toml_value(value: Any) -> Any:
-    if isinstance(value, (bool, int, float, str)):
+    if isinstance(value, (bool, int, float, str)) and not isinstance(value, Enum):
         return value
-    if isinstance(value, (list, tuple)):
-        return [_toml_value(each) for each in value]
-    return str(value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        ordered = sorted(value, key=str) if isinstance(value, (set, frozenset)) else value
+        return [_toml_value(each) for each in ordered]
+    if isinstance(value, Mapping):
+        return {str(key): _toml_value(each) for key, each in value.items()}
+    return str(value.value if isinstance(value, Enum) else value)
 
 
 def to_toml(document: Mapping[str, Any]) -> str:
