@@ -634,6 +634,7 @@ void bind_engine(nb::module_& m) {
         })
         .def_prop_ro("drawdown_text", [](const PySimulation& s) { return money_text(s.core->drawdown_max()); })
         .def_prop_ro("drawdown_ratio", [](const PySimulation& s) { return s.core->drawdown_max_ratio(); })
+        .def_prop_ro("order_changes", [](const PySimulation& s) { return s.core->order_changes(); })
         .def_prop_ro("last_refused", [](const PySimulation& s) { return s.core->last_refused(); })
         .def("counters", [](const PySimulation& s) {
             const RunCounters& c = s.core->counters();

@@ -35,6 +35,7 @@ class Ladder:
         self._sim = sim
         self._symbol = instrument.symbol
         self._tick = instrument.spec()["tick"]  # a new version of the facts gets a new ladder
+        self._settled: tuple[object, ...] = ()
         self._orders: dict[Side, list[_core.Order]] = {Side.BUY: [], Side.SELL: []}
 
     def set(
@@ -44,6 +45,9 @@ class Ladder:
         keep_within: int,
     ) -> None:
         """Cancel first, then place: the two sides together never exceed what was asked for."""
+        wish = (list(bids), list(asks), keep_within, self._sim.order_changes)
+        if wish == self._settled:
+            return  # the same ladder, and no order has changed since it was found to stand
         plans = [
             self._plan(Side.BUY, bids, keep_within),
             self._plan(Side.SELL, asks, keep_within),
@@ -56,6 +60,7 @@ class Ladder:
                 self._orders[side].append(
                     self._sim.place_quote(self._symbol, side.id, price, size, TAG)
                 )
+        self._settled = (*wish[:3], self._sim.order_changes)
 
     def _plan(
         self, side: Side, levels: Sequence[tuple[Number, Number]], keep_within: int
