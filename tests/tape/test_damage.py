@@ -277,4 +277,4 @@ def test_a_read_only_directory_can_be_read_and_not_written(tmp_path: Path) -> No
     if "mount" in done.stderr or "unshare" in done.stderr:
         pytest.skip(f"no read-only mount here: {done.stderr.strip()[:80]}")
     assert done.stdout.split("\n")[0] == "5 True", done.stderr
-    assert done.stdout.split("\n")[1] in ("DiskFull", "BadInput")
+    assert done.stdout.split("\n")[1] in ("IoFailed", "BadInput")
