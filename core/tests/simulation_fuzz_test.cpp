@@ -129,7 +129,7 @@ private:
                                          random_.below(2) == 0 ? 20 * step_ns : 0,
                                          world_.simulation->now() + step_ns * random_.below(30));
         } else if (what < 96) {
-            world_.simulation->equity();
+            (void)world_.simulation->equity();
         } else if (what < 98) {
             world_.simulation->subscribe_bars(instrument, (1 + random_.below(3)) * 25 * step_ns,
                                               static_cast<BarSource>(random_.below(2)), "some");
