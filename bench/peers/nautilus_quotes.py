@@ -1,9 +1,10 @@
 """NautilusTrader 1.221.0 over our quotes: every quote to a Python callback.
 
-    python nautilus_quotes.py quotes.npy noop|taker
+    python nautilus_quotes.py quotes.npy noop|taker|maker
 
-noop counts; taker also sends a market order of 0.01 every hundredth quote, buy and sell in turn.
-The clock runs over the engine alone, data loaded before.
+noop counts; taker also sends a market order of 0.01 every hundredth quote, buy and sell in turn;
+maker sends a limit order instead, eight that rest and two that cross, and cancels the one before.
+The clock is the processor time of the engine alone, data loaded before.
 """
 
 from __future__ import annotations
@@ -51,6 +52,35 @@ class Taker(Counting):
         self.fills += 1
 
 
+class Maker(Counting):
+    def on_start(self):
+        super().on_start()
+        self.last = None
+
+    def on_order_filled(self, event):
+        self.fills += 1
+
+    def on_quote_tick(self, tick):
+        self.seen += 1
+        if self.seen % 100:
+            return
+        if self.last is not None and self.last.is_open:
+            self.cancel_order(self.last)
+        crossing = self.orders % 10 >= 8
+        buys = self.orders % 2 == 0
+        self.orders += 1
+        self.last = self.order_factory.limit(
+            INSTRUMENT.id,
+            OrderSide.BUY if buys else OrderSide.SELL,
+            self.quantity,
+            tick.ask_price if buys == crossing else tick.bid_price,
+        )
+        self.submit_order(self.last)
+
+
+STRATEGIES = {"noop": Counting, "taker": Taker, "maker": Maker}
+
+
 def main(path: str, mode: str) -> None:
     rows = np.load(path)
     frame = pd.DataFrame(
@@ -72,11 +102,11 @@ def main(path: str, mode: str) -> None:
     )
     engine.add_instrument(INSTRUMENT)
     engine.add_data(QuoteTickDataWrangler(INSTRUMENT).process(frame))
-    strategy = Taker() if mode == "taker" else Counting()
+    strategy = STRATEGIES[mode]()
     engine.add_strategy(strategy)
-    began = time.perf_counter()
+    began = time.process_time()
     engine.run()
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     if strategy.seen != len(rows):
         sys.exit(f"saw {strategy.seen} of {len(rows)} quotes")
     print(json.dumps({"events": len(rows), "seconds": seconds, "orders": strategy.orders,

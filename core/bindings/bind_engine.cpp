@@ -157,6 +157,7 @@ public:
     }
 
     bool advance(std::int64_t until) {
+        const Running running(*this);
         const bool done = core->advance(until);
         if (robot->has_error()) robot->raise_error();
         return done;
