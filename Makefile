@@ -21,7 +21,7 @@ fuzz_native = $(WITH_TOOLS) cmake -GNinja -S . -B build/fuzz -DCMAKE_CXX_COMPILE
 	./$$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 || exit 1; done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-fast test-long test-core test-asan test-tsan fuzz lint format bench peers docs wheel clean
+.PHONY: help setup build demo test test-fast test-long test-core test-pythons test-asan test-tsan fuzz lint format bench peers docs wheel clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ test-tsan: setup ## the core's tests under the thread sanitizer
 fuzz: setup ## damaged tapes, tables, books and files, for FUZZ_SECONDS; with clang++ libFuzzer too
 	$(BIN)/python tests/fuzz/run_fuzz.py --seconds $(FUZZ_SECONDS)
 	@if command -v clang++ >/dev/null; then $(fuzz_native); fi
+
+test-pythons: setup ## the same decisions under every other Python found (builds a wheel for each)
+	@$(BIN)/python tools/test_pythons.py
 
 lint: setup ## formatting, types, layers
 	$(BIN)/ruff format --check .

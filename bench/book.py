@@ -1,7 +1,8 @@
 """Level updates per second of the order book: synthetic flow near the touch, and a real capture.
 
-Prints one JSON object. The synthetic book holds 5,000 levels a side; nine changes of ten fall
+Prints figures as JSON. The synthetic book holds 5,000 levels a side; nine changes of ten fall
 within ten ticks of the touch. Decoding is outside the clock: payloads are prepared beforehand.
+CPU time: one thread that never waits.
 """
 
 from __future__ import annotations
@@ -80,9 +81,9 @@ def measure(start: bytes, changes: bytes, levels: int) -> dict[str, float]:
     for _ in range(ROUNDS):
         book = Book()
         book.apply_payload(start, FLAG_SNAPSHOT)
-        begin = time.perf_counter()
+        begin = time.process_time()
         book.apply_payloads(changes)
-        rates.append(levels / (time.perf_counter() - begin))
+        rates.append(levels / (time.process_time() - begin))
         if not book.synced:
             raise SystemExit("the book lost its chain")
     rates.sort()
@@ -94,13 +95,25 @@ def measure(start: bytes, changes: bytes, levels: int) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    real = capture()
-    result = {
-        "near_touch": measure(*near_touch()),
-        "binance_usdm_capture": measure(*real) if real else None,
+def figure(name: str, prepared: tuple[bytes, bytes, int]) -> dict[str, object]:
+    result = measure(*prepared)
+    return {
+        "name": f"book: {name}",
+        "value": result["per_second_median"],
+        "unit": "levels/s",
+        "better": "more",
+        "reach": 15_000_000,
+        "against": None,
+        "note": f"{result['ns_per_level']} ns a level, slowest {result['per_second_min']:,}/s",
     }
-    json.dump(result, sys.stdout, indent=1)
+
+
+def main() -> None:
+    figures = [figure("near the touch", near_touch())]
+    real = capture()
+    if real:
+        figures.append(figure("a real capture of 5,000 levels a side", real))
+    json.dump({"figures": figures}, sys.stdout, indent=1)
     sys.stdout.write("\n")
 
 

@@ -3,7 +3,7 @@
     python nautilus_quotes.py quotes.npy noop|taker|maker
 
 noop counts; taker also sends a market order of 0.01 every hundredth quote, buy and sell in turn;
-maker sends a limit order instead, eight that rest and two that cross, and cancels the one before.
+maker sends limit orders instead, eight that rest and two that cross, the one before cancelled.
 The clock is the processor time of the engine alone, data loaded before.
 """
 
@@ -52,33 +52,21 @@ class Taker(Counting):
         self.fills += 1
 
 
-class Maker(Counting):
-    def on_start(self):
-        super().on_start()
-        self.last = None
-
-    def on_order_filled(self, event):
-        self.fills += 1
-
+class Maker(Taker):
     def on_quote_tick(self, tick):
         self.seen += 1
         if self.seen % 100:
             return
-        if self.last is not None and self.last.is_open:
-            self.cancel_order(self.last)
-        crossing = self.orders % 10 >= 8
-        buys = self.orders % 2 == 0
+        last = getattr(self, "last", None)
+        if last is not None and last.is_open:
+            self.cancel_order(last)
+        number = self.orders
         self.orders += 1
-        self.last = self.order_factory.limit(
-            INSTRUMENT.id,
-            OrderSide.BUY if buys else OrderSide.SELL,
-            self.quantity,
-            tick.ask_price if buys == crossing else tick.bid_price,
-        )
+        is_buy, crossing = number % 2 == 0, number % 10 >= 8
+        price = tick.ask_price if is_buy == crossing else tick.bid_price
+        side = OrderSide.BUY if is_buy else OrderSide.SELL
+        self.last = self.order_factory.limit(INSTRUMENT.id, side, self.quantity, price)
         self.submit_order(self.last)
-
-
-STRATEGIES = {"noop": Counting, "taker": Taker, "maker": Maker}
 
 
 def main(path: str, mode: str) -> None:
@@ -102,7 +90,7 @@ def main(path: str, mode: str) -> None:
     )
     engine.add_instrument(INSTRUMENT)
     engine.add_data(QuoteTickDataWrangler(INSTRUMENT).process(frame))
-    strategy = STRATEGIES[mode]()
+    strategy = {"noop": Counting, "taker": Taker, "maker": Maker}[mode]()
     engine.add_strategy(strategy)
     began = time.process_time()
     engine.run()

@@ -20,14 +20,16 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PLACE = HERE.parents[1] / "build" / "peers"
+REAL = HERE.parents[1] / "build" / "bench" / "real-1000000.npy"  # made by bench/maker_taker.py
 TIMEOUT_S = 900
 # name -> packages, pinned: a figure is of one version
 ENVIRONMENTS = {
     "nautilus": ["nautilus_trader==1.221.0"],
     "hftbacktest": ["hftbacktest==2.4.4", "numba==0.68.1", "numpy==2.2.6"],
 }
-# task -> (environment, program, arguments)
+# task -> (environment, program, arguments); "real" where recorded quotes are at hand
 TASKS = {
+    "nautilus maker": ("nautilus", "nautilus_quotes.py", ["maker", "real"]),
     "nautilus no-op": ("nautilus", "nautilus_quotes.py", ["noop"]),
     "nautilus taker": ("nautilus", "nautilus_quotes.py", ["taker"]),
     "nautilus maker": ("nautilus", "nautilus_quotes.py", ["maker"]),
@@ -52,7 +54,10 @@ def main() -> None:
         python = set_up(environment)
         values, details = [], {}
         for _ in range(options.runs):
-            call = [str(python), str(HERE / program), str(PLACE / "quotes.npy"), *arguments]
+            data = PLACE / "quotes.npy"
+            if "real" in arguments and REAL.exists():
+                data = REAL
+            call = [str(python), str(HERE / program), str(data), arguments[0]]
             done = subprocess.run(
                 call, stdout=subprocess.PIPE, text=True, check=True, timeout=TIMEOUT_S
             )

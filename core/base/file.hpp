@@ -13,7 +13,7 @@ namespace onetape {
 [[nodiscard]] Failure system_failure(const char* call, const std::string& path, int error);
 
 class FileHandle {
-public:
+ public:
     FileHandle() = default;
     explicit FileHandle(int fd) : fd_(fd) {}
     FileHandle(FileHandle&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
@@ -25,12 +25,12 @@ public:
     [[nodiscard]] int fd() const { return fd_; }
     [[nodiscard]] bool is_open() const { return fd_ >= 0; }
 
-private:
+ private:
     int fd_ = -1;
 };
 
 class Mapping {
-public:
+ public:
     Mapping() = default;
     Mapping(Mapping&& other) noexcept
         : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
@@ -45,7 +45,7 @@ public:
     [[nodiscard]] std::byte* data() const { return data_; }
     [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
-private:
+ private:
     std::byte* data_ = nullptr;
     std::size_t bytes_ = 0;
 };

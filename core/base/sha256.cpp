@@ -99,7 +99,9 @@ bool detect() noexcept {
     return (b & (1u << 29)) != 0 && __builtin_cpu_supports("sse4.1") != 0;
 }
 #else
-bool detect() noexcept { return false; }
+bool detect() noexcept {
+    return false;
+}
 #endif
 
 }  // namespace

@@ -10,13 +10,13 @@ namespace onetape {
 using Digest = std::array<std::uint8_t, 32>;
 
 class Sha256 {
-public:
+ public:
     // portable_only: tests compare both ways.
     explicit Sha256(bool portable_only = false) noexcept;
     void update(const void* data, std::size_t bytes) noexcept;
     [[nodiscard]] Digest finish() noexcept;
 
-private:
+ private:
     void blocks(const unsigned char* data, std::size_t count) noexcept;
 
     std::array<std::uint32_t, 8> state_;

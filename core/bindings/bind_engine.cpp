@@ -278,6 +278,31 @@ public:
         return units;
     }
 
+    // One level of a ladder, (price, size) in units: the price passive for its side, the size down.
+    nb::tuple level_units(nb::handle symbol, int side, nb::handle price, nb::handle size) {
+        const InstrumentSpec& facts = find(symbol).spec;
+        std::int64_t price_units = 0, size_units = 0;
+        if (!units_of(price, facts.price_decimals, facts.tick,
+                      static_cast<Side>(side) == Side::sell ? Rounding::up : Rounding::down,
+                      price_units) ||
+            !units_of(size, facts.size_decimals, facts.lot, Rounding::down, size_units))
+            throw nb::value_error("not a level that the instrument can carry");
+        return nb::make_tuple(price_units, size_units);
+    }
+
+    // A resting post-only limit in units.
+    OrderRef place_quote(nb::handle symbol, int side, std::int64_t price, std::int64_t size,
+                         const std::string& tag) {
+        OrderSpec order;
+        order.side = static_cast<Side>(side);
+        order.type = OrderType::limit;
+        order.flags = order_post_only;
+        order.price = price;
+        order.size = size;
+        order.tag = tag;
+        return core->place(find(symbol), order);
+    }
+
     // A market order over signed units, for targets.
     OrderRef place_units(nb::handle symbol, std::int64_t units, bool reduce_only,
                          const std::string& tag) {
@@ -570,7 +595,14 @@ void bind_engine(nb::module_& m) {
              nb::arg("expire").none(), nb::arg("tag"))
         .def("signed_units", &PySimulation::signed_units)
         .def("place_units", &PySimulation::place_units)
+<<<<<<< HEAD
         .def("cancel", [](PySimulation& s, const OrderRef& order) { return s.cancel(order); })
+=======
+        .def("level_units", &PySimulation::level_units,
+             nb::sig("def level_units(self, symbol: str, side: int, price: object, size: object) -> tuple[int, int]"))
+        .def("place_quote", &PySimulation::place_quote)
+        .def("cancel", [](PySimulation& s, const OrderRef& order) { return s.core->cancel(order); })
+>>>>>>> main
         .def("cancel_all", &PySimulation::cancel_all, nb::arg("symbol").none())
         .def("amend", &PySimulation::amend, nb::arg("order"), nb::arg("price").none(),
              nb::arg("qty").none())
@@ -644,6 +676,7 @@ void bind_engine(nb::module_& m) {
         })
         .def_prop_ro("drawdown_text", [](const PySimulation& s) { return money_text(s.core->drawdown_max()); })
         .def_prop_ro("drawdown_ratio", [](const PySimulation& s) { return s.core->drawdown_max_ratio(); })
+        .def_prop_ro("order_changes", [](const PySimulation& s) { return s.core->order_changes(); })
         .def_prop_ro("last_refused", [](const PySimulation& s) { return s.core->last_refused(); })
         .def("counters", [](const PySimulation& s) {
             const RunCounters& c = s.core->counters();

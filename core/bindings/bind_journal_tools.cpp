@@ -15,7 +15,9 @@ using namespace onetape;
 
 namespace {
 
-nb::bytes from_digest(const Digest& digest) { return nb::bytes(digest.data(), digest.size()); }
+nb::bytes from_digest(const Digest& digest) {
+    return nb::bytes(digest.data(), digest.size());
+}
 
 nb::dict verify(const std::string& directory, const nb::object& expand) {
     VerifyReport report;
@@ -124,9 +126,12 @@ void bind_journal_tools(nb::module_& m) {
     m.def("lowest_lease", &lowest_needed, nb::arg("directory"),
           "Lowest segment number that a living reader still needs.");
     m.def("crc32c", [](const nb::bytes& data) { return crc32c(data.c_str(), data.size()); });
-    m.def("sha256", [](const nb::bytes& data, bool portable) {
-        Sha256 hash(portable);
-        hash.update(data.c_str(), data.size());
-        return from_digest(hash.finish());
-    }, nb::arg("data"), nb::arg("portable") = false);
+    m.def(
+        "sha256",
+        [](const nb::bytes& data, bool portable) {
+            Sha256 hash(portable);
+            hash.update(data.c_str(), data.size());
+            return from_digest(hash.finish());
+        },
+        nb::arg("data"), nb::arg("portable") = false);
 }

@@ -56,17 +56,18 @@ namespace {
     return out;
 }
 
-// {(decimals needed, decimals possible): count}
-[[nodiscard]] nb::dict seen(const DecimalsSeen& value) {
-    nb::dict out;
+// ({(decimals needed, decimals possible): count}, {decimals needed at 15 digits: count})
+[[nodiscard]] nb::tuple seen(const DecimalsSeen& value) {
+    nb::dict counts, sure;
     for (int needed = 0; needed <= DecimalsSeen::most; ++needed) {
         for (int possible = 0; possible <= DecimalsSeen::most; ++possible) {
             if (const auto n = value.count(needed, possible)) {
-                out[nb::make_tuple(needed, possible)] = n;
+                counts[nb::make_tuple(needed, possible)] = n;
             }
         }
+        if (const auto n = value.sure(needed)) sure[nb::int_(needed)] = n;
     }
-    return out;
+    return nb::make_tuple(counts, sure);
 }
 
 // Names come from the file: whatever bytes they are, they must not raise here.
@@ -366,7 +367,7 @@ void bind_text(nb::module_& m) {
                 return nb::make_tuple(text_of(facts.raw), seen(facts.price), seen(facts.size),
                                       seen(facts.reference), seen(facts.volume));
             },
-            "(raw name seen, price, size, reference, volume), each {(needed, possible): count}.")
+            "(raw name seen, price, size, reference, volume), each as TableImport's.")
         .def_prop_ro("lines", [](CaptureImport& self) { return self.decoder().lines(); })
         .def_prop_ro("gaps", [](CaptureImport& self) { return self.decoder().gaps(); })
         .def_prop_ro("snapped", [](CaptureImport& self) { return self.decoder().snapped(); })

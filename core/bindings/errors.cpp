@@ -15,16 +15,28 @@ struct Told {
 
 Told told(Status status) {
     switch (status) {
-        case Status::locked: return {"JournalLocked", "stop the other writer, or use another home"};
-        case Status::disk_full: return {"DiskFull", "free space; the journal goes on by itself"};
-        case Status::foreign: return {"TornTape", "this is not a piece of that tape"};
-        case Status::newer_version: return {"SchemaMismatch", "read it with a newer onetape"};
-        case Status::torn: return {"TornTape", "the next writer sets the tail aside"};
-        case Status::damaged: return {"TornTape", "look with `onetape journal verify`; `onetape journal repair` sets aside what follows the damage"};
-        case Status::gone: return {"BadInput", "begin at the first sequence that is still there"};
-        case Status::not_available: return {"NotAvailable", "expand the segment first"};
-        case Status::io_error: return {"DiskFull", "check the disk and its permissions"};
-        default: return {"BadInput", ""};
+        case Status::locked:
+            return {"JournalLocked", "stop the other writer, or use another home"};
+        case Status::disk_full:
+            return {"DiskFull", "free space; the journal goes on by itself"};
+        case Status::foreign:
+            return {"TornTape", "this is not a piece of that tape"};
+        case Status::newer_version:
+            return {"SchemaMismatch", "read it with a newer onetape"};
+        case Status::torn:
+            return {"TornTape", "the next writer sets the tail aside"};
+        case Status::damaged:
+            return {"TornTape",
+                    "look with `onetape journal verify`; `onetape journal repair` sets aside what "
+                    "follows the damage"};
+        case Status::gone:
+            return {"BadInput", "begin at the first sequence that is still there"};
+        case Status::not_available:
+            return {"NotAvailable", "expand the segment first"};
+        case Status::io_error:
+            return {"DiskFull", "check the disk and its permissions"};
+        default:
+            return {"BadInput", ""};
     }
 }
 

@@ -612,6 +612,7 @@ void Simulation::close_order(const OrderRef& order) {
 bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& news) {
     OrderEventPayload event = news;
     event.cause = counters_.frames;
+    ++news_;
     write(EventType::order_event, instrument.index, &event, sizeof event);
     const OrderRef order = orders_.find(event.order_id);
     if (!order) {
@@ -658,6 +659,7 @@ bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& 
 bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& news) {
     FillPayload fill = news;
     fill.cause = counters_.frames;
+    ++news_;
     write(EventType::fill, instrument.index, &fill, sizeof fill);
     ++counters_.fills;
     fill_profits_.push_back(static_cast<double>(robot_account_.apply_fill(instrument.index, fill)) /

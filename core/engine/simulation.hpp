@@ -129,6 +129,8 @@ public:
         return index < instruments_.size() ? instruments_[index].get() : nullptr;
     }
     [[nodiscard]] std::size_t instrument_count() const { return instruments_.size(); }
+    // Rises with each action and each piece of news: equal values, equal orders.
+    [[nodiscard]] std::uint64_t order_changes() const { return counters_.actions + news_; }
     [[nodiscard]] const OrderRef& last_refused() const { return last_refused_; }
     [[nodiscard]] const OrderTable& orders() const { return orders_; }
     [[nodiscard]] const Account& account() const { return robot_account_; }
@@ -238,6 +240,7 @@ private:
     Reader* script_ = nullptr;
     Frame script_frame_;
     bool script_loaded_ = false;
+    std::uint64_t news_ = 0;            // order news and fills delivered
     std::uint64_t state_noted_at_ = 0;  // actions, at the last state hash on the tape
     RobotPort* robot_ = nullptr;
     Account exchange_account_, robot_account_;

@@ -235,10 +235,22 @@ bool MatchingEngine::crosses(Side side, std::int64_t price) const noexcept {
     return side == Side::buy ? best <= price : best >= price;
 }
 
-// Whether all of an order could trade now, counting nobody's own orders and, of reduce-only ones,
-// what their owners' positions allow at most.
-bool MatchingEngine::fillable(const Order& order) const noexcept {
+// Whether all of an order would trade now: the matching of match() without its consequences. What
+// each participant's position would be on the way decides how much its reduce-only orders give.
+bool MatchingEngine::fillable(const Order& order) noexcept {
     const auto& refs = side_of(other(order.side)).refs;
+    moved_.clear();
+    const auto moved = [this](std::uint32_t participant) -> std::int64_t& {
+        for (auto& [who, by] : moved_) {
+            if (who == participant) return by;
+        }
+        return moved_.emplace_back(participant, 0).second;
+    };
+    const auto room = [&](const Order& whose) {
+        if ((whose.flags & order_reduce_only) == 0) return whose.left;
+        const std::int64_t held = position(whose.participant) + moved(whose.participant);
+        return std::max<std::int64_t>(whose.side == Side::buy ? -held : held, 0);
+    };
     std::int64_t left = order.left;
     for (std::size_t at = refs.size(); at-- > 0 && left > 0;) {
         const Level& level = levels_[refs[at].level];
@@ -254,11 +266,13 @@ bool MatchingEngine::fillable(const Order& order) const noexcept {
                 if (options_.self_trade == SelfTrade::cancel_resting) continue;
                 return false;  // the incoming order would stop here
             }
-            std::int64_t size = maker.left;
-            if ((maker.flags & order_reduce_only) != 0) {
-                size = std::min(size, reducible(maker.participant, maker.side));
-            }
-            left -= std::min(left, std::max<std::int64_t>(size, 0));
+            std::int64_t size = std::min(std::min(left, maker.left), room(maker));
+            if (size == 0) continue;
+            if ((order.flags & order_reduce_only) != 0) size = std::min(size, room(order));
+            if (size == 0) return false;
+            moved(maker.participant) += maker.side == Side::buy ? size : -size;
+            moved(order.participant) += order.side == Side::buy ? size : -size;
+            left -= size;
         }
     }
     return left == 0;

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "exchange/id_map.hpp"
@@ -152,7 +153,7 @@ private:
     void send_fill(const Order& order, std::int64_t price, std::int64_t size, Liquidity liquidity,
                    std::int64_t now) noexcept;
     [[nodiscard]] bool crosses(Side side, std::int64_t price) const noexcept;
-    [[nodiscard]] bool fillable(const Order& order) const noexcept;
+    [[nodiscard]] bool fillable(const Order& order) noexcept;
     [[nodiscard]] std::int64_t reducible(std::uint32_t participant, Side side) const noexcept;
     [[nodiscard]] std::int64_t reference() const noexcept;
     void close(std::uint32_t slot, std::int64_t now, OrderNews news, std::uint16_t code) noexcept;
@@ -193,6 +194,7 @@ private:
     std::vector<Expiry> expiries_;  // heap; entries of orders that are gone fall out when due
     IdMap ids_;
     std::vector<std::int64_t> positions_;
+    std::vector<std::pair<std::uint32_t, std::int64_t>> moved_;  // fillable()'s: by participant
     std::array<std::vector<BookLevel>, 2> changed_;
     QuotePayload touch_{};
     std::int64_t last_price_ = 0, mark_ = 0, index_ = 0;

@@ -44,16 +44,15 @@ std::uint16_t check_form(const InstrumentSpec& spec, const OrderRequestPayload& 
 // Money is 128 bits: what is worth more than 10^18 units of its currency is a typing error, and sums
 // of a hundred such must still fit. A price that is not known counts as 10^9 units.
 bool too_large(const InstrumentSpec& spec, std::int64_t price, std::int64_t size) {
-    constexpr double bound = 1e36;
-    const int decimals = spec.size_decimals + spec.multiplier_decimals;
-    double worth = static_cast<double>(size) * static_cast<double>(spec.multiplier) * 1e18;
-    for (int i = 0; i < decimals; ++i) worth /= 10.0;
+    constexpr double bound = 1e18;
+    const auto power = [](int decimals) { return powers[static_cast<std::size_t>(decimals)]; };
+    const double amount = static_cast<double>(size) * static_cast<double>(spec.multiplier);
+    const double unit = power(spec.size_decimals) * power(spec.multiplier_decimals);
+    const double scale = power(spec.price_decimals);
+    // The numerator of the inverse's division is what must fit.
+    if (spec.kind == ContractKind::inverse) return amount * scale > bound * unit;
     const double level = price == 0 ? 1e9 : std::abs(static_cast<double>(price));
-    if (spec.kind == ContractKind::inverse) {
-        // The numerator of the division is what must fit.
-        return worth * powers[static_cast<std::size_t>(spec.price_decimals)] > bound;
-    }
-    return worth * level / powers[static_cast<std::size_t>(spec.price_decimals)] > bound;
+    return amount * level > bound * unit * scale;
 }
 
 // Bands stop the aggressive side only: a far passive order harms nobody but its owner's patience.

@@ -1,6 +1,6 @@
 // Orders against bars. A bar is one price at its open, an unknown path between low and high, and
-// one price at its close. An order that arrived at or before the open meets all three; one that
-// arrived inside meets the close alone, the only price known to come after it.
+// one price at its close. An order that is there when the bar opens, or early in it, meets all
+// three; one that arrives later meets the close alone, the only price known to come after it.
 #include <algorithm>
 
 #include "exchange/errors.hpp"
@@ -12,6 +12,15 @@ namespace {
 
 bool beyond(Side side, std::int64_t price, std::int64_t limit) {
     return side == Side::buy ? price < limit : price > limit;
+}
+
+// A bar says one price near its beginning: its open. An order that is there early in the bar (a
+// tenth of it) meets that price, so that a few milliseconds of latency after the close that it was
+// decided on do not cost it a whole bar. Later in the bar only the close is known to follow.
+constexpr std::int64_t early_part = 10;
+
+bool meets_open(const BarPayload& bar, std::int64_t arrival) noexcept {
+    return arrival <= bar.ts_open + (bar.ts_close - bar.ts_open) / early_part;
 }
 
 bool acceptable(const OrderRequestPayload& request, std::int64_t price) {
@@ -33,7 +42,8 @@ std::int64_t RecordedExchange::bar_fill(std::uint32_t slot, std::int64_t time, s
     Market& market = markets_[order.instrument];
     const std::int64_t room = bar_room(market, order.request.size - order.filled);
     if (room <= 0) return 0;
-    const std::int64_t size = fill(slot, time, price, room, liquidity);
+    // Not before the order was there.
+    const std::int64_t size = fill(slot, std::max(time, order.arrival), price, room, liquidity);
     if (size == 0) return 0;
     market.bar_left -= size;
     if (!market.bar_capped) ++counters_.fills_without_volume;
@@ -89,9 +99,9 @@ void RecordedExchange::bar_fire(std::uint32_t slot, std::int64_t time,
 void RecordedExchange::bar_at_price(std::uint32_t index, std::int64_t time, std::int64_t price,
                                     bool before_open) noexcept {
     Market& market = markets_[index];
-    const std::int64_t open = market.view->bar.ts_open;
+    const BarPayload& bar = market.view->bar;
     const auto meets = [&](std::uint32_t slot) {
-        return orders_[slot].live && (orders_[slot].arrival <= open) == before_open;
+        return orders_[slot].live && meets_open(bar, orders_[slot].arrival) == before_open;
     };
     auto& batch = bar_batch_;
     batch.assign(market.waiting.begin(), market.waiting.end());
@@ -131,7 +141,7 @@ void RecordedExchange::bar_stops(std::uint32_t index, std::int64_t now, bool adv
     bar_batch_.assign(market.triggers.begin(), market.triggers.end());
     for (const std::uint32_t slot : bar_batch_) {
         const Order& order = orders_[slot];
-        if (!order.live || order.arrival > bar.ts_open) continue;
+        if (!order.live || !meets_open(bar, order.arrival)) continue;
         if (!goes_by_last(market, order.request.trigger_by)) continue;
         if ((order.trigger_rises == (order.request.side == Side::buy)) != adverse) continue;
         const bool fires = order.trigger_rises ? bar.high >= order.request.trigger
@@ -148,7 +158,7 @@ void RecordedExchange::bar_limits(std::uint32_t index, std::int64_t now) noexcep
     bar_batch_.insert(bar_batch_.end(), market.asks.begin(), market.asks.end());
     for (const std::uint32_t slot : bar_batch_) {
         const Order& order = orders_[slot];
-        if (!order.live || order.arrival > bar.ts_open) continue;
+        if (!order.live || !meets_open(bar, order.arrival)) continue;
         const std::int64_t extreme = order.request.side == Side::buy ? bar.low : bar.high;
         if (!beyond(order.request.side, extreme, order.request.price)) continue;
         bar_fill(slot, now, order.request.price, Liquidity::maker);

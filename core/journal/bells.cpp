@@ -19,7 +19,9 @@ namespace onetape {
 namespace {
 
 #if defined(__linux__)
-bool membarrier(int command) noexcept { return ::syscall(__NR_membarrier, command, 0, 0) == 0; }
+bool membarrier(int command) noexcept {
+    return ::syscall(__NR_membarrier, command, 0, 0) == 0;
+}
 #endif
 
 // Takes `asleep` back; the one who does counts down.
@@ -72,8 +74,7 @@ void BellRinger::ring(BellBoard& board) noexcept {
             path[sizeof path - 1] = '\0';
             line.generation = generation;
             line.fifo = FileHandle();
-            FileHandle fifo(
-                ::open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
+            FileHandle fifo(::open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
             struct stat status{};
             // Only a FIFO of our own user: the board is 0600, but a path is a path.
             if (!fifo.is_open() || ::fstat(fifo.fd(), &status) != 0 || !S_ISFIFO(status.st_mode) ||
@@ -150,8 +151,8 @@ Failure BellPlace::take(const std::string& directory, const Bell* bell,
         place = std::move(made);
         return {};
     }
-    return {Status::exhausted, directory + "/bells: all " + std::to_string(bell_slots_max) +
-                                   " places are taken"};
+    return {Status::exhausted,
+            directory + "/bells: all " + std::to_string(bell_slots_max) + " places are taken"};
 }
 
 BellPlace::~BellPlace() {
@@ -175,7 +176,9 @@ bool BellPlace::arm() noexcept {
 #endif
 }
 
-void BellPlace::disarm() noexcept { take_asleep(bell_board(map_), *slot_); }
+void BellPlace::disarm() noexcept {
+    take_asleep(bell_board(map_), *slot_);
+}
 
 std::uint64_t lowest_lease(BellBoard& board) noexcept {
     std::uint64_t lowest = std::numeric_limits<std::uint64_t>::max();

@@ -57,10 +57,10 @@ Failure map_bells(const std::string& directory, bool create, Mapping& mapping);
 
 // The writer's side.
 class BellRinger {
-public:
+ public:
     void ring(BellBoard& board) noexcept;
 
-private:
+ private:
     struct Line {
         std::uint64_t generation = 0;
         FileHandle fifo;
@@ -73,7 +73,7 @@ bool register_for_membarrier() noexcept;
 
 // The reader process's FIFO.
 class Bell {
-public:
+ public:
     // Makes <directory>/bell-<pid>-<n>; the directory is made 0700 and must be ours.
     static Failure make(const std::string& directory, std::unique_ptr<Bell>& bell);
     ~Bell();
@@ -83,7 +83,7 @@ public:
     [[nodiscard]] const std::string& path() const { return path_; }
     void drain() noexcept;  // takes the bytes that rang
 
-private:
+ private:
     Bell() = default;
     FileHandle fifo_;
     std::string path_;
@@ -91,7 +91,7 @@ private:
 
 // One reader's slot on one journal's board.
 class BellPlace {
-public:
+ public:
     // bell may be nullptr: a place that only holds a lease.
     static Failure take(const std::string& directory, const Bell* bell,
                         std::unique_ptr<BellPlace>& place);
@@ -107,7 +107,7 @@ public:
 
     static constexpr int blind_ms = 20;
 
-private:
+ private:
     BellPlace() = default;
     Mapping map_;
     BellSlot* slot_ = nullptr;

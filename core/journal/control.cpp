@@ -34,7 +34,7 @@ Failure map_control(const std::string& directory, bool writable, Mapping& mappin
 #if defined(__APPLE__)
 BootId boot_id() noexcept {
     BootId id{};
-    struct timeval booted {};
+    struct timeval booted{};
     std::size_t bytes = sizeof booted;
     if (::sysctlbyname("kern.boottime", &booted, &bytes, nullptr, 0) == 0)
         std::memcpy(id.data(), &booted, sizeof id < bytes ? sizeof id : bytes);
@@ -42,7 +42,7 @@ BootId boot_id() noexcept {
 }
 
 std::uint64_t process_start(std::uint32_t pid) noexcept {
-    struct kinfo_proc info {};
+    struct kinfo_proc info{};
     std::size_t bytes = sizeof info;
     int name[4] = {CTL_KERN, KERN_PROC, KERN_PROC_PID, static_cast<int>(pid)};
     if (::sysctl(name, 4, &info, &bytes, nullptr, 0) != 0 || bytes == 0) return 0;
@@ -89,7 +89,7 @@ bool process_alive(std::uint32_t pid, std::uint64_t start) noexcept {
 }
 
 std::int64_t wall_clock_ns() noexcept {
-    struct timespec now {};
+    struct timespec now{};
     ::clock_gettime(CLOCK_REALTIME, &now);
     return static_cast<std::int64_t>(now.tv_sec) * 1000000000 + now.tv_nsec;
 }

@@ -21,7 +21,7 @@ inline constexpr auto heartbeat_every = std::chrono::milliseconds(100);
 inline constexpr std::size_t touch_ahead_bytes = 256u << 10;
 
 class Heartbeat {
-public:
+ public:
     explicit Heartbeat(ControlPage& control) : control_(control), thread_([this] { run(); }) {}
     ~Heartbeat() {
         {
@@ -41,7 +41,7 @@ public:
     Heartbeat(const Heartbeat&) = delete;
     Heartbeat& operator=(const Heartbeat&) = delete;
 
-private:
+ private:
     void run() {
         std::uint64_t seen = 0;
         std::unique_lock lock(mutex_);

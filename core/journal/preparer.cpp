@@ -39,9 +39,17 @@ Failure prepare_segment(const std::string& directory, std::uint64_t number, std:
     for (std::uint64_t at = 0; at < bytes; at += populate_step)
         populate(made.map.data() + at, std::min(populate_step, bytes - at));
     // link, not rename: it refuses to replace a segment that is already there.
-    if (::link(unfinished.c_str(), path.c_str()) != 0)
-        return give_up(system_failure("link", path, errno));
-    ::unlink(unfinished.c_str());
+    if (::link(unfinished.c_str(), path.c_str()) == 0) {
+        ::unlink(unfinished.c_str());
+    } else {
+        // File systems without hard links; the lock keeps other writers out.
+        const int error = errno;
+        const bool no_links = error == EPERM || error == ENOTSUP || error == ENOSYS;
+        if (!no_links || ::access(path.c_str(), F_OK) == 0)
+            return give_up(system_failure("link", path, error));
+        if (::rename(unfinished.c_str(), path.c_str()) != 0)
+            return give_up(system_failure("rename", path, errno));
+    }
     segment = std::move(made);
     return {};
 }
@@ -105,9 +113,8 @@ Failure Preparer::drain() {
 
 void Preparer::discard() {
     std::unique_lock lock(mutex_);
-    done_.wait(lock, [this] {
-        return number_ == 0 || ready_ != nullptr || !prepare_failure_.ok();
-    });
+    done_.wait(lock,
+               [this] { return number_ == 0 || ready_ != nullptr || !prepare_failure_.ok(); });
     if (ready_ != nullptr) ::unlink(ready_->path.c_str());
     ready_.reset();
     number_ = 0;
@@ -134,8 +141,10 @@ void Preparer::run() {
             busy_ = false;
             prepare_failure_ = failure;
             if (failure.ok()) {
-                if (number_ == number && bytes_ == bytes) ready_ = std::move(made);
-                else ::unlink(made->path.c_str());
+                if (number_ == number && bytes_ == bytes)
+                    ready_ = std::move(made);
+                else
+                    ::unlink(made->path.c_str());
             }
             done_.notify_all();
             if (seals_.empty()) continue;

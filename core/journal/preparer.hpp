@@ -20,7 +20,7 @@ Failure prepare_segment(const std::string& directory, std::uint64_t number, std:
                         OpenSegment& segment);
 
 class Preparer {
-public:
+ public:
     // seal: that of the last sealed segment. on_failure: a seal failed; nothing may follow it.
     Preparer(std::string directory, bool durable, Digest seal, std::function<void()> on_failure);
     ~Preparer();  // finishes what was asked for
@@ -33,7 +33,7 @@ public:
     Failure drain();  // waits until all is sealed; the first failure of a seal
     void discard();   // removes a prepared segment that nobody took
 
-private:
+ private:
     void run();
 
     const std::string directory_;

@@ -54,8 +54,7 @@ Status Reader::fail(Failure failure) noexcept {
 Failure Reader::enter_first() {
     std::vector<SegmentFile> files;
     if (Failure failure = list_segments(options_.directory, files); !failure.ok()) return failure;
-    if (files.empty())
-        return {Status::not_found, options_.directory + ": holds no tape segment"};
+    if (files.empty()) return {Status::not_found, options_.directory + ": holds no tape segment"};
     return enter(files.front(), false);
 }
 
@@ -93,8 +92,7 @@ Failure Reader::enter(const SegmentFile& listed, bool chained) {
                                          uuid_text(header.uuid) + ", not " +
                                          uuid_text(header_.uuid)};
         if (header.first_sequence != sequence_ + 1 || header.chain_seed != crc_)
-            return {Status::damaged,
-                    listed.path + ": does not continue the segment before it"};
+            return {Status::damaged, listed.path + ": does not continue the segment before it"};
     } else if (number_ != 0 && header.uuid != header_.uuid) {
         return {Status::foreign, listed.path + ": belongs to journal " + uuid_text(header.uuid)};
     }
@@ -173,16 +171,15 @@ Status Reader::slow(Frame& frame) noexcept {
         const std::span<const std::byte> bytes{map_.data(), frame_limit_};
         const auto offset = static_cast<std::size_t>(cursor_ - map_.data());
         const std::string path = segment_path(options_.directory, number_);
-        const bool at_edge =
-            offset + frame_header_bytes > mapped_end_ ||
-            offset + static_cast<std::uint32_t>(load_word(cursor_)) > mapped_end_;
+        const bool at_edge = offset + frame_header_bytes > mapped_end_ ||
+                             offset + static_cast<std::uint32_t>(load_word(cursor_)) > mapped_end_;
         if (at_edge && widen()) return next(frame);
         std::uint64_t word0 = 0;
         if (offset + frame_header_bytes <= frame_limit_)
-            word0 = std::atomic_ref<std::uint64_t>(
-                        *const_cast<std::uint64_t*>(
-                            reinterpret_cast<const std::uint64_t*>(cursor_)))
-                        .load(std::memory_order_acquire);
+            word0 =
+                std::atomic_ref<std::uint64_t>(
+                    *const_cast<std::uint64_t*>(reinterpret_cast<const std::uint64_t*>(cursor_)))
+                    .load(std::memory_order_acquire);
         if (static_cast<std::uint32_t>(word0) == 0) {
             if (header_.sealed != 0)
                 return fail({Status::damaged, path + ": offset " + std::to_string(offset) +
@@ -202,8 +199,8 @@ Status Reader::slow(Frame& frame) noexcept {
                 std::uint64_t size = 0;
                 FileHandle file;
                 if (open_file(path, O_RDONLY, file).ok()) (void)file_bytes(file, path, size);
-                const Tail tail =
-                    judge_tail(bytes.first(std::min<std::size_t>(bytes.size(), size)), here, last_writer(control(), header_.uuid), path);
+                const Tail tail = judge_tail(bytes.first(std::min<std::size_t>(bytes.size(), size)),
+                                             here, last_writer(control(), header_.uuid), path);
                 if (tail.state == TailState::torn)
                     return fail({Status::torn, path + ": offset " + std::to_string(offset) +
                                                    ": torn tail after sequence " +
@@ -225,9 +222,9 @@ Status Reader::slow(Frame& frame) noexcept {
             // said, so that it is there, if only prepared.
             std::vector<SegmentFile> files;
             if (list_segments(options_.directory, files).ok() && files.back().number == number_)
-                return fail({Status::damaged,
-                             segment_path(options_.directory, number_ + 1) +
-                                 ": missing, the tape says that it goes on there"});
+                return fail(
+                    {Status::damaged, segment_path(options_.directory, number_ + 1) +
+                                          ": missing, the tape says that it goes on there"});
         }
         return status;
     }
@@ -251,8 +248,12 @@ bool Reader::ready_slow() noexcept {
     return status != Status::not_found;
 }
 
-Status Reader::seek_sequence(std::uint64_t sequence) noexcept { return seek(false, sequence, 0); }
-Status Reader::seek_time(std::int64_t time) noexcept { return seek(true, 0, time); }
+Status Reader::seek_sequence(std::uint64_t sequence) noexcept {
+    return seek(false, sequence, 0);
+}
+Status Reader::seek_time(std::int64_t time) noexcept {
+    return seek(true, 0, time);
+}
 
 Status Reader::seek(bool by_time, std::uint64_t sequence, std::int64_t time) noexcept {
     std::vector<SegmentFile> files;
@@ -280,8 +281,7 @@ Status Reader::seek(bool by_time, std::uint64_t sequence, std::int64_t time) noe
     }
     (void)chosen;
     if (found) {
-        const auto* index =
-            reinterpret_cast<const IndexEntry*>(map_.data() + trailer.index_offset);
+        const auto* index = reinterpret_cast<const IndexEntry*>(map_.data() + trailer.index_offset);
         const IndexEntry* best = nullptr;
         for (std::uint64_t i = 0; i < trailer.index_count; ++i) {
             const bool before =
@@ -309,8 +309,8 @@ Status Reader::seek(bool by_time, std::uint64_t sequence, std::int64_t time) noe
         const std::uint32_t crc = crc_;
         const Status status = next(frame);
         if (status != Status::ok) return status == Status::not_found ? Status::ok : status;
-        const bool there = by_time ? frame.header->time >= time
-                                   : frame.header->sequence >= sequence;
+        const bool there =
+            by_time ? frame.header->time >= time : frame.header->sequence >= sequence;
         if (!there) continue;
         if (number == number_) {
             cursor_ = cursor;

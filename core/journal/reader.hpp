@@ -40,7 +40,7 @@ struct ReaderOptions {
 };
 
 class Reader {
-public:
+ public:
     static Failure open(const ReaderOptions& options, std::unique_ptr<Reader>& reader);
     ~Reader();
     Reader(const Reader&) = delete;
@@ -78,7 +78,7 @@ public:
     Failure join(const Bell* bell);
     [[nodiscard]] BellPlace* place() noexcept { return place_.get(); }
 
-private:
+ private:
     Reader() = default;
     Status slow(Frame& frame) noexcept;
     Status advance() noexcept;  // to the next segment
@@ -109,7 +109,8 @@ private:
 };
 
 inline bool Reader::ready() noexcept {
-    if (cursor_ == nullptr || cursor_ > last_header_) [[unlikely]] return ready_slow();
+    if (cursor_ == nullptr || cursor_ > last_header_) [[unlikely]]
+        return ready_slow();
     const std::uint64_t word0 =
         std::atomic_ref<std::uint64_t>(
             *const_cast<std::uint64_t*>(reinterpret_cast<const std::uint64_t*>(cursor_)))
@@ -121,15 +122,15 @@ inline bool Reader::ready() noexcept {
 
 inline Status Reader::next(Frame& frame) noexcept {
     const std::byte* const at = cursor_;
-    if (at == nullptr || at > last_header_) [[unlikely]] return slow(frame);
+    if (at == nullptr || at > last_header_) [[unlikely]]
+        return slow(frame);
     // Pairs with the release of Writer::publish.
     const std::uint64_t word0 =
         std::atomic_ref<std::uint64_t>(
             *const_cast<std::uint64_t*>(reinterpret_cast<const std::uint64_t*>(at)))
             .load(std::memory_order_acquire);
     const auto length = static_cast<std::uint32_t>(word0);
-    const std::uint64_t room =
-        static_cast<std::uint64_t>(last_header_ - at) + frame_header_bytes;
+    const std::uint64_t room = static_cast<std::uint64_t>(last_header_ - at) + frame_header_bytes;
     if (length < frame_header_bytes || length > room ||
         ((word0 >> 32) & 0xffff) == static_cast<std::uint16_t>(EventType::end)) [[unlikely]]
         return slow(frame);
@@ -139,7 +140,8 @@ inline Status Reader::next(Frame& frame) noexcept {
     const std::uint32_t crc =
         chain_crc(crc_, word0, sequence_ + 1, header->time, header->stream, sum);
     // The sequence is checked with the sum: what is expected is what is summed.
-    if (crc != header->crc || header->sequence != sequence_ + 1) [[unlikely]] return slow(frame);
+    if (crc != header->crc || header->sequence != sequence_ + 1) [[unlikely]]
+        return slow(frame);
     crc_ = crc;
     ++sequence_;
     cursor_ = at + frame_header_bytes + payload_padded;

@@ -104,8 +104,8 @@ Failure check_successor(const SegmentHeader& header, const JournalEnd& end,
     if (header.uuid != end.uuid)
         return {Status::foreign, path + ": belongs to journal " + uuid_text(header.uuid)};
     if (header.number != end.number + 1)
-        return {Status::damaged, path + ": segment " + std::to_string(end.number + 1) +
-                                     " is missing before it"};
+        return {Status::damaged,
+                path + ": segment " + std::to_string(end.number + 1) + " is missing before it"};
     if (header.first_sequence != end.last_sequence + 1 || header.chain_seed != end.crc ||
         header.epoch < end.epoch)
         return {Status::damaged, path + ": does not continue the segment before it"};
@@ -200,8 +200,7 @@ Failure recover_journal(const std::string& directory, const ControlPage* control
             if (segment.map.bytes() > size &&
                 ::ftruncate(segment.file.fd(), static_cast<off_t>(size)) != 0)
                 return system_failure("ftruncate", files[i].path, errno);
-            if (Failure failure = take_sealed(segment, trailer, end); !failure.ok())
-                return failure;
+            if (Failure failure = take_sealed(segment, trailer, end); !failure.ok()) return failure;
             continue;
         }
 
@@ -212,8 +211,7 @@ Failure recover_journal(const std::string& directory, const ControlPage* control
         const Tail tail = judge_tail(segment.bytes(), walk, judged, files[i].path);
         if (tail.state == TailState::damaged) return {Status::damaged, tail.what};
         if (walk.stop != WalkStop::end_frame) {
-            if (Failure failure = end_segment(directory, segment, walk, tail, end);
-                !failure.ok())
+            if (Failure failure = end_segment(directory, segment, walk, tail, end); !failure.ok())
                 return failure;
             torn = true;
         }

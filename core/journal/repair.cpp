@@ -88,8 +88,14 @@ Failure repair_journal(const std::string& directory, const Expand& expand, Repai
             continue;
         }
         if (failure.ok() && !check.damaged && (check.sealed || check.frames_whole)) {
-            end = {true, check.header.uuid, check.header.number, check.header.epoch,
-                   check.last_sequence, check.crc, check.seal, check.sealed};
+            end = {true,
+                   check.header.uuid,
+                   check.header.number,
+                   check.header.epoch,
+                   check.last_sequence,
+                   check.crc,
+                   check.seal,
+                   check.sealed};
             continue;
         }
         // The first damage. What can be read of the segment stays, what follows goes; unless it
@@ -101,14 +107,19 @@ Failure repair_journal(const std::string& directory, const Expand& expand, Repai
         OpenSegment made;
         if (failure = rebuild(directory, bytes, check, seal, made); !failure.ok()) return failure;
         const Walk walk = walk_frames(made.bytes(), made.header());
-        end = {true, check.header.uuid, check.header.number, check.header.epoch,
-               walk.last_sequence, walk.crc, seal, true};
+        end = {true,
+               check.header.uuid,
+               check.header.number,
+               check.header.epoch,
+               walk.last_sequence,
+               walk.crc,
+               seal,
+               true};
         if (check.frames_whole && walk.crc == check.crc) lost = false;
     }
     report.last_sequence = end.last_sequence;
     report.frames_lost =
-        found.claimed_sequence > end.last_sequence ? found.claimed_sequence - end.last_sequence
-                                                   : 0;
+        found.claimed_sequence > end.last_sequence ? found.claimed_sequence - end.last_sequence : 0;
     Mapping control_map;
     if (map_control(directory, true, control_map).ok()) {
         // From here on the shorter tape is what was meant to be there.

@@ -11,10 +11,10 @@ namespace onetape {
 
 struct RepairReport {
     bool changed = false;
-    std::uint64_t last_sequence = 0;       // of what is left
-    std::uint64_t frames_lost = 0;         // as far as the trailers tell
-    std::vector<std::string> damage;       // what was found
-    std::vector<std::string> set_aside;    // files that hold what was taken out
+    std::uint64_t last_sequence = 0;     // of what is left
+    std::uint64_t frames_lost = 0;       // as far as the trailers tell
+    std::vector<std::string> damage;     // what was found
+    std::vector<std::string> set_aside;  // files that hold what was taken out
 };
 
 Failure repair_journal(const std::string& directory, const Expand& expand, RepairReport& report);

@@ -21,8 +21,13 @@ Failure sync_data(const OpenSegment& segment) {
 }  // namespace
 
 void write_end_frame(OpenSegment& segment, Walk& walk, std::uint16_t flags) noexcept {
-    FrameHeader frame{frame_header_bytes, static_cast<std::uint16_t>(EventType::end), flags,
-                      walk.last_sequence + 1, 0, 0, 0};
+    FrameHeader frame{frame_header_bytes,
+                      static_cast<std::uint16_t>(EventType::end),
+                      flags,
+                      walk.last_sequence + 1,
+                      0,
+                      0,
+                      0};
     const std::uint64_t word0 = pack_word0(frame.length, frame.type, frame.flags);
     frame.crc = chain_crc(walk.crc, word0, frame.sequence, frame.time, frame.stream, 0);
     std::byte* at = segment.map.data() + walk.offset;
@@ -39,8 +44,8 @@ Failure seal_segment(OpenSegment& segment, bool durable, Digest& seal) {
     const SegmentHeader& header = segment.header();
     const Walk walk = walk_frames(segment.bytes(), header);
     if (walk.stop != WalkStop::end_frame)
-        return {Status::damaged, segment.path + ": frames do not end at offset " +
-                                     std::to_string(walk.offset)};
+        return {Status::damaged,
+                segment.path + ": frames do not end at offset " + std::to_string(walk.offset)};
     if (durable)
         if (Failure failure = sync_data(segment); !failure.ok()) return failure;
 
@@ -117,8 +122,7 @@ Failure verify_seal(std::span<const std::byte> bytes, const std::string& path) {
     if (Failure failure = read_trailer(bytes, header, path, trailer); !failure.ok()) return failure;
     const std::uint64_t size = header.sealed & ~sealed_mask;
     for (std::uint64_t at = size; at < bytes.size(); ++at)
-        if (bytes[at] != std::byte{0})
-            return {Status::damaged, path + ": bytes after the seal"};
+        if (bytes[at] != std::byte{0}) return {Status::damaged, path + ": bytes after the seal"};
     const Digest digest = sha256(bytes.data(), size - sizeof(Digest));
     if (digest != trailer.seal)
         return {Status::damaged, path + ": the content does not match its SHA-256 seal"};

@@ -53,7 +53,9 @@ std::uint32_t header_crc(const SegmentHeader& header) noexcept {
     return crc32c(&plain, sizeof plain);
 }
 
-std::uint32_t first_seed(const Uuid& uuid) noexcept { return crc32c(uuid.data(), uuid.size()); }
+std::uint32_t first_seed(const Uuid& uuid) noexcept {
+    return crc32c(uuid.data(), uuid.size());
+}
 
 std::string uuid_text(const Uuid& uuid) {
     std::string text;
@@ -76,8 +78,7 @@ Failure check_header(const SegmentHeader& header, std::uint64_t file_bytes, std:
     }
     if (header.magic != segment_magic) return {Status::foreign, path + ": not a tape segment"};
     if (header.version > format_version)
-        return {Status::newer_version, path + ": format version " +
-                                           std::to_string(header.version) +
+        return {Status::newer_version, path + ": format version " + std::to_string(header.version) +
                                            ", this build reads up to " +
                                            std::to_string(format_version)};
     if (header.crc != header_crc(header))
@@ -101,8 +102,7 @@ void pack_preamble_entry(const PreambleEntry& entry, std::vector<std::byte>& pac
     const std::size_t start = packed.size();
     packed.resize(start + sizeof header + padded(bytes));
     std::memcpy(packed.data() + start, &header, sizeof header);
-    if (bytes > 0)
-        std::memcpy(packed.data() + start + sizeof header, entry.payload.data(), bytes);
+    if (bytes > 0) std::memcpy(packed.data() + start + sizeof header, entry.payload.data(), bytes);
     header.crc = crc32c(packed.data() + start, packed.size() - start);
     std::memcpy(packed.data() + start, &header, sizeof header);
 }
@@ -132,8 +132,8 @@ Failure unpack_preamble(std::span<const std::byte> segment, const SegmentHeader&
         const std::byte* payload = segment.data() + at + sizeof head;
         crc = ~crc32c_update(crc, payload, padded(head.bytes));
         if (crc != stored) return damaged;
-        entries.push_back({static_cast<EventType>(head.type), head.stream,
-                           {payload, payload + head.bytes}});
+        entries.push_back(
+            {static_cast<EventType>(head.type), head.stream, {payload, payload + head.bytes}});
         at += sizeof head + padded(head.bytes);
     }
     return at == end ? Failure{} : damaged;

@@ -30,9 +30,8 @@ Failure Syncer::wait(std::uint64_t sequence) {
     if (!durable_) return {Status::invalid, "the journal was opened with durable off"};
     request(sequence);
     std::unique_lock lock(mutex_);
-    done_.wait(lock, [&] {
-        return !failure_.ok() || stop_ || control_.durable.load() >= sequence;
-    });
+    done_.wait(lock,
+               [&] { return !failure_.ok() || stop_ || control_.durable.load() >= sequence; });
     return failure_;
 }
 

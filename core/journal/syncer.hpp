@@ -16,7 +16,7 @@
 namespace onetape {
 
 class Syncer {
-public:
+ public:
     // limit: the writer's; zero stops its fast path.
     Syncer(ControlPage& control, std::atomic<std::uintptr_t>& limit, bool durable)
         : control_(control), limit_(limit), durable_(durable) {}
@@ -27,7 +27,7 @@ public:
     Failure wait(std::uint64_t sequence);
     void stop();
 
-private:
+ private:
     void run();
 
     ControlPage& control_;

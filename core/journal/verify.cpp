@@ -74,8 +74,7 @@ SegmentCheck check_segment(std::span<const std::byte> bytes, std::uint64_t numbe
     if (check.sealed) seal = read_trailer(bytes, header, path, trailer);
     // The frames are walked even where the seal is broken: repair wants to know how far they go.
     const bool limited = check.sealed && seal.ok();
-    const Walk walk =
-        walk_frames(limited ? bytes.first(trailer.index_offset) : bytes, header);
+    const Walk walk = walk_frames(limited ? bytes.first(trailer.index_offset) : bytes, header);
     check.frames_whole = walk.stop == WalkStop::end_frame;
     check.good_offset = walk.offset - (check.frames_whole ? sizeof(FrameHeader) : 0);
     check.frame_count = walk.frame_count;
@@ -101,14 +100,13 @@ SegmentCheck check_segment(std::span<const std::byte> bytes, std::uint64_t numbe
                        ": a bad frame after sequence " + std::to_string(walk.last_sequence));
     if (!seal.ok()) return damaged(seal.what);
     if (Failure failure = verify_seal(bytes, path); !failure.ok()) return damaged(failure.what);
-    const bool agrees = trailer.index_offset == walk.offset &&
-                        trailer.frame_count == walk.frame_count &&
-                        trailer.last_sequence == walk.last_sequence &&
-                        trailer.first_time == walk.first_time &&
-                        trailer.latest_time == walk.latest_time && trailer.last_crc == walk.crc &&
-                        trailer.index_count == walk.index.size() &&
-                        std::memcmp(bytes.data() + trailer.index_offset, walk.index.data(),
-                                    walk.index.size() * sizeof(IndexEntry)) == 0;
+    const bool agrees =
+        trailer.index_offset == walk.offset && trailer.frame_count == walk.frame_count &&
+        trailer.last_sequence == walk.last_sequence && trailer.first_time == walk.first_time &&
+        trailer.latest_time == walk.latest_time && trailer.last_crc == walk.crc &&
+        trailer.index_count == walk.index.size() &&
+        std::memcmp(bytes.data() + trailer.index_offset, walk.index.data(),
+                    walk.index.size() * sizeof(IndexEntry)) == 0;
     if (!agrees) return damaged(path + ": index or trailer do not agree with the frames");
     if (before.exists && before.sealed && trailer.predecessor != before.seal)
         return damaged(path + ": sealed after another segment than the one before it");
@@ -143,8 +141,7 @@ Failure verify_journal(const std::string& directory, const Expand& expand, Verif
         Failure failure;
         if (listed.compressed) {
             if (expand) file = FileHandle(expand(listed.path));
-            if (!file.is_open())
-                failure = {Status::damaged, listed.path + ": cannot be expanded"};
+            if (!file.is_open()) failure = {Status::damaged, listed.path + ": cannot be expanded"};
         } else {
             failure = open_file(listed.path, O_RDONLY, file);
         }
@@ -153,8 +150,7 @@ Failure verify_journal(const std::string& directory, const Expand& expand, Verif
         if (failure.ok()) failure = file_bytes(file, listed.path, size);
         if (failure.ok() && size > segment_bytes_limit)
             failure = {Status::damaged, listed.path + ": larger than any segment"};
-        if (failure.ok() && size > 0)
-            failure = Mapping::map(file, size, false, listed.path, map);
+        if (failure.ok() && size > 0) failure = Mapping::map(file, size, false, listed.path, map);
         if (!failure.ok()) {
             report.damaged.push_back(failure.what);
             ++report.segments;
@@ -196,8 +192,13 @@ Failure verify_journal(const std::string& directory, const Expand& expand, Verif
         }
         // After damage the chain is taken up where the next segment says that it begins.
         const bool readable = check.frames_whole || !check.damaged;
-        end = readable ? ChainEnd{true, check.header.uuid, check.header.number,
-                                  check.header.epoch, check.last_sequence, check.crc, check.seal,
+        end = readable ? ChainEnd{true,
+                                  check.header.uuid,
+                                  check.header.number,
+                                  check.header.epoch,
+                                  check.last_sequence,
+                                  check.crc,
+                                  check.seal,
                                   check.sealed && !check.damaged}
                        : ChainEnd{};
         broken_off = !check.sealed && !check.frames_whole && writer.same_boot && !alive;

@@ -37,7 +37,7 @@ Failure content_hash(const std::string& directory, const Expand& expand, Digest&
 // What one segment is found to be, given the end of the one before.
 struct SegmentCheck {
     bool damaged = false;
-    bool entered = true;        // false: prepared only
+    bool entered = true;  // false: prepared only
     bool sealed = false;
     bool frames_whole = false;  // the chain is good up to an end frame
     std::string what;

@@ -25,6 +25,8 @@ void disarm(std::span<Reader* const> readers) noexcept;
 [[nodiscard]] Woken wait_for_frame(std::span<Reader* const> readers, Bell& bell,
                                    std::int64_t spin_ns, std::int64_t timeout_ns) noexcept;
 
+void pause_cpu() noexcept;  // between two looks of a spin
+
 // No wait is longer than this, so that signal handlers of the host language run.
 inline constexpr std::int64_t max_slice_ns = 100'000'000;
 

@@ -47,8 +47,7 @@ Walk walk_frames(std::span<const std::byte> bytes, const SegmentHeader& header) 
         if (walk.offset > bytes.size() || bytes.size() - walk.offset < sizeof(std::uint32_t)) break;
         const std::byte* at = bytes.data() + walk.offset;
         if (static_cast<std::uint32_t>(load_word(at)) == 0) break;
-        const FrameHeader* frame =
-            good_frame(bytes, walk.offset, walk.last_sequence + 1, walk.crc);
+        const FrameHeader* frame = good_frame(bytes, walk.offset, walk.last_sequence + 1, walk.crc);
         if (frame == nullptr) {
             walk.stop = WalkStop::bad_frame;
             break;
@@ -61,10 +60,9 @@ Walk walk_frames(std::span<const std::byte> bytes, const SegmentHeader& header) 
             break;
         }
         if (walk.offset >= next_mark) {
-            walk.index.push_back(
-                {frame->sequence, walk.latest_time, walk.offset, walk.crc, 0});
-            next_mark = walk.offset - (walk.offset - header.data_offset) % index_stride +
-                        index_stride;
+            walk.index.push_back({frame->sequence, walk.latest_time, walk.offset, walk.crc, 0});
+            next_mark =
+                walk.offset - (walk.offset - header.data_offset) % index_stride + index_stride;
         }
         if (walk.frame_count == 0) walk.first_time = frame->time;
         walk.latest_time = std::max(walk.latest_time, frame->time);

@@ -67,10 +67,11 @@ Failure Writer::open(const WriterOptions& options, std::unique_ptr<Writer>& writ
     if (options.segment_bytes_first < segment_bytes_min ||
         options.segment_bytes_max < options.segment_bytes_first ||
         options.segment_bytes_max > segment_bytes_limit / 4)
-        return {Status::invalid, "segment sizes must be at least 64 KiB, first <= max, at most "
-                                 "256 MiB; first is " +
-                                     std::to_string(options.segment_bytes_first) + ", max is " +
-                                     std::to_string(options.segment_bytes_max)};
+        return {Status::invalid,
+                "segment sizes must be at least 64 KiB, first <= max, at most "
+                "256 MiB; first is " +
+                    std::to_string(options.segment_bytes_first) + ", max is " +
+                    std::to_string(options.segment_bytes_max)};
     if (Failure failure = make_directory(options.directory); !failure.ok()) return failure;
 
     std::unique_ptr<Writer> made(new Writer);
@@ -86,8 +87,7 @@ Failure Writer::open(const WriterOptions& options, std::unique_ptr<Writer>& writ
     (void)register_for_membarrier();
 
     JournalEnd end;
-    if (Failure failure =
-            recover_journal(options.directory, made->control_, options.durable, end);
+    if (Failure failure = recover_journal(options.directory, made->control_, options.durable, end);
         !failure.ok())
         return failure;
     made->uuid_ = end.exists ? end.uuid : options.uuid;
@@ -163,9 +163,9 @@ Failure Writer::enter(std::shared_ptr<OpenSegment> segment) {
     if (!preamble_.empty()) std::memcpy(base + sizeof header, preamble_.data(), preamble_.size());
     std::memcpy(base + 8, reinterpret_cast<const std::byte*>(&header) + 8, sizeof header - 8);
     cursor_ = base + header.data_offset;
-    next_bytes_ = std::min(options_.segment_bytes_max,
-                           std::max(header.capacity, options_.segment_bytes_first) *
-                               segment_growth);
+    next_bytes_ =
+        std::min(options_.segment_bytes_max,
+                 std::max(header.capacity, options_.segment_bytes_first) * segment_growth);
     threads_->current = segment;
     threads_->syncer.entered(segment);
     set_limits();
@@ -248,7 +248,8 @@ Status Writer::roll(std::uint64_t frame_bytes) noexcept {
     if (Failure failure = preparer.take(next); !failure.ok()) return fail(std::move(failure));
     const std::uint64_t bytes = next->map.bytes();
     if (sizeof(SegmentHeader) + preamble_.size() + 64 + frame_bytes + seal_reserve(bytes) +
-            urgent_reserve_max > bytes) {
+            urgent_reserve_max >
+        bytes) {
         ::unlink(next->path.c_str());
         next.reset();
         preparer.ask(number, planned_bytes(frame_bytes));

@@ -23,9 +23,9 @@ namespace onetape {
 
 struct WriterOptions {
     std::string directory;
-    std::string process;  // at most 63 bytes
-    std::string account;  // at most 63 bytes
-    Uuid uuid{};          // used when the journal is new
+    std::string process;       // at most 63 bytes
+    std::string account;       // at most 63 bytes
+    Uuid uuid{};               // used when the journal is new
     std::int64_t created = 0;  // ns UTC, given by the shell
     std::uint64_t segment_bytes_first = 4ull << 20;
     std::uint64_t segment_bytes_max = 64ull << 20;
@@ -42,7 +42,7 @@ struct Recovered {
 };
 
 class Writer {
-public:
+ public:
     static Failure open(const WriterOptions& options, std::unique_ptr<Writer>& writer);
     ~Writer();  // releases the lock; does not seal
     Writer(const Writer&) = delete;
@@ -88,7 +88,7 @@ public:
     [[nodiscard]] const Recovered& recovered() const noexcept { return recovered_; }
     [[nodiscard]] const Failure& failure() const noexcept { return failure_; }
 
-private:
+ private:
     Writer();
     struct Threads;  // preparer, syncer, heartbeat
 
@@ -151,15 +151,16 @@ inline void Writer::publish(std::byte* at, std::uint64_t word0, std::uint32_t st
     // The store above may pass this load in the CPU. Whoever goes to sleep makes up for it with
     // a membarrier, so that an append pays no fence (docs/adr/0001).
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    if (bells_->sleepers.load(std::memory_order_relaxed) != 0) [[unlikely]] ringer_.ring(*bells_);
+    if (bells_->sleepers.load(std::memory_order_relaxed) != 0) [[unlikely]]
+        ringer_.ring(*bells_);
 }
 
 inline Status Writer::append(EventType type, std::uint16_t flags, std::uint32_t stream,
                              std::int64_t time, const void* payload,
                              std::uint32_t payload_bytes) noexcept {
     const std::uint64_t frame = std::uint64_t{frame_header_bytes} + payload_bytes + 7;
-    if (reinterpret_cast<std::uintptr_t>(cursor_) + frame >
-        limit_.load(std::memory_order_relaxed)) [[unlikely]] {
+    if (reinterpret_cast<std::uintptr_t>(cursor_) + frame > limit_.load(std::memory_order_relaxed))
+        [[unlikely]] {
         if (const Status status = make_room(payload_bytes, false); status != Status::ok)
             return status;
     }
@@ -178,16 +179,16 @@ inline Status Writer::append(EventType type, std::uint16_t flags, std::uint32_t 
         std::memcpy(to, &word, 8);
         sum = crc32c_word(sum, word);
     }
-    publish(at, pack_word0(frame_header_bytes + payload_bytes, static_cast<std::uint16_t>(type),
-                           flags),
+    publish(at,
+            pack_word0(frame_header_bytes + payload_bytes, static_cast<std::uint16_t>(type), flags),
             stream, time, sum, padded(payload_bytes));
     return Status::ok;
 }
 
 inline Status Writer::claim(std::uint32_t payload_bytes, std::byte** payload) noexcept {
     const std::uint64_t frame = std::uint64_t{frame_header_bytes} + payload_bytes + 7;
-    if (reinterpret_cast<std::uintptr_t>(cursor_) + frame >
-        limit_.load(std::memory_order_relaxed)) [[unlikely]] {
+    if (reinterpret_cast<std::uintptr_t>(cursor_) + frame > limit_.load(std::memory_order_relaxed))
+        [[unlikely]] {
         if (const Status status = make_room(payload_bytes, false); status != Status::ok)
             return status;
     }

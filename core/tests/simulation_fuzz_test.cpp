@@ -115,7 +115,8 @@ public:
 
 private:
     void act(Instrument& instrument) {
-        if (done_ || random_.below(4) != 0) return;
+        // A halted robot gets no timers, so nothing would cancel what it went on to place.
+        if (done_ || world_.simulation->halted() || random_.below(4) != 0) return;
         const std::uint32_t what = random_.below(100);
         if (what < 55) place(instrument);
         else if (what < 75) with_order([&](const OrderRef& o) { world_.simulation->cancel(o); });

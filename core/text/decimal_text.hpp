@@ -232,6 +232,20 @@ enum class Scaled : std::uint8_t { exact, snapped, inexact, overflow };
     return decimals < decimal_digits_max ? decimals : decimal_digits_max;
 }
 
+// `value` at the 15 significant digits that a double is sure of: 61800.299999999996 is 61800.3.
+[[nodiscard]] inline RawDecimal at_sure_digits(RawDecimal value) noexcept {
+    constexpr std::int64_t most = 1'000'000'000'000'000;
+    std::int64_t last = 0;
+    while (value.decimals > 0 && (value.mantissa >= most || value.mantissa <= -most)) {
+        last = value.mantissa % 10;
+        value.mantissa /= 10;
+        --value.decimals;
+    }
+    if (last >= 5) ++value.mantissa;
+    if (last <= -5) --value.mantissa;
+    return value;
+}
+
 // How many numbers of one quantity need so many decimals and have room for so many: what an
 // instrument's decimals are chosen from. A few senseless numbers must not decide.
 class DecimalsSeen {
@@ -243,6 +257,12 @@ class DecimalsSeen {
         const int possible = decimals_possible(value);
         ++counts_[static_cast<std::size_t>(needed < most ? needed : most)]
                  [static_cast<std::size_t>(possible)];
+        const int sure = decimals_needed(at_sure_digits(value));
+        ++sure_[static_cast<std::size_t>(sure < most ? sure : most)];
+    }
+    // Those that need so many decimals at 15 digits: a step of prices does not follow from noise.
+    [[nodiscard]] std::uint64_t sure(int decimals) const noexcept {
+        return sure_[static_cast<std::size_t>(decimals)];
     }
     [[nodiscard]] std::uint64_t count(int needed, int possible) const noexcept {
         return counts_[static_cast<std::size_t>(needed)][static_cast<std::size_t>(possible)];
@@ -250,6 +270,7 @@ class DecimalsSeen {
 
  private:
     std::array<std::array<std::uint64_t, most + 1>, most + 1> counts_{};
+    std::array<std::uint64_t, most + 1> sure_{};
 };
 
 }  // namespace onetape

@@ -199,6 +199,21 @@ def test_one_senseless_number_does_not_crowd_out_the_others(
     assert read(tmp_path / "tape").instrument["tick"] == "0.01"
 
 
+def test_noise_of_printed_floats_is_kept_and_is_no_tick(
+    import_text: Any, tmp_path: Path, read: Any
+) -> None:
+    written = ["61800.3", "61800.299999999996", "61800.25", "61800.100000000006"]
+    rows = "".join(f"{T0},{text},1\n" for text in written)
+    for symbol, tick in (("x:A/USD", "0.01"), ("binance:BTC/USDT", "0.01")):
+        result = import_text("ts,price,size\n" + rows, symbol=symbol)
+        assert (result.rejected, result.snapped) == (0, 0)
+        tape = read(tmp_path / "tape")
+        assert tape.instrument["tick"] == tick
+        assert [tape.price(r.data["price"]) for r in tape.of("trade")] == list(
+            map(Decimal, written)
+        )
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import ClassVar
+from enum import StrEnum
+from typing import ClassVar, Literal
 
 import pytest
 
 from onetape.engine.parameters import parameters_of, resolve
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, StrategyError
+
+
+class Mood(StrEnum):
+    CALM = "calm"
+    WILD = "wild"
 
 
 class Mine(Strategy):
@@ -21,7 +27,11 @@ class Mine(Strategy):
     many: list[int] = []  # noqa: RUF012
     maybe: float | None = None
     needed: int
-    table: ClassVar[dict] = {}
+    table: dict[str, float] = {}  # noqa: RUF012
+    mode: Literal["fast", "slow"] = "fast"
+    level: Literal[1, 2] = 1
+    mood: Mood = Mood.CALM
+    known: ClassVar[dict] = {}
     _own: int = 1
     plain = 7
 
@@ -32,7 +42,8 @@ def value(name, given):
 
 def test_parameters_are_the_annotated_public_attributes():
     assert list(parameters_of(Mine)) == [
-        "whole", "real", "exact", "flag", "text", "many", "maybe", "needed",
+        "whole", "real", "exact", "flag", "text", "many", "maybe", "needed", "table", "mode",
+        "level", "mood",
     ]  # fmt: skip
 
 
@@ -54,6 +65,12 @@ def test_parameters_are_the_annotated_public_attributes():
         ("many", "1,2, 3", [1, 2, 3]),
         ("maybe", "0.25", 0.25),
         ("maybe", None, None),
+        ("maybe", "none", None),
+        ("table", '{"a": 1.5}', {"a": 1.5}),
+        ("mode", "slow", "slow"),
+        ("level", "2", 2),
+        ("mood", "wild", Mood.WILD),
+        ("mood", "CALM", Mood.CALM),
     ],
 )
 def test_text_and_numbers_become_the_annotated_type(name, given, expected):
@@ -66,7 +83,7 @@ def test_text_and_numbers_become_the_annotated_type(name, given, expected):
     [
         ("whole", "1.5"), ("whole", 1.5), ("whole", "many"), ("whole", True), ("real", "x"),
         ("real", True), ("flag", "perhaps"), ("flag", 2), ("text", 5), ("many", "1,x"),
-        ("exact", "1,5"),
+        ("exact", "1,5"), ("mode", "medium"), ("mood", "sad"), ("table", "[1]"), ("table", "x"),
     ],
 )  # fmt: skip
 def test_a_value_that_does_not_fit_is_named_with_its_parameter(name, given):

@@ -5,6 +5,7 @@ Slow and plain on purpose. It is what the fast one is compared with, event by ev
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
@@ -217,19 +218,11 @@ class ReferenceEngine:
         return max(-held if side == "buy" else held, 0)
 
     def _fillable(self, order: Order) -> bool:
-        left = order.left
-        for maker in self._queue("sell" if order.side == "buy" else "buy"):
-            if left <= 0 or not self._acceptable(order, maker.price):
-                break
-            if maker.participant == order.participant and self.self_trade != "allow":
-                if self.self_trade == "cancel_resting":
-                    continue
-                return False
-            size = maker.left
-            if maker.reduce_only:
-                size = min(size, self._reducible(maker.participant, maker.side))
-            left -= size
-        return left <= 0
+        """Tried on a copy of everything."""
+        probe, tried = copy.deepcopy((self, order))
+        tried.tif = "IOC"
+        probe._match(tried)
+        return tried.left == 0
 
     def _match(self, order: Order) -> None:
         if order.tif == "FOK" and not self._fillable(order):

@@ -99,7 +99,11 @@ def compare(operations: list[dict[str, Any]], self_trade: str) -> ReferenceEngin
             got = fast.request(who, now, **r)
             slow.place(who, now, **r)
         elif op in ("cancel", "amend"):
-            r["order_id"] = max(ids[who] - r.pop("back"), 1)
+            back = r.pop("back")
+            # Mostly one that works, now and then one that may be gone.
+            mine = [order.order_id for order in slow.orders if order.participant == who]
+            works = bool(mine) and back % 4 != 0
+            r["order_id"] = mine[back % len(mine)] if works else max(ids[who] - back, 1)
             got = fast.request(who, now, kind=op, **r)
             (slow.cancel if op == "cancel" else slow.amend)(who, **r)
         elif op == "all":
@@ -154,6 +158,8 @@ def session(seed: int, length: int) -> list[dict[str, Any]]:
                 if r["tif"] == "GTD":
                     r["expire"] = now + source.randint(0, 40)
                 r["post_only"] = source.random() < 0.15
+                if r["tif"] == "FOK":
+                    r["size"] = source.randint(5, 30)
             if source.random() < 0.12:
                 r |= {"trigger": source.randint(94, 106)}
                 r["trigger_by"] = source.choice(["last", "last", "mark", "index"])
@@ -239,6 +245,18 @@ def test_a_stop_sets_off_the_next() -> None:
     engine.request(2, 5, order_id=2, side="sell", type="market", size=1, trigger=95)
     got = engine.request(3, 6, order_id=1, side="sell", type="market", tif="IOC", size=1)
     assert [e["price"] for e in got if e.get("liquidity") == "taker"] == [100, 95, 90]
+
+
+def test_fill_or_kill_counts_what_reduce_only_orders_can_give_together() -> None:
+    """Two of them stand on one position of 3: together they give 3, not 6."""
+    engine = fast_engine()
+    engine.set_position(1, 3)
+    for number in (1, 2):
+        engine.request(1, number, order_id=number, side="sell", price=100, size=3, reduce_only=True)
+    got = engine.request(2, 3, order_id=1, side="buy", price=100, size=6, tif="FOK")
+    assert said(got) == "#1 accepted, #1 canceled"
+    got = engine.request(2, 4, order_id=2, side="buy", price=100, size=3, tif="FOK")
+    assert [e["size"] for e in got if e["event"] == "fill"] == [3, 3]
 
 
 def test_market_events_are_what_happened() -> None:

@@ -290,6 +290,14 @@ BAR_TABLES = {
         buy#1 limit 95 x3             -> accepted
         bar 60-120 93 110 92 101 1000 -> fill 3@93 maker
     """,
+    "an order that arrives in the first tenth of a bar meets its open": """
+        bar 0-60 100 110 90 105 1000
+        at 65 buy#1 market x3         -> accepted
+        at 65 buy#2 limit 95 x3       -> accepted
+        bar 60-120 97 110 90 101 1000 -> #1 fill 3@97 taker, #2 fill 3@95 maker
+        at 127 buy#3 market x3        -> accepted
+        bar 120-180 97 110 95 99 1000 -> #3 fill 3@99 taker
+    """,
     "an order that arrives inside a bar meets its close alone": """
         bar 0-60 100 110 90 105 1000
         at 70 buy#1 market x3         -> accepted
@@ -346,7 +354,7 @@ BAR_TABLES = {
     """,
     "before any data: the first open": """
         buy#1 market x3               -> accepted
-        bar 0-60 100 110 90 105 1000  -> fill 3@105 taker   // arrived inside it
+        bar 0-60 100 110 90 105 1000  -> fill 3@100 taker   // it arrived early in it
     """,
     "post-only in bars": """
         bar 0-60 100 110 90 105 1000

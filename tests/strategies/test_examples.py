@@ -33,7 +33,7 @@ def fills(journal: Path) -> list[dict]:
 
 
 def test_every_example_is_tested_and_below_sixty_lines():
-    found = {path.stem: path for path in FOLDER.glob("[!_]*.py")}
+    found = {path.stem: path for path in FOLDER.glob("*.py") if path.stem != "__init__"}
     assert found.keys() == NAMES.keys()
     for path in found.values():
         assert len(path.read_text().splitlines()) < 60, path
@@ -80,15 +80,30 @@ def test_cross_does_nothing_before_it_has_all_its_bars(tmp_path):
 # --- Breakout
 
 
-def test_breakout_follows_closes_outside_the_range_and_stays_in_between(tmp_path):
-    closes = [100.0] * 5 + [100.5, 100.2, 99.0, 99.5, 101.0]
+def test_breakout_goes_with_a_close_outside_the_range_of_the_bars_before(tmp_path):
+    rng = np.random.default_rng(5)
+    closes = [float(x) for x in (1000 + rng.integers(-30, 31, 150).cumsum()) / 10]
+    wanted, held = [], 0
+    for end in range(21, len(closes) + 1):
+        before, close = closes[end - 21 : end - 1], closes[end - 1]
+        wish = 10 if close > max(before) else -10 if close < min(before) else held
+        if wish != held:
+            wanted.append((end * 60, wish - held))
+            held = wish
     play(
         example("breakout"), closes_tape(tmp_path / "t", closes), journal=tmp_path / "run",
-        params={"window": 4, "size": 1.0}, latency=(0, 0),
+        params={"symbol": BTC},
     )  # fmt: skip
     with JournalReader(tmp_path / "run") as reader:
-        sent = [(r.data["side"], r.data["size"]) for r in reader if r.type == "order_request"]
-    assert sent == [("buy", 1000), ("sell", 2000), ("buy", 2000)]
+        sent = [
+            (
+                (r.time - 1_767_225_600 * 10**9) // 10**9,
+                r.data["size"] if r.data["side"] == "buy" else -r.data["size"],
+            )
+            for r in reader
+            if r.type == "order_request"
+        ]
+    assert sent == wanted and len(sent) > 2
 
 
 # --- RandomTrader

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from independent_reader import read_tape
-from tapes import UUID
+from made_tapes import UUID
 
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.verify import verify

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tapes import SMALL, UUID, frame_places, make_tape, write_quotes
+from made_tapes import SMALL, UUID, frame_places, make_tape, write_quotes
 
 from onetape.model.errors import BadInput, SchemaMismatch, TornTape
 from onetape.tape.journal import JournalReader, JournalWriter

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tapes import SMALL, UUID, make_tape, write_quotes
+from made_tapes import SMALL, UUID, make_tape, write_quotes
 
 from onetape.model.errors import BadInput, OnetapeError, UsageError
 from onetape.tape.inspect import cat, ls, tail

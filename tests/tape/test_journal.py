@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from independent_reader import read_tape
-from tapes import SMALL, instrument, make_tape, write_quotes
+from made_tapes import SMALL, instrument, make_tape, write_quotes
 
 from onetape.model.errors import BadInput, JournalLocked, SchemaMismatch
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
@@ -229,3 +229,24 @@ def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     assert (tmp_path / "t").stat().st_mode & 0o777 == 0o700
     for path in (tmp_path / "t").iterdir():
         assert path.stat().st_mode & 0o777 == 0o600, path
+
+
+def test_the_fast_appends_check_their_arguments(tmp_path: Path) -> None:
+    with JournalWriter(tmp_path / "t", **SMALL) as writer:
+        for bad in ((1, 2), (1, 2, 3, 4, 5, 6, "7"), (1, 2, 3, 4, 5, 6, 7, 8)):
+            with pytest.raises(TypeError):
+                writer.append_quote(*bad)  # type: ignore[arg-type]
+        for bad in ((-1, 2, 3, 4, 5, 6, 7), (2**32, 2, 3, 4, 5, 6, 7), (1, 2**63, 3, 4, 5, 6, 7)):
+            with pytest.raises(OverflowError):
+                writer.append_quote(*bad)  # type: ignore[arg-type]
+        for wrong in ((1,), (1, "text"), (1, b"", 0, 0, 0, 0)):
+            with pytest.raises(TypeError):
+                writer.append_raw(*wrong)
+        for beyond in ((0xFFFF, b""), (0, b""), (1, b"", 1 << 16), (1, b"", 0, -1)):
+            with pytest.raises(OverflowError):
+                writer.append_raw(*beyond)
+        with pytest.raises(BadInput, match="16 MiB"):
+            writer.append_raw(23, bytes((16 << 20) + 1))
+        assert writer.append_raw(23, b"\x80", 1, 2, 3) == 1
+    (record,) = JournalReader(tmp_path / "t")
+    assert (record.type, record.flags, record.stream, record.time) == ("log", 1, 2, 3)

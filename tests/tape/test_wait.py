@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tapes import SMALL, UUID
+from made_tapes import SMALL, UUID
 
 from onetape import _core
 from onetape.model.errors import BadInput

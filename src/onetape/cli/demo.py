@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
+from onetape.cli.frame import Answer, Shell, load, plain, verb
+from onetape.model.errors import Divergence
 
 
 @verb("demo", example="onetape demo --seconds 10 --headless")
@@ -23,6 +26,25 @@ def command(shell: Shell, seconds: float, seed: int, headless: bool) -> Answer:
                 seconds=seconds, seed=seed, headless=headless, home=shell.home, progress=progress
             )
         )
-    held = value.get("replay_divergences") in (0, None) and value.get("parity_equal") is not False
-    proof = "replayed: every action is the same" if held else "the replay DIFFERS"
-    return Answer(value, f"{rows(value)}\n\n{proof}", 0 if held else 4)
+    error = None
+    if value.get("replay_divergences") or value.get("parity_equal") is False:
+        error = Divergence(
+            "the proof failed",
+            where=f"the first difference: {value.get('first_difference')}",
+            todo="onetape replay RUN --verify shows it again",
+        )
+    return Answer.of_check(value, error, _told(value))
+
+
+def _told(value: dict[str, Any]) -> str:
+    """What happened, for a reader."""
+    reports = value.get("reports") or [value.get("report")]
+    lines = [
+        f"{value['seconds']:.0f} s of a simulated market: {value['events']:,} events, "
+        f"{value['orders']:,} orders, {value['fills']:,} fills, profit {value['pnl']}",
+        f"replay   {value.get('replay_divergences')} of {value.get('actions', 0):,} actions differ",
+    ]
+    if value.get("parity_equal") is not None:
+        same = "the same orders and fills" if value["parity_equal"] else "other orders"
+        lines.append(f"parity   the recorded tape as a backtest: {same}")
+    return "\n".join([*lines, *(f"report   {path}" for path in reports if path)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +20,10 @@ LOT_DECIMALS_DEFAULT: Final = 8
 SNAPPED_DIGITS: Final = 9
 
 
-# How many numbers need so many decimals, and fit int64 with at most so many. 19: more.
-Seen = Mapping[tuple[int, int], int]
+# How many numbers need so many decimals, and fit int64 with at most so many; and how many need so
+# many at the 15 digits that a double is sure of. 19: more.
+Seen = tuple[Mapping[tuple[int, int], int], Mapping[int, int]]
+NOTHING: Final[Seen] = ({}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,8 @@ class Numbers:
 
     price: Seen
     size: Seen
-    reference: Seen = field(default_factory=dict)
-    volume: Seen = field(default_factory=dict)
+    reference: Seen = NOTHING
+    volume: Seen = NOTHING
 
     def __or__(self, other: Numbers) -> Numbers:
         return Numbers(
@@ -54,7 +56,7 @@ def decimals_for(seen: Seen) -> int:
 
     def fitting(decimals: int) -> tuple[int, int, int]:
         kept = exact = 0
-        for (needed, possible), count in seen.items():
+        for (needed, possible), count in seen[0].items():
             if decimals > possible:
                 continue
             if needed <= decimals:
@@ -68,12 +70,13 @@ def decimals_for(seen: Seen) -> int:
 
 
 def most_decimals(seen: Seen, *, limit: int) -> int:
-    """The most decimals of those numbers that have no more than `limit`."""
-    return max((needed for needed, _ in seen if needed <= limit), default=0)
+    """The most decimals of those numbers that have no more than `limit`, at 15 digits: noise of
+    printed floats says nothing of a tick."""
+    return max((needed for needed in seen[1] if needed <= limit), default=0)
 
 
 def _sum(first: Seen, second: Seen) -> Seen:
-    return Counter(first) + Counter(second)
+    return Counter(first[0]) + Counter(second[0]), Counter(first[1]) + Counter(second[1])
 
 
 def given_instruments(path: Path | None) -> dict[str, Instrument]:
@@ -106,9 +109,9 @@ def fitted(symbol: str, known: Instrument | None, numbers: Numbers) -> Instrumen
             size_decimals,
         )
     defaulted: tuple[str, ...] = ()
-    if numbers.size:
+    if numbers.size[0]:
         lot_decimals = most_decimals(numbers.size, limit=size_decimals)
-    elif numbers.volume:
+    elif numbers.volume[0]:
         lot_decimals = min(most_decimals(numbers.volume, limit=size_decimals), LOT_DECIMALS_DEFAULT)
     else:
         lot_decimals = LOT_DECIMALS_DEFAULT

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 import inspect
+import json
 import types
 import typing
 from collections.abc import Mapping
@@ -102,8 +104,9 @@ def coerce(value: Any, parameter: Parameter, owner: str) -> Any:
     options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     if typing.get_origin(kind) is typing.Union:
         options = typing.get_args(kind)
-    if value is None and type(None) in options:
-        return None
+    is_none = value is None or (isinstance(value, str) and value.strip().lower() == "none")
+    if is_none and type(None) in options:
+        return None  # run.toml has no null, and a command line has only text
     for option in options:
         try:
             return _as(value, option)
@@ -148,6 +151,22 @@ def _as(value: Any, kind: Any) -> Any:
         item = (typing.get_args(kind) or (str,))[0]
         parts = [p.strip() for p in value.split(",")] if isinstance(value, str) else list(value)
         return origin(_as(part, item) for part in parts)
-    if isinstance(kind, type) and isinstance(value, kind):
-        return value
+    if origin is dict:
+        return dict(json.loads(value) if isinstance(value, str) else value)
+    if origin is typing.Literal:
+        found = [each for each in typing.get_args(kind) if value in (each, str(each))]
+        if found:
+            return found[0]
+    elif isinstance(kind, type):
+        return value if isinstance(value, kind) else _as_member(value, kind)
+    raise ValueError(value)
+
+
+def _as_member(value: Any, kind: type) -> Any:
+    """A member of an enumeration by its value or its name."""
+    if not issubclass(kind, enum.Enum):
+        raise ValueError(value)
+    for member in kind:
+        if str(value) in (str(member.value), member.name):
+            return member
     raise ValueError(value)

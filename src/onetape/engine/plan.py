@@ -6,10 +6,11 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from onetape.model.errors import BadConfig
+from onetape.model.errors import BadConfig, UsageError
 from onetape.model.time import format_duration, parse_duration
 
 __all__ = ["DEFAULT_CASH", "DEFAULT_LATENCY_NS", "RunPlan", "TapeInput", "read_plan", "write_plan"]
@@ -64,8 +65,8 @@ def parse_latency(text: str) -> tuple[int, int]:
         raise BadConfig(f"latency {text!r}", where="--latency", todo="write 10ms or 4ms,6ms")
     try:
         values = [0 if part == "0" else parse_duration(part) for part in parts]
-    except ValueError as problem:
-        raise BadConfig(str(problem), where="--latency", todo="write 10ms or 4ms,6ms") from None
+    except UsageError as problem:
+        raise BadConfig(problem.what, where="--latency", todo="write 10ms or 4ms,6ms") from None
     if min(values) < 0:
         raise BadConfig(f"negative latency {text!r}", where="--latency", todo="give 0 or more")
     return values[0], values[-1]
@@ -168,11 +169,14 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
 
 
 def _toml_value(value: Any) -> Any:
-    if isinstance(value, (bool, int, float, str)):
+    if isinstance(value, (bool, int, float, str)) and not isinstance(value, Enum):
         return value
-    if isinstance(value, (list, tuple)):
-        return [_toml_value(each) for each in value]
-    return str(value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        ordered = sorted(value, key=str) if isinstance(value, (set, frozenset)) else value
+        return [_toml_value(each) for each in ordered]
+    if isinstance(value, Mapping):
+        return {str(key): _toml_value(each) for key, each in value.items()}
+    return str(value.value if isinstance(value, Enum) else value)
 
 
 def to_toml(document: Mapping[str, Any]) -> str:

@@ -33,7 +33,9 @@ class Ladder:
 
     def __init__(self, sim: _core.Simulation, instrument: Instrument) -> None:
         self._sim = sim
-        self._instrument = instrument
+        self._symbol = instrument.symbol
+        self._tick = instrument.spec()["tick"]  # a new version of the facts gets a new ladder
+        self._settled: tuple[object, ...] = ()
         self._orders: dict[Side, list[_core.Order]] = {Side.BUY: [], Side.SELL: []}
 
     def set(
@@ -43,6 +45,9 @@ class Ladder:
         keep_within: int,
     ) -> None:
         """Cancel first, then place: the two sides together never exceed what was asked for."""
+        wish = (list(bids), list(asks), keep_within, self._sim.order_changes)
+        if wish == self._settled:
+            return  # the same ladder, and no order has changed since it was found to stand
         plans = [
             self._plan(Side.BUY, bids, keep_within),
             self._plan(Side.SELL, asks, keep_within),
@@ -53,28 +58,15 @@ class Ladder:
         for side, _, missing in plans:
             for price, size in missing:
                 self._orders[side].append(
-                    self._sim.place(
-                        self._instrument.symbol,
-                        1 if side is Side.BUY else 2,
-                        self._instrument.size(size),
-                        self._instrument.price(price),
-                        True,
-                        False,
-                        "GTC",
-                        None,
-                        "last",
-                        None,
-                        None,
-                        TAG,
-                    )
+                    self._sim.place_quote(self._symbol, side.id, price, size, TAG)
                 )
+        self._settled = (*wish[:3], self._sim.order_changes)
 
     def _plan(
         self, side: Side, levels: Sequence[tuple[Number, Number]], keep_within: int
     ) -> tuple[Side, list[_core.Order], list[tuple[int, int]]]:
-        facts = self._instrument
-        tick = int(facts.spec()["tick"])
-        wanted = [(facts.price_int(price, side), facts.size_int(size)) for price, size in levels]
+        number = side.id
+        wanted = [self._sim.level_units(self._symbol, number, *level) for level in levels]
         wanted = [(price, size) for price, size in wanted if size > 0]
         live = [o for o in self._orders[side] if not o.is_closed]
         working = [o for o in live if o.state != "PENDING_CANCEL"]
@@ -89,7 +81,7 @@ class Ladder:
                     if not should_requote(
                         order.price_int,
                         level[0],
-                        tick=tick,
+                        tick=self._tick,
                         keep_within=keep_within,
                         size_changed=level[1] != rest and level[1] != order.qty_int,
                     )

@@ -21,7 +21,13 @@ from onetape.model.instrument import Instrument
 from onetape.model.money import parse_cash
 from onetape.model.time import parse_time
 from onetape.services.outcome import RunResult
-from onetape.services.recording import record_run, run_folder, run_uuid
+from onetape.services.recording import (
+    new_folders_removed,
+    record_run,
+    run_folder,
+    run_uuid,
+)
+from onetape.services.replay import GIVEN_FILE
 from onetape.store.run import Run, open_run
 
 __all__ = ["BacktestOptions", "backtest", "prepare_plan", "run_backtest"]
@@ -84,13 +90,14 @@ def run_backtest(options: BacktestOptions) -> RunResult:
     strategy = (
         load_strategy(options.strategy) if isinstance(options.strategy, str) else options.strategy
     )
-    plan = prepare_plan(options, strategy)
-    folder = run_folder(options.out, options.home, strategy.__name__)
-    try:
-        result = _run(plan, strategy, folder, options, began)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+    with new_folders_removed(options.home / "runs", options.home / "tapes"):
+        plan = prepare_plan(options, strategy)
+        folder = run_folder(options.out, options.home, strategy.__name__)
+        try:
+            result = _run(plan, strategy, folder, options, began)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
     if result.failures and plan.on_error != "continue":
         raise StrategyError(
             result.failures[0],
@@ -122,6 +129,8 @@ def _run(
         session.step()
         seconds = time.perf_counter() - loop_began
         session.finish()
+        if options.instruments is not None:
+            shutil.copyfile(options.instruments, folder / GIVEN_FILE)
         result = record_run(
             session, folder, seconds, report=options.write_report, target=options.report
         )

@@ -12,7 +12,7 @@ import numpy as np
 from onetape.engine.actions import first_difference, read_actions
 from onetape.engine.plan import RunPlan, TapeInput
 from onetape.model.errors import Divergence
-from onetape.services.replay import repeat, strategy_of
+from onetape.services.replay import given_facts, repeat, strategy_of
 from onetape.services.watch import watched
 from onetape.tape.journal import JournalReader, JournalWriter
 
@@ -45,7 +45,9 @@ def check_lookahead(
                 cut.inputs.append(TapeInput(str(target)))
             with watched([*(Path(each.path) for each in plan.inputs), *forbidden]) as opened:
                 # Loaded anew: what a module reads when it is imported counts, too.
-                again = repeat(cut, strategy_of(run, plan), moment=moment)
+                again = repeat(
+                    cut, strategy_of(run, plan), instruments=given_facts(run), moment=moment
+                )
         if opened:
             raise Divergence(
                 f"the strategy itself reads the data it is tested on: {opened[0]}",

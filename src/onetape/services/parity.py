@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from onetape.engine.actions import Actions, first_difference, read_actions
 from onetape.engine.plan import read_plan
-from onetape.model.errors import BadConfig, NotAvailable
+from onetape.model.errors import BadConfig, NotAvailable, UsageError
 from onetape.model.instrument import Instrument
 from onetape.model.time import format_duration, format_time, parse_duration
-from onetape.services.replay import check_inputs, repeat, strategy_of
+from onetape.services.replay import check_inputs, given_facts, repeat, strategy_of
 from onetape.tape.journal import JournalReader
 
 __all__ = ["compare"]
@@ -45,8 +45,8 @@ def _tolerance(text: str | None) -> int:
         return 0
     try:
         return parse_duration(text)
-    except ValueError as problem:
-        raise BadConfig(str(problem), where="--tolerance", todo="write 5ms") from None
+    except UsageError as problem:
+        raise BadConfig(problem.what, where="--tolerance", todo="write 5ms") from None
 
 
 def _answer(mode: str, compared: int, differing: int, first: str) -> dict[str, Any]:
@@ -67,7 +67,12 @@ def _decisions(run_a: Path, run_b: Path, slack: int) -> dict[str, Any]:
     fed = plan_a
     fed.params = plan_b.params
     fed.seed = plan_b.seed
-    again = repeat(fed, strategy_of(run_b, plan_b), script=run_a / "journal")
+    again = repeat(
+        fed,
+        strategy_of(run_b, plan_b),
+        instruments=given_facts(run_a),
+        script=run_a / "journal",
+    )
     recorded = read_actions(run_a / "journal")
     if slack:
         _align_times(recorded, again.actions, slack)
@@ -85,6 +90,8 @@ def _align_times(a: Actions, b: Actions, slack: int) -> None:
 
 
 def _orders(run_a: Path, run_b: Path, slack: int) -> dict[str, Any]:
+    for run in (run_a, run_b):
+        read_plan(run)  # a run at all
     a, b = read_actions(run_a / "journal"), read_actions(run_b / "journal")
     compared = differing = 0
     first: tuple[int, str] | None = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from onetape.engine.loader import keep_source
@@ -13,7 +15,7 @@ from onetape.model.errors import BadConfig
 from onetape.services.outcome import RunResult, assumptions_of, run_facts, why_no_orders
 from onetape.services.page import write_run_report
 
-__all__ = ["record_run", "run_folder", "run_uuid"]
+__all__ = ["new_folders_removed", "record_run", "run_folder", "run_uuid"]
 
 
 def run_folder(out: str | Path | None, home: Path, name: str) -> Path:
@@ -36,6 +38,19 @@ def run_folder(out: str | Path | None, home: Path, name: str) -> Path:
             number += 1
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     return path.resolve()
+
+
+@contextmanager
+def new_folders_removed(*folders: Path) -> Iterator[None]:
+    """On failure the empty ones of `folders` and their parents that were not there before go."""
+    absent = {each for folder in folders for each in (folder, *folder.parents) if not each.exists()}
+    try:
+        yield
+    except BaseException:
+        for each in sorted(absent, key=lambda path: len(path.parts), reverse=True):
+            with suppress(OSError):  # not there, or not empty
+                each.rmdir()
+        raise
 
 
 def run_uuid(name: str, plan: RunPlan) -> bytes:

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from onetape.data.instruments import given_instruments
 from onetape.engine.actions import Actions, first_difference, read_actions
 from onetape.engine.loader import load_strategy
 from onetape.engine.plan import RunPlan, TapeInput, read_plan
 from onetape.engine.purity import impurities
 from onetape.engine.session import Session
 from onetape.model.errors import BadConfig, BadInput, Divergence
+from onetape.model.instrument import Instrument
 from onetape.model.time import parse_time
 from onetape.tape.journal import JournalReader
 
-__all__ = ["Repeated", "check_inputs", "repeat", "replay_run", "strategy_of"]
+__all__ = [
+    "GIVEN_FILE",
+    "Repeated",
+    "check_inputs",
+    "given_facts",
+    "repeat",
+    "replay_run",
+    "strategy_of",
+]
 
+GIVEN_FILE = "instruments.toml"  # what --instruments gave, kept in the run's folder
 SEQUENCE_MAX = 10**12  # --until: smaller numbers are sequences, larger ones times
 
 
@@ -52,7 +63,14 @@ def replay_run(
     check_inputs(plan)
     recorded = read_actions(path / "journal")
     states = read_states(path / "journal")
-    again = repeat(plan, strategy, sequence=sequence, moment=moment, progress=progress)
+    again = repeat(
+        plan,
+        strategy,
+        instruments=given_facts(path),
+        sequence=sequence,
+        moment=moment,
+        progress=progress,
+    )
     if until is not None:
         recorded = recorded.where(recorded.columns["time"] <= again.cut)
         again.actions = again.actions.where(again.actions.columns["time"] <= again.cut)
@@ -82,6 +100,7 @@ def repeat(
     plan: RunPlan,
     strategy: type[Any],
     *,
+    instruments: Mapping[str, Instrument] | None = None,
     sequence: int | None = None,
     moment: int | None = None,
     script: Path | None = None,
@@ -89,6 +108,7 @@ def repeat(
 ) -> Repeated:
     """Runs the plan again into a journal that is thrown away.
 
+    instruments: facts that replace those of the tapes, as the run had them.
     sequence, moment: stop after this frame of the tapes, or after all that happens up to this
     time. Such a repetition ends in the middle: no on_stop, no closing records.
     script: a run's journal whose order news and fills take the exchange's place.
@@ -102,6 +122,7 @@ def repeat(
             fresh,
             strategy,
             journal=journal,
+            instruments=instruments,
             progress=(lambda frames, _now: progress(frames, None)) if progress else None,
         )
         try:
@@ -148,6 +169,12 @@ def strategy_of(path: Path, plan: RunPlan) -> type[Any]:
             f"the run keeps no source {plan.strategy}", where=str(path), todo="run it again"
         )
     return load_strategy(f"{kept}:{plan.strategy.rpartition(':')[2]}")
+
+
+def given_facts(path: Path) -> dict[str, Instrument]:
+    """The facts that were given to a run by --instruments, which it keeps."""
+    kept = path / GIVEN_FILE
+    return dict(given_instruments(kept)) if kept.is_file() else {}
 
 
 def _edited(source: Path, plan: RunPlan) -> str:

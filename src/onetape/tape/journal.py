@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -35,6 +35,7 @@ __all__ = ["Frame", "JournalReader", "JournalWriter", "Record", "type_id"]
 _NO_UUID = bytes(16)
 _NAMES = {schema.name: id_ for id_, schema in built_in().items()}
 _CHUNK_BYTES = 4 << 20
+_COLUMN_ROWS = 4096
 _TIME_MAX = 2**63 - 1
 
 
@@ -114,11 +115,13 @@ class JournalWriter:
             durable=durable,
             heartbeat=heartbeat,
         )
-        # (type id, payload, flags=0, stream=0, time=0) -> sequence
-        self.append_raw = self.core.append
+        # (type id, payload, flags=0, stream=0, time=0) -> sequence; positional
+        self.append_raw: Callable[..., int] = cast(Any, self.core.fast_append())
         self.append_urgent = self.core.append_urgent
-        # (stream, time, ts_event, bid, ask, bid_size, ask_size), integers
-        self.append_quote = self.core.append_quote
+        # (stream, time, ts_event, bid, ask, bid_size, ask_size), integers; positional
+        self.append_quote: Callable[[int, int, int, int, int, int, int], None] = cast(
+            Any, self.core.fast_append_quote()
+        )
         # (stream, time, MessagePack payload) -> sequence; repeated in all later segments
         self.append_instrument = self.core.append_instrument
         self.sync = self.core.sync
@@ -289,13 +292,29 @@ class JournalReader:
             if len(raw):
                 yield schema.rows(raw)
 
-    def columns(self, event: str | int, *, time_until: int = _TIME_MAX) -> dict[str, NDArray[Any]]:
-        """All rows of one fixed type from the reader's place on, a contiguous array a column."""
-        schema = self._fixed(event)
-        parts = list(self.chunks(event, time_until=time_until))
-        rows = np.concatenate(parts) if parts else np.empty(0, schema.row_dtype)
-        assert rows.dtype.names is not None
-        return {name: np.ascontiguousarray(rows[name]) for name in rows.dtype.names}
+    def columns(
+        self,
+        event: str | int,
+        *,
+        time_until: int = _TIME_MAX,
+        names: Iterable[str] | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        """All rows of one fixed type from the reader's place on, a contiguous array a column.
+
+        names: only these columns (default: all).
+        """
+        dtype = self._fixed(event).row_dtype
+        assert dtype.names is not None
+        wanted = tuple(dtype.names if names is None else names)
+        parts: dict[str, list[NDArray[Any]]] = {name: [] for name in wanted}
+        # Small chunks: each is turned into columns while it lies in the cache.
+        for rows in self.chunks(event, rows_max=_COLUMN_ROWS, time_until=time_until):
+            for name in wanted:
+                parts[name].append(np.ascontiguousarray(rows[name]))
+        return {
+            name: np.concatenate(found) if found else np.empty(0, dtype[name])
+            for name, found in parts.items()
+        }
 
     def _fixed(self, event: str | int) -> EventSchema:
         schemas = self.schemas

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from onetape import _core
 from onetape.model.errors import ProcessDown, TornTape
@@ -33,8 +34,7 @@ _REASONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(msgspec.Struct, frozen=True):
     """The values of one key as one write left them."""
 
     kind: str

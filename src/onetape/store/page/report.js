@@ -47,7 +47,7 @@
     ["Net profit", money(stats.pnl, true), run.currency, Number(stats.pnl)],
     ["Return", stats.return === null || stats.return === undefined ? DASH : signed(stats.return * 100) + " %", "", stats.return],
     ["Max drawdown", part(stats.max_drawdown), stats.max_drawdown_amount === undefined ? "" : money(stats.max_drawdown_amount) + " " + run.currency],
-    ["Sharpe", number(stats.sharpe), stats.period ? `from ${stats.period} returns` : ""],
+    ["Sharpe", number(stats.sharpe), typeof stats.sharpe === "number" && stats.period ? `from ${stats.period} returns` : ""],
     ["Sortino", number(stats.sortino), ""],
     ["Round trips won", part(stats.win_rate, 1), stats.round_trips === undefined ? "" : number(stats.round_trips, 0) + " round trips"],
     ["Profit factor", number(stats.profit_factor), ""],
@@ -164,6 +164,16 @@
     charts.push(chart);
     return chart;
   };
+  // A thinned line may miss the price of a fill: the scale has room for every one in view.
+  const withFills = (min, max) => {
+    for (let i = 0; i < fills.ts.length; i++) {
+      const at = fills.ts[i] / 1000, price = fills.price[i];
+      if (fills.market[i] !== market || at < range.min || at > range.max) continue;
+      if (min === null || min === undefined || price < min) min = price;
+      if (max === null || max === undefined || price > max) max = price;
+    }
+    return [min, max];
+  };
   // The tape's fills in view, most visible ones: a triangle below for bought, above for sold.
   const MARKS_MAX = 2500;
   const marks = (u) => {
@@ -206,7 +216,8 @@
     $("#markets").hidden = !one;
     if (one) {
       plot("price", 290, seconds(one.price), {...line, width: 1.2, stroke: colour("ink")},
-        (v, splits) => number(v, splits ? Math.min(places(splits), one.decimals) : one.decimals), pad(), marks);
+        (v, splits) => number(v, splits ? Math.min(places(splits), one.decimals) : one.decimals),
+        (u, min, max) => pad()(u, ...withFills(min, max)), marks);
       const size = (v, splits) => splits ? number(v, places(splits)) : number(v, Math.min(one.sizeDecimals, 8));
       plot("position", 120, seconds(one.position), {...line, stroke: colour("hold"), fill: colour("hold-soft"), fillTo: 0, paths: uPlot.paths.stepped({align: 1})},
         size, (u, min, max) => {
