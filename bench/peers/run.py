@@ -32,7 +32,6 @@ TASKS = {
     "nautilus maker": ("nautilus", "nautilus_quotes.py", ["maker", "real"]),
     "nautilus no-op": ("nautilus", "nautilus_quotes.py", ["noop"]),
     "nautilus taker": ("nautilus", "nautilus_quotes.py", ["taker"]),
-    "nautilus maker": ("nautilus", "nautilus_quotes.py", ["maker"]),
     "hftbacktest no-op": ("hftbacktest", "hftbacktest_quotes.py", ["noop"]),
     "hftbacktest taker": ("hftbacktest", "hftbacktest_quotes.py", ["taker"]),
     "hftbacktest plain Python": ("hftbacktest", "hftbacktest_quotes.py", ["plain"]),
