@@ -24,8 +24,8 @@ class Empty(Strategy):
 
 class TwoFields(Empty):
     def on_quote(self, quote):
-        quote.bid
-        quote.ask
+        quote.bid  # noqa: B018 - the read is the work
+        quote.ask  # noqa: B018
 
 
 class Arithmetic(Empty):
@@ -44,10 +44,10 @@ def python_calls() -> float:
 
     call, items, best = Bare().on_quote, [None] * COUNT, 0.0
     for _ in range(PASSES):
-        began = time.thread_time()
+        began = time.process_time()
         for item in items:
             call(item)
-        best = max(best, COUNT / (time.thread_time() - began))
+        best = max(best, COUNT / (time.process_time() - began))
     return best
 
 
