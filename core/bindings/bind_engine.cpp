@@ -595,14 +595,10 @@ void bind_engine(nb::module_& m) {
              nb::arg("expire").none(), nb::arg("tag"))
         .def("signed_units", &PySimulation::signed_units)
         .def("place_units", &PySimulation::place_units)
-<<<<<<< HEAD
-        .def("cancel", [](PySimulation& s, const OrderRef& order) { return s.cancel(order); })
-=======
         .def("level_units", &PySimulation::level_units,
              nb::sig("def level_units(self, symbol: str, side: int, price: object, size: object) -> tuple[int, int]"))
         .def("place_quote", &PySimulation::place_quote)
-        .def("cancel", [](PySimulation& s, const OrderRef& order) { return s.core->cancel(order); })
->>>>>>> main
+        .def("cancel", [](PySimulation& s, const OrderRef& order) { return s.cancel(order); })
         .def("cancel_all", &PySimulation::cancel_all, nb::arg("symbol").none())
         .def("amend", &PySimulation::amend, nb::arg("order"), nb::arg("price").none(),
              nb::arg("qty").none())
