@@ -24,8 +24,8 @@ class Empty(Strategy):
 
 class TwoFields(Empty):
     def on_quote(self, quote):
-        quote.bid  # noqa: B018 - the read is the work
-        quote.ask  # noqa: B018
+        quote.bid
+        quote.ask
 
 
 class Arithmetic(Empty):
