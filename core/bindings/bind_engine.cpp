@@ -9,6 +9,7 @@
 
 #include <cmath>
 #include <map>
+#include <stdexcept>
 
 #include "bindings/bars_view.hpp"
 #include "bindings/bind.hpp"
@@ -127,6 +128,7 @@ public:
         PyObject* index = PyDict_GetItemWithError(index_.ptr(), symbol.ptr());
         if (!index) {
             if (PyErr_Occurred()) throw nb::python_error();
+            require_open();
             host_.attr("unknown_symbol")(symbol);  // raises
             throw nb::value_error("unknown symbol");
         }
@@ -134,24 +136,28 @@ public:
     }
 
     RunOutcome run(std::uint64_t frames, std::int64_t until) {
+        const Running running(*this);
         const RunOutcome outcome = core->run(frames, until);
         if (robot->has_error()) robot->raise_error();
         return outcome;
     }
 
     RunOutcome warm_up(std::int64_t start) {
+        const Running running(*this);
         const RunOutcome outcome = core->warm_up(start);
         if (robot->has_error()) robot->raise_error();
         return outcome;
     }
 
     bool finish_input() {
+        const Running running(*this);
         const bool done = core->finish_input();
         if (robot->has_error()) robot->raise_error();
         return done;
     }
 
     bool advance(std::int64_t until) {
+        const Running running(*this);
         const bool done = core->advance(until);
         if (robot->has_error()) robot->raise_error();
         return done;
@@ -188,6 +194,7 @@ public:
             units = static_cast<std::int64_t>(result);
             return true;
         }
+        require_open();
         const nb::object answer =
             host_.attr("to_units")(value, decimals, step, static_cast<int>(rounding));
         if (answer.is_none()) return false;
@@ -307,7 +314,13 @@ public:
         return core->place(find(symbol), order);
     }
 
+    bool cancel(const OrderRef& order) {
+        require_open();
+        return core->cancel(order);
+    }
+
     bool amend(const OrderRef& order, nb::handle price, nb::handle qty) {
+        require_open();
         const InstrumentSpec& facts = order->instrument->spec;
         std::int64_t new_price = 0, new_size = 0;
         if (!price.is_none() &&
@@ -330,6 +343,7 @@ public:
     }
 
     std::int64_t cancel_all(nb::handle symbol) {
+        require_open();
         const Instrument* only = symbol.is_none() ? nullptr : &find(symbol);
         std::vector<OrderRef> found;
         for (const auto& [id, order] : core->orders().working())
@@ -393,7 +407,10 @@ public:
         return {std::make_shared<BarArrays>(std::make_shared<const BarBlock>(0)), 0, 0};
     }
 
+    // What a strategy kept can still be read; nothing acts any more.
     void release() {
+        if (running_) throw std::runtime_error("a session cannot be closed from within a callback");
+        for (std::uint32_t i = 0; i < core->instrument_count(); ++i) core->instrument(i)->wants = 0;
         robot->release();
         host_.reset();
         positions_.clear();
@@ -404,11 +421,32 @@ public:
     std::unique_ptr<PyRobot> robot;
 
 private:
+    // The loop calls the strategy, never the other way round.
+    class Running {
+    public:
+        explicit Running(PySimulation& simulation) : simulation_(simulation) {
+            if (simulation.running_) throw std::runtime_error("the loop is already running");
+            simulation.require_open();
+            simulation.running_ = true;
+        }
+        ~Running() { simulation_.running_ = false; }
+        Running(const Running&) = delete;
+        Running& operator=(const Running&) = delete;
+
+    private:
+        PySimulation& simulation_;
+    };
+
+    void require_open() const {
+        if (!host_.is_valid()) throw std::runtime_error("the run is over");
+    }
+
     nb::object host_;
     nb::dict index_;  // symbol -> index
     std::vector<nb::object> kept_, positions_;
     std::map<const BarFeed*, std::shared_ptr<BarArrays>> arrays_;  // of each feed's present block
     bool hedge_ = false;
+    bool running_ = false;
 };
 
 nb::object column(const std::vector<double>& values) {
@@ -560,7 +598,7 @@ void bind_engine(nb::module_& m) {
         .def("level_units", &PySimulation::level_units,
              nb::sig("def level_units(self, symbol: str, side: int, price: object, size: object) -> tuple[int, int]"))
         .def("place_quote", &PySimulation::place_quote)
-        .def("cancel", [](PySimulation& s, const OrderRef& order) { return s.core->cancel(order); })
+        .def("cancel", [](PySimulation& s, const OrderRef& order) { return s.cancel(order); })
         .def("cancel_all", &PySimulation::cancel_all, nb::arg("symbol").none())
         .def("amend", &PySimulation::amend, nb::arg("order"), nb::arg("price").none(),
              nb::arg("qty").none())

@@ -34,7 +34,7 @@ Told told(Status status) {
         case Status::not_available:
             return {"NotAvailable", "expand the segment first"};
         case Status::io_error:
-            return {"DiskFull", "check the disk and its permissions"};
+            return {"IoFailed", "check the disk and its permissions"};
         default:
             return {"BadInput", ""};
     }

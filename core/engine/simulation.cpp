@@ -605,7 +605,7 @@ void Simulation::move(Order& order, OrderAct act) {
 }
 
 void Simulation::close_order(const OrderRef& order) {
-    unreserve(*order, order->remaining());
+    unreserve(*order);
     orders_.remove(order->id);
 }
 
@@ -626,8 +626,9 @@ bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& 
         case OrderNews::triggered:
             // A reduce-only order is cut to what it can reduce when it becomes active.
             if (event.size > 0 && event.size < order->size) {
-                unreserve(*order, order->size - event.size);
+                const std::int64_t price = unreserve(*order);
                 order->size = event.size;
+                reserve(*order, price);
             }
             move(*order, event.news == OrderNews::accepted ? OrderAct::accept : OrderAct::trigger);
             break;
@@ -639,10 +640,10 @@ bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& 
         case OrderNews::canceled: move(*order, OrderAct::cancel_ack); break;
         case OrderNews::expired: move(*order, OrderAct::expire); break;
         case OrderNews::updated:
-            unreserve(*order, order->remaining());
+            unreserve(*order);
             order->price = event.price;
             order->size = event.size;
-            reserve(*order, order->remaining());
+            reserve(*order, order->price != 0 ? order->price : instrument.touch(order->side));
             move(*order, OrderAct::amend_ack);
             break;
         case OrderNews::cancel_rejected: move(*order, OrderAct::cancel_reject); break;
@@ -668,8 +669,9 @@ bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& news) {
         ++counters_.late;
         return true;
     }
-    unreserve(*order, fill.size);
+    const std::int64_t price = unreserve(*order);
     order->filled += fill.size;
+    reserve(*order, price);
     order->cost += static_cast<Int128>(fill.price) * fill.size;
     if (fill.venue_id != 0) order->venue_id = fill.venue_id;
     const std::int64_t bound =
@@ -764,19 +766,23 @@ bool Simulation::leave_callback() {
     return go_on;
 }
 
-void Simulation::reserve(Order& order, std::int64_t size) {
-    if (order.flags & order_reduce_only || size <= 0) return;
-    const Instrument& instrument = *order.instrument;
-    order.reserve_price = order.price != 0 ? order.price : instrument.touch(order.side);
-    if (order.reserve_price != 0)
-        robot_account_.add_working(instrument.index, order.position_side, order.side,
-                                   order.reserve_price, size);
+// What an order's unfilled part holds back. It is taken back as the sum that was added, and what
+// is still left added anew: the roundings of parts do not add up to that of the whole.
+void Simulation::reserve(Order& order, std::int64_t price) {
+    order.reserve_price = 0;
+    if (order.flags & order_reduce_only || order.remaining() <= 0 || price == 0) return;
+    order.reserve_price = price;
+    robot_account_.add_working(order.instrument->index, order.position_side, order.side, price,
+                               order.remaining());
 }
 
-void Simulation::unreserve(Order& order, std::int64_t size) {
-    if (order.reserve_price == 0 || size <= 0) return;
-    robot_account_.remove_working(order.instrument->index, order.position_side, order.side,
-                                  order.reserve_price, size);
+std::int64_t Simulation::unreserve(Order& order) {
+    const std::int64_t price = order.reserve_price;
+    if (price != 0)
+        robot_account_.remove_working(order.instrument->index, order.position_side, order.side,
+                                      price, order.remaining());
+    order.reserve_price = 0;
+    return price;
 }
 
 OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
@@ -824,7 +830,7 @@ OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
         orders_.remove(order->id);
     } else {
         move(*order, OrderAct::submit);
-        reserve(*order, order->size);
+        reserve(*order, price);
     }
     act(instrument, request);
     return order;

@@ -228,8 +228,8 @@ private:
     void flush_actions();
     void move(Order& order, OrderAct act);
     void close_order(const OrderRef& order);
-    void reserve(Order& order, std::int64_t size);
-    void unreserve(Order& order, std::int64_t size);
+    void reserve(Order& order, std::int64_t price);
+    std::int64_t unreserve(Order& order);  // the price that it was reserved at
     void note_equity(Money equity);
     void write(EventType type, std::uint32_t instrument, const void* payload, std::uint32_t bytes);
 

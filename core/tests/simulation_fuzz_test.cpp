@@ -115,7 +115,8 @@ public:
 
 private:
     void act(Instrument& instrument) {
-        if (done_ || random_.below(4) != 0) return;
+        // A halted robot gets no timers, so nothing would cancel what it went on to place.
+        if (done_ || world_.simulation->halted() || random_.below(4) != 0) return;
         const std::uint32_t what = random_.below(100);
         if (what < 55) place(instrument);
         else if (what < 75) with_order([&](const OrderRef& o) { world_.simulation->cancel(o); });
@@ -129,7 +130,7 @@ private:
                                          random_.below(2) == 0 ? 20 * step_ns : 0,
                                          world_.simulation->now() + step_ns * random_.below(30));
         } else if (what < 96) {
-            world_.simulation->equity();
+            (void)world_.simulation->equity();
         } else if (what < 98) {
             world_.simulation->subscribe_bars(instrument, (1 + random_.below(3)) * 25 * step_ns,
                                               static_cast<BarSource>(random_.below(2)), "some");

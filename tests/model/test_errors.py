@@ -37,7 +37,7 @@ CONTRACT = """
 4601 NOT_AVAILABLE 1 | 4602 BAD_CONFIG 2 | 4603 STRATEGY_ERROR 1 | 4604 DIVERGENCE 4
 4605 DUPLICATE_COMMAND 5 | 4606 PROCESS_DOWN 6
 """
-ADDED = {4408: ("VENUE_PROTOCOL", 1), 4607: ("INVARIANT_VIOLATION", 1)}
+ADDED = {4408: ("VENUE_PROTOCOL", 1), 4508: ("IO_FAILED", 1), 4607: ("INVARIANT_VIOLATION", 1)}
 
 
 def contract() -> dict[int, tuple[str, int]]:
@@ -45,7 +45,7 @@ def contract() -> dict[int, tuple[str, int]]:
     return {int(code): (name, int(exit_code)) for code, name, exit_code in rows}
 
 
-def test_the_tree_is_the_contract_and_two_additions() -> None:
+def test_the_tree_is_the_contract_and_three_additions() -> None:
     assert {code: (kind.name, kind.exit_code) for code, kind in BY_CODE.items()} == {
         **contract(),
         **ADDED,

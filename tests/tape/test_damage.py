@@ -277,4 +277,15 @@ def test_a_read_only_directory_can_be_read_and_not_written(tmp_path: Path) -> No
     if "mount" in done.stderr or "unshare" in done.stderr:
         pytest.skip(f"no read-only mount here: {done.stderr.strip()[:80]}")
     assert done.stdout.split("\n")[0] == "5 True", done.stderr
-    assert done.stdout.split("\n")[1] in ("DiskFull", "BadInput")
+    assert done.stdout.split("\n")[1] in ("IoFailed", "BadInput")
+
+
+def test_a_writer_does_not_go_on_from_a_damaged_preamble(tmp_path: Path) -> None:
+    make_tape(tmp_path / "t", 3, close=False)
+    flip(tmp_path / "t" / FIRST, 400)
+    with pytest.raises(TornTape, match="preamble"):
+        JournalWriter(tmp_path / "t", **SMALL)
+    assert [path.name for path in (tmp_path / "t").glob("*.tape")] == [FIRST]
+    flip(tmp_path / "t" / FIRST, 400)
+    with JournalWriter(tmp_path / "t", **SMALL) as again:
+        assert again.published == 4  # the instrument and three quotes

@@ -53,6 +53,7 @@
     |   +-- JournalLocked            4505
     |   +-- SchemaMismatch           4506
     |   +-- DiskFull                 4507
+    |   +-- IoFailed                 4508
     +-- RuntimeFailure
     |   +-- NotAvailable             4601
     |   +-- BadConfig                4602
@@ -503,6 +504,14 @@ class DiskFull(DataError):
     exit_code = 1
 
 
+class IoFailed(DataError):
+    """The operating system refused: a permission, a read-only disk, a broken device."""
+
+    name = "IO_FAILED"
+    code = 4508
+    exit_code = 1
+
+
 class RuntimeFailure(OnetapeError):
     """The system itself, its configuration or a strategy."""
 
@@ -606,6 +615,7 @@ __all__ = [
     "InvalidAccount",
     "InvalidAmount",
     "InvariantViolation",
+    "IoFailed",
     "JournalLocked",
     "Killed",
     "LossHalt",

@@ -1,0 +1,55 @@
+"""The journal in C++: append of a quote frame beside a bare store of the same words with the same
+sums, and a checked read. Both in one program (core/bench/journal_bench.cpp), compiled here with the
+flags of the release build; ONETAPE_BENCH builds it with CMake."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+CORE = ROOT / "core"
+FLAGS = ["-std=c++20", "-O3", "-DNDEBUG", "-ffp-contract=off", "-pthread"]
+EVENTS, ROUNDS = 1_000_000, 5
+
+
+def compiled() -> Path:
+    program = ROOT / "build" / "bench" / "journal_bench"
+    sources = [CORE / "bench" / "journal_bench.cpp",
+               *sorted(CORE.glob("base/*.cpp")), *sorted(CORE.glob("journal/*.cpp"))]  # fmt: skip
+    inputs = [*sources, *CORE.glob("base/*.hpp"), *CORE.glob("journal/*.hpp")]
+    if program.exists() and program.stat().st_mtime > max(p.stat().st_mtime for p in inputs):
+        return program
+    program.parent.mkdir(parents=True, exist_ok=True)
+    flags = [*FLAGS, "-msse4.2"] if platform.machine() in ("x86_64", "AMD64") else FLAGS
+    call = [os.environ.get("CXX", "c++"), *flags, f"-I{CORE}", *map(str, sources),
+            "-o", str(program)]  # fmt: skip
+    subprocess.run(call, check=True, stdout=sys.stderr)
+    return program
+
+
+def main() -> None:
+    program = compiled()
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [str(program), folder, str(EVENTS), str(ROUNDS)],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+    told = json.loads(done.stdout)
+    store = told["bare_store_ns"]
+    print(json.dumps({"figures": [
+        {"name": "journal, append of a quote", "value": told["append_ns"], "unit": "ns",
+         "better": "less", "reach": 2 * store, "headline": True,
+         "against": {"name": "bare store with the same sums", "value": store}},
+        {"name": "journal, read with all sums checked", "value": told["read_per_second"],
+         "unit": "events/s", "better": "more", "reach": 80e6},
+    ]}))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
