@@ -68,7 +68,7 @@ fuzz: setup ## damaged tapes, tables, books and files, for FUZZ_SECONDS; with cl
 	@if command -v clang++ >/dev/null; then $(fuzz_native); fi
 
 test-pythons: setup ## the same decisions under every other Python found (builds a wheel for each)
-	@$(BIN)/python tools/test_pythons.py
+	@$(BIN)/python tools/compare_pythons.py
 
 lint: setup ## formatting, types, layers
 	$(BIN)/ruff format --check .

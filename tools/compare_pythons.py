@@ -40,7 +40,7 @@ def answer(python: Path, strategies: list[str]) -> dict:
         check=False,
     )
     if done.returncode:
-        raise SystemExit(f"{python}: {done.stderr.strip()[-2000:]}")
+        raise SystemExit(f"{python} ended with {done.returncode}: {done.stderr.strip()[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
