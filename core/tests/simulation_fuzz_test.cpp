@@ -55,7 +55,8 @@ void write_tape(Tape& tape, Prng& random, std::size_t instruments) {
     std::uint64_t book_id = 1;
     const bool depth = random.below(3) == 0;
     for (std::int64_t at = step_ns; at < end_ns; at += step_ns) {
-        const auto i = static_cast<std::uint32_t>(random.below(static_cast<std::uint32_t>(instruments)));
+        const auto i =
+            static_cast<std::uint32_t>(random.below(static_cast<std::uint32_t>(instruments)));
         mids[i] += static_cast<std::int64_t>(random.below(21)) - 10;
         const std::int64_t mid = mids[i];
         const auto size = [&] { return static_cast<std::int64_t>(random.below(200)); };
@@ -93,12 +94,12 @@ void write_tape(Tape& tape, Prng& random, std::size_t instruments) {
 }
 
 class RandomTrader {
-public:
+ public:
     RandomTrader(World& world, std::uint64_t seed, std::vector<Instrument*> instruments)
         : world_(world), random_(seed), instruments_(std::move(instruments)) {
         ScriptedRobot& robot = world.robot;
-        for (auto* callback : {&robot.quote, &robot.trade, &robot.book, &robot.mark,
-                               &robot.funding, &robot.position})
+        for (auto* callback : {&robot.quote, &robot.trade, &robot.book, &robot.mark, &robot.funding,
+                               &robot.position})
             *callback = [this](Instrument& instrument) { act(instrument); };
         robot.bar = [this](Instrument& instrument, const BarFeed&) { act(instrument); };
         robot.timer = [this](const std::string& name) { on_timer(name); };
@@ -113,13 +114,15 @@ public:
     std::vector<std::pair<std::uint32_t, FillPayload>> fills;
     std::map<std::uint64_t, int> ended;
 
-private:
+ private:
     void act(Instrument& instrument) {
         // A halted robot gets no timers, so nothing would cancel what it went on to place.
         if (done_ || world_.simulation->halted() || random_.below(4) != 0) return;
         const std::uint32_t what = random_.below(100);
-        if (what < 55) place(instrument);
-        else if (what < 75) with_order([&](const OrderRef& o) { world_.simulation->cancel(o); });
+        if (what < 55)
+            place(instrument);
+        else if (what < 75)
+            with_order([&](const OrderRef& o) { world_.simulation->cancel(o); });
         else if (what < 90)
             with_order([&](const OrderRef& o) {
                 world_.simulation->amend(o, random_.below(2) == 0 ? 0 : price(*o->instrument),
@@ -156,13 +159,18 @@ private:
         }
         if (random_.below(5) == 0) spec.flags |= order_reduce_only;
         switch (random_.below(8)) {
-            case 0: spec.tif = TimeInForce::ioc; break;
-            case 1: spec.tif = TimeInForce::fok; break;
+            case 0:
+                spec.tif = TimeInForce::ioc;
+                break;
+            case 1:
+                spec.tif = TimeInForce::fok;
+                break;
             case 2:
                 spec.tif = TimeInForce::gtd;
                 spec.expire_ns = world_.simulation->now() + step_ns * (1 + random_.below(60));
                 break;
-            default: break;
+            default:
+                break;
         }
         if (random_.below(6) == 0) {
             spec.trigger = price(instrument);
@@ -208,10 +216,10 @@ private:
         act(*const_cast<Instrument*>(order->instrument));
     }
 
-public:
+ public:
     bool wrong_ = false;
 
-private:
+ private:
     World& world_;
     Prng random_;
     std::vector<Instrument*> instruments_;
@@ -233,8 +241,7 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
     world.start([&] { world.simulation->set_timer("end", 0, end_ns); });
     Simulation& simulation = *world.simulation;
     RunOutcome outcome = RunOutcome::limit;
-    while (outcome == RunOutcome::limit)
-        outcome = simulation.run(frames, Simulation::never - 1);
+    while (outcome == RunOutcome::limit) outcome = simulation.run(frames, Simulation::never - 1);
     REQUIRE(outcome == RunOutcome::ended);
     REQUIRE(simulation.finish_input());
 

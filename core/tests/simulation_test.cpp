@@ -15,7 +15,8 @@ constexpr std::int64_t minute = 60 * second;
 void check_lines(const Lines& have, const Lines& want) {
     for (std::size_t i = 0; i < std::max(have.size(), want.size()); ++i) {
         CAPTURE(i);
-        CHECK((i < have.size() ? have[i] : "(nothing)") == (i < want.size() ? want[i] : "(nothing)"));
+        CHECK((i < have.size() ? have[i] : "(nothing)") ==
+              (i < want.size() ? want[i] : "(nothing)"));
     }
 }
 
@@ -47,9 +48,9 @@ TEST_CASE("an order reaches the exchange after the latency in, its news after th
     world.source(tape.read());
     world.start([&] { world.market(instrument, Side::buy, 10); });
     world.finish();
-    check_lines(world.robot.log, {"100 quote", "105 quote", "110 quote", "129 quote",
-                                  "130 order 1 state 3", "130 fill 1 10 at 600030",
-                                  "130 order 1 state 5", "130 position", "130 quote"});
+    check_lines(world.robot.log,
+                {"100 quote", "105 quote", "110 quote", "129 quote", "130 order 1 state 3",
+                 "130 fill 1 10 at 600030", "130 order 1 state 5", "130 position", "130 quote"});
     check_equal_accounts(*world.simulation);
 }
 
@@ -68,9 +69,9 @@ TEST_CASE("at one moment: bars, expiries, arrivals, replies, timers, and only th
         world.limit(instrument, Side::buy, 10, 599'000);  // arrives at the minute
     });
     world.finish();
-    check_lines(world.robot.log, {"1000000000 quote", "60000000000 bar 1m",
-                                  "60000000000 order 1 state 3", "60000000000 timer tick",
-                                  "60000000000 quote"});
+    check_lines(world.robot.log,
+                {"1000000000 quote", "60000000000 bar 1m", "60000000000 order 1 state 3",
+                 "60000000000 timer tick", "60000000000 quote"});
 }
 
 TEST_CASE("an order that is good until the moment of a frame does not trade with that frame") {
@@ -91,8 +92,8 @@ TEST_CASE("an order that is good until the moment of a frame does not trade with
         world.simulation->place(instrument, spec);
     });
     world.finish();
-    check_lines(world.robot.log, {"100 order 1 state 3", "100 quote", "200 order 1 state 11",
-                                  "200 quote"});
+    check_lines(world.robot.log,
+                {"100 order 1 state 3", "100 quote", "200 order 1 state 11", "200 quote"});
 }
 
 TEST_CASE("a frame that comes late does not turn the clock back") {
@@ -124,7 +125,8 @@ TEST_CASE("several sources are read in the order of time, equal times in the ord
     check_lines(world.robot.log, {"100 quote", "100 quote #1", "200 quote #1", "300 quote"});
 }
 
-TEST_CASE("bars of one moment are all in their windows before the first is shown, short ones first") {
+TEST_CASE(
+    "bars of one moment are all in their windows before the first is shown, short ones first") {
     Tape tape;
     tape.quote(1, 600'000, 600'010);
     tape.quote(2, 700'000, 700'010, 1, 1, 1);

@@ -48,7 +48,7 @@ inline constexpr std::int64_t deposit_units = 10'000'000;
 
 // Frames in the order they are added; instrument i is stream i + 1.
 class Tape {
-public:
+ public:
     explicit Tape(std::uint8_t identity = 1) {
         WriterOptions options;
         options.directory = (folder_.path / "tape").string();
@@ -115,7 +115,7 @@ public:
     }
     std::unique_ptr<Reader> follow() { return open(); }  // while it is still being written
 
-private:
+ private:
     template <class Payload>
     void put(EventType type, std::int64_t time, std::uint32_t instrument, const Payload& payload) {
         REQUIRE(writer_->append(type, 0, instrument + 1, time, &payload, sizeof payload) ==
@@ -135,7 +135,7 @@ private:
 
 // Notes every callback as a line of text, then calls what the test wants done.
 class ScriptedRobot final : public RobotPort {
-public:
+ public:
     std::vector<std::string> log;
     std::function<void(Instrument&)> quote, trade, book, mark, funding;
     std::function<void(Instrument&, const BarFeed&)> bar;
@@ -189,7 +189,7 @@ public:
     bool note_state() override { return true; }
     bool pulse(std::uint64_t, std::int64_t) override { return true; }
 
-private:
+ private:
     void note(std::string text, const Instrument* instrument) {
         if (instrument && instrument->index != 0) text += " #" + std::to_string(instrument->index);
         log.push_back(std::to_string(simulation->now()) + " " + text);
