@@ -75,12 +75,12 @@ lint: setup ## formatting, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/clang-format --dry-run -Werror $(HOUSE_CORE)
+	@$(BIN)/clang-format --dry-run -Werror $(HOUSE_CORE)
 
 format: setup ## format Python and C++
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix-only -q .
-	$(BIN)/clang-format -i $(HOUSE_CORE)
+	@$(BIN)/clang-format -i $(HOUSE_CORE)
 
 bench: setup ## the figures, several runs each
 	$(BIN)/python bench/run.py --runs $(RUNS)

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace onetape {
 
@@ -14,6 +15,12 @@ class Sha256 {
     // portable_only: tests compare both ways.
     explicit Sha256(bool portable_only = false) noexcept;
     void update(const void* data, std::size_t bytes) noexcept;
+    // The bytes of a number as they lie in memory (little-endian here).
+    template <class Number>
+        requires std::is_trivially_copyable_v<Number>
+    void update_number(Number value) noexcept {
+        update(&value, sizeof value);
+    }
     [[nodiscard]] Digest finish() noexcept;
 
  private:

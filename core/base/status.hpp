@@ -8,18 +8,18 @@ namespace onetape {
 
 enum class [[nodiscard]] Status : std::uint8_t {
     ok,
-    not_found,        // no journal, segment, stream or sequence there
-    invalid,          // an argument breaks a rule of the call
-    locked,           // another writer holds the journal
-    disk_full,        // ENOSPC, EDQUOT: refused before any store
-    io_error,         // any other failed system call
-    foreign,          // not one of our files, or a piece of another journal
-    newer_version,    // written by a later format than this build reads
-    torn,             // bytes after the last good frame of an open journal
-    damaged,          // a bad frame with good ones after it, or any damage in a sealed segment
-    gone,             // pruned: the reader's place is no longer there
-    exhausted,        // a named bound was reached
-    not_available,    // not built, or not on this platform
+    not_found,      // no journal, segment, stream or sequence there
+    invalid,        // an argument breaks a rule of the call
+    locked,         // another writer holds the journal
+    disk_full,      // ENOSPC, EDQUOT: refused before any store
+    io_error,       // any other failed system call
+    foreign,        // not one of our files, or a piece of another journal
+    newer_version,  // written by a later format than this build reads
+    torn,           // bytes after the last good frame of an open journal
+    damaged,        // a bad frame with good ones after it, or any damage in a sealed segment
+    gone,           // pruned: the reader's place is no longer there
+    exhausted,      // a named bound was reached
+    not_available,  // not built, or not on this platform
 };
 
 // What a person needs beside the status: which file or rule, and the value that broke it.

@@ -15,7 +15,7 @@ using namespace onetape;
 namespace {
 
 class CountingSink final : public MatchingSink {
-public:
+ public:
     std::uint64_t events = 0, fills = 0, trades = 0, changes = 0, touches = 0;
     std::int64_t volume = 0;
 

@@ -17,23 +17,37 @@ OrderRequestPayload request_from_kwargs(const nb::kwargs& kwargs) {
         const auto flag = [&, v = value](std::uint8_t bit) {
             if (nb::cast<bool>(v)) request.flags = static_cast<std::uint8_t>(request.flags | bit);
         };
-        if (name == "order_id") request.order_id = nb::cast<std::uint64_t>(value);
-        else if (name == "kind") request.kind = named<RequestKind>(value, request_names, "kind");
-        else if (name == "side") request.side = named<Side>(value, side_names, "side");
-        else if (name == "type") request.type = named<OrderType>(value, type_names, "type");
-        else if (name == "tif") request.tif = named<TimeInForce>(value, tif_names, "tif");
-        else if (name == "price") request.price = integer();
-        else if (name == "size") request.size = integer();
-        else if (name == "trigger") request.trigger = integer();
+        if (name == "order_id")
+            request.order_id = nb::cast<std::uint64_t>(value);
+        else if (name == "kind")
+            request.kind = named<RequestKind>(value, request_names, "kind");
+        else if (name == "side")
+            request.side = named<Side>(value, side_names, "side");
+        else if (name == "type")
+            request.type = named<OrderType>(value, type_names, "type");
+        else if (name == "tif")
+            request.tif = named<TimeInForce>(value, tif_names, "tif");
+        else if (name == "price")
+            request.price = integer();
+        else if (name == "size")
+            request.size = integer();
+        else if (name == "trigger")
+            request.trigger = integer();
         else if (name == "trigger_by")
             request.trigger_by = named<TriggerBy>(value, trigger_names, "trigger_by");
-        else if (name == "expire") request.expire_ns = integer();
-        else if (name == "post_only") flag(order_post_only);
-        else if (name == "reduce_only") flag(order_reduce_only);
+        else if (name == "expire")
+            request.expire_ns = integer();
+        else if (name == "post_only")
+            flag(order_post_only);
+        else if (name == "reduce_only")
+            flag(order_reduce_only);
         else if (name == "position_side")
-            request.position_side = named<PositionSide>(value, position_side_names, "position_side");
-        else if (name == "robot") request.robot = nb::cast<std::uint8_t>(value);
-        else throw nb::type_error(("request has no field " + name).c_str());
+            request.position_side =
+                named<PositionSide>(value, position_side_names, "position_side");
+        else if (name == "robot")
+            request.robot = nb::cast<std::uint8_t>(value);
+        else
+            throw nb::type_error(("request has no field " + name).c_str());
     }
     if (request.trigger != 0 && request.trigger_by == TriggerBy::none) {
         request.trigger_by = TriggerBy::last;

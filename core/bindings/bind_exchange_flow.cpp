@@ -18,7 +18,7 @@ namespace {
 
 // Own orders in the generated books: what the engine says about them waits here.
 class InboxSink final : public ParticipantSink {
-public:
+ public:
     nb::list events;
 
     void on_order_event(std::uint32_t symbol, std::uint32_t participant,
@@ -38,7 +38,7 @@ public:
 };
 
 class PyFlow {
-public:
+ public:
     PyFlow(const PyFlow&) = delete;  // the flow holds on to the inbox
     PyFlow& operator=(const PyFlow&) = delete;
     PyFlow(const nb::list& symbols, std::uint64_t seed, std::int64_t start, double rate) {
@@ -64,8 +64,8 @@ public:
         }
         if (wanted.empty()) throw nb::value_error("a flow needs a symbol");
         count_ = wanted.size();
-        flow_ = std::make_unique<Flow>(
-            FlowOptions{.seed = seed, .start = start, .rate = rate}, wanted, &inbox_);
+        flow_ = std::make_unique<Flow>(FlowOptions{.seed = seed, .start = start, .rate = rate},
+                                       wanted, &inbox_);
     }
 
     nb::object next(std::optional<std::int64_t> until) {
@@ -132,7 +132,7 @@ public:
         return events;
     }
 
-private:
+ private:
     InboxSink inbox_;
     std::unique_ptr<Flow> flow_;
     std::size_t count_ = 0;
@@ -150,8 +150,8 @@ void onetape::bind_exchange_flow(nb::module_& m) {
         .def("write", &PyFlow::write, nb::arg("writer"), nb::arg("count"), nb::arg("streams"),
              nb::arg("until") = nb::none(),
              "Appends to a journal; gives counts by symbol and type, first and last time.")
-        .def("request", &PyFlow::request, nb::arg("symbol"), nb::arg("participant"),
-             nb::arg("now"), nb::arg("request"),
+        .def("request", &PyFlow::request, nb::arg("symbol"), nb::arg("participant"), nb::arg("now"),
+             nb::arg("request"),
              "An outside participant acts; gives what was said since the last call.")
         .def("news", &PyFlow::news, "What was said to outside participants since the last call.");
 }

@@ -10,7 +10,7 @@ using namespace onetape;
 namespace {
 
 class ListSink final : public MatchingSink {
-public:
+ public:
     nb::list events;
     bool with_market = false;
 
@@ -69,9 +69,9 @@ struct PyMatching {
     PyMatching& operator=(const PyMatching&) = delete;
     PyMatching(const InstrumentSpec& spec, const std::string& self_trade, bool market_events)
         : engine(spec,
-                 {.self_trade = named<SelfTrade>(
-                      nb::str(self_trade.c_str()),
-                      "allow,cancel_incoming,cancel_resting,cancel_both", "self_trade")},
+                 {.self_trade = named<SelfTrade>(nb::str(self_trade.c_str()),
+                                                 "allow,cancel_incoming,cancel_resting,cancel_both",
+                                                 "self_trade")},
                  sink) {
         sink.with_market = market_events;
     }
@@ -100,53 +100,62 @@ void onetape::bind_exchange_matching(nb::module_& m) {
                            "what it caused, in order.")
         .def(nb::init<const InstrumentSpec&, const std::string&, bool>(), nb::arg("spec"),
              nb::arg("self_trade") = "cancel_incoming", nb::arg("market_events") = false)
-        .def("request",
-             [](PyMatching& self, std::uint32_t participant, std::int64_t now,
-                const nb::kwargs& kwargs) {
-                 self.engine.request(participant, now, request_from_kwargs(kwargs));
-                 return self.drain();
-             },
-             nb::arg("participant"), nb::arg("now"), nb::arg("request"))
-        .def("cancel_all",
-             [](PyMatching& self, std::uint32_t participant, std::int64_t now,
-                const std::string& side) {
-                 self.engine.cancel_all(participant, now,
-                                        named<Side>(nb::str(side.c_str()), side_names, "side"));
-                 return self.drain();
-             },
-             nb::arg("participant"), nb::arg("now"), nb::arg("side") = "none")
-        .def("set_mark",
-             [](PyMatching& self, std::int64_t now, std::int64_t mark, std::int64_t index) {
-                 self.engine.set_mark(now, mark, index);
-                 return self.drain();
-             },
-             nb::arg("now"), nb::arg("mark") = 0, nb::arg("index") = 0)
-        .def("expire",
-             [](PyMatching& self, std::int64_t now) {
-                 self.engine.expire(now);
-                 return self.drain();
-             },
-             nb::arg("now"))
+        .def(
+            "request",
+            [](PyMatching& self, std::uint32_t participant, std::int64_t now,
+               const nb::kwargs& kwargs) {
+                self.engine.request(participant, now, request_from_kwargs(kwargs));
+                return self.drain();
+            },
+            nb::arg("participant"), nb::arg("now"), nb::arg("request"))
+        .def(
+            "cancel_all",
+            [](PyMatching& self, std::uint32_t participant, std::int64_t now,
+               const std::string& side) {
+                self.engine.cancel_all(participant, now,
+                                       named<Side>(nb::str(side.c_str()), side_names, "side"));
+                return self.drain();
+            },
+            nb::arg("participant"), nb::arg("now"), nb::arg("side") = "none")
+        .def(
+            "set_mark",
+            [](PyMatching& self, std::int64_t now, std::int64_t mark, std::int64_t index) {
+                self.engine.set_mark(now, mark, index);
+                return self.drain();
+            },
+            nb::arg("now"), nb::arg("mark") = 0, nb::arg("index") = 0)
+        .def(
+            "expire",
+            [](PyMatching& self, std::int64_t now) {
+                self.engine.expire(now);
+                return self.drain();
+            },
+            nb::arg("now"))
         .def_prop_ro("next_expiry",
                      [](const PyMatching& self) { return self.engine.next_expiry(); })
-        .def("set_position",
-             [](PyMatching& self, std::uint32_t participant, std::int64_t qty) {
-                 self.engine.set_position(participant, qty);
-             },
-             nb::arg("participant"), nb::arg("qty"))
-        .def("position",
-             [](const PyMatching& self, std::uint32_t participant) {
-                 return self.engine.position(participant);
-             },
-             nb::arg("participant"))
-        .def("bids",
-             [](const PyMatching& self, std::size_t count) { return self.levels(Side::buy, count); },
-             nb::arg("count") = 1u << 30, "(price, size), best first.")
-        .def("asks",
-             [](const PyMatching& self, std::size_t count) { return self.levels(Side::sell, count); },
-             nb::arg("count") = 1u << 30, "(price, size), best first.")
+        .def(
+            "set_position",
+            [](PyMatching& self, std::uint32_t participant, std::int64_t qty) {
+                self.engine.set_position(participant, qty);
+            },
+            nb::arg("participant"), nb::arg("qty"))
+        .def(
+            "position",
+            [](const PyMatching& self, std::uint32_t participant) {
+                return self.engine.position(participant);
+            },
+            nb::arg("participant"))
+        .def(
+            "bids",
+            [](const PyMatching& self, std::size_t count) { return self.levels(Side::buy, count); },
+            nb::arg("count") = 1u << 30, "(price, size), best first.")
+        .def(
+            "asks",
+            [](const PyMatching& self, std::size_t count) {
+                return self.levels(Side::sell, count);
+            },
+            nb::arg("count") = 1u << 30, "(price, size), best first.")
         .def_prop_ro("order_count",
                      [](const PyMatching& self) { return self.engine.order_count(); })
-        .def_prop_ro("last_price",
-                     [](const PyMatching& self) { return self.engine.last_price(); });
+        .def_prop_ro("last_price", [](const PyMatching& self) { return self.engine.last_price(); });
 }

@@ -18,25 +18,44 @@ InstrumentSpec spec_from_kwargs(const nb::kwargs& kwargs) {
         const auto name = nb::cast<std::string>(key);
         const auto whole = [v = value] { return nb::cast<std::int64_t>(v); };
         const auto small = [v = value] { return nb::cast<std::int8_t>(v); };
-        if (name == "kind") spec.kind = named<ContractKind>(value, kind_names, "kind");
-        else if (name == "price_decimals") spec.price_decimals = small();
-        else if (name == "size_decimals") spec.size_decimals = small();
-        else if (name == "tick") spec.tick = whole();
-        else if (name == "lot") spec.lot = whole();
-        else if (name == "size_min") spec.size_min = whole();
-        else if (name == "size_max") spec.size_max = whole();
-        else if (name == "market_lot") spec.market_lot = whole();
-        else if (name == "market_size_min") spec.market_size_min = whole();
-        else if (name == "market_size_max") spec.market_size_max = whole();
-        else if (name == "notional_min") spec.notional_min = money_from_python(nb::borrow(value));
-        else if (name == "multiplier") spec.multiplier = whole();
-        else if (name == "multiplier_decimals") spec.multiplier_decimals = small();
-        else if (name == "maker_fee") spec.maker_fee = whole();
-        else if (name == "taker_fee") spec.taker_fee = whole();
-        else if (name == "band_up") spec.band_up = whole();
-        else if (name == "band_down") spec.band_down = whole();
-        else if (name == "maintenance_rate") spec.maintenance_rate = whole();
-        else throw nb::type_error(("InstrumentSpec has no field " + name).c_str());
+        if (name == "kind")
+            spec.kind = named<ContractKind>(value, kind_names, "kind");
+        else if (name == "price_decimals")
+            spec.price_decimals = small();
+        else if (name == "size_decimals")
+            spec.size_decimals = small();
+        else if (name == "tick")
+            spec.tick = whole();
+        else if (name == "lot")
+            spec.lot = whole();
+        else if (name == "size_min")
+            spec.size_min = whole();
+        else if (name == "size_max")
+            spec.size_max = whole();
+        else if (name == "market_lot")
+            spec.market_lot = whole();
+        else if (name == "market_size_min")
+            spec.market_size_min = whole();
+        else if (name == "market_size_max")
+            spec.market_size_max = whole();
+        else if (name == "notional_min")
+            spec.notional_min = money_from_python(nb::borrow(value));
+        else if (name == "multiplier")
+            spec.multiplier = whole();
+        else if (name == "multiplier_decimals")
+            spec.multiplier_decimals = small();
+        else if (name == "maker_fee")
+            spec.maker_fee = whole();
+        else if (name == "taker_fee")
+            spec.taker_fee = whole();
+        else if (name == "band_up")
+            spec.band_up = whole();
+        else if (name == "band_down")
+            spec.band_down = whole();
+        else if (name == "maintenance_rate")
+            spec.maintenance_rate = whole();
+        else
+            throw nb::type_error(("InstrumentSpec has no field " + name).c_str());
     }
     if (spec.tick < 1 || spec.lot < 1) throw nb::value_error("tick and lot are at least 1");
     return spec;
@@ -55,138 +74,154 @@ void onetape::bind_exchange_money(nb::module_& m) {
         .def_ro("size_decimals", &InstrumentSpec::size_decimals)
         .def_ro("tick", &InstrumentSpec::tick)
         .def_ro("lot", &InstrumentSpec::lot)
-        .def("notional",
-             [](const InstrumentSpec& spec, std::int64_t price, std::int64_t size) {
-                 return money_to_python(spec.notional(price, size));
-             },
-             nb::arg("price"), nb::arg("size"), "Value in the settle currency, 1e-18.")
-        .def("fee",
-             [](const InstrumentSpec& spec, const std::string& liquidity, std::int64_t price,
-                std::int64_t size) {
-                 const auto how = named<Liquidity>(nb::str(liquidity.c_str()), liquidity_names,
-                                                   "liquidity");
-                 return money_to_python(fee_of(spec, how, price, size));
-             },
-             nb::arg("liquidity"), nb::arg("price"), nb::arg("size"),
-             "Paid (positive) or given back (negative), 1e-18.");
+        .def(
+            "notional",
+            [](const InstrumentSpec& spec, std::int64_t price, std::int64_t size) {
+                return money_to_python(spec.notional(price, size));
+            },
+            nb::arg("price"), nb::arg("size"), "Value in the settle currency, 1e-18.")
+        .def(
+            "fee",
+            [](const InstrumentSpec& spec, const std::string& liquidity, std::int64_t price,
+               std::int64_t size) {
+                const auto how =
+                    named<Liquidity>(nb::str(liquidity.c_str()), liquidity_names, "liquidity");
+                return money_to_python(fee_of(spec, how, price, size));
+            },
+            nb::arg("liquidity"), nb::arg("price"), nb::arg("size"),
+            "Paid (positive) or given back (negative), 1e-18.");
 
-    m.def("snap",
-          [](double value, int decimals, std::int64_t step,
-             const std::string& rounding) -> std::optional<std::int64_t> {
-              const auto how = named<Rounding>(nb::str(rounding.c_str()),
-                                               "nearest,down,up,toward_zero", "rounding");
-              std::int64_t units = 0;
-              if (!snap(value, decimals, step, how, units)) return std::nullopt;
-              return units;
-          },
-          nb::arg("value"), nb::arg("decimals"), nb::arg("step"), nb::arg("rounding") = "nearest",
-          "A float as units on a step: the nearest within 1e-9 relative, else rounded; None for "
-          "what is not finite or too large.");
-    m.def("check_order",
-          [](const InstrumentSpec& spec, std::int64_t reference, const nb::kwargs& kwargs) {
-              return check_order(spec, request_from_kwargs(kwargs), reference);
-          },
-          nb::arg("spec"), nb::arg("reference"), nb::arg("request"),
-          "0, or the error number that a request would be refused with.");
+    m.def(
+        "snap",
+        [](double value, int decimals, std::int64_t step,
+           const std::string& rounding) -> std::optional<std::int64_t> {
+            const auto how = named<Rounding>(nb::str(rounding.c_str()),
+                                             "nearest,down,up,toward_zero", "rounding");
+            std::int64_t units = 0;
+            if (!snap(value, decimals, step, how, units)) return std::nullopt;
+            return units;
+        },
+        nb::arg("value"), nb::arg("decimals"), nb::arg("step"), nb::arg("rounding") = "nearest",
+        "A float as units on a step: the nearest within 1e-9 relative, else rounded; None for "
+        "what is not finite or too large.");
+    m.def(
+        "check_order",
+        [](const InstrumentSpec& spec, std::int64_t reference, const nb::kwargs& kwargs) {
+            return check_order(spec, request_from_kwargs(kwargs), reference);
+        },
+        nb::arg("spec"), nb::arg("reference"), nb::arg("request"),
+        "0, or the error number that a request would be refused with.");
 
     nb::class_<Position>(m, "CorePosition", "One holding: signed quantity, exact cost, realized.")
         .def(nb::init<>())
         .def_ro("qty", &Position::qty)
         .def_prop_ro("cost", [](const Position& p) { return money_to_python(p.cost); })
         .def_prop_ro("realized", [](const Position& p) { return money_to_python(p.realized); })
-        .def("apply",
-             [](Position& p, const InstrumentSpec& spec, const std::string& side,
-                std::int64_t price, std::int64_t size) {
-                 if (size <= 0) throw nb::value_error("size must be positive");
-                 const auto which = named<Side>(nb::str(side.c_str()), side_names, "side");
-                 return money_to_python(p.apply(spec, which, price, size));
-             },
-             nb::arg("spec"), nb::arg("side"), nb::arg("price"), nb::arg("size"))
-        .def("unrealized",
-             [](const Position& p, const InstrumentSpec& spec, std::int64_t mark) {
-                 return money_to_python(p.unrealized(spec, mark));
-             },
-             nb::arg("spec"), nb::arg("mark"))
+        .def(
+            "apply",
+            [](Position& p, const InstrumentSpec& spec, const std::string& side, std::int64_t price,
+               std::int64_t size) {
+                if (size <= 0) throw nb::value_error("size must be positive");
+                const auto which = named<Side>(nb::str(side.c_str()), side_names, "side");
+                return money_to_python(p.apply(spec, which, price, size));
+            },
+            nb::arg("spec"), nb::arg("side"), nb::arg("price"), nb::arg("size"))
+        .def(
+            "unrealized",
+            [](const Position& p, const InstrumentSpec& spec, std::int64_t mark) {
+                return money_to_python(p.unrealized(spec, mark));
+            },
+            nb::arg("spec"), nb::arg("mark"))
         .def("entry_price", &Position::entry_price, nb::arg("spec"));
 
     nb::class_<Account>(m, "CoreAccount", "Balances, positions and cross margin of one account.")
-        .def("__init__",
-             [](Account* self, bool hedge, std::int64_t leverage) {
-                 new (self) Account(AccountOptions{hedge, leverage});
-             },
-             nb::arg("hedge") = false, nb::arg("leverage") = 1)
+        .def(
+            "__init__",
+            [](Account* self, bool hedge, std::int64_t leverage) {
+                new (self) Account(AccountOptions{hedge, leverage});
+            },
+            nb::arg("hedge") = false, nb::arg("leverage") = 1)
         .def("set_instrument", &Account::set_instrument, nb::arg("index"), nb::arg("spec"),
              nb::arg("settle"), nb::arg("base"))
-        .def("deposit",
-             [](Account& a, std::uint32_t currency, const nb::object& amount) {
-                 a.deposit(currency, money_from_python(amount));
-             },
-             nb::arg("currency"), nb::arg("amount"))
+        .def(
+            "deposit",
+            [](Account& a, std::uint32_t currency, const nb::object& amount) {
+                a.deposit(currency, money_from_python(amount));
+            },
+            nb::arg("currency"), nb::arg("amount"))
         .def("set_mark", &Account::set_mark, nb::arg("index"), nb::arg("price"))
-        .def("apply_fill",
-             [](Account& a, std::uint32_t index, const std::string& side, std::int64_t price,
-                std::int64_t size, const nb::object& fee, const std::string& position_side) {
-                 FillPayload fill{};
-                 fill.side = named<Side>(nb::str(side.c_str()), side_names, "side");
-                 fill.position_side = named<PositionSide>(nb::str(position_side.c_str()),
-                                                          position_side_names, "position_side");
-                 fill.price = price;
-                 fill.size = size;
-                 const Money paid = money_from_python(fee);
-                 fill.fee_low = low_half(paid);
-                 fill.fee_high = high_half(paid);
-                 return money_to_python(a.apply_fill(index, fill));
-             },
-             nb::arg("index"), nb::arg("side"), nb::arg("price"), nb::arg("size"),
-             nb::arg("fee") = 0, nb::arg("position_side") = "both")
-        .def("apply_funding",
-             [](Account& a, std::uint32_t index, std::int64_t rate, std::int64_t mark) {
-                 FundingPayload funding{};
-                 funding.rate = rate;
-                 funding.mark = mark;
-                 return money_to_python(a.apply_funding(index, funding));
-             },
-             nb::arg("index"), nb::arg("rate"), nb::arg("mark") = 0)
-        .def("add_working",
-             [](Account& a, std::uint32_t index, const std::string& side, std::int64_t price,
-                std::int64_t size, const std::string& position_side) {
-                 a.add_working(index,
-                               named<PositionSide>(nb::str(position_side.c_str()),
-                                                   position_side_names, "position_side"),
-                               named<Side>(nb::str(side.c_str()), side_names, "side"), price, size);
-             },
-             nb::arg("index"), nb::arg("side"), nb::arg("price"), nb::arg("size"),
-             nb::arg("position_side") = "both")
-        .def("remove_working",
-             [](Account& a, std::uint32_t index, const std::string& side, std::int64_t price,
-                std::int64_t size, const std::string& position_side) {
-                 a.remove_working(index,
-                                  named<PositionSide>(nb::str(position_side.c_str()),
-                                                      position_side_names, "position_side"),
-                                  named<Side>(nb::str(side.c_str()), side_names, "side"), price,
-                                  size);
-             },
-             nb::arg("index"), nb::arg("side"), nb::arg("price"), nb::arg("size"),
-             nb::arg("position_side") = "both")
-        .def("check_funds",
-             [](const Account& a, std::uint32_t index, const std::string& side, std::int64_t price,
-                std::int64_t size, bool reduce_only, const std::string& position_side) {
-                 return a.check_funds(index,
-                                      named<PositionSide>(nb::str(position_side.c_str()),
-                                                          position_side_names, "position_side"),
-                                      named<Side>(nb::str(side.c_str()), side_names, "side"), price,
-                                      size, reduce_only);
-             },
-             nb::arg("index"), nb::arg("side"), nb::arg("price"), nb::arg("size"),
-             nb::arg("reduce_only") = false, nb::arg("position_side") = "both")
-        .def("position",
-             [](const Account& a, std::uint32_t index, const std::string& side) {
-                 return a.position(index, named<PositionSide>(nb::str(side.c_str()),
-                                                              position_side_names, "side"));
-             },
-             nb::arg("index"), nb::arg("side") = "both", "A copy.")
-        .def("balance", [](const Account& a, std::uint32_t c) { return money_to_python(a.balance(c)); })
-        .def("equity", [](const Account& a, std::uint32_t c) { return money_to_python(a.equity(c)); })
+        .def(
+            "apply_fill",
+            [](Account& a, std::uint32_t index, const std::string& side, std::int64_t price,
+               std::int64_t size, const nb::object& fee, const std::string& position_side) {
+                FillPayload fill{};
+                fill.side = named<Side>(nb::str(side.c_str()), side_names, "side");
+                fill.position_side = named<PositionSide>(nb::str(position_side.c_str()),
+                                                         position_side_names, "position_side");
+                fill.price = price;
+                fill.size = size;
+                const Money paid = money_from_python(fee);
+                fill.fee_low = low_half(paid);
+                fill.fee_high = high_half(paid);
+                return money_to_python(a.apply_fill(index, fill));
+            },
+            nb::arg("index"), nb::arg("side"), nb::arg("price"), nb::arg("size"),
+            nb::arg("fee") = 0, nb::arg("position_side") = "both")
+        .def(
+            "apply_funding",
+            [](Account& a, std::uint32_t index, std::int64_t rate, std::int64_t mark) {
+                FundingPayload funding{};
+                funding.rate = rate;
+                funding.mark = mark;
+                return money_to_python(a.apply_funding(index, funding));
+            },
+            nb::arg("index"), nb::arg("rate"), nb::arg("mark") = 0)
+        .def(
+            "add_working",
+            [](Account& a, std::uint32_t index, const std::string& side, std::int64_t price,
+               std::int64_t size, const std::string& position_side) {
+                a.add_working(index,
+                              named<PositionSide>(nb::str(position_side.c_str()),
+                                                  position_side_names, "position_side"),
+                              named<Side>(nb::str(side.c_str()), side_names, "side"), price, size);
+            },
+            nb::arg("index"), nb::arg("side"), nb::arg("price"), nb::arg("size"),
+            nb::arg("position_side") = "both")
+        .def(
+            "remove_working",
+            [](Account& a, std::uint32_t index, const std::string& side, std::int64_t price,
+               std::int64_t size, const std::string& position_side) {
+                a.remove_working(index,
+                                 named<PositionSide>(nb::str(position_side.c_str()),
+                                                     position_side_names, "position_side"),
+                                 named<Side>(nb::str(side.c_str()), side_names, "side"), price,
+                                 size);
+            },
+            nb::arg("index"), nb::arg("side"), nb::arg("price"), nb::arg("size"),
+            nb::arg("position_side") = "both")
+        .def(
+            "check_funds",
+            [](const Account& a, std::uint32_t index, const std::string& side, std::int64_t price,
+               std::int64_t size, bool reduce_only, const std::string& position_side) {
+                return a.check_funds(index,
+                                     named<PositionSide>(nb::str(position_side.c_str()),
+                                                         position_side_names, "position_side"),
+                                     named<Side>(nb::str(side.c_str()), side_names, "side"), price,
+                                     size, reduce_only);
+            },
+            nb::arg("index"), nb::arg("side"), nb::arg("price"), nb::arg("size"),
+            nb::arg("reduce_only") = false, nb::arg("position_side") = "both")
+        .def(
+            "position",
+            [](const Account& a, std::uint32_t index, const std::string& side) {
+                return a.position(
+                    index, named<PositionSide>(nb::str(side.c_str()), position_side_names, "side"));
+            },
+            nb::arg("index"), nb::arg("side") = "both", "A copy.")
+        .def("balance",
+             [](const Account& a, std::uint32_t c) { return money_to_python(a.balance(c)); })
+        .def("equity",
+             [](const Account& a, std::uint32_t c) { return money_to_python(a.equity(c)); })
         .def("available",
              [](const Account& a, std::uint32_t c) { return money_to_python(a.available(c)); })
         .def("initial_margin",

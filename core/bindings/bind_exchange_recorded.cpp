@@ -18,7 +18,7 @@ namespace {
 using Levels = std::vector<std::pair<std::int64_t, std::int64_t>>;
 
 class PyRecorded final : public ExchangeSink {
-public:
+ public:
     PyRecorded(const PyRecorded&) = delete;  // the exchange holds on to account and sink
     PyRecorded& operator=(const PyRecorded&) = delete;
     PyRecorded(bool hedge, std::int64_t leverage, std::int64_t bar_volume_share, bool check_funds)
@@ -144,7 +144,7 @@ public:
     Account account_;
     RecordedExchange exchange_;
 
-private:
+ private:
     struct Market {
         MarketView view;
         Book book;
@@ -186,20 +186,24 @@ void onetape::bind_exchange_recorded(nb::module_& m) {
         .def("bar", &PyRecorded::bar, nb::arg("ts_open"), nb::arg("ts_close"), nb::arg("open"),
              nb::arg("high"), nb::arg("low"), nb::arg("close"), nb::arg("volume") = 0,
              nb::arg("index") = 0)
-        .def("mark", &PyRecorded::mark, nb::arg("now"), nb::arg("mark"),
-             nb::arg("index_price") = 0, nb::arg("index") = 0)
+        .def("mark", &PyRecorded::mark, nb::arg("now"), nb::arg("mark"), nb::arg("index_price") = 0,
+             nb::arg("index") = 0)
         .def("request", &PyRecorded::request, nb::arg("now"), nb::arg("index") = 0,
              nb::arg("request"))
-        .def("funding", &PyRecorded::funding, nb::arg("now"), nb::arg("rate"),
-             nb::arg("mark") = 0, nb::arg("index") = 0)
+        .def("funding", &PyRecorded::funding, nb::arg("now"), nb::arg("rate"), nb::arg("mark") = 0,
+             nb::arg("index") = 0)
         .def("expire", &PyRecorded::expire, nb::arg("now"))
         .def("finish", &PyRecorded::finish, nb::arg("now"))
-        .def("working", [](const PyRecorded& self, std::uint32_t index) {
-            return self.exchange_.working(index);
-        }, nb::arg("index") = 0)
+        .def(
+            "working",
+            [](const PyRecorded& self, std::uint32_t index) {
+                return self.exchange_.working(index);
+            },
+            nb::arg("index") = 0)
         .def_prop_ro("next_expiry",
                      [](const PyRecorded& self) { return self.exchange_.next_expiry(); })
-        .def_prop_ro("account", [](PyRecorded& self) -> Account& { return self.account_; },
-                     nb::rv_policy::reference_internal)
+        .def_prop_ro(
+            "account", [](PyRecorded& self) -> Account& { return self.account_; },
+            nb::rv_policy::reference_internal)
         .def("counters", &PyRecorded::counters);
 }

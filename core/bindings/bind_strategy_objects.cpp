@@ -10,9 +10,9 @@ namespace onetape {
 namespace {
 
 constexpr const char* state_names[] = {
-    "",         "INITIALIZED",    "SUBMITTED", "ACCEPTED", "PARTIALLY_FILLED",
-    "FILLED",   "PENDING_CANCEL", "CANCELED",  "PENDING_UPDATE", "REJECTED",
-    "DENIED",   "EXPIRED",        "TRIGGERED", "UNKNOWN"};
+    "",       "INITIALIZED",    "SUBMITTED", "ACCEPTED",       "PARTIALLY_FILLED",
+    "FILLED", "PENDING_CANCEL", "CANCELED",  "PENDING_UPDATE", "REJECTED",
+    "DENIED", "EXPIRED",        "TRIGGERED", "UNKNOWN"};
 constexpr const char* side_names[] = {"none", "buy", "sell"};
 constexpr const char* type_names[] = {"", "limit", "market"};
 constexpr const char* tif_names[] = {"", "GTC", "IOC", "FOK", "GTD"};
@@ -34,10 +34,13 @@ double price_of(const Instrument& instrument, std::int64_t units) {
 double size_of(const Instrument& instrument, std::int64_t units) {
     return static_cast<double>(units) / instrument.size_scale;
 }
-double money_of(Money amount) { return static_cast<double>(amount) / 1e18; }
+double money_of(Money amount) {
+    return static_cast<double>(amount) / 1e18;
+}
 
 nb::object optional_price(const Instrument& instrument, std::int64_t units) {
-    return units == 0 ? nb::object(nb::none()) : nb::object(nb::float_(price_of(instrument, units)));
+    return units == 0 ? nb::object(nb::none())
+                      : nb::object(nb::float_(price_of(instrument, units)));
 }
 
 // The form of ids has its home in onetape/model/ids.py.
@@ -67,29 +70,31 @@ void bind_strategy_objects(nb::module_& m) {
     nb::class_<Order>(m, "Order", "One order as the robot knows it; a live view.")
         .def_prop_ro("id", [](const Order& o) { return o.id; })
         .def_prop_ro("client_id", &client_id_of, nb::sig("def client_id(self) -> str"))
-        .def_prop_ro("venue_id", [](const Order& o) -> nb::object {
-            if (o.venue_id == 0) return nb::none();
-            return nb::str(std::to_string(o.venue_id).c_str());
-        })
+        .def_prop_ro("venue_id",
+                     [](const Order& o) -> nb::object {
+                         if (o.venue_id == 0) return nb::none();
+                         return nb::str(std::to_string(o.venue_id).c_str());
+                     })
         .def_prop_ro("symbol", [](const Order& o) { return o.instrument->symbol; })
         .def_prop_ro("side", [](const Order& o) { return name_of(side_names, o.side); })
         .def_prop_ro("position_side",
                      [](const Order& o) { return name_of(position_side_names, o.position_side); })
         .def_prop_ro("type", [](const Order& o) { return name_of(type_names, o.type); })
         .def_prop_ro("tif", [](const Order& o) { return name_of(tif_names, o.tif); })
-        .def_prop_ro("price",
-                     [](const Order& o) { return optional_price(*o.instrument, o.price); })
+        .def_prop_ro("price", [](const Order& o) { return optional_price(*o.instrument, o.price); })
         .def_prop_ro("trigger",
                      [](const Order& o) { return optional_price(*o.instrument, o.trigger); })
         .def_prop_ro("qty", [](const Order& o) { return size_of(*o.instrument, o.size); })
         .def_prop_ro("filled", [](const Order& o) { return size_of(*o.instrument, o.filled); })
         .def_prop_ro("remaining",
                      [](const Order& o) { return size_of(*o.instrument, o.remaining()); })
-        .def_prop_ro("average_price", [](const Order& o) -> nb::object {
-            if (o.filled == 0) return nb::none();
-            return nb::float_(static_cast<double>(o.cost) / static_cast<double>(o.filled) /
-                              o.instrument->price_scale);
-        })
+        .def_prop_ro("average_price",
+                     [](const Order& o) -> nb::object {
+                         if (o.filled == 0) return nb::none();
+                         return nb::float_(static_cast<double>(o.cost) /
+                                           static_cast<double>(o.filled) /
+                                           o.instrument->price_scale);
+                     })
         .def_prop_ro("post_only", [](const Order& o) { return (o.flags & order_post_only) != 0; })
         .def_prop_ro("reduce_only",
                      [](const Order& o) { return (o.flags & order_reduce_only) != 0; })
@@ -119,22 +124,20 @@ void bind_strategy_objects(nb::module_& m) {
         .def_prop_ro("order", [](const FillView& f) { return f.order; })
         .def_prop_ro("symbol", [](const FillView& f) { return f.order->instrument->symbol; })
         .def_prop_ro("side", [](const FillView& f) { return name_of(side_names, f.fill.side); })
-        .def_prop_ro("position_side", [](const FillView& f) {
-            return name_of(position_side_names, f.fill.position_side);
-        })
-        .def_prop_ro("price", [](const FillView& f) {
-            return price_of(*f.order->instrument, f.fill.price);
-        })
-        .def_prop_ro("qty", [](const FillView& f) {
-            return size_of(*f.order->instrument, f.fill.size);
-        })
-        .def_prop_ro("fee", [](const FillView& f) {
-            return money_of(join_halves(f.fill.fee_low, f.fill.fee_high));
-        })
+        .def_prop_ro(
+            "position_side",
+            [](const FillView& f) { return name_of(position_side_names, f.fill.position_side); })
+        .def_prop_ro("price",
+                     [](const FillView& f) { return price_of(*f.order->instrument, f.fill.price); })
+        .def_prop_ro("qty",
+                     [](const FillView& f) { return size_of(*f.order->instrument, f.fill.size); })
+        .def_prop_ro("fee",
+                     [](const FillView& f) {
+                         return money_of(join_halves(f.fill.fee_low, f.fill.fee_high));
+                     })
         .def_prop_ro("fee_currency", [](const FillView& f) { return f.fee_currency; })
-        .def_prop_ro("liquidity", [](const FillView& f) {
-            return name_of(liquidity_names, f.fill.liquidity);
-        })
+        .def_prop_ro("liquidity",
+                     [](const FillView& f) { return name_of(liquidity_names, f.fill.liquidity); })
         .def_prop_ro("id", [](const FillView& f) { return std::to_string(f.fill.trade_id); })
         .def_prop_ro("ts_event", [](const FillView& f) { return f.fill.ts_event; })
         .def_prop_ro("price_int", [](const FillView& f) { return f.fill.price; })
@@ -147,51 +150,64 @@ void bind_strategy_objects(nb::module_& m) {
         .def_prop_ro("symbol", [](const PositionView& v) { return v.instrument->symbol; })
         .def_prop_ro("side",
                      [](const PositionView& v) { return name_of(position_side_names, v.side); })
-        .def_prop_ro("qty", [=](const PositionView& v) {
-            return size_of(*v.instrument, position_of(v).qty);
-        })
+        .def_prop_ro(
+            "qty",
+            [=](const PositionView& v) { return size_of(*v.instrument, position_of(v).qty); })
         .def_prop_ro("qty_int", [=](const PositionView& v) { return position_of(v).qty; })
-        .def_prop_ro("entry_price", [=](const PositionView& v) {
-            return position_of(v).entry_price(v.instrument->spec);
-        })
-        .def_prop_ro("realized", [=](const PositionView& v) {
-            return money_of(position_of(v).realized);
-        })
-        .def_prop_ro("unrealized", [=](const PositionView& v) {
-            const std::int64_t mark = v.instrument->value_price();
-            return mark == 0 ? 0.0
-                             : money_of(position_of(v).unrealized(v.instrument->spec, mark));
-        })
+        .def_prop_ro(
+            "entry_price",
+            [=](const PositionView& v) { return position_of(v).entry_price(v.instrument->spec); })
+        .def_prop_ro("realized",
+                     [=](const PositionView& v) { return money_of(position_of(v).realized); })
+        .def_prop_ro("unrealized",
+                     [=](const PositionView& v) {
+                         const std::int64_t mark = v.instrument->value_price();
+                         return mark == 0
+                                    ? 0.0
+                                    : money_of(position_of(v).unrealized(v.instrument->spec, mark));
+                     })
         .def("__repr__", [=](const PositionView& v) {
             return "Position(" + v.instrument->symbol + " " +
                    position_side_names[static_cast<unsigned>(v.side)] + " " +
                    decimal_text(position_of(v).qty, v.instrument->spec.size_decimals) + ")";
         });
 
-    nb::class_<BookView>(m, "LiveBook", "L2 order book; a live view until copy(). Levels are (price, size).")
+    nb::class_<BookView>(m, "LiveBook",
+                         "L2 order book; a live view until copy(). Levels are (price, size).")
         .def_prop_ro("symbol", [](const BookView& v) { return v.symbol; })
         .def_prop_ro("synced", [](const BookView& v) { return v.book().synced(); })
-        .def_prop_ro("best_bid", [](const BookView& v) -> nb::object {
-            if (!v.book().synced() || v.book().bid_count() == 0) return nb::none();
-            return level_of(v, v.book().bid(0));
-        })
-        .def_prop_ro("best_ask", [](const BookView& v) -> nb::object {
-            if (!v.book().synced() || v.book().ask_count() == 0) return nb::none();
-            return level_of(v, v.book().ask(0));
-        })
-        .def("bids", [](const BookView& v, std::size_t n) {
-            return levels_of(v, n, &Book::bid_count, &Book::bid);
-        }, nb::arg("n") = 10, "The best n bids, best first.")
-        .def("asks", [](const BookView& v, std::size_t n) {
-            return levels_of(v, n, &Book::ask_count, &Book::ask);
-        }, nb::arg("n") = 10, "The best n asks, best first.")
+        .def_prop_ro("best_bid",
+                     [](const BookView& v) -> nb::object {
+                         if (!v.book().synced() || v.book().bid_count() == 0) return nb::none();
+                         return level_of(v, v.book().bid(0));
+                     })
+        .def_prop_ro("best_ask",
+                     [](const BookView& v) -> nb::object {
+                         if (!v.book().synced() || v.book().ask_count() == 0) return nb::none();
+                         return level_of(v, v.book().ask(0));
+                     })
+        .def(
+            "bids",
+            [](const BookView& v, std::size_t n) {
+                return levels_of(v, n, &Book::bid_count, &Book::bid);
+            },
+            nb::arg("n") = 10, "The best n bids, best first.")
+        .def(
+            "asks",
+            [](const BookView& v, std::size_t n) {
+                return levels_of(v, n, &Book::ask_count, &Book::ask);
+            },
+            nb::arg("n") = 10, "The best n asks, best first.")
         .def_prop_ro("ts_event", [](const BookView& v) { return v.book().ts_event(); })
         .def_prop_ro("ts_recv", [](const BookView& v) { return v.book().ts_recv(); })
         .def_prop_ro("last_id", [](const BookView& v) { return v.book().last_id(); })
-        .def("copy", [](const BookView& v) {
-            return BookView{nullptr, nullptr, std::make_shared<const Book>(v.book()),
-                            v.price_scale, v.size_scale, v.symbol};
-        }, "The book as it stands now, to keep.");
+        .def(
+            "copy",
+            [](const BookView& v) {
+                return BookView{nullptr,       nullptr,      std::make_shared<const Book>(v.book()),
+                                v.price_scale, v.size_scale, v.symbol};
+            },
+            "The book as it stands now, to keep.");
 
     nb::class_<HealthView>(m, "Health", "Something about the system: kind, subject, state.")
         .def_ro("kind", &HealthView::kind)

@@ -23,8 +23,7 @@ PyObject* side_names[3] = {};  // None, "buy", "sell"
 }  // namespace
 
 struct EventObject {
-    PyObject_HEAD
-    PyObject* symbol;
+    PyObject_HEAD PyObject* symbol;
     PyObject* slot[slot_count];  // floats, or nullptr where the kind has fewer
     PyObject* extra;             // trade, liquidation: side; bar: period
     double price_scale, size_scale;
@@ -57,9 +56,9 @@ PyObject* event_repr(PyObject* self) {
     bool first = true;
     for (PyMemberDef* member = Py_TYPE(self)->tp_members; member && member->name; ++member) {
         PyObject* value = PyObject_GetAttrString(self, member->name);
-        PyObject* next = value ? PyUnicode_FromFormat("%U%s%s=%R", text, first ? "" : ", ",
-                                                      member->name, value)
-                               : nullptr;
+        PyObject* next =
+            value ? PyUnicode_FromFormat("%U%s%s=%R", text, first ? "" : ", ", member->name, value)
+                  : nullptr;
         Py_XDECREF(value);
         Py_DECREF(text);
         if (!next) return nullptr;
@@ -71,16 +70,17 @@ PyObject* event_repr(PyObject* self) {
     return done;
 }
 
-EventObject* as_event(PyObject* self) { return reinterpret_cast<EventObject*>(self); }
+EventObject* as_event(PyObject* self) {
+    return reinterpret_cast<EventObject*>(self);
+}
 
-
-#define INT_GETTER(name, payload, member)                                      \
-    PyGetSetDef {                                                              \
-        name,                                                                  \
-            [](PyObject* self, void*) -> PyObject* {                           \
-                return PyLong_FromLongLong(as_event(self)->payload.member);    \
-            },                                                                 \
-            nullptr, nullptr, nullptr                                          \
+#define INT_GETTER(name, payload, member)                                   \
+    PyGetSetDef {                                                           \
+        name,                                                               \
+            [](PyObject* self, void*) -> PyObject* {                        \
+                return PyLong_FromLongLong(as_event(self)->payload.member); \
+            },                                                              \
+            nullptr, nullptr, nullptr                                       \
     }
 
 PyObject* quote_mid(PyObject* self, void*) {
@@ -92,11 +92,13 @@ PyObject* quote_mid(PyObject* self, void*) {
 PyObject* trade_id(PyObject* self, void*) {
     const TradePayload& trade = as_event(self)->trade;
     switch (trade.id_kind) {
-        case IdKind::integer: return PyLong_FromUnsignedLongLong(trade.id_low);
+        case IdKind::integer:
+            return PyLong_FromUnsignedLongLong(trade.id_low);
         case IdKind::text: {
             char text[17] = {};
             std::memcpy(text, &trade.id_low, 16);
-            return PyUnicode_DecodeUTF8(text, static_cast<Py_ssize_t>(std::strlen(text)), "replace");
+            return PyUnicode_DecodeUTF8(text, static_cast<Py_ssize_t>(std::strlen(text)),
+                                        "replace");
         }
         case IdKind::uuid: {
             unsigned char bytes[16];
@@ -111,7 +113,8 @@ PyObject* trade_id(PyObject* self, void*) {
             }
             return PyUnicode_FromStringAndSize(text, at);
         }
-        case IdKind::none: break;
+        case IdKind::none:
+            break;
     }
     Py_RETURN_NONE;
 }
@@ -142,60 +145,79 @@ PyObject* funding_mark(PyObject* self, void*) {
     return PyFloat_FromDouble(static_cast<double>(e->funding.mark) / e->price_scale);
 }
 
-#define MEMBER(name, at) \
-    PyMemberDef { name, T_OBJECT_EX, offsetof(EventObject, at), READONLY, nullptr }
-#define MEMBER_END PyMemberDef { nullptr, 0, 0, 0, nullptr }
-#define GETTER(name, function) PyGetSetDef { name, function, nullptr, nullptr, nullptr }
-#define GETTER_END PyGetSetDef { nullptr, nullptr, nullptr, nullptr, nullptr }
+#define MEMBER(name, at)                                                \
+    PyMemberDef {                                                       \
+        name, T_OBJECT_EX, offsetof(EventObject, at), READONLY, nullptr \
+    }
+#define MEMBER_END                \
+    PyMemberDef {                 \
+        nullptr, 0, 0, 0, nullptr \
+    }
+#define GETTER(name, function)                    \
+    PyGetSetDef {                                 \
+        name, function, nullptr, nullptr, nullptr \
+    }
+#define GETTER_END                                  \
+    PyGetSetDef {                                   \
+        nullptr, nullptr, nullptr, nullptr, nullptr \
+    }
 
-constexpr auto slot_at(int i) { return offsetof(EventObject, slot) + sizeof(PyObject*) * i; }
-#define SLOT(name, i) \
-    PyMemberDef { name, T_OBJECT_EX, static_cast<Py_ssize_t>(slot_at(i)), READONLY, nullptr }
+constexpr auto slot_at(int i) {
+    return offsetof(EventObject, slot) + sizeof(PyObject*) * i;
+}
+#define SLOT(name, i)                                                             \
+    PyMemberDef {                                                                 \
+        name, T_OBJECT_EX, static_cast<Py_ssize_t>(slot_at(i)), READONLY, nullptr \
+    }
 
-PyMemberDef quote_members[] = {MEMBER("symbol", symbol), SLOT("bid", 0), SLOT("ask", 1),
-                               SLOT("bid_size", 2), SLOT("ask_size", 3), MEMBER_END};
-PyGetSetDef quote_getters[] = {
-    GETTER("mid", quote_mid),
-    INT_GETTER("ts_event", quote, ts_event), INT_GETTER("ts_recv", quote, ts_recv),
-    INT_GETTER("bid_int", quote, bid), INT_GETTER("ask_int", quote, ask),
-    INT_GETTER("bid_size_int", quote, bid_size), INT_GETTER("ask_size_int", quote, ask_size),
-    GETTER_END};
+PyMemberDef quote_members[] = {MEMBER("symbol", symbol), SLOT("bid", 0),      SLOT("ask", 1),
+                               SLOT("bid_size", 2),      SLOT("ask_size", 3), MEMBER_END};
+PyGetSetDef quote_getters[] = {GETTER("mid", quote_mid),
+                               INT_GETTER("ts_event", quote, ts_event),
+                               INT_GETTER("ts_recv", quote, ts_recv),
+                               INT_GETTER("bid_int", quote, bid),
+                               INT_GETTER("ask_int", quote, ask),
+                               INT_GETTER("bid_size_int", quote, bid_size),
+                               INT_GETTER("ask_size_int", quote, ask_size),
+                               GETTER_END};
 
 PyMemberDef trade_members[] = {MEMBER("symbol", symbol), SLOT("price", 0), SLOT("size", 1),
                                MEMBER("side", extra), MEMBER_END};
-PyGetSetDef trade_getters[] = {
-    GETTER("id", trade_id),
-    INT_GETTER("ts_event", trade, ts_event), INT_GETTER("ts_recv", trade, ts_recv),
-    INT_GETTER("price_int", trade, price), INT_GETTER("size_int", trade, size), GETTER_END};
+PyGetSetDef trade_getters[] = {GETTER("id", trade_id),
+                               INT_GETTER("ts_event", trade, ts_event),
+                               INT_GETTER("ts_recv", trade, ts_recv),
+                               INT_GETTER("price_int", trade, price),
+                               INT_GETTER("size_int", trade, size),
+                               GETTER_END};
 
-PyMemberDef bar_members[] = {MEMBER("symbol", symbol), MEMBER("period", extra), SLOT("open", 0),
-                             SLOT("high", 1), SLOT("low", 2), SLOT("close", 3), SLOT("volume", 4),
-                             MEMBER_END};
+PyMemberDef bar_members[] = {
+    MEMBER("symbol", symbol), MEMBER("period", extra), SLOT("open", 0),   SLOT("high", 1),
+    SLOT("low", 2),           SLOT("close", 3),        SLOT("volume", 4), MEMBER_END};
 PyGetSetDef bar_getters[] = {
-    GETTER("trades", bar_trades), GETTER("vwap", bar_vwap),
-    INT_GETTER("ts_open", bar, ts_open), INT_GETTER("ts_close", bar, ts_close),
-    INT_GETTER("open_int", bar, open), INT_GETTER("high_int", bar, high),
-    INT_GETTER("low_int", bar, low), INT_GETTER("close_int", bar, close),
+    GETTER("trades", bar_trades),          GETTER("vwap", bar_vwap),
+    INT_GETTER("ts_open", bar, ts_open),   INT_GETTER("ts_close", bar, ts_close),
+    INT_GETTER("open_int", bar, open),     INT_GETTER("high_int", bar, high),
+    INT_GETTER("low_int", bar, low),       INT_GETTER("close_int", bar, close),
     INT_GETTER("volume_int", bar, volume), GETTER_END};
 
 PyMemberDef mark_members[] = {MEMBER("symbol", symbol), SLOT("mark", 0), MEMBER_END};
 PyGetSetDef mark_getters[] = {
-    GETTER("index", mark_index),
-    INT_GETTER("ts_event", mark, ts_event), INT_GETTER("ts_recv", mark, ts_recv),
-    INT_GETTER("mark_int", mark, mark), INT_GETTER("index_int", mark, index), GETTER_END};
+    GETTER("index", mark_index),          INT_GETTER("ts_event", mark, ts_event),
+    INT_GETTER("ts_recv", mark, ts_recv), INT_GETTER("mark_int", mark, mark),
+    INT_GETTER("index_int", mark, index), GETTER_END};
 
 PyMemberDef funding_members[] = {MEMBER("symbol", symbol), SLOT("rate", 0), MEMBER_END};
-PyGetSetDef funding_getters[] = {
-    GETTER("mark", funding_mark),
-    INT_GETTER("ts_event", funding, ts_event), INT_GETTER("ts_recv", funding, ts_recv),
-    INT_GETTER("interval_ns", funding, interval_ns), GETTER_END};
+PyGetSetDef funding_getters[] = {GETTER("mark", funding_mark),
+                                 INT_GETTER("ts_event", funding, ts_event),
+                                 INT_GETTER("ts_recv", funding, ts_recv),
+                                 INT_GETTER("interval_ns", funding, interval_ns), GETTER_END};
 
 PyMemberDef liquidation_members[] = {MEMBER("symbol", symbol), SLOT("price", 0), SLOT("size", 1),
                                      MEMBER("side", extra), MEMBER_END};
-PyGetSetDef liquidation_getters[] = {
-    INT_GETTER("ts_event", liquidation, ts_event), INT_GETTER("ts_recv", liquidation, ts_recv),
-    INT_GETTER("price_int", liquidation, price), INT_GETTER("size_int", liquidation, size),
-    GETTER_END};
+PyGetSetDef liquidation_getters[] = {INT_GETTER("ts_event", liquidation, ts_event),
+                                     INT_GETTER("ts_recv", liquidation, ts_recv),
+                                     INT_GETTER("price_int", liquidation, price),
+                                     INT_GETTER("size_int", liquidation, size), GETTER_END};
 
 struct KindSpec {
     const char* name;
@@ -250,10 +272,10 @@ bool EventFactory::ready(PyObject* module) {
                                {Py_tp_getset, spec.getters},
                                {Py_tp_doc, const_cast<char*>(spec.doc)},
                                {0, nullptr}};
-        PyType_Spec type_spec = {spec.name, sizeof(EventObject), 0,
-                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION |
-                                     Py_TPFLAGS_IMMUTABLETYPE,
-                                 slots};
+        PyType_Spec type_spec = {
+            spec.name, sizeof(EventObject), 0,
+            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+            slots};
         PyObject* type = PyType_FromSpec(&type_spec);
         if (!type) return false;
         types[kind] = reinterpret_cast<PyTypeObject*>(type);
@@ -268,8 +290,12 @@ bool EventFactory::ready(PyObject* module) {
     return side_names[1] && side_names[2];
 }
 
-void EventFactory::set_reuse(bool on) { reuse_on = on; }
-bool EventFactory::reuse() { return reuse_on; }
+void EventFactory::set_reuse(bool on) {
+    reuse_on = on;
+}
+bool EventFactory::reuse() {
+    return reuse_on;
+}
 
 EventFactory::~EventFactory() {
     for (EventObject* event : held_) Py_XDECREF(reinterpret_cast<PyObject*>(event));
@@ -330,8 +356,8 @@ PyObject* EventFactory::trade(const EventOrigin& origin, const TradePayload& pay
     return reinterpret_cast<PyObject*>(event);
 }
 
-PyObject* EventFactory::bar(const EventOrigin& origin, const BarPayload& payload,
-                            PyObject* period, int extra) {
+PyObject* EventFactory::bar(const EventOrigin& origin, const BarPayload& payload, PyObject* period,
+                            int extra) {
     EventObject* event = take(kind_bar);
     if (!event) return nullptr;
     begin(event, origin);

@@ -24,7 +24,7 @@ struct EventOrigin {
 };
 
 class EventFactory {
-public:
+ public:
     // Makes the types and puts them into `module`; false with a Python error set.
     static bool ready(PyObject* module);
     static void set_reuse(bool on);
@@ -39,12 +39,13 @@ public:
     PyObject* quote(const EventOrigin& origin, const QuotePayload& payload);
     PyObject* trade(const EventOrigin& origin, const TradePayload& payload);
     // extra: decimals of the payload's prices beyond the instrument's (mid bars: 1).
-    PyObject* bar(const EventOrigin& origin, const BarPayload& payload, PyObject* period, int extra);
+    PyObject* bar(const EventOrigin& origin, const BarPayload& payload, PyObject* period,
+                  int extra);
     PyObject* mark(const EventOrigin& origin, const MarkPayload& payload);
     PyObject* funding(const EventOrigin& origin, const FundingPayload& payload);
     PyObject* liquidation(const EventOrigin& origin, const LiquidationPayload& payload);
 
-private:
+ private:
     struct EventObject* take(int kind);
     struct EventObject* held_[6] = {};
 };

@@ -41,7 +41,8 @@ Enum named(const nb::handle& value, std::string_view names, const char* what) {
         if (rest.substr(0, comma) == wanted) return static_cast<Enum>(at);
         rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
     }
-    const std::string message = std::string(what) + ": " + wanted + " is none of " + std::string(names);
+    const std::string message =
+        std::string(what) + ": " + wanted + " is none of " + std::string(names);
     throw nb::value_error(message.c_str());
 }
 

@@ -65,8 +65,9 @@ void PyRobot::add_instrument(const Instrument& instrument, nb::object settle_cur
 }
 
 void PyRobot::release() {
-    for (Callback* callback : {&quote_, &trade_, &book_, &bar_, &mark_, &funding_, &liquidation_,
-                               &instrument_, &timer_, &order_, &fill_, &position_, &health_, &event_})
+    for (Callback* callback :
+         {&quote_, &trade_, &book_, &bar_, &mark_, &funding_, &liquidation_, &instrument_, &timer_,
+          &order_, &fill_, &position_, &health_, &event_})
         callback->clear();
     books_.clear();
     host_.reset();
@@ -92,8 +93,8 @@ bool PyRobot::failed(const char* where) {
     nb::object problem = nb::steal(value);
     // All but Ctrl-C is the strategy's failure, also sys.exit(): it must not end a run silently.
     if (!PyErr_GivenExceptionMatches(problem.ptr(), PyExc_KeyboardInterrupt) && host_.is_valid()) {
-        PyObject* answer = PyObject_CallMethod(host_.ptr(), "callback_failed", "sO", where,
-                                               problem.ptr());
+        PyObject* answer =
+            PyObject_CallMethod(host_.ptr(), "callback_failed", "sO", where, problem.ptr());
         if (answer) {
             const bool go_on = PyObject_IsTrue(answer) == 1;
             Py_DECREF(answer);
@@ -118,7 +119,8 @@ void PyRobot::raise_error() {
 }
 
 bool PyRobot::finish(PyObject* result, const char* where) {
-    if (!result) [[unlikely]] return failed(where);
+    if (!result) [[unlikely]]
+        return failed(where);
     Py_DECREF(result);
     return true;
 }
@@ -239,7 +241,8 @@ std::int64_t PyRobot::on_cold(std::uint32_t source, const Frame& frame) {
 }
 
 bool PyRobot::settle() {
-    if (!memory_touched) [[likely]] return true;
+    if (!memory_touched) [[likely]]
+        return true;
     PyObject* result = PyObject_CallMethod(host_.ptr(), "settle_memory", nullptr);
     return finish(result, "memory");
 }
@@ -252,9 +255,9 @@ bool PyRobot::note_state() {
 bool PyRobot::pulse(std::uint64_t frames, std::int64_t now) {
     if (PyErr_CheckSignals() != 0) return failed("signal");
     if (!wants_pulse || !host_.is_valid()) return true;
-    PyObject* result = PyObject_CallMethod(host_.ptr(), "pulse", "KL",
-                                           static_cast<unsigned long long>(frames),
-                                           static_cast<long long>(now));
+    PyObject* result =
+        PyObject_CallMethod(host_.ptr(), "pulse", "KL", static_cast<unsigned long long>(frames),
+                            static_cast<long long>(now));
     return finish(result, "progress");
 }
 

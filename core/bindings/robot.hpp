@@ -17,7 +17,7 @@ namespace onetape {
 // One callback as vectorcall wants it: the plain function and `self`, without a bound method made
 // for each call.
 class Callback {
-public:
+ public:
     void bind(nb::handle strategy, const char* name);
     void clear();
     [[nodiscard]] bool set() const { return function_.is_valid(); }
@@ -31,7 +31,7 @@ public:
                                    1 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
     }
 
-private:
+ private:
     nb::object function_, self_;
 };
 
@@ -58,7 +58,7 @@ struct HealthView {
 };
 
 class PyRobot final : public RobotPort {
-public:
+ public:
     PyRobot(std::shared_ptr<Simulation> simulation, nb::object host);
 
     // Finds the callbacks that `strategy` overrides of `base`.
@@ -98,14 +98,14 @@ public:
     // Which of the callbacks with market events are overridden, as want_* bits; 64: on_bar.
     [[nodiscard]] std::uint32_t overridden() const;
 
-private:
+ private:
     bool finish(PyObject* result, const char* where);
     bool failed(const char* where);
 
     std::shared_ptr<Simulation> simulation_;
     nb::object host_;
-    Callback quote_, trade_, book_, bar_, mark_, funding_, liquidation_, instrument_, timer_, order_,
-        fill_, position_, health_, event_;
+    Callback quote_, trade_, book_, bar_, mark_, funding_, liquidation_, instrument_, timer_,
+        order_, fill_, position_, health_, event_;
     std::vector<EventOrigin> origins_;
     std::vector<nb::object> symbols_, currencies_, books_;
     std::vector<std::pair<const BarFeed*, nb::object>> periods_;

@@ -26,7 +26,9 @@ struct BarFeed {
     bool shown = true;  // false: unsubscribed, kept only for its window
 
     BarFeed(std::int64_t period_ns, BarSource from, std::string as_text, const InstrumentSpec& spec)
-        : period(period_ns), source(from), text(std::move(as_text)),
+        : period(period_ns),
+          source(from),
+          text(std::move(as_text)),
           window(spec.price_decimals + extra_decimals(), spec.size_decimals) {}
     [[nodiscard]] int extra_decimals() const noexcept { return source == BarSource::mid ? 1 : 0; }
 };

@@ -27,20 +27,36 @@ OrderState resolve_open(const Order& order) noexcept {
 
 void learn(Order& order, OrderAct act) noexcept {
     switch (act) {
-        case OrderAct::accept: case OrderAct::found_working: order.accepted = true; break;
-        case OrderAct::fill_partial: case OrderAct::fill_full: case OrderAct::fill_excess:
+        case OrderAct::accept:
+        case OrderAct::found_working:
             order.accepted = true;
             break;
-        case OrderAct::trigger: order.accepted = order.was_triggered = true; break;
-        case OrderAct::cancel_request: order.cancel_open = true; break;
-        case OrderAct::cancel_reject: order.cancel_open = false; break;
-        case OrderAct::amend_request: order.update_open = true; break;
-        case OrderAct::amend_ack: order.accepted = true; [[fallthrough]];
+        case OrderAct::fill_partial:
+        case OrderAct::fill_full:
+        case OrderAct::fill_excess:
+            order.accepted = true;
+            break;
+        case OrderAct::trigger:
+            order.accepted = order.was_triggered = true;
+            break;
+        case OrderAct::cancel_request:
+            order.cancel_open = true;
+            break;
+        case OrderAct::cancel_reject:
+            order.cancel_open = false;
+            break;
+        case OrderAct::amend_request:
+            order.update_open = true;
+            break;
+        case OrderAct::amend_ack:
+            order.accepted = true;
+            [[fallthrough]];
         case OrderAct::amend_reject:
             order.update_open = false;
             order.amend_size = 0;
             break;
-        default: break;
+        default:
+            break;
     }
     if (act == OrderAct::found_working && order.state == OrderState::unknown)
         order.cancel_open = order.update_open = false;
@@ -55,21 +71,27 @@ OrderCell OrderMachine::take(Order& order, OrderAct act) noexcept {
     if (effect == OrderCell::impossible || effect == OrderCell::refused) return effect;
     learn(order, act);
     switch (effect) {
-        case OrderCell::same: case OrderCell::late: return effect;
-        case OrderCell::open: order.state = resolve_open(order); break;
+        case OrderCell::same:
+        case OrderCell::late:
+            return effect;
+        case OrderCell::open:
+            order.state = resolve_open(order);
+            break;
         case OrderCell::gone:
             order.state = order.accepted ? OrderState::canceled : OrderState::rejected;
             break;
-        default: order.state = static_cast<OrderState>(cell); break;
+        default:
+            order.state = static_cast<OrderState>(cell);
+            break;
     }
     if (order.closed()) order.cancel_open = order.update_open = false;
     return OrderCell::same;
 }
 
 bool OrderMachine::allows(const Order& order, OrderAct act) noexcept {
-    const auto cell = static_cast<OrderCell>(
-        matrix_[static_cast<std::size_t>(order.state) * order_act_columns +
-                static_cast<std::size_t>(act)]);
+    const auto cell =
+        static_cast<OrderCell>(matrix_[static_cast<std::size_t>(order.state) * order_act_columns +
+                                       static_cast<std::size_t>(act)]);
     // A request that changes nothing is not sent, save a cancel of an order that may be there.
     return cell != OrderCell::impossible && cell != OrderCell::refused &&
            (cell != OrderCell::same ||
@@ -88,6 +110,8 @@ OrderRef OrderTable::find(std::uint64_t id) const noexcept {
     return found == working_.end() ? nullptr : found->second;
 }
 
-void OrderTable::remove(std::uint64_t id) noexcept { working_.erase(id); }
+void OrderTable::remove(std::uint64_t id) noexcept {
+    working_.erase(id);
+}
 
 }  // namespace onetape

@@ -20,22 +20,45 @@ struct Instrument;
 
 // What can happen to an order: the columns of the table, from 1 (OrderEvent of the model).
 enum class OrderAct : std::uint8_t {
-    submit = 1, deny, cancel_request, amend_request, accept, reject, trigger, fill_partial,
-    fill_full, fill_excess, cancel_ack, cancel_reject, amend_ack, amend_reject, expire,
-    venue_cancel, reply_lost, missing, found_working, found_absent, duplicate,
+    submit = 1,
+    deny,
+    cancel_request,
+    amend_request,
+    accept,
+    reject,
+    trigger,
+    fill_partial,
+    fill_full,
+    fill_excess,
+    cancel_ack,
+    cancel_reject,
+    amend_ack,
+    amend_reject,
+    expire,
+    venue_cancel,
+    reply_lost,
+    missing,
+    found_working,
+    found_absent,
+    duplicate,
 };
 inline constexpr std::size_t order_act_columns = 22;
 inline constexpr std::size_t order_state_rows = 14;
 
 // Cells that are not a state.
 enum class OrderCell : std::uint8_t {
-    same = 0, open = 0xf0, gone = 0xf1, late = 0xf2, refused = 0xf3, impossible = 0xff,
+    same = 0,
+    open = 0xf0,
+    gone = 0xf1,
+    late = 0xf2,
+    refused = 0xf3,
+    impossible = 0xff,
 };
 
 struct Order;
 
 class OrderMachine {
-public:
+ public:
     // rows by OrderState, columns by OrderAct; row 0 and column 0 are unused.
     static bool install(std::span<const std::uint8_t> matrix) noexcept;
     [[nodiscard]] static bool installed() noexcept { return installed_; }
@@ -45,7 +68,7 @@ public:
     // Whether a request would be taken now, without making it.
     [[nodiscard]] static bool allows(const Order& order, OrderAct act) noexcept;
 
-private:
+ private:
     static std::array<std::uint8_t, order_state_rows * order_act_columns> matrix_;
     static bool installed_;
 };
@@ -76,9 +99,14 @@ struct Order {
     [[nodiscard]] std::int64_t remaining() const noexcept { return size - filled; }
     [[nodiscard]] bool closed() const noexcept {
         switch (state) {
-            case OrderState::filled: case OrderState::canceled: case OrderState::rejected:
-            case OrderState::denied: case OrderState::expired: return true;
-            default: return false;
+            case OrderState::filled:
+            case OrderState::canceled:
+            case OrderState::rejected:
+            case OrderState::denied:
+            case OrderState::expired:
+                return true;
+            default:
+                return false;
         }
     }
 };
@@ -88,7 +116,7 @@ using OrderRef = std::shared_ptr<Order>;
 // The orders that are not closed, in the order of their ids. A closed one leaves at once: what
 // the strategy still holds stays readable, and memory stays flat.
 class OrderTable {
-public:
+ public:
     OrderRef add();  // with the next id
     [[nodiscard]] OrderRef find(std::uint64_t id) const noexcept;
     void remove(std::uint64_t id) noexcept;
@@ -97,7 +125,7 @@ public:
     }
     [[nodiscard]] std::uint64_t count() const noexcept { return last_id_; }
 
-private:
+ private:
     std::map<std::uint64_t, OrderRef> working_;
     std::uint64_t last_id_ = 0;
 };

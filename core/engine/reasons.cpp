@@ -57,20 +57,31 @@ std::string refusal_text(const Order& order) {
     if (!order.reason.empty() || order.code == 0) return order.reason;
     const InstrumentSpec& spec = order.instrument->spec;
     switch (order.code) {
-        case error::market_data_unavailable: return "no market data to fill it from";
-        case error::order_invalid: return order_rule_text(order);
+        case error::market_data_unavailable:
+            return "no market data to fill it from";
+        case error::order_invalid:
+            return order_rule_text(order);
         case error::order_below_min_notional:
             return "its value is below the least notional " +
                    decimal_text(spec.notional_min, money_decimals);
-        case error::order_would_cross: return "post-only, and it would have taken liquidity";
-        case error::order_unknown: return "the venue does not know this order any more";
-        case error::reduce_only_violated: return "reduce-only, and it would not reduce a position";
-        case error::duplicate_client_id: return "its client id was used before";
-        case error::self_trade: return "it would trade against an own order";
-        case error::insufficient_funds: return "the account cannot carry it";
-        case error::price_band: return "its price is outside the instrument's price band";
-        case error::account_mode: return "its position side does not fit the account's mode";
-        default: return "refused";
+        case error::order_would_cross:
+            return "post-only, and it would have taken liquidity";
+        case error::order_unknown:
+            return "the venue does not know this order any more";
+        case error::reduce_only_violated:
+            return "reduce-only, and it would not reduce a position";
+        case error::duplicate_client_id:
+            return "its client id was used before";
+        case error::self_trade:
+            return "it would trade against an own order";
+        case error::insufficient_funds:
+            return "the account cannot carry it";
+        case error::price_band:
+            return "its price is outside the instrument's price band";
+        case error::account_mode:
+            return "its position side does not fit the account's mode";
+        default:
+            return "refused";
     }
 }
 

@@ -14,7 +14,7 @@
 namespace onetape {
 
 class RobotPort {
-public:
+ public:
     virtual ~RobotPort() = default;
 
     virtual bool on_quote(Instrument& instrument, const QuotePayload& quote) = 0;

@@ -62,16 +62,16 @@ struct EquitySample {
 };
 
 struct RunCounters {
-    std::uint64_t frames = 0;   // all that were read
-    std::uint64_t events = 0;   // market events of the run's instruments
-    std::uint64_t warmed = 0;   // such events from before the start: known, not shown
+    std::uint64_t frames = 0;  // all that were read
+    std::uint64_t events = 0;  // market events of the run's instruments
+    std::uint64_t warmed = 0;  // such events from before the start: known, not shown
     std::uint64_t actions = 0, orders = 0, fills = 0, denied = 0, rejected = 0;
     std::uint64_t impossible = 0;  // news that no state allows: counted, not believed
     std::uint64_t late = 0;        // news about orders that were already closed
 };
 
 class Simulation final : public ExchangeSink {
-public:
+ public:
     explicit Simulation(const SimulationOptions& options);
     ~Simulation() override;
 
@@ -101,7 +101,7 @@ public:
     [[nodiscard]] std::int64_t next_time();  // of the next frame, `never` without one
     void begin(std::int64_t now);            // the robot may act from here
     RunOutcome run(std::uint64_t frames_max, std::int64_t until);
-    bool finish_input();     // no frame will follow: what is due by now happens
+    bool finish_input();  // no frame will follow: what is due by now happens
     // No frame of this time or earlier will follow: what is due by then happens.
     bool advance(std::int64_t until);
     void begin_stop() { stopping_ = true; }      // on_stop follows: orders are denied
@@ -165,7 +165,7 @@ public:
 
     static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
-private:
+ private:
     struct Source {
         Reader* reader = nullptr;
         Frame frame;
@@ -203,7 +203,7 @@ private:
     bool load(Source& source);
     [[nodiscard]] Instrument* instrument_of(const Source& source, std::uint32_t stream) const;
     [[nodiscard]] bool owns(const Order& order) const noexcept;
-    bool take(Source& source);                             // one frame, whole
+    bool take(Source& source);                                       // one frame, whole
     bool show_exchange(Instrument& instrument, const Frame& frame);  // false: not a market event
     bool show_robot(Instrument& instrument, const Frame& frame);
     void fold_bars(Instrument& instrument, const Frame& frame, std::int64_t time);
@@ -261,8 +261,8 @@ private:
     std::int64_t now_ = 0;
     std::int64_t next_due_ = never, next_bar_close_ = never, next_timer_ = never;
     std::int64_t next_sample_ = never;
-    std::int64_t reply_floor_ = 0;  // replies keep their order
-    std::int64_t reply_base_ = 0;   // when the exchange did what it now reports
+    std::int64_t reply_floor_ = 0;    // replies keep their order
+    std::int64_t reply_base_ = 0;     // when the exchange did what it now reports
     std::int64_t reply_cap_ = never;  // a bar's fills reach the robot no later than the bar
     bool started_ = false, halted_ = false, in_robot_ = false;
     bool stopping_ = false, flattening_ = false;

@@ -11,8 +11,12 @@ namespace {
 constexpr int rate_decimals = 12;
 constexpr auto rate_one = static_cast<std::int64_t>(pow10(rate_decimals));
 
-std::size_t side_at(Side side) { return side == Side::sell ? 1 : 0; }
-Money absolute(Money value) { return value < 0 ? -value : value; }
+std::size_t side_at(Side side) {
+    return side == Side::sell ? 1 : 0;
+}
+Money absolute(Money value) {
+    return value < 0 ? -value : value;
+}
 
 // Units of a spot instrument's base currency as money of that currency.
 Money base_money(const InstrumentSpec& spec, std::int64_t size) {
@@ -27,8 +31,8 @@ Money fee_of(const InstrumentSpec& spec, Liquidity liquidity, std::int64_t price
              std::int64_t size) noexcept {
     const std::int64_t rate = liquidity == Liquidity::maker ? spec.maker_fee : spec.taker_fee;
     if (rate == 0) return 0;
-    const int exponent = money_decimals - rate_decimals - spec.price_decimals -
-                         spec.size_decimals - spec.multiplier_decimals;
+    const int exponent = money_decimals - rate_decimals - spec.price_decimals - spec.size_decimals -
+                         spec.multiplier_decimals;
     if (spec.kind != ContractKind::inverse && exponent >= 0) {  // exact: nothing to divide
         return absolute(static_cast<Int128>(price) * size * spec.multiplier) * rate *
                pow10(exponent);
@@ -60,8 +64,8 @@ void Account::set_instrument(std::uint32_t index, const InstrumentSpec& spec, st
     balance_at(std::max(settle, base));
     if (spec.kind != ContractKind::spot || settle == base) return;
     // One instrument values a holding: the first that trades it against this currency.
-    holding.values_base = std::none_of(
-        holdings_.begin(), holdings_.end(), [&](const Holding& other) {
+    holding.values_base =
+        std::none_of(holdings_.begin(), holdings_.end(), [&](const Holding& other) {
             return &other != &holding && other.values_base && other.base == base &&
                    other.settle == settle;
         });
@@ -71,7 +75,9 @@ void Account::deposit(std::uint32_t currency, Money amount) noexcept {
     balance_at(currency) += amount;
 }
 
-void Account::set_mark(std::uint32_t index, std::int64_t price) noexcept { at(index).mark = price; }
+void Account::set_mark(std::uint32_t index, std::int64_t price) noexcept {
+    at(index).mark = price;
+}
 
 Money Account::apply_fill(std::uint32_t index, const FillPayload& fill) noexcept {
     Holding& holding = at(index);
@@ -138,9 +144,12 @@ Money Account::side_exposure(const Holding& holding, PositionSide side, Money ex
     const Money buys = holding.working[at_side][0].notional + extra_buys;
     const Money sells = holding.working[at_side][1].notional + extra_sells;
     switch (side) {
-        case PositionSide::long_: return absolute(value) + buys;
-        case PositionSide::short_: return absolute(value) + sells;
-        case PositionSide::both: break;
+        case PositionSide::long_:
+            return absolute(value) + buys;
+        case PositionSide::short_:
+            return absolute(value) + sells;
+        case PositionSide::both:
+            break;
     }
     return std::max(absolute(value + buys), absolute(value - sells));
 }
@@ -148,17 +157,15 @@ Money Account::side_exposure(const Holding& holding, PositionSide side, Money ex
 // Signed like the quantity.
 Money Account::position_value(const Holding& holding, const Position& position) noexcept {
     if (position.flat()) return 0;
-    const Money value =
-        absolute(holding.mark != 0 ? holding.spec.notional(holding.mark, position.qty)
-                                   : position.cost);
+    const Money value = absolute(
+        holding.mark != 0 ? holding.spec.notional(holding.mark, position.qty) : position.cost);
     return position.qty < 0 ? -value : value;
 }
 
 Money Account::margin_of(const Holding& holding) const noexcept {
-    const Money exposure = options_.hedge
-                               ? side_exposure(holding, PositionSide::long_, 0, 0) +
-                                     side_exposure(holding, PositionSide::short_, 0, 0)
-                               : side_exposure(holding, PositionSide::both, 0, 0);
+    const Money exposure = options_.hedge ? side_exposure(holding, PositionSide::long_, 0, 0) +
+                                                side_exposure(holding, PositionSide::short_, 0, 0)
+                                          : side_exposure(holding, PositionSide::both, 0, 0);
     Money margin = divide_half_even(exposure, options_.leverage);
     for (const auto& sides : holding.working) margin += sides[0].fee + sides[1].fee;
     return margin;
@@ -172,9 +179,9 @@ std::uint16_t Account::check_funds(std::uint32_t index, PositionSide position_si
     const InstrumentSpec& spec = holding.spec;
     const Money fee = std::max<Money>(fee_of(spec, Liquidity::taker, price, size), 0);
     if (spec.kind == ContractKind::spot) {
-        const bool covered =
-            side == Side::buy ? available(holding.settle) >= spec.notional(price, size) + fee
-                              : available(holding.base) >= base_money(spec, size);
+        const bool covered = side == Side::buy
+                                 ? available(holding.settle) >= spec.notional(price, size) + fee
+                                 : available(holding.base) >= base_money(spec, size);
         return covered ? error::none : error::insufficient_funds;
     }
     if (reduce_only) return error::none;

@@ -27,7 +27,7 @@ struct WorkingSum {
 };
 
 class Account {
-public:
+ public:
     explicit Account(const AccountOptions& options = {}) noexcept;
 
     // settle: currency of notional, profit and fees (spot: quote). base: what spot delivers.
@@ -47,8 +47,8 @@ public:
 
     // Working orders count against the account until they are filled or gone. Opening orders
     // only: reduce-only ones need no margin.
-    void add_working(std::uint32_t index, PositionSide position_side, Side side,
-                     std::int64_t price, std::int64_t size) noexcept;
+    void add_working(std::uint32_t index, PositionSide position_side, Side side, std::int64_t price,
+                     std::int64_t size) noexcept;
     void remove_working(std::uint32_t index, PositionSide position_side, Side side,
                         std::int64_t price, std::int64_t size) noexcept;
 
@@ -78,15 +78,15 @@ public:
     [[nodiscard]] Money funding(std::uint32_t index) const noexcept;  // received, paid negative
     [[nodiscard]] const AccountOptions& options() const noexcept { return options_; }
 
-private:
+ private:
     struct Holding {  // all that the account knows of one instrument
         InstrumentSpec spec;
         std::uint32_t settle = 0, base = 0;
         std::int64_t mark = 0;
         bool known = false;
         bool values_base = false;  // the one spot instrument that prices its base in its quote
-        std::array<Position, 3> positions;                // by PositionSide
-        std::array<std::array<WorkingSum, 2>, 3> working; // by PositionSide, then buy, sell
+        std::array<Position, 3> positions;                 // by PositionSide
+        std::array<std::array<WorkingSum, 2>, 3> working;  // by PositionSide, then buy, sell
         Money fees = 0, funding = 0;
     };
 

@@ -31,11 +31,10 @@ bool Flow::next(FlowEvent& event, std::int64_t until) noexcept {
         bytes_.clear();
         next_record_ = 0;
         // Equal times: the lower index first.
-        const auto due = std::min_element(
-            symbols_.begin(), symbols_.end(),
-            [](const auto& left, const auto& right) {
-                return left->next_time() < right->next_time();
-            });
+        const auto due = std::min_element(symbols_.begin(), symbols_.end(),
+                                          [](const auto& left, const auto& right) {
+                                              return left->next_time() < right->next_time();
+                                          });
         (*due)->step();
     }
     if (next_time() >= until) return false;
@@ -51,7 +50,9 @@ void Flow::request(std::uint32_t symbol, std::uint32_t participant, std::int64_t
     symbols_[symbol]->engine().request(participant, now, request);
 }
 
-MatchingEngine& Flow::engine(std::uint32_t symbol) noexcept { return symbols_[symbol]->engine(); }
+MatchingEngine& Flow::engine(std::uint32_t symbol) noexcept {
+    return symbols_[symbol]->engine();
+}
 
 void Flow::push(EventType type, std::uint16_t flags, std::uint32_t symbol, std::int64_t time,
                 std::span<const std::byte> head, std::span<const std::byte> bids,
@@ -60,8 +61,8 @@ void Flow::push(EventType type, std::uint16_t flags, std::uint32_t symbol, std::
     for (const auto part : {head, bids, asks}) {
         bytes_.insert(bytes_.end(), part.begin(), part.end());
     }
-    records_.push_back({type, flags, symbol, time, offset,
-                        static_cast<std::uint32_t>(bytes_.size()) - offset});
+    records_.push_back(
+        {type, flags, symbol, time, offset, static_cast<std::uint32_t>(bytes_.size()) - offset});
 }
 
 }  // namespace onetape

@@ -1,6 +1,6 @@
 #pragma once
-// A generated market: seeded order flow drives a matching engine for each symbol and everything that
-// a venue would publish comes out as journal payloads in time order. Same seed, same bytes, on
+// A generated market: seeded order flow drives a matching engine for each symbol and everything
+// that a venue would publish comes out as journal payloads in time order. Same seed, same bytes, on
 // every platform.
 //
 // Each symbol has a fair value that wanders (one common factor, one of its own, regimes of
@@ -22,16 +22,16 @@ namespace onetape {
 
 struct FlowSymbol {
     InstrumentSpec spec;
-    std::int64_t price = 0;          // where it begins, price units
-    std::int64_t size_typical = 1;   // size units, of one order
-    double volatility = 0.5;         // a year
-    double correlation = 0.6;        // share of the common factor in its variance, 0 to 1
+    std::int64_t price = 0;         // where it begins, price units
+    std::int64_t size_typical = 1;  // size units, of one order
+    double volatility = 0.5;        // a year
+    double correlation = 0.6;       // share of the common factor in its variance, 0 to 1
 };
 
 struct FlowOptions {
     std::uint64_t seed = 1;
-    std::int64_t start = 0;  // ns UTC
-    double rate = 1.0;       // 1: about thirty events a second and symbol
+    std::int64_t start = 0;         // ns UTC
+    double rate = 1.0;              // 1: about thirty events a second and symbol
     std::uint32_t book_levels = 0;  // levels a side in the snapshot, 0: all
 };
 
@@ -45,7 +45,7 @@ struct FlowEvent {
 
 // What the engine tells participants that are not the generated flow.
 class ParticipantSink {
-public:
+ public:
     virtual ~ParticipantSink() = default;
     virtual void on_order_event(std::uint32_t symbol, std::uint32_t participant,
                                 const OrderEventPayload& event) = 0;
@@ -56,7 +56,7 @@ public:
 class FlowSymbolState;
 
 class Flow {
-public:
+ public:
     // Every symbol needs a price of at least 100 ticks.
     Flow(const FlowOptions& options, std::span<const FlowSymbol> symbols,
          ParticipantSink* participants = nullptr) noexcept;
@@ -77,7 +77,7 @@ public:
                  const OrderRequestPayload& request) noexcept;
     [[nodiscard]] MatchingEngine& engine(std::uint32_t symbol) noexcept;
 
-private:
+ private:
     struct Record {
         EventType type;
         std::uint16_t flags;

@@ -18,9 +18,9 @@ constexpr double fair_steps_a_year = 365.0 * 86400.0 * 2.0;
 // Rates a second before excitement and FlowOptions::rate.
 constexpr double limit_rate = 6.0;
 constexpr double taker_rate = 0.4;
-constexpr double cancel_rate = 0.02;   // of each standing order
-constexpr double excite = 0.5;         // what one taker adds to the rate's factor
-constexpr double excite_decay = 0.8;   // of it, a second
+constexpr double cancel_rate = 0.02;  // of each standing order
+constexpr double excite = 0.5;        // what one taker adds to the rate's factor
+constexpr double excite_decay = 0.8;  // of it, a second
 constexpr double excite_max = 12.0;
 
 constexpr double keep_side = 0.68;     // chance that the next taker is of the last one's side
@@ -219,7 +219,8 @@ void FlowSymbolState::cancel_one(std::int64_t now) noexcept {
 void FlowSymbolState::take(std::int64_t now) noexcept {
     if (!own_.chance(keep_side)) {
         // A new run begins on the side that brings the touch back to the fair value.
-        const bool both = engine_.level_count(Side::buy) != 0 && engine_.level_count(Side::sell) != 0;
+        const bool both =
+            engine_.level_count(Side::buy) != 0 && engine_.level_count(Side::sell) != 0;
         double chance_buy = 0.5;
         if (both) {
             const double mid = static_cast<double>(engine_.level(Side::buy, 0).price +

@@ -8,7 +8,7 @@
 namespace onetape {
 
 class FlowSymbolState final : public MatchingSink {
-public:
+ public:
     static constexpr std::uint32_t crowd = 0;  // the participant that the flow trades as
 
     FlowSymbolState(Flow& flow, std::uint32_t index, const FlowSymbol& symbol,
@@ -25,7 +25,7 @@ public:
                    std::span<const BookLevel> asks) override;
     void on_touch(const QuotePayload& quote) override;
 
-private:
+ private:
     void open_book() noexcept;
     void send_snapshot(std::uint32_t levels) noexcept;
     void move_fair(std::int64_t now) noexcept;

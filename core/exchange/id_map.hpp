@@ -9,7 +9,7 @@
 namespace onetape {
 
 class IdMap {
-public:
+ public:
     static constexpr std::uint32_t absent = 0xffffffffu;
 
     explicit IdMap(std::size_t capacity = 64) { cells_.resize(std::bit_ceil(capacity * 2)); }
@@ -52,7 +52,7 @@ public:
 
     [[nodiscard]] std::size_t size() const noexcept { return count_; }
 
-private:
+ private:
     struct Cell {
         std::uint64_t id = 0;
         std::uint32_t owner = 0;

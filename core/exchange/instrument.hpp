@@ -14,10 +14,10 @@ struct InstrumentSpec {
     ContractKind kind = ContractKind::linear;
     std::int8_t price_decimals = 2;
     std::int8_t size_decimals = 3;
-    std::int64_t tick = 1;  // in price units: 0.10 at two decimals is 10
-    std::int64_t lot = 1;   // in size units
-    std::int64_t size_min = 0, size_max = 0;                // 0: no limit
-    std::int64_t market_lot = 0;                            // 0: as lot
+    std::int64_t tick = 1;                    // in price units: 0.10 at two decimals is 10
+    std::int64_t lot = 1;                     // in size units
+    std::int64_t size_min = 0, size_max = 0;  // 0: no limit
+    std::int64_t market_lot = 0;              // 0: as lot
     std::int64_t market_size_min = 0, market_size_max = 0;  // 0: as size_min, size_max
     Money notional_min = 0;                                 // quote currency (linear, spot)
     std::int64_t multiplier = 1;                            // contract value mantissa ...
@@ -32,18 +32,21 @@ struct InstrumentSpec {
         if (kind == ContractKind::inverse) {
             if (price == 0) return 0;
             // size * multiplier / price, scaled: size 1e-sd, multiplier 1e-md, price 1e-pd.
-            const int exponent = money_decimals + price_decimals - size_decimals - multiplier_decimals;
+            const int exponent =
+                money_decimals + price_decimals - size_decimals - multiplier_decimals;
             Int128 numerator = static_cast<Int128>(size) * multiplier;
             Int128 denominator = price < 0 ? -static_cast<Int128>(price) : price;
             if (price < 0) numerator = -numerator;
-            if (exponent >= 0) numerator *= pow10(exponent);
-            else denominator *= pow10(-exponent);
+            if (exponent >= 0)
+                numerator *= pow10(exponent);
+            else
+                denominator *= pow10(-exponent);
             return divide_half_even(numerator, denominator);
         }
-        const int exponent =
-            money_decimals - price_decimals - size_decimals - multiplier_decimals;
+        const int exponent = money_decimals - price_decimals - size_decimals - multiplier_decimals;
         const Int128 product = static_cast<Int128>(price) * size * multiplier;
-        return exponent >= 0 ? product * pow10(exponent) : divide_half_even(product, pow10(-exponent));
+        return exponent >= 0 ? product * pow10(exponent)
+                             : divide_half_even(product, pow10(-exponent));
     }
 };
 

@@ -12,7 +12,9 @@ namespace {
 
 constexpr auto no_state = static_cast<OrderState>(0);
 
-Side other(Side side) { return side == Side::buy ? Side::sell : Side::buy; }
+Side other(Side side) {
+    return side == Side::buy ? Side::sell : Side::buy;
+}
 
 }  // namespace
 
@@ -23,9 +25,15 @@ MatchingEngine::MatchingEngine(const InstrumentSpec& spec, const MatchingOptions
 void MatchingEngine::request(std::uint32_t participant, std::int64_t now,
                              const OrderRequestPayload& request) noexcept {
     switch (request.kind) {
-        case RequestKind::place: place(participant, now, request); break;
-        case RequestKind::cancel: cancel(participant, now, request); break;
-        case RequestKind::amend: amend(participant, now, request); break;
+        case RequestKind::place:
+            place(participant, now, request);
+            break;
+        case RequestKind::cancel:
+            cancel(participant, now, request);
+            break;
+        case RequestKind::amend:
+            amend(participant, now, request);
+            break;
     }
     finish_call(now);
 }
@@ -261,8 +269,7 @@ bool MatchingEngine::fillable(const Order& order) noexcept {
         }
         for (std::uint32_t slot = level.head; slot != none && left > 0; slot = orders_[slot].next) {
             const Order& maker = orders_[slot];
-            if (maker.participant == order.participant &&
-                options_.self_trade != SelfTrade::allow) {
+            if (maker.participant == order.participant && options_.self_trade != SelfTrade::allow) {
                 if (options_.self_trade == SelfTrade::cancel_resting) continue;
                 return false;  // the incoming order would stop here
             }

@@ -34,7 +34,7 @@ struct MatchingOptions {
 };
 
 class MatchingSink {
-public:
+ public:
     virtual ~MatchingSink() = default;
     virtual void on_order_event(std::uint32_t participant, const OrderEventPayload& event) = 0;
     virtual void on_fill(std::uint32_t participant, const FillPayload& fill) = 0;
@@ -48,7 +48,7 @@ public:
 };
 
 class MatchingEngine {
-public:
+ public:
     MatchingEngine(const InstrumentSpec& spec, const MatchingOptions& options,
                    MatchingSink& sink) noexcept;
 
@@ -78,7 +78,7 @@ public:
     [[nodiscard]] std::int64_t last_price() const noexcept { return last_price_; }  // 0: no trade
     [[nodiscard]] const InstrumentSpec& spec() const noexcept { return spec_; }
 
-private:
+ private:
     static constexpr std::uint32_t none = 0xffffffffu;
 
     enum class Place : std::uint8_t { free, incoming, resting, trigger };

@@ -127,10 +127,13 @@ bool MatchingEngine::first_order(Side side, std::uint32_t& participant,
 
 std::int64_t MatchingEngine::trigger_price(TriggerBy by) const noexcept {
     switch (by) {
-        case TriggerBy::mark: return mark_;
-        case TriggerBy::index: return index_;
+        case TriggerBy::mark:
+            return mark_;
+        case TriggerBy::index:
+            return index_;
         case TriggerBy::last:
-        case TriggerBy::none: break;
+        case TriggerBy::none:
+            break;
     }
     return last_price_;
 }

@@ -9,14 +9,15 @@ namespace onetape {
 
 namespace {
 
-constexpr double tolerance = 1e-9;       // CONTRACT: relative distance that counts as "the same"
-constexpr double units_max = 4.6e18;     // just under 2^62: sums of two still fit an int64
+constexpr double tolerance = 1e-9;    // CONTRACT: relative distance that counts as "the same"
+constexpr double units_max = 4.6e18;  // just under 2^62: sums of two still fit an int64
 
-constexpr std::array<double, 19> powers = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,
-                                           1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13,
-                                           1e14, 1e15, 1e16, 1e17, 1e18};
+constexpr std::array<double, 19> powers = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
+                                           1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
 
-bool multiple(std::int64_t value, std::int64_t step) { return step <= 1 || value % step == 0; }
+bool multiple(std::int64_t value, std::int64_t step) {
+    return step <= 1 || value % step == 0;
+}
 
 std::uint16_t check_form(const InstrumentSpec& spec, const OrderRequestPayload& request) {
     const bool market = request.type == OrderType::market;
@@ -41,8 +42,8 @@ std::uint16_t check_form(const InstrumentSpec& spec, const OrderRequestPayload& 
     return request.position_side > PositionSide::short_ ? error::order_invalid : error::none;
 }
 
-// Money is 128 bits: what is worth more than 10^18 units of its currency is a typing error, and sums
-// of a hundred such must still fit. A price that is not known counts as 10^9 units.
+// Money is 128 bits: what is worth more than 10^18 units of its currency is a typing error, and
+// sums of a hundred such must still fit. A price that is not known counts as 10^9 units.
 bool too_large(const InstrumentSpec& spec, std::int64_t price, std::int64_t size) {
     constexpr double bound = 1e18;
     const auto power = [](int decimals) { return powers[static_cast<std::size_t>(decimals)]; };
@@ -85,8 +86,8 @@ bool snap(double value, int decimals, std::int64_t step, Rounding rounding,
         rest -= turn * size;
     }
     if (std::abs(rest) > tolerance * std::abs(scaled)) {
-        const bool down = rounding == Rounding::down ||
-                          (rounding == Rounding::toward_zero && value > 0);
+        const bool down =
+            rounding == Rounding::down || (rounding == Rounding::toward_zero && value > 0);
         if (rounding != Rounding::nearest) {
             if (down && rest < 0) whole -= 1.0;
             if (!down && rest > 0) whole += 1.0;

@@ -62,7 +62,7 @@ struct Position {
         return spec.kind == ContractKind::inverse ? contracts / value : value / contracts;
     }
 
-private:
+ private:
     [[nodiscard]] static constexpr Money gain(const InstrumentSpec& spec, Money now,
                                               Money then) noexcept {
         return spec.kind == ContractKind::inverse ? then - now : now - then;

@@ -9,7 +9,7 @@
 namespace onetape {
 
 class Prng {
-public:
+ public:
     explicit constexpr Prng(std::uint64_t seed = 0) noexcept {
         for (std::uint64_t& word : state_) {
             seed += 0x9E3779B97F4A7C15ull;
@@ -64,7 +64,7 @@ public:
         return 2.0 * s * sum + static_cast<double>(exponent) * 0.6931471805599453;
     }
 
-private:
+ private:
     std::array<std::uint64_t, 4> state_{};
 };
 

@@ -35,9 +35,15 @@ void RecordedExchange::set_instrument(std::uint32_t index, const InstrumentSpec&
 void RecordedExchange::request(std::uint32_t index, std::int64_t now,
                                const OrderRequestPayload& request) noexcept {
     switch (request.kind) {
-        case RequestKind::place: place(index, now, request); break;
-        case RequestKind::cancel: cancel(index, now, request); break;
-        case RequestKind::amend: amend(index, now, request); break;
+        case RequestKind::place:
+            place(index, now, request);
+            break;
+        case RequestKind::cancel:
+            cancel(index, now, request);
+            break;
+        case RequestKind::amend:
+            amend(index, now, request);
+            break;
     }
     if (index < markets_.size()) sweep_reduce_only(index, now);
 }
@@ -102,8 +108,8 @@ std::uint16_t RecordedExchange::admit(std::uint32_t index, std::int64_t now,
         return error::duplicate_client_id;
     }
     // In hedge mode selling a long (buying a short) only ever reduces it.
-    if (request.position_side == (request.side == Side::sell ? PositionSide::long_
-                                                              : PositionSide::short_)) {
+    if (request.position_side ==
+        (request.side == Side::sell ? PositionSide::long_ : PositionSide::short_)) {
         request.flags |= order_reduce_only;
     }
     if (request.trigger != 0) return error::none;  // the rest is asked when it fires
@@ -135,8 +141,8 @@ std::uint16_t RecordedExchange::check_market(std::uint32_t index,
         const std::int64_t own = orders_[opposite.front()].request.price;
         // A limit order at our own price would stand against it; a market order takes what is
         // displayed there first.
-        const bool meets = buys ? (limited ? worst >= own : worst > own)
-                                : (limited ? worst <= own : worst < own);
+        const bool meets =
+            buys ? (limited ? worst >= own : worst > own) : (limited ? worst <= own : worst < own);
         if (meets) return error::self_trade;
     }
     if (!options_.check_funds || worst == 0) return error::none;
@@ -160,9 +166,9 @@ void RecordedExchange::arm(Order& order, const Market& market) const noexcept {
 void RecordedExchange::activate(std::uint32_t slot, std::int64_t now) noexcept {
     Order& order = orders_[slot];
     Market& market = markets_[order.instrument];
-    const bool rests = order.request.type == OrderType::limit &&
-                       (order.request.tif == TimeInForce::gtc ||
-                        order.request.tif == TimeInForce::gtd);
+    const bool rests =
+        order.request.type == OrderType::limit &&
+        (order.request.tif == TimeInForce::gtc || order.request.tif == TimeInForce::gtd);
     if (silent(market) || bars_only(market)) {
         if (rests) {
             order.taker = crosses(market, order.request.side, order.request.price);
@@ -361,8 +367,8 @@ void RecordedExchange::release(std::uint32_t slot) noexcept {
 void RecordedExchange::unlink(std::uint32_t slot) noexcept {
     const Order& order = orders_[slot];
     Market& market = markets_[order.instrument];
-    auto& list = order.place == Place::trigger   ? market.triggers
-                 : order.place == Place::waiting ? market.waiting
+    auto& list = order.place == Place::trigger     ? market.triggers
+                 : order.place == Place::waiting   ? market.waiting
                  : order.request.side == Side::buy ? market.bids
                                                    : market.asks;
     // A fresh order that trades at once stands in no list yet.

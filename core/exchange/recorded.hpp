@@ -29,7 +29,7 @@ struct MarketView {             // one instrument's recorded market, written by 
 };
 
 class ExchangeSink {
-public:
+ public:
     virtual ~ExchangeSink() = default;
     virtual void on_order_event(std::uint32_t instrument, const OrderEventPayload& event) = 0;
     virtual void on_fill(std::uint32_t instrument, const FillPayload& fill) = 0;
@@ -55,7 +55,7 @@ struct RecordedCounters {
 };
 
 class RecordedExchange {
-public:
+ public:
     RecordedExchange(const RecordedOptions& options, Account& account, ExchangeSink& sink) noexcept;
 
     // Also tells the account. `view` must outlive the exchange.
@@ -64,7 +64,8 @@ public:
                         const MarketView* view) noexcept;
 
     // Place, cancel or amend at the moment of arrival. Answers through the sink before it returns.
-    void request(std::uint32_t index, std::int64_t now, const OrderRequestPayload& request) noexcept;
+    void request(std::uint32_t index, std::int64_t now,
+                 const OrderRequestPayload& request) noexcept;
 
     // True when a market hook could do something for this instrument.
     [[nodiscard]] bool working(std::uint32_t index) const noexcept {
@@ -89,7 +90,7 @@ public:
 
     [[nodiscard]] const RecordedCounters& counters() const noexcept { return counters_; }
 
-private:
+ private:
     // Where an order stands: not yet triggered, waiting for a market to take from (market orders
     // before the first event, or in bars), or resting in the book.
     enum class Place : std::uint8_t { trigger, waiting, resting };
@@ -98,13 +99,13 @@ private:
         OrderRequestPayload request;  // as accepted: price, whole size, trigger
         std::uint64_t venue_id;
         std::int64_t filled;
-        std::int64_t queue;     // units before us at our price; unknown_queue: level not seen yet
+        std::int64_t queue;  // units before us at our price; unknown_queue: level not seen yet
         std::int64_t reserved_price;  // what its working part is valued at, 0: nothing reserved
-        std::int64_t arrival;   // when it took its place
+        std::int64_t arrival;         // when it took its place
         std::uint32_t instrument;
         Place place;
-        bool trigger_rises;     // fires when the reference rises to the trigger, else falls to it
-        bool taker;             // bar mode: it would have crossed when it arrived
+        bool trigger_rises;  // fires when the reference rises to the trigger, else falls to it
+        bool taker;          // bar mode: it would have crossed when it arrived
         bool live;
     };
     static constexpr std::int64_t unknown_queue = std::numeric_limits<std::int64_t>::max();
@@ -169,8 +170,7 @@ private:
     [[nodiscard]] static bool bars_only(const Market& market) noexcept;
     [[nodiscard]] static bool silent(const Market& market) noexcept;
     [[nodiscard]] static bool touch(const Market& market, Side side, std::int64_t& price) noexcept;
-    [[nodiscard]] static bool crosses(const Market& market, Side side,
-                                      std::int64_t price) noexcept;
+    [[nodiscard]] static bool crosses(const Market& market, Side side, std::int64_t price) noexcept;
     // Twice the price that triggers and bands go by (a mid may fall between two units).
     [[nodiscard]] static bool last_doubled(const Market& market, std::int64_t& doubled) noexcept;
     [[nodiscard]] bool untouched(const Market& market, std::int64_t low,
@@ -199,8 +199,7 @@ private:
     void mark_account(std::uint32_t index) noexcept;
 
     // recorded_bars.cpp: orders against bars
-    [[nodiscard]] static std::int64_t bar_room(const Market& market,
-                                               std::int64_t wanted) noexcept;
+    [[nodiscard]] static std::int64_t bar_room(const Market& market, std::int64_t wanted) noexcept;
     std::int64_t bar_fill(std::uint32_t slot, std::int64_t time, std::int64_t price,
                           Liquidity liquidity) noexcept;
     void bar_take(std::uint32_t slot, std::int64_t time, std::int64_t price) noexcept;
@@ -217,7 +216,7 @@ private:
     std::vector<std::uint32_t> free_;
     IdMap ids_;
     std::vector<Market> markets_;
-    std::vector<Step> steps_;           // of the taking being planned
+    std::vector<Step> steps_;                       // of the taking being planned
     std::vector<std::uint32_t> batch_, bar_batch_;  // slots in hand while lists change
     RecordedCounters counters_;
     std::uint64_t next_venue_id_ = 1, next_trade_id_ = 1;

@@ -57,15 +57,13 @@ void RecordedExchange::bar_take(std::uint32_t slot, std::int64_t time,
     const std::uint32_t index = order.instrument;
     const std::int64_t left = order.request.size - order.filled;
     const bool whole = order.request.tif == TimeInForce::fok;
-    if (acceptable(order.request, price) &&
-        !(whole && bar_room(markets_[index], left) < left)) {
+    if (acceptable(order.request, price) && !(whole && bar_room(markets_[index], left) < left)) {
         const std::int64_t reserved = order.reserved_price;
         unreserve(order);
         const std::uint16_t code =
             options_.check_funds
                 ? account_->check_funds(index, order.request.position_side, order.request.side,
-                                        price, left,
-                                        (order.request.flags & order_reduce_only) != 0)
+                                        price, left, (order.request.flags & order_reduce_only) != 0)
                 : error::none;
         if (code != error::none) {
             close(slot, time, OrderNews::canceled, code);
@@ -75,9 +73,9 @@ void RecordedExchange::bar_take(std::uint32_t slot, std::int64_t time,
         bar_fill(slot, time, price, Liquidity::taker);
     }
     if (!orders_[slot].live) return;
-    const bool carries = order.request.type == OrderType::market &&
-                         (order.request.tif == TimeInForce::gtc ||
-                          order.request.tif == TimeInForce::gtd);
+    const bool carries =
+        order.request.type == OrderType::market &&
+        (order.request.tif == TimeInForce::gtc || order.request.tif == TimeInForce::gtd);
     if (!carries) close(slot, time, OrderNews::canceled, error::none);
 }
 
@@ -113,8 +111,8 @@ void RecordedExchange::bar_at_price(std::uint32_t index, std::int64_t time, std:
         if (!meets(slot)) continue;
         const Order& order = orders_[slot];
         if (!goes_by_last(market, order.request.trigger_by)) continue;  // on_mark's
-        const bool fires = order.trigger_rises ? price >= order.request.trigger
-                                               : price <= order.request.trigger;
+        const bool fires =
+            order.trigger_rises ? price >= order.request.trigger : price <= order.request.trigger;
         if (fires) bar_fire(slot, time, price);
     }
     batch.assign(market.bids.begin(), market.bids.end());

@@ -8,7 +8,9 @@ namespace onetape {
 
 namespace {
 
-Side other(Side side) { return side == Side::buy ? Side::sell : Side::buy; }
+Side other(Side side) {
+    return side == Side::buy ? Side::sell : Side::buy;
+}
 
 // A side of a quote is missing when the venue sent neither price nor size for it.
 bool quote_level(const QuotePayload& quote, Side side, BookLevel& level) {
@@ -188,8 +190,8 @@ std::int64_t RecordedExchange::plan(Market& market, const OrderRequestPayload& r
         if (!quote_level(view.quote, level_side, level) || !allowed(level.price)) return 0;
         const std::int64_t worse =
             side == Side::buy ? level.price + market.spec.tick : level.price - market.spec.tick;
-        add(level.price, level.size == 0 ? left
-                                         : level.size - taken_of(market, level_side, level.price));
+        add(level.price,
+            level.size == 0 ? left : level.size - taken_of(market, level_side, level.price));
         if (beyond_touch && allowed(worse)) add(worse, left);
     } else if (view.has_trade && beyond_touch) {
         std::int64_t price = 0;
@@ -364,8 +366,7 @@ void RecordedExchange::limit_queues(Market& market) noexcept {
         for (const std::uint32_t slot : *list) {
             Order& order = orders_[slot];
             if (order.queue == 0) continue;
-            const std::int64_t shown =
-                displayed(market, order.request.side, order.request.price);
+            const std::int64_t shown = displayed(market, order.request.side, order.request.price);
             if (shown == unknown_queue) break;  // the others lie as deep or deeper
             order.queue = std::min(order.queue, shown);
         }

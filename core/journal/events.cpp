@@ -12,13 +12,15 @@ constexpr const char* states =
     ",INITIALIZED,SUBMITTED,ACCEPTED,PARTIALLY_FILLED,FILLED,PENDING_CANCEL,CANCELED,"
     "PENDING_UPDATE,REJECTED,DENIED,EXPIRED,TRIGGERED,UNKNOWN";
 
-#define FIELD(payload, member, kind, names) \
-    FieldSpec { #member, kind, sizeof(payload::member), offsetof(payload, member), names }
+#define FIELD(payload, member, kind, names)                                      \
+    FieldSpec {                                                                  \
+        #member, kind, sizeof(payload::member), offsetof(payload, member), names \
+    }
 
 constexpr std::array quote_fields{
-    FIELD(QuotePayload, ts_event, 't', nullptr), FIELD(QuotePayload, ts_recv, 't', nullptr),
-    FIELD(QuotePayload, bid, 'p', nullptr),      FIELD(QuotePayload, ask, 'p', nullptr),
-    FIELD(QuotePayload, bid_size, 's', nullptr), FIELD(QuotePayload, ask_size, 's', nullptr),
+    FIELD(QuotePayload, ts_event, 't', nullptr),  FIELD(QuotePayload, ts_recv, 't', nullptr),
+    FIELD(QuotePayload, bid, 'p', nullptr),       FIELD(QuotePayload, ask, 'p', nullptr),
+    FIELD(QuotePayload, bid_size, 's', nullptr),  FIELD(QuotePayload, ask_size, 's', nullptr),
     FIELD(QuotePayload, update_id, 'u', nullptr), FIELD(QuotePayload, reserved, 'x', nullptr)};
 constexpr std::array trade_fields{
     FIELD(TradePayload, ts_event, 't', nullptr), FIELD(TradePayload, ts_recv, 't', nullptr),
@@ -32,12 +34,17 @@ constexpr std::array book_fields{
     FIELD(BookPayload, previous_id, 'u', nullptr), FIELD(BookPayload, bid_count, 'u', nullptr),
     FIELD(BookPayload, ask_count, 'u', nullptr)};
 constexpr std::array bar_fields{
-    FIELD(BarPayload, ts_open, 't', nullptr),   FIELD(BarPayload, ts_close, 't', nullptr),
-    FIELD(BarPayload, period_ns, 'i', nullptr), FIELD(BarPayload, open, 'p', nullptr),
-    FIELD(BarPayload, high, 'p', nullptr),      FIELD(BarPayload, low, 'p', nullptr),
-    FIELD(BarPayload, close, 'p', nullptr),     FIELD(BarPayload, volume, 's', nullptr),
+    FIELD(BarPayload, ts_open, 't', nullptr),
+    FIELD(BarPayload, ts_close, 't', nullptr),
+    FIELD(BarPayload, period_ns, 'i', nullptr),
+    FIELD(BarPayload, open, 'p', nullptr),
+    FIELD(BarPayload, high, 'p', nullptr),
+    FIELD(BarPayload, low, 'p', nullptr),
+    FIELD(BarPayload, close, 'p', nullptr),
+    FIELD(BarPayload, volume, 's', nullptr),
     FieldSpec{"turnover", 'i', 16, offsetof(BarPayload, turnover_low), nullptr},
-    FIELD(BarPayload, trades, 'i', nullptr),    FIELD(BarPayload, reserved, 'x', nullptr)};
+    FIELD(BarPayload, trades, 'i', nullptr),
+    FIELD(BarPayload, reserved, 'x', nullptr)};
 constexpr std::array mark_fields{
     FIELD(MarkPayload, ts_event, 't', nullptr), FIELD(MarkPayload, ts_recv, 't', nullptr),
     FIELD(MarkPayload, mark, 'p', nullptr), FIELD(MarkPayload, index, 'p', nullptr)};
@@ -45,11 +52,12 @@ constexpr std::array funding_fields{
     FIELD(FundingPayload, ts_event, 't', nullptr), FIELD(FundingPayload, ts_recv, 't', nullptr),
     FIELD(FundingPayload, rate, 'r', nullptr), FIELD(FundingPayload, mark, 'p', nullptr),
     FIELD(FundingPayload, interval_ns, 'i', nullptr)};
-constexpr std::array liquidation_fields{
-    FIELD(LiquidationPayload, ts_event, 't', nullptr),
-    FIELD(LiquidationPayload, ts_recv, 't', nullptr),
-    FIELD(LiquidationPayload, price, 'p', nullptr), FIELD(LiquidationPayload, size, 's', nullptr),
-    FIELD(LiquidationPayload, side, 'e', sides), FIELD(LiquidationPayload, reserved, 'x', nullptr)};
+constexpr std::array liquidation_fields{FIELD(LiquidationPayload, ts_event, 't', nullptr),
+                                        FIELD(LiquidationPayload, ts_recv, 't', nullptr),
+                                        FIELD(LiquidationPayload, price, 'p', nullptr),
+                                        FIELD(LiquidationPayload, size, 's', nullptr),
+                                        FIELD(LiquidationPayload, side, 'e', sides),
+                                        FIELD(LiquidationPayload, reserved, 'x', nullptr)};
 constexpr std::array order_request_fields{
     FIELD(OrderRequestPayload, order_id, 'u', nullptr),
     FIELD(OrderRequestPayload, price, 'p', nullptr),
@@ -79,22 +87,28 @@ constexpr std::array order_event_fields{
     FIELD(OrderEventPayload, robot, 'u', nullptr),
     FIELD(OrderEventPayload, reserved, 'x', nullptr),
     FIELD(OrderEventPayload, cause, 'u', nullptr)};
-constexpr std::array fill_fields{
-    FIELD(FillPayload, order_id, 'u', nullptr), FIELD(FillPayload, venue_id, 'u', nullptr),
-    FIELD(FillPayload, trade_id, 'u', nullptr), FIELD(FillPayload, ts_event, 't', nullptr),
-    FIELD(FillPayload, price, 'p', nullptr),    FIELD(FillPayload, size, 's', nullptr),
-    FieldSpec{"fee", 'm', 16, offsetof(FillPayload, fee_low), nullptr},
-    FIELD(FillPayload, side, 'e', sides),       FIELD(FillPayload, liquidity, 'e', "none,maker,taker"),
-    FIELD(FillPayload, position_side, 'e', position_sides),
-    FIELD(FillPayload, robot, 'u', nullptr),    FIELD(FillPayload, fee_currency, 'u', nullptr),
-    FIELD(FillPayload, cause, 'u', nullptr)};
+constexpr std::array fill_fields{FIELD(FillPayload, order_id, 'u', nullptr),
+                                 FIELD(FillPayload, venue_id, 'u', nullptr),
+                                 FIELD(FillPayload, trade_id, 'u', nullptr),
+                                 FIELD(FillPayload, ts_event, 't', nullptr),
+                                 FIELD(FillPayload, price, 'p', nullptr),
+                                 FIELD(FillPayload, size, 's', nullptr),
+                                 FieldSpec{"fee", 'm', 16, offsetof(FillPayload, fee_low), nullptr},
+                                 FIELD(FillPayload, side, 'e', sides),
+                                 FIELD(FillPayload, liquidity, 'e', "none,maker,taker"),
+                                 FIELD(FillPayload, position_side, 'e', position_sides),
+                                 FIELD(FillPayload, robot, 'u', nullptr),
+                                 FIELD(FillPayload, fee_currency, 'u', nullptr),
+                                 FIELD(FillPayload, cause, 'u', nullptr)};
 constexpr std::array timer_fields{FIELD(TimerPayload, due, 't', nullptr),
                                   FIELD(TimerPayload, id, 'u', nullptr),
                                   FIELD(TimerPayload, missed, 'u', nullptr)};
-constexpr std::array input_fields{
-    FIELD(InputPayload, source, 'c', nullptr), FIELD(InputPayload, epoch, 'u', nullptr),
-    FIELD(InputPayload, first_sequence, 'u', nullptr), FIELD(InputPayload, count, 'u', nullptr),
-    FIELD(InputPayload, crc, 'u', nullptr), FIELD(InputPayload, reserved, 'x', nullptr)};
+constexpr std::array input_fields{FIELD(InputPayload, source, 'c', nullptr),
+                                  FIELD(InputPayload, epoch, 'u', nullptr),
+                                  FIELD(InputPayload, first_sequence, 'u', nullptr),
+                                  FIELD(InputPayload, count, 'u', nullptr),
+                                  FIELD(InputPayload, crc, 'u', nullptr),
+                                  FIELD(InputPayload, reserved, 'x', nullptr)};
 #undef FIELD
 
 constexpr EventSpec cold(EventType type, const char* name) {
@@ -133,6 +147,8 @@ const std::array<EventSpec, event_type_count> specs{{
 
 }  // namespace
 
-std::span<const EventSpec> event_specs() noexcept { return specs; }
+std::span<const EventSpec> event_specs() noexcept {
+    return specs;
+}
 
 }  // namespace onetape

@@ -11,9 +11,30 @@
 namespace onetape {
 
 enum class EventType : std::uint16_t {
-    instrument = 1, quote, trade, book, bar, mark, funding, liquidation, order_request,
-    order_event, fill, balance, position, transfer, timer, command, reply, alert, health, external,
-    params, input, log, memory,
+    instrument = 1,
+    quote,
+    trade,
+    book,
+    bar,
+    mark,
+    funding,
+    liquidation,
+    order_request,
+    order_event,
+    fill,
+    balance,
+    position,
+    transfer,
+    timer,
+    command,
+    reply,
+    alert,
+    health,
+    external,
+    params,
+    input,
+    log,
+    memory,
     end = 0xffff,  // the writer left this segment; the next one follows
 };
 inline constexpr std::uint16_t event_type_count = 24;
@@ -33,13 +54,30 @@ inline constexpr std::uint8_t order_reduce_only = 2;
 enum class RequestKind : std::uint8_t { place = 1, cancel = 2, amend = 3 };
 
 enum class OrderState : std::uint8_t {
-    initialized = 1, submitted, accepted, partially_filled, filled, pending_cancel, canceled,
-    pending_update, rejected, denied, expired, triggered, unknown,
+    initialized = 1,
+    submitted,
+    accepted,
+    partially_filled,
+    filled,
+    pending_cancel,
+    canceled,
+    pending_update,
+    rejected,
+    denied,
+    expired,
+    triggered,
+    unknown,
 };
 
 // What the venue said about an order. `filled` is carried by fill frames alone.
 enum class OrderNews : std::uint8_t {
-    accepted = 1, rejected, canceled, expired, triggered, updated, cancel_rejected,
+    accepted = 1,
+    rejected,
+    canceled,
+    expired,
+    triggered,
+    updated,
+    cancel_rejected,
     update_rejected,
 };
 
@@ -52,8 +90,9 @@ static_assert(sizeof(QuotePayload) == 64);
 
 struct TradePayload {
     std::int64_t ts_event, ts_recv, price, size;
-    std::uint64_t id_low, id_high;  // integer in id_low; text left-aligned over both; uuid over both
-    Side side;                      // of the taker
+    std::uint64_t id_low,
+        id_high;  // integer in id_low; text left-aligned over both; uuid over both
+    Side side;    // of the taker
     IdKind id_kind;
     std::uint8_t reserved[14];
 };
@@ -145,7 +184,7 @@ struct FillPayload {
     PositionSide position_side;
     std::uint8_t robot;
     std::uint32_t fee_currency;  // 0: the instrument's settle currency
-    std::uint64_t cause;  // how many input frames the robot's process had taken by then
+    std::uint64_t cause;         // how many input frames the robot's process had taken by then
 };
 static_assert(sizeof(FillPayload) == 80);
 
@@ -165,8 +204,8 @@ struct InputPayload {  // "I took these frames of that journal next"
 };
 static_assert(sizeof(InputPayload) == 48);
 
-// One field of a fixed layout. kind: i(nteger), u(nsigned), p(rice), s(ize), t(ime), m(oney int128),
-// r(ate 1e-12), c(haracters), e(numeration; `names` lists them from 0), x: reserved, skip.
+// One field of a fixed layout. kind: i(nteger), u(nsigned), p(rice), s(ize), t(ime), m(oney
+// int128), r(ate 1e-12), c(haracters), e(numeration; `names` lists them from 0), x: reserved, skip.
 struct FieldSpec {
     const char* name;
     char kind;
@@ -177,11 +216,11 @@ struct FieldSpec {
 
 struct EventSpec {
     EventType type;
-    const char* name;                  // CONTRACT.md's word
-    bool fixed;                        // false: MessagePack map
-    std::uint16_t payload_bytes;       // of a fixed layout, without what follows it
+    const char* name;             // CONTRACT.md's word
+    bool fixed;                   // false: MessagePack map
+    std::uint16_t payload_bytes;  // of a fixed layout, without what follows it
     std::span<const FieldSpec> fields;
-    const char* tail;                  // "bids,asks": counted (price,size) levels follow, else nullptr
+    const char* tail;  // "bids,asks": counted (price,size) levels follow, else nullptr
 };
 
 // All event types in order of their ids.

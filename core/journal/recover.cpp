@@ -170,8 +170,7 @@ Failure recover_journal(const std::string& directory, const ControlPage* control
         OpenSegment segment;
         if (Failure failure = open_segment(files[i], segment); !failure.ok()) return failure;
         const SegmentHeader& header = segment.header();
-        Failure checked =
-            check_header(header, segment.map.bytes(), files[i].number, files[i].path);
+        Failure checked = check_header(header, segment.map.bytes(), files[i].number, files[i].path);
         if (checked.ok() && header.sealed == 0) {
             // Readers need it: a segment whose preamble is damaged cannot be gone on from.
             std::vector<PreambleEntry> entries;

@@ -19,7 +19,7 @@ using namespace onetape;
 namespace {
 
 class CountingSink final : public MatchingSink, public ExchangeSink {
-public:
+ public:
     std::uint64_t news = 0, fills = 0;
     Money fees = 0;
     std::int64_t net = 0;
@@ -178,9 +178,14 @@ TEST_CASE("recorded: money is conserved over a random day, and nothing stays res
         switch (random.below(4)) {
             case 0:
                 mid += static_cast<std::int64_t>(random.below(21)) - 10;
-                view.quote = {now, now, mid - 1, mid + 1,
+                view.quote = {now,
+                              now,
+                              mid - 1,
+                              mid + 1,
                               1 + static_cast<std::int64_t>(random.below(50)),
-                              1 + static_cast<std::int64_t>(random.below(50)), 0, 0};
+                              1 + static_cast<std::int64_t>(random.below(50)),
+                              0,
+                              0};
                 view.has_quote = true;
                 exchange.on_quote(0, now);
                 break;
@@ -232,7 +237,8 @@ TEST_CASE("recorded: money is conserved over a random day, and nothing stays res
     CHECK(account.initial_margin(1) == divide_half_even(value, 10));
 }
 
-TEST_CASE("flow: two runs of a seed are the same bytes, and a view outlives nothing it should not") {
+TEST_CASE(
+    "flow: two runs of a seed are the same bytes, and a view outlives nothing it should not") {
     FlowSymbol symbol;
     symbol.spec = btc();
     symbol.price = 600'000;

@@ -1,0 +1,438 @@
+#pragma once
+// A run as Python holds it: the loop, what answers it, and the Python objects that both stand on.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "bindings/bars_view.hpp"
+#include "bindings/journal_reader.hpp"
+#include "bindings/robot.hpp"
+#include "engine/reasons.hpp"
+#include "engine/simulation.hpp"
+#include "exchange/errors.hpp"
+#include "exchange/order_rules.hpp"
+
+namespace onetape {
+
+inline Int128 integer_from(const nb::str& digits) {  // an int beyond 64 bits comes as text
+    Int128 value = 0;
+    for (const char* c = digits.c_str(); *c; ++c)
+        if (*c >= '0' && *c <= '9') value = value * 10 + (*c - '0');
+    return digits.c_str()[0] == '-' ? -value : value;
+}
+
+// The record that onetape.model.instrument.Instrument.spec() gives.
+inline InstrumentSpec spec_from(const nb::dict& facts) {
+    const auto number = [&](const char* name) { return nb::cast<std::int64_t>(facts[name]); };
+    InstrumentSpec spec;
+    spec.kind = static_cast<ContractKind>(number("kind"));
+    spec.price_decimals = static_cast<std::int8_t>(number("price_decimals"));
+    spec.size_decimals = static_cast<std::int8_t>(number("size_decimals"));
+    spec.tick = number("tick");
+    spec.lot = number("lot");
+    spec.size_min = number("size_min");
+    spec.size_max = number("size_max");
+    spec.market_lot = number("market_lot");
+    spec.market_size_min = number("market_size_min");
+    spec.market_size_max = number("market_size_max");
+    spec.notional_min = integer_from(nb::str(nb::handle(facts["notional_min"])));
+    spec.multiplier = number("multiplier");
+    spec.multiplier_decimals = static_cast<std::int8_t>(number("multiplier_decimals"));
+    spec.maker_fee = number("maker_fee");
+    spec.taker_fee = number("taker_fee");
+    spec.band_up = number("band_up");
+    spec.band_down = number("band_down");
+    spec.maintenance_rate = number("maintenance_rate");
+    return spec;
+}
+
+class PySimulation {
+ public:
+    PySimulation(nb::object host, std::int64_t latency_in, std::int64_t latency_out,
+                 std::int64_t bar_volume_share, bool hedge, std::int64_t leverage,
+                 std::uint32_t report_currency, std::int64_t sample_every, std::string robot_tag) {
+        SimulationOptions options;
+        options.latency_in = latency_in;
+        options.latency_out = latency_out;
+        options.exchange.bar_volume_share = bar_volume_share;
+        options.account.hedge = hedge;
+        options.account.leverage = leverage;
+        options.report_currency = report_currency;
+        options.sample_every = sample_every;
+        options.robot_tag = std::move(robot_tag);
+        core = std::make_shared<Simulation>(options);
+        robot = std::make_unique<PyRobot>(core, host);
+        core->set_robot(robot.get());
+        host_ = std::move(host);
+        hedge_ = hedge;
+    }
+
+    std::uint32_t add_instrument(const std::string& symbol, const nb::dict& facts,
+                                 std::uint32_t settle, std::uint32_t base, nb::object currency) {
+        Instrument& added = core->add_instrument(symbol, spec_from(facts), settle, base);
+        robot->add_instrument(added, std::move(currency));
+        index_[robot->symbol(added.index)] = added.index;
+        return added.index;
+    }
+
+    std::uint32_t add_source(nb::object reader) {
+        kept_.push_back(reader);
+        return core->add_source(nb::cast<PyReader*>(reader)->reader.get());
+    }
+
+    void keep(nb::object object) { kept_.push_back(std::move(object)); }
+
+    void set_writer(nb::object writer) {
+        kept_.push_back(writer);
+        core->set_writer(nb::cast<Writer*>(writer));
+    }
+
+    Instrument& find(nb::handle symbol) {
+        PyObject* index = PyDict_GetItemWithError(index_.ptr(), symbol.ptr());
+        if (!index) {
+            if (PyErr_Occurred()) throw nb::python_error();
+            require_open();
+            host_.attr("unknown_symbol")(symbol);  // raises
+            throw nb::value_error("unknown symbol");
+        }
+        return *core->instrument(static_cast<std::uint32_t>(PyLong_AsUnsignedLong(index)));
+    }
+
+    RunOutcome run(std::uint64_t frames, std::int64_t until) {
+        const Running running(*this);
+        const RunOutcome outcome = core->run(frames, until);
+        if (robot->has_error()) robot->raise_error();
+        return outcome;
+    }
+
+    RunOutcome warm_up(std::int64_t start) {
+        const Running running(*this);
+        const RunOutcome outcome = core->warm_up(start);
+        if (robot->has_error()) robot->raise_error();
+        return outcome;
+    }
+
+    bool finish_input() {
+        const Running running(*this);
+        const bool done = core->finish_input();
+        if (robot->has_error()) robot->raise_error();
+        return done;
+    }
+
+    bool advance(std::int64_t until) {
+        const Running running(*this);
+        const bool done = core->advance(until);
+        if (robot->has_error()) robot->raise_error();
+        return done;
+    }
+
+    bool leave_callback() {
+        const bool done = core->leave_callback();
+        if (robot->has_error()) robot->raise_error();
+        return done;
+    }
+
+    // --- numbers ---
+
+    // `value` in units on a multiple of step. Floats and ints here, the rest (Decimal, str, numpy
+    // scalars) by the model's exact rounding. False: not a number an order can carry.
+    bool units_of(nb::handle value, int decimals, std::int64_t step, Rounding rounding,
+                  std::int64_t& units) {
+        if (PyFloat_Check(value.ptr()))
+            return snap(PyFloat_AS_DOUBLE(value.ptr()), decimals, step, rounding, units);
+        if (PyBool_Check(value.ptr())) throw nb::type_error("a number, not a bool");
+        if (PyLong_Check(value.ptr())) {
+            int overflow = 0;
+            const long long whole = PyLong_AsLongLongAndOverflow(value.ptr(), &overflow);
+            if (overflow != 0) return false;
+            const Int128 exact = static_cast<Int128>(whole) * pow10(decimals);
+            Int128 down = exact / step * step;
+            if (down > exact) down -= step;
+            const bool lower = rounding == Rounding::down ||
+                               (rounding == Rounding::toward_zero && exact > 0) ||
+                               (rounding == Rounding::nearest && (exact - down) * 2 <= step);
+            const Int128 result = down == exact || lower ? down : down + step;
+            constexpr Int128 bound = static_cast<Int128>(1) << 62;
+            if (result > bound || result < -bound) return false;
+            units = static_cast<std::int64_t>(result);
+            return true;
+        }
+        require_open();
+        const nb::object answer =
+            host_.attr("to_units")(value, decimals, step, static_cast<int>(rounding));
+        if (answer.is_none()) return false;
+        units = nb::cast<std::int64_t>(answer);
+        return true;
+    }
+
+    OrderRef place(nb::handle symbol, int side_number, nb::handle qty, nb::handle price,
+                   bool post_only, bool reduce_only, const std::string& tif, nb::handle trigger,
+                   const std::string& trigger_by, nb::handle position_side, nb::handle expire,
+                   const std::string& tag) {
+        Instrument& instrument = find(symbol);
+        const InstrumentSpec& facts = instrument.spec;
+        OrderSpec order;
+        order.side = static_cast<Side>(side_number);
+        order.tag = tag;
+        std::string refusal;
+        if (tag.size() > 32) refusal = "the tag is longer than 32 bytes";
+        if (tif == "GTC")
+            order.tif = TimeInForce::gtc;
+        else if (tif == "IOC")
+            order.tif = TimeInForce::ioc;
+        else if (tif == "FOK")
+            order.tif = TimeInForce::fok;
+        else if (tif == "GTD")
+            order.tif = TimeInForce::gtd;
+        else
+            throw nb::value_error("tif must be GTC, IOC, FOK or GTD");
+        if (!expire.is_none()) {
+            order.expire_ns = nb::cast<std::int64_t>(expire);
+            order.tif = TimeInForce::gtd;
+        }
+        if (order.tif == TimeInForce::gtd && order.expire_ns <= core->now())
+            refusal = "it would expire before it is sent";
+        if (post_only) order.flags |= order_post_only;
+        if (reduce_only) order.flags |= order_reduce_only;
+        if (!price.is_none()) {
+            order.type = OrderType::limit;
+            if (!units_of(price, facts.price_decimals, facts.tick,
+                          order.side == Side::sell ? Rounding::up : Rounding::down, order.price))
+                refusal = "the price is not a number that the instrument can carry";
+            else if (order.price == 0)
+                refusal = "the price is zero";
+        }
+        if (!trigger.is_none()) {
+            if (!units_of(trigger, facts.price_decimals, facts.tick, Rounding::nearest,
+                          order.trigger) ||
+                order.trigger == 0)
+                refusal = "the trigger is not a price that the instrument can carry";
+            if (trigger_by == "last")
+                order.trigger_by = TriggerBy::last;
+            else if (trigger_by == "mark")
+                order.trigger_by = TriggerBy::mark;
+            else if (trigger_by == "index")
+                order.trigger_by = TriggerBy::index;
+            else
+                throw nb::value_error("trigger_by must be last, mark or index");
+        }
+        if (!position_side.is_none()) {
+            const std::string text = nb::cast<std::string>(position_side);
+            if (text == "long")
+                order.position_side = PositionSide::long_;
+            else if (text == "short")
+                order.position_side = PositionSide::short_;
+            else if (text != "both")
+                throw nb::value_error("position_side must be long, short or both");
+        }
+        if (hedge_ == (order.position_side == PositionSide::both))
+            return core->deny(instrument, order, error::account_mode,
+                              hedge_
+                                  ? "the account is in hedge mode: give position_side long or short"
+                                  : "the account is in one-way mode: leave position_side out");
+        const std::int64_t lot =
+            order.type == OrderType::market && facts.market_lot > 0 ? facts.market_lot : facts.lot;
+        if (!units_of(qty, facts.size_decimals, lot, Rounding::down, order.size)) {
+            order.size = 0;
+            if (refusal.empty())
+                refusal = "the quantity is not a number that the instrument can carry";
+        } else if (order.size <= 0 && refusal.empty()) {
+            refusal = "the quantity " + nb::cast<std::string>(nb::str(qty)) +
+                      " is less than one lot (" + decimal_text(lot, facts.size_decimals) + ")";
+        }
+        OrderRef placed = refusal.empty()
+                              ? core->place(instrument, order)
+                              : core->deny(instrument, order, error::order_invalid, refusal);
+        return placed;
+    }
+
+    // A signed quantity in units, whole lots toward zero. Raises for what is no number.
+    std::int64_t signed_units(nb::handle symbol, nb::handle qty) {
+        const InstrumentSpec& facts = find(symbol).spec;
+        std::int64_t units = 0;
+        if (!units_of(qty, facts.size_decimals, facts.lot, Rounding::toward_zero, units))
+            throw nb::value_error("not a quantity that the instrument can carry");
+        return units;
+    }
+
+    // One level of a ladder, (price, size) in units: the price passive for its side, the size down.
+    nb::tuple level_units(nb::handle symbol, int side, nb::handle price, nb::handle size) {
+        const InstrumentSpec& facts = find(symbol).spec;
+        std::int64_t price_units = 0, size_units = 0;
+        if (!units_of(price, facts.price_decimals, facts.tick,
+                      static_cast<Side>(side) == Side::sell ? Rounding::up : Rounding::down,
+                      price_units) ||
+            !units_of(size, facts.size_decimals, facts.lot, Rounding::down, size_units))
+            throw nb::value_error("not a level that the instrument can carry");
+        return nb::make_tuple(price_units, size_units);
+    }
+
+    // A resting post-only limit in units.
+    OrderRef place_quote(nb::handle symbol, int side, std::int64_t price, std::int64_t size,
+                         const std::string& tag) {
+        OrderSpec order;
+        order.side = static_cast<Side>(side);
+        order.type = OrderType::limit;
+        order.flags = order_post_only;
+        order.price = price;
+        order.size = size;
+        order.tag = tag;
+        return core->place(find(symbol), order);
+    }
+
+    // A market order over signed units, for targets.
+    OrderRef place_units(nb::handle symbol, std::int64_t units, bool reduce_only,
+                         const std::string& tag) {
+        OrderSpec order;
+        if (reduce_only) order.flags = order_reduce_only;
+        order.side = units > 0 ? Side::buy : Side::sell;
+        order.size = units > 0 ? units : -units;
+        order.tag = tag;
+        return core->place(find(symbol), order);
+    }
+
+    bool cancel(const OrderRef& order) {
+        require_open();
+        return core->cancel(order);
+    }
+
+    bool amend(const OrderRef& order, nb::handle price, nb::handle qty) {
+        require_open();
+        const InstrumentSpec& facts = order->instrument->spec;
+        std::int64_t new_price = 0, new_size = 0;
+        if (!price.is_none() &&
+            !units_of(price, facts.price_decimals, facts.tick,
+                      order->side == Side::sell ? Rounding::up : Rounding::down, new_price))
+            return false;
+        if (!qty.is_none() &&
+            (!units_of(qty, facts.size_decimals, facts.lot, Rounding::down, new_size) ||
+             new_size <= 0))
+            return false;
+        return core->amend(order, new_price, new_size);
+    }
+
+    nb::list working(nb::handle symbol) {
+        nb::list found;
+        const Instrument* only = symbol.is_none() ? nullptr : &find(symbol);
+        for (const auto& [id, order] : core->orders().working())
+            if (!only || order->instrument == only) found.append(nb::cast(order));
+        return found;
+    }
+
+    std::int64_t cancel_all(nb::handle symbol) {
+        require_open();
+        const Instrument* only = symbol.is_none() ? nullptr : &find(symbol);
+        std::vector<OrderRef> found;
+        for (const auto& [id, order] : core->orders().working())
+            if (!only || order->instrument == only) found.push_back(order);
+        std::int64_t count = 0;
+        for (const OrderRef& order : found) count += core->cancel(order) ? 1 : 0;
+        return count;
+    }
+
+    nb::object quote(nb::handle symbol) {
+        Instrument& instrument = find(symbol);
+        if (!instrument.view.has_quote) return nb::none();
+        EventFactory once;  // an object of its own: the strategy asked to have it
+        PyObject* event = once.quote(robot->origin(instrument.index), instrument.view.quote);
+        if (!event) throw nb::python_error();
+        return nb::borrow(event);
+    }
+
+    nb::object position(nb::handle symbol, nb::handle side) {
+        Instrument& instrument = find(symbol);
+        PositionSide which = PositionSide::both;
+        if (!side.is_none()) {
+            const std::string text = nb::cast<std::string>(side);
+            if (text == "long")
+                which = PositionSide::long_;
+            else if (text == "short")
+                which = PositionSide::short_;
+            else if (text != "both")
+                throw nb::value_error("side must be long, short or both");
+        }
+        const std::size_t key = instrument.index * 3 + static_cast<std::size_t>(which);
+        if (positions_.size() <= key) positions_.resize(key + 1);
+        if (!positions_[key].is_valid())
+            positions_[key] = nb::cast(PositionView{core, &instrument, which});
+        return positions_[key];
+    }
+
+    nb::list open_positions() {
+        nb::list found;
+        for (std::uint32_t i = 0; i < core->instrument_count(); ++i)
+            for (const auto side : {PositionSide::both, PositionSide::long_, PositionSide::short_})
+                if (core->account().position(i, side).qty != 0)
+                    found.append(nb::cast(PositionView{core, core->instrument(i), side}));
+        return found;
+    }
+
+    std::uint32_t subscribe(nb::handle symbol, std::uint32_t wants) {
+        Instrument& instrument = find(symbol);
+        instrument.wants |= wants & robot->overridden();
+        return instrument.index;
+    }
+
+    BarsView bars(nb::handle symbol, std::int64_t period, int source, std::size_t n) {
+        Instrument& instrument = find(symbol);
+        for (auto& feed : instrument.bars) {
+            if (feed->period != period || static_cast<int>(feed->source) != source) continue;
+            if (n > feed->window.capacity()) feed->window.reserve(n);
+            const BarRange range = feed->window.last(n);
+            auto& arrays = arrays_[feed.get()];
+            if (!arrays || arrays->block() != range.block.get())
+                arrays = std::make_shared<BarArrays>(range.block);
+            return {arrays, range.begin, range.end};
+        }
+        return {std::make_shared<BarArrays>(std::make_shared<const BarBlock>(0)), 0, 0};
+    }
+
+    // What a strategy kept can still be read; nothing acts any more.
+    void release() {
+        if (running_) throw std::runtime_error("a session cannot be closed from within a callback");
+        for (std::uint32_t i = 0; i < core->instrument_count(); ++i) core->instrument(i)->wants = 0;
+        robot->release();
+        host_.reset();
+        positions_.clear();
+        index_ = nb::dict();
+    }
+
+    std::shared_ptr<Simulation> core;
+    std::unique_ptr<PyRobot> robot;
+
+ private:
+    // The loop calls the strategy, never the other way round.
+    class Running {
+     public:
+        explicit Running(PySimulation& simulation) : simulation_(simulation) {
+            if (simulation.running_) throw std::runtime_error("the loop is already running");
+            simulation.require_open();
+            simulation.running_ = true;
+        }
+        ~Running() { simulation_.running_ = false; }
+        Running(const Running&) = delete;
+        Running& operator=(const Running&) = delete;
+
+     private:
+        PySimulation& simulation_;
+    };
+
+    void require_open() const {
+        if (!host_.is_valid()) throw std::runtime_error("the run is over");
+    }
+
+    nb::object host_;
+    nb::dict index_;  // symbol -> index
+    std::vector<nb::object> kept_, positions_;
+    std::map<const BarFeed*, std::shared_ptr<BarArrays>> arrays_;  // of each feed's present block
+    bool hedge_ = false;
+    bool running_ = false;
+};
+
+}  // namespace onetape

@@ -1,0 +1,166 @@
+// The exchange's answers: on their way, and when they reach the robot.
+#include <algorithm>
+
+#include "engine/simulation.hpp"
+
+namespace onetape {
+
+std::int64_t Simulation::reply_time(std::int64_t happened) {
+    const std::int64_t time = std::max(reply_base_, happened) + options_.latency_out;
+    reply_floor_ = std::max(reply_floor_, std::min(time, reply_cap_));
+    return reply_floor_;
+}
+
+void Simulation::on_order_event(std::uint32_t instrument, const OrderEventPayload& event) {
+    Reply next{};
+    next.time = reply_time(event.ts_event);
+    next.instrument = instrument;
+    next.event = event;
+    replies_.push_back(next);
+    next_due_ = std::min(next_due_, next.time);
+}
+
+void Simulation::on_fill(std::uint32_t instrument, const FillPayload& fill) {
+    Reply next{};
+    next.time = reply_time(fill.ts_event);
+    next.instrument = instrument;
+    next.kind = ReplyKind::fill;
+    next.fill = fill;
+    replies_.push_back(next);
+    next_due_ = std::min(next_due_, next.time);
+}
+
+bool Simulation::reply() {
+    const Reply next = replies_.front();
+    replies_.pop_front();
+    Instrument& instrument = *instruments_[next.instrument];
+    switch (next.kind) {
+        case ReplyKind::event:
+            return deliver_event(instrument, next.event);
+        case ReplyKind::fill:
+            return deliver_fill(instrument, next.fill);
+        case ReplyKind::funding:
+            robot_account_.credit_funding(instrument.index, next.funding);
+            return true;
+    }
+    return true;
+}
+
+// What was paid is the exchange's to say: with latency it may hold fills that the robot has not
+// heard of. The robot's books follow when the news reaches it.
+void Simulation::settle_funding(const Instrument& instrument, std::int64_t time,
+                                const FundingPayload& payload) {
+    if (script_) {  // the exchange here holds nothing: its answers come from the other run
+        robot_account_.set_mark(instrument.index, exchange_.mark_price(instrument.index));
+        robot_account_.apply_funding(instrument.index, payload);
+        return;
+    }
+    const Money change = exchange_.on_funding(instrument.index, time, payload);
+    if (change == 0) return;
+    Reply next{};
+    next.time = reply_time(time);
+    next.instrument = instrument.index;
+    next.kind = ReplyKind::funding;
+    next.funding = change;
+    replies_.push_back(next);
+    next_due_ = std::min(next_due_, next.time);
+}
+
+void Simulation::move(Order& order, OrderAct act) {
+    const OrderCell cell = OrderMachine::take(order, act);
+    if (cell == OrderCell::impossible) ++counters_.impossible;
+    if (cell == OrderCell::late) ++counters_.late;
+}
+
+void Simulation::close_order(const OrderRef& order) {
+    unreserve(*order);
+    orders_.remove(order->id);
+}
+
+bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& news) {
+    OrderEventPayload event = news;
+    event.cause = counters_.frames;
+    ++news_;
+    write(EventType::order_event, instrument.index, &event, sizeof event);
+    const OrderRef order = orders_.find(event.order_id);
+    if (!order) {
+        ++counters_.late;
+        return true;
+    }
+    if (event.venue_id != 0) order->venue_id = event.venue_id;
+    if (event.code != 0) order->code = event.code;
+    switch (event.news) {
+        case OrderNews::accepted:
+        case OrderNews::triggered:
+            // A reduce-only order is cut to what it can reduce when it becomes active.
+            if (event.size > 0 && event.size < order->size) {
+                const std::int64_t price = unreserve(*order);
+                order->size = event.size;
+                reserve(*order, price);
+            }
+            move(*order, event.news == OrderNews::accepted ? OrderAct::accept : OrderAct::trigger);
+            break;
+        case OrderNews::rejected:
+            ++counters_.rejected;
+            last_refused_ = order;
+            move(*order, OrderAct::reject);
+            break;
+        case OrderNews::canceled:
+            move(*order, OrderAct::cancel_ack);
+            break;
+        case OrderNews::expired:
+            move(*order, OrderAct::expire);
+            break;
+        case OrderNews::updated:
+            unreserve(*order);
+            order->price = event.price;
+            order->size = event.size;
+            reserve(*order, order->price != 0 ? order->price : instrument.touch(order->side));
+            move(*order, OrderAct::amend_ack);
+            break;
+        case OrderNews::cancel_rejected:
+            move(*order, OrderAct::cancel_reject);
+            break;
+        case OrderNews::update_rejected:
+            move(*order, OrderAct::amend_reject);
+            break;
+    }
+    if (order->closed()) close_order(order);
+    in_robot_ = true;
+    return robot_->on_order(order) && after_callback();
+}
+
+bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& news) {
+    FillPayload fill = news;
+    fill.cause = counters_.frames;
+    ++news_;
+    write(EventType::fill, instrument.index, &fill, sizeof fill);
+    ++counters_.fills;
+    fill_profits_.push_back(static_cast<double>(robot_account_.apply_fill(instrument.index, fill)) /
+                            1e18);
+    const OrderRef order = orders_.find(fill.order_id);
+    if (!order) {
+        ++counters_.late;
+        return true;
+    }
+    const std::int64_t price = unreserve(*order);
+    order->filled += fill.size;
+    reserve(*order, price);
+    order->cost += static_cast<Int128>(fill.price) * fill.size;
+    if (fill.venue_id != 0) order->venue_id = fill.venue_id;
+    const std::int64_t bound =
+        order->update_open ? std::max(order->size, order->amend_size) : order->size;
+    move(*order, order->filled < bound    ? OrderAct::fill_partial
+                 : order->filled == bound ? OrderAct::fill_full
+                                          : OrderAct::fill_excess);
+    if (order->closed()) close_order(order);
+    if (options_.sample_every > 0) note_equity(equity());
+    // An order whose cancel came too late has filled: that goes, too.
+    if (flattening_) flatten();
+    in_robot_ = true;
+    return robot_->on_fill(order, fill) && after_callback() && (in_robot_ = true) &&
+           robot_->on_order(order) && after_callback() && (in_robot_ = true) &&
+           robot_->on_position(instrument, fill.position_side) && after_callback();
+}
+
+}  // namespace onetape

@@ -1,0 +1,109 @@
+// What a run leaves behind: journal frames, equity, hashes.
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "engine/reasons.hpp"
+#include "engine/simulation.hpp"
+
+namespace onetape {
+
+void Simulation::write(EventType type, std::uint32_t instrument, const void* payload,
+                       std::uint32_t bytes) {
+    if (!writer_) return;
+    // The run's own journal numbers its instruments from 1, in the order they were added.
+    const Status status = writer_->append(type, 0, instrument + 1, now_, payload, bytes);
+    if (status != Status::ok && failure_.ok()) failure_ = {status, "the run's journal"};
+}
+
+Status Simulation::append_cold(EventType type, std::uint32_t stream,
+                               std::span<const std::byte> payload) {
+    if (!writer_) return Status::ok;
+    return writer_->append(type, 0, stream, now_, payload.data(),
+                           static_cast<std::uint32_t>(payload.size()));
+}
+
+Money Simulation::equity() {
+    for (auto& instrument : instruments_)
+        robot_account_.set_mark(instrument->index, instrument->value_price());
+    return robot_account_.equity(options_.report_currency);
+}
+
+void Simulation::note_equity(Money equity) {
+    if (!has_peak_ || equity > equity_peak_) {
+        equity_peak_ = equity;
+        has_peak_ = true;
+    }
+    const Money down = equity_peak_ - equity;
+    if (down > drawdown_max_) drawdown_max_ = down;
+    if (equity_peak_ > 0) {
+        const double ratio = static_cast<double>(down) / static_cast<double>(equity_peak_);
+        if (ratio > drawdown_max_ratio_) drawdown_max_ratio_ = ratio;
+    }
+}
+
+void Simulation::sample() {
+    const Money value = equity();
+    note_equity(value);
+    const Money balance = robot_account_.balance(options_.report_currency);
+    samples_.push_back({now_, value, balance});
+    if (writer_) {  // {"equity": text, "balance": text} as MessagePack
+        std::string map = "\x82";
+        for (const auto& [key, amount] :
+             {std::pair{"equity", value}, std::pair{"balance", balance}}) {
+            const std::string text = decimal_text(amount, money_decimals);
+            map += static_cast<char>(0xa0 + std::strlen(key));
+            map += key;
+            map += "\xd9";
+            map += static_cast<char>(text.size());
+            map += text;
+        }
+        (void)append_cold(EventType::balance, 0,
+                          {reinterpret_cast<const std::byte*>(map.data()), map.size()});
+    }
+    for (auto& instrument : instruments_) {
+        sampled_prices_.push_back(static_cast<double>(instrument->value_price()) /
+                                  instrument->price_scale);
+        sampled_positions_.push_back(
+            static_cast<double>(robot_account_.net_qty(instrument->index)) /
+            instrument->size_scale);
+    }
+}
+
+Digest Simulation::action_hash() const {
+    Sha256 copy = actions_hash_;
+    return copy.finish();
+}
+
+Digest Simulation::state_hash(std::span<const std::byte> memory) const {
+    Sha256 hash;
+    for (const auto& instrument : instruments_) {
+        for (const PositionSide side :
+             {PositionSide::both, PositionSide::long_, PositionSide::short_}) {
+            const Position& position = robot_account_.position(instrument->index, side);
+            hash.update_number(position.qty);
+            hash.update_number(position.cost);
+            hash.update_number(position.realized);
+        }
+    }
+    for (std::uint32_t currency = 0; currency < 64; ++currency)
+        hash.update_number(robot_account_.balance(currency));
+    for (const auto& [id, order] : orders_.working()) {
+        hash.update_number(id);
+        hash.update_number(static_cast<std::uint8_t>(order->state));
+        hash.update_number(order->price);
+        hash.update_number(order->size);
+        hash.update_number(order->filled);
+    }
+    hash.update(memory.data(), memory.size());
+    return hash.finish();
+}
+
+std::uint64_t Simulation::source_sequence(std::uint32_t source) const {
+    return sources_[source].last_sequence;
+}
+std::uint32_t Simulation::source_crc(std::uint32_t source) const {
+    return sources_[source].last_crc;
+}
+
+}  // namespace onetape

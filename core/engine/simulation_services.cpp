@@ -1,0 +1,285 @@
+// What a robot may ask for: orders, bars, timers. Actions are gathered here and leave together.
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+#include "engine/simulation.hpp"
+#include "exchange/errors.hpp"
+#include "exchange/order_rules.hpp"
+
+namespace onetape {
+
+namespace {
+
+constexpr std::uint64_t state_every = 1000;  // actions between state hashes on the tape
+
+OrderRequestPayload request_of(const Order& order, RequestKind kind) {
+    OrderRequestPayload request{};
+    request.order_id = order.id;
+    request.price = order.price;
+    request.size = order.size;
+    request.trigger = order.trigger;
+    request.expire_ns = order.expire_ns;
+    request.kind = kind;
+    request.side = order.side;
+    request.type = order.type;
+    request.tif = order.tif;
+    request.flags = order.flags;
+    request.trigger_by = order.trigger_by;
+    request.position_side = order.position_side;
+    std::memcpy(request.tag, order.tag.data(), sizeof request.tag);
+    return request;
+}
+
+}  // namespace
+
+void Simulation::act(const Instrument& instrument, const OrderRequestPayload& request) {
+    ++counters_.actions;
+    actions_hash_.update_number(static_cast<std::uint8_t>(request.kind));
+    actions_hash_.update_number(request.robot);
+    actions_hash_.update_number(request.order_id);
+    actions_hash_.update_number(static_cast<std::uint32_t>(instrument.symbol.size()));
+    actions_hash_.update(instrument.symbol.data(), instrument.symbol.size());
+    actions_hash_.update_number(static_cast<std::uint8_t>(request.side));
+    actions_hash_.update_number(static_cast<std::uint8_t>(request.type));
+    actions_hash_.update_number(request.price);
+    actions_hash_.update_number(request.size);
+    actions_hash_.update_number(request.trigger);
+    actions_hash_.update_number(static_cast<std::uint8_t>(request.tif));
+    actions_hash_.update_number(request.flags);
+    actions_hash_.update(request.tag, sizeof request.tag);
+    actions_hash_.update_number(now_);
+    actions_.emplace_back(instrument.index, request);
+    if (!in_robot_) flush_actions();
+}
+
+void Simulation::flush_actions() {
+    for (const auto& [index, request] : actions_) {
+        write(EventType::order_request, index, &request, sizeof request);
+        if (request.kind == RequestKind::place) {
+            const OrderRef order = orders_.find(request.order_id);
+            if (!order) continue;  // denied: the decision is on the tape, nothing leaves
+        }
+        const std::int64_t floor = arrivals_.empty() ? 0 : arrivals_.back().time;
+        arrivals_.push_back({std::max(floor, now_ + options_.latency_in), index, request});
+    }
+    actions_.clear();
+    if (!arrivals_.empty()) next_due_ = std::min(next_due_, arrivals_.front().time);
+}
+
+bool Simulation::after_callback() {
+    in_robot_ = false;
+    if (!robot_->settle()) return false;
+    if (!actions_.empty()) {
+        flush_actions();
+        if (counters_.actions - state_noted_at_ >= state_every) {
+            state_noted_at_ = counters_.actions;
+            return robot_->note_state();
+        }
+    }
+    return true;
+}
+
+bool Simulation::leave_callback() {
+    const bool go_on = after_callback();
+    find_next_due();
+    return go_on;
+}
+
+// What an order's unfilled part holds back. It is taken back as the sum that was added, and what
+// is still left added anew: the roundings of parts do not add up to that of the whole.
+void Simulation::reserve(Order& order, std::int64_t price) {
+    order.reserve_price = 0;
+    if (order.flags & order_reduce_only || order.remaining() <= 0 || price == 0) return;
+    order.reserve_price = price;
+    robot_account_.add_working(order.instrument->index, order.position_side, order.side, price,
+                               order.remaining());
+}
+
+std::int64_t Simulation::unreserve(Order& order) {
+    const std::int64_t price = order.reserve_price;
+    if (price != 0)
+        robot_account_.remove_working(order.instrument->index, order.position_side, order.side,
+                                      price, order.remaining());
+    order.reserve_price = 0;
+    return price;
+}
+
+OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
+    const OrderRef order = orders_.add();
+    ++counters_.orders;
+    order->instrument = &instrument;
+    order->owner = instruments_[instrument.index];
+    order->side = spec.side;
+    order->type = spec.type;
+    order->tif = spec.tif;
+    order->trigger_by = spec.trigger_by;
+    order->position_side = spec.position_side;
+    order->flags = spec.flags;
+    order->price = spec.price;
+    order->size = spec.size;
+    order->trigger = spec.trigger;
+    order->expire_ns = spec.expire_ns;
+    order->created = now_;
+    std::memcpy(order->tag.data(), spec.tag.data(), std::min<std::size_t>(spec.tag.size(), 32));
+
+    const OrderRequestPayload request = request_of(*order, RequestKind::place);
+    const bool reduce_only = (spec.flags & order_reduce_only) != 0;
+    const std::int64_t reference = instrument.touch(spec.side);
+    const std::int64_t price = spec.price != 0 ? spec.price : reference;
+    std::uint16_t code = 0;
+    if (stopping_) {
+        code = error::order_invalid;
+        order->reason = "the run is over";
+    } else if (halted_ && !reduce_only) {
+        code = 4303;
+        order->reason = "the robot is halted";
+    }
+    if (code == 0) code = check_order(instrument.spec, request, reference);
+    if (code == 0 && price != 0) {
+        for (auto& other : instruments_)
+            robot_account_.set_mark(other->index, other->value_price());
+        code = robot_account_.check_funds(instrument.index, spec.position_side, spec.side, price,
+                                          spec.size, reduce_only);
+    }
+    if (code != 0) {
+        order->code = code;
+        ++counters_.denied;
+        last_refused_ = order;
+        move(*order, OrderAct::deny);
+        orders_.remove(order->id);
+    } else {
+        move(*order, OrderAct::submit);
+        reserve(*order, price);
+    }
+    act(instrument, request);
+    return order;
+}
+
+OrderRef Simulation::deny(Instrument& instrument, const OrderSpec& spec, std::uint16_t code,
+                          std::string reason) {
+    const OrderRef order = orders_.add();
+    ++counters_.orders;
+    ++counters_.denied;
+    order->instrument = &instrument;
+    order->owner = instruments_[instrument.index];
+    order->side = spec.side;
+    order->type = spec.type;
+    order->tif = spec.tif;
+    order->position_side = spec.position_side;
+    order->flags = spec.flags;
+    order->created = now_;
+    std::memcpy(order->tag.data(), spec.tag.data(), std::min<std::size_t>(spec.tag.size(), 32));
+    order->code = code;
+    order->reason = std::move(reason);
+    last_refused_ = order;
+    move(*order, OrderAct::deny);
+    orders_.remove(order->id);
+    act(instrument, request_of(*order, RequestKind::place));
+    return order;
+}
+
+// An order that was kept from another run is nothing that this one could act on.
+bool Simulation::owns(const Order& order) const noexcept {
+    const std::uint32_t index = order.instrument->index;
+    return index < instruments_.size() && instruments_[index].get() == order.instrument;
+}
+
+bool Simulation::cancel(const OrderRef& order) {
+    if (!owns(*order)) return false;
+    if (!OrderMachine::allows(*order, OrderAct::cancel_request)) return false;
+    const Instrument& instrument = *order->instrument;
+    const OrderRequestPayload request = request_of(*order, RequestKind::cancel);
+    move(*order, OrderAct::cancel_request);
+    act(instrument, request);
+    return true;
+}
+
+bool Simulation::amend(const OrderRef& order, std::int64_t price, std::int64_t size) {
+    if (!owns(*order)) return false;
+    if (!OrderMachine::allows(*order, OrderAct::amend_request)) return false;
+    const Instrument& instrument = *order->instrument;
+    OrderRequestPayload request = request_of(*order, RequestKind::amend);
+    request.price = price != 0 ? price : order->price;
+    request.size = size != 0 ? size : order->size;
+    if (request.size <= order->filled) return false;
+    const auto code =
+        check_price_size(instrument.spec, order->side, order->type, request.price, request.size,
+                         (order->flags & order_reduce_only) != 0, instrument.touch(order->side));
+    if (code != 0) {
+        order->code = code;
+        return false;
+    }
+    order->amend_size = request.size;
+    move(*order, OrderAct::amend_request);
+    act(instrument, request);
+    return true;
+}
+
+void Simulation::halt(bool and_flatten) {
+    if (halted_) return;
+    halted_ = true;
+    std::vector<OrderRef> working;
+    for (const auto& [id, order] : orders_.working()) working.push_back(order);
+    for (const OrderRef& order : working) cancel(order);
+    flattening_ = and_flatten;
+    if (and_flatten) flatten();
+}
+
+void Simulation::flatten() {
+    constexpr std::string_view tag = "flatten";
+    for (auto& instrument : instruments_) {
+        for (const PositionSide side :
+             {PositionSide::both, PositionSide::long_, PositionSide::short_}) {
+            std::int64_t qty = robot_account_.position(instrument->index, side).qty;
+            for (const auto& [id, order] : orders_.working())
+                if (order->instrument == instrument.get() && order->position_side == side &&
+                    tag == order->tag.data())
+                    qty += order->side == Side::buy ? order->remaining() : -order->remaining();
+            if (qty == 0) continue;
+            OrderSpec spec;
+            spec.side = qty > 0 ? Side::sell : Side::buy;
+            spec.position_side = side;
+            spec.flags =
+                instrument->spec.kind == ContractKind::spot ? std::uint8_t{0} : order_reduce_only;
+            spec.size = qty > 0 ? qty : -qty;
+            spec.tag = tag;
+            const bool was = halted_;
+            halted_ = false;
+            place(*instrument, spec);
+            halted_ = was;
+        }
+    }
+}
+
+BarFeed& Simulation::subscribe_bars(Instrument& instrument, std::int64_t period, BarSource source,
+                                    const std::string& text) {
+    const std::size_t index = instrument.stream.add(period, source);
+    if (index == instrument.bars.size())
+        instrument.bars.push_back(std::make_unique<BarFeed>(period, source, text, instrument.spec));
+    instrument.bars[index]->shown = true;
+    return *instrument.bars[index];
+}
+
+void Simulation::unsubscribe_bars(Instrument& instrument, std::int64_t period) {
+    for (auto& feed : instrument.bars)
+        if (feed->period == period || period == 0) feed->shown = false;
+}
+
+void Simulation::set_timer(const std::string& name, std::int64_t every, std::int64_t at) {
+    cancel_timer(name);
+    const std::int64_t due = every > 0 ? now_ - now_ % every + every : at;
+    timers_.push_back({name, every, due});
+    next_timer_ = std::min(next_timer_, due);
+    next_due_ = std::min(next_due_, due);
+}
+
+bool Simulation::cancel_timer(const std::string& name) {
+    const auto before = timers_.size();
+    std::erase_if(timers_, [&name](const Timer& timer) { return timer.name == name; });
+    next_timer_ = never;
+    for (const Timer& timer : timers_) next_timer_ = std::min(next_timer_, timer.due);
+    return timers_.size() != before;
+}
+
+}  // namespace onetape
