@@ -42,7 +42,7 @@ build: setup ## build the C++ core again after an edit
 demo: setup ## simulated market, two robots, a report and the replay proof
 	@$(BIN)/onetape demo
 
-test: setup ## all tests
+test: setup test-core ## all tests
 	$(BIN)/python -m pytest -n 2
 
 test-fast: setup ## only the tests that failed last time, or all
