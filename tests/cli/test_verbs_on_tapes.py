@@ -137,6 +137,17 @@ def test_prune_tries_dry_and_repair_leaves_a_sound_tape(folder):
     assert done.returncode == 0 and value(done)["changed"] is False
 
 
+def test_prune_packs_closed_segments_and_every_frame_stays(folder):
+    made = shell(folder, "sample", "--out", "packed.tape", "--events", 200_000, "--json")
+    assert made.returncode == 0, made.stderr
+    before = value(shell(folder, "journal", "verify", "packed.tape", "--json"))
+    done = shell(folder, "journal", "prune", "packed.tape", "--compress", "--json")
+    assert done.returncode == 0 and value(done)["compressed"], done.stderr
+    assert list((folder / "packed.tape").glob("*.tape.zst"))
+    after = value(shell(folder, "journal", "verify", "packed.tape", "--json"))
+    assert after["ok"] and after["frames"] == before["frames"] > 200_000
+
+
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
 def test_export_writes_a_table_for_each_type(folder, form):
     if form == "parquet":

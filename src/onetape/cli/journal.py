@@ -167,14 +167,32 @@ def repair(shell: Shell, tape: Path) -> Answer:
 @click.argument("tape", type=TAPE)
 @click.option("--older", metavar="AGE", help="Segments that ended longer ago than this, e.g. 30d.")
 @click.option("--size", metavar="BYTES", help="Keep at most this much, e.g. 10GiB.")
+@click.option(
+    "--compress", is_flag=True, help="Pack closed segments with zstd; all stays readable."
+)
 @click.option("--force", is_flag=True, help="Also what runs are replayed from; they are named.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 def prune(
-    shell: Shell, tape: Path, older: str | None, size: str | None, force: bool, dry_run: bool
+    shell: Shell,
+    tape: Path,
+    older: str | None,
+    size: str | None,
+    compress: bool,
+    force: bool,
+    dry_run: bool,
 ) -> Answer:
-    """Remove old closed segments."""
-    if older is None and size is None:
-        raise UsageError("say what may go: --older or --size", where="onetape journal prune")
-    cut = load("onetape.tape.prune", "prune", what="pruning")
-    value = plain(cut(tape, older=older, size=size, force=force, dry_run=dry_run))
+    """Remove old closed segments, or pack them."""
+    if older is None and size is None and not compress:
+        raise UsageError(
+            "say what may go, or what may shrink",
+            where="onetape journal prune",
+            todo="give --older, --size or --compress",
+        )
+    value: dict[str, Any] = {}
+    if older is not None or size is not None:
+        cut = load("onetape.tape.prune", "prune", what="pruning")
+        value = plain(cut(tape, older=older, size=size, force=force, dry_run=dry_run))
+    if compress and not dry_run:
+        pack = load("onetape.tape.prune", "compress", what="compression")
+        value = {**value, "compressed": pack(tape)}
     return Answer(value, rows(value))

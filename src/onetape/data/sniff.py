@@ -42,6 +42,6 @@ def sniff(path: Path) -> Sniffed:
         raise UnknownFormat(
             "is no tape, no capture and no table that is known",
             where=source.name,
-            todo=f"as a table: {error.what}; import it with --columns",
+            todo=f"as a table: {error.what}; {error.todo}",
         ) from None
     return "csv"

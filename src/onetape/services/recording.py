@@ -14,6 +14,7 @@ from onetape.engine.session import Session
 from onetape.model.errors import BadConfig
 from onetape.services.outcome import RunResult, assumptions_of, run_facts, why_no_orders
 from onetape.services.page import write_run_report
+from onetape.tape.prune import pin
 
 __all__ = ["new_folders_removed", "record_run", "run_folder", "run_uuid"]
 
@@ -79,6 +80,9 @@ def record_run(
         result.report = write_run_report(session, folder, result.assumptions, result, target=target)
     write_plan(plan, folder / "run.toml", run_facts(session, result))
     _make_private(folder)
+    if plan.kind == "paper":
+        for each in plan.inputs:  # a live journal is pruned one day, but not under a run
+            pin(Path(each.path), folder.name, each.first_sequence, each.last_sequence)
     return result
 
 
