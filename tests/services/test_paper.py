@@ -80,7 +80,7 @@ def test_a_growing_tape_gives_the_decisions_of_the_finished_one(tmp_path):
             cash="100000 USDT",
             out="again",
             write_report=False,
-        )  # fmt: skip
+        )
     )
     assert again.action_hash == paper.action_hash
     assert compare(paper.run, again.run)["differing"] == 0
