@@ -145,8 +145,8 @@ void bind_engine(nb::module_& m) {
              nb::arg("report_currency"), nb::arg("sample_every"), nb::arg("robot_tag"))
         .def("add_instrument", &PySimulation::add_instrument)
         .def("update_instrument",
-             [](PySimulation& s, std::uint32_t index, const nb::dict& facts) {
-                 return s.core->update_instrument(index, spec_from(facts));
+             [](PySimulation& s, std::uint32_t index, const InstrumentSpec& spec) {
+                 return s.core->update_instrument(index, spec);
              })
         .def("add_source", &PySimulation::add_source)
         .def("limit_source", [](PySimulation& s, std::uint32_t source,

@@ -20,38 +20,6 @@
 
 namespace onetape {
 
-inline Int128 integer_from(const nb::str& digits) {  // an int beyond 64 bits comes as text
-    Int128 value = 0;
-    for (const char* c = digits.c_str(); *c; ++c)
-        if (*c >= '0' && *c <= '9') value = value * 10 + (*c - '0');
-    return digits.c_str()[0] == '-' ? -value : value;
-}
-
-// The record that onetape.model.instrument.Instrument.spec() gives.
-inline InstrumentSpec spec_from(const nb::dict& facts) {
-    const auto number = [&](const char* name) { return nb::cast<std::int64_t>(facts[name]); };
-    InstrumentSpec spec;
-    spec.kind = static_cast<ContractKind>(number("kind"));
-    spec.price_decimals = static_cast<std::int8_t>(number("price_decimals"));
-    spec.size_decimals = static_cast<std::int8_t>(number("size_decimals"));
-    spec.tick = number("tick");
-    spec.lot = number("lot");
-    spec.size_min = number("size_min");
-    spec.size_max = number("size_max");
-    spec.market_lot = number("market_lot");
-    spec.market_size_min = number("market_size_min");
-    spec.market_size_max = number("market_size_max");
-    spec.notional_min = integer_from(nb::str(nb::handle(facts["notional_min"])));
-    spec.multiplier = number("multiplier");
-    spec.multiplier_decimals = static_cast<std::int8_t>(number("multiplier_decimals"));
-    spec.maker_fee = number("maker_fee");
-    spec.taker_fee = number("taker_fee");
-    spec.band_up = number("band_up");
-    spec.band_down = number("band_down");
-    spec.maintenance_rate = number("maintenance_rate");
-    return spec;
-}
-
 class PySimulation {
  public:
     PySimulation(nb::object host, std::int64_t latency_in, std::int64_t latency_out,
@@ -73,9 +41,9 @@ class PySimulation {
         hedge_ = hedge;
     }
 
-    std::uint32_t add_instrument(const std::string& symbol, const nb::dict& facts,
+    std::uint32_t add_instrument(const std::string& symbol, const InstrumentSpec& spec,
                                  std::uint32_t settle, std::uint32_t base, nb::object currency) {
-        Instrument& added = core->add_instrument(symbol, spec_from(facts), settle, base);
+        Instrument& added = core->add_instrument(symbol, spec, settle, base);
         robot->add_instrument(added, std::move(currency));
         index_[robot->symbol(added.index)] = added.index;
         return added.index;

@@ -4,13 +4,12 @@
 
 #include "exchange/account.hpp"
 #include "exchange/errors.hpp"
+#include "exchange/news.hpp"
 #include "exchange/order_rules.hpp"
 
 namespace onetape {
 
 namespace {
-
-constexpr auto no_state = static_cast<OrderState>(0);
 
 Side other(Side side) {
     return side == Side::buy ? Side::sell : Side::buy;
@@ -443,16 +442,7 @@ void MatchingEngine::emit(const Order& order, std::int64_t now, OrderNews news, 
 void MatchingEngine::refuse(std::uint32_t participant, std::int64_t now,
                             const OrderRequestPayload& request, OrderNews news,
                             std::uint16_t code) noexcept {
-    OrderEventPayload event{};
-    event.order_id = request.order_id;
-    event.ts_event = now;
-    event.price = request.price;
-    event.size = request.size;
-    event.code = code;
-    event.news = news;
-    event.state = news == OrderNews::rejected ? OrderState::rejected : no_state;
-    event.robot = request.robot;
-    sink_->on_order_event(participant, event);
+    sink_->on_order_event(participant, refusal_event(request, now, news, code));
 }
 
 void MatchingEngine::finish_call(std::int64_t now) noexcept {

@@ -4,14 +4,12 @@
 #include <cstring>
 
 #include "exchange/errors.hpp"
+#include "exchange/news.hpp"
 #include "exchange/order_rules.hpp"
 
 namespace onetape {
 
 namespace {
-
-// The state of an order that the exchange does not have: nothing can be said about it.
-constexpr auto no_state = static_cast<OrderState>(0);
 
 bool is_reduce_only(const OrderRequestPayload& request) {
     return (request.flags & order_reduce_only) != 0;
@@ -451,16 +449,7 @@ void RecordedExchange::emit(const Order& order, std::int64_t now, OrderNews news
 void RecordedExchange::refuse(std::uint32_t index, std::int64_t now,
                               const OrderRequestPayload& request, OrderNews news,
                               std::uint16_t code) noexcept {
-    OrderEventPayload event{};
-    event.order_id = request.order_id;
-    event.ts_event = now;
-    event.price = request.price;
-    event.size = request.size;
-    event.code = code;
-    event.news = news;
-    event.state = news == OrderNews::rejected ? OrderState::rejected : no_state;
-    event.robot = request.robot;
-    sink_->on_order_event(index, event);
+    sink_->on_order_event(index, refusal_event(request, now, news, code));
 }
 
 }  // namespace onetape

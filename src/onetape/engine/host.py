@@ -104,7 +104,7 @@ class Host:
         known = self._index.get(symbol)
         if known is not None:
             if instrument != self.instruments[symbol]:
-                if not self.sim.update_instrument(known, instrument.spec()):
+                if not self.sim.update_instrument(known, _spec(instrument)):
                     raise SchemaMismatch(
                         f"{symbol} changes its decimals",
                         where="instrument frame",
@@ -115,7 +115,7 @@ class Host:
             return known
         index = self.sim.add_instrument(
             symbol,
-            instrument.spec(),
+            _spec(instrument),
             self.currency_index(instrument.settle),
             self.currency_index(instrument.base),
             instrument.settle,
@@ -326,3 +326,7 @@ def _or_text(value: Any) -> Any:
         return _number(value)
     except TypeError:
         return str(value)
+
+
+def _spec(instrument: Instrument) -> _core.InstrumentSpec:
+    return _core.InstrumentSpec(**instrument.spec())
