@@ -10,6 +10,7 @@
 #include <map>
 
 #include "bindings/bind.hpp"
+#include "bindings/errors.hpp"
 #include "bindings/py_simulation.hpp"
 #include "engine/reasons.hpp"
 #include "engine/simulation.hpp"
@@ -186,11 +187,9 @@ void bind_engine(nb::module_& m) {
         .def("finish_input", &PySimulation::finish_input)
         .def("advance", &PySimulation::advance, nb::arg("until"))
         .def("begin_stop", [](PySimulation& s) { s.core->begin_stop(); })
-        .def("failure",
-             [](const PySimulation& s) {
-                 return nb::make_tuple(static_cast<int>(s.core->failure().status),
-                                       s.core->failure().what);
-             })
+        .def(
+            "raise_failure", [](const PySimulation& s) { raise(s.core->failure()); },
+            "What stopped the loop, as the error that it is.")
         // services
         .def_prop_ro("now", [](const PySimulation& s) { return s.core->now(); })
         .def("touch_memory", [](PySimulation& s) { s.robot->memory_touched = true; })

@@ -7,20 +7,30 @@ namespace {
 
 constexpr std::uint64_t pulse_frames = 1u << 15;
 
-// A market event as the exchange and the robot tell it apart.
-constexpr bool is_market(EventType type) {
+// Bytes of a market event's layout; 0 for what is none.
+constexpr std::uint32_t market_bytes(EventType type) {
     switch (type) {
         case EventType::quote:
+            return sizeof(QuotePayload);
         case EventType::trade:
+            return sizeof(TradePayload);
         case EventType::book:
+            return sizeof(BookPayload);
         case EventType::bar:
+            return sizeof(BarPayload);
         case EventType::mark:
+            return sizeof(MarkPayload);
         case EventType::funding:
+            return sizeof(FundingPayload);
         case EventType::liquidation:
-            return true;
+            return sizeof(LiquidationPayload);
         default:
-            return false;
+            return 0;
     }
+}
+
+constexpr bool is_market(EventType type) {
+    return market_bytes(type) != 0;
 }
 
 }  // namespace
@@ -121,6 +131,21 @@ std::int64_t Simulation::next_time() {
     return source ? source->frame.header->time : never;
 }
 
+// A frame's sum says that it is what was written, not that what was written is a quote.
+bool Simulation::fits(const Frame& frame) {
+    const bool whole =
+        frame.payload_bytes >= market_bytes(frame.type()) &&
+        (frame.type() != EventType::book || book_fits(frame.payload, frame.payload_bytes));
+    if (whole) [[likely]]
+        return true;
+    const auto type = static_cast<std::size_t>(frame.type());
+    failure_ = {Status::newer_version, "frame " + std::to_string(frame.header->sequence) + ": a " +
+                                           event_specs()[type - 1].name + " of " +
+                                           std::to_string(frame.payload_bytes) +
+                                           " bytes, which is not its layout"};
+    return false;
+}
+
 RunOutcome Simulation::warm_up(std::int64_t start) {
     for (std::uint64_t frames = 0;; ++frames) {
         Source* source = pick();
@@ -135,6 +160,7 @@ RunOutcome Simulation::warm_up(std::int64_t start) {
         source->last_crc = frame.header->crc;
         ++counters_.frames;
         if (is_market(frame.type())) {
+            if (!fits(frame)) return RunOutcome::failed;
             if (Instrument* instrument = instrument_of(*source, frame.header->stream)) {
                 ++counters_.warmed;
                 show_exchange(*instrument, frame);
@@ -184,6 +210,7 @@ RunOutcome Simulation::preload(std::span<Reader* const> readers, std::int64_t fr
         const auto source = static_cast<std::size_t>(next - places.data());
         const std::int64_t time = next->frame.header->time;
         Instrument* instrument = instrument_of(sources_[source], next->frame.header->stream);
+        if (is_market(next->frame.type()) && !fits(next->frame)) break;
         if (instrument && instrument->stream.size() != 0) {
             while (next_bar_close_ <= time) close_bars(time);
             fold_bars(*instrument, next->frame, time);
@@ -211,7 +238,7 @@ RunOutcome Simulation::run(std::uint64_t frames_max, std::int64_t until) {
     Source* const only = sources_.size() == 1 ? &sources_.front() : nullptr;
     for (std::uint64_t frames = 0; frames < frames_max;) {
         Source* source = only ? (load(*only) ? only : nullptr) : pick();
-        if (!source) [[unlikely]]
+        if (!source || failure_.status != Status::ok) [[unlikely]]
             return failure_.ok() ? RunOutcome::ended : RunOutcome::failed;
         const std::int64_t time = source->frame.header->time;
         if (time > until) [[unlikely]]
@@ -268,6 +295,8 @@ bool Simulation::take(Source& source) {
     }
     Instrument* instrument = instrument_of(source, frame.header->stream);
     if (!instrument) return true;
+    if (!fits(frame)) [[unlikely]]
+        return false;
     ++counters_.events;
     if (!show_exchange(*instrument, frame)) return true;
     if (script_) find_next_due();          // what waited for this frame to be taken
@@ -299,7 +328,6 @@ bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
                 exchange_.on_trade(instrument.index, time);
             return true;
         case EventType::book: {
-            if (!book_fits(frame.payload, frame.payload_bytes)) return false;
             const auto& payload = frame.as<BookPayload>();
             const auto* levels =
                 reinterpret_cast<const BookLevel*>(frame.payload + sizeof(BookPayload));

@@ -199,6 +199,7 @@ class Simulation final : public ExchangeSink {
         BarPayload bar;
     };
 
+    [[nodiscard]] bool fits(const Frame& frame);  // false: failure_ says what is wrong with it
     Source* pick();  // the source with the earliest frame, nullptr: none has one
     bool load(Source& source);
     [[nodiscard]] Instrument* instrument_of(const Source& source, std::uint32_t stream) const;

@@ -87,8 +87,10 @@ bool Simulation::close_bars(std::int64_t now) {
 bool Simulation::load_script() {
     while (!script_loaded_) {
         if (script_->next(script_frame_) != Status::ok) return false;
-        script_loaded_ = script_frame_.type() == EventType::order_event ||
-                         script_frame_.type() == EventType::fill;
+        const std::uint32_t bytes = script_frame_.payload_bytes;
+        script_loaded_ = (script_frame_.type() == EventType::order_event &&
+                          bytes >= sizeof(OrderEventPayload)) ||
+                         (script_frame_.type() == EventType::fill && bytes >= sizeof(FillPayload));
     }
     return true;
 }

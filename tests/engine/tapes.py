@@ -65,6 +65,10 @@ class Market:
         facts = self._facts[symbol]
         return round(price * 10**facts.price_decimals), round(size * 10**facts.size_decimals)
 
+    def raw(self, event: str, payload: bytes, at: float) -> None:
+        """A frame as no writer of ours would make it."""
+        self._append(event, payload, at, None)
+
     def _append(self, event: str, payload: bytes, at: float, symbol: str | None, flags: int = 0):
         self._writer.append(
             event,

@@ -27,7 +27,6 @@ from onetape.model.errors import (
     BadInput,
     OnetapeError,
     StrategyError,
-    TornTape,
     UnknownSymbol,
 )
 from onetape.model.ids import robot_tag
@@ -195,10 +194,7 @@ class Session:
             stop = min(stop, until)
         outcome = self.sim.run(frames_max, stop)
         if outcome == _core.RunOutcome.FAILED:
-            status, what = self.sim.failure()
-            raise TornTape(
-                what or f"status {status}", where="reading", todo="onetape journal verify"
-            )
+            self.sim.raise_failure()
         return outcome
 
     def finish(self) -> None:
@@ -326,8 +322,7 @@ class Session:
         start = self.plan.start
         outcome = self.sim.warm_up(start if start is not None else -_NEVER)
         if outcome == _core.RunOutcome.FAILED:
-            _, what = self.sim.failure()
-            raise TornTape(what, where="reading", todo="onetape journal verify TAPE")
+            self.sim.raise_failure()
         first = self.sim.next_time()
         if first == _NEVER:
             if self.follow:
@@ -444,9 +439,7 @@ class Session:
             readers = [opened.enter_context(JournalReader(s.path)) for s in self.sources]
             outcome = self.sim.preload([r.core for r in readers], begin, self.started_at)
             if outcome == _core.RunOutcome.FAILED:
-                raise TornTape(
-                    self.sim.failure()[1], where="reading", todo="onetape journal verify"
-                )
+                self.sim.raise_failure()
 
     def inventory(self) -> Mapping[str, tuple[Mapping[int, int], list[int]]]:
         """What each symbol has: {type id: count} and the periods of its own bars."""
