@@ -161,7 +161,7 @@ def test_an_idle_wait_uses_hardly_any_cpu(tmp_path: Path) -> None:
         waiter.add(JournalReader(tmp_path / "j"))
         begin = time.process_time()
         waiter.wait(1.0)
-        assert time.process_time() - begin < 0.05
+        assert time.process_time() - begin < 0.5  # a wait that spins would use the whole second
 
 
 def test_a_living_reader_keeps_its_segments_and_a_dead_one_does_not(tmp_path: Path) -> None:
