@@ -18,7 +18,7 @@ __all__ = ["DEFAULT_CASH", "DEFAULT_LATENCY_NS", "RunPlan", "TapeInput", "read_p
 DEFAULT_CASH = Decimal(100_000)
 # A round trip of 10 ms: what a machine in the venue's region sees over the internet.
 DEFAULT_LATENCY_NS = 5_000_000
-BAR_VOLUME_SHARE = 500_000  # 1e-6 of a bar's volume: half (CAPABILITIES 004.5)
+BAR_VOLUME_SHARE = 500_000  # 1e-6 of a bar's volume: half, for more would be the market
 
 
 @dataclass(slots=True)
