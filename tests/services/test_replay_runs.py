@@ -256,3 +256,10 @@ def test_decisions_of_another_source_differ(home, sample, run):
     )
     answer = compare(run, other, mode="decisions")
     assert answer["differing"] > 0 and "action" in answer["first_difference"]
+
+
+def test_an_edited_default_counts_where_the_run_did_not_give_the_parameter(home, sample, run):
+    edited = write(home / "default", "taker", TAKER.replace("every: int = 20", "every: int = 21"))
+    assert replay_run(run, source=edited)["divergences"] > 0
+    given = make(home, sample, "given", params={"every": 20})
+    assert replay_run(given, source=edited)["divergences"] == 0

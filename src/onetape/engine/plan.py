@@ -13,7 +13,15 @@ from typing import Any
 from onetape.model.errors import BadConfig, UsageError
 from onetape.model.time import format_duration, parse_duration
 
-__all__ = ["DEFAULT_CASH", "DEFAULT_LATENCY_NS", "RunPlan", "TapeInput", "read_plan", "write_plan"]
+__all__ = [
+    "DEFAULT_CASH",
+    "DEFAULT_LATENCY_NS",
+    "RunPlan",
+    "TapeInput",
+    "read_plan",
+    "toml_value",
+    "write_plan",
+]
 
 DEFAULT_CASH = Decimal(100_000)
 # A round trip of 10 ms: what a machine in the venue's region sees over the internet.
@@ -31,6 +39,7 @@ class TapeInput:
     first_sequence: int = 0
     last_sequence: int = 0
     crc: int = 0  # chain value of the last frame taken: what the range must end with
+    hash: str = ""  # seal (SHA-256) of the last sealed segment within the range, if there is one
 
 
 @dataclass(slots=True)
@@ -96,7 +105,7 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
             "on_error": plan.on_error,
             "sample_every": plan.sample_every,
         },
-        "params": {name: _toml_value(value) for name, value in plan.params.items()},
+        "params": {name: toml_value(value) for name, value in plan.params.items()},
         "money": {
             "cash": [f"{value} {currency}" for currency, value in plan.cash.items()],
             "fee": [str(value) for value in plan.fee] if plan.fee else [],
@@ -120,6 +129,7 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
                 "first_sequence": each.first_sequence,
                 "last_sequence": each.last_sequence,
                 "crc": each.crc,
+                "hash": each.hash,
             }
             for each in plan.inputs
         ],
@@ -168,14 +178,14 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
     return plan, document
 
 
-def _toml_value(value: Any) -> Any:
+def toml_value(value: Any) -> Any:
     if isinstance(value, (bool, int, float, str)) and not isinstance(value, Enum):
         return value
     if isinstance(value, (list, tuple, set, frozenset)):
         ordered = sorted(value, key=str) if isinstance(value, (set, frozenset)) else value
-        return [_toml_value(each) for each in ordered]
+        return [toml_value(each) for each in ordered]
     if isinstance(value, Mapping):
-        return {str(key): _toml_value(each) for key, each in value.items()}
+        return {str(key): toml_value(each) for key, each in value.items()}
     return str(value.value if isinstance(value, Enum) else value)
 
 

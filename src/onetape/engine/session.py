@@ -34,8 +34,9 @@ from onetape.model.instrument import Instrument, Kind
 from onetape.model.time import format_time
 from onetape.orders.machine import as_matrix
 from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.segments import list_segments
 
-__all__ = ["Session", "tape_instruments"]
+__all__ = ["Session", "seals_within", "tape_instruments"]
 
 # EventType ids of core/journal/events.hpp
 _INSTRUMENT, _QUOTE, _TRADE, _BOOK, _BAR, _MARK, _FUNDING, _LIQUIDATION = range(1, 9)
@@ -64,6 +65,16 @@ def tape_instruments(path: Path) -> dict[str, Instrument]:
             instrument = Instrument.from_msgpack(record.payload)
             found[instrument.symbol] = instrument
     return found
+
+
+def seals_within(path: Path, last_sequence: int) -> list[str]:
+    """The seals of the segments that end at `last_sequence` or before, in order."""
+    seals = []
+    for segment in list_segments(path):
+        if segment.seal is None or segment.last_seq is None or segment.last_seq > last_sequence:
+            break
+        seals.append(segment.seal)
+    return seals
 
 
 @dataclass(slots=True)
@@ -470,6 +481,7 @@ class Session:
             each.uuid = bytes(identity).hex() if not isinstance(identity, str) else identity
             each.epoch = source.reader.core.epoch
             each.first_sequence, each.last_sequence, each.crc = 1, last, crc
+            each.hash = next(reversed(seals_within(Path(each.path), last)), "")
             if self.writer is not None:
                 self.sim.append_cold(
                     _INPUT,

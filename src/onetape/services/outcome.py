@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from onetape import __version__
+from onetape.engine.plan import toml_value
 from onetape.engine.session import Session
 from onetape.model.decimals import decimal_text
 from onetape.model.instrument import Instrument, Kind
@@ -240,6 +241,8 @@ def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
     import sys
 
     return {
+        # All of them; [params] holds only what was given, so that edited defaults show in a replay.
+        "parameters": {name: toml_value(value) for name, value in session.params.items()},
         "versions": {
             "onetape": __version__,
             "python": platform.python_version(),

@@ -71,7 +71,6 @@ def record_run(
     """After finish(): the source, the page and run.toml, which makes the folder a run."""
     plan = session.plan
     plan.strategy = keep_source(session.strategy_class, folder / "source") or plan.strategy
-    plan.params = session.params
     plan.bar_sources = session.host.bar_sources
     result = RunResult.of(session, run=folder, seconds=seconds)
     result.assumptions = assumptions_of(session)

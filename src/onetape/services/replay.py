@@ -13,7 +13,7 @@ from onetape.engine.actions import Actions, first_difference, read_actions
 from onetape.engine.loader import load_strategy
 from onetape.engine.plan import RunPlan, TapeInput, read_plan
 from onetape.engine.purity import impurities
-from onetape.engine.session import Session
+from onetape.engine.session import Session, seals_within
 from onetape.model.errors import BadConfig, BadInput, Divergence
 from onetape.model.instrument import Instrument
 from onetape.model.time import parse_time
@@ -214,7 +214,14 @@ def check_inputs(plan: RunPlan) -> None:
                 continue
             reader.seek_sequence(each.last_sequence)
             frame = reader.next_frame()
-            if frame is None or frame.sequence != each.last_sequence or reader.core.crc != each.crc:
+            # A tape that was still growing may have sealed more since.
+            is_other = each.hash and each.hash not in seals_within(path, each.last_sequence)
+            if (
+                frame is None
+                or frame.sequence != each.last_sequence
+                or reader.core.crc != each.crc
+                or is_other
+            ):
                 raise Divergence(
                     f"{path} was rewritten: frame {each.last_sequence} is not what the run read",
                     where="run.toml",
