@@ -60,4 +60,13 @@ Failure map_control(const std::string& directory, bool writable, Mapping& mappin
 [[nodiscard]] bool process_alive(std::uint32_t pid, std::uint64_t start) noexcept;
 [[nodiscard]] std::int64_t wall_clock_ns() noexcept;  // for the shell's threads only
 
+// An end frame says that the tape goes on, and no further segment is there. Where the writer had
+// published nothing beyond it, it died while it moved on (or in a recovery that set the prepared
+// segment aside); otherwise, or without a control page to ask, a segment is missing.
+[[nodiscard]] inline bool died_moving_on(const ControlPage* control, const Uuid& uuid,
+                                         std::uint64_t last_sequence) noexcept {
+    return control != nullptr && control->magic == control_magic && control->uuid == uuid &&
+           control->closed.load() == 0 && control->published.load() <= last_sequence;
+}
+
 }  // namespace onetape

@@ -221,7 +221,8 @@ Status Reader::slow(Frame& frame) noexcept {
             // The end frame says that the tape goes on. The next file is made before that is
             // said, so that it is there, if only prepared.
             std::vector<SegmentFile> files;
-            if (list_segments(options_.directory, files).ok() && files.back().number == number_)
+            if (list_segments(options_.directory, files).ok() && files.back().number == number_ &&
+                !died_moving_on(control(), uuid(), sequence_))
                 return fail(
                     {Status::damaged, segment_path(options_.directory, number_ + 1) +
                                           ": missing, the tape says that it goes on there"});

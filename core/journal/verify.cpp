@@ -206,7 +206,8 @@ Failure verify_journal(const std::string& directory, const Expand& expand, Verif
         report.uuid = check.header.uuid;
     }
     if (report.damaged.empty() && !alive) {
-        if (end_flags == end_rolled && end.exists && files.back().number == end.number)
+        if (end_flags == end_rolled && end.exists && files.back().number == end.number &&
+            !died_moving_on(control, report.uuid, report.last_sequence))
             report.damaged.push_back(segment_path(directory, end.number + 1) +
                                      ": missing, the tape says that it goes on there");
         else if (control != nullptr && control->closed.load() != 0 &&

@@ -289,3 +289,27 @@ def test_a_writer_does_not_go_on_from_a_damaged_preamble(tmp_path: Path) -> None
     flip(tmp_path / "t" / FIRST, 400)
     with JournalWriter(tmp_path / "t", **SMALL) as again:
         assert again.published == 4  # the instrument and three quotes
+
+
+def test_a_writer_that_died_between_two_segments_left_no_damage(tmp_path: Path) -> None:
+    make_tape(tmp_path / "t", 3000, close=False)
+    segments = sorted((tmp_path / "t").glob("*.tape"))
+    for path in segments[1:]:
+        path.unlink()
+    for path in (tmp_path / "t").glob("*.new"):
+        path.unlink()
+    # More was published than is left: the segments behind are missing.
+    assert not verify(tmp_path / "t").ok
+    with pytest.raises(TornTape, match="missing"):
+        list(JournalReader(tmp_path / "t"))
+    # The same files, and a control page that says that nothing came after them: the end frame was
+    # stored, and the next segment was not entered.
+    last = verify(tmp_path / "t").last_seq
+    with (tmp_path / "t" / "control").open("r+b") as file:
+        file.seek(64)
+        file.write(last.to_bytes(8, "little"))
+    assert verify(tmp_path / "t").ok
+    assert len(list(JournalReader(tmp_path / "t"))) == last
+    with JournalWriter(tmp_path / "t", **SMALL) as again:
+        assert again.published == last
+    assert verify(tmp_path / "t").ok
