@@ -1,32 +1,33 @@
 #include "engine/simulation.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace onetape {
 namespace {
 
 constexpr std::uint64_t pulse_frames = 1u << 15;
 
-// Bytes of a market event's layout; 0 for what is none.
+// Bytes of a market event's layout by type id; 0 for what is none. A table, because it is asked
+// for every frame.
+constexpr std::array<std::uint8_t, event_type_count + 1> market_layout = [] {
+    std::array<std::uint8_t, event_type_count + 1> bytes{};
+    const auto set = [&](EventType type, std::size_t size) {
+        bytes[static_cast<std::size_t>(type)] = static_cast<std::uint8_t>(size);
+    };
+    set(EventType::quote, sizeof(QuotePayload));
+    set(EventType::trade, sizeof(TradePayload));
+    set(EventType::book, sizeof(BookPayload));
+    set(EventType::bar, sizeof(BarPayload));
+    set(EventType::mark, sizeof(MarkPayload));
+    set(EventType::funding, sizeof(FundingPayload));
+    set(EventType::liquidation, sizeof(LiquidationPayload));
+    return bytes;
+}();
+
 constexpr std::uint32_t market_bytes(EventType type) {
-    switch (type) {
-        case EventType::quote:
-            return sizeof(QuotePayload);
-        case EventType::trade:
-            return sizeof(TradePayload);
-        case EventType::book:
-            return sizeof(BookPayload);
-        case EventType::bar:
-            return sizeof(BarPayload);
-        case EventType::mark:
-            return sizeof(MarkPayload);
-        case EventType::funding:
-            return sizeof(FundingPayload);
-        case EventType::liquidation:
-            return sizeof(LiquidationPayload);
-        default:
-            return 0;
-    }
+    const auto index = static_cast<std::size_t>(type);
+    return index < market_layout.size() ? market_layout[index] : 0;
 }
 
 constexpr bool is_market(EventType type) {
@@ -277,7 +278,8 @@ bool Simulation::take(Source& source) {
     source.last_crc = frame.header->crc;
     ++counters_.frames;
     const std::int64_t time = frame.header->time;
-    if (!is_market(frame.type())) [[unlikely]] {
+    const std::uint32_t layout = market_bytes(frame.type());
+    if (layout == 0) [[unlikely]] {
         if (time > now_) now_ = time;
         const auto number = static_cast<std::uint32_t>(&source - sources_.data());
         in_robot_ = true;
@@ -295,8 +297,9 @@ bool Simulation::take(Source& source) {
     }
     Instrument* instrument = instrument_of(source, frame.header->stream);
     if (!instrument) return true;
-    if (!fits(frame)) [[unlikely]]
-        return false;
+    if (frame.payload_bytes < layout || frame.type() == EventType::book) [[unlikely]] {
+        if (!fits(frame)) return false;
+    }
     ++counters_.events;
     if (!show_exchange(*instrument, frame)) return true;
     if (script_) find_next_due();          // what waited for this frame to be taken
