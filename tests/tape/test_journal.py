@@ -16,7 +16,13 @@ from hypothesis import strategies as st
 from independent_reader import read_tape
 from made_tapes import SMALL, instrument, make_tape, write_quotes
 
-from onetape.model.errors import BadInput, JournalLocked, SchemaMismatch
+from onetape.model.errors import (
+    BadInput,
+    JournalLocked,
+    NotAvailable,
+    SchemaMismatch,
+    UsageError,
+)
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 from onetape.tape.schema import EventSchema, Field, Schemas, built_in
 from onetape.tape.verify import content_hash, verify
@@ -250,3 +256,15 @@ def test_the_fast_appends_check_their_arguments(tmp_path: Path) -> None:
         assert writer.append_raw(23, b"\x80", 1, 2, 3) == 1
     (record,) = JournalReader(tmp_path / "t")
     assert (record.type, record.flags, record.stream, record.time) == ("log", 1, 2, 3)
+
+
+def test_durability_is_asked_for_by_level(tmp_path: Path) -> None:
+    with JournalWriter(tmp_path / "t", uuid=UUID(int=7)) as writer:
+        write_quotes(writer, 3)
+        assert writer.ensure("process") == writer.published == 3
+        assert writer.ensure("disk") == 3
+        assert writer.durable >= 3
+        with pytest.raises(NotAvailable, match="replicated"):
+            writer.ensure("replicated")
+        with pytest.raises(UsageError, match="process, disk, replicated"):
+            writer.ensure("moon")

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onetape import _core
-from onetape.model.errors import BadInput
+from onetape.model.errors import BadInput, NotAvailable, UsageError
 from onetape.tape.expand import expand_segment
 from onetape.tape.schema import (
     END_TYPE,
@@ -187,6 +187,30 @@ class JournalWriter:
     def recovered(self) -> tuple[int, int, str]:
         """(last sequence found, torn bytes set aside, the file they are in) at opening."""
         return self.core.recovered
+
+    def ensure(self, level: str) -> int:
+        """Returns when all that was published before the call is safe at `level`; gives its last
+        sequence.
+
+        process: survives the death of this process, as every published frame does.
+        disk: survives the loss of power (one fdatasync for all who ask at a time).
+        replicated: acknowledged by the cluster; NOT_AVAILABLE until there is one.
+        """
+        sequence = self.published
+        match level:
+            case "process":
+                pass
+            case "disk":
+                self.sync()
+            case "replicated":
+                raise NotAvailable(
+                    "durability `replicated`", where="journal", todo="use process or disk"
+                )
+            case _:
+                raise UsageError(
+                    f"unknown durability {level!r}", todo="one of: process, disk, replicated"
+                )
+        return sequence
 
     def close(self) -> None:
         """Seals the last segment and waits for it. Leaving without it is like a crash."""
