@@ -28,6 +28,7 @@ from onetape.services.recording import (
     run_uuid,
 )
 from onetape.services.replay import GIVEN_FILE
+from onetape.store.private import private_folder
 from onetape.store.run import Run, open_run
 
 __all__ = ["BacktestOptions", "backtest", "prepare_plan", "run_backtest"]
@@ -234,7 +235,7 @@ def as_tape(data: Any, home: Path, symbol: str | None, options: BacktestOptions)
     name += f"|{options.instruments}"
     target = home / "tapes" / f"{_safe(path.name)}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
     if not is_tape(target):
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(target.parent)
         import_files(
             kind,
             [path],
@@ -250,7 +251,7 @@ def _frame_as_tape(frame: Any, home: Path, symbol: str) -> Path:
     from onetape.data.importing import import_frame
 
     folder = home / "tapes"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(folder)
     # Kept like an imported file: the run must be repeatable. Equal content, equal identity.
     target = folder / f"frame-{time.time_ns():x}"
     import_frame(frame, symbol=symbol, out=target)

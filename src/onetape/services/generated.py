@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onetape.model.errors import ProcessDown
+from onetape.store.private import private_folder
 from onetape.tape.journal import JournalReader
 
 __all__ = ["GeneratedTape", "generated_market"]
@@ -40,7 +41,7 @@ def generated_market(
     """Its journal lies under <home>/journal; the process ends with the block at the latest."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     folder = home / "journal"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(folder)
     path = folder / f"market-{stamp}"
     number = 2
     while path.exists():

@@ -14,6 +14,7 @@ from onetape.engine.session import Session
 from onetape.model.errors import BadConfig
 from onetape.services.outcome import RunResult, assumptions_of, run_facts, why_no_orders
 from onetape.services.page import write_run_report
+from onetape.store.private import make_private, private_folder
 from onetape.tape.prune import pin
 
 __all__ = ["new_folders_removed", "record_run", "run_folder", "run_uuid"]
@@ -37,7 +38,7 @@ def run_folder(out: str | Path | None, home: Path, name: str) -> Path:
         while path.exists():
             path = home / "runs" / f"{stamp}-{name.lower()}-{number}"
             number += 1
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(path)
     return path.resolve()
 
 
@@ -78,15 +79,8 @@ def record_run(
     if report:
         result.report = write_run_report(session, folder, result.assumptions, result, target=target)
     write_plan(plan, folder / "run.toml", run_facts(session, result))
-    _make_private(folder)
+    make_private(folder)
     if plan.kind == "paper":
         for each in plan.inputs:  # a live journal is pruned one day, but not under a run
             pin(Path(each.path), folder.name, each.first_sequence, each.last_sequence)
     return result
-
-
-def _make_private(folder: Path) -> None:
-    """What a run did is its owner's business: folders 0700, files 0600."""
-    folder.chmod(0o700)
-    for path in folder.rglob("*"):
-        path.chmod(0o700 if path.is_dir() else 0o600)
