@@ -16,10 +16,9 @@
 // frame exists when its length is not zero. The stretch of zeros before it is what the writer
 // prepared.
 //
-// crc = CRC-32C over the 32 header bytes with the payload's own CRC-32C (seed 0, over the padded
-// payload) standing in the crc field, seeded with the previous frame's crc. Swapped, missing and
-// foreign frames therefore show, while only four dependent steps a frame lie on the chain: the
-// payload's sum does not wait for the frame before (docs/adr/0002).
+// crc = CRC-32C over the padded payload (seed 0), then the 32 header bytes with the previous
+// frame's crc standing in the crc field. Swapped, missing and foreign frames therefore show, while
+// only the last step of a frame waits for the frame before (docs/adr/0002).
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>

@@ -167,15 +167,17 @@ Failure unpack_preamble(std::span<const std::byte> segment, const SegmentHeader&
     return crc;
 }
 
-// The chain: four dependent steps a frame. word0 holds length, type and flags.
+// The chain: payload, then header with the previous frame's crc in the crc field, so only the last
+// step waits for the frame before. The payload's sum begins the header's: summed as data instead it
+// would overlay the header, and equal changes in both would cancel. word0: length, type, flags.
 [[nodiscard]] inline std::uint32_t chain_crc(std::uint32_t previous, std::uint64_t word0,
                                              std::uint64_t sequence, std::int64_t time,
                                              std::uint32_t stream,
                                              std::uint32_t payload_sum) noexcept {
-    std::uint32_t crc = crc32c_word(previous, word0);
+    std::uint32_t crc = crc32c_word(payload_sum, word0);
     crc = crc32c_word(crc, sequence);
     crc = crc32c_word(crc, static_cast<std::uint64_t>(time));
-    return crc32c_word(crc, stream | (static_cast<std::uint64_t>(payload_sum) << 32));
+    return crc32c_word(crc, stream | (static_cast<std::uint64_t>(previous) << 32));
 }
 
 [[nodiscard]] constexpr std::uint64_t pack_word0(std::uint32_t length, std::uint16_t type,

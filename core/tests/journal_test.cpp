@@ -2,6 +2,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -150,6 +151,33 @@ TEST_CASE("seeking by sequence and by time finds the first frame that is not bef
         REQUIRE(reader->seek_sequence(9999) == Status::ok);
         CHECK(reader->next(frame) == Status::not_found);
     }
+}
+
+TEST_CASE("any one or two wrong bits of a frame, in header, payload or both, change its crc") {
+    std::array<std::uint64_t, 8> frame{
+        0x0000'0005'0000'0040, 7, 1'700'000'000'000'000'000, 0x89ab'cdef'0000'0003, 1, 2, 3,
+        0xffff'ffff'0000'0000};
+    const auto crc = [&] {
+        const std::uint32_t sum =
+            payload_crc(reinterpret_cast<const std::byte*>(frame.data() + 4), 32);
+        return chain_crc(static_cast<std::uint32_t>(frame[3] >> 32), frame[0], frame[1],
+                         static_cast<std::int64_t>(frame[2]), static_cast<std::uint32_t>(frame[3]),
+                         sum);
+    };
+    const auto flip = [&](unsigned bit) { frame[bit / 64] ^= std::uint64_t{1} << (bit % 64); };
+    const std::uint32_t right = crc();
+    int missed = 0;
+    for (unsigned one = 0; one < 512; ++one) {
+        flip(one);
+        missed += crc() == right;
+        for (unsigned two = one + 1; two < 512; ++two) {
+            flip(two);
+            missed += crc() == right;
+            flip(two);
+        }
+        flip(one);
+    }
+    CHECK(missed == 0);
 }
 
 TEST_CASE("a second writer is refused and told who holds the journal") {

@@ -116,7 +116,7 @@ def read_tape(directory: Path) -> Tape:
             head = data[at : at + 32]
             length, type_, flags, seq, time, stream, stored = FRAME.unpack(head)
             body = data[at + 32 : at + pad(length)]
-            found = update(chain, head[:28] + update(0, body).to_bytes(4, "little"))
+            found = update(update(0, body), head[:28] + chain.to_bytes(4, "little"))
             if stored != found or seq != sequence:
                 break
             if type_ == 0xFFFF:
