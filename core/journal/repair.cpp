@@ -88,14 +88,7 @@ Failure repair_journal(const std::string& directory, const Expand& expand, Repai
             continue;
         }
         if (failure.ok() && !check.damaged && (check.sealed || check.frames_whole)) {
-            end = {true,
-                   check.header.uuid,
-                   check.header.number,
-                   check.header.epoch,
-                   check.last_sequence,
-                   check.crc,
-                   check.seal,
-                   check.sealed};
+            end = chain_end(check);
             continue;
         }
         // The first damage. What can be read of the segment stays, what follows goes; unless it

@@ -192,15 +192,7 @@ Failure verify_journal(const std::string& directory, const Expand& expand, Verif
         }
         // After damage the chain is taken up where the next segment says that it begins.
         const bool readable = check.frames_whole || !check.damaged;
-        end = readable ? ChainEnd{true,
-                                  check.header.uuid,
-                                  check.header.number,
-                                  check.header.epoch,
-                                  check.last_sequence,
-                                  check.crc,
-                                  check.seal,
-                                  check.sealed && !check.damaged}
-                       : ChainEnd{};
+        end = readable ? chain_end(check) : ChainEnd{};
         broken_off = !check.sealed && !check.frames_whole && writer.same_boot && !alive;
         end_flags = check.frames_whole ? check.end_flags : end_closed;
         report.uuid = check.header.uuid;

@@ -59,6 +59,17 @@ struct ChainEnd {
     Digest seal{};
     bool sealed = false;
 };
+// Where a segment leaves the chain; a damaged one leaves no seal to stand on.
+[[nodiscard]] inline ChainEnd chain_end(const SegmentCheck& check) noexcept {
+    return {true,
+            check.header.uuid,
+            check.header.number,
+            check.header.epoch,
+            check.last_sequence,
+            check.crc,
+            check.seal,
+            check.sealed && !check.damaged};
+}
 struct LastWriter;
 [[nodiscard]] SegmentCheck check_segment(std::span<const std::byte> bytes, std::uint64_t number,
                                          const std::string& path, const ChainEnd& before,

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "text/word.hpp"
+
 namespace onetape {
 namespace {
 
@@ -20,15 +22,6 @@ void put(EventRow& row, EventType type, const Payload& payload) noexcept {
     row.type = type;
     row.payload_bytes = sizeof(Payload);
     std::memcpy(row.payload.data(), &payload, sizeof payload);
-}
-
-[[nodiscard]] bool is_word(std::string_view text, std::string_view word) noexcept {
-    if (text.size() != word.size()) return false;
-    for (std::size_t i = 0; i < word.size(); ++i) {
-        const char c = text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] + 32) : text[i];
-        if (c != word[i]) return false;
-    }
-    return true;
 }
 
 [[nodiscard]] bool read_side(std::string_view text, Side& side) noexcept {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/money.hpp"
+#include "text/word.hpp"
 
 namespace onetape {
 namespace {
@@ -83,15 +84,6 @@ constexpr std::int64_t second_ns = 1'000'000'000;
     if (century < 19 || century > 21 || month < 1 || month > 12 || day < 1 || day > 31)
         return false;
     return text.size() == 8 || (two(8) < 24 && two(10) < 60 && two(12) < 60);
-}
-
-[[nodiscard]] bool is_word(std::string_view text, std::string_view word) noexcept {
-    if (text.size() != word.size()) return false;
-    for (std::size_t i = 0; i < word.size(); ++i) {
-        const char c = text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] + 32) : text[i];
-        if (c != word[i]) return false;
-    }
-    return true;
 }
 
 // Z, UTC, +hh, +hhmm, +hh:mm to the end of the text. False: something else stands there.

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from onetape.model.time import DAY, HOUR, MINUTE
 from onetape.store import statistics as s
 
-DAY = s.DAY_NS
-HOUR = s.HOUR_NS
 
 
 def ints(*values):
@@ -66,7 +65,7 @@ def test_returns_are_per_whole_period_from_the_last_value_before_its_end():
         (30 * DAY, DAY),
         (30 * DAY - 1, HOUR),
         (30 * HOUR, HOUR),
-        (HOUR, s.MINUTE_NS),
+        (HOUR, MINUTE),
         (60 * s.SECOND_NS, s.SECOND_NS),
     ],
 )

@@ -8,14 +8,13 @@ from uuid import UUID
 
 import msgspec
 
+from onetape.model.money import MONEY_DECIMALS, RATE_DECIMALS
 from onetape.tape.journal import JournalReader, Record
 from onetape.tape.schema import EventSchema
 
 # How a column is kept: an integer, words, an exact decimal, or a list of [price, size].
 ColumnForm = Literal["integer", "text", "decimal", "levels"]
 
-MONEY_DECIMALS: Final = 18
-RATE_DECIMALS: Final = 12
 _HEADER: Final = ("sequence", "time", "symbol", "flags")
 _ID_PARTS: Final = {"id_low", "id_high", "id_kind"}
 

@@ -19,7 +19,7 @@ from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, BadInput, StrategyError
 from onetape.model.instrument import Instrument
 from onetape.model.money import parse_cash
-from onetape.model.time import parse_time
+from onetape.model.time import parse_time, SECOND
 from onetape.services.outcome import RunResult
 from onetape.services.recording import (
     new_folders_removed,
@@ -34,7 +34,6 @@ from onetape.store.run import Run, open_run
 __all__ = ["BacktestOptions", "backtest", "prepare_plan", "run_backtest"]
 
 SAMPLES_WANTED = 4000
-SECOND_NS = 1_000_000_000
 SAMPLE_STEPS_S = (
     1,
     2,
@@ -273,12 +272,12 @@ def sample_step(tapes: Sequence[Path], start: int | None, end: int | None) -> in
         first = span[0] if first is None else min(first, span[0])
         last = span[1] if last is None else max(last, span[1])
     if first is None or last is None:
-        return SECOND_NS
+        return SECOND
     length = (end or last) - (start or first)
     for step in SAMPLE_STEPS_S:
-        if length // (step * SECOND_NS) <= SAMPLES_WANTED:
-            return step * SECOND_NS
-    return SAMPLE_STEPS_S[-1] * SECOND_NS
+        if length // (step * SECOND) <= SAMPLES_WANTED:
+            return step * SECOND
+    return SAMPLE_STEPS_S[-1] * SECOND
 
 
 def tape_span(path: Path) -> tuple[int, int] | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onetape.engine.session import Session
-from onetape.model.time import format_duration, format_time
+from onetape.model.time import SECOND, format_duration, format_time
 from onetape.store.frames import money_floats
 from onetape.store.report import write_report
 from onetape.store.report_data import Assumption, Fills, Market, ReportData
@@ -96,9 +96,8 @@ def report_data(
 
 def _when(session: Session) -> str:
     assert session.started_at is not None
-    second = 1_000_000_000
     first, last = session.started_at, session.sim.now
-    return f"{format_time(first - first % second)} to {format_time(last - last % second)}"
+    return f"{format_time(first - first % SECOND)} to {format_time(last - last % SECOND)}"
 
 
 def _fills(session: Session, folder: Path, symbols: Sequence[str]) -> Fills:

@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onetape.model.time import MS
 from onetape.store.report_data import Assumption, Fills, Floats, Ints, Market, ReportData
 from onetape.store.statistics import drawdown_series
 
 LINE_POINTS_MAX = 4_000  # about two for each pixel of a wide screen: the least and the most
 FILLS_MAX = 20_000  # about 1.5 MB; more only makes the page slow to open
-NS_PER_MS = 1_000_000
 
 
 def write_report(data: ReportData, path: Path) -> Path:
@@ -125,7 +125,7 @@ def _market(market: Market) -> dict[str, object]:
 
 def _line(ts: Ints, values: Floats, decimals: int) -> list[list[float | None]]:
     kept = thin(values, LINE_POINTS_MAX)
-    times = (ts[kept] // NS_PER_MS).tolist()
+    times = (ts[kept] // MS).tolist()
     return [times, np.round(values[kept], decimals).tolist()]
 
 
@@ -165,7 +165,7 @@ def _fills(fills: Fills, decimals: list[int]) -> dict[str, object]:
     return {
         "total": total,
         "step": step,
-        "ts": (fills.ts[kept] // NS_PER_MS).tolist(),
+        "ts": (fills.ts[kept] // MS).tolist(),
         "market": column(fills.market),
         "side": column(fills.side),
         "price": column(fills.price, places),

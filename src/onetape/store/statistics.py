@@ -16,14 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from onetape.model.time import DAY, HOUR, MINUTE, SECOND
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-SECOND_NS = 1_000_000_000
-MINUTE_NS = 60 * SECOND_NS
-HOUR_NS = 60 * MINUTE_NS
-DAY_NS = 24 * HOUR_NS
-YEAR_NS = 365 * DAY_NS
+YEAR_NS = 365 * DAY
 RETURNS_MIN = 30  # below this many the next shorter period is used: 30 days, else hours, minutes
 
 
@@ -83,10 +81,10 @@ def max_drawdown(ts: Ints, equity: Floats) -> Drawdown | None:
 def choose_period(ts: Ints) -> int:
     """The longest of day, hour, minute that gives at least 30 returns; else a second."""
     span = int(ts[-1] - ts[0]) if len(ts) else 0
-    for period in (DAY_NS, HOUR_NS, MINUTE_NS):
+    for period in (DAY, HOUR, MINUTE):
         if span >= RETURNS_MIN * period:
             return period
-    return SECOND_NS
+    return SECOND
 
 
 def period_returns(ts: Ints, equity: Floats, period_ns: int) -> Floats:

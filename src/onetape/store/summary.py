@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from onetape.model.time import DAY, HOUR, MINUTE, MS, SECOND
 from onetape.store import statistics as st
 from onetape.store.report_data import ReportData
 
-PERIOD_NAMES = {st.DAY_NS: "1 d", st.HOUR_NS: "1 h", st.MINUTE_NS: "1 min", st.SECOND_NS: "1 s"}
-NS_PER_MS = 1_000_000
+PERIOD_NAMES = {DAY: "1 d", HOUR: "1 h", MINUTE: "1 min", SECOND: "1 s"}
 
 
 def summarize(data: ReportData, *, orders: int, funding: float = 0.0) -> dict[str, object]:
@@ -16,7 +16,7 @@ def summarize(data: ReportData, *, orders: int, funding: float = 0.0) -> dict[st
     ts, equity, fills = data.equity_ts, data.equity, data.fills
     period = st.choose_period(ts)
     returns = st.period_returns(ts, equity, period)
-    if len(ts) < 2 or ts[-1] - ts[0] < st.DAY_NS:
+    if len(ts) < 2 or ts[-1] - ts[0] < DAY:
         returns = returns[:0]  # minutes scaled up to a year say nothing about a year
     fall = st.max_drawdown(ts, equity)
     trips = st.round_trips(
@@ -30,9 +30,9 @@ def summarize(data: ReportData, *, orders: int, funding: float = 0.0) -> dict[st
         "final_equity": float(equity[-1]) if len(equity) else None,
         "max_drawdown": fall.fraction if fall else None,
         "max_drawdown_amount": fall.amount if fall else None,
-        "drawdown_peak": fall.ts_peak // NS_PER_MS if fall else None,
-        "drawdown_trough": fall.ts_trough // NS_PER_MS if fall else None,
-        "drawdown_recovered": recovered // NS_PER_MS if recovered is not None else None,
+        "drawdown_peak": fall.ts_peak // MS if fall else None,
+        "drawdown_trough": fall.ts_trough // MS if fall else None,
+        "drawdown_recovered": recovered // MS if recovered is not None else None,
         "volatility": st.volatility(returns, period),
         "sharpe": st.sharpe(returns, period),
         "sortino": st.sortino(returns, period),

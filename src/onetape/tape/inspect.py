@@ -23,7 +23,6 @@ _DEPTH_MAX = 4  # home/runs/<run>/journal
 # Below it a bare number on the command line is a sequence, from it on a time (1e9 s is 2001).
 _SEQUENCE_MAX = 10**9
 _FOLLOW_SECONDS = 0.1
-_TIME_MAX = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from onetape import _core
 from onetape.model.errors import BadInput, NotAvailable, UsageError
+from onetape.model.time import TIME_MAX
 from onetape.tape.expand import expand_segment
 from onetape.tape.schema import (
     END_TYPE,
@@ -36,7 +37,6 @@ _NO_UUID = bytes(16)
 _NAMES = {schema.name: id_ for id_, schema in built_in().items()}
 _CHUNK_BYTES = 4 << 20
 _COLUMN_ROWS = 4096
-_TIME_MAX = 2**63 - 1
 
 
 def type_id(name: str | int) -> int:
@@ -292,7 +292,7 @@ class JournalReader:
             yield self._record(raw)
 
     def frames(
-        self, types: Iterable[str | int] = (), *, time_until: int = _TIME_MAX
+        self, types: Iterable[str | int] = (), *, time_until: int = TIME_MAX
     ) -> Iterator[Frame]:
         """Raw frames of the wanted types (none: all) by chunks: less work for each than `next`."""
         wanted = [self.schemas.named(t).id if isinstance(t, str) else t for t in types]
@@ -302,7 +302,7 @@ class JournalReader:
             yield from _split(raw.tobytes())
 
     def chunks(
-        self, event: str | int, *, rows_max: int = 65536, time_until: int = _TIME_MAX
+        self, event: str | int, *, rows_max: int = 65536, time_until: int = TIME_MAX
     ) -> Iterator[NDArray[np.void]]:
         """Rows of one fixed type from the reader's place on, in constant memory.
 
@@ -320,7 +320,7 @@ class JournalReader:
         self,
         event: str | int,
         *,
-        time_until: int = _TIME_MAX,
+        time_until: int = TIME_MAX,
         names: Iterable[str] | None = None,
     ) -> dict[str, NDArray[Any]]:
         """All rows of one fixed type from the reader's place on, a contiguous array a column.
@@ -366,7 +366,7 @@ class JournalReader:
         self.core.seek_sequence(first)
         ended = False
         while not ended and self.core.next_sequence < place:
-            raw, ended = self.core.read_frames(_CHUNK_BYTES, [INSTRUMENT_TYPE], _TIME_MAX, place)
+            raw, ended = self.core.read_frames(_CHUNK_BYTES, [INSTRUMENT_TYPE], TIME_MAX, place)
             for frame in _split(raw.tobytes()):
                 schemas.instruments[frame.stream] = schemas.of(frame.type).decode(frame.payload)
 

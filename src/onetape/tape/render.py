@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from onetape.model.decimals import decimal_text, scaled
+from onetape.model.money import RATE_DECIMALS, money
 from onetape.tape.journal import Record
 from onetape.tape.schema import EventSchema
 
 __all__ = ["render"]
 
 _FRAME_KEYS = ("sequence", "time", "type", "flags", "stream", "symbol")
-_MONEY_DECIMALS = 18
-_RATE_DECIMALS = 12
 
 
 def render(
@@ -53,9 +52,9 @@ def _shown(name: str, kind: str, value: Any, instrument: Mapping[str, Any] | Non
     if isinstance(value, bytes):
         return value.hex()
     if kind == "m":
-        return decimal_text(scaled(value, _MONEY_DECIMALS))
+        return decimal_text(money(value))
     if kind == "r":
-        return decimal_text(scaled(value, _RATE_DECIMALS))
+        return decimal_text(scaled(value, RATE_DECIMALS))
     if instrument is None or not isinstance(value, int):
         return value
     price = instrument.get("price_decimals")
