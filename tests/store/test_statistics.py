@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onetape.model.time import DAY, HOUR, MINUTE
+from onetape.model.time import DAY, HOUR, MINUTE, SECOND
 from onetape.store import statistics as s
-
 
 
 def ints(*values):
@@ -66,7 +65,7 @@ def test_returns_are_per_whole_period_from_the_last_value_before_its_end():
         (30 * DAY - 1, HOUR),
         (30 * HOUR, HOUR),
         (HOUR, MINUTE),
-        (60 * s.SECOND_NS, s.SECOND_NS),
+        (60 * SECOND, SECOND),
     ],
 )
 def test_the_period_is_the_longest_with_thirty_returns(span, period):

@@ -19,7 +19,7 @@ from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, BadInput, StrategyError
 from onetape.model.instrument import Instrument
 from onetape.model.money import parse_cash
-from onetape.model.time import parse_time, SECOND
+from onetape.model.time import SECOND, parse_time
 from onetape.services.outcome import RunResult
 from onetape.services.recording import (
     new_folders_removed,
