@@ -46,12 +46,13 @@ BookChange apply_arrays(Book& book, const Levels& bids, const Levels& asks, std:
     return book.apply(payload, flags, levels.data());
 }
 
-nb::list side(std::size_t count, std::size_t n, auto&& level) {
+nb::list side(const BookSide& from, std::size_t n) {
     nb::list levels;
-    for (std::size_t i = 0; i < std::min(count, n); ++i) {
-        const BookLevel at = level(i);
-        levels.append(nb::make_tuple(at.price, at.size));
-    }
+    if (n == 0) return levels;
+    from.walk([&](const BookLevel& level) {
+        levels.append(nb::make_tuple(level.price, level.size));
+        return levels.size() < n;
+    });
     return levels;
 }
 
@@ -128,16 +129,10 @@ void bind_book(nb::module_& m) {
             },
             "(price, size) or None.")
         .def(
-            "bids",
-            [](const Book& b, std::size_t n) {
-                return side(b.bid_count(), n, [&](std::size_t i) { return b.bid(i); });
-            },
+            "bids", [](const Book& b, std::size_t n) { return side(b.side(Side::buy), n); },
             nb::arg("n"), "Up to n (price, size), best first.")
         .def(
-            "asks",
-            [](const Book& b, std::size_t n) {
-                return side(b.ask_count(), n, [&](std::size_t i) { return b.ask(i); });
-            },
+            "asks", [](const Book& b, std::size_t n) { return side(b.side(Side::sell), n); },
             nb::arg("n"), "Up to n (price, size), best first.")
         .def("bid_size_at", &Book::bid_size_at, nb::arg("price"))
         .def("ask_size_at", &Book::ask_size_at, nb::arg("price"))

@@ -55,12 +55,13 @@ nb::object level_of(const BookView& view, BookLevel level) {
                           static_cast<double>(level.size) / view.size_scale);
 }
 
-template <class Count, class Level>
-nb::list levels_of(const BookView& view, std::size_t wanted, Count count, Level level) {
+nb::list levels_of(const BookView& view, Side side, std::size_t wanted) {
     nb::list levels;
-    const std::size_t have = view.book().synced() ? (view.book().*count)() : 0;
-    for (std::size_t i = 0; i < std::min(wanted, have); ++i)
-        levels.append(level_of(view, (view.book().*level)(i)));
+    if (wanted == 0 || !view.book().synced()) return levels;
+    view.book().side(side).walk([&](const BookLevel& level) {
+        levels.append(level_of(view, level));
+        return levels.size() < wanted;
+    });
     return levels;
 }
 
@@ -187,16 +188,10 @@ void bind_strategy_objects(nb::module_& m) {
                          return level_of(v, v.book().ask(0));
                      })
         .def(
-            "bids",
-            [](const BookView& v, std::size_t n) {
-                return levels_of(v, n, &Book::bid_count, &Book::bid);
-            },
+            "bids", [](const BookView& v, std::size_t n) { return levels_of(v, Side::buy, n); },
             nb::arg("n") = 10, "The best n bids, best first.")
         .def(
-            "asks",
-            [](const BookView& v, std::size_t n) {
-                return levels_of(v, n, &Book::ask_count, &Book::ask);
-            },
+            "asks", [](const BookView& v, std::size_t n) { return levels_of(v, Side::sell, n); },
             nb::arg("n") = 10, "The best n asks, best first.")
         .def_prop_ro("ts_event", [](const BookView& v) { return v.book().ts_event(); })
         .def_prop_ro("ts_recv", [](const BookView& v) { return v.book().ts_recv(); })

@@ -19,14 +19,6 @@ bool quote_level(const QuotePayload& quote, Side side, BookLevel& level) {
     return level.price != 0 || level.size != 0;
 }
 
-BookLevel book_level(const Book& book, Side side, std::size_t depth) {
-    return side == Side::buy ? book.bid(depth) : book.ask(depth);
-}
-
-std::size_t book_count(const Book& book, Side side) {
-    return side == Side::buy ? book.bid_count() : book.ask_count();
-}
-
 // Is `price` at least as good a deal as `limit` for somebody who wants to `side`?
 bool within(Side side, std::int64_t price, std::int64_t limit) {
     return side == Side::buy ? price <= limit : price >= limit;
@@ -53,8 +45,9 @@ bool RecordedExchange::silent(const Market& market) noexcept {
 bool RecordedExchange::touch(const Market& market, Side side, std::int64_t& price) noexcept {
     const MarketView& view = *market.view;
     if (has_book(market)) {
-        if (book_count(*view.book, side) == 0) return false;
-        price = book_level(*view.book, side, 0).price;
+        const BookSide& levels = view.book->side(side);
+        if (levels.count() == 0) return false;
+        price = levels.best().price;
         return true;
     }
     if (view.has_quote) {
@@ -123,12 +116,10 @@ std::int64_t RecordedExchange::displayed(const Market& market, Side side,
                                          std::int64_t price) noexcept {
     const MarketView& view = *market.view;
     if (has_book(market)) {
-        const Book& book = *view.book;
-        const std::size_t count = book_count(book, side);
-        if (count == 0) return 0;
-        const std::int64_t deepest = book_level(book, side, count - 1).price;
-        if (deepest != price && within(side, price, deepest)) return unknown_queue;
-        return side == Side::buy ? book.bid_size_at(price) : book.ask_size_at(price);
+        const BookSide& levels = view.book->side(side);
+        if (levels.count() == 0) return 0;
+        if (const std::int64_t size = levels.size_at(price); size != 0) return size;
+        return within(side, price, levels.worst().price) ? unknown_queue : 0;
     }
     BookLevel level{};
     if (!view.has_quote) return unknown_queue;
@@ -179,12 +170,11 @@ std::int64_t RecordedExchange::plan(Market& market, const OrderRequestPayload& r
         return !limited || within(side, price, request.price);
     };
     if (has_book(market)) {
-        const std::size_t count = book_count(*view.book, level_side);
-        for (std::size_t depth = 0; depth < count && left > 0; ++depth) {
-            const BookLevel level = book_level(*view.book, level_side, depth);
-            if (!allowed(level.price)) break;
+        view.book->side(level_side).walk([&](const BookLevel& level) {
+            if (!allowed(level.price)) return false;
             add(level.price, level.size - taken_of(market, level_side, level.price));
-        }
+            return left > 0;
+        });
     } else if (view.has_quote) {
         BookLevel level{};
         if (!quote_level(view.quote, level_side, level) || !allowed(level.price)) return 0;

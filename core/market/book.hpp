@@ -18,6 +18,7 @@
 
 #include "journal/events.hpp"
 #include "journal/frame.hpp"
+#include "market/book_side.hpp"
 
 namespace onetape {
 
@@ -48,36 +49,11 @@ struct BookCounts {
     return payload_bytes == sizeof(BookPayload) + levels * sizeof(BookLevel);
 }
 
-// One side, worst level first: the best is at the end, so that a change near the touch moves few
-// levels. Prices are kept as ranks (bid: price, ask: its complement), so that both sides grow
-// upwards and no price overflows.
-class BookSide {
- public:
-    explicit BookSide(bool is_bid) : flip_(is_bid ? 0 : -1) {}
-
-    void clear() noexcept { count_ = 0; }
-    void replace(const BookLevel* levels, std::size_t count);
-    void apply(const BookLevel* levels, std::size_t count);
-
-    [[nodiscard]] std::size_t count() const noexcept { return count_; }
-    [[nodiscard]] BookLevel level(std::size_t index) const noexcept {  // 0 is the best
-        const std::size_t at = count_ - 1 - index;
-        return {rank_[at] ^ flip_, size_[at]};
-    }
-    [[nodiscard]] std::int64_t size_at(std::int64_t price) const noexcept;
-
- private:
-    [[nodiscard]] std::size_t find(std::int64_t rank) const noexcept;
-    void insert(std::size_t at, std::int64_t rank, std::int64_t size);
-    void erase(std::size_t at) noexcept;
-
-    std::int64_t flip_;  // price ^ flip_ is the rank
-    std::size_t count_ = 0;
-    std::vector<std::int64_t> rank_, size_;  // equally long: the capacity
-};
-
 class Book {
  public:
+    explicit Book(std::size_t windowed_from = BookSide::windowed_default)
+        : bids_(true, windowed_from), asks_(false, windowed_from) {}
+
     // levels: bid_count bids, then ask_count asks, in any order.
     BookChange apply_snapshot(const BookPayload& payload, const BookLevel* levels);
     // flags: of the frame. A snapshot flag replaces all levels, a gap or unsynced flag ends the
@@ -91,6 +67,9 @@ class Book {
     [[nodiscard]] std::size_t ask_count() const noexcept { return asks_.count(); }
     [[nodiscard]] BookLevel bid(std::size_t index) const noexcept { return bids_.level(index); }
     [[nodiscard]] BookLevel ask(std::size_t index) const noexcept { return asks_.level(index); }
+    [[nodiscard]] const BookSide& side(Side side) const noexcept {
+        return side == Side::buy ? bids_ : asks_;
+    }
     [[nodiscard]] std::int64_t bid_size_at(std::int64_t price) const noexcept {
         return bids_.size_at(price);
     }
@@ -115,14 +94,14 @@ class Book {
     enum class Fit : std::uint8_t { next, stale, gap };
 
     [[nodiscard]] static BookLevel top(const BookSide& side) noexcept {
-        return side.count() == 0 ? BookLevel{0, 0} : side.level(0);
+        return side.count() == 0 ? BookLevel{0, 0} : side.best();
     }
     [[nodiscard]] Fit fit(const BookPayload& payload) const noexcept;
     BookOutcome take(const BookPayload& payload, const BookLevel* levels);
     void keep(const BookPayload& payload, const BookLevel* levels);
     BookOutcome replay_waiting();
 
-    BookSide bids_{true}, asks_{false};
+    BookSide bids_, asks_;
     std::uint64_t last_id_ = 0;
     std::int64_t ts_event_ = 0, ts_recv_ = 0;
     bool synced_ = false;

@@ -1,5 +1,6 @@
 #include "market/book.hpp"
 
+#include <limits>
 #include <map>
 #include <random>
 
@@ -101,6 +102,84 @@ TEST_CASE("a deep book equals a map over a long random flow") {
         for (const auto& [price, size] : bids) {
             REQUIRE(book.bid(--i).price == price);
             REQUIRE(book.bid_size_at(price) == size);
+        }
+    }
+}
+
+TEST_CASE("a side equals a map, whatever its window does") {
+    struct World {
+        const char* name;
+        std::int64_t touch, step, near, far;  // prices in steps around the touch
+        bool wanders, wild;
+    };
+    const World worlds[] = {
+        {"near the touch", 100'000, 1, 40, 5'000, false, false},
+        {"wider than the window", 1'000'000, 1, 40, 60'000, false, false},
+        {"a tick of 25 units", 2'500'000, 25, 40, 60'000, true, false},
+        {"a touch that runs", 500'000, 1, 30, 20'000, true, false},
+        {"prices that nobody would send", 0, 7, 30, 9'000, true, true},
+    };
+    for (const World& world : worlds) {
+        for (const bool is_bid : {true, false}) {
+            BookSide side(is_bid, 4);
+            std::map<std::int64_t, std::int64_t> slow;  // by price
+            std::mt19937_64 random(is_bid ? 3 : 5);
+            std::int64_t touch = world.touch;
+            for (int step = 0; step < 3'000; ++step) {
+                INFO(std::string(world.name), is_bid ? ", bids" : ", asks", ", step ", step);
+                if (world.wanders && step % 7 == 0)
+                    touch += (static_cast<std::int64_t>(random() % 4001) - 2000) * world.step;
+                std::vector<BookLevel> levels;
+                for (int i = 0; i < 12; ++i) {
+                    const auto deep = random() % 5 == 0 ? world.far : world.near;
+                    const auto steps = static_cast<std::int64_t>(random()) % deep;
+                    std::int64_t price = touch + steps * world.step;
+                    if (world.wild && random() % 200 == 0) price += 3;  // off every grid
+                    if (world.wild && random() % 50 == 0)
+                        price = random() % 2 != 0 ? std::numeric_limits<std::int64_t>::max()
+                                                  : std::numeric_limits<std::int64_t>::min();
+                    levels.push_back({price, static_cast<std::int64_t>(random() % 3)});
+                }
+                if (random() % 97 == 0) {  // emptied, in part or whole
+                    for (const auto& [price, size] : slow)
+                        if (random() % 8 != 0) levels.push_back({price, 0});
+                }
+                for (const BookLevel& level : levels) {
+                    if (level.size == 0)
+                        slow.erase(level.price);
+                    else
+                        slow[level.price] = level.size;
+                }
+                side.apply(levels.data(), levels.size());
+                REQUIRE(side.count() == slow.size());
+                for (const BookLevel& level : levels) {
+                    const auto found = slow.find(level.price);
+                    REQUIRE(side.size_at(level.price) == (found == slow.end() ? 0 : found->second));
+                }
+                if (slow.empty()) continue;
+                const auto& [best, worst] = is_bid ? std::pair{*slow.rbegin(), *slow.begin()}
+                                                   : std::pair{*slow.begin(), *slow.rbegin()};
+                REQUIRE(side.best().price == best.first);
+                REQUIRE(side.best().size == best.second);
+                REQUIRE(side.worst().price == worst.first);
+                if (step % 50 != 0) continue;
+                std::vector<BookLevel> walked;
+                side.walk([&](const BookLevel& level) {
+                    walked.push_back(level);
+                    return true;
+                });
+                REQUIRE(walked.size() == slow.size());
+                std::size_t i = 0;
+                const auto same = [&](const auto& expected) {
+                    REQUIRE(walked[i].price == expected.first);
+                    REQUIRE(walked[i++].size == expected.second);
+                };
+                if (is_bid)
+                    for (auto at = slow.rbegin(); at != slow.rend(); ++at) same(*at);
+                else
+                    for (const auto& each : slow) same(each);
+                REQUIRE(side.level(walked.size() / 2).price == walked[walked.size() / 2].price);
+            }
         }
     }
 }
