@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from onetape import Strategy
+from onetape.engine.latency import Latency
 from onetape.engine.plan import RunPlan, TapeInput
 from onetape.engine.session import Session
 
@@ -29,7 +30,7 @@ def run_once(
     strategy: type[Strategy], tape: Path, *, journal: bool = True, **options: Any
 ) -> Timed:
     folder = Path(tempfile.mkdtemp(prefix="onetape-bench-"))
-    options.setdefault("latency", (0, 0))
+    options.setdefault("latency", Latency(0, 0))
     options.setdefault("sample_every", 60 * 10**9)
     plan = RunPlan(
         strategy=strategy.__name__,

@@ -139,11 +139,12 @@ void bind_engine(nb::module_& m) {
 
     nb::class_<PySimulation>(
         m, "Simulation", "Tapes in, actions out, in virtual time. See core/engine/simulation.hpp.")
-        .def(nb::init<nb::object, std::int64_t, std::int64_t, std::int64_t, bool, std::int64_t,
-                      std::uint32_t, std::int64_t, std::string>(),
-             nb::arg("host"), nb::kw_only(), nb::arg("latency_in"), nb::arg("latency_out"),
-             nb::arg("bar_volume_share"), nb::arg("hedge"), nb::arg("leverage"),
-             nb::arg("report_currency"), nb::arg("sample_every"), nb::arg("robot_tag"))
+        .def(nb::init<nb::object, const LatencyOptions&, int, double, std::int64_t, bool,
+                      std::int64_t, std::uint32_t, std::int64_t, std::string>(),
+             nb::arg("host"), nb::kw_only(), nb::arg("latency"), nb::arg("queue_model"),
+             nb::arg("queue_exponent"), nb::arg("bar_volume_share"), nb::arg("hedge"),
+             nb::arg("leverage"), nb::arg("report_currency"), nb::arg("sample_every"),
+             nb::arg("robot_tag"))
         .def("add_instrument", &PySimulation::add_instrument)
         .def("update_instrument",
              [](PySimulation& s, std::uint32_t index, const InstrumentSpec& spec) {
@@ -322,6 +323,7 @@ void bind_engine(nb::module_& m) {
                  d["fills_without_volume"] = x.fills_without_volume;
                  d["fills_without_size"] = x.fills_without_size;
                  d["fills_beyond_touch"] = x.fills_beyond_touch;
+                 d["trades_beyond_display"] = x.trades_beyond_display;
                  return d;
              })
         .def("action_hash",

@@ -21,10 +21,13 @@ class PyRecorded final : public ExchangeSink {
  public:
     PyRecorded(const PyRecorded&) = delete;  // the exchange holds on to account and sink
     PyRecorded& operator=(const PyRecorded&) = delete;
-    PyRecorded(bool hedge, std::int64_t leverage, std::int64_t bar_volume_share, bool check_funds)
+    PyRecorded(bool hedge, std::int64_t leverage, std::int64_t bar_volume_share, bool check_funds,
+               int queue_model, double queue_exponent)
         : account_(AccountOptions{hedge, leverage}),
-          exchange_({.bar_volume_share = bar_volume_share, .check_funds = check_funds}, account_,
-                    *this) {}
+          exchange_({.queue = {static_cast<QueueModel>(queue_model), queue_exponent},
+                     .bar_volume_share = bar_volume_share,
+                     .check_funds = check_funds},
+                    account_, *this) {}
 
     void on_order_event(std::uint32_t instrument, const OrderEventPayload& event) override {
         events_.append(order_event_to_dict(instrument, event));
@@ -138,6 +141,7 @@ class PyRecorded final : public ExchangeSink {
         result["fills_without_volume"] = c.fills_without_volume;
         result["fills_without_size"] = c.fills_without_size;
         result["fills_beyond_touch"] = c.fills_beyond_touch;
+        result["trades_beyond_display"] = c.trades_beyond_display;
         return result;
     }
 
@@ -172,9 +176,10 @@ void onetape::bind_exchange_recorded(nb::module_& m) {
     nb::class_<PyRecorded>(m, "RecordedExchange",
                            "Own orders against a recorded market. Every call gives the list of "
                            "what it caused, in order.")
-        .def(nb::init<bool, std::int64_t, std::int64_t, bool>(), nb::arg("hedge") = false,
-             nb::arg("leverage") = 1, nb::arg("bar_volume_share") = 500'000,
-             nb::arg("check_funds") = true)
+        .def(nb::init<bool, std::int64_t, std::int64_t, bool, int, double>(),
+             nb::arg("hedge") = false, nb::arg("leverage") = 1,
+             nb::arg("bar_volume_share") = 500'000, nb::arg("check_funds") = true,
+             nb::arg("queue_model") = 0, nb::arg("queue_exponent") = 1.0)
         .def("add_instrument", &PyRecorded::add_instrument, nb::arg("index"), nb::arg("spec"),
              nb::arg("settle"), nb::arg("base"))
         .def("quote", &PyRecorded::quote, nb::arg("now"), nb::arg("bid"), nb::arg("ask"),

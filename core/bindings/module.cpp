@@ -11,6 +11,7 @@ NB_MODULE(_core, m) {
     bind_market(m);
     bind_state(m);
     bind_model(m);
+    bind_models(m);
     bind_engine(m);
     bind_text(m);
     bind_journal(m);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 namespace onetape {
 namespace {
@@ -38,6 +39,7 @@ constexpr bool is_market(EventType type) {
 
 Simulation::Simulation(const SimulationOptions& options)
     : options_(options),
+      latency_(options.latency),
       exchange_account_(options.account),
       robot_account_(options.account),
       exchange_(options.exchange, exchange_account_, *this) {}
@@ -223,9 +225,20 @@ RunOutcome Simulation::preload(std::span<Reader* const> readers, std::int64_t fr
     return failure_.ok() ? RunOutcome::reached : RunOutcome::failed;
 }
 
+// When the venue did what a frame says. A bar says when it was open, not when it was sent.
+std::int64_t Simulation::venue_time(const Frame& frame) const {
+    const std::int64_t received = frame.header->time;
+    if (venue_now_ == never || frame.type() == EventType::bar || !is_market(frame.type()))
+        return received;
+    std::int64_t stamp = 0;  // every other market event begins with it
+    if (frame.payload_bytes >= sizeof stamp) std::memcpy(&stamp, frame.payload, sizeof stamp);
+    return latency_.happened(received, stamp);
+}
+
 void Simulation::begin(std::int64_t now) {
     started_ = true;
     now_ = now;
+    if (latency_.has_venue_clock()) venue_now_ = -never;
     if (options_.sample_every > 0) {
         next_sample_ = now - now % options_.sample_every + options_.sample_every;
         sample();
@@ -250,6 +263,10 @@ RunOutcome Simulation::run(std::uint64_t frames_max, std::int64_t until) {
                 find_next_due();
             }
         }
+        if (venue_now_ != never) [[unlikely]] {
+            venue_now_ = std::max(venue_now_, venue_time(source->frame));
+            if (arrival_due(never - 1)) next_due_ = std::min(next_due_, arrivals_.front().time);
+        }
         if (next_due_ <= time) [[unlikely]] {
             if (!drain(time)) return RunOutcome::stopped;
         }
@@ -268,6 +285,8 @@ bool Simulation::finish_input() {
 
 bool Simulation::advance(std::int64_t until) {
     bars_held_ = false;
+    if (venue_now_ != never && venue_now_ <= until) venue_now_ = until + 1;
+    find_next_due();
     return drain(until);
 }
 
@@ -301,6 +320,8 @@ bool Simulation::take(Source& source) {
         if (!fits(frame)) return false;
     }
     ++counters_.events;
+    if (latency_.counts_events()) [[unlikely]]
+        latency_.note_event(time);
     if (!show_exchange(*instrument, frame)) return true;
     if (script_) find_next_due();          // what waited for this frame to be taken
     if (next_due_ <= time) [[unlikely]] {  // the exchange's answers that are here by now
@@ -312,7 +333,7 @@ bool Simulation::take(Source& source) {
 
 bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
     MarketView& view = instrument.view;
-    const std::int64_t time = frame.header->time;
+    const std::int64_t time = venue_time(frame);
     const bool working = exchange_.working(instrument.index);
     reply_base_ = time;
     switch (frame.type()) {

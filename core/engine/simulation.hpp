@@ -19,6 +19,7 @@
 
 #include "base/sha256.hpp"
 #include "engine/instrument_state.hpp"
+#include "engine/latency.hpp"
 #include "engine/order.hpp"
 #include "engine/robot_port.hpp"
 #include "exchange/account.hpp"
@@ -29,7 +30,7 @@
 namespace onetape {
 
 struct SimulationOptions {
-    std::int64_t latency_in = 0, latency_out = 0;  // ns: to the exchange, and back
+    LatencyOptions latency;
     RecordedOptions exchange;
     AccountOptions account;
     std::uint32_t report_currency = 0;
@@ -211,6 +212,11 @@ class Simulation final : public ExchangeSink {
     bool drain(std::int64_t until);  // all that is due at `until` or earlier
     bool close_bars(std::int64_t now);
     void note_bar_due(const Instrument& instrument);
+    [[nodiscard]] std::int64_t venue_time(const Frame& frame) const;
+    [[nodiscard]] bool arrival_due(std::int64_t until) const {
+        return !arrivals_.empty() && arrivals_.front().time <= until &&
+               arrivals_.front().time < venue_now_;
+    }
     std::int64_t reply_time(std::int64_t happened);
     void find_next_due();
     bool arrive();
@@ -235,6 +241,7 @@ class Simulation final : public ExchangeSink {
     void write(EventType type, std::uint32_t instrument, const void* payload, std::uint32_t bytes);
 
     SimulationOptions options_;
+    LatencyModel latency_;
     std::vector<std::shared_ptr<Instrument>> instruments_;  // orders keep theirs alive
     std::vector<Source> sources_;
     Writer* writer_ = nullptr;
@@ -265,6 +272,9 @@ class Simulation final : public ExchangeSink {
     std::int64_t reply_floor_ = 0;    // replies keep their order
     std::int64_t reply_base_ = 0;     // when the exchange did what it now reports
     std::int64_t reply_cap_ = never;  // a bar's fills reach the robot no later than the bar
+    // Up to when the venue's market is known: what arrives there at this time or later waits for
+    // the next frame. `never` without a clock of the venue's own.
+    std::int64_t venue_now_ = never;
     bool started_ = false, halted_ = false, in_robot_ = false;
     bool stopping_ = false, flattening_ = false;
     bool bars_held_ = false;  // bars of one moment are shown together: more may follow

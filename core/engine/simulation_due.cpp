@@ -8,7 +8,7 @@ namespace onetape {
 void Simulation::find_next_due() {
     std::int64_t due = bars_held_ ? never : next_bar_close_;
     due = std::min(due, exchange_.next_expiry());
-    if (!arrivals_.empty()) due = std::min(due, arrivals_.front().time);
+    if (arrival_due(never - 1)) due = std::min(due, arrivals_.front().time);
     if (!replies_.empty()) due = std::min(due, replies_.front().time);
     if (script_ && load_script()) {
         const std::int64_t time = script_frame_.header->time;
@@ -28,7 +28,7 @@ bool Simulation::drain(std::int64_t until) {
         } else if (exchange_.next_expiry() <= time) {
             reply_base_ = time;
             exchange_.expire(time);
-        } else if (!arrivals_.empty() && arrivals_.front().time <= time) {
+        } else if (arrival_due(time)) {
             if (!arrive()) return false;
         } else if (!replies_.empty() && replies_.front().time <= time) {
             if (!reply()) return false;

@@ -6,7 +6,8 @@
 namespace onetape {
 
 std::int64_t Simulation::reply_time(std::int64_t happened) {
-    const std::int64_t time = std::max(reply_base_, happened) + options_.latency_out;
+    const std::int64_t base = std::max(reply_base_, happened);
+    const std::int64_t time = base + latency_.reply(base, now_);
     reply_floor_ = std::max(reply_floor_, std::min(time, reply_cap_));
     return reply_floor_;
 }

@@ -61,10 +61,11 @@ void Simulation::flush_actions() {
             if (!order) continue;  // denied: the decision is on the tape, nothing leaves
         }
         const std::int64_t floor = arrivals_.empty() ? 0 : arrivals_.back().time;
-        arrivals_.push_back({std::max(floor, now_ + options_.latency_in), index, request});
+        const std::int64_t time = now_ + latency_.request(now_);
+        arrivals_.push_back({std::max(floor, time), index, request});
     }
     actions_.clear();
-    if (!arrivals_.empty()) next_due_ = std::min(next_due_, arrivals_.front().time);
+    if (arrival_due(never - 1)) next_due_ = std::min(next_due_, arrivals_.front().time);
 }
 
 bool Simulation::after_callback() {

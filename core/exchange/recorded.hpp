@@ -13,6 +13,7 @@
 #include "exchange/account.hpp"
 #include "exchange/id_map.hpp"
 #include "exchange/instrument.hpp"
+#include "exchange/queue.hpp"
 #include "journal/events.hpp"
 #include "market/book.hpp"
 
@@ -35,13 +36,8 @@ class ExchangeSink {
     virtual void on_fill(std::uint32_t instrument, const FillPayload& fill) = 0;
 };
 
-// How many units stand before a resting order. Conservative: only trades at its price advance it,
-// and never more stands before it than is displayed. The probability models of the next release
-// are further values here and further cases in queue.hpp.
-enum class QueueModel : std::uint8_t { conservative = 0 };
-
 struct RecordedOptions {
-    QueueModel queue = QueueModel::conservative;
+    QueueOptions queue;
     std::int64_t bar_volume_share = 500'000;  // 1e-6 of a bar's volume that we may take
     bool check_funds = true;
 };
@@ -52,6 +48,9 @@ struct RecordedCounters {
     std::uint64_t fills_without_volume = 0;  // bars that do not say their volume: not capped
     std::uint64_t fills_without_size = 0;    // quotes that do not say their size: not capped
     std::uint64_t fills_beyond_touch = 0;    // L1: one tick worse than the displayed touch
+    // Prints at a price of ours, larger than what was displayed there: hidden orders stood before
+    // us or behind us, and no data say which.
+    std::uint64_t trades_beyond_display = 0;
 };
 
 class RecordedExchange {
@@ -99,7 +98,7 @@ class RecordedExchange {
         OrderRequestPayload request;  // as accepted: price, whole size, trigger
         std::uint64_t venue_id;
         std::int64_t filled;
-        std::int64_t queue;  // units before us at our price; unknown_queue: level not seen yet
+        QueuePlace queue;
         std::int64_t reserved_price;  // what its working part is valued at, 0: nothing reserved
         std::int64_t arrival;         // when it took its place
         std::uint32_t instrument;
@@ -108,7 +107,6 @@ class RecordedExchange {
         bool taker;          // bar mode: it would have crossed when it arrived
         bool live;
     };
-    static constexpr std::int64_t unknown_queue = std::numeric_limits<std::int64_t>::max();
 
     struct Taken {  // what we took of a displayed level within one version of the view
         std::int64_t price, size;

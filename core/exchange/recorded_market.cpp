@@ -110,7 +110,7 @@ void RecordedExchange::mark_account(std::uint32_t index) noexcept {
     }
 }
 
-// Size shown on our own side at a price: 0 when nothing stands there, unknown_queue when the
+// Size shown on our own side at a price: 0 when nothing stands there, QueuePlace::unknown when the
 // price lies deeper than what the data shows.
 std::int64_t RecordedExchange::displayed(const Market& market, Side side,
                                          std::int64_t price) noexcept {
@@ -119,13 +119,13 @@ std::int64_t RecordedExchange::displayed(const Market& market, Side side,
         const BookSide& levels = view.book->side(side);
         if (levels.count() == 0) return 0;
         if (const std::int64_t size = levels.size_at(price); size != 0) return size;
-        return within(side, price, levels.worst().price) ? unknown_queue : 0;
+        return within(side, price, levels.worst().price) ? QueuePlace::unknown : 0;
     }
     BookLevel level{};
-    if (!view.has_quote) return unknown_queue;
+    if (!view.has_quote) return QueuePlace::unknown;
     if (!quote_level(view.quote, side, level)) return 0;
     if (level.price == price) return level.size;
-    return within(side, level.price, price) ? 0 : unknown_queue;
+    return within(side, level.price, price) ? 0 : QueuePlace::unknown;
 }
 
 std::int64_t RecordedExchange::taken_of(Market& market, Side level, std::int64_t price) noexcept {
@@ -321,19 +321,28 @@ void RecordedExchange::fill_traded_side(Market& market, std::int64_t now, Side s
     const TradePayload& trade = market.view->trade;
     auto& list = side == Side::buy ? market.bids : market.asks;
     std::size_t at = 0;
-    while (at < list.size() && budget > 0) {
+    bool looked = false;
+    while (at < list.size()) {
         const std::uint32_t slot = list[at];
         Order& order = orders_[slot];
-        if (!within(side, trade.price, order.request.price)) break;
+        // At its price even a print that is used up has moved the queue.
+        const bool at_price = order.request.price == trade.price;
+        if (!within(side, trade.price, order.request.price) || (budget == 0 && !at_price)) break;
         std::int64_t available = budget;
-        if (order.request.price == trade.price) {
+        if (at_price) {
+            if (!looked && trade.side != side) {
+                const std::int64_t shown = displayed(market, side, trade.price);
+                if (shown != QueuePlace::unknown && trade.size > shown)
+                    ++counters_.trades_beyond_display;
+                looked = true;
+            }
             // A taker on our own side did not hit us.
-            if (trade.side == side || order.queue == unknown_queue) {
+            if (trade.side == side || order.queue.ahead == QueuePlace::unknown) {
                 ++at;
                 continue;
             }
-            const std::int64_t before = std::min(order.queue, budget);
-            order.queue -= before;
+            const std::int64_t before = std::min(order.queue.ahead, budget);
+            order.queue.on_trade(trade.size, before);
             available -= before;
         }
         if (available > 0) {
@@ -350,15 +359,15 @@ void RecordedExchange::fill_traded(std::uint32_t index, std::int64_t now) noexce
     fill_traded_side(market, now, Side::sell, budget);
 }
 
-// Never more stands before us than is displayed.
+// What the levels show now moves our places in their queues.
 void RecordedExchange::limit_queues(Market& market) noexcept {
     for (const auto* list : {&market.bids, &market.asks}) {
         for (const std::uint32_t slot : *list) {
             Order& order = orders_[slot];
-            if (order.queue == 0) continue;
+            if (order.queue.ahead == 0) continue;
             const std::int64_t shown = displayed(market, order.request.side, order.request.price);
-            if (shown == unknown_queue) break;  // the others lie as deep or deeper
-            order.queue = std::min(order.queue, shown);
+            if (shown == QueuePlace::unknown) break;  // the others lie as deep or deeper
+            order.queue.on_shown(options_.queue, shown);
         }
     }
 }

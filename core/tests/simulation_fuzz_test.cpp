@@ -30,8 +30,8 @@ struct Plan {  // what the seed decided before the run
 Plan plan_of(Prng& random) {
     Plan plan;
     if (random.below(3) != 0) {
-        plan.options.latency_in = static_cast<std::int64_t>(random.below(20)) * step_ns;
-        plan.options.latency_out = static_cast<std::int64_t>(random.below(20)) * step_ns;
+        plan.options.latency.request = static_cast<std::int64_t>(random.below(20)) * step_ns;
+        plan.options.latency.reply = static_cast<std::int64_t>(random.below(20)) * step_ns;
     }
     plan.options.account.hedge = random.below(4) == 0;
     plan.options.account.leverage = 1 + random.below(10);

@@ -41,8 +41,8 @@ TEST_CASE("an order reaches the exchange after the latency in, its news after th
     tape.quote(129, 600'040, 600'050);
     tape.quote(130, 600'040, 600'050);
     SimulationOptions options;
-    options.latency_in = 10;
-    options.latency_out = 20;
+    options.latency.request = 10;
+    options.latency.reply = 20;
     World world(options);
     Instrument& instrument = world.instrument();
     world.source(tape.read());
@@ -59,7 +59,7 @@ TEST_CASE("at one moment: bars, expiries, arrivals, replies, timers, and only th
     tape.quote(1 * second, 600'000, 600'010);
     tape.quote(minute, 600'000, 600'010);
     SimulationOptions options;
-    options.latency_in = minute - second;
+    options.latency.request = minute - second;
     World world(options);
     Instrument& instrument = world.instrument();
     world.source(tape.read());
@@ -226,8 +226,8 @@ TEST_CASE("a run in pieces takes the same decisions as a run in one") {
         Tape tape;
         for (int i = 0; i < 200; ++i) tape.quote(100 + i * 10, 600'000 + i % 7, 600'010 + i % 7);
         SimulationOptions options;
-        options.latency_in = 3;
-        options.latency_out = 14;
+        options.latency.request = 3;
+        options.latency.reply = 14;
         World world(options);
         Instrument& instrument = world.instrument();
         world.source(tape.read());
@@ -284,8 +284,8 @@ TEST_CASE("another run's answers reach the robot when they reached that one") {
     for (int i = 0; i < 50; ++i) tape.quote(100 + i * 10, 600'000 + i, 600'010 + i);
     Folder folder;
     SimulationOptions options;
-    options.latency_in = 25;
-    options.latency_out = 31;
+    options.latency.request = 25;
+    options.latency.reply = 31;
     const auto act = [](World& world, Instrument& instrument) {
         world.robot.quote = [&world, &instrument, seen = 0](Instrument&) mutable {
             if (++seen % 9 == 1) world.market(instrument, Side::buy, seen);
@@ -331,7 +331,7 @@ TEST_CASE("funding is paid on what the exchange holds, and the robot's books fol
     tape.funding(110, 100'000'000);  // the fill is done, and its news under way
     tape.quote(500, 600'000, 600'010);
     SimulationOptions options;
-    options.latency_out = 50;
+    options.latency.reply = 50;
     World world(options);
     Instrument& instrument = world.instrument(linear_spec(), want_quotes | want_funding);
     world.source(tape.read());

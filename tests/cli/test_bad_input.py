@@ -92,7 +92,7 @@ CASES = [
     ("three fees", "good.py", ["--fee", "1,2,3"], 2, "BAD_CONFIG", "--fee"),
     ("a latency that is none", "good.py", ["--latency", "soon"], 2, "BAD_CONFIG", "--latency"),
     ("a negative latency", "good.py", ["--latency=-5ms"], 2, "BAD_CONFIG", "--latency"),
-    ("a queue model", "good.py", ["--queue", "magic"], 1, "NOT_AVAILABLE", "magic"),
+    ("a queue model", "good.py", ["--queue", "magic"], 2, "BAD_CONFIG", "magic"),
     ("a leverage", "good.py", ["--leverage", "0"], 2, "", "leverage"),
     ("an instruments file", "good.py", ["--instruments", "gone.toml"], 2, "", "gone.toml"),
 ]  # fmt: skip

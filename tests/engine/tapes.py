@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from onetape.engine.latency import Latency
 from onetape.engine.plan import RunPlan, TapeInput
 from onetape.engine.session import Session
 from onetape.engine.strategy import Strategy
@@ -166,16 +167,18 @@ def session_of(
     strategy: type[Strategy],
     *tapes: Path,
     journal: Path | None = None,
-    latency: tuple[float, float] = (0, 0),
+    latency: tuple[float, float] | Latency = (0, 0),
     **plan: Any,
 ) -> Session:
     """A session as a backtest makes it. latency: seconds to the exchange, and back."""
     plan.setdefault("fee", (Decimal(0), Decimal(0)))
+    if not isinstance(latency, Latency):
+        latency = Latency(round(latency[0] * SECOND), round(latency[1] * SECOND))
     return Session(
         RunPlan(
             strategy=strategy.__name__,
             inputs=[TapeInput(str(tape)) for tape in tapes],
-            latency=(round(latency[0] * SECOND), round(latency[1] * SECOND)),
+            latency=latency,
             **plan,
         ),
         strategy,
@@ -187,7 +190,7 @@ def play(
     strategy: type[Strategy],
     *tapes: Path,
     journal: Path | None = None,
-    latency: tuple[float, float] = (0, 0),
+    latency: tuple[float, float] | Latency = (0, 0),
     **plan: Any,
 ) -> Played:
     """Runs `strategy` over whole tapes; without latency and fees unless told otherwise."""

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from onetape import Strategy, _core
+from onetape.engine.latency import Latency
 from onetape.engine.plan import RunPlan, TapeInput
 from onetape.engine.session import Session
 from onetape.model.catalogue import find
@@ -97,7 +98,7 @@ def session_of(strategy: type[Strategy], tape: Path, **options: Any) -> Session:
         strategy=strategy.__name__,
         inputs=[TapeInput(path=str(tape))],
         cash={"USDT": Decimal(100_000)},
-        latency=(0, 0),
+        latency=Latency(0, 0),
         **options,
     )
     return Session(plan, strategy)

@@ -10,12 +10,12 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from onetape.model.errors import BadConfig, UsageError
-from onetape.model.time import format_duration, parse_duration
+from onetape.engine.latency import Latency
+from onetape.engine.queue_model import CONSERVATIVE
+from onetape.model.errors import BadConfig
 
 __all__ = [
     "DEFAULT_CASH",
-    "DEFAULT_LATENCY_NS",
     "RunPlan",
     "TapeInput",
     "read_plan",
@@ -24,8 +24,6 @@ __all__ = [
 ]
 
 DEFAULT_CASH = Decimal(100_000)
-# A round trip of 10 ms: what a machine in the venue's region sees over the internet.
-DEFAULT_LATENCY_NS = 5_000_000
 BAR_VOLUME_SHARE = 500_000  # 1e-6 of a bar's volume: half, for more would be the market
 
 
@@ -56,8 +54,8 @@ class RunPlan:
     leverage: int = 1
     margin: str = "cross"
     hedge: bool = False
-    latency: tuple[int, int] = (DEFAULT_LATENCY_NS, DEFAULT_LATENCY_NS)  # in, out
-    queue: str = "conservative"
+    latency: Latency = field(default_factory=Latency)
+    queue: str = CONSERVATIVE
     bar_volume_share: int = BAR_VOLUME_SHARE
     seed: int = 1
     on_error: str = "halt"
@@ -65,20 +63,6 @@ class RunPlan:
     inputs: list[TapeInput] = field(default_factory=list)
     sample_every: int = 0  # ns between equity samples
     bar_sources: dict[str, str] = field(default_factory=dict)  # "symbol period" -> where from
-
-
-def parse_latency(text: str) -> tuple[int, int]:
-    """`10ms` (each way) or `in,out`, as ns."""
-    parts = [part.strip() for part in text.split(",")]
-    if len(parts) > 2 or not all(parts):
-        raise BadConfig(f"latency {text!r}", where="--latency", todo="write 10ms or 4ms,6ms")
-    try:
-        values = [0 if part == "0" else parse_duration(part) for part in parts]
-    except UsageError as problem:
-        raise BadConfig(problem.what, where="--latency", todo="write 10ms or 4ms,6ms") from None
-    if min(values) < 0:
-        raise BadConfig(f"negative latency {text!r}", where="--latency", todo="give 0 or more")
-    return values[0], values[-1]
 
 
 def parse_fee(text: str) -> tuple[Decimal, Decimal]:
@@ -114,11 +98,10 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
             "hedge": plan.hedge,
         },
         "model": {
-            "latency_in": plan.latency[0],
-            "latency_out": plan.latency[1],
-            "latency": ",".join(format_duration(each) if each else "0" for each in plan.latency),
             "queue": plan.queue,
             "bar_volume_share": plan.bar_volume_share,
+            "latency_text": str(plan.latency),
+            "latency": _latency_table(plan.latency),
         },
         "bars": plan.bar_sources,
         "input": [
@@ -161,7 +144,7 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             leverage=money["leverage"],
             margin=money["margin"],
             hedge=money["hedge"],
-            latency=(model["latency_in"], model["latency_out"]),
+            latency=_latency_of(model["latency"]),
             queue=model["queue"],
             bar_volume_share=model["bar_volume_share"],
             seed=run["seed"],
@@ -176,6 +159,18 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             f"run.toml cannot be read: {problem}", where=str(file), todo="run it again"
         ) from None
     return plan, document
+
+
+def _latency_table(latency: Latency) -> dict[str, Any]:
+    table: dict[str, Any] = {name: getattr(latency, name) for name in Latency.__slots__}
+    table["curve"] = [list(point) for point in latency.curve]
+    return {name: value for name, value in table.items() if value is not None}
+
+
+def _latency_of(table: Mapping[str, Any]) -> Latency:
+    fields = dict(table)
+    fields["curve"] = tuple((t, request, reply) for t, request, reply in table["curve"])
+    return Latency(**{"feed": None, **fields})
 
 
 def toml_value(value: Any) -> Any:

@@ -9,7 +9,7 @@ import random
 import struct
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ import msgspec
 
 from onetape import _core
 from onetape.engine.host import Host
+from onetape.engine.latency import RECORDED
 from onetape.engine.parameters import resolve
 from onetape.engine.plan import DEFAULT_CASH, RunPlan
+from onetape.engine.queue_model import parse_queue
 from onetape.engine.reuse import check_event_reuse
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import (
@@ -137,12 +139,15 @@ class Session:
         if not _core.order_machine_installed():
             _core.install_order_machine(as_matrix())
         self.params = self._parameters()
+        queue = parse_queue(self.plan.queue)
         self._check_exchange_model()
+        self._set_venue_clock()
         cash = self.plan.cash
         self.sim = _core.Simulation(
             self.host,
-            latency_in=self.plan.latency[0],
-            latency_out=self.plan.latency[1],
+            latency=self.plan.latency.core(),
+            queue_model=queue.number,
+            queue_exponent=queue.exponent,
             bar_volume_share=self.plan.bar_volume_share,
             hedge=self.plan.hedge,
             leverage=self.plan.leverage,
@@ -291,16 +296,28 @@ class Session:
         return robot
 
     def _check_exchange_model(self) -> None:
-        if self.plan.queue != "conservative":
-            from onetape.model.errors import NotAvailable
-
-            raise NotAvailable(
-                f"queue model {self.plan.queue!r}", where="--queue", todo="use conservative"
-            )
         if self.plan.margin != "cross":
             from onetape.model.errors import NotAvailable
 
             raise NotAvailable("isolated margin", where="--margin", todo="use cross")
+
+    def _set_venue_clock(self) -> None:
+        """`feed=recorded`: how far the venue's clock is from ours, once for the run."""
+        latency = self.plan.latency
+        if latency.clock != RECORDED or latency.feed is not None:
+            return
+        offsets = []
+        for each in self.plan.inputs:
+            with JournalReader(Path(each.path)) as reader:
+                offsets.append(_core.clock_offset(reader.core))
+        least = min(offsets, default=_NEVER)
+        if least == _NEVER:
+            raise BadConfig(
+                "no quote, trade or book carries a stamp of its venue",
+                where="--latency feed=recorded",
+                todo="give the age of events: feed=2ms",
+            )
+        self.plan.latency = replace(latency, feed=least - latency.feed_age_min)
 
     def _with_overrides(self, instrument: Instrument) -> Instrument:
         given = self._instruments.get(instrument.symbol)

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from onetape.engine.latency import parse_latency
 from onetape.engine.loader import load_strategy
 from onetape.engine.parameters import parameters_of
-from onetape.engine.plan import RunPlan, TapeInput, parse_fee, parse_latency
+from onetape.engine.plan import RunPlan, TapeInput, parse_fee
+from onetape.engine.queue_model import CONSERVATIVE, parse_queue
 from onetape.engine.session import Session
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, BadInput, StrategyError
@@ -177,7 +179,7 @@ def prepare_plan(options: BacktestOptions, strategy: type[Strategy]) -> RunPlan:
         fee=parse_fee(options.fee) if options.fee else None,
         leverage=options.leverage or 1,
         margin=options.margin,
-        queue=options.queue or "conservative",
+        queue=str(parse_queue(options.queue or CONSERVATIVE)),
         seed=options.seed,
         on_error=options.on_error,
     )
@@ -329,6 +331,7 @@ def backtest(
     fee: str | tuple[Any, Any] | None = None,
     symbol: str | None = None,
     latency: str | None = None,
+    queue: str | None = None,
     leverage: int | None = None,
     start: str | int | None = None,
     end: str | int | None = None,
@@ -358,6 +361,7 @@ def backtest(
             fee=",".join(map(str, fee)) if isinstance(fee, tuple) else fee,
             leverage=leverage,
             latency=latency,
+            queue=queue,
             seed=seed,
             out=out,
             write_report=report,

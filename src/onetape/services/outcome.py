@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from onetape import __version__
+from onetape.engine.latency import RECEIPT, Latency
 from onetape.engine.plan import toml_value
+from onetape.engine.queue_model import CONSERVATIVE
 from onetape.engine.session import Session
 from onetape.model.decimals import decimal_text
 from onetape.model.instrument import Instrument, Kind
-from onetape.model.time import format_duration
 from onetape.store.report_data import Assumption
 
 __all__ = ["RunResult", "assumptions_of", "run_facts", "why_no_orders"]
@@ -113,10 +114,21 @@ class RunResult:
         }
 
 
+def _latency_lines(latency: Latency) -> list[Assumption]:
+    if latency.curve or latency.request or latency.reply:
+        lines = [Assumption(f"latency to the exchange and back: {latency}")]
+    else:
+        lines = [Assumption("orders reach the exchange at once: no latency", 1)]
+    if latency.clock == RECEIPT:
+        lines.append(
+            Assumption("the market that an order meets is as old as the feed: news came at once", 1)
+        )
+    return lines
+
+
 def assumptions_of(session: Session) -> list[Assumption]:
     """What the result stands on, and which way each leans (+1 flatters it, -1 harms it)."""
     plan, host, sim = session.plan, session.host, session.sim
-    into, back = plan.latency
     lines = [
         Assumption(
             "cash "
@@ -125,14 +137,7 @@ def assumptions_of(session: Session) -> list[Assumption]:
         )
     ]
     lines += [Assumption(_instrument_line(each)) for each in host.instruments.values()]
-    if into or back:
-        each = format_duration(into) if into else "0"
-        answer = format_duration(back) if back else "0"
-        lines.append(
-            Assumption(f"orders reach the exchange {each} later, its answers need {answer}")
-        )
-    else:
-        lines.append(Assumption("orders reach the exchange at once: no latency", 1))
+    lines += _latency_lines(plan.latency)
     inventory = session.inventory()
     for symbol, (types, _) in inventory.items():
         if symbol not in host.instruments:
@@ -148,11 +153,12 @@ def assumptions_of(session: Session) -> list[Assumption]:
             )
             lines.append(Assumption(f"{symbol}: no spread is known from bars, so none is paid", 1))
         else:
+            behind = f"{symbol}: filled from {kinds}; a resting order waits behind all that is "
             lines.append(
-                Assumption(
-                    f"{symbol}: filled from {kinds}; a resting order waits behind all that is "
-                    "displayed at its price and moves up by trades only",
-                    -1,
+                Assumption(f"{behind}displayed at its price and moves up by trades only", -1)
+                if plan.queue == CONSERVATIVE
+                else Assumption(
+                    f"{behind}displayed at its price; who cancels there is guessed ({plan.queue})"
                 )
             )
     counters = sim.counters()
@@ -167,6 +173,14 @@ def assumptions_of(session: Session) -> list[Assumption]:
         lines.append(
             Assumption(
                 f"{counters['fills_without_volume']} fills in bars without volume: size not capped",
+                1,
+            )
+        )
+    if counters["trades_beyond_display"]:
+        lines.append(
+            Assumption(
+                f"{counters['trades_beyond_display']} prints at own prices were larger than what "
+                "was displayed there: hidden orders that no data place in the queue",
                 1,
             )
         )

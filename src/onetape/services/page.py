@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onetape.engine.session import Session
-from onetape.model.time import SECOND, format_duration, format_time
+from onetape.model.time import SECOND, format_time
 from onetape.store.frames import money_floats
 from onetape.store.report import write_report
 from onetape.store.report_data import Assumption, Fills, Market, ReportData
@@ -79,7 +79,8 @@ def report_data(
             "data": ", ".join(Path(each.path).name for each in plan.inputs),
             "events": f"{result.events:,}",
             "loop": f"{result.seconds:.3f} s",
-            "latency": " / ".join(format_duration(x) if x else "0" for x in plan.latency),
+            "latency": str(plan.latency),
+            "queue": plan.queue,
             "seed": plan.seed,
             "actions": result.action_hash[:16],
         },

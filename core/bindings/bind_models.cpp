@@ -1,0 +1,72 @@
+// The simulator's models as Python hands them down: latency and queues.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <tuple>
+#include <vector>
+
+#include "bindings/bind.hpp"
+#include "bindings/journal_reader.hpp"
+#include "engine/latency.hpp"
+#include "exchange/queue.hpp"
+#include "journal/events.hpp"
+
+using namespace onetape;
+
+namespace {
+
+using CurvePoint = std::tuple<std::int64_t, std::int64_t, std::int64_t>;
+
+// The least of (receipt - the venue's stamp) over a tape's market events, what stamps none left
+// out; the largest number when there is no stamp at all.
+std::int64_t clock_offset(PyReader& reader) {
+    std::int64_t least = std::numeric_limits<std::int64_t>::max();
+    Frame frame;
+    while (reader.reader->next(frame) == Status::ok) {
+        const bool stamped = frame.type() == EventType::quote || frame.type() == EventType::trade ||
+                             frame.type() == EventType::book;
+        if (!stamped || frame.payload_bytes < sizeof(std::int64_t)) continue;
+        std::int64_t stamp = 0;
+        std::memcpy(&stamp, frame.payload, sizeof stamp);
+        if (stamp != 0) least = std::min(least, frame.header->time - stamp);
+    }
+    return least;
+}
+
+}  // namespace
+
+void bind_models(nb::module_& m) {
+    nb::class_<LatencyOptions>(m, "LatencyOptions", "See core/engine/latency.hpp; all in ns.")
+        .def(
+            "__init__",
+            [](LatencyOptions* self, std::int64_t request, std::int64_t reply,
+               const std::vector<CurvePoint>& curve, bool daily, std::int64_t burst,
+               std::int64_t burst_window, int clock, std::int64_t feed) {
+                if (clock < 0 || clock > 2) throw nb::value_error("no such clock");
+                new (self) LatencyOptions{};
+                self->request = request;
+                self->reply = reply;
+                for (const auto& [time, there, back] : curve)
+                    self->curve.push_back({time, there, back});
+                self->daily = daily;
+                self->burst = burst;
+                self->burst_window = burst_window;
+                self->clock = static_cast<FeedClock>(clock);
+                self->feed = feed;
+            },
+            nb::arg("request") = 0, nb::arg("reply") = 0,
+            nb::arg("curve") = std::vector<CurvePoint>{}, nb::arg("daily") = false,
+            nb::arg("burst") = 0, nb::arg("burst_window") = 0, nb::arg("clock") = 0,
+            nb::arg("feed") = 0);
+    m.def(
+        "share_behind",
+        [](int model, double exponent, double front, double back) {
+            if (model < 0 || model >= queue_model_count) throw nb::value_error("no such model");
+            return share_behind({static_cast<QueueModel>(model), exponent}, front, back);
+        },
+        nb::arg("model"), nb::arg("exponent"), nb::arg("front"), nb::arg("back"),
+        "Share of a level's cancellations that a queue model takes to be behind us.");
+    m.def("clock_offset", &clock_offset, nb::arg("reader"),
+          "Least receipt minus stamp of a tape's quotes, trades and books, in ns.");
+}

@@ -1,0 +1,229 @@
+"""How long orders and answers are on their way: what `--latency` says, and curves from files.
+
+    10ms                        each way
+    4ms,6ms                     to the exchange, and back
+    curve.csv                   by time: columns time, request, reply
+    ...,burst=20us@100ms        20 us more for each market event received in the last 100 ms
+    ...,feed=2ms                market events are 2 ms old when they are received
+    ...,feed=recorded[+1ms]     as old as their stamps say, the youngest of the tape 0 (or 1 ms)
+
+Without `feed` an order meets the market as far as it was received when the order arrives: as if
+news came at once. With it the exchange has a clock of its own, and an order meets what had happened
+there by then, heard of or not. That is the honest way for anything faster than the feed.
+
+A curve's time is `HH:MM[:SS]` (UTC, every day alike, going on over midnight) or a full time;
+between two points both ways are interpolated, outside a dated curve the nearest point holds.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from onetape.model.errors import BadConfig, BadInput, UsageError
+from onetape.model.time import HOUR, MINUTE, MS, SECOND, format_duration, parse_duration, parse_time
+
+if TYPE_CHECKING:
+    from onetape import _core
+
+__all__ = ["DEFAULT_LATENCY_NS", "Latency", "parse_latency"]
+
+# A round trip of 10 ms: what a machine in the venue's region sees over the internet.
+DEFAULT_LATENCY_NS: Final = 5 * MS
+CURVE_POINTS_MAX: Final = 1_000_000
+DELAY_MAX: Final = HOUR  # an order that takes longer is no latency but an outage
+HOW_TO: Final = "write 10ms, 4ms,6ms or curve.csv, then burst=20us@100ms or feed=2ms"
+RECEIPT, CONSTANT, RECORDED = "receipt", "constant", "recorded"
+_CLOCKS: Final = {RECEIPT: 0, CONSTANT: 1, RECORDED: 2}  # FeedClock of core/engine/latency.hpp
+_HEADER: Final = ("time", "request", "reply")
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """All times in ns. `text` is what was asked for."""
+
+    request: int = DEFAULT_LATENCY_NS
+    reply: int = DEFAULT_LATENCY_NS
+    curve: tuple[tuple[int, int, int], ...] = ()  # time, request, reply; replaces the constants
+    daily: bool = False
+    burst: int = 0  # for each market event received within ...
+    burst_window: int = 0
+    clock: str = RECEIPT
+    # constant: age of every event; recorded: added to the venue's stamps, None until the tapes
+    # were looked at
+    feed: int | None = 0
+    feed_age_min: int = 0  # recorded: age of the youngest event
+
+    def __str__(self) -> str:
+        if self.curve:
+            low = min(r + b for _, r, b in self.curve)
+            high = max(r + b for _, r, b in self.curve)
+            kind = "daily " if self.daily else ""
+            parts = [
+                f"{kind}curve of {len(self.curve)} points, "
+                f"{_duration(low)} to {_duration(high)} both ways"
+            ]
+        else:
+            parts = [_duration(self.request), _duration(self.reply)]
+        if self.burst:
+            parts.append(f"burst={_duration(self.burst)}@{_duration(self.burst_window)}")
+        if self.clock == CONSTANT:
+            parts.append(f"feed={_duration(self.feed or 0)}")
+        elif self.clock == RECORDED:
+            age = f"+{_duration(self.feed_age_min)}" if self.feed_age_min else ""
+            parts.append(f"feed=recorded{age}")
+        return ",".join(parts)
+
+    def scaled(self, factor: int) -> Latency:
+        """Every way `factor` times as long; the age of events stays what it was."""
+        return replace(
+            self,
+            request=self.request * factor,
+            reply=self.reply * factor,
+            curve=tuple((t, r * factor, b * factor) for t, r, b in self.curve),
+            burst=self.burst * factor,
+        )
+
+    def core(self) -> _core.LatencyOptions:
+        """As the loop takes it."""
+        from onetape import _core
+
+        return _core.LatencyOptions(
+            request=self.request,
+            reply=self.reply,
+            curve=list(self.curve),
+            daily=self.daily,
+            burst=self.burst,
+            burst_window=self.burst_window,
+            clock=_CLOCKS[self.clock],
+            feed=self.feed or 0,
+        )
+
+
+def parse_latency(text: str) -> Latency:
+    """`--latency`. Raises BadConfig for what cannot be meant, BadInput for a bad file."""
+    ways: list[str] = []
+    options: dict[str, str] = {}
+    for part in (each.strip() for each in text.split(",")):
+        name, is_option, value = part.partition("=")
+        if is_option and name in ("burst", "feed") and name not in options:
+            options[name] = value
+        elif options or not part:
+            raise BadConfig(f"latency {text!r}", where="--latency", todo=HOW_TO)
+        else:
+            ways.append(part)
+    found = _ways(ways, text)
+    if "burst" in options:
+        each, _, window = options["burst"].partition("@")
+        found = replace(
+            found, burst=_parse(each, text), burst_window=_parse(window or "100ms", text)
+        )
+    if "feed" in options:
+        found = _with_feed(found, options["feed"], text)
+    return found
+
+
+def _ways(ways: list[str], text: str) -> Latency:
+    if len(ways) == 1 and _is_file(ways[0]):
+        return _read_curve(Path(ways[0]))
+    if len(ways) > 2:
+        raise BadConfig(f"latency {text!r}", where="--latency", todo=HOW_TO)
+    if not ways:
+        return Latency()
+    values = [_parse(way, text) for way in ways]
+    return Latency(values[0], values[-1])
+
+
+def _with_feed(latency: Latency, value: str, text: str) -> Latency:
+    name, _, age = value.partition("+")
+    if name == RECORDED:
+        age_min = _parse(age, text) if age else 0
+        return replace(latency, clock=RECORDED, feed=None, feed_age_min=age_min)
+    return replace(latency, clock=CONSTANT, feed=_parse(value, text))
+
+
+def _parse(value: str, text: str) -> int:
+    try:
+        found = 0 if value == "0" else parse_duration(value)
+    except UsageError as problem:
+        said = f"latency {text!r}: {problem.what}"
+        raise BadConfig(said, where="--latency", todo=HOW_TO) from None
+    if not 0 <= found <= DELAY_MAX:
+        raise BadConfig(
+            f"latency {value!r} is not between 0 and {format_duration(DELAY_MAX)}",
+            where="--latency",
+            todo=HOW_TO,
+        )
+    return found
+
+
+def _is_file(part: str) -> bool:
+    return ("." in part and not part[0].isdigit()) or "/" in part or part.endswith(".csv")
+
+
+def _read_curve(path: Path) -> Latency:
+    try:
+        content = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise BadInput(f"cannot be read: {problem}", where=str(path), todo="name a CSV") from None
+    rows = [row for row in csv.reader(io.StringIO(content)) if row]
+    if not rows or tuple(cell.strip().lower() for cell in rows[0]) != _HEADER:
+        raise BadInput(
+            f"the header is {','.join(rows[0]) if rows else 'missing'}",
+            where=str(path),
+            todo=f"write {','.join(_HEADER)}: 09:30,4ms,6ms",
+        )
+    if not 1 <= len(rows) - 1 <= CURVE_POINTS_MAX:
+        raise BadInput(
+            f"{len(rows) - 1} points", where=str(path), todo=f"give 1 to {CURVE_POINTS_MAX}"
+        )
+    points: list[tuple[int, int, int]] = []
+    daily: bool | None = None
+    for number, row in enumerate(rows[1:], 2):
+        where = f"{path}:{number}"
+        if len(row) != len(_HEADER):
+            raise BadInput(f"{len(row)} cells", where=where, todo="give time, request, reply")
+        is_daily, time = _curve_time(row[0].strip(), where)
+        if daily not in (None, is_daily):
+            raise BadInput("times of day and full times are mixed", where=where, todo="choose one")
+        daily = is_daily
+        if points and time <= points[-1][0]:
+            raise BadInput("times do not rise", where=where, todo="sort the rows")
+        request, reply = (_curve_delay(cell.strip(), where) for cell in row[1:])
+        points.append((time, request, reply))
+    return Latency(curve=tuple(points), daily=bool(daily))
+
+
+def _curve_time(text: str, where: str) -> tuple[bool, int]:
+    parts = text.split(":")
+    if 2 <= len(parts) <= 3 and len(parts[0]) <= 2:
+        try:
+            hour, minute = int(parts[0]), int(parts[1])
+            second = round(float(parts[2]) * SECOND) if len(parts) == 3 else 0
+        except (ValueError, OverflowError):
+            hour = -1
+            minute = second = 0
+        if 0 <= hour < 24 and 0 <= minute < 60 and 0 <= second < MINUTE:
+            return True, hour * HOUR + minute * MINUTE + second
+        raise BadInput(f"time {text!r}", where=where, todo="write 09:30 or 09:30:15")
+    try:
+        return False, parse_time(text)
+    except (ValueError, UsageError) as problem:
+        raise BadInput(str(problem), where=where, todo="write 2024-08-08T12:00:00Z") from None
+
+
+def _curve_delay(text: str, where: str) -> int:
+    try:
+        found = int(text) if text.isdigit() else parse_duration(text)
+    except UsageError as problem:
+        raise BadInput(problem.what, where=where, todo="write 4ms, or ns as a number") from None
+    if not 0 <= found <= DELAY_MAX:
+        raise BadInput(f"delay {text}", where=where, todo="give 0 to one hour")
+    return found
+
+
+def _duration(value: int) -> str:
+    return format_duration(value) if value else "0"
