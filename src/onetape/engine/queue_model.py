@@ -1,4 +1,4 @@
-"""Queue models by name: `--queue conservative`, `power:2`, `log`. The core's queue.hpp defines them."""
+"""Queue models by name: `--queue conservative`, `power:2`, `log`. queue.hpp of the core has them."""
 
 from __future__ import annotations
 
