@@ -1,4 +1,4 @@
-"""Queue models by name: `--queue conservative`, `power:2`, `log`. queue.hpp of the core has them."""
+"""Queue models by name: `--queue conservative`, `power:2`, `log`. The core has their formulas."""
 
 from __future__ import annotations
 
