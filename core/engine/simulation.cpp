@@ -154,7 +154,7 @@ RunOutcome Simulation::warm_up(std::int64_t start) {
         Source* source = pick();
         if (!failure_.ok()) return RunOutcome::failed;
         if (!source) return RunOutcome::ended;
-        const Frame frame = source->frame;
+        const Frame& frame = source->frame;
         if (is_market(frame.type()) && frame.header->time >= start) {
             if (instrument_of(*source, frame.header->stream)) return RunOutcome::reached;
         }
@@ -291,7 +291,7 @@ bool Simulation::advance(std::int64_t until) {
 }
 
 bool Simulation::take(Source& source) {
-    const Frame frame = source.frame;
+    const Frame& frame = source.frame;
     source.loaded = false;
     source.last_sequence = frame.header->sequence;
     source.last_crc = frame.header->crc;
