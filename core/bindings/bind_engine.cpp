@@ -129,6 +129,9 @@ void bind_engine(nb::module_& m) {
             throw nb::value_error("the order machine's table has the wrong size");
     });
     m.def("order_machine_installed", &OrderMachine::installed);
+    m.def("should_requote", &should_requote, nb::arg("working"), nb::arg("wanted"), nb::arg("tick"),
+          nb::arg("keep_within"), nb::arg("size_changed") = false,
+          "Whether a quote at `working` should move to `wanted` (both in price units).");
 
     nb::enum_<RunOutcome>(m, "RunOutcome")
         .value("ENDED", RunOutcome::ended)
@@ -200,10 +203,9 @@ void bind_engine(nb::module_& m) {
              nb::arg("expire").none(), nb::arg("tag"))
         .def("signed_units", &PySimulation::signed_units)
         .def("place_units", &PySimulation::place_units)
-        .def("level_units", &PySimulation::level_units,
-             nb::sig("def level_units(self, symbol: str, side: int, price: object, size: object) "
-                     "-> tuple[int, int]"))
-        .def("place_quote", &PySimulation::place_quote)
+        .def("set_quotes", &PySimulation::set_quotes,
+             nb::sig("def set_quotes(self, symbol: str, bids: object, asks: object, "
+                     "keep_within: int) -> None"))
         .def("cancel", [](PySimulation& s, const OrderRef& order) { return s.cancel(order); })
         .def("cancel_all", &PySimulation::cancel_all, nb::arg("symbol").none())
         .def("amend", &PySimulation::amend, nb::arg("order"), nb::arg("price").none(),

@@ -4,6 +4,7 @@
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 
+#include <array>
 #include <map>
 #include <memory>
 #include <stdexcept>
@@ -13,6 +14,7 @@
 #include "bindings/bars_view.hpp"
 #include "bindings/journal_reader.hpp"
 #include "bindings/robot.hpp"
+#include "engine/quoting.hpp"
 #include "engine/reasons.hpp"
 #include "engine/simulation.hpp"
 #include "exchange/errors.hpp"
@@ -232,29 +234,18 @@ class PySimulation {
         return units;
     }
 
-    // One level of a ladder, (price, size) in units: the price passive for its side, the size down.
-    nb::tuple level_units(nb::handle symbol, int side, nb::handle price, nb::handle size) {
-        const InstrumentSpec& facts = find(symbol).spec;
-        std::int64_t price_units = 0, size_units = 0;
-        if (!units_of(price, facts.price_decimals, facts.tick,
-                      static_cast<Side>(side) == Side::sell ? Rounding::up : Rounding::down,
-                      price_units) ||
-            !units_of(size, facts.size_decimals, facts.lot, Rounding::down, size_units))
-            throw nb::value_error("not a level that the instrument can carry");
-        return nb::make_tuple(price_units, size_units);
+    // A ladder of (price, size): prices passive for their side, sizes down.
+    void set_quotes(nb::handle symbol, nb::handle bids, nb::handle asks, std::int64_t keep_within) {
+        Instrument& instrument = find(symbol);
+        read_levels(instrument, bids, Side::buy, levels_[0]);
+        read_levels(instrument, asks, Side::sell, levels_[1]);
+        ladder(instrument).set(levels_[0], levels_[1], keep_within);
     }
 
-    // A resting post-only limit in units.
-    OrderRef place_quote(nb::handle symbol, int side, std::int64_t price, std::int64_t size,
-                         const std::string& tag) {
-        OrderSpec order;
-        order.side = static_cast<Side>(side);
-        order.type = OrderType::limit;
-        order.flags = order_post_only;
-        order.price = price;
-        order.size = size;
-        order.tag = tag;
-        return core->place(find(symbol), order);
+    Ladder& ladder(Instrument& instrument) {
+        const auto found = ladders_.find(instrument.index);
+        if (found != ladders_.end()) return found->second;
+        return ladders_.try_emplace(instrument.index, *core, instrument).first->second;
     }
 
     // A market order over signed units, for targets.
@@ -371,6 +362,7 @@ class PySimulation {
         robot->release();
         host_.reset();
         positions_.clear();
+        ladders_.clear();
         index_ = nb::dict();
     }
 
@@ -394,6 +386,29 @@ class PySimulation {
         PySimulation& simulation_;
     };
 
+    void read_levels(const Instrument& instrument, nb::handle wanted, Side side,
+                     std::vector<BookLevel>& levels) {
+        const InstrumentSpec& facts = instrument.spec;
+        const Rounding passive = side == Side::sell ? Rounding::up : Rounding::down;
+        levels.clear();
+        for (nb::handle level : wanted) {
+            BookLevel units{};
+            nb::object price, size;
+            if (PyTuple_CheckExact(level.ptr()) && PyTuple_GET_SIZE(level.ptr()) == 2) {
+                price = nb::borrow(PyTuple_GET_ITEM(level.ptr(), 0));
+                size = nb::borrow(PyTuple_GET_ITEM(level.ptr(), 1));
+            } else {
+                if (nb::len(level) != 2) throw nb::value_error("a level is (price, size)");
+                price = level[0];
+                size = level[1];
+            }
+            if (!units_of(price, facts.price_decimals, facts.tick, passive, units.price) ||
+                !units_of(size, facts.size_decimals, facts.lot, Rounding::down, units.size))
+                throw nb::value_error("not a level that the instrument can carry");
+            levels.push_back(units);
+        }
+    }
+
     void require_open() const {
         if (!host_.is_valid()) throw std::runtime_error("the run is over");
     }
@@ -402,6 +417,8 @@ class PySimulation {
     nb::dict index_;  // symbol -> index
     std::vector<nb::object> kept_, positions_;
     std::map<const BarFeed*, std::shared_ptr<BarArrays>> arrays_;  // of each feed's present block
+    std::map<std::uint32_t, Ladder> ladders_;
+    std::array<std::vector<BookLevel>, 2> levels_;  // of the ladder being set
     bool hedge_ = false;
     bool running_ = false;
 };

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tapes import BTC, Market, play
 
-from onetape.engine.quoting import should_requote
+from onetape._core import should_requote
 from onetape.engine.strategy import Strategy
 from onetape.tape.journal import JournalReader
 

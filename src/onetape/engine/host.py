@@ -16,7 +16,6 @@ import msgspec
 
 from onetape import _core
 from onetape.engine.loader import where_of
-from onetape.engine.quoting import Ladder
 from onetape.engine.targets import Targets
 from onetape.model.decimals import to_fraction
 from onetape.model.errors import InvariantViolation, SchemaMismatch, UnknownSymbol
@@ -91,7 +90,6 @@ class Host:
         self._inventory = inventory
         self._progress = progress
         self._index: dict[str, int] = {}
-        self._ladders: dict[str, Ladder] = {}
         self._bar_keys: dict[tuple[str, str], tuple[int, int]] = {}
         self._memory_last = b""
 
@@ -111,7 +109,6 @@ class Host:
                         todo="cut the run at the change with --from or --to",
                     )
                 self.instruments[symbol] = instrument
-                self._ladders.pop(symbol, None)
             return known
         index = self.sim.add_instrument(
             symbol,
@@ -201,13 +198,6 @@ class Host:
         return key
 
     # --- orders ----------------------------------------------------------------------------------
-
-    def quoting(self, symbol: str) -> Ladder:
-        """The ladder behind set_quotes."""
-        ladder = self._ladders.get(symbol)
-        if ladder is None:
-            ladder = self._ladders[symbol] = Ladder(self.sim, self.instrument_of(symbol))
-        return ladder
 
     def target_order_closed(self, symbol: str) -> None:
         """Called by the loop when an order of set_target is gone."""

@@ -277,7 +277,7 @@ class Strategy:
         keep_within: an order whose price is at most this many ticks from the wanted one stays
         where it is, with its place in the queue.
         """
-        self._host.quoting(symbol).set(bids, asks, keep_within)
+        self._sim.set_quotes(symbol, bids, asks, keep_within)
 
     def set_target(
         self, symbol: str, qty: Number, algo: str = "touch", **options: Any

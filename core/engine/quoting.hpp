@@ -1,0 +1,47 @@
+#pragma once
+// A wanted ladder of quotes against the working one: what to cancel, what to place.
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/simulation.hpp"
+#include "journal/events.hpp"
+
+namespace onetape {
+
+// Whether an order at price `working` should move to `wanted`. It stays while it is at most
+// keep_within ticks away and its size is right: the place in the queue is worth more than a tick.
+[[nodiscard]] bool should_requote(std::int64_t working, std::int64_t wanted, std::int64_t tick,
+                                  std::int64_t keep_within, bool size_changed) noexcept;
+
+// The quotes of one strategy in one instrument: resting post-only limits.
+class Ladder {
+ public:
+    Ladder(Simulation& simulation, Instrument& instrument)
+        : simulation_(&simulation), instrument_(&instrument) {}
+
+    // Levels in units, best first; those of size 0 or less are none. Cancels first, then places:
+    // the two sides together never exceed what was asked for.
+    void set(std::span<const BookLevel> bids, std::span<const BookLevel> asks,
+             std::int64_t keep_within);
+
+ private:
+    struct Half {
+        std::vector<OrderRef> orders;    // placed here and not closed yet
+        std::vector<BookLevel> missing;  // of the wish in hand
+        std::vector<OrderRef> stale;
+        std::vector<BookLevel> settled;  // the wish that stands
+    };
+    static void plan(Half& half, std::span<const BookLevel> wanted, std::int64_t tick,
+                     std::int64_t keep_within);
+
+    Simulation* simulation_;
+    Instrument* instrument_;
+    std::array<Half, 2> halves_;  // bids, asks
+    std::int64_t settled_keep_ = -1;
+    std::uint64_t settled_at_ = 0;  // order_changes() when it was found to stand
+};
+
+}  // namespace onetape
