@@ -9,6 +9,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "bindings/bars_view.hpp"
@@ -144,17 +145,60 @@ class PySimulation {
         return true;
     }
 
+    // An order as it was asked for: `spec` in units, and what of it the instrument can carry.
+    struct WantedOrder {
+        OrderSpec spec;
+        bool has_price = true, wants_trigger = false, has_trigger = true, has_qty = true;
+    };
+
+    [[nodiscard]] static std::int64_t lot_of(const InstrumentSpec& facts, OrderType type) {
+        return type == OrderType::market && facts.market_lot > 0 ? facts.market_lot : facts.lot;
+    }
+
+    // Places it, or denies it with a reason. qty_text: the quantity as the strategy wrote it.
+    template <class Text>
+    OrderRef send(Instrument& instrument, WantedOrder& wanted, Text&& qty_text) {
+        OrderSpec& order = wanted.spec;
+        if (hedge_ == (order.position_side == PositionSide::both))
+            return core->deny(instrument, order, error::account_mode,
+                              hedge_
+                                  ? "the account is in hedge mode: give position_side long or short"
+                                  : "the account is in one-way mode: leave position_side out");
+        if (!wanted.has_qty) order.size = 0;
+        const char* refusal = nullptr;
+        if (order.tag.size() > 32)
+            refusal = "the tag is longer than 32 bytes";
+        else if (order.tif == TimeInForce::gtd && order.expire_ns <= core->now())
+            refusal = "it would expire before it is sent";
+        if (!wanted.has_price)
+            refusal = "the price is not a number that the instrument can carry";
+        else if (order.type == OrderType::limit && order.price == 0)
+            refusal = "the price is zero";
+        if (wanted.wants_trigger && (!wanted.has_trigger || order.trigger == 0))
+            refusal = "the trigger is not a price that the instrument can carry";
+        if (!refusal && !wanted.has_qty)
+            refusal = "the quantity is not a number that the instrument can carry";
+        if (refusal) return core->deny(instrument, order, error::order_invalid, refusal);
+        if (order.size <= 0)
+            return core->deny(
+                instrument, order, error::order_invalid,
+                "the quantity " + qty_text() + " is less than one lot (" +
+                    decimal_text(lot_of(instrument.spec, order.type),
+                                 instrument.spec.size_decimals) +
+                    ")");
+        return core->place(instrument, order);
+    }
+
     OrderRef place(nb::handle symbol, int side_number, nb::handle qty, nb::handle price,
                    bool post_only, bool reduce_only, const std::string& tif, nb::handle trigger,
                    const std::string& trigger_by, nb::handle position_side, nb::handle expire,
                    const std::string& tag) {
         Instrument& instrument = find(symbol);
         const InstrumentSpec& facts = instrument.spec;
-        OrderSpec order;
+        WantedOrder wanted;
+        OrderSpec& order = wanted.spec;
         order.side = static_cast<Side>(side_number);
         order.tag = tag;
-        std::string refusal;
-        if (tag.size() > 32) refusal = "the tag is longer than 32 bytes";
         if (tif == "GTC")
             order.tif = TimeInForce::gtc;
         else if (tif == "IOC")
@@ -169,23 +213,18 @@ class PySimulation {
             order.expire_ns = nb::cast<std::int64_t>(expire);
             order.tif = TimeInForce::gtd;
         }
-        if (order.tif == TimeInForce::gtd && order.expire_ns <= core->now())
-            refusal = "it would expire before it is sent";
         if (post_only) order.flags |= order_post_only;
         if (reduce_only) order.flags |= order_reduce_only;
         if (!price.is_none()) {
             order.type = OrderType::limit;
-            if (!units_of(price, facts.price_decimals, facts.tick,
-                          order.side == Side::sell ? Rounding::up : Rounding::down, order.price))
-                refusal = "the price is not a number that the instrument can carry";
-            else if (order.price == 0)
-                refusal = "the price is zero";
+            wanted.has_price =
+                units_of(price, facts.price_decimals, facts.tick,
+                         order.side == Side::sell ? Rounding::up : Rounding::down, order.price);
         }
         if (!trigger.is_none()) {
-            if (!units_of(trigger, facts.price_decimals, facts.tick, Rounding::nearest,
-                          order.trigger) ||
-                order.trigger == 0)
-                refusal = "the trigger is not a price that the instrument can carry";
+            wanted.wants_trigger = true;
+            wanted.has_trigger = units_of(trigger, facts.price_decimals, facts.tick,
+                                          Rounding::nearest, order.trigger);
             if (trigger_by == "last")
                 order.trigger_by = TriggerBy::last;
             else if (trigger_by == "mark")
@@ -204,25 +243,9 @@ class PySimulation {
             else if (text != "both")
                 throw nb::value_error("position_side must be long, short or both");
         }
-        if (hedge_ == (order.position_side == PositionSide::both))
-            return core->deny(instrument, order, error::account_mode,
-                              hedge_
-                                  ? "the account is in hedge mode: give position_side long or short"
-                                  : "the account is in one-way mode: leave position_side out");
-        const std::int64_t lot =
-            order.type == OrderType::market && facts.market_lot > 0 ? facts.market_lot : facts.lot;
-        if (!units_of(qty, facts.size_decimals, lot, Rounding::down, order.size)) {
-            order.size = 0;
-            if (refusal.empty())
-                refusal = "the quantity is not a number that the instrument can carry";
-        } else if (order.size <= 0 && refusal.empty()) {
-            refusal = "the quantity " + nb::cast<std::string>(nb::str(qty)) +
-                      " is less than one lot (" + decimal_text(lot, facts.size_decimals) + ")";
-        }
-        OrderRef placed = refusal.empty()
-                              ? core->place(instrument, order)
-                              : core->deny(instrument, order, error::order_invalid, refusal);
-        return placed;
+        wanted.has_qty = units_of(qty, facts.size_decimals, lot_of(facts, order.type),
+                                  Rounding::down, order.size);
+        return send(instrument, wanted, [&] { return nb::cast<std::string>(nb::str(qty)); });
     }
 
     // A signed quantity in units, whole lots toward zero. Raises for what is no number.
@@ -237,9 +260,9 @@ class PySimulation {
     // A ladder of (price, size): prices passive for their side, sizes down.
     void set_quotes(nb::handle symbol, nb::handle bids, nb::handle asks, std::int64_t keep_within) {
         Instrument& instrument = find(symbol);
-        read_levels(instrument, bids, Side::buy, levels_[0]);
-        read_levels(instrument, asks, Side::sell, levels_[1]);
-        ladder(instrument).set(levels_[0], levels_[1], keep_within);
+        read_levels(instrument, bids, Side::buy, levels[0]);
+        read_levels(instrument, asks, Side::sell, levels[1]);
+        ladder(instrument).set(levels[0], levels[1], keep_within);
     }
 
     Ladder& ladder(Instrument& instrument) {
@@ -289,7 +312,10 @@ class PySimulation {
 
     std::int64_t cancel_all(nb::handle symbol) {
         require_open();
-        const Instrument* only = symbol.is_none() ? nullptr : &find(symbol);
+        return cancel_working(symbol.is_none() ? nullptr : &find(symbol));
+    }
+
+    std::int64_t cancel_working(const Instrument* only) {
         std::vector<OrderRef> found;
         for (const auto& [id, order] : core->orders().working())
             if (!only || order->instrument == only) found.push_back(order);
@@ -341,19 +367,53 @@ class PySimulation {
         return instrument.index;
     }
 
-    BarsView bars(nb::handle symbol, std::int64_t period, int source, std::size_t n) {
-        Instrument& instrument = find(symbol);
+    // The last n bars of a feed; without a block where there is no such feed.
+    BarRange bar_range(Instrument& instrument, std::int64_t period, int source, std::size_t n) {
         for (auto& feed : instrument.bars) {
             if (feed->period != period || static_cast<int>(feed->source) != source) continue;
             if (n > feed->window.capacity()) feed->window.reserve(n);
-            const BarRange range = feed->window.last(n);
-            auto& arrays = arrays_[feed.get()];
-            if (!arrays || arrays->block() != range.block.get())
-                arrays = std::make_shared<BarArrays>(range.block);
-            return {arrays, range.begin, range.end};
+            return feed->window.last(n);
         }
-        return {std::make_shared<BarArrays>(std::make_shared<const BarBlock>(0)), 0, 0};
+        return {};
     }
+
+    BarsView bars(nb::handle symbol, std::int64_t period, int source, std::size_t n) {
+        const BarRange range = bar_range(find(symbol), period, source, n);
+        if (!range.block)
+            return {std::make_shared<BarArrays>(std::make_shared<const BarBlock>(0)), 0, 0};
+        auto& arrays = arrays_[{find(symbol).index, period, source}];
+        if (!arrays || arrays->block() != range.block.get())
+            arrays = std::make_shared<BarArrays>(range.block);
+        return {arrays, range.begin, range.end};
+    }
+
+    // --- compiled strategies ---
+
+    void set_compiled(std::unique_ptr<CompiledStrategy> compiled) {
+        for (std::uint32_t i = 0; i < core->instrument_count(); ++i)
+            compiled->add_facts(*core->instrument(i));
+        robot->compiled = std::move(compiled);
+    }
+
+    std::int64_t compiled_target(std::uint32_t instrument, double qty, bool is_close) {
+        try {
+            const nb::object order = host_.attr("compiled_target")(robot->symbol(instrument), qty,
+                                                                   is_close);
+            if (order.is_none()) return 0;
+            const auto placed = nb::cast<OrderRef>(order);
+            if (placed->closed()) robot->compiled->note_closed(*placed);
+            return static_cast<std::int64_t>(placed->id);
+        } catch (nb::python_error& problem) {
+            compiled_error = nb::borrow(problem.value());
+            return -1;
+        }
+    }
+
+    double compiled_random(std::int64_t what, double a, double b) {
+        return nb::cast<double>(host_.attr("compiled_random")(what, a, b));
+    }
+
+    nb::object compiled_error;  // of a service that went through the interpreter
 
     // What a strategy kept can still be read; nothing acts any more.
     void release() {
@@ -362,12 +422,14 @@ class PySimulation {
         robot->release();
         host_.reset();
         positions_.clear();
+        compiled_error.reset();
         ladders_.clear();
         index_ = nb::dict();
     }
 
     std::shared_ptr<Simulation> core;
     std::unique_ptr<PyRobot> robot;
+    std::array<std::vector<BookLevel>, 2> levels;  // of the ladder being set
 
  private:
     // The loop calls the strategy, never the other way round.
@@ -416,9 +478,9 @@ class PySimulation {
     nb::object host_;
     nb::dict index_;  // symbol -> index
     std::vector<nb::object> kept_, positions_;
-    std::map<const BarFeed*, std::shared_ptr<BarArrays>> arrays_;  // of each feed's present block
+    // Of each feed's present block, by instrument, period and source.
+    std::map<std::tuple<std::uint32_t, std::int64_t, int>, std::shared_ptr<BarArrays>> arrays_;
     std::map<std::uint32_t, Ladder> ladders_;
-    std::array<std::vector<BookLevel>, 2> levels_;  // of the ladder being set
     bool hedge_ = false;
     bool running_ = false;
 };

@@ -62,6 +62,7 @@ void PyRobot::add_instrument(const Instrument& instrument, nb::object settle_cur
     symbols_.push_back(std::move(symbol));
     currencies_.push_back(std::move(settle_currency));
     books_.emplace_back();
+    if (compiled) compiled->add_facts(instrument);
 }
 
 void PyRobot::release() {
@@ -70,6 +71,7 @@ void PyRobot::release() {
           &order_, &fill_, &position_, &health_, &event_})
         callback->clear();
     books_.clear();
+    compiled.reset();
     host_.reset();
 }
 
@@ -125,22 +127,47 @@ bool PyRobot::finish(PyObject* result, const char* where) {
     return true;
 }
 
+// A compiled callback that raised has left its error with the interpreter's hook for such; the
+// host knows it there.
+bool PyRobot::call_compiled(CompiledCallback callback, const void* payload,
+                            std::uint32_t instrument, const char* where) {
+    if (callback == nullptr || compiled->call(callback, payload, instrument)) [[likely]]
+        return true;
+    if (PyErr_CheckSignals() != 0) return failed(where);
+    PyObject* problem = PyObject_CallMethod(host_.ptr(), "compiled_problem", nullptr);
+    if (problem) {
+        PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(problem)), problem);
+        Py_DECREF(problem);
+    }
+    return failed(where);
+}
+
 bool PyRobot::on_quote(Instrument& instrument, const QuotePayload& quote) {
+    if (compiled)
+        return call_compiled(compiled->callbacks.quote, &quote, instrument.index, "on_quote");
     PyObject* event = events.quote(origins_[instrument.index], quote);
     return finish(event ? quote_.call(event) : nullptr, "on_quote");
 }
 
 bool PyRobot::on_trade(Instrument& instrument, const TradePayload& trade) {
+    if (compiled)
+        return call_compiled(compiled->callbacks.trade, &trade, instrument.index, "on_trade");
     PyObject* event = events.trade(origins_[instrument.index], trade);
     return finish(event ? trade_.call(event) : nullptr, "on_trade");
 }
 
 bool PyRobot::on_book(Instrument& instrument) {
+    if (compiled)
+        return call_compiled(compiled->callbacks.book, nullptr, instrument.index, "on_book");
     return finish(book_.call(book_view(instrument.index).ptr()), "on_book");
 }
 
 bool PyRobot::on_bar(Instrument& instrument, BarFeed& feed, const BarPayload& bar) {
     if (!bar_.set()) return true;
+    if (compiled)
+        return call_compiled(
+            feed.extra_decimals() != 0 ? compiled->callbacks.mid_bar : compiled->callbacks.bar,
+            &bar, instrument.index, "on_bar");
     nb::object period;
     for (const auto& [known, text] : periods_)
         if (known == &feed) period = text;
@@ -154,16 +181,22 @@ bool PyRobot::on_bar(Instrument& instrument, BarFeed& feed, const BarPayload& ba
 }
 
 bool PyRobot::on_mark(Instrument& instrument, const MarkPayload& mark) {
+    if (compiled)
+        return call_compiled(compiled->callbacks.mark, &mark, instrument.index, "on_mark");
     PyObject* event = events.mark(origins_[instrument.index], mark);
     return finish(event ? mark_.call(event) : nullptr, "on_mark");
 }
 
 bool PyRobot::on_funding(Instrument& instrument, const FundingPayload& funding) {
+    if (compiled)
+        return call_compiled(compiled->callbacks.funding, &funding, instrument.index, "on_funding");
     PyObject* event = events.funding(origins_[instrument.index], funding);
     return finish(event ? funding_.call(event) : nullptr, "on_funding");
 }
 
 bool PyRobot::on_liquidation(Instrument& instrument, const LiquidationPayload& liquidation) {
+    if (compiled)
+        return call_compiled(compiled->callbacks.liquidation, &liquidation, instrument.index, "on_liquidation");
     PyObject* event = events.liquidation(origins_[instrument.index], liquidation);
     return finish(event ? liquidation_.call(event) : nullptr, "on_liquidation");
 }
@@ -180,12 +213,21 @@ bool PyRobot::on_instrument(Instrument& instrument) {
 
 bool PyRobot::on_timer(const std::string& name) {
     if (!timer_.set()) return true;
+    if (compiled) {
+        const std::int64_t word = compiled->word(name);
+        return call_compiled(compiled->callbacks.timer, &word, 0, "on_timer");
+    }
     const nb::object text = nb::str(name.c_str(), name.size());
     return finish(timer_.call(text.ptr()), "on_timer");
 }
 
 bool PyRobot::on_order(const OrderRef& order) {
-    if (order_.set()) {
+    if (compiled) {
+        if (order->closed()) compiled->note_closed(*order);
+        if (!call_compiled(compiled->callbacks.order, &order->id, order->instrument->index,
+                           "on_order"))
+            return false;
+    } else if (order_.set()) {
         const nb::object view = nb::cast(order);
         if (!finish(order_.call(view.ptr()), "on_order")) return false;
     }
@@ -197,12 +239,21 @@ bool PyRobot::on_order(const OrderRef& order) {
 }
 
 bool PyRobot::on_fill(const OrderRef& order, const FillPayload& fill) {
+    if (compiled) {
+        if (order->closed()) compiled->note_closed(*order);
+        return call_compiled(compiled->callbacks.fill, &fill, order->instrument->index, "on_fill");
+    }
     if (!fill_.set()) return true;
     const nb::object view = nb::cast(FillView{order, fill, currencies_[order->instrument->index]});
     return finish(fill_.call(view.ptr()), "on_fill");
 }
 
 bool PyRobot::on_position(Instrument& instrument, PositionSide side) {
+    if (compiled) {
+        const auto number = static_cast<std::int64_t>(side);
+        return call_compiled(compiled->callbacks.position, &number, instrument.index,
+                             "on_position");
+    }
     if (!position_.set()) return true;
     const nb::object view = nb::cast(PositionView{simulation_, &instrument, side});
     return finish(position_.call(view.ptr()), "on_position");

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "bindings/compiled.hpp"
 #include "bindings/event_objects.hpp"
 #include "engine/simulation.hpp"
 
@@ -85,6 +86,7 @@ class PyRobot final : public RobotPort {
     bool pulse(std::uint64_t frames, std::int64_t now) override;
 
     EventFactory events;
+    std::unique_ptr<CompiledStrategy> compiled;  // instead of the callbacks in Python
     bool memory_touched = false;
     bool wants_pulse = false;
     [[nodiscard]] bool has_error() const { return error_.is_valid(); }
@@ -100,6 +102,8 @@ class PyRobot final : public RobotPort {
 
  private:
     bool finish(PyObject* result, const char* where);
+    bool call_compiled(CompiledCallback callback, const void* payload, std::uint32_t instrument,
+                       const char* where);
     bool failed(const char* where);
 
     std::shared_ptr<Simulation> simulation_;

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Strategy", "__version__", "backtest", "open"]
+__all__ = ["Strategy", "__version__", "backtest", "compiled", "open"]
 
 if TYPE_CHECKING:
+    from onetape.engine.compiled import compiled
     from onetape.engine.strategy import Strategy
     from onetape.services.backtest import backtest
     from onetape.store.run import open_run as open  # noqa: A004 - the contract's name
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Strategy": ("onetape.engine.strategy", "Strategy"),
     "backtest": ("onetape.services.backtest", "backtest"),
+    "compiled": ("onetape.engine.compiled", "compiled"),
     "open": ("onetape.store.run", "open_run"),
 }
 

@@ -6,6 +6,7 @@ through the loop, at the loop's time.
 
 from __future__ import annotations
 
+import random
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -78,6 +79,8 @@ class Host:
         self.memory: dict[str, Any] = {}
         self.bar_sources = dict(bar_sources)  # "symbol period" -> trade, mid or venue
         self.failures: list[Failed] = []
+        self.random: random.Random | None = None  # the strategy's
+        self.take_problem: Callable[[], BaseException] | None = None  # of compiled callbacks
         self.instruments: dict[str, Instrument] = {}
         self.currencies: list[str] = []
         self.targets = Targets(self)
@@ -196,6 +199,39 @@ class Host:
             self.instrument_of(symbol)
             raise ValueError(f"bars {text!r} of {symbol} are not subscribed: subscribe(..., bars=)")
         return key
+
+    @property
+    def bar_keys(self) -> Mapping[tuple[str, str], tuple[int, int]]:
+        """(symbol, period as written) -> (period in ns, source) of the subscribed feeds."""
+        return self._bar_keys
+
+    # --- compiled strategies ---------------------------------------------------------------------
+
+    def compiled_target(self, symbol: str, qty: float, is_close: bool) -> _core.Order | None:
+        """set_target and close of machine code."""
+        if not is_close:
+            return self.targets.set(symbol, qty)
+        self.sim.cancel_all(symbol)
+        is_spot = self.instrument_of(symbol).kind == "spot"
+        return self.targets.set(symbol, 0, reduce_only=not is_spot)
+
+    def compiled_random(self, what: int, a: float, b: float) -> float:
+        """random, uniform, gauss, randint of the strategy's own source."""
+        assert self.random is not None
+        match what:
+            case 0:
+                return self.random.random()
+            case 1:
+                return self.random.uniform(a, b)
+            case 2:
+                return self.random.gauss(a, b)
+            case _:
+                return self.random.randint(int(a), int(b))
+
+    def compiled_problem(self) -> BaseException:
+        """What the machine code's callback raised."""
+        assert self.take_problem is not None
+        return self.sim.compiled_error or self.take_problem()
 
     # --- orders ----------------------------------------------------------------------------------
 

@@ -57,6 +57,7 @@ class RunPlan:
     latency: Latency = field(default_factory=Latency)
     queue: str = CONSERVATIVE
     bar_volume_share: int = BAR_VOLUME_SHARE
+    interpret: bool = False  # run a @compiled strategy as Python
     seed: int = 1
     on_error: str = "halt"
     kind: str = "backtest"  # backtest | paper
@@ -88,6 +89,7 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
             "seed": plan.seed,
             "on_error": plan.on_error,
             "sample_every": plan.sample_every,
+            "interpret": plan.interpret,
         },
         "params": {name: toml_value(value) for name, value in plan.params.items()},
         "money": {
@@ -152,6 +154,7 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             kind=run["kind"],
             inputs=[TapeInput(**each) for each in document.get("input", [])],
             sample_every=run["sample_every"],
+            interpret=run["interpret"],
             bar_sources=dict(document.get("bars", {})),
         )
     except (KeyError, TypeError, ValueError, ArithmeticError) as problem:

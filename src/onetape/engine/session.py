@@ -8,15 +8,16 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from onetape import _core
+from onetape.engine.compiled import is_compiled
 from onetape.engine.host import Host
 from onetape.engine.latency import RECORDED
 from onetape.engine.parameters import resolve
@@ -27,6 +28,7 @@ from onetape.engine.strategy import Strategy
 from onetape.model.errors import (
     BadConfig,
     BadInput,
+    NotAvailable,
     OnetapeError,
     StrategyError,
     UnknownSymbol,
@@ -37,6 +39,9 @@ from onetape.model.time import format_time
 from onetape.orders.machine import as_matrix
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.segments import list_segments
+
+if TYPE_CHECKING:
+    from onetape.engine.jit.build import Compiled
 
 __all__ = ["Session", "seals_within", "tape_instruments"]
 
@@ -116,6 +121,7 @@ class Session:
         self.is_finished = False
         self.actions_before_stop = 0
         self.limits: list[int] = []  # last sequence to take of each input; empty: all
+        self.compiled: Compiled | None = None
         self.script: Path | None = None  # a journal that answers in the exchange's place
         self._journal_path = journal
         self._instruments = dict(instruments or {})
@@ -202,20 +208,42 @@ class Session:
             ) from problem
         self.sim.leave_callback()
         self._preload()
+        if is_compiled(self.strategy_class) and not self.plan.interpret:
+            self._compile()
+
+    def _compile(self) -> None:
+        try:
+            from onetape.engine.jit.build import compile_strategy
+        except ImportError:
+            raise NotAvailable(
+                "compiled strategies need numba",
+                where=f"@compiled class {self.strategy_class.__name__}",
+                todo="pip install 'onetape[compiled]', or run it with --interpret",
+            ) from None
+        self.compiled = compile_strategy(self.robot, self.host)
+        self.host.take_problem = self.compiled.take_problem
+        self.compiled.attach(self.sim)
 
     def step(self, frames_max: int = _NEVER, until: int | None = None) -> _core.RunOutcome:
         """Runs up to `frames_max` frames with time <= until. ENDED: no frame now."""
         stop = _NEVER if self.plan.end is None else self.plan.end - 1
         if until is not None:
             stop = min(stop, until)
-        outcome = self.sim.run(frames_max, stop)
+        with self._catching():
+            outcome = self.sim.run(frames_max, stop)
         if outcome == _core.RunOutcome.FAILED:
             self.sim.raise_failure()
         return outcome
 
+    def _catching(self) -> AbstractContextManager[None]:
+        return self.compiled.catching() if self.compiled is not None else nullcontext()
+
     def finish(self) -> None:
         """No frame will follow: what is due happens, on_stop, the closing records."""
-        self.sim.finish_input()
+        with self._catching():
+            self.sim.finish_input()
+        if self.compiled is not None:
+            self.compiled.write_back()
         self.actions_before_stop = self.sim.counters()["actions"]
         self.sim.begin_stop()
         self.sim.enter_callback()
@@ -290,15 +318,13 @@ class Session:
             ) from problem
         robot._sim = self.sim
         robot._host = self.host
-        robot.random = random.Random(self.plan.seed)
+        robot.random = self.host.random = random.Random(self.plan.seed)
         for name, value in self.params.items():
             setattr(robot, name, value)
         return robot
 
     def _check_exchange_model(self) -> None:
         if self.plan.margin != "cross":
-            from onetape.model.errors import NotAvailable
-
             raise NotAvailable("isolated margin", where="--margin", todo="use cross")
 
     def _set_venue_clock(self) -> None:

@@ -39,6 +39,7 @@ class Strategy:
     _sim: _core.Simulation
     _host: Host
     _services: ClassVar[frozenset[str]] = frozenset()
+    _compiled: ClassVar[bool] = False  # see engine/compiled.py
 
     random: random.Random  # seeded by the run
     resumed: bool = False  # True when on_start follows a restart

@@ -1,0 +1,369 @@
+#include "bindings/compiled.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "bindings/py_simulation.hpp"
+
+namespace onetape {
+
+ClosedOrder ClosedOrder::of(const Order& order) noexcept {
+    ClosedOrder facts;
+    facts.price = order.price;
+    facts.trigger = order.trigger;
+    facts.size = order.size;
+    facts.filled = order.filled;
+    facts.created = order.created;
+    facts.cost = static_cast<double>(order.cost);
+    facts.instrument = order.instrument->index;
+    facts.code = order.code;
+    facts.state = order.state;
+    facts.side = order.side;
+    return facts;
+}
+
+void CompiledStrategy::add_facts(const Instrument& instrument) {
+    if (facts_.size() <= instrument.index) facts_.resize(instrument.index + 1);
+    facts_[instrument.index] = {instrument.price_scale, instrument.size_scale,
+                                instrument.price_scale * 10.0,
+                                static_cast<std::int64_t>(instrument.index)};
+}
+
+void CompiledStrategy::note_closed(const Order& order) {
+    if (closed_.size() <= order.id) {
+        ClosedOrder empty;
+        empty.instrument = none;
+        closed_.resize(std::max<std::size_t>(order.id + 1, closed_.size() * 2), empty);
+    }
+    closed_[order.id] = ClosedOrder::of(order);
+}
+
+// --- services -----------------------------------------------------------------------------------
+// Numbers only: what a strategy says in words is a number by the time it is compiled. All run on
+// the loop's thread, which holds the interpreter.
+
+namespace {
+
+using Sim = PySimulation;
+
+Sim* sim = nullptr;  // whose callback runs; set before each
+
+enum : std::int64_t {
+    bit_post_only = 1,
+    bit_reduce_only = 2,
+    bit_price = 4,
+    bit_trigger = 8,
+    bit_qty = 16,
+    shift_tif = 8,
+    shift_trigger_by = 12,
+    shift_position_side = 16,
+};
+
+std::int64_t now() {
+    return sim->core->now();
+}
+
+double equity() {
+    return static_cast<double>(sim->core->equity()) / 1e18;
+}
+
+std::int64_t place(std::int64_t instrument, std::int64_t side, double qty, double price,
+                   double trigger, std::int64_t bits, std::int64_t expire, const char* tag) {
+    Instrument& where = *sim->core->instrument(static_cast<std::uint32_t>(instrument));
+    const InstrumentSpec& facts = where.spec;
+    Sim::WantedOrder wanted;
+    OrderSpec& order = wanted.spec;
+    order.side = static_cast<Side>(side);
+    order.tag = tag;
+    order.tif = static_cast<TimeInForce>(1 + (bits >> shift_tif & 15));
+    if (expire != 0) {
+        order.expire_ns = expire;
+        order.tif = TimeInForce::gtd;
+    }
+    if (bits & bit_post_only) order.flags |= order_post_only;
+    if (bits & bit_reduce_only) order.flags |= order_reduce_only;
+    order.position_side = static_cast<PositionSide>(bits >> shift_position_side & 3);
+    if (bits & bit_price) {
+        order.type = OrderType::limit;
+        wanted.has_price = snap_price(facts, price, order.side, order.price);
+    }
+    wanted.wants_trigger = (bits & bit_trigger) != 0;
+    if (wanted.wants_trigger) {
+        order.trigger_by = static_cast<TriggerBy>(1 + (bits >> shift_trigger_by & 3));
+        wanted.has_trigger =
+            snap(trigger, facts.price_decimals, facts.tick, Rounding::nearest, order.trigger);
+    }
+    wanted.has_qty = snap(qty, facts.size_decimals, Sim::lot_of(facts, order.type), Rounding::down,
+                          order.size);
+    const OrderRef placed = sim->send(where, wanted, [&] {
+        char text[32];
+        std::snprintf(text, sizeof text, "%.15g", qty);
+        return std::string(text);
+    });
+    if (placed->closed()) sim->robot->compiled->note_closed(*placed);
+    return static_cast<std::int64_t>(placed->id);
+}
+
+std::int64_t cancel(std::int64_t id) {
+    const OrderRef order = sim->core->orders().find(static_cast<std::uint64_t>(id));
+    return order && sim->core->cancel(order) ? 1 : 0;
+}
+
+std::int64_t cancel_all(std::int64_t instrument) {
+    const Instrument* only =
+        instrument < 0 ? nullptr : sim->core->instrument(static_cast<std::uint32_t>(instrument));
+    return sim->cancel_working(only);
+}
+
+std::int64_t amend(std::int64_t id, double price, double qty, std::int64_t bits) {
+    const OrderRef order = sim->core->orders().find(static_cast<std::uint64_t>(id));
+    if (!order) return 0;
+    const InstrumentSpec& facts = order->instrument->spec;
+    std::int64_t new_price = 0, new_size = 0;
+    if ((bits & bit_price) && !snap_price(facts, price, order->side, new_price)) return 0;
+    if ((bits & bit_qty) && (!snap_size(facts, qty, new_size) || new_size <= 0)) return 0;
+    return sim->core->amend(order, new_price, new_size) ? 1 : 0;
+}
+
+// 0: ids that this run never gave.
+std::int64_t order_facts(std::int64_t id, ClosedOrder* facts) {
+    const auto number = static_cast<std::uint64_t>(id);
+    if (const OrderRef order = sim->core->orders().find(number)) {
+        *facts = ClosedOrder::of(*order);
+        return 1;
+    }
+    const ClosedOrder* closed = sim->robot->compiled->closed(number);
+    if (closed == nullptr) return 0;
+    *facts = *closed;
+    return 1;
+}
+
+double order_number(std::int64_t id, std::int64_t what) {
+    ClosedOrder order;
+    if (order_facts(id, &order) == 0) return 0;
+    const CompiledFacts& scale = sim->robot->compiled->facts(order.instrument);
+    switch (what) {
+        case 0:
+            return static_cast<double>(order.price) / scale.price_scale;
+        case 1:
+            return static_cast<double>(order.trigger) / scale.price_scale;
+        case 2:
+            return static_cast<double>(order.size) / scale.size_scale;
+        case 3:
+            return static_cast<double>(order.filled) / scale.size_scale;
+        case 4:
+            return static_cast<double>(order.size - order.filled) / scale.size_scale;
+        default:
+            return order.filled == 0
+                       ? 0.0
+                       : order.cost / static_cast<double>(order.filled) / scale.price_scale;
+    }
+}
+
+std::int64_t order_word(std::int64_t id, std::int64_t what) {
+    ClosedOrder order;
+    if (order_facts(id, &order) == 0) return 0;
+    switch (what) {
+        case 0:
+            return static_cast<std::int64_t>(order.state);
+        case 1:
+            return static_cast<std::int64_t>(order.side);
+        case 2:
+            return order.code;
+        case 3:
+            return order.instrument;
+        case 4:
+            return order.created;
+        case 5:
+            return order.filled != 0 ? 1 : 0;
+        case 6:
+            return order.price;
+        case 7:
+            return order.size;
+        case 8:
+            return order.filled;
+        case 9:
+            return order.trigger;
+        default:
+            return order.state == OrderState::filled || order.state == OrderState::canceled ||
+                   order.state == OrderState::rejected || order.state == OrderState::denied ||
+                   order.state == OrderState::expired;
+    }
+}
+
+double position(std::int64_t instrument, std::int64_t side, std::int64_t what) {
+    const Instrument& where = *sim->core->instrument(static_cast<std::uint32_t>(instrument));
+    const Position& held = sim->core->account().position(where.index,
+                                                         static_cast<PositionSide>(side));
+    switch (what) {
+        case 0:
+            return static_cast<double>(held.qty) / where.size_scale;
+        case 1:
+            return held.entry_price(where.spec);
+        case 2:
+            return static_cast<double>(held.realized) / 1e18;
+        case 3: {
+            const std::int64_t mark = where.value_price();
+            return mark == 0 ? 0.0
+                             : static_cast<double>(held.unrealized(where.spec, mark)) / 1e18;
+        }
+        default:
+            return static_cast<double>(held.qty);
+    }
+}
+
+const void* quote(std::int64_t instrument) {
+    const Instrument& where = *sim->core->instrument(static_cast<std::uint32_t>(instrument));
+    return where.view.has_quote ? &where.view.quote : nullptr;
+}
+
+const CompiledFacts* facts_of(std::int64_t instrument) {
+    return &sim->robot->compiled->facts(static_cast<std::uint32_t>(instrument));
+}
+
+std::int64_t book_synced(std::int64_t instrument) {
+    return sim->core->instrument(static_cast<std::uint32_t>(instrument))->book.synced() ? 1 : 0;
+}
+
+// The best level: whether there is one, its price, its size.
+const BookLevel* best_of(std::int64_t instrument, std::int64_t side, BookLevel& level) {
+    const Book& book = sim->core->instrument(static_cast<std::uint32_t>(instrument))->book;
+    if (!book.synced() || book.side(static_cast<Side>(side)).count() == 0) return nullptr;
+    level = book.side(static_cast<Side>(side)).best();
+    return &level;
+}
+
+std::int64_t book_has(std::int64_t instrument, std::int64_t side) {
+    BookLevel level{};
+    return best_of(instrument, side, level) ? 1 : 0;
+}
+
+double book_price(std::int64_t instrument, std::int64_t side) {
+    BookLevel level{};
+    (void)best_of(instrument, side, level);
+    return static_cast<double>(level.price) / facts_of(instrument)->price_scale;
+}
+
+double book_size(std::int64_t instrument, std::int64_t side) {
+    BookLevel level{};
+    (void)best_of(instrument, side, level);
+    return static_cast<double>(level.size) / facts_of(instrument)->size_scale;
+}
+
+// Up to `wanted` levels as (price, size) pairs; answers how many.
+std::int64_t book_levels(std::int64_t instrument, std::int64_t side, std::int64_t wanted,
+                         double* levels) {
+    const Instrument& where = *sim->core->instrument(static_cast<std::uint32_t>(instrument));
+    if (!where.book.synced() || wanted <= 0) return 0;
+    std::int64_t count = 0;
+    where.book.side(static_cast<Side>(side)).walk([&](const BookLevel& level) {
+        levels[2 * count] = static_cast<double>(level.price) / where.price_scale;
+        levels[2 * count + 1] = static_cast<double>(level.size) / where.size_scale;
+        return ++count < wanted;
+    });
+    return count;
+}
+
+BarRange range_of(std::int64_t instrument, std::int64_t period, std::int64_t source,
+                  std::int64_t wanted) {
+    return sim->bar_range(*sim->core->instrument(static_cast<std::uint32_t>(instrument)), period,
+                          static_cast<int>(source),
+                          static_cast<std::size_t>(std::max<std::int64_t>(wanted, 0)));
+}
+
+std::int64_t bars_count(std::int64_t instrument, std::int64_t period, std::int64_t source,
+                        std::int64_t wanted) {
+    return static_cast<std::int64_t>(range_of(instrument, period, source, wanted).size());
+}
+
+const double* bars_column(std::int64_t instrument, std::int64_t period, std::int64_t source,
+                          std::int64_t wanted, std::int64_t column) {
+    const BarRange range = range_of(instrument, period, source, wanted);
+    return range.block ? range.block->column(static_cast<BarColumn>(column)) + range.begin
+                       : nullptr;
+}
+
+void set_timer(const char* name, std::int64_t every, std::int64_t at) {
+    sim->core->set_timer(name, every, at);
+}
+
+std::int64_t cancel_timer(const char* name) {
+    return sim->core->cancel_timer(name) ? 1 : 0;
+}
+
+// A ladder is handed over level by level. False: a level that the instrument cannot carry.
+void begin_ladder() {
+    sim->levels[0].clear();
+    sim->levels[1].clear();
+}
+
+std::int64_t add_level(std::int64_t instrument, std::int64_t side, double price,
+                       double size) {
+    const Instrument& where = *sim->core->instrument(static_cast<std::uint32_t>(instrument));
+    BookLevel level{};
+    const auto which = static_cast<Side>(side);
+    if (!snap_price(where.spec, price, which, level.price) ||
+        !snap_size(where.spec, size, level.size))
+        return 0;
+    sim->levels[which == Side::buy ? 0 : 1].push_back(level);
+    return 1;
+}
+
+void set_ladder(std::int64_t instrument, std::int64_t keep_within) {
+    Instrument& where = *sim->core->instrument(static_cast<std::uint32_t>(instrument));
+    sim->ladder(where).set(sim->levels[0], sim->levels[1], keep_within);
+}
+
+// What is rare goes through the interpreter. -1: it raised, and its error is kept.
+std::int64_t target(std::int64_t instrument, double qty, std::int64_t is_close) {
+    return sim->compiled_target(static_cast<std::uint32_t>(instrument), qty, is_close != 0);
+}
+
+double money(std::int64_t low, std::int64_t high) {
+    return static_cast<double>(join_halves(low, high)) / 1e18;
+}
+
+double random_number(std::int64_t what, double a, double b) {
+    return sim->compiled_random(what, a, b);
+}
+
+}  // namespace
+
+void set_current_simulation(PySimulation* simulation) {
+    sim = simulation;
+}
+
+std::vector<std::pair<std::string, std::uintptr_t>> compiled_services() {
+    const auto address = [](auto* function) { return reinterpret_cast<std::uintptr_t>(function); };
+    return {
+        {"onetape_now", address(&now)},
+        {"onetape_equity", address(&equity)},
+        {"onetape_place", address(&place)},
+        {"onetape_cancel", address(&cancel)},
+        {"onetape_cancel_all", address(&cancel_all)},
+        {"onetape_amend", address(&amend)},
+        {"onetape_order_number", address(&order_number)},
+        {"onetape_order_word", address(&order_word)},
+        {"onetape_position", address(&position)},
+        {"onetape_quote", address(&quote)},
+        {"onetape_facts", address(&facts_of)},
+        {"onetape_book_synced", address(&book_synced)},
+        {"onetape_book_has", address(&book_has)},
+        {"onetape_book_price", address(&book_price)},
+        {"onetape_book_size", address(&book_size)},
+        {"onetape_bars_count", address(&bars_count)},
+        {"onetape_book_levels", address(&book_levels)},
+        {"onetape_bars_column", address(&bars_column)},
+        {"onetape_set_timer", address(&set_timer)},
+        {"onetape_cancel_timer", address(&cancel_timer)},
+        {"onetape_begin_ladder", address(&begin_ladder)},
+        {"onetape_add_level", address(&add_level)},
+        {"onetape_set_ladder", address(&set_ladder)},
+        {"onetape_target", address(&target)},
+        {"onetape_random", address(&random_number)},
+        {"onetape_money", address(&money)},
+    };
+}
+
+}  // namespace onetape

@@ -1,0 +1,1 @@
+"""Strategies as machine code: numba types for what a callback sees, services, and the build."""

@@ -1,0 +1,414 @@
+"""From a strategy that has started to machine code that the loop calls."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core import errors, ir, types
+from numba.extending import intrinsic, models, overload_method, register_model
+
+from onetape import _core
+from onetape.engine.jit import services
+from onetape.engine.jit.types import (
+    TIMER,
+    Attribute,
+    BookType,
+    EventType,
+    OrderType,
+    PositionType,
+    RandomType,
+    StrategyType,
+    WordType,
+)
+from onetape.engine.strategy import Strategy
+from onetape.model.errors import StrategyError
+
+__all__ = ["Compiled", "compile_strategy"]
+
+_HEAD_BYTES = 8  # CompiledState of the core
+# callback -> what it gets
+_CALLBACKS = {
+    "on_quote": "quote", "on_trade": "trade", "on_book": "book", "on_bar": "bar",
+    "on_mark": "mark", "on_funding": "funding", "on_liquidation": "liquidation",
+    "on_timer": "timer", "on_order": "order", "on_fill": "fill", "on_position": "position",
+}  # fmt: skip
+_NOT_COMPILED = ("on_instrument", "on_event", "on_health", "on_params")
+_INTERPRETED = ("on_start", "on_stop")
+_HOW_TO = "change it, or take @compiled away: the same code runs interpreted"
+_INT64 = 2**63
+
+
+class Compiled:
+    """Machine code of one strategy and the memory of its attributes."""
+
+    def __init__(self, robot: Strategy, typ: StrategyType, record: Any) -> None:
+        self.robot = robot
+        self.type = typ
+        self.record = record  # bytes: the head, then the attributes
+        self.callbacks: dict[str, Any] = {}  # name -> numba cfunc, kept alive here
+        self.words: dict[str, int] = {}  # timers by name
+        self.problem: BaseException | None = None
+
+    def attach(self, sim: _core.Simulation) -> None:
+        """The loop calls the machine code from here on."""
+        addresses = {name: each.address for name, each in self.callbacks.items()}
+        sim.set_compiled(self.record.ctypes.data, addresses, self.words)
+
+    @contextmanager
+    def catching(self) -> Iterator[None]:
+        """What a callback raises cannot travel through machine code: numba leaves it here."""
+
+        def keep(unraisable: Any) -> None:
+            self.problem = unraisable.exc_value
+
+        before, sys.unraisablehook = sys.unraisablehook, keep
+        try:
+            yield
+        finally:
+            sys.unraisablehook = before
+
+    def take_problem(self) -> BaseException:
+        """What the last callback raised."""
+        problem, self.problem = self.problem, None
+        return problem or RuntimeError("the compiled callback failed without saying why")
+
+    def write_back(self) -> None:
+        """The attributes as the machine code left them, back on the strategy."""
+        for name, attribute in self.type.attributes.items():
+            if attribute.offset < 0:
+                continue
+            cell = self.record[attribute.offset : attribute.offset + 8]
+            if attribute.type is types.float64:
+                value: Any = float(cell.view(np.float64)[0])
+            elif isinstance(attribute.type, types.Boolean):
+                value = bool(cell[0])
+            else:
+                value = int(cell.view(np.int64)[0])
+                if isinstance(attribute.type, OrderType):
+                    value = self._order(value)
+            setattr(self.robot, name, value)
+
+    def _order(self, number: int) -> Any:
+        working = [order for order in self.robot.orders() if order.id == number]
+        return working[0] if working else None
+
+
+def compile_strategy(robot: Strategy, host: Any) -> Compiled:
+    """The callbacks that `robot` overrides, compiled for the attributes that it has now.
+
+    Raises StrategyError naming the callback, the line and what numba cannot do.
+    """
+    cls = type(robot)
+    for name in _NOT_COMPILED:
+        if getattr(cls, name) is not getattr(Strategy, name):
+            raise _refusal(cls, name, "this callback cannot be compiled", "")
+    typ, record = _strategy_type(robot, host)
+    compiled = Compiled(robot, typ, record)
+    _register_helpers(cls, type(typ))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", errors.NumbaWarning)
+        for name, event in _CALLBACKS.items():
+            method = getattr(cls, name)
+            if method is getattr(Strategy, name):
+                continue
+            _compile_callback(compiled, name, event, method, is_mid=False)
+            if name == "on_bar":
+                _compile_callback(compiled, name, event, method, is_mid=True)
+    return compiled
+
+
+# --- attributes -----------------------------------------------------------------------------------
+
+
+def _strategy_type(robot: Strategy, host: Any) -> tuple[StrategyType, Any]:
+    cls = type(robot)
+    symbols = tuple(host.instruments)
+    values = _class_constants(cls) | {
+        name: value for name, value in vars(robot).items() if not name.startswith("_")
+    }
+    values.pop("random", None)
+    attributes: dict[str, Attribute] = {"random": Attribute(RandomType(), constant=0)}
+    initial: list[tuple[int, Any, Any]] = []
+    offset = _HEAD_BYTES
+    for name, value in values.items():
+        found = _attribute_of(cls, name, value, symbols)
+        if found.offset == 0:
+            found = Attribute(found.type, offset, None)
+            initial.append((offset, found.type, value))
+            offset += 8
+        attributes[name] = found
+    record = np.zeros(offset, dtype=np.uint8)
+    for at, kind, value in initial:
+        cell = record[at : at + 8]
+        if kind is types.float64:
+            cell.view(np.float64)[0] = value
+        elif isinstance(kind, types.Boolean):
+            cell[0] = bool(value)
+        else:
+            cell.view(np.int64)[0] = value.id if isinstance(value, _core.Order) else value or 0
+    bar_keys = dict(host.bar_keys)
+    made = type(cls.__name__, (StrategyType,), {})
+    register_model(made)(models.OpaqueModel)
+    return made(cls.__name__, symbols, attributes, bar_keys), record
+
+
+def _class_constants(cls: type) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for each in reversed(cls.__mro__):
+        if each in Strategy.__mro__:
+            continue
+        found |= {
+            name: value
+            for name, value in vars(each).items()
+            if not name.startswith("_") and isinstance(value, (bool, int, float, str))
+        }
+    return found
+
+
+def _attribute_of(cls: type, name: str, value: Any, symbols: tuple[str, ...]) -> Attribute:
+    """offset 0: it gets a cell of the record."""
+    if isinstance(value, (bool, np.bool_)):
+        return Attribute(types.boolean, 0)
+    if isinstance(value, (int, np.integer)):
+        if not -_INT64 <= int(value) < _INT64:
+            raise _attribute_refusal(cls, name, "a whole number beyond 64 bits")
+        return Attribute(types.int64, 0)
+    if isinstance(value, (float, np.floating)):
+        return Attribute(types.float64, 0)
+    if value is None or isinstance(value, _core.Order):
+        return Attribute(OrderType(symbols), 0)
+    if isinstance(value, str):
+        return Attribute(types.literal(value))
+    if isinstance(value, _core.LiveBook):
+        return Attribute(BookType(symbols), constant=symbols.index(value.symbol))
+    if isinstance(value, _core.Position):
+        side = ("both", "long", "short").index(value.side)
+        return Attribute(PositionType(symbols), constant=symbols.index(value.symbol) * 4 + side)
+    if isinstance(value, np.ndarray):
+        if value.dtype in (np.float64, np.int64) and value.flags.c_contiguous:
+            kind = types.float64 if value.dtype == np.float64 else types.int64
+            return Attribute(types.Array(kind, value.ndim, "C"), constant=value)
+        raise _attribute_refusal(cls, name, f"an array of {value.dtype}: use float64 or int64")
+    if isinstance(value, (list, dict, set)) or hasattr(value, "append"):
+        raise _attribute_refusal(
+            cls, name, f"a {type(value).__name__}: use a numpy array of fixed length and an index"
+        )
+    raise _attribute_refusal(cls, name, f"a {type(value).__name__}")
+
+
+# --- callbacks ------------------------------------------------------------------------------------
+
+
+def _register_helpers(cls: type, made: type[StrategyType]) -> None:
+    """Methods of the strategy's own: `self.spread()` inside a callback."""
+    known = set(dir(Strategy))
+    for each in reversed(cls.__mro__):
+        if each in Strategy.__mro__:
+            continue
+        for name, method in vars(each).items():
+            if name not in known and callable(method) and not name.startswith("__"):
+                overload_method(made, name, prefer_literal=True)(
+                    _as_overload(method)
+                )
+
+
+def _as_overload(method: Any) -> Any:
+    """numba wants an overload of the same signature that returns the implementation."""
+    import inspect
+
+    names = list(inspect.signature(method).parameters.values())
+    text = ", ".join(
+        p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in names
+    )
+    scope: dict[str, Any] = {"method": method}
+    exec(f"def overloaded({text}):\n    return method", scope)  # noqa: S102 - names of a signature
+    return scope["overloaded"]
+
+
+def _compile_callback(
+    compiled: Compiled, name: str, event: str, method: Any, *, is_mid: bool
+) -> None:
+    cls = type(compiled.robot)
+    inner = numba.njit(method)
+    given = _given(event, compiled, is_mid=is_mid)
+    self_at, done = _self_maker(compiled.type), _done_maker()
+    argument = given
+
+    def callback(state: Any, payload: Any, facts: Any) -> None:
+        inner(self_at(state), argument(payload, facts))
+        done(state)
+
+    try:
+        made = numba.cfunc(types.void(types.voidptr, types.voidptr, types.voidptr))(callback)
+        _check_stores(compiled, cls, name, inner)
+    except errors.NumbaError as problem:
+        raise _explained(cls, name, method, problem) from None
+    except TypeError as problem:
+        raise _refusal(cls, name, str(problem), _where(method)) from None
+    compiled.callbacks["on_mid_bar" if is_mid else name] = made
+
+
+def _given(event: str, compiled: Compiled, *, is_mid: bool) -> Any:
+    """An intrinsic (payload, facts) -> the callback's argument."""
+    symbols = compiled.type.symbols
+    from llvmlite import ir as llvm_ir
+    from numba.core import cgutils
+
+    from onetape.engine.jit.types import load
+
+    word = llvm_ir.IntType(64)
+    if event in ("timer", "order"):
+        if event == "timer":
+            names = tuple(_timer_names(compiled))
+            compiled.words |= {each: number for number, each in enumerate(names)}
+            result: Any = WordType(TIMER, names)
+        else:
+            result = OrderType(symbols)
+
+        def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return load(builder, args[0], 0, word)
+
+    elif event == "book":
+        result = BookType(symbols)
+
+        def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return load(builder, args[1], 24, word)
+
+    elif event == "position":
+        result = PositionType(symbols)
+
+        def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            instrument = load(builder, args[1], 24, word)
+            four = llvm_ir.Constant(word, 4)
+            return builder.add(builder.mul(instrument, four), load(builder, args[0], 0, word))
+
+    else:
+        result = EventType(event, symbols, is_mid=is_mid)
+
+        def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            made = cgutils.create_struct_proxy(result)(context, builder)
+            made.payload, made.facts = args
+            return made._getvalue()
+
+    @intrinsic
+    def given(typingctx: Any, payload: Any, facts: Any) -> Any:
+        return result(payload, facts), build
+
+    return given
+
+
+def _timer_names(compiled: Compiled) -> list[str]:
+    """Every text in the class: one of them may name a timer."""
+    found: list[str] = []
+    for each in type(compiled.robot).__mro__:
+        if each in Strategy.__mro__:
+            continue
+        for method in vars(each).values():
+            code = getattr(method, "__code__", None)
+            if code is not None:
+                found += [c for c in code.co_consts if isinstance(c, str) and c not in found]
+    return found
+
+
+def _self_maker(typ: StrategyType) -> Any:
+    @intrinsic
+    def make(typingctx: Any, state: Any) -> Any:
+        def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return args[0]
+
+        return typ(state), build
+
+    return make
+
+
+def _done_maker() -> Any:
+    from llvmlite import ir as llvm_ir
+
+    @intrinsic
+    def done(typingctx: Any, state: Any) -> Any:
+        def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            word = llvm_ir.IntType(64)
+            builder.store(
+                llvm_ir.Constant(word, 1), builder.bitcast(args[0], word.as_pointer())
+            )
+            return context.get_dummy_value()
+
+        return types.void(state), build
+
+    return done
+
+
+def _check_stores(compiled: Compiled, cls: type, name: str, inner: Any) -> None:
+    """A float kept in an attribute that began as an int would lose its fraction, silently."""
+    for result in inner.overloads.values():
+        annotation = result.type_annotation
+        for block in annotation.blocks.values():
+            for statement in block.find_insts(ir.SetAttr):
+                attribute = compiled.type.attributes.get(statement.attr)
+                stored = annotation.typemap.get(statement.value.name)
+                if attribute is None or stored is None:
+                    continue
+                if attribute.type is types.int64 and isinstance(stored, types.Float):
+                    raise _refusal(
+                        cls, name,
+                        f"self.{statement.attr} began as a whole number and gets a float: "
+                        f"set it to 0.0 in on_start", f"{statement.loc.filename}:{statement.loc.line}",
+                    )  # fmt: skip
+
+
+# --- what to say ----------------------------------------------------------------------------------
+
+
+def _explained(cls: type, name: str, method: Any, problem: errors.NumbaError) -> StrategyError:
+    import os
+    if os.environ.get('JITDEBUG'): print(problem)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(problem))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    said = next((line for line in lines if _SAYS.search(line)), lines[0] if lines else "?")
+    unknown = re.search(r"Unknown attribute '(\w+)' of type (\w+)", text)
+    if unknown:
+        owner = "self" if unknown[2] == cls.__name__ else unknown[2]
+        said = f"{owner}.{unknown[1]} cannot be used in compiled code"
+        if owner == "self" and not hasattr(Strategy, unknown[1]):
+            said = f"self.{unknown[1]} must be set in on_start"
+    places = re.findall(r'File "([^"]+)", line (\d+)', text)
+    own = Path(method.__code__.co_filename)
+    where = next(
+        (f"{own.name}:{line}" for file, line in reversed(places) if Path(file).name == own.name),
+        _where(method),
+    )
+    return _refusal(cls, name, said.removeprefix("- "), where)
+
+
+_SAYS = re.compile(
+    r"Unknown attribute|Cannot unify|Cannot resolve|must be|takes either|is not in the data|"
+    r"not subscribed|Undefined|Unsupported|not supported|No implementation|is never|may be None|"
+    r"Untyped global|NameError|Unbound|cannot"
+)
+
+
+def _where(method: Any) -> str:
+    code = method.__code__
+    return f"{Path(code.co_filename).name}:{code.co_firstlineno}"
+
+
+def _refusal(cls: type, name: str, said: str, where: str) -> StrategyError:
+    place = f"{cls.__name__}.{name}" + (f", {where}" if where else "")
+    return StrategyError(f"cannot be compiled: {said}", where=place, todo=_HOW_TO)
+
+
+def _attribute_refusal(cls: type, name: str, said: str) -> StrategyError:
+    return StrategyError(
+        f"cannot be compiled: self.{name} is {said}",
+        where=f"{cls.__name__}.on_start",
+        todo="numbers, bools, texts, orders, books, positions and numpy arrays can be",
+    )
