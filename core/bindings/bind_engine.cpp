@@ -206,37 +206,41 @@ void bind_engine(nb::module_& m) {
              nb::arg("expire").none(), nb::arg("tag"))
         .def("signed_units", &PySimulation::signed_units)
         .def("place_units", &PySimulation::place_units)
-        .def("set_compiled",
-             [](PySimulation& s, std::uintptr_t state,
-                const std::map<std::string, std::uintptr_t>& callbacks,
-                const std::map<std::string, std::int64_t>& words) {
-                 CompiledCallbacks found;
-                 const auto at = [&](const char* name) {
-                     const auto entry = callbacks.find(name);
-                     return entry == callbacks.end()
-                                ? nullptr
-                                : reinterpret_cast<CompiledCallback>(entry->second);
-                 };
-                 found.quote = at("on_quote");
-                 found.trade = at("on_trade");
-                 found.book = at("on_book");
-                 found.bar = at("on_bar");
-                 found.mid_bar = at("on_mid_bar");
-                 found.mark = at("on_mark");
-                 found.funding = at("on_funding");
-                 found.liquidation = at("on_liquidation");
-                 found.timer = at("on_timer");
-                 found.order = at("on_order");
-                 found.fill = at("on_fill");
-                 found.position = at("on_position");
-                 auto* head = reinterpret_cast<CompiledState*>(state);
-                 auto compiled = std::make_unique<CompiledStrategy>(&s, head, found);
-                 for (const auto& [word, number] : words) compiled->add_word(word, number);
-                 s.set_compiled(std::move(compiled));
-             },
-             nb::arg("state"), nb::arg("callbacks"), nb::arg("words"),
-             "The strategy's callbacks as machine code; the memory at `state` stays the caller's.")
-        .def_prop_ro("compiled_error", [](PySimulation& s) { return s.compiled_error; })
+        .def(
+            "set_compiled",
+            [](PySimulation& s, std::uintptr_t state,
+               const std::map<std::string, std::uintptr_t>& callbacks,
+               const std::map<std::string, std::int64_t>& words) {
+                CompiledCallbacks found;
+                const auto at = [&](const char* name) {
+                    const auto entry = callbacks.find(name);
+                    return entry == callbacks.end()
+                               ? nullptr
+                               : reinterpret_cast<CompiledCallback>(entry->second);
+                };
+                found.quote = at("on_quote");
+                found.trade = at("on_trade");
+                found.book = at("on_book");
+                found.bar = at("on_bar");
+                found.mid_bar = at("on_mid_bar");
+                found.mark = at("on_mark");
+                found.funding = at("on_funding");
+                found.liquidation = at("on_liquidation");
+                found.timer = at("on_timer");
+                found.order = at("on_order");
+                found.fill = at("on_fill");
+                found.position = at("on_position");
+                auto* head = reinterpret_cast<CompiledState*>(state);
+                auto compiled = std::make_unique<CompiledStrategy>(&s, head, found);
+                for (const auto& [word, number] : words) compiled->add_word(word, number);
+                s.set_compiled(std::move(compiled));
+            },
+            nb::arg("state"), nb::arg("callbacks"), nb::arg("words"),
+            "The strategy's callbacks as machine code; the memory at `state` stays the caller's.")
+        .def_prop_ro("compiled_error",
+                     [](PySimulation& s) -> nb::object {
+                         return s.compiled_error.is_valid() ? s.compiled_error : nb::none();
+                     })
         .def("set_quotes", &PySimulation::set_quotes,
              nb::sig("def set_quotes(self, symbol: str, bids: object, asks: object, "
                      "keep_within: int) -> None"))

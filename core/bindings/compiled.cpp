@@ -94,8 +94,8 @@ std::int64_t place(std::int64_t instrument, std::int64_t side, double qty, doubl
         wanted.has_trigger =
             snap(trigger, facts.price_decimals, facts.tick, Rounding::nearest, order.trigger);
     }
-    wanted.has_qty = snap(qty, facts.size_decimals, Sim::lot_of(facts, order.type), Rounding::down,
-                          order.size);
+    wanted.has_qty =
+        snap(qty, facts.size_decimals, Sim::lot_of(facts, order.type), Rounding::down, order.size);
     const OrderRef placed = sim->send(where, wanted, [&] {
         char text[32];
         std::snprintf(text, sizeof text, "%.15g", qty);
@@ -194,8 +194,8 @@ std::int64_t order_word(std::int64_t id, std::int64_t what) {
 
 double position(std::int64_t instrument, std::int64_t side, std::int64_t what) {
     const Instrument& where = *sim->core->instrument(static_cast<std::uint32_t>(instrument));
-    const Position& held = sim->core->account().position(where.index,
-                                                         static_cast<PositionSide>(side));
+    const Position& held =
+        sim->core->account().position(where.index, static_cast<PositionSide>(side));
     switch (what) {
         case 0:
             return static_cast<double>(held.qty) / where.size_scale;
@@ -205,8 +205,7 @@ double position(std::int64_t instrument, std::int64_t side, std::int64_t what) {
             return static_cast<double>(held.realized) / 1e18;
         case 3: {
             const std::int64_t mark = where.value_price();
-            return mark == 0 ? 0.0
-                             : static_cast<double>(held.unrealized(where.spec, mark)) / 1e18;
+            return mark == 0 ? 0.0 : static_cast<double>(held.unrealized(where.spec, mark)) / 1e18;
         }
         default:
             return static_cast<double>(held.qty);
@@ -298,8 +297,7 @@ void begin_ladder() {
     sim->levels[1].clear();
 }
 
-std::int64_t add_level(std::int64_t instrument, std::int64_t side, double price,
-                       double size) {
+std::int64_t add_level(std::int64_t instrument, std::int64_t side, double price, double size) {
     const Instrument& where = *sim->core->instrument(static_cast<std::uint32_t>(instrument));
     BookLevel level{};
     const auto which = static_cast<Side>(side);

@@ -180,12 +180,11 @@ class PySimulation {
             refusal = "the quantity is not a number that the instrument can carry";
         if (refusal) return core->deny(instrument, order, error::order_invalid, refusal);
         if (order.size <= 0)
-            return core->deny(
-                instrument, order, error::order_invalid,
-                "the quantity " + qty_text() + " is less than one lot (" +
-                    decimal_text(lot_of(instrument.spec, order.type),
-                                 instrument.spec.size_decimals) +
-                    ")");
+            return core->deny(instrument, order, error::order_invalid,
+                              "the quantity " + qty_text() + " is less than one lot (" +
+                                  decimal_text(lot_of(instrument.spec, order.type),
+                                               instrument.spec.size_decimals) +
+                                  ")");
         return core->place(instrument, order);
     }
 
@@ -397,8 +396,8 @@ class PySimulation {
 
     std::int64_t compiled_target(std::uint32_t instrument, double qty, bool is_close) {
         try {
-            const nb::object order = host_.attr("compiled_target")(robot->symbol(instrument), qty,
-                                                                   is_close);
+            const nb::object order =
+                host_.attr("compiled_target")(robot->symbol(instrument), qty, is_close);
             if (order.is_none()) return 0;
             const auto placed = nb::cast<OrderRef>(order);
             if (placed->closed()) robot->compiled->note_closed(*placed);

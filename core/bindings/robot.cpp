@@ -196,7 +196,8 @@ bool PyRobot::on_funding(Instrument& instrument, const FundingPayload& funding) 
 
 bool PyRobot::on_liquidation(Instrument& instrument, const LiquidationPayload& liquidation) {
     if (compiled)
-        return call_compiled(compiled->callbacks.liquidation, &liquidation, instrument.index, "on_liquidation");
+        return call_compiled(compiled->callbacks.liquidation, &liquidation, instrument.index,
+                             "on_liquidation");
     PyObject* event = events.liquidation(origins_[instrument.index], liquidation);
     return finish(event ? liquidation_.call(event) : nullptr, "on_liquidation");
 }

@@ -31,8 +31,15 @@ from onetape.cli.frame import Answer, Shell, load, plain, verb
 )
 @click.option("--leverage", type=click.IntRange(min=1), metavar="N")
 @click.option("--margin", type=click.Choice(["cross", "isolated"]), default="cross")
-@click.option("--latency", metavar="10ms|in,out|FILE", help="Market data in, orders out.")
-@click.option("--queue", metavar="MODEL", help="How a resting order waits its turn.")
+@click.option(
+    "--latency", metavar="10ms|in,out|FILE", help="To the exchange, and back. [default: 5ms]"
+)
+@click.option(
+    "--queue",
+    metavar="MODEL",
+    help="Who cancels before a resting order: conservative, power:2, log.",
+)
+@click.option("--interpret", is_flag=True, help="Run a @compiled strategy as Python.")
 @click.option("--instruments", type=click.Path(path_type=Path), metavar="FILE")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--check-lookahead", is_flag=True, help="Prove that no decision used the future.")

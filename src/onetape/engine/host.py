@@ -231,7 +231,8 @@ class Host:
     def compiled_problem(self) -> BaseException:
         """What the machine code's callback raised."""
         assert self.take_problem is not None
-        return self.sim.compiled_error or self.take_problem()
+        problem = self.sim.compiled_error
+        return problem if isinstance(problem, BaseException) else self.take_problem()
 
     # --- orders ----------------------------------------------------------------------------------
 

@@ -84,6 +84,7 @@ class BacktestOptions:
     on_error: str = "halt"
     progress: Progress | None = None
     write_report: bool = True
+    interpret: bool = False  # run a @compiled strategy as Python
 
 
 def run_backtest(options: BacktestOptions) -> RunResult:
@@ -180,6 +181,7 @@ def prepare_plan(options: BacktestOptions, strategy: type[Strategy]) -> RunPlan:
         leverage=options.leverage or 1,
         margin=options.margin,
         queue=str(parse_queue(options.queue or CONSERVATIVE)),
+        interpret=options.interpret,
         seed=options.seed,
         on_error=options.on_error,
     )

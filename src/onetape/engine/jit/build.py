@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import dis
+import inspect
 import re
 import sys
 import warnings
@@ -13,21 +14,24 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba.core import errors, ir, types
+from llvmlite import ir as llvm_ir
+from numba.core import cgutils, errors, ir, types
 from numba.extending import intrinsic, models, overload_method, register_model
 
+import onetape.engine.jit.services  # noqa: F401 - the overloads that it registers
 from onetape import _core
-from onetape.engine.jit import services
 from onetape.engine.jit.types import (
     TIMER,
     Attribute,
     BookType,
+    ColumnType,
     EventType,
     OrderType,
     PositionType,
     RandomType,
     StrategyType,
     WordType,
+    load,
 )
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import StrategyError
@@ -95,7 +99,9 @@ class Compiled:
                 value = int(cell.view(np.int64)[0])
                 if isinstance(attribute.type, OrderType):
                     value = self._order(value)
-            setattr(self.robot, name, value)
+            # A constant of the class that nobody touched stays the class's.
+            if name in vars(self.robot) or value != getattr(self.robot, name):
+                setattr(self.robot, name, value)
 
     def _order(self, number: int) -> Any:
         working = [order for order in self.robot.orders() if order.id == number]
@@ -113,7 +119,7 @@ def compile_strategy(robot: Strategy, host: Any) -> Compiled:
             raise _refusal(cls, name, "this callback cannot be compiled", "")
     typ, record = _strategy_type(robot, host)
     compiled = Compiled(robot, typ, record)
-    _register_helpers(cls, type(typ))
+    _register_helpers(cls, typ)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", errors.NumbaWarning)
         for name, event in _CALLBACKS.items():
@@ -187,7 +193,7 @@ def _attribute_of(cls: type, name: str, value: Any, symbols: tuple[str, ...]) ->
     if value is None or isinstance(value, _core.Order):
         return Attribute(OrderType(symbols), 0)
     if isinstance(value, str):
-        return Attribute(types.literal(value))
+        return Attribute(types.literal(value))  # type: ignore[attr-defined]
     if isinstance(value, _core.LiveBook):
         return Attribute(BookType(symbols), constant=symbols.index(value.symbol))
     if isinstance(value, _core.Position):
@@ -196,7 +202,7 @@ def _attribute_of(cls: type, name: str, value: Any, symbols: tuple[str, ...]) ->
     if isinstance(value, np.ndarray):
         if value.dtype in (np.float64, np.int64) and value.flags.c_contiguous:
             kind = types.float64 if value.dtype == np.float64 else types.int64
-            return Attribute(types.Array(kind, value.ndim, "C"), constant=value)
+            return Attribute(ColumnType(kind, value.ndim, "C"), constant=value)
         raise _attribute_refusal(cls, name, f"an array of {value.dtype}: use float64 or int64")
     if isinstance(value, (list, dict, set)) or hasattr(value, "append"):
         raise _attribute_refusal(
@@ -208,27 +214,23 @@ def _attribute_of(cls: type, name: str, value: Any, symbols: tuple[str, ...]) ->
 # --- callbacks ------------------------------------------------------------------------------------
 
 
-def _register_helpers(cls: type, made: type[StrategyType]) -> None:
+def _register_helpers(cls: type, typ: StrategyType) -> None:
     """Methods of the strategy's own: `self.spread()` inside a callback."""
+    made = type(typ)
     known = set(dir(Strategy))
     for each in reversed(cls.__mro__):
         if each in Strategy.__mro__:
             continue
         for name, method in vars(each).items():
             if name not in known and callable(method) and not name.startswith("__"):
-                overload_method(made, name, prefer_literal=True)(
-                    _as_overload(method)
-                )
+                _check_helper(typ, cls, name, method)
+                overload_method(made, name, prefer_literal=True)(_as_overload(method))
 
 
 def _as_overload(method: Any) -> Any:
     """numba wants an overload of the same signature that returns the implementation."""
-    import inspect
-
     names = list(inspect.signature(method).parameters.values())
-    text = ", ".join(
-        p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in names
-    )
+    text = ", ".join(p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in names)
     scope: dict[str, Any] = {"method": method}
     exec(f"def overloaded({text}):\n    return method", scope)  # noqa: S102 - names of a signature
     return scope["overloaded"]
@@ -260,11 +262,6 @@ def _compile_callback(
 def _given(event: str, compiled: Compiled, *, is_mid: bool) -> Any:
     """An intrinsic (payload, facts) -> the callback's argument."""
     symbols = compiled.type.symbols
-    from llvmlite import ir as llvm_ir
-    from numba.core import cgutils
-
-    from onetape.engine.jit.types import load
-
     word = llvm_ir.IntType(64)
     if event in ("timer", "order"):
         if event == "timer":
@@ -331,15 +328,11 @@ def _self_maker(typ: StrategyType) -> Any:
 
 
 def _done_maker() -> Any:
-    from llvmlite import ir as llvm_ir
-
     @intrinsic
     def done(typingctx: Any, state: Any) -> Any:
         def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             word = llvm_ir.IntType(64)
-            builder.store(
-                llvm_ir.Constant(word, 1), builder.bitcast(args[0], word.as_pointer())
-            )
+            builder.store(llvm_ir.Constant(word, 1), builder.bitcast(args[0], word.as_pointer()))
             return context.get_dummy_value()
 
         return types.void(state), build
@@ -355,25 +348,50 @@ def _check_stores(compiled: Compiled, cls: type, name: str, inner: Any) -> None:
             for statement in block.find_insts(ir.SetAttr):
                 attribute = compiled.type.attributes.get(statement.attr)
                 stored = annotation.typemap.get(statement.value.name)
-                if attribute is None or stored is None:
+                if attribute is None or stored is None or _holds(attribute.type, stored):
                     continue
-                if attribute.type is types.int64 and isinstance(stored, types.Float):
-                    raise _refusal(
-                        cls, name,
-                        f"self.{statement.attr} began as a whole number and gets a float: "
-                        f"set it to 0.0 in on_start", f"{statement.loc.filename}:{statement.loc.line}",
-                    )  # fmt: skip
+                began = "a bool" if isinstance(attribute.type, types.Boolean) else "a whole number"
+                raise _refusal(
+                    cls,
+                    name,
+                    f"self.{statement.attr} began as {began} and gets a {stored}: "
+                    "begin it as that in on_start",
+                    f"{Path(statement.loc.filename).name}:{statement.loc.line}",
+                )
+
+
+def _holds(kind: Any, stored: Any) -> bool:
+    if isinstance(kind, types.Boolean):
+        return isinstance(stored, types.Boolean)
+    if kind is types.int64:
+        return isinstance(stored, (types.Integer, types.Boolean))
+    return True
+
+
+def _check_helper(typ: StrategyType, cls: type, name: str, method: Any) -> None:
+    """What a helper stores is not seen as its caller is checked: whole numbers stay outside."""
+    for step in dis.get_instructions(method):
+        if step.opname != "STORE_ATTR":
+            continue
+        attribute = typ.attributes.get(step.argval)
+        if attribute is None or isinstance(attribute.type, (types.Float, OrderType)):
+            continue
+        raise _refusal(
+            cls, name, f"a helper may not set self.{step.argval}: set it in the callback",
+            _where(method),
+        )  # fmt: skip
 
 
 # --- what to say ----------------------------------------------------------------------------------
 
 
 def _explained(cls: type, name: str, method: Any, problem: errors.NumbaError) -> StrategyError:
-    import os
-    if os.environ.get('JITDEBUG'): print(problem)
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(problem))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     said = next((line for line in lines if _SAYS.search(line)), lines[0] if lines else "?")
+    own_words = re.search(r"onetape: (.*)", text)
+    if own_words:
+        said = own_words[1].strip()
     unknown = re.search(r"Unknown attribute '(\w+)' of type (\w+)", text)
     if unknown:
         owner = "self" if unknown[2] == cls.__name__ else unknown[2]

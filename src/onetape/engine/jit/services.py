@@ -9,16 +9,23 @@ what it returns.
 from __future__ import annotations
 
 import operator
+
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-from numba import carray
+from numba import carray, njit
 from numba.core import cgutils, types
 from numba.core.errors import TypingError
-from numba.core.imputils import lower_builtin
+from numba.core.imputils import impl_ret_borrowed, lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer, signature
-from numba.extending import intrinsic, models, overload, overload_attribute, overload_method
-from numba.extending import register_model
+from numba.extending import (
+    intrinsic,
+    models,
+    overload,
+    overload_attribute,
+    overload_method,
+    register_model,
+)
 
 from onetape import _core
 from onetape.engine.jit.types import (
@@ -28,6 +35,7 @@ from onetape.engine.jit.types import (
     STATES,
     SYMBOL,
     BookType,
+    ColumnType,
     EventType,
     OrderType,
     PositionType,
@@ -118,9 +126,11 @@ def symbol_number(typingctx, strategy, symbol):
         return types.int64(strategy, symbol), build
     text = _literal(symbol)
     if not isinstance(text, str):
-        raise TypingError("a symbol must be written out, a parameter, or an event's own")
+        raise TypingError("onetape: a symbol must be written out, a parameter, or an event's own")
     if text not in strategy.symbols:
-        raise TypingError(f"{text} is not in the data; it has {', '.join(strategy.symbols)}")
+        raise TypingError(
+            f"onetape: {text} is not in the data; it has {', '.join(strategy.symbols)}"
+        )
     index = strategy.symbols.index(text)
 
     def build_literal(context, builder, sig, args):
@@ -134,7 +144,7 @@ def c_text(typingctx, text):
     """The address of a text that is written out."""
     value = _literal(text)
     if not isinstance(value, str):
-        raise TypingError("a tag or the name of a timer must be written out")
+        raise TypingError("onetape: a tag or the name of a timer must be written out")
 
     def build(context, builder, sig, args):
         return context.insert_const_string(builder.module, value)
@@ -152,15 +162,17 @@ def _literal(typ):
 
 
 def _is_none(typ):
-    return typ is None or isinstance(typ, types.NoneType) or (
-        isinstance(typ, types.Omitted) and typ.value is None
+    return (
+        typ is None
+        or isinstance(typ, types.NoneType)
+        or (isinstance(typ, types.Omitted) and typ.value is None)
     )
 
 
 def _choice(typ, choices, what):
     value = _literal(typ)
     if value not in choices:
-        raise TypingError(f"{what} must be written out: {', '.join(choices)}")
+        raise TypingError(f"onetape: {what} must be written out: {', '.join(choices)}")
     return choices[value]
 
 
@@ -199,7 +211,7 @@ def _word_number(word, text):
         return parse_period(text)
     if word.names:
         return word.names.index(text) if text in word.names else -1
-    raise TypingError(f"a {word.kind} can only be compared with one that is written out")
+    raise TypingError(f"onetape: a {word.kind} can only be compared with one that is written out")
 
 
 def _word_is(a, b):
@@ -208,7 +220,7 @@ def _word_is(a, b):
         return None
     if isinstance(other, WordType):
         if other.kind != word.kind:
-            raise TypingError(f"a {word.kind} is never a {other.kind}")
+            raise TypingError(f"onetape: a {word.kind} is never a {other.kind}")
         return lambda a, b: number(a) == number(b)
     text = _literal(other)
     if isinstance(text, str):
@@ -233,7 +245,7 @@ def _word_eq(a, b):
 def _word_ne(a, b):
     if _word_is(a, b) is None:
         return None
-    return lambda a, b: not (a == b)
+    return lambda a, b: not (a == b)  # noqa: SIM201 - `!=` is what is being defined
 
 
 # --- orders ---------------------------------------------------------------------------------------
@@ -269,6 +281,8 @@ def _attribute(kind, name, make):
 
 
 _attribute(OrderType, "id", lambda order: lambda order: number(order))
+
+
 def _order_float(what):
     return lambda order: lambda order: order_number(number(order), what)
 
@@ -329,7 +343,7 @@ def _place_overload(side):
             | (0 if _is_none(trigger) else _TRIGGER)
         )
         if isinstance(price, types.Optional) or isinstance(trigger, types.Optional):
-            raise TypingError("a price that may be None: write an `if` around two orders")
+            raise TypingError("onetape: a price that may be None: write an `if` around two orders")
         as_order = _maker(OrderType(self.symbols))
 
         def call(
@@ -362,7 +376,7 @@ overload_method(StrategyType, "sell", prefer_literal=True)(_place_overload(SELL)
 @overload_method(StrategyType, "cancel")
 def _cancel(self, order):
     if not isinstance(order, OrderType):
-        raise TypingError("cancel takes an order")
+        raise TypingError("onetape: cancel takes an order")
     return lambda self, order: cancel(number(order)) != 0
 
 
@@ -377,7 +391,7 @@ def _cancel_all(self, symbol=None):
 def _amend(self, order, price=None, qty=None):
     bits = (0 if _is_none(price) else _PRICE) | (0 if _is_none(qty) else _QTY)
     if bits == 0:
-        raise TypingError("amend needs a price or a qty")
+        raise TypingError("onetape: amend needs a price or a qty")
 
     def call(self, order, price=None, qty=None):
         return amend(number(order), _as_float(price), _as_float(qty), bits) != 0
@@ -615,14 +629,18 @@ class _BarsModel(models.StructModel):
         super().__init__(manager, fe_type, members)
 
 
-@intrinsic
-def bars_part(typingctx, bars, which):
-    index = which.literal_value
+def _bars_part(index):
+    @intrinsic
+    def part(typingctx, bars):
+        def build(context, builder, sig, args):
+            return builder.extract_value(args[0], index)
 
-    def build(context, builder, sig, args):
-        return builder.extract_value(args[0], index)
+        return types.int64(bars), build
 
-    return types.int64(bars, which), build
+    return part
+
+
+bars_instrument, bars_length = _bars_part(0), _bars_part(1)
 
 
 def _bars_maker(typ):
@@ -642,11 +660,13 @@ def _bars_maker(typ):
 def _bars(self, symbol, period, n):
     name, text = _literal(symbol), _literal(period)
     if not isinstance(text, str):
-        raise TypingError("the period of bars must be written out")
+        raise TypingError("onetape: the period of bars must be written out")
     keys = {key for (each, word), key in self.bar_keys.items()
             if word == text and name in (None, each)}  # fmt: skip
     if len(keys) != 1:
-        raise TypingError(f"bars {text!r} are not subscribed, or not alike for all symbols")
+        raise TypingError(
+            f"onetape: bars {text!r} are not subscribed, or not alike for all symbols"
+        )
     ((length, source),) = keys
     make = _bars_maker(BarsType(length, source))
 
@@ -662,8 +682,9 @@ def _bar_column(column):
         length, source = bars.period, bars.source
 
         def get(bars):
-            count = bars_part(bars, 1)
-            return carray(bars_column(bars_part(bars, 0), length, source, count, column), (count,))
+            count = bars_length(bars)
+            values = bars_column(bars_instrument(bars), length, source, count, column)
+            return as_column(carray(values, (count,)))
 
         return get
 
@@ -676,7 +697,67 @@ for _column, _name in enumerate(("open", "high", "low", "close", "volume", "vwap
 
 @overload(len)
 def _bars_len(bars):
-    return (lambda bars: bars_part(bars, 1)) if isinstance(bars, BarsType) else None
+    return (lambda bars: bars_length(bars)) if isinstance(bars, BarsType) else None
+
+
+@intrinsic
+def as_column(typingctx, array):
+    """A one-dimensional array of floats as one that adds as numpy does."""
+
+    def build(context, builder, sig, args):
+        return impl_ret_borrowed(context, builder, sig.return_type, args[0])
+
+    return ColumnType(array.dtype, array.ndim, array.layout)(array), build
+
+
+# numpy adds in blocks of eight running sums, halving what is longer than 128 (its pairwise sum,
+# numpy/_core/src/umath/loops_utils.h.src, read 2026-11). numba adds from left to right.
+@njit
+def pairwise_sum(values, first, count):
+    if count < 8:
+        total = 0.0
+        for i in range(count):
+            total += values[first + i]
+        return total
+    if count <= 128:
+        r0, r1, r2, r3 = values[first], values[first + 1], values[first + 2], values[first + 3]
+        r4, r5, r6, r7 = values[first + 4], values[first + 5], values[first + 6], values[first + 7]
+        i = 8
+        while i < count - count % 8:
+            at = first + i
+            r0 += values[at]
+            r1 += values[at + 1]
+            r2 += values[at + 2]
+            r3 += values[at + 3]
+            r4 += values[at + 4]
+            r5 += values[at + 5]
+            r6 += values[at + 6]
+            r7 += values[at + 7]
+            i += 8
+        total = ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
+        while i < count:
+            total += values[first + i]
+            i += 1
+        return total
+    half = count // 2
+    half -= half % 8
+    return pairwise_sum(values, first, half) + pairwise_sum(values, first + half, count - half)
+
+
+def _is_column(array):
+    return isinstance(array, ColumnType) and array.ndim == 1 and array.dtype == types.float64
+
+
+@overload_method(ColumnType, "sum")
+def _column_sum(array):
+    return (lambda array: pairwise_sum(array, 0, len(array))) if _is_column(array) else None
+
+
+@overload_method(ColumnType, "mean")
+def _column_mean(array):
+    if not _is_column(array):
+        return None
+    return lambda array: pairwise_sum(array, 0, len(array)) / len(array)
 
 
 # --- timers, chance -------------------------------------------------------------------------------
@@ -685,11 +766,11 @@ def _bars_len(bars):
 @overload_method(StrategyType, "set_timer", prefer_literal=True)
 def _set_timer(self, name, every=None, at=None):
     if _is_none(every) == _is_none(at):
-        raise TypingError("set_timer takes either every='5s' or at=<ns>")
+        raise TypingError("onetape: set_timer takes either every='5s' or at=<ns>")
     if _is_none(at):
         text = _literal(every)
         if not isinstance(text, str):
-            raise TypingError("every must be written out")
+            raise TypingError("onetape: every must be written out")
         step = parse_period(text)
         return lambda self, name, every=None, at=None: set_timer(c_text(name), step, 0)
     return lambda self, name, every=None, at=None: set_timer(c_text(name), 0, int(at))

@@ -93,6 +93,26 @@ def _none_as_order(context: Any, builder: Any, fromty: Any, toty: Any, value: An
     return ir.Constant(ir.IntType(64), 0)
 
 
+class ColumnType(types.Array):
+    """An array whose sum and mean are numpy's to the last bit; so are those of its slices."""
+
+    def copy(self, **changes: Any) -> types.Array:
+        return _as_column(super().copy(**changes))
+
+    def unify(self, typingctx: Any, other: Any) -> Any:
+        both = super().unify(typingctx, other)
+        return _as_column(both) if both is not None and isinstance(other, ColumnType) else both
+
+
+def _as_column(plain: types.Array) -> ColumnType:
+    return ColumnType(
+        plain.dtype, plain.ndim, plain.layout, readonly=not plain.mutable, aligned=plain.aligned
+    )
+
+
+register_model(ColumnType)(models.ArrayModel)
+
+
 # --- events ---------------------------------------------------------------------------------------
 
 PRICE, SIZE, INTEGER, RATE, BYTE, MID, INSTRUMENT = range(7)
@@ -213,9 +233,7 @@ def _event_attribute(context: Any, builder: Any, typ: EventType, value: Any, att
             units = builder.sitofp(integer(member.offset), _DOUBLE)
             return builder.fdiv(units, scale(_MID_SCALE if typ.is_mid else _PRICE_SCALE))
         case 1:  # SIZE
-            return builder.fdiv(
-                builder.sitofp(integer(member.offset), _DOUBLE), scale(_SIZE_SCALE)
-            )
+            return builder.fdiv(builder.sitofp(integer(member.offset), _DOUBLE), scale(_SIZE_SCALE))
         case 2:  # INTEGER
             return integer(member.offset)
         case 3:  # RATE
