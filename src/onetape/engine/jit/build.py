@@ -18,7 +18,10 @@ from llvmlite import ir as llvm_ir
 from numba.core import cgutils, errors, ir, types
 from numba.extending import intrinsic, models, overload_method, register_model
 
-import onetape.engine.jit.services  # noqa: F401 - the overloads that it registers
+import onetape.engine.jit.bars
+import onetape.engine.jit.market
+import onetape.engine.jit.orders
+import onetape.engine.jit.words  # noqa: F401 - the overloads that these register
 from onetape import _core
 from onetape.engine.jit.types import (
     TIMER,
