@@ -24,7 +24,7 @@ def shown(summary, assumptions=()) -> str:
 
 def test_assumptions_stand_above_the_figures():
     text = shown(SUMMARY, [Assumption("fees are the base tier", -1), Assumption("no impact", 1)])
-    assert text.index("harms") < text.index("flatters") < text.index("1,234,567")
+    assert text.index("hurts") < text.index("flatters") < text.index("1,234,567")
     for part in ("-12.50", "1.25%", "2,469,134", "12 / 9", "onetape replay r1 --verify"):
         assert part in text
 

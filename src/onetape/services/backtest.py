@@ -28,6 +28,7 @@ from onetape.services.recording import (
     run_uuid,
 )
 from onetape.services.replay import GIVEN_FILE
+from onetape.services.stress import AUTO_EVENTS_MAX, HINT, reruns
 from onetape.store.private import private_folder
 from onetape.store.run import Run, open_run
 
@@ -82,6 +83,8 @@ class BacktestOptions:
     on_error: str = "halt"
     progress: Progress | None = None
     write_report: bool = True
+    # Re-runs for the report's stress line; None: where the data are few and the strategy is a file.
+    stress: bool | None = None
 
 
 def run_backtest(options: BacktestOptions) -> RunResult:
@@ -114,11 +117,12 @@ def _run(
     options: BacktestOptions,
     began: float,
 ) -> RunResult:
+    given = load_instruments(options.instruments)
     session = Session(
         plan,
         strategy,
         journal=folder / "journal",
-        instruments=load_instruments(options.instruments),
+        instruments=given,
         progress=_progress_of(options.progress, plan),
         run_uuid=run_uuid(folder.name, plan),
     )
@@ -131,8 +135,17 @@ def _run(
         session.finish()
         if options.instruments is not None:
             shutil.copyfile(options.instruments, folder / GIVEN_FILE)
+        wanted = _wants_stress(session, options)
         result = record_run(
-            session, folder, seconds, report=options.write_report, target=options.report
+            session,
+            folder,
+            seconds,
+            report=options.write_report,
+            target=options.report,
+            stress=(lambda found: reruns(folder, session.plan, pnl=found.pnl, instruments=given))
+            if wanted
+            else None,
+            stress_hint="" if wanted else HINT,
         )
     finally:
         session.close()
@@ -145,6 +158,15 @@ def _run(
         )
     result.wall_seconds = time.perf_counter() - began
     return result
+
+
+def _wants_stress(session: Session, options: BacktestOptions) -> bool:
+    """Told so; or a strategy of a file, which a re-run loads anew, over few events, with fills."""
+    if options.stress is not None:
+        return options.stress
+    counters = session.sim.counters()
+    is_file = isinstance(options.strategy, str)
+    return is_file and bool(counters["fills"]) and counters["events"] <= AUTO_EVENTS_MAX
 
 
 # --- from options to a plan -----------------------------------------------------------------------
@@ -336,10 +358,12 @@ def backtest(
     out: str | Path | None = None,
     home: str | Path | None = None,
     report: bool = True,
+    stress: bool = False,
     **params: Any,
 ) -> Run:
     """Run `strategy` over `data` (a tape, a file, a polars or pandas frame, or a list of them).
 
+    stress: also run it with twice the latency and at the back of the queue, for the report.
     Further keywords are the strategy's parameters. Returns the recorded run: `.fills`, `.orders`,
     `.equity`, `.stats`, `.report()`.
     """
@@ -361,6 +385,7 @@ def backtest(
             seed=seed,
             out=out,
             write_report=report,
+            stress=stress,
         )
     )
     return open_run(result.run)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from onetape.store.report_data import Assumption
+from onetape.store.report_data import Assumption, bias_word
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-BIAS = {1: "[red]flatters[/]", -1: "[green]harms[/]", 0: "[dim]open[/]"}
+STYLES = {"flatters": "red", "hurts": "green", "unknown": "yellow", "given": "dim"}
 
 
 def print_backtest(summary: Mapping[str, object], assumptions: Iterable[Assumption] = ()) -> None:
@@ -35,8 +35,10 @@ def draw_backtest(
     if taken:
         console.print("[bold]What this result assumes[/]")
         listed = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2))
-        for text, bias in taken:
-            listed.add_row(BIAS[(bias > 0) - (bias < 0)], escape(text))
+        for each in taken:
+            word = bias_word(each.bias)
+            text = f"{each.text} ({each.size})" if each.size else each.text
+            listed.add_row(f"[{STYLES[word]}]{word}[/]", escape(text))
         console.print(listed)
         console.print()
     table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))

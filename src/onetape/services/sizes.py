@@ -1,0 +1,106 @@
+"""How much each simplification may weigh: put beside its sign in the assumptions box."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from onetape.engine.session import Session
+from onetape.store.report_data import Assumption, ReportData
+from onetape.store.stress import fee_cost, tick_cost
+from onetape.tape.journal import JournalReader
+
+__all__ = ["sized"]
+
+FRAMES_READ_MAX = 20_000_000  # of a tape, to add up what was traded on it
+
+
+def sized(session: Session, data: ReportData) -> list[Assumption]:
+    """The assumptions of `data` with their sizes, where one can be computed. Needs its stats and
+    stress lines; amounts are of this run, in its currency."""
+    if not len(data.fills.ts):
+        return list(data.assumptions)
+    makers: dict[str, Callable[[], str]] = {
+        "fees": lambda: (
+            f"a quarter more in fees: {_money(-fee_cost(data.fills, data.markets), data)}"
+        ),
+        "spread": lambda: (
+            f"one tick on each taker fill: {_money(-tick_cost(data.fills, data.markets), data)}"
+        ),
+        "latency": lambda: _rerun(data, "latency"),
+        "queue": lambda: _rerun(data, "queue") or _waiting(data),
+        "impact": lambda: _volume_share(session, data),
+        "liquidation": lambda: _leverage(data),
+        "bars": lambda: f"{_share(data, 'maker_share')} of the fills were limits",
+    }
+    return [
+        each._replace(size=makers[each.key]()) if each.key in makers and not each.size else each
+        for each in data.assumptions
+    ]
+
+
+def _money(value: float, data: ReportData) -> str:
+    digits = 2 if abs(value) >= 1 or value == 0 else 8
+    return f"{value:+,.{digits}f} {data.currency}"
+
+
+def _rerun(data: ReportData, word: str) -> str:
+    """What the re-run about it changed."""
+    pnl = data.stats.get("pnl")
+    for line in data.stress:
+        if line.how == "re-run" and word in line.name and line.pnl is not None:
+            if isinstance(pnl, float):
+                return f"{line.name}: {_money(line.pnl - pnl, data)}"
+    return ""
+
+
+def _waiting(data: ReportData) -> str:
+    return f"{_share(data, 'maker_share')} of the fills had waited"
+
+
+def _share(data: ReportData, key: str) -> str:
+    value = data.stats.get(key)
+    return f"{value:.1%}" if isinstance(value, float) else "an unknown part"
+
+
+def _leverage(data: ReportData) -> str:
+    peak = data.stats.get("leverage_peak")
+    return f"peak leverage {peak:.3g}" if isinstance(peak, float) else ""
+
+
+def _volume_share(session: Session, data: ReportData) -> str:
+    """Own quantity over what the data's trades, or else its bars, moved: the highest of the
+    instruments. Only between the run's own first and last moment."""
+    if not len(data.equity_ts):
+        return ""
+    first, last = int(data.equity_ts[0]), int(data.equity_ts[-1])
+    own = np.bincount(data.fills.market, data.fills.qty, minlength=len(data.markets))
+    moved = np.zeros(len(data.markets))
+    index = {each.symbol: i for i, each in enumerate(data.markets)}
+    for each in session.plan.inputs:
+        with JournalReader(Path(each.path)) as reader:
+            if reader.last_sequence > FRAMES_READ_MAX:
+                return ""
+            kind, column = "trade", "size"
+            rows = reader.columns(kind, names=("time", "stream", column))
+            streams = {number: facts["symbol"] for number, facts in reader.instruments.items()}
+            if not len(rows["time"]):
+                reader.seek_sequence(1)
+                kind, column = "bar", "volume"
+                rows = reader.columns(kind, names=("time", "stream", column, "period_ns"))
+                if len(rows["time"]):  # one period only: longer ones hold the same volume again
+                    keep = rows["period_ns"] == rows["period_ns"].min()
+                    rows = {name: values[keep] for name, values in rows.items()}
+        inside = (rows["time"] >= first) & (rows["time"] <= last)
+        for number, symbol in streams.items():
+            if symbol in index:
+                size = rows[column][inside & (rows["stream"] == number)]
+                scale = 10.0 ** session.host.instruments[symbol].size_decimals
+                moved[index[symbol]] += float(size.sum(dtype=np.float64)) / scale
+    known = moved > 0
+    if not known.any():
+        return ""
+    share = float((own[known] / moved[known]).max())
+    return f"own fills are {share:.2%} of the volume in the data"
