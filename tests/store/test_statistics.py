@@ -58,6 +58,13 @@ def test_returns_are_per_whole_period_from_the_last_value_before_its_end():
     assert s.period_returns(ints(5), floats(1), DAY).tolist() == []
 
 
+@pytest.mark.parametrize("days", [2, 31, 399, 400, 401, 20_000])
+def test_no_period_is_lost_to_rounding(days):
+    """numpy counts the steps of a range in floats, and nanoseconds do not fit into those."""
+    ts = np.arange(days + 1, dtype=np.int64) * DAY
+    assert len(s.period_returns(ts, np.ones(days + 1), DAY)) == days
+
+
 @pytest.mark.parametrize(
     ("span", "period"),
     [

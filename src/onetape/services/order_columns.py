@@ -35,6 +35,7 @@ def order_columns(
     """
     with JournalReader(journal) as reader:
         asked = reader.columns("order_request")
+    with JournalReader(journal) as reader:
         news = reader.columns("order_event")
     placed = asked["kind"] == _PLACE
     ids = asked["order_id"][placed].astype(np.int64)

@@ -52,9 +52,9 @@ def write_run_report(
     data.stress = [*exact_lines(float(result.pnl), data.fills, data.markets), *reruns]
     data.stress_hint = hint
     analysis = analyze(data)
-    data.stats = summarize(
-        data, orders=result.orders, funding=float(result.funding), analysis=analysis
-    )
+    stats = summarize(data, orders=result.orders, funding=float(result.funding), analysis=analysis)
+    # The ledger's own numbers, where samples only come close.
+    data.stats = {**stats, "pnl": float(result.pnl), "final_equity": float(result.final_equity)}
     data.assumptions = sized(session, data)
     result.stats = dict(data.stats)
     result.stress = list(data.stress)

@@ -83,16 +83,18 @@ def _volume_share(session: Session, data: ReportData) -> str:
         with JournalReader(Path(each.path)) as reader:
             if reader.last_sequence > FRAMES_READ_MAX:
                 return ""
-            kind, column = "trade", "size"
-            rows = reader.columns(kind, names=("time", "stream", column))
+            column = "size"
+            rows = reader.columns("trade", names=("time", "stream", column))
             streams = {number: facts["symbol"] for number, facts in reader.instruments.items()}
-            if not len(rows["time"]):
-                reader.seek_sequence(1)
-                kind, column = "bar", "volume"
-                rows = reader.columns(kind, names=("time", "stream", column, "period_ns"))
-                if len(rows["time"]):  # one period only: longer ones hold the same volume again
-                    keep = rows["period_ns"] == rows["period_ns"].min()
-                    rows = {name: values[keep] for name, values in rows.items()}
+        if not len(rows["time"]):
+            column = "volume"
+            with JournalReader(Path(each.path)) as reader:
+                rows = reader.columns(
+                    "bar", names=("time", "stream", column, "period_ns")
+                )
+            if len(rows["time"]):  # one period only: longer ones hold the same volume again
+                keep = rows["period_ns"] == rows["period_ns"].min()
+                rows = {name: values[keep] for name, values in rows.items()}
         inside = (rows["time"] >= first) & (rows["time"] <= last)
         for number, symbol in streams.items():
             if symbol in index:

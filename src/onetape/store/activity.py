@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from onetape.model.time import DAY, SECOND
 from onetape.store.report_data import Fills, Market
+from onetape.store.statistics import period_ends
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -161,7 +162,7 @@ def by_day(ts: Ints, equity: Floats, fills: Fills, notional: Floats) -> list[Per
     """
     if not len(ts):
         return []
-    starts = np.arange(ts[0] // DAY * DAY, ts[-1] + 1, DAY, dtype=np.int64)
+    starts = np.append(ts[:1] // DAY * DAY, period_ends(ts, DAY))
     return by_period(starts, ts, equity, fills, notional)
 
 

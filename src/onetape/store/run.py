@@ -96,8 +96,10 @@ class Run:
                 pl.lit(None, pl.String).alias("state"), pl.lit(None, pl.UInt16).alias("code")
             )
         else:
+            # A cancel that came too late says nothing about the order's own state.
+            state = pl.col("state").filter(pl.col("state") != "")
             last = news.group_by("order_id", maintain_order=True).agg(
-                pl.col("state").last(), pl.col("code").max()
+                state.last(), pl.col("code").max()
             )
             table = table.join(last.rename({"order_id": "order"}), on="order", how="left")
         return table.with_columns(

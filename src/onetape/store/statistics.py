@@ -62,6 +62,15 @@ def choose_period(ts: Ints) -> int:
     return SECOND
 
 
+def period_ends(ts: Ints, period_ns: int) -> Ints:
+    """The UTC multiples of the period after ts[0] up to ts[-1], inclusive."""
+    first = int(ts[0]) // period_ns * period_ns + period_ns
+    # Counted in integers: arange(first, end, step) counts in floats, and loses the last one where
+    # nanoseconds since 1970 have more digits than a float.
+    count = max((int(ts[-1]) - first) // period_ns + 1, 0)
+    return first + np.arange(count, dtype=np.int64) * period_ns
+
+
 def period_returns(ts: Ints, equity: Floats, period_ns: int) -> Floats:
     """Returns per whole period, on UTC multiples of it, from the last equity at or before each.
 
@@ -70,8 +79,7 @@ def period_returns(ts: Ints, equity: Floats, period_ns: int) -> Floats:
     """
     if len(ts) < 2:
         return np.zeros(0)
-    first = ts[0] // period_ns * period_ns + period_ns
-    ends = np.arange(first, ts[-1] + 1, period_ns, dtype=np.int64)
+    ends = period_ends(ts, period_ns)
     at = np.searchsorted(ts, ends, side="right") - 1
     levels = np.concatenate((equity[:1], equity[at]))
     before = levels[:-1]
@@ -165,21 +173,23 @@ def expected_shortfall(returns: Floats, level: float = 0.95) -> float | None:
     return float(-tail.mean())
 
 
-def histogram(values: Floats, bins: int = 41) -> tuple[Floats, Ints]:
-    """Edges and counts of equal bins from the least to the greatest value; empty without values.
+def histogram(values: Floats, bins: int = 40) -> tuple[Floats, Ints]:
+    """Edges and counts of about `bins` equal bins, one edge of which is zero; empty without values.
 
     What lies beyond the 0.1 % quantiles is counted in the outermost bins, so that one wild value
-    does not press all others into one bin.
+    does not press all others into one bin. A value on an edge belongs to the bin above it.
     """
     if not len(values):
         return np.zeros(0), np.zeros(0, dtype=np.int64)
     low, high = (float(v) for v in np.quantile(values, (0.001, 0.999)))
-    if high - low <= max(abs(low), abs(high)) * 1e-12:
+    if high - low <= max(abs(low), abs(high)) * 1e-9:
         room = abs(low) * 0.5 or 0.5
         low, high = low - room, high + room
-    edges = np.linspace(low, high, bins + 1)
-    counts, _ = np.histogram(np.clip(values, low, high), edges)
-    return edges, counts.astype(np.int64)
+    width = (high - low) / bins
+    first, last = int(np.floor(low / width)), int(np.floor(high / width))
+    places = np.clip(np.floor(values / width), first, last).astype(np.int64) - first
+    edges = np.arange(first, last + 2) * width
+    return edges, np.bincount(places, minlength=last - first + 1).astype(np.int64)
 
 
 def _tail_count(level: float) -> int:

@@ -45,7 +45,6 @@ def analyze(data: ReportData) -> Analysis:
     ts, equity, fills = data.equity_ts, data.equity, data.fills
     period = statistics.choose_period(ts)
     returns = statistics.period_returns(ts, equity, period)
-    first_end = (int(ts[0]) // period + 1) * period if len(ts) else 0
     here = settles_here(data)
     found = trips.round_trips(
         fills.ts[here], fills.book[here], fills.signed[here], fills.realized[here], fills.fee[here]
@@ -56,7 +55,7 @@ def analyze(data: ReportData) -> Analysis:
     return Analysis(
         period_ns=period,
         returns=returns,
-        return_ends=first_end + np.arange(len(returns), dtype=np.int64) * period,
+        return_ends=statistics.period_ends(ts, period) if len(ts) > 1 else ts[:0],
         rolling_window=window,
         rolling=statistics.rolling_sharpe(returns, period, window) if enough else np.zeros(0),
         benchmark=buy_and_hold(ts, equity, data.markets, fills),

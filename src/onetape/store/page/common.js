@@ -22,7 +22,12 @@ const kit = (() => {
   };
   const plus = (value, text) => (!missing(value) && Number(value) > 0 ? "+" : "") + text;
   const signed = (value, digits) => plus(value, number(value, digits));
-  const part = (value, digits = 2) => missing(value) ? DASH : number(value * 100, digits) + " %";
+  // A fraction in percent; small ones with two digits that count.
+  const part = (value, digits) => {
+    if (missing(value)) return DASH;
+    const size = Math.abs(value * 100);
+    return number(value * 100, digits ?? (size === 0 || size >= 0.1 ? 2 : size >= 0.001 ? 4 : 6)) + " %";
+  };
   // An amount of money: cents for thousands, more places for small ones.
   const money = (value, sign) => {
     const size = Math.abs(Number(value));
