@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from onetape.engine.plan import TapeInput
 from onetape.model.instrument import Instrument
+from onetape.store.frames import instruments_of
 from onetape.store.report_data import NEVER, ORDER_STATES, Fills, Orders, Resting
 from onetape.tape.journal import JournalReader
 
@@ -119,10 +120,10 @@ def _by_trade(
         with JournalReader(Path(each.path)) as reader:
             if reader.last_sequence > 4 * TRADES_READ_MAX:
                 return None
-            trades = reader.columns("trade")
-            names = {number: facts["symbol"] for number, facts in reader.instruments.items()}
+            trades = reader.columns("trade", names=("time", "stream"))
         seen += len(trades["time"])
-        for number, symbol in names.items():
+        for number, facts in instruments_of(Path(each.path)).items():
+            symbol = facts["symbol"]
             if symbol not in symbols:
                 continue
             times = trades["time"][trades["stream"] == number]

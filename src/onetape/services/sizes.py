@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from onetape.engine.session import Session
+from onetape.store.frames import instruments_of
 from onetape.store.report_data import Assumption, ReportData
 from onetape.store.stress import fee_cost, tick_cost
 from onetape.tape.journal import JournalReader
@@ -85,7 +86,6 @@ def _volume_share(session: Session, data: ReportData) -> str:
                 return ""
             column = "size"
             rows = reader.columns("trade", names=("time", "stream", column))
-            streams = {number: facts["symbol"] for number, facts in reader.instruments.items()}
         if not len(rows["time"]):
             column = "volume"
             with JournalReader(Path(each.path)) as reader:
@@ -96,7 +96,8 @@ def _volume_share(session: Session, data: ReportData) -> str:
                 keep = rows["period_ns"] == rows["period_ns"].min()
                 rows = {name: values[keep] for name, values in rows.items()}
         inside = (rows["time"] >= first) & (rows["time"] <= last)
-        for number, symbol in streams.items():
+        for number, facts in instruments_of(Path(each.path)).items():
+            symbol = facts["symbol"]
             if symbol in index:
                 size = rows[column][inside & (rows["stream"] == number)]
                 scale = 10.0 ** session.host.instruments[symbol].size_decimals
