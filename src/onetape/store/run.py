@@ -38,6 +38,13 @@ class Run:
         """The HTML page's path."""
         return self.path / "report.html"
 
+    def save(self, out: str | Path, format: str = "parquet") -> Path:
+        """Writes all that the report shows as tables (parquet, csv or jsonl) into the new folder
+        `out`, with report.json beside them, and returns it."""
+        from onetape.store.saving import save_run
+
+        return save_run(self, Path(out), format=format).out
+
     @cached_property
     def fills(self) -> pl.DataFrame:
         """One row a fill: time, symbol, side, price, qty, fee, liquidity, order."""

@@ -40,12 +40,13 @@ const kit = (() => {
   };
   const span = (seconds) => {
     if (missing(seconds)) return DASH;
+    if (seconds < 0) return MINUS + span(-seconds);
     if (seconds >= 172800) return number(seconds / 86400, 1) + " d";
     if (seconds >= 7200) return number(seconds / 3600, 1) + " h";
     if (seconds >= 120) return number(seconds / 60, 1) + " min";
     return seconds >= 1 || seconds === 0 ? number(seconds, seconds === 0 ? 0 : 1) + " s" : number(seconds * 1000, 1) + " ms";
   };
-  const milli = (ms) => missing(ms) ? DASH : ms < 1000 ? number(ms, ms < 10 ? 3 : 1) + " ms" : span(ms / 1000);
+  const milli = (ms) => missing(ms) ? DASH : ms < 0 ? MINUS + milli(-ms) : ms < 1000 ? number(ms, ms < 10 ? 3 : 1) + " ms" : span(ms / 1000);
   const two = (value) => String(value).padStart(2, "0");
   const when = (ms, fine) => {
     if (missing(ms)) return DASH;

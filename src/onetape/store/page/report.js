@@ -289,5 +289,6 @@
   $("#filter").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(search, 150); });
   $("#trades").hidden = !fills.total;
   search();
+  root.dataset.readyMs = Math.round(performance.now());
   root.dataset.ready = "yes";
 })();
