@@ -1,4 +1,4 @@
-"""The report of real runs, held against slow counts of their tapes and against runs of their own."""
+"""The report of real runs, held against slow counts of their tapes and against other runs."""
 
 from __future__ import annotations
 
@@ -30,13 +30,12 @@ class Stopper(Strategy):
     def on_start(self):
         self.subscribe(self.symbol, quotes=True)
         self.n = 0
-        self.stop = None
 
     def on_quote(self, q):
         self.n += 1
         if self.n % 50 == 1:
             self.buy(self.symbol, 0.02, tag="enter")
-            self.stop = self.sell(self.symbol, 0.02, trigger=q.bid - 3, reduce_only=True, tag="stop")
+            self.sell(self.symbol, 0.02, trigger=q.bid - 3, reduce_only=True, tag="stop")
         if self.n % 50 == 25:
             self.buy(self.symbol, 0.01, q.bid - 0.5, post_only=True, tag="quote")
         if self.n % 200 == 199:

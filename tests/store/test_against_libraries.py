@@ -32,7 +32,9 @@ def test_our_returns_are_those_that_the_others_are_given(curve):
 
 
 EMPYRICAL = {
-    "annual_volatility": lambda e, r: (e.annual_volatility(r, annualization=365), s.volatility(r, DAY)),
+    "annual_volatility": lambda e, r: (
+        e.annual_volatility(r, annualization=365), s.volatility(r, DAY),
+    ),
     "sharpe_ratio": lambda e, r: (e.sharpe_ratio(r, annualization=365), s.sharpe(r, DAY)),
     "sortino_ratio": lambda e, r: (e.sortino_ratio(r, annualization=365), s.sortino(r, DAY)),
     # Theirs is the quantile itself, a negative return; ours is the loss, a positive number.
@@ -112,7 +114,7 @@ def test_round_trip_figures_agree_with_quantstats(curve):
 def test_drawdown_tables_agree_with_quantstats(curve):
     quantstats = pytest.importorskip("quantstats", reason="quantstats is not installed")
     pandas = pytest.importorskip("pandas")
-    ts, equity, returns = curve
+    ts, equity, _ = curve
     index = pandas.date_range("2024-01-01", periods=len(equity))
     series = pandas.Series(drawdowns.drawdown_series(equity), index=index)
     theirs = quantstats.stats.drawdown_details(series).sort_values("max drawdown")

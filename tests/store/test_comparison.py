@@ -156,7 +156,10 @@ def test_export_of_the_command_line_takes_runs_and_tapes(runs, tmp_path):
 
     call = [sys.executable, "-m", "onetape", "export", str(runs[0].path), "--format", "csv"]
     done = subprocess.run(
-        [*call, "--out", str(tmp_path / "out"), "--json"], capture_output=True, text=True, check=True
+        [*call, "--out", str(tmp_path / "out"), "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     value = json.loads(done.stdout)
     assert value["tables"]["fills"] == runs[0].stats["fills"]

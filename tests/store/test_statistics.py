@@ -155,7 +155,9 @@ def test_win_rate_and_profit_factor():
 
 def test_exposure_is_by_time():
     # Held 10..30 and 40..50 of 0..100.
-    assert activity.exposure(ints(10, 30, 40, 50), floats(1, 0, -2, 0), ts_first=0, ts_last=100) == 0.3
+    assert (
+        activity.exposure(ints(10, 30, 40, 50), floats(1, 0, -2, 0), ts_first=0, ts_last=100) == 0.3
+    )
     # A position taken before the window counts inside it.
     assert activity.exposure(ints(-50), floats(1), ts_first=0, ts_last=100) == 1.0
 

@@ -196,9 +196,7 @@ def _contract_lines(
     session: Session, inventory: Mapping[str, tuple[Mapping[int, int], list[int]]]
 ) -> list[Assumption]:
     """What contracts have and this simulation leaves out."""
-    contracts = [
-        each for each in session.host.instruments.values() if each.kind is not Kind.SPOT
-    ]
+    contracts = [each for each in session.host.instruments.values() if each.kind is not Kind.SPOT]
     lines = []
     if contracts:
         lines.append(

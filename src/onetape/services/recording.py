@@ -14,8 +14,8 @@ from onetape.engine.session import Session
 from onetape.model.errors import BadConfig
 from onetape.services.outcome import RunResult, assumptions_of, run_facts, why_no_orders
 from onetape.services.page import write_run_report
-from onetape.store.report_data import StressLine
 from onetape.store.private import make_private, private_folder
+from onetape.store.report_data import StressLine
 from onetape.tape.prune import pin
 
 __all__ = ["new_folders_removed", "record_run", "run_folder", "run_uuid"]

@@ -50,10 +50,11 @@ def _money(value: float, data: ReportData) -> str:
 def _rerun(data: ReportData, word: str) -> str:
     """What the re-run about it changed."""
     pnl = data.stats.get("pnl")
+    if not isinstance(pnl, float):
+        return ""
     for line in data.stress:
         if line.how == "re-run" and word in line.name and line.pnl is not None:
-            if isinstance(pnl, float):
-                return f"{line.name}: {_money(line.pnl - pnl, data)}"
+            return f"{line.name}: {_money(line.pnl - pnl, data)}"
     return ""
 
 
@@ -89,9 +90,7 @@ def _volume_share(session: Session, data: ReportData) -> str:
         if not len(rows["time"]):
             column = "volume"
             with JournalReader(Path(each.path)) as reader:
-                rows = reader.columns(
-                    "bar", names=("time", "stream", column, "period_ns")
-                )
+                rows = reader.columns("bar", names=("time", "stream", column, "period_ns"))
             if len(rows["time"]):  # one period only: longer ones hold the same volume again
                 keep = rows["period_ns"] == rows["period_ns"].min()
                 rows = {name: values[keep] for name, values in rows.items()}

@@ -40,7 +40,9 @@ def worse_plans(plan: RunPlan) -> list[tuple[str, str, RunPlan | None]]:
         words = words or f"the run had none; now {format_duration(DEFAULT_LATENCY_NS)} each way"
         found.append((name, words, _with(plan, latency=longer)))
     if plan.queue == CONSERVATIVE:
-        found.append(("back of queue", "the run itself already waits at the back of the queue", None))
+        found.append(
+            ("back of queue", "the run itself already waits at the back of the queue", None)
+        )
     else:
         note = f"the run's queue model is {plan.queue}; now behind all that is displayed"
         found.append(("back of queue", note, _with(plan, queue=CONSERVATIVE)))
@@ -100,9 +102,7 @@ def _pnl(
 ) -> Decimal:
     # What the strategy prints it has printed already.
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        session = Session(
-            plan, strategy_of(run, plan), instruments=instruments, progress=progress
-        )
+        session = Session(plan, strategy_of(run, plan), instruments=instruments, progress=progress)
         session.limits = [each.last_sequence for each in plan.inputs]
         try:
             session.open()

@@ -64,7 +64,8 @@ def leverage(markets: Sequence[Market], ts: Ints, equity: Floats) -> Floats:
         price = held_at(each.price_ts, each.price, ts)
         qty = held_at(each.position_ts, each.position, ts)
         gross += np.abs(each.notional(price, qty))
-    return np.divide(gross, equity, out=np.full(len(ts), np.nan), where=equity > 0)
+    ratio: Floats = np.divide(gross, equity, out=np.full(len(ts), np.nan), where=equity > 0)
+    return ratio
 
 
 def mean_by_time(ts: Ints, values: Floats) -> float | None:
@@ -123,7 +124,9 @@ class PeriodRow:
     fees: float
 
 
-def by_period(starts: Ints, ts: Ints, equity: Floats, fills: Fills, notional: Floats) -> list[PeriodRow]:
+def by_period(
+    starts: Ints, ts: Ints, equity: Floats, fills: Fills, notional: Floats
+) -> list[PeriodRow]:
     """Rows of the periods that begin at `starts` (ascending, the first at or before ts[0])."""
     if not len(ts):
         return []

@@ -73,13 +73,15 @@ def quantity_ratio(orders: Orders) -> float | None:
 def answer_times(orders: Orders) -> Ints:
     """From the decision to the first news of the order at the robot, both ways of the latency."""
     known = orders.ts_answer != NEVER
-    return orders.ts_answer[known] - orders.ts_request[known]
+    times: Ints = orders.ts_answer[known] - orders.ts_request[known]
+    return times
 
 
 def fill_times(orders: Orders) -> Ints:
     """From the decision to the news of the first fill at the robot; resting time included."""
     known = orders.ts_fill != NEVER
-    return orders.ts_fill[known] - orders.ts_request[known]
+    times: Ints = orders.ts_fill[known] - orders.ts_request[known]
+    return times
 
 
 def trade_share(resting: Resting) -> float | None:

@@ -49,9 +49,7 @@ def page_data(data: ReportData, analysis: Analysis) -> dict[str, Any]:
         "leverage": line(ts, analysis.leverage, 6),
         "rolling": {
             "window": rolling["window"],
-            "line": line(
-                analysis.return_ends[analysis.rolling_window - 1 :], analysis.rolling, 4
-            ),
+            "line": line(analysis.return_ends[analysis.rolling_window - 1 :], analysis.rolling, 4),
         },
         "costs": _costs(data),
         "markets": [_market(each, points) for each in data.markets],
@@ -127,7 +125,7 @@ def _costs(data: ReportData) -> list[Any]:
 
 
 def _stops(orders: Orders, end: int) -> dict[str, object]:
-    """Trigger orders as segments at their level: from the order to its firing, cancel or the end."""
+    """Trigger orders as segments at their level: from the order to its firing or its end."""
     kept = np.flatnonzero(orders.trigger > 0) if len(orders.id) else np.zeros(0, dtype=np.int64)
     total = len(kept)
     kept = kept[:: max(1, math.ceil(total / STOPS_MAX))]
@@ -154,9 +152,7 @@ def _fills(fills: Fills, markets: Any) -> dict[str, object]:
     decimals = np.array([each.price_decimals for each in markets] or [8], dtype=np.int64)
     market = fills.market[kept]
     scale = 10.0 ** (decimals[market] if len(markets) else 8)
-    flags = (
-        (fills.side[kept] > 0) * 1 + fills.is_maker[kept] * 2 + activity.opens(fills)[kept] * 4
-    )
+    flags = (fills.side[kept] > 0) * 1 + fills.is_maker[kept] * 2 + activity.opens(fills)[kept] * 4
     return {
         "total": total,
         "step": step,

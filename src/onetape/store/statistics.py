@@ -125,7 +125,8 @@ def rolling_sharpe(returns: Floats, period_ns: int, window: int) -> Floats:
     noise = np.abs(views).max(axis=1) * 1e-12
     ratio = np.full(len(views), np.nan)
     np.divide(mean, deviation, out=ratio, where=deviation > noise)
-    return ratio * np.sqrt(YEAR_NS / period_ns)
+    scaled: Floats = ratio * np.sqrt(YEAR_NS / period_ns)
+    return scaled
 
 
 def skewness(returns: Floats) -> float | None:
@@ -188,7 +189,7 @@ def histogram(values: Floats, bins: int = 40) -> tuple[Floats, Ints]:
     width = (high - low) / bins
     first, last = int(np.floor(low / width)), int(np.floor(high / width))
     places = np.clip(np.floor(values / width), first, last).astype(np.int64) - first
-    edges = np.arange(first, last + 2) * width
+    edges: Floats = np.arange(first, last + 2, dtype=np.float64) * width
     return edges, np.bincount(places, minlength=last - first + 1).astype(np.int64)
 
 
