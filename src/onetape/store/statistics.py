@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 
 YEAR_NS = 365 * DAY
 _EXPONENT_MAX = 700.0  # beyond it a float is infinite
+_HISTOGRAM_MAX = 1e12  # what lies beyond it is no return but an account that was near zero
 RETURNS_MIN = 30  # below this many the next shorter period is used: 30 days, else hours, minutes
 
 
@@ -132,27 +133,31 @@ def rolling_sharpe(returns: Floats, period_ns: int, window: int) -> Floats:
 def skewness(returns: Floats) -> float | None:
     """Fisher's, corrected for the sample (G1); None below three returns or without deviation."""
     count = len(returns)
-    if count < 3:
+    scaled = _standard_scores(returns)
+    if count < 3 or scaled is None:
         return None
-    centred = returns - returns.mean()
-    second = float(np.mean(centred**2))
-    if np.sqrt(second) <= _noise(returns):
-        return None
-    biased = float(np.mean(centred**3)) / second**1.5
-    return float(biased * np.sqrt(count * (count - 1)) / (count - 2))
+    return float(np.mean(scaled**3) * np.sqrt(count * (count - 1)) / (count - 2))
 
 
 def excess_kurtosis(returns: Floats) -> float | None:
     """Over that of the normal distribution (which has 0), corrected for the sample (G2)."""
     count = len(returns)
-    if count < 4:
+    scaled = _standard_scores(returns)
+    if count < 4 or scaled is None:
         return None
-    centred = returns - returns.mean()
-    second = float(np.mean(centred**2))
-    if np.sqrt(second) <= _noise(returns):
-        return None
-    biased = float(np.mean(centred**4)) / second**2 - 3
+    biased = float(np.mean(scaled**4)) - 3
     return float((count - 1) / ((count - 2) * (count - 3)) * ((count + 1) * biased + 6))
+
+
+def _standard_scores(returns: Floats) -> Floats | None:
+    """Distance from the mean in deviations (n); None without any. Their powers cannot overflow."""
+    if len(returns) < 2:
+        return None
+    deviation = float(np.std(returns))
+    if not np.isfinite(deviation) or deviation <= _noise(returns):
+        return None
+    scores: Floats = (returns - returns.mean()) / deviation
+    return scores
 
 
 def value_at_risk(returns: Floats, level: float = 0.95) -> float | None:
@@ -180,6 +185,7 @@ def histogram(values: Floats, bins: int = 40) -> tuple[Floats, Ints]:
     What lies beyond the 0.1 % quantiles is counted in the outermost bins, so that one wild value
     does not press all others into one bin. A value on an edge belongs to the bin above it.
     """
+    values = values[np.abs(values) < _HISTOGRAM_MAX]
     if not len(values):
         return np.zeros(0), np.zeros(0, dtype=np.int64)
     low, high = (float(v) for v in np.quantile(values, (0.001, 0.999)))
