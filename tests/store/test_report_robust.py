@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from onetape.store.summary import analyze, summarize
 
 AMOUNTS = st.floats(-1e15, 1e15) | st.sampled_from([0.0, 1e-18, -1e-18, 1e300, -1e300])
 TIMES = st.integers(0, 4 * 10**18)
+SPAN = 400 * 86_400 * 10**9  # over a year
 
 
 @st.composite
@@ -77,7 +79,7 @@ def runs(draw):
     )
     return ReportData(
         title="x",
-        equity_ts=np.sort(column(st.integers(10**18, 10**18 + 400 * 86_400 * 10**9), samples, np.int64)),
+        equity_ts=np.sort(column(st.integers(10**18, 10**18 + SPAN), samples, np.int64)),
         equity=column(AMOUNTS, samples),
         markets=markets,
         fills=fills,
@@ -106,12 +108,23 @@ def test_every_statistic_has_a_name_and_says_what_it_assumes():
     keys = [each.key for each in METRICS]
     assert len(set(keys)) == len(keys)
     assert all(each.name and each.note for each in METRICS)
-    data = ReportData(title="x", orders=Orders(id=np.array([1]), state=np.array([2]),
-                      qty=np.ones(1), filled=np.zeros(1), ts_request=np.zeros(1, dtype=np.int64),
-                      ts_answer=np.ones(1, dtype=np.int64), ts_fill=-np.ones(1, dtype=np.int64)))  # fmt: skip
+    one, none = np.ones(1, dtype=np.int64), np.full(1, -1, dtype=np.int64)
+    orders = Orders(
+        id=one, state=one, qty=np.ones(1), filled=np.ones(1), ts_request=one, ts_answer=one,
+        ts_fill=none,
+    )  # fmt: skip
+    data = ReportData(title="x", orders=orders)
     assert set(summarize(data, orders=1)) == set(keys)
 
 
 def test_text_that_is_not_unicode_is_still_written(tmp_path):
     path = write_json({"name": "\udc80 caf\u00e9"}, tmp_path / "a.json")
     assert json.loads(path.read_text()) == {"name": "\udc80 caf\u00e9"}
+
+
+def test_the_documents_list_every_statistic_as_the_page_has_it():
+    page = Path(__file__).resolve().parents[2] / "docs" / "concepts" / "reports.md"
+    table = ["| key | name | |", "|---|---|---|"]
+    table += [f"| `{each.key}` | {each.name.strip('… ')} | {each.note} |" for each in METRICS]
+    text = page.read_text()
+    assert "<!-- statistics -->\n" + "\n".join(table) + "\n<!-- /statistics -->" in text

@@ -38,3 +38,22 @@ def test_markup_in_names_is_text_and_missing_values_are_dashes():
     text = shown({"strategy": "[red]x[/]", "symbols": None}, [Assumption("[bold]y", 0)])
     assert "[red]x[/]" in text and "[bold]y" in text
     assert "strategy" in text and " -" in text
+
+
+def test_the_profit_in_a_worse_world_stands_below_the_table():
+    stress = [
+        {"name": "fees x1.25", "how": "exact", "pnl": -15.25, "note": ""},
+        {"name": "latency [red]x2[/]", "how": "re-run", "pnl": 3.0, "note": ""},
+        {"name": "back of queue", "how": "not run", "pnl": -12.5, "note": ""},
+    ]
+    text = shown({**SUMMARY, "stress": stress})
+    assert text.index("final equity") < text.index("with fees x1.25")
+    assert "-15.25" in text and "latency [red]x2[/]" in text and "back of queue" not in text
+
+
+def test_a_size_stands_beside_its_assumption():
+    text = shown(
+        SUMMARY, [Assumption("no impact", 1, "own fills are 1%"), Assumption("cash", None)]
+    )
+    assert "no impact (own fills are 1%)" in text
+    assert "given" in text

@@ -20,6 +20,10 @@ __all__ = ["order_columns", "resting_columns"]
 Ints = NDArray[np.int64]
 
 TRADES_READ_MAX = 5_000_000  # of the tapes, to tell what filled a resting order: 40 MB of times
+_ASKED = (
+    "time", "stream", "order_id", "kind", "side", "type", "price", "size", "trigger",
+)  # fmt: skip
+_NEWS = ("time", "order_id", "news", "ts_event", "size")
 _PLACE, _LIMIT = 1, 1
 # OrderNews of core/journal/events.hpp
 _ACCEPTED, _REJECTED, _CANCELED, _EXPIRED, _TRIGGERED, _UPDATED = range(1, 7)
@@ -35,9 +39,9 @@ def order_columns(
     way when the run ended: these are the last ones.
     """
     with JournalReader(journal) as reader:
-        asked = reader.columns("order_request")
+        asked = reader.columns("order_request", names=_ASKED)
     with JournalReader(journal) as reader:
-        news = reader.columns("order_event")
+        news = reader.columns("order_event", names=_NEWS)
     placed = asked["kind"] == _PLACE
     ids = asked["order_id"][placed].astype(np.int64)
     count = len(ids)
@@ -78,7 +82,6 @@ def order_columns(
         ts_answer=answer,
         ts_fill=first_fill,
         ts_done=done,
-        tag=_tags(asked["tag"][placed]),
     )
     return orders, _last(count, row[took_place], at_venue[took_place])
 
@@ -96,7 +99,7 @@ def resting_columns(
     for a new price and too short for a smaller size.
     """
     with JournalReader(journal) as reader:
-        fills = reader.columns("fill")
+        fills = reader.columns("fill", names=("stream", "order_id", "ts_event", "liquidity"))
     maker = fills["liquidity"] == 1
     row = _rows(orders.id, fills["order_id"][maker].astype(np.int64))
     at = fills["ts_event"][maker].astype(np.int64)
@@ -169,16 +172,3 @@ def _states(
     silent = np.flatnonzero(answer == NEVER)
     state[silent[:denied]] = number["denied"]
     return state
-
-
-def _tags(column: Any) -> list[str]:
-    """Zero-padded UTF-8; many orders share few tags."""
-    known: dict[bytes, str] = {}
-    found = []
-    for each in column:
-        raw = bytes(each)
-        text = known.get(raw)
-        if text is None:
-            text = known[raw] = raw.rstrip(b"\0").decode("utf-8", "replace")
-        found.append(text)
-    return found

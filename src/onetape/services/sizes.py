@@ -105,4 +105,5 @@ def _volume_share(session: Session, data: ReportData) -> str:
     if not known.any():
         return ""
     share = float((own[known] / moved[known]).max())
-    return f"own fills are {share:.2%} of the volume in the data"
+    words = f"{share:.2%}" if share >= 1e-4 else "less than 0.01%"
+    return f"own fills are {words} of the volume in the data"

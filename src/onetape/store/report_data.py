@@ -139,7 +139,6 @@ class Orders:
     ts_answer: Ints = field(default_factory=no_ints)  # the first news of it, a fill included
     ts_fill: Ints = field(default_factory=no_ints)  # the first fill
     ts_done: Ints = field(default_factory=no_ints)  # filled, canceled, expired, rejected; triggered
-    tag: Sequence[str] = ()
 
 
 @dataclass(slots=True)
