@@ -210,11 +210,20 @@
     }
     ctx.restore();
   };
+  // Beside a price that moves much, an account that holds little is a flat line: then buy and hold
+  // waits behind its button.
+  const reach = (values) => { let low = Infinity, high = -Infinity; for (const v of values) { if (v === null) continue; if (v < low) low = v; if (v > high) high = v; } return [low, high]; };
+  const [lowest, highest] = reach(equity[1]), both = reach([lowest, highest, ...reach(bench[1])]);
+  let withBench = bench[0].length > 0 && highest - lowest > 0.12 * (both[1] - both[0]);
+  const benchButton = $("#bench");
+  benchButton.hidden = !bench[0].length;
+  benchButton.setAttribute("aria-pressed", String(withBench));
+  benchButton.addEventListener("click", () => { withBench = !withBench; benchButton.setAttribute("aria-pressed", String(withBench)); board.draw(); });
   const percent = (v, splits) => number(v, splits ? places(splits) : 3) + " %";
   const draw = () => {
     const base = equity[1].length ? equity[1][0] : 0;
     const ownEquity = {name: "equity", line: equity, stroke: colour("accent"), fill: colour("accent-soft"), fillTo: (u) => u.scales.y.min};
-    const held = bench[0].length ? [{name: "buy and hold", line: bench, stroke: colour("quiet"), width: 1.2, dash: [5, 4]}] : [];
+    const held = withBench ? [{name: "buy and hold", line: bench, stroke: colour("quiet"), width: 1.2, dash: [5, 4]}] : [];
     plot("equity", 260, [ownEquity, ...held], (v, splits) => splits ? number(v, places(splits)) : `${money(v)} ${base > 0 ? `(${signed((v / base - 1) * 100, 2)} %)` : currency}`, pad());
     plot("underwater", 120, [{name: "below the peak", line: underwater, width: 1, stroke: colour("loss"), fill: colour("loss-soft"), fillTo: 0}], percent, pad(0));
     const one = run.markets[market];
@@ -225,7 +234,7 @@
         (u, min, max) => pad()(u, ...withFills(min, max)), marks);
       plot("position", 110, [{name: "position", line: lines[market].position, stroke: colour("hold"), fill: colour("hold-soft"), fillTo: 0, paths: uPlot.paths.stepped({align: 1})}],
         (v, splits) => number(v, splits ? places(splits) : Math.min(one.sizeDecimals, 8)), around);
-      plot("leverage", 100, [{name: "leverage", line: leverage, width: 1.2, stroke: colour("hold"), fill: colour("hold-soft"), fillTo: 0}],
+      plot("leverage", 100, [{name: "leverage", line: leverage, width: 1.2, stroke: colour("hold"), fill: colour("hold-soft"), fillTo: 0, paths: uPlot.paths.stepped({align: 1})}],
         (v, splits) => number(v, splits ? places(splits) : 3), pad(0));
     }
     $("#spent").hidden = !costs[0].length;
@@ -236,7 +245,7 @@
     $("#spread").hidden = !run.returns.counts.length;
     bars("returns", 200, {edges: run.returns.edges.map((v) => v * 100), counts: run.returns.counts}, (v, splits) => `${number(v, splits ? Math.min(places(splits), 4) : 4)} %`);
   };
-  $("#benchwords").textContent = run.benchmark ? `Dashed: ${run.benchmark.words}.` : "";
+  $("#benchwords").textContent = run.benchmark ? `Dashed, where shown: ${run.benchmark.words}.` : "";
   $("#rollingwords").textContent = `each over ${number(run.rolling.window, 0)} returns of ${run.returns.period}, per year`;
   $("#returnwords").textContent = `${number(run.returns.count, 0)} returns of ${run.returns.period}; the outermost bars hold what lies beyond`;
   const choose = $("#market");
