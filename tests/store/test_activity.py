@@ -192,6 +192,23 @@ def test_dearer_fees_raise_what_is_paid_and_shrink_what_is_given():
     assert exact_lines(10.0, Fills(), [market]) == []
 
 
+def test_a_fee_tier_up_charges_each_fill_the_rate_below_its_own():
+    table = ((0.0002, 0.0005), (0.0001, 0.0004), (-0.0001, 0.0003))
+    market = Market("a:A/B", fee_table=table)
+    fills = fills_of(
+        (1, 0, 10, 1000, 3.0, 0),  # taker in the best tier, 0.03 % of 10,000: to 0.04 %, 1 more
+        (2, 0, -10, 1000, -1.0, 1),  # maker with a rebate of 0.01 %: to a fee of 0.01 %, 2 more
+        (3, 0, 10, 1000, 4.0, 0),  # taker in the middle: to 0.05 %, 1 more
+        (4, 0, -10, 1000, 5.0, 0),  # taker in the base tier: a quarter of 5
+    )
+    assert fee_cost(fills, [market]) == pytest.approx(1 + 2 + 1 + 1.25)
+    assert [each.name for each in exact_lines(0.0, fills, [market])][1] == "one fee tier up"
+    # An inverse contract's fee is a part of coins: 1,000 of 500 are 2 coins, 0.04 % of which.
+    coin = Market("a:X/Y:X", fee_table=table, kind="inverse")
+    fills = fills_of((1, 0, 1000, 500, 0.0008, 0))
+    assert fee_cost(fills, [coin]) == pytest.approx(0.0002)
+
+
 # --- orders ---------------------------------------------------------------------------------------
 
 

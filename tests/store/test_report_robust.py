@@ -108,12 +108,7 @@ def test_every_statistic_has_a_name_and_says_what_it_assumes():
     keys = [each.key for each in METRICS]
     assert len(set(keys)) == len(keys)
     assert all(each.name and each.note for each in METRICS)
-    one, none = np.ones(1, dtype=np.int64), np.full(1, -1, dtype=np.int64)
-    orders = Orders(
-        id=one, state=one, qty=np.ones(1), filled=np.ones(1), ts_request=one, ts_answer=one,
-        ts_fill=none,
-    )  # fmt: skip
-    data = ReportData(title="x", orders=orders)
+    data = ReportData(title="x")
     assert set(summarize(data, orders=1)) == set(keys)
 
 

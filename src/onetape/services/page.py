@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onetape import __version__
 from onetape.engine.plan import TapeInput
 from onetape.engine.session import Session
+from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND, format_duration, format_time
 from onetape.services.order_columns import order_columns, resting_columns
 from onetape.services.sizes import sized
@@ -157,9 +158,19 @@ def _markets(
                 fees=float(session.sim.fees_text(i)),
                 funding=float(session.sim.funding_text(i)),
                 settles_here=facts.settle == currency,
+                fee_table=_fee_table(facts),
             )
         )
     return markets
+
+
+def _fee_table(facts: Instrument) -> list[tuple[float, float]]:
+    """Maker and taker rates by tier, the instrument's own first; empty without a schedule."""
+    tiers = getattr(facts, "fee_tiers", ())
+    if not tiers:
+        return []
+    rows = [(facts.maker_fee, facts.taker_fee), *((t.maker_fee, t.taker_fee) for t in tiers)]
+    return [(float(maker), float(taker)) for maker, taker in rows]
 
 
 def _positions(ts: Ints, sampled: Floats, fills: Fills, market: int) -> tuple[Ints, Floats]:

@@ -24,9 +24,7 @@ def sized(session: Session, data: ReportData) -> list[Assumption]:
     if not len(data.fills.ts):
         return list(data.assumptions)
     makers: dict[str, Callable[[], str]] = {
-        "fees": lambda: (
-            f"a quarter more in fees: {_money(-fee_cost(data.fills, data.markets), data)}"
-        ),
+        "fees": lambda: f"{_dearer(data)}: {_money(-fee_cost(data.fills, data.markets), data)}",
         "spread": lambda: (
             f"one tick on each taker fill: {_money(-tick_cost(data.fills, data.markets), data)}"
         ),
@@ -45,6 +43,14 @@ def sized(session: Session, data: ReportData) -> list[Assumption]:
 def _money(value: float, data: ReportData) -> str:
     digits = 2 if abs(value) >= 1 or value == 0 else 8
     return f"{value:+,.{digits}f} {data.currency}"
+
+
+def _dearer(data: ReportData) -> str:
+    return (
+        "one fee tier up"
+        if any(len(each.fee_table) for each in data.markets)
+        else "a quarter more in fees"
+    )
 
 
 def _rerun(data: ReportData, word: str) -> str:

@@ -15,12 +15,19 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
-from onetape.store.page_data import page_data, thin
+from onetape.store.page_data import LINE_POINTS_MAX, page_data, thin
 from onetape.store.report_data import ReportData
 from onetape.store.report_json import finite, write_whole
 from onetape.store.summary import Analysis, analyze
 
-__all__ = ["json_for_script", "render_page", "render_report", "thin", "write_report"]
+__all__ = [
+    "LINE_POINTS_MAX",
+    "json_for_script",
+    "render_page",
+    "render_report",
+    "thin",
+    "write_report",
+]
 
 
 def write_report(data: ReportData, path: Path, analysis: Analysis | None = None) -> Path:

@@ -81,6 +81,7 @@ class Market:
     fees: float = 0.0
     funding: float = 0.0
     settles_here: bool = True
+    fee_table: Sequence[tuple[float, float]] = ()  # maker, taker by tier, the base tier first
 
     def notional(self, price: Floats, qty: Floats) -> Floats:
         """Value of qty at price in the settle currency, signed as qty; 0 where price is 0."""

@@ -193,10 +193,8 @@ def _costs(data: ReportData, found: Analysis) -> dict[str, object]:
 
 def _orders(data: ReportData, orders: int) -> dict[str, object]:
     flow: dict[str, object] = {"orders": orders}
-    if not len(data.orders.id):
-        return flow
-    ended = order_flow.outcomes(data.orders)
-    flow |= {f"orders_{name.replace(' ', '_')}": ended[name] for name in ORDER_STATES}
+    ended = order_flow.outcomes(data.orders) if len(data.orders.id) else {}
+    flow |= {f"orders_{name.replace(' ', '_')}": ended.get(name) for name in ORDER_STATES}
     flow["fill_ratio"] = order_flow.fill_ratio(data.orders)
     flow["quantity_ratio"] = order_flow.quantity_ratio(data.orders)
     for name, times in (
