@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
@@ -14,6 +16,7 @@ from strategy_files import TAKER, write
 
 import onetape
 from onetape.engine.plan import RunPlan
+from onetape.model.errors import StrategyError
 from onetape.services.backtest import BacktestOptions, run_backtest
 from onetape.services.stress import doubled, worse_plans
 from onetape.tape.journal import JournalReader
@@ -285,3 +288,38 @@ def test_the_page_and_the_json_say_the_same_and_equal_runs_are_equal(recorded, s
     for value in (report, other):
         value["facts"].pop("loop")  # wall time
     assert other == report
+
+
+def test_the_report_shows_what_the_strategy_raised(sample, tmp_path):
+    text = TAKER.replace(
+        "        self.n += 1\n", "        self.n += 1\n        1 / (self.n - 99)\n"
+    )
+    with pytest.raises(StrategyError):
+        run_backtest(
+            BacktestOptions(
+                strategy=str(write(tmp_path, "broken", text)), data=[sample], home=tmp_path, out="b"
+            )
+        )
+    report = json.loads((tmp_path / "runs" / "b" / "report.json").read_text())
+    assert "ZeroDivisionError" in report["failures"][0]
+
+
+@pytest.mark.parametrize(
+    ("flag", "hows"), [("--stress", {"exact", "re-run", "not run"}), ("--no-stress", {"exact"})]
+)
+def test_the_command_line_turns_re_runs_on_and_off(flag, hows, sample, tmp_path):
+    strategy = write(tmp_path, "taker", TAKER)
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "onetape", "backtest", str(strategy), "--data", str(sample), flag,
+            "--home", str(tmp_path), "--json",
+        ],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert {each["how"] for each in json.loads(done.stdout)["stress"]} == hows
+
+
+def test_the_ledgers_drawdown_is_never_less_than_that_of_its_samples(recorded):
+    for result, report in recorded.values():
+        worst = report["drawdowns"][0]["fraction"] if report["drawdowns"] else 0
+        assert report["statistics"]["max_drawdown"] == result.max_drawdown_ratio >= worst - 1e-12

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onetape.store.report import json_for_script, render_report, thin, write_report
-from onetape.store.report_data import Assumption, Fills, Market, ReportData
+from onetape.store.report_data import Assumption, Fills, Market, ReportData, StressLine
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -37,7 +37,9 @@ def hostile() -> ReportData:
     data = load_example()(20)
     data.title = data.subtitle = data.currency = data.why_no_orders = HOSTILE
     data.facts = {HOSTILE: HOSTILE, "parameters": {HOSTILE: [HOSTILE]}}
-    data.assumptions = [Assumption(HOSTILE, 1)]
+    data.assumptions = [Assumption(HOSTILE, 1, HOSTILE)]
+    data.stress = [StressLine(HOSTILE, HOSTILE, 1.0, HOSTILE)]
+    data.failures = [HOSTILE]
     data.markets[0].symbol = HOSTILE
     data.stats = {**data.stats, HOSTILE: HOSTILE}
     data.fills.tag = [HOSTILE] * 20

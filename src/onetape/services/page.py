@@ -55,7 +55,12 @@ def write_run_report(
     analysis = analyze(data)
     stats = summarize(data, orders=result.orders, funding=float(result.funding), analysis=analysis)
     # The ledger's own numbers, where samples only come close.
-    data.stats = {**stats, "pnl": float(result.pnl), "final_equity": float(result.final_equity)}
+    data.stats = {
+        **stats,
+        "pnl": float(result.pnl),
+        "final_equity": float(result.final_equity),
+        "max_drawdown": result.max_drawdown_ratio,
+    }
     data.assumptions = sized(session, data)
     result.stats = dict(data.stats)
     result.stress = list(data.stress)
@@ -109,6 +114,7 @@ def report_data(
         markets=markets,
         fills=fills,
         why_no_orders=result.why_no_orders or "",
+        failures=list(result.failures),
         orders=orders,
         resting=resting_columns(folder / "journal", plan.inputs, symbols, orders, since),
     )

@@ -24,7 +24,7 @@ from onetape.store.report_data import StressLine
 __all__ = ["AUTO_EVENTS_MAX", "HINT", "reruns", "worse_plans"]
 
 AUTO_EVENTS_MAX = 50_000  # up to here re-runs take less than the report itself
-HINT = "Latency and queue need re-runs of the backtest: give --stress."
+HINT = "Latency and queue need re-runs of the backtest: give --stress (in Python stress=True)."
 CONSERVATIVE = "conservative"  # back of the queue
 
 

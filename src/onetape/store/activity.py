@@ -54,7 +54,8 @@ def held_at(ts: Ints, values: Floats, moments: Ints, *, before: float = 0.0) -> 
 def leverage(markets: Sequence[Market], ts: Ints, equity: Floats) -> Floats:
     """Gross notional of all positions over equity at each sample; NaN where equity is not > 0.
 
-    Long and short add up: it is what is at risk without assuming that they hedge each other.
+    Long and short instruments add up: it is what is at risk without assuming that they hedge each
+    other. The two sides of one instrument in hedge mode do, so its net position counts.
     Instruments that settle in another currency than the report's are left out.
     """
     gross = np.zeros(len(ts))

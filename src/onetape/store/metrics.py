@@ -54,7 +54,8 @@ METRICS: tuple[Metric, ...] = (
            "more"),
     Metric("worst_day", "Worst day", "gain_part", "Result", "Return of the worst UTC day.", "more"),
     Metric("max_drawdown", "Max drawdown", "part", "Risk",
-           "The deepest fall as a fraction of the peak before it, on sampled equity.", "less"),
+           "The deepest fall as a fraction of the peak before it, on samples and at each fill; its "
+           "dates and the table of drawdowns are those of the samples.", "less"),
     Metric("max_drawdown_amount", "… in money", "money", "Risk",
            "Of the fall that is deepest as a fraction.", "less"),
     Metric("drawdown_peak", "… from", "time", "Risk", "The last moment at the peak."),
@@ -106,7 +107,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("exposure", "Time in the market", "part", "Activity",
            "Part of the time in which at least one instrument was held."),
     Metric("leverage_mean", "Mean leverage", "number", "Activity",
-           "Gross notional over equity, long and short added up, by time, on samples."),
+           "Notional of each instrument's net position, added up without signs, over equity; by "
+           "time, on samples."),
     Metric("leverage_peak", "Peak leverage", "number", "Activity", "The greatest of its samples.",
            "less"),
     Metric("turnover", "Turnover, times equity", "number", "Activity",

@@ -101,6 +101,7 @@ def report_value(data: ReportData, analysis: Analysis) -> dict[str, Any]:
         },
         "orders": orders_value(data),
         "why_no_orders": data.why_no_orders or None,
+        "failures": list(data.failures),
     }
 
 

@@ -30,6 +30,8 @@
     $("#tiles").append(tile);
   }
   if (run.why) { $("#why").hidden = false; $("#why p").textContent = run.why; }
+  $("#failed").hidden = !run.failures.length;
+  for (const each of run.failures) $("#failed ul").append(make("li", each));
 
   // What it assumes, and how it stands when that is worse.
   $("#assumptions").hidden = !run.assumptions.length;
