@@ -323,3 +323,19 @@ def test_the_ledgers_drawdown_is_never_less_than_that_of_its_samples(recorded):
     for result, report in recorded.values():
         worst = report["drawdowns"][0]["fraction"] if report["drawdowns"] else 0
         assert report["statistics"]["max_drawdown"] == result.max_drawdown_ratio >= worst - 1e-12
+
+
+def test_ctrl_c_in_a_re_run_keeps_the_run(sample, tmp_path):
+    text = TAKER.replace(
+        "    def on_bar(self, bar):\n",
+        "    def on_bar(self, bar):\n"
+        "        if '/source/' in __file__:\n"
+        "            raise KeyboardInterrupt\n",
+    )
+    options = BacktestOptions(
+        strategy=str(write(tmp_path, "taker", text)), data=[sample], home=tmp_path, stress=True
+    )
+    result = run_backtest(options)
+    assert [each.note for each in result.stress if each.how == "not run"] == ["stopped by Ctrl-C"]
+    assert result.fills
+    assert (result.run / "run.toml").is_file() and (result.run / "report.html").is_file()

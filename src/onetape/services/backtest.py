@@ -30,6 +30,7 @@ from onetape.services.recording import (
 from onetape.services.replay import GIVEN_FILE
 from onetape.services.stress import AUTO_EVENTS_MAX, HINT, reruns
 from onetape.store.private import private_folder
+from onetape.store.report_data import StressLine
 from onetape.store.run import Run, open_run
 
 __all__ = ["BacktestOptions", "backtest", "prepare_plan", "run_backtest"]
@@ -135,6 +136,11 @@ def _run(
         session.finish()
         if options.instruments is not None:
             shutil.copyfile(options.instruments, folder / GIVEN_FILE)
+
+        def worse(found: RunResult) -> list[StressLine]:
+            progress = _progress_of(options.progress, session.plan)
+            return reruns(folder, session.plan, pnl=found.pnl, instruments=given, progress=progress)
+
         wanted = _wants_stress(session, options)
         result = record_run(
             session,
@@ -142,9 +148,7 @@ def _run(
             seconds,
             report=options.write_report,
             target=options.report,
-            stress=(lambda found: reruns(folder, session.plan, pnl=found.pnl, instruments=given))
-            if wanted
-            else None,
+            stress=worse if wanted else None,
             stress_hint="" if wanted else HINT,
         )
     finally:

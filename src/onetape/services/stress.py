@@ -77,7 +77,8 @@ def reruns(
     """The stress lines of a recorded run that take a backtest of their own.
 
     run: its folder, with the source kept in it, which is loaded anew: nothing that the strategy
-    left in its module is seen again. A re-run that fails says so; the run itself stands.
+    left in its module is seen again. A re-run that fails says so, Ctrl-C ends only them; the run
+    itself stands.
     """
     lines = []
     for name, note, worse in worse_plans(plan):
@@ -90,6 +91,10 @@ def reruns(
         except OnetapeError as problem:
             lines.append(StressLine(name, "not run", None, f"the re-run failed: {problem.what}"))
             continue
+        except KeyboardInterrupt:
+            # The run itself is done: it is kept, and only this is given up.
+            lines.append(StressLine(name, "not run", None, "stopped by Ctrl-C"))
+            break
         lines.append(StressLine(name, "re-run", float(value), note))
     return lines
 
@@ -100,8 +105,8 @@ def _pnl(
     instruments: Mapping[str, Instrument] | None,
     progress: Callable[[int, int], None] | None,
 ) -> Decimal:
-    # What the strategy prints it has printed already.
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    # What the strategy prints it has printed already. Standard error carries the progress.
+    with contextlib.redirect_stdout(io.StringIO()):
         session = Session(plan, strategy_of(run, plan), instruments=instruments, progress=progress)
         session.limits = [each.last_sequence for each in plan.inputs]
         try:

@@ -14,7 +14,7 @@
   $("#subtitle").textContent = run.subtitle;
   const tiles = [
     ["Net profit", money(stats.pnl, true), currency, stats.pnl],
-    ["Return", form("gain_part", stats.return), run.benchmark ? `${form("gain_part", stats.benchmark_return)} buy and hold` : "", stats.return],
+    ["Return", plus(stats.return, part(stats.return, Math.abs(stats.return ?? 0) >= 0.001 ? 2 : 3)), run.benchmark ? `${form("gain_part", stats.benchmark_return)} buy and hold` : "", stats.return],
     ["Max drawdown", part(stats.max_drawdown), stats.max_drawdown_amount === undefined ? "" : `${money(stats.max_drawdown_amount)} ${currency}`],
     ["Sharpe", number(stats.sharpe), typeof stats.sharpe === "number" && stats.period ? `from ${stats.period} returns` : "needs a day of data"],
     ["Profit factor", number(stats.profit_factor), ""],
