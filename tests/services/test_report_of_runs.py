@@ -339,3 +339,12 @@ def test_ctrl_c_in_a_re_run_keeps_the_run(sample, tmp_path):
     assert [each.note for each in result.stress if each.how == "not run"] == ["stopped by Ctrl-C"]
     assert result.fills
     assert (result.run / "run.toml").is_file() and (result.run / "report.html").is_file()
+
+
+def test_the_profits_of_the_instruments_add_up_to_the_runs(recorded):
+    for result, report in recorded.values():
+        total = sum(each["pnl"] for each in report["symbols"])
+        assert total == pytest.approx(float(result.pnl), abs=1e-6)
+        days = sum(each["pnl"] for each in report["days"])
+        assert days == pytest.approx(float(result.pnl), abs=1e-6)
+        assert sum(each["fills"] for each in report["days"]) == result.fills

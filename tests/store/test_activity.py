@@ -10,8 +10,17 @@ import pytest
 from onetape.model.time import DAY, HOUR, MS, SECOND, parse_time
 from onetape.store import activity, order_flow, trips
 from onetape.store.benchmark import buy_and_hold
-from onetape.store.report_data import NEVER, ORDER_STATES, Fills, Market, Orders, Resting
+from onetape.store.report_data import (
+    NEVER,
+    ORDER_STATES,
+    Fills,
+    Market,
+    Orders,
+    ReportData,
+    Resting,
+)
 from onetape.store.stress import exact_lines, fee_cost, tick_cost
+from onetape.store.summary import analyze
 
 
 def ints(*values):
@@ -139,6 +148,19 @@ def test_days_follow_each_other_and_add_up():
         "2026-06-01", "2026-07-01",
     ]  # fmt: skip
     assert activity.by_day(ints(), floats(), Fills(), floats()) == []
+
+
+def test_the_profit_of_an_instrument_counts_what_is_open_at_the_last_price():
+    # Bought 2 at 100 and sold 1 at 110, twice the base each; the last price is 120:
+    # 2 * 2 * 20 - 1 * 2 * 10 = 60; fees 3, funding -1: 56.
+    one = Market("a:A/B", price_ts=ints(0, 9), price=floats(100, 120), multiplier=2.0, funding=-1.0)
+    # 1,000 contracts bought at 50,000 and now at 100,000: 0.02 - 0.01 coins.
+    coin = Market("a:X/Y:X", price_ts=ints(0, 9), price=floats(50_000, 100_000), kind="inverse")
+    fills = fills_of((1, 0, 2, 100, 1, 0), (2, 0, -1, 110, 2, 0), (3, 1, 1000, 50_000, 0, 0))
+    data = ReportData("x", markets=[one, coin], fills=fills)
+    rows = analyze(data).symbols
+    assert [each.pnl for each in rows] == pytest.approx([56, 0.01])
+    assert [(each.fills, each.fees) for each in rows] == [(2, 3), (1, 0)]
 
 
 # --- benchmark and stress -------------------------------------------------------------------------

@@ -191,6 +191,7 @@ class SymbolRow:
     fills: int
     maker_share: float | None
     notional: float | None
+    pnl: float | None  # of its fills, open positions at the last price, after fees and funding
     realized: float | None  # before fees and funding
     fees: float | None
     funding: float | None

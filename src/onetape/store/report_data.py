@@ -92,6 +92,12 @@ class Market:
             return np.asarray(value, dtype=np.float64)
         return price * qty * self.multiplier
 
+    def gain(self, price: Floats, qty: Floats, last: float) -> float:
+        """What signed qty, got at price, has brought or lost when the price is `last`."""
+        now = self.notional(np.full(len(price), last), qty)
+        then = self.notional(price, qty)
+        return float((then - now if self.kind == "inverse" else now - then).sum())
+
 
 @dataclass(slots=True)
 class Fills:

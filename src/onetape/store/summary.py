@@ -223,14 +223,20 @@ def _symbols(data: ReportData, found: RoundTrips, notional: Floats) -> list[Symb
                 each.position_ts, each.position, ts_first=int(ts[0]), ts_last=int(ts[-1])
             )
         here = each.settles_here
+        fees = float(fills.fee[mine].sum())
+        net = None
+        if here and (len(each.price) or not count):
+            last = float(each.price[-1]) if len(each.price) else 0.0
+            net = each.gain(fills.price[mine], fills.signed[mine], last) - fees + each.funding
         rows.append(
             SymbolRow(
                 symbol=each.symbol,
                 fills=count,
                 maker_share=float(np.mean(fills.is_maker[mine])) if count else None,
                 notional=float(notional[mine].sum()) if here else None,
+                pnl=net,
                 realized=float(fills.realized[mine].sum()) if here else None,
-                fees=float(fills.fee[mine].sum()) if here else None,
+                fees=fees if here else None,
                 funding=each.funding if here else None,
                 exposure=held,
                 round_trips=len(pnl),

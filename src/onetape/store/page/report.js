@@ -117,6 +117,7 @@
   table("#symbols", [
     {name: "Instrument", left: true, text: (r) => r.symbol}, {name: "Fills", text: (r) => number(r.fills, 0)},
     {name: "Maker", text: (r) => part(r.maker_share, 1)}, {name: "Notional", text: (r) => r.notional === null ? DASH : money(r.notional)},
+    {name: "Net profit", note: "of its fills, open positions at the last price, after fees and funding", ...gain("pnl")},
     {name: "Realized", note: "before fees and funding", ...gain("realized")}, {name: "Fees", text: (r) => r.fees === null ? DASH : money(r.fees)},
     {name: "Funding", ...gain("funding")}, {name: "In the market", text: (r) => part(r.exposure, 1)},
     {name: "Round trips", text: (r) => number(r.round_trips, 0)}, {name: "Won", text: (r) => part(r.win_rate, 1)},
