@@ -150,6 +150,19 @@ def test_stops_lie_on_the_chart_as_segments_at_their_level(recorded):
     assert all(length > 0 for length in stops["to"])
 
 
+def test_each_fill_carries_the_tag_of_its_order(recorded):
+    result, _ = recorded["stopper"]
+    page = (result.run / "report.html").read_text()
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    assert found
+    shown = json.loads(found[1])["fills"]
+    run = onetape.open(result.run)
+    tags = dict(zip(run.orders["order"], run.orders["tag"], strict=True))
+    expected = [tags[order] for order in run.fills["order"]]
+    assert [shown["tags"][place] for place in shown["tag"]] == expected
+    assert {"enter", "stop", "quote"} == set(expected)
+
+
 def test_the_exact_lines_are_the_fills_added_up_again(recorded):
     result, report = recorded["taker"]
     fills = onetape.open(result.run).fills

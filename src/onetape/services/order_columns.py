@@ -15,7 +15,7 @@ from onetape.store.frames import instruments_of
 from onetape.store.report_data import NEVER, ORDER_STATES, Fills, Orders, Resting
 from onetape.tape.journal import JournalReader
 
-__all__ = ["order_columns", "resting_columns"]
+__all__ = ["fill_tags", "order_columns", "resting_columns"]
 
 Ints = NDArray[np.int64]
 
@@ -84,6 +84,24 @@ def order_columns(
         ts_done=done,
     )
     return orders, _last(count, row[took_place], at_venue[took_place])
+
+
+def fill_tags(journal: Path, fills: Fills) -> list[str]:
+    """The tag of each fill's order; empty where no order has one."""
+    with JournalReader(journal) as reader:
+        asked = reader.columns("order_request", names=("order_id", "kind", "tag"))
+    placed = asked["kind"] == _PLACE
+    row = _rows(asked["order_id"][placed].astype(np.int64), fills.order)
+    if not len(row) or not placed.any():
+        return []
+    words: dict[bytes, str] = {}  # zero-padded UTF-8; few differ, so each is decoded once
+    found = []
+    for each, known in zip(asked["tag"][placed][np.maximum(row, 0)], row.tolist(), strict=True):
+        raw = bytes(each) if known >= 0 else b""
+        if raw not in words:
+            words[raw] = raw.rstrip(b"\0").decode("utf-8", "replace")
+        found.append(words[raw])
+    return found if any(words.values()) else []
 
 
 def resting_columns(

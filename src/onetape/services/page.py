@@ -15,7 +15,7 @@ from onetape.engine.plan import TapeInput
 from onetape.engine.session import Session
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND, format_duration, format_time
-from onetape.services.order_columns import order_columns, resting_columns
+from onetape.services.order_columns import fill_tags, order_columns, resting_columns
 from onetape.services.sizes import sized
 from onetape.store.frames import money_floats
 from onetape.store.report import write_report
@@ -82,6 +82,7 @@ def report_data(
     times, equity, _, prices, positions = session.sim.samples()
     ts = np.asarray(times, dtype=np.int64)
     fills = _fills(session, folder, symbols)
+    fills.tag = fill_tags(folder / "journal", fills)
     markets = _markets(session, ts, prices, positions, fills, result.currency)
     orders, since = order_columns(
         folder / "journal", instruments, fills, denied=session.sim.counters()["denied"]

@@ -298,7 +298,7 @@ const kit = (() => {
     const chart = new uPlot({
       width: place.clientWidth || 500, height, legend: {show: false}, padding: [8, 6, 0, 0], cursor: {drag: {x: false, y: false}, points: {show: false}},
       scales: {x: {time: false, range: () => [edges[0] - wide, edges[edges.length - 1] + wide]}, y: {range: (u, min, max) => [0, max * 1.05 || 1]}},
-      axes: [axis({size: 28, values: (u, splits) => splits.map((each) => value(each, splits))}), axis({size: 48})],
+      axes: [axis({size: 28, space: 80, values: (u, splits) => splits.map((each) => value(each, splits))}), axis({size: 48})],
       series: [{}, {paths, fill: colour("gain"), width: 0, points: {show: false}}, {paths, fill: colour("loss"), width: 0, points: {show: false}}],
       hooks: {setCursor: [(u) => {
         const i = u.cursor.idx;

@@ -145,7 +145,7 @@
       ...[["Least", "least"], ["Median", "median"], ["90 %", "p90"], ["99 %", "p99"], ["Most", "most"], ["Mean", "mean"]].map(([name, key]) => ({name, text: (r) => milli(r[key])})),
     ], rows, 10, (row, each) => { row.title = each.note; });
     const share = run.orders.maker_fills_by_trade;
-    $("#filledby").textContent = share === null ? "What filled resting orders is not known: the tapes have no trades, or too many to read."
+    $("#filledby").textContent = !run.orders.rested_before_maker_fill ? "No resting order was filled." : share === null ? "What filled resting orders is not known: the tapes have no trades, or too many to read."
       : `Resting orders filled by a trade on the tape: ${part(share, 1)}; because the opposite touch reached them: ${part(1 - share, 1)}.`;
   }
 
