@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
@@ -28,14 +29,16 @@ class Chromium:
     def __enter__(self) -> Chromium:
         to_read, self.out = os.pipe()
         self.inward, to_write = os.pipe()
-        # The protocol is spoken on file numbers 3 and 4; first out of the way of each other.
-        high = [os.dup2(to_read, 60), os.dup2(to_write, 61)]
+        # The protocol is spoken on file numbers 3 and 4, which bash gives it; ours are others.
+        ends = [fcntl.fcntl(each, fcntl.F_DUPFD, 10) for each in (to_read, to_write)]
         call = [str(CHROMIUM), *FLAGS.split(), f"--user-data-dir={self.folder}/profile"]
+        source, sink = ends
+        redirect = f'exec "$@" 3<&{source} 4>&{sink} {source}<&- {sink}>&-'
         self.process = subprocess.Popen(
-            ["bash", "-c", 'exec "$@" 3<&60 4>&61 60>&- 61>&-', "bash", *call, "about:blank"],
-            pass_fds=high, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            ["bash", "-c", redirect, "bash", *call, "about:blank"],
+            pass_fds=ends, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        for each in (to_read, to_write, *high):
+        for each in (to_read, to_write, *ends):
             os.close(each)
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.send("Target.attachToTarget", targetId=target, flatten=True)[
