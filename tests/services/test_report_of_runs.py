@@ -15,6 +15,7 @@ import pytest
 from strategy_files import TAKER, write
 
 import onetape
+from onetape.data.sample import write_sample
 from onetape.engine.plan import RunPlan
 from onetape.model.errors import StrategyError
 from onetape.services.backtest import BacktestOptions, run_backtest
@@ -361,3 +362,21 @@ def test_the_profits_of_the_instruments_add_up_to_the_runs(recorded):
         days = sum(each["pnl"] for each in report["days"])
         assert days == pytest.approx(float(result.pnl), abs=1e-6)
         assert sum(each["fills"] for each in report["days"]) == result.fills
+
+
+def test_sizes_of_two_instruments_are_their_own(tmp_path):
+    tape = tmp_path / "two.tape"
+    symbols = ["binance:BTC/USDT:USDT", "binance:ETH/USDT:USDT"]
+    write_sample(tape, events=20_000, seed=3, symbols=symbols)
+    result = run_backtest(
+        BacktestOptions(strategy="onetape.strategies.pair:Pair", data=[tape], home=tmp_path)
+    )
+    report = json.loads((result.run / "report.json").read_text())
+    fees = {each["symbol"]: each["fees"] for each in report["symbols"]}
+    assert min(fees.values()) > 0
+    for symbol, paid in fees.items():
+        size = next(
+            each["size"] for each in report["assumptions"] if each["text"].startswith(symbol)
+        )
+        amount = float(re.search(r"(-[\d.,]+) USDT", size)[1].replace(",", ""))
+        assert amount == pytest.approx(-paid / 4, abs=0.006)

@@ -160,7 +160,9 @@ def assumptions_of(session: Session) -> list[Assumption]:
             )
             lines.append(
                 Assumption(
-                    f"{symbol}: no spread is known from bars, so none is paid", 1, key="spread"
+                    f"{symbol}: no spread is known from bars, so none is paid",
+                    1,
+                    key=f"spread {symbol}",
                 )
             )
         else:
@@ -236,7 +238,7 @@ def _instrument_line(instrument: Instrument) -> Assumption:
     if instrument.defaulted:
         text += f"; defaulted: {', '.join(instrument.defaulted)}"
     guessed = bool(instrument.inferred or instrument.defaulted)
-    return Assumption(text, 0 if guessed else None, key="fees")
+    return Assumption(text, 0 if guessed else None, key=f"fees {instrument.symbol}")
 
 
 def _percent(rate: Decimal) -> str:

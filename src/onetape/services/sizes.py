@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from onetape.engine.session import Session
 from onetape.store.frames import instruments_of
-from onetape.store.report_data import Assumption, ReportData
+from onetape.store.report_data import Assumption, Market, ReportData
 from onetape.store.stress import fee_cost, tick_cost
 from onetape.tape.journal import JournalReader
 
@@ -23,20 +23,40 @@ def sized(session: Session, data: ReportData) -> list[Assumption]:
     stress lines; amounts are of this run, in its currency."""
     if not len(data.fills.ts):
         return list(data.assumptions)
-    makers: dict[str, Callable[[], str]] = {
-        "fees": lambda: f"{_dearer(data)}: {_money(-fee_cost(data.fills, data.markets), data)}",
-        "spread": lambda: (
-            f"one tick on each taker fill: {_money(-tick_cost(data.fills, data.markets), data)}"
-        ),
-        "latency": lambda: _rerun(data, "latency"),
-        "queue": lambda: _rerun(data, "queue") or _waiting(data),
-        "impact": lambda: _volume_share(session, data),
-        "liquidation": lambda: _leverage(data),
-        "bars": lambda: f"{_share(data, 'maker_share')} of the fills were limits",
-    }
     return [
-        each._replace(size=makers[each.key]()) if each.key in makers and not each.size else each
+        each if each.size else each._replace(size=_size(each.key, session, data))
         for each in data.assumptions
+    ]
+
+
+def _size(key: str, session: Session, data: ReportData) -> str:
+    """In words; empty where nothing is known. A key may name the instrument that it is about."""
+    kind, _, symbol = key.partition(" ")
+    match kind:
+        case "fees":
+            return f"{_dearer(data)}: {_money(-fee_cost(data.fills, _only(data, symbol)), data)}"
+        case "spread":
+            cost = tick_cost(data.fills, _only(data, symbol))
+            return f"one tick on each taker fill: {_money(-cost, data)}"
+        case "latency":
+            return _rerun(data, "latency")
+        case "queue":
+            return _rerun(data, "queue") or f"{_share(data, 'maker_share')} of the fills had waited"
+        case "impact":
+            return _volume_share(session, data)
+        case "liquidation":
+            return _leverage(data)
+        case "bars":
+            return f"{_share(data, 'maker_share')} of the fills were limits"
+        case _:
+            return ""
+
+
+def _only(data: ReportData, symbol: str) -> list[Market]:
+    """All instruments, of which only this one's money counts."""
+    return [
+        replace(each, settles_here=each.settles_here and each.symbol == symbol)
+        for each in data.markets
     ]
 
 
@@ -62,10 +82,6 @@ def _rerun(data: ReportData, word: str) -> str:
         if line.how == "re-run" and word in line.name and line.pnl is not None:
             return f"{line.name}: {_money(line.pnl - pnl, data)}"
     return ""
-
-
-def _waiting(data: ReportData) -> str:
-    return f"{_share(data, 'maker_share')} of the fills had waited"
 
 
 def _share(data: ReportData, key: str) -> str:
