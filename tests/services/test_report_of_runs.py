@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import numpy as np
@@ -255,13 +255,20 @@ def test_a_re_run_that_fails_says_so_and_the_run_stands(sample, tmp_path):
 
 
 def test_a_latency_is_doubled_and_a_model_is_asked_to_scale():
+    @dataclass(frozen=True)
     class Curve:
+        way: int
+
+        def __str__(self):
+            return f"curve of {self.way}"
+
         def scaled(self, factor):
-            return ("scaled", factor)
+            return Curve(self.way * factor)
 
     assert doubled((5_000_000, 1_000_000)) == ((10_000_000, 2_000_000), "10ms / 2ms")
     assert doubled((0, 0))[0] == (5_000_000, 5_000_000)
-    assert doubled(Curve())[0] == ("scaled", 2)
+    assert doubled(Curve(3)) == (Curve(6), "curve of 6")
+    assert doubled(Curve(0)) == (None, "the run assumes no latency that could be doubled")
     assert doubled("a file") == (None, "this latency model cannot be doubled")
 
 

@@ -13,11 +13,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from onetape.engine.plan import DEFAULT_LATENCY_NS, RunPlan, TapeInput
+from onetape.engine.plan import RunPlan, TapeInput
 from onetape.engine.session import Session
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
-from onetape.model.time import format_duration
+from onetape.model.time import MS, format_duration
 from onetape.services.replay import strategy_of
 from onetape.store.report_data import StressLine
 
@@ -25,6 +25,7 @@ __all__ = ["AUTO_EVENTS_MAX", "HINT", "reruns", "worse_plans"]
 
 AUTO_EVENTS_MAX = 50_000  # up to here re-runs take less than the report itself
 HINT = "Latency and queue need re-runs of the backtest: give --stress (in Python stress=True)."
+USUAL_LATENCY_NS = 5 * MS  # each way: what a run without latency is held against
 CONSERVATIVE = "conservative"  # back of the queue
 
 
@@ -37,7 +38,7 @@ def worse_plans(plan: RunPlan) -> list[tuple[str, str, RunPlan | None]]:
         found.append(("latency x2", words, None))
     else:
         name = "latency x2" if words else "latency of the default"
-        words = words or f"the run had none; now {format_duration(DEFAULT_LATENCY_NS)} each way"
+        words = words or f"the run had none; now {format_duration(USUAL_LATENCY_NS)} each way"
         found.append((name, words, _with(plan, latency=longer)))
     if plan.queue == CONSERVATIVE:
         found.append(
@@ -52,18 +53,21 @@ def worse_plans(plan: RunPlan) -> list[tuple[str, str, RunPlan | None]]:
 def doubled(latency: Any) -> tuple[Any, str]:
     """Twice a latency and what to say of it; (None, why) where it cannot be doubled.
 
-    A pair of ns is doubled, and one of zeros becomes the default pair with no words. A model is
-    asked for `scaled(2)`.
+    A pair of ns is doubled, and one of zeros becomes the usual pair with no words. A model is
+    asked for `scaled(2)`, and says itself what that is.
     """
     if isinstance(latency, tuple) and all(isinstance(each, int) for each in latency):
         if not any(latency):
-            return (DEFAULT_LATENCY_NS, DEFAULT_LATENCY_NS), ""
+            return (USUAL_LATENCY_NS, USUAL_LATENCY_NS), ""
         twice = tuple(2 * each for each in latency)
         return twice, " / ".join(format_duration(each) if each else "0" for each in twice)
     scaled = getattr(latency, "scaled", None)
     if scaled is None:
         return None, "this latency model cannot be doubled"
-    return scaled(2), "each latency of the model twice as long"
+    twice = scaled(2)
+    if twice == latency:
+        return None, "the run assumes no latency that could be doubled"
+    return twice, str(twice)
 
 
 def reruns(
