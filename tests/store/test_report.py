@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onetape.store.report import json_for_script, render_report, thin, write_report
-from onetape.store.report_data import Assumption, Fills, Market, ReportData
+from onetape.store.report_data import Assumption, Fills, Market, ReportData, StressLine
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -37,7 +37,9 @@ def hostile() -> ReportData:
     data = load_example()(20)
     data.title = data.subtitle = data.currency = data.why_no_orders = HOSTILE
     data.facts = {HOSTILE: HOSTILE, "parameters": {HOSTILE: [HOSTILE]}}
-    data.assumptions = [Assumption(HOSTILE, 1)]
+    data.assumptions = [Assumption(HOSTILE, 1, HOSTILE)]
+    data.stress = [StressLine(HOSTILE, HOSTILE, 1.0, HOSTILE)]
+    data.failures = [HOSTILE]
     data.markets[0].symbol = HOSTILE
     data.stats = {**data.stats, HOSTILE: HOSTILE}
     data.fills.tag = [HOSTILE] * 20
@@ -102,17 +104,32 @@ def test_a_run_without_orders_says_why_and_still_has_a_page():
     assert embedded(render_report(data))["why"].startswith("no bar closed")
 
 
-def test_many_fills_are_thinned_and_counted():
-    count = 100_000
+def many_fills(count):
     ts = np.arange(count, dtype=np.int64) * 10**9
     one = np.ones(count)
     nothing = np.zeros(count, dtype=np.int64)
     fills = Fills(ts, nothing, nothing + 1, one, one, one, one, one > 0, ts // 10**9, ["t"] * count)
-    shown = embedded(render_report(ReportData(title="x", markets=[Market("a:B/C")], fills=fills)))[
-        "fills"
-    ]
-    assert (shown["total"], shown["step"], len(shown["ts"])) == (count, 5, 20_000)
-    assert shown["order"][:3] == [0, 5, 10]
+    return ReportData(title="x", markets=[Market("a:B/C")], fills=fills)
+
+
+def test_a_hundred_thousand_fills_are_all_there_and_more_are_thinned_and_counted():
+    shown = embedded(render_report(many_fills(100_000)))["fills"]
+    assert (shown["total"], shown["step"], len(shown["ts"])) == (100_000, 1, 100_000)
+    shown = embedded(render_report(many_fills(250_000)))["fills"]
+    assert (shown["total"], shown["step"], len(shown["ts"])) == (250_000, 3, 83_334)
+    assert np.cumsum(shown["order"])[:3].tolist() == [0, 3, 6]
+
+
+def test_columns_in_steps_come_back_exactly():
+    data = load_example()(400)
+    shown = embedded(render_report(data))["fills"]
+    assert np.cumsum(shown["ts"]).tolist() == (data.fills.ts // 10**6).tolist()
+    assert np.cumsum(shown["price"]).tolist() == np.rint(data.fills.price * 10).tolist()
+    flags = [int(each) for each in shown["flags"]]
+    assert [each & 1 for each in flags] == (data.fills.side > 0).tolist()
+    assert [each >> 1 & 1 for each in flags] == data.fills.is_maker.tolist()
+    # The example buys, then sells: every first fill enters and every second one leaves.
+    assert [each >> 2 & 1 for each in flags] == [1, 0] * 200
 
 
 def test_the_file_appears_whole_or_not_at_all(tmp_path):
@@ -166,7 +183,8 @@ def test_a_browser_shows_it_without_errors_or_requests(tmp_path, name, dark):
     assert f'data-theme="{"dark" if dark else "light"}"' in dom
     title = re.search(r"<title>(.*?)</title>", dom, re.S)
     assert title and title[1] != "owned"
-    assert dom.count("<canvas") == (4 if data.markets else 2)
+    # Equity, drawdown; price, position, leverage, fees; rolling Sharpe, distribution.
+    assert dom.count("<canvas") == (8 if data.markets else 2)
     assert "<img" not in dom
 
 
@@ -180,10 +198,34 @@ def test_the_browser_check_sees_what_it_looks_for(tmp_path):
 
 
 @needs_chromium
-def test_as_many_fills_as_a_page_holds_open_within_seconds(tmp_path):
-    page = write_report(load_example()(19_000), tmp_path / "report.html")
-    began = time.monotonic()
-    dom, console, _ = browse(page, tmp_path)
-    assert 'data-ready="yes"' in dom and console == ""
-    # The browser's own start is most of it; the page alone is measured in docs/performance.md.
-    assert time.monotonic() - began < 15
+def test_the_largest_page_is_small_and_ready_within_a_second(tmp_path):
+    data = load_example()(100_000, points=1_000_000)
+    began = time.process_time()
+    page = write_report(data, tmp_path / "report.html")
+    assert time.process_time() - began < 3
+    assert page.stat().st_size < 5_000_000
+    # From the start of navigation to the end of the script, charts drawn; a quarter of that on a
+    # free machine, and a busy one has several tries.
+    least = 10_000
+    for number in range(5):
+        scratch = tmp_path / str(number)
+        scratch.mkdir()
+        dom, console, _ = browse(page, scratch)
+        assert 'data-ready="yes"' in dom and console == ""
+        found = re.search(r'data-ready-ms="(\d+)"', dom)
+        assert found
+        least = min(least, int(found[1]))
+        if least < 1000:
+            break
+    assert least < 1000
+
+
+@needs_chromium
+def test_every_figure_says_how_it_is_computed_and_charts_speak_to_screen_readers(tmp_path):
+    dom, _, _ = browse(write_report(load_example()(), tmp_path / "report.html"), tmp_path)
+    notes = re.search(r'<dl id="notes"[^>]*>(.*?)</dl>', dom, re.S)
+    assert notes and notes[1].count("<dt>") > 50
+    assert dom.count('role="img"') == 8
+    assert 'aria-label="Equity. equity: first 10,000.00' in dom
+    for head in ("World", "Instrument", "Day (UTC)", "Time (UTC)"):
+        assert f'scope="col">{head}</th>' in dom or f'class="left" scope="col">{head}</th>' in dom

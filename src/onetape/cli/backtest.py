@@ -43,6 +43,12 @@ from onetape.cli.frame import Answer, Shell, load, plain, verb
 @click.option("--instruments", type=click.Path(path_type=Path), metavar="FILE")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--check-lookahead", is_flag=True, help="Prove that no decision used the future.")
+@click.option(
+    "--stress/--no-stress",
+    default=None,
+    help="Re-runs with twice the latency and at the back of the queue, for the report "
+    "[default: up to 50,000 events].",
+)
 @click.option("--report", type=click.Path(path_type=Path), metavar="F.html")
 @click.option("--out", metavar="RUN", help="The run's name or path [default: dated, under home].")
 def command(

@@ -1,4 +1,4 @@
-"""`onetape export`: a tape as tables."""
+"""`onetape export`: a tape, or a run, as tables."""
 
 from __future__ import annotations
 
@@ -9,13 +9,29 @@ import click
 from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
 
 
-@verb("export", example="onetape export market.tape --format parquet --out tables")
-@click.argument("tape", type=click.Path(path_type=Path))
+@verb(
+    "export",
+    example="""
+    onetape export market.tape --format parquet --out tables
+    onetape export monday --format csv --out monday-tables
+    """,
+)
+@click.argument("tape", metavar="TAPE|RUN")
 @click.option("--format", "form", type=click.Choice(["parquet", "csv", "jsonl"]), required=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR")
-def command(shell: Shell, tape: Path, form: str, out: Path) -> Answer:
-    """Write one table for each event type of a tape."""
+def command(shell: Shell, tape: str, form: str, out: Path) -> Answer:
+    """Write one table for each event type of a tape.
+
+    Of a run: one for each part of its report (fills, orders, equity, statistics, days, months,
+    drawdowns, symbols, stress), and report.json.
+    """
+    run = shell.run_path(tape)
+    if (run / "run.toml").is_file():
+        open_run = load("onetape.store.run", "open_run", what="the exporter")
+        save_run = load("onetape.store.saving", "save_run", what="the exporter")
+        value = plain(save_run(open_run(run), out, format=form))
+        return Answer(value, rows(value))
     export_tape = load("onetape.data.export", "export_tape", what="the exporter")
     with shell.progress("export") as progress:
-        value = plain(export_tape(tape, format=form, out=out, progress=progress))
+        value = plain(export_tape(Path(tape), format=form, out=out, progress=progress))
     return Answer(value, rows(value))

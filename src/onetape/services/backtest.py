@@ -30,7 +30,9 @@ from onetape.services.recording import (
     run_uuid,
 )
 from onetape.services.replay import GIVEN_FILE
+from onetape.services.stress import AUTO_EVENTS_MAX, HINT, reruns
 from onetape.store.private import private_folder
+from onetape.store.report_data import StressLine
 from onetape.store.run import Run, open_run
 
 __all__ = ["BacktestOptions", "backtest", "prepare_plan", "run_backtest"]
@@ -85,6 +87,8 @@ class BacktestOptions:
     progress: Progress | None = None
     write_report: bool = True
     interpret: bool = False  # run a @compiled strategy as Python
+    # Re-runs for the report's stress line; None: where the data are few and the strategy is a file.
+    stress: bool | None = None
 
 
 def run_backtest(options: BacktestOptions) -> RunResult:
@@ -117,11 +121,12 @@ def _run(
     options: BacktestOptions,
     began: float,
 ) -> RunResult:
+    given = load_instruments(options.instruments)
     session = Session(
         plan,
         strategy,
         journal=folder / "journal",
-        instruments=load_instruments(options.instruments),
+        instruments=given,
         progress=_progress_of(options.progress, plan),
         run_uuid=run_uuid(folder.name, plan),
     )
@@ -134,8 +139,20 @@ def _run(
         session.finish()
         if options.instruments is not None:
             shutil.copyfile(options.instruments, folder / GIVEN_FILE)
+
+        def worse(found: RunResult) -> list[StressLine]:
+            progress = _progress_of(options.progress, session.plan)
+            return reruns(folder, session.plan, pnl=found.pnl, instruments=given, progress=progress)
+
+        wanted = _wants_stress(session, options)
         result = record_run(
-            session, folder, seconds, report=options.write_report, target=options.report
+            session,
+            folder,
+            seconds,
+            report=options.write_report,
+            target=options.report,
+            stress=worse if wanted else None,
+            stress_hint="" if wanted else HINT,
         )
     finally:
         session.close()
@@ -148,6 +165,15 @@ def _run(
         )
     result.wall_seconds = time.perf_counter() - began
     return result
+
+
+def _wants_stress(session: Session, options: BacktestOptions) -> bool:
+    """Told so; or a strategy of a file, which a re-run loads anew, over few events, with fills."""
+    if options.stress is not None:
+        return options.stress
+    counters = session.sim.counters()
+    is_file = isinstance(options.strategy, str)
+    return is_file and bool(counters["fills"]) and counters["events"] <= AUTO_EVENTS_MAX
 
 
 # --- from options to a plan -----------------------------------------------------------------------
@@ -341,10 +367,12 @@ def backtest(
     out: str | Path | None = None,
     home: str | Path | None = None,
     report: bool = True,
+    stress: bool = False,
     **params: Any,
 ) -> Run:
     """Run `strategy` over `data` (a tape, a file, a polars or pandas frame, or a list of them).
 
+    stress: also run it with twice the latency and at the back of the queue, for the report.
     Further keywords are the strategy's parameters. Returns the recorded run: `.fills`, `.orders`,
     `.equity`, `.stats`, `.report()`.
     """
@@ -367,6 +395,7 @@ def backtest(
             seed=seed,
             out=out,
             write_report=report,
+            stress=stress,
         )
     )
     return open_run(result.run)

@@ -15,7 +15,9 @@ from onetape.engine.queue_model import CONSERVATIVE
 from onetape.engine.session import Session
 from onetape.model.decimals import decimal_text
 from onetape.model.instrument import Instrument, Kind
-from onetape.store.report_data import Assumption
+from onetape.store.report_data import Assumption, StressLine, bias_word
+
+_FUNDING = 7  # EventType of core/journal/events.hpp
 
 __all__ = ["RunResult", "assumptions_of", "run_facts", "why_no_orders"]
 
@@ -49,6 +51,7 @@ class RunResult:
     assumptions: list[Assumption] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     stats: dict[str, Any] = field(default_factory=dict)
+    stress: list[StressLine] = field(default_factory=list)
     lookahead: dict[str, Any] | None = None
 
     @classmethod
@@ -110,33 +113,38 @@ class RunResult:
             "report": str(self.report) if self.report else None,
             "why_no_orders": self.why_no_orders,
             "failures": self.failures,
+            **({"stress": [_stress_json(each) for each in self.stress]} if self.stress else {}),
             **({"lookahead": self.lookahead} if self.lookahead is not None else {}),
         }
 
 
 def _latency_lines(latency: Latency) -> list[Assumption]:
     if latency.curve or latency.request or latency.reply:
-        lines = [Assumption(f"latency to the exchange and back: {latency}")]
+        lines = [Assumption(f"latency to the exchange and back: {latency}", key="latency")]
     else:
-        lines = [Assumption("orders reach the exchange at once: no latency", 1)]
+        lines = [Assumption("orders reach the exchange at once: no latency", 1, key="latency")]
     if latency.clock == RECEIPT:
-        lines.append(
-            Assumption("the market that an order meets is as old as the feed: news came at once", 1)
-        )
+        said = "the market that an order meets is as old as the feed: news came at once"
+        lines.append(Assumption(said, 1, key="feed"))
     return lines
 
 
+def _stress_json(each: StressLine) -> dict[str, Any]:
+    return {"name": each.name, "how": each.how, "pnl": each.pnl, "note": each.note}
+
+
 def assumptions_of(session: Session) -> list[Assumption]:
-    """What the result stands on, and which way each leans (+1 flatters it, -1 harms it)."""
+    """What the result stands on, and which way each leans (see Assumption)."""
     plan, host, sim = session.plan, session.host, session.sim
     lines = [
         Assumption(
             "cash "
             + ", ".join(f"{value} {currency}" for currency, value in plan.cash.items())
-            + f", leverage {plan.leverage}x, {plan.margin} margin"
+            + f", leverage {plan.leverage}x, {plan.margin} margin",
+            None,
         )
     ]
-    lines += [Assumption(_instrument_line(each)) for each in host.instruments.values()]
+    lines += [_instrument_line(each) for each in host.instruments.values()]
     lines += _latency_lines(plan.latency)
     inventory = session.inventory()
     for symbol, (types, _) in inventory.items():
@@ -148,17 +156,29 @@ def assumptions_of(session: Session) -> list[Assumption]:
             lines.append(
                 Assumption(
                     f"{symbol}: bars only; market orders fill at the next open, limits when the "
-                    f"bar trades through them, at most {share:g} % of a bar's volume"
+                    f"bar trades through them, at most {share:g} % of a bar's volume",
+                    key="bars",
                 )
             )
-            lines.append(Assumption(f"{symbol}: no spread is known from bars, so none is paid", 1))
+            lines.append(
+                Assumption(
+                    f"{symbol}: no spread is known from bars, so none is paid",
+                    1,
+                    key=f"spread {symbol}",
+                )
+            )
         else:
             behind = f"{symbol}: filled from {kinds}; a resting order waits behind all that is "
             lines.append(
-                Assumption(f"{behind}displayed at its price and moves up by trades only", -1)
+                Assumption(
+                    f"{behind}displayed at its price and moves up by trades only",
+                    -1,
+                    key="queue",
+                )
                 if plan.queue == CONSERVATIVE
                 else Assumption(
-                    f"{behind}displayed at its price; who cancels there is guessed ({plan.queue})"
+                    f"{behind}displayed at its price; who cancels there is guessed ({plan.queue})",
+                    key="queue",
                 )
             )
     counters = sim.counters()
@@ -166,7 +186,8 @@ def assumptions_of(session: Session) -> list[Assumption]:
         lines.append(
             Assumption(
                 f"{counters['fills_beyond_touch']} fills beyond the displayed size were taken one "
-                "tick worse"
+                "tick worse",
+                key="beyond",
             )
         )
     if counters["fills_without_volume"]:
@@ -184,11 +205,41 @@ def assumptions_of(session: Session) -> list[Assumption]:
                 1,
             )
         )
-    lines.append(Assumption("own orders do not move the recorded market", 1))
+    lines.append(Assumption("own orders do not move the recorded market", 1, key="impact"))
+    return lines + _contract_lines(session, inventory)
+
+
+def _contract_lines(
+    session: Session, inventory: Mapping[str, tuple[Mapping[int, int], list[int]]]
+) -> list[Assumption]:
+    """What contracts have and this simulation leaves out."""
+    contracts = [each for each in session.host.instruments.values() if each.kind is not Kind.SPOT]
+    lines = []
+    if contracts:
+        lines.append(
+            Assumption(
+                "liquidation is not simulated: an account below its maintenance margin goes on",
+                1,
+                key="liquidation",
+            )
+        )
+    unfunded = [
+        each.symbol
+        for each in contracts
+        if each.perpetual and not inventory.get(each.symbol, ({}, []))[0].get(_FUNDING)
+    ]
+    if unfunded:
+        lines.append(
+            Assumption(
+                f"{', '.join(unfunded)}: the data has no funding, so none is paid or received",
+                key="funding",
+            )
+        )
     return lines
 
 
-def _instrument_line(instrument: Instrument) -> str:
+def _instrument_line(instrument: Instrument) -> Assumption:
+    """Facts lean nowhere; what was guessed may lean either way."""
     kind = {Kind.SPOT: "spot", Kind.LINEAR: "linear", Kind.INVERSE: "inverse"}[instrument.kind]
     text = (
         f"{instrument.symbol}: {kind}, tick {decimal_text(instrument.tick)}, lot "
@@ -201,7 +252,8 @@ def _instrument_line(instrument: Instrument) -> str:
         text += f"; inferred from the data: {', '.join(instrument.inferred)}"
     if instrument.defaulted:
         text += f"; defaulted: {', '.join(instrument.defaulted)}"
-    return text
+    guessed = bool(instrument.inferred or instrument.defaulted)
+    return Assumption(text, 0 if guessed else None, key=f"fees {instrument.symbol}")
 
 
 def _percent(rate: Decimal) -> str:
@@ -266,7 +318,7 @@ def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
         "result": {
             key: value
             for key, value in result.as_json().items()
-            if key not in ("run", "report", "symbols", "failures", "lookahead")
+            if key not in ("run", "report", "symbols", "failures", "stress", "lookahead")
             and value is not None
         },
         "stats": {
@@ -289,5 +341,9 @@ def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
             }
             for instrument in session.host.instruments.values()
         ],
-        "assumptions": {"lines": [each.text for each in result.assumptions]},
+        "assumptions": {
+            "lines": [each.text for each in result.assumptions],
+            "bias": [bias_word(each.bias) for each in result.assumptions],
+            "size": [each.size for each in result.assumptions],
+        },
     }

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from onetape import __version__
+from onetape.engine.plan import TapeInput
 from onetape.engine.session import Session
+from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND, format_time
+from onetape.services.order_columns import fill_tags, order_columns, resting_columns
+from onetape.services.sizes import sized
 from onetape.store.frames import money_floats
 from onetape.store.report import write_report
-from onetape.store.report_data import Assumption, Fills, Market, ReportData
-from onetape.store.summary import summarize
+from onetape.store.report_data import Assumption, Fills, Market, ReportData, StressLine
+from onetape.store.report_json import write_report_json
+from onetape.store.stress import exact_lines
+from onetape.store.summary import analyze, summarize
 from onetape.tape.journal import JournalReader
 
 if TYPE_CHECKING:
@@ -21,7 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["report_data", "write_run_report"]
 
-ORDER_EVENTS_SHOWN_MAX = 200_000
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 def write_run_report(
@@ -31,43 +41,53 @@ def write_run_report(
     result: RunResult,
     *,
     target: Path | None,
+    reruns: Sequence[StressLine] = (),
+    hint: str = "",
 ) -> Path:
-    """Writes report.html into the run, and a copy to `target` when asked. Fills result.stats."""
+    """Writes report.html and report.json into the run, and a copy of the page to `target` when
+    asked. Fills result.stats, result.stress, and the sizes of result.assumptions.
+
+    reruns, hint: the stress lines that took a backtest of their own, or how to get them.
+    """
     data = report_data(session, folder, assumptions, result)
+    data.stress = [*exact_lines(float(result.pnl), data.fills, data.markets), *reruns]
+    data.stress_hint = hint
+    analysis = analyze(data)
+    stats = summarize(data, orders=result.orders, funding=float(result.funding), analysis=analysis)
+    # The ledger's own numbers, where samples only come close.
+    data.stats = {
+        **stats,
+        "pnl": float(result.pnl),
+        "final_equity": float(result.final_equity),
+        "max_drawdown": result.max_drawdown_ratio,
+    }
+    data.assumptions = sized(session, data)
     result.stats = dict(data.stats)
-    path = write_report(data, folder / "report.html")
+    result.stress = list(data.stress)
+    result.assumptions = list(data.assumptions)
+    write_report_json(data, folder / "report.json", analysis)
+    path = write_report(data, folder / "report.html", analysis)
     if target is not None:
-        return write_report(data, target.resolve())
+        return write_report(data, target.resolve(), analysis)
     return path
 
 
 def report_data(
     session: Session, folder: Path, assumptions: Sequence[Assumption], result: RunResult
 ) -> ReportData:
-    """Everything the page shows, from the session's samples and the run's own journal."""
-    host, plan = session.host, session.plan
-    symbols = list(host.instruments)
+    """Everything the page shows but the statistics, from the session's samples and its journal."""
+    plan = session.plan
+    symbols = list(session.host.instruments)
+    instruments = list(session.host.instruments.values())
     times, equity, _, prices, positions = session.sim.samples()
     ts = np.asarray(times, dtype=np.int64)
-    count = len(symbols)
-    price_grid = np.asarray(prices).reshape(-1, count) if count else np.empty((0, 0))
-    position_grid = np.asarray(positions).reshape(-1, count) if count else np.empty((0, 0))
-    markets = []
-    for i, symbol in enumerate(symbols):
-        facts = host.instruments[symbol]
-        known = price_grid[:, i] != 0
-        markets.append(
-            Market(
-                symbol=symbol,
-                price_decimals=facts.price_decimals,
-                size_decimals=facts.size_decimals,
-                price_ts=ts[known],
-                price=np.ascontiguousarray(price_grid[known, i]),
-                position_ts=ts,
-                position=np.ascontiguousarray(position_grid[:, i]),
-            )
-        )
-    data = ReportData(
+    fills = _fills(session, folder, symbols)
+    fills.tag = fill_tags(folder / "journal", fills)
+    markets = _markets(session, ts, prices, positions, fills, result.currency)
+    orders, since = order_columns(
+        folder / "journal", instruments, fills, denied=session.sim.counters()["denied"]
+    )
+    return ReportData(
         title=f"{result.strategy} on {', '.join(symbols[:3])}",
         currency=result.currency,
         subtitle=f"{_when(session)}, {result.events:,} events",
@@ -76,23 +96,96 @@ def report_data(
             "kind": plan.kind,
             "strategy": plan.strategy,
             "parameters": ", ".join(f"{k}={v}" for k, v in session.params.items()) or "none",
+            "cash": ", ".join(f"{value} {name}" for name, value in plan.cash.items()),
+            "leverage": f"{plan.leverage}x, {plan.margin} margin",
             "data": ", ".join(Path(each.path).name for each in plan.inputs),
+            "data hashes": ", ".join(_identity(each) for each in plan.inputs),
             "events": f"{result.events:,}",
             "loop": f"{result.seconds:.3f} s",
             "latency": str(plan.latency),
             "queue": plan.queue,
             "seed": plan.seed,
             "actions": result.action_hash[:16],
+            "state": result.state_hash[:16],
+            "version": f"onetape {__version__}, Python {platform.python_version()}",
         },
         assumptions=list(assumptions),
         equity_ts=ts,
         equity=np.asarray(equity, dtype=np.float64),
         markets=markets,
-        fills=_fills(session, folder, symbols),
+        fills=fills,
         why_no_orders=result.why_no_orders or "",
+        failures=list(result.failures),
+        orders=orders,
+        resting=resting_columns(folder / "journal", plan.inputs, symbols, orders, since),
     )
-    data.stats = summarize(data, orders=result.orders, funding=float(result.funding))
-    return data
+
+
+def _identity(each: TapeInput) -> str:
+    """What the frames that were read are known by: the seal's hash, else the chain's last value."""
+    if each.hash:
+        return f"{each.hash[:16]} to frame {each.last_sequence:,}"
+    return f"chain {each.crc:08x} at frame {each.last_sequence:,}"
+
+
+def _markets(
+    session: Session,
+    ts: Ints,
+    prices: Any,
+    positions: Any,
+    fills: Fills,
+    currency: str,
+) -> list[Market]:
+    instruments = session.host.instruments
+    count = len(instruments)
+    price_grid = np.asarray(prices).reshape(-1, count) if count else np.empty((0, 0))
+    position_grid = np.asarray(positions).reshape(-1, count) if count else np.empty((0, 0))
+    markets = []
+    for i, (symbol, facts) in enumerate(instruments.items()):
+        known = price_grid[:, i] != 0
+        steps, held = _positions(ts, position_grid[:, i], fills, i)
+        markets.append(
+            Market(
+                symbol=symbol,
+                price_decimals=facts.price_decimals,
+                size_decimals=facts.size_decimals,
+                price_ts=ts[known],
+                price=np.ascontiguousarray(price_grid[known, i]),
+                position_ts=steps,
+                position=held,
+                kind=str(facts.kind),
+                multiplier=float(facts.multiplier),
+                tick=float(facts.tick),
+                fees=float(session.sim.fees_text(i)),
+                funding=float(session.sim.funding_text(i)),
+                settles_here=facts.settle == currency,
+                fee_table=_fee_table(facts),
+            )
+        )
+    return markets
+
+
+def _fee_table(facts: Instrument) -> list[tuple[float, float]]:
+    """Maker and taker rates by tier, the instrument's own first; empty without a schedule."""
+    tiers = getattr(facts, "fee_tiers", ())
+    if not tiers:
+        return []
+    rows = [(facts.maker_fee, facts.taker_fee), *((t.maker_fee, t.taker_fee) for t in tiers)]
+    return [(float(maker), float(taker)) for maker, taker in rows]
+
+
+def _positions(ts: Ints, sampled: Floats, fills: Fills, market: int) -> tuple[Ints, Floats]:
+    """The position after each fill, exact in time, where the fills explain the last sample; else
+    the samples: a spot account may have been funded with coins."""
+    mine = fills.market == market
+    if not len(ts):
+        return ts, sampled
+    held = np.cumsum(fills.signed[mine])
+    end = held[-1] if len(held) else 0.0
+    if abs(end - sampled[-1]) > 1e-9 * max(abs(end), abs(sampled[-1]), 1e-9) or sampled[0] != 0:
+        return ts, np.ascontiguousarray(sampled)
+    places = np.round(held, 12)  # sums of tenths are flat when they should be
+    return np.append(ts[:1], fills.ts[mine]), np.append(0.0, places)
 
 
 def _when(session: Session) -> str:
@@ -122,4 +215,5 @@ def _fills(session: Session, folder: Path, symbols: Sequence[str]) -> Fills:
         realized=profits[: len(fee)],
         is_maker=rows["liquidity"] == 1,
         order=rows["order_id"].astype(np.int64),
+        position_side=rows["position_side"].astype(np.int64),
     )

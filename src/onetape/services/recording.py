@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from onetape.model.errors import BadConfig
 from onetape.services.outcome import RunResult, assumptions_of, run_facts, why_no_orders
 from onetape.services.page import write_run_report
 from onetape.store.private import make_private, private_folder
+from onetape.store.report_data import StressLine
 from onetape.tape.prune import pin
 
 __all__ = ["new_folders_removed", "record_run", "run_folder", "run_uuid"]
@@ -68,8 +69,13 @@ def record_run(
     *,
     report: bool = True,
     target: Path | None = None,
+    stress: Callable[[RunResult], Sequence[StressLine]] | None = None,
+    stress_hint: str = "",
 ) -> RunResult:
-    """After finish(): the source, the page and run.toml, which makes the folder a run."""
+    """After finish(): the source, the page and run.toml, which makes the folder a run.
+
+    stress: asked for the stress lines that need more than this run, once its source is kept.
+    """
     plan = session.plan
     plan.strategy = keep_source(session.strategy_class, folder / "source") or plan.strategy
     plan.bar_sources = session.host.bar_sources
@@ -77,7 +83,15 @@ def record_run(
     result.assumptions = assumptions_of(session)
     result.why_no_orders = why_no_orders(session)
     if report:
-        result.report = write_run_report(session, folder, result.assumptions, result, target=target)
+        result.report = write_run_report(
+            session,
+            folder,
+            result.assumptions,
+            result,
+            target=target,
+            reruns=stress(result) if stress is not None else (),
+            hint=stress_hint,
+        )
     write_plan(plan, folder / "run.toml", run_facts(session, result))
     make_private(folder)
     if plan.kind == "paper":

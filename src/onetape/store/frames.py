@@ -13,7 +13,7 @@ from onetape.tape.journal import JournalReader
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["event_frame", "money_floats"]
+__all__ = ["event_frame", "instruments_of", "money_floats"]
 
 _RATE = 1e12
 _MONEY = 1e18
@@ -52,7 +52,7 @@ def event_frame(path: Path, kind: str, *, sequence_max: int | None = None) -> pl
             ).drop("stream")
         columns_of = reader.columns(kind)
         # Instruments that came later than the first segment are known after the pass.
-        instruments = _instruments(path)
+        instruments = instruments_of(path)
     if sequence_max is not None:
         keep = columns_of["sequence"] <= sequence_max
         columns_of = {name: column[keep] for name, column in columns_of.items()}
@@ -105,7 +105,8 @@ def _column(field: Any, values: Any, price_scale: Any, size_scale: Any) -> Any:
             return values
 
 
-def _instruments(path: Path) -> dict[int, dict[str, Any]]:
+def instruments_of(path: Path) -> dict[int, dict[str, Any]]:
+    """What each stream of a tape is, the last version of each: stream -> facts."""
     with JournalReader(path) as reader:
         found = dict(reader.instruments)
         for frame in reader.frames(types=["instrument"]):

@@ -12,12 +12,39 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+NEVER = -1  # a time that did not come
+ORDER_STATES = ("filled", "partly filled", "canceled", "expired", "rejected", "denied", "working")
+
 
 class Assumption(NamedTuple):
-    """Something taken for granted. bias +1 flatters the result, -1 harms it, 0 is open."""
+    """Something taken for granted. bias +1 flatters the result, -1 hurts it, 0 is unknown; None is
+    a fact that leans nowhere. `size` says how much in words, where that can be computed; `key`
+    names the kind of simplification, so that its size can be found."""
 
     text: str
-    bias: int = 0
+    bias: int | None = 0
+    size: str = ""
+    key: str = ""
+
+
+def bias_word(bias: int | None) -> str:
+    """flatters, hurts, unknown; given for a fact."""
+    if bias is None:
+        return "given"
+    return "flatters" if bias > 0 else "hurts" if bias < 0 else "unknown"
+
+
+class StressLine(NamedTuple):
+    """The profit under one worse assumption.
+
+    how: `exact` (computed from the fills as they came), `re-run` (the backtest again), or
+    `not run`. pnl: net profit in the report's currency, None where it was not found.
+    """
+
+    name: str
+    how: str
+    pnl: float | None
+    note: str = ""
 
 
 def no_ints() -> Ints:
@@ -28,11 +55,17 @@ def no_floats() -> Floats:
     return np.zeros(0, dtype=np.float64)
 
 
+def no_flags() -> NDArray[np.bool_]:
+    return np.zeros(0, dtype=np.bool_)
+
+
 @dataclass(slots=True)
 class Market:
     """One instrument over the run. Series need not share their times; position holds until changed.
 
-    `position` is signed, in the instrument's own quantity.
+    `position` is signed, in the instrument's own quantity. `fees` and `funding` are totals in the
+    report's currency; an instrument that settles in another one has `settles_here` False and adds
+    nothing to sums of money.
     """
 
     symbol: str
@@ -42,6 +75,28 @@ class Market:
     price: Floats = field(default_factory=no_floats)
     position_ts: Ints = field(default_factory=no_ints)
     position: Floats = field(default_factory=no_floats)
+    kind: str = "linear"  # spot | linear | inverse
+    multiplier: float = 1.0
+    tick: float = 0.0
+    fees: float = 0.0
+    funding: float = 0.0
+    settles_here: bool = True
+    fee_table: Sequence[tuple[float, float]] = ()  # maker, taker by tier, the base tier first
+
+    def notional(self, price: Floats, qty: Floats) -> Floats:
+        """Value of qty at price in the settle currency, signed as qty; 0 where price is 0."""
+        if self.kind == "inverse":
+            value = np.divide(
+                qty * self.multiplier, price, out=np.zeros(len(price)), where=price != 0
+            )
+            return np.asarray(value, dtype=np.float64)
+        return price * qty * self.multiplier
+
+    def gain(self, price: Floats, qty: Floats, last: float) -> float:
+        """What signed qty, got at price, has brought or lost when the price is `last`."""
+        now = self.notional(np.full(len(price), last), qty)
+        then = self.notional(price, qty)
+        return float((then - now if self.kind == "inverse" else now - then).sum())
 
 
 @dataclass(slots=True)
@@ -55,14 +110,55 @@ class Fills:
     qty: Floats = field(default_factory=no_floats)  # > 0
     fee: Floats = field(default_factory=no_floats)  # negative: a rebate
     realized: Floats = field(default_factory=no_floats)  # before fees
-    is_maker: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    is_maker: NDArray[np.bool_] = field(default_factory=no_flags)
     order: Ints = field(default_factory=no_ints)
     tag: Sequence[str] = ()  # empty, or one for each
+    position_side: Ints = field(default_factory=no_ints)  # 0 both, 1 long, 2 short; empty: 0
+
+    @property
+    def signed(self) -> Floats:
+        """Quantity with the sign of its side."""
+        return self.side * self.qty
+
+    @property
+    def book(self) -> Ints:
+        """Which position each fill belongs to: instrument and, in hedge mode, its side."""
+        return self.market * 3 + (self.position_side if len(self.position_side) else 0)
+
+
+@dataclass(slots=True)
+class Orders:
+    """Columns of equal length, one row an order, in the order they were asked for.
+
+    Times are ns UTC on the robot's clock, `venue_` ones on the exchange's; NEVER where nothing
+    came. `state` is an index into ORDER_STATES.
+    """
+
+    id: Ints = field(default_factory=no_ints)
+    market: Ints = field(default_factory=no_ints)
+    side: Ints = field(default_factory=no_ints)
+    price: Floats = field(default_factory=no_floats)  # 0: market order
+    trigger: Floats = field(default_factory=no_floats)  # 0: none
+    qty: Floats = field(default_factory=no_floats)
+    filled: Floats = field(default_factory=no_floats)
+    state: Ints = field(default_factory=no_ints)
+    ts_request: Ints = field(default_factory=no_ints)
+    ts_answer: Ints = field(default_factory=no_ints)  # the first news of it, a fill included
+    ts_fill: Ints = field(default_factory=no_ints)  # the first fill
+    ts_done: Ints = field(default_factory=no_ints)  # filled, canceled, expired, rejected; triggered
+
+
+@dataclass(slots=True)
+class Resting:
+    """Maker fills: how long the order had rested at the exchange (ns), and what filled it."""
+
+    rest_ns: Ints = field(default_factory=no_ints)
+    by_trade: NDArray[np.bool_] | None = None  # None: the tapes do not say (bars, too long)
 
 
 @dataclass(slots=True)
 class ReportData:
-    """One run. `facts` are shown as they are, `stats` by their names (see report.py)."""
+    """One run. `facts` are shown as they are, `stats` by their names (see metrics.py)."""
 
     title: str
     currency: str = "USDT"
@@ -75,3 +171,8 @@ class ReportData:
     markets: Sequence[Market] = ()
     fills: Fills = field(default_factory=Fills)
     why_no_orders: str = ""
+    failures: Sequence[str] = ()  # what the strategy raised, the first few
+    orders: Orders = field(default_factory=Orders)
+    resting: Resting = field(default_factory=Resting)
+    stress: Sequence[StressLine] = ()
+    stress_hint: str = ""  # how to get the re-runs, where there are none

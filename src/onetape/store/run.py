@@ -38,6 +38,13 @@ class Run:
         """The HTML page's path."""
         return self.path / "report.html"
 
+    def save(self, out: str | Path, format: str = "parquet") -> Path:
+        """Writes all that the report shows as tables (parquet, csv or jsonl) into the new folder
+        `out`, with report.json beside them, and returns it."""
+        from onetape.store.saving import save_run
+
+        return save_run(self, Path(out), format=format).out
+
     @cached_property
     def fills(self) -> pl.DataFrame:
         """One row a fill: time, symbol, side, price, qty, fee, liquidity, order."""
@@ -96,8 +103,10 @@ class Run:
                 pl.lit(None, pl.String).alias("state"), pl.lit(None, pl.UInt16).alias("code")
             )
         else:
+            # A cancel that came too late says nothing about the order's own state.
+            state = pl.col("state").filter(pl.col("state") != "")
             last = news.group_by("order_id", maintain_order=True).agg(
-                pl.col("state").last(), pl.col("code").max()
+                state.last(), pl.col("code").max()
             )
             table = table.join(last.rename({"order_id": "order"}), on="order", how="left")
         return table.with_columns(

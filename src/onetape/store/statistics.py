@@ -1,4 +1,7 @@
-"""Statistics of a run, as pure functions on arrays. Each says what it assumes.
+"""Statistics of returns, as pure functions on arrays. Each says what it assumes.
+
+Falls are in drawdowns.py, round trips in trips.py, orders in order_flow.py, what was held and
+traded in activity.py; the names under which a run has them in metrics.py.
 
 Conventions, the same for all of them:
 - `ts` is int64 ns UTC, ascending; `equity` is float64 in the account's currency, after fees.
@@ -11,8 +14,6 @@ Conventions, the same for all of them:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,27 +23,9 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 YEAR_NS = 365 * DAY
+_EXPONENT_MAX = 700.0  # beyond it a float is infinite
+_HISTOGRAM_MAX = 1e12  # what lies beyond it is no return but an account that was near zero
 RETURNS_MIN = 30  # below this many the next shorter period is used: 30 days, else hours, minutes
-
-
-@dataclass(frozen=True, slots=True)
-class Drawdown:
-    """The deepest fall from a peak. `fraction` of the peak, `amount` in currency, both >= 0."""
-
-    fraction: float
-    amount: float
-    ts_peak: int
-    ts_trough: int
-    ts_recovered: int | None  # None: not yet at the end of the data
-
-
-@dataclass(frozen=True, slots=True)
-class RoundTrips:
-    """From flat to flat, per instrument. `pnl` is net of fees."""
-
-    ts_open: Ints
-    ts_close: Ints
-    pnl: Floats
 
 
 def total_return(equity: Floats) -> float | None:
@@ -52,30 +35,23 @@ def total_return(equity: Floats) -> float | None:
     return float(equity[-1] / equity[0] - 1)
 
 
-def drawdown_series(equity: Floats) -> Floats:
-    """Fall from the running peak as a fraction of that peak, <= 0; 0 while the peak is not > 0."""
-    if len(equity) == 0:
-        return np.zeros(0)
-    peaks = np.maximum.accumulate(equity)
-    return np.divide(equity - peaks, peaks, out=np.zeros(len(equity)), where=peaks > 0)
+def cagr(ts: Ints, equity: Floats) -> float | None:
+    """Compound growth per year of 365 days: (last / first) ** (year / span) - 1.
 
-
-def max_drawdown(ts: Ints, equity: Floats) -> Drawdown | None:
-    """The deepest fall as a fraction. The first of equals."""
-    if len(equity) == 0:
+    None for less than a day of data: a minute's growth scaled to a year says nothing.
+    """
+    if len(ts) < 2 or ts[-1] - ts[0] < DAY or equity[0] <= 0 or equity[-1] < 0:
         return None
-    falls = drawdown_series(equity)
-    trough = int(np.argmin(falls))
-    peak = int(np.argmax(equity[: trough + 1]))
-    later = np.flatnonzero(equity[trough:] >= equity[peak])
-    recovered = int(ts[trough + later[0]]) if len(later) else None
-    return Drawdown(
-        fraction=float(-falls[trough]),
-        amount=float(equity[peak] - equity[trough]),
-        ts_peak=int(ts[peak]),
-        ts_trough=int(ts[trough]),
-        ts_recovered=recovered,
-    )
+    power = YEAR_NS / float(ts[-1] - ts[0])
+    growth = float(equity[-1] / equity[0])
+    if growth > 0 and power * np.log(growth) > _EXPONENT_MAX:
+        return None
+    return float(growth**power - 1)
+
+
+def calmar(growth: float | None, fall: float | None) -> float | None:
+    """CAGR over max drawdown, both of the whole run (the original takes 36 months)."""
+    return growth / fall if growth is not None and fall else None
 
 
 def choose_period(ts: Ints) -> int:
@@ -87,6 +63,15 @@ def choose_period(ts: Ints) -> int:
     return SECOND
 
 
+def period_ends(ts: Ints, period_ns: int) -> Ints:
+    """The UTC multiples of the period after ts[0] up to ts[-1], inclusive."""
+    first = int(ts[0]) // period_ns * period_ns + period_ns
+    # Counted in integers: arange(first, end, step) counts in floats, and loses the last one where
+    # nanoseconds since 1970 have more digits than a float.
+    count = max((int(ts[-1]) - first) // period_ns + 1, 0)
+    return first + np.arange(count, dtype=np.int64) * period_ns
+
+
 def period_returns(ts: Ints, equity: Floats, period_ns: int) -> Floats:
     """Returns per whole period, on UTC multiples of it, from the last equity at or before each.
 
@@ -95,8 +80,7 @@ def period_returns(ts: Ints, equity: Floats, period_ns: int) -> Floats:
     """
     if len(ts) < 2:
         return np.zeros(0)
-    first = ts[0] // period_ns * period_ns + period_ns
-    ends = np.arange(first, ts[-1] + 1, period_ns, dtype=np.int64)
+    ends = period_ends(ts, period_ns)
     at = np.searchsorted(ts, ends, side="right") - 1
     levels = np.concatenate((equity[:1], equity[at]))
     before = levels[:-1]
@@ -130,69 +114,95 @@ def sortino(returns: Floats, period_ns: int) -> float | None:
     return float(np.mean(returns) / downside * np.sqrt(YEAR_NS / period_ns))
 
 
+def rolling_sharpe(returns: Floats, period_ns: int, window: int) -> Floats:
+    """Sharpe ratio of each `window` returns, per year; NaN where it cannot be had.
+
+    The first value belongs to return window - 1: len(returns) - window + 1 values.
+    """
+    if window < 2 or len(returns) < window:
+        return np.zeros(0)
+    views = np.lib.stride_tricks.sliding_window_view(returns, window)
+    mean, deviation = views.mean(axis=1), views.std(axis=1, ddof=1)
+    noise = np.abs(views).max(axis=1) * 1e-12
+    ratio = np.full(len(views), np.nan)
+    np.divide(mean, deviation, out=ratio, where=deviation > noise)
+    scaled: Floats = ratio * np.sqrt(YEAR_NS / period_ns)
+    return scaled
+
+
+def skewness(returns: Floats) -> float | None:
+    """Fisher's, corrected for the sample (G1); None below three returns or without deviation."""
+    count = len(returns)
+    scaled = _standard_scores(returns)
+    if count < 3 or scaled is None:
+        return None
+    return float(np.mean(scaled**3) * np.sqrt(count * (count - 1)) / (count - 2))
+
+
+def excess_kurtosis(returns: Floats) -> float | None:
+    """Over that of the normal distribution (which has 0), corrected for the sample (G2)."""
+    count = len(returns)
+    scaled = _standard_scores(returns)
+    if count < 4 or scaled is None:
+        return None
+    biased = float(np.mean(scaled**4)) - 3
+    return float((count - 1) / ((count - 2) * (count - 3)) * ((count + 1) * biased + 6))
+
+
+def _standard_scores(returns: Floats) -> Floats | None:
+    """Distance from the mean in deviations (n); None without any. Their powers cannot overflow."""
+    if len(returns) < 2:
+        return None
+    deviation = float(np.std(returns))
+    if not np.isfinite(deviation) or deviation <= _noise(returns):
+        return None
+    scores: Floats = (returns - returns.mean()) / deviation
+    return scores
+
+
+def value_at_risk(returns: Floats, level: float = 0.95) -> float | None:
+    """Historical: the loss of one period that all but 1 - level of the periods stay above.
+
+    A fraction, positive for a loss; linear between the two nearest returns. Assumes that what
+    comes is distributed like what was. None below 1 / (1 - level) returns: the tail is empty.
+    """
+    if len(returns) < _tail_count(level):
+        return None
+    return float(-np.quantile(returns, 1 - level))
+
+
+def expected_shortfall(returns: Floats, level: float = 0.95) -> float | None:
+    """CVaR: the mean loss of the periods at or beyond the value at risk. As value_at_risk."""
+    if len(returns) < _tail_count(level):
+        return None
+    tail = returns[returns <= np.quantile(returns, 1 - level)]
+    return float(-tail.mean())
+
+
+def histogram(values: Floats, bins: int = 40) -> tuple[Floats, Ints]:
+    """Edges and counts of about `bins` equal bins, one edge of which is zero; empty without values.
+
+    What lies beyond the 0.1 % quantiles is counted in the outermost bins, so that one wild value
+    does not press all others into one bin. A value on an edge belongs to the bin above it.
+    """
+    values = values[np.abs(values) < _HISTOGRAM_MAX]
+    if not len(values):
+        return np.zeros(0), np.zeros(0, dtype=np.int64)
+    low, high = (float(v) for v in np.quantile(values, (0.001, 0.999)))
+    if high - low <= max(abs(low), abs(high)) * 1e-9:
+        room = abs(low) * 0.5 or 0.5
+        low, high = low - room, high + room
+    width = (high - low) / bins
+    first, last = int(np.floor(low / width)), int(np.floor(high / width))
+    places = np.clip(np.floor(values / width), first, last).astype(np.int64) - first
+    edges: Floats = np.arange(first, last + 2, dtype=np.float64) * width
+    return edges, np.bincount(places, minlength=last - first + 1).astype(np.int64)
+
+
+def _tail_count(level: float) -> int:
+    return int(np.ceil(1 / (1 - level) - 1e-9))
+
+
 def _noise(values: Floats) -> float:
     """Deviation below this is rounding: equal returns are not an infinite Sharpe ratio."""
     return float(np.max(np.abs(values))) * 1e-12
-
-
-def round_trips(
-    ts: Ints, instrument: Ints, qty: Floats, realized: Floats, fee: Floats
-) -> RoundTrips:
-    """Round trips from fills in order. qty is signed, realized is that of each fill, before fees.
-
-    A fill that turns a position around closes one trip and opens the next; its fee is divided by
-    quantity. Positions still open at the end are no trips.
-    """
-    opened: dict[int, tuple[int, float]] = {}  # instrument -> (opened at, net so far)
-    held: dict[int, float] = {}
-    found: list[tuple[int, int, float]] = []
-    for at, who, size, gain, cost in zip(
-        ts.tolist(), instrument.tolist(), qty.tolist(), realized.tolist(), fee.tolist(), strict=True
-    ):
-        before = held.get(who, 0.0)
-        after = before + size
-        if abs(after) <= 1e-9 * max(abs(before), abs(size)):
-            after = 0.0
-        held[who] = after
-        started, net = opened.get(who, (at, 0.0))
-        if before * after > 0 or before == 0:
-            opened[who] = (started if before else at, net + gain - cost)
-            continue
-        closing = abs(before / size)
-        found.append((started, at, net + gain - cost * closing))
-        if after == 0:
-            opened.pop(who, None)
-        else:
-            opened[who] = (at, -cost * (1 - closing))
-    columns = np.array(found, dtype=object).reshape(-1, 3)
-    return RoundTrips(
-        columns[:, 0].astype(np.int64),
-        columns[:, 1].astype(np.int64),
-        columns[:, 2].astype(np.float64),
-    )
-
-
-def win_rate(pnl: Floats) -> float | None:
-    """Part of round trips that ended above zero; one at exactly zero is no win."""
-    return float(np.mean(pnl > 0)) if len(pnl) else None
-
-
-def profit_factor(pnl: Floats) -> float | None:
-    """Sum of gains over sum of losses; None without a loss."""
-    losses = float(-pnl[pnl < 0].sum())
-    return float(pnl[pnl > 0].sum() / losses) if losses > 0 else None
-
-
-def exposure(ts: Ints, position: Floats, *, ts_first: int, ts_last: int) -> float | None:
-    """Part of the time from ts_first to ts_last with a position, which holds until the next ts."""
-    span = ts_last - ts_first
-    if span <= 0:
-        return None
-    edges = np.clip(np.append(ts, ts_last), ts_first, ts_last)
-    return float(np.diff(edges)[position != 0].sum() / span)
-
-
-def turnover(notional: Floats, equity: Floats) -> float | None:
-    """Sum of traded notional (both sides) over the mean equity."""
-    mean = float(np.mean(equity)) if len(equity) else 0.0
-    return float(np.abs(notional).sum() / mean) if mean > 0 else None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from onetape.store.report_data import Assumption
+from onetape.store.report_data import Assumption, bias_word
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-BIAS = {1: "[red]flatters[/]", -1: "[green]harms[/]", 0: "[dim]open[/]"}
+STYLES = {"flatters": "red", "hurts": "green", "unknown": "yellow", "given": "dim"}
 
 
 def print_backtest(summary: Mapping[str, object], assumptions: Iterable[Assumption] = ()) -> None:
@@ -35,8 +35,10 @@ def draw_backtest(
     if taken:
         console.print("[bold]What this result assumes[/]")
         listed = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2))
-        for text, bias in taken:
-            listed.add_row(BIAS[(bias > 0) - (bias < 0)], escape(text))
+        for each in taken:
+            word = bias_word(each.bias)
+            text = f"{each.text} ({each.size})" if each.size else each.text
+            listed.add_row(f"[{STYLES[word]}]{word}[/]", escape(text))
         console.print(listed)
         console.print()
     table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -45,12 +47,33 @@ def draw_backtest(
     for name, value in _lines(summary):
         table.add_row(name, value)
     console.print(table)
+    if isinstance(stress := summary.get("stress"), list) and stress:
+        draw_stress(console, stress)
     if why := summary.get("why_no_orders"):
         console.print(f"\n[yellow]No orders:[/] {escape(str(why))}")
     if report := summary.get("report"):
         console.print(f"\nreport  {escape(str(report))}", soft_wrap=True)
     if run := summary.get("run"):
         console.print(f"next    onetape replay {escape(str(run))} --verify", soft_wrap=True)
+
+
+def draw_stress(console: Console, stress: Sequence[Mapping[str, object]]) -> None:
+    """The profit in a worse world, a line each; what was not run is left to the report."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    for each in stress:
+        pnl = each.get("pnl")
+        if each.get("how") != "not run" and isinstance(pnl, (int, float)):
+            value = _profit(f"{pnl:.8f}".rstrip("0").rstrip("."))
+            table.add_row(f"with {escape(str(each.get('name')))}", value, str(each.get("how")))
+    if table.row_count:
+        console.print()
+        console.print(table)
 
 
 def _lines(summary: Mapping[str, object]) -> Iterable[tuple[str, str]]:

@@ -1,294 +1,306 @@
-"use strict";
 (() => {
-  const run = JSON.parse(document.getElementById("data").textContent);
-  const root = document.documentElement;
-  const $ = (selector) => document.querySelector(selector);
-  // Text from the run reaches the page only here, as text nodes.
-  const make = (tag, text, kind) => {
-    const node = document.createElement(tag);
-    if (text !== undefined && text !== null) node.textContent = String(text);
-    if (kind) node.className = kind;
-    return node;
-  };
-  const MINUS = "\u2212", DASH = "\u2013";
-  const number = (value, digits = 2) => {
-    if (value === null || value === undefined || value === "" || Number.isNaN(Number(value))) return DASH;
-    const text = Math.abs(Number(value)).toLocaleString("en-US", {minimumFractionDigits: digits, maximumFractionDigits: digits});
-    return Number(value) < 0 && /[1-9]/.test(text) ? MINUS + text : text;
-  };
-  const signed = (value, digits) => (Number(value) > 0 ? "+" : "") + number(value, digits);
-  const part = (value, digits = 2) => value === null || value === undefined ? DASH : number(value * 100, digits) + " %";
-  const two = (value) => String(value).padStart(2, "0");
-  const when = (ms, fine) => {
-    if (ms === null || ms === undefined) return DASH;
-    const d = new Date(ms);
-    const day = `${d.getUTCFullYear()}-${two(d.getUTCMonth() + 1)}-${two(d.getUTCDate())}`;
-    const time = `${two(d.getUTCHours())}:${two(d.getUTCMinutes())}:${two(d.getUTCSeconds())}`;
-    return fine ? `${day} ${time}.${String(d.getUTCMilliseconds()).padStart(3, "0")}` : `${day} ${time}`;
-  };
-  // An amount of money: cents for thousands, more places for small ones.
-  const money = (value, sign) => {
-    const size = Math.abs(Number(value));
-    return (sign ? signed : number)(value, size === 0 || size >= 1 ? 2 : size >= 0.01 ? 4 : 8);
-  };
-  const kept = (key, value) => {
-    try {
-      if (value === undefined) return localStorage.getItem(key);
-      localStorage.setItem(key, value);
-    } catch { /* a browser that keeps nothing for files */ }
-    return null;
-  };
+  const {root, $, make, DASH, number, signed, plus, part, money, short, span, milli, when, shown, form, tone, summed, curve, bisect, list, pair, colour, places, pad, around, plot, bars, board} = kit;
+  const run = kit.data(), stats = run.statistics, currency = run.currency;
+  const fills = {...run.fills, ts: summed(run.fills.ts), order: summed(run.fills.order)};
+  const prices = summed(run.fills.price), scales = run.markets.map((each) => 10 ** each.decimals);
+  const count = fills.ts.length;
+  const marketOf = (i) => fills.market.length ? fills.market[i] : 0;
+  const priceOf = (i) => prices[i] / (scales[marketOf(i)] ?? 1e8);
+  const flag = (i, bit) => (fills.flags.charCodeAt(i) - 48 & bit) !== 0;
+  const isBuy = (i) => flag(i, 1), isMaker = (i) => flag(i, 2), isEntry = (i) => flag(i, 4);
 
   // Head and tiles.
   $("#title").textContent = run.title;
   $("#subtitle").textContent = run.subtitle;
-  const stats = run.stats, fills = run.fills;
   const tiles = [
-    ["Net profit", money(stats.pnl, true), run.currency, Number(stats.pnl)],
-    ["Return", stats.return === null || stats.return === undefined ? DASH : signed(stats.return * 100) + " %", "", stats.return],
-    ["Max drawdown", part(stats.max_drawdown), stats.max_drawdown_amount === undefined ? "" : money(stats.max_drawdown_amount) + " " + run.currency],
-    ["Sharpe", number(stats.sharpe), typeof stats.sharpe === "number" && stats.period ? `from ${stats.period} returns` : ""],
-    ["Sortino", number(stats.sortino), ""],
-    ["Round trips won", part(stats.win_rate, 1), stats.round_trips === undefined ? "" : number(stats.round_trips, 0) + " round trips"],
+    ["Net profit", money(stats.pnl, true), currency, stats.pnl],
+    ["Return", plus(stats.return, part(stats.return, Math.abs(stats.return ?? 0) >= 0.001 ? 2 : 3)), run.benchmark ? `${form("gain_part", stats.benchmark_return)} buy and hold` : "", stats.return],
+    ["Max drawdown", part(stats.max_drawdown), stats.max_drawdown_amount === undefined ? "" : `${money(stats.max_drawdown_amount)} ${currency}`],
+    ["Sharpe", number(stats.sharpe), typeof stats.sharpe === "number" && stats.period ? `from ${stats.period} returns` : "needs a day of data"],
     ["Profit factor", number(stats.profit_factor), ""],
-    ["Orders", number(stats.orders, 0), number(stats.fills ?? fills.total, 0) + " fills"],
-    ["Fees", money(stats.fees), run.currency],
+    ["Round trips won", part(stats.win_rate, 1), stats.round_trips === undefined ? "" : `${number(stats.round_trips, 0)} round trips`],
+    ["Orders", number(stats.orders, 0), `${number(stats.fills ?? fills.total, 0)} fills`],
+    ["As maker", part(stats.maker_share, 1), "of the fills"],
+    ["Fees", money(stats.fees), currency],
+    ["Funding", money(stats.funding, true), currency],
   ];
   for (const [name, value, more, sign] of tiles) {
     const tile = make("div", null, "tile");
-    tile.append(make("span", name), make("b", value, sign > 0 ? "gain" : sign < 0 ? "loss" : ""), make("small", more || "\u00a0"));
+    tile.append(make("dt", name), make("dd", value, tone(sign)), make("small", more || "\u00a0"));
     $("#tiles").append(tile);
   }
   if (run.why) { $("#why").hidden = false; $("#why p").textContent = run.why; }
+  $("#failed").hidden = !run.failures.length;
+  for (const each of run.failures) $("#failed ul").append(make("li", each));
+
+  // What it assumes, and how it stands when that is worse.
   $("#assumptions").hidden = !run.assumptions.length;
-  for (const {text, bias} of run.assumptions) {
-    const item = make("li");
-    const word = bias > 0 ? "flatters" : bias < 0 ? "harms" : "open";
-    item.append(make("i", (bias > 0 ? "\u25b2 " : bias < 0 ? "\u25bc " : "\u25cb ") + word, word), make("span", text));
+  const SIGNS = {flatters: "\u25b2", hurts: "\u25bc", unknown: "\u25cb", given: "\u00b7"};
+  for (const {text, bias, size} of run.assumptions) {
+    const item = make("li"), words = make("span", text);
+    if (size) words.append(make("em", size));
+    item.append(make("i", `${SIGNS[bias]} ${bias}`, bias), words);
     $("#assumptions ul").append(item);
   }
+  $("#stress").hidden = !run.stress.length;
+  if (run.stress.length) {
+    const base = {name: "as it was run", how: "", pnl: stats.pnl, change: null, part: null, note: ""};
+    list($("#stress .list"), [
+      {name: "World", left: true, text: (r) => r.name},
+      {name: "How", left: true, text: (r) => r.how},
+      {name: `Net profit, ${currency}`, text: (r) => r.pnl === null ? DASH : money(r.pnl, true), tone: (r) => tone(r.pnl)},
+      {name: "Change", text: (r) => r.change === null ? DASH : money(r.change, true), tone: (r) => tone(r.change)},
+      {name: "Of the profit", text: (r) => plus(r.part, part(r.part, 1)), tone: (r) => tone(r.part)},
+      {name: "What was done", left: true, text: (r) => r.note},
+    ], [base, ...run.stress], 20);
+    $("#stress .hint").textContent = `exact: from the fills as they came, every decision kept. re-run: the backtest again in that world. ${run.stress_hint ?? ""}`;
+  }
 
-  // Pairs.
-  const NAMES = {
-    pnl: ["Net profit", (v) => money(v, true) + " " + run.currency], return: ["Return", (v) => part(v)],
-    final_equity: ["Final equity", (v) => money(v) + " " + run.currency], max_drawdown: ["Max drawdown", (v) => part(v)],
-    max_drawdown_amount: ["\u2026 in money", (v) => money(v) + " " + run.currency],
-    drawdown_peak: ["\u2026 from", (v) => when(v)], drawdown_trough: ["\u2026 to", (v) => when(v)],
-    drawdown_recovered: ["\u2026 recovered", (v) => v === null ? "not yet" : when(v)],
-    volatility: ["Volatility, per year", (v) => part(v)], sharpe: ["Sharpe, per year", (v) => number(v)],
-    sortino: ["Sortino, per year", (v) => number(v)], period: ["Returns per", (v) => v],
-    profit_factor: ["Profit factor", (v) => number(v)], win_rate: ["Round trips won", (v) => part(v, 1)],
-    round_trips: ["Round trips", (v) => number(v, 0)], exposure: ["Time in the market", (v) => part(v, 1)],
-    turnover: ["Turnover, times equity", (v) => number(v)], fees: ["Fees", (v) => money(v) + " " + run.currency],
-    funding: ["Funding", (v) => money(v, true) + " " + run.currency], orders: ["Orders", (v) => number(v, 0)],
-    fills: ["Fills", (v) => number(v, 0)], maker_share: ["Fills as maker", (v) => part(v, 1)],
-  };
-  const pair = (table, name, value) => {
-    const row = make("tr");
-    row.append(make("td", name), make("td", value));
-    table.append(row);
-  };
-  const shown = (value) => value === null || value === undefined ? DASH
-    : typeof value === "number" ? (Number.isInteger(value) ? value.toLocaleString("en-US") : String(value))
-    : Array.isArray(value) ? value.map(shown).join(", ")
-    : typeof value === "object" ? Object.entries(value).map(([k, v]) => `${k} ${shown(v)}`).join(", ")
-    : String(value);
-  for (const [key, value] of Object.entries(stats)) {
-    const [name, form] = Object.hasOwn(NAMES, key) ? NAMES[key] : [key.replaceAll("_", " "), shown];
-    pair($("#stats"), name, form(value));
+  // Statistics, grouped; each row says on hover how it is computed, and so does the list below.
+  const groups = new Map();
+  for (const each of run.metrics) {
+    if (!groups.has(each.group)) {
+      const block = make("div", null, "group"), table = make("table", null, "pairs");
+      block.append(make("h3", each.group), table);
+      $("#stats").append(block);
+      groups.set(each.group, table);
+    }
+    const gain = each.form === "gain" || each.form === "gain_part";
+    pair(groups.get(each.group), each.name, form(each.form, each.value, currency), each.note, gain ? tone(each.value) : "");
+    if (each.note) $("#notes").append(make("dt", each.name), make("dd", each.note));
   }
   for (const [key, value] of run.facts) pair($("#facts"), key.replaceAll("_", " "), shown(value));
 
-  // Charts.
-  const seconds = ([ts, values]) => [ts.map((ms) => ms / 1000), values];
-  const ends = [run.equity, ...run.markets.flatMap((m) => [m.price, m.position])].map((line) => line[0]).concat([fills.ts]).filter((ts) => ts.length);
-  const first = Math.min(...ends.map((ts) => ts[0])) / 1000, last = Math.max(...ends.map((ts) => ts[ts.length - 1])) / 1000;
-  const whole = {min: first, max: last > first ? last : first + 1};
-  let range = {...whole}, charts = [], market = 0;
-  const zoom = (min, max) => {
-    range = {min, max};
-    for (const chart of charts) chart.setScale("x", range);
-  };
-  const colour = (name) => getComputedStyle(root).getPropertyValue("--" + name).trim();
-  const compact = (value) => Math.abs(value) >= 1e6 ? number(value / 1e6, 2) + "M" : null;
+  // Months as a heat table: years down, months across.
   const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-  // One line a tick: the time of day, and the date where a day begins.
-  const moments = (u, splits, axis, space, step) => splits.map((s) => {
-    const d = new Date(Math.round(s * 1000)), day = `${d.getUTCDate()} ${MONTHS[d.getUTCMonth()]}`;
-    if (s % 86400 === 0) return d.getUTCMonth() === 0 && d.getUTCDate() === 1 ? String(d.getUTCFullYear()) : day;
-    const minute = `${two(d.getUTCHours())}:${two(d.getUTCMinutes())}`;
-    if (step >= 60) return minute;
-    const second = `${minute}:${two(d.getUTCSeconds())}`;
-    return step >= 1 ? second : `${second}.${String(d.getUTCMilliseconds()).padStart(3, "0")}`;
-  });
-  const axes = (form) => [
-    {values: moments, space: 64, stroke: colour("quiet"), grid: {stroke: colour("grid"), width: 1}, ticks: {show: false}, font: "11px system-ui, sans-serif", size: 28},
-    {stroke: colour("quiet"), grid: {stroke: colour("grid"), width: 1}, ticks: {show: false}, font: "11px system-ui, sans-serif", size: 78,
-      values: (chart, splits) => splits.map((value) => compact(value) ?? form(value, splits))},
-  ];
-  const places = (splits) => {
-    const step = splits.length > 1 ? Math.abs(splits[1] - splits[0]) : 1;
-    let digits = 0;
-    while (digits < 8 && Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) > 1e-6 * step * 10 ** digits) digits++;
-    return digits;
+  $("#months").hidden = !run.months.length;
+  if (run.months.length) {
+    const years = new Map(), head = make("tr"), body = make("tbody"), top = make("thead");
+    for (const each of run.months) {
+      const [year, month] = each.month.split("-");
+      if (!years.has(year)) years.set(year, new Array(12).fill(null));
+      years.get(year)[Number(month) - 1] = each;
+    }
+    for (const name of ["", ...MONTHS, "Year"]) { const cell = make("th", name); cell.scope = "col"; head.append(cell); }
+    top.append(head);
+    const most = Math.max(...run.months.map((each) => Math.abs(each.return ?? 0)), 1e-12);
+    for (const [year, months] of years) {
+      const row = make("tr"), name = make("th", year);
+      name.scope = "row";
+      row.append(name);
+      let grown = 1;
+      for (const each of months) {
+        const value = each ? each.return : null;
+        const cell = make("td", each ? plus(value, number(value * 100, 2)) : "", tone(value) ? `heat ${tone(value)}-heat` : "");
+        if (each) { cell.style.setProperty("--heat", `${Math.round(8 + 52 * Math.abs(value ?? 0) / most)}%`); cell.title = `${each.month}: ${money(each.pnl, true)} ${currency}, ${number(each.fills, 0)} fills`; }
+        grown *= 1 + (value ?? 0);
+        row.append(cell);
+      }
+      row.append(make("td", plus(grown - 1, number((grown - 1) * 100, 2)), `year ${tone(grown - 1)}`));
+      body.append(row);
+    }
+    $("#months table").append(top, body);
+  }
+
+  // Tables of falls, instruments, days, orders.
+  const gain = (key) => ({text: (r) => r[key] === null ? DASH : money(r[key], true), tone: (r) => tone(r[key])});
+  const table = (id, columns, rows, size) => {
+    $(id).hidden = !rows.length;
+    if (rows.length) list($(`${id} .list`), columns, rows, size);
   };
-  const pad = (low) => (chart, min, max) => {
-    if (min === null || min === undefined || !Number.isFinite(min)) return [0, 1];
-    const room = (max - min) * 0.06 || Math.abs(max) * 0.001 || 1;
-    return low === undefined ? [min - room, max + room] : [Math.min(min - room, low), Math.max(max, low)];
-  };
-  const plot = (id, height, data, series, form, scale, draw) => {
-    const place = document.getElementById(id);
-    place.textContent = "";
-    const chart = new uPlot({
-      width: place.clientWidth || 1000, height, legend: {show: false}, padding: [8, 6, 0, 0],
-      tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), "Etc/UTC"),
-      cursor: {sync: {key: "run"}, drag: {x: true, y: false, setScale: false}, points: {size: 7}, bind: {dblclick: () => () => { zoom(whole.min, whole.max); return null; }}},
-      scales: {x: {time: true, range: () => [range.min, range.max]}, y: {range: scale}},
-      axes: axes(form), series: [{}, series],
-      hooks: {
-        setSelect: [(u) => {
-          if (u.select.width < 4) return;
-          const min = u.posToVal(u.select.left, "x"), max = u.posToVal(u.select.left + u.select.width, "x");
-          u.setSelect({left: 0, width: 0, top: 0, height: 0}, false);
-          if (max > min) zoom(min, max);
-        }],
-        setCursor: [(u) => {
-          const i = u.cursor.idx, place = document.querySelector(`.live[data-for="${id}"]`);
-          const known = i !== null && i !== undefined && u.data[1][i] !== undefined && u.data[1][i] !== null;
-          place.textContent = known ? `${when(u.data[0][i] * 1000)}   ${form(u.data[1][i], null)}` : "";
-        }],
-        draw: draw ? [draw] : [],
-      },
-    }, data, place);
-    charts.push(chart);
-    return chart;
+  table("#falls", [
+    {name: "From", left: true, text: (r) => when(r.peak)}, {name: "To", left: true, text: (r) => when(r.trough)},
+    {name: "Recovered", left: true, text: (r) => r.recovered === null ? "not yet" : when(r.recovered)},
+    {name: "Depth", text: (r) => part(r.fraction, 3)}, {name: currency, text: (r) => money(r.amount)},
+    {name: "Fall", text: (r) => span(r.fall_s)}, {name: "Length", text: (r) => span(r.length_s)},
+  ], run.drawdowns, 10);
+  table("#symbols", [
+    {name: "Instrument", left: true, text: (r) => r.symbol}, {name: "Fills", text: (r) => number(r.fills, 0)},
+    {name: "Maker", text: (r) => part(r.maker_share, 1)}, {name: "Notional", text: (r) => r.notional === null ? DASH : money(r.notional)},
+    {name: "Net profit", note: "of its fills, open positions at the last price, after fees and funding", ...gain("pnl")},
+    {name: "Realized", note: "before fees and funding", ...gain("realized")}, {name: "Fees", text: (r) => r.fees === null ? DASH : money(r.fees)},
+    {name: "Funding", ...gain("funding")}, {name: "In the market", text: (r) => part(r.exposure, 1)},
+    {name: "Round trips", text: (r) => number(r.round_trips, 0)}, {name: "Won", text: (r) => part(r.win_rate, 1)},
+  ], run.symbols, 25);
+  table("#days", [
+    {name: "Day (UTC)", left: true, text: (r) => r.day}, {name: "Profit", ...gain("pnl")},
+    {name: "Return", text: (r) => plus(r.return, part(r.return, 3)), tone: (r) => tone(r.return)}, {name: "Equity", text: (r) => money(r.equity)},
+    {name: "Drawdown", note: "the deepest fall within the day", text: (r) => part(r.drawdown, 3)}, {name: "Fills", text: (r) => number(r.fills, 0)},
+    {name: "Notional", text: (r) => money(r.notional)}, {name: "Fees", text: (r) => money(r.fees)},
+  ], run.days, 31);
+  $("#flow").hidden = !run.orders;
+  if (run.orders) {
+    const all = Object.values(run.orders.outcomes).reduce((a, b) => a + b, 0);
+    for (const [name, value] of Object.entries(run.orders.outcomes)) {
+      if (value) pair($("#outcomes"), name, `${number(value, 0)}   ${part(value / all, 1)}`);
+    }
+    const NAMES = {
+      order_to_answer: ["Order to first answer", "On the robot's clock; the assumed latency, both ways, is in it."],
+      order_to_first_fill: ["Order to first fill", "On the robot's clock; resting time is in it."],
+      rested_before_maker_fill: ["Rested before a maker fill", "On the exchange's clock, from acceptance, trigger or amendment."],
+    };
+    const rows = Object.entries(NAMES).filter(([key]) => run.orders[key]).map(([key, [name, note]]) => ({name, note, ...run.orders[key]}));
+    if (rows.length) list($("#times"), [
+      {name: "Time", left: true, text: (r) => r.name}, {name: "Count", text: (r) => number(r.count, 0)},
+      ...[["Least", "least"], ["Median", "median"], ["90 %", "p90"], ["99 %", "p99"], ["Most", "most"], ["Mean", "mean"]].map(([name, key]) => ({name, text: (r) => milli(r[key])})),
+    ], rows, 10, (row, each) => { row.title = each.note; });
+    const share = run.orders.maker_fills_by_trade;
+    $("#filledby").textContent = !run.orders.rested_before_maker_fill ? "No resting order was filled." : share === null ? "What filled resting orders is not known: the tapes have no trades, or too many to read."
+      : `Resting orders filled by a trade on the tape: ${part(share, 1)}; because the opposite touch reached them: ${part(1 - share, 1)}.`;
+  }
+
+  // Charts.
+  const equity = curve(run.equity), bench = curve(run.bench), underwater = curve(run.underwater);
+  const leverage = curve(run.leverage), rolling = curve(run.rolling.line), costs = curve(run.costs);
+  const lines = run.markets.map((each) => ({price: curve(each.price), position: curve(each.position)}));
+  const stops = {...run.stops, from: summed(run.stops.from)};
+  board.span([equity, ...lines.flatMap((each) => [each.price, each.position]), [fills.ts.map((ms) => ms / 1000)]]);
+  let market = 0;
+  // Indices of the fills in view, of the market that is shown.
+  const inView = () => {
+    const found = [], end = board.range.max * 1000;
+    for (let i = bisect(fills.ts, board.range.min * 1000); i < count && fills.ts[i] <= end; i++) if (marketOf(i) === market) found.push(i);
+    return found;
   };
   // A thinned line may miss the price of a fill: the scale has room for every one in view.
   const withFills = (min, max) => {
-    for (let i = 0; i < fills.ts.length; i++) {
-      const at = fills.ts[i] / 1000, price = fills.price[i];
-      if (fills.market[i] !== market || at < range.min || at > range.max) continue;
+    for (const i of inView()) {
+      const price = priceOf(i);
       if (min === null || min === undefined || price < min) min = price;
       if (max === null || max === undefined || price > max) max = price;
     }
     return [min, max];
   };
-  // The tape's fills in view, most visible ones: a triangle below for bought, above for sold.
-  const MARKS_MAX = 2500;
+  const MARKS_MAX = 2500, STOPS_SHOWN_MAX = 1000;
+  // Stops as segments at their level; fills as triangles, below for bought, above for sold: filled
+  // where they enter a position, hollow where they leave one.
   const marks = (u) => {
-    const {ctx} = u, dpr = devicePixelRatio || 1, size = 4.5 * dpr, seen = [];
-    for (let i = 0; i < fills.ts.length; i++) {
-      if (fills.market[i] === market && fills.ts[i] >= range.min * 1000 && fills.ts[i] <= range.max * 1000) seen.push(i);
-    }
-    const step = Math.max(1, Math.ceil(seen.length / MARKS_MAX));
+    const {ctx} = u, dpr = devicePixelRatio || 1, size = 4.5 * dpr;
     ctx.save();
     ctx.beginPath();
     ctx.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
     ctx.clip();
-    ctx.lineWidth = dpr;
-    ctx.strokeStyle = colour("panel");
-    const buy = colour("buy"), sell = colour("sell");
+    ctx.lineWidth = 1.2 * dpr;
+    ctx.strokeStyle = colour("stop");
+    ctx.setLineDash([4 * dpr, 3 * dpr]);
+    let drawn = 0;
+    for (let i = 0; i < stops.from.length && drawn < STOPS_SHOWN_MAX; i++) {
+      const from = stops.from[i] / 1000, to = from + stops.to[i] / 1000;
+      if (stops.market[i] !== market || to < board.range.min || from > board.range.max) continue;
+      const y = u.valToPos(stops.level[i], "y", true);
+      ctx.beginPath();
+      ctx.moveTo(u.valToPos(from, "x", true), y);
+      ctx.lineTo(Math.max(u.valToPos(to, "x", true), u.valToPos(from, "x", true) + 2 * dpr), y);
+      ctx.stroke();
+      drawn++;
+    }
+    ctx.setLineDash([]);
+    const seen = inView(), step = Math.max(1, Math.ceil(seen.length / MARKS_MAX));
+    const buy = colour("buy"), sell = colour("sell"), panel = colour("panel");
     for (let k = 0; k < seen.length; k += step) {
-      const i = seen[k], way = fills.side[i] > 0 ? 1 : -1;
-      const x = u.valToPos(fills.ts[i] / 1000, "x", true), y = u.valToPos(fills.price[i], "y", true) + way * 3 * dpr;
-      ctx.fillStyle = way > 0 ? buy : sell;
+      const i = seen[k], way = isBuy(i) ? 1 : -1, own = way > 0 ? buy : sell;
+      const x = u.valToPos(fills.ts[i] / 1000, "x", true), y = u.valToPos(priceOf(i), "y", true) + way * 3 * dpr;
       ctx.beginPath();
       ctx.moveTo(x, y);
       ctx.lineTo(x - size, y + way * size * 1.7);
       ctx.lineTo(x + size, y + way * size * 1.7);
       ctx.closePath();
+      ctx.fillStyle = isEntry(i) ? own : panel;
+      ctx.strokeStyle = isEntry(i) ? panel : own;
+      ctx.lineWidth = (isEntry(i) ? 1 : 1.4) * dpr;
       ctx.fill();
       ctx.stroke();
     }
     ctx.restore();
   };
+  // Beside a price that moves much, an account that holds little is a flat line: then buy and hold
+  // waits behind its button.
+  const reach = (values) => { let low = Infinity, high = -Infinity; for (const v of values) { if (v === null) continue; if (v < low) low = v; if (v > high) high = v; } return [low, high]; };
+  const [lowest, highest] = reach(equity[1]), both = reach([lowest, highest, ...reach(bench[1])]);
+  let withBench = bench[0].length > 0 && highest - lowest > 0.12 * (both[1] - both[0]);
+  const benchButton = $("#bench");
+  benchButton.hidden = !bench[0].length;
+  benchButton.setAttribute("aria-pressed", String(withBench));
+  benchButton.addEventListener("click", () => { withBench = !withBench; benchButton.setAttribute("aria-pressed", String(withBench)); board.draw(); });
+  const percent = (v, splits) => number(v, splits ? places(splits) : 3) + " %";
   const draw = () => {
-    for (const chart of charts) chart.destroy();
-    charts = [];
-    const line = {width: 1.5, points: {show: false}};
-    const base = run.equity[1].length ? run.equity[1][0] : 0;
-    plot("equity", 250, seconds(run.equity), {...line, stroke: colour("accent"), fill: colour("accent-soft"), fillTo: (u) => u.scales.y.min},
-      (v, splits) => splits ? number(v, places(splits)) : `${money(v)} ${run.currency}   ${base > 0 ? signed((v / base - 1) * 100, 3) + " %" : ""}`, pad());
-    plot("drawdown", 120, seconds(run.drawdown), {...line, width: 1, stroke: colour("loss"), fill: colour("loss-soft"), fillTo: 0},
-      (v, splits) => number(v, splits ? places(splits) : 3) + " %", pad(0));
+    const base = equity[1].length ? equity[1][0] : 0;
+    const ownEquity = {name: "equity", line: equity, stroke: colour("accent"), fill: colour("accent-soft"), fillTo: (u) => u.scales.y.min};
+    const held = withBench ? [{name: "buy and hold", line: bench, stroke: colour("quiet"), width: 1.2, dash: [5, 4]}] : [];
+    plot("equity", 260, [ownEquity, ...held], (v, splits) => splits ? number(v, places(splits)) : `${money(v)} ${base > 0 ? `(${signed((v / base - 1) * 100, 2)} %)` : currency}`, pad());
+    plot("underwater", 120, [{name: "below the peak", line: underwater, width: 1, stroke: colour("loss"), fill: colour("loss-soft"), fillTo: 0}], percent, pad(0));
     const one = run.markets[market];
     $("#markets").hidden = !one;
     if (one) {
-      plot("price", 290, seconds(one.price), {...line, width: 1.2, stroke: colour("ink")},
+      plot("price", 300, [{name: "price", line: lines[market].price, width: 1.2, stroke: colour("ink")}],
         (v, splits) => number(v, splits ? Math.min(places(splits), one.decimals) : one.decimals),
         (u, min, max) => pad()(u, ...withFills(min, max)), marks);
-      const size = (v, splits) => splits ? number(v, places(splits)) : number(v, Math.min(one.sizeDecimals, 8));
-      plot("position", 120, seconds(one.position), {...line, stroke: colour("hold"), fill: colour("hold-soft"), fillTo: 0, paths: uPlot.paths.stepped({align: 1})},
-        size, (u, min, max) => {
-          if (min === null || min === undefined) return [-1, 1];
-          const low = Math.min(min, 0), high = Math.max(max, 0), room = (high - low) * 0.08 || 1;
-          return [low - room, high + room];
-        });
+      plot("position", 110, [{name: "position", line: lines[market].position, stroke: colour("hold"), fill: colour("hold-soft"), fillTo: 0, paths: uPlot.paths.stepped({align: 1})}],
+        (v, splits) => number(v, splits ? places(splits) : Math.min(one.sizeDecimals, 8)), around);
+      plot("leverage", 100, [{name: "leverage", line: leverage, width: 1.2, stroke: colour("hold"), fill: colour("hold-soft"), fillTo: 0, paths: uPlot.paths.stepped({align: 1})}],
+        (v, splits) => number(v, splits ? places(splits) : 3), pad(0));
     }
+    $("#spent").hidden = !costs[0].length;
+    if (costs[0].length) plot("costs", 110, [{name: "fees", line: costs, width: 1.2, stroke: colour("sell"), paths: uPlot.paths.stepped({align: 1})}],
+      (v, splits) => splits ? number(v, places(splits)) : `${money(v)} ${currency}`, pad(0));
+    $("#rollingbox").hidden = !rolling[0].length;
+    if (rolling[0].length) plot("rolling", 120, [{name: "Sharpe", line: rolling, width: 1.2, stroke: colour("accent")}], (v, splits) => number(v, splits ? places(splits) : 2), around);
+    $("#spread").hidden = !run.returns.counts.length;
+    bars("returns", 200, {edges: run.returns.edges.map((v) => v * 100), counts: run.returns.counts}, (v, splits) => `${number(v, splits ? Math.min(places(splits), 4) : 4)} %`);
   };
+  $("#benchwords").textContent = run.benchmark ? `Dashed, where shown: ${run.benchmark.words}.` : "";
+  $("#rollingwords").textContent = `each over ${number(run.rolling.window, 0)} returns of ${run.returns.period}, per year`;
+  $("#returnwords").textContent = `${number(run.returns.count, 0)} returns of ${run.returns.period}; the outermost bars hold what lies beyond`;
   const choose = $("#market");
   run.markets.forEach((one, i) => { const option = make("option", one.symbol); option.value = i; choose.append(option); });
-  choose.addEventListener("change", () => { market = Number(choose.value); draw(); });
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const theme = (name) => { root.dataset.theme = name; draw(); };
-  $("#theme").addEventListener("click", () => {
-    const name = root.dataset.theme === "dark" ? "light" : "dark";
-    kept("onetape-theme", name);
-    theme(name);
-  });
-  dark.addEventListener("change", () => { if (!kept("onetape-theme")) theme(dark.matches ? "dark" : "light"); });
-  theme(kept("onetape-theme") || (dark.matches ? "dark" : "light"));
-  let waiting = 0;
-  addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(draw, 120); });
+  choose.hidden = run.markets.length < 2;
+  choose.addEventListener("change", () => { market = Number(choose.value); board.draw(); });
+  document.querySelectorAll("[data-zoom]").forEach((b) => b.addEventListener("click", () => {
+    const {min, max} = board.range, wide = max - min, middle = (min + max) / 2;
+    if (b.dataset.zoom === "all") board.reset();
+    else board.zoom(middle - wide * b.dataset.zoom / 2, middle + wide * b.dataset.zoom / 2);
+  }));
+  kit.start(draw);
 
   // Fills.
-  const PAGE = 25;
+  const places8 = (i) => run.markets[marketOf(i)]?.decimals ?? 8;
   const columns = [
-    ["Time (UTC)", "left", (i) => when(fills.ts[i], true)], ["Instrument", "left", (i) => run.markets[fills.market[i]]?.symbol ?? ""],
-    ["Side", "left", (i) => fills.side[i] > 0 ? "buy" : "sell"], ["Price", "", (i) => number(fills.price[i], run.markets[fills.market[i]]?.decimals ?? 2)],
-    ["Quantity", "", (i) => String(fills.qty[i])], ["Fee", "", (i) => money(fills.fee[i])], ["Realized", "", (i) => fills.realized.length ? money(fills.realized[i], true) : DASH],
-    ["Liquidity", "left", (i) => fills.maker[i] ? "maker" : "taker"], ["Order", "", (i) => fills.order.length ? fills.order[i] : ""],
-    ["Tag", "left", (i) => fills.tag.length ? fills.tags[fills.tag[i]] : ""],
+    {name: "Time (UTC)", left: true, text: (i) => when(fills.ts[i], true)}, {name: "Instrument", left: true, text: (i) => run.markets[marketOf(i)]?.symbol ?? ""},
+    {name: "Side", left: true, text: (i) => isBuy(i) ? "buy" : "sell", tone: (i) => isBuy(i) ? "buy" : "sell"}, {name: "", left: true, text: (i) => isEntry(i) ? "entry" : "exit"},
+    {name: "Price", text: (i) => number(priceOf(i), places8(i))}, {name: "Quantity", text: (i) => String(fills.qty[i])},
+    {name: "Fee", text: (i) => money(fills.fee[i])}, {name: "Realized", text: (i) => fills.realized.length ? money(fills.realized[i], true) : DASH, tone: (i) => tone(fills.realized[i])},
+    {name: "Liquidity", left: true, text: (i) => isMaker(i) ? "maker" : "taker"}, {name: "Order", text: (i) => fills.order.length ? fills.order[i] : ""},
+    {name: "Tag", left: true, text: (i) => fills.tag.length ? fills.tags[fills.tag[i]] : ""},
   ];
-  const heads = make("tr");
-  for (const [name, kind] of columns) heads.append(make("th", name, kind));
-  $(".rows thead").append(heads);
-  let found = [], page = 0;
-  const list = () => {
-    const body = $(".rows tbody");
-    body.textContent = "";
-    for (const i of found.slice(page * PAGE, (page + 1) * PAGE)) {
-      const row = make("tr");
-      for (const [name, kind, form] of columns) row.append(make("td", form(i), name === "Side" ? `left ${form(i)}` : kind));
-      row.addEventListener("click", () => {
-        const half = Math.max((whole.max - whole.min) / 200, 1), at = fills.ts[i] / 1000;
-        if (market !== fills.market[i]) { market = fills.market[i]; choose.value = market; draw(); }
-        zoom(at - half, at + half);
-        $("#markets").scrollIntoView({behavior: "smooth"});
-      });
-      body.append(row);
-    }
-    const pages = Math.max(1, Math.ceil(found.length / PAGE));
-    $(".pages span").textContent = `${page + 1} of ${pages.toLocaleString("en-US")}`;
-    $(".pages").hidden = pages === 1;
-    document.querySelectorAll(".pages button").forEach((b) => { b.disabled = b.dataset.step < 0 ? page === 0 : page === pages - 1; });
-    $("#shown").textContent = (fills.step > 1 ? `every ${fills.step}th of ${number(fills.total, 0)}` : `${number(fills.total, 0)} fills`)
-      + (found.length < fills.ts.length ? `, ${number(found.length, 0)} match` : "");
+  const every = Array.from({length: count}, (_, i) => i);
+  const goTo = (i) => {
+    const half = Math.max((board.whole.max - board.whole.min) / 200, 1), at = fills.ts[i] / 1000;
+    if (market !== marketOf(i)) { market = marketOf(i); choose.value = market; board.draw(); }
+    board.zoom(at - half, at + half);
+    $("#markets").scrollIntoView({behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth"});
   };
+  const show = list($("#trades .list"), columns, every, 25, (row, i) => {
+    row.tabIndex = 0;
+    row.classList.add("link");
+    row.title = "Show on the chart";
+    row.addEventListener("click", () => goTo(i));
+    row.addEventListener("keydown", (event) => { if (event.key === "Enter") goTo(i); });
+  });
+  // What is said of a fill in words is compared word by word; cheap words before dear ones.
   const search = () => {
     const words = $("#filter").value.toLowerCase().split(/\s+/).filter(Boolean);
-    found = [];
-    for (let i = 0; i < fills.ts.length; i++) {
-      const text = words.length ? columns.map((column) => column[2](i)).join(" ").toLowerCase() : "";
-      if (words.every((word) => text.includes(word))) found.push(i);
-    }
-    page = 0;
-    list();
+    const found = words.length ? every.filter((i) => {
+      const text = columns.map((column) => column.text(i)).join(" ").toLowerCase();
+      return words.every((word) => text.includes(word));
+    }) : every;
+    show(found);
+    $("#shown").textContent = (fills.step > 1 ? `every ${fills.step}th of ${number(fills.total, 0)}` : `${number(fills.total, 0)} fills`)
+      + (found.length < count ? `, ${number(found.length, 0)} match` : "");
   };
+  let waiting = 0;
   $("#filter").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(search, 150); });
-  document.querySelectorAll(".pages button").forEach((b) => b.addEventListener("click", () => { page += Number(b.dataset.step); list(); }));
   $("#trades").hidden = !fills.total;
   search();
+  root.dataset.readyMs = Math.round(performance.now());
   root.dataset.ready = "yes";
 })();

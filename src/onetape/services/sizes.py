@@ -1,0 +1,131 @@
+"""How much each simplification may weigh: put beside its sign in the assumptions box."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from onetape.engine.session import Session
+from onetape.store.frames import instruments_of
+from onetape.store.report_data import Assumption, Market, ReportData
+from onetape.store.stress import fee_cost, tick_cost
+from onetape.tape.journal import JournalReader
+
+__all__ = ["sized"]
+
+FRAMES_READ_MAX = 20_000_000  # of a tape, to add up what was traded on it
+
+
+def sized(session: Session, data: ReportData) -> list[Assumption]:
+    """The assumptions of `data` with their sizes, where one can be computed. Needs its stats and
+    stress lines; amounts are of this run, in its currency."""
+    if not len(data.fills.ts):
+        return list(data.assumptions)
+    return [
+        each if each.size else each._replace(size=_size(each.key, session, data))
+        for each in data.assumptions
+    ]
+
+
+def _size(key: str, session: Session, data: ReportData) -> str:
+    """In words; empty where nothing is known. A key may name the instrument that it is about."""
+    kind, _, symbol = key.partition(" ")
+    match kind:
+        case "fees":
+            return f"{_dearer(data)}: {_money(-fee_cost(data.fills, _only(data, symbol)), data)}"
+        case "spread":
+            cost = tick_cost(data.fills, _only(data, symbol))
+            return f"one tick on each taker fill: {_money(-cost, data)}"
+        case "latency":
+            return _rerun(data, "latency")
+        case "queue":
+            return _rerun(data, "queue") or f"{_share(data, 'maker_share')} of the fills had waited"
+        case "impact":
+            return _volume_share(session, data)
+        case "liquidation":
+            return _leverage(data)
+        case "bars":
+            return f"{_share(data, 'maker_share')} of the fills were limits"
+        case _:
+            return ""
+
+
+def _only(data: ReportData, symbol: str) -> list[Market]:
+    """All instruments, of which only this one's money counts."""
+    return [
+        replace(each, settles_here=each.settles_here and each.symbol == symbol)
+        for each in data.markets
+    ]
+
+
+def _money(value: float, data: ReportData) -> str:
+    digits = 2 if abs(value) >= 1 or value == 0 else 8
+    return f"{value:+,.{digits}f} {data.currency}"
+
+
+def _dearer(data: ReportData) -> str:
+    return (
+        "one fee tier up"
+        if any(len(each.fee_table) for each in data.markets)
+        else "a quarter more in fees"
+    )
+
+
+def _rerun(data: ReportData, word: str) -> str:
+    """What the re-run about it changed."""
+    pnl = data.stats.get("pnl")
+    if not isinstance(pnl, float):
+        return ""
+    for line in data.stress:
+        if line.how == "re-run" and word in line.name and line.pnl is not None:
+            return f"{line.name}: {_money(line.pnl - pnl, data)}"
+    return ""
+
+
+def _share(data: ReportData, key: str) -> str:
+    value = data.stats.get(key)
+    return f"{value:.1%}" if isinstance(value, float) else "an unknown part"
+
+
+def _leverage(data: ReportData) -> str:
+    peak = data.stats.get("leverage_peak")
+    return f"peak leverage {peak:.3g}" if isinstance(peak, float) else ""
+
+
+def _volume_share(session: Session, data: ReportData) -> str:
+    """Own quantity over what the data's trades, or else its bars, moved: the highest of the
+    instruments. Only between the run's own first and last moment."""
+    if not len(data.equity_ts):
+        return ""
+    first, last = int(data.equity_ts[0]), int(data.equity_ts[-1])
+    own = np.bincount(data.fills.market, data.fills.qty, minlength=len(data.markets))
+    moved = np.zeros(len(data.markets))
+    index = {each.symbol: i for i, each in enumerate(data.markets)}
+    for each in session.plan.inputs:
+        with JournalReader(Path(each.path)) as reader:
+            if reader.last_sequence > FRAMES_READ_MAX:
+                return ""
+            column = "size"
+            rows = reader.columns("trade", names=("time", "stream", column))
+        if not len(rows["time"]):
+            column = "volume"
+            with JournalReader(Path(each.path)) as reader:
+                rows = reader.columns("bar", names=("time", "stream", column, "period_ns"))
+            if len(rows["time"]):  # one period only: longer ones hold the same volume again
+                keep = rows["period_ns"] == rows["period_ns"].min()
+                rows = {name: values[keep] for name, values in rows.items()}
+        inside = (rows["time"] >= first) & (rows["time"] <= last)
+        for number, facts in instruments_of(Path(each.path)).items():
+            symbol = facts["symbol"]
+            if symbol in index:
+                size = rows[column][inside & (rows["stream"] == number)]
+                scale = 10.0 ** session.host.instruments[symbol].size_decimals
+                moved[index[symbol]] += float(size.sum(dtype=np.float64)) / scale
+    known = moved > 0
+    if not known.any():
+        return ""
+    share = float((own[known] / moved[known]).max())
+    words = f"{share:.2%}" if share >= 1e-4 else "less than 0.01%"
+    return f"own fills are {words} of the volume in the data"

@@ -1,0 +1,98 @@
+"""Falls of an equity curve from its peaks, as pure functions on arrays.
+
+`ts` is int64 ns UTC, ascending; `equity` is float64, after fees. Only what was sampled is seen: a
+fall between two samples is not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawdown:
+    """The deepest fall from a peak. `fraction` of the peak, `amount` in currency, both >= 0."""
+
+    fraction: float
+    amount: float
+    ts_peak: int
+    ts_trough: int
+    ts_recovered: int | None  # None: not yet at the end of the data
+
+
+def drawdown_series(equity: Floats) -> Floats:
+    """Fall from the running peak as a fraction of that peak, <= 0; 0 while the peak is not > 0."""
+    if len(equity) == 0:
+        return np.zeros(0)
+    peaks = np.maximum.accumulate(equity)
+    return np.divide(equity - peaks, peaks, out=np.zeros(len(equity)), where=peaks > 0)
+
+
+def max_drawdown(ts: Ints, equity: Floats) -> Drawdown | None:
+    """The deepest fall as a fraction. The first of equals; without any, one of zero."""
+    if len(equity) == 0:
+        return None
+    worst = worst_drawdowns(ts, equity, 1)
+    return worst[0] if worst else Drawdown(0.0, 0.0, int(ts[0]), int(ts[0]), int(ts[0]))
+
+
+def worst_drawdowns(ts: Ints, equity: Floats, count: int = 10) -> list[Drawdown]:
+    """The deepest falls by fraction, deepest first; equal ones by time.
+
+    A drawdown lasts from the last moment at a peak until the curve is at that peak again: they
+    do not overlap, so the second worst is not a part of the worst.
+    """
+    falls = drawdown_series(equity)
+    under = falls < 0
+    if not under.any():
+        return []
+    edges = np.diff(np.concatenate(([False], under, [False])).astype(np.int8))
+    starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)  # [start, end)
+    depths = np.minimum.reduceat(falls, starts)
+    # A piece reaches to the next start, and between end and start the curve is at its peak: 0.
+    order = np.lexsort((starts, depths))[:count]
+    found = []
+    for start, end in zip(starts[order].tolist(), ends[order].tolist(), strict=True):
+        trough = start + int(np.argmin(falls[start:end]))
+        peak = start - 1  # the curve starts at its peak, so no fall starts at 0
+        found.append(
+            Drawdown(
+                fraction=float(-falls[trough]),
+                amount=float(equity[peak] - equity[trough]),
+                ts_peak=int(ts[peak]),
+                ts_trough=int(ts[trough]),
+                ts_recovered=int(ts[end]) if end < len(ts) else None,
+            )
+        )
+    return found
+
+
+def longest_drawdown(ts: Ints, equity: Floats) -> int | None:
+    """The longest time below a peak in ns, the one that lasts at the end included."""
+    if not len(ts):
+        return None
+    under = drawdown_series(equity) < 0
+    if not under.any():
+        return 0
+    edges = np.diff(np.concatenate(([False], under, [False])).astype(np.int8))
+    starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    lengths = ts[np.minimum(ends, len(ts) - 1)] - ts[starts - 1]
+    return int(lengths.max())
+
+
+def ulcer_index(ts: Ints, equity: Floats) -> float | None:
+    """Root mean square of the drawdown as a fraction, by time: each holds until the next sample.
+
+    Martin's index is this on evenly spaced closes, in percent.
+    """
+    if len(ts) < 2 or ts[-1] <= ts[0]:
+        return None
+    falls = drawdown_series(equity)[:-1]
+    weights = np.diff(ts).astype(np.float64)
+    return float(np.sqrt(np.sum(falls**2 * weights) / weights.sum()))

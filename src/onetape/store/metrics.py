@@ -1,0 +1,163 @@
+"""The statistics of a run by name: what each is called, how it is written, and what it assumes.
+
+One table for the page, the comparison of runs, the exports and the documentation. The keys are
+those of `run.stats`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["GROUPS", "METRICS", "Metric", "metric"]
+
+GROUPS = ("Result", "Risk", "Ratios", "Round trips", "Activity", "Costs", "Orders")
+
+
+class Metric(NamedTuple):
+    """form: money, gain (signed money), part (a fraction shown in percent), gain_part (signed),
+    number, count, time (ms UTC), span (seconds), milli (milliseconds), text.
+    better: "more", "less" or "" where neither is."""
+
+    key: str
+    name: str
+    form: str
+    group: str
+    note: str
+    better: str = ""
+
+
+_RETURNS = (
+    "Returns are simple, of equity, per period (the longest of day, hour, minute that gives 30 of "
+    "them), a year has 365 days, the riskless rate is 0."
+)
+_TRIPS = "From flat to flat per instrument (and side in hedge mode), net of fees, without funding."
+_CLOCK = "On the robot's clock, from the decision; the assumed latency is in it."
+
+METRICS: tuple[Metric, ...] = (
+    Metric("pnl", "Net profit", "gain", "Result",
+           "Last equity less the first: after fees and funding, open positions at the mark.",
+           "more"),
+    Metric("return", "Return", "gain_part", "Result",
+           "Last equity over the first, less one; no deposits assumed.", "more"),
+    Metric("cagr", "Growth per year (CAGR)", "gain_part", "Result",
+           "(last / first) to the power of year over span, less one; needs a day of data, and of "
+           "a few days it is arithmetic, not a forecast.", "more"),
+    Metric("benchmark_return", "Buy and hold", "gain_part", "Result",
+           "Equal parts of the starting equity in what was traded, from its first price, without "
+           "fees, funding or leverage."),
+    Metric("excess_return", "Over buy and hold", "gain_part", "Result",
+           "Return less that of buy and hold.", "more"),
+    Metric("final_equity", "Final equity", "money", "Result",
+           "Balance and open positions at the mark.", "more"),
+    Metric("best_day", "Best day", "gain_part", "Result",
+           "Return of the best UTC day; the first and the last day are as long as the data.",
+           "more"),
+    Metric("worst_day", "Worst day", "gain_part", "Result", "Return of the worst UTC day.", "more"),
+    Metric("max_drawdown", "Max drawdown", "part", "Risk",
+           "The deepest fall as a fraction of the peak before it, on samples and at each fill; its "
+           "dates and the table of drawdowns are those of the samples.", "less"),
+    Metric("max_drawdown_amount", "… in money", "money", "Risk",
+           "Of the fall that is deepest as a fraction.", "less"),
+    Metric("drawdown_peak", "… from", "time", "Risk", "The last moment at the peak."),
+    Metric("drawdown_trough", "… to", "time", "Risk", "The lowest point."),
+    Metric("drawdown_recovered", "… recovered", "time", "Risk",
+           "First moment at the old peak; a dash: not by the end."),
+    Metric("drawdown_longest_s", "Longest below a peak", "span", "Risk",
+           "One that lasts at the end included.", "less"),
+    Metric("ulcer_index", "Ulcer index", "part", "Risk",
+           "Root mean square of the drawdown, by time.", "less"),
+    Metric("volatility", "Volatility, per year", "part", "Risk",
+           "Sample deviation of returns times the root of periods in a year. " + _RETURNS, "less"),
+    Metric("var_95", "VaR 95 %, per period", "part", "Risk",
+           "Historical: the loss that 95 % of the periods stay above. Not scaled to a year.",
+           "less"),
+    Metric("cvar_95", "CVaR 95 %, per period", "part", "Risk",
+           "Mean loss of the worst 5 % of the periods.", "less"),
+    Metric("skew", "Skew of returns", "number", "Risk",
+           "Corrected for the sample (G1); below zero the long tail is on the losing side.",
+           "more"),
+    Metric("kurtosis", "Excess kurtosis", "number", "Risk",
+           "Corrected for the sample (G2); 0 is the normal distribution's.", "less"),
+    Metric("sharpe", "Sharpe, per year", "number", "Ratios",
+           "Mean over sample deviation of returns. " + _RETURNS, "more"),
+    Metric("sortino", "Sortino, per year", "number", "Ratios",
+           "Mean over root mean square of losses, over all periods. " + _RETURNS, "more"),
+    Metric("calmar", "Calmar", "number", "Ratios", "CAGR over max drawdown, whole run.", "more"),
+    Metric("period", "Returns per", "text", "Ratios",
+           "The longest of day, hour, minute that gives 30 returns, else seconds."),
+    Metric("round_trips", "Round trips", "count", "Round trips", _TRIPS),
+    Metric("win_rate", "Won", "part", "Round trips", "Part above zero. " + _TRIPS, "more"),
+    Metric("profit_factor", "Profit factor", "number", "Round trips",
+           "Sum of gains over sum of losses.", "more"),
+    Metric("expectancy", "Expectancy", "gain", "Round trips", "Mean profit of one.", "more"),
+    Metric("average_win", "Average win", "gain", "Round trips", "Mean of those above zero.",
+           "more"),
+    Metric("average_loss", "Average loss", "gain", "Round trips", "Mean of those below zero.",
+           "more"),
+    Metric("payoff", "Payoff", "number", "Round trips",
+           "Average win over average loss, without its sign.", "more"),
+    Metric("win_streak", "Most wins in a row", "count", "Round trips", "In the order of closing.",
+           "more"),
+    Metric("loss_streak", "Most losses in a row", "count", "Round trips",
+           "In the order of closing.", "less"),
+    Metric("holding_s", "Mean holding time", "span", "Round trips",
+           "From opening to closing, each counted once, whatever its size."),
+    Metric("round_trips_per_day", "Round trips per day", "number", "Round trips",
+           "Per 24 hours of the run's time."),
+    Metric("exposure", "Time in the market", "part", "Activity",
+           "Part of the time in which at least one instrument was held."),
+    Metric("leverage_mean", "Mean leverage", "number", "Activity",
+           "Notional of each instrument's net position, added up without signs, over equity; by "
+           "time, on samples."),
+    Metric("leverage_peak", "Peak leverage", "number", "Activity", "The greatest of its samples.",
+           "less"),
+    Metric("turnover", "Turnover, times equity", "number", "Activity",
+           "Traded notional, both sides, over mean equity."),
+    Metric("volume", "Traded notional", "money", "Activity",
+           "Of all fills that settle in the report's currency."),
+    Metric("fills", "Fills", "count", "Activity", "One for each price at which an order filled."),
+    Metric("fills_per_day", "Fills per day", "number", "Activity",
+           "Per 24 hours of the run's time."),
+    Metric("fees", "Fees", "money", "Costs", "Paid less rebates, from the fills.", "less"),
+    Metric("funding", "Funding", "gain", "Costs", "Received less paid.", "more"),
+    Metric("fees_bps", "Fees, 1/10,000 of notional", "number", "Costs",
+           "Fees over traded notional.", "less"),
+    Metric("maker_share", "Fills as maker", "part", "Costs", "Part of the number of fills."),
+    Metric("maker_share_notional", "… by notional", "part", "Costs",
+           "Part of the traded notional."),
+    Metric("orders", "Orders", "count", "Orders", "All that the strategy asked for."),
+    *(
+        Metric(f"orders_{state.replace(' ', '_')}", f"… {state}", "count", "Orders", note)
+        for state, note in (
+            ("filled", "In full."),
+            ("partly filled", "Ended, or still working, with a part filled."),
+            ("canceled", "Without a fill, by the strategy or by the exchange."),
+            ("expired", "Without a fill."),
+            ("rejected", "By the exchange."),
+            ("denied", "Before they left: money, limits, or a wrong order."),
+            ("working", "Without a fill at the end of the run."),
+        )
+    ),
+    Metric("fill_ratio", "Orders with a fill", "part", "Orders",
+           "Of those that reached the exchange; counted, not weighted by size."),
+    Metric("quantity_ratio", "Filled of asked quantity", "part", "Orders",
+           "Mean over the orders that reached the exchange."),
+    Metric("answer_ms_median", "Order to answer, median", "milli", "Orders", _CLOCK, "less"),
+    Metric("answer_ms_p99", "… 99 %", "milli", "Orders", _CLOCK, "less"),
+    Metric("fill_ms_median", "Order to first fill, median", "milli", "Orders",
+           _CLOCK + " Resting time is in it.", "less"),
+    Metric("fill_ms_p99", "… 99 %", "milli", "Orders", _CLOCK + " Resting time is in it.", "less"),
+    Metric("rest_ms_median", "Rested before a maker fill, median", "milli", "Orders",
+           "On the exchange's clock, from its acceptance (or its trigger) to the fill."),
+    Metric("trade_fill_share", "Maker fills by a trade", "part", "Orders",
+           "Where a trade on the tape has the fill's time; the others filled because the touch "
+           "reached them. Only where the tape has trades."),
+)  # fmt: skip
+
+_BY_KEY = {each.key: each for each in METRICS}
+
+
+def metric(key: str) -> Metric:
+    """By its key; one that is not in the table is shown under its own name."""
+    found = _BY_KEY.get(key)
+    return found or Metric(key, key.replace("_", " "), "text", "Result", "")
