@@ -82,6 +82,7 @@ class BacktestOptions:
     on_error: str = "halt"
     progress: Progress | None = None
     write_report: bool = True
+    sources: Sequence[Path] = ()  # what tapes in `data` were imported from: --check-lookahead
 
 
 def run_backtest(options: BacktestOptions) -> RunResult:
@@ -140,6 +141,7 @@ def _run(
         from onetape.services.lookahead import check_lookahead
 
         files = [Path(each) for each in options.data if isinstance(each, (str, os.PathLike))]
+        files += options.sources
         result.lookahead = check_lookahead(
             plan, folder, actions=session.actions_before_stop, forbidden=files
         )
