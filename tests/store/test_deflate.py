@@ -22,7 +22,7 @@ VARIANCE = 0.5 / YEAR  # of the tries' annual ratios: 1/2
 
 
 def test_the_deflated_ratio_of_the_papers_example():
-    """Bailey & Lopez de Prado (2014), "A numerical example": 100 tries, skewness -3, kurtosis 10."""
+    """The 2014 paper, the numerical example: 100 tries, skewness -3, kurtosis 10."""
     luck = expected_maximum(VARIANCE, 100)
     assert luck == pytest.approx(0.1132, abs=5e-5)
     found = deflated_sharpe(
@@ -64,7 +64,9 @@ def test_luck_alone_gives_what_the_formula_says(tries):
     rng = np.random.default_rng(5)
     best = rng.normal(0, 0.3, (40_000 if tries < 500 else 4_000, tries)).max(axis=1)
     # The formula is of an extreme value limit: within 6 % from ten tries on, rougher at two.
-    assert expected_maximum(0.09, tries) == pytest.approx(best.mean(), rel=0.1 if tries == 2 else 0.06)
+    assert expected_maximum(0.09, tries) == pytest.approx(
+        best.mean(), rel=0.1 if tries == 2 else 0.06
+    )
 
 
 def test_over_many_tries_without_skill_few_pass():

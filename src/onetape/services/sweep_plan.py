@@ -24,7 +24,7 @@ from onetape.model.errors import BadConfig, BadInput, JournalLocked
 from onetape.services.backtest import BacktestOptions, is_tape, prepare_plan
 from onetape.services.variant import source_hash
 from onetape.services.walk import parse_walk
-from onetape.store.private import private_folder
+from onetape.store.private import make_private, private_folder
 from onetape.store.sweep import MANIFEST, is_sweep, open_sweep
 from onetape.tape.journal import JournalReader
 
@@ -219,6 +219,7 @@ def begin_sweep(folder: Path, manifest: dict[str, Any], *, is_new: bool) -> None
     if is_new:
         if not (folder / "source").exists():
             keep_source(load_strategy(manifest["reference"]), private_folder(folder / "source"))
+        make_private(folder)
         write_json(folder / MANIFEST, manifest)
         return
     kept = open_sweep(folder).facts

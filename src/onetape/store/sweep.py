@@ -61,7 +61,8 @@ def metric_of(row: Mapping[str, Any], metric: str) -> float | None:
     """A row's value of a metric; None when it failed or has none."""
     if row.get("error") is not None:
         return None
-    found = row["stats"].get(metric, row.get(metric))
+    # The money of the result is exact; the statistics' own is a difference of floats.
+    found = row[metric] if row.get(metric) is not None else row["stats"].get(metric)
     return None if found is None or isinstance(found, str) else float(found)
 
 
