@@ -39,6 +39,7 @@ _PLACE = 1
 _MAKER, _TAKER = 1, 2
 _BUY = 1
 _INT64 = 2**64
+_TERMS = ("type", "price", "trigger", "tif", "flags")
 
 
 @dataclass(slots=True)
@@ -59,6 +60,7 @@ class _Order:
     time: int
     side: int
     size: int
+    terms: tuple[int, ...]  # what else was asked for: type, price, trigger, tif, flags
     words: str
     fills: list[_Fill] = field(default_factory=list)
 
@@ -193,6 +195,7 @@ def _orders(actions: Actions) -> dict[tuple[int, int], _Order]:
             int(columns["time"][at]),
             int(columns["side"][at]),
             int(columns["size"][at]),
+            tuple(int(columns[name][at]) for name in _TERMS),
             actions.describe(at),
         )
     return found
@@ -326,7 +329,10 @@ def _matched(
     paid = _gain(facts, side, theirs.price, mine.price, size)
     if mine.liquidity == theirs.liquidity == _TAKER:
         # What the market of A's tapes moved between the two moments.
-        was, became = (a.market.touch(order.symbol, side, fill.time) for fill in (mine, theirs))
+        was, became = (
+            a.market.touch(order.symbol, side, fill.time, before=run.plan.latency[0] > 0)
+            for run, fill in ((a, mine), (b, theirs))
+        )
         if was and became:
             moved = _gain(facts, side, became, was, size)
             bridge.add("latency", moved)
@@ -346,7 +352,7 @@ def _cause(
     parted: int | None,
 ) -> str:
     """The name of a fill that the other run does not have."""
-    if twin is None:
+    if twin is None or twin.terms != order.terms:
         return "missed_data" if parted is not None and parted <= order.time else "decisions"
     if twin.is_filled:
         return "decisions"  # it asked for less

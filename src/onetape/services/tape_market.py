@@ -86,14 +86,18 @@ class Market:
         names = ("time", *_FIELDS[kind])
         return {name: rows[name][keep].astype(np.int64) for name in names}
 
-    def touch(self, symbol: str, side: int, moment: int) -> int:
+    def touch(self, symbol: str, side: int, moment: int, *, before: bool) -> int:
         """What a taker of `side` would have met at a moment, 0: not known. The quote's other side;
-        without quotes the last trade; without trades the open or close of the bar."""
+        without quotes the last trade; without trades the open or close of the bar.
+
+        before: without what happens at that very moment. An order that travels arrives before an
+        event of the same time; one without latency answers that event.
+        """
         key = symbol, side
         if key not in self._touches:
             self._touches[key] = self._touch(symbol, side)
         times, prices = self._touches[key]
-        at = int(np.searchsorted(times, moment, side="right")) - 1
+        at = int(np.searchsorted(times, moment, side="left" if before else "right")) - 1
         return int(prices[at]) if at >= 0 else 0
 
     def _touch(self, symbol: str, side: int) -> tuple[Ints, Ints]:
