@@ -177,7 +177,9 @@ class Sweep:
 
     def _param(self, name: str) -> str:
         """A parameter's column; one named like a statistic gets a prefix."""
-        taken = {"window", "phase", "variant", "error", "seed", *metric_names(), *_LAST, "period"}
+        taken = {"variant", "error", "seed", *metric_names(), *_LAST, "period"}
+        if self.facts["walk_forward"]:
+            taken |= {"window", "phase"}
         return f"param.{name}" if name in taken else name
 
     def best(self, metric: str | None = None) -> dict[str, Any]:
