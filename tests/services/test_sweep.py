@@ -475,3 +475,43 @@ def test_a_broken_strategy_file_is_one_error_before_any_worker(tmp_path, sample)
     broken = write(tmp_path, "broken", "from onetape import Strategy\n1/0\n")
     with pytest.raises(StrategyError, match="ZeroDivisionError"):
         onetape.sweep(str(broken), sample, params={}, home=tmp_path)
+
+
+def test_a_parameter_given_as_an_option_is_told_where_it_goes(tmp_path, code, sample):
+    with pytest.raises(BadConfig, match=r"unknown option 'fast'.*params=\{'fast'"):
+        onetape.sweep(str(code), sample, params={}, fast=[1, 2], home=tmp_path)
+
+
+def test_a_sweep_killed_before_its_manifest_begins_anew(tmp_path, code, sample):
+    begun = tmp_path / "sweeps" / "s"
+    (begun / "source").mkdir(parents=True)
+    (begun / ".lock").touch()
+    found = run(code, sample, tmp_path, params={"fast": [1]}, out="s", resume=True)
+    assert len(found) == 1 and found.frame["error"].null_count() == 1
+
+
+def test_a_module_of_a_package_with_relative_imports_works(tmp_path, sample, monkeypatch):
+    package = tmp_path / "mine"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "sizes.py").write_text("SIZE = 0.02\n")
+    (package / "trend.py").write_text("from .sizes import SIZE\n" + TREND.replace("0.01", "SIZE"))
+    monkeypatch.syspath_prepend(tmp_path)
+    found = onetape.sweep(
+        "mine.trend:Trend", sample, params={"fast": [2, 3]}, home=tmp_path, metric="pnl", jobs=1
+    )
+    assert found.frame["error"].null_count() == 2 and found.frame["fills"].min() > 0
+
+
+def test_a_file_of_data_is_imported_once(tmp_path, code):
+    lines = ["time,open,high,low,close,volume"]
+    for n in range(120):
+        price = 100 + n % 9
+        lines.append(f"{1_767_225_600 + n * 10},{price},{price + 1},{price - 1},{price},5")
+    file = tmp_path / "bars.csv"
+    file.write_text("\n".join(lines) + "\n")
+    params = {"fast": [1, 2, 3], "symbol": ["data:BARS"]}
+    found = run(code, file, tmp_path, params=params, cash="1000 XXX")
+    assert found.frame["events"].to_list() == [120] * 3, found.frame["error"].to_list()
+    assert len([*(tmp_path / "tapes").iterdir()]) == 1
+    assert found.facts["sources"] == [str(file)]

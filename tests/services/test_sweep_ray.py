@@ -1,4 +1,4 @@
-"""The Ray backend: the same table as the local one. Skipped, visibly, where ray is not installed."""
+"""The Ray backend: the same table as the local one. A visible skip where ray is not installed."""
 
 from __future__ import annotations
 

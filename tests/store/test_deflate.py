@@ -100,7 +100,7 @@ def test_returns_without_deviation_have_no_ratio(values):
     assert moments(np.array(values)).sharpe is None
 
 
-def test_edges():
+def test_what_has_no_value_is_none_and_what_is_impossible_is_refused():
     assert expected_maximum(1.0, 1) == 0
     assert expected_maximum(0.0, 50) == 0
     assert minimum_track_record(0.1, benchmark=0.1, skewness=0, kurtosis=3) is None

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from onetape.cli.frame import Answer, Shell, load, verb
+from onetape.model.errors import BadConfig
 
 SHOWN = 20
 
@@ -39,8 +40,28 @@ def command(shell: Shell, runs: tuple[str, ...], tries: int | None, report: Path
     value = found.as_json()
     if write is not None:
         open_run = load("onetape.store.run", "open_run", what="compare")
-        value["report"] = str(write([open_run(path) for path in opened], report))
+        value["report"] = str(write([open_run(path) for path in _runs(opened)], report))
     return Answer(value, _text(value))
+
+
+def _runs(paths: list[Path]) -> list[Path]:
+    """The runs that a page shows: those named, or those that a sweep has kept."""
+    from onetape.store.sweep import is_sweep
+
+    found = []
+    for path in paths:
+        if not is_sweep(path):
+            found.append(path)
+            continue
+        kept = sorted((path / "runs").glob("*/run.toml"), key=lambda each: int(each.parent.name))
+        if not kept:
+            raise BadConfig(
+                f"the sweep {path.name} kept no runs",
+                where="--report",
+                todo="sweep with --keep-runs, or see the report.html in its folder",
+            )
+        found += [each.parent for each in kept]
+    return found
 
 
 def _path(shell: Shell, name: str) -> Path:

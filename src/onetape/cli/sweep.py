@@ -81,10 +81,10 @@ def command(
                     **options,
                 )
             )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         raise Interrupted(
-            "stopped before it was done; finished variants are kept",
-            where=str(options["out"] or "the newest folder under sweeps"),
+            "stopped before it was done",
+            where=str(stop),
             todo="the same command with --out and --resume goes on",
         ) from None
     if report is not None:

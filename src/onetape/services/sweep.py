@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +137,10 @@ def run_sweep(options: SweepOptions) -> SweepResult:
                     for at, params in enumerate(grid)
                 )
             checked = _look_ahead(work, grid, lookahead) if lookahead else None
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"{len(work.rows)} of {work.total} results are kept in {folder}"
+            ) from None
         finally:
             work.close()
         found = open_sweep(folder)
@@ -155,6 +159,7 @@ class _Work:
 
         self.total = 0
         self.ran = 0
+        self.kept = 0  # rows of an earlier call
         self._options = options
         self._scratch = folder / ".work"
         shutil.rmtree(self._scratch, ignore_errors=True)
@@ -176,6 +181,7 @@ class _Work:
         self.rows, whole = read_rows(path)
         # A worker that was killed says nothing about its variant: that one is tried again.
         self.rows = {key: row for key, row in self.rows.items() if not _is_lost(row)}
+        self.kept = len(self.rows)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.ftruncate(self._file, whole)
 
@@ -203,7 +209,8 @@ class _Work:
 
     def _show(self) -> None:
         if self._options.progress is not None:
-            self._options.progress(len(self.rows), self.total)
+            # Only what this call does: the time that is left follows from it.
+            self._options.progress(self.ran, self.total - self.kept)
 
     def close(self) -> None:
         os.close(self._file)
@@ -298,6 +305,14 @@ def sweep(
     Raises Divergence when check_lookahead finds a decision that needs the future.
     """
     many = data if isinstance(data, (list, tuple)) else [data]
+    known = {each.name for each in fields(SweepOptions)}
+    for name in options:
+        if name not in known:
+            raise BadConfig(
+                f"unknown option {name!r}",
+                where="sweep",
+                todo=f"a strategy's parameter goes into params={{{name!r}: [...]}}",
+            )
     root = Path(home or os.environ.get("ONETAPE_HOME") or ".onetape")
     result = run_sweep(
         SweepOptions(

@@ -93,7 +93,7 @@ def sweep_folder(options: SweepOptions, strategy: type[Strategy]) -> Path:
         if "/" not in str(options.out) and str(options.out) not in (".", ".."):
             path = options.home / "sweeps" / path
     if path.exists():
-        if not path.is_dir() or (any(path.iterdir()) and not is_sweep(path)):
+        if not path.is_dir() or not (is_sweep(path) or _is_begun(path)):
             raise BadConfig(
                 f"{path} is there and is no sweep", where="--out", todo="choose another"
             )
@@ -102,6 +102,11 @@ def sweep_folder(options: SweepOptions, strategy: type[Strategy]) -> Path:
                 f"{path}: the sweep exists", where="--out", todo="add --resume, or choose another"
             )
     return path.absolute()
+
+
+def _is_begun(folder: Path) -> bool:
+    """Empty, or what a sweep leaves that was killed before it had a manifest."""
+    return {each.name for each in folder.iterdir()} <= {".lock", "source", f".{MANIFEST}"}
 
 
 @contextmanager

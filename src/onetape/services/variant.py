@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import queue
+import shutil
 import signal
 import sys
 import tempfile
@@ -37,9 +38,9 @@ from onetape.services.page import report_data
 from onetape.store import statistics as st
 from onetape.store.deflate import moments
 
-__all__ = ["VARIANT_JOB", "open_strategy", "run_job", "source_hash"]
+__all__ = ["LOOKAHEAD_JOB", "open_strategy", "run_job", "source_hash"]
 
-VARIANT_JOB, LOOKAHEAD_JOB = "variant", "lookahead"
+LOOKAHEAD_JOB = "lookahead"  # a job without a kind is a variant
 _MONEY = ("pnl", "fees", "funding", "final_equity")
 _COUNTS = ("orders", "fills", "events", "denied", "rejected")
 
@@ -100,7 +101,7 @@ def _run(
         if setup["keep_runs"]:
             options = _options(setup, strategy, job, folder)
             options.out = Path(setup["keep_runs"]) / job["key"].replace("/", "-")
-            _clear(Path(options.out))
+            shutil.rmtree(options.out, ignore_errors=True)  # what a killed sweep left of it
             run_backtest(options)
         options = _options(setup, strategy, job, folder)
         plan = prepare_plan(options, strategy)
@@ -124,13 +125,6 @@ def _run(
         finally:
             session.close()
     return _row(result, data, plan, wants_equity=bool(job.get("equity")))
-
-
-def _clear(folder: Path) -> None:
-    """What a killed sweep left of this very run."""
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _row(result: RunResult, data: Any, plan: RunPlan, *, wants_equity: bool) -> dict[str, Any]:

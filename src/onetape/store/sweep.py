@@ -162,9 +162,13 @@ class Sweep:
         names = list(dict.fromkeys(name for row in rows for name in row))
         first = [n for n in names if n not in _LAST]
         names = [*first, *(n for n in _LAST if n in names)]
-        return pl.DataFrame(
+        table = pl.DataFrame(
             [pl.Series(name, column_of([row.get(name) for row in rows])) for name in names]
         )
+        # A column without any value has the type that it would have with one.
+        empty = [name for name in names if table[name].dtype == pl.Null]
+        kinds = {n: pl.String if n in ("error", "action_hash") else pl.Float64 for n in empty}
+        return table.cast(kinds)  # type: ignore[arg-type]
 
     def _flat(self, row: Mapping[str, Any]) -> dict[str, Any]:
         flat: dict[str, Any] = {"variant": row["variant"]}

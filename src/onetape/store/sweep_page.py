@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["render_sweep_page", "write_sweep_page"]
 
+_MOMENTS = frozenset({"drawdown_peak", "drawdown_trough", "drawdown_recovered"})
 VARIANTS_SHOWN_MAX = 20_000  # some 4 MB; of more the best are shown, and the page says so
 
 
@@ -115,7 +116,11 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, metric: str) -> dict[
             f"train {format_duration(asked['train'])}, test {format_duration(asked['test'])}"
             + (", anchored" if asked["anchored"] else "")
         )
-        facts |= {f"out of sample {name}": _number(v) for name, v in walk["stats"].items()}
+        facts |= {
+            f"out of sample {name.replace('_', ' ')}": _number(value)
+            for name, value in walk["stats"].items()
+            if name not in _MOMENTS
+        }
         facts["out of sample over in sample, middle window"] = _number(walk["efficiency"])
         notes.append(
             "each test window begins flat with the same cash; the equity adds their gains, and a "
