@@ -329,3 +329,16 @@ def test_the_command_shows_a_waterfall_and_exits_with_4(tmp_path, code, capfd):
     value = json.loads(capfd.readouterr().out)
     assert set(PARTS) <= set(value["bridge"]) and value["error"]["code"] == 4604
     assert cli(["parity", "a", "a", "--mode", "money", "--home", str(tmp_path)]) == 0
+
+
+def test_orders_of_time_that_the_other_run_does_not_cover_are_outside(tmp_path, code):
+    """The backtest of a day must not begin the day before; and ordinals count from then on."""
+    tape = walk(tmp_path / "t")
+    a = run(code["takes"], tape, tmp_path, "a", start=at_ns(21))
+    b = run(code["takes"], tape, tmp_path, "b")
+    found = bridged(a, b)
+    detail = {
+        n: Decimal(v) for n, v in compare(a, b, mode="money")["bridge"]["residual_detail"].items()
+    }
+    assert detail["outside"] != 0 and detail["rest"] == detail["marks"] == 0
+    assert {name for name in PARTS if found[name]} == {"residual"}

@@ -29,6 +29,7 @@ from onetape.model.enums import Kind
 from onetape.model.errors import BadConfig
 from onetape.model.instrument import Instrument
 from onetape.model.money import divide_half_even, money, money_units
+from onetape.services.backtest import tape_span
 from onetape.services.tape_market import Market, first_data_difference
 from onetape.tape.journal import JournalReader
 
@@ -80,6 +81,7 @@ class _Side:
     instruments: dict[str, Instrument]
     orders: dict[tuple[int, str], list[_Order]]  # by robot and symbol, in order of their ordinals
     market: Market
+    span: tuple[int, int]  # first and last moment of the run
 
     def arrival(self, order: _Order) -> int:
         return order.time + self.plan.latency[0]
@@ -91,7 +93,7 @@ class _Bridge:
 
     parts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PARTS, 0))
     detail: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys(("marks", "decisions", "rest"), 0)
+        default_factory=lambda: dict.fromkeys(("marks", "decisions", "outside", "rest"), 0)
     )
 
     def add(self, part: str, units: int) -> None:
@@ -119,13 +121,15 @@ def build_bridge(run_a: Path, run_b: Path, *, slack: int = 0) -> dict[str, Any]:
     bridge = _Bridge()
     compared = differing = 0
     first: tuple[int, str] | None = None
+    shared = max(a.span[0], b.span[0]), min(a.span[1], b.span[1])
     for key in sorted(set(a.orders) | set(b.orders)):
         facts = _settled(key[1], a, b)
-        for left, right in _pairs(a.orders.get(key, []), b.orders.get(key, []), parted, slack):
+        orders = [run.orders.get(key, []) for run in (a, b)]
+        for left, right in _pairs(orders[0], orders[1], shared, parted, slack):
             compared += 1
             before = dict(bridge.parts), dict(bridge.detail)
             if facts is not None:
-                _account(bridge, a, b, left, right, facts, parted)
+                _account(bridge, a, b, left, right, facts, shared, parted)
             changed = _change(before, bridge)
             if changed:
                 differing += 1
@@ -134,7 +138,7 @@ def build_bridge(run_a: Path, run_b: Path, *, slack: int = 0) -> dict[str, Any]:
                     first = when, _words(left, right, changed, a.currency)
     bridge.parts["funding"] = b.funding - a.funding
     gap = b.pnl - a.pnl
-    explained = sum(bridge.parts.values()) + bridge.detail["marks"] + bridge.detail["decisions"]
+    explained = sum(bridge.parts.values()) + sum(bridge.detail.values())
     bridge.detail["rest"] = gap - explained
     bridge.parts["residual"] = sum(bridge.detail.values())
     # Funding, marks and the rest belong to no order and count as one comparison each.
@@ -179,8 +183,11 @@ def _read(run: Path) -> _Side:
     for (robot, _), order in sorted(orders.items()):
         by_key[robot, order.symbol].append(order)
     symbols = sorted(actions.instruments)
-    return _Side(plan, pnl, funding, currency, actions.instruments, dict(by_key),
-                 Market(plan, symbols))  # fmt: skip
+    span = tape_span(run / "journal")
+    if span is None:
+        raise BadConfig("the run's journal is empty", where=str(run), todo="run it again")
+    market = Market(plan, symbols)
+    return _Side(plan, pnl, funding, currency, actions.instruments, dict(by_key), market, span)
 
 
 def _orders(actions: Actions) -> dict[tuple[int, int], _Order]:
@@ -226,19 +233,25 @@ def _settled(symbol: str, a: _Side, b: _Side) -> Instrument | None:
 
 
 def _pairs(
-    a: list[_Order], b: list[_Order], parted: int | None, slack: int
+    a: list[_Order],
+    b: list[_Order],
+    shared: tuple[int, int],
+    parted: int | None,
+    slack: int,
 ) -> Iterator[tuple[_Order | None, _Order | None]]:
-    """Orders by ordinal. From where the data differ on, an order too many would shift all that
-    follow, so there they are paired by side and time of decision."""
+    """Orders by ordinal, counted from the time that both runs cover. From where the data differ on,
+    an order too many would shift all that follow, so there they go by side and time of decision."""
+    for order in a:
+        if not shared[0] <= order.time <= shared[1]:
+            yield order, None
+    for order in b:
+        if not shared[0] <= order.time <= shared[1]:
+            yield None, order
+    a, b = ([o for o in each if shared[0] <= o.time <= shared[1]] for each in (a, b))
+    cut = max(len(a), len(b))
     if parted is not None:
-        heads = [
-            next((at for at, order in enumerate(each) if order.time >= parted), len(each))
-            for each in (a, b)
-        ]
-        cut = min(heads)
-    else:
-        cut = max(len(a), len(b))
-    for at in range(min(cut, max(len(a), len(b)))):
+        cut = min(sum(order.time < parted for order in each) for each in (a, b))
+    for at in range(cut):
         left = a[at] if at < len(a) else None
         right = b[at] if at < len(b) else None
         if left is not None and right is not None and left.side != right.side:
@@ -281,6 +294,7 @@ def _account(
     left: _Order | None,
     right: _Order | None,
     facts: Instrument,
+    shared: tuple[int, int],
     parted: int | None,
 ) -> None:
     """Adds what one pair of orders, or an order that one run has alone, contributes to the gap."""
@@ -299,7 +313,8 @@ def _account(
         for fill in rest:
             last = ours.market.value_at_end(order.symbol) or fill.price
             units = _gain(facts, order.side, fill.price, last, fill.size) - fill.fee
-            part = _cause(ours, other, order, twin, fill, parted)
+            is_shared = shared[0] <= order.time <= shared[1]
+            part = _cause(ours, other, order, twin, fill, parted) if is_shared else "outside"
             bridge.add(part, sign * units)
 
 
