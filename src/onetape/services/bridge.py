@@ -38,7 +38,7 @@ __all__ = ["PARTS", "build_bridge"]
 PARTS = ("latency", "queue", "price", "fee", "funding", "missed_data", "residual")
 _PLACE = 1
 _MAKER, _TAKER = 1, 2
-_BUY = 1
+_BUY, _SELL = 1, 2
 _INT64 = 2**64
 _TERMS = ("type", "price", "trigger", "tif", "flags")
 
@@ -104,8 +104,8 @@ class _Bridge:
 
 
 def build_bridge(run_a: Path, run_b: Path, *, slack: int = 0) -> dict[str, Any]:
-    """CONTRACT's keys of `parity` with `bridge`. slack: ns by which decisions may lie apart that
-    are paired by time, where the runs' data differ.
+    """CONTRACT's keys of `parity` with `bridge`. slack: ns by which the decisions of a pair may
+    lie apart, beside the runs' difference in latency.
 
     Raises BadConfig for runs in two currencies.
     """
@@ -125,7 +125,7 @@ def build_bridge(run_a: Path, run_b: Path, *, slack: int = 0) -> dict[str, Any]:
     for key in sorted(set(a.orders) | set(b.orders)):
         facts = _settled(key[1], a, b)
         orders = [run.orders.get(key, []) for run in (a, b)]
-        for left, right in _pairs(orders[0], orders[1], shared, parted, slack):
+        for left, right in _pairs(orders[0], orders[1], shared, slack):
             compared += 1
             before = dict(bridge.parts), dict(bridge.detail)
             if facts is not None:
@@ -233,14 +233,11 @@ def _settled(symbol: str, a: _Side, b: _Side) -> Instrument | None:
 
 
 def _pairs(
-    a: list[_Order],
-    b: list[_Order],
-    shared: tuple[int, int],
-    parted: int | None,
-    slack: int,
+    a: list[_Order], b: list[_Order], shared: tuple[int, int], slack: int
 ) -> Iterator[tuple[_Order | None, _Order | None]]:
-    """Orders by ordinal, counted from the time that both runs cover. From where the data differ on,
-    an order too many would shift all that follow, so there they go by side and time of decision."""
+    """Orders by ordinal, counted from the time that both runs cover, for as long as the two agree
+    on side and time of decision. One order too many shifts all that follow, so from the first pair
+    that does not agree they are paired by side and time."""
     for order in a:
         if not shared[0] <= order.time <= shared[1]:
             yield order, None
@@ -248,18 +245,17 @@ def _pairs(
         if not shared[0] <= order.time <= shared[1]:
             yield None, order
     a, b = ([o for o in each if shared[0] <= o.time <= shared[1]] for each in (a, b))
-    cut = max(len(a), len(b))
-    if parted is not None:
-        cut = min(sum(order.time < parted for order in each) for each in (a, b))
-    for at in range(cut):
-        left = a[at] if at < len(a) else None
-        right = b[at] if at < len(b) else None
-        if left is not None and right is not None and left.side != right.side:
-            yield left, None
-            yield None, right
-        else:
-            yield left, right
-    yield from _by_time(a[cut:], b[cut:], slack)
+    at = 0
+    while at < min(len(a), len(b)) and _agree(a[at], b[at], slack):
+        yield a[at], b[at]
+        at += 1
+    for side in (_BUY, _SELL):
+        rest_a, rest_b = ([o for o in each[at:] if o.side == side] for each in (a, b))
+        yield from _by_time(rest_a, rest_b, slack)
+
+
+def _agree(a: _Order, b: _Order, slack: int) -> bool:
+    return a.side == b.side and abs(a.time - b.time) <= slack
 
 
 def _by_time(
@@ -267,16 +263,10 @@ def _by_time(
 ) -> Iterator[tuple[_Order | None, _Order | None]]:
     i = j = 0
     while i < len(a) or j < len(b):
-        if i == len(a):
-            yield None, b[j]
-            j += 1
-        elif j == len(b):
-            yield a[i], None
-            i += 1
-        elif abs(a[i].time - b[j].time) <= slack and a[i].side == b[j].side:
+        if i < len(a) and j < len(b) and _agree(a[i], b[j], slack):
             yield a[i], b[j]
             i, j = i + 1, j + 1
-        elif a[i].time <= b[j].time:
+        elif j == len(b) or (i < len(a) and a[i].time <= b[j].time):
             yield a[i], None
             i += 1
         else:
