@@ -231,17 +231,17 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_nobody_behind(tmp_path, code, samp
     children = subprocess.run(
         ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True
     ).stdout.split()
-    began = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
-    assert process.returncode == 1 and time.monotonic() - began < 5
-    assert "INTERRUPTED" in err and "--resume" in err and "Traceback" not in err
+    assert process.returncode == 1
+    assert "INTERRUPTED" in err and "of 6 results are kept in" in err
+    assert "--resume" in err and "Traceback" not in err
     assert len(children) == 2
     for child in children:
         with pytest.raises(ProcessLookupError):
             os.kill(int(child), 0)
     folder = tmp_path / "sweeps" / "s"
-    assert len(open_sweep(folder)) >= 1 and not (folder / ".work").exists()
+    assert 1 <= len(open_sweep(folder)) < 6 and not (folder / ".work").exists()
 
 
 def test_the_workers_of_a_killed_sweep_end_by_themselves(tmp_path, code, sample):

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from test_report import browse, needs_chromium
 
 from onetape.model.errors import BadConfig
 from onetape.store.sweep import Sweep, best_of, metric_of
@@ -124,3 +125,41 @@ def test_what_is_no_sweep_is_named(tmp_path, text):
     (tmp_path / "sweep.json").write_text(text)
     with pytest.raises(BadConfig, match="is not a sweep"):
         Sweep(tmp_path)
+
+
+WALK = {
+    "metric": "pnl", "stats": {"pnl": 3.0, "sharpe": None}, "efficiency": 0.5,
+    "equity": [[10**18, 2 * 10**18, 3 * 10**18], [100.0, 104.0, 103.0]],
+    "windows": [
+        {"window": 1, "train_start": 0, "train_end": 10**18, "test_start": 10**18,
+         "test_end": 3 * 10**18, "variant": 0, "params": {"fast": "<img src=x>"}, "in_sample": 6.0,
+         "out_of_sample": 3.0, "ratio": 0.5, "pnl": 3.0, "error": None},
+        {"window": 2, "train_start": 0, "train_end": 2 * 10**18, "test_start": 2 * 10**18,
+         "test_end": 3 * 10**18, "variant": None, "params": None, "in_sample": None,
+         "out_of_sample": None, "ratio": None, "pnl": None, "error": "no variant"},
+    ],
+}  # fmt: skip
+
+
+@needs_chromium
+@pytest.mark.parametrize("kind", ["grid", "one", "none", "walk"])
+def test_a_browser_shows_it_without_errors_or_requests(tmp_path, kind):
+    one_row = [{"key": "0", "error": None, "pnl": 1.0, "stats": {"period": "1 d"}}]
+    if kind == "walk":
+        sweep = made(tmp_path / "s", grid={"fast": ["<img src=x>"]}, rows=[],
+                     walk_forward={"train": 1, "test": 1, "anchored": False})  # fmt: skip
+        (sweep.path / "walk.json").write_text(json.dumps(WALK))
+    else:
+        grid = {"grid": None, "one": {"fast": [1]}, "none": {}}[kind]
+        sweep = made(tmp_path / "s", grid=grid, rows=None if kind == "grid" else one_row)
+    dom, console, asked = browse(sweep.report(), tmp_path)
+    assert console == "" and asked == []
+    assert "<img" not in dom and "Sweep of Mine" in dom
+    boxes = re.findall(r'<td(?: class="(\w*)")?[^>]*>([^<]*)</td>', dom.split('id="map"')[1])
+    if kind == "grid":
+        # fast across, mode down, the best over z; the best of all is framed.
+        cells = [text for style, text in boxes if style in ("", "best")][:4]
+        assert cells == ["-2", "2", "0", "3"]
+        assert dom.count('class="best"') == 1 and "background-color: rgb(" in dom
+    if kind == "walk":
+        assert dom.count("<path") == 1 and "M0.00" in dom and "no variant" in dom
