@@ -515,3 +515,33 @@ def test_a_file_of_data_is_imported_once(tmp_path, code):
     assert found.frame["events"].to_list() == [120] * 3, found.frame["error"].to_list()
     assert len([*(tmp_path / "tapes").iterdir()]) == 1
     assert found.facts["sources"] == [str(file)]
+
+
+def test_a_tape_that_grew_in_between_is_read_as_far_as_before(tmp_path, code, sample):
+    """The journal of a live market: a sweep begun at noon is of the morning, whenever it ends."""
+    from onetape.tape.journal import JournalReader, JournalWriter
+
+    with JournalReader(sample) as reader:
+        identity, frames = reader.uuid, list(reader.frames())
+
+    def grow(path: Path, first: int, last: int) -> None:
+        with JournalWriter(path, process="live", uuid=identity, durable=False) as writer:
+            for frame in frames[first:last]:
+                if frame.type == 1:
+                    writer.append_instrument(frame.stream, frame.time, frame.payload)
+                else:
+                    writer.append(frame.type, frame.payload, flags=frame.flags,
+                                  stream=frame.stream, time=frame.time)  # fmt: skip
+
+    live = tmp_path / "live.tape"
+    grow(live, 0, 8_000)
+    params = {"fast": [1, 2, 3]}
+    first = run(code, live, tmp_path, params=params, out="s")
+    before = table(first)
+    lines = (first.path / RESULTS).read_text().splitlines(keepends=True)
+    (first.path / RESULTS).write_text(lines[0])
+    grow(live, 8_000, len(frames))
+    again = run(code, live, tmp_path, params=params, out="s", resume=True)
+    assert table(again) == before
+    later = run(code, live, tmp_path, params=params, out="later")
+    assert later.frame["events"][0] > again.frame["events"][0]

@@ -23,6 +23,7 @@ from onetape.engine.loader import load_strategy
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, Divergence
 from onetape.services.pool import run_local, run_ray
+from onetape.services.recording import new_folders_removed
 from onetape.services.sweep_plan import (
     Progress,
     SweepOptions,
@@ -117,7 +118,10 @@ def run_sweep(options: SweepOptions) -> SweepResult:
     grid = make_grid(strategy, options.params)
     folder = sweep_folder(options, strategy)
     is_new = not is_sweep(folder)
-    with locked(folder, remove=is_new):
+    with (
+        new_folders_removed(folder.parent, options.home / "tapes"),
+        locked(folder, remove=is_new),
+    ):
         manifest = make_manifest(options, strategy, grid, folder)
         windows = _windows(manifest)
         begin_sweep(folder, manifest, is_new=is_new)
@@ -174,6 +178,7 @@ class _Work:
             "instruments": manifest["instruments"],
             "options": manifest["options"],
             "scratch": str(self._scratch),
+            "sample_every": manifest["sample_every"],
             "keep_runs": str(folder / "runs") if options.keep_runs else "",
             "sys_path": [str(Path(each).absolute()) if each else os.getcwd() for each in sys.path],  # noqa: PTH109
         }
@@ -202,7 +207,7 @@ class _Work:
         line = json.dumps(row, separators=(",", ":"), allow_nan=False).encode() + b"\n"
         while line:
             line = line[os.write(self._file, line) :]
-        os.fdatasync(self._file)
+        os.fsync(self._file)
         self.rows[row["key"]] = row
         self.ran += 1
         self._show()

@@ -155,9 +155,10 @@ def make_manifest(
         ),
         strategy,
     )
-    kept = open_sweep(folder).facts["tapes"] if is_sweep(folder) else []
+    kept = open_sweep(folder).facts if is_sweep(folder) else {}
+    before = kept.get("tapes", [])
     tapes = [
-        _mark(Path(each.path), kept[at]["last_sequence"] if at < len(kept) else None)
+        _mark(Path(each.path), before[at]["last_sequence"] if at < len(before) else None)
         for at, each in enumerate(plan.inputs)
     ]
     reference = _reference(options.strategy, strategy, folder)
@@ -183,6 +184,8 @@ def make_manifest(
         "instruments_hash": _hash(given) if given else None,
         "start": plan.start,
         "end": plan.end,
+        # Of the tapes as they are now: one that grows would be sampled in wider steps later.
+        "sample_every": kept["sample_every"] if kept else plan.sample_every,
         "tapes": tapes,
         "sources": [
             str(Path(each).absolute())

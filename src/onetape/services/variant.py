@@ -105,6 +105,8 @@ def _run(
             run_backtest(options)
         options = _options(setup, strategy, job, folder)
         plan = prepare_plan(options, strategy)
+        if plan.start is None and plan.end is None:
+            plan.sample_every = setup["sample_every"]
         session = Session(
             plan,
             strategy,
