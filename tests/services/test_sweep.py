@@ -497,10 +497,14 @@ def test_a_module_of_a_package_with_relative_imports_works(tmp_path, sample, mon
     (package / "sizes.py").write_text("SIZE = 0.02\n")
     (package / "trend.py").write_text("from .sizes import SIZE\n" + TREND.replace("0.01", "SIZE"))
     monkeypatch.syspath_prepend(tmp_path)
-    found = onetape.sweep(
-        "mine.trend:Trend", sample, params={"fast": [2, 3]}, home=tmp_path, metric="pnl", jobs=1
-    )
-    assert found.frame["error"].null_count() == 2 and found.frame["fills"].min() > 0
+    from importlib import import_module
+
+    for given in ("mine.trend:Trend", import_module("mine.trend").Trend):
+        found = onetape.sweep(
+            given, sample, params={"fast": [2, 3]}, home=tmp_path, metric="pnl", jobs=1
+        )
+        assert found.frame["error"].null_count() == 2 and found.frame["fills"].min() > 0
+        assert found.facts["reference"] == "mine.trend:Trend" and found.facts["source_hash"]
 
 
 def test_a_file_of_data_is_imported_once(tmp_path, code):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -125,7 +126,7 @@ def run_sweep(options: SweepOptions) -> SweepResult:
         manifest = make_manifest(options, strategy, grid, folder)
         windows = _windows(manifest)
         begin_sweep(folder, manifest, is_new=is_new)
-        work = _Work(options, manifest, folder, phases=2 if windows else 1)
+        work = _Work(options, manifest, folder)
         try:
             if windows:
                 work.total = (len(grid) + 1) * len(windows)
@@ -156,11 +157,7 @@ def run_sweep(options: SweepOptions) -> SweepResult:
 class _Work:
     """Jobs to be done, rows that are there, and the file that they go to."""
 
-    def __init__(
-        self, options: SweepOptions, manifest: dict[str, Any], folder: Path, *, phases: int
-    ) -> None:
-        import sys
-
+    def __init__(self, options: SweepOptions, manifest: dict[str, Any], folder: Path) -> None:
         self.total = 0
         self.ran = 0
         self.kept = 0  # rows of an earlier call

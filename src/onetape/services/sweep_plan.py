@@ -161,7 +161,7 @@ def make_manifest(
         _mark(Path(each.path), before[at]["last_sequence"] if at < len(before) else None)
         for at, each in enumerate(plan.inputs)
     ]
-    reference = _reference(options.strategy, strategy, folder)
+    reference = _reference(strategy, folder)
     walk = None
     if options.walk_forward:
         train, test = parse_walk(options.walk_forward)
@@ -197,12 +197,13 @@ def make_manifest(
     }
 
 
-def _reference(given: str | type[Strategy], strategy: type[Strategy], folder: Path) -> str:
+def _reference(strategy: type[Strategy], folder: Path) -> str:
     """How other processes find the class: its own file, its module, or the text kept here."""
     module = sys.modules.get(strategy.__module__)
     file = getattr(module, "__file__", None)
+    # Of a package, where files import each other by relative names.
     is_importable = getattr(module, "__package__", None) and strategy.__module__ != "__main__"
-    if isinstance(given, str) and is_importable:
+    if is_importable:
         return f"{strategy.__module__}:{strategy.__name__}"
     if strategy.__module__ != "__main__" and file and Path(file).is_file():
         return f"{Path(file).resolve()}:{strategy.__qualname__}"

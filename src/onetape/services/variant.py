@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,14 @@ _COUNTS = ("orders", "fills", "events", "denied", "rejected")
 
 
 def source_hash(reference: str) -> str:
-    """SHA-256 of the strategy's file; empty for a module, whose file the interpreter finds."""
-    path = Path(reference.rpartition(":")[0])
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.suffix == ".py" else ""
+    """SHA-256 of the strategy's file; empty for a module that has none."""
+    place = reference.rpartition(":")[0]
+    if place.endswith(".py"):
+        return hashlib.sha256(Path(place).read_bytes()).hexdigest()
+    found = find_spec(place)
+    if found is None or found.origin is None or not Path(found.origin).is_file():
+        return ""
+    return hashlib.sha256(Path(found.origin).read_bytes()).hexdigest()
 
 
 def open_strategy(setup: Mapping[str, Any]) -> type[Strategy]:
