@@ -342,3 +342,34 @@ def test_orders_of_time_that_the_other_run_does_not_cover_are_outside(tmp_path, 
     }
     assert detail["outside"] != 0 and detail["rest"] == detail["marks"] == 0
     assert {name for name in PARTS if found[name]} == {"residual"}
+
+
+def test_spot_adds_up_too(tmp_path, code):
+    market = Market(tmp_path / "t", "kraken:BTC/USD", tick="0.1", lot="0.001")
+    for second in range(60):
+        bid = 100 + second * 0.1 + (second % 7) * 0.3
+        market.quote(second, round(bid, 1), round(bid + 0.1, 1))
+    tape = market.done()
+    options = {"params": {"symbol": "kraken:BTC/USD"}, "cash": "10000 USD"}
+    a = run(code["takes"], tape, tmp_path, "a", **options)
+    b = run(code["takes"], tape, tmp_path, "b", latency="2500ms,0", **options)
+    only(bridged(a, b), "latency")
+    c = run(code["takes"], tape, tmp_path, "c", **options | {"fee": "0.001,0.002"})
+    only(bridged(a, c), "fee")
+
+
+def test_bars_alone_have_a_market_too(tmp_path):
+    """A market order fills at the open of the next bar, a late one at that bar's close."""
+    market, chance = Market(tmp_path / "t"), random.Random(3)
+    for minute in range(60):
+        price = 100 + chance.randrange(100) / 10
+        prices = (round(price, 1), round(price + 1, 1), round(price - 1, 1), round(price + 0.4, 1))
+        market.bar((minute + 1) * 60, "1m", prices)
+    tape = market.done()
+    text = TAKES.replace("quotes=True", 'bars="1m"').replace("on_quote(self, q)", "on_bar(self, q)")
+    strategy = write(tmp_path, "bars", text.replace("q.bid", "q.close"))
+    a = run(strategy, tape, tmp_path, "a", latency="5ms,5ms")
+    b = run(strategy, tape, tmp_path, "b", latency="70s,5ms")
+    found = bridged(a, b)
+    # The late ones miss the open and fill at the close: the tape has both prices.
+    only(found, "latency")

@@ -141,3 +141,26 @@ def test_the_command_says_it_in_words_and_in_json(swept, capfd):
     assert cli(["compare", str(swept.path), "--tries", "50"]) == 0
     text = capfd.readouterr().out
     assert "deflated" in text and "out of 50 tries" in text and "every" in text
+
+
+def test_the_page_is_written_from_runs_by_the_store(swept, tmp_path, monkeypatch, capfd):
+    import sys
+    from types import ModuleType
+
+    from onetape.cli.main import run as cli
+
+    line = ["compare", str(swept.path), "--report", str(tmp_path / "x.html"), "--json"]
+    monkeypatch.setitem(sys.modules, "onetape.store.comparison", None)
+    assert cli(line) == 1  # a build without that page
+    assert json.loads(capfd.readouterr().out)["error"]["name"] == "NOT_AVAILABLE"
+    page, shown = ModuleType("page"), []
+
+    def write_comparison(runs, path):
+        shown.extend(run.path.name for run in runs)
+        return path
+
+    page.write_comparison = write_comparison
+    monkeypatch.setitem(sys.modules, "onetape.store.comparison", page)
+    assert cli(line) == 0
+    assert json.loads(capfd.readouterr().out)["report"] == str(tmp_path / "x.html")
+    assert shown == [str(n) for n in range(8)]

@@ -97,18 +97,20 @@ class Market:
         if key not in self._touches:
             self._touches[key] = self._touch(symbol, side)
         times, prices = self._touches[key]
-        at = int(np.searchsorted(times, moment, side="left" if before else "right")) - 1
+        at = int(np.searchsorted(times, moment + (not before), side="right")) - 1
         return int(prices[at]) if at >= 0 else 0
 
     def _touch(self, symbol: str, side: int) -> tuple[Ints, Ints]:
+        """Times one later than the events', so that an order of the same time comes before them.
+        Only the close of a bar is there for it: it is the last price of the time before."""
         quotes = self.events("quote", symbol)
         if len(quotes["time"]):
-            return quotes["time"], quotes["ask" if side == _BUY else "bid"]
+            return quotes["time"] + 1, quotes["ask" if side == _BUY else "bid"]
         trades = self.events("trade", symbol)
         if len(trades["time"]):
-            return trades["time"], trades["price"]
+            return trades["time"] + 1, trades["price"]
         bars = self.events("bar", symbol)
-        times = np.concatenate([bars["ts_open"], bars["ts_close"]])
+        times = np.concatenate([bars["ts_open"] + 1, bars["ts_close"]])
         order = np.argsort(times, kind="stable")
         return times[order], np.concatenate([bars["open"], bars["close"]])[order]
 
