@@ -549,3 +549,18 @@ def test_a_tape_that_grew_in_between_is_read_as_far_as_before(tmp_path, code, sa
     assert table(again) == before
     later = run(code, live, tmp_path, params=params, out="later")
     assert later.frame["events"][0] > again.frame["events"][0]
+
+
+def test_what_one_variant_leaves_in_a_global_is_not_there_for_the_next(tmp_path, sample):
+    """Else a row would depend on which others its worker had run before."""
+    (tmp_path / "beside.py").write_text("SEEN = []\n")
+    text = TREND.replace(
+        "import os\n", "import os\nfrom beside import SEEN\nHERE = []\n", 1
+    ).replace(
+        "    def on_start(self):\n",
+        "    def on_start(self):\n        SEEN.append(1); HERE.append(1)\n"
+        "        assert len(SEEN) == len(HERE) == 1, (SEEN, HERE)\n",
+    )
+    own = write(tmp_path, "own", text)
+    found = run(own, sample, tmp_path, params={"fast": [1, 2, 3]}, jobs=1)
+    assert found.frame["error"].to_list() == [None] * 3

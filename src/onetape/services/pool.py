@@ -207,14 +207,8 @@ def run_ray(
 
 
 def _ray_job(setup: Mapping[str, Any], job: Mapping[str, Any]) -> Row:
-    """On a Ray worker: the class is loaded there once, by the hash of its source."""
-    from onetape.services.variant import open_strategy, run_job
+    """On a Ray worker, which may be on another machine."""
+    from onetape.services.variant import run_job
 
-    found = (setup["reference"], setup["source_hash"])
-    if found not in _LOADED:
-        sys.path[:] = [*setup["sys_path"], *(p for p in sys.path if p not in setup["sys_path"])]
-        _LOADED[found] = open_strategy(setup)
-    return run_job(setup, _LOADED[found], job)
-
-
-_LOADED: dict[tuple[str, str], Any] = {}
+    sys.path[:] = [*setup["sys_path"], *(p for p in sys.path if p not in setup["sys_path"])]
+    return run_job(setup, job)

@@ -58,7 +58,10 @@ def source_hash(reference: str) -> str:
 
 
 def open_strategy(setup: Mapping[str, Any]) -> type[Strategy]:
-    """The class, from the text that the sweep began with. Raises BadConfig for another text."""
+    """The class, loaded anew from the text that the sweep began with, and so are the modules beside
+    it: what one variant leaves in a global is not there for the next, as it would not be for a
+    backtest of its own. Raises BadConfig for another text."""
+    _forget(setup["reference"])
     if source_hash(setup["reference"]) != setup["source_hash"]:
         raise BadConfig(
             f"{setup['reference'].rpartition(':')[0]} was edited while the sweep ran",
@@ -68,12 +71,31 @@ def open_strategy(setup: Mapping[str, Any]) -> type[Strategy]:
     return load_strategy(setup["reference"])
 
 
-def run_job(
-    setup: Mapping[str, Any], strategy: type[Strategy], job: Mapping[str, Any]
-) -> dict[str, Any]:
+def _forget(reference: str) -> None:
+    """Drops modules from the strategy's folder, which a backtest keeps as its source, too."""
+    place = reference.rpartition(":")[0]
+    if place.endswith(".py"):
+        folder = Path(place).resolve().parent
+    else:
+        found = find_spec(place.partition(".")[0])
+        if found is None or found.origin is None:
+            return
+        folder = Path(found.origin).resolve().parent
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file is None or name.partition(".")[0] in ("__main__", "onetape"):
+            continue
+        path = Path(file).resolve()
+        is_local = path.is_relative_to(folder) and "site-packages" not in path.parts
+        if is_local and path.suffix == ".py":  # a library of machine code cannot be loaded twice
+            del sys.modules[name]
+
+
+def run_job(setup: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:
     """The job's row: its `key`, and either what came of it or `error`. A variant that fails is a
     row as well; only what says that we are wrong ends the process."""
     try:
+        strategy = open_strategy(setup)
         if job.get("kind") == LOOKAHEAD_JOB:
             return {"key": job["key"], "error": None, **_look_ahead(setup, strategy, job)}
         return {"key": job["key"], "error": None, **_run(setup, strategy, job)}
@@ -192,13 +214,13 @@ def main() -> int:
     setup = json.loads(lines.get())
     sys.path[:] = setup["sys_path"]
     try:
-        strategy = open_strategy(setup)
+        open_strategy(setup)
     except OnetapeError as problem:
         answer({"ready": False, "error": str(problem)})
         return 1
     answer({"ready": True})
     while True:
-        answer(run_job(setup, strategy, json.loads(lines.get())))
+        answer(run_job(setup, json.loads(lines.get())))
 
 
 def _listen(lines: queue.SimpleQueue[str]) -> None:
