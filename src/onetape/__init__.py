@@ -8,12 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Strategy", "__version__", "backtest", "compiled", "open"]
+__all__ = ["Strategy", "__version__", "backtest", "compare", "compiled", "open", "sweep"]
 
 if TYPE_CHECKING:
     from onetape.engine.compiled import compiled
     from onetape.engine.strategy import Strategy
     from onetape.services.backtest import backtest
+    from onetape.services.comparison import compare
+    from onetape.services.sweep import sweep
     from onetape.store.run import open_run as open  # noqa: A004 - the contract's name
 
 
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
 _HOME = {
     "Strategy": ("onetape.engine.strategy", "Strategy"),
     "backtest": ("onetape.services.backtest", "backtest"),
+    "compare": ("onetape.services.comparison", "compare"),
     "compiled": ("onetape.engine.compiled", "compiled"),
     "open": ("onetape.store.run", "open_run"),
+    "sweep": ("onetape.services.sweep", "sweep"),
 }
 
 

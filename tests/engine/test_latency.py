@@ -136,6 +136,15 @@ def test_a_daily_curve_goes_on_over_midnight(tmp_path):
     assert [event for _, event, _ in got] == [5 * SECOND + 250 * MS, 10 * SECOND + 300 * MS]
 
 
+def test_the_curve_read_in_python_is_the_core_s(tmp_path):
+    points = ((at_ns(10), 100 * MS, 0), (at_ns(20), 300 * MS, 0))
+    latency = Latency(curve=points)
+    assert [latency.request_at(at_ns(s)) for s in (5, 15, 30)] == [100 * MS, 200 * MS, 300 * MS]
+    daily = Latency(curve=((10 * SECOND, 300, 7), (24 * HOUR - 10 * SECOND, 100, 9)), daily=True)
+    assert [daily.request_at(START + s * SECOND) for s in (0, 10, 43_200)] == [200, 300, 200]
+    assert daily.longest == (300, 9)
+
+
 def test_orders_keep_their_sequence_when_the_latency_falls(tmp_path):
     points = ((at_ns(10), 900 * MS, 0), (at_ns(10.1), 0, 0))
     got = filled(tmp_path, quotes(tmp_path, 14, 0.05), Latency(curve=points), 10, 10.2)

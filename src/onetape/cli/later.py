@@ -23,14 +23,10 @@ EXAMPLES = {
     "send": "onetape send robot:mm halt reason=lunch",
     "sim": "onetape sim kraken --port 9000 --seed 7",
     "analyze": "onetape analyze RUN --db sqlite:///runs.db",
-    "sweep": "onetape sweep strategies/cross.py --data market.tape --param fast=5,10,20",
-    "compare": "onetape compare RUN_A RUN_B",
     "chaos": "onetape chaos --seeds 100 --hours 1",
 }
 INSTEAD = {
     "fetch": "download the files and use `onetape import`",
-    "sweep": "call `onetape backtest` once for each value",
-    "compare": "use `onetape parity RUN_A RUN_B`",
 }
 
 

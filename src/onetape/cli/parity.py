@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import Any
+
 import click
 
 from onetape.cli.frame import Answer, Shell, load, plain, verb
 from onetape.model.errors import Divergence
+
+PARTS = ("latency", "queue", "price", "fee", "funding", "missed_data", "residual")
+BAR = 24  # characters of the widest part
 
 
 @verb("parity", example="onetape parity monday monday-backtest --mode orders --tolerance 5ms")
@@ -19,7 +25,11 @@ from onetape.model.errors import Divergence
 )
 @click.option("--tolerance", metavar="T", help="Times within this are equal [default: exact].")
 def command(shell: Shell, run_a: str, run_b: str, mode: str, tolerance: str | None) -> Answer:
-    """Compare two runs and name the first difference; exit 4 if there is one."""
+    """Compare two runs and name the first difference; exit 4 if there is one.
+
+    decisions: B's robot is fed what A's got. orders: each run as it went. money: where the gap
+    between their profits comes from.
+    """
     compare = load("onetape.services.parity", "compare", what="parity")
     value = plain(
         compare(shell.run_path(run_a), shell.run_path(run_b), mode=mode, tolerance=tolerance)
@@ -30,4 +40,31 @@ def command(shell: Shell, run_a: str, run_b: str, mode: str, tolerance: str | No
             f"{value['differing']} of {value['compared']} differ",
             where=f"the first: {value.get('first_difference')}",
         )
-    return Answer.of_check(value, error)
+    return Answer.of_check(value, error, _waterfall(value) if mode == "money" else "")
+
+
+def _waterfall(value: dict[str, Any]) -> str:
+    """From A's profit to B's, a line a part, the widest one as long as the bar goes."""
+    bridge = value["bridge"]
+    residual = bridge["residual_detail"]
+    lines = [("A", bridge["pnl_a"], False)]
+    lines += [(name.replace("_", " "), bridge[name], True) for name in PARTS]
+    lines.append(("B", bridge["pnl_b"], False))
+    amounts = {name: f"{Decimal(text):+,.8f}" if part else f"{Decimal(text):,.8f}"
+               for name, text, part in lines}  # fmt: skip
+    width = max(len(text) for text in amounts.values())
+    most = max((abs(Decimal(text)) for _, text, part in lines if part), default=Decimal(0))
+    shown = []
+    for name, text, part in lines:
+        share = int(abs(Decimal(text)) / most * BAR) if part and most else 0
+        bar = ("+" if Decimal(text) > 0 else "-") * max(share, 1) if part and Decimal(text) else ""
+        label = f"  {name}" if part else f"profit of {name}"
+        shown.append(f"{label:<14}{amounts[name]:>{width}} {bridge['currency']}  {bar}".rstrip())
+    apart = ", ".join(f"{name} {text}" for name, text in residual.items() if Decimal(text))
+    if apart:
+        shown.append(f"residual: {apart}")
+    shown.append(
+        f"{value['equal']} of {value['compared']} compared are equal"
+        + (f"; the first that is not: {value['first_difference']}" if value["differing"] else "")
+    )
+    return "\n".join(shown)

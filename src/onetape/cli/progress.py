@@ -33,9 +33,11 @@ class Progress:
             part = min(done / total, 1.0)
             bar = "━" * int(part * WIDTH)
             text = f"{self.title} {bar:<{WIDTH}} {part:4.0%}"
+            left = f"  {_clock((total - done) / rate)} left" if rate and part < 1 else ""
         else:
-            text = f"{self.title} {done:,.0f}"
-        sys.stderr.write(f"\r\x1b[2K{text}  {rate:,.0f}/s")
+            text, left = f"{self.title} {done:,.0f}", ""
+        speed = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+        sys.stderr.write(f"\r\x1b[2K{text}  {speed}/s{left}")
         sys.stderr.flush()
 
     def __enter__(self) -> Progress:
@@ -50,3 +52,10 @@ class Progress:
         if self._drawn:
             sys.stderr.write("\r\x1b[2K")
             sys.stderr.flush()
+
+
+def _clock(seconds: float) -> str:
+    """1:05, or 2:10:00."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -32,7 +32,9 @@ VERBS = (
     VerbEntry("backtest", RUNS, "Run a strategy over recorded data."),
     VerbEntry("run", RUNS, "Run a strategy on paper, in the foreground."),
     VerbEntry("replay", RUNS, "Run a recorded run again and compare every action."),
-    VerbEntry("parity", RUNS, "Compare two runs, order by order."),
+    VerbEntry("parity", RUNS, "Compare two runs, order by order, or where their money parts."),
+    VerbEntry("sweep", RUNS, "Run many backtests over a parameter grid."),
+    VerbEntry("compare", RUNS, "Show variants side by side, and what luck alone would give."),
     VerbEntry("bench", RUNS, "Measure the figures of this machine."),
     VerbEntry("fetch", STUDY, "Download public history and import it.", built=False),
     VerbEntry("up", PROCESSES, "Start the processes of the configuration.", built=False),
@@ -46,8 +48,6 @@ VERBS = (
     VerbEntry("send", PROCESSES, "Send a command to a process.", built=False),
     VerbEntry("sim", PROCESSES, "Serve a wire-compatible simulated exchange.", built=False),
     VerbEntry("analyze", STUDY, "Project a run into SQL.", built=False),
-    VerbEntry("sweep", STUDY, "Run many backtests over a parameter grid.", built=False),
-    VerbEntry("compare", STUDY, "Show variants side by side.", built=False),
     VerbEntry("chaos", STUDY, "Deterministic simulation with faults.", built=False),
 )
 BY_NAME = {entry.name: entry for entry in VERBS}

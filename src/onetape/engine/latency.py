@@ -24,7 +24,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from onetape.model.errors import BadConfig, BadInput, UsageError
-from onetape.model.time import HOUR, MINUTE, MS, SECOND, format_duration, parse_duration, parse_time
+from onetape.model.time import (
+    DAY,
+    HOUR,
+    MINUTE,
+    MS,
+    SECOND,
+    format_duration,
+    parse_duration,
+    parse_time,
+)
 
 if TYPE_CHECKING:
     from onetape import _core
@@ -76,6 +85,29 @@ class Latency:
             age = f"+{_duration(self.feed_age_min)}" if self.feed_age_min else ""
             parts.append(f"feed=recorded{age}")
         return ",".join(parts)
+
+    @property
+    def longest(self) -> tuple[int, int]:
+        """The most that request and reply take, bursts left out."""
+        if not self.curve:
+            return self.request, self.reply
+        return max(r for _, r, _ in self.curve), max(b for _, _, b in self.curve)
+
+    def request_at(self, time: int) -> int:
+        """What a request sent at `time` takes, bursts left out (core/engine/latency.cpp's way)."""
+        if not self.curve:
+            return self.request
+        at = time % DAY if self.daily else time
+        points = [(when, request) for when, request, _ in self.curve]
+        if self.daily:
+            first, last = points[0], points[-1]
+            points = [(last[0] - DAY, last[1]), *points, (first[0] + DAY, first[1])]
+        before = max((p for p in points if p[0] <= at), default=points[0])
+        after = min((p for p in points if p[0] >= at), default=points[-1])
+        if after[0] == before[0]:
+            return before[1]
+        share = (at - before[0]) / (after[0] - before[0])
+        return before[1] + int((after[1] - before[1]) * share)
 
     def scaled(self, factor: int) -> Latency:
         """Every way `factor` times as long; the age of events stays what it was."""

@@ -137,12 +137,13 @@ def keep_source(strategy: type[Strategy], folder: Path) -> str:
     module = sys.modules.get(strategy.__module__)
     file = getattr(module, "__file__", None)
     if file is None or not Path(file).is_file():
+        from onetape.engine.cell_source import module_text
+
         try:
-            text = inspect.getsource(strategy)
-        except (OSError, TypeError):
+            text = module_text(strategy)
+        except BadConfig:
             return ""
-        target = folder / "strategy.py"
-        target.write_text(f"from onetape import Strategy\n\n\n{text}", encoding="utf-8")
+        (folder / "strategy.py").write_text(text, encoding="utf-8")
         return f"strategy.py:{strategy.__name__}"
     main = Path(file).resolve()
     for other in list(sys.modules.values()):

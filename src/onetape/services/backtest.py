@@ -89,6 +89,7 @@ class BacktestOptions:
     interpret: bool = False  # run a @compiled strategy as Python
     # Re-runs for the report's stress line; None: where the data are few and the strategy is a file.
     stress: bool | None = None
+    sources: Sequence[Path] = ()  # what tapes in `data` were imported from: --check-lookahead
 
 
 def run_backtest(options: BacktestOptions) -> RunResult:
@@ -160,6 +161,7 @@ def _run(
         from onetape.services.lookahead import check_lookahead
 
         files = [Path(each) for each in options.data if isinstance(each, (str, os.PathLike))]
+        files += options.sources
         result.lookahead = check_lookahead(
             plan, folder, actions=session.actions_before_stop, forbidden=files
         )

@@ -22,7 +22,7 @@ from onetape.store.report import write_report
 from onetape.store.report_data import Assumption, Fills, Market, ReportData, StressLine
 from onetape.store.report_json import write_report_json
 from onetape.store.stress import exact_lines
-from onetape.store.summary import analyze, summarize
+from onetape.store.summary import Analysis, analyze, summarize
 from onetape.tape.journal import JournalReader
 
 if TYPE_CHECKING:
@@ -53,14 +53,7 @@ def write_run_report(
     data.stress = [*exact_lines(float(result.pnl), data.fills, data.markets), *reruns]
     data.stress_hint = hint
     analysis = analyze(data)
-    stats = summarize(data, orders=result.orders, funding=float(result.funding), analysis=analysis)
-    # The ledger's own numbers, where samples only come close.
-    data.stats = {
-        **stats,
-        "pnl": float(result.pnl),
-        "final_equity": float(result.final_equity),
-        "max_drawdown": result.max_drawdown_ratio,
-    }
+    data.stats = run_statistics(data, result, analysis)
     data.assumptions = sized(session, data)
     result.stats = dict(data.stats)
     result.stress = list(data.stress)
@@ -72,10 +65,31 @@ def write_run_report(
     return path
 
 
+def run_statistics(
+    data: ReportData, result: RunResult, analysis: Analysis | None = None
+) -> dict[str, object]:
+    """All statistics of a run: the ledger's own numbers, where samples only come close."""
+    stats = summarize(data, orders=result.orders, funding=float(result.funding), analysis=analysis)
+    return {
+        **stats,
+        "pnl": float(result.pnl),
+        "final_equity": float(result.final_equity),
+        "max_drawdown": result.max_drawdown_ratio,
+    }
+
+
 def report_data(
-    session: Session, folder: Path, assumptions: Sequence[Assumption], result: RunResult
+    session: Session,
+    folder: Path,
+    assumptions: Sequence[Assumption],
+    result: RunResult,
+    *,
+    with_market: bool = True,
 ) -> ReportData:
-    """Everything the page shows but the statistics, from the session's samples and its journal."""
+    """Everything the page shows but the statistics, from the session's samples and its journal.
+
+    with_market: also what the market did while orders rested, for which the tapes are read again.
+    """
     plan = session.plan
     symbols = list(session.host.instruments)
     instruments = list(session.host.instruments.values())
@@ -117,7 +131,9 @@ def report_data(
         why_no_orders=result.why_no_orders or "",
         failures=list(result.failures),
         orders=orders,
-        resting=resting_columns(folder / "journal", plan.inputs, symbols, orders, since),
+        resting=resting_columns(
+            folder / "journal", plan.inputs if with_market else [], symbols, orders, since
+        ),
     )
 
 

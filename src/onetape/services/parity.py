@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from onetape.engine.actions import Actions, first_difference, read_actions
 from onetape.engine.plan import read_plan
-from onetape.model.errors import BadConfig, NotAvailable, UsageError
+from onetape.model.errors import BadConfig, UsageError
 from onetape.model.instrument import Instrument
 from onetape.model.time import format_duration, format_time, parse_duration
+from onetape.services.bridge import build_bridge
 from onetape.services.replay import check_inputs, given_facts, repeat, strategy_of
 from onetape.tape.journal import JournalReader
 
@@ -28,7 +29,8 @@ def compare(
     """CONTRACT's keys: mode, compared, equal, differing, first_difference.
 
     decisions: B's robot is fed what A's robot got, fills included. orders: each run as it went,
-    orders by robot, symbol and ordinal, then fills by quantity, price and time.
+    orders by robot, symbol and ordinal, then fills by quantity, price and time. money: where the
+    gap between their profits comes from, as `bridge`.
     """
     slack = _tolerance(tolerance)
     if mode == "decisions":
@@ -36,7 +38,7 @@ def compare(
     if mode == "orders":
         return _orders(run_a, run_b, slack)
     if mode == "money":
-        raise NotAvailable("parity in money mode", where="--mode", todo="use orders or decisions")
+        return build_bridge(run_a, run_b, slack=slack)
     raise BadConfig(f"unknown mode {mode!r}", where="--mode", todo="decisions, orders or money")
 
 

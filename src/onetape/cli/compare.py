@@ -1,0 +1,117 @@
+"""`onetape compare`: variants side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from onetape.cli.frame import Answer, Shell, load, verb
+from onetape.model.errors import BadConfig
+
+SHOWN = 20
+
+
+@verb(
+    "compare",
+    example="""
+    onetape compare monday tuesday --tries 40
+    onetape compare .onetape/sweeps/cross --report cross.html
+    """,
+)
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.option(
+    "--tries", type=click.IntRange(min=1), metavar="N",
+    help="How many variants were tried in all [default: those compared].",
+)  # fmt: skip
+@click.option("--report", type=click.Path(path_type=Path), metavar="F.html", help="A page of them.")
+def command(shell: Shell, runs: tuple[str, ...], tries: int | None, report: Path | None) -> Answer:
+    """Show runs, or the variants of a sweep, side by side, and how much of the best is luck.
+
+    Whoever shows the best of many tries shows luck as well: its Sharpe ratio is deflated for
+    their number.
+    """
+    write = None
+    if report is not None:  # found out before any work
+        write = load("onetape.store.comparison", "write_comparison", what="the comparison page")
+    opened = [_path(shell, name) for name in runs]
+    found = load("onetape.services.comparison", "compare_runs", what="compare")(opened, tries)
+    value = found.as_json()
+    if write is not None:
+        open_run = load("onetape.store.run", "open_run", what="compare")
+        value["report"] = str(write([open_run(path) for path in _runs(opened)], report))
+    return Answer(value, _text(value))
+
+
+def _runs(paths: list[Path]) -> list[Path]:
+    """The runs that a page shows: those named, or those that a sweep has kept."""
+    from onetape.store.sweep import is_sweep
+
+    found = []
+    for path in paths:
+        if not is_sweep(path):
+            found.append(path)
+            continue
+        kept = sorted((path / "runs").glob("*/run.toml"), key=lambda each: int(each.parent.name))
+        if not kept:
+            raise BadConfig(
+                f"the sweep {path.name} kept no runs",
+                where="--report",
+                todo="sweep with --keep-runs, or see the report.html in its folder",
+            )
+        found += [each.parent for each in kept]
+    return found
+
+
+def _path(shell: Shell, name: str) -> Path:
+    """A run or a sweep by its path, or by its name under the home."""
+    path = shell.run_path(name)
+    sweep = shell.home / "sweeps" / name
+    return sweep if not path.exists() and sweep.exists() else path
+
+
+def _text(value: dict[str, Any]) -> str:
+    names = list(dict.fromkeys(name for run in value["runs"] for name in run["params"]))
+    # Parameters that all share say nothing here.
+    names = [
+        name for name in names if len({str(run["params"].get(name)) for run in value["runs"]}) > 1
+    ]
+    head = ["", *names, "pnl", "sharpe", "max drawdown", "fills", "above 0", "deflated"]
+    table = [head]
+    for run in value["runs"][:SHOWN]:
+        stats, sharpe = run["stats"], run["annual_sharpe"]
+        table.append(
+            [run["name"], *(str(run["params"].get(name, "-")) for name in names),
+             _number(stats.get("pnl")), _number(sharpe), _number(_share(stats)),
+             str(stats.get("fills", "-")), _part(run["above_zero"]), _part(run["deflated_sharpe"])]
+        )  # fmt: skip
+    widths = [max(len(line[at]) for line in table) for at in range(len(head))]
+    lines = [
+        "  ".join(
+            text.ljust(width) if at == 0 else text.rjust(width)
+            for at, (text, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in table
+    ]
+    if len(value["runs"]) > SHOWN:
+        lines.append(f"... and {len(value['runs']) - SHOWN} more (--json has them all)")
+    return "\n".join([*lines, "", value["verdict"]])
+
+
+def _share(stats: dict[str, Any]) -> float | None:
+    found = stats.get("max_drawdown_ratio", stats.get("max_drawdown"))
+    return found if isinstance(found, float) else None
+
+
+def _number(value: object) -> str:
+    if value is None:
+        return "-"
+    try:
+        return f"{float(str(value)) + 0.0:,.6g}"
+    except ValueError:
+        return str(value)
+
+
+def _part(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"

@@ -1,0 +1,157 @@
+"""`onetape sweep`: many backtests over a parameter grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from onetape.cli.arguments import parameters
+from onetape.cli.frame import Answer, Interrupted, Shell, load, verb
+
+SHOWN = 10
+
+
+@verb(
+    "sweep",
+    example="""
+    onetape sweep strategies/cross.py --data market.tape --param fast=5,10,20 --param slow=30:60:10
+    onetape sweep cross.py --data year.tape --param fast=5,10 --walk-forward 30d,10d --jobs 8
+    """,
+)
+@click.argument("strategy")
+@click.option("--data", multiple=True, required=True, metavar="PATH...", help="Tapes or files.")
+@click.argument("more_data", nargs=-1, metavar="")
+@click.option(
+    "--param", "params", multiple=True, metavar="k=1,2,3|k=0.1:0.5:0.1",
+    help="Values, or from:to:step with the end included; repeat for several.",
+)  # fmt: skip
+@click.option("--metric", default="sharpe", show_default=True, help="What ranks them.")
+@click.option("--walk-forward", metavar="TRAIN,TEST", help="Choose on TRAIN, trade TEST, move on.")
+@click.option("--anchored", is_flag=True, help="Train windows all begin at the start.")
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes [default: cores].")
+@click.option("--backend", type=click.Choice(["local", "ray"]), default="local", show_default=True)
+@click.option("--resume", is_flag=True, help="Go on with the sweep in --out.")
+@click.option("--check-lookahead", is_flag=True, help="Check the best and four others.")
+@click.option("--check-every", is_flag=True, help="Check every variant.")
+@click.option("--keep-runs", is_flag=True, help="Keep each variant's run, under OUT/runs.")
+@click.option("--symbol", metavar="S", help="Only this instrument.")
+@click.option("--from", "start", metavar="T", help="First moment.")
+@click.option("--to", "end", metavar="T", help="End, exclusive.")
+@click.option("--cash", metavar="'N CUR'", help="For example '100000 USDT'.")
+@click.option("--fee", metavar="MAKER,TAKER", help="For example 0.0002,0.0005.")
+@click.option("--leverage", type=click.IntRange(min=1), metavar="N")
+@click.option("--margin", type=click.Choice(["cross", "isolated"]), default="cross")
+@click.option("--latency", metavar="10ms|in,out", help="Orders in, answers out.")
+@click.option("--queue", metavar="MODEL", help="How a resting order waits its turn.")
+@click.option("--instruments", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--out", metavar="DIR", help="Its name or path [default: dated, under home].")
+@click.option("--report", type=click.Path(path_type=Path), metavar="F.html", help="The page.")
+def command(
+    shell: Shell,
+    strategy: str,
+    data: tuple[str, ...],
+    more_data: tuple[str, ...],
+    params: tuple[str, ...],
+    check_lookahead: bool,
+    check_every: bool,
+    report: Path | None,
+    **options: Any,
+) -> Answer:
+    """Backtest every combination of parameters, on all cores.
+
+    Results are kept as they finish: a sweep that was stopped or killed goes on with --resume.
+    """
+    run_sweep = load("onetape.services.sweep", "run_sweep", what="the sweep")
+    build = load("onetape.services.sweep", "SweepOptions", what="the sweep")
+    values = load("onetape.engine.grid", "parse_values", what="the sweep")
+    grid = {name: values(text) for name, text in parameters(params).items()}
+    try:
+        with shell.progress("sweep") as progress:
+            result = run_sweep(
+                build(
+                    strategy=strategy,
+                    data=[Path(path) for path in (*data, *more_data)],
+                    params=grid,
+                    home=shell.home,
+                    progress=progress,
+                    check_lookahead="all" if check_every else check_lookahead,
+                    **options,
+                )
+            )
+    except KeyboardInterrupt as stop:
+        raise Interrupted(
+            "stopped before it was done",
+            where=str(stop),
+            todo="the same command with --out and --resume goes on",
+        ) from None
+    if report is not None:
+        result.sweep.report(report)
+    value = result.as_json()
+    error = load("onetape.services.sweep", "divergence_of", what="the sweep")(result)
+    if error is not None:
+        return Answer({**value, **error.as_json()}, _text(result), error.exit_code, error)
+    return Answer(value, _text(result))
+
+
+def _text(result: Any) -> str:
+    """The windows of a walk-forward, or the best variants, as a table."""
+    sweep, value = result.sweep, result.as_json()
+    lines = [f"{value['done']} variants of {sweep.name}, {value['failed']} failed; {sweep.path}"]
+    names = list(sweep.grid.axes)
+    if "walk_forward" in value:
+        walk = value["walk_forward"]
+        head = ["window", *names, "in sample", "out of sample", "ratio", "pnl"]
+        table = [
+            [str(w["window"]), *(str((w["params"] or {}).get(name, "-")) for name in names),
+             *(_number(w[key]) for key in ("in_sample", "out_of_sample", "ratio", "pnl"))]
+            for w in walk["windows"]
+        ]  # fmt: skip
+        stats = walk["stats"]
+        tail = [
+            f"out of sample: pnl {_number(stats['pnl'])}, sharpe {_number(stats['sharpe'])}, "
+            f"max drawdown {_number(stats['max_drawdown'])}; "
+            f"out over in, middle window: {_number(walk['efficiency'])}"
+        ]
+    else:
+        from onetape.store.sweep import LESS_IS_BETTER, metric_of
+
+        metric = sweep.metric
+        sign = 1 if metric in LESS_IS_BETTER else -1
+        found = [(metric_of(row, metric), row) for row in sweep.rows]
+        order = sorted(found, key=lambda each: (each[0] is None, sign * (each[0] or 0.0)))[:SHOWN]
+        others = [n for n in ("pnl", "sharpe", "max_drawdown", "fills") if n != metric]
+        head = ["variant", *names, metric, *others]
+        table = [
+            [str(row["variant"]), *(str(row["params"][name]) for name in names), _number(value),
+             *(_number(metric_of(row, name)) for name in others)]
+            if row["error"] is None
+            else [str(row["variant"]), *(str(row["params"][n]) for n in names), row["error"][:60]]
+            for value, row in order
+        ]  # fmt: skip
+        tail = []
+        if value["best"]:
+            tail = [f"the best again: {value['best']['command']}"]
+        else:
+            from onetape.store.sweep import no_value
+
+            tail = [no_value(metric, sweep.rows)]
+    widths = [max(len(line[at]) for line in (head, *table) if at < len(line))
+              for at in range(len(head))]  # fmt: skip
+    lines += [
+        "  ".join(text.rjust(width) for text, width in zip(line, widths, strict=False))
+        for line in (head, *table)
+    ]
+    if (checked := value.get("lookahead")) is not None:
+        tail.append(
+            f"look-ahead: {len(checked['checked'])} of {checked['of']} variants checked "
+            f"({checked['how']}), {checked['decisions']:,} decisions, "
+            f"{len(checked['differing'])} differing"
+        )
+    return "\n".join([*lines, *tail, f"page: {sweep.path / 'report.html'}"])
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value + 0.0:,.6g}"

@@ -1,0 +1,289 @@
+"""What decides a sweep and where it lives: its folder, its manifest, whether two are the same."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from onetape import _core
+from onetape.engine.cell_source import module_text
+from onetape.engine.grid import Grid
+from onetape.engine.loader import keep_source, load_strategy
+from onetape.engine.strategy import Strategy
+from onetape.model.errors import BadConfig, BadInput, JournalLocked
+from onetape.services.backtest import BacktestOptions, is_tape, prepare_plan
+from onetape.services.variant import source_hash
+from onetape.services.walk import parse_walk
+from onetape.store.private import make_private, private_folder
+from onetape.store.sweep import MANIFEST, is_sweep, open_sweep
+from onetape.tape.journal import JournalReader
+
+__all__ = [
+    "Progress",
+    "SweepOptions",
+    "begin_sweep",
+    "locked",
+    "make_manifest",
+    "sweep_folder",
+    "write_json",
+]
+
+Progress = Callable[[float, float | None], None]
+# What makes two sweeps the same one: --resume refuses to mix others.
+_SAME = (
+    "class", "source_hash", "grid", "options", "instruments_hash", "start", "end", "tapes",
+    "walk_forward",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class SweepOptions:
+    """What `onetape sweep` takes. See BacktestOptions for what both have."""
+
+    strategy: str | type[Strategy]
+    data: Sequence[Any]
+    home: Path
+    params: Mapping[str, Any] = field(default_factory=dict)
+    walk_forward: str | Sequence[str] | None = None
+    anchored: bool = False
+    jobs: int | None = None
+    metric: str = "sharpe"
+    backend: str = "local"
+    out: str | Path | None = None
+    resume: bool = False
+    check_lookahead: str | bool = False  # True or "sample", "all"
+    keep_runs: bool = False
+    symbol: str | None = None
+    start: str | int | None = None
+    end: str | int | None = None
+    cash: str | None = None
+    fee: str | None = None
+    leverage: int | None = None
+    margin: str = "cross"
+    latency: str | None = None
+    queue: str | None = None
+    instruments: Path | None = None
+    seed: int = 1
+    on_error: str = "halt"
+    progress: Progress | None = None
+
+
+def sweep_folder(options: SweepOptions, strategy: type[Strategy]) -> Path:
+    if options.out is None:
+        if options.resume:
+            raise BadConfig("--resume without a folder", where="--out", todo="name the sweep")
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+        name, number = f"{stamp}-{strategy.__name__.lower()}", 1
+        while (options.home / "sweeps" / name).exists():
+            number += 1
+            name = f"{stamp}-{strategy.__name__.lower()}-{number}"
+        path = options.home / "sweeps" / name
+    else:
+        path = Path(options.out)
+        if "/" not in str(options.out) and str(options.out) not in (".", ".."):
+            path = options.home / "sweeps" / path
+    if path.exists():
+        if not path.is_dir() or not (is_sweep(path) or _is_begun(path)):
+            raise BadConfig(
+                f"{path} is there and is no sweep", where="--out", todo="choose another"
+            )
+        if is_sweep(path) and not options.resume:
+            raise BadConfig(
+                f"{path}: the sweep exists", where="--out", todo="add --resume, or choose another"
+            )
+    return path.absolute()
+
+
+def _is_begun(folder: Path) -> bool:
+    """Empty, or what a sweep leaves that was killed before it had a manifest."""
+    return {each.name for each in folder.iterdir()} <= {".lock", "source", f".{MANIFEST}"}
+
+
+@contextmanager
+def locked(folder: Path, *, remove: bool) -> Iterator[None]:
+    """One sweep at a time writes a folder. remove: a failure before its manifest leaves nothing."""
+    private_folder(folder)
+    file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise JournalLocked(
+                f"another process is sweeping into {folder}", where="--out", todo="wait for it"
+            ) from None
+        try:
+            yield
+        except BaseException:
+            if remove and not is_sweep(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+    finally:
+        os.close(file)
+
+
+def make_manifest(
+    options: SweepOptions, strategy: type[Strategy], grid: Grid, folder: Path
+) -> dict[str, Any]:
+    """Everything that decides the results. Data that is no tape is imported here, once."""
+    same_as_backtest: dict[str, Any] = {
+        name: getattr(options, name)
+        for name in (
+            "symbol", "cash", "fee", "leverage", "margin", "latency", "queue", "seed", "on_error",
+        )
+    }  # fmt: skip
+    first = grid[0]
+    plan = prepare_plan(
+        BacktestOptions(
+            strategy=strategy,
+            data=options.data,
+            home=options.home,
+            params=first,
+            start=options.start,
+            end=options.end,
+            instruments=options.instruments,
+            **same_as_backtest,
+        ),
+        strategy,
+    )
+    kept = open_sweep(folder).facts if is_sweep(folder) else {}
+    before = kept.get("tapes", [])
+    tapes = [
+        _mark(Path(each.path), before[at]["last_sequence"] if at < len(before) else None)
+        for at, each in enumerate(plan.inputs)
+    ]
+    reference = _reference(strategy, folder)
+    walk = None
+    if options.walk_forward:
+        train, test = parse_walk(options.walk_forward)
+        # The metric decides what is traded in the test windows.
+        walk = {
+            "train": train, "test": test, "anchored": options.anchored, "metric": options.metric,
+        }  # fmt: skip
+        first_ts, last_ts = _span(plan.inputs)
+        plan.start = first_ts if plan.start is None else max(plan.start, first_ts)
+        plan.end = last_ts + 1 if plan.end is None else min(plan.end, last_ts + 1)
+    given = options.instruments
+    return {
+        "version": 1,
+        "class": strategy.__name__,
+        "reference": reference,
+        "source_hash": source_hash(reference),
+        "grid": {name: list(values) for name, values in grid.axes.items()},
+        "options": same_as_backtest,
+        "instruments": str(given.absolute()) if given else None,
+        "instruments_hash": _hash(given) if given else None,
+        "start": plan.start,
+        "end": plan.end,
+        # Of the tapes as they are now: one that grows would be sampled in wider steps later.
+        "sample_every": kept["sample_every"] if kept else plan.sample_every,
+        "tapes": tapes,
+        "sources": [
+            str(Path(each).absolute())
+            for each in options.data
+            if isinstance(each, (str, os.PathLike)) and not is_tape(Path(each))
+        ],
+        "walk_forward": walk,
+        "metric": options.metric,
+    }
+
+
+def _reference(strategy: type[Strategy], folder: Path) -> str:
+    """How other processes find the class: its own file, its module, or the text kept here."""
+    module = sys.modules.get(strategy.__module__)
+    file = getattr(module, "__file__", None)
+    # Of a package, where files import each other by relative names.
+    is_importable = getattr(module, "__package__", None) and strategy.__module__ != "__main__"
+    if is_importable:
+        return f"{strategy.__module__}:{strategy.__name__}"
+    if strategy.__module__ != "__main__" and file and Path(file).is_file():
+        return f"{Path(file).resolve()}:{strategy.__qualname__}"
+    # A script's own file would run as a whole, its sweep included: only the class is taken.
+    text = module_text(strategy)
+    target = folder / "source" / "strategy.py"
+    if is_sweep(folder):
+        if not target.is_file() or target.read_text(encoding="utf-8") != text:
+            raise BadConfig(
+                f"the sweep in {folder} had another source of {strategy.__name__}",
+                where="--resume",
+                todo="sweep into another folder",
+            )
+    else:
+        private_folder(target.parent)
+        target.write_text(text, encoding="utf-8")
+    return f"{target}:{strategy.__name__}"
+
+
+def begin_sweep(folder: Path, manifest: dict[str, Any], *, is_new: bool) -> None:
+    """Writes the manifest, or compares it with the one that is there."""
+    if is_new:
+        if not (folder / "source").exists():
+            keep_source(load_strategy(manifest["reference"]), private_folder(folder / "source"))
+        make_private(folder)
+        write_json(folder / MANIFEST, manifest)
+        return
+    kept = open_sweep(folder).facts
+    # As JSON has it: tuples have become lists.
+    asked = json.loads(json.dumps(manifest))
+    for name in _SAME:
+        left, right = kept[name], asked[name]
+        if name == "tapes":
+            left, right = ([(t["last_sequence"], t["crc"]) for t in each] for each in (left, right))
+        if left != right:
+            raise BadConfig(
+                f"the sweep in {folder} had another {name.replace('_', ' ')}",
+                where="--resume",
+                todo="repeat the command as it was, or sweep into another folder",
+            )
+    write_json(
+        folder / MANIFEST, {**kept, **{k: asked[k] for k in ("reference", "tapes", "metric")}}
+    )
+
+
+def _mark(path: Path, last: int | None) -> dict[str, Any]:
+    """A tape and how far it is read. last: up to where, when that was decided before."""
+    with JournalReader(path) as reader:
+        end = reader.core.last_sequence if last is None else last
+        reader.seek_sequence(max(end, 1))
+        reader.next_frame()
+        return {"path": str(path), "last_sequence": end, "crc": reader.core.crc}
+
+
+def _span(inputs: Sequence[Any]) -> tuple[int, int]:
+    """Times of the first and the last market event."""
+    spans = []
+    for each in inputs:
+        with JournalReader(Path(each.path)) as reader:
+            counts, _, first, last = _core.inventory(reader.core)
+        if any(counts.values()):
+            spans.append((first, last))
+    if not spans:
+        raise BadInput("the data has no events", where="--data", todo="import it again")
+    return min(first for first, _ in spans), max(last for _, last in spans)
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """The whole file or the old one, and on the disk."""
+    unfinished = path.with_name(f".{path.name}")
+    file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        content = json.dumps(value, indent=1, allow_nan=False).encode() + b"\n"
+        while content:
+            content = content[os.write(file, content) :]
+        os.fsync(file)
+    finally:
+        os.close(file)
+    unfinished.replace(path)

@@ -1,0 +1,168 @@
+"""The recorded market of a run as columns: its price at a moment, its last price, what it lacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onetape.engine.plan import RunPlan
+from onetape.model.errors import BadInput
+from onetape.model.instrument import Instrument
+from onetape.tape.journal import JournalReader
+
+__all__ = ["Market", "first_data_difference"]
+
+Ints = NDArray[np.int64]
+# What makes two events the same one: the venue's own stamp and what it said, not our receipt.
+_FIELDS = {
+    "quote": ("ts_event", "bid", "ask", "bid_size", "ask_size"),
+    "trade": ("ts_event", "price", "size", "side"),
+    "bar": ("ts_open", "ts_close", "open", "high", "low", "close", "volume"),
+    "book": ("ts_event", "first_id", "last_id"),
+    "mark": ("ts_event", "mark", "index"),
+    "funding": ("ts_event", "rate"),
+    "liquidation": ("ts_event", "price", "size", "side"),
+}
+_BUY = 1
+_NEVER = 2**63 - 1
+
+
+class Market:
+    """Events of the run's instruments, as far as the run read them. Read when first asked for."""
+
+    def __init__(self, plan: RunPlan, symbols: list[str]) -> None:
+        self.start = -_NEVER if plan.start is None else plan.start
+        self.end = _NEVER if plan.end is None else plan.end
+        self.inputs = [(Path(each.path), each.last_sequence) for each in plan.inputs]
+        self.symbols = symbols
+        self._columns: dict[tuple[str, str], dict[str, Ints]] = {}
+        self._streams: dict[Path, dict[int, str]] = {}
+        self._touches: dict[tuple[str, int], tuple[Ints, Ints]] = {}
+        for path, _ in self.inputs:
+            if not path.exists():
+                raise BadInput(
+                    f"the tape {path} is gone", where="run.toml", todo="put it back where it was"
+                )
+
+    @property
+    def mark(self) -> tuple[Any, ...]:
+        """Equal for runs that read the same part of the same tapes."""
+        found = []
+        for path, last in self.inputs:
+            with JournalReader(path) as reader:
+                found.append((reader.uuid, last))
+        return (self.start, self.end, *found)
+
+    def events(self, kind: str, symbol: str) -> dict[str, Ints]:
+        """Columns of one type of a symbol over all tapes in order of time: `time` and _FIELDS."""
+        key = kind, symbol
+        if key not in self._columns:
+            parts = [part for path, last in self.inputs
+                     if (part := self._of_tape(path, last, kind, symbol)) is not None]  # fmt: skip
+            names = ("time", *_FIELDS[kind])
+            joined = {
+                name: np.concatenate([part[name] for part in parts])
+                if parts
+                else np.zeros(0, np.int64)
+                for name in names
+            }
+            order = np.argsort(joined["time"], kind="stable")
+            self._columns[key] = {name: column[order] for name, column in joined.items()}
+        return self._columns[key]
+
+    def _of_tape(self, path: Path, last: int, kind: str, symbol: str) -> dict[str, Ints] | None:
+        with JournalReader(path) as reader:
+            rows = reader.columns(kind)
+        if path not in self._streams:
+            self._streams[path] = _streams_of(path)
+        streams = [s for s, name in self._streams[path].items() if name == symbol]
+        keep = np.isin(rows["stream"], streams) & (rows["sequence"] <= last)
+        keep &= rows["time"] < self.end
+        if not keep.any():
+            return None
+        names = ("time", *_FIELDS[kind])
+        return {name: rows[name][keep].astype(np.int64) for name in names}
+
+    def touch(self, symbol: str, side: int, moment: int, *, before: bool) -> int:
+        """What a taker of `side` would have met at a moment, 0: not known. The quote's other side;
+        without quotes the last trade; without trades the open or close of the bar.
+
+        before: without what happens at that very moment. An order that travels arrives before an
+        event of the same time; one without latency answers that event.
+        """
+        key = symbol, side
+        if key not in self._touches:
+            self._touches[key] = self._touch(symbol, side)
+        times, prices = self._touches[key]
+        at = int(np.searchsorted(times, moment + (not before), side="right")) - 1
+        return int(prices[at]) if at >= 0 else 0
+
+    def _touch(self, symbol: str, side: int) -> tuple[Ints, Ints]:
+        """Times one later than the events', so that an order of the same time comes before them.
+        Only the close of a bar is there for it: it is the last price of the time before."""
+        quotes = self.events("quote", symbol)
+        if len(quotes["time"]):
+            return quotes["time"] + 1, quotes["ask" if side == _BUY else "bid"]
+        trades = self.events("trade", symbol)
+        if len(trades["time"]):
+            return trades["time"] + 1, trades["price"]
+        bars = self.events("bar", symbol)
+        times = np.concatenate([bars["ts_open"] + 1, bars["ts_close"]])
+        order = np.argsort(times, kind="stable")
+        return times[order], np.concatenate([bars["open"], bars["close"]])[order]
+
+    def value_at_end(self, symbol: str) -> int:
+        """The price that the run values a holding at when it ends, 0: not known. As the engine
+        does: mark, mid of the quote, last trade, close of the bar."""
+        for kind, field in (("mark", "mark"), ("quote", ""), ("trade", "price"), ("bar", "close")):
+            rows = self.events(kind, symbol)
+            if not len(rows["time"]):
+                continue
+            if field:
+                return int(rows[field][-1])
+            bid, ask = int(rows["bid"][-1]), int(rows["ask"][-1])
+            if bid and ask:
+                return bid + (ask - bid) // 2
+        return 0
+
+
+def first_data_difference(a: Market, b: Market) -> int | None:
+    """The first moment of which one market has an event that the other lacks, None: there is none.
+
+    Only time that both cover counts: what lies before the later start was history to both, and
+    what lies after the earlier end decided nothing in that one.
+    """
+    if a.mark == b.mark:
+        return None
+    begin = max(a.start, b.start)
+    found = []
+    for symbol in sorted(set(a.symbols) | set(b.symbols)):
+        for kind in _FIELDS:
+            left, right = a.events(kind, symbol), b.events(kind, symbol)
+            for mine, theirs in ((left, right), (right, left)):
+                lacking = ~_among(mine, theirs, kind) & (mine["time"] >= begin)
+                if lacking.any():
+                    found.append(int(mine["time"][lacking].min()))
+    return min(found, default=None)
+
+
+def _among(a: dict[str, Ints], b: dict[str, Ints], kind: str) -> NDArray[np.bool_]:
+    """Which rows of `a` are among those of `b`."""
+    rows = [
+        np.ascontiguousarray(np.column_stack([each[name] for name in _FIELDS[kind]]))
+        for each in (a, b)
+    ]
+    whole = np.dtype((np.void, 8 * len(_FIELDS[kind])))
+    left, right = (each.view(whole).ravel() for each in rows)
+    return np.isin(left, right)
+
+
+def _streams_of(path: Path) -> dict[int, str]:
+    found: dict[int, str] = {}
+    with JournalReader(path) as reader:
+        for frame in reader.frames(types=["instrument"]):
+            found[frame.stream] = Instrument.from_msgpack(frame.payload).symbol
+    return found
