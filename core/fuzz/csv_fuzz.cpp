@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "fuzz/input.hpp"
-#include "text/csv_rows.hpp"
+#include "text/table.hpp"
 
 using namespace onetape;
 
@@ -30,7 +30,8 @@ struct Outcome {
 Outcome decode(TableKind kind, const std::uint8_t* data, std::size_t size, std::size_t step) {
     Times sink;
     RejectLog rejects;
-    RowGate gate(sink, rejects, 1);
+    TableStreams streams({{"", 1, 2, 3}});
+    RowGate gate(sink, rejects, streams);
     TableConfig config;
     config.kind = kind;
     config.columns.fill(-1);
@@ -44,11 +45,9 @@ Outcome decode(TableKind kind, const std::uint8_t* data, std::size_t size, std::
     for (const Column column : columns) config.columns[static_cast<std::size_t>(column)] = place++;
     config.fields = place;
     config.period_ns = 60'000'000'000;
-    config.price_decimals = 2;
-    config.size_decimals = 3;
     config.zone = Zone({{std::numeric_limits<std::int64_t>::min(), 3'600'000'000'000},
                         {1'711'850'400'000'000'000, 7'200'000'000'000}});
-    TableDecoder table(std::move(config), rejects, &gate, nullptr);
+    TableDecoder table(std::move(config), streams, rejects, &gate, nullptr);
     for (std::size_t at = 0; at < size; at += step) {
         // On the heap and exactly as long as promised: one byte more is found.
         const std::vector<char> chunk(data + at, data + (size - at < step ? size : at + step));

@@ -1,0 +1,78 @@
+"""`moex`: dumps of the Moscow Exchange's best quotes (`stats`) and trades, as CSV.
+
+Columns as the header of the trades and the rows of both in the public repository semenmsu/yard
+(simulator/readers) have them, read 2026-11:
+
+    trades  SecurityID,MDUpdateAction,MDEntryType,SettleType,MDEntryTime,SendingTime,PacketTime,
+            price,size,side,PriceType,TradingSessionID,TradingSessionSubID
+    stats   number,symbol,bid|ask,action,MDEntryTime,SendingTime,PacketTime,price,size[,type,
+            session,subsession]
+
+Times are ns: MDEntryTime is the venue's, PacketTime the receipt. Prices and sizes are in millionths
+(65585000 is 65.585), unless they are written with a point. A row of stats is one side of the top
+of the book, action 2 takes it away; each becomes a quote with the other side's last. Instruments of
+one file are told apart by name; all boards of a name (CETS, TQBR, negotiated deals) count.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from onetape import _core
+from onetape.data.columns import split_header
+from onetape.data.layout import Layout, Planned, RowKind, TableOptions, TableSource, text_head
+from onetape.model.errors import BadInput
+
+IMPLIED_DECIMALS: Final = 6
+_TRADES: Final = {"symbol": 0, "ts_event": 4, "ts_recv": 6, "price": 7, "size": 8, "side": 9}
+_SHORT_TRADES: Final = {"symbol": 0, "ts_event": 1, "ts_recv": 3, "price": 4, "size": 5, "side": 6}
+_STATS: Final = {
+    "symbol": 1, "side": 2, "action": 3, "ts_event": 4, "ts_recv": 6, "price": 7, "size": 8,
+}  # fmt: skip
+
+
+def plan(source: TableSource, options: TableOptions) -> Planned:
+    """Raises BadInput for what is neither stats nor trades."""
+    head = text_head(source)
+    rows = [split_header(line, ",") for line in head.lines[:20] if line.strip()]
+    for number, cells in enumerate(rows):
+        found = of_row(cells)
+        if found is not None:
+            kind, columns = found
+            has_header = number > 0 or not _is_row(rows[0], columns)
+            return Planned(
+                source,
+                Layout(
+                    kind,
+                    columns,
+                    fields=len(cells),
+                    skip_lines=head.skipped + (1 if has_header else 0),
+                    blank=("ts_recv",),
+                    implied_decimals=IMPLIED_DECIMALS,
+                ),
+            )
+    raise BadInput(
+        f"is neither stats nor trades of the exchange: its first line is {head.first[:80]!a}",
+        where=source.name,
+        todo="rows are number,symbol,bid|ask,action,time,.. or symbol,action,type,settle,time,..",
+    )
+
+
+def of_row(cells: list[str]) -> tuple[RowKind, dict[str, int]] | None:
+    """What a row is, by its columns."""
+    if len(cells) in range(9, 14) and cells[2].lower() in {"bid", "ask"} and _is_row(cells, _STATS):
+        return "sides", _STATS
+    if len(cells) in range(10, 15) and _is_row(cells, _TRADES) and cells[9] in {"B", "S", ""}:
+        return "trades", _TRADES
+    if len(cells) == 7 and _is_row(cells, _SHORT_TRADES) and cells[6] in {"B", "S", ""}:
+        return "trades", _SHORT_TRADES
+    return None
+
+
+def _is_row(cells: list[str], columns: dict[str, int]) -> bool:
+    """Its time and its price read as such: it is no header."""
+    if len(cells) <= max(columns.values()):
+        return False
+    return isinstance(_core.parse_time_text(cells[columns["ts_event"]]), int) and isinstance(
+        _core.parse_decimal_text(cells[columns["price"]]), tuple
+    )
