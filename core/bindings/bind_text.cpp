@@ -116,7 +116,7 @@ constexpr const char* table_kinds[] = {"quotes",       "trades",       "bars",  
                                        "funding",      "liquidations", "tickers", "book_snapshots",
                                        "book_changes", "sides"};
 static_assert(std::size(table_kinds) == table_kind_count);
-constexpr const char* row_forms[] = {"lines", "json"};
+constexpr const char* row_forms[] = {"lines", "json", "packed"};
 constexpr const char* columns[] = {
     "ts_event",       "ts_recv",     "bid",        "ask",      "bid_size",
     "ask_size",       "price",       "size",       "side",     "id",
@@ -446,6 +446,10 @@ void bind_text(nb::module_& m) {
                 TableConfig config;
                 config.kind = static_cast<TableKind>(index_of(table_kinds, kind));
                 config.form = static_cast<RowForm>(index_of(row_forms, form));
+                if (config.form == RowForm::packed &&
+                    (fields <= 0 || (kind != "bars" && kind != "marks" && kind != "funding"))) {
+                    throw nb::value_error("packed rows are of numbers alone");
+                }
                 const int width = keys.empty() ? fields : static_cast<int>(keys.size());
                 const auto check_place = [&](int place) {
                     if (place < 0 || (width != 0 && place >= width)) {

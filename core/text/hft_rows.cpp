@@ -1,7 +1,6 @@
 #include "text/hft_rows.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -49,36 +48,7 @@ enum Kind : std::uint64_t {
     return time_from_number(raw, ns) == TimeFault::none;
 }
 
-constexpr std::array<double, 16> exact_powers{1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                              1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
-
 }  // namespace
-
-bool decimal_from_double(double value, int& scale, RawDecimal& raw) noexcept {
-    if (!std::isfinite(value)) return false;
-    // An integer of 15 digits over a power of ten is divided without error but the last rounding:
-    // where that gives the value back, it is its decimal, and the only one of 15 digits.
-    const auto fits = [&](int decimals) {
-        const double power = exact_powers[static_cast<std::size_t>(decimals)];
-        const double whole = std::nearbyint(value * power);
-        if (std::fabs(whole) >= 1e15 || whole / power != value) return false;
-        raw = {static_cast<std::int64_t>(whole), static_cast<std::int16_t>(decimals), false};
-        return true;
-    };
-    if (fits(scale)) return true;
-    for (int decimals = 0; decimals < 16; ++decimals) {
-        if (decimals != scale && fits(decimals)) {
-            scale = std::max(scale, decimals < 9 ? decimals : 0);
-            return true;
-        }
-    }
-    std::array<char, 40> text{};
-    const auto done = std::to_chars(text.data(), text.data() + text.size() - 1, value);
-    const char* p = text.data();
-    if (done.ec != std::errc{} || consume_decimal(p, raw) != NumberFault::none) return false;
-    raw = at_sure_digits(raw);
-    return true;
-}
 
 HftDecoder::HftDecoder(int stream, std::uint32_t source, bool measuring, TableStreams& streams,
                        RejectLog& rejects, NameCounts& passed_over, RowGate* gate,

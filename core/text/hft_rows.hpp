@@ -24,10 +24,6 @@ struct HftRow {
 };
 static_assert(sizeof(HftRow) == 64);
 
-// A double as the decimal of at most 15 digits that it stands for. false: it is not finite, or too
-// large. `scale` remembers how many decimals the numbers before had.
-[[nodiscard]] bool decimal_from_double(double value, int& scale, RawDecimal& raw) noexcept;
-
 class HftDecoder final : public RowDecoder {
  public:
     HftDecoder(int stream, std::uint32_t source, bool measuring, TableStreams& streams,

@@ -66,7 +66,13 @@ enum class Column : std::uint8_t {
 };
 inline constexpr std::size_t column_count = 28;
 
-enum class RowForm : std::uint8_t { lines, json };
+// packed: rows of 8-byte cells, times in int64 ns and numbers as doubles, which count with the 15
+// digits that a double is sure of.
+enum class RowForm : std::uint8_t { lines, json, packed };
+
+// A double as the decimal of at most 15 digits that it stands for. false: it is not finite, or too
+// large. `scale` remembers how many decimals the numbers before had.
+[[nodiscard]] bool decimal_from_double(double value, int& scale, RawDecimal& raw) noexcept;
 
 // Places of one level's columns in the row.
 struct LevelColumns {
@@ -159,6 +165,9 @@ class TableDecoder final : public RowDecoder {
     bool on_json(std::string_view text, std::uint64_t number, LineSplitter::Ending ending);
     bool read_row(const char* fault, std::string_view text, std::uint64_t number,
                   LineSplitter::Ending ending);
+    Status feed_packed(const char* data, std::size_t size);
+    bool packed_row(const char* cells);  // false: stop
+    bool packed_number(Column column, RawDecimal& raw);
     const char* split(std::string_view line);  // nullptr, or why not
     const char* split_list(std::string_view text);
     const char* split_object(std::string_view text);
@@ -198,7 +207,8 @@ class TableDecoder final : public RowDecoder {
     // There, or needed: false where the column may be empty and is.
     [[nodiscard]] bool given(Column column) const noexcept {
         return has(column) &&
-               !(config_.blank[static_cast<std::size_t>(column)] && text(column).empty());
+               (config_.form == RowForm::packed ||
+                !(config_.blank[static_cast<std::size_t>(column)] && text(column).empty()));
     }
     bool refuse(std::string reason) {
         reason_ = std::move(reason);
@@ -225,6 +235,10 @@ class TableDecoder final : public RowDecoder {
     JsonMessage message_;
     std::vector<int> slots_;  // of the keys
     std::vector<std::string_view> fields_;
+    const char* cells_ = nullptr;  // of the packed row at hand
+    std::string carry_;            // of a packed row that the chunk's end cut
+    std::array<int, column_count> scales_{};
+    std::uint64_t number_ = 0;
     std::string unquoted_;
     std::string reason_;
     std::vector<BookLevel> levels_;
@@ -235,6 +249,8 @@ class TableDecoder final : public RowDecoder {
     std::int64_t order_ = 0;
     Status status_ = Status::ok;
 };
+
+[[nodiscard]] const char* column_name(Column column) noexcept;
 
 // Integers, uuids and texts of up to 16 bytes are kept; longer ones have no room in a frame.
 void read_id(std::string_view text, TradePayload& event) noexcept;

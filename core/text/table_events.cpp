@@ -22,10 +22,6 @@ constexpr std::array<const char*, column_count> column_names{
 constexpr std::int64_t millisecond = 1'000'000;
 constexpr std::int64_t hour = 3'600'000'000'000;
 
-[[nodiscard]] const char* column_name(Column column) {
-    return column_names[static_cast<std::size_t>(column)];
-}
-
 [[nodiscard]] bool read_side(std::string_view text, Side& side) noexcept {
     if (text.empty() || is_word(text, "unknown"))
         side = Side::none;
@@ -93,6 +89,10 @@ void read_id(std::string_view text, TradePayload& event) noexcept {
         std::memcpy(&event.id_low, bytes.data(), 8);
         std::memcpy(&event.id_high, bytes.data() + 8, 8);
     }
+}
+
+const char* column_name(Column column) noexcept {
+    return column_names[static_cast<std::size_t>(column)];
 }
 
 void RowDecoder::measure(std::int64_t time) noexcept {
@@ -451,6 +451,7 @@ bool TableDecoder::times(std::int64_t& ts_event, std::int64_t& ts_recv) {
 }
 
 bool TableDecoder::number(Column column, RawDecimal& raw) {
+    if (config_.form == RowForm::packed) return packed_number(column, raw);
     return number_at(text(column), column_name(column), raw);
 }
 
@@ -544,6 +545,13 @@ bool TableDecoder::rate(Column column, std::int64_t& value) {
 }
 
 bool TableDecoder::time(Column column, std::int64_t& ns) {
+    if (config_.form == RowForm::packed) {
+        const int place = config_.columns[static_cast<std::size_t>(column)];
+        std::memcpy(&ns, cells_ + 8 * static_cast<std::size_t>(place), 8);
+        // What numpy and Arrow write for no time.
+        return ns != std::numeric_limits<std::int64_t>::min() ||
+               refuse(std::string(column_name(column)) + " is empty");
+    }
     const TimeFault fault = parse_time(text(column), config_.zone, ns);
     return fault == TimeFault::none ||
            refuse(std::string(column_name(column)) + " " + describe(fault));

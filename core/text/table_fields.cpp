@@ -1,10 +1,45 @@
-// From bytes to the fields of a row: separated values, lists and objects of JSON.
+// From bytes to the fields of a row: separated values, lists and objects of JSON, packed cells.
 #include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
 #include <cstring>
 
 #include "text/table.hpp"
 
 namespace onetape {
+namespace {
+
+constexpr std::array<double, 16> exact_powers{1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                              1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+
+}  // namespace
+
+bool decimal_from_double(double value, int& scale, RawDecimal& raw) noexcept {
+    if (!std::isfinite(value)) return false;
+    // An integer of 15 digits over a power of ten is divided without error but the last rounding:
+    // where that gives the value back, it is its decimal, and the only one of 15 digits.
+    const auto fits = [&](int decimals) {
+        const double power = exact_powers[static_cast<std::size_t>(decimals)];
+        const double whole = std::nearbyint(value * power);
+        if (std::fabs(whole) >= 1e15 || whole / power != value) return false;
+        raw = {static_cast<std::int64_t>(whole), static_cast<std::int16_t>(decimals), false};
+        return true;
+    };
+    if (fits(scale)) return true;
+    for (int decimals = 0; decimals < 16; ++decimals) {
+        if (decimals != scale && fits(decimals)) {
+            scale = std::max(scale, decimals < 9 ? decimals : 0);
+            return true;
+        }
+    }
+    std::array<char, 40> text{};
+    const auto done = std::to_chars(text.data(), text.data() + text.size() - 1, value);
+    const char* p = text.data();
+    if (done.ec != std::errc{} || consume_decimal(p, raw) != NumberFault::none) return false;
+    raw = at_sure_digits(raw);
+    return true;
+}
 
 TableDecoder::TableDecoder(TableConfig config, TableStreams& streams, RejectLog& rejects,
                            RowGate* gate, RowSorter* sorter)
@@ -30,6 +65,7 @@ TableDecoder::TableDecoder(TableConfig config, TableStreams& streams, RejectLog&
 
 Status TableDecoder::feed(const char* data, std::size_t size) {
     if (status_ != Status::ok) return status_;
+    if (config_.form == RowForm::packed) return feed_packed(data, size);
     if (config_.form == RowForm::json) {
         json_.feed(data, size, [this](std::string_view text, std::uint64_t number, auto ending) {
             return on_json(text, number, ending);
@@ -44,7 +80,10 @@ Status TableDecoder::feed(const char* data, std::size_t size) {
 
 Status TableDecoder::finish() {
     if (status_ != Status::ok) return status_;
-    if (config_.form == RowForm::json) {
+    if (config_.form == RowForm::packed) {
+        if (!carry_.empty()) rejects_.add(config_.source, number_ + 1, "last row is truncated", {});
+        carry_.clear();
+    } else if (config_.form == RowForm::json) {
         json_.finish([this](std::string_view text, std::uint64_t number, auto ending) {
             return on_json(text, number, ending);
         });
@@ -55,6 +94,57 @@ Status TableDecoder::finish() {
     }
     if (status_ == Status::ok) flush_batch();
     return status_;
+}
+
+Status TableDecoder::feed_packed(const char* data, std::size_t size) {
+    const std::size_t bytes = static_cast<std::size_t>(config_.fields) * 8;
+    if (!carry_.empty()) {
+        const std::size_t room = std::min(bytes - carry_.size(), size);
+        carry_.append(data, room);
+        data += room;
+        size -= room;
+        if (carry_.size() < bytes) return status_;
+        if (!packed_row(carry_.data())) return status_;
+        carry_.clear();
+    }
+    for (; size >= bytes; data += bytes, size -= bytes) {
+        if (!packed_row(data)) return status_;
+    }
+    carry_.assign(data, size);
+    return status_;
+}
+
+bool TableDecoder::packed_row(const char* cells) {
+    cells_ = cells;
+    if (row(++number_)) return true;
+    if (status_ != Status::ok) return false;
+    std::string shown;
+    for (int place = 0; place < config_.fields; ++place) {
+        std::array<char, 32> cell{};
+        if (place == config_.columns[static_cast<std::size_t>(Column::ts_event)]) {
+            std::int64_t value = 0;
+            std::memcpy(&value, cells + std::size_t{8} * static_cast<std::size_t>(place), 8);
+            std::snprintf(cell.data(), cell.size(), "%lld", static_cast<long long>(value));
+        } else {
+            double value = 0;
+            std::memcpy(&value, cells + std::size_t{8} * static_cast<std::size_t>(place), 8);
+            std::snprintf(cell.data(), cell.size(), "%.17g", value);
+        }
+        if (place != 0) shown.push_back(',');
+        shown.append(cell.data());
+    }
+    rejects_.add(config_.source, number_, std::move(reason_), shown);
+    reason_.clear();
+    return true;
+}
+
+bool TableDecoder::packed_number(Column column, RawDecimal& raw) {
+    const auto at = static_cast<std::size_t>(column);
+    double value = 0;
+    std::memcpy(&value, cells_ + 8 * static_cast<std::size_t>(config_.columns[at]), 8);
+    if (decimal_from_double(value, scales_[at], raw)) return true;
+    return refuse(std::string(column_name(column)) +
+                  (std::isfinite(value) ? " is too large" : " is not finite"));
 }
 
 bool TableDecoder::on_line(std::string_view line, std::uint64_t number,

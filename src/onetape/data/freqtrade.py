@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from onetape.data import csv_layout
-from onetape.data.arrow import MAGIC, OLD_MAGIC, ArrowSource
+from onetape.data.arrow import MAGIC, OLD_MAGIC, ArrowCells, ArrowSource
 from onetape.data.ccxt_json import candles, first_row, is_candle
 from onetape.data.columns import settle_shape, split_header
 from onetape.data.layout import Layout, Planned, TableOptions, TableSource, stem, text_head
@@ -26,7 +26,7 @@ from onetape.model.time import parse_period
 
 PAIR: Final = re.compile(r"([A-Za-z0-9]+(?:_[A-Za-z0-9]+){1,2})-")
 TIMEFRAME: Final = re.compile(r"-(\d+[smhdwM])(?:-|\Z)")
-BAR_NAMES: Final = frozenset({"open", "high", "low", "close", "volume"})
+CANDLE: Final = ("open", "high", "low", "close", "volume")
 TRADE_ROW: Final = {"ts_event": 0, "id": 1, "side": 3, "price": 4, "size": 5}
 ARCHIVE_ROW: Final = {"ts_event": 0, "price": 1, "size": 2}
 
@@ -38,22 +38,30 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
         raise BadInput("is Feather of version 1", where=source.name, todo="write it anew")
     if head.startswith(MAGIC):
         assert isinstance(source, Source)
-        source = ArrowSource(source)
-        return Planned(source, _of_table(source))
+        return _of_table(ArrowSource(source))
     if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in {b"[", b"{"}:
         return Planned(source, _of_json(source))
     return Planned(source, _of_text(source, options))
 
 
-def _of_table(source: ArrowSource) -> Layout:
+def _of_table(source: ArrowSource) -> Planned:
+    """Candles are numbers alone, and read as such; what has texts goes the way of a data frame."""
+    types = source.columns()
+    if types.get("date") == "time" and all(types.get(name) == "number" for name in CANDLE):
+        places = {name: place for place, name in enumerate(CANDLE, 1)}
+        layout = _named(source, places)
+        columns = layout.columns | {"ts_event": 0}
+        layout = replace(layout, columns=columns, form="packed", fields=len(CANDLE) + 1)
+        return Planned(ArrowCells(source, "date", CANDLE), layout)
     names = split_header(source.head().decode().split("\n", 1)[0], ",")
     if {"date", "open", "high", "low", "close"} <= set(names):
         layout = _named(source, {name: names.index(name) for name in names if name != "date"})
         columns = layout.columns | {"ts_event": names.index("date")}
-        return replace(layout, columns=columns, fields=len(names), skip_lines=1)
+        layout = replace(layout, columns=columns, fields=len(names), skip_lines=1)
+        return Planned(source, layout)
     shape = settle_shape(names, where=source.name, given=False)
     layout = csv_layout.of_shape(shape, ",", 1)
-    return replace(layout, raw=_pair(source), ignored=())
+    return Planned(source, replace(layout, raw=_pair(source), ignored=()))
 
 
 def _of_json(source: TableSource) -> Layout:
@@ -96,7 +104,7 @@ def _named(source: TableSource, places: dict[str, int]) -> Layout:
         return Layout("marks", {"mark": places["close"]}, period_ns=period, raw=_pair(source))
     if re.search(r"-(index|premiumIndex)(-|\Z)", name):
         raise BadInput("are candles of an index, which freqtrade does not use", where=source.name)
-    columns = {name: place for name, place in places.items() if name in BAR_NAMES}
+    columns = {name: place for name, place in places.items() if name in CANDLE}
     return Layout("bars", columns, period_ns=period, raw=_pair(source))
 
 

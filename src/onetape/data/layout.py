@@ -52,14 +52,15 @@ class Layout:
     """`columns` maps the core's names to places in the row. Places count from 0.
 
     form: `lines` of separated values; `json` rows, lists or (with `keys`, the name of each place)
-    objects; `hft`, rows of 64 bytes. `blank` names columns that may be empty: not known. `levels`
-    are the places of (bid, bid size, ask, ask size), best first. `raw` is the instrument as the
-    source's name says it, "" where the rows say it or nothing does.
+    objects; `packed` cells of 8 bytes, int64 ns and doubles; `hft`, rows of 64 bytes. `blank` names
+    columns that may be empty: not known. `levels` are the places of (bid, bid size, ask, ask size),
+    best first. `raw` is the instrument as the source's name says it, "" where the rows say it or
+    nothing does.
     """
 
     kind: RowKind
     columns: dict[str, int] = field(default_factory=dict)
-    form: Literal["lines", "json", "hft"] = "lines"
+    form: Literal["lines", "json", "packed", "hft"] = "lines"
     fields: int = 0
     separator: str = ","
     skip_lines: int = 0
