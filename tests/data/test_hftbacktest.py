@@ -125,7 +125,13 @@ def test_arrays_that_are_none_of_events_are_refused(tmp_path: Path) -> None:
     refused("old.npy", saved(np.zeros((4, 6))), "1.x")
     refused("objects.npy", saved(np.array([{"a": 1}], dtype=object)), "no array of events")
     refused("floats.npy", saved(np.zeros(4)), "no array of events")
-    refused("big-endian.npy", saved(np.zeros(4, dtype=ROW.newbyteorder(">"))), "no array of events")
+    refused(
+        "big-endian.npy",
+        saved(np.zeros(4, dtype=[(name, t.replace("<", ">")) for name, t in ROW])),
+        "no array of events",
+    )
+    other_end = [(name, kind.replace("<", ">")) for name, kind in ROW]
+    refused("big-endian.npy", saved(np.zeros(4, dtype=other_end)), "no array of events")
     refused("none.npy", saved(np.zeros(0, dtype=ROW)), "no rows")
     refused("cut.npy", HFT[:-70], "ends in the middle: 2 of 5 rows")
     refused("long.npy", HFT + b"\0", "goes on behind its 5 rows")

@@ -8,11 +8,9 @@ any other zip, chunk by chunk within the limits; nothing in it is ever unpickled
 
 from __future__ import annotations
 
-import io
+import ast
 from collections.abc import Iterator
 from typing import Any, Final
-
-import numpy as np
 
 from onetape.data.layout import Layout, Planned, TableOptions, TableSource
 from onetape.data.source import OnRead
@@ -21,18 +19,17 @@ from onetape.model.errors import BadInput
 MAGIC: Final = b"\x93NUMPY"
 HEADER_BYTES_MAX: Final = 10_000
 ARRAY: Final = "data.npy"
-ROW: Final = np.dtype(
-    [
-        ("ev", "<u8"),
-        ("exch_ts", "<i8"),
-        ("local_ts", "<i8"),
-        ("px", "<f8"),
-        ("qty", "<f8"),
-        ("order_id", "<u8"),
-        ("ival", "<i8"),
-        ("fval", "<f8"),
-    ]
-)
+ROW_BYTES: Final = 64
+ROW: Final = [
+    ("ev", "<u8"),
+    ("exch_ts", "<i8"),
+    ("local_ts", "<i8"),
+    ("px", "<f8"),
+    ("qty", "<f8"),
+    ("order_id", "<u8"),
+    ("ival", "<i8"),
+    ("fval", "<f8"),
+]
 
 
 class EventRows:
@@ -45,7 +42,7 @@ class EventRows:
 
     def chunks(self, on_read: OnRead | None = None) -> Iterator[bytes]:
         """Raises BadInput where the stream has fewer rows than its header says, or more bytes."""
-        left = self._rows * ROW.itemsize
+        left = self._rows * ROW_BYTES
         skip = self._begin
         for chunk in self._source.chunks(on_read):
             if skip:
@@ -58,7 +55,7 @@ class EventRows:
             if chunk:
                 yield chunk
         if left:
-            missing = -(-left // ROW.itemsize)
+            missing = -(-left // ROW_BYTES)
             raise BadInput(
                 f"ends in the middle: {missing:,} of {self._rows:,} rows are missing",
                 where=self.name,
@@ -94,38 +91,40 @@ def _header(source: TableSource) -> tuple[int, int]:
         raise BadInput(
             "is no array of numpy", where=source.name, todo="give the .npz or .npy of hftbacktest"
         )
-    file = io.BytesIO(head)
-    try:
-        version = np.lib.format.read_magic(file)
-        reader: Any = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        shape, _, dtype = reader(file, max_header_size=HEADER_BYTES_MAX)
-    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
-        shown = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
-        raise BadInput(f"the array's header is damaged: {shown}", where=source.name) from None
-    if len(shape) == 2 and dtype == np.float64:
+    begin, shape, descr = _described(head, source)
+    if len(shape) == 2 and descr == "<f8":
         raise BadInput(
             "is of hftbacktest 1.x: a plain table of floats",
             where=source.name,
             todo="convert it with hftbacktest 2.x first",
         )
-    if len(shape) != 1 or not _same_rows(dtype):
+    if len(shape) != 1 or descr != ROW:
         raise BadInput(
-            f"is no array of events: {len(shape)} dimensions of {str(dtype)[:120]}",
+            f"is no array of events: {len(shape)} dimensions of {str(descr)[:120]!a}",
             where=source.name,
-            todo=f"rows are {', '.join(ROW.names or ())}, 64 bytes",
+            todo=f"rows are {', '.join(name for name, _ in ROW)}, 64 bytes",
         )
     if shape[0] <= 0:
         raise BadInput("has no rows", where=source.name)
-    return file.tell(), int(shape[0])
+    return begin, shape[0]
 
 
-def _same_rows(dtype: Any) -> bool:
-    """The same fields at the same places, whatever else the descriptor says of alignment."""
-    return (
-        dtype.names == ROW.names
-        and dtype.itemsize == ROW.itemsize
-        and all(dtype.fields[name][:2] == ROW.fields[name][:2] for name in ROW.names or ())  # type: ignore[index]
-    )
+def _described(head: bytes, source: TableSource) -> tuple[int, tuple[int, ...], Any]:
+    """(bytes before the rows, shape, descr) of numpy's format 1.0 and 2.0 (its NEP 1).
+
+    Its own reader is not used: on damaged headers it fails in ways that it does not name.
+    """
+    version = tuple(head[6:8])
+    width = 2 if version == (1, 0) else 4
+    begin = 8 + width + int.from_bytes(head[8 : 8 + width], "little")
+    try:
+        if version not in {(1, 0), (2, 0)} or not 8 + width < begin <= HEADER_BYTES_MAX:
+            raise ValueError("of a version or a length that is not read")
+        header = ast.literal_eval(head[8 + width : begin].decode("latin-1").strip())
+        shape, descr = header["shape"], header["descr"]
+        if not isinstance(shape, tuple) or not all(type(n) is int for n in shape):
+            raise ValueError("without a shape")
+    except (ValueError, TypeError, KeyError, SyntaxError, RecursionError, MemoryError) as error:
+        shown = ascii(str(error).splitlines()[0][:80]) if str(error) else type(error).__name__
+        raise BadInput(f"the array's header is damaged: {shown}", where=source.name) from None
+    return begin, shape, descr
