@@ -538,10 +538,9 @@ bool TableDecoder::side_of(Column column, Side& side) {
 bool TableDecoder::rate(Column column, std::int64_t& value) {
     RawDecimal raw;
     if (!number(column, raw)) return false;
-    const Scaled scaled = scale_snapped(raw, rate_decimals, value);
-    if (scaled == Scaled::exact || scaled == Scaled::snapped) return true;
-    return refuse(scaled == Scaled::overflow ? "funding rate is too large"
-                                             : "funding rate has more than 12 decimals");
+    // Venues that divide their rates give them with more decimals than any payment is counted in.
+    return scale_snapped(raw, rate_decimals, value) != Scaled::overflow ||
+           refuse("funding rate is too large");
 }
 
 bool TableDecoder::time(Column column, std::int64_t& ns) {

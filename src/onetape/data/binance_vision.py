@@ -168,7 +168,8 @@ def of_name(source: TableSource) -> tuple[str, str]:
     if INTERVAL.match(what):
         parts: tuple[str, ...] = PurePath(getattr(source, "path", "")).parts
         parts += PurePath(getattr(source, "member", "")).parts
-        found = [part for part in parts if part in _FORMS or part in _REFUSED]
+        kinds = {name for name in (*_FORMS, *_REFUSED) if name.lower().endswith("klines")}
+        found = [part for part in parts if part in kinds]
         return raw, found[-1] if found else "klines"
     if what in _FORMS or what in _REFUSED:
         return raw, what

@@ -162,7 +162,10 @@ def _import_tables(
             venue_names=kind.venue_names,
             skip_empty=kind.name not in {"csv", "frame"},
         )
-        uuid = _uuid(kind.name, naming, options, identity())
+        content = identity()
+        if kind.names_matter:
+            content += json.dumps(importer.shapes).encode()
+        uuid = _uuid(kind.name, naming, options, content)
         return _finish(importer, directory, out, uuid)
 
 

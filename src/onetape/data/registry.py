@@ -18,7 +18,8 @@ class Kind:
 
     code: module:attribute, of a capture's message table or of a table's planner. options: those of
     the command that mean something for it. venue_names: its raw symbols are the venue's own.
-    foreign: forms of files that are refused elsewhere, and that it reads.
+    foreign: forms of files that are refused elsewhere, and that it reads. names_matter: a file's
+    name says part of what it is.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Kind:
     options: frozenset[str] = frozenset()
     venue_names: bool = False
     foreign: tuple[str, ...] = ()
+    names_matter: bool = False
 
     def load_protocol(self) -> Protocol:
         """The message table, imported when it is first needed."""
@@ -61,8 +63,14 @@ KINDS: Final = {
             "onetape.venues.binance.protocol:MARKET",
             frozenset({"--seed-book"}),
         ),
-        Kind("binance-vision", "table", "onetape.data.binance_vision:plan", venue_names=True),
-        Kind("tardis", "table", "onetape.data.tardis:plan", venue_names=True),
+        Kind(
+            "binance-vision",
+            "table",
+            "onetape.data.binance_vision:plan",
+            venue_names=True,
+            names_matter=True,
+        ),
+        Kind("tardis", "table", "onetape.data.tardis:plan", venue_names=True, names_matter=True),
         Kind(
             "ccxt",
             "table",
@@ -75,6 +83,7 @@ KINDS: Final = {
             "onetape.data.freqtrade:plan",
             frozenset({"--period", "--tz"}),
             foreign=("Arrow",),
+            names_matter=True,
         ),
         Kind("hftbacktest", "table", "onetape.data.hftbacktest:plan"),
         Kind("moex", "table", "onetape.data.moex:plan"),

@@ -80,6 +80,11 @@ class TableImporter:
         """By the index that rejects carry."""
         return self._names
 
+    @property
+    def shapes(self) -> list[tuple[str, str, int]]:
+        """What the sources' names said of them beside their content: part of a tape's identity."""
+        return [(p.layout.kind, p.layout.raw, p.layout.period_ns) for p in self._plans]
+
     def run(self, sink_at: SinkFactory) -> Outcome:
         """Measure, settle instruments and order, write."""
         measured = [(plan, self._measure(plan)) for plan in self._plans]
