@@ -67,9 +67,7 @@ Status RowGate::bar(StreamState& state, const EventRow& row) {
 
 Status RowGate::quote(StreamState& state, const EventRow& row, const QuotePayload& quote) {
     state.top = quote;
-    const bool has_bid = quote.bid != 0 || quote.bid_size != 0;
-    const bool has_ask = quote.ask != 0 || quote.ask_size != 0;
-    if (quote.bid > quote.ask && has_bid && has_ask) sink_.count_crossed();
+    if (quote.bid > quote.ask && (quote.ask != 0 || quote.ask_size != 0)) sink_.count_crossed();
     return sink_.emit(EventType::quote, 0, state.stream, row.time, &quote, sizeof quote);
 }
 
