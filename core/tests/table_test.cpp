@@ -1,7 +1,8 @@
+#include "text/table.hpp"
+
 #include <random>
 
 #include "doctest.h"
-#include "text/table.hpp"
 
 using namespace onetape;
 
