@@ -101,15 +101,16 @@ _REFUSED: Final = {
     "BVOLIndex": "a volatility index",
     "EOHSummary": "hourly summaries of options",
 }
-_FIRST_NAMES: Final = {
-    "open_time": "klines",
-    "agg_trade_id": "aggTrades",
-    "id": "trades",
-    "update_id": "bookTicker",
-    "calc_time": "fundingRate",
-    "time": "liquidationSnapshot",
-    "timestamp": "bookDepth",
-    "create_time": "metrics",
+# Names that no other table has together.
+_SIGNS: Final = {
+    "klines": {"open_time", "close_time"},
+    "aggTrades": {"agg_trade_id"},
+    "trades": {"id", "is_buyer_maker"},
+    "bookTicker": {"best_bid_price", "best_ask_price"},
+    "fundingRate": {"calc_time", "last_funding_rate"},
+    "liquidationSnapshot": {"original_quantity", "order_status"},
+    "bookDepth": {"percentage", "depth"},
+    "metrics": {"create_time", "sum_open_interest"},
 }
 
 
@@ -192,14 +193,9 @@ def of_row(cells: list[str]) -> str:
 
 
 def of_header(cells: list[str]) -> str:
-    names = [cell.lower() for cell in cells]
-    if names[:1] == ["timestamp"] and "percentage" not in names:
-        return ""
-    if names[:1] == ["time"] and "side" not in names:
-        return ""
-    if names[:1] == ["id"] and "is_buyer_maker" not in names:
-        return ""
-    return _FIRST_NAMES.get(names[0], "") if names else ""
+    """What a header is; "" for none that is known."""
+    names = {cell.lower() for cell in cells}
+    return next((what for what, signs in _SIGNS.items() if signs <= names), "")
 
 
 def _contradicts(what: str, by_content: str) -> bool:
