@@ -129,3 +129,20 @@ def test_symbols_of_one_tardis_file(load: Any) -> None:
     assert decimals[eth] == 3
     result, _ = load("tardis", {"t.csv": text}, f"ETHUSDT={eth}")
     assert (result.events, result.ignored) == (1, {"symbol BTCUSDT": 4 // 2})
+
+
+def test_books_in_no_order_keep_their_levels(load: Any) -> None:
+    """More levels than are held in memory while rows are sorted."""
+    rows = 90_000
+    text = TARDIS_L2 + "".join(
+        f"x,BTCUSDT,{MS}000,{MS * 1000 + i * 7919 % rows},"
+        f"{'true' if i == 0 else 'false'},{'bid' if i % 2 else 'ask'},{i % 100}.5,{i + 1}\n"
+        for i in range(rows)
+    )
+    result, tape = load("tardis", {"l2.csv": text})
+    assert (result.by_type, result.unsynced, result.late) == ({"book": rows}, 0, 0)
+    of_time = {(MS * 1000 + i * 7919 % rows) * 1000: i for i in range(rows)}
+    for record in tape.of("book"):
+        i = of_time[record.time]
+        [(price, size)] = record.data["bids" if i % 2 else "asks"]
+        assert (tape.price(price), tape.size(size)) == (Decimal(i % 100) + Decimal("0.5"), i + 1)
