@@ -22,6 +22,7 @@ from onetape import _core
 from onetape.data.columns import split_header
 from onetape.data.layout import Layout, Planned, RowKind, TableOptions, TableSource, text_head
 from onetape.model.errors import BadInput
+from onetape.model.time import DAY
 
 IMPLIED_DECIMALS: Final = 6
 _TRADES: Final = {"symbol": 0, "ts_event": 4, "ts_recv": 6, "price": 7, "size": 8, "side": 9}
@@ -39,6 +40,8 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
         found = of_row(cells)
         if found is not None:
             kind, columns = found
+            if not _has_receipt(cells, columns):
+                columns = {name: place for name, place in columns.items() if name != "ts_recv"}
             has_header = number > 0 or not _is_row(rows[0], columns)
             return Planned(
                 source,
@@ -67,6 +70,15 @@ def of_row(cells: list[str]) -> tuple[RowKind, dict[str, int]] | None:
     if len(cells) == 7 and _is_row(cells, _SHORT_TRADES) and cells[6] in {"B", "S", ""}:
         return "trades", _SHORT_TRADES
     return None
+
+
+def _has_receipt(cells: list[str], columns: dict[str, int]) -> bool:
+    """Whether PacketTime is a receipt: dumps without one leave it empty, or write something else."""
+    text = cells[columns["ts_recv"]].strip()
+    if not text:
+        return True  # of this row; others may have it
+    received, event = (_core.parse_time_text(cell) for cell in (text, cells[columns["ts_event"]]))
+    return isinstance(received, int) and isinstance(event, int) and abs(received - event) < DAY
 
 
 def _is_row(cells: list[str], columns: dict[str, int]) -> bool:
