@@ -73,7 +73,7 @@ def of_row(cells: list[str]) -> tuple[RowKind, dict[str, int]] | None:
 
 
 def _has_receipt(cells: list[str], columns: dict[str, int]) -> bool:
-    """Whether PacketTime is a receipt: dumps without one leave it empty, or write something else."""
+    """Whether PacketTime is a receipt: dumps without one leave it empty, or write other things."""
     text = cells[columns["ts_recv"]].strip()
     if not text:
         return True  # of this row; others may have it
