@@ -29,7 +29,9 @@ class ArrowSource:
     """An Arrow file's columns as comma-separated values, times and floats as of data frames."""
 
     def __init__(self, source: Source) -> None:
-        if source.member or not source.path.open("rb").read(len(MAGIC)).startswith(MAGIC):
+        with source.path.open("rb") as file:
+            is_plain = not source.member and file.read(len(MAGIC)) == MAGIC
+        if not is_plain:
             raise BadInput(
                 "is Feather inside an archive, which is not read",
                 where=source.name,

@@ -16,10 +16,10 @@ from onetape.data.instruments import NOTHING, Numbers, fitted, known_instrument
 from onetape.data.layout import Layout, Planner, TableOptions, TableSource
 from onetape.data.naming import Naming
 from onetape.data.outcome import Outcome, SinkFactory
+from onetape.data.raw_names import RawNames
 from onetape.data.source import OnRead
 from onetape.data.zone_table import zone_table
-from onetape.model.enums import Origin
-from onetape.model.errors import BadInput, UnknownSymbol, UsageError
+from onetape.model.errors import BadInput, UsageError
 from onetape.model.instrument import Instrument
 from onetape.model.time import MINUTE
 
@@ -70,8 +70,7 @@ class TableImporter:
         self._skip_empty = skip_empty
         self._zone = list(zone_table(options.zone))
         self._ignored: Counter[str] = Counter()
-        self._seen: list[set[str]] = [set() for _ in naming.pairs]  # raw names by stream
-        self._others: Counter[str] = Counter()  # raw names that are not mapped
+        self._raws = RawNames(naming)
         self._names: list[str] = []
         self._plans = self._planned(sources, planner)
 
@@ -89,7 +88,7 @@ class TableImporter:
         """Measure, settle instruments and order, write."""
         measured = [(plan, self._measure(plan)) for plan in self._plans]
         plans = [(plan, facts) for plan, facts in measured if facts is not None]
-        self._check_names()
+        self._raws.check(self._names[0])
         if not plans:
             raise BadInput("no file has a row", where=", ".join(self._names[:5]))
         periods = [self._period(plan, facts) for plan, facts in plans]
@@ -142,40 +141,17 @@ class TableImporter:
             if layout is None:
                 self._ignored[planned.why] += 1
                 continue
-            stream = self._stream(layout, planned.source)
+            stream = self._raws.stream_of(layout, planned.source.name)
             if stream is None:
                 continue
             plans.append(_Plan(planned.source, len(plans), layout, stream))
             self._names.append(planned.source.name)
         if not plans:
-            self._check_names()
+            self._raws.check(sources[0].name)
             raise BadInput(
                 "holds nothing of this kind", where=", ".join(s.name for s in sources[:5])
             )
         return plans
-
-    def _stream(self, layout: Layout, source: TableSource) -> int | None:
-        """The stream that the source's own name says; None: it is another's."""
-        raws = [raw for raw, _ in self._naming.pairs]
-        if layout.raw:
-            if not self._naming.is_map:
-                self._seen[0].add(layout.raw)
-                return 0
-            found = next((i for i, raw in enumerate(raws) if _same_name(raw, layout.raw)), None)
-            if found is None:
-                self._others[layout.raw] += 1
-            else:
-                self._seen[found].add(raws[found])
-            return found
-        if "symbol" not in layout.columns:
-            if len(raws) > 1:
-                raise UsageError(
-                    f"{source.name} holds one instrument and does not say which",
-                    where="--symbol",
-                    todo="import it by itself, with one symbol",
-                )
-            self._seen[0].add(raws[0])
-        return 0
 
     def _measure(self, plan: _Plan) -> _Facts | None:
         """None: a file without rows beside others, or without any of the symbols asked for."""
@@ -189,12 +165,11 @@ class TableImporter:
         probe.end_source()
         first = first or _shown(probe.take_rejects())
         unmapped = probe.unmapped
-        self._others.update(unmapped)
+        self._raws.add_others(unmapped)
         numbers = []
-        for index, seen in enumerate(self._seen):
+        for index in range(len(streams)):
             raw, price, size, reference, volume = probe.numbers(index)
-            if raw:
-                seen.add(raw)
+            self._raws.add(index, raw)
             numbers.append(Numbers(price, size, reference, volume))
         facts = _Facts(numbers, *probe.facts())
         if facts.rows:
@@ -208,46 +183,16 @@ class TableImporter:
             where=plan.source.name,
         )
 
-    def _check_names(self) -> None:
-        raws = sorted({raw for seen in self._seen for raw in seen if raw} | set(self._others))
-        if not self._naming.is_map and len(raws) > 1:
-            raise BadInput(
-                f"there are several symbols: {', '.join(raws[:20])}",
-                where=self._names[0] if self._names else "",
-                todo=f"say which is which: --symbol {raws[0]}={self._naming.symbols[0]},...",
-            )
-        for (raw, symbol), seen in zip(self._naming.pairs, self._seen, strict=True):
-            if not seen:
-                if not raw and not self._others:
-                    continue
-                raise UnknownSymbol(
-                    f"the data has no {raw}",
-                    where=f"--symbol {raw}={symbol}",
-                    todo=f"it has {', '.join(raws[:20]) or 'no symbol'}",
-                )
-
     def _instruments(self, facts: list[_Facts]) -> list[Instrument]:
         began = min(min(one.first, one.last) for one in facts)
         instruments = []
-        for index, (raw, symbol) in enumerate(self._naming.pairs):
+        for index, symbol in enumerate(self._naming.symbols):
             numbers = Numbers(NOTHING, NOTHING)
             for one in facts:
                 numbers = numbers | one.numbers[index]
             known = known_instrument(symbol, self._given, began)
-            found = next(iter(self._seen[index]), "")
-            if (
-                self._venue_names
-                and found
-                and not raw
-                and known is not None
-                and known.origin is Origin.CATALOGUE
-                and found != known.raw_symbol
-            ):
-                raise BadInput(
-                    f"the data is of {found}, and {symbol} is {known.raw_symbol} there",
-                    where=self._names[0],
-                    todo=f"give --symbol {found}=... to say what it is",
-                )
+            if self._venue_names:
+                self._raws.check_venue(index, known, self._names[0])
             instruments.append(fitted(symbol, known, numbers))
         return instruments
 
@@ -332,7 +277,7 @@ class TableImporter:
                     if f"column {name}" not in ignored
                 }
             )
-        ignored.update({f"symbol {raw}": count for raw, count in self._others.items()})
+        ignored.update({f"symbol {raw}": count for raw, count in self._raws.others.items()})
         ignored.update(passed_over)
         return dict(ignored)
 
@@ -348,11 +293,6 @@ class TableImporter:
 def _most_frequent(steps: dict[int, int]) -> int:
     """Of equals the shortest; 0 of none."""
     return min(steps.items(), key=lambda item: (-item[1], item[0]), default=(0, 0))[0]
-
-
-def _same_name(given: str, found: str) -> bool:
-    """File names cannot hold the signs of unified symbols: XRP_USDT_USDT is XRP/USDT:USDT."""
-    return given == found or given.replace("/", "_").replace(":", "_") == found
 
 
 def _shown(rejects: list[tuple[int, int, bytes, bytes]]) -> str:
