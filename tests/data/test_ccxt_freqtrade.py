@@ -13,6 +13,7 @@ import pytest
 from kind_files import BTC, CCXT_OHLCV, CCXT_TRADES, MS, NS, reasons
 
 from onetape.data.importing import import_files
+from onetape.data.sniff import sniff
 from onetape.model.errors import BadInput, OnetapeError
 from onetape.model.time import parse_time
 
@@ -67,6 +68,17 @@ def test_trades_of_ccxt(load: Any) -> None:
     assert {symbol: sum(n.values()) for symbol, n in result.by_symbol.items()} == {
         BTC: 1, "binance:ETH/USDT:USDT": 1
     }  # fmt: skip
+
+
+def test_bad_rows_at_the_front_are_rejected(load: Any, tmp_path: Path) -> None:
+    text = f"[[{MS - 60_000},null,1,1,1,1],[],[{MS - 120_000},1,2]," + CCXT_OHLCV[1:]
+    for kind in ("ccxt", "freqtrade"):
+        result, _ = load(kind, {"a.json": text}, "x:A/USD")
+        assert (result.by_type, result.rejected) == ({"bar": 2}, 3)
+        assert sniff(tmp_path / "a.json") == "ccxt"
+    text = CCXT_TRADES.replace("[", '[{"info": {}},', 1)
+    result, _ = load("ccxt", {"a.json": text})
+    assert (result.by_type, result.rejected) == ({"trade": 2}, 1)
 
 
 def test_rows_that_are_no_rows_are_rejected(load: Any, tmp_path: Path) -> None:

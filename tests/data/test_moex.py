@@ -54,6 +54,9 @@ def test_moex_rows_without_receipt_and_in_short_form(load: Any) -> None:
     assert [record.type for record in tape.records[-3:]] == ["quote", "quote", "trade"]
     assert tape.price(tape.of("quote")[1].data["ask"]) == Decimal("250.6")
     assert tape.price(tape.of("trade")[0].data["price"]) == Decimal("250.5")
+    bad = f"1,SBER,bid,0,{NS},,,xyz,10,C,TQBR,\n"
+    result, _ = load("moex", {"eq.stats": bad + stats}, "moex:SBER/RUB")
+    assert (result.by_type, result.rejected) == ({"quote": 2}, 1)
     for receipt in ("0", "-", "n/a"):
         stats = f"1,SBER,bid,0,{NS},x,{receipt},250.5,10,C,TQBR,\n"
         result, tape = load("moex", {"eq.stats": stats}, "moex:SBER/RUB")

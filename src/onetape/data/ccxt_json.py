@@ -8,11 +8,13 @@ Numbers are taken as they are written, never through a float.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, Final
 
 from onetape.data.layout import HEAD_BYTES, Layout, Planned, TableOptions, TableSource
 from onetape.model.errors import BadInput
 
+ROWS_TRIED: Final = 20  # a few bad rows at the front do not make another kind
 OHLCV: Final = {"ts_event": 0, "open": 1, "high": 2, "low": 3, "close": 4, "volume": 5}
 TRADE_KEYS: Final = ("timestamp", "symbol", "id", "side", "price", "amount")
 TRADE: Final = {"ts_event": 0, "symbol": 1, "id": 2, "side": 3, "price": 4, "size": 5}
@@ -20,7 +22,7 @@ TRADE: Final = {"ts_event": 0, "symbol": 1, "id": 2, "side": 3, "price": 4, "siz
 
 def plan(source: TableSource, options: TableOptions) -> Planned:
     """Raises BadInput for JSON that is neither candles nor trades."""
-    row = first_row(source)
+    row = first_row(source, lambda row: is_candle(row) or is_trade(row))
     if is_candle(row):
         return Planned(source, candles(row))
     if is_trade(row):
@@ -56,10 +58,11 @@ def is_trade(row: object) -> bool:
     return isinstance(row, dict) and {"timestamp", "price", "amount"} <= row.keys()
 
 
-def first_row(source: TableSource) -> Any:
-    """The first row of a list of rows, or of rows without a list; fractions stay text.
+def first_row(source: TableSource, is_good: Callable[[Any], bool]) -> Any:
+    """The first good row of a list of rows, or of rows without a list; fractions stay text.
 
-    Raises BadInput where there is none.
+    Of the first few: else the very first, for the refusal to show. Raises BadInput where there is
+    none at all.
     """
     raw = source.head(HEAD_BYTES)
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in raw[:100]:
@@ -71,15 +74,26 @@ def first_row(source: TableSource) -> Any:
     at = inside if inside.startswith(("[", "{")) else text
     if text.startswith("[") and inside.startswith("]"):
         raise BadInput("is an empty list", where=source.name)
-    try:
-        row, _ = json.JSONDecoder(parse_float=str, parse_int=str).raw_decode(at)
-    except (ValueError, RecursionError):
+    rows: list[Any] = []
+    decoder = json.JSONDecoder(parse_float=str, parse_int=str)
+    place = 0
+    while len(rows) < ROWS_TRIED:
+        try:
+            row, place = decoder.raw_decode(at, place)
+        except (ValueError, RecursionError):
+            break
+        rows.append(row)
+        if is_good(row):
+            return row
+        while place < len(at) and at[place] in ", \r\n\t":
+            place += 1
+    if not rows:
         raise BadInput(
             f"is no JSON, or its first row is cut: it begins with {text[:60]!a}",
             where=source.name,
             todo="look at its first lines, and at its KIND",
-        ) from None
-    return row
+        )
+    return rows[0]
 
 
 def _is_number(value: object) -> bool:

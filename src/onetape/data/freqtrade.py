@@ -65,7 +65,7 @@ def _of_table(source: ArrowSource) -> Planned:
 
 
 def _of_json(source: TableSource) -> Layout:
-    row = first_row(source)
+    row = first_row(source, lambda row: is_candle(row) or is_trade_row(row))
     if is_candle(row):
         layout = candles(row)
         named = _named(source, layout.columns)

@@ -36,13 +36,14 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
     """Raises BadInput for what is neither stats nor trades."""
     head = text_head(source)
     rows = [split_header(line, ",") for line in head.lines[:20] if line.strip()]
-    for number, cells in enumerate(rows):
+    for cells in rows:
         found = of_row(cells)
         if found is not None:
             kind, columns = found
             if not _has_receipt(cells, columns):
                 columns = {name: place for name, place in columns.items() if name != "ts_recv"}
-            has_header = number > 0 or not _is_row(rows[0], columns)
+            # A first row that is damaged is no header: it is rejected where it is read.
+            has_header = not any(cell[:1].isdigit() for cell in rows[0])
             return Planned(
                 source,
                 Layout(

@@ -65,7 +65,7 @@ def sniff(path: Path) -> Sniffed:
 
 def _of_json(source: Source) -> Sniffed | None:
     try:
-        row = first_row(source)
+        row = first_row(source, lambda row: is_candle(row) or is_trade(row) or is_trade_row(row))
     except BadInput:
         return None
     if is_candle(row):
