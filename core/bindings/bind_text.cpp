@@ -11,7 +11,8 @@
 #include "bindings/bind.hpp"
 #include "bindings/errors.hpp"
 #include "text/capture.hpp"
-#include "text/csv_rows.hpp"
+#include "text/hft_rows.hpp"
+#include "text/table.hpp"
 #include "text/tape_sink.hpp"
 
 using namespace onetape;
@@ -76,7 +77,7 @@ namespace {
                                           "backslashreplace"));
 }
 
-[[nodiscard]] nb::dict counts_of(const std::map<std::string, std::uint64_t>& counts) {
+[[nodiscard]] nb::dict counts_of(const NameCounts& counts) {
     nb::dict out;
     for (const auto& [name, count] : counts) out[text_of(name)] = count;
     return out;
@@ -111,10 +112,18 @@ constexpr const char* roles[] = {
     "close",    "volume",  "turnover",      "trades", "open_time", "close_time",
     "closed"};
 static_assert(std::size(roles) == role_count);
-constexpr const char* table_kinds[] = {"quotes", "trades", "bars"};
-constexpr const char* columns[] = {"ts_event", "ts_recv", "bid",  "ask",   "bid_size",
-                                   "ask_size", "price",   "size", "side",  "id",
-                                   "open",     "high",    "low",  "close", "volume"};
+constexpr const char* table_kinds[] = {"quotes",       "trades",       "bars",    "marks",
+                                       "funding",      "liquidations", "tickers", "book_snapshots",
+                                       "book_changes", "sides"};
+static_assert(std::size(table_kinds) == table_kind_count);
+constexpr const char* row_forms[] = {"lines", "json", "packed"};
+constexpr const char* columns[] = {
+    "ts_event",       "ts_recv",     "bid",        "ask",      "bid_size",
+    "ask_size",       "price",       "size",       "side",     "id",
+    "open",           "high",        "low",        "close",    "volume",
+    "symbol",         "update_id",   "close_time", "turnover", "trades",
+    "buyer_is_maker", "mark",        "index",      "rate",     "funding_time",
+    "interval_hours", "is_snapshot", "action"};
 static_assert(std::size(columns) == column_count);
 
 template <std::size_t N>
@@ -203,19 +212,27 @@ class CaptureImport {
 // Tables on their way into a tape: one gate, one reject list, a sorter where order asks for it.
 class TableImport {
  public:
-    TableImport(TapeSink* sink, std::uint32_t stream, const std::string& sort_directory,
+    TableImport(TapeSink* sink, std::vector<TableStream> streams, const std::string& sort_directory,
                 std::size_t sort_rows)
-        : gate_(sink != nullptr ? static_cast<EventSink&>(*sink) : null_, rejects_, stream) {
+        : streams_(std::move(streams)),
+          gate_(sink != nullptr ? static_cast<EventSink&>(*sink) : null_, rejects_, streams_) {
         if (!sort_directory.empty()) {
             sorter_ = std::make_unique<RowSorter>(sort_directory, sort_rows);
         }
     }
 
     void begin(TableConfig config) {
-        table_ = std::make_unique<TableDecoder>(std::move(config), rejects_, &gate_, sorter_.get());
+        check_stream(config.stream);
+        rows_ = std::make_unique<TableDecoder>(std::move(config), streams_, rejects_, &gate_,
+                                               sorter_.get());
     }
-    Status feed(const char* data, std::size_t size) { return table_->feed(data, size); }
-    Status end() { return table_->finish(); }
+    void begin_hft(int stream, std::uint32_t source, bool measuring) {
+        check_stream(stream);
+        rows_ = std::make_unique<HftDecoder>(stream, source, measuring, streams_, rejects_,
+                                             passed_over_, &gate_, sorter_.get());
+    }
+    Status feed(const char* data, std::size_t size) { return rows_->feed(data, size); }
+    Status end() { return rows_->finish(); }
 
     // Emits sorted rows, at most `count`; not_found when all are out.
     Status drain(std::size_t count) {
@@ -226,8 +243,10 @@ class TableImport {
         }
         EventRow row;
         for (; count > 0; --count) {
-            if (const Status status = sorter_->next(row); status != Status::ok) return status;
-            if (const Status status = gate_.pass(row); status != Status::ok) return status;
+            if (const Status status = sorter_->next(row, levels_); status != Status::ok) {
+                return status;
+            }
+            if (const Status status = gate_.pass(row, levels_); status != Status::ok) return status;
         }
         return Status::ok;
     }
@@ -236,14 +255,30 @@ class TableImport {
         return sorter_ != nullptr ? sorter_->failure() : Failure{};
     }
     RejectLog& rejects() noexcept { return rejects_; }
-    [[nodiscard]] const TableFacts& facts() const { return table_->facts(); }
+    [[nodiscard]] const RowGate& gate() const noexcept { return gate_; }
+    [[nodiscard]] const TableStreams& streams() const noexcept { return streams_; }
+    [[nodiscard]] const NameCounts& passed_over() const noexcept { return passed_over_; }
+    [[nodiscard]] const TableFacts& facts() const {
+        if (rows_ == nullptr) throw nb::value_error("no source was begun");
+        return rows_->facts();
+    }
+    [[nodiscard]] bool has_source() const noexcept { return rows_ != nullptr; }
 
  private:
+    void check_stream(int stream) const {
+        if (stream < 0 || static_cast<std::size_t>(stream) >= streams_.count()) {
+            throw nb::value_error("stream: not one of the import's");
+        }
+    }
+
     NullSink null_;
     RejectLog rejects_;
+    TableStreams streams_;
     RowGate gate_;
+    NameCounts passed_over_;
     std::unique_ptr<RowSorter> sorter_;
-    std::unique_ptr<TableDecoder> table_;
+    std::unique_ptr<RowDecoder> rows_;
+    std::vector<BookLevel> levels_;
     bool draining_ = false;
 };
 
@@ -383,27 +418,56 @@ void bind_text(nb::module_& m) {
             [](CaptureImport& self) { return rejects_of(self.decoder().rejects()); },
             "[(source, line, reason, first 200 bytes)] since the last call.");
 
-    nb::class_<TableImport>(m, "TableImport", "Rows of separated values to events.")
+    nb::class_<TableImport>(m, "TableImport", "Rows of values to events.")
         .def(
             "__init__",
-            [](TableImport* self, TapeSink* sink, std::uint32_t stream,
+            [](TableImport* self, TapeSink* sink,
+               const std::vector<std::tuple<std::string, std::uint32_t, int, int>>& streams,
                const std::string& sort_directory, std::size_t sort_rows) {
-                new (self) TableImport(sink, stream, sort_directory, sort_rows);
+                std::vector<TableStream> specs;
+                for (const auto& [raw, stream, price_decimals, size_decimals] : streams) {
+                    specs.push_back({raw, stream, price_decimals, size_decimals});
+                }
+                new (self) TableImport(sink, std::move(specs), sort_directory, sort_rows);
             },
-            nb::arg("sink").none(), nb::arg("stream") = 1, nb::arg("sort_directory") = "",
-            nb::arg("sort_rows") = std::size_t{1} << 18, nb::keep_alive<1, 2>())
+            nb::arg("sink").none(), nb::arg("streams"), nb::arg("sort_directory") = "",
+            nb::arg("sort_rows") = std::size_t{1} << 18, nb::keep_alive<1, 2>(),
+            "streams: [(raw name or \"\", stream, price decimals, size decimals)].")
         .def(
             "begin_source",
-            [](TableImport& self, const std::string& kind, const std::map<std::string, int>& places,
-               int fields, const std::string& separator, int skip_lines,
+            [](TableImport& self, const std::string& kind, const std::string& form,
+               const std::map<std::string, int>& places, const std::vector<std::string>& blank,
+               const std::vector<std::string>& keys,
+               const std::vector<std::tuple<int, int, int, int>>& levels, int fields,
+               const std::string& separator, int skip_lines,
                const std::vector<std::pair<std::int64_t, std::int64_t>>& zone,
-               std::int64_t period_ns, bool time_is_close, std::uint32_t source, int price_decimals,
-               int size_decimals, bool measuring, bool reversed) {
+               std::int64_t period_ns, bool time_is_close, int implied_decimals, int stream,
+               std::uint32_t source, bool measuring, bool reversed) {
                 TableConfig config;
                 config.kind = static_cast<TableKind>(index_of(table_kinds, kind));
+                config.form = static_cast<RowForm>(index_of(row_forms, form));
+                if (config.form == RowForm::packed &&
+                    (fields <= 0 || (kind != "bars" && kind != "marks" && kind != "funding"))) {
+                    throw nb::value_error("packed rows are of numbers alone");
+                }
+                const int width = keys.empty() ? fields : static_cast<int>(keys.size());
+                const auto check_place = [&](int place) {
+                    if (place < 0 || (width != 0 && place >= width)) {
+                        throw nb::value_error("a column lies outside its row");
+                    }
+                };
                 for (const auto& [column, place] : places) {
+                    check_place(place);
                     config.columns[index_of(columns, column)] = place;
                 }
+                for (const std::string& column : blank) {
+                    config.blank[index_of(columns, column)] = true;
+                }
+                for (const auto& [bid, bid_size, ask, ask_size] : levels) {
+                    for (const int place : {bid, bid_size, ask, ask_size}) check_place(place);
+                    config.levels.push_back({bid, bid_size, ask, ask_size});
+                }
+                config.keys = keys;
                 config.fields = fields;
                 if (separator.size() != 1) throw nb::value_error("separator: one byte");
                 config.separator = separator[0];
@@ -411,22 +475,35 @@ void bind_text(nb::module_& m) {
                 config.zone = zone_of(zone);
                 config.period_ns = period_ns;
                 config.time_is_close = time_is_close;
+                config.implied_decimals = implied_decimals;
+                config.stream = stream;
                 config.source = source;
-                config.price_decimals = price_decimals;
-                config.size_decimals = size_decimals;
                 config.measuring = measuring;
                 config.reversed = reversed;
                 self.begin(std::move(config));
             },
-            nb::kw_only(), nb::arg("kind"), nb::arg("columns"), nb::arg("fields"),
-            nb::arg("separator"), nb::arg("skip_lines"), nb::arg("zone"), nb::arg("period_ns"),
-            nb::arg("time_is_close"), nb::arg("source"), nb::arg("price_decimals"),
-            nb::arg("size_decimals"), nb::arg("measuring"), nb::arg("reversed"))
+            nb::kw_only(), nb::arg("kind"), nb::arg("form") = "lines", nb::arg("columns"),
+            nb::arg("blank") = std::vector<std::string>{},
+            nb::arg("keys") = std::vector<std::string>{},
+            nb::arg("levels") = std::vector<std::tuple<int, int, int, int>>{}, nb::arg("fields"),
+            nb::arg("separator") = ",", nb::arg("skip_lines") = 0,
+            nb::arg("zone") = std::vector<std::pair<std::int64_t, std::int64_t>>{},
+            nb::arg("period_ns") = 0, nb::arg("time_is_close") = false,
+            nb::arg("implied_decimals") = 0, nb::arg("stream") = 0, nb::arg("source") = 0,
+            nb::arg("measuring") = false, nb::arg("reversed") = false)
+        .def(
+            "begin_hft",
+            [](TableImport& self, int stream, std::uint32_t source, bool measuring) {
+                self.begin_hft(stream, source, measuring);
+            },
+            nb::kw_only(), nb::arg("stream"), nb::arg("source"), nb::arg("measuring"),
+            "What is fed next are hftbacktest's rows of 64 bytes.")
         .def(
             "feed",
             [](TableImport& self, const nb::bytes& chunk) {
                 const char* const data = chunk.c_str();
                 const std::size_t size = chunk.size();
+                if (!self.has_source()) throw nb::value_error("no source was begun");
                 Status status;
                 {
                     nb::gil_scoped_release release;
@@ -435,7 +512,11 @@ void bind_text(nb::module_& m) {
                 return name_of(status);
             },
             "\"ok\", or the status that stopped it.")
-        .def("end_source", [](TableImport& self) { return name_of(self.end()); })
+        .def("end_source",
+             [](TableImport& self) {
+                 if (!self.has_source()) throw nb::value_error("no source was begun");
+                 return name_of(self.end());
+             })
         .def(
             "drain",
             [](TableImport& self, std::size_t count) {
@@ -454,16 +535,32 @@ void bind_text(nb::module_& m) {
             "snapped", [](const TableImport& self) { return self.facts().snapped; },
             "Numbers of this source that were rounded, within 1e-9.")
         .def_prop_ro("rejected", [](TableImport& self) { return self.rejects().count(); })
+        .def_prop_ro("unsynced", [](const TableImport& self) { return self.gate().unsynced(); })
+        .def_prop_ro("unmapped",
+                     [](const TableImport& self) { return counts_of(self.streams().unmapped()); })
+        .def_prop_ro("passed_over",
+                     [](const TableImport& self) { return counts_of(self.passed_over()); })
         .def(
             "facts",
             [](const TableImport& self) {
                 const TableFacts& facts = self.facts();
                 nb::dict steps;
                 for (const auto& [step, count] : facts.steps) steps[nb::int_(step)] = count;
-                return nb::make_tuple(seen(facts.price), seen(facts.size), seen(facts.volume),
-                                      facts.rows, facts.first_time, facts.last_time,
+                return nb::make_tuple(facts.rows, facts.first_time, facts.last_time,
                                       facts.ascending, facts.descending, steps);
             },
-            "(price, size, volume, rows, first, last, ascending, descending, {step: count}).")
+            "Of this source: (rows, first, last, ascending, descending, {step: count}).")
+        .def(
+            "numbers",
+            [](const TableImport& self, std::size_t index) {
+                const TableStreams& streams = self.streams();
+                if (index >= streams.count()) throw nb::index_error("no such stream");
+                return nb::make_tuple(text_of(streams.seen(index)),
+                                      seen(streams.numbers(index, Quantity::price)),
+                                      seen(streams.numbers(index, Quantity::size)),
+                                      seen(streams.numbers(index, Quantity::reference)),
+                                      seen(streams.numbers(index, Quantity::volume)));
+            },
+            "Of a stream: (raw name seen, price, size, reference, volume).")
         .def("take_rejects", [](TableImport& self) { return rejects_of(self.rejects()); });
 }

@@ -4,15 +4,13 @@
 #include <limits>
 
 #include "base/money.hpp"
+#include "text/table_streams.hpp"
 #include "text/time_text.hpp"
 
 namespace onetape {
 namespace {
 
 constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
-constexpr std::size_t name_bytes_max = 64;
-constexpr std::size_t names_max = 64;  // of passed-over and unmapped kinds; more count as "other"
-constexpr int rate_decimals = 12;
 constexpr std::int64_t receipt_min = 100'000'000'000'000'000;  // 1973 in ns: else another unit
 
 constexpr std::array<std::string_view, role_count> role_names{
@@ -22,17 +20,6 @@ constexpr std::array<std::string_view, role_count> role_names{
     "index price", "funding rate", "funding time", "open",   "high",      "low",
     "close",       "volume",       "turnover",     "trades", "open time", "close time",
     "closed"};
-
-// Names are the file's own text: shortened, and without what a terminal would obey.
-void count_name(std::map<std::string, std::uint64_t>& counts, std::string_view text) {
-    std::string name(text.substr(0, name_bytes_max));
-    for (char& c : name) c = static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-    const auto found = counts.find(name);
-    if (found != counts.end())
-        ++found->second;
-    else
-        ++counts[counts.size() < names_max ? name : "other"];
-}
 
 }  // namespace
 

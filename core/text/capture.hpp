@@ -13,6 +13,7 @@
 #include "text/event_sink.hpp"
 #include "text/json_scan.hpp"
 #include "text/line_split.hpp"
+#include "text/name_counts.hpp"
 
 namespace onetape {
 
@@ -105,13 +106,9 @@ class CaptureDecoder {
     [[nodiscard]] std::uint64_t gaps() const noexcept { return gaps_; }
     [[nodiscard]] std::uint64_t snapped() const noexcept { return snapped_; }
     [[nodiscard]] std::uint64_t unsynced() const noexcept { return unsynced_; }
-    [[nodiscard]] const std::map<std::string, std::uint64_t>& passed_over() const noexcept {
-        return passed_over_;
-    }
+    [[nodiscard]] const NameCounts& passed_over() const noexcept { return passed_over_; }
     // Symbols that no stream is for, with the count of their messages.
-    [[nodiscard]] const std::map<std::string, std::uint64_t>& unmapped() const noexcept {
-        return unmapped_;
-    }
+    [[nodiscard]] const NameCounts& unmapped() const noexcept { return unmapped_; }
     [[nodiscard]] RejectLog& rejects() noexcept { return rejects_; }
 
  private:
@@ -177,7 +174,7 @@ class CaptureDecoder {
     std::vector<BookLevel> bids_, asks_, frame_;
     std::string reason_, upper_;
     RejectLog rejects_;
-    std::map<std::string, std::uint64_t> passed_over_, unmapped_;
+    NameCounts passed_over_, unmapped_;
     std::uint64_t lines_ = 0, gaps_ = 0, unsynced_ = 0, snapped_ = 0;
     std::uint32_t source_ = 0;
     Status status_ = Status::ok;

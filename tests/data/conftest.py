@@ -12,6 +12,7 @@ import pytest
 
 from onetape.data.importing import ImportResult, import_files
 from onetape.tape.journal import JournalReader, Record
+from onetape.tape.verify import verify
 
 SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
 SYMBOL = "binance:BTC/USDT:USDT"
@@ -111,3 +112,22 @@ def rejects(tmp_path: Path) -> Callable[[], list[dict[str, Any]]]:
         return [json.loads(line) for line in path.read_text().splitlines()]
 
     return found
+
+
+@pytest.fixture
+def load(tmp_path: Path, read: Any) -> Callable[..., Any]:
+    """Import files given as {name: content}; (result, tape read back)."""
+
+    def run(kind: str, files: dict[str, str | bytes], symbol: str = SYMBOL, **options: Any) -> Any:
+        paths = []
+        for name, content in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+            paths.append(path)
+        out = tmp_path / "tape"
+        result = import_files(kind, paths, symbol=symbol, out=out, force=True, **options)
+        assert verify(out).ok
+        return result, read(out)
+
+    return run

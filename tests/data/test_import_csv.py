@@ -149,12 +149,12 @@ def test_sorting_is_exact_when_it_spills(tmp_path: Path) -> None:
     rng = random.Random(7)
     rows = [(rng.randrange(300), i) for i in range(5000)]
     sink = _core.TapeSink(str(tmp_path / "t"), "import", bytes(range(16)), schema_preamble())
-    table = _core.TableImport(sink, sort_directory=str(tmp_path), sort_rows=64)
+    table = _core.TableImport(
+        sink, streams=[("", 1, 0, 0)], sort_directory=str(tmp_path), sort_rows=64
+    )
     table.begin_source(
-        kind="trades", columns={"ts_event": 0, "price": 1, "size": 2, "id": 3}, fields=4,
-        separator=",", skip_lines=0, zone=[], period_ns=0, time_is_close=False, source=0,
-        price_decimals=0, size_decimals=0, measuring=False, reversed=False,
-    )  # fmt: skip
+        kind="trades", columns={"ts_event": 0, "price": 1, "size": 2, "id": 3}, fields=4
+    )
     for offset, number in rows:
         assert table.feed(f"{T0 + offset},1,1,{number}\n".encode()) == "ok"
     assert table.end_source() == "ok"

@@ -20,6 +20,10 @@ def test_tapes_captures_and_tables_are_told_apart(tmp_path: Path) -> None:
         ("capture.csv", CAPTURE, "binance-raw"),
         ("capture.gz", gzip.compress(CAPTURE), "binance-raw"),
         ("table.raw", TABLE, "csv"),
+        ("sides.csv", b"time,side,price,size\n1700000000,buy,1,1\n", "csv"),
+        ("ids.csv", b"id,time,price,amount\n7,1700000000,1,1\n", "csv"),
+        ("quotes.csv", b"timestamp;bid;ask\n1700000000;1;2\n", "csv"),
+        ("seven.csv", b"time,open,high,low,close,volume,x\n1700000000,1,2,1,2,1,1\n", "csv"),
         ("table.gz", gzip.compress(b"\n" + TABLE), "csv"),
     ]:
         (tmp_path / name).write_bytes(content)

@@ -6,6 +6,7 @@ exception, a signal or a hang is a finding.
 
 from __future__ import annotations
 
+import io
 import random
 import shutil
 import struct
@@ -205,7 +206,9 @@ class Import(Target):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.seeds = [path.read_bytes() for path in sorted((CORPUS / self.kind).iterdir())]
+        corpus = CORPUS / self.kind
+        if corpus.is_dir():
+            self.seeds = [path.read_bytes() for path in sorted(corpus.iterdir())]
 
     def check(self, data: bytes) -> None:
         source = self.folder / "input.txt"
@@ -226,6 +229,70 @@ class Capture(Import):
     kind = "binance-raw"
 
 
+class BinanceVision(Import):
+    kind = "binance-vision"
+
+
+class Tardis(Import):
+    kind = "tardis"
+
+
+class Ccxt(Import):
+    kind = "ccxt"
+
+
+class Moex(Import):
+    kind = "moex"
+
+
+class Freqtrade(Import):
+    """JSON, CSV, and Feather of both compressions."""
+
+    kind = "freqtrade"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        import polars as pl
+
+        times = pl.Series([1_704_067_200_000 + 60_000 * i for i in range(40)])
+        frame = pl.DataFrame(
+            {"date": times.cast(pl.Datetime("ms", "UTC"))}
+            | {name: [1.5] * 40 for name in ("open", "high", "low", "close", "volume")}
+        )
+        trades = pl.DataFrame(
+            {"timestamp": times, "id": ["7"] * 40, "side": ["buy"] * 40}
+            | {"price": [1.5] * 40, "amount": [0.25] * 40}
+        )
+        for table in (frame, trades):
+            for compression in ("lz4", "zstd", "uncompressed"):
+                file = io.BytesIO()
+                table.write_ipc(file, compression=compression)
+                self.seeds.append(file.getvalue())
+
+
+class Hftbacktest(Import):
+    """The array by itself: a damaged archive is the same to every kind."""
+
+    kind = "hftbacktest"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        import numpy as np
+
+        from onetape.data.hftbacktest import ROW
+
+        ns = 1_704_067_200_000_000_000
+        rows = []
+        for i in range(30):
+            side = 1 << (28 + i % 2)
+            kind = (1, 2, 3, 4, 5, 10)[i // 3 % 6]
+            row = (3 << 30 | side | kind, ns + i, ns + i + 5, 100.5 + i, 0.1 * (i % 4), 0, 0, 0.0)
+            rows.append(row)
+        file = io.BytesIO()
+        np.save(file, np.array(rows, dtype=ROW))
+        self.seeds.append(file.getvalue())
+
+
 TARGETS: dict[str, Callable[[Path], Target]] = {
     "tape": Tape,
     "open-tape": OpenTape,
@@ -233,6 +300,12 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "book": BookPayload,
     "csv": Import,
     "capture": Capture,
+    "binance-vision": BinanceVision,
+    "tardis": Tardis,
+    "ccxt": Ccxt,
+    "freqtrade": Freqtrade,
+    "hftbacktest": Hftbacktest,
+    "moex": Moex,
 }
 
 

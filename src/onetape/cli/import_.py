@@ -14,6 +14,7 @@ from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
     example="""
     onetape import csv trades.csv.gz --symbol kraken:BTC/USD --out btc.tape
     onetape import binance-raw capture.raw.gz --symbol binance:BTC/USDT:USDT --out btc.tape
+    onetape import binance-vision BTCUSDT-1m-2024-0*.zip --symbol binance:BTC/USDT --out btc.tape
     """,
 )
 @click.argument("kind")
@@ -45,8 +46,8 @@ def command(
 ) -> Answer:
     """Turn recorded files into a tape. Plain, .gz, .zip and .zst files are read alike.
 
-    KIND is one of csv, binance-raw; a later release adds binance-vision, tardis, ccxt, freqtrade,
-    hftbacktest, moex, cryptofeed.
+    KIND is one of csv, binance-raw, binance-vision, tardis, ccxt, freqtrade, hftbacktest, moex; a
+    later release adds cryptofeed.
     """
     import_files = load("onetape.data.importing", "import_files", what="the importer")
     with shell.progress("import") as progress:

@@ -26,9 +26,9 @@ class FrameSource:
 
     def __init__(self, frame: object) -> None:
         module = type(frame).__module__.partition(".")[0]
-        self._rows: _PolarsRows | _PandasRows
+        self._rows: PolarsRows | _PandasRows
         if module == "polars":
-            self._rows = _PolarsRows(frame)
+            self._rows = PolarsRows(frame)
         elif module == "pandas":
             self._rows = _PandasRows(frame)
         else:
@@ -61,7 +61,7 @@ class FrameSource:
         return whole.digest()
 
 
-class _PolarsRows:
+class PolarsRows:
     def __init__(self, frame: Any) -> None:
         import polars as pl
 

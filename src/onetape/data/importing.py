@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -13,15 +14,16 @@ from uuid import UUID
 from onetape import _core
 from onetape.data.capture import CaptureImporter, read_seeds
 from onetape.data.instruments import given_instruments
+from onetape.data.layout import TableOptions, TableSource
 from onetape.data.limits import Limits
 from onetape.data.naming import Naming, parse_naming
 from onetape.data.outcome import Outcome
-from onetape.data.registry import find_kind
+from onetape.data.registry import KINDS, Kind, find_kind
 from onetape.data.rejects import RejectFile
 from onetape.data.result import ImportResult
 from onetape.data.source import OnRead, digest, open_sources
 from onetape.data.staging import refuse_existing, staged
-from onetape.data.table import TableImporter, TableOptions, TableSource
+from onetape.data.table import TableImporter
 from onetape.model import inference
 from onetape.model.errors import UsageError
 from onetape.model.instrument import Instrument
@@ -67,7 +69,17 @@ def import_files(
     out = Path(out)
     refuse_existing(out, force=force)
     options = _options(tz, columns, period, bar_time)
-    streams = open_sources(paths, limits)
+    _check_options(
+        found,
+        {
+            "--columns": columns is not None,
+            "--period": period is not None,
+            "--tz": tz is not None,
+            "--bar-time": bar_time != "open",
+            "--seed-book": seed_book is not None,
+        },
+    )
+    streams = open_sources(paths, limits, accept=found.foreign)
     given = given_instruments(instruments)
     on_read = _reporter(progress, sum(path.stat().st_size for path in paths))
     used = [*paths, *(path for path in (seed_book, instruments) if path is not None)]
@@ -76,14 +88,9 @@ def import_files(
         return digest(used)
 
     if found.form == "table":
-        if seed_book is not None:
-            raise UsageError("only captures of depth begin with a book", where="--seed-book")
         return _import_tables(
-            streams, naming, out, options, given, identity, on_read, kind=kind, force=force
+            found, streams, naming, out, options, given, identity, on_read, force=force
         )
-    for name, value in (("--columns", columns), ("--period", period), ("--tz", tz)):
-        if value is not None:
-            raise UsageError(f"means nothing for {kind}", where=name)
     seeds = read_seeds(seed_book) if seed_book is not None else []
     importer = CaptureImporter(
         found.load_protocol(), streams, naming, given=given, seeds=seeds, on_read=on_read
@@ -119,6 +126,7 @@ def import_frame(
     source = FrameSource(frame)
     options = _options(tz, columns, period, bar_time)
     return _import_tables(
+        replace(KINDS["csv"], name="frame"),
         [source],
         naming,
         out,
@@ -126,12 +134,12 @@ def import_frame(
         given_instruments(instruments),
         source.digest,
         _reporter(progress, source.size),
-        kind="frame",
         force=force,
     )
 
 
 def _import_tables(
+    kind: Kind,
     streams: Sequence[TableSource],
     naming: Naming,
     out: Path,
@@ -140,20 +148,24 @@ def _import_tables(
     identity: Callable[[], bytes],
     on_read: OnRead,
     *,
-    kind: str,
     force: bool,
 ) -> ImportResult:
-    symbol = naming.only()
     with staged(out, force=force) as directory:
         importer = TableImporter(
             streams,
-            symbol,
+            naming,
+            kind.load_planner(),
             options=options,
             given=given,
             sort_directory=str(directory),
             on_read=on_read,
+            venue_names=kind.venue_names,
+            skip_empty=kind.name not in {"csv", "frame"},
         )
-        uuid = _uuid(kind, naming, options, identity())
+        content = identity()
+        if kind.names_matter:
+            content += json.dumps(importer.shapes).encode()
+        uuid = _uuid(kind.name, naming, options, content)
         return _finish(importer, directory, out, uuid)
 
 
@@ -197,6 +209,7 @@ def _result(out: Path, outcome: Outcome, counts: tuple[Any, ...], seconds: float
         for name, count in named.items():
             by_type[name] = by_type.get(name, 0) + count
     assumptions = [line for i in outcome.instruments for line in inference.assumptions(i)]
+    assumptions += outcome.notes
     if outcome.snapped:
         assumptions.append(f"{outcome.snapped} numbers were rounded, by less than 1e-9 of them")
     return ImportResult(
@@ -217,6 +230,18 @@ def _result(out: Path, outcome: Outcome, counts: tuple[Any, ...], seconds: float
         assumptions=assumptions,
         seconds=seconds,
     )
+
+
+def _check_options(kind: Kind, given: dict[str, bool]) -> None:
+    """Raise UsageError for an option that would have no effect."""
+    for name, is_given in given.items():
+        if is_given and name not in kind.options:
+            raise UsageError(
+                "only captures of depth begin with a book"
+                if name == "--seed-book"
+                else f"means nothing for {kind.name}",
+                where=name,
+            )
 
 
 def _options(

@@ -17,6 +17,8 @@ from onetape.model.instrument import DECIMALS_MAX, Instrument
 
 # A lot where nothing tells: data without sizes, or volumes that are averages of sums.
 LOT_DECIMALS_DEFAULT: Final = 8
+# A tick where there are no prices: funding alone, or marks, which are averages.
+TICK_DECIMALS: Final = 8
 SNAPPED_DIGITS: Final = 9
 
 
@@ -116,6 +118,12 @@ def fitted(symbol: str, known: Instrument | None, numbers: Numbers) -> Instrumen
     else:
         lot_decimals = LOT_DECIMALS_DEFAULT
         defaulted = ("lot",)
+    if not numbers.price[0]:
+        # Marks are finer than ticks, and funding says nothing: the safe tick is the finest.
+        defaulted += ("tick",)
+        tick_decimals = min(most_decimals(numbers.reference, limit=price_decimals), TICK_DECIMALS)
+        if not numbers.reference[0]:
+            tick_decimals = TICK_DECIMALS
     instrument = inference.infer(symbol, price_decimals=tick_decimals, size_decimals=lot_decimals)
     if defaulted:
         instrument = msgspec.structs.replace(

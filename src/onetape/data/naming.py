@@ -26,14 +26,6 @@ class Naming:
         """The instruments, as given."""
         return [symbol for _, symbol in self.pairs]
 
-    def only(self) -> str:
-        """The one symbol. Raises UsageError where several were given."""
-        if len(self.pairs) != 1:
-            raise UsageError(
-                "this kind of file holds one instrument", where="--symbol", todo="give one symbol"
-            )
-        return self.pairs[0][1]
-
 
 def parse_naming(text: str | None) -> Naming:
     """From `SYMBOL` or `RAW=SYMBOL,RAW=SYMBOL`. Raises UsageError for anything else."""

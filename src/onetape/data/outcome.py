@@ -23,3 +23,4 @@ class Outcome:
     unsynced: int = 0
     snapped: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)  # for the assumptions

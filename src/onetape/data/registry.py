@@ -3,45 +3,90 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
+from onetape.data.layout import Planner
 from onetape.model.errors import NotAvailable, UnknownFormat
 from onetape.venues.protocol_table import Protocol
 
-LATER: Final = (
-    "binance-vision",
-    "tardis",
-    "ccxt",
-    "freqtrade",
-    "hftbacktest",
-    "moex",
-    "cryptofeed",
-)
+LATER: Final = ("cryptofeed",)
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How a KIND is read."""
+    """How a KIND is read.
+
+    code: module:attribute, of a capture's message table or of a table's planner. options: those of
+    the command that mean something for it. venue_names: its raw symbols are the venue's own.
+    foreign: forms of files that are refused elsewhere, and that it reads. names_matter: a file's
+    name says part of what it is.
+    """
 
     name: str
     form: Literal["table", "capture"]
-    protocol: str = ""  # module:attribute of a capture's message table
+    code: str
+    options: frozenset[str] = frozenset()
+    venue_names: bool = False
+    foreign: tuple[str, ...] = ()
+    names_matter: bool = False
 
     def load_protocol(self) -> Protocol:
         """The message table, imported when it is first needed."""
-        from importlib import import_module
-
-        module, _, attribute = self.protocol.partition(":")
-        found = getattr(import_module(module), attribute)
+        found = self._load()
         assert isinstance(found, Protocol)
         return found
+
+    def load_planner(self) -> Planner:
+        """What settles the rows of a source."""
+        found: Planner = self._load()
+        return found
+
+    def _load(self) -> Any:
+        from importlib import import_module
+
+        module, _, attribute = self.code.partition(":")
+        return getattr(import_module(module), attribute)
 
 
 KINDS: Final = {
     kind.name: kind
     for kind in (
-        Kind("csv", "table"),
-        Kind("binance-raw", "capture", "onetape.venues.binance.protocol:MARKET"),
+        Kind(
+            "csv",
+            "table",
+            "onetape.data.csv_layout:plan",
+            frozenset({"--tz", "--columns", "--period", "--bar-time"}),
+        ),
+        Kind(
+            "binance-raw",
+            "capture",
+            "onetape.venues.binance.protocol:MARKET",
+            frozenset({"--seed-book"}),
+        ),
+        Kind(
+            "binance-vision",
+            "table",
+            "onetape.data.binance_vision:plan",
+            venue_names=True,
+            names_matter=True,
+        ),
+        Kind("tardis", "table", "onetape.data.tardis:plan", venue_names=True, names_matter=True),
+        Kind(
+            "ccxt",
+            "table",
+            "onetape.data.ccxt_json:plan",
+            frozenset({"--period", "--bar-time"}),
+        ),
+        Kind(
+            "freqtrade",
+            "table",
+            "onetape.data.freqtrade:plan",
+            frozenset({"--period", "--tz"}),
+            foreign=("Arrow",),
+            names_matter=True,
+        ),
+        Kind("hftbacktest", "table", "onetape.data.hftbacktest:plan"),
+        Kind("moex", "table", "onetape.data.moex:plan"),
     )
 }
 

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
+from onetape.data import binance_vision, hftbacktest, moex, tardis
 from onetape.data.capture import first_receipt
+from onetape.data.ccxt_json import first_row, is_candle, is_trade
 from onetape.data.columns import find_separator, settle_shape, split_header
-from onetape.data.source import open_sources
+from onetape.data.csv_layout import is_time
+from onetape.data.freqtrade import is_named, is_trade_row
+from onetape.data.source import FOREIGN_MAGICS, Source, open_sources
 from onetape.data.staging import SEGMENT
 from onetape.model.errors import BadInput, UnknownFormat, UsageError
 
-Sniffed = Literal["tape", "csv", "binance-raw"]
+Sniffed = Literal[
+    "tape",
+    "csv",
+    "binance-raw",
+    "binance-vision",
+    "tardis",
+    "ccxt",
+    "freqtrade",
+    "hftbacktest",
+    "moex",
+]
+ARROW_MAGIC: Final = next(magic for magic, form in FOREIGN_MAGICS.items() if form == "Arrow")
 
 
 def sniff(path: Path) -> Sniffed:
@@ -27,15 +42,51 @@ def sniff(path: Path) -> Sniffed:
         )
     if not path.exists():
         raise UsageError("is not there", where=str(path), todo="check the path")
-    source = open_sources([path])[0]
+    sources = open_sources([path], accept=("Arrow",))
+    source = next((s for s in sources if s.member == hftbacktest.ARRAY), sources[0])
+    head = source.head()
+    if head.startswith(ARROW_MAGIC):
+        return "freqtrade"
+    if head.startswith(hftbacktest.MAGIC):
+        return "hftbacktest"
     try:
         first_receipt(source)
     except BadInput:
         pass
     else:
         return "binance-raw"
-    head = source.head().decode("utf-8", "replace")
-    line = next((line for line in head.splitlines() if line.strip()), "")
+    text = head.decode("utf-8", "replace").lstrip("\ufeff")
+    if text.lstrip()[:1] in {"[", "{"}:
+        found = _of_json(source)
+        if found is not None:
+            return found
+    return _of_text(text, source)
+
+
+def _of_json(source: Source) -> Sniffed | None:
+    try:
+        row = first_row(source, lambda row: is_candle(row) or is_trade(row) or is_trade_row(row))
+    except BadInput:
+        return None
+    if is_candle(row):
+        return "freqtrade" if is_named(source) else "ccxt"
+    if is_trade(row):
+        return "ccxt"
+    return "freqtrade" if is_trade_row(row) else None
+
+
+def _of_text(text: str, source: Source) -> Sniffed:
+    lines = [line for line in text.splitlines() if line.strip()][:20]
+    line = lines[0] if lines else ""
+    cells = split_header(line, ",")
+    if tardis.layout_of(cells, source.name) is not None:
+        return "tardis"
+    if binance_vision.of_header(cells) or binance_vision.of_row(cells):
+        return "binance-vision"
+    if any(moex.of_row(split_header(row, ",")) is not None for row in lines[:2]):
+        return "moex"
+    if len(cells) == 3 and is_time(cells, 0):
+        return "freqtrade"
     try:
         settle_shape(split_header(line, find_separator(line)), where=source.name, given=False)
     except BadInput as error:

@@ -9,7 +9,7 @@ import hashlib
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
@@ -178,8 +178,12 @@ class Source:
                     yield chunk
 
 
-def open_sources(paths: list[Path], limits: Limits | None = None) -> list[Source]:
+def open_sources(
+    paths: list[Path], limits: Limits | None = None, *, accept: Collection[str] = ()
+) -> list[Source]:
     """The streams behind the paths, in their order, zips taken apart by member name.
+
+    accept: foreign forms that the caller reads itself.
 
     Raises UsageError for a path that is not there, BadInput for one that must not be read.
     """
@@ -200,7 +204,7 @@ def open_sources(paths: list[Path], limits: Limits | None = None) -> list[Source
         except OSError as error:
             raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
         for foreign, form in FOREIGN_MAGICS.items():
-            if magic.startswith(foreign):
+            if magic.startswith(foreign) and form not in accept:
                 raise BadInput(
                     f"is {form}, which is not read here",
                     where=str(path),

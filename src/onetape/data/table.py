@@ -1,4 +1,4 @@
-"""Tables of quotes, trades or bars into a tape: `csv` files and what data frames become.
+"""Tables into a tape: rows of quotes, trades, bars, marks, funding, books, of one or more symbols.
 
 Two passes over the input: the first finds decimals, order and the bars' period, the second
 writes. Rows are put in order of time, whatever their order in the files.
@@ -6,62 +6,37 @@ writes. Rows are put in order of time, whatever their order in the files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from onetape import _core
-from onetape.data.columns import (
-    TableShape,
-    find_separator,
-    parse_columns,
-    settle_shape,
-    split_header,
-)
-from onetape.data.instruments import Numbers, fitted, known_instrument
+from onetape.data.instruments import NOTHING, Numbers, fitted, known_instrument
+from onetape.data.layout import Layout, Planner, TableOptions, TableSource
+from onetape.data.naming import Naming
 from onetape.data.outcome import Outcome, SinkFactory
+from onetape.data.raw_names import RawNames
 from onetape.data.source import OnRead
 from onetape.data.zone_table import zone_table
 from onetape.model.errors import BadInput, UsageError
 from onetape.model.instrument import Instrument
+from onetape.model.time import MINUTE
 
 DRAIN_ROWS: Final = 1 << 16
-HEAD_BYTES: Final = 1 << 20
-
-
-class TableSource(Protocol):
-    """A stream of lines that can be read twice: a file, or a data frame."""
-
-    @property
-    def name(self) -> str: ...
-
-    def chunks(self, on_read: OnRead | None = None) -> Iterable[bytes]: ...
-
-    def head(self, size: int = ...) -> bytes: ...
-
-
-@dataclass(frozen=True, slots=True)
-class TableOptions:
-    """What the user said about the tables."""
-
-    zone: str = "UTC"
-    columns: str | Sequence[str] | None = None
-    period_ns: int = 0  # 0: the most frequent step
-    time_is_close: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
     source: TableSource
     index: int
-    shape: TableShape
-    separator: str
-    skip_lines: int
+    layout: Layout
+    stream: int  # place in the naming, where the rows do not say it
 
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    numbers: Numbers
+    numbers: list[Numbers]  # by stream
     rows: int
     first: int
     last: int
@@ -71,59 +46,71 @@ class _Facts:
 
 
 class TableImporter:
-    """One import of one instrument's tables."""
+    """One import. `venue_names`: the raw names are the venue's own, as the catalogue has them."""
 
     def __init__(
         self,
         sources: Sequence[TableSource],
-        symbol: str,
+        naming: Naming,
+        planner: Planner,
         *,
         options: TableOptions,
         given: dict[str, Instrument],
         sort_directory: str,
         on_read: OnRead,
+        venue_names: bool = False,
+        skip_empty: bool = False,
     ) -> None:
-        self._symbol = symbol
+        self._naming = naming
         self._options = options
         self._given = given
         self._sort_directory = sort_directory
         self._on_read = on_read
+        self._venue_names = venue_names
+        self._skip_empty = skip_empty
         self._zone = list(zone_table(options.zone))
-        self._plans = [self._plan(source, index) for index, source in enumerate(sources)]
+        self._ignored: Counter[str] = Counter()
+        self._raws = RawNames(naming)
+        self._names: list[str] = []
+        self._plans = self._planned(sources, planner)
 
     @property
     def source_names(self) -> list[str]:
         """By the index that rejects carry."""
-        return [plan.source.name for plan in self._plans]
+        return self._names
+
+    @property
+    def shapes(self) -> list[tuple[str, str, int]]:
+        """What the sources' names said of them beside their content: part of a tape's identity."""
+        return [(p.layout.kind, p.layout.raw, p.layout.period_ns) for p in self._plans]
 
     def run(self, sink_at: SinkFactory) -> Outcome:
-        """Measure, settle instrument and order, write."""
-        facts = [self._measure(plan) for plan in self._plans]
-        numbers = facts[0].numbers
-        for one in facts[1:]:
-            numbers = numbers | one.numbers
-        began = min(min(one.first, one.last) for one in facts)
-        known = known_instrument(self._symbol, self._given, began)
-        instrument = fitted(self._symbol, known, numbers)
-        periods = [
-            self._period(plan, one) if plan.shape.kind == "bars" else 0
-            for plan, one in zip(self._plans, facts, strict=True)
-        ]
+        """Measure, settle instruments and order, write."""
+        measured = [(plan, self._measure(plan)) for plan in self._plans]
+        plans = [(plan, facts) for plan, facts in measured if facts is not None]
+        self._raws.check(self._names[0])
+        if not plans:
+            raise BadInput("no file has a row", where=", ".join(self._names[:5]))
+        periods = [self._period(plan, facts) for plan, facts in plans]
+        instruments = self._instruments([facts for _, facts in plans])
         sink, rejects = sink_at()
-        sink.instrument(1, instrument.to_msgpack())
-        in_order = self._in_order(facts, periods)
+        for stream, instrument in enumerate(instruments, 1):
+            sink.instrument(stream, instrument.to_msgpack())
+        in_order = self._in_order(plans, periods)
         table = _core.TableImport(
-            sink, stream=1, sort_directory="" if in_order else self._sort_directory
+            sink,
+            streams=[
+                (raw, stream, instrument.price_decimals, instrument.size_decimals)
+                for stream, ((raw, _), instrument) in enumerate(
+                    zip(self._naming.pairs, instruments, strict=True), 1
+                )
+            ],
+            sort_directory="" if in_order else self._sort_directory,
         )
         snapped = 0
-        for plan, one, period in zip(self._plans, facts, periods, strict=True):
-            self._begin(
-                table,
-                plan,
-                period_ns=period,
-                instrument=instrument,
-                reversed_=one.descending and not one.ascending,
-            )
+        for (plan, facts), period in zip(plans, periods, strict=True):
+            newest_first = facts.descending and not facts.ascending
+            self._begin(table, plan, period_ns=period, reversed_=newest_first)
             for chunk in plan.source.chunks(self._on_read):
                 self._check(table.feed(chunk), table, sink)
                 rejects.add(table.take_rejects())
@@ -135,43 +122,41 @@ class TableImporter:
         rejects.add(table.take_rejects())
         if not sink.counts()[0]:
             raise BadInput("no row could be read", where=rejects.first or self.source_names[0])
-        ignored = {f"column {name}": 1 for plan in self._plans for name in plan.shape.ignored}
-        return Outcome([instrument], rejected=table.rejected, snapped=snapped, ignored=ignored)
+        return Outcome(
+            instruments,
+            rejected=table.rejected,
+            unsynced=table.unsynced,
+            snapped=snapped,
+            ignored=self._all_ignored(table.passed_over),
+            notes=list(dict.fromkeys(plan.layout.note for plan, _ in plans if plan.layout.note)),
+        )
 
     # The parts
 
-    def _plan(self, source: TableSource, index: int) -> _Plan:
-        head = source.head(HEAD_BYTES)
-        first = next((line for line in head.split(b"\n") if line.strip()), b"")
-        text = first.decode("utf-8", "replace").strip("\r").lstrip("\ufeff")
-        if not text.strip():
-            raise BadInput("is empty", where=source.name)
-        if "\0" in text:
-            raise BadInput("is no text", where=source.name, todo="look at its KIND")
-        separator = find_separator(text)
-        cells = split_header(text, separator)
-        skipped = head[: head.index(first)].count(b"\n")
-        if self._options.columns is not None:
-            shape = settle_shape(
-                parse_columns(self._options.columns), where="--columns", given=True
+    def _planned(self, sources: Sequence[TableSource], planner: Planner) -> list[_Plan]:
+        plans: list[_Plan] = []
+        for source in sources:
+            planned = planner(source, self._options)
+            layout = planned.layout
+            if layout is None:
+                self._ignored[planned.why] += 1
+                continue
+            stream = self._raws.stream_of(layout, planned.source.name)
+            if stream is None:
+                continue
+            plans.append(_Plan(planned.source, len(plans), layout, stream))
+            self._names.append(planned.source.name)
+        if not plans:
+            self._raws.check(sources[0].name)
+            raise BadInput(
+                "holds nothing of this kind", where=", ".join(s.name for s in sources[:5])
             )
-            if len(cells) < shape.fields:
-                raise UsageError(
-                    f"names {shape.fields} columns, and the rows have {len(cells)}",
-                    where="--columns",
-                )
-            shape = replace(shape, fields=len(cells))
-            has_header = not self._is_time(cells, shape.columns["ts_event"])
-        else:
-            shape = settle_shape(cells, where=source.name, given=False)
-            has_header = True
-        return _Plan(source, index, shape, separator, skipped + has_header)
+        return plans
 
-    def _is_time(self, cells: list[str], place: int) -> bool:
-        return place < len(cells) and isinstance(_core.parse_time_text(cells[place]), int)
-
-    def _measure(self, plan: _Plan) -> _Facts:
-        probe = _core.TableImport(None)
+    def _measure(self, plan: _Plan) -> _Facts | None:
+        """None: a file without rows beside others, or without any of the symbols asked for."""
+        streams = [(raw, i, 0, 0) for i, (raw, _) in enumerate(self._naming.pairs, 1)]
+        probe = _core.TableImport(None, streams=streams)
         self._begin(probe, plan, measuring=True)
         first = ""
         for chunk in plan.source.chunks(self._on_read):
@@ -179,19 +164,50 @@ class TableImporter:
             first = first or _shown(probe.take_rejects())
         probe.end_source()
         first = first or _shown(probe.take_rejects())
-        price, size, volume, *rest = probe.facts()
-        numbers = Numbers(price, size, volume=volume)
-        facts = _Facts(numbers, *rest)
-        if not facts.rows:
-            raise BadInput(
-                f"no row could be read: {first}" if first else "has a header and no rows",
-                where=plan.source.name,
-            )
-        return facts
+        unmapped = probe.unmapped
+        self._raws.add_others(unmapped)
+        numbers = []
+        for index in range(len(streams)):
+            raw, price, size, reference, volume = probe.numbers(index)
+            self._raws.add(index, raw)
+            numbers.append(Numbers(price, size, reference, volume))
+        facts = _Facts(numbers, *probe.facts())
+        if facts.rows:
+            return facts
+        if (self._skip_empty and not first and len(self._plans) > 1) or unmapped:
+            if not unmapped:
+                self._ignored["file without rows"] += 1
+            return None
+        raise BadInput(
+            f"no row could be read: {first}" if first else "has a header and no rows",
+            where=plan.source.name,
+        )
+
+    def _instruments(self, facts: list[_Facts]) -> list[Instrument]:
+        began = min(min(one.first, one.last) for one in facts)
+        instruments = []
+        for index, symbol in enumerate(self._naming.symbols):
+            numbers = Numbers(NOTHING, NOTHING)
+            for one in facts:
+                numbers = numbers | one.numbers[index]
+            known = known_instrument(symbol, self._given, began)
+            if self._venue_names:
+                self._raws.check_venue(index, known, self._names[0])
+            instruments.append(fitted(symbol, known, numbers))
+        return instruments
 
     def _period(self, plan: _Plan, facts: _Facts) -> int:
-        if self._options.period_ns:
-            return self._options.period_ns
+        layout = plan.layout
+        if layout.kind == "funding":
+            # Venues stamp a settlement some milliseconds after the hour.
+            steps: Counter[int] = Counter()
+            for step, count in facts.steps.items():
+                steps[(step + MINUTE // 2) // MINUTE * MINUTE] += count
+            return _most_frequent(steps)
+        if not layout.has_period:
+            return 0
+        if self._options.period_ns or layout.period_ns:
+            return self._options.period_ns or layout.period_ns
         if not (facts.ascending or facts.descending):
             raise UsageError(
                 "rows are in no order, so the bars' period cannot be told",
@@ -202,16 +218,15 @@ class TableImporter:
             raise UsageError(
                 "a single bar does not say its period", where=plan.source.name, todo="give --period"
             )
-        # The most frequent; of equals the shortest.
-        return min(facts.steps.items(), key=lambda item: (-item[1], item[0]))[0]
+        return _most_frequent(facts.steps)
 
-    def _in_order(self, facts: list[_Facts], periods: list[int]) -> bool:
+    def _in_order(self, plans: list[tuple[_Plan, _Facts]], periods: list[int]) -> bool:
         last = None
-        for plan, one, period in zip(self._plans, facts, periods, strict=True):
-            is_bars = plan.shape.kind == "bars"
-            if not one.ascending or (is_bars and "ts_recv" in plan.shape.columns):
+        for (plan, one), period in zip(plans, periods, strict=True):
+            layout = plan.layout
+            if not one.ascending or (layout.kind == "bars" and "ts_recv" in layout.columns):
                 return False
-            shift = 0 if self._options.time_is_close else period
+            shift = 0 if self._options.time_is_close or not layout.has_period else period
             if last is not None and one.first + shift < last:
                 return False
             last = one.last + shift
@@ -223,25 +238,48 @@ class TableImporter:
         plan: _Plan,
         *,
         period_ns: int = 0,
-        instrument: Instrument | None = None,
         measuring: bool = False,
         reversed_: bool = False,
     ) -> None:
+        layout = plan.layout
+        if layout.form == "hft":
+            table.begin_hft(stream=plan.stream, source=plan.index, measuring=measuring)
+            return
+        # The first pass takes the stamps of bars as they are, so that steps can be told.
         table.begin_source(
-            kind=plan.shape.kind,
-            columns=plan.shape.columns,
-            fields=plan.shape.fields,
-            separator=plan.separator,
-            skip_lines=plan.skip_lines,
+            kind=layout.kind,
+            form=layout.form,
+            columns=layout.columns,
+            blank=list(layout.blank),
+            keys=list(layout.keys),
+            levels=list(layout.levels),
+            fields=layout.fields,
+            separator=layout.separator,
+            skip_lines=layout.skip_lines,
             zone=self._zone,
             period_ns=period_ns,
             time_is_close=self._options.time_is_close,
+            implied_decimals=layout.implied_decimals,
+            stream=plan.stream,
             source=plan.index,
-            price_decimals=instrument.price_decimals if instrument else 0,
-            size_decimals=instrument.size_decimals if instrument else 0,
             measuring=measuring,
             reversed=reversed_,
         )
+
+    def _all_ignored(self, passed_over: dict[str, int]) -> dict[str, int]:
+        ignored = Counter(self._ignored)
+        for plan in self._plans:
+            # A column is listed once, however many files have it.
+            ignored.update(
+                {
+                    f"column {name}": 1
+                    for name in plan.layout.ignored
+                    if f"column {name}" not in ignored
+                }
+            )
+        ignored.update({f"symbol {raw}": count for raw, count in self._raws.others.items()})
+        ignored.update(passed_over)
+        return dict(ignored)
 
     def _check(self, status: str, table: _core.TableImport, sink: _core.TapeSink) -> bool:
         """True while there is more. Raises what stopped it."""
@@ -250,6 +288,11 @@ class TableImporter:
         sink.check()
         table.check()
         raise BadInput(f"rows could not be written: {status}")
+
+
+def _most_frequent(steps: dict[int, int]) -> int:
+    """Of equals the shortest; 0 of none."""
+    return min(steps.items(), key=lambda item: (-item[1], item[0]), default=(0, 0))[0]
 
 
 def _shown(rejects: list[tuple[int, int, bytes, bytes]]) -> str:

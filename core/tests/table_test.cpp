@@ -1,4 +1,4 @@
-#include "text/csv_rows.hpp"
+#include "text/table.hpp"
 
 #include <random>
 
@@ -29,7 +29,8 @@ struct Outcome {
 Outcome decode(const std::vector<std::string>& pieces, char separator = ',') {
     CountingSink sink;
     RejectLog rejects;
-    RowGate gate(sink, rejects, 1);
+    TableStreams streams({{"", 1, 2, 3}});
+    RowGate gate(sink, rejects, streams);
     TableConfig config;
     config.kind = TableKind::trades;
     config.columns[static_cast<std::size_t>(Column::ts_event)] = 0;
@@ -39,9 +40,7 @@ Outcome decode(const std::vector<std::string>& pieces, char separator = ',') {
     config.fields = 4;
     config.separator = separator;
     config.skip_lines = 1;
-    config.price_decimals = 2;
-    config.size_decimals = 3;
-    TableDecoder table(std::move(config), rejects, &gate, nullptr);
+    TableDecoder table(std::move(config), streams, rejects, &gate, nullptr);
     for (const std::string& piece : pieces) {
         std::vector<char> copy(piece.begin(), piece.end());
         CHECK(table.feed(copy.data(), copy.size()) == Status::ok);

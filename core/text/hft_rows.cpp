@@ -1,0 +1,265 @@
+#include "text/hft_rows.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+
+#include "journal/frame.hpp"
+
+namespace onetape {
+namespace {
+
+constexpr std::uint64_t flag_local = 1u << 30, flag_buy = 1u << 29, flag_sell = 1u << 28;
+constexpr std::uint64_t kind_mask = 0xff;
+
+enum Kind : std::uint64_t {
+    depth = 1,
+    trade_kind = 2,
+    depth_clear = 3,
+    depth_snapshot = 4,
+    depth_bbo = 5,
+    add_order = 10,
+    cancel_order = 11,
+    modify_order = 12,
+    fill = 13,
+};
+
+[[nodiscard]] std::string name_of(std::uint64_t kind) {
+    switch (kind) {
+        case add_order:
+            return "add order";
+        case cancel_order:
+            return "cancel order";
+        case modify_order:
+            return "modify order";
+        case fill:
+            return "fill";
+        default:
+            return "event " + std::to_string(kind);
+    }
+}
+
+// Whole ns, or another unit by its magnitude as everywhere.
+[[nodiscard]] bool to_ns(std::int64_t stamp, std::int64_t& ns) noexcept {
+    if (stamp <= 0) return false;
+    RawDecimal raw;
+    raw.mantissa = stamp;
+    return time_from_number(raw, ns) == TimeFault::none;
+}
+
+}  // namespace
+
+HftDecoder::HftDecoder(int stream, std::uint32_t source, bool measuring, TableStreams& streams,
+                       RejectLog& rejects, NameCounts& passed_over, RowGate* gate,
+                       RowSorter* sorter)
+    : streams_(streams),
+      rejects_(rejects),
+      passed_over_(passed_over),
+      outlet_(gate, sorter),
+      stream_(stream),
+      source_(source),
+      measuring_(measuring) {}
+
+Status HftDecoder::feed(const char* data, std::size_t size) {
+    const auto take = [this](const char* bytes) {
+        HftRow one;
+        std::memcpy(&one, bytes, sizeof one);
+        ++number_;
+        if (row(one)) return true;
+        if (status_ != Status::ok) return false;
+        std::array<char, 160> shown{};
+        std::snprintf(shown.data(), shown.size(),
+                      "ev=0x%llx exch_ts=%lld local_ts=%lld px=%.17g qty=%.17g",
+                      static_cast<unsigned long long>(one.ev), static_cast<long long>(one.exch_ts),
+                      static_cast<long long>(one.local_ts), one.px, one.qty);
+        rejects_.add(source_, number_, std::move(reason_), shown.data());
+        reason_.clear();
+        return true;
+    };
+    if (!carry_.empty()) {
+        const std::size_t room = std::min(sizeof(HftRow) - carry_.size(), size);
+        carry_.append(data, room);
+        data += room;
+        size -= room;
+        if (carry_.size() < sizeof(HftRow)) return status_;
+        if (!take(carry_.data())) return status_;
+        carry_.clear();
+    }
+    for (; size >= sizeof(HftRow); data += sizeof(HftRow), size -= sizeof(HftRow)) {
+        if (!take(data)) return status_;
+    }
+    carry_.assign(data, size);
+    return status_;
+}
+
+Status HftDecoder::finish() {
+    if (status_ == Status::ok && !carry_.empty()) {
+        rejects_.add(source_, number_ + 1, "last row is truncated", {});
+        carry_.clear();
+    }
+    if (status_ == Status::ok) flush();
+    return status_;
+}
+
+bool HftDecoder::row(const HftRow& row) {
+    if ((row.ev & flag_local) == 0) return true;
+    const std::uint64_t kind = row.ev & kind_mask;
+    const bool buys = (row.ev & flag_buy) != 0, sells = (row.ev & flag_sell) != 0;
+    const Side side = buys == sells ? Side::none : buys ? Side::buy : Side::sell;
+    switch (kind) {
+        case trade_kind:
+            return flush() && trade(row, side);
+        case depth:
+            return level(row, side, Batch::change);
+        case depth_clear:
+        case depth_snapshot:
+            return level(row, side, Batch::snapshot);
+        case depth_bbo:
+            return level(row, side, Batch::top);
+        default:
+            count_name(passed_over_, name_of(kind));
+            return true;
+    }
+}
+
+bool HftDecoder::trade(const HftRow& row, Side side) {
+    TradePayload event{};
+    if (!to_ns(row.exch_ts, event.ts_event) || !to_ns(row.local_ts, event.ts_recv)) {
+        return refuse("time is outside 1970 to 2262");
+    }
+    if (!numbers(row, event.price, event.size)) return false;
+    if (row.qty == 0) return refuse("qty is zero");
+    event.side = side;
+    EventRow out{};
+    out.line = number_;
+    out.time = event.ts_recv;
+    put_payload(out, EventType::trade, event);
+    return hand_on(out);
+}
+
+// Rows of one message follow each other with the same two times.
+bool HftDecoder::level(const HftRow& row, Side side, Batch kind) {
+    std::int64_t local = 0, exch = 0;
+    if (!to_ns(row.exch_ts, exch) || !to_ns(row.local_ts, local)) {
+        return refuse("time is outside 1970 to 2262");
+    }
+    const bool is_clear = (row.ev & kind_mask) == depth_clear;
+    if (side == Side::none && !is_clear) return refuse("is neither of the bids nor of the asks");
+    BookLevel level{};
+    if (!is_clear && !numbers(row, level.price, level.size)) return false;
+    if (batch_ != kind || batch_local_ != local || batch_exch_ != exch) {
+        if (!flush()) return false;
+        batch_ = kind;
+        batch_local_ = local;
+        batch_exch_ = exch;
+        batch_line_ = number_;
+        clears_bids_ = clears_asks_ = goes_on_ = false;
+    }
+    if (is_clear) {
+        clears_bids_ = clears_bids_ || side != Side::sell;
+        clears_asks_ = clears_asks_ || side != Side::buy;
+        return true;
+    }
+    if (kind == Batch::snapshot && row.qty == 0) return true;
+    (side == Side::buy ? bids_ : asks_).push_back(level);
+    if (bids_.size() + asks_.size() < batch_levels_max) return true;
+    if (!flush()) return false;
+    batch_ = kind;
+    goes_on_ = true;
+    return true;
+}
+
+bool HftDecoder::flush() {
+    const Batch kind = batch_;
+    if (kind == Batch::none) return true;
+    batch_ = Batch::none;
+    EventRow out{};
+    out.line = batch_line_;
+    out.time = batch_local_;
+    if (kind == Batch::top) {
+        // One side after the other; the gate keeps the one that did not change. A quote of both
+        // sides is one event, and its second half must not be seen crossing the first.
+        bool ok = true;
+        if (!bids_.empty() && !asks_.empty()) {
+            QuotePayload event{};
+            event.ts_event = batch_exch_;
+            event.ts_recv = batch_local_;
+            event.bid = bids_.back().price;
+            event.bid_size = bids_.back().size;
+            event.ask = asks_.back().price;
+            event.ask_size = asks_.back().size;
+            put_payload(out, EventType::quote, event);
+            ok = hand_on(out);
+        } else {
+            const bool is_bid = !bids_.empty();
+            const BookLevel& top = is_bid ? bids_.back() : asks_.back();
+            const SideRow event{batch_exch_, batch_local_, top.price, top.size};
+            put_payload(out, EventType::quote, event);
+            out.note = is_bid ? RowNote::bid : RowNote::ask;
+            ok = hand_on(out);
+        }
+        bids_.clear();
+        asks_.clear();
+        return ok;
+    }
+    if (bids_.empty() && asks_.empty()) {
+        if (goes_on_) return true;
+        if (clears_bids_ != clears_asks_) {
+            count_name(passed_over_, "depth clear of one side alone");
+            return true;
+        }
+    }
+    BookPayload event{};
+    event.ts_event = batch_exch_;
+    event.ts_recv = batch_local_;
+    event.bid_count = static_cast<std::uint32_t>(bids_.size());
+    event.ask_count = static_cast<std::uint32_t>(asks_.size());
+    if (kind == Batch::snapshot && !goes_on_) out.flags = flag_snapshot;
+    put_payload(out, EventType::book, event);
+    bids_.insert(bids_.end(), asks_.begin(), asks_.end());
+    asks_.clear();
+    const bool ok = hand_on(out, bids_);
+    bids_.clear();
+    return ok;
+}
+
+bool HftDecoder::numbers(const HftRow& row, std::int64_t& price, std::int64_t& size) {
+    if (!std::isfinite(row.px)) return refuse("px is not finite");
+    if (!std::isfinite(row.qty)) return refuse("qty is not finite");
+    if (row.qty < 0) return refuse("qty is negative");
+    if (!fit(row.px, price_scale_, Quantity::price, price)) return refuse("px " + reason_);
+    if (!fit(row.qty, size_scale_, Quantity::size, size)) return refuse("qty " + reason_);
+    return true;
+}
+
+bool HftDecoder::fit(double value, int& scale, Quantity quantity, std::int64_t& units) {
+    RawDecimal raw;
+    if (!decimal_from_double(value, scale, raw)) return refuse("is too large");
+    if (measuring_) {
+        streams_.measure(stream_, quantity, raw);
+        return true;
+    }
+    switch (streams_.units(stream_, quantity, raw, units)) {
+        case Scaled::exact:
+            return true;
+        case Scaled::snapped:
+            ++facts_.snapped;
+            return true;
+        default:
+            return refuse("does not fit 64 bits");
+    }
+}
+
+bool HftDecoder::hand_on(EventRow& out, std::span<const BookLevel> levels) {
+    if (measuring_) {
+        measure(out.time);
+        return true;
+    }
+    out.source = source_;
+    out.stream = static_cast<std::uint32_t>(stream_);
+    status_ = outlet_.add(out, order_++, levels);
+    return status_ == Status::ok;
+}
+
+}  // namespace onetape

@@ -1,0 +1,569 @@
+// From the fields of a row to its event.
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "base/money.hpp"
+#include "journal/frame.hpp"
+#include "text/table.hpp"
+#include "text/word.hpp"
+
+namespace onetape {
+namespace {
+
+constexpr std::array<const char*, column_count> column_names{
+    "time",           "ts_recv",       "bid",         "ask",          "bid_size",
+    "ask_size",       "price",         "size",        "side",         "id",
+    "open",           "high",          "low",         "close",        "volume",
+    "symbol",         "update id",     "close time",  "turnover",     "trades",
+    "buyer is maker", "mark price",    "index price", "funding rate", "funding time",
+    "interval",       "snapshot flag", "action"};
+
+constexpr std::int64_t millisecond = 1'000'000;
+constexpr std::int64_t hour = 3'600'000'000'000;
+
+[[nodiscard]] bool read_side(std::string_view text, Side& side) noexcept {
+    if (text.empty() || is_word(text, "unknown"))
+        side = Side::none;
+    else if (is_word(text, "buy") || is_word(text, "b") || is_word(text, "bid"))
+        side = Side::buy;
+    else if (is_word(text, "sell") || is_word(text, "s") || is_word(text, "ask"))
+        side = Side::sell;
+    else
+        return false;
+    return true;
+}
+
+// The exclusive end of what a venue closes at its last millisecond or microsecond.
+[[nodiscard]] bool end_after(std::int64_t last, std::int64_t& end) noexcept {
+    const std::int64_t whole = last - (last % millisecond + millisecond) % millisecond;
+    return !__builtin_add_overflow(whole, millisecond, &end);
+}
+
+[[nodiscard]] int hex_digit(char c) noexcept {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+}  // namespace
+
+// Integers, uuids and texts of up to 16 bytes are kept; longer ones have no room in a frame.
+void read_id(std::string_view text, TradePayload& event) noexcept {
+    if (text.empty()) return;
+    std::uint64_t number = 0;
+    bool integer = text.size() <= 19 && (text[0] != '0' || text.size() == 1);
+    for (const char c : text) {
+        if (c < '0' || c > '9') {
+            integer = false;
+            break;
+        }
+        number = number * 10 + static_cast<std::uint64_t>(c - '0');
+    }
+    if (integer) {
+        event.id_low = number;
+        event.id_kind = IdKind::integer;
+        return;
+    }
+    std::array<unsigned char, 16> bytes{};
+    if (text.size() == 36 && text[8] == '-' && text[13] == '-' && text[18] == '-' &&
+        text[23] == '-') {
+        std::size_t count = 0;
+        for (std::size_t i = 0; i < 36 && count < 16;) {
+            if (text[i] == '-') {
+                ++i;
+                continue;
+            }
+            const int high = hex_digit(text[i]), low = hex_digit(text[i + 1]);
+            if (high < 0 || low < 0) break;
+            bytes[count++] = static_cast<unsigned char>(high << 4 | low);
+            i += 2;
+        }
+        if (count == 16) event.id_kind = IdKind::uuid;
+    } else if (text.size() <= bytes.size()) {
+        std::memcpy(bytes.data(), text.data(), text.size());
+        event.id_kind = IdKind::text;
+    }
+    if (event.id_kind != IdKind::none) {
+        std::memcpy(&event.id_low, bytes.data(), 8);
+        std::memcpy(&event.id_high, bytes.data() + 8, 8);
+    }
+}
+
+const char* column_name(Column column) noexcept {
+    return column_names[static_cast<std::size_t>(column)];
+}
+
+void RowDecoder::measure(std::int64_t time) noexcept {
+    if (facts_.rows++ == 0) {
+        facts_.first_time = time;
+    } else {
+        if (time < facts_.last_time) facts_.ascending = false;
+        if (time > facts_.last_time) facts_.descending = false;
+    }
+    facts_.last_time = time;
+}
+
+void TableDecoder::measure_step(std::int64_t time) {
+    std::int64_t step = 0;
+    if (facts_.rows > 1 && !__builtin_sub_overflow(time, step_from_, &step) && step != 0) {
+        step = step < 0 ? -step : step;
+        const auto found = facts_.steps.find(step);
+        if (found != facts_.steps.end())
+            ++found->second;
+        else if (facts_.steps.size() < steps_max)
+            facts_.steps.emplace(step, 1);
+    }
+    step_from_ = time;
+}
+
+bool TableDecoder::row(std::uint64_t number) {
+    EventRow out{};
+    out.line = number;
+    out.source = config_.source;
+    stream_ = config_.stream;
+    if (has(Column::symbol)) {
+        if (text(Column::symbol).empty()) return refuse("symbol is empty");
+        stream_ = streams_.find(text(Column::symbol));
+        if (stream_ == TableStreams::none) return true;
+    }
+    out.stream = static_cast<std::uint32_t>(stream_);
+    switch (config_.kind) {
+        case TableKind::quotes:
+            return quote(out);
+        case TableKind::trades:
+            return trade(out);
+        case TableKind::bars:
+            return bar(out);
+        case TableKind::marks:
+            return mark(out);
+        case TableKind::funding:
+            return funding(out);
+        case TableKind::liquidations:
+            return liquidation(out);
+        case TableKind::tickers:
+            return ticker(out);
+        case TableKind::book_snapshots:
+            return book_snapshot(out);
+        case TableKind::book_changes:
+            return book_change(out);
+        case TableKind::sides:
+            return side(out);
+    }
+    return true;
+}
+
+bool TableDecoder::quote(EventRow& out) {
+    QuotePayload event{};
+    std::int64_t id = 0;
+    if (!times(event.ts_event, event.ts_recv) || !units(Column::bid, Quantity::price, event.bid) ||
+        !units(Column::ask, Quantity::price, event.ask) ||
+        !units(Column::bid_size, Quantity::size, event.bid_size) ||
+        !units(Column::ask_size, Quantity::size, event.ask_size) ||
+        !count_in(Column::update_id, id)) {
+        return false;
+    }
+    event.update_id = static_cast<std::uint64_t>(id);
+    out.time = event.ts_recv;
+    put_payload(out, EventType::quote, event);
+    return hand_on(out);
+}
+
+bool TableDecoder::trade(EventRow& out) {
+    TradePayload event{};
+    if (!times(event.ts_event, event.ts_recv) ||
+        !units(Column::price, Quantity::price, event.price) ||
+        !units(Column::size, Quantity::size, event.size) || !side_of(Column::side, event.side)) {
+        return false;
+    }
+    if (event.size == 0 && !config_.measuring) return refuse("size is zero");
+    if (has(Column::buyer_is_maker)) {
+        bool buyer_is_maker = false;
+        if (!truth(Column::buyer_is_maker, buyer_is_maker)) return false;
+        event.side = buyer_is_maker ? Side::sell : Side::buy;
+    }
+    if (has(Column::id)) read_id(text(Column::id), event);
+    out.time = event.ts_recv;
+    put_payload(out, EventType::trade, event);
+    return hand_on(out);
+}
+
+bool TableDecoder::bar(EventRow& out) {
+    BarPayload event{};
+    std::int64_t stamp = 0, received = 0, last = 0;
+    if (!time(Column::ts_event, stamp)) return false;
+    if (given(Column::ts_recv) && !time(Column::ts_recv, received)) return false;
+    if (has(Column::close_time) && !time(Column::close_time, last)) return false;
+    event.trades = -1;
+    if (!units(Column::open, Quantity::price, event.open) ||
+        !units(Column::high, Quantity::price, event.high) ||
+        !units(Column::low, Quantity::price, event.low) ||
+        !units(Column::close, Quantity::price, event.close) ||
+        !units(Column::volume, Quantity::volume, event.volume) ||
+        !count_in(Column::trades, event.trades)) {
+        return false;
+    }
+    event.period_ns = config_.period_ns;
+    event.ts_open = stamp;
+    event.ts_close = stamp;
+    if (has(Column::close_time)) {
+        if (!end_after(last, event.ts_close) ||
+            __builtin_sub_overflow(event.ts_close, event.ts_open, &event.period_ns)) {
+            return refuse("time is outside 1678 to 2262");
+        }
+        if (event.period_ns <= 0) return refuse("bar closes before it opens");
+    } else if (config_.time_is_close
+                   ? __builtin_sub_overflow(stamp, config_.period_ns, &event.ts_open)
+                   : __builtin_add_overflow(stamp, config_.period_ns, &event.ts_close)) {
+        return refuse("time is outside 1678 to 2262");
+    }
+    if (config_.measuring) {
+        measure(event.ts_close);
+        measure_step(stamp);
+        return true;
+    }
+    if (event.high < std::max({event.open, event.low, event.close}) ||
+        event.low > std::min(event.open, event.close)) {
+        return refuse("open, high, low, close contradict each other");
+    }
+    RawDecimal turnover;
+    if (given(Column::turnover)) {
+        if (!number(Column::turnover, turnover)) return false;
+        const TableStream& spec = streams_.at(stream_);
+        const int shift = spec.price_decimals + spec.size_decimals - turnover.decimals;
+        if (shift >= 0 && shift <= decimal_digits_max && !turnover.cut) {
+            const Int128 whole = static_cast<Int128>(turnover.mantissa) *
+                                 powers_of_ten[static_cast<std::size_t>(shift)];
+            event.turnover_low = low_half(whole);
+            event.turnover_high = high_half(whole);
+        }
+    }
+    out.time = std::max(event.ts_close, received);
+    put_payload(out, EventType::bar, event);
+    return hand_on(out);
+}
+
+// A mark's own row, or the close of a bar of marks: then it is known at the bar's end.
+bool TableDecoder::mark(EventRow& out) {
+    MarkPayload event{};
+    std::int64_t stamp = 0, last = 0;
+    if (!time(Column::ts_event, stamp)) return false;
+    event.ts_event = stamp;
+    if (has(Column::close_time)) {
+        if (!time(Column::close_time, last)) return false;
+        if (!end_after(last, event.ts_event)) return refuse("time is outside 1678 to 2262");
+    } else if (!config_.time_is_close &&
+               __builtin_add_overflow(stamp, config_.period_ns, &event.ts_event)) {
+        return refuse("time is outside 1678 to 2262");
+    }
+    event.ts_recv = event.ts_event;
+    if (given(Column::ts_recv) && !time(Column::ts_recv, event.ts_recv)) return false;
+    if (!units(Column::mark, Quantity::reference, event.mark) ||
+        !units(Column::index, Quantity::reference, event.index)) {
+        return false;
+    }
+    out.time = event.ts_recv;
+    put_payload(out, EventType::mark, event);
+    if (config_.measuring) {
+        measure(out.time);
+        measure_step(stamp);
+        return true;
+    }
+    return hand_on(out);
+}
+
+bool TableDecoder::funding(EventRow& out) {
+    FundingPayload event{};
+    std::int64_t hours = 0;
+    if (!times(event.ts_event, event.ts_recv) || !rate(Column::rate, event.rate) ||
+        !units(Column::mark, Quantity::reference, event.mark) ||
+        !count_in(Column::interval_hours, hours)) {
+        return false;
+    }
+    event.interval_ns = config_.period_ns;
+    if (has(Column::interval_hours) && __builtin_mul_overflow(hours, hour, &event.interval_ns)) {
+        return refuse("interval is too large");
+    }
+    out.time = event.ts_recv;
+    put_payload(out, EventType::funding, event);
+    if (config_.measuring) {
+        measure(out.time);
+        measure_step(event.ts_event);
+        return true;
+    }
+    return hand_on(out);
+}
+
+bool TableDecoder::liquidation(EventRow& out) {
+    LiquidationPayload event{};
+    if (!times(event.ts_event, event.ts_recv) ||
+        !units(Column::price, Quantity::price, event.price) ||
+        !units(Column::size, Quantity::size, event.size) || !side_of(Column::side, event.side)) {
+        return false;
+    }
+    out.time = event.ts_recv;
+    put_payload(out, EventType::liquidation, event);
+    return hand_on(out);
+}
+
+bool TableDecoder::ticker(EventRow& out) {
+    TickerRow event{};
+    if (!times(event.ts_event, event.ts_recv) ||
+        !units(Column::mark, Quantity::reference, event.mark) ||
+        !units(Column::index, Quantity::reference, event.index)) {
+        return false;
+    }
+    if (given(Column::funding_time) && !time(Column::funding_time, event.funding_time)) {
+        return false;
+    }
+    event.has_rate = given(Column::rate);
+    if (event.has_rate && !rate(Column::rate, event.rate)) return false;
+    out.time = event.ts_recv;
+    put_payload(out, EventType::mark, event);
+    out.note = RowNote::ticker;
+    return hand_on(out);
+}
+
+bool TableDecoder::book_snapshot(EventRow& out) {
+    BookPayload event{};
+    if (!times(event.ts_event, event.ts_recv)) return false;
+    levels_.clear();
+    // Bids, then asks; a side that is shorter than the columns leaves its last ones empty.
+    for (const bool is_bid : {true, false}) {
+        std::uint32_t count = 0;
+        for (const LevelColumns& columns : config_.levels) {
+            const std::string_view price =
+                fields_[static_cast<std::size_t>(is_bid ? columns.bid : columns.ask)];
+            const std::string_view size =
+                fields_[static_cast<std::size_t>(is_bid ? columns.bid_size : columns.ask_size)];
+            if (price.empty() && size.empty()) continue;
+            RawDecimal raw_price, raw_size;
+            BookLevel level{};
+            if (!number_at(price, is_bid ? "bid" : "ask", raw_price) ||
+                !number_at(size, is_bid ? "bid_size" : "ask_size", raw_size)) {
+                return false;
+            }
+            if (raw_size.mantissa < 0) {
+                return refuse(std::string(is_bid ? "bid_size" : "ask_size") + " is negative");
+            }
+            if (!fit(raw_price, Quantity::price, is_bid ? "bid" : "ask", level.price) ||
+                !fit(raw_size, Quantity::size, is_bid ? "bid_size" : "ask_size", level.size)) {
+                return false;
+            }
+            if (raw_size.mantissa == 0) continue;
+            levels_.push_back(level);
+            ++count;
+        }
+        (is_bid ? event.bid_count : event.ask_count) = count;
+    }
+    out.time = event.ts_recv;
+    out.flags = flag_snapshot;
+    put_payload(out, EventType::book, event);
+    return hand_on(out, levels_);
+}
+
+// Rows of one receipt, one symbol and one sort are one event. The first rows marked as a snapshot
+// begin the book anew; more of them right after belong to the same snapshot.
+bool TableDecoder::book_change(EventRow& out) {
+    BookLevel level{};
+    std::int64_t ts_event = 0, ts_recv = 0;
+    bool is_snapshot = false;
+    Side side = Side::none;
+    if (!times(ts_event, ts_recv) || !truth(Column::is_snapshot, is_snapshot) ||
+        !side_of(Column::side, side) || !units(Column::price, Quantity::price, level.price) ||
+        !units(Column::size, Quantity::size, level.size)) {
+        return false;
+    }
+    if (side == Side::none) return refuse("side is neither bid nor ask");
+    if (config_.measuring) {
+        measure(ts_recv);
+        return true;
+    }
+    if (batch_.open && (batch_.ts_recv != ts_recv || batch_.stream != stream_ ||
+                        batch_.is_snapshot != is_snapshot)) {
+        if (!flush_batch()) return false;
+    }
+    if (!batch_.open) {
+        batch_.open = true;
+        batch_.is_snapshot = is_snapshot;
+        batch_.stream = stream_;
+        batch_.ts_recv = ts_recv;
+        batch_.line = out.line;
+    }
+    batch_.ts_event = ts_event;
+    if (is_snapshot && level.size == 0) return true;
+    (side == Side::buy ? batch_.bids : batch_.asks).push_back(level);
+    return batch_.bids.size() + batch_.asks.size() < batch_levels_max || flush_batch();
+}
+
+bool TableDecoder::flush_batch() {
+    if (!batch_.open) return true;
+    batch_.open = false;
+    BookPayload event{};
+    event.ts_event = batch_.ts_event;
+    event.ts_recv = batch_.ts_recv;
+    event.bid_count = static_cast<std::uint32_t>(batch_.bids.size());
+    event.ask_count = static_cast<std::uint32_t>(batch_.asks.size());
+    EventRow out{};
+    out.time = batch_.ts_recv;
+    out.line = batch_.line;
+    out.source = config_.source;
+    out.stream = static_cast<std::uint32_t>(batch_.stream);
+    const auto stream = static_cast<std::size_t>(batch_.stream);
+    if (batch_.is_snapshot && !in_snapshot_[stream]) out.flags = flag_snapshot;
+    in_snapshot_[stream] = batch_.is_snapshot;
+    put_payload(out, EventType::book, event);
+    levels_ = batch_.bids;
+    levels_.insert(levels_.end(), batch_.asks.begin(), batch_.asks.end());
+    batch_.bids.clear();
+    batch_.asks.clear();
+    return hand_on(out, levels_);
+}
+
+// One side of the top of the book; the gate joins it to the other one's last row.
+bool TableDecoder::side(EventRow& out) {
+    SideRow event{};
+    Side side = Side::none;
+    std::int64_t action = 0;
+    if (!times(event.ts_event, event.ts_recv) || !side_of(Column::side, side) ||
+        !count_in(Column::action, action)) {
+        return false;
+    }
+    if (side == Side::none) return refuse("side is neither bid nor ask");
+    const bool is_gone = action == 2;
+    if (!is_gone && (!units(Column::price, Quantity::price, event.price) ||
+                     !units(Column::size, Quantity::size, event.size))) {
+        return false;
+    }
+    out.time = event.ts_recv;
+    put_payload(out, EventType::quote, event);
+    out.note = side == Side::buy ? RowNote::bid : RowNote::ask;
+    return hand_on(out);
+}
+
+// The parts
+
+bool TableDecoder::times(std::int64_t& ts_event, std::int64_t& ts_recv) {
+    if (!time(Column::ts_event, ts_event)) return false;
+    ts_recv = ts_event;
+    return !given(Column::ts_recv) || time(Column::ts_recv, ts_recv);
+}
+
+bool TableDecoder::number(Column column, RawDecimal& raw) {
+    if (config_.form == RowForm::packed) return packed_number(column, raw);
+    return number_at(text(column), column_name(column), raw);
+}
+
+bool TableDecoder::number_at(std::string_view field, const char* name, RawDecimal& raw) {
+    const char* p = field.data();
+    if (field.empty() || consume_decimal(p, raw) != NumberFault::none ||
+        p != field.data() + field.size()) {
+        const NumberFault fault = parse_decimal(field, raw);
+        if (fault != NumberFault::none) return refuse(std::string(name) + " " + describe(fault));
+    }
+    if (config_.implied_decimals != 0 && raw.mantissa != 0 &&
+        field.find('.') == std::string_view::npos) {
+        raw.decimals = static_cast<std::int16_t>(raw.decimals + config_.implied_decimals);
+    }
+    return true;
+}
+
+// Absent, or empty where that may be: stays 0.
+bool TableDecoder::units(Column column, Quantity quantity, std::int64_t& value) {
+    value = 0;
+    if (!given(column)) return true;
+    RawDecimal raw;
+    if (!number(column, raw)) return false;
+    const bool is_price = quantity == Quantity::price || quantity == Quantity::reference;
+    if (!is_price && raw.mantissa < 0) {
+        return refuse(std::string(column_name(column)) + " is negative");
+    }
+    return fit(raw, quantity, column_name(column), value);
+}
+
+bool TableDecoder::fit(const RawDecimal& raw, Quantity quantity, const char* name,
+                       std::int64_t& value) {
+    if (config_.measuring) {
+        streams_.measure(stream_, quantity, raw);
+        return true;
+    }
+    switch (streams_.units(stream_, quantity, raw, value)) {
+        case Scaled::exact:
+            return true;
+        case Scaled::snapped:
+            ++facts_.snapped;
+            return true;
+        case Scaled::inexact:
+            return refuse(std::string(name) + " has more decimals than fit 64 bits");
+        case Scaled::overflow:
+            return refuse(std::string(name) + " does not fit 64 bits");
+    }
+    return true;
+}
+
+// A whole number of up to 18 digits. Absent: stays what it is.
+bool TableDecoder::count_in(Column column, std::int64_t& value) {
+    if (!given(column)) return true;
+    const std::string_view field = text(column);
+    std::int64_t found = 0;
+    bool is_whole = !field.empty() && field.size() <= 18;
+    for (const char c : field) {
+        if (c < '0' || c > '9') {
+            is_whole = false;
+            break;
+        }
+        if (is_whole) found = found * 10 + (c - '0');
+    }
+    if (!is_whole) return refuse(std::string(column_name(column)) + " is no whole number");
+    value = found;
+    return true;
+}
+
+bool TableDecoder::truth(Column column, bool& value) {
+    const std::string_view field = text(column);
+    if (is_word(field, "true") || field == "1")
+        value = true;
+    else if (is_word(field, "false") || field == "0")
+        value = false;
+    else
+        return refuse(std::string(column_name(column)) + " is neither true nor false");
+    return true;
+}
+
+bool TableDecoder::side_of(Column column, Side& side) {
+    return !has(column) || read_side(text(column), side) || refuse("side is neither buy nor sell");
+}
+
+bool TableDecoder::rate(Column column, std::int64_t& value) {
+    RawDecimal raw;
+    if (!number(column, raw)) return false;
+    // Venues that divide their rates give them with more decimals than any payment is counted in.
+    return scale_snapped(raw, rate_decimals, value) != Scaled::overflow ||
+           refuse("funding rate is too large");
+}
+
+bool TableDecoder::time(Column column, std::int64_t& ns) {
+    if (config_.form == RowForm::packed) {
+        const int place = config_.columns[static_cast<std::size_t>(column)];
+        std::memcpy(&ns, cells_ + 8 * static_cast<std::size_t>(place), 8);
+        // What numpy and Arrow write for no time.
+        return ns != std::numeric_limits<std::int64_t>::min() ||
+               refuse(std::string(column_name(column)) + " is empty");
+    }
+    const TimeFault fault = parse_time(text(column), config_.zone, ns);
+    return fault == TimeFault::none ||
+           refuse(std::string(column_name(column)) + " " + describe(fault));
+}
+
+bool TableDecoder::hand_on(EventRow& row, std::span<const BookLevel> levels) {
+    if (config_.measuring) {
+        measure(row.time);
+        return true;
+    }
+    status_ = outlet_.add(row, config_.reversed ? -order_ : order_, levels);
+    ++order_;
+    return status_ == Status::ok;
+}
+
+}  // namespace onetape

@@ -1,0 +1,255 @@
+"""Arrow files (Feather) as rows of text, record batch by record batch.
+
+Needs the extra `research`. A batch is looked at before it is expanded: its buffers say how large
+they become, and a small file must not fill memory.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from onetape.data.frame import ROWS_A_CHUNK, PolarsRows
+from onetape.data.limits import Limits
+from onetape.data.source import OnRead, Source
+from onetape.model.errors import BadInput, NotAvailable
+
+MAGIC: Final = b"ARROW1"
+OLD_MAGIC: Final = b"FEA1"
+BATCH_BYTES_MAX: Final = 512 << 20
+_NO_TIME: Final = -(2**63)
+_BEGIN: Final = 8  # the magic, padded
+
+
+class ArrowSource:
+    """An Arrow file's columns as comma-separated values, times and floats as of data frames."""
+
+    def __init__(self, source: Source) -> None:
+        with source.path.open("rb") as file:
+            is_plain = not source.member and file.read(len(MAGIC)) == MAGIC
+        if not is_plain:
+            raise BadInput(
+                "is Feather inside an archive, which is not read",
+                where=source.name,
+                todo="unpack it first: Feather is compressed by itself",
+            )
+        self.path: Path = source.path
+        self.stem = source.stem
+        self.name = source.name
+        self._limits: Limits = source.limits
+
+    def chunks(self, on_read: OnRead | None = None) -> Iterator[bytes]:
+        """Lines, the header first."""
+        header = True
+        for batch, size in self.batches():
+            rows = _rows(batch, self.name)
+            for first in range(0, rows.count, ROWS_A_CHUNK):
+                yield rows.text(first, ROWS_A_CHUNK, header=header)
+                header = False
+            if on_read is not None:
+                on_read(size)
+
+    def columns(self) -> dict[str, str]:
+        """Their types by name: `time` with a zone, `number`, or `other`."""
+        pa = _pyarrow()
+        for batch, _ in self.batches():
+            return {
+                field.name: "time"
+                if pa.types.is_timestamp(field.type) and field.type.tz is not None
+                else "number"
+                if pa.types.is_floating(field.type)
+                else "other"
+                for field in batch.schema
+            }
+        raise BadInput("has no rows", where=self.name)
+
+    def head(self, size: int = 1 << 16) -> bytes:
+        """The first rows; the header alone where there is none."""
+        for batch, _ in self.batches():
+            return _rows(batch, self.name).text(0, 100, header=True)[:size]
+        raise BadInput("has no rows", where=self.name)
+
+    def batches(self) -> Iterator[tuple[Any, int]]:
+        """(record batch, bytes it took in the file)."""
+        pa = _pyarrow()
+        expanded = compressed = 0
+        try:
+            with pa.memory_map(str(self.path)) as file:
+                whole = file.read_buffer()
+                schema = pa.ipc.open_file(whole).schema
+                for begin, size in _blocks(memoryview(whole)):
+                    message = pa.ipc.read_message(whole.slice(begin, size))
+                    if message.type != "record batch":
+                        raise ValueError(f"a {message.type} where a record batch was promised")
+                    grown = expanded_bytes(memoryview(message.metadata), memoryview(message.body))
+                    expanded += grown
+                    compressed += size
+                    self._limits.check(expanded=expanded, compressed=compressed, where=self.name)
+                    if grown > BATCH_BYTES_MAX:
+                        raise BadInput(
+                            f"a batch expands to {grown:,} bytes, more than {BATCH_BYTES_MAX:,}",
+                            where=self.name,
+                            todo="write it in smaller batches",
+                        )
+                    batch = pa.ipc.read_record_batch(message, schema)
+                    batch.validate(full=True)
+                    yield batch, size
+        except (pa.ArrowException, OSError, ValueError, struct.error, EOFError) as error:
+            shown = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+            raise BadInput(f"Arrow is damaged: {shown}", where=self.name) from None
+
+
+def _blocks(whole: memoryview) -> Iterator[tuple[int, int]]:
+    """(begin, bytes) of each record batch, by the footer (Arrow's File.fbs).
+
+    Raises ValueError or struct.error where it errs, or where batches are of dictionaries.
+    """
+    (length,) = struct.unpack_from("<i", whole, len(whole) - len(MAGIC) - 4)
+    begin = len(whole) - len(MAGIC) - 4 - length
+    if length <= 0 or begin < _BEGIN:
+        raise ValueError("a footer that does not fit")
+    footer = whole[begin : begin + length]
+    table = _table(footer, 0)
+    dictionaries = _field(footer, table, 2)
+    if dictionaries is not None and _u32(footer, dictionaries + _u32(footer, dictionaries)):
+        raise ValueError("columns of categories are not read: write them as text")
+    batches = _field(footer, table, 3)
+    if batches is None:
+        return
+    vector = batches + _u32(footer, batches)
+    for index in range(_u32(footer, vector)):
+        offset, metadata, body = struct.unpack_from("<qi4xq", footer, vector + 4 + 24 * index)
+        size = metadata + body
+        if offset < _BEGIN or metadata < 0 or body < 0 or offset + size > len(whole):
+            raise ValueError("a batch lies outside the file")
+        yield offset, size
+
+
+class ArrowCells:
+    """Columns of an Arrow file as packed cells: a time in ns first, then the numbers."""
+
+    def __init__(self, source: ArrowSource, time: str, numbers: Sequence[str]) -> None:
+        self._source = source
+        self._time = time
+        self._numbers = numbers
+        self.name = source.name
+        self.stem = source.stem
+
+    def chunks(self, on_read: OnRead | None = None) -> Iterator[bytes]:
+        """Rows of 8 bytes a cell."""
+        for batch, size in self._source.batches():
+            for first in range(0, batch.num_rows, ROWS_A_CHUNK):
+                try:
+                    cells = self._cells(batch.slice(first, ROWS_A_CHUNK))
+                except (ValueError, OverflowError) as error:
+                    shown = str(error).splitlines()[0][:120]
+                    raise BadInput(f"a time is out of range: {shown}", where=self.name) from None
+                yield cells
+            if on_read is not None:
+                on_read(size)
+
+    def head(self, size: int = 1 << 16) -> bytes:
+        """The first rows."""
+        return next(iter(self.chunks()), b"")[:size]
+
+    def _cells(self, batch: Any) -> bytes:
+        pa = _pyarrow()
+        names = [self._time, *self._numbers]
+        types = [("t", "<i8"), *((f"n{i}", "<f8") for i in range(len(self._numbers)))]
+        rows = np.empty(batch.num_rows, dtype=types)
+        for (cell, _), name in zip(types, names, strict=True):
+            column = batch.column(name)
+            if cell == "t":
+                # No time is the least of all, as numpy has it.
+                column = column.cast(pa.timestamp("ns", column.type.tz)).cast(pa.int64())
+                column = column.fill_null(_NO_TIME)
+            rows[cell] = column.to_numpy(zero_copy_only=False)
+        return rows.tobytes()
+
+
+def expanded_bytes(metadata: memoryview, body: memoryview) -> int:
+    """What the buffers of a record batch become: each compressed one begins with its size.
+
+    Reads the message's flatbuffer (Arrow's Message.fbs: Message.header is a RecordBatch with
+    length, nodes, buffers and compression). Raises ValueError or struct.error where it errs.
+    """
+    message = _table(metadata, 0)
+    header = _field(metadata, message, 2)
+    if header is None:
+        raise ValueError("a message without a header")
+    batch = header + _u32(metadata, header)
+    buffers = _field(metadata, batch, 2)
+    if buffers is None:
+        return 0
+    is_compressed = _field(metadata, batch, 3) is not None
+    vector = buffers + _u32(metadata, buffers)
+    count = _u32(metadata, vector)
+    if count > 1 << 16:
+        raise ValueError("more buffers than columns have")
+    total = 0
+    for index in range(count):
+        offset, length = struct.unpack_from("<qq", metadata, vector + 4 + 16 * index)
+        if offset < 0 or length < 0 or offset + length > len(body):
+            raise ValueError("a buffer lies outside its message")
+        if is_compressed and length >= 8:
+            (size,) = struct.unpack_from("<q", body, offset)
+            if size < -1:
+                raise ValueError("a buffer of negative size")
+            total += length if size == -1 else size
+        else:
+            total += length
+    return total
+
+
+def _rows(batch: Any, name: str) -> PolarsRows:
+    try:
+        import polars as pl
+    except ImportError:
+        raise _missing() from None
+    try:
+        return PolarsRows(pl.from_arrow(batch))
+    except (pl.exceptions.PolarsError, TypeError) as error:
+        raise BadInput(f"has columns that are not read: {error}", where=name) from None
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow as pa  # type: ignore[import-untyped]
+        import pyarrow.ipc  # type: ignore[import-untyped]
+    except ImportError:
+        raise _missing() from None
+    return pa
+
+
+def _missing() -> NotAvailable:
+    return NotAvailable(
+        "reading Feather needs pyarrow and polars",
+        todo="install the extra: pip install 'onetape[research]'",
+    )
+
+
+def _u32(data: memoryview, at: int) -> int:
+    (value,) = struct.unpack_from("<I", data, at)
+    return int(value)
+
+
+def _table(data: memoryview, at: int) -> int:
+    return at + _u32(data, at)
+
+
+def _field(data: memoryview, table: int, index: int) -> int | None:
+    """Place of a field in a flatbuffer's table; None where it is absent."""
+    (back,) = struct.unpack_from("<i", data, table)
+    vtable = table - back
+    if vtable < 0:
+        raise ValueError("a table without its description")
+    (size,) = struct.unpack_from("<H", data, vtable)
+    place = 4 + 2 * index
+    if place + 2 > size:
+        return None
+    (offset,) = struct.unpack_from("<H", data, vtable + place)
+    return table + offset if offset else None

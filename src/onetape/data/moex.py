@@ -1,0 +1,91 @@
+"""`moex`: dumps of the Moscow Exchange's best quotes (`stats`) and trades, as CSV.
+
+Columns as the header of the trades and the rows of both in the public repository semenmsu/yard
+(simulator/readers) have them, read 2026-11:
+
+    trades  SecurityID,MDUpdateAction,MDEntryType,SettleType,MDEntryTime,SendingTime,PacketTime,
+            price,size,side,PriceType,TradingSessionID,TradingSessionSubID
+    stats   number,symbol,bid|ask,action,MDEntryTime,SendingTime,PacketTime,price,size[,type,
+            session,subsession]
+
+Times are ns: MDEntryTime is the venue's, PacketTime the receipt. Prices and sizes are in millionths
+(65585000 is 65.585), unless they are written with a point. A row of stats is one side of the top
+of the book, action 2 takes it away; each becomes a quote with the other side's last. Instruments of
+one file are told apart by name; all boards of a name (CETS, TQBR, negotiated deals) count.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from onetape import _core
+from onetape.data.columns import split_header
+from onetape.data.layout import Layout, Planned, RowKind, TableOptions, TableSource, text_head
+from onetape.model.errors import BadInput
+from onetape.model.time import DAY
+
+IMPLIED_DECIMALS: Final = 6
+_TRADES: Final = {"symbol": 0, "ts_event": 4, "ts_recv": 6, "price": 7, "size": 8, "side": 9}
+_SHORT_TRADES: Final = {"symbol": 0, "ts_event": 1, "ts_recv": 3, "price": 4, "size": 5, "side": 6}
+_STATS: Final = {
+    "symbol": 1, "side": 2, "action": 3, "ts_event": 4, "ts_recv": 6, "price": 7, "size": 8,
+}  # fmt: skip
+
+
+def plan(source: TableSource, options: TableOptions) -> Planned:
+    """Raises BadInput for what is neither stats nor trades."""
+    head = text_head(source)
+    rows = [split_header(line, ",") for line in head.lines[:20] if line.strip()]
+    for cells in rows:
+        found = of_row(cells)
+        if found is not None:
+            kind, columns = found
+            if not _has_receipt(cells, columns):
+                columns = {name: place for name, place in columns.items() if name != "ts_recv"}
+            # A first row that is damaged is no header: it is rejected where it is read.
+            has_header = not any(cell[:1].isdigit() for cell in rows[0])
+            return Planned(
+                source,
+                Layout(
+                    kind,
+                    columns,
+                    fields=len(cells),
+                    skip_lines=head.skipped + (1 if has_header else 0),
+                    blank=("ts_recv",),
+                    implied_decimals=IMPLIED_DECIMALS,
+                ),
+            )
+    raise BadInput(
+        f"is neither stats nor trades of the exchange: its first line is {head.first[:80]!a}",
+        where=source.name,
+        todo="rows are number,symbol,bid|ask,action,time,.. or symbol,action,type,settle,time,..",
+    )
+
+
+def of_row(cells: list[str]) -> tuple[RowKind, dict[str, int]] | None:
+    """What a row is, by its columns."""
+    if len(cells) in range(9, 14) and cells[2].lower() in {"bid", "ask"} and _is_row(cells, _STATS):
+        return "sides", _STATS
+    if len(cells) in range(10, 15) and _is_row(cells, _TRADES) and cells[9] in {"B", "S", ""}:
+        return "trades", _TRADES
+    if len(cells) == 7 and _is_row(cells, _SHORT_TRADES) and cells[6] in {"B", "S", ""}:
+        return "trades", _SHORT_TRADES
+    return None
+
+
+def _has_receipt(cells: list[str], columns: dict[str, int]) -> bool:
+    """Whether PacketTime is a receipt: dumps without one leave it empty, or write other things."""
+    text = cells[columns["ts_recv"]].strip()
+    if not text:
+        return True  # of this row; others may have it
+    received, event = (_core.parse_time_text(cell) for cell in (text, cells[columns["ts_event"]]))
+    return isinstance(received, int) and isinstance(event, int) and abs(received - event) < DAY
+
+
+def _is_row(cells: list[str], columns: dict[str, int]) -> bool:
+    """Its time and its price read as such: it is no header."""
+    if len(cells) <= max(columns.values()):
+        return False
+    return isinstance(_core.parse_time_text(cells[columns["ts_event"]]), int) and isinstance(
+        _core.parse_decimal_text(cells[columns["price"]]), tuple
+    )

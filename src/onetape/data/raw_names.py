@@ -1,0 +1,99 @@
+"""Which instruments the data itself names, held against `--symbol`."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from onetape.data.layout import Layout
+from onetape.data.naming import Naming
+from onetape.model.enums import Origin
+from onetape.model.errors import BadInput, UnknownSymbol, UsageError
+from onetape.model.instrument import Instrument
+
+
+class RawNames:
+    """The raw names seen so far: of each stream, and of what no stream takes."""
+
+    def __init__(self, naming: Naming) -> None:
+        self._naming = naming
+        self._seen: list[set[str]] = [set() for _ in naming.pairs]
+        self._others: Counter[str] = Counter()
+
+    def stream_of(self, layout: Layout, source_name: str) -> int | None:
+        """The stream of a source, as its own name says it; None: it is another's.
+
+        0 where its rows say it. Raises UsageError where nothing does, and there are several.
+        """
+        raws = [raw for raw, _ in self._naming.pairs]
+        if layout.raw:
+            if not self._naming.is_map:
+                self._seen[0].add(layout.raw)
+                return 0
+            found = next((i for i, raw in enumerate(raws) if _same_name(raw, layout.raw)), None)
+            if found is None:
+                self._others[layout.raw] += 1
+            else:
+                self._seen[found].add(raws[found])
+            return found
+        if "symbol" not in layout.columns:
+            if len(raws) > 1:
+                raise UsageError(
+                    f"{source_name} holds one instrument and does not say which",
+                    where="--symbol",
+                    todo="import it by itself, with one symbol",
+                )
+            self._seen[0].add(raws[0])
+        return 0
+
+    def add(self, stream: int, raw: str) -> None:
+        """A name that the rows of a stream have; "" where they have none."""
+        if raw:
+            self._seen[stream].add(raw)
+
+    def add_others(self, counts: dict[str, int]) -> None:
+        """Names that no stream takes, with their rows."""
+        self._others.update(counts)
+
+    @property
+    def others(self) -> dict[str, int]:
+        """Names that no stream takes, with their rows or files."""
+        return dict(self._others)
+
+    def check(self, where: str) -> None:
+        """Raise BadInput for several names without a map, UnknownSymbol for one not there."""
+        raws = sorted({raw for seen in self._seen for raw in seen if raw} | set(self._others))
+        if not self._naming.is_map and len(raws) > 1:
+            raise BadInput(
+                f"there are several symbols: {', '.join(raws[:20])}",
+                where=where,
+                todo=f"say which is which: --symbol {raws[0]}={self._naming.symbols[0]},...",
+            )
+        for (raw, symbol), seen in zip(self._naming.pairs, self._seen, strict=True):
+            if raw and not seen:
+                raise UnknownSymbol(
+                    f"the data has no {raw}",
+                    where=f"--symbol {raw}={symbol}",
+                    todo=f"it has {', '.join(raws[:20]) or 'no symbol'}",
+                )
+
+    def check_venue(self, stream: int, known: Instrument | None, where: str) -> None:
+        """Raise BadInput where the data's own name is not the one that the catalogue knows."""
+        raw, symbol = self._naming.pairs[stream]
+        found = next(iter(self._seen[stream]), "")
+        if (
+            found
+            and not raw
+            and known is not None
+            and known.origin is Origin.CATALOGUE
+            and found != known.raw_symbol
+        ):
+            raise BadInput(
+                f"the data is of {found}, and {symbol} is {known.raw_symbol} there",
+                where=where,
+                todo=f"give --symbol {found}=... to say what it is",
+            )
+
+
+def _same_name(given: str, found: str) -> bool:
+    """File names cannot hold the signs of unified symbols: XRP_USDT_USDT is XRP/USDT:USDT."""
+    return given == found or given.replace("/", "_").replace(":", "_") == found
