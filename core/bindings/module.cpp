@@ -13,6 +13,7 @@ NB_MODULE(_core, m) {
     bind_model(m);
     bind_engine(m);
     bind_text(m);
+    bind_text_events(m);
     bind_journal(m);
     bind_exchange(m);
     bind_journal_tools(m);

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from onetape import _core
@@ -27,6 +27,9 @@ from onetape.model.errors import UsageError
 from onetape.model.instrument import Instrument
 from onetape.model.time import parse_period
 from onetape.tape.schema import schema_preamble
+
+if TYPE_CHECKING:
+    from onetape.data.cryptofeed import CryptofeedImporter
 
 Progress = Callable[[float, float | None], None]
 
@@ -53,14 +56,15 @@ def import_files(
 ) -> ImportResult:
     """Turn files into a sealed tape at `out`.
 
-    symbol: `binance:BTC/USDT:USDT`, or `RAW=symbol,...` for a file of several. progress is called
+    symbol: `binance:BTC/USDT:USDT`, or `RAW=symbol,...` for a file of several; not needed where a
+    recording says. progress is called
     with (bytes read, bytes in all or None). Importing the same files with the same options gives
     the same segments, byte for byte.
     Raises UsageError and UnknownFormat (exit 2), BadInput and UnknownSymbol (exit 3),
     NotAvailable for kinds of later releases. Nothing is left at `out` then.
     """
     found = find_kind(kind)
-    naming = parse_naming(symbol)
+    naming = parse_naming(symbol) if symbol or found.form != "recording" else None
     paths = [Path(source) for source in sources]
     if not paths:
         raise UsageError("no file to import", todo="name at least one")
@@ -76,6 +80,7 @@ def import_files(
         return digest(used)
 
     if found.form == "table":
+        assert naming is not None
         if seed_book is not None:
             raise UsageError("only captures of depth begin with a book", where="--seed-book")
         return _import_tables(
@@ -84,10 +89,21 @@ def import_files(
     for name, value in (("--columns", columns), ("--period", period), ("--tz", tz)):
         if value is not None:
             raise UsageError(f"means nothing for {kind}", where=name)
-    seeds = read_seeds(seed_book) if seed_book is not None else []
-    importer = CaptureImporter(
-        found.load_protocol(), streams, naming, given=given, seeds=seeds, on_read=on_read
-    )
+    importer: CaptureImporter | CryptofeedImporter
+    if found.form == "recording":
+        if seed_book is not None:
+            raise UsageError(
+                f"means nothing for {kind}", where="--seed-book", todo="name its .http file too"
+            )
+        from onetape.data.cryptofeed import CryptofeedImporter
+
+        importer = CryptofeedImporter(streams, naming, given=given, on_read=on_read)
+    else:
+        assert naming is not None
+        seeds = read_seeds(seed_book) if seed_book is not None else []
+        importer = CaptureImporter(
+            found.load_protocol(), streams, naming, given=given, seeds=seeds, on_read=on_read
+        )
     with staged(out, force=force) as directory:
         uuid = _uuid(kind, naming, options, identity())
         return _finish(importer, directory, out, uuid)
@@ -158,7 +174,7 @@ def _import_tables(
 
 
 def _finish(
-    importer: CaptureImporter | TableImporter, directory: Path, out: Path, uuid: UUID
+    importer: CaptureImporter | CryptofeedImporter | TableImporter, directory: Path, out: Path, uuid: UUID
 ) -> ImportResult:
     """Run the importer into `directory`, seal, count."""
     began = time.perf_counter()
@@ -232,12 +248,12 @@ def _options(
     )
 
 
-def _uuid(kind: str, naming: Naming, options: TableOptions, content: bytes) -> UUID:
+def _uuid(kind: str, naming: Naming | None, options: TableOptions, content: bytes) -> UUID:
     """The tape's identity: what went in, and how."""
     said = [
         IMPORT_VERSION,
         kind,
-        naming.pairs,
+        naming.pairs if naming is not None else [],
         options.zone,
         options.columns if options.columns is None else list(options.columns),
         options.period_ns,

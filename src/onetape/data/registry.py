@@ -15,7 +15,6 @@ LATER: Final = (
     "freqtrade",
     "hftbacktest",
     "moex",
-    "cryptofeed",
 )
 
 
@@ -24,7 +23,7 @@ class Kind:
     """How a KIND is read."""
 
     name: str
-    form: Literal["table", "capture"]
+    form: Literal["table", "capture", "recording"]
     protocol: str = ""  # module:attribute of a capture's message table
 
     def load_protocol(self) -> Protocol:
@@ -42,6 +41,7 @@ KINDS: Final = {
     for kind in (
         Kind("csv", "table"),
         Kind("binance-raw", "capture", "onetape.venues.binance.protocol:MARKET"),
+        Kind("cryptofeed", "recording"),  # venue and symbols are in its own lines
     )
 }
 
