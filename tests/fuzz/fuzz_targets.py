@@ -202,6 +202,7 @@ class Import(Target):
     """A damaged file is imported with its bad rows counted, or refused by name."""
 
     kind = "csv"
+    symbol: str | None = "binance:BTC/USDT:USDT"
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -212,8 +213,7 @@ class Import(Target):
         source.write_bytes(data)
         out = self.folder / "out"
         try:
-            symbol = "binance:BTC/USDT:USDT"
-            result = import_files(self.kind, [source], symbol=symbol, out=out, force=True)
+            result = import_files(self.kind, [source], symbol=self.symbol, out=out, force=True)
         except OnetapeError:
             return
         assert verify(out).ok
@@ -226,6 +226,11 @@ class Capture(Import):
     kind = "binance-raw"
 
 
+class Recording(Import):
+    kind = "cryptofeed"
+    symbol = None
+
+
 TARGETS: dict[str, Callable[[Path], Target]] = {
     "tape": Tape,
     "open-tape": OpenTape,
@@ -233,6 +238,7 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "book": BookPayload,
     "csv": Import,
     "capture": Capture,
+    "cryptofeed": Recording,
 }
 
 

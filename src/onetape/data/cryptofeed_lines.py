@@ -15,7 +15,6 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from onetape.data.source import OnRead, Source
-from onetape.venues.market_decoder import seconds_ns
 
 # A partial of a whole book is one line: the largest seen are some 2 MB.
 LINE_BYTES_MAX: Final = 16 << 20
@@ -85,7 +84,7 @@ def _receipt(stamp: bytes) -> int:
     # Plain ASCII digits: int() would also take blanks, signs and underscores.
     if not whole.isdigit() or not (fraction.isdigit() or not fraction) or len(stamp) > 30:
         return 0
-    receipt = seconds_ns(stamp.decode())
+    receipt = int(whole) * 1_000_000_000 + int(fraction[:9].ljust(9, b"0") or 0)
     return receipt if _RECEIPT_NS_MIN <= receipt <= _RECEIPT_NS_MAX else 0
 
 

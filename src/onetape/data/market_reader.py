@@ -188,7 +188,7 @@ class DialectReader:
         self._others_pass = others_pass
         self._counted = Counted()
         self._json = msgspec.json.Decoder(float_hook=str)  # fractions stay as written
-        self._decoder = decoder(self)
+        self._decoder = decoder(self, checks=sink is not None)
         self._receipt = 0
         self._refused: str | None = None
         self.gaps = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Callable
 from typing import Any
 
 
@@ -27,22 +28,24 @@ class TextSide:
         self._keys.clear()
         self._texts.clear()
 
-    def put(self, price: str, text: str) -> None:
-        """Set a level. text: its part of the checksum. Raises ValueError for no price."""
-        key = float(price) * self._sign
-        if key - key != 0.0:
-            raise ValueError("price is not finite")
-        if key not in self._texts:
-            insort(self._keys, key)
-        self._texts[key] = price, text
+    def apply(self, rows: list[Any], text_of: Callable[[str, str], str]) -> None:
+        """Levels (price, size, ...); a size of zero takes its level away, where there is one.
 
-    def remove(self, price: str) -> bool:
-        """Take a level away; False where there is none."""
-        key = float(price) * self._sign
-        if self._texts.pop(key, None) is None:
-            return False
-        del self._keys[bisect_left(self._keys, key)]
-        return True
+        text_of: what of a level goes into the checksum. Raises ValueError for what is no number.
+        """
+        keys, texts, sign = self._keys, self._texts, self._sign
+        for row in rows:
+            price, size = row[0], row[1]
+            key = float(price) * sign
+            if float(size) == 0.0:
+                if texts.pop(key, None) is not None:
+                    del keys[bisect_left(keys, key)]
+                continue
+            if key not in texts:
+                if key - key != 0.0:
+                    raise ValueError("price is not finite")
+                insort(keys, key)
+            texts[key] = price, text_of(price, size)
 
     def beyond(self, depth: int) -> list[str]:
         """Take away what lies beyond the best `depth` levels, and give those prices as written."""
@@ -54,9 +57,4 @@ class TextSide:
         return [texts[key][1] for key in self._keys[:count]]
 
 
-def is_zero(size: Any) -> bool:
-    """A size that takes its level away. Raises ValueError for no number."""
-    return float(size) == 0.0
-
-
-__all__ = ["TextSide", "is_zero"]
+__all__ = ["TextSide"]

@@ -8,7 +8,6 @@ files, instruments and units are the business of whoever feeds it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
@@ -63,9 +62,7 @@ class MarketOut(Protocol):
 
 
 class MarketDecoder(Protocol):
-    """A venue's dialect. Made anew for each import."""
-
-    def __init__(self, out: MarketOut) -> None: ...
+    """A venue's dialect. Made anew for each pass over a source."""
 
     def decode(self, message: Any) -> None:
         """One message. Raises Malformed, KeyError, TypeError, ValueError, IndexError or
@@ -77,7 +74,10 @@ class MarketDecoder(Protocol):
         ...
 
 
-DecoderFactory = Callable[[MarketOut], MarketDecoder]
+class DecoderFactory(Protocol):
+    """checks: books are kept where a checksum asks for them. Off while decimals are measured."""
+
+    def __call__(self, out: MarketOut, *, checks: bool = True) -> MarketDecoder: ...
 
 
 class DepthState:

@@ -34,7 +34,7 @@ class _Book:
 class Decoder:
     """BitMEX realtime messages. See MarketDecoder."""
 
-    def __init__(self, out: MarketOut) -> None:
+    def __init__(self, out: MarketOut, *, checks: bool = True) -> None:
         self._out = out
         self._books: dict[str, _Book] = {}
 

@@ -35,7 +35,7 @@ class _Book:
 class Decoder:
     """Bybit v2 messages. See MarketDecoder."""
 
-    def __init__(self, out: MarketOut) -> None:
+    def __init__(self, out: MarketOut, *, checks: bool = True) -> None:
         self._out = out
         self._books: dict[str, _Book] = {}
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 from zlib import crc32
 
-from onetape.venues.checksum_book import TextSide, is_zero
+from onetape.venues.checksum_book import TextSide
 from onetape.venues.market_decoder import (
     NONE,
     SIDES,
@@ -23,6 +23,10 @@ from onetape.venues.market_decoder import (
 
 CHECKED_LEVELS = 10
 ZERO = "0"
+
+
+def _text(price: str, size: str) -> str:
+    return price.replace(".", "").lstrip("0") + size.replace(".", "").lstrip("0")
 
 
 class _Book:
@@ -45,8 +49,9 @@ class _Book:
 class Decoder:
     """Kraken spot v1 messages. See MarketDecoder."""
 
-    def __init__(self, out: MarketOut) -> None:
+    def __init__(self, out: MarketOut, *, checks: bool = True) -> None:
         self._out = out
+        self._checks = checks
         self._books: dict[str, _Book] = {}
         self._quotes: dict[str, str] = {}  # the first channel that gave quotes: others repeat it
 
@@ -88,7 +93,7 @@ class Decoder:
             book = self._books[raw] = _Book()
         bids: list[Any] = []
         asks: list[Any] = []
-        stamp, checksum, is_snapshot = "", None, False
+        checksum, is_snapshot = None, False
         try:
             depth = int(name.partition("-")[2] or 10)
             for body in bodies:
@@ -101,21 +106,18 @@ class Decoder:
                     ("a", book.asks, asks),
                     ("b", book.bids, bids),
                 ):
-                    for row in body.get(key, ()):
-                        price, size = row[0], row[1]
-                        if is_zero(size):
-                            side.remove(price)
-                        else:
-                            text = price.replace(".", "").lstrip("0")
-                            side.put(price, text + size.replace(".", "").lstrip("0"))
-                        levels.append(row)
-                        stamp = max(stamp, row[2])
+                    rows = body.get(key)
+                    if rows:
+                        if self._checks:
+                            side.apply(rows, _text)
+                        levels += rows
                 checksum = body.get("c", checksum)
+            stamp = max([row[2] for row in bids + asks], default="")
             # What the venue no longer follows is no level of ours either.
             for side, levels in ((book.asks, asks), (book.bids, bids)):
                 if len(side) > depth:
                     levels += [(price, ZERO) for price in side.beyond(depth)]
-            fits = checksum is None or checksum == book.checksum()
+            fits = not self._checks or checksum is None or checksum == book.checksum()
         except BaseException:
             book.state.lost()
             raise

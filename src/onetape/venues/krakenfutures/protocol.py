@@ -17,7 +17,7 @@ _NAME = re.compile(r"(?:PI|FI|PF|FF)_([A-Z0-9]+?)(USD|EUR|XBT)(?:_(\d{6}))?\Z")
 class Decoder:
     """Kraken Futures v1 messages. See MarketDecoder."""
 
-    def __init__(self, out: MarketOut) -> None:
+    def __init__(self, out: MarketOut, *, checks: bool = True) -> None:
         self._out = out
         self._books: dict[str, DepthState] = {}
 
