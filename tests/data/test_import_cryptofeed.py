@@ -1,4 +1,4 @@
-"""Recordings of cryptofeed: what an independent script found in them is what a tape of them holds."""
+"""Recordings of cryptofeed: a tape of one holds what an independent script found in it."""
 
 from __future__ import annotations
 
@@ -345,7 +345,7 @@ def test_a_new_connection_needs_a_new_snapshot(shared: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("1652459230.1: {\"arg\":", "no JSON"),
+        ('1652459230.1: {"arg":', "no JSON"),
         ("1652459230.1: [1,2]", "not as a message"),
         ("1652459230.1: 7", "not as a message"),
         ('1652459230.1: {"data":[],"arg":{"channel":"books"}}', "has no 'instId'"),

@@ -11,7 +11,6 @@ from onetape.cli.verbs import BY_NAME
 from onetape.model.errors import NotAvailable
 
 EXAMPLES = {
-    "fetch": "onetape fetch binance-vision --symbol binance:BTC/USDT:USDT --out btc.tape",
     "up": "onetape up --foreground",
     "down": "onetape down",
     "status": "onetape status --json",
@@ -28,7 +27,6 @@ EXAMPLES = {
     "chaos": "onetape chaos --seeds 100 --hours 1",
 }
 INSTEAD = {
-    "fetch": "download the files and use `onetape import`",
     "sweep": "call `onetape backtest` once for each value",
     "compare": "use `onetape parity RUN_A RUN_B`",
 }

@@ -174,7 +174,10 @@ def _import_tables(
 
 
 def _finish(
-    importer: CaptureImporter | CryptofeedImporter | TableImporter, directory: Path, out: Path, uuid: UUID
+    importer: CaptureImporter | CryptofeedImporter | TableImporter,
+    directory: Path,
+    out: Path,
+    uuid: UUID,
 ) -> ImportResult:
     """Run the importer into `directory`, seal, count."""
     began = time.perf_counter()

@@ -14,7 +14,7 @@ from onetape._core import FLAG_GAP, FLAG_UNSYNCED
 from onetape.data.instruments import Numbers
 from onetape.data.rejects import Reject
 from onetape.model.errors import BadInput, InvariantViolation
-from onetape.venues.market_decoder import DecoderFactory, Malformed
+from onetape.venues.market_decoder import DecoderFactory, MalformedError
 from onetape.venues.protocol_table import Protocol as MessageTable
 
 STREAMS_MAX: Final = 10_000  # as the core's
@@ -62,9 +62,10 @@ class Counted:
 class Reader(Protocol):
     """One market's messages. Made anew for each pass; without a sink it measures."""
 
-    gaps: int
-    unsynced: int
-
+    @property
+    def gaps(self) -> int: ...
+    @property
+    def unsynced(self) -> int: ...
     @property
     def rejected(self) -> int: ...
     @property
@@ -217,7 +218,7 @@ class DialectReader:
                 self.pass_over(body.decode().strip())
                 return
             self._refused = f"is no JSON: {error}"
-        except (Malformed, BadInput) as error:
+        except (MalformedError, BadInput) as error:
             self._refused = str(error)
         except KeyError as error:
             self._refused = f"has no {str(error)[:64]}"
@@ -298,7 +299,7 @@ class DialectReader:
     def _stream(self, raw: object) -> int:
         """For a name met for the first time, or one that no instrument is for: 0."""
         if not isinstance(raw, str):
-            raise Malformed("names no symbol")
+            raise MalformedError("names no symbol")
         if self._is_measuring and len(self._streams) < STREAMS_MAX:
             self._core.add_stream(0, 0)
             self._streams[raw] = len(self._streams) + 1

@@ -20,7 +20,7 @@ SELL: Final = 2
 SIDES: Final = {"Buy": BUY, "Sell": SELL, "buy": BUY, "sell": SELL, "b": BUY, "s": SELL}
 
 
-class Malformed(Exception):
+class MalformedError(Exception):
     """A message lacks what its kind must have; the text says what."""
 
 
@@ -65,7 +65,7 @@ class MarketDecoder(Protocol):
     """A venue's dialect. Made anew for each pass over a source."""
 
     def decode(self, message: Any) -> None:
-        """One message. Raises Malformed, KeyError, TypeError, ValueError, IndexError or
+        """One message. Raises MalformedError, KeyError, TypeError, ValueError, IndexError or
         AttributeError for one that is not as its kind should be."""
         ...
 
@@ -135,7 +135,7 @@ def iso_ns(text: str | None) -> int:
 
 def ms_ns(value: object) -> int:
     """Milliseconds, an integer or its text, as ns; 0 for none."""
-    return int(value) * 1_000_000 if value else 0  # type: ignore[call-overload, no-any-return]
+    return int(value) * 1_000_000 if value else 0  # type: ignore[call-overload]
 
 
 def seconds_ns(text: str) -> int:
@@ -151,7 +151,7 @@ __all__ = [
     "SIDES",
     "DecoderFactory",
     "DepthState",
-    "Malformed",
+    "MalformedError",
     "MarketDecoder",
     "MarketOut",
     "iso_ns",

@@ -18,9 +18,34 @@ PARTIAL_DEPTH: Final = ("depth5", "depth10", "depth20")
 
 # What spot and linear instruments are quoted in; of two that fit, the longer comes first.
 QUOTES: Final = (
-    "FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USDP", "BIDR", "BKRW", "IDRT", "USDS",
-    "BTC", "ETH", "BNB", "EUR", "GBP", "AUD", "BRL", "TRY", "RUB", "UAH", "NGN", "ZAR", "DAI",
-    "VAI", "XRP", "TRX", "DOGE", "USD",
+    "FDUSD",
+    "USDT",
+    "USDC",
+    "BUSD",
+    "TUSD",
+    "USDP",
+    "BIDR",
+    "BKRW",
+    "IDRT",
+    "USDS",
+    "BTC",
+    "ETH",
+    "BNB",
+    "EUR",
+    "GBP",
+    "AUD",
+    "BRL",
+    "TRY",
+    "RUB",
+    "UAH",
+    "NGN",
+    "ZAR",
+    "DAI",
+    "VAI",
+    "XRP",
+    "TRX",
+    "DOGE",
+    "USD",
 )
 
 _TIMES: Final = {"time": "T", "time_fallback": "E", "symbol": "s"}

@@ -12,7 +12,7 @@ from onetape.venues.market_decoder import (
     NONE,
     SIDES,
     DepthState,
-    Malformed,
+    MalformedError,
     MarketOut,
     iso_ns,
 )
@@ -91,7 +91,7 @@ class Decoder:
         if action == "partial" and not rows:  # an empty book is one too
             named = (message.get("filter") or {}).get("symbol")
             if not named:
-                raise Malformed("a partial names no symbol")
+                raise MalformedError("a partial names no symbol")
             by_symbol[named] = []
         for raw, found in by_symbol.items():
             self._one_book(raw, action, found)
@@ -131,7 +131,7 @@ class Decoder:
                     prices[key] = price = row["price"]
                     levels.append((price, row["size"]))
                 else:
-                    raise Malformed(f"action {action} is not known")
+                    raise MalformedError(f"action {action} is not known")
         except BaseException:
             book.state.lost()
             raise

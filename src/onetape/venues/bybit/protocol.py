@@ -15,7 +15,7 @@ from onetape.venues.market_decoder import (
     NONE,
     SIDES,
     DepthState,
-    Malformed,
+    MalformedError,
     MarketOut,
     iso_ns,
     ms_ns,
@@ -97,7 +97,7 @@ class Decoder:
                     sides[row["side"]].append((row["price"], row["size"]))
                 flags = book.state.change(fits=fits, last_id=number)
             else:
-                raise Malformed(f"type {message['type']} is not known")
+                raise MalformedError(f"type {message['type']} is not known")
         except BaseException:
             book.state.lost()
             raise

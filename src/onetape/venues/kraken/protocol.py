@@ -16,7 +16,7 @@ from onetape.venues.market_decoder import (
     NONE,
     SIDES,
     DepthState,
-    Malformed,
+    MalformedError,
     MarketOut,
     seconds_ns,
 )
@@ -65,7 +65,7 @@ class Decoder:
             return
         name, raw = message[-2], message[-1]
         if not isinstance(name, str) or not isinstance(raw, str):
-            raise Malformed("the message names no channel and pair")
+            raise MalformedError("the message names no channel and pair")
         if name.startswith("book"):
             self._depth(raw, name, message[1:-2])
         elif name == "trade":
