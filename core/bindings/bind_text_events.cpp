@@ -213,7 +213,10 @@ void bind_text_events(nb::module_& m) {
                     return faults.told();
                 }
                 BookPayload head{};
-                head.first_id = head.last_id = last_id;
+                // The first id is the last where a message names the one before it. Without that
+                // it is not known, and 0 keeps a book from asking that it count on by one.
+                head.first_id = previous_id != 0 ? last_id : 0;
+                head.last_id = last_id;
                 head.previous_id = previous_id;
                 return self.answer(self.events.book({stream, receipt, ts_event},
                                                     static_cast<std::uint16_t>(flags), head,

@@ -80,6 +80,7 @@ class Book {
  public:
     // levels: bid_count bids, then ask_count asks, in any order.
     BookChange apply_snapshot(const BookPayload& payload, const BookLevel* levels);
+    BookChange refuse_snapshot(std::uint16_t flags);
     // flags: of the frame. A snapshot flag replaces all levels, a gap or unsynced flag ends the
     // chain before this change.
     BookChange apply(const BookPayload& payload, std::uint16_t flags, const BookLevel* levels);

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from onetape._core import FLAG_UNSYNCED, Book
 from onetape.data.importing import ImportResult, import_files
 from onetape.model.errors import BadInput, UnknownSymbol, UsageError
+from onetape.tape.journal import JournalReader
 from onetape.tape.verify import content_hash, verify
 
 BINANCE_USDM = "binance-usdm/4-symbols-2021-07-22-first-half.ws.txt"
@@ -183,6 +185,23 @@ def test_final_books_are_those_of_an_independent_replay(
             assert total == Decimal(final[f"{word}_qty_total"]), raw
         checked += 1
     assert checked == len(found.tape.instruments)
+
+
+@pytest.mark.parametrize("name", [n for n in ALL if n != KRAKEN_TICKER])
+def test_the_cores_book_takes_every_message_that_is_synced(name: str, imported: Any) -> None:
+    found = imported(name)
+    books: dict[int, Book] = {}
+    with JournalReader(found.result.tape) as reader:
+        for frame in reader.frames(["book"]):
+            book = books.setdefault(frame.stream, Book())
+            outcome, crossed, _ = book.apply_payload(frame.payload, frame.flags)
+            if not frame.flags & FLAG_UNSYNCED:
+                assert outcome in ("applied", "snapshot"), frame
+                assert not crossed or name == BITMEX  # a trade's levels go one message at a time
+    for stream, book in books.items():
+        plain = found.books[stream]
+        assert book.synced
+        assert (book.bid_count, book.ask_count) == (len(plain.bids), len(plain.asks))
 
 
 TRADE_KEYS = ("agg_trades(ids are the f..l trade ids)", "trades_inserted", "trades")

@@ -101,7 +101,8 @@ class Decoder:
         except BaseException:
             book.state.lost()
             raise
-        if not self._out.book(raw, stamp, flags, number, 0, sides["Buy"], sides["Sell"]):
+        # cross_seq is no number of this book's messages: it does not go along as one.
+        if not self._out.book(raw, stamp, flags, 0, 0, sides["Buy"], sides["Sell"]):
             book.state.lost()
 
 
