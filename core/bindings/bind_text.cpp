@@ -350,7 +350,8 @@ void bind_text(nb::module_& m) {
             },
             nb::arg("source"), nb::arg("line"), nb::arg("receipt"), nb::arg("json"),
             "One message without its envelope, ending in a newline. Answers as feed does.")
-        .def_prop_ro("stream_count", [](CaptureImport& self) { return self.decoder().stream_count(); })
+        .def_prop_ro("stream_count",
+                     [](CaptureImport& self) { return self.decoder().stream_count(); })
         .def("finish",
              [](CaptureImport& self) { return static_cast<int>(self.decoder().finish()); })
         .def(

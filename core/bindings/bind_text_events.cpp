@@ -151,8 +151,7 @@ void bind_text_events(nb::module_& m) {
                            "Events with numbers as written, into a tape. What cannot be taken is "
                            "answered with the reason, None is taken.")
         .def(
-            "__init__",
-            [](TextImport* self, TapeSink* sink) { new (self) TextImport(sink); },
+            "__init__", [](TextImport* self, TapeSink* sink) { new (self) TextImport(sink); },
             nb::arg("sink").none(), nb::keep_alive<1, 2>(),
             "sink None: nothing is written, decimals are measured.")
         .def(
@@ -179,9 +178,10 @@ void bind_text_events(nb::module_& m) {
             },
             nb::arg("stream"), nb::arg("receipt"), nb::arg("ts_event"), nb::arg("bid").none(),
             nb::arg("bid_size").none(), nb::arg("ask").none(), nb::arg("ask_size").none(),
-            nb::arg("update_id") = 0, nb::sig("def quote(self, stream: int, receipt: int, "
-            "ts_event: int, bid: object, bid_size: object, ask: object, ask_size: object, "
-            "update_id: int = 0) -> str | None"))
+            nb::arg("update_id") = 0,
+            nb::sig("def quote(self, stream: int, receipt: int, "
+                    "ts_event: int, bid: object, bid_size: object, ask: object, ask_size: object, "
+                    "update_id: int = 0) -> str | None"))
         .def(
             "trade",
             [](TextImport& self, std::uint32_t stream, std::int64_t receipt, std::int64_t ts_event,
@@ -201,7 +201,7 @@ void bind_text_events(nb::module_& m) {
             nb::arg("stream"), nb::arg("receipt"), nb::arg("ts_event"), nb::arg("price").none(),
             nb::arg("size").none(), nb::arg("side"), nb::arg("id").none(),
             nb::sig("def trade(self, stream: int, receipt: int, ts_event: int, price: object, "
-            "size: object, side: int, id: object) -> str | None"))
+                    "size: object, side: int, id: object) -> str | None"))
         .def(
             "book",
             [](TextImport& self, std::uint32_t stream, std::int64_t receipt, std::int64_t ts_event,
@@ -225,7 +225,8 @@ void bind_text_events(nb::module_& m) {
             nb::arg("stream"), nb::arg("receipt"), nb::arg("ts_event"), nb::arg("flags"),
             nb::arg("last_id"), nb::arg("previous_id"), nb::arg("bids"), nb::arg("asks"),
             nb::sig("def book(self, stream: int, receipt: int, ts_event: int, flags: int, "
-            "last_id: int, previous_id: int, bids: list[object], asks: list[object]) -> str | None"),
+                    "last_id: int, previous_id: int, bids: list[object], asks: list[object]) -> "
+                    "str | None"),
             "Levels are (price, size, ...); size 0 takes the level away.")
         .def(
             "facts",

@@ -41,9 +41,7 @@ CaptureDecoder::CaptureDecoder(CaptureConfig config, EventSink& sink)
     for (const CaptureStream& spec : config_.streams) {
         StreamState& state = streams_.emplace_back();
         state.spec = spec;
-        state.numbers.price_decimals = spec.price_decimals;
-        state.numbers.size_decimals = spec.size_decimals;
-        state.numbers.growable = spec.growable;
+        state.numbers = {spec.price_decimals, spec.size_decimals, spec.growable, {}};
     }
 }
 
@@ -501,11 +499,8 @@ bool CaptureDecoder::fit(const RawDecimal& raw, StreamState& stream, Quantity qu
             stop_ = Stop::decimals;
             return false;
         case StreamNumbers::Fit::too_fine:
-            return refuse(
-                std::string(quantity == Quantity::price || quantity == Quantity::reference
-                                ? "price"
-                                : "size") +
-                " has more decimals than fit 64 bits");
+            return refuse(std::string(is_price(quantity) ? "price" : "size") +
+                          " has more decimals than fit 64 bits");
         case StreamNumbers::Fit::too_large:
             break;
     }

@@ -12,6 +12,10 @@ namespace onetape {
 // (sums) must be representable, no more.
 enum class Quantity : std::uint8_t { price, size, reference, volume };
 
+[[nodiscard]] constexpr bool is_price(Quantity quantity) noexcept {
+    return quantity == Quantity::price || quantity == Quantity::reference;
+}
+
 struct StreamNumbers {
     enum class Fit : std::uint8_t {
         exact,
@@ -32,8 +36,7 @@ struct StreamNumbers {
             units = 0;
             return Fit::exact;
         }
-        const bool is_price = quantity == Quantity::price || quantity == Quantity::reference;
-        const int decimals = is_price ? price_decimals : size_decimals;
+        const int decimals = is_price(quantity) ? price_decimals : size_decimals;
         const Scaled scaled = scale(raw, decimals, units);
         if (scaled == Scaled::exact) return Fit::exact;
         if (scaled == Scaled::overflow) return Fit::too_large;

@@ -90,8 +90,7 @@ const char* TextEvents::units(StreamNumbers& stream, const RawDecimal& raw, Quan
         case StreamNumbers::Fit::too_large:
             break;
     }
-    return quantity == Quantity::price ? "price does not fit 64 bits"
-                                       : "size does not fit 64 bits";
+    return quantity == Quantity::price ? "price does not fit 64 bits" : "size does not fit 64 bits";
 }
 
 const char* TextEvents::emit(EventType type, std::uint16_t flags, const Stamp& at_,

@@ -14,6 +14,7 @@ from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
     example="""
     onetape import csv trades.csv.gz --symbol kraken:BTC/USD --out btc.tape
     onetape import binance-raw capture.raw.gz --symbol binance:BTC/USDT:USDT --out btc.tape
+    onetape import cryptofeed BINANCE_FUTURES.ws.1.0 BINANCE_FUTURES.http.0.0 --out day.tape
     """,
 )
 @click.argument("kind")
@@ -45,8 +46,9 @@ def command(
 ) -> Answer:
     """Turn recorded files into a tape. Plain, .gz, .zip and .zst files are read alike.
 
-    KIND is one of csv, binance-raw; a later release adds binance-vision, tardis, ccxt, freqtrade,
-    hftbacktest, moex, cryptofeed.
+    KIND is one of csv, binance-raw, cryptofeed; a later release adds binance-vision, tardis, ccxt,
+    freqtrade, hftbacktest, moex. A recording of cryptofeed says itself what it holds: --symbol then
+    only chooses, and its .ws and .http files go together.
     """
     import_files = load("onetape.data.importing", "import_files", what="the importer")
     with shell.progress("import") as progress:

@@ -278,8 +278,13 @@ class Client:
                 return once()
             except _AgainError as error:
                 again = error
-            except (TimeoutError, urllib.error.URLError, http.client.HTTPException) as error:
-                again = _AgainError(_why(error))
+            except (
+                TimeoutError,
+                ssl.SSLError,
+                urllib.error.URLError,
+                http.client.HTTPException,
+            ) as error:
+                again = _AgainError(_why(error, url))
             except ConnectionError as error:
                 again = _AgainError(f"the connection broke: {error.strerror or error}")
             failed = 1 if progress() > before else failed + 1
@@ -315,12 +320,12 @@ def checked_url(url: str, *, where: str) -> str:
     return url.rstrip("/")
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception, url: str) -> str:
     reason = getattr(error, "reason", None) or error
     if isinstance(reason, ssl.SSLCertVerificationError):
         # Another attempt would meet the same certificate.
         raise VenueUnavailable(
-            f"its certificate is not to be trusted: {reason.verify_message}"
+            f"its certificate is not to be trusted: {reason.verify_message}", where=url
         ) from None
     if isinstance(reason, TimeoutError):
         return "the server did not answer in time"

@@ -158,14 +158,21 @@ def _from_vision(
     first, end = _whole_day(first_ns, "--from"), _whole_day(end_ns, "--to")
     if (end - first).days > vision.DAYS_MAX:
         raise UsageError(f"the range is longer than {vision.DAYS_MAX:,} days", where="--from")
-    client = Client(make_folder, patience or Patience())
+    received = 0
+
+    def on_bytes(count: int) -> None:
+        nonlocal received
+        received += count
+        if progress is not None:
+            progress(received, None)
+
+    client = Client(make_folder, patience or Patience(), on_bytes)
     parts = vision.plan(parsed, dataset, period, first, end)
     done = vision.download(
         client,
         parts,
         folder,
         base_url=base_url or vision.BASE_URL,
-        on_part=progress,
     )
     notes = []
     if not dataset.daily and (first.day != 1 or end.day != 1):

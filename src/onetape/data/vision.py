@@ -7,7 +7,7 @@ day after. Source: github.com/binance/binance-public-data, README, read 2026-11.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -179,15 +179,12 @@ def download(
     folder: Path,
     *,
     base_url: str = BASE_URL,
-    on_part: Callable[[int, int], None] | None = None,
 ) -> Downloaded:
     """Fetch the files of a plan into `folder`, laid out as on the server. A month that is not
     there is taken by its days. Raises what Client.checked_file does, BadInput where there is
     nothing at all."""
     found = Downloaded()
-    for number, part in enumerate(parts):
-        if on_part is not None:
-            on_part(number, len(parts))
+    for part in parts:
         _take(client, part, folder, base_url, found)
     if not found.files:
         first = parts[0].path if parts else "an empty range"
