@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import ssl
 import threading
 import time
 import zipfile
@@ -35,7 +36,7 @@ class Fault:
     """What happens to requests whose path ends so, `times` times."""
 
     ending: str
-    what: str  # cut, status, ignore-range, slow, more, less, redirect, other-range
+    what: str  # cut, status, ignore-range, slow, drip, more, less, redirect, other-range
     value: Any = None
     times: int = 1
 
@@ -132,6 +133,16 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             if fault and fault.what == "cut":
                 rest = rest[: fault.value]
+            if fault and fault.what == "drip":
+                step = max(len(rest) // 100, 1)
+                for at in range(0, len(rest), step):
+                    try:
+                        self.wfile.write(rest[at : at + step])
+                    except OSError:  # the other side is gone
+                        break
+                    time.sleep(fault.value / 100 / 4)
+                self.close_connection = True
+                return
             if fault and fault.what == "slow":
                 self.wfile.write(rest[:100])
                 self.wfile.flush()
@@ -144,14 +155,16 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def serving(server: Server) -> Iterator[Server]:
+def serving(server: Server, *, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
     """The server on a free port of the loopback."""
     http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(server))
     http.daemon_threads = True
     http.block_on_close = False
+    if tls is not None:
+        http.socket = tls.wrap_socket(http.socket, server_side=True)
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    server.url = f"http://127.0.0.1:{http.server_address[1]}"
+    server.url = f"http{'s' if tls else ''}://127.0.0.1:{http.server_address[1]}"
     try:
         yield server
     finally:

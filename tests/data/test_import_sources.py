@@ -203,7 +203,7 @@ def test_what_is_no_file_is_wrong_usage(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "error", "exit_code"),
-    [("tardis", NotAvailable, 1), ("cryptofeed", NotAvailable, 1), ("wat", OnetapeError, 2)],
+    [("tardis", NotAvailable, 1), ("moex", NotAvailable, 1), ("wat", OnetapeError, 2)],
 )
 def test_kinds_that_are_not_there_say_so(
     kind: str, error: type[OnetapeError], exit_code: int, tmp_path: Path
