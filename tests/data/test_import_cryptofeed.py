@@ -430,6 +430,15 @@ def test_importing_twice_gives_equal_tapes(shared: Path, tmp_path: Path) -> None
     assert len(hashes) == 1
 
 
+def test_the_order_of_the_files_does_not_matter(shared: Path, tmp_path: Path) -> None:
+    hashes = set()
+    paths = [shared / BINANCE_USDM, shared / SNAPSHOTS[BINANCE_USDM]]
+    for number, given in enumerate((paths, paths[::-1])):
+        import_files("cryptofeed", given, out=tmp_path / str(number))
+        hashes.add(content_hash(tmp_path / str(number)))
+    assert len(hashes) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

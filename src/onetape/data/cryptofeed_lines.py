@@ -50,6 +50,12 @@ def lines_of(source: Source, on_read: OnRead | None = None) -> Iterator[Line]:
             yield parse_line(text, number)
 
 
+def is_recording(head: bytes) -> bool:
+    """Does it begin as a recording does: with a connection, or with an answer?"""
+    line = head.lstrip().partition(b"\n")[0]
+    return bool(line) and bool(parse_line(line + b"\n", 1).url)
+
+
 def parse_line(text: bytes, number: int) -> Line:
     """One line, which ends in a newline."""
     if 48 <= text[0] <= 57:
@@ -119,4 +125,4 @@ def _ended(line: bytes) -> bytes:
     return (line[:-1] if line.endswith(b"\r") else line) + b"\n"
 
 
-__all__ = ["LINE_BYTES_MAX", "Line", "LineKind", "lines_of", "parse_line"]
+__all__ = ["LINE_BYTES_MAX", "Line", "LineKind", "is_recording", "lines_of", "parse_line"]

@@ -7,11 +7,12 @@ from typing import Literal
 
 from onetape.data.capture import first_receipt
 from onetape.data.columns import find_separator, settle_shape, split_header
+from onetape.data.cryptofeed_lines import is_recording
 from onetape.data.source import open_sources
 from onetape.data.staging import SEGMENT
 from onetape.model.errors import BadInput, UnknownFormat, UsageError
 
-Sniffed = Literal["tape", "csv", "binance-raw"]
+Sniffed = Literal["tape", "csv", "binance-raw", "cryptofeed"]
 
 
 def sniff(path: Path) -> Sniffed:
@@ -34,7 +35,10 @@ def sniff(path: Path) -> Sniffed:
         pass
     else:
         return "binance-raw"
-    head = source.head().decode("utf-8", "replace")
+    begin = source.head()
+    if is_recording(begin):
+        return "cryptofeed"
+    head = begin.decode("utf-8", "replace")
     line = next((line for line in head.splitlines() if line.strip()), "")
     try:
         settle_shape(split_header(line, find_separator(line)), where=source.name, given=False)

@@ -17,12 +17,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from onetape import _core
 from onetape.data.quality.measures import Rules
 from onetape.data.quality.replay import replay
 from onetape.data.quality.series import SERIES, Books, Quotes, Series, Steps
 from onetape.tape.journal import JournalReader
 
-_ROWS: Final = 1 << 16
+# Small enough for the cache: each check walks over the same rows.
+_ROWS: Final = 1 << 14
 # Fields of examples that are in units of the tape.
 PRICES: Final = frozenset(
     (
@@ -135,12 +137,13 @@ def verify_market(
     instruments = _Instruments(path)
     found: dict[tuple[int, str], Series] = {}
     numbered: set[int] = set()
+    there = _types(path)
     for done, (name, kind) in enumerate(SERIES.items()):
         if progress is not None:
             progress(done, len(SERIES) + 1)
+        if name not in there:
+            continue
         with JournalReader(path) as reader:
-            if name not in _names(reader):
-                continue
             for chunk in reader.chunks(name, rows_max=_ROWS):
                 for stream, rows in _by_stream(chunk):
                     for piece, data in instruments.pieces(stream, rows):
@@ -177,9 +180,15 @@ def _as_decimals(example: dict[str, Any], instrument: dict[str, Any]) -> None:
             example[name] = format(Decimal(example[name]).scaleb(-decimals), "f")
 
 
-def _names(reader: JournalReader) -> set[str]:
-    """Types that this tape's schema has with a fixed layout."""
-    return {schema.name for schema in reader.schemas.by_id.values() if schema.fixed}
+def _types(path: Path) -> set[str]:
+    """Types of which there are frames, with a layout to read them by."""
+    with JournalReader(path) as reader:
+        schemas = reader.schemas
+        counts, *_ = _core.inventory(reader.core)
+        there = {kind for types in counts.values() for kind in types}
+        return {schema.name for schema in schemas.by_id.values() if schema.fixed} & {
+            schemas.of(kind).name for kind in there
+        }
 
 
 def _replay(path: Path, found: dict[tuple[int, str], Series], numbered: set[int]) -> None:

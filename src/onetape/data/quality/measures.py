@@ -185,10 +185,11 @@ class Ids:
 
     def add(self, rows: NDArray[np.void]) -> None:
         """Rows of trades of one series."""
-        with_id = rows[rows["id_kind"] != 0]
+        kinds = np.ascontiguousarray(rows["id_kind"])
+        with_id = rows if kinds.all() else rows[kinds != 0]
         if not len(with_id):
             return
-        if (with_id["id_kind"] == 1).all():
+        if (kinds[kinds != 0] == 1).all():
             self._numbers(with_id)
         else:
             ids = np.empty(len(with_id), dtype=[("low", "<u8"), ("high", "<u8")])
