@@ -179,8 +179,9 @@ class DialectReader:
         self._is_measuring = sink is None
         self._streams: dict[str, int] = {}
         # This market's streams are some of the tape's.
-        for number in range(1, max((s.number for s in streams), default=0) + 1):
-            own = next((s for s in streams if s.number == number), None)
+        by_number = {stream.number: stream for stream in streams}
+        for number in range(1, max(by_number, default=0) + 1):
+            own = by_number.get(number)
             if own is None:
                 self._core.add_stream(0, 0)
             else:

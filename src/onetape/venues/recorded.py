@@ -45,7 +45,11 @@ MARKETS: Final = (
     Market(
         "krakenfutures", ("futures.kraken.com",), "onetape.venues.krakenfutures.protocol:Decoder"
     ),
-    Market("okx", ("ws.okx.com", "www.okx.com"), "onetape.venues.okx.protocol:Decoder"),
+    Market(
+        "okx",
+        ("ws.okx.com", "wsaws.okx.com", "www.okx.com"),
+        "onetape.venues.okx.protocol:Decoder",
+    ),
     Market("bybit", ("stream.bybit.com", "api.bybit.com"), "onetape.venues.bybit.protocol:Decoder"),
 )
 BY_HOST: Final = {host: market for market in MARKETS for host in market.hosts}
