@@ -10,6 +10,7 @@
 
 #include "bindings/bind.hpp"
 #include "bindings/errors.hpp"
+#include "bindings/text_cast.hpp"
 #include "text/capture.hpp"
 #include "text/hft_rows.hpp"
 #include "text/table.hpp"
@@ -57,20 +58,6 @@ namespace {
     return out;
 }
 
-// ({(decimals needed, decimals possible): count}, {decimals needed at 15 digits: count})
-[[nodiscard]] nb::tuple seen(const DecimalsSeen& value) {
-    nb::dict counts, sure;
-    for (int needed = 0; needed <= DecimalsSeen::most; ++needed) {
-        for (int possible = 0; possible <= DecimalsSeen::most; ++possible) {
-            if (const auto n = value.count(needed, possible)) {
-                counts[nb::make_tuple(needed, possible)] = n;
-            }
-        }
-        if (const auto n = value.sure(needed)) sure[nb::int_(needed)] = n;
-    }
-    return nb::make_tuple(counts, sure);
-}
-
 // Names come from the file: whatever bytes they are, they must not raise here.
 [[nodiscard]] nb::object text_of(std::string_view text) {
     return nb::steal(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()),
@@ -92,14 +79,6 @@ namespace {
     }
     return out;
 }
-
-class NullSink final : public EventSink {
- protected:
-    Status write(EventType, std::uint16_t, std::uint32_t, std::int64_t, const void*,
-                 std::uint32_t) override {
-        return Status::ok;
-    }
-};
 
 // The core's words for kinds and roles, by which tables in Python name them.
 constexpr const char* message_kinds[] = {"quote", "trade",       "book", "snapshot",
@@ -154,8 +133,9 @@ using StreamRow = std::tuple<std::string, std::uint32_t, int, int, bool>;
                                            const std::vector<std::string>& wrappers,
                                            const std::vector<RuleRow>& rules,
                                            const std::vector<StreamRow>& streams, bool others_pass,
-                                           bool measuring) {
+                                           bool measuring, bool discovers) {
     CaptureConfig config;
+    config.discovers = discovers;
     config.others_pass = others_pass;
     config.measuring = measuring;
     config.event_slot = slot_of(config.paths, event_path);
@@ -371,15 +351,16 @@ void bind_text(nb::module_& m) {
             [](CaptureImport* self, TapeSink* sink, const std::string& event_path,
                const std::string& channel_path, const std::vector<std::string>& wrappers,
                const std::vector<RuleRow>& rules, const std::vector<StreamRow>& streams,
-               bool others_pass) {
-                new (self)
-                    CaptureImport(sink, capture_config(event_path, channel_path, wrappers, rules,
-                                                       streams, others_pass, sink == nullptr));
+               bool others_pass, bool discovers) {
+                new (self) CaptureImport(
+                    sink, capture_config(event_path, channel_path, wrappers, rules, streams,
+                                         others_pass, sink == nullptr, discovers));
             },
             nb::arg("sink").none(), nb::arg("event_path"), nb::arg("channel_path"),
             nb::arg("wrappers"), nb::arg("rules"), nb::arg("streams"),
-            nb::arg("others_pass") = false, nb::keep_alive<1, 2>(),
-            "sink None: nothing is written, decimals are measured.")
+            nb::arg("others_pass") = false, nb::arg("discovers") = false, nb::keep_alive<1, 2>(),
+            "sink None: nothing is written, decimals are measured. discovers: symbols without a "
+            "stream begin one.")
         .def("begin_source",
              [](CaptureImport& self, std::uint32_t index) { self.decoder().begin_source(index); })
         .def(
@@ -393,6 +374,19 @@ void bind_text(nb::module_& m) {
             "0: go on, 1: failed, 2: a number needs more decimals than its instrument has.")
         .def("end_source",
              [](CaptureImport& self) { return static_cast<int>(self.decoder().end_source()); })
+        .def(
+            "message",
+            [](CaptureImport& self, std::uint32_t source, std::uint64_t line, std::int64_t receipt,
+               const nb::bytes& json) {
+                const std::string_view text{json.c_str(), json.size()};
+                if (!text.ends_with('\n')) throw nb::value_error("message: ends in no newline");
+                return static_cast<int>(self.decoder().message_of(source, line, receipt,
+                                                                  text.substr(0, text.size() - 1)));
+            },
+            nb::arg("source"), nb::arg("line"), nb::arg("receipt"), nb::arg("json"),
+            "One message without its envelope, ending in a newline. Answers as feed does.")
+        .def_prop_ro("stream_count",
+                     [](CaptureImport& self) { return self.decoder().stream_count(); })
         .def("finish",
              [](CaptureImport& self) { return static_cast<int>(self.decoder().finish()); })
         .def(

@@ -14,6 +14,7 @@ NB_MODULE(_core, m) {
     bind_models(m);
     bind_engine(m);
     bind_text(m);
+    bind_text_events(m);
     bind_journal(m);
     bind_exchange(m);
     bind_journal_tools(m);

@@ -131,13 +131,39 @@ BookChange Book::apply_snapshot(const BookPayload& payload, const BookLevel* lev
     return {outcome, crossed(), true};
 }
 
+// One that does not join what is known, or is not what it says it is (a checksum).
+BookChange Book::refuse_snapshot(std::uint16_t flags) {
+    if ((flags & flag_gap) != 0) {
+        ++counts_.gaps;
+        waiting_.clear();
+        desync();
+        return {BookOutcome::gap, false, true};
+    }
+    if (synced_) {
+        ++counts_.stale;
+        return {BookOutcome::stale, crossed(), false};
+    }
+    ++counts_.waiting;
+    return {BookOutcome::waiting, false, false};
+}
+
 BookChange Book::apply(const BookPayload& payload, std::uint16_t flags, const BookLevel* levels) {
-    if ((flags & flag_snapshot) != 0) return apply_snapshot(payload, levels);
+    if ((flags & flag_snapshot) != 0) {
+        if ((flags & flag_unsynced) == 0) return apply_snapshot(payload, levels);
+        return refuse_snapshot(flags);
+    }
     if (has_negative_size(levels, level_count(payload))) {
         ++counts_.refused;
         waiting_.clear();  // the chain lacks this one
         desync();
         return {BookOutcome::refused, false, true};
+    }
+    // A change that came late to a newer snapshot stands on nothing, and takes nothing away: the
+    // book that is known stays known.
+    if (synced_ && (flags & (flag_gap | flag_unsynced)) == flag_unsynced && has_ids(payload) &&
+        last_id_ != 0 && fit(payload) == Fit::stale) {
+        ++counts_.stale;
+        return {BookOutcome::stale, crossed(), false};
     }
     if (synced_ && (flags & (flag_gap | flag_unsynced)) != 0) {
         ++counts_.gaps;

@@ -56,6 +56,7 @@ class Book {
 
     // levels: bid_count bids, then ask_count asks, in any order.
     BookChange apply_snapshot(const BookPayload& payload, const BookLevel* levels);
+    BookChange refuse_snapshot(std::uint16_t flags);
     // flags: of the frame. A snapshot flag replaces all levels, a gap or unsynced flag ends the
     // chain before this change.
     BookChange apply(const BookPayload& payload, std::uint16_t flags, const BookLevel* levels);

@@ -144,3 +144,30 @@ TEST_CASE("damaged lines are rejected, and those around them are read") {
         CHECK(decode({damaged}).events.size() <= 8);
     }
 }
+
+TEST_CASE("symbols are discovered while a source is measured") {
+    MemorySink sink;
+    CaptureConfig made = config();
+    made.streams.clear();
+    made.measuring = made.discovers = true;
+    CaptureDecoder decoder(std::move(made), sink);
+    const auto take = [&](std::string line) {
+        line.push_back('\n');
+        return decoder.message_of(0, 1, 1'700'000'000'000'000'000,
+                                  std::string_view(line).substr(0, line.size() - 1));
+    };
+    for (const char* line : {R"({"e":"trade","s":"A","p":"1.25","q":"3","m":true})",
+                             R"({"e":"trade","s":"B","p":"7","q":"0.5","m":true})",
+                             R"({"e":"trade","s":"A","p":"1.3","q":"4","m":false})"}) {
+        CHECK(take(line) == CaptureDecoder::Stop::none);
+    }
+    CHECK(take(R"({"e":"trade","s":)") == CaptureDecoder::Stop::none);
+    REQUIRE(decoder.stream_count() == 2);
+    CHECK(decoder.facts(0).raw == "A");
+    CHECK(decoder.facts(0).price.count(2, 18) == 1);
+    CHECK(decoder.facts(0).price.count(1, 18) == 1);
+    CHECK(decoder.facts(1).size.count(1, 18) == 1);
+    CHECK(decoder.rejects().count() == 1);
+    CHECK(decoder.lines() == 4);
+    CHECK(sink.events.empty());
+}

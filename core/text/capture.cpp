@@ -25,10 +25,10 @@ constexpr std::array<std::string_view, role_count> role_names{
 
 CaptureDecoder::CaptureDecoder(CaptureConfig config, EventSink& sink)
     : config_(std::move(config)), sink_(sink), scanner_(config_.paths), next_held_(never) {
-    streams_.reserve(config_.streams.size());
     for (const CaptureStream& spec : config_.streams) {
         StreamState& state = streams_.emplace_back();
         state.spec = spec;
+        state.numbers = {spec.price_decimals, spec.size_decimals, spec.growable, {}};
     }
 }
 
@@ -38,7 +38,8 @@ std::string_view CaptureDecoder::name_of(Role role) noexcept {
 
 CaptureDecoder::StreamFacts CaptureDecoder::facts(std::size_t index) const {
     const StreamState& state = streams_[index];
-    return {state.raw, state.seen[0], state.seen[1], state.seen[2], state.seen[3]};
+    const auto& seen = state.numbers.seen;
+    return {state.raw, seen[0], seen[1], seen[2], seen[3]};
 }
 
 void CaptureDecoder::begin_source(std::uint32_t index) {
@@ -100,13 +101,28 @@ bool CaptureDecoder::on_line(std::string_view line, std::uint64_t number,
                      line);
         return true;
     }
-    const auto now = static_cast<std::int64_t>(receipt);
-    if (now >= next_held_ && !release_bars(now)) return false;
-    if (!message(now) && stop_ == Stop::none) {
+    take(line, number, static_cast<std::int64_t>(receipt));
+    return stop_ == Stop::none;
+}
+
+void CaptureDecoder::take(std::string_view line, std::uint64_t number, std::int64_t receipt) {
+    if (receipt >= next_held_ && !release_bars(receipt)) return;
+    if (!message(receipt) && stop_ == Stop::none) {
         rejects_.add(source_, number, std::move(reason_), line);
         reason_.clear();
     }
-    return stop_ == Stop::none;
+}
+
+CaptureDecoder::Stop CaptureDecoder::message_of(std::uint32_t source, std::uint64_t number,
+                                                std::int64_t receipt, std::string_view json) {
+    ++lines_;
+    source_ = source;
+    if (const char* const fault = scanner_.scan(json, message_)) {
+        rejects_.add(source, number, fault, json);
+    } else {
+        take(json, number, receipt);
+    }
+    return stop_;
 }
 
 const MessageRule* CaptureDecoder::rule_of() const noexcept {
@@ -140,19 +156,28 @@ CaptureDecoder::StreamState* CaptureDecoder::stream_of(const MessageRule& rule) 
         upper_.assign(channel.substr(0, channel.find('@')));
         for (char& c : upper_) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
         raw = upper_;
-    } else if (streams_.size() == 1) {
-        return streams_.data();
+    } else if (streams_.size() == 1 && !config_.discovers) {
+        return &streams_.front();
     }
     if (raw.empty()) {
         refuse(rule.name + " names no symbol, and the capture has several");
         return nullptr;
     }
     if (last_stream_ != nullptr && last_stream_->raw == raw) return last_stream_;
+    if (const auto known = by_raw_.find(raw); known != by_raw_.end()) {
+        return last_stream_ = known->second;
+    }
     for (StreamState& stream : streams_) {
-        if (stream.raw.empty() && (stream.spec.raw.empty() || stream.spec.raw == raw)) {
-            stream.raw = raw;
-        }
-        if (stream.raw == raw) return last_stream_ = &stream;
+        if (!stream.raw.empty() || (!stream.spec.raw.empty() && stream.spec.raw != raw)) continue;
+        stream.raw = raw;
+        by_raw_.emplace(raw, &stream);
+        return last_stream_ = &stream;
+    }
+    if (config_.discovers && streams_.size() < streams_max) {
+        StreamState& stream = streams_.emplace_back();
+        stream.raw = raw;
+        by_raw_.emplace(raw, &stream);
+        return last_stream_ = &stream;
     }
     count_name(unmapped_, raw);
     if (!config_.others_pass)
@@ -451,26 +476,20 @@ bool CaptureDecoder::units(const MessageRule& rule, StreamState& stream, Role ro
 
 bool CaptureDecoder::fit(const RawDecimal& raw, StreamState& stream, Quantity quantity,
                          std::int64_t& value) {
-    const bool is_price = quantity == Quantity::price || quantity == Quantity::reference;
-    if (config_.measuring) {
-        stream.seen[static_cast<std::size_t>(quantity)].add(raw);
-        value = 0;
-        return true;
-    }
-    const int decimals = is_price ? stream.spec.price_decimals : stream.spec.size_decimals;
-    const Scaled scaled = scale(raw, decimals, value);
-    if (scaled == Scaled::exact) return true;
-    if (scaled == Scaled::inexact) {
-        if (stream.spec.growable) {
-            stop_ = Stop::decimals;
-            return false;
-        }
-        if (scale_snapped(raw, decimals, value) == Scaled::snapped) {
+    switch (stream.numbers.fit(raw, quantity, config_.measuring, value)) {
+        case StreamNumbers::Fit::exact:
+            return true;
+        case StreamNumbers::Fit::snapped:
             ++snapped_;
             return true;
-        }
-        return refuse(std::string(is_price ? "price" : "size") +
-                      " has more decimals than fit 64 bits");
+        case StreamNumbers::Fit::grows:
+            stop_ = Stop::decimals;
+            return false;
+        case StreamNumbers::Fit::too_fine:
+            return refuse(std::string(is_price(quantity) ? "price" : "size") +
+                          " has more decimals than fit 64 bits");
+        case StreamNumbers::Fit::too_large:
+            break;
     }
     return false;
 }

@@ -4,6 +4,7 @@
 // event, the paths of their values, and the numbering rules of depth.
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "text/json_scan.hpp"
 #include "text/line_split.hpp"
 #include "text/name_counts.hpp"
+#include "text/stream_numbers.hpp"
 
 namespace onetape {
 
@@ -82,7 +84,10 @@ struct CaptureConfig {
     std::vector<CaptureStream> streams;
     bool others_pass = false;  // symbols without a stream are passed over, not refused
     bool measuring = false;    // nothing is emitted; decimals are collected
+    bool discovers = false;    // a symbol without a stream begins one, up to streams_max
 };
+
+inline constexpr std::size_t streams_max = 10'000;
 
 class CaptureDecoder {
  public:
@@ -93,6 +98,10 @@ class CaptureDecoder {
     void begin_source(std::uint32_t index);
     Stop feed(const char* data, std::size_t size);
     Stop end_source();
+    // One message whose envelope was taken off elsewhere: `line` is JSON followed by a readable
+    // '\n' or '\0', `number` its line in the source.
+    Stop message_of(std::uint32_t source, std::uint64_t number, std::int64_t receipt,
+                    std::string_view json);
     Stop finish();  // after the last source: what was held back is emitted
 
     struct StreamFacts {
@@ -101,6 +110,7 @@ class CaptureDecoder {
         DecimalsSeen reference, volume;  // marks and sums: must be representable, no more
     };
     [[nodiscard]] StreamFacts facts(std::size_t index) const;
+    [[nodiscard]] std::size_t stream_count() const noexcept { return streams_.size(); }
     [[nodiscard]] Status status() const noexcept { return status_; }
     [[nodiscard]] std::uint64_t lines() const noexcept { return lines_; }
     [[nodiscard]] std::uint64_t gaps() const noexcept { return gaps_; }
@@ -115,7 +125,7 @@ class CaptureDecoder {
     struct StreamState {
         CaptureStream spec;
         std::string raw;
-        std::array<DecimalsSeen, 4> seen;  // by Quantity
+        StreamNumbers numbers;
         DepthChain chain;
         const MessageRule* trade_rule =
             nullptr;  // the first kind of trade message: others repeat it
@@ -127,9 +137,9 @@ class CaptureDecoder {
         std::uint32_t stream;
         BarPayload payload;
     };
-    enum class Quantity : std::uint8_t { price, size, reference, volume };
 
     bool on_line(std::string_view line, std::uint64_t number, LineSplitter::Ending ending);
+    void take(std::string_view line, std::uint64_t number, std::int64_t receipt);
     bool message(std::int64_t receipt);  // false: reason_ says why
     [[nodiscard]] const MessageRule* rule_of() const noexcept;
     StreamState* stream_of(const MessageRule& rule);  // nullptr: refused, or not ours
@@ -167,7 +177,8 @@ class CaptureDecoder {
     JsonScanner scanner_;
     JsonMessage message_;
     LineSplitter splitter_;
-    std::vector<StreamState> streams_;
+    std::deque<StreamState> streams_;  // places in it stay
+    std::map<std::string, StreamState*, std::less<>> by_raw_;
     StreamState* last_stream_ = nullptr;
     std::vector<HeldBar> held_;
     std::int64_t next_held_;

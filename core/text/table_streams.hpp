@@ -9,14 +9,11 @@
 
 #include "text/decimal_text.hpp"
 #include "text/name_counts.hpp"
+#include "text/quantity.hpp"
 
 namespace onetape {
 
 inline constexpr int rate_decimals = 12;  // of funding rates, as their payload has them
-
-// `reference` are marks and indices, `volume` are sums: they must be representable, and say nothing
-// of tick and lot.
-enum class Quantity : std::uint8_t { price, size, reference, volume };
 
 struct TableStream {
     std::string raw;  // the file's own name of it; "": whatever the only one is called
@@ -67,8 +64,8 @@ class TableStreams {
     [[nodiscard]] Scaled units(int index, Quantity quantity, const RawDecimal& raw,
                                std::int64_t& value) const noexcept {
         const TableStream& spec = states_[static_cast<std::size_t>(index)].spec;
-        const bool is_price = quantity == Quantity::price || quantity == Quantity::reference;
-        return scale_snapped(raw, is_price ? spec.price_decimals : spec.size_decimals, value);
+        return scale_snapped(raw, is_price(quantity) ? spec.price_decimals : spec.size_decimals,
+                             value);
     }
 
  private:

@@ -14,7 +14,8 @@ class TapeSink final : public EventSink {
  public:
     explicit TapeSink(WriterOptions options) : options_(std::move(options)) {}
 
-    // Written before the first event of its stream.
+    // Written before the first event of all, those that are known by then, so that a reader of the
+    // beginning knows who is there; later ones before the first event of their stream.
     void instrument(std::uint32_t stream, std::vector<std::byte> payload) {
         instruments_[stream] = std::move(payload);
         if (stream >= announced_.size()) announced_.resize(stream + 1);
@@ -37,10 +38,14 @@ class TapeSink final : public EventSink {
             options_.created = time;
             failure_ = Writer::open(options_, writer_);
             if (!failure_.ok()) return failure_.status;
+            for (const auto& entry : instruments_) {
+                if (const Status status = announce(entry.first, time); status != Status::ok) {
+                    return fail(status);
+                }
+            }
         }
         if (stream < announced_.size() && !announced_[stream]) {
-            announced_[stream] = true;
-            const Status status = writer_->append_instrument(stream, time, instruments_[stream]);
+            const Status status = announce(stream, time);
             if (status != Status::ok) return fail(status);
         }
         const Status status = writer_->append(type, flags, stream, time, payload, payload_bytes);
@@ -48,6 +53,11 @@ class TapeSink final : public EventSink {
     }
 
  private:
+    Status announce(std::uint32_t stream, std::int64_t time) {
+        announced_[stream] = true;
+        return writer_->append_instrument(stream, time, instruments_[stream]);
+    }
+
     Status fail(Status status) {
         failure_ = {status, "the tape could not be written: " + options_.directory};
         return status;

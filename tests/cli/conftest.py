@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+# The server of history is a helper of tests/data.
+sys.path.append(str(Path(__file__).resolve().parents[1] / "data"))
+
 
 @dataclass
 class Done:

@@ -77,14 +77,24 @@ class NaiveBook:
                     side.pop(price, None)
 
 
-@pytest.fixture
-def read() -> Callable[[Path], Tape]:
+@pytest.fixture(scope="session")
+def read_tape() -> Callable[[Path], Tape]:
     return Tape
 
 
-@pytest.fixture
-def naive_book() -> Callable[[], NaiveBook]:
+@pytest.fixture(scope="session")
+def new_book() -> Callable[[], NaiveBook]:
     return NaiveBook
+
+
+@pytest.fixture
+def read(read_tape: Callable[[Path], Tape]) -> Callable[[Path], Tape]:
+    return read_tape
+
+
+@pytest.fixture
+def naive_book(new_book: Callable[[], NaiveBook]) -> Callable[[], NaiveBook]:
+    return new_book
 
 
 @pytest.fixture

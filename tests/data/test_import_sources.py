@@ -22,7 +22,7 @@ import zstandard
 from onetape.data.importing import import_files
 from onetape.data.limits import Limits
 from onetape.data.source import open_sources
-from onetape.model.errors import BadInput, NotAvailable, OnetapeError, UsageError
+from onetape.model.errors import BadInput, OnetapeError, UsageError
 from onetape.tape.journal import JournalReader
 
 CSV = "ts,price,size\n" + "".join(f"{1_700_000_000 + i},1.5,2\n" for i in range(500))
@@ -203,7 +203,7 @@ def test_what_is_no_file_is_wrong_usage(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "error", "exit_code"),
-    [("cryptofeed", NotAvailable, 1), ("wat", OnetapeError, 2)],
+    [("wat", OnetapeError, 2)],
 )
 def test_kinds_that_are_not_there_say_so(
     kind: str, error: type[OnetapeError], exit_code: int, tmp_path: Path

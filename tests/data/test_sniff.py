@@ -12,6 +12,8 @@ from onetape.data.sniff import sniff
 from onetape.model.errors import UnknownFormat, UsageError
 
 CAPTURE = b'1700000000000000000 {"e":"trade","s":"A","t":1,"p":"1","q":"1","m":true}\n'
+RECORDING = b"wss://ws.okx.com:8443/ws/v5/public <-> 1652459224.5300605\n"
+ANSWER = b'https://api.binance.com/api/v3/depth?symbol=A -> 1652459224.5: {"lastUpdateId":1}\n'
 TABLE = b"ts,price,size\n1700000000,1,1\n"
 
 
@@ -19,6 +21,8 @@ def test_tapes_captures_and_tables_are_told_apart(tmp_path: Path) -> None:
     for name, content, kind in [
         ("capture.csv", CAPTURE, "binance-raw"),
         ("capture.gz", gzip.compress(CAPTURE), "binance-raw"),
+        ("recording.txt", RECORDING, "cryptofeed"),
+        ("answer.gz", gzip.compress(ANSWER), "cryptofeed"),
         ("table.raw", TABLE, "csv"),
         ("sides.csv", b"time,side,price,size\n1700000000,buy,1,1\n", "csv"),
         ("ids.csv", b"id,time,price,amount\n7,1700000000,1,1\n", "csv"),

@@ -203,6 +203,7 @@ class Import(Target):
     """A damaged file is imported with its bad rows counted, or refused by name."""
 
     kind = "csv"
+    symbol: str | None = "binance:BTC/USDT:USDT"
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -215,8 +216,7 @@ class Import(Target):
         source.write_bytes(data)
         out = self.folder / "out"
         try:
-            symbol = "binance:BTC/USDT:USDT"
-            result = import_files(self.kind, [source], symbol=symbol, out=out, force=True)
+            result = import_files(self.kind, [source], symbol=self.symbol, out=out, force=True)
         except OnetapeError:
             return
         assert verify(out).ok
@@ -293,6 +293,11 @@ class Hftbacktest(Import):
         self.seeds.append(file.getvalue())
 
 
+class Recording(Import):
+    kind = "cryptofeed"
+    symbol = None
+
+
 TARGETS: dict[str, Callable[[Path], Target]] = {
     "tape": Tape,
     "open-tape": OpenTape,
@@ -306,6 +311,7 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "freqtrade": Freqtrade,
     "hftbacktest": Hftbacktest,
     "moex": Moex,
+    "cryptofeed": Recording,
 }
 
 

@@ -123,6 +123,35 @@ def test_a_flag_of_the_frame_ends_the_chain(flag: int) -> None:
     assert book.bid_count == 0
 
 
+def test_a_change_that_came_late_to_a_newer_snapshot_takes_nothing_away() -> None:
+    """As an importer flags it: older than the snapshot, so it stands on nothing."""
+    book = seeded(last_id=100)
+    assert put(book, [(99, 1)], [], 90, 100, flags=FLAG_UNSYNCED)[0] == "stale"
+    assert put(book, [(99, 1)], [], 90, 99, 89, flags=FLAG_UNSYNCED)[0] == "stale"
+    assert book.best_bid == (99, 5)
+    assert put(book, [(99, 7)], [], 101, 103)[0] == "applied"
+    assert book.best_bid == (99, 7)
+
+
+@pytest.mark.parametrize(
+    ("flags", "outcome", "synced"),
+    [
+        (FLAG_SNAPSHOT | FLAG_UNSYNCED, "stale", True),  # older than what is known
+        (FLAG_SNAPSHOT | FLAG_UNSYNCED | FLAG_GAP, "gap", False),  # its checksum is wrong
+    ],
+)
+def test_a_snapshot_that_is_flagged_is_none_to_stand_on(
+    flags: int, outcome: str, synced: bool
+) -> None:
+    book = seeded()
+    assert put(book, [(50, 1)], [(51, 1)], u=90, flags=flags)[0] == outcome
+    assert book.synced is synced
+    assert book.best_bid == ((99, 5) if synced else None)
+    fresh = Book()
+    assert put(fresh, [(50, 1)], [(51, 1)], u=90, flags=flags)[0] != "snapshot"
+    assert not fresh.synced
+
+
 def test_a_late_frame_is_dropped() -> None:
     book = seeded()
     assert put(book, [(99, 1)], [], flags=FLAG_LATE)[0] == "stale"

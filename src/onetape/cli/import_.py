@@ -15,6 +15,7 @@ from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
     onetape import csv trades.csv.gz --symbol kraken:BTC/USD --out btc.tape
     onetape import binance-raw capture.raw.gz --symbol binance:BTC/USDT:USDT --out btc.tape
     onetape import binance-vision BTCUSDT-1m-2024-0*.zip --symbol binance:BTC/USDT --out btc.tape
+    onetape import cryptofeed BINANCE_FUTURES.ws.1.0 BINANCE_FUTURES.http.0.0 --out day.tape
     """,
 )
 @click.argument("kind")
@@ -46,8 +47,9 @@ def command(
 ) -> Answer:
     """Turn recorded files into a tape. Plain, .gz, .zip and .zst files are read alike.
 
-    KIND is one of csv, binance-raw, binance-vision, tardis, ccxt, freqtrade, hftbacktest, moex; a
-    later release adds cryptofeed.
+    KIND is one of csv, binance-raw, binance-vision, tardis, ccxt, freqtrade, hftbacktest, moex,
+    cryptofeed. A recording of cryptofeed says itself what it holds: --symbol then only chooses, and
+    its .ws and .http files go together.
     """
     import_files = load("onetape.data.importing", "import_files", what="the importer")
     with shell.progress("import") as progress:

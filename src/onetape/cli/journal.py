@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from onetape.cli.frame import SETTINGS, Answer, Shell, load, moment, plain, rows, verb
-from onetape.model.errors import TornTape, UsageError
+from onetape.model.errors import BadInput, TornTape, UsageError
 
 TAPE = click.Path(path_type=Path)
 
@@ -137,13 +138,38 @@ def _types(given: tuple[str, ...]) -> list[str]:
     return [name for each in given for name in each.split(",") if name]
 
 
-@_add("verify", example="onetape journal verify market.tape")
+@_add(
+    "verify",
+    example="onetape journal verify market.tape\nonetape journal verify market.tape --market",
+)
 @click.argument("tape", type=TAPE)
-def verify(shell: Shell, tape: Path) -> Answer:
+@click.option("--market", is_flag=True, help="Also check what is on it: gaps, crossed books, ...")
+@click.option("--strict", is_flag=True, help="With --market: exit 4 if anything was found.")
+@click.option(
+    "--silence",
+    type=click.FloatRange(min=1),
+    metavar="N",
+    help="With --market: a silence is N medians long, and 10 s [default: 100].",
+)
+@click.option(
+    "--spike",
+    type=click.FloatRange(min=1),
+    metavar="K",
+    help="With --market: a spike is K deviations off, and 0.5 % [default: 20].",
+)
+def verify(
+    shell: Shell,
+    tape: Path,
+    market: bool,
+    strict: bool,
+    silence: float | None,
+    spike: float | None,
+) -> Answer:
     """Check every byte: exit 3 (TORN_TAPE) if a sealed tape is damaged."""
+    if not market and (strict or silence is not None or spike is not None):
+        raise UsageError("means nothing without --market", where="--strict, --silence, --spike")
     check = load("onetape.tape.verify", "verify", what="verification")
     value = plain(check(tape))
-    error = None
     if not value["ok"]:
         places = value.get("damage") or []
         error = TornTape(
@@ -151,7 +177,34 @@ def verify(shell: Shell, tape: Path) -> Answer:
             where=str(tape),
             todo="onetape journal repair keeps what is before it",
         )
-    return Answer.of_check(value, error)
+        return Answer.of_check(value, error)
+    if not market:
+        return Answer.of_check(value, None)
+    from onetape.cli.market_table import market_text
+    from onetape.data.quality.market import Rules, verify_market
+
+    rules = Rules()
+    if silence is not None:
+        rules = replace(rules, silence_factor=silence)
+    if spike is not None:
+        rules = replace(rules, spike_factor=spike)
+    with shell.progress("market") as progress:
+        report = verify_market(tape, rules=rules, progress=progress)
+    text = f"{rows(value)}\n\n{market_text(report)}"
+    value["findings"] = report.findings
+    value["market"] = report.as_json()
+    found = None
+    if strict and report.findings:
+        found = MarketFindings(
+            f"{report.findings:,} findings in the market", where=str(tape), todo="they are listed"
+        )
+    return Answer.of_check(value, found, text)
+
+
+class MarketFindings(BadInput):
+    """The bytes are well, and what they say is not: under --strict a check that did not hold."""
+
+    exit_code = 4
 
 
 @_add("repair", example="onetape journal repair damaged.tape")

@@ -11,7 +11,6 @@ from onetape.cli.verbs import BY_NAME
 from onetape.model.errors import NotAvailable
 
 EXAMPLES = {
-    "fetch": "onetape fetch binance-vision --symbol binance:BTC/USDT:USDT --out btc.tape",
     "up": "onetape up --foreground",
     "down": "onetape down",
     "status": "onetape status --json",
@@ -25,9 +24,6 @@ EXAMPLES = {
     "analyze": "onetape analyze RUN --db sqlite:///runs.db",
     "chaos": "onetape chaos --seeds 100 --hours 1",
 }
-INSTEAD = {
-    "fetch": "download the files and use `onetape import`",
-}
 
 
 def later_command(name: str) -> click.Command:
@@ -36,7 +32,7 @@ def later_command(name: str) -> click.Command:
     def call(**_options: Any) -> Answer:
         raise NotAvailable(
             f"`onetape {name}` is not part of this release",
-            todo=INSTEAD.get(name, "docs/roadmap.md says when"),
+            todo="docs/roadmap.md says when",
         )
 
     command = Verb(

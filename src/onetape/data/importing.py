@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from onetape import _core
@@ -30,10 +30,13 @@ from onetape.model.instrument import Instrument
 from onetape.model.time import parse_period
 from onetape.tape.schema import schema_preamble
 
+if TYPE_CHECKING:
+    from onetape.data.cryptofeed import CryptofeedImporter
+
 Progress = Callable[[float, float | None], None]
 
 # Part of a tape's identity: raised when the same input begins to give other frames.
-IMPORT_VERSION: Final = 1
+IMPORT_VERSION: Final = 2
 _TYPE_NAMES: Final = {spec[0]: spec[1] for spec in _core.event_specs()}
 
 
@@ -55,14 +58,15 @@ def import_files(
 ) -> ImportResult:
     """Turn files into a sealed tape at `out`.
 
-    symbol: `binance:BTC/USDT:USDT`, or `RAW=symbol,...` for a file of several. progress is called
+    symbol: `binance:BTC/USDT:USDT`, or `RAW=symbol,...` for a file of several; not needed where a
+    recording says. progress is called
     with (bytes read, bytes in all or None). Importing the same files with the same options gives
     the same segments, byte for byte.
     Raises UsageError and UnknownFormat (exit 2), BadInput and UnknownSymbol (exit 3),
     NotAvailable for kinds of later releases. Nothing is left at `out` then.
     """
     found = find_kind(kind)
-    naming = parse_naming(symbol)
+    naming = parse_naming(symbol) if symbol or found.form != "recording" else None
     paths = [Path(source) for source in sources]
     if not paths:
         raise UsageError("no file to import", todo="name at least one")
@@ -88,13 +92,21 @@ def import_files(
         return digest(used)
 
     if found.form == "table":
+        assert naming is not None
         return _import_tables(
             found, streams, naming, out, options, given, identity, on_read, force=force
         )
-    seeds = read_seeds(seed_book) if seed_book is not None else []
-    importer = CaptureImporter(
-        found.load_protocol(), streams, naming, given=given, seeds=seeds, on_read=on_read
-    )
+    importer: CaptureImporter | CryptofeedImporter
+    if found.form == "recording":
+        from onetape.data.cryptofeed import CryptofeedImporter
+
+        importer = CryptofeedImporter(streams, naming, given=given, on_read=on_read)
+    else:
+        assert naming is not None
+        seeds = read_seeds(seed_book) if seed_book is not None else []
+        importer = CaptureImporter(
+            found.load_protocol(), streams, naming, given=given, seeds=seeds, on_read=on_read
+        )
     with staged(out, force=force) as directory:
         uuid = _uuid(kind, naming, options, identity())
         return _finish(importer, directory, out, uuid)
@@ -170,7 +182,10 @@ def _import_tables(
 
 
 def _finish(
-    importer: CaptureImporter | TableImporter, directory: Path, out: Path, uuid: UUID
+    importer: CaptureImporter | CryptofeedImporter | TableImporter,
+    directory: Path,
+    out: Path,
+    uuid: UUID,
 ) -> ImportResult:
     """Run the importer into `directory`, seal, count."""
     began = time.perf_counter()
@@ -257,12 +272,12 @@ def _options(
     )
 
 
-def _uuid(kind: str, naming: Naming, options: TableOptions, content: bytes) -> UUID:
+def _uuid(kind: str, naming: Naming | None, options: TableOptions, content: bytes) -> UUID:
     """The tape's identity: what went in, and how."""
     said = [
         IMPORT_VERSION,
         kind,
-        naming.pairs,
+        naming.pairs if naming is not None else [],
         options.zone,
         options.columns if options.columns is None else list(options.columns),
         options.period_ns,

@@ -1,4 +1,4 @@
-"""KIND -> importer. Kinds that are promised and not built say so."""
+"""KIND -> importer."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from onetape.data.layout import Planner
-from onetape.model.errors import NotAvailable, UnknownFormat
+from onetape.model.errors import UnknownFormat
 from onetape.venues.protocol_table import Protocol
-
-LATER: Final = ("cryptofeed",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +21,8 @@ class Kind:
     """
 
     name: str
-    form: Literal["table", "capture"]
-    code: str
+    form: Literal["table", "capture", "recording"]
+    code: str = ""  # none: venue and symbols are in its own lines
     options: frozenset[str] = frozenset()
     venue_names: bool = False
     foreign: tuple[str, ...] = ()
@@ -87,6 +85,7 @@ KINDS: Final = {
         ),
         Kind("hftbacktest", "table", "onetape.data.hftbacktest:plan"),
         Kind("moex", "table", "onetape.data.moex:plan"),
+        Kind("cryptofeed", "recording"),
     )
 }
 
@@ -98,15 +97,11 @@ class UnknownKind(UnknownFormat):
 
 
 def find_kind(name: str) -> Kind:
-    """Raises NotAvailable for a kind of a later release, UnknownFormat (exit 2) for any other."""
+    """Raises UnknownFormat (exit 2) for a kind that is none."""
     kind = KINDS.get(name)
     if kind is not None:
         return kind
-    if name in LATER:
-        raise NotAvailable(
-            f"importing {name} is not built yet", todo=f"this release reads {', '.join(KINDS)}"
-        )
     raise UnknownKind(
         f"no kind of data is called {name!r}",
-        todo=f"use one of {', '.join(KINDS)}; later releases add {', '.join(LATER)}",
+        todo=f"use one of {', '.join(KINDS)}",
     )

@@ -9,6 +9,7 @@ from onetape.data import binance_vision, hftbacktest, moex, tardis
 from onetape.data.capture import first_receipt
 from onetape.data.ccxt_json import first_row, is_candle, is_trade
 from onetape.data.columns import find_separator, settle_shape, split_header
+from onetape.data.cryptofeed_lines import is_recording
 from onetape.data.csv_layout import is_time
 from onetape.data.freqtrade import is_named, is_trade_row
 from onetape.data.source import FOREIGN_MAGICS, Source, open_sources
@@ -25,6 +26,7 @@ Sniffed = Literal[
     "freqtrade",
     "hftbacktest",
     "moex",
+    "cryptofeed",
 ]
 ARROW_MAGIC: Final = next(magic for magic, form in FOREIGN_MAGICS.items() if form == "Arrow")
 
@@ -55,6 +57,8 @@ def sniff(path: Path) -> Sniffed:
         pass
     else:
         return "binance-raw"
+    if is_recording(head):
+        return "cryptofeed"
     text = head.decode("utf-8", "replace").lstrip("\ufeff")
     if text.lstrip()[:1] in {"[", "{"}:
         found = _of_json(source)

@@ -257,20 +257,22 @@ def as_tape(data: Any, home: Path, symbol: str | None, options: BacktestOptions)
         raise BadInput(
             f"{path} is a folder without segments", where="--data", todo="name a tape or a file"
         )
-    from onetape.data.importing import import_files
+    from onetape.data.importing import IMPORT_VERSION, import_files
     from onetape.data.sniff import sniff
 
     kind = sniff(path)
     facts = path.stat()
     name = f"{path.resolve()}|{facts.st_size}|{facts.st_mtime_ns}|{kind}|{symbol}"
-    name += f"|{options.instruments}"
+    name += f"|{options.instruments}|{IMPORT_VERSION}"
     target = home / "tapes" / f"{_safe(path.name)}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
     if not is_tape(target):
         private_folder(target.parent)
+        name = symbol or f"data:{_safe(path.name.split('.')[0]).upper()}"
         import_files(
             kind,
             [path],
-            symbol=symbol or f"data:{_safe(path.name.split('.')[0]).upper()}",
+            # A recording of many symbols names them itself: the run takes those that it asks for.
+            symbol=None if kind == "cryptofeed" else name,
             out=target,
             instruments=options.instruments,
             force=True,

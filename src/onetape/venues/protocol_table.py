@@ -37,13 +37,19 @@ class Protocol:
     """All market messages of a venue, and how they are wrapped.
 
     The value at `channel_path` names symbol and channel ("btcusdt@depth"), what stands under a
-    key of `wrappers` is read as the message itself. Earlier messages win.
+    key of `wrappers` is read as the message itself. Earlier messages win. `depth_answer` is how
+    the address of a depth snapshot ends, and the parameter of it that names the symbol.
     """
 
     event_path: str
     channel_path: str
     wrappers: tuple[str, ...]
     messages: tuple[Message, ...] = field(default=())
+    depth_answer: tuple[str, str] = ("", "")
+
+    def is_depth_answer(self, path: str) -> bool:
+        """Is this the path of an address that answers with a depth snapshot?"""
+        return bool(self.depth_answer[0]) and path.endswith(self.depth_answer[0])
 
     def rows(
         self,

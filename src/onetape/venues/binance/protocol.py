@@ -10,10 +10,43 @@ from __future__ import annotations
 
 from typing import Final
 
+from onetape.model.enums import Kind
 from onetape.venues.protocol_table import Message, Protocol
 
 # Channels that carry the best levels whole, under the names of the change messages.
 PARTIAL_DEPTH: Final = ("depth5", "depth10", "depth20")
+
+# What spot and linear instruments are quoted in; of two that fit, the longer comes first.
+QUOTES: Final = (
+    "FDUSD",
+    "USDT",
+    "USDC",
+    "BUSD",
+    "TUSD",
+    "USDP",
+    "BIDR",
+    "BKRW",
+    "IDRT",
+    "USDS",
+    "BTC",
+    "ETH",
+    "BNB",
+    "EUR",
+    "GBP",
+    "AUD",
+    "BRL",
+    "TRY",
+    "RUB",
+    "UAH",
+    "NGN",
+    "ZAR",
+    "DAI",
+    "VAI",
+    "XRP",
+    "TRX",
+    "DOGE",
+    "USD",
+)
 
 _TIMES: Final = {"time": "T", "time_fallback": "E", "symbol": "s"}
 
@@ -21,6 +54,7 @@ MARKET: Final = Protocol(
     event_path="e",
     channel_path="stream",
     wrappers=("data",),
+    depth_answer=("/depth", "symbol"),
     messages=(
         Message(
             kind="quote",
@@ -151,3 +185,21 @@ MARKET: Final = Protocol(
         ),
     ),
 )
+
+
+def unified(raw: str, kind: Kind) -> str:
+    """The unified name of an instrument that no catalogue knows, "" where its name does not say.
+
+    Names have no separator, so the quote is the longest known currency at the end.
+    """
+    name, _, rest = raw.partition("_")
+    quotes = ("USD",) if kind is Kind.INVERSE else QUOTES
+    quote = next((q for q in quotes if name.endswith(q) and len(name) > len(q)), "")
+    if not quote or (kind is Kind.SPOT and rest):
+        return ""
+    base = name[: -len(quote)]
+    if kind is Kind.SPOT:
+        return f"{base}/{quote}"
+    settle = base if kind is Kind.INVERSE else quote
+    expiry = f"-{rest}" if rest.isdigit() else ""
+    return f"{base}/{quote}:{settle}{expiry}"

@@ -1,0 +1,88 @@
+"""`onetape fetch`: public history, downloaded and imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
+
+
+@verb(
+    "fetch",
+    example="""
+    onetape fetch binance-vision --symbol binance:BTC/USDT:USDT --from 2024-01-01 --out btc.tape
+    onetape fetch ccxt --symbol kraken:BTC/USD --type trades --from 2024-01-01 --out btc.tape
+    """,
+)
+@click.argument("kind")
+@click.option("--symbol", required=True, metavar="S", help="Such as binance:BTC/USDT:USDT.")
+@click.option(
+    "--type",
+    "type_",
+    metavar="NAME",
+    help="binance-vision: klines aggTrades trades bookTicker fundingRate markPriceKlines "
+    "indexPriceKlines premiumIndexKlines bookDepth metrics [default: klines]; "
+    "ccxt: ohlcv trades [default: ohlcv].",
+)
+@click.option("--period", metavar="P", help="Of bars [default: 1m].")
+@click.option("--from", "start", required=True, metavar="T", help="First time, UTC.")
+@click.option("--to", "end", metavar="T", help="End, exclusive [default: the beginning of today].")
+@click.option("--out", type=click.Path(path_type=Path), metavar="TAPE", help="Without: no import.")
+@click.option("--base-url", metavar="URL", help="Another server of the same layout.")
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where downloads are kept [default: downloads/KIND of the home].",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 5000),
+    default=500,
+    show_default=True,
+    help="ccxt: rows of a page.",
+)
+@click.option("--force", is_flag=True, help="Replace an existing tape.")
+def command(
+    shell: Shell,
+    kind: str,
+    symbol: str,
+    type_: str | None,
+    period: str | None,
+    start: str,
+    end: str | None,
+    out: Path | None,
+    base_url: str | None,
+    keep: Path | None,
+    limit: int,
+    force: bool,
+) -> Answer:
+    """Download public history and import it.
+
+    KIND is binance-vision (the venue's archive of files) or ccxt (most venues, page by page; needs
+    the extra `bridge`). What was downloaded is kept: a second call takes it from there, and one
+    that was cut goes on.
+    """
+    fetch = load("onetape.data.fetching", "fetch", what="fetching")
+    from onetape.store.private import private_folder
+
+    with shell.progress("fetch") as progress:
+        result = fetch(
+            kind,
+            symbol=symbol,
+            folder=keep.absolute() if keep else shell.home / "downloads" / kind,
+            make_folder=private_folder,
+            type_=type_,
+            period=period,
+            start=start,
+            end=end,
+            out=out,
+            base_url=base_url,
+            limit=limit,
+            force=force,
+            progress=progress,
+        )
+    value = plain(result)
+    return Answer(value, rows(value))

@@ -1,0 +1,313 @@
+"""History through the ccxt library, page by page, each on disk before the next is asked for.
+
+A folder holds the pages of one request, `000001.json` and on, and `pages.jsonl`: one line a page
+with its rows, hash and where the next one begins. After a cut the pages that are whole are kept
+and the next is asked for. Pages do not overlap and leave no gap: rows of a time that a page ended
+in the middle of are asked for again, and known ones dropped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+from onetape.data.download import write_private
+from onetape.model.errors import (
+    BadInput,
+    NotAvailable,
+    UnknownSymbol,
+    UsageError,
+    VenueRateLimit,
+    VenueRejected,
+    VenueUnavailable,
+)
+from onetape.model.symbol import Symbol
+from onetape.model.time import MS, format_time, parse_period
+
+What = Literal["ohlcv", "trades"]
+JOURNAL: Final = "pages.jsonl"
+ATTEMPTS_MAX: Final = 6
+BACKOFF_S: Final = 1.0
+BACKOFF_S_MAX: Final = 60.0
+# Where a page of trades is empty, the next begins this much later: what venues bound one answer to.
+EMPTY_STEP_MS: Final = 3_600_000
+PAGES_MAX: Final = 1_000_000
+# Venues that ccxt knows under another name than symbols do.
+IDS: Final[dict[str, str]] = {}
+# The parts of a unified trade that are kept: `info` repeats them in the venue's words.
+TRADE_KEYS: Final = ("id", "timestamp", "symbol", "side", "price", "amount", "cost")
+
+
+@dataclass(slots=True)
+class Pages:
+    """What a request came to. `rows` counts all pages, `asked` the requests made now."""
+
+    files: list[Path] = field(default_factory=list)
+    rows: int = 0
+    asked: int = 0
+    resumed: int = 0  # pages that were there
+    notes: list[str] = field(default_factory=list)
+
+
+def make_exchange(symbol: Symbol, *, base_url: str | None = None, timeout_s: float = 30.0) -> Any:
+    """ccxt's exchange of a symbol's venue, with its rate limit kept. base_url: all its addresses
+    lead there instead. Raises NotAvailable without ccxt, UsageError for a venue it does not know.
+    """
+    try:
+        import ccxt
+    except ModuleNotFoundError:
+        raise NotAvailable(
+            "ccxt is not installed",
+            where="onetape fetch ccxt",
+            todo="install the extra: pip install 'onetape[bridge]'",
+        ) from None
+    name = IDS.get(symbol.venue, symbol.venue)
+    if name not in ccxt.exchanges:
+        raise UsageError(f"ccxt knows no exchange {name!r}", where="--symbol")
+    exchange = getattr(ccxt, name)({"enableRateLimit": True, "timeout": int(timeout_s * 1000)})
+    if base_url is not None:
+        exchange.urls["api"] = _rebased(exchange.urls["api"], base_url)
+    return exchange
+
+
+def _rebased(urls: Any, base_url: str) -> Any:
+    if isinstance(urls, dict):
+        return {key: _rebased(value, base_url) for key, value in urls.items()}
+    if isinstance(urls, str) and urls.startswith(("http://", "https://")):
+        return base_url + urlsplit(urls).path
+    return urls
+
+
+class PageFetcher:
+    """One request: `what` of a symbol from `first_ms` on and before `end_ms`.
+
+    `exchange` has ccxt's fetch_ohlcv and fetch_trades. `sleep` waits between attempts; the rate
+    limit between requests is the exchange's own.
+    """
+
+    def __init__(
+        self,
+        exchange: Any,
+        symbol: Symbol,
+        what: What,
+        *,
+        folder: Path,
+        first_ms: int,
+        end_ms: int,
+        period: str = "1m",
+        limit: int = 500,
+        sleep: Callable[[float], None] = time.sleep,
+        progress: Callable[[float, float | None], None] | None = None,
+    ) -> None:
+        self._exchange = exchange
+        self._symbol = symbol
+        self._what = what
+        self._folder = folder
+        self._first = first_ms
+        self._end = end_ms
+        self._period = period
+        self._step = parse_period(period) // MS if what == "ohlcv" else EMPTY_STEP_MS
+        self._limit = limit
+        self._sleep = sleep
+        self._progress = progress
+
+    def run(self) -> Pages:
+        """Fetch what is not there yet. Raises VenueUnavailable and VenueRateLimit where patience
+        ends (a later call goes on), UnknownSymbol, VenueRejected, BadInput for nonsense."""
+        found = Pages()
+        cursor, known = self._resume(found)
+        while cursor < self._end:
+            if len(found.files) >= PAGES_MAX:
+                raise BadInput(f"needs more than {PAGES_MAX:,} pages", where=str(self._folder))
+            if self._progress is not None:
+                self._progress(cursor - self._first, self._end - self._first)
+            answer = self._ask(cursor)
+            found.asked += 1
+            rows, following, known = self._new_rows(answer, cursor, known, found)
+            self._store(found, rows, following, known)
+            cursor = following
+        return found
+
+    def _new_rows(
+        self, answer: list[Any], cursor: int, known: list[str], found: Pages
+    ) -> tuple[list[Any], int, list[str]]:
+        """(rows of this page, where the next begins, ids of rows already had at that time)."""
+        rows = sorted(answer, key=_place)
+        if self._what == "ohlcv":
+            # A candle that is not over by then is none yet.
+            until = self._end - self._step
+            by_time = {_time_of(row): row for row in rows if cursor <= _time_of(row) <= until}
+            fresh = list(by_time.values())
+            if fresh:
+                return fresh, _time_of(fresh[-1]) + self._step, []
+            # Nothing traded, or nothing yet: on by as many periods as a page may hold.
+            is_ahead = any(_time_of(row) > until for row in rows)
+            following = self._end if is_ahead else cursor + self._step * self._limit
+            return [], min(following, self._end), []
+        seen = set(known)
+        inside = [row for row in rows if cursor <= _time_of(row) < self._end]
+        fresh = [_trimmed(row) for row in inside if _id_of(row) not in seen]
+        if fresh:
+            last = _time_of(fresh[-1])
+            at_last = [_id_of(row) for row in fresh if _time_of(row) == last]
+            # Rows of that very moment may be missing still: it is asked for again.
+            return fresh, last, at_last + (known if last == cursor else [])
+        if any(_time_of(row) >= self._end for row in rows):
+            return [], self._end, []
+        if answer and len(answer) >= self._limit:
+            # A full page of what is had already, and no way to ask for what comes after it: some
+            # venues count `since` in seconds.
+            found.notes.append(
+                f"more than {self._limit} trades at {format_time(cursor * MS)}: "
+                "those beyond a page, up to the next second, are missing"
+            )
+            return [], (cursor // 1000 + 1) * 1000, []
+        if inside:
+            return [], cursor + 1, []
+        return [], min(cursor + EMPTY_STEP_MS, self._end), []
+
+    def _ask(self, since: int) -> list[Any]:
+        """One page from the venue, with patience."""
+        import ccxt
+
+        name = self._symbol.name
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            try:
+                if self._what == "ohlcv":
+                    answer = self._exchange.fetch_ohlcv(name, self._period, since, self._limit)
+                else:
+                    answer = self._exchange.fetch_trades(name, since, self._limit)
+                return self._checked(answer)
+            except ccxt.BadSymbol as error:
+                raise UnknownSymbol(
+                    f"{self._exchange.id} has no {name}", where=_short(error)
+                ) from None
+            except ccxt.NetworkError as error:  # rate limits and timeouts are some of these
+                limited = isinstance(error, (ccxt.RateLimitExceeded, ccxt.DDoSProtection))
+                if attempt == ATTEMPTS_MAX:
+                    kind = VenueRateLimit if limited else VenueUnavailable
+                    raise kind(
+                        f"no page after {attempt} attempts: {_short(error)}",
+                        where=self._exchange.id,
+                        todo="call again: the pages that are there are kept",
+                    ) from None
+            except ccxt.NotSupported:
+                raise NotAvailable(
+                    f"ccxt cannot ask {self._exchange.id} for {self._what}"
+                ) from None
+            except ccxt.BaseError as error:
+                raise VenueRejected(_short(error), where=self._exchange.id) from None
+            self._sleep(min(BACKOFF_S * 2 ** (attempt - 1), BACKOFF_S_MAX))
+        raise AssertionError("unreachable")
+
+    def _checked(self, answer: Any) -> list[Any]:
+        """Rows that have a time. Raises BadInput for an answer that is none."""
+        if not isinstance(answer, list):
+            raise BadInput("answered no list", where=self._exchange.id)
+        for row in answer:
+            try:
+                is_time = isinstance(_time_of(row), int)
+            except (TypeError, KeyError, IndexError):
+                is_time = False
+            if not is_time:
+                raise BadInput(
+                    f"answered a row without time: {row!r:.100}", where=self._exchange.id
+                )
+        return answer
+
+    def _store(self, found: Pages, rows: list[Any], following: int, known: list[str]) -> None:
+        """The page, then the line that says it is there: in this order, each whole or not at all.
+
+        An empty page is a line without a file: where the next begins is worth keeping too.
+        """
+        line: dict[str, Any] = {"next": following, "rows": len(rows), "known": known}
+        if rows:
+            path = self._folder / f"{len(found.files) + 1:06d}.json"
+            content = json.dumps(rows, separators=(",", ":"), allow_nan=False).encode()
+            write_private(path, content)
+            line |= {"file": path.name, "sha256": hashlib.sha256(content).hexdigest()}
+            found.files.append(path)
+            found.rows += len(rows)
+        journal = self._folder / JOURNAL
+        with journal.open("ab") as file:
+            file.write(json.dumps(line).encode() + b"\n")
+        journal.chmod(0o600)
+
+    def _resume(self, found: Pages) -> tuple[int, list[str]]:
+        """What is whole on disk; the rest of the folder is taken away."""
+        cursor, known = self._first, list[str]()
+        journal = self._folder / JOURNAL
+        kept = b""
+        if journal.is_file():
+            for text in journal.read_bytes().splitlines(keepends=True):
+                line = _whole_line(text, self._folder)
+                if line is None:
+                    break
+                kept += text
+                cursor, known = line["next"], line["known"]
+                found.rows += line["rows"]
+                if "file" in line:
+                    found.files.append(self._folder / line["file"])
+            write_private(journal, kept)
+        names = {path.name for path in found.files}
+        for path in self._folder.glob("*.json"):
+            if path.name not in names:
+                path.unlink()
+        found.resumed = len(found.files)
+        return cursor, known
+
+
+def _whole_line(text: bytes, folder: Path) -> dict[str, Any] | None:
+    """A line of the journal whose page is there and whole; None for any other."""
+    try:
+        line = json.loads(text)
+        if not text.endswith(b"\n") or not isinstance(line["next"], int):
+            return None
+        if not isinstance(line["known"], list) or not isinstance(line["rows"], int):
+            return None
+        if "file" in line:
+            name = line["file"]
+            if "/" in name or not name.endswith(".json"):
+                return None
+            content = (folder / name).read_bytes()
+            if hashlib.sha256(content).hexdigest() != line["sha256"]:
+                return None
+    except (ValueError, KeyError, TypeError, OSError):
+        return None
+    return dict(line)
+
+
+def _time_of(row: Any) -> int:
+    found: int = row["timestamp"] if isinstance(row, dict) else row[0]
+    return found
+
+
+def _place(row: Any) -> tuple[int, int]:
+    """Trades of one moment in the order of their numbers, where they have such: ccxt itself puts
+    10 before 9."""
+    number = str(row.get("id") or "") if isinstance(row, dict) else ""
+    return _time_of(row), int(number) if number.isdecimal() and len(number) < 20 else 0
+
+
+def _id_of(row: dict[str, Any]) -> str:
+    """What tells a trade from another: its id, else all it says."""
+    if row.get("id"):
+        return str(row["id"])
+    return json.dumps([row.get(key) for key in TRADE_KEYS])
+
+
+def _trimmed(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: row[key] for key in TRADE_KEYS if key in row}
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+__all__ = ["JOURNAL", "PageFetcher", "Pages", "What", "make_exchange"]

@@ -1,0 +1,289 @@
+"""Recordings of cryptofeed into a tape: several venues' dialects, many symbols at once.
+
+Two passes. The first finds which instruments are there and what decimals they need, the second
+writes. Files are merged by receipt, so that a depth answer of an `.http` file meets the changes
+of its WebSocket file where it came.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+
+from onetape import _core
+from onetape.data.cryptofeed_lines import Line, LineKind, lines_of, parse_line
+from onetape.data.instruments import Numbers, fitted, known_instrument
+from onetape.data.market_reader import Counted, DialectReader, Reader, Stream, TableReader
+from onetape.data.naming import Naming
+from onetape.data.outcome import Outcome, SinkFactory
+from onetape.data.rejects import RejectFile
+from onetape.data.source import OnRead, Source
+from onetape.model import catalogue
+from onetape.model.errors import BadInput, NotAvailable, UnknownSymbol, UsageError
+from onetape.model.instrument import Instrument
+from onetape.model.symbol import parse_symbol
+from onetape.venues.protocol_table import Protocol
+from onetape.venues.recorded import BY_HOST, Market, market_of
+
+_RAW_IN_URL: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+
+
+@dataclass(slots=True)
+class _Pass:
+    """What one walk over the files came to."""
+
+    readers: dict[Market, Reader] = field(default_factory=dict)
+    bad: Counted = field(default_factory=Counted)
+
+
+class CryptofeedImporter:
+    """One import. `naming` None: every instrument found, by the venue's names for it."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        naming: Naming | None,
+        *,
+        given: dict[str, Instrument],
+        on_read: OnRead,
+    ) -> None:
+        self._sources = list(sources)
+        self._naming = naming
+        self._given = given
+        self._on_read = on_read
+        heads = [_head(source) for source in self._sources]
+        self._markets = [market for market, _ in heads]
+        self._began = min(receipt for _, receipt in heads)
+
+    @property
+    def source_names(self) -> list[str]:
+        """By the index that rejects carry."""
+        return [source.name for source in self._sources]
+
+    def run(self, sink_at: SinkFactory) -> Outcome:
+        """Import into an empty sink. Raises BadInput where no message could be read."""
+        measured = self._walk(None, {}, None)
+        found: dict[Market, list[Stream]] = {}
+        instruments: list[Instrument] = []
+        taken: dict[str, str] = {}
+        seen: list[str] = []
+        for market, reader in measured.readers.items():
+            found[market] = []
+            for raw, numbers in reader.measured():
+                seen.append(raw)
+                symbol = self._name(market, raw)
+                if symbol is None:
+                    continue
+                if symbol in taken:
+                    raise BadInput(
+                        f"{taken[symbol]} and {raw} are both {symbol}",
+                        where=market.venue,
+                        todo="say which is which: --symbol RAW=symbol,...",
+                    )
+                taken[symbol] = raw
+                instrument = self._instrument(symbol, numbers)
+                instruments.append(instrument)
+                found[market].append(
+                    Stream(
+                        raw,
+                        len(instruments),
+                        instrument.price_decimals,
+                        instrument.size_decimals,
+                    )
+                )
+        self._check_names(taken, seen)
+        sink, rejects = sink_at()
+        for number, instrument in enumerate(instruments, 1):
+            sink.instrument(number, instrument.to_msgpack())
+        written = self._walk(sink, found, rejects)
+        return self._outcome(written, instruments, sink, rejects)
+
+    def _instrument(self, symbol: str, numbers: Numbers) -> Instrument:
+        known = known_instrument(symbol, self._given, self._began)
+        return fitted(symbol, known, numbers)
+
+    def _outcome(
+        self,
+        written: _Pass,
+        instruments: list[Instrument],
+        sink: _core.TapeSink,
+        rejects: RejectFile,
+    ) -> Outcome:
+        if not sink.counts()[0]:
+            raise BadInput(
+                "no message could be read",
+                where=rejects.first or ", ".join(self.source_names),
+                todo="look at its first lines, and at the KIND",
+            )
+        ignored = dict(written.bad.ignored)
+        for reader in written.readers.values():
+            for name, count in reader.ignored().items():
+                ignored[name] = ignored.get(name, 0) + count
+        readers = written.readers.values()
+        return Outcome(
+            instruments=instruments,
+            rejected=written.bad.rejected + sum(reader.rejected for reader in readers),
+            gaps=sum(reader.gaps for reader in readers),
+            unsynced=sum(reader.unsynced for reader in readers),
+            snapped=sum(reader.snapped for reader in readers),
+            ignored=ignored,
+        )
+
+    def _walk(
+        self,
+        sink: _core.TapeSink | None,
+        streams: dict[Market, list[Stream]],
+        rejects: RejectFile | None,
+    ) -> _Pass:
+        """All lines of all sources in the order of their receipt. sink None: measure."""
+        walk = _Pass()
+        markets = list(self._markets)
+        for _, index, line in heapq.merge(
+            *(self._timed(index, source) for index, source in enumerate(self._sources))
+        ):
+            kind = line.kind
+            if kind is LineKind.RECEIVED:
+                reader = self._reader(walk, markets[index], sink, streams)
+                reader.message(index, line.number, line.receipt, line.body)
+            elif kind is LineKind.ANSWERED:
+                self._answer(walk, index, line, sink, streams)
+            elif kind is LineKind.CONNECTED:
+                markets[index] = _market(line.url, self._sources[index])
+                self._reader(walk, markets[index], sink, streams).connected()
+                walk.bad.pass_over("connection")
+            elif kind is LineKind.SENT:
+                walk.bad.pass_over("sent by the client")
+            else:
+                walk.bad.reject(index, line.number, line.body.decode(), line.whole)
+        for reader in walk.readers.values():
+            reader.finish()
+        if rejects is not None:
+            self._pass_on(walk, rejects)
+        return walk
+
+    @staticmethod
+    def _pass_on(walk: _Pass, rejects: RejectFile) -> None:
+        if walk.bad.waiting:
+            rejects.add(walk.bad.take())
+        for reader in walk.readers.values():
+            if reader.has_rejects:
+                rejects.add(reader.take_rejects())
+
+    def _timed(self, index: int, source: Source) -> Iterator[tuple[tuple[int, int], int, Line]]:
+        """Lines with what they are merged by. One without a time stays behind the line before it,
+        and within a file lines keep their order even where its clock went back."""
+        latest = 0
+        for line in lines_of(source, self._on_read):
+            latest = max(latest, line.receipt)
+            yield (latest, index), index, line
+
+    def _reader(
+        self,
+        walk: _Pass,
+        market: Market,
+        sink: _core.TapeSink | None,
+        streams: dict[Market, list[Stream]],
+    ) -> Reader:
+        reader = walk.readers.get(market)
+        if reader is None:
+            loaded = market.load()
+            make = TableReader if isinstance(loaded, Protocol) else DialectReader
+            reader = walk.readers[market] = make(
+                loaded, sink, streams.get(market, []), others_pass=self._naming is not None
+            )
+        return reader
+
+    def _answer(
+        self,
+        walk: _Pass,
+        index: int,
+        line: Line,
+        sink: _core.TapeSink | None,
+        streams: dict[Market, list[Stream]],
+    ) -> None:
+        """An answer to a request: a depth snapshot where the venue's table says so."""
+        market = _market(line.url, self._sources[index])
+        loaded = market.load()
+        parts = urlsplit(line.url)
+        if not isinstance(loaded, Protocol) or not loaded.is_depth_answer(parts.path):
+            walk.bad.pass_over(f"answer of {parts.path}")
+            return
+        raws = parse_qs(parts.query).get(loaded.depth_answer[1], [""])
+        body = line.body.lstrip()
+        if not _RAW_IN_URL.match(raws[0]) or not body.startswith(b"{"):
+            walk.bad.reject(index, line.number, "answers no depth of a symbol", line.whole)
+            return
+        # The answer itself does not name its instrument.
+        named = b'{"symbol":"' + raws[0].upper().encode() + b'",' + body[1:]
+        reader = self._reader(walk, market, sink, streams)
+        reader.message(index, line.number, line.receipt, named)
+
+    def _name(self, market: Market, raw: str) -> str | None:
+        """The symbol of a raw name; None where it is not asked for, or no name at all."""
+        if self._naming is not None and self._naming.is_map:
+            return dict(self._naming.pairs).get(raw)
+        try:
+            known = catalogue.find_raw(market.venue, raw, kind=market.kind, at=self._began)
+        except UsageError:  # several of that name, and nothing here that tells them apart
+            known = None
+        symbol = known.symbol if known is not None else self._guess(market, raw)
+        if self._naming is not None and symbol != self._naming.symbols[0]:
+            return None
+        return symbol
+
+    @staticmethod
+    def _guess(market: Market, raw: str) -> str | None:
+        for name in (market.unified(raw), raw):
+            try:
+                return parse_symbol(f"{market.venue}:{name}").text
+            except (BadInput, NotAvailable):
+                continue
+        return None
+
+    def _check_names(self, taken: dict[str, str], seen: list[str]) -> None:
+        if self._naming is None:
+            return
+        for raw, symbol in self._naming.pairs:
+            if symbol not in taken:
+                there = ", ".join(sorted(seen)[:50]) or "no symbol"
+                raise UnknownSymbol(
+                    f"the recording has no {raw or symbol}",
+                    where="--symbol",
+                    todo=f"it has {there}",
+                )
+
+
+def _market(url: str, source: Source) -> Market:
+    market = market_of(url)
+    if market is None:
+        raise BadInput(
+            f"is a recording of a host that is not known: {url[:100]!a}",
+            where=source.name,
+            todo=f"known are {', '.join(BY_HOST)}",
+        )
+    return market
+
+
+def _head(source: Source) -> tuple[Market, int]:
+    """Market and first time of a file, by its first lines."""
+    for number, text in enumerate(source.head().split(b"\n")[:20], 1):
+        if not text.strip():
+            continue
+        line = parse_line(text + b"\n", number)
+        if line.url:
+            return _market(line.url, source), line.receipt
+        # An answer's line may be longer than what was looked at: its address and time are not.
+        if line.kind is LineKind.BAD:
+            break
+    raise BadInput(
+        "is no recording of cryptofeed: no wss:// or https:// line at its beginning says whose",
+        where=source.name,
+        todo="look at its first lines, and at the KIND",
+    )
+
+
+__all__ = ["CryptofeedImporter"]

@@ -1,0 +1,425 @@
+"""One file over HTTP: resumed where it was cut, bounded, and kept only when its hash is right.
+
+A download lies beside its place as `NAME.part`, with `NAME.part.json` saying whose beginning it
+is; only a whole and checked file gets the name. So whatever has the name can be believed, and
+whatever kills the process costs nothing but the last chunk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import http.client
+import json
+import os
+import re
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import IO, Any, Final, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from onetape.model.errors import (
+    BadInput,
+    DiskFull,
+    UsageError,
+    VenueRateLimit,
+    VenueUnavailable,
+)
+
+_T = TypeVar("_T")
+
+CHUNK_BYTES: Final = 256 << 10
+REDIRECTS_MAX: Final = 5
+TEXT_BYTES_MAX: Final = 1 << 20
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)\Z")
+_SHA256 = re.compile(r"([0-9a-fA-F]{64})(?:\s+\*?(\S+))?\s*\Z")
+# The server's word that it may do later what it did not do now.
+_RETRIED_STATUS: Final = (408, 425, 429, 500, 502, 503, 504)
+
+
+class NotThereError(Exception):
+    """404: the file is not, or not yet, published."""
+
+
+class _AgainError(Exception):
+    """The attempt failed in a way that another may not. after_s: the server's wish, if any."""
+
+    def __init__(self, why: str, *, after_s: float | None = None, limited: bool = False) -> None:
+        super().__init__(why)
+        self.after_s = after_s
+        self.limited = limited
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a server is believed to come back, and how much it may send."""
+
+    attempts_max: int = 6  # without a byte between them
+    backoff_s: float = 1.0  # doubled each time
+    backoff_s_max: float = 60.0
+    retry_after_s_max: float = 300.0  # a longer wish ends the command instead
+    timeout_s: float = 30.0  # of connecting, and of each read
+    bytes_max: int = 8 << 30  # of one file
+    damaged_max: int = 2  # whole files with a wrong hash before giving up
+
+
+class _SameScheme(urllib.request.HTTPRedirectHandler):
+    """Redirects stay with the scheme they came by, or go from http to https."""
+
+    max_redirections = REDIRECTS_MAX
+
+    def redirect_request(
+        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> Any:
+        old, new = urlsplit(req.full_url).scheme, urlsplit(newurl).scheme
+        if new != old and (old, new) != ("http", "https"):
+            raise VenueUnavailable(
+                f"redirects from {old} to {new or 'nowhere'}, which is not followed",
+                where=req.full_url,
+            )
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def make_opener() -> urllib.request.OpenerDirector:
+    """HTTP and HTTPS and nothing else: no files, no ftp. Certificates are checked; proxies are
+    those of the environment."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(context=ssl.create_default_context()),
+        urllib.request.HTTPDefaultErrorHandler(),
+        _SameScheme(),
+        urllib.request.HTTPErrorProcessor(),
+    ):
+        opener.add_handler(handler)
+    opener.addheaders = [("User-Agent", "onetape"), ("Accept-Encoding", "identity")]
+    return opener
+
+
+@dataclass(slots=True)
+class Fetched:
+    """One file in its place. `how`: it was there, was fetched, or was fetched from the middle."""
+
+    path: Path
+    how: Literal["cached", "fetched", "resumed"]
+    bytes: int  # received now
+
+
+@dataclass(slots=True)
+class Client:
+    """Fetches files into folders. `make_folder` makes a private folder; `on_bytes` hears of bytes
+    received; `sleep` waits between attempts."""
+
+    make_folder: Callable[[Path], Path]
+    patience: Patience = field(default_factory=Patience)
+    on_bytes: Callable[[int], None] = lambda count: None
+    sleep: Callable[[float], None] = time.sleep
+    opener: urllib.request.OpenerDirector = field(default_factory=make_opener)
+
+    def text(self, url: str) -> str:
+        """A small text. Raises NotThereError, VenueUnavailable, VenueRateLimit."""
+
+        def once() -> str:
+            with self._open(url, {}) as answer:
+                body: bytes = answer.read(TEXT_BYTES_MAX + 1)
+                wanted = answer.headers.get("Content-Length")
+                if wanted is not None and wanted.isdigit() and len(body) < int(wanted):
+                    raise _AgainError("the connection was cut")
+            if len(body) > TEXT_BYTES_MAX:
+                raise BadInput(f"is longer than {TEXT_BYTES_MAX:,} bytes", where=url)
+            return body.decode("utf-8", "replace")
+
+        return self._patiently(url, lambda: 0, once)
+
+    def checked_file(self, url: str, path: Path) -> Fetched:
+        """The file, whose SHA-256 stands at `url`.CHECKSUM. A cached one that is damaged is
+        fetched again. Raises NotThereError, BadInput (the hash stays wrong), VenueUnavailable,
+        VenueRateLimit, DiskFull."""
+        noted = path.with_name(path.name + ".CHECKSUM")
+        self.make_folder(path.parent)
+        if path.is_file() and noted.is_file():
+            wanted = _published(noted.read_text(encoding="utf-8", errors="replace"), path.name)
+            if wanted and _sha256(path) == wanted:
+                return Fetched(path, "cached", 0)
+        text = self.text(url + ".CHECKSUM")
+        wanted = _published(text, path.name)
+        if not wanted:
+            raise BadInput("the published checksum is none of this file", where=f"{url}.CHECKSUM")
+        if path.is_file() and _sha256(path) == wanted:
+            found = Fetched(path, "cached", 0)
+        else:
+            found = self.file(url, path, sha256=wanted)
+        write_private(noted, text.encode())
+        return found
+
+    def file(self, url: str, path: Path, *, sha256: str) -> Fetched:
+        """The file with that hash. Raises as checked_file."""
+        self.make_folder(path.parent)
+        part = path.with_name(path.name + ".part")
+        received, resumed = 0, False
+        for damaged in range(self.patience.damaged_max):
+            with _locked(part) as file:
+                began = _size(part)
+                self._fill(url, part, file)
+                received += max(_size(part) - began, 0)
+                resumed = resumed or (began > 0 and damaged == 0)
+                found = _sha256(part)
+                if found == sha256:
+                    os.fsync(file.fileno())
+                    part.replace(path)
+                    _forget(part)
+                    return Fetched(path, "resumed" if resumed else "fetched", received)
+                _forget(part)
+        raise BadInput(
+            f"is damaged: its SHA-256 is {found}, published is {sha256}",
+            where=url,
+            todo="try again later: the server may be about to replace it",
+        )
+
+    def _fill(self, url: str, part: Path, file: IO[bytes]) -> None:
+        def once() -> None:
+            self._continue(url, part, file)
+
+        self._patiently(url, lambda: _size(part), once)
+
+    def _continue(self, url: str, part: Path, file: IO[bytes]) -> None:
+        """One request from where the part ends; the part is whole when this returns."""
+        have, note = _size(part), _note(part)
+        if not note or note.get("url") != url or have > note.get("length", 0):
+            have, note = 0, {}
+        headers = {}
+        if have:
+            if have == note["length"]:
+                return
+            headers["Range"] = f"bytes={have}-"
+            # Half of one version and half of another are neither.
+            if note.get("etag"):
+                headers["If-Range"] = note["etag"]
+        try:
+            answer = self._open(url, headers)
+        except _RangeRefusedError:
+            _restart(part, file)
+            raise _AgainError("the server refused to go on in the middle") from None
+        with answer:
+            length = answer.headers.get("Content-Length") or ""
+            etag = answer.headers.get("ETag") or ""
+            if answer.status == 206:
+                told = _RANGE.match(answer.headers.get("Content-Range") or "")
+                if told is None or int(told[1]) != have or int(told[3]) != note["length"]:
+                    _restart(part, file)
+                    raise _AgainError("the server went on with another file or place")
+                total = note["length"]
+            else:
+                _restart(part, file)
+                have = 0
+                total = int(length) if length.isdigit() else 0
+            if total > self.patience.bytes_max:
+                raise BadInput(f"is longer than {self.patience.bytes_max:,} bytes", where=url)
+            if total and not have:
+                kept = etag if not etag.startswith("W/") else ""
+                write_private(
+                    _note_path(part),
+                    json.dumps({"url": url, "length": total, "etag": kept}).encode(),
+                )
+            self._copy(answer, file, have, total, url)
+
+    def _copy(self, answer: Any, file: IO[bytes], have: int, total: int, url: str) -> None:
+        file.seek(have)
+        while chunk := answer.read(CHUNK_BYTES):
+            have += len(chunk)
+            if have > (total or self.patience.bytes_max):
+                file.truncate(0)
+                raise (
+                    _AgainError("the server sent more than it said")
+                    if total
+                    else BadInput(f"is longer than {self.patience.bytes_max:,} bytes", where=url)
+                )
+            file.write(chunk)
+            self.on_bytes(len(chunk))
+        file.flush()
+        if total and have < total:
+            raise _AgainError(f"the connection was cut at {have:,} of {total:,} bytes")
+
+    def _open(self, url: str, headers: dict[str, str]) -> Any:
+        request = urllib.request.Request(url, headers=headers)  # noqa: S310 (schemes: see checked_url)
+        try:
+            return self.opener.open(request, timeout=self.patience.timeout_s)
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code == 404:
+                raise NotThereError(url) from None
+            if error.code == 416:
+                raise _RangeRefusedError from None
+            if error.code in _RETRIED_STATUS:
+                raise _AgainError(
+                    f"the server answered {error.code}",
+                    after_s=_retry_after(error.headers.get("Retry-After")),
+                    limited=error.code == 429,
+                ) from None
+            raise VenueUnavailable(
+                f"the server answered {error.code} {error.reason}"[:200], where=url
+            ) from None
+
+    def _patiently(self, url: str, progress: Callable[[], int], once: Callable[[], _T]) -> _T:
+        """Attempts until one succeeds. The bound counts those without progress between them."""
+        patience, failed = self.patience, 0
+        while True:
+            before = progress()
+            try:
+                return once()
+            except _AgainError as error:
+                again = error
+            except (
+                TimeoutError,
+                ssl.SSLError,
+                urllib.error.URLError,
+                http.client.HTTPException,
+            ) as error:
+                again = _AgainError(_why(error, url))
+            except ConnectionError as error:
+                again = _AgainError(f"the connection broke: {error.strerror or error}")
+            failed = 1 if progress() > before else failed + 1
+            wish = again.after_s
+            if failed >= patience.attempts_max or (wish or 0) > patience.retry_after_s_max:
+                if again.limited:
+                    raise VenueRateLimit(
+                        f"{again}, {failed} times"
+                        + (f", and asks to wait {wish:,.0f} s" if wish else ""),
+                        where=url,
+                        todo="call again later: what is there is kept",
+                    )
+                raise VenueUnavailable(
+                    f"{again}, {failed} times",
+                    where=url,
+                    todo="call again: what is there is kept",
+                )
+            waited = min(patience.backoff_s * 2 ** (failed - 1), patience.backoff_s_max)
+            self.sleep(max(waited, wish or 0))
+
+
+class _RangeRefusedError(Exception):
+    """416: the part is longer than the file is now."""
+
+
+def checked_url(url: str, *, where: str) -> str:
+    """An http or https address without a slash at its end. Raises UsageError for any other."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(f"not an http or https address: {url!r}", where=where)
+    if parts.username or parts.password:
+        raise UsageError("an address holds no password here", where=where)
+    return url.rstrip("/")
+
+
+def _why(error: Exception, url: str) -> str:
+    reason = getattr(error, "reason", None) or error
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        # Another attempt would meet the same certificate.
+        raise VenueUnavailable(
+            f"its certificate is not to be trusted: {reason.verify_message}", where=url
+        ) from None
+    if isinstance(reason, TimeoutError):
+        return "the server did not answer in time"
+    return f"the connection failed: {reason}"[:200]
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds, from a number or a date; None for none that can be read."""
+    if not value:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        return max(parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
+    except (TypeError, ValueError):
+        return None
+
+
+def _published(text: str, name: str) -> str:
+    """The hash of a .CHECKSUM file, "" where it is of another file or none."""
+    found = _SHA256.match(text.strip())
+    if found is None or (found[2] and found[2].rpartition("/")[2] != name):
+        return ""
+    return found[1].lower()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _note_path(part: Path) -> Path:
+    return part.with_name(part.name + ".json")
+
+
+def _note(part: Path) -> dict[str, Any]:
+    """What the part is the beginning of; {} where that is not known."""
+    try:
+        note = json.loads(_note_path(part).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    is_note = isinstance(note, dict) and isinstance(note.get("length"), int)
+    return note if is_note else {}
+
+
+def _restart(part: Path, file: IO[bytes]) -> None:
+    _note_path(part).unlink(missing_ok=True)
+    file.seek(0)
+    file.truncate()
+
+
+def _forget(part: Path) -> None:
+    part.unlink(missing_ok=True)
+    _note_path(part).unlink(missing_ok=True)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Whole or not at all, for the owner alone."""
+    new = path.with_name(path.name + ".new")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
+@contextlib.contextmanager
+def _locked(part: Path) -> Iterator[IO[bytes]]:
+    """The part, for this process alone."""
+    with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UsageError(
+                "is being downloaded by another process", where=str(part), todo="wait for it"
+            ) from None
+        try:
+            yield file
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFull("no room for the download", where=str(part)) from None
+            raise
+
+
+__all__ = [
+    "Client",
+    "Fetched",
+    "NotThereError",
+    "Patience",
+    "checked_url",
+    "make_opener",
+    "write_private",
+]

@@ -1,0 +1,71 @@
+"""What a check found: a count, and the worst or first of it."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+EXAMPLES_MAX: Final = 10
+
+
+@dataclass(slots=True)
+class Check:
+    """One rule over one series. Examples are the first, or the largest where they have a size."""
+
+    count: int = 0
+    examples: list[dict[str, Any]] = field(default_factory=list)
+    _sized: list[tuple[float, int, dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def wants(self) -> int:
+        """How many more first examples are wanted."""
+        return EXAMPLES_MAX - len(self.examples)
+
+    @property
+    def least(self) -> float:
+        """A sized example must be larger than this to be kept."""
+        return self._sized[0][0] if len(self._sized) >= EXAMPLES_MAX else float("-inf")
+
+    def first(self, example: dict[str, Any]) -> None:
+        """Keep it, if it is among the first."""
+        if self.wants > 0:
+            self.examples.append(example)
+
+    def largest(self, size: float, sequence: int, example: dict[str, Any]) -> None:
+        """Keep it, if it is among the largest; of equals the earlier."""
+        heapq.heappush(self._sized, (size, -sequence, example))
+        if len(self._sized) > EXAMPLES_MAX:
+            heapq.heappop(self._sized)
+
+    def shown(self) -> list[dict[str, Any]]:
+        """The first in the order of the tape, or the largest, largest first."""
+        if self._sized:
+            ordered = sorted(self._sized, key=lambda item: (item[0], item[1]), reverse=True)
+            return [example for _, _, example in ordered]
+        return self.examples
+
+
+class Findings:
+    """Checks by name, in the order in which they were declared."""
+
+    def __init__(self, *names: str) -> None:
+        self.checks = {name: Check() for name in names}
+
+    def __getitem__(self, name: str) -> Check:
+        return self.checks[name]
+
+    @property
+    def total(self) -> int:
+        return sum(check.count for check in self.checks.values())
+
+    def counts(self) -> dict[str, int]:
+        """All checks that were made, with what each found."""
+        return {name: check.count for name, check in self.checks.items()}
+
+    def examples(self) -> dict[str, list[dict[str, Any]]]:
+        """Of the checks that found something."""
+        return {name: check.shown() for name, check in self.checks.items() if check.count}
+
+
+__all__ = ["EXAMPLES_MAX", "Check", "Findings"]

@@ -1,0 +1,409 @@
+"""One type of event of one instrument: its checks, fed with rows in the order of the tape."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onetape._core import FLAG_GAP, FLAG_LATE, FLAG_SNAPSHOT, FLAG_UNSYNCED
+from onetape.data.quality.findings import Findings
+from onetape.data.quality.measures import Ids, Rules, Silences, Spikes
+
+Rows = NDArray[np.void]
+
+
+class Steps(NamedTuple):
+    """Of an instrument, in units of the tape: the smallest steps of price and size, 0 where they
+    are not known, and the time between settlements of funding."""
+
+    tick: int
+    lot: int
+    funding_ns: int
+
+
+class Series:
+    """What all types share: counts, times, silences. Types add their own checks."""
+
+    own: tuple[str, ...] = ()
+    event_time = "ts_event"
+    has_silences = True
+
+    def __init__(self, rules: Rules, steps: Steps) -> None:
+        self.rules = rules
+        self.steps = steps
+        self.count = 0
+        self.first = 0
+        self.last = 0
+        common = ("time_backwards", "event_time_backwards", "late")
+        silences = ("silences",) if self.has_silences else ()
+        self.found = Findings(*common, *silences, *self.own)
+        self._silences = Silences()
+        self._event_last = 0
+
+    def add(self, rows: Rows) -> None:
+        """The next rows, at least one."""
+        times, sequences = rows["time"], rows["sequence"]
+        if not self.count:
+            self.first = int(times[0])
+            self.last = self.first
+        self._backwards("time_backwards", times, self.last, rows)
+        events = rows[self.event_time]
+        known = events != 0
+        if known.all():
+            self._backwards("event_time_backwards", events, self._event_last, rows)
+            self._event_last = int(events.max())
+        self.mark("late", rows["flags"] & FLAG_LATE != 0, rows)
+        if self.has_silences:
+            self._silences.add(times, sequences)
+        self.count += len(rows)
+        self.last = int(times[-1])
+        self.check(rows)
+
+    def _backwards(self, name: str, values: NDArray[Any], before: int, rows: Rows) -> None:
+        back = np.empty(len(values), dtype=bool)
+        back[0] = int(values[0]) < before
+        np.less(values[1:], values[:-1], out=back[1:])
+        self.mark(name, back, rows)
+
+    def mark(self, name: str, wrong: NDArray[Any], rows: Rows, *fields: str) -> None:
+        """Count rows for which `wrong` holds, and keep the first with these fields."""
+        count = int(np.count_nonzero(wrong))
+        if not count:
+            return
+        check = self.found[name]
+        check.count += count
+        for at in np.flatnonzero(wrong)[: max(check.wants, 0)]:
+            row = rows[at]
+            shown = {"sequence": int(row["sequence"]), "ts": int(row["time"])}
+            check.first(shown | {field: int(row[field]) for field in fields})
+
+    def off_step(self, name: str, values: NDArray[Any], step: int, rows: Rows, field: str) -> None:
+        if step > 1:
+            self.mark(name, values % step != 0, rows, field)
+
+    def check(self, rows: Rows) -> None:
+        """The type's own checks."""
+
+    def end(self) -> None:
+        """The end of the tape: tell what only the whole shows."""
+        if self.has_silences:
+            self._silences.tell(self.found["silences"], self.rules)
+
+    def more(self) -> dict[str, Any]:
+        """Facts beside the checks."""
+        return {}
+
+    def result(self) -> dict[str, Any]:
+        return {
+            "count": self.count,
+            "first_ts": self.first,
+            "last_ts": self.last,
+            **({"median_step_ns": self._silences.median_ns} if self.has_silences else {}),
+            **self.more(),
+            "findings": self.found.total,
+            "checks": self.found.counts(),
+            "examples": self.found.examples(),
+        }
+
+
+class Quotes(Series):
+    """A side that is empty has neither price nor size: that is no finding."""
+
+    own = (
+        *("crossed", "locked", "price_not_positive", "size_not_positive", "off_tick", "off_lot"),
+        *("spikes", "book_disagrees"),
+    )
+
+    def __init__(self, rules: Rules, steps: Steps) -> None:
+        super().__init__(rules, steps)
+        self._spikes = Spikes(self.found["spikes"], rules, steps.tick)
+        self.compared = 0  # with the book at the same number
+
+    def check(self, rows: Rows) -> None:
+        bid, ask = rows["bid"], rows["ask"]
+        bid_size, ask_size = rows["bid_size"], rows["ask_size"]
+        has_bid, has_ask = (bid != 0) | (bid_size != 0), (ask != 0) | (ask_size != 0)
+        both = has_bid & has_ask
+        self.mark("crossed", both & (bid > ask), rows, "bid", "ask")
+        self.mark("locked", both & (bid == ask), rows, "bid", "ask")
+        wrong = (has_bid & (bid <= 0)) | (has_ask & (ask <= 0))
+        self.mark("price_not_positive", wrong, rows, "bid", "ask")
+        # Sources without sizes have none at all; one of two is what is wrong.
+        sized = (bid_size != 0) | (ask_size != 0)
+        wrong = (bid_size < 0) | (ask_size < 0)
+        wrong |= sized & ((has_bid & (bid_size == 0)) | (has_ask & (ask_size == 0)))
+        self.mark("size_not_positive", wrong, rows, "bid_size", "ask_size")
+        tick, lot = self.steps.tick, self.steps.lot
+        self.off_step("off_tick", bid, tick, rows, "bid")
+        self.off_step("off_tick", ask, tick, rows, "ask")
+        self.off_step("off_lot", bid_size, lot, rows, "bid_size")
+        self.off_step("off_lot", ask_size, lot, rows, "ask_size")
+        mid = (bid[both] + ask[both]) // 2
+        self._spikes.add(mid, rows["time"][both], rows["sequence"][both])
+
+    def end(self) -> None:
+        super().end()
+        self._spikes.end()
+
+    def more(self) -> dict[str, Any]:
+        return {"compared_with_book": self.compared}
+
+
+class Trades(Series):
+    own = (
+        *("duplicate_ids", "id_gaps", "price_not_positive", "size_not_positive"),
+        *("off_tick", "off_lot", "spikes"),
+    )
+
+    def __init__(self, rules: Rules, steps: Steps) -> None:
+        super().__init__(rules, steps)
+        self._spikes = Spikes(self.found["spikes"], rules, steps.tick)
+        self._ids = Ids(self.found["duplicate_ids"], self.found["id_gaps"])
+
+    def check(self, rows: Rows) -> None:
+        price, size = rows["price"], rows["size"]
+        self.mark("price_not_positive", price <= 0, rows, "price")
+        self.mark("size_not_positive", size <= 0, rows, "size")
+        self.off_step("off_tick", price, self.steps.tick, rows, "price")
+        self.off_step("off_lot", size, self.steps.lot, rows, "size")
+        self._spikes.add(price, rows["time"], rows["sequence"])
+        self._ids.add(rows)
+
+    def end(self) -> None:
+        super().end()
+        self._spikes.end()
+        self._ids.end()
+
+    def more(self) -> dict[str, Any]:
+        return {"ids_missing": self._ids.missing}
+
+
+class Bars(Series):
+    """Holes are periods without a bar, between bars of one period."""
+
+    own = (
+        *("holes", "overlaps", "duplicates", "ohlc", "price_not_positive", "volume_negative"),
+        *("off_tick", "spikes"),
+    )
+    event_time = "ts_open"
+    has_silences = False
+
+    def __init__(self, rules: Rules, steps: Steps) -> None:
+        super().__init__(rules, steps)
+        self._spikes: dict[int, Spikes] = {}
+        self._opens: dict[int, int] = {}
+        self.missing = 0
+
+    def _backwards(self, name: str, values: NDArray[Any], before: int, rows: Rows) -> None:
+        # Bars of several periods close together, the shorter first: their opens go back and forth.
+        if name != "event_time_backwards" or len(self._opens) <= 1:
+            super()._backwards(name, values, before, rows)
+
+    def check(self, rows: Rows) -> None:
+        o, h, low, c = rows["open"], rows["high"], rows["low"], rows["close"]
+        wrong = (h < low) | (h < o) | (h < c) | (low > o) | (low > c)
+        self.mark("ohlc", wrong, rows, "open", "high", "low", "close")
+        self.mark("price_not_positive", low <= 0, rows, "low")
+        self.mark("volume_negative", rows["volume"] < 0, rows, "volume")
+        tick = self.steps.tick
+        if tick > 1:
+            off = (o % tick != 0) | (h % tick != 0) | (low % tick != 0) | (c % tick != 0)
+            self.mark("off_tick", off, rows, "open", "high", "low", "close")
+        for period in np.unique(rows["period_ns"]):
+            self._one_period(int(period), rows[rows["period_ns"] == period])
+
+    def _one_period(self, period: int, rows: Rows) -> None:
+        if period not in self._spikes:
+            self._spikes[period] = Spikes(self.found["spikes"], self.rules, self.steps.tick)
+        self._spikes[period].add(rows["close"], rows["time"], rows["sequence"])
+        opens = rows["ts_open"]
+        begin = self._opens.get(period, int(opens[0]) - period)
+        steps = np.diff(opens, prepend=np.int64(begin))
+        self._opens[period] = int(opens[-1])
+        self.mark("duplicates", steps == 0, rows, "ts_open")
+        self.mark("overlaps", (steps < period) & (steps != 0), rows, "ts_open")
+        far = np.flatnonzero(steps > period)
+        check = self.found["holes"]
+        check.count += len(far)
+        for at in far:
+            missing = int(steps[at]) // period - 1
+            self.missing += missing
+            if steps[at] > check.least:
+                check.largest(
+                    float(steps[at]),
+                    int(rows["sequence"][at]),
+                    {
+                        "sequence": int(rows["sequence"][at]),
+                        "from": int(opens[at] - steps[at] + period),
+                        "to": int(opens[at]),
+                        "missing": missing,
+                        "period_ns": period,
+                    },
+                )
+
+    def end(self) -> None:
+        super().end()
+        for spikes in self._spikes.values():
+            spikes.end()
+
+    def more(self) -> dict[str, Any]:
+        return {"periods_ns": sorted(self._opens), "bars_missing": self.missing}
+
+
+class Marks(Series):
+    own = ("price_not_positive", "spikes")
+
+    def __init__(self, rules: Rules, steps: Steps) -> None:
+        super().__init__(rules, steps)
+        self._spikes = Spikes(self.found["spikes"], rules, steps.tick)
+
+    def check(self, rows: Rows) -> None:
+        self.mark("price_not_positive", rows["mark"] <= 0, rows, "mark")
+        self._spikes.add(rows["mark"], rows["time"], rows["sequence"])
+
+    def end(self) -> None:
+        super().end()
+        self._spikes.end()
+
+
+class Fundings(Series):
+    """Settlements stand at multiples of their interval, one after the other."""
+
+    own = ("off_schedule", "missing", "duplicates")
+    has_silences = False
+
+    def __init__(self, rules: Rules, steps: Steps) -> None:
+        super().__init__(rules, steps)
+        self._last = 0
+
+    def check(self, rows: Rows) -> None:
+        stated = rows["interval_ns"]
+        interval = np.where(stated > 0, stated, self.steps.funding_ns)
+        known = interval > 0
+        every = np.where(known, interval, 1)
+        rest = rows["ts_event"] % every
+        off = np.minimum(rest, every - rest)
+        self.mark("off_schedule", known & (off > self.rules.funding_tolerance_ns), rows, "ts_event")
+        begin = self._last or int(rows["ts_event"][0] - every[0])
+        steps = np.diff(rows["ts_event"], prepend=np.int64(begin))
+        self._last = int(rows["ts_event"][-1])
+        self.mark("duplicates", steps == 0, rows, "ts_event")
+        self.mark("missing", known & (steps > every + every // 2), rows, "ts_event", "interval_ns")
+
+
+class Liquidations(Series):
+    own = ("price_not_positive", "size_not_positive")
+    has_silences = False  # they come when they come
+
+    def check(self, rows: Rows) -> None:
+        self.mark("price_not_positive", rows["price"] <= 0, rows, "price")
+        self.mark("size_not_positive", rows["size"] <= 0, rows, "size")
+
+
+class Books(Series):
+    """Depth: what its flags say, and whether its numbers count on where no flag speaks.
+
+    Depth before the first snapshot stands on nothing, as at the beginning of any recording: it is
+    counted in `unsynced_at_start`, and is no finding.
+    """
+
+    own = ("sequence_gaps", "unsynced", "numbering", "crossed", "locked")
+
+    def __init__(self, rules: Rules, steps: Steps) -> None:
+        super().__init__(rules, steps)
+        self.snapshots = 0
+        self.unsynced_at_start = 0
+        self._began = False
+        self._span: dict[str, int] | None = None
+        self._last_id = 0
+        self._fresh = True
+        self.replayed = 0
+
+    def check(self, rows: Rows) -> None:
+        flags = rows["flags"]
+        self.mark("sequence_gaps", flags & FLAG_GAP != 0, rows, "last_id")
+        snapshot = flags & FLAG_SNAPSHOT != 0
+        unsynced = flags & FLAG_UNSYNCED != 0
+        self.snapshots += int(np.count_nonzero(snapshot & ~unsynced))
+        if not self._began:
+            stands = np.flatnonzero(~unsynced)
+            begin = int(stands[0]) if len(stands) else len(rows)
+            self.unsynced_at_start += begin
+            self._began = bool(len(stands))
+            rows, unsynced = rows[begin:], unsynced[begin:]
+        if len(rows):
+            self._spans(rows, unsynced)
+            self._numbering(rows)
+
+    def _spans(self, rows: Rows, unsynced: NDArray[Any]) -> None:
+        """Runs of unsynced frames, also across pieces."""
+        self.found["unsynced"].count += int(np.count_nonzero(unsynced))
+        edges = np.flatnonzero(np.diff(unsynced)) + 1
+        for begin, end in zip([0, *edges], [*edges, len(rows)], strict=True):
+            if not unsynced[begin]:
+                self._close_span()
+                continue
+            if self._span is None:
+                first = rows[begin]
+                self._span = {
+                    "sequence": int(first["sequence"]),
+                    "from": int(first["time"]),
+                    "to": 0,
+                    "frames": 0,
+                }
+            self._span["frames"] += int(end - begin)
+            self._span["to"] = int(rows["time"][end - 1])
+
+    def _close_span(self) -> None:
+        if self._span is not None:
+            span, self._span = self._span, None
+            self.found["unsynced"].largest(float(span["frames"]), span["sequence"], span)
+
+    def _numbering(self, rows: Rows) -> None:
+        """Changes that no flag speaks of, and whose numbers nevertheless do not count on: frames
+        that a tape lost after it was recorded."""
+        flags = rows["flags"]
+        rows = rows[(flags & FLAG_UNSYNCED == 0) & (rows["last_id"] != 0)]
+        if not len(rows):
+            return
+        last = rows["last_id"]
+        before = np.concatenate((np.array([self._last_id], np.uint64), last[:-1]))
+        is_snapshot = rows["flags"] & FLAG_SNAPSHOT != 0
+        fresh = np.concatenate(([self._fresh], is_snapshot[:-1]))
+        self._last_id, self._fresh = int(last[-1]), bool(is_snapshot[-1])
+        previous, first = rows["previous_id"], rows["first_id"]
+        linked = previous != 0
+        counted = ~linked & (first != 0)
+        # The first change after a snapshot spans its number.
+        wrong = linked & ~fresh & (previous != before)
+        wrong |= counted & ~fresh & (first != before + np.uint64(1))
+        wrong |= counted & fresh & (first > before + np.uint64(1))
+        wrong |= linked & fresh & (first > before) & (previous != before)
+        wrong &= ~is_snapshot & (before != 0)
+        self.mark("numbering", wrong, rows, "previous_id", "first_id", "last_id")
+
+    def end(self) -> None:
+        super().end()
+        self._close_span()
+
+    def more(self) -> dict[str, Any]:
+        return {
+            "snapshots": self.snapshots,
+            "unsynced_at_start": self.unsynced_at_start,
+            "replayed": self.replayed,
+        }
+
+
+SERIES: dict[str, type[Series]] = {
+    "quote": Quotes,
+    "trade": Trades,
+    "book": Books,
+    "bar": Bars,
+    "mark": Marks,
+    "funding": Fundings,
+    "liquidation": Liquidations,
+}
+
+__all__ = ["SERIES", "Books", "Quotes", "Series", "Steps"]

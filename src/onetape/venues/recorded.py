@@ -1,0 +1,64 @@
+"""Whose messages a recording holds: by the host it was connected to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final
+
+from onetape.model.enums import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """One market of a venue as recordings know it.
+
+    `protocol` is module:attribute of a message table (Protocol) or of a MarketDecoder; the module
+    has `unified(raw)` for names that no catalogue knows. `kind` decides where the venue uses a
+    name twice, None where it does not.
+    """
+
+    venue: str
+    hosts: tuple[str, ...]
+    protocol: str
+    kind: Kind | None = None
+
+    def load(self) -> Any:
+        """The table or the decoder, imported when it is first needed."""
+        module, _, attribute = self.protocol.partition(":")
+        return getattr(import_module(module), attribute)
+
+    def unified(self, raw: str) -> str:
+        """The unified name by the venue's rule of naming, "" where that does not say."""
+        module = import_module(self.protocol.partition(":")[0])
+        found: str = module.unified(raw, self.kind) if self.kind else module.unified(raw)
+        return found
+
+
+_BINANCE: Final = "onetape.venues.binance.protocol:MARKET"
+MARKETS: Final = (
+    Market("binance", ("stream.binance.com", "api.binance.com"), _BINANCE, Kind.SPOT),
+    Market("binance", ("fstream.binance.com", "fapi.binance.com"), _BINANCE, Kind.LINEAR),
+    Market("binance", ("dstream.binance.com", "dapi.binance.com"), _BINANCE, Kind.INVERSE),
+    Market("bitmex", ("www.bitmex.com", "ws.bitmex.com"), "onetape.venues.bitmex.protocol:Decoder"),
+    Market("kraken", ("ws.kraken.com", "api.kraken.com"), "onetape.venues.kraken.protocol:Decoder"),
+    Market(
+        "krakenfutures", ("futures.kraken.com",), "onetape.venues.krakenfutures.protocol:Decoder"
+    ),
+    Market(
+        "okx",
+        ("ws.okx.com", "wsaws.okx.com", "www.okx.com"),
+        "onetape.venues.okx.protocol:Decoder",
+    ),
+    Market("bybit", ("stream.bybit.com", "api.bybit.com"), "onetape.venues.bybit.protocol:Decoder"),
+)
+BY_HOST: Final = {host: market for market in MARKETS for host in market.hosts}
+
+
+def market_of(url: str) -> Market | None:
+    """By the host of a `wss://` or `https://` address; None for one that we do not know."""
+    host = url.partition("://")[2].partition("/")[0].partition("?")[0].partition(":")[0]
+    return BY_HOST.get(host.lower())
+
+
+__all__ = ["BY_HOST", "MARKETS", "Market", "market_of"]
