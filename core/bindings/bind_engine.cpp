@@ -149,6 +149,8 @@ void bind_engine(nb::module_& m) {
              [](PySimulation& s, std::uint32_t index, const InstrumentSpec& spec) {
                  return s.core->update_instrument(index, spec);
              })
+        .def("set_terms", [](PySimulation& s, std::uint32_t index,
+                             const InstrumentTerms& terms) { s.core->set_terms(index, terms); })
         .def("add_source", &PySimulation::add_source)
         .def("limit_source", [](PySimulation& s, std::uint32_t source,
                                 std::uint64_t last) { s.core->limit_source(source, last); })

@@ -90,6 +90,7 @@ nb::dict fill_to_dict(std::uint32_t owner, const FillPayload& fill) {
 }  // namespace onetape
 
 void bind_exchange(nb::module_& m) {
+    bind_exchange_terms(m);
     bind_exchange_money(m);
     bind_exchange_matching(m);
     bind_exchange_recorded(m);

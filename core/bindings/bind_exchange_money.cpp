@@ -143,12 +143,14 @@ void onetape::bind_exchange_money(nb::module_& m) {
             nb::arg("hedge") = false, nb::arg("leverage") = 1)
         .def("set_instrument", &Account::set_instrument, nb::arg("index"), nb::arg("spec"),
              nb::arg("settle"), nb::arg("base"))
+        .def("set_terms", &Account::set_terms, nb::arg("index"), nb::arg("terms"))
         .def(
             "deposit",
             [](Account& a, std::uint32_t currency, const nb::object& amount) {
                 a.deposit(currency, money_from_python(amount));
             },
             nb::arg("currency"), nb::arg("amount"))
+        .def_prop_ro("leverage", [](const Account& a) { return a.options().leverage; })
         .def("set_mark", &Account::set_mark, nb::arg("index"), nb::arg("price"))
         .def(
             "apply_fill",

@@ -177,6 +177,12 @@ void onetape::bind_exchange_recorded(nb::module_& m) {
              nb::arg("check_funds") = true)
         .def("add_instrument", &PyRecorded::add_instrument, nb::arg("index"), nb::arg("spec"),
              nb::arg("settle"), nb::arg("base"))
+        .def(
+            "set_terms",
+            [](PyRecorded& self, std::uint32_t index, const InstrumentTerms& terms) {
+                self.exchange_.set_terms(index, terms);
+            },
+            nb::arg("index"), nb::arg("terms"))
         .def("quote", &PyRecorded::quote, nb::arg("now"), nb::arg("bid"), nb::arg("ask"),
              nb::arg("bid_size") = 0, nb::arg("ask_size") = 0, nb::arg("index") = 0)
         .def("trade", &PyRecorded::trade, nb::arg("now"), nb::arg("price"), nb::arg("size"),

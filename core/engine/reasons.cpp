@@ -76,6 +76,8 @@ std::string refusal_text(const Order& order) {
             return "it would trade against an own order";
         case error::insufficient_funds:
             return "the account cannot carry it";
+        case error::position_limit:
+            return "no margin bracket lets so much be opened at this leverage";
         case error::price_band:
             return "its price is outside the instrument's price band";
         case error::account_mode:

@@ -75,6 +75,11 @@ bool Simulation::update_instrument(std::uint32_t index, const InstrumentSpec& sp
     return true;
 }
 
+void Simulation::set_terms(std::uint32_t index, const InstrumentTerms& terms) {
+    exchange_.set_terms(index, terms);
+    robot_account_.set_terms(index, terms);
+}
+
 std::uint32_t Simulation::add_source(Reader* reader) {
     Source source;
     source.reader = reader;

@@ -80,6 +80,7 @@ class Simulation final : public ExchangeSink {
                                std::uint32_t base);
     // A new version; false when its decimals differ, which no position survives.
     bool update_instrument(std::uint32_t index, const InstrumentSpec& spec);
+    void set_terms(std::uint32_t index, const InstrumentTerms& terms);
     std::uint32_t add_source(Reader* reader);
     // The source ends after this sequence, whatever came later: a replay takes what the run took.
     void limit_source(std::uint32_t source, std::uint64_t last_sequence);

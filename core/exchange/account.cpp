@@ -18,13 +18,6 @@ Money absolute(Money value) {
     return value < 0 ? -value : value;
 }
 
-// Units of a spot instrument's base currency as money of that currency.
-Money base_money(const InstrumentSpec& spec, std::int64_t size) {
-    const int exponent = money_decimals - spec.size_decimals - spec.multiplier_decimals;
-    const Int128 amount = static_cast<Int128>(size) * spec.multiplier;
-    return exponent >= 0 ? amount * pow10(exponent) : divide_half_even(amount, pow10(-exponent));
-}
-
 }  // namespace
 
 Money fee_of(const InstrumentSpec& spec, Liquidity liquidity, std::int64_t price,
@@ -38,6 +31,12 @@ Money fee_of(const InstrumentSpec& spec, Liquidity liquidity, std::int64_t price
                pow10(exponent);
     }
     return multiply_divide_half_even(absolute(spec.notional(price, size)), rate, rate_one);
+}
+
+Money base_money(const InstrumentSpec& spec, std::int64_t size) noexcept {
+    const int exponent = money_decimals - spec.size_decimals - spec.multiplier_decimals;
+    const Int128 amount = static_cast<Int128>(size) * spec.multiplier;
+    return exponent >= 0 ? amount * pow10(exponent) : divide_half_even(amount, pow10(-exponent));
 }
 
 Account::Account(const AccountOptions& options) noexcept : options_(options) {
@@ -60,7 +59,9 @@ void Account::set_instrument(std::uint32_t index, const InstrumentSpec& spec, st
     holding.spec = spec;
     holding.settle = settle;
     holding.base = base;
+    if (!holding.known) holding.leverage = options_.leverage;
     holding.known = true;
+    if (holding.margin.empty()) holding.margin.set({}, spec.maintenance_rate);
     balance_at(std::max(settle, base));
     if (spec.kind != ContractKind::spot || settle == base) return;
     // One instrument values a holding: the first that trades it against this currency.
@@ -69,6 +70,12 @@ void Account::set_instrument(std::uint32_t index, const InstrumentSpec& spec, st
             return &other != &holding && other.values_base && other.base == base &&
                    other.settle == settle;
         });
+}
+
+void Account::set_terms(std::uint32_t index, const InstrumentTerms& terms) noexcept {
+    Holding& holding = at(index);
+    holding.margin.set(terms.brackets, holding.spec.maintenance_rate);
+    holding.leverage = terms.leverage > 0 ? terms.leverage : options_.leverage;
 }
 
 void Account::deposit(std::uint32_t currency, Money amount) noexcept {
@@ -136,65 +143,12 @@ void Account::remove_working(std::uint32_t index, PositionSide position_side, Si
     sum.fee -= std::max<Money>(fee_of(holding.spec, Liquidity::taker, price, size), 0);
 }
 
-// The largest value that a position could reach if every working order of one side filled.
-Money Account::side_exposure(const Holding& holding, PositionSide side, Money extra_buys,
-                             Money extra_sells) noexcept {
-    const auto at_side = static_cast<std::size_t>(side);
-    const Money value = position_value(holding, holding.positions[at_side]);
-    const Money buys = holding.working[at_side][0].notional + extra_buys;
-    const Money sells = holding.working[at_side][1].notional + extra_sells;
-    switch (side) {
-        case PositionSide::long_:
-            return absolute(value) + buys;
-        case PositionSide::short_:
-            return absolute(value) + sells;
-        case PositionSide::both:
-            break;
-    }
-    return std::max(absolute(value + buys), absolute(value - sells));
-}
-
 // Signed like the quantity.
 Money Account::position_value(const Holding& holding, const Position& position) noexcept {
     if (position.flat()) return 0;
     const Money value = absolute(
         holding.mark != 0 ? holding.spec.notional(holding.mark, position.qty) : position.cost);
     return position.qty < 0 ? -value : value;
-}
-
-Money Account::margin_of(const Holding& holding) const noexcept {
-    const Money exposure = options_.hedge ? side_exposure(holding, PositionSide::long_, 0, 0) +
-                                                side_exposure(holding, PositionSide::short_, 0, 0)
-                                          : side_exposure(holding, PositionSide::both, 0, 0);
-    Money margin = divide_half_even(exposure, options_.leverage);
-    for (const auto& sides : holding.working) margin += sides[0].fee + sides[1].fee;
-    return margin;
-}
-
-std::uint16_t Account::check_funds(std::uint32_t index, PositionSide position_side, Side side,
-                                   std::int64_t price, std::int64_t size,
-                                   bool reduce_only) const noexcept {
-    if (index >= holdings_.size()) return error::insufficient_funds;
-    const Holding& holding = holdings_[index];
-    const InstrumentSpec& spec = holding.spec;
-    const Money fee = std::max<Money>(fee_of(spec, Liquidity::taker, price, size), 0);
-    if (spec.kind == ContractKind::spot) {
-        const bool covered = side == Side::buy
-                                 ? available(holding.settle) >= spec.notional(price, size) + fee
-                                 : available(holding.base) >= base_money(spec, size);
-        return covered ? error::none : error::insufficient_funds;
-    }
-    if (reduce_only) return error::none;
-    const PositionSide held = options_.hedge ? position_side : PositionSide::both;
-    const Money value = absolute(spec.notional(price, size));
-    const Money more = side_exposure(holding, held, side == Side::buy ? value : 0,
-                                     side == Side::sell ? value : 0) -
-                       side_exposure(holding, held, 0, 0);
-    // What does not raise the worst case is let through whatever the account looks like: it can
-    // only make it safer.
-    if (more <= 0) return error::none;
-    const Money needed = divide_half_even(more, options_.leverage) + fee;
-    return available(holding.settle) >= needed ? error::none : error::insufficient_funds;
 }
 
 Money Account::balance(std::uint32_t currency) const noexcept {
@@ -242,59 +196,6 @@ Money Account::equity(std::uint32_t currency) const noexcept {
         }
     }
     return sum;
-}
-
-Money Account::initial_margin(std::uint32_t currency) const noexcept {
-    Money sum = 0;
-    for (const Holding& holding : holdings_) {
-        if (!holding.known || holding.spec.kind == ContractKind::spot) continue;
-        if (holding.settle == currency) sum += margin_of(holding);
-    }
-    return sum;
-}
-
-Money Account::maintenance_margin(std::uint32_t currency) const noexcept {
-    Money sum = 0;
-    for (const Holding& holding : holdings_) {
-        if (!holding.known || holding.spec.kind == ContractKind::spot) continue;
-        if (holding.settle != currency) continue;
-        for (const Position& position : holding.positions) {
-            sum += multiply_divide_half_even(absolute(position_value(holding, position)),
-                                             holding.spec.maintenance_rate, rate_one);
-        }
-    }
-    return sum;
-}
-
-Money Account::available(std::uint32_t currency) const noexcept {
-    Money sum = balance(currency);
-    for (std::uint32_t index = 0; index < holdings_.size(); ++index) {
-        const Holding& holding = holdings_[index];
-        if (!holding.known) continue;
-        if (holding.spec.kind != ContractKind::spot) {
-            if (holding.settle == currency) sum += unrealized(index) - margin_of(holding);
-            continue;
-        }
-        for (const auto& sides : holding.working) {
-            if (holding.settle == currency) sum -= sides[0].notional + sides[0].fee;
-            if (holding.base == currency) sum -= base_money(holding.spec, sides[1].size);
-        }
-    }
-    return sum;
-}
-
-bool Account::below_maintenance(std::uint32_t currency) const noexcept {
-    Money covered = balance(currency);
-    bool holds = false;
-    for (std::uint32_t index = 0; index < holdings_.size(); ++index) {
-        const Holding& holding = holdings_[index];
-        if (!holding.known || holding.spec.kind == ContractKind::spot) continue;
-        if (holding.settle != currency) continue;
-        covered += unrealized(index);
-        holds = holds || std::any_of(holding.positions.begin(), holding.positions.end(),
-                                     [](const Position& position) { return !position.flat(); });
-    }
-    return holds && covered < maintenance_margin(currency);
 }
 
 Money Account::fees(std::uint32_t index) const noexcept {

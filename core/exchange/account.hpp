@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "exchange/instrument.hpp"
+#include "exchange/margin.hpp"
 #include "exchange/position.hpp"
 #include "journal/events.hpp"
 
@@ -16,7 +17,7 @@ namespace onetape {
 
 struct AccountOptions {
     bool hedge = false;         // long and short side by side; else one position a instrument
-    std::int64_t leverage = 1;  // initial margin = notional / leverage, >= 1
+    std::int64_t leverage = 1;  // initial margin = notional / leverage, >= 1; terms may say else
 };
 
 // Unsettled wishes of one side: what working orders may still buy or sell.
@@ -33,6 +34,8 @@ class Account {
     // settle: currency of notional, profit and fees (spot: quote). base: what spot delivers.
     void set_instrument(std::uint32_t index, const InstrumentSpec& spec, std::uint32_t settle,
                         std::uint32_t base) noexcept;
+    // Brackets and leverage of an instrument that is known.
+    void set_terms(std::uint32_t index, const InstrumentTerms& terms) noexcept;
     void deposit(std::uint32_t currency, Money amount) noexcept;  // negative: withdrawal
     void set_mark(std::uint32_t index, std::int64_t price) noexcept;
 
@@ -52,8 +55,9 @@ class Account {
     void remove_working(std::uint32_t index, PositionSide position_side, Side side,
                         std::int64_t price, std::int64_t size) noexcept;
 
-    // 0, or INSUFFICIENT_FUNDS for an order that the account cannot carry at `price` (market: the
-    // price expected). The order's own part must not be in the working sums yet.
+    // 0, INSUFFICIENT_FUNDS for an order that the account cannot carry at `price` (market: the
+    // price expected), or POSITION_LIMIT where no bracket lets so much be opened at the leverage.
+    // The order's own part must not be in the working sums yet.
     [[nodiscard]] std::uint16_t check_funds(std::uint32_t index, PositionSide position_side,
                                             Side side, std::int64_t price, std::int64_t size,
                                             bool reduce_only) const noexcept;
@@ -88,6 +92,8 @@ class Account {
         std::array<Position, 3> positions;                 // by PositionSide
         std::array<std::array<WorkingSum, 2>, 3> working;  // by PositionSide, then buy, sell
         Money fees = 0, funding = 0;
+        MarginTable margin;
+        std::int64_t leverage = 1;
     };
 
     Holding& at(std::uint32_t index) noexcept;
@@ -106,5 +112,8 @@ class Account {
 // Fee of a trade, half to even at 1e-18: positive is paid, negative a rebate.
 [[nodiscard]] Money fee_of(const InstrumentSpec& spec, Liquidity liquidity, std::int64_t price,
                            std::int64_t size) noexcept;
+
+// Units of a spot instrument's base currency as money of that currency.
+[[nodiscard]] Money base_money(const InstrumentSpec& spec, std::int64_t size) noexcept;
 
 }  // namespace onetape

@@ -30,6 +30,10 @@ void RecordedExchange::set_instrument(std::uint32_t index, const InstrumentSpec&
     account_->set_instrument(index, spec, settle_currency, base_currency);
 }
 
+void RecordedExchange::set_terms(std::uint32_t index, const InstrumentTerms& terms) noexcept {
+    account_->set_terms(index, terms);
+}
+
 void RecordedExchange::request(std::uint32_t index, std::int64_t now,
                                const OrderRequestPayload& request) noexcept {
     switch (request.kind) {

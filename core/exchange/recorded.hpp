@@ -63,6 +63,9 @@ class RecordedExchange {
                         std::uint32_t settle_currency, std::uint32_t base_currency,
                         const MarketView* view) noexcept;
 
+    // Brackets, leverage and what else is a table; call it after set_instrument.
+    void set_terms(std::uint32_t index, const InstrumentTerms& terms) noexcept;
+
     // Place, cancel or amend at the moment of arrival. Answers through the sink before it returns.
     void request(std::uint32_t index, std::int64_t now,
                  const OrderRequestPayload& request) noexcept;

@@ -110,6 +110,7 @@ class Host:
                         where="instrument frame",
                         todo="cut the run at the change with --from or --to",
                     )
+                self.sim.set_terms(known, _terms(instrument))
                 self.instruments[symbol] = instrument
                 self._ladders.pop(symbol, None)
             return known
@@ -120,6 +121,7 @@ class Host:
             self.currency_index(instrument.base),
             instrument.settle,
         )
+        self.sim.set_terms(index, _terms(instrument))
         self.instruments[symbol] = instrument
         self._index[symbol] = index
         return index
@@ -330,3 +332,7 @@ def _or_text(value: Any) -> Any:
 
 def _spec(instrument: Instrument) -> _core.InstrumentSpec:
     return _core.InstrumentSpec(**instrument.spec())
+
+
+def _terms(instrument: Instrument) -> _core.InstrumentTerms:
+    return _core.InstrumentTerms(**instrument.terms())

@@ -31,6 +31,7 @@ from onetape.model.errors import (
 )
 from onetape.model.ids import robot_tag
 from onetape.model.instrument import Instrument, Kind
+from onetape.model.margin import notional_limit
 from onetape.model.time import format_time
 from onetape.orders.machine import as_matrix
 from onetape.tape.journal import JournalReader, JournalWriter
@@ -306,10 +307,21 @@ class Session:
         given = self._instruments.get(instrument.symbol)
         if given is not None:
             instrument = replace_decimals(given, instrument)
+        self._check_leverage(instrument)
         if self.plan.fee is not None:
             maker, taker = self.plan.fee
             instrument = msgspec.structs.replace(instrument, maker_fee=maker, taker_fee=taker)
         return instrument
+
+    def _check_leverage(self, instrument: Instrument) -> None:
+        leverage = instrument.leverage or self.plan.leverage
+        if notional_limit(instrument.brackets, leverage) == 0:
+            most = max(row.leverage_max for row in instrument.brackets)
+            raise BadConfig(
+                f"leverage {leverage}, and {instrument.symbol} allows {most} at most",
+                where="leverage of --instruments" if instrument.leverage else "--leverage",
+                todo=f"give {most} or less",
+            )
 
     def _map_preamble(self, reader: JournalReader, number: int) -> None:
         core = reader.core

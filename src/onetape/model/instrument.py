@@ -25,6 +25,7 @@ from onetape.model.decimals import (
 )
 from onetape.model.enums import Kind, Origin, Side
 from onetape.model.errors import BadInput
+from onetape.model.margin import LEVERAGE_MAX, MarginBracket, completed, core_rows
 from onetape.model.money import RATE_DECIMALS, rate_units
 from onetape.model.symbol import UNKNOWN_CURRENCY, file_stem, parse_symbol
 
@@ -63,7 +64,9 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     band_down: Decimal = _ZERO
     maker_fee: Decimal = _ZERO  # of notional; negative: rebate
     taker_fee: Decimal = _ZERO
-    maintenance_rate: Decimal = _ZERO  # of notional
+    maintenance_rate: Decimal = _ZERO  # of notional; with brackets that of the first
+    brackets: tuple[MarginBracket, ...] = ()  # by notional; empty: the one rate for all
+    leverage: int = 0  # the account's for this instrument; 0: the run's
     funding_interval: int = 0  # ns
     version: int = 1  # counts from 1 within a symbol
     valid_from: int = 0  # ns UTC
@@ -77,9 +80,21 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
             if not isinstance(value, Decimal) or not value.is_finite():
                 raise BadInput(f"{field} must be a finite decimal: {value!r}", where=self.symbol)
             msgspec.structs.force_setattr(self, field, canonical(value))
+        if self.brackets:
+            msgspec.structs.force_setattr(self, "brackets", self._completed_brackets())
+            first = self.brackets[0].maintenance_rate
+            msgspec.structs.force_setattr(self, "maintenance_rate", first)
         rule = self._broken_rule()
         if rule:
             raise BadInput(rule, where=self.symbol)
+
+    def _completed_brackets(self) -> tuple[MarginBracket, ...]:
+        if self.kind is Kind.SPOT:
+            raise BadInput("spot has no margin brackets", where=self.symbol)
+        try:
+            return completed(self.brackets)
+        except (BadInput, ValueError) as error:
+            raise BadInput(str(getattr(error, "what", error)), where=self.symbol) from None
 
     def _broken_rule(self) -> str:
         for field in ("price_decimals", "size_decimals"):
@@ -91,6 +106,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         for field in _NEVER_NEGATIVE:
             if getattr(self, field) < 0:
                 return f"{field} must not be negative: {getattr(self, field)}"
+        if not 0 <= self.leverage <= LEVERAGE_MAX:
+            return f"leverage must lie in 0..{LEVERAGE_MAX}: {self.leverage}"
         if decimals_of(self.tick) > self.price_decimals:
             return f"tick {self.tick} has more than {self.price_decimals} price decimals"
         for field in _SIZES:
@@ -201,6 +218,10 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
             "band_down": money.divide_half_even(rate_units(self.band_down), _RATE_PER_BAND),
             "maintenance_rate": rate_units(self.maintenance_rate),
         }
+
+    def terms(self) -> dict[str, object]:
+        """The keyword arguments of the core's InstrumentTerms: tables, as whole numbers."""
+        return {"brackets": core_rows(self.brackets), "leverage": self.leverage}
 
     def changes_from(self, other: Instrument) -> tuple[str, ...]:
         """The facts in which this differs from `other`, in order of the fields; empty: the same

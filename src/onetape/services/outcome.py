@@ -183,6 +183,10 @@ def _instrument_line(instrument: Instrument) -> str:
     )
     if instrument.multiplier != 1:
         text += f", multiplier {decimal_text(instrument.multiplier)}"
+    if instrument.brackets:
+        text += f", margin in {len(instrument.brackets)} brackets"
+    if instrument.leverage:
+        text += f", leverage {instrument.leverage}x"
     if instrument.inferred:
         text += f"; inferred from the data: {', '.join(instrument.inferred)}"
     if instrument.defaulted:

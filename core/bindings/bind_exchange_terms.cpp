@@ -1,0 +1,44 @@
+// What an account and a venue apply to one instrument beyond its numbers: tables and dates.
+#include "bindings/exchange_cast.hpp"
+#include "exchange/margin.hpp"
+
+using namespace onetape;
+
+namespace {
+
+std::vector<MarginBracket> brackets_from(nb::handle rows) {
+    std::vector<MarginBracket> brackets;
+    for (const nb::handle row : rows) {
+        const nb::tuple cells = nb::cast<nb::tuple>(row);
+        brackets.push_back({money_from_python(nb::borrow(cells[0])),
+                            nb::cast<std::int64_t>(cells[1]),
+                            money_from_python(nb::borrow(cells[2])),
+                            nb::cast<std::int64_t>(cells[3])});
+    }
+    return brackets;
+}
+
+InstrumentTerms terms_from_kwargs(const nb::kwargs& kwargs) {
+    InstrumentTerms terms;
+    for (const auto& [key, value] : kwargs) {
+        const auto name = nb::cast<std::string>(key);
+        if (name == "brackets")
+            terms.brackets = brackets_from(value);
+        else if (name == "leverage")
+            terms.leverage = nb::cast<std::int64_t>(value);
+        else
+            throw nb::type_error(("InstrumentTerms has no field " + name).c_str());
+    }
+    return terms;
+}
+
+}  // namespace
+
+void onetape::bind_exchange_terms(nb::module_& m) {
+    nb::class_<InstrumentTerms>(m, "InstrumentTerms",
+                                "Tables and dates of one instrument version, as whole numbers: "
+                                "brackets are (notional_max, rate, amount, leverage).")
+        .def("__init__", [](InstrumentTerms* self, const nb::kwargs& kwargs) {
+            new (self) InstrumentTerms(terms_from_kwargs(kwargs));
+        });
+}
