@@ -139,10 +139,10 @@ void bind_engine(nb::module_& m) {
 
     nb::class_<PySimulation>(
         m, "Simulation", "Tapes in, actions out, in virtual time. See core/engine/simulation.hpp.")
-        .def(nb::init<nb::object, std::int64_t, std::int64_t, std::int64_t, bool, std::int64_t,
-                      std::uint32_t, std::int64_t, std::string>(),
+        .def(nb::init<nb::object, std::int64_t, std::int64_t, std::int64_t, bool, bool,
+                      std::int64_t, std::uint32_t, std::int64_t, std::string>(),
              nb::arg("host"), nb::kw_only(), nb::arg("latency_in"), nb::arg("latency_out"),
-             nb::arg("bar_volume_share"), nb::arg("hedge"), nb::arg("leverage"),
+             nb::arg("bar_volume_share"), nb::arg("hedge"), nb::arg("isolated"), nb::arg("leverage"),
              nb::arg("report_currency"), nb::arg("sample_every"), nb::arg("robot_tag"))
         .def("add_instrument", &PySimulation::add_instrument)
         .def("update_instrument",

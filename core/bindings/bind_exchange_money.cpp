@@ -137,10 +137,10 @@ void onetape::bind_exchange_money(nb::module_& m) {
     nb::class_<Account>(m, "CoreAccount", "Balances, positions and cross margin of one account.")
         .def(
             "__init__",
-            [](Account* self, bool hedge, std::int64_t leverage) {
-                new (self) Account(AccountOptions{hedge, leverage});
+            [](Account* self, bool hedge, std::int64_t leverage, bool isolated) {
+                new (self) Account({.hedge = hedge, .isolated = isolated, .leverage = leverage});
             },
-            nb::arg("hedge") = false, nb::arg("leverage") = 1)
+            nb::arg("hedge") = false, nb::arg("leverage") = 1, nb::arg("isolated") = false)
         .def("set_instrument", &Account::set_instrument, nb::arg("index"), nb::arg("spec"),
              nb::arg("settle"), nb::arg("base"))
         .def("set_terms", &Account::set_terms, nb::arg("index"), nb::arg("terms"))
@@ -232,7 +232,23 @@ void onetape::bind_exchange_money(nb::module_& m) {
              [](const Account& a, std::uint32_t c) {
                  return money_to_python(a.maintenance_margin(c));
              })
-        .def("below_maintenance", &Account::below_maintenance)
+        .def("below_maintenance",
+             [](const Account& a, std::uint32_t c) { return a.below_maintenance(c); })
+        .def(
+            "position_below_maintenance",
+            [](const Account& a, std::uint32_t index, const std::string& side) {
+                return a.below_maintenance(
+                    index, named<PositionSide>(nb::str(side.c_str()), position_side_names, "side"));
+            },
+            nb::arg("index"), nb::arg("side") = "both")
+        .def(
+            "allotted",
+            [](const Account& a, std::uint32_t index, const std::string& side) {
+                return money_to_python(a.allotted(
+                    index,
+                    named<PositionSide>(nb::str(side.c_str()), position_side_names, "side")));
+            },
+            nb::arg("index"), nb::arg("side") = "both", "Isolated margin of a position, 1e-18.")
         .def("unrealized",
              [](const Account& a, std::uint32_t i) { return money_to_python(a.unrealized(i)); })
         .def("fees", [](const Account& a, std::uint32_t i) { return money_to_python(a.fees(i)); })

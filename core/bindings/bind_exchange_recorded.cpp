@@ -15,14 +15,17 @@ using namespace onetape;
 
 namespace {
 
+constexpr std::string_view cash_names = "funding,insurance";
+
 using Levels = std::vector<std::pair<std::int64_t, std::int64_t>>;
 
 class PyRecorded final : public ExchangeSink {
  public:
     PyRecorded(const PyRecorded&) = delete;  // the exchange holds on to account and sink
     PyRecorded& operator=(const PyRecorded&) = delete;
-    PyRecorded(bool hedge, std::int64_t leverage, std::int64_t bar_volume_share, bool check_funds)
-        : account_(AccountOptions{hedge, leverage}),
+    PyRecorded(bool hedge, std::int64_t leverage, std::int64_t bar_volume_share, bool check_funds,
+               bool isolated)
+        : account_({.hedge = hedge, .isolated = isolated, .leverage = leverage}),
           exchange_({.bar_volume_share = bar_volume_share, .check_funds = check_funds}, account_,
                     *this) {}
 
@@ -31,6 +34,17 @@ class PyRecorded final : public ExchangeSink {
     }
     void on_fill(std::uint32_t instrument, const FillPayload& fill) override {
         events_.append(fill_to_dict(instrument, fill));
+    }
+
+    void on_cash(std::uint32_t instrument, const CashNews& cash) override {
+        nb::dict event;
+        event["event"] = "cash";
+        event["instrument"] = instrument;
+        event["kind"] = name_of(static_cast<int>(cash.kind), cash_names);
+        event["side"] = name_of(static_cast<int>(cash.side), position_side_names);
+        event["ts_event"] = cash.time;
+        event["amount"] = money_to_python(cash.amount);
+        events_.append(event);
     }
 
     void add_instrument(std::uint32_t index, const InstrumentSpec& spec, std::uint32_t settle,
@@ -172,9 +186,9 @@ void onetape::bind_exchange_recorded(nb::module_& m) {
     nb::class_<PyRecorded>(m, "RecordedExchange",
                            "Own orders against a recorded market. Every call gives the list of "
                            "what it caused, in order.")
-        .def(nb::init<bool, std::int64_t, std::int64_t, bool>(), nb::arg("hedge") = false,
+        .def(nb::init<bool, std::int64_t, std::int64_t, bool, bool>(), nb::arg("hedge") = false,
              nb::arg("leverage") = 1, nb::arg("bar_volume_share") = 500'000,
-             nb::arg("check_funds") = true)
+             nb::arg("check_funds") = true, nb::arg("isolated") = false)
         .def("add_instrument", &PyRecorded::add_instrument, nb::arg("index"), nb::arg("spec"),
              nb::arg("settle"), nb::arg("base"))
         .def(

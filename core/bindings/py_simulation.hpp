@@ -23,13 +23,14 @@ namespace onetape {
 class PySimulation {
  public:
     PySimulation(nb::object host, std::int64_t latency_in, std::int64_t latency_out,
-                 std::int64_t bar_volume_share, bool hedge, std::int64_t leverage,
+                 std::int64_t bar_volume_share, bool hedge, bool isolated, std::int64_t leverage,
                  std::uint32_t report_currency, std::int64_t sample_every, std::string robot_tag) {
         SimulationOptions options;
         options.latency_in = latency_in;
         options.latency_out = latency_out;
         options.exchange.bar_volume_share = bar_volume_share;
         options.account.hedge = hedge;
+        options.account.isolated = isolated;
         options.account.leverage = leverage;
         options.report_currency = report_currency;
         options.sample_every = sample_every;

@@ -163,6 +163,7 @@ class Simulation final : public ExchangeSink {
     // --- ExchangeSink: news leave the exchange here and reach the robot later ---
     void on_order_event(std::uint32_t instrument, const OrderEventPayload& event) override;
     void on_fill(std::uint32_t instrument, const FillPayload& fill) override;
+    void on_cash(std::uint32_t instrument, const CashNews& cash) override;
 
     static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
@@ -185,14 +186,14 @@ class Simulation final : public ExchangeSink {
         std::uint32_t instrument;
         OrderRequestPayload request;
     };
-    enum class ReplyKind : std::uint8_t { event, fill, funding };
+    enum class ReplyKind : std::uint8_t { event, fill, cash };
     struct Reply {
         std::int64_t time;
         std::uint32_t instrument;
         ReplyKind kind;
         OrderEventPayload event;
         FillPayload fill;
-        Money funding;
+        CashNews cash;
     };
     struct ShownBar {
         Instrument* instrument;
@@ -222,6 +223,7 @@ class Simulation final : public ExchangeSink {
     void settle_funding(const Instrument& instrument, std::int64_t time,
                         const FundingPayload& payload);
     bool deliver_event(Instrument& instrument, const OrderEventPayload& event);
+    void deliver_cash(std::uint32_t instrument, const CashNews& cash);
     bool deliver_fill(Instrument& instrument, const FillPayload& fill);
     bool fire_timers(std::int64_t now);
     bool after_callback();

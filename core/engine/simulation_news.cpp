@@ -30,6 +30,16 @@ void Simulation::on_fill(std::uint32_t instrument, const FillPayload& fill) {
     next_due_ = std::min(next_due_, next.time);
 }
 
+void Simulation::on_cash(std::uint32_t instrument, const CashNews& cash) {
+    Reply next{};
+    next.time = reply_time(cash.time);
+    next.instrument = instrument;
+    next.kind = ReplyKind::cash;
+    next.cash = cash;
+    replies_.push_back(next);
+    next_due_ = std::min(next_due_, next.time);
+}
+
 bool Simulation::reply() {
     const Reply next = replies_.front();
     replies_.pop_front();
@@ -39,8 +49,8 @@ bool Simulation::reply() {
             return deliver_event(instrument, next.event);
         case ReplyKind::fill:
             return deliver_fill(instrument, next.fill);
-        case ReplyKind::funding:
-            robot_account_.credit_funding(instrument.index, next.funding);
+        case ReplyKind::cash:
+            deliver_cash(instrument.index, next.cash);
             return true;
     }
     return true;
@@ -55,15 +65,17 @@ void Simulation::settle_funding(const Instrument& instrument, std::int64_t time,
         robot_account_.apply_funding(instrument.index, payload);
         return;
     }
-    const Money change = exchange_.on_funding(instrument.index, time, payload);
-    if (change == 0) return;
-    Reply next{};
-    next.time = reply_time(time);
-    next.instrument = instrument.index;
-    next.kind = ReplyKind::funding;
-    next.funding = change;
-    replies_.push_back(next);
-    next_due_ = std::min(next_due_, next.time);
+    exchange_.on_funding(instrument.index, time, payload);
+}
+
+void Simulation::deliver_cash(std::uint32_t instrument, const CashNews& cash) {
+    switch (cash.kind) {
+        case CashKind::funding:
+            robot_account_.credit_funding(instrument, cash.side, cash.amount);
+            break;
+        case CashKind::insurance:
+            break;
+    }
 }
 
 void Simulation::move(Order& order, OrderAct act) {

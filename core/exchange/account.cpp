@@ -90,8 +90,10 @@ Money Account::apply_fill(std::uint32_t index, const FillPayload& fill) noexcept
     Holding& holding = at(index);
     const auto side = options_.hedge ? fill.position_side : PositionSide::both;
     const Money fee = join_halves(fill.fee_low, fill.fee_high);
-    const Money profit = holding.positions[static_cast<std::size_t>(side)].apply(
-        holding.spec, fill.side, fill.price, fill.size);
+    Position& position = holding.positions[static_cast<std::size_t>(side)];
+    const Position before = position;
+    const Money profit = position.apply(holding.spec, fill.side, fill.price, fill.size);
+    if (options_.isolated) allot(holding, static_cast<std::size_t>(side), before, fill);
     const std::uint32_t fee_currency = fill.fee_currency ? fill.fee_currency : holding.settle;
     balance_at(fee_currency) -= fee;
     if (fee_currency == holding.settle) holding.fees += fee;
@@ -105,24 +107,32 @@ Money Account::apply_fill(std::uint32_t index, const FillPayload& fill) noexcept
     return profit;
 }
 
-Money Account::apply_funding(std::uint32_t index, const FundingPayload& funding) noexcept {
-    Holding& holding = at(index);
-    if (holding.spec.kind == ContractKind::spot) return 0;
+Money Account::funding_of(std::uint32_t index, PositionSide side,
+                          const FundingPayload& funding) const noexcept {
+    const Position& held = position(index, side);
+    if (held.flat() || holdings_[index].spec.kind == ContractKind::spot) return 0;
+    const Holding& holding = holdings_[index];
     const std::int64_t price = funding.mark != 0 ? funding.mark : holding.mark;
-    Money change = 0;
-    for (const Position& position : holding.positions) {
-        if (position.flat()) continue;
-        const Money value = price != 0 ? holding.spec.notional(price, position.qty) : position.cost;
-        change -= multiply_divide_half_even(value, funding.rate, rate_one);
-    }
-    credit_funding(index, change);
-    return change;
+    const Money value = price != 0 ? holding.spec.notional(price, held.qty) : held.cost;
+    return -multiply_divide_half_even(value, funding.rate, rate_one);
 }
 
-void Account::credit_funding(std::uint32_t index, Money change) noexcept {
+Money Account::apply_funding(std::uint32_t index, const FundingPayload& funding) noexcept {
+    Money sum = 0;
+    for (const PositionSide side :
+         {PositionSide::both, PositionSide::long_, PositionSide::short_}) {
+        const Money change = funding_of(index, side, funding);
+        if (change != 0) credit_funding(index, side, change);
+        sum += change;
+    }
+    return sum;
+}
+
+void Account::credit_funding(std::uint32_t index, PositionSide side, Money change) noexcept {
     Holding& holding = at(index);
     holding.funding += change;
     balance_at(holding.settle) += change;
+    if (options_.isolated) holding.allotted[static_cast<std::size_t>(side)] += change;
 }
 
 void Account::add_working(std::uint32_t index, PositionSide position_side, Side side,

@@ -1,5 +1,5 @@
 #pragma once
-// The money of one account: balances, positions, margin in cross mode. Used twice: by the
+// The money of one account: balances, positions, margin in cross or isolated mode. Used twice: by the
 // exchange as the truth, and by a robot as what it knows from the fills that reached it.
 //
 // Currencies and instruments are indices handed down by the caller; both tables grow as needed.
@@ -17,6 +17,7 @@ namespace onetape {
 
 struct AccountOptions {
     bool hedge = false;         // long and short side by side; else one position a instrument
+    bool isolated = false;      // margin is allotted to each position; else the account backs all
     std::int64_t leverage = 1;  // initial margin = notional / leverage, >= 1; terms may say else
 };
 
@@ -45,8 +46,11 @@ class Account {
     // Returns what the balance changed by: a long pays when the rate is positive. Spot: nothing.
     Money apply_funding(std::uint32_t index, const FundingPayload& funding) noexcept;
 
-    // Funding as the exchange settled it.
-    void credit_funding(std::uint32_t index, Money change) noexcept;
+    // Funding of one position: what it would be, and as the exchange settled it. In isolated mode
+    // it moves the position's margin, too.
+    [[nodiscard]] Money funding_of(std::uint32_t index, PositionSide side,
+                                   const FundingPayload& funding) const noexcept;
+    void credit_funding(std::uint32_t index, PositionSide side, Money change) noexcept;
 
     // Working orders count against the account until they are filled or gone. Opening orders
     // only: reduce-only ones need no margin.
@@ -68,15 +72,20 @@ class Account {
     [[nodiscard]] std::int64_t net_qty(std::uint32_t index) const noexcept;
     [[nodiscard]] Money unrealized(std::uint32_t index) const noexcept;
 
+    // What is allotted to a position in isolated mode, and what it takes in at its mark to keep it.
+    [[nodiscard]] Money allotted(std::uint32_t index, PositionSide side) const noexcept;
+    [[nodiscard]] Money maintenance_of(std::uint32_t index, PositionSide side) const noexcept;
     // Balance, unrealized profit of what settles in it, and spot holdings priced in it at marks.
     [[nodiscard]] Money equity(std::uint32_t currency) const noexcept;
     [[nodiscard]] Money initial_margin(std::uint32_t currency) const noexcept;
     [[nodiscard]] Money maintenance_margin(std::uint32_t currency) const noexcept;
     // Free for new orders: balance and unrealized profit of derivatives, less initial margin and
-    // what working spot orders hold. May be negative.
+    // what working spot orders hold; in isolated mode without that profit. May be negative.
     [[nodiscard]] Money available(std::uint32_t currency) const noexcept;
-    // True when the maintenance margin is no longer covered; the seam of liquidation.
+    // True when the maintenance margin is no longer covered: of all that settles in a currency
+    // (cross), of one position (isolated).
     [[nodiscard]] bool below_maintenance(std::uint32_t currency) const noexcept;
+    [[nodiscard]] bool below_maintenance(std::uint32_t index, PositionSide side) const noexcept;
 
     [[nodiscard]] Money fees(std::uint32_t index) const noexcept;     // paid, rebates negative
     [[nodiscard]] Money funding(std::uint32_t index) const noexcept;  // received, paid negative
@@ -92,6 +101,7 @@ class Account {
         std::array<Position, 3> positions;                 // by PositionSide
         std::array<std::array<WorkingSum, 2>, 3> working;  // by PositionSide, then buy, sell
         Money fees = 0, funding = 0;
+        std::array<Money, 3> allotted{};  // isolated margin, by PositionSide
         MarginTable margin;
         std::int64_t leverage = 1;
     };
@@ -101,8 +111,12 @@ class Account {
     [[nodiscard]] static Money position_value(const Holding& holding,
                                               const Position& position) noexcept;
     [[nodiscard]] Money margin_of(const Holding& holding) const noexcept;
+    [[nodiscard]] Money isolated_margin_of(const Holding& holding) const noexcept;
+    void allot(Holding& holding, std::size_t side, const Position& before,
+               const FillPayload& fill) noexcept;
     [[nodiscard]] static Money side_exposure(const Holding& holding, PositionSide side,
                                              Money extra_buys, Money extra_sells) noexcept;
+    [[nodiscard]] static Money value_of(const Holding& holding, PositionSide side) noexcept;
 
     AccountOptions options_;
     std::vector<Holding> holdings_;

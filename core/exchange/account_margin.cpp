@@ -32,13 +32,48 @@ Money Account::side_exposure(const Holding& holding, PositionSide side, Money ex
     return std::max(absolute(value + buys), absolute(value - sells));
 }
 
+Money Account::value_of(const Holding& holding, PositionSide side) noexcept {
+    return absolute(position_value(holding, holding.positions[static_cast<std::size_t>(side)]));
+}
+
 Money Account::margin_of(const Holding& holding) const noexcept {
+    if (options_.isolated) return isolated_margin_of(holding);
     const Money exposure = options_.hedge ? side_exposure(holding, PositionSide::long_, 0, 0) +
                                                 side_exposure(holding, PositionSide::short_, 0, 0)
                                           : side_exposure(holding, PositionSide::both, 0, 0);
     Money margin = divide_half_even(exposure, holding.leverage);
     for (const auto& sides : holding.working) margin += sides[0].fee + sides[1].fee;
     return margin;
+}
+
+// What positions have, and what the worst case of the working orders would add to it.
+Money Account::isolated_margin_of(const Holding& holding) const noexcept {
+    Money margin = 0, more = 0;
+    for (const PositionSide side :
+         {PositionSide::both, PositionSide::long_, PositionSide::short_}) {
+        const auto at_side = static_cast<std::size_t>(side);
+        margin += holding.allotted[at_side];
+        more += side_exposure(holding, side, 0, 0) - value_of(holding, side);
+        for (const WorkingSum& sum : holding.working[at_side]) margin += sum.fee;
+    }
+    return margin + divide_half_even(more, holding.leverage);
+}
+
+// Opening takes margin from what is free at the account's leverage, closing gives back its share.
+void Account::allot(Holding& holding, std::size_t side, const Position& before,
+                    const FillPayload& fill) noexcept {
+    if (holding.spec.kind == ContractKind::spot) return;
+    Money& allotted = holding.allotted[side];
+    const std::int64_t change = fill.side == Side::buy ? fill.size : -fill.size;
+    std::int64_t opened = change;
+    if (before.qty != 0 && (before.qty > 0) != (change > 0)) {
+        const std::int64_t held = before.qty < 0 ? -before.qty : before.qty;
+        const std::int64_t closed = std::min(fill.size, held);
+        allotted -= multiply_divide_half_even(allotted, closed, held);
+        opened = fill.size - closed;
+    }
+    const Money value = absolute(holding.spec.notional(fill.price, opened));
+    allotted += divide_half_even(value, holding.leverage);
 }
 
 std::uint16_t Account::check_funds(std::uint32_t index, PositionSide position_side, Side side,
@@ -90,13 +125,32 @@ Money Account::maintenance_margin(std::uint32_t currency) const noexcept {
     return sum;
 }
 
+Money Account::maintenance_of(std::uint32_t index, PositionSide side) const noexcept {
+    if (index >= holdings_.size()) return 0;
+    return holdings_[index].margin.maintenance(value_of(holdings_[index], side));
+}
+
+Money Account::allotted(std::uint32_t index, PositionSide side) const noexcept {
+    return index < holdings_.size() ? holdings_[index].allotted[static_cast<std::size_t>(side)] : 0;
+}
+
+bool Account::below_maintenance(std::uint32_t index, PositionSide side) const noexcept {
+    const Position& held = position(index, side);
+    if (held.flat() || holdings_[index].spec.kind == ContractKind::spot) return false;
+    const Holding& holding = holdings_[index];
+    const Money profit = holding.mark != 0 ? held.unrealized(holding.spec, holding.mark) : 0;
+    return allotted(index, side) + profit < maintenance_of(index, side);
+}
+
 Money Account::available(std::uint32_t currency) const noexcept {
     Money sum = balance(currency);
     for (std::uint32_t index = 0; index < holdings_.size(); ++index) {
         const Holding& holding = holdings_[index];
         if (!holding.known) continue;
         if (holding.spec.kind != ContractKind::spot) {
-            if (holding.settle == currency) sum += unrealized(index) - margin_of(holding);
+            if (holding.settle != currency) continue;
+            if (!options_.isolated) sum += unrealized(index);
+            sum -= margin_of(holding);
             continue;
         }
         for (const auto& sides : holding.working) {

@@ -28,9 +28,20 @@ struct MarketView {             // one instrument's recorded market, written by 
     const Book* book = nullptr;        // null without depth
 };
 
+// Money that moves without a fill. What a venue pays out counts positive.
+enum class CashKind : std::uint8_t { funding = 0, insurance = 1 };
+
+struct CashNews {
+    std::int64_t time = 0;
+    Money amount = 0;
+    CashKind kind = CashKind::funding;
+    PositionSide side = PositionSide::both;  // of the position that it belongs to
+};
+
 class ExchangeSink {
  public:
     virtual ~ExchangeSink() = default;
+    virtual void on_cash(std::uint32_t instrument, const CashNews& cash) = 0;
     virtual void on_order_event(std::uint32_t instrument, const OrderEventPayload& event) = 0;
     virtual void on_fill(std::uint32_t instrument, const FillPayload& fill) = 0;
 };

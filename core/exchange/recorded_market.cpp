@@ -425,10 +425,18 @@ void RecordedExchange::on_mark(std::uint32_t index, std::int64_t now) noexcept {
 
 Money RecordedExchange::on_funding(std::uint32_t index, std::int64_t now,
                                    const FundingPayload& funding) noexcept {
-    (void)now;
     if (index >= markets_.size() || markets_[index].view == nullptr) return 0;
     mark_account(index);
-    return account_->apply_funding(index, funding);
+    Money sum = 0;
+    for (const PositionSide side :
+         {PositionSide::both, PositionSide::long_, PositionSide::short_}) {
+        const Money change = account_->funding_of(index, side, funding);
+        if (change == 0) continue;
+        account_->credit_funding(index, side, change);
+        sink_->on_cash(index, {now, change, CashKind::funding, side});
+        sum += change;
+    }
+    return sum;
 }
 
 std::int64_t RecordedExchange::mark_price(std::uint32_t index) const noexcept {

@@ -146,6 +146,7 @@ class Session:
             latency_out=self.plan.latency[1],
             bar_volume_share=self.plan.bar_volume_share,
             hedge=self.plan.hedge,
+            isolated=self.plan.margin == "isolated",
             leverage=self.plan.leverage,
             report_currency=0,
             sample_every=self.plan.sample_every,
@@ -298,10 +299,6 @@ class Session:
             raise NotAvailable(
                 f"queue model {self.plan.queue!r}", where="--queue", todo="use conservative"
             )
-        if self.plan.margin != "cross":
-            from onetape.model.errors import NotAvailable
-
-            raise NotAvailable("isolated margin", where="--margin", todo="use cross")
 
     def _with_overrides(self, instrument: Instrument) -> Instrument:
         given = self._instruments.get(instrument.symbol)
