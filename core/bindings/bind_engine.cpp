@@ -142,8 +142,9 @@ void bind_engine(nb::module_& m) {
         .def(nb::init<nb::object, std::int64_t, std::int64_t, std::int64_t, bool, bool,
                       std::int64_t, std::uint32_t, std::int64_t, std::string>(),
              nb::arg("host"), nb::kw_only(), nb::arg("latency_in"), nb::arg("latency_out"),
-             nb::arg("bar_volume_share"), nb::arg("hedge"), nb::arg("isolated"), nb::arg("leverage"),
-             nb::arg("report_currency"), nb::arg("sample_every"), nb::arg("robot_tag"))
+             nb::arg("bar_volume_share"), nb::arg("hedge"), nb::arg("isolated"),
+             nb::arg("leverage"), nb::arg("report_currency"), nb::arg("sample_every"),
+             nb::arg("robot_tag"))
         .def("add_instrument", &PySimulation::add_instrument)
         .def("update_instrument",
              [](PySimulation& s, std::uint32_t index, const InstrumentSpec& spec) {
@@ -268,6 +269,14 @@ void bind_engine(nb::module_& m) {
              [](PySimulation& s, std::uint32_t index) {
                  return money_text(s.core->account().funding(index));
              })
+        .def("liquidation_fees_text",
+             [](PySimulation& s, std::uint32_t index) {
+                 return money_text(s.core->account().liquidation_fees(index));
+             })
+        .def("insurance_text",
+             [](PySimulation& s, std::uint32_t index) {
+                 return money_text(s.core->account().insurance(index));
+             })
         .def("realized_text",
              [](PySimulation& s, std::uint32_t index) {
                  Money sum = 0;
@@ -324,6 +333,9 @@ void bind_engine(nb::module_& m) {
                  d["fills_without_volume"] = x.fills_without_volume;
                  d["fills_without_size"] = x.fills_without_size;
                  d["fills_beyond_touch"] = x.fills_beyond_touch;
+                 d["liquidations"] = x.liquidations;
+                 d["liquidations_without_mark"] = x.liquidations_without_mark;
+                 d["insurance_payments"] = x.insurance_payments;
                  return d;
              })
         .def("action_hash",

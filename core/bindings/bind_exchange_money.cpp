@@ -252,6 +252,12 @@ void onetape::bind_exchange_money(nb::module_& m) {
         .def("unrealized",
              [](const Account& a, std::uint32_t i) { return money_to_python(a.unrealized(i)); })
         .def("fees", [](const Account& a, std::uint32_t i) { return money_to_python(a.fees(i)); })
+        .def("liquidation_fees",
+             [](const Account& a, std::uint32_t i) {
+                 return money_to_python(a.liquidation_fees(i));
+             })
+        .def("insurance",
+             [](const Account& a, std::uint32_t i) { return money_to_python(a.insurance(i)); })
         .def("funding",
              [](const Account& a, std::uint32_t i) { return money_to_python(a.funding(i)); });
 }

@@ -39,7 +39,7 @@ class PyRecorded final : public ExchangeSink {
     void on_cash(std::uint32_t instrument, const CashNews& cash) override {
         nb::dict event;
         event["event"] = "cash";
-        event["instrument"] = instrument;
+        event["owner"] = instrument;
         event["kind"] = name_of(static_cast<int>(cash.kind), cash_names);
         event["side"] = name_of(static_cast<int>(cash.side), position_side_names);
         event["ts_event"] = cash.time;
@@ -59,6 +59,7 @@ class PyRecorded final : public ExchangeSink {
         view.quote = {now, now, bid, ask, bid_size, ask_size, 0, 0};
         view.has_quote = true;
         exchange_.on_quote(index, now);
+        if (exchange_.held(index)) exchange_.watch(index, now);
         return drain();
     }
 
@@ -72,6 +73,7 @@ class PyRecorded final : public ExchangeSink {
         view.trade.side = named<Side>(nb::str(side.c_str()), side_names, "side");
         view.has_trade = true;
         exchange_.on_trade(index, now);
+        if (exchange_.held(index)) exchange_.watch(index, now);
         return drain();
     }
 
@@ -91,6 +93,7 @@ class PyRecorded final : public ExchangeSink {
                                 levels.data());
         view.book = &market.book;
         exchange_.on_book(index, now);
+        if (exchange_.held(index)) exchange_.watch(index, now);
         return drain();
     }
 
@@ -108,6 +111,7 @@ class PyRecorded final : public ExchangeSink {
         view.bar.volume = volume;
         view.has_bar = true;
         exchange_.on_bar(index, ts_close);
+        if (exchange_.held(index)) exchange_.watch(index, ts_close);
         return drain();
     }
 
@@ -117,6 +121,7 @@ class PyRecorded final : public ExchangeSink {
         view.mark = mark;
         if (index_price != 0) view.index = index_price;
         exchange_.on_mark(index, now);
+        if (exchange_.held(index)) exchange_.watch(index, now);
         return drain();
     }
 
@@ -131,6 +136,7 @@ class PyRecorded final : public ExchangeSink {
         payload.rate = rate;
         payload.mark = mark;
         exchange_.on_funding(index, now, payload);
+        if (exchange_.held(index)) exchange_.watch(index, now);
         return drain();
     }
 
@@ -152,6 +158,9 @@ class PyRecorded final : public ExchangeSink {
         result["fills_without_volume"] = c.fills_without_volume;
         result["fills_without_size"] = c.fills_without_size;
         result["fills_beyond_touch"] = c.fills_beyond_touch;
+        result["liquidations"] = c.liquidations;
+        result["liquidations_without_mark"] = c.liquidations_without_mark;
+        result["insurance_payments"] = c.insurance_payments;
         return result;
     }
 

@@ -10,10 +10,9 @@ std::vector<MarginBracket> brackets_from(nb::handle rows) {
     std::vector<MarginBracket> brackets;
     for (const nb::handle row : rows) {
         const nb::tuple cells = nb::cast<nb::tuple>(row);
-        brackets.push_back({money_from_python(nb::borrow(cells[0])),
-                            nb::cast<std::int64_t>(cells[1]),
-                            money_from_python(nb::borrow(cells[2])),
-                            nb::cast<std::int64_t>(cells[3])});
+        brackets.push_back(
+            {money_from_python(nb::borrow(cells[0])), nb::cast<std::int64_t>(cells[1]),
+             money_from_python(nb::borrow(cells[2])), nb::cast<std::int64_t>(cells[3])});
     }
     return brackets;
 }
@@ -26,6 +25,8 @@ InstrumentTerms terms_from_kwargs(const nb::kwargs& kwargs) {
             terms.brackets = brackets_from(value);
         else if (name == "leverage")
             terms.leverage = nb::cast<std::int64_t>(value);
+        else if (name == "liquidation_fee")
+            terms.liquidation_fee = nb::cast<std::int64_t>(value);
         else
             throw nb::type_error(("InstrumentTerms has no field " + name).c_str());
     }

@@ -327,6 +327,8 @@ bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
             ++view.version;
             if (working) [[unlikely]]
                 exchange_.on_quote(instrument.index, time);
+            if (exchange_.held(instrument.index)) [[unlikely]]
+                exchange_.watch(instrument.index, time);
             return true;
         case EventType::trade:
             view.trade = frame.as<TradePayload>();
@@ -334,6 +336,8 @@ bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
             ++view.version;
             if (working) [[unlikely]]
                 exchange_.on_trade(instrument.index, time);
+            if (exchange_.held(instrument.index)) [[unlikely]]
+                exchange_.watch(instrument.index, time);
             return true;
         case EventType::book: {
             const auto& payload = frame.as<BookPayload>();
@@ -343,6 +347,8 @@ bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
             ++view.version;
             if (working) [[unlikely]]
                 exchange_.on_book(instrument.index, time);
+            if (exchange_.held(instrument.index)) [[unlikely]]
+                exchange_.watch(instrument.index, time);
             return true;
         }
         case EventType::bar:
@@ -353,8 +359,10 @@ bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
             // and reach the robot before the bar does.
             reply_base_ = view.bar.ts_open;
             reply_cap_ = time;
-            if (working) [[unlikely]]
+            if (working || exchange_.held(instrument.index)) [[unlikely]]
                 exchange_.on_bar(instrument.index, time);
+            if (exchange_.held(instrument.index)) [[unlikely]]
+                exchange_.watch(instrument.index, time);
             reply_cap_ = never;
             return true;
         case EventType::mark: {
@@ -364,11 +372,14 @@ bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
             ++view.version;
             if (working) [[unlikely]]
                 exchange_.on_mark(instrument.index, time);
+            if (exchange_.held(instrument.index)) [[unlikely]]
+                exchange_.watch(instrument.index, time);
             return true;
         }
         case EventType::funding: {
             const auto& payload = frame.as<FundingPayload>();
             if (started_) settle_funding(instrument, time, payload);
+            if (exchange_.held(instrument.index)) exchange_.watch(instrument.index, time);
             return true;
         }
         default:

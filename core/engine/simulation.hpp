@@ -11,10 +11,13 @@
 // the tapes alone, whether they lie finished or grow while we read.
 #include <cstdint>
 #include <deque>
+#include <initializer_list>
 #include <limits>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/sha256.hpp"
@@ -223,6 +226,8 @@ class Simulation final : public ExchangeSink {
     void settle_funding(const Instrument& instrument, std::int64_t time,
                         const FundingPayload& payload);
     bool deliver_event(Instrument& instrument, const OrderEventPayload& event);
+    OrderRef adopt(Instrument& instrument, const FillPayload& fill);
+    bool tell_forced(const Instrument& instrument, const FillPayload& fill);
     void deliver_cash(std::uint32_t instrument, const CashNews& cash);
     bool deliver_fill(Instrument& instrument, const FillPayload& fill);
     bool fire_timers(std::int64_t now);
@@ -235,6 +240,8 @@ class Simulation final : public ExchangeSink {
     void reserve(Order& order, std::int64_t price);
     std::int64_t unreserve(Order& order);  // the price that it was reserved at
     void note_equity(Money equity);
+    using Texts = std::initializer_list<std::pair<std::string_view, std::string>>;
+    void note(EventType type, std::uint32_t stream, Texts texts);  // a map of texts
     void write(EventType type, std::uint32_t instrument, const void* payload, std::uint32_t bytes);
 
     SimulationOptions options_;

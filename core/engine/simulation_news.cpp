@@ -1,6 +1,10 @@
 // The exchange's answers: on their way, and when they reach the robot.
 #include <algorithm>
+#include <array>
+#include <cstring>
+#include <string_view>
 
+#include "engine/reasons.hpp"
 #include "engine/simulation.hpp"
 
 namespace onetape {
@@ -74,8 +78,49 @@ void Simulation::deliver_cash(std::uint32_t instrument, const CashNews& cash) {
             robot_account_.credit_funding(instrument, cash.side, cash.amount);
             break;
         case CashKind::insurance:
+            robot_account_.credit_insurance(instrument, cash.amount);
             break;
     }
+    constexpr std::array names = {"funding", "insurance"};
+    note(EventType::transfer, instrument + 1,
+         {{"kind", names[static_cast<std::size_t>(cash.kind)]},
+          {"symbol", instruments_[instrument]->symbol},
+          {"amount", decimal_text(cash.amount, money_decimals)}});
+}
+
+// An order that the venue made appears with its fill, as one that was accepted a moment before.
+OrderRef Simulation::adopt(Instrument& instrument, const FillPayload& fill) {
+    const OrderRef order = orders_.adopt(fill.order_id);
+    order->instrument = &instrument;
+    order->owner = instruments_[instrument.index];
+    order->side = fill.side;
+    order->type = OrderType::market;
+    order->tif = TimeInForce::ioc;
+    order->position_side = fill.position_side;
+    order->flags = order_reduce_only;
+    order->size = fill.size;
+    order->created = fill.ts_event;
+    order->venue_id = fill.venue_id;
+    constexpr std::string_view tag = "liquidation";
+    std::memcpy(order->tag.data(), tag.data(), tag.size());
+    order->reason = "closed by the venue: margin no longer covered it";
+    move(*order, OrderAct::submit);
+    move(*order, OrderAct::accept);
+    return order;
+}
+
+bool Simulation::tell_forced(const Instrument& instrument, const FillPayload& fill) {
+    const Position& left = robot_account_.position(instrument.index, fill.position_side);
+    const char* state = left.flat() ? "closed" : "reduced";
+    note(EventType::alert, instrument.index + 1,
+         {{"kind", "liquidation"},
+          {"severity", "critical"},
+          {"symbol", instrument.symbol},
+          {"state", state},
+          {"price", decimal_text(fill.price, instrument.spec.price_decimals)},
+          {"size", decimal_text(fill.size, instrument.spec.size_decimals)}});
+    in_robot_ = true;
+    return robot_->on_health("liquidation", instrument.symbol, state) && after_callback();
 }
 
 void Simulation::move(Order& order, OrderAct act) {
@@ -150,7 +195,8 @@ bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& news) {
     ++counters_.fills;
     fill_profits_.push_back(static_cast<double>(robot_account_.apply_fill(instrument.index, fill)) /
                             1e18);
-    const OrderRef order = orders_.find(fill.order_id);
+    const bool forced = fill.order_id >= venue_orders;
+    const OrderRef order = forced ? adopt(instrument, fill) : orders_.find(fill.order_id);
     if (!order) {
         ++counters_.late;
         return true;
@@ -172,7 +218,8 @@ bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& news) {
     in_robot_ = true;
     return robot_->on_fill(order, fill) && after_callback() && (in_robot_ = true) &&
            robot_->on_order(order) && after_callback() && (in_robot_ = true) &&
-           robot_->on_position(instrument, fill.position_side) && after_callback();
+           robot_->on_position(instrument, fill.position_side) && after_callback() &&
+           (!forced || tell_forced(instrument, fill));
 }
 
 }  // namespace onetape

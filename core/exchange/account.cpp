@@ -33,6 +33,11 @@ Money fee_of(const InstrumentSpec& spec, Liquidity liquidity, std::int64_t price
     return multiply_divide_half_even(absolute(spec.notional(price, size)), rate, rate_one);
 }
 
+Money liquidation_fee_of(const InstrumentSpec& spec, std::int64_t rate, std::int64_t price,
+                         std::int64_t size) noexcept {
+    return multiply_divide_half_even(absolute(spec.notional(price, size)), rate, rate_one);
+}
+
 Money base_money(const InstrumentSpec& spec, std::int64_t size) noexcept {
     const int exponent = money_decimals - spec.size_decimals - spec.multiplier_decimals;
     const Int128 amount = static_cast<Int128>(size) * spec.multiplier;
@@ -62,6 +67,7 @@ void Account::set_instrument(std::uint32_t index, const InstrumentSpec& spec, st
     if (!holding.known) holding.leverage = options_.leverage;
     holding.known = true;
     if (holding.margin.empty()) holding.margin.set({}, spec.maintenance_rate);
+    ++revision_;
     balance_at(std::max(settle, base));
     if (spec.kind != ContractKind::spot || settle == base) return;
     // One instrument values a holding: the first that trades it against this currency.
@@ -76,10 +82,13 @@ void Account::set_terms(std::uint32_t index, const InstrumentTerms& terms) noexc
     Holding& holding = at(index);
     holding.margin.set(terms.brackets, holding.spec.maintenance_rate);
     holding.leverage = terms.leverage > 0 ? terms.leverage : options_.leverage;
+    holding.liquidation_fee = terms.liquidation_fee;
+    ++revision_;
 }
 
 void Account::deposit(std::uint32_t currency, Money amount) noexcept {
     balance_at(currency) += amount;
+    ++revision_;
 }
 
 void Account::set_mark(std::uint32_t index, std::int64_t price) noexcept {
@@ -96,7 +105,9 @@ Money Account::apply_fill(std::uint32_t index, const FillPayload& fill) noexcept
     if (options_.isolated) allot(holding, static_cast<std::size_t>(side), before, fill);
     const std::uint32_t fee_currency = fill.fee_currency ? fill.fee_currency : holding.settle;
     balance_at(fee_currency) -= fee;
-    if (fee_currency == holding.settle) holding.fees += fee;
+    if (fee_currency == holding.settle)
+        (fill.order_id >= liquidation_orders ? holding.liquidation_fees : holding.fees) += fee;
+    ++revision_;
     if (holding.spec.kind == ContractKind::spot) {
         const std::int64_t size = fill.side == Side::buy ? fill.size : -fill.size;
         balance_at(holding.settle) -= holding.spec.notional(fill.price, size);
@@ -133,6 +144,14 @@ void Account::credit_funding(std::uint32_t index, PositionSide side, Money chang
     holding.funding += change;
     balance_at(holding.settle) += change;
     if (options_.isolated) holding.allotted[static_cast<std::size_t>(side)] += change;
+    ++revision_;
+}
+
+void Account::credit_insurance(std::uint32_t index, Money amount) noexcept {
+    Holding& holding = at(index);
+    holding.insurance += amount;
+    balance_at(holding.settle) += amount;
+    ++revision_;
 }
 
 void Account::add_working(std::uint32_t index, PositionSide position_side, Side side,
@@ -214,6 +233,14 @@ Money Account::fees(std::uint32_t index) const noexcept {
 
 Money Account::funding(std::uint32_t index) const noexcept {
     return index < holdings_.size() ? holdings_[index].funding : 0;
+}
+
+Money Account::liquidation_fees(std::uint32_t index) const noexcept {
+    return index < holdings_.size() ? holdings_[index].liquidation_fees : 0;
+}
+
+Money Account::insurance(std::uint32_t index) const noexcept {
+    return index < holdings_.size() ? holdings_[index].insurance : 0;
 }
 
 }  // namespace onetape

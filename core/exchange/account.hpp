@@ -1,6 +1,6 @@
 #pragma once
-// The money of one account: balances, positions, margin in cross or isolated mode. Used twice: by the
-// exchange as the truth, and by a robot as what it knows from the fills that reached it.
+// The money of one account: balances, positions, margin in cross or isolated mode. Used twice: by
+// the exchange as the truth, and by a robot as what it knows from the fills that reached it.
 //
 // Currencies and instruments are indices handed down by the caller; both tables grow as needed.
 // Marks are pushed in (`set_mark`); with none, a position is valued at its cost.
@@ -28,6 +28,10 @@ struct WorkingSum {
     Money fee = 0;  // taker fee on the notional, never negative
 };
 
+// Orders that the venue makes itself have ids from here on; the robot's own count from 1.
+inline constexpr std::uint64_t venue_orders = std::uint64_t{1} << 62;
+inline constexpr std::uint64_t liquidation_orders = venue_orders;
+
 class Account {
  public:
     explicit Account(const AccountOptions& options = {}) noexcept;
@@ -51,6 +55,9 @@ class Account {
     [[nodiscard]] Money funding_of(std::uint32_t index, PositionSide side,
                                    const FundingPayload& funding) const noexcept;
     void credit_funding(std::uint32_t index, PositionSide side, Money change) noexcept;
+
+    // What the venue's insurance put in where nothing was left.
+    void credit_insurance(std::uint32_t index, Money amount) noexcept;
 
     // Working orders count against the account until they are filled or gone. Opening orders
     // only: reduce-only ones need no margin.
@@ -87,8 +94,35 @@ class Account {
     [[nodiscard]] bool below_maintenance(std::uint32_t currency) const noexcept;
     [[nodiscard]] bool below_maintenance(std::uint32_t index, PositionSide side) const noexcept;
 
+    // For liquidation. Balance and unrealized profit of contracts; what isolated margin covers
+    // beyond maintenance; balance that is not allotted; whether anything is held in a currency.
+    [[nodiscard]] Money covered(std::uint32_t currency) const noexcept;
+    [[nodiscard]] Money spare(std::uint32_t index, PositionSide side) const noexcept;
+    [[nodiscard]] Money free_of_isolated(std::uint32_t currency) const noexcept;
+    [[nodiscard]] bool holds(std::uint32_t currency) const noexcept;
+    // What must be closed to come down into the next lower bracket, in whole lots; all of it from
+    // the lowest.
+    [[nodiscard]] std::int64_t reduction_step(std::uint32_t index,
+                                              PositionSide side) const noexcept;
+    [[nodiscard]] std::uint32_t settle(std::uint32_t index) const noexcept {
+        return index < holdings_.size() ? holdings_[index].settle : 0;
+    }
+    [[nodiscard]] std::int64_t mark(std::uint32_t index) const noexcept {
+        return index < holdings_.size() ? holdings_[index].mark : 0;
+    }
+    [[nodiscard]] std::int64_t liquidation_fee(std::uint32_t index) const noexcept {
+        return index < holdings_.size() ? holdings_[index].liquidation_fee : 0;
+    }
+    [[nodiscard]] std::int64_t highest_rate(std::uint32_t index) const noexcept {
+        return index < holdings_.size() ? holdings_[index].margin.highest_rate() : 0;
+    }
+    // Rises with whatever changes what is covered or needed, marks aside.
+    [[nodiscard]] std::uint64_t revision() const noexcept { return revision_; }
+
     [[nodiscard]] Money fees(std::uint32_t index) const noexcept;     // paid, rebates negative
     [[nodiscard]] Money funding(std::uint32_t index) const noexcept;  // received, paid negative
+    [[nodiscard]] Money liquidation_fees(std::uint32_t index) const noexcept;  // paid
+    [[nodiscard]] Money insurance(std::uint32_t index) const noexcept;         // received
     [[nodiscard]] const AccountOptions& options() const noexcept { return options_; }
 
  private:
@@ -100,7 +134,8 @@ class Account {
         bool values_base = false;  // the one spot instrument that prices its base in its quote
         std::array<Position, 3> positions;                 // by PositionSide
         std::array<std::array<WorkingSum, 2>, 3> working;  // by PositionSide, then buy, sell
-        Money fees = 0, funding = 0;
+        Money fees = 0, funding = 0, liquidation_fees = 0, insurance = 0;
+        std::int64_t liquidation_fee = 0;
         std::array<Money, 3> allotted{};  // isolated margin, by PositionSide
         MarginTable margin;
         std::int64_t leverage = 1;
@@ -121,11 +156,15 @@ class Account {
     AccountOptions options_;
     std::vector<Holding> holdings_;
     std::vector<Money> balances_;
+    std::uint64_t revision_ = 1;
 };
 
 // Fee of a trade, half to even at 1e-18: positive is paid, negative a rebate.
 [[nodiscard]] Money fee_of(const InstrumentSpec& spec, Liquidity liquidity, std::int64_t price,
                            std::int64_t size) noexcept;
+
+[[nodiscard]] Money liquidation_fee_of(const InstrumentSpec& spec, std::int64_t rate,
+                                       std::int64_t price, std::int64_t size) noexcept;
 
 // Units of a spot instrument's base currency as money of that currency.
 [[nodiscard]] Money base_money(const InstrumentSpec& spec, std::int64_t size) noexcept;

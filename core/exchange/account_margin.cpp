@@ -92,8 +92,8 @@ std::uint16_t Account::check_funds(std::uint32_t index, PositionSide position_si
     if (reduce_only) return error::none;
     const PositionSide held = options_.hedge ? position_side : PositionSide::both;
     const Money value = absolute(spec.notional(price, size));
-    const Money reached = side_exposure(holding, held, side == Side::buy ? value : 0,
-                                        side == Side::sell ? value : 0);
+    const Money reached =
+        side_exposure(holding, held, side == Side::buy ? value : 0, side == Side::sell ? value : 0);
     const Money more = reached - side_exposure(holding, held, 0, 0);
     // What does not raise the worst case is let through whatever the account looks like: it can
     // only make it safer.
@@ -137,9 +137,41 @@ Money Account::allotted(std::uint32_t index, PositionSide side) const noexcept {
 bool Account::below_maintenance(std::uint32_t index, PositionSide side) const noexcept {
     const Position& held = position(index, side);
     if (held.flat() || holdings_[index].spec.kind == ContractKind::spot) return false;
+    return spare(index, side) < 0;
+}
+
+Money Account::spare(std::uint32_t index, PositionSide side) const noexcept {
+    if (index >= holdings_.size()) return 0;
     const Holding& holding = holdings_[index];
+    const Position& held = holding.positions[static_cast<std::size_t>(side)];
     const Money profit = holding.mark != 0 ? held.unrealized(holding.spec, holding.mark) : 0;
-    return allotted(index, side) + profit < maintenance_of(index, side);
+    return allotted(index, side) + profit - maintenance_of(index, side);
+}
+
+Money Account::free_of_isolated(std::uint32_t currency) const noexcept {
+    Money sum = balance(currency);
+    for (const Holding& holding : holdings_) {
+        if (!holding.known || holding.settle != currency) continue;
+        for (const Money allotted : holding.allotted) sum -= allotted;
+    }
+    return sum;
+}
+
+std::int64_t Account::reduction_step(std::uint32_t index, PositionSide side) const noexcept {
+    const Holding& holding = holdings_[index];
+    const InstrumentSpec& spec = holding.spec;
+    const std::int64_t qty = holding.positions[static_cast<std::size_t>(side)].qty;
+    const std::int64_t held = qty < 0 ? -qty : qty;
+    const Money edge = holding.margin.lower_edge(value_of(holding, side));
+    if (edge == 0 || holding.mark == 0) return held;
+    std::int64_t fits = 0, beyond = held;  // the greatest size that is worth no more than the edge
+    while (beyond - fits > 1) {
+        const std::int64_t middle = fits + (beyond - fits) / 2;
+        (absolute(spec.notional(holding.mark, middle)) <= edge ? fits : beyond) = middle;
+    }
+    const std::int64_t lot = std::max<std::int64_t>(spec.lot, 1);
+    const std::int64_t lots = (held - fits + lot - 1) / lot;
+    return std::min(lots * lot, held);
 }
 
 Money Account::available(std::uint32_t currency) const noexcept {
@@ -161,18 +193,27 @@ Money Account::available(std::uint32_t currency) const noexcept {
     return sum;
 }
 
-bool Account::below_maintenance(std::uint32_t currency) const noexcept {
-    Money covered = balance(currency);
-    bool holds = false;
+bool Account::holds(std::uint32_t currency) const noexcept {
+    return std::any_of(holdings_.begin(), holdings_.end(), [currency](const Holding& holding) {
+        if (!holding.known || holding.spec.kind == ContractKind::spot) return false;
+        if (holding.settle != currency) return false;
+        return std::any_of(holding.positions.begin(), holding.positions.end(),
+                           [](const Position& position) { return !position.flat(); });
+    });
+}
+
+Money Account::covered(std::uint32_t currency) const noexcept {
+    Money sum = balance(currency);
     for (std::uint32_t index = 0; index < holdings_.size(); ++index) {
         const Holding& holding = holdings_[index];
         if (!holding.known || holding.spec.kind == ContractKind::spot) continue;
-        if (holding.settle != currency) continue;
-        covered += unrealized(index);
-        holds = holds || std::any_of(holding.positions.begin(), holding.positions.end(),
-                                     [](const Position& position) { return !position.flat(); });
+        if (holding.settle == currency) sum += unrealized(index);
     }
-    return holds && covered < maintenance_margin(currency);
+    return sum;
+}
+
+bool Account::below_maintenance(std::uint32_t currency) const noexcept {
+    return holds(currency) && covered(currency) < maintenance_margin(currency);
 }
 
 }  // namespace onetape

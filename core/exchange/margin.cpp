@@ -1,6 +1,7 @@
 #include "exchange/margin.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace onetape {
@@ -14,8 +15,18 @@ constexpr auto rate_one = static_cast<std::int64_t>(pow10(12));
 void MarginTable::set(std::vector<MarginBracket> brackets, std::int64_t flat_rate) {
     brackets_ = std::move(brackets);
     flat_rate_ = highest_rate_ = flat_rate;
-    for (const MarginBracket& bracket : brackets_)
+    Money edge = 0, owed = 0;
+    for (const MarginBracket& bracket : brackets_) {
         highest_rate_ = std::max(highest_rate_, bracket.rate);
+        const auto at = [&](Money value) {
+            return multiply_divide_half_even(value, bracket.rate, rate_one) - bracket.amount;
+        };
+        // A table that jumps has no highest rate: a step over an edge may cost anything.
+        const Money jump = edge == 0 ? 0 : at(edge) - owed;
+        if (jump > 1 || jump < -1) highest_rate_ = std::numeric_limits<std::int64_t>::max();
+        edge = bracket.notional_max;
+        owed = at(edge);
+    }
 }
 
 // Beyond the last bracket its rule goes on: the venue let nobody open that much, but a price may

@@ -13,16 +13,17 @@
 namespace onetape {
 
 struct MarginBracket {
-    Money notional_max = 0;    // settle currency, inclusive
-    std::int64_t rate = 0;     // 1e-12 of notional
-    Money amount = 0;          // taken off the product
-    std::int64_t leverage = 0; // 0: no limit
+    Money notional_max = 0;     // settle currency, inclusive
+    std::int64_t rate = 0;      // 1e-12 of notional
+    Money amount = 0;           // taken off the product
+    std::int64_t leverage = 0;  // 0: no limit
 };
 
 // The part of an instrument's terms that is not one number each: see instrument.hpp for those.
 struct InstrumentTerms {
     std::vector<MarginBracket> brackets;  // by notional_max; empty: the spec's one rate
     std::int64_t leverage = 0;            // the account's for this instrument, 0: its common one
+    std::int64_t liquidation_fee = 0;     // 1e-12 of what the venue closes by force
 };
 
 class MarginTable {

@@ -233,6 +233,7 @@ std::int64_t RecordedExchange::fill(std::uint32_t slot, std::int64_t time, std::
     account_->apply_fill(order.instrument, fill);
     ++counters_.fills;
     market.sweep = true;
+    note_held(order.instrument);
     const std::uint32_t instrument = order.instrument;
     const bool done = order.filled == request.size;
     if (done) {

@@ -60,9 +60,12 @@ struct RecordedOptions {
 // What a report must say about how fills came about.
 struct RecordedCounters {
     std::uint64_t orders = 0, rejected = 0, fills = 0;
-    std::uint64_t fills_without_volume = 0;  // bars that do not say their volume: not capped
-    std::uint64_t fills_without_size = 0;    // quotes that do not say their size: not capped
-    std::uint64_t fills_beyond_touch = 0;    // L1: one tick worse than the displayed touch
+    std::uint64_t fills_without_volume = 0;       // bars that do not say their volume: not capped
+    std::uint64_t fills_without_size = 0;         // quotes that do not say their size: not capped
+    std::uint64_t fills_beyond_touch = 0;         // L1: one tick worse than the displayed touch
+    std::uint64_t liquidations = 0;               // forced closings, each step of them
+    std::uint64_t liquidations_without_mark = 0;  // by the last price or the mid
+    std::uint64_t insurance_payments = 0;         // losses beyond the money behind them
 };
 
 class RecordedExchange {
@@ -85,6 +88,13 @@ class RecordedExchange {
     [[nodiscard]] bool working(std::uint32_t index) const noexcept {
         return index < markets_.size() && markets_[index].working != 0;
     }
+
+    // True when a contract is held: `watch` then asks after each event, once the hooks below are
+    // through, whether margin still covers it.
+    [[nodiscard]] bool held(std::uint32_t index) const noexcept {
+        return index < markets_.size() && markets_[index].held;
+    }
+    void watch(std::uint32_t index, std::int64_t now) noexcept;
 
     void on_quote(std::uint32_t index, std::int64_t now) noexcept;
     void on_trade(std::uint32_t index, std::int64_t now) noexcept;
@@ -141,6 +151,9 @@ class RecordedExchange {
         std::int64_t bar_period = 0;  // the shortest seen: longer bars repeat what it said
         std::int64_t bar_left = 0;    // what we may still take of the bar in hand
         bool bar_capped = false;
+        bool held = false;                         // a contract's position is open
+        std::int64_t safe_low = 0, safe_high = 0;  // no liquidation between them, while the
+        std::uint64_t safe_revision = 0;           // account is at this revision
         bool sweep = false;  // a fill may have left reduce-only orders with nothing to reduce
     };
 
@@ -212,6 +225,21 @@ class RecordedExchange {
     void limit_queues(Market& market) noexcept;
     void mark_account(std::uint32_t index) noexcept;
 
+    // liquidation.cpp: what is no longer covered
+    void note_held(std::uint32_t index) noexcept;
+    void check_margin(std::uint32_t index, std::int64_t now) noexcept;
+    void set_spans(std::uint32_t index) noexcept;
+    void liquidate_cross(std::uint32_t currency, std::int64_t now) noexcept;
+    void liquidate_isolated(std::uint32_t index, PositionSide side, std::int64_t now) noexcept;
+    void liquidate_step(std::uint32_t index, PositionSide side, std::int64_t now) noexcept;
+    [[nodiscard]] FillPayload venue_fill(std::uint32_t index, PositionSide side, std::int64_t price,
+                                         std::int64_t size, std::int64_t now,
+                                         std::uint64_t orders) noexcept;
+    void book_venue_fill(std::uint32_t index, const FillPayload& fill) noexcept;
+    template <class Which>
+    void cancel_for_margin(std::int64_t now, const Which& which) noexcept;
+    void stress_bar(std::uint32_t index, std::int64_t now) noexcept;
+
     // recorded_bars.cpp: orders against bars
     [[nodiscard]] static std::int64_t bar_room(const Market& market, std::int64_t wanted) noexcept;
     std::int64_t bar_fill(std::uint32_t slot, std::int64_t time, std::int64_t price,
@@ -233,7 +261,7 @@ class RecordedExchange {
     std::vector<Step> steps_;                       // of the taking being planned
     std::vector<std::uint32_t> batch_, bar_batch_;  // slots in hand while lists change
     RecordedCounters counters_;
-    std::uint64_t next_venue_id_ = 1, next_trade_id_ = 1;
+    std::uint64_t next_venue_id_ = 1, next_trade_id_ = 1, venue_orders_ = 0;
     std::int64_t next_expiry_ = never;
 };
 

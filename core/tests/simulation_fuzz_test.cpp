@@ -24,7 +24,8 @@ constexpr std::int64_t drained_ns = end_ns + 1000 * step_ns;
 struct Plan {  // what the seed decided before the run
     SimulationOptions options;
     std::vector<InstrumentSpec> specs;
-    int depth_instruments = 0;
+    std::vector<InstrumentTerms> terms;
+    std::int64_t cash = deposit_units;
 };
 
 Plan plan_of(Prng& random) {
@@ -35,8 +36,9 @@ Plan plan_of(Prng& random) {
     }
     plan.options.account.hedge = random.below(4) == 0;
     plan.options.account.isolated = random.below(3) == 0;
-    plan.options.account.leverage = 1 + random.below(10);
+    plan.options.account.leverage = 1 + random.below(random.below(2) == 0 ? 10 : 100);
     plan.options.sample_every = random.below(2) == 0 ? 0 : 50 * step_ns;
+    if (random.below(2) == 0) plan.cash = 5 + random.below(60);  // short of margin before long
     const std::uint32_t count = 1 + random.below(3);
     for (std::uint32_t i = 0; i < count; ++i) {
         InstrumentSpec spec = linear_spec();
@@ -47,6 +49,13 @@ Plan plan_of(Prng& random) {
         spec.tick = 1 + random.below(5);
         spec.maintenance_rate = 5'000'000'000;
         plan.specs.push_back(spec);
+        InstrumentTerms terms;
+        if (random.below(2) == 0) {
+            const Money unit = spec.kind == ContractKind::inverse ? pow10(15) : 100 * pow10(18);
+            terms.brackets = {{unit, 10'000'000'000, 0, 0}, {50 * unit, 30'000'000'000, 0, 0}};
+        }
+        terms.liquidation_fee = random.below(2) * 10'000'000'000LL;
+        plan.terms.push_back(terms);
     }
     return plan;
 }
@@ -227,15 +236,20 @@ class RandomTrader {
     bool done_ = false;
 };
 
+std::uint64_t forced_fills = 0;
+
 std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
     Prng random(seed);
     const Plan plan = plan_of(random);
     Tape tape;
     write_tape(tape, random, plan.specs.size());
     World world(plan.options);
+    world.cash = plan.cash;
     std::vector<Instrument*> instruments;
     for (const InstrumentSpec& spec : plan.specs)
         instruments.push_back(&world.instrument(spec, random.below(64) | want_quotes));
+    for (std::uint32_t i = 0; i < plan.terms.size(); ++i)
+        world.simulation->set_terms(i, plan.terms[i]);
     world.source(tape.read());
     world.simulation->deposit(2, static_cast<Money>(1000) * pow10(money_decimals));
     RandomTrader trader(world, random.next(), instruments);
@@ -245,6 +259,8 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
     while (outcome == RunOutcome::limit) outcome = simulation.run(frames, Simulation::never - 1);
     REQUIRE(outcome == RunOutcome::ended);
     REQUIRE(simulation.finish_input());
+    // A liquidation at the very last event is still on its way.
+    REQUIRE(simulation.advance(drained_ns + 1000 * step_ns));
 
     // Orders.
     CHECK_FALSE(trader.wrong_);
@@ -266,13 +282,20 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
     // Money. A shadow that sees fills and funding alone.
     Account shadow(plan.options.account);
     Account robot = simulation.account(), exchange = simulation.exchange_account();
-    for (std::uint32_t i = 0; i < instruments.size(); ++i)
+    for (std::uint32_t i = 0; i < instruments.size(); ++i) {
         shadow.set_instrument(i, plan.specs[i], 1, 2);
-    shadow.deposit(1, static_cast<Money>(deposit_units) * pow10(money_decimals));
+        shadow.set_terms(i, plan.terms[i]);
+    }
+    shadow.deposit(1, static_cast<Money>(plan.cash) * pow10(money_decimals));
     shadow.deposit(2, static_cast<Money>(1000) * pow10(money_decimals));
     for (const auto& [index, fill] : trader.fills) shadow.apply_fill(index, fill);
     for (std::uint32_t i = 0; i < instruments.size(); ++i) {
         shadow.credit_funding(i, PositionSide::both, robot.funding(i));
+        shadow.credit_insurance(i, robot.insurance(i));
+        CHECK(robot.insurance(i) == exchange.insurance(i));
+        CHECK(robot.liquidation_fees(i) == shadow.liquidation_fees(i));
+        CHECK(exchange.liquidation_fees(i) == shadow.liquidation_fees(i));
+        forced_fills += simulation.exchange_counters().liquidations;
         for (Account* account : {&shadow, &robot, &exchange}) account->set_mark(i, 10'000);
         CHECK(robot.funding(i) == exchange.funding(i));
         CHECK(robot.fees(i) == shadow.fees(i));
@@ -316,5 +339,6 @@ TEST_CASE("random runs keep the books") {
         const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - began;
         if (passed.count() > seconds) break;
     }
-    MESSAGE("seeds done: " << count);
+    MESSAGE("seeds done: " << count << ", forced closings: " << forced_fills);
+    if (!only) CHECK(forced_fills > 0);
 }

@@ -206,8 +206,30 @@ class SlowAccount:
             edge = max((e for e in edges[:-1] if e < value), default=0)
         if not edge:
             return size
-        cut = -(-(value - edge) * size // value)  # up
-        return min(-(-cut // facts.lot) * facts.lot, size)
+        fits = 0  # the greatest size worth no more than the edge, doubling steps down
+        step = 1 << size.bit_length()
+        while step:
+            if fits + step < size and abs(facts.value(self.marks[index], fits + step)) <= edge:
+                fits += step
+            step //= 2
+        return min(-(-(size - fits) // facts.lot) * facts.lot, size)
+
+    def liquidate(self, index: int, side: str) -> list[tuple[int, str, int, int, int]]:
+        """All forced closings now: (index, side, price, size, fee); insurance is in the books.
+        Cross: whatever ties up most first; isolated: this position."""
+        done = []
+        while self.is_short_of_margin(index, side):
+            where = (index, side if self.hedge else "both")
+            if not self.isolated:
+                open_ = {key: held for key, held in self.held.items() if held.qty}
+                order = ["both", "long", "short"]
+                where = max(
+                    open_,
+                    key=lambda k: (self.needs(k[0], open_[k]), -k[0], -order.index(k[1])),
+                )
+            word, price, size, fee, _ = self.liquidate_step(*where)
+            done.append((where[0], word, price, size, fee))
+        return done
 
     def liquidate_step(self, index: int, side: str) -> tuple[str, int, int, int, int]:
         """(side, price, size, fee, insurance) of one forced closing at the mark."""

@@ -66,6 +66,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     taker_fee: Decimal = _ZERO
     maintenance_rate: Decimal = _ZERO  # of notional; with brackets that of the first
     brackets: tuple[MarginBracket, ...] = ()  # by notional; empty: the one rate for all
+    liquidation_fee: Decimal = _ZERO  # of what the venue closes by force
     leverage: int = 0  # the account's for this instrument; 0: the run's
     funding_interval: int = 0  # ns
     version: int = 1  # counts from 1 within a symbol
@@ -221,7 +222,11 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
     def terms(self) -> dict[str, object]:
         """The keyword arguments of the core's InstrumentTerms: tables, as whole numbers."""
-        return {"brackets": core_rows(self.brackets), "leverage": self.leverage}
+        return {
+            "brackets": core_rows(self.brackets),
+            "leverage": self.leverage,
+            "liquidation_fee": rate_units(self.liquidation_fee),
+        }
 
     def changes_from(self, other: Instrument) -> tuple[str, ...]:
         """The facts in which this differs from `other`, in order of the fields; empty: the same

@@ -33,6 +33,9 @@ class RunResult:
     pnl: Decimal
     fees: Decimal
     funding: Decimal
+    liquidations: int
+    liquidation_fees: Decimal
+    insurance: Decimal
     final_equity: Decimal
     max_drawdown: Decimal
     max_drawdown_ratio: float
@@ -70,6 +73,11 @@ class RunResult:
             pnl=equity - session.start_equity,
             fees=sum((Decimal(sim.fees_text(i)) for i in settled), Decimal(0)),
             funding=sum((Decimal(sim.funding_text(i)) for i in settled), Decimal(0)),
+            liquidations=counters["liquidations"],
+            liquidation_fees=sum(
+                (Decimal(sim.liquidation_fees_text(i)) for i in settled), Decimal(0)
+            ),
+            insurance=sum((Decimal(sim.insurance_text(i)) for i in settled), Decimal(0)),
             final_equity=equity,
             max_drawdown=Decimal(sim.drawdown_text),
             max_drawdown_ratio=sim.drawdown_ratio,
@@ -97,6 +105,9 @@ class RunResult:
             "pnl": decimal_text(self.pnl),
             "fees": decimal_text(self.fees),
             "funding": decimal_text(self.funding),
+            "liquidations": self.liquidations,
+            "liquidation_fees": decimal_text(self.liquidation_fees),
+            "insurance": decimal_text(self.insurance),
             "final_equity": decimal_text(self.final_equity),
             "max_drawdown": round(self.max_drawdown_ratio, 9),
             "max_drawdown_amount": decimal_text(self.max_drawdown),
@@ -170,7 +181,33 @@ def assumptions_of(session: Session) -> list[Assumption]:
                 1,
             )
         )
+    lines += _liquidation_lines(session)
     lines.append(Assumption("own orders do not move the recorded market", 1))
+    return lines
+
+
+def _liquidation_lines(session: Session) -> list[Assumption]:
+    counters = session.sim.counters()
+    contracts = [i for i in session.host.instruments.values() if i.kind is not Kind.SPOT]
+    lines: list[Assumption] = []
+    if not contracts:
+        return lines
+    bare = [each.symbol for each in contracts if not each.maintenance_rate]
+    if bare:
+        lines.append(
+            Assumption(
+                f"no maintenance rate known, liquidated at zero equity: {', '.join(bare)}", 1
+            )
+        )
+    if counters["liquidations"]:
+        text = f"{counters['liquidations']} forced closings at the mark"
+        if counters["liquidations_without_mark"]:
+            text += (
+                f", {counters['liquidations_without_mark']} of them by the last price or the mid"
+            )
+        if counters["insurance_payments"]:
+            text += f"; {counters['insurance_payments']} losses beyond the margin were not charged"
+        lines.append(Assumption(text, 1 if counters["insurance_payments"] else 0))
     return lines
 
 

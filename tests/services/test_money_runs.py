@@ -1,0 +1,133 @@
+"""Whole runs in which the venue does something to the account: what the robot hears, what is
+written, and that a replay is equal."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+from strategy_files import write
+from tapes import BTC, Market
+
+import onetape
+from onetape.model.errors import BadConfig
+from onetape.services.backtest import BacktestOptions, run_backtest
+from onetape.services.outcome import RunResult
+from onetape.services.replay import replay_run
+from onetape.tape.journal import JournalReader
+
+HOLDER = """
+from onetape import Strategy
+
+
+class Holder(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+    size: float = 1.0
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True, funding=True)
+        self.memory["heard"] = []
+        self.sent = False
+
+    def hear(self, *words):
+        self.memory["heard"] = [*self.memory["heard"], " ".join(map(str, words))]
+
+    def on_quote(self, q):
+        if not self.sent:
+            self.sent = True
+            self.buy(self.symbol, self.size)
+            self.sell(self.symbol, self.size, q.ask * 1.04, reduce_only=True)
+
+    def on_order(self, order):
+        self.hear("order", order.tag, order.state, order.code)
+
+    def on_fill(self, fill):
+        self.hear("fill", fill.order.tag, fill.side, fill.qty, fill.price, fill.fee)
+
+    def on_health(self, h):
+        self.hear("health", h.kind, h.subject, h.state)
+"""
+
+
+def backtest(home: Path, tape: Path, name: str, text: str = HOLDER, **options) -> RunResult:
+    code = write(home / "code" / name, "holder", text)
+    return run_backtest(
+        BacktestOptions(strategy=str(code), data=[tape], home=home, out=name, **options)
+    )
+
+
+def records(run: Path, kind: str) -> list[dict]:
+    with JournalReader(run / "journal") as reader:
+        return [
+            reader.schemas.of(frame.type).decode(frame.payload)
+            for frame in reader.frames(types=[kind])
+        ]
+
+
+def heard(run: Path) -> list[str]:
+    return records(run, "memory")[-1]["heard"]
+
+
+def crash(path: Path, **facts: object) -> Path:
+    """60,000, then 54,000, then 53,000, with marks."""
+    market = Market(path, maintenance_rate="0.005", **facts)
+    for second, price in enumerate((60_000, 60_000, 60_000, 54_500, 54_000, 53_000, 53_000)):
+        market.mark(second, price)
+        market.quote(second + 0.5, price - 0.1, price, 5, 5)
+    return market.done()
+
+
+@pytest.mark.parametrize("margin", ["cross", "isolated"])
+def test_a_liquidation_reaches_the_robot_the_tape_and_the_result(tmp_path, margin) -> None:
+    """1 BTC at 60,000 with 6,000 in the account or allotted: 54,000 leaves nothing."""
+    tape = crash(tmp_path / "crash.tape", liquidation_fee="0.001", taker_fee="0")
+    cash = "6000 USDT" if margin == "cross" else "9000 USDT"
+    done = backtest(tmp_path, tape, "run", cash=cash, leverage=10, margin=margin, latency="10ms")
+    # 54,500: 500 is left, and 0.5 % of it is 272.5. 54,000: nothing is left, and no fee taken.
+    words = heard(done.run)
+    assert "order  CANCELED 4201" in words
+    assert "fill liquidation sell 1.0 54000.0 0.0" in words
+    assert words[-1] == f"health liquidation {BTC} closed"
+    assert done.liquidations == 1
+    assert done.final_equity == (0 if margin == "cross" else 3000)
+    [alert] = [each for each in records(done.run, "alert") if each["kind"] == "liquidation"]
+    assert (alert["symbol"], alert["state"], alert["price"]) == (BTC, "closed", "54000")
+    answer = replay_run(done.run, verify=True)
+    assert answer["divergences"] == 0
+    run = onetape.open(done.run)
+    assert len(run.fills) == 2
+    assert done.report is not None
+    assert done.report.is_file()
+    assert any("forced closings" in each.text for each in done.assumptions)
+
+
+def test_leverage_above_the_brackets_is_refused_at_the_start(tmp_path) -> None:
+    facts = tmp_path / "facts.toml"
+    facts.write_text(
+        f'[[instrument]]\nsymbol = "{BTC}"\n'
+        "brackets = [{ notional_max = 1000, maintenance_rate = 0.01, leverage_max = 20 }]\n"
+    )
+    tape = crash(tmp_path / "crash.tape")
+    with pytest.raises(BadConfig, match=r"leverage 25, and .* allows 20 at most"):
+        backtest(tmp_path, tape, "run", leverage=25, instruments=facts)
+
+
+def test_margin_facts_of_a_file_are_kept_for_the_replay(tmp_path) -> None:
+    facts = tmp_path / "facts.toml"
+    facts.write_text(
+        f'[[instrument]]\nsymbol = "{BTC}"\nleverage = 10\nliquidation_fee = "0.01"\n'
+        "brackets = [\n"
+        "  { notional_max = 30000, maintenance_rate = 0.01, leverage_max = 20 },\n"
+        "  { notional_max = 90000, maintenance_rate = 0.05, leverage_max = 10 }]\n"
+    )
+    tape = crash(tmp_path / "crash.tape", taker_fee="0")
+    done = backtest(tmp_path, tape, "run", cash="7000 USDT", instruments=facts, latency="0")
+    # 54,500: 1,500 is left against 2,725 - 1,200: down to 30,000, that is 0.45 of 0.550458.
+    words = heard(done.run)
+    fills = [word for word in words if word.startswith("fill liquidation")]
+    assert fills[0].startswith("fill liquidation sell 0.45 54500.0")
+    assert Decimal(done.liquidation_fees) > 0
+    assert replay_run(done.run, verify=True)["divergences"] == 0
+    assert msgspec.json.encode(done.as_json()["liquidations"]) == str(done.liquidations).encode()
