@@ -328,7 +328,7 @@ bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
             if (working) [[unlikely]]
                 exchange_.on_quote(instrument.index, time);
             if (exchange_.held(instrument.index)) [[unlikely]]
-                exchange_.watch(instrument.index, time);
+                exchange_.watch_quote(instrument.index, time);
             return true;
         case EventType::trade:
             view.trade = frame.as<TradePayload>();

@@ -62,21 +62,25 @@ void RecordedExchange::check_margin(std::uint32_t index, std::int64_t now) noexc
     }
     if (account_->options().isolated) {
         for (const PositionSide side : position_sides) liquidate_isolated(index, side, now);
-    } else {
-        liquidate_cross(currency, now);
+        set_spans(index, 0);
+        return;
     }
-    set_spans(index);
+    Money spare = account_->covered(currency) - account_->maintenance_margin(currency);
+    if (spare < 0) {
+        liquidate_cross(currency, now);
+        spare = account_->covered(currency) - account_->maintenance_margin(currency);
+    }
+    set_spans(index, spare);
 }
 
 // Cross: of all that the check looked at; isolated: of this instrument.
-void RecordedExchange::set_spans(std::uint32_t index) noexcept {
+void RecordedExchange::set_spans(std::uint32_t index, Money cross) noexcept {
     const bool isolated = account_->options().isolated;
     const std::uint32_t currency = account_->settle(index);
     std::int64_t held = 0;
     for (std::uint32_t i = 0; i < markets_.size(); ++i) {
         held += markets_[i].held && account_->settle(i) == currency ? 1 : 0;
     }
-    const Money cross = account_->covered(currency) - account_->maintenance_margin(currency);
     for (std::uint32_t i = 0; i < markets_.size(); ++i) {
         Market& market = markets_[i];
         if (!market.held || account_->settle(i) != currency) continue;

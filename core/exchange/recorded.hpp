@@ -95,6 +95,16 @@ class RecordedExchange {
         return index < markets_.size() && markets_[index].held;
     }
     void watch(std::uint32_t index, std::int64_t now) noexcept;
+    // The same after a quote: its mid lies between its prices, and where another price counts
+    // nothing has changed.
+    void watch_quote(std::uint32_t index, std::int64_t now) noexcept {
+        const Market& market = markets_[index];
+        const QuotePayload& quote = market.view->quote;
+        if (market.safe_revision == account_->revision() && quote.bid >= market.safe_low &&
+            quote.ask <= market.safe_high && quote.bid <= quote.ask) [[likely]]
+            return;
+        watch(index, now);
+    }
 
     void on_quote(std::uint32_t index, std::int64_t now) noexcept;
     void on_trade(std::uint32_t index, std::int64_t now) noexcept;
@@ -228,7 +238,7 @@ class RecordedExchange {
     // liquidation.cpp: what is no longer covered
     void note_held(std::uint32_t index) noexcept;
     void check_margin(std::uint32_t index, std::int64_t now) noexcept;
-    void set_spans(std::uint32_t index) noexcept;
+    void set_spans(std::uint32_t index, Money spare) noexcept;
     void liquidate_cross(std::uint32_t currency, std::int64_t now) noexcept;
     void liquidate_isolated(std::uint32_t index, PositionSide side, std::int64_t now) noexcept;
     void liquidate_step(std::uint32_t index, PositionSide side, std::int64_t now) noexcept;
