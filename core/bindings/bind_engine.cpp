@@ -152,6 +152,8 @@ void bind_engine(nb::module_& m) {
              })
         .def("set_terms", [](PySimulation& s, std::uint32_t index,
                              const InstrumentTerms& terms) { s.core->set_terms(index, terms); })
+        .def("set_fee_volume",
+             [](PySimulation& s, nb::handle amount) { s.core->set_fee_volume(money_from(amount)); })
         .def("add_source", &PySimulation::add_source)
         .def("limit_source", [](PySimulation& s, std::uint32_t source,
                                 std::uint64_t last) { s.core->limit_source(source, last); })
@@ -277,6 +279,10 @@ void bind_engine(nb::module_& m) {
              [](PySimulation& s, std::uint32_t index) {
                  return money_text(s.core->account().insurance(index));
              })
+        .def("fee_tier",
+             [](const PySimulation& s, std::uint32_t index) { return s.core->fee_tier(index); })
+        .def("volume_text",
+             [](PySimulation& s, std::uint32_t index) { return money_text(s.core->volume(index)); })
         .def("realized_text",
              [](PySimulation& s, std::uint32_t index) {
                  Money sum = 0;
@@ -333,6 +339,7 @@ void bind_engine(nb::module_& m) {
                  d["fills_without_volume"] = x.fills_without_volume;
                  d["fills_without_size"] = x.fills_without_size;
                  d["fills_beyond_touch"] = x.fills_beyond_touch;
+                 d["fee_tier_changes"] = x.fee_tier_changes;
                  d["liquidations"] = x.liquidations;
                  d["liquidations_without_mark"] = x.liquidations_without_mark;
                  d["insurance_payments"] = x.insurance_payments;

@@ -47,6 +47,18 @@ class PyRecorded final : public ExchangeSink {
         events_.append(event);
     }
 
+    void on_fees(std::uint32_t instrument, const FeeNews& fees) override {
+        nb::dict event;
+        event["event"] = "fees";
+        event["owner"] = instrument;
+        event["tier"] = fees.tier;
+        event["maker"] = fees.maker;
+        event["taker"] = fees.taker;
+        event["ts_event"] = fees.time;
+        event["volume"] = money_to_python(fees.volume);
+        events_.append(event);
+    }
+
     void add_instrument(std::uint32_t index, const InstrumentSpec& spec, std::uint32_t settle,
                         std::uint32_t base) {
         while (markets_.size() <= index) markets_.push_back(std::make_unique<Market>());
@@ -158,6 +170,7 @@ class PyRecorded final : public ExchangeSink {
         result["fills_without_volume"] = c.fills_without_volume;
         result["fills_without_size"] = c.fills_without_size;
         result["fills_beyond_touch"] = c.fills_beyond_touch;
+        result["fee_tier_changes"] = c.fee_tier_changes;
         result["liquidations"] = c.liquidations;
         result["liquidations_without_mark"] = c.liquidations_without_mark;
         result["insurance_payments"] = c.insurance_payments;
@@ -206,6 +219,12 @@ void onetape::bind_exchange_recorded(nb::module_& m) {
                 self.exchange_.set_terms(index, terms);
             },
             nb::arg("index"), nb::arg("terms"))
+        .def(
+            "add_volume",
+            [](PyRecorded& self, std::int64_t now, const nb::object& amount) {
+                self.exchange_.add_volume(now, money_from_python(amount));
+            },
+            nb::arg("now"), nb::arg("amount"))
         .def("quote", &PyRecorded::quote, nb::arg("now"), nb::arg("bid"), nb::arg("ask"),
              nb::arg("bid_size") = 0, nb::arg("ask_size") = 0, nb::arg("index") = 0)
         .def("trade", &PyRecorded::trade, nb::arg("now"), nb::arg("price"), nb::arg("size"),

@@ -17,6 +17,16 @@ std::vector<MarginBracket> brackets_from(nb::handle rows) {
     return brackets;
 }
 
+std::vector<FeeTier> fee_tiers_from(nb::handle rows) {
+    std::vector<FeeTier> tiers;
+    for (const nb::handle row : rows) {
+        const nb::tuple cells = nb::cast<nb::tuple>(row);
+        tiers.push_back({money_from_python(nb::borrow(cells[0])), nb::cast<std::int64_t>(cells[1]),
+                         nb::cast<std::int64_t>(cells[2])});
+    }
+    return tiers;
+}
+
 InstrumentTerms terms_from_kwargs(const nb::kwargs& kwargs) {
     InstrumentTerms terms;
     for (const auto& [key, value] : kwargs) {
@@ -27,6 +37,10 @@ InstrumentTerms terms_from_kwargs(const nb::kwargs& kwargs) {
             terms.leverage = nb::cast<std::int64_t>(value);
         else if (name == "liquidation_fee")
             terms.liquidation_fee = nb::cast<std::int64_t>(value);
+        else if (name == "fee_tiers")
+            terms.fee_tiers = fee_tiers_from(value);
+        else if (name == "volume_group")
+            terms.volume_group = nb::cast<std::uint32_t>(value);
         else
             throw nb::type_error(("InstrumentTerms has no field " + name).c_str());
     }
@@ -38,7 +52,8 @@ InstrumentTerms terms_from_kwargs(const nb::kwargs& kwargs) {
 void onetape::bind_exchange_terms(nb::module_& m) {
     nb::class_<InstrumentTerms>(m, "InstrumentTerms",
                                 "Tables and dates of one instrument version, as whole numbers: "
-                                "brackets are (notional_max, rate, amount, leverage).")
+                                "brackets are (notional_max, rate, amount, leverage), "
+                                "fee_tiers (volume, maker, taker).")
         .def("__init__", [](InstrumentTerms* self, const nb::kwargs& kwargs) {
             new (self) InstrumentTerms(terms_from_kwargs(kwargs));
         });

@@ -71,7 +71,9 @@ bool Simulation::update_instrument(std::uint32_t index, const InstrumentSpec& sp
     instrument.spec = spec;
     instrument.view.book = &instrument.book;
     exchange_.set_instrument(index, spec, instrument.settle, instrument.base, &instrument.view);
-    robot_account_.set_instrument(index, spec, instrument.settle, instrument.base);
+    with_reserves_anew(instrument, [&] {
+        robot_account_.set_instrument(index, spec, instrument.settle, instrument.base);
+    });
     return true;
 }
 
@@ -231,6 +233,7 @@ RunOutcome Simulation::preload(std::span<Reader* const> readers, std::int64_t fr
 void Simulation::begin(std::int64_t now) {
     started_ = true;
     now_ = now;
+    if (options_.fee_volume > 0) exchange_.add_volume(now, options_.fee_volume);
     if (options_.sample_every > 0) {
         next_sample_ = now - now % options_.sample_every + options_.sample_every;
         sample();

@@ -36,6 +36,7 @@ struct SimulationOptions {
     RecordedOptions exchange;
     AccountOptions account;
     std::uint32_t report_currency = 0;
+    Money fee_volume = 0;           // traded in the thirty days before the start
     std::int64_t sample_every = 0;  // ns of tape time between equity samples, 0: none
     std::string robot_tag;          // begins client order ids
 };
@@ -93,6 +94,7 @@ class Simulation final : public ExchangeSink {
     void map_stream(std::uint32_t source, std::uint32_t stream, std::int64_t index);
     void deposit(std::uint32_t currency, Money amount);
     void set_report_currency(std::uint32_t currency) { options_.report_currency = currency; }
+    void set_fee_volume(Money volume) { options_.fee_volume = volume; }
     void set_writer(Writer* writer) { writer_ = writer; }
     void set_robot(RobotPort* robot) { robot_ = robot; }
 
@@ -143,6 +145,10 @@ class Simulation final : public ExchangeSink {
     [[nodiscard]] bool works_at_exchange(std::uint32_t index) const {
         return exchange_.working(index);
     }
+    [[nodiscard]] std::size_t fee_tier(std::uint32_t index) const {
+        return exchange_.fee_tier(index);
+    }
+    [[nodiscard]] Money volume(std::uint32_t index) { return exchange_.volume(index, now_); }
     [[nodiscard]] const RecordedCounters& exchange_counters() const { return exchange_.counters(); }
     [[nodiscard]] Money equity();
     [[nodiscard]] const std::vector<EquitySample>& samples() const { return samples_; }
@@ -167,6 +173,7 @@ class Simulation final : public ExchangeSink {
     void on_order_event(std::uint32_t instrument, const OrderEventPayload& event) override;
     void on_fill(std::uint32_t instrument, const FillPayload& fill) override;
     void on_cash(std::uint32_t instrument, const CashNews& cash) override;
+    void on_fees(std::uint32_t instrument, const FeeNews& fees) override;
 
     static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
@@ -189,7 +196,7 @@ class Simulation final : public ExchangeSink {
         std::uint32_t instrument;
         OrderRequestPayload request;
     };
-    enum class ReplyKind : std::uint8_t { event, fill, cash };
+    enum class ReplyKind : std::uint8_t { event, fill, cash, fees };
     struct Reply {
         std::int64_t time;
         std::uint32_t instrument;
@@ -197,6 +204,7 @@ class Simulation final : public ExchangeSink {
         OrderEventPayload event;
         FillPayload fill;
         CashNews cash;
+        FeeNews fees;
     };
     struct ShownBar {
         Instrument* instrument;
@@ -229,6 +237,7 @@ class Simulation final : public ExchangeSink {
     OrderRef adopt(Instrument& instrument, const FillPayload& fill);
     bool tell_forced(const Instrument& instrument, const FillPayload& fill);
     void deliver_cash(std::uint32_t instrument, const CashNews& cash);
+    bool deliver_fees(Instrument& instrument, const FeeNews& fees);
     bool deliver_fill(Instrument& instrument, const FillPayload& fill);
     bool fire_timers(std::int64_t now);
     bool after_callback();
@@ -237,6 +246,8 @@ class Simulation final : public ExchangeSink {
     void flush_actions();
     void move(Order& order, OrderAct act);
     void close_order(const OrderRef& order);
+    template <class Change>
+    void with_reserves_anew(const Instrument& instrument, const Change& change);
     void reserve(Order& order, std::int64_t price);
     std::int64_t unreserve(Order& order);  // the price that it was reserved at
     void note_equity(Money equity);
@@ -282,5 +293,16 @@ class Simulation final : public ExchangeSink {
     double drawdown_max_ratio_ = 0;
     bool has_peak_ = false;
 };
+
+// What working orders hold back was added with the old numbers and must leave with them.
+template <class Change>
+void Simulation::with_reserves_anew(const Instrument& instrument, const Change& change) {
+    std::vector<std::pair<Order*, std::int64_t>> reserved;
+    for (const auto& [id, order] : orders_.working())
+        if (order->instrument == &instrument && order->reserve_price != 0)
+            reserved.emplace_back(order.get(), unreserve(*order));
+    change();
+    for (const auto& [order, price] : reserved) reserve(*order, price);
+}
 
 }  // namespace onetape

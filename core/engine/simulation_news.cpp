@@ -44,6 +44,34 @@ void Simulation::on_cash(std::uint32_t instrument, const CashNews& cash) {
     next_due_ = std::min(next_due_, next.time);
 }
 
+void Simulation::on_fees(std::uint32_t instrument, const FeeNews& fees) {
+    Reply next{};
+    next.time = reply_time(fees.time);
+    next.instrument = instrument;
+    next.kind = ReplyKind::fees;
+    next.fees = fees;
+    replies_.push_back(next);
+    next_due_ = std::min(next_due_, next.time);
+}
+
+bool Simulation::deliver_fees(Instrument& instrument, const FeeNews& fees) {
+    with_reserves_anew(instrument, [&] {
+        instrument.spec.maker_fee = fees.maker;
+        instrument.spec.taker_fee = fees.taker;
+        robot_account_.set_fees(instrument.index, fees.maker, fees.taker);
+    });
+    const std::string tier = std::to_string(fees.tier);
+    note(EventType::health, instrument.index + 1,
+         {{"kind", "fee_tier"},
+          {"subject", instrument.symbol},
+          {"state", tier},
+          {"volume", decimal_text(fees.volume, money_decimals)},
+          {"maker", decimal_text(fees.maker, 12)},
+          {"taker", decimal_text(fees.taker, 12)}});
+    in_robot_ = true;
+    return robot_->on_health("fee_tier", instrument.symbol, tier.c_str()) && after_callback();
+}
+
 bool Simulation::reply() {
     const Reply next = replies_.front();
     replies_.pop_front();
@@ -53,6 +81,8 @@ bool Simulation::reply() {
             return deliver_event(instrument, next.event);
         case ReplyKind::fill:
             return deliver_fill(instrument, next.fill);
+        case ReplyKind::fees:
+            return deliver_fees(instrument, next.fees);
         case ReplyKind::cash:
             deliver_cash(instrument.index, next.cash);
             return true;

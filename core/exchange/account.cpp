@@ -86,6 +86,12 @@ void Account::set_terms(std::uint32_t index, const InstrumentTerms& terms) noexc
     ++revision_;
 }
 
+void Account::set_fees(std::uint32_t index, std::int64_t maker, std::int64_t taker) noexcept {
+    Holding& holding = at(index);
+    holding.spec.maker_fee = maker;
+    holding.spec.taker_fee = taker;
+}
+
 void Account::deposit(std::uint32_t currency, Money amount) noexcept {
     balance_at(currency) += amount;
     ++revision_;

@@ -41,6 +41,8 @@ class Account {
                         std::uint32_t base) noexcept;
     // Brackets and leverage of an instrument that is known.
     void set_terms(std::uint32_t index, const InstrumentTerms& terms) noexcept;
+    // Without working orders of the instrument: what they hold back was reckoned with the old ones.
+    void set_fees(std::uint32_t index, std::int64_t maker, std::int64_t taker) noexcept;
     void deposit(std::uint32_t currency, Money amount) noexcept;  // negative: withdrawal
     void set_mark(std::uint32_t index, std::int64_t price) noexcept;
 

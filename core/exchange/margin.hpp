@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/money.hpp"
+#include "exchange/fee_schedule.hpp"
 
 namespace onetape {
 
@@ -24,6 +25,8 @@ struct InstrumentTerms {
     std::vector<MarginBracket> brackets;  // by notional_max; empty: the spec's one rate
     std::int64_t leverage = 0;            // the account's for this instrument, 0: its common one
     std::int64_t liquidation_fee = 0;     // 1e-12 of what the venue closes by force
+    std::vector<FeeTier> fee_tiers;       // by volume; empty: the spec's fees
+    std::uint32_t volume_group = 0;       // instruments of one group share their volume
 };
 
 class MarginTable {

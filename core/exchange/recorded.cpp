@@ -21,19 +21,6 @@ RecordedExchange::RecordedExchange(const RecordedOptions& options, Account& acco
                                    ExchangeSink& sink) noexcept
     : options_(options), account_(&account), sink_(&sink) {}
 
-void RecordedExchange::set_instrument(std::uint32_t index, const InstrumentSpec& spec,
-                                      std::uint32_t settle_currency, std::uint32_t base_currency,
-                                      const MarketView* view) noexcept {
-    if (index >= markets_.size()) markets_.resize(index + 1);
-    markets_[index].spec = spec;
-    markets_[index].view = view;
-    account_->set_instrument(index, spec, settle_currency, base_currency);
-}
-
-void RecordedExchange::set_terms(std::uint32_t index, const InstrumentTerms& terms) noexcept {
-    account_->set_terms(index, terms);
-}
-
 void RecordedExchange::request(std::uint32_t index, std::int64_t now,
                                const OrderRequestPayload& request) noexcept {
     switch (request.kind) {
@@ -213,6 +200,7 @@ std::int64_t RecordedExchange::fill(std::uint32_t slot, std::int64_t time, std::
         if (reduces) close(slot, time, OrderNews::canceled, error::reduce_only_violated);
         return 0;
     }
+    if (!market.fee_tiers.empty()) update_tier(order.instrument, time);
     const std::int64_t reserved = order.reserved_price;
     unreserve(order);
     order.filled += size;
@@ -231,6 +219,7 @@ std::int64_t RecordedExchange::fill(std::uint32_t slot, std::int64_t time, std::
     fill.position_side = request.position_side;
     fill.robot = request.robot;
     account_->apply_fill(order.instrument, fill);
+    if (!market.fee_tiers.empty()) count_volume(market, time, price, size);
     ++counters_.fills;
     market.sweep = true;
     note_held(order.instrument);

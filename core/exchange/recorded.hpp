@@ -38,10 +38,18 @@ struct CashNews {
     PositionSide side = PositionSide::both;  // of the position that it belongs to
 };
 
+struct FeeNews {  // the volume reached another tier
+    std::int64_t time = 0;
+    Money volume = 0;
+    std::int64_t maker = 0, taker = 0;
+    std::uint32_t tier = 0;  // 0: the instrument's own fees
+};
+
 class ExchangeSink {
  public:
     virtual ~ExchangeSink() = default;
     virtual void on_cash(std::uint32_t instrument, const CashNews& cash) = 0;
+    virtual void on_fees(std::uint32_t instrument, const FeeNews& fees) = 0;
     virtual void on_order_event(std::uint32_t instrument, const OrderEventPayload& event) = 0;
     virtual void on_fill(std::uint32_t instrument, const FillPayload& fill) = 0;
 };
@@ -65,7 +73,8 @@ struct RecordedCounters {
     std::uint64_t fills_beyond_touch = 0;         // L1: one tick worse than the displayed touch
     std::uint64_t liquidations = 0;               // forced closings, each step of them
     std::uint64_t liquidations_without_mark = 0;  // by the last price or the mid
-    std::uint64_t insurance_payments = 0;         // losses beyond the money behind them
+    std::uint64_t fee_tier_changes = 0;
+    std::uint64_t insurance_payments = 0;  // losses beyond the money behind them
 };
 
 class RecordedExchange {
@@ -79,6 +88,13 @@ class RecordedExchange {
 
     // Brackets, leverage and what else is a table; call it after set_instrument.
     void set_terms(std::uint32_t index, const InstrumentTerms& terms) noexcept;
+
+    // Traded before the run: in every group's window from now on.
+    void add_volume(std::int64_t now, Money amount) noexcept;
+    [[nodiscard]] Money volume(std::uint32_t index, std::int64_t now) noexcept;
+    [[nodiscard]] std::size_t fee_tier(std::uint32_t index) const noexcept {
+        return index < markets_.size() ? markets_[index].fee_tier : 0;
+    }
 
     // Place, cancel or amend at the moment of arrival. Answers through the sink before it returns.
     void request(std::uint32_t index, std::int64_t now,
@@ -161,6 +177,10 @@ class RecordedExchange {
         std::int64_t bar_period = 0;  // the shortest seen: longer bars repeat what it said
         std::int64_t bar_left = 0;    // what we may still take of the bar in hand
         bool bar_capped = false;
+        std::vector<FeeTier> fee_tiers;
+        std::size_t fee_tier = 0;
+        std::int64_t base_maker = 0, base_taker = 0;
+        std::uint32_t volume_group = 0;
         bool held = false;                         // a contract's position is open
         std::int64_t safe_low = 0, safe_high = 0;  // no liquidation between them, while the
         std::uint64_t safe_revision = 0;           // account is at this revision
@@ -235,6 +255,13 @@ class RecordedExchange {
     void limit_queues(Market& market) noexcept;
     void mark_account(std::uint32_t index) noexcept;
 
+    // fees.cpp: fees that change
+    template <class Change>
+    void with_reserves_anew(std::uint32_t index, const Change& change) noexcept;
+    void update_tier(std::uint32_t index, std::int64_t now) noexcept;
+    void count_volume(const Market& market, std::int64_t now, std::int64_t price,
+                      std::int64_t size) noexcept;
+
     // liquidation.cpp: what is no longer covered
     void note_held(std::uint32_t index) noexcept;
     void check_margin(std::uint32_t index, std::int64_t now) noexcept;
@@ -268,6 +295,7 @@ class RecordedExchange {
     std::vector<std::uint32_t> free_;
     IdMap ids_;
     std::vector<Market> markets_;
+    std::vector<RollingVolume> volumes_{1};         // by group
     std::vector<Step> steps_;                       // of the taking being planned
     std::vector<std::uint32_t> batch_, bar_batch_;  // slots in hand while lists change
     RecordedCounters counters_;

@@ -131,3 +131,68 @@ def test_margin_facts_of_a_file_are_kept_for_the_replay(tmp_path) -> None:
     assert Decimal(done.liquidation_fees) > 0
     assert replay_run(done.run, verify=True)["divergences"] == 0
     assert msgspec.json.encode(done.as_json()["liquidations"]) == str(done.liquidations).encode()
+
+
+TRADER = """
+from onetape import Strategy
+
+
+class Trader(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+        self.n = 0
+        self.memory["heard"] = []
+
+    def on_quote(self, q):
+        self.n += 1
+        if self.n % 3 == 0:
+            self.set_target(self.symbol, 0.5 if self.n % 2 else -0.5)
+
+    def on_fill(self, fill):
+        share = fill.fee / (fill.qty * fill.price)
+        self.memory["heard"] = [*self.memory["heard"], f"{share:.5f}"]
+
+    def on_health(self, h):
+        self.memory["heard"] = [*self.memory["heard"], f"{h.kind} {h.state}"]
+"""
+
+
+def test_fee_tiers_of_a_run_are_recorded_and_replayed(tmp_path) -> None:
+    facts = tmp_path / "facts.toml"
+    facts.write_text(
+        f'[[instrument]]\nsymbol = "{BTC}"\nmaker_fee = "0.0002"\ntaker_fee = "0.0005"\n'
+        'fee_tiers = [{ volume_min = 100000, maker_fee = "0.0001", taker_fee = "0.0004" }]\n'
+    )
+    market = Market(tmp_path / "flat.tape")
+    for second in range(40):
+        market.quote(second, 59_999.9, 60_000)
+    tape = market.done()
+    done = backtest(
+        tmp_path, tape, "run", TRADER, instruments=facts, fee_volume="40000", latency="0"
+    )
+    # 30,000 and 60,000 on top of 40,000 reach the tier.
+    assert heard(done.run)[:4] == ["0.00050", "0.00050", "fee_tier 1", "0.00040"]
+    [news] = [each for each in records(done.run, "health") if each["kind"] == "fee_tier"]
+    assert (news["state"], news["taker"]) == ("1", "0.0004")
+    assert any("1 changes of tier" in each.text for each in done.assumptions)
+    assert 'fee_volume = "40000"' in (done.run / "run.toml").read_text()
+    assert replay_run(done.run, verify=True)["divergences"] == 0
+    flat = backtest(tmp_path, tape, "flat", TRADER, instruments=facts, fee="0.001", latency="0")
+    assert set(heard(flat.run)) == {"0.00100"}  # --fee overrides
+
+
+def test_a_dated_change_of_fees_and_tick_takes_effect_in_the_run(tmp_path) -> None:
+    market = Market(tmp_path / "dated.tape", maker_fee="0.0002", taker_fee="0.0005")
+    for second in range(20):
+        market.quote(second, 59_999.9, 60_000)
+    market.version(20, taker_fee=Decimal("0.0003"))
+    for second in range(21, 40):
+        market.quote(second, 59_999.9, 60_000)
+    done = backtest(tmp_path, market.done(), "run", TRADER, latency="0")
+    words = heard(done.run)
+    assert words[0] == "0.00050"
+    assert words[-1] == "0.00030"
+    assert sorted(set(words)) == ["0.00030", "0.00050"]
+    assert replay_run(done.run, verify=True)["divergences"] == 0

@@ -29,6 +29,7 @@ from onetape.cli.frame import Answer, Shell, load, plain, verb
 @click.option(
     "--fee", metavar="MAKER,TAKER", help="For example 0.0002,0.0005 [default: catalogue]."
 )
+@click.option("--fee-volume", metavar="N", help="Traded in the 30 days before, for fee tiers.")
 @click.option("--leverage", type=click.IntRange(min=1), metavar="N")
 @click.option("--margin", type=click.Choice(["cross", "isolated"]), default="cross")
 @click.option("--latency", metavar="10ms|in,out|FILE", help="Market data in, orders out.")

@@ -91,6 +91,7 @@ class Host:
         self._inventory = inventory
         self._progress = progress
         self._index: dict[str, int] = {}
+        self._volume_groups: dict[tuple[str, bool, str], int] = {}
         self._ladders: dict[str, Ladder] = {}
         self._bar_keys: dict[tuple[str, str], tuple[int, int]] = {}
         self._memory_last = b""
@@ -110,7 +111,7 @@ class Host:
                         where="instrument frame",
                         todo="cut the run at the change with --from or --to",
                     )
-                self.sim.set_terms(known, _terms(instrument))
+                self.sim.set_terms(known, self._terms(instrument))
                 self.instruments[symbol] = instrument
                 self._ladders.pop(symbol, None)
             return known
@@ -121,10 +122,17 @@ class Host:
             self.currency_index(instrument.base),
             instrument.settle,
         )
-        self.sim.set_terms(index, _terms(instrument))
+        self.sim.set_terms(index, self._terms(instrument))
         self.instruments[symbol] = instrument
         self._index[symbol] = index
         return index
+
+    def _terms(self, instrument: Instrument) -> _core.InstrumentTerms:
+        terms = instrument.terms()
+        if instrument.fee_tiers:
+            groups = self._volume_groups
+            terms["volume_group"] = groups.setdefault(instrument.volume_group, len(groups) + 1)
+        return _core.InstrumentTerms(**terms)
 
     def currency_index(self, currency: str) -> int:
         """The number that the core knows a currency by."""
@@ -332,7 +340,3 @@ def _or_text(value: Any) -> Any:
 
 def _spec(instrument: Instrument) -> _core.InstrumentSpec:
     return _core.InstrumentSpec(**instrument.spec())
-
-
-def _terms(instrument: Instrument) -> _core.InstrumentTerms:
-    return _core.InstrumentTerms(**instrument.terms())

@@ -152,6 +152,7 @@ class Session:
             sample_every=self.plan.sample_every,
             robot_tag=robot_tag(self.strategy_class.__name__.lower()),
         )
+        self.sim.set_fee_volume(str(self.plan.fee_volume))
         self.host.sim = self.sim
         if cash:
             self.host.currency_index(next(iter(cash)))
@@ -307,7 +308,9 @@ class Session:
         self._check_leverage(instrument)
         if self.plan.fee is not None:
             maker, taker = self.plan.fee
-            instrument = msgspec.structs.replace(instrument, maker_fee=maker, taker_fee=taker)
+            instrument = msgspec.structs.replace(
+                instrument, maker_fee=maker, taker_fee=taker, fee_tiers=()
+            )
         return instrument
 
     def _check_leverage(self, instrument: Instrument) -> None:

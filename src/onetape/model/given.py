@@ -6,12 +6,13 @@
     taker_fee = "0.0004"
 
 Keys are the fields of Instrument; numbers may be text, which keeps them exact, or plain. Tables
-(margin brackets) are lists of tables:
+(margin brackets, fee tiers) are lists of tables:
 
     brackets = [
         { notional_max = "50000", maintenance_rate = "0.004", leverage_max = 125 },
         { notional_max = "600000", maintenance_rate = "0.005", leverage_max = 100 },
     ]
+    fee_tiers = [{ volume_min = 5000000, maker_fee = "0.00012", taker_fee = "0.00042" }]
 
 A maintenance_rate without brackets replaces the catalogue's brackets. What a
 table leaves out is taken from the catalogue's newest version where it knows the symbol; otherwise
@@ -30,12 +31,16 @@ from onetape.model import catalogue
 from onetape.model.decimals import decimals_of, to_decimal
 from onetape.model.enums import Origin
 from onetape.model.errors import BadConfig, BadInput
+from onetape.model.fee_tiers import FeeTier
 from onetape.model.instrument import Instrument, from_symbol
 from onetape.model.margin import MarginBracket
 from onetape.model.time import parse_time
 
 _FIELDS = {field.name: field.type for field in msgspec.structs.fields(Instrument)}
-_TABLES: dict[str, Any] = {"brackets": tuple[MarginBracket, ...]}
+_TABLES: dict[str, Any] = {
+    "brackets": tuple[MarginBracket, ...],
+    "fee_tiers": tuple[FeeTier, ...],
+}
 _NOT_GIVEN = {"origin", "inferred", "defaulted"}
 
 

@@ -8,12 +8,13 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from onetape.engine.loader import load_strategy
 from onetape.engine.parameters import parameters_of
-from onetape.engine.plan import RunPlan, TapeInput, parse_fee, parse_latency
+from onetape.engine.plan import RunPlan, TapeInput, parse_fee, parse_latency, parse_volume
 from onetape.engine.session import Session
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, BadInput, StrategyError
@@ -70,6 +71,7 @@ class BacktestOptions:
     end: str | int | None = None
     cash: str | None = None
     fee: str | None = None
+    fee_volume: str | None = None
     leverage: int | None = None
     margin: str = "cross"
     latency: str | None = None
@@ -175,6 +177,7 @@ def prepare_plan(options: BacktestOptions, strategy: type[Strategy]) -> RunPlan:
         end=end,
         cash=parse_cash(options.cash) if options.cash else {},
         fee=parse_fee(options.fee) if options.fee else None,
+        fee_volume=parse_volume(options.fee_volume) if options.fee_volume else Decimal(0),
         leverage=options.leverage or 1,
         margin=options.margin,
         queue=options.queue or "conservative",

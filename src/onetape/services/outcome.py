@@ -181,9 +181,29 @@ def assumptions_of(session: Session) -> list[Assumption]:
                 1,
             )
         )
+    lines += _fee_tier_lines(session)
     lines += _liquidation_lines(session)
     lines.append(Assumption("own orders do not move the recorded market", 1))
     return lines
+
+
+def _fee_tier_lines(session: Session) -> list[Assumption]:
+    tiered = [
+        (i, each) for i, each in enumerate(session.host.instruments.values()) if each.fee_tiers
+    ]
+    if not tiered:
+        return []
+    ends = ", ".join(
+        f"{each.symbol} ends in tier {session.sim.fee_tier(i)} of {len(each.fee_tiers)}"
+        for i, each in tiered
+    )
+    changes = session.sim.counters()["fee_tier_changes"]
+    return [
+        Assumption(
+            f"fees by the run's own volume of 30 days, {session.plan.fee_volume} at the start: "
+            f"{changes} changes of tier, {ends}"
+        )
+    ]
 
 
 def _liquidation_lines(session: Session) -> list[Assumption]:
@@ -313,8 +333,13 @@ def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
                 "inferred": list(instrument.inferred),
                 "defaulted": list(instrument.defaulted),
                 "version": instrument.version,
+                **(
+                    {"fee_tier": session.sim.fee_tier(i), "volume_30d": session.sim.volume_text(i)}
+                    if instrument.fee_tiers
+                    else {}
+                ),
             }
-            for instrument in session.host.instruments.values()
+            for i, instrument in enumerate(session.host.instruments.values())
         ],
         "assumptions": {"lines": [each.text for each in result.assumptions]},
     }
