@@ -339,6 +339,10 @@ void bind_engine(nb::module_& m) {
                  d["fills_without_volume"] = x.fills_without_volume;
                  d["fills_without_size"] = x.fills_without_size;
                  d["fills_beyond_touch"] = x.fills_beyond_touch;
+                 d["fundings"] = c.funding.settled;
+                 d["fundings_repeated"] = c.funding.repeated;
+                 d["fundings_early"] = c.funding.early;
+                 d["fundings_missing"] = c.funding.missing;
                  d["fee_tier_changes"] = x.fee_tier_changes;
                  d["liquidations"] = x.liquidations;
                  d["liquidations_without_mark"] = x.liquidations_without_mark;

@@ -39,6 +39,8 @@ InstrumentTerms terms_from_kwargs(const nb::kwargs& kwargs) {
             terms.liquidation_fee = nb::cast<std::int64_t>(value);
         else if (name == "fee_tiers")
             terms.fee_tiers = fee_tiers_from(value);
+        else if (name == "funding_interval")
+            terms.funding_interval = nb::cast<std::int64_t>(value);
         else if (name == "volume_group")
             terms.volume_group = nb::cast<std::uint32_t>(value);
         else

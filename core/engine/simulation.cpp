@@ -80,6 +80,7 @@ bool Simulation::update_instrument(std::uint32_t index, const InstrumentSpec& sp
 void Simulation::set_terms(std::uint32_t index, const InstrumentTerms& terms) {
     exchange_.set_terms(index, terms);
     robot_account_.set_terms(index, terms);
+    instruments_[index]->funding_interval = terms.funding_interval;
 }
 
 std::uint32_t Simulation::add_source(Reader* reader) {

@@ -71,7 +71,8 @@ struct RunCounters {
     std::uint64_t warmed = 0;  // such events from before the start: known, not shown
     std::uint64_t actions = 0, orders = 0, fills = 0, denied = 0, rejected = 0;
     std::uint64_t impossible = 0;  // news that no state allows: counted, not believed
-    std::uint64_t late = 0;        // news about orders that were already closed
+    FundingCounters funding;
+    std::uint64_t late = 0;  // news about orders that were already closed
 };
 
 class Simulation final : public ExchangeSink {
@@ -231,8 +232,7 @@ class Simulation final : public ExchangeSink {
     [[nodiscard]] bool script_due(std::int64_t until) const;
     bool take_script();
     bool reply();
-    void settle_funding(const Instrument& instrument, std::int64_t time,
-                        const FundingPayload& payload);
+    void settle_funding(Instrument& instrument, std::int64_t time, const FundingPayload& payload);
     bool deliver_event(Instrument& instrument, const OrderEventPayload& event);
     OrderRef adopt(Instrument& instrument, const FillPayload& fill);
     bool tell_forced(const Instrument& instrument, const FillPayload& fill);

@@ -92,8 +92,9 @@ bool Simulation::reply() {
 
 // What was paid is the exchange's to say: with latency it may hold fills that the robot has not
 // heard of. The robot's books follow when the news reaches it.
-void Simulation::settle_funding(const Instrument& instrument, std::int64_t time,
+void Simulation::settle_funding(Instrument& instrument, std::int64_t time,
                                 const FundingPayload& payload) {
+    if (!instrument.funding.take(payload, instrument.funding_interval, counters_.funding)) return;
     if (script_) {  // the exchange here holds nothing: its answers come from the other run
         robot_account_.set_mark(instrument.index, exchange_.mark_price(instrument.index));
         robot_account_.apply_funding(instrument.index, payload);

@@ -26,6 +26,7 @@ struct InstrumentTerms {
     std::int64_t leverage = 0;            // the account's for this instrument, 0: its common one
     std::int64_t liquidation_fee = 0;     // 1e-12 of what the venue closes by force
     std::vector<FeeTier> fee_tiers;       // by volume; empty: the spec's fees
+    std::int64_t funding_interval = 0;    // ns, 0: not known
     std::uint32_t volume_group = 0;       // instruments of one group share their volume
 };
 

@@ -55,6 +55,10 @@ Plan plan_of(Prng& random) {
             terms.brackets = {{unit, 10'000'000'000, 0, 0}, {50 * unit, 30'000'000'000, 0, 0}};
         }
         terms.liquidation_fee = random.below(2) * 10'000'000'000LL;
+        if (random.below(2) == 0) {
+            terms.fee_tiers = {{20 * pow10(18), 0, 300'000'000}, {900 * pow10(18), -50'000'000, 0}};
+            terms.volume_group = 1 + random.below(2);
+        }
         plan.terms.push_back(terms);
     }
     return plan;

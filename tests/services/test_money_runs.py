@@ -196,3 +196,78 @@ def test_a_dated_change_of_fees_and_tick_takes_effect_in_the_run(tmp_path) -> No
     assert words[-1] == "0.00030"
     assert sorted(set(words)) == ["0.00030", "0.00050"]
     assert replay_run(done.run, verify=True)["divergences"] == 0
+
+
+FUNDED = """
+from onetape import Strategy
+
+
+class Funded(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+    size: float = 1.0
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True, funding=True)
+        self.sent = False
+
+    def on_quote(self, q):
+        if not self.sent:
+            self.sent = True
+            (self.buy if self.size > 0 else self.sell)(self.symbol, abs(self.size))
+"""
+HOUR = 3600
+
+
+def funded(path: Path, symbol: str = BTC, **facts: object) -> Path:
+    """Every 8 hours 0.01 %, then every 4 hours -0.02 %, one of them twice and two missing."""
+    market = Market(path, symbol, funding_interval=8 * HOUR * 10**9, **facts)
+    market.quote(0, 49_999.9, 50_000)
+    market.quote(1, 49_999.9, 50_000)
+    at = 0
+    for _ in range(3):
+        at += 8 * HOUR
+        market.funding(at, "0.0001", 60_000)
+    market.funding(at, "0.0001", 60_000)  # again
+    market.version(at + 1, funding_interval=4 * HOUR * 10**9)
+    for hours in (4, 4, 12):  # two are missing before the last
+        at += hours * HOUR
+        market.funding(at, "-0.0002", 40_000)
+    market.quote(at + 1, 49_999.9, 50_000)
+    return market.done()
+
+
+@pytest.mark.parametrize(
+    ("size", "funding"),
+    [
+        # Long 1: -3 * 6 + 3 * 8 = 6; a short the opposite.
+        ("1", "6"),
+        ("-1", "-6"),
+    ],
+)
+def test_funding_follows_the_events_whatever_their_interval(tmp_path, size, funding) -> None:
+    tape = funded(tmp_path / "funded.tape", taker_fee="0")
+    done = backtest(tmp_path, tape, "run", FUNDED, latency="0", params={"size": size})
+    assert done.funding == Decimal(funding)
+    words = [each.text for each in done.assumptions]
+    assert "1 funding events repeat the one before and were not paid again" in words
+    assert any(word.startswith("2 funding intervals have no event") for word in words)
+    # Each payment is on the run's tape, with its sign.
+    paid = [Decimal(each["amount"]) for each in records(done.run, "transfer")]
+    assert paid == [Decimal(n) * Decimal(size) for n in (-6, -6, -6, 8, 8, 8)]
+    assert replay_run(done.run, verify=True)["divergences"] == 0
+
+
+def test_inverse_funding_is_paid_in_coin(tmp_path) -> None:
+    """6,000 contracts of 100 USD: 10 BTC at 60,000, 15 at 40,000. -3 * 0.001 + 3 * 0.003."""
+    symbol = "binance:BTC/USD:BTC"
+    tape = funded(tmp_path / "inverse.tape", symbol, multiplier="100", lot="1", taker_fee="0")
+    done = backtest(
+        tmp_path,
+        tape,
+        "run",
+        FUNDED.replace("binance:BTC/USDT:USDT", symbol),
+        latency="0",
+        cash="20 BTC",
+        params={"size": "6000"},
+    )
+    assert (done.currency, done.funding) == ("BTC", Decimal("0.006"))

@@ -181,9 +181,36 @@ def assumptions_of(session: Session) -> list[Assumption]:
                 1,
             )
         )
+    lines += _funding_lines(counters)
     lines += _fee_tier_lines(session)
     lines += _liquidation_lines(session)
     lines.append(Assumption("own orders do not move the recorded market", 1))
+    return lines
+
+
+def _funding_lines(counters: Mapping[str, int]) -> list[Assumption]:
+    lines = []
+    if counters["fundings_missing"]:
+        lines.append(
+            Assumption(
+                f"{counters['fundings_missing']} funding intervals have no event in the data, and "
+                "nothing was paid for them"
+            )
+        )
+    if counters["fundings_repeated"]:
+        lines.append(
+            Assumption(
+                f"{counters['fundings_repeated']} funding events repeat the one before and were "
+                "not paid again"
+            )
+        )
+    if counters["fundings_early"]:
+        lines.append(
+            Assumption(
+                f"{counters['fundings_early']} funding events came within half of their interval "
+                "and were paid"
+            )
+        )
     return lines
 
 
