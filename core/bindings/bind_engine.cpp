@@ -152,6 +152,8 @@ void bind_engine(nb::module_& m) {
              })
         .def("set_terms", [](PySimulation& s, std::uint32_t index,
                              const InstrumentTerms& terms) { s.core->set_terms(index, terms); })
+        .def("set_rules",
+             [](PySimulation& s, const VenueRules& rules) { s.core->set_rules(rules); })
         .def("set_fee_volume",
              [](PySimulation& s, nb::handle amount) { s.core->set_fee_volume(money_from(amount)); })
         .def("add_source", &PySimulation::add_source)
@@ -279,6 +281,10 @@ void bind_engine(nb::module_& m) {
              [](PySimulation& s, std::uint32_t index) {
                  return money_text(s.core->account().insurance(index));
              })
+        .def("interest_text",
+             [](const PySimulation& s, std::uint32_t currency) {
+                 return money_text(s.core->account().interest(currency));
+             })
         .def("fee_tier",
              [](const PySimulation& s, std::uint32_t index) { return s.core->fee_tier(index); })
         .def("volume_text",
@@ -339,6 +345,9 @@ void bind_engine(nb::module_& m) {
                  d["fills_without_volume"] = x.fills_without_volume;
                  d["fills_without_size"] = x.fills_without_size;
                  d["fills_beyond_touch"] = x.fills_beyond_touch;
+                 d["settlements"] = x.settlements;
+                 d["settlements_without_mark"] = x.settlements_without_mark;
+                 d["rate_limited"] = x.rate_limited;
                  d["fundings"] = c.funding.settled;
                  d["fundings_repeated"] = c.funding.repeated;
                  d["fundings_early"] = c.funding.early;

@@ -252,6 +252,9 @@ void onetape::bind_exchange_money(nb::module_& m) {
         .def("unrealized",
              [](const Account& a, std::uint32_t i) { return money_to_python(a.unrealized(i)); })
         .def("fees", [](const Account& a, std::uint32_t i) { return money_to_python(a.fees(i)); })
+        .def("set_borrow", &Account::set_borrow, nb::arg("currency"), nb::arg("rate") = 0)
+        .def("interest",
+             [](const Account& a, std::uint32_t c) { return money_to_python(a.interest(c)); })
         .def("liquidation_fees",
              [](const Account& a, std::uint32_t i) {
                  return money_to_python(a.liquidation_fees(i));

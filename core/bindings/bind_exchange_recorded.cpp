@@ -15,7 +15,7 @@ using namespace onetape;
 
 namespace {
 
-constexpr std::string_view cash_names = "funding,insurance";
+constexpr std::string_view cash_names = "funding,insurance,interest";
 
 using Levels = std::vector<std::pair<std::int64_t, std::int64_t>>;
 
@@ -43,6 +43,7 @@ class PyRecorded final : public ExchangeSink {
         event["kind"] = name_of(static_cast<int>(cash.kind), cash_names);
         event["side"] = name_of(static_cast<int>(cash.side), position_side_names);
         event["ts_event"] = cash.time;
+        event["currency"] = cash.currency;
         event["amount"] = money_to_python(cash.amount);
         events_.append(event);
     }
@@ -70,7 +71,7 @@ class PyRecorded final : public ExchangeSink {
         MarketView& view = seen(index);
         view.quote = {now, now, bid, ask, bid_size, ask_size, 0, 0};
         view.has_quote = true;
-        exchange_.on_quote(index, now);
+        if (exchange_.active(index)) exchange_.on_quote(index, now);
         if (exchange_.held(index)) exchange_.watch(index, now);
         return drain();
     }
@@ -84,7 +85,7 @@ class PyRecorded final : public ExchangeSink {
         view.trade.size = size;
         view.trade.side = named<Side>(nb::str(side.c_str()), side_names, "side");
         view.has_trade = true;
-        exchange_.on_trade(index, now);
+        if (exchange_.active(index)) exchange_.on_trade(index, now);
         if (exchange_.held(index)) exchange_.watch(index, now);
         return drain();
     }
@@ -104,7 +105,7 @@ class PyRecorded final : public ExchangeSink {
         (void)market.book.apply(payload, snapshot ? flag_snapshot : std::uint16_t{0},
                                 levels.data());
         view.book = &market.book;
-        exchange_.on_book(index, now);
+        if (exchange_.active(index)) exchange_.on_book(index, now);
         if (exchange_.held(index)) exchange_.watch(index, now);
         return drain();
     }
@@ -132,7 +133,7 @@ class PyRecorded final : public ExchangeSink {
         MarketView& view = seen(index);
         view.mark = mark;
         if (index_price != 0) view.index = index_price;
-        exchange_.on_mark(index, now);
+        if (exchange_.active(index)) exchange_.on_mark(index, now);
         if (exchange_.held(index)) exchange_.watch(index, now);
         return drain();
     }
@@ -170,6 +171,8 @@ class PyRecorded final : public ExchangeSink {
         result["fills_without_volume"] = c.fills_without_volume;
         result["fills_without_size"] = c.fills_without_size;
         result["fills_beyond_touch"] = c.fills_beyond_touch;
+        result["settlements"] = c.settlements;
+        result["rate_limited"] = c.rate_limited;
         result["fee_tier_changes"] = c.fee_tier_changes;
         result["liquidations"] = c.liquidations;
         result["liquidations_without_mark"] = c.liquidations_without_mark;
@@ -186,18 +189,20 @@ class PyRecorded final : public ExchangeSink {
         Book book;
     };
 
-    MarketView& seen(std::uint32_t index) {
-        if (index >= markets_.size()) throw nb::index_error("no such instrument");
-        MarketView& view = markets_[index]->view;
-        ++view.version;
-        return view;
-    }
+ public:
     nb::list drain() {
         nb::list events = events_;
         events_ = nb::list();
         return events;
     }
 
+ private:
+    MarketView& seen(std::uint32_t index) {
+        if (index >= markets_.size()) throw nb::index_error("no such instrument");
+        MarketView& view = markets_[index]->view;
+        ++view.version;
+        return view;
+    }
     nb::list events_;
     std::vector<std::unique_ptr<Market>> markets_;
 };
@@ -219,6 +224,21 @@ void onetape::bind_exchange_recorded(nb::module_& m) {
                 self.exchange_.set_terms(index, terms);
             },
             nb::arg("index"), nb::arg("terms"))
+        .def(
+            "set_rules",
+            [](PyRecorded& self, const VenueRules& rules) { self.exchange_.set_rules(rules); },
+            nb::arg("rules"))
+        .def(
+            "begin", [](PyRecorded& self, std::int64_t now) { self.exchange_.begin(now); },
+            nb::arg("now"))
+        .def(
+            "run_events",
+            [](PyRecorded& self, std::int64_t now) {
+                while (self.exchange_.next_event() <= now)
+                    self.exchange_.run_events(self.exchange_.next_event());
+                return self.drain();
+            },
+            nb::arg("now"), "All that is due by then.")
         .def(
             "add_volume",
             [](PyRecorded& self, std::int64_t now, const nb::object& amount) {

@@ -1,6 +1,7 @@
 // What an account and a venue apply to one instrument beyond its numbers: tables and dates.
 #include "bindings/exchange_cast.hpp"
 #include "exchange/margin.hpp"
+#include "exchange/venue_rules.hpp"
 
 using namespace onetape;
 
@@ -27,6 +28,35 @@ std::vector<FeeTier> fee_tiers_from(nb::handle rows) {
     return tiers;
 }
 
+VenueRules rules_from_kwargs(const nb::kwargs& kwargs) {
+    VenueRules rules;
+    for (const auto& [key, value] : kwargs) {
+        const auto name = nb::cast<std::string>(key);
+        if (name == "order_limit")
+            rules.order_limit = nb::cast<std::int64_t>(value);
+        else if (name == "order_window")
+            rules.order_window = nb::cast<std::int64_t>(value);
+        else if (name == "trigger_delay")
+            rules.trigger_delay = nb::cast<std::int64_t>(value);
+        else if (name == "closed")
+            for (const nb::handle row : value) {
+                const nb::tuple cells = nb::cast<nb::tuple>(row);
+                rules.closed.push_back(
+                    {nb::cast<std::int64_t>(cells[0]), nb::cast<std::int64_t>(cells[1]),
+                     nb::cast<std::uint32_t>(cells[2]), nb::cast<bool>(cells[3])});
+            }
+        else if (name == "borrow")
+            for (const nb::handle row : value) {
+                const nb::tuple cells = nb::cast<nb::tuple>(row);
+                rules.borrow.push_back(
+                    {nb::cast<std::uint32_t>(cells[0]), nb::cast<std::int64_t>(cells[1])});
+            }
+        else
+            throw nb::type_error(("VenueRules has no field " + name).c_str());
+    }
+    return rules;
+}
+
 InstrumentTerms terms_from_kwargs(const nb::kwargs& kwargs) {
     InstrumentTerms terms;
     for (const auto& [key, value] : kwargs) {
@@ -41,6 +71,10 @@ InstrumentTerms terms_from_kwargs(const nb::kwargs& kwargs) {
             terms.fee_tiers = fee_tiers_from(value);
         else if (name == "funding_interval")
             terms.funding_interval = nb::cast<std::int64_t>(value);
+        else if (name == "expiry")
+            terms.expiry = nb::cast<std::int64_t>(value);
+        else if (name == "venue")
+            terms.venue = nb::cast<std::uint32_t>(value);
         else if (name == "volume_group")
             terms.volume_group = nb::cast<std::uint32_t>(value);
         else
@@ -58,5 +92,11 @@ void onetape::bind_exchange_terms(nb::module_& m) {
                                 "fee_tiers (volume, maker, taker).")
         .def("__init__", [](InstrumentTerms* self, const nb::kwargs& kwargs) {
             new (self) InstrumentTerms(terms_from_kwargs(kwargs));
+        });
+    nb::class_<VenueRules>(m, "VenueRules",
+                           "What venues do by the clock and by the count: closed is (from, to, "
+                           "venue, cancels), borrow (currency, rate an hour in 1e-12).")
+        .def("__init__", [](VenueRules* self, const nb::kwargs& kwargs) {
+            new (self) VenueRules(rules_from_kwargs(kwargs));
         });
 }

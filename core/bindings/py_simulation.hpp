@@ -252,6 +252,7 @@ class PySimulation {
         order.price = price;
         order.size = size;
         order.tag = tag;
+        if (hedge_) return no_side(find(symbol), order);
         return core->place(find(symbol), order);
     }
 
@@ -263,7 +264,13 @@ class PySimulation {
         order.side = units > 0 ? Side::buy : Side::sell;
         order.size = units > 0 ? units : -units;
         order.tag = tag;
+        if (hedge_) return no_side(find(symbol), order);
         return core->place(find(symbol), order);
+    }
+
+    OrderRef no_side(Instrument& instrument, const OrderSpec& order) {
+        return core->deny(instrument, order, error::account_mode,
+                          "the account is in hedge mode: targets and ladders name no side");
     }
 
     bool cancel(const OrderRef& order) {

@@ -83,6 +83,12 @@ void Simulation::set_terms(std::uint32_t index, const InstrumentTerms& terms) {
     instruments_[index]->funding_interval = terms.funding_interval;
 }
 
+void Simulation::set_rules(const VenueRules& rules) {
+    exchange_.set_rules(rules);
+    for (const BorrowRate& borrow : rules.borrow)
+        robot_account_.set_borrow(borrow.currency, borrow.rate);
+}
+
 std::uint32_t Simulation::add_source(Reader* reader) {
     Source source;
     source.reader = reader;
@@ -234,6 +240,7 @@ RunOutcome Simulation::preload(std::span<Reader* const> readers, std::int64_t fr
 void Simulation::begin(std::int64_t now) {
     started_ = true;
     now_ = now;
+    exchange_.begin(now);
     if (options_.fee_volume > 0) exchange_.add_volume(now, options_.fee_volume);
     if (options_.sample_every > 0) {
         next_sample_ = now - now % options_.sample_every + options_.sample_every;
@@ -322,7 +329,7 @@ bool Simulation::take(Source& source) {
 bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
     MarketView& view = instrument.view;
     const std::int64_t time = frame.header->time;
-    const bool working = exchange_.working(instrument.index);
+    const bool working = exchange_.active(instrument.index);
     reply_base_ = time;
     switch (frame.type()) {
         case EventType::quote:

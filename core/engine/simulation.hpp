@@ -95,6 +95,7 @@ class Simulation final : public ExchangeSink {
     void map_stream(std::uint32_t source, std::uint32_t stream, std::int64_t index);
     void deposit(std::uint32_t currency, Money amount);
     void set_report_currency(std::uint32_t currency) { options_.report_currency = currency; }
+    void set_rules(const VenueRules& rules);
     void set_fee_volume(Money volume) { options_.fee_volume = volume; }
     void set_writer(Writer* writer) { writer_ = writer; }
     void set_robot(RobotPort* robot) { robot_ = robot; }

@@ -111,6 +111,13 @@ void Simulation::deliver_cash(std::uint32_t instrument, const CashNews& cash) {
         case CashKind::insurance:
             robot_account_.credit_insurance(instrument, cash.amount);
             break;
+        case CashKind::interest:
+            robot_account_.credit_interest(cash.currency, cash.amount);
+            note(EventType::transfer, 0,
+                 {{"kind", "interest"},
+                  {"currency", std::to_string(cash.currency)},
+                  {"amount", decimal_text(cash.amount, money_decimals)}});
+            return;
     }
     constexpr std::array names = {"funding", "insurance"};
     note(EventType::transfer, instrument + 1,
@@ -132,9 +139,11 @@ OrderRef Simulation::adopt(Instrument& instrument, const FillPayload& fill) {
     order->size = fill.size;
     order->created = fill.ts_event;
     order->venue_id = fill.venue_id;
-    constexpr std::string_view tag = "liquidation";
+    const bool settles = fill.order_id >= settlement_orders;
+    const std::string_view tag = settles ? "settlement" : "liquidation";
     std::memcpy(order->tag.data(), tag.data(), tag.size());
-    order->reason = "closed by the venue: margin no longer covered it";
+    order->reason = settles ? "the contract expired and was settled"
+                            : "closed by the venue: margin no longer covered it";
     move(*order, OrderAct::submit);
     move(*order, OrderAct::accept);
     return order;
@@ -143,15 +152,17 @@ OrderRef Simulation::adopt(Instrument& instrument, const FillPayload& fill) {
 bool Simulation::tell_forced(const Instrument& instrument, const FillPayload& fill) {
     const Position& left = robot_account_.position(instrument.index, fill.position_side);
     const char* state = left.flat() ? "closed" : "reduced";
+    const bool settles = fill.order_id >= settlement_orders;
+    const char* kind = settles ? "settlement" : "liquidation";
     note(EventType::alert, instrument.index + 1,
-         {{"kind", "liquidation"},
-          {"severity", "critical"},
+         {{"kind", kind},
+          {"severity", settles ? "info" : "critical"},
           {"symbol", instrument.symbol},
           {"state", state},
           {"price", decimal_text(fill.price, instrument.spec.price_decimals)},
           {"size", decimal_text(fill.size, instrument.spec.size_decimals)}});
     in_robot_ = true;
-    return robot_->on_health("liquidation", instrument.symbol, state) && after_callback();
+    return robot_->on_health(kind, instrument.symbol, state) && after_callback();
 }
 
 void Simulation::move(Order& order, OrderAct act) {

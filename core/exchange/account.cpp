@@ -92,6 +92,24 @@ void Account::set_fees(std::uint32_t index, std::int64_t maker, std::int64_t tak
     holding.spec.taker_fee = taker;
 }
 
+void Account::set_borrow(std::uint32_t currency, std::int64_t rate) noexcept {
+    (void)rate;  // the venue reckons with it
+    if (currency >= may_borrow_.size()) may_borrow_.resize(currency + 1);
+    may_borrow_[currency] = true;
+    borrows_ = true;
+}
+
+void Account::credit_interest(std::uint32_t currency, Money change) noexcept {
+    if (currency >= interest_.size()) interest_.resize(currency + 1);
+    interest_[currency] += change;
+    balance_at(currency) += change;
+    ++revision_;
+}
+
+Money Account::interest(std::uint32_t currency) const noexcept {
+    return currency < interest_.size() ? interest_[currency] : 0;
+}
+
 void Account::deposit(std::uint32_t currency, Money amount) noexcept {
     balance_at(currency) += amount;
     ++revision_;
@@ -112,7 +130,7 @@ Money Account::apply_fill(std::uint32_t index, const FillPayload& fill) noexcept
     const std::uint32_t fee_currency = fill.fee_currency ? fill.fee_currency : holding.settle;
     balance_at(fee_currency) -= fee;
     if (fee_currency == holding.settle)
-        (fill.order_id >= liquidation_orders ? holding.liquidation_fees : holding.fees) += fee;
+        (fill.order_id >= venue_orders ? holding.liquidation_fees : holding.fees) += fee;
     ++revision_;
     if (holding.spec.kind == ContractKind::spot) {
         const std::int64_t size = fill.side == Side::buy ? fill.size : -fill.size;
@@ -222,10 +240,7 @@ Money Account::equity(std::uint32_t currency) const noexcept {
         if (holding.spec.kind != ContractKind::spot) {
             sum += unrealized(index);
         } else if (holding.values_base && holding.mark != 0) {
-            const Money held = balance(holding.base);
-            // mark is 1e-price_decimals of the quote for one whole unit of the base.
-            const auto scale = static_cast<std::int64_t>(pow10(holding.spec.price_decimals));
-            sum += multiply_divide_half_even(held, holding.mark, scale);
+            sum += base_value(holding);
         } else if (holding.values_base) {
             sum += holding.positions[0].cost;
         }

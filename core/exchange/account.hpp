@@ -31,6 +31,7 @@ struct WorkingSum {
 // Orders that the venue makes itself have ids from here on; the robot's own count from 1.
 inline constexpr std::uint64_t venue_orders = std::uint64_t{1} << 62;
 inline constexpr std::uint64_t liquidation_orders = venue_orders;
+inline constexpr std::uint64_t settlement_orders = venue_orders + (std::uint64_t{1} << 61);
 
 class Account {
  public:
@@ -60,6 +61,12 @@ class Account {
 
     // What the venue's insurance put in where nothing was left.
     void credit_insurance(std::uint32_t index, Money amount) noexcept;
+
+    // A currency that may be borrowed, and what was charged for it.
+    void set_borrow(std::uint32_t currency, std::int64_t rate) noexcept;
+    void credit_interest(std::uint32_t currency, Money change) noexcept;
+    [[nodiscard]] bool borrows() const noexcept { return borrows_; }
+    [[nodiscard]] Money interest(std::uint32_t currency) const noexcept;  // paid negative
 
     // Working orders count against the account until they are filled or gone. Opening orders
     // only: reduce-only ones need no margin.
@@ -148,6 +155,12 @@ class Account {
     [[nodiscard]] static Money position_value(const Holding& holding,
                                               const Position& position) noexcept;
     [[nodiscard]] Money margin_of(const Holding& holding) const noexcept;
+    [[nodiscard]] bool may_borrow(std::uint32_t currency) const noexcept {
+        return currency < may_borrow_.size() && may_borrow_[currency];
+    }
+    [[nodiscard]] bool carries_loan(const Holding& holding, Side side, std::int64_t price,
+                                    std::int64_t size) const noexcept;
+    [[nodiscard]] Money base_value(const Holding& holding) const noexcept;
     [[nodiscard]] Money isolated_margin_of(const Holding& holding) const noexcept;
     void allot(Holding& holding, std::size_t side, const Position& before,
                const FillPayload& fill) noexcept;
@@ -158,6 +171,9 @@ class Account {
     AccountOptions options_;
     std::vector<Holding> holdings_;
     std::vector<Money> balances_;
+    std::vector<Money> interest_;   // by currency
+    std::vector<bool> may_borrow_;  // by currency
+    bool borrows_ = false;
     std::uint64_t revision_ = 1;
 };
 

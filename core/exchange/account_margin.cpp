@@ -76,6 +76,41 @@ void Account::allot(Holding& holding, std::size_t side, const Position& before,
     allotted += divide_half_even(value, holding.leverage);
 }
 
+Money Account::base_value(const Holding& holding) const noexcept {
+    // mark is 1e-price_decimals of the quote for one whole unit of the base.
+    const auto scale = static_cast<std::int64_t>(pow10(holding.spec.price_decimals));
+    return multiply_divide_half_even(balance(holding.base), holding.mark, scale);
+}
+
+// Spot on margin: the worst case of what is held and ordered is worth no more than the leverage
+// times what the account owns net of its loans; margin of contracts is bound elsewhere.
+bool Account::carries_loan(const Holding& holding, Side side, std::int64_t price,
+                           std::int64_t size) const noexcept {
+    if (!holding.values_base || holding.mark == 0) return false;
+    if (!may_borrow(side == Side::buy ? holding.settle : holding.base)) return false;
+    Money own = balance(holding.settle), reached = 0;
+    for (std::uint32_t index = 0; index < holdings_.size(); ++index) {
+        const Holding& other = holdings_[index];
+        if (!other.known || other.settle != holding.settle) continue;
+        if (other.spec.kind != ContractKind::spot) {
+            own += (options_.isolated ? 0 : unrealized(index)) - margin_of(other);
+            continue;
+        }
+        Money buys = 0, sells = 0;
+        for (const auto& sides : other.working) {
+            buys += sides[0].notional;
+            sells += sides[1].notional;
+        }
+        const Money value = other.values_base && other.mark != 0 ? base_value(other) : 0;
+        own += value;
+        if (&other == &holding)
+            (side == Side::buy ? buys : sells) += absolute(holding.spec.notional(price, size));
+        reached += std::max(absolute(value + buys), absolute(value - sells));
+    }
+    own -= std::max<Money>(fee_of(holding.spec, Liquidity::taker, price, size), 0);
+    return own > 0 && reached <= own * holding.leverage;
+}
+
 std::uint16_t Account::check_funds(std::uint32_t index, PositionSide position_side, Side side,
                                    std::int64_t price, std::int64_t size,
                                    bool reduce_only) const noexcept {
@@ -87,7 +122,8 @@ std::uint16_t Account::check_funds(std::uint32_t index, PositionSide position_si
         const bool covered = side == Side::buy
                                  ? available(holding.settle) >= spec.notional(price, size) + fee
                                  : available(holding.base) >= base_money(spec, size);
-        return covered ? error::none : error::insufficient_funds;
+        if (covered || (borrows_ && carries_loan(holding, side, price, size))) return error::none;
+        return error::insufficient_funds;
     }
     if (reduce_only) return error::none;
     const PositionSide held = options_.hedge ? position_side : PositionSide::both;

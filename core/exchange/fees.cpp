@@ -31,6 +31,10 @@ void RecordedExchange::set_instrument(std::uint32_t index, const InstrumentSpec&
 void RecordedExchange::set_terms(std::uint32_t index, const InstrumentTerms& terms) noexcept {
     Market& market = markets_[index];
     account_->set_terms(index, terms);
+    market.venue = terms.venue;
+    if (market.expiry != terms.expiry) market.settled = false;
+    market.expiry = terms.expiry;
+    find_next_event();
     market.fee_tiers = terms.fee_tiers;
     market.base_maker = market.spec.maker_fee;
     market.base_taker = market.spec.taker_fee;

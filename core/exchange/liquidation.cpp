@@ -110,8 +110,9 @@ void RecordedExchange::set_spans(std::uint32_t index, Money cross) noexcept {
 // The position that ties up most goes first, by steps, until what is left is covered.
 void RecordedExchange::liquidate_cross(std::uint32_t currency, std::int64_t now) noexcept {
     if (!account_->below_maintenance(currency)) return;
-    cancel_for_margin(
-        now, [&](const Order& order) { return account_->settle(order.instrument) == currency; });
+    cancel_where(now, error::insufficient_funds, [&](const Order& order) {
+        return account_->settle(order.instrument) == currency;
+    });
     while (account_->below_maintenance(currency)) {
         std::uint32_t worst = 0;
         PositionSide worst_side = PositionSide::both;
@@ -135,7 +136,7 @@ void RecordedExchange::liquidate_cross(std::uint32_t currency, std::int64_t now)
 void RecordedExchange::liquidate_isolated(std::uint32_t index, PositionSide side,
                                           std::int64_t now) noexcept {
     if (!account_->below_maintenance(index, side)) return;
-    cancel_for_margin(now, [&](const Order& order) {
+    cancel_where(now, error::insufficient_funds, [&](const Order& order) {
         return order.instrument == index &&
                (side == PositionSide::both || order.request.position_side == side);
     });
@@ -199,20 +200,6 @@ void RecordedExchange::book_venue_fill(std::uint32_t index, const FillPayload& f
     markets_[index].sweep = true;
     note_held(index);
     sink_->on_fill(index, fill);
-}
-
-template <class Which>
-void RecordedExchange::cancel_for_margin(std::int64_t now, const Which& which) noexcept {
-    batch_.clear();
-    for (std::uint32_t slot = 0; slot < orders_.size(); ++slot) {
-        if (orders_[slot].live && which(orders_[slot])) batch_.push_back(slot);
-    }
-    std::sort(batch_.begin(), batch_.end(), [this](std::uint32_t left, std::uint32_t right) {
-        return orders_[left].venue_id < orders_[right].venue_id;
-    });
-    for (const std::uint32_t slot : batch_) {
-        close(slot, now, OrderNews::canceled, error::insufficient_funds);
-    }
 }
 
 // Bars alone: the way from open to each extreme was walked, and a position that it does not

@@ -27,6 +27,8 @@ struct InstrumentTerms {
     std::int64_t liquidation_fee = 0;     // 1e-12 of what the venue closes by force
     std::vector<FeeTier> fee_tiers;       // by volume; empty: the spec's fees
     std::int64_t funding_interval = 0;    // ns, 0: not known
+    std::int64_t expiry = 0;              // ns, 0: none
+    std::uint32_t venue = 0;              // number of the venue, from 1
     std::uint32_t volume_group = 0;       // instruments of one group share their volume
 };
 

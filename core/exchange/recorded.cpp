@@ -23,6 +23,17 @@ RecordedExchange::RecordedExchange(const RecordedOptions& options, Account& acco
 
 void RecordedExchange::request(std::uint32_t index, std::int64_t now,
                                const OrderRequestPayload& request) noexcept {
+    if (const std::uint16_t code = venue_refusal(index, now, request.kind); code != error::none) {
+        const bool places = request.kind == RequestKind::place;
+        counters_.orders += places ? 1 : 0;
+        counters_.rejected += places ? 1 : 0;
+        refuse(index, now, request,
+               places                                ? OrderNews::rejected
+               : request.kind == RequestKind::cancel ? OrderNews::cancel_rejected
+                                                     : OrderNews::update_rejected,
+               code);
+        return;
+    }
     switch (request.kind) {
         case RequestKind::place:
             place(index, now, request);
@@ -136,6 +147,10 @@ std::uint16_t RecordedExchange::check_market(std::uint32_t index,
     }
     if (!options_.check_funds || worst == 0) return error::none;
     mark_account(index);
+    if (account_->borrows()) {  // a loan stands on all that is owned
+        for (std::uint32_t i = 0; i < markets_.size(); ++i)
+            if (markets_[i].view != nullptr) mark_account(i);
+    }
     return account_->check_funds(index, request.position_side, request.side, worst, size,
                                  is_reduce_only(request));
 }

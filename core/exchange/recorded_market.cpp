@@ -256,15 +256,30 @@ void RecordedExchange::take_waiting(std::uint32_t index, std::int64_t now) noexc
 
 void RecordedExchange::fire(std::uint32_t slot, std::int64_t now) noexcept {
     Order& order = orders_[slot];
-    const std::uint32_t index = order.instrument;
     unlink(slot);
     order.place = Place::waiting;
+    // With bars alone nobody knows what happened in between.
+    if (rules_.trigger_delay > 0 && !bars_only(markets_[order.instrument])) {
+        emit(order, now, OrderNews::triggered, OrderState::triggered, error::none);
+        delay_trigger(slot, now + rules_.trigger_delay);
+        return;
+    }
+    go_live(slot, now);
+}
+
+// The order behind a trigger meets the market.
+void RecordedExchange::go_live(std::uint32_t slot, std::int64_t now) noexcept {
+    Order& order = orders_[slot];
+    const std::uint32_t index = order.instrument;
     order.arrival = now;
     OrderRequestPayload& request = order.request;
     const bool reduces = (request.flags & order_reduce_only) != 0;
     const std::int64_t left = reduces ? reducible(index, request) : request.size;
-    if (left > 0) request.size = std::min(request.size, left);  // said with the news of it
-    emit(order, now, OrderNews::triggered, OrderState::triggered, error::none);
+    const bool told = rules_.trigger_delay > 0 && !bars_only(markets_[index]);
+    if (!told) {
+        if (left > 0) request.size = std::min(request.size, left);  // said with the news of it
+        emit(order, now, OrderNews::triggered, OrderState::triggered, error::none);
+    }
     if (left <= 0) {
         close(slot, now, OrderNews::canceled, error::reduce_only_violated);
         return;

@@ -32,6 +32,16 @@ from onetape.cli.frame import Answer, Shell, load, plain, verb
 @click.option("--fee-volume", metavar="N", help="Traded in the 30 days before, for fee tiers.")
 @click.option("--leverage", type=click.IntRange(min=1), metavar="N")
 @click.option("--margin", type=click.Choice(["cross", "isolated"]), default="cross")
+@click.option("--hedge", is_flag=True, help="Long and short of one contract side by side.")
+@click.option("--borrow", metavar="CUR=RATE,..", help="Spot on loan, at a rate an hour.")
+@click.option("--order-rate", metavar="N/TIME", help="Orders a venue takes, as 300/10s.")
+@click.option("--trigger-delay", metavar="2ms", help="From trigger to live order.")
+@click.option(
+    "--closed",
+    multiple=True,
+    metavar="FROM..TO",
+    help="Hours a venue is closed; ,cancel at the end.",
+)
 @click.option("--latency", metavar="10ms|in,out|FILE", help="Market data in, orders out.")
 @click.option("--queue", metavar="MODEL", help="How a resting order waits its turn.")
 @click.option("--instruments", type=click.Path(path_type=Path), metavar="FILE")

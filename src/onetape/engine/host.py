@@ -76,6 +76,7 @@ class Host:
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self.sim: _core.Simulation
+        self.is_hedged = False
         self.memory: dict[str, Any] = {}
         self.bar_sources = dict(bar_sources)  # "symbol period" -> trade, mid or venue
         self.failures: list[Failed] = []
@@ -91,6 +92,7 @@ class Host:
         self._inventory = inventory
         self._progress = progress
         self._index: dict[str, int] = {}
+        self._venues: dict[str, int] = {}
         self._volume_groups: dict[tuple[str, bool, str], int] = {}
         self._ladders: dict[str, Ladder] = {}
         self._bar_keys: dict[tuple[str, str], tuple[int, int]] = {}
@@ -129,10 +131,15 @@ class Host:
 
     def _terms(self, instrument: Instrument) -> _core.InstrumentTerms:
         terms = instrument.terms()
+        terms["venue"] = self.venue_number(instrument.venue)
         if instrument.fee_tiers:
             groups = self._volume_groups
             terms["volume_group"] = groups.setdefault(instrument.volume_group, len(groups) + 1)
         return _core.InstrumentTerms(**terms)
+
+    def venue_number(self, venue: str) -> int:
+        """The number, from 1, that the core knows a venue by."""
+        return self._venues.setdefault(venue, len(self._venues) + 1)
 
     def currency_index(self, currency: str) -> int:
         """The number that the core knows a currency by."""

@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from onetape.engine.venue_options import VenueOptions
 from onetape.model.errors import BadConfig, UsageError
 from onetape.model.time import format_duration, parse_duration
 
@@ -58,6 +59,7 @@ class RunPlan:
     margin: str = "cross"
     hedge: bool = False
     latency: tuple[int, int] = (DEFAULT_LATENCY_NS, DEFAULT_LATENCY_NS)  # in, out
+    venue: VenueOptions = field(default_factory=VenueOptions)
     queue: str = "conservative"
     bar_volume_share: int = BAR_VOLUME_SHARE
     seed: int = 1
@@ -133,6 +135,7 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
             "queue": plan.queue,
             "bar_volume_share": plan.bar_volume_share,
         },
+        "venue": plan.venue.as_table(),
         "bars": plan.bar_sources,
         "input": [
             {
@@ -176,6 +179,7 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             margin=money["margin"],
             hedge=money["hedge"],
             latency=(model["latency_in"], model["latency_out"]),
+            venue=VenueOptions.from_table(document.get("venue", {})),
             queue=model["queue"],
             bar_volume_share=model["bar_volume_share"],
             seed=run["seed"],

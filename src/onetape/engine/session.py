@@ -154,6 +154,7 @@ class Session:
         )
         self.sim.set_fee_volume(str(self.plan.fee_volume))
         self.host.sim = self.sim
+        self.host.is_hedged = self.plan.hedge
         if cash:
             self.host.currency_index(next(iter(cash)))
         for each in self.plan.inputs:
@@ -174,6 +175,7 @@ class Session:
         self.sim.wants_pulse = True
         self._find_start()
         self._fund()
+        self._set_venue_rules()
         self._check_symbols()
         if self._journal_path is not None:
             self._open_journal(self._journal_path)
@@ -407,6 +409,26 @@ class Session:
                 )
             self.sim.deposit(self.host.currency_index(currency), str(amount))
         self.sim.set_report_currency(self.host.currency_index(next(iter(self.plan.cash))))
+
+    def _set_venue_rules(self) -> None:
+        options, host = self.plan.venue, self.host
+        venues = {each.venue for each in host.instruments.values()}
+        for span in options.closed:
+            if span.venue and span.venue not in venues:
+                raise BadConfig(
+                    f"no instrument of venue {span.venue!r} is in the data",
+                    where="--closed",
+                    todo=f"name one of {', '.join(sorted(venues))}",
+                )
+        for currency in options.borrow:
+            if currency not in host.currencies:
+                raise BadConfig(
+                    f"{currency} is not a currency of the data",
+                    where="--borrow",
+                    todo=f"name one of {', '.join(host.currencies)}",
+                )
+        rules = options.core(host.currency_index, host.venue_number)
+        self.sim.set_rules(_core.VenueRules(**rules))
 
     def _main_instrument(self) -> Instrument:
         symbol = self.params.get("symbol")

@@ -243,6 +243,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
             "liquidation_fee": rate_units(self.liquidation_fee),
             "fee_tiers": fee_tiers.core_rows(self.fee_tiers),
             "funding_interval": self.funding_interval,
+            "expiry": self.expiry or 0,
         }
 
     def changes_from(self, other: Instrument) -> tuple[str, ...]:

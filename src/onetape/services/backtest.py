@@ -17,6 +17,13 @@ from onetape.engine.parameters import parameters_of
 from onetape.engine.plan import RunPlan, TapeInput, parse_fee, parse_latency, parse_volume
 from onetape.engine.session import Session
 from onetape.engine.strategy import Strategy
+from onetape.engine.venue_options import (
+    VenueOptions,
+    parse_borrow,
+    parse_closed_all,
+    parse_delay,
+    parse_order_rate,
+)
 from onetape.model.errors import BadConfig, BadInput, StrategyError
 from onetape.model.instrument import Instrument
 from onetape.model.money import parse_cash
@@ -74,6 +81,11 @@ class BacktestOptions:
     fee_volume: str | None = None
     leverage: int | None = None
     margin: str = "cross"
+    hedge: bool = False
+    order_rate: str | None = None
+    trigger_delay: str | None = None
+    closed: Sequence[str] = ()
+    borrow: str | None = None
     latency: str | None = None
     queue: str | None = None
     instruments: Path | None = None
@@ -180,6 +192,8 @@ def prepare_plan(options: BacktestOptions, strategy: type[Strategy]) -> RunPlan:
         fee_volume=parse_volume(options.fee_volume) if options.fee_volume else Decimal(0),
         leverage=options.leverage or 1,
         margin=options.margin,
+        hedge=options.hedge,
+        venue=_venue_options(options),
         queue=options.queue or "conservative",
         seed=options.seed,
         on_error=options.on_error,
@@ -191,6 +205,15 @@ def prepare_plan(options: BacktestOptions, strategy: type[Strategy]) -> RunPlan:
     plan.inputs = [TapeInput(str(path)) for path in tapes]
     plan.sample_every = sample_step(tapes, start, end)
     return plan
+
+
+def _venue_options(options: BacktestOptions) -> VenueOptions:
+    return VenueOptions(
+        order_rate=parse_order_rate(options.order_rate) if options.order_rate else None,
+        trigger_delay=parse_delay(options.trigger_delay) if options.trigger_delay else 0,
+        closed=parse_closed_all(options.closed),
+        borrow=parse_borrow(options.borrow) if options.borrow else {},
+    )
 
 
 def _moment(value: str | int | None, flag: str) -> int | None:

@@ -36,6 +36,7 @@ class RunResult:
     liquidations: int
     liquidation_fees: Decimal
     insurance: Decimal
+    interest: Decimal
     final_equity: Decimal
     max_drawdown: Decimal
     max_drawdown_ratio: float
@@ -78,6 +79,7 @@ class RunResult:
                 (Decimal(sim.liquidation_fees_text(i)) for i in settled), Decimal(0)
             ),
             insurance=sum((Decimal(sim.insurance_text(i)) for i in settled), Decimal(0)),
+            interest=Decimal(sim.interest_text(host.currency_index(currency))),
             final_equity=equity,
             max_drawdown=Decimal(sim.drawdown_text),
             max_drawdown_ratio=sim.drawdown_ratio,
@@ -108,6 +110,7 @@ class RunResult:
             "liquidations": self.liquidations,
             "liquidation_fees": decimal_text(self.liquidation_fees),
             "insurance": decimal_text(self.insurance),
+            "interest": decimal_text(self.interest),
             "final_equity": decimal_text(self.final_equity),
             "max_drawdown": round(self.max_drawdown_ratio, 9),
             "max_drawdown_amount": decimal_text(self.max_drawdown),
@@ -181,10 +184,49 @@ def assumptions_of(session: Session) -> list[Assumption]:
                 1,
             )
         )
+    lines += _venue_lines(session)
     lines += _funding_lines(counters)
     lines += _fee_tier_lines(session)
     lines += _liquidation_lines(session)
     lines.append(Assumption("own orders do not move the recorded market", 1))
+    return lines
+
+
+def _venue_lines(session: Session) -> list[Assumption]:
+    plan, counters = session.plan, session.sim.counters()
+    options = plan.venue
+    lines = []
+    venues = {each.venue for each in session.host.instruments.values()}
+    if len(venues) > 1:
+        text = f"one account serves {', '.join(sorted(venues))}: money moves between them at once"
+        lines.append(Assumption(text, 1))
+    if plan.hedge:
+        lines.append(Assumption("hedge mode: long and short of one contract side by side"))
+    if options.order_rate is not None:
+        orders, window = options.order_rate
+        lines.append(
+            Assumption(
+                f"each venue takes {orders} orders in {format_duration(window)}; "
+                f"{counters['rate_limited']} were refused for it"
+            )
+        )
+    if options.trigger_delay:
+        lines.append(Assumption(f"triggers need {format_duration(options.trigger_delay)}"))
+    lines += [Assumption(f"closed {each}") for each in options.closed]
+    if options.borrow:
+        rates = ", ".join(f"{name} {_percent(rate)}" for name, rate in options.borrow.items())
+        lines.append(
+            Assumption(
+                f"spot may be bought and sold on loan, at an hour's {rates}; such loans are "
+                "not called in when the account can no longer carry them",
+                1,
+            )
+        )
+    if counters["settlements"]:
+        text = f"{counters['settlements']} positions were settled at the expiry of their contract"
+        if counters["settlements_without_mark"]:
+            text += f", {counters['settlements_without_mark']} at the last price or the mid"
+        lines.append(Assumption(text))
     return lines
 
 
