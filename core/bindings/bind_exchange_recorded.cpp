@@ -268,6 +268,8 @@ void onetape::bind_exchange_recorded(nb::module_& m) {
                 return self.exchange_.working(index);
             },
             nb::arg("index") = 0)
+        .def_prop_ro("next_event",
+                     [](const PyRecorded& self) { return self.exchange_.next_event(); })
         .def_prop_ro("next_expiry",
                      [](const PyRecorded& self) { return self.exchange_.next_expiry(); })
         .def_prop_ro(

@@ -88,7 +88,7 @@ bool Account::carries_loan(const Holding& holding, Side side, std::int64_t price
                            std::int64_t size) const noexcept {
     if (!holding.values_base || holding.mark == 0) return false;
     if (!may_borrow(side == Side::buy ? holding.settle : holding.base)) return false;
-    Money own = balance(holding.settle), reached = 0;
+    Money own = balance(holding.settle), reached = 0, before = 0;
     for (std::uint32_t index = 0; index < holdings_.size(); ++index) {
         const Holding& other = holdings_[index];
         if (!other.known || other.settle != holding.settle) continue;
@@ -103,12 +103,13 @@ bool Account::carries_loan(const Holding& holding, Side side, std::int64_t price
         }
         const Money value = other.values_base && other.mark != 0 ? base_value(other) : 0;
         own += value;
+        before += std::max(absolute(value + buys), absolute(value - sells));
         if (&other == &holding)
             (side == Side::buy ? buys : sells) += absolute(holding.spec.notional(price, size));
         reached += std::max(absolute(value + buys), absolute(value - sells));
     }
     own -= std::max<Money>(fee_of(holding.spec, Liquidity::taker, price, size), 0);
-    return own > 0 && reached <= own * holding.leverage;
+    return reached <= before || (own > 0 && reached <= own * holding.leverage);
 }
 
 std::uint16_t Account::check_funds(std::uint32_t index, PositionSide position_side, Side side,

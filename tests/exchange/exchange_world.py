@@ -37,7 +37,7 @@ def said(events: list[dict[str, Any]]) -> str:
             words.append(f"{event['kind']} {event['amount'] / ONE:g}")
             continue
         made = event["order_id"] - VENUE_ORDERS
-        order = f"#V{made} " if made > 0 else f"#{event['order_id']} "
+        order = f"#V{made % 2**61} " if made > 0 else f"#{event['order_id']} "
         if event["event"] == "fill":
             words.append(f"{order}fill {event['size']}@{event['price']} {event['liquidity']}")
         else:
@@ -126,6 +126,9 @@ class Recorded:
         if word == "funding":  # funding 0.001 [mark]
             rate, *mark = rest.split()
             return said(core.funding(self.now, round(float(rate) * 10**12), *map(int, mark)))
+        if word == "clock":  # clock 150: what is due by then
+            self.now = int(rest)
+            return said(core.run_events(self.now))
         if word == "expire":
             return said(core.expire(int(rest)))
         if word == "finish":
