@@ -272,6 +272,7 @@ void RecordedExchange::go_live(std::uint32_t slot, std::int64_t now) noexcept {
     Order& order = orders_[slot];
     const std::uint32_t index = order.instrument;
     order.arrival = now;
+    unreserve(order);  // an amendment within the delay has reserved
     OrderRequestPayload& request = order.request;
     const bool reduces = (request.flags & order_reduce_only) != 0;
     const std::int64_t left = reduces ? reducible(index, request) : request.size;

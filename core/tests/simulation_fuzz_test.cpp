@@ -6,6 +6,7 @@
 //   - nothing that has ended still holds money back;
 //   - the same seed takes the same decisions, also in pieces.
 // ONETAPE_FUZZ_SEED=n runs one seed, ONETAPE_FUZZ_SECONDS=s goes on for longer.
+#include <algorithm>
 #include <chrono>
 #include <map>
 
@@ -25,6 +26,7 @@ struct Plan {  // what the seed decided before the run
     SimulationOptions options;
     std::vector<InstrumentSpec> specs;
     std::vector<InstrumentTerms> terms;
+    VenueRules rules;
     std::int64_t cash = deposit_units;
 };
 
@@ -59,8 +61,21 @@ Plan plan_of(Prng& random) {
             terms.fee_tiers = {{20 * pow10(18), 0, 300'000'000}, {900 * pow10(18), -50'000'000, 0}};
             terms.volume_group = 1 + random.below(2);
         }
+        terms.venue = 1 + random.below(2);
+        if (random.below(6) == 0) terms.expiry = (200 + random.below(300)) * step_ns;
         plan.terms.push_back(terms);
     }
+    if (random.below(3) == 0) {
+        plan.rules.order_limit = 1 + random.below(20);
+        plan.rules.order_window = (1 + random.below(100)) * step_ns;
+    }
+    if (random.below(3) == 0) plan.rules.trigger_delay = random.below(30) * step_ns;
+    for (std::uint32_t span = random.below(3); span > 0; --span) {
+        const std::int64_t from = (50 + random.below(200)) * step_ns;
+        plan.rules.closed.push_back(
+            {from, from + (1 + random.below(80)) * step_ns, random.below(3), random.below(2) == 0});
+    }
+    if (random.below(3) == 0) plan.rules.borrow = {{1, 1'000'000'000}, {2, 2'000'000'000}};
     return plan;
 }
 
@@ -254,6 +269,7 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
         instruments.push_back(&world.instrument(spec, random.below(64) | want_quotes));
     for (std::uint32_t i = 0; i < plan.terms.size(); ++i)
         world.simulation->set_terms(i, plan.terms[i]);
+    world.simulation->set_rules(plan.rules);
     world.source(tape.read());
     world.simulation->deposit(2, static_cast<Money>(1000) * pow10(money_decimals));
     RandomTrader trader(world, random.next(), instruments);
@@ -292,6 +308,11 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
     }
     shadow.deposit(1, static_cast<Money>(plan.cash) * pow10(money_decimals));
     shadow.deposit(2, static_cast<Money>(1000) * pow10(money_decimals));
+    for (const BorrowRate& borrow : plan.rules.borrow) {
+        shadow.set_borrow(borrow.currency, borrow.rate);
+        shadow.credit_interest(borrow.currency, robot.interest(borrow.currency));
+        CHECK(robot.interest(borrow.currency) == exchange.interest(borrow.currency));
+    }
     for (const auto& [index, fill] : trader.fills) shadow.apply_fill(index, fill);
     for (std::uint32_t i = 0; i < instruments.size(); ++i) {
         shadow.credit_funding(i, PositionSide::both, robot.funding(i));
@@ -312,6 +333,18 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
                 CHECK(account->position(i, side).realized == wanted.realized);
             }
         }
+    }
+    // Every unit that came or went has a name.
+    if (std::none_of(plan.specs.begin(), plan.specs.end(),
+                     [](const InstrumentSpec& spec) { return spec.kind == ContractKind::spot; })) {
+        Money expected = static_cast<Money>(plan.cash) * pow10(money_decimals) + robot.interest(1);
+        for (std::uint32_t i = 0; i < instruments.size(); ++i) {
+            for (const auto side : {PositionSide::both, PositionSide::long_, PositionSide::short_})
+                expected += robot.position(i, side).realized;
+            expected += robot.funding(i) + robot.insurance(i);
+            expected -= robot.fees(i) + robot.liquidation_fees(i);
+        }
+        CHECK(robot.balance(1) == expected);
     }
     for (std::uint32_t currency = 0; currency < 4; ++currency) {
         CHECK(robot.balance(currency) == shadow.balance(currency));
