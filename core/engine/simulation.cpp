@@ -80,7 +80,16 @@ bool Simulation::update_instrument(std::uint32_t index, const InstrumentSpec& sp
 void Simulation::set_terms(std::uint32_t index, const InstrumentTerms& terms) {
     exchange_.set_terms(index, terms);
     robot_account_.set_terms(index, terms);
-    instruments_[index]->funding_interval = terms.funding_interval;
+    Instrument& instrument = *instruments_[index];
+    instrument.funding_interval = terms.funding_interval;
+    if (exchange_.fee_tier(index) == 0) return;
+    // A schedule that a new version left alone goes on, at both ends.
+    with_reserves_anew(instrument, [&] {
+        const InstrumentSpec& spec = exchange_.spec(index);
+        instrument.spec.maker_fee = spec.maker_fee;
+        instrument.spec.taker_fee = spec.taker_fee;
+        robot_account_.set_fees(index, spec.maker_fee, spec.taker_fee);
+    });
 }
 
 void Simulation::set_rules(const VenueRules& rules) {

@@ -15,6 +15,7 @@ namespace onetape {
 struct FeeTier {
     Money volume = 0;                   // quote currency, from which on it holds
     std::int64_t maker = 0, taker = 0;  // 1e-12 of notional
+    bool operator==(const FeeTier&) const = default;
 };
 
 class RollingVolume {

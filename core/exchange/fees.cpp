@@ -35,12 +35,19 @@ void RecordedExchange::set_terms(std::uint32_t index, const InstrumentTerms& ter
     if (market.expiry != terms.expiry) market.settled = false;
     market.expiry = terms.expiry;
     find_next_event();
+    if (market.fee_tiers != terms.fee_tiers) market.fee_tier = 0;  // found anew at the next fill
     market.fee_tiers = terms.fee_tiers;
     market.base_maker = market.spec.maker_fee;
     market.base_taker = market.spec.taker_fee;
-    market.fee_tier = 0;
     market.volume_group = terms.volume_group;
     if (market.volume_group >= volumes_.size()) volumes_.resize(market.volume_group + 1);
+    if (market.fee_tier == 0) return;
+    const FeeTier tier = market.fee_tiers[market.fee_tier - 1];  // the schedule goes on
+    with_reserves_anew(index, [&] {
+        market.spec.maker_fee = tier.maker;
+        market.spec.taker_fee = tier.taker;
+        account_->set_fees(index, tier.maker, tier.taker);
+    });
 }
 
 void RecordedExchange::add_volume(std::int64_t now, Money amount) noexcept {

@@ -98,6 +98,9 @@ class RecordedExchange {
     // Traded before the run: in every group's window from now on.
     void add_volume(std::int64_t now, Money amount) noexcept;
     [[nodiscard]] Money volume(std::uint32_t index, std::int64_t now) noexcept;
+    [[nodiscard]] const InstrumentSpec& spec(std::uint32_t index) const noexcept {
+        return markets_[index].spec;
+    }
     [[nodiscard]] std::size_t fee_tier(std::uint32_t index) const noexcept {
         return index < markets_.size() ? markets_[index].fee_tier : 0;
     }

@@ -88,6 +88,21 @@ def test_what_orders_hold_back_follows_the_fee() -> None:
     assert made.core.account.available(USDT) == free - paid - 200 * ONE
 
 
+def test_a_new_version_with_the_same_schedule_keeps_the_tier() -> None:
+    made = world()
+    buy(made, 1, 10)
+    buy(made, 2, 10)
+    again = linear(maker_fee=200 * 10**6, taker_fee=500 * 10**6, tick=5)
+    made.core.add_instrument(0, again, USDT, 2)
+    made.core.set_terms(0, tiers((1000, 100, 400), (5000, -50, 300)))
+    assert fees(buy(made, 3, 10)) == [ONE * 4 // 10]
+    assert made.core.counters()["fee_tier_changes"] == 1
+    made.core.add_instrument(0, again, USDT, 2)
+    made.core.set_terms(0, tiers((1000, 0, 100)))  # another schedule: found anew
+    assert fees(buy(made, 4, 10)) == [ONE // 10]
+    assert made.core.counters()["fee_tier_changes"] == 2
+
+
 def test_an_inverse_contract_counts_its_multiplier() -> None:
     spec = _core.InstrumentSpec(
         kind="inverse", price_decimals=0, size_decimals=0, multiplier=100, taker_fee=500 * 10**6
