@@ -114,6 +114,15 @@ def test_leverage_above_the_brackets_is_refused_at_the_start(tmp_path) -> None:
         backtest(tmp_path, tape, "run", leverage=25, instruments=facts)
 
 
+def test_leverage_beyond_what_maintenance_allows_is_said(tmp_path) -> None:
+    tape = crash(tmp_path / "crash.tape", taker_fee="0")
+    done = backtest(tmp_path, tape, "run", leverage=200, cash="100000 USDT", latency="0")
+    assert any("less margin than its maintenance" in each.text for each in done.assumptions)
+    assert done.liquidations == 0  # the account had more than that
+    alone = backtest(tmp_path, tape, "own", leverage=200, margin="isolated", latency="0")
+    assert alone.liquidations == 1
+
+
 def test_margin_facts_of_a_file_are_kept_for_the_replay(tmp_path) -> None:
     facts = tmp_path / "facts.toml"
     facts.write_text(

@@ -288,6 +288,18 @@ def _liquidation_lines(session: Session) -> list[Assumption]:
                 f"no maintenance rate known, liquidated at zero equity: {', '.join(bare)}", 1
             )
         )
+    thin = [
+        each.symbol
+        for each in contracts
+        if each.maintenance_rate * (each.leverage or session.plan.leverage) >= 1
+    ]
+    if thin:
+        lines.append(
+            Assumption(
+                "at this leverage a position starts with less margin than its maintenance, and "
+                f"without more behind it is liquidated at the next event: {', '.join(thin)}"
+            )
+        )
     if counters["liquidations"]:
         text = f"{counters['liquidations']} forced closings at the mark"
         if counters["liquidations_without_mark"]:
