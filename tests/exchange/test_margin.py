@@ -127,6 +127,9 @@ def test_the_catalogue_s_brackets_of_btc() -> None:
     assert cum[1:5] == [50, 950, 11450, 131450]
     assert cum[-1] == 421481450
     assert any("leverageBracket" in each.about for each in catalogue.sources(found.symbol))
+    # exchangeInfo of 2021-07-22 says 1.2 % of what is closed by force; later versions keep it.
+    assert found.liquidation_fee == Decimal("0.012")
+    assert "liquidation_fee" in found.defaulted
     # An older version has them too, marked.
     old = catalogue.versions(found.symbol)[0]
     assert "brackets" in old.defaulted

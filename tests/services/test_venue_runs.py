@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from tapes import BTC, Market
@@ -323,3 +325,48 @@ def test_an_index_future_counts_its_multiplier_and_a_commission_of_its_notional(
     # 450,000 and the commission are not there; a short of 2 is.
     assert (short.denied, short.fills) == (1, 1)
     assert replay_run(done.run, verify=True)["divergences"] == 0
+
+
+FIRST = """
+from onetape import Strategy
+
+
+class First(Strategy):
+    symbol: str = "cffex:IF"
+
+    def on_start(self):
+        self.subscribe(self.symbol, bars="5m")
+        self.n = 0
+
+    def on_bar(self, bar):
+        self.n += 1
+        if self.n == 1:
+            self.sell(self.symbol, 2)
+        if self.n == 3001:
+            self.buy(self.symbol, 1)
+"""
+
+
+def test_a_recorded_index_future_to_the_last_cent(tmp_path) -> None:
+    """IF of early 2018, bars of five minutes: sold 2 at an open, bought 1 back much later."""
+    data = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
+    table = data / "bars" / "cffex-if-5m-2018-first-half.csv"
+    if not table.exists():
+        pytest.skip(f"no recorded data at {data.resolve()}")
+    facts = tmp_path / "facts.toml"
+    facts.write_text(
+        '[[instrument]]\nsymbol = "cffex:IF"\nquote = "CNY"\nbase = "IF"\nsettle = "CNY"\n'
+        'multiplier = 300\ntick = "0.2"\nlot = 1\nmaker_fee = "0.000023"\n'
+        'taker_fee = "0.000023"\nmaintenance_rate = "0.12"\n'
+    )
+    done = backtest(
+        tmp_path, table, "run", FIRST, instruments=facts, cash="5000000 CNY", symbol="cffex:IF"
+    )
+    with table.open() as file:
+        rows = [row for row in csv.DictReader(file) if Decimal(row["open"])]
+    assert done.fills == 2
+    sold, bought = Decimal(rows[1]["open"]), Decimal(rows[3001]["open"])
+    last = Decimal(rows[-1]["close"])
+    fees = Decimal("0.000023") * 300 * (2 * sold + bought)
+    assert done.fees == fees
+    assert done.pnl == 300 * ((sold - bought) + (sold - last)) - fees

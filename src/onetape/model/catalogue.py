@@ -125,12 +125,27 @@ def versions(symbol: str) -> tuple[Instrument, ...]:
     dated = sorted(
         (_instrument(symbol, rows_of, row) for rows_of, row in rows), key=lambda i: i.valid_from
     )
+    dated = _with_liquidation_fees(dated)
     return tuple(
         _with_brackets(
             msgspec.structs.replace(instrument, version=number), is_newest=number == len(dated)
         )
         for number, instrument in enumerate(dated, 1)
     )
+
+
+def _with_liquidation_fees(dated: list[Instrument]) -> list[Instrument]:
+    """A version whose set does not say it keeps the one before, marked as a default."""
+    found: list[Instrument] = []
+    for instrument in dated:
+        if found and found[-1].liquidation_fee and not instrument.liquidation_fee:
+            instrument = msgspec.structs.replace(
+                instrument,
+                liquidation_fee=found[-1].liquidation_fee,
+                defaulted=(*instrument.defaulted, "liquidation_fee"),
+            )
+        found.append(instrument)
+    return found
 
 
 def _with_brackets(instrument: Instrument, *, is_newest: bool) -> Instrument:
