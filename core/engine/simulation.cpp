@@ -94,8 +94,10 @@ void Simulation::set_terms(std::uint32_t index, const InstrumentTerms& terms) {
 
 void Simulation::set_rules(const VenueRules& rules) {
     exchange_.set_rules(rules);
-    for (const BorrowRate& borrow : rules.borrow)
+    for (const BorrowRate& borrow : rules.borrow) {
         robot_account_.set_borrow(borrow.currency, borrow.rate);
+        borrow_names_[borrow.currency] = borrow.name;
+    }
 }
 
 std::uint32_t Simulation::add_source(Reader* reader) {

@@ -13,6 +13,7 @@
 #include <deque>
 #include <initializer_list>
 #include <limits>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -269,6 +270,7 @@ class Simulation final : public ExchangeSink {
     Account exchange_account_, robot_account_;
     RecordedExchange exchange_;
     OrderTable orders_;
+    std::map<std::uint32_t, std::string> borrow_names_;  // by currency
     OrderRef last_refused_;
     std::vector<Timer> timers_;
     std::deque<Arrival> arrivals_;

@@ -115,7 +115,7 @@ void Simulation::deliver_cash(std::uint32_t instrument, const CashNews& cash) {
             robot_account_.credit_interest(cash.currency, cash.amount);
             note(EventType::transfer, 0,
                  {{"kind", "interest"},
-                  {"currency", std::to_string(cash.currency)},
+                  {"currency", borrow_names_[cash.currency]},
                   {"amount", decimal_text(cash.amount, money_decimals)}});
             return;
     }

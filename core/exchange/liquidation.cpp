@@ -51,7 +51,7 @@ void RecordedExchange::watch(std::uint32_t index, std::int64_t now) noexcept {
         price <= market.safe_high) {
         return;
     }
-    if (price == 0 || market.view == nullptr) return;
+    if (price == 0) return;
     check_margin(index, now);
 }
 

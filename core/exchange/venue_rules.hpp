@@ -3,6 +3,7 @@
 // a time, how long a trigger needs. Tape time throughout.
 #include <algorithm>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "base/money.hpp"
@@ -18,6 +19,7 @@ struct ClosedSpan {
 struct BorrowRate {
     std::uint32_t currency = 0;
     std::int64_t rate = 0;  // 1e-12 of a negative balance, each full hour UTC
+    std::string name{};     // of the currency, for the record of what was charged
 };
 
 struct VenueRules {

@@ -75,7 +75,7 @@ Plan plan_of(Prng& random) {
         plan.rules.closed.push_back(
             {from, from + (1 + random.below(80)) * step_ns, random.below(3), random.below(2) == 0});
     }
-    if (random.below(3) == 0) plan.rules.borrow = {{1, 1'000'000'000}, {2, 2'000'000'000}};
+    if (random.below(3) == 0) plan.rules.borrow = {{1, 1'000'000'000, ""}, {2, 2'000'000'000, ""}};
     return plan;
 }
 

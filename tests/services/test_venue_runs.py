@@ -222,6 +222,7 @@ def test_spot_on_loan_pays_interest(tmp_path) -> None:
     )
     assert done.interest == -Decimal("18.00180006")
     paid = [each for each in records(done.run, "transfer") if each["kind"] == "interest"]
+    assert {each["currency"] for each in paid} == {"USDT"}
     assert [each["amount"] for each in paid] == ["-6", "-6.0006", "-6.00120006"]
     assert replay_run(done.run, verify=True)["divergences"] == 0
     cashless = backtest(tmp_path, tmp_path / "spot.tape", "none", LOAN, cash="40000 USDT")

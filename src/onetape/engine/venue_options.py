@@ -79,7 +79,9 @@ class VenueOptions:
                 (each.start, each.end, venue(each.venue) if each.venue else 0, each.cancels)
                 for each in self.closed
             ],
-            "borrow": [(currency(name), rate_units(rate)) for name, rate in self.borrow.items()],
+            "borrow": [
+                (currency(name), rate_units(rate), name) for name, rate in self.borrow.items()
+            ],
         }
 
 
