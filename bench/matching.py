@@ -22,7 +22,14 @@ SOURCES = [
     CORE / "bench" / "matching_bench.cpp",
     *(
         CORE / "exchange" / f"{name}.cpp"
-        for name in ("matching", "matching_book", "order_rules", "account")
+        for name in (
+            "matching",
+            "matching_book",
+            "order_rules",
+            "account",
+            "account_margin",
+            "margin",
+        )
     ),
 ]
 FLAGS = ["-std=c++20", "-O3", "-DNDEBUG", "-ffp-contract=off"]

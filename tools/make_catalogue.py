@@ -35,6 +35,7 @@ FIELDS = [
     "maintenance_rate",
     "expiry",
     "valid_from",
+    "liquidation_fee",
 ]
 # The lowest tier of the venue's own margin tables; elsewhere 1 %, marked as a default.
 MAINTENANCE = {"BTC": "0.004", "ETH": "0.005"}
@@ -95,6 +96,7 @@ def binance(document: Any, *, futures: bool) -> Iterator[Row]:
             if item["contractType"] != "PERPETUAL":
                 row["expiry"] = iso(item["deliveryDate"])
                 row["name"] += "-" + row["expiry"][2:10].replace("-", "")
+            row["liquidation_fee"] = text(item.get("liquidationFee", 0))
             row["market_size_max"] = text(filters["MARKET_LOT_SIZE"]["maxQty"])
             row["maintenance_rate"] = MAINTENANCE.get(base, "")
         yield row

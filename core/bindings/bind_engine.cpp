@@ -145,17 +145,23 @@ void bind_engine(nb::module_& m) {
 
     nb::class_<PySimulation>(
         m, "Simulation", "Tapes in, actions out, in virtual time. See core/engine/simulation.hpp.")
-        .def(nb::init<nb::object, const LatencyOptions&, int, double, std::int64_t, bool,
+        .def(nb::init<nb::object, const LatencyOptions&, int, double, std::int64_t, bool, bool,
                       std::int64_t, std::uint32_t, std::int64_t, std::string>(),
              nb::arg("host"), nb::kw_only(), nb::arg("latency"), nb::arg("queue_model"),
              nb::arg("queue_exponent"), nb::arg("bar_volume_share"), nb::arg("hedge"),
-             nb::arg("leverage"), nb::arg("report_currency"), nb::arg("sample_every"),
-             nb::arg("robot_tag"))
+             nb::arg("isolated"), nb::arg("leverage"), nb::arg("report_currency"),
+             nb::arg("sample_every"), nb::arg("robot_tag"))
         .def("add_instrument", &PySimulation::add_instrument)
         .def("update_instrument",
              [](PySimulation& s, std::uint32_t index, const InstrumentSpec& spec) {
                  return s.core->update_instrument(index, spec);
              })
+        .def("set_terms", [](PySimulation& s, std::uint32_t index,
+                             const InstrumentTerms& terms) { s.core->set_terms(index, terms); })
+        .def("set_rules",
+             [](PySimulation& s, const VenueRules& rules) { s.core->set_rules(rules); })
+        .def("set_fee_volume",
+             [](PySimulation& s, nb::handle amount) { s.core->set_fee_volume(money_from(amount)); })
         .def("add_source", &PySimulation::add_source)
         .def("limit_source", [](PySimulation& s, std::uint32_t source,
                                 std::uint64_t last) { s.core->limit_source(source, last); })
@@ -307,6 +313,22 @@ void bind_engine(nb::module_& m) {
              [](PySimulation& s, std::uint32_t index) {
                  return money_text(s.core->account().funding(index));
              })
+        .def("liquidation_fees_text",
+             [](PySimulation& s, std::uint32_t index) {
+                 return money_text(s.core->account().liquidation_fees(index));
+             })
+        .def("insurance_text",
+             [](PySimulation& s, std::uint32_t index) {
+                 return money_text(s.core->account().insurance(index));
+             })
+        .def("interest_text",
+             [](const PySimulation& s, std::uint32_t currency) {
+                 return money_text(s.core->account().interest(currency));
+             })
+        .def("fee_tier",
+             [](const PySimulation& s, std::uint32_t index) { return s.core->fee_tier(index); })
+        .def("volume_text",
+             [](PySimulation& s, std::uint32_t index) { return money_text(s.core->volume(index)); })
         .def("realized_text",
              [](PySimulation& s, std::uint32_t index) {
                  Money sum = 0;
@@ -364,6 +386,17 @@ void bind_engine(nb::module_& m) {
                  d["fills_without_size"] = x.fills_without_size;
                  d["fills_beyond_touch"] = x.fills_beyond_touch;
                  d["trades_beyond_display"] = x.trades_beyond_display;
+                 d["settlements"] = x.settlements;
+                 d["settlements_without_mark"] = x.settlements_without_mark;
+                 d["rate_limited"] = x.rate_limited;
+                 d["fundings"] = c.funding.settled;
+                 d["fundings_repeated"] = c.funding.repeated;
+                 d["fundings_early"] = c.funding.early;
+                 d["fundings_missing"] = c.funding.missing;
+                 d["fee_tier_changes"] = x.fee_tier_changes;
+                 d["liquidations"] = x.liquidations;
+                 d["liquidations_without_mark"] = x.liquidations_without_mark;
+                 d["insurance_payments"] = x.insurance_payments;
                  return d;
              })
         .def("action_hash",

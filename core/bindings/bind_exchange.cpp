@@ -83,6 +83,7 @@ nb::dict fill_to_dict(std::uint32_t owner, const FillPayload& fill) {
     result["size"] = fill.size;
     result["fee"] = money_to_python(join_halves(fill.fee_low, fill.fee_high));
     result["liquidity"] = name_of(static_cast<int>(fill.liquidity), liquidity_names);
+    result["position_side"] = name_of(static_cast<int>(fill.position_side), position_side_names);
     result["ts_event"] = fill.ts_event;
     return result;
 }
@@ -90,6 +91,7 @@ nb::dict fill_to_dict(std::uint32_t owner, const FillPayload& fill) {
 }  // namespace onetape
 
 void bind_exchange(nb::module_& m) {
+    bind_exchange_terms(m);
     bind_exchange_money(m);
     bind_exchange_matching(m);
     bind_exchange_recorded(m);

@@ -137,18 +137,20 @@ void onetape::bind_exchange_money(nb::module_& m) {
     nb::class_<Account>(m, "CoreAccount", "Balances, positions and cross margin of one account.")
         .def(
             "__init__",
-            [](Account* self, bool hedge, std::int64_t leverage) {
-                new (self) Account(AccountOptions{hedge, leverage});
+            [](Account* self, bool hedge, std::int64_t leverage, bool isolated) {
+                new (self) Account({.hedge = hedge, .isolated = isolated, .leverage = leverage});
             },
-            nb::arg("hedge") = false, nb::arg("leverage") = 1)
+            nb::arg("hedge") = false, nb::arg("leverage") = 1, nb::arg("isolated") = false)
         .def("set_instrument", &Account::set_instrument, nb::arg("index"), nb::arg("spec"),
              nb::arg("settle"), nb::arg("base"))
+        .def("set_terms", &Account::set_terms, nb::arg("index"), nb::arg("terms"))
         .def(
             "deposit",
             [](Account& a, std::uint32_t currency, const nb::object& amount) {
                 a.deposit(currency, money_from_python(amount));
             },
             nb::arg("currency"), nb::arg("amount"))
+        .def_prop_ro("leverage", [](const Account& a) { return a.options().leverage; })
         .def("set_mark", &Account::set_mark, nb::arg("index"), nb::arg("price"))
         .def(
             "apply_fill",
@@ -230,10 +232,35 @@ void onetape::bind_exchange_money(nb::module_& m) {
              [](const Account& a, std::uint32_t c) {
                  return money_to_python(a.maintenance_margin(c));
              })
-        .def("below_maintenance", &Account::below_maintenance)
+        .def("below_maintenance",
+             [](const Account& a, std::uint32_t c) { return a.below_maintenance(c); })
+        .def(
+            "position_below_maintenance",
+            [](const Account& a, std::uint32_t index, const std::string& side) {
+                return a.below_maintenance(
+                    index, named<PositionSide>(nb::str(side.c_str()), position_side_names, "side"));
+            },
+            nb::arg("index"), nb::arg("side") = "both")
+        .def(
+            "allotted",
+            [](const Account& a, std::uint32_t index, const std::string& side) {
+                return money_to_python(a.allotted(
+                    index,
+                    named<PositionSide>(nb::str(side.c_str()), position_side_names, "side")));
+            },
+            nb::arg("index"), nb::arg("side") = "both", "Isolated margin of a position, 1e-18.")
         .def("unrealized",
              [](const Account& a, std::uint32_t i) { return money_to_python(a.unrealized(i)); })
         .def("fees", [](const Account& a, std::uint32_t i) { return money_to_python(a.fees(i)); })
+        .def("set_borrow", &Account::set_borrow, nb::arg("currency"), nb::arg("rate") = 0)
+        .def("interest",
+             [](const Account& a, std::uint32_t c) { return money_to_python(a.interest(c)); })
+        .def("liquidation_fees",
+             [](const Account& a, std::uint32_t i) {
+                 return money_to_python(a.liquidation_fees(i));
+             })
+        .def("insurance",
+             [](const Account& a, std::uint32_t i) { return money_to_python(a.insurance(i)); })
         .def("funding",
              [](const Account& a, std::uint32_t i) { return money_to_python(a.funding(i)); });
 }

@@ -15,6 +15,8 @@ using namespace onetape;
 
 namespace {
 
+constexpr std::string_view cash_names = "funding,insurance,interest";
+
 using Levels = std::vector<std::pair<std::int64_t, std::int64_t>>;
 
 class PyRecorded final : public ExchangeSink {
@@ -22,8 +24,8 @@ class PyRecorded final : public ExchangeSink {
     PyRecorded(const PyRecorded&) = delete;  // the exchange holds on to account and sink
     PyRecorded& operator=(const PyRecorded&) = delete;
     PyRecorded(bool hedge, std::int64_t leverage, std::int64_t bar_volume_share, bool check_funds,
-               int queue_model, double queue_exponent)
-        : account_(AccountOptions{hedge, leverage}),
+               bool isolated, int queue_model, double queue_exponent)
+        : account_({.hedge = hedge, .isolated = isolated, .leverage = leverage}),
           exchange_({.queue = {static_cast<QueueModel>(queue_model), queue_exponent},
                      .bar_volume_share = bar_volume_share,
                      .check_funds = check_funds},
@@ -34,6 +36,30 @@ class PyRecorded final : public ExchangeSink {
     }
     void on_fill(std::uint32_t instrument, const FillPayload& fill) override {
         events_.append(fill_to_dict(instrument, fill));
+    }
+
+    void on_cash(std::uint32_t instrument, const CashNews& cash) override {
+        nb::dict event;
+        event["event"] = "cash";
+        event["owner"] = instrument;
+        event["kind"] = name_of(static_cast<int>(cash.kind), cash_names);
+        event["side"] = name_of(static_cast<int>(cash.side), position_side_names);
+        event["ts_event"] = cash.time;
+        event["currency"] = cash.currency;
+        event["amount"] = money_to_python(cash.amount);
+        events_.append(event);
+    }
+
+    void on_fees(std::uint32_t instrument, const FeeNews& fees) override {
+        nb::dict event;
+        event["event"] = "fees";
+        event["owner"] = instrument;
+        event["tier"] = fees.tier;
+        event["maker"] = fees.maker;
+        event["taker"] = fees.taker;
+        event["ts_event"] = fees.time;
+        event["volume"] = money_to_python(fees.volume);
+        events_.append(event);
     }
 
     void add_instrument(std::uint32_t index, const InstrumentSpec& spec, std::uint32_t settle,
@@ -47,7 +73,8 @@ class PyRecorded final : public ExchangeSink {
         MarketView& view = seen(index);
         view.quote = {now, now, bid, ask, bid_size, ask_size, 0, 0};
         view.has_quote = true;
-        exchange_.on_quote(index, now);
+        if (exchange_.active(index)) exchange_.on_quote(index, now);
+        if (exchange_.held(index)) exchange_.watch(index, now);
         return drain();
     }
 
@@ -60,7 +87,8 @@ class PyRecorded final : public ExchangeSink {
         view.trade.size = size;
         view.trade.side = named<Side>(nb::str(side.c_str()), side_names, "side");
         view.has_trade = true;
-        exchange_.on_trade(index, now);
+        if (exchange_.active(index)) exchange_.on_trade(index, now);
+        if (exchange_.held(index)) exchange_.watch(index, now);
         return drain();
     }
 
@@ -79,7 +107,8 @@ class PyRecorded final : public ExchangeSink {
         (void)market.book.apply(payload, snapshot ? flag_snapshot : std::uint16_t{0},
                                 levels.data());
         view.book = &market.book;
-        exchange_.on_book(index, now);
+        if (exchange_.active(index)) exchange_.on_book(index, now);
+        if (exchange_.held(index)) exchange_.watch(index, now);
         return drain();
     }
 
@@ -97,6 +126,7 @@ class PyRecorded final : public ExchangeSink {
         view.bar.volume = volume;
         view.has_bar = true;
         exchange_.on_bar(index, ts_close);
+        if (exchange_.held(index)) exchange_.watch(index, ts_close);
         return drain();
     }
 
@@ -105,7 +135,8 @@ class PyRecorded final : public ExchangeSink {
         MarketView& view = seen(index);
         view.mark = mark;
         if (index_price != 0) view.index = index_price;
-        exchange_.on_mark(index, now);
+        if (exchange_.active(index)) exchange_.on_mark(index, now);
+        if (exchange_.held(index)) exchange_.watch(index, now);
         return drain();
     }
 
@@ -120,6 +151,7 @@ class PyRecorded final : public ExchangeSink {
         payload.rate = rate;
         payload.mark = mark;
         exchange_.on_funding(index, now, payload);
+        if (exchange_.held(index)) exchange_.watch(index, now);
         return drain();
     }
 
@@ -142,6 +174,12 @@ class PyRecorded final : public ExchangeSink {
         result["fills_without_size"] = c.fills_without_size;
         result["fills_beyond_touch"] = c.fills_beyond_touch;
         result["trades_beyond_display"] = c.trades_beyond_display;
+        result["settlements"] = c.settlements;
+        result["rate_limited"] = c.rate_limited;
+        result["fee_tier_changes"] = c.fee_tier_changes;
+        result["liquidations"] = c.liquidations;
+        result["liquidations_without_mark"] = c.liquidations_without_mark;
+        result["insurance_payments"] = c.insurance_payments;
         return result;
     }
 
@@ -154,18 +192,20 @@ class PyRecorded final : public ExchangeSink {
         Book book;
     };
 
-    MarketView& seen(std::uint32_t index) {
-        if (index >= markets_.size()) throw nb::index_error("no such instrument");
-        MarketView& view = markets_[index]->view;
-        ++view.version;
-        return view;
-    }
+ public:
     nb::list drain() {
         nb::list events = events_;
         events_ = nb::list();
         return events;
     }
 
+ private:
+    MarketView& seen(std::uint32_t index) {
+        if (index >= markets_.size()) throw nb::index_error("no such instrument");
+        MarketView& view = markets_[index]->view;
+        ++view.version;
+        return view;
+    }
     nb::list events_;
     std::vector<std::unique_ptr<Market>> markets_;
 };
@@ -176,12 +216,40 @@ void onetape::bind_exchange_recorded(nb::module_& m) {
     nb::class_<PyRecorded>(m, "RecordedExchange",
                            "Own orders against a recorded market. Every call gives the list of "
                            "what it caused, in order.")
-        .def(nb::init<bool, std::int64_t, std::int64_t, bool, int, double>(),
+        .def(nb::init<bool, std::int64_t, std::int64_t, bool, bool, int, double>(),
              nb::arg("hedge") = false, nb::arg("leverage") = 1,
              nb::arg("bar_volume_share") = 500'000, nb::arg("check_funds") = true,
-             nb::arg("queue_model") = 0, nb::arg("queue_exponent") = 1.0)
+             nb::arg("isolated") = false, nb::arg("queue_model") = 0,
+             nb::arg("queue_exponent") = 1.0)
         .def("add_instrument", &PyRecorded::add_instrument, nb::arg("index"), nb::arg("spec"),
              nb::arg("settle"), nb::arg("base"))
+        .def(
+            "set_terms",
+            [](PyRecorded& self, std::uint32_t index, const InstrumentTerms& terms) {
+                self.exchange_.set_terms(index, terms);
+            },
+            nb::arg("index"), nb::arg("terms"))
+        .def(
+            "set_rules",
+            [](PyRecorded& self, const VenueRules& rules) { self.exchange_.set_rules(rules); },
+            nb::arg("rules"))
+        .def(
+            "begin", [](PyRecorded& self, std::int64_t now) { self.exchange_.begin(now); },
+            nb::arg("now"))
+        .def(
+            "run_events",
+            [](PyRecorded& self, std::int64_t now) {
+                while (self.exchange_.next_event() <= now)
+                    self.exchange_.run_events(self.exchange_.next_event());
+                return self.drain();
+            },
+            nb::arg("now"), "All that is due by then.")
+        .def(
+            "add_volume",
+            [](PyRecorded& self, std::int64_t now, const nb::object& amount) {
+                self.exchange_.add_volume(now, money_from_python(amount));
+            },
+            nb::arg("now"), nb::arg("amount"))
         .def("quote", &PyRecorded::quote, nb::arg("now"), nb::arg("bid"), nb::arg("ask"),
              nb::arg("bid_size") = 0, nb::arg("ask_size") = 0, nb::arg("index") = 0)
         .def("trade", &PyRecorded::trade, nb::arg("now"), nb::arg("price"), nb::arg("size"),
@@ -205,6 +273,8 @@ void onetape::bind_exchange_recorded(nb::module_& m) {
                 return self.exchange_.working(index);
             },
             nb::arg("index") = 0)
+        .def_prop_ro("next_event",
+                     [](const PyRecorded& self) { return self.exchange_.next_event(); })
         .def_prop_ro("next_expiry",
                      [](const PyRecorded& self) { return self.exchange_.next_expiry(); })
         .def_prop_ro(

@@ -74,6 +74,7 @@ nb::dict order_event_to_dict(std::uint32_t owner, const OrderEventPayload& event
 nb::dict fill_to_dict(std::uint32_t owner, const FillPayload& fill);
 
 void bind_exchange_money(nb::module_& m);
+void bind_exchange_terms(nb::module_& m);
 void bind_exchange_matching(nb::module_& m);
 void bind_exchange_recorded(nb::module_& m);
 void bind_exchange_flow(nb::module_& m);

@@ -26,7 +26,7 @@ namespace onetape {
 class PySimulation {
  public:
     PySimulation(nb::object host, const LatencyOptions& latency, int queue_model,
-                 double queue_exponent, std::int64_t bar_volume_share, bool hedge,
+                 double queue_exponent, std::int64_t bar_volume_share, bool hedge, bool isolated,
                  std::int64_t leverage, std::uint32_t report_currency, std::int64_t sample_every,
                  std::string robot_tag) {
         if (queue_model < 0 || queue_model >= queue_model_count || !(queue_exponent > 0))
@@ -36,6 +36,7 @@ class PySimulation {
         options.exchange.queue = {static_cast<QueueModel>(queue_model), queue_exponent};
         options.exchange.bar_volume_share = bar_volume_share;
         options.account.hedge = hedge;
+        options.account.isolated = isolated;
         options.account.leverage = leverage;
         options.report_currency = report_currency;
         options.sample_every = sample_every;
@@ -267,7 +268,7 @@ class PySimulation {
     Ladder& ladder(Instrument& instrument) {
         const auto found = ladders_.find(instrument.index);
         if (found != ladders_.end()) return found->second;
-        return ladders_.try_emplace(instrument.index, *core, instrument).first->second;
+        return ladders_.try_emplace(instrument.index, *core, instrument, hedge_).first->second;
     }
 
     // A market order over signed units, for targets.
@@ -278,6 +279,7 @@ class PySimulation {
         order.side = units > 0 ? Side::buy : Side::sell;
         order.size = units > 0 ? units : -units;
         order.tag = tag;
+        if (hedge_) return core->deny_sideless(find(symbol), order);
         return core->place(find(symbol), order);
     }
 

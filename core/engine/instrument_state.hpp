@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "exchange/funding_watch.hpp"
 #include "exchange/recorded.hpp"
 #include "journal/events.hpp"
 #include "market/bar_window.hpp"
@@ -45,6 +46,8 @@ struct Instrument {
     std::uint32_t wants = 0;
     bool was_synced = false;
     bool known = false;
+    FundingWatch funding;
+    std::int64_t funding_interval = 0;  // ns, 0: not known
     BarStream stream;
     std::vector<std::unique_ptr<BarFeed>> bars;
 

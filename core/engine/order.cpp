@@ -105,6 +105,13 @@ OrderRef OrderTable::add() {
     return order;
 }
 
+OrderRef OrderTable::adopt(std::uint64_t id) {
+    auto order = std::make_shared<Order>();
+    order->id = id;
+    working_.emplace(id, order);
+    return order;
+}
+
 OrderRef OrderTable::find(std::uint64_t id) const noexcept {
     const auto found = working_.find(id);
     return found == working_.end() ? nullptr : found->second;

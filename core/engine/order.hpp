@@ -117,7 +117,8 @@ using OrderRef = std::shared_ptr<Order>;
 // the strategy still holds stays readable, and memory stays flat.
 class OrderTable {
  public:
-    OrderRef add();  // with the next id
+    OrderRef add();                    // with the next id
+    OrderRef adopt(std::uint64_t id);  // one that the venue made
     [[nodiscard]] OrderRef find(std::uint64_t id) const noexcept;
     void remove(std::uint64_t id) noexcept;
     [[nodiscard]] const std::map<std::uint64_t, OrderRef>& working() const noexcept {

@@ -60,7 +60,8 @@ void Ladder::set(std::span<const BookLevel> bids, std::span<const BookLevel> ask
             order.price = level.price;
             order.size = level.size;
             order.tag = "quote";
-            halves_[i].orders.push_back(simulation_->place(*instrument_, order));
+            halves_[i].orders.push_back(hedge_ ? simulation_->deny_sideless(*instrument_, order)
+                                               : simulation_->place(*instrument_, order));
         }
         halves_[i].settled.assign(wanted[i].begin(), wanted[i].end());
     }

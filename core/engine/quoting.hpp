@@ -19,8 +19,9 @@ namespace onetape {
 // The quotes of one strategy in one instrument: resting post-only limits.
 class Ladder {
  public:
-    Ladder(Simulation& simulation, Instrument& instrument)
-        : simulation_(&simulation), instrument_(&instrument) {}
+    // hedge: the account's mode, in which a ladder's orders are denied: they name no side.
+    Ladder(Simulation& simulation, Instrument& instrument, bool hedge)
+        : simulation_(&simulation), instrument_(&instrument), hedge_(hedge) {}
 
     // Levels in units, best first; those of size 0 or less are none. Cancels first, then places:
     // the two sides together never exceed what was asked for.
@@ -39,6 +40,7 @@ class Ladder {
 
     Simulation* simulation_;
     Instrument* instrument_;
+    bool hedge_;
     std::array<Half, 2> halves_;  // bids, asks
     std::int64_t settled_keep_ = -1;
     std::uint64_t settled_at_ = 0;  // order_changes() when it was found to stand

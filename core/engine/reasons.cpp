@@ -76,10 +76,18 @@ std::string refusal_text(const Order& order) {
             return "it would trade against an own order";
         case error::insufficient_funds:
             return "the account cannot carry it";
+        case error::position_limit:
+            return "no margin bracket lets so much be opened at this leverage";
         case error::price_band:
             return "its price is outside the instrument's price band";
         case error::account_mode:
             return "its position side does not fit the account's mode";
+        case error::venue_unavailable:
+            return "the venue is closed at this hour";
+        case error::venue_rate_limit:
+            return "the venue takes no more orders in this time";
+        case error::venue_closed:
+            return "the contract has expired";
         default:
             return "refused";
     }

@@ -73,8 +73,33 @@ bool Simulation::update_instrument(std::uint32_t index, const InstrumentSpec& sp
     instrument.spec = spec;
     instrument.view.book = &instrument.book;
     exchange_.set_instrument(index, spec, instrument.settle, instrument.base, &instrument.view);
-    robot_account_.set_instrument(index, spec, instrument.settle, instrument.base);
+    with_reserves_anew(instrument, [&] {
+        robot_account_.set_instrument(index, spec, instrument.settle, instrument.base);
+    });
     return true;
+}
+
+void Simulation::set_terms(std::uint32_t index, const InstrumentTerms& terms) {
+    exchange_.set_terms(index, terms);
+    robot_account_.set_terms(index, terms);
+    Instrument& instrument = *instruments_[index];
+    instrument.funding_interval = terms.funding_interval;
+    if (exchange_.fee_tier(index) == 0) return;
+    // A schedule that a new version left alone goes on, at both ends.
+    with_reserves_anew(instrument, [&] {
+        const InstrumentSpec& spec = exchange_.spec(index);
+        instrument.spec.maker_fee = spec.maker_fee;
+        instrument.spec.taker_fee = spec.taker_fee;
+        robot_account_.set_fees(index, spec.maker_fee, spec.taker_fee);
+    });
+}
+
+void Simulation::set_rules(const VenueRules& rules) {
+    exchange_.set_rules(rules);
+    for (const BorrowRate& borrow : rules.borrow) {
+        robot_account_.set_borrow(borrow.currency, borrow.rate);
+        borrow_names_[borrow.currency] = borrow.name;
+    }
 }
 
 std::uint32_t Simulation::add_source(Reader* reader) {
@@ -239,6 +264,8 @@ void Simulation::begin(std::int64_t now) {
     started_ = true;
     now_ = now;
     if (latency_.has_venue_clock()) venue_now_ = -never;
+    exchange_.begin(now);
+    if (options_.fee_volume > 0) exchange_.add_volume(now, options_.fee_volume);
     if (options_.sample_every > 0) {
         next_sample_ = now - now % options_.sample_every + options_.sample_every;
         sample();
@@ -334,7 +361,7 @@ bool Simulation::take(Source& source) {
 bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
     MarketView& view = instrument.view;
     const std::int64_t time = venue_time(frame);
-    const bool working = exchange_.working(instrument.index);
+    const bool working = exchange_.active(instrument.index);
     reply_base_ = time;
     switch (frame.type()) {
         case EventType::quote:
@@ -343,6 +370,8 @@ bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
             ++view.version;
             if (working) [[unlikely]]
                 exchange_.on_quote(instrument.index, time);
+            if (exchange_.held(instrument.index)) [[unlikely]]
+                exchange_.watch_quote(instrument.index, time);
             return true;
         case EventType::trade:
             view.trade = frame.as<TradePayload>();
@@ -350,6 +379,8 @@ bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
             ++view.version;
             if (working) [[unlikely]]
                 exchange_.on_trade(instrument.index, time);
+            if (exchange_.held(instrument.index)) [[unlikely]]
+                exchange_.watch(instrument.index, time);
             return true;
         case EventType::book: {
             const auto& payload = frame.as<BookPayload>();
@@ -359,6 +390,8 @@ bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
             ++view.version;
             if (working) [[unlikely]]
                 exchange_.on_book(instrument.index, time);
+            if (exchange_.held(instrument.index)) [[unlikely]]
+                exchange_.watch(instrument.index, time);
             return true;
         }
         case EventType::bar:
@@ -369,8 +402,10 @@ bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
             // and reach the robot before the bar does.
             reply_base_ = view.bar.ts_open;
             reply_cap_ = time;
-            if (working) [[unlikely]]
+            if (working || exchange_.held(instrument.index)) [[unlikely]]
                 exchange_.on_bar(instrument.index, time);
+            if (exchange_.held(instrument.index)) [[unlikely]]
+                exchange_.watch(instrument.index, time);
             reply_cap_ = never;
             return true;
         case EventType::mark: {
@@ -380,11 +415,14 @@ bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
             ++view.version;
             if (working) [[unlikely]]
                 exchange_.on_mark(instrument.index, time);
+            if (exchange_.held(instrument.index)) [[unlikely]]
+                exchange_.watch(instrument.index, time);
             return true;
         }
         case EventType::funding: {
             const auto& payload = frame.as<FundingPayload>();
             if (started_) settle_funding(instrument, time, payload);
+            if (exchange_.held(instrument.index)) exchange_.watch(instrument.index, time);
             return true;
         }
         default:

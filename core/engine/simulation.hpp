@@ -11,10 +11,14 @@
 // the tapes alone, whether they lie finished or grow while we read.
 #include <cstdint>
 #include <deque>
+#include <initializer_list>
 #include <limits>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/sha256.hpp"
@@ -34,6 +38,7 @@ struct SimulationOptions {
     RecordedOptions exchange;
     AccountOptions account;
     std::uint32_t report_currency = 0;
+    Money fee_volume = 0;           // traded in the thirty days before the start
     std::int64_t sample_every = 0;  // ns of tape time between equity samples, 0: none
     std::string robot_tag;          // begins client order ids
 };
@@ -68,7 +73,8 @@ struct RunCounters {
     std::uint64_t warmed = 0;  // such events from before the start: known, not shown
     std::uint64_t actions = 0, orders = 0, fills = 0, denied = 0, rejected = 0;
     std::uint64_t impossible = 0;  // news that no state allows: counted, not believed
-    std::uint64_t late = 0;        // news about orders that were already closed
+    FundingCounters funding;
+    std::uint64_t late = 0;  // news about orders that were already closed
 };
 
 class Simulation final : public ExchangeSink {
@@ -81,6 +87,7 @@ class Simulation final : public ExchangeSink {
                                std::uint32_t base);
     // A new version; false when its decimals differ, which no position survives.
     bool update_instrument(std::uint32_t index, const InstrumentSpec& spec);
+    void set_terms(std::uint32_t index, const InstrumentTerms& terms);
     std::uint32_t add_source(Reader* reader);
     // The source ends after this sequence, whatever came later: a replay takes what the run took.
     void limit_source(std::uint32_t source, std::uint64_t last_sequence);
@@ -90,6 +97,8 @@ class Simulation final : public ExchangeSink {
     void map_stream(std::uint32_t source, std::uint32_t stream, std::int64_t index);
     void deposit(std::uint32_t currency, Money amount);
     void set_report_currency(std::uint32_t currency) { options_.report_currency = currency; }
+    void set_rules(const VenueRules& rules);
+    void set_fee_volume(Money volume) { options_.fee_volume = volume; }
     void set_writer(Writer* writer) { writer_ = writer; }
     void set_robot(RobotPort* robot) { robot_ = robot; }
 
@@ -113,6 +122,8 @@ class Simulation final : public ExchangeSink {
     OrderRef place(Instrument& instrument, const OrderSpec& spec);
     OrderRef deny(Instrument& instrument, const OrderSpec& spec, std::uint16_t code,
                   std::string reason);
+    // In hedge mode: targets and ladders name no side.
+    OrderRef deny_sideless(Instrument& instrument, const OrderSpec& spec);
     bool cancel(const OrderRef& order);
     bool amend(const OrderRef& order, std::int64_t price, std::int64_t size);
     void halt(bool and_flatten);
@@ -140,6 +151,10 @@ class Simulation final : public ExchangeSink {
     [[nodiscard]] bool works_at_exchange(std::uint32_t index) const {
         return exchange_.working(index);
     }
+    [[nodiscard]] std::size_t fee_tier(std::uint32_t index) const {
+        return exchange_.fee_tier(index);
+    }
+    [[nodiscard]] Money volume(std::uint32_t index) { return exchange_.volume(index, now_); }
     [[nodiscard]] const RecordedCounters& exchange_counters() const { return exchange_.counters(); }
     [[nodiscard]] Money equity();
     [[nodiscard]] const std::vector<EquitySample>& samples() const { return samples_; }
@@ -163,6 +178,8 @@ class Simulation final : public ExchangeSink {
     // --- ExchangeSink: news leave the exchange here and reach the robot later ---
     void on_order_event(std::uint32_t instrument, const OrderEventPayload& event) override;
     void on_fill(std::uint32_t instrument, const FillPayload& fill) override;
+    void on_cash(std::uint32_t instrument, const CashNews& cash) override;
+    void on_fees(std::uint32_t instrument, const FeeNews& fees) override;
 
     static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
@@ -185,14 +202,15 @@ class Simulation final : public ExchangeSink {
         std::uint32_t instrument;
         OrderRequestPayload request;
     };
-    enum class ReplyKind : std::uint8_t { event, fill, funding };
+    enum class ReplyKind : std::uint8_t { event, fill, cash, fees };
     struct Reply {
         std::int64_t time;
         std::uint32_t instrument;
         ReplyKind kind;
         OrderEventPayload event;
         FillPayload fill;
-        Money funding;
+        CashNews cash;
+        FeeNews fees;
     };
     struct ShownBar {
         Instrument* instrument;
@@ -224,9 +242,12 @@ class Simulation final : public ExchangeSink {
     [[nodiscard]] bool script_due(std::int64_t until) const;
     bool take_script();
     bool reply();
-    void settle_funding(const Instrument& instrument, std::int64_t time,
-                        const FundingPayload& payload);
+    void settle_funding(Instrument& instrument, std::int64_t time, const FundingPayload& payload);
     bool deliver_event(Instrument& instrument, const OrderEventPayload& event);
+    OrderRef adopt(Instrument& instrument, const FillPayload& fill);
+    bool tell_forced(const Instrument& instrument, const FillPayload& fill);
+    void deliver_cash(std::uint32_t instrument, const CashNews& cash);
+    bool deliver_fees(Instrument& instrument, const FeeNews& fees);
     bool deliver_fill(Instrument& instrument, const FillPayload& fill);
     bool fire_timers(std::int64_t now);
     bool after_callback();
@@ -235,9 +256,13 @@ class Simulation final : public ExchangeSink {
     void flush_actions();
     void move(Order& order, OrderAct act);
     void close_order(const OrderRef& order);
+    template <class Change>
+    void with_reserves_anew(const Instrument& instrument, const Change& change);
     void reserve(Order& order, std::int64_t price);
     std::int64_t unreserve(Order& order);  // the price that it was reserved at
     void note_equity(Money equity);
+    using Texts = std::initializer_list<std::pair<std::string_view, std::string>>;
+    void note(EventType type, std::uint32_t stream, Texts texts);  // a map of texts
     void write(EventType type, std::uint32_t instrument, const void* payload, std::uint32_t bytes);
 
     SimulationOptions options_;
@@ -254,6 +279,7 @@ class Simulation final : public ExchangeSink {
     Account exchange_account_, robot_account_;
     RecordedExchange exchange_;
     OrderTable orders_;
+    std::map<std::uint32_t, std::string> borrow_names_;  // by currency
     OrderRef last_refused_;
     std::vector<Timer> timers_;
     std::deque<Arrival> arrivals_;
@@ -282,5 +308,16 @@ class Simulation final : public ExchangeSink {
     double drawdown_max_ratio_ = 0;
     bool has_peak_ = false;
 };
+
+// What working orders hold back was added with the old numbers and must leave with them.
+template <class Change>
+void Simulation::with_reserves_anew(const Instrument& instrument, const Change& change) {
+    std::vector<std::pair<Order*, std::int64_t>> reserved;
+    for (const auto& [id, order] : orders_.working())
+        if (order->instrument == &instrument && order->reserve_price != 0)
+            reserved.emplace_back(order.get(), unreserve(*order));
+    change();
+    for (const auto& [order, price] : reserved) reserve(*order, price);
+}
 
 }  // namespace onetape

@@ -8,6 +8,7 @@ namespace onetape {
 void Simulation::find_next_due() {
     std::int64_t due = bars_held_ ? never : next_bar_close_;
     due = std::min(due, exchange_.next_expiry());
+    if (started_) due = std::min(due, exchange_.next_event());
     if (arrival_due(never - 1)) due = std::min(due, arrivals_.front().time);
     if (!replies_.empty()) due = std::min(due, replies_.front().time);
     if (script_ && load_script()) {
@@ -25,6 +26,9 @@ bool Simulation::drain(std::int64_t until) {
         if (time > now_) now_ = time;
         if (!bars_held_ && next_bar_close_ <= time) {
             if (!close_bars(time)) return false;
+        } else if (exchange_.next_event() <= time) {
+            reply_base_ = time;
+            exchange_.run_events(exchange_.next_event());
         } else if (exchange_.next_expiry() <= time) {
             reply_base_ = time;
             exchange_.expire(time);

@@ -1,6 +1,10 @@
 // The exchange's answers: on their way, and when they reach the robot.
 #include <algorithm>
+#include <array>
+#include <cstring>
+#include <string_view>
 
+#include "engine/reasons.hpp"
 #include "engine/simulation.hpp"
 
 namespace onetape {
@@ -31,6 +35,44 @@ void Simulation::on_fill(std::uint32_t instrument, const FillPayload& fill) {
     next_due_ = std::min(next_due_, next.time);
 }
 
+void Simulation::on_cash(std::uint32_t instrument, const CashNews& cash) {
+    Reply next{};
+    next.time = reply_time(cash.time);
+    next.instrument = instrument;
+    next.kind = ReplyKind::cash;
+    next.cash = cash;
+    replies_.push_back(next);
+    next_due_ = std::min(next_due_, next.time);
+}
+
+void Simulation::on_fees(std::uint32_t instrument, const FeeNews& fees) {
+    Reply next{};
+    next.time = reply_time(fees.time);
+    next.instrument = instrument;
+    next.kind = ReplyKind::fees;
+    next.fees = fees;
+    replies_.push_back(next);
+    next_due_ = std::min(next_due_, next.time);
+}
+
+bool Simulation::deliver_fees(Instrument& instrument, const FeeNews& fees) {
+    with_reserves_anew(instrument, [&] {
+        instrument.spec.maker_fee = fees.maker;
+        instrument.spec.taker_fee = fees.taker;
+        robot_account_.set_fees(instrument.index, fees.maker, fees.taker);
+    });
+    const std::string tier = std::to_string(fees.tier);
+    note(EventType::health, instrument.index + 1,
+         {{"kind", "fee_tier"},
+          {"subject", instrument.symbol},
+          {"state", tier},
+          {"volume", decimal_text(fees.volume, money_decimals)},
+          {"maker", decimal_text(fees.maker, 12)},
+          {"taker", decimal_text(fees.taker, 12)}});
+    in_robot_ = true;
+    return robot_->on_health("fee_tier", instrument.symbol, tier.c_str()) && after_callback();
+}
+
 bool Simulation::reply() {
     const Reply next = replies_.front();
     replies_.pop_front();
@@ -40,8 +82,10 @@ bool Simulation::reply() {
             return deliver_event(instrument, next.event);
         case ReplyKind::fill:
             return deliver_fill(instrument, next.fill);
-        case ReplyKind::funding:
-            robot_account_.credit_funding(instrument.index, next.funding);
+        case ReplyKind::fees:
+            return deliver_fees(instrument, next.fees);
+        case ReplyKind::cash:
+            deliver_cash(instrument.index, next.cash);
             return true;
     }
     return true;
@@ -49,22 +93,77 @@ bool Simulation::reply() {
 
 // What was paid is the exchange's to say: with latency it may hold fills that the robot has not
 // heard of. The robot's books follow when the news reaches it.
-void Simulation::settle_funding(const Instrument& instrument, std::int64_t time,
+void Simulation::settle_funding(Instrument& instrument, std::int64_t time,
                                 const FundingPayload& payload) {
+    if (!instrument.funding.take(payload, instrument.funding_interval, counters_.funding)) return;
     if (script_) {  // the exchange here holds nothing: its answers come from the other run
         robot_account_.set_mark(instrument.index, exchange_.mark_price(instrument.index));
         robot_account_.apply_funding(instrument.index, payload);
         return;
     }
-    const Money change = exchange_.on_funding(instrument.index, time, payload);
-    if (change == 0) return;
-    Reply next{};
-    next.time = reply_time(time);
-    next.instrument = instrument.index;
-    next.kind = ReplyKind::funding;
-    next.funding = change;
-    replies_.push_back(next);
-    next_due_ = std::min(next_due_, next.time);
+    exchange_.on_funding(instrument.index, time, payload);
+}
+
+void Simulation::deliver_cash(std::uint32_t instrument, const CashNews& cash) {
+    switch (cash.kind) {
+        case CashKind::funding:
+            robot_account_.credit_funding(instrument, cash.side, cash.amount);
+            break;
+        case CashKind::insurance:
+            robot_account_.credit_insurance(instrument, cash.amount);
+            break;
+        case CashKind::interest:
+            robot_account_.credit_interest(cash.currency, cash.amount);
+            note(EventType::transfer, 0,
+                 {{"kind", "interest"},
+                  {"currency", borrow_names_[cash.currency]},
+                  {"amount", decimal_text(cash.amount, money_decimals)}});
+            return;
+    }
+    constexpr std::array names = {"funding", "insurance"};
+    note(EventType::transfer, instrument + 1,
+         {{"kind", names[static_cast<std::size_t>(cash.kind)]},
+          {"symbol", instruments_[instrument]->symbol},
+          {"amount", decimal_text(cash.amount, money_decimals)}});
+}
+
+// An order that the venue made appears with its fill, as one that was accepted a moment before.
+OrderRef Simulation::adopt(Instrument& instrument, const FillPayload& fill) {
+    const OrderRef order = orders_.adopt(fill.order_id);
+    order->instrument = &instrument;
+    order->owner = instruments_[instrument.index];
+    order->side = fill.side;
+    order->type = OrderType::market;
+    order->tif = TimeInForce::ioc;
+    order->position_side = fill.position_side;
+    order->flags = order_reduce_only;
+    order->size = fill.size;
+    order->created = fill.ts_event;
+    order->venue_id = fill.venue_id;
+    const bool settles = fill.order_id >= settlement_orders;
+    const std::string_view tag = settles ? "settlement" : "liquidation";
+    std::memcpy(order->tag.data(), tag.data(), tag.size());
+    order->reason = settles ? "the contract expired and was settled"
+                            : "closed by the venue: margin no longer covered it";
+    move(*order, OrderAct::submit);
+    move(*order, OrderAct::accept);
+    return order;
+}
+
+bool Simulation::tell_forced(const Instrument& instrument, const FillPayload& fill) {
+    const Position& left = robot_account_.position(instrument.index, fill.position_side);
+    const char* state = left.flat() ? "closed" : "reduced";
+    const bool settles = fill.order_id >= settlement_orders;
+    const char* kind = settles ? "settlement" : "liquidation";
+    note(EventType::alert, instrument.index + 1,
+         {{"kind", kind},
+          {"severity", settles ? "info" : "critical"},
+          {"symbol", instrument.symbol},
+          {"state", state},
+          {"price", decimal_text(fill.price, instrument.spec.price_decimals)},
+          {"size", decimal_text(fill.size, instrument.spec.size_decimals)}});
+    in_robot_ = true;
+    return robot_->on_health(kind, instrument.symbol, state) && after_callback();
 }
 
 void Simulation::move(Order& order, OrderAct act) {
@@ -139,7 +238,8 @@ bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& news) {
     ++counters_.fills;
     fill_profits_.push_back(static_cast<double>(robot_account_.apply_fill(instrument.index, fill)) /
                             1e18);
-    const OrderRef order = orders_.find(fill.order_id);
+    const bool forced = fill.order_id >= venue_orders;
+    const OrderRef order = forced ? adopt(instrument, fill) : orders_.find(fill.order_id);
     if (!order) {
         ++counters_.late;
         return true;
@@ -161,7 +261,8 @@ bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& news) {
     in_robot_ = true;
     return robot_->on_fill(order, fill) && after_callback() && (in_robot_ = true) &&
            robot_->on_order(order) && after_callback() && (in_robot_ = true) &&
-           robot_->on_position(instrument, fill.position_side) && after_callback();
+           robot_->on_position(instrument, fill.position_side) && after_callback() &&
+           (!forced || tell_forced(instrument, fill));
 }
 
 }  // namespace onetape

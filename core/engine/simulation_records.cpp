@@ -23,6 +23,20 @@ Status Simulation::append_cold(EventType type, std::uint32_t stream,
                            static_cast<std::uint32_t>(payload.size()));
 }
 
+// MessagePack by hand: at most 15 keys of at most 31 bytes, texts of at most 255.
+void Simulation::note(EventType type, std::uint32_t stream, Texts texts) {
+    if (!writer_) return;
+    std::string map(1, static_cast<char>(0x80 + texts.size()));
+    for (const auto& [key, text] : texts) {
+        map += static_cast<char>(0xa0 + key.size());
+        map += key;
+        map += "\xd9";
+        map += static_cast<char>(text.size());
+        map += text;
+    }
+    (void)append_cold(type, stream, {reinterpret_cast<const std::byte*>(map.data()), map.size()});
+}
+
 Money Simulation::equity() {
     for (auto& instrument : instruments_)
         robot_account_.set_mark(instrument->index, instrument->value_price());
@@ -47,20 +61,9 @@ void Simulation::sample() {
     note_equity(value);
     const Money balance = robot_account_.balance(options_.report_currency);
     samples_.push_back({now_, value, balance});
-    if (writer_) {  // {"equity": text, "balance": text} as MessagePack
-        std::string map = "\x82";
-        for (const auto& [key, amount] :
-             {std::pair{"equity", value}, std::pair{"balance", balance}}) {
-            const std::string text = decimal_text(amount, money_decimals);
-            map += static_cast<char>(0xa0 + std::strlen(key));
-            map += key;
-            map += "\xd9";
-            map += static_cast<char>(text.size());
-            map += text;
-        }
-        (void)append_cold(EventType::balance, 0,
-                          {reinterpret_cast<const std::byte*>(map.data()), map.size()});
-    }
+    note(EventType::balance, 0,
+         {{"equity", decimal_text(value, money_decimals)},
+          {"balance", decimal_text(balance, money_decimals)}});
     for (auto& instrument : instruments_) {
         sampled_prices_.push_back(static_cast<double>(instrument->value_price()) /
                                   instrument->price_scale);

@@ -180,6 +180,11 @@ OrderRef Simulation::deny(Instrument& instrument, const OrderSpec& spec, std::ui
     return order;
 }
 
+OrderRef Simulation::deny_sideless(Instrument& instrument, const OrderSpec& spec) {
+    return deny(instrument, spec, error::account_mode,
+                "the account is in hedge mode: targets and ladders name no side");
+}
+
 // An order that was kept from another run is nothing that this one could act on.
 bool Simulation::owns(const Order& order) const noexcept {
     const std::uint32_t index = order.instrument->index;

@@ -18,13 +18,6 @@ Money absolute(Money value) {
     return value < 0 ? -value : value;
 }
 
-// Units of a spot instrument's base currency as money of that currency.
-Money base_money(const InstrumentSpec& spec, std::int64_t size) {
-    const int exponent = money_decimals - spec.size_decimals - spec.multiplier_decimals;
-    const Int128 amount = static_cast<Int128>(size) * spec.multiplier;
-    return exponent >= 0 ? amount * pow10(exponent) : divide_half_even(amount, pow10(-exponent));
-}
-
 }  // namespace
 
 Money fee_of(const InstrumentSpec& spec, Liquidity liquidity, std::int64_t price,
@@ -38,6 +31,17 @@ Money fee_of(const InstrumentSpec& spec, Liquidity liquidity, std::int64_t price
                pow10(exponent);
     }
     return multiply_divide_half_even(absolute(spec.notional(price, size)), rate, rate_one);
+}
+
+Money liquidation_fee_of(const InstrumentSpec& spec, std::int64_t rate, std::int64_t price,
+                         std::int64_t size) noexcept {
+    return multiply_divide_half_even(absolute(spec.notional(price, size)), rate, rate_one);
+}
+
+Money base_money(const InstrumentSpec& spec, std::int64_t size) noexcept {
+    const int exponent = money_decimals - spec.size_decimals - spec.multiplier_decimals;
+    const Int128 amount = static_cast<Int128>(size) * spec.multiplier;
+    return exponent >= 0 ? amount * pow10(exponent) : divide_half_even(amount, pow10(-exponent));
 }
 
 Account::Account(const AccountOptions& options) noexcept : options_(options) {
@@ -60,7 +64,10 @@ void Account::set_instrument(std::uint32_t index, const InstrumentSpec& spec, st
     holding.spec = spec;
     holding.settle = settle;
     holding.base = base;
+    if (!holding.known) holding.leverage = options_.leverage;
     holding.known = true;
+    if (holding.margin.empty()) holding.margin.set({}, spec.maintenance_rate);
+    ++revision_;
     balance_at(std::max(settle, base));
     if (spec.kind != ContractKind::spot || settle == base) return;
     // One instrument values a holding: the first that trades it against this currency.
@@ -71,8 +78,41 @@ void Account::set_instrument(std::uint32_t index, const InstrumentSpec& spec, st
         });
 }
 
+void Account::set_terms(std::uint32_t index, const InstrumentTerms& terms) noexcept {
+    Holding& holding = at(index);
+    holding.margin.set(terms.brackets, holding.spec.maintenance_rate);
+    holding.leverage = terms.leverage > 0 ? terms.leverage : options_.leverage;
+    holding.liquidation_fee = terms.liquidation_fee;
+    ++revision_;
+}
+
+void Account::set_fees(std::uint32_t index, std::int64_t maker, std::int64_t taker) noexcept {
+    Holding& holding = at(index);
+    holding.spec.maker_fee = maker;
+    holding.spec.taker_fee = taker;
+}
+
+void Account::set_borrow(std::uint32_t currency, std::int64_t rate) noexcept {
+    (void)rate;  // the venue reckons with it
+    if (currency >= may_borrow_.size()) may_borrow_.resize(currency + 1);
+    may_borrow_[currency] = true;
+    borrows_ = true;
+}
+
+void Account::credit_interest(std::uint32_t currency, Money change) noexcept {
+    if (currency >= interest_.size()) interest_.resize(currency + 1);
+    interest_[currency] += change;
+    balance_at(currency) += change;
+    ++revision_;
+}
+
+Money Account::interest(std::uint32_t currency) const noexcept {
+    return currency < interest_.size() ? interest_[currency] : 0;
+}
+
 void Account::deposit(std::uint32_t currency, Money amount) noexcept {
     balance_at(currency) += amount;
+    ++revision_;
 }
 
 void Account::set_mark(std::uint32_t index, std::int64_t price) noexcept {
@@ -83,11 +123,15 @@ Money Account::apply_fill(std::uint32_t index, const FillPayload& fill) noexcept
     Holding& holding = at(index);
     const auto side = options_.hedge ? fill.position_side : PositionSide::both;
     const Money fee = join_halves(fill.fee_low, fill.fee_high);
-    const Money profit = holding.positions[static_cast<std::size_t>(side)].apply(
-        holding.spec, fill.side, fill.price, fill.size);
+    Position& position = holding.positions[static_cast<std::size_t>(side)];
+    const Position before = position;
+    const Money profit = position.apply(holding.spec, fill.side, fill.price, fill.size);
+    if (options_.isolated) allot(holding, static_cast<std::size_t>(side), before, fill);
     const std::uint32_t fee_currency = fill.fee_currency ? fill.fee_currency : holding.settle;
     balance_at(fee_currency) -= fee;
-    if (fee_currency == holding.settle) holding.fees += fee;
+    if (fee_currency == holding.settle)
+        (fill.order_id >= venue_orders ? holding.liquidation_fees : holding.fees) += fee;
+    ++revision_;
     if (holding.spec.kind == ContractKind::spot) {
         const std::int64_t size = fill.side == Side::buy ? fill.size : -fill.size;
         balance_at(holding.settle) -= holding.spec.notional(fill.price, size);
@@ -98,24 +142,40 @@ Money Account::apply_fill(std::uint32_t index, const FillPayload& fill) noexcept
     return profit;
 }
 
-Money Account::apply_funding(std::uint32_t index, const FundingPayload& funding) noexcept {
-    Holding& holding = at(index);
-    if (holding.spec.kind == ContractKind::spot) return 0;
+Money Account::funding_of(std::uint32_t index, PositionSide side,
+                          const FundingPayload& funding) const noexcept {
+    const Position& held = position(index, side);
+    if (held.flat() || holdings_[index].spec.kind == ContractKind::spot) return 0;
+    const Holding& holding = holdings_[index];
     const std::int64_t price = funding.mark != 0 ? funding.mark : holding.mark;
-    Money change = 0;
-    for (const Position& position : holding.positions) {
-        if (position.flat()) continue;
-        const Money value = price != 0 ? holding.spec.notional(price, position.qty) : position.cost;
-        change -= multiply_divide_half_even(value, funding.rate, rate_one);
-    }
-    credit_funding(index, change);
-    return change;
+    const Money value = price != 0 ? holding.spec.notional(price, held.qty) : held.cost;
+    return -multiply_divide_half_even(value, funding.rate, rate_one);
 }
 
-void Account::credit_funding(std::uint32_t index, Money change) noexcept {
+Money Account::apply_funding(std::uint32_t index, const FundingPayload& funding) noexcept {
+    Money sum = 0;
+    for (const PositionSide side :
+         {PositionSide::both, PositionSide::long_, PositionSide::short_}) {
+        const Money change = funding_of(index, side, funding);
+        if (change != 0) credit_funding(index, side, change);
+        sum += change;
+    }
+    return sum;
+}
+
+void Account::credit_funding(std::uint32_t index, PositionSide side, Money change) noexcept {
     Holding& holding = at(index);
     holding.funding += change;
     balance_at(holding.settle) += change;
+    if (options_.isolated) holding.allotted[static_cast<std::size_t>(side)] += change;
+    ++revision_;
+}
+
+void Account::credit_insurance(std::uint32_t index, Money amount) noexcept {
+    Holding& holding = at(index);
+    holding.insurance += amount;
+    balance_at(holding.settle) += amount;
+    ++revision_;
 }
 
 void Account::add_working(std::uint32_t index, PositionSide position_side, Side side,
@@ -136,65 +196,12 @@ void Account::remove_working(std::uint32_t index, PositionSide position_side, Si
     sum.fee -= std::max<Money>(fee_of(holding.spec, Liquidity::taker, price, size), 0);
 }
 
-// The largest value that a position could reach if every working order of one side filled.
-Money Account::side_exposure(const Holding& holding, PositionSide side, Money extra_buys,
-                             Money extra_sells) noexcept {
-    const auto at_side = static_cast<std::size_t>(side);
-    const Money value = position_value(holding, holding.positions[at_side]);
-    const Money buys = holding.working[at_side][0].notional + extra_buys;
-    const Money sells = holding.working[at_side][1].notional + extra_sells;
-    switch (side) {
-        case PositionSide::long_:
-            return absolute(value) + buys;
-        case PositionSide::short_:
-            return absolute(value) + sells;
-        case PositionSide::both:
-            break;
-    }
-    return std::max(absolute(value + buys), absolute(value - sells));
-}
-
 // Signed like the quantity.
 Money Account::position_value(const Holding& holding, const Position& position) noexcept {
     if (position.flat()) return 0;
     const Money value = absolute(
         holding.mark != 0 ? holding.spec.notional(holding.mark, position.qty) : position.cost);
     return position.qty < 0 ? -value : value;
-}
-
-Money Account::margin_of(const Holding& holding) const noexcept {
-    const Money exposure = options_.hedge ? side_exposure(holding, PositionSide::long_, 0, 0) +
-                                                side_exposure(holding, PositionSide::short_, 0, 0)
-                                          : side_exposure(holding, PositionSide::both, 0, 0);
-    Money margin = divide_half_even(exposure, options_.leverage);
-    for (const auto& sides : holding.working) margin += sides[0].fee + sides[1].fee;
-    return margin;
-}
-
-std::uint16_t Account::check_funds(std::uint32_t index, PositionSide position_side, Side side,
-                                   std::int64_t price, std::int64_t size,
-                                   bool reduce_only) const noexcept {
-    if (index >= holdings_.size()) return error::insufficient_funds;
-    const Holding& holding = holdings_[index];
-    const InstrumentSpec& spec = holding.spec;
-    const Money fee = std::max<Money>(fee_of(spec, Liquidity::taker, price, size), 0);
-    if (spec.kind == ContractKind::spot) {
-        const bool covered = side == Side::buy
-                                 ? available(holding.settle) >= spec.notional(price, size) + fee
-                                 : available(holding.base) >= base_money(spec, size);
-        return covered ? error::none : error::insufficient_funds;
-    }
-    if (reduce_only) return error::none;
-    const PositionSide held = options_.hedge ? position_side : PositionSide::both;
-    const Money value = absolute(spec.notional(price, size));
-    const Money more = side_exposure(holding, held, side == Side::buy ? value : 0,
-                                     side == Side::sell ? value : 0) -
-                       side_exposure(holding, held, 0, 0);
-    // What does not raise the worst case is let through whatever the account looks like: it can
-    // only make it safer.
-    if (more <= 0) return error::none;
-    const Money needed = divide_half_even(more, options_.leverage) + fee;
-    return available(holding.settle) >= needed ? error::none : error::insufficient_funds;
 }
 
 Money Account::balance(std::uint32_t currency) const noexcept {
@@ -233,68 +240,12 @@ Money Account::equity(std::uint32_t currency) const noexcept {
         if (holding.spec.kind != ContractKind::spot) {
             sum += unrealized(index);
         } else if (holding.values_base && holding.mark != 0) {
-            const Money held = balance(holding.base);
-            // mark is 1e-price_decimals of the quote for one whole unit of the base.
-            const auto scale = static_cast<std::int64_t>(pow10(holding.spec.price_decimals));
-            sum += multiply_divide_half_even(held, holding.mark, scale);
+            sum += base_value(holding);
         } else if (holding.values_base) {
             sum += holding.positions[0].cost;
         }
     }
     return sum;
-}
-
-Money Account::initial_margin(std::uint32_t currency) const noexcept {
-    Money sum = 0;
-    for (const Holding& holding : holdings_) {
-        if (!holding.known || holding.spec.kind == ContractKind::spot) continue;
-        if (holding.settle == currency) sum += margin_of(holding);
-    }
-    return sum;
-}
-
-Money Account::maintenance_margin(std::uint32_t currency) const noexcept {
-    Money sum = 0;
-    for (const Holding& holding : holdings_) {
-        if (!holding.known || holding.spec.kind == ContractKind::spot) continue;
-        if (holding.settle != currency) continue;
-        for (const Position& position : holding.positions) {
-            sum += multiply_divide_half_even(absolute(position_value(holding, position)),
-                                             holding.spec.maintenance_rate, rate_one);
-        }
-    }
-    return sum;
-}
-
-Money Account::available(std::uint32_t currency) const noexcept {
-    Money sum = balance(currency);
-    for (std::uint32_t index = 0; index < holdings_.size(); ++index) {
-        const Holding& holding = holdings_[index];
-        if (!holding.known) continue;
-        if (holding.spec.kind != ContractKind::spot) {
-            if (holding.settle == currency) sum += unrealized(index) - margin_of(holding);
-            continue;
-        }
-        for (const auto& sides : holding.working) {
-            if (holding.settle == currency) sum -= sides[0].notional + sides[0].fee;
-            if (holding.base == currency) sum -= base_money(holding.spec, sides[1].size);
-        }
-    }
-    return sum;
-}
-
-bool Account::below_maintenance(std::uint32_t currency) const noexcept {
-    Money covered = balance(currency);
-    bool holds = false;
-    for (std::uint32_t index = 0; index < holdings_.size(); ++index) {
-        const Holding& holding = holdings_[index];
-        if (!holding.known || holding.spec.kind == ContractKind::spot) continue;
-        if (holding.settle != currency) continue;
-        covered += unrealized(index);
-        holds = holds || std::any_of(holding.positions.begin(), holding.positions.end(),
-                                     [](const Position& position) { return !position.flat(); });
-    }
-    return holds && covered < maintenance_margin(currency);
 }
 
 Money Account::fees(std::uint32_t index) const noexcept {
@@ -303,6 +254,14 @@ Money Account::fees(std::uint32_t index) const noexcept {
 
 Money Account::funding(std::uint32_t index) const noexcept {
     return index < holdings_.size() ? holdings_[index].funding : 0;
+}
+
+Money Account::liquidation_fees(std::uint32_t index) const noexcept {
+    return index < holdings_.size() ? holdings_[index].liquidation_fees : 0;
+}
+
+Money Account::insurance(std::uint32_t index) const noexcept {
+    return index < holdings_.size() ? holdings_[index].insurance : 0;
 }
 
 }  // namespace onetape

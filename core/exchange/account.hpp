@@ -1,6 +1,6 @@
 #pragma once
-// The money of one account: balances, positions, margin in cross mode. Used twice: by the
-// exchange as the truth, and by a robot as what it knows from the fills that reached it.
+// The money of one account: balances, positions, margin in cross or isolated mode. Used twice: by
+// the exchange as the truth, and by a robot as what it knows from the fills that reached it.
 //
 // Currencies and instruments are indices handed down by the caller; both tables grow as needed.
 // Marks are pushed in (`set_mark`); with none, a position is valued at its cost.
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "exchange/instrument.hpp"
+#include "exchange/margin.hpp"
 #include "exchange/position.hpp"
 #include "journal/events.hpp"
 
@@ -16,7 +17,8 @@ namespace onetape {
 
 struct AccountOptions {
     bool hedge = false;         // long and short side by side; else one position a instrument
-    std::int64_t leverage = 1;  // initial margin = notional / leverage, >= 1
+    bool isolated = false;      // margin is allotted to each position; else the account backs all
+    std::int64_t leverage = 1;  // initial margin = notional / leverage, >= 1; terms may say else
 };
 
 // Unsettled wishes of one side: what working orders may still buy or sell.
@@ -26,6 +28,11 @@ struct WorkingSum {
     Money fee = 0;  // taker fee on the notional, never negative
 };
 
+// Orders that the venue makes itself have ids from here on; the robot's own count from 1.
+inline constexpr std::uint64_t venue_orders = std::uint64_t{1} << 62;
+inline constexpr std::uint64_t liquidation_orders = venue_orders;
+inline constexpr std::uint64_t settlement_orders = venue_orders + (std::uint64_t{1} << 61);
+
 class Account {
  public:
     explicit Account(const AccountOptions& options = {}) noexcept;
@@ -33,6 +40,10 @@ class Account {
     // settle: currency of notional, profit and fees (spot: quote). base: what spot delivers.
     void set_instrument(std::uint32_t index, const InstrumentSpec& spec, std::uint32_t settle,
                         std::uint32_t base) noexcept;
+    // Brackets and leverage of an instrument that is known.
+    void set_terms(std::uint32_t index, const InstrumentTerms& terms) noexcept;
+    // Without working orders of the instrument: what they hold back was reckoned with the old ones.
+    void set_fees(std::uint32_t index, std::int64_t maker, std::int64_t taker) noexcept;
     void deposit(std::uint32_t currency, Money amount) noexcept;  // negative: withdrawal
     void set_mark(std::uint32_t index, std::int64_t price) noexcept;
 
@@ -42,8 +53,20 @@ class Account {
     // Returns what the balance changed by: a long pays when the rate is positive. Spot: nothing.
     Money apply_funding(std::uint32_t index, const FundingPayload& funding) noexcept;
 
-    // Funding as the exchange settled it.
-    void credit_funding(std::uint32_t index, Money change) noexcept;
+    // Funding of one position: what it would be, and as the exchange settled it. In isolated mode
+    // it moves the position's margin, too.
+    [[nodiscard]] Money funding_of(std::uint32_t index, PositionSide side,
+                                   const FundingPayload& funding) const noexcept;
+    void credit_funding(std::uint32_t index, PositionSide side, Money change) noexcept;
+
+    // What the venue's insurance put in where nothing was left.
+    void credit_insurance(std::uint32_t index, Money amount) noexcept;
+
+    // A currency that may be borrowed, and what was charged for it.
+    void set_borrow(std::uint32_t currency, std::int64_t rate) noexcept;
+    void credit_interest(std::uint32_t currency, Money change) noexcept;
+    [[nodiscard]] bool borrows() const noexcept { return borrows_; }
+    [[nodiscard]] Money interest(std::uint32_t currency) const noexcept;  // paid negative
 
     // Working orders count against the account until they are filled or gone. Opening orders
     // only: reduce-only ones need no margin.
@@ -52,8 +75,9 @@ class Account {
     void remove_working(std::uint32_t index, PositionSide position_side, Side side,
                         std::int64_t price, std::int64_t size) noexcept;
 
-    // 0, or INSUFFICIENT_FUNDS for an order that the account cannot carry at `price` (market: the
-    // price expected). The order's own part must not be in the working sums yet.
+    // 0, INSUFFICIENT_FUNDS for an order that the account cannot carry at `price` (market: the
+    // price expected), or POSITION_LIMIT where no bracket lets so much be opened at the leverage.
+    // The order's own part must not be in the working sums yet.
     [[nodiscard]] std::uint16_t check_funds(std::uint32_t index, PositionSide position_side,
                                             Side side, std::int64_t price, std::int64_t size,
                                             bool reduce_only) const noexcept;
@@ -64,18 +88,50 @@ class Account {
     [[nodiscard]] std::int64_t net_qty(std::uint32_t index) const noexcept;
     [[nodiscard]] Money unrealized(std::uint32_t index) const noexcept;
 
+    // What is allotted to a position in isolated mode, and what it takes in at its mark to keep it.
+    [[nodiscard]] Money allotted(std::uint32_t index, PositionSide side) const noexcept;
+    [[nodiscard]] Money maintenance_of(std::uint32_t index, PositionSide side) const noexcept;
     // Balance, unrealized profit of what settles in it, and spot holdings priced in it at marks.
     [[nodiscard]] Money equity(std::uint32_t currency) const noexcept;
     [[nodiscard]] Money initial_margin(std::uint32_t currency) const noexcept;
     [[nodiscard]] Money maintenance_margin(std::uint32_t currency) const noexcept;
     // Free for new orders: balance and unrealized profit of derivatives, less initial margin and
-    // what working spot orders hold. May be negative.
+    // what working spot orders hold; in isolated mode without that profit. May be negative.
     [[nodiscard]] Money available(std::uint32_t currency) const noexcept;
-    // True when the maintenance margin is no longer covered; the seam of liquidation.
+    // True when the maintenance margin is no longer covered: of all that settles in a currency
+    // (cross), of one position (isolated).
     [[nodiscard]] bool below_maintenance(std::uint32_t currency) const noexcept;
+    [[nodiscard]] bool below_maintenance(std::uint32_t index, PositionSide side) const noexcept;
+
+    // For liquidation. Balance and unrealized profit of contracts; what isolated margin covers
+    // beyond maintenance; balance that is not allotted; whether anything is held in a currency.
+    [[nodiscard]] Money covered(std::uint32_t currency) const noexcept;
+    [[nodiscard]] Money spare(std::uint32_t index, PositionSide side) const noexcept;
+    [[nodiscard]] Money free_of_isolated(std::uint32_t currency) const noexcept;
+    [[nodiscard]] bool holds(std::uint32_t currency) const noexcept;
+    // What must be closed to come down into the next lower bracket, in whole lots; all of it from
+    // the lowest.
+    [[nodiscard]] std::int64_t reduction_step(std::uint32_t index,
+                                              PositionSide side) const noexcept;
+    [[nodiscard]] std::uint32_t settle(std::uint32_t index) const noexcept {
+        return index < holdings_.size() ? holdings_[index].settle : 0;
+    }
+    [[nodiscard]] std::int64_t mark(std::uint32_t index) const noexcept {
+        return index < holdings_.size() ? holdings_[index].mark : 0;
+    }
+    [[nodiscard]] std::int64_t liquidation_fee(std::uint32_t index) const noexcept {
+        return index < holdings_.size() ? holdings_[index].liquidation_fee : 0;
+    }
+    [[nodiscard]] std::int64_t highest_rate(std::uint32_t index) const noexcept {
+        return index < holdings_.size() ? holdings_[index].margin.highest_rate() : 0;
+    }
+    // Rises with whatever changes what is covered or needed, marks aside.
+    [[nodiscard]] std::uint64_t revision() const noexcept { return revision_; }
 
     [[nodiscard]] Money fees(std::uint32_t index) const noexcept;     // paid, rebates negative
     [[nodiscard]] Money funding(std::uint32_t index) const noexcept;  // received, paid negative
+    [[nodiscard]] Money liquidation_fees(std::uint32_t index) const noexcept;  // paid
+    [[nodiscard]] Money insurance(std::uint32_t index) const noexcept;         // received
     [[nodiscard]] const AccountOptions& options() const noexcept { return options_; }
 
  private:
@@ -87,7 +143,11 @@ class Account {
         bool values_base = false;  // the one spot instrument that prices its base in its quote
         std::array<Position, 3> positions;                 // by PositionSide
         std::array<std::array<WorkingSum, 2>, 3> working;  // by PositionSide, then buy, sell
-        Money fees = 0, funding = 0;
+        Money fees = 0, funding = 0, liquidation_fees = 0, insurance = 0;
+        std::int64_t liquidation_fee = 0;
+        std::array<Money, 3> allotted{};  // isolated margin, by PositionSide
+        MarginTable margin;
+        std::int64_t leverage = 1;
     };
 
     Holding& at(std::uint32_t index) noexcept;
@@ -95,16 +155,36 @@ class Account {
     [[nodiscard]] static Money position_value(const Holding& holding,
                                               const Position& position) noexcept;
     [[nodiscard]] Money margin_of(const Holding& holding) const noexcept;
+    [[nodiscard]] bool may_borrow(std::uint32_t currency) const noexcept {
+        return currency < may_borrow_.size() && may_borrow_[currency];
+    }
+    [[nodiscard]] bool carries_loan(const Holding& holding, Side side, std::int64_t price,
+                                    std::int64_t size) const noexcept;
+    [[nodiscard]] Money base_value(const Holding& holding) const noexcept;
+    [[nodiscard]] Money isolated_margin_of(const Holding& holding) const noexcept;
+    void allot(Holding& holding, std::size_t side, const Position& before,
+               const FillPayload& fill) noexcept;
     [[nodiscard]] static Money side_exposure(const Holding& holding, PositionSide side,
                                              Money extra_buys, Money extra_sells) noexcept;
+    [[nodiscard]] static Money value_of(const Holding& holding, PositionSide side) noexcept;
 
     AccountOptions options_;
     std::vector<Holding> holdings_;
     std::vector<Money> balances_;
+    std::vector<Money> interest_;   // by currency
+    std::vector<bool> may_borrow_;  // by currency
+    bool borrows_ = false;
+    std::uint64_t revision_ = 1;
 };
 
 // Fee of a trade, half to even at 1e-18: positive is paid, negative a rebate.
 [[nodiscard]] Money fee_of(const InstrumentSpec& spec, Liquidity liquidity, std::int64_t price,
                            std::int64_t size) noexcept;
+
+[[nodiscard]] Money liquidation_fee_of(const InstrumentSpec& spec, std::int64_t rate,
+                                       std::int64_t price, std::int64_t size) noexcept;
+
+// Units of a spot instrument's base currency as money of that currency.
+[[nodiscard]] Money base_money(const InstrumentSpec& spec, std::int64_t size) noexcept;
 
 }  // namespace onetape

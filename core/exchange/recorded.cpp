@@ -21,17 +21,19 @@ RecordedExchange::RecordedExchange(const RecordedOptions& options, Account& acco
                                    ExchangeSink& sink) noexcept
     : options_(options), account_(&account), sink_(&sink) {}
 
-void RecordedExchange::set_instrument(std::uint32_t index, const InstrumentSpec& spec,
-                                      std::uint32_t settle_currency, std::uint32_t base_currency,
-                                      const MarketView* view) noexcept {
-    if (index >= markets_.size()) markets_.resize(index + 1);
-    markets_[index].spec = spec;
-    markets_[index].view = view;
-    account_->set_instrument(index, spec, settle_currency, base_currency);
-}
-
 void RecordedExchange::request(std::uint32_t index, std::int64_t now,
                                const OrderRequestPayload& request) noexcept {
+    if (const std::uint16_t code = venue_refusal(index, now, request.kind); code != error::none) {
+        const bool places = request.kind == RequestKind::place;
+        counters_.orders += places ? 1 : 0;
+        counters_.rejected += places ? 1 : 0;
+        refuse(index, now, request,
+               places                                ? OrderNews::rejected
+               : request.kind == RequestKind::cancel ? OrderNews::cancel_rejected
+                                                     : OrderNews::update_rejected,
+               code);
+        return;
+    }
     switch (request.kind) {
         case RequestKind::place:
             place(index, now, request);
@@ -145,6 +147,10 @@ std::uint16_t RecordedExchange::check_market(std::uint32_t index,
     }
     if (!options_.check_funds || worst == 0) return error::none;
     mark_account(index);
+    if (account_->borrows()) {  // a loan stands on all that is owned
+        for (std::uint32_t i = 0; i < markets_.size(); ++i)
+            if (markets_[i].view != nullptr) mark_account(i);
+    }
     return account_->check_funds(index, request.position_side, request.side, worst, size,
                                  is_reduce_only(request));
 }
@@ -209,6 +215,7 @@ std::int64_t RecordedExchange::fill(std::uint32_t slot, std::int64_t time, std::
         if (reduces) close(slot, time, OrderNews::canceled, error::reduce_only_violated);
         return 0;
     }
+    if (!market.fee_tiers.empty()) update_tier(order.instrument, time);
     const std::int64_t reserved = order.reserved_price;
     unreserve(order);
     order.filled += size;
@@ -227,8 +234,10 @@ std::int64_t RecordedExchange::fill(std::uint32_t slot, std::int64_t time, std::
     fill.position_side = request.position_side;
     fill.robot = request.robot;
     account_->apply_fill(order.instrument, fill);
+    if (!market.fee_tiers.empty()) count_volume(market, time, price, size);
     ++counters_.fills;
     market.sweep = true;
+    note_held(order.instrument);
     const std::uint32_t instrument = order.instrument;
     const bool done = order.filled == request.size;
     if (done) {

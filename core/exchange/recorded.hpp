@@ -6,6 +6,7 @@
 // The caller owns time: it calls `request` at the moment an order ARRIVES, and the market hooks in
 // tape order after it has written the event into the instrument's MarketView. Nothing here
 // allocates once the tables have grown to the number of orders that work at a time.
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "exchange/id_map.hpp"
 #include "exchange/instrument.hpp"
 #include "exchange/queue.hpp"
+#include "exchange/venue_rules.hpp"
 #include "journal/events.hpp"
 #include "market/book.hpp"
 
@@ -29,9 +31,29 @@ struct MarketView {             // one instrument's recorded market, written by 
     const Book* book = nullptr;        // null without depth
 };
 
+// Money that moves without a fill. What a venue pays out counts positive.
+enum class CashKind : std::uint8_t { funding = 0, insurance = 1, interest = 2 };
+
+struct CashNews {
+    std::int64_t time = 0;
+    Money amount = 0;
+    CashKind kind = CashKind::funding;
+    PositionSide side = PositionSide::both;  // of the position that it belongs to
+    std::uint32_t currency = 0;              // interest alone: it belongs to no instrument
+};
+
+struct FeeNews {  // the volume reached another tier
+    std::int64_t time = 0;
+    Money volume = 0;
+    std::int64_t maker = 0, taker = 0;
+    std::uint32_t tier = 0;  // 0: the instrument's own fees
+};
+
 class ExchangeSink {
  public:
     virtual ~ExchangeSink() = default;
+    virtual void on_cash(std::uint32_t instrument, const CashNews& cash) = 0;
+    virtual void on_fees(std::uint32_t instrument, const FeeNews& fees) = 0;
     virtual void on_order_event(std::uint32_t instrument, const OrderEventPayload& event) = 0;
     virtual void on_fill(std::uint32_t instrument, const FillPayload& fill) = 0;
 };
@@ -45,9 +67,16 @@ struct RecordedOptions {
 // What a report must say about how fills came about.
 struct RecordedCounters {
     std::uint64_t orders = 0, rejected = 0, fills = 0;
-    std::uint64_t fills_without_volume = 0;  // bars that do not say their volume: not capped
-    std::uint64_t fills_without_size = 0;    // quotes that do not say their size: not capped
-    std::uint64_t fills_beyond_touch = 0;    // L1: one tick worse than the displayed touch
+    std::uint64_t fills_without_volume = 0;       // bars that do not say their volume: not capped
+    std::uint64_t fills_without_size = 0;         // quotes that do not say their size: not capped
+    std::uint64_t fills_beyond_touch = 0;         // L1: one tick worse than the displayed touch
+    std::uint64_t liquidations = 0;               // forced closings, each step of them
+    std::uint64_t liquidations_without_mark = 0;  // by the last price or the mid
+    std::uint64_t fee_tier_changes = 0;
+    std::uint64_t settlements = 0;  // positions closed when their contract expired
+    std::uint64_t settlements_without_mark = 0;
+    std::uint64_t rate_limited = 0;
+    std::uint64_t insurance_payments = 0;  // losses beyond the money behind them
     // Prints at a price of ours, larger than what was displayed there: hidden orders stood before
     // us or behind us, and no data say which.
     std::uint64_t trades_beyond_display = 0;
@@ -62,6 +91,30 @@ class RecordedExchange {
                         std::uint32_t settle_currency, std::uint32_t base_currency,
                         const MarketView* view) noexcept;
 
+    // Brackets, leverage and what else is a table; call it after set_instrument.
+    void set_terms(std::uint32_t index, const InstrumentTerms& terms) noexcept;
+
+    // Traded before the run: in every group's window from now on.
+    void add_volume(std::int64_t now, Money amount) noexcept;
+    [[nodiscard]] Money volume(std::uint32_t index, std::int64_t now) noexcept;
+    [[nodiscard]] const InstrumentSpec& spec(std::uint32_t index) const noexcept {
+        return markets_[index].spec;
+    }
+    [[nodiscard]] std::size_t fee_tier(std::uint32_t index) const noexcept {
+        return index < markets_.size() ? markets_[index].fee_tier : 0;
+    }
+
+    // Once, before `begin`; the run starts at `now`.
+    void set_rules(const VenueRules& rules) noexcept;
+    void begin(std::int64_t now) noexcept;
+    // What happens by the clock: when it is next due, and all that is due then.
+    [[nodiscard]] std::int64_t next_event() const noexcept { return next_event_; }
+    void run_events(std::int64_t now) noexcept;
+    // Works or holds, and its venue is open: the hooks below are for such instruments.
+    [[nodiscard]] bool active(std::uint32_t index) const noexcept {
+        return index < markets_.size() && markets_[index].working != 0 && !markets_[index].closed;
+    }
+
     // Place, cancel or amend at the moment of arrival. Answers through the sink before it returns.
     void request(std::uint32_t index, std::int64_t now,
                  const OrderRequestPayload& request) noexcept;
@@ -69,6 +122,23 @@ class RecordedExchange {
     // True when a market hook could do something for this instrument.
     [[nodiscard]] bool working(std::uint32_t index) const noexcept {
         return index < markets_.size() && markets_[index].working != 0;
+    }
+
+    // True when a contract is held: `watch` then asks after each event, once the hooks below are
+    // through, whether margin still covers it.
+    [[nodiscard]] bool held(std::uint32_t index) const noexcept {
+        return index < markets_.size() && markets_[index].held && !markets_[index].closed;
+    }
+    void watch(std::uint32_t index, std::int64_t now) noexcept;
+    // The same after a quote: its mid lies between its prices, and where another price counts
+    // nothing has changed.
+    void watch_quote(std::uint32_t index, std::int64_t now) noexcept {
+        const Market& market = markets_[index];
+        const QuotePayload& quote = market.view->quote;
+        if (market.safe_revision == account_->revision() && quote.bid >= market.safe_low &&
+            quote.ask <= market.safe_high && quote.bid <= quote.ask) [[likely]]
+            return;
+        watch(index, now);
     }
 
     void on_quote(std::uint32_t index, std::int64_t now) noexcept;
@@ -125,7 +195,27 @@ class RecordedExchange {
         std::int64_t bar_period = 0;  // the shortest seen: longer bars repeat what it said
         std::int64_t bar_left = 0;    // what we may still take of the bar in hand
         bool bar_capped = false;
+        bool closed = false, settled = false;  // its venue's hours; its own end
+        std::int64_t expiry = 0;
+        std::uint32_t venue = 0;
+        std::vector<FeeTier> fee_tiers;
+        std::size_t fee_tier = 0;
+        std::int64_t base_maker = 0, base_taker = 0;
+        std::uint32_t volume_group = 0;
+        bool held = false;                         // a contract's position is open
+        std::int64_t safe_low = 0, safe_high = 0;  // no liquidation between them, while the
+        std::uint64_t safe_revision = 0;           // account is at this revision
         bool sweep = false;  // a fill may have left reduce-only orders with nothing to reduce
+    };
+
+    struct Venue {
+        TokenBucket bucket;
+    };
+
+    struct Delayed {  // triggered, and not live before `due`
+        std::int64_t due;
+        std::uint64_t venue_id;  // of the order: its slot may be another's by then
+        std::uint32_t slot;
     };
 
     struct Step {  // one planned taking
@@ -196,6 +286,40 @@ class RecordedExchange {
     void limit_queues(Market& market) noexcept;
     void mark_account(std::uint32_t index) noexcept;
 
+    // fees.cpp: fees that change
+    template <class Change>
+    void with_reserves_anew(std::uint32_t index, const Change& change) noexcept;
+    void update_tier(std::uint32_t index, std::int64_t now) noexcept;
+    void count_volume(const Market& market, std::int64_t now, std::int64_t price,
+                      std::int64_t size) noexcept;
+
+    // venue_hours.cpp: by the clock
+    [[nodiscard]] Venue& venue_of(std::uint32_t index) noexcept;
+    [[nodiscard]] bool closed_at(std::uint32_t venue, std::int64_t now,
+                                 std::int64_t& until) const noexcept;
+    [[nodiscard]] std::uint16_t venue_refusal(std::uint32_t index, std::int64_t now,
+                                              RequestKind kind) noexcept;
+    void find_next_event() noexcept;
+    void settle(std::uint32_t index, std::int64_t now) noexcept;
+    void charge_interest(std::int64_t now) noexcept;
+    void delay_trigger(std::uint32_t slot, std::int64_t due) noexcept;
+    void go_live(std::uint32_t slot, std::int64_t now) noexcept;
+
+    // liquidation.cpp: what is no longer covered
+    void note_held(std::uint32_t index) noexcept;
+    void check_margin(std::uint32_t index, std::int64_t now) noexcept;
+    void set_spans(std::uint32_t index, Money spare) noexcept;
+    void liquidate_cross(std::uint32_t currency, std::int64_t now) noexcept;
+    void liquidate_isolated(std::uint32_t index, PositionSide side, std::int64_t now) noexcept;
+    void liquidate_step(std::uint32_t index, PositionSide side, std::int64_t now) noexcept;
+    [[nodiscard]] FillPayload venue_fill(std::uint32_t index, PositionSide side, std::int64_t price,
+                                         std::int64_t size, std::int64_t now,
+                                         std::uint64_t orders) noexcept;
+    void book_venue_fill(std::uint32_t index, const FillPayload& fill) noexcept;
+    template <class Which>
+    void cancel_where(std::int64_t now, std::uint16_t code, const Which& which) noexcept;
+    void stress_bar(std::uint32_t index, std::int64_t now) noexcept;
+
     // recorded_bars.cpp: orders against bars
     [[nodiscard]] static std::int64_t bar_room(const Market& market, std::int64_t wanted) noexcept;
     std::int64_t bar_fill(std::uint32_t slot, std::int64_t time, std::int64_t price,
@@ -214,11 +338,31 @@ class RecordedExchange {
     std::vector<std::uint32_t> free_;
     IdMap ids_;
     std::vector<Market> markets_;
+    std::vector<RollingVolume> volumes_{1};         // by group
     std::vector<Step> steps_;                       // of the taking being planned
     std::vector<std::uint32_t> batch_, bar_batch_;  // slots in hand while lists change
     RecordedCounters counters_;
-    std::uint64_t next_venue_id_ = 1, next_trade_id_ = 1;
+    std::uint64_t next_venue_id_ = 1, next_trade_id_ = 1, venue_orders_ = 0;
     std::int64_t next_expiry_ = never;
+    VenueRules rules_;
+    std::vector<Venue> venues_;
+    std::vector<Delayed> delayed_;  // by due time, then arrival
+    std::int64_t next_event_ = never, next_interest_ = never;
+    std::int64_t clock_ = std::numeric_limits<std::int64_t>::min();  // of the last such event
 };
+
+// All that `which` picks, in the order in which the venue took them.
+template <class Which>
+void RecordedExchange::cancel_where(std::int64_t now, std::uint16_t code,
+                                    const Which& which) noexcept {
+    batch_.clear();
+    for (std::uint32_t slot = 0; slot < orders_.size(); ++slot) {
+        if (orders_[slot].live && which(orders_[slot])) batch_.push_back(slot);
+    }
+    std::sort(batch_.begin(), batch_.end(), [this](std::uint32_t left, std::uint32_t right) {
+        return orders_[left].venue_id < orders_[right].venue_id;
+    });
+    for (const std::uint32_t slot : batch_) close(slot, now, OrderNews::canceled, code);
+}
 
 }  // namespace onetape

@@ -166,7 +166,7 @@ void RecordedExchange::bar_limits(std::uint32_t index, std::int64_t now) noexcep
 void RecordedExchange::on_bar(std::uint32_t index, std::int64_t now) noexcept {
     if (index >= markets_.size()) return;
     Market& market = markets_[index];
-    if (market.working == 0 || !bars_only(market)) return;
+    if ((market.working == 0 && !market.held) || !bars_only(market)) return;
     const BarPayload& bar = market.view->bar;
     note_bar_period(market);
     if (bar.period_ns > market.bar_period) return;
@@ -178,6 +178,7 @@ void RecordedExchange::on_bar(std::uint32_t index, std::int64_t now) noexcept {
     bar_stops(index, now, true);
     bar_stops(index, now, false);
     bar_limits(index, now);
+    if (market.held) stress_bar(index, now);
     mark_account(index);
     bar_at_price(index, now, bar.close, false);
     sweep_reduce_only(index, now);

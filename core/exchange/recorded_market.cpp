@@ -246,15 +246,31 @@ void RecordedExchange::take_waiting(std::uint32_t index, std::int64_t now) noexc
 
 void RecordedExchange::fire(std::uint32_t slot, std::int64_t now) noexcept {
     Order& order = orders_[slot];
-    const std::uint32_t index = order.instrument;
     unlink(slot);
     order.place = Place::waiting;
+    // With bars alone nobody knows what happened in between.
+    if (rules_.trigger_delay > 0 && !bars_only(markets_[order.instrument])) {
+        emit(order, now, OrderNews::triggered, OrderState::triggered, error::none);
+        delay_trigger(slot, now + rules_.trigger_delay);
+        return;
+    }
+    go_live(slot, now);
+}
+
+// The order behind a trigger meets the market.
+void RecordedExchange::go_live(std::uint32_t slot, std::int64_t now) noexcept {
+    Order& order = orders_[slot];
+    const std::uint32_t index = order.instrument;
     order.arrival = now;
+    unreserve(order);  // an amendment within the delay has reserved
     OrderRequestPayload& request = order.request;
     const bool reduces = (request.flags & order_reduce_only) != 0;
     const std::int64_t left = reduces ? reducible(index, request) : request.size;
-    if (left > 0) request.size = std::min(request.size, left);  // said with the news of it
-    emit(order, now, OrderNews::triggered, OrderState::triggered, error::none);
+    const bool told = rules_.trigger_delay > 0 && !bars_only(markets_[index]);
+    if (!told) {
+        if (left > 0) request.size = std::min(request.size, left);  // said with the news of it
+        emit(order, now, OrderNews::triggered, OrderState::triggered, error::none);
+    }
     if (left <= 0) {
         close(slot, now, OrderNews::canceled, error::reduce_only_violated);
         return;
@@ -424,10 +440,18 @@ void RecordedExchange::on_mark(std::uint32_t index, std::int64_t now) noexcept {
 
 Money RecordedExchange::on_funding(std::uint32_t index, std::int64_t now,
                                    const FundingPayload& funding) noexcept {
-    (void)now;
     if (index >= markets_.size() || markets_[index].view == nullptr) return 0;
     mark_account(index);
-    return account_->apply_funding(index, funding);
+    Money sum = 0;
+    for (const PositionSide side :
+         {PositionSide::both, PositionSide::long_, PositionSide::short_}) {
+        const Money change = account_->funding_of(index, side, funding);
+        if (change == 0) continue;
+        account_->credit_funding(index, side, change);
+        sink_->on_cash(index, {now, change, CashKind::funding, side});
+        sum += change;
+    }
+    return sum;
 }
 
 std::int64_t RecordedExchange::mark_price(std::uint32_t index) const noexcept {

@@ -29,6 +29,8 @@ class CountingSink final : public MatchingSink, public ExchangeSink {
         fees += join_halves(fill.fee_low, fill.fee_high);
         net += fill.side == Side::buy ? fill.size : -fill.size;
     }
+    void on_cash(std::uint32_t, const CashNews&) override {}
+    void on_fees(std::uint32_t, const FeeNews&) override {}
     void on_trade(const TradePayload&) override {}
     void on_levels(std::int64_t, std::span<const BookLevel>, std::span<const BookLevel>) override {}
     void on_touch(const QuotePayload&) override {}

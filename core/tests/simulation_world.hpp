@@ -205,6 +205,7 @@ class ScriptedRobot final : public RobotPort {
 // A simulation over tapes, with `deposit_units` of currency 1 (0 is nobody's).
 struct World {
     SimulationOptions options;
+    std::int64_t cash = deposit_units;
     std::vector<std::unique_ptr<Reader>> readers;
     std::unique_ptr<Reader> script;
     ScriptedRobot robot;
@@ -233,7 +234,7 @@ struct World {
     }
 
     void start(const std::function<void()>& on_start = {}) {
-        simulation->deposit(1, static_cast<Money>(deposit_units) * pow10(money_decimals));
+        simulation->deposit(1, static_cast<Money>(cash) * pow10(money_decimals));
         REQUIRE(simulation->warm_up(-Simulation::never) == RunOutcome::reached);
         simulation->begin(simulation->next_time());
         simulation->enter_callback();

@@ -14,6 +14,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from onetape.engine.latency import Latency
 from onetape.engine.plan import RunPlan, TapeInput
 from onetape.engine.session import Session
@@ -32,6 +34,8 @@ _QUOTE = struct.Struct("<qqqqqqQQ")
 _TRADE = struct.Struct("<qqqqQQBB14x")
 _BOOK = struct.Struct("<qqQQQII")
 _LEVEL = struct.Struct("<qq")
+_MARK = struct.Struct("<qqqq")
+_LAST = struct.Struct("<q")
 _BAR = struct.Struct("<qqqqqqqqqqqq")
 _SIDES = {"none": 0, "buy": 1, "sell": 2}
 _SNAPSHOT = 1
@@ -137,6 +141,38 @@ class Market:
         close = at_ns(close_at)
         row = _BAR.pack(close - length, close, length, *units, size, 0, 0, -1, 0)
         self._append("bar", row, close_at, symbol)
+        return self
+
+    def mark(self, at: float, price: float, *, symbol: str | None = None) -> Market:
+        units = self._units(symbol or self.symbol, price)[0]
+        self._append("mark", _MARK.pack(at_ns(at), at_ns(at), units, 0), at, symbol)
+        return self
+
+    def funding(
+        self,
+        at: float,
+        rate: str,
+        mark: float = 0,
+        *,
+        interval_h: float = 0,
+        symbol: str | None = None,
+    ) -> Market:
+        units = self._units(symbol or self.symbol, mark)[0]
+        share = int(Decimal(rate) * 10**12)
+        row = _MARK.pack(at_ns(at), at_ns(at), share, units)
+        self._append("funding", row + _LAST.pack(round(interval_h * 3600 * SECOND)), at, symbol)
+        return self
+
+    def version(self, at: float, symbol: str | None = None, **changes: Any) -> Market:
+        """The instrument's facts change: a new version on the tape."""
+        name = symbol or self.symbol
+        known = msgspec.structs.asdict(self._facts[name])
+        facts = {k: v for k, v in known.items() if k not in ("symbol", "venue")} | changes
+        facts["version"] = known["version"] + 1
+        self._facts[name] = from_symbol(name, **facts)
+        self._writer.append_instrument(
+            self._streams[name], at_ns(at), self._facts[name].to_msgpack()
+        )
         return self
 
     def done(self) -> Path:

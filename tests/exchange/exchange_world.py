@@ -15,6 +15,7 @@ from onetape import _core
 
 USDT, BTC = 1, 2
 ONE = 10**18
+VENUE_ORDERS = 2**62  # ids from here on are the venue's
 
 
 def linear(**facts: int) -> _core.InstrumentSpec:
@@ -32,7 +33,11 @@ def said(events: list[dict[str, Any]]) -> str:
     """Events as the tables write them."""
     words = []
     for event in events:
-        order = f"#{event['order_id']} "
+        if event["event"] == "cash":
+            words.append(f"{event['kind']} {event['amount'] / ONE:g}")
+            continue
+        made = event["order_id"] - VENUE_ORDERS
+        order = f"#V{made % 2**61} " if made > 0 else f"#{event['order_id']} "
         if event["event"] == "fill":
             words.append(f"{order}fill {event['size']}@{event['price']} {event['liquidity']}")
         else:
@@ -118,6 +123,12 @@ class Recorded:
             return said(core.bar(opened, closed, *map(int, numbers)))
         if word == "mark":
             return said(core.mark(self.now, *map(int, rest.split())))
+        if word == "funding":  # funding 0.001 [mark]
+            rate, *mark = rest.split()
+            return said(core.funding(self.now, round(float(rate) * 10**12), *map(int, mark)))
+        if word == "clock":  # clock 150: what is due by then
+            self.now = int(rest)
+            return said(core.run_events(self.now))
         if word == "expire":
             return said(core.expire(int(rest)))
         if word == "finish":
@@ -142,5 +153,5 @@ class Recorded:
             if "#" in expected or not expected:
                 assert got == expected, f"{step}: {got!r}, expected {expected!r}"
             else:  # one order is meant: numbers may be left out
-                short = re.sub(r"#\d+ ", "", got)
+                short = re.sub(r"#V?\d+ ", "", got)
                 assert short == expected, f"{step}: {short!r}, expected {expected!r}"

@@ -123,7 +123,7 @@ def test_given_facts_stand_over_the_catalogue_s() -> None:
     btc, index = found["binance:BTC/USDT:USDT"], found["cffex:IF"]
     assert (btc.tick, btc.price_decimals, btc.lot) == (D("0.01"), 2, D("0.001"))
     assert (btc.taker_fee, btc.maker_fee) == (D("0.0004"), D("0.0002"))
-    assert (btc.origin, btc.defaulted) == (Origin.GIVEN, ("maker_fee",))
+    assert (btc.origin, btc.defaulted) == (Origin.GIVEN, ("maker_fee", "liquidation_fee"))
     assert (index.tick, index.multiplier, index.quote) == (D("0.2"), D(300), "CNY")
 
 

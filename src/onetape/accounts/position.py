@@ -17,6 +17,7 @@ when they are a maker's rebate.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -25,6 +26,7 @@ from typing import NamedTuple
 from onetape.model.enums import Kind, PositionSide, Side
 from onetape.model.errors import ReduceOnlyViolated, check
 from onetape.model.instrument import Instrument
+from onetape.model.margin import MarginBracket
 from onetape.model.money import MONEY_DECIMALS, divide_half_even
 
 Exact = Fraction | Decimal | int
@@ -118,28 +120,67 @@ def money_units(amount: Fraction) -> int:
 
 
 def liquidation_price(
-    position: Position, margin: Exact, *, maintenance_rate: Exact, closing_fee: Exact = 0
+    position: Position,
+    margin: Exact,
+    *,
+    maintenance_rate: Exact = 0,
+    closing_fee: Exact = 0,
+    brackets: Sequence[MarginBracket] = (),
 ) -> Fraction | None:
     """The price at which an isolated position's margin and profit just cover its maintenance.
 
     margin: what backs it, in the settle currency, without profit. The maintenance need is r times
-    the notional at the price asked for; r is `maintenance_rate` plus `closing_fee`, the taker fee
-    of closing, where the venue reserves it. With a = |q| * m and entry value v = |opened value|:
+    the notional at the price asked for, less A; r is the rate plus `closing_fee`, the taker fee of
+    closing, where the venue reserves it. `brackets` take the place of `maintenance_rate`, whose A
+    is 0. With a = |q| * m and entry value v = |opened value|:
 
-        linear long     M + a*P - v = r*a*P      P = (v - M) / (a * (1 - r))
-        linear short    M + v - a*P = r*a*P      P = (v + M) / (a * (1 + r))
-        inverse long    M + v - a/P = r*a/P      P = a * (1 + r) / (v + M)
-        inverse short   M + a/P - v = r*a/P      P = a * (1 - r) / (v - M)
+        linear long     M + a*P - v = r*a*P - A      P = (v - M - A) / (a * (1 - r))
+        linear short    M + v - a*P = r*a*P - A      P = (v + M + A) / (a * (1 + r))
+        inverse long    M + v - a/P = r*a/P - A      P = a * (1 + r) / (v + M + A)
+        inverse short   M + a/P - v = r*a/P - A      P = a * (1 - r) / (v - M - A)
+
+    With brackets it is the first such price on the way against the position at which its value
+    lies in the bracket; where a table jumps, it may be the edge itself.
 
     None where no positive price does it: flat, spot, a long whose margin covers all of its value,
     an inverse short whose margin covers its entry value. At r = 0 it is the bankruptcy price.
     """
     if not position.qty or position.kind is Kind.SPOT:
         return None
-    rate = Fraction(maintenance_rate) + Fraction(closing_fee)
-    check(0 <= rate < 1, f"a maintenance rate lies in 0..1: {rate}")
+    fee, backing = Fraction(closing_fee), Fraction(margin)
+    if not brackets:
+        rate = Fraction(maintenance_rate) + fee
+        check(0 <= rate < 1, f"a maintenance rate lies in 0..1: {rate}")
+        return _covered_until(position, backing, rate)
+    is_long = position.qty > 0
     amount = abs(position.qty) * position.multiplier
-    entry, backing = abs(position.opened_value), Fraction(margin)
+    found: list[Fraction] = []
+    floor: Fraction | None = None
+    for number, row in enumerate(brackets):
+        rate = Fraction(row.maintenance_rate) + fee
+        relief = Fraction(row.maintenance_amount or 0)
+        most = Fraction(row.notional_max) if number < len(brackets) - 1 else None
+        price = _covered_until(position, backing + relief, rate)
+        if price is not None:
+            value = amount / price if position.kind is Kind.INVERSE else amount * price
+            if (floor is None or value > floor) and (most is None or value <= most):
+                found.append(price)
+        if most is not None:  # is it covered at the edge by this row, and not by the next?
+            edge = amount / most if position.kind is Kind.INVERSE else most / amount
+            after = brackets[number + 1]
+            own = backing + position.unrealized(edge)
+            need = (Fraction(after.maintenance_rate) + fee) * most
+            need -= Fraction(after.maintenance_amount or 0)
+            if rate * most - relief <= own < need:
+                found.append(edge)
+        floor = most
+    return (max(found) if is_long else min(found)) if found else None
+
+
+def _covered_until(position: Position, backing: Fraction, rate: Fraction) -> Fraction | None:
+    """The price where backing plus profit equals rate times the notional."""
+    amount = abs(position.qty) * position.multiplier
+    entry = abs(position.opened_value)
     is_long = position.qty > 0
     if position.kind is Kind.LINEAR:
         if is_long:

@@ -29,6 +29,7 @@ from onetape.cli.frame import Answer, Shell, load, plain, verb
 @click.option(
     "--fee", metavar="MAKER,TAKER", help="For example 0.0002,0.0005 [default: catalogue]."
 )
+@click.option("--fee-volume", metavar="N", help="Traded in the 30 days before, for fee tiers.")
 @click.option("--leverage", type=click.IntRange(min=1), metavar="N")
 @click.option("--margin", type=click.Choice(["cross", "isolated"]), default="cross")
 @click.option(
@@ -40,6 +41,16 @@ from onetape.cli.frame import Answer, Shell, load, plain, verb
     help="Who cancels before a resting order: conservative, power:2, log.",
 )
 @click.option("--interpret", is_flag=True, help="Run a @compiled strategy as Python.")
+@click.option("--hedge", is_flag=True, help="Long and short of one contract side by side.")
+@click.option("--borrow", metavar="CUR=RATE,..", help="Spot on loan, at a rate an hour.")
+@click.option("--order-rate", metavar="N/TIME", help="Orders a venue takes, as 300/10s.")
+@click.option("--trigger-delay", metavar="2ms", help="From trigger to live order.")
+@click.option(
+    "--closed",
+    multiple=True,
+    metavar="FROM..TO",
+    help="Hours a venue is closed; ,cancel at the end.",
+)
 @click.option("--instruments", type=click.Path(path_type=Path), metavar="FILE")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--check-lookahead", is_flag=True, help="Prove that no decision used the future.")

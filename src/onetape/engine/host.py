@@ -76,11 +76,14 @@ class Host:
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self.sim: _core.Simulation
+        self.is_hedged = False
         self.memory: dict[str, Any] = {}
         self.bar_sources = dict(bar_sources)  # "symbol period" -> trade, mid or venue
         self.failures: list[Failed] = []
         self.random: random.Random | None = None  # the strategy's
-        self.take_problem: Callable[[], BaseException] | None = None  # of compiled callbacks
+        # Of a compiled strategy: what its callback raised, and its own close().
+        self.take_problem: Callable[[], BaseException] | None = None
+        self.close: Callable[[str], _core.Order | None] | None = None
         self.instruments: dict[str, Instrument] = {}
         self.currencies: list[str] = []
         self.targets = Targets(self)
@@ -93,6 +96,8 @@ class Host:
         self._inventory = inventory
         self._progress = progress
         self._index: dict[str, int] = {}
+        self._venues: dict[str, int] = {}
+        self._volume_groups: dict[tuple[str, bool, str], int] = {}
         self._bar_keys: dict[tuple[str, str], tuple[int, int]] = {}
         self._memory_last = b""
 
@@ -111,6 +116,7 @@ class Host:
                         where="instrument frame",
                         todo="cut the run at the change with --from or --to",
                     )
+                self.sim.set_terms(known, self._terms(instrument))
                 self.instruments[symbol] = instrument
             return known
         index = self.sim.add_instrument(
@@ -120,9 +126,22 @@ class Host:
             self.currency_index(instrument.base),
             instrument.settle,
         )
+        self.sim.set_terms(index, self._terms(instrument))
         self.instruments[symbol] = instrument
         self._index[symbol] = index
         return index
+
+    def _terms(self, instrument: Instrument) -> _core.InstrumentTerms:
+        terms = instrument.terms()
+        terms["venue"] = self.venue_number(instrument.venue)
+        if instrument.fee_tiers:
+            groups = self._volume_groups
+            terms["volume_group"] = groups.setdefault(instrument.volume_group, len(groups) + 1)
+        return _core.InstrumentTerms(**terms)
+
+    def venue_number(self, venue: str) -> int:
+        """The number, from 1, that the core knows a venue by."""
+        return self._venues.setdefault(venue, len(self._venues) + 1)
 
     def currency_index(self, currency: str) -> int:
         """The number that the core knows a currency by."""
@@ -209,11 +228,10 @@ class Host:
 
     def compiled_target(self, symbol: str, qty: float, is_close: bool) -> _core.Order | None:
         """set_target and close of machine code."""
-        if not is_close:
-            return self.targets.set(symbol, qty)
-        self.sim.cancel_all(symbol)
-        is_spot = self.instrument_of(symbol).kind == "spot"
-        return self.targets.set(symbol, 0, reduce_only=not is_spot)
+        if is_close:
+            assert self.close is not None
+            return self.close(symbol)
+        return self.targets.set(symbol, qty)
 
     def compiled_random(self, what: int, a: float, b: float) -> float:
         """random, uniform, gauss, randint of the strategy's own source."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from onetape.engine.latency import Latency
 from onetape.engine.queue_model import CONSERVATIVE
+from onetape.engine.venue_options import VenueOptions
 from onetape.model.errors import BadConfig
 
 __all__ = [
@@ -51,10 +52,12 @@ class RunPlan:
     end: int | None = None  # ns, exclusive
     cash: dict[str, Decimal] = field(default_factory=dict)
     fee: tuple[Decimal, Decimal] | None = None  # maker, taker: over the instruments' own
+    fee_volume: Decimal = Decimal(0)  # traded in the thirty days before the start, quote currency
     leverage: int = 1
     margin: str = "cross"
     hedge: bool = False
     latency: Latency = field(default_factory=Latency)
+    venue: VenueOptions = field(default_factory=VenueOptions)
     queue: str = CONSERVATIVE
     bar_volume_share: int = BAR_VOLUME_SHARE
     interpret: bool = False  # run a @compiled strategy as Python
@@ -77,6 +80,17 @@ def parse_fee(text: str) -> tuple[Decimal, Decimal]:
     return values[0], values[-1]
 
 
+def parse_volume(text: str) -> Decimal:
+    """`5000000`: what was traded before, in the quote currency."""
+    try:
+        value = Decimal(text.replace("_", ""))
+    except ArithmeticError:
+        value = Decimal(-1)
+    if not value.is_finite() or not 0 <= value < 10**18:
+        raise BadConfig(f"volume {text!r}", where="--fee-volume", todo="write 5000000")
+    return value
+
+
 def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
     """run.toml: the plan, then what was found out on the way (`facts`, nested tables)."""
     document: dict[str, Any] = {
@@ -95,6 +109,7 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
         "money": {
             "cash": [f"{value} {currency}" for currency, value in plan.cash.items()],
             "fee": [str(value) for value in plan.fee] if plan.fee else [],
+            "fee_volume": str(plan.fee_volume),
             "leverage": plan.leverage,
             "margin": plan.margin,
             "hedge": plan.hedge,
@@ -105,6 +120,7 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
             "latency_text": str(plan.latency),
             "latency": _latency_table(plan.latency),
         },
+        "venue": plan.venue.as_table(),
         "bars": plan.bar_sources,
         "input": [
             {
@@ -143,10 +159,12 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             end=run["to"] if run["to"] != "" else None,
             cash=cash,
             fee=(Decimal(money["fee"][0]), Decimal(money["fee"][1])) if money["fee"] else None,
+            fee_volume=Decimal(money.get("fee_volume", "0")),
             leverage=money["leverage"],
             margin=money["margin"],
             hedge=money["hedge"],
             latency=_latency_of(model["latency"]),
+            venue=VenueOptions.from_table(document.get("venue", {})),
             queue=model["queue"],
             bar_volume_share=model["bar_volume_share"],
             seed=run["seed"],

@@ -35,6 +35,7 @@ from onetape.model.errors import (
 )
 from onetape.model.ids import robot_tag
 from onetape.model.instrument import Instrument, Kind
+from onetape.model.margin import notional_limit
 from onetape.model.time import format_time
 from onetape.orders.machine import as_matrix
 from onetape.tape.journal import JournalReader, JournalWriter
@@ -146,7 +147,6 @@ class Session:
             _core.install_order_machine(as_matrix())
         self.params = self._parameters()
         queue = parse_queue(self.plan.queue)
-        self._check_exchange_model()
         self._set_venue_clock()
         cash = self.plan.cash
         self.sim = _core.Simulation(
@@ -156,12 +156,15 @@ class Session:
             queue_exponent=queue.exponent,
             bar_volume_share=self.plan.bar_volume_share,
             hedge=self.plan.hedge,
+            isolated=self.plan.margin == "isolated",
             leverage=self.plan.leverage,
             report_currency=0,
             sample_every=self.plan.sample_every,
             robot_tag=robot_tag(self.strategy_class.__name__.lower()),
         )
+        self.sim.set_fee_volume(str(self.plan.fee_volume))
         self.host.sim = self.sim
+        self.host.is_hedged = self.plan.hedge
         if cash:
             self.host.currency_index(next(iter(cash)))
         for each in self.plan.inputs:
@@ -182,6 +185,7 @@ class Session:
         self.sim.wants_pulse = True
         self._find_start()
         self._fund()
+        self._set_venue_rules()
         self._check_symbols()
         if self._journal_path is not None:
             self._open_journal(self._journal_path)
@@ -222,6 +226,7 @@ class Session:
             ) from None
         self.compiled = compile_strategy(self.robot, self.host)
         self.host.take_problem = self.compiled.take_problem
+        self.host.close = self.robot.close
         self.compiled.attach(self.sim)
 
     def step(self, frames_max: int = _NEVER, until: int | None = None) -> _core.RunOutcome:
@@ -323,10 +328,6 @@ class Session:
             setattr(robot, name, value)
         return robot
 
-    def _check_exchange_model(self) -> None:
-        if self.plan.margin != "cross":
-            raise NotAvailable("isolated margin", where="--margin", todo="use cross")
-
     def _set_venue_clock(self) -> None:
         """`feed=recorded`: how far the venue's clock is from ours, once for the run."""
         latency = self.plan.latency
@@ -349,10 +350,23 @@ class Session:
         given = self._instruments.get(instrument.symbol)
         if given is not None:
             instrument = replace_decimals(given, instrument)
+        self._check_leverage(instrument)
         if self.plan.fee is not None:
             maker, taker = self.plan.fee
-            instrument = msgspec.structs.replace(instrument, maker_fee=maker, taker_fee=taker)
+            instrument = msgspec.structs.replace(
+                instrument, maker_fee=maker, taker_fee=taker, fee_tiers=()
+            )
         return instrument
+
+    def _check_leverage(self, instrument: Instrument) -> None:
+        leverage = instrument.leverage or self.plan.leverage
+        if notional_limit(instrument.brackets, leverage) == 0:
+            most = max(row.leverage_max for row in instrument.brackets)
+            raise BadConfig(
+                f"leverage {leverage}, and {instrument.symbol} allows {most} at most",
+                where="leverage of --instruments" if instrument.leverage else "--leverage",
+                todo=f"give {most} or less",
+            )
 
     def _map_preamble(self, reader: JournalReader, number: int) -> None:
         core = reader.core
@@ -438,6 +452,26 @@ class Session:
                 )
             self.sim.deposit(self.host.currency_index(currency), str(amount))
         self.sim.set_report_currency(self.host.currency_index(next(iter(self.plan.cash))))
+
+    def _set_venue_rules(self) -> None:
+        options, host = self.plan.venue, self.host
+        venues = {each.venue for each in host.instruments.values()}
+        for span in options.closed:
+            if span.venue and span.venue not in venues:
+                raise BadConfig(
+                    f"no instrument of venue {span.venue!r} is in the data",
+                    where="--closed",
+                    todo=f"name one of {', '.join(sorted(venues))}",
+                )
+        for currency in options.borrow:
+            if currency not in host.currencies:
+                raise BadConfig(
+                    f"{currency} is not a currency of the data",
+                    where="--borrow",
+                    todo=f"name one of {', '.join(host.currencies)}",
+                )
+        rules = options.core(host.currency_index, host.venue_number)
+        self.sim.set_rules(_core.VenueRules(**rules))
 
     def _main_instrument(self) -> Instrument:
         symbol = self.params.get("symbol")

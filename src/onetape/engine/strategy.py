@@ -297,8 +297,18 @@ class Strategy:
     def close(self, symbol: str) -> _core.Order | None:
         """Cancel what works on `symbol` and flatten its position."""
         self._sim.cancel_all(symbol)
+        if self._host.is_hedged:
+            return self._close_sides(symbol)
         is_spot = self._host.instrument_of(symbol).kind == "spot"
         return self._host.targets.set(symbol, 0, reduce_only=not is_spot)
+
+    def _close_sides(self, symbol: str) -> _core.Order | None:
+        order = None
+        if qty := self.position(symbol, "long").qty:
+            order = self.sell(symbol, qty, position_side="long")
+        if qty := self.position(symbol, "short").qty:
+            order = self.buy(symbol, -qty, position_side="short")
+        return order
 
     # --- account ---------------------------------------------------------------------------------
 

@@ -1,7 +1,9 @@
 """The shipped catalogue: what is publicly known of common instruments, with source and date.
 
 `catalogue.json` holds sets of rows, each set with its venue, source, date (`as_of`) and the fees of
-the venue's public base tier; tools/make_catalogue.py makes it. It is read when first asked for. An
+the venue's public base tier; tools/make_catalogue.py makes it. `margin.json` holds margin brackets
+the same way; a symbol's newest version has them, and its older ones too, marked as a default,
+because nothing older is known. Both are read when first asked for. An
 instrument that several sets know has several versions, oldest first; a version holds from its
 date, and the oldest also before it, because nothing older is known.
 
@@ -21,6 +23,7 @@ import msgspec
 from onetape.model.enums import Kind, Origin
 from onetape.model.errors import UsageError
 from onetape.model.instrument import Instrument, from_symbol
+from onetape.model.margin import MarginBracket
 from onetape.model.symbol import parse_symbol
 from onetape.model.time import HOUR, parse_time
 
@@ -43,6 +46,16 @@ class _File(msgspec.Struct, frozen=True):
     sets: list[_Set]
 
 
+class _Margin(msgspec.Struct, frozen=True):
+    about: str
+    as_of: str
+    tables: dict[str, list[tuple[Decimal, Decimal, int]]]
+
+
+class _MarginFile(msgspec.Struct, frozen=True):
+    sets: list[_Margin]
+
+
 class Source(msgspec.Struct, frozen=True):
     """Where the facts of a version come from."""
 
@@ -54,6 +67,22 @@ class Source(msgspec.Struct, frozen=True):
 def _sets() -> list[_Set]:
     text = Path(__file__).with_name("catalogue.json").read_bytes()
     return msgspec.json.decode(text, type=_File).sets
+
+
+@lru_cache(maxsize=1)
+def _margins() -> dict[str, tuple[_Margin, tuple[MarginBracket, ...]]]:
+    text = Path(__file__).with_name("margin.json").read_bytes()
+    return {
+        symbol: (
+            each,
+            tuple(
+                MarginBracket(notional_max=most, maintenance_rate=rate, leverage_max=leverage)
+                for most, rate, leverage in rows
+            ),
+        )
+        for each in msgspec.json.decode(text, type=_MarginFile).sets
+        for symbol, rows in each.tables.items()
+    }
 
 
 @lru_cache(maxsize=1)
@@ -96,16 +125,47 @@ def versions(symbol: str) -> tuple[Instrument, ...]:
     dated = sorted(
         (_instrument(symbol, rows_of, row) for rows_of, row in rows), key=lambda i: i.valid_from
     )
+    dated = _with_liquidation_fees(dated)
     return tuple(
-        msgspec.structs.replace(instrument, version=number)
+        _with_brackets(
+            msgspec.structs.replace(instrument, version=number), is_newest=number == len(dated)
+        )
         for number, instrument in enumerate(dated, 1)
+    )
+
+
+def _with_liquidation_fees(dated: list[Instrument]) -> list[Instrument]:
+    """A version whose set does not say it keeps the one before, marked as a default."""
+    found: list[Instrument] = []
+    for instrument in dated:
+        if found and found[-1].liquidation_fee and not instrument.liquidation_fee:
+            instrument = msgspec.structs.replace(
+                instrument,
+                liquidation_fee=found[-1].liquidation_fee,
+                defaulted=(*instrument.defaulted, "liquidation_fee"),
+            )
+        found.append(instrument)
+    return found
+
+
+def _with_brackets(instrument: Instrument, *, is_newest: bool) -> Instrument:
+    found = _margins().get(instrument.symbol)
+    if found is None:
+        return instrument
+    defaulted = tuple(name for name in instrument.defaulted if name != "maintenance_rate")
+    return msgspec.structs.replace(
+        instrument,
+        brackets=found[1],
+        defaulted=defaulted if is_newest else (*defaulted, "brackets"),
     )
 
 
 def sources(symbol: str) -> tuple[Source, ...]:
     """The sets that know a symbol."""
     rows = _by_symbol().get(symbol, [])
-    return tuple(Source(rows_of.about, rows_of.as_of) for rows_of, _ in rows)
+    found = tuple(Source(rows_of.about, rows_of.as_of) for rows_of, _ in rows)
+    margin = _margins().get(symbol)
+    return found if margin is None else (*found, Source(margin[0].about, margin[0].as_of))
 
 
 def find_raw(

@@ -5,7 +5,16 @@
     tick = "0.10"
     taker_fee = "0.0004"
 
-Keys are the fields of Instrument; numbers may be text, which keeps them exact, or plain. What a
+Keys are the fields of Instrument; numbers may be text, which keeps them exact, or plain. Tables
+(margin brackets, fee tiers) are lists of tables:
+
+    brackets = [
+        { notional_max = "50000", maintenance_rate = "0.004", leverage_max = 125 },
+        { notional_max = "600000", maintenance_rate = "0.005", leverage_max = 100 },
+    ]
+    fee_tiers = [{ volume_min = 5000000, maker_fee = "0.00012", taker_fee = "0.00042" }]
+
+A maintenance_rate without brackets replaces the catalogue's brackets. What a
 table leaves out is taken from the catalogue's newest version where it knows the symbol; otherwise
 tick and lot are required, and the rest has its default.
 """
@@ -14,6 +23,7 @@ from __future__ import annotations
 
 import tomllib
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -21,10 +31,16 @@ from onetape.model import catalogue
 from onetape.model.decimals import decimals_of, to_decimal
 from onetape.model.enums import Origin
 from onetape.model.errors import BadConfig, BadInput
+from onetape.model.fee_tiers import FeeTier
 from onetape.model.instrument import Instrument, from_symbol
+from onetape.model.margin import MarginBracket
 from onetape.model.time import parse_time
 
 _FIELDS = {field.name: field.type for field in msgspec.structs.fields(Instrument)}
+_TABLES: dict[str, Any] = {
+    "brackets": tuple[MarginBracket, ...],
+    "fee_tiers": tuple[FeeTier, ...],
+}
 _NOT_GIVEN = {"origin", "inferred", "defaulted"}
 
 
@@ -73,6 +89,8 @@ def _over(known: Instrument, facts: dict[str, object]) -> Instrument:
         value = facts.get(step)
         if isinstance(value, Decimal):
             facts.setdefault(decimals, max(decimals_of(value), getattr(known, decimals)))
+    if "maintenance_rate" in facts:
+        facts.setdefault("brackets", ())
     defaulted = tuple(name for name in known.defaulted if name not in facts)
     try:
         return msgspec.convert(
@@ -94,6 +112,8 @@ def _value(key: str, value: object, where: str) -> object:
             return parse_time(value)
         except BadInput as error:
             raise BadConfig(f"{key}: {error.what}", where=where) from None
+    if key in _TABLES:
+        return _table(key, value, where)
     if _FIELDS[key] is not Decimal:
         return value
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
@@ -102,6 +122,17 @@ def _value(key: str, value: object, where: str) -> object:
         return to_decimal(value, what=key)
     except ValueError as error:
         raise BadConfig(str(error), where=where) from None
+
+
+def _table(key: str, value: object, where: str) -> object:
+    rows = value if isinstance(value, list) else [value]
+    for row in rows:
+        if not isinstance(row, dict) or any(isinstance(cell, bool) for cell in row.values()):
+            raise BadConfig(f"{key} is not a list of tables of numbers", where=where)
+    try:
+        return msgspec.convert(rows, _TABLES[key])
+    except (msgspec.ValidationError, ValueError) as error:
+        raise BadConfig(f"{key}: {error}", where=where) from None
 
 
 __all__ = ["parse_instruments"]

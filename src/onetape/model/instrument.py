@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from onetape.model import money, rounding
+from onetape.model import fee_tiers, money, rounding
 from onetape.model.decimals import (
     EXACT,
     Number,
@@ -25,6 +25,8 @@ from onetape.model.decimals import (
 )
 from onetape.model.enums import Kind, Origin, Side
 from onetape.model.errors import BadInput
+from onetape.model.fee_tiers import FeeTier
+from onetape.model.margin import LEVERAGE_MAX, MarginBracket, completed, core_rows
 from onetape.model.money import RATE_DECIMALS, rate_units
 from onetape.model.symbol import UNKNOWN_CURRENCY, file_stem, parse_symbol
 
@@ -63,7 +65,11 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     band_down: Decimal = _ZERO
     maker_fee: Decimal = _ZERO  # of notional; negative: rebate
     taker_fee: Decimal = _ZERO
-    maintenance_rate: Decimal = _ZERO  # of notional
+    maintenance_rate: Decimal = _ZERO  # of notional; with brackets that of the first
+    brackets: tuple[MarginBracket, ...] = ()  # by notional; empty: the one rate for all
+    fee_tiers: tuple[FeeTier, ...] = ()  # by volume; empty: the two fees above
+    liquidation_fee: Decimal = _ZERO  # of what the venue closes by force
+    leverage: int = 0  # the account's for this instrument; 0: the run's
     funding_interval: int = 0  # ns
     version: int = 1  # counts from 1 within a symbol
     valid_from: int = 0  # ns UTC
@@ -77,9 +83,29 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
             if not isinstance(value, Decimal) or not value.is_finite():
                 raise BadInput(f"{field} must be a finite decimal: {value!r}", where=self.symbol)
             msgspec.structs.force_setattr(self, field, canonical(value))
+        if self.brackets:
+            msgspec.structs.force_setattr(self, "brackets", self._completed_brackets())
+            first = self.brackets[0].maintenance_rate
+            msgspec.structs.force_setattr(self, "maintenance_rate", first)
+        if self.fee_tiers:
+            msgspec.structs.force_setattr(self, "fee_tiers", self._checked_tiers())
         rule = self._broken_rule()
         if rule:
             raise BadInput(rule, where=self.symbol)
+
+    def _completed_brackets(self) -> tuple[MarginBracket, ...]:
+        if self.kind is Kind.SPOT:
+            raise BadInput("spot has no margin brackets", where=self.symbol)
+        try:
+            return completed(self.brackets)
+        except (BadInput, ValueError) as error:
+            raise BadInput(str(getattr(error, "what", error)), where=self.symbol) from None
+
+    def _checked_tiers(self) -> tuple[FeeTier, ...]:
+        try:
+            return fee_tiers.checked(self.fee_tiers)
+        except (BadInput, ValueError) as error:
+            raise BadInput(str(getattr(error, "what", error)), where=self.symbol) from None
 
     def _broken_rule(self) -> str:
         for field in ("price_decimals", "size_decimals"):
@@ -91,6 +117,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         for field in _NEVER_NEGATIVE:
             if getattr(self, field) < 0:
                 return f"{field} must not be negative: {getattr(self, field)}"
+        if not 0 <= self.leverage <= LEVERAGE_MAX:
+            return f"leverage must lie in 0..{LEVERAGE_MAX}: {self.leverage}"
         if decimals_of(self.tick) > self.price_decimals:
             return f"tick {self.tick} has more than {self.price_decimals} price decimals"
         for field in _SIZES:
@@ -162,6 +190,11 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         return file_stem(self.symbol)
 
     @property
+    def volume_group(self) -> tuple[str, bool, str]:
+        """What shares one volume for the fee tiers: venue, spot or not, quote currency."""
+        return self.venue, self.kind is Kind.SPOT, self.quote
+
+    @property
     def is_assumed(self) -> bool:
         """Something of it was inferred or defaulted, and belongs into a run's assumptions."""
         return bool(self.inferred or self.defaulted)
@@ -200,6 +233,17 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
             "band_up": money.divide_half_even(rate_units(self.band_up), _RATE_PER_BAND),
             "band_down": money.divide_half_even(rate_units(self.band_down), _RATE_PER_BAND),
             "maintenance_rate": rate_units(self.maintenance_rate),
+        }
+
+    def terms(self) -> dict[str, object]:
+        """The keyword arguments of the core's InstrumentTerms: tables, as whole numbers."""
+        return {
+            "brackets": core_rows(self.brackets),
+            "leverage": self.leverage,
+            "liquidation_fee": rate_units(self.liquidation_fee),
+            "fee_tiers": fee_tiers.core_rows(self.fee_tiers),
+            "funding_interval": self.funding_interval,
+            "expiry": self.expiry or 0,
         }
 
     def changes_from(self, other: Instrument) -> tuple[str, ...]:

@@ -8,16 +8,24 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from onetape.engine.latency import parse_latency
 from onetape.engine.loader import load_strategy
 from onetape.engine.parameters import parameters_of
-from onetape.engine.plan import RunPlan, TapeInput, parse_fee
+from onetape.engine.plan import RunPlan, TapeInput, parse_fee, parse_volume
 from onetape.engine.queue_model import CONSERVATIVE, parse_queue
 from onetape.engine.session import Session
 from onetape.engine.strategy import Strategy
+from onetape.engine.venue_options import (
+    VenueOptions,
+    parse_borrow,
+    parse_closed_all,
+    parse_delay,
+    parse_order_rate,
+)
 from onetape.model.errors import BadConfig, BadInput, StrategyError
 from onetape.model.instrument import Instrument
 from onetape.model.money import parse_cash
@@ -74,8 +82,14 @@ class BacktestOptions:
     end: str | int | None = None
     cash: str | None = None
     fee: str | None = None
+    fee_volume: str | None = None
     leverage: int | None = None
     margin: str = "cross"
+    hedge: bool = False
+    order_rate: str | None = None
+    trigger_delay: str | None = None
+    closed: Sequence[str] = ()
+    borrow: str | None = None
     latency: str | None = None
     queue: str | None = None
     instruments: Path | None = None
@@ -206,10 +220,13 @@ def prepare_plan(options: BacktestOptions, strategy: type[Strategy]) -> RunPlan:
         end=end,
         cash=parse_cash(options.cash) if options.cash else {},
         fee=parse_fee(options.fee) if options.fee else None,
+        fee_volume=parse_volume(options.fee_volume) if options.fee_volume else Decimal(0),
         leverage=options.leverage or 1,
         margin=options.margin,
         queue=str(parse_queue(options.queue or CONSERVATIVE)),
         interpret=options.interpret,
+        hedge=options.hedge,
+        venue=_venue_options(options),
         seed=options.seed,
         on_error=options.on_error,
     )
@@ -220,6 +237,15 @@ def prepare_plan(options: BacktestOptions, strategy: type[Strategy]) -> RunPlan:
     plan.inputs = [TapeInput(str(path)) for path in tapes]
     plan.sample_every = sample_step(tapes, start, end)
     return plan
+
+
+def _venue_options(options: BacktestOptions) -> VenueOptions:
+    return VenueOptions(
+        order_rate=parse_order_rate(options.order_rate) if options.order_rate else None,
+        trigger_delay=parse_delay(options.trigger_delay) if options.trigger_delay else 0,
+        closed=parse_closed_all(options.closed),
+        borrow=parse_borrow(options.borrow) if options.borrow else {},
+    )
 
 
 def _moment(value: str | int | None, flag: str) -> int | None:

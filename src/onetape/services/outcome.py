@@ -15,6 +15,7 @@ from onetape.engine.queue_model import CONSERVATIVE
 from onetape.engine.session import Session
 from onetape.model.decimals import decimal_text
 from onetape.model.instrument import Instrument, Kind
+from onetape.model.time import format_duration
 from onetape.store.report_data import Assumption, StressLine, bias_word
 
 _FUNDING = 7  # EventType of core/journal/events.hpp
@@ -36,6 +37,10 @@ class RunResult:
     pnl: Decimal
     fees: Decimal
     funding: Decimal
+    liquidations: int
+    liquidation_fees: Decimal
+    insurance: Decimal
+    interest: Decimal
     final_equity: Decimal
     max_drawdown: Decimal
     max_drawdown_ratio: float
@@ -74,6 +79,12 @@ class RunResult:
             pnl=equity - session.start_equity,
             fees=sum((Decimal(sim.fees_text(i)) for i in settled), Decimal(0)),
             funding=sum((Decimal(sim.funding_text(i)) for i in settled), Decimal(0)),
+            liquidations=counters["liquidations"],
+            liquidation_fees=sum(
+                (Decimal(sim.liquidation_fees_text(i)) for i in settled), Decimal(0)
+            ),
+            insurance=sum((Decimal(sim.insurance_text(i)) for i in settled), Decimal(0)),
+            interest=Decimal(sim.interest_text(host.currency_index(currency))),
             final_equity=equity,
             max_drawdown=Decimal(sim.drawdown_text),
             max_drawdown_ratio=sim.drawdown_ratio,
@@ -101,6 +112,10 @@ class RunResult:
             "pnl": decimal_text(self.pnl),
             "fees": decimal_text(self.fees),
             "funding": decimal_text(self.funding),
+            "liquidations": self.liquidations,
+            "liquidation_fees": decimal_text(self.liquidation_fees),
+            "insurance": decimal_text(self.insurance),
+            "interest": decimal_text(self.interest),
             "final_equity": decimal_text(self.final_equity),
             "max_drawdown": round(self.max_drawdown_ratio, 9),
             "max_drawdown_amount": decimal_text(self.max_drawdown),
@@ -205,24 +220,140 @@ def assumptions_of(session: Session) -> list[Assumption]:
                 1,
             )
         )
+    lines += _venue_lines(session)
+    lines += _funding_lines(counters)
+    lines += _fee_tier_lines(session)
+    lines += _liquidation_lines(session)
+    lines += _unfunded_lines(session, inventory)
     lines.append(Assumption("own orders do not move the recorded market", 1, key="impact"))
-    return lines + _contract_lines(session, inventory)
+    return lines
 
 
-def _contract_lines(
-    session: Session, inventory: Mapping[str, tuple[Mapping[int, int], list[int]]]
-) -> list[Assumption]:
-    """What contracts have and this simulation leaves out."""
-    contracts = [each for each in session.host.instruments.values() if each.kind is not Kind.SPOT]
+def _venue_lines(session: Session) -> list[Assumption]:
+    plan, counters = session.plan, session.sim.counters()
+    options = plan.venue
     lines = []
-    if contracts:
+    venues = {each.venue for each in session.host.instruments.values()}
+    if len(venues) > 1:
+        text = f"one account serves {', '.join(sorted(venues))}: money moves between them at once"
+        lines.append(Assumption(text, 1))
+    if plan.hedge:
+        lines.append(Assumption("hedge mode: long and short of one contract side by side"))
+    if options.order_rate is not None:
+        orders, window = options.order_rate
         lines.append(
             Assumption(
-                "liquidation is not simulated: an account below its maintenance margin goes on",
-                1,
-                key="liquidation",
+                f"each venue takes {orders} orders in {format_duration(window)}; "
+                f"{counters['rate_limited']} were refused for it"
             )
         )
+    if options.trigger_delay:
+        lines.append(Assumption(f"triggers need {format_duration(options.trigger_delay)}"))
+    lines += [Assumption(f"closed {each}") for each in options.closed]
+    if options.borrow:
+        rates = ", ".join(f"{name} {_percent(rate)}" for name, rate in options.borrow.items())
+        lines.append(
+            Assumption(
+                f"spot may be bought and sold on loan, at an hour's {rates}; such loans are "
+                "not called in when the account can no longer carry them",
+                1,
+            )
+        )
+    if counters["settlements"]:
+        text = f"{counters['settlements']} positions were settled at the expiry of their contract"
+        if counters["settlements_without_mark"]:
+            text += f", {counters['settlements_without_mark']} at the last price or the mid"
+        lines.append(Assumption(text))
+    return lines
+
+
+def _funding_lines(counters: Mapping[str, int]) -> list[Assumption]:
+    lines = []
+    if counters["fundings_missing"]:
+        lines.append(
+            Assumption(
+                f"{counters['fundings_missing']} funding intervals have no event in the data, and "
+                "nothing was paid for them"
+            )
+        )
+    if counters["fundings_repeated"]:
+        lines.append(
+            Assumption(
+                f"{counters['fundings_repeated']} funding events repeat the one before and were "
+                "not paid again"
+            )
+        )
+    if counters["fundings_early"]:
+        lines.append(
+            Assumption(
+                f"{counters['fundings_early']} funding events came within half of their interval "
+                "and were paid"
+            )
+        )
+    return lines
+
+
+def _fee_tier_lines(session: Session) -> list[Assumption]:
+    tiered = [
+        (i, each) for i, each in enumerate(session.host.instruments.values()) if each.fee_tiers
+    ]
+    if not tiered:
+        return []
+    ends = ", ".join(
+        f"{each.symbol} ends in tier {session.sim.fee_tier(i)} of {len(each.fee_tiers)}"
+        for i, each in tiered
+    )
+    changes = session.sim.counters()["fee_tier_changes"]
+    return [
+        Assumption(
+            f"fees by the run's own volume of 30 days, {session.plan.fee_volume} at the start: "
+            f"{changes} changes of tier, {ends}"
+        )
+    ]
+
+
+def _liquidation_lines(session: Session) -> list[Assumption]:
+    counters = session.sim.counters()
+    contracts = [i for i in session.host.instruments.values() if i.kind is not Kind.SPOT]
+    lines: list[Assumption] = []
+    if not contracts:
+        return lines
+    bare = [each.symbol for each in contracts if not each.maintenance_rate]
+    if bare:
+        lines.append(
+            Assumption(
+                f"no maintenance rate known, liquidated at zero equity: {', '.join(bare)}", 1
+            )
+        )
+    thin = [
+        each.symbol
+        for each in contracts
+        if each.maintenance_rate * (each.leverage or session.plan.leverage) >= 1
+    ]
+    if thin:
+        lines.append(
+            Assumption(
+                "at this leverage a position starts with less margin than its maintenance, and "
+                f"without more behind it is liquidated at the next event: {', '.join(thin)}"
+            )
+        )
+    if counters["liquidations"]:
+        text = f"{counters['liquidations']} forced closings at the mark"
+        if counters["liquidations_without_mark"]:
+            text += (
+                f", {counters['liquidations_without_mark']} of them by the last price or the mid"
+            )
+        if counters["insurance_payments"]:
+            text += f"; {counters['insurance_payments']} losses beyond the margin were not charged"
+        lines.append(Assumption(text, 1 if counters["insurance_payments"] else 0))
+    return lines
+
+
+def _unfunded_lines(
+    session: Session, inventory: Mapping[str, tuple[Mapping[int, int], list[int]]]
+) -> list[Assumption]:
+    contracts = [each for each in session.host.instruments.values() if each.kind is not Kind.SPOT]
+    lines = []
     unfunded = [
         each.symbol
         for each in contracts
@@ -248,6 +379,10 @@ def _instrument_line(instrument: Instrument) -> Assumption:
     )
     if instrument.multiplier != 1:
         text += f", multiplier {decimal_text(instrument.multiplier)}"
+    if instrument.brackets:
+        text += f", margin in {len(instrument.brackets)} brackets"
+    if instrument.leverage:
+        text += f", leverage {instrument.leverage}x"
     if instrument.inferred:
         text += f"; inferred from the data: {', '.join(instrument.inferred)}"
     if instrument.defaulted:
@@ -338,8 +473,13 @@ def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
                 "inferred": list(instrument.inferred),
                 "defaulted": list(instrument.defaulted),
                 "version": instrument.version,
+                **(
+                    {"fee_tier": session.sim.fee_tier(i), "volume_30d": session.sim.volume_text(i)}
+                    if instrument.fee_tiers
+                    else {}
+                ),
             }
-            for instrument in session.host.instruments.values()
+            for i, instrument in enumerate(session.host.instruments.values())
         ],
         "assumptions": {
             "lines": [each.text for each in result.assumptions],

@@ -1,0 +1,103 @@
+// What an account and a venue apply to one instrument beyond its numbers: tables and dates.
+#include "bindings/exchange_cast.hpp"
+#include "exchange/margin.hpp"
+#include "exchange/venue_rules.hpp"
+
+using namespace onetape;
+
+namespace {
+
+std::vector<MarginBracket> brackets_from(nb::handle rows) {
+    std::vector<MarginBracket> brackets;
+    for (const nb::handle row : rows) {
+        const nb::tuple cells = nb::cast<nb::tuple>(row);
+        brackets.push_back(
+            {money_from_python(nb::borrow(cells[0])), nb::cast<std::int64_t>(cells[1]),
+             money_from_python(nb::borrow(cells[2])), nb::cast<std::int64_t>(cells[3])});
+    }
+    return brackets;
+}
+
+std::vector<FeeTier> fee_tiers_from(nb::handle rows) {
+    std::vector<FeeTier> tiers;
+    for (const nb::handle row : rows) {
+        const nb::tuple cells = nb::cast<nb::tuple>(row);
+        tiers.push_back({money_from_python(nb::borrow(cells[0])), nb::cast<std::int64_t>(cells[1]),
+                         nb::cast<std::int64_t>(cells[2])});
+    }
+    return tiers;
+}
+
+VenueRules rules_from_kwargs(const nb::kwargs& kwargs) {
+    VenueRules rules;
+    for (const auto& [key, value] : kwargs) {
+        const auto name = nb::cast<std::string>(key);
+        if (name == "order_limit")
+            rules.order_limit = nb::cast<std::int64_t>(value);
+        else if (name == "order_window")
+            rules.order_window = nb::cast<std::int64_t>(value);
+        else if (name == "trigger_delay")
+            rules.trigger_delay = nb::cast<std::int64_t>(value);
+        else if (name == "closed")
+            for (const nb::handle row : value) {
+                const nb::tuple cells = nb::cast<nb::tuple>(row);
+                rules.closed.push_back(
+                    {nb::cast<std::int64_t>(cells[0]), nb::cast<std::int64_t>(cells[1]),
+                     nb::cast<std::uint32_t>(cells[2]), nb::cast<bool>(cells[3])});
+            }
+        else if (name == "borrow")
+            for (const nb::handle row : value) {
+                const nb::tuple cells = nb::cast<nb::tuple>(row);
+                rules.borrow.push_back(
+                    {nb::cast<std::uint32_t>(cells[0]), nb::cast<std::int64_t>(cells[1]),
+                     cells.size() > 2 ? nb::cast<std::string>(cells[2]) : std::string{}});
+            }
+        else
+            throw nb::type_error(("VenueRules has no field " + name).c_str());
+    }
+    return rules;
+}
+
+InstrumentTerms terms_from_kwargs(const nb::kwargs& kwargs) {
+    InstrumentTerms terms;
+    for (const auto& [key, value] : kwargs) {
+        const auto name = nb::cast<std::string>(key);
+        if (name == "brackets")
+            terms.brackets = brackets_from(value);
+        else if (name == "leverage")
+            terms.leverage = nb::cast<std::int64_t>(value);
+        else if (name == "liquidation_fee")
+            terms.liquidation_fee = nb::cast<std::int64_t>(value);
+        else if (name == "fee_tiers")
+            terms.fee_tiers = fee_tiers_from(value);
+        else if (name == "funding_interval")
+            terms.funding_interval = nb::cast<std::int64_t>(value);
+        else if (name == "expiry")
+            terms.expiry = nb::cast<std::int64_t>(value);
+        else if (name == "venue")
+            terms.venue = nb::cast<std::uint32_t>(value);
+        else if (name == "volume_group")
+            terms.volume_group = nb::cast<std::uint32_t>(value);
+        else
+            throw nb::type_error(("InstrumentTerms has no field " + name).c_str());
+    }
+    return terms;
+}
+
+}  // namespace
+
+void onetape::bind_exchange_terms(nb::module_& m) {
+    nb::class_<InstrumentTerms>(m, "InstrumentTerms",
+                                "Tables and dates of one instrument version, as whole numbers: "
+                                "brackets are (notional_max, rate, amount, leverage), "
+                                "fee_tiers (volume, maker, taker).")
+        .def("__init__", [](InstrumentTerms* self, const nb::kwargs& kwargs) {
+            new (self) InstrumentTerms(terms_from_kwargs(kwargs));
+        });
+    nb::class_<VenueRules>(m, "VenueRules",
+                           "What venues do by the clock and by the count: closed is (from, to, "
+                           "venue, cancels), borrow (currency, rate an hour in 1e-12[, name]).")
+        .def("__init__", [](VenueRules* self, const nb::kwargs& kwargs) {
+            new (self) VenueRules(rules_from_kwargs(kwargs));
+        });
+}

@@ -1,0 +1,256 @@
+// What an account must hold: initial margin of positions and orders, maintenance, what is free.
+#include <algorithm>
+
+#include "exchange/account.hpp"
+#include "exchange/errors.hpp"
+
+namespace onetape {
+
+namespace {
+
+Money absolute(Money value) {
+    return value < 0 ? -value : value;
+}
+
+}  // namespace
+
+// The largest value that a position could reach if every working order of one side filled.
+Money Account::side_exposure(const Holding& holding, PositionSide side, Money extra_buys,
+                             Money extra_sells) noexcept {
+    const auto at_side = static_cast<std::size_t>(side);
+    const Money value = position_value(holding, holding.positions[at_side]);
+    const Money buys = holding.working[at_side][0].notional + extra_buys;
+    const Money sells = holding.working[at_side][1].notional + extra_sells;
+    switch (side) {
+        case PositionSide::long_:
+            return absolute(value) + buys;
+        case PositionSide::short_:
+            return absolute(value) + sells;
+        case PositionSide::both:
+            break;
+    }
+    return std::max(absolute(value + buys), absolute(value - sells));
+}
+
+Money Account::value_of(const Holding& holding, PositionSide side) noexcept {
+    return absolute(position_value(holding, holding.positions[static_cast<std::size_t>(side)]));
+}
+
+Money Account::margin_of(const Holding& holding) const noexcept {
+    if (options_.isolated) return isolated_margin_of(holding);
+    const Money exposure = options_.hedge ? side_exposure(holding, PositionSide::long_, 0, 0) +
+                                                side_exposure(holding, PositionSide::short_, 0, 0)
+                                          : side_exposure(holding, PositionSide::both, 0, 0);
+    Money margin = divide_half_even(exposure, holding.leverage);
+    for (const auto& sides : holding.working) margin += sides[0].fee + sides[1].fee;
+    return margin;
+}
+
+// What positions have, and what the worst case of the working orders would add to it.
+Money Account::isolated_margin_of(const Holding& holding) const noexcept {
+    Money margin = 0, more = 0;
+    for (const PositionSide side :
+         {PositionSide::both, PositionSide::long_, PositionSide::short_}) {
+        const auto at_side = static_cast<std::size_t>(side);
+        margin += holding.allotted[at_side];
+        more += side_exposure(holding, side, 0, 0) - value_of(holding, side);
+        for (const WorkingSum& sum : holding.working[at_side]) margin += sum.fee;
+    }
+    return margin + divide_half_even(more, holding.leverage);
+}
+
+// Opening takes margin from what is free at the account's leverage, closing gives back its share.
+void Account::allot(Holding& holding, std::size_t side, const Position& before,
+                    const FillPayload& fill) noexcept {
+    if (holding.spec.kind == ContractKind::spot) return;
+    Money& allotted = holding.allotted[side];
+    const std::int64_t change = fill.side == Side::buy ? fill.size : -fill.size;
+    std::int64_t opened = change;
+    if (before.qty != 0 && (before.qty > 0) != (change > 0)) {
+        const std::int64_t held = before.qty < 0 ? -before.qty : before.qty;
+        const std::int64_t closed = std::min(fill.size, held);
+        allotted -= multiply_divide_half_even(allotted, closed, held);
+        opened = fill.size - closed;
+    }
+    const Money value = absolute(holding.spec.notional(fill.price, opened));
+    allotted += divide_half_even(value, holding.leverage);
+}
+
+Money Account::base_value(const Holding& holding) const noexcept {
+    // mark is 1e-price_decimals of the quote for one whole unit of the base.
+    const auto scale = static_cast<std::int64_t>(pow10(holding.spec.price_decimals));
+    return multiply_divide_half_even(balance(holding.base), holding.mark, scale);
+}
+
+// Spot on margin: the worst case of what is held and ordered is worth no more than the leverage
+// times what the account owns net of its loans; margin of contracts is bound elsewhere.
+bool Account::carries_loan(const Holding& holding, Side side, std::int64_t price,
+                           std::int64_t size) const noexcept {
+    if (!holding.values_base || holding.mark == 0) return false;
+    if (!may_borrow(side == Side::buy ? holding.settle : holding.base)) return false;
+    Money own = balance(holding.settle), reached = 0, before = 0;
+    for (std::uint32_t index = 0; index < holdings_.size(); ++index) {
+        const Holding& other = holdings_[index];
+        if (!other.known || other.settle != holding.settle) continue;
+        if (other.spec.kind != ContractKind::spot) {
+            own += (options_.isolated ? 0 : unrealized(index)) - margin_of(other);
+            continue;
+        }
+        Money buys = 0, sells = 0;
+        for (const auto& sides : other.working) {
+            buys += sides[0].notional;
+            sells += sides[1].notional;
+        }
+        const Money value = other.values_base && other.mark != 0 ? base_value(other) : 0;
+        own += value;
+        before += std::max(absolute(value + buys), absolute(value - sells));
+        if (&other == &holding)
+            (side == Side::buy ? buys : sells) += absolute(holding.spec.notional(price, size));
+        reached += std::max(absolute(value + buys), absolute(value - sells));
+    }
+    own -= std::max<Money>(fee_of(holding.spec, Liquidity::taker, price, size), 0);
+    return reached <= before || (own > 0 && reached <= own * holding.leverage);
+}
+
+std::uint16_t Account::check_funds(std::uint32_t index, PositionSide position_side, Side side,
+                                   std::int64_t price, std::int64_t size,
+                                   bool reduce_only) const noexcept {
+    if (index >= holdings_.size()) return error::insufficient_funds;
+    const Holding& holding = holdings_[index];
+    const InstrumentSpec& spec = holding.spec;
+    const Money fee = std::max<Money>(fee_of(spec, Liquidity::taker, price, size), 0);
+    if (spec.kind == ContractKind::spot) {
+        const bool covered = side == Side::buy
+                                 ? available(holding.settle) >= spec.notional(price, size) + fee
+                                 : available(holding.base) >= base_money(spec, size);
+        if (covered || (borrows_ && carries_loan(holding, side, price, size))) return error::none;
+        return error::insufficient_funds;
+    }
+    if (reduce_only) return error::none;
+    const PositionSide held = options_.hedge ? position_side : PositionSide::both;
+    const Money value = absolute(spec.notional(price, size));
+    const Money reached =
+        side_exposure(holding, held, side == Side::buy ? value : 0, side == Side::sell ? value : 0);
+    const Money more = reached - side_exposure(holding, held, 0, 0);
+    // What does not raise the worst case is let through whatever the account looks like: it can
+    // only make it safer.
+    if (more <= 0) return error::none;
+    const Money limit = holding.margin.notional_limit(holding.leverage);
+    if (limit != MarginTable::unlimited && reached > limit) return error::position_limit;
+    const Money needed = divide_half_even(more, holding.leverage) + fee;
+    return available(holding.settle) >= needed ? error::none : error::insufficient_funds;
+}
+
+Money Account::initial_margin(std::uint32_t currency) const noexcept {
+    Money sum = 0;
+    for (const Holding& holding : holdings_) {
+        if (!holding.known || holding.spec.kind == ContractKind::spot) continue;
+        if (holding.settle == currency) sum += margin_of(holding);
+    }
+    return sum;
+}
+
+Money Account::maintenance_margin(std::uint32_t currency) const noexcept {
+    Money sum = 0;
+    for (const Holding& holding : holdings_) {
+        if (!holding.known || holding.spec.kind == ContractKind::spot) continue;
+        if (holding.settle != currency) continue;
+        for (const Position& position : holding.positions) {
+            sum += holding.margin.maintenance(absolute(position_value(holding, position)));
+        }
+    }
+    return sum;
+}
+
+Money Account::maintenance_of(std::uint32_t index, PositionSide side) const noexcept {
+    if (index >= holdings_.size()) return 0;
+    return holdings_[index].margin.maintenance(value_of(holdings_[index], side));
+}
+
+Money Account::allotted(std::uint32_t index, PositionSide side) const noexcept {
+    return index < holdings_.size() ? holdings_[index].allotted[static_cast<std::size_t>(side)] : 0;
+}
+
+bool Account::below_maintenance(std::uint32_t index, PositionSide side) const noexcept {
+    const Position& held = position(index, side);
+    if (held.flat() || holdings_[index].spec.kind == ContractKind::spot) return false;
+    return spare(index, side) < 0;
+}
+
+Money Account::spare(std::uint32_t index, PositionSide side) const noexcept {
+    if (index >= holdings_.size()) return 0;
+    const Holding& holding = holdings_[index];
+    const Position& held = holding.positions[static_cast<std::size_t>(side)];
+    const Money profit = holding.mark != 0 ? held.unrealized(holding.spec, holding.mark) : 0;
+    return allotted(index, side) + profit - maintenance_of(index, side);
+}
+
+Money Account::free_of_isolated(std::uint32_t currency) const noexcept {
+    Money sum = balance(currency);
+    for (const Holding& holding : holdings_) {
+        if (!holding.known || holding.settle != currency) continue;
+        for (const Money allotted : holding.allotted) sum -= allotted;
+    }
+    return sum;
+}
+
+std::int64_t Account::reduction_step(std::uint32_t index, PositionSide side) const noexcept {
+    const Holding& holding = holdings_[index];
+    const InstrumentSpec& spec = holding.spec;
+    const std::int64_t qty = holding.positions[static_cast<std::size_t>(side)].qty;
+    const std::int64_t held = qty < 0 ? -qty : qty;
+    const Money edge = holding.margin.lower_edge(value_of(holding, side));
+    if (edge == 0 || holding.mark == 0) return held;
+    std::int64_t fits = 0, beyond = held;  // the greatest size that is worth no more than the edge
+    while (beyond - fits > 1) {
+        const std::int64_t middle = fits + (beyond - fits) / 2;
+        (absolute(spec.notional(holding.mark, middle)) <= edge ? fits : beyond) = middle;
+    }
+    const std::int64_t lot = std::max<std::int64_t>(spec.lot, 1);
+    const std::int64_t lots = (held - fits + lot - 1) / lot;
+    return std::min(lots * lot, held);
+}
+
+Money Account::available(std::uint32_t currency) const noexcept {
+    Money sum = balance(currency);
+    for (std::uint32_t index = 0; index < holdings_.size(); ++index) {
+        const Holding& holding = holdings_[index];
+        if (!holding.known) continue;
+        if (holding.spec.kind != ContractKind::spot) {
+            if (holding.settle != currency) continue;
+            if (!options_.isolated) sum += unrealized(index);
+            sum -= margin_of(holding);
+            continue;
+        }
+        for (const auto& sides : holding.working) {
+            if (holding.settle == currency) sum -= sides[0].notional + sides[0].fee;
+            if (holding.base == currency) sum -= base_money(holding.spec, sides[1].size);
+        }
+    }
+    return sum;
+}
+
+bool Account::holds(std::uint32_t currency) const noexcept {
+    return std::any_of(holdings_.begin(), holdings_.end(), [currency](const Holding& holding) {
+        if (!holding.known || holding.spec.kind == ContractKind::spot) return false;
+        if (holding.settle != currency) return false;
+        return std::any_of(holding.positions.begin(), holding.positions.end(),
+                           [](const Position& position) { return !position.flat(); });
+    });
+}
+
+Money Account::covered(std::uint32_t currency) const noexcept {
+    Money sum = balance(currency);
+    for (std::uint32_t index = 0; index < holdings_.size(); ++index) {
+        const Holding& holding = holdings_[index];
+        if (!holding.known || holding.spec.kind == ContractKind::spot) continue;
+        if (holding.settle == currency) sum += unrealized(index);
+    }
+    return sum;
+}
+
+bool Account::below_maintenance(std::uint32_t currency) const noexcept {
+    return holds(currency) && covered(currency) < maintenance_margin(currency);
+}
+
+}  // namespace onetape

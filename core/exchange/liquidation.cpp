@@ -1,0 +1,240 @@
+// When margin no longer covers a position, and what the venue then does. docs/concepts/fills.md
+// states it in words, tests/exchange/reference_account.py in slow Python.
+//
+// Most events are far from any liquidation, and there are millions of them. So each check leaves
+// behind a span of prices within which nothing can happen, a cautious one: a position's profit and
+// maintenance change by at most its size times (1 + the highest rate) for a unit of price, and of
+// several positions each may use up an equal share of what is to spare. Fills, funding and the like
+// change the account's revision, and the spans with it.
+#include <algorithm>
+#include <cmath>
+
+#include "exchange/errors.hpp"
+#include "exchange/recorded.hpp"
+
+namespace onetape {
+
+namespace {
+
+constexpr std::array position_sides = {PositionSide::both, PositionSide::long_,
+                                       PositionSide::short_};
+
+// A little less than what arithmetic in doubles may have lost.
+constexpr double caution = 0.999;
+
+double span_of(const InstrumentSpec& spec, const Position& position, std::int64_t price,
+               std::int64_t highest_rate, double spare) {
+    const double heavier = 1.0 + static_cast<double>(highest_rate) / 1e12;
+    if (spec.kind != ContractKind::inverse) {
+        const double unit = std::abs(static_cast<double>(spec.notional(1, position.qty)));
+        return unit > 0 ? spare / (unit * heavier) : 0;
+    }
+    // Down to half of the price, a / P grows by at most 2 a / P^2 for a unit of it.
+    const double value = std::abs(static_cast<double>(spec.notional(price, position.qty)));
+    const auto level = static_cast<double>(price);
+    return value > 0 ? std::min(level / 2, spare * level / (2 * value * heavier)) : 0;
+}
+
+}  // namespace
+
+void RecordedExchange::note_held(std::uint32_t index) noexcept {
+    markets_[index].held =
+        markets_[index].spec.kind != ContractKind::spot &&
+        std::any_of(position_sides.begin(), position_sides.end(),
+                    [&](PositionSide side) { return !account_->position(index, side).flat(); });
+}
+
+void RecordedExchange::watch(std::uint32_t index, std::int64_t now) noexcept {
+    Market& market = markets_[index];
+    const std::int64_t price = reference(market);
+    if (market.safe_revision == account_->revision() && price >= market.safe_low &&
+        price <= market.safe_high) {
+        return;
+    }
+    if (price == 0) return;
+    check_margin(index, now);
+}
+
+void RecordedExchange::check_margin(std::uint32_t index, std::int64_t now) noexcept {
+    const std::uint32_t currency = account_->settle(index);
+    for (std::uint32_t i = 0; i < markets_.size(); ++i) {
+        if (markets_[i].held && account_->settle(i) == currency) mark_account(i);
+    }
+    if (account_->options().isolated) {
+        for (const PositionSide side : position_sides) liquidate_isolated(index, side, now);
+        set_spans(index, 0);
+        return;
+    }
+    Money spare = account_->covered(currency) - account_->maintenance_margin(currency);
+    if (spare < 0) {
+        liquidate_cross(currency, now);
+        spare = account_->covered(currency) - account_->maintenance_margin(currency);
+    }
+    set_spans(index, spare);
+}
+
+// Cross: of all that the check looked at; isolated: of this instrument.
+void RecordedExchange::set_spans(std::uint32_t index, Money cross) noexcept {
+    const bool isolated = account_->options().isolated;
+    const std::uint32_t currency = account_->settle(index);
+    std::int64_t held = 0;
+    for (std::uint32_t i = 0; i < markets_.size(); ++i) {
+        held += markets_[i].held && account_->settle(i) == currency ? 1 : 0;
+    }
+    for (std::uint32_t i = 0; i < markets_.size(); ++i) {
+        Market& market = markets_[i];
+        if (!market.held || account_->settle(i) != currency) continue;
+        if (isolated && i != index) continue;
+        const std::int64_t price = account_->mark(i);
+        double span = 9e18;
+        double sides = 0;  // a hedge's two sides share what the instrument may use up
+        for (const PositionSide side : position_sides) {
+            sides += account_->position(i, side).flat() ? 0 : 1;
+        }
+        for (const PositionSide side : position_sides) {
+            const Position& position = account_->position(i, side);
+            if (position.flat()) continue;
+            const double spare =
+                isolated ? static_cast<double>(account_->spare(i, side))
+                         : static_cast<double>(cross) / (static_cast<double>(held) * sides);
+            span = std::min(span, span_of(market.spec, position, price, account_->highest_rate(i),
+                                          std::max(spare, 0.0)));
+        }
+        const auto width = static_cast<std::int64_t>(std::min(span * caution, 4e18));
+        market.safe_low = price - width;
+        market.safe_high = price + width;
+        market.safe_revision = account_->revision();
+    }
+}
+
+// The position that ties up most goes first, by steps, until what is left is covered.
+void RecordedExchange::liquidate_cross(std::uint32_t currency, std::int64_t now) noexcept {
+    if (!account_->below_maintenance(currency)) return;
+    cancel_where(now, error::insufficient_funds, [&](const Order& order) {
+        return account_->settle(order.instrument) == currency;
+    });
+    while (account_->below_maintenance(currency)) {
+        std::uint32_t worst = 0;
+        PositionSide worst_side = PositionSide::both;
+        Money most = -1;
+        for (std::uint32_t i = 0; i < markets_.size(); ++i) {
+            if (!markets_[i].held || account_->settle(i) != currency) continue;
+            for (const PositionSide side : position_sides) {
+                if (account_->position(i, side).flat() || account_->mark(i) == 0) continue;
+                const Money needs = account_->maintenance_of(i, side);
+                if (needs <= most) continue;
+                most = needs;
+                worst = i;
+                worst_side = side;
+            }
+        }
+        if (most < 0) return;  // nothing that a price is known of
+        liquidate_step(worst, worst_side, now);
+    }
+}
+
+void RecordedExchange::liquidate_isolated(std::uint32_t index, PositionSide side,
+                                          std::int64_t now) noexcept {
+    if (!account_->below_maintenance(index, side)) return;
+    cancel_where(now, error::insufficient_funds, [&](const Order& order) {
+        return order.instrument == index &&
+               (side == PositionSide::both || order.request.position_side == side);
+    });
+    while (account_->below_maintenance(index, side)) liquidate_step(index, side, now);
+}
+
+void RecordedExchange::liquidate_step(std::uint32_t index, PositionSide side,
+                                      std::int64_t now) noexcept {
+    const Market& market = markets_[index];
+    const std::uint32_t currency = account_->settle(index);
+    const std::int64_t price = account_->mark(index);
+    const std::int64_t size = account_->reduction_step(index, side);
+    FillPayload fill = venue_fill(index, side, price, size, now, liquidation_orders);
+    // What is left of the money behind it bounds the fee; where nothing is, the venue pays.
+    const bool isolated = account_->options().isolated;
+    Account trial = *account_;
+    trial.apply_fill(index, fill);
+    const Money left = isolated
+                           ? trial.free_of_isolated(currency) - account_->free_of_isolated(currency)
+                           : trial.covered(currency);
+    const Money wanted =
+        liquidation_fee_of(market.spec, account_->liquidation_fee(index), price, size);
+    const Money fee = std::max<Money>(std::min(wanted, left), 0);
+    fill.fee_low = low_half(fee);
+    fill.fee_high = high_half(fee);
+    ++counters_.liquidations;
+    if (market.view->mark == 0) ++counters_.liquidations_without_mark;
+    book_venue_fill(index, fill);
+    Money covered = 0;
+    if (isolated) {
+        if (account_->position(index, side).flat()) covered = -left;
+    } else if (!account_->holds(currency)) {
+        covered = -account_->balance(currency);
+    }
+    if (covered <= 0) return;
+    ++counters_.insurance_payments;
+    account_->credit_insurance(index, covered);
+    sink_->on_cash(index, {now, covered, CashKind::insurance, side});
+}
+
+// A fill that the venue makes itself: no order of the robot's stands behind it.
+FillPayload RecordedExchange::venue_fill(std::uint32_t index, PositionSide side, std::int64_t price,
+                                         std::int64_t size, std::int64_t now,
+                                         std::uint64_t orders) noexcept {
+    FillPayload fill{};
+    fill.order_id = orders + ++venue_orders_;
+    fill.venue_id = next_venue_id_++;
+    fill.trade_id = next_trade_id_++;
+    fill.ts_event = now;
+    fill.price = price;
+    fill.size = size;
+    fill.side = account_->position(index, side).qty > 0 ? Side::sell : Side::buy;
+    fill.liquidity = Liquidity::taker;
+    fill.position_side = side;
+    return fill;
+}
+
+void RecordedExchange::book_venue_fill(std::uint32_t index, const FillPayload& fill) noexcept {
+    account_->apply_fill(index, fill);
+    ++counters_.fills;
+    markets_[index].sweep = true;
+    note_held(index);
+    sink_->on_fill(index, fill);
+}
+
+// Bars alone: the way from open to each extreme was walked, and a position that it does not
+// survive ended at the first price that it does not survive.
+void RecordedExchange::stress_bar(std::uint32_t index, std::int64_t now) noexcept {
+    Market& market = markets_[index];
+    const BarPayload& bar = market.view->bar;
+    for (const std::int64_t extreme : {bar.open, bar.low, bar.high}) {
+        if (!market.held) return;
+        const auto ends_at = [&](std::int64_t price) {
+            account_->set_mark(index, price);
+            if (!account_->options().isolated) {
+                return account_->below_maintenance(account_->settle(index));
+            }
+            return std::any_of(
+                position_sides.begin(), position_sides.end(),
+                [&](PositionSide side) { return account_->below_maintenance(index, side); });
+        };
+        if (!ends_at(extreme)) continue;
+        std::int64_t safe = bar.open, gone = extreme;
+        if (!ends_at(safe)) {
+            while (safe - gone > 1 || gone - safe > 1) {
+                const std::int64_t middle = safe + (gone - safe) / 2;
+                (ends_at(middle) ? gone : safe) = middle;
+            }
+        } else {
+            gone = safe;
+        }
+        account_->set_mark(index, gone);
+        if (account_->options().isolated) {
+            for (const PositionSide side : position_sides) liquidate_isolated(index, side, now);
+        } else {
+            liquidate_cross(account_->settle(index), now);
+        }
+    }
+}
+
+}  // namespace onetape

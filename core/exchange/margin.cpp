@@ -1,0 +1,63 @@
+#include "exchange/margin.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace onetape {
+
+namespace {
+
+constexpr auto rate_one = static_cast<std::int64_t>(pow10(12));
+
+}  // namespace
+
+void MarginTable::set(std::vector<MarginBracket> brackets, std::int64_t flat_rate) {
+    brackets_ = std::move(brackets);
+    flat_rate_ = highest_rate_ = flat_rate;
+    Money edge = 0, owed = 0;
+    for (const MarginBracket& bracket : brackets_) {
+        highest_rate_ = std::max(highest_rate_, bracket.rate);
+        const auto at = [&](Money value) {
+            return multiply_divide_half_even(value, bracket.rate, rate_one) - bracket.amount;
+        };
+        // A table that jumps has no highest rate: a step over an edge may cost anything.
+        const Money jump = edge == 0 ? 0 : at(edge) - owed;
+        if (jump > 1 || jump < -1) highest_rate_ = std::numeric_limits<std::int64_t>::max();
+        edge = bracket.notional_max;
+        owed = at(edge);
+    }
+}
+
+// Beyond the last bracket its rule goes on: the venue let nobody open that much, but a price may
+// have carried a position there.
+std::size_t MarginTable::bracket_of(Money value) const noexcept {
+    const auto found = std::find_if(
+        brackets_.begin(), brackets_.end(),
+        [value](const MarginBracket& bracket) { return value <= bracket.notional_max; });
+    const auto at = static_cast<std::size_t>(found - brackets_.begin());
+    return found == brackets_.end() && at > 0 ? at - 1 : at;
+}
+
+Money MarginTable::maintenance(Money value) const noexcept {
+    if (brackets_.empty()) return multiply_divide_half_even(value, flat_rate_, rate_one);
+    const MarginBracket& bracket = brackets_[bracket_of(value)];
+    return std::max<Money>(
+        multiply_divide_half_even(value, bracket.rate, rate_one) - bracket.amount, 0);
+}
+
+Money MarginTable::notional_limit(std::int64_t leverage) const noexcept {
+    if (brackets_.empty()) return unlimited;
+    Money limit = 0;
+    for (const MarginBracket& bracket : brackets_) {
+        if (bracket.leverage == 0 || bracket.leverage >= leverage) limit = bracket.notional_max;
+    }
+    return limit;
+}
+
+Money MarginTable::lower_edge(Money value) const noexcept {
+    const std::size_t at = brackets_.empty() ? 0 : bracket_of(value);
+    return at == 0 ? 0 : brackets_[at - 1].notional_max;
+}
+
+}  // namespace onetape

@@ -1,0 +1,58 @@
+#pragma once
+// What a venue does by the clock and by the count: hours in which it is closed, orders it takes in
+// a time, how long a trigger needs. Tape time throughout.
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/money.hpp"
+
+namespace onetape {
+
+struct ClosedSpan {
+    std::int64_t from = 0, to = 0;  // ns, the end exclusive
+    std::uint32_t venue = 0;        // 0: every venue
+    bool cancels = false;           // resting orders go; else they wait
+};
+
+struct BorrowRate {
+    std::uint32_t currency = 0;
+    std::int64_t rate = 0;  // 1e-12 of a negative balance, each full hour UTC
+    std::string name{};     // of the currency, for the record of what was charged
+};
+
+struct VenueRules {
+    std::int64_t order_limit = 0, order_window = 0;  // so many orders in so many ns; 0: no limit
+    std::int64_t trigger_delay = 0;                  // ns from trigger to live order
+    std::vector<ClosedSpan> closed;
+    std::vector<BorrowRate> borrow;
+};
+
+// A bucket of `limit` tokens that fills evenly over `window` ns; full at the start. In whole
+// numbers: a token is `window` parts, and `limit` parts come in each ns.
+class TokenBucket {
+ public:
+    bool take(std::int64_t now, std::int64_t limit, std::int64_t window) {
+        const Int128 full = static_cast<Int128>(limit) * window;
+        if (!used_) {
+            used_ = true;
+            last_ = now;
+            level_ = full;
+        }
+        if (now > last_) {
+            level_ = std::min(full, level_ + static_cast<Int128>(now - last_) * limit);
+            last_ = now;
+        }
+        if (level_ < window) return false;
+        level_ -= window;
+        return true;
+    }
+
+ private:
+    Int128 level_ = 0;
+    std::int64_t last_ = 0;
+    bool used_ = false;
+};
+
+}  // namespace onetape

@@ -1,0 +1,164 @@
+"""What a run's venues do by the clock and by the count: the options of a plan, as text and as the
+core's VenueRules.
+
+    closed        [VENUE@]FROM..TO[,cancel]     orders refused; resting ones wait, or are canceled
+    order rate    N/DURATION                    orders and amendments a venue takes in a time
+    borrow        CUR=RATE[,CUR=RATE]           share of a negative balance, each full hour UTC
+    trigger delay DURATION                      from trigger to live order
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+from onetape.model.errors import BadConfig, BadInput, UsageError
+from onetape.model.money import rate_units
+from onetape.model.time import format_time, parse_duration, parse_time
+
+ORDERS_MAX: Final = 10**9
+WINDOW_MAX: Final = 86_400 * 10**9
+SPANS_MAX: Final = 1000
+
+
+class Closed(NamedTuple):
+    """Hours in which a venue takes nothing: ns UTC, the end exclusive. venue "": every one."""
+
+    start: int
+    end: int
+    venue: str = ""
+    cancels: bool = False
+
+    def __str__(self) -> str:
+        prefix = f"{self.venue}@" if self.venue else ""
+        suffix = ",cancel" if self.cancels else ""
+        return f"{prefix}{format_time(self.start)}..{format_time(self.end)}{suffix}"
+
+
+@dataclass(slots=True)
+class VenueOptions:
+    """Every venue of a run is held to these."""
+
+    order_rate: tuple[int, int] | None = None  # orders, ns
+    trigger_delay: int = 0  # ns
+    closed: list[Closed] = field(default_factory=list)
+    borrow: dict[str, Decimal] = field(default_factory=dict)  # rate an hour by currency
+
+    def as_table(self) -> dict[str, Any]:
+        """For run.toml."""
+        return {
+            "order_rate": list(self.order_rate or ()),
+            "trigger_delay": self.trigger_delay,
+            "closed": [str(each) for each in self.closed],
+            "borrow": [f"{currency}={rate}" for currency, rate in self.borrow.items()],
+        }
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> VenueOptions:
+        """Back from run.toml; runs from before these existed have no such table."""
+        rate = table.get("order_rate") or None
+        return cls(
+            order_rate=None if rate is None else (rate[0], rate[1]),
+            trigger_delay=table.get("trigger_delay", 0),
+            closed=[parse_closed(text) for text in table.get("closed", ())],
+            borrow=parse_borrow(",".join(table.get("borrow", ()))),
+        )
+
+    def core(
+        self, currency: Callable[[str], int], venue: Callable[[str], int]
+    ) -> dict[str, object]:
+        """The keyword arguments of the core's VenueRules."""
+        limit, window = self.order_rate or (0, 0)
+        return {
+            "order_limit": limit,
+            "order_window": window,
+            "trigger_delay": self.trigger_delay,
+            "closed": [
+                (each.start, each.end, venue(each.venue) if each.venue else 0, each.cancels)
+                for each in self.closed
+            ],
+            "borrow": [
+                (currency(name), rate_units(rate), name) for name, rate in self.borrow.items()
+            ],
+        }
+
+
+def parse_order_rate(text: str) -> tuple[int, int]:
+    """`300/10s`."""
+    count, slash, length = text.partition("/")
+    try:
+        window = parse_duration(length.strip()) if slash else 0
+    except UsageError:
+        window = 0
+    orders = int(count) if count.strip().isdecimal() and len(count) < 12 else 0
+    if not 1 <= orders <= ORDERS_MAX or not 1 <= window <= WINDOW_MAX:
+        raise BadConfig(f"order rate {text!r}", where="--order-rate", todo="write 300/10s")
+    return orders, window
+
+
+def parse_delay(text: str) -> int:
+    """`2ms`, `0`."""
+    try:
+        delay = 0 if text.strip() == "0" else parse_duration(text.strip())
+    except UsageError as problem:
+        raise BadConfig(problem.what, where="--trigger-delay", todo="write 2ms") from None
+    if not 0 <= delay <= WINDOW_MAX:
+        raise BadConfig(f"delay {text!r}", where="--trigger-delay", todo="give 0 to one day")
+    return delay
+
+
+def parse_closed(text: str) -> Closed:
+    """`binance@2024-08-08T02:00:00Z..2024-08-08T03:00:00Z,cancel`."""
+    body, comma, mode = text.strip().partition(",")
+    venue, at, span = body.rpartition("@")
+    first, dots, last = span.partition("..")
+    try:
+        start, end = parse_time(first.strip()), parse_time(last.strip())
+    except (BadInput, ValueError):
+        start = end = 0
+    named = bool(venue.strip()) or not at
+    if not dots or start >= end or not named or (comma and mode.strip() != "cancel"):
+        raise BadConfig(
+            f"closed hours {text!r}",
+            where="--closed",
+            todo="write [VENUE@]2024-08-08T02:00:00Z..2024-08-08T03:00:00Z[,cancel]",
+        )
+    return Closed(start, end, venue.strip(), bool(comma))
+
+
+def parse_closed_all(texts: Sequence[str]) -> list[Closed]:
+    """Repeated options, by their start."""
+    if len(texts) > SPANS_MAX:
+        raise BadConfig(f"{len(texts)} spans, at most {SPANS_MAX}", where="--closed")
+    return sorted(map(parse_closed, texts))
+
+
+def parse_borrow(text: str) -> dict[str, Decimal]:
+    """`USDT=0.00001,BTC=0.000002`: a share of the loan each hour."""
+    rates: dict[str, Decimal] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        currency, _, number = part.partition("=")
+        try:
+            rate = Decimal(number.strip())
+        except ArithmeticError:
+            rate = Decimal(-1)
+        name = currency.strip().upper()
+        if not name or name in rates or not rate.is_finite() or not 0 <= rate < 1:
+            raise BadConfig(
+                f"borrow rate {part!r}", where="--borrow", todo="write USDT=0.00001,BTC=0.000002"
+            )
+        rates[name] = rate
+    return rates
+
+
+__all__ = [
+    "Closed",
+    "VenueOptions",
+    "parse_borrow",
+    "parse_closed",
+    "parse_closed_all",
+    "parse_delay",
+    "parse_order_rate",
+]

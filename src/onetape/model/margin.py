@@ -1,0 +1,124 @@
+"""Margin by notional: the brackets in which a venue raises its rates and lowers its leverage.
+
+A bracket holds for values above the one before it, up to and including its `notional_max`, in the
+instrument's settle currency. Within it
+
+    maintenance(value) = value * maintenance_rate - maintenance_amount
+
+The amount is what makes the sum continuous at the edges: with floor f and the rate before it r0,
+amount = amount0 + f * (rate - r0). A venue that takes a position's highest rate for all of it has
+amounts of 0; they are then given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final
+
+import msgspec
+
+from onetape.model.decimals import EXACT, canonical
+from onetape.model.errors import BadInput
+from onetape.model.money import money_units, rate_units
+
+BRACKETS_MAX: Final = 100
+LEVERAGE_MAX: Final = 1000
+
+
+class MarginBracket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One row. maintenance_amount: None where it follows from the rows before it."""
+
+    notional_max: Decimal
+    maintenance_rate: Decimal
+    leverage_max: int = 0  # 0: no limit
+    maintenance_amount: Decimal | None = None
+
+
+def completed(brackets: Sequence[MarginBracket]) -> tuple[MarginBracket, ...]:
+    """The rows with every amount filled in. Raises BadInput for a table that goes backward."""
+    if len(brackets) > BRACKETS_MAX:
+        raise BadInput(f"{len(brackets)} margin brackets, at most {BRACKETS_MAX}")
+    rows: list[MarginBracket] = []
+    floor = rate = amount = Decimal(0)
+    leverage = LEVERAGE_MAX
+    for number, row in enumerate(brackets, 1):
+        what = f"margin bracket {number}"
+        for value in (row.notional_max, row.maintenance_rate, row.maintenance_amount):
+            if value is not None and (not value.is_finite() or value < 0):
+                raise BadInput(f"{what}: numbers are finite and not negative: {value}")
+        if row.notional_max <= floor:
+            raise BadInput(f"{what}: notional_max {row.notional_max} is not above {floor}")
+        if not rate <= row.maintenance_rate < 1:
+            raise BadInput(f"{what}: maintenance_rate {row.maintenance_rate} lies not in {rate}..1")
+        if not 0 <= row.leverage_max <= LEVERAGE_MAX:
+            raise BadInput(f"{what}: leverage_max {row.leverage_max} lies not in 0..{LEVERAGE_MAX}")
+        if (row.leverage_max or LEVERAGE_MAX) > leverage:
+            raise BadInput(f"{what}: leverage_max {row.leverage_max} rises with the notional")
+        amount = (
+            EXACT.fma(floor, EXACT.subtract(row.maintenance_rate, rate), amount)
+            if row.maintenance_amount is None
+            else row.maintenance_amount
+        )
+        floor, rate = row.notional_max, row.maintenance_rate
+        leverage = row.leverage_max or LEVERAGE_MAX
+        money_units(floor)  # raises ValueError where it does not fit
+        rows.append(
+            MarginBracket(
+                notional_max=canonical(floor),
+                maintenance_rate=canonical(rate),
+                leverage_max=row.leverage_max,
+                maintenance_amount=canonical(amount),
+            )
+        )
+    return tuple(rows)
+
+
+def core_rows(brackets: Sequence[MarginBracket]) -> list[tuple[int, int, int, int]]:
+    """As the core's table takes them: money in 1e-18, rates in 1e-12."""
+    return [
+        (
+            money_units(row.notional_max),
+            rate_units(row.maintenance_rate),
+            money_units(row.maintenance_amount or 0),
+            row.leverage_max,
+        )
+        for row in brackets
+    ]
+
+
+def bracket_at(brackets: Sequence[MarginBracket], value: Fraction) -> MarginBracket:
+    """The row that holds for a value; beyond the last one, the last."""
+    return next((row for row in brackets if value <= row.notional_max), brackets[-1])
+
+
+def maintenance(
+    brackets: Sequence[MarginBracket], value: Fraction, flat_rate: Fraction = Fraction(0)
+) -> Fraction:
+    """Exact maintenance margin of a value >= 0; `flat_rate` where there are no brackets."""
+    if not brackets:
+        return value * flat_rate
+    row = bracket_at(brackets, value)
+    owed = value * Fraction(row.maintenance_rate) - Fraction(row.maintenance_amount or 0)
+    return max(owed, Fraction(0))
+
+
+def notional_limit(brackets: Sequence[MarginBracket], leverage: int) -> Decimal | None:
+    """The greatest value that may be opened at a leverage; None: no limit, 0: nothing may."""
+    if not brackets:
+        return None
+    allowed = [row.notional_max for row in brackets if (row.leverage_max or leverage) >= leverage]
+    return max(allowed, default=Decimal(0))
+
+
+__all__ = [
+    "BRACKETS_MAX",
+    "LEVERAGE_MAX",
+    "MarginBracket",
+    "bracket_at",
+    "completed",
+    "core_rows",
+    "maintenance",
+    "notional_limit",
+]

@@ -1,0 +1,361 @@
+"""Who is liquidated, when, at what price and in how many steps. Tables worked by hand first, then
+random days against the slow account."""
+
+from __future__ import annotations
+
+import os
+import random
+from fractions import Fraction as F
+from typing import Any
+
+import pytest
+from exchange_world import ONE, USDT, VENUE_ORDERS, Recorded, linear
+from reference_account import Facts, SlowAccount
+from test_margin import SMALL, rows, terms
+
+from onetape import _core
+from onetape.accounts.position import Position, liquidation_price
+from onetape.model.enums import Kind, Side
+
+LONG = os.environ.get("ONETAPE_LONG") == "1"
+HALF = 5 * 10**9  # 0.5 % maintenance
+
+
+def test_cross_is_closed_at_the_mark_with_all_its_orders() -> None:
+    """100 and a long of 10 at 100: covered while 100 + 10 P - 1000 >= 0.005 * 10 P, that is
+    down to P = 900 / 9.95 = 90.45."""
+    world = Recorded(linear(maintenance_rate=HALF), cash=100, leverage=10)
+    world.run("""
+        mark 100
+        quote 100 100 500 500
+        buy#1 market x10                    -> accepted, fill 10@100 taker
+        sell#2 limit 120 x5 reduce          -> accepted
+        sell#3 market x10 reduce stop=80    -> accepted
+        mark 91                             ->
+        mark 90          -> #2 canceled 4201, #3 canceled 4201, #V1 fill 10@90 taker
+    """)
+    account = world.core.account
+    assert account.position(0).qty == 0
+    assert account.balance(USDT) == 0  # 100 - 100: nothing left, nothing owed
+    assert world.core.counters()["liquidations"] == 1
+    assert world.core.counters()["liquidations_without_mark"] == 0
+
+
+def test_a_loss_beyond_the_account_is_the_insurance_s() -> None:
+    world = Recorded(linear(maintenance_rate=HALF), cash=100, leverage=10)
+    world.run("""
+        mark 100
+        quote 100 100 500 500
+        buy#1 market x10     -> accepted, fill 10@100 taker
+        mark 80              -> #V1 fill 10@80 taker, insurance 100     // lost 200
+        mark 70              ->
+    """)
+    account = world.core.account
+    assert account.balance(USDT) == 0
+    assert account.insurance(0) == 100 * ONE
+    assert account.position(0).realized == -200 * ONE
+    assert world.core.counters()["insurance_payments"] == 1
+
+
+def test_the_fee_is_taken_from_what_is_left_and_no_more() -> None:
+    world = Recorded(linear(maintenance_rate=5 * 10**10), cash=200, leverage=10)
+    world.core.set_terms(0, _core.InstrumentTerms(liquidation_fee=10**10))  # 1 %
+    world.run("""
+        mark 100
+        quote 100 100 500 500
+        buy#1 market x10     -> accepted, fill 10@100 taker
+        mark 85              ->                              // 200 - 150 = 50 >= 42.5
+        mark 84              -> #V1 fill 10@84 taker         // 40 < 42
+    """)
+    account = world.core.account
+    # 1 % of 840 is 8.4 of the 40 that are left.
+    assert account.liquidation_fees(0) == 84 * ONE // 10
+    assert account.balance(USDT) == 40 * ONE - 84 * ONE // 10
+    assert account.fees(0) == 0
+    poor = Recorded(linear(maintenance_rate=5 * 10**10), cash=200, leverage=10)
+    poor.core.set_terms(0, _core.InstrumentTerms(liquidation_fee=10**11))  # 10 %: 80.5 of 5
+    poor.run("""
+        mark 100
+        quote 100 100 500 500
+        buy#1 market x10     -> accepted, fill 10@100 taker
+        mark 85
+        mark 80              -> #V1 fill 10@80 taker
+    """)
+    assert poor.core.account.balance(USDT) == 0
+    assert poor.core.account.liquidation_fees(0) == 0  # nothing was left
+
+
+def test_brackets_are_gone_down_step_by_step() -> None:
+    """SMALL: to 1,000 at 1 %, to 5,000 at 2 % less 10, to 20,000 at 5 % less 160. A long of 100 at
+    100 with 700: worth 9,600 at 96, needs 320 and has 300. Down to 5,000 is 52 lots (48 * 96 =
+    4,608), which needs 82.16: enough."""
+    world = Recorded(cash=700, leverage=2, check_funds=False)
+    world.core.set_terms(0, terms(SMALL))
+    world.run("""
+        mark 100
+        quote 100 100 500 500
+        buy#1 market x100    -> accepted, fill 100@100 taker
+        mark 97              ->                              // 400 >= 5 % of 9,700 - 160 = 325
+        mark 96              -> #V1 fill 48@96 taker
+    """)
+    account = world.core.account
+    assert account.position(0).qty == 52  # 52 * 96 = 4,992 is the most within 5,000
+    assert account.maintenance_margin(USDT) == F("89.84") * ONE
+    # 300 at 96 on 52: 300 - 52 * (96 - P) < 0.02 * 52 P - 10 at P = 91.9; 91 * 52 = 4,732
+    world.run("""
+        mark 92              ->
+        mark 91              -> #V2 fill 42@91 taker   // down to 10 * 91 = 910; 40 covers 9.1
+        mark 88              ->                        // 10, and 1 % of 880 is 8.8
+        mark 87              -> #V3 fill 10@87 taker
+    """)
+    assert account.balance(USDT) == 0
+
+
+def test_data_without_marks_goes_by_the_last_price_and_says_so() -> None:
+    world = Recorded(linear(maintenance_rate=HALF), cash=100, leverage=10)
+    world.run("""
+        quote 100 100 500 500
+        buy#1 market x10     -> accepted, fill 10@100 taker
+        quote 90 91 500 500  -> #V1 fill 10@90 taker      // the mid 90.5, rounded down
+    """)
+    assert world.core.counters()["liquidations_without_mark"] == 1
+
+
+def test_a_short_is_liquidated_upward() -> None:
+    # 100 + 1000 - 10 P < 0.05 P at P = 1100 / 10.05 = 109.45
+    Recorded(linear(maintenance_rate=HALF), cash=100, leverage=10).run("""
+        mark 100
+        quote 100 100 500 500
+        sell#1 market x10    -> accepted, fill 10@100 taker
+        mark 109             ->
+        mark 110             -> #V1 fill 10@110 taker
+    """)
+
+
+def test_isolated_loses_its_own_margin_and_no_more() -> None:
+    world = Recorded(linear(maintenance_rate=HALF), cash=1000, leverage=10, isolated=True)
+    world.run("""
+        mark 100
+        quote 100 100 500 500
+        buy#1 market x10     -> accepted, fill 10@100 taker
+        buy#2 limit 80 x1    -> accepted
+        mark 91              ->
+        mark 85              -> #2 canceled 4201, #V1 fill 10@85 taker, insurance 50
+    """)
+    # 100 allotted, 150 lost: the account loses the 100, the insurance pays the rest.
+    account = world.core.account
+    assert account.balance(USDT) == 900 * ONE
+    assert account.allotted(0) == 0
+    assert account.available(USDT) == 900 * ONE
+
+
+def test_one_side_of_an_isolated_hedge_goes_alone() -> None:
+    world = Recorded(
+        linear(maintenance_rate=HALF), cash=1000, leverage=10, isolated=True, hedge=True
+    )
+    world.run("""
+        mark 100
+        quote 100 100 500 500
+        buy#1 market x10 long         -> accepted, fill 10@100 taker
+        sell#2 market x20 short       -> accepted, fill 20@100 taker
+        sell#3 limit 120 x5 long      -> accepted
+        buy#4 limit 80 x5 short       -> accepted
+        mark 90                       -> #3 canceled 4201, #V1 fill 10@90 taker
+    """)
+    assert world.core.account.position(0, "short").qty == -20
+    assert world.core.working()
+
+
+def test_in_bars_it_ends_on_the_way_to_the_extreme() -> None:
+    """Long 10 at 100 with 100: ends at 90, not at the low of 70."""
+    world = Recorded(linear(maintenance_rate=HALF), cash=100, leverage=10)
+    world.run("""
+        bar 0-60 100 101 99 100 1000
+        buy#1 market x10                 -> accepted
+        bar 60-120 100 101 95 96 1000    -> fill 10@100 taker
+        bar 120-180 96 99 70 98 1000     -> #V1 fill 10@90 taker
+    """)
+    # A stop that stands before it is met first.
+    guarded = Recorded(linear(maintenance_rate=HALF), cash=100, leverage=10)
+    guarded.run("""
+        bar 0-60 100 101 99 100 1000
+        buy#1 market x10                     -> accepted
+        bar 60-120 100 101 95 96 1000        -> fill 10@100 taker
+        sell#2 market x10 reduce stop=93     -> accepted
+        bar 120-180 96 99 70 98 1000         -> triggered, fill 10@93 taker
+    """)
+    # A gap: the bar opens beyond it.
+    gap = Recorded(linear(maintenance_rate=HALF), cash=100, leverage=10)
+    gap.run("""
+        bar 0-60 100 101 99 100 1000
+        buy#1 market x10                 -> accepted
+        bar 60-120 100 101 95 96 1000    -> fill 10@100 taker
+        bar 120-180 85 88 70 80 1000     -> #V1 fill 10@85 taker, insurance 50
+    """)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_event_is_where_the_closed_form_says(seed: int) -> None:
+    """Isolated, one position, a mark that walks one unit at a time."""
+    r = random.Random(f"walk {seed}")
+    kind, side = r.choice(["linear", "inverse"]), r.choice(["buy", "sell"])
+    multiplier = 100 if kind == "inverse" else 1
+    spec = _core.InstrumentSpec(kind=kind, multiplier=multiplier, price_decimals=0, size_decimals=0)
+    unit = 10**6 if kind == "linear" else 1
+    table = rows((unit, "0.004", 0), (3 * unit, "0.01", 0), (10**6 * unit, "0.02", 0))
+    world = Recorded(cash=10**9, leverage=r.randint(5, 40), isolated=True)
+    world.core.add_instrument(0, spec, USDT, 2)
+    world.core.set_terms(0, terms(table))
+    size = r.randint(50, 300) if kind == "linear" else r.randint(500, 4000)
+    entry = r.randint(9_000, 11_000)
+    world.step(f"mark {entry}")
+    world.step(f"quote {entry} {entry} {size} {size}")
+    world.step(f"{side}#1 market x{size}")
+    position = Position(Kind(kind), F(multiplier))
+    position.apply_fill(Side(side), entry, size)
+    backing = F(world.core.account.allotted(0), ONE)
+    ends = liquidation_price(position, backing, brackets=table)
+    assert ends is not None
+    down = -1 if side == "buy" else 1
+    mark = entry
+    while not (said := world.step(f"mark {mark}")):
+        mark += down
+        assert abs(mark - entry) < 5000
+    assert "#V1 fill" in said
+    # The first whole price at or beyond it, allowing its last digit's rounding.
+    assert 0 <= (mark - ends) * down <= 1
+
+
+class Day:
+    """Marks, quotes and orders at random; the slow account gets the fills of orders, and says by
+    itself what must be closed by force."""
+
+    def __init__(self, seed: int) -> None:
+        r = self.r = random.Random(f"liquidation {seed}")
+        self.hedge, self.isolated = r.random() < 0.3, r.random() < 0.5
+        leverage = r.choice([3, 10, 25])
+        self.core = _core.RecordedExchange(
+            hedge=self.hedge, leverage=leverage, isolated=self.isolated
+        )
+        self.facts = []
+        self.count = r.randint(1, 3)
+        for index in range(self.count):
+            kind = r.choice(["linear", "linear", "inverse"])
+            unit = 1000 if kind == "linear" else 3
+            table = rows((unit, "0.01", 100), (4 * unit, "0.03", 50), (10**6 * unit, "0.1", 25))
+            facts = Facts(
+                kind,
+                multiplier=F(100 if kind == "inverse" else 1),
+                taker_fee=500_000_000,
+                maker_fee=-100_000_000,
+                maintenance_rate=10**10,
+                brackets=table if r.random() < 0.7 else (),
+                liquidation_fee=r.choice([0, 10**10]),
+                lot=r.choice([1, 1, 5]),
+            )
+            self.facts.append(facts)
+            spec = _core.InstrumentSpec(
+                kind=kind,
+                price_decimals=0,
+                size_decimals=0,
+                multiplier=int(facts.multiplier),
+                taker_fee=facts.taker_fee,
+                maker_fee=facts.maker_fee,
+                maintenance_rate=facts.maintenance_rate,
+                lot=facts.lot,
+            )
+            self.core.add_instrument(index, spec, USDT, 2)
+            self.core.set_terms(index, terms(facts.brackets, liquidation_fee=facts.liquidation_fee))
+        self.slow = SlowAccount(self.facts, leverage, self.hedge, self.isolated, balance=300 * ONE)
+        self.core.account.deposit(USDT, 300 * ONE)
+        self.deposited = 300 * ONE
+        self.price = [1000] * self.count
+        self.number = 0
+        self.forced = 0
+        for index in range(self.count):
+            self.slow.marks[index] = 1000
+            self.core.mark(0, 1000, 0, index)
+
+    def step(self, now: int) -> None:
+        r, index = self.r, self.r.randrange(self.count)
+        if r.random() < 0.5:
+            self.price[index] = max(200, self.price[index] + r.randint(-25, 25))
+            self.slow.marks[index] = self.price[index]
+            self.check(index, self.core.mark(now, self.price[index], 0, index))
+        elif r.random() < 0.5:
+            mid = self.price[index]
+            events = self.core.quote(now, mid - 1, mid + 1, 50, 50, index)
+            self.check(index, events)
+        elif r.random() < 0.1:
+            rate = r.randint(-(10**10), 10**10)
+            self.slow.pay_funding(index, rate, 0)
+            self.check(index, self.core.funding(now, rate, 0, index))
+        else:
+            self.number += 1
+            side = r.choice(["buy", "sell"])
+            order: dict[str, Any] = {"order_id": self.number, "side": side}
+            order["size"] = r.randint(1, 8) * self.facts[index].lot
+            order["type"] = "market"
+            if r.random() < 0.5:
+                order |= {"type": "limit", "price": self.price[index] + r.randint(-3, 3)}
+            if self.hedge:
+                order["position_side"] = r.choice(["long", "short"])
+            # Checked at the next event of the instrument: an order is none.
+            self.take(self.core.request(now, index, **order))
+
+    def take(self, events: list[dict[str, Any]]) -> list[tuple[int, str, int, int, int]]:
+        forced = []
+        for event in events:
+            if event["event"] != "fill":
+                continue
+            index = event["owner"]
+            if event["order_id"] > VENUE_ORDERS:
+                forced.append((index, event["side"], event["price"], event["size"], event["fee"]))
+                continue
+            fee = self.facts[index].fee(event["liquidity"], event["price"], event["size"])
+            assert fee == event["fee"]
+            self.slow.fill(
+                index, event["side"], event["price"], event["size"], fee=fee,
+                position_side=event["position_side"],
+            )  # fmt: skip
+        return forced
+
+    def check(self, index: int, events: list[dict[str, Any]]) -> None:
+        forced = self.take(events)
+        wanted = []
+        if any(held.qty for (i, _), held in self.slow.held.items() if i == index):
+            for side in ("long", "short") if self.hedge and self.isolated else ("both",):
+                wanted += self.slow.liquidate(index, side)
+        assert forced == wanted
+        self.forced += len(forced)
+        account, slow = self.core.account, self.slow
+        assert account.balance(USDT) == slow.balance
+        for i in range(self.count):
+            assert account.liquidation_fees(i) == slow.liquidation_fees.get(i, 0)
+            assert account.insurance(i) == slow.insurance.get(i, 0)
+            for side in ("long", "short") if self.hedge else ("both",):
+                assert account.position(i, side).qty == slow.at(i, side).qty
+        # Every unit that came or went has a name.
+        realized = sum(held.realized for held in slow.held.values())
+        assert account.balance(USDT) == self.deposited + realized - sum(
+            account.fees(i) + account.liquidation_fees(i) - account.funding(i)
+            - account.insurance(i)
+            for i in range(self.count)
+        )  # fmt: skip
+        # Never negative but for open profit (cross) that carries it.
+        if not any(held.qty for held in slow.held.values()):
+            assert account.balance(USDT) >= 0
+        if slow.balance < 50 * ONE:  # play on
+            account.deposit(USDT, 200 * ONE)
+            slow.balance += 200 * ONE
+            self.deposited += 200 * ONE
+
+
+def test_random_days_are_those_of_the_slow_account() -> None:
+    forced = 0
+    for seed in range(300 if LONG else 40):
+        day = Day(seed)
+        for now in range(1, 600):
+            day.step(now)
+        forced += day.forced
+    assert forced > 40
