@@ -27,7 +27,8 @@ ENVIRONMENTS = {
     "nautilus": ["nautilus_trader==1.221.0"],
     "hftbacktest": ["hftbacktest==2.4.4", "numba==0.68.1", "numpy==2.2.6"],
 }
-# task -> (environment, program, arguments); "real" where recorded quotes are at hand
+# task -> (environment, program, arguments); "real" where recorded quotes are at hand, "folder" for
+# programs that make their data themselves
 TASKS = {
     "nautilus maker": ("nautilus", "nautilus_quotes.py", ["maker", "real"]),
     "nautilus no-op": ("nautilus", "nautilus_quotes.py", ["noop"]),
@@ -35,6 +36,10 @@ TASKS = {
     "hftbacktest no-op": ("hftbacktest", "hftbacktest_quotes.py", ["noop"]),
     "hftbacktest taker": ("hftbacktest", "hftbacktest_quotes.py", ["taker"]),
     "hftbacktest plain Python": ("hftbacktest", "hftbacktest_quotes.py", ["plain"]),
+    "hftbacktest l2 steps": ("hftbacktest", "hftbacktest_l2.py", ["noop", "folder"]),
+    "hftbacktest l2 cancel and submit": ("hftbacktest", "hftbacktest_l2.py", ["one", "folder"]),
+    "hftbacktest l2 grid": ("hftbacktest", "hftbacktest_l2.py", ["grid", "folder"]),
+    "hftbacktest l2 plain Python": ("hftbacktest", "hftbacktest_l2.py", ["plain", "folder"]),
 }
 
 
@@ -53,7 +58,7 @@ def main() -> None:
         python = set_up(environment)
         values, details = [], {}
         for _ in range(options.runs):
-            data = PLACE / "quotes.npy"
+            data = PLACE if "folder" in arguments else PLACE / "quotes.npy"
             if "real" in arguments and REAL.exists():
                 data = REAL
             call = [str(python), str(HERE / program), str(data), arguments[0]]
