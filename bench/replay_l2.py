@@ -1,8 +1,8 @@
 """A recorded day of depth and trades through a strategy that decides by the clock, plain and
 compiled, beside a compiled rival on the same file and the same tasks.
 
-Rows are the rival's: one for each changed level and trade of the capture (491,973); our tape has the
-66,089 quotes of it as well. Wall clock of the loop, the best of several passes, as it is for the
+Rows are the rival's: one for each changed level and trade of the capture (491,973); our tape has
+its 66,089 quotes as well. Wall clock of the loop, the best of several passes, as it is for the
 rival.
 """
 
@@ -105,7 +105,10 @@ def main() -> None:
         }
         marked = compiled(type(strategy.__name__, (strategy,), {"__module__": __name__}))
         hashes = set()
-        for word, cls, reach in (("plain", strategy, wanted), ("compiled", marked, wanted_compiled)):
+        for word, cls, reach in (
+            ("plain", strategy, wanted),
+            ("compiled", marked, wanted_compiled),
+        ):
             best = min(
                 (run_once(cls, PLACE, clock="wall", **options) for _ in range(PASSES)),
                 key=lambda timed: timed.seconds,

@@ -1,8 +1,8 @@
 """The same orders at the same moments on the same file in both systems: which fill, when, at what.
 
-    python bench/peers/run.py hftbacktest "hftbacktest l2 steps"     # makes environment and data
-    build/peers/hftbacktest/bin/python bench/peers/hftbacktest_fills.py build/peers
-    .venv/bin/python bench/peers/compare_fills.py build/peers
+python bench/peers/run.py hftbacktest "hftbacktest l2 steps"     # makes environment and data
+build/peers/hftbacktest/bin/python bench/peers/hftbacktest_fills.py build/peers
+.venv/bin/python bench/peers/compare_fills.py build/peers
 """
 
 from __future__ import annotations
@@ -86,16 +86,20 @@ def main() -> None:
             only = sorted(set(fills) - set(theirs))
             ties = [n for n in only if fills[n][0][0] == at[n] + 11 * MS]
             size = sum(part for each in fills.values() for *_, part in each)
-            print(f"latency {latency}")
-            print(f"  sent {len(at)}, {len(prices)} here; at equal prices "
-                  f"{sum(abs(prices[n] - wanted[n]) < 1e-6 for n in prices)}")  # fmt: skip
-            print(f"  filled there {len(theirs)} ({0.01 * len(theirs):.2f}), here {len(fills)} "
-                  f"({size:.3f}), in both {len(both)}")  # fmt: skip
-            print(f"  of those at the same price {sum(fills[n][0][1] == theirs[n][1] for n in both)}, "
-                  f"in the same millisecond {sum(fills[n][0][0] == theirs[n][0] for n in both)}")  # fmt: skip
-            print(f"  only here {len(only)}, {len(ties)} of them as the cancel arrived; only there "
-                  f"{len(set(theirs) - set(fills))}; in parts here "
-                  f"{sum(sum(part for *_, part in each) < 0.00999 for each in fills.values())}")  # fmt: skip
+            same_price = sum(abs(prices[n] - wanted[n]) < 1e-6 for n in prices)
+            at_price = sum(fills[n][0][1] == theirs[n][1] for n in both)
+            at_time = sum(fills[n][0][0] == theirs[n][0] for n in both)
+            parts = sum(sum(part for *_, part in each) < 0.00999 for each in fills.values())
+            there = 0.01 * len(theirs)
+            for line in (
+                f"latency {latency}",
+                f"  sent {len(at)}, {len(prices)} here; at equal prices {same_price}",
+                f"  filled there {len(theirs)} ({there:.2f}), here {len(fills)} ({size:.3f})",
+                f"  in both {len(both)}, at the same price {at_price}, same millisecond {at_time}",
+                f"  only here {len(only)}, {len(ties)} of them as the cancel arrived",
+                f"  only there {len(set(theirs) - set(fills))}; in parts here {parts}",
+            ):
+                print(line)
 
 
 if __name__ == "__main__":

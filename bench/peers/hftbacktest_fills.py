@@ -1,6 +1,6 @@
-"""Which orders fill in hftbacktest 2.4.4: an order of 0.01 each 10 ms at the own touch, the last one
-canceled. Writes FOLDER/hftbacktest-fills.json: what was sent (number, time, bid, ask) and what
-filled (number, time there, price). Run it in the rival's environment, then compare_fills.py in ours.
+"""Which orders fill in hftbacktest 2.4.4: an order of 0.01 each 10 ms at the own touch, the last
+one canceled. Writes FOLDER/hftbacktest-fills.json: what was sent (number, time, price) and what
+filled (number: time there, price). Run it in the rival's environment, then compare_fills.py.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python hftbacktest_l2.py FOLDER noop|one|grid|plain
 
 FOLDER gets the capture in its own format, by its own converter. noop only lets 10 ms pass; one
-cancels the last order and submits another each 10 ms; grid wants 20 x 20 orders each 100 ms; plain is
-`one` without the compiler. Its models: latency 1 ms each way (grid 10 ms), power queue of 2, no
+cancels the last order and submits another each 10 ms; grid wants 20 x 20 orders each 100 ms; plain
+is `one` without the compiler. Its models: latency 1 ms each way (grid 10 ms), power queue of 2, no
 partial fills, maker rebate 0.005 %, taker 0.07 %. The first, compiling run is outside the clock.
 """
 

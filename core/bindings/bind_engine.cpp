@@ -210,8 +210,12 @@ void bind_engine(nb::module_& m) {
              nb::arg("price").none(), nb::arg("post_only"), nb::arg("reduce_only"), nb::arg("tif"),
              nb::arg("trigger").none(), nb::arg("trigger_by"), nb::arg("position_side").none(),
              nb::arg("expire").none(), nb::arg("tag"))
-        .def("signed_units", &PySimulation::signed_units)
-        .def("place_units", &PySimulation::place_units)
+        .def("set_target", &PySimulation::set_target, nb::arg("symbol"), nb::arg("qty"),
+             nb::arg("reduce_only") = false,
+             nb::sig("def set_target(self, symbol: str, qty: object, reduce_only: bool = False) "
+                     "-> Order | None"))
+        .def_prop_ro("targets_rounded_away",
+                     [](const PySimulation& s) { return s.targets_rounded_away; })
         .def(
             "set_compiled",
             [](PySimulation& s, std::uintptr_t state,

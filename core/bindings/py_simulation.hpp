@@ -248,13 +248,16 @@ class PySimulation {
         return send(instrument, wanted, [&] { return nb::cast<std::string>(nb::str(qty)); });
     }
 
-    // A signed quantity in units, whole lots toward zero. Raises for what is no number.
-    std::int64_t signed_units(nb::handle symbol, nb::handle qty) {
-        const InstrumentSpec& facts = find(symbol).spec;
+    // A signed quantity, whole lots toward zero, as this strategy's own position.
+    OrderRef set_target(nb::handle symbol, nb::handle qty, bool reduce_only) {
+        require_open();
+        Instrument& instrument = find(symbol);
         std::int64_t units = 0;
-        if (!units_of(qty, facts.size_decimals, facts.lot, Rounding::toward_zero, units))
+        if (!units_of(qty, instrument.spec.size_decimals, instrument.spec.lot,
+                      Rounding::toward_zero, units))
             throw nb::value_error("not a quantity that the instrument can carry");
-        return units;
+        if (units == 0 && PyObject_IsTrue(qty.ptr()) == 1) ++targets_rounded_away;
+        return robot->targets.set(instrument, units, reduce_only);
     }
 
     // A ladder of (price, size): prices passive for their side, sizes down.
@@ -269,18 +272,6 @@ class PySimulation {
         const auto found = ladders_.find(instrument.index);
         if (found != ladders_.end()) return found->second;
         return ladders_.try_emplace(instrument.index, *core, instrument, hedge_).first->second;
-    }
-
-    // A market order over signed units, for targets.
-    OrderRef place_units(nb::handle symbol, std::int64_t units, bool reduce_only,
-                         const std::string& tag) {
-        OrderSpec order;
-        if (reduce_only) order.flags = order_reduce_only;
-        order.side = units > 0 ? Side::buy : Side::sell;
-        order.size = units > 0 ? units : -units;
-        order.tag = tag;
-        if (hedge_) return core->deny_sideless(find(symbol), order);
-        return core->place(find(symbol), order);
     }
 
     bool cancel(const OrderRef& order) {
@@ -396,25 +387,36 @@ class PySimulation {
         robot->compiled = std::move(compiled);
     }
 
-    std::int64_t compiled_target(std::uint32_t instrument, double qty, bool is_close) {
-        try {
-            const nb::object order =
-                host_.attr("compiled_target")(robot->symbol(instrument), qty, is_close);
-            if (order.is_none()) return 0;
-            const auto placed = nb::cast<OrderRef>(order);
-            if (placed->closed()) robot->compiled->note_closed(*placed);
-            return static_cast<std::int64_t>(placed->id);
-        } catch (nb::python_error& problem) {
-            compiled_error = nb::borrow(problem.value());
-            return -1;
+    std::int64_t compiled_target(std::uint32_t index, double qty, bool is_close) {
+        OrderRef placed;
+        if (is_close) {
+            try {
+                const nb::object order = host_.attr("close")(robot->symbol(index));
+                if (!order.is_none()) placed = nb::cast<OrderRef>(order);
+            } catch (nb::python_error& problem) {
+                compiled_error = nb::borrow(problem.value());
+                return -1;
+            }
+        } else {
+            Instrument& instrument = *core->instrument(index);
+            std::int64_t units = 0;
+            if (!snap(qty, instrument.spec.size_decimals, instrument.spec.lot,
+                      Rounding::toward_zero, units))
+                return -1;
+            if (units == 0 && qty != 0.0) ++targets_rounded_away;
+            placed = robot->targets.set(instrument, units, false);
         }
+        if (!placed) return 0;
+        if (placed->closed()) robot->compiled->note_closed(*placed);
+        return static_cast<std::int64_t>(placed->id);
     }
 
     double compiled_random(std::int64_t what, double a, double b) {
         return nb::cast<double>(host_.attr("compiled_random")(what, a, b));
     }
 
-    nb::object compiled_error;  // of a service that went through the interpreter
+    std::uint64_t targets_rounded_away = 0;  // wishes of less than one lot
+    nb::object compiled_error;               // of a service that went through the interpreter
 
     // What a strategy kept can still be read; nothing acts any more.
     void release() {

@@ -24,7 +24,7 @@ void Callback::clear() {
 }
 
 PyRobot::PyRobot(std::shared_ptr<Simulation> simulation, nb::object host)
-    : simulation_(std::move(simulation)), host_(std::move(host)) {}
+    : targets(*simulation), simulation_(std::move(simulation)), host_(std::move(host)) {}
 
 void PyRobot::bind(nb::handle strategy, nb::handle base) {
     const auto find = [&](Callback& callback, const char* name) {
@@ -72,6 +72,7 @@ void PyRobot::release() {
         callback->clear();
     books_.clear();
     compiled.reset();
+    targets.clear();
     host_.reset();
 }
 
@@ -233,10 +234,8 @@ bool PyRobot::on_order(const OrderRef& order) {
         if (!finish(order_.call(view.ptr()), "on_order")) return false;
     }
     // A target may wait for its own earlier orders to be gone.
-    if (!order->closed() || std::strcmp(order->tag.data(), "target") != 0) return true;
-    return finish(PyObject_CallMethod(host_.ptr(), "target_order_closed", "O",
-                                      symbols_[order->instrument->index].ptr()),
-                  "set_target");
+    if (order->closed()) targets.order_closed(*order);
+    return true;
 }
 
 bool PyRobot::on_fill(const OrderRef& order, const FillPayload& fill) {

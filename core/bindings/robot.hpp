@@ -10,6 +10,7 @@
 #include "bindings/compiled.hpp"
 #include "bindings/event_objects.hpp"
 #include "engine/simulation.hpp"
+#include "engine/targets.hpp"
 
 namespace nb = nanobind;
 
@@ -86,6 +87,7 @@ class PyRobot final : public RobotPort {
     bool pulse(std::uint64_t frames, std::int64_t now) override;
 
     EventFactory events;
+    Targets targets;
     std::unique_ptr<CompiledStrategy> compiled;  // instead of the callbacks in Python
     bool memory_touched = false;
     bool wants_pulse = false;

@@ -156,6 +156,7 @@ Money Account::maintenance_margin(std::uint32_t currency) const noexcept {
         if (!holding.known || holding.spec.kind == ContractKind::spot) continue;
         if (holding.settle != currency) continue;
         for (const Position& position : holding.positions) {
+            if (position.flat()) continue;
             sum += holding.margin.maintenance(absolute(position_value(holding, position)));
         }
     }

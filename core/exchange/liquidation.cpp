@@ -207,6 +207,17 @@ void RecordedExchange::book_venue_fill(std::uint32_t index, const FillPayload& f
 void RecordedExchange::stress_bar(std::uint32_t index, std::int64_t now) noexcept {
     Market& market = markets_[index];
     const BarPayload& bar = market.view->bar;
+    if (market.safe_revision != account_->revision()) {
+        const std::uint32_t currency = account_->settle(index);
+        const Money spare =
+            account_->options().isolated
+                ? 0
+                : account_->covered(currency) - account_->maintenance_margin(currency);
+        if (spare >= 0) set_spans(index, spare);
+    }
+    if (market.safe_revision == account_->revision() && bar.low >= market.safe_low &&
+        bar.high <= market.safe_high)
+        return;
     for (const std::int64_t extreme : {bar.open, bar.low, bar.high}) {
         if (!market.held) return;
         const auto ends_at = [&](std::int64_t price) {

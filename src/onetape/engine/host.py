@@ -17,7 +17,6 @@ import msgspec
 
 from onetape import _core
 from onetape.engine.loader import where_of
-from onetape.engine.targets import Targets
 from onetape.model.decimals import to_fraction
 from onetape.model.errors import InvariantViolation, SchemaMismatch, UnknownSymbol
 from onetape.model.instrument import Instrument
@@ -86,7 +85,6 @@ class Host:
         self.close: Callable[[str], _core.Order | None] | None = None
         self.instruments: dict[str, Instrument] = {}
         self.currencies: list[str] = []
-        self.targets = Targets(self)
         self.history = 0  # the most bars that a subscription asked for
         self.longest_period = 0
         self.subscriptions: set[tuple[str, str]] = set()  # (symbol, kind)
@@ -226,13 +224,6 @@ class Host:
 
     # --- compiled strategies ---------------------------------------------------------------------
 
-    def compiled_target(self, symbol: str, qty: float, is_close: bool) -> _core.Order | None:
-        """set_target and close of machine code."""
-        if is_close:
-            assert self.close is not None
-            return self.close(symbol)
-        return self.targets.set(symbol, qty)
-
     def compiled_random(self, what: int, a: float, b: float) -> float:
         """random, uniform, gauss, randint of the strategy's own source."""
         assert self.random is not None
@@ -253,10 +244,6 @@ class Host:
         return problem if isinstance(problem, BaseException) else self.take_problem()
 
     # --- orders ----------------------------------------------------------------------------------
-
-    def target_order_closed(self, symbol: str) -> None:
-        """Called by the loop when an order of set_target is gone."""
-        self.targets.order_closed(symbol)
 
     def to_units(self, value: object, decimals: int, step: int, rounding: int) -> int | None:
         """Decimal, text and numpy numbers as units on a multiple of step; None: not a number that

@@ -292,7 +292,7 @@ class Strategy:
             raise NotAvailable(
                 f"execution algorithm {algo!r}", where="set_target", todo='use algo="touch"'
             )
-        return self._host.targets.set(symbol, qty)
+        return self._sim.set_target(symbol, qty)
 
     def close(self, symbol: str) -> _core.Order | None:
         """Cancel what works on `symbol` and flatten its position."""
@@ -300,7 +300,7 @@ class Strategy:
         if self._host.is_hedged:
             return self._close_sides(symbol)
         is_spot = self._host.instrument_of(symbol).kind == "spot"
-        return self._host.targets.set(symbol, 0, reduce_only=not is_spot)
+        return self._sim.set_target(symbol, 0, not is_spot)
 
     def _close_sides(self, symbol: str) -> _core.Order | None:
         order = None

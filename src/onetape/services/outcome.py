@@ -418,10 +418,10 @@ def why_no_orders(session: Session) -> str | None:
         idle = session.idle_subscriptions()
         if idle:
             return f"subscribed, but the data has none of it: {', '.join(idle)}"
-        if host.targets.rounded_away:
+        if sim.targets_rounded_away:
             lots = ", ".join(f"{decimal_text(i.lot)} for {s}" for s, i in host.instruments.items())
             return (
-                f"set_target was called {host.targets.rounded_away:,} times with less than one "
+                f"set_target was called {sim.targets_rounded_away:,} times with less than one "
                 f"lot, which is no position (lot: {lots})"
             )
         return (

@@ -1,0 +1,37 @@
+#pragma once
+// Target positions: what to send so that position and what is on its way add up to the wish.
+#include <cstdint>
+#include <vector>
+
+#include "engine/simulation.hpp"
+
+namespace onetape {
+
+// One strategy's wished positions, kept with market orders.
+//
+// Neither the position nor what it would be if any part of the open target orders filled ever
+// passes the wish: an order that leads beyond it is canceled, and what depends on whether the
+// cancel came in time waits until that is known.
+class Targets {
+ public:
+    explicit Targets(Simulation& simulation) : simulation_(&simulation) {}
+
+    // Sends what is missing to reach `wanted` units (signed); null when nothing is, or must wait.
+    OrderRef set(Instrument& instrument, std::int64_t wanted, bool reduce_only);
+    // An order is gone: what waited for it may be sent.
+    void order_closed(const Order& order);
+    void clear() { wishes_.clear(); }
+
+ private:
+    struct Wish {
+        std::vector<OrderRef> open;
+        std::int64_t wanted = 0;
+        bool waits = false, reduce_only = false;
+    };
+    Wish& wish_of(const Instrument& instrument);
+
+    Simulation* simulation_;
+    std::vector<Wish> wishes_;  // by instrument
+};
+
+}  // namespace onetape
