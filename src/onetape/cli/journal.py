@@ -249,3 +249,17 @@ def prune(
         pack = load("onetape.tape.prune", "compress", what="compression")
         value = {**value, "compressed": pack(tape)}
     return Answer(value, rows(value))
+
+
+@_add("latency", example="onetape journal latency live-run --out mine.csv --every 15m")
+@click.argument("run", type=TAPE)
+@click.option("--out", type=TAPE, required=True, metavar="FILE", help="For --latency FILE.")
+@click.option("--every", default="1h", show_default=True, help="One point for each of these.")
+@click.option("--quantile", type=float, default=0.5, show_default=True)
+def latency(shell: Shell, run: Path, out: Path, every: str, quantile: float) -> Answer:
+    """Fit a latency curve to what a run's orders and answers really took."""
+    fit = load("onetape.services.latency_fit", "fit_latency", what="fitting latency")
+    from onetape.model.time import parse_duration
+
+    found = fit(run, out, every=parse_duration(every), quantile=quantile)
+    return Answer(plain(found), str(found))

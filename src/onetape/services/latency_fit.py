@@ -1,0 +1,124 @@
+"""A latency curve from the stamps of a run: what its orders and answers really took."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onetape.model.errors import BadConfig, BadInput
+from onetape.model.time import DAY, HOUR, SECOND, format_duration
+from onetape.tape.journal import JournalReader
+
+__all__ = ["LatencyFit", "fit_latency"]
+
+_PLACE = 1  # RequestKind of core/journal/events.hpp
+_ACCEPTED, _REJECTED = 1, 2  # OrderNews
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyFit:
+    """orders: how many were measured. Times in ns; shift: added to the venue's stamps so that the
+    fastest way there and the fastest way back are equally long, 0 where no stamp was impossible."""
+
+    path: Path
+    orders: int
+    points: int
+    request_median: int
+    reply_median: int
+    shift: int
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.orders:,} orders, {self.points} points in {self.path}: "
+            f"{format_duration(self.request_median)} there, "
+            f"{format_duration(self.reply_median)} back in the middle"
+        )
+        return f"{text}; the venue's clock was set by {self.shift} ns" if self.shift else text
+
+
+def fit_latency(
+    run: str | Path, out: str | Path, *, every: int = HOUR, quantile: float = 0.5
+) -> LatencyFit:
+    """Write the daily curve that `--latency FILE` reads: of each `every` ns of the day (UTC) in
+    which orders were placed, the quantile of what requests and answers took.
+
+    run: a run's folder, or a journal with order requests and events. A request counts from its
+    frame to the venue's stamp of the first answer, an answer from there to its frame.
+    Raises BadInput where no placed order was answered.
+    """
+    if not 0 < quantile < 1 or not SECOND <= every <= DAY or DAY % every:
+        raise BadConfig(
+            f"every {every} ns, quantile {quantile}",
+            where="journal latency",
+            todo="give a part of a day such as 1h or 15m, and a quantile between 0 and 1",
+        )
+    folder, out = Path(run), Path(out)
+    journal = folder / "journal" if (folder / "journal").is_dir() else folder
+    sent, there, heard = _stamps(journal)
+    if not len(sent):
+        raise BadInput("no placed order was answered", where=str(journal), todo="name another run")
+    request, reply = there - sent, heard - there
+    shift = 0
+    if request.min() < 0 or reply.min() < 0:
+        # Clocks disagree: the fastest order tells by how much, if both ways are alike.
+        shift = int(reply.min() - request.min()) // 2
+        request, reply = request + shift, reply - shift
+    request, reply = np.maximum(request, 0), np.maximum(reply, 0)
+    bucket = (sent % DAY) // every
+    lines = ["time,request,reply"]
+    for each in np.unique(bucket):
+        among = bucket == each
+        # In the middle of its bucket: the curve is drawn from point to point.
+        at = int(each) * every + every // 2
+        ways = (int(np.quantile(way[among], quantile)) for way in (request, reply))
+        lines.append(f"{_clock(at)},{','.join(map(str, ways))}")
+    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
+    unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    unfinished.replace(out)
+    there_median, back_median = (int(np.median(way)) for way in (request, reply))
+    return LatencyFit(out, len(sent), len(lines) - 1, there_median, back_median, shift)
+
+
+def _stamps(journal: Path) -> tuple[Ints, Ints, Ints]:
+    """(sent, stamped there, heard) of each placed order that was answered."""
+    with JournalReader(journal) as reader:
+        requests = reader.columns("order_request", names=("time", "order_id", "robot", "kind"))
+    with JournalReader(journal) as reader:
+        events = reader.columns(
+            "order_event", names=("time", "order_id", "robot", "ts_event", "news")
+        )
+    placed = requests["kind"] == _PLACE
+    answered = np.isin(events["news"], (_ACCEPTED, _REJECTED)) & (events["ts_event"] != 0)
+    key, at = _first(_keys(events)[answered])
+    mine = _keys(requests)[placed]
+    if not len(key):
+        nothing = np.zeros(0, dtype=np.int64)
+        return nothing, nothing, nothing
+    place = np.minimum(np.searchsorted(key, mine), len(key) - 1)
+    found = key[place] == mine
+    answers = at[place[found]]
+    return (
+        requests["time"][placed][found],
+        events["ts_event"][answered][answers],
+        events["time"][answered][answers],
+    )
+
+
+def _keys(columns: dict[str, NDArray[np.generic]]) -> NDArray[np.uint64]:
+    robot = columns["robot"].astype(np.uint64)
+    return columns["order_id"].astype(np.uint64) | robot << np.uint64(56)
+
+
+def _first(keys: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
+    """Each key once, sorted, and where it stands first."""
+    return np.unique(keys, return_index=True)
+
+
+def _clock(ns: int) -> str:
+    seconds = ns // SECOND
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
