@@ -145,11 +145,11 @@ void bind_engine(nb::module_& m) {
 
     nb::class_<PySimulation>(
         m, "Simulation", "Tapes in, actions out, in virtual time. See core/engine/simulation.hpp.")
-        .def(nb::init<nb::object, const LatencyOptions&, int, double, std::int64_t, bool, bool,
-                      std::int64_t, std::uint32_t, std::int64_t, std::string>(),
+        .def(nb::init<nb::object, const LatencyOptions&, int, double, bool, std::int64_t, bool,
+                      bool, std::int64_t, std::uint32_t, std::int64_t, std::string>(),
              nb::arg("host"), nb::kw_only(), nb::arg("latency"), nb::arg("queue_model"),
-             nb::arg("queue_exponent"), nb::arg("bar_volume_share"), nb::arg("hedge"),
-             nb::arg("isolated"), nb::arg("leverage"), nb::arg("report_currency"),
+             nb::arg("queue_exponent"), nb::arg("fuse"), nb::arg("bar_volume_share"),
+             nb::arg("hedge"), nb::arg("isolated"), nb::arg("leverage"), nb::arg("report_currency"),
              nb::arg("sample_every"), nb::arg("robot_tag"))
         .def("add_instrument", &PySimulation::add_instrument)
         .def("update_instrument",
@@ -389,6 +389,7 @@ void bind_engine(nb::module_& m) {
                  d["fills_without_volume"] = x.fills_without_volume;
                  d["fills_without_size"] = x.fills_without_size;
                  d["fills_beyond_touch"] = x.fills_beyond_touch;
+                 d["fused_quotes"] = s.core->fused_quotes();
                  d["trades_beyond_display"] = x.trades_beyond_display;
                  d["settlements"] = x.settlements;
                  d["settlements_without_mark"] = x.settlements_without_mark;

@@ -43,6 +43,7 @@ struct Instrument {
     double price_scale = 1.0, size_scale = 1.0;
     MarketView view;
     Book book;
+    Book fused;  // the exchange's, where quotes move it too; else unused
     std::uint32_t wants = 0;
     bool was_synced = false;
     bool known = false;

@@ -71,7 +71,7 @@ bool Simulation::update_instrument(std::uint32_t index, const InstrumentSpec& sp
         return false;
     instrument.known = true;
     instrument.spec = spec;
-    instrument.view.book = &instrument.book;
+    instrument.view.book = options_.exchange.fuse ? &instrument.fused : &instrument.book;
     exchange_.set_instrument(index, spec, instrument.settle, instrument.base, &instrument.view);
     with_reserves_anew(instrument, [&] {
         robot_account_.set_instrument(index, spec, instrument.settle, instrument.base);
@@ -368,8 +368,12 @@ bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
             view.quote = frame.as<QuotePayload>();
             view.has_quote = true;
             ++view.version;
-            if (working) [[unlikely]]
+            if (options_.exchange.fuse && instrument.fused.fuse(view.quote)) [[unlikely]] {
+                ++fused_quotes_;
+                if (working) exchange_.on_book(instrument.index, time);
+            } else if (working) [[unlikely]] {
                 exchange_.on_quote(instrument.index, time);
+            }
             if (exchange_.held(instrument.index)) [[unlikely]]
                 exchange_.watch_quote(instrument.index, time);
             return true;
@@ -387,6 +391,8 @@ bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
             const auto* levels =
                 reinterpret_cast<const BookLevel*>(frame.payload + sizeof(BookPayload));
             instrument.book.apply(payload, frame.header->flags, levels);
+            if (options_.exchange.fuse) [[unlikely]]
+                instrument.fused.apply(payload, frame.header->flags, levels);
             ++view.version;
             if (working) [[unlikely]]
                 exchange_.on_book(instrument.index, time);

@@ -166,6 +166,7 @@ class Simulation final : public ExchangeSink {
     [[nodiscard]] Money drawdown_max() const { return drawdown_max_; }
     [[nodiscard]] double drawdown_max_ratio() const { return drawdown_max_ratio_; }
     [[nodiscard]] const RunCounters& counters() const { return counters_; }
+    [[nodiscard]] std::uint64_t fused_quotes() const { return fused_quotes_; }
     [[nodiscard]] const Failure& failure() const { return failure_; }
     [[nodiscard]] Digest action_hash() const;
     // Positions, balances, working orders and the memory last settled.
@@ -290,6 +291,7 @@ class Simulation final : public ExchangeSink {
     std::vector<double> sampled_prices_, sampled_positions_;
     std::vector<double> fill_profits_;  // realized by each fill, in the order of the fills
     RunCounters counters_;
+    std::uint64_t fused_quotes_ = 0;
     Failure failure_;
     Sha256 actions_hash_;
     std::int64_t now_ = 0;

@@ -62,6 +62,7 @@ struct RecordedOptions {
     QueueOptions queue;
     std::int64_t bar_volume_share = 500'000;  // 1e-6 of a bar's volume that we may take
     bool check_funds = true;
+    bool fuse = false;  // quotes move the book's touch between its own messages
 };
 
 // What a report must say about how fills came about.

@@ -38,6 +38,26 @@ void Book::desync() noexcept {
     asks_.clear();
 }
 
+bool Book::fuse(const QuotePayload& quote) {
+    if (!synced_ || quote.ts_event <= ts_event_) return false;
+    if (quote.bid_size < 0 || quote.ask_size < 0) return false;
+    // A side without price and size was not told; a size of 0 beside a price is not known.
+    if (quote.bid != 0 && quote.bid_size != 0) bids_.set_best({quote.bid, quote.bid_size});
+    if (quote.ask != 0 && quote.ask_size != 0) asks_.set_best({quote.ask, quote.ask_size});
+    // A new touch on one side takes what it ran into away from the other.
+    const auto clear = [](BookSide& side, bool is_bid, std::int64_t touch) {
+        while (side.count() != 0) {
+            const std::int64_t price = side.best().price;
+            if (is_bid ? price < touch : price > touch) break;
+            const BookLevel gone{price, 0};
+            side.apply(&gone, 1);
+        }
+    };
+    if (quote.ask != 0 && quote.ask_size != 0) clear(bids_, true, quote.ask);
+    if (quote.bid != 0 && quote.bid_size != 0) clear(asks_, false, quote.bid);
+    return true;
+}
+
 Book::Fit Book::fit(const BookPayload& p) const noexcept {
     if (!has_ids(p) || last_id_ == 0) return Fit::next;
     if (p.previous_id != 0) {

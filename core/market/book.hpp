@@ -61,6 +61,9 @@ class Book {
     // chain before this change.
     BookChange apply(const BookPayload& payload, std::uint16_t flags, const BookLevel* levels);
     void desync() noexcept;  // the feed is lost: as after a gap, without counting one
+    // The venue's top of book, told apart from the depth. It counts if it happened after the last
+    // change of depth (by the venue's stamps; of equal ones depth counts). False: it did not.
+    bool fuse(const QuotePayload& quote);
 
     [[nodiscard]] bool synced() const noexcept { return synced_; }
     [[nodiscard]] bool crossed() const noexcept;

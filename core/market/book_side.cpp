@@ -68,6 +68,17 @@ void BookSide::apply(const BookLevel* levels, std::size_t count) {
     settle_best();
 }
 
+void BookSide::set_best(const BookLevel& best) {
+    const std::int64_t rank = best.price ^ flip_;
+    while (count() != 0) {
+        const BookLevel now = this->best();
+        if ((now.price ^ flip_) <= rank) break;
+        const BookLevel gone{now.price, 0};
+        apply(&gone, 1);
+    }
+    apply(&best, 1);
+}
+
 // best_slot_ is kept exact when it rises; when the best goes it is a bound, until settle_best().
 void BookSide::set_near(std::size_t slot, std::int64_t size) noexcept {
     std::uint64_t& word = occupied_[slot / 64];

@@ -28,6 +28,8 @@ class BookSide {
     void clear() noexcept;
     void replace(const BookLevel* levels, std::size_t count);
     void apply(const BookLevel* levels, std::size_t count);
+    // The best is `best` now: what stood before it is gone. Size 0: that price is gone, too.
+    void set_best(const BookLevel& best);
 
     [[nodiscard]] std::size_t count() const noexcept { return sorted_count_ + near_count_; }
     [[nodiscard]] std::int64_t size_at(std::int64_t price) const noexcept;

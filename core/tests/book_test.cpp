@@ -183,3 +183,43 @@ TEST_CASE("a side equals a map, whatever its window does") {
         }
     }
 }
+
+TEST_CASE("a fused book is never crossed, and its touch is the quote's") {
+    std::mt19937_64 random(17);
+    for (const std::size_t windowed_from : {std::size_t{1}, std::size_t{128}}) {
+        Book book(windowed_from);
+        std::int64_t now = 0;
+        const auto level = [&](std::int64_t price) {
+            return BookLevel{price, static_cast<std::int64_t>(random() % 9 + 1)};
+        };
+        for (int step = 0; step < 3'000; ++step) {
+            const auto middle = static_cast<std::int64_t>(1'000 + random() % 30);
+            if (step % 10 == 0) {
+                std::vector<BookLevel> bids, asks;
+                for (std::int64_t i = 0; i < 20; ++i) {
+                    bids.push_back(level(middle - 1 - i));
+                    asks.push_back(level(middle + i));
+                }
+                Message m = message(bids, asks, 0, 0, 0);
+                m.payload.ts_event = now += 10;
+                apply(book, m, flag_snapshot);
+                continue;
+            }
+            QuotePayload quote{};
+            quote.ts_event = random() % 5 == 0 ? now : ++now;
+            quote.bid = middle - 1;
+            quote.ask = middle + static_cast<std::int64_t>(random() % 3);
+            quote.bid_size = static_cast<std::int64_t>(random() % 5);
+            quote.ask_size = static_cast<std::int64_t>(random() % 5);
+            const bool newer = quote.ts_event > book.ts_event();
+            REQUIRE(book.fuse(quote) == newer);
+            REQUIRE(!book.crossed());
+            if (!newer) continue;
+            if (quote.bid_size != 0) {
+                REQUIRE(book.best_bid() == quote.bid);
+                REQUIRE(book.bid_size_at(quote.bid) == quote.bid_size);
+            }
+            if (quote.ask_size != 0) REQUIRE(book.best_ask() == quote.ask);
+        }
+    }
+}

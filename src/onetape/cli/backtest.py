@@ -40,6 +40,7 @@ from onetape.cli.frame import Answer, Shell, load, plain, verb
     metavar="MODEL",
     help="Who cancels before a resting order: conservative, power:2, log.",
 )
+@click.option("--fuse", is_flag=True, help="Quotes move the book between messages of depth.")
 @click.option("--interpret", is_flag=True, help="Run a @compiled strategy as Python.")
 @click.option("--hedge", is_flag=True, help="Long and short of one contract side by side.")
 @click.option("--borrow", metavar="CUR=RATE,..", help="Spot on loan, at a rate an hour.")

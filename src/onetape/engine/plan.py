@@ -59,6 +59,7 @@ class RunPlan:
     latency: Latency = field(default_factory=Latency)
     venue: VenueOptions = field(default_factory=VenueOptions)
     queue: str = CONSERVATIVE
+    fuse: bool = False  # quotes move the exchange's book between messages of depth
     bar_volume_share: int = BAR_VOLUME_SHARE
     interpret: bool = False  # run a @compiled strategy as Python
     seed: int = 1
@@ -116,6 +117,7 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
         },
         "model": {
             "queue": plan.queue,
+            "fuse": plan.fuse,
             "bar_volume_share": plan.bar_volume_share,
             "latency_text": str(plan.latency),
             "latency": _latency_table(plan.latency),
@@ -166,6 +168,7 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             latency=_latency_of(model["latency"]),
             venue=VenueOptions.from_table(document.get("venue", {})),
             queue=model["queue"],
+            fuse=model["fuse"],
             bar_volume_share=model["bar_volume_share"],
             seed=run["seed"],
             on_error=run["on_error"],

@@ -154,6 +154,7 @@ class Session:
             latency=self.plan.latency.core(),
             queue_model=queue.number,
             queue_exponent=queue.exponent,
+            fuse=self.plan.fuse,
             bar_volume_share=self.plan.bar_volume_share,
             hedge=self.plan.hedge,
             isolated=self.plan.margin == "isolated",

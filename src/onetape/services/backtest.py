@@ -92,6 +92,7 @@ class BacktestOptions:
     borrow: str | None = None
     latency: str | None = None
     queue: str | None = None
+    fuse: bool = False
     instruments: Path | None = None
     seed: int = 1
     check_lookahead: bool = False
@@ -224,6 +225,7 @@ def prepare_plan(options: BacktestOptions, strategy: type[Strategy]) -> RunPlan:
         leverage=options.leverage or 1,
         margin=options.margin,
         queue=str(parse_queue(options.queue or CONSERVATIVE)),
+        fuse=options.fuse,
         interpret=options.interpret,
         hedge=options.hedge,
         venue=_venue_options(options),
@@ -390,6 +392,7 @@ def backtest(
     symbol: str | None = None,
     latency: str | None = None,
     queue: str | None = None,
+    fuse: bool = False,
     leverage: int | None = None,
     start: str | int | None = None,
     end: str | int | None = None,
@@ -422,6 +425,7 @@ def backtest(
             leverage=leverage,
             latency=latency,
             queue=queue,
+            fuse=fuse,
             seed=seed,
             out=out,
             write_report=report,

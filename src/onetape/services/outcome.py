@@ -212,6 +212,14 @@ def assumptions_of(session: Session) -> list[Assumption]:
                 1,
             )
         )
+    if counters["fused_quotes"]:
+        lines.append(
+            Assumption(
+                f"{counters['fused_quotes']:,} quotes, newer than the depth, moved the book that "
+                "orders met",
+                key="fused",
+            )
+        )
     if counters["trades_beyond_display"]:
         lines.append(
             Assumption(
