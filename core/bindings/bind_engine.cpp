@@ -386,6 +386,8 @@ void bind_engine(nb::module_& m) {
                  d["fills_without_size"] = x.fills_without_size;
                  d["fills_beyond_touch"] = x.fills_beyond_touch;
                  d["trades_beyond_display"] = x.trades_beyond_display;
+                 d["ambiguous_bars"] = x.ambiguous_bars;
+                 d["ambiguous_fills"] = x.ambiguous_fills;
                  d["settlements"] = x.settlements;
                  d["settlements_without_mark"] = x.settlements_without_mark;
                  d["rate_limited"] = x.rate_limited;
@@ -399,6 +401,15 @@ void bind_engine(nb::module_& m) {
                  d["insurance_payments"] = x.insurance_payments;
                  return d;
              })
+        .def("ambiguous_bars",
+             [](const PySimulation& s) {
+                 nb::list found;
+                 for (const AmbiguousBar& each : s.core->ambiguous_bars())
+                     found.append(nb::make_tuple(each.ts_open, each.instrument));
+                 return found;
+             },
+             nb::sig("def ambiguous_bars(self) -> list[tuple[int, int]]"),
+             "(ts_open, instrument) of the first hundred of them.")
         .def("action_hash",
              [](const PySimulation& s) { return digest_bytes(s.core->action_hash()); })
         .def("state_hash",

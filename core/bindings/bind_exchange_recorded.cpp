@@ -174,6 +174,8 @@ class PyRecorded final : public ExchangeSink {
         result["fills_without_size"] = c.fills_without_size;
         result["fills_beyond_touch"] = c.fills_beyond_touch;
         result["trades_beyond_display"] = c.trades_beyond_display;
+        result["ambiguous_bars"] = c.ambiguous_bars;
+        result["ambiguous_fills"] = c.ambiguous_fills;
         result["settlements"] = c.settlements;
         result["rate_limited"] = c.rate_limited;
         result["fee_tier_changes"] = c.fee_tier_changes;

@@ -156,6 +156,9 @@ class Simulation final : public ExchangeSink {
     }
     [[nodiscard]] Money volume(std::uint32_t index) { return exchange_.volume(index, now_); }
     [[nodiscard]] const RecordedCounters& exchange_counters() const { return exchange_.counters(); }
+    [[nodiscard]] const std::vector<AmbiguousBar>& ambiguous_bars() const {
+        return exchange_.ambiguous_bars();
+    }
     [[nodiscard]] Money equity();
     [[nodiscard]] const std::vector<EquitySample>& samples() const { return samples_; }
     [[nodiscard]] const std::vector<double>& sampled_prices() const { return sampled_prices_; }

@@ -80,6 +80,14 @@ struct RecordedCounters {
     // Prints at a price of ours, larger than what was displayed there: hidden orders stood before
     // us or behind us, and no data say which.
     std::uint64_t trades_beyond_display = 0;
+    // Bars inside which own orders were reached both on the way up and on the way down from the
+    // open: which came first is not in the data. And the fills inside such bars.
+    std::uint64_t ambiguous_bars = 0, ambiguous_fills = 0;
+};
+
+struct AmbiguousBar {
+    std::int64_t ts_open;
+    std::uint32_t instrument;
 };
 
 class RecordedExchange {
@@ -158,6 +166,11 @@ class RecordedExchange {
     void finish(std::int64_t now) noexcept;  // the data ended: cancels all that still works
 
     [[nodiscard]] const RecordedCounters& counters() const noexcept { return counters_; }
+    // The first of them; `counters` has them all.
+    static constexpr std::size_t ambiguous_kept = 100;
+    [[nodiscard]] const std::vector<AmbiguousBar>& ambiguous_bars() const noexcept {
+        return ambiguous_;
+    }
 
  private:
     // Where an order stands: not yet triggered, waiting for a market to take from (market orders
@@ -328,7 +341,10 @@ class RecordedExchange {
     void bar_fire(std::uint32_t slot, std::int64_t time, std::int64_t price) noexcept;
     void bar_at_price(std::uint32_t index, std::int64_t time, std::int64_t price,
                       bool before_open) noexcept;
-    void bar_stops(std::uint32_t index, std::int64_t now, bool adverse) noexcept;
+    void bar_inside(std::uint32_t index, std::int64_t now) noexcept;
+    [[nodiscard]] bool bar_ambiguous(std::uint32_t index) const noexcept;
+    [[nodiscard]] static bool bar_touches(const Market& market, const Order& order) noexcept;
+    void bar_stops(std::uint32_t index, std::int64_t now, bool adverse, bool limits_done) noexcept;
     void bar_limits(std::uint32_t index, std::int64_t now) noexcept;
 
     RecordedOptions options_;
@@ -342,6 +358,7 @@ class RecordedExchange {
     std::vector<Step> steps_;                       // of the taking being planned
     std::vector<std::uint32_t> batch_, bar_batch_;  // slots in hand while lists change
     RecordedCounters counters_;
+    std::vector<AmbiguousBar> ambiguous_;
     std::uint64_t next_venue_id_ = 1, next_trade_id_ = 1, venue_orders_ = 0;
     std::int64_t next_expiry_ = never;
     VenueRules rules_;
