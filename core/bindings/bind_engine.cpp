@@ -170,6 +170,10 @@ void bind_engine(nb::module_& m) {
                  s.keep(reader);
                  s.core->set_script(nb::cast<PyReader*>(reader)->reader.get());
              })
+        .def("use_as_detail",
+             [](PySimulation& s, std::uint32_t source) { s.core->use_as_detail(source); })
+        .def("use_detail",
+             [](PySimulation& s, std::uint32_t index) { s.core->use_detail(index); })
         .def("map_stream", [](PySimulation& s, std::uint32_t source, std::uint32_t stream,
                               std::int64_t index) { s.core->map_stream(source, stream, index); })
         .def("deposit", [](PySimulation& s, std::uint32_t currency,
@@ -382,6 +386,9 @@ void bind_engine(nb::module_& m) {
                  d["rejected"] = c.rejected;
                  d["impossible"] = c.impossible;
                  d["late"] = c.late;
+                 d["detail_events"] = c.detail_events;
+                 d["detail_holes"] = c.detail_holes;
+                 d["detail_incomplete"] = c.detail_incomplete;
                  d["fills_without_volume"] = x.fills_without_volume;
                  d["fills_without_size"] = x.fills_without_size;
                  d["fills_beyond_touch"] = x.fills_beyond_touch;

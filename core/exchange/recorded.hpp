@@ -99,6 +99,11 @@ class RecordedExchange {
                         std::uint32_t settle_currency, std::uint32_t base_currency,
                         const MarketView* view) noexcept;
 
+    // Where it looks from now on; `view` must outlive the exchange.
+    void set_view(std::uint32_t index, const MarketView* view) noexcept {
+        markets_[index].view = view;
+    }
+
     // Brackets, leverage and what else is a table; call it after set_instrument.
     void set_terms(std::uint32_t index, const InstrumentTerms& terms) noexcept;
 
@@ -111,6 +116,9 @@ class RecordedExchange {
     [[nodiscard]] std::size_t fee_tier(std::uint32_t index) const noexcept {
         return index < markets_.size() ? markets_[index].fee_tier : 0;
     }
+
+    // Bars of another period are looked at from now on.
+    void forget_bar_period(std::uint32_t index) noexcept { markets_[index].bar_period = 0; }
 
     // Once, before `begin`; the run starts at `now`.
     void set_rules(const VenueRules& rules) noexcept;

@@ -152,8 +152,8 @@ bool RecordedExchange::bar_ambiguous(std::uint32_t index) const noexcept {
     const Market& market = markets_[index];
     if (market.triggers.size() + market.bids.size() + market.asks.size() < 2) return false;
     const BarPayload& bar = market.view->bar;
-    bool above = false, below = false;             // all that are reached
-    bool free = false;                             // one of them may open a position
+    bool above = false, below = false;                  // all that are reached
+    bool free = false;                                  // one of them may open a position
     bool above_reduces = false, below_reduces = false;  // those with something to reduce
     const auto reached = [&](const Order& order, bool is_above) {
         (is_above ? above : below) = true;

@@ -38,9 +38,9 @@ CASES: dict[str, tuple[str, int, int]] = {
     "stop and take-profit as two triggers": (
         LONG
         + """
-        sell#2 market x3 stop=110 reduce -> accepted
-        at 120 sell#3 market x3 stop=90 reduce -> accepted
-        bar 120-180 100 110 90 100 1000 -> #3 triggered, #3 fill 3@90 taker, #2 triggered, #2 canceled 4106
+    sell#2 market x3 stop=110 reduce -> accepted
+    at 120 sell#3 market x3 stop=90 reduce -> accepted
+    bar 120-180 100 110 90 100 -> #3 triggered, #3 fill 3@90 taker, #2 triggered, #2 canceled 4106
         """,
         1,
         1,
@@ -100,7 +100,7 @@ CASES: dict[str, tuple[str, int, int]] = {
         bar 0-60 100 100 100 100 1000
         sell#1 market x3 stop=110 reduce -> accepted
         at 60 sell#2 market x3 stop=90 reduce -> accepted
-        bar 60-120 100 120 80 100 1000 -> #1 triggered, #1 canceled 4106, #2 triggered, #2 canceled 4106
+        bar 60-120 100 120 80 100 -> #1 triggered, #1 canceled 4106, #2 triggered, #2 canceled 4106
         """,
         0,
         0,

@@ -18,6 +18,7 @@ import msgspec
 
 from onetape import _core
 from onetape.engine.compiled import is_compiled
+from onetape.engine.detail import check_detail, matching_streams
 from onetape.engine.host import Host
 from onetape.engine.latency import RECORDED
 from onetape.engine.parameters import resolve
@@ -90,6 +91,7 @@ class _Source:
     path: Path
     reader: JournalReader
     number: int
+    is_detail: bool  # only the exchange sees it
 
 
 class Session:
@@ -171,12 +173,17 @@ class Session:
             path = Path(each.path)
             reader = JournalReader(path)
             number = self.sim.add_source(reader.core)
-            self.sources.append(_Source(path, reader, number))
-            self._map_preamble(reader, number)
+            self.sources.append(_Source(path, reader, number, each.is_detail))
+            if not each.is_detail:
+                self._map_preamble(reader, number)
             if self.limits and self.limits[number]:
                 self.sim.limit_source(number, self.limits[number])
         for source in self.sources:
-            self._add_first_instruments(source.path)
+            if not source.is_detail:
+                self._add_first_instruments(source.path)
+        for source in self.sources:
+            if source.is_detail:
+                self._map_detail(source)
         if self.script is not None:
             self._script_reader = JournalReader(self.script)
             self.sim.set_script(self._script_reader.core)
@@ -376,6 +383,15 @@ class Session:
                     number, stream, self.host.instrument_frame(number, stream, payload)
                 )
 
+    def _map_detail(self, source: _Source) -> None:
+        symbols = matching_streams(source.path, _streams_of(source.path), self.host.instruments)
+        check_detail(source.path, symbols, self.inventory())
+        numbers = {symbol: i for i, symbol in enumerate(self.host.instruments)}
+        self.sim.use_as_detail(source.number)
+        for stream, symbol in symbols.items():
+            self.sim.use_detail(numbers[symbol])
+            self.sim.map_stream(source.number, stream, numbers[symbol])
+
     def _add_first_instruments(self, path: Path) -> None:
         """What a tape says before its first market event, so that on_start can subscribe to a
         tape that begins later than the others. A symbol that is known keeps its facts: the frame
@@ -406,14 +422,13 @@ class Session:
 
     def _refuse_empty(self) -> None:
         spans = []
-        for each in self.plan.inputs:
+        inputs = [each for each in self.plan.inputs if not each.is_detail]
+        for each in inputs:
             with JournalReader(Path(each.path)) as reader:
                 counts, _, first, last = _core.inventory(reader.core)
             if any(_QUOTE <= kind <= _LIQUIDATION for types in counts.values() for kind in types):
                 spans.append(f"{format_time(first)} .. {format_time(last)}")
-        symbols = sorted(
-            {s for each in self.plan.inputs for s in tape_instruments(Path(each.path))}
-        )
+        symbols = sorted({s for each in inputs for s in tape_instruments(Path(each.path))})
         if self.plan.symbol is not None and self.plan.symbol not in symbols:
             raise UnknownSymbol(
                 f"{self.plan.symbol} is not in the data",
@@ -421,9 +436,7 @@ class Session:
                 todo=f"the data has: {', '.join(symbols) or 'no instrument'}",
             )
         if not spans:
-            raise BadInput(
-                "the data has no events", where=self.plan.inputs[0].path, todo="import it again"
-            )
+            raise BadInput("the data has no events", where=inputs[0].path, todo="import it again")
         raise BadInput(
             "no event lies in the time range",
             where="--from/--to",
@@ -482,7 +495,12 @@ class Session:
     def _check_symbols(self) -> None:
         symbol = self.params.get("symbol")
         if isinstance(symbol, str) and symbol and symbol not in self.host.instruments:
-            known = {s for each in self.plan.inputs for s in tape_instruments(Path(each.path))}
+            known = {
+                s
+                for each in self.plan.inputs
+                if not each.is_detail
+                for s in tape_instruments(Path(each.path))
+            }
             if symbol not in known:
                 raise UnknownSymbol(
                     f"{symbol} is not in the data",
@@ -532,21 +550,29 @@ class Session:
     def inventory(self) -> Mapping[str, tuple[Mapping[int, int], list[int]]]:
         """What each symbol has: {type id: count} and the periods of its own bars."""
         if self._inventories is None:
-            found: dict[str, tuple[dict[int, int], list[int]]] = {}
-            for source in self.sources:
-                with JournalReader(source.path) as reader:
-                    counts, periods, _, _ = _core.inventory(reader.core)
-                symbols = _streams_of(source.path)
-                for stream, types in counts.items():
-                    symbol = symbols.get(stream)
-                    if symbol is None:
-                        continue
-                    have, bars = found.setdefault(symbol, ({}, []))
-                    for type_id, count in types.items():
-                        have[type_id] = have.get(type_id, 0) + count
-                    bars += [p for p in periods.get(stream, []) if p not in bars]
-            self._inventories = found
+            self._inventories = self._count(is_detail=False)
         return self._inventories
+
+    def detail_inventory(self) -> Mapping[str, tuple[Mapping[int, int], list[int]]]:
+        """The same of the data that only the exchange sees."""
+        return self._count(is_detail=True)
+
+    def _count(self, *, is_detail: bool) -> dict[str, tuple[dict[int, int], list[int]]]:
+        found: dict[str, tuple[dict[int, int], list[int]]] = {}
+        for source in self.sources:
+            if source.is_detail != is_detail:
+                continue
+            with JournalReader(source.path) as reader:
+                counts, periods, _, _ = _core.inventory(reader.core)
+            streams = _streams_of(source.path)
+            for stream, types in counts.items():
+                if stream not in streams:
+                    continue
+                have, bars = found.setdefault(streams[stream].symbol, ({}, []))
+                for type_id, count in types.items():
+                    have[type_id] = have.get(type_id, 0) + count
+                bars += [p for p in periods.get(stream, []) if p not in bars]
+        return found
 
     # --- closing records -------------------------------------------------------------------------
 
@@ -568,15 +594,15 @@ class Session:
                 )
 
 
-def _streams_of(path: Path) -> dict[int, str]:
-    """stream -> symbol over a whole tape."""
-    found: dict[int, str] = {}
+def _streams_of(path: Path) -> dict[int, Instrument]:
+    """stream -> instrument over a whole tape, its latest version."""
+    found: dict[int, Instrument] = {}
     with JournalReader(path) as reader:
         for type_id, stream, payload in reader.core.preamble:
             if type_id == _INSTRUMENT:
-                found[stream] = Instrument.from_msgpack(payload).symbol
+                found[stream] = Instrument.from_msgpack(payload)
         for frame in reader.frames(types=["instrument"]):
-            found[frame.stream] = Instrument.from_msgpack(frame.payload).symbol
+            found[frame.stream] = Instrument.from_msgpack(frame.payload)
     return found
 
 
