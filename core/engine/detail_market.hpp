@@ -76,9 +76,7 @@ class DetailMarket {
     void show_bar(const BarPayload& bar) {
         view.has_quote = view.has_trade = false;
         book.desync();
-        view.bar = bar;
-        view.has_bar = true;
-        ++view.version;
+        view.set_bar(bar);
     }
 
  private:

@@ -425,9 +425,7 @@ void Simulation::show_detail(Instrument& instrument, const Frame& frame) {
             if (working) exchange_.on_book(index, time);
             break;
         case EventType::bar:
-            view.bar = frame.as<BarPayload>();
-            view.has_bar = true;
-            ++view.version;
+            view.set_bar(frame.as<BarPayload>());
             detail.note(view.bar);
             show_bar(instrument, view, time);
             break;
@@ -488,9 +486,7 @@ bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
             return true;
         }
         case EventType::bar:
-            view.bar = frame.as<BarPayload>();
-            view.has_bar = true;
-            ++view.version;
+            view.set_bar(frame.as<BarPayload>());
             if (instrument.detail) [[unlikely]]
                 check_detail(instrument, time);
             else

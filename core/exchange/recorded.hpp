@@ -24,11 +24,19 @@ namespace onetape {
 struct MarketView {             // one instrument's recorded market, written by the engine loop
     std::uint64_t version = 0;  // +1 for each market event: what we took is remembered until then
     bool has_quote = false, has_trade = false, has_bar = false;
+    bool has_volume = false;  // some bar said its volume: from then on 0 means that none was traded
     QuotePayload quote{};
     TradePayload trade{};
     BarPayload bar{};
     std::int64_t mark = 0, index = 0;  // 0: none
     const Book* book = nullptr;        // null without depth
+
+    void set_bar(const BarPayload& next) noexcept {
+        bar = next;
+        has_bar = true;
+        has_volume = has_volume || next.volume > 0;
+        ++version;
+    }
 };
 
 // Money that moves without a fill. What a venue pays out counts positive.

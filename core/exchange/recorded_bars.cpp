@@ -234,7 +234,7 @@ void RecordedExchange::on_bar(std::uint32_t index, std::int64_t now) noexcept {
     const BarPayload& bar = market.view->bar;
     note_bar_period(market);
     if (bar.period_ns > market.bar_period) return;
-    market.bar_capped = bar.volume > 0;
+    market.bar_capped = market.view->has_volume;
     market.bar_left = static_cast<std::int64_t>(static_cast<Int128>(bar.volume) *
                                                 options_.bar_volume_share / 1'000'000);
     account_->set_mark(index, bar.open);  // nothing later is known at the open

@@ -40,7 +40,7 @@ CASES: dict[str, tuple[str, int, int]] = {
         + """
     sell#2 market x3 stop=110 reduce -> accepted
     at 120 sell#3 market x3 stop=90 reduce -> accepted
-    bar 120-180 100 110 90 100 -> #3 triggered, #3 fill 3@90 taker, #2 triggered, #2 canceled 4106
+    bar 120-180 100 110 90 100 9 -> #3 triggered, #3 fill 3@90 taker, #2 triggered, #2 canceled 4106
         """,
         1,
         1,
