@@ -525,9 +525,9 @@ void Simulation::check_detail(Instrument& instrument, std::int64_t time) {
     const BarPayload& bar = instrument.view.bar;
     if (!detail.shortest(bar)) return;
     const DetailMarket::Cover cover = detail.cover(bar);
-    if (cover == DetailMarket::Cover::partial) ++counters_.detail_incomplete;
+    if (cover == DetailMarket::Cover::partial && started_) ++counters_.detail_incomplete;
     if (cover != DetailMarket::Cover::none) return;
-    ++counters_.detail_holes;
+    if (started_) ++counters_.detail_holes;
     detail.show_bar(bar);
     exchange_.forget_bar_period(instrument.index);
     show_bar(instrument, detail.view, time);

@@ -6,13 +6,14 @@ import json
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from strategy_files import write
-from tapes import BTC, ETH, Market
+from tapes import BTC, ETH, START, Market
 from test_money_runs import backtest, heard
 
 from onetape.cli.main import run
-from onetape.model.errors import BadConfig, UnknownSymbol
+from onetape.model.errors import BadConfig, BadInput, UnknownSymbol
 from onetape.services.replay import replay_run
 
 # Long 1 at the second bar's open, then a stop at 90 and a take-profit at 110 before the third.
@@ -191,6 +192,85 @@ def test_detail_must_be_finer_than_bars(tmp_path) -> None:
     detail = minutes(tmp_path / "detail.tape", UP_FIRST)
     with pytest.raises(BadConfig, match="quotes"):
         backtest(tmp_path, quotes, "other", STOP_AND_TARGET, detail_data=[detail])
+
+
+def test_a_path_that_is_not_there_names_the_option(tmp_path) -> None:
+    with pytest.raises(BadInput, match="--detail-data"):
+        play(tmp_path, [tmp_path / "none.tape"])
+
+
+def test_a_run_of_an_unknown_role_is_not_repeated(tmp_path) -> None:
+    done = play(tmp_path, [minutes(tmp_path / "detail.tape", UP_FIRST)])
+    file = done.run / "run.toml"
+    file.write_text(file.read_text().replace('role = "detail"', 'role = "oracle"'))
+    with pytest.raises(BadConfig, match="role"):
+        replay_run(done.run, verify=True)
+
+
+def test_a_later_start_knows_the_detail_before_it(tmp_path) -> None:
+    """From 300 s on: entry at the third bar's open, bracket too late for its range."""
+    detail = minutes(tmp_path / "detail.tape", UP_FIRST)
+    done = play(tmp_path, [detail], start=START + 400 * 10**9)
+    assert [each for each in heard(done.run) if "bar" not in each] == ["entry 100"]
+    assert done.as_json()["detail_holes"] == 0
+    assert replay_run(done.run, verify=True)["divergences"] == 0
+
+
+WANDERER = '''
+from onetape import Strategy
+
+
+class Wanderer(Strategy):
+    """Limits, stops and market orders at random around the last close."""
+
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.subscribe(self.symbol, bars="5m")
+
+    def on_bar(self, bar):
+        throw = self.random.random()
+        side = self.buy if self.random.random() < 0.5 else self.sell
+        away = self.random.choice((-1.5, -0.7, 0.7, 1.5))
+        if throw < 0.3:
+            self.cancel_all()
+        elif throw < 0.6:
+            side(self.symbol, 1, bar.close + away)
+        elif throw < 0.9:
+            side(self.symbol, 1, trigger=bar.close + away)
+        else:
+            side(self.symbol, 1)
+'''
+
+
+def test_it_is_the_run_over_one_tape_with_both_periods(tmp_path) -> None:
+    """With both periods on one tape the exchange fills on the shorter one, too: a robot of the
+    longer one does and gets the same."""
+    rng = np.random.default_rng(5)
+    both, long, short = (Market(tmp_path / f"{name}.tape") for name in ("both", "long", "short"))
+    price, five = 1000, []
+    for minute in range(1, 3001):
+        path = [price, *(price + rng.integers(-6, 7, 8).cumsum()).tolist()]
+        price = path[-1]
+        bar = tuple(each / 10 for each in (path[0], max(path), min(path), path[-1]))
+        five.append(bar)
+        for market in (both, short):
+            market.bar(minute * 60, "1m", bar, 100)
+        if minute % 5 == 0:
+            whole = (five[0][0], max(b[1] for b in five), min(b[2] for b in five), five[-1][3])
+            five = []
+            for market in (both, long):
+                market.bar(minute * 60, "5m", whole, 500)
+    options = {"latency": "10ms", "cash": "1000000 USDT"}
+    one = backtest(tmp_path, both.done(), "one", WANDERER, **options)
+    tape, detail = long.done(), short.done()
+    two = backtest(tmp_path, tape, "two", WANDERER, detail_data=[detail], **options)
+    alone = backtest(tmp_path, tape, "alone", WANDERER, **options)
+    assert one.fills > 200
+    assert (one.action_hash, one.fills, one.pnl) == (two.action_hash, two.fills, two.pnl)
+    assert two.as_json()["detail_holes"] == two.as_json()["detail_incomplete"] == 0
+    assert alone.pnl != two.pnl
+    assert alone.ambiguous_bars > two.ambiguous_bars
 
 
 def test_other_decimals_are_refused(tmp_path) -> None:

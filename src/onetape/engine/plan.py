@@ -202,6 +202,8 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             interpret=run["interpret"],
             bar_sources=dict(document.get("bars", {})),
         )
+        if any(each.role not in (MARKET, DETAIL) for each in plan.inputs):
+            raise ValueError("the role of an input is neither market nor detail")
     except (KeyError, TypeError, ValueError, ArithmeticError) as problem:
         raise BadConfig(
             f"run.toml cannot be read: {problem}", where=str(file), todo="run it again"

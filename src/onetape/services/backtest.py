@@ -270,7 +270,10 @@ def _add_detail(
     if symbol is None:  # a file names no symbol: it is that of the data, if there is only one
         known = {name for path in tapes for name in tape_instruments(path)}
         symbol = known.pop() if len(known) == 1 else None
-    details = [as_tape(each, options.home, symbol, options) for each in options.detail_data]
+    details = [
+        as_tape(each, options.home, symbol, options, flag="--detail-data")
+        for each in options.detail_data
+    ]
     plan.inputs += [TapeInput(str(path), role=DETAIL) for path in details]
     # The run ends with the data that the robot sees, however far the detail goes on.
     last = max((span[1] for span in map(tape_span, tapes) if span), default=None)
@@ -309,7 +312,9 @@ def is_tape(path: Path) -> bool:
     return path.is_dir() and (any(path.glob("*.tape")) or any(path.glob("*.tape.zst")))
 
 
-def as_tape(data: Any, home: Path, symbol: str | None, options: BacktestOptions) -> Path:
+def as_tape(
+    data: Any, home: Path, symbol: str | None, options: BacktestOptions, *, flag: str = "--data"
+) -> Path:
     """`data` as a tape: itself, or imported once under <home>/tapes."""
     if not isinstance(data, (str, os.PathLike)):
         return _frame_as_tape(data, home, symbol or "data:FRAME")
@@ -317,10 +322,10 @@ def as_tape(data: Any, home: Path, symbol: str | None, options: BacktestOptions)
     if is_tape(path):
         return path.resolve()
     if not path.exists():
-        raise BadInput(f"no such file or tape: {path}", where="--data", todo="check the path")
+        raise BadInput(f"no such file or tape: {path}", where=flag, todo="check the path")
     if path.is_dir():
         raise BadInput(
-            f"{path} is a folder without segments", where="--data", todo="name a tape or a file"
+            f"{path} is a folder without segments", where=flag, todo="name a tape or a file"
         )
     from onetape.data.importing import IMPORT_VERSION, import_files
     from onetape.data.sniff import sniff
