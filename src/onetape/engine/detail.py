@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from onetape import _core
+from onetape.engine.inventory import Inventory
 from onetape.model.errors import BadConfig, UnknownSymbol
 from onetape.model.instrument import Instrument
 from onetape.model.time import format_duration
@@ -15,9 +16,6 @@ __all__ = ["check_detail", "matching_streams"]
 
 _QUOTE, _TRADE, _BOOK, _BAR = 2, 3, 4, 5  # EventType ids of core/journal/events.hpp
 _FINER = {_QUOTE: "quotes", _TRADE: "trades", _BOOK: "depth"}
-
-# As Session.inventory gives it: {symbol: ({type id: count}, periods of its own bars)}.
-Inventory = Mapping[str, tuple[Mapping[int, int], list[int]]]
 
 
 def matching_streams(

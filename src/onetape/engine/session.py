@@ -20,6 +20,7 @@ from onetape import _core
 from onetape.engine.compiled import is_compiled
 from onetape.engine.detail import check_detail, matching_streams
 from onetape.engine.host import Host
+from onetape.engine.inventory import Inventory, inventory_of, streams_of
 from onetape.engine.latency import RECORDED
 from onetape.engine.parameters import resolve
 from onetape.engine.plan import DEFAULT_CASH, RunPlan
@@ -129,7 +130,7 @@ class Session:
         self._journal_path = journal
         self._instruments = dict(instruments or {})
         self._run_uuid = run_uuid
-        self._inventories: dict[str, tuple[dict[int, int], list[int]]] | None = None
+        self._inventories: Inventory | None = None
         self.host = Host(
             on_error=plan.on_error,
             override_fees=self._with_overrides,
@@ -384,7 +385,7 @@ class Session:
                 )
 
     def _map_detail(self, source: _Source) -> None:
-        symbols = matching_streams(source.path, _streams_of(source.path), self.host.instruments)
+        symbols = matching_streams(source.path, streams_of(source.path), self.host.instruments)
         check_detail(source.path, symbols, self.inventory())
         numbers = {symbol: i for i, symbol in enumerate(self.host.instruments)}
         self.sim.use_as_detail(source.number)
@@ -547,32 +548,15 @@ class Session:
             if outcome == _core.RunOutcome.FAILED:
                 self.sim.raise_failure()
 
-    def inventory(self) -> Mapping[str, tuple[Mapping[int, int], list[int]]]:
+    def inventory(self) -> Inventory:
         """What each symbol has: {type id: count} and the periods of its own bars."""
         if self._inventories is None:
-            self._inventories = self._count(is_detail=False)
+            self._inventories = inventory_of(s.path for s in self.sources if not s.is_detail)
         return self._inventories
 
-    def detail_inventory(self) -> Mapping[str, tuple[Mapping[int, int], list[int]]]:
+    def detail_inventory(self) -> Inventory:
         """The same of the data that only the exchange sees."""
-        return self._count(is_detail=True)
-
-    def _count(self, *, is_detail: bool) -> dict[str, tuple[dict[int, int], list[int]]]:
-        found: dict[str, tuple[dict[int, int], list[int]]] = {}
-        for source in self.sources:
-            if source.is_detail != is_detail:
-                continue
-            with JournalReader(source.path) as reader:
-                counts, periods, _, _ = _core.inventory(reader.core)
-            streams = _streams_of(source.path)
-            for stream, types in counts.items():
-                if stream not in streams:
-                    continue
-                have, bars = found.setdefault(streams[stream].symbol, ({}, []))
-                for type_id, count in types.items():
-                    have[type_id] = have.get(type_id, 0) + count
-                bars += [p for p in periods.get(stream, []) if p not in bars]
-        return found
+        return inventory_of(each.path for each in self.sources if each.is_detail)
 
     # --- closing records -------------------------------------------------------------------------
 
@@ -592,18 +576,6 @@ class Session:
                         bytes.fromhex(each.uuid.replace("-", "")), each.epoch, 1, last, crc, 0
                     ),
                 )
-
-
-def _streams_of(path: Path) -> dict[int, Instrument]:
-    """stream -> instrument over a whole tape, its latest version."""
-    found: dict[int, Instrument] = {}
-    with JournalReader(path) as reader:
-        for type_id, stream, payload in reader.core.preamble:
-            if type_id == _INSTRUMENT:
-                found[stream] = Instrument.from_msgpack(payload)
-        for frame in reader.frames(types=["instrument"]):
-            found[frame.stream] = Instrument.from_msgpack(frame.payload)
-    return found
 
 
 def replace_decimals(given: Instrument, recorded: Instrument) -> Instrument:
