@@ -170,6 +170,10 @@ void bind_engine(nb::module_& m) {
                  s.keep(reader);
                  s.core->set_script(nb::cast<PyReader*>(reader)->reader.get());
              })
+        .def("use_as_detail",
+             [](PySimulation& s, std::uint32_t source) { s.core->use_as_detail(source); })
+        .def("use_detail",
+             [](PySimulation& s, std::uint32_t index) { s.core->use_detail(index); })
         .def("map_stream", [](PySimulation& s, std::uint32_t source, std::uint32_t stream,
                               std::int64_t index) { s.core->map_stream(source, stream, index); })
         .def("deposit", [](PySimulation& s, std::uint32_t currency,
@@ -386,11 +390,16 @@ void bind_engine(nb::module_& m) {
                  d["rejected"] = c.rejected;
                  d["impossible"] = c.impossible;
                  d["late"] = c.late;
+                 d["detail_events"] = c.detail_events;
+                 d["detail_holes"] = c.detail_holes;
+                 d["detail_incomplete"] = c.detail_incomplete;
                  d["fills_without_volume"] = x.fills_without_volume;
                  d["fills_without_size"] = x.fills_without_size;
                  d["fills_beyond_touch"] = x.fills_beyond_touch;
                  d["fused_quotes"] = s.core->fused_quotes();
                  d["trades_beyond_display"] = x.trades_beyond_display;
+                 d["ambiguous_bars"] = x.ambiguous_bars;
+                 d["ambiguous_fills"] = x.ambiguous_fills;
                  d["settlements"] = x.settlements;
                  d["settlements_without_mark"] = x.settlements_without_mark;
                  d["rate_limited"] = x.rate_limited;
@@ -404,6 +413,15 @@ void bind_engine(nb::module_& m) {
                  d["insurance_payments"] = x.insurance_payments;
                  return d;
              })
+        .def("ambiguous_bars",
+             [](const PySimulation& s) {
+                 nb::list found;
+                 for (const AmbiguousBar& each : s.core->ambiguous_bars())
+                     found.append(nb::make_tuple(each.ts_open, each.instrument));
+                 return found;
+             },
+             nb::sig("def ambiguous_bars(self) -> list[tuple[int, int]]"),
+             "(ts_open, instrument) of the first hundred of them.")
         .def("action_hash",
              [](const PySimulation& s) { return digest_bytes(s.core->action_hash()); })
         .def("state_hash",

@@ -125,6 +125,7 @@ class PyRecorded final : public ExchangeSink {
         view.bar.close = close;
         view.bar.volume = volume;
         view.has_bar = true;
+        view.has_volume = view.has_volume || volume > 0;
         exchange_.on_bar(index, ts_close);
         if (exchange_.held(index)) exchange_.watch(index, ts_close);
         return drain();
@@ -174,6 +175,8 @@ class PyRecorded final : public ExchangeSink {
         result["fills_without_size"] = c.fills_without_size;
         result["fills_beyond_touch"] = c.fills_beyond_touch;
         result["trades_beyond_display"] = c.trades_beyond_display;
+        result["ambiguous_bars"] = c.ambiguous_bars;
+        result["ambiguous_fills"] = c.ambiguous_fills;
         result["settlements"] = c.settlements;
         result["rate_limited"] = c.rate_limited;
         result["fee_tier_changes"] = c.fee_tier_changes;

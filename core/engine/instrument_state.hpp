@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/detail_market.hpp"
 #include "exchange/funding_watch.hpp"
 #include "exchange/recorded.hpp"
 #include "journal/events.hpp"
@@ -43,7 +44,8 @@ struct Instrument {
     double price_scale = 1.0, size_scale = 1.0;
     MarketView view;
     Book book;
-    Book fused;  // the exchange's, where quotes move it too; else unused
+    Book fused;                            // the exchange's, where quotes move it too; else unused
+    std::unique_ptr<DetailMarket> detail;  // with --detail-data: where the exchange looks instead
     std::uint32_t wants = 0;
     bool was_synced = false;
     bool known = false;

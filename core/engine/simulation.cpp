@@ -72,7 +72,8 @@ bool Simulation::update_instrument(std::uint32_t index, const InstrumentSpec& sp
     instrument.known = true;
     instrument.spec = spec;
     instrument.view.book = options_.exchange.fuse ? &instrument.fused : &instrument.book;
-    exchange_.set_instrument(index, spec, instrument.settle, instrument.base, &instrument.view);
+    exchange_.set_instrument(index, spec, instrument.settle, instrument.base,
+                             instrument.detail ? &instrument.detail->view : &instrument.view);
     with_reserves_anew(instrument, [&] {
         robot_account_.set_instrument(index, spec, instrument.settle, instrument.base);
     });
@@ -143,7 +144,14 @@ Simulation::Source* Simulation::pick() {
     Source* best = nullptr;
     for (Source& source : sources_) {
         if (!load(source)) continue;
-        if (!best || source.frame.header->time < best->frame.header->time) best = &source;
+        if (best) {
+            // What happened inside a bar comes before the bar, also where both end together.
+            const std::int64_t time = source.frame.header->time;
+            const std::int64_t least = best->frame.header->time;
+            if (time > least) continue;
+            if (time == least && !(source.is_detail && !best->is_detail)) continue;
+        }
+        best = &source;
     }
     return best;
 }
@@ -155,8 +163,10 @@ Instrument* Simulation::instrument_of(const Source& source, std::uint32_t stream
 }
 
 std::int64_t Simulation::next_time() {
-    const Source* source = pick();
-    return source ? source->frame.header->time : never;
+    std::int64_t next = never;  // the robot's time begins with what it is shown
+    for (Source& source : sources_)
+        if (!source.is_detail && load(source)) next = std::min(next, source.frame.header->time);
+    return next;
 }
 
 // A frame's sum says that it is what was written, not that what was written is a quote.
@@ -180,7 +190,9 @@ RunOutcome Simulation::warm_up(std::int64_t start) {
         if (!failure_.ok()) return RunOutcome::failed;
         if (!source) return RunOutcome::ended;
         const Frame& frame = source->frame;
-        if (is_market(frame.type()) && frame.header->time >= start) {
+        // Without a wanted start the run begins with the first event that the robot sees.
+        const bool may_start = !source->is_detail || start != -never;
+        if (may_start && is_market(frame.type()) && frame.header->time >= start) {
             if (instrument_of(*source, frame.header->stream)) return RunOutcome::reached;
         }
         source->loaded = false;
@@ -189,11 +201,14 @@ RunOutcome Simulation::warm_up(std::int64_t start) {
         ++counters_.frames;
         if (is_market(frame.type())) {
             if (!fits(frame)) return RunOutcome::failed;
-            if (Instrument* instrument = instrument_of(*source, frame.header->stream)) {
+            Instrument* instrument = instrument_of(*source, frame.header->stream);
+            if (instrument && source->is_detail) {
+                show_detail(*instrument, frame);
+            } else if (instrument) {
                 ++counters_.warmed;
                 show_exchange(*instrument, frame);
             }
-        } else {
+        } else if (!source->is_detail) {
             const auto index =
                 robot_->on_cold(static_cast<std::uint32_t>(source - sources_.data()), frame);
             if (index == RobotPort::failed) return RunOutcome::stopped;
@@ -239,7 +254,7 @@ RunOutcome Simulation::preload(std::span<Reader* const> readers, std::int64_t fr
         const std::int64_t time = next->frame.header->time;
         Instrument* instrument = instrument_of(sources_[source], next->frame.header->stream);
         if (is_market(next->frame.type()) && !fits(next->frame)) break;
-        if (instrument && instrument->stream.size() != 0) {
+        if (instrument && instrument->stream.size() != 0 && !sources_[source].is_detail) {
             while (next_bar_close_ <= time) close_bars(time);
             fold_bars(*instrument, next->frame, time);
         }
@@ -323,6 +338,8 @@ bool Simulation::take(Source& source) {
     source.last_sequence = frame.header->sequence;
     source.last_crc = frame.header->crc;
     ++counters_.frames;
+    if (source.is_detail) [[unlikely]]
+        return !is_market(frame.type()) || take_detail(source);  // facts are the main data's
     const std::int64_t time = frame.header->time;
     const std::uint32_t layout = market_bytes(frame.type());
     if (layout == 0) [[unlikely]] {
@@ -356,6 +373,19 @@ bool Simulation::take(Source& source) {
     }
     if (time > now_) now_ = time;  // a late frame does not turn the clock back
     return show_robot(*instrument, frame);
+}
+
+// What happened inside the bar is known at its end; its fills carry their own times and reach the
+// robot before the bar does.
+void Simulation::show_bar(Instrument& instrument, MarketView& view, std::int64_t time) {
+    const std::uint32_t index = instrument.index;
+    reply_base_ = view.bar.ts_open;
+    reply_cap_ = time;
+    if (exchange_.active(index) || exchange_.held(index)) [[unlikely]]
+        exchange_.on_bar(index, time);
+    if (exchange_.held(index)) [[unlikely]]
+        exchange_.watch(index, time);
+    reply_cap_ = never;
 }
 
 bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
@@ -401,24 +431,22 @@ bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
             return true;
         }
         case EventType::bar:
-            view.bar = frame.as<BarPayload>();
-            view.has_bar = true;
-            ++view.version;
-            // What happened inside the bar is known at its end; its fills carry their own times
-            // and reach the robot before the bar does.
-            reply_base_ = view.bar.ts_open;
-            reply_cap_ = time;
-            if (working || exchange_.held(instrument.index)) [[unlikely]]
-                exchange_.on_bar(instrument.index, time);
-            if (exchange_.held(instrument.index)) [[unlikely]]
-                exchange_.watch(instrument.index, time);
-            reply_cap_ = never;
+            view.set_bar(frame.as<BarPayload>());
+            if (instrument.detail) [[unlikely]]
+                check_detail(instrument, time);
+            else
+                show_bar(instrument, view, time);
             return true;
         case EventType::mark: {
             const auto& payload = frame.as<MarkPayload>();
             view.mark = payload.mark;
             view.index = payload.index;
             ++view.version;
+            if (instrument.detail) [[unlikely]] {
+                instrument.detail->view.mark = payload.mark;
+                instrument.detail->view.index = payload.index;
+                ++instrument.detail->view.version;
+            }
             if (working) [[unlikely]]
                 exchange_.on_mark(instrument.index, time);
             if (exchange_.held(instrument.index)) [[unlikely]]

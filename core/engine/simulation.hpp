@@ -74,6 +74,8 @@ struct RunCounters {
     std::uint64_t actions = 0, orders = 0, fills = 0, denied = 0, rejected = 0;
     std::uint64_t impossible = 0;  // news that no state allows: counted, not believed
     FundingCounters funding;
+    // Data that only the exchange saw; bars that had none of it; bars that reach further than it.
+    std::uint64_t detail_events = 0, detail_holes = 0, detail_incomplete = 0;
     std::uint64_t late = 0;  // news about orders that were already closed
 };
 
@@ -95,6 +97,10 @@ class Simulation final : public ExchangeSink {
     // robot when they reached that one.
     void set_script(Reader* script) { script_ = script; }
     void map_stream(std::uint32_t source, std::uint32_t stream, std::int64_t index);
+    // Detail data (before the run begins): frames of this source are shown to the exchange and not
+    // to the robot; they, and no longer its bars, are what this instrument's orders are filled on.
+    void use_as_detail(std::uint32_t source) { sources_[source].is_detail = true; }
+    void use_detail(std::uint32_t index);
     void deposit(std::uint32_t currency, Money amount);
     void set_report_currency(std::uint32_t currency) { options_.report_currency = currency; }
     void set_rules(const VenueRules& rules);
@@ -156,6 +162,9 @@ class Simulation final : public ExchangeSink {
     }
     [[nodiscard]] Money volume(std::uint32_t index) { return exchange_.volume(index, now_); }
     [[nodiscard]] const RecordedCounters& exchange_counters() const { return exchange_.counters(); }
+    [[nodiscard]] const std::vector<AmbiguousBar>& ambiguous_bars() const {
+        return exchange_.ambiguous_bars();
+    }
     [[nodiscard]] Money equity();
     [[nodiscard]] const std::vector<EquitySample>& samples() const { return samples_; }
     [[nodiscard]] const std::vector<double>& sampled_prices() const { return sampled_prices_; }
@@ -189,6 +198,7 @@ class Simulation final : public ExchangeSink {
         Reader* reader = nullptr;
         Frame frame;
         bool loaded = false;
+        bool is_detail = false;
         std::uint64_t last_sequence = 0;
         std::uint32_t last_crc = 0;
         std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();
@@ -226,6 +236,10 @@ class Simulation final : public ExchangeSink {
     [[nodiscard]] bool owns(const Order& order) const noexcept;
     bool take(Source& source);                                       // one frame, whole
     bool show_exchange(Instrument& instrument, const Frame& frame);  // false: not a market event
+    void show_detail(Instrument& instrument, const Frame& frame);
+    void show_bar(Instrument& instrument, MarketView& view, std::int64_t time);
+    bool take_detail(Source& source);
+    void check_detail(Instrument& instrument, std::int64_t time);
     bool show_robot(Instrument& instrument, const Frame& frame);
     void fold_bars(Instrument& instrument, const Frame& frame, std::int64_t time);
     bool drain(std::int64_t until);  // all that is due at `until` or earlier

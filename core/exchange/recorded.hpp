@@ -24,11 +24,19 @@ namespace onetape {
 struct MarketView {             // one instrument's recorded market, written by the engine loop
     std::uint64_t version = 0;  // +1 for each market event: what we took is remembered until then
     bool has_quote = false, has_trade = false, has_bar = false;
+    bool has_volume = false;  // some bar said its volume: from then on 0 means that none was traded
     QuotePayload quote{};
     TradePayload trade{};
     BarPayload bar{};
     std::int64_t mark = 0, index = 0;  // 0: none
     const Book* book = nullptr;        // null without depth
+
+    void set_bar(const BarPayload& next) noexcept {
+        bar = next;
+        has_bar = true;
+        has_volume = has_volume || next.volume > 0;
+        ++version;
+    }
 };
 
 // Money that moves without a fill. What a venue pays out counts positive.
@@ -81,6 +89,14 @@ struct RecordedCounters {
     // Prints at a price of ours, larger than what was displayed there: hidden orders stood before
     // us or behind us, and no data say which.
     std::uint64_t trades_beyond_display = 0;
+    // Bars inside which own orders were reached both on the way up and on the way down from the
+    // open: which came first is not in the data. And the fills inside such bars.
+    std::uint64_t ambiguous_bars = 0, ambiguous_fills = 0;
+};
+
+struct AmbiguousBar {
+    std::int64_t ts_open;
+    std::uint32_t instrument;
 };
 
 class RecordedExchange {
@@ -91,6 +107,11 @@ class RecordedExchange {
     void set_instrument(std::uint32_t index, const InstrumentSpec& spec,
                         std::uint32_t settle_currency, std::uint32_t base_currency,
                         const MarketView* view) noexcept;
+
+    // Where it looks from now on; `view` must outlive the exchange.
+    void set_view(std::uint32_t index, const MarketView* view) noexcept {
+        markets_[index].view = view;
+    }
 
     // Brackets, leverage and what else is a table; call it after set_instrument.
     void set_terms(std::uint32_t index, const InstrumentTerms& terms) noexcept;
@@ -104,6 +125,9 @@ class RecordedExchange {
     [[nodiscard]] std::size_t fee_tier(std::uint32_t index) const noexcept {
         return index < markets_.size() ? markets_[index].fee_tier : 0;
     }
+
+    // Bars of another period are looked at from now on.
+    void forget_bar_period(std::uint32_t index) noexcept { markets_[index].bar_period = 0; }
 
     // Once, before `begin`; the run starts at `now`.
     void set_rules(const VenueRules& rules) noexcept;
@@ -159,6 +183,11 @@ class RecordedExchange {
     void finish(std::int64_t now) noexcept;  // the data ended: cancels all that still works
 
     [[nodiscard]] const RecordedCounters& counters() const noexcept { return counters_; }
+    // The first of them; `counters` has them all.
+    static constexpr std::size_t ambiguous_kept = 100;
+    [[nodiscard]] const std::vector<AmbiguousBar>& ambiguous_bars() const noexcept {
+        return ambiguous_;
+    }
 
  private:
     // Where an order stands: not yet triggered, waiting for a market to take from (market orders
@@ -329,7 +358,10 @@ class RecordedExchange {
     void bar_fire(std::uint32_t slot, std::int64_t time, std::int64_t price) noexcept;
     void bar_at_price(std::uint32_t index, std::int64_t time, std::int64_t price,
                       bool before_open) noexcept;
-    void bar_stops(std::uint32_t index, std::int64_t now, bool adverse) noexcept;
+    void bar_inside(std::uint32_t index, std::int64_t now) noexcept;
+    [[nodiscard]] bool bar_ambiguous(std::uint32_t index) const noexcept;
+    [[nodiscard]] static bool bar_touches(const Market& market, const Order& order) noexcept;
+    void bar_stops(std::uint32_t index, std::int64_t now, bool adverse, bool limits_done) noexcept;
     void bar_limits(std::uint32_t index, std::int64_t now) noexcept;
 
     RecordedOptions options_;
@@ -343,6 +375,7 @@ class RecordedExchange {
     std::vector<Step> steps_;                       // of the taking being planned
     std::vector<std::uint32_t> batch_, bar_batch_;  // slots in hand while lists change
     RecordedCounters counters_;
+    std::vector<AmbiguousBar> ambiguous_;
     std::uint64_t next_venue_id_ = 1, next_trade_id_ = 1, venue_orders_ = 0;
     std::int64_t next_expiry_ = never;
     VenueRules rules_;

@@ -23,6 +23,10 @@ bool meets_open(const BarPayload& bar, std::int64_t arrival) noexcept {
     return arrival <= bar.ts_open + (bar.ts_close - bar.ts_open) / early_part;
 }
 
+bool only_reduces(const OrderRequestPayload& request) {
+    return (request.flags & order_reduce_only) != 0;
+}
+
 bool acceptable(const OrderRequestPayload& request, std::int64_t price) {
     if (request.type == OrderType::market) return true;
     return request.side == Side::buy ? price <= request.price : price >= request.price;
@@ -132,19 +136,79 @@ void RecordedExchange::bar_at_price(std::uint32_t index, std::int64_t time, std:
     }
 }
 
-// Triggers between open and close, at the trigger's own price. Those that hurt come first.
-void RecordedExchange::bar_stops(std::uint32_t index, std::int64_t now, bool adverse) noexcept {
-    Market& market = markets_[index];
+// A trigger of ours that the bar reaches, of an order that was there early in it.
+bool RecordedExchange::bar_touches(const Market& market, const Order& order) noexcept {
     const BarPayload& bar = market.view->bar;
+    return order.live && meets_open(bar, order.arrival) &&
+           goes_by_last(market, order.request.trigger_by) &&
+           (order.trigger_rises ? bar.high >= order.request.trigger
+                                : bar.low <= order.request.trigger);
+}
+
+// After the open: are there own orders that the bar reaches above its open and others below it?
+// From the open each side is reached nearest first; what nobody knows is which side came first.
+// Orders that only reduce count when there is something to reduce, or an order that might open it.
+bool RecordedExchange::bar_ambiguous(std::uint32_t index) const noexcept {
+    const Market& market = markets_[index];
+    if (market.triggers.size() + market.bids.size() + market.asks.size() < 2) return false;
+    const BarPayload& bar = market.view->bar;
+    bool above = false, below = false;                  // all that are reached
+    bool free = false;                                  // one of them may open a position
+    bool above_reduces = false, below_reduces = false;  // those with something to reduce
+    const auto reached = [&](const Order& order, bool is_above) {
+        (is_above ? above : below) = true;
+        if (!only_reduces(order.request)) {
+            free = true;
+        } else if (reducible(index, order.request) > 0) {
+            (is_above ? above_reduces : below_reduces) = true;
+        }
+    };
+    for (const std::uint32_t slot : market.triggers) {
+        if (bar_touches(market, orders_[slot])) reached(orders_[slot], orders_[slot].trigger_rises);
+    }
+    for (const auto* list : {&market.bids, &market.asks}) {
+        for (const std::uint32_t slot : *list) {
+            const Order& order = orders_[slot];
+            const Side side = order.request.side;
+            if (!order.live || !meets_open(bar, order.arrival)) continue;
+            if (beyond(side, bar.open, order.request.price)) continue;  // filled there, or no room
+            if (beyond(side, side == Side::buy ? bar.low : bar.high, order.request.price))
+                reached(order, side == Side::sell);
+        }
+    }
+    return free ? above && below : above_reduces && below_reduces;
+}
+
+// Between open and close. Losing triggers, winning ones, limits; then losing triggers again, for a
+// stop whose position one of those limits opened.
+void RecordedExchange::bar_inside(std::uint32_t index, std::int64_t now) noexcept {
+    const bool ambiguous = bar_ambiguous(index);
+    const std::uint64_t fills = counters_.fills;
+    bar_stops(index, now, true, false);
+    bar_stops(index, now, false, false);
+    bar_limits(index, now);
+    bar_stops(index, now, true, true);
+    if (!ambiguous) return;
+    ++counters_.ambiguous_bars;
+    counters_.ambiguous_fills += counters_.fills - fills;
+    if (ambiguous_.size() < ambiguous_kept)
+        ambiguous_.push_back({markets_[index].view->bar.ts_open, index});
+}
+
+// Triggers between open and close, at the trigger's own price. Those that hurt come first. A stop
+// that would find nothing to reduce waits for what the bar's limits open.
+void RecordedExchange::bar_stops(std::uint32_t index, std::int64_t now, bool adverse,
+                                 bool limits_done) noexcept {
+    Market& market = markets_[index];
     bar_batch_.assign(market.triggers.begin(), market.triggers.end());
     for (const std::uint32_t slot : bar_batch_) {
         const Order& order = orders_[slot];
-        if (!order.live || !meets_open(bar, order.arrival)) continue;
-        if (!goes_by_last(market, order.request.trigger_by)) continue;
+        if (order.place != Place::trigger || !bar_touches(market, order)) continue;
         if ((order.trigger_rises == (order.request.side == Side::buy)) != adverse) continue;
-        const bool fires = order.trigger_rises ? bar.high >= order.request.trigger
-                                               : bar.low <= order.request.trigger;
-        if (fires) bar_fire(slot, now, order.request.trigger);
+        if (adverse && !limits_done && only_reduces(order.request) &&
+            reducible(index, order.request) <= 0)
+            continue;
+        bar_fire(slot, now, order.request.trigger);
     }
 }
 
@@ -170,14 +234,12 @@ void RecordedExchange::on_bar(std::uint32_t index, std::int64_t now) noexcept {
     const BarPayload& bar = market.view->bar;
     note_bar_period(market);
     if (bar.period_ns > market.bar_period) return;
-    market.bar_capped = bar.volume > 0;
+    market.bar_capped = market.view->has_volume;
     market.bar_left = static_cast<std::int64_t>(static_cast<Int128>(bar.volume) *
                                                 options_.bar_volume_share / 1'000'000);
     account_->set_mark(index, bar.open);  // nothing later is known at the open
     bar_at_price(index, bar.ts_open, bar.open, true);
-    bar_stops(index, now, true);
-    bar_stops(index, now, false);
-    bar_limits(index, now);
+    bar_inside(index, now);
     if (market.held) stress_bar(index, now);
     mark_account(index);
     bar_at_price(index, now, bar.close, false);

@@ -274,6 +274,13 @@ BAR_TABLES = {
         at 60 buy#2 market x30        -> accepted
         bar 60-120 107 110 100 101 100 -> #1 fill 30@107 taker, #2 fill 20@107 taker
     """,
+    "once bars say their volume, none is none": """
+        bar 0-60 100 110 90 105
+        buy#1 market x8               -> accepted
+        bar 60-120 107 110 100 101 12 -> fill 6@107 taker
+        bar 120-180 103 110 100 101 0
+        bar 180-240 102 110 100 101 9 -> fill 2@102 taker
+    """,
     "a bar without volume does not cap": """
         bar 0-60 100 110 90 105
         buy#1 market x80              -> accepted

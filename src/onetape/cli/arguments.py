@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
+
+import click
 
 from onetape.model.errors import UsageError
 
@@ -18,3 +21,23 @@ def parameters(pairs: Iterable[str]) -> dict[str, str]:
             raise UsageError(f"parameter {name.strip()!r} is given twice", where="--param")
         found[name.strip()] = value
     return found
+
+
+class Several(click.Option):
+    """An option that takes all words up to the next option: `--detail-data a b`. With
+    multiple=True. Words left over would become arguments, and mean something else."""
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        super().add_to_parser(parser, ctx)
+        for name in self.opts:
+            option = parser._long_opt.get(name)
+            if option is None:
+                continue
+            take = option.process
+
+            def process(value: Any, state: Any, take: Any = take) -> None:
+                take(value, state)
+                while state.rargs and not state.rargs[0].startswith("-"):
+                    take(state.rargs.pop(0), state)
+
+            option.process = process

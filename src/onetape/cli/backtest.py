@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from onetape.cli.arguments import parameters
+from onetape.cli.arguments import Several, parameters
 from onetape.cli.frame import Answer, Shell, load, plain, verb
 
 
@@ -21,6 +21,13 @@ from onetape.cli.frame import Answer, Shell, load, plain, verb
 @click.argument("strategy")
 @click.option("--data", multiple=True, required=True, metavar="PATH...", help="Tapes or files.")
 @click.argument("more_data", nargs=-1, metavar="")
+@click.option(
+    "--detail-data",
+    cls=Several,
+    multiple=True,
+    metavar="PATH...",
+    help="Finer data of the same symbols, for what happens inside bars; the robot never sees it.",
+)
 @click.option("--symbol", metavar="S", help="Only this instrument.")
 @click.option("--param", "params", multiple=True, metavar="k=v", help="Repeat for several.")
 @click.option("--from", "start", metavar="T", help="First moment.")
@@ -41,6 +48,11 @@ from onetape.cli.frame import Answer, Shell, load, plain, verb
     help="Who cancels before a resting order: conservative, power:2, log.",
 )
 @click.option("--fuse", is_flag=True, help="Quotes move the book between messages of depth.")
+@click.option(
+    "--bar-volume",
+    metavar="5%",
+    help="What own fills may take of a bar's volume. [default: 50%]",
+)
 @click.option("--interpret", is_flag=True, help="Run a @compiled strategy as Python.")
 @click.option("--hedge", is_flag=True, help="Long and short of one contract side by side.")
 @click.option("--borrow", metavar="CUR=RATE,..", help="Spot on loan, at a rate an hour.")
@@ -58,7 +70,8 @@ from onetape.cli.frame import Answer, Shell, load, plain, verb
 @click.option(
     "--stress/--no-stress",
     default=None,
-    help="Re-runs with twice the latency and at the back of the queue, for the report "
+    help="Re-runs with twice the latency, at the back of the queue and, on bars, at 1, 5 "
+    "and 50 % of their volume, for the report "
     "[default: up to 50,000 events].",
 )
 @click.option("--report", type=click.Path(path_type=Path), metavar="F.html")
@@ -68,6 +81,7 @@ def command(
     strategy: str,
     data: tuple[str, ...],
     more_data: tuple[str, ...],
+    detail_data: tuple[str, ...],
     params: tuple[str, ...],
     **options: Any,
 ) -> Answer:
@@ -83,6 +97,7 @@ def command(
             build(
                 strategy=strategy,
                 data=[Path(path) for path in (*data, *more_data)],
+                detail_data=[Path(path) for path in detail_data],
                 params=chosen,
                 home=shell.home,
                 progress=progress,

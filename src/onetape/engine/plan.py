@@ -17,6 +17,8 @@ from onetape.model.errors import BadConfig
 
 __all__ = [
     "DEFAULT_CASH",
+    "DETAIL",
+    "MARKET",
     "RunPlan",
     "TapeInput",
     "read_plan",
@@ -25,6 +27,7 @@ __all__ = [
 ]
 
 DEFAULT_CASH = Decimal(100_000)
+MARKET, DETAIL = "market", "detail"  # seen by the robot; only by the exchange (--detail-data)
 BAR_VOLUME_SHARE = 500_000  # 1e-6 of a bar's volume: half, for more would be the market
 
 
@@ -39,6 +42,11 @@ class TapeInput:
     last_sequence: int = 0
     crc: int = 0  # chain value of the last frame taken: what the range must end with
     hash: str = ""  # seal (SHA-256) of the last sealed segment within the range, if there is one
+    role: str = MARKET
+
+    @property
+    def is_detail(self) -> bool:
+        return self.role == DETAIL
 
 
 @dataclass(slots=True)
@@ -92,6 +100,24 @@ def parse_volume(text: str) -> Decimal:
     return value
 
 
+def parse_bar_volume(text: str) -> int:
+    """`5%` or `0.05`: what own fills may take of a bar's volume, in millionths."""
+    try:
+        share = Decimal(text.strip().removesuffix("%").strip())
+        if text.strip().endswith("%"):
+            share /= 100
+    except ArithmeticError:
+        share = Decimal(-1)
+    millionths = share * 1_000_000 if share.is_finite() else Decimal(-1)
+    if not 1 <= millionths <= 1_000_000 or millionths != millionths.to_integral_value():
+        raise BadConfig(
+            f"share of a bar's volume {text!r}",
+            where="--bar-volume",
+            todo="write 5% or 0.05: above 0, at most 100%, in steps of 0.0001%",
+        )
+    return int(millionths)
+
+
 def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
     """run.toml: the plan, then what was found out on the way (`facts`, nested tables)."""
     document: dict[str, Any] = {
@@ -133,6 +159,7 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
                 "last_sequence": each.last_sequence,
                 "crc": each.crc,
                 "hash": each.hash,
+                "role": each.role,
             }
             for each in plan.inputs
         ],
@@ -178,6 +205,8 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             interpret=run["interpret"],
             bar_sources=dict(document.get("bars", {})),
         )
+        if any(each.role not in (MARKET, DETAIL) for each in plan.inputs):
+            raise ValueError("the role of an input is neither market nor detail")
     except (KeyError, TypeError, ValueError, ArithmeticError) as problem:
         raise BadConfig(
             f"run.toml cannot be read: {problem}", where=str(file), todo="run it again"

@@ -18,7 +18,9 @@ import msgspec
 
 from onetape import _core
 from onetape.engine.compiled import is_compiled
+from onetape.engine.detail import check_detail, matching_streams
 from onetape.engine.host import Host
+from onetape.engine.inventory import Inventory, inventory_of, streams_of
 from onetape.engine.latency import RECORDED
 from onetape.engine.parameters import resolve
 from onetape.engine.plan import DEFAULT_CASH, RunPlan
@@ -90,6 +92,7 @@ class _Source:
     path: Path
     reader: JournalReader
     number: int
+    is_detail: bool  # only the exchange sees it
 
 
 class Session:
@@ -127,7 +130,7 @@ class Session:
         self._journal_path = journal
         self._instruments = dict(instruments or {})
         self._run_uuid = run_uuid
-        self._inventories: dict[str, tuple[dict[int, int], list[int]]] | None = None
+        self._inventories: Inventory | None = None
         self.host = Host(
             on_error=plan.on_error,
             override_fees=self._with_overrides,
@@ -172,12 +175,17 @@ class Session:
             path = Path(each.path)
             reader = JournalReader(path)
             number = self.sim.add_source(reader.core)
-            self.sources.append(_Source(path, reader, number))
-            self._map_preamble(reader, number)
+            self.sources.append(_Source(path, reader, number, each.is_detail))
+            if not each.is_detail:
+                self._map_preamble(reader, number)
             if self.limits and self.limits[number]:
                 self.sim.limit_source(number, self.limits[number])
         for source in self.sources:
-            self._add_first_instruments(source.path)
+            if not source.is_detail:
+                self._add_first_instruments(source.path)
+        for source in self.sources:
+            if source.is_detail:
+                self._map_detail(source)
         if self.script is not None:
             self._script_reader = JournalReader(self.script)
             self.sim.set_script(self._script_reader.core)
@@ -377,6 +385,15 @@ class Session:
                     number, stream, self.host.instrument_frame(number, stream, payload)
                 )
 
+    def _map_detail(self, source: _Source) -> None:
+        symbols = matching_streams(source.path, streams_of(source.path), self.host.instruments)
+        check_detail(source.path, symbols, self.inventory())
+        numbers = {symbol: i for i, symbol in enumerate(self.host.instruments)}
+        self.sim.use_as_detail(source.number)
+        for stream, symbol in symbols.items():
+            self.sim.use_detail(numbers[symbol])
+            self.sim.map_stream(source.number, stream, numbers[symbol])
+
     def _add_first_instruments(self, path: Path) -> None:
         """What a tape says before its first market event, so that on_start can subscribe to a
         tape that begins later than the others. A symbol that is known keeps its facts: the frame
@@ -407,14 +424,13 @@ class Session:
 
     def _refuse_empty(self) -> None:
         spans = []
-        for each in self.plan.inputs:
+        inputs = [each for each in self.plan.inputs if not each.is_detail]
+        for each in inputs:
             with JournalReader(Path(each.path)) as reader:
                 counts, _, first, last = _core.inventory(reader.core)
             if any(_QUOTE <= kind <= _LIQUIDATION for types in counts.values() for kind in types):
                 spans.append(f"{format_time(first)} .. {format_time(last)}")
-        symbols = sorted(
-            {s for each in self.plan.inputs for s in tape_instruments(Path(each.path))}
-        )
+        symbols = sorted({s for each in inputs for s in tape_instruments(Path(each.path))})
         if self.plan.symbol is not None and self.plan.symbol not in symbols:
             raise UnknownSymbol(
                 f"{self.plan.symbol} is not in the data",
@@ -422,9 +438,7 @@ class Session:
                 todo=f"the data has: {', '.join(symbols) or 'no instrument'}",
             )
         if not spans:
-            raise BadInput(
-                "the data has no events", where=self.plan.inputs[0].path, todo="import it again"
-            )
+            raise BadInput("the data has no events", where=inputs[0].path, todo="import it again")
         raise BadInput(
             "no event lies in the time range",
             where="--from/--to",
@@ -483,7 +497,12 @@ class Session:
     def _check_symbols(self) -> None:
         symbol = self.params.get("symbol")
         if isinstance(symbol, str) and symbol and symbol not in self.host.instruments:
-            known = {s for each in self.plan.inputs for s in tape_instruments(Path(each.path))}
+            known = {
+                s
+                for each in self.plan.inputs
+                if not each.is_detail
+                for s in tape_instruments(Path(each.path))
+            }
             if symbol not in known:
                 raise UnknownSymbol(
                     f"{symbol} is not in the data",
@@ -530,24 +549,15 @@ class Session:
             if outcome == _core.RunOutcome.FAILED:
                 self.sim.raise_failure()
 
-    def inventory(self) -> Mapping[str, tuple[Mapping[int, int], list[int]]]:
+    def inventory(self) -> Inventory:
         """What each symbol has: {type id: count} and the periods of its own bars."""
         if self._inventories is None:
-            found: dict[str, tuple[dict[int, int], list[int]]] = {}
-            for source in self.sources:
-                with JournalReader(source.path) as reader:
-                    counts, periods, _, _ = _core.inventory(reader.core)
-                symbols = _streams_of(source.path)
-                for stream, types in counts.items():
-                    symbol = symbols.get(stream)
-                    if symbol is None:
-                        continue
-                    have, bars = found.setdefault(symbol, ({}, []))
-                    for type_id, count in types.items():
-                        have[type_id] = have.get(type_id, 0) + count
-                    bars += [p for p in periods.get(stream, []) if p not in bars]
-            self._inventories = found
+            self._inventories = inventory_of(s.path for s in self.sources if not s.is_detail)
         return self._inventories
+
+    def detail_inventory(self) -> Inventory:
+        """The same of the data that only the exchange sees."""
+        return inventory_of(each.path for each in self.sources if each.is_detail)
 
     # --- closing records -------------------------------------------------------------------------
 
@@ -567,18 +577,6 @@ class Session:
                         bytes.fromhex(each.uuid.replace("-", "")), each.epoch, 1, last, crc, 0
                     ),
                 )
-
-
-def _streams_of(path: Path) -> dict[int, str]:
-    """stream -> symbol over a whole tape."""
-    found: dict[int, str] = {}
-    with JournalReader(path) as reader:
-        for type_id, stream, payload in reader.core.preamble:
-            if type_id == _INSTRUMENT:
-                found[stream] = Instrument.from_msgpack(payload).symbol
-        for frame in reader.frames(types=["instrument"]):
-            found[frame.stream] = Instrument.from_msgpack(frame.payload).symbol
-    return found
 
 
 def replace_decimals(given: Instrument, recorded: Instrument) -> Instrument:

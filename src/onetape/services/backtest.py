@@ -15,9 +15,17 @@ from typing import Any
 from onetape.engine.latency import parse_latency
 from onetape.engine.loader import load_strategy
 from onetape.engine.parameters import parameters_of
-from onetape.engine.plan import RunPlan, TapeInput, parse_fee, parse_volume
+from onetape.engine.plan import (
+    BAR_VOLUME_SHARE,
+    DETAIL,
+    RunPlan,
+    TapeInput,
+    parse_bar_volume,
+    parse_fee,
+    parse_volume,
+)
 from onetape.engine.queue_model import CONSERVATIVE, parse_queue
-from onetape.engine.session import Session
+from onetape.engine.session import Session, tape_instruments
 from onetape.engine.strategy import Strategy
 from onetape.engine.venue_options import (
     VenueOptions,
@@ -30,7 +38,7 @@ from onetape.model.errors import BadConfig, BadInput, StrategyError
 from onetape.model.instrument import Instrument
 from onetape.model.money import parse_cash
 from onetape.model.time import SECOND, parse_time
-from onetape.services.outcome import RunResult
+from onetape.services.outcome import RunResult, fills_from_bars
 from onetape.services.recording import (
     new_folders_removed,
     record_run,
@@ -104,6 +112,8 @@ class BacktestOptions:
     interpret: bool = False  # run a @compiled strategy as Python
     # Re-runs for the report's stress line; None: where the data are few and the strategy is a file.
     stress: bool | None = None
+    detail_data: Sequence[Any] = ()  # as `data`: shown to the exchange alone, inside bars
+    bar_volume: str | None = None
     sources: Sequence[Path] = ()  # what tapes in `data` were imported from: --check-lookahead
 
 
@@ -158,7 +168,14 @@ def _run(
 
         def worse(found: RunResult) -> list[StressLine]:
             progress = _progress_of(options.progress, session.plan)
-            return reruns(folder, session.plan, pnl=found.pnl, instruments=given, progress=progress)
+            return reruns(
+                folder,
+                session.plan,
+                pnl=found.pnl,
+                bars=fills_from_bars(session),
+                instruments=given,
+                progress=progress,
+            )
 
         wanted = _wants_stress(session, options)
         result = record_run(
@@ -176,6 +193,9 @@ def _run(
         from onetape.services.lookahead import check_lookahead
 
         files = [Path(each) for each in options.data if isinstance(each, (str, os.PathLike))]
+        files += [
+            Path(each) for each in options.detail_data if isinstance(each, (str, os.PathLike))
+        ]
         files += options.sources
         result.lookahead = check_lookahead(
             plan, folder, actions=session.actions_before_stop, forbidden=files
@@ -226,6 +246,9 @@ def prepare_plan(options: BacktestOptions, strategy: type[Strategy]) -> RunPlan:
         margin=options.margin,
         queue=str(parse_queue(options.queue or CONSERVATIVE)),
         fuse=options.fuse,
+        bar_volume_share=(
+            parse_bar_volume(options.bar_volume) if options.bar_volume else BAR_VOLUME_SHARE
+        ),
         interpret=options.interpret,
         hedge=options.hedge,
         venue=_venue_options(options),
@@ -238,7 +261,26 @@ def prepare_plan(options: BacktestOptions, strategy: type[Strategy]) -> RunPlan:
     tapes = [as_tape(each, options.home, symbol, options) for each in options.data]
     plan.inputs = [TapeInput(str(path)) for path in tapes]
     plan.sample_every = sample_step(tapes, start, end)
+    if options.detail_data:
+        _add_detail(plan, options, symbol, tapes)
     return plan
+
+
+def _add_detail(
+    plan: RunPlan, options: BacktestOptions, symbol: str | None, tapes: Sequence[Path]
+) -> None:
+    if symbol is None:  # a file names no symbol: it is that of the data, if there is only one
+        known = {name for path in tapes for name in tape_instruments(path)}
+        symbol = known.pop() if len(known) == 1 else None
+    details = [
+        as_tape(each, options.home, symbol, options, flag="--detail-data")
+        for each in options.detail_data
+    ]
+    plan.inputs += [TapeInput(str(path), role=DETAIL) for path in details]
+    # The run ends with the data that the robot sees, however far the detail goes on.
+    last = max((span[1] for span in map(tape_span, tapes) if span), default=None)
+    if last is not None:
+        plan.end = last + 1 if plan.end is None else min(plan.end, last + 1)
 
 
 def _venue_options(options: BacktestOptions) -> VenueOptions:
@@ -272,7 +314,9 @@ def is_tape(path: Path) -> bool:
     return path.is_dir() and (any(path.glob("*.tape")) or any(path.glob("*.tape.zst")))
 
 
-def as_tape(data: Any, home: Path, symbol: str | None, options: BacktestOptions) -> Path:
+def as_tape(
+    data: Any, home: Path, symbol: str | None, options: BacktestOptions, *, flag: str = "--data"
+) -> Path:
     """`data` as a tape: itself, or imported once under <home>/tapes."""
     if not isinstance(data, (str, os.PathLike)):
         return _frame_as_tape(data, home, symbol or "data:FRAME")
@@ -280,10 +324,10 @@ def as_tape(data: Any, home: Path, symbol: str | None, options: BacktestOptions)
     if is_tape(path):
         return path.resolve()
     if not path.exists():
-        raise BadInput(f"no such file or tape: {path}", where="--data", todo="check the path")
+        raise BadInput(f"no such file or tape: {path}", where=flag, todo="check the path")
     if path.is_dir():
         raise BadInput(
-            f"{path} is a folder without segments", where="--data", todo="name a tape or a file"
+            f"{path} is a folder without segments", where=flag, todo="name a tape or a file"
         )
     from onetape.data.importing import IMPORT_VERSION, import_files
     from onetape.data.sniff import sniff
@@ -401,15 +445,19 @@ def backtest(
     home: str | Path | None = None,
     report: bool = True,
     stress: bool = False,
+    detail_data: Any = None,
+    bar_volume: str | None = None,
     **params: Any,
 ) -> Run:
     """Run `strategy` over `data` (a tape, a file, a polars or pandas frame, or a list of them).
 
     stress: also run it with twice the latency and at the back of the queue, for the report.
+    detail_data: finer data of the same symbols, one or a list, which the exchange fills on inside
+    bars and the strategy does not see. bar_volume: share of a bar's volume that fills may take.
     Further keywords are the strategy's parameters. Returns the recorded run: `.fills`, `.orders`,
     `.equity`, `.stats`, `.report()`.
     """
-    many = data if isinstance(data, (list, tuple)) else [data]
+    many = _listed(data)
     root = Path(home or os.environ.get("ONETAPE_HOME") or ".onetape")
     result = run_backtest(
         BacktestOptions(
@@ -430,6 +478,14 @@ def backtest(
             out=out,
             write_report=report,
             stress=stress,
+            detail_data=_listed(detail_data),
+            bar_volume=bar_volume,
         )
     )
     return open_run(result.run)
+
+
+def _listed(data: Any) -> list[Any]:
+    if data is None:
+        return []
+    return list(data) if isinstance(data, (list, tuple)) else [data]

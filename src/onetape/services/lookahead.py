@@ -42,7 +42,7 @@ def check_lookahead(
             for number, each in enumerate(plan.inputs):
                 target = Path(scratch) / f"{number}.tape"
                 cut_tape(Path(each.path), target, moment)
-                cut.inputs.append(TapeInput(str(target)))
+                cut.inputs.append(TapeInput(str(target), role=each.role))
             with watched([*(Path(each.path) for each in plan.inputs), *forbidden]) as opened:
                 # Loaded anew: what a module reads when it is imported counts, too.
                 again = repeat(

@@ -15,12 +15,12 @@ from onetape.engine.queue_model import CONSERVATIVE
 from onetape.engine.session import Session
 from onetape.model.decimals import decimal_text
 from onetape.model.instrument import Instrument, Kind
-from onetape.model.time import format_duration
+from onetape.model.time import format_duration, format_time
 from onetape.store.report_data import Assumption, StressLine, bias_word
 
 _FUNDING = 7  # EventType of core/journal/events.hpp
 
-__all__ = ["RunResult", "assumptions_of", "run_facts", "why_no_orders"]
+__all__ = ["RunResult", "assumptions_of", "fills_from_bars", "run_facts", "why_no_orders"]
 
 
 @dataclass(slots=True)
@@ -58,6 +58,9 @@ class RunResult:
     stats: dict[str, Any] = field(default_factory=dict)
     stress: list[StressLine] = field(default_factory=list)
     lookahead: dict[str, Any] | None = None
+    ambiguous_bars: int = 0
+    ambiguous_fills: int = 0
+    detail: dict[str, int] | None = None  # with --detail-data: events, holes, incomplete
 
     @classmethod
     def of(cls, session: Session, *, run: Path, seconds: float) -> RunResult:
@@ -95,6 +98,11 @@ class RunResult:
             denied=counters["denied"],
             rejected=counters["rejected"],
             failures=[str(each) for each in host.failures],
+            ambiguous_bars=counters["ambiguous_bars"],
+            ambiguous_fills=counters["ambiguous_fills"],
+            detail={name: counters[f"detail_{name}"] for name in ("events", "holes", "incomplete")}
+            if any(each.is_detail for each in session.plan.inputs)
+            else None,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -125,9 +133,12 @@ class RunResult:
             "actions": self.actions,
             "denied": self.denied,
             "rejected": self.rejected,
+            "ambiguous_bars": self.ambiguous_bars,
+            "ambiguous_fills": self.ambiguous_fills,
             "report": str(self.report) if self.report else None,
             "why_no_orders": self.why_no_orders,
             "failures": self.failures,
+            **{f"detail_{name}": count for name, count in (self.detail or {}).items()},
             **({"stress": [_stress_json(each) for each in self.stress]} if self.stress else {}),
             **({"lookahead": self.lookahead} if self.lookahead is not None else {}),
         }
@@ -162,9 +173,8 @@ def assumptions_of(session: Session) -> list[Assumption]:
     lines += [_instrument_line(each) for each in host.instruments.values()]
     lines += _latency_lines(plan.latency)
     inventory = session.inventory()
-    for symbol, (types, _) in inventory.items():
-        if symbol not in host.instruments:
-            continue
+    lines += _detail_lines(session)
+    for symbol, types in _filled_from(session).items():
         kinds = _kinds(types)
         if kinds == "bars":
             share = plan.bar_volume_share / 1e4
@@ -228,12 +238,76 @@ def assumptions_of(session: Session) -> list[Assumption]:
                 1,
             )
         )
+    lines += _ambiguous_lines(session)
     lines += _venue_lines(session)
     lines += _funding_lines(counters)
     lines += _fee_tier_lines(session)
     lines += _liquidation_lines(session)
     lines += _unfunded_lines(session, inventory)
     lines.append(Assumption("own orders do not move the recorded market", 1, key="impact"))
+    return lines
+
+
+def ambiguous_bars(session: Session) -> list[dict[str, Any]]:
+    """The first hundred bars inside which the order of prices decided what own orders became:
+    `time` (the bar's open, ns) and `symbol`."""
+    symbols = list(session.host.instruments)
+    return [{"time": at, "symbol": symbols[i]} for at, i in session.sim.ambiguous_bars()]
+
+
+def _ambiguous_lines(session: Session) -> list[Assumption]:
+    counters = session.sim.counters()
+    count = counters["ambiguous_bars"]
+    if not count:
+        return []
+    shown = ambiguous_bars(session)
+    first = ", ".join(f"{each['symbol']} {format_time(each['time'])}" for each in shown[:3])
+    more = f" and {count - 3} more, see run.toml" if count > 3 else ""
+    return [
+        Assumption(
+            f"{count} bars reached own orders both above and below their open, and which came "
+            f"first is not known: the losing one is taken ({counters['ambiguous_fills']} fills; "
+            f"{first}{more}); --detail-data resolves them",
+            -1,
+            key="ambiguous",
+        )
+    ]
+
+
+def _filled_from(session: Session) -> dict[str, Mapping[int, int]]:
+    """{type id: count} of what the exchange fills on, by symbol of the run."""
+    main, detail = session.inventory(), session.detail_inventory()
+    return {
+        symbol: detail.get(symbol, counted)[0]
+        for symbol, counted in main.items()
+        if symbol in session.host.instruments
+    }
+
+
+def fills_from_bars(session: Session) -> bool:
+    """Orders of some instrument are filled from bars alone."""
+    return any(_kinds(types) == "bars" for types in _filled_from(session).values())
+
+
+def _detail_lines(session: Session) -> list[Assumption]:
+    counters = session.sim.counters()
+    lines = []
+    for symbol, (types, periods) in session.detail_inventory().items():
+        if symbol in session.host.instruments:
+            kinds = _kinds(types)
+            if kinds == "bars":
+                kinds = f"bars of {format_duration(min(periods))}"
+            said = f"{symbol}: inside its bars filled from {kinds} that the robot does not see"
+            lines.append(Assumption(said, None, key="detail"))
+    if counters["detail_holes"]:
+        said = f"{counters['detail_holes']} bars have no detail data: filled from the bars"
+        lines.append(Assumption(said, 0, key="detail holes"))
+    if counters["detail_incomplete"]:
+        said = (
+            f"{counters['detail_incomplete']} bars reach further than their detail data: what "
+            "happened in between is missing, and orders there were not filled"
+        )
+        lines.append(Assumption(said, 1, key="detail incomplete"))
     return lines
 
 
@@ -470,6 +544,7 @@ def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
             if isinstance(value, (bool, int, float, str))
         },
         "durability": {"order_intents": "process"},
+        **({"ambiguous_bar": found} if (found := ambiguous_bars(session)) else {}),
         "instrument": [
             {
                 "symbol": instrument.symbol,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onetape import __version__
-from onetape.engine.plan import TapeInput
+from onetape.engine.plan import RunPlan, TapeInput
 from onetape.engine.session import Session
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND, format_time
@@ -112,7 +112,8 @@ def report_data(
             "parameters": ", ".join(f"{k}={v}" for k, v in session.params.items()) or "none",
             "cash": ", ".join(f"{value} {name}" for name, value in plan.cash.items()),
             "leverage": f"{plan.leverage}x, {plan.margin} margin",
-            "data": ", ".join(Path(each.path).name for each in plan.inputs),
+            "data": ", ".join(Path(each.path).name for each in plan.inputs if not each.is_detail),
+            **_detail_facts(plan),
             "data hashes": ", ".join(_identity(each) for each in plan.inputs),
             "events": f"{result.events:,}",
             "loop": f"{result.seconds:.3f} s",
@@ -135,6 +136,11 @@ def report_data(
             folder / "journal", plan.inputs if with_market else [], symbols, orders, since
         ),
     )
+
+
+def _detail_facts(plan: RunPlan) -> dict[str, str]:
+    names = [Path(each.path).name for each in plan.inputs if each.is_detail]
+    return {"detail data": ", ".join(names)} if names else {}
 
 
 def _identity(each: TapeInput) -> str:

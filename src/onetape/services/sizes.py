@@ -104,6 +104,8 @@ def _volume_share(session: Session, data: ReportData) -> str:
     moved = np.zeros(len(data.markets))
     index = {each.symbol: i for i, each in enumerate(data.markets)}
     for each in session.plan.inputs:
+        if each.is_detail:  # the same volume again
+            continue
         with JournalReader(Path(each.path)) as reader:
             if reader.last_sequence > FRAMES_READ_MAX:
                 return ""

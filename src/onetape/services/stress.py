@@ -28,9 +28,13 @@ AUTO_EVENTS_MAX = 50_000  # up to here re-runs take less than the report itself
 HINT = "Latency and queue need re-runs of the backtest: give --stress (in Python stress=True)."
 
 
-def worse_plans(plan: RunPlan) -> list[tuple[str, str, RunPlan | None]]:
+BAR_VOLUME_SHARES = (10_000, 50_000, 500_000)  # 1e-6: 1 %, 5 % and the half
+
+
+def worse_plans(plan: RunPlan, *, bars: bool = False) -> list[tuple[str, str, RunPlan | None]]:
     """(name, note, plan) of each re-run; no plan where it would be the run itself, or where the
-    model cannot be made worse by a factor."""
+    model cannot be made worse by a factor. bars: orders are filled from bars, so that what part of
+    their volume can be had is a guess; the guesses stand side by side."""
     found: list[tuple[str, str, RunPlan | None]] = []
     longer = plan.latency.scaled(2)
     if longer != plan.latency:
@@ -46,6 +50,13 @@ def worse_plans(plan: RunPlan) -> list[tuple[str, str, RunPlan | None]]:
     else:
         note = f"the run's queue model is {plan.queue}; now behind all that is displayed"
         found.append(("back of queue", note, _with(plan, queue=CONSERVATIVE)))
+    for share in BAR_VOLUME_SHARES if bars else ():
+        name = f"{share / 1e4:g} % of bar volume"
+        if share == plan.bar_volume_share:
+            found.append((name, "the run itself", None))
+        else:
+            note = f"the run takes up to {plan.bar_volume_share / 1e4:g} % of a bar's volume"
+            found.append((name, note, _with(plan, bar_volume_share=share)))
     return found
 
 
@@ -54,6 +65,7 @@ def reruns(
     plan: RunPlan,
     *,
     pnl: Decimal,
+    bars: bool = False,
     instruments: Mapping[str, Instrument] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[StressLine]:
@@ -64,10 +76,9 @@ def reruns(
     itself stands.
     """
     lines = []
-    for name, note, worse in worse_plans(plan):
+    for name, note, worse in worse_plans(plan, bars=bars):
         if worse is None:
-            is_base = name == "back of queue"
-            lines.append(StressLine(name, "not run", float(pnl) if is_base else None, note))
+            lines.append(StressLine(name, "not run", float(pnl), note))
             continue
         try:
             value = _pnl(run, worse, instruments, progress)

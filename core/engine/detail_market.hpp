@@ -1,0 +1,92 @@
+#pragma once
+// What only the exchange sees of one instrument: finer data that says what happened inside the bars
+// that the robot is shown, and which of those bars it covers.
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "exchange/recorded.hpp"
+#include "journal/events.hpp"
+#include "market/book.hpp"
+
+namespace onetape {
+
+class DetailMarket {
+ public:
+    enum class Cover : std::uint8_t {
+        none,     // no detail event inside the bar: a hole
+        partial,  // its prices do not reach the bar's high or low: some are missing
+        whole,
+    };
+
+    MarketView view;
+    Book book;
+
+    DetailMarket() { view.book = &book; }
+
+    // An event of the detail data at `time`. Prices count when they were traded: a quote or a level
+    // does not say how far a bar must have gone.
+    void note(std::int64_t time, std::int64_t low, std::int64_t high, bool traded) {
+        // Whole seconds: bars begin on them, and a day of quotes stays small.
+        const std::int64_t at = time - time % second;
+        if (seen_.empty() || seen_.back().at < at)
+            seen_.push_back({at, std::numeric_limits<std::int64_t>::max(),
+                             std::numeric_limits<std::int64_t>::min()});
+        all_traded_ = all_traded_ && traded;
+        if (!traded) return;
+        seen_.back().low = std::min(seen_.back().low, low);
+        seen_.back().high = std::max(seen_.back().high, high);
+    }
+
+    // A bar of the detail data; longer ones of the same data say what the shorter ones said.
+    void note(const BarPayload& bar) {
+        if (detail_period_ != 0 && bar.period_ns > detail_period_) return;
+        detail_period_ = bar.period_ns;
+        note(bar.ts_open, bar.low, bar.high, true);
+    }
+
+    // A bar of the main data has come. What it covers is forgotten.
+    Cover cover(const BarPayload& bar) {
+        std::int64_t low = std::numeric_limits<std::int64_t>::max();
+        std::int64_t high = std::numeric_limits<std::int64_t>::min();
+        bool any = false;
+        for (const Seen& each : seen_) {
+            if (each.at < bar.ts_open || each.at >= bar.ts_close) continue;
+            any = true;
+            low = std::min(low, each.low);
+            high = std::max(high, each.high);
+        }
+        seen_.erase(seen_.begin(), std::find_if(seen_.begin(), seen_.end(), [&](const Seen& each) {
+                        return each.at >= bar.ts_close;
+                    }));
+        if (!any) return Cover::none;
+        if (all_traded_ && (low > bar.low || high < bar.high)) return Cover::partial;
+        return Cover::whole;
+    }
+
+    // Bars of the main data count in their shortest period alone: longer ones say it again.
+    bool shortest(const BarPayload& bar) {
+        if (period_ != 0 && bar.period_ns > period_) return false;
+        period_ = bar.period_ns;
+        return true;
+    }
+
+    // There is a hole: the exchange goes by the bar until the detail begins again.
+    void show_bar(const BarPayload& bar) {
+        view.has_quote = view.has_trade = false;
+        book.desync();
+        view.set_bar(bar);
+    }
+
+ private:
+    static constexpr std::int64_t second = 1'000'000'000;
+    struct Seen {
+        std::int64_t at, low, high;
+    };
+    std::vector<Seen> seen_;  // since the last bar
+    std::int64_t period_ = 0, detail_period_ = 0;
+    bool all_traded_ = true;  // trades and bars: their prices are those that the bars are made of
+};
+
+}  // namespace onetape

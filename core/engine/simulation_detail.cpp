@@ -1,0 +1,81 @@
+// Data that only the exchange sees, and the bars of the robot's data where it has holes.
+#include "engine/simulation.hpp"
+
+namespace onetape {
+
+void Simulation::use_detail(std::uint32_t index) {
+    Instrument& instrument = *instruments_[index];
+    if (instrument.detail) return;
+    instrument.detail = std::make_unique<DetailMarket>();
+    exchange_.set_view(index, &instrument.detail->view);
+}
+
+// Seen by the exchange alone. What it makes due until now reaches the robot as ever.
+bool Simulation::take_detail(Source& source) {
+    const Frame& frame = source.frame;
+    Instrument* instrument = instrument_of(source, frame.header->stream);
+    if (!instrument) return true;
+    if (!fits(frame)) return false;
+    show_detail(*instrument, frame);
+    const std::int64_t time = frame.header->time;
+    return next_due_ > time || drain(time);
+}
+
+void Simulation::show_detail(Instrument& instrument, const Frame& frame) {
+    DetailMarket& detail = *instrument.detail;
+    MarketView& view = detail.view;
+    const std::uint32_t index = instrument.index;
+    const std::int64_t received = frame.header->time, time = venue_time(frame);
+    const bool working = exchange_.active(index);
+    reply_base_ = time;
+    switch (frame.type()) {
+        case EventType::quote:
+            view.quote = frame.as<QuotePayload>();
+            view.has_quote = true;
+            ++view.version;
+            detail.note(received, 0, 0, false);
+            if (working) exchange_.on_quote(index, time);
+            break;
+        case EventType::trade:
+            view.trade = frame.as<TradePayload>();
+            view.has_trade = true;
+            ++view.version;
+            detail.note(received, view.trade.price, view.trade.price, true);
+            if (working) exchange_.on_trade(index, time);
+            break;
+        case EventType::book:
+            detail.book.apply(
+                frame.as<BookPayload>(), frame.header->flags,
+                reinterpret_cast<const BookLevel*>(frame.payload + sizeof(BookPayload)));
+            ++view.version;
+            detail.note(received, 0, 0, false);
+            if (working) exchange_.on_book(index, time);
+            break;
+        case EventType::bar:
+            view.set_bar(frame.as<BarPayload>());
+            detail.note(view.bar);
+            show_bar(instrument, view, time);
+            break;
+        default:  // marks, funding and liquidations are those of the main data
+            return;
+    }
+    ++counters_.detail_events;
+    if (exchange_.held(index)) exchange_.watch(index, time);
+}
+
+// A bar of an instrument that has detail data: used where they have a hole.
+void Simulation::check_detail(Instrument& instrument, std::int64_t time) {
+    DetailMarket& detail = *instrument.detail;
+    const BarPayload& bar = instrument.view.bar;
+    if (!detail.shortest(bar)) return;
+    const DetailMarket::Cover cover = detail.cover(bar);
+    if (cover == DetailMarket::Cover::partial && started_) ++counters_.detail_incomplete;
+    if (cover != DetailMarket::Cover::none) return;
+    if (started_) ++counters_.detail_holes;
+    detail.show_bar(bar);
+    exchange_.forget_bar_period(instrument.index);
+    show_bar(instrument, detail.view, time);
+    exchange_.forget_bar_period(instrument.index);  // the detail's bars are shorter again
+}
+
+}  // namespace onetape

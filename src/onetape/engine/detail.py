@@ -1,0 +1,70 @@
+"""`--detail-data`: finer data that only the exchange sees, for what happens inside bars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from onetape import _core
+from onetape.engine.inventory import Inventory
+from onetape.model.errors import BadConfig, UnknownSymbol
+from onetape.model.instrument import Instrument
+from onetape.model.time import format_duration
+from onetape.tape.journal import JournalReader
+
+__all__ = ["check_detail", "matching_streams"]
+
+_QUOTE, _TRADE, _BOOK, _BAR = 2, 3, 4, 5  # EventType ids of core/journal/events.hpp
+_FINER = {_QUOTE: "quotes", _TRADE: "trades", _BOOK: "depth"}
+
+
+def matching_streams(
+    path: Path, streams: Mapping[int, Instrument], known: Mapping[str, Instrument]
+) -> dict[int, str]:
+    """stream -> symbol of what a detail tape has of the run's instruments. Raises UnknownSymbol
+    when it has nothing of them, BadConfig when its numbers are not in their units."""
+    found = {stream: each for stream, each in streams.items() if each.symbol in known}
+    if not found:
+        there = ", ".join(sorted({each.symbol for each in streams.values()})) or "no instrument"
+        raise UnknownSymbol(
+            f"{path.name} has {there}, and the run has {', '.join(known)}",
+            where="--detail-data",
+            todo="give finer data of the run's own symbols (--symbol names those of a file)",
+        )
+    for each in found.values():
+        run = known[each.symbol]
+        if (each.price_decimals, each.size_decimals) != (run.price_decimals, run.size_decimals):
+            raise BadConfig(
+                f"{path.name} writes {each.symbol} with {each.price_decimals} and "
+                f"{each.size_decimals} decimals (price, size), --data with {run.price_decimals} "
+                f"and {run.size_decimals}",
+                where="--detail-data",
+                todo="import both with the same --instruments FILE",
+            )
+    return {stream: each.symbol for stream, each in found.items()}
+
+
+def check_detail(path: Path, symbols: Mapping[int, str], main: Inventory) -> None:
+    """Detail data stand in for bars: raises BadConfig where there are none, or where the detail
+    is not finer than them."""
+    with JournalReader(path) as reader:
+        counts, periods, _, _ = _core.inventory(reader.core)
+    for stream, symbol in symbols.items():
+        types, bars = main.get(symbol, ({}, []))
+        finer = [name for kind, name in _FINER.items() if types.get(kind)]
+        if finer or not bars:
+            raise BadConfig(
+                f"--data has {' and '.join(finer) if finer else 'no bars'} of {symbol}",
+                where="--detail-data",
+                todo="detail data resolve bars; leave them out, or give bars alone as --data",
+            )
+        have = counts.get(stream, {})
+        own = periods.get(stream, [])
+        if not any(have.get(kind) for kind in _FINER) and (not own or min(own) >= min(bars)):
+            what = f"bars of {format_duration(min(own))}" if own else "neither prices nor bars"
+            raise BadConfig(
+                f"{path.name} has {what} of {symbol}, and --data bars of "
+                f"{format_duration(min(bars))}",
+                where="--detail-data",
+                todo="give trades, quotes, depth or bars of a shorter period",
+            )
