@@ -45,6 +45,7 @@ from onetape.store.run import Run, open_run
 
 __all__ = ["BacktestOptions", "backtest", "prepare_plan", "run_backtest"]
 
+RECORDING = "cryptofeed"  # the kind whose files name their symbols
 SAMPLES_WANTED = 4000
 SAMPLE_STEPS_S = (
     1,
@@ -233,7 +234,7 @@ def prepare_plan(options: BacktestOptions, strategy: type[Strategy]) -> RunPlan:
     if options.latency:
         plan.latency = parse_latency(options.latency)
     symbol = options.symbol or _default_symbol(strategy, options.params)
-    tapes = [as_tape(each, options.home, symbol, options) for each in options.data]
+    tapes = as_tapes(options, symbol)
     plan.inputs = [TapeInput(str(path)) for path in tapes]
     plan.sample_every = sample_step(tapes, start, end)
     return plan
@@ -270,38 +271,67 @@ def is_tape(path: Path) -> bool:
     return path.is_dir() and (any(path.glob("*.tape")) or any(path.glob("*.tape.zst")))
 
 
-def as_tape(data: Any, home: Path, symbol: str | None, options: BacktestOptions) -> Path:
-    """`data` as a tape: itself, or imported once under <home>/tapes."""
-    if not isinstance(data, (str, os.PathLike)):
-        return _frame_as_tape(data, home, symbol or "data:FRAME")
-    path = Path(data)
-    if is_tape(path):
-        return path.resolve()
+def as_tapes(options: BacktestOptions, symbol: str | None) -> list[Path]:
+    """The data as tapes: themselves, or imported once under <home>/tapes.
+
+    Files of one kind that are all about `symbol` become one tape: what is inferred of it, such as
+    its decimals, is inferred from all of them, and rows of equal times come in the files' order.
+    """
+    tapes: list[Path] = []
+    groups: dict[str, tuple[int, list[Path]]] = {}  # by kind: place among the tapes, files
+    for data in options.data:
+        if not isinstance(data, (str, os.PathLike)):
+            tapes.append(_frame_as_tape(data, options.home, symbol or "data:FRAME"))
+            continue
+        path = Path(data)
+        if is_tape(path):
+            tapes.append(path.resolve())
+            continue
+        kind = _kind_of_file(path)
+        if symbol is None and kind != RECORDING:
+            tapes.append(_imported(kind, [path], f"data:{_safe(path.name.split('.')[0]).upper()}",
+                                   symbol, options))  # fmt: skip
+            continue
+        place, files = groups.setdefault(kind, (len(tapes), []))
+        if not files:
+            tapes.append(path)  # keeps the place until all files are known
+        files.append(path)
+    for kind, (place, files) in groups.items():
+        # A recording of many symbols names them itself: the run takes those that it asks for.
+        name = None if kind == RECORDING else symbol
+        tapes[place] = _imported(kind, files, name, symbol, options)
+    return tapes
+
+
+def _kind_of_file(path: Path) -> str:
     if not path.exists():
         raise BadInput(f"no such file or tape: {path}", where="--data", todo="check the path")
     if path.is_dir():
         raise BadInput(
             f"{path} is a folder without segments", where="--data", todo="name a tape or a file"
         )
-    from onetape.data.importing import IMPORT_VERSION, import_files
     from onetape.data.sniff import sniff
 
-    kind = sniff(path)
-    facts = path.stat()
-    name = f"{path.resolve()}|{facts.st_size}|{facts.st_mtime_ns}|{kind}|{symbol}"
-    name += f"|{options.instruments}|{IMPORT_VERSION}"
-    target = home / "tapes" / f"{_safe(path.name)}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+    return sniff(path)
+
+
+def _imported(
+    kind: str, files: Sequence[Path], name: str | None, symbol: str | None, options: BacktestOptions
+) -> Path:
+    """The tape of these files; made once, and found again by what they are."""
+    from onetape.data.importing import IMPORT_VERSION, import_files
+
+    facts = []
+    for path in files:
+        stat = path.stat()
+        facts.append(f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{kind}|{symbol}")
+    key = "|".join([*facts, str(options.instruments), str(IMPORT_VERSION)])
+    stem = f"{_safe(files[0].name)}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    target = options.home / "tapes" / stem
     if not is_tape(target):
         private_folder(target.parent)
-        name = symbol or f"data:{_safe(path.name.split('.')[0]).upper()}"
         import_files(
-            kind,
-            [path],
-            # A recording of many symbols names them itself: the run takes those that it asks for.
-            symbol=None if kind == "cryptofeed" else name,
-            out=target,
-            instruments=options.instruments,
-            force=True,
+            kind, files, symbol=name, out=target, instruments=options.instruments, force=True
         )
     return target.resolve()
 
