@@ -162,6 +162,83 @@ def test_fills_come_through_the_channel_of_trades(onetape, tmp_path, files, late
     ]
 
 
+QUOTING = """
+from onetape import Strategy
+
+
+class Quoting(Strategy):
+    symbol: str = "moex:USD/RUB"
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+
+    def on_quote(self, quote):
+        if quote.bid:
+            self.buy(self.symbol, 1000, quote.bid - 0.5)
+
+    def on_health(self, health):
+        self.log(f"{health.kind} {health.state}", working=len(self.orders()))
+"""
+
+
+def test_a_day_with_the_stops_and_starts_of_the_exchange(onetape, tmp_path):
+    """10:06 start, 13:59 stop, 14:06 start, 18:30 stop in Moscow: at each stop nothing works."""
+    rows, minute = [], 60_000
+    for number in range(9 * 60):  # 10:00 to 19:00
+        rows.append(side(number, "bid", number * minute, 65_580_000, 50_000 * M))
+        rows.append(side(number, "ask", number * minute, 65_590_000, 50_000 * M))
+    (tmp_path / "day.stats").write_text("".join(rows))
+    (tmp_path / "quoting.py").write_text(QUOTING)
+    done = onetape(
+        "backtest", "quoting.py", "--data", "day.stats", "--symbol", "moex:USD/RUB",
+        "--latency", "10ms,10ms", "--cash", "10000000 RUB", "--out", "run", "--json",
+        "--trade", "10:06-13:59,14:06-18:30", "--tz", "Europe/Moscow",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    run = tmp_path / ".onetape" / "runs" / "run"
+    assert (
+        'hours = "10:06-13:59,14:06-18:30"\ntz = "Europe/Moscow"' in (run / "run.toml").read_text()
+    )
+    working: set[int] = set()
+    told, at_stop, trades = [], [], False
+    with JournalReader(run / "journal") as reader:
+        for record in reader:
+            at = (record.time - START) // 10**9
+            if record.type == "health" and record.data["kind"] == "trading":
+                trades = record.data["state"] == "started"
+                told.append((record.data["state"], f"{10 + at // 3600}:{at // 60 % 60:02d}"))
+                at_stop.append(len(working))
+            elif record.type == "order_event":
+                (working.add if record.data["news"] == "accepted" else working.discard)(
+                    record.data["order_id"]
+                )
+                assert trades or record.data["news"] == "canceled"
+    assert told == [
+        ("stopped", "10:00"), ("started", "10:06"), ("stopped", "13:59"), ("started", "14:06"),
+        ("stopped", "18:30"),
+    ]  # fmt: skip
+    assert [bool(count) for count in at_stop] == [False, False, True, False, True]
+    assert working == set()
+    again = onetape("replay", "run", "--verify", "--json")
+    assert (again.code, again.value["divergences"]) == (0, 0), again.err
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--trade", "10:06"], "trading hours '10:06', --trade"),
+        (["--trade", "10:00-12:00,11:00-13:00"], "overlap at 11:00, --trade"),
+        (["--trade", "10:00-12:00", "--tz", "Moskau"], "unknown time zone 'Moskau', --tz"),
+        (["--tz", "Europe/Moscow"], "a zone and no hours, --tz"),
+    ],
+)
+def test_hours_that_cannot_be_meant_leave_nothing(onetape, tmp_path, files, given, said):
+    done = onetape("backtest", "noted.py", "--data", files[0], *given)
+    assert done.code == 2
+    assert said in done.err
+    assert not (tmp_path / ".onetape" / "runs").exists()
+
+
 def test_what_was_cut_off_is_named_and_nothing_else_is_lost(onetape, tmp_path, files):
     made = onetape(
         "import", "moex", *files, "--symbol", "moex:USD/RUB", "--out", "both.tape", "--json"

@@ -25,6 +25,7 @@ from onetape.engine.plan import DEFAULT_CASH, RunPlan
 from onetape.engine.queue_model import parse_queue
 from onetape.engine.reuse import check_event_reuse
 from onetape.engine.strategy import Strategy
+from onetape.engine.trading_hours import HORIZON
 from onetape.model.errors import (
     BadConfig,
     BadInput,
@@ -186,6 +187,7 @@ class Session:
         self._find_start()
         self._fund()
         self._set_venue_rules()
+        self._set_trading_hours()
         self._check_symbols()
         if self._journal_path is not None:
             self._open_journal(self._journal_path)
@@ -473,6 +475,15 @@ class Session:
         rules = options.core(host.currency_index, host.venue_number)
         self.sim.set_rules(_core.VenueRules(**rules))
 
+    def _set_trading_hours(self) -> None:
+        if self.plan.hours is None:
+            return
+        assert self.started_at is not None
+        last = self.started_at + HORIZON
+        if not self.follow:
+            last = max(_last_time(Path(each.path)) for each in self.plan.inputs)
+        self.sim.set_schedule(self.plan.hours.switches(self.started_at, last))
+
     def _main_instrument(self) -> Instrument:
         symbol = self.params.get("symbol")
         if isinstance(symbol, str) and symbol in self.host.instruments:
@@ -566,6 +577,14 @@ class Session:
                         bytes.fromhex(each.uuid.replace("-", "")), each.epoch, 1, last, crc, 0
                     ),
                 )
+
+
+def _last_time(path: Path) -> int:
+    """Of the tape's last frame."""
+    with JournalReader(path) as reader:
+        reader.seek_sequence(max(reader.core.last_sequence, 1))
+        frame = reader.next_frame()
+    return frame.time if frame is not None else 0
 
 
 def _streams_of(path: Path) -> dict[int, str]:

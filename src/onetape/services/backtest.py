@@ -19,6 +19,7 @@ from onetape.engine.plan import RunPlan, TapeInput, parse_fee, parse_volume
 from onetape.engine.queue_model import CONSERVATIVE, parse_queue
 from onetape.engine.session import Session
 from onetape.engine.strategy import Strategy
+from onetape.engine.trading_hours import TradingHours, parse_hours
 from onetape.engine.venue_options import (
     VenueOptions,
     parse_borrow,
@@ -91,6 +92,8 @@ class BacktestOptions:
     trigger_delay: str | None = None
     closed: Sequence[str] = ()
     borrow: str | None = None
+    trade: str | None = None  # hours, by the clocks of tz
+    tz: str | None = None
     latency: str | None = None
     queue: str | None = None
     instruments: Path | None = None
@@ -228,6 +231,7 @@ def prepare_plan(options: BacktestOptions, strategy: type[Strategy]) -> RunPlan:
         interpret=options.interpret,
         hedge=options.hedge,
         venue=_venue_options(options),
+        hours=_hours(options),
         seed=options.seed,
         on_error=options.on_error,
     )
@@ -247,6 +251,16 @@ def _venue_options(options: BacktestOptions) -> VenueOptions:
         closed=parse_closed_all(options.closed),
         borrow=parse_borrow(options.borrow) if options.borrow else {},
     )
+
+
+def _hours(options: BacktestOptions) -> TradingHours | None:
+    if options.trade is not None:
+        return parse_hours(options.trade, options.tz or "UTC")
+    if options.tz is not None:
+        raise BadConfig(
+            "a zone and no hours", where="--tz", todo="give --trade, whose times are of this zone"
+        )
+    return None
 
 
 def _moment(value: str | int | None, flag: str) -> int | None:
