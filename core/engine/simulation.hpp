@@ -321,7 +321,7 @@ class Simulation final : public ExchangeSink {
     std::int64_t venue_now_ = never;
     bool started_ = false, halted_ = false, in_robot_ = false;
     bool stopping_ = false, flattening_ = false;
-    bool trading_ = true;  // by the schedule
+    bool trading_ = true;     // by the schedule
     bool bars_held_ = false;  // bars of one moment are shown together: more may follow
     Money equity_peak_ = 0, drawdown_max_ = 0;
     double drawdown_max_ratio_ = 0;

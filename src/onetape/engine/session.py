@@ -25,6 +25,7 @@ from onetape.engine.plan import DEFAULT_CASH, RunPlan
 from onetape.engine.queue_model import parse_queue
 from onetape.engine.reuse import check_event_reuse
 from onetape.engine.strategy import Strategy
+from onetape.engine.tape_facts import last_time, seals_within, streams_of, tape_instruments
 from onetape.engine.trading_hours import HORIZON
 from onetape.model.errors import (
     BadConfig,
@@ -40,12 +41,11 @@ from onetape.model.margin import notional_limit
 from onetape.model.time import format_time
 from onetape.orders.machine import as_matrix
 from onetape.tape.journal import JournalReader, JournalWriter
-from onetape.tape.segments import list_segments
 
 if TYPE_CHECKING:
     from onetape.engine.jit.build import Compiled
 
-__all__ = ["Session", "seals_within", "tape_instruments"]
+__all__ = ["Session"]
 
 # EventType ids of core/journal/events.hpp
 _INSTRUMENT, _QUOTE, _TRADE, _BOOK, _BAR, _MARK, _FUNDING, _LIQUIDATION = range(1, 9)
@@ -56,34 +56,6 @@ _TYPE_OF = {
 }  # fmt: skip
 _NEVER = 2**63 - 1
 _INPUT_LAYOUT = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
-
-
-def tape_instruments(path: Path) -> dict[str, Instrument]:
-    """The instruments of a tape by symbol, latest version: last preamble, then later frames."""
-    found: dict[str, Instrument] = {}
-    with JournalReader(path) as reader:
-        core = reader.core
-        # Each segment repeats what came before it, so the last one and its frames are enough.
-        core.seek_sequence(max(core.last_sequence, 1))
-        for type_id, _, payload in core.preamble:
-            if type_id == _INSTRUMENT:
-                instrument = Instrument.from_msgpack(payload)
-                found[instrument.symbol] = instrument
-    with JournalReader(path) as reader:
-        for record in reader.frames(types=["instrument"]):
-            instrument = Instrument.from_msgpack(record.payload)
-            found[instrument.symbol] = instrument
-    return found
-
-
-def seals_within(path: Path, last_sequence: int) -> list[str]:
-    """The seals of the segments that end at `last_sequence` or before, in order."""
-    seals = []
-    for segment in list_segments(path):
-        if segment.seal is None or segment.last_seq is None or segment.last_seq > last_sequence:
-            break
-        seals.append(segment.seal)
-    return seals
 
 
 @dataclass(slots=True)
@@ -481,7 +453,7 @@ class Session:
         assert self.started_at is not None
         last = self.started_at + HORIZON
         if not self.follow:
-            last = max(_last_time(Path(each.path)) for each in self.plan.inputs)
+            last = max(last_time(Path(each.path)) for each in self.plan.inputs)
         self.sim.set_schedule(self.plan.hours.switches(self.started_at, last))
 
     def _main_instrument(self) -> Instrument:
@@ -547,7 +519,7 @@ class Session:
             for source in self.sources:
                 with JournalReader(source.path) as reader:
                     counts, periods, _, _ = _core.inventory(reader.core)
-                symbols = _streams_of(source.path)
+                symbols = streams_of(source.path)
                 for stream, types in counts.items():
                     symbol = symbols.get(stream)
                     if symbol is None:
@@ -577,26 +549,6 @@ class Session:
                         bytes.fromhex(each.uuid.replace("-", "")), each.epoch, 1, last, crc, 0
                     ),
                 )
-
-
-def _last_time(path: Path) -> int:
-    """Of the tape's last frame."""
-    with JournalReader(path) as reader:
-        reader.seek_sequence(max(reader.core.last_sequence, 1))
-        frame = reader.next_frame()
-    return frame.time if frame is not None else 0
-
-
-def _streams_of(path: Path) -> dict[int, str]:
-    """stream -> symbol over a whole tape."""
-    found: dict[int, str] = {}
-    with JournalReader(path) as reader:
-        for type_id, stream, payload in reader.core.preamble:
-            if type_id == _INSTRUMENT:
-                found[stream] = Instrument.from_msgpack(payload).symbol
-        for frame in reader.frames(types=["instrument"]):
-            found[frame.stream] = Instrument.from_msgpack(frame.payload).symbol
-    return found
 
 
 def replace_decimals(given: Instrument, recorded: Instrument) -> Instrument:
