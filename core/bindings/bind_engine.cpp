@@ -263,6 +263,16 @@ void bind_engine(nb::module_& m) {
         .def("amend", &PySimulation::amend, nb::arg("order"), nb::arg("price").none(),
              nb::arg("qty").none())
         .def("halt", [](PySimulation& s, bool flatten) { s.core->halt(flatten); })
+        .def_prop_ro(
+            "trading", [](const PySimulation& s) { return s.core->trading(); }, "By the schedule.")
+        .def(
+            "set_schedule",
+            [](PySimulation& s, const std::vector<std::pair<std::int64_t, bool>>& switches) {
+                std::vector<TradingSwitch> schedule;
+                for (const auto& [time, open] : switches) schedule.push_back({time, open});
+                s.core->set_schedule(std::move(schedule));
+            },
+            nb::arg("switches"), "(time, whether the robot trades from then on), by time.")
         .def_prop_ro("halted", [](const PySimulation& s) { return s.core->halted(); })
         .def("working", &PySimulation::working, nb::arg("symbol").none(),
              nb::sig("def working(self, symbol: str | None) -> list[Order]"))

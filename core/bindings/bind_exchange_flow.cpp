@@ -3,6 +3,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <array>
+#include <cmath>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -41,7 +42,8 @@ class PyFlow {
  public:
     PyFlow(const PyFlow&) = delete;  // the flow holds on to the inbox
     PyFlow& operator=(const PyFlow&) = delete;
-    PyFlow(const nb::list& symbols, std::uint64_t seed, std::int64_t start, double rate) {
+    PyFlow(const nb::list& symbols, std::uint64_t seed, std::int64_t start, double rate,
+           const std::optional<RandomWalk>& walk) {
         if (!(rate > 0.0 && rate <= 1e6)) throw nb::value_error("rate must be in (0, 1e6]");
         std::vector<FlowSymbol> wanted;
         for (const nb::handle item : symbols) {
@@ -64,8 +66,14 @@ class PyFlow {
         }
         if (wanted.empty()) throw nb::value_error("a flow needs a symbol");
         count_ = wanted.size();
-        flow_ = std::make_unique<Flow>(FlowOptions{.seed = seed, .start = start, .rate = rate},
-                                       wanted, &inbox_);
+        const FlowOptions options{
+            .kind = walk ? FlowKind::random_walk : FlowKind::crowd,
+            .walk = walk.value_or(RandomWalk{}),
+            .seed = seed,
+            .start = start,
+            .rate = rate,
+        };
+        flow_ = std::make_unique<Flow>(options, wanted, &inbox_);
     }
 
     nb::object next(std::optional<std::int64_t> until) {
@@ -141,9 +149,30 @@ class PyFlow {
 }  // namespace
 
 void onetape::bind_exchange_flow(nb::module_& m) {
+    nb::class_<RandomWalk>(m, "RandomWalk", "See onetape.sim.flow.RandomWalk, which checks it.")
+        .def(
+            "__init__",
+            [](RandomWalk* self, double drift, double deviation, double trade_probability,
+               double offset_deviation, std::int64_t size, std::int64_t depth_size,
+               std::int32_t levels, std::int64_t step_ns) {
+                const bool fits = std::abs(drift) <= 1e6 && deviation >= 0 && deviation <= 1e6 &&
+                                  trade_probability >= 0 && trade_probability <= 1 &&
+                                  offset_deviation >= 0 && offset_deviation <= 1e6 && size >= 1 &&
+                                  size <= 1'000'000 && depth_size >= 1 && depth_size <= 1'000'000 &&
+                                  levels >= 1 && levels <= 50 && step_ns >= 1;
+                if (!fits) throw nb::value_error("a parameter of the walk is out of its range");
+                new (self) RandomWalk{
+                    drift,  deviation, trade_probability, offset_deviation, size, depth_size,
+                    levels, step_ns};
+            },
+            nb::kw_only(), nb::arg("drift"), nb::arg("deviation"), nb::arg("trade_probability"),
+            nb::arg("offset_deviation"), nb::arg("size"), nb::arg("depth_size"), nb::arg("levels"),
+            nb::arg("step_ns"));
     nb::class_<PyFlow>(m, "OrderFlow", "A generated market; see onetape.sim.flow.")
-        .def(nb::init<const nb::list&, std::uint64_t, std::int64_t, double>(), nb::arg("symbols"),
-             nb::arg("seed"), nb::arg("start"), nb::arg("rate") = 1.0)
+        .def(nb::init<const nb::list&, std::uint64_t, std::int64_t, double,
+                      const std::optional<RandomWalk>&>(),
+             nb::arg("symbols"), nb::arg("seed"), nb::arg("start"), nb::arg("rate") = 1.0,
+             nb::arg("walk") = nb::none())
         .def("next", &PyFlow::next, nb::arg("until") = nb::none(),
              "(type id, flags, symbol index, time, payload), or None: nothing before `until`.")
         .def_prop_ro("next_time", &PyFlow::next_time, "No event is earlier than this.")

@@ -82,6 +82,8 @@ std::string refusal_text(const Order& order) {
             return "its price is outside the instrument's price band";
         case error::account_mode:
             return "its position side does not fit the account's mode";
+        case error::trading_stopped:
+            return "trading is stopped at this hour";
         case error::venue_unavailable:
             return "the venue is closed at this hour";
         case error::venue_rate_limit:

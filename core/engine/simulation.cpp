@@ -280,6 +280,8 @@ void Simulation::begin(std::int64_t now) {
     now_ = now;
     if (latency_.has_venue_clock()) venue_now_ = -never;
     exchange_.begin(now);
+    while (next_switch() <= now) trading_ = schedule_[next_switch_++].open;
+    if (!trading_) schedule_[--next_switch_].time = now;  // the robot is told at the first moment
     if (options_.fee_volume > 0) exchange_.add_volume(now, options_.fee_volume);
     if (options_.sample_every > 0) {
         next_sample_ = now - now % options_.sample_every + options_.sample_every;

@@ -4,8 +4,8 @@
 // the frames say.
 //
 // Order of things at one moment T:
-//   1. what is due at T or earlier: closing bars, expiries, arrivals at the exchange, replies,
-//      timers, in this order;
+//   1. what is due at T or earlier: scheduled stops and starts of the robot, closing bars,
+//      expiries, arrivals at the exchange, replies, timers, in this order;
 //   2. the frame: first the exchange sees it, then what this made due by T, then the robot.
 // A due thing waits for a frame of its time or later to be read. So the actions are a function of
 // the tapes alone, whether they lie finished or grow while we read.
@@ -62,6 +62,12 @@ struct OrderSpec {  // what a strategy asks for, in units
     std::string tag;
 };
 
+// From `time` on the robot trades, or does not.
+struct TradingSwitch {
+    std::int64_t time;
+    bool open;
+};
+
 struct EquitySample {
     std::int64_t time;
     Money equity, balance;
@@ -104,6 +110,9 @@ class Simulation final : public ExchangeSink {
     void deposit(std::uint32_t currency, Money amount);
     void set_report_currency(std::uint32_t currency) { options_.report_currency = currency; }
     void set_rules(const VenueRules& rules);
+    // By time, the first one at or before the start. At a stop what works is canceled, until the
+    // next start new orders are denied and the position is kept; the market goes on being shown.
+    void set_schedule(std::vector<TradingSwitch> schedule) { schedule_ = std::move(schedule); }
     void set_fee_volume(Money volume) { options_.fee_volume = volume; }
     void set_writer(Writer* writer) { writer_ = writer; }
     void set_robot(RobotPort* robot) { robot_ = robot; }
@@ -134,6 +143,7 @@ class Simulation final : public ExchangeSink {
     bool amend(const OrderRef& order, std::int64_t price, std::int64_t size);
     void halt(bool and_flatten);
     [[nodiscard]] bool halted() const { return halted_; }
+    [[nodiscard]] bool trading() const { return trading_; }
     BarFeed& subscribe_bars(Instrument& instrument, std::int64_t period, BarSource source,
                             const std::string& text);
     void unsubscribe_bars(Instrument& instrument, std::int64_t period);
@@ -265,6 +275,11 @@ class Simulation final : public ExchangeSink {
     bool deliver_fees(Instrument& instrument, const FeeNews& fees);
     bool deliver_fill(Instrument& instrument, const FillPayload& fill);
     bool fire_timers(std::int64_t now);
+    [[nodiscard]] std::int64_t next_switch() const {
+        return next_switch_ < schedule_.size() ? schedule_[next_switch_].time : never;
+    }
+    bool switch_trading();
+    void cancel_working();
     bool after_callback();
     void flatten();  // what is held and no flatten order closes yet
     void act(const Instrument& instrument, const OrderRequestPayload& request);
@@ -297,6 +312,9 @@ class Simulation final : public ExchangeSink {
     std::map<std::uint32_t, std::string> borrow_names_;  // by currency
     OrderRef last_refused_;
     std::vector<Timer> timers_;
+    std::vector<TradingSwitch> schedule_;
+    std::size_t next_switch_ = 0;
+    std::int64_t next_sweep_ = never;  // in a stop: when a cancel that was refused is tried again
     std::deque<Arrival> arrivals_;
     std::deque<Reply> replies_;
     std::vector<std::pair<std::uint32_t, OrderRequestPayload>> actions_;  // of this callback
@@ -319,6 +337,7 @@ class Simulation final : public ExchangeSink {
     std::int64_t venue_now_ = never;
     bool started_ = false, halted_ = false, in_robot_ = false;
     bool stopping_ = false, flattening_ = false;
+    bool trading_ = true;     // by the schedule
     bool bars_held_ = false;  // bars of one moment are shown together: more may follow
     Money equity_peak_ = 0, drawdown_max_ = 0;
     double drawdown_max_ratio_ = 0;

@@ -8,6 +8,7 @@ namespace onetape {
 void Simulation::find_next_due() {
     std::int64_t due = bars_held_ ? never : next_bar_close_;
     due = std::min(due, exchange_.next_expiry());
+    if (started_) due = std::min({due, next_switch(), next_sweep_});
     if (started_) due = std::min(due, exchange_.next_event());
     if (arrival_due(never - 1)) due = std::min(due, arrivals_.front().time);
     if (!replies_.empty()) due = std::min(due, replies_.front().time);
@@ -24,7 +25,12 @@ bool Simulation::drain(std::int64_t until) {
     for (find_next_due(); next_due_ <= until; find_next_due()) {
         const std::int64_t time = next_due_;
         if (time > now_) now_ = time;
-        if (!bars_held_ && next_bar_close_ <= time) {
+        if (next_switch() <= time) {
+            if (!switch_trading()) return false;
+        } else if (next_sweep_ <= time) {
+            next_sweep_ = never;
+            cancel_working();
+        } else if (!bars_held_ && next_bar_close_ <= time) {
             if (!close_bars(time)) return false;
         } else if (exchange_.next_event() <= time) {
             reply_base_ = time;

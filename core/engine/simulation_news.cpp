@@ -9,6 +9,12 @@
 
 namespace onetape {
 
+namespace {
+
+constexpr std::int64_t sweep_period = 1'000'000'000;
+
+}  // namespace
+
 std::int64_t Simulation::reply_time(std::int64_t happened) {
     const std::int64_t base = std::max(reply_base_, happened);
     const std::int64_t time = base + latency_.reply(base, now_);
@@ -220,6 +226,9 @@ bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& 
             break;
         case OrderNews::cancel_rejected:
             move(*order, OrderAct::cancel_reject);
+            // The venue did not listen, and in a stop nothing may work: until it does, each second.
+            if (!trading_ && !order->closed() && next_sweep_ == never)
+                next_sweep_ = now_ + sweep_period;
             break;
         case OrderNews::update_rejected:
             move(*order, OrderAct::amend_reject);

@@ -135,6 +135,8 @@ OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
     } else if (halted_ && !reduce_only) {
         code = 4303;
         order->reason = "the robot is halted";
+    } else if (!trading_) {
+        code = error::trading_stopped;
     }
     if (code == 0) code = check_order(instrument.spec, request, reference);
     if (code == 0 && price != 0) {
@@ -204,6 +206,10 @@ bool Simulation::cancel(const OrderRef& order) {
 bool Simulation::amend(const OrderRef& order, std::int64_t price, std::int64_t size) {
     if (!owns(*order)) return false;
     if (!OrderMachine::allows(*order, OrderAct::amend_request)) return false;
+    if (!trading_) {
+        order->code = error::trading_stopped;
+        return false;
+    }
     const Instrument& instrument = *order->instrument;
     OrderRequestPayload request = request_of(*order, RequestKind::amend);
     request.price = price != 0 ? price : order->price;
@@ -225,11 +231,31 @@ bool Simulation::amend(const OrderRef& order, std::int64_t price, std::int64_t s
 void Simulation::halt(bool and_flatten) {
     if (halted_) return;
     halted_ = true;
+    cancel_working();
+    flattening_ = and_flatten;
+    if (and_flatten) flatten();
+}
+
+// A cancel goes the same way as the order, behind it: one that is still under way is canceled as
+// soon as it is there.
+void Simulation::cancel_working() {
     std::vector<OrderRef> working;
     for (const auto& [id, order] : orders_.working()) working.push_back(order);
     for (const OrderRef& order : working) cancel(order);
-    flattening_ = and_flatten;
-    if (and_flatten) flatten();
+}
+
+bool Simulation::switch_trading() {
+    trading_ = schedule_[next_switch_++].open;
+    next_sweep_ = never;
+    if (!trading_)
+        cancel_working();
+    else if (flattening_)
+        flatten();  // the robot failed in a stop: what it holds goes now
+    const char* state = trading_ ? "started" : "stopped";
+    note(EventType::health, 0, {{"kind", "trading"}, {"subject", "schedule"}, {"state", state}});
+    if (halted_) return true;
+    in_robot_ = true;
+    return robot_->on_health("trading", "schedule", state) && after_callback();
 }
 
 void Simulation::flatten() {

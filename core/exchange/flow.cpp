@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "exchange/flow_symbol.hpp"
+#include "exchange/flow_walk.hpp"
 
 namespace onetape {
 
@@ -10,8 +11,11 @@ Flow::Flow(const FlowOptions& options, std::span<const FlowSymbol> symbols,
            ParticipantSink* participants) noexcept
     : options_(options), participants_(participants) {
     for (std::uint32_t index = 0; index < symbols.size(); ++index) {
-        symbols_.push_back(
-            std::make_unique<FlowSymbolState>(*this, index, symbols[index], options_));
+        if (options_.kind == FlowKind::random_walk)
+            symbols_.push_back(std::make_unique<FlowWalk>(*this, index, symbols[index], options_));
+        else
+            symbols_.push_back(
+                std::make_unique<FlowSymbolState>(*this, index, symbols[index], options_));
     }
 }
 

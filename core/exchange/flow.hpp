@@ -15,7 +15,6 @@
 #include <vector>
 
 #include "exchange/matching.hpp"
-#include "exchange/prng.hpp"
 #include "journal/events.hpp"
 
 namespace onetape {
@@ -28,7 +27,24 @@ struct FlowSymbol {
     double correlation = 0.6;       // share of the common factor in its variance, 0 to 1
 };
 
+// Each step the walk moves by the whole part of a normal, and with some probability there is a
+// print: one order that takes what rests up to a whole, normal distance from the walk.
+struct RandomWalk {
+    double drift = 0.501;  // ticks a step, before the fraction is cut off
+    double deviation = 4.0;
+    double trade_probability = 0.2;
+    double offset_deviation = 6.0;  // ticks; the mean is 0
+    std::int64_t size = 1;          // of a print, in typical orders
+    std::int64_t depth_size = 10;   // of a quoted level, in typical orders
+    std::int32_t levels = 10;       // a side, a tick apart, 1 to 50
+    std::int64_t step_ns = 1'000'000'000;
+};
+
+enum class FlowKind : std::uint8_t { crowd, random_walk };
+
 struct FlowOptions {
+    FlowKind kind = FlowKind::crowd;
+    RandomWalk walk;
     std::uint64_t seed = 1;
     std::int64_t start = 0;         // ns UTC
     double rate = 1.0;              // 1: about thirty events a second and symbol
@@ -53,7 +69,7 @@ class ParticipantSink {
                          const FillPayload& fill) = 0;
 };
 
-class FlowSymbolState;
+class FlowVenue;
 
 class Flow {
  public:
@@ -86,14 +102,14 @@ class Flow {
         std::uint32_t offset, bytes;
     };
 
-    friend class FlowSymbolState;
+    friend class FlowVenue;
     void push(EventType type, std::uint16_t flags, std::uint32_t symbol, std::int64_t time,
               std::span<const std::byte> head, std::span<const std::byte> bids = {},
               std::span<const std::byte> asks = {}) noexcept;
 
     FlowOptions options_;
     ParticipantSink* participants_;
-    std::vector<std::unique_ptr<FlowSymbolState>> symbols_;
+    std::vector<std::unique_ptr<FlowVenue>> symbols_;
     std::vector<Record> records_;  // of the steps taken and not yet handed out
     std::vector<std::byte> bytes_;
     std::size_t next_record_ = 0;

@@ -257,6 +257,18 @@ class RandomTrader {
 
 std::uint64_t forced_fills = 0;
 
+// Stops and starts of the robot, drawn apart so that the other seeds stay what they were.
+std::vector<TradingSwitch> schedule_of(std::uint64_t seed) {
+    Prng random(seed * 0x9E3779B97F4A7C15ull);
+    std::vector<TradingSwitch> schedule{{-1, random.below(4) != 0}};
+    std::int64_t time = 0;
+    for (int i = 0; i < 6; ++i) {
+        time += end_ns / 8 + static_cast<std::int64_t>(random.below(60)) * step_ns;
+        schedule.push_back({time, !schedule.back().open});
+    }
+    return schedule;
+}
+
 std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
     Prng random(seed);
     const Plan plan = plan_of(random);
@@ -270,6 +282,7 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
     for (std::uint32_t i = 0; i < plan.terms.size(); ++i)
         world.simulation->set_terms(i, plan.terms[i]);
     world.simulation->set_rules(plan.rules);
+    if (seed % 3 == 0) world.simulation->set_schedule(schedule_of(seed));
     world.source(tape.read());
     world.simulation->deposit(2, static_cast<Money>(1000) * pow10(money_decimals));
     RandomTrader trader(world, random.next(), instruments);

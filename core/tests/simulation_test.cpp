@@ -221,6 +221,43 @@ TEST_CASE("a halt cancels what works, keeps the position and ends the callbacks 
     }
 }
 
+TEST_CASE("a scheduled stop leaves nothing at the exchange until the next start") {
+    for (const std::int64_t request : {0, 3, 40}) {
+        CAPTURE(request);
+        Tape tape;
+        for (int i = 0; i < 100; ++i) tape.quote(100 + i * 10, 600'000, 600'010);
+        SimulationOptions options;
+        options.latency.request = request;
+        options.latency.reply = 14;
+        World world(options);
+        Instrument& instrument = world.instrument();
+        world.source(tape.read());
+        world.simulation->set_schedule({{50, true}, {500, false}, {800, true}});
+        int denied = 0;
+        int worked_before = 0;
+        int worked_after = 0;
+        world.robot.quote = [&](Instrument&) {
+            const std::int64_t now = world.simulation->now();
+            const bool works = world.simulation->works_at_exchange(0);
+            if (now < 500) worked_before += works;
+            if (now > 500 + request && now < 800) CHECK_FALSE(works);
+            if (now > 800 + request) worked_after += works;
+            const OrderRef order = world.limit(instrument, Side::buy, 1, 599'000);
+            const bool stopped = now >= 500 && now < 800;
+            CHECK(world.simulation->trading() != stopped);
+            CHECK(order->code == (stopped ? 4309 : 0));
+            denied += order->state == OrderState::denied;
+            CHECK_FALSE((stopped && world.simulation->amend(order, 599'010, 0)));
+        };
+        world.start();
+        world.finish();
+        CHECK(denied == 30);
+        CHECK(worked_before > 20);
+        CHECK(worked_after > 10);
+        check_equal_accounts(*world.simulation);
+    }
+}
+
 TEST_CASE("a run in pieces takes the same decisions as a run in one") {
     const auto hash = [](std::uint64_t frames) {
         Tape tape;

@@ -49,6 +49,16 @@ TICKS = ["0.01", "0.5", "5", "0.0025", "10", "100", "0.05", "0.00000001"]
         ("-0.001", "0.01", "-0.01", "0", "0"),
         ("-102", "5", "-105", "-100", "-100"),
         ("-37.63", "0.5", "-38", "-37.5", "-37.5"),
+        ("-1.235", "0.01", "-1.24", "-1.23", "-1.24"),  # a tie goes to the even step: -124
+        ("-1.245", "0.01", "-1.25", "-1.24", "-1.24"),
+        ("-100.25", "0.5", "-100.5", "-100", "-100"),
+        ("-100.75", "0.5", "-101", "-100.5", "-101"),
+        ("-102.5", "5", "-105", "-100", "-100"),
+        ("-107.5", "5", "-110", "-105", "-110"),
+        ("-1.0036", "0.0025", "-1.005", "-1.0025", "-1.0025"),
+        ("-1.00375", "0.0025", "-1.005", "-1.0025", "-1.005"),
+        ("-1.00125", "0.0025", "-1.0025", "-1", "-1"),
+        ("-0.0001", "0.0025", "-0.0025", "0", "0"),
         ("0", "0.5", "0", "0", "0"),
     ],
 )
@@ -60,6 +70,27 @@ def test_directions(value: str, tick: str, down: str, up: str, nearest: str) -> 
     ):
         assert to_steps(value, D(tick), rounding) * D(tick) == D(wanted)
         assert to_steps(D(value), D(tick), rounding) * D(tick) == D(wanted)
+
+
+@pytest.mark.parametrize("tick", ["0.01", "0.5", "5", "0.0025"])
+def test_every_quarter_of_a_tick_on_both_sides_of_zero(tick: str) -> None:
+    """Down, up and nearest are mirror images across zero; on a step all three are the step."""
+    for quarters in range(-40, 41):
+        value = D(tick) * quarters / 4
+        below, rest = divmod(quarters, 4)
+        above = below + (rest > 0)
+        near = below if rest < 2 else above if rest > 2 else below + below % 2
+        got = [to_steps(value, D(tick), way) for way in (Rounding.DOWN, Rounding.UP)]
+        assert got == [below, above]
+        assert to_steps(value, D(tick), Rounding.NEAREST) == near
+        assert to_steps(-value, D(tick), Rounding.DOWN) == -above
+        assert to_steps(-value, D(tick), Rounding.UP) == -below
+        assert to_steps(-value, D(tick), Rounding.NEAREST) == -near
+        decimals = -D(tick).as_tuple().exponent
+        units = int(D(tick).scaleb(decimals))
+        for side, steps in ((Side.BUY, below), (Side.SELL, above)):
+            price = price_to_int(value, tick=D(tick), decimals=decimals, side=side)
+            assert price == steps * units
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tapes import BTC, ETH, Market, play
 
 from onetape.engine.loader import load_strategy
@@ -206,6 +208,56 @@ def test_pair_profit_is_the_sum_of_its_legs(tmp_path):
         value = Decimal(fill["price"]) * fill["size"] / 10_000
         cash[fill["stream"]] += value if fill["side"] == "sell" else -value
     assert played.equity - 100_000 == cash[1] + cash[2] != 0
+
+
+@st.composite
+def pair_days(draw):
+    """Two books that move apart, jump, and show so little that orders are filled in part."""
+    steps = draw(
+        st.lists(
+            st.tuples(
+                st.integers(-8, 8), st.integers(-4, 4), st.sampled_from([0.1, 0.4, 2.0, 50.0]),
+                st.sampled_from([0.3, 3.0, 50.0]),
+            ),
+            min_size=30,
+            max_size=120,
+        )
+    )  # fmt: skip
+    return steps, draw(st.sampled_from([0.0, 0.05, 0.3, 1.7]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(pair_days())
+def test_legs_of_a_pair_stay_within_a_slice_and_its_profit_is_theirs(tmp_path_factory, day):
+    steps, latency = day
+    folder = tmp_path_factory.mktemp("pair")
+    market = Market(folder / "t")
+    market.add(ETH)
+    a, b = 1000, 500  # in tenths
+    for number, (move_a, move_b, size_a, size_b) in enumerate(steps):
+        a, b = min(max(a + move_a, 950), 1050), min(max(b + move_b, 475), 525)
+        at = number * 0.5
+        market.quote(at, (a - 1) / 10, (a + 1) / 10, size_a, size_a)
+        market.quote(at, (b - 1) / 10, (b + 1) / 10, size_b, size_b, symbol=ETH)
+    played = play(
+        example("pair"), market.done(), journal=folder / "run", latency=(latency, latency),
+        params={"window": 5, "enter": 0.5, "every": "1s", "leave": 0.2},
+    )  # fmt: skip
+    legs = {1: 0, 2: 0}
+    cash = {1: Decimal(0), 2: Decimal(0)}
+    last = {1: 0, 2: 0}
+    for fill in fills_with_stream(folder / "run"):
+        stream, sign = fill["stream"], 1 if fill["side"] == "buy" else -1
+        legs[stream] += sign * fill["size"]
+        cash[stream] -= sign * Decimal(fill["price"]) * fill["size"] / 10_000
+        last[stream] = fill["price"]
+        value = {leg: legs[leg] * last[leg] / 10_000 for leg in legs}
+        # A slice, and what 1,000 a leg gains on the other while prices wander over their 10 %.
+        assert abs(value[1] + value[2]) <= 250 + 0.21 * 1000
+        assert max(abs(value[1]), abs(value[2])) <= 1000 * 1.12 + 10
+    mids = {1: Decimal(a) / 10, 2: Decimal(b) / 10}
+    total = sum(cash[leg] + Decimal(legs[leg]) / 1000 * mids[leg] for leg in legs)
+    assert played.equity - 100_000 == total
 
 
 def fills_with_stream(journal: Path) -> list[dict]:

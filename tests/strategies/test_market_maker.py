@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tapes import BTC, Market, play
+from tapes import BTC, SECOND, START, Market, play
 
 from onetape.engine.loader import load_strategy
-from onetape.tape.journal import JournalReader
+from onetape.sim.flow import GeneratedMarket, RandomWalk, flow_market
+from onetape.tape.journal import JournalReader, JournalWriter
 
 ROOT = Path(__file__).resolve().parents[2]
 MarketMaker = load_strategy(str(ROOT / "strategies" / "market_maker.py"))
@@ -135,3 +136,95 @@ def test_no_burst_of_fills_breaks_the_limits(tmp_path_factory, burst):
                 size = record.data["size"]
                 position += size if record.data["side"] == "buy" else -size
                 assert least * 1000 <= position <= most * 1000
+
+
+def worst_cases(journal: Path) -> list[tuple[int, int]]:
+    """After each record: the position if every working bid filled now, and if every ask did. An
+    order works from its request until the robot has heard of its end."""
+    position, left = 0, {}
+    cases = []
+    with JournalReader(journal) as reader:
+        for record in reader:
+            data = record.data
+            if record.type == "order_request" and data["kind"] == "place":
+                left[data["order_id"]] = data["size"] if data["side"] == "buy" else -data["size"]
+            elif record.type == "order_event" and data["news"] in {"canceled", "rejected"}:
+                left.pop(data["order_id"], None)
+            elif record.type == "fill":
+                signed = data["size"] if data["side"] == "buy" else -data["size"]
+                position += signed
+                if data["order_id"] in left:
+                    left[data["order_id"]] -= signed
+            else:
+                continue
+            cases.append(
+                (
+                    position + sum(size for size in left.values() if size > 0),
+                    position + sum(size for size in left.values() if size < 0),
+                )
+            )
+    return cases
+
+
+@settings(max_examples=40, deadline=None)
+@given(bursts())
+def test_not_even_everything_that_works_filling_at_once_breaks_them(tmp_path_factory, burst):
+    """Stronger than any burst that was drawn: the limits hold for the worst one there can be."""
+    steps, latency, (most, least), (buy_by, sell_by) = burst
+    tmp_path = tmp_path_factory.mktemp("worst")
+    market = Market(tmp_path / "t").quote(0, 99.9, 100.1)
+    at, centre = 1.0, 0
+    for wait, kind, move, size in steps:
+        at += wait
+        if kind == "quote":
+            centre += move
+            market.quote(at, 99.9 + centre / 10, 100.1 + centre / 10, size, size)
+        else:
+            market.trade(at, 100 + (centre + move) / 10, size, kind)
+    played = maker(
+        tmp_path, market, latency=(latency, latency), buy_limit=most, sell_limit=least,
+        buy_by=buy_by, sell_by=sell_by,
+    )  # fmt: skip
+    assert played.sim.counters()["denied"] == 0
+    for highest, lowest in worst_cases(tmp_path / "run"):
+        assert highest <= most * 1000
+        assert lowest >= least * 1000
+
+
+@pytest.mark.parametrize("latency", [0.0, 0.001, 0.05, 0.7])
+@pytest.mark.parametrize("side", ["sell", "buy"])
+def test_four_prints_in_one_message_fill_no_more_than_the_limit(tmp_path, side, latency):
+    """Each is large enough for the whole limit, all carry one stamp, and a second burst comes
+    before anything that answers the first can be there."""
+    market = Market(tmp_path / "t").quote(0, 99.9, 100.1).quote(1, 99.9, 100.1)
+    for at in (3.0, 3.0005, 3.02):
+        for _ in range(4):
+            market.trade(at, 98.0 if side == "sell" else 102.0, 1.0, side)
+            market.quote(at, 99.9, 100.1, 1, 1)
+    market.quote(9, 99.9, 100.1)
+    played = maker(tmp_path, market, latency=(latency, latency), buy_limit=1, sell_limit=-1)
+    assert played.robot.position(BTC).qty == (1.0 if side == "sell" else -1.0)
+    assert played.sim.counters()["fills"] == 1
+
+
+@pytest.mark.parametrize("latency", [0.0, 0.05, 3.0])
+def test_the_limits_hold_on_a_walk_that_never_stops_filling(tmp_path, latency):
+    market = GeneratedMarket(
+        [flow_market(BTC)],
+        seed=11,
+        start=START,
+        walk=RandomWalk(drift=0, trade_probability=0.9, step=SECOND // 10),
+    )
+    with JournalWriter(tmp_path / "t", process="test", durable=False) as writer:
+        market.open(writer)
+        market.write(writer, 20_000)
+    play(
+        MarketMaker, tmp_path / "t", journal=tmp_path / "run", latency=(latency, latency),
+        params={"symbol": BTC, "shift": 1, "buy_by": 0.3, "sell_by": 0.4, "buy_limit": 0.5,
+                "sell_limit": -0.5, "keep_within": 1},
+        cash={"USDT": 10**9},
+    )  # fmt: skip
+    cases = worst_cases(tmp_path / "run")
+    assert len(cases) > 50
+    assert max(highest for highest, _ in cases) == 500
+    assert min(lowest for _, lowest in cases) == -500

@@ -64,6 +64,10 @@ from onetape.cli.frame import Answer, Shell, load, plain, verb
     metavar="FROM..TO",
     help="Hours a venue is closed; ,cancel at the end.",
 )
+@click.option(
+    "--trade", metavar="A-B,..", help="Hours of each day to trade in; nothing works outside them."
+)
+@click.option("--tz", metavar="Z", help="Zone of --trade, as Europe/Moscow. [default: UTC]")
 @click.option("--instruments", type=click.Path(path_type=Path), metavar="FILE")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--check-lookahead", is_flag=True, help="Prove that no decision used the future.")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from onetape.cli.arguments import parameters
 from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
 
 
@@ -14,9 +15,35 @@ from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
 @click.option("--events", type=click.IntRange(min=1), default=200_000, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Equal seeds, equal tapes.")
 @click.option("--symbol", "symbols", multiple=True, help="Repeat for several [default: BTC perp].")
-def command(shell: Shell, out: Path, events: int, seed: int, symbols: tuple[str, ...]) -> Answer:
+@click.option(
+    "--flow",
+    type=click.Choice(["crowd", "random-walk"]),
+    default="crowd",
+    show_default=True,
+    help="What makes the market move.",
+)
+@click.option(
+    "--flow-param",
+    "flow_params",
+    multiple=True,
+    metavar="k=v",
+    help="Of the walk: drift, deviation, trade_probability, offset_deviation, size, depth_size, "
+    "levels, step.",
+)
+def command(
+    shell: Shell,
+    out: Path,
+    events: int,
+    seed: int,
+    symbols: tuple[str, ...],
+    flow: str,
+    flow_params: tuple[str, ...],
+) -> Answer:
     """Write a generated market to a tape: quotes, trades, depth, bars."""
+    given = parameters(flow_params, where="--flow-param")
     write_sample = load("onetape.data.sample", "write_sample", what="the market generator")
     chosen = {"symbols": list(symbols)} if symbols else {}
-    value = plain(write_sample(out, events=events, seed=seed, **chosen))
+    value = plain(
+        write_sample(out, events=events, seed=seed, flow=flow, flow_params=given, **chosen)
+    )
     return Answer(value, rows(value))

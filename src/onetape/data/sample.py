@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
 from onetape.model.errors import UsageError
-from onetape.sim.flow import GeneratedMarket, flow_market
+from onetape.sim.flow import FLOWS, GeneratedMarket, flow_market, flow_of
 from onetape.tape.journal import JournalWriter
 
 __all__ = ["DEFAULT_SYMBOL", "SAMPLE_START", "SampleSummary", "write_sample"]
@@ -44,8 +44,12 @@ def write_sample(
     symbols: Sequence[str] = (DEFAULT_SYMBOL,),
     start: int = SAMPLE_START,
     rate: float = 1.0,
+    flow: str = FLOWS[0],
+    flow_params: Mapping[str, str] | None = None,
 ) -> SampleSummary:
     """Write `events` events of a generated market to a new tape at `out`.
+
+    flow: `crowd`, or `random-walk` with RandomWalk's fields as text in flow_params.
 
     The instruments' own frames are not counted. The tape's identity follows from the arguments, so
     that the same call gives the same tape, byte for byte.
@@ -59,10 +63,12 @@ def write_sample(
         )
     if events < 1:
         raise UsageError(f"a sample needs at least one event, not {events}")
+    walk = flow_of(flow, flow_params or {})
     market = GeneratedMarket(
-        [flow_market(symbol) for symbol in symbols], seed=seed, start=start, rate=rate
+        [flow_market(symbol) for symbol in symbols], seed=seed, start=start, rate=rate, walk=walk
     )
-    identity = uuid5(_NAMESPACE, f"{seed} {start} {rate!r} {' '.join(symbols)}")
+    name = f"{seed} {start} {rate!r} {' '.join(symbols)}"
+    identity = uuid5(_NAMESPACE, name if walk is None else f"{name} {walk}")
     with JournalWriter(path, process="sample", uuid=identity, durable=False) as writer:
         market.open(writer)
         written = market.write(writer, events)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from onetape import _core
-from onetape.engine.inventory import Inventory
+from onetape.engine.tape_facts import Inventory
 from onetape.model.errors import BadConfig, UnknownSymbol
 from onetape.model.instrument import Instrument
 from onetape.model.time import format_duration

@@ -12,6 +12,7 @@ from typing import Any
 
 from onetape.engine.latency import Latency
 from onetape.engine.queue_model import CONSERVATIVE
+from onetape.engine.trading_hours import TradingHours, parse_hours
 from onetape.engine.venue_options import VenueOptions
 from onetape.model.errors import BadConfig
 
@@ -66,6 +67,7 @@ class RunPlan:
     hedge: bool = False
     latency: Latency = field(default_factory=Latency)
     venue: VenueOptions = field(default_factory=VenueOptions)
+    hours: TradingHours | None = None  # when the robot trades; None: always
     queue: str = CONSERVATIVE
     fuse: bool = False  # quotes move the exchange's book between messages of depth
     bar_volume_share: int = BAR_VOLUME_SHARE
@@ -149,6 +151,7 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
             "latency": _latency_table(plan.latency),
         },
         "venue": plan.venue.as_table(),
+        "trading": {"hours": str(plan.hours), "tz": plan.hours.tz} if plan.hours else {},
         "bars": plan.bar_sources,
         "input": [
             {
@@ -194,6 +197,7 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             hedge=money["hedge"],
             latency=_latency_of(model["latency"]),
             venue=VenueOptions.from_table(document.get("venue", {})),
+            hours=_hours_of(document.get("trading", {})),
             queue=model["queue"],
             fuse=model["fuse"],
             bar_volume_share=model["bar_volume_share"],
@@ -212,6 +216,10 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             f"run.toml cannot be read: {problem}", where=str(file), todo="run it again"
         ) from None
     return plan, document
+
+
+def _hours_of(table: Mapping[str, Any]) -> TradingHours | None:
+    return parse_hours(table["hours"], table["tz"]) if table else None
 
 
 def _latency_table(latency: Latency) -> dict[str, Any]:

@@ -20,13 +20,21 @@ from onetape import _core
 from onetape.engine.compiled import is_compiled
 from onetape.engine.detail import check_detail, matching_streams
 from onetape.engine.host import Host
-from onetape.engine.inventory import Inventory, inventory_of, streams_of
 from onetape.engine.latency import RECORDED
 from onetape.engine.parameters import resolve
 from onetape.engine.plan import DEFAULT_CASH, RunPlan
 from onetape.engine.queue_model import parse_queue
 from onetape.engine.reuse import check_event_reuse
 from onetape.engine.strategy import Strategy
+from onetape.engine.tape_facts import (
+    Inventory,
+    inventory_of,
+    last_time,
+    seals_within,
+    streams_of,
+    tape_instruments,
+)
+from onetape.engine.trading_hours import HORIZON
 from onetape.model.errors import (
     BadConfig,
     BadInput,
@@ -41,12 +49,11 @@ from onetape.model.margin import notional_limit
 from onetape.model.time import format_time
 from onetape.orders.machine import as_matrix
 from onetape.tape.journal import JournalReader, JournalWriter
-from onetape.tape.segments import list_segments
 
 if TYPE_CHECKING:
     from onetape.engine.jit.build import Compiled
 
-__all__ = ["Session", "seals_within", "tape_instruments"]
+__all__ = ["Session"]
 
 # EventType ids of core/journal/events.hpp
 _INSTRUMENT, _QUOTE, _TRADE, _BOOK, _BAR, _MARK, _FUNDING, _LIQUIDATION = range(1, 9)
@@ -57,34 +64,6 @@ _TYPE_OF = {
 }  # fmt: skip
 _NEVER = 2**63 - 1
 _INPUT_LAYOUT = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
-
-
-def tape_instruments(path: Path) -> dict[str, Instrument]:
-    """The instruments of a tape by symbol, latest version: last preamble, then later frames."""
-    found: dict[str, Instrument] = {}
-    with JournalReader(path) as reader:
-        core = reader.core
-        # Each segment repeats what came before it, so the last one and its frames are enough.
-        core.seek_sequence(max(core.last_sequence, 1))
-        for type_id, _, payload in core.preamble:
-            if type_id == _INSTRUMENT:
-                instrument = Instrument.from_msgpack(payload)
-                found[instrument.symbol] = instrument
-    with JournalReader(path) as reader:
-        for record in reader.frames(types=["instrument"]):
-            instrument = Instrument.from_msgpack(record.payload)
-            found[instrument.symbol] = instrument
-    return found
-
-
-def seals_within(path: Path, last_sequence: int) -> list[str]:
-    """The seals of the segments that end at `last_sequence` or before, in order."""
-    seals = []
-    for segment in list_segments(path):
-        if segment.seal is None or segment.last_seq is None or segment.last_seq > last_sequence:
-            break
-        seals.append(segment.seal)
-    return seals
 
 
 @dataclass(slots=True)
@@ -195,6 +174,7 @@ class Session:
         self._find_start()
         self._fund()
         self._set_venue_rules()
+        self._set_trading_hours()
         self._check_symbols()
         if self._journal_path is not None:
             self._open_journal(self._journal_path)
@@ -487,6 +467,15 @@ class Session:
                 )
         rules = options.core(host.currency_index, host.venue_number)
         self.sim.set_rules(_core.VenueRules(**rules))
+
+    def _set_trading_hours(self) -> None:
+        if self.plan.hours is None:
+            return
+        assert self.started_at is not None
+        last = self.started_at + HORIZON
+        if not self.follow:
+            last = max(last_time(Path(each.path)) for each in self.plan.inputs)
+        self.sim.set_schedule(self.plan.hours.switches(self.started_at, last))
 
     def _main_instrument(self) -> Instrument:
         symbol = self.params.get("symbol")

@@ -36,6 +36,7 @@
     |   +-- PriceBand                4306
     |   +-- OrderRate                4307
     |   +-- AccountMode              4308
+    |   +-- TradingStopped           4309
     +-- VenueError
     |   +-- VenueRejected            4401
     |   +-- VenueUnavailable         4402
@@ -365,6 +366,13 @@ class AccountMode(RiskError):
     code = 4308
 
 
+class TradingStopped(RiskError):
+    """The robot's own hours: nothing is sent between a scheduled stop and the next start."""
+
+    name = "TRADING_STOPPED"
+    code = 4309
+
+
 class VenueError(OnetapeError):
     """The venue refused, failed, or is not there."""
 
@@ -646,6 +654,7 @@ __all__ = [
     "StaleData",
     "StrategyError",
     "TornTape",
+    "TradingStopped",
     "UnknownCurrency",
     "UnknownFormat",
     "UnknownSubaccount",

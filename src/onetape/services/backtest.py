@@ -25,8 +25,10 @@ from onetape.engine.plan import (
     parse_volume,
 )
 from onetape.engine.queue_model import CONSERVATIVE, parse_queue
-from onetape.engine.session import Session, tape_instruments
+from onetape.engine.session import Session
 from onetape.engine.strategy import Strategy
+from onetape.engine.tape_facts import tape_instruments
+from onetape.engine.trading_hours import TradingHours, parse_hours
 from onetape.engine.venue_options import (
     VenueOptions,
     parse_borrow,
@@ -53,6 +55,7 @@ from onetape.store.run import Run, open_run
 
 __all__ = ["BacktestOptions", "backtest", "prepare_plan", "run_backtest"]
 
+RECORDING = "cryptofeed"  # the kind whose files name their symbols
 SAMPLES_WANTED = 4000
 SAMPLE_STEPS_S = (
     1,
@@ -98,6 +101,8 @@ class BacktestOptions:
     trigger_delay: str | None = None
     closed: Sequence[str] = ()
     borrow: str | None = None
+    trade: str | None = None  # hours, by the clocks of tz
+    tz: str | None = None
     latency: str | None = None
     queue: str | None = None
     fuse: bool = False
@@ -252,13 +257,14 @@ def prepare_plan(options: BacktestOptions, strategy: type[Strategy]) -> RunPlan:
         interpret=options.interpret,
         hedge=options.hedge,
         venue=_venue_options(options),
+        hours=_hours(options),
         seed=options.seed,
         on_error=options.on_error,
     )
     if options.latency:
         plan.latency = parse_latency(options.latency)
     symbol = options.symbol or _default_symbol(strategy, options.params)
-    tapes = [as_tape(each, options.home, symbol, options) for each in options.data]
+    tapes = as_tapes(options, symbol, options.data)
     plan.inputs = [TapeInput(str(path)) for path in tapes]
     plan.sample_every = sample_step(tapes, start, end)
     if options.detail_data:
@@ -272,10 +278,7 @@ def _add_detail(
     if symbol is None:  # a file names no symbol: it is that of the data, if there is only one
         known = {name for path in tapes for name in tape_instruments(path)}
         symbol = known.pop() if len(known) == 1 else None
-    details = [
-        as_tape(each, options.home, symbol, options, flag="--detail-data")
-        for each in options.detail_data
-    ]
+    details = as_tapes(options, symbol, options.detail_data, flag="--detail-data")
     plan.inputs += [TapeInput(str(path), role=DETAIL) for path in details]
     # The run ends with the data that the robot sees, however far the detail goes on.
     last = max((span[1] for span in map(tape_span, tapes) if span), default=None)
@@ -290,6 +293,16 @@ def _venue_options(options: BacktestOptions) -> VenueOptions:
         closed=parse_closed_all(options.closed),
         borrow=parse_borrow(options.borrow) if options.borrow else {},
     )
+
+
+def _hours(options: BacktestOptions) -> TradingHours | None:
+    if options.trade is not None:
+        return parse_hours(options.trade, options.tz or "UTC")
+    if options.tz is not None:
+        raise BadConfig(
+            "a zone and no hours", where="--tz", todo="give --trade, whose times are of this zone"
+        )
+    return None
 
 
 def _moment(value: str | int | None, flag: str) -> int | None:
@@ -314,40 +327,69 @@ def is_tape(path: Path) -> bool:
     return path.is_dir() and (any(path.glob("*.tape")) or any(path.glob("*.tape.zst")))
 
 
-def as_tape(
-    data: Any, home: Path, symbol: str | None, options: BacktestOptions, *, flag: str = "--data"
-) -> Path:
-    """`data` as a tape: itself, or imported once under <home>/tapes."""
-    if not isinstance(data, (str, os.PathLike)):
-        return _frame_as_tape(data, home, symbol or "data:FRAME")
-    path = Path(data)
-    if is_tape(path):
-        return path.resolve()
+def as_tapes(
+    options: BacktestOptions, symbol: str | None, sources: Sequence[Any], *, flag: str = "--data"
+) -> list[Path]:
+    """`sources` as tapes: themselves, or imported once under <home>/tapes.
+
+    Files of one kind that are all about `symbol` become one tape: what is inferred of it, such as
+    its decimals, is inferred from all of them, and rows of equal times come in the files' order.
+    """
+    tapes: list[Path] = []
+    groups: dict[str, tuple[int, list[Path]]] = {}  # by kind: place among the tapes, files
+    for data in sources:
+        if not isinstance(data, (str, os.PathLike)):
+            tapes.append(_frame_as_tape(data, options.home, symbol or "data:FRAME"))
+            continue
+        path = Path(data)
+        if is_tape(path):
+            tapes.append(path.resolve())
+            continue
+        kind = _kind_of_file(path, flag)
+        if symbol is None and kind != RECORDING:
+            tapes.append(_imported(kind, [path], f"data:{_safe(path.name.split('.')[0]).upper()}",
+                                   symbol, options))  # fmt: skip
+            continue
+        place, files = groups.setdefault(kind, (len(tapes), []))
+        if not files:
+            tapes.append(path)  # keeps the place until all files are known
+        files.append(path)
+    for kind, (place, files) in groups.items():
+        # A recording of many symbols names them itself: the run takes those that it asks for.
+        name = None if kind == RECORDING else symbol
+        tapes[place] = _imported(kind, files, name, symbol, options)
+    return tapes
+
+
+def _kind_of_file(path: Path, flag: str) -> str:
     if not path.exists():
         raise BadInput(f"no such file or tape: {path}", where=flag, todo="check the path")
     if path.is_dir():
         raise BadInput(
             f"{path} is a folder without segments", where=flag, todo="name a tape or a file"
         )
-    from onetape.data.importing import IMPORT_VERSION, import_files
     from onetape.data.sniff import sniff
 
-    kind = sniff(path)
-    facts = path.stat()
-    name = f"{path.resolve()}|{facts.st_size}|{facts.st_mtime_ns}|{kind}|{symbol}"
-    name += f"|{options.instruments}|{IMPORT_VERSION}"
-    target = home / "tapes" / f"{_safe(path.name)}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+    return sniff(path)
+
+
+def _imported(
+    kind: str, files: Sequence[Path], name: str | None, symbol: str | None, options: BacktestOptions
+) -> Path:
+    """The tape of these files; made once, and found again by what they are."""
+    from onetape.data.importing import IMPORT_VERSION, import_files
+
+    facts = []
+    for path in files:
+        stat = path.stat()
+        facts.append(f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{kind}|{symbol}")
+    key = "|".join([*facts, str(options.instruments), str(IMPORT_VERSION)])
+    stem = f"{_safe(files[0].name)}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    target = options.home / "tapes" / stem
     if not is_tape(target):
         private_folder(target.parent)
-        name = symbol or f"data:{_safe(path.name.split('.')[0]).upper()}"
         import_files(
-            kind,
-            [path],
-            # A recording of many symbols names them itself: the run takes those that it asks for.
-            symbol=None if kind == "cryptofeed" else name,
-            out=target,
-            instruments=options.instruments,
-            force=True,
+            kind, files, symbol=name, out=target, instruments=options.instruments, force=True
         )
     return target.resolve()
 

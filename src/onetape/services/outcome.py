@@ -332,6 +332,9 @@ def _venue_lines(session: Session) -> list[Assumption]:
     if options.trigger_delay:
         lines.append(Assumption(f"triggers need {format_duration(options.trigger_delay)}"))
     lines += [Assumption(f"closed {each}") for each in options.closed]
+    if plan.hours is not None:
+        text = f"the robot trades {plan.hours} ({plan.hours.tz}) only"
+        lines.append(Assumption(f"{text}: a stop cancels its orders and keeps its position"))
     if options.borrow:
         rates = ", ".join(f"{name} {_percent(rate)}" for name, rate in options.borrow.items())
         lines.append(

@@ -13,7 +13,8 @@ from onetape.engine.actions import Actions, first_difference, read_actions
 from onetape.engine.loader import load_strategy
 from onetape.engine.plan import RunPlan, TapeInput, read_plan
 from onetape.engine.purity import impurities
-from onetape.engine.session import Session, seals_within
+from onetape.engine.session import Session
+from onetape.engine.tape_facts import seals_within
 from onetape.model.errors import BadConfig, BadInput, Divergence
 from onetape.model.instrument import Instrument
 from onetape.model.time import parse_time

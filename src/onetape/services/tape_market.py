@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onetape.engine.plan import RunPlan
+from onetape.engine.tape_facts import streams_of
 from onetape.model.errors import BadInput
-from onetape.model.instrument import Instrument
 from onetape.tape.journal import JournalReader
 
 __all__ = ["Market", "first_data_difference"]
@@ -77,7 +77,7 @@ class Market:
         with JournalReader(path) as reader:
             rows = reader.columns(kind)
         if path not in self._streams:
-            self._streams[path] = _streams_of(path)
+            self._streams[path] = {n: each.symbol for n, each in streams_of(path).items()}
         streams = [s for s, name in self._streams[path].items() if name == symbol]
         keep = np.isin(rows["stream"], streams) & (rows["sequence"] <= last)
         keep &= rows["time"] < self.end
@@ -158,11 +158,3 @@ def _among(a: dict[str, Ints], b: dict[str, Ints], kind: str) -> NDArray[np.bool
     whole = np.dtype((np.void, 8 * len(_FIELDS[kind])))
     left, right = (each.view(whole).ravel() for each in rows)
     return np.isin(left, right)
-
-
-def _streams_of(path: Path) -> dict[int, str]:
-    found: dict[int, str] = {}
-    with JournalReader(path) as reader:
-        for frame in reader.frames(types=["instrument"]):
-            found[frame.stream] = Instrument.from_msgpack(frame.payload).symbol
-    return found

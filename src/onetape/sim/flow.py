@@ -11,20 +11,35 @@ module gives it instruments, starting prices and sizes, and writes what it makes
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from onetape import _core
 from onetape.model import catalogue
-from onetape.model.errors import BadInput, UnknownSymbol
+from onetape.model.errors import BadInput, UnknownSymbol, UsageError
 from onetape.model.instrument import Instrument
+from onetape.model.time import DAY, SECOND, format_duration, parse_duration
 
 if TYPE_CHECKING:
     from onetape.tape.journal import JournalWriter
 
-__all__ = ["FlowEvent", "FlowMarket", "GeneratedMarket", "Written", "flow_market"]
+__all__ = [
+    "FLOWS",
+    "FlowEvent",
+    "FlowMarket",
+    "GeneratedMarket",
+    "RandomWalk",
+    "Written",
+    "flow_market",
+    "flow_of",
+]
+
+CROWD: Final = "crowd"
+RANDOM_WALK: Final = "random-walk"
+FLOWS: Final = (CROWD, RANDOM_WALK)  # the default first
 
 # Near life in 2026, by base currency: price in dollars and volatility a year.
 _NEAR_LIFE: dict[str, tuple[str, float]] = {
@@ -52,6 +67,92 @@ class FlowMarket:
     size: Decimal
     volatility: float = 0.5  # a year
     correlation: float = 0.6  # share of the common factor in its variance
+
+
+_WALK_RANGES: Final[dict[str, tuple[float, float]]] = {
+    "drift": (-1e6, 1e6),
+    "deviation": (0, 1e6),
+    "trade_probability": (0, 1),
+    "offset_deviation": (0, 1e6),
+    "size": (1, 1_000_000),
+    "depth_size": (1, 1_000_000),
+    "levels": (1, 50),
+    "step": (1, DAY),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RandomWalk:
+    """The flow `random-walk`: each step the price moves by int(N(drift, deviation)) ticks, and with
+    `trade_probability` an order takes what rests up to int(N(0, offset_deviation)) ticks from it.
+
+    Sizes are in typical orders of the market, `step` in ns. The first five defaults are those of
+    the walk in the public repository semenmsu/yard (read 2026-11). Raises UsageError.
+    """
+
+    drift: float = 0.501
+    deviation: float = 4.0
+    trade_probability: float = 0.2
+    offset_deviation: float = 6.0
+    size: int = 1
+    depth_size: int = 10  # of each quoted level
+    levels: int = 10  # quoted a side, one tick apart
+    step: int = SECOND  # at rate 1
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _WALK_RANGES.items():
+            value = getattr(self, name)
+            if not (math.isfinite(value) and low <= value <= high):
+                raise UsageError(
+                    f"{name} {value} of the random walk is not between {low:g} and {high:g}",
+                    where="--flow-param",
+                )
+
+    def __str__(self) -> str:
+        parts = [f"{name}={getattr(self, name)}" for name in _WALK_RANGES if name != "step"]
+        return f"{RANDOM_WALK} {' '.join(parts)} step={format_duration(self.step)}"
+
+    @classmethod
+    def parse(cls, given: Mapping[str, str]) -> RandomWalk:
+        """From text, as `{"drift": "0", "step": "250ms"}`."""
+        usual = cls()
+        kinds: dict[str, type] = {name: type(getattr(usual, name)) for name in _WALK_RANGES}
+        values: dict[str, Any] = {}
+        for name, text in given.items():
+            if name not in kinds:
+                raise UsageError(
+                    f"the random walk has no parameter {name!r}",
+                    where="--flow-param",
+                    todo=f"it has: {', '.join(kinds)}",
+                )
+            try:
+                values[name] = parse_duration(text) if name == "step" else kinds[name](text)
+            except ValueError:
+                what = "a whole number" if kinds[name] is int else "a number"
+                raise UsageError(
+                    f"{name} of the random walk is {what}, not {text!r}", where="--flow-param"
+                ) from None
+        return cls(**values)
+
+    def core(self) -> _core.RandomWalk:
+        """As the flow takes it."""
+        values = {name: getattr(self, name) for name in _WALK_RANGES if name != "step"}
+        return _core.RandomWalk(**values, step_ns=self.step)
+
+
+def flow_of(name: str, given: Mapping[str, str]) -> RandomWalk | None:
+    """`--flow` and its parameters; None is the crowd, which has none. Raises UsageError."""
+    if name == RANDOM_WALK:
+        return RandomWalk.parse(given)
+    if name != CROWD:
+        raise UsageError(
+            f"unknown flow {name!r}", where="--flow", todo=f"one of {', '.join(FLOWS)}"
+        )
+    if given:
+        raise UsageError(
+            f"the flow {CROWD} has no parameters", where="--flow-param", todo="--flow random-walk"
+        )
+    return None
 
 
 class FlowEvent(NamedTuple):
@@ -110,11 +211,18 @@ def flow_market(symbol: str, instrument: Instrument | None = None) -> FlowMarket
 class GeneratedMarket:
     """Seeded order flow in a matching engine for each symbol.
 
-    start: ns UTC. rate: 1 is about thirty events a second and symbol. Never ends.
+    start: ns UTC. rate: 1 is about thirty events a second and symbol; of a walk, a step in its own
+    time. walk: instead of the crowd. Never ends.
     """
 
     def __init__(
-        self, markets: Sequence[FlowMarket], *, seed: int = 1, start: int = 0, rate: float = 1.0
+        self,
+        markets: Sequence[FlowMarket],
+        *,
+        seed: int = 1,
+        start: int = 0,
+        rate: float = 1.0,
+        walk: RandomWalk | None = None,
     ) -> None:
         symbols = [market.instrument.symbol for market in markets]
         if len(set(symbols)) != len(symbols):
@@ -122,7 +230,11 @@ class GeneratedMarket:
         self.markets = tuple(markets)
         self.start = start
         self.core = _core.OrderFlow(
-            [_symbol(market) for market in markets], seed & (2**64 - 1), start, rate
+            [_symbol(market) for market in markets],
+            seed & (2**64 - 1),
+            start,
+            rate,
+            None if walk is None else walk.core(),
         )
 
     def open(self, writer: JournalWriter) -> None:

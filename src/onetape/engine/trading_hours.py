@@ -1,0 +1,149 @@
+"""When a robot trades: `--trade 10:06-13:59,14:06-18:30 --tz Europe/Moscow`.
+
+Each day has the same spans, by the clocks of the zone: trading starts at the first moment of a
+span and stops at its end. A span whose end is not after its start ends the next day. Where clocks
+go forward, a time that was skipped is the moment at which they jumped; where they go back, a time
+that comes twice is the first of the two.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import time as clock_time
+from typing import Final
+
+from onetape.model.errors import BadConfig, UsageError
+from onetape.model.time import SECOND, to_datetime, zone
+
+__all__ = ["TradingHours", "parse_hours"]
+
+DAY_S: Final = 86_400
+SPANS_MAX: Final = 100
+# What follows a tape that grows has no last moment: as far ahead as no process lives.
+HORIZON: Final = 3660 * DAY_S * SECOND
+_TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\Z", re.ASCII)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAYS_MARGIN: Final = 2  # a span and a zone's offset reach over a day's end
+
+
+@dataclass(frozen=True, slots=True)
+class TradingHours:
+    """spans: (start, stop) in seconds of the local day, stop past 86,400 on the next one."""
+
+    spans: tuple[tuple[int, int], ...]
+    tz: str = "UTC"
+
+    def __str__(self) -> str:
+        return ",".join(f"{_text(start)}-{_text(stop)}" for start, stop in self.spans)
+
+    def switches(self, first: int, last: int) -> list[tuple[int, bool]]:
+        """(ns UTC, trades from then on), alternating, from at or before `first` until `last`."""
+        where = zone(self.tz)
+        found: list[tuple[int, bool]] = []
+        for start, stop in self._merged(where, first, last):
+            found += [(start, True), (stop, False)]
+        begin = 0
+        while begin + 1 < len(found) and found[begin + 1][0] <= first:
+            begin += 1
+        return [each for each in found[begin:] if each[0] <= last or each[0] <= first]
+
+    def _merged(self, where: tzinfo, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """The spans of all days as moments; those that touch are one."""
+        day = to_datetime(first).astimezone(where).date() - timedelta(days=_DAYS_MARGIN)
+        end = to_datetime(last).astimezone(where).date() + timedelta(days=_DAYS_MARGIN)
+        open_at = open_until = None
+        while day <= end:
+            for start_s, stop_s in self.spans:
+                start, stop = (_moment(day, second, where) for second in (start_s, stop_s))
+                if start >= stop:
+                    continue  # all of it was skipped, or its end comes before its start returns
+                if open_until is not None and start <= open_until:
+                    open_until = max(open_until, stop)
+                    continue
+                if open_at is not None and open_until is not None:
+                    yield open_at, open_until
+                open_at, open_until = start, stop
+            day += timedelta(days=1)
+        if open_at is not None and open_until is not None:
+            yield open_at, open_until
+
+
+def parse_hours(text: str, tz: str = "UTC") -> TradingHours:
+    """`10:06-13:59,14:06:30-18:30`, `22:00-02:00`, `00:00-24:00`. Raises BadConfig."""
+    try:
+        zone(tz)
+    except UsageError as problem:
+        raise BadConfig(problem.what, where="--tz", todo=problem.todo) from None
+    spans = []
+    for part in text.split(","):
+        first, dash, last = (each.strip() for each in part.partition("-"))
+        start, stop = _second(first), _second(last)
+        if not dash or start is None or stop is None or start in (stop, DAY_S):
+            raise BadConfig(
+                f"trading hours {part.strip()!r}",
+                where="--trade",
+                todo="write START-STOP,.. as 10:06-13:59,14:06-18:30",
+            )
+        spans.append((start, stop if stop > start else stop + DAY_S))
+    if len(spans) > SPANS_MAX:
+        raise BadConfig(f"{len(spans)} spans, at most {SPANS_MAX}", where="--trade")
+    spans.sort()
+    around = [*spans, (spans[0][0] + DAY_S, 0)]
+    for (_, stop), (start, _) in itertools.pairwise(around):
+        if start < stop:
+            raise BadConfig(
+                f"trading hours {text!r} overlap at {_text(start % DAY_S)}",
+                where="--trade",
+                todo="give spans that follow each other",
+            )
+    return TradingHours(tuple(spans), tz)
+
+
+def _second(text: str) -> int | None:
+    match = _TIME.match(text)
+    if match is None:
+        return None
+    hour, minute, second = int(match[1]), int(match[2]), int(match[3] or 0)
+    total = hour * 3600 + minute * 60 + second
+    return total if minute < 60 and second < 60 and total <= DAY_S else None
+
+
+def _text(second: int) -> str:
+    second = second if second == DAY_S else second % DAY_S
+    hour, rest = divmod(second, 3600)
+    minute, second = divmod(rest, 60)
+    return f"{hour:02d}:{minute:02d}" + (f":{second:02d}" if second else "")
+
+
+def _moment(day: date, second: int, where: tzinfo) -> int:
+    """ns UTC of a second of a local day."""
+    local = datetime.combine(day, clock_time()) + timedelta(seconds=second)
+    found = _utc(local, where, 0)
+    if _local(found, where) == local:
+        return _ns(found)
+    # Skipped: the clocks jumped between the two readings of it. Offsets change at whole seconds.
+    low, high = sorted((_utc(local, where, 1), found))
+    before = _local(low, where) - low.replace(tzinfo=None)
+    while high - low > timedelta(seconds=1):
+        middle = low + timedelta(seconds=(high - low) // timedelta(seconds=2))
+        if _local(middle, where) - middle.replace(tzinfo=None) == before:
+            low = middle
+        else:
+            high = middle
+    return _ns(high)
+
+
+def _utc(local: datetime, where: tzinfo, fold: int) -> datetime:
+    return local.replace(tzinfo=where, fold=fold).astimezone(UTC)
+
+
+def _local(moment: datetime, where: tzinfo) -> datetime:
+    return moment.astimezone(where).replace(tzinfo=None)
+
+
+def _ns(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(seconds=1) * SECOND
