@@ -489,6 +489,7 @@ def backtest(
     stress: bool = False,
     detail_data: Any = None,
     bar_volume: str | None = None,
+    options: Mapping[str, Any] | None = None,
     **params: Any,
 ) -> Run:
     """Run `strategy` over `data` (a tape, a file, a polars or pandas frame, or a list of them).
@@ -496,10 +497,18 @@ def backtest(
     stress: also run it with twice the latency and at the back of the queue, for the report.
     detail_data: finer data of the same symbols, one or a list, which the exchange fills on inside
     bars and the strategy does not see. bar_volume: share of a bar's volume that fills may take.
+    options: the command's rarer ones by name, as {"margin": "isolated", "order_rate": "300/10s"}.
     Further keywords are the strategy's parameters. Returns the recorded run: `.fills`, `.orders`,
     `.equity`, `.stats`, `.report()`.
     """
     many = _listed(data)
+    rarer = dict(options or {})
+    if unknown := sorted(set(rarer) - _RARER):
+        raise BadConfig(
+            f"no option is called {unknown[0]!r}",
+            where="backtest(options=...)",
+            todo=f"there are {', '.join(sorted(_RARER))}",
+        )
     root = Path(home or os.environ.get("ONETAPE_HOME") or ".onetape")
     result = run_backtest(
         BacktestOptions(
@@ -522,9 +531,19 @@ def backtest(
             stress=stress,
             detail_data=_listed(detail_data),
             bar_volume=bar_volume,
+            **rarer,
         )
     )
     return open_run(result.run)
+
+
+# What a strategy may well call a parameter of its own.
+_RARER = frozenset(
+    {
+        "borrow", "check_lookahead", "closed", "fee_volume", "hedge", "instruments", "interpret",
+        "margin", "on_error", "order_rate", "trade", "trigger_delay", "tz",
+    }
+)  # fmt: skip
 
 
 def _listed(data: Any) -> list[Any]:
