@@ -186,9 +186,7 @@ std::int64_t order_word(std::int64_t id, std::int64_t what) {
         case 9:
             return order.trigger;
         default:
-            return order.state == OrderState::filled || order.state == OrderState::canceled ||
-                   order.state == OrderState::rejected || order.state == OrderState::denied ||
-                   order.state == OrderState::expired;
+            return is_closed(order.state) ? 1 : 0;
     }
 }
 
@@ -313,7 +311,8 @@ void set_ladder(std::int64_t instrument, std::int64_t keep_within) {
     sim->ladder(where).set(sim->levels[0], sim->levels[1], keep_within);
 }
 
-// What is rare goes through the interpreter. -1: it raised, and its error is kept.
+// Closing goes through the interpreter, a target does not. -1: it raised and its error is kept, or
+// the wish is no number of lots.
 std::int64_t target(std::int64_t instrument, double qty, std::int64_t is_close) {
     return sim->compiled_target(static_cast<std::uint32_t>(instrument), qty, is_close != 0);
 }

@@ -97,18 +97,7 @@ struct Order {
     std::shared_ptr<const void> owner;  // keeps `instrument` alive with the order
 
     [[nodiscard]] std::int64_t remaining() const noexcept { return size - filled; }
-    [[nodiscard]] bool closed() const noexcept {
-        switch (state) {
-            case OrderState::filled:
-            case OrderState::canceled:
-            case OrderState::rejected:
-            case OrderState::denied:
-            case OrderState::expired:
-                return true;
-            default:
-                return false;
-        }
-    }
+    [[nodiscard]] bool closed() const noexcept { return is_closed(state); }
 };
 
 using OrderRef = std::shared_ptr<Order>;

@@ -69,6 +69,19 @@ enum class OrderState : std::uint8_t {
     unknown,
 };
 
+[[nodiscard]] constexpr bool is_closed(OrderState state) noexcept {
+    switch (state) {
+        case OrderState::filled:
+        case OrderState::canceled:
+        case OrderState::rejected:
+        case OrderState::denied:
+        case OrderState::expired:
+            return true;
+        default:
+            return false;
+    }
+}
+
 // What the venue said about an order. `filled` is carried by fill frames alone.
 enum class OrderNews : std::uint8_t {
     accepted = 1,
