@@ -261,6 +261,9 @@ class Simulation final : public ExchangeSink {
                arrivals_.front().time < venue_now_;
     }
     std::int64_t reply_time(std::int64_t happened);
+    template <typename News>
+    void queue(std::uint32_t instrument, ReplyKind kind, News Reply::* member, const News& news,
+               std::int64_t happened);
     void find_next_due();
     bool arrive();
     bool load_script();

@@ -22,43 +22,33 @@ std::int64_t Simulation::reply_time(std::int64_t happened) {
     return reply_floor_;
 }
 
-void Simulation::on_order_event(std::uint32_t instrument, const OrderEventPayload& event) {
+// `member` says where in a reply this kind of news lies.
+template <typename News>
+void Simulation::queue(std::uint32_t instrument, ReplyKind kind, News Reply::* member,
+                       const News& news, std::int64_t happened) {
     Reply next{};
-    next.time = reply_time(event.ts_event);
+    next.time = reply_time(happened);
     next.instrument = instrument;
-    next.event = event;
+    next.kind = kind;
+    next.*member = news;
     replies_.push_back(next);
     next_due_ = std::min(next_due_, next.time);
+}
+
+void Simulation::on_order_event(std::uint32_t instrument, const OrderEventPayload& event) {
+    queue(instrument, ReplyKind::event, &Reply::event, event, event.ts_event);
 }
 
 void Simulation::on_fill(std::uint32_t instrument, const FillPayload& fill) {
-    Reply next{};
-    next.time = reply_time(fill.ts_event);
-    next.instrument = instrument;
-    next.kind = ReplyKind::fill;
-    next.fill = fill;
-    replies_.push_back(next);
-    next_due_ = std::min(next_due_, next.time);
+    queue(instrument, ReplyKind::fill, &Reply::fill, fill, fill.ts_event);
 }
 
 void Simulation::on_cash(std::uint32_t instrument, const CashNews& cash) {
-    Reply next{};
-    next.time = reply_time(cash.time);
-    next.instrument = instrument;
-    next.kind = ReplyKind::cash;
-    next.cash = cash;
-    replies_.push_back(next);
-    next_due_ = std::min(next_due_, next.time);
+    queue(instrument, ReplyKind::cash, &Reply::cash, cash, cash.time);
 }
 
 void Simulation::on_fees(std::uint32_t instrument, const FeeNews& fees) {
-    Reply next{};
-    next.time = reply_time(fees.time);
-    next.instrument = instrument;
-    next.kind = ReplyKind::fees;
-    next.fees = fees;
-    replies_.push_back(next);
-    next_due_ = std::min(next_due_, next.time);
+    queue(instrument, ReplyKind::fees, &Reply::fees, fees, fees.time);
 }
 
 bool Simulation::deliver_fees(Instrument& instrument, const FeeNews& fees) {
