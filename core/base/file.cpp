@@ -5,9 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <vector>
 
 namespace onetape {
 
@@ -102,6 +104,18 @@ Failure allocate(const FileHandle& file, const std::string& path, std::uint64_t 
     while (error == EINTR);
     if (error != 0) return system_failure("fallocate", path, error);
 #endif
+    return {};
+}
+
+Failure write_zeros(const FileHandle& file, const std::string& path, std::uint64_t bytes) {
+    const std::vector<std::byte> zeros(std::min<std::uint64_t>(bytes, 1u << 20));
+    for (std::uint64_t at = 0; at < bytes;) {
+        const std::size_t size = std::min<std::uint64_t>(zeros.size(), bytes - at);
+        const ssize_t done = ::pwrite(file.fd(), zeros.data(), size, static_cast<off_t>(at));
+        if (done < 0 && errno == EINTR) continue;
+        if (done < 0) return system_failure("write", path, errno);
+        at += static_cast<std::uint64_t>(done);
+    }
     return {};
 }
 

@@ -60,6 +60,9 @@ Failure write_all(const FileHandle& file, const std::string& path, const void* d
 
 // Real blocks for [0, bytes), so that a store can never meet a full disk (no SIGBUS).
 Failure allocate(const FileHandle& file, const std::string& path, std::uint64_t bytes);
+// Zeros for [0, bytes) by plain writes: the page cache then holds the file in large pieces, where
+// stores into a mapping make it page by page. Half the time to make, and to read a tape through.
+Failure write_zeros(const FileHandle& file, const std::string& path, std::uint64_t bytes);
 // Makes the pages of [data, data + bytes) writable without a fault at the first store.
 void populate(std::byte* data, std::size_t bytes) noexcept;
 

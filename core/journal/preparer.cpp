@@ -34,6 +34,8 @@ Failure prepare_segment(const std::string& directory, std::uint64_t number, std:
         return failure;
     if (Failure failure = allocate(made.file, unfinished, bytes); !failure.ok())
         return give_up(failure);
+    if (Failure failure = write_zeros(made.file, unfinished, bytes); !failure.ok())
+        return give_up(failure);
     if (Failure failure = Mapping::map(made.file, bytes, true, unfinished, made.map); !failure.ok())
         return give_up(failure);
     for (std::uint64_t at = 0; at < bytes; at += populate_step)
