@@ -209,7 +209,7 @@ void bind_engine(nb::module_& m) {
             "What stopped the loop, as the error that it is.")
         // services
         .def_prop_ro("now", [](const PySimulation& s) { return s.core->now(); })
-        .def("touch_memory", [](PySimulation& s) { s.robot->memory_touched = true; })
+        .def("touch_memory", [](PySimulation& s) { s.robot->unsettled = true; })
         .def("place", &PySimulation::place, nb::arg("symbol"), nb::arg("side"), nb::arg("qty"),
              nb::arg("price").none(), nb::arg("post_only"), nb::arg("reduce_only"), nb::arg("tif"),
              nb::arg("trigger").none(), nb::arg("trigger_by"), nb::arg("position_side").none(),

@@ -43,11 +43,11 @@ void CompiledStrategy::note_closed(const Order& order) {
 // Numbers only: what a strategy says in words is a number by the time it is compiled. All run on
 // the loop's thread, which holds the interpreter.
 
+PySimulation* current_simulation = nullptr;
+
 namespace {
 
 using Sim = PySimulation;
-
-Sim* sim = nullptr;  // whose callback runs; set before each
 
 enum : std::int64_t {
     bit_post_only = 1,
@@ -61,16 +61,17 @@ enum : std::int64_t {
 };
 
 std::int64_t now() {
-    return sim->core->now();
+    return current_simulation->core->now();
 }
 
 double equity() {
-    return static_cast<double>(sim->core->equity()) / 1e18;
+    return static_cast<double>(current_simulation->core->equity()) / 1e18;
 }
 
 std::int64_t place(std::int64_t instrument, std::int64_t side, double qty, double price,
                    double trigger, std::int64_t bits, std::int64_t expire, const char* tag) {
-    Instrument& where = *sim->core->instrument(static_cast<std::uint32_t>(instrument));
+    Instrument& where =
+        *current_simulation->core->instrument(static_cast<std::uint32_t>(instrument));
     const InstrumentSpec& facts = where.spec;
     Sim::WantedOrder wanted;
     OrderSpec& order = wanted.spec;
@@ -96,44 +97,46 @@ std::int64_t place(std::int64_t instrument, std::int64_t side, double qty, doubl
     }
     wanted.has_qty =
         snap(qty, facts.size_decimals, Sim::lot_of(facts, order.type), Rounding::down, order.size);
-    const OrderRef placed = sim->send(where, wanted, [&] {
+    const OrderRef placed = current_simulation->send(where, wanted, [&] {
         char text[32];
         std::snprintf(text, sizeof text, "%.15g", qty);
         return std::string(text);
     });
-    if (placed->closed()) sim->robot->compiled->note_closed(*placed);
+    if (placed->closed()) current_simulation->robot->compiled->note_closed(*placed);
     return static_cast<std::int64_t>(placed->id);
 }
 
 std::int64_t cancel(std::int64_t id) {
-    const OrderRef order = sim->core->orders().find(static_cast<std::uint64_t>(id));
-    return order && sim->core->cancel(order) ? 1 : 0;
+    const OrderRef order = current_simulation->core->orders().find(static_cast<std::uint64_t>(id));
+    return order && current_simulation->core->cancel(order) ? 1 : 0;
 }
 
 std::int64_t cancel_all(std::int64_t instrument) {
     const Instrument* only =
-        instrument < 0 ? nullptr : sim->core->instrument(static_cast<std::uint32_t>(instrument));
-    return sim->cancel_working(only);
+        instrument < 0
+            ? nullptr
+            : current_simulation->core->instrument(static_cast<std::uint32_t>(instrument));
+    return current_simulation->cancel_working(only);
 }
 
 std::int64_t amend(std::int64_t id, double price, double qty, std::int64_t bits) {
-    const OrderRef order = sim->core->orders().find(static_cast<std::uint64_t>(id));
+    const OrderRef order = current_simulation->core->orders().find(static_cast<std::uint64_t>(id));
     if (!order) return 0;
     const InstrumentSpec& facts = order->instrument->spec;
     std::int64_t new_price = 0, new_size = 0;
     if ((bits & bit_price) && !snap_price(facts, price, order->side, new_price)) return 0;
     if ((bits & bit_qty) && (!snap_size(facts, qty, new_size) || new_size <= 0)) return 0;
-    return sim->core->amend(order, new_price, new_size) ? 1 : 0;
+    return current_simulation->core->amend(order, new_price, new_size) ? 1 : 0;
 }
 
 // 0: ids that this run never gave.
 std::int64_t order_facts(std::int64_t id, ClosedOrder* facts) {
     const auto number = static_cast<std::uint64_t>(id);
-    if (const OrderRef order = sim->core->orders().find(number)) {
+    if (const OrderRef order = current_simulation->core->orders().find(number)) {
         *facts = ClosedOrder::of(*order);
         return 1;
     }
-    const ClosedOrder* closed = sim->robot->compiled->closed(number);
+    const ClosedOrder* closed = current_simulation->robot->compiled->closed(number);
     if (closed == nullptr) return 0;
     *facts = *closed;
     return 1;
@@ -142,7 +145,7 @@ std::int64_t order_facts(std::int64_t id, ClosedOrder* facts) {
 double order_number(std::int64_t id, std::int64_t what) {
     ClosedOrder order;
     if (order_facts(id, &order) == 0) return 0;
-    const CompiledFacts& scale = sim->robot->compiled->facts(order.instrument);
+    const CompiledFacts& scale = current_simulation->robot->compiled->facts(order.instrument);
     switch (what) {
         case 0:
             return static_cast<double>(order.price) / scale.price_scale;
@@ -191,9 +194,10 @@ std::int64_t order_word(std::int64_t id, std::int64_t what) {
 }
 
 double position(std::int64_t instrument, std::int64_t side, std::int64_t what) {
-    const Instrument& where = *sim->core->instrument(static_cast<std::uint32_t>(instrument));
+    const Instrument& where =
+        *current_simulation->core->instrument(static_cast<std::uint32_t>(instrument));
     const Position& held =
-        sim->core->account().position(where.index, static_cast<PositionSide>(side));
+        current_simulation->core->account().position(where.index, static_cast<PositionSide>(side));
     switch (what) {
         case 0:
             return static_cast<double>(held.qty) / where.size_scale;
@@ -211,21 +215,26 @@ double position(std::int64_t instrument, std::int64_t side, std::int64_t what) {
 }
 
 const void* quote(std::int64_t instrument) {
-    const Instrument& where = *sim->core->instrument(static_cast<std::uint32_t>(instrument));
+    const Instrument& where =
+        *current_simulation->core->instrument(static_cast<std::uint32_t>(instrument));
     return where.view.has_quote ? &where.view.quote : nullptr;
 }
 
 const CompiledFacts* facts_of(std::int64_t instrument) {
-    return &sim->robot->compiled->facts(static_cast<std::uint32_t>(instrument));
+    return &current_simulation->robot->compiled->facts(static_cast<std::uint32_t>(instrument));
 }
 
 std::int64_t book_synced(std::int64_t instrument) {
-    return sim->core->instrument(static_cast<std::uint32_t>(instrument))->book.synced() ? 1 : 0;
+    return current_simulation->core->instrument(static_cast<std::uint32_t>(instrument))
+                   ->book.synced()
+               ? 1
+               : 0;
 }
 
 // The best level: whether there is one, its price, its size.
 const BookLevel* best_of(std::int64_t instrument, std::int64_t side, BookLevel& level) {
-    const Book& book = sim->core->instrument(static_cast<std::uint32_t>(instrument))->book;
+    const Book& book =
+        current_simulation->core->instrument(static_cast<std::uint32_t>(instrument))->book;
     if (!book.synced() || book.side(static_cast<Side>(side)).count() == 0) return nullptr;
     level = book.side(static_cast<Side>(side)).best();
     return &level;
@@ -251,7 +260,8 @@ double book_size(std::int64_t instrument, std::int64_t side) {
 // Up to `wanted` levels as (price, size) pairs; answers how many.
 std::int64_t book_levels(std::int64_t instrument, std::int64_t side, std::int64_t wanted,
                          double* levels) {
-    const Instrument& where = *sim->core->instrument(static_cast<std::uint32_t>(instrument));
+    const Instrument& where =
+        *current_simulation->core->instrument(static_cast<std::uint32_t>(instrument));
     if (!where.book.synced() || wanted <= 0) return 0;
     std::int64_t count = 0;
     where.book.side(static_cast<Side>(side)).walk([&](const BookLevel& level) {
@@ -264,9 +274,9 @@ std::int64_t book_levels(std::int64_t instrument, std::int64_t side, std::int64_
 
 BarRange range_of(std::int64_t instrument, std::int64_t period, std::int64_t source,
                   std::int64_t wanted) {
-    return sim->bar_range(*sim->core->instrument(static_cast<std::uint32_t>(instrument)), period,
-                          static_cast<int>(source),
-                          static_cast<std::size_t>(std::max<std::int64_t>(wanted, 0)));
+    return current_simulation->bar_range(
+        *current_simulation->core->instrument(static_cast<std::uint32_t>(instrument)), period,
+        static_cast<int>(source), static_cast<std::size_t>(std::max<std::int64_t>(wanted, 0)));
 }
 
 std::int64_t bars_count(std::int64_t instrument, std::int64_t period, std::int64_t source,
@@ -282,39 +292,43 @@ const double* bars_column(std::int64_t instrument, std::int64_t period, std::int
 }
 
 void set_timer(const char* name, std::int64_t every, std::int64_t at) {
-    sim->core->set_timer(name, every, at);
+    current_simulation->core->set_timer(name, every, at);
 }
 
 std::int64_t cancel_timer(const char* name) {
-    return sim->core->cancel_timer(name) ? 1 : 0;
+    return current_simulation->core->cancel_timer(name) ? 1 : 0;
 }
 
 // A ladder is handed over level by level. False: a level that the instrument cannot carry.
 void begin_ladder() {
-    sim->levels[0].clear();
-    sim->levels[1].clear();
+    current_simulation->levels[0].clear();
+    current_simulation->levels[1].clear();
 }
 
 std::int64_t add_level(std::int64_t instrument, std::int64_t side, double price, double size) {
-    const Instrument& where = *sim->core->instrument(static_cast<std::uint32_t>(instrument));
+    const Instrument& where =
+        *current_simulation->core->instrument(static_cast<std::uint32_t>(instrument));
     BookLevel level{};
     const auto which = static_cast<Side>(side);
     if (!snap_price(where.spec, price, which, level.price) ||
         !snap_size(where.spec, size, level.size))
         return 0;
-    sim->levels[which == Side::buy ? 0 : 1].push_back(level);
+    current_simulation->levels[which == Side::buy ? 0 : 1].push_back(level);
     return 1;
 }
 
 void set_ladder(std::int64_t instrument, std::int64_t keep_within) {
-    Instrument& where = *sim->core->instrument(static_cast<std::uint32_t>(instrument));
-    sim->ladder(where).set(sim->levels[0], sim->levels[1], keep_within);
+    Instrument& where =
+        *current_simulation->core->instrument(static_cast<std::uint32_t>(instrument));
+    current_simulation->ladder(where).set(current_simulation->levels[0],
+                                          current_simulation->levels[1], keep_within);
 }
 
 // Closing goes through the interpreter, a target does not. -1: it raised and its error is kept, or
 // the wish is no number of lots.
 std::int64_t target(std::int64_t instrument, double qty, std::int64_t is_close) {
-    return sim->compiled_target(static_cast<std::uint32_t>(instrument), qty, is_close != 0);
+    return current_simulation->compiled_target(static_cast<std::uint32_t>(instrument), qty,
+                                               is_close != 0);
 }
 
 double money(std::int64_t low, std::int64_t high) {
@@ -322,14 +336,10 @@ double money(std::int64_t low, std::int64_t high) {
 }
 
 double random_number(std::int64_t what, double a, double b) {
-    return sim->compiled_random(what, a, b);
+    return current_simulation->compiled_random(what, a, b);
 }
 
 }  // namespace
-
-void set_current_simulation(PySimulation* simulation) {
-    sim = simulation;
-}
 
 std::vector<std::pair<std::string, std::uintptr_t>> compiled_services() {
     const auto address = [](auto* function) { return reinterpret_cast<std::uintptr_t>(function); };

@@ -27,7 +27,7 @@ struct CompiledState {  // the head of the record; the attributes follow
 };
 
 // Services act for one run at a time: that whose callback runs.
-void set_current_simulation(PySimulation* simulation);
+extern PySimulation* current_simulation;
 
 using CompiledCallback = void (*)(CompiledState* state, const void* payload,
                                   const CompiledFacts* facts);
@@ -67,7 +67,7 @@ class CompiledStrategy {
     }
     // False: the callback raised.
     bool call(CompiledCallback callback, const void* payload, std::uint32_t instrument) {
-        set_current_simulation(simulation_);
+        current_simulation = simulation_;
         state_->is_done = 0;
         callback(state_, payload, &facts_[instrument]);
         return state_->is_done != 0;

@@ -292,8 +292,6 @@ std::int64_t PyRobot::on_cold(std::uint32_t source, const Frame& frame) {
 }
 
 bool PyRobot::settle() {
-    if (!memory_touched) [[likely]]
-        return true;
     PyObject* result = PyObject_CallMethod(host_.ptr(), "settle_memory", nullptr);
     return finish(result, "memory");
 }

@@ -89,7 +89,6 @@ class PyRobot final : public RobotPort {
     EventFactory events;
     Targets targets;
     std::unique_ptr<CompiledStrategy> compiled;  // instead of the callbacks in Python
-    bool memory_touched = false;
     bool wants_pulse = false;
     [[nodiscard]] bool has_error() const { return error_.is_valid(); }
     void raise_error();  // throws what stopped the loop

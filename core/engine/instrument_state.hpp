@@ -42,6 +42,7 @@ struct Instrument {
     InstrumentSpec spec;
     std::uint32_t settle = 0, base = 0;  // currency indices
     double price_scale = 1.0, size_scale = 1.0;
+    const MarketInterest* interest = nullptr;  // of the exchange
     MarketView view;
     Book book;
     Book fused;                            // the exchange's, where quotes move it too; else unused

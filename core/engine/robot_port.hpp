@@ -36,7 +36,9 @@ class RobotPort {
     static constexpr std::int64_t skip = -1, failed = -2;
     virtual std::int64_t on_cold(std::uint32_t source, const Frame& frame) = 0;
 
-    // Each callback ends here, before its actions leave: changed memory goes to the tape first.
+    // A callback that leaves something behind says so, and is settled before its actions leave:
+    // changed memory goes to the tape first.
+    bool unsettled = false;
     virtual bool settle() = 0;
     // Every so many actions: the state hash goes to the tape.
     virtual bool note_state() = 0;

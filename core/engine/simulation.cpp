@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <type_traits>
 
 namespace onetape {
 namespace {
@@ -33,6 +34,29 @@ constexpr std::uint32_t market_bytes(EventType type) {
 
 constexpr bool is_market(EventType type) {
     return market_bytes(type) != 0;
+}
+
+// `use` with the payload of a market event, else `otherwise`.
+template <class Use, class Otherwise>
+auto with_payload(const Frame& frame, const Use& use, const Otherwise& otherwise) {
+    switch (frame.type()) {
+        case EventType::quote:
+            return use(frame.as<QuotePayload>());
+        case EventType::trade:
+            return use(frame.as<TradePayload>());
+        case EventType::book:
+            return use(frame.as<BookPayload>());
+        case EventType::bar:
+            return use(frame.as<BarPayload>());
+        case EventType::mark:
+            return use(frame.as<MarkPayload>());
+        case EventType::funding:
+            return use(frame.as<FundingPayload>());
+        case EventType::liquidation:
+            return use(frame.as<LiquidationPayload>());
+        default:
+            return otherwise();
+    }
 }
 
 }  // namespace
@@ -74,6 +98,7 @@ bool Simulation::update_instrument(std::uint32_t index, const InstrumentSpec& sp
     instrument.view.book = options_.exchange.fuse ? &instrument.fused : &instrument.book;
     exchange_.set_instrument(index, spec, instrument.settle, instrument.base,
                              instrument.detail ? &instrument.detail->view : &instrument.view);
+    for (const auto& each : instruments_) each->interest = exchange_.interest(each->index);
     with_reserves_anew(instrument, [&] {
         robot_account_.set_instrument(index, spec, instrument.settle, instrument.base);
     });
@@ -112,8 +137,8 @@ std::uint32_t Simulation::add_source(Reader* reader) {
 
 void Simulation::map_stream(std::uint32_t source, std::uint32_t stream, std::int64_t index) {
     auto& streams = sources_[source].streams;
-    if (streams.size() <= stream) streams.resize(stream + 1, RobotPort::skip);
-    streams[stream] = index;
+    if (streams.size() <= stream) streams.resize(stream + 1, nullptr);
+    streams[stream] = index < 0 ? nullptr : instruments_[static_cast<std::size_t>(index)].get();
 }
 
 void Simulation::deposit(std::uint32_t currency, Money amount) {
@@ -154,12 +179,6 @@ Simulation::Source* Simulation::pick() {
         best = &source;
     }
     return best;
-}
-
-Instrument* Simulation::instrument_of(const Source& source, std::uint32_t stream) const {
-    if (stream >= source.streams.size()) return nullptr;
-    const std::int64_t index = source.streams[stream];
-    return index < 0 ? nullptr : instruments_[static_cast<std::size_t>(index)].get();
 }
 
 std::int64_t Simulation::next_time() {
@@ -206,7 +225,13 @@ RunOutcome Simulation::warm_up(std::int64_t start) {
                 show_detail(*instrument, frame);
             } else if (instrument) {
                 ++counters_.warmed;
-                show_exchange(*instrument, frame);
+                reply_base_ = venue_time(frame);
+                with_payload(
+                    frame,
+                    [&](const auto& payload) {
+                        show_exchange<false>(*instrument, frame, payload, reply_base_);
+                    },
+                    [] {});
             }
         } else if (!source->is_detail) {
             const auto index =
@@ -256,7 +281,10 @@ RunOutcome Simulation::preload(std::span<Reader* const> readers, std::int64_t fr
         if (is_market(next->frame.type()) && !fits(next->frame)) break;
         if (instrument && instrument->stream.size() != 0 && !sources_[source].is_detail) {
             while (next_bar_close_ <= time) close_bars(time);
-            fold_bars(*instrument, next->frame, time);
+            with_payload(
+                next->frame,
+                [&](const auto& payload) { fold_bars(*instrument, next->frame, payload, time); },
+                [] {});
         }
         if (!advance(*next)) break;
     }
@@ -292,35 +320,84 @@ void Simulation::begin(std::int64_t now) {
 
 // --- the loop -----------------------------------------------------------------------------------
 
+// What a run either has or has not is asked here, once, and not for every frame: a plain one has a
+// single source, the receipt clock, no burst latency, no fused book and no script.
 RunOutcome Simulation::run(std::uint64_t frames_max, std::int64_t until) {
-    Source* const only = sources_.size() == 1 ? &sources_.front() : nullptr;
-    for (std::uint64_t frames = 0; frames < frames_max;) {
-        Source* source = only ? (load(*only) ? only : nullptr) : pick();
-        if (!source || failure_.status != Status::ok) [[unlikely]]
+    const bool plain = sources_.size() == 1 && !sources_.front().is_detail && venue_now_ == never &&
+                       script_ == nullptr && !latency_.counts_events() && !options_.exchange.fuse;
+    if (plain) return run_plain(sources_.front(), frames_max, until);
+    for (std::uint64_t frames = 0; frames < frames_max; ++frames) {
+        Source* source = pick();
+        if (!source || !failure_.ok())
             return failure_.ok() ? RunOutcome::ended : RunOutcome::failed;
-        const std::int64_t time = source->frame.header->time;
-        if (time > until) [[unlikely]]
-            return RunOutcome::reached;
-        if (bars_held_) [[unlikely]] {
-            if (source->frame.type() != EventType::bar || time != now_) {
-                bars_held_ = false;
-                find_next_due();
-            }
-        }
-        if (venue_now_ != never) [[unlikely]] {
-            venue_now_ = std::max(venue_now_, venue_time(source->frame));
-            if (arrival_due(never - 1)) next_due_ = std::min(next_due_, arrivals_.front().time);
-        }
-        if (next_due_ <= time) [[unlikely]] {
-            if (!drain(time)) return RunOutcome::stopped;
-        }
-        if (!take(*source)) [[unlikely]]
+        if (source->frame.header->time > until) return RunOutcome::reached;
+        if (!step<false>(*source, source->frame))
             return failure_.ok() ? RunOutcome::stopped : RunOutcome::failed;
-        ++frames;
-        if (counters_.frames % pulse_frames == 0 && !robot_->pulse(counters_.frames, now_))
-            return RunOutcome::stopped;
     }
     return RunOutcome::limit;
+}
+
+// Frames are checked some at a time. What of them is not taken goes back to the reader.
+RunOutcome Simulation::run_plain(Source& source, std::uint64_t frames_max, std::int64_t until) {
+    Reader& reader = *source.reader;
+    std::array<Frame, 32> frames;
+    std::size_t next = 0, count = 0;
+    std::uint32_t crc_before = 0;
+    const auto end = [&](RunOutcome outcome) {
+        if (next < count && !source.loaded)
+            reader.give_back(frames[next], next == 0 ? crc_before : frames[next - 1].header->crc);
+        return outcome;
+    };
+    for (std::uint64_t left = frames_max; left != 0;) {
+        if (source.loaded) {
+            frames[0] = source.frame;
+            count = 1;
+        } else {
+            const std::uint64_t first = reader.next_sequence();
+            const std::uint64_t room =
+                first > source.limit
+                    ? 0
+                    : std::min({left, source.limit - first + 1, std::uint64_t{frames.size()}});
+            crc_before = reader.crc();
+            count = reader.next_batch({frames.data(), static_cast<std::size_t>(room)});
+            if (count == 0 && !load(source))
+                return failure_.ok() ? RunOutcome::ended : RunOutcome::failed;
+        }
+        for (next = 0; next < count;) {
+            const Frame& frame = frames[next];
+            if (frame.header->time > until) [[unlikely]]
+                return end(RunOutcome::reached);
+            ++next;
+            --left;
+            if (!step<true>(source, frame)) [[unlikely]]
+                return end(failure_.ok() ? RunOutcome::stopped : RunOutcome::failed);
+        }
+    }
+    return RunOutcome::limit;
+}
+
+// One frame, and what is due before it. False: the run stops here.
+template <bool plain>
+bool Simulation::step(Source& source, const Frame& frame) {
+    const std::int64_t time = frame.header->time;
+    if (bars_held_) [[unlikely]] {
+        if (frame.type() != EventType::bar || time != now_) {
+            bars_held_ = false;
+            find_next_due();
+        }
+    }
+    if constexpr (!plain) {
+        if (venue_now_ != never) {
+            venue_now_ = std::max(venue_now_, venue_time(frame));
+            if (arrival_due(never - 1)) next_due_ = std::min(next_due_, arrivals_.front().time);
+        }
+    }
+    if (next_due_ <= time) [[unlikely]] {
+        if (!drain(time)) return false;
+    }
+    if (!take<plain>(source, frame) || failure_.status != Status::ok) [[unlikely]]
+        return false;
+    return counters_.frames % pulse_frames != 0 || robot_->pulse(counters_.frames, now_);
 }
 
 bool Simulation::finish_input() {
@@ -334,47 +411,63 @@ bool Simulation::advance(std::int64_t until) {
     return drain(until);
 }
 
-bool Simulation::take(Source& source) {
-    const Frame& frame = source.frame;
+template <bool plain>
+bool Simulation::take(Source& source, const Frame& frame) {
     source.loaded = false;
     source.last_sequence = frame.header->sequence;
     source.last_crc = frame.header->crc;
     ++counters_.frames;
-    if (source.is_detail) [[unlikely]]
-        return !is_market(frame.type()) || take_detail(source);  // facts are the main data's
-    const std::int64_t time = frame.header->time;
-    const std::uint32_t layout = market_bytes(frame.type());
-    if (layout == 0) [[unlikely]] {
-        if (time > now_) now_ = time;
-        const auto number = static_cast<std::uint32_t>(&source - sources_.data());
-        in_robot_ = true;
-        const auto index = robot_->on_cold(number, frame);
-        if (index == RobotPort::failed) return false;
-        if (frame.type() == EventType::external) return after_callback();
-        in_robot_ = false;
-        if (index >= 0) {
-            map_stream(number, frame.header->stream, index);
-            in_robot_ = true;
-            return robot_->on_instrument(*instruments_[static_cast<std::size_t>(index)]) &&
-                   after_callback();
-        }
-        return true;
+    if constexpr (!plain) {
+        if (source.is_detail)
+            return !is_market(frame.type()) || take_detail(source);  // facts are the main data's
     }
-    Instrument* instrument = instrument_of(source, frame.header->stream);
-    if (!instrument) return true;
-    if (frame.payload_bytes < layout || frame.type() == EventType::book) [[unlikely]] {
+    return with_payload(
+        frame, [&](const auto& payload) { return take_market<plain>(source, frame, payload); },
+        [&] { return take_cold(source, frame); });
+}
+
+template <bool plain, class Payload>
+bool Simulation::take_market(const Source& source, const Frame& frame, const Payload& payload) {
+    Instrument* const found = instrument_of(source, frame.header->stream);
+    if (!found) return true;
+    Instrument& instrument = *found;
+    if (frame.payload_bytes < sizeof(Payload) || std::is_same_v<Payload, BookPayload>)
+        [[unlikely]] {
         if (!fits(frame)) return false;
     }
+    const std::int64_t time = frame.header->time;
     ++counters_.events;
-    if (latency_.counts_events()) [[unlikely]]
-        latency_.note_event(time);
-    if (!show_exchange(*instrument, frame)) return true;
-    if (script_) find_next_due();          // what waited for this frame to be taken
+    if constexpr (plain) {
+        reply_base_ = time;
+        show_exchange<plain>(instrument, frame, payload, time);
+    } else {
+        if (latency_.counts_events()) latency_.note_event(time);
+        reply_base_ = venue_time(frame);
+        show_exchange<plain>(instrument, frame, payload, reply_base_);
+        if (script_) find_next_due();  // what waited for this frame to be taken
+    }
     if (next_due_ <= time) [[unlikely]] {  // the exchange's answers that are here by now
         if (!drain(time)) return false;
     }
     if (time > now_) now_ = time;  // a late frame does not turn the clock back
-    return show_robot(*instrument, frame);
+    if (instrument.stream.size() != 0) [[unlikely]]
+        fold_bars(instrument, frame, payload, now_);
+    return show_robot(instrument, payload);
+}
+
+bool Simulation::take_cold(Source& source, const Frame& frame) {
+    if (frame.header->time > now_) now_ = frame.header->time;
+    const auto number = static_cast<std::uint32_t>(&source - sources_.data());
+    in_robot_ = true;
+    const auto index = robot_->on_cold(number, frame);
+    if (index == RobotPort::failed) return false;
+    if (frame.type() == EventType::external) return after_callback();
+    in_robot_ = false;
+    if (index < 0) return true;
+    map_stream(number, frame.header->stream, index);
+    in_robot_ = true;
+    return robot_->on_instrument(*instruments_[static_cast<std::size_t>(index)]) &&
+           after_callback();
 }
 
 // What happened inside the bar is known at its end; its fills carry their own times and reach the
@@ -383,155 +476,161 @@ void Simulation::show_bar(Instrument& instrument, MarketView& view, std::int64_t
     const std::uint32_t index = instrument.index;
     reply_base_ = view.bar.ts_open;
     reply_cap_ = time;
-    if (exchange_.active(index) || exchange_.held(index)) [[unlikely]]
-        exchange_.on_bar(index, time);
-    if (exchange_.held(index)) [[unlikely]]
-        exchange_.watch(index, time);
+    const MarketInterest& interest = *instrument.interest;
+    if (interest.active() || interest.watched()) exchange_.on_bar(index, time);
+    if (interest.watched()) exchange_.watch(index, time);
     reply_cap_ = never;
 }
 
-bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
+template <bool plain>
+void Simulation::show_exchange(Instrument& instrument, const Frame&, const QuotePayload& quote,
+                               std::int64_t time) {
     MarketView& view = instrument.view;
-    const std::int64_t time = venue_time(frame);
-    const bool working = exchange_.active(instrument.index);
-    reply_base_ = time;
-    switch (frame.type()) {
-        case EventType::quote:
-            view.quote = frame.as<QuotePayload>();
-            view.has_quote = true;
-            ++view.version;
-            if (options_.exchange.fuse && instrument.fused.fuse(view.quote)) [[unlikely]] {
-                ++fused_quotes_;
-                if (working) exchange_.on_book(instrument.index, time);
-            } else if (working) [[unlikely]] {
-                exchange_.on_quote(instrument.index, time);
-            }
-            if (exchange_.held(instrument.index)) [[unlikely]]
-                exchange_.watch_quote(instrument.index, time);
-            return true;
-        case EventType::trade:
-            view.trade = frame.as<TradePayload>();
-            view.has_trade = true;
-            ++view.version;
-            if (working) [[unlikely]]
-                exchange_.on_trade(instrument.index, time);
-            if (exchange_.held(instrument.index)) [[unlikely]]
-                exchange_.watch(instrument.index, time);
-            return true;
-        case EventType::book: {
-            const auto& payload = frame.as<BookPayload>();
-            const auto* levels =
-                reinterpret_cast<const BookLevel*>(frame.payload + sizeof(BookPayload));
-            instrument.book.apply(payload, frame.header->flags, levels);
-            if (options_.exchange.fuse) [[unlikely]]
-                instrument.fused.apply(payload, frame.header->flags, levels);
-            ++view.version;
-            if (working) [[unlikely]]
-                exchange_.on_book(instrument.index, time);
-            if (exchange_.held(instrument.index)) [[unlikely]]
-                exchange_.watch(instrument.index, time);
-            return true;
-        }
-        case EventType::bar:
-            view.set_bar(frame.as<BarPayload>());
-            if (instrument.detail) [[unlikely]]
-                check_detail(instrument, time);
-            else
-                show_bar(instrument, view, time);
-            return true;
-        case EventType::mark: {
-            const auto& payload = frame.as<MarkPayload>();
-            view.mark = payload.mark;
-            view.index = payload.index;
-            ++view.version;
-            if (instrument.detail) [[unlikely]] {
-                instrument.detail->view.mark = payload.mark;
-                instrument.detail->view.index = payload.index;
-                ++instrument.detail->view.version;
-            }
-            if (working) [[unlikely]]
-                exchange_.on_mark(instrument.index, time);
-            if (exchange_.held(instrument.index)) [[unlikely]]
-                exchange_.watch(instrument.index, time);
-            return true;
-        }
-        case EventType::funding: {
-            const auto& payload = frame.as<FundingPayload>();
-            if (started_) settle_funding(instrument, time, payload);
-            if (exchange_.held(instrument.index)) exchange_.watch(instrument.index, time);
-            return true;
-        }
-        default:
-            return true;
+    view.quote = quote;
+    view.has_quote = true;
+    ++view.version;
+    bool is_depth = false;  // of the fused book
+    if constexpr (!plain) is_depth = options_.exchange.fuse && instrument.fused.fuse(quote);
+    fused_quotes_ += is_depth ? 1 : 0;
+    const MarketInterest& interest = *instrument.interest;
+    if (interest.none()) [[likely]]
+        return;
+    if (interest.active()) {
+        if (is_depth)
+            exchange_.on_book(instrument.index, time);
+        else
+            exchange_.on_quote(instrument.index, time);
     }
+    if (interest.watched()) exchange_.watch_quote(instrument.index, time);
 }
 
-void Simulation::fold_bars(Instrument& instrument, const Frame& frame, std::int64_t time) {
-    switch (frame.type()) {
-        case EventType::quote: {
-            const auto& quote = frame.as<QuotePayload>();
-            instrument.stream.on_quote(time, quote.bid, quote.ask);
-            break;
-        }
-        case EventType::trade: {
-            const auto& trade = frame.as<TradePayload>();
-            instrument.stream.on_trade(time, trade.price, trade.size);
-            break;
-        }
-        case EventType::bar:
-            instrument.stream.on_bar(frame.as<BarPayload>(), frame.header->flags);
-            break;
-        default:
-            return;
+template <bool plain>
+void Simulation::show_exchange(Instrument& instrument, const Frame&, const TradePayload& trade,
+                               std::int64_t time) {
+    instrument.view.trade = trade;
+    instrument.view.has_trade = true;
+    ++instrument.view.version;
+    const MarketInterest& interest = *instrument.interest;
+    if (interest.active()) exchange_.on_trade(instrument.index, time);
+    if (interest.watched()) exchange_.watch(instrument.index, time);
+}
+
+template <bool plain>
+void Simulation::show_exchange(Instrument& instrument, const Frame& frame,
+                               const BookPayload& change, std::int64_t time) {
+    const auto* levels = reinterpret_cast<const BookLevel*>(frame.payload + sizeof(BookPayload));
+    instrument.book.apply(change, frame.header->flags, levels);
+    if constexpr (!plain) {
+        if (options_.exchange.fuse) instrument.fused.apply(change, frame.header->flags, levels);
+    }
+    ++instrument.view.version;
+    const MarketInterest& interest = *instrument.interest;
+    if (interest.active()) exchange_.on_book(instrument.index, time);
+    if (interest.watched()) exchange_.watch(instrument.index, time);
+}
+
+template <bool plain>
+void Simulation::show_exchange(Instrument& instrument, const Frame&, const BarPayload& bar,
+                               std::int64_t time) {
+    instrument.view.set_bar(bar);
+    if (instrument.detail)
+        check_detail(instrument, time);
+    else
+        show_bar(instrument, instrument.view, time);
+}
+
+template <bool plain>
+void Simulation::show_exchange(Instrument& instrument, const Frame&, const MarkPayload& mark,
+                               std::int64_t time) {
+    const auto set = [&mark](MarketView& view) {
+        view.mark = mark.mark;
+        view.index = mark.index;
+        ++view.version;
+    };
+    set(instrument.view);
+    if (instrument.detail) set(instrument.detail->view);
+    const MarketInterest& interest = *instrument.interest;
+    if (interest.active()) exchange_.on_mark(instrument.index, time);
+    if (interest.watched()) exchange_.watch(instrument.index, time);
+}
+
+template <bool plain>
+void Simulation::show_exchange(Instrument& instrument, const Frame&, const FundingPayload& funding,
+                               std::int64_t time) {
+    if (started_) settle_funding(instrument, time, funding);
+    if (instrument.interest->watched()) exchange_.watch(instrument.index, time);
+}
+
+template <bool plain>
+void Simulation::show_exchange(Instrument&, const Frame&, const LiquidationPayload&, std::int64_t) {
+}
+
+// Events that make no bars change nothing.
+template <class Payload>
+void Simulation::fold_bars(Instrument& instrument, [[maybe_unused]] const Frame& frame,
+                           [[maybe_unused]] const Payload& payload,
+                           [[maybe_unused]] std::int64_t time) {
+    BarStream& stream = instrument.stream;
+    if constexpr (std::is_same_v<Payload, QuotePayload>) {
+        stream.on_quote(time, payload.bid, payload.ask);
+    } else if constexpr (std::is_same_v<Payload, TradePayload>) {
+        stream.on_trade(time, payload.price, payload.size);
+    } else if constexpr (std::is_same_v<Payload, BarPayload>) {
+        stream.on_bar(payload, frame.header->flags);
+    } else {
+        return;
     }
     note_bar_due(instrument);
 }
 
-bool Simulation::show_robot(Instrument& instrument, const Frame& frame) {
-    const std::uint32_t wants = halted_ ? 0 : instrument.wants;
-    if (instrument.stream.size() != 0) fold_bars(instrument, frame, now_);
+bool Simulation::show_robot(Instrument& instrument, const QuotePayload& quote) {
+    if (!wanted(instrument, want_quotes)) return true;
     in_robot_ = true;
-    switch (frame.type()) {
-        case EventType::quote: {
-            const auto& payload = frame.as<QuotePayload>();
-            if (!(wants & want_quotes)) break;
-            return robot_->on_quote(instrument, payload) && after_callback();
-        }
-        case EventType::trade: {
-            const auto& payload = frame.as<TradePayload>();
-            if (!(wants & want_trades)) break;
-            return robot_->on_trade(instrument, payload) && after_callback();
-        }
-        case EventType::book: {
-            if (!(wants & want_book)) break;
-            const bool synced = instrument.book.synced();
-            if (synced != instrument.was_synced) {
-                instrument.was_synced = synced;
-                if (!robot_->on_health("feed", instrument.symbol, synced ? "synced" : "gap") ||
-                    !after_callback())
-                    return false;
-                in_robot_ = true;
-            }
-            return robot_->on_book(instrument) && after_callback();
-        }
-        case EventType::bar:
-            bars_held_ = bars_held_ || instrument.stream.size() != 0;
-            break;
-        case EventType::mark:
-            if (!(wants & want_mark)) break;
-            return robot_->on_mark(instrument, frame.as<MarkPayload>()) && after_callback();
-        case EventType::funding:
-            if (!(wants & want_funding)) break;
-            return robot_->on_funding(instrument, frame.as<FundingPayload>()) && after_callback();
-        case EventType::liquidation:
-            if (!(wants & want_liquidations)) break;
-            return robot_->on_liquidation(instrument, frame.as<LiquidationPayload>()) &&
-                   after_callback();
-        default:
-            break;
+    return robot_->on_quote(instrument, quote) && after_callback();
+}
+
+bool Simulation::show_robot(Instrument& instrument, const TradePayload& trade) {
+    if (!wanted(instrument, want_trades)) return true;
+    in_robot_ = true;
+    return robot_->on_trade(instrument, trade) && after_callback();
+}
+
+bool Simulation::show_robot(Instrument& instrument, const BookPayload&) {
+    if (!wanted(instrument, want_book)) return true;
+    const bool synced = instrument.book.synced();
+    if (synced != instrument.was_synced) {
+        instrument.was_synced = synced;
+        in_robot_ = true;
+        if (!robot_->on_health("feed", instrument.symbol, synced ? "synced" : "gap") ||
+            !after_callback())
+            return false;
     }
-    in_robot_ = false;
+    in_robot_ = true;
+    return robot_->on_book(instrument) && after_callback();
+}
+
+// Its bars are shown when they close.
+bool Simulation::show_robot(Instrument& instrument, const BarPayload&) {
+    bars_held_ = bars_held_ || instrument.stream.size() != 0;
     return true;
+}
+
+bool Simulation::show_robot(Instrument& instrument, const MarkPayload& mark) {
+    if (!wanted(instrument, want_mark)) return true;
+    in_robot_ = true;
+    return robot_->on_mark(instrument, mark) && after_callback();
+}
+
+bool Simulation::show_robot(Instrument& instrument, const FundingPayload& funding) {
+    if (!wanted(instrument, want_funding)) return true;
+    in_robot_ = true;
+    return robot_->on_funding(instrument, funding) && after_callback();
+}
+
+bool Simulation::show_robot(Instrument& instrument, const LiquidationPayload& liquidation) {
+    if (!wanted(instrument, want_liquidations)) return true;
+    in_robot_ = true;
+    return robot_->on_liquidation(instrument, liquidation) && after_callback();
 }
 
 }  // namespace onetape

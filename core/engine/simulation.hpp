@@ -212,7 +212,7 @@ class Simulation final : public ExchangeSink {
         std::uint64_t last_sequence = 0;
         std::uint32_t last_crc = 0;
         std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();
-        std::vector<std::int64_t> streams;  // stream -> instrument index, skip where not ours
+        std::vector<Instrument*> streams;  // by stream, nullptr where not ours
     };
     struct Timer {
         std::string name;
@@ -242,16 +242,57 @@ class Simulation final : public ExchangeSink {
     [[nodiscard]] bool fits(const Frame& frame);  // false: failure_ says what is wrong with it
     Source* pick();  // the source with the earliest frame, nullptr: none has one
     bool load(Source& source);
-    [[nodiscard]] Instrument* instrument_of(const Source& source, std::uint32_t stream) const;
+    [[nodiscard]] static Instrument* instrument_of(const Source& source, std::uint32_t stream) {
+        return stream < source.streams.size() ? source.streams[stream] : nullptr;
+    }
     [[nodiscard]] bool owns(const Order& order) const noexcept;
-    bool take(Source& source);                                       // one frame, whole
-    bool show_exchange(Instrument& instrument, const Frame& frame);  // false: not a market event
+    // `plain`: of what most runs have. See `run`.
+    RunOutcome run_plain(Source& source, std::uint64_t frames_max, std::int64_t until);
+    template <bool plain>
+    bool step(Source& source, const Frame& frame);
+    template <bool plain>
+    bool take(Source& source, const Frame& frame);  // one frame, whole
+    bool take_cold(Source& source, const Frame& frame);
+    template <bool plain, class Payload>
+    bool take_market(const Source& source, const Frame& frame, const Payload& payload);
+    template <bool plain>
+    void show_exchange(Instrument& instrument, const Frame& frame, const QuotePayload& quote,
+                       std::int64_t time);
+    template <bool plain>
+    void show_exchange(Instrument& instrument, const Frame& frame, const TradePayload& trade,
+                       std::int64_t time);
+    template <bool plain>
+    void show_exchange(Instrument& instrument, const Frame& frame, const BookPayload& change,
+                       std::int64_t time);
+    template <bool plain>
+    void show_exchange(Instrument& instrument, const Frame& frame, const BarPayload& bar,
+                       std::int64_t time);
+    template <bool plain>
+    void show_exchange(Instrument& instrument, const Frame& frame, const MarkPayload& mark,
+                       std::int64_t time);
+    template <bool plain>
+    void show_exchange(Instrument& instrument, const Frame& frame, const FundingPayload& funding,
+                       std::int64_t time);
+    template <bool plain>
+    void show_exchange(Instrument& instrument, const Frame& frame,
+                       const LiquidationPayload& liquidation, std::int64_t time);
     void show_detail(Instrument& instrument, const Frame& frame);
     void show_bar(Instrument& instrument, MarketView& view, std::int64_t time);
     bool take_detail(Source& source);
     void check_detail(Instrument& instrument, std::int64_t time);
-    bool show_robot(Instrument& instrument, const Frame& frame);
-    void fold_bars(Instrument& instrument, const Frame& frame, std::int64_t time);
+    [[nodiscard]] bool wanted(const Instrument& instrument, std::uint32_t event) const {
+        return (instrument.wants & event) != 0 && !halted_;
+    }
+    bool show_robot(Instrument& instrument, const QuotePayload& quote);
+    bool show_robot(Instrument& instrument, const TradePayload& trade);
+    bool show_robot(Instrument& instrument, const BookPayload& change);
+    bool show_robot(Instrument& instrument, const BarPayload& bar);
+    bool show_robot(Instrument& instrument, const MarkPayload& mark);
+    bool show_robot(Instrument& instrument, const FundingPayload& funding);
+    bool show_robot(Instrument& instrument, const LiquidationPayload& liquidation);
+    template <class Payload>
+    void fold_bars(Instrument& instrument, const Frame& frame, const Payload& payload,
+                   std::int64_t time);
     bool drain(std::int64_t until);  // all that is due at `until` or earlier
     bool close_bars(std::int64_t now);
     void note_bar_due(const Instrument& instrument);
@@ -283,7 +324,12 @@ class Simulation final : public ExchangeSink {
     }
     bool switch_trading();
     void cancel_working();
-    bool after_callback();
+    // Each callback ends here.
+    bool after_callback() {
+        in_robot_ = false;
+        return (actions_.empty() && !robot_->unsettled) || settle();
+    }
+    bool settle();
     void flatten();  // what is held and no flatten order closes yet
     void act(const Instrument& instrument, const OrderRequestPayload& request);
     void flush_actions();

@@ -68,9 +68,8 @@ void Simulation::flush_actions() {
     if (arrival_due(never - 1)) next_due_ = std::min(next_due_, arrivals_.front().time);
 }
 
-bool Simulation::after_callback() {
-    in_robot_ = false;
-    if (!robot_->settle()) return false;
+bool Simulation::settle() {
+    if (robot_->unsettled && !robot_->settle()) return false;
     if (!actions_.empty()) {
         flush_actions();
         if (counters_.actions - state_noted_at_ >= state_every) {

@@ -39,6 +39,17 @@ struct MarketView {             // one instrument's recorded market, written by 
     }
 };
 
+// What the exchange has to do with an instrument's market.
+struct MarketInterest {
+    std::uint32_t working = 0;  // own orders
+    bool held = false;          // a contract's position is open
+    bool closed = false;        // its venue is, by its hours
+
+    [[nodiscard]] bool none() const noexcept { return working == 0 && !held; }
+    [[nodiscard]] bool active() const noexcept { return working != 0 && !closed; }
+    [[nodiscard]] bool watched() const noexcept { return held && !closed; }
+};
+
 // Money that moves without a fill. What a venue pays out counts positive.
 enum class CashKind : std::uint8_t { funding = 0, insurance = 1, interest = 2 };
 
@@ -137,7 +148,11 @@ class RecordedExchange {
     void run_events(std::int64_t now) noexcept;
     // Works or holds, and its venue is open: the hooks below are for such instruments.
     [[nodiscard]] bool active(std::uint32_t index) const noexcept {
-        return index < markets_.size() && markets_[index].working != 0 && !markets_[index].closed;
+        return index < markets_.size() && markets_[index].active();
+    }
+    // The same to be asked for every event; stays in place until another instrument is set.
+    [[nodiscard]] const MarketInterest* interest(std::uint32_t index) const noexcept {
+        return &markets_[index];
     }
 
     // Place, cancel or amend at the moment of arrival. Answers through the sink before it returns.
@@ -152,7 +167,7 @@ class RecordedExchange {
     // True when a contract is held: `watch` then asks after each event, once the hooks below are
     // through, whether margin still covers it.
     [[nodiscard]] bool held(std::uint32_t index) const noexcept {
-        return index < markets_.size() && markets_[index].held && !markets_[index].closed;
+        return index < markets_.size() && markets_[index].watched();
     }
     void watch(std::uint32_t index, std::int64_t now) noexcept;
     // The same after a quote: its mid lies between its prices, and where another price counts
@@ -213,10 +228,9 @@ class RecordedExchange {
         Side side;  // of the level: buy is a bid
     };
 
-    struct Market {
+    struct Market : MarketInterest {
         InstrumentSpec spec;
         const MarketView* view = nullptr;
-        std::uint32_t working = 0;
         std::vector<std::uint32_t> bids, asks;  // resting, best price first, then arrival
         std::vector<std::uint32_t> triggers;    // by arrival
         std::vector<std::uint32_t> waiting;     // by arrival
@@ -225,14 +239,13 @@ class RecordedExchange {
         std::int64_t bar_period = 0;  // the shortest seen: longer bars repeat what it said
         std::int64_t bar_left = 0;    // what we may still take of the bar in hand
         bool bar_capped = false;
-        bool closed = false, settled = false;  // its venue's hours; its own end
+        bool settled = false;  // its own end
         std::int64_t expiry = 0;
         std::uint32_t venue = 0;
         std::vector<FeeTier> fee_tiers;
         std::size_t fee_tier = 0;
         std::int64_t base_maker = 0, base_taker = 0;
         std::uint32_t volume_group = 0;
-        bool held = false;                         // a contract's position is open
         std::int64_t safe_low = 0, safe_high = 0;  // no liquidation between them, while the
         std::uint64_t safe_revision = 0;           // account is at this revision
         bool sweep = false;  // a fill may have left reduce-only orders with nothing to reduce

@@ -50,6 +50,12 @@ class Reader {
     // writer has not written it); damaged, torn ... otherwise, described by failure(). The frame
     // stays valid until a later call leaves its segment.
     Status next(Frame& frame) noexcept;
+    // Up to `frames.size()` checked frames at once, all of them of one segment; 0: ask `next`,
+    // which says what is the matter. Checking some frames in a row costs half of checking one,
+    // doing something else, and checking the next: the sums of several are then under way together.
+    std::size_t next_batch(std::span<Frame> frames) noexcept;
+    // Undoes a batch from this frame of it on. crc_before: of the frame before it.
+    void give_back(const Frame& frame, std::uint32_t crc_before) noexcept;
 
     // Whether `next` would give something other than not_found, at the price of a load.
     [[nodiscard]] bool ready() noexcept;
@@ -80,18 +86,18 @@ class Reader {
 
  private:
     Reader() = default;
+    [[nodiscard]] bool fast(Frame& frame) noexcept;
     Status slow(Frame& frame) noexcept;
     Status advance() noexcept;  // to the next segment
     Failure enter(const SegmentFile& file, bool chained);
     [[nodiscard]] bool ready_slow() noexcept;
-    [[nodiscard]] bool widen() noexcept;  // maps in the next pages of the segment
     Failure enter_first();
     Status seek(bool by_time, std::uint64_t sequence, std::int64_t time) noexcept;
     Status fail(Failure failure) noexcept;
 
     // Hot.
     const std::byte* cursor_ = nullptr;
-    const std::byte* last_header_ = nullptr;  // of the pages mapped in so far
+    const std::byte* last_header_ = nullptr;  // where the last frame of the segment may begin
     std::uint64_t sequence_ = 0;
     std::uint32_t crc_ = 0;
     bool stopped_ = false;  // failure_ is final
@@ -99,7 +105,6 @@ class Reader {
     std::uint64_t number_ = 0;  // 0: no segment yet
     Mapping map_;
     std::size_t frame_limit_ = 0;  // bytes of the mapping that may hold frames
-    std::size_t mapped_end_ = 0;   // of these, mapped in so far
     SegmentHeader header_{};
     std::vector<PreambleEntry> preamble_;
     ReaderOptions options_;
@@ -120,10 +125,11 @@ inline bool Reader::ready() noexcept {
     return ready_slow();
 }
 
-inline Status Reader::next(Frame& frame) noexcept {
+// The next frame where nothing is special about it: it is there, whole, mapped and right.
+inline bool Reader::fast(Frame& frame) noexcept {
     const std::byte* const at = cursor_;
     if (at == nullptr || at > last_header_) [[unlikely]]
-        return slow(frame);
+        return false;
     // Pairs with the release of Writer::publish.
     const std::uint64_t word0 =
         std::atomic_ref<std::uint64_t>(
@@ -133,7 +139,7 @@ inline Status Reader::next(Frame& frame) noexcept {
     const std::uint64_t room = static_cast<std::uint64_t>(last_header_ - at) + frame_header_bytes;
     if (length < frame_header_bytes || length > room ||
         ((word0 >> 32) & 0xffff) == static_cast<std::uint16_t>(EventType::end)) [[unlikely]]
-        return slow(frame);
+        return false;
     const auto* header = reinterpret_cast<const FrameHeader*>(at);
     const std::uint32_t payload_padded = padded(length) - frame_header_bytes;
     const std::uint32_t sum = payload_crc(at + frame_header_bytes, payload_padded);
@@ -141,14 +147,30 @@ inline Status Reader::next(Frame& frame) noexcept {
         chain_crc(crc_, word0, sequence_ + 1, header->time, header->stream, sum);
     // The sequence is checked with the sum: what is expected is what is summed.
     if (crc != header->crc || header->sequence != sequence_ + 1) [[unlikely]]
-        return slow(frame);
+        return false;
     crc_ = crc;
     ++sequence_;
     cursor_ = at + frame_header_bytes + payload_padded;
     frame.header = header;
     frame.payload = at + frame_header_bytes;
     frame.payload_bytes = length - frame_header_bytes;
-    return Status::ok;
+    return true;
+}
+
+inline Status Reader::next(Frame& frame) noexcept {
+    return fast(frame) ? Status::ok : slow(frame);
+}
+
+inline std::size_t Reader::next_batch(std::span<Frame> frames) noexcept {
+    std::size_t count = 0;
+    while (count < frames.size() && fast(frames[count])) ++count;
+    return count;
+}
+
+inline void Reader::give_back(const Frame& frame, std::uint32_t crc_before) noexcept {
+    cursor_ = reinterpret_cast<const std::byte*>(frame.header);
+    sequence_ = frame.header->sequence - 1;
+    crc_ = crc_before;
 }
 
 }  // namespace onetape

@@ -117,6 +117,36 @@ TEST_CASE("a reader sees a frame as soon as it is appended, across a roll-over")
     }
 }
 
+TEST_CASE("frames read as batches are those read one by one, and what is given back comes again") {
+    const Folder folder;
+    constexpr std::uint64_t count = 5000;  // of several segments
+    const auto writer = open_writer(options_for(folder));
+    for (std::uint64_t number = 1; number <= count; ++number)
+        REQUIRE(append_number(*writer, number) == Status::ok);
+    const auto reader = open_reader(folder);
+    std::array<Frame, 7> batch;
+    std::uint64_t number = 0, batches = 0;
+    while (number < count) {
+        const std::uint32_t crc_before = reader->crc();
+        const std::size_t got = reader->next_batch(batch);
+        for (std::size_t i = 0; i < got; ++i) check_frame(batch[i], number + 1 + i);
+        if (got == 0) {  // a segment's end
+            Frame frame;
+            REQUIRE(reader->next(frame) == Status::ok);
+            check_frame(frame, ++number);
+            continue;
+        }
+        const std::size_t kept = ++batches % (got + 1);
+        if (kept < got)
+            reader->give_back(batch[kept], kept == 0 ? crc_before : batch[kept - 1].header->crc);
+        number += kept;
+        REQUIRE(reader->next_sequence() == number + 1);
+        REQUIRE((kept == 0 ? crc_before : batch[kept - 1].header->crc) == reader->crc());
+    }
+    CHECK(batches > 500);
+    CHECK(reader->next_batch(batch) == 0);
+}
+
 TEST_CASE("seeking by sequence and by time finds the first frame that is not before") {
     const Folder folder;
     auto writer = open_writer(options_for(folder));
