@@ -272,23 +272,25 @@ std::int64_t book_levels(std::int64_t instrument, std::int64_t side, std::int64_
     return count;
 }
 
-BarRange range_of(std::int64_t instrument, std::int64_t period, std::int64_t source,
-                  std::int64_t wanted) {
-    return current_simulation->bar_range(
+const BarWindow* window_of(std::int64_t instrument, std::int64_t period, std::int64_t source,
+                           std::size_t wanted) {
+    return Sim::bar_window(
         *current_simulation->core->instrument(static_cast<std::uint32_t>(instrument)), period,
-        static_cast<int>(source), static_cast<std::size_t>(std::max<std::int64_t>(wanted, 0)));
+        static_cast<int>(source), wanted);
 }
 
 std::int64_t bars_count(std::int64_t instrument, std::int64_t period, std::int64_t source,
                         std::int64_t wanted) {
-    return static_cast<std::int64_t>(range_of(instrument, period, source, wanted).size());
+    const auto most = static_cast<std::size_t>(std::max<std::int64_t>(wanted, 0));
+    const BarWindow* window = window_of(instrument, period, source, most);
+    return window ? static_cast<std::int64_t>(std::min(most, window->size())) : 0;
 }
 
 const double* bars_column(std::int64_t instrument, std::int64_t period, std::int64_t source,
-                          std::int64_t wanted, std::int64_t column) {
-    const BarRange range = range_of(instrument, period, source, wanted);
-    return range.block ? range.block->column(static_cast<BarColumn>(column)) + range.begin
-                       : nullptr;
+                          std::int64_t count, std::int64_t column) {
+    const auto most = static_cast<std::size_t>(count);
+    const BarWindow* window = window_of(instrument, period, source, most);
+    return window ? window->last(most, static_cast<BarColumn>(column)) : nullptr;
 }
 
 void set_timer(const char* name, std::int64_t every, std::int64_t at) {

@@ -361,19 +361,22 @@ class PySimulation {
     }
 
     // The last n bars of a feed; without a block where there is no such feed.
-    BarRange bar_range(Instrument& instrument, std::int64_t period, int source, std::size_t n) {
+    // The window of a subscribed feed, with room for n bars; null without one.
+    static BarWindow* bar_window(Instrument& instrument, std::int64_t period, int source,
+                                 std::size_t n) {
         for (auto& feed : instrument.bars) {
             if (feed->period != period || static_cast<int>(feed->source) != source) continue;
             if (n > feed->window.capacity()) feed->window.reserve(n);
-            return feed->window.last(n);
+            return &feed->window;
         }
-        return {};
+        return nullptr;
     }
 
     BarsView bars(nb::handle symbol, std::int64_t period, int source, std::size_t n) {
-        const BarRange range = bar_range(find(symbol), period, source, n);
-        if (!range.block)
+        const BarWindow* window = bar_window(find(symbol), period, source, n);
+        if (window == nullptr)
             return {std::make_shared<BarArrays>(std::make_shared<const BarBlock>(0)), 0, 0};
+        const BarRange range = window->last(n);
         auto& arrays = arrays_[{find(symbol).index, period, source}];
         if (!arrays || arrays->block() != range.block.get())
             arrays = std::make_shared<BarArrays>(range.block);

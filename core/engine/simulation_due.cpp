@@ -78,9 +78,11 @@ bool Simulation::close_bars(std::int64_t now) {
         next_bar_close_ = std::min(next_bar_close_, instrument->stream.due());
     }
     if (halted_) return true;
-    std::stable_sort(shown_.begin(), shown_.end(), [](const ShownBar& a, const ShownBar& b) {
+    const auto shorter = [](const ShownBar& a, const ShownBar& b) {
         return a.bar.period_ns < b.bar.period_ns;
-    });
+    };
+    if (!std::is_sorted(shown_.begin(), shown_.end(), shorter))
+        std::stable_sort(shown_.begin(), shown_.end(), shorter);
     for (std::size_t i = 0; i < shown_.size(); ++i) {
         const ShownBar shown = shown_[i];
         if (!shown.feed->shown) continue;

@@ -238,10 +238,16 @@ void RecordedExchange::on_bar(std::uint32_t index, std::int64_t now) noexcept {
     market.bar_left = static_cast<std::int64_t>(static_cast<Int128>(bar.volume) *
                                                 options_.bar_volume_share / 1'000'000);
     account_->set_mark(index, bar.open);  // nothing later is known at the open
-    bar_at_price(index, bar.ts_open, bar.open, true);
-    bar_inside(index, now);
+    if (market.working != 0) {
+        bar_at_price(index, bar.ts_open, bar.open, true);
+        bar_inside(index, now);
+    }
     if (market.held) stress_bar(index, now);
     mark_account(index);
+    if (market.working == 0) {
+        market.sweep = false;  // nothing to sweep
+        return;
+    }
     bar_at_price(index, now, bar.close, false);
     sweep_reduce_only(index, now);
 }

@@ -4,6 +4,7 @@
 // Columns are appended to and never rewritten: a view of the last n bars stays what it was, however
 // long it is kept. A full block is left to its views and its last `capacity` bars are copied into
 // a new one: one copied bar for each appended one, and no wrap-around for a reader to step over.
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -52,6 +53,10 @@ class BarWindow {
 
     // The last n bars, or as many as there are.
     [[nodiscard]] BarRange last(std::size_t n) const noexcept;
+    // A column of theirs, without a share in the block: until the next bar.
+    [[nodiscard]] const double* last(std::size_t n, BarColumn column) const noexcept {
+        return block_->column(column) + end_ - std::min(n, size());
+    }
     [[nodiscard]] std::size_t size() const noexcept { return end_ - begin_; }
     [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
 
