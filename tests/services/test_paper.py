@@ -18,7 +18,7 @@ from onetape.model.errors import BadInput
 from onetape.services.backtest import BacktestOptions, run_backtest
 from onetape.services.demo import run_demo
 from onetape.services.generated import generated_market
-from onetape.services.paper import follow, open_robot, run_paper
+from onetape.services.paper import PaperOptions, follow, open_robot, run_paper
 from onetape.services.parity import compare
 from onetape.services.replay import replay_run
 from onetape.tape.journal import JournalReader
@@ -58,16 +58,15 @@ def quick(folder: Path, symbol: str = "binance:BTC/USDT:USDT") -> str:
 
 
 def test_a_growing_tape_gives_the_decisions_of_the_finished_one(tmp_path):
-    from onetape.engine.loader import load_strategy
-
     reference = quick(tmp_path / "code")
     with generated_market(
         tmp_path, ["binance:BTC/USDT:USDT"], seed=4, seconds=2.5, rate=8.0, history_seconds=30
     ) as market:
         robot = open_robot(
-            load_strategy(reference), market.path, home=tmp_path, start=market.ready_at,
-            cash="100000 USDT", reference=reference,
-        )  # fmt: skip
+            PaperOptions(
+                reference, [market.path], tmp_path, start=market.ready_at, cash="100000 USDT"
+            )
+        )
         follow([robot])
         paper = robot.close(keep=True)
     assert paper is not None and paper.orders > 3 and paper.events > 50
@@ -98,10 +97,7 @@ def test_a_tape_played_at_speed_decides_like_its_backtest(tmp_path):
     tape = market.done()
     reference = quick(tmp_path / "code", BTC)
     began = time.monotonic()
-    paper = run_paper(
-        reference, data=tape, speed=60.0, symbol=None, params={}, cash=None, seed=1, seconds=None,
-        out="paper", home=tmp_path,
-    )  # fmt: skip
+    paper = run_paper(PaperOptions(reference, [tape], tmp_path, speed=60.0, out="paper"))
     assert time.monotonic() - began >= 0.9  # 59.9 s of tape at 60 times its speed
     again = run_backtest(
         BacktestOptions(
@@ -115,10 +111,10 @@ def test_stopping_early_leaves_a_run_that_replays(tmp_path):
     market = Market(tmp_path / "tape")
     for i in range(600):
         market.quote(i * 0.1, 100 + i % 7, 101 + i % 7)
+    code = quick(tmp_path / "code", BTC)
     paper = run_paper(
-        quick(tmp_path / "code", BTC), data=market.done(), speed=20.0, symbol=None, params={},
-        cash=None, seed=1, seconds=0.5, out="paper", home=tmp_path,
-    )  # fmt: skip
+        PaperOptions(code, [market.done()], tmp_path, speed=20.0, seconds=0.5, out="paper")
+    )
     assert 0 < paper.events < 600
     assert replay_run(paper.run, verify=True)["divergences"] == 0
 
@@ -147,15 +143,10 @@ def test_paper_wants_a_tape(tmp_path):
     file = tmp_path / "data.csv"
     file.write_text("time,price,size\n")
     with pytest.raises(BadInput, match="is not a tape"):
-        run_paper(
-            quick(tmp_path / "code"), data=file, speed=1.0, symbol=None, params={}, cash=None,
-            seed=1, seconds=None, out=None, home=tmp_path,
-        )  # fmt: skip
+        run_paper(PaperOptions(quick(tmp_path / "code"), [file], tmp_path))
 
 
 def test_a_robot_that_fails_at_its_start_leaves_nothing(tmp_path):
-    from onetape.engine.loader import load_strategy
-
     code = write(
         tmp_path / "code",
         "bad",
@@ -164,7 +155,7 @@ def test_a_robot_that_fails_at_its_start_leaves_nothing(tmp_path):
     market = Market(tmp_path / "tape")
     market.quote(1, 100, 101)
     with pytest.raises(Exception, match="ZeroDivisionError"):
-        open_robot(load_strategy(str(code)), market.done(), home=tmp_path, symbol=BTC)
+        open_robot(PaperOptions(str(code), [market.done()], tmp_path, symbol=BTC))
     assert not list((tmp_path / "runs").iterdir())
 
 

@@ -266,7 +266,11 @@ def test_the_workers_of_a_killed_sweep_end_by_themselves(tmp_path, code, sample)
     ("changed", "says"),
     [
         ({"params": {"fast": [1, 2]}}, "another grid"),
-        ({"seed": 4}, "another options"),
+        ({"seed": 4}, "other options: seed 1, now 4"),
+        (
+            {"order_rate": "2/10s", "hedge": True},
+            "other options: hedge False, now True, order rate None, now 2/10s",
+        ),
         ({"end": "2026-01-01T00:03:00Z"}, "another end"),
         ({"walk_forward": "2m,1m"}, "another (start|end|walk forward)"),
     ],

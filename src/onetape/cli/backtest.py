@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from onetape.cli.arguments import Several, parameters
-from onetape.cli.frame import Answer, Shell, load, plain, verb
+from onetape.cli.arguments import parameters
+from onetape.cli.frame import Answer, Shell, load, verb
+from onetape.cli.run_options import answer_of_run, run_options
 
 
 @verb(
@@ -21,55 +22,8 @@ from onetape.cli.frame import Answer, Shell, load, plain, verb
 @click.argument("strategy")
 @click.option("--data", multiple=True, required=True, metavar="PATH...", help="Tapes or files.")
 @click.argument("more_data", nargs=-1, metavar="")
-@click.option(
-    "--detail-data",
-    cls=Several,
-    multiple=True,
-    metavar="PATH...",
-    help="Finer data of the same symbols, for what happens inside bars; the robot never sees it.",
-)
-@click.option("--symbol", metavar="S", help="Only this instrument.")
 @click.option("--param", "params", multiple=True, metavar="k=v", help="Repeat for several.")
-@click.option("--from", "start", metavar="T", help="First moment.")
-@click.option("--to", "end", metavar="T", help="End, exclusive.")
-@click.option("--cash", metavar="'N CUR'", help="For example '100000 USDT'.")
-@click.option(
-    "--fee", metavar="MAKER,TAKER", help="For example 0.0002,0.0005 [default: catalogue]."
-)
-@click.option("--fee-volume", metavar="N", help="Traded in the 30 days before, for fee tiers.")
-@click.option("--leverage", type=click.IntRange(min=1), metavar="N")
-@click.option("--margin", type=click.Choice(["cross", "isolated"]), default="cross")
-@click.option(
-    "--latency", metavar="10ms|in,out|FILE", help="To the exchange, and back. [default: 5ms]"
-)
-@click.option(
-    "--queue",
-    metavar="MODEL",
-    help="Who cancels before a resting order: conservative, power:2, log.",
-)
-@click.option("--fuse", is_flag=True, help="Quotes move the book between messages of depth.")
-@click.option(
-    "--bar-volume",
-    metavar="5%",
-    help="What own fills may take of a bar's volume. [default: 50%]",
-)
-@click.option("--interpret", is_flag=True, help="Run a @compiled strategy as Python.")
-@click.option("--hedge", is_flag=True, help="Long and short of one contract side by side.")
-@click.option("--borrow", metavar="CUR=RATE,..", help="Spot on loan, at a rate an hour.")
-@click.option("--order-rate", metavar="N/TIME", help="Orders a venue takes, as 300/10s.")
-@click.option("--trigger-delay", metavar="2ms", help="From trigger to live order.")
-@click.option(
-    "--closed",
-    multiple=True,
-    metavar="FROM..TO",
-    help="Hours a venue is closed; ,cancel at the end.",
-)
-@click.option(
-    "--trade", metavar="A-B,..", help="Hours of each day to trade in; nothing works outside them."
-)
-@click.option("--tz", metavar="Z", help="Zone of --trade, as Europe/Moscow. [default: UTC]")
-@click.option("--instruments", type=click.Path(path_type=Path), metavar="FILE")
-@click.option("--seed", type=int, default=1, show_default=True)
+@run_options
 @click.option("--check-lookahead", is_flag=True, help="Prove that no decision used the future.")
 @click.option(
     "--stress/--no-stress",
@@ -85,7 +39,6 @@ def command(
     strategy: str,
     data: tuple[str, ...],
     more_data: tuple[str, ...],
-    detail_data: tuple[str, ...],
     params: tuple[str, ...],
     **options: Any,
 ) -> Answer:
@@ -101,18 +54,10 @@ def command(
             build(
                 strategy=strategy,
                 data=[Path(path) for path in (*data, *more_data)],
-                detail_data=[Path(path) for path in detail_data],
                 params=chosen,
                 home=shell.home,
                 progress=progress,
                 **options,
             )
         )
-    value = plain(result)
-
-    def show() -> None:
-        from onetape.store.table import print_backtest
-
-        print_backtest(value, getattr(result, "assumptions", ()))
-
-    return Answer(value, show)
+    return answer_of_run(result)

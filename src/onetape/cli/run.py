@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from onetape.cli.arguments import parameters
-from onetape.cli.frame import Answer, Shell, load, plain, verb
+from onetape.cli.frame import Answer, Shell, load, verb
+from onetape.cli.run_options import answer_of_run, refused, run_options
 from onetape.model.errors import NotAvailable, UsageError
 
 
@@ -21,27 +23,25 @@ from onetape.model.errors import NotAvailable, UsageError
 @click.argument("strategy")
 @click.option("--paper", is_flag=True, help="Against the simulated market, or --data at --speed.")
 @click.option("--live", is_flag=True, help="Against a venue (a later release).")
-@click.option("--data", type=click.Path(path_type=Path), metavar="TAPE", help="Play this tape.")
+@click.option("--data", metavar="TAPE", help="Play this tape.")
 @click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0, metavar="X")
-@click.option("--symbol", metavar="S")
 @click.option("--param", "params", multiple=True, metavar="k=v", help="Repeat for several.")
-@click.option("--cash", metavar="'N CUR'")
-@click.option("--seed", type=int, default=1, show_default=True)
+@run_options
+@refused(
+    "--check-lookahead",
+    "a feed has no future to look into",
+    todo="`onetape backtest --check-lookahead` over the tape proves it",
+)
+@refused(
+    "--stress/--no-stress",
+    "a paper run is not run again",
+    todo="`onetape backtest --stress` over the tape does",
+)
 @click.option("--seconds", type=click.FloatRange(min=0), help="Stop after this long.")
-@click.option("--out", metavar="RUN", help="The run's name or path.")
+@click.option("--report", type=click.Path(path_type=Path), metavar="F.html")
+@click.option("--out", metavar="RUN", help="The run's name or path [default: dated, under home].")
 def command(
-    shell: Shell,
-    strategy: str,
-    paper: bool,
-    live: bool,
-    data: Path | None,
-    speed: float,
-    symbol: str | None,
-    params: tuple[str, ...],
-    cash: str | None,
-    seed: int,
-    seconds: float | None,
-    out: str | None,
+    shell: Shell, paper: bool, live: bool, params: tuple[str, ...], **options: Any
 ) -> Answer:
     """Run one strategy in the foreground until the data ends or Ctrl-C.
 
@@ -56,25 +56,7 @@ def command(
         )
     chosen = parameters(params)
     run_paper = load("onetape.services.paper", "run_paper", what="paper trading")
+    build = load("onetape.services.paper", "PaperOptions", what="paper trading")
     with shell.progress("paper") as progress:
-        result = run_paper(
-            strategy,
-            data=data,
-            speed=speed,
-            symbol=symbol,
-            params=chosen,
-            cash=cash,
-            seed=seed,
-            seconds=seconds,
-            out=out,
-            home=shell.home,
-            progress=progress,
-        )
-    value = plain(result)
-
-    def show() -> None:
-        from onetape.store.table import print_backtest
-
-        print_backtest(value, getattr(result, "assumptions", ()))
-
-    return Answer(value, show)
+        result = run_paper(build(params=chosen, home=shell.home, progress=progress, **options))
+    return answer_of_run(result)

@@ -9,6 +9,7 @@ import click
 
 from onetape.cli.arguments import parameters
 from onetape.cli.frame import Answer, Interrupted, Shell, load, verb
+from onetape.cli.run_options import refused, run_options
 
 SHOWN = 10
 
@@ -36,17 +37,12 @@ SHOWN = 10
 @click.option("--check-lookahead", is_flag=True, help="Check the best and four others.")
 @click.option("--check-every", is_flag=True, help="Check every variant.")
 @click.option("--keep-runs", is_flag=True, help="Keep each variant's run, under OUT/runs.")
-@click.option("--symbol", metavar="S", help="Only this instrument.")
-@click.option("--from", "start", metavar="T", help="First moment.")
-@click.option("--to", "end", metavar="T", help="End, exclusive.")
-@click.option("--cash", metavar="'N CUR'", help="For example '100000 USDT'.")
-@click.option("--fee", metavar="MAKER,TAKER", help="For example 0.0002,0.0005.")
-@click.option("--leverage", type=click.IntRange(min=1), metavar="N")
-@click.option("--margin", type=click.Choice(["cross", "isolated"]), default="cross")
-@click.option("--latency", metavar="10ms|in,out", help="Orders in, answers out.")
-@click.option("--queue", metavar="MODEL", help="How a resting order waits its turn.")
-@click.option("--instruments", type=click.Path(path_type=Path), metavar="FILE")
-@click.option("--seed", type=int, default=1, show_default=True)
+@run_options
+@refused(
+    "--stress/--no-stress",
+    "variants have no report that a stress line could stand in",
+    todo="give it to the `onetape backtest` that the sweep prints for the best",
+)
 @click.option("--out", metavar="DIR", help="Its name or path [default: dated, under home].")
 @click.option("--report", type=click.Path(path_type=Path), metavar="F.html", help="The page.")
 def command(

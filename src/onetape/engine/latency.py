@@ -158,6 +158,12 @@ def parse_latency(text: str) -> Latency:
     return found
 
 
+def curve_file(text: str) -> Path | None:
+    """The file that a latency's text names, if it names one."""
+    first = text.split(",")[0].strip()
+    return Path(first) if first and "=" not in first and _is_file(first) else None
+
+
 def _ways(ways: list[str], text: str) -> Latency:
     if len(ways) == 1 and _is_file(ways[0]):
         return _read_curve(Path(ways[0]))

@@ -53,7 +53,7 @@ from onetape.tape.journal import JournalReader, JournalWriter
 if TYPE_CHECKING:
     from onetape.engine.jit.build import Compiled
 
-__all__ = ["Session"]
+__all__ = ["NEVER", "Session"]
 
 # EventType ids of core/journal/events.hpp
 _INSTRUMENT, _QUOTE, _TRADE, _BOOK, _BAR, _MARK, _FUNDING, _LIQUIDATION = range(1, 9)
@@ -62,7 +62,7 @@ _TYPE_OF = {
     "quotes": _QUOTE, "trades": _TRADE, "book": _BOOK, "bars": _BAR, "mark": _MARK,
     "funding": _FUNDING, "liquidations": _LIQUIDATION,
 }  # fmt: skip
-_NEVER = 2**63 - 1
+NEVER = 2**63 - 1  # the time of an event that does not come
 _INPUT_LAYOUT = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
 
 
@@ -218,9 +218,9 @@ class Session:
         self.host.close = self.robot.close
         self.compiled.attach(self.sim)
 
-    def step(self, frames_max: int = _NEVER, until: int | None = None) -> _core.RunOutcome:
+    def step(self, frames_max: int = NEVER, until: int | None = None) -> _core.RunOutcome:
         """Runs up to `frames_max` frames with time <= until. ENDED: no frame now."""
-        stop = _NEVER if self.plan.end is None else self.plan.end - 1
+        stop = NEVER if self.plan.end is None else self.plan.end - 1
         if until is not None:
             stop = min(stop, until)
         with self._catching():
@@ -326,8 +326,8 @@ class Session:
         for each in self.plan.inputs:
             with JournalReader(Path(each.path)) as reader:
                 offsets.append(_core.clock_offset(reader.core))
-        least = min(offsets, default=_NEVER)
-        if least == _NEVER:
+        least = min(offsets, default=NEVER)
+        if least == NEVER:
             raise BadConfig(
                 "no quote, trade or book carries a stamp of its venue",
                 where="--latency feed=recorded",
@@ -386,11 +386,11 @@ class Session:
 
     def _find_start(self) -> None:
         start = self.plan.start
-        outcome = self.sim.warm_up(start if start is not None else -_NEVER)
+        outcome = self.sim.warm_up(start if start is not None else -NEVER)
         if outcome == _core.RunOutcome.FAILED:
             self.sim.raise_failure()
         first = self.sim.next_time()
-        if first == _NEVER:
+        if first == NEVER:
             if self.follow:
                 raise BadInput("the tape has no market event yet", where="data")
             self._refuse_empty()

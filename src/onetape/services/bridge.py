@@ -29,7 +29,7 @@ from onetape.model.enums import Kind
 from onetape.model.errors import BadConfig
 from onetape.model.instrument import Instrument
 from onetape.model.money import divide_half_even, money, money_units
-from onetape.services.backtest import tape_span
+from onetape.services.input_tapes import tape_span
 from onetape.services.tape_market import Market, first_data_difference
 from onetape.tape.journal import JournalReader
 

@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from onetape.engine.loader import load_strategy
 from onetape.services.backtest import BacktestOptions, run_backtest
 from onetape.services.generated import generated_market
-from onetape.services.paper import PaperRobot, follow, open_robot
+from onetape.services.paper import PaperOptions, PaperRobot, follow, open_robot
 from onetape.services.parity import compare
 from onetape.services.replay import replay_run
 
@@ -53,14 +52,15 @@ def run_demo(
             for reference, params in ROBOTS:
                 robots.append(
                     open_robot(
-                        load_strategy(reference),
-                        tape.path,
-                        home=home,
-                        params=params,
-                        seed=seed,
-                        start=tape.ready_at,
-                        cash="100000 USDT",
-                        reference=reference,
+                        PaperOptions(
+                            strategy=reference,
+                            data=[tape.path],
+                            home=home,
+                            params=params,
+                            seed=seed,
+                            start=tape.ready_at,
+                            cash="100000 USDT",
+                        )
                     )
                 )
             follow(robots, lambda all_robots: line.show(all_robots, began, seconds))

@@ -6,34 +6,47 @@ or lies finished. So a paper run is repeated by a backtest of its tape, to the l
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from onetape import _core
-from onetape.engine.loader import load_strategy
-from onetape.engine.plan import RunPlan, TapeInput
-from onetape.engine.session import Session
+from onetape.engine.latency import RECORDED
+from onetape.engine.session import NEVER, Session
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, BadInput, StrategyError
-from onetape.model.money import parse_cash
 from onetape.model.time import format_time
+from onetape.services.input_tapes import is_tape, load_instruments
+from onetape.services.options import RunOptions
 from onetape.services.outcome import RunResult
-from onetape.services.recording import record_run, run_folder, run_uuid
+from onetape.services.preparing import parse_plan, prepare_plan, strategy_class
+from onetape.services.recording import new_folders_removed, record_run, run_folder, run_uuid
 from onetape.tape.journal import JournalReader
 from onetape.tape.wait import Waiter
 
-__all__ = ["PaperRobot", "follow", "open_robot", "run_paper"]
+__all__ = ["PaperOptions", "PaperRobot", "follow", "open_robot", "run_paper"]
 
 SAMPLE_NS = 200_000_000  # equity, often enough for a run of half a minute
 NAP_S = 0.02  # the longest sleep of a paced tape: keeps Ctrl-C and progress prompt
 WAIT_S = 0.25
 
-Progress = Callable[[float, float | None], None]
+YEAR_S = 365 * 86400.0
+
 Watch = Callable[[Sequence["PaperRobot"]], bool]
+
+
+@dataclass(slots=True)
+class PaperOptions(RunOptions):
+    """What `onetape run --paper` takes, beside what every run does. data: one tape, or none for a
+    generated market."""
+
+    speed: float = 1.0  # of a finished tape, times the speed it was recorded at
+    seconds: float | None = None  # stop after these, by the wall clock
+    report: Path | None = None
 
 
 @dataclass(slots=True)
@@ -42,6 +55,7 @@ class PaperRobot:
 
     session: Session
     folder: Path
+    options: PaperOptions
     busy_seconds: float = 0.0  # inside the loop
 
     def step(self, until: int | None = None) -> _core.RunOutcome:
@@ -51,51 +65,55 @@ class PaperRobot:
         self.busy_seconds += time.perf_counter() - began
         return outcome
 
+    @property
+    def is_at_end(self) -> bool:
+        """The next event lies at --to or behind it."""
+        end = self.session.plan.end
+        return end is not None and end <= self.session.sim.next_time() < NEVER
+
     def close(self, *, keep: bool) -> RunResult | None:
         """Finishes and records; `keep` False leaves nothing."""
         try:
             if not keep:
                 return None
             self.session.finish()
-            return record_run(self.session, self.folder, self.busy_seconds)
+            return record_run(
+                self.session,
+                self.folder,
+                self.busy_seconds,
+                target=self.options.report,
+                instruments=self.options.instruments,
+            )
         finally:
             self.session.close()
             if not keep:
                 shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def open_robot(
-    strategy: type[Strategy],
-    tape: Path,
-    *,
-    home: Path,
-    out: str | Path | None = None,
-    symbol: str | None = None,
-    params: Mapping[str, Any] | None = None,
-    cash: str | None = None,
-    seed: int = 1,
-    start: int | None = None,
-    reference: str = "",
-) -> PaperRobot:
-    """A started session on `tape`, recording under <home>/runs."""
-    plan = RunPlan(
-        strategy=reference or strategy.__name__,
-        params=dict(params or {}),
-        symbol=symbol,
-        start=start,
-        cash=parse_cash(cash) if cash else {},
-        seed=seed,
-        kind="paper",
-        inputs=[TapeInput(str(tape.resolve()))],
-        sample_every=SAMPLE_NS,
-    )
-    folder = run_folder(out, home, strategy.__name__)
+def open_robot(options: PaperOptions, *, grows: bool = True) -> PaperRobot:
+    """A started session on the one tape of `data`, recording under <home>/runs.
+
+    grows: the tape is still being written. Raises BadConfig for what then cannot be had.
+    """
+    strategy = strategy_class(options)
+    if grows:
+        _refuse_what_needs_a_whole_tape(options)
+    plan = prepare_plan(options, strategy)
+    if grows and plan.latency.clock == RECORDED and plan.latency.feed is None:
+        raise BadConfig(
+            "how far the venue's clock is off is measured over a whole tape, and this one grows",
+            where="--latency feed=recorded",
+            todo="give the age of events: feed=2ms",
+        )
+    plan.kind, plan.sample_every = "paper", SAMPLE_NS
+    folder = run_folder(options.out, options.home, strategy.__name__)
     session = Session(
         plan,
         strategy,
         journal=folder / "journal",
+        instruments=load_instruments(options.instruments),
         run_uuid=run_uuid(folder.name, plan),
-        follow=True,
+        follow=grows,
     )
     try:
         session.open()
@@ -104,7 +122,16 @@ def open_robot(
         session.close()
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return PaperRobot(session, folder)
+    return PaperRobot(session, folder, options)
+
+
+def _refuse_what_needs_a_whole_tape(options: PaperOptions) -> None:
+    if options.detail_data:
+        raise BadConfig(
+            "finer data of a tape that still grows would have to grow with it",
+            where="--detail-data",
+            todo="give --data, a finished tape",
+        )
 
 
 def follow(robots: Sequence[PaperRobot], watch: Watch | None = None) -> None:
@@ -124,7 +151,7 @@ def follow(robots: Sequence[PaperRobot], watch: Watch | None = None) -> None:
                     return
             if watch is not None and not watch(robots):
                 return
-            if not alive:
+            if not alive or all(robot.is_at_end for robot in robots):
                 return
             waiter.wait(WAIT_S)
     except KeyboardInterrupt:
@@ -140,7 +167,7 @@ def play(robot: PaperRobot, speed: float, watch: Watch | None = None) -> None:
         while True:
             virtual = first + int((time.monotonic() - began) * speed * 1e9)
             outcome = robot.step(until=virtual)
-            if outcome in (_core.RunOutcome.ENDED, _core.RunOutcome.STOPPED):
+            if outcome in (_core.RunOutcome.ENDED, _core.RunOutcome.STOPPED) or robot.is_at_end:
                 return
             if watch is not None and not watch([robot]):
                 return
@@ -150,51 +177,59 @@ def play(robot: PaperRobot, speed: float, watch: Watch | None = None) -> None:
         return
 
 
-def run_paper(
-    strategy: str,
-    *,
-    data: Path | None,
-    speed: float,
-    symbol: str | None,
-    params: Mapping[str, Any],
-    cash: str | None,
-    seed: int,
-    seconds: float | None,
-    out: str | None,
-    home: Path,
-    progress: Progress | None = None,
-) -> RunResult:
+def run_paper(options: PaperOptions) -> RunResult:
     """`onetape run --paper`. Without data, beside a generated market of its own."""
-    kind = load_strategy(strategy)
-    deadline = None if seconds is None else time.monotonic() + seconds
+    with new_folders_removed(options.home / "runs", options.home / "tapes"):
+        return _on_own_market(options) if not options.data else _on_tape(options)
+
+
+def _watch(options: PaperOptions) -> Watch:
+    deadline = None if options.seconds is None else time.monotonic() + options.seconds
 
     def watch(robots: Sequence[PaperRobot]) -> bool:
-        if progress is not None:
-            progress(robots[0].session.sim.counters()["events"], None)
+        if options.progress is not None:
+            options.progress(robots[0].session.sim.counters()["events"], None)
         return deadline is None or time.monotonic() < deadline
 
-    if data is None:
-        from onetape.services.generated import generated_market
+    return watch
 
-        wanted = symbol or _symbol_of(kind, params)
-        with generated_market(home, [wanted], seed=seed, seconds=seconds or 365 * 86400) as tape:
-            robot = open_robot(
-                kind, tape.path, home=home, out=out, symbol=symbol, params=params, cash=cash,
-                seed=seed, start=tape.ready_at, reference=strategy,
-            )  # fmt: skip
-            return _conclude(robot, lambda: follow([robot], watch))
-    if not data.is_dir():
-        raise BadInput(
-            f"{data} is not a tape", where="--data", todo="import it first: onetape import"
+
+def _on_own_market(options: PaperOptions) -> RunResult:
+    from onetape.services.generated import generated_market
+
+    if options.start is not None:
+        raise BadConfig(
+            "the generated market begins now", where="--from", todo="give --data, or leave it out"
         )
-    robot = open_robot(
-        kind, data, home=home, out=out, symbol=symbol, params=params, cash=cash, seed=seed,
-        reference=strategy,
-    )  # fmt: skip
-    with JournalReader(data) as reader:
-        growing = reader.core.writer_alive
+    _refuse_what_needs_a_whole_tape(options)
+    strategy = strategy_class(options)
+    # What is wrong is said before a market is made.
+    parse_plan(options, strategy)
+    load_instruments(options.instruments)
+    watch, seconds = _watch(options), options.seconds or YEAR_S
+    symbol = options.symbol or _symbol_of(strategy, options.params)
+    with generated_market(options.home, [symbol], seed=options.seed, seconds=seconds) as tape:
+        robot = open_robot(replace(options, data=[tape.path], start=tape.ready_at))
+        return _conclude(robot, lambda: follow([robot], watch))
+
+
+def _on_tape(options: PaperOptions) -> RunResult:
+    watch = _watch(options)
+    if len(options.data) > 1:
+        raise BadConfig(
+            f"{len(options.data)} tapes, and a robot follows one", where="--data", todo="name one"
+        )
+    tape = options.data[0]
+    if not isinstance(tape, (str, os.PathLike)) or not is_tape(Path(tape)):
+        raise BadInput(
+            f"{tape} is not a tape", where="--data", todo="import it first: onetape import"
+        )
+    with JournalReader(Path(tape)) as reader:
+        grows = bool(reader.core.writer_alive)
+    robot = open_robot(options, grows=grows)
     return _conclude(
-        robot, (lambda: follow([robot], watch)) if growing else (lambda: play(robot, speed, watch))
+        robot,
+        (lambda: follow([robot], watch)) if grows else (lambda: play(robot, options.speed, watch)),
     )
 
 

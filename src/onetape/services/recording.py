@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ from onetape.engine.session import Session
 from onetape.model.errors import BadConfig
 from onetape.services.outcome import RunResult, assumptions_of, run_facts, why_no_orders
 from onetape.services.page import write_run_report
+from onetape.services.replay import GIVEN_FILE
 from onetape.store.private import make_private, private_folder
 from onetape.store.report_data import StressLine
 from onetape.tape.prune import pin
@@ -69,14 +71,18 @@ def record_run(
     *,
     report: bool = True,
     target: Path | None = None,
+    instruments: Path | None = None,
     stress: Callable[[RunResult], Sequence[StressLine]] | None = None,
     stress_hint: str = "",
 ) -> RunResult:
     """After finish(): the source, the page and run.toml, which makes the folder a run.
 
+    instruments: the file of --instruments, kept for a replay.
     stress: asked for the stress lines that need more than this run, once its source is kept.
     """
     plan = session.plan
+    if instruments is not None:
+        shutil.copyfile(instruments, folder / GIVEN_FILE)
     plan.strategy = keep_source(session.strategy_class, folder / "source") or plan.strategy
     plan.bar_sources = session.host.bar_sources
     result = RunResult.of(session, run=folder, seconds=seconds)

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 
 from onetape.engine.grid import Grid, make_grid
-from onetape.engine.loader import load_strategy
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, Divergence
+from onetape.services.options import Progress
 from onetape.services.pool import run_local, run_ray
+from onetape.services.preparing import strategy_class
 from onetape.services.recording import new_folders_removed
 from onetape.services.sweep_plan import (
-    Progress,
     SweepOptions,
     begin_sweep,
     locked,
@@ -57,6 +57,11 @@ from onetape.store.sweep import (
 __all__ = ["SweepOptions", "SweepResult", "divergence_of", "run_sweep", "sweep"]
 
 LOOKAHEAD_SAMPLE = 5  # the best, and four spread evenly over the grid
+# What of the manifest every variant needs.
+SETUP = (
+    "reference", "source_hash", "tapes", "sources", "instruments", "instruments_hash",
+    "latency_hash", "options", "sample_every",
+)  # fmt: skip
 BACKENDS = {"local": run_local, "ray": run_ray}
 
 
@@ -113,9 +118,7 @@ def run_sweep(options: SweepOptions) -> SweepResult:
     lookahead = ("sample" if asked else "") if isinstance(asked, bool) else asked
     if lookahead not in ("", "sample", "all"):
         raise BadConfig(f"check_lookahead {lookahead!r}", todo="sample or all")
-    strategy = (
-        load_strategy(options.strategy) if isinstance(options.strategy, str) else options.strategy
-    )
+    strategy = strategy_class(options)
     grid = make_grid(strategy, options.params)
     folder = sweep_folder(options, strategy)
     is_new = not is_sweep(folder)
@@ -168,14 +171,8 @@ class _Work:
         if options.keep_runs:
             private_folder(folder / "runs")
         self._setup = {
-            "reference": manifest["reference"],
-            "source_hash": manifest["source_hash"],
-            "tapes": manifest["tapes"],
-            "sources": manifest["sources"],
-            "instruments": manifest["instruments"],
-            "options": manifest["options"],
+            **{name: manifest[name] for name in SETUP},
             "scratch": str(self._scratch),
-            "sample_every": manifest["sample_every"],
             "keep_runs": str(folder / "runs") if options.keep_runs else "",
             "sys_path": [str(Path(each).absolute()) if each else os.getcwd() for each in sys.path],  # noqa: PTH109
         }
@@ -293,20 +290,17 @@ def sweep(
     resume: bool = False,
     check_lookahead: str | bool = False,
     keep_runs: bool = False,
-    fee: str | tuple[Any, Any] | None = None,
-    instruments: str | Path | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Sweep:
     """Backtest every combination of `params` ({"fast": [5, 10], ...}) over `data`.
 
     jobs: processes at once, all cores without. walk_forward: ("30d", "10d") chooses by `metric`
-    on 30 days and trades the next 10, over and over. Further keywords are those of `backtest`:
-    cash, symbol, latency, leverage, margin, queue, start, end, seed, on_error.
+    on 30 days and trades the next 10, over and over. Further keywords are the options that a
+    backtest takes: cash, fee, symbol, latency, detail_data, closed, ... (see RunOptions).
     A class typed into a notebook or a script works: its source is taken along.
     Raises Divergence when check_lookahead finds a decision that needs the future.
     """
-    many = data if isinstance(data, (list, tuple)) else [data]
     known = {each.name for each in fields(SweepOptions)}
     for name in options:
         if name not in known:
@@ -315,12 +309,11 @@ def sweep(
                 where="sweep",
                 todo=f"a strategy's parameter goes into params={{{name!r}: [...]}}",
             )
-    root = Path(home or os.environ.get("ONETAPE_HOME") or ".onetape")
     result = run_sweep(
         SweepOptions(
             strategy=strategy,
-            data=many,
-            home=root,
+            data=data,
+            home=Path(home or os.environ.get("ONETAPE_HOME") or ".onetape"),
             params=params,
             jobs=jobs,
             walk_forward=walk_forward,
@@ -331,8 +324,6 @@ def sweep(
             resume=resume,
             check_lookahead=check_lookahead,
             keep_runs=keep_runs,
-            fee=",".join(map(str, fee)) if isinstance(fee, tuple) else fee,
-            instruments=Path(instruments) if instruments else None,
             progress=progress,
             **options,
         )

@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from onetape import _core
 from onetape.engine.cell_source import module_text
 from onetape.engine.grid import Grid
+from onetape.engine.latency import curve_file
 from onetape.engine.loader import keep_source, load_strategy
+from onetape.engine.plan import MARKET, TapeInput
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, BadInput, JournalLocked
-from onetape.services.backtest import BacktestOptions, is_tape, prepare_plan
-from onetape.services.variant import source_hash
+from onetape.services.input_tapes import is_tape, load_instruments
+from onetape.services.options import CHOICES, RunOptions, choices_of
+from onetape.services.preparing import prepare_plan
+from onetape.services.variant import file_hash, source_hash
 from onetape.services.walk import parse_walk
 from onetape.store.private import make_private, private_folder
 from onetape.store.sweep import MANIFEST, is_sweep, open_sweep
 from onetape.tape.journal import JournalReader
 
 __all__ = [
-    "Progress",
     "SweepOptions",
     "begin_sweep",
     "locked",
@@ -38,44 +40,31 @@ __all__ = [
     "write_json",
 ]
 
-Progress = Callable[[float, float | None], None]
+# Of the options a manifest may lack.
+_DEFAULTS: dict[str, Any] = {
+    each.name: [] if each.name == "closed" else each.default
+    for each in fields(RunOptions)
+    if each.name in CHOICES
+}
 # What makes two sweeps the same one: --resume refuses to mix others.
 _SAME = (
-    "class", "source_hash", "grid", "options", "instruments_hash", "start", "end", "tapes",
-    "walk_forward",
+    "class", "source_hash", "grid", "options", "instruments_hash", "latency_hash", "start", "end",
+    "tapes", "walk_forward",
 )  # fmt: skip
 
 
 @dataclass(slots=True)
-class SweepOptions:
-    """What `onetape sweep` takes. See BacktestOptions for what both have."""
+class SweepOptions(RunOptions):
+    """What `onetape sweep` takes, beside what every run does. params: the values of each."""
 
-    strategy: str | type[Strategy]
-    data: Sequence[Any]
-    home: Path
-    params: Mapping[str, Any] = field(default_factory=dict)
     walk_forward: str | Sequence[str] | None = None
     anchored: bool = False
     jobs: int | None = None
     metric: str = "sharpe"
     backend: str = "local"
-    out: str | Path | None = None
     resume: bool = False
     check_lookahead: str | bool = False  # True or "sample", "all"
     keep_runs: bool = False
-    symbol: str | None = None
-    start: str | int | None = None
-    end: str | int | None = None
-    cash: str | None = None
-    fee: str | None = None
-    leverage: int | None = None
-    margin: str = "cross"
-    latency: str | None = None
-    queue: str | None = None
-    instruments: Path | None = None
-    seed: int = 1
-    on_error: str = "halt"
-    progress: Progress | None = None
 
 
 def sweep_folder(options: SweepOptions, strategy: type[Strategy]) -> Path:
@@ -135,30 +124,11 @@ def make_manifest(
     options: SweepOptions, strategy: type[Strategy], grid: Grid, folder: Path
 ) -> dict[str, Any]:
     """Everything that decides the results. Data that is no tape is imported here, once."""
-    same_as_backtest: dict[str, Any] = {
-        name: getattr(options, name)
-        for name in (
-            "symbol", "cash", "fee", "leverage", "margin", "latency", "queue", "seed", "on_error",
-        )
-    }  # fmt: skip
-    first = grid[0]
-    plan = prepare_plan(
-        BacktestOptions(
-            strategy=strategy,
-            data=options.data,
-            home=options.home,
-            params=first,
-            start=options.start,
-            end=options.end,
-            instruments=options.instruments,
-            **same_as_backtest,
-        ),
-        strategy,
-    )
+    plan = prepare_plan(replace(options, params=grid[0]), strategy)
     kept = open_sweep(folder).facts if is_sweep(folder) else {}
     before = kept.get("tapes", [])
     tapes = [
-        _mark(Path(each.path), before[at]["last_sequence"] if at < len(before) else None)
+        _mark(each, before[at]["last_sequence"] if at < len(before) else None)
         for at, each in enumerate(plan.inputs)
     ]
     reference = _reference(strategy, folder)
@@ -169,19 +139,22 @@ def make_manifest(
         walk = {
             "train": train, "test": test, "anchored": options.anchored, "metric": options.metric,
         }  # fmt: skip
-        first_ts, last_ts = _span(plan.inputs)
+        first_ts, last_ts = _span([each for each in plan.inputs if not each.is_detail])
         plan.start = first_ts if plan.start is None else max(plan.start, first_ts)
         plan.end = last_ts + 1 if plan.end is None else min(plan.end, last_ts + 1)
     given = options.instruments
+    load_instruments(given)  # what is wrong in it is said once, not by every variant
+    curve = curve_file(options.latency) if options.latency else None
     return {
         "version": 1,
         "class": strategy.__name__,
         "reference": reference,
         "source_hash": source_hash(reference),
         "grid": {name: list(values) for name, values in grid.axes.items()},
-        "options": same_as_backtest,
+        "options": choices_of(options),
         "instruments": str(given.absolute()) if given else None,
-        "instruments_hash": _hash(given) if given else None,
+        "instruments_hash": file_hash(given) if given else None,
+        "latency_hash": file_hash(curve) if curve else None,
         "start": plan.start,
         "end": plan.end,
         # Of the tapes as they are now: one that grows would be sampled in wider steps later.
@@ -189,7 +162,7 @@ def make_manifest(
         "tapes": tapes,
         "sources": [
             str(Path(each).absolute())
-            for each in options.data
+            for each in (*options.data, *options.detail_data)
             if isinstance(each, (str, os.PathLike)) and not is_tape(Path(each))
         ],
         "walk_forward": walk,
@@ -235,12 +208,10 @@ def begin_sweep(folder: Path, manifest: dict[str, Any], *, is_new: bool) -> None
     # As JSON has it: tuples have become lists.
     asked = json.loads(json.dumps(manifest))
     for name in _SAME:
-        left, right = kept[name], asked[name]
-        if name == "tapes":
-            left, right = ([(t["last_sequence"], t["crc"]) for t in each] for each in (left, right))
+        left, right = _comparable(name, kept), _comparable(name, asked)
         if left != right:
             raise BadConfig(
-                f"the sweep in {folder} had another {name.replace('_', ' ')}",
+                f"the sweep in {folder} had {_difference(name, left, right)}",
                 where="--resume",
                 todo="repeat the command as it was, or sweep into another folder",
             )
@@ -249,13 +220,34 @@ def begin_sweep(folder: Path, manifest: dict[str, Any], *, is_new: bool) -> None
     )
 
 
-def _mark(path: Path, last: int | None) -> dict[str, Any]:
+def _comparable(name: str, manifest: Mapping[str, Any]) -> Any:
+    """A manifest's part as it is compared. One that was written before an option existed was made
+    with that option's default, and before there was detail data without any."""
+    found: Any = manifest.get(name)
+    if name == "options":
+        return {**_DEFAULTS, **found}
+    if name == "tapes":
+        return [(each["last_sequence"], each["crc"], each.get("role", MARKET)) for each in found]
+    return found
+
+
+def _difference(name: str, left: Any, right: Any) -> str:
+    if name != "options":
+        return f"another {name.replace('_', ' ')}"
+    others = [each for each in right if left.get(each) != right[each]]
+    return "other options: " + ", ".join(
+        f"{each.replace('_', ' ')} {left.get(each)}, now {right[each]}" for each in others
+    )
+
+
+def _mark(tape: TapeInput, last: int | None) -> dict[str, Any]:
     """A tape and how far it is read. last: up to where, when that was decided before."""
-    with JournalReader(path) as reader:
+    with JournalReader(Path(tape.path)) as reader:
         end = reader.core.last_sequence if last is None else last
         reader.seek_sequence(max(end, 1))
         reader.next_frame()
-        return {"path": str(path), "last_sequence": end, "crc": reader.core.crc}
+        mark = {"path": tape.path, "last_sequence": end, "crc": reader.core.crc}
+        return {**mark, "role": tape.role}
 
 
 def _span(inputs: Sequence[Any]) -> tuple[int, int]:
@@ -269,10 +261,6 @@ def _span(inputs: Sequence[Any]) -> tuple[int, int]:
     if not spans:
         raise BadInput("the data has no events", where="--data", todo="import it again")
     return min(first for first, _ in spans), max(last for _, last in spans)
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

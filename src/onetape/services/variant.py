@@ -23,38 +23,41 @@ from typing import Any
 
 import numpy as np
 
+from onetape.engine.latency import curve_file
 from onetape.engine.loader import load_strategy
-from onetape.engine.plan import RunPlan
+from onetape.engine.plan import DETAIL, MARKET, RunPlan
 from onetape.engine.session import Session
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, OnetapeError
-from onetape.services.backtest import (
-    BacktestOptions,
-    load_instruments,
-    prepare_plan,
-    run_backtest,
-)
+from onetape.services.backtest import BacktestOptions, run_backtest
+from onetape.services.input_tapes import load_instruments
 from onetape.services.outcome import RunResult
 from onetape.services.page import report_data, run_statistics
+from onetape.services.preparing import prepare_plan
 from onetape.store import statistics as st
 from onetape.store.deflate import moments
 
-__all__ = ["LOOKAHEAD_JOB", "open_strategy", "run_job", "source_hash"]
+__all__ = ["LOOKAHEAD_JOB", "file_hash", "open_strategy", "run_job", "source_hash"]
 
 LOOKAHEAD_JOB = "lookahead"  # a job without a kind is a variant
 _MONEY = ("pnl", "fees", "funding", "final_equity")
 _COUNTS = ("orders", "fills", "events", "denied", "rejected")
 
 
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def source_hash(reference: str) -> str:
     """SHA-256 of the strategy's file; empty for a module that has none."""
     place = reference.rpartition(":")[0]
     if place.endswith(".py"):
-        return hashlib.sha256(Path(place).read_bytes()).hexdigest()
+        return file_hash(Path(place))
     found = find_spec(place)
     if found is None or found.origin is None or not Path(found.origin).is_file():
         return ""
-    return hashlib.sha256(Path(found.origin).read_bytes()).hexdigest()
+    return file_hash(Path(found.origin))
 
 
 def open_strategy(setup: Mapping[str, Any]) -> type[Strategy]:
@@ -63,12 +66,25 @@ def open_strategy(setup: Mapping[str, Any]) -> type[Strategy]:
     backtest of its own. Raises BadConfig for another text."""
     _forget(setup["reference"])
     if source_hash(setup["reference"]) != setup["source_hash"]:
-        raise BadConfig(
-            f"{setup['reference'].rpartition(':')[0]} was edited while the sweep ran",
-            where="STRATEGY",
-            todo="start a new sweep",
-        )
+        raise _edited(setup["reference"].rpartition(":")[0], "STRATEGY")
     return load_strategy(setup["reference"])
+
+
+def _check_files(setup: Mapping[str, Any]) -> None:
+    """What options name is read by each variant, and must be one text for all of them."""
+    latency = setup["options"]["latency"]
+    for path, flag, known in (
+        (setup["instruments"], "--instruments", setup["instruments_hash"]),
+        (curve_file(latency) if latency else None, "--latency", setup["latency_hash"]),
+    ):
+        if path is not None and file_hash(Path(path)) != known:
+            raise _edited(path, flag)
+
+
+def _edited(path: str | Path, where: str) -> BadConfig:
+    return BadConfig(
+        f"{path} was edited while the sweep ran", where=where, todo="start a new sweep"
+    )
 
 
 def _forget(reference: str) -> None:
@@ -96,6 +112,7 @@ def run_job(setup: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:
     row as well; only what says that we are wrong ends the process."""
     try:
         strategy = open_strategy(setup)
+        _check_files(setup)
         if job.get("kind") == LOOKAHEAD_JOB:
             return {"key": job["key"], "error": None, **_look_ahead(setup, strategy, job)}
         return {"key": job["key"], "error": None, **_run(setup, strategy, job)}
@@ -110,7 +127,8 @@ def _options(
 ) -> BacktestOptions:
     return BacktestOptions(
         strategy=strategy,
-        data=[Path(each["path"]) for each in setup["tapes"]],
+        data=[Path(each["path"]) for each in setup["tapes"] if each["role"] == MARKET],
+        detail_data=[Path(each["path"]) for each in setup["tapes"] if each["role"] == DETAIL],
         home=home,
         params=job["params"],
         start=job.get("start"),

@@ -213,18 +213,18 @@ class Sweep:
     def command(self, variant: int, *, start: int | None = None, end: int | None = None) -> str:
         """The `onetape backtest` that repeats a variant, to be typed as it is."""
         facts, options = self.facts, self.facts["options"]
-        words = ["onetape", "backtest", self._reference(), "--data"]
-        words += [each["path"] for each in facts["tapes"]]
+        words = ["onetape", "backtest", self._reference()]
+        for flag, role in (("--data", "market"), ("--detail-data", "detail")):
+            paths = [t["path"] for t in facts["tapes"] if t.get("role", "market") == role]
+            words += [flag, *paths] if paths else []
         for name, value in self.grid[variant].items():
             words += ["--param", f"{name}={_text(value)}"]
         start = facts["start"] if start is None else start
         end = facts["end"] if end is None else end
-        flags = {"--from": start, "--to": end, "--instruments": facts["instruments"]}
-        for name in ("symbol", "cash", "fee", "leverage", "margin", "latency", "queue", "seed"):
-            flags[f"--{name}"] = options[name]
-        for flag, value in flags.items():
-            if value is not None and (flag, value) not in _DEFAULTS:
-                words += [flag, str(value)]
+        words += [*_flag("from", start), *_flag("to", end)]
+        words += _flag("instruments", facts["instruments"])
+        for name, value in options.items():
+            words += _flag(name, value)
         return shlex.join(words)
 
     def _reference(self) -> str:
@@ -307,7 +307,17 @@ class Sweep:
         return target
 
 
-_DEFAULTS = {("--margin", "cross"), ("--leverage", 1)}
+_DEFAULTS = {"margin": "cross", "leverage": 1, "on_error": "halt"}
+
+
+def _flag(name: str, value: Any) -> list[str]:
+    """An option as the command takes it: none for a default, several for a list."""
+    flag = f"--{name.replace('_', '-')}"
+    if value is None or value is False or value == _DEFAULTS.get(name):
+        return []
+    if isinstance(value, list):
+        return [word for each in value for word in (flag, str(each))]
+    return [flag] if value is True else [flag, str(value)]
 
 
 def split_key(key: str) -> tuple[int | None, str, int]:

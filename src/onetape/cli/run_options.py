@@ -1,0 +1,111 @@
+"""What the verbs that run a strategy share: the flags of services/options.py, and their answer.
+
+A flag stands here once and is taken by `backtest`, `sweep` and `run`. One that means nothing for
+a verb is refused there with its reason (`refused`); it is never ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from onetape.cli.arguments import Several
+from onetape.cli.frame import Answer, plain
+from onetape.model.errors import UsageError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option(
+        "--detail-data",
+        cls=Several,
+        multiple=True,
+        metavar="PATH...",
+        help="Finer data of the same symbols, for what happens inside bars; the robot never sees "
+        "it.",
+    ),
+    click.option("--symbol", metavar="S", help="Only this instrument."),
+    click.option("--from", "start", metavar="T", help="First moment."),
+    click.option("--to", "end", metavar="T", help="End, exclusive."),
+    click.option("--cash", metavar="'N CUR'", help="For example '100000 USDT'."),
+    click.option(
+        "--fee", metavar="MAKER,TAKER", help="For example 0.0002,0.0005 [default: catalogue]."
+    ),
+    click.option("--fee-volume", metavar="N", help="Traded in the 30 days before, for fee tiers."),
+    click.option("--leverage", type=click.IntRange(min=1), metavar="N"),
+    click.option("--margin", type=click.Choice(["cross", "isolated"]), default="cross"),
+    click.option(
+        "--latency", metavar="10ms|in,out|FILE", help="To the exchange, and back. [default: 5ms]"
+    ),
+    click.option(
+        "--queue",
+        metavar="MODEL",
+        help="Who cancels before a resting order: conservative, power:2, log.",
+    ),
+    click.option("--fuse", is_flag=True, help="Quotes move the book between messages of depth."),
+    click.option(
+        "--bar-volume",
+        metavar="5%",
+        help="What own fills may take of a bar's volume. [default: 50%]",
+    ),
+    click.option("--interpret", is_flag=True, help="Run a @compiled strategy as Python."),
+    click.option("--hedge", is_flag=True, help="Long and short of one contract side by side."),
+    click.option("--borrow", metavar="CUR=RATE,..", help="Spot on loan, at a rate an hour."),
+    click.option("--order-rate", metavar="N/TIME", help="Orders a venue takes, as 300/10s."),
+    click.option("--trigger-delay", metavar="2ms", help="From trigger to live order."),
+    click.option(
+        "--closed",
+        multiple=True,
+        metavar="FROM..TO",
+        help="Hours a venue is closed; ,cancel at the end.",
+    ),
+    click.option(
+        "--trade",
+        metavar="A-B,..",
+        help="Hours of each day to trade in; nothing works outside them.",
+    ),
+    click.option("--tz", metavar="Z", help="Zone of --trade, as Europe/Moscow. [default: UTC]"),
+    click.option("--instruments", type=click.Path(path_type=Path), metavar="FILE"),
+    click.option("--seed", type=int, default=1, show_default=True),
+    click.option(
+        "--on-error",
+        type=click.Choice(["halt", "flatten", "continue"]),
+        default="halt",
+        show_default=True,
+        help="What follows an exception of the strategy.",
+    ),
+)
+
+
+def run_options(function: F) -> F:
+    """The flags of every choice that a run has, in the order above."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def refused(flags: str, why: str, *, todo: str) -> Callable[[F], F]:
+    """A flag of another verb (as `--stress/--no-stress`) that this one cannot mean; unlisted."""
+
+    def refuse(context: click.Context, parameter: click.Parameter, given: bool | None) -> None:
+        if given:
+            raise UsageError(why, where=f"onetape {context.info_name} {flags}", todo=todo)
+
+    return click.option(
+        flags, is_flag=True, default=None, hidden=True, expose_value=False, callback=refuse
+    )
+
+
+def answer_of_run(result: Any) -> Answer:
+    """A run as JSON, and for a reader as the table with what it stands on."""
+    value = plain(result)
+
+    def show() -> None:
+        from onetape.store.table import print_backtest
+
+        print_backtest(value, getattr(result, "assumptions", ()))
+
+    return Answer(value, show)

@@ -1,0 +1,128 @@
+"""What a run is given as data, as tapes: tapes themselves, files and frames imported once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from onetape.model.errors import BadInput
+from onetape.model.instrument import Instrument
+from onetape.services.options import RunOptions
+from onetape.store.private import private_folder
+from onetape.tape.journal import JournalReader
+
+__all__ = ["as_tapes", "is_tape", "load_instruments", "tape_span"]
+
+RECORDING = "cryptofeed"  # the kind whose files name their symbols
+
+
+def is_tape(path: Path) -> bool:
+    """A directory with segments."""
+    return path.is_dir() and (any(path.glob("*.tape")) or any(path.glob("*.tape.zst")))
+
+
+def as_tapes(
+    options: RunOptions, symbol: str | None, sources: Sequence[Any], *, flag: str = "--data"
+) -> list[Path]:
+    """`sources` as tapes: themselves, or imported once under <home>/tapes.
+
+    Files of one kind that are all about `symbol` become one tape: what is inferred of it, such as
+    its decimals, is inferred from all of them, and rows of equal times come in the files' order.
+    """
+    tapes: list[Path] = []
+    groups: dict[str, tuple[int, list[Path]]] = {}  # by kind: place among the tapes, files
+    for data in sources:
+        if not isinstance(data, (str, os.PathLike)):
+            tapes.append(_frame_as_tape(data, options.home, symbol or "data:FRAME"))
+            continue
+        path = Path(data)
+        if is_tape(path):
+            tapes.append(path.resolve())
+            continue
+        kind = _kind_of_file(path, flag)
+        if symbol is None and kind != RECORDING:
+            tapes.append(_imported(kind, [path], f"data:{_safe(path.name.split('.')[0]).upper()}",
+                                   symbol, options))  # fmt: skip
+            continue
+        place, files = groups.setdefault(kind, (len(tapes), []))
+        if not files:
+            tapes.append(path)  # keeps the place until all files are known
+        files.append(path)
+    for kind, (place, files) in groups.items():
+        # A recording of many symbols names them itself: the run takes those that it asks for.
+        name = None if kind == RECORDING else symbol
+        tapes[place] = _imported(kind, files, name, symbol, options)
+    return tapes
+
+
+def _kind_of_file(path: Path, flag: str) -> str:
+    if not path.exists():
+        raise BadInput(f"no such file or tape: {path}", where=flag, todo="check the path")
+    if path.is_dir():
+        raise BadInput(
+            f"{path} is a folder without segments", where=flag, todo="name a tape or a file"
+        )
+    from onetape.data.sniff import sniff
+
+    return sniff(path)
+
+
+def _imported(
+    kind: str, files: Sequence[Path], name: str | None, symbol: str | None, options: RunOptions
+) -> Path:
+    """The tape of these files; made once, and found again by what they are."""
+    from onetape.data.importing import IMPORT_VERSION, import_files
+
+    facts = []
+    for path in files:
+        stat = path.stat()
+        facts.append(f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{kind}|{symbol}")
+    key = "|".join([*facts, str(options.instruments), str(IMPORT_VERSION)])
+    stem = f"{_safe(files[0].name)}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    target = options.home / "tapes" / stem
+    if not is_tape(target):
+        private_folder(target.parent)
+        import_files(
+            kind, files, symbol=name, out=target, instruments=options.instruments, force=True
+        )
+    return target.resolve()
+
+
+def _frame_as_tape(frame: Any, home: Path, symbol: str) -> Path:
+    from onetape.data.importing import import_frame
+
+    folder = home / "tapes"
+    private_folder(folder)
+    # Kept like an imported file: the run must be repeatable. Equal content, equal identity.
+    target = folder / f"frame-{time.time_ns():x}"
+    import_frame(frame, symbol=symbol, out=target)
+    return target.resolve()
+
+
+def _safe(name: str) -> str:
+    kept = "".join(c if c.isalnum() or c in "._-" else "-" for c in name)[:48]
+    return kept.strip(".-") or "data"
+
+
+def tape_span(path: Path) -> tuple[int, int] | None:
+    """Times of the first and last frame; None when it is empty."""
+    with JournalReader(path) as reader:
+        first = reader.next_frame()
+        if first is None:
+            return None
+        reader.seek_sequence(max(reader.core.last_sequence, 1))
+        last = reader.next_frame()
+        return first.time, last.time if last is not None else first.time
+
+
+def load_instruments(path: Path | None) -> dict[str, Instrument]:
+    """--instruments: own facts by symbol."""
+    if path is None:
+        return {}
+    from onetape.data.instruments import given_instruments
+
+    return dict(given_instruments(path))

@@ -1,0 +1,184 @@
+"""From the options of a run to its plan: all is checked and parsed before any work begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from onetape.engine.latency import parse_latency
+from onetape.engine.loader import load_strategy
+from onetape.engine.parameters import parameters_of
+from onetape.engine.plan import (
+    BAR_VOLUME_SHARE,
+    DETAIL,
+    RunPlan,
+    TapeInput,
+    parse_bar_volume,
+    parse_fee,
+    parse_volume,
+)
+from onetape.engine.queue_model import CONSERVATIVE, parse_queue
+from onetape.engine.strategy import Strategy
+from onetape.engine.tape_facts import tape_instruments
+from onetape.engine.trading_hours import TradingHours, parse_hours
+from onetape.engine.venue_options import (
+    VenueOptions,
+    parse_borrow,
+    parse_closed_all,
+    parse_delay,
+    parse_order_rate,
+)
+from onetape.model.errors import BadConfig, BadInput
+from onetape.model.money import parse_cash
+from onetape.model.time import SECOND, parse_time
+from onetape.services.input_tapes import as_tapes, tape_span
+from onetape.services.options import RunOptions
+
+__all__ = ["parse_plan", "prepare_plan", "strategy_class"]
+
+SAMPLES_WANTED = 4000
+SAMPLE_STEPS_S = (
+    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400,
+)  # fmt: skip
+
+
+def strategy_class(options: RunOptions) -> type[Strategy]:
+    """Itself, or loaded from where the text says."""
+    chosen = options.strategy
+    return load_strategy(chosen) if isinstance(chosen, str) else chosen
+
+
+def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
+    """All but the data, which may not be there yet. Raises BadConfig for what cannot be meant."""
+    known = parameters_of(strategy)
+    for name in options.params:
+        if name not in known:
+            raise BadConfig(
+                f"unknown parameter {name!r}",
+                where=strategy.__name__,
+                todo=f"it has: {', '.join(known) or 'none'}",
+            )
+    start, end = (
+        _moment(value, flag) for value, flag in ((options.start, "--from"), (options.end, "--to"))
+    )
+    if start is not None and end is not None and start >= end:
+        raise BadConfig("--from is not before --to", where="--from/--to", todo="swap them")
+    _one_of(options.margin, ("cross", "isolated"), "--margin")
+    _one_of(options.on_error, ("halt", "flatten", "continue"), "--on-error")
+    if options.leverage is not None and options.leverage < 1:
+        raise BadConfig(f"leverage {options.leverage}", where="--leverage", todo="give 1 or more")
+    plan = RunPlan(
+        strategy=options.strategy if isinstance(options.strategy, str) else strategy.__name__,
+        params=dict(options.params),
+        symbol=options.symbol,
+        start=start,
+        end=end,
+        cash=parse_cash(options.cash) if options.cash else {},
+        fee=parse_fee(options.fee) if options.fee else None,
+        fee_volume=parse_volume(options.fee_volume) if options.fee_volume else Decimal(0),
+        leverage=options.leverage or 1,
+        margin=options.margin,
+        queue=str(parse_queue(options.queue or CONSERVATIVE)),
+        fuse=options.fuse,
+        bar_volume_share=(
+            parse_bar_volume(options.bar_volume) if options.bar_volume else BAR_VOLUME_SHARE
+        ),
+        interpret=options.interpret,
+        hedge=options.hedge,
+        venue=_venue_options(options),
+        hours=_hours(options),
+        seed=options.seed,
+        on_error=options.on_error,
+    )
+    if options.latency:
+        plan.latency = parse_latency(options.latency)
+    return plan
+
+
+def prepare_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
+    """The whole plan: everything is checked before data that is no tape is imported."""
+    plan = parse_plan(options, strategy)
+    if not options.data:
+        raise BadConfig("no data", where="--data", todo="give a tape, or make one: onetape sample")
+    symbol = options.symbol or _default_symbol(strategy, options.params)
+    tapes = as_tapes(options, symbol, options.data)
+    plan.inputs = [TapeInput(str(path)) for path in tapes]
+    plan.sample_every = _sample_step(tapes, plan.start, plan.end)
+    if options.detail_data:
+        _add_detail(plan, options, symbol, tapes)
+    return plan
+
+
+def _add_detail(
+    plan: RunPlan, options: RunOptions, symbol: str | None, tapes: Sequence[Path]
+) -> None:
+    if symbol is None:  # a file names no symbol: it is that of the data, if there is only one
+        known = {name for path in tapes for name in tape_instruments(path)}
+        symbol = known.pop() if len(known) == 1 else None
+    details = as_tapes(options, symbol, options.detail_data, flag="--detail-data")
+    plan.inputs += [TapeInput(str(path), role=DETAIL) for path in details]
+    # The run ends with the data that the robot sees, however far the detail goes on.
+    last = max((span[1] for span in map(tape_span, tapes) if span), default=None)
+    if last is not None:
+        plan.end = last + 1 if plan.end is None else min(plan.end, last + 1)
+
+
+def _one_of(given: str, known: Sequence[str], flag: str) -> None:
+    if given not in known:
+        raise BadConfig(f"{given!r}", where=flag, todo=f"choose {' or '.join(known)}")
+
+
+def _venue_options(options: RunOptions) -> VenueOptions:
+    return VenueOptions(
+        order_rate=parse_order_rate(options.order_rate) if options.order_rate else None,
+        trigger_delay=parse_delay(options.trigger_delay) if options.trigger_delay else 0,
+        closed=parse_closed_all(options.closed),
+        borrow=parse_borrow(options.borrow) if options.borrow else {},
+    )
+
+
+def _hours(options: RunOptions) -> TradingHours | None:
+    if options.trade is not None:
+        return parse_hours(options.trade, options.tz or "UTC")
+    if options.tz is not None:
+        raise BadConfig(
+            "a zone and no hours", where="--tz", todo="give --trade, whose times are of this zone"
+        )
+    return None
+
+
+def _moment(value: str | int | None, flag: str) -> int | None:
+    if value is None or isinstance(value, int):
+        return value
+    try:
+        return parse_time(value)
+    except (ValueError, BadInput) as problem:
+        raise BadConfig(str(problem), where=flag, todo="write 2024-08-08T12:00:00Z") from None
+
+
+def _default_symbol(strategy: type[Strategy], params: Mapping[str, Any]) -> str | None:
+    given = params.get("symbol")
+    if isinstance(given, str):
+        return given
+    known = parameters_of(strategy).get("symbol")
+    return known.default if known is not None and isinstance(known.default, str) else None
+
+
+def _sample_step(tapes: Sequence[Path], start: int | None, end: int | None) -> int:
+    """Time between equity samples: a round step that gives a few thousand over the range."""
+    first, last = None, None
+    for path in tapes:
+        span = tape_span(path)
+        if span is None:
+            continue
+        first = span[0] if first is None else min(first, span[0])
+        last = span[1] if last is None else max(last, span[1])
+    if first is None or last is None:
+        return SECOND
+    length = (end or last) - (start or first)
+    for step in SAMPLE_STEPS_S:
+        if length // (step * SECOND) <= SAMPLES_WANTED:
+            return step * SECOND
+    return SAMPLE_STEPS_S[-1] * SECOND
