@@ -297,7 +297,7 @@ def test_resume_refuses_edited_code_and_other_data(tmp_path, code, sample):
     from onetape.data.sample import write_sample
 
     write_sample(other, events=20_000, seed=4)
-    with pytest.raises(BadConfig, match="another tapes"):
+    with pytest.raises(BadConfig, match="other tapes"):
         run(own, other, tmp_path, params={"fast": [1]}, out="s", resume=True)
 
 

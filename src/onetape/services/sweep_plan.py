@@ -47,10 +47,18 @@ _DEFAULTS: dict[str, Any] = {
     if each.name in CHOICES
 }
 # What makes two sweeps the same one: --resume refuses to mix others.
-_SAME = (
-    "class", "source_hash", "grid", "options", "instruments_hash", "latency_hash", "start", "end",
-    "tapes", "walk_forward",
-)  # fmt: skip
+_SAME = {
+    "class": "another class",
+    "source_hash": "another source",
+    "grid": "another grid",
+    "options": "other options",
+    "instruments_hash": "other facts in --instruments",
+    "latency_hash": "another latency curve",
+    "tapes": "other tapes",
+    "start": "another start",
+    "end": "another end",
+    "walk_forward": "another walk forward",
+}
 
 
 @dataclass(slots=True)
@@ -207,11 +215,13 @@ def begin_sweep(folder: Path, manifest: dict[str, Any], *, is_new: bool) -> None
     kept = open_sweep(folder).facts
     # As JSON has it: tuples have become lists.
     asked = json.loads(json.dumps(manifest))
-    for name in _SAME:
+    for name, words in _SAME.items():
         left, right = _comparable(name, kept), _comparable(name, asked)
         if left != right:
+            if name == "options":
+                words += f": {_differences(left, right)}"
             raise BadConfig(
-                f"the sweep in {folder} had {_difference(name, left, right)}",
+                f"the sweep in {folder} had {words}",
                 where="--resume",
                 todo="repeat the command as it was, or sweep into another folder",
             )
@@ -231,12 +241,11 @@ def _comparable(name: str, manifest: Mapping[str, Any]) -> Any:
     return found
 
 
-def _difference(name: str, left: Any, right: Any) -> str:
-    if name != "options":
-        return f"another {name.replace('_', ' ')}"
-    others = [each for each in right if left.get(each) != right[each]]
-    return "other options: " + ", ".join(
-        f"{each.replace('_', ' ')} {left.get(each)}, now {right[each]}" for each in others
+def _differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{name.replace('_', ' ')} {left.get(name)}, now {right[name]}"
+        for name in right
+        if left.get(name) != right[name]
     )
 
 
