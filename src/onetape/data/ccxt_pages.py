@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from onetape.data.download import write_private
 from onetape.model.errors import (
     BadInput,
     NotAvailable,
@@ -29,6 +28,7 @@ from onetape.model.errors import (
 )
 from onetape.model.symbol import Symbol
 from onetape.model.time import MS, format_time, parse_period
+from onetape.tape.durable import write_durably
 
 What = Literal["ohlcv", "trades"]
 JOURNAL: Final = "pages.jsonl"
@@ -230,7 +230,7 @@ class PageFetcher:
         if rows:
             path = self._folder / f"{len(found.files) + 1:06d}.json"
             content = json.dumps(rows, separators=(",", ":"), allow_nan=False).encode()
-            write_private(path, content)
+            write_durably(path, content)
             line |= {"file": path.name, "sha256": hashlib.sha256(content).hexdigest()}
             found.files.append(path)
             found.rows += len(rows)
@@ -254,7 +254,7 @@ class PageFetcher:
                 found.rows += line["rows"]
                 if "file" in line:
                     found.files.append(self._folder / line["file"])
-            write_private(journal, kept)
+            write_durably(journal, kept)
         names = {path.name for path in found.files}
         for path in self._folder.glob("*.json"):
             if path.name not in names:

@@ -33,6 +33,7 @@ from onetape.model.errors import (
     VenueRateLimit,
     VenueUnavailable,
 )
+from onetape.tape.durable import write_durably
 
 _T = TypeVar("_T")
 
@@ -158,7 +159,7 @@ class Client:
             found = Fetched(path, "cached", 0)
         else:
             found = self.file(url, path, sha256=wanted)
-        write_private(noted, text.encode())
+        write_durably(noted, text.encode())
         return found
 
     def file(self, url: str, path: Path, *, sha256: str) -> Fetched:
@@ -226,7 +227,7 @@ class Client:
                 raise BadInput(f"is longer than {self.patience.bytes_max:,} bytes", where=url)
             if total and not have:
                 kept = etag if not etag.startswith("W/") else ""
-                write_private(
+                write_durably(
                     _note_path(part),
                     json.dumps({"url": url, "length": total, "etag": kept}).encode(),
                 )
@@ -386,16 +387,6 @@ def _forget(part: Path) -> None:
     _note_path(part).unlink(missing_ok=True)
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Whole or not at all, for the owner alone."""
-    new = path.with_name(path.name + ".new")
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-
-
 @contextlib.contextmanager
 def _locked(part: Path) -> Iterator[IO[bytes]]:
     """The part, for this process alone."""
@@ -421,5 +412,4 @@ __all__ = [
     "Patience",
     "checked_url",
     "make_opener",
-    "write_private",
 ]

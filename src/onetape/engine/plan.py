@@ -15,6 +15,7 @@ from onetape.engine.queue_model import CONSERVATIVE
 from onetape.engine.trading_hours import TradingHours, parse_hours
 from onetape.engine.venue_options import VenueOptions
 from onetape.model.errors import BadConfig
+from onetape.tape.durable import write_durably
 
 __all__ = [
     "DEFAULT_CASH",
@@ -168,7 +169,7 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
         ],
         **facts,
     }
-    path.write_text(to_toml(document), encoding="utf-8")
+    write_durably(path, to_toml(document))
 
 
 def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:

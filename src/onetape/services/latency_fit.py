@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from onetape.model.errors import BadConfig, BadInput
 from onetape.model.time import DAY, HOUR, SECOND, format_duration
+from onetape.tape.durable import SHARED, write_durably
 from onetape.tape.journal import JournalReader
 
 __all__ = ["LatencyFit", "fit_latency"]
@@ -77,9 +77,7 @@ def fit_latency(
         at = int(each) * every + every // 2
         ways = (int(np.quantile(way[among], quantile)) for way in (request, reply))
         lines.append(f"{_clock(at)},{','.join(map(str, ways))}")
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
-    unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    unfinished.replace(out)
+    write_durably(out, "\n".join(lines) + "\n", mode=SHARED)
     there_median, back_median = (int(np.median(way)) for way in (request, reply))
     return LatencyFit(out, len(sent), len(lines) - 1, there_median, back_median, shift)
 

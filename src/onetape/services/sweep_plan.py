@@ -29,6 +29,7 @@ from onetape.services.variant import file_hash, source_hash
 from onetape.services.walk import parse_walk
 from onetape.store.private import make_private, private_folder
 from onetape.store.sweep import MANIFEST, is_sweep, open_sweep
+from onetape.tape.durable import is_unfinished, write_durably
 from onetape.tape.journal import JournalReader
 
 __all__ = [
@@ -103,7 +104,10 @@ def sweep_folder(options: SweepOptions, strategy: type[Strategy]) -> Path:
 
 def _is_begun(folder: Path) -> bool:
     """Empty, or what a sweep leaves that was killed before it had a manifest."""
-    return {each.name for each in folder.iterdir()} <= {".lock", "source", f".{MANIFEST}"}
+    return all(
+        each.name in (".lock", "source") or is_unfinished(each, MANIFEST)
+        for each in folder.iterdir()
+    )
 
 
 @contextmanager
@@ -274,13 +278,4 @@ def _span(inputs: Sequence[Any]) -> tuple[int, int]:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """The whole file or the old one, and on the disk."""
-    unfinished = path.with_name(f".{path.name}")
-    file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        content = json.dumps(value, indent=1, allow_nan=False).encode() + b"\n"
-        while content:
-            content = content[os.write(file, content) :]
-        os.fsync(file)
-    finally:
-        os.close(file)
-    unfinished.replace(path)
+    write_durably(path, json.dumps(value, indent=1, allow_nan=False) + "\n")

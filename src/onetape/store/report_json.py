@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +22,7 @@ from onetape.store.drawdowns import Drawdown
 from onetape.store.metrics import metric
 from onetape.store.report_data import ReportData, StressLine, bias_word
 from onetape.store.summary import PERIOD_NAMES, Analysis
+from onetape.tape.durable import SHARED, write_durably
 
 __all__ = ["FORMAT", "report_value", "write_json", "write_report_json"]
 
@@ -43,13 +43,8 @@ def write_json(value: object, path: Path) -> Path:
 def write_whole(text: str, path: Path) -> Path:
     """An unfinished file never stands under that name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
+    # A strategy's text may hold halves of characters, which UTF-8 has no bytes for.
+    return write_durably(path, text.encode(errors="backslashreplace"), mode=SHARED)
 
 
 def finite(value: object) -> object:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from onetape.engine.grid import Grid
 from onetape.model.errors import BadConfig, BadInput, NotAvailable
+from onetape.tape.durable import durable_file
 
 if TYPE_CHECKING:
     import polars as pl
@@ -300,10 +301,8 @@ class Sweep:
     def write_table(self) -> Path:
         """results.parquet, in the order of the grid whatever the order of finishing."""
         target = self.path / TABLE
-        unfinished = target.with_name(f".{TABLE}")
-        self.frame.write_parquet(unfinished, compression="zstd", statistics=False)
-        unfinished.chmod(0o600)
-        unfinished.replace(target)
+        with durable_file(target) as file:
+            self.frame.write_parquet(file, compression="zstd", statistics=False)
         return target
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import os
 import re
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 from onetape.model.time import MS, format_duration
 from onetape.store.report import LINE_POINTS_MAX, json_for_script, thin
 from onetape.store.sweep import LESS_IS_BETTER, metric_names, metric_of
+from onetape.tape.durable import write_durably
 
 if TYPE_CHECKING:
     from onetape.store.sweep import Sweep
@@ -41,14 +41,7 @@ def write_sweep_page(
     """Writes the page and returns its path. An unfinished file never stands under that name."""
     text = render_sweep_page(sweep, x=x, y=y, metric=metric)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.chmod(0o600)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
+    return write_durably(path, text)
 
 
 def render_sweep_page(

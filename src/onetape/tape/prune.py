@@ -15,6 +15,7 @@ import zstandard
 from onetape import _core
 from onetape.model.errors import BadInput, UsageError
 from onetape.model.time import parse_duration
+from onetape.tape.durable import durable_file, write_durably
 from onetape.tape.pruned import Pruned, write_pruned
 from onetape.tape.segments import Segment, list_segments
 
@@ -57,14 +58,7 @@ def pin(directory: Path, run: str, first_sequence: int, last_sequence: int) -> N
     """Keeps a range from being pruned until `unpin`. Pinning again widens nothing: it replaces."""
     path = _pin_path(directory, run)
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    unfinished = path.with_suffix(".new")
-    fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, msgspec.json.encode(Pin(run, first_sequence, last_sequence)))
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    unfinished.replace(path)
+    write_durably(path, msgspec.json.encode(Pin(run, first_sequence, last_sequence)))
 
 
 def unpin(directory: Path, run: str) -> None:
@@ -193,14 +187,9 @@ def compress(path: str | os.PathLike[str], *, keep: int = 1) -> list[int]:
         if segment.compressed:
             continue
         target = Path(f"{segment.path}.zst")
-        unfinished = Path(f"{segment.path}.packing")
         packer = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL, write_checksum=True)
-        fd = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "wb") as packed, segment.path.open("rb") as plain:
+        with durable_file(target) as packed, segment.path.open("rb") as plain:
             packer.copy_stream(plain, packed, size=segment.size_bytes)
-            packed.flush()
-            os.fsync(packed.fileno())
-        unfinished.replace(target)
         # Readers that have the plain file mapped keep it; others find the packed one.
         segment.path.unlink()
         done.append(segment.number)

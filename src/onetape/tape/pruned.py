@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
 
 from onetape.model.errors import TornTape
+from onetape.tape.durable import write_durably
 
 __all__ = ["Pruned", "read_pruned", "write_pruned"]
 
@@ -34,12 +34,4 @@ def read_pruned(directory: Path) -> Pruned | None:
 
 def write_pruned(directory: Path, pruned: Pruned) -> None:
     """Replaces the file in one step, on disk before the segments go."""
-    path = directory / _NAME
-    unfinished = path.with_suffix(".new")
-    fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, msgspec.json.encode(pruned))
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    unfinished.replace(path)
+    write_durably(directory / _NAME, msgspec.json.encode(pruned))

@@ -8,7 +8,6 @@ frames are folded.
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from uuid import UUID
 import msgspec
 
 from onetape.model.errors import TornTape
+from onetape.tape.durable import write_durably
 from onetape.tape.state import Group, StateWriter
 from onetape.tape.state_layout import FieldValue, Layout
 
@@ -146,20 +146,7 @@ class StateTable:
             _Checkpoint(self.layout.hash, uuid.bytes, self.sequence, self.crc, entries)
         )
         head = _MAGIC + len(body).to_bytes(8, "little") + zlib.crc32(body).to_bytes(8, "little")
-        made = path.with_name(path.name + ".new")
-        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(head + body)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            path.replace(_old(path))
-        made.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_durably(path, head + body, previous=_old(path))
 
     @classmethod
     def rebuild(
