@@ -162,4 +162,4 @@ def test_a_browser_shows_it_without_errors_or_requests(tmp_path, kind):
         assert cells == ["-2", "2", "0", "3"]
         assert dom.count('class="best"') == 1 and "background-color: rgb(" in dom
     if kind == "walk":
-        assert dom.count("<path") == 1 and "M0.00" in dom and "no variant" in dom
+        assert dom.count("M0.00") == 1 and "no variant" in dom

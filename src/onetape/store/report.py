@@ -12,6 +12,7 @@ import hashlib
 import html
 import json
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -41,30 +42,37 @@ def render_report(data: ReportData, analysis: Analysis | None = None) -> str:
     return render_page("report", data.title, value)
 
 
-def render_page(name: str, title: str, value: object) -> str:
-    """page/NAME.html with its style, its data and its two scripts: uPlot, and ours, which is
-    common.js followed by NAME.js."""
+def render_page(
+    name: str,
+    title: str,
+    value: object,
+    *,
+    styles: Sequence[str] = ("uplot/uPlot.min.css", "report.css"),
+    scripts: Sequence[Sequence[str]] = (),
+) -> str:
+    """page/shell.html around page/NAME.html, with its styles, its data and its scripts, each of
+    some files in a row. Without: uPlot, and ours, which is common.js followed by NAME.js."""
     page = files("onetape.store") / "page"
 
-    def asset(path: str) -> str:
-        return (page / path).read_text(encoding="utf-8").strip()
+    def assets(paths: Sequence[str]) -> str:
+        return "\n".join((page / path).read_text(encoding="utf-8").strip() for path in paths)
 
-    library = asset("uplot/uPlot.iife.min.js")
-    script = asset("common.js") + "\n" + asset(f"{name}.js")
-    style = asset("uplot/uPlot.min.css") + "\n" + asset("report.css")
+    scripts = scripts or (("uplot/uPlot.iife.min.js",), ("common.js", f"{name}.js"))
+    texts = [assets(each) for each in scripts]
+    style = assets(styles)
     parts = {
         "title": html.escape(title),
         "policy": (
             f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
-            f"script-src {_hash(library)} {_hash(script)}; style-src {_hash(style)}"
+            f"script-src {' '.join(map(_hash, texts))}; style-src {_hash(style)}"
         ),
         "style": style,
+        "body": assets([f"{name}.html"]),
         "data": json_for_script(value),
-        "library": library,
-        "script": script,
+        "scripts": "\n".join(f"<script>{text}</script>" for text in texts),
     }
     # One pass: a marker inside what is filled in stays as it is.
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], asset(f"{name}.html")) + "\n"
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], assets(["shell.html"])) + "\n"
 
 
 def json_for_script(value: object) -> str:

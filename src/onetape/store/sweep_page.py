@@ -6,18 +6,13 @@ the page as text nodes, and the policy forbids every request and every script bu
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
-import re
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from onetape.model.time import MS, format_duration
-from onetape.store.report import LINE_POINTS_MAX, json_for_script, thin
+from onetape.store.report import LINE_POINTS_MAX, render_page, thin
 from onetape.store.sweep import LESS_IS_BETTER, metric_names, metric_of
 from onetape.tape.durable import write_durably
 
@@ -48,30 +43,14 @@ def render_sweep_page(
     sweep: Sweep, *, x: str | None = None, y: str | None = None, metric: str | None = None
 ) -> str:
     """The page as text; equal sweeps give equal bytes."""
-    page = files("onetape.store") / "page"
-
-    def asset(name: str) -> str:
-        return (page / name).read_text(encoding="utf-8").strip()
-
-    script, style = asset("sweep.js"), asset("report.css") + "\n" + asset("sweep.css")
     data = _page_data(sweep, x, y, metric or sweep.metric)
-    parts = {
-        "title": html.escape(data["title"]),
-        "policy": (
-            f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
-            f"script-src {_hash(script)}; style-src {_hash(style)}"
-        ),
-        "style": style,
-        "data": json_for_script(data),
-        "script": script,
-    }
-    # One pass: a marker inside what is filled in stays as it is.
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], asset("sweep.html")) + "\n"
-
-
-def _hash(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
+    return render_page(
+        "sweep",
+        data["title"],
+        data,
+        styles=("report.css", "sweep.css"),
+        scripts=[("sweep.js",)],
+    )
 
 
 def _page_data(sweep: Sweep, x: str | None, y: str | None, metric: str) -> dict[str, Any]:

@@ -19,8 +19,12 @@
   const word = (value) => value === null || value === undefined ? "none" : String(value);
   const day = (ms) => new Date(ms).toISOString().slice(0, 16).replace("T", " ");
   const root = document.documentElement;
-  root.dataset.theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-  $("#theme").addEventListener("click", () => { root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark"; });
+  const theme = (name) => {
+    root.dataset.theme = name;
+    $("#theme").setAttribute("aria-pressed", String(name === "dark"));
+  };
+  theme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+  $("#theme").addEventListener("click", () => theme(root.dataset.theme === "dark" ? "light" : "dark"));
   $("#title").textContent = sweep.title;
   $("#subtitle").textContent = sweep.subtitle;
   for (const note of sweep.notes) {
