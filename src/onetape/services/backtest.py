@@ -14,9 +14,10 @@ from onetape.engine.plan import RunPlan
 from onetape.engine.session import Session
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, StrategyError
+from onetape.services.assumptions import fills_from_bars
 from onetape.services.input_tapes import load_instruments
 from onetape.services.options import CHOICES, Progress, RunOptions
-from onetape.services.outcome import RunResult, fills_from_bars
+from onetape.services.outcome import RunResult
 from onetape.services.preparing import prepare_plan, strategy_class
 from onetape.services.recording import (
     new_folders_removed,

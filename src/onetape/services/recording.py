@@ -13,7 +13,8 @@ from onetape.engine.loader import keep_source
 from onetape.engine.plan import RunPlan, write_plan
 from onetape.engine.session import Session
 from onetape.model.errors import BadConfig
-from onetape.services.outcome import RunResult, assumptions_of, run_facts, why_no_orders
+from onetape.services.assumptions import assumptions_of
+from onetape.services.outcome import RunResult, run_facts, why_no_orders
 from onetape.services.page import write_run_report
 from onetape.services.replay import GIVEN_FILE
 from onetape.store.private import make_private, private_folder

@@ -1,0 +1,358 @@
+"""What a run's result stands on, in words, and which way each of them leans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from onetape.engine.latency import RECEIPT, Latency
+from onetape.engine.queue_model import CONSERVATIVE
+from onetape.engine.session import Session
+from onetape.model.decimals import decimal_text
+from onetape.model.instrument import Instrument, Kind
+from onetape.model.time import format_duration, format_time
+from onetape.store.report_data import Assumption
+
+__all__ = ["ambiguous_bars", "assumptions_of", "fills_from_bars"]
+
+_FUNDING = 7  # EventType of core/journal/events.hpp
+
+
+def assumptions_of(session: Session) -> list[Assumption]:
+    """What the result stands on, and which way each leans (see Assumption)."""
+    plan, host, sim = session.plan, session.host, session.sim
+    lines = [
+        Assumption(
+            "cash "
+            + ", ".join(f"{value} {currency}" for currency, value in plan.cash.items())
+            + f", leverage {plan.leverage}x, {plan.margin} margin",
+            None,
+        )
+    ]
+    lines += [_instrument_line(each) for each in host.instruments.values()]
+    lines += _latency_lines(plan.latency)
+    inventory = session.inventory()
+    lines += _detail_lines(session)
+    for symbol, types in _filled_from(session).items():
+        kinds = _kinds(types)
+        if kinds == "bars":
+            share = plan.bar_volume_share / 1e4
+            lines.append(
+                Assumption(
+                    f"{symbol}: bars only; market orders fill at the next open, limits when the "
+                    f"bar trades through them, at most {share:g} % of a bar's volume",
+                    key="bars",
+                )
+            )
+            lines.append(
+                Assumption(
+                    f"{symbol}: no spread is known from bars, so none is paid",
+                    1,
+                    key=f"spread {symbol}",
+                )
+            )
+        else:
+            behind = f"{symbol}: filled from {kinds}; a resting order waits behind all that is "
+            lines.append(
+                Assumption(
+                    f"{behind}displayed at its price and moves up by trades only",
+                    -1,
+                    key="queue",
+                )
+                if plan.queue == CONSERVATIVE
+                else Assumption(
+                    f"{behind}displayed at its price; who cancels there is guessed ({plan.queue})",
+                    key="queue",
+                )
+            )
+    counters = sim.counters()
+    if counters["fills_beyond_touch"]:
+        lines.append(
+            Assumption(
+                f"{counters['fills_beyond_touch']} fills beyond the displayed size were taken one "
+                "tick worse",
+                key="beyond",
+            )
+        )
+    if counters["fills_without_volume"]:
+        lines.append(
+            Assumption(
+                f"{counters['fills_without_volume']} fills in bars without volume: size not capped",
+                1,
+            )
+        )
+    if counters["fused_quotes"]:
+        lines.append(
+            Assumption(
+                f"{counters['fused_quotes']:,} quotes, newer than the depth, moved the book that "
+                "orders met",
+                key="fused",
+            )
+        )
+    if counters["trades_beyond_display"]:
+        lines.append(
+            Assumption(
+                f"{counters['trades_beyond_display']} prints at own prices were larger than what "
+                "was displayed there: hidden orders that no data place in the queue",
+                1,
+            )
+        )
+    lines += _ambiguous_lines(session)
+    lines += _venue_lines(session)
+    lines += _funding_lines(counters)
+    lines += _fee_tier_lines(session)
+    lines += _liquidation_lines(session)
+    lines += _unfunded_lines(session, inventory)
+    lines.append(Assumption("own orders do not move the recorded market", 1, key="impact"))
+    return lines
+
+
+def _latency_lines(latency: Latency) -> list[Assumption]:
+    if latency.curve or latency.request or latency.reply:
+        lines = [Assumption(f"latency to the exchange and back: {latency}", key="latency")]
+    else:
+        lines = [Assumption("orders reach the exchange at once: no latency", 1, key="latency")]
+    if latency.clock == RECEIPT:
+        said = "the market that an order meets is as old as the feed: news came at once"
+        lines.append(Assumption(said, 1, key="feed"))
+    return lines
+
+
+def ambiguous_bars(session: Session) -> list[dict[str, Any]]:
+    """The first hundred bars inside which the order of prices decided what own orders became:
+    `time` (the bar's open, ns) and `symbol`."""
+    symbols = list(session.host.instruments)
+    return [{"time": at, "symbol": symbols[i]} for at, i in session.sim.ambiguous_bars()]
+
+
+def _ambiguous_lines(session: Session) -> list[Assumption]:
+    counters = session.sim.counters()
+    count = counters["ambiguous_bars"]
+    if not count:
+        return []
+    shown = ambiguous_bars(session)
+    first = ", ".join(f"{each['symbol']} {format_time(each['time'])}" for each in shown[:3])
+    more = f" and {count - 3} more, see run.toml" if count > 3 else ""
+    return [
+        Assumption(
+            f"{count} bars reached own orders both above and below their open, and which came "
+            f"first is not known: the losing one is taken ({counters['ambiguous_fills']} fills; "
+            f"{first}{more}); --detail-data resolves them",
+            -1,
+            key="ambiguous",
+        )
+    ]
+
+
+def _filled_from(session: Session) -> dict[str, Mapping[int, int]]:
+    """{type id: count} of what the exchange fills on, by symbol of the run."""
+    main, detail = session.inventory(), session.detail_inventory()
+    return {
+        symbol: detail.get(symbol, counted)[0]
+        for symbol, counted in main.items()
+        if symbol in session.host.instruments
+    }
+
+
+def fills_from_bars(session: Session) -> bool:
+    """Orders of some instrument are filled from bars alone."""
+    return any(_kinds(types) == "bars" for types in _filled_from(session).values())
+
+
+def _detail_lines(session: Session) -> list[Assumption]:
+    counters = session.sim.counters()
+    lines = []
+    for symbol, (types, periods) in session.detail_inventory().items():
+        if symbol in session.host.instruments:
+            kinds = _kinds(types)
+            if kinds == "bars":
+                kinds = f"bars of {format_duration(min(periods))}"
+            said = f"{symbol}: inside its bars filled from {kinds} that the robot does not see"
+            lines.append(Assumption(said, None, key="detail"))
+    if counters["detail_holes"]:
+        said = f"{counters['detail_holes']} bars have no detail data: filled from the bars"
+        lines.append(Assumption(said, 0, key="detail holes"))
+    if counters["detail_incomplete"]:
+        said = (
+            f"{counters['detail_incomplete']} bars reach further than their detail data: what "
+            "happened in between is missing, and orders there were not filled"
+        )
+        lines.append(Assumption(said, 1, key="detail incomplete"))
+    return lines
+
+
+def _venue_lines(session: Session) -> list[Assumption]:
+    plan, counters = session.plan, session.sim.counters()
+    options = plan.venue
+    lines = []
+    venues = {each.venue for each in session.host.instruments.values()}
+    if len(venues) > 1:
+        text = f"one account serves {', '.join(sorted(venues))}: money moves between them at once"
+        lines.append(Assumption(text, 1))
+    if plan.hedge:
+        lines.append(Assumption("hedge mode: long and short of one contract side by side"))
+    if options.order_rate is not None:
+        orders, window = options.order_rate
+        lines.append(
+            Assumption(
+                f"each venue takes {orders} orders in {format_duration(window)}; "
+                f"{counters['rate_limited']} were refused for it"
+            )
+        )
+    if options.trigger_delay:
+        lines.append(Assumption(f"triggers need {format_duration(options.trigger_delay)}"))
+    lines += [Assumption(f"closed {each}") for each in options.closed]
+    if plan.hours is not None:
+        text = f"the robot trades {plan.hours} ({plan.hours.tz}) only"
+        lines.append(Assumption(f"{text}: a stop cancels its orders and keeps its position"))
+    if options.borrow:
+        rates = ", ".join(f"{name} {_percent(rate)}" for name, rate in options.borrow.items())
+        lines.append(
+            Assumption(
+                f"spot may be bought and sold on loan, at an hour's {rates}; such loans are "
+                "not called in when the account can no longer carry them",
+                1,
+            )
+        )
+    if counters["settlements"]:
+        text = f"{counters['settlements']} positions were settled at the expiry of their contract"
+        if counters["settlements_without_mark"]:
+            text += f", {counters['settlements_without_mark']} at the last price or the mid"
+        lines.append(Assumption(text))
+    return lines
+
+
+def _funding_lines(counters: Mapping[str, int]) -> list[Assumption]:
+    lines = []
+    if counters["fundings_missing"]:
+        lines.append(
+            Assumption(
+                f"{counters['fundings_missing']} funding intervals have no event in the data, and "
+                "nothing was paid for them"
+            )
+        )
+    if counters["fundings_repeated"]:
+        lines.append(
+            Assumption(
+                f"{counters['fundings_repeated']} funding events repeat the one before and were "
+                "not paid again"
+            )
+        )
+    if counters["fundings_early"]:
+        lines.append(
+            Assumption(
+                f"{counters['fundings_early']} funding events came within half of their interval "
+                "and were paid"
+            )
+        )
+    return lines
+
+
+def _fee_tier_lines(session: Session) -> list[Assumption]:
+    tiered = [
+        (i, each) for i, each in enumerate(session.host.instruments.values()) if each.fee_tiers
+    ]
+    if not tiered:
+        return []
+    ends = ", ".join(
+        f"{each.symbol} ends in tier {session.sim.fee_tier(i)} of {len(each.fee_tiers)}"
+        for i, each in tiered
+    )
+    changes = session.sim.counters()["fee_tier_changes"]
+    return [
+        Assumption(
+            f"fees by the run's own volume of 30 days, {session.plan.fee_volume} at the start: "
+            f"{changes} changes of tier, {ends}"
+        )
+    ]
+
+
+def _liquidation_lines(session: Session) -> list[Assumption]:
+    counters = session.sim.counters()
+    contracts = [i for i in session.host.instruments.values() if i.kind is not Kind.SPOT]
+    lines: list[Assumption] = []
+    if not contracts:
+        return lines
+    bare = [each.symbol for each in contracts if not each.maintenance_rate]
+    if bare:
+        lines.append(
+            Assumption(
+                f"no maintenance rate known, liquidated at zero equity: {', '.join(bare)}", 1
+            )
+        )
+    thin = [
+        each.symbol
+        for each in contracts
+        if each.maintenance_rate * (each.leverage or session.plan.leverage) >= 1
+    ]
+    if thin:
+        lines.append(
+            Assumption(
+                "at this leverage a position starts with less margin than its maintenance, and "
+                f"without more behind it is liquidated at the next event: {', '.join(thin)}"
+            )
+        )
+    if counters["liquidations"]:
+        text = f"{counters['liquidations']} forced closings at the mark"
+        if counters["liquidations_without_mark"]:
+            text += (
+                f", {counters['liquidations_without_mark']} of them by the last price or the mid"
+            )
+        if counters["insurance_payments"]:
+            text += f"; {counters['insurance_payments']} losses beyond the margin were not charged"
+        lines.append(Assumption(text, 1 if counters["insurance_payments"] else 0))
+    return lines
+
+
+def _unfunded_lines(
+    session: Session, inventory: Mapping[str, tuple[Mapping[int, int], list[int]]]
+) -> list[Assumption]:
+    contracts = [each for each in session.host.instruments.values() if each.kind is not Kind.SPOT]
+    lines = []
+    unfunded = [
+        each.symbol
+        for each in contracts
+        if each.perpetual and not inventory.get(each.symbol, ({}, []))[0].get(_FUNDING)
+    ]
+    if unfunded:
+        lines.append(
+            Assumption(
+                f"{', '.join(unfunded)}: the data has no funding, so none is paid or received",
+                key="funding",
+            )
+        )
+    return lines
+
+
+def _instrument_line(instrument: Instrument) -> Assumption:
+    """Facts lean nowhere; what was guessed may lean either way."""
+    kind = {Kind.SPOT: "spot", Kind.LINEAR: "linear", Kind.INVERSE: "inverse"}[instrument.kind]
+    text = (
+        f"{instrument.symbol}: {kind}, tick {decimal_text(instrument.tick)}, lot "
+        f"{decimal_text(instrument.lot)}, fees {_percent(instrument.maker_fee)} maker, "
+        f"{_percent(instrument.taker_fee)} taker"
+    )
+    if instrument.multiplier != 1:
+        text += f", multiplier {decimal_text(instrument.multiplier)}"
+    if instrument.brackets:
+        text += f", margin in {len(instrument.brackets)} brackets"
+    if instrument.leverage:
+        text += f", leverage {instrument.leverage}x"
+    if instrument.inferred:
+        text += f"; inferred from the data: {', '.join(instrument.inferred)}"
+    if instrument.defaulted:
+        text += f"; defaulted: {', '.join(instrument.defaulted)}"
+    guessed = bool(instrument.inferred or instrument.defaulted)
+    return Assumption(text, 0 if guessed else None, key=f"fees {instrument.symbol}")
+
+
+def _percent(rate: Decimal) -> str:
+    return f"{decimal_text((rate * 100).normalize())} %"
+
+
+def _kinds(types: Mapping[int, int]) -> str:
+    words = [
+        word for number, word in ((4, "depth"), (2, "quotes"), (3, "trades")) if types.get(number)
+    ]
+    return ", ".join(words) if words else "bars"
