@@ -9,8 +9,9 @@ import random
 import struct
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,40 +21,42 @@ from onetape import _core
 from onetape.engine.compiled import is_compiled
 from onetape.engine.detail import check_detail, matching_streams
 from onetape.engine.host import Host
-from onetape.engine.latency import RECORDED
 from onetape.engine.parameters import resolve
-from onetape.engine.plan import DEFAULT_CASH, RunPlan
+from onetape.engine.plan import RunPlan
 from onetape.engine.queue_model import parse_queue
 from onetape.engine.reuse import check_event_reuse
+from onetape.engine.set_up import (
+    check_symbol,
+    fund,
+    refuse_empty,
+    set_trading_hours,
+    set_venue_clock,
+    set_venue_rules,
+    with_overrides,
+)
 from onetape.engine.strategy import Strategy
 from onetape.engine.tape_facts import (
     Inventory,
     inventory_of,
-    last_time,
     seals_within,
     streams_of,
-    tape_instruments,
 )
-from onetape.engine.trading_hours import HORIZON
 from onetape.model.errors import (
-    BadConfig,
     BadInput,
     NotAvailable,
     OnetapeError,
     StrategyError,
-    UnknownSymbol,
 )
 from onetape.model.ids import robot_tag
-from onetape.model.instrument import Instrument, Kind
-from onetape.model.margin import notional_limit
-from onetape.model.time import format_time
+from onetape.model.instrument import Instrument
+from onetape.model.time import TIME_MAX
 from onetape.orders.machine import as_matrix
 from onetape.tape.journal import JournalReader, JournalWriter
 
 if TYPE_CHECKING:
     from onetape.engine.jit.build import Compiled
 
-__all__ = ["NEVER", "Session"]
+__all__ = ["Session"]
 
 # EventType ids of core/journal/events.hpp
 _INSTRUMENT, _QUOTE, _TRADE, _BOOK, _BAR, _MARK, _FUNDING, _LIQUIDATION = range(1, 9)
@@ -62,7 +65,6 @@ _TYPE_OF = {
     "quotes": _QUOTE, "trades": _TRADE, "book": _BOOK, "bars": _BAR, "mark": _MARK,
     "funding": _FUNDING, "liquidations": _LIQUIDATION,
 }  # fmt: skip
-NEVER = 2**63 - 1  # the time of an event that does not come
 _INPUT_LAYOUT = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
 
 
@@ -107,12 +109,11 @@ class Session:
         self.compiled: Compiled | None = None
         self.script: Path | None = None  # a journal that answers in the exchange's place
         self._journal_path = journal
-        self._instruments = dict(instruments or {})
         self._run_uuid = run_uuid
         self._inventories: Inventory | None = None
         self.host = Host(
             on_error=plan.on_error,
-            override_fees=self._with_overrides,
+            override_fees=partial(with_overrides, plan, dict(instruments or {})),
             wanted=lambda symbol: plan.symbol is None or symbol == plan.symbol,
             inventory=self.inventory,
             bar_sources=plan.bar_sources,
@@ -129,7 +130,7 @@ class Session:
             _core.install_order_machine(as_matrix())
         self.params = self._parameters()
         queue = parse_queue(self.plan.queue)
-        self._set_venue_clock()
+        set_venue_clock(self.plan)
         cash = self.plan.cash
         self.sim = _core.Simulation(
             self.host,
@@ -172,10 +173,11 @@ class Session:
         self.sim.bind_robot(self.robot, Strategy)
         self.sim.wants_pulse = True
         self._find_start()
-        self._fund()
-        self._set_venue_rules()
-        self._set_trading_hours()
-        self._check_symbols()
+        assert self.started_at is not None
+        fund(self.plan, self.host, self.params)
+        set_venue_rules(self.plan, self.host)
+        set_trading_hours(self.plan, self.host, self.started_at, grows=self.follow)
+        check_symbol(self.plan, self.host, self.params, self.strategy_class.__name__)
         if self._journal_path is not None:
             self._open_journal(self._journal_path)
 
@@ -218,9 +220,9 @@ class Session:
         self.host.close = self.robot.close
         self.compiled.attach(self.sim)
 
-    def step(self, frames_max: int = NEVER, until: int | None = None) -> _core.RunOutcome:
+    def step(self, frames_max: int = TIME_MAX, until: int | None = None) -> _core.RunOutcome:
         """Runs up to `frames_max` frames with time <= until. ENDED: no frame now."""
-        stop = NEVER if self.plan.end is None else self.plan.end - 1
+        stop = TIME_MAX if self.plan.end is None else self.plan.end - 1
         if until is not None:
             stop = min(stop, until)
         with self._catching():
@@ -317,46 +319,6 @@ class Session:
             setattr(robot, name, value)
         return robot
 
-    def _set_venue_clock(self) -> None:
-        """`feed=recorded`: how far the venue's clock is from ours, once for the run."""
-        latency = self.plan.latency
-        if latency.clock != RECORDED or latency.feed is not None:
-            return
-        offsets = []
-        for each in self.plan.inputs:
-            with JournalReader(Path(each.path)) as reader:
-                offsets.append(_core.clock_offset(reader.core))
-        least = min(offsets, default=NEVER)
-        if least == NEVER:
-            raise BadConfig(
-                "no quote, trade or book carries a stamp of its venue",
-                where="--latency feed=recorded",
-                todo="give the age of events: feed=2ms",
-            )
-        self.plan.latency = replace(latency, feed=least - latency.feed_age_min)
-
-    def _with_overrides(self, instrument: Instrument) -> Instrument:
-        given = self._instruments.get(instrument.symbol)
-        if given is not None:
-            instrument = replace_decimals(given, instrument)
-        self._check_leverage(instrument)
-        if self.plan.fee is not None:
-            maker, taker = self.plan.fee
-            instrument = msgspec.structs.replace(
-                instrument, maker_fee=maker, taker_fee=taker, fee_tiers=()
-            )
-        return instrument
-
-    def _check_leverage(self, instrument: Instrument) -> None:
-        leverage = instrument.leverage or self.plan.leverage
-        if notional_limit(instrument.brackets, leverage) == 0:
-            most = max(row.leverage_max for row in instrument.brackets)
-            raise BadConfig(
-                f"leverage {leverage}, and {instrument.symbol} allows {most} at most",
-                where="leverage of --instruments" if instrument.leverage else "--leverage",
-                todo=f"give {most} or less",
-            )
-
     def _map_preamble(self, reader: JournalReader, number: int) -> None:
         core = reader.core
         for type_id, stream, payload in core.preamble:
@@ -386,118 +348,21 @@ class Session:
 
     def _find_start(self) -> None:
         start = self.plan.start
-        outcome = self.sim.warm_up(start if start is not None else -NEVER)
+        outcome = self.sim.warm_up(start if start is not None else -TIME_MAX)
         if outcome == _core.RunOutcome.FAILED:
             self.sim.raise_failure()
         first = self.sim.next_time()
-        if first == NEVER:
+        if first == TIME_MAX:
             if self.follow:
                 raise BadInput("the tape has no market event yet", where="data")
-            self._refuse_empty()
+            refuse_empty(self.plan)
         if self.plan.end is not None and first >= self.plan.end:
-            self._refuse_empty()
+            refuse_empty(self.plan)
         # With data from before it the run begins at --from itself, so that bars and timers that
         # are due before the next event are not passed over; without any, at the first event.
         self.started_at = first
         if start is not None and self.sim.counters()["warmed"]:
             self.started_at = start
-
-    def _refuse_empty(self) -> None:
-        spans = []
-        inputs = [each for each in self.plan.inputs if not each.is_detail]
-        for each in inputs:
-            with JournalReader(Path(each.path)) as reader:
-                counts, _, first, last = _core.inventory(reader.core)
-            if any(_QUOTE <= kind <= _LIQUIDATION for types in counts.values() for kind in types):
-                spans.append(f"{format_time(first)} .. {format_time(last)}")
-        symbols = sorted({s for each in inputs for s in tape_instruments(Path(each.path))})
-        if self.plan.symbol is not None and self.plan.symbol not in symbols:
-            raise UnknownSymbol(
-                f"{self.plan.symbol} is not in the data",
-                where="--symbol",
-                todo=f"the data has: {', '.join(symbols) or 'no instrument'}",
-            )
-        if not spans:
-            raise BadInput("the data has no events", where=inputs[0].path, todo="import it again")
-        raise BadInput(
-            "no event lies in the time range",
-            where="--from/--to",
-            todo=f"the data covers {'; '.join(spans)}",
-        )
-
-    def _fund(self) -> None:
-        if not self.host.instruments:
-            self._refuse_empty()
-        wanted = self._main_instrument()
-        if not self.plan.cash:
-            self.plan.cash = {wanted.settle: DEFAULT_CASH}
-            if wanted.kind is Kind.INVERSE:
-                self.plan.cash = {wanted.settle: Decimal(10)}
-            self.host.currency_index(wanted.settle)
-        useful = {i.settle for i in self.host.instruments.values()} | {
-            i.base for i in self.host.instruments.values() if i.kind is Kind.SPOT
-        }
-        for currency, amount in self.plan.cash.items():
-            if currency not in useful:
-                raise BadConfig(
-                    f"cash in {currency}, and the instruments settle in "
-                    f"{', '.join(sorted(useful))}",
-                    where="--cash",
-                    todo=f"give for example --cash '{amount} {wanted.settle}'",
-                )
-            self.sim.deposit(self.host.currency_index(currency), str(amount))
-        self.sim.set_report_currency(self.host.currency_index(next(iter(self.plan.cash))))
-
-    def _set_venue_rules(self) -> None:
-        options, host = self.plan.venue, self.host
-        venues = {each.venue for each in host.instruments.values()}
-        for span in options.closed:
-            if span.venue and span.venue not in venues:
-                raise BadConfig(
-                    f"no instrument of venue {span.venue!r} is in the data",
-                    where="--closed",
-                    todo=f"name one of {', '.join(sorted(venues))}",
-                )
-        for currency in options.borrow:
-            if currency not in host.currencies:
-                raise BadConfig(
-                    f"{currency} is not a currency of the data",
-                    where="--borrow",
-                    todo=f"name one of {', '.join(host.currencies)}",
-                )
-        rules = options.core(host.currency_index, host.venue_number)
-        self.sim.set_rules(_core.VenueRules(**rules))
-
-    def _set_trading_hours(self) -> None:
-        if self.plan.hours is None:
-            return
-        assert self.started_at is not None
-        last = self.started_at + HORIZON
-        if not self.follow:
-            last = max(last_time(Path(each.path)) for each in self.plan.inputs)
-        self.sim.set_schedule(self.plan.hours.switches(self.started_at, last))
-
-    def _main_instrument(self) -> Instrument:
-        symbol = self.params.get("symbol")
-        if isinstance(symbol, str) and symbol in self.host.instruments:
-            return self.host.instruments[symbol]
-        return next(iter(self.host.instruments.values()))
-
-    def _check_symbols(self) -> None:
-        symbol = self.params.get("symbol")
-        if isinstance(symbol, str) and symbol and symbol not in self.host.instruments:
-            known = {
-                s
-                for each in self.plan.inputs
-                if not each.is_detail
-                for s in tape_instruments(Path(each.path))
-            }
-            if symbol not in known:
-                raise UnknownSymbol(
-                    f"{symbol} is not in the data",
-                    where=f"{self.strategy_class.__name__}.symbol",
-                    todo=f"give --symbol, one of: {', '.join(sorted(known))}",
-                )
 
     def _open_journal(self, path: Path) -> None:
         assert self.started_at is not None
@@ -566,15 +431,6 @@ class Session:
                         bytes.fromhex(each.uuid.replace("-", "")), each.epoch, 1, last, crc, 0
                     ),
                 )
-
-
-def replace_decimals(given: Instrument, recorded: Instrument) -> Instrument:
-    """`given` facts at the tape's decimals: its integers are in those units."""
-    return msgspec.structs.replace(
-        given,
-        price_decimals=recorded.price_decimals,
-        size_decimals=recorded.size_decimals,
-    )
 
 
 def _plain(value: Any) -> Any:

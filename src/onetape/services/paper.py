@@ -16,10 +16,10 @@ from typing import Any
 
 from onetape import _core
 from onetape.engine.latency import RECORDED
-from onetape.engine.session import NEVER, Session
+from onetape.engine.session import Session
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, BadInput, StrategyError
-from onetape.model.time import format_time
+from onetape.model.time import TIME_MAX, format_time
 from onetape.services.input_tapes import is_tape, load_instruments
 from onetape.services.options import RunOptions
 from onetape.services.outcome import RunResult
@@ -69,7 +69,7 @@ class PaperRobot:
     def is_at_end(self) -> bool:
         """The next event lies at --to or behind it."""
         end = self.session.plan.end
-        return end is not None and end <= self.session.sim.next_time() < NEVER
+        return end is not None and end <= self.session.sim.next_time() < TIME_MAX
 
     def close(self, *, keep: bool) -> RunResult | None:
         """Finishes and records; `keep` False leaves nothing."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onetape.engine.plan import RunPlan
 from onetape.engine.tape_facts import streams_of
 from onetape.model.errors import BadInput
+from onetape.model.time import TIME_MAX
 from onetape.tape.journal import JournalReader
 
 __all__ = ["Market", "first_data_difference"]
@@ -27,15 +28,14 @@ _FIELDS = {
     "liquidation": ("ts_event", "price", "size", "side"),
 }
 _BUY = 1
-_NEVER = 2**63 - 1
 
 
 class Market:
     """Events of the run's instruments, as far as the run read them. Read when first asked for."""
 
     def __init__(self, plan: RunPlan, symbols: list[str]) -> None:
-        self.start = -_NEVER if plan.start is None else plan.start
-        self.end = _NEVER if plan.end is None else plan.end
+        self.start = -TIME_MAX if plan.start is None else plan.start
+        self.end = TIME_MAX if plan.end is None else plan.end
         self.inputs = [(Path(each.path), each.last_sequence) for each in plan.inputs]
         self.symbols = symbols
         self._columns: dict[tuple[str, str], dict[str, Ints]] = {}
