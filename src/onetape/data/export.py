@@ -44,6 +44,12 @@ class ExportResult:
         }
 
 
+def check_format(name: str) -> None:
+    """Raises UsageError for a form that tables are not written in."""
+    if name not in FORMATS:
+        raise UsageError(f"no format is called {name!r}", todo=f"use {', '.join(FORMATS)}")
+
+
 def export_tape(
     tape: Path | str,
     *,
@@ -58,14 +64,11 @@ def export_tape(
     parquet's libraries are not installed.
     """
     tape, out = Path(tape), Path(out)
-    if format not in FORMATS:
-        raise UsageError(f"no format is called {format!r}", todo=f"use {', '.join(FORMATS)}")
+    check_format(format)
     if not tape.is_dir() or not any(SEGMENT.match(entry.name) for entry in tape.iterdir()):
         raise BadInput("is no tape", where=str(tape), todo="name a directory of segments")
-    if out.is_dir() and not out.is_symlink() and not any(out.iterdir()):
-        out.rmdir()
     rows: dict[str, int] = {}
-    with staged(out, force=False) as directory:
+    with staged(out, may_be_empty=True) as directory:
         writers: dict[str, TableWriter] = {}
         try:
             with JournalReader(tape) as reader:

@@ -54,6 +54,21 @@ class FetchResult:
         return own | (self.imported.as_json() if self.imported is not None else {"tape": None})
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What is wanted of either archive. Times are ns UTC, the end exclusive."""
+
+    symbol: str
+    folder: Path
+    make_folder: Callable[[Path], Path]
+    type: str | None
+    period: str | None
+    first_ns: int
+    end_ns: int
+    base_url: str | None
+    progress: Progress | None
+
+
 def fetch(
     kind: str,
     *,
@@ -96,23 +111,14 @@ def fetch(
     if base_url is not None:
         base_url = checked_url(base_url, where="--base-url")
     make_folder(folder)
-    if kind == "ccxt":
-        found = _from_ccxt(
-            symbol, folder, make_folder, type_, period, first_ns, end_ns, base_url, limit, progress
-        )
-    else:
-        found = _from_vision(
-            symbol,
-            folder,
-            make_folder,
-            type_,
-            period,
-            first_ns,
-            end_ns,
-            base_url,
-            patience,
-            progress,
-        )
+    wanted = _Request(
+        symbol, folder, make_folder, type_, period, first_ns, end_ns, base_url, progress
+    )
+    found = (
+        _from_ccxt(wanted, limit=limit)
+        if kind == "ccxt"
+        else _from_vision(wanted, patience or Patience())
+    )
     if out is not None:
         found.imported = _import(kind, found, out, period, force, progress)
     return found
@@ -142,20 +148,11 @@ def _import(
         raise
 
 
-def _from_vision(
-    symbol: str,
-    folder: Path,
-    make_folder: Callable[[Path], Path],
-    type_: str | None,
-    period: str | None,
-    first_ns: int,
-    end_ns: int,
-    base_url: str | None,
-    patience: Patience | None,
-    progress: Progress | None,
-) -> FetchResult:
-    parsed, dataset, period = vision.check_request(symbol, type_ or "klines", period)
-    first, end = _whole_day(first_ns, "--from"), _whole_day(end_ns, "--to")
+def _from_vision(wanted: _Request, patience: Patience) -> FetchResult:
+    parsed, dataset, period = vision.check_request(
+        wanted.symbol, wanted.type or "klines", wanted.period
+    )
+    first, end = _whole_day(wanted.first_ns, "--from"), _whole_day(wanted.end_ns, "--to")
     if (end - first).days > vision.DAYS_MAX:
         raise UsageError(f"the range is longer than {vision.DAYS_MAX:,} days", where="--from")
     received = 0
@@ -163,24 +160,20 @@ def _from_vision(
     def on_bytes(count: int) -> None:
         nonlocal received
         received += count
-        if progress is not None:
-            progress(received, None)
+        if wanted.progress is not None:
+            wanted.progress(received, None)
 
-    client = Client(make_folder, patience or Patience(), on_bytes)
+    client = Client(wanted.make_folder, patience, on_bytes)
     parts = vision.plan(parsed, dataset, period, first, end)
-    done = vision.download(
-        client,
-        parts,
-        folder,
-        base_url=base_url or vision.BASE_URL,
-    )
+    base_url = wanted.base_url or vision.BASE_URL
+    done = vision.download(client, parts, wanted.folder, base_url=base_url)
     notes = []
     if not dataset.daily and (first.day != 1 or end.day != 1):
         notes.append(f"{dataset.name} is published by months: whole months were taken")
     return FetchResult(
         "binance-vision",
-        symbol,
-        folder,
+        wanted.symbol,
+        wanted.folder,
         done.files,
         done.cached,
         done.resumed,
@@ -190,45 +183,34 @@ def _from_vision(
     )
 
 
-def _from_ccxt(
-    symbol: str,
-    folder: Path,
-    make_folder: Callable[[Path], Path],
-    type_: str | None,
-    period: str | None,
-    first_ns: int,
-    end_ns: int,
-    base_url: str | None,
-    limit: int,
-    progress: Progress | None,
-) -> FetchResult:
+def _from_ccxt(wanted: _Request, *, limit: int) -> FetchResult:
     try:
-        parsed = parse_symbol(symbol)
+        parsed = parse_symbol(wanted.symbol)
     except OnetapeError as error:
         raise UsageError(error.what, where="--symbol", todo=error.todo) from None
-    what = type_ or "ohlcv"
+    what = wanted.type or "ohlcv"
     if what not in ("ohlcv", "trades"):
         raise UsageError(f"no type is called {what!r}", where="--type", todo="one of ohlcv, trades")
-    if period:
-        parse_period(period)
+    if wanted.period:
+        parse_period(wanted.period)
         if what == "trades":
             raise UsageError("means nothing for trades", where="--period")
-    period = period or "1m"
-    exchange = ccxt_pages.make_exchange(parsed, base_url=base_url)
+    period = wanted.period or "1m"
+    exchange = ccxt_pages.make_exchange(parsed, base_url=wanted.base_url)
     label = f"ohlcv-{period}" if what == "ohlcv" else "trades"
-    span = f"{first_ns // MS}-{end_ns // MS}"
-    place = folder / file_stem(symbol) / f"{label}-{span}"
-    make_folder(place)
+    span = f"{wanted.first_ns // MS}-{wanted.end_ns // MS}"
+    place = wanted.folder / file_stem(wanted.symbol) / f"{label}-{span}"
+    wanted.make_folder(place)
     pages = ccxt_pages.PageFetcher(
         exchange,
         parsed,
         "ohlcv" if what == "ohlcv" else "trades",
         folder=place,
-        first_ms=-(-first_ns // MS),
-        end_ms=-(-end_ns // MS),
+        first_ms=-(-wanted.first_ns // MS),
+        end_ms=-(-wanted.end_ns // MS),
         period=period,
         limit=limit,
-        progress=progress,
+        progress=wanted.progress,
     ).run()
     if not pages.files:
         raise UsageError(
@@ -238,7 +220,7 @@ def _from_ccxt(
         )
     return FetchResult(
         "ccxt",
-        symbol,
+        wanted.symbol,
         place,
         pages.files,
         cached=pages.resumed,

@@ -33,11 +33,14 @@ def is_tape(path: Path) -> bool:
 
 
 @contextmanager
-def staged(out: Path, *, force: bool) -> Iterator[Path]:
+def staged(out: Path, *, force: bool = False, may_be_empty: bool = False) -> Iterator[Path]:
     """A hidden directory beside `out` that takes its place when the block ends well.
 
-    Raises UsageError where `out` exists and force is not set, or where it is no tape.
+    may_be_empty: a folder without anything in it is as good as none. Raises UsageError where
+    `out` exists and force is not set, or where it is no tape.
     """
+    if may_be_empty and out.is_dir() and not out.is_symlink() and not any(out.iterdir()):
+        out.rmdir()
     refuse_existing(out, force=force)
     out = out.absolute()
     try:

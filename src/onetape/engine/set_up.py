@@ -16,7 +16,7 @@ from onetape import _core
 from onetape.engine.host import Host
 from onetape.engine.latency import RECORDED
 from onetape.engine.plan import DEFAULT_CASH, RunPlan
-from onetape.engine.tape_facts import last_time, tape_instruments
+from onetape.engine.tape_facts import tape_instruments, tape_span
 from onetape.engine.trading_hours import HORIZON
 from onetape.model.errors import BadConfig, BadInput, UnknownSymbol
 from onetape.model.instrument import Instrument, Kind
@@ -147,7 +147,8 @@ def set_trading_hours(plan: RunPlan, host: Host, start: int, *, grows: bool) -> 
         return
     last = start + HORIZON
     if not grows:
-        last = max(last_time(Path(each.path)) for each in plan.inputs)
+        spans = [tape_span(Path(each.path)) for each in plan.inputs]
+        last = max((span[1] for span in spans if span is not None), default=start)
     host.sim.set_schedule(plan.hours.switches(start, last))
 
 

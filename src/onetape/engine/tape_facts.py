@@ -13,10 +13,10 @@ from onetape.tape.segments import list_segments
 __all__ = [
     "Inventory",
     "inventory_of",
-    "last_time",
     "seals_within",
     "streams_of",
     "tape_instruments",
+    "tape_span",
 ]
 
 _INSTRUMENT = 1  # EventType of core/journal/events.hpp
@@ -53,12 +53,15 @@ def seals_within(path: Path, last_sequence: int) -> list[str]:
     return seals
 
 
-def last_time(path: Path) -> int:
-    """Of the tape's last frame."""
+def tape_span(path: Path) -> tuple[int, int] | None:
+    """Times of the first and last frame, ns; None when it is empty."""
     with JournalReader(path) as reader:
+        first = reader.next_frame()
+        if first is None:
+            return None
         reader.seek_sequence(max(reader.core.last_sequence, 1))
-        frame = reader.next_frame()
-    return frame.time if frame is not None else 0
+        last = reader.next_frame()
+        return first.time, last.time if last is not None else first.time
 
 
 def inventory_of(paths: Iterable[Path]) -> Inventory:

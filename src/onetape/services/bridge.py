@@ -24,12 +24,12 @@ import numpy as np
 
 from onetape.engine.actions import Actions, read_actions
 from onetape.engine.plan import RunPlan, read_plan
+from onetape.engine.tape_facts import tape_span
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind
 from onetape.model.errors import BadConfig
 from onetape.model.instrument import Instrument
 from onetape.model.money import divide_half_even, money, money_units
-from onetape.services.input_tapes import tape_span
 from onetape.services.tape_market import Market, first_data_difference
 from onetape.tape.journal import JournalReader
 

@@ -13,9 +13,8 @@ from onetape.model.errors import BadInput
 from onetape.model.instrument import Instrument
 from onetape.services.options import RunOptions
 from onetape.store.private import private_folder
-from onetape.tape.journal import JournalReader
 
-__all__ = ["as_tapes", "is_tape", "load_instruments", "tape_span"]
+__all__ = ["as_tapes", "is_tape", "load_instruments"]
 
 RECORDING = "cryptofeed"  # the kind whose files name their symbols
 
@@ -106,17 +105,6 @@ def _frame_as_tape(frame: Any, home: Path, symbol: str) -> Path:
 def _safe(name: str) -> str:
     kept = "".join(c if c.isalnum() or c in "._-" else "-" for c in name)[:48]
     return kept.strip(".-") or "data"
-
-
-def tape_span(path: Path) -> tuple[int, int] | None:
-    """Times of the first and last frame; None when it is empty."""
-    with JournalReader(path) as reader:
-        first = reader.next_frame()
-        if first is None:
-            return None
-        reader.seek_sequence(max(reader.core.last_sequence, 1))
-        last = reader.next_frame()
-        return first.time, last.time if last is not None else first.time
 
 
 def load_instruments(path: Path | None) -> dict[str, Instrument]:

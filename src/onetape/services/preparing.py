@@ -21,7 +21,7 @@ from onetape.engine.plan import (
 )
 from onetape.engine.queue_model import CONSERVATIVE, parse_queue
 from onetape.engine.strategy import Strategy
-from onetape.engine.tape_facts import tape_instruments
+from onetape.engine.tape_facts import tape_instruments, tape_span
 from onetape.engine.trading_hours import TradingHours, parse_hours
 from onetape.engine.venue_options import (
     VenueOptions,
@@ -33,7 +33,7 @@ from onetape.engine.venue_options import (
 from onetape.model.errors import BadConfig, BadInput
 from onetape.model.money import parse_cash
 from onetape.model.time import SECOND, parse_time
-from onetape.services.input_tapes import as_tapes, tape_span
+from onetape.services.input_tapes import as_tapes
 from onetape.services.options import RunOptions
 
 __all__ = ["parse_plan", "prepare_plan", "strategy_class"]

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from onetape.data.export import FORMATS, check_format
 from onetape.data.staging import staged
-from onetape.model.errors import BadInput, NotAvailable, UsageError
+from onetape.model.errors import BadInput, NotAvailable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "SavedRun", "save_run"]
 
-FORMATS = ("parquet", "csv", "jsonl")
 # Of report.json: lists of rows with the same keys.
 _LISTS = ("days", "months", "drawdowns", "symbols", "stress", "assumptions")
 
@@ -59,16 +59,13 @@ def save_run(run: Run, out: Path | str, *, format: str = "parquet") -> SavedRun:
     made without a report has the first four tables and its settings.
     """
     out = Path(out)
-    if format not in FORMATS:
-        raise UsageError(f"no format is called {format!r}", todo=f"use {', '.join(FORMATS)}")
+    check_format(format)
     try:
         import polars as pl
     except ImportError:
         raise NotAvailable(
             "tables need polars", where="save", todo="pip install 'onetape[research]'"
         ) from None
-    if out.is_dir() and not out.is_symlink() and not any(out.iterdir()):
-        out.rmdir()
     report = _report(run.path / "report.json")
     tables = {"fills": run.fills, "orders": run.orders, "equity": run.equity}
     tables["statistics"] = pl.DataFrame(
@@ -86,7 +83,7 @@ def save_run(run: Run, out: Path | str, *, format: str = "parquet") -> SavedRun:
         orient="row",
     )
     rows_by_name = {}
-    with staged(out, force=False) as folder:
+    with staged(out, may_be_empty=True) as folder:
         for name, frame in tables.items():
             _write(frame, folder / f"{name}.{format}", format)
             rows_by_name[name] = len(frame)
