@@ -326,6 +326,8 @@ def test_every_choice_is_taken_by_name_in_python(tmp_path, files) -> None:
         ("on_error", "ignore", "--on-error"),
         ("leverage", -3, "--leverage"),
         ("closed", "2026-01-02", "--closed"),  # one text, not its letters
+        ("speed", float("inf"), "--speed"),
+        ("speed", float("nan"), "--speed"),
     ],
 )
 def test_python_s_words_are_checked_too(tmp_path, name, value, where) -> None:
@@ -441,6 +443,14 @@ def test_a_walk_forward_trades_its_windows_with_detail(tmp_path, files) -> None:
     rows = {row["key"]: row for row in map(json.loads, (path / "results.jsonl").open())}
     # The training window holds the bar that detail decides; its data end with the window.
     assert (rows["train/1/0"]["pnl"], rows["train/1/0"]["fills"]) == (10.0, 2)
+
+
+def test_a_look_ahead_check_stays_in_the_range_of_the_sweep(tmp_path, files) -> None:
+    row = next(row for row in ROWS if row.option[0] == "--seed")
+    path = swept(tmp_path, row, files, end=AT_HALF, check_lookahead="all")
+    rows = {row["key"]: row for row in map(json.loads, (path / "results.jsonl").open())}
+    assert 0 < rows["0"]["orders"] < luck(1)
+    assert rows["lookahead/0"]["lookahead"]["decisions"] == rows["0"]["orders"]
 
 
 @pytest.mark.parametrize("change", ["detail", "options", "curve", "facts"])

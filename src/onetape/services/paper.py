@@ -6,6 +6,7 @@ or lies finished. So a paper run is repeated by a backtest of its tape, to the l
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
@@ -165,7 +166,8 @@ def play(robot: PaperRobot, speed: float, watch: Watch | None = None) -> None:
     first, began = robot.session.started_at, time.monotonic()
     try:
         while True:
-            virtual = first + int((time.monotonic() - began) * speed * 1e9)
+            ahead_ns = min((time.monotonic() - began) * speed * 1e9, TIME_MAX / 4)
+            virtual = min(first + int(ahead_ns), TIME_MAX)
             outcome = robot.step(until=virtual)
             if outcome in (_core.RunOutcome.ENDED, _core.RunOutcome.STOPPED) or robot.is_at_end:
                 return
@@ -215,6 +217,8 @@ def _on_own_market(options: PaperOptions) -> RunResult:
 
 def _on_tape(options: PaperOptions) -> RunResult:
     watch = _watch(options)
+    if not 0 < options.speed < math.inf:
+        raise BadConfig(f"speed {options.speed}", where="--speed", todo="give a number above 0")
     if len(options.data) > 1:
         raise BadConfig(
             f"{len(options.data)} tapes, and a robot follows one", where="--data", todo="name one"

@@ -144,7 +144,7 @@ def run_sweep(options: SweepOptions) -> SweepResult:
                     {"key": str(at), "params": params, "start": start, "end": end}
                     for at, params in enumerate(grid)
                 )
-            checked = _look_ahead(work, grid, lookahead) if lookahead else None
+            checked = _look_ahead(work, grid, lookahead, manifest) if lookahead else None
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"{len(work.rows)} of {work.total} results are kept in {folder}"
@@ -233,8 +233,10 @@ def _windows(manifest: dict[str, Any]) -> list[Window]:
     )
 
 
-def _look_ahead(work: _Work, grid: Grid, how: str) -> dict[str, Any]:
-    """Checks variants for decisions that need the future. Which ones is part of the answer."""
+def _look_ahead(work: _Work, grid: Grid, how: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Checks variants over the sweep's range for decisions that need the future. Which ones is
+    part of the answer."""
+    span = {"start": manifest["start"], "end": manifest["end"]}
     chosen = set(range(len(grid)))
     if how == "sample":
         spread = np.linspace(0, len(grid) - 1, min(LOOKAHEAD_SAMPLE - 1, len(grid))).astype(int)
@@ -246,7 +248,7 @@ def _look_ahead(work: _Work, grid: Grid, how: str) -> dict[str, Any]:
             chosen.add(int(best["key"]))
     work.total += len(chosen)
     work.do(
-        {"kind": LOOKAHEAD_JOB, "key": f"lookahead/{at}", "params": grid[at]}
+        {"kind": LOOKAHEAD_JOB, "key": f"lookahead/{at}", "params": grid[at], **span}
         for at in sorted(chosen)
     )
     rows = [work.rows[f"lookahead/{at}"] for at in sorted(chosen)]
