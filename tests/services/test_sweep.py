@@ -17,7 +17,7 @@ from strategy_files import write
 
 import onetape
 from onetape.model.errors import BadConfig, BadInput, Divergence, StrategyError
-from onetape.services.pool import run_local
+from onetape.services.pool import Batch, run_local
 from onetape.store.sweep import RESULTS, open_sweep, read_rows
 
 # Late variants are quick, so that with two workers they end first; some fail when told to.
@@ -392,7 +392,7 @@ def test_an_edit_of_the_file_while_it_runs_is_not_mixed_in(tmp_path, sample):
     own.write_text(TREND + "\n# edited\n")
     work = {"sys_path": sys.path, "scratch": str(tmp_path), "keep_runs": "", **setup}
     with pytest.raises(onetape.model.errors.ProcessDown, match="was edited"):
-        run_local(work, [{"key": "0", "params": {}}], lambda row: None, processes=1)
+        run_local(Batch(work, [{"key": "0", "params": {}}], lambda row: None, processes=1))
 
 
 def test_a_class_that_is_in_no_file_is_refused_with_a_way_out(tmp_path, sample):

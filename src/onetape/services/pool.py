@@ -14,18 +14,31 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib import import_module
 from typing import IO, Any
 
 from onetape.model.errors import NotAvailable, ProcessDown
 
-__all__ = ["run_local", "run_ray"]
+__all__ = ["Batch", "run_local", "run_ray"]
 
 Row = dict[str, Any]
 WAIT_S = 0.2  # how often progress is shown while no variant ends
 STOP_S = 2.0  # a worker that does not end on SIGTERM within this is killed
 # One thread each: several workers with as many threads as cores would fight for them.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Jobs with one set-up, for either. take: gets each row as it comes. idle: called now and then
+    while nothing ends."""
+
+    setup: Mapping[str, Any]
+    jobs: Iterable[Mapping[str, Any]]
+    take: Callable[[Row], None]
+    processes: int
+    idle: Callable[[], None] = lambda: None
 
 
 class _Worker:
@@ -82,26 +95,19 @@ class _Worker:
             return self.process.wait()
 
 
-def run_local(
-    setup: Mapping[str, Any],
-    jobs: Iterable[Mapping[str, Any]],
-    take: Callable[[Row], None],
-    *,
-    processes: int,
-    idle: Callable[[], None] = lambda: None,
-) -> None:
-    """Runs `jobs` on worker processes; `take` gets each row as it comes.
+def run_local(batch: Batch) -> None:
+    """On worker processes of this machine.
 
     A worker that dies (killed for its memory, say) costs the variant that it worked on, which
     becomes a row with the error, and is replaced. Raises ProcessDown when workers cannot even
-    begin. idle: called now and then while nothing ends.
+    begin.
     """
-    waiting = deque(jobs)
+    waiting = deque(batch.jobs)
     with selectors.DefaultSelector() as selector:
         workers: list[_Worker] = []
 
         def start() -> None:
-            worker = _Worker(setup)
+            worker = _Worker(batch.setup)
             workers.append(worker)
             selector.register(worker.answers, selectors.EVENT_READ, worker)
 
@@ -111,7 +117,7 @@ def run_local(
             return worker.end()
 
         try:
-            for _ in range(min(processes, len(waiting))):
+            for _ in range(min(batch.processes, len(waiting))):
                 start()
             while workers:
                 for key, _ in selector.select(WAIT_S):
@@ -123,17 +129,17 @@ def run_local(
                                 raise ProcessDown(answer["error"], where="a worker of the sweep")
                             worker.is_ready = True
                         else:
-                            take(answer)
+                            batch.take(answer)
                         worker.give(waiting.popleft() if waiting else None)
                         if worker.job is None:
                             drop(worker)
                             break
                     else:
                         if has_ended:
-                            _bury(worker, drop(worker), take)
-                            if len(workers) < min(processes, len(waiting)):
+                            _bury(worker, drop(worker), batch.take)
+                            if len(workers) < min(batch.processes, len(waiting)):
                                 start()
-                idle()
+                batch.idle()
         finally:
             for worker in workers:
                 worker.process.terminate()
@@ -153,15 +159,8 @@ def _bury(worker: _Worker, code: int, take: Callable[[Row], None]) -> None:
         take({"key": worker.job["key"], "error": f"its worker process ended with {how}"})
 
 
-def run_ray(
-    setup: Mapping[str, Any],
-    jobs: Iterable[Mapping[str, Any]],
-    take: Callable[[Row], None],
-    *,
-    processes: int,
-    idle: Callable[[], None] = lambda: None,
-) -> None:
-    """The same on Ray: `processes` tasks at once, on a cluster that was joined or a local one.
+def run_ray(batch: Batch) -> None:
+    """On Ray: `processes` tasks at once, on a cluster that was joined or a local one.
 
     The tapes and the strategy's file must be readable under the same paths on every machine.
     """
@@ -176,29 +175,29 @@ def run_ray(
     if is_ours:
         # Ray would pack the current folder up and take a page's port; a sweep needs neither.
         ray.init(
-            num_cpus=processes if "RAY_ADDRESS" not in os.environ else None,
+            num_cpus=batch.processes if "RAY_ADDRESS" not in os.environ else None,
             include_dashboard=False,
             log_to_driver=False,
             logging_level="error",
         )
     remote = ray.remote(max_retries=0)(_ray_job)
-    setup_there = ray.put(dict(setup))
-    waiting = deque(jobs)
+    setup_there = ray.put(dict(batch.setup))
+    waiting = deque(batch.jobs)
     running: dict[Any, Mapping[str, Any]] = {}
     try:
         while waiting or running:
-            while waiting and len(running) < processes:
+            while waiting and len(running) < batch.processes:
                 job = waiting.popleft()
                 running[remote.remote(setup_there, dict(job))] = job
             done, _ = ray.wait([*running], timeout=WAIT_S)
             for each in done:
                 job = running.pop(each)
                 try:
-                    take(ray.get(each))
+                    batch.take(ray.get(each))
                 except ray.exceptions.RayError as problem:
                     line = str(problem).strip().splitlines()[-1]
-                    take({"key": job["key"], "error": f"its Ray task ended: {line}"})
-            idle()
+                    batch.take({"key": job["key"], "error": f"its Ray task ended: {line}"})
+            batch.idle()
     finally:
         for each in running:
             ray.cancel(each, force=True)

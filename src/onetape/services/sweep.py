@@ -23,7 +23,7 @@ from onetape.engine.grid import Grid, make_grid
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, Divergence
 from onetape.services.options import Progress
-from onetape.services.pool import run_local, run_ray
+from onetape.services.pool import Batch, run_local, run_ray
 from onetape.services.preparing import strategy_class
 from onetape.services.recording import new_folders_removed
 from onetape.services.sweep_plan import (
@@ -189,12 +189,9 @@ class _Work:
         waiting = [job for job in jobs if job["key"] not in self.rows]
         if not waiting:
             return
+        processes = self._options.jobs or _cores()
         BACKENDS[self._options.backend](
-            self._setup,
-            waiting,
-            self._take,
-            processes=self._options.jobs or _cores(),
-            idle=self._show,
+            Batch(self._setup, waiting, self._take, processes, self._show)
         )
 
     def _take(self, row: dict[str, Any]) -> None:
