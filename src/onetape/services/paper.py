@@ -181,7 +181,8 @@ def play(robot: PaperRobot, speed: float, watch: Watch | None = None) -> None:
 
 def run_paper(options: PaperOptions) -> RunResult:
     """`onetape run --paper`. Without data, beside a generated market of its own."""
-    with new_folders_removed(options.home / "runs", options.home / "tapes"):
+    made = (options.home / name for name in ("runs", "tapes", "journal"))
+    with new_folders_removed(*made):
         return _on_own_market(options) if not options.data else _on_tape(options)
 
 
@@ -210,9 +211,17 @@ def _on_own_market(options: PaperOptions) -> RunResult:
     load_instruments(options.instruments)
     watch, seconds = _watch(options), options.seconds or YEAR_S
     symbol = options.symbol or _symbol_of(strategy, options.params)
-    with generated_market(options.home, [symbol], seed=options.seed, seconds=seconds) as tape:
-        robot = open_robot(replace(options, data=[tape.path], start=tape.ready_at))
-        return _conclude(robot, lambda: follow([robot], watch))
+    unused: Path | None = None
+    try:
+        with generated_market(options.home, [symbol], seed=options.seed, seconds=seconds) as tape:
+            unused = tape.path
+            robot = open_robot(replace(options, data=[tape.path], start=tape.ready_at))
+            unused = None  # a run stands on it from here on
+            return _conclude(robot, lambda: follow([robot], watch))
+    except BaseException:
+        if unused is not None:
+            shutil.rmtree(unused, ignore_errors=True)
+        raise
 
 
 def _on_tape(options: PaperOptions) -> RunResult:
