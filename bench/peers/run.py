@@ -26,6 +26,10 @@ TIMEOUT_S = 900
 ENVIRONMENTS = {
     "nautilus": ["nautilus_trader==1.221.0"],
     "hftbacktest": ["hftbacktest==2.4.4", "numba==0.68.1", "numpy==2.2.6"],
+    "vectorbt": ["vectorbt==1.2.0"],
+    "backtesting": ["backtesting==0.6.6"],
+    "backtrader": ["backtrader==1.9.78.123", "numpy==2.2.6"],
+    "freqtrade": ["freqtrade==2026.9"],
 }
 # task -> (environment, program, arguments); "real" where recorded quotes are at hand, "folder" for
 # programs that make their data themselves
