@@ -184,7 +184,7 @@ def beside_peers(figures: dict[str, Figure]) -> None:
     results = json.loads(PEERS.read_text())["results"]
     for figure in figures.values():
         figure.beside = [shown(name, results[name]) for name in figure.beside if name in results]
-        if not figure.rivals and figure.against in results:
+        if not figure.rivals and "value" in results.get(figure.against, {}):
             figure.rivals = [float(results[figure.against]["value"])]
 
 
