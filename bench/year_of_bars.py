@@ -1,5 +1,6 @@
 """A year of one-minute bars of twenty symbols through a moving-average cross: compiled, and plain
-with the same windows. Seconds of the loop, which builds no bars: the tape has them.
+with the same windows. Seconds of the loop, which builds no bars: the tape has them. Of the
+processor, here and in the rivals, so that other work of the machine does not count.
 
 Rivals that `make peers` ran over the same bars stand beside it, and in a table what each did:
 fills, gain, and what its run leaves out. One that ran over a share of them is compared with ours
@@ -92,7 +93,7 @@ def main() -> None:
 def over(strategy: type[Strategy], path: Path, days: int = 0) -> Timed:
     """The first `days` days, all without."""
     return run_once(
-        strategy, path, latency=Latency(0, 0), clock="wall", fee=(Decimal(0), Decimal(str(TAKER))),
+        strategy, path, latency=Latency(0, 0), fee=(Decimal(0), Decimal(str(TAKER))),
         # The samples of equity that `onetape backtest` would take of a year.
         sample_every=4 * 60 * MINUTE, end=START + days * DAY + 1 if days else None,
     )  # fmt: skip

@@ -102,9 +102,9 @@ def main(path: str, days: str) -> None:
         made = Configuration(options, RunMode.BACKTEST).get_config()
         testing = Backtesting(made)
         candles, timerange = testing.load_bt_data()
-        began = time.perf_counter()
+        began = time.process_time()
         testing.backtest_one_strategy(testing.strategylist[0], candles, timerange)
-        seconds = time.perf_counter() - began
+        seconds = time.process_time() - began
         trades = testing.all_bt_content["Cross"]["results"]
     fills = int(2 * len(trades) - (trades["exit_reason"] == "force_exit").sum())
     print(json.dumps({"events": minutes * SYMBOLS, "seconds": seconds, "fills": fills,

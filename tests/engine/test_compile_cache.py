@@ -196,6 +196,21 @@ def test_an_edit_is_compiled(place, tape, what):
     assert actions == play(machine, tape, interpret=True).action_hash
 
 
+def test_a_neighbour_with_a_name_of_pythons_is_followed(place, tape, monkeypatch):
+    monkeypatch.delitem(sys.modules, "tabnanny", raising=False)
+    text = STRATEGY.replace("import half", "import half\nfrom tabnanny import more")
+    (place / "kept.py").write_text(text.replace("WEIGHTS[1]", "WEIGHTS[1] * more(1.0)"))
+    actions = []
+    for factor in (2, 2, 3):
+        (place / "tabnanny.py").write_text(
+            f"from numba import njit\n\n@njit\ndef more(x):\n    return x * {factor}\n"
+        )
+        monkeypatch.delitem(sys.modules, "tabnanny", raising=False)
+        actions.append(run(place, tape))
+    assert actions[0][0] > 0 and actions[1] == (0, actions[0][1]) and actions[2][0] > 0
+    assert actions[2][1] != actions[0][1]
+
+
 def test_numbers_of_a_run_need_no_compilation(place, tape):
     """A sweep over a parameter compiles once: its value lies in the record."""
     run(place, tape)
@@ -296,6 +311,7 @@ def test_a_full_or_closed_disk_loses_nothing(place, tape, capfd, monkeypatch):
     ("old", "new"),
     [
         ("import numpy as np", "import numpy as np\nfrom numba.extending import overload"),
+        ("import numpy as np", "import numpy as np\nimport numba\nnumba.extending.overload"),
         ("WEIGHTS[1]", "WEIGHTS[1] * powers(2)"),  # recursion
         ("LIMIT = 0.2", "LIMIT = __import__('collections').namedtuple('N', 'a')(0.2)"),
     ],

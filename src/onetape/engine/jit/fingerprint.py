@@ -13,7 +13,9 @@ import dis
 import enum
 import hashlib
 import inspect
+import re
 import sys
+import sysconfig
 from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any, Final
@@ -35,9 +37,18 @@ from onetape.model import time as time_module
 
 __all__ = ["UnknownDependencyError", "fingerprint"]
 
-# Their version says what is in them.
+# Their version says what is in them, where they are what they are called: a neighbour of the
+# strategy may bear the name of a module of Python's.
 _VERSIONED: Final = frozenset({"numba", "numpy", "llvmlite"}) | sys.stdlib_module_names
+_PLACES: Final = tuple(
+    str(Path(place).resolve())
+    for place in (
+        sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"),
+        *(Path(str(each.__file__)).parent for each in (numba, np, llvmlite)),
+    )
+)  # fmt: skip
 _DEPTH_MAX: Final = 200
+_EXTENDS: Final = re.compile(rb"\bextending\b|\bnumba\.core\b")
 _EXTENSIONS: Final = tuple(
     getattr(extending, name)
     for name in ("overload", "overload_method", "overload_attribute", "intrinsic",
@@ -148,11 +159,14 @@ class _Walk:
         if isinstance(value, enum.EnumMeta):
             members = [(str(name), self.value(value[name].value)) for name in value.__members__]
             return ("enum", value.__module__, value.__qualname__, members)
-        if isinstance(value, (type, BuiltinFunctionType, np.ufunc)):
+        if isinstance(value, np.ufunc):
+            name = str(getattr(value, "__name__", ""))
+            if getattr(np, name, None) is value:
+                return ("named", "numpy", name)
+        elif isinstance(value, (type, BuiltinFunctionType)):
             module = getattr(value, "__module__", None) or "builtins"
-            module = "numpy" if isinstance(value, np.ufunc) else module
             if _is_versioned(module):
-                return ("named", module, getattr(value, "__qualname__", value.__name__))
+                return ("named", module, value.__qualname__)
         raise UnknownDependencyError(f"a {type(value).__name__}")
 
     def _function(self, function: FunctionType) -> Any:
@@ -193,7 +207,7 @@ class _Walk:
     def _of_module(self, module: ModuleType, code: CodeType) -> list[Any]:
         """Whatever of a user's own module the code might name."""
         found = []
-        for name in sorted(_names(code, "LOAD_ATTR", "LOAD_METHOD")):
+        for name in sorted(_attributes_of(code)):
             if name in vars(module):
                 inner = vars(module)[name]
                 found.append((name, self.value(inner)))
@@ -204,7 +218,7 @@ class _Walk:
     def _code(self, code: CodeType) -> Any:
         helpers = [
             (name, [self.value(each) for each in self.helpers[name]])
-            for name in sorted(_names(code, "LOAD_ATTR", "LOAD_METHOD"))
+            for name in sorted(_attributes_of(code))
             if name in self.helpers
         ]
         constants = [
@@ -235,6 +249,12 @@ def _cell(name: str, cell: Any) -> Any:
         raise UnknownDependencyError(f"{name}, which is not set yet") from None
 
 
+def _attributes_of(code: CodeType) -> set[str]:
+    """Names that may be read of an object: those of attributes, and texts, for getattr."""
+    texts = {each for each in code.co_consts if isinstance(each, str)}
+    return texts | _names(code, "LOAD_ATTR", "LOAD_METHOD")
+
+
 def _names(code: CodeType, *operations: str) -> set[str]:
     found = {str(step.argval) for step in dis.get_instructions(code) if step.opname in operations}
     for each in code.co_consts:
@@ -244,11 +264,21 @@ def _names(code: CodeType, *operations: str) -> set[str]:
 
 
 def _is_versioned(module: str) -> bool:
-    return module.partition(".")[0] in _VERSIONED
+    top = module.partition(".")[0]
+    if top not in _VERSIONED or top not in sys.modules:
+        return False
+    file = getattr(sys.modules[top], "__file__", None)  # None: of the interpreter itself
+    return file is None or str(Path(file).resolve()).startswith(_PLACES)
 
 
 def _check_extensions(function: FunctionType) -> None:
     """What a module teaches numba acts from afar: no name in the code leads to it."""
+    try:
+        source = Path(function.__code__.co_filename).read_bytes()
+    except OSError:
+        source = b""  # a notebook's: its names are asked below
+    if _EXTENDS.search(source):
+        raise UnknownDependencyError(f"{function.__module__} extends numba")
     for name, value in function.__globals__.items():
         is_module = inspect.ismodule(value) and value.__name__.startswith(
             ("numba.extending", "numba.core")
