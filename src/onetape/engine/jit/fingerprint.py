@@ -41,7 +41,7 @@ __all__ = ["UnknownDependencyError", "fingerprint"]
 # strategy may bear the name of a module of Python's.
 _VERSIONED: Final = frozenset({"numba", "numpy", "llvmlite"}) | sys.stdlib_module_names
 _PLACES: Final = tuple(
-    str(Path(place).resolve())
+    str(Path(str(place)).resolve())
     for place in (
         sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"),
         *(Path(str(each.__file__)).parent for each in (numba, np, llvmlite)),
