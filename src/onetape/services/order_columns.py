@@ -145,8 +145,18 @@ def _by_trade(
                 continue
             times = trades["time"][trades["stream"] == number]
             mine = stream == list(symbols).index(symbol)
-            result[mine] |= np.isin(at[mine], times)
+            result[mine] |= _are_among(at[mine], times.astype(np.int64))
     return result if seen else None
+
+
+def _are_among(wanted: Ints, times: Ints) -> NDArray[np.bool_]:
+    """Which of `wanted` are in `times`. A search, because those of a tape ascend as a rule: numpy's
+    own way hashes or sorts millions of them."""
+    if not len(times):
+        return np.zeros(len(wanted), dtype=np.bool_)
+    ordered = times if (times[1:] >= times[:-1]).all() else np.sort(times)
+    at = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
+    return np.asarray(ordered[at] == wanted)
 
 
 def _is_placed(rows: NDArray[np.void]) -> NDArray[np.bool_]:
