@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,21 +19,28 @@ class Whole(NamedTuple):
     answer: dict[str, Any]  # the last line of its standard output
 
 
+# A process begins with the memory of the one that starts it, and Linux counts that as its own most:
+# so a small one starts the command and measures it.
+_STARTER = """
+import json, os, subprocess, sys, time
+began = time.perf_counter()
+started = subprocess.Popen(json.loads(sys.argv[1]))
+_, status, used = os.wait4(started.pid, 0)
+seconds = time.perf_counter() - began
+code = os.waitstatus_to_exitcode(status)
+print(json.dumps([seconds, used.ru_utime + used.ru_stime, used.ru_maxrss, code]))
+"""
+
+
 def whole(command: list[str], **environment: str) -> Whole:
     """Ends this program where the command fails."""
-    began = time.perf_counter()
-    running = subprocess.Popen(
-        command, stdout=subprocess.PIPE, env={**os.environ, **environment}, text=True
-    )
-    assert running.stdout is not None
-    said = running.stdout.read()
-    _, status, used = os.wait4(running.pid, 0)
-    seconds = time.perf_counter() - began
-    running.returncode = os.waitstatus_to_exitcode(status)
-    if running.returncode:
-        sys.exit(f"{Path(command[1]).name}: exit {running.returncode}")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Whole(
-        seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * unit / 2**20,
-        json.loads(said.strip().splitlines()[-1]),
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", _STARTER, json.dumps(command)],
+        stdout=subprocess.PIPE, env={**os.environ, **environment}, text=True, check=True,
     )  # fmt: skip
+    *said, measured = done.stdout.strip().splitlines()
+    seconds, processor, memory, code = json.loads(measured)
+    if code:
+        sys.exit(f"{Path(command[1]).name}: exit {code}")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Whole(seconds, processor, memory * unit / 2**20, json.loads(said[-1]))

@@ -94,6 +94,7 @@ def test_a_whole_process_is_measured_with_its_answer(module):
     busy = "import time; t = time.process_time()\nwhile time.process_time() - t < 0.2: pass\n"
     done = whole([sys.executable, "-c", busy + "print('x'); print('{\"a\": 1}')"])
     assert done.answer == {"a": 1}
-    assert done.processor >= 0.2 and done.seconds >= 0.2 and 3 < done.memory_mib < 500
+    assert done.processor >= 0.2 and done.seconds >= 0.2
+    assert 3 < done.memory_mib < 60  # not that of the process that runs the tests
     with pytest.raises(SystemExit, match="exit 3"):
         whole([sys.executable, "-c", "raise SystemExit(3)"])
