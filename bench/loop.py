@@ -24,6 +24,7 @@ class Timed(NamedTuple):
     counters: dict[str, int]
     action_hash: str
     state_hash: str
+    gain: Decimal  # of equity, since the start
 
 
 def run_once(
@@ -52,8 +53,9 @@ def run_once(
         if session.host.failures:
             raise SystemExit(str(session.host.failures[0]))
         return Timed(
-            seconds, session.sim.counters(), session.sim.action_hash().hex(), session.state_hash
-        )
+            seconds, session.sim.counters(), session.sim.action_hash().hex(), session.state_hash,
+            Decimal(session.sim.equity_text) - session.start_equity,
+        )  # fmt: skip
     finally:
         session.close()
         shutil.rmtree(folder, ignore_errors=True)

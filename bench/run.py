@@ -7,7 +7,9 @@ A program prints one JSON object on standard output: a figure
      "against": {"name", "value"} or null, "note"}
 or {"figures": [figure, ...]}, or any nesting of numbers, which are then shown by their path.
 `against` is a floor or a rival measured in the same run. What `make peers` measured is put beside
-a figure that names it: {"peer": "nautilus no-op"}.
+a figure that names it: {"peer": "nautilus no-op"}, or several of the same work, which may be of
+a share of it: {"beside": ["nautilus bars", "vectorbt bars"]}. {"tables": [text, ...]} next to
+"figures" is shown below them.
 """
 
 from __future__ import annotations
@@ -30,8 +32,9 @@ PEERS = ROOT / "build" / "peers" / "results.json"
 PAGES = (ROOT / "docs" / "performance.md", ROOT / "README.md")
 BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 TIMEOUT_S = 300
+TIMEOUTS_S = {"long_l2": 1_800}  # eighteen whole processes over fifty million rows
 # Places that hold no program of their own.
-NOT_FIGURES = {"run.py", "tapes.py", "loop.py"}
+NOT_FIGURES = {"run.py", "tapes.py", "loop.py", "l2_strategies.py", "whole.py"}
 
 
 @dataclass
@@ -42,6 +45,7 @@ class Figure:
     reach: float | None = None
     against: str = ""
     headline: bool = False
+    beside: list[str] = field(default_factory=list)  # tasks of rivals
     values: list[float] = field(default_factory=list)
     rivals: list[float] = field(default_factory=list)
 
@@ -68,15 +72,17 @@ def main() -> None:
     options = arguments()
     programs = find(options.names)
     figures: dict[str, Figure] = {}
+    tables: dict[str, list[str]] = {}
     failed: list[str] = []
     for program in programs:
         for number in range(options.runs):
             print(f"{program.stem} {number + 1}/{options.runs}", file=sys.stderr)
-            if not run(program, figures):
+            if not run(program, figures, tables):
                 failed.append(program.stem)
                 break
     beside_peers(figures)
-    table = render(figures, options.runs, failed)
+    more = [text for each in tables.values() for text in each]
+    table = "\n\n".join([render(figures, options.runs, failed), *more])
     if options.json:
         print(json.dumps({"machine": machine(), "figures": [*map(plain, figures.values())],
                           "failed": failed, "table": table}))  # fmt: skip
@@ -109,26 +115,36 @@ def find(names: list[str]) -> list[Path]:
     return [every[name] for name in names] if names else [*every.values()]
 
 
-def run(program: Path, figures: dict[str, Figure]) -> bool:
-    """Run once and add what it measured. False if it failed; it says why on standard error."""
+def run(
+    program: Path, figures: dict[str, Figure], tables: dict[str, list[str]] | None = None
+) -> bool:
+    """Run once and add what it measured. False if it failed; it says why on standard error.
+
+    tables: by program, of its last run.
+    """
+    limit = TIMEOUTS_S.get(program.stem, TIMEOUT_S)
     try:
         done = subprocess.run(
             [sys.executable, str(program)], stdout=subprocess.PIPE, text=True, check=False,
-            timeout=TIMEOUT_S, cwd=ROOT,
+            timeout=limit, cwd=ROOT,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        print(f"{program.name}: over {TIMEOUT_S} s", file=sys.stderr)
+        print(f"{program.name}: over {limit} s", file=sys.stderr)
         return False
     if done.returncode:
         print(f"{program.name}: exit {done.returncode}", file=sys.stderr)
         return False
     # One object, over one line or several; what is printed before it is not ours.
     start = done.stdout.find("{")
-    for found in described(json.loads(done.stdout[start:]), program.stem):
+    answer = json.loads(done.stdout[start:])
+    if tables is not None and "tables" in answer:
+        tables[program.stem] = answer["tables"]
+    for found in described(answer, program.stem):
         figure = figures.setdefault(
             found["name"],
             Figure(found["name"], found.get("unit", ""), found.get("better", "more"),
-                   found.get("reach"), headline=bool(found.get("headline"))),
+                   found.get("reach"), headline=bool(found.get("headline")),
+                   beside=found.get("beside", [])),
         )  # fmt: skip
         figure.values.append(float(found["value"]))
         if against := found.get("against"):
@@ -162,19 +178,32 @@ def flattened(value: Any, path: str) -> Iterator[dict[str, Any]]:
 def beside_peers(figures: dict[str, Figure]) -> None:
     """Figures that name a rival's task get what was measured of it on this machine."""
     if not PEERS.is_file():
+        for figure in figures.values():
+            figure.beside = []
         return
     results = json.loads(PEERS.read_text())["results"]
     for figure in figures.values():
-        if not figure.rivals and figure.against in results:
+        figure.beside = [shown(name, results[name]) for name in figure.beside if name in results]
+        if not figure.rivals and "value" in results.get(figure.against, {}):
             figure.rivals = [float(results[figure.against]["value"])]
 
 
+def shown(name: str, result: dict[str, Any]) -> str:
+    """A rival's result in a cell: its speed, of which share of the work, or why there is none."""
+    if reason := result.get("not_available"):
+        return f"{name}: NOT_AVAILABLE ({reason})"
+    share = f" ({result['share']})" if result.get("share") else ""
+    return f"{name}: {show(float(result['value']))}{share}"
+
+
 def render(figures: dict[str, Figure], runs: int, failed: list[str]) -> str:
+    has_beside = any(figure.beside for figure in figures.values())
     lines = [
         f"{machine()}; {runs} runs, median (least to most).",
         "",
-        "| figure | | wanted | against | ratio (above 1: better) |",
-        "|---|---|---|---|---|",
+        "| figure | | wanted | against | ratio (above 1: better) |"
+        + (" beside |" if has_beside else ""),
+        "|---|---|---|---|---|" + ("---|" if has_beside else ""),
     ]
     for figure in figures.values():
         spread = f"{show(min(figure.values))} to {show(max(figure.values))}"
@@ -188,7 +217,9 @@ def render(figures: dict[str, Figure], runs: int, failed: list[str]) -> str:
             f"{figure.against}: {show(statistics.median(figure.rivals))}" if figure.rivals else ""
         )
         ratio = "" if figure.ratio is None else show(float(f"{figure.ratio:.2g}"))
-        lines.append(f"| {figure.name} | {value} | {reach} | {rival} | {ratio} |")
+        cells = [figure.name, value, reach, rival, ratio]
+        cells += ["<br>".join(figure.beside)] if has_beside else []
+        lines.append(f"| {' | '.join(cells)} |")
     if failed:
         lines += ["", f"Not measured: {', '.join(failed)}."]
     return "\n".join(lines)

@@ -102,28 +102,37 @@ def grid(hbt):
     return steps, sent
 
 
-def main() -> None:
-    folder, mode = Path(sys.argv[1]), sys.argv[2]
+LOOPS = {"noop": noop, "one": one, "grid": grid}
+
+
+def capture(folder: Path) -> Path:
+    """The capture in its own format, made by its own converter where it is missing."""
     data = folder / "btcusdt-l2.npz"
     if not data.exists():
         binancefutures.convert(str(CAPTURE), output_filename=str(data), combined_stream=True,
                                buffer_size=5_000_000)  # fmt: skip
-    rows = len(np.load(data)["data"])
+    return data
+
+
+def engine(files: list[str], mode: str) -> ROIVectorMarketDepthBacktest:
     latency = 10_000_000 if mode == "grid" else 1_000_000
+    return ROIVectorMarketDepthBacktest([
+        BacktestAsset().data(files).linear_asset(1.0)
+        .constant_order_latency(latency, latency).power_prob_queue_model(2.0)
+        .no_partial_fill_exchange().trading_value_fee_model(-0.00005, 0.0007)
+        .tick_size(0.1).lot_size(0.001).roi_lb(0.0).roi_ub(200_000.0)
+    ])  # fmt: skip
 
-    def engine():
-        return ROIVectorMarketDepthBacktest([
-            BacktestAsset().data([str(data)]).linear_asset(1.0)
-            .constant_order_latency(latency, latency).power_prob_queue_model(2.0)
-            .no_partial_fill_exchange().trading_value_fee_model(-0.00005, 0.0007)
-            .tick_size(0.1).lot_size(0.001).roi_lb(0.0).roi_ub(200_000.0)
-        ])  # fmt: skip
 
-    plain = {"noop": noop, "one": one, "grid": grid, "plain": one}[mode]
+def main() -> None:
+    folder, mode = Path(sys.argv[1]), sys.argv[2]
+    data = capture(folder)
+    rows = len(np.load(data)["data"])
+    plain = LOOPS["one" if mode == "plain" else mode]
     loop = plain if mode == "plain" else njit(plain)
     best, steps, orders, trades = float("inf"), 0, 0, 0
     for number in range(2 if mode == "plain" else RUNS + 1):
-        hbt = engine()
+        hbt = engine([str(data)], mode)
         began = time.perf_counter()
         steps, orders = loop(hbt)
         seconds = time.perf_counter() - began

@@ -2,6 +2,9 @@
 
     python bench/peers/run.py [--runs N] [NAME...]
 
+A rival that cannot be set up or run here is NOT_AVAILABLE, with the reason. One that is too slow
+for all of the work gets a share of it, which stands beside its figure; nothing is extrapolated.
+
 Everything lands in build/peers: environments, data and results.json, which `bench/run.py` puts
 beside our figures. Same quotes, same orders, one core; start-up and loading are outside the clock,
 as they are for us.
@@ -21,11 +24,17 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PLACE = HERE.parents[1] / "build" / "peers"
 REAL = HERE.parents[1] / "build" / "bench" / "real-1000000.npy"  # made by bench/maker_taker.py
+BARS = PLACE / "year-of-bars.npy"
 TIMEOUT_S = 900
+SET_UP_TIMEOUT_S = 600
 # name -> packages, pinned: a figure is of one version
 ENVIRONMENTS = {
     "nautilus": ["nautilus_trader==1.221.0"],
     "hftbacktest": ["hftbacktest==2.4.4", "numba==0.68.1", "numpy==2.2.6"],
+    "vectorbt": ["vectorbt==1.2.0"],
+    "backtesting": ["backtesting==0.6.6"],
+    "backtrader": ["backtrader==1.9.78.123", "numpy==2.2.6"],
+    "freqtrade": ["freqtrade==2026.9"],
 }
 # task -> (environment, program, arguments); "real" where recorded quotes are at hand, "folder" for
 # programs that make their data themselves
@@ -40,6 +49,24 @@ TASKS = {
     "hftbacktest l2 cancel and submit": ("hftbacktest", "hftbacktest_l2.py", ["one", "folder"]),
     "hftbacktest l2 grid": ("hftbacktest", "hftbacktest_l2.py", ["grid", "folder"]),
     "hftbacktest l2 plain Python": ("hftbacktest", "hftbacktest_l2.py", ["plain", "folder"]),
+    "vectorbt bars": ("vectorbt", "vectorbt_bars.py", ["year", "bars"]),
+    "nautilus bars": ("nautilus", "nautilus_bars.py", ["10", "bars"]),
+    "backtrader bars": ("backtrader", "backtrader_bars.py", ["10", "bars"]),
+    "backtesting.py bars": ("backtesting", "backtesting_bars.py", ["10", "bars"]),
+    "freqtrade bars": ("freqtrade", "freqtrade_bars.py", ["10", "bars"]),
+}
+# Of the bars of a year; the rest runs all of them.
+SHARES = {"10": "10 days of 365"}
+# What a rival's run leaves out of what ours does with the same bars, as it is set up here.
+LEFT_OUT = {
+    "vectorbt bars": "latency, partial fills, volume caps, order book, order states, liquidation,"
+    " funding; sees the whole year as arrays at once",
+    "nautilus bars": "latency and volume caps (not set), funding, liquidation",
+    "backtrader bars": "latency, partial fills, volume caps, order book, lots and ticks,"
+    " liquidation, funding",
+    "backtesting.py bars": "latency, partial fills, volume caps, order book, lots and ticks,"
+    " funding; one symbol a run, each with all the cash",
+    "freqtrade bars": "latency, partial fills, volume caps, order book; signals as arrays",
 }
 
 
@@ -55,26 +82,67 @@ def main() -> None:
     for task, (environment, program, arguments) in TASKS.items():
         if options.names and task not in options.names and environment not in options.names:
             continue
-        python = set_up(environment)
-        values, details = [], {}
+        try:
+            python = set_up(environment)
+        except (subprocess.SubprocessError, OSError) as problem:
+            not_available(results, task, f"{environment} does not install: {said(problem)}")
+            continue
+        values, wholes, details = [], [], {}
         for _ in range(options.runs):
             data = PLACE if "folder" in arguments else PLACE / "quotes.npy"
             if "real" in arguments and REAL.exists():
                 data = REAL
+            if "bars" in arguments:
+                data = BARS
+                if not BARS.exists():
+                    subprocess.run([str(python), str(HERE / "bars.py"), str(PLACE)], check=True)
             call = [str(python), str(HERE / program), str(data), arguments[0]]
-            done = subprocess.run(
-                call, stdout=subprocess.PIPE, text=True, check=True, timeout=TIMEOUT_S
-            )
+            began = time.perf_counter()
+            try:
+                done = subprocess.run(
+                    call, stdout=subprocess.PIPE, text=True, check=True, timeout=TIMEOUT_S
+                )
+            except subprocess.SubprocessError as problem:
+                not_available(results, task, said(problem))
+                break
+            wholes.append(time.perf_counter() - began)
             details = json.loads(done.stdout.splitlines()[-1])
+            if "not_available" in details:
+                not_available(results, task, details["not_available"])
+                break
             values.append(details["events"] / details["seconds"])
+        if len(values) < options.runs:
+            continue
         results[task] = {
             "value": statistics.median(values), "min": min(values), "max": max(values),
-            "unit": "events/s", "runs": options.runs, "day": time.strftime("%Y-%m-%d"), **details,
+            "unit": "events/s", "runs": options.runs, "day": time.strftime("%Y-%m-%d"),
+            "process_seconds": statistics.median(wholes), **details,
         }  # fmt: skip
+        if "bars" in arguments:
+            results[task]["share"] = SHARES.get(arguments[0], "")
+            results[task]["left_out"] = LEFT_OUT[task]
         middle, least, most = statistics.median(values), min(values), max(values)
         print(f"{task}: {middle:,.0f} events/s ({least:,.0f} to {most:,.0f})")
-        content = {"machine": platform.processor() or platform.machine(), "results": results}
-        (PLACE / "results.json").write_text(json.dumps(content, indent=1))
+        write(results)
+
+
+def not_available(results: dict[str, dict[str, object]], task: str, reason: str) -> None:
+    print(f"{task}: NOT_AVAILABLE: {reason}")
+    results[task] = {"not_available": reason}
+    write(results)
+
+
+def said(problem: BaseException) -> str:
+    if isinstance(problem, subprocess.TimeoutExpired):
+        return f"over {problem.timeout:.0f} s"
+    if isinstance(problem, subprocess.CalledProcessError):
+        return f"exit {problem.returncode}, see above"
+    return str(problem)
+
+
+def write(results: dict[str, dict[str, object]]) -> None:
+    content = {"machine": platform.processor() or platform.machine(), "results": results}
+    (PLACE / "results.json").write_text(json.dumps(content, indent=1))
 
 
 def previous() -> dict[str, dict[str, object]]:
@@ -97,7 +165,7 @@ def set_up(name: str) -> Path:
         print(f"setting {name} up", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
         pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-        subprocess.run([*pip, *ENVIRONMENTS[name]], check=True)
+        subprocess.run([*pip, *ENVIRONMENTS[name]], check=True, timeout=SET_UP_TIMEOUT_S)
         mark.write_text(wanted)
     return python
 

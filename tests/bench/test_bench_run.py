@@ -97,6 +97,42 @@ def test_a_rivals_result_stands_beside_the_figure_that_names_it(bench, tmp_path,
     assert "nautilus no-op: 250 k" in bench.render(figures, 1, [])
 
 
+def test_rivals_of_the_same_work_have_a_column_with_their_share_or_why_not(
+    bench, tmp_path, monkeypatch
+):
+    results = tmp_path / "results.json"
+    found = {
+        "a bars": {"value": 250_000, "share": "10 days of 365"},
+        "b bars": {"value": 3_000_000, "share": ""},
+        "c bars": {"not_available": "c does not install: over 600 s"},
+        "d": {"not_available": "exit 1"},
+    }
+    results.write_text(json.dumps({"results": found}))
+    monkeypatch.setattr(bench, "PEERS", results)
+    names = [*found, "never run"]
+    figure = {"name": "bars", "value": 5_000_000, "beside": names, "peer": "d"}
+    figures = measured(bench, tmp_path, {"figures": [figure], "tables": ["more"]})
+    bench.beside_peers(figures)
+    lines = bench.render(figures, 1, []).splitlines()
+    assert lines[2].endswith("| beside |")
+    assert (
+        "a bars: 250 k (10 days of 365)<br>b bars: 3 M<br>"
+        "c bars: NOT_AVAILABLE (c does not install: over 600 s)"
+    ) in lines[-1]
+    assert "never run" not in lines[-1]
+    assert len({line.count("|") for line in lines[2:]}) == 1
+
+
+def test_tables_of_a_programs_last_run_are_kept(bench, tmp_path):
+    tables: dict = {}
+    for text in ("old", "new"):
+        program = tmp_path / "made.py"
+        answer = {"figures": [{"name": "x", "value": 1}], "tables": [text]}
+        program.write_text(f"print({json.dumps(json.dumps(answer))})")
+        assert bench.run(program, {}, tables)
+    assert tables == {"made": ["new"]}
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

@@ -464,3 +464,13 @@ def test_two_runs_at_once_do_not_meet(tmp_path):
 def test_the_loader_takes_the_marked_class(tmp_path):
     (tmp_path / "cross.py").write_text(SOURCE)
     assert is_compiled(load_strategy(str(tmp_path / "cross.py")))
+
+
+def test_sums_are_numpys_to_the_last_bit():
+    """Blocks of 128 that are halved: lengths around each edge, magnitudes far apart."""
+    from onetape.engine.jit.bars import pairwise_sum
+
+    source = np.random.default_rng(1)
+    for count in (*range(300), 511, 512, 513, 1_023, 5_000, 100_003):
+        values = source.normal(size=count) * 10 ** source.uniform(-5, 5, size=count)
+        assert pairwise_sum(values, count) == values.sum(), count

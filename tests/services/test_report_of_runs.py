@@ -20,6 +20,7 @@ from onetape.engine.latency import Latency
 from onetape.engine.plan import RunPlan
 from onetape.model.errors import BadConfig, StrategyError
 from onetape.services.backtest import BacktestOptions, run_backtest
+from onetape.services.order_columns import _are_among
 from onetape.services.stress import worse_plans
 from onetape.tape.journal import JournalReader
 
@@ -394,3 +395,13 @@ def test_rarer_options_of_the_command_are_given_by_name(sample, tmp_path):
     assert run.stats["orders"] > run.stats["rejected"] == run.stats["orders"] - 1
     with pytest.raises(BadConfig, match="no option is called 'magic'"):
         onetape.backtest(strategy, sample, home=tmp_path, options={"magic": 1})
+
+
+@pytest.mark.parametrize("is_sorted", [True, False])
+@pytest.mark.parametrize(("times", "wanted"), [(0, 5), (5, 0), (1, 7), (400, 300)])
+def test_times_are_found_among_those_of_a_tape_in_any_order(times, wanted, is_sorted):
+    source = np.random.default_rng(times)
+    there = source.integers(0, 200, times)
+    there = np.sort(there) if is_sorted else there
+    asked = source.integers(-5, 210, wanted)
+    assert _are_among(asked, there).tolist() == [each in set(there.tolist()) for each in asked]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -123,3 +124,24 @@ def test_the_documents_list_every_statistic_as_the_page_has_it():
     table += [f"| `{each.key}` | {each.name.strip('… ')} | {each.note} |" for each in METRICS]
     text = page.read_text()
     assert "<!-- statistics -->\n" + "\n".join(table) + "\n<!-- /statistics -->" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        ([1, "a", None, True], [1, "a", None, True]),
+        ([1.5, 2, math.nan, -math.inf, None], [1.5, 2, None, None, None]),
+        ((1.0, math.inf), [1.0, None]),
+        ([np.float64("nan"), 1.0, [math.inf]], [None, 1.0, [None]]),
+        (np.array([1.0, 2.5]), [1.0, 2.5]),
+        (np.array([[1.0, np.nan]]), [[1.0, None]]),
+        (np.array([1, 2], dtype=np.uint64), [1, 2]),
+        (np.array([True]), [True]),
+        (np.array(["x"]), ["x"]),
+        ([], []),
+        ({"a": (math.nan,)}, {"a": [None]}),
+    ],
+)
+def test_every_value_becomes_plain_json(value, plain):
+    assert finite(value) == plain
+    assert json.loads(json.dumps(finite(value), allow_nan=False)) == plain

@@ -20,9 +20,7 @@ __all__ = ["fill_tags", "order_columns", "resting_columns"]
 Ints = NDArray[np.int64]
 
 TRADES_READ_MAX = 5_000_000  # of the tapes, to tell what filled a resting order: 40 MB of times
-_ASKED = (
-    "time", "stream", "order_id", "kind", "side", "type", "price", "size", "trigger",
-)  # fmt: skip
+_ASKED = ("time", "stream", "order_id", "side", "type", "price", "size", "trigger")
 _NEWS = ("time", "order_id", "news", "ts_event", "size")
 _PLACE, _LIMIT = 1, 1
 # OrderNews of core/journal/events.hpp
@@ -39,15 +37,14 @@ def order_columns(
     way when the run ended: these are the last ones.
     """
     with JournalReader(journal) as reader:
-        asked = reader.columns("order_request", names=_ASKED)
+        asked = reader.columns("order_request", names=_ASKED, where=_is_placed)
     with JournalReader(journal) as reader:
         news = reader.columns("order_event", names=_NEWS)
-    placed = asked["kind"] == _PLACE
-    ids = asked["order_id"][placed].astype(np.int64)
+    ids = asked["order_id"].astype(np.int64)
     count = len(ids)
     if not count:
         return Orders(), np.zeros(0, dtype=np.int64)
-    market = asked["stream"][placed].astype(np.int64) - 1
+    market = asked["stream"].astype(np.int64) - 1
     price_scale = np.array([10.0**each.price_decimals for each in instruments])[market]
     size_scale = np.array([10.0**each.size_decimals for each in instruments])[market]
     # Ordinals of one robot: ascending, so a place is found by search.
@@ -58,7 +55,7 @@ def order_columns(
     fill_row = _rows(ids, fills.order)
     filled = np.zeros(count)
     np.add.at(filled, fill_row[fill_row >= 0], fills.qty[fill_row >= 0])
-    qty = asked["size"][placed] / size_scale
+    qty = asked["size"] / size_scale
     updated = kind == _UPDATED
     qty[row[updated]] = news["size"][known][updated] / size_scale[row[updated]]
     first_fill = _first(count, fill_row, fills.ts)
@@ -72,13 +69,13 @@ def order_columns(
     orders = Orders(
         id=ids,
         market=market,
-        side=np.where(asked["side"][placed] == 1, 1, -1).astype(np.int64),
-        price=np.where(asked["type"][placed] == _LIMIT, asked["price"][placed] / price_scale, 0.0),
-        trigger=asked["trigger"][placed] / price_scale,
+        side=np.where(asked["side"] == 1, 1, -1).astype(np.int64),
+        price=np.where(asked["type"] == _LIMIT, asked["price"] / price_scale, 0.0),
+        trigger=asked["trigger"] / price_scale,
         qty=qty,
         filled=filled,
         state=_states(count, row, kind, filled, full, answer, denied),
-        ts_request=asked["time"][placed].astype(np.int64),
+        ts_request=asked["time"].astype(np.int64),
         ts_answer=answer,
         ts_fill=first_fill,
         ts_done=done,
@@ -89,14 +86,13 @@ def order_columns(
 def fill_tags(journal: Path, fills: Fills) -> list[str]:
     """The tag of each fill's order; empty where no order has one."""
     with JournalReader(journal) as reader:
-        asked = reader.columns("order_request", names=("order_id", "kind", "tag"))
-    placed = asked["kind"] == _PLACE
-    row = _rows(asked["order_id"][placed].astype(np.int64), fills.order)
-    if not len(row) or not placed.any():
+        asked = reader.columns("order_request", names=("order_id", "tag"), where=_is_placed)
+    row = _rows(asked["order_id"].astype(np.int64), fills.order)
+    if not len(row) or not len(asked["tag"]):
         return []
     words: dict[bytes, str] = {}  # zero-padded UTF-8; few differ, so each is decoded once
     found = []
-    for each, known in zip(asked["tag"][placed][np.maximum(row, 0)], row.tolist(), strict=True):
+    for each, known in zip(asked["tag"][np.maximum(row, 0)], row.tolist(), strict=True):
         raw = bytes(each) if known >= 0 else b""
         if raw not in words:
             words[raw] = raw.rstrip(b"\0").decode("utf-8", "replace")
@@ -149,8 +145,22 @@ def _by_trade(
                 continue
             times = trades["time"][trades["stream"] == number]
             mine = stream == list(symbols).index(symbol)
-            result[mine] |= np.isin(at[mine], times)
+            result[mine] |= _are_among(at[mine], times.astype(np.int64))
     return result if seen else None
+
+
+def _are_among(wanted: Ints, times: Ints) -> NDArray[np.bool_]:
+    """Which of `wanted` are in `times`. A search, because those of a tape ascend as a rule: numpy's
+    own way hashes or sorts millions of them."""
+    if not len(times):
+        return np.zeros(len(wanted), dtype=np.bool_)
+    ordered = times if (times[1:] >= times[:-1]).all() else np.sort(times)
+    at = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
+    return np.asarray(ordered[at] == wanted)
+
+
+def _is_placed(rows: NDArray[np.void]) -> NDArray[np.bool_]:
+    return np.asarray(rows["kind"] == _PLACE)
 
 
 def _rows(ids: Ints, wanted: Ints) -> Ints:

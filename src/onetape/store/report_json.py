@@ -47,6 +47,10 @@ def write_whole(text: str, path: Path) -> Path:
     return write_durably(path, text.encode(errors="backslashreplace"), mode=SHARED)
 
 
+_PLAIN = {int, bool, str, type(None)}
+_PLAIN_OR_FLOAT = {*_PLAIN, float}
+
+
 def finite(value: object) -> object:
     """Plain JSON values: no NaN, no infinity, numpy numbers as numbers, all else as text."""
     if isinstance(value, float):
@@ -54,10 +58,21 @@ def finite(value: object) -> object:
     if isinstance(value, np.generic):
         return finite(value.item())
     if isinstance(value, np.ndarray):
+        if value.dtype.kind in "iub" or (value.dtype.kind == "f" and np.isfinite(value).all()):
+            return value.tolist()
         return finite(value.tolist())
     if isinstance(value, Mapping):
         return {str(key): finite(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
+        # A curve has tens of thousands of numbers: no call for each of them.
+        kinds = set(map(type, value))
+        if kinds <= _PLAIN:
+            return list(value)
+        if kinds <= _PLAIN_OR_FLOAT:
+            return [
+                None if type(inner) is float and not math.isfinite(inner) else inner
+                for inner in value
+            ]
         return [finite(inner) for inner in value]
     if value is None or isinstance(value, (bool, int, str)):
         return value

@@ -322,10 +322,12 @@ class JournalReader:
         *,
         time_until: int = TIME_MAX,
         names: Iterable[str] | None = None,
+        where: Callable[[NDArray[np.void]], NDArray[np.bool_]] | None = None,
     ) -> dict[str, NDArray[Any]]:
         """All rows of one fixed type from the reader's place on, a contiguous array a column.
 
         names: only these columns (default: all).
+        where: rows -> which of them; what is left out takes no memory.
         """
         dtype = self._fixed(event).row_dtype
         assert dtype.names is not None
@@ -333,8 +335,10 @@ class JournalReader:
         parts: dict[str, list[NDArray[Any]]] = {name: [] for name in wanted}
         # Small chunks: each is turned into columns while it lies in the cache.
         for rows in self.chunks(event, rows_max=_COLUMN_ROWS, time_until=time_until):
+            mask = None if where is None else where(rows)
             for name in wanted:
-                parts[name].append(np.ascontiguousarray(rows[name]))
+                column = rows[name] if mask is None else rows[name][mask]
+                parts[name].append(np.ascontiguousarray(column))
         return {
             name: np.concatenate(found) if found else np.empty(0, dtype[name])
             for name, found in parts.items()

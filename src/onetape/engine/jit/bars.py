@@ -6,6 +6,7 @@ what it returns.
 
 from __future__ import annotations
 
+import numpy as np
 from numba import carray, njit
 from numba.core import cgutils, types
 from numba.core.errors import TypingError
@@ -127,38 +128,67 @@ def as_column(typingctx, array):
     return ColumnType(array.dtype, array.ndim, array.layout)(array), build
 
 
+_BLOCK = 128
+_DEPTH = 128  # twice the halvings of 2^63 values
+_BOTH_HALVES = -1
+
+
 # numpy adds in blocks of eight running sums, halving what is longer than 128 (its pairwise sum,
 # numpy/_core/src/umath/loops_utils.h.src, read 2026-11). numba adds from left to right.
 @njit
-def pairwise_sum(values, first, count):
+def pairwise_sum(values, count):
+    if count <= _BLOCK:
+        return block_sum(values, 0, count)
+    # A stack of our own: code that calls itself by name cannot be kept between processes.
+    firsts, counts = np.empty(_DEPTH, np.int64), np.empty(_DEPTH, np.int64)
+    sums = np.empty(_DEPTH)
+    firsts[0], counts[0] = 0, count
+    depth, done = 1, 0
+    while depth > 0:
+        depth -= 1
+        first, left = firsts[depth], counts[depth]
+        if left == _BOTH_HALVES:
+            done -= 1
+            sums[done - 1] += sums[done]
+        elif left <= _BLOCK:
+            sums[done] = block_sum(values, first, left)
+            done += 1
+        else:
+            half = left // 2
+            half -= half % 8
+            firsts[depth], counts[depth] = 0, _BOTH_HALVES
+            firsts[depth + 1], counts[depth + 1] = first + half, left - half
+            firsts[depth + 2], counts[depth + 2] = first, half
+            depth += 3
+    return sums[0]
+
+
+@njit
+def block_sum(values, first, count):
     if count < 8:
         total = 0.0
         for i in range(count):
             total += values[first + i]
         return total
-    if count <= 128:
-        r0, r1, r2, r3 = values[first], values[first + 1], values[first + 2], values[first + 3]
-        r4, r5, r6, r7 = values[first + 4], values[first + 5], values[first + 6], values[first + 7]
-        i = 8
-        while i < count - count % 8:
-            at = first + i
-            r0 += values[at]
-            r1 += values[at + 1]
-            r2 += values[at + 2]
-            r3 += values[at + 3]
-            r4 += values[at + 4]
-            r5 += values[at + 5]
-            r6 += values[at + 6]
-            r7 += values[at + 7]
-            i += 8
-        total = ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
-        while i < count:
-            total += values[first + i]
-            i += 1
-        return total
-    half = count // 2
-    half -= half % 8
-    return pairwise_sum(values, first, half) + pairwise_sum(values, first + half, count - half)
+    r0, r1, r2, r3 = values[first], values[first + 1], values[first + 2], values[first + 3]
+    r4, r5, r6, r7 = values[first + 4], values[first + 5], values[first + 6], values[first + 7]
+    i = 8
+    while i < count - count % 8:
+        at = first + i
+        r0 += values[at]
+        r1 += values[at + 1]
+        r2 += values[at + 2]
+        r3 += values[at + 3]
+        r4 += values[at + 4]
+        r5 += values[at + 5]
+        r6 += values[at + 6]
+        r7 += values[at + 7]
+        i += 8
+    total = ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
+    while i < count:
+        total += values[first + i]
+        i += 1
+    return total
 
 
 def _is_column(array):
@@ -167,11 +197,11 @@ def _is_column(array):
 
 @overload_method(ColumnType, "sum")
 def _column_sum(array):
-    return (lambda array: pairwise_sum(array, 0, len(array))) if _is_column(array) else None
+    return (lambda array: pairwise_sum(array, len(array))) if _is_column(array) else None
 
 
 @overload_method(ColumnType, "mean")
 def _column_mean(array):
     if not _is_column(array):
         return None
-    return lambda array: pairwise_sum(array, 0, len(array)) / len(array)
+    return lambda array: pairwise_sum(array, len(array)) / len(array)

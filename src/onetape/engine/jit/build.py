@@ -23,6 +23,8 @@ import onetape.engine.jit.market
 import onetape.engine.jit.orders
 import onetape.engine.jit.words  # noqa: F401 - the overloads that these register
 from onetape import _core
+from onetape.engine.jit.fingerprint import UnknownDependencyError, fingerprint
+from onetape.engine.jit.machine_code import MachineCode, compile_callback, find, keep
 from onetape.engine.jit.types import (
     TIMER,
     Attribute,
@@ -61,7 +63,7 @@ class Compiled:
         self.robot = robot
         self.type = typ
         self.record = record  # bytes: the head, then the attributes
-        self.callbacks: dict[str, Any] = {}  # name -> numba cfunc, kept alive here
+        self.callbacks: dict[str, MachineCode] = {}
         self.words: dict[str, int] = {}  # timers by name
         self.problem: BaseException | None = None
 
@@ -91,7 +93,7 @@ class Compiled:
     def write_back(self) -> None:
         """The attributes as the machine code left them, back on the strategy."""
         for name, attribute in self.type.attributes.items():
-            if attribute.offset < 0:
+            if attribute.offset < 0 or isinstance(attribute.type, types.Array):
                 continue
             cell = self.record[attribute.offset : attribute.offset + 8]
             if attribute.type is types.float64:
@@ -122,17 +124,37 @@ def compile_strategy(robot: Strategy, host: Any) -> Compiled:
             raise _refusal(cls, name, "this callback cannot be compiled", "")
     typ, record = _strategy_type(robot, host)
     compiled = Compiled(robot, typ, record)
+    wanted = {
+        name: getattr(cls, name)
+        for name in _CALLBACKS
+        if getattr(cls, name) is not getattr(Strategy, name)
+    }
+    if "on_timer" in wanted:
+        compiled.words = {name: number for number, name in enumerate(_timer_names(compiled))}
+    key = _key(compiled, wanted)
+    found = find(key) if key is not None else None
+    if found is not None:
+        compiled.callbacks = found
+        return compiled
     _register_helpers(cls, typ)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", errors.NumbaWarning)
-        for name, event in _CALLBACKS.items():
-            method = getattr(cls, name)
-            if method is getattr(Strategy, name):
-                continue
-            _compile_callback(compiled, name, event, method, is_mid=False)
+        for name, method in wanted.items():
+            _compile_callback(compiled, name, method, is_mid=False)
             if name == "on_bar":
-                _compile_callback(compiled, name, event, method, is_mid=True)
+                _compile_callback(compiled, name, method, is_mid=True)
+    if key is not None:
+        keep(key, compiled.callbacks)
     return compiled
+
+
+def _key(compiled: Compiled, wanted: dict[str, Any]) -> bytes | None:
+    """None: it depends on something that no key can name, and is compiled in each run."""
+    more = (tuple(wanted), tuple(compiled.words))
+    try:
+        return fingerprint(type(compiled.robot), compiled.type, list(wanted.values()), more)
+    except UnknownDependencyError:
+        return None
 
 
 # --- attributes -----------------------------------------------------------------------------------
@@ -151,7 +173,7 @@ def _strategy_type(robot: Strategy, host: Any) -> tuple[StrategyType, Any]:
     for name, value in values.items():
         found = _attribute_of(cls, name, value, symbols)
         if found.offset == 0:
-            found = Attribute(found.type, offset, None)
+            found = Attribute(found.type, offset, found.constant)
             initial.append((offset, found.type, value))
             offset += 8
         attributes[name] = found
@@ -162,6 +184,8 @@ def _strategy_type(robot: Strategy, host: Any) -> tuple[StrategyType, Any]:
             cell.view(np.float64)[0] = value
         elif isinstance(kind, types.Boolean):
             cell[0] = bool(value)
+        elif isinstance(kind, types.Array):
+            cell.view(np.int64)[0] = value.ctypes.data
         else:
             cell.view(np.int64)[0] = value.id if isinstance(value, _core.Order) else value or 0
     bar_keys = dict(host.bar_keys)
@@ -205,7 +229,7 @@ def _attribute_of(cls: type, name: str, value: Any, symbols: tuple[str, ...]) ->
     if isinstance(value, np.ndarray):
         if value.dtype in (np.float64, np.int64) and value.flags.c_contiguous:
             kind = types.float64 if value.dtype == np.float64 else types.int64
-            return Attribute(ColumnType(kind, value.ndim, "C"), constant=value)
+            return Attribute(ColumnType(kind, value.ndim, "C"), 0, value)
         raise _attribute_refusal(cls, name, f"an array of {value.dtype}: use float64 or int64")
     if isinstance(value, (list, dict, set)) or hasattr(value, "append"):
         raise _attribute_refusal(
@@ -239,12 +263,10 @@ def _as_overload(method: Any) -> Any:
     return scope["overloaded"]
 
 
-def _compile_callback(
-    compiled: Compiled, name: str, event: str, method: Any, *, is_mid: bool
-) -> None:
+def _compile_callback(compiled: Compiled, name: str, method: Any, *, is_mid: bool) -> None:
     cls = type(compiled.robot)
     inner = numba.njit(method)
-    given = _given(event, compiled, is_mid=is_mid)
+    given = _given(_CALLBACKS[name], compiled, is_mid=is_mid)
     self_at, done = _self_maker(compiled.type), _done_maker()
     argument = given
 
@@ -253,7 +275,7 @@ def _compile_callback(
         done(state)
 
     try:
-        made = numba.cfunc(types.void(types.voidptr, types.voidptr, types.voidptr))(callback)
+        made = compile_callback(callback)
         _check_stores(compiled, cls, name, inner)
     except errors.NumbaError as problem:
         raise _explained(cls, name, method, problem) from None
@@ -268,9 +290,7 @@ def _given(event: str, compiled: Compiled, *, is_mid: bool) -> Any:
     word = llvm_ir.IntType(64)
     if event in ("timer", "order"):
         if event == "timer":
-            names = tuple(_timer_names(compiled))
-            compiled.words |= {each: number for number, each in enumerate(names)}
-            result: Any = WordType(TIMER, names)
+            result: Any = WordType(TIMER, tuple(compiled.words))
         else:
             result = OrderType(symbols)
 

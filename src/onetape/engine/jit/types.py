@@ -255,7 +255,10 @@ def _event_attribute(context: Any, builder: Any, typ: EventType, value: Any, att
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One attribute of the strategy. offset: in its record, -1 for what never changes."""
+    """One attribute of the strategy. offset: in its record, -1 for what never changes.
+
+    The cell of an array holds its address: the code itself knows none, so that it can be kept.
+    """
 
     type: Any
     offset: int = -1
@@ -298,7 +301,9 @@ def _strategy_attribute(
 ) -> Any:
     found = typ.attributes[attr]
     if isinstance(found.type, types.Array):
-        return _constant_array(context, builder, found.type, found.constant)
+        address = builder.load(_place(builder, value, found.offset, _I64))
+        address.set_metadata("invariant.load", builder.module.add_metadata([]))
+        return _array_at(context, builder, found.type, found.constant, address)
     if isinstance(found.type, (types.StringLiteral, RandomType)):
         return context.get_dummy_value()
     if found.offset < 0:
@@ -311,20 +316,19 @@ def _strategy_attribute(
 def _set_strategy_attribute(context: Any, builder: Any, sig: Any, args: Any, attr: str) -> Any:
     typ, _ = sig.args
     found = typ.attributes[attr]
-    if found.offset < 0:
+    if found.offset < 0 or isinstance(found.type, types.Array):
         raise TypeError(f"self.{attr} cannot be set to another object")
     target, value = args
     pointer = _place(builder, target, found.offset, context.get_data_type(found.type))
     context.pack_value(builder, found.type, value, pointer)
 
 
-def _constant_array(context: Any, builder: Any, typ: Any, array: Any) -> Any:
-    """A numpy array that the strategy made in on_start, where it lies."""
+def _array_at(context: Any, builder: Any, typ: Any, array: Any, address: Any) -> Any:
+    """A numpy array that the strategy made in on_start, where it lies; its shape is constant."""
     from numba.np.arrayobj import make_array, populate_array
 
     made = make_array(typ)(context, builder)
     word = context.get_value_type(types.intp)
-    address = ir.Constant(word, array.ctypes.data)
     data_type = context.get_data_type(typ.dtype)
     populate_array(
         made,
