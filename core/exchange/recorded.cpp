@@ -417,14 +417,19 @@ void RecordedExchange::note_bar_period(Market& market) noexcept {
 void RecordedExchange::expire(std::int64_t now) noexcept {
     if (now < next_expiry_) return;
     next_expiry_ = never;
+    batch_.clear();
     for (std::uint32_t slot = 0; slot < orders_.size(); ++slot) {
         if (!orders_[slot].live || orders_[slot].request.tif != TimeInForce::gtd) continue;
         if (orders_[slot].request.expire_ns <= now) {
-            close(slot, now, OrderNews::expired, error::none);
+            batch_.push_back(slot);
         } else {
             note_expiry(orders_[slot].request);
         }
     }
+    std::sort(batch_.begin(), batch_.end(), [this](std::uint32_t left, std::uint32_t right) {
+        return orders_[left].venue_id < orders_[right].venue_id;
+    });
+    for (const std::uint32_t slot : batch_) close(slot, now, OrderNews::expired, error::none);
 }
 
 void RecordedExchange::finish(std::int64_t now) noexcept {
