@@ -313,7 +313,7 @@ void RecordedExchange::amend(std::uint32_t index, std::int64_t now,
              order.filled != 0 ? OrderState::partially_filled : OrderState::accepted, code);
         return;
     }
-    if (order.place == Place::trigger) {
+    if (order.place == Place::trigger || order.place == Place::delayed) {
         amend_trigger(slot, now, wanted);
         return;
     }
@@ -374,6 +374,7 @@ void RecordedExchange::release(std::uint32_t slot) noexcept {
 void RecordedExchange::unlink(std::uint32_t slot) noexcept {
     const Order& order = orders_[slot];
     Market& market = markets_[order.instrument];
+    if (order.place == Place::delayed) return;
     auto& list = order.place == Place::trigger     ? market.triggers
                  : order.place == Place::waiting   ? market.waiting
                  : order.request.side == Side::buy ? market.bids

@@ -190,9 +190,9 @@ class RecordedExchange {
     }
 
  private:
-    // Where an order stands: not yet triggered, waiting for a market to take from (market orders
-    // before the first event, or in bars), or resting in the book.
-    enum class Place : std::uint8_t { trigger, waiting, resting };
+    // Where an order stands: not yet triggered, triggered but not live yet, waiting for a market to
+    // take from (market orders before the first event, or in bars), or resting in the book.
+    enum class Place : std::uint8_t { trigger, delayed, waiting, resting };
 
     struct Order {
         OrderRequestPayload request;  // as accepted: price, whole size, trigger
@@ -333,7 +333,7 @@ class RecordedExchange {
     void settle(std::uint32_t index, std::int64_t now) noexcept;
     void charge_interest(std::int64_t now) noexcept;
     void delay_trigger(std::uint32_t slot, std::int64_t due) noexcept;
-    void go_live(std::uint32_t slot, std::int64_t now) noexcept;
+    void go_live(std::uint32_t slot, std::int64_t now, bool told) noexcept;
 
     // liquidation.cpp: what is no longer covered
     void note_held(std::uint32_t index) noexcept;

@@ -247,26 +247,26 @@ void RecordedExchange::take_waiting(std::uint32_t index, std::int64_t now) noexc
 void RecordedExchange::fire(std::uint32_t slot, std::int64_t now) noexcept {
     Order& order = orders_[slot];
     unlink(slot);
-    order.place = Place::waiting;
     // With bars alone nobody knows what happened in between.
     if (rules_.trigger_delay > 0 && !bars_only(markets_[order.instrument])) {
+        order.place = Place::delayed;
         emit(order, now, OrderNews::triggered, OrderState::triggered, error::none);
         delay_trigger(slot, now + rules_.trigger_delay);
         return;
     }
-    go_live(slot, now);
+    order.place = Place::waiting;
+    go_live(slot, now, false);
 }
 
-// The order behind a trigger meets the market.
-void RecordedExchange::go_live(std::uint32_t slot, std::int64_t now) noexcept {
+// The order behind a trigger meets the market. `told`: the robot has heard that it triggered.
+void RecordedExchange::go_live(std::uint32_t slot, std::int64_t now, bool told) noexcept {
     Order& order = orders_[slot];
     const std::uint32_t index = order.instrument;
     order.arrival = now;
-    unreserve(order);  // an amendment within the delay has reserved
+    order.place = Place::waiting;
     OrderRequestPayload& request = order.request;
     const bool reduces = (request.flags & order_reduce_only) != 0;
     const std::int64_t left = reduces ? reducible(index, request) : request.size;
-    const bool told = rules_.trigger_delay > 0 && !bars_only(markets_[index]);
     if (!told) {
         if (left > 0) request.size = std::min(request.size, left);  // said with the news of it
         emit(order, now, OrderNews::triggered, OrderState::triggered, error::none);
