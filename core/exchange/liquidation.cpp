@@ -207,6 +207,9 @@ void RecordedExchange::book_venue_fill(std::uint32_t index, const FillPayload& f
 void RecordedExchange::stress_bar(std::uint32_t index, std::int64_t now) noexcept {
     Market& market = markets_[index];
     const BarPayload& bar = market.view->bar;
+    for (std::uint32_t i = 0; i < markets_.size(); ++i) {  // what else the account holds
+        if (markets_[i].held) mark_account(i);
+    }
     if (market.safe_revision != account_->revision()) {
         const std::uint32_t currency = account_->settle(index);
         const Money spare =

@@ -146,11 +146,7 @@ std::uint16_t RecordedExchange::check_market(std::uint32_t index,
         if (meets) return error::self_trade;
     }
     if (!options_.check_funds || worst == 0) return error::none;
-    mark_account(index);
-    if (account_->borrows()) {  // a loan stands on all that is owned
-        for (std::uint32_t i = 0; i < markets_.size(); ++i)
-            if (markets_[i].view != nullptr) mark_account(i);
-    }
+    mark_for_funds(index);
     return account_->check_funds(index, request.position_side, request.side, worst, size,
                                  is_reduce_only(request));
 }

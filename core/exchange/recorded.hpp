@@ -315,6 +315,7 @@ class RecordedExchange {
                           std::int64_t& budget) noexcept;
     void limit_queues(Market& market) noexcept;
     void mark_account(std::uint32_t index) noexcept;
+    void mark_for_funds(std::uint32_t index) noexcept;
 
     // fees.cpp: fees that change
     template <class Change>

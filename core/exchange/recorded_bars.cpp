@@ -64,6 +64,7 @@ void RecordedExchange::bar_take(std::uint32_t slot, std::int64_t time,
     if (acceptable(order.request, price) && !(whole && bar_room(markets_[index], left) < left)) {
         const std::int64_t reserved = order.reserved_price;
         unreserve(order);
+        if (options_.check_funds) mark_for_funds(index);
         const std::uint16_t code =
             options_.check_funds
                 ? account_->check_funds(index, order.request.position_side, order.request.side,

@@ -359,3 +359,44 @@ def test_random_days_are_those_of_the_slow_account() -> None:
             day.step(now)
         forced += day.forced
     assert forced > 40
+
+
+def test_in_bars_what_a_step_leaves_is_watched_to_the_extreme() -> None:
+    """SMALL, long 100 at 100 with 700: 48 go at 96, 42 at 91, the last 10 at 87, in one bar as in
+    the marks of the test above."""
+    world = Recorded(cash=700, leverage=2, check_funds=False)
+    world.core.set_terms(0, terms(SMALL))
+    world.run("""
+        bar 0-60 100 100 100 100 1000
+        buy#1 market x100                 -> accepted
+        bar 60-120 100 100 99 99 1000     -> fill 100@100 taker
+    """)
+    fills = ", ".join(["#V1 fill 48@96 taker", "#V2 fill 42@91 taker", "#V3 fill 10@87 taker"])
+    assert world.step("bar 120-180 99 99 70 80 1000") == fills
+    assert world.core.account.insurance(0) == 0
+
+
+def test_a_mark_ends_what_the_bar_would_have_kept() -> None:
+    """Isolated, long 10 at 100 with 100: the bars stay there, the mark lies below."""
+    Recorded(linear(maintenance_rate=HALF), cash=1000, leverage=10, isolated=True).run("""
+        bar 0-60 100 100 100 100 1000
+        mark 80
+        buy#1 market x10                  -> accepted
+        bar 60-120 100 100 100 100 9000 -> #1 fill 10@100 taker, #V1 fill 10@80 taker, insurance 100
+    """)
+
+
+def test_what_a_position_elsewhere_is_worth_now_counts_for_an_order() -> None:
+    """200, 10x: a long of 10 at 100 stands at 109 when the next order asks what is free."""
+    world = Recorded(linear(), cash=200, leverage=10)
+    world.core.add_instrument(1, linear(), USDT, 2)
+    world.run("""
+        quote 100 100 50 50
+        buy#1 market x10                  -> accepted, fill 10@100 taker
+        quote 101 101 50 50               ->
+        quote 109 109 50 50               ->
+    """)
+    world.core.quote(10, 100, 100, 50, 50, 1)
+    # 200 + 90 - 109 = 181 are free: 18 at 100 need 180.
+    order = {"order_id": 2, "side": "buy", "type": "market", "size": 18}
+    assert [e.get("news") for e in world.core.request(11, 1, **order)] == ["accepted", None]
