@@ -225,6 +225,8 @@ class RecordedExchange {
         std::int64_t bar_period = 0;  // the shortest seen: longer bars repeat what it said
         std::int64_t bar_left = 0;    // what we may still take of the bar in hand
         bool bar_capped = false;
+        bool in_bar = false;         // while a bar is gone through, its close is not known:
+        std::int64_t bar_price = 0;  // this is
         bool closed = false, settled = false;  // its venue's hours; its own end
         std::int64_t expiry = 0;
         std::uint32_t venue = 0;
@@ -290,6 +292,7 @@ class RecordedExchange {
     [[nodiscard]] static bool touch(const Market& market, Side side, std::int64_t& price) noexcept;
     [[nodiscard]] static bool crosses(const Market& market, Side side, std::int64_t price) noexcept;
     // Twice the price that triggers and bands go by (a mid may fall between two units).
+    [[nodiscard]] static std::int64_t bar_last(const Market& market) noexcept;
     [[nodiscard]] static bool last_doubled(const Market& market, std::int64_t& doubled) noexcept;
     [[nodiscard]] bool untouched(const Market& market, std::int64_t low,
                                  std::int64_t high) const noexcept;
@@ -357,6 +360,7 @@ class RecordedExchange {
                           Liquidity liquidity) noexcept;
     void bar_take(std::uint32_t slot, std::int64_t time, std::int64_t price) noexcept;
     void bar_fire(std::uint32_t slot, std::int64_t time, std::int64_t price) noexcept;
+    void bar_triggered(std::uint32_t slot, std::int64_t time, std::int64_t price) noexcept;
     void bar_at_price(std::uint32_t index, std::int64_t time, std::int64_t price,
                       bool before_open) noexcept;
     void bar_inside(std::uint32_t index, std::int64_t now) noexcept;

@@ -57,7 +57,7 @@ bool RecordedExchange::touch(const Market& market, Side side, std::int64_t& pric
         return true;
     }
     if (!view.has_trade && !view.has_bar) return false;
-    const std::int64_t last = view.has_trade ? view.trade.price : view.bar.close;
+    const std::int64_t last = view.has_trade ? view.trade.price : bar_last(market);
     price = side == Side::buy ? last - market.spec.tick : last + market.spec.tick;
     return true;
 }
@@ -65,6 +65,10 @@ bool RecordedExchange::touch(const Market& market, Side side, std::int64_t& pric
 bool RecordedExchange::crosses(const Market& market, Side side, std::int64_t price) noexcept {
     std::int64_t opposite = 0;
     return touch(market, other(side), opposite) && within(side, opposite, price);
+}
+
+std::int64_t RecordedExchange::bar_last(const Market& market) noexcept {
+    return market.in_bar ? market.bar_price : market.view->bar.close;
 }
 
 bool RecordedExchange::last_doubled(const Market& market, std::int64_t& doubled) noexcept {
@@ -77,7 +81,7 @@ bool RecordedExchange::last_doubled(const Market& market, std::int64_t& doubled)
                touch(market, Side::sell, ask)) {
         doubled = bid + ask;
     } else if (view.has_bar) {
-        doubled = 2 * view.bar.close;
+        doubled = 2 * bar_last(market);
     } else {
         return false;
     }
