@@ -1,0 +1,17 @@
+"""One exchange, slow and readable, that the core's is compared with, to the last unit.
+
+facts      what an instrument is, and exact arithmetic on it
+account    balances, positions, margin
+market     one instrument's recorded market: what is displayed, what a taker gets
+places     queue models: who stands before a resting order
+orders     requests: what is refused, what an order's life is
+matching   what each market event does to the orders
+bars       orders against bars
+clock      what the venue does by the clock: hours, expiry, interest, delayed triggers
+forced     liquidation
+exchange   all of it together
+robot      latency, and what the robot knows of its account
+
+It shares no code with the core: whole numbers, fractions, lists that are scanned for every
+question. The rules are those of docs/concepts/fills.md; where the two differ, one of them is wrong.
+"""
