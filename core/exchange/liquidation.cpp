@@ -1,5 +1,5 @@
 // When margin no longer covers a position, and what the venue then does. docs/concepts/fills.md
-// states it in words, tests/exchange/reference_account.py in slow Python.
+// states it in words, tests/reference in slow Python.
 //
 // Most events are far from any liquidation, and there are millions of them. So each check leaves
 // behind a span of prices within which nothing can happen, a cautious one: a position's profit and

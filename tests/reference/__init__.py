@@ -10,7 +10,11 @@ bars       orders against bars
 clock      what the venue does by the clock: hours, expiry, interest, delayed triggers
 forced     liquidation
 exchange   all of it together
+worlds     random worlds from a seed
+duel       both play one world; where they differ, the smallest case
 robot      latency, and what the robot knows of its account
+
+matching_engine is another one: the slow venue of many participants whose orders make the market.
 
 It shares no code with the core: whole numbers, fractions, lists that are scanned for every
 question. The rules are those of docs/concepts/fills.md; where the two differ, one of them is wrong.

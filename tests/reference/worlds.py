@@ -55,7 +55,7 @@ class Maker:
     def __init__(self, seed: int, steps: int) -> None:
         r = self.r = random.Random(f"world {seed}")
         self.now, self.number = 0, 0
-        self.pace = r.choice([20, 20, 1000, HOUR // 6])
+        self.pace = r.choice([20, 20, 20, 1000, 1000, HOUR // 6, HOUR // 6, 12 * HOUR])
         count = r.choice([1, 1, 2, 3])
         facts = [self.instrument() for _ in range(count)]
         spot = any(f.is_spot for f in facts)
