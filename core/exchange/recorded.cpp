@@ -365,6 +365,8 @@ void RecordedExchange::release(std::uint32_t slot) noexcept {
     order.live = false;
     --markets_[order.instrument].working;
     free_.push_back(slot);
+    if (order.request.tif == TimeInForce::gtd && order.request.expire_ns == next_expiry_)
+        find_next_expiry();
 }
 
 void RecordedExchange::unlink(std::uint32_t slot) noexcept {
@@ -399,6 +401,14 @@ void RecordedExchange::unreserve(Order& order) noexcept {
     order.reserved_price = 0;
 }
 
+// Of what still works: the clock does not stop at a date that nobody waits for.
+void RecordedExchange::find_next_expiry() noexcept {
+    next_expiry_ = never;
+    for (const Order& order : orders_) {
+        if (order.live) note_expiry(order.request);
+    }
+}
+
 void RecordedExchange::note_expiry(const OrderRequestPayload& request) noexcept {
     if (request.tif == TimeInForce::gtd) next_expiry_ = std::min(next_expiry_, request.expire_ns);
 }
@@ -413,20 +423,17 @@ void RecordedExchange::note_bar_period(Market& market) noexcept {
 
 void RecordedExchange::expire(std::int64_t now) noexcept {
     if (now < next_expiry_) return;
-    next_expiry_ = never;
     batch_.clear();
     for (std::uint32_t slot = 0; slot < orders_.size(); ++slot) {
-        if (!orders_[slot].live || orders_[slot].request.tif != TimeInForce::gtd) continue;
-        if (orders_[slot].request.expire_ns <= now) {
+        const Order& order = orders_[slot];
+        if (order.live && order.request.tif == TimeInForce::gtd && order.request.expire_ns <= now)
             batch_.push_back(slot);
-        } else {
-            note_expiry(orders_[slot].request);
-        }
     }
     std::sort(batch_.begin(), batch_.end(), [this](std::uint32_t left, std::uint32_t right) {
         return orders_[left].venue_id < orders_[right].venue_id;
     });
     for (const std::uint32_t slot : batch_) close(slot, now, OrderNews::expired, error::none);
+    find_next_expiry();
 }
 
 void RecordedExchange::finish(std::int64_t now) noexcept {

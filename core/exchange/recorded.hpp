@@ -279,6 +279,7 @@ class RecordedExchange {
     [[nodiscard]] std::int64_t reducible(std::uint32_t index,
                                          const OrderRequestPayload& request) const noexcept;
     static void note_bar_period(Market& market) noexcept;
+    void find_next_expiry() noexcept;
     void note_expiry(const OrderRequestPayload& request) noexcept;
     void emit(const Order& order, std::int64_t now, OrderNews news, OrderState state,
               std::uint16_t code) noexcept;

@@ -263,8 +263,8 @@ void RecordedExchange::fire(std::uint32_t slot, std::int64_t now) noexcept {
     // With bars alone nobody knows what happened in between.
     if (rules_.trigger_delay > 0 && !bars_only(markets_[order.instrument])) {
         order.place = Place::delayed;
+        delay_trigger(slot, now + rules_.trigger_delay);  // whoever hears of it may ask when
         emit(order, now, OrderNews::triggered, OrderState::triggered, error::none);
-        delay_trigger(slot, now + rules_.trigger_delay);
         return;
     }
     order.place = Place::waiting;

@@ -34,8 +34,7 @@ class Clock(Forced):
         self.next_hour = now // HOUR * HOUR + HOUR
         self.delayed: deque[tuple[int, Order]] = deque()
         self.settled: set[int] = set()
-        self.tokens: Fraction | None = None
-        self.tokens_at = 0
+        self.tokens: dict[int, tuple[Fraction, int]] = {}  # by venue: how many, and when
 
     def is_closed(self, now: int) -> bool:
         return any(begin <= now < end for begin, end, _ in self.rules.closed)
@@ -49,22 +48,18 @@ class Clock(Forced):
             return 0
         if index in self.settled:
             return CLOSED
-        return 0 if self.takes_one_more(now) else RATE_LIMIT
+        return 0 if self.takes_one_more(self.facts[index].venue, now) else RATE_LIMIT
 
-    def takes_one_more(self, now: int) -> bool:
-        """A bucket, full at the first order, that fills evenly."""
+    def takes_one_more(self, venue: int, now: int) -> bool:
+        """A bucket for each venue, full at the first order, that fills evenly."""
         limit, window = self.rules.order_limit, self.rules.order_window
         if not limit:
             return True
-        if self.tokens is None:
-            self.tokens, self.tokens_at = Fraction(limit), now
-        if now > self.tokens_at:
-            more = Fraction((now - self.tokens_at) * limit, window)
-            self.tokens, self.tokens_at = min(self.tokens + more, Fraction(limit)), now
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
+        tokens, then = self.tokens.get(venue, (Fraction(limit), now))
+        tokens = min(tokens + Fraction(max(now - then, 0) * limit, window), Fraction(limit))
+        takes = tokens >= 1
+        self.tokens[venue] = (tokens - takes, max(now, then))
+        return takes
 
     # --- what is due ---
 
@@ -90,10 +85,13 @@ class Clock(Forced):
             if due is not None and due <= now and (expiry is None or due <= expiry):
                 self.run_due(due)
             elif expiry is not None and expiry <= now:
-                for o in [o for o in self.orders if o.tif == "GTD" and o.expire <= expiry]:
-                    self.close(o, expiry, news="expired")
+                self.run_expiry(expiry)
             else:
                 return
+
+    def run_expiry(self, now: int) -> None:
+        for o in [o for o in self.orders if o.tif == "GTD" and o.expire <= now]:
+            self.close(o, now, news="expired")
 
     def run_due(self, now: int) -> None:
         self.time = max(self.time, now)

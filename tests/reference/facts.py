@@ -43,6 +43,7 @@ class Facts:
     fee_tiers: tuple[tuple[int, int, int], ...] = ()  # (volume from which on, maker, taker)
     volume_group: int = 0
     expiry: int = 0
+    venue: int = 0
     settle: int = 1  # currencies
     base: int = 2
 

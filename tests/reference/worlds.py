@@ -34,6 +34,7 @@ class World:
     bar_volume_share: int = 500_000
     deposits: dict[int, int] = field(default_factory=dict)
     volume: int = 0  # traded before
+    period: int = 20  # of bars
     steps: list[Step] = field(default_factory=list)
 
 
@@ -84,7 +85,7 @@ class Maker:
         # market goes away: such worlds are not made.
         self.traded: set[int] = set()
         self.bar_open = [1000] * count
-        self.period = max(self.pace // 2, 20)
+        self.period = self.world.period = max(self.pace // 2, 20)
         for index in range(count):
             if r.random() < 0.5:
                 self.world.steps.append(("mark", 0, index, 1000, 0))
