@@ -333,7 +333,23 @@ def compared(seed: int, tmp_path: Path) -> dict[str, int]:
         assert Decimal(sim.fees_text(index)).scaleb(18) == known.fees[index]
         assert Decimal(sim.funding_text(index)).scaleb(18) == known.funding[index]
         assert Decimal(sim.insurance_text(index)).scaleb(18) == known.insurance[index]
+    for index, market in enumerate(exchange.markets):
+        known.marks[index] = valued(market)
+    assert Decimal(sim.equity_text).scaleb(18) == known.equity(next(iter(names)))
     return {"requests": len(requests), "fills": sum(kind == "fill" for _, kind, *_ in news)}
+
+
+def valued(market: Any) -> int:
+    """What the robot reckons a holding with: mark, mid, last trade, close of a bar."""
+    depth, quote = market.depth or {"buy": {}, "sell": {}}, market.quote
+    if market.mark:
+        return market.mark
+    if quote and quote.bid and quote.ask:
+        return quote.bid + (quote.ask - quote.bid) // 2
+    if depth["buy"] and depth["sell"]:
+        low, high = max(depth["buy"]), min(depth["sell"])
+        return low + int((high - low) / 2)
+    return market.trade.price if market.trade else market.bar.close if market.bar else 0
 
 
 def conserved(exchange: Exchange, currency: int, deposited: int) -> None:

@@ -262,6 +262,16 @@ class SlowAccount:
             return 0
         return half_even(Fraction(self.balances[facts.base] * mark, 10**facts.price_decimals))
 
+    def equity(self, currency: int) -> int:
+        """Balance, open profit, and coins at their mark; where none is known, at what they cost."""
+        total = self.balances[currency] + self.unrealized(currency)
+        for index, facts in enumerate(self.facts):
+            if facts.is_spot and facts.settle == currency and self.values_base(index):
+                total += self.spot_value(index)
+                if not self.marks.get(index, 0):
+                    total += self.at(index).cost
+        return total
+
     def carries_loan(self, index: int, side: str, value: int, fee: int) -> bool:
         """What is held and ordered is worth no more than leverage times what is owned."""
         facts = self.facts[index]
