@@ -1,10 +1,12 @@
 """One exchange, slow and readable, that the core's is compared with, to the last unit.
 
 facts      what an instrument is, and exact arithmetic on it
-account    balances, positions, margin
+account    balances and positions
+margin     what an account must hold and may do
 market     one instrument's recorded market: what is displayed, what a taker gets
 places     queue models: who stands before a resting order
-orders     requests: what is refused, what an order's life is
+orders     an order, and what its numbers are refused for
+requests   what is asked of the exchange: admission, amendments, fills, the end
 matching   what each market event does to the orders
 bars       orders against bars
 clock      what the venue does by the clock: hours, expiry, interest, delayed triggers

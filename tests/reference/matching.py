@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reference.market import Trade, other, within
-from reference.orders import NO_MARKET, REDUCE_ONLY, Order, Requests
+from reference.orders import NO_MARKET, REDUCE_ONLY, Order
+from reference.requests import Requests
 
 
 class Matching(Requests):
