@@ -70,6 +70,9 @@ class Chance(Strategy):
     def on_bar(self, bar):
         self.seen(bar.symbol, bar.close)
 
+    def on_instrument(self, instrument):
+        self.seen(None, 0)
+
     def seen(self, symbol, price):
         self.frames += 1
         r = self.random
@@ -111,27 +114,29 @@ class Chance(Strategy):
 # --- the world on a tape ------------------------------------------------------------------------
 
 
-def named(world: World) -> tuple[list[str], list[Facts]]:
-    """Symbols, and the facts as those symbols' currencies make them."""
-    free = {kind: list(symbols) for kind, symbols in SYMBOLS.items()}
-    symbols = [free[facts.kind].pop(0) for facts in world.facts]
-    venues = [symbol.partition(":")[0] for symbol in symbols]
-    settled = [
-        replace(facts, venue=venues.index(venues[number]),
-                settle=BTC if facts.kind == "inverse" else USDT, base=BTC, expiry=0,
-                volume_group=venues.index(venues[number]) * 3 + KINDS.index(facts.kind),
-                size_max=0, market_size_max=0)
-        for number, facts in enumerate(world.facts)
-    ]  # fmt: skip
-    return symbols, settled
+class Named:
+    """A world's instruments under symbols, and its facts as those symbols' currencies make them."""
+
+    def __init__(self, world: World) -> None:
+        free = {kind: list(symbols) for kind, symbols in SYMBOLS.items()}
+        self.symbols = [free[facts.kind].pop(0) for facts in world.facts]
+        self.venues = [symbol.partition(":")[0] for symbol in self.symbols]
+        self.facts = [self.facts_of(index, facts) for index, facts in enumerate(world.facts)]
+
+    def facts_of(self, index: int, facts: Facts) -> Facts:
+        venue = self.venues.index(self.venues[index])
+        return replace(
+            facts, venue=venue, settle=BTC if facts.kind == "inverse" else USDT, base=BTC, expiry=0,
+            volume_group=venue * 3 + KINDS.index(facts.kind), size_max=0, market_size_max=0,
+        )  # fmt: skip
 
 
-def instrument(symbol: str, facts: Facts) -> Any:
+def instrument(symbol: str, facts: Facts, version: int = 1) -> Any:
     def rate(value: int) -> Decimal:
         return Decimal(value).scaleb(-12)
 
     return from_symbol(
-        symbol, tick=Decimal(facts.tick).scaleb(-facts.price_decimals),
+        symbol, version=version, tick=Decimal(facts.tick).scaleb(-facts.price_decimals),
         lot=Decimal(facts.lot).scaleb(-facts.size_decimals), multiplier=int(facts.multiplier),
         price_decimals=facts.price_decimals, size_decimals=facts.size_decimals,
         notional_min=Decimal(facts.notional_min).scaleb(-18), maker_fee=rate(facts.maker_fee),
@@ -146,12 +151,16 @@ def instrument(symbol: str, facts: Facts) -> Any:
     )  # fmt: skip
 
 
-def write(path: Path, symbols: list[str], facts: list[Facts], frames: list[Any]) -> Path:
+def write(path: Path, named: Named, frames: list[Any]) -> Path:
     writer = JournalWriter(path, process="test", durable=False)
-    for number, (symbol, each) in enumerate(zip(symbols, facts, strict=True), 1):
+    for number, (symbol, each) in enumerate(zip(named.symbols, named.facts, strict=True), 1):
         writer.append_instrument(number, START, instrument(symbol, each).to_msgpack())
-    for time, event, index, cells in frames:
+    for number, (time, event, index, cells) in enumerate(frames, 2):
         flags = 0
+        if event == "version":
+            made = instrument(named.symbols[index], cells[0], number)
+            writer.append_instrument(index + 1, time, made.to_msgpack())
+            continue
         if event == "quote":
             row = tapes._QUOTE.pack(time, time, *cells, 0, 0)
         elif event == "trade":
@@ -179,13 +188,17 @@ def scale_of(world: World) -> int:
     return max(tapes.SECOND // world.period, 1)
 
 
-def frames_of(world: World) -> list[Any]:
+def frames_of(world: World, named: Named) -> list[Any]:
     """The market's steps as frames; of bars those of one period."""
     found, scale = [], scale_of(world)
     for name, now, *cells in world.steps:
-        if name not in ("quote", "trade", "book", "mark", "funding", "bar"):
+        if name not in ("quote", "trade", "book", "mark", "funding", "bar", "version"):
             continue
         index, *cells = cells
+        if name == "version":
+            if not found:
+                continue  # the run begins with a market event
+            cells = [named.facts_of(index, cells[0])]
         if name == "bar":
             if now - cells[0] != world.period:
                 continue
@@ -241,8 +254,10 @@ def said_by(news: list[Any]) -> list[Any]:
 
 def compared(seed: int, tmp_path: Path) -> dict[str, int]:
     world = make(seed, 150)
-    symbols, facts = named(world)
-    frames = frames_of(world)
+    named = Named(world)
+    symbols, facts = named.symbols, named.facts
+    frames = frames_of(world, named)
+    fuse = "all" in world.data and seed % 3 > 0
     if len(frames) < 5:
         return {}
     cash = {"USDT": Decimal(world.deposits[USDT]).scaleb(-18), "BTC": Decimal(50)}
@@ -262,7 +277,7 @@ def compared(seed: int, tmp_path: Path) -> dict[str, int]:
     periods = {symbols[index]: f"{seconds}s@venue" for index in barred}
     there, back = [(0, 0), (7, 0), (0, 11), (300, 200), (3, 4)][seed % 5]
     there, back = there * scale, back * scale
-    tape = write(tmp_path / "tape", symbols, facts, frames)
+    tape = write(tmp_path / "tape", named, frames)
     made = type("Mine", (Chance,), {
         "symbols": symbols, "periods": periods,
         "sides": ("long", "short") if world.hedge else (None,), "patience": 1000 * scale,
@@ -273,7 +288,7 @@ def compared(seed: int, tmp_path: Path) -> dict[str, int]:
         margin="isolated" if world.isolated else "cross", seed=seed,
         queue=world.queue.name if world.queue.name in ("conservative", "log", "log2")
         else f"{world.queue.name}:{world.queue.exponent:g}",
-        bar_volume_share=world.bar_volume_share,
+        bar_volume_share=world.bar_volume_share, fuse=fuse,
         venue=VenueOptions(
             order_rate=(rules.order_limit, rules.order_window) if rules.order_limit else None,
             trigger_delay=rules.trigger_delay,
@@ -296,7 +311,7 @@ def compared(seed: int, tmp_path: Path) -> dict[str, int]:
         facts, rules=rules,
         leverage=world.leverage if world.leverage <= 25 else 25, hedge=world.hedge,
         isolated=world.isolated, queue=world.queue, bar_volume_share=world.bar_volume_share,
-        begin=frames[0][0],
+        fuse=fuse, begin=frames[0][0],
     )  # fmt: skip
     loop = Loop(exchange, frames, by_frame, there=there, back=back)
     for currency, name in names.items():
@@ -335,8 +350,15 @@ def compared(seed: int, tmp_path: Path) -> dict[str, int]:
         assert Decimal(sim.insurance_text(index)).scaleb(18) == known.insurance[index]
     for index, market in enumerate(exchange.markets):
         known.marks[index] = valued(market)
-    assert Decimal(sim.equity_text).scaleb(18) == known.equity(next(iter(names)))
-    return {"requests": len(requests), "fills": sum(kind == "fill" for _, kind, *_ in news)}
+    # The robot's own book is the venue's, not the fused one.
+    assert fuse or Decimal(sim.equity_text).scaleb(18) == known.equity(next(iter(names)))
+    assert sim.counters()["fused_quotes"] == exchange.fused_quotes
+    return {
+        "requests": len(requests),
+        "fills": sum(kind == "fill" for _, kind, *_ in news),
+        "versions": sum(event == "version" for _, event, *_ in frames),
+        "fused": exchange.fused_quotes,
+    }
 
 
 def valued(market: Any) -> int:
@@ -381,3 +403,5 @@ def test_a_session_is_that_of_the_reference(group: int, tmp_path: Path) -> None:
             met[name] += count
     assert met["requests"] > 300
     assert met["fills"] > 100
+    assert met["versions"] > 3
+    assert met["fused"] > 5

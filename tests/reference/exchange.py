@@ -31,6 +31,7 @@ class Exchange(Clock):
         queue: QueueModel | None = None,
         bar_volume_share: int = 500_000,
         check_funds: bool = True,
+        fuse: bool = False,
         begin: int = 0,
     ) -> None:
         self.facts = list(facts)
@@ -44,6 +45,7 @@ class Exchange(Clock):
         self.bar_volume_share, self.check_funds = bar_volume_share, check_funds
         self.rules = rules or Rules()
         self.account.may_borrow = frozenset(self.rules.borrow)
+        self.fuse, self.fused_quotes = fuse, 0
         self.trigger_delay = self.rules.trigger_delay
         self.orders: list[Order] = []
         self.events: list[dict[str, Any]] = []
@@ -74,7 +76,10 @@ class Exchange(Clock):
     def quote(self, now: int, bid: int, ask: int, bid_size: int, ask_size: int, index: int = 0):
         market = self.seen(index)
         market.quote = Quote(bid, ask, bid_size, ask_size)
-        return self.met(index, now, lambda: self.after_quote(index, now))
+        fused = self.fuse and market.fuse(now)
+        self.fused_quotes += fused
+        after = self.after_book if fused else self.after_quote
+        return self.met(index, now, lambda: after(index, now))
 
     def trade(self, now: int, price: int, size: int, side: str = "none", index: int = 0):
         market = self.seen(index)
@@ -82,7 +87,9 @@ class Exchange(Clock):
         return self.met(index, now, lambda: self.after_trade(index, trade, now))
 
     def book(self, now: int, bids, asks, snapshot: bool = True, index: int = 0):
-        self.seen(index).on_book(bids, asks, snapshot)
+        market = self.seen(index)
+        market.on_book(bids, asks, snapshot)
+        market.depth_time = now
         return self.met(index, now, lambda: self.after_book(index, now))
 
     def bar(

@@ -53,6 +53,7 @@ class Market:
     index: int = 0
     # Levels of depth by side: buy is the bids. None without depth.
     depth: dict[str, dict[int, int]] | None = None
+    depth_time: int = 0  # of its last message
     # What we took of displayed levels since the last event: (side of the level, price) -> size.
     taken: Counter[tuple[str, int]] = field(default_factory=Counter)
 
@@ -71,6 +72,32 @@ class Market:
                 self.depth[side][price] = size
                 if size == 0:
                     del self.depth[side][price]
+
+    def fuse(self, now: int) -> bool:
+        """The quote sets the touch of a depth that is older. A side without price or size says
+        nothing."""
+        if self.depth is None or self.quote is None or now <= self.depth_time:
+            return False
+        for side, price, size in (
+            ("buy", self.quote.bid, self.quote.bid_size),
+            ("sell", self.quote.ask, self.quote.ask_size),
+        ):
+            if not price or not size:
+                continue
+            ours = self.depth[side]
+            for level in [each for each in ours if each != price and within(side, price, each)]:
+                del ours[level]  # better than the best
+            ours[price] = size
+        for side, price, size in (
+            ("buy", self.quote.ask, self.quote.ask_size),
+            ("sell", self.quote.bid, self.quote.bid_size),
+        ):
+            if price and size:  # what the other side's touch ran into is gone
+                for level in [
+                    each for each in self.depth[side] if within(other(side), each, price)
+                ]:
+                    del self.depth[side][level]
+        return True
 
     # --- what kind of data there is ---
 

@@ -63,7 +63,9 @@ class Loop:
 
     def show(self, time: int, event: str, index: int, cells: tuple[Any, ...]) -> None:
         exchange = self.exchange
-        if event == "bar":
+        if event == "version":
+            exchange.update(index, cells[0])
+        elif event == "bar":
             opened, *prices = cells
             # What happened inside it is known at its end, however long the way back.
             said = exchange.bar(opened, time, *prices, index=index)
