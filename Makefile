@@ -21,7 +21,7 @@ fuzz_native = $(WITH_TOOLS) cmake -GNinja -S . -B build/fuzz -DCMAKE_CXX_COMPILE
 	./$$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 || exit 1; done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-fast test-long test-core test-pythons test-asan test-tsan fuzz lint format bench peers docs wheel clean
+.PHONY: help setup build demo test test-fast test-long golden test-core test-pythons test-asan test-tsan fuzz lint format bench peers docs wheel clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -50,6 +50,10 @@ test-fast: setup ## only the tests that failed last time, or all
 
 test-long: setup ## all tests in their long form
 	ONETAPE_LONG=1 $(BIN)/python -m pytest -n 2
+
+golden: setup ## keep what the golden runs give now; the reason goes into the commit
+	$(BIN)/python -m pytest tests/services/test_golden_runs.py --golden-update
+	@git --no-pager diff --stat -- tests/services/golden.toml
 
 test-core: setup ## the C++ core's own tests
 	@$(WITH_TOOLS) cmake -GNinja -S . -B build/tests -DONETAPE_PYTHON=OFF -DONETAPE_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null

@@ -1,10 +1,18 @@
-"""For all tests: nothing of the user's is read or written."""
+"""For all tests: options of the suite, and nothing of the user's is read or written."""
 
 from __future__ import annotations
 
 import os
 
 import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--golden-update",
+        action="store_true",
+        help="keep what the golden runs give now, in tests/services/golden.toml",
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)

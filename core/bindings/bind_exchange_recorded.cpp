@@ -126,7 +126,7 @@ class PyRecorded final : public ExchangeSink {
         view.bar.volume = volume;
         view.has_bar = true;
         view.has_volume = view.has_volume || volume > 0;
-        exchange_.on_bar(index, ts_close);
+        if (exchange_.active(index) || exchange_.held(index)) exchange_.on_bar(index, ts_close);
         if (exchange_.held(index)) exchange_.watch(index, ts_close);
         return drain();
     }

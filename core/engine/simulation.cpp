@@ -108,6 +108,8 @@ bool Simulation::update_instrument(std::uint32_t index, const InstrumentSpec& sp
 void Simulation::set_terms(std::uint32_t index, const InstrumentTerms& terms) {
     exchange_.set_terms(index, terms);
     robot_account_.set_terms(index, terms);
+    // A contract may now end sooner than anything else that was waited for.
+    if (started_) next_due_ = std::min(next_due_, exchange_.next_event());
     Instrument& instrument = *instruments_[index];
     instrument.funding_interval = terms.funding_interval;
     if (exchange_.fee_tier(index) == 0) return;

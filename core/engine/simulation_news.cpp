@@ -32,7 +32,8 @@ void Simulation::queue(std::uint32_t instrument, ReplyKind kind, News Reply::* m
     next.kind = kind;
     next.*member = news;
     replies_.push_back(next);
-    next_due_ = std::min(next_due_, next.time);
+    // What caused it may have set a clock at the exchange, too: a trigger's delay.
+    next_due_ = std::min({next_due_, next.time, exchange_.next_event()});
 }
 
 void Simulation::on_order_event(std::uint32_t instrument, const OrderEventPayload& event) {

@@ -1,5 +1,5 @@
 // When margin no longer covers a position, and what the venue then does. docs/concepts/fills.md
-// states it in words, tests/exchange/reference_account.py in slow Python.
+// states it in words, tests/reference in slow Python.
 //
 // Most events are far from any liquidation, and there are millions of them. So each check leaves
 // behind a span of prices within which nothing can happen, a cautious one: a position's profit and
@@ -87,13 +87,15 @@ void RecordedExchange::set_spans(std::uint32_t index, Money cross) noexcept {
         if (isolated && i != index) continue;
         const std::int64_t price = account_->mark(i);
         double span = 9e18;
-        double sides = 0;  // a hedge's two sides share what the instrument may use up
+        bool short_already = false;  // there is no price that it survives
+        double sides = 0;            // a hedge's two sides share what the instrument may use up
         for (const PositionSide side : position_sides) {
             sides += account_->position(i, side).flat() ? 0 : 1;
         }
         for (const PositionSide side : position_sides) {
             const Position& position = account_->position(i, side);
             if (position.flat()) continue;
+            short_already = short_already || (isolated && account_->spare(i, side) < 0);
             const double spare =
                 isolated ? static_cast<double>(account_->spare(i, side))
                          : static_cast<double>(cross) / (static_cast<double>(held) * sides);
@@ -103,7 +105,7 @@ void RecordedExchange::set_spans(std::uint32_t index, Money cross) noexcept {
         const auto width = static_cast<std::int64_t>(std::min(span * caution, 4e18));
         market.safe_low = price - width;
         market.safe_high = price + width;
-        market.safe_revision = account_->revision();
+        market.safe_revision = short_already ? 0 : account_->revision();
     }
 }
 
@@ -207,6 +209,14 @@ void RecordedExchange::book_venue_fill(std::uint32_t index, const FillPayload& f
 void RecordedExchange::stress_bar(std::uint32_t index, std::int64_t now) noexcept {
     Market& market = markets_[index];
     const BarPayload& bar = market.view->bar;
+    const auto survives = [&] {
+        return market.safe_revision == account_->revision() && bar.low >= market.safe_low &&
+               bar.high <= market.safe_high;
+    };
+    if (survives()) return;
+    for (std::uint32_t i = 0; i < markets_.size(); ++i) {  // what else the account holds
+        if (markets_[i].held) mark_account(i);
+    }
     if (market.safe_revision != account_->revision()) {
         const std::uint32_t currency = account_->settle(index);
         const Money spare =
@@ -215,11 +225,8 @@ void RecordedExchange::stress_bar(std::uint32_t index, std::int64_t now) noexcep
                 : account_->covered(currency) - account_->maintenance_margin(currency);
         if (spare >= 0) set_spans(index, spare);
     }
-    if (market.safe_revision == account_->revision() && bar.low >= market.safe_low &&
-        bar.high <= market.safe_high)
-        return;
+    if (survives()) return;
     for (const std::int64_t extreme : {bar.open, bar.low, bar.high}) {
-        if (!market.held) return;
         const auto ends_at = [&](std::int64_t price) {
             account_->set_mark(index, price);
             if (!account_->options().isolated) {
@@ -229,21 +236,23 @@ void RecordedExchange::stress_bar(std::uint32_t index, std::int64_t now) noexcep
                 position_sides.begin(), position_sides.end(),
                 [&](PositionSide side) { return account_->below_maintenance(index, side); });
         };
-        if (!ends_at(extreme)) continue;
-        std::int64_t safe = bar.open, gone = extreme;
-        if (!ends_at(safe)) {
+        // What a step down the brackets leaves may end further on the way.
+        for (std::int64_t safe = bar.open; market.held && ends_at(extreme);) {
+            std::int64_t gone = extreme;
+            if (ends_at(safe)) gone = safe;
             while (safe - gone > 1 || gone - safe > 1) {
                 const std::int64_t middle = safe + (gone - safe) / 2;
                 (ends_at(middle) ? gone : safe) = middle;
             }
-        } else {
-            gone = safe;
-        }
-        account_->set_mark(index, gone);
-        if (account_->options().isolated) {
-            for (const PositionSide side : position_sides) liquidate_isolated(index, side, now);
-        } else {
-            liquidate_cross(account_->settle(index), now);
+            account_->set_mark(index, gone);
+            const std::uint64_t revision = account_->revision();
+            if (account_->options().isolated) {
+                for (const PositionSide side : position_sides) liquidate_isolated(index, side, now);
+            } else {
+                liquidate_cross(account_->settle(index), now);
+            }
+            if (account_->revision() == revision) break;  // nothing that could be closed
+            safe = gone;
         }
     }
 }

@@ -146,11 +146,7 @@ std::uint16_t RecordedExchange::check_market(std::uint32_t index,
         if (meets) return error::self_trade;
     }
     if (!options_.check_funds || worst == 0) return error::none;
-    mark_account(index);
-    if (account_->borrows()) {  // a loan stands on all that is owned
-        for (std::uint32_t i = 0; i < markets_.size(); ++i)
-            if (markets_[i].view != nullptr) mark_account(i);
-    }
+    mark_for_funds(index);
     return account_->check_funds(index, request.position_side, request.side, worst, size,
                                  is_reduce_only(request));
 }
@@ -313,7 +309,7 @@ void RecordedExchange::amend(std::uint32_t index, std::int64_t now,
              order.filled != 0 ? OrderState::partially_filled : OrderState::accepted, code);
         return;
     }
-    if (order.place == Place::trigger) {
+    if (order.place == Place::trigger || order.place == Place::delayed) {
         amend_trigger(slot, now, wanted);
         return;
     }
@@ -369,11 +365,14 @@ void RecordedExchange::release(std::uint32_t slot) noexcept {
     order.live = false;
     --markets_[order.instrument].working;
     free_.push_back(slot);
+    if (order.request.tif == TimeInForce::gtd && order.request.expire_ns == next_expiry_)
+        find_next_expiry();
 }
 
 void RecordedExchange::unlink(std::uint32_t slot) noexcept {
     const Order& order = orders_[slot];
     Market& market = markets_[order.instrument];
+    if (order.place == Place::delayed) return;
     auto& list = order.place == Place::trigger     ? market.triggers
                  : order.place == Place::waiting   ? market.waiting
                  : order.request.side == Side::buy ? market.bids
@@ -402,6 +401,14 @@ void RecordedExchange::unreserve(Order& order) noexcept {
     order.reserved_price = 0;
 }
 
+// Of what still works: the clock does not stop at a date that nobody waits for.
+void RecordedExchange::find_next_expiry() noexcept {
+    next_expiry_ = never;
+    for (const Order& order : orders_) {
+        if (order.live) note_expiry(order.request);
+    }
+}
+
 void RecordedExchange::note_expiry(const OrderRequestPayload& request) noexcept {
     if (request.tif == TimeInForce::gtd) next_expiry_ = std::min(next_expiry_, request.expire_ns);
 }
@@ -416,15 +423,17 @@ void RecordedExchange::note_bar_period(Market& market) noexcept {
 
 void RecordedExchange::expire(std::int64_t now) noexcept {
     if (now < next_expiry_) return;
-    next_expiry_ = never;
+    batch_.clear();
     for (std::uint32_t slot = 0; slot < orders_.size(); ++slot) {
-        if (!orders_[slot].live || orders_[slot].request.tif != TimeInForce::gtd) continue;
-        if (orders_[slot].request.expire_ns <= now) {
-            close(slot, now, OrderNews::expired, error::none);
-        } else {
-            note_expiry(orders_[slot].request);
-        }
+        const Order& order = orders_[slot];
+        if (order.live && order.request.tif == TimeInForce::gtd && order.request.expire_ns <= now)
+            batch_.push_back(slot);
     }
+    std::sort(batch_.begin(), batch_.end(), [this](std::uint32_t left, std::uint32_t right) {
+        return orders_[left].venue_id < orders_[right].venue_id;
+    });
+    for (const std::uint32_t slot : batch_) close(slot, now, OrderNews::expired, error::none);
+    find_next_expiry();
 }
 
 void RecordedExchange::finish(std::int64_t now) noexcept {

@@ -205,9 +205,9 @@ class RecordedExchange {
     }
 
  private:
-    // Where an order stands: not yet triggered, waiting for a market to take from (market orders
-    // before the first event, or in bars), or resting in the book.
-    enum class Place : std::uint8_t { trigger, waiting, resting };
+    // Where an order stands: not yet triggered, triggered but not live yet, waiting for a market to
+    // take from (market orders before the first event, or in bars), or resting in the book.
+    enum class Place : std::uint8_t { trigger, delayed, waiting, resting };
 
     struct Order {
         OrderRequestPayload request;  // as accepted: price, whole size, trigger
@@ -239,7 +239,9 @@ class RecordedExchange {
         std::int64_t bar_period = 0;  // the shortest seen: longer bars repeat what it said
         std::int64_t bar_left = 0;    // what we may still take of the bar in hand
         bool bar_capped = false;
-        bool settled = false;  // its own end
+        bool in_bar = false;         // while a bar is gone through, its close is not known:
+        std::int64_t bar_price = 0;  // this is
+        bool settled = false;        // its own end
         std::int64_t expiry = 0;
         std::uint32_t venue = 0;
         std::vector<FeeTier> fee_tiers;
@@ -290,6 +292,7 @@ class RecordedExchange {
     [[nodiscard]] std::int64_t reducible(std::uint32_t index,
                                          const OrderRequestPayload& request) const noexcept;
     static void note_bar_period(Market& market) noexcept;
+    void find_next_expiry() noexcept;
     void note_expiry(const OrderRequestPayload& request) noexcept;
     void emit(const Order& order, std::int64_t now, OrderNews news, OrderState state,
               std::uint16_t code) noexcept;
@@ -303,6 +306,7 @@ class RecordedExchange {
     [[nodiscard]] static bool touch(const Market& market, Side side, std::int64_t& price) noexcept;
     [[nodiscard]] static bool crosses(const Market& market, Side side, std::int64_t price) noexcept;
     // Twice the price that triggers and bands go by (a mid may fall between two units).
+    [[nodiscard]] static std::int64_t bar_last(const Market& market) noexcept;
     [[nodiscard]] static bool last_doubled(const Market& market, std::int64_t& doubled) noexcept;
     [[nodiscard]] bool untouched(const Market& market, std::int64_t low,
                                  std::int64_t high) const noexcept;
@@ -328,6 +332,7 @@ class RecordedExchange {
                           std::int64_t& budget) noexcept;
     void limit_queues(Market& market) noexcept;
     void mark_account(std::uint32_t index) noexcept;
+    void mark_for_funds(std::uint32_t index) noexcept;
 
     // fees.cpp: fees that change
     template <class Change>
@@ -346,7 +351,7 @@ class RecordedExchange {
     void settle(std::uint32_t index, std::int64_t now) noexcept;
     void charge_interest(std::int64_t now) noexcept;
     void delay_trigger(std::uint32_t slot, std::int64_t due) noexcept;
-    void go_live(std::uint32_t slot, std::int64_t now) noexcept;
+    void go_live(std::uint32_t slot, std::int64_t now, bool told) noexcept;
 
     // liquidation.cpp: what is no longer covered
     void note_held(std::uint32_t index) noexcept;
@@ -369,6 +374,7 @@ class RecordedExchange {
                           Liquidity liquidity) noexcept;
     void bar_take(std::uint32_t slot, std::int64_t time, std::int64_t price) noexcept;
     void bar_fire(std::uint32_t slot, std::int64_t time, std::int64_t price) noexcept;
+    void bar_triggered(std::uint32_t slot, std::int64_t time, std::int64_t price) noexcept;
     void bar_at_price(std::uint32_t index, std::int64_t time, std::int64_t price,
                       bool before_open) noexcept;
     void bar_inside(std::uint32_t index, std::int64_t now) noexcept;

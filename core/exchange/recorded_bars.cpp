@@ -64,6 +64,7 @@ void RecordedExchange::bar_take(std::uint32_t slot, std::int64_t time,
     if (acceptable(order.request, price) && !(whole && bar_room(markets_[index], left) < left)) {
         const std::int64_t reserved = order.reserved_price;
         unreserve(order);
+        if (options_.check_funds) mark_for_funds(index);
         const std::uint16_t code =
             options_.check_funds
                 ? account_->check_funds(index, order.request.position_side, order.request.side,
@@ -86,8 +87,16 @@ void RecordedExchange::bar_take(std::uint32_t slot, std::int64_t time,
 // A trigger was met at `price`: the order it set free acts there if it can, else rests.
 void RecordedExchange::bar_fire(std::uint32_t slot, std::int64_t time,
                                 std::int64_t price) noexcept {
+    Market& market = markets_[orders_[slot].instrument];
+    const std::int64_t before = market.bar_price;
+    market.bar_price = price;
     fire(slot, time);  // in bars this leaves the order waiting or resting, or cancels it
-    if (!orders_[slot].live) return;
+    if (orders_[slot].live) bar_triggered(slot, time, price);
+    market.bar_price = before;
+}
+
+void RecordedExchange::bar_triggered(std::uint32_t slot, std::int64_t time,
+                                     std::int64_t price) noexcept {
     const OrderRequestPayload& request = orders_[slot].request;
     if (orders_[slot].place == Place::waiting) {
         bar_take(slot, time, price);
@@ -237,10 +246,12 @@ void RecordedExchange::on_bar(std::uint32_t index, std::int64_t now) noexcept {
     market.bar_capped = market.view->has_volume;
     market.bar_left = static_cast<std::int64_t>(static_cast<Int128>(bar.volume) *
                                                 options_.bar_volume_share / 1'000'000);
-    account_->set_mark(index, bar.open);  // nothing later is known at the open
     if (market.working != 0) {
+        market.in_bar = true;
+        market.bar_price = bar.open;  // nothing later is known at the open
         bar_at_price(index, bar.ts_open, bar.open, true);
         bar_inside(index, now);
+        market.in_bar = false;
     }
     if (market.held) stress_bar(index, now);
     mark_account(index);

@@ -57,7 +57,7 @@ bool RecordedExchange::touch(const Market& market, Side side, std::int64_t& pric
         return true;
     }
     if (!view.has_trade && !view.has_bar) return false;
-    const std::int64_t last = view.has_trade ? view.trade.price : view.bar.close;
+    const std::int64_t last = view.has_trade ? view.trade.price : bar_last(market);
     price = side == Side::buy ? last - market.spec.tick : last + market.spec.tick;
     return true;
 }
@@ -65,6 +65,10 @@ bool RecordedExchange::touch(const Market& market, Side side, std::int64_t& pric
 bool RecordedExchange::crosses(const Market& market, Side side, std::int64_t price) noexcept {
     std::int64_t opposite = 0;
     return touch(market, other(side), opposite) && within(side, opposite, price);
+}
+
+std::int64_t RecordedExchange::bar_last(const Market& market) noexcept {
+    return market.in_bar ? market.bar_price : market.view->bar.close;
 }
 
 bool RecordedExchange::last_doubled(const Market& market, std::int64_t& doubled) noexcept {
@@ -77,7 +81,7 @@ bool RecordedExchange::last_doubled(const Market& market, std::int64_t& doubled)
                touch(market, Side::sell, ask)) {
         doubled = bid + ask;
     } else if (view.has_bar) {
-        doubled = 2 * view.bar.close;
+        doubled = 2 * bar_last(market);
     } else {
         return false;
     }
@@ -107,6 +111,15 @@ std::int64_t RecordedExchange::reference(const Market& market) noexcept {
 void RecordedExchange::mark_account(std::uint32_t index) noexcept {
     if (const std::int64_t price = reference(markets_[index]); price != 0) {
         account_->set_mark(index, price);
+    }
+}
+
+// What is free for an order depends on all that is held, at its price of now; and a loan stands on
+// all that is owned. Between such questions marks are as old as the last look at margin.
+void RecordedExchange::mark_for_funds(std::uint32_t index) noexcept {
+    for (std::uint32_t i = 0; i < markets_.size(); ++i) {
+        if (markets_[i].view == nullptr) continue;
+        if (i == index || markets_[i].held || account_->borrows()) mark_account(i);
     }
 }
 
@@ -247,26 +260,26 @@ void RecordedExchange::take_waiting(std::uint32_t index, std::int64_t now) noexc
 void RecordedExchange::fire(std::uint32_t slot, std::int64_t now) noexcept {
     Order& order = orders_[slot];
     unlink(slot);
-    order.place = Place::waiting;
     // With bars alone nobody knows what happened in between.
     if (rules_.trigger_delay > 0 && !bars_only(markets_[order.instrument])) {
+        order.place = Place::delayed;
+        delay_trigger(slot, now + rules_.trigger_delay);  // whoever hears of it may ask when
         emit(order, now, OrderNews::triggered, OrderState::triggered, error::none);
-        delay_trigger(slot, now + rules_.trigger_delay);
         return;
     }
-    go_live(slot, now);
+    order.place = Place::waiting;
+    go_live(slot, now, false);
 }
 
-// The order behind a trigger meets the market.
-void RecordedExchange::go_live(std::uint32_t slot, std::int64_t now) noexcept {
+// The order behind a trigger meets the market. `told`: the robot has heard that it triggered.
+void RecordedExchange::go_live(std::uint32_t slot, std::int64_t now, bool told) noexcept {
     Order& order = orders_[slot];
     const std::uint32_t index = order.instrument;
     order.arrival = now;
-    unreserve(order);  // an amendment within the delay has reserved
+    order.place = Place::waiting;
     OrderRequestPayload& request = order.request;
     const bool reduces = (request.flags & order_reduce_only) != 0;
     const std::int64_t left = reduces ? reducible(index, request) : request.size;
-    const bool told = rules_.trigger_delay > 0 && !bars_only(markets_[index]);
     if (!told) {
         if (left > 0) request.size = std::min(request.size, left);  // said with the news of it
         emit(order, now, OrderNews::triggered, OrderState::triggered, error::none);

@@ -98,10 +98,13 @@ void RecordedExchange::run_events(std::int64_t now) noexcept {
         const Order& order = orders_[delayed.slot];
         if (!order.live || order.venue_id != delayed.venue_id) continue;  // gone meanwhile
         std::int64_t until = 0;
-        if (closed_at(markets_[order.instrument].venue, now, until))
+        const std::uint32_t index = order.instrument;
+        if (closed_at(markets_[index].venue, now, until)) {
             delay_trigger(delayed.slot, until);
-        else
-            go_live(delayed.slot, now);
+        } else {
+            go_live(delayed.slot, now, true);
+            sweep_reduce_only(index, now);
+        }
     }
     find_next_event();
 }

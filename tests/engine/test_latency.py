@@ -8,6 +8,7 @@ from tapes import BTC, MS, START, Market, at_ns, play
 from onetape import Strategy
 from onetape.engine.latency import CONSTANT, RECORDED, Latency, parse_latency
 from onetape.engine.plan import RunPlan, read_plan, write_plan
+from onetape.engine.venue_options import VenueOptions
 from onetape.model.errors import BadConfig, BadInput
 from onetape.model.time import HOUR, MINUTE, SECOND
 
@@ -214,3 +215,23 @@ def test_a_tape_without_stamps_cannot_say_how_old_its_events_are(tmp_path):
         market.quote(i, 99.9, 100.1, ts_event=0)
     with pytest.raises(BadConfig, match="stamp"):
         filled(tmp_path, market, Latency(clock=RECORDED, feed=None), 1)
+
+
+class Stop(Strategy):
+    def on_start(self):
+        self.subscribe(BTC, quotes=True)
+        self.heard = []
+        self.buy(BTC, 1, trigger=101)
+
+    def on_fill(self, fill):
+        self.heard.append((fill.price, fill.ts_event - START, self.now - START))
+
+
+def test_a_trigger_s_delay_ends_in_time_also_while_news_of_it_are_on_their_way(tmp_path):
+    """Triggered at 1 s, live 3 ms later: against the quote that stands then, not against the one
+    that comes 5 ms after it, before the robot heard anything at 10 ms."""
+    market = Market(tmp_path / "t").quote(0, 99, 100).quote(1, 101, 102)
+    market.quote(1.005, 109, 110).quote(2, 109, 110)
+    options = VenueOptions(trigger_delay=3 * MS)
+    robot = play(Stop, market.done(), latency=(0, 0.010), venue=options, cash={"USDT": 1000}).robot
+    assert robot.heard == [(102, SECOND + 3 * MS, SECOND + 13 * MS)]

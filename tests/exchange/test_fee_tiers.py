@@ -1,16 +1,13 @@
-"""Fees by the volume of thirty days: by hand, then against a list of all fills."""
+"""Fees by the volume of thirty days: by hand; random worlds are in
+test_reference_exchange.py."""
 
 from __future__ import annotations
 
-import random
 from decimal import Decimal
-from fractions import Fraction as SlowFraction
 from typing import Any
 
 import pytest
 from exchange_world import ONE, USDT, Recorded, linear
-from reference_account import RATE, half_even
-from reference_account import Facts as SlowFacts
 
 from onetape import _core
 from onetape.model.errors import BadConfig
@@ -111,53 +108,6 @@ def test_an_inverse_contract_counts_its_multiplier() -> None:
     made.core.set_terms(0, tiers((1000, 0, 0)))
     buy(made, 1, 10)  # 10 contracts of 100 are 1,000, at any price
     assert fees(buy(made, 2, 10)) == [0]
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_random_months_are_those_of_a_list_of_fills(seed: int) -> None:
-    r = random.Random(f"tiers {seed}")
-    schedule = [(2000, 120, 450), (8000, 60, 380), (30000, -10, 300)]
-    core = _core.RecordedExchange(leverage=1000, check_funds=False)
-    facts, done = [], []
-    for index in range(2):
-        each = SlowFacts(
-            maker_fee=200 * 10**6, taker_fee=500 * 10**6, kind=r.choice(["linear", "inverse"])
-        )
-        facts.append(each)
-        spec = _core.InstrumentSpec(
-            kind=each.kind,
-            price_decimals=0,
-            size_decimals=0,
-            maker_fee=each.maker_fee,
-            taker_fee=each.taker_fee,
-        )
-        core.add_instrument(index, spec, USDT, 2)
-        core.set_terms(index, tiers(*schedule))
-    core.account.deposit(USDT, 10**9 * ONE)
-    core.add_volume(0, 1500 * ONE)
-    done.append((0, 1500 * ONE))
-    now = number = 0
-    for _ in range(300):
-        now += r.randint(1, DAY)
-        index, number = r.randrange(2), number + 1
-        price = r.randint(90, 110)
-        core.quote(now, price, price, 10**6, 10**6, index)
-        size = r.randint(1, 20)
-        events = core.request(
-            now, index, order_id=number, side=r.choice(["buy", "sell"]), type="market", size=size
-        )
-        for event in events:
-            if event["event"] != "fill" or event["order_id"] != number:
-                continue
-            volume = sum(amount for time, amount in done if time > now - WINDOW)
-            rate = facts[index].taker_fee
-            for floor, _, taker in schedule:
-                if volume >= floor * ONE:
-                    rate = taker * 10**6
-            value = abs(facts[index].value(event["price"], event["size"]))
-            assert event["fee"] == half_even(SlowFraction(value * rate, RATE))
-            quote = event["size"] * ONE if facts[index].kind == "inverse" else value
-            done.append((now, quote))
 
 
 TABLE = """

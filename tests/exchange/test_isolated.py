@@ -11,13 +11,14 @@ from typing import Any
 import msgspec
 import pytest
 from exchange_world import ONE, USDT, Recorded, linear
-from reference_account import Facts, SlowAccount
 from test_margin import KINDS, SMALL, rows, terms
 
 from onetape import _core
 from onetape.accounts.position import Position, initial_margin, liquidation_price
 from onetape.model import catalogue
 from onetape.model.enums import Kind, Side
+from reference.account import SlowAccount
+from reference.facts import Facts
 
 
 def isolated(leverage: int = 10, **facts: Any) -> Any:
@@ -215,5 +216,5 @@ def test_isolated_margins_are_those_of_the_slow_account(seed: int) -> None:
             assert core.apply_funding(index, rate) == slow.pay_funding(index, rate, 0)
         assert core.allotted(index, side) == slow.at(index, side).margin
         assert core.available(USDT) == slow.available()
-        assert core.balance(USDT) == slow.balance
-        assert core.position_below_maintenance(index, side) == slow.is_short_of_margin(index, side)
+        assert core.balance(USDT) == slow.balances[USDT]
+        assert core.position_below_maintenance(index, side) == slow.is_short_alone(index, side)

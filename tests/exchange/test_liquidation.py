@@ -1,23 +1,19 @@
-"""Who is liquidated, when, at what price and in how many steps. Tables worked by hand first, then
-random days against the slow account."""
+"""Who is liquidated, when, at what price and in how many steps. Tables worked by hand; random
+worlds are compared in test_reference_exchange.py."""
 
 from __future__ import annotations
 
-import os
 import random
 from fractions import Fraction as F
-from typing import Any
 
 import pytest
-from exchange_world import ONE, USDT, VENUE_ORDERS, Recorded, linear
-from reference_account import Facts, SlowAccount
+from exchange_world import ONE, USDT, Recorded, linear
 from test_margin import SMALL, rows, terms
 
 from onetape import _core
 from onetape.accounts.position import Position, liquidation_price
 from onetape.model.enums import Kind, Side
 
-LONG = os.environ.get("ONETAPE_LONG") == "1"
 HALF = 5 * 10**9  # 0.5 % maintenance
 
 
@@ -226,136 +222,42 @@ def test_the_event_is_where_the_closed_form_says(seed: int) -> None:
     assert 0 <= (mark - ends) * down <= 1
 
 
-class Day:
-    """Marks, quotes and orders at random; the slow account gets the fills of orders, and says by
-    itself what must be closed by force."""
-
-    def __init__(self, seed: int) -> None:
-        r = self.r = random.Random(f"liquidation {seed}")
-        self.hedge, self.isolated = r.random() < 0.3, r.random() < 0.5
-        leverage = r.choice([3, 10, 25])
-        self.core = _core.RecordedExchange(
-            hedge=self.hedge, leverage=leverage, isolated=self.isolated
-        )
-        self.facts = []
-        self.count = r.randint(1, 3)
-        for index in range(self.count):
-            kind = r.choice(["linear", "linear", "inverse"])
-            unit = 1000 if kind == "linear" else 3
-            table = rows((unit, "0.01", 100), (4 * unit, "0.03", 50), (10**6 * unit, "0.1", 25))
-            facts = Facts(
-                kind,
-                multiplier=F(100 if kind == "inverse" else 1),
-                taker_fee=500_000_000,
-                maker_fee=-100_000_000,
-                maintenance_rate=10**10,
-                brackets=table if r.random() < 0.7 else (),
-                liquidation_fee=r.choice([0, 10**10]),
-                lot=r.choice([1, 1, 5]),
-            )
-            self.facts.append(facts)
-            spec = _core.InstrumentSpec(
-                kind=kind,
-                price_decimals=0,
-                size_decimals=0,
-                multiplier=int(facts.multiplier),
-                taker_fee=facts.taker_fee,
-                maker_fee=facts.maker_fee,
-                maintenance_rate=facts.maintenance_rate,
-                lot=facts.lot,
-            )
-            self.core.add_instrument(index, spec, USDT, 2)
-            self.core.set_terms(index, terms(facts.brackets, liquidation_fee=facts.liquidation_fee))
-        self.slow = SlowAccount(self.facts, leverage, self.hedge, self.isolated, balance=300 * ONE)
-        self.core.account.deposit(USDT, 300 * ONE)
-        self.deposited = 300 * ONE
-        self.price = [1000] * self.count
-        self.number = 0
-        self.forced = 0
-        for index in range(self.count):
-            self.slow.marks[index] = 1000
-            self.core.mark(0, 1000, 0, index)
-
-    def step(self, now: int) -> None:
-        r, index = self.r, self.r.randrange(self.count)
-        if r.random() < 0.5:
-            self.price[index] = max(200, self.price[index] + r.randint(-25, 25))
-            self.slow.marks[index] = self.price[index]
-            self.check(index, self.core.mark(now, self.price[index], 0, index))
-        elif r.random() < 0.5:
-            mid = self.price[index]
-            events = self.core.quote(now, mid - 1, mid + 1, 50, 50, index)
-            self.check(index, events)
-        elif r.random() < 0.1:
-            rate = r.randint(-(10**10), 10**10)
-            self.slow.pay_funding(index, rate, 0)
-            self.check(index, self.core.funding(now, rate, 0, index))
-        else:
-            self.number += 1
-            side = r.choice(["buy", "sell"])
-            order: dict[str, Any] = {"order_id": self.number, "side": side}
-            order["size"] = r.randint(1, 8) * self.facts[index].lot
-            order["type"] = "market"
-            if r.random() < 0.5:
-                order |= {"type": "limit", "price": self.price[index] + r.randint(-3, 3)}
-            if self.hedge:
-                order["position_side"] = r.choice(["long", "short"])
-            # Checked at the next event of the instrument: an order is none.
-            self.take(self.core.request(now, index, **order))
-
-    def take(self, events: list[dict[str, Any]]) -> list[tuple[int, str, int, int, int]]:
-        forced = []
-        for event in events:
-            if event["event"] != "fill":
-                continue
-            index = event["owner"]
-            if event["order_id"] > VENUE_ORDERS:
-                forced.append((index, event["side"], event["price"], event["size"], event["fee"]))
-                continue
-            fee = self.facts[index].fee(event["liquidity"], event["price"], event["size"])
-            assert fee == event["fee"]
-            self.slow.fill(
-                index, event["side"], event["price"], event["size"], fee=fee,
-                position_side=event["position_side"],
-            )  # fmt: skip
-        return forced
-
-    def check(self, index: int, events: list[dict[str, Any]]) -> None:
-        forced = self.take(events)
-        wanted = []
-        if any(held.qty for (i, _), held in self.slow.held.items() if i == index):
-            for side in ("long", "short") if self.hedge and self.isolated else ("both",):
-                wanted += self.slow.liquidate(index, side)
-        assert forced == wanted
-        self.forced += len(forced)
-        account, slow = self.core.account, self.slow
-        assert account.balance(USDT) == slow.balance
-        for i in range(self.count):
-            assert account.liquidation_fees(i) == slow.liquidation_fees.get(i, 0)
-            assert account.insurance(i) == slow.insurance.get(i, 0)
-            for side in ("long", "short") if self.hedge else ("both",):
-                assert account.position(i, side).qty == slow.at(i, side).qty
-        # Every unit that came or went has a name.
-        realized = sum(held.realized for held in slow.held.values())
-        assert account.balance(USDT) == self.deposited + realized - sum(
-            account.fees(i) + account.liquidation_fees(i) - account.funding(i)
-            - account.insurance(i)
-            for i in range(self.count)
-        )  # fmt: skip
-        # Never negative but for open profit (cross) that carries it.
-        if not any(held.qty for held in slow.held.values()):
-            assert account.balance(USDT) >= 0
-        if slow.balance < 50 * ONE:  # play on
-            account.deposit(USDT, 200 * ONE)
-            slow.balance += 200 * ONE
-            self.deposited += 200 * ONE
+def test_in_bars_what_a_step_leaves_is_watched_to_the_extreme() -> None:
+    """SMALL, long 100 at 100 with 700: 48 go at 96, 42 at 91, the last 10 at 87, in one bar as in
+    the marks of the test above."""
+    world = Recorded(cash=700, leverage=2, check_funds=False)
+    world.core.set_terms(0, terms(SMALL))
+    world.run("""
+        bar 0-60 100 100 100 100 1000
+        buy#1 market x100                 -> accepted
+        bar 60-120 100 100 99 99 1000     -> fill 100@100 taker
+    """)
+    fills = ", ".join(["#V1 fill 48@96 taker", "#V2 fill 42@91 taker", "#V3 fill 10@87 taker"])
+    assert world.step("bar 120-180 99 99 70 80 1000") == fills
+    assert world.core.account.insurance(0) == 0
 
 
-def test_random_days_are_those_of_the_slow_account() -> None:
-    forced = 0
-    for seed in range(300 if LONG else 40):
-        day = Day(seed)
-        for now in range(1, 600):
-            day.step(now)
-        forced += day.forced
-    assert forced > 40
+def test_a_mark_ends_what_the_bar_would_have_kept() -> None:
+    """Isolated, long 10 at 100 with 100: the bars stay there, the mark lies below."""
+    Recorded(linear(maintenance_rate=HALF), cash=1000, leverage=10, isolated=True).run("""
+        bar 0-60 100 100 100 100 1000
+        mark 80
+        buy#1 market x10                  -> accepted
+        bar 60-120 100 100 100 100 9000 -> #1 fill 10@100 taker, #V1 fill 10@80 taker, insurance 100
+    """)
+
+
+def test_what_a_position_elsewhere_is_worth_now_counts_for_an_order() -> None:
+    """200, 10x: a long of 10 at 100 stands at 109 when the next order asks what is free."""
+    world = Recorded(linear(), cash=200, leverage=10)
+    world.core.add_instrument(1, linear(), USDT, 2)
+    world.run("""
+        quote 100 100 50 50
+        buy#1 market x10                  -> accepted, fill 10@100 taker
+        quote 101 101 50 50               ->
+        quote 109 109 50 50               ->
+    """)
+    world.core.quote(10, 100, 100, 50, 50, 1)
+    # 200 + 90 - 109 = 181 are free: 18 at 100 need 180.
+    order = {"order_id": 2, "side": "buy", "type": "market", "size": 18}
+    assert [e.get("news") for e in world.core.request(11, 1, **order)] == ["accepted", None]

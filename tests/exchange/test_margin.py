@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from exchange_world import ONE, USDT, Recorded, linear
-from reference_account import Facts, SlowAccount
 
 from onetape import _core
 from onetape.model import catalogue
@@ -22,6 +21,8 @@ from onetape.model.margin import (
     maintenance,
     notional_limit,
 )
+from reference.account import SlowAccount
+from reference.facts import Facts
 
 
 def rows(*cells: tuple[int | str, str, int]) -> tuple[MarginBracket, ...]:
@@ -230,8 +231,8 @@ def test_margins_are_those_of_the_slow_account(seed: int) -> None:
         else:
             rate = r.randint(-(10**10), 10**10)
             assert core.apply_funding(index, rate) == slow.pay_funding(index, rate, 0)
-        assert core.balance(USDT) == slow.balance
+        assert core.balance(USDT) == slow.balances[USDT]
         assert core.maintenance_margin(USDT) == slow.maintenance()
         assert core.initial_margin(USDT) == slow.initial()
         assert core.available(USDT) == slow.available()
-        assert core.below_maintenance(USDT) == slow.is_short_of_margin()
+        assert core.below_maintenance(USDT) == slow.is_short(USDT)

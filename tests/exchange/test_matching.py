@@ -10,9 +10,9 @@ import pytest
 from exchange_world import linear, said
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reference_engine import ReferenceEngine
 
 from onetape import _core
+from reference.matching_engine import ReferenceEngine
 
 LONG = os.environ.get("ONETAPE_LONG") == "1"
 MAKER, TAKER = "-0.00025", "0.00075"

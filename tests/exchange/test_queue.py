@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass
 
 import pytest
 from exchange_world import Recorded
@@ -12,6 +11,7 @@ from exchange_world import Recorded
 from onetape import _core
 from onetape.engine.queue_model import QUEUE_MODELS, parse_queue
 from onetape.model.errors import BadConfig
+from reference.places import Place, QueueModel
 
 # model, exponent, front, back -> share of cancellations behind us, worked out by hand
 SHARES = [
@@ -87,46 +87,6 @@ def test_places(model):
     world.run(PLACES[model])
 
 
-@dataclass
-class SlowPlace:
-    """A place in a queue as the module's table says it, in plain floats."""
-
-    model: str
-    exponent: float
-    front: float
-    shown: int
-    traded: int = 0
-
-    def share(self, front: float, back: float) -> float:
-        n = self.exponent
-        if front == 0 or self.model == "conservative":
-            return 1.0
-        return {
-            "power": lambda: back**n / (back**n + front**n),
-            "power2": lambda: (back / (back + front)) ** n,
-            "power3": lambda: 1 - (front / (front + back)) ** n,
-            "log": lambda: math.log(1 + back) / (math.log(1 + back) + math.log(1 + front)),
-            "log2": lambda: math.log(1 + back) / math.log(1 + back + front),
-        }[self.model]()
-
-    def trade(self, size: int) -> int:
-        """What is left of the trade for us."""
-        before = min(math.ceil(self.front - 1e-9), size)
-        whole = math.ceil(self.front - 1e-9) - before
-        self.front = 0.0 if whole == 0 else self.front - before
-        self.traded += size
-        return size - before
-
-    def show(self, shown: int) -> None:
-        gone = self.shown - shown - self.traded
-        if gone > 0 and self.model != "conservative" and self.front > 0:
-            back = max(self.shown - self.front, 0.0)
-            share = self.share(self.front, back)
-            self.front -= (1 - share) * gone + max(share * gone - back, 0.0)
-        self.front = min(max(self.front, 0.0), float(shown))
-        self.shown, self.traded = shown, 0
-
-
 @pytest.mark.parametrize(
     "model", ["conservative", "power:1", "power:2", "power2", "power3", "log", "log2"]
 )
@@ -138,7 +98,7 @@ def test_the_core_fills_when_the_slow_model_does(model, seed):
     shown = source.randint(1, 60)
     core.step(f"book 100:{shown} 90:50 | 102:50")
     core.step("buy#1 limit 100 x40")
-    slow = SlowPlace(queue.name, queue.exponent, float(shown), shown)
+    slow = Place(QueueModel(queue.name, queue.exponent), float(shown))
     left = 40
     for _ in range(400):
         if left == 0:
@@ -146,7 +106,7 @@ def test_the_core_fills_when_the_slow_model_does(model, seed):
         if source.random() < 0.3:
             size = source.randint(1, 8)
             got = core.step(f"trade 100 x{size} sell")
-            wanted = min(slow.trade(size), left)
+            wanted = min(slow.trade(size, size), left)
             left -= wanted
             filled = int(got.split("@")[0].split()[-1]) if "@" in got else 0
             assert filled == wanted, (got, slow)

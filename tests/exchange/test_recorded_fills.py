@@ -466,3 +466,29 @@ def test_nothing_is_working_when_all_is_done() -> None:
     assert world.core.working()
     world.run("cancel#1 -> canceled")
     assert not world.core.working()
+
+
+def test_what_a_trigger_sets_free_within_a_bar_does_not_know_its_close() -> None:
+    """At 105 a post-only sell at 104 crosses, whatever the bar closes at; and money is asked for at
+    the price there."""
+    Recorded().run("""
+        bar 0-60 100 100 100 100 1000
+        sell#1 limit 104 x5 post stop=105     -> accepted
+        bar 60-120 100 106 90 90 1000         -> triggered, canceled 4103
+    """)
+    Recorded(cash=1050, leverage=1).run("""
+        bar 0-60 100 100 100 100 1000
+        buy#1 market x10 stop=105             -> accepted
+        bar 60-120 100 150 100 150 1000       -> triggered, fill 10@105 taker
+    """)
+
+
+def test_orders_of_one_date_expire_in_the_order_in_which_they_came() -> None:
+    Recorded().run("""
+        quote 100 101 50 50
+        buy#1 limit 99 x1                     -> accepted
+        buy#2 limit 98 x1 until=50            -> accepted
+        cancel#1                              -> canceled
+        buy#3 limit 97 x1 until=50            -> accepted
+        expire 50                             -> #2 expired, #3 expired
+    """)

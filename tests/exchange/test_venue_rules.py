@@ -375,3 +375,38 @@ def test_options_are_kept_in_a_table_and_read_back() -> None:
 def test_bad_options_say_what_to_write(parse: Any, text: str) -> None:
     with pytest.raises(BadConfig, match="--"):
         parse(text)
+
+
+def test_a_delayed_order_that_ends_a_position_takes_its_reduce_only_orders_along() -> None:
+    ruled(trigger_delay=10).run("""
+        quote 100 101 50 50
+        buy#1 market x5                      -> accepted, fill 5@101 taker
+        sell#2 limit 120 x5 reduce           -> accepted
+        sell#3 market x5 stop=90             -> accepted
+        at 20 quote 89 90 50 50              -> triggered
+        clock 30                             -> #3 fill 5@89 taker, #2 canceled 4106
+    """)
+
+
+def test_an_amendment_within_the_delay_is_asked_nothing_of_the_market() -> None:
+    """As one of an untriggered order: what speaks against it is asked when it goes live."""
+    world = ruled(cash=100, options={"leverage": 1}, trigger_delay=10)
+    world.run("""
+        quote 100 101 50 50
+        buy#1 limit 105 x1 stop=103          -> accepted
+        at 20 quote 103 104 50 50            -> triggered
+        amend#1 size=9                       -> updated            // 945 of 100
+    """)
+    assert world.core.account.available(USDT) == 100 * ONE
+    assert world.step("clock 30") == "#1 canceled 4201"
+
+
+def test_an_order_is_triggered_once_also_when_bars_come_within_the_delay() -> None:
+    ruled(trigger_delay=100).run("""
+        mark 100
+        buy#1 market x5 stop=103/mark        -> accepted
+        at 10 mark 104                       -> triggered
+        bar 40-60 104 105 103 104 1000       ->
+        clock 110                            ->
+        bar 140-160 106 107 105 106 1000     -> fill 5@106 taker
+    """)

@@ -7,9 +7,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tapes import BTC, Market
+from tapes import BTC, SECOND, Market, play
 from test_money_runs import backtest, heard, records
 
+from onetape import Strategy
 from onetape.model.errors import BadConfig
 from onetape.model.symbol import parse_symbol
 from onetape.model.time import format_time, parse_time
@@ -371,3 +372,27 @@ def test_a_recorded_index_future_to_the_last_cent(tmp_path) -> None:
     fees = Decimal("0.000023") * 300 * (2 * sold + bought)
     assert done.fees == fees
     assert done.pnl == 300 * ((sold - bought) + (sold - last)) - fees
+
+
+DATED = "binance:BTC/USDT:USDT-260327"
+
+
+class Owner(Strategy):
+    def on_start(self):
+        self.subscribe(DATED, quotes=True)
+        self.settled = []
+        self.buy(DATED, 1)
+
+    def on_fill(self, fill):
+        if fill.order.tag == "settlement":
+            self.settled.append(self.now - START)
+
+
+def test_an_expiry_that_a_new_version_brings_forward_is_kept_in_time(tmp_path) -> None:
+    """Nothing else is due by then: the loop must not wait for something that is."""
+    market = Market(tmp_path / "t", DATED).quote(0, 99, 100).quote(1, 99, 100)
+    market.version(2, expiry=START + 5 * SECOND)
+    for second in range(3, 12):
+        market.quote(second, 99, 100)
+    robot = play(Owner, market.done(), cash={"USDT": Decimal(1000)}).robot
+    assert robot.settled == [5 * SECOND]

@@ -1,0 +1,239 @@
+"""Both exchanges play one world. Where they differ, the world is cut down to what still differs
+and printed as a script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from onetape import _core
+from onetape.model.margin import core_rows
+from reference.account import SIDES
+from reference.exchange import Exchange
+from reference.facts import Facts
+from reference.worlds import Step, World
+
+QUEUES = ("conservative", "power", "power2", "power3", "log", "log2")
+SPEC = (
+    "kind", "price_decimals", "size_decimals", "tick", "lot", "size_min", "size_max", "market_lot",
+    "market_size_min", "market_size_max", "notional_min", "maker_fee", "taker_fee", "band_up",
+    "band_down", "maintenance_rate",
+)  # fmt: skip
+TERMS = ("leverage", "liquidation_fee", "fee_tiers", "volume_group", "expiry")
+
+
+class Fast:
+    """The core's exchange behind the calls of the reference."""
+
+    def __init__(self, world: World) -> None:
+        self.core = _core.RecordedExchange(
+            hedge=world.hedge,
+            leverage=world.leverage,
+            isolated=world.isolated,
+            check_funds=world.check_funds,
+            bar_volume_share=world.bar_volume_share,
+            queue_model=QUEUES.index(world.queue.name),
+            queue_exponent=world.queue.exponent,
+        )
+        for index, facts in enumerate(world.facts):
+            self.update(index, facts)
+        rules = world.rules
+        self.core.set_rules(
+            _core.VenueRules(
+                order_limit=rules.order_limit,
+                order_window=rules.order_window,
+                trigger_delay=rules.trigger_delay,
+                closed=[(begin, end, 0, cancels) for begin, end, cancels in rules.closed],
+                borrow=list(rules.borrow.items()),
+            )
+        )
+        self.core.begin(0)
+
+    def update(self, index: int, facts: Facts) -> None:
+        values = {name: getattr(facts, name) for name in SPEC}
+        spec = _core.InstrumentSpec(**values, multiplier=int(facts.multiplier))
+        self.core.add_instrument(index, spec, facts.settle, facts.base)
+        terms = {name: getattr(facts, name) for name in TERMS}
+        terms["fee_tiers"] = list(facts.fee_tiers)
+        self.core.set_terms(
+            index, _core.InstrumentTerms(brackets=core_rows(facts.brackets), **terms)
+        )
+
+    def clock(self, now: int) -> list[dict[str, Any]]:
+        events = []
+        while min(self.core.next_event, self.core.next_expiry) <= now:
+            event, expiry = self.core.next_event, self.core.next_expiry
+            call = self.core.run_events if event <= expiry else self.core.expire
+            events += call(min(event, expiry))
+        return events
+
+    def money(self, world: World) -> dict[str, Any]:
+        a = self.core.account
+        result = {f"balance {c}": a.balance(c) for c in (1, 2, 3)}
+        for i in range(len(world.facts)):
+            result |= {
+                f"fees {i}": a.fees(i), f"funding {i}": a.funding(i),
+                f"liquidation fees {i}": a.liquidation_fees(i), f"insurance {i}": a.insurance(i),
+            }  # fmt: skip
+            for side in SIDES:
+                p = a.position(i, side)
+                result[f"position {i} {side}"] = (
+                    p.qty, p.cost, p.realized, a.allotted(i, side)
+                )  # fmt: skip
+        return result | {f"interest {c}": a.interest(c) for c in (1, 2, 3)}
+
+
+def slow_exchange(world: World) -> Exchange:
+    return Exchange(
+        world.facts, rules=world.rules, leverage=world.leverage, hedge=world.hedge,
+        isolated=world.isolated, queue=world.queue, bar_volume_share=world.bar_volume_share,
+        check_funds=world.check_funds,
+    )  # fmt: skip
+
+
+def slow_money(slow: Exchange, world: World) -> dict[str, Any]:
+    a = slow.account
+    result: dict[str, Any] = {f"balance {c}": a.balances[c] for c in (1, 2, 3)}
+    for i in range(len(world.facts)):
+        result |= {
+            f"fees {i}": a.fees[i], f"funding {i}": a.funding[i],
+            f"liquidation fees {i}": a.liquidation_fees[i], f"insurance {i}": a.insurance[i],
+        }  # fmt: skip
+        for side in SIDES:
+            h = a.held.get((i, side))
+            result[f"position {i} {side}"] = (
+                (h.qty, h.cost, h.realized, h.margin) if h else (0, 0, 0, 0)
+            )
+    return result | {f"interest {c}": a.interest[c] for c in (1, 2, 3)}
+
+
+def play(step: Step, fast: Fast, slow: Exchange) -> tuple[list[Any], list[Any]]:
+    """One step in both: what it caused here and there."""
+    name, now, *cells = step
+    before = (fast.clock(now), slow.clock(now))
+    core = fast.core
+    if name == "deposit":
+        core.account.deposit(*cells)
+        slow.account.balances[cells[0]] += cells[1]
+        return before
+    if name == "finish":
+        return before[0] + core.finish(now), before[1] + slow.finish(now)
+    index, *cells = cells
+    if name == "version":
+        fast.update(index, cells[0])
+        slow.update(index, cells[0])
+        return before
+    if name in ("place", "cancel", "amend"):
+        fields = cells[-1] if isinstance(cells[-1], dict) else {}
+        if name != "place":
+            fields = {"order_id": cells[0], **fields}
+        asked = (
+            core.request(now, index, kind=name, **fields),
+            slow.ask(now, index, kind=name, **fields),
+        )
+    elif name == "bar":
+        opened, *prices = cells
+        asked = (
+            core.bar(opened, now, *prices, index),
+            slow.bar(opened, now, *prices, index=index),
+        )
+    else:
+        calls = {"funding": (core.funding, slow.pay)}
+        a, b = calls.get(name) or (getattr(core, name), getattr(slow, name))
+        asked = a(now, *cells, index=index), b(now, *cells, index=index)
+    return before[0] + asked[0], before[1] + asked[1]
+
+
+def play_all(
+    world: World, core_facts: Sequence[Facts] | None = None
+) -> tuple[str | None, list[dict[str, Any]], Fast]:
+    """Where the two part first, or None when they agree to the last unit; what the core said; the
+    core. core_facts: other instruments for the core, to try the comparison itself."""
+    fast = Fast(replace(world, facts=list(core_facts)) if core_facts else world)
+    slow = slow_exchange(world)
+    said: list[dict[str, Any]] = []
+    for currency, amount in world.deposits.items():
+        fast.core.account.deposit(currency, amount)
+        slow.account.balances[currency] += amount
+    if world.volume:
+        fast.core.add_volume(0, world.volume)
+        groups = {facts.volume_group for facts in world.facts} | {0}
+        slow.traded += [(0, group, world.volume) for group in groups]
+    for number, step in enumerate(world.steps):
+        got, wanted = play(step, fast, slow)
+        said += got
+        where = f"step {number} {step}:\n"
+        for one, two in zip(got, wanted, strict=False):
+            if one != two:
+                odd = {k: (one.get(k), two.get(k)) for k in one | two if one.get(k) != two.get(k)}
+                return f"{where}  core      {one}\n  reference {two}\n  {odd}", said, fast
+        if len(got) != len(wanted):
+            more = "core" if len(got) > len(wanted) else "reference"
+            rest = max(got, wanted, key=len)[min(len(got), len(wanted)) :]
+            return f"{where}  the {more} alone says {rest}", said, fast
+        here, there = fast.money(world), slow_money(slow, world)
+        if here != there:
+            odd = {k: (here[k], there[k]) for k in here if here[k] != there[k]}
+            return f"{where}  money differs (core, reference): {odd}", said, fast
+    return None, said, fast
+
+
+def difference(world: World, core_facts: Sequence[Facts] | None = None) -> str | None:
+    return play_all(world, core_facts)[0]
+
+
+def shrunk(world: World, fails: Callable[[World], bool]) -> World:
+    """Without every step, rule and fact that it still fails without."""
+    size = max(len(world.steps) // 2, 1)
+    while size:
+        at, smaller = 0, False
+        while at < len(world.steps):
+            tried = replace(world, steps=world.steps[:at] + world.steps[at + size :])
+            if fails(tried):
+                world, smaller = tried, True
+            else:
+                at += size
+        if not smaller or size > 1:
+            size //= 2
+    plain = World([], [])
+    for name in ("rules", "queue", "hedge", "isolated", "check_funds", "volume"):
+        tried = replace(world, **{name: getattr(plain, name)})
+        if fails(tried):
+            world = tried
+    for index, facts in enumerate(world.facts):
+        default = asdict(Facts(facts.kind))
+        for name in default:
+            changed = list(world.facts)
+            changed[index] = replace(changed[index], **{name: getattr(Facts(), name)})
+            if name not in ("kind", "multiplier") and fails(replace(world, facts=changed)):
+                world = replace(world, facts=changed)
+    return world
+
+
+def script(world: World) -> str:
+    plain = World([], [])
+    lines = [
+        f"{name} = {getattr(world, name)}"
+        for name in ("rules", "leverage", "hedge", "isolated", "check_funds", "queue",
+                     "bar_volume_share", "deposits", "volume")
+        if getattr(world, name) != getattr(plain, name)
+    ]  # fmt: skip
+    for index, facts in enumerate(world.facts):
+        default = Facts()
+        said = {
+            k: getattr(facts, k)
+            for k in asdict(default)
+            if getattr(facts, k) != getattr(default, k)
+        }
+        lines.append(f"instrument {index}: {facts.kind} {said}")
+    lines += [" ".join(map(str, step)) for step in world.steps]
+    return "\n".join(lines)
+
+
+def explained(world: World, core_facts: Sequence[Facts] | None = None) -> str | None:
+    """None, or the smallest case that still differs, as text."""
+    if difference(world, core_facts) is None:
+        return None
+    small = shrunk(world, lambda tried: difference(tried, core_facts) is not None)
+    return f"{difference(small, core_facts)}\n\n{script(small)}"

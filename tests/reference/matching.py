@@ -1,0 +1,166 @@
+"""What each market event does to the orders, and where a taker's fills come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from reference.market import Trade, other, within
+from reference.orders import NO_MARKET, REDUCE_ONLY, Order
+from reference.requests import Requests
+
+
+class Matching(Requests):
+    """Part of Exchange."""
+
+    trigger_delay: int
+    delay: Callable[[Order, int], None]
+
+    # --- taking ---
+
+    def take(self, o: Order, now: int) -> None:
+        """Takes at once what it may; then an order that does not rest is gone."""
+        market = self.markets[o.index]
+        steps = market.offers(o.side, o.left, o.limit, beyond=True)
+        if o.tif == "FOK" and sum(size for _, size in steps) < o.left:
+            self.close(o, now)
+            return
+        shown = market.level(other(o.side))
+        for price, size in steps:
+            if not o.works:
+                break
+            got = self.fill(o, now, price, size, "taker")
+            if market.depth is not None or (shown and price == shown[0]):
+                market.taken[other(o.side), price] += got
+        if not o.works:
+            return
+        if o.type == "market":
+            self.close(o, now, NO_MARKET)
+        elif not o.rests:
+            self.close(o, now)
+
+    def take_waiting(self, index: int, now: int) -> None:
+        """Orders that came before there was any market meet its first event."""
+        for o in sorted(self.of(index, "waiting"), key=lambda o: o.rank):
+            o.reckoned = 0
+            if code := self.speaks_against(o):
+                self.close(o, now, code)
+            else:
+                self.take(o, now)
+
+    # --- triggers ---
+
+    def is_met(self, o: Order) -> bool:
+        doubled = self.markets[o.index].reference_doubled(o.trigger_by)
+        if doubled is None:
+            return False
+        return doubled >= 2 * o.trigger if o.rises else doubled <= 2 * o.trigger
+
+    def fire_triggers(self, index: int, now: int) -> None:
+        market = self.markets[index]
+        in_bars = market.has_bars_only
+        met = [
+            o
+            for o in self.of(index, "trigger")
+            if not (in_bars and market.goes_by_last(o.trigger_by)) and self.is_met(o)
+        ]
+        for o in met:
+            self.fire(o, now)
+
+    def fire(self, o: Order, now: int) -> None:
+        # With bars alone nobody knows what happened in between: no delay.
+        if self.trigger_delay and not self.markets[o.index].has_bars_only:
+            o.place = "delayed"
+            self.say(o, now, "triggered", "TRIGGERED")
+            self.delay(o, now + self.trigger_delay)
+        else:
+            self.go_live(o, now, told=False)
+
+    def go_live(self, o: Order, now: int, *, told: bool) -> None:
+        """The order behind a trigger meets the market."""
+        o.arrival, o.place = now, "new"
+        left = self.reducible(o) if o.reduce_only else o.size
+        if not told:  # else its size was said, and the rest is canceled after the fill
+            o.size = min(o.size, left) or o.size
+            self.say(o, now, "triggered", "TRIGGERED")
+        if left <= 0:
+            self.close(o, now, REDUCE_ONLY)
+        elif code := self.speaks_against(o):
+            self.close(o, now, code)
+        else:
+            o.reckoned = o.price if o.type == "limit" else self.markets[o.index].reference
+            self.activate(o, now)
+
+    # --- resting orders ---
+
+    def look_at_queues(self, index: int) -> None:
+        """Never more stands before an order than is shown."""
+        market = self.markets[index]
+        for o in self.of(index, "resting"):
+            assert o.queue is not None
+            shown = market.displayed(o.side, o.price)
+            if shown is not None and o.queue.ahead != 0:
+                o.queue.show(shown)
+
+    def fill_touched(self, index: int, now: int) -> None:
+        """The opposite touch came to an order's price: filled there, for what is displayed."""
+        market = self.markets[index]
+        for side in ("buy", "sell"):
+            while orders := self.resting(index, side):
+                o, left = orders[0], orders[0].left
+                steps = market.offers(side, left, o.price, beyond=False)
+                planned = sum(size for _, size in steps)
+                if not planned:
+                    break
+                got = self.fill(o, now, o.price, planned, "maker")
+                for price, size in steps:
+                    market.taken[other(side), price] += min(size, got)
+                    got -= min(size, got)
+                if planned < left:
+                    break
+
+    def fill_traded(self, index: int, trade: Trade, now: int) -> None:
+        """One print is shared among own orders by price, then time."""
+        budget = trade.size
+        for side in ("buy", "sell"):
+            for o in self.resting(index, side):
+                at_price = o.price == trade.price
+                if not within(side, trade.price, o.price) or (budget == 0 and not at_price):
+                    break
+                room = budget
+                if at_price:
+                    assert o.queue is not None
+                    # A taker on our own side did not hit us; and what nobody shows nobody knows.
+                    if trade.side == side or o.queue.ahead is None:
+                        continue
+                    room = o.queue.trade(trade.size, budget)
+                if room > 0:
+                    budget -= self.fill(o, now, o.price, room, "maker")
+
+    # --- the events, after the market has taken them in ---
+
+    def after_quote(self, index: int, now: int) -> None:
+        if self.markets[index].depth is None:  # with depth, its messages decide
+            self.look_at_queues(index)
+            self.take_waiting(index, now)
+            self.fill_touched(index, now)
+        self.fire_triggers(index, now)
+        self.sweep(index, now)
+
+    def after_book(self, index: int, now: int) -> None:
+        if self.markets[index].depth is None:
+            return
+        self.look_at_queues(index)
+        self.take_waiting(index, now)
+        self.fill_touched(index, now)
+        self.fire_triggers(index, now)
+        self.sweep(index, now)
+
+    def after_trade(self, index: int, trade: Trade, now: int) -> None:
+        self.take_waiting(index, now)
+        self.fill_traded(index, trade, now)
+        self.fire_triggers(index, now)
+        self.sweep(index, now)
+
+    def after_mark(self, index: int, now: int) -> None:
+        self.fire_triggers(index, now)
+        self.sweep(index, now)

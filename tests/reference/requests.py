@@ -1,0 +1,280 @@
+"""Requests, and the life of an order: what it is checked against, in which order, and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from reference.account import SlowAccount, Working
+from reference.facts import Facts
+from reference.market import Market
+from reference.orders import (
+    DUPLICATE,
+    INVALID,
+    MODE,
+    REDUCE_ONLY,
+    SELF_TRADE,
+    UNKNOWN,
+    WOULD_CROSS,
+    Order,
+    form_error,
+)
+from reference.places import Place, QueueModel
+
+
+class Requests:
+    """Part of Exchange: what the robot asks for."""
+
+    account: SlowAccount
+    facts: list[Facts]
+    markets: list[Market]
+    orders: list[Order]  # all that work, as they came
+    events: list[dict[str, Any]]
+    queue: QueueModel
+    check_funds: bool
+    _tickets = _trades = _ranks = 0
+
+    # Other parts of it.
+    refusal: Callable[[int, int, str], int]
+    mark_all: Callable[..., None]
+    take: Callable[[Order, int], None]
+    fire: Callable[[Order, int], None]
+    fee_facts: Callable[[int, int], Facts]
+    count_volume: Callable[[int, int, int, int], None]
+
+    # --- what is known of orders ---
+
+    def find(self, order_id: int) -> Order | None:
+        return next((o for o in self.orders if o.order_id == order_id), None)
+
+    def of(self, index: int, *places: str) -> list[Order]:
+        return [o for o in self.orders if o.index == index and o.place in places]
+
+    def resting(self, index: int, side: str) -> list[Order]:
+        """Best price first, then who came first."""
+        orders = [o for o in self.of(index, "resting") if o.side == side]
+        return sorted(orders, key=lambda o: (-o.price if side == "buy" else o.price, o.rank))
+
+    def working(self) -> Iterator[Working]:
+        """What orders hold back. Reduce-only ones of contracts need no money."""
+        for o in self.orders:
+            if o.reckoned and not (o.reduce_only and not self.facts[o.index].is_spot):
+                yield Working(o.index, o.position_side, o.side, o.reckoned, o.left)
+
+    def reducible(self, o: Order) -> int:
+        held = self.account.at(o.index, o.position_side).qty
+        return max(-held if o.side == "buy" else held, 0)
+
+    # --- what is said ---
+
+    def say(self, o: Order, now: int, news: str, state: str, code: int = 0) -> None:
+        self.events.append({
+            "event": "order", "owner": o.index, "order_id": o.order_id, "venue_id": o.venue_id,
+            "news": news, "state": state, "code": code, "price": o.price, "size": o.size,
+            "filled": o.filled, "ts_event": now,
+        })  # fmt: skip
+
+    def close(self, o: Order, now: int, code: int = 0, news: str = "canceled") -> None:
+        o.place = "gone"
+        self.orders.remove(o)
+        self.say(o, now, news, news.upper(), code)
+
+    # --- requests ---
+
+    def request(self, now: int, index: int = 0, *, kind: str = "place", **r: Any) -> None:
+        if code := self.refusal(index, now, kind):
+            news = {"place": "rejected", "cancel": "cancel_rejected", "amend": "update_rejected"}
+            self.refuse(now, index, news[kind], code, r)
+            return  # the venue did not even look at it
+        if kind == "place":
+            self.place(now, index, r)
+        else:
+            (self.cancel if kind == "cancel" else self.amend)(now, index, r)
+        self.sweep(index, now)
+
+    def refuse(self, now: int, index: int, news: str, code: int, r: dict[str, Any]) -> None:
+        named = Order(index, r["order_id"], "", "", r.get("size", 0), r.get("price", 0))
+        self.say(named, now, news, "REJECTED" if news == "rejected" else "none", code)
+
+    def place(self, now: int, index: int, r: dict[str, Any]) -> None:
+        o = Order(index, **r)
+        if o.trigger and o.trigger_by == "none":
+            o.trigger_by = "last"
+        if code := self.admit(o, now):
+            self.refuse(now, index, "rejected", code, r)
+            return
+        market = self.markets[index]
+        self._tickets += 1
+        o.venue_id, o.arrival = self._tickets, now
+        self.orders.append(o)
+        if not o.trigger:
+            o.reckoned = o.price if o.type == "limit" else market.reference
+            self.say(o, now, "accepted", "ACCEPTED")
+            self.activate(o, now)
+            return
+        o.place = "trigger"
+        self.arm(o)
+        self.say(o, now, "accepted", "ACCEPTED")
+        if market.reference_doubled(o.trigger_by) == 2 * o.trigger:
+            self.fire(o, now)
+
+    def admit(self, o: Order, now: int) -> int:
+        """All that can be said against it when it arrives. A reduce-only size is cut."""
+        if self.account.hedge != (o.position_side != "both"):
+            return MODE
+        if code := form_error(self.facts[o.index], o, self.markets[o.index].reference):
+            return code
+        if o.tif == "GTD" and o.expire <= now:
+            return INVALID
+        if self.find(o.order_id):
+            return DUPLICATE
+        if (o.position_side, o.side) in (("long", "sell"), ("short", "buy")):
+            o.reduce_only = True
+        if o.trigger:
+            return 0  # the rest is asked when it fires
+        if o.reduce_only:
+            o.size = min(o.size, self.reducible(o))
+            if o.size <= 0:
+                return REDUCE_ONLY
+        return self.speaks_against(o)
+
+    def speaks_against(self, o: Order) -> int:
+        """Of an order that becomes active now; what it holds back itself must not count."""
+        market = self.markets[o.index]
+        if o.post_only and market.crosses(o.side, o.price):
+            return WOULD_CROSS
+        worst = o.price
+        if o.type == "market":
+            steps = market.offers(o.side, o.left, None, beyond=True)
+            worst = steps[-1][0] if steps else market.reference
+        own = [p.price for p in self.resting(o.index, "sell" if o.side == "buy" else "buy")]
+        if own and worst:
+            # A limit at our own price would stand against it; a market order that only just
+            # reaches it takes what is displayed there first.
+            gap = worst - own[0] if o.side == "buy" else own[0] - worst
+            if gap > 0 or (gap == 0 and o.type == "limit"):
+                return SELF_TRADE
+        if not self.check_funds or not worst:
+            return 0
+        self.mark_all()
+        return self.account.refuses(o.index, o.position_side, o.side, worst, o.left, o.reduce_only)
+
+    def arm(self, o: Order) -> None:
+        """From which side the reference must come. Unknown or there: as a stop."""
+        doubled = self.markets[o.index].reference_doubled(o.trigger_by)
+        if doubled is None or doubled == 2 * o.trigger:
+            o.rises = o.side == "buy"
+        else:
+            o.rises = 2 * o.trigger > doubled
+
+    def activate(self, o: Order, now: int) -> None:
+        market = self.markets[o.index]
+        if market.is_silent or market.has_bars_only:
+            if o.rests:
+                o.crossed = market.crosses(o.side, o.price)
+                self.rest(o, now)
+            else:
+                self.wait(o)
+            return
+        self.take(o, now)
+        if o.works:
+            self.rest(o, now)
+
+    def wait(self, o: Order) -> None:
+        o.place = "waiting"
+        self._ranks += 1
+        o.rank = self._ranks
+
+    def rest(self, o: Order, now: int) -> None:
+        o.place, o.arrival = "resting", now
+        self._ranks += 1
+        o.rank = self._ranks
+        shown = self.markets[o.index].displayed(o.side, o.price)
+        o.queue = Place(self.queue, None if shown is None else float(shown))
+
+    def cancel(self, now: int, index: int, r: dict[str, Any]) -> None:
+        o = self.find(r["order_id"])
+        if o is None or o.index != index:
+            self.refuse(now, index, "cancel_rejected", UNKNOWN, r)
+        else:
+            self.close(o, now)
+
+    def amend(self, now: int, index: int, r: dict[str, Any]) -> None:
+        """0: unchanged. A smaller size keeps the place in the queue."""
+        o = self.find(r["order_id"])
+        if o is None or o.index != index:
+            self.refuse(now, index, "update_rejected", UNKNOWN, r)
+            return
+        old = (o.price, o.size, o.trigger, o.reckoned)
+        state = "PARTIALLY_FILLED" if o.filled else "ACCEPTED"
+        o.price, o.size = r.get("price") or o.price, r.get("size") or o.size
+        if o.place == "trigger":
+            o.trigger = r.get("trigger") or o.trigger
+        code = form_error(self.facts[index], o, self.markets[index].reference)
+        if not code and o.filled and o.size <= o.filled:
+            o.price, o.size = old[:2]
+            self.close(o, now)  # that much is filled already
+            return
+        keeps = o.price == old[0] and o.size <= old[1]
+        if not code and not keeps and o.place in ("waiting", "resting"):
+            o.reckoned = 0
+            code = self.speaks_against(o)
+            o.reckoned = old[3]
+        if code:
+            o.price, o.size, o.trigger = old[:3]
+            self.say(o, now, "update_rejected", state, code)
+            return
+        if o.place in ("waiting", "resting") and o.type == "limit":
+            o.reckoned = o.price
+        self.say_amended(o, now, state, moved=o.trigger != old[2], keeps=keeps)
+
+    def say_amended(self, o: Order, now: int, state: str, *, moved: bool, keeps: bool) -> None:
+        if moved:
+            self.arm(o)
+        self.say(o, now, "updated", state)
+        doubled = self.markets[o.index].reference_doubled(o.trigger_by)
+        if moved and doubled == 2 * o.trigger:
+            self.fire(o, now)
+        elif o.place == "resting" and not keeps:
+            o.place = "new"
+            self.activate(o, now)
+
+    # --- fills ---
+
+    def fill(self, o: Order, now: int, price: int, size: int, liquidity: str) -> int:
+        """Returns how much: a reduce-only order stops where its position ends."""
+        size = min(size, o.left)
+        if o.reduce_only:
+            size = min(size, self.reducible(o))
+        if size <= 0:
+            if o.reduce_only:
+                self.close(o, now, REDUCE_ONLY)
+            return 0
+        facts = self.fee_facts(o.index, now)
+        fee = facts.fee(liquidity, price, size)
+        o.filled += size
+        self._trades += 1
+        self.account.fill(o.index, o.side, price, size, fee=fee, position_side=o.position_side)
+        self.count_volume(o.index, now, price, size)
+        if not o.left:
+            o.place = "gone"
+            self.orders.remove(o)
+        self.say_fill(o, now, price, size, fee, liquidity)
+        if o.works and o.reduce_only and not self.reducible(o):
+            self.close(o, now, REDUCE_ONLY)
+        return size
+
+    def say_fill(self, o: Order, now: int, price: int, size: int, fee: int, liquidity: str) -> None:
+        self.events.append({
+            "event": "fill", "owner": o.index, "order_id": o.order_id, "venue_id": o.venue_id,
+            "trade_id": self._trades, "side": o.side, "price": price, "size": size, "fee": fee,
+            "liquidity": liquidity, "position_side": o.position_side, "ts_event": now,
+        })  # fmt: skip
+
+    def sweep(self, index: int, now: int) -> None:
+        """Reduce-only orders whose position is gone are gone with it. Untriggered ones stay: a
+        stop may be placed before the position that it guards."""
+        waiting = sorted(self.of(index, "waiting"), key=lambda o: o.rank)
+        for o in [*self.resting(index, "buy"), *self.resting(index, "sell"), *waiting]:
+            if o.reduce_only and not self.reducible(o):
+                self.close(o, now, REDUCE_ONLY)
