@@ -23,6 +23,7 @@ constexpr std::array<std::uint8_t, event_type_count + 1> market_layout = [] {
     set(EventType::mark, sizeof(MarkPayload));
     set(EventType::funding, sizeof(FundingPayload));
     set(EventType::liquidation, sizeof(LiquidationPayload));
+    set(EventType::mbo, sizeof(MboPayload));
     return bytes;
 }();
 
@@ -71,7 +72,8 @@ bool Simulation::update_instrument(std::uint32_t index, const InstrumentSpec& sp
         return false;
     instrument.known = true;
     instrument.spec = spec;
-    instrument.view.book = options_.exchange.fuse ? &instrument.fused : &instrument.book;
+    const bool fuses = options_.exchange.fuse && !instrument.orders;
+    instrument.view.book = fuses ? &instrument.fused : &instrument.book;
     exchange_.set_instrument(index, spec, instrument.settle, instrument.base,
                              instrument.detail ? &instrument.detail->view : &instrument.view);
     with_reserves_anew(instrument, [&] {
@@ -461,6 +463,9 @@ bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
             if (exchange_.held(instrument.index)) exchange_.watch(instrument.index, time);
             return true;
         }
+        case EventType::mbo:
+            show_mbo(instrument, frame, time);
+            return true;
         default:
             return true;
     }
@@ -504,15 +509,7 @@ bool Simulation::show_robot(Instrument& instrument, const Frame& frame) {
         }
         case EventType::book: {
             if (!(wants & want_book)) break;
-            const bool synced = instrument.book.synced();
-            if (synced != instrument.was_synced) {
-                instrument.was_synced = synced;
-                if (!robot_->on_health("feed", instrument.symbol, synced ? "synced" : "gap") ||
-                    !after_callback())
-                    return false;
-                in_robot_ = true;
-            }
-            return robot_->on_book(instrument) && after_callback();
+            return tell_book(instrument);
         }
         case EventType::bar:
             bars_held_ = bars_held_ || instrument.stream.size() != 0;
@@ -527,11 +524,25 @@ bool Simulation::show_robot(Instrument& instrument, const Frame& frame) {
             if (!(wants & want_liquidations)) break;
             return robot_->on_liquidation(instrument, frame.as<LiquidationPayload>()) &&
                    after_callback();
+        case EventType::mbo:
+            return tell_mbo(instrument, frame.as<MboPayload>(), wants);
         default:
             break;
     }
     in_robot_ = false;
     return true;
+}
+
+bool Simulation::tell_book(Instrument& instrument) {
+    const bool synced = instrument.book.synced();
+    if (synced != instrument.was_synced) {
+        instrument.was_synced = synced;
+        if (!robot_->on_health("feed", instrument.symbol, synced ? "synced" : "gap") ||
+            !after_callback())
+            return false;
+        in_robot_ = true;
+    }
+    return robot_->on_book(instrument) && after_callback();
 }
 
 }  // namespace onetape

@@ -167,6 +167,14 @@ class Simulation final : public ExchangeSink {
     [[nodiscard]] bool works_at_exchange(std::uint32_t index) const {
         return exchange_.working(index);
     }
+    // Of the market-by-order data that fill here; nullptr without.
+    [[nodiscard]] const MboCounts* mbo_counts(std::uint32_t index) const {
+        const Instrument& instrument = *instruments_[index];
+        const MboBook* orders =
+            instrument.detail ? instrument.detail->orders.get() : instrument.orders.get();
+        return orders ? &orders->counts() : nullptr;
+    }
+    [[nodiscard]] bool by_order(std::uint32_t index) const { return exchange_.by_order(index); }
     [[nodiscard]] std::size_t fee_tier(std::uint32_t index) const {
         return exchange_.fee_tier(index);
     }
@@ -246,6 +254,9 @@ class Simulation final : public ExchangeSink {
     [[nodiscard]] bool owns(const Order& order) const noexcept;
     bool take(Source& source);                                       // one frame, whole
     bool show_exchange(Instrument& instrument, const Frame& frame);  // false: not a market event
+    void show_mbo(Instrument& instrument, const Frame& frame, std::int64_t time);
+    bool tell_mbo(Instrument& instrument, const MboPayload& event, std::uint32_t wants);
+    bool tell_book(Instrument& instrument);
     void show_detail(Instrument& instrument, const Frame& frame);
     void show_bar(Instrument& instrument, MarketView& view, std::int64_t time);
     bool take_detail(Source& source);

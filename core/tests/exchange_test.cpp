@@ -7,7 +7,7 @@
 
 #include "exchange/account.hpp"
 #include "exchange/flow.hpp"
-#include "exchange/id_map.hpp"
+#include "base/id_map.hpp"
 #include "exchange/matching.hpp"
 #include "exchange/order_rules.hpp"
 #include "exchange/position.hpp"

@@ -1,4 +1,8 @@
-"""Queue models by name: `--queue conservative`, `power:2`, `log`. The core has their formulas."""
+"""Queue models by name: `--queue conservative`, `power:2`, `log`. The core has their formulas.
+
+`fifo` is none: the venue's orders are on the tape, and an own order has its exact place among them.
+`auto`, where nothing was chosen, is `fifo` on instruments with such data, else `conservative`.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,11 @@ from typing import Final, NamedTuple
 
 from onetape.model.errors import BadConfig
 
-__all__ = ["CONSERVATIVE", "QUEUE_MODELS", "Queue", "parse_queue"]
+__all__ = ["AUTO", "CONSERVATIVE", "FIFO", "QUEUE_MODELS", "Queue", "parse_queue"]
 
 CONSERVATIVE: Final = "conservative"
+FIFO: Final = "fifo"
+AUTO: Final = "auto"
 # name -> (QueueModel of core/exchange/queue.hpp, exponent that is meant without one; 0: takes none)
 QUEUE_MODELS: Final = {
     CONSERVATIVE: (0, 0.0),
@@ -18,6 +24,8 @@ QUEUE_MODELS: Final = {
     "power3": (3, 3.0),
     "log": (4, 0.0),
     "log2": (5, 0.0),
+    FIFO: (0, 0.0),
+    AUTO: (0, 0.0),
 }
 EXPONENT_MAX: Final = 100.0
 
@@ -28,6 +36,10 @@ class Queue(NamedTuple):
     name: str
     number: int
     exponent: float
+
+    @property
+    def by_order(self) -> bool:
+        return self.name in (FIFO, AUTO)
 
     def __str__(self) -> str:
         takes_one = QUEUE_MODELS[self.name][1] > 0

@@ -57,11 +57,12 @@ __all__ = ["Session"]
 
 # EventType ids of core/journal/events.hpp
 _INSTRUMENT, _QUOTE, _TRADE, _BOOK, _BAR, _MARK, _FUNDING, _LIQUIDATION = range(1, 9)
-_INPUT = 22
+_INPUT, _MBO = 22, 25
 _TYPE_OF = {
     "quotes": _QUOTE, "trades": _TRADE, "book": _BOOK, "bars": _BAR, "mark": _MARK,
-    "funding": _FUNDING, "liquidations": _LIQUIDATION,
+    "funding": _FUNDING, "liquidations": _LIQUIDATION, "mbo": _MBO,
 }  # fmt: skip
+_MARKET = frozenset(_TYPE_OF.values())
 _NEVER = 2**63 - 1
 _INPUT_LAYOUT = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
 
@@ -136,6 +137,7 @@ class Session:
             latency=self.plan.latency.core(),
             queue_model=queue.number,
             queue_exponent=queue.exponent,
+            queue_by_order=queue.by_order,
             fuse=self.plan.fuse,
             bar_volume_share=self.plan.bar_volume_share,
             hedge=self.plan.hedge,
@@ -277,9 +279,8 @@ class Session:
         missing = []
         for symbol, kind in sorted(self.host.subscriptions):
             types = inventory.get(symbol, ({}, []))[0]
-            if not types.get(_TYPE_OF[kind], 0) and not (
-                kind == "bars" and (types.get(_TRADE) or types.get(_QUOTE))
-            ):
+            made_of = {"bars": (_TRADE, _QUOTE), "book": (_MBO,)}.get(kind, ())
+            if not any(types.get(each) for each in (_TYPE_OF[kind], *made_of)):
                 missing.append(f"{kind} of {symbol}")
         return missing if len(missing) == len(self.host.subscriptions) else []
 
@@ -408,7 +409,7 @@ class Session:
         for each in inputs:
             with JournalReader(Path(each.path)) as reader:
                 counts, _, first, last = _core.inventory(reader.core)
-            if any(_QUOTE <= kind <= _LIQUIDATION for types in counts.values() for kind in types):
+            if any(kind in _MARKET for types in counts.values() for kind in types):
                 spans.append(f"{format_time(first)} .. {format_time(last)}")
         symbols = sorted({s for each in inputs for s in tape_instruments(Path(each.path))})
         if self.plan.symbol is not None and self.plan.symbol not in symbols:
