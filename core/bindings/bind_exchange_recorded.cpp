@@ -300,6 +300,14 @@ void onetape::bind_exchange_recorded(nb::module_& m) {
                 return self.exchange_.working(index);
             },
             nb::arg("index") = 0)
+        .def(
+            "units_ahead",
+            [](const PyRecorded& self, std::uint64_t order_id) -> nb::object {
+                const std::int64_t ahead = self.exchange_.units_ahead(0, order_id);
+                return ahead == QueuePlace::unknown ? nb::none() : nb::object(nb::int_(ahead));
+            },
+            nb::arg("order_id"), nb::sig("def units_ahead(self, order_id: int) -> int | None"),
+            "What stands before a resting order; None where that is not known.")
         .def_prop_ro("next_event",
                      [](const PyRecorded& self) { return self.exchange_.next_event(); })
         .def_prop_ro("next_expiry",

@@ -129,6 +129,16 @@ class RecordedExchange {
         return index < markets_.size() ? markets_[index].fee_tier : 0;
     }
 
+    // Units that stand before a resting order, QueuePlace::unknown where that is not known or there
+    // is no such order.
+    [[nodiscard]] std::int64_t units_ahead(std::uint8_t robot,
+                                           std::uint64_t order_id) const noexcept {
+        const std::uint32_t slot = ids_.find(robot, order_id);
+        if (slot == IdMap::absent || orders_[slot].place != Place::resting)
+            return QueuePlace::unknown;
+        return orders_[slot].queue.ahead;
+    }
+
     // Bars of another period are looked at from now on.
     void forget_bar_period(std::uint32_t index) noexcept { markets_[index].bar_period = 0; }
 

@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from onetape.model.errors import BadConfig
 
-__all__ = ["AUTO", "CONSERVATIVE", "FIFO", "QUEUE_MODELS", "Queue", "parse_queue"]
+__all__ = ["AUTO", "CONSERVATIVE", "FIFO", "QUEUE_MODELS", "Queue", "parse_queue", "settle_queue"]
 
 CONSERVATIVE: Final = "conservative"
 FIFO: Final = "fifo"
@@ -44,6 +45,28 @@ class Queue(NamedTuple):
     def __str__(self) -> str:
         takes_one = QUEUE_MODELS[self.name][1] > 0
         return f"{self.name}:{self.exponent:g}" if takes_one else self.name
+
+
+def settle_queue(text: str, with_orders: Mapping[str, bool]) -> str:
+    """The model of a run: `auto` as what it comes to. with_orders: of each symbol, whether its data
+    say the venue's orders one by one.
+
+    Where some have them and others not, `auto` stays what it says. Raises BadConfig for `fifo`
+    without such data.
+    """
+    lacking = sorted(symbol for symbol, has in with_orders.items() if not has)
+    if text == AUTO:
+        if not lacking and with_orders:
+            return FIFO
+        return AUTO if len(lacking) < len(with_orders) else CONSERVATIVE
+    if text == FIFO and (lacking or not with_orders):
+        raise BadConfig(
+            f"fifo needs the venue's orders one by one (market by order, L3), and the data has "
+            f"none of {', '.join(lacking) or 'any symbol'}",
+            where="--queue",
+            todo="take another model, or leave --queue out: symbols with such data then have it",
+        )
+    return text
 
 
 def parse_queue(text: str) -> Queue:

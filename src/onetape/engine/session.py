@@ -23,7 +23,7 @@ from onetape.engine.host import Host
 from onetape.engine.latency import RECORDED
 from onetape.engine.parameters import resolve
 from onetape.engine.plan import DEFAULT_CASH, RunPlan
-from onetape.engine.queue_model import parse_queue
+from onetape.engine.queue_model import parse_queue, settle_queue
 from onetape.engine.reuse import check_event_reuse
 from onetape.engine.strategy import Strategy
 from onetape.engine.tape_facts import (
@@ -63,6 +63,7 @@ _TYPE_OF = {
     "funding": _FUNDING, "liquidations": _LIQUIDATION, "mbo": _MBO,
 }  # fmt: skip
 _MARKET = frozenset(_TYPE_OF.values())
+_FILLING = (_QUOTE, _TRADE, _BOOK, _MBO)
 _NEVER = 2**63 - 1
 _INPUT_LAYOUT = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
 
@@ -178,6 +179,8 @@ class Session:
         self._set_venue_rules()
         self._set_trading_hours()
         self._check_symbols()
+        if queue.by_order:
+            self.plan.queue = settle_queue(self.plan.queue, self._with_orders())
         if self._journal_path is not None:
             self._open_journal(self._journal_path)
 
@@ -544,6 +547,15 @@ class Session:
         if self._inventories is None:
             self._inventories = inventory_of(s.path for s in self.sources if not s.is_detail)
         return self._inventories
+
+    def _with_orders(self) -> dict[str, bool]:
+        """Of each symbol that the run fills from more than bars: whether by the venue's orders."""
+        shown = self.inventory() | self.detail_inventory()
+        return {
+            symbol: bool(types.get(_MBO))
+            for symbol, (types, _) in shown.items()
+            if symbol in self.host.instruments and any(types.get(each) for each in _FILLING)
+        }
 
     def detail_inventory(self) -> Inventory:
         """The same of the data that only the exchange sees."""
