@@ -102,6 +102,7 @@ nb::dict counts_to_dict(const MboCounts& counts) {
     result["applied"] = counts.applied;
     result["snapshots"] = counts.snapshots;
     result["gaps"] = counts.gaps;
+    result["waiting"] = counts.waiting;
     result["unknown"] = counts.unknown;
     result["duplicates"] = counts.duplicates;
     result["overfills"] = counts.overfills;

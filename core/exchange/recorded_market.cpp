@@ -376,7 +376,7 @@ void RecordedExchange::fill_traded(std::uint32_t index, std::int64_t now) noexce
     Market& market = markets_[index];
     // By order the fills of the orders behind us say it; a feed without any leaves us the prints
     // beyond our price.
-    if (by_order(market) && market.view->orders->has_fills()) return;
+    if (by_order(market) && has_book(market) && market.view->orders->has_fills()) return;
     std::int64_t budget = market.view->trade.size;
     fill_traded_side(market, now, Side::buy, budget);
     fill_traded_side(market, now, Side::sell, budget);

@@ -28,6 +28,11 @@ MboChange MboBook::apply(const MboPayload& message, std::uint16_t flags) {
         change.forgets_bids = change.forgets_asks = true;
     }
     if (in_snapshot_ && !is_snapshot) end_snapshot();
+    begun_ = true;
+    if (lost_ && message.action != MboAction::clear) {
+        ++counts_.waiting;
+        return change;
+    }
     levels_.stamp(message.ts_event, message.ts_recv);
     const bool was_synced = levels_.synced();
     const bool has_side = message.side == Side::buy || message.side == Side::sell;
@@ -86,10 +91,9 @@ MboChange MboBook::apply(const MboPayload& message, std::uint16_t flags) {
         }
     }
     ++counts_.applied;
-    begun_ = true;
     if (is_snapshot) in_snapshot_ = true;
     // A book that is being told anew is whole with the last message of it.
-    if (!lost_ && (!in_snapshot_ || change.last)) levels_.set_orders_synced(true);
+    if (!in_snapshot_ || change.last) levels_.set_orders_synced(true);
     change.synced = levels_.synced() && !was_synced;
     if (change.last && levels_.crossed())
         ++(levels_.best_bid() > levels_.best_ask() ? counts_.crossed : counts_.locked);

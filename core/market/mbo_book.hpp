@@ -23,6 +23,7 @@ namespace onetape {
 
 struct MboCounts {
     std::uint64_t applied = 0, snapshots = 0, gaps = 0;
+    std::uint64_t waiting = 0;     // after a gap: passed over until the next clear
     std::uint64_t unknown = 0;     // modify, cancel or fill of an order that is not there
     std::uint64_t duplicates = 0;  // add of an order that is there already
     std::uint64_t overfills = 0;   // fill of more than was left
@@ -58,7 +59,7 @@ class MboBook {
 
     // flags: of the frame.
     MboChange apply(const MboPayload& message, std::uint16_t flags);
-    void lose() noexcept;  // the feed is lost: nothing is known until the next snapshot
+    void lose() noexcept;  // the feed is lost: nothing is known until the next clear
 
     [[nodiscard]] const Book& levels() const noexcept { return levels_; }
     // Orders of lower rank stand before one that comes now.

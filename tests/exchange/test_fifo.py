@@ -152,6 +152,25 @@ def test_places(steps, ahead, flip):
     assert world.core.units_ahead(1) == ahead
 
 
+def test_after_a_gap_nothing_is_known_until_the_next_clear():
+    world = Recorded(queue_by_order=True)
+    world.run("""
+        add 1 buy 100 x3                 ->
+        buy#1 limit 100 x3               -> accepted
+        add 2 buy 100 x4                 ->
+        hit 1 buy 100 x1                 ->
+        add 3 buy 100 x4 gap             ->
+        hit 3 buy 100 x4                 ->
+        trade 100 x9 sell                ->
+        trade 99 x1 sell                 -> fill 1@100 maker    // beyond our price it is sure
+        clear snapshot more              ->
+        add 1 buy 100 x1 snapshot more   ->
+        add 2 buy 100 x4 snapshot        ->
+    """)
+    assert world.core.units_ahead(1) == 1
+    world.run("hit 1 buy 100 x1 ->\nhit 2 buy 100 x1 -> fill 1@100 maker")
+
+
 def test_before_the_orders_are_known_we_stand_behind_all_that_turns_out_to_be_there():
     world = Recorded(queue_by_order=True)
     world.run("""
