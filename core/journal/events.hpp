@@ -222,7 +222,7 @@ static_assert(sizeof(InputPayload) == 48);
 //   add     `size` of it rests at `price` now, behind all that stands there
 //   modify  price and remaining size are these now; it keeps its place in the queue only at the
 //           same price with a size that is not larger; size 0: it is gone
-//   cancel  all that was left of it is gone; `size` is what that was, 0: not said
+//   cancel  `size` of it is gone, 0: all that was left
 //   fill    `size` of it was traded at `price`; what is left stays where it is
 //   clear   the orders of `side` (none: both) are not known any more; with flag_snapshot the adds
 //           that follow under the same flag, in the order of their priority, say them anew

@@ -70,7 +70,7 @@ MboChange MboBook::apply(const MboPayload& message, std::uint16_t flags) {
                 break;
             case MboAction::cancel:
                 if (place != IdMap::absent)
-                    take_off(place, at(place).size, change);
+                    cancel(place, message, change);
                 else
                     ++counts_.unknown;
                 break;
@@ -158,6 +158,13 @@ void MboBook::modify(std::uint32_t place, const MboPayload& message, MboChange& 
         order.size = message.size;
         order.rank = next_rank_++;
     }
+}
+
+void MboBook::cancel(std::uint32_t place, const MboPayload& message, MboChange& change) {
+    const std::int64_t left = at(place).size;
+    if (message.size > left) ++counts_.overfills;
+    const bool whole = message.size == 0 || message.size > left;
+    take_off(place, whole ? left : message.size, change);
 }
 
 void MboBook::fill(std::uint32_t place, const MboPayload& message, MboChange& change) {

@@ -26,7 +26,7 @@ struct MboCounts {
     std::uint64_t waiting = 0;     // after a gap: passed over until the next clear
     std::uint64_t unknown = 0;     // modify, cancel or fill of an order that is not there
     std::uint64_t duplicates = 0;  // add of an order that is there already
-    std::uint64_t overfills = 0;   // fill of more than was left
+    std::uint64_t overfills = 0;   // fill or cancel of more than was left
     std::uint64_t refused = 0;     // negative or missing size, no side, no such action: not applied
     std::uint64_t disagreeing = 0;  // side or price is not what the order has: the order's counts
     // Messages after which the best bid was above, or at, the best ask.
@@ -95,6 +95,7 @@ class MboBook {
     [[nodiscard]] bool room(Side side, std::int64_t price, std::int64_t size) const noexcept;
     void add(const MboPayload& message, bool is_snapshot, MboChange& change);
     void modify(std::uint32_t place, const MboPayload& message, MboChange& change);
+    void cancel(std::uint32_t place, const MboPayload& message, MboChange& change);
     void fill(std::uint32_t place, const MboPayload& message, MboChange& change);
     void take_off(std::uint32_t place, std::int64_t size, MboChange& change);
     void clear(Side side, MboChange& change) noexcept;

@@ -126,6 +126,7 @@ TEST_CASE("any messages leave the levels that plain maps hold") {
             const Side side = below(2) == 0 ? Side::buy : Side::sell;
             const std::int64_t price = (side == Side::buy ? 100 : 200) + below(12);
             const std::int64_t size = static_cast<std::int64_t>(below(9)) - 1;
+            // Of a cancel that is larger than the order all is taken, which is what 0 says.
             const auto action = static_cast<MboAction>(below(60) == 0 ? 5 : below(4) + 1);
             world.orders.apply(message(action, id, side, price, size), 0);
             if (size < 0) continue;
@@ -144,7 +145,8 @@ TEST_CASE("any messages leave the levels that plain maps hold") {
                     }
                     break;
                 case MboAction::cancel:
-                    if (known) plain.erase(found);
+                    if (known && (size == 0 || (found->second.size -= size) <= 0))
+                        plain.erase(found);
                     break;
                 case MboAction::fill:
                     if (known && (found->second.size -= size) <= 0) plain.erase(found);

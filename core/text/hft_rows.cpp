@@ -183,6 +183,7 @@ bool HftDecoder::order(const HftRow& row, Side side) {
             break;
         case cancel_order:
             event.action = MboAction::cancel;
+            event.size = 0;  // there a cancel deletes the order, whatever its qty says
             break;
         case modify_order:
             event.action = MboAction::modify;

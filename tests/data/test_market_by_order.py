@@ -14,6 +14,7 @@ import pytest
 from kind_files import BUY, EXCH, LOCAL, NS, SELL, npy, reasons
 
 from onetape import _core
+from onetape.data.export import export_tape
 from onetape.data.hftbacktest import ROW
 from onetape.data.importing import import_files
 from onetape.data.quality.market import verify_market
@@ -71,7 +72,7 @@ def test_rows_of_orders_become_events(load: Any) -> None:
         ("add", "sell", 12, 100.5, 2, 1, 1, 0),
         ("add", "buy", 13, 99.5, 1.25, 0, 1, 0),
         ("fill", "buy", 11, 99.5, 3, 0, 0, 1),
-        ("cancel", "buy", 11, 99.5, 3, 0, 1, 0),
+        ("cancel", "buy", 11, 99.5, 0, 0, 1, 0),
         ("fill", "buy", 13, 99.5, 0.25, 0, 0, 1),
         ("modify", "buy", 13, 99.5, 1, 0, 1, 0),
         ("modify", "sell", 12, 100, 2, 0, 0, 0),
@@ -106,6 +107,70 @@ def test_rows_that_are_no_orders_are_rejected(load: Any, tmp_path: Path) -> None
         "qty is negative",
         "time is outside 1970 to 2262",
     ]
+
+
+CSV = """ts_recv,ts_event,action,side,price,size,order_id,flags
+{0},{0},R,N,,,0,32
+{0},{0},A,B,99.5,5,11,32
+{0},{0},A,A,100.5,2,12,160
+{1},{1},A,B,99.5,4,13,128
+{2},{2},T,A,99.5,3,0,0
+{2},{2},F,B,99.5,3,11,0
+{2},{2},C,B,99.5,3,11,128
+{3},{3},M,A,100,2,12,128
+{4},{4},N,N,,,0,128
+{4},{4},C,B,99.5,4,13,128
+"""
+
+
+def test_csv_by_letters(load: Any, tmp_path: Path) -> None:
+    """As Databento's schema mbo: a cancel takes its size off, also after the fill that it is of."""
+    text = CSV.format(*(NS + at * 10**9 for at in range(5)))
+    result, tape = load("csv", {"a.csv": text}, SYMBOL)
+    assert result.by_type == {"trade": 1, "mbo": 8} and result.rejected == 0
+    assert [each.data["side"] for each in tape.of("trade")] == ["sell"]
+    events = [
+        (each.data["action"], each.flags, each.data["last"], each.data["reported"])
+        for each in tape.of("mbo")
+    ]
+    assert events == [
+        ("clear", 1, 0, 0), ("add", 1, 0, 0), ("add", 1, 1, 0), ("add", 0, 1, 0),
+        ("fill", 0, 0, 1), ("cancel", 0, 1, 0), ("modify", 0, 1, 0), ("cancel", 0, 1, 0),
+    ]  # fmt: skip
+    bids, asks, count, counts = final_book(tmp_path / "tape")
+    assert (bids, asks, count) == ([(995, 2)], [(1000, 2)], 2)
+    assert not any(counts[name] for name in ("unknown", "overfills", "duplicates", "refused"))
+
+
+def test_csv_by_words(load: Any, tmp_path: Path) -> None:
+    rows = [
+        "add,buy,1,5,18446744073709551615", "fill,buy,1,2,18446744073709551615",
+        "cancel,,,,18446744073709551615", "add,,1,5,2", "add,sell,1,0,2", "add,sell,1,-1,2",
+        "add,sell,1,1,x", "jump,sell,1,1,2", "add,up,1,1,2", "cancel,buy,1,1,", "trade,buy,2,3,",
+    ]  # fmt: skip
+    text = "time,action,side,price,size,order_id\n"
+    text += "".join(f"{NS + at},{row}\n" for at, row in enumerate(rows))
+    result, tape = load("csv", {"a.csv": text}, SYMBOL)
+    assert result.by_type == {"mbo": 3, "trade": 1}
+    assert [reason for _, reason in reasons(tmp_path / "tape")] == [
+        "side is neither bid nor ask",
+        "size is zero",
+        "size is negative",
+        "order_id is no whole number of 64 bits",
+        "action is none that is known",
+        "side is none that is known",
+        "order_id is no whole number of 64 bits",
+    ]
+    assert [each.data["reported"] for each in tape.of("mbo")] == [0, 0, 0]
+
+
+def test_an_export_comes_back_as_it_was(tmp_path: Path) -> None:
+    write_sample(tmp_path / "a", events=5_000, seed=9, by_order=True)
+    export_tape(tmp_path / "a", tmp_path / "out", format="csv")
+    import_files(
+        "csv", [tmp_path / "out" / "mbo.csv"], symbol="binance:BTC/USDT:USDT", out=tmp_path / "b"
+    )
+    assert final_book(tmp_path / "b") == final_book(tmp_path / "a")
 
 
 def test_depth_of_levels_stays_what_it_was_where_no_orders_are(load: Any) -> None:
@@ -227,6 +292,7 @@ FAULTS = [
     (("fill", 7, 1, 990, 2), "unknown_order"),
     (("add", 1, 1, 990, 2), "duplicate_order"),
     (("fill", 1, 1, 1000, 99), "overfill"),
+    (("cancel", 1, 1, 1000, 99), "overfill"),
     (("add", 5, 1, 990, -3), "size_negative"),
     (("add", 5, 1, 990, 0), "refused"),
     (("add", 5, 0, 990, 1), "refused"),

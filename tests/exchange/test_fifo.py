@@ -115,6 +115,8 @@ PLACES = [
     ([], 9),
     (["gone 1"], 4),
     (["gone 3"], 9),
+    (["gone 1 buy 100 x2"], 7),
+    (["gone 1 buy 100 x9"], 4),
     (["add 4 buy 100 x8"], 9),
     (["hit 1 buy 100 x2"], 7),
     (["modify 2 buy 100 x1"], 6),  # smaller: keeps its place
