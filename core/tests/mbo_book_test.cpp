@@ -105,7 +105,7 @@ TEST_CASE("many clears of a book that was large are quick") {
                   1);
     for (int i = 0; i < 200'000; ++i) {
         world.orders.apply(message(MboAction::clear, 0, Side::buy), 0);
-        world.add(1, Side::buy, 100, 1);
+        world.add(2, Side::buy, 100, 1);
     }
     CHECK(world.orders.order_count() == 50'001);
     CHECK(world.levels.bid_count() == 1);

@@ -166,7 +166,7 @@ def test_csv_by_words(load: Any, tmp_path: Path) -> None:
 
 def test_an_export_comes_back_as_it_was(tmp_path: Path) -> None:
     write_sample(tmp_path / "a", events=5_000, seed=9, by_order=True)
-    export_tape(tmp_path / "a", tmp_path / "out", format="csv")
+    export_tape(tmp_path / "a", out=tmp_path / "out", format="csv")
     import_files(
         "csv", [tmp_path / "out" / "mbo.csv"], symbol="binance:BTC/USDT:USDT", out=tmp_path / "b"
     )
