@@ -26,10 +26,11 @@ class PyRecorded final : public ExchangeSink {
     PyRecorded(bool hedge, std::int64_t leverage, std::int64_t bar_volume_share, bool check_funds,
                bool isolated, int queue_model, double queue_exponent, bool queue_by_order)
         : account_({.hedge = hedge, .isolated = isolated, .leverage = leverage}),
-          exchange_({.queue = {static_cast<QueueModel>(queue_model), queue_exponent, queue_by_order},
-                     .bar_volume_share = bar_volume_share,
-                     .check_funds = check_funds},
-                    account_, *this) {}
+          exchange_(
+              {.queue = {static_cast<QueueModel>(queue_model), queue_exponent, queue_by_order},
+               .bar_volume_share = bar_volume_share,
+               .check_funds = check_funds},
+              account_, *this) {}
 
     void on_order_event(std::uint32_t instrument, const OrderEventPayload& event) override {
         events_.append(order_event_to_dict(instrument, event));
@@ -123,8 +124,7 @@ class PyRecorded final : public ExchangeSink {
             view.orders = market.orders.get();
             exchange_.begin_orders(index);
         }
-        const MboPayload event =
-            mbo_from(now, action, order_id, side, price, size, last, reported);
+        const MboPayload event = mbo_from(now, action, order_id, side, price, size, last, reported);
         exchange_.on_mbo(index, now, market.orders->apply(event, flags));
         if (exchange_.held(index)) exchange_.watch(index, now);
         return drain();

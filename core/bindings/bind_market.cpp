@@ -6,8 +6,8 @@
 
 #include "bindings/bars_view.hpp"
 #include "bindings/bind.hpp"
-#include "market/bars.hpp"
 #include "bindings/exchange_cast.hpp"
+#include "market/bars.hpp"
 #include "market/book.hpp"
 #include "market/mbo_book.hpp"
 
@@ -70,9 +70,12 @@ struct PyMboBook {
 };
 
 constexpr std::pair<const char*, std::uint64_t MboCounts::*> mbo_faults[] = {
-    {"unknown", &MboCounts::unknown},         {"duplicates", &MboCounts::duplicates},
-    {"overfills", &MboCounts::overfills},     {"refused", &MboCounts::refused},
-    {"disagreeing", &MboCounts::disagreeing}, {"crossed", &MboCounts::crossed},
+    {"unknown", &MboCounts::unknown},
+    {"duplicates", &MboCounts::duplicates},
+    {"overfills", &MboCounts::overfills},
+    {"refused", &MboCounts::refused},
+    {"disagreeing", &MboCounts::disagreeing},
+    {"crossed", &MboCounts::crossed},
     {"locked", &MboCounts::locked}};
 
 // dtype of a column that holds rows of one fixed layout, as JournalReader gives them.

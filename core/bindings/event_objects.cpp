@@ -245,14 +245,11 @@ PyObject* mbo_is_last(PyObject* self, void*) {
 
 PyMemberDef mbo_members[] = {MEMBER("symbol", symbol), SLOT("price", 0), SLOT("size", 1),
                              MEMBER("side", extra), MEMBER_END};
-PyGetSetDef mbo_getters[] = {GETTER("action", mbo_action),
-                             GETTER("order_id", mbo_order_id),
-                             GETTER("is_last", mbo_is_last),
-                             INT_GETTER("ts_event", mbo, ts_event),
-                             INT_GETTER("ts_recv", mbo, ts_recv),
-                             INT_GETTER("price_int", mbo, price),
-                             INT_GETTER("size_int", mbo, size),
-                             GETTER_END};
+PyGetSetDef mbo_getters[] = {
+    GETTER("action", mbo_action),        GETTER("order_id", mbo_order_id),
+    GETTER("is_last", mbo_is_last),      INT_GETTER("ts_event", mbo, ts_event),
+    INT_GETTER("ts_recv", mbo, ts_recv), INT_GETTER("price_int", mbo, price),
+    INT_GETTER("size_int", mbo, size),   GETTER_END};
 
 struct KindSpec {
     const char* name;
@@ -273,7 +270,8 @@ KindSpec kind_specs[kind_count] = {
     {"onetape._core.Liquidation", "A forced trade reported by the venue.", liquidation_members,
      liquidation_getters},
     {"onetape._core.MarketByOrder",
-     "What happened to one order of the venue's book: action is add, modify, cancel, fill or clear, "
+     "What happened to one order of the venue's book: action is add, modify, cancel, fill or "
+     "clear, "
      "side that of the order; is_last: the venue's message ends here.",
      mbo_members, mbo_getters},
 };

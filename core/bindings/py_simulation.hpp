@@ -26,9 +26,9 @@ namespace onetape {
 class PySimulation {
  public:
     PySimulation(nb::object host, const LatencyOptions& latency, int queue_model,
-                 double queue_exponent, bool queue_by_order, bool fuse, std::int64_t bar_volume_share, bool hedge,
-                 bool isolated, std::int64_t leverage, std::uint32_t report_currency,
-                 std::int64_t sample_every, std::string robot_tag) {
+                 double queue_exponent, bool queue_by_order, bool fuse,
+                 std::int64_t bar_volume_share, bool hedge, bool isolated, std::int64_t leverage,
+                 std::uint32_t report_currency, std::int64_t sample_every, std::string robot_tag) {
         if (queue_model < 0 || queue_model >= queue_model_count || !(queue_exponent > 0))
             throw nb::value_error("no such queue model");
         SimulationOptions options;

@@ -111,8 +111,8 @@ class PyRobot final : public RobotPort {
 
     std::shared_ptr<Simulation> simulation_;
     nb::object host_;
-    Callback quote_, trade_, book_, bar_, mark_, funding_, liquidation_, mbo_, instrument_,
-        timer_, order_, fill_, position_, health_, event_;
+    Callback quote_, trade_, book_, bar_, mark_, funding_, liquidation_, mbo_, instrument_, timer_,
+        order_, fill_, position_, health_, event_;
     std::vector<EventOrigin> origins_;
     std::vector<nb::object> symbols_, currencies_, books_;
     std::vector<std::pair<const BarFeed*, nb::object>> periods_;

@@ -12,8 +12,7 @@ void Simulation::show_mbo(Instrument& instrument, const Frame& frame, std::int64
         instrument.view.orders = instrument.orders.get();
         if (!instrument.detail) exchange_.begin_orders(index);
     }
-    const MboChange change =
-        instrument.orders->apply(frame.as<MboPayload>(), frame.header->flags);
+    const MboChange change = instrument.orders->apply(frame.as<MboPayload>(), frame.header->flags);
     ++instrument.view.version;
     if (instrument.detail) return;  // the exchange looks there
     if (exchange_.working(index)) [[unlikely]]

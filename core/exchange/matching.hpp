@@ -30,7 +30,7 @@ enum class SelfTrade : std::uint8_t {
 
 struct MatchingOptions {
     SelfTrade self_trade = SelfTrade::cancel_incoming;
-    bool by_order = false;  // tell the sink of each order of the book, too
+    bool by_order = false;    // tell the sink of each order of the book, too
     bool check_rules = true;  // order_rules.hpp; a trusted feed of own making may skip them
 };
 

@@ -11,8 +11,8 @@
 #include <limits>
 #include <vector>
 
-#include "exchange/account.hpp"
 #include "base/id_map.hpp"
+#include "exchange/account.hpp"
 #include "exchange/instrument.hpp"
 #include "exchange/queue.hpp"
 #include "exchange/venue_rules.hpp"
@@ -87,7 +87,8 @@ struct RecordedCounters {
     std::uint64_t settlements = 0;  // positions closed when their contract expired
     std::uint64_t settlements_without_mark = 0;
     std::uint64_t rate_limited = 0;
-    std::uint64_t queue_unknown = 0;  // by order: came to rest while the venue's orders were unknown
+    std::uint64_t queue_unknown =
+        0;  // by order: came to rest while the venue's orders were unknown
     std::uint64_t insurance_payments = 0;  // losses beyond the money behind them
     // Prints at a price of ours, larger than what was displayed there: hidden orders stood before
     // us or behind us, and no data say which.
@@ -220,7 +221,7 @@ class RecordedExchange {
         std::uint64_t venue_id;
         std::int64_t filled;
         QueuePlace queue;
-        std::uint64_t rank;  // by order: the venue's orders of lower rank stand before it
+        std::uint64_t rank;           // by order: the venue's orders of lower rank stand before it
         std::int64_t reserved_price;  // what its working part is valued at, 0: nothing reserved
         std::int64_t arrival;         // when it took its place
         std::uint32_t instrument;

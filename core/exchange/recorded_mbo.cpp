@@ -67,7 +67,8 @@ void RecordedExchange::move_queue(Market& market, const MboChange& change) noexc
 void RecordedExchange::place_blind(Market& market) noexcept {
     const std::uint64_t rank = market.view->orders->next_rank();
     for (const auto* list : {&market.bids, &market.asks})
-        for (const std::uint32_t slot : *list) orders_[slot].rank = std::min(orders_[slot].rank, rank);
+        for (const std::uint32_t slot : *list)
+            orders_[slot].rank = std::min(orders_[slot].rank, rank);
 }
 
 // An order of our side was traded that stands behind one of ours, at its price or at a worse one:

@@ -233,7 +233,7 @@ struct MboPayload {
     std::uint64_t order_id;  // the venue's; 0 with clear
     std::int64_t price, size;
     MboAction action;
-    Side side;  // of the resting order
+    Side side;              // of the resting order
     std::uint8_t last;      // 1: of its venue's message; the book is whole again
     std::uint8_t reported;  // 1: a fill that changes no size, because a cancel or modify follows
     std::uint8_t reserved[4];

@@ -39,16 +39,16 @@ struct MboCounts {
 
 // What one message changed.
 struct MboChange {
-    std::uint64_t rank = 0;  // of the order, before the message
-    std::int64_t price = 0;  // of the order, before the message; of an add, its own
-    std::int64_t gone = 0;   // units that left the queue at `price`
+    std::uint64_t rank = 0;   // of the order, before the message
+    std::int64_t price = 0;   // of the order, before the message; of an add, its own
+    std::int64_t gone = 0;    // units that left the queue at `price`
     std::int64_t traded = 0;  // units of it that were traded there
     std::int64_t came = 0;    // units that now stand at the end of the queue at `new_price`
     std::int64_t new_price = 0;
     Side side = Side::none;
     bool forgets_bids = false, forgets_asks = false;
-    bool synced = false;   // with it all that stands in the book is known again
-    bool last = false;     // of the venue's message
+    bool synced = false;  // with it all that stands in the book is known again
+    bool last = false;    // of the venue's message
 };
 
 class MboBook {
@@ -64,7 +64,9 @@ class MboBook {
     [[nodiscard]] const Book& levels() const noexcept { return levels_; }
     // Orders of lower rank stand before one that comes now.
     [[nodiscard]] std::uint64_t next_rank() const noexcept { return next_rank_; }
-    [[nodiscard]] std::size_t order_count() const noexcept { return halves_[0].live + halves_[1].live; }
+    [[nodiscard]] std::size_t order_count() const noexcept {
+        return halves_[0].live + halves_[1].live;
+    }
     // Some fill was seen: where a feed has none, trades must do.
     [[nodiscard]] bool has_fills() const noexcept { return has_fills_; }
     [[nodiscard]] const MboCounts& counts() const noexcept { return counts_; }

@@ -1,8 +1,8 @@
-// Rows about single orders of the venue's book. Actions are words (add, modify, cancel, fill, clear,
-// trade), or the letters of Databento's MBO schema (A M C F R T N, read 2026-11), in which a fill
-// changes no size because the cancel or modify after it does, and flags mark with 128 the last row
-// of a message and with 32 those of a snapshot. With a column `last`, as an export of our own has it,
-// flags are those of a frame.
+// Rows about single orders of the venue's book. Actions are words (add, modify, cancel, fill,
+// clear, trade), or the letters of Databento's MBO schema (A M C F R T N, read 2026-11), in which a
+// fill changes no size because the cancel or modify after it does, and flags mark with 128 the last
+// row of a message and with 32 those of a snapshot. With a column `last`, as an export of our own
+// has it, flags are those of a frame.
 #include "journal/frame.hpp"
 #include "text/table.hpp"
 #include "text/word.hpp"
@@ -18,11 +18,11 @@ enum class Word : std::uint8_t { add, modify, cancel, fill, report, clear, trade
     constexpr struct {
         std::string_view text;
         Word word;
-    } words[] = {{"add", Word::add},       {"a", Word::add},       {"modify", Word::modify},
-                 {"m", Word::modify},      {"cancel", Word::cancel}, {"c", Word::cancel},
-                 {"fill", Word::fill},     {"f", Word::report},    {"clear", Word::clear},
-                 {"r", Word::clear},       {"trade", Word::trade}, {"t", Word::trade},
-                 {"n", Word::nothing},     {"none", Word::nothing}};
+    } words[] = {{"add", Word::add},   {"a", Word::add},         {"modify", Word::modify},
+                 {"m", Word::modify},  {"cancel", Word::cancel}, {"c", Word::cancel},
+                 {"fill", Word::fill}, {"f", Word::report},      {"clear", Word::clear},
+                 {"r", Word::clear},   {"trade", Word::trade},   {"t", Word::trade},
+                 {"n", Word::nothing}, {"none", Word::nothing}};
     for (const auto& each : words)
         if (is_word(text, each.text)) return each.word;
     return Word::none;
@@ -62,7 +62,8 @@ bool TableDecoder::order(EventRow& out) {
     const Word word = read_word(text(Column::action));
     if (word == Word::none) return refuse("action is none that is known");
     if (word == Word::nothing) return true;
-    if (!read_order_side(text(Column::side), event.side)) return refuse("side is none that is known");
+    if (!read_order_side(text(Column::side), event.side))
+        return refuse("side is none that is known");
     std::int64_t flags = 0;
     bool is_last = true, is_reported = word == Word::report;
     if (!count_in(Column::flags, flags)) return false;

@@ -550,7 +550,7 @@ class Session:
 
     def _with_orders(self) -> dict[str, bool]:
         """Of each symbol that the run fills from more than bars: whether by the venue's orders."""
-        shown = self.inventory() | self.detail_inventory()
+        shown = {**self.inventory(), **self.detail_inventory()}
         return {
             symbol: bool(types.get(_MBO))
             for symbol, (types, _) in shown.items()
