@@ -12,6 +12,7 @@
 
 #include "bindings/bind.hpp"
 #include "bindings/errors.hpp"
+#include "bindings/exchange_cast.hpp"
 #include "bindings/py_simulation.hpp"
 #include "engine/reasons.hpp"
 #include "engine/simulation.hpp"
@@ -55,6 +56,11 @@ nb::object column(const std::vector<double>& values) {
     nb::capsule owner(copy, [](void* p) noexcept { delete static_cast<std::vector<double>*>(p); });
     return nb::cast(
         nb::ndarray<nb::numpy, double, nb::ndim<1>>(copy->data(), {copy->size()}, owner));
+}
+
+nb::object mbo_counts_of(const PySimulation& s, std::uint32_t index) {
+    const MboCounts* counts = s.core->mbo_counts(index);
+    return counts ? nb::object(counts_to_dict(*counts)) : nb::none();
 }
 
 }  // namespace
@@ -145,10 +151,10 @@ void bind_engine(nb::module_& m) {
 
     nb::class_<PySimulation>(
         m, "Simulation", "Tapes in, actions out, in virtual time. See core/engine/simulation.hpp.")
-        .def(nb::init<nb::object, const LatencyOptions&, int, double, bool, std::int64_t, bool,
-                      bool, std::int64_t, std::uint32_t, std::int64_t, std::string>(),
+        .def(nb::init<nb::object, const LatencyOptions&, int, double, bool, bool, std::int64_t,
+                      bool, bool, std::int64_t, std::uint32_t, std::int64_t, std::string>(),
              nb::arg("host"), nb::kw_only(), nb::arg("latency"), nb::arg("queue_model"),
-             nb::arg("queue_exponent"), nb::arg("fuse"), nb::arg("bar_volume_share"),
+             nb::arg("queue_exponent"), nb::arg("queue_by_order"), nb::arg("fuse"), nb::arg("bar_volume_share"),
              nb::arg("hedge"), nb::arg("isolated"), nb::arg("leverage"), nb::arg("report_currency"),
              nb::arg("sample_every"), nb::arg("robot_tag"))
         .def("add_instrument", &PySimulation::add_instrument)
@@ -240,6 +246,7 @@ void bind_engine(nb::module_& m) {
                 found.mark = at("on_mark");
                 found.funding = at("on_funding");
                 found.liquidation = at("on_liquidation");
+                found.mbo = at("on_mbo");
                 found.timer = at("on_timer");
                 found.order = at("on_order");
                 found.fill = at("on_fill");
@@ -421,8 +428,15 @@ void bind_engine(nb::module_& m) {
                  d["liquidations"] = x.liquidations;
                  d["liquidations_without_mark"] = x.liquidations_without_mark;
                  d["insurance_payments"] = x.insurance_payments;
+                 d["queue_unknown"] = x.queue_unknown;
                  return d;
              })
+        .def("mbo_counts", &mbo_counts_of, nb::arg("index"),
+             nb::sig("def mbo_counts(self, index: int) -> dict[str, int] | None"),
+             "What was wrong with the market-by-order data that fill here, by kind; None without.")
+        .def("by_order",
+             [](const PySimulation& s, std::uint32_t index) { return s.core->by_order(index); },
+             nb::arg("index"), "Own orders have had their exact place in the queue here.")
         .def("ambiguous_bars",
              [](const PySimulation& s) {
                  nb::list found;

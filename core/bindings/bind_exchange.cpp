@@ -71,6 +71,48 @@ nb::dict order_event_to_dict(std::uint32_t owner, const OrderEventPayload& event
     return result;
 }
 
+nb::dict mbo_to_dict(const MboPayload& event) {
+    nb::dict result;
+    result["action"] = name_of(static_cast<int>(event.action), mbo_names);
+    result["order_id"] = event.order_id;
+    result["side"] = name_of(static_cast<int>(event.side), side_names);
+    result["price"] = event.price;
+    result["size"] = event.size;
+    result["last"] = event.last != 0;
+    return result;
+}
+
+MboPayload mbo_from(std::int64_t now, const nb::object& action, std::uint64_t order_id,
+                    const nb::object& side, std::int64_t price, std::int64_t size, bool last,
+                    bool reported) {
+    MboPayload event{};
+    event.ts_event = event.ts_recv = now;
+    event.order_id = order_id;
+    event.price = price;
+    event.size = size;
+    event.action = named<MboAction>(action, mbo_names, "action");
+    event.side = named<Side>(side, side_names, "side");
+    event.last = last ? 1 : 0;
+    event.reported = reported ? 1 : 0;
+    return event;
+}
+
+nb::dict counts_to_dict(const MboCounts& counts) {
+    nb::dict result;
+    result["applied"] = counts.applied;
+    result["snapshots"] = counts.snapshots;
+    result["gaps"] = counts.gaps;
+    result["waiting"] = counts.waiting;
+    result["unknown"] = counts.unknown;
+    result["duplicates"] = counts.duplicates;
+    result["overfills"] = counts.overfills;
+    result["refused"] = counts.refused;
+    result["disagreeing"] = counts.disagreeing;
+    result["crossed"] = counts.crossed;
+    result["locked"] = counts.locked;
+    return result;
+}
+
 nb::dict fill_to_dict(std::uint32_t owner, const FillPayload& fill) {
     nb::dict result;
     result["event"] = "fill";

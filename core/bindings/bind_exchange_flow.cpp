@@ -43,7 +43,7 @@ class PyFlow {
     PyFlow(const PyFlow&) = delete;  // the flow holds on to the inbox
     PyFlow& operator=(const PyFlow&) = delete;
     PyFlow(const nb::list& symbols, std::uint64_t seed, std::int64_t start, double rate,
-           const std::optional<RandomWalk>& walk) {
+           const std::optional<RandomWalk>& walk, bool by_order) {
         if (!(rate > 0.0 && rate <= 1e6)) throw nb::value_error("rate must be in (0, 1e6]");
         std::vector<FlowSymbol> wanted;
         for (const nb::handle item : symbols) {
@@ -72,6 +72,7 @@ class PyFlow {
             .seed = seed,
             .start = start,
             .rate = rate,
+            .by_order = by_order,
         };
         flow_ = std::make_unique<Flow>(options, wanted, &inbox_);
     }
@@ -170,9 +171,9 @@ void onetape::bind_exchange_flow(nb::module_& m) {
             nb::arg("step_ns"));
     nb::class_<PyFlow>(m, "OrderFlow", "A generated market; see onetape.sim.flow.")
         .def(nb::init<const nb::list&, std::uint64_t, std::int64_t, double,
-                      const std::optional<RandomWalk>&>(),
+                      const std::optional<RandomWalk>&, bool>(),
              nb::arg("symbols"), nb::arg("seed"), nb::arg("start"), nb::arg("rate") = 1.0,
-             nb::arg("walk") = nb::none())
+             nb::arg("walk") = nb::none(), nb::arg("by_order") = false)
         .def("next", &PyFlow::next, nb::arg("until") = nb::none(),
              "(type id, flags, symbol index, time, payload), or None: nothing before `until`.")
         .def_prop_ro("next_time", &PyFlow::next_time, "No event is earlier than this.")

@@ -48,6 +48,15 @@ class ListSink final : public MatchingSink {
         result["ts_event"] = now;
         events.append(result);
     }
+    void on_orders(std::int64_t now, std::span<const MboPayload> orders) override {
+        nb::list list;
+        for (const MboPayload& order : orders) list.append(mbo_to_dict(order));
+        nb::dict result;
+        result["event"] = "orders";
+        result["orders"] = list;
+        result["ts_event"] = now;
+        events.append(result);
+    }
     void on_touch(const QuotePayload& quote) override {
         if (!with_market) return;
         nb::dict result;
@@ -67,11 +76,13 @@ struct PyMatching {
 
     PyMatching(const PyMatching&) = delete;  // the engine holds on to the sink
     PyMatching& operator=(const PyMatching&) = delete;
-    PyMatching(const InstrumentSpec& spec, const std::string& self_trade, bool market_events)
+    PyMatching(const InstrumentSpec& spec, const std::string& self_trade, bool market_events,
+               bool by_order)
         : engine(spec,
                  {.self_trade = named<SelfTrade>(nb::str(self_trade.c_str()),
                                                  "allow,cancel_incoming,cancel_resting,cancel_both",
-                                                 "self_trade")},
+                                                 "self_trade"),
+                  .by_order = by_order},
                  sink) {
         sink.with_market = market_events;
     }
@@ -98,8 +109,9 @@ void onetape::bind_exchange_matching(nb::module_& m) {
     nb::class_<PyMatching>(m, "MatchingEngine",
                            "Price-time priority for one instrument. Every call gives the list of "
                            "what it caused, in order.")
-        .def(nb::init<const InstrumentSpec&, const std::string&, bool>(), nb::arg("spec"),
-             nb::arg("self_trade") = "cancel_incoming", nb::arg("market_events") = false)
+        .def(nb::init<const InstrumentSpec&, const std::string&, bool, bool>(), nb::arg("spec"),
+             nb::arg("self_trade") = "cancel_incoming", nb::arg("market_events") = false,
+             nb::arg("by_order") = false)
         .def(
             "request",
             [](PyMatching& self, std::uint32_t participant, std::int64_t now,

@@ -24,12 +24,13 @@ class PyRecorded final : public ExchangeSink {
     PyRecorded(const PyRecorded&) = delete;  // the exchange holds on to account and sink
     PyRecorded& operator=(const PyRecorded&) = delete;
     PyRecorded(bool hedge, std::int64_t leverage, std::int64_t bar_volume_share, bool check_funds,
-               bool isolated, int queue_model, double queue_exponent)
+               bool isolated, int queue_model, double queue_exponent, bool queue_by_order)
         : account_({.hedge = hedge, .isolated = isolated, .leverage = leverage}),
-          exchange_({.queue = {static_cast<QueueModel>(queue_model), queue_exponent},
-                     .bar_volume_share = bar_volume_share,
-                     .check_funds = check_funds},
-                    account_, *this) {}
+          exchange_(
+              {.queue = {static_cast<QueueModel>(queue_model), queue_exponent, queue_by_order},
+               .bar_volume_share = bar_volume_share,
+               .check_funds = check_funds},
+              account_, *this) {}
 
     void on_order_event(std::uint32_t instrument, const OrderEventPayload& event) override {
         events_.append(order_event_to_dict(instrument, event));
@@ -112,6 +113,23 @@ class PyRecorded final : public ExchangeSink {
         return drain();
     }
 
+    nb::list mbo(std::int64_t now, const nb::object& action, std::uint64_t order_id,
+                 const nb::object& side, std::int64_t price, std::int64_t size, bool last,
+                 bool reported, std::uint16_t flags, std::uint32_t index) {
+        MarketView& view = seen(index);
+        Market& market = *markets_[index];
+        if (!market.orders) {
+            market.orders = std::make_unique<MboBook>(market.book);
+            view.book = &market.book;
+            view.orders = market.orders.get();
+            exchange_.begin_orders(index);
+        }
+        const MboPayload event = mbo_from(now, action, order_id, side, price, size, last, reported);
+        exchange_.on_mbo(index, now, market.orders->apply(event, flags));
+        if (exchange_.held(index)) exchange_.watch(index, now);
+        return drain();
+    }
+
     nb::list bar(std::int64_t ts_open, std::int64_t ts_close, std::int64_t open, std::int64_t high,
                  std::int64_t low, std::int64_t close, std::int64_t volume, std::uint32_t index) {
         MarketView& view = seen(index);
@@ -182,6 +200,7 @@ class PyRecorded final : public ExchangeSink {
         result["fee_tier_changes"] = c.fee_tier_changes;
         result["liquidations"] = c.liquidations;
         result["liquidations_without_mark"] = c.liquidations_without_mark;
+        result["queue_unknown"] = c.queue_unknown;
         result["insurance_payments"] = c.insurance_payments;
         return result;
     }
@@ -193,6 +212,7 @@ class PyRecorded final : public ExchangeSink {
     struct Market {
         MarketView view;
         Book book;
+        std::unique_ptr<MboBook> orders;
     };
 
  public:
@@ -219,11 +239,11 @@ void onetape::bind_exchange_recorded(nb::module_& m) {
     nb::class_<PyRecorded>(m, "RecordedExchange",
                            "Own orders against a recorded market. Every call gives the list of "
                            "what it caused, in order.")
-        .def(nb::init<bool, std::int64_t, std::int64_t, bool, bool, int, double>(),
+        .def(nb::init<bool, std::int64_t, std::int64_t, bool, bool, int, double, bool>(),
              nb::arg("hedge") = false, nb::arg("leverage") = 1,
              nb::arg("bar_volume_share") = 500'000, nb::arg("check_funds") = true,
              nb::arg("isolated") = false, nb::arg("queue_model") = 0,
-             nb::arg("queue_exponent") = 1.0)
+             nb::arg("queue_exponent") = 1.0, nb::arg("queue_by_order") = false)
         .def("add_instrument", &PyRecorded::add_instrument, nb::arg("index"), nb::arg("spec"),
              nb::arg("settle"), nb::arg("base"))
         .def(
@@ -259,6 +279,10 @@ void onetape::bind_exchange_recorded(nb::module_& m) {
              nb::arg("side") = "none", nb::arg("index") = 0)
         .def("book", &PyRecorded::book, nb::arg("now"), nb::arg("bids"), nb::arg("asks"),
              nb::arg("snapshot") = true, nb::arg("index") = 0)
+        .def("mbo", &PyRecorded::mbo, nb::arg("now"), nb::arg("action"), nb::arg("order_id") = 0,
+             nb::arg("side") = "none", nb::arg("price") = 0, nb::arg("size") = 0,
+             nb::arg("last") = true, nb::arg("reported") = false, nb::arg("flags") = 0,
+             nb::arg("index") = 0)
         .def("bar", &PyRecorded::bar, nb::arg("ts_open"), nb::arg("ts_close"), nb::arg("open"),
              nb::arg("high"), nb::arg("low"), nb::arg("close"), nb::arg("volume") = 0,
              nb::arg("index") = 0)
@@ -276,6 +300,14 @@ void onetape::bind_exchange_recorded(nb::module_& m) {
                 return self.exchange_.working(index);
             },
             nb::arg("index") = 0)
+        .def(
+            "units_ahead",
+            [](const PyRecorded& self, std::uint64_t order_id) -> nb::object {
+                const std::int64_t ahead = self.exchange_.units_ahead(0, order_id);
+                return ahead == QueuePlace::unknown ? nb::none() : nb::object(nb::int_(ahead));
+            },
+            nb::arg("order_id"), nb::sig("def units_ahead(self, order_id: int) -> int | None"),
+            "What stands before a resting order; None where that is not known.")
         .def_prop_ro("next_event",
                      [](const PyRecorded& self) { return self.exchange_.next_event(); })
         .def_prop_ro("next_expiry",

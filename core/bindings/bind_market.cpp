@@ -2,11 +2,14 @@
 #include <nanobind/stl/string.h>
 
 #include <cstring>
+#include <utility>
 
 #include "bindings/bars_view.hpp"
 #include "bindings/bind.hpp"
+#include "bindings/exchange_cast.hpp"
 #include "market/bars.hpp"
 #include "market/book.hpp"
+#include "market/mbo_book.hpp"
 
 using namespace onetape;
 
@@ -54,6 +57,77 @@ nb::list side(const BookSide& from, std::size_t n) {
         return levels.size() < n;
     });
     return levels;
+}
+
+// The orders together with the levels that they make.
+struct PyMboBook {
+    Book levels;
+    MboBook orders{levels};
+
+    PyMboBook() = default;
+    PyMboBook(const PyMboBook&) = delete;
+    PyMboBook& operator=(const PyMboBook&) = delete;
+};
+
+constexpr std::pair<const char*, std::uint64_t MboCounts::*> mbo_faults[] = {
+    {"unknown", &MboCounts::unknown},
+    {"duplicates", &MboCounts::duplicates},
+    {"overfills", &MboCounts::overfills},
+    {"refused", &MboCounts::refused},
+    {"disagreeing", &MboCounts::disagreeing},
+    {"crossed", &MboCounts::crossed},
+    {"locked", &MboCounts::locked}};
+
+// dtype of a column that holds rows of one fixed layout, as JournalReader gives them.
+constexpr std::size_t mbo_row_bytes = sizeof(FrameHeader) + sizeof(MboPayload);
+
+void bind_mbo_book(nb::module_& m) {
+    nb::class_<PyMboBook>(m, "MboBook",
+                          "The orders of a venue's book and the levels that they add up to.")
+        .def(nb::init<>())
+        .def(
+            "apply",
+            [](PyMboBook& book, std::int64_t now, const nb::object& action, std::uint64_t order_id,
+               const nb::object& side, std::int64_t price, std::int64_t size, bool last,
+               bool reported, std::uint16_t flags) {
+                book.orders.apply(
+                    mbo_from(now, action, order_id, side, price, size, last, reported), flags);
+            },
+            nb::arg("now"), nb::arg("action"), nb::arg("order_id") = 0, nb::arg("side") = "none",
+            nb::arg("price") = 0, nb::arg("size") = 0, nb::arg("last") = true,
+            nb::arg("reported") = false, nb::arg("flags") = 0)
+        .def(
+            "apply_rows",
+            [](PyMboBook& book, nb::bytes rows, std::size_t examples) {
+                const auto* at = static_cast<const std::byte*>(rows.data());
+                if (rows.size() % mbo_row_bytes != 0)
+                    throw nb::value_error("not whole rows of mbo frames");
+                nb::list found;
+                for (std::size_t i = 0; i < rows.size() / mbo_row_bytes; ++i, at += mbo_row_bytes) {
+                    FrameHeader header;
+                    MboPayload payload;
+                    std::memcpy(&header, at, sizeof header);
+                    std::memcpy(&payload, at + sizeof header, sizeof payload);
+                    const MboCounts before = book.orders.counts();
+                    book.orders.apply(payload, header.flags);
+                    const MboCounts& now = book.orders.counts();
+                    if (found.size() >= examples) continue;
+                    for (const auto& [name, count] : mbo_faults)
+                        if (now.*count != before.*count) found.append(nb::make_tuple(i, name));
+                }
+                return found;
+            },
+            nb::arg("rows"), nb::arg("examples") = 0,
+            nb::sig("def apply_rows(self, rows: bytes, examples: int = 0) -> list[tuple[int, "
+                    "str]]"),
+            "Frames of type mbo one after the other, header and payload. Gives the first rows that "
+            "something is wrong with, as (place, count of MboCounts).")
+        .def_prop_ro(
+            "levels", [](PyMboBook& book) -> Book& { return book.levels; },
+            nb::rv_policy::reference_internal)
+        .def_prop_ro("order_count", [](const PyMboBook& book) { return book.orders.order_count(); })
+        .def_prop_ro("counts",
+                     [](const PyMboBook& book) { return counts_to_dict(book.orders.counts()); });
 }
 
 void bind_book(nb::module_& m) {
@@ -267,5 +341,6 @@ void bind_market(nb::module_& m) {
     m.attr("FLAG_LATE") = flag_late;
     m.attr("FLAG_EMPTY") = flag_empty;
     bind_book(m);
+    bind_mbo_book(m);
     bind_bars(m);
 }

@@ -93,7 +93,7 @@ constexpr const char* roles[] = {
 static_assert(std::size(roles) == role_count);
 constexpr const char* table_kinds[] = {"quotes",       "trades",       "bars",    "marks",
                                        "funding",      "liquidations", "tickers", "book_snapshots",
-                                       "book_changes", "sides"};
+                                       "book_changes", "sides",        "orders"};
 static_assert(std::size(table_kinds) == table_kind_count);
 constexpr const char* row_forms[] = {"lines", "json", "packed"};
 constexpr const char* columns[] = {
@@ -102,7 +102,8 @@ constexpr const char* columns[] = {
     "open",           "high",        "low",        "close",    "volume",
     "symbol",         "update_id",   "close_time", "turnover", "trades",
     "buyer_is_maker", "mark",        "index",      "rate",     "funding_time",
-    "interval_hours", "is_snapshot", "action"};
+    "interval_hours", "is_snapshot", "action",     "flags",    "last",
+    "reported"};
 static_assert(std::size(columns) == column_count);
 
 template <std::size_t N>

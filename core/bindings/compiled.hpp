@@ -35,7 +35,8 @@ using CompiledCallback = void (*)(CompiledState* state, const void* payload,
 struct CompiledCallbacks {
     CompiledCallback quote = nullptr, trade = nullptr, book = nullptr, bar = nullptr,
                      mid_bar = nullptr, mark = nullptr, funding = nullptr, liquidation = nullptr,
-                     timer = nullptr, order = nullptr, fill = nullptr, position = nullptr;
+                     mbo = nullptr, timer = nullptr, order = nullptr, fill = nullptr,
+                     position = nullptr;
 };
 
 // What a compiled strategy can still read of an order that is closed.

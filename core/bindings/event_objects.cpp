@@ -12,13 +12,23 @@
 namespace onetape {
 namespace {
 
-enum Kind : int { kind_quote, kind_trade, kind_bar, kind_mark, kind_funding, kind_liquidation };
-constexpr int kind_count = 6;
+enum Kind : int {
+    kind_quote,
+    kind_trade,
+    kind_bar,
+    kind_mark,
+    kind_funding,
+    kind_liquidation,
+    kind_mbo,
+};
+constexpr int kind_count = 7;
 constexpr int slot_count = 5;
 
 bool reuse_on = true;
 PyTypeObject* types[kind_count] = {};
 PyObject* side_names[3] = {};  // None, "buy", "sell"
+constexpr const char* action_words[] = {"", "add", "modify", "cancel", "fill", "clear"};
+PyObject* action_names[6] = {};
 
 }  // namespace
 
@@ -34,6 +44,7 @@ struct EventObject {
         MarkPayload mark;
         FundingPayload funding;
         LiquidationPayload liquidation;
+        MboPayload mbo;
     };
 };
 
@@ -219,6 +230,27 @@ PyGetSetDef liquidation_getters[] = {INT_GETTER("ts_event", liquidation, ts_even
                                      INT_GETTER("price_int", liquidation, price),
                                      INT_GETTER("size_int", liquidation, size), GETTER_END};
 
+PyObject* mbo_action(PyObject* self, void*) {
+    const auto action = static_cast<unsigned>(as_event(self)->mbo.action);
+    return Py_NewRef(action_names[action < 6 ? action : 0]);
+}
+
+PyObject* mbo_order_id(PyObject* self, void*) {
+    return PyLong_FromUnsignedLongLong(as_event(self)->mbo.order_id);
+}
+
+PyObject* mbo_is_last(PyObject* self, void*) {
+    return PyBool_FromLong(as_event(self)->mbo.last != 0);
+}
+
+PyMemberDef mbo_members[] = {MEMBER("symbol", symbol), SLOT("price", 0), SLOT("size", 1),
+                             MEMBER("side", extra), MEMBER_END};
+PyGetSetDef mbo_getters[] = {
+    GETTER("action", mbo_action),        GETTER("order_id", mbo_order_id),
+    GETTER("is_last", mbo_is_last),      INT_GETTER("ts_event", mbo, ts_event),
+    INT_GETTER("ts_recv", mbo, ts_recv), INT_GETTER("price_int", mbo, price),
+    INT_GETTER("size_int", mbo, size),   GETTER_END};
+
 struct KindSpec {
     const char* name;
     const char* doc;
@@ -237,6 +269,11 @@ KindSpec kind_specs[kind_count] = {
     {"onetape._core.Funding", "Funding rate of one interval.", funding_members, funding_getters},
     {"onetape._core.Liquidation", "A forced trade reported by the venue.", liquidation_members,
      liquidation_getters},
+    {"onetape._core.MarketByOrder",
+     "What happened to one order of the venue's book: action is add, modify, cancel, fill or "
+     "clear, "
+     "side that of the order; is_last: the venue's message ends here.",
+     mbo_members, mbo_getters},
 };
 
 // Writes `value` into the slot: in place when the float is ours alone.
@@ -284,6 +321,10 @@ bool EventFactory::ready(PyObject* module) {
     side_names[0] = Py_NewRef(Py_None);
     side_names[1] = PyUnicode_InternFromString("buy");
     side_names[2] = PyUnicode_InternFromString("sell");
+    for (int i = 0; i < 6; ++i) {
+        action_names[i] = PyUnicode_InternFromString(action_words[i]);
+        if (!action_names[i]) return false;
+    }
 #ifdef Py_GIL_DISABLED
     reuse_on = false;
 #endif
@@ -396,6 +437,18 @@ PyObject* EventFactory::liquidation(const EventOrigin& origin, const Liquidation
     if (!event) return nullptr;
     begin(event, origin);
     event->liquidation = payload;
+    put_object(event->extra, side_object(payload.side));
+    if (!put(event->slot[0], price_of(origin, payload.price)) ||
+        !put(event->slot[1], size_of(origin, payload.size)))
+        return nullptr;
+    return reinterpret_cast<PyObject*>(event);
+}
+
+PyObject* EventFactory::mbo(const EventOrigin& origin, const MboPayload& payload) {
+    EventObject* event = take(kind_mbo);
+    if (!event) return nullptr;
+    begin(event, origin);
+    event->mbo = payload;
     put_object(event->extra, side_object(payload.side));
     if (!put(event->slot[0], price_of(origin, payload.price)) ||
         !put(event->slot[1], size_of(origin, payload.size)))

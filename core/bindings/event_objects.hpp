@@ -44,10 +44,11 @@ class EventFactory {
     PyObject* mark(const EventOrigin& origin, const MarkPayload& payload);
     PyObject* funding(const EventOrigin& origin, const FundingPayload& payload);
     PyObject* liquidation(const EventOrigin& origin, const LiquidationPayload& payload);
+    PyObject* mbo(const EventOrigin& origin, const MboPayload& payload);
 
  private:
     struct EventObject* take(int kind);
-    struct EventObject* held_[6] = {};
+    struct EventObject* held_[7] = {};
 };
 
 }  // namespace onetape

@@ -12,6 +12,7 @@
 #include "base/money.hpp"
 #include "exchange/instrument.hpp"
 #include "journal/events.hpp"
+#include "market/mbo_book.hpp"
 
 namespace onetape {
 
@@ -69,6 +70,13 @@ inline constexpr std::string_view state_names =
     "none,INITIALIZED,SUBMITTED,ACCEPTED,PARTIALLY_FILLED,FILLED,PENDING_CANCEL,CANCELED,"
     "PENDING_UPDATE,REJECTED,DENIED,EXPIRED,TRIGGERED,UNKNOWN";
 
+inline constexpr std::string_view mbo_names = "none,add,modify,cancel,fill,clear";
+
+nb::dict mbo_to_dict(const MboPayload& event);
+MboPayload mbo_from(std::int64_t now, const nb::object& action, std::uint64_t order_id,
+                    const nb::object& side, std::int64_t price, std::int64_t size, bool last,
+                    bool reported);
+nb::dict counts_to_dict(const MboCounts& counts);
 OrderRequestPayload request_from_kwargs(const nb::kwargs& kwargs);
 nb::dict order_event_to_dict(std::uint32_t owner, const OrderEventPayload& event);
 nb::dict fill_to_dict(std::uint32_t owner, const FillPayload& fill);

@@ -26,14 +26,15 @@ namespace onetape {
 class PySimulation {
  public:
     PySimulation(nb::object host, const LatencyOptions& latency, int queue_model,
-                 double queue_exponent, bool fuse, std::int64_t bar_volume_share, bool hedge,
-                 bool isolated, std::int64_t leverage, std::uint32_t report_currency,
-                 std::int64_t sample_every, std::string robot_tag) {
+                 double queue_exponent, bool queue_by_order, bool fuse,
+                 std::int64_t bar_volume_share, bool hedge, bool isolated, std::int64_t leverage,
+                 std::uint32_t report_currency, std::int64_t sample_every, std::string robot_tag) {
         if (queue_model < 0 || queue_model >= queue_model_count || !(queue_exponent > 0))
             throw nb::value_error("no such queue model");
         SimulationOptions options;
         options.latency = latency;
-        options.exchange.queue = {static_cast<QueueModel>(queue_model), queue_exponent};
+        options.exchange.queue = {static_cast<QueueModel>(queue_model), queue_exponent,
+                                  queue_by_order};
         options.exchange.fuse = fuse;
         options.exchange.bar_volume_share = bar_volume_share;
         options.account.hedge = hedge;

@@ -39,6 +39,7 @@ void PyRobot::bind(nb::handle strategy, nb::handle base) {
     find(mark_, "on_mark");
     find(funding_, "on_funding");
     find(liquidation_, "on_liquidation");
+    find(mbo_, "on_mbo");
     find(instrument_, "on_instrument");
     find(timer_, "on_timer");
     find(order_, "on_order");
@@ -52,7 +53,7 @@ std::uint32_t PyRobot::overridden() const {
     return (quote_.set() ? want_quotes : 0) | (trade_.set() ? want_trades : 0) |
            (book_.set() ? want_book : 0) | (mark_.set() ? want_mark : 0) |
            (funding_.set() ? want_funding : 0) | (liquidation_.set() ? want_liquidations : 0) |
-           (bar_.set() ? 64u : 0u);
+           (mbo_.set() ? want_mbo : 0) | (bar_.set() ? 64u : 0u);
 }
 
 void PyRobot::add_instrument(const Instrument& instrument, nb::object settle_currency) {
@@ -67,8 +68,8 @@ void PyRobot::add_instrument(const Instrument& instrument, nb::object settle_cur
 
 void PyRobot::release() {
     for (Callback* callback :
-         {&quote_, &trade_, &book_, &bar_, &mark_, &funding_, &liquidation_, &instrument_, &timer_,
-          &order_, &fill_, &position_, &health_, &event_})
+         {&quote_, &trade_, &book_, &bar_, &mark_, &funding_, &liquidation_, &mbo_, &instrument_,
+          &timer_, &order_, &fill_, &position_, &health_, &event_})
         callback->clear();
     books_.clear();
     compiled.reset();
@@ -201,6 +202,12 @@ bool PyRobot::on_liquidation(Instrument& instrument, const LiquidationPayload& l
                              "on_liquidation");
     PyObject* event = events.liquidation(origins_[instrument.index], liquidation);
     return finish(event ? liquidation_.call(event) : nullptr, "on_liquidation");
+}
+
+bool PyRobot::on_mbo(Instrument& instrument, const MboPayload& mbo) {
+    if (compiled) return call_compiled(compiled->callbacks.mbo, &mbo, instrument.index, "on_mbo");
+    PyObject* event = events.mbo(origins_[instrument.index], mbo);
+    return finish(event ? mbo_.call(event) : nullptr, "on_mbo");
 }
 
 bool PyRobot::on_instrument(Instrument& instrument) {

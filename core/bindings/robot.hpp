@@ -75,6 +75,7 @@ class PyRobot final : public RobotPort {
     bool on_mark(Instrument& instrument, const MarkPayload& mark) override;
     bool on_funding(Instrument& instrument, const FundingPayload& funding) override;
     bool on_liquidation(Instrument& instrument, const LiquidationPayload& event) override;
+    bool on_mbo(Instrument& instrument, const MboPayload& event) override;
     bool on_instrument(Instrument& instrument) override;
     bool on_timer(const std::string& name) override;
     bool on_order(const OrderRef& order) override;
@@ -109,7 +110,7 @@ class PyRobot final : public RobotPort {
 
     std::shared_ptr<Simulation> simulation_;
     nb::object host_;
-    Callback quote_, trade_, book_, bar_, mark_, funding_, liquidation_, instrument_, timer_,
+    Callback quote_, trade_, book_, bar_, mark_, funding_, liquidation_, mbo_, instrument_, timer_,
         order_, fill_, position_, health_, event_;
     std::vector<EventOrigin> origins_;
     std::vector<nb::object> symbols_, currencies_, books_;

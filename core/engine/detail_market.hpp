@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include "exchange/recorded.hpp"
 #include "journal/events.hpp"
 #include "market/book.hpp"
+#include "market/mbo_book.hpp"
 
 namespace onetape {
 
@@ -22,6 +24,7 @@ class DetailMarket {
 
     MarketView view;
     Book book;
+    std::unique_ptr<MboBook> orders;
 
     DetailMarket() { view.book = &book; }
 
@@ -76,6 +79,7 @@ class DetailMarket {
     void show_bar(const BarPayload& bar) {
         view.has_quote = view.has_trade = false;
         book.desync();
+        if (orders) orders->lose();
         view.set_bar(bar);
     }
 

@@ -13,11 +13,12 @@
 #include "market/bar_window.hpp"
 #include "market/bars.hpp"
 #include "market/book.hpp"
+#include "market/mbo_book.hpp"
 
 namespace onetape {
 
 inline constexpr std::uint32_t want_quotes = 1, want_trades = 2, want_book = 4, want_mark = 8,
-                               want_funding = 16, want_liquidations = 32;
+                               want_funding = 16, want_liquidations = 32, want_mbo = 128;
 
 // One subscribed period; its place in Instrument::bars is its builder's in the stream.
 struct BarFeed {
@@ -46,6 +47,7 @@ struct Instrument {
     MarketView view;
     Book book;
     Book fused;                            // the exchange's, where quotes move it too; else unused
+    std::unique_ptr<MboBook> orders;       // of the venue's book, from the first message of one
     std::unique_ptr<DetailMarket> detail;  // with --detail-data: where the exchange looks instead
     std::uint32_t wants = 0;
     bool was_synced = false;

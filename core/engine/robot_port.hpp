@@ -24,6 +24,7 @@ class RobotPort {
     virtual bool on_mark(Instrument& instrument, const MarkPayload& mark) = 0;
     virtual bool on_funding(Instrument& instrument, const FundingPayload& funding) = 0;
     virtual bool on_liquidation(Instrument& instrument, const LiquidationPayload& event) = 0;
+    virtual bool on_mbo(Instrument& instrument, const MboPayload& event) = 0;
     virtual bool on_instrument(Instrument& instrument) = 0;
     virtual bool on_timer(const std::string& name) = 0;
     virtual bool on_order(const OrderRef& order) = 0;

@@ -24,6 +24,7 @@ constexpr std::array<std::uint8_t, event_type_count + 1> market_layout = [] {
     set(EventType::mark, sizeof(MarkPayload));
     set(EventType::funding, sizeof(FundingPayload));
     set(EventType::liquidation, sizeof(LiquidationPayload));
+    set(EventType::mbo, sizeof(MboPayload));
     return bytes;
 }();
 
@@ -54,6 +55,8 @@ auto with_payload(const Frame& frame, const Use& use, const Otherwise& otherwise
             return use(frame.as<FundingPayload>());
         case EventType::liquidation:
             return use(frame.as<LiquidationPayload>());
+        case EventType::mbo:
+            return use(frame.as<MboPayload>());
         default:
             return otherwise();
     }
@@ -95,7 +98,8 @@ bool Simulation::update_instrument(std::uint32_t index, const InstrumentSpec& sp
         return false;
     instrument.known = true;
     instrument.spec = spec;
-    instrument.view.book = options_.exchange.fuse ? &instrument.fused : &instrument.book;
+    const bool fuses = options_.exchange.fuse && !instrument.orders;
+    instrument.view.book = fuses ? &instrument.fused : &instrument.book;
     exchange_.set_instrument(index, spec, instrument.settle, instrument.base,
                              instrument.detail ? &instrument.detail->view : &instrument.view);
     for (const auto& each : instruments_) each->interest = exchange_.interest(each->index);
@@ -598,7 +602,10 @@ bool Simulation::show_robot(Instrument& instrument, const TradePayload& trade) {
 }
 
 bool Simulation::show_robot(Instrument& instrument, const BookPayload&) {
-    if (!wanted(instrument, want_book)) return true;
+    return !wanted(instrument, want_book) || tell_book(instrument);
+}
+
+bool Simulation::tell_book(Instrument& instrument) {
     const bool synced = instrument.book.synced();
     if (synced != instrument.was_synced) {
         instrument.was_synced = synced;

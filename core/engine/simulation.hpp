@@ -167,6 +167,14 @@ class Simulation final : public ExchangeSink {
     [[nodiscard]] bool works_at_exchange(std::uint32_t index) const {
         return exchange_.working(index);
     }
+    // Of the market-by-order data that fill here; nullptr without.
+    [[nodiscard]] const MboCounts* mbo_counts(std::uint32_t index) const {
+        const Instrument& instrument = *instruments_[index];
+        const MboBook* orders =
+            instrument.detail ? instrument.detail->orders.get() : instrument.orders.get();
+        return orders ? &orders->counts() : nullptr;
+    }
+    [[nodiscard]] bool by_order(std::uint32_t index) const { return exchange_.by_order(index); }
     [[nodiscard]] std::size_t fee_tier(std::uint32_t index) const {
         return exchange_.fee_tier(index);
     }
@@ -276,6 +284,13 @@ class Simulation final : public ExchangeSink {
     template <bool plain>
     void show_exchange(Instrument& instrument, const Frame& frame,
                        const LiquidationPayload& liquidation, std::int64_t time);
+    template <bool plain>
+    void show_exchange(Instrument& instrument, const Frame& frame, const MboPayload& event,
+                       std::int64_t time) {
+        show_mbo(instrument, frame, event, time);
+    }
+    void show_mbo(Instrument& instrument, const Frame& frame, const MboPayload& event,
+                  std::int64_t time);
     void show_detail(Instrument& instrument, const Frame& frame);
     void show_bar(Instrument& instrument, MarketView& view, std::int64_t time);
     bool take_detail(Source& source);
@@ -290,6 +305,8 @@ class Simulation final : public ExchangeSink {
     bool show_robot(Instrument& instrument, const MarkPayload& mark);
     bool show_robot(Instrument& instrument, const FundingPayload& funding);
     bool show_robot(Instrument& instrument, const LiquidationPayload& liquidation);
+    bool show_robot(Instrument& instrument, const MboPayload& event);
+    bool tell_book(Instrument& instrument);
     template <class Payload>
     void fold_bars(Instrument& instrument, const Frame& frame, const Payload& payload,
                    std::int64_t time);

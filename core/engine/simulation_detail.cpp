@@ -51,6 +51,17 @@ void Simulation::show_detail(Instrument& instrument, const Frame& frame) {
             detail.note(received, 0, 0, false);
             if (working) exchange_.on_book(index, time);
             break;
+        case EventType::mbo:
+            if (!detail.orders) {
+                detail.orders = std::make_unique<MboBook>(detail.book);
+                view.orders = detail.orders.get();
+                exchange_.begin_orders(index);
+            }
+            ++view.version;
+            detail.note(received, 0, 0, false);
+            exchange_.on_mbo(index, time,
+                             detail.orders->apply(frame.as<MboPayload>(), frame.header->flags));
+            break;
         case EventType::bar:
             view.set_bar(frame.as<BarPayload>());
             detail.note(view.bar);

@@ -49,6 +49,7 @@ struct FlowOptions {
     std::int64_t start = 0;         // ns UTC
     double rate = 1.0;              // 1: about thirty events a second and symbol
     std::uint32_t book_levels = 0;  // levels a side in the snapshot, 0: all
+    bool by_order = false;          // each order of the book instead of its levels
 };
 
 struct FlowEvent {

@@ -22,9 +22,10 @@ FlowVenue::FlowVenue(Flow& flow, std::uint32_t index, const FlowSymbol& symbol,
     : flow_(&flow),
       index_(index),
       symbol_(symbol),
-      engine_(symbol.spec, {.self_trade = SelfTrade::allow, .check_rules = true}, *this),
+      engine_(symbol.spec, {.self_trade = SelfTrade::allow, .by_order = options.by_order}, *this),
       next_mark_(options.start),
-      next_bar_(options.start - options.start % bar_period + bar_period) {
+      next_bar_(options.start - options.start % bar_period + bar_period),
+      by_order_(options.by_order) {
     symbol_.size_typical = std::max<std::int64_t>(symbol_.size_typical, 1);
     symbol_.spec.tick = std::max<std::int64_t>(symbol_.spec.tick, 1);
 }
@@ -78,8 +79,11 @@ void FlowVenue::send_snapshot(std::int64_t now, std::uint32_t levels) noexcept {
     book.first_id = book.last_id = ++book_id_;
     book.bid_count = static_cast<std::uint32_t>(bids.size());
     book.ask_count = static_cast<std::uint32_t>(asks.size());
-    flow_->push(EventType::book, flag_snapshot, index_, book.ts_recv, bytes_of(book),
-                std::as_bytes(std::span(bids)), std::as_bytes(std::span(asks)));
+    if (by_order_)
+        send_orders(now);
+    else
+        flow_->push(EventType::book, flag_snapshot, index_, book.ts_recv, bytes_of(book),
+                    std::as_bytes(std::span(bids)), std::as_bytes(std::span(asks)));
     if (bids.empty() || asks.empty()) return;
     QuotePayload quote{};
     quote.ts_event = quote.ts_recv = book.ts_recv;
@@ -89,6 +93,16 @@ void FlowVenue::send_snapshot(std::int64_t now, std::uint32_t levels) noexcept {
     quote.ask_size = asks.front().size;
     quote.update_id = book_id_;
     flow_->push(EventType::quote, 0, index_, book.ts_recv, bytes_of(quote));
+}
+
+void FlowVenue::send_orders(std::int64_t now) noexcept {
+    std::vector<MboPayload> orders(1);
+    orders.front().ts_event = orders.front().ts_recv = now;
+    orders.front().action = MboAction::clear;
+    engine_.copy_orders(now, orders);
+    orders.back().last = 1;
+    for (const MboPayload& order : orders)
+        flow_->push(EventType::mbo, flag_snapshot, index_, now, bytes_of(order));
 }
 
 void FlowVenue::send_mark(std::int64_t now, std::int64_t price) noexcept {
@@ -132,7 +146,7 @@ void FlowVenue::on_trade(const TradePayload& trade) {
 
 void FlowVenue::on_levels(std::int64_t now, std::span<const BookLevel> bids,
                           std::span<const BookLevel> asks) {
-    if (quiet_) return;
+    if (quiet_ || by_order_) return;
     BookPayload book{};
     book.ts_event = book.ts_recv = now;
     book.previous_id = book_id_;
@@ -141,6 +155,12 @@ void FlowVenue::on_levels(std::int64_t now, std::span<const BookLevel> bids,
     book.ask_count = static_cast<std::uint32_t>(asks.size());
     flow_->push(EventType::book, 0, index_, now, bytes_of(book), std::as_bytes(bids),
                 std::as_bytes(asks));
+}
+
+void FlowVenue::on_orders(std::int64_t now, std::span<const MboPayload> orders) {
+    if (quiet_) return;
+    for (const MboPayload& order : orders)
+        flow_->push(EventType::mbo, 0, index_, now, bytes_of(order));
 }
 
 void FlowVenue::on_touch(const QuotePayload& quote) {

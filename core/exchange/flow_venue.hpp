@@ -24,6 +24,7 @@ class FlowVenue : public MatchingSink {
     void on_trade(const TradePayload& trade) override;
     void on_levels(std::int64_t now, std::span<const BookLevel> bids,
                    std::span<const BookLevel> asks) override;
+    void on_orders(std::int64_t now, std::span<const MboPayload> orders) override;
     void on_touch(const QuotePayload& quote) override;
 
  protected:
@@ -44,11 +45,13 @@ class FlowVenue : public MatchingSink {
 
  private:
     void send_snapshot(std::int64_t now, std::uint32_t levels) noexcept;
+    void send_orders(std::int64_t now) noexcept;
 
     std::uint64_t book_id_ = 0;
     BarPayload bar_{};
     Int128 turnover_ = 0;
     std::int64_t previous_close_ = 0;
+    bool by_order_;
     bool quiet_ = true;  // while the book is being opened
 };
 

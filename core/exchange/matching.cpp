@@ -168,7 +168,7 @@ void MatchingEngine::match(std::uint32_t slot, std::int64_t now) noexcept {
     } else if (order.tif == TimeInForce::ioc || order.tif == TimeInForce::fok) {
         close(slot, now, OrderNews::canceled, error::none);
     } else {
-        rest(slot);
+        rest(slot, now);
     }
 }
 
@@ -197,6 +197,7 @@ void MatchingEngine::trade(std::uint32_t taker_slot, std::uint32_t maker_slot, s
     } else {
         shrink_level(maker, size);
     }
+    note_order(maker, now, MboAction::fill, size);
     const std::uint64_t id = next_trade_id_;
     send_fill(maker, price, size, Liquidity::maker, now);
     send_fill(taker, price, size, Liquidity::taker, now);
@@ -372,16 +373,29 @@ void MatchingEngine::amend(std::uint32_t participant, std::int64_t now,
     if (price == order.price && size <= order.size) {
         const std::int64_t less = order.size - size;
         order.size = size;
-        if (less != 0) shrink_level(order, less);
+        if (less != 0) {
+            shrink_level(order, less);
+            note_order(order, now, MboAction::modify, order.left);
+        }
         emit(order, now, OrderNews::updated, state, error::none);
         return;
     }
+    const std::size_t noted = orders_changed_.size();
+    note_order(order, now, MboAction::cancel, order.left);
     unlink(slot);
     order.price = price;
     order.size = size;
     order.left = size - filled;
     emit(order, now, OrderNews::updated, state, error::none);
     match(slot, now);
+    // One that only went to the end of a queue was modified.
+    if (orders_changed_.size() == noted + 2 &&
+        orders_changed_.back().order_id == orders_changed_[noted].order_id &&
+        orders_changed_.back().action == MboAction::add) {
+        orders_changed_[noted] = orders_changed_.back();
+        orders_changed_[noted].action = MboAction::modify;
+        orders_changed_.pop_back();
+    }
 }
 
 void MatchingEngine::set_mark(std::int64_t now, std::int64_t mark, std::int64_t index) noexcept {
@@ -417,6 +431,8 @@ std::int64_t MatchingEngine::position(std::uint32_t participant) const noexcept 
 
 void MatchingEngine::close(std::uint32_t slot, std::int64_t now, OrderNews news,
                            std::uint16_t code) noexcept {
+    if (orders_[slot].place == Place::resting)
+        note_order(orders_[slot], now, MboAction::cancel, orders_[slot].left);
     unlink(slot);
     emit(orders_[slot], now, news,
          news == OrderNews::expired ? OrderState::expired : OrderState::canceled, code);
@@ -451,6 +467,11 @@ void MatchingEngine::finish_call(std::int64_t now) noexcept {
 }
 
 void MatchingEngine::publish(std::int64_t now) noexcept {
+    if (!orders_changed_.empty()) {
+        orders_changed_.back().last = 1;
+        sink_->on_orders(now, orders_changed_);
+        orders_changed_.clear();
+    }
     sink_->on_levels(now, changed_[0], changed_[1]);
     changed_[0].clear();
     changed_[1].clear();

@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "exchange/id_map.hpp"
+#include "base/id_map.hpp"
 #include "exchange/instrument.hpp"
 #include "journal/events.hpp"
 
@@ -30,6 +30,7 @@ enum class SelfTrade : std::uint8_t {
 
 struct MatchingOptions {
     SelfTrade self_trade = SelfTrade::cancel_incoming;
+    bool by_order = false;    // tell the sink of each order of the book, too
     bool check_rules = true;  // order_rules.hpp; a trusted feed of own making may skip them
 };
 
@@ -43,6 +44,9 @@ class MatchingSink {
     // Levels that one call changed, with their new sizes (0: gone), in the order they changed.
     virtual void on_levels(std::int64_t now, std::span<const BookLevel> bids,
                            std::span<const BookLevel> asks) = 0;
+    // With `by_order`: what one call did to the orders that rest, in its order; the last of them
+    // is the `last` of a message. Ids are the venue's. Levels and touch follow.
+    virtual void on_orders(std::int64_t /*now*/, std::span<const MboPayload> /*orders*/) {}
     // Price or size of the best bid or ask differs from before the call.
     virtual void on_touch(const QuotePayload& quote) = 0;
 };
@@ -71,6 +75,8 @@ class MatchingEngine {
         return side_of(side).refs.size();
     }
     [[nodiscard]] BookLevel level(Side side, std::size_t depth) const noexcept;  // 0 is the best
+    // Appends an add for each order that rests, best level first, oldest first.
+    void copy_orders(std::int64_t now, std::vector<MboPayload>& out) const;
     // The order that trades next at a side's best level. False when the side is empty.
     [[nodiscard]] bool first_order(Side side, std::uint32_t& participant,
                                    std::uint64_t& order_id) const noexcept;
@@ -169,10 +175,12 @@ class MatchingEngine {
     void release(std::uint32_t slot) noexcept;
     [[nodiscard]] static std::size_t find_rank(const BookSideLevels& side,
                                                std::int64_t rank) noexcept;
-    void rest(std::uint32_t slot) noexcept;
+    void rest(std::uint32_t slot, std::int64_t now) noexcept;
     void unlink(std::uint32_t slot) noexcept;  // from level or triggers
     void shrink_level(Order& order, std::int64_t size) noexcept;
     void note_level(Side side, const Level& level) noexcept;
+    void note_order(const Order& order, std::int64_t now, MboAction action,
+                    std::int64_t size) noexcept;
     void add_trigger(std::uint32_t slot) noexcept;
     void remove_trigger(std::uint32_t slot) noexcept;
     [[nodiscard]] std::int64_t trigger_price(TriggerBy by) const noexcept;
@@ -196,6 +204,7 @@ class MatchingEngine {
     std::vector<std::int64_t> positions_;
     std::vector<std::pair<std::uint32_t, std::int64_t>> moved_;  // fillable()'s: by participant
     std::array<std::vector<BookLevel>, 2> changed_;
+    std::vector<MboPayload> orders_changed_;
     QuotePayload touch_{};
     std::int64_t last_price_ = 0, mark_ = 0, index_ = 0;
     std::uint64_t next_venue_id_ = 1, next_trade_id_ = 1;

@@ -37,7 +37,7 @@ std::size_t MatchingEngine::find_rank(const BookSideLevels& side, std::int64_t r
     return static_cast<std::size_t>(found - refs.begin());
 }
 
-void MatchingEngine::rest(std::uint32_t slot) noexcept {
+void MatchingEngine::rest(std::uint32_t slot, std::int64_t now) noexcept {
     Order& order = orders_[slot];
     BookSideLevels& side = side_of(order.side);
     const std::int64_t rank = rank_of(order.side, order.price);
@@ -69,6 +69,7 @@ void MatchingEngine::rest(std::uint32_t slot) noexcept {
     level.tail = slot;
     level.size += order.left;
     note_level(order.side, level);
+    note_order(order, now, MboAction::add, order.left);
 }
 
 void MatchingEngine::unlink(std::uint32_t slot) noexcept {
@@ -106,6 +107,39 @@ void MatchingEngine::note_level(Side side, const Level& level) noexcept {
         changed.back().size = level.size;
     } else {
         changed.push_back({level.price, level.size});
+    }
+}
+
+void MatchingEngine::note_order(const Order& order, std::int64_t now, MboAction action,
+                                std::int64_t size) noexcept {
+    if (!options_.by_order) return;
+    MboPayload event{};
+    event.ts_event = event.ts_recv = now;
+    event.order_id = order.venue_id;
+    event.price = order.price;
+    event.size = size;
+    event.action = action;
+    event.side = order.side;
+    orders_changed_.push_back(event);
+}
+
+void MatchingEngine::copy_orders(std::int64_t now, std::vector<MboPayload>& out) const {
+    for (const Side side : {Side::buy, Side::sell}) {
+        const auto& refs = side_of(side).refs;
+        for (std::size_t at = refs.size(); at-- > 0;) {
+            for (std::uint32_t slot = levels_[refs[at].level].head; slot != none;
+                 slot = orders_[slot].next) {
+                const Order& order = orders_[slot];
+                MboPayload event{};
+                event.ts_event = event.ts_recv = now;
+                event.order_id = order.venue_id;
+                event.price = order.price;
+                event.size = order.left;
+                event.action = MboAction::add;
+                event.side = side;
+                out.push_back(event);
+            }
+        }
     }
 }
 

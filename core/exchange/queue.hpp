@@ -12,6 +12,9 @@
 //   log            p = log(1 + b) / (log(1 + b) + log(1 + f))
 //   log2           p = log(1 + b) / log(1 + b + f)
 //
+// Where they do show who stands where (market by order), nothing is guessed: with `by_order` an
+// order has its exact place in the queue, first in, first out (recorded_mbo.cpp).
+//
 // The probability families are those that hftbacktest documents as "Order Fill: probability queue
 // models" (read 2026-11), after Rigtorp's "Estimating order queue position" (2013).
 #include <cstdint>
@@ -25,6 +28,7 @@ inline constexpr std::uint8_t queue_model_count = 6;
 struct QueueOptions {
     QueueModel model = QueueModel::conservative;
     double exponent = 1.0;  // n of the power families, > 0
+    bool by_order = false;  // where the data say every order: its exact place instead of the model
 };
 
 // Share of a shrinking that falls behind us, 0..1.
@@ -40,6 +44,11 @@ struct QueuePlace {
         *this = {};
         ahead = last_shown_ = shown;
         exact_ = static_cast<double>(shown);
+    }
+    // By order: so many units left the queue before us (negative: turned out to be there).
+    void advance(std::int64_t units) noexcept {
+        ahead = ahead > units ? ahead - units : 0;
+        exact_ = static_cast<double>(ahead);
     }
     // Of a trade at our price `ahead_size` hit what stood before us.
     void on_trade(std::int64_t trade_size, std::int64_t ahead_size) noexcept {

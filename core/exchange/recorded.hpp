@@ -11,13 +11,14 @@
 #include <limits>
 #include <vector>
 
+#include "base/id_map.hpp"
 #include "exchange/account.hpp"
-#include "exchange/id_map.hpp"
 #include "exchange/instrument.hpp"
 #include "exchange/queue.hpp"
 #include "exchange/venue_rules.hpp"
 #include "journal/events.hpp"
 #include "market/book.hpp"
+#include "market/mbo_book.hpp"
 
 namespace onetape {
 
@@ -30,6 +31,7 @@ struct MarketView {             // one instrument's recorded market, written by 
     BarPayload bar{};
     std::int64_t mark = 0, index = 0;  // 0: none
     const Book* book = nullptr;        // null without depth
+    const MboBook* orders = nullptr;   // null without market-by-order data
 
     void set_bar(const BarPayload& next) noexcept {
         bar = next;
@@ -96,6 +98,8 @@ struct RecordedCounters {
     std::uint64_t settlements = 0;  // positions closed when their contract expired
     std::uint64_t settlements_without_mark = 0;
     std::uint64_t rate_limited = 0;
+    std::uint64_t queue_unknown =
+        0;  // by order: came to rest while the venue's orders were unknown
     std::uint64_t insurance_payments = 0;  // losses beyond the money behind them
     // Prints at a price of ours, larger than what was displayed there: hidden orders stood before
     // us or behind us, and no data say which.
@@ -135,6 +139,16 @@ class RecordedExchange {
     }
     [[nodiscard]] std::size_t fee_tier(std::uint32_t index) const noexcept {
         return index < markets_.size() ? markets_[index].fee_tier : 0;
+    }
+
+    // Units that stand before a resting order, QueuePlace::unknown where that is not known or there
+    // is no such order.
+    [[nodiscard]] std::int64_t units_ahead(std::uint8_t robot,
+                                           std::uint64_t order_id) const noexcept {
+        const std::uint32_t slot = ids_.find(robot, order_id);
+        if (slot == IdMap::absent || orders_[slot].place != Place::resting)
+            return QueuePlace::unknown;
+        return orders_[slot].queue.ahead;
     }
 
     // Bars of another period are looked at from now on.
@@ -184,6 +198,14 @@ class RecordedExchange {
     void on_quote(std::uint32_t index, std::int64_t now) noexcept;
     void on_trade(std::uint32_t index, std::int64_t now) noexcept;
     void on_book(std::uint32_t index, std::int64_t now) noexcept;
+    // One order of the venue's changed so.
+    void on_mbo(std::uint32_t index, std::int64_t now, const MboChange& change) noexcept;
+    // The view has the venue's orders from now on.
+    void begin_orders(std::uint32_t index) noexcept;
+    // Own orders have their exact place in the queue here.
+    [[nodiscard]] bool by_order(std::uint32_t index) const noexcept {
+        return index < markets_.size() && by_order(markets_[index]);
+    }
     void on_bar(std::uint32_t index, std::int64_t now) noexcept;
     void on_mark(std::uint32_t index, std::int64_t now) noexcept;
     // Settles funding on the account and returns what its balance changed by. Call it whether or
@@ -214,6 +236,7 @@ class RecordedExchange {
         std::uint64_t venue_id;
         std::int64_t filled;
         QueuePlace queue;
+        std::uint64_t rank;           // by order: the venue's orders of lower rank stand before it
         std::int64_t reserved_price;  // what its working part is valued at, 0: nothing reserved
         std::int64_t arrival;         // when it took its place
         std::uint32_t instrument;
@@ -333,6 +356,17 @@ class RecordedExchange {
     void limit_queues(Market& market) noexcept;
     void mark_account(std::uint32_t index) noexcept;
     void mark_for_funds(std::uint32_t index) noexcept;
+
+    // recorded_mbo.cpp: the venue's orders one by one
+    [[nodiscard]] bool by_order(const Market& market) const noexcept {
+        return options_.queue.by_order && market.view != nullptr && market.view->orders != nullptr;
+    }
+    void join_queue(Order& order) noexcept;
+    void forget_queue(Market& market, Side side) noexcept;
+    void move_queue(Market& market, const MboChange& change) noexcept;
+    void place_blind(Market& market) noexcept;
+    void fill_behind(Market& market, std::int64_t now, const MboChange& change) noexcept;
+    void fill_met(Market& market, std::int64_t now, const MboChange& change) noexcept;
 
     // fees.cpp: fees that change
     template <class Change>

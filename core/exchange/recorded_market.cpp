@@ -358,6 +358,10 @@ void RecordedExchange::fill_traded_side(Market& market, std::int64_t now, Side s
         const bool at_price = order.request.price == trade.price;
         if (!within(side, trade.price, order.request.price) || (budget == 0 && !at_price)) break;
         std::int64_t available = budget;
+        if (at_price && by_order(market)) {  // who of the queue it hit is not said
+            ++at;
+            continue;
+        }
         if (at_price) {
             if (!looked && trade.side != side) {
                 const std::int64_t shown = displayed(market, side, trade.price);
@@ -383,6 +387,9 @@ void RecordedExchange::fill_traded_side(Market& market, std::int64_t now, Side s
 
 void RecordedExchange::fill_traded(std::uint32_t index, std::int64_t now) noexcept {
     Market& market = markets_[index];
+    // By order the fills of the orders behind us say it; a feed without any leaves us the prints
+    // beyond our price.
+    if (by_order(market) && has_book(market) && market.view->orders->has_fills()) return;
     std::int64_t budget = market.view->trade.size;
     fill_traded_side(market, now, Side::buy, budget);
     fill_traded_side(market, now, Side::sell, budget);
@@ -428,9 +435,10 @@ void RecordedExchange::on_book(std::uint32_t index, std::int64_t now) noexcept {
     if (!working(index)) return;
     Market& market = markets_[index];
     if (!has_book(market)) return;
-    limit_queues(market);
+    const bool exact = by_order(market);
+    if (!exact) limit_queues(market);
     take_waiting(index, now);
-    fill_touched(index, now);
+    if (!exact) fill_touched(index, now);
     fire_triggers(index, now);
     sweep_reduce_only(index, now);
 }

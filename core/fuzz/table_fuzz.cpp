@@ -52,6 +52,9 @@ struct Outcome {
             return {Column::is_snapshot, Column::side, Column::price, Column::size, Column::symbol};
         case TableKind::sides:
             return {Column::side, Column::action, Column::price, Column::size};
+        case TableKind::orders:
+            return {Column::id,   Column::action, Column::side,    Column::price,
+                    Column::size, Column::flags,  Column::reported};
     }
     return {};
 }

@@ -109,6 +109,16 @@ constexpr std::array input_fields{FIELD(InputPayload, source, 'c', nullptr),
                                   FIELD(InputPayload, count, 'u', nullptr),
                                   FIELD(InputPayload, crc, 'u', nullptr),
                                   FIELD(InputPayload, reserved, 'x', nullptr)};
+constexpr std::array mbo_fields{FIELD(MboPayload, ts_event, 't', nullptr),
+                                FIELD(MboPayload, ts_recv, 't', nullptr),
+                                FIELD(MboPayload, order_id, 'u', nullptr),
+                                FIELD(MboPayload, price, 'p', nullptr),
+                                FIELD(MboPayload, size, 's', nullptr),
+                                FIELD(MboPayload, action, 'e', ",add,modify,cancel,fill,clear"),
+                                FIELD(MboPayload, side, 'e', sides),
+                                FIELD(MboPayload, last, 'u', nullptr),
+                                FIELD(MboPayload, reported, 'u', nullptr),
+                                FIELD(MboPayload, reserved, 'x', nullptr)};
 #undef FIELD
 
 constexpr EventSpec cold(EventType type, const char* name) {
@@ -143,6 +153,7 @@ const std::array<EventSpec, event_type_count> specs{{
     {EventType::input, "input", true, sizeof(InputPayload), input_fields, nullptr},
     cold(EventType::log, "log"),
     cold(EventType::memory, "memory"),
+    {EventType::mbo, "mbo", true, sizeof(MboPayload), mbo_fields, nullptr},
 }};
 
 }  // namespace

@@ -35,9 +35,10 @@ enum class EventType : std::uint16_t {
     input,
     log,
     memory,
+    mbo,
     end = 0xffff,  // the writer left this segment; the next one follows
 };
-inline constexpr std::uint16_t event_type_count = 24;
+inline constexpr std::uint16_t event_type_count = 25;
 
 enum class Side : std::uint8_t { none = 0, buy = 1, sell = 2 };
 enum class OrderType : std::uint8_t { limit = 1, market = 2 };
@@ -216,6 +217,28 @@ struct InputPayload {  // "I took these frames of that journal next"
     std::uint32_t reserved;
 };
 static_assert(sizeof(InputPayload) == 48);
+
+// What happened to one order of the venue's own book (market by order, "L3").
+//   add     `size` of it rests at `price` now, behind all that stands there
+//   modify  price and remaining size are these now; it keeps its place in the queue only at the
+//           same price with a size that is not larger; size 0: it is gone
+//   cancel  `size` of it is gone, 0: all that was left
+//   fill    `size` of it was traded at `price`; what is left stays where it is
+//   clear   the orders of `side` (none: both) are not known any more; with flag_snapshot the adds
+//           that follow under the same flag, in the order of their priority, say them anew
+enum class MboAction : std::uint8_t { add = 1, modify, cancel, fill, clear };
+
+struct MboPayload {
+    std::int64_t ts_event, ts_recv;
+    std::uint64_t order_id;  // the venue's; 0 with clear
+    std::int64_t price, size;
+    MboAction action;
+    Side side;              // of the resting order
+    std::uint8_t last;      // 1: of its venue's message; the book is whole again
+    std::uint8_t reported;  // 1: a fill that changes no size, because a cancel or modify follows
+    std::uint8_t reserved[4];
+};
+static_assert(sizeof(MboPayload) == 48 && offsetof(MboPayload, action) == 40);
 
 // One field of a fixed layout. kind: i(nteger), u(nsigned), p(rice), s(ize), t(ime), m(oney
 // int128), r(ate 1e-12), c(haracters), e(numeration; `names` lists them from 0), x: reserved, skip.

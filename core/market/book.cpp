@@ -31,11 +31,29 @@ bool Book::crossed() const noexcept {
 }
 
 void Book::desync() noexcept {
-    synced_ = false;
+    synced_ = orders_synced_ = false;
     bridging_ = false;
     stale_run_ = 0;
     bids_.clear();
     asks_.clear();
+}
+
+void Book::begin_orders() noexcept {
+    desync();
+    waiting_.clear();
+    waiting_.shrink_to_fit();
+    by_order_ = true;
+}
+
+void Book::clear_orders(Side side) noexcept {
+    if (side != Side::sell) bids_.clear();
+    if (side != Side::buy) asks_.clear();
+}
+
+void Book::add_size(Side side, std::int64_t price, std::int64_t change) {
+    BookSide& levels = side == Side::buy ? bids_ : asks_;
+    const BookLevel level{price, levels.size_at(price) + change};
+    levels.apply(&level, 1);
 }
 
 bool Book::fuse(const QuotePayload& quote) {
@@ -132,6 +150,7 @@ BookOutcome Book::replay_waiting() {
 }
 
 BookChange Book::apply_snapshot(const BookPayload& payload, const BookLevel* levels) {
+    if (by_order_) return pass_over();
     if (has_negative_size(levels, level_count(payload))) {
         ++counts_.refused;
         desync();
@@ -151,8 +170,15 @@ BookChange Book::apply_snapshot(const BookPayload& payload, const BookLevel* lev
     return {outcome, crossed(), true};
 }
 
+// The levels are sums of orders: what is said about levels tells nothing new.
+BookChange Book::pass_over() noexcept {
+    ++counts_.stale;
+    return {BookOutcome::stale, crossed(), false};
+}
+
 // One that does not join what is known, or is not what it says it is (a checksum).
 BookChange Book::refuse_snapshot(std::uint16_t flags) {
+    if (by_order_) return pass_over();
     if ((flags & flag_gap) != 0) {
         ++counts_.gaps;
         waiting_.clear();
@@ -173,6 +199,7 @@ BookChange Book::apply(const BookPayload& payload, std::uint16_t flags, const Bo
         return refuse_snapshot(flags);
     }
     if (has_negative_size(levels, level_count(payload))) {
+        if (by_order_) return pass_over();
         ++counts_.refused;
         waiting_.clear();  // the chain lacks this one
         desync();
@@ -192,6 +219,7 @@ BookChange Book::apply(const BookPayload& payload, std::uint16_t flags, const Bo
         return {BookOutcome::gap, false, true};
     }
     if (!synced_) {
+        if (by_order_) return pass_over();
         if ((flags & flag_gap) != 0) waiting_.clear();
         ++counts_.waiting;
         keep(payload, levels);

@@ -10,6 +10,9 @@
 // The first change after a snapshot may straddle it: p == L or f <= L <= l with p, f <= L + 1 <= l
 // without. What is wholly older is dropped and counted as stale.
 //
+// Where the data say each order (market by order, mbo_book.hpp) the levels are sums of those, and
+// messages about levels are not listened to.
+//
 // Changes that come while the book waits for its snapshot are kept (bounded) and replayed on it:
 // venues that serve the snapshot by request send the changes first.
 #include <cstddef>
@@ -65,7 +68,18 @@ class Book {
     // change of depth (by the venue's stamps; of equal ones depth counts). False: it did not.
     bool fuse(const QuotePayload& quote);
 
-    [[nodiscard]] bool synced() const noexcept { return synced_; }
+    // By order: mbo_book.hpp says what is there from now on, and whether that is all of it.
+    void begin_orders() noexcept;
+    void set_orders_synced(bool synced) noexcept { orders_synced_ = synced; }
+    void clear_orders(Side side) noexcept;  // none: both
+    void add_size(Side side, std::int64_t price, std::int64_t change);
+    void stamp(std::int64_t ts_event, std::int64_t ts_recv) noexcept {
+        ts_event_ = ts_event;
+        ts_recv_ = ts_recv;
+    }
+
+    [[nodiscard]] bool synced() const noexcept { return synced_ || orders_synced_; }
+    [[nodiscard]] bool by_order() const noexcept { return by_order_; }
     [[nodiscard]] bool crossed() const noexcept;
     [[nodiscard]] std::size_t bid_count() const noexcept { return bids_.count(); }
     [[nodiscard]] std::size_t ask_count() const noexcept { return asks_.count(); }
@@ -102,13 +116,15 @@ class Book {
     }
     [[nodiscard]] Fit fit(const BookPayload& payload) const noexcept;
     BookOutcome take(const BookPayload& payload, const BookLevel* levels);
+    BookChange pass_over() noexcept;
     void keep(const BookPayload& payload, const BookLevel* levels);
     BookOutcome replay_waiting();
 
     BookSide bids_, asks_;
     std::uint64_t last_id_ = 0;
     std::int64_t ts_event_ = 0, ts_recv_ = 0;
-    bool synced_ = false;
+    bool synced_ = false;  // an unbroken chain of messages about levels: never by order
+    bool by_order_ = false, orders_synced_ = false;
     bool bridging_ = false;  // nothing was applied since the snapshot
     std::uint32_t stale_run_ = 0;
     BookCounts counts_;

@@ -5,9 +5,9 @@
 #include <new>
 #include <vector>
 
+#include "base/id_map.hpp"
 #include "exchange/account.hpp"
 #include "exchange/flow.hpp"
-#include "exchange/id_map.hpp"
 #include "exchange/matching.hpp"
 #include "exchange/order_rules.hpp"
 #include "exchange/position.hpp"

@@ -153,6 +153,7 @@ class ScriptedRobot final : public RobotPort {
         return tell("funding", i, funding);
     }
     bool on_liquidation(Instrument&, const LiquidationPayload&) override { return true; }
+    bool on_mbo(Instrument&, const MboPayload&) override { return true; }
     bool on_instrument(Instrument&) override { return true; }
     bool on_bar(Instrument& i, BarFeed& feed, const BarPayload&) override {
         note("bar " + feed.text, &i);

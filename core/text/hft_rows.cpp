@@ -25,21 +25,6 @@ enum Kind : std::uint64_t {
     fill = 13,
 };
 
-[[nodiscard]] std::string name_of(std::uint64_t kind) {
-    switch (kind) {
-        case add_order:
-            return "add order";
-        case cancel_order:
-            return "cancel order";
-        case modify_order:
-            return "modify order";
-        case fill:
-            return "fill";
-        default:
-            return "event " + std::to_string(kind);
-    }
-}
-
 // Whole ns, or another unit by its magnitude as everywhere.
 [[nodiscard]] bool to_ns(std::int64_t stamp, std::int64_t& ns) noexcept {
     if (stamp <= 0) return false;
@@ -117,8 +102,13 @@ bool HftDecoder::row(const HftRow& row) {
             return level(row, side, Batch::snapshot);
         case depth_bbo:
             return level(row, side, Batch::top);
+        case add_order:
+        case cancel_order:
+        case modify_order:
+        case fill:
+            return order(row, side);
         default:
-            count_name(passed_over_, name_of(kind));
+            count_name(passed_over_, "event " + std::to_string(kind));
             return true;
     }
 }
@@ -170,10 +160,89 @@ bool HftDecoder::level(const HftRow& row, Side side, Batch kind) {
     return true;
 }
 
+bool HftDecoder::order(const HftRow& row, Side side) {
+    const std::uint64_t kind = row.ev & kind_mask;
+    std::int64_t local = 0, exch = 0;
+    if (!to_ns(row.exch_ts, exch) || !to_ns(row.local_ts, local)) {
+        return refuse("time is outside 1970 to 2262");
+    }
+    MboPayload event{};
+    event.ts_event = exch;
+    event.ts_recv = local;
+    event.order_id = row.order_id;
+    event.side = side;
+    // Of a cancel only the id counts; its price and size may be left out.
+    const bool unsaid = kind == cancel_order && !(std::isfinite(row.px) && std::isfinite(row.qty));
+    if (!unsaid && !numbers(row, event.price, event.size)) return false;
+    if (kind == add_order && side == Side::none)
+        return refuse("is neither of the bids nor of the asks");
+    if (row.qty == 0 && (kind == add_order || kind == fill)) return refuse("qty is zero");
+    switch (kind) {
+        case add_order:
+            event.action = MboAction::add;
+            break;
+        case cancel_order:
+            event.action = MboAction::cancel;
+            event.size = 0;  // there a cancel deletes the order, whatever its qty says
+            break;
+        case modify_order:
+            event.action = MboAction::modify;
+            break;
+        default:
+            event.action = MboAction::fill;
+            event.reported = 1;
+    }
+    orders_seen_ = true;
+    if (!begin_orders(exch, local)) return false;
+    if (event.action != MboAction::add) in_snapshot_ = false;
+    held_ = event;
+    batch_line_ = number_;
+    return true;
+}
+
+// Whatever was held of the same message goes out; after it the batch is one of orders.
+bool HftDecoder::begin_orders(std::int64_t exch, std::int64_t local) {
+    const bool same = batch_local_ == local && batch_exch_ == exch;
+    if (batch_ == Batch::orders && same) return send_order(false);
+    const bool clears = batch_ == Batch::snapshot && same && !goes_on_ && bids_.empty() &&
+                        asks_.empty() && (clears_bids_ || clears_asks_);
+    if (!clears) {
+        if (!flush()) return false;
+        in_snapshot_ = false;
+    } else {
+        in_snapshot_ = true;
+        if (!send_clear()) return false;
+    }
+    batch_ = Batch::orders;
+    batch_local_ = local;
+    batch_exch_ = exch;
+    return true;
+}
+
+bool HftDecoder::send_clear() {
+    held_ = {};
+    held_.ts_event = batch_exch_;
+    held_.ts_recv = batch_local_;
+    held_.action = MboAction::clear;
+    held_.side = clears_bids_ == clears_asks_ ? Side::none : clears_bids_ ? Side::buy : Side::sell;
+    return send_order(!in_snapshot_);
+}
+
+bool HftDecoder::send_order(bool last) {
+    EventRow out{};
+    out.line = batch_line_;
+    out.time = batch_local_;
+    if (in_snapshot_) out.flags = flag_snapshot;
+    held_.last = last ? 1 : 0;
+    put_payload(out, EventType::mbo, held_);
+    return hand_on(out);
+}
+
 bool HftDecoder::flush() {
     const Batch kind = batch_;
     if (kind == Batch::none) return true;
     batch_ = Batch::none;
+    if (kind == Batch::orders) return send_order(true);
     EventRow out{};
     out.line = batch_line_;
     out.time = batch_local_;
@@ -205,6 +274,10 @@ bool HftDecoder::flush() {
     }
     if (bids_.empty() && asks_.empty()) {
         if (goes_on_) return true;
+        if (orders_seen_) {
+            in_snapshot_ = false;
+            return send_clear();
+        }
         if (clears_bids_ != clears_asks_) {
             count_name(passed_over_, "depth clear of one side alone");
             return true;

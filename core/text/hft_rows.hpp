@@ -6,6 +6,10 @@
 //
 // ev is a kind in its low byte and flags: bit 31 exchange, 30 local, 29 buy, 28 sell. The local
 // rows, in their order, are what was received; rows for the exchange alone repeat them.
+//
+// Rows of orders (kinds 10 to 13) become mbo events. A fill there only reports: a cancel or modify
+// of the order follows (so its exchange model, read 2026-11, which keeps the order after a fill).
+// Rows with the same two times are one message; adds in the message of a clear are a snapshot.
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -33,11 +37,15 @@ class HftDecoder final : public RowDecoder {
     Status finish() override;
 
  private:
-    enum class Batch : std::uint8_t { none, change, snapshot, top };
+    enum class Batch : std::uint8_t { none, change, snapshot, top, orders };
 
     bool row(const HftRow& row);
     bool trade(const HftRow& row, Side side);
     bool level(const HftRow& row, Side side, Batch kind);
+    bool order(const HftRow& row, Side side);
+    bool begin_orders(std::int64_t exch, std::int64_t local);
+    bool send_order(bool last);
+    bool send_clear();
     bool flush();
     bool numbers(const HftRow& row, std::int64_t& price, std::int64_t& size);
     bool fit(double value, int& scale, Quantity quantity, std::int64_t& units);
@@ -61,6 +69,8 @@ class HftDecoder final : public RowDecoder {
     std::uint64_t batch_line_ = 0;
     std::vector<BookLevel> bids_, asks_;
     bool clears_bids_ = false, clears_asks_ = false;
+    MboPayload held_{};  // of a batch of orders: sent when it is known whether more follows
+    bool in_snapshot_ = false, orders_seen_ = false;
     bool goes_on_ = false;  // the batch before was cut: this is the rest of its snapshot
     int price_scale_ = 0, size_scale_ = 0;
     std::int64_t order_ = 0;

@@ -31,8 +31,9 @@ enum class TableKind : std::uint8_t {
     book_snapshots,  // all levels of a book in one row
     book_changes,    // one level in a row; rows of one receipt are one event
     sides,           // one side of the top of the book in a row
+    orders,          // one message about one order of the venue's book in a row
 };
-inline constexpr std::size_t table_kind_count = 10;
+inline constexpr std::size_t table_kind_count = 11;
 
 enum class Column : std::uint8_t {
     ts_event,
@@ -62,9 +63,12 @@ enum class Column : std::uint8_t {
     funding_time,
     interval_hours,
     is_snapshot,
-    action,  // of a side: 2 takes it away
+    action,  // of a side: 2 takes it away; of an order: a word
+    flags,   // of an order: 128 the last of its message, 32 of a snapshot
+    last,
+    reported,
 };
-inline constexpr std::size_t column_count = 28;
+inline constexpr std::size_t column_count = 31;
 
 // packed: rows of 8-byte cells, times in int64 ns and numbers as doubles, which count with the 15
 // digits that a double is sure of.
@@ -183,6 +187,7 @@ class TableDecoder final : public RowDecoder {
     bool book_snapshot(EventRow& out);
     bool book_change(EventRow& out);
     bool side(EventRow& out);
+    bool order(EventRow& out);  // table_orders.cpp
 
     bool times(std::int64_t& ts_event, std::int64_t& ts_recv);
     bool time(Column column, std::int64_t& ns);

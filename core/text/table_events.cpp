@@ -17,7 +17,8 @@ constexpr std::array<const char*, column_count> column_names{
     "open",           "high",          "low",         "close",        "volume",
     "symbol",         "update id",     "close time",  "turnover",     "trades",
     "buyer is maker", "mark price",    "index price", "funding rate", "funding time",
-    "interval",       "snapshot flag", "action"};
+    "interval",       "snapshot flag", "action",      "flags",        "last",
+    "reported"};
 
 constexpr std::int64_t millisecond = 1'000'000;
 constexpr std::int64_t hour = 3'600'000'000'000;
@@ -150,6 +151,8 @@ bool TableDecoder::row(std::uint64_t number) {
             return book_change(out);
         case TableKind::sides:
             return side(out);
+        case TableKind::orders:
+            return order(out);
     }
     return true;
 }

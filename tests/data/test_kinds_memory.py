@@ -75,6 +75,18 @@ def events(path: Path, rows: int) -> None:
     np.savez_compressed(path, data=array)
 
 
+def orders(path: Path, rows: int) -> None:
+    array = np.zeros(rows, dtype=ROW)
+    array["ev"] = 1 << 30 | 1 << 29 | 10
+    array["exch_ts"] = array["local_ts"] = MS * 10**6 + np.arange(rows) // 3
+    array["px"], array["qty"], array["order_id"] = (
+        np.arange(rows) % 997 / 10 + 1,
+        0.5,
+        np.arange(rows),
+    )
+    np.savez_compressed(path, data=array)
+
+
 def quotes(path: Path, rows: int) -> None:
     lines(
         path,
@@ -92,12 +104,13 @@ CASES = [
     ("ccxt", "candles.json", candles),
     ("freqtrade", "A_B-1m.feather", feather),
     ("hftbacktest", "events.npz", events),
+    ("hftbacktest", "orders.npz", orders),
     ("moex", "fx.stats", quotes),
 ]
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
-@pytest.mark.parametrize(("kind", "name", "write"), CASES, ids=[case[0] for case in CASES])
+@pytest.mark.parametrize(("kind", "name", "write"), CASES, ids=[case[1] for case in CASES])
 def test_ten_times_the_rows_take_no_more_memory(
     kind: str, name: str, write: Callable[[Path, int], None], tmp_path: Path
 ) -> None:

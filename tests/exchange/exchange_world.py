@@ -116,6 +116,8 @@ class Recorded:
                 [tuple(map(int, level.split(":"))) for level in s.split()] for s in (bids, asks)
             ]
             return said(core.book(self.now, sides[0], sides[1], word == "book"))
+        if word in ("add", "modify", "gone", "hit", "clear"):
+            return said(self._order(word, rest.split()))
         if word == "bar":  # bar 0-60 o h l c [volume]
             span, *numbers = rest.split()
             opened, closed = map(int, span.split("-"))
@@ -141,6 +143,24 @@ class Recorded:
             number = int(word.removeprefix("amend#"))
             return said(core.request(self.now, 0, kind="amend", order_id=number, **fields))
         return said(core.request(self.now, 0, **_request(line)))
+
+    def _order(self, word: str, rest: list[str]) -> list[dict[str, Any]]:
+        """Of the venue's book: `add 7 buy 100 x5`, `modify 7 buy 99 x2`, `gone 7`, `hit 7 buy 100
+        x3`, `clear [buy]`. Words behind: `snapshot`, `gap`, `reported`, `more` (not the last)."""
+        words = {"snapshot", "gap", "reported", "more"}
+        given = words.intersection(rest)
+        rest = [each for each in rest if each not in words]
+        fields: dict[str, Any] = {"action": {"gone": "cancel", "hit": "fill"}.get(word, word)}
+        if word == "clear":
+            fields |= {"side": rest[0]} if rest else {}
+        else:
+            fields["order_id"] = int(rest[0])
+        if word != "clear" and len(rest) > 1:
+            fields |= {"side": rest[1], "price": int(rest[2]), "size": int(rest[3][1:])}
+        flags = ("snapshot" in given) * _core.FLAG_SNAPSHOT | ("gap" in given) * _core.FLAG_GAP
+        return self.core.mbo(
+            self.now, **fields, flags=flags, reported="reported" in given, last="more" not in given
+        )
 
     def run(self, table: str) -> None:
         """Every line of the table; what it causes must be what stands after the arrow."""

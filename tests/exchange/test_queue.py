@@ -131,7 +131,8 @@ def test_a_used_up_print_moves_the_queues_of_all_own_orders_at_its_price():
 
 
 @pytest.mark.parametrize(
-    "text", ["fifo", "power:", "power:0", "power:nan", "power:x", "log:2", "power:1e9", ""]
+    "text",
+    ["lifo", "power:", "fifo:2", "power:0", "power:nan", "power:x", "log:2", "power:1e9", ""],
 )
 def test_what_is_no_model_is_refused(text):
     with pytest.raises(BadConfig, match="queue model"):

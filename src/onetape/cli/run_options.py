@@ -43,7 +43,8 @@ _OPTIONS = (
     click.option(
         "--queue",
         metavar="MODEL",
-        help="Who cancels before a resting order: conservative, power:2, log.",
+        help="Who cancels before a resting order: conservative, power:2, log; fifo: its exact "
+        "place, where the data has the venue's orders [default: fifo there, else conservative].",
     ),
     click.option("--fuse", is_flag=True, help="Quotes move the book between messages of depth."),
     click.option(

@@ -30,6 +30,9 @@ from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
     help="Of the walk: drift, deviation, trade_probability, offset_deviation, size, depth_size, "
     "levels, step.",
 )
+@click.option(
+    "--l3", "by_order", is_flag=True, help="Depth order by order (market by order), not by levels."
+)
 def command(
     shell: Shell,
     out: Path,
@@ -38,12 +41,21 @@ def command(
     symbols: tuple[str, ...],
     flow: str,
     flow_params: tuple[str, ...],
+    by_order: bool,
 ) -> Answer:
     """Write a generated market to a tape: quotes, trades, depth, bars."""
     given = parameters(flow_params, where="--flow-param")
     write_sample = load("onetape.data.sample", "write_sample", what="the market generator")
     chosen = {"symbols": list(symbols)} if symbols else {}
     value = plain(
-        write_sample(out, events=events, seed=seed, flow=flow, flow_params=given, **chosen)
+        write_sample(
+            out,
+            events=events,
+            seed=seed,
+            flow=flow,
+            flow_params=given,
+            by_order=by_order,
+            **chosen,
+        )
     )
     return Answer(value, rows(value))

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from onetape.model.errors import BadInput, UsageError
 
-TableKind = Literal["quotes", "trades", "bars"]
+TableKind = Literal["quotes", "trades", "bars", "orders"]
 
 # Of several names that mean the same, the first one that is there is taken.
 TIME_NAMES: Final = ("ts_event", "timestamp", "ts", "time", "date", "datetime")
@@ -20,15 +20,18 @@ _NEEDED: Final[dict[TableKind, tuple[tuple[str, ...], ...]]] = {
     "bars": (("open",), ("high",), ("low",), ("close",)),
     "quotes": (("bid",), ("ask",)),
     "trades": (("price",), SIZE_NAMES),
+    "orders": (("order_id",), ("action",), ("side",), ("price",), SIZE_NAMES),
 }
 _OPTIONAL: Final[dict[TableKind, tuple[str, ...]]] = {
     "bars": ("volume",),
     "quotes": ("bid_size", "ask_size"),
     "trades": ("side", "id"),
+    "orders": ("flags", "last", "reported"),
 }
 ACCEPTED: Final = (
     f"{'|'.join(TIME_NAMES)} [ts_recv], then bid ask [bid_size ask_size], "
-    "or price size|amount [side id], or open high low close [volume]"
+    "or price size|amount [side id], or open high low close [volume], "
+    "or order_id action side price size|amount [flags last reported]"
 )
 
 
@@ -80,6 +83,8 @@ def settle_shape(names: Sequence[str], *, where: str, given: bool) -> TableShape
     if not kinds or time is None:
         what = "no column is a time" if kinds else "the columns are neither quotes, trades nor bars"
         raise _refusal(what, names, where=where, given=given)
+    if "orders" in kinds:
+        kinds = [kind for kind in kinds if kind != "trades"]  # which have columns of the same names
     if len(kinds) > 1:
         raise _refusal(
             f"the columns are {' and '.join(sorted(kinds))} at once",
@@ -94,7 +99,8 @@ def settle_shape(names: Sequence[str], *, where: str, given: bool) -> TableShape
     for options in _NEEDED[kind]:
         found = first(options)
         if found is not None:
-            columns["size" if options == SIZE_NAMES else found] = places[found]
+            name = {SIZE_NAMES: "size", ("order_id",): "id"}.get(tuple(options), found)
+            columns[name] = places[found]
     columns |= {name: places[name] for name in _OPTIONAL[kind] if name in places}
     used = set(columns.values())
     for place in used:

@@ -22,6 +22,7 @@ RowKind = Literal[
     "book_snapshots",
     "book_changes",
     "sides",
+    "orders",
 ]
 Levels = Sequence[tuple[int, int, int, int]]
 

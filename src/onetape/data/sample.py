@@ -46,9 +46,11 @@ def write_sample(
     rate: float = 1.0,
     flow: str = FLOWS[0],
     flow_params: Mapping[str, str] | None = None,
+    by_order: bool = False,
 ) -> SampleSummary:
     """Write `events` events of a generated market to a new tape at `out`.
 
+    by_order: depth as the venue's orders one by one (market by order) instead of as levels.
     flow: `crowd`, or `random-walk` with RandomWalk's fields as text in flow_params.
 
     The instruments' own frames are not counted. The tape's identity follows from the arguments, so
@@ -65,10 +67,17 @@ def write_sample(
         raise UsageError(f"a sample needs at least one event, not {events}")
     walk = flow_of(flow, flow_params or {})
     market = GeneratedMarket(
-        [flow_market(symbol) for symbol in symbols], seed=seed, start=start, rate=rate, walk=walk
+        [flow_market(symbol) for symbol in symbols],
+        seed=seed,
+        start=start,
+        rate=rate,
+        walk=walk,
+        by_order=by_order,
     )
     name = f"{seed} {start} {rate!r} {' '.join(symbols)}"
-    identity = uuid5(_NAMESPACE, name if walk is None else f"{name} {walk}")
+    name += f" {walk}" if walk is not None else ""
+    name += " by order" if by_order else ""
+    identity = uuid5(_NAMESPACE, name)
     with JournalWriter(path, process="sample", uuid=identity, durable=False) as writer:
         market.open(writer)
         written = market.write(writer, events)

@@ -14,8 +14,8 @@ from onetape.tape.journal import JournalReader
 
 __all__ = ["check_detail", "matching_streams"]
 
-_QUOTE, _TRADE, _BOOK, _BAR = 2, 3, 4, 5  # EventType ids of core/journal/events.hpp
-_FINER = {_QUOTE: "quotes", _TRADE: "trades", _BOOK: "depth"}
+_QUOTE, _TRADE, _BOOK, _BAR, _MBO = 2, 3, 4, 5, 25  # EventType ids of core/journal/events.hpp
+_FINER = {_QUOTE: "quotes", _TRADE: "trades", _BOOK: "depth", _MBO: "orders"}
 
 
 def matching_streams(

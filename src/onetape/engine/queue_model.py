@@ -1,15 +1,22 @@
-"""Queue models by name: `--queue conservative`, `power:2`, `log`. The core has their formulas."""
+"""Queue models by name: `--queue conservative`, `power:2`, `log`. The core has their formulas.
+
+`fifo` is none: the venue's orders are on the tape, and an own order has its exact place among them.
+`auto`, where nothing was chosen, is `fifo` on instruments with such data, else `conservative`.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from onetape.model.errors import BadConfig
 
-__all__ = ["CONSERVATIVE", "QUEUE_MODELS", "Queue", "parse_queue"]
+__all__ = ["AUTO", "CONSERVATIVE", "FIFO", "QUEUE_MODELS", "Queue", "parse_queue", "settle_queue"]
 
 CONSERVATIVE: Final = "conservative"
+FIFO: Final = "fifo"
+AUTO: Final = "auto"
 # name -> (QueueModel of core/exchange/queue.hpp, exponent that is meant without one; 0: takes none)
 QUEUE_MODELS: Final = {
     CONSERVATIVE: (0, 0.0),
@@ -18,6 +25,8 @@ QUEUE_MODELS: Final = {
     "power3": (3, 3.0),
     "log": (4, 0.0),
     "log2": (5, 0.0),
+    FIFO: (0, 0.0),
+    AUTO: (0, 0.0),
 }
 EXPONENT_MAX: Final = 100.0
 
@@ -29,9 +38,35 @@ class Queue(NamedTuple):
     number: int
     exponent: float
 
+    @property
+    def by_order(self) -> bool:
+        return self.name in (FIFO, AUTO)
+
     def __str__(self) -> str:
         takes_one = QUEUE_MODELS[self.name][1] > 0
         return f"{self.name}:{self.exponent:g}" if takes_one else self.name
+
+
+def settle_queue(text: str, with_orders: Mapping[str, bool]) -> str:
+    """The model of a run: `auto` as what it comes to. with_orders: of each symbol, whether its data
+    say the venue's orders one by one.
+
+    Where some have them and others not, `auto` stays what it says. Raises BadConfig for `fifo`
+    without such data.
+    """
+    lacking = sorted(symbol for symbol, has in with_orders.items() if not has)
+    if text == AUTO:
+        if not lacking and with_orders:
+            return FIFO
+        return AUTO if len(lacking) < len(with_orders) else CONSERVATIVE
+    if text == FIFO and (lacking or not with_orders):
+        raise BadConfig(
+            f"fifo needs the venue's orders one by one (market by order, L3), and the data has "
+            f"none of {', '.join(lacking) or 'any symbol'}",
+            where="--queue",
+            todo="take another model, or leave --queue out: symbols with such data then have it",
+        )
+    return text
 
 
 def parse_queue(text: str) -> Queue:

@@ -23,7 +23,7 @@ from onetape.engine.detail import check_detail, matching_streams
 from onetape.engine.host import Host
 from onetape.engine.parameters import resolve
 from onetape.engine.plan import RunPlan
-from onetape.engine.queue_model import parse_queue
+from onetape.engine.queue_model import parse_queue, settle_queue
 from onetape.engine.reuse import check_event_reuse
 from onetape.engine.set_up import (
     check_symbol,
@@ -60,11 +60,12 @@ __all__ = ["Session"]
 
 # EventType ids of core/journal/events.hpp
 _INSTRUMENT, _QUOTE, _TRADE, _BOOK, _BAR, _MARK, _FUNDING, _LIQUIDATION = range(1, 9)
-_INPUT = 22
+_INPUT, _MBO = 22, 25
 _TYPE_OF = {
     "quotes": _QUOTE, "trades": _TRADE, "book": _BOOK, "bars": _BAR, "mark": _MARK,
-    "funding": _FUNDING, "liquidations": _LIQUIDATION,
+    "funding": _FUNDING, "liquidations": _LIQUIDATION, "mbo": _MBO,
 }  # fmt: skip
+_FILLING = (_QUOTE, _TRADE, _BOOK, _MBO)
 _INPUT_LAYOUT = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
 
 
@@ -137,6 +138,7 @@ class Session:
             latency=self.plan.latency.core(),
             queue_model=queue.number,
             queue_exponent=queue.exponent,
+            queue_by_order=queue.by_order,
             fuse=self.plan.fuse,
             bar_volume_share=self.plan.bar_volume_share,
             hedge=self.plan.hedge,
@@ -178,6 +180,8 @@ class Session:
         set_venue_rules(self.plan, self.host)
         set_trading_hours(self.plan, self.host, self.started_at, grows=self.follow)
         check_symbol(self.plan, self.host, self.params, self.strategy_class.__name__)
+        if queue.by_order:
+            self.plan.queue = settle_queue(self.plan.queue, self._with_orders())
         if self._journal_path is not None:
             self._open_journal(self._journal_path)
 
@@ -279,9 +283,8 @@ class Session:
         missing = []
         for symbol, kind in sorted(self.host.subscriptions):
             types = inventory.get(symbol, ({}, []))[0]
-            if not types.get(_TYPE_OF[kind], 0) and not (
-                kind == "bars" and (types.get(_TRADE) or types.get(_QUOTE))
-            ):
+            made_of = {"bars": (_TRADE, _QUOTE), "book": (_MBO,)}.get(kind, ())
+            if not any(types.get(each) for each in (_TYPE_OF[kind], *made_of)):
                 missing.append(f"{kind} of {symbol}")
         return missing if len(missing) == len(self.host.subscriptions) else []
 
@@ -408,6 +411,15 @@ class Session:
         if self._inventories is None:
             self._inventories = inventory_of(s.path for s in self.sources if not s.is_detail)
         return self._inventories
+
+    def _with_orders(self) -> dict[str, bool]:
+        """Of each symbol that the run fills from more than bars: whether by the venue's orders."""
+        shown = {**self.inventory(), **self.detail_inventory()}
+        return {
+            symbol: bool(types.get(_MBO))
+            for symbol, (types, _) in shown.items()
+            if symbol in self.host.instruments and any(types.get(each) for each in _FILLING)
+        }
 
     def detail_inventory(self) -> Inventory:
         """The same of the data that only the exchange sees."""

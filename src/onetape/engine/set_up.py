@@ -34,7 +34,7 @@ __all__ = [
     "with_overrides",
 ]
 
-_QUOTE, _LIQUIDATION = 2, 8  # EventType of core/journal/events.hpp: those of the market
+_MARKET = frozenset((*range(2, 9), 25))  # EventType of core/journal/events.hpp: of the market
 
 
 def set_venue_clock(plan: RunPlan) -> None:
@@ -162,7 +162,7 @@ def refuse_empty(plan: RunPlan) -> NoReturn:
     for each in inputs:
         with JournalReader(Path(each.path)) as reader:
             counts, _, first, last = _core.inventory(reader.core)
-        if any(_QUOTE <= kind <= _LIQUIDATION for types in counts.values() for kind in types):
+        if any(kind in _MARKET for types in counts.values() for kind in types):
             spans.append(f"{format_time(first)} .. {format_time(last)}")
     symbols = _symbols(plan)
     if plan.symbol is not None and plan.symbol not in symbols:

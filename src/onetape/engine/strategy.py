@@ -26,7 +26,7 @@ __all__ = ["Strategy"]
 BUY, SELL = 1, 2
 
 # want_* bits of core/engine/instrument_state.hpp
-_QUOTES, _TRADES, _BOOK, _MARK, _FUNDING, _LIQUIDATIONS = 1, 2, 4, 8, 16, 32
+_QUOTES, _TRADES, _BOOK, _MARK, _FUNDING, _LIQUIDATIONS, _MBO = 1, 2, 4, 8, 16, 32, 128
 
 
 class Strategy:
@@ -79,6 +79,9 @@ class Strategy:
 
     def on_liquidation(self, liquidation: _core.Liquidation) -> None:
         """A forced trade of somebody."""
+
+    def on_mbo(self, event: _core.MarketByOrder) -> None:
+        """Something happened to one order of the venue's book."""
 
     def on_instrument(self, instrument: Instrument) -> None:
         """An instrument's facts changed, or a new one appeared."""
@@ -145,11 +148,14 @@ class Strategy:
         funding: bool = False,
         liquidations: bool = False,
         history: int = 0,
+        mbo: bool = False,
     ) -> None:
         """Ask for the events of `symbol`.
 
         bars: a period or several: "1m" is the tape's own bars where it has them, else from
         trades, else from quotes' mid; "1m@trade", "1m@mid", "1m@venue" say which.
+        mbo: market by order, the venue's orders one by one. `book` does not need it: where the
+        data have orders, the book is made of them.
         history: completed bars from before the start that are there when on_start returns.
         """
         wants = (
@@ -159,11 +165,12 @@ class Strategy:
             | mark * _MARK
             | funding * _FUNDING
             | liquidations * _LIQUIDATIONS
+            | mbo * _MBO
         )
         self._sim.subscribe(symbol, wants)
         asked = {
             "quotes": quotes, "trades": trades, "book": book, "bars": bars, "mark": mark,
-            "funding": funding, "liquidations": liquidations,
+            "funding": funding, "liquidations": liquidations, "mbo": mbo,
         }  # fmt: skip
         self._host.subscriptions |= {(symbol, kind) for kind, on in asked.items() if on}
         for text in (bars,) if isinstance(bars, str) else bars or ():

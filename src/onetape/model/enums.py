@@ -54,6 +54,7 @@ class EventType(TapeWord):
     INPUT = "input"
     LOG = "log"
     MEMORY = "memory"
+    MBO = "mbo"  # market by order
 
 
 class Side(TapeWord):

@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 from onetape.engine.latency import RECEIPT, Latency
-from onetape.engine.queue_model import CONSERVATIVE
 from onetape.engine.session import Session
 from onetape.model.decimals import decimal_text
 from onetape.model.instrument import Instrument, Kind
 from onetape.model.time import format_duration, format_time
+from onetape.services.queue_lines import queue_lines
 from onetape.store.report_data import Assumption
 
 __all__ = ["ambiguous_bars", "assumptions_of", "fills_from_bars"]
@@ -53,19 +53,7 @@ def assumptions_of(session: Session) -> list[Assumption]:
                 )
             )
         else:
-            behind = f"{symbol}: filled from {kinds}; a resting order waits behind all that is "
-            lines.append(
-                Assumption(
-                    f"{behind}displayed at its price and moves up by trades only",
-                    -1,
-                    key="queue",
-                )
-                if plan.queue == CONSERVATIVE
-                else Assumption(
-                    f"{behind}displayed at its price; who cancels there is guessed ({plan.queue})",
-                    key="queue",
-                )
-            )
+            lines += queue_lines(session, symbol, kinds)
     counters = sim.counters()
     if counters["fills_beyond_touch"]:
         lines.append(
@@ -353,6 +341,8 @@ def _percent(rate: Decimal) -> str:
 
 def _kinds(types: Mapping[int, int]) -> str:
     words = [
-        word for number, word in ((4, "depth"), (2, "quotes"), (3, "trades")) if types.get(number)
+        word
+        for number, word in ((25, "orders"), (4, "depth"), (2, "quotes"), (3, "trades"))
+        if types.get(number)
     ]
     return ", ".join(words) if words else "bars"

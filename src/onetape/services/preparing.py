@@ -19,7 +19,7 @@ from onetape.engine.plan import (
     parse_fee,
     parse_volume,
 )
-from onetape.engine.queue_model import CONSERVATIVE, parse_queue
+from onetape.engine.queue_model import AUTO, parse_queue
 from onetape.engine.strategy import Strategy
 from onetape.engine.tape_facts import tape_instruments, tape_span
 from onetape.engine.trading_hours import TradingHours, parse_hours
@@ -80,7 +80,7 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
         fee_volume=parse_volume(options.fee_volume) if options.fee_volume else Decimal(0),
         leverage=options.leverage or 1,
         margin=options.margin,
-        queue=str(parse_queue(options.queue or CONSERVATIVE)),
+        queue=str(parse_queue(options.queue or AUTO)),
         fuse=options.fuse,
         bar_volume_share=(
             parse_bar_volume(options.bar_volume) if options.bar_volume else BAR_VOLUME_SHARE

@@ -26,6 +26,7 @@ _FIELDS = {
     "mark": ("ts_event", "mark", "index"),
     "funding": ("ts_event", "rate"),
     "liquidation": ("ts_event", "price", "size", "side"),
+    "mbo": ("ts_event", "order_id", "price", "size", "action", "side"),
 }
 _BUY = 1
 

@@ -212,7 +212,8 @@ class GeneratedMarket:
     """Seeded order flow in a matching engine for each symbol.
 
     start: ns UTC. rate: 1 is about thirty events a second and symbol; of a walk, a step in its own
-    time. walk: instead of the crowd. Never ends.
+    time. walk: instead of the crowd. by_order: depth is told order by order (mbo), not by levels.
+    Never ends.
     """
 
     def __init__(
@@ -223,6 +224,7 @@ class GeneratedMarket:
         start: int = 0,
         rate: float = 1.0,
         walk: RandomWalk | None = None,
+        by_order: bool = False,
     ) -> None:
         symbols = [market.instrument.symbol for market in markets]
         if len(set(symbols)) != len(symbols):
@@ -235,6 +237,7 @@ class GeneratedMarket:
             start,
             rate,
             None if walk is None else walk.core(),
+            by_order,
         )
 
     def open(self, writer: JournalWriter) -> None:

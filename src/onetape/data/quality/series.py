@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onetape._core import FLAG_GAP, FLAG_LATE, FLAG_SNAPSHOT, FLAG_UNSYNCED
-from onetape.data.quality.findings import Findings
+from onetape._core import FLAG_GAP, FLAG_LATE, FLAG_SNAPSHOT, FLAG_UNSYNCED, MboBook
+from onetape.data.quality.findings import Check, Findings
 from onetape.data.quality.measures import Ids, Rules, Silences, Spikes
 
 Rows = NDArray[np.void]
+_CLEAR: Final = 5  # MboAction of core/journal/events.hpp
 
 
 class Steps(NamedTuple):
@@ -396,6 +397,68 @@ class Books(Series):
         }
 
 
+class Orders(Series):
+    """Market by order: what the messages before do not bear out, and what book comes of them.
+
+    A recording that begins in the middle knows nothing of the orders that were there before it:
+    what it says about them before its first clear is in `unknown_at_start`, and is no finding.
+    """
+
+    own = (
+        "sequence_gaps", "size_negative", "unknown_order", "duplicate_order", "overfill",
+        "refused", "disagreeing", "crossed", "locked",
+    )  # fmt: skip
+    # MboCounts of the core -> check
+    _checks: Final = {
+        "unknown": "unknown_order", "duplicates": "duplicate_order", "overfills": "overfill",
+        "refused": "refused", "disagreeing": "disagreeing", "crossed": "crossed",
+        "locked": "locked",
+    }  # fmt: skip
+
+    def __init__(self, rules: Rules, steps: Steps) -> None:
+        super().__init__(rules, steps)
+        self._book = MboBook()
+        self._cleared = False
+        self.unknown_at_start = 0
+
+    def check(self, rows: Rows) -> None:
+        self.mark("sequence_gaps", rows["flags"] & FLAG_GAP != 0, rows, "order_id")
+        self.mark("size_negative", rows["size"] < 0, rows, "order_id", "size")
+        clears = np.flatnonzero(rows["action"] == _CLEAR)
+        if not self._cleared and len(clears):
+            self._replay(rows[: clears[0]])
+            self._cleared = True
+            self.unknown_at_start = self.found["unknown_order"].count
+            self.found.checks["unknown_order"] = Check()
+            rows = rows[clears[0] :]
+        self._replay(rows)
+
+    def _replay(self, rows: Rows) -> None:
+        before = self._book.counts
+        wanted = max(self.found[name].wants for name in self._checks.values())
+        examples = self._book.apply_rows(rows.tobytes(), max(wanted, 0))
+        after = self._book.counts
+        for count, name in self._checks.items():
+            self.found[name].count += after[count] - before[count]
+        # What is refused for its size has a check of its own.
+        self.found["refused"].count -= int(np.count_nonzero(rows["size"] < 0))
+        for at, count in examples:
+            row = rows[at]
+            if count == "refused" and row["size"] < 0:
+                continue
+            self.found[self._checks[count]].first(
+                {"sequence": int(row["sequence"]), "ts": int(row["time"])}
+                | {field: int(row[field]) for field in ("order_id", "price", "size")}
+            )
+
+    def more(self) -> dict[str, Any]:
+        return {
+            "snapshots": self._book.counts["snapshots"],
+            "unknown_at_start": self.unknown_at_start,
+            "orders_at_end": self._book.order_count,
+        }
+
+
 SERIES: dict[str, type[Series]] = {
     "quote": Quotes,
     "trade": Trades,
@@ -404,6 +467,7 @@ SERIES: dict[str, type[Series]] = {
     "mark": Marks,
     "funding": Fundings,
     "liquidation": Liquidations,
+    "mbo": Orders,
 }
 
 __all__ = ["SERIES", "Books", "Quotes", "Series", "Steps"]

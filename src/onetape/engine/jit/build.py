@@ -48,6 +48,7 @@ _HEAD_BYTES = 8  # CompiledState of the core
 _CALLBACKS = {
     "on_quote": "quote", "on_trade": "trade", "on_book": "book", "on_bar": "bar",
     "on_mark": "mark", "on_funding": "funding", "on_liquidation": "liquidation",
+    "on_mbo": "mbo",
     "on_timer": "timer", "on_order": "order", "on_fill": "fill", "on_position": "position",
 }  # fmt: skip
 _NOT_COMPILED = ("on_instrument", "on_event", "on_health", "on_params")

@@ -160,6 +160,7 @@ EVENTS: Final = {
         name: member for name, member in _members("funding").items() if name != "mark"
     },
     "liquidation": _members("liquidation"),
+    "mbo": _members("mbo", order_id=Member(INTEGER, 16)),
     "fill": {
         name: _FILL[name]
         for name in ("symbol", "side", "position_side", "price", "price_int", "liquidity",

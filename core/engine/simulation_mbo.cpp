@@ -1,0 +1,32 @@
+// Market by order: the venue's orders one by one, and the book that they add up to.
+#include "engine/simulation.hpp"
+
+namespace onetape {
+
+void Simulation::show_mbo(Instrument& instrument, const Frame& frame, const MboPayload& event,
+                          std::int64_t time) {
+    const std::uint32_t index = instrument.index;
+    if (!instrument.orders) [[unlikely]] {
+        // From now on the levels are those of the orders, and quotes have nothing to add to them.
+        instrument.orders = std::make_unique<MboBook>(instrument.book);
+        instrument.view.book = &instrument.book;
+        instrument.view.orders = instrument.orders.get();
+        if (!instrument.detail) exchange_.begin_orders(index);
+    }
+    const MboChange change = instrument.orders->apply(event, frame.header->flags);
+    ++instrument.view.version;
+    if (instrument.detail) return;  // the exchange looks there
+    if (instrument.interest->working != 0) exchange_.on_mbo(index, time, change);
+    if (change.last && instrument.interest->watched()) exchange_.watch(index, time);
+}
+
+// The robot meets the book between the venue's messages, never inside one.
+bool Simulation::show_robot(Instrument& instrument, const MboPayload& event) {
+    if (wanted(instrument, want_mbo)) {
+        in_robot_ = true;
+        if (!robot_->on_mbo(instrument, event) || !after_callback()) return false;
+    }
+    return event.last == 0 || !wanted(instrument, want_book) || tell_book(instrument);
+}
+
+}  // namespace onetape

@@ -1,0 +1,126 @@
+// Own orders among the venue's, order by order: first in, first out. See docs/concepts/fills.md.
+//
+// The book of the venue's orders (market/mbo_book.hpp) ranks them by priority; an own order takes
+// the rank that the next newcomer would get. What has a lower rank at its price stands before it.
+// Only sums are kept: the units before an own order fall when such an order leaves or shrinks.
+#include <algorithm>
+
+#include "exchange/recorded.hpp"
+
+namespace onetape {
+
+namespace {
+
+// Is `price` at least as good a deal as `limit` for somebody who wants to `side`?
+bool within(Side side, std::int64_t price, std::int64_t limit) {
+    return side == Side::buy ? price <= limit : price >= limit;
+}
+
+}  // namespace
+
+void RecordedExchange::join_queue(Order& order) noexcept {
+    const Market& market = markets_[order.instrument];
+    const Side side = order.request.side;
+    const std::int64_t price = order.request.price;
+    if (!by_order(market)) {
+        order.queue.join(displayed(market, side, price));
+        return;
+    }
+    // All that is there has come before us; while it is not known what is there, all that will
+    // turn out to be there has.
+    const MboBook& orders = *market.view->orders;
+    order.rank = orders.levels().synced() ? orders.next_rank() : MboBook::no_rank;
+    order.queue.join(orders.levels().side(side).size_at(price));
+    if (order.rank == MboBook::no_rank) ++counters_.queue_unknown;
+}
+
+// What rested before the first message about orders stands behind all that it and its snapshot say.
+void RecordedExchange::begin_orders(std::uint32_t index) noexcept {
+    Market& market = markets_[index];
+    if (!by_order(market)) return;
+    for (const auto* list : {&market.bids, &market.asks}) {
+        for (const std::uint32_t slot : *list) {
+            orders_[slot].rank = MboBook::no_rank;
+            orders_[slot].queue.join(0);
+            ++counters_.queue_unknown;
+        }
+    }
+}
+
+void RecordedExchange::forget_queue(Market& market, Side side) noexcept {
+    for (const std::uint32_t slot : side == Side::buy ? market.bids : market.asks)
+        orders_[slot].queue.join(0);
+}
+
+// Units that left the queue before us; and what a snapshot says was there all the time.
+void RecordedExchange::move_queue(Market& market, const MboChange& change) noexcept {
+    for (const std::uint32_t slot : change.side == Side::buy ? market.bids : market.asks) {
+        Order& order = orders_[slot];
+        const std::int64_t price = order.request.price;
+        if (price == change.price && change.rank < order.rank) order.queue.advance(change.gone);
+        if (price == change.new_price && order.rank == MboBook::no_rank)
+            order.queue.advance(-change.came);
+    }
+}
+
+// The book is whole: who comes from now on comes after us.
+void RecordedExchange::place_blind(Market& market) noexcept {
+    const std::uint64_t rank = market.view->orders->next_rank();
+    for (const auto* list : {&market.bids, &market.asks})
+        for (const std::uint32_t slot : *list)
+            orders_[slot].rank = std::min(orders_[slot].rank, rank);
+}
+
+// An order of our side was traded that stands behind one of ours, at its price or at a worse one:
+// ours would have been hit first. What was traded is shared among ours by their priority.
+void RecordedExchange::fill_behind(Market& market, std::int64_t now,
+                                   const MboChange& change) noexcept {
+    auto& list = change.side == Side::buy ? market.bids : market.asks;
+    std::int64_t budget = change.traded;
+    std::size_t at = 0;
+    while (at < list.size() && budget > 0) {
+        const std::uint32_t slot = list[at];
+        const Order& order = orders_[slot];
+        const std::int64_t price = order.request.price;
+        if (!within(change.side, change.price, price)) break;
+        if (price == change.price && change.rank < order.rank) break;  // as do those after it
+        budget -= fill(slot, now, price, budget, Liquidity::maker);
+        if (at < list.size() && list[at] == slot) ++at;
+    }
+}
+
+// An order of the other side came to rest at our price or beyond: it would have met us.
+void RecordedExchange::fill_met(Market& market, std::int64_t now,
+                                const MboChange& change) noexcept {
+    const Side side = change.side == Side::buy ? Side::sell : Side::buy;
+    auto& list = side == Side::buy ? market.bids : market.asks;
+    std::int64_t budget = change.came;
+    std::size_t at = 0;
+    while (at < list.size() && budget > 0) {
+        const std::uint32_t slot = list[at];
+        const Order& order = orders_[slot];
+        const std::int64_t price = order.request.price;
+        if (!within(side, change.new_price, price)) break;
+        if (price == change.new_price && order.queue.ahead > 0) break;  // others would have met it
+        budget -= fill(slot, now, price, budget, Liquidity::maker);
+        if (at < list.size() && list[at] == slot) ++at;
+    }
+}
+
+void RecordedExchange::on_mbo(std::uint32_t index, std::int64_t now,
+                              const MboChange& change) noexcept {
+    if (!working(index)) return;
+    Market& market = markets_[index];
+    const bool open = !market.closed;  // places move, and nothing is filled, while it is not
+    if (by_order(market)) {
+        if (change.forgets_bids) forget_queue(market, Side::buy);
+        if (change.forgets_asks) forget_queue(market, Side::sell);
+        if (change.traded != 0 && open) fill_behind(market, now, change);
+        if (change.gone != 0 || change.came != 0) move_queue(market, change);
+        if (change.synced) place_blind(market);
+        if (change.came != 0 && open) fill_met(market, now, change);
+    }
+    if (change.last && open) on_book(index, now);
+}
+
+}  // namespace onetape
