@@ -14,6 +14,8 @@ import pytest
 
 import onetape
 from onetape import Strategy, compiled
+from onetape.data.export import export_tape
+from onetape.data.importing import import_files
 from onetape.data.sample import DEFAULT_SYMBOL, write_sample
 from onetape.model.errors import BadConfig
 from onetape.tape.journal import JournalReader
@@ -164,6 +166,31 @@ def test_orders_of_a_later_tape_are_met_by_what_rested_before(tapes: Any, tmp_pa
     run = onetape.backtest(Joins, data=[tapes[1], tmp_path / "later"], out=tmp_path / "run")
     assert queue_of(run) == "fifo" and len(run.fills) > 3
     assert run.fills["time"].max() > run.fills["time"].min() + timedelta(minutes=50)
+
+
+class EachMinute(Strategy):
+    """Bars alone; bids a little below each close."""
+
+    def on_start(self) -> None:
+        self.order: Any = None
+        self.subscribe(DEFAULT_SYMBOL, bars="1m")
+
+    def on_bar(self, bar: Any) -> None:
+        if self.order is not None:
+            self.cancel(self.order)
+        self.order = self.buy(DEFAULT_SYMBOL, 0.003, bar.close - 1, post_only=True)
+
+
+def test_orders_as_detail_data_of_bars(tapes: Any, tmp_path: Path) -> None:
+    export_tape(tapes[1], out=tmp_path / "out", format="csv")
+    import_files(
+        "csv", [tmp_path / "out" / "bar.csv"], symbol=DEFAULT_SYMBOL, out=tmp_path / "bars"
+    )
+    run = onetape.backtest(
+        EachMinute, data=tmp_path / "bars", detail_data=tapes[0], out=tmp_path / "run"
+    )
+    assert queue_of(run) == "fifo" and len(run.fills) > 0
+    assert set(run.fills["liquidity"]) == {"maker"}
 
 
 def command(*words: str) -> tuple[int, Any]:
