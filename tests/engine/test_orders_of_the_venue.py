@@ -14,9 +14,15 @@ import pytest
 
 import onetape
 from onetape import Strategy, compiled
+from onetape.data.export import export_tape
+from onetape.data.importing import import_files
+from onetape.data.quality.market import verify_market
 from onetape.data.sample import DEFAULT_SYMBOL, write_sample
-from onetape.model.errors import BadConfig
-from onetape.tape.journal import JournalReader
+from onetape.engine.plan import read_plan
+from onetape.model.errors import BadConfig, SchemaMismatch
+from onetape.services.tape_market import Market, first_data_difference
+from onetape.tape.journal import JournalReader, type_id
+from onetape.tape.schema import schema_preamble
 
 SOURCE = Path(__file__)
 
@@ -166,6 +172,31 @@ def test_orders_of_a_later_tape_are_met_by_what_rested_before(tapes: Any, tmp_pa
     assert run.fills["time"].max() > run.fills["time"].min() + timedelta(minutes=50)
 
 
+class EachMinute(Strategy):
+    """Bars alone; bids a little below each close."""
+
+    def on_start(self) -> None:
+        self.order: Any = None
+        self.subscribe(DEFAULT_SYMBOL, bars="1m")
+
+    def on_bar(self, bar: Any) -> None:
+        if self.order is not None:
+            self.cancel(self.order)
+        self.order = self.buy(DEFAULT_SYMBOL, 0.003, bar.close - 1, post_only=True)
+
+
+def test_orders_as_detail_data_of_bars(tapes: Any, tmp_path: Path) -> None:
+    export_tape(tapes[1], out=tmp_path / "out", format="csv")
+    import_files(
+        "csv", [tmp_path / "out" / "bar.csv"], symbol=DEFAULT_SYMBOL, out=tmp_path / "bars"
+    )
+    run = onetape.backtest(
+        EachMinute, data=tmp_path / "bars", detail_data=tapes[0], out=tmp_path / "run"
+    )
+    assert queue_of(run) == "fifo" and len(run.fills) > 0
+    assert set(run.fills["liquidity"]) == {"maker"}
+
+
 def command(*words: str) -> tuple[int, Any]:
     done = subprocess.run(
         [sys.executable, "-c", "from onetape.cli.main import main; main()", *words, "--json"],
@@ -208,3 +239,22 @@ def test_a_compiled_strategy_hears_them_too(tapes: Any, tmp_path: Path) -> None:
     fast = watched(Counts, tapes[0], tmp_path / "a")
     slow = watched(Counts, tapes[0], tmp_path / "b", options={"interpret": True})
     assert fast == slow and fast[0] > 1000
+
+
+def test_a_tape_from_before_there_were_orders_is_compared_as_ever(
+    tapes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its segments describe the types of its time."""
+    of_old = [each for each in schema_preamble() if each[1] != type_id("mbo")]
+    monkeypatch.setattr("onetape.tape.journal.schema_preamble", lambda: of_old)
+    old = [tmp_path / "a", tmp_path / "b"]
+    for seed, tape in enumerate(old):
+        write_sample(tape, events=2_000, seed=seed)
+    monkeypatch.undo()
+    with JournalReader(old[0]) as reader, pytest.raises(SchemaMismatch):
+        reader.columns("mbo")
+    assert verify_market(old[0]).findings >= 0
+    runs = [onetape.backtest(Joins, data=tape, out=tmp_path / f"run-{tape.name}") for tape in old]
+    markets = [Market(read_plan(run.path)[0], [DEFAULT_SYMBOL]) for run in runs]
+    assert first_data_difference(*markets) is not None
+    assert len(markets[0].events("mbo", DEFAULT_SYMBOL)["time"]) == 0

@@ -76,6 +76,8 @@ class Market:
 
     def _of_tape(self, path: Path, last: int, kind: str, symbol: str) -> dict[str, Ints] | None:
         with JournalReader(path) as reader:
+            if all(kind != schema.name for schema in reader.schemas.by_id.values()):
+                return None  # a tape from before there was such a type
             rows = reader.columns(kind)
         if path not in self._streams:
             self._streams[path] = {n: each.symbol for n, each in streams_of(path).items()}
