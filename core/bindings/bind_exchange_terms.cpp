@@ -78,6 +78,10 @@ InstrumentTerms terms_from_kwargs(const nb::kwargs& kwargs) {
             terms.venue = nb::cast<std::uint32_t>(value);
         else if (name == "volume_group")
             terms.volume_group = nb::cast<std::uint32_t>(value);
+        else if (name == "amend")
+            terms.amend.rule = named<AmendRule>(value, amend_names, "amend");
+        else if (name == "amend_triggers")
+            terms.amend.triggers = nb::cast<bool>(value);
         else
             throw nb::type_error(("InstrumentTerms has no field " + name).c_str());
     }

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "exchange/amend_rule.hpp"
 #include "exchange/id_map.hpp"
 #include "exchange/instrument.hpp"
 #include "journal/events.hpp"
@@ -31,6 +32,7 @@ enum class SelfTrade : std::uint8_t {
 struct MatchingOptions {
     SelfTrade self_trade = SelfTrade::cancel_incoming;
     bool check_rules = true;  // order_rules.hpp; a trusted feed of own making may skip them
+    AmendTerms amend{};
 };
 
 class MatchingSink {

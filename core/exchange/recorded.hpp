@@ -228,6 +228,7 @@ class RecordedExchange {
         bool closed = false, settled = false;  // its venue's hours; its own end
         std::int64_t expiry = 0;
         std::uint32_t venue = 0;
+        AmendTerms amend;
         std::vector<FeeTier> fee_tiers;
         std::size_t fee_tier = 0;
         std::int64_t base_maker = 0, base_taker = 0;
