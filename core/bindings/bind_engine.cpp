@@ -432,6 +432,17 @@ void bind_engine(nb::module_& m) {
              },
              nb::sig("def ambiguous_bars(self) -> list[tuple[int, int]]"),
              "(ts_open, instrument) of the first hundred of them.")
+        .def("fee_changes",
+             [](const PySimulation& s) {
+                 nb::list found;
+                 for (const auto& [instrument, news] : s.core->fee_changes())
+                     found.append(nb::make_tuple(news.time, instrument, news.tier, news.maker,
+                                                 news.taker,
+                                                 decimal_text(news.volume, money_decimals)));
+                 return found;
+             },
+             nb::sig("def fee_changes(self) -> list[tuple[int, int, int, int, int, str]]"),
+             "(time, instrument, tier, maker, taker, volume) of the first hundred of them.")
         .def("action_hash",
              [](const PySimulation& s) { return digest_bytes(s.core->action_hash()); })
         .def("state_hash",

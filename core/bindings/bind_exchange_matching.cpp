@@ -69,14 +69,13 @@ struct PyMatching {
     PyMatching& operator=(const PyMatching&) = delete;
     PyMatching(const InstrumentSpec& spec, const std::string& self_trade, bool market_events,
                const std::string& amend, bool amend_triggers)
-        : engine(
-              spec,
-              {.self_trade = named<SelfTrade>(nb::str(self_trade.c_str()),
-                                              "allow,cancel_incoming,cancel_resting,cancel_both",
-                                              "self_trade"),
-               .amend = {named<AmendRule>(nb::str(amend.c_str()), amend_names, "amend"),
-                         amend_triggers}},
-              sink) {
+        : engine(spec,
+                 {.self_trade = named<SelfTrade>(nb::str(self_trade.c_str()),
+                                                 "allow,cancel_incoming,cancel_resting,cancel_both",
+                                                 "self_trade"),
+                  .amend = {named<AmendRule>(nb::str(amend.c_str()), amend_names, "amend"),
+                            amend_triggers}},
+                 sink) {
         sink.with_market = market_events;
     }
 

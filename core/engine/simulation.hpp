@@ -172,6 +172,12 @@ class Simulation final : public ExchangeSink {
     }
     [[nodiscard]] Money volume(std::uint32_t index) { return exchange_.volume(index, now_); }
     [[nodiscard]] const RecordedCounters& exchange_counters() const { return exchange_.counters(); }
+    struct FeeChange {
+        std::uint32_t instrument;
+        FeeNews news;
+    };
+    // The first hundred; the exchange's counters have them all.
+    [[nodiscard]] const std::vector<FeeChange>& fee_changes() const { return fee_changes_; }
     [[nodiscard]] const std::vector<AmbiguousBar>& ambiguous_bars() const {
         return exchange_.ambiguous_bars();
     }
@@ -325,6 +331,7 @@ class Simulation final : public ExchangeSink {
     std::vector<EquitySample> samples_;
     std::vector<double> sampled_prices_, sampled_positions_;
     std::vector<double> fill_profits_;  // realized by each fill, in the order of the fills
+    std::vector<FeeChange> fee_changes_;
     RunCounters counters_;
     std::uint64_t fused_quotes_ = 0;
     Failure failure_;

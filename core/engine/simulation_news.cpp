@@ -12,6 +12,7 @@ namespace onetape {
 namespace {
 
 constexpr std::int64_t sweep_period = 1'000'000'000;
+constexpr std::size_t fee_changes_kept = 100;
 
 }  // namespace
 
@@ -57,6 +58,7 @@ bool Simulation::deliver_fees(Instrument& instrument, const FeeNews& fees) {
         instrument.spec.taker_fee = fees.taker;
         robot_account_.set_fees(instrument.index, fees.maker, fees.taker);
     });
+    if (fee_changes_.size() < fee_changes_kept) fee_changes_.push_back({instrument.index, fees});
     const std::string tier = std::to_string(fees.tier);
     note(EventType::health, instrument.index + 1,
          {{"kind", "fee_tier"},

@@ -335,8 +335,8 @@ void MatchingEngine::amend(std::uint32_t participant, std::int64_t now,
     const std::int64_t price = request.price != 0 ? request.price : order.price;
     const std::int64_t size = request.size != 0 ? request.size : order.size;
     const OrderState state = filled != 0 ? OrderState::partially_filled : OrderState::accepted;
-    const bool retriggers = order.place == Place::trigger && request.trigger != 0 &&
-                            request.trigger != order.trigger;
+    const bool retriggers =
+        order.place == Place::trigger && request.trigger != 0 && request.trigger != order.trigger;
     const bool smaller = price == order.price && size <= order.size && !retriggers;
     std::uint16_t code = options_.amend.takes(order.place == Place::trigger, smaller)
                              ? error::none

@@ -303,8 +303,7 @@ void RecordedExchange::amend(std::uint32_t index, std::int64_t now,
     if (request.price != 0) wanted.price = request.price;
     if (request.size != 0) wanted.size = request.size;
     if (request.trigger != 0 && order.place == Place::trigger) wanted.trigger = request.trigger;
-    const bool smaller = wanted.price == order.request.price &&
-                         wanted.size <= order.request.size &&
+    const bool smaller = wanted.price == order.request.price && wanted.size <= order.request.size &&
                          wanted.trigger == order.request.trigger;
     std::uint16_t code = market.amend.takes(order.place == Place::trigger, smaller)
                              ? check_order(market.spec, wanted, reference(market))

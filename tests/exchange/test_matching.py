@@ -82,9 +82,7 @@ OPERATIONS = st.one_of(
 POLICIES = ["allow", "cancel_incoming", "cancel_resting", "cancel_both"]
 
 
-def compare(
-    operations: list[dict[str, Any]], self_trade: str, **rules: Any
-) -> ReferenceEngine:
+def compare(operations: list[dict[str, Any]], self_trade: str, **rules: Any) -> ReferenceEngine:
     """Both engines on the same operations: the same events, books and positions after each."""
     fast = fast_engine(self_trade, **rules)
     slow = ReferenceEngine(maker=MAKER, taker=TAKER, self_trade=self_trade, **rules)

@@ -14,9 +14,9 @@ Keys are the fields of Instrument; numbers may be text, which keeps them exact, 
     ]
     fee_tiers = [{ volume_min = 5000000, maker_fee = "0.00012", taker_fee = "0.00042" }]
 
-A maintenance_rate without brackets replaces the catalogue's brackets. What a
-table leaves out is taken from the catalogue's newest version where it knows the symbol; otherwise
-tick and lot are required, and the rest has its default.
+A maintenance_rate without brackets replaces the catalogue's brackets, a maker_fee or taker_fee
+without fee_tiers its schedule. What a table leaves out is taken from the catalogue's newest version
+where it knows the symbol; otherwise tick and lot are required, and the rest has its default.
 """
 
 from __future__ import annotations
@@ -91,6 +91,8 @@ def _over(known: Instrument, facts: dict[str, object]) -> Instrument:
             facts.setdefault(decimals, max(decimals_of(value), getattr(known, decimals)))
     if "maintenance_rate" in facts:
         facts.setdefault("brackets", ())
+    if "maker_fee" in facts or "taker_fee" in facts:
+        facts.setdefault("fee_tiers", ())
     defaulted = tuple(name for name in known.defaulted if name not in facts)
     try:
         return msgspec.convert(
