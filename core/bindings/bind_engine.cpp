@@ -421,6 +421,10 @@ void bind_engine(nb::module_& m) {
                  d["liquidations"] = x.liquidations;
                  d["liquidations_without_mark"] = x.liquidations_without_mark;
                  d["insurance_payments"] = x.insurance_payments;
+                 d["deleveragings"] = x.deleveragings;
+                 d["deleveragings_missed"] = x.deleveragings_missed;
+                 d["loan_calls"] = x.loan_calls;
+                 d["loan_liquidations"] = x.loan_liquidations;
                  return d;
              })
         .def("ambiguous_bars",

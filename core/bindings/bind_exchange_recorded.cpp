@@ -62,6 +62,27 @@ class PyRecorded final : public ExchangeSink {
         events_.append(event);
     }
 
+    void on_loan(std::uint32_t instrument, const LoanNews& loan) override {
+        nb::dict event;
+        event["event"] = "loan";
+        event["owner"] = instrument;
+        event["ts_event"] = loan.time;
+        event["currency"] = loan.currency;
+        event["called"] = loan.called;
+        event["assets"] = money_to_python(loan.assets);
+        event["debts"] = money_to_python(loan.debts);
+        events_.append(event);
+    }
+
+    nb::list deleverage(std::int64_t now, std::int64_t size, std::int64_t price,
+                        const std::string& side, std::uint32_t index) {
+        exchange_.deleverage(
+            index, named<PositionSide>(nb::str(side.c_str()), position_side_names, "side"), size,
+            price, now);
+        if (exchange_.held(index)) exchange_.watch(index, now);
+        return drain();
+    }
+
     void add_instrument(std::uint32_t index, const InstrumentSpec& spec, std::uint32_t settle,
                         std::uint32_t base) {
         while (markets_.size() <= index) markets_.push_back(std::make_unique<Market>());
@@ -183,6 +204,10 @@ class PyRecorded final : public ExchangeSink {
         result["liquidations"] = c.liquidations;
         result["liquidations_without_mark"] = c.liquidations_without_mark;
         result["insurance_payments"] = c.insurance_payments;
+        result["deleveragings"] = c.deleveragings;
+        result["deleveragings_missed"] = c.deleveragings_missed;
+        result["loan_calls"] = c.loan_calls;
+        result["loan_liquidations"] = c.loan_liquidations;
         return result;
     }
 
@@ -236,6 +261,8 @@ void onetape::bind_exchange_recorded(nb::module_& m) {
             "set_rules",
             [](PyRecorded& self, const VenueRules& rules) { self.exchange_.set_rules(rules); },
             nb::arg("rules"))
+        .def("deleverage", &PyRecorded::deleverage, nb::arg("now"), nb::arg("size"),
+             nb::arg("price"), nb::arg("side") = "both", nb::arg("index") = 0)
         .def(
             "begin", [](PyRecorded& self, std::int64_t now) { self.exchange_.begin(now); },
             nb::arg("now"))

@@ -206,6 +206,7 @@ class Simulation final : public ExchangeSink {
     void on_fill(std::uint32_t instrument, const FillPayload& fill) override;
     void on_cash(std::uint32_t instrument, const CashNews& cash) override;
     void on_fees(std::uint32_t instrument, const FeeNews& fees) override;
+    void on_loan(std::uint32_t instrument, const LoanNews& loan) override;
 
     static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
@@ -229,7 +230,7 @@ class Simulation final : public ExchangeSink {
         std::uint32_t instrument;
         OrderRequestPayload request;
     };
-    enum class ReplyKind : std::uint8_t { event, fill, cash, fees };
+    enum class ReplyKind : std::uint8_t { event, fill, cash, fees, loan };
     struct Reply {
         std::int64_t time;
         std::uint32_t instrument;
@@ -238,6 +239,7 @@ class Simulation final : public ExchangeSink {
         FillPayload fill;
         CashNews cash;
         FeeNews fees;
+        LoanNews loan;
     };
     struct ShownBar {
         Instrument* instrument;
@@ -282,6 +284,7 @@ class Simulation final : public ExchangeSink {
     bool tell_forced(const Instrument& instrument, const FillPayload& fill);
     void deliver_cash(std::uint32_t instrument, const CashNews& cash);
     bool deliver_fees(Instrument& instrument, const FeeNews& fees);
+    bool deliver_loan(Instrument& instrument, const LoanNews& loan);
     bool deliver_fill(Instrument& instrument, const FillPayload& fill);
     bool fire_timers(std::int64_t now);
     [[nodiscard]] std::int64_t next_switch() const {
@@ -318,7 +321,7 @@ class Simulation final : public ExchangeSink {
     Account exchange_account_, robot_account_;
     RecordedExchange exchange_;
     OrderTable orders_;
-    std::map<std::uint32_t, std::string> borrow_names_;  // by currency
+    std::map<std::uint32_t, std::string> currency_names_;  // by currency
     OrderRef last_refused_;
     std::vector<Timer> timers_;
     std::vector<TradingSwitch> schedule_;

@@ -230,7 +230,7 @@ void RecordedExchange::bar_limits(std::uint32_t index, std::int64_t now) noexcep
 void RecordedExchange::on_bar(std::uint32_t index, std::int64_t now) noexcept {
     if (index >= markets_.size()) return;
     Market& market = markets_[index];
-    if ((market.working == 0 && !market.held) || !bars_only(market)) return;
+    if ((market.working == 0 && !market.held && !market.lent) || !bars_only(market)) return;
     const BarPayload& bar = market.view->bar;
     note_bar_period(market);
     if (bar.period_ns > market.bar_period) return;
@@ -241,6 +241,7 @@ void RecordedExchange::on_bar(std::uint32_t index, std::int64_t now) noexcept {
     bar_at_price(index, bar.ts_open, bar.open, true);
     bar_inside(index, now);
     if (market.held) stress_bar(index, now);
+    if (market.lent) stress_loans(index, now);
     mark_account(index);
     bar_at_price(index, now, bar.close, false);
     sweep_reduce_only(index, now);

@@ -36,8 +36,11 @@ def said(events: list[dict[str, Any]]) -> str:
         if event["event"] == "cash":
             words.append(f"{event['kind']} {event['amount'] / ONE:g}")
             continue
+        if event["event"] == "loan":
+            words.append("loan called" if event["called"] else "loan covered")
+            continue
         made = event["order_id"] - VENUE_ORDERS
-        order = f"#V{made % 2**61} " if made > 0 else f"#{event['order_id']} "
+        order = f"#V{made % 2**59} " if made > 0 else f"#{event['order_id']} "
         if event["event"] == "fill":
             words.append(f"{order}fill {event['size']}@{event['price']} {event['liquidity']}")
         else:
