@@ -43,6 +43,7 @@ from onetape.model.errors import (
     StrategyError,
     UnknownSymbol,
 )
+from onetape.model.given_rules import default_loans
 from onetape.model.ids import robot_tag
 from onetape.model.instrument import Instrument, Kind
 from onetape.model.margin import notional_limit
@@ -465,8 +466,12 @@ class Session:
                     where="--borrow",
                     todo=f"name one of {', '.join(host.currencies)}",
                 )
-        rules = options.core(host.currency_index, host.venue_number)
-        self.sim.set_rules(_core.VenueRules(**rules))
+        if options.borrow and options.loans is None:
+            options.loans = default_loans(
+                [each.venue for each in host.instruments.values() if each.kind is Kind.SPOT]
+            )
+        rules = options.core(host.currency_index, host.venue_number, host.instruments)
+        self.sim.set_rules(_core.VenueRules(**rules, currencies=host.currencies))
 
     def _set_trading_hours(self) -> None:
         if self.plan.hours is None:

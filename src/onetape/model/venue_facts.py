@@ -98,6 +98,11 @@ def loan_fact(venue: str) -> LoanFact | None:
     return next((f for f in _file().loans if f.venue == venue), None)
 
 
+def loan_facts() -> tuple[LoanFact, ...]:
+    """All of them."""
+    return _file().loans
+
+
 def schedules(venue: str, kind: Kind, names: tuple[str, ...] = ()) -> list[FeeSchedule]:
     """The fee schedules of an instrument that the venue calls by `names`, oldest first. One for
     its name replaces the common one of the same time."""
@@ -129,5 +134,6 @@ __all__ = [
     "amend_fact",
     "fee_source",
     "loan_fact",
+    "loan_facts",
     "schedules",
 ]

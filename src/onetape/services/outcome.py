@@ -48,6 +48,9 @@ class RunResult:
     liquidation_fees: Decimal
     insurance: Decimal
     interest: Decimal
+    deleveragings: int
+    loan_calls: int
+    loan_liquidations: int
     final_equity: Decimal
     max_drawdown: Decimal
     max_drawdown_ratio: float
@@ -95,6 +98,9 @@ class RunResult:
             ),
             insurance=sum((Decimal(sim.insurance_text(i)) for i in settled), Decimal(0)),
             interest=Decimal(sim.interest_text(host.currency_index(currency))),
+            deleveragings=counters["deleveragings"],
+            loan_calls=counters["loan_calls"],
+            loan_liquidations=counters["loan_liquidations"],
             final_equity=equity,
             max_drawdown=Decimal(sim.drawdown_text),
             max_drawdown_ratio=sim.drawdown_ratio,
@@ -131,6 +137,9 @@ class RunResult:
             "liquidation_fees": decimal_text(self.liquidation_fees),
             "insurance": decimal_text(self.insurance),
             "interest": decimal_text(self.interest),
+            "deleveragings": self.deleveragings,
+            "loan_calls": self.loan_calls,
+            "loan_liquidations": self.loan_liquidations,
             "final_equity": decimal_text(self.final_equity),
             "max_drawdown": round(self.max_drawdown_ratio, 9),
             "max_drawdown_amount": decimal_text(self.max_drawdown),

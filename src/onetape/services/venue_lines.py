@@ -51,19 +51,55 @@ def venue_lines(session: Session) -> list[Assumption]:
         lines.append(Assumption(f"{text}: a stop cancels its orders and keeps its position"))
     if options.borrow:
         rates = ", ".join(f"{name} {percent(rate)}" for name, rate in options.borrow.items())
-        lines.append(
-            Assumption(
-                f"spot may be bought and sold on loan, at an hour's {rates}; such loans are "
-                "not called in when the account can no longer carry them",
-                1,
-            )
-        )
+        lines.append(Assumption(f"spot may be bought and sold on loan, at an hour's {rates}"))
+        lines += _loan_lines(session)
+    lines += _adl_lines(session)
     if counters["settlements"]:
         text = f"{counters['settlements']} positions were settled at the expiry of their contract"
         if counters["settlements_without_mark"]:
             text += f", {counters['settlements_without_mark']} at the last price or the mid"
         lines.append(Assumption(text))
     return [*lines, *amend_lines(session)]
+
+
+def _loan_lines(session: Session) -> list[Assumption]:
+    levels, counters = session.plan.venue.loans, session.sim.counters()
+    if levels is None or not levels.call:
+        text = "loans are not called in when the account can no longer carry them"
+        return [Assumption(text, 1, key="loans")]
+    text = (
+        f"loans are called at {levels.call:g} of assets over debts, and repaid by the venue at the "
+        f"mark at {levels.liquidation:g}, for a fee of {percent(levels.fee)}: "
+        f"{counters['loan_calls']} calls, {counters['loan_liquidations']} forced trades"
+    )
+    lines = [Assumption(text, 1 if counters["loan_liquidations"] else 0, key="loans")]
+    leverage = (
+        max(
+            (each.leverage or session.plan.leverage)
+            for each in session.host.instruments.values()
+            if each.kind is Kind.SPOT
+        )
+        if any(each.kind is Kind.SPOT for each in session.host.instruments.values())
+        else 1
+    )
+    if leverage > 1 and Decimal(leverage) / (leverage - 1) <= levels.liquidation:
+        text = f"at {leverage}x a loan taken to the full is repaid by the venue at the next event"
+        lines.append(Assumption(text, 0, key="loans"))
+    return lines
+
+
+def _adl_lines(session: Session) -> list[Assumption]:
+    facts, counters = session.plan.venue.adl, session.sim.counters()
+    if not facts:
+        return []
+    text = f"{counters['deleveragings']} positions were taken over by the venue, as stated in the "
+    text += f"file of rules ({len(facts)} facts"
+    if counters["deleveragings_missed"]:
+        text += f", {counters['deleveragings_missed']} of them found nothing to take"
+    never = len(facts) - counters["deleveragings"] - counters["deleveragings_missed"]
+    if never:
+        text += f", {never} outside the time of the run"
+    return [Assumption(f"{text}): a stress that no data contain", -1, key="adl")]
 
 
 def amend_lines(session: Session) -> list[Assumption]:
