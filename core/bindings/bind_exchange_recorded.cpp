@@ -89,10 +89,11 @@ class PyRecorded final : public ExchangeSink {
         exchange_.set_instrument(index, spec, settle, base, &markets_[index]->view);
     }
 
+    // stamp: the venue's time of an event; without it the source has none.
     nb::list quote(std::int64_t now, std::int64_t bid, std::int64_t ask, std::int64_t bid_size,
-                   std::int64_t ask_size, std::uint32_t index) {
+                   std::int64_t ask_size, std::uint32_t index, std::int64_t stamp) {
         MarketView& view = seen(index);
-        view.quote = {now, now, bid, ask, bid_size, ask_size, 0, 0};
+        view.quote = {stamp != 0 ? stamp : now, now, bid, ask, bid_size, ask_size, 0, 0};
         view.has_quote = true;
         if (exchange_.active(index)) exchange_.on_quote(index, now);
         if (exchange_.held(index)) exchange_.watch(index, now);
@@ -100,10 +101,11 @@ class PyRecorded final : public ExchangeSink {
     }
 
     nb::list trade(std::int64_t now, std::int64_t price, std::int64_t size, const std::string& side,
-                   std::uint32_t index) {
+                   std::uint32_t index, std::int64_t stamp) {
         MarketView& view = seen(index);
         view.trade = {};
-        view.trade.ts_event = view.trade.ts_recv = now;
+        view.trade.ts_event = stamp != 0 ? stamp : now;
+        view.trade.ts_recv = now;
         view.trade.price = price;
         view.trade.size = size;
         view.trade.side = named<Side>(nb::str(side.c_str()), side_names, "side");
@@ -114,11 +116,12 @@ class PyRecorded final : public ExchangeSink {
     }
 
     nb::list book(std::int64_t now, const Levels& bids, const Levels& asks, bool snapshot,
-                  std::uint32_t index) {
+                  std::uint32_t index, std::int64_t stamp) {
         MarketView& view = seen(index);
         Market& market = *markets_[index];
         BookPayload payload{};
-        payload.ts_event = payload.ts_recv = now;
+        payload.ts_event = stamp != 0 ? stamp : now;
+        payload.ts_recv = now;
         payload.bid_count = static_cast<std::uint32_t>(bids.size());
         payload.ask_count = static_cast<std::uint32_t>(asks.size());
         std::vector<BookLevel> levels;
@@ -281,11 +284,12 @@ void onetape::bind_exchange_recorded(nb::module_& m) {
             },
             nb::arg("now"), nb::arg("amount"))
         .def("quote", &PyRecorded::quote, nb::arg("now"), nb::arg("bid"), nb::arg("ask"),
-             nb::arg("bid_size") = 0, nb::arg("ask_size") = 0, nb::arg("index") = 0)
+             nb::arg("bid_size") = 0, nb::arg("ask_size") = 0, nb::arg("index") = 0,
+             nb::arg("stamp") = 0)
         .def("trade", &PyRecorded::trade, nb::arg("now"), nb::arg("price"), nb::arg("size"),
-             nb::arg("side") = "none", nb::arg("index") = 0)
+             nb::arg("side") = "none", nb::arg("index") = 0, nb::arg("stamp") = 0)
         .def("book", &PyRecorded::book, nb::arg("now"), nb::arg("bids"), nb::arg("asks"),
-             nb::arg("snapshot") = true, nb::arg("index") = 0)
+             nb::arg("snapshot") = true, nb::arg("index") = 0, nb::arg("stamp") = 0)
         .def("bar", &PyRecorded::bar, nb::arg("ts_open"), nb::arg("ts_close"), nb::arg("open"),
              nb::arg("high"), nb::arg("low"), nb::arg("close"), nb::arg("volume") = 0,
              nb::arg("index") = 0)

@@ -194,7 +194,7 @@ void RecordedExchange::rest(std::uint32_t slot, std::int64_t now) noexcept {
     const std::int64_t price = order.request.price;
     order.place = Place::resting;
     order.arrival = now;
-    order.queue.join(displayed(market, side, price));
+    order.queue.join(displayed(market, side, price), display_stamp(market));
     auto& list = side == Side::buy ? market.bids : market.asks;
     const auto behind = [&](std::uint32_t other) {
         const std::int64_t theirs = orders_[other].request.price;

@@ -318,6 +318,7 @@ class RecordedExchange {
     [[nodiscard]] static std::int64_t reference(const Market& market) noexcept;
     [[nodiscard]] static std::int64_t displayed(const Market& market, Side side,
                                                 std::int64_t price) noexcept;
+    [[nodiscard]] static std::int64_t display_stamp(const Market& market) noexcept;
     std::int64_t plan(Market& market, const OrderRequestPayload& request, std::int64_t size,
                       bool beyond_touch) noexcept;
     void take(std::uint32_t slot, std::int64_t now) noexcept;
