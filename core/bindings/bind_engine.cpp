@@ -15,6 +15,7 @@
 #include "bindings/py_simulation.hpp"
 #include "engine/reasons.hpp"
 #include "engine/simulation.hpp"
+#include "market/conflation.hpp"
 
 using namespace onetape;
 
@@ -123,6 +124,51 @@ void bind_engine(nb::module_& m) {
         }
         return nb::make_tuple(by_stream, bars, first, last);
     });
+
+    // How conflated depth is, by stream: over the first `frames_max` of depth and trades.
+    m.def(
+        "depth_conflation",
+        [](PyReader& reader, std::uint64_t frames_max) {
+            std::map<std::uint32_t, Conflation> streams;
+            {
+                const nb::gil_scoped_release release;
+                Frame frame;
+                for (std::uint64_t frames = 0;
+                     frames < frames_max && reader.reader->next(frame) == Status::ok;) {
+                    if (frame.type() == EventType::book &&
+                        book_fits(frame.payload, frame.payload_bytes)) {
+                        const auto* levels =
+                            reinterpret_cast<const BookLevel*>(frame.payload + sizeof(BookPayload));
+                        streams[frame.header->stream].on_book(frame.as<BookPayload>(),
+                                                              frame.header->flags, levels,
+                                                              frame.header->time);
+                    } else if (frame.type() == EventType::trade &&
+                               frame.payload_bytes >= sizeof(TradePayload)) {
+                        streams[frame.header->stream].on_trade(frame.as<TradePayload>());
+                    } else {
+                        continue;
+                    }
+                    ++frames;
+                }
+            }
+            nb::dict found;
+            for (const auto& [stream, measured] : streams) {
+                const ConflationFacts facts = measured.facts();
+                if (facts.messages == 0) continue;
+                nb::dict row;
+                row["messages"] = facts.messages;
+                row["prints"] = facts.prints;
+                row["explaining"] = facts.explaining;
+                row["late"] = facts.late;
+                row["stamped"] = facts.stamped;
+                row["interval_median_ns"] = facts.interval_median;
+                found[nb::int_(stream)] = row;
+            }
+            return found;
+        },
+        nb::arg("reader"), nb::arg("frames_max"),
+        nb::sig("def depth_conflation(reader: JournalReader, frames_max: int) -> "
+                "dict[int, dict[str, int]]"));
 
     m.def("install_order_machine", [](nb::bytes matrix) {
         if (!OrderMachine::install(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from onetape import __version__
+from onetape.data.quality.conflation import Conflation
 from onetape.engine.latency import RECEIPT, Latency
 from onetape.engine.plan import toml_value
 from onetape.engine.queue_model import CONSERVATIVE
@@ -16,6 +17,7 @@ from onetape.engine.session import Session
 from onetape.model.decimals import decimal_text
 from onetape.model.instrument import Instrument, Kind
 from onetape.model.time import format_duration, format_time
+from onetape.services.depth_lines import depth_facts, depth_lines, measured_depth
 from onetape.services.venue_lines import (
     fee_changes,
     fee_lines,
@@ -70,6 +72,7 @@ class RunResult:
     lookahead: dict[str, Any] | None = None
     ambiguous_bars: int = 0
     ambiguous_fills: int = 0
+    depth: dict[str, Conflation] = field(default_factory=dict)
     detail: dict[str, int] | None = None  # with --detail-data: events, holes, incomplete
 
     @classmethod
@@ -175,8 +178,11 @@ def _stress_json(each: StressLine) -> dict[str, Any]:
     return {"name": each.name, "how": each.how, "pnl": each.pnl, "note": each.note}
 
 
-def assumptions_of(session: Session) -> list[Assumption]:
-    """What the result stands on, and which way each leans (see Assumption)."""
+def assumptions_of(
+    session: Session, depth: Mapping[str, Conflation] | None = None
+) -> list[Assumption]:
+    """What the result stands on, and which way each leans (see Assumption). depth: where it was
+    measured already."""
     plan, host, sim = session.plan, session.host, session.sim
     lines = [
         Assumption(
@@ -254,6 +260,7 @@ def assumptions_of(session: Session) -> list[Assumption]:
                 1,
             )
         )
+    lines += depth_lines(measured_depth(session) if depth is None else depth)
     lines += _ambiguous_lines(session)
     lines += venue_lines(session)
     lines += _funding_lines(counters)
@@ -463,6 +470,7 @@ def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
         },
         "durability": {"order_intents": "process"},
         **({"ambiguous_bar": found} if (found := ambiguous_bars(session)) else {}),
+        **({"depth": depth} if (depth := depth_facts(result.depth)) else {}),
         **({"fee_change": changes} if (changes := fee_changes(session)) else {}),
         "instrument": [
             {
