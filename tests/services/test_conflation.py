@@ -1,8 +1,9 @@
-"""How conflated depth is: counted by hand on made tapes, and beside plain Python on recorded ones."""
+"""How conflated depth is: by hand on made tapes, beside plain Python on recorded ones."""
 
 from __future__ import annotations
 
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -126,10 +127,10 @@ def test_recorded_depth_is_measured_as_plain_columns_say(
     is_book = np.array([row[0] for row in rows])
     books = np.flatnonzero(is_book)
     synced = books[1:]  # the first is the snapshot that the captures begin with
-    gaps = [rows[b][1] - rows[a][1] for a, b in zip(books, books[1:], strict=False) if b - a > 1]
+    gaps = [rows[b][1] - rows[a][1] for a, b in pairwise(books) if b - a > 1]
     assert round(found.interval_ns / MS) == interval_ms
     assert abs(found.interval_ns - float(np.median(gaps))) < 2 * MS
-    between = sum(int(b - a - 1) for a, b in zip(books, books[1:], strict=False))
+    between = sum(int(b - a - 1) for a, b in pairwise(books))
     assert abs(found.prints - between) <= 20  # those before the book was synced
     late = 0
     last = 0
