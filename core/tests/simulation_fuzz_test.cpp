@@ -265,8 +265,10 @@ void add_rules(Plan& plan, std::uint64_t seed) {
         terms.amend = {static_cast<AmendRule>(random.below(amend_rule_count)),
                        random.below(2) == 0};
     }
-    if (!plan.rules.borrow.empty() && random.below(3) != 0)
-        plan.rules.loans = {1'400'000, 1'150'000, random.below(2) * 20'000'000'000LL};
+    if (!plan.rules.borrow.empty() && random.below(3) != 0) {
+        // The coins of these worlds are worth far more than anybody may owe.
+        plan.rules.loans = {500'000'000'000, 400'000'000'000, random.below(2) * 20'000'000'000LL};
+    }
     std::int64_t time = 0;
     for (std::uint32_t fact = random.below(4); fact > 0; --fact) {
         time += (20 + static_cast<std::int64_t>(random.below(150))) * step_ns;
