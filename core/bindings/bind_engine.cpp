@@ -16,6 +16,7 @@
 #include "bindings/py_simulation.hpp"
 #include "engine/reasons.hpp"
 #include "engine/simulation.hpp"
+#include "market/conflation.hpp"
 
 using namespace onetape;
 
@@ -129,6 +130,51 @@ void bind_engine(nb::module_& m) {
         }
         return nb::make_tuple(by_stream, bars, first, last);
     });
+
+    // How conflated depth is, by stream: over the first `frames_max` of depth and trades.
+    m.def(
+        "depth_conflation",
+        [](PyReader& reader, std::uint64_t frames_max) {
+            std::map<std::uint32_t, Conflation> streams;
+            {
+                const nb::gil_scoped_release release;
+                Frame frame;
+                for (std::uint64_t frames = 0;
+                     frames < frames_max && reader.reader->next(frame) == Status::ok;) {
+                    if (frame.type() == EventType::book &&
+                        book_fits(frame.payload, frame.payload_bytes)) {
+                        const auto* levels =
+                            reinterpret_cast<const BookLevel*>(frame.payload + sizeof(BookPayload));
+                        streams[frame.header->stream].on_book(frame.as<BookPayload>(),
+                                                              frame.header->flags, levels,
+                                                              frame.header->time);
+                    } else if (frame.type() == EventType::trade &&
+                               frame.payload_bytes >= sizeof(TradePayload)) {
+                        streams[frame.header->stream].on_trade(frame.as<TradePayload>());
+                    } else {
+                        continue;
+                    }
+                    ++frames;
+                }
+            }
+            nb::dict found;
+            for (const auto& [stream, measured] : streams) {
+                const ConflationFacts facts = measured.facts();
+                if (facts.messages == 0) continue;
+                nb::dict row;
+                row["messages"] = facts.messages;
+                row["prints"] = facts.prints;
+                row["explaining"] = facts.explaining;
+                row["late"] = facts.late;
+                row["stamped"] = facts.stamped;
+                row["interval_median_ns"] = facts.interval_median;
+                found[nb::int_(stream)] = row;
+            }
+            return found;
+        },
+        nb::arg("reader"), nb::arg("frames_max"),
+        nb::sig("def depth_conflation(reader: JournalReader, frames_max: int) -> "
+                "dict[int, dict[str, int]]"));
 
     m.def("install_order_machine", [](nb::bytes matrix) {
         if (!OrderMachine::install(
@@ -429,6 +475,10 @@ void bind_engine(nb::module_& m) {
                  d["liquidations_without_mark"] = x.liquidations_without_mark;
                  d["insurance_payments"] = x.insurance_payments;
                  d["queue_unknown"] = x.queue_unknown;
+                 d["deleveragings"] = x.deleveragings;
+                 d["deleveragings_missed"] = x.deleveragings_missed;
+                 d["loan_calls"] = x.loan_calls;
+                 d["loan_liquidations"] = x.loan_liquidations;
                  return d;
              })
         .def("mbo_counts", &mbo_counts_of, nb::arg("index"),
@@ -446,6 +496,17 @@ void bind_engine(nb::module_& m) {
              },
              nb::sig("def ambiguous_bars(self) -> list[tuple[int, int]]"),
              "(ts_open, instrument) of the first hundred of them.")
+        .def("fee_changes",
+             [](const PySimulation& s) {
+                 nb::list found;
+                 for (const auto& [instrument, news] : s.core->fee_changes())
+                     found.append(nb::make_tuple(news.time, instrument, news.tier, news.maker,
+                                                 news.taker,
+                                                 decimal_text(news.volume, money_decimals)));
+                 return found;
+             },
+             nb::sig("def fee_changes(self) -> list[tuple[int, int, int, int, int, str]]"),
+             "(time, instrument, tier, maker, taker, volume) of the first hundred of them.")
         .def("action_hash",
              [](const PySimulation& s) { return digest_bytes(s.core->action_hash()); })
         .def("state_hash",

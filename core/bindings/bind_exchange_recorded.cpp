@@ -63,16 +63,38 @@ class PyRecorded final : public ExchangeSink {
         events_.append(event);
     }
 
+    void on_loan(std::uint32_t instrument, const LoanNews& loan) override {
+        nb::dict event;
+        event["event"] = "loan";
+        event["owner"] = instrument;
+        event["ts_event"] = loan.time;
+        event["currency"] = loan.currency;
+        event["called"] = loan.called;
+        event["assets"] = money_to_python(loan.assets);
+        event["debts"] = money_to_python(loan.debts);
+        events_.append(event);
+    }
+
+    nb::list deleverage(std::int64_t now, std::int64_t size, std::int64_t price,
+                        const std::string& side, std::uint32_t index) {
+        exchange_.deleverage(
+            index, named<PositionSide>(nb::str(side.c_str()), position_side_names, "side"), size,
+            price, now);
+        if (exchange_.held(index)) exchange_.watch(index, now);
+        return drain();
+    }
+
     void add_instrument(std::uint32_t index, const InstrumentSpec& spec, std::uint32_t settle,
                         std::uint32_t base) {
         while (markets_.size() <= index) markets_.push_back(std::make_unique<Market>());
         exchange_.set_instrument(index, spec, settle, base, &markets_[index]->view);
     }
 
+    // stamp: the venue's time of an event; without it the source has none.
     nb::list quote(std::int64_t now, std::int64_t bid, std::int64_t ask, std::int64_t bid_size,
-                   std::int64_t ask_size, std::uint32_t index) {
+                   std::int64_t ask_size, std::uint32_t index, std::int64_t stamp) {
         MarketView& view = seen(index);
-        view.quote = {now, now, bid, ask, bid_size, ask_size, 0, 0};
+        view.quote = {stamp != 0 ? stamp : now, now, bid, ask, bid_size, ask_size, 0, 0};
         view.has_quote = true;
         if (exchange_.active(index)) exchange_.on_quote(index, now);
         if (exchange_.held(index)) exchange_.watch(index, now);
@@ -80,10 +102,11 @@ class PyRecorded final : public ExchangeSink {
     }
 
     nb::list trade(std::int64_t now, std::int64_t price, std::int64_t size, const std::string& side,
-                   std::uint32_t index) {
+                   std::uint32_t index, std::int64_t stamp) {
         MarketView& view = seen(index);
         view.trade = {};
-        view.trade.ts_event = view.trade.ts_recv = now;
+        view.trade.ts_event = stamp != 0 ? stamp : now;
+        view.trade.ts_recv = now;
         view.trade.price = price;
         view.trade.size = size;
         view.trade.side = named<Side>(nb::str(side.c_str()), side_names, "side");
@@ -94,11 +117,12 @@ class PyRecorded final : public ExchangeSink {
     }
 
     nb::list book(std::int64_t now, const Levels& bids, const Levels& asks, bool snapshot,
-                  std::uint32_t index) {
+                  std::uint32_t index, std::int64_t stamp) {
         MarketView& view = seen(index);
         Market& market = *markets_[index];
         BookPayload payload{};
-        payload.ts_event = payload.ts_recv = now;
+        payload.ts_event = stamp != 0 ? stamp : now;
+        payload.ts_recv = now;
         payload.bid_count = static_cast<std::uint32_t>(bids.size());
         payload.ask_count = static_cast<std::uint32_t>(asks.size());
         std::vector<BookLevel> levels;
@@ -202,6 +226,10 @@ class PyRecorded final : public ExchangeSink {
         result["liquidations_without_mark"] = c.liquidations_without_mark;
         result["queue_unknown"] = c.queue_unknown;
         result["insurance_payments"] = c.insurance_payments;
+        result["deleveragings"] = c.deleveragings;
+        result["deleveragings_missed"] = c.deleveragings_missed;
+        result["loan_calls"] = c.loan_calls;
+        result["loan_liquidations"] = c.loan_liquidations;
         return result;
     }
 
@@ -256,6 +284,8 @@ void onetape::bind_exchange_recorded(nb::module_& m) {
             "set_rules",
             [](PyRecorded& self, const VenueRules& rules) { self.exchange_.set_rules(rules); },
             nb::arg("rules"))
+        .def("deleverage", &PyRecorded::deleverage, nb::arg("now"), nb::arg("size"),
+             nb::arg("price"), nb::arg("side") = "both", nb::arg("index") = 0)
         .def(
             "begin", [](PyRecorded& self, std::int64_t now) { self.exchange_.begin(now); },
             nb::arg("now"))
@@ -274,11 +304,12 @@ void onetape::bind_exchange_recorded(nb::module_& m) {
             },
             nb::arg("now"), nb::arg("amount"))
         .def("quote", &PyRecorded::quote, nb::arg("now"), nb::arg("bid"), nb::arg("ask"),
-             nb::arg("bid_size") = 0, nb::arg("ask_size") = 0, nb::arg("index") = 0)
+             nb::arg("bid_size") = 0, nb::arg("ask_size") = 0, nb::arg("index") = 0,
+             nb::arg("stamp") = 0)
         .def("trade", &PyRecorded::trade, nb::arg("now"), nb::arg("price"), nb::arg("size"),
-             nb::arg("side") = "none", nb::arg("index") = 0)
+             nb::arg("side") = "none", nb::arg("index") = 0, nb::arg("stamp") = 0)
         .def("book", &PyRecorded::book, nb::arg("now"), nb::arg("bids"), nb::arg("asks"),
-             nb::arg("snapshot") = true, nb::arg("index") = 0)
+             nb::arg("snapshot") = true, nb::arg("index") = 0, nb::arg("stamp") = 0)
         .def("mbo", &PyRecorded::mbo, nb::arg("now"), nb::arg("action"), nb::arg("order_id") = 0,
              nb::arg("side") = "none", nb::arg("price") = 0, nb::arg("size") = 0,
              nb::arg("last") = true, nb::arg("reported") = false, nb::arg("flags") = 0,

@@ -1,5 +1,9 @@
 // What an account and a venue apply to one instrument beyond its numbers: tables and dates.
+#include <nanobind/stl/vector.h>
+
 #include "bindings/exchange_cast.hpp"
+#include "exchange/adl.hpp"
+#include "exchange/forced.hpp"
 #include "exchange/margin.hpp"
 #include "exchange/venue_rules.hpp"
 
@@ -52,6 +56,21 @@ VenueRules rules_from_kwargs(const nb::kwargs& kwargs) {
                     {nb::cast<std::uint32_t>(cells[0]), nb::cast<std::int64_t>(cells[1]),
                      cells.size() > 2 ? nb::cast<std::string>(cells[2]) : std::string{}});
             }
+        else if (name == "currencies")
+            for (const nb::handle row : value)
+                rules.currencies.push_back(nb::cast<std::string>(row));
+        else if (name == "loans") {
+            const nb::tuple cells = nb::cast<nb::tuple>(value);
+            rules.loans = {nb::cast<std::int64_t>(cells[0]), nb::cast<std::int64_t>(cells[1]),
+                           nb::cast<std::int64_t>(cells[2])};
+        } else if (name == "deleveragings")
+            for (const nb::handle row : value) {
+                const nb::tuple cells = nb::cast<nb::tuple>(row);
+                rules.deleveragings.push_back(
+                    {nb::cast<std::int64_t>(cells[0]), nb::cast<std::uint32_t>(cells[1]),
+                     nb::cast<bool>(cells[2]), nb::cast<std::int64_t>(cells[3]),
+                     nb::cast<std::int64_t>(cells[4])});
+            }
         else
             throw nb::type_error(("VenueRules has no field " + name).c_str());
     }
@@ -78,6 +97,10 @@ InstrumentTerms terms_from_kwargs(const nb::kwargs& kwargs) {
             terms.venue = nb::cast<std::uint32_t>(value);
         else if (name == "volume_group")
             terms.volume_group = nb::cast<std::uint32_t>(value);
+        else if (name == "amend")
+            terms.amend.rule = named<AmendRule>(value, amend_names, "amend");
+        else if (name == "amend_triggers")
+            terms.amend.triggers = nb::cast<bool>(value);
         else
             throw nb::type_error(("InstrumentTerms has no field " + name).c_str());
     }
@@ -87,6 +110,26 @@ InstrumentTerms terms_from_kwargs(const nb::kwargs& kwargs) {
 }  // namespace
 
 void onetape::bind_exchange_terms(nb::module_& m) {
+    m.def(
+        "adl_rank",
+        [](nb::handle rows) {
+            std::vector<AdlCandidate> candidates;
+            for (const nb::handle row : rows) {
+                const nb::tuple cells = nb::cast<nb::tuple>(row);
+                candidates.push_back({nb::cast<std::uint32_t>(cells[0]),
+                                      money_from_python(nb::borrow(cells[1])),
+                                      money_from_python(nb::borrow(cells[2])),
+                                      money_from_python(nb::borrow(cells[3])),
+                                      money_from_python(nb::borrow(cells[4]))});
+            }
+            return adl_rank(candidates);
+        },
+        nb::arg("candidates"),
+        "Places of (participant, entry value, mark value, profit, backing) in 1e-18, the first to "
+        "be deleveraged first.");
+    m.def(
+        "forced_tag", [](std::uint64_t order) { return words_of(forced_of(order)).tag; },
+        nb::arg("order_id"), "Why the venue made this order; empty for one of the robot's own.");
     nb::class_<InstrumentTerms>(m, "InstrumentTerms",
                                 "Tables and dates of one instrument version, as whole numbers: "
                                 "brackets are (notional_max, rate, amount, leverage), "
@@ -96,7 +139,9 @@ void onetape::bind_exchange_terms(nb::module_& m) {
         });
     nb::class_<VenueRules>(m, "VenueRules",
                            "What venues do by the clock and by the count: closed is (from, to, "
-                           "venue, cancels), borrow (currency, rate an hour in 1e-12[, name]).")
+                           "venue, cancels), borrow (currency, rate an hour in 1e-12[, name]), "
+                           "loans (call, liquidation in 1e-6, fee in 1e-12), deleveragings (time, "
+                           "instrument, is_long, price or 0, share in 1e-6) by time.")
         .def("__init__", [](VenueRules* self, const nb::kwargs& kwargs) {
             new (self) VenueRules(rules_from_kwargs(kwargs));
         });

@@ -64,6 +64,7 @@ inline constexpr std::string_view position_side_names = "both,long,short";
 inline constexpr std::string_view liquidity_names = "none,maker,taker";
 inline constexpr std::string_view request_names = "none,place,cancel,amend";
 inline constexpr std::string_view kind_names = "spot,linear,inverse";
+inline constexpr std::string_view amend_names = "decrease_keeps,requeues,decrease_only,none";
 inline constexpr std::string_view news_names =
     "none,accepted,rejected,canceled,expired,triggered,updated,cancel_rejected,update_rejected";
 inline constexpr std::string_view state_names =

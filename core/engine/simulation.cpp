@@ -128,9 +128,11 @@ void Simulation::set_terms(std::uint32_t index, const InstrumentTerms& terms) {
 
 void Simulation::set_rules(const VenueRules& rules) {
     exchange_.set_rules(rules);
+    for (std::size_t i = 0; i < rules.currencies.size(); ++i)
+        currency_names_[static_cast<std::uint32_t>(i)] = rules.currencies[i];
     for (const BorrowRate& borrow : rules.borrow) {
         robot_account_.set_borrow(borrow.currency, borrow.rate);
-        borrow_names_[borrow.currency] = borrow.name;
+        currency_names_[borrow.currency] = borrow.name;
     }
 }
 

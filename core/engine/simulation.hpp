@@ -180,6 +180,12 @@ class Simulation final : public ExchangeSink {
     }
     [[nodiscard]] Money volume(std::uint32_t index) { return exchange_.volume(index, now_); }
     [[nodiscard]] const RecordedCounters& exchange_counters() const { return exchange_.counters(); }
+    struct FeeChange {
+        std::uint32_t instrument;
+        FeeNews news;
+    };
+    // The first hundred; the exchange's counters have them all.
+    [[nodiscard]] const std::vector<FeeChange>& fee_changes() const { return fee_changes_; }
     [[nodiscard]] const std::vector<AmbiguousBar>& ambiguous_bars() const {
         return exchange_.ambiguous_bars();
     }
@@ -208,6 +214,7 @@ class Simulation final : public ExchangeSink {
     void on_fill(std::uint32_t instrument, const FillPayload& fill) override;
     void on_cash(std::uint32_t instrument, const CashNews& cash) override;
     void on_fees(std::uint32_t instrument, const FeeNews& fees) override;
+    void on_loan(std::uint32_t instrument, const LoanNews& loan) override;
 
     static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
@@ -231,7 +238,7 @@ class Simulation final : public ExchangeSink {
         std::uint32_t instrument;
         OrderRequestPayload request;
     };
-    enum class ReplyKind : std::uint8_t { event, fill, cash, fees };
+    enum class ReplyKind : std::uint8_t { event, fill, cash, fees, loan };
     struct Reply {
         std::int64_t time;
         std::uint32_t instrument;
@@ -240,6 +247,7 @@ class Simulation final : public ExchangeSink {
         FillPayload fill;
         CashNews cash;
         FeeNews fees;
+        LoanNews loan;
     };
     struct ShownBar {
         Instrument* instrument;
@@ -334,6 +342,7 @@ class Simulation final : public ExchangeSink {
     bool tell_forced(const Instrument& instrument, const FillPayload& fill);
     void deliver_cash(std::uint32_t instrument, const CashNews& cash);
     bool deliver_fees(Instrument& instrument, const FeeNews& fees);
+    bool deliver_loan(Instrument& instrument, const LoanNews& loan);
     bool deliver_fill(Instrument& instrument, const FillPayload& fill);
     bool fire_timers(std::int64_t now);
     [[nodiscard]] std::int64_t next_switch() const {
@@ -375,7 +384,7 @@ class Simulation final : public ExchangeSink {
     Account exchange_account_, robot_account_;
     RecordedExchange exchange_;
     OrderTable orders_;
-    std::map<std::uint32_t, std::string> borrow_names_;  // by currency
+    std::map<std::uint32_t, std::string> currency_names_;  // by currency
     OrderRef last_refused_;
     std::vector<Timer> timers_;
     std::vector<TradingSwitch> schedule_;
@@ -388,6 +397,7 @@ class Simulation final : public ExchangeSink {
     std::vector<EquitySample> samples_;
     std::vector<double> sampled_prices_, sampled_positions_;
     std::vector<double> fill_profits_;  // realized by each fill, in the order of the fills
+    std::vector<FeeChange> fee_changes_;
     RunCounters counters_;
     std::uint64_t fused_quotes_ = 0;
     Failure failure_;

@@ -12,6 +12,7 @@ namespace onetape {
 namespace {
 
 constexpr std::int64_t sweep_period = 1'000'000'000;
+constexpr std::size_t fee_changes_kept = 100;
 
 }  // namespace
 
@@ -52,12 +53,32 @@ void Simulation::on_fees(std::uint32_t instrument, const FeeNews& fees) {
     queue(instrument, ReplyKind::fees, &Reply::fees, fees, fees.time);
 }
 
+void Simulation::on_loan(std::uint32_t instrument, const LoanNews& loan) {
+    queue(instrument, ReplyKind::loan, &Reply::loan, loan, loan.time);
+}
+
+bool Simulation::deliver_loan(Instrument& instrument, const LoanNews& loan) {
+    const char* state = loan.called ? "called" : "covered";
+    const std::string& currency = currency_names_[loan.currency];
+    const auto text = [](Money amount) { return decimal_text(amount, money_decimals); };
+    note(loan.called ? EventType::alert : EventType::health, instrument.index + 1,
+         {{"kind", "margin_call"},
+          {loan.called ? "severity" : "subject", loan.called ? "warning" : currency},
+          {"currency", currency},
+          {"state", state},
+          {"assets", text(loan.assets)},
+          {"debts", text(loan.debts)}});
+    in_robot_ = true;
+    return robot_->on_health("margin_call", currency, state) && after_callback();
+}
+
 bool Simulation::deliver_fees(Instrument& instrument, const FeeNews& fees) {
     with_reserves_anew(instrument, [&] {
         instrument.spec.maker_fee = fees.maker;
         instrument.spec.taker_fee = fees.taker;
         robot_account_.set_fees(instrument.index, fees.maker, fees.taker);
     });
+    if (fee_changes_.size() < fee_changes_kept) fee_changes_.push_back({instrument.index, fees});
     const std::string tier = std::to_string(fees.tier);
     note(EventType::health, instrument.index + 1,
          {{"kind", "fee_tier"},
@@ -81,6 +102,8 @@ bool Simulation::reply() {
             return deliver_fill(instrument, next.fill);
         case ReplyKind::fees:
             return deliver_fees(instrument, next.fees);
+        case ReplyKind::loan:
+            return deliver_loan(instrument, next.loan);
         case ReplyKind::cash:
             deliver_cash(instrument.index, next.cash);
             return true;
@@ -113,7 +136,7 @@ void Simulation::deliver_cash(std::uint32_t instrument, const CashNews& cash) {
             robot_account_.credit_interest(cash.currency, cash.amount);
             note(EventType::transfer, 0,
                  {{"kind", "interest"},
-                  {"currency", borrow_names_[cash.currency]},
+                  {"currency", currency_names_[cash.currency]},
                   {"amount", decimal_text(cash.amount, money_decimals)}});
             return;
     }
@@ -137,11 +160,10 @@ OrderRef Simulation::adopt(Instrument& instrument, const FillPayload& fill) {
     order->size = fill.size;
     order->created = fill.ts_event;
     order->venue_id = fill.venue_id;
-    const bool settles = fill.order_id >= settlement_orders;
-    const std::string_view tag = settles ? "settlement" : "liquidation";
+    const ForcedWords words = words_of(forced_of(fill.order_id));
+    const std::string_view tag = words.tag;
     std::memcpy(order->tag.data(), tag.data(), tag.size());
-    order->reason = settles ? "the contract expired and was settled"
-                            : "closed by the venue: margin no longer covered it";
+    order->reason = words.reason;
     move(*order, OrderAct::submit);
     move(*order, OrderAct::accept);
     return order;
@@ -150,17 +172,16 @@ OrderRef Simulation::adopt(Instrument& instrument, const FillPayload& fill) {
 bool Simulation::tell_forced(const Instrument& instrument, const FillPayload& fill) {
     const Position& left = robot_account_.position(instrument.index, fill.position_side);
     const char* state = left.flat() ? "closed" : "reduced";
-    const bool settles = fill.order_id >= settlement_orders;
-    const char* kind = settles ? "settlement" : "liquidation";
+    const ForcedWords words = words_of(forced_of(fill.order_id));
     note(EventType::alert, instrument.index + 1,
-         {{"kind", kind},
-          {"severity", settles ? "info" : "critical"},
+         {{"kind", words.tag},
+          {"severity", words.severity},
           {"symbol", instrument.symbol},
           {"state", state},
           {"price", decimal_text(fill.price, instrument.spec.price_decimals)},
           {"size", decimal_text(fill.size, instrument.spec.size_decimals)}});
     in_robot_ = true;
-    return robot_->on_health(kind, instrument.symbol, state) && after_callback();
+    return robot_->on_health(words.tag, instrument.symbol, state) && after_callback();
 }
 
 void Simulation::move(Order& order, OrderAct act) {

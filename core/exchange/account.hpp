@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "exchange/forced.hpp"
 #include "exchange/instrument.hpp"
 #include "exchange/margin.hpp"
 #include "exchange/position.hpp"
@@ -28,10 +29,12 @@ struct WorkingSum {
     Money fee = 0;  // taker fee on the notional, never negative
 };
 
-// Orders that the venue makes itself have ids from here on; the robot's own count from 1.
-inline constexpr std::uint64_t venue_orders = std::uint64_t{1} << 62;
-inline constexpr std::uint64_t liquidation_orders = venue_orders;
-inline constexpr std::uint64_t settlement_orders = venue_orders + (std::uint64_t{1} << 61);
+// What is owned and what is owed in spot, valued in one currency. is_priced: every coin in it has
+// a mark.
+struct LoanState {
+    Money assets = 0, debts = 0;
+    bool is_priced = true;
+};
 
 class Account {
  public:
@@ -67,6 +70,14 @@ class Account {
     void credit_interest(std::uint32_t currency, Money change) noexcept;
     [[nodiscard]] bool borrows() const noexcept { return borrows_; }
     [[nodiscard]] Money interest(std::uint32_t currency) const noexcept;  // paid negative
+
+    // Of the money of a currency and the coins that spot instruments price in it. Unrealized
+    // profit of contracts counts as money (cross), allotted margin does not (isolated).
+    [[nodiscard]] LoanState loans(std::uint32_t currency) const noexcept;
+    // True when the currency, or a coin that is priced in it, has been borrowed.
+    [[nodiscard]] bool owes(std::uint32_t currency) const noexcept;
+    // Coins of a spot instrument, where it is the one that prices them; else 0.
+    [[nodiscard]] Money base_balance(std::uint32_t index) const noexcept;
 
     // Working orders count against the account until they are filled or gone. Opening orders
     // only: reduce-only ones need no margin.

@@ -250,6 +250,36 @@ Money Account::covered(std::uint32_t currency) const noexcept {
     return sum;
 }
 
+LoanState Account::loans(std::uint32_t currency) const noexcept {
+    LoanState state;
+    const auto add = [&state](Money value) {
+        (value < 0 ? state.debts : state.assets) += absolute(value);
+    };
+    add(options_.isolated ? free_of_isolated(currency) : covered(currency));
+    for (std::uint32_t index = 0; index < holdings_.size(); ++index) {
+        const Money held = base_balance(index);
+        if (held == 0 || holdings_[index].settle != currency) continue;
+        if (holdings_[index].mark == 0) state.is_priced = false;
+        add(base_value(holdings_[index]));
+    }
+    return state;
+}
+
+bool Account::owes(std::uint32_t currency) const noexcept {
+    if (balance(currency) < 0) return true;
+    for (std::uint32_t index = 0; index < holdings_.size(); ++index) {
+        if (holdings_[index].settle == currency && base_balance(index) < 0) return true;
+    }
+    return false;
+}
+
+Money Account::base_balance(std::uint32_t index) const noexcept {
+    if (index >= holdings_.size() || !holdings_[index].known) return 0;
+    const Holding& holding = holdings_[index];
+    return holding.spec.kind == ContractKind::spot && holding.values_base ? balance(holding.base)
+                                                                          : 0;
+}
+
 bool Account::below_maintenance(std::uint32_t currency) const noexcept {
     return holds(currency) && covered(currency) < maintenance_margin(currency);
 }

@@ -32,6 +32,7 @@ void RecordedExchange::set_terms(std::uint32_t index, const InstrumentTerms& ter
     Market& market = markets_[index];
     account_->set_terms(index, terms);
     market.venue = terms.venue;
+    market.amend = terms.amend;
     if (market.expiry != terms.expiry) market.settled = false;
     market.expiry = terms.expiry;
     find_next_event();

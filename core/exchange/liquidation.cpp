@@ -42,6 +42,7 @@ void RecordedExchange::note_held(std::uint32_t index) noexcept {
         markets_[index].spec.kind != ContractKind::spot &&
         std::any_of(position_sides.begin(), position_sides.end(),
                     [&](PositionSide side) { return !account_->position(index, side).flat(); });
+    if (rules_.loans.call > 0) note_loans();
 }
 
 void RecordedExchange::watch(std::uint32_t index, std::int64_t now) noexcept {
@@ -52,7 +53,12 @@ void RecordedExchange::watch(std::uint32_t index, std::int64_t now) noexcept {
         return;
     }
     if (price == 0) return;
-    check_margin(index, now);
+    if (market.held) check_margin(index, now);
+    if (rules_.loans.call <= 0) return;
+    const std::uint32_t currency = account_->settle(index);
+    if (!is_owing(currency)) return;
+    if (market.held) market.safe_revision = 0;  // its mark moves the loans' level as well
+    check_loans(currency, now);
 }
 
 void RecordedExchange::check_margin(std::uint32_t index, std::int64_t now) noexcept {
@@ -204,6 +210,20 @@ void RecordedExchange::book_venue_fill(std::uint32_t index, const FillPayload& f
     sink_->on_fill(index, fill);
 }
 
+// The first price on the way from open to extreme at which `ends_at` holds; it holds at the
+// extreme.
+template <class EndsAt>
+std::int64_t RecordedExchange::first_end(std::int64_t open, std::int64_t extreme,
+                                         const EndsAt& ends_at) noexcept {
+    if (ends_at(open)) return open;
+    std::int64_t safe = open, gone = extreme;
+    while (safe - gone > 1 || gone - safe > 1) {
+        const std::int64_t middle = safe + (gone - safe) / 2;
+        (ends_at(middle) ? gone : safe) = middle;
+    }
+    return gone;
+}
+
 // Bars alone: the way from open to each extreme was walked, and a position that it does not
 // survive ended at the first price that it does not survive.
 void RecordedExchange::stress_bar(std::uint32_t index, std::int64_t now) noexcept {
@@ -238,12 +258,7 @@ void RecordedExchange::stress_bar(std::uint32_t index, std::int64_t now) noexcep
         };
         // What a step down the brackets leaves may end further on the way.
         for (std::int64_t safe = bar.open; market.held && ends_at(extreme);) {
-            std::int64_t gone = extreme;
-            if (ends_at(safe)) gone = safe;
-            while (safe - gone > 1 || gone - safe > 1) {
-                const std::int64_t middle = safe + (gone - safe) / 2;
-                (ends_at(middle) ? gone : safe) = middle;
-            }
+            const std::int64_t gone = first_end(safe, extreme, ends_at);
             account_->set_mark(index, gone);
             const std::uint64_t revision = account_->revision();
             if (account_->options().isolated) {
@@ -254,6 +269,30 @@ void RecordedExchange::stress_bar(std::uint32_t index, std::int64_t now) noexcep
             if (account_->revision() == revision) break;  // nothing that could be closed
             safe = gone;
         }
+    }
+}
+
+// The same for what is owed in spot.
+void RecordedExchange::stress_loans(std::uint32_t index, std::int64_t now) noexcept {
+    Market& market = markets_[index];
+    const BarPayload& bar = market.view->bar;
+    if (market.safe_revision == account_->revision() && bar.low >= market.safe_low &&
+        bar.high <= market.safe_high)
+        return;
+    const std::uint32_t currency = account_->settle(index);
+    for (std::uint32_t i = 0; i < markets_.size(); ++i) {
+        if (i != index && markets_[i].lent && account_->settle(i) == currency) mark_account(i);
+    }
+    const auto ends_at = [&](std::int64_t price) {
+        account_->set_mark(index, price);
+        return called_in(account_->loans(currency));
+    };
+    for (const std::int64_t extreme : {bar.open, bar.low, bar.high}) {
+        if (!market.lent) return;
+        const bool ends = ends_at(extreme);
+        if (ends) account_->set_mark(index, first_end(bar.open, extreme, ends_at));
+        tell_loans(currency, account_->loans(currency), now);
+        if (ends) liquidate_loans(currency, now);
     }
 }
 

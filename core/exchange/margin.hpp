@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/money.hpp"
+#include "exchange/amend_rule.hpp"
 #include "exchange/fee_schedule.hpp"
 
 namespace onetape {
@@ -30,6 +31,7 @@ struct InstrumentTerms {
     std::int64_t expiry = 0;              // ns, 0: none
     std::uint32_t venue = 0;              // number of the venue, from 1
     std::uint32_t volume_group = 0;       // instruments of one group share their volume
+    AmendTerms amend;
 };
 
 class MarginTable {

@@ -322,8 +322,8 @@ void MatchingEngine::cancel_all(std::uint32_t participant, std::int64_t now, Sid
     finish_call(now);
 }
 
-// A smaller size at the same price keeps its place; everything else goes to the end of the queue.
-// A size that is already filled ends the order.
+// The venue's rule says what it takes and what keeps its place: see amend_rule.hpp. A size that is
+// already filled ends the order.
 void MatchingEngine::amend(std::uint32_t participant, std::int64_t now,
                            const OrderRequestPayload& request) noexcept {
     const std::uint32_t slot = ids_.find(participant, request.order_id);
@@ -336,8 +336,13 @@ void MatchingEngine::amend(std::uint32_t participant, std::int64_t now,
     const std::int64_t price = request.price != 0 ? request.price : order.price;
     const std::int64_t size = request.size != 0 ? request.size : order.size;
     const OrderState state = filled != 0 ? OrderState::partially_filled : OrderState::accepted;
-    std::uint16_t code = error::none;
-    if (options_.check_rules) {
+    const bool retriggers =
+        order.place == Place::trigger && request.trigger != 0 && request.trigger != order.trigger;
+    const bool smaller = price == order.price && size <= order.size && !retriggers;
+    std::uint16_t code = options_.amend.takes(order.place == Place::trigger, smaller)
+                             ? error::none
+                             : error::venue_rejected;
+    if (code == error::none && options_.check_rules) {
         code = check_price_size(spec_, order.side, order.type, price, size,
                                 (order.flags & order_reduce_only) != 0,
                                 order.place == Place::trigger ? order.trigger : reference());
@@ -370,7 +375,7 @@ void MatchingEngine::amend(std::uint32_t participant, std::int64_t now,
         add_trigger(slot);
         return;
     }
-    if (price == order.price && size <= order.size) {
+    if (options_.amend.keeps_place(smaller)) {
         const std::int64_t less = order.size - size;
         order.size = size;
         if (less != 0) {

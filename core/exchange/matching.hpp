@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/id_map.hpp"
+#include "exchange/amend_rule.hpp"
 #include "exchange/instrument.hpp"
 #include "journal/events.hpp"
 
@@ -32,6 +33,7 @@ struct MatchingOptions {
     SelfTrade self_trade = SelfTrade::cancel_incoming;
     bool by_order = false;    // tell the sink of each order of the book, too
     bool check_rules = true;  // order_rules.hpp; a trusted feed of own making may skip them
+    AmendTerms amend{};
 };
 
 class MatchingSink {

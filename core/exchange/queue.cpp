@@ -34,13 +34,69 @@ double share_behind(const QueueOptions& options, double front, double back) noex
     return std::clamp(share, 0.0, 1.0);
 }
 
-void QueuePlace::on_shown(const QueueOptions& options, std::int64_t shown) noexcept {
+std::int64_t QueuePlace::take_seen(std::int64_t stamp, std::int64_t size) noexcept {
+    if (stamp == 0 || stamp > stamp_) {  // newer than all displays: no older one will come either
+        dropped_ = older_dropped_ = 0;
+        return 0;
+    }
+    if (stamp > older_stamp_) older_dropped_ = 0;
+    const std::int64_t seen = std::min(size, dropped_ + older_dropped_);
+    const std::int64_t older = std::min(seen, older_dropped_);
+    older_dropped_ -= older;
+    dropped_ -= seen - older;
+    return seen;
+}
+
+void QueuePlace::on_trade(std::int64_t stamp, std::int64_t trade_size,
+                          std::int64_t ahead_size) noexcept {
+    ahead -= ahead_size;
+    exact_ = ahead == 0 ? 0.0 : exact_ - static_cast<double>(ahead_size);
+    if (stamp != 0 && stamp <= stamp_) return;  // the display has it
+    if (print_count_ > 0 && prints_[print_count_ - 1].stamp == stamp) {
+        prints_[print_count_ - 1].size += trade_size;
+        return;
+    }
+    if (print_count_ == prints_.size()) {
+        prints_[1].size += prints_[0].size;
+        std::copy(prints_.begin() + 1, prints_.end(), prints_.begin());
+        --print_count_;
+    }
+    prints_[print_count_++] = {stamp, trade_size};
+}
+
+// What traded at our price and is in a display of that stamp for the first time.
+std::int64_t QueuePlace::shown_by_now(std::int64_t stamp) noexcept {
+    std::int64_t traded = 0;
+    std::uint32_t kept = 0;
+    for (std::uint32_t i = 0; i < print_count_; ++i) {
+        const Print print = prints_[i];
+        if (stamp != 0 && print.stamp > stamp)
+            prints_[kept++] = print;
+        else
+            traded += print.size;
+    }
+    print_count_ = kept;
+    return traded;
+}
+
+void QueuePlace::note_drop(double before, std::int64_t stamp) noexcept {
+    older_dropped_ = stamp == 0 ? 0 : older_dropped_ + dropped_;
+    older_stamp_ = stamp_;
+    stamp_ = stamp;
+    dropped_ = stamp == 0 ? 0 : static_cast<std::int64_t>(std::ceil(before - exact_));
+}
+
+void QueuePlace::on_shown(const QueueOptions& options, std::int64_t shown,
+                          std::int64_t stamp) noexcept {
+    const std::int64_t traded = shown_by_now(stamp);
+    const bool was_known = ahead != unknown;
+    const double before = exact_;
     if (options.model == QueueModel::conservative || ahead == unknown) {
         if (shown < ahead) {
             ahead = shown;
             exact_ = static_cast<double>(shown);
         }
-    } else if (const std::int64_t canceled = last_shown_ - shown - traded_; canceled > 0) {
+    } else if (const std::int64_t canceled = last_shown_ - shown - traded; canceled > 0) {
         // What traded since the last look is in `shown` already, and has moved us.
         const double gone = static_cast<double>(canceled);
         const double back = static_cast<double>(last_shown_) - exact_;
@@ -54,7 +110,8 @@ void QueuePlace::on_shown(const QueueOptions& options, std::int64_t shown) noexc
         ahead = shown;
     }
     last_shown_ = shown;
-    traded_ = 0;
+    note_drop(was_known ? before : exact_, stamp);
+    if (!was_known && ahead != unknown) joined_ = stamp;  // all that is shown stands before us
 }
 
 }  // namespace onetape

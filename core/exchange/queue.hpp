@@ -17,6 +17,7 @@
 //
 // The probability families are those that hftbacktest documents as "Order Fill: probability queue
 // models" (read 2026-11), after Rigtorp's "Estimating order queue position" (2013).
+#include <array>
 #include <cstdint>
 #include <limits>
 
@@ -34,34 +35,58 @@ struct QueueOptions {
 // Share of a shrinking that falls behind us, 0..1.
 [[nodiscard]] double share_behind(const QueueOptions& options, double front, double back) noexcept;
 
+// A place in a queue. Prints and displays of one venue reach us over two ways, each in its own
+// order: a print may come before the display that has it, or after it, and a conflated display has
+// many of them at once. The venue's stamps tell which display has which print, so that what a print
+// took from before us and what the display lost by it move us once.
+//
+// A stamp of 0 is not known: then prints are taken to be in the next display.
 struct QueuePlace {
     static constexpr std::int64_t unknown = std::numeric_limits<std::int64_t>::max();
 
     std::int64_t ahead = 0;  // units before us, `unknown` until the level was seen
 
-    // Joins a level that shows `shown`.
-    void join(std::int64_t shown) noexcept {
+    // Joins a level that shows `shown`, by a display with that stamp.
+    void join(std::int64_t shown, std::int64_t stamp) noexcept {
         *this = {};
         ahead = last_shown_ = shown;
         exact_ = static_cast<double>(shown);
+        joined_ = stamp_ = stamp;
     }
     // By order: so many units left the queue before us (negative: turned out to be there).
     void advance(std::int64_t units) noexcept {
         ahead = ahead > units ? ahead - units : 0;
         exact_ = static_cast<double>(ahead);
     }
-    // Of a trade at our price `ahead_size` hit what stood before us.
-    void on_trade(std::int64_t trade_size, std::int64_t ahead_size) noexcept {
-        ahead -= ahead_size;
-        exact_ = ahead == 0 ? 0.0 : exact_ - static_cast<double>(ahead_size);
-        traded_ += trade_size;
+    // A print that the display had when we joined: it is none of our business.
+    [[nodiscard]] bool is_past(std::int64_t stamp) const noexcept {
+        return stamp != 0 && stamp <= joined_;
     }
-    // The level shows `shown` now.
-    void on_shown(const QueueOptions& options, std::int64_t shown) noexcept;
+    // Of a print that comes after its display: the units whose going has moved us already. They
+    // are not given again.
+    [[nodiscard]] std::int64_t take_seen(std::int64_t stamp, std::int64_t size) noexcept;
+    // Of a trade at our price `ahead_size` hit what stood before us.
+    void on_trade(std::int64_t stamp, std::int64_t trade_size, std::int64_t ahead_size) noexcept;
+    // The level shows `shown` now, by a display with that stamp.
+    void on_shown(const QueueOptions& options, std::int64_t shown, std::int64_t stamp) noexcept;
 
  private:
-    std::int64_t last_shown_ = 0, traded_ = 0;  // traded at our price since the last look
-    double exact_ = 0;                          // as `ahead`, with its fraction
+    struct Print {
+        std::int64_t stamp, size;
+    };
+
+    [[nodiscard]] std::int64_t shown_by_now(std::int64_t stamp) noexcept;
+    void note_drop(double before, std::int64_t stamp) noexcept;
+
+    std::int64_t last_shown_ = 0;
+    double exact_ = 0;                                       // as `ahead`, with its fraction
+    std::int64_t joined_ = 0, stamp_ = 0, older_stamp_ = 0;  // of displays
+    // Units by which the last display, and those before it, moved us without a print.
+    std::int64_t dropped_ = 0, older_dropped_ = 0;
+    // Prints at our price that no display has yet, by stamp; where there are more stamps, the two
+    // oldest are one.
+    std::array<Print, 16> prints_{};
+    std::uint32_t print_count_ = 0;
 };
 
 }  // namespace onetape

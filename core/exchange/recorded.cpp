@@ -284,8 +284,8 @@ void RecordedExchange::cancel(std::uint32_t index, std::int64_t now,
     close(slot, now, OrderNews::canceled, error::none);
 }
 
-// Price and size as wanted, 0: unchanged. A smaller size keeps the place in the queue, all else
-// goes to its end; a size that is already filled ends the order.
+// Price and size as wanted, 0: unchanged. The venue's rule says what it takes and what keeps the
+// place in the queue; a size that is already filled ends the order.
 void RecordedExchange::amend(std::uint32_t index, std::int64_t now,
                              const OrderRequestPayload& request) noexcept {
     const std::uint32_t slot = ids_.find(request.robot, request.order_id);
@@ -299,7 +299,11 @@ void RecordedExchange::amend(std::uint32_t index, std::int64_t now,
     if (request.price != 0) wanted.price = request.price;
     if (request.size != 0) wanted.size = request.size;
     if (request.trigger != 0 && order.place == Place::trigger) wanted.trigger = request.trigger;
-    std::uint16_t code = check_order(market.spec, wanted, reference(market));
+    const bool smaller = wanted.price == order.request.price && wanted.size <= order.request.size &&
+                         wanted.trigger == order.request.trigger;
+    std::uint16_t code = market.amend.takes(order.place == Place::trigger, smaller)
+                             ? check_order(market.spec, wanted, reference(market))
+                             : error::venue_rejected;
     if (code == error::none && order.filled != 0 && wanted.size <= order.filled) {
         close(slot, now, OrderNews::canceled, error::none);
         return;
@@ -315,7 +319,7 @@ void RecordedExchange::amend(std::uint32_t index, std::int64_t now,
     }
     const OrderState state =
         order.filled != 0 ? OrderState::partially_filled : OrderState::accepted;
-    const bool shrinks = wanted.price == order.request.price && wanted.size <= order.request.size;
+    const bool shrinks = market.amend.keeps_place(smaller);
     const std::int64_t reserved = order.reserved_price;
     unreserve(order);
     if (!shrinks) code = check_market(index, wanted, wanted.size - order.filled);

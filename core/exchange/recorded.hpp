@@ -45,11 +45,12 @@ struct MarketView {             // one instrument's recorded market, written by 
 struct MarketInterest {
     std::uint32_t working = 0;  // own orders
     bool held = false;          // a contract's position is open
+    bool lent = false;          // spot: something is owed in its currencies
     bool closed = false;        // its venue is, by its hours
 
-    [[nodiscard]] bool none() const noexcept { return working == 0 && !held; }
+    [[nodiscard]] bool none() const noexcept { return working == 0 && !held && !lent; }
     [[nodiscard]] bool active() const noexcept { return working != 0 && !closed; }
-    [[nodiscard]] bool watched() const noexcept { return held && !closed; }
+    [[nodiscard]] bool watched() const noexcept { return (held || lent) && !closed; }
 };
 
 // Money that moves without a fill. What a venue pays out counts positive.
@@ -70,11 +71,20 @@ struct FeeNews {  // the volume reached another tier
     std::uint32_t tier = 0;  // 0: the instrument's own fees
 };
 
+struct LoanNews {  // the level of what is owned to what is owed crossed the venue's call
+    std::int64_t time = 0;
+    Money assets = 0, debts = 0;
+    std::uint32_t currency = 0;
+    bool called = false;  // else it is above the call again
+};
+
 class ExchangeSink {
  public:
     virtual ~ExchangeSink() = default;
     virtual void on_cash(std::uint32_t instrument, const CashNews& cash) = 0;
     virtual void on_fees(std::uint32_t instrument, const FeeNews& fees) = 0;
+    // instrument: one that is priced in the currency.
+    virtual void on_loan(std::uint32_t instrument, const LoanNews& loan) = 0;
     virtual void on_order_event(std::uint32_t instrument, const OrderEventPayload& event) = 0;
     virtual void on_fill(std::uint32_t instrument, const FillPayload& fill) = 0;
 };
@@ -98,9 +108,12 @@ struct RecordedCounters {
     std::uint64_t settlements = 0;  // positions closed when their contract expired
     std::uint64_t settlements_without_mark = 0;
     std::uint64_t rate_limited = 0;
-    std::uint64_t queue_unknown =
-        0;  // by order: came to rest while the venue's orders were unknown
-    std::uint64_t insurance_payments = 0;  // losses beyond the money behind them
+    // By order: came to rest while the venue's orders were unknown.
+    std::uint64_t queue_unknown = 0;
+    std::uint64_t insurance_payments = 0;    // losses beyond the money behind them
+    std::uint64_t deleveragings = 0;         // positions taken over
+    std::uint64_t deleveragings_missed = 0;  // facts that found nothing to take
+    std::uint64_t loan_calls = 0, loan_liquidations = 0;
     // Prints at a price of ours, larger than what was displayed there: hidden orders stood before
     // us or behind us, and no data say which.
     std::uint64_t trades_beyond_display = 0;
@@ -178,11 +191,15 @@ class RecordedExchange {
         return index < markets_.size() && markets_[index].working != 0;
     }
 
-    // True when a contract is held: `watch` then asks after each event, once the hooks below are
-    // through, whether margin still covers it.
+    // True when a contract is held, or something is owed beside a spot instrument: `watch` then
+    // asks after each event, once the hooks below are through, whether it is still covered.
     [[nodiscard]] bool held(std::uint32_t index) const noexcept {
         return index < markets_.size() && markets_[index].watched();
     }
+    // The venue takes `size` of a contract's position over at `price`, free of fee. Working orders
+    // that then have nothing to reduce go. Returns what was there to take.
+    std::int64_t deleverage(std::uint32_t index, PositionSide side, std::int64_t size,
+                            std::int64_t price, std::int64_t now) noexcept;
     void watch(std::uint32_t index, std::int64_t now) noexcept;
     // The same after a quote: its mid lies between its prices, and where another price counts
     // nothing has changed.
@@ -267,6 +284,7 @@ class RecordedExchange {
         bool settled = false;        // its own end
         std::int64_t expiry = 0;
         std::uint32_t venue = 0;
+        AmendTerms amend;
         std::vector<FeeTier> fee_tiers;
         std::size_t fee_tier = 0;
         std::int64_t base_maker = 0, base_taker = 0;
@@ -339,6 +357,7 @@ class RecordedExchange {
     [[nodiscard]] static std::int64_t reference(const Market& market) noexcept;
     [[nodiscard]] static std::int64_t displayed(const Market& market, Side side,
                                                 std::int64_t price) noexcept;
+    [[nodiscard]] static std::int64_t display_stamp(const Market& market) noexcept;
     std::int64_t plan(Market& market, const OrderRequestPayload& request, std::int64_t size,
                       bool beyond_touch) noexcept;
     void take(std::uint32_t slot, std::int64_t now) noexcept;
@@ -400,7 +419,28 @@ class RecordedExchange {
     void book_venue_fill(std::uint32_t index, const FillPayload& fill) noexcept;
     template <class Which>
     void cancel_where(std::int64_t now, std::uint16_t code, const Which& which) noexcept;
+
+    // deleveraging.cpp: what the venue takes over
+    void take_over(const Deleveraging& fact, std::int64_t now) noexcept;
+    void run_deleveragings(std::int64_t now) noexcept;
+
+    // loans.cpp: what is owed in spot
+    void note_loans() noexcept;
+    [[nodiscard]] bool is_owing(std::uint32_t currency) const noexcept;
+    [[nodiscard]] bool called_in(const LoanState& loans) const noexcept;
+    void check_loans(std::uint32_t currency, std::int64_t now) noexcept;
+    void tell_loans(std::uint32_t currency, const LoanState& loans, std::int64_t now) noexcept;
+    void set_loan_spans(std::uint32_t currency, const LoanState& loans) noexcept;
+    void liquidate_loans(std::uint32_t currency, std::int64_t now) noexcept;
+    [[nodiscard]] std::int64_t sellable(std::uint32_t index) const noexcept;
+    [[nodiscard]] std::int64_t size_to_repay(std::uint32_t index, Money debt) const noexcept;
+    Money repay_step(std::uint32_t index, Side side, std::int64_t size, Money fees_left,
+                     std::int64_t now) noexcept;
+    template <class EndsAt>
+    static std::int64_t first_end(std::int64_t open, std::int64_t extreme,
+                                  const EndsAt& ends_at) noexcept;
     void stress_bar(std::uint32_t index, std::int64_t now) noexcept;
+    void stress_loans(std::uint32_t index, std::int64_t now) noexcept;
 
     // recorded_bars.cpp: orders against bars
     [[nodiscard]] static std::int64_t bar_room(const Market& market, std::int64_t wanted) noexcept;
@@ -434,6 +474,8 @@ class RecordedExchange {
     VenueRules rules_;
     std::vector<Venue> venues_;
     std::vector<Delayed> delayed_;  // by due time, then arrival
+    std::size_t next_deleveraging_ = 0;
+    std::vector<bool> loan_called_;  // by currency
     std::int64_t next_event_ = never, next_interest_ = never;
     std::int64_t clock_ = std::numeric_limits<std::int64_t>::min();  // of the last such event
 };

@@ -239,7 +239,7 @@ void RecordedExchange::bar_limits(std::uint32_t index, std::int64_t now) noexcep
 void RecordedExchange::on_bar(std::uint32_t index, std::int64_t now) noexcept {
     if (index >= markets_.size()) return;
     Market& market = markets_[index];
-    if ((market.working == 0 && !market.held) || !bars_only(market)) return;
+    if ((market.working == 0 && !market.held && !market.lent) || !bars_only(market)) return;
     const BarPayload& bar = market.view->bar;
     note_bar_period(market);
     if (bar.period_ns > market.bar_period) return;
@@ -254,6 +254,7 @@ void RecordedExchange::on_bar(std::uint32_t index, std::int64_t now) noexcept {
         market.in_bar = false;
     }
     if (market.held) stress_bar(index, now);
+    if (market.lent) stress_loans(index, now);
     mark_account(index);
     if (market.working == 0) {
         market.sweep = false;  // nothing to sweep

@@ -141,6 +141,16 @@ std::int64_t RecordedExchange::displayed(const Market& market, Side side,
     return within(side, level.price, price) ? 0 : QueuePlace::unknown;
 }
 
+// When the venue made what it displays, 0: not known. Where the stamp is that of the receipt, the
+// source had none, and it cannot be compared with others.
+std::int64_t RecordedExchange::display_stamp(const Market& market) noexcept {
+    const MarketView& view = *market.view;
+    if (has_book(market))
+        return view.book->ts_event() == view.book->ts_recv() ? 0 : view.book->ts_event();
+    if (!view.has_quote || view.quote.ts_event == view.quote.ts_recv) return 0;
+    return view.quote.ts_event;
+}
+
 std::int64_t RecordedExchange::taken_of(Market& market, Side level, std::int64_t price) noexcept {
     if (market.taken_version != market.view->version) {
         market.taken_version = market.view->version;
@@ -348,6 +358,7 @@ void RecordedExchange::fill_touched(std::uint32_t index, std::int64_t now) noexc
 void RecordedExchange::fill_traded_side(Market& market, std::int64_t now, Side side,
                                         std::int64_t& budget) noexcept {
     const TradePayload& trade = market.view->trade;
+    const std::int64_t stamp = trade.ts_event == trade.ts_recv ? 0 : trade.ts_event;
     auto& list = side == Side::buy ? market.bids : market.asks;
     std::size_t at = 0;
     bool looked = false;
@@ -357,6 +368,10 @@ void RecordedExchange::fill_traded_side(Market& market, std::int64_t now, Side s
         // At its price even a print that is used up has moved the queue.
         const bool at_price = order.request.price == trade.price;
         if (!within(side, trade.price, order.request.price) || (budget == 0 && !at_price)) break;
+        if (order.queue.is_past(stamp)) {
+            ++at;
+            continue;
+        }
         std::int64_t available = budget;
         if (at_price && by_order(market)) {  // who of the queue it hit is not said
             ++at;
@@ -374,8 +389,9 @@ void RecordedExchange::fill_traded_side(Market& market, std::int64_t now, Side s
                 ++at;
                 continue;
             }
-            const std::int64_t before = std::min(order.queue.ahead, budget);
-            order.queue.on_trade(trade.size, before);
+            available -= std::min(order.queue.take_seen(stamp, trade.size), budget);
+            const std::int64_t before = std::min(order.queue.ahead, available);
+            order.queue.on_trade(stamp, trade.size, before);
             available -= before;
         }
         if (available > 0) {
@@ -397,13 +413,14 @@ void RecordedExchange::fill_traded(std::uint32_t index, std::int64_t now) noexce
 
 // What the levels show now moves our places in their queues.
 void RecordedExchange::limit_queues(Market& market) noexcept {
+    const std::int64_t stamp = display_stamp(market);
     for (const auto* list : {&market.bids, &market.asks}) {
         for (const std::uint32_t slot : *list) {
             Order& order = orders_[slot];
             if (order.queue.ahead == 0) continue;
             const std::int64_t shown = displayed(market, order.request.side, order.request.price);
             if (shown == QueuePlace::unknown) break;  // the others lie as deep or deeper
-            order.queue.on_shown(options_.queue, shown);
+            order.queue.on_shown(options_.queue, shown, stamp);
         }
     }
 }

@@ -23,14 +23,14 @@ void RecordedExchange::join_queue(Order& order) noexcept {
     const Side side = order.request.side;
     const std::int64_t price = order.request.price;
     if (!by_order(market)) {
-        order.queue.join(displayed(market, side, price));
+        order.queue.join(displayed(market, side, price), display_stamp(market));
         return;
     }
     // All that is there has come before us; while it is not known what is there, all that will
     // turn out to be there has.
     const MboBook& orders = *market.view->orders;
     order.rank = orders.levels().synced() ? orders.next_rank() : MboBook::no_rank;
-    order.queue.join(orders.levels().side(side).size_at(price));
+    order.queue.join(orders.levels().side(side).size_at(price), 0);
     if (order.rank == MboBook::no_rank) ++counters_.queue_unknown;
 }
 
@@ -41,7 +41,7 @@ void RecordedExchange::begin_orders(std::uint32_t index) noexcept {
     for (const auto* list : {&market.bids, &market.asks}) {
         for (const std::uint32_t slot : *list) {
             orders_[slot].rank = MboBook::no_rank;
-            orders_[slot].queue.join(0);
+            orders_[slot].queue.join(0, 0);
             ++counters_.queue_unknown;
         }
     }
@@ -49,7 +49,7 @@ void RecordedExchange::begin_orders(std::uint32_t index) noexcept {
 
 void RecordedExchange::forget_queue(Market& market, Side side) noexcept {
     for (const std::uint32_t slot : side == Side::buy ? market.bids : market.asks)
-        orders_[slot].queue.join(0);
+        orders_[slot].queue.join(0, 0);
 }
 
 // Units that left the queue before us; and what a snapshot says was there all the time.

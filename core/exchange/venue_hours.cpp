@@ -21,6 +21,9 @@ void RecordedExchange::set_rules(const VenueRules& rules) noexcept {
 }
 
 void RecordedExchange::begin(std::int64_t now) noexcept {
+    while (next_deleveraging_ < rules_.deleveragings.size() &&
+           rules_.deleveragings[next_deleveraging_].time < now)
+        ++next_deleveraging_;  // before the run
     if (!rules_.borrow.empty()) next_interest_ = now - now % hour_ns + hour_ns;
     clock_ = now;
     find_next_event();
@@ -73,6 +76,8 @@ void RecordedExchange::find_next_event() noexcept {
         if (market.expiry != 0 && !market.settled) next = std::min(next, market.expiry);
     }
     for (const Delayed& delayed : delayed_) next = std::min(next, delayed.due);
+    if (next_deleveraging_ < rules_.deleveragings.size())
+        next = std::min(next, rules_.deleveragings[next_deleveraging_].time);
     next_event_ = next;
 }
 
@@ -91,6 +96,7 @@ void RecordedExchange::run_events(std::int64_t now) noexcept {
         market.closed = !rules_.closed.empty() && closed_at(market.venue, clock_, until);
         if (market.expiry != 0 && !market.settled && market.expiry <= now) settle(index, now);
     }
+    run_deleveragings(now);
     if (next_interest_ <= now) charge_interest(next_interest_);
     while (!delayed_.empty() && delayed_.front().due <= now) {
         const Delayed delayed = delayed_.front();

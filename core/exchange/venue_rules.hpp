@@ -22,11 +22,31 @@ struct BorrowRate {
     std::string name{};     // of the currency, for the record of what was charged
 };
 
+// Assets over debts in 1e-6: at `call` or below it the venue warns, at `liquidation` or below it
+// sells and buys until nothing is owed, for a fee of 1e-12 of what it trades.
+struct LoanTerms {
+    std::int64_t call = 0, liquidation = 0, fee = 0;  // call 0: loans are never called in
+};
+
+// The venue takes a position over: dated, because no data say when it would have happened.
+struct Deleveraging {
+    static constexpr std::int64_t whole = 1'000'000;
+
+    std::int64_t time = 0;
+    std::uint32_t instrument = 0;
+    bool is_long = true;
+    std::int64_t price = 0;      // 0: at the mark
+    std::int64_t share = whole;  // 1e-6 of the position, in whole lots
+};
+
 struct VenueRules {
     std::int64_t order_limit = 0, order_window = 0;  // so many orders in so many ns; 0: no limit
     std::int64_t trigger_delay = 0;                  // ns from trigger to live order
     std::vector<ClosedSpan> closed;
     std::vector<BorrowRate> borrow;
+    std::vector<std::string> currencies;  // names by number, for the record of what happened
+    LoanTerms loans;
+    std::vector<Deleveraging> deleveragings;  // by time
 };
 
 // A bucket of `limit` tokens that fills evenly over `window` ns; full at the start. In whole

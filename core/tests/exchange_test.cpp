@@ -31,6 +31,7 @@ class CountingSink final : public MatchingSink, public ExchangeSink {
     }
     void on_cash(std::uint32_t, const CashNews&) override {}
     void on_fees(std::uint32_t, const FeeNews&) override {}
+    void on_loan(std::uint32_t, const LoanNews&) override {}
     void on_trade(const TradePayload&) override {}
     void on_levels(std::int64_t, std::span<const BookLevel>, std::span<const BookLevel>) override {}
     void on_touch(const QuotePayload&) override {}

@@ -255,7 +255,31 @@ class RandomTrader {
     bool done_ = false;
 };
 
-std::uint64_t forced_fills = 0;
+std::uint64_t forced_fills = 0, taken_over = 0, loan_trades = 0;
+
+// Amend rules, loans that are called in, positions taken over: drawn apart, likewise.
+void add_rules(Plan& plan, std::uint64_t seed) {
+    Prng random(seed * 0xD1B54A32D192ED03ull);
+    for (InstrumentTerms& terms : plan.terms) {
+        if (random.below(2) == 0) continue;
+        terms.amend = {static_cast<AmendRule>(random.below(amend_rule_count)),
+                       random.below(2) == 0};
+    }
+    if (!plan.rules.borrow.empty() && random.below(3) != 0) {
+        // The coins of these worlds are worth far more than anybody may owe.
+        plan.rules.loans = {500'000'000'000, 400'000'000'000, random.below(2) * 20'000'000'000LL};
+    }
+    std::int64_t time = 0;
+    for (std::uint32_t fact = random.below(4); fact > 0; --fact) {
+        time += (20 + static_cast<std::int64_t>(random.below(150))) * step_ns;
+        const auto count = static_cast<std::uint32_t>(plan.specs.size());
+        plan.rules.deleveragings.push_back(
+            {time, random.below(count), random.below(2) == 0,
+             random.below(2) == 0 ? 0 : 9'900 + static_cast<std::int64_t>(random.below(200)),
+             random.below(2) == 0 ? Deleveraging::whole
+                                  : 1 + static_cast<std::int64_t>(random.below(999'999))});
+    }
+}
 
 // Stops and starts of the robot, drawn apart so that the other seeds stay what they were.
 std::vector<TradingSwitch> schedule_of(std::uint64_t seed) {
@@ -271,7 +295,8 @@ std::vector<TradingSwitch> schedule_of(std::uint64_t seed) {
 
 std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
     Prng random(seed);
-    const Plan plan = plan_of(random);
+    Plan plan = plan_of(random);
+    add_rules(plan, seed);
     Tape tape;
     write_tape(tape, random, plan.specs.size());
     World world(plan.options);
@@ -347,6 +372,8 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
             }
         }
     }
+    taken_over += simulation.exchange_counters().deleveragings;
+    loan_trades += simulation.exchange_counters().loan_liquidations;
     // Every unit that came or went has a name.
     if (std::none_of(plan.specs.begin(), plan.specs.end(),
                      [](const InstrumentSpec& spec) { return spec.kind == ContractKind::spot; })) {
@@ -390,5 +417,9 @@ TEST_CASE("random runs keep the books") {
         if (passed.count() > seconds) break;
     }
     MESSAGE("seeds done: " << count << ", forced closings: " << forced_fills);
-    if (!only) CHECK(forced_fills > 0);
+    MESSAGE("taken over: " << taken_over << ", trades for loans: " << loan_trades);
+    if (only) return;
+    CHECK(forced_fills > 0);
+    CHECK(taken_over > 0);
+    CHECK(loan_trades > 0);
 }

@@ -103,10 +103,26 @@ class Market:
         return self
 
     def trade(
-        self, at: float, price: float, size: float, side: str = "buy", *, symbol: str | None = None
+        self,
+        at: float,
+        price: float,
+        size: float,
+        side: str = "buy",
+        *,
+        symbol: str | None = None,
+        ts_event: int | None = None,
     ) -> Market:
         price_int, units = self._units(symbol or self.symbol, price, size)
-        row = _TRADE.pack(at_ns(at), at_ns(at), price_int, units, 0, 0, _SIDES[side], 0)
+        row = _TRADE.pack(
+            at_ns(at) if ts_event is None else ts_event,
+            at_ns(at),
+            price_int,
+            units,
+            0,
+            0,
+            _SIDES[side],
+            0,
+        )
         self._append("trade", row, at, symbol)
         return self
 
@@ -118,9 +134,11 @@ class Market:
         *,
         snapshot: bool = True,
         symbol: str | None = None,
+        ts_event: int | None = None,
     ) -> Market:
+        event = at_ns(at) if ts_event is None else ts_event
         levels = [[self._units(symbol or self.symbol, *level) for level in s] for s in (bids, asks)]
-        head = _BOOK.pack(at_ns(at), at_ns(at), 0, 0, 0, len(levels[0]), len(levels[1]))
+        head = _BOOK.pack(event, at_ns(at), 0, 0, 0, len(levels[0]), len(levels[1]))
         tail = b"".join(_LEVEL.pack(*level) for side in levels for level in side)
         self._append("book", head + tail, at, symbol, _SNAPSHOT if snapshot else 0)
         return self

@@ -36,8 +36,11 @@ def said(events: list[dict[str, Any]]) -> str:
         if event["event"] == "cash":
             words.append(f"{event['kind']} {event['amount'] / ONE:g}")
             continue
+        if event["event"] == "loan":
+            words.append("loan called" if event["called"] else "loan covered")
+            continue
         made = event["order_id"] - VENUE_ORDERS
-        order = f"#V{made % 2**61} " if made > 0 else f"#{event['order_id']} "
+        order = f"#V{made % 2**59} " if made > 0 else f"#{event['order_id']} "
         if event["event"] == "fill":
             words.append(f"{order}fill {event['size']}@{event['price']} {event['liquidity']}")
         else:
@@ -46,6 +49,7 @@ def said(events: list[dict[str, Any]]) -> str:
     return ", ".join(words)
 
 
+_STAMPED = ("quote", "trade", "book", "change")
 _ORDER = re.compile(r"(?P<side>buy|sell)#(?P<id>\d+) (?P<rest>.*)")
 
 
@@ -105,17 +109,20 @@ class Recorded:
             time, _, rest = rest.partition(" ")
             self.now = int(time) - 1
             return self.step(rest)
+        # `trade 100 x5 sell @40`: the venue stamped it 40; without, the source has no stamps
+        rest, _, mark = rest.partition("@") if word in _STAMPED else (rest, "", "")
+        stamp = {"stamp": int(mark)} if mark else {}
         if word == "quote":
-            return said(core.quote(self.now, *map(int, rest.split())))
+            return said(core.quote(self.now, *map(int, rest.split()), **stamp))
         if word == "trade":  # trade 100 x5 [buy|sell]
             price, size, *side = rest.split()
-            return said(core.trade(self.now, int(price), int(size[1:]), *side))
+            return said(core.trade(self.now, int(price), int(size[1:]), *side, **stamp))
         if word in ("book", "change"):  # book 100:5 99:7 | 101:3
             bids, _, asks = rest.partition("|")
             sides = [
                 [tuple(map(int, level.split(":"))) for level in s.split()] for s in (bids, asks)
             ]
-            return said(core.book(self.now, sides[0], sides[1], word == "book"))
+            return said(core.book(self.now, sides[0], sides[1], word == "book", **stamp))
         if word in ("add", "modify", "gone", "hit", "clear"):
             return said(self._order(word, rest.split()))
         if word == "bar":  # bar 0-60 o h l c [volume]

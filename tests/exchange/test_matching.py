@@ -18,9 +18,9 @@ LONG = os.environ.get("ONETAPE_LONG") == "1"
 MAKER, TAKER = "-0.00025", "0.00075"
 
 
-def fast_engine(self_trade: str = "cancel_incoming") -> Any:
+def fast_engine(self_trade: str = "cancel_incoming", **rules: Any) -> Any:
     spec = linear(maker_fee=-250_000_000, taker_fee=750_000_000)
-    return _core.MatchingEngine(spec, self_trade=self_trade)
+    return _core.MatchingEngine(spec, self_trade=self_trade, **rules)
 
 
 def flat(events: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
@@ -82,10 +82,10 @@ OPERATIONS = st.one_of(
 POLICIES = ["allow", "cancel_incoming", "cancel_resting", "cancel_both"]
 
 
-def compare(operations: list[dict[str, Any]], self_trade: str) -> ReferenceEngine:
+def compare(operations: list[dict[str, Any]], self_trade: str, **rules: Any) -> ReferenceEngine:
     """Both engines on the same operations: the same events, books and positions after each."""
-    fast = fast_engine(self_trade)
-    slow = ReferenceEngine(maker=MAKER, taker=TAKER, self_trade=self_trade)
+    fast = fast_engine(self_trade, **rules)
+    slow = ReferenceEngine(maker=MAKER, taker=TAKER, self_trade=self_trade, **rules)
     ids = dict.fromkeys(range(4), 0)
     for now, operation in enumerate(operations, start=1):
         slow.events.clear()
@@ -187,6 +187,15 @@ def session(seed: int, length: int) -> list[dict[str, Any]]:
 def test_equals_the_reference_engine_over_a_busy_session(seed: int, self_trade: str) -> None:
     slow = compare(session(seed, 500), self_trade)
     assert slow.trades > 60  # a session worth comparing
+
+
+@pytest.mark.parametrize("triggers", [True, False])
+@pytest.mark.parametrize("rule", ["decrease_keeps", "requeues", "decrease_only", "none"])
+@pytest.mark.parametrize("seed", range(20 if LONG else 3))
+def test_equals_the_reference_engine_under_each_amend_rule(
+    seed: int, rule: str, triggers: bool
+) -> None:
+    compare(session(seed, 400), "cancel_incoming", amend=rule, amend_triggers=triggers)
 
 
 @settings(max_examples=20, deadline=None)

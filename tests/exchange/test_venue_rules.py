@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tomllib
 from decimal import Decimal
 from fractions import Fraction as F
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from exchange_world import BTC, ONE, USDT, Recorded, linear, spot
 
 from onetape import _core
+from onetape.engine.plan import to_toml
 from onetape.engine.venue_options import (
     Closed,
     VenueOptions,
@@ -20,6 +22,7 @@ from onetape.engine.venue_options import (
     parse_order_rate,
 )
 from onetape.model.errors import BadConfig
+from onetape.model.given_rules import NEVER_CALLED, Adl, LoanLevels
 
 HOUR = 3600 * 10**9
 
@@ -340,14 +343,22 @@ def test_options_are_kept_in_a_table_and_read_back() -> None:
             parse_closed("2024-08-09T02:00:00Z..2024-08-09T03:00:00Z"),
         ],
         borrow=parse_borrow("USDT=0.00001, btc=0.000002"),
+        loans=LoanLevels(Decimal("1.3"), Decimal("1.1"), Decimal("0.02")),
+        adl=[
+            Adl("binance:BTC/USDT:USDT", 10**18, is_long=True),
+            Adl("a:B", 2 * 10**18, is_long=False, price=Decimal("49000.5"), share=Decimal("0.25")),
+        ],
     )
     assert options.order_rate == (300, 10 * 10**9)
     assert options.closed[0].venue == "binance"
     assert options.closed[0].cancels
     assert options.closed[1] == Closed(options.closed[1].start, options.closed[1].end)
     assert options.borrow == {"USDT": Decimal("0.00001"), "BTC": Decimal("0.000002")}
-    assert VenueOptions.from_table(options.as_table()) == options
+    kept = tomllib.loads(to_toml({"venue": options.as_table()}))["venue"]
+    assert VenueOptions.from_table(kept) == options
     assert VenueOptions.from_table({}) == VenueOptions()
+    # A run from before loans were called in is replayed as it was.
+    assert VenueOptions.from_table({"borrow": ["USDT=0.1"]}).loans == NEVER_CALLED
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ ORDER_INVALID, WOULD_CROSS, UNKNOWN, REDUCE_ONLY, DUPLICATE, SELF_TRADE = (
     4108,
 )
 NO_MARKET = 1005
+VENUE_REJECTED = 4401
 
 
 @dataclass
@@ -52,10 +53,18 @@ class ReferenceEngine:
     """Prices and sizes are whole numbers; fees are decimal rates of price * size."""
 
     def __init__(
-        self, *, maker: str = "0", taker: str = "0", self_trade: str = "cancel_incoming"
+        self,
+        *,
+        maker: str = "0",
+        taker: str = "0",
+        self_trade: str = "cancel_incoming",
+        amend: str = "decrease_keeps",
+        amend_triggers: bool = True,
     ) -> None:
         self.fees = {"maker": Decimal(maker), "taker": Decimal(taker)}
         self.self_trade = self_trade
+        self.amend_rule = amend
+        self.amend_triggers = amend_triggers
         self.orders: list[Order] = []
         self.positions: dict[int, int] = {}
         self.prices = {"last": 0, "mark": 0, "index": 0}
@@ -137,7 +146,14 @@ class ReferenceEngine:
             self._say(participant, order_id, "update_rejected", UNKNOWN)
             return
         new_price, new_size = price or order.price, size or order.size
-        if order.type == "market" and new_price:
+        grows = new_price != order.price or new_size > order.size
+        if (
+            self.amend_rule == "none"
+            or (order.waiting and not self.amend_triggers)
+            or (self.amend_rule == "decrease_only" and grows)
+        ):
+            self._say(participant, order_id, "update_rejected", VENUE_REJECTED)
+        elif order.type == "market" and new_price:
             self._say(participant, order_id, "update_rejected", ORDER_INVALID)
         elif (
             order.post_only
@@ -149,7 +165,7 @@ class ReferenceEngine:
         elif order.filled and new_size <= order.filled:
             self._close(order, "canceled")
         else:
-            keeps = order.waiting or (new_price == order.price and new_size <= order.size)
+            keeps = order.waiting or (not grows and self.amend_rule != "requeues")
             filled = order.filled
             order.price, order.size, order.left = new_price, new_size, new_size - filled
             self._say(participant, order_id, "updated")

@@ -13,6 +13,7 @@ import msgspec
 from onetape.model import catalogue, inference
 from onetape.model.errors import UsageError
 from onetape.model.given import parse_instruments
+from onetape.model.given_rules import GivenRules, parse_rules
 from onetape.model.instrument import DECIMALS_MAX, Instrument
 
 # A lot where nothing tells: data without sizes, or volumes that are averages of sums.
@@ -83,13 +84,19 @@ def _sum(first: Seen, second: Seen) -> Seen:
 
 def given_instruments(path: Path | None) -> dict[str, Instrument]:
     """Those of `--instruments FILE`. Raises UsageError where it cannot be read."""
-    if path is None:
-        return {}
+    return {} if path is None else parse_instruments(_text(path), where=str(path))
+
+
+def given_rules(path: Path | None) -> GivenRules:
+    """The venue's rules of the same file."""
+    return GivenRules() if path is None else parse_rules(_text(path), where=str(path))
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot be read: {error}", where=str(path)) from None
-    return parse_instruments(text, where=str(path))
 
 
 def known_instrument(

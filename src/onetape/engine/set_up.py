@@ -19,6 +19,7 @@ from onetape.engine.plan import DEFAULT_CASH, RunPlan
 from onetape.engine.tape_facts import tape_instruments, tape_span
 from onetape.engine.trading_hours import HORIZON
 from onetape.model.errors import BadConfig, BadInput, UnknownSymbol
+from onetape.model.given_rules import default_loans
 from onetape.model.instrument import Instrument, Kind
 from onetape.model.margin import notional_limit
 from onetape.model.time import TIME_MAX, format_time
@@ -137,8 +138,12 @@ def set_venue_rules(plan: RunPlan, host: Host) -> None:
                 where="--borrow",
                 todo=f"name one of {', '.join(host.currencies)}",
             )
-    rules = options.core(host.currency_index, host.venue_number)
-    host.sim.set_rules(_core.VenueRules(**rules))
+    if options.borrow and options.loans is None:
+        options.loans = default_loans(
+            [each.venue for each in host.instruments.values() if each.kind is Kind.SPOT]
+        )
+    rules = options.core(host.currency_index, host.venue_number, host.instruments)
+    host.sim.set_rules(_core.VenueRules(**rules, currencies=host.currencies))
 
 
 def set_trading_hours(plan: RunPlan, host: Host, start: int, *, grows: bool) -> None:

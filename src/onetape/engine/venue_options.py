@@ -5,6 +5,9 @@ core's VenueRules.
     order rate    N/DURATION                    orders and amendments a venue takes in a time
     borrow        CUR=RATE[,CUR=RATE]           share of a negative balance, each full hour UTC
     trigger delay DURATION                      from trigger to live order
+
+Levels at which loans are called in, and positions that the venue takes over, come from the file of
+--instruments (model/given_rules.py).
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from onetape.model.errors import BadConfig, BadInput, UsageError
+from onetape.model.given_rules import NEVER_CALLED, Adl, LoanLevels, rules_of
+from onetape.model.instrument import Instrument, Kind
 from onetape.model.money import rate_units
 from onetape.model.time import format_time, parse_duration, parse_time
 
@@ -45,6 +50,8 @@ class VenueOptions:
     trigger_delay: int = 0  # ns
     closed: list[Closed] = field(default_factory=list)
     borrow: dict[str, Decimal] = field(default_factory=dict)  # rate an hour by currency
+    loans: LoanLevels | None = None  # None: the default, where something may be borrowed
+    adl: list[Adl] = field(default_factory=list)  # by time
 
     def as_table(self) -> dict[str, Any]:
         """For run.toml."""
@@ -53,24 +60,43 @@ class VenueOptions:
             "trigger_delay": self.trigger_delay,
             "closed": [str(each) for each in self.closed],
             "borrow": [f"{currency}={rate}" for currency, rate in self.borrow.items()],
+            **({"loans": self.loans.as_table()} if self.loans else {}),
+            **({"adl": [each.as_table() for each in self.adl]} if self.adl else {}),
         }
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> VenueOptions:
         """Back from run.toml; runs from before these existed have no such table."""
         rate = table.get("order_rate") or None
+        rules = rules_of(table, where="venue")
         return cls(
             order_rate=None if rate is None else (rate[0], rate[1]),
             trigger_delay=table.get("trigger_delay", 0),
             closed=[parse_closed(text) for text in table.get("closed", ())],
             borrow=parse_borrow(",".join(table.get("borrow", ()))),
+            # Runs from before loans were called in had them stand for ever.
+            loans=rules.loans or (NEVER_CALLED if table.get("borrow") else None),
+            adl=list(rules.adl),
         )
 
     def core(
-        self, currency: Callable[[str], int], venue: Callable[[str], int]
+        self,
+        currency: Callable[[str], int],
+        venue: Callable[[str], int],
+        instruments: Mapping[str, Instrument],
     ) -> dict[str, object]:
-        """The keyword arguments of the core's VenueRules."""
+        """The keyword arguments of the core's VenueRules. instruments: those of the run, in the
+        core's order. Raises BadConfig for a position that they cannot have."""
         limit, window = self.order_rate or (0, 0)
+        loans = self.loans or NEVER_CALLED
+        numbers = {symbol: number for number, symbol in enumerate(instruments)}
+        for each in self.adl:
+            if each.symbol not in numbers:
+                raise BadConfig(
+                    f"{each.symbol} is not in the data",
+                    where="[[adl]] of --instruments",
+                    todo=f"name one of {', '.join(numbers)}",
+                )
         return {
             "order_limit": limit,
             "order_window": window,
@@ -82,7 +108,40 @@ class VenueOptions:
             "borrow": [
                 (currency(name), rate_units(rate), name) for name, rate in self.borrow.items()
             ],
+            "loans": (
+                int(loans.call * 10**6),
+                int(loans.liquidation * 10**6),
+                rate_units(loans.fee),
+            ),
+            "deleveragings": [
+                (
+                    each.time,
+                    numbers[each.symbol],
+                    each.is_long,
+                    _price(each, instruments[each.symbol]),
+                    int(each.share * 10**6),
+                )
+                for each in self.adl
+            ],
         }
+
+
+def _price(adl: Adl, instrument: Instrument) -> int:
+    if instrument.kind is Kind.SPOT:
+        raise BadConfig(
+            f"{adl.symbol} is spot, and has no position that a venue takes over",
+            where="[[adl]] of --instruments",
+        )
+    if adl.price is None:
+        return 0
+    units = adl.price.scaleb(instrument.price_decimals)
+    if units != units.to_integral_value() or units >= 2**62:
+        raise BadConfig(
+            f"price {adl.price} of {adl.symbol}",
+            where="[[adl]] of --instruments",
+            todo=f"give at most {instrument.price_decimals} decimals",
+        )
+    return int(units)
 
 
 def parse_order_rate(text: str) -> tuple[int, int]:

@@ -3,9 +3,10 @@
 `catalogue.json` holds sets of rows, each set with its venue, source, date (`as_of`) and the fees of
 the venue's public base tier; tools/make_catalogue.py makes it. `margin.json` holds margin brackets
 the same way; a symbol's newest version has them, and its older ones too, marked as a default,
-because nothing older is known. Both are read when first asked for. An
-instrument that several sets know has several versions, oldest first; a version holds from its
-date, and the oldest also before it, because nothing older is known.
+because nothing older is known. `venues.json` holds what is known of a venue as a whole
+(venue_facts.py): a fee schedule that changes makes a new version of its instruments. All are read
+when first asked for. An instrument that several sets know has several versions, oldest first; a
+version holds from its date, and the oldest also before it, because nothing older is known.
 
 A venue's rules of today are asked of the venue. These are for data that has no such answer beside
 it, and they say how old they are.
@@ -20,6 +21,7 @@ from typing import Final
 
 import msgspec
 
+from onetape.model import venue_facts
 from onetape.model.enums import Kind, Origin
 from onetape.model.errors import UsageError
 from onetape.model.instrument import Instrument, from_symbol
@@ -125,7 +127,7 @@ def versions(symbol: str) -> tuple[Instrument, ...]:
     dated = sorted(
         (_instrument(symbol, rows_of, row) for rows_of, row in rows), key=lambda i: i.valid_from
     )
-    dated = _with_liquidation_fees(dated)
+    dated = _with_schedules(_with_liquidation_fees(dated), _aliases(rows))
     return tuple(
         _with_brackets(
             msgspec.structs.replace(instrument, version=number), is_newest=number == len(dated)
@@ -146,6 +148,47 @@ def _with_liquidation_fees(dated: list[Instrument]) -> list[Instrument]:
             )
         found.append(instrument)
     return found
+
+
+def _aliases(rows: list[tuple[_Set, list[str]]]) -> tuple[str, ...]:
+    return tuple(name for rows_of, row in rows for name in row[rows_of.fields.index("raw")].split())
+
+
+def _with_schedules(dated: list[Instrument], names: tuple[str, ...]) -> list[Instrument]:
+    """Each version with the schedule of its time, and one more where that changes within it. The
+    oldest schedule holds before its time, too, marked as a default."""
+    if not dated:
+        return dated
+    known = venue_facts.schedules(dated[0].venue, dated[0].kind, names)
+    if not known:
+        return dated
+    found: list[Instrument] = []
+    ends = [instrument.valid_from for instrument in dated[1:]] + [2**63]
+    for instrument, end in zip(dated, ends, strict=True):
+        begin = instrument.valid_from
+        held = [schedule for schedule in known if schedule.since <= begin]
+        found.append(_with_schedule(instrument, held[-1] if held else known[0], begin))
+        found += [
+            _with_schedule(instrument, schedule, schedule.since)
+            for schedule in known
+            if begin < schedule.since < end
+        ]
+    return found
+
+
+def _with_schedule(
+    instrument: Instrument, schedule: venue_facts.FeeSchedule, since: int
+) -> Instrument:
+    maker, taker = schedule.base
+    is_later = schedule.since > since
+    return msgspec.structs.replace(
+        instrument,
+        maker_fee=maker,
+        taker_fee=taker,
+        fee_tiers=schedule.tiers_in(instrument.quote),
+        valid_from=since,
+        defaulted=(*instrument.defaulted, "fee_tiers") if is_later else instrument.defaulted,
+    )
 
 
 def _with_brackets(instrument: Instrument, *, is_newest: bool) -> Instrument:
@@ -190,6 +233,8 @@ def symbols(venue: str | None = None) -> list[str]:
 
 def default_fees(venue: str, kind: Kind) -> tuple[Decimal, Decimal] | None:
     """(maker, taker) of the venue's public base tier, None for an unknown venue or market."""
+    if known := venue_facts.schedules(venue, kind):
+        return known[-1].base
     for rows_of in reversed(_sets()):
         is_spot = ":" not in rows_of.rows[0][rows_of.fields.index("name")]
         if rows_of.venue == venue and is_spot == (kind is Kind.SPOT):
@@ -214,6 +259,8 @@ def _instrument(symbol: str, rows_of: _Set, row: list[str]) -> Instrument:
         facts["expiry"] = parse_time(cells["expiry"])
     if parsed.is_perpetual:
         facts["funding_interval"] = rows_of.funding_hours * HOUR
+    if amend := venue_facts.amend_fact(rows_of.venue, parsed.kind):
+        facts |= {"amend": amend.rule, "amend_triggers": amend.triggers}
     return from_symbol(
         symbol,
         raw_symbol=cells["raw"].split()[0],

@@ -178,6 +178,15 @@ class Kind(TapeWord):
     INVERSE = "inverse"
 
 
+class AmendRule(StrEnum):
+    """What a venue makes of a change to an order that rests (core/exchange/amend_rule.hpp)."""
+
+    DECREASE_KEEPS = "decrease_keeps"  # a smaller size keeps the place, all else loses it
+    REQUEUES = "requeues"  # every change loses it
+    DECREASE_ONLY = "decrease_only"  # a smaller size keeps it, all else is refused
+    NONE = "none"  # nothing can be changed
+
+
 class Origin(StrEnum):
     """Where the facts of an instrument come from."""
 

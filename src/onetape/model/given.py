@@ -5,7 +5,8 @@
     tick = "0.10"
     taker_fee = "0.0004"
 
-Keys are the fields of Instrument; numbers may be text, which keeps them exact, or plain. Tables
+Rules of the venue may stand beside them (given_rules.py). Keys are the fields of Instrument;
+numbers may be text, which keeps them exact, or plain. Tables
 (margin brackets, fee tiers) are lists of tables:
 
     brackets = [
@@ -14,9 +15,9 @@ Keys are the fields of Instrument; numbers may be text, which keeps them exact, 
     ]
     fee_tiers = [{ volume_min = 5000000, maker_fee = "0.00012", taker_fee = "0.00042" }]
 
-A maintenance_rate without brackets replaces the catalogue's brackets. What a
-table leaves out is taken from the catalogue's newest version where it knows the symbol; otherwise
-tick and lot are required, and the rest has its default.
+A maintenance_rate without brackets replaces the catalogue's brackets, a maker_fee or taker_fee
+without fee_tiers its schedule. What a table leaves out is taken from the catalogue's newest version
+where it knows the symbol; otherwise tick and lot are required, and the rest has its default.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from onetape.model.decimals import decimals_of, to_decimal
 from onetape.model.enums import Origin
 from onetape.model.errors import BadConfig, BadInput
 from onetape.model.fee_tiers import FeeTier
+from onetape.model.given_rules import RULE_TABLES
 from onetape.model.instrument import Instrument, from_symbol
 from onetape.model.margin import MarginBracket
 from onetape.model.time import parse_time
@@ -50,9 +52,13 @@ def parse_instruments(text: str, *, where: str = "") -> dict[str, Instrument]:
         document = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise BadConfig(str(error), where=where) from None
-    unknown = set(document) - {"instrument"}
+    unknown = set(document) - {"instrument"} - RULE_TABLES
     if unknown:
-        raise BadConfig(f"unknown key {min(unknown)!r}", where=where, todo="use [[instrument]]")
+        raise BadConfig(
+            f"unknown key {min(unknown)!r}",
+            where=where,
+            todo="use [[instrument]], [[adl]] or [loans]",
+        )
     tables = document.get("instrument", [])
     if not isinstance(tables, list):
         raise BadConfig("instrument is not a list of tables", where=where, todo="[[instrument]]")
@@ -91,6 +97,8 @@ def _over(known: Instrument, facts: dict[str, object]) -> Instrument:
             facts.setdefault(decimals, max(decimals_of(value), getattr(known, decimals)))
     if "maintenance_rate" in facts:
         facts.setdefault("brackets", ())
+    if "maker_fee" in facts or "taker_fee" in facts:
+        facts.setdefault("fee_tiers", ())
     defaulted = tuple(name for name in known.defaulted if name not in facts)
     try:
         return msgspec.convert(

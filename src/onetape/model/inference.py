@@ -17,7 +17,7 @@ from decimal import Decimal
 
 import msgspec
 
-from onetape.model import catalogue
+from onetape.model import catalogue, venue_facts
 from onetape.model.decimals import Number, decimals_of, to_decimal
 from onetape.model.enums import Kind, Origin
 from onetape.model.errors import BadInput
@@ -63,6 +63,11 @@ def infer(symbol: str, *, price_decimals: int, size_decimals: int) -> Instrument
         defaulted += ["maintenance_rate"]
         facts["maintenance_rate"] = catalogue.MAINTENANCE_DEFAULT
     maker_fee, taker_fee = fees or (Decimal(0), Decimal(0))
+    if schedules := venue_facts.schedules(parsed.venue, parsed.kind):
+        facts["fee_tiers"] = schedules[-1].tiers_in(parsed.quote)
+        defaulted += ["fee_tiers"] if facts["fee_tiers"] else []
+    if amend := venue_facts.amend_fact(parsed.venue, parsed.kind):
+        facts |= {"amend": amend.rule, "amend_triggers": amend.triggers}
     return from_symbol(
         symbol,
         price_decimals=price_decimals,

@@ -23,7 +23,7 @@ from onetape.model.decimals import (
     to_decimal,
     to_units,
 )
-from onetape.model.enums import Kind, Origin, Side
+from onetape.model.enums import AmendRule, Kind, Origin, Side
 from onetape.model.errors import BadInput
 from onetape.model.fee_tiers import FeeTier
 from onetape.model.margin import LEVERAGE_MAX, MarginBracket, completed, core_rows
@@ -71,6 +71,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     liquidation_fee: Decimal = _ZERO  # of what the venue closes by force
     leverage: int = 0  # the account's for this instrument; 0: the run's
     funding_interval: int = 0  # ns
+    amend: AmendRule = AmendRule.DECREASE_KEEPS  # what a change does to an order that rests
+    amend_triggers: bool = True  # orders whose trigger waits can be changed, too
     version: int = 1  # counts from 1 within a symbol
     valid_from: int = 0  # ns UTC
     origin: Origin = Origin.GIVEN
@@ -244,6 +246,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
             "fee_tiers": fee_tiers.core_rows(self.fee_tiers),
             "funding_interval": self.funding_interval,
             "expiry": self.expiry or 0,
+            "amend": str(self.amend),
+            "amend_triggers": self.amend_triggers,
         }
 
     def changes_from(self, other: Instrument) -> tuple[str, ...]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
+from onetape.data.quality.conflation import Conflation
 from onetape.engine.latency import RECEIPT, Latency
 from onetape.engine.session import Session
 from onetape.model.decimals import decimal_text
 from onetape.model.instrument import Instrument, Kind
 from onetape.model.time import format_duration, format_time
+from onetape.services.depth_lines import depth_lines, measured_depth
 from onetape.services.queue_lines import queue_lines
+from onetape.services.venue_lines import fee_lines, liquidation_lines, percent, venue_lines
 from onetape.store.report_data import Assumption
 
 __all__ = ["ambiguous_bars", "assumptions_of", "fills_from_bars"]
@@ -19,8 +21,11 @@ __all__ = ["ambiguous_bars", "assumptions_of", "fills_from_bars"]
 _FUNDING = 7  # EventType of core/journal/events.hpp
 
 
-def assumptions_of(session: Session) -> list[Assumption]:
-    """What the result stands on, and which way each leans (see Assumption)."""
+def assumptions_of(
+    session: Session, depth: Mapping[str, Conflation] | None = None
+) -> list[Assumption]:
+    """What the result stands on, and which way each leans (see Assumption). depth: where it was
+    measured already."""
     plan, host, sim = session.plan, session.host, session.sim
     lines = [
         Assumption(
@@ -86,11 +91,12 @@ def assumptions_of(session: Session) -> list[Assumption]:
                 1,
             )
         )
+    lines += depth_lines(measured_depth(session) if depth is None else depth)
     lines += _ambiguous_lines(session)
-    lines += _venue_lines(session)
+    lines += venue_lines(session)
     lines += _funding_lines(counters)
-    lines += _fee_tier_lines(session)
-    lines += _liquidation_lines(session)
+    lines += fee_lines(session)
+    lines += liquidation_lines(session)
     lines += _unfunded_lines(session, inventory)
     lines.append(Assumption("own orders do not move the recorded market", 1, key="impact"))
     return lines
@@ -170,47 +176,6 @@ def _detail_lines(session: Session) -> list[Assumption]:
     return lines
 
 
-def _venue_lines(session: Session) -> list[Assumption]:
-    plan, counters = session.plan, session.sim.counters()
-    options = plan.venue
-    lines = []
-    venues = {each.venue for each in session.host.instruments.values()}
-    if len(venues) > 1:
-        text = f"one account serves {', '.join(sorted(venues))}: money moves between them at once"
-        lines.append(Assumption(text, 1))
-    if plan.hedge:
-        lines.append(Assumption("hedge mode: long and short of one contract side by side"))
-    if options.order_rate is not None:
-        orders, window = options.order_rate
-        lines.append(
-            Assumption(
-                f"each venue takes {orders} orders in {format_duration(window)}; "
-                f"{counters['rate_limited']} were refused for it"
-            )
-        )
-    if options.trigger_delay:
-        lines.append(Assumption(f"triggers need {format_duration(options.trigger_delay)}"))
-    lines += [Assumption(f"closed {each}") for each in options.closed]
-    if plan.hours is not None:
-        text = f"the robot trades {plan.hours} ({plan.hours.tz}) only"
-        lines.append(Assumption(f"{text}: a stop cancels its orders and keeps its position"))
-    if options.borrow:
-        rates = ", ".join(f"{name} {_percent(rate)}" for name, rate in options.borrow.items())
-        lines.append(
-            Assumption(
-                f"spot may be bought and sold on loan, at an hour's {rates}; such loans are "
-                "not called in when the account can no longer carry them",
-                1,
-            )
-        )
-    if counters["settlements"]:
-        text = f"{counters['settlements']} positions were settled at the expiry of their contract"
-        if counters["settlements_without_mark"]:
-            text += f", {counters['settlements_without_mark']} at the last price or the mid"
-        lines.append(Assumption(text))
-    return lines
-
-
 def _funding_lines(counters: Mapping[str, int]) -> list[Assumption]:
     lines = []
     if counters["fundings_missing"]:
@@ -234,62 +199,6 @@ def _funding_lines(counters: Mapping[str, int]) -> list[Assumption]:
                 "and were paid"
             )
         )
-    return lines
-
-
-def _fee_tier_lines(session: Session) -> list[Assumption]:
-    tiered = [
-        (i, each) for i, each in enumerate(session.host.instruments.values()) if each.fee_tiers
-    ]
-    if not tiered:
-        return []
-    ends = ", ".join(
-        f"{each.symbol} ends in tier {session.sim.fee_tier(i)} of {len(each.fee_tiers)}"
-        for i, each in tiered
-    )
-    changes = session.sim.counters()["fee_tier_changes"]
-    return [
-        Assumption(
-            f"fees by the run's own volume of 30 days, {session.plan.fee_volume} at the start: "
-            f"{changes} changes of tier, {ends}"
-        )
-    ]
-
-
-def _liquidation_lines(session: Session) -> list[Assumption]:
-    counters = session.sim.counters()
-    contracts = [i for i in session.host.instruments.values() if i.kind is not Kind.SPOT]
-    lines: list[Assumption] = []
-    if not contracts:
-        return lines
-    bare = [each.symbol for each in contracts if not each.maintenance_rate]
-    if bare:
-        lines.append(
-            Assumption(
-                f"no maintenance rate known, liquidated at zero equity: {', '.join(bare)}", 1
-            )
-        )
-    thin = [
-        each.symbol
-        for each in contracts
-        if each.maintenance_rate * (each.leverage or session.plan.leverage) >= 1
-    ]
-    if thin:
-        lines.append(
-            Assumption(
-                "at this leverage a position starts with less margin than its maintenance, and "
-                f"without more behind it is liquidated at the next event: {', '.join(thin)}"
-            )
-        )
-    if counters["liquidations"]:
-        text = f"{counters['liquidations']} forced closings at the mark"
-        if counters["liquidations_without_mark"]:
-            text += (
-                f", {counters['liquidations_without_mark']} of them by the last price or the mid"
-            )
-        if counters["insurance_payments"]:
-            text += f"; {counters['insurance_payments']} losses beyond the margin were not charged"
-        lines.append(Assumption(text, 1 if counters["insurance_payments"] else 0))
     return lines
 
 
@@ -318,8 +227,8 @@ def _instrument_line(instrument: Instrument) -> Assumption:
     kind = {Kind.SPOT: "spot", Kind.LINEAR: "linear", Kind.INVERSE: "inverse"}[instrument.kind]
     text = (
         f"{instrument.symbol}: {kind}, tick {decimal_text(instrument.tick)}, lot "
-        f"{decimal_text(instrument.lot)}, fees {_percent(instrument.maker_fee)} maker, "
-        f"{_percent(instrument.taker_fee)} taker"
+        f"{decimal_text(instrument.lot)}, fees {percent(instrument.maker_fee)} maker, "
+        f"{percent(instrument.taker_fee)} taker"
     )
     if instrument.multiplier != 1:
         text += f", multiplier {decimal_text(instrument.multiplier)}"
@@ -333,10 +242,6 @@ def _instrument_line(instrument: Instrument) -> Assumption:
         text += f"; defaulted: {', '.join(instrument.defaulted)}"
     guessed = bool(instrument.inferred or instrument.defaulted)
     return Assumption(text, 0 if guessed else None, key=f"fees {instrument.symbol}")
-
-
-def _percent(rate: Decimal) -> str:
-    return f"{decimal_text((rate * 100).normalize())} %"
 
 
 def _kinds(types: Mapping[int, int]) -> str:

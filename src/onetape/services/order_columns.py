@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onetape._core import forced_tag
 from onetape.engine.plan import TapeInput
 from onetape.model.instrument import Instrument
 from onetape.store.frames import instruments_of
@@ -84,20 +85,23 @@ def order_columns(
 
 
 def fill_tags(journal: Path, fills: Fills) -> list[str]:
-    """The tag of each fill's order; empty where no order has one."""
+    """The tag of each fill's order, of the venue's own orders why it made them; empty where no
+    order has one."""
     with JournalReader(journal) as reader:
         asked = reader.columns("order_request", names=("order_id", "tag"), where=_is_placed)
     row = _rows(asked["order_id"].astype(np.int64), fills.order)
-    if not len(row) or not len(asked["tag"]):
-        return []
+    tags = asked["tag"]
     words: dict[bytes, str] = {}  # zero-padded UTF-8; few differ, so each is decoded once
     found = []
-    for each, known in zip(asked["tag"][np.maximum(row, 0)], row.tolist(), strict=True):
-        raw = bytes(each) if known >= 0 else b""
+    for order, at in zip(fills.order.tolist(), row.tolist(), strict=True):
+        if at < 0:
+            found.append(forced_tag(order))
+            continue
+        raw = bytes(tags[at])
         if raw not in words:
             words[raw] = raw.rstrip(b"\0").decode("utf-8", "replace")
         found.append(words[raw])
-    return found if any(words.values()) else []
+    return found if any(found) else []
 
 
 def resting_columns(

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from onetape import __version__
+from onetape.data.quality.conflation import Conflation
 from onetape.engine.plan import toml_value
 from onetape.engine.session import Session
 from onetape.model.decimals import decimal_text
 from onetape.services.assumptions import ambiguous_bars
+from onetape.services.depth_lines import depth_facts
+from onetape.services.venue_lines import fee_changes
 from onetape.store.report_data import Assumption, StressLine, bias_word
 
 __all__ = ["RunResult", "run_facts", "why_no_orders"]
@@ -35,6 +38,9 @@ class RunResult:
     liquidation_fees: Decimal
     insurance: Decimal
     interest: Decimal
+    deleveragings: int
+    loan_calls: int
+    loan_liquidations: int
     final_equity: Decimal
     max_drawdown: Decimal
     max_drawdown_ratio: float
@@ -54,6 +60,7 @@ class RunResult:
     lookahead: dict[str, Any] | None = None
     ambiguous_bars: int = 0
     ambiguous_fills: int = 0
+    depth: dict[str, Conflation] = field(default_factory=dict)
     detail: dict[str, int] | None = None  # with --detail-data: events, holes, incomplete
 
     @classmethod
@@ -82,6 +89,9 @@ class RunResult:
             ),
             insurance=sum((Decimal(sim.insurance_text(i)) for i in settled), Decimal(0)),
             interest=Decimal(sim.interest_text(host.currency_index(currency))),
+            deleveragings=counters["deleveragings"],
+            loan_calls=counters["loan_calls"],
+            loan_liquidations=counters["loan_liquidations"],
             final_equity=equity,
             max_drawdown=Decimal(sim.drawdown_text),
             max_drawdown_ratio=sim.drawdown_ratio,
@@ -118,6 +128,9 @@ class RunResult:
             "liquidation_fees": decimal_text(self.liquidation_fees),
             "insurance": decimal_text(self.insurance),
             "interest": decimal_text(self.interest),
+            "deleveragings": self.deleveragings,
+            "loan_calls": self.loan_calls,
+            "loan_liquidations": self.loan_liquidations,
             "final_equity": decimal_text(self.final_equity),
             "max_drawdown": round(self.max_drawdown_ratio, 9),
             "max_drawdown_amount": decimal_text(self.max_drawdown),
@@ -203,6 +216,8 @@ def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
         },
         "durability": {"order_intents": "process"},
         **({"ambiguous_bar": found} if (found := ambiguous_bars(session)) else {}),
+        **({"depth": depth} if (depth := depth_facts(result.depth)) else {}),
+        **({"fee_change": changes} if (changes := fee_changes(session)) else {}),
         "instrument": [
             {
                 "symbol": instrument.symbol,
@@ -214,6 +229,8 @@ def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
                 "inferred": list(instrument.inferred),
                 "defaulted": list(instrument.defaulted),
                 "version": instrument.version,
+                "amend": str(instrument.amend),
+                "amend_triggers": instrument.amend_triggers,
                 **(
                     {"fee_tier": session.sim.fee_tier(i), "volume_30d": session.sim.volume_text(i)}
                     if instrument.fee_tiers

@@ -131,11 +131,17 @@ def _one_of(given: str, known: Sequence[str], flag: str) -> None:
 
 
 def _venue_options(options: RunOptions) -> VenueOptions:
+    from onetape.data.instruments import given_rules
+
+    rules = given_rules(options.instruments)
     return VenueOptions(
         order_rate=parse_order_rate(options.order_rate) if options.order_rate else None,
         trigger_delay=parse_delay(options.trigger_delay) if options.trigger_delay else 0,
         closed=parse_closed_all(options.closed),
         borrow=parse_borrow(options.borrow) if options.borrow else {},
+        loans=rules.loans,
+        # With --symbol the data have no other.
+        adl=[each for each in rules.adl if options.symbol in (None, each.symbol)],
     )
 
 

@@ -14,6 +14,7 @@ from onetape.engine.plan import RunPlan, write_plan
 from onetape.engine.session import Session
 from onetape.model.errors import BadConfig
 from onetape.services.assumptions import assumptions_of
+from onetape.services.depth_lines import measured_depth
 from onetape.services.outcome import RunResult, run_facts, why_no_orders
 from onetape.services.page import write_run_report
 from onetape.services.replay import GIVEN_FILE
@@ -87,7 +88,8 @@ def record_run(
     plan.strategy = keep_source(session.strategy_class, folder / "source") or plan.strategy
     plan.bar_sources = session.host.bar_sources
     result = RunResult.of(session, run=folder, seconds=seconds)
-    result.assumptions = assumptions_of(session)
+    result.depth = measured_depth(session)
+    result.assumptions = assumptions_of(session, result.depth)
     result.why_no_orders = why_no_orders(session)
     if report:
         result.report = write_run_report(

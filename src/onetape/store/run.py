@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from onetape._core import forced_tag
 from onetape.model.errors import BadConfig, NotAvailable
 from onetape.tape.journal import JournalReader
 
@@ -47,7 +48,8 @@ class Run:
 
     @cached_property
     def fills(self) -> pl.DataFrame:
-        """One row a fill: time, symbol, side, price, qty, fee, liquidity, order."""
+        """One row a fill: time, symbol, side, price, qty, fee, liquidity, order; `forced` says why
+        the venue made the order itself (liquidation, loan, adl, settlement), empty for others."""
         _require_polars()
         import polars as pl
 
@@ -58,13 +60,14 @@ class Run:
                     "time": pl.Datetime("ns", "UTC"), "symbol": pl.String, "side": pl.String,
                     "position_side": pl.String, "price": pl.Float64, "qty": pl.Float64,
                     "fee": pl.Float64, "liquidity": pl.String, "order": pl.UInt64,
-                    "trade_id": pl.UInt64, "ts_event": pl.Int64,
+                    "trade_id": pl.UInt64, "ts_event": pl.Int64, "forced": pl.String,
                 }
             )  # fmt: skip
         return frame.select(
             "time", "symbol", "side", "position_side", "price",
             pl.col("size").alias("qty"), "fee", "liquidity",
             pl.col("order_id").alias("order"), "trade_id", "ts_event",
+            pl.Series("forced", [forced_tag(order) for order in frame["order_id"]], pl.String),
         )  # fmt: skip
 
     @cached_property

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onetape import _core
+from onetape.data.quality.conflation import conflation_of
 from onetape.data.quality.measures import Rules
 from onetape.data.quality.replay import replay
 from onetape.data.quality.series import SERIES, Books, Quotes, Series, Steps
@@ -155,6 +156,7 @@ def verify_market(
                     if name == "quote" and bool(rows["update_id"].any()):
                         numbered.add(stream)
     _replay(path, found, numbered)
+    conflated = conflation_of(path) if {"book", "trade"} <= there else {}
     by_symbol: dict[str, dict[str, dict[str, Any]]] = {}
     streams: dict[str, int] = {}
     for stream, name in sorted(found, key=lambda key: (key[0], list(SERIES).index(key[1]))):
@@ -168,6 +170,8 @@ def verify_market(
         for examples in result["examples"].values():
             for example in examples:
                 _as_decimals(example, data)
+        if name == "book" and stream in conflated:
+            result["conflation"] = conflated[stream].as_json()
         by_symbol.setdefault(symbol, {})[name] = result
     return MarketReport(by_symbol, instruments.changes())
 

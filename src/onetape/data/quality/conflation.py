@@ -1,0 +1,66 @@
+"""How conflated the depth of a tape is: what happened between two messages is not on it.
+
+Venues send depth at once, or every 100 or 250 ms. While trades happen, the time between two
+messages says how blind one is between them; how the prints stand to the messages says how far the
+two can be brought together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from onetape import _core
+from onetape.tape.journal import JournalReader
+
+FRAMES_MAX: Final = 500_000  # of depth and trades that are looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Conflation:
+    """Of one instrument. Counts are of messages and prints; `explaining`: prints whose level was
+    displayed before them and is smaller in the next message; `late`: of the `stamped` prints those
+    that came after a message that has them."""
+
+    interval_ns: int  # median between messages with a print in between
+    messages: int
+    prints: int
+    explaining: int
+    late: int
+    stamped: int
+
+    @property
+    def explaining_share(self) -> float:
+        return self.explaining / self.prints if self.prints else 0.0
+
+    @property
+    def late_share(self) -> float:
+        return self.late / self.stamped if self.stamped else 0.0
+
+    def as_json(self) -> dict[str, int | float]:
+        """For run.toml and `journal verify --market`."""
+        return {
+            "interval_median_ns": self.interval_ns,
+            "messages": self.messages,
+            "prints_between": self.prints,
+            "prints_explaining": round(self.explaining_share, 6),
+            "prints_late": round(self.late_share, 6),
+        }
+
+
+def conflation_of(path: Path, frames_max: int = FRAMES_MAX) -> dict[int, Conflation]:
+    """By stream of the tape, those with depth and prints between its messages."""
+    with JournalReader(path) as reader:
+        rows = _core.depth_conflation(reader.core, frames_max)
+    return {
+        stream: Conflation(
+            row["interval_median_ns"], row["messages"], row["prints"], row["explaining"],
+            row["late"], row["stamped"],
+        )
+        for stream, row in rows.items()
+        if row["prints"]
+    }  # fmt: skip
+
+
+__all__ = ["FRAMES_MAX", "Conflation", "conflation_of"]

@@ -1,0 +1,139 @@
+"""What is publicly known of a venue as a whole, beside its instruments: how it treats changes of
+orders, its fees by volume, when it calls loans in. Each fact with its source and date.
+
+`venues.json` holds them; tools/make_venues.py makes it. A venue or a number without a dated source
+is not in it: then the rule is the common one, and the fees stay at the base tier.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from onetape.model.enums import AmendRule, Kind
+from onetape.model.fee_tiers import FeeTier, checked
+from onetape.model.time import parse_time
+
+_BEGINNING: Final = -(2**63)
+
+
+class AmendFact(msgspec.Struct, frozen=True):
+    """What a venue makes of a change to an order that rests."""
+
+    venue: str
+    markets: tuple[Kind, ...]
+    rule: AmendRule
+    triggers: bool
+    about: str
+    as_of: str
+
+
+class LoanFact(msgspec.Struct, frozen=True):
+    """Assets over debts: below `call` the venue warns, at `liquidation` or below it sells. `fee`
+    is a share of what it sells or buys."""
+
+    venue: str
+    call: Decimal
+    liquidation: Decimal
+    fee: Decimal
+    about: str
+    as_of: str
+
+
+class FeeSchedule(msgspec.Struct, frozen=True):
+    """Fees by the volume of thirty days, from the base tier (volume 0) up. `needs`: what the venue
+    asks beside volume. `names`: only instruments that the venue calls so; empty: all others."""
+
+    venue: str
+    markets: tuple[Kind, ...]
+    about: str
+    as_of: str
+    valid_from: str
+    quotes: tuple[str, ...]
+    tiers: tuple[tuple[Decimal, Decimal, Decimal], ...]
+    needs: str = ""
+    names: tuple[str, ...] = ()
+
+    @property
+    def since(self) -> int:
+        """ns UTC; the beginning of time where nothing older is known."""
+        return parse_time(self.valid_from) if self.valid_from else _BEGINNING
+
+    @property
+    def base(self) -> tuple[Decimal, Decimal]:
+        """(maker, taker) of the base tier."""
+        return self.tiers[0][1], self.tiers[0][2]
+
+    def tiers_in(self, quote: str) -> tuple[FeeTier, ...]:
+        """The tiers above the base one, none where volume in `quote` says nothing of them."""
+        if quote not in self.quotes:
+            return ()
+        return checked(
+            [FeeTier(volume_min=v, maker_fee=m, taker_fee=t) for v, m, t in self.tiers[1:]]
+        )
+
+
+class _File(msgspec.Struct, frozen=True):
+    amend: tuple[AmendFact, ...]
+    loans: tuple[LoanFact, ...]
+    fees: tuple[FeeSchedule, ...]
+
+
+@lru_cache(maxsize=1)
+def _file() -> _File:
+    return msgspec.json.decode(Path(__file__).with_name("venues.json").read_bytes(), type=_File)
+
+
+def amend_fact(venue: str, kind: Kind) -> AmendFact | None:
+    """How the venue treats changes of orders in that market; None: not known."""
+    return next((f for f in _file().amend if f.venue == venue and kind in f.markets), None)
+
+
+def loan_fact(venue: str) -> LoanFact | None:
+    """When the venue calls spot loans in; None: not known."""
+    return next((f for f in _file().loans if f.venue == venue), None)
+
+
+def loan_facts() -> tuple[LoanFact, ...]:
+    """All of them."""
+    return _file().loans
+
+
+def schedules(venue: str, kind: Kind, names: tuple[str, ...] = ()) -> list[FeeSchedule]:
+    """The fee schedules of an instrument that the venue calls by `names`, oldest first. One for
+    its name replaces the common one of the same time."""
+    dated: dict[int, FeeSchedule] = {}
+    for each in _file().fees:
+        if each.venue != venue or kind not in each.markets:
+            continue
+        if not each.names or set(each.names) & set(names):
+            dated[each.since] = each if each.names else dated.get(each.since, each)
+    return [dated[since] for since in sorted(dated)]
+
+
+def fee_source(
+    venue: str, kind: Kind, fees: tuple[Decimal, Decimal], tiers: tuple[FeeTier, ...]
+) -> FeeSchedule | None:
+    """The shipped schedule with exactly these fees; None where they come from elsewhere."""
+    for each in _file().fees:
+        if each.venue == venue and kind in each.markets and each.base == fees:
+            found = [(t.volume_min, t.maker_fee, t.taker_fee) for t in tiers]
+            if found == list(each.tiers[1:]):
+                return each
+    return None
+
+
+__all__ = [
+    "AmendFact",
+    "FeeSchedule",
+    "LoanFact",
+    "amend_fact",
+    "fee_source",
+    "loan_fact",
+    "loan_facts",
+    "schedules",
+]
