@@ -1,0 +1,94 @@
+// What a run is made of, before it begins.
+#include "engine/simulation.hpp"
+
+namespace onetape {
+
+Simulation::Simulation(const SimulationOptions& options)
+    : options_(options),
+      latency_(options.latency),
+      exchange_account_(options.account),
+      robot_account_(options.account),
+      exchange_(options.exchange, exchange_account_, *this) {}
+
+Simulation::~Simulation() = default;
+
+Instrument& Simulation::add_instrument(std::string symbol, const InstrumentSpec& spec,
+                                       std::uint32_t settle, std::uint32_t base) {
+    auto added = std::make_shared<Instrument>();
+    added->index = static_cast<std::uint32_t>(instruments_.size());
+    added->symbol = std::move(symbol);
+    added->robot_tag = options_.robot_tag;
+    added->settle = settle;
+    added->base = base;
+    for (int i = 0; i < spec.price_decimals; ++i) added->price_scale *= 10.0;
+    for (int i = 0; i < spec.size_decimals; ++i) added->size_scale *= 10.0;
+    instruments_.push_back(std::move(added));
+    Instrument& instrument = *instruments_.back();
+    update_instrument(instrument.index, spec);
+    return instrument;
+}
+
+bool Simulation::update_instrument(std::uint32_t index, const InstrumentSpec& spec) {
+    Instrument& instrument = *instruments_[index];
+    if (instrument.known && (instrument.spec.price_decimals != spec.price_decimals ||
+                             instrument.spec.size_decimals != spec.size_decimals))
+        return false;
+    instrument.known = true;
+    instrument.spec = spec;
+    const bool fuses = options_.exchange.fuse && !instrument.orders;
+    instrument.view.book = fuses ? &instrument.fused : &instrument.book;
+    exchange_.set_instrument(index, spec, instrument.settle, instrument.base,
+                             instrument.detail ? &instrument.detail->view : &instrument.view);
+    for (const auto& each : instruments_) each->interest = exchange_.interest(each->index);
+    with_reserves_anew(instrument, [&] {
+        robot_account_.set_instrument(index, spec, instrument.settle, instrument.base);
+    });
+    return true;
+}
+
+void Simulation::set_terms(std::uint32_t index, const InstrumentTerms& terms) {
+    exchange_.set_terms(index, terms);
+    robot_account_.set_terms(index, terms);
+    // A contract may now end sooner than anything else that was waited for.
+    if (started_) next_due_ = std::min(next_due_, exchange_.next_event());
+    Instrument& instrument = *instruments_[index];
+    instrument.funding_interval = terms.funding_interval;
+    if (exchange_.fee_tier(index) == 0) return;
+    // A schedule that a new version left alone goes on, at both ends.
+    with_reserves_anew(instrument, [&] {
+        const InstrumentSpec& spec = exchange_.spec(index);
+        instrument.spec.maker_fee = spec.maker_fee;
+        instrument.spec.taker_fee = spec.taker_fee;
+        robot_account_.set_fees(index, spec.maker_fee, spec.taker_fee);
+    });
+}
+
+void Simulation::set_rules(const VenueRules& rules) {
+    exchange_.set_rules(rules);
+    for (std::size_t i = 0; i < rules.currencies.size(); ++i)
+        currency_names_[static_cast<std::uint32_t>(i)] = rules.currencies[i];
+    for (const BorrowRate& borrow : rules.borrow) {
+        robot_account_.set_borrow(borrow.currency, borrow.rate);
+        currency_names_[borrow.currency] = borrow.name;
+    }
+}
+
+std::uint32_t Simulation::add_source(Reader* reader) {
+    Source source;
+    source.reader = reader;
+    sources_.push_back(std::move(source));
+    return static_cast<std::uint32_t>(sources_.size() - 1);
+}
+
+void Simulation::map_stream(std::uint32_t source, std::uint32_t stream, std::int64_t index) {
+    auto& streams = sources_[source].streams;
+    if (streams.size() <= stream) streams.resize(stream + 1, nullptr);
+    streams[stream] = index < 0 ? nullptr : instruments_[static_cast<std::size_t>(index)].get();
+}
+
+void Simulation::deposit(std::uint32_t currency, Money amount) {
+    exchange_account_.deposit(currency, amount);
+    robot_account_.deposit(currency, amount);
+}
+
+}  // namespace onetape
