@@ -50,7 +50,8 @@ VenueRules rules_from_kwargs(const nb::kwargs& kwargs) {
                 const nb::tuple cells = nb::cast<nb::tuple>(row);
                 rules.borrow.push_back(
                     {nb::cast<std::uint32_t>(cells[0]), nb::cast<std::int64_t>(cells[1]),
-                     cells.size() > 2 ? nb::cast<std::string>(cells[2]) : std::string{}});
+                     cells.size() > 2 ? nb::cast<std::string>(cells[2]) : std::string{},
+                     cells.size() > 3 ? nb::cast<std::string>(cells[3]) : std::string{}});
             }
         else
             throw nb::type_error(("VenueRules has no field " + name).c_str());
@@ -96,7 +97,7 @@ void onetape::bind_exchange_terms(nb::module_& m) {
         });
     nb::class_<VenueRules>(m, "VenueRules",
                            "What venues do by the clock and by the count: closed is (from, to, "
-                           "venue, cancels), borrow (currency, rate an hour in 1e-12[, name]).")
+                           "venue, cancels), borrow (currency, rate an hour in 1e-12[, name, account]).")
         .def("__init__", [](VenueRules* self, const nb::kwargs& kwargs) {
             new (self) VenueRules(rules_from_kwargs(kwargs));
         });

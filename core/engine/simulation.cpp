@@ -39,7 +39,8 @@ constexpr bool is_market(EventType type) {
 
 Simulation::Simulation(const SimulationOptions& options)
     : options_(options),
-      latency_(options.latency),
+      routes_(options.latency),
+      report_currencies_{options.report_currency},
       exchange_account_(options.account),
       robot_account_(options.account),
       exchange_(options.exchange, exchange_account_, *this) {}
@@ -85,6 +86,7 @@ void Simulation::set_terms(std::uint32_t index, const InstrumentTerms& terms) {
     robot_account_.set_terms(index, terms);
     Instrument& instrument = *instruments_[index];
     instrument.funding_interval = terms.funding_interval;
+    instrument.route = routes_.of_venue(terms.venue);
     if (exchange_.fee_tier(index) == 0) return;
     // A schedule that a new version left alone goes on, at both ends.
     with_reserves_anew(instrument, [&] {
@@ -99,7 +101,7 @@ void Simulation::set_rules(const VenueRules& rules) {
     exchange_.set_rules(rules);
     for (const BorrowRate& borrow : rules.borrow) {
         robot_account_.set_borrow(borrow.currency, borrow.rate);
-        borrow_names_[borrow.currency] = borrow.name;
+        borrows_[borrow.currency] = borrow;
     }
 }
 
@@ -266,23 +268,35 @@ RunOutcome Simulation::preload(std::span<Reader* const> readers, std::int64_t fr
 }
 
 // When the venue did what a frame says. A bar says when it was open, not when it was sent.
-std::int64_t Simulation::venue_time(const Frame& frame) const {
+std::int64_t Simulation::venue_time(std::uint32_t route, const Frame& frame) const {
     const std::int64_t received = frame.header->time;
-    if (venue_now_ == never || frame.type() == EventType::bar || !is_market(frame.type()))
+    if (!routes_.has_venue_clock() || frame.type() == EventType::bar || !is_market(frame.type()))
         return received;
     std::int64_t stamp = 0;  // every other market event begins with it
     if (frame.payload_bytes >= sizeof stamp) std::memcpy(&stamp, frame.payload, sizeof stamp);
-    return latency_.happened(received, stamp);
+    return routes_.happened(route, received, stamp);
+}
+
+void Simulation::note_received(const Source& source) {
+    const Frame& frame = source.frame;
+    const Instrument* instrument = instrument_of(source, frame.header->stream);
+    if (!instrument && routes_.count() > 1) {
+        routes_.know_of_all(frame.header->time);
+    } else {
+        const std::uint32_t route = instrument ? instrument->route : 0;
+        routes_.know(route, frame.header->time, venue_time(route, frame));
+    }
+    next_due_ = std::min(next_due_, routes_.next_arrival());
 }
 
 void Simulation::begin(std::int64_t now) {
     started_ = true;
     now_ = now;
-    if (latency_.has_venue_clock()) venue_now_ = -never;
+    routes_.begin();
     exchange_.begin(now);
     while (next_switch() <= now) trading_ = schedule_[next_switch_++].open;
     if (!trading_) schedule_[--next_switch_].time = now;  // the robot is told at the first moment
-    if (options_.fee_volume > 0) exchange_.add_volume(now, options_.fee_volume);
+    exchange_.add_volume(now, options_.fee_volume, fee_volumes_);
     if (options_.sample_every > 0) {
         next_sample_ = now - now % options_.sample_every + options_.sample_every;
         sample();
@@ -307,10 +321,8 @@ RunOutcome Simulation::run(std::uint64_t frames_max, std::int64_t until) {
                 find_next_due();
             }
         }
-        if (venue_now_ != never) [[unlikely]] {
-            venue_now_ = std::max(venue_now_, venue_time(source->frame));
-            if (arrival_due(never - 1)) next_due_ = std::min(next_due_, arrivals_.front().time);
-        }
+        if (routes_.has_venue_clock()) [[unlikely]]
+            note_received(*source);
         if (next_due_ <= time) [[unlikely]] {
             if (!drain(time)) return RunOutcome::stopped;
         }
@@ -329,7 +341,7 @@ bool Simulation::finish_input() {
 
 bool Simulation::advance(std::int64_t until) {
     bars_held_ = false;
-    if (venue_now_ != never && venue_now_ <= until) venue_now_ = until + 1;
+    routes_.know_until(until);
     find_next_due();
     return drain(until);
 }
@@ -366,8 +378,8 @@ bool Simulation::take(Source& source) {
         if (!fits(frame)) return false;
     }
     ++counters_.events;
-    if (latency_.counts_events()) [[unlikely]]
-        latency_.note_event(time);
+    if (routes_.counts_events()) [[unlikely]]
+        routes_.note_event(instrument->route, time);
     if (!show_exchange(*instrument, frame)) return true;
     if (script_) find_next_due();          // what waited for this frame to be taken
     if (next_due_ <= time) [[unlikely]] {  // the exchange's answers that are here by now
@@ -392,7 +404,7 @@ void Simulation::show_bar(Instrument& instrument, MarketView& view, std::int64_t
 
 bool Simulation::show_exchange(Instrument& instrument, const Frame& frame) {
     MarketView& view = instrument.view;
-    const std::int64_t time = venue_time(frame);
+    const std::int64_t time = venue_time(instrument.route, frame);
     const bool working = exchange_.active(instrument.index);
     reply_base_ = time;
     switch (frame.type()) {

@@ -19,7 +19,8 @@ struct ClosedSpan {
 struct BorrowRate {
     std::uint32_t currency = 0;
     std::int64_t rate = 0;  // 1e-12 of a negative balance, each full hour UTC
-    std::string name{};     // of the currency, for the record of what was charged
+    // Of the currency and its account, for the record of what was charged.
+    std::string name{}, account{};
 };
 
 struct VenueRules {

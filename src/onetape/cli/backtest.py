@@ -32,15 +32,22 @@ from onetape.cli.frame import Answer, Shell, load, plain, verb
 @click.option("--param", "params", multiple=True, metavar="k=v", help="Repeat for several.")
 @click.option("--from", "start", metavar="T", help="First moment.")
 @click.option("--to", "end", metavar="T", help="End, exclusive.")
-@click.option("--cash", metavar="'N CUR'", help="For example '100000 USDT'.")
+@click.option(
+    "--cash",
+    metavar="'N CUR'",
+    help="For example '100000 USDT', or 'binance=100000 USDT,kraken=50000 USD' for an account each.",
+)
 @click.option(
     "--fee", metavar="MAKER,TAKER", help="For example 0.0002,0.0005 [default: catalogue]."
 )
-@click.option("--fee-volume", metavar="N", help="Traded in the 30 days before, for fee tiers.")
+@click.option("--fee-volume", metavar="N", help="Traded in the 30 days before, for fee tiers; kraken=N at one.")
 @click.option("--leverage", type=click.IntRange(min=1), metavar="N")
 @click.option("--margin", type=click.Choice(["cross", "isolated"]), default="cross")
 @click.option(
-    "--latency", metavar="10ms|in,out|FILE", help="To the exchange, and back. [default: 5ms]"
+    "--latency",
+    multiple=True,
+    metavar="10ms|in,out|FILE",
+    help="To the exchange, and back; kraken=20ms,80ms for one venue, repeated. [default: 5ms]",
 )
 @click.option(
     "--queue",

@@ -25,7 +25,7 @@ from onetape.model.errors import NotAvailable, UsageError
 @click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0, metavar="X")
 @click.option("--symbol", metavar="S")
 @click.option("--param", "params", multiple=True, metavar="k=v", help="Repeat for several.")
-@click.option("--cash", metavar="'N CUR'")
+@click.option("--cash", metavar="'N CUR'", help="Or 'binance=N CUR,kraken=N CUR': one each.")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--seconds", type=click.FloatRange(min=0), help="Stop after this long.")
 @click.option("--out", metavar="RUN", help="The run's name or path.")

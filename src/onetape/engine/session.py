@@ -9,7 +9,7 @@ import random
 import struct
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,8 @@ from onetape import _core
 from onetape.engine.compiled import is_compiled
 from onetape.engine.detail import check_detail, matching_streams
 from onetape.engine.host import Host
-from onetape.engine.latency import RECORDED
 from onetape.engine.parameters import resolve
-from onetape.engine.plan import DEFAULT_CASH, RunPlan
+from onetape.engine.plan import RunPlan
 from onetape.engine.queue_model import parse_queue
 from onetape.engine.reuse import check_event_reuse
 from onetape.engine.strategy import Strategy
@@ -35,6 +34,13 @@ from onetape.engine.tape_facts import (
     tape_instruments,
 )
 from onetape.engine.trading_hours import HORIZON
+from onetape.engine.venue_setup import (
+    check_venues,
+    fund,
+    prepare_venues,
+    set_venue_clocks,
+    set_venue_rules,
+)
 from onetape.model.errors import (
     BadConfig,
     BadInput,
@@ -44,7 +50,7 @@ from onetape.model.errors import (
     UnknownSymbol,
 )
 from onetape.model.ids import robot_tag
-from onetape.model.instrument import Instrument, Kind
+from onetape.model.instrument import Instrument
 from onetape.model.margin import notional_limit
 from onetape.model.time import format_time
 from onetape.orders.machine import as_matrix
@@ -101,6 +107,7 @@ class Session:
         self.started_at: int | None = None
         self.state_hash = ""
         self.start_equity = Decimal(0)
+        self.start_money: dict[tuple[str, str], Decimal] = {}  # equity by account and currency
         self.is_finished = False
         self.actions_before_stop = 0
         self.limits: list[int] = []  # last sequence to take of each input; empty: all
@@ -129,8 +136,7 @@ class Session:
             _core.install_order_machine(as_matrix())
         self.params = self._parameters()
         queue = parse_queue(self.plan.queue)
-        self._set_venue_clock()
-        cash = self.plan.cash
+        set_venue_clocks(self.plan)
         self.sim = _core.Simulation(
             self.host,
             latency=self.plan.latency.core(),
@@ -145,11 +151,9 @@ class Session:
             sample_every=self.plan.sample_every,
             robot_tag=robot_tag(self.strategy_class.__name__.lower()),
         )
-        self.sim.set_fee_volume(str(self.plan.fee_volume))
         self.host.sim = self.sim
         self.host.is_hedged = self.plan.hedge
-        if cash:
-            self.host.currency_index(next(iter(cash)))
+        prepare_venues(self.plan, self.host)
         for each in self.plan.inputs:
             path = Path(each.path)
             reader = JournalReader(path)
@@ -172,8 +176,11 @@ class Session:
         self.sim.bind_robot(self.robot, Strategy)
         self.sim.wants_pulse = True
         self._find_start()
-        self._fund()
-        self._set_venue_rules()
+        if not self.host.instruments:
+            self._refuse_empty()
+        check_venues(self.plan, self.host)
+        fund(self.plan, self.host, self._main_instrument())
+        set_venue_rules(self.plan, self.host)
         self._set_trading_hours()
         self._check_symbols()
         if self._journal_path is not None:
@@ -184,6 +191,10 @@ class Session:
         assert self.started_at is not None
         self.sim.begin(self.started_at)
         self.start_equity = Decimal(self.sim.equity_text)
+        self.start_money = {
+            money: Decimal(self.sim.equity_of_text(number))
+            for number, money in enumerate(self.host.money)
+        }
         self.sim.enter_callback()
         try:
             self.robot.on_start()
@@ -317,24 +328,6 @@ class Session:
             setattr(robot, name, value)
         return robot
 
-    def _set_venue_clock(self) -> None:
-        """`feed=recorded`: how far the venue's clock is from ours, once for the run."""
-        latency = self.plan.latency
-        if latency.clock != RECORDED or latency.feed is not None:
-            return
-        offsets = []
-        for each in self.plan.inputs:
-            with JournalReader(Path(each.path)) as reader:
-                offsets.append(_core.clock_offset(reader.core))
-        least = min(offsets, default=_NEVER)
-        if least == _NEVER:
-            raise BadConfig(
-                "no quote, trade or book carries a stamp of its venue",
-                where="--latency feed=recorded",
-                todo="give the age of events: feed=2ms",
-            )
-        self.plan.latency = replace(latency, feed=least - latency.feed_age_min)
-
     def _with_overrides(self, instrument: Instrument) -> Instrument:
         given = self._instruments.get(instrument.symbol)
         if given is not None:
@@ -424,49 +417,6 @@ class Session:
             where="--from/--to",
             todo=f"the data covers {'; '.join(spans)}",
         )
-
-    def _fund(self) -> None:
-        if not self.host.instruments:
-            self._refuse_empty()
-        wanted = self._main_instrument()
-        if not self.plan.cash:
-            self.plan.cash = {wanted.settle: DEFAULT_CASH}
-            if wanted.kind is Kind.INVERSE:
-                self.plan.cash = {wanted.settle: Decimal(10)}
-            self.host.currency_index(wanted.settle)
-        useful = {i.settle for i in self.host.instruments.values()} | {
-            i.base for i in self.host.instruments.values() if i.kind is Kind.SPOT
-        }
-        for currency, amount in self.plan.cash.items():
-            if currency not in useful:
-                raise BadConfig(
-                    f"cash in {currency}, and the instruments settle in "
-                    f"{', '.join(sorted(useful))}",
-                    where="--cash",
-                    todo=f"give for example --cash '{amount} {wanted.settle}'",
-                )
-            self.sim.deposit(self.host.currency_index(currency), str(amount))
-        self.sim.set_report_currency(self.host.currency_index(next(iter(self.plan.cash))))
-
-    def _set_venue_rules(self) -> None:
-        options, host = self.plan.venue, self.host
-        venues = {each.venue for each in host.instruments.values()}
-        for span in options.closed:
-            if span.venue and span.venue not in venues:
-                raise BadConfig(
-                    f"no instrument of venue {span.venue!r} is in the data",
-                    where="--closed",
-                    todo=f"name one of {', '.join(sorted(venues))}",
-                )
-        for currency in options.borrow:
-            if currency not in host.currencies:
-                raise BadConfig(
-                    f"{currency} is not a currency of the data",
-                    where="--borrow",
-                    todo=f"name one of {', '.join(host.currencies)}",
-                )
-        rules = options.core(host.currency_index, host.venue_number)
-        self.sim.set_rules(_core.VenueRules(**rules))
 
     def _set_trading_hours(self) -> None:
         if self.plan.hours is None:

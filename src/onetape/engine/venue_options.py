@@ -67,9 +67,12 @@ class VenueOptions:
         )
 
     def core(
-        self, currency: Callable[[str], int], venue: Callable[[str], int]
+        self,
+        money: Callable[[str], Sequence[tuple[int, str]]],
+        venue: Callable[[str], int],
     ) -> dict[str, object]:
-        """The keyword arguments of the core's VenueRules."""
+        """The keyword arguments of the core's VenueRules. money: the core's number of a currency
+        in each account, and the account."""
         limit, window = self.order_rate or (0, 0)
         return {
             "order_limit": limit,
@@ -80,7 +83,9 @@ class VenueOptions:
                 for each in self.closed
             ],
             "borrow": [
-                (currency(name), rate_units(rate), name) for name, rate in self.borrow.items()
+                (number, rate_units(rate), name, account)
+                for name, rate in self.borrow.items()
+                for number, account in money(name)
             ],
         }
 

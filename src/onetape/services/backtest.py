@@ -8,11 +8,11 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from onetape.engine.latency import parse_latency
+from onetape.engine.accounts import SHARED, parse_accounts
+from onetape.engine.latency import parse_latencies
 from onetape.engine.loader import load_strategy
 from onetape.engine.parameters import parameters_of
 from onetape.engine.plan import (
@@ -22,7 +22,7 @@ from onetape.engine.plan import (
     TapeInput,
     parse_bar_volume,
     parse_fee,
-    parse_volume,
+    parse_volumes,
 )
 from onetape.engine.queue_model import CONSERVATIVE, parse_queue
 from onetape.engine.session import Session
@@ -38,7 +38,6 @@ from onetape.engine.venue_options import (
 )
 from onetape.model.errors import BadConfig, BadInput, StrategyError
 from onetape.model.instrument import Instrument
-from onetape.model.money import parse_cash
 from onetape.model.time import SECOND, parse_time
 from onetape.services.outcome import RunResult, fills_from_bars
 from onetape.services.recording import (
@@ -91,7 +90,7 @@ class BacktestOptions:
     symbol: str | None = None
     start: str | int | None = None
     end: str | int | None = None
-    cash: str | None = None
+    cash: str | Mapping[str, str] | None = None
     fee: str | None = None
     fee_volume: str | None = None
     leverage: int | None = None
@@ -103,7 +102,7 @@ class BacktestOptions:
     borrow: str | None = None
     trade: str | None = None  # hours, by the clocks of tz
     tz: str | None = None
-    latency: str | None = None
+    latency: str | Sequence[str] | Mapping[str, str] | None = None
     queue: str | None = None
     fuse: bool = False
     instruments: Path | None = None
@@ -238,15 +237,19 @@ def prepare_plan(options: BacktestOptions, strategy: type[Strategy]) -> RunPlan:
         raise BadConfig("--from is not before --to", where="--from/--to", todo="swap them")
     if not options.data:
         raise BadConfig("no data", where="--data", todo="give a tape, or make one: onetape sample")
+    accounts = parse_accounts(options.cash) if options.cash else {}
+    common_volume, volumes = parse_volumes(options.fee_volume or "")
     plan = RunPlan(
         strategy=options.strategy if isinstance(options.strategy, str) else strategy.__name__,
         params=dict(options.params),
         symbol=options.symbol,
         start=start,
         end=end,
-        cash=parse_cash(options.cash) if options.cash else {},
+        cash=accounts.pop(SHARED, {}),
+        accounts=accounts,
         fee=parse_fee(options.fee) if options.fee else None,
-        fee_volume=parse_volume(options.fee_volume) if options.fee_volume else Decimal(0),
+        fee_volume=common_volume,
+        fee_volumes=volumes,
         leverage=options.leverage or 1,
         margin=options.margin,
         queue=str(parse_queue(options.queue or CONSERVATIVE)),
@@ -262,7 +265,7 @@ def prepare_plan(options: BacktestOptions, strategy: type[Strategy]) -> RunPlan:
         on_error=options.on_error,
     )
     if options.latency:
-        plan.latency = parse_latency(options.latency)
+        plan.latency, plan.latencies = parse_latencies(options.latency)
     symbol = options.symbol or _default_symbol(strategy, options.params)
     tapes = as_tapes(options, symbol, options.data)
     plan.inputs = [TapeInput(str(path)) for path in tapes]
@@ -473,10 +476,10 @@ def backtest(
     strategy: type[Strategy] | str,
     data: Any,
     *,
-    cash: str | None = None,
+    cash: str | Mapping[str, str] | None = None,
     fee: str | tuple[Any, Any] | None = None,
     symbol: str | None = None,
-    latency: str | None = None,
+    latency: str | Sequence[str] | Mapping[str, str] | None = None,
     queue: str | None = None,
     fuse: bool = False,
     leverage: int | None = None,
@@ -494,6 +497,8 @@ def backtest(
 ) -> Run:
     """Run `strategy` over `data` (a tape, a file, a polars or pandas frame, or a list of them).
 
+    cash: "100000 USDT" for one account, {"binance": "100000 USDT", "kraken": "50000 USD"} for one at
+    each venue; latency: "10ms", or {"": "10ms", "kraken": "20ms,80ms"} by venue.
     stress: also run it with twice the latency and at the back of the queue, for the report.
     detail_data: finer data of the same symbols, one or a list, which the exchange fills on inside
     bars and the strategy does not see. bar_volume: share of a bar's volume that fills may take.

@@ -9,13 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from onetape import __version__
-from onetape.engine.latency import RECEIPT, Latency
-from onetape.engine.plan import toml_value
+from onetape.engine.plan import RunPlan, toml_value
 from onetape.engine.queue_model import CONSERVATIVE
 from onetape.engine.session import Session
 from onetape.model.decimals import decimal_text
 from onetape.model.instrument import Instrument, Kind
 from onetape.model.time import format_duration, format_time
+from onetape.services.venue_results import (
+    VenueResult,
+    account_lines,
+    latency_lines,
+    venue_results,
+)
 from onetape.store.report_data import Assumption, StressLine, bias_word
 
 _FUNDING = 7  # EventType of core/journal/events.hpp
@@ -61,16 +66,19 @@ class RunResult:
     ambiguous_bars: int = 0
     ambiguous_fills: int = 0
     detail: dict[str, int] | None = None  # with --detail-data: events, holes, incomplete
+    venues: list[VenueResult] = field(default_factory=list)
 
     @classmethod
     def of(cls, session: Session, *, run: Path, seconds: float) -> RunResult:
         """Read off a finished session."""
         sim, host = session.sim, session.host
         counters = sim.counters()
-        currency = next(iter(session.plan.cash))
+        currency = session.plan.currency
         equity = Decimal(sim.equity_text)
         symbols = list(host.instruments)
-        settled = [i for i, s in enumerate(symbols) if host.instruments[s].settle == currency]
+        settled = [
+            i for i, s in enumerate(symbols) if session.plan.counts(host.instruments[s].settle)
+        ]
         return cls(
             run=run,
             strategy=session.strategy_class.__name__,
@@ -87,7 +95,14 @@ class RunResult:
                 (Decimal(sim.liquidation_fees_text(i)) for i in settled), Decimal(0)
             ),
             insurance=sum((Decimal(sim.insurance_text(i)) for i in settled), Decimal(0)),
-            interest=Decimal(sim.interest_text(host.currency_index(currency))),
+            interest=sum(
+                (
+                    Decimal(sim.interest_text(number))
+                    for number, (_, name) in enumerate(host.money)
+                    if session.plan.counts(name)
+                ),
+                Decimal(0),
+            ),
             final_equity=equity,
             max_drawdown=Decimal(sim.drawdown_text),
             max_drawdown_ratio=sim.drawdown_ratio,
@@ -103,6 +118,7 @@ class RunResult:
             detail={name: counters[f"detail_{name}"] for name in ("events", "holes", "incomplete")}
             if any(each.is_detail for each in session.plan.inputs)
             else None,
+            venues=venue_results(session),
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -138,21 +154,11 @@ class RunResult:
             "report": str(self.report) if self.report else None,
             "why_no_orders": self.why_no_orders,
             "failures": self.failures,
+            "venues": [each.as_json() for each in self.venues],
             **{f"detail_{name}": count for name, count in (self.detail or {}).items()},
             **({"stress": [_stress_json(each) for each in self.stress]} if self.stress else {}),
             **({"lookahead": self.lookahead} if self.lookahead is not None else {}),
         }
-
-
-def _latency_lines(latency: Latency) -> list[Assumption]:
-    if latency.curve or latency.request or latency.reply:
-        lines = [Assumption(f"latency to the exchange and back: {latency}", key="latency")]
-    else:
-        lines = [Assumption("orders reach the exchange at once: no latency", 1, key="latency")]
-    if latency.clock == RECEIPT:
-        said = "the market that an order meets is as old as the feed: news came at once"
-        lines.append(Assumption(said, 1, key="feed"))
-    return lines
 
 
 def _stress_json(each: StressLine) -> dict[str, Any]:
@@ -162,16 +168,9 @@ def _stress_json(each: StressLine) -> dict[str, Any]:
 def assumptions_of(session: Session) -> list[Assumption]:
     """What the result stands on, and which way each leans (see Assumption)."""
     plan, host, sim = session.plan, session.host, session.sim
-    lines = [
-        Assumption(
-            "cash "
-            + ", ".join(f"{value} {currency}" for currency, value in plan.cash.items())
-            + f", leverage {plan.leverage}x, {plan.margin} margin",
-            None,
-        )
-    ]
+    lines = account_lines(session)
     lines += [_instrument_line(each) for each in host.instruments.values()]
-    lines += _latency_lines(plan.latency)
+    lines += latency_lines(plan, {each.venue for each in host.instruments.values()})
     inventory = session.inventory()
     lines += _detail_lines(session)
     for symbol, types in _filled_from(session).items():
@@ -315,10 +314,6 @@ def _venue_lines(session: Session) -> list[Assumption]:
     plan, counters = session.plan, session.sim.counters()
     options = plan.venue
     lines = []
-    venues = {each.venue for each in session.host.instruments.values()}
-    if len(venues) > 1:
-        text = f"one account serves {', '.join(sorted(venues))}: money moves between them at once"
-        lines.append(Assumption(text, 1))
     if plan.hedge:
         lines.append(Assumption("hedge mode: long and short of one contract side by side"))
     if options.order_rate is not None:
@@ -391,10 +386,15 @@ def _fee_tier_lines(session: Session) -> list[Assumption]:
     changes = session.sim.counters()["fee_tier_changes"]
     return [
         Assumption(
-            f"fees by the run's own volume of 30 days, {session.plan.fee_volume} at the start: "
+            f"fees by the run's own volume of 30 days, {_volumes(session.plan)} at the start: "
             f"{changes} changes of tier, {ends}"
         )
     ]
+
+
+def _volumes(plan: RunPlan) -> str:
+    named = [f"{venue} {value}" for venue, value in plan.fee_volumes.items()]
+    return ", ".join([str(plan.fee_volume), *named])
 
 
 def _liquidation_lines(session: Session) -> list[Assumption]:
@@ -538,7 +538,7 @@ def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
         "result": {
             key: value
             for key, value in result.as_json().items()
-            if key not in ("run", "report", "symbols", "failures", "stress", "lookahead")
+            if key not in ("run", "report", "symbols", "failures", "stress", "lookahead", "venues")
             and value is not None
         },
         "stats": {
@@ -547,6 +547,10 @@ def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
             if isinstance(value, (bool, int, float, str))
         },
         "durability": {"order_intents": "process"},
+        "venue_result": [
+            {key: value for key, value in each.as_json().items() if value is not None}
+            for each in result.venues
+        ],
         **({"ambiguous_bar": found} if (found := ambiguous_bars(session)) else {}),
         "instrument": [
             {

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from onetape import _core
+from onetape.engine.accounts import SHARED, parse_accounts
 from onetape.engine.loader import load_strategy
 from onetape.engine.plan import RunPlan, TapeInput
 from onetape.engine.session import Session
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, BadInput, StrategyError
-from onetape.model.money import parse_cash
 from onetape.model.time import format_time
 from onetape.services.outcome import RunResult
 from onetape.services.recording import record_run, run_folder, run_uuid
@@ -78,12 +78,14 @@ def open_robot(
     reference: str = "",
 ) -> PaperRobot:
     """A started session on `tape`, recording under <home>/runs."""
+    accounts = parse_accounts(cash) if cash else {}
     plan = RunPlan(
         strategy=reference or strategy.__name__,
         params=dict(params or {}),
         symbol=symbol,
         start=start,
-        cash=parse_cash(cash) if cash else {},
+        cash=accounts.pop(SHARED, {}),
+        accounts=accounts,
         seed=seed,
         kind="paper",
         inputs=[TapeInput(str(tape.resolve()))],
