@@ -35,12 +35,16 @@ from onetape.cli.frame import Answer, Shell, load, plain, verb
 @click.option(
     "--cash",
     metavar="'N CUR'",
-    help="For example '100000 USDT', or 'binance=100000 USDT,kraken=50000 USD' for an account each.",
+    help="For example '100000 USDT', or 'binance=100000 USDT,kraken=50000 USD': an account each.",
 )
 @click.option(
     "--fee", metavar="MAKER,TAKER", help="For example 0.0002,0.0005 [default: catalogue]."
 )
-@click.option("--fee-volume", metavar="N", help="Traded in the 30 days before, for fee tiers; kraken=N at one.")
+@click.option(
+    "--fee-volume",
+    metavar="N",
+    help="Traded in the 30 days before, for fee tiers; kraken=N at one venue.",
+)
 @click.option("--leverage", type=click.IntRange(min=1), metavar="N")
 @click.option("--margin", type=click.Choice(["cross", "isolated"]), default="cross")
 @click.option(

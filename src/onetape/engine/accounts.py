@@ -34,8 +34,8 @@ __all__ = [
 Accounts = dict[str, dict[str, Decimal]]  # account -> currency -> amount
 SHARED: Final = ""  # the name of the account that all venues share
 HOW_TO: Final = "write '100000 USDT', or 'binance=100000 USDT,kraken=50000 USD'"
-# Counted one for one in a run's equity where accounts are apart: whoever trades the same coin at a
-# venue in dollars and at one in a dollar token thinks of them as one, and the run says that it does.
+# Counted one for one in a run's equity where accounts are apart: who trades a coin for dollars at
+# one venue and for a dollar token at another thinks of both as dollars. The run says that it does.
 DOLLARS: Final = frozenset({"USD", "USDT", "USDC", "FDUSD", "TUSD", "BUSD", "DAI", "USDE", "PYUSD"})
 
 
@@ -44,7 +44,10 @@ def parse_accounts(given: str | Mapping[str, str]) -> Accounts:
     if isinstance(given, Mapping):
         if not given:
             raise BadConfig("no account", where="cash", todo=HOW_TO)
-        found = {_venue(name, str(name)): parse_cash(text) for name, text in given.items()}
+        for name, text in given.items():
+            if not isinstance(text, str):
+                raise BadConfig(f"{name}: '100000 USDT', not {text!r}", where="cash", todo=HOW_TO)
+        found = {_venue(str(name), str(name)): parse_cash(text) for name, text in given.items()}
         if len(found) < len(given):
             raise BadConfig("a venue is given twice", where="cash", todo=HOW_TO)
         return found
@@ -65,8 +68,6 @@ def parse_accounts(given: str | Mapping[str, str]) -> Accounts:
             raise InvalidAmount(f"{amount.currency} is given twice for {name.strip()}: {given!r}")
         account[amount.currency] = amount.value
     return accounts
-
-
 
 
 def _venue(name: str, part: str) -> str:

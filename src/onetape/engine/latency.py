@@ -12,9 +12,9 @@ Without `feed` an order meets the market as far as it was received when the orde
 news came at once. With it the exchange has a clock of its own, and an order meets what had happened
 there by then, heard of or not. That is the honest way for anything faster than the feed.
 
-A venue that is named has a way of its own: what travels there keeps its order, and waits for nothing
-that is on the way to another. Several are given one after another, or with `;` between them; what
-names no venue is for all the others.
+A venue that is named has a way of its own: what travels there keeps its order, and waits for
+nothing that is on the way to another. Several are given one after another, or with `;` between
+them; what names no venue is for all the others.
 
 A curve's time is `HH:MM[:SS]` (UTC, every day alike, going on over midnight) or a full time;
 between two points both ways are interpolated, outside a dated curve the nearest point holds.

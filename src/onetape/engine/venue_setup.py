@@ -47,8 +47,9 @@ def _with_clock(latency: Latency, plan: RunPlan, venue: str | None) -> Latency:
             offsets.append(_core.clock_offset(reader.core, streams))
     least = min(offsets, default=_NEVER)
     if least == _NEVER:
+        owner = f" of {venue}" if venue else ""
         raise BadConfig(
-            f"no quote, trade or book {f'of {venue} ' if venue else ''}carries a stamp of its venue",
+            f"no quote, trade or book{owner} carries a stamp of its venue",
             where="--latency feed=recorded",
             todo="give the age of events: feed=2ms",
         )
@@ -72,7 +73,7 @@ def _venues(instruments: Iterable[Instrument]) -> list[str]:
 def check_venues(plan: RunPlan, host: Host) -> None:
     """Every venue that an option names is in the data. Raises BadConfig."""
     venues = _venues(host.instruments.values())
-    named = [
+    named: list[tuple[str, Iterable[str]]] = [
         ("--cash", plan.accounts),
         ("--latency", plan.latencies),
         ("--fee-volume", plan.fee_volumes),
@@ -105,7 +106,7 @@ def fund(plan: RunPlan, host: Host, wanted: Instrument) -> None:
             plan.cash = {wanted.settle: Decimal(10)}
     for account, cash in plan.money.items():
         here = [i for i in host.instruments.values() if account in (SHARED, i.venue)]
-        useful = {i.settle for i in here} | {i.base for i in here if i.kind is Kind.SPOT}
+        useful = _useful(here)
         for currency, amount in cash.items():
             if currency not in useful:
                 at, prefix = (f" at {account}", f"{account}=") if account else ("", "")
@@ -119,9 +120,23 @@ def fund(plan: RunPlan, host: Host, wanted: Instrument) -> None:
             host.sim.deposit(host.money_index(account, currency), str(amount))
     host.sim.set_report_currencies(_counted(plan, host))
     if plan.accounts:
+        names = {
+            venue: _useful(i for i in host.instruments.values() if i.venue == venue)
+            for venue in plan.accounts
+        }
         host.sim.set_account_money(
-            [(number, account, name) for number, (account, name) in enumerate(host.money)]
+            [
+                (number, account, name)
+                for number, (account, name) in enumerate(host.money)
+                if name in names[account]
+            ]
         )
+
+
+def _useful(instruments: Iterable[Instrument]) -> set[str]:
+    """What an account that trades these can hold: a contract's base is never in it."""
+    found = list(instruments)
+    return {i.settle for i in found} | {i.base for i in found if i.kind is Kind.SPOT}
 
 
 def _counted(plan: RunPlan, host: Host) -> list[int]:

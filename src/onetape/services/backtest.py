@@ -497,8 +497,8 @@ def backtest(
 ) -> Run:
     """Run `strategy` over `data` (a tape, a file, a polars or pandas frame, or a list of them).
 
-    cash: "100000 USDT" for one account, {"binance": "100000 USDT", "kraken": "50000 USD"} for one at
-    each venue; latency: "10ms", or {"": "10ms", "kraken": "20ms,80ms"} by venue.
+    cash: "100000 USDT" for one account, {"binance": "100000 USDT", "kraken": "50000 USD"} for one
+    at each venue. latency: "10ms", or {"": "10ms", "kraken": "20ms,80ms"} by venue.
     stress: also run it with twice the latency and at the back of the queue, for the report.
     detail_data: finer data of the same symbols, one or a list, which the exchange fills on inside
     bars and the strategy does not see. bar_volume: share of a bar's volume that fills may take.

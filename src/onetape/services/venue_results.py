@@ -12,7 +12,6 @@ from onetape.engine.latency import RECEIPT, Latency
 from onetape.engine.plan import RunPlan
 from onetape.engine.session import Session
 from onetape.model.decimals import decimal_text
-
 from onetape.store.report_data import Assumption, VenueLine
 
 __all__ = ["VenueResult", "account_lines", "latency_lines", "latency_text", "venue_results"]
