@@ -217,29 +217,3 @@ def test_python_takes_accounts_and_ways_by_venue(tmp_path, tape) -> None:
     assert run.facts["money"]["fee_volumes"] == ["kraken=5"]
     with pytest.raises(BadConfig, match="no cash at kraken"):
         onetape.backtest(str(code), data=tape, home=tmp_path, cash={"binance": "10000 USDT"})
-
-
-@pytest.mark.parametrize(
-    ("flags", "code", "words"),
-    [
-        (["--cash", "binance=1 USDT"], 2, "no cash at kraken"),
-        (["--cash", "binance=1 USDT,okx=1 USDT"], 2, "no instrument of venue 'okx'"),
-        (["--cash", "binance=1 USDT,2 USD"], 2, "names no venue"),
-        (["--latency", "okx=1ms"], 2, "no instrument of venue 'okx'"),
-        (["--latency", "1ms", "--latency", "2ms"], 2, "given twice"),
-    ],
-)
-def test_the_command_refuses_in_one_line(tmp_path, tape, capfd, flags, code, words) -> None:
-    from strategy_files import write
-
-    from onetape.cli.main import main
-
-    file = write(tmp_path / "code", "both", BOTH)
-    home = tmp_path / "home"
-    call = ["backtest", str(file), "--data", str(tape), "--home", str(home), *flags]
-    assert main(call) == code
-    said = capfd.readouterr().err.strip()
-    assert words in said
-    assert said.startswith("error ")
-    assert len(said.splitlines()) == 1
-    assert not home.exists()
