@@ -22,7 +22,8 @@ class CrossVenue(Strategy):
         ahead = sum(held.values())
         lot = max(float(self.instrument(symbol).lot) for symbol in quotes)  # that both can trade
         if abs(ahead) > lot / 2:
-            return self.even_out(max(held, key=lambda symbol: held[symbol] * ahead), ahead)
+            self.even_out(max(held, key=lambda symbol: held[symbol] * ahead), ahead)
+            return
         for cheap, dear in ((self.a, self.b), (self.b, self.a)):
             ask, bid = quotes[cheap].ask, quotes[dear].bid
             fees = float(self.instrument(cheap).taker_fee + self.instrument(dear).taker_fee)

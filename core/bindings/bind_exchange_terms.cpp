@@ -36,6 +36,13 @@ VenueRules rules_from_kwargs(const nb::kwargs& kwargs) {
             rules.order_limit = nb::cast<std::int64_t>(value);
         else if (name == "order_window")
             rules.order_window = nb::cast<std::int64_t>(value);
+        else if (name == "order_rates")
+            for (const nb::handle row : value) {
+                const nb::tuple cells = nb::cast<nb::tuple>(row);
+                rules.order_rates.push_back({nb::cast<std::uint32_t>(cells[0]),
+                                             nb::cast<std::int64_t>(cells[1]),
+                                             nb::cast<std::int64_t>(cells[2])});
+            }
         else if (name == "trigger_delay")
             rules.trigger_delay = nb::cast<std::int64_t>(value);
         else if (name == "closed")
@@ -97,7 +104,7 @@ void onetape::bind_exchange_terms(nb::module_& m) {
         });
     nb::class_<VenueRules>(m, "VenueRules",
                            "What venues do by the clock and by the count: closed is (from, to, "
-                           "venue, cancels), borrow (currency, rate an hour in 1e-12[, name, account]).")
+                           "venue, cancels), order_rates (venue, limit, window), borrow (currency, rate an hour in 1e-12[, name, account]).")
         .def("__init__", [](VenueRules* self, const nb::kwargs& kwargs) {
             new (self) VenueRules(rules_from_kwargs(kwargs));
         });

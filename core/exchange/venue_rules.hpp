@@ -23,11 +23,23 @@ struct BorrowRate {
     std::string name{}, account{};
 };
 
+struct OrderRate {
+    std::uint32_t venue = 0;
+    std::int64_t limit = 0, window = 0;  // so many orders in so many ns; 0: no limit
+};
+
 struct VenueRules {
-    std::int64_t order_limit = 0, order_window = 0;  // so many orders in so many ns; 0: no limit
+    std::int64_t order_limit = 0, order_window = 0;  // of venues that are not among the next
+    std::vector<OrderRate> order_rates;
     std::int64_t trigger_delay = 0;                  // ns from trigger to live order
     std::vector<ClosedSpan> closed;
     std::vector<BorrowRate> borrow;
+
+    [[nodiscard]] OrderRate order_rate(std::uint32_t venue) const noexcept {
+        const auto named = std::find_if(order_rates.begin(), order_rates.end(),
+                                        [venue](const OrderRate& r) { return r.venue == venue; });
+        return named == order_rates.end() ? OrderRate{venue, order_limit, order_window} : *named;
+    }
 };
 
 // A bucket of `limit` tokens that fills evenly over `window` ns; full at the start. In whole

@@ -15,7 +15,8 @@ from tapes import BTC, MS, Market, at_ns, play, session_of
 from onetape import Strategy
 from onetape.engine.accounts import accounts_text, as_texts, at_par, from_texts, parse_accounts
 from onetape.engine.latency import Latency, parse_latencies
-from onetape.engine.plan import RunPlan, parse_volumes, read_plan, write_plan
+from onetape.engine.plan import RunPlan, parse_fees, parse_volumes, read_plan, write_plan
+from onetape.engine.venue_options import VenueOptions, parse_borrow, parse_order_rates
 from onetape.model.errors import BadConfig, InvalidAmount, OnetapeError, UnknownSymbol
 from onetape.tape.journal import JournalReader
 
@@ -117,12 +118,14 @@ def test_latency_by_venue_is_read(given, common, named) -> None:
     ("given", "words"),
     [
         ("1ms;2ms", "that of all venues is given twice"),
-        (["kraken=1ms", "kraken=2ms"], "kraken is given twice"),
+        (["kraken=1ms", "kraken=2ms"], "'2ms': that of kraken is given twice"),
+        ({"kraken": 5}, "kraken: not a text: 5"),
         ("kraken=", "latency ''"),
         ("kraken=x", "latency 'x'"),
         ("Kraken=1ms", "latency 'Kraken=1ms'"),
         ({"Kraken": "1ms"}, "no venue is called 'Kraken'"),
-        ("1ms;", "latency ''"),
+        ("1ms;", "'': that of all venues is given twice"),
+        (";kraken=1ms", "latency ''"),
     ],
 )
 def test_latency_by_venue_that_cannot_be_meant_is_refused(given, words) -> None:
@@ -143,8 +146,27 @@ def test_volumes_by_venue_are_read() -> None:
             parse_volumes(text)
 
 
+def test_fees_and_order_rates_by_venue_are_read() -> None:
+    low, high = Decimal("0.0002"), Decimal("0.0005")
+    assert parse_fees(()) == (None, {})
+    assert parse_fees("0.0002,0.0005") == ((low, high), {})
+    assert parse_fees(["kraken=0.0005", "0.0002"]) == ((low, low), {"kraken": (high, high)})
+    assert parse_fees({"kraken": "0.0002,0.0005"}) == (None, {"kraken": (low, high)})
+    assert parse_order_rates("300/10s;kraken=60/1s") == (
+        (300, 10 * 10**9),
+        {"kraken": (60, 10**9)},
+    )
+    for given, words in (("kraken=x", "fee 'x'"), (["1,2", "0"], "given twice")):
+        with pytest.raises(BadConfig, match=words):
+            parse_fees(given)
+    with pytest.raises(BadConfig, match="order rate '60'"):
+        parse_order_rates("kraken=60")
+
+
 def test_a_plan_keeps_it(tmp_path) -> None:
     plan = RunPlan("a.py:A", accounts=TWO, fee_volumes={"kraken": Decimal(5)})
+    plan.fee, plan.fees = parse_fees("0.1;kraken=-0.2,0.3")
+    plan.venue.order_rate, plan.venue.order_rates = parse_order_rates("3/1s;kraken=6/2s")
     plan.latency, plan.latencies = parse_latencies("1ms;kraken=2ms,3ms,feed=1ms")
     write_plan(plan, tmp_path / "run.toml", {})
     again, document = read_plan(tmp_path)
@@ -318,7 +340,7 @@ def test_interest_is_charged_to_the_account_that_owes(tmp_path) -> None:
     for at in (0, 1, 2, 3601, 3602):
         for symbol in (binance, SPOT):
             market.quote(at, 99.9, 100, symbol=symbol)
-    options = {"venue": venue_options("USD=0.01"), "leverage": 3}
+    options = {"venue": VenueOptions(borrow=parse_borrow("USD=0.01")), "leverage": 3}
     journal = tmp_path / "j"
     played = play(
         Buys, market.done(), accounts=said(binance="1000 USD", kraken="1000 USD"),
@@ -329,12 +351,6 @@ def test_interest_is_charged_to_the_account_that_owes(tmp_path) -> None:
     played.session.close()
     paid = records(journal, "transfer")
     assert [(each["account"], each["amount"]) for each in paid] == [("kraken", "-10")]
-
-
-def venue_options(borrow: str):
-    from onetape.engine.venue_options import VenueOptions, parse_borrow
-
-    return VenueOptions(borrow=parse_borrow(borrow))
 
 
 def records(journal, kind: str) -> list[dict]:
@@ -454,6 +470,9 @@ def test_one_venue_is_what_it_was(tmp_path, named) -> None:
          ["cash in USDT at kraken", "settle in USD", "'kraken=1 USD'"]),
         ({"accounts": said(binance="1 USDT", kraken="1 BTC")}, ["cash in BTC at kraken"]),
         ({"latencies": {"okx": Latency()}}, ["no instrument of venue 'okx'", "--latency"]),
+        ({"fees": {"okx": (Decimal(0), Decimal(0))}}, ["no instrument of venue 'okx'", "--fee"]),
+        ({"venue": VenueOptions(order_rates={"okx": (1, 1)})},
+         ["no instrument of venue 'okx'", "--order-rate"]),
         ({"fee_volumes": {"okx": Decimal(1)}}, ["no instrument of venue 'okx'", "--fee-volume"]),
     ],
 )  # fmt: skip
@@ -490,6 +509,46 @@ def test_fee_tiers_count_each_venue_s_own_volume(tmp_path) -> None:
                   fee_volumes={"kraken": Decimal(1000)})  # fmt: skip
     # binance stays on its own fee: 100 was traded there; kraken begins in its first tier.
     assert played.robot.heard == [(BTC, 1.0), (KRAKEN, 0.01), (BTC, 1.0), (KRAKEN, 0.01)]
+
+
+@pytest.mark.parametrize(
+    ("text", "passed"),
+    [
+        ("2/1h", {BTC: 2, KRAKEN: 2}),  # a bucket each, of the same size
+        ("2/1h;kraken=4/1h", {BTC: 2, KRAKEN: 4}),
+        ("kraken=1/1h", {BTC: 5, KRAKEN: 1}),
+    ],
+)
+def test_each_venue_takes_so_many_orders(tmp_path, text, passed) -> None:
+    class Sprays(Buys):
+        def on_quote(self, q):
+            self.n += 1
+            if self.n == 2:
+                for _ in range(5):
+                    for symbol in (BTC, KRAKEN):
+                        self.buy(symbol, 0.1)
+
+        def on_order(self, order):
+            self.heard.append((order.symbol, order.state, order.code))
+
+    tape = two(tmp_path / "t", FLAT).done()
+    rate, rates = parse_order_rates(text)
+    played = play(Sprays, tape, accounts=TWO,
+                  venue=VenueOptions(order_rate=rate, order_rates=rates))  # fmt: skip
+    for symbol, count in passed.items():
+        filled = [each for each in played.robot.heard if each[:2] == (symbol, "FILLED")]
+        refused = [each for each in played.robot.heard if each == (symbol, "REJECTED", 4403)]
+        assert (len(filled), len(refused)) == (count, 5 - count)
+
+
+def test_fees_of_a_venue(tmp_path) -> None:
+    tape = two(tmp_path / "t", FLAT, taker_fee="0.001").done()
+    fee, fees = parse_fees("kraken=0,0.002")
+    assert fee is None
+    for symbol, paid in ((BTC, "0.1"), (KRAKEN, "0.2")):
+        played = play(Buys, tape, accounts=TWO, fee=fee, fees=fees, params={"symbol": symbol})
+        index = list(played.host.instruments).index(symbol)
+        assert played.sim.fees_text(index) == paid
 
 
 # --- conservation -------------------------------------------------------------------------------
@@ -696,7 +755,7 @@ def test_each_venue_has_its_own_clock(tmp_path, text, price) -> None:
 
 
 def test_a_quiet_venue_s_order_does_not_wait_for_its_next_event(tmp_path) -> None:
-    """Kraken's events are 50 ms old and it is silent for a minute; binance's say what time it is."""
+    """Kraken's events are 50 ms old, and it is silent for a minute: binance's tell the time."""
 
     class Early(Sends):
         def on_quote(self, q):

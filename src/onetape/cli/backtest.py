@@ -38,7 +38,10 @@ from onetape.cli.frame import Answer, Shell, load, plain, verb
     help="For example '100000 USDT', or 'binance=100000 USDT,kraken=50000 USD': an account each.",
 )
 @click.option(
-    "--fee", metavar="MAKER,TAKER", help="For example 0.0002,0.0005 [default: catalogue]."
+    "--fee",
+    multiple=True,
+    metavar="MAKER,TAKER",
+    help="For example 0.0002,0.0005; kraken=0.0016,0.0026 for one venue. [default: catalogue]",
 )
 @click.option(
     "--fee-volume",
@@ -67,7 +70,12 @@ from onetape.cli.frame import Answer, Shell, load, plain, verb
 @click.option("--interpret", is_flag=True, help="Run a @compiled strategy as Python.")
 @click.option("--hedge", is_flag=True, help="Long and short of one contract side by side.")
 @click.option("--borrow", metavar="CUR=RATE,..", help="Spot on loan, at a rate an hour.")
-@click.option("--order-rate", metavar="N/TIME", help="Orders a venue takes, as 300/10s.")
+@click.option(
+    "--order-rate",
+    multiple=True,
+    metavar="N/TIME",
+    help="Orders a venue takes, as 300/10s; kraken=60/1s for one venue.",
+)
 @click.option("--trigger-delay", metavar="2ms", help="From trigger to live order.")
 @click.option(
     "--closed",

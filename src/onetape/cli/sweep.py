@@ -39,11 +39,15 @@ SHOWN = 10
 @click.option("--symbol", metavar="S", help="Only this instrument.")
 @click.option("--from", "start", metavar="T", help="First moment.")
 @click.option("--to", "end", metavar="T", help="End, exclusive.")
-@click.option("--cash", metavar="'N CUR'", help="For example '100000 USDT'.")
+@click.option(
+    "--cash", metavar="'N CUR'", help="'100000 USDT', or 'binance=.. USDT,kraken=.. USD'."
+)
 @click.option("--fee", metavar="MAKER,TAKER", help="For example 0.0002,0.0005.")
 @click.option("--leverage", type=click.IntRange(min=1), metavar="N")
 @click.option("--margin", type=click.Choice(["cross", "isolated"]), default="cross")
-@click.option("--latency", metavar="10ms|in,out", help="Orders in, answers out.")
+@click.option(
+    "--latency", metavar="10ms|in,out", help="Orders in, answers out; '10ms;kraken=20ms,80ms'."
+)
 @click.option("--queue", metavar="MODEL", help="How a resting order waits its turn.")
 @click.option("--instruments", type=click.Path(path_type=Path), metavar="FILE")
 @click.option("--seed", type=int, default=1, show_default=True)

@@ -24,13 +24,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from onetape.engine.by_venue import ByVenue, split_by_venue
 from onetape.model.errors import BadConfig, BadInput, UsageError
-from onetape.model.symbol import is_venue
 from onetape.model.time import (
     DAY,
     HOUR,
@@ -147,41 +146,16 @@ class Latency:
 Latencies = dict[str, Latency]  # by venue
 
 
-def parse_latencies(given: str | Iterable[str] | Mapping[str, str]) -> tuple[Latency, Latencies]:
+def parse_latencies(given: ByVenue) -> tuple[Latency, Latencies]:
     """`10ms` and `kraken=20ms,80ms`: of all venues that are not named, and of those that are.
-
-    given: one text with `;`, several texts, or texts by venue ("": all others).
-    Raises BadConfig for a venue given twice, and what parse_latency raises.
-    """
-    common: Latency | None = None
-    named: Latencies = {}
-    for venue, text in _by_venue(given):
-        if venue in named or (not venue and common is not None):
-            raise BadConfig(
-                f"latency {text!r}: {venue or 'that of all venues'} is given twice",
-                where="--latency",
-                todo="write 10ms for all venues, kraken=20ms,80ms for one",
-            )
-        if venue:
-            named[venue] = parse_latency(text)
-        else:
-            common = parse_latency(text)
-    return common or Latency(), named
-
-
-def _by_venue(given: str | Iterable[str] | Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    if isinstance(given, Mapping):
-        for name, text in given.items():
-            if name and not is_venue(name):
-                raise BadConfig(f"no venue is called {name!r}", where="--latency", todo=HOW_TO)
-            yield name, text
-        return
-    for text in (part for each in ([given] if isinstance(given, str) else given)
-                 for part in each.split(";")):  # fmt: skip
-        head, equals, rest = text.strip().partition("=")
-        # `feed=2ms` and `burst=..` begin the options of a latency; a file has a point or a slash.
-        is_named = equals and head not in ("burst", "feed") and is_venue(head)
-        yield (head, rest) if is_named else ("", text.strip())
+    Raises what split_by_venue and parse_latency raise."""
+    # `feed=2ms` and `burst=..` begin the options of a latency.
+    reserved = frozenset({"burst", "feed"})
+    common, named = split_by_venue(given, where="--latency", todo=HOW_TO, reserved=reserved)
+    return (
+        Latency() if common is None else parse_latency(common),
+        {venue: parse_latency(text) for venue, text in named.items()},
+    )
 
 
 def parse_latency(text: str) -> Latency:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from onetape.engine.accounts import SHARED, Accounts, as_texts, at_par, from_texts
+from onetape.engine.by_venue import ByVenue, split_by_venue
 from onetape.engine.latency import Latency
 from onetape.engine.queue_model import CONSERVATIVE
 from onetape.engine.trading_hours import TradingHours, parse_hours
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 DEFAULT_CASH = Decimal(100_000)
+Fee = tuple[Decimal, Decimal]
 MARKET, DETAIL = "market", "detail"  # seen by the robot; only by the exchange (--detail-data)
 BAR_VOLUME_SHARE = 500_000  # 1e-6 of a bar's volume: half, for more would be the market
 
@@ -62,7 +64,8 @@ class RunPlan:
     end: int | None = None  # ns, exclusive
     cash: dict[str, Decimal] = field(default_factory=dict)  # of one account for all venues
     accounts: Accounts = field(default_factory=dict)  # at each venue, where they are apart
-    fee: tuple[Decimal, Decimal] | None = None  # maker, taker: over the instruments' own
+    fee: Fee | None = None  # maker, taker: over the instruments' own
+    fees: dict[str, Fee] = field(default_factory=dict)  # the same at venues that are named
     fee_volume: Decimal = Decimal(0)  # traded in the thirty days before the start, quote currency
     fee_volumes: dict[str, Decimal] = field(default_factory=dict)  # the same at venues of their own
     leverage: int = 1
@@ -99,12 +102,25 @@ class RunPlan:
             bool(self.accounts) and at_par(currency, self.currency)
         )
 
+    def fee_of(self, venue: str) -> Fee | None:
+        """What replaces the fees and tiers of a venue's instruments; None: they are its own."""
+        return self.fees.get(venue, self.fee)
+
     def latency_of(self, venue: str) -> Latency:
         """How long orders and answers take to and from a venue."""
         return self.latencies.get(venue, self.latency)
 
 
-def parse_fee(text: str) -> tuple[Decimal, Decimal]:
+def parse_fees(given: ByVenue) -> tuple[Fee | None, dict[str, Fee]]:
+    """`0.0002,0.0005` and `kraken=0.0016,0.0026`: of all venues that are not named, and of those
+    that are."""
+    todo = "write MAKER,TAKER as 0.0002,0.0005, or kraken=0.0016,0.0026 for one venue"
+    common, named = split_by_venue(given, where="--fee", todo=todo)
+    fees = {venue: parse_fee(text) for venue, text in named.items()}
+    return None if common is None else parse_fee(common), fees
+
+
+def parse_fee(text: str) -> Fee:
     """`0.0002,0.0005`: maker and taker share of notional; one number serves both."""
     try:
         values = [Decimal(part.strip()) for part in text.split(",")]
@@ -176,6 +192,7 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
         "money": {
             "cash": as_texts(plan.money),
             "fee": [str(value) for value in plan.fee] if plan.fee else [],
+            "fees": [f"{venue}={maker},{taker}" for venue, (maker, taker) in plan.fees.items()],
             "fee_volume": str(plan.fee_volume),
             "fee_volumes": [f"{venue}={value}" for venue, value in plan.fee_volumes.items()],
             "leverage": plan.leverage,
@@ -233,6 +250,7 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             cash=accounts.pop(SHARED, {}),
             accounts=accounts,
             fee=(Decimal(money["fee"][0]), Decimal(money["fee"][1])) if money["fee"] else None,
+            fees=parse_fees(money.get("fees", ()))[1],
             fee_volume=Decimal(money.get("fee_volume", "0")),
             fee_volumes=parse_volumes(",".join(money.get("fee_volumes", ())))[1],
             leverage=money["leverage"],

@@ -333,8 +333,8 @@ class Session:
         if given is not None:
             instrument = replace_decimals(given, instrument)
         self._check_leverage(instrument)
-        if self.plan.fee is not None:
-            maker, taker = self.plan.fee
+        if (fee := self.plan.fee_of(instrument.venue)) is not None:
+            maker, taker = fee
             instrument = msgspec.structs.replace(
                 instrument, maker_fee=maker, taker_fee=taker, fee_tiers=()
             )

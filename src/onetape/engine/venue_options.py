@@ -2,7 +2,7 @@
 core's VenueRules.
 
     closed        [VENUE@]FROM..TO[,cancel]     orders refused; resting ones wait, or are canceled
-    order rate    N/DURATION                    orders and amendments a venue takes in a time
+    order rate    [VENUE=]N/DURATION            orders and amendments a venue takes in a time
     borrow        CUR=RATE[,CUR=RATE]           share of a negative balance, each full hour UTC
     trigger delay DURATION                      from trigger to live order
 """
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from onetape.engine.by_venue import ByVenue, split_by_venue
 from onetape.model.errors import BadConfig, BadInput, UsageError
 from onetape.model.money import rate_units
 from onetape.model.time import format_time, parse_duration, parse_time
@@ -42,6 +43,7 @@ class VenueOptions:
     """Every venue of a run is held to these."""
 
     order_rate: tuple[int, int] | None = None  # orders, ns
+    order_rates: dict[str, tuple[int, int]] = field(default_factory=dict)  # of venues named
     trigger_delay: int = 0  # ns
     closed: list[Closed] = field(default_factory=list)
     borrow: dict[str, Decimal] = field(default_factory=dict)  # rate an hour by currency
@@ -50,6 +52,7 @@ class VenueOptions:
         """For run.toml."""
         return {
             "order_rate": list(self.order_rate or ()),
+            "order_rates": {venue: list(rate) for venue, rate in self.order_rates.items()},
             "trigger_delay": self.trigger_delay,
             "closed": [str(each) for each in self.closed],
             "borrow": [f"{currency}={rate}" for currency, rate in self.borrow.items()],
@@ -61,6 +64,7 @@ class VenueOptions:
         rate = table.get("order_rate") or None
         return cls(
             order_rate=None if rate is None else (rate[0], rate[1]),
+            order_rates={v: (r[0], r[1]) for v, r in table.get("order_rates", {}).items()},
             trigger_delay=table.get("trigger_delay", 0),
             closed=[parse_closed(text) for text in table.get("closed", ())],
             borrow=parse_borrow(",".join(table.get("borrow", ()))),
@@ -77,6 +81,7 @@ class VenueOptions:
         return {
             "order_limit": limit,
             "order_window": window,
+            "order_rates": [(venue(name), *rate) for name, rate in self.order_rates.items()],
             "trigger_delay": self.trigger_delay,
             "closed": [
                 (each.start, each.end, venue(each.venue) if each.venue else 0, each.cancels)
@@ -88,6 +93,16 @@ class VenueOptions:
                 for number, account in money(name)
             ],
         }
+
+
+def parse_order_rates(
+    given: ByVenue,
+) -> tuple[tuple[int, int] | None, dict[str, tuple[int, int]]]:
+    """`300/10s` and `kraken=60/1s`: of all venues that are not named, and of those that are."""
+    todo = "write 300/10s, or kraken=60/1s for one venue"
+    common, named = split_by_venue(given, where="--order-rate", todo=todo)
+    rates = {venue: parse_order_rate(text) for venue, text in named.items()}
+    return None if common is None else parse_order_rate(common), rates
 
 
 def parse_order_rate(text: str) -> tuple[int, int]:
@@ -166,4 +181,5 @@ __all__ = [
     "parse_closed_all",
     "parse_delay",
     "parse_order_rate",
+    "parse_order_rates",
 ]

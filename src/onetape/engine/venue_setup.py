@@ -76,6 +76,8 @@ def check_venues(plan: RunPlan, host: Host) -> None:
     named: list[tuple[str, Iterable[str]]] = [
         ("--cash", plan.accounts),
         ("--latency", plan.latencies),
+        ("--fee", plan.fees),
+        ("--order-rate", plan.venue.order_rates),
         ("--fee-volume", plan.fee_volumes),
         ("--closed", [each.venue for each in plan.venue.closed if each.venue]),
     ]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from onetape.engine.accounts import SHARED, parse_accounts
+from onetape.engine.by_venue import ByVenue
 from onetape.engine.latency import parse_latencies
 from onetape.engine.loader import load_strategy
 from onetape.engine.parameters import parameters_of
@@ -21,7 +22,7 @@ from onetape.engine.plan import (
     RunPlan,
     TapeInput,
     parse_bar_volume,
-    parse_fee,
+    parse_fees,
     parse_volumes,
 )
 from onetape.engine.queue_model import CONSERVATIVE, parse_queue
@@ -34,7 +35,7 @@ from onetape.engine.venue_options import (
     parse_borrow,
     parse_closed_all,
     parse_delay,
-    parse_order_rate,
+    parse_order_rates,
 )
 from onetape.model.errors import BadConfig, BadInput, StrategyError
 from onetape.model.instrument import Instrument
@@ -91,18 +92,18 @@ class BacktestOptions:
     start: str | int | None = None
     end: str | int | None = None
     cash: str | Mapping[str, str] | None = None
-    fee: str | None = None
+    fee: ByVenue | None = None
     fee_volume: str | None = None
     leverage: int | None = None
     margin: str = "cross"
     hedge: bool = False
-    order_rate: str | None = None
+    order_rate: ByVenue | None = None
     trigger_delay: str | None = None
     closed: Sequence[str] = ()
     borrow: str | None = None
     trade: str | None = None  # hours, by the clocks of tz
     tz: str | None = None
-    latency: str | Sequence[str] | Mapping[str, str] | None = None
+    latency: ByVenue | None = None
     queue: str | None = None
     fuse: bool = False
     instruments: Path | None = None
@@ -238,6 +239,7 @@ def prepare_plan(options: BacktestOptions, strategy: type[Strategy]) -> RunPlan:
     if not options.data:
         raise BadConfig("no data", where="--data", todo="give a tape, or make one: onetape sample")
     accounts = parse_accounts(options.cash) if options.cash else {}
+    fee, fees = parse_fees(options.fee or ())
     common_volume, volumes = parse_volumes(options.fee_volume or "")
     plan = RunPlan(
         strategy=options.strategy if isinstance(options.strategy, str) else strategy.__name__,
@@ -247,7 +249,8 @@ def prepare_plan(options: BacktestOptions, strategy: type[Strategy]) -> RunPlan:
         end=end,
         cash=accounts.pop(SHARED, {}),
         accounts=accounts,
-        fee=parse_fee(options.fee) if options.fee else None,
+        fee=fee,
+        fees=fees,
         fee_volume=common_volume,
         fee_volumes=volumes,
         leverage=options.leverage or 1,
@@ -290,8 +293,10 @@ def _add_detail(
 
 
 def _venue_options(options: BacktestOptions) -> VenueOptions:
+    rate, rates = parse_order_rates(options.order_rate or ())
     return VenueOptions(
-        order_rate=parse_order_rate(options.order_rate) if options.order_rate else None,
+        order_rate=rate,
+        order_rates=rates,
         trigger_delay=parse_delay(options.trigger_delay) if options.trigger_delay else 0,
         closed=parse_closed_all(options.closed),
         borrow=parse_borrow(options.borrow) if options.borrow else {},
@@ -477,9 +482,9 @@ def backtest(
     data: Any,
     *,
     cash: str | Mapping[str, str] | None = None,
-    fee: str | tuple[Any, Any] | None = None,
+    fee: ByVenue | tuple[Any, Any] | None = None,
     symbol: str | None = None,
-    latency: str | Sequence[str] | Mapping[str, str] | None = None,
+    latency: ByVenue | None = None,
     queue: str | None = None,
     fuse: bool = False,
     leverage: int | None = None,
@@ -498,7 +503,8 @@ def backtest(
     """Run `strategy` over `data` (a tape, a file, a polars or pandas frame, or a list of them).
 
     cash: "100000 USDT" for one account, {"binance": "100000 USDT", "kraken": "50000 USD"} for one
-    at each venue. latency: "10ms", or {"": "10ms", "kraken": "20ms,80ms"} by venue.
+    at each venue. latency: "10ms", or {"": "10ms", "kraken": "20ms,80ms"} by venue; so are fee and
+    the order rate.
     stress: also run it with twice the latency and at the back of the queue, for the report.
     detail_data: finer data of the same symbols, one or a list, which the exchange fills on inside
     bars and the strategy does not see. bar_volume: share of a bar's volume that fills may take.

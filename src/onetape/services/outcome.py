@@ -316,14 +316,15 @@ def _venue_lines(session: Session) -> list[Assumption]:
     lines = []
     if plan.hedge:
         lines.append(Assumption("hedge mode: long and short of one contract side by side"))
-    if options.order_rate is not None:
-        orders, window = options.order_rate
-        lines.append(
-            Assumption(
-                f"each venue takes {orders} orders in {format_duration(window)}; "
-                f"{counters['rate_limited']} were refused for it"
-            )
+    if options.order_rate is not None or options.order_rates:
+        limits = dict(options.order_rates)
+        if options.order_rate is not None:
+            limits["each other venue" if limits else "each venue"] = options.order_rate
+        text = "; ".join(
+            f"{venue} takes {orders} orders in {format_duration(window)}"
+            for venue, (orders, window) in limits.items()
         )
+        lines.append(Assumption(f"{text}; {counters['rate_limited']} were refused for it"))
     if options.trigger_delay:
         lines.append(Assumption(f"triggers need {format_duration(options.trigger_delay)}"))
     lines += [Assumption(f"closed {each}") for each in options.closed]
