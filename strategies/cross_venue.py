@@ -1,4 +1,4 @@
-"""Buy where it is cheaper and sell where it is dearer, once the gap pays the fees of both venues."""
+"""Buy where it is cheaper and sell where it is dearer, once the gap pays the fees of both."""
 
 from onetape import Strategy
 

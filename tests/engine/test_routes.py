@@ -1,15 +1,13 @@
-"""Each venue has its own way: when orders arrive there, when answers are heard of, and its clock."""
+"""Each venue has its own way: when orders arrive, when answers are heard of, and its clock."""
 
 from __future__ import annotations
 
 import pytest
 from tapes import BTC, MS, at_ns, play
-from two_venues import KRAKEN, TWO, two
+from two_venues import FLAT, KRAKEN, TWO, two
 
 from onetape import Strategy
 from onetape.engine.latency import Latency, parse_latencies
-
-FLAT = [(second, 100, 100) for second in range(20)]
 
 
 class Sends(Strategy):
