@@ -104,7 +104,8 @@ void onetape::bind_exchange_terms(nb::module_& m) {
         });
     nb::class_<VenueRules>(m, "VenueRules",
                            "What venues do by the clock and by the count: closed is (from, to, "
-                           "venue, cancels), order_rates (venue, limit, window), borrow (currency, rate an hour in 1e-12[, name, account]).")
+                           "venue, cancels), order_rates (venue, limit, window), borrow (currency, "
+                           "rate an hour in 1e-12[, name, account]).")
         .def("__init__", [](VenueRules* self, const nb::kwargs& kwargs) {
             new (self) VenueRules(rules_from_kwargs(kwargs));
         });

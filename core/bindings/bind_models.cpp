@@ -71,7 +71,8 @@ void bind_models(nb::module_& m) {
         },
         nb::arg("model"), nb::arg("exponent"), nb::arg("front"), nb::arg("back"),
         "Share of a level's cancellations that a queue model takes to be behind us.");
-    m.def("clock_offset", &clock_offset, nb::arg("reader"),
-          nb::arg("streams") = std::vector<std::uint32_t>{},
-          "Least receipt minus stamp of a tape's quotes, trades and books, in ns; of some streams.");
+    m.def(
+        "clock_offset", &clock_offset, nb::arg("reader"),
+        nb::arg("streams") = std::vector<std::uint32_t>{},
+        "Least receipt minus stamp of a tape's quotes, trades and books, in ns; of some streams.");
 }

@@ -334,7 +334,7 @@ class Simulation final : public ExchangeSink {
     std::vector<TradingSwitch> schedule_;
     std::size_t next_switch_ = 0;
     std::int64_t next_sweep_ = never;  // in a stop: when a cancel that was refused is tried again
-    std::deque<Reply> replies_;  // by time, then as they were made
+    std::deque<Reply> replies_;        // by time, then as they were made
     std::vector<std::pair<std::uint32_t, OrderRequestPayload>> actions_;  // of this callback
     std::vector<ShownBar> shown_;
     std::vector<EquitySample> samples_;

@@ -37,8 +37,7 @@ void Simulation::queue(std::uint32_t instrument, ReplyKind kind, News Reply::* m
     else
         route = instruments_[instrument]->route;
     Reply next{};
-    next.time =
-        routes_.reply_time(route, std::max(reply_base_, happened), now_, reply_cap_);
+    next.time = routes_.reply_time(route, std::max(reply_base_, happened), now_, reply_cap_);
     next.instrument = instrument;
     next.kind = kind;
     next.*member = news;

@@ -31,7 +31,7 @@ struct OrderRate {
 struct VenueRules {
     std::int64_t order_limit = 0, order_window = 0;  // of venues that are not among the next
     std::vector<OrderRate> order_rates;
-    std::int64_t trigger_delay = 0;                  // ns from trigger to live order
+    std::int64_t trigger_delay = 0;  // ns from trigger to live order
     std::vector<ClosedSpan> closed;
     std::vector<BorrowRate> borrow;
 

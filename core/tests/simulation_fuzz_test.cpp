@@ -307,8 +307,8 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
     if (plan.apart) world.simulation->set_latency(2, plan.second);
     for (std::uint32_t i = 0; i < plan.specs.size(); ++i) {
         const std::uint32_t settle = plan.settle(i);
-        instruments.push_back(&world.instrument(plan.specs[i], random.below(64) | want_quotes,
-                                                settle, settle + 1));
+        instruments.push_back(
+            &world.instrument(plan.specs[i], random.below(64) | want_quotes, settle, settle + 1));
     }
     for (std::uint32_t i = 0; i < plan.terms.size(); ++i)
         world.simulation->set_terms(i, plan.terms[i]);
