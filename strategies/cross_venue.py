@@ -11,6 +11,9 @@ class CrossVenue(Strategy):
     edge: float = 0.0002  # wanted beyond the fees, as a part of the price
 
     def on_start(self):
+        facts = [self.instrument(symbol) for symbol in (self.a, self.b)]
+        self.lot = max(float(each.lot) for each in facts)  # that both can trade
+        self.cost = float(sum(each.taker_fee for each in facts)) + self.edge
         for symbol in (self.a, self.b):
             self.subscribe(symbol, quotes=True)
 
@@ -20,22 +23,22 @@ class CrossVenue(Strategy):
             return  # one deal at a time
         held = {symbol: self.position(symbol).qty for symbol in quotes}
         ahead = sum(held.values())
-        lot = max(float(self.instrument(symbol).lot) for symbol in quotes)  # that both can trade
-        if abs(ahead) > lot / 2:
-            self.even_out(max(held, key=lambda symbol: held[symbol] * ahead), ahead)
+        if abs(ahead) > self.lot / 2:  # a leg came without the other: out of it
+            longer = max(held, key=lambda symbol: held[symbol] * ahead)
+            (self.sell if ahead > 0 else self.buy)(longer, abs(ahead), tag="even")
             return
         for cheap, dear in ((self.a, self.b), (self.b, self.a)):
             ask, bid = quotes[cheap].ask, quotes[dear].bid
-            fees = float(self.instrument(cheap).taker_fee + self.instrument(dear).taker_fee)
-            if bid - ask > ask * (fees + self.edge):
-                qty = min(
-                    self.size, quotes[cheap].ask_size, quotes[dear].bid_size,
-                    self.limit - held[cheap], self.limit + held[dear],
-                    self.money_for(cheap, 1, ask), self.money_for(dear, -1, bid),
-                )  # fmt: skip
-                if (qty := int(qty / lot + 1e-9) * lot) > 0:
-                    self.buy(cheap, qty, tag="cheap")
-                    self.sell(dear, qty, tag="dear")
+            room = min(self.limit - held[cheap], self.limit + held[dear])
+            if room < self.lot / 2 or bid - ask <= ask * self.cost:
+                continue
+            qty = min(
+                self.size, room, quotes[cheap].ask_size, quotes[dear].bid_size,
+                self.money_for(cheap, 1, ask), self.money_for(dear, -1, bid),
+            )  # fmt: skip
+            if (qty := int(qty / self.lot + 1e-9) * self.lot) > 0:
+                self.buy(cheap, qty, tag="cheap")
+                self.sell(dear, qty, tag="dear")
 
     def money_for(self, symbol, sign, price):
         """How much the account at this venue can buy (sign 1) or sell (-1) there, in coins. Money
@@ -46,7 +49,3 @@ class CrossVenue(Strategy):
         free = self.balance(facts.settle, venue=facts.venue).available
         qty = max(free, 0) / (price * (1 + float(facts.taker_fee))) * 0.99
         return qty if facts.kind == "spot" else qty + max(-sign * self.position(symbol).qty, 0)
-
-    def even_out(self, symbol, ahead):
-        """A leg came without the other: out of it, whatever it costs."""
-        (self.sell if ahead > 0 else self.buy)(symbol, abs(ahead), tag="even")

@@ -286,6 +286,40 @@ def test_one_venue_is_what_it_was(tmp_path, named) -> None:
     assert played.equity == played_again.equity
 
 
+def test_what_a_later_instrument_settles_in_is_counted_and_a_later_venue_has_nothing(
+    tmp_path,
+) -> None:
+    """Coins sold for another dollar token at kraken stay part of the equity; okx, which nobody
+    could give cash, takes no order."""
+    late, stranger = "kraken:BTC/USDC", "okx:BTC/USDT:USDT"
+    market = Market(tmp_path / "t", SPOT)
+    market.quote(0, 99.9, 100)
+    market.add(late)
+    market.add(stranger)
+    for at in range(1, 5):
+        for symbol in (SPOT, late, stranger):
+            market.quote(at, 99.9, 100, symbol=symbol)
+
+    class Later(Buys):
+        def on_quote(self, q):
+            self.n += 1
+            self.subscribe(late, quotes=True) if self.n == 4 else None
+            if self.n == 5:
+                self.heard = [self.sell(late, 1).code, self.buy(stranger, 1).code]
+
+    journal = tmp_path / "j"
+    played = play(Later, market.done(), accounts=said(kraken="10 USD 1 BTC"), journal=journal,
+                  params={"symbol": SPOT})  # fmt: skip
+    assert played.robot.heard[:2] == [0, 4201]
+    assert played.host.balance("USDC", "kraken").total == 99.9
+    assert played.equity == Decimal("109.9")
+    played.session.close()
+    last = {(each["account"], each["currency"]): each["equity"]
+            for each in records(journal, "balance") if "account" in each}  # fmt: skip
+    assert last["kraken", "USDC"] == "99.9"
+    assert last["okx", "USDT"] == "0"
+
+
 # --- options that name a venue ------------------------------------------------------------------
 
 

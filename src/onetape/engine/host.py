@@ -79,6 +79,7 @@ class Host:
         self.sim: _core.Simulation
         self.is_hedged = False
         self.is_apart = False  # an account at each venue, not one for all
+        self.new_instrument: Callable[[], None] | None = None  # told of those that come in the run
         self.memory: dict[str, Any] = {}
         self.bar_sources = dict(bar_sources)  # "symbol period" -> trade, mid or venue
         self.failures: list[Failed] = []
@@ -130,6 +131,8 @@ class Host:
         self.sim.set_terms(index, self._terms(instrument))
         self.instruments[symbol] = instrument
         self._index[symbol] = index
+        if self.new_instrument is not None:
+            self.new_instrument()
         return index
 
     def _terms(self, instrument: Instrument) -> _core.InstrumentTerms:

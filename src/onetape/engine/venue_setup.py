@@ -120,19 +120,26 @@ def fund(plan: RunPlan, host: Host, wanted: Instrument) -> None:
                     todo=f"give for example --cash '{prefix}{amount} {settle}'",
                 )
             host.sim.deposit(host.money_index(account, currency), str(amount))
+    _count_money(plan, host)
+    if plan.accounts:  # an instrument may come later that settles in something else
+        host.new_instrument = lambda: _count_money(plan, host)
+
+
+def _count_money(plan: RunPlan, host: Host) -> None:
+    """What the run's equity is the sum of, and of what a balance goes on the tape."""
     host.sim.set_report_currencies(_counted(plan, host))
-    if plan.accounts:
-        names = {
-            venue: _useful(i for i in host.instruments.values() if i.venue == venue)
-            for venue in plan.accounts
-        }
-        host.sim.set_account_money(
-            [
-                (number, account, name)
-                for number, (account, name) in enumerate(host.money)
-                if name in names[account]
-            ]
-        )
+    if not plan.accounts:
+        return
+    useful: dict[str, set[str]] = {}
+    for venue in _venues(host.instruments.values()):
+        useful[venue] = _useful(i for i in host.instruments.values() if i.venue == venue)
+    host.sim.set_account_money(
+        [
+            (number, account, name)
+            for number, (account, name) in enumerate(host.money)
+            if name in useful.get(account, ())
+        ]
+    )
 
 
 def _useful(instruments: Iterable[Instrument]) -> set[str]:

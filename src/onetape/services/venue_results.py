@@ -71,7 +71,7 @@ def venue_results(session: Session) -> list[VenueResult]:
         cash = equity = None
         if is_alone:
             account = host.account_of(venue)
-            cash = plan.money[account].get(currency, Decimal(0))
+            cash = plan.money.get(account, {}).get(currency, Decimal(0))
             equity = Decimal(sim.equity_of_text(host.money_index(account, currency)))
             # A contract's currency that came with the tape began at nothing.
             pnl = equity - session.start_money.get((account, currency), Decimal(0))
