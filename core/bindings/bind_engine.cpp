@@ -339,7 +339,11 @@ void bind_engine(nb::module_& m) {
              })
         .def_prop_ro("equity",
                      [](PySimulation& s) { return static_cast<double>(s.core->equity()) / 1e18; })
-        .def_prop_ro("equity_text", [](PySimulation& s) { return money_text(s.core->equity()); })
+        .def_prop_ro(
+            "equity_text", [](PySimulation& s) { return money_text(s.core->worth()); },
+            "As the records have it: see set_opening_price.")
+        .def("set_opening_price", [](PySimulation& s, std::uint32_t index,
+                                     std::int64_t price) { s.core->set_opening_price(index, price); })
         .def("equity_of_text",
              [](PySimulation& s, std::uint32_t currency) {
                  return money_text(s.core->equity_of(currency));

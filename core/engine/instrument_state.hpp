@@ -42,6 +42,7 @@ struct Instrument {
     InstrumentSpec spec;
     std::uint32_t settle = 0, base = 0;  // currency indices, of its venue's account
     std::uint32_t route = 0;             // to its venue and back
+    std::int64_t opening = 0;            // its first price, where coins of it are there before it
     double price_scale = 1.0, size_scale = 1.0;
     MarketView view;
     Book book;

@@ -192,6 +192,11 @@ class Simulation final : public ExchangeSink {
         return exchange_.ambiguous_bars();
     }
     [[nodiscard]] Money equity();
+    // The same for the records: what has no price yet counts at its opening price.
+    [[nodiscard]] Money worth();
+    void set_opening_price(std::uint32_t index, std::int64_t price) {
+        instruments_[index]->opening = price;
+    }
     [[nodiscard]] Money equity_of(std::uint32_t currency);  // of one account, in that currency
     // What an instrument has brought by now: profit realized and open, less fees, with funding.
     [[nodiscard]] Money gained(std::uint32_t index);
@@ -271,7 +276,8 @@ class Simulation final : public ExchangeSink {
     void note_bar_due(const Instrument& instrument);
     [[nodiscard]] std::int64_t venue_time(std::uint32_t route, const Frame& frame) const;
     void note_received(const Source& source);
-    void value_all();  // the robot's account at what each instrument is worth now
+    // The robot's account at what each instrument is worth now.
+    void value_all(bool with_openings = false);
     template <typename News>
     void queue(std::uint32_t instrument, ReplyKind kind, News Reply::* member, const News& news,
                std::int64_t happened);
@@ -307,6 +313,7 @@ class Simulation final : public ExchangeSink {
     void reserve(Order& order, std::int64_t price);
     std::int64_t unreserve(Order& order);  // the price that it was reserved at
     void note_equity(Money equity);
+    [[nodiscard]] Money sum_of_equities() const;
     using Texts = std::initializer_list<std::pair<std::string_view, std::string>>;
     void note(EventType type, std::uint32_t stream, Texts texts);  // a map of texts
     void write(EventType type, std::uint32_t instrument, const void* payload, std::uint32_t bytes);

@@ -276,7 +276,7 @@ bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& news) {
                  : order->filled == bound ? OrderAct::fill_full
                                           : OrderAct::fill_excess);
     if (order->closed()) close_order(order);
-    if (options_.sample_every > 0) note_equity(equity());
+    if (options_.sample_every > 0) note_equity(worth());
     // An order whose cancel came too late has filled: that goes, too.
     if (flattening_) flatten();
     in_robot_ = true;

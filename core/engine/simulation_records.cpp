@@ -37,20 +37,32 @@ void Simulation::note(EventType type, std::uint32_t stream, Texts texts) {
     (void)append_cold(type, stream, {reinterpret_cast<const std::byte*>(map.data()), map.size()});
 }
 
-void Simulation::value_all() {
-    for (auto& instrument : instruments_)
-        robot_account_.set_mark(instrument->index, instrument->value_price());
+void Simulation::value_all(bool with_openings) {
+    for (auto& instrument : instruments_) {
+        std::int64_t price = instrument->value_price();
+        if (price == 0 && with_openings) price = instrument->opening;
+        robot_account_.set_mark(instrument->index, price);
+    }
 }
 
 Money Simulation::equity() {
     value_all();
+    return sum_of_equities();
+}
+
+Money Simulation::worth() {
+    value_all(true);
+    return sum_of_equities();
+}
+
+Money Simulation::sum_of_equities() const {
     Money sum = 0;
     for (const std::uint32_t currency : report_currencies_) sum += robot_account_.equity(currency);
     return sum;
 }
 
 Money Simulation::equity_of(std::uint32_t currency) {
-    value_all();
+    value_all(true);
     return robot_account_.equity(currency);
 }
 
@@ -78,7 +90,7 @@ void Simulation::note_equity(Money equity) {
 }
 
 void Simulation::sample() {
-    const Money value = equity();
+    const Money value = worth();
     note_equity(value);
     Money balance = 0;
     for (const std::uint32_t currency : report_currencies_)

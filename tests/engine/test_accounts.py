@@ -320,6 +320,39 @@ def test_what_a_later_instrument_settles_in_is_counted_and_a_later_venue_has_not
     assert last["okx", "USDT"] == "0"
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_coins_from_the_start_are_no_profit(tmp_path, apart) -> None:
+    """1 BTC at 99.9, the first mid in whole ticks, then at 109.9: 10 are gained, not 109.9. The
+    strategy's own equity has the coins from their first price on."""
+
+    class Looks(Buys):
+        def on_start(self):
+            super().on_start()
+            self.worth = [self.equity]
+
+        def on_quote(self, q):
+            self.worth.append(self.equity)
+
+    market = Market(tmp_path / "t")
+    market.add(SPOT)
+    market.quote(0, 99.9, 100)
+    for at, price in ((1, 100), (2, 110), (3, 110)):
+        market.quote(at, price - 0.1, price, symbol=SPOT)
+    cash = {"USD": Decimal(50), "BTC": Decimal(1)}
+    money = {"accounts": {"kraken": cash, "binance": {"USDT": Decimal(7)}}} if apart else {
+        "cash": cash}  # fmt: skip
+    played = play(Looks, market.done(), params={"symbol": SPOT}, sample_every=10**9, **money)
+    here = 57 if apart else 50
+    assert played.robot.worth == pytest.approx(
+        [here, here, *(here + x for x in (99.9, 109.9, 109.9))]
+    )
+    assert played.session.start_equity == here + Decimal("99.9")
+    assert played.equity - played.session.start_equity == 10
+    curve = [equity for _, equity, _ in played.sim.equity_samples_text()]
+    assert Decimal(curve[0]) == here + Decimal("99.9")
+    assert played.sim.drawdown_text == "0"
+
+
 # --- options that name a venue ------------------------------------------------------------------
 
 

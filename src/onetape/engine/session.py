@@ -20,6 +20,7 @@ from onetape import _core
 from onetape.engine.compiled import is_compiled
 from onetape.engine.detail import check_detail, matching_streams
 from onetape.engine.host import Host
+from onetape.engine.opening import set_opening_prices
 from onetape.engine.parameters import resolve
 from onetape.engine.plan import RunPlan
 from onetape.engine.queue_model import parse_queue
@@ -181,6 +182,9 @@ class Session:
         check_venues(self.plan, self.host)
         fund(self.plan, self.host, self._main_instrument())
         set_venue_rules(self.plan, self.host)
+        set_opening_prices(
+            self.plan, self.host, [each.path for each in self.sources if not each.is_detail]
+        )
         self._set_trading_hours()
         self._check_symbols()
         if self._journal_path is not None:
