@@ -353,6 +353,16 @@ def test_coins_from_the_start_are_no_profit(tmp_path, apart) -> None:
     assert played.sim.drawdown_text == "0"
 
 
+def test_the_state_hash_covers_every_account(tmp_path) -> None:
+    tape = two(tmp_path / "t", FLAT).done()
+    texts = ("1000 USD", "1000 USD", "1000.000000000000000001 USD")
+    hashes = [
+        play(Buys, tape, accounts=said(binance="9 USDT", kraken=text)).session.state_hash
+        for text in texts
+    ]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
 # --- options that name a venue ------------------------------------------------------------------
 
 
