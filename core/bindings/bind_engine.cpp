@@ -5,6 +5,7 @@
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
@@ -214,6 +215,18 @@ void bind_engine(nb::module_& m) {
              [](PySimulation& s, const VenueRules& rules) { s.core->set_rules(rules); })
         .def("set_fee_volume",
              [](PySimulation& s, nb::handle amount) { s.core->set_fee_volume(money_from(amount)); })
+        .def(
+            "set_group_volume",
+            [](PySimulation& s, std::uint32_t group, nb::handle amount) {
+                s.core->set_fee_volume(group, money_from(amount));
+            },
+            "Traded before the start, in one volume group.")
+        .def(
+            "set_latency",
+            [](PySimulation& s, std::uint32_t venue, const LatencyOptions& latency) {
+                s.core->set_latency(venue, latency);
+            },
+            nb::arg("venue"), nb::arg("latency"), "Before instruments are added.")
         .def("add_source", &PySimulation::add_source)
         .def("limit_source", [](PySimulation& s, std::uint32_t source,
                                 std::uint64_t last) { s.core->limit_source(source, last); })
@@ -230,8 +243,20 @@ void bind_engine(nb::module_& m) {
                               std::int64_t index) { s.core->map_stream(source, stream, index); })
         .def("deposit", [](PySimulation& s, std::uint32_t currency,
                            nb::handle amount) { s.core->deposit(currency, money_from(amount)); })
-        .def("set_report_currency",
-             [](PySimulation& s, std::uint32_t currency) { s.core->set_report_currency(currency); })
+        .def("set_report_currencies",
+             [](PySimulation& s, std::vector<std::uint32_t> currencies) {
+                 s.core->set_report_currencies(std::move(currencies));
+             })
+        .def(
+            "set_account_money",
+            [](PySimulation& s,
+               const std::vector<std::tuple<std::uint32_t, std::string, std::string>>& rows) {
+                std::vector<AccountMoney> money;
+                for (const auto& [currency, account, name] : rows)
+                    money.push_back({currency, account, name});
+                s.core->set_account_money(std::move(money));
+            },
+            nb::arg("rows"), "(currency, account, its name): a balance of each goes on the tape.")
         .def("set_writer", &PySimulation::set_writer)
         .def("bind_robot", [](PySimulation& s, nb::handle strategy,
                               nb::handle base) { s.robot->bind(strategy, base); })
@@ -367,7 +392,15 @@ void bind_engine(nb::module_& m) {
              })
         .def_prop_ro("equity",
                      [](PySimulation& s) { return static_cast<double>(s.core->equity()) / 1e18; })
-        .def_prop_ro("equity_text", [](PySimulation& s) { return money_text(s.core->equity()); })
+        .def_prop_ro(
+            "equity_text", [](PySimulation& s) { return money_text(s.core->worth()); },
+            "As the records have it: see set_opening_price.")
+        .def("set_opening_price", [](PySimulation& s, std::uint32_t index,
+                                     std::int64_t price) { s.core->set_opening_price(index, price); })
+        .def("equity_of_text",
+             [](PySimulation& s, std::uint32_t currency) {
+                 return money_text(s.core->equity_of(currency));
+             })
         .def("balance_text",
              [](PySimulation& s, std::uint32_t currency) {
                  return money_text(s.core->account().balance(currency));
@@ -376,6 +409,16 @@ void bind_engine(nb::module_& m) {
              [](PySimulation& s, std::uint32_t currency) {
                  return money_text(s.core->account().available(currency));
              })
+        .def("traded_text",
+             [](const PySimulation& s, std::uint32_t index) {
+                 return money_text(s.core->account().volume(index));
+             })
+        .def(
+            "gained_text",
+            [](PySimulation& s, std::uint32_t index) {
+                return money_text(s.core->gained(index));
+            },
+            "Realized and open profit of an instrument, less all fees, with funding and insurance.")
         .def("fees_text",
              [](PySimulation& s, std::uint32_t index) {
                  return money_text(s.core->account().fees(index));

@@ -40,6 +40,13 @@ VenueRules rules_from_kwargs(const nb::kwargs& kwargs) {
             rules.order_limit = nb::cast<std::int64_t>(value);
         else if (name == "order_window")
             rules.order_window = nb::cast<std::int64_t>(value);
+        else if (name == "order_rates")
+            for (const nb::handle row : value) {
+                const nb::tuple cells = nb::cast<nb::tuple>(row);
+                rules.order_rates.push_back({nb::cast<std::uint32_t>(cells[0]),
+                                             nb::cast<std::int64_t>(cells[1]),
+                                             nb::cast<std::int64_t>(cells[2])});
+            }
         else if (name == "trigger_delay")
             rules.trigger_delay = nb::cast<std::int64_t>(value);
         else if (name == "closed")
@@ -54,7 +61,8 @@ VenueRules rules_from_kwargs(const nb::kwargs& kwargs) {
                 const nb::tuple cells = nb::cast<nb::tuple>(row);
                 rules.borrow.push_back(
                     {nb::cast<std::uint32_t>(cells[0]), nb::cast<std::int64_t>(cells[1]),
-                     cells.size() > 2 ? nb::cast<std::string>(cells[2]) : std::string{}});
+                     cells.size() > 2 ? nb::cast<std::string>(cells[2]) : std::string{},
+                     cells.size() > 3 ? nb::cast<std::string>(cells[3]) : std::string{}});
             }
         else if (name == "currencies")
             for (const nb::handle row : value)
@@ -139,9 +147,10 @@ void onetape::bind_exchange_terms(nb::module_& m) {
         });
     nb::class_<VenueRules>(m, "VenueRules",
                            "What venues do by the clock and by the count: closed is (from, to, "
-                           "venue, cancels), borrow (currency, rate an hour in 1e-12[, name]), "
-                           "loans (call, liquidation in 1e-6, fee in 1e-12), deleveragings (time, "
-                           "instrument, is_long, price or 0, share in 1e-6) by time.")
+                           "venue, cancels), order_rates (venue, limit, window), borrow (currency, "
+                           "rate an hour in 1e-12[, name, account]), loans (call, liquidation in "
+                           "1e-6, fee in 1e-12), deleveragings (time, instrument, is_long, price "
+                           "or 0, share in 1e-6) by time.")
         .def("__init__", [](VenueRules* self, const nb::kwargs& kwargs) {
             new (self) VenueRules(rules_from_kwargs(kwargs));
         });

@@ -3,6 +3,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <tuple>
 #include <vector>
 
@@ -19,14 +20,17 @@ namespace {
 using CurvePoint = std::tuple<std::int64_t, std::int64_t, std::int64_t>;
 
 // The least of (receipt - the venue's stamp) over a tape's market events, what stamps none left
-// out; the largest number when there is no stamp at all.
-std::int64_t clock_offset(PyReader& reader) {
+// out; the largest number when there is no stamp at all. streams: only of these, empty: of all.
+std::int64_t clock_offset(PyReader& reader, const std::vector<std::uint32_t>& streams) {
     std::int64_t least = std::numeric_limits<std::int64_t>::max();
     Frame frame;
     while (reader.reader->next(frame) == Status::ok) {
         const bool stamped = frame.type() == EventType::quote || frame.type() == EventType::trade ||
                              frame.type() == EventType::book;
         if (!stamped || frame.payload_bytes < sizeof(std::int64_t)) continue;
+        if (!streams.empty() &&
+            std::find(streams.begin(), streams.end(), frame.header->stream) == streams.end())
+            continue;
         std::int64_t stamp = 0;
         std::memcpy(&stamp, frame.payload, sizeof stamp);
         if (stamp != 0) least = std::min(least, frame.header->time - stamp);
@@ -67,6 +71,8 @@ void bind_models(nb::module_& m) {
         },
         nb::arg("model"), nb::arg("exponent"), nb::arg("front"), nb::arg("back"),
         "Share of a level's cancellations that a queue model takes to be behind us.");
-    m.def("clock_offset", &clock_offset, nb::arg("reader"),
-          "Least receipt minus stamp of a tape's quotes, trades and books, in ns.");
+    m.def(
+        "clock_offset", &clock_offset, nb::arg("reader"),
+        nb::arg("streams") = std::vector<std::uint32_t>{},
+        "Least receipt minus stamp of a tape's quotes, trades and books, in ns; of some streams.");
 }

@@ -41,7 +41,9 @@ struct Instrument {
     std::string symbol;
     std::string robot_tag;  // of the run: begins its client order ids
     InstrumentSpec spec;
-    std::uint32_t settle = 0, base = 0;  // currency indices
+    std::uint32_t settle = 0, base = 0;  // currency indices, of its venue's account
+    std::uint32_t route = 0;             // to its venue and back
+    std::int64_t opening = 0;            // its first price, where coins of it are there before it
     double price_scale = 1.0, size_scale = 1.0;
     const MarketInterest* interest = nullptr;  // of the exchange
     MarketView view;

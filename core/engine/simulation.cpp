@@ -143,7 +143,7 @@ RunOutcome Simulation::warm_up(std::int64_t start) {
                 show_detail(*instrument, frame);
             } else if (instrument) {
                 ++counters_.warmed;
-                reply_base_ = venue_time(frame);
+                reply_base_ = venue_time(instrument->route, frame);
                 with_payload(
                     frame,
                     [&](const auto& payload) {
@@ -212,23 +212,34 @@ RunOutcome Simulation::preload(std::span<Reader* const> readers, std::int64_t fr
 }
 
 // When the venue did what a frame says. A bar says when it was open, not when it was sent.
-std::int64_t Simulation::venue_time(const Frame& frame) const {
+std::int64_t Simulation::venue_time(std::uint32_t route, const Frame& frame) const {
     const std::int64_t received = frame.header->time;
-    if (venue_now_ == never || frame.type() == EventType::bar || !is_market(frame.type()))
+    if (!routes_.has_venue_clock() || frame.type() == EventType::bar || !is_market(frame.type()))
         return received;
     std::int64_t stamp = 0;  // every other market event begins with it
     if (frame.payload_bytes >= sizeof stamp) std::memcpy(&stamp, frame.payload, sizeof stamp);
-    return latency_.happened(received, stamp);
+    return routes_.happened(route, received, stamp);
+}
+
+void Simulation::note_received(const Source& source, const Frame& frame) {
+    const Instrument* instrument = instrument_of(source, frame.header->stream);
+    if (!instrument && routes_.count() > 1) {
+        routes_.know_of_all(frame.header->time);
+    } else {
+        const std::uint32_t route = instrument ? instrument->route : 0;
+        routes_.know(route, frame.header->time, venue_time(route, frame));
+    }
+    next_due_ = std::min(next_due_, routes_.next_arrival());
 }
 
 void Simulation::begin(std::int64_t now) {
     started_ = true;
     now_ = now;
-    if (latency_.has_venue_clock()) venue_now_ = -never;
+    routes_.begin();
     exchange_.begin(now);
     while (next_switch() <= now) trading_ = schedule_[next_switch_++].open;
     if (!trading_) schedule_[--next_switch_].time = now;  // the robot is told at the first moment
-    if (options_.fee_volume > 0) exchange_.add_volume(now, options_.fee_volume);
+    exchange_.add_volume(now, options_.fee_volume, fee_volumes_);
     if (options_.sample_every > 0) {
         next_sample_ = now - now % options_.sample_every + options_.sample_every;
         sample();
@@ -241,8 +252,9 @@ void Simulation::begin(std::int64_t now) {
 // What a run either has or has not is asked here, once, and not for every frame: a plain one has a
 // single source, the receipt clock, no burst latency, no fused book and no script.
 RunOutcome Simulation::run(std::uint64_t frames_max, std::int64_t until) {
-    const bool plain = sources_.size() == 1 && !sources_.front().is_detail && venue_now_ == never &&
-                       script_ == nullptr && !latency_.counts_events() && !options_.exchange.fuse;
+    const bool plain = sources_.size() == 1 && !sources_.front().is_detail && script_ == nullptr &&
+                       !routes_.has_venue_clock() && !routes_.counts_events() &&
+                       !options_.exchange.fuse;
     if (plain) return run_plain(sources_.front(), frames_max, until);
     for (std::uint64_t frames = 0; frames < frames_max; ++frames) {
         Source* source = pick();
@@ -305,10 +317,7 @@ bool Simulation::step(Source& source, const Frame& frame) {
         }
     }
     if constexpr (!plain) {
-        if (venue_now_ != never) {
-            venue_now_ = std::max(venue_now_, venue_time(frame));
-            if (arrival_due(never - 1)) next_due_ = std::min(next_due_, arrivals_.front().time);
-        }
+        if (routes_.has_venue_clock()) note_received(source, frame);
     }
     if (next_due_ <= time) [[unlikely]] {
         if (!drain(time)) return false;
@@ -324,7 +333,7 @@ bool Simulation::finish_input() {
 
 bool Simulation::advance(std::int64_t until) {
     bars_held_ = false;
-    if (venue_now_ != never && venue_now_ <= until) venue_now_ = until + 1;
+    routes_.know_until(until);
     find_next_due();
     return drain(until);
 }
@@ -359,8 +368,8 @@ bool Simulation::take_market(const Source& source, const Frame& frame, const Pay
         reply_base_ = time;
         show_exchange<plain>(instrument, frame, payload, time);
     } else {
-        if (latency_.counts_events()) latency_.note_event(time);
-        reply_base_ = venue_time(frame);
+        if (routes_.counts_events()) routes_.note_event(instrument.route, time);
+        reply_base_ = venue_time(instrument.route, frame);
         show_exchange<plain>(instrument, frame, payload, reply_base_);
         if (script_) find_next_due();  // what waited for this frame to be taken
     }

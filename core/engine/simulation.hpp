@@ -26,6 +26,7 @@
 #include "engine/latency.hpp"
 #include "engine/order.hpp"
 #include "engine/robot_port.hpp"
+#include "engine/routes.hpp"
 #include "exchange/account.hpp"
 #include "exchange/recorded.hpp"
 #include "journal/reader.hpp"
@@ -68,6 +69,11 @@ struct TradingSwitch {
     bool open;
 };
 
+struct AccountMoney {  // a currency of an account, by name
+    std::uint32_t currency;
+    std::string account, name;
+};
+
 struct EquitySample {
     std::int64_t time;
     Money equity, balance;
@@ -108,12 +114,22 @@ class Simulation final : public ExchangeSink {
     void use_as_detail(std::uint32_t source) { sources_[source].is_detail = true; }
     void use_detail(std::uint32_t index);
     void deposit(std::uint32_t currency, Money amount);
-    void set_report_currency(std::uint32_t currency) { options_.report_currency = currency; }
+    // Equity and balance are sums over these: the same money at several accounts.
+    void set_report_currencies(std::vector<std::uint32_t> currencies) {
+        report_currencies_ = std::move(currencies);
+    }
+    // Each equity sample then has a balance of each of them, too.
+    void set_account_money(std::vector<AccountMoney> money) { account_money_ = std::move(money); }
+    // A venue that is not reached like the others. Before instruments are added.
+    void set_latency(std::uint32_t venue, const LatencyOptions& latency) {
+        routes_.name(venue, latency);
+    }
     void set_rules(const VenueRules& rules);
     // By time, the first one at or before the start. At a stop what works is canceled, until the
     // next start new orders are denied and the position is kept; the market goes on being shown.
     void set_schedule(std::vector<TradingSwitch> schedule) { schedule_ = std::move(schedule); }
     void set_fee_volume(Money volume) { options_.fee_volume = volume; }
+    void set_fee_volume(std::uint32_t group, Money volume) { fee_volumes_[group] = volume; }
     void set_writer(Writer* writer) { writer_ = writer; }
     void set_robot(RobotPort* robot) { robot_ = robot; }
 
@@ -190,6 +206,14 @@ class Simulation final : public ExchangeSink {
         return exchange_.ambiguous_bars();
     }
     [[nodiscard]] Money equity();
+    // The same for the records: what has no price yet counts at its opening price.
+    [[nodiscard]] Money worth();
+    void set_opening_price(std::uint32_t index, std::int64_t price) {
+        instruments_[index]->opening = price;
+    }
+    [[nodiscard]] Money equity_of(std::uint32_t currency);  // of one account, in that currency
+    // What an instrument has brought by now: profit realized and open, less fees, with funding.
+    [[nodiscard]] Money gained(std::uint32_t index);
     [[nodiscard]] const std::vector<EquitySample>& samples() const { return samples_; }
     [[nodiscard]] const std::vector<double>& sampled_prices() const { return sampled_prices_; }
     [[nodiscard]] const std::vector<double>& sampled_positions() const {
@@ -232,11 +256,6 @@ class Simulation final : public ExchangeSink {
     struct Timer {
         std::string name;
         std::int64_t every = 0, due = 0;
-    };
-    struct Arrival {
-        std::int64_t time;
-        std::uint32_t instrument;
-        OrderRequestPayload request;
     };
     enum class ReplyKind : std::uint8_t { event, fill, cash, fees, loan };
     struct Reply {
@@ -321,15 +340,14 @@ class Simulation final : public ExchangeSink {
     bool drain(std::int64_t until);  // all that is due at `until` or earlier
     bool close_bars(std::int64_t now);
     void note_bar_due(const Instrument& instrument);
-    [[nodiscard]] std::int64_t venue_time(const Frame& frame) const;
-    [[nodiscard]] bool arrival_due(std::int64_t until) const {
-        return !arrivals_.empty() && arrivals_.front().time <= until &&
-               arrivals_.front().time < venue_now_;
-    }
-    std::int64_t reply_time(std::int64_t happened);
+    [[nodiscard]] std::int64_t venue_time(std::uint32_t route, const Frame& frame) const;
+    void note_received(const Source& source, const Frame& frame);
+    // The robot's account at what each instrument is worth now.
+    void value_all(bool with_openings = false);
     template <typename News>
     void queue(std::uint32_t instrument, ReplyKind kind, News Reply::* member, const News& news,
                std::int64_t happened);
+    [[nodiscard]] std::uint32_t route_of(std::uint32_t instrument, const CashNews& cash) const;
     void find_next_due();
     bool arrive();
     bool load_script();
@@ -341,6 +359,7 @@ class Simulation final : public ExchangeSink {
     OrderRef adopt(Instrument& instrument, const FillPayload& fill);
     bool tell_forced(const Instrument& instrument, const FillPayload& fill);
     void deliver_cash(std::uint32_t instrument, const CashNews& cash);
+    void note_interest(const BorrowRate& borrow, Money amount);
     bool deliver_fees(Instrument& instrument, const FeeNews& fees);
     bool deliver_loan(Instrument& instrument, const LoanNews& loan);
     bool deliver_fill(Instrument& instrument, const FillPayload& fill);
@@ -366,12 +385,16 @@ class Simulation final : public ExchangeSink {
     void reserve(Order& order, std::int64_t price);
     std::int64_t unreserve(Order& order);  // the price that it was reserved at
     void note_equity(Money equity);
+    [[nodiscard]] Money sum_of_equities() const;
     using Texts = std::initializer_list<std::pair<std::string_view, std::string>>;
     void note(EventType type, std::uint32_t stream, Texts texts);  // a map of texts
     void write(EventType type, std::uint32_t instrument, const void* payload, std::uint32_t bytes);
 
     SimulationOptions options_;
-    LatencyModel latency_;
+    Routes routes_;
+    std::vector<std::uint32_t> report_currencies_;
+    std::vector<AccountMoney> account_money_;
+    std::map<std::uint32_t, Money> fee_volumes_;  // by volume group, where not options_.fee_volume
     std::vector<std::shared_ptr<Instrument>> instruments_;  // orders keep theirs alive
     std::vector<Source> sources_;
     Writer* writer_ = nullptr;
@@ -385,13 +408,13 @@ class Simulation final : public ExchangeSink {
     RecordedExchange exchange_;
     OrderTable orders_;
     std::map<std::uint32_t, std::string> currency_names_;  // by currency
+    std::map<std::uint32_t, BorrowRate> borrows_;          // by currency
     OrderRef last_refused_;
     std::vector<Timer> timers_;
     std::vector<TradingSwitch> schedule_;
     std::size_t next_switch_ = 0;
     std::int64_t next_sweep_ = never;  // in a stop: when a cancel that was refused is tried again
-    std::deque<Arrival> arrivals_;
-    std::deque<Reply> replies_;
+    std::deque<Reply> replies_;        // by time, then as they were made
     std::vector<std::pair<std::uint32_t, OrderRequestPayload>> actions_;  // of this callback
     std::vector<ShownBar> shown_;
     std::vector<EquitySample> samples_;
@@ -405,12 +428,8 @@ class Simulation final : public ExchangeSink {
     std::int64_t now_ = 0;
     std::int64_t next_due_ = never, next_bar_close_ = never, next_timer_ = never;
     std::int64_t next_sample_ = never;
-    std::int64_t reply_floor_ = 0;    // replies keep their order
     std::int64_t reply_base_ = 0;     // when the exchange did what it now reports
     std::int64_t reply_cap_ = never;  // a bar's fills reach the robot no later than the bar
-    // Up to when the venue's market is known: what arrives there at this time or later waits for
-    // the next frame. `never` without a clock of the venue's own.
-    std::int64_t venue_now_ = never;
     bool started_ = false, halted_ = false, in_robot_ = false;
     bool stopping_ = false, flattening_ = false;
     bool trading_ = true;     // by the schedule

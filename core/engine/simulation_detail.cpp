@@ -25,7 +25,7 @@ void Simulation::show_detail(Instrument& instrument, const Frame& frame) {
     DetailMarket& detail = *instrument.detail;
     MarketView& view = detail.view;
     const std::uint32_t index = instrument.index;
-    const std::int64_t received = frame.header->time, time = venue_time(frame);
+    const std::int64_t received = frame.header->time, time = venue_time(instrument.route, frame);
     const bool working = exchange_.active(index);
     reply_base_ = time;
     switch (frame.type()) {

@@ -10,7 +10,7 @@ void Simulation::find_next_due() {
     due = std::min(due, exchange_.next_expiry());
     if (started_) due = std::min({due, next_switch(), next_sweep_});
     if (started_) due = std::min(due, exchange_.next_event());
-    if (arrival_due(never - 1)) due = std::min(due, arrivals_.front().time);
+    due = std::min(due, routes_.next_arrival());
     if (!replies_.empty()) due = std::min(due, replies_.front().time);
     if (script_ && load_script()) {
         const std::int64_t time = script_frame_.header->time;
@@ -38,7 +38,7 @@ bool Simulation::drain(std::int64_t until) {
         } else if (exchange_.next_expiry() <= time) {
             reply_base_ = time;
             exchange_.expire(time);
-        } else if (arrival_due(time)) {
+        } else if (routes_.next_arrival() <= time) {
             if (!arrive()) return false;
         } else if (!replies_.empty() && replies_.front().time <= time) {
             if (!reply()) return false;
@@ -124,8 +124,7 @@ bool Simulation::take_script() {
 }
 
 bool Simulation::arrive() {
-    const Arrival arrival = arrivals_.front();
-    arrivals_.pop_front();
+    const Arrival arrival = routes_.take_arrival();
     reply_base_ = arrival.time;
     if (script_) return true;
     exchange_.request(arrival.instrument, arrival.time, arrival.request);

@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <iterator>
 #include <string_view>
+#include <type_traits>
 
 #include "engine/reasons.hpp"
 #include "engine/simulation.hpp"
@@ -16,23 +18,33 @@ constexpr std::size_t fee_changes_kept = 100;
 
 }  // namespace
 
-std::int64_t Simulation::reply_time(std::int64_t happened) {
-    const std::int64_t base = std::max(reply_base_, happened);
-    const std::int64_t time = base + latency_.reply(base, now_);
-    reply_floor_ = std::max(reply_floor_, std::min(time, reply_cap_));
-    return reply_floor_;
+// Interest belongs to no instrument: it comes from where that currency's account is.
+std::uint32_t Simulation::route_of(std::uint32_t instrument, const CashNews& cash) const {
+    if (cash.kind != CashKind::interest) return instruments_[instrument]->route;
+    const auto found =
+        std::find_if(instruments_.begin(), instruments_.end(), [&](const auto& each) {
+            return each->settle == cash.currency || each->base == cash.currency;
+        });
+    return found == instruments_.end() ? 0 : (*found)->route;
 }
 
 // `member` says where in a reply this kind of news lies.
 template <typename News>
 void Simulation::queue(std::uint32_t instrument, ReplyKind kind, News Reply::* member,
                        const News& news, std::int64_t happened) {
+    std::uint32_t route = 0;
+    if constexpr (std::is_same_v<News, CashNews>)
+        route = route_of(instrument, news);
+    else
+        route = instruments_[instrument]->route;
     Reply next{};
-    next.time = reply_time(happened);
+    next.time = routes_.reply_time(route, std::max(reply_base_, happened), now_, reply_cap_);
     next.instrument = instrument;
     next.kind = kind;
     next.*member = news;
-    replies_.push_back(next);
+    auto place = replies_.end();  // a quicker venue's answer overtakes a slower one's
+    while (place != replies_.begin() && std::prev(place)->time > next.time) --place;
+    replies_.insert(place, next);
     // What caused it may have set a clock at the exchange, too: a trigger's delay.
     next_due_ = std::min({next_due_, next.time, exchange_.next_event()});
 }
@@ -124,6 +136,19 @@ void Simulation::settle_funding(Instrument& instrument, std::int64_t time,
     exchange_.on_funding(instrument.index, time, payload);
 }
 
+void Simulation::note_interest(const BorrowRate& borrow, Money amount) {
+    const std::string text = decimal_text(amount, money_decimals);
+    if (borrow.account.empty())  // the only one there is
+        note(EventType::transfer, 0,
+             {{"kind", "interest"}, {"currency", borrow.name}, {"amount", text}});
+    else
+        note(EventType::transfer, 0,
+             {{"kind", "interest"},
+              {"account", borrow.account},
+              {"currency", borrow.name},
+              {"amount", text}});
+}
+
 void Simulation::deliver_cash(std::uint32_t instrument, const CashNews& cash) {
     switch (cash.kind) {
         case CashKind::funding:
@@ -134,10 +159,7 @@ void Simulation::deliver_cash(std::uint32_t instrument, const CashNews& cash) {
             break;
         case CashKind::interest:
             robot_account_.credit_interest(cash.currency, cash.amount);
-            note(EventType::transfer, 0,
-                 {{"kind", "interest"},
-                  {"currency", currency_names_[cash.currency]},
-                  {"amount", decimal_text(cash.amount, money_decimals)}});
+            note_interest(borrows_[cash.currency], cash.amount);
             return;
     }
     constexpr std::array names = {"funding", "insurance"};
@@ -276,7 +298,7 @@ bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& news) {
                  : order->filled == bound ? OrderAct::fill_full
                                           : OrderAct::fill_excess);
     if (order->closed()) close_order(order);
-    if (options_.sample_every > 0) note_equity(equity());
+    if (options_.sample_every > 0) note_equity(worth());
     // An order whose cancel came too late has filled: that goes, too.
     if (flattening_) flatten();
     in_robot_ = true;

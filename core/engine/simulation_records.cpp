@@ -37,10 +37,43 @@ void Simulation::note(EventType type, std::uint32_t stream, Texts texts) {
     (void)append_cold(type, stream, {reinterpret_cast<const std::byte*>(map.data()), map.size()});
 }
 
+void Simulation::value_all(bool with_openings) {
+    for (auto& instrument : instruments_) {
+        std::int64_t price = instrument->value_price();
+        if (price == 0 && with_openings) price = instrument->opening;
+        robot_account_.set_mark(instrument->index, price);
+    }
+}
+
 Money Simulation::equity() {
-    for (auto& instrument : instruments_)
-        robot_account_.set_mark(instrument->index, instrument->value_price());
-    return robot_account_.equity(options_.report_currency);
+    value_all();
+    return sum_of_equities();
+}
+
+Money Simulation::worth() {
+    value_all(true);
+    return sum_of_equities();
+}
+
+Money Simulation::sum_of_equities() const {
+    Money sum = 0;
+    for (const std::uint32_t currency : report_currencies_) sum += robot_account_.equity(currency);
+    return sum;
+}
+
+Money Simulation::equity_of(std::uint32_t currency) {
+    value_all(true);
+    return robot_account_.equity(currency);
+}
+
+Money Simulation::gained(std::uint32_t index) {
+    value_all();
+    const Account& account = robot_account_;
+    Money sum = account.unrealized(index) + account.funding(index) + account.insurance(index) -
+                account.fees(index) - account.liquidation_fees(index);
+    for (const PositionSide side : {PositionSide::both, PositionSide::long_, PositionSide::short_})
+        sum += account.position(index, side).realized;
+    return sum;
 }
 
 void Simulation::note_equity(Money equity) {
@@ -57,13 +90,21 @@ void Simulation::note_equity(Money equity) {
 }
 
 void Simulation::sample() {
-    const Money value = equity();
+    const Money value = worth();
     note_equity(value);
-    const Money balance = robot_account_.balance(options_.report_currency);
+    Money balance = 0;
+    for (const std::uint32_t currency : report_currencies_)
+        balance += robot_account_.balance(currency);
     samples_.push_back({now_, value, balance});
     note(EventType::balance, 0,
          {{"equity", decimal_text(value, money_decimals)},
           {"balance", decimal_text(balance, money_decimals)}});
+    for (const AccountMoney& each : account_money_)
+        note(EventType::balance, 0,
+             {{"account", each.account},
+              {"currency", each.name},
+              {"equity", decimal_text(robot_account_.equity(each.currency), money_decimals)},
+              {"balance", decimal_text(robot_account_.balance(each.currency), money_decimals)}});
     for (auto& instrument : instruments_) {
         sampled_prices_.push_back(static_cast<double>(instrument->value_price()) /
                                   instrument->price_scale);
@@ -89,7 +130,8 @@ Digest Simulation::state_hash(std::span<const std::byte> memory) const {
             hash.update_number(position.realized);
         }
     }
-    for (std::uint32_t currency = 0; currency < 64; ++currency)
+    const auto currencies = std::max<std::uint32_t>(64, robot_account_.currency_count());
+    for (std::uint32_t currency = 0; currency < currencies; ++currency)
         hash.update_number(robot_account_.balance(currency));
     for (const auto& [id, order] : orders_.working()) {
         hash.update_number(id);

@@ -60,12 +60,10 @@ void Simulation::flush_actions() {
             const OrderRef order = orders_.find(request.order_id);
             if (!order) continue;  // denied: the decision is on the tape, nothing leaves
         }
-        const std::int64_t floor = arrivals_.empty() ? 0 : arrivals_.back().time;
-        const std::int64_t time = now_ + latency_.request(now_);
-        arrivals_.push_back({std::max(floor, time), index, request});
+        routes_.send(instruments_[index]->route, now_, index, request);
     }
     actions_.clear();
-    if (arrival_due(never - 1)) next_due_ = std::min(next_due_, arrivals_.front().time);
+    next_due_ = std::min(next_due_, routes_.next_arrival());
 }
 
 bool Simulation::settle() {
@@ -139,8 +137,7 @@ OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
     }
     if (code == 0) code = check_order(instrument.spec, request, reference);
     if (code == 0 && price != 0) {
-        for (auto& other : instruments_)
-            robot_account_.set_mark(other->index, other->value_price());
+        value_all();
         code = robot_account_.check_funds(instrument.index, spec.position_side, spec.side, price,
                                           spec.size, reduce_only);
     }

@@ -5,7 +5,8 @@ namespace onetape {
 
 Simulation::Simulation(const SimulationOptions& options)
     : options_(options),
-      latency_(options.latency),
+      routes_(options.latency),
+      report_currencies_{options.report_currency},
       exchange_account_(options.account),
       robot_account_(options.account),
       exchange_(options.exchange, exchange_account_, *this) {}
@@ -53,6 +54,7 @@ void Simulation::set_terms(std::uint32_t index, const InstrumentTerms& terms) {
     if (started_) next_due_ = std::min(next_due_, exchange_.next_event());
     Instrument& instrument = *instruments_[index];
     instrument.funding_interval = terms.funding_interval;
+    instrument.route = routes_.of_venue(terms.venue);
     if (exchange_.fee_tier(index) == 0) return;
     // A schedule that a new version left alone goes on, at both ends.
     with_reserves_anew(instrument, [&] {
@@ -70,6 +72,7 @@ void Simulation::set_rules(const VenueRules& rules) {
     for (const BorrowRate& borrow : rules.borrow) {
         robot_account_.set_borrow(borrow.currency, borrow.rate);
         currency_names_[borrow.currency] = borrow.name;
+        borrows_[borrow.currency] = borrow;
     }
 }
 

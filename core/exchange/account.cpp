@@ -131,6 +131,7 @@ Money Account::apply_fill(std::uint32_t index, const FillPayload& fill) noexcept
     balance_at(fee_currency) -= fee;
     if (fee_currency == holding.settle)
         (fill.order_id >= venue_orders ? holding.liquidation_fees : holding.fees) += fee;
+    holding.volume += absolute(holding.spec.notional(fill.price, fill.size));
     ++revision_;
     if (holding.spec.kind == ContractKind::spot) {
         const std::int64_t size = fill.side == Side::buy ? fill.size : -fill.size;
@@ -246,6 +247,10 @@ Money Account::equity(std::uint32_t currency) const noexcept {
         }
     }
     return sum;
+}
+
+Money Account::volume(std::uint32_t index) const noexcept {
+    return index < holdings_.size() ? holdings_[index].volume : 0;
 }
 
 Money Account::fees(std::uint32_t index) const noexcept {

@@ -3,6 +3,9 @@
 // the exchange as the truth, and by a robot as what it knows from the fills that reached it.
 //
 // Currencies and instruments are indices handed down by the caller; both tables grow as needed.
+// Nothing of one currency backs another: money of the same name at two venues has two indices, and
+// each instrument settles in its own venue's, so that one Account holds the accounts of all venues
+// of a run and keeps them apart.
 // Marks are pushed in (`set_mark`); with none, a position is valued at its cost.
 #include <array>
 #include <cstdint>
@@ -94,6 +97,9 @@ class Account {
                                             bool reduce_only) const noexcept;
 
     [[nodiscard]] Money balance(std::uint32_t currency) const noexcept;
+    [[nodiscard]] std::uint32_t currency_count() const noexcept {
+        return static_cast<std::uint32_t>(balances_.size());
+    }
     [[nodiscard]] const Position& position(std::uint32_t index,
                                            PositionSide side = PositionSide::both) const noexcept;
     [[nodiscard]] std::int64_t net_qty(std::uint32_t index) const noexcept;
@@ -139,6 +145,7 @@ class Account {
     // Rises with whatever changes what is covered or needed, marks aside.
     [[nodiscard]] std::uint64_t revision() const noexcept { return revision_; }
 
+    [[nodiscard]] Money volume(std::uint32_t index) const noexcept;   // traded, settle currency
     [[nodiscard]] Money fees(std::uint32_t index) const noexcept;     // paid, rebates negative
     [[nodiscard]] Money funding(std::uint32_t index) const noexcept;  // received, paid negative
     [[nodiscard]] Money liquidation_fees(std::uint32_t index) const noexcept;  // paid
@@ -154,7 +161,7 @@ class Account {
         bool values_base = false;  // the one spot instrument that prices its base in its quote
         std::array<Position, 3> positions;                 // by PositionSide
         std::array<std::array<WorkingSum, 2>, 3> working;  // by PositionSide, then buy, sell
-        Money fees = 0, funding = 0, liquidation_fees = 0, insurance = 0;
+        Money volume = 0, fees = 0, funding = 0, liquidation_fees = 0, insurance = 0;
         std::int64_t liquidation_fee = 0;
         std::array<Money, 3> allotted{};  // isolated margin, by PositionSide
         MarginTable margin;

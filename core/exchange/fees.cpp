@@ -51,8 +51,13 @@ void RecordedExchange::set_terms(std::uint32_t index, const InstrumentTerms& ter
     });
 }
 
-void RecordedExchange::add_volume(std::int64_t now, Money amount) noexcept {
-    for (RollingVolume& volume : volumes_) volume.add(now, amount);
+void RecordedExchange::add_volume(std::int64_t now, Money others,
+                                  const std::map<std::uint32_t, Money>& groups) noexcept {
+    for (std::uint32_t group = 0; group < volumes_.size(); ++group) {
+        const auto named = groups.find(group);
+        const Money amount = named == groups.end() ? others : named->second;
+        if (amount > 0) volumes_[group].add(now, amount);
+    }
 }
 
 Money RecordedExchange::volume(std::uint32_t index, std::int64_t now) noexcept {

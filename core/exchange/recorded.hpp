@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <vector>
 
 #include "base/id_map.hpp"
@@ -144,8 +145,9 @@ class RecordedExchange {
     // Brackets, leverage and what else is a table; call it after set_instrument.
     void set_terms(std::uint32_t index, const InstrumentTerms& terms) noexcept;
 
-    // Traded before the run: in every group's window from now on.
-    void add_volume(std::int64_t now, Money amount) noexcept;
+    // Traded before the run, in the windows from now on: of the groups named, and of all others.
+    void add_volume(std::int64_t now, Money others,
+                    const std::map<std::uint32_t, Money>& groups = {}) noexcept;
     [[nodiscard]] Money volume(std::uint32_t index, std::int64_t now) noexcept;
     [[nodiscard]] const InstrumentSpec& spec(std::uint32_t index) const noexcept {
         return markets_[index].spec;

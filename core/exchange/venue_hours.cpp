@@ -58,8 +58,8 @@ std::uint16_t RecordedExchange::venue_refusal(std::uint32_t index, std::int64_t 
         return error::venue_unavailable;
     if (kind == RequestKind::cancel) return error::none;
     if (markets_[index].settled) return error::venue_closed;
-    if (rules_.order_limit > 0 &&
-        !venue_of(index).bucket.take(now, rules_.order_limit, rules_.order_window)) {
+    const OrderRate rate = rules_.order_rate(markets_[index].venue);
+    if (rate.limit > 0 && !venue_of(index).bucket.take(now, rate.limit, rate.window)) {
         ++counters_.rate_limited;
         return error::venue_rate_limit;
     }

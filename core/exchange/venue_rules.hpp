@@ -19,7 +19,13 @@ struct ClosedSpan {
 struct BorrowRate {
     std::uint32_t currency = 0;
     std::int64_t rate = 0;  // 1e-12 of a negative balance, each full hour UTC
-    std::string name{};     // of the currency, for the record of what was charged
+    // Of the currency and its account, for the record of what was charged.
+    std::string name{}, account{};
+};
+
+struct OrderRate {
+    std::uint32_t venue = 0;
+    std::int64_t limit = 0, window = 0;  // so many orders in so many ns; 0: no limit
 };
 
 // Assets over debts in 1e-6: at `call` or below it the venue warns, at `liquidation` or below it
@@ -40,13 +46,20 @@ struct Deleveraging {
 };
 
 struct VenueRules {
-    std::int64_t order_limit = 0, order_window = 0;  // so many orders in so many ns; 0: no limit
-    std::int64_t trigger_delay = 0;                  // ns from trigger to live order
+    std::int64_t order_limit = 0, order_window = 0;  // of venues that are not among the next
+    std::vector<OrderRate> order_rates;
+    std::int64_t trigger_delay = 0;  // ns from trigger to live order
     std::vector<ClosedSpan> closed;
     std::vector<BorrowRate> borrow;
     std::vector<std::string> currencies;  // names by number, for the record of what happened
     LoanTerms loans;
     std::vector<Deleveraging> deleveragings;  // by time
+
+    [[nodiscard]] OrderRate order_rate(std::uint32_t venue) const noexcept {
+        const auto named = std::find_if(order_rates.begin(), order_rates.end(),
+                                        [venue](const OrderRate& r) { return r.venue == venue; });
+        return named == order_rates.end() ? OrderRate{venue, order_limit, order_window} : *named;
+    }
 };
 
 // A bucket of `limit` tokens that fills evenly over `window` ns; full at the start. In whole

@@ -4,7 +4,8 @@
 //   - position, balance and fees are those of the fills that reached the robot;
 //   - when all news has arrived, the robot's books are the exchange's, to the last digit;
 //   - nothing that has ended still holds money back;
-//   - the same seed takes the same decisions, also in pieces.
+//   - the same seed takes the same decisions, also in pieces;
+//   - where two venues have accounts of their own, all this of each account alone.
 // ONETAPE_FUZZ_SEED=n runs one seed, ONETAPE_FUZZ_SECONDS=s goes on for longer.
 #include <algorithm>
 #include <chrono>
@@ -28,7 +29,32 @@ struct Plan {  // what the seed decided before the run
     std::vector<InstrumentTerms> terms;
     VenueRules rules;
     std::int64_t cash = deposit_units;
+    bool apart = false;  // the second venue has its own money, currencies 3 and 4, and its own way
+    LatencyOptions second;
+
+    [[nodiscard]] std::uint32_t settle(std::size_t i) const {
+        return apart && terms[i].venue == 2 ? 3 : 1;
+    }
 };
+
+// Drawn apart so that what the other seeds do stays what it was.
+void part(Plan& plan, std::uint64_t seed) {
+    if (seed % 2 == 0) return;
+    Prng random(seed * 0xD1342543DE82EF95ull);
+    plan.apart = true;
+    plan.second.request = static_cast<std::int64_t>(random.below(40)) * step_ns;
+    plan.second.reply = static_cast<std::int64_t>(random.below(40)) * step_ns;
+    if (random.below(3) == 0) plan.second.burst = random.below(2000);
+    plan.second.burst_window = 5 * step_ns;
+    if (random.below(3) == 0) {
+        plan.second.clock = FeedClock::constant;
+        plan.second.feed = static_cast<std::int64_t>(random.below(10)) * step_ns;
+    }
+    if (!plan.rules.borrow.empty()) {
+        plan.rules.borrow.push_back({3, 1'500'000'000, "", "second"});
+        plan.rules.borrow.push_back({4, 500'000'000, "", "second"});
+    }
+}
 
 Plan plan_of(Prng& random) {
     Plan plan;
@@ -297,19 +323,29 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
     Prng random(seed);
     Plan plan = plan_of(random);
     add_rules(plan, seed);
+    part(plan, seed);
     Tape tape;
     write_tape(tape, random, plan.specs.size());
     World world(plan.options);
     world.cash = plan.cash;
     std::vector<Instrument*> instruments;
-    for (const InstrumentSpec& spec : plan.specs)
-        instruments.push_back(&world.instrument(spec, random.below(64) | want_quotes));
+    if (plan.apart) world.simulation->set_latency(2, plan.second);
+    for (std::uint32_t i = 0; i < plan.specs.size(); ++i) {
+        const std::uint32_t settle = plan.settle(i);
+        instruments.push_back(
+            &world.instrument(plan.specs[i], random.below(64) | want_quotes, settle, settle + 1));
+    }
     for (std::uint32_t i = 0; i < plan.terms.size(); ++i)
         world.simulation->set_terms(i, plan.terms[i]);
     world.simulation->set_rules(plan.rules);
     if (seed % 3 == 0) world.simulation->set_schedule(schedule_of(seed));
     world.source(tape.read());
     world.simulation->deposit(2, static_cast<Money>(1000) * pow10(money_decimals));
+    if (plan.apart) {
+        world.simulation->deposit(3, static_cast<Money>(plan.cash) * pow10(money_decimals));
+        world.simulation->deposit(4, static_cast<Money>(1000) * pow10(money_decimals));
+        world.simulation->set_report_currencies({1, 3});
+    }
     RandomTrader trader(world, random.next(), instruments);
     world.start([&] { world.simulation->set_timer("end", 0, end_ns); });
     Simulation& simulation = *world.simulation;
@@ -341,11 +377,15 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
     Account shadow(plan.options.account);
     Account robot = simulation.account(), exchange = simulation.exchange_account();
     for (std::uint32_t i = 0; i < instruments.size(); ++i) {
-        shadow.set_instrument(i, plan.specs[i], 1, 2);
+        shadow.set_instrument(i, plan.specs[i], plan.settle(i), plan.settle(i) + 1);
         shadow.set_terms(i, plan.terms[i]);
     }
     shadow.deposit(1, static_cast<Money>(plan.cash) * pow10(money_decimals));
     shadow.deposit(2, static_cast<Money>(1000) * pow10(money_decimals));
+    if (plan.apart) {
+        shadow.deposit(3, static_cast<Money>(plan.cash) * pow10(money_decimals));
+        shadow.deposit(4, static_cast<Money>(1000) * pow10(money_decimals));
+    }
     for (const BorrowRate& borrow : plan.rules.borrow) {
         shadow.set_borrow(borrow.currency, borrow.rate);
         shadow.credit_interest(borrow.currency, robot.interest(borrow.currency));
@@ -377,16 +417,24 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
     // Every unit that came or went has a name.
     if (std::none_of(plan.specs.begin(), plan.specs.end(),
                      [](const InstrumentSpec& spec) { return spec.kind == ContractKind::spot; })) {
-        Money expected = static_cast<Money>(plan.cash) * pow10(money_decimals) + robot.interest(1);
-        for (std::uint32_t i = 0; i < instruments.size(); ++i) {
-            for (const auto side : {PositionSide::both, PositionSide::long_, PositionSide::short_})
-                expected += robot.position(i, side).realized;
-            expected += robot.funding(i) + robot.insurance(i);
-            expected -= robot.fees(i) + robot.liquidation_fees(i);
+        for (const std::uint32_t settle : {1u, 3u}) {
+            if (settle == 3 && !plan.apart) continue;
+            Money expected =
+                static_cast<Money>(plan.cash) * pow10(money_decimals) + robot.interest(settle);
+            for (std::uint32_t i = 0; i < instruments.size(); ++i) {
+                if (plan.settle(i) != settle) continue;
+                for (const auto side :
+                     {PositionSide::both, PositionSide::long_, PositionSide::short_})
+                    expected += robot.position(i, side).realized;
+                expected += robot.funding(i) + robot.insurance(i);
+                expected -= robot.fees(i) + robot.liquidation_fees(i);
+            }
+            CHECK(robot.balance(settle) == expected);
         }
-        CHECK(robot.balance(1) == expected);
+        CHECK(simulation.equity() ==
+              simulation.equity_of(1) + (plan.apart ? simulation.equity_of(3) : 0));
     }
-    for (std::uint32_t currency = 0; currency < 4; ++currency) {
+    for (std::uint32_t currency = 0; currency < 6; ++currency) {
         CHECK(robot.balance(currency) == shadow.balance(currency));
         CHECK(exchange.balance(currency) == shadow.balance(currency));
         // Equal only where no order holds anything back any more. The shadow does not know which

@@ -220,9 +220,10 @@ struct World {
         robot.simulation = simulation.get();
     }
 
-    Instrument& instrument(const InstrumentSpec& spec = linear_spec(), std::uint32_t wants = 1) {
+    Instrument& instrument(const InstrumentSpec& spec = linear_spec(), std::uint32_t wants = 1,
+                           std::uint32_t settle = 1, std::uint32_t base = 2) {
         const auto number = std::to_string(simulation->instrument_count());
-        Instrument& added = simulation->add_instrument("test:I" + number, spec, 1, 2);
+        Instrument& added = simulation->add_instrument("test:I" + number, spec, settle, base);
         added.wants = wants;
         return added;
     }

@@ -92,3 +92,65 @@ def test_a_wrong_one_is_named_and_leaves_nothing(onetape, files, tmp_path, optio
     assert done.value["error"]["name"] == "BAD_CONFIG"
     assert option in done.value["error"]["message"]
     assert not list((tmp_path / ".onetape" / "runs").glob("*"))
+
+
+@pytest.fixture
+def two_venues(tmp_path: Path) -> tuple[Path, Path]:
+    market = Market(tmp_path / "two.tape")
+    market.add("kraken:BTC/USD:USD")
+    for second in range(5):
+        market.quote(second, 59_999.9, 60_000)
+        market.quote(second, 59_999.9, 60_000, symbol="kraken:BTC/USD:USD")
+    code = tmp_path / "buys.py"
+    code.write_text(IDLE.replace(', position_side="long"', ""))
+    return code, market.done()
+
+
+def test_money_and_ways_by_venue_from_the_command(onetape, two_venues) -> None:
+    code, tape = two_venues
+    call = ("backtest", code, "--data", tape, "--cash", "binance=70000 USDT,kraken=90000 USD")
+    done = onetape(
+        *call, "--json", "--out", "run", "--latency", "0", "--latency", "kraken=20ms,80ms",
+        "--fee-volume", "kraken=5,7",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    rows = {each["venue"]: each for each in done.value["venues"]}
+    assert (rows["binance"]["cash"], rows["kraken"]["cash"]) == ("70000", "90000")
+    assert (rows["binance"]["volume"], rows["kraken"]["volume"]) == ("60000", "0")
+    assert rows["kraken"]["final_equity"] == "90000"
+    kept = (Path(done.value["run"]) / "run.toml").read_text()
+    for line in (
+        'cash = ["binance=70000 USDT", "kraken=90000 USD"]',
+        "[model.latencies.kraken]",
+        'fee_volume = "7"',
+        'fee_volumes = ["kraken=5"]',
+    ):
+        assert line in kept
+    replay = onetape("replay", done.value["run"], "--verify", "--json")
+    assert (replay.code, replay.value["divergences"]) == (0, 0)
+    shown = onetape(*call, "--out", "shown")
+    assert "kraken, USD" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--cash", "binance=1 USDT"], "no cash at kraken"),
+        (["--cash", "binance=1 USDT,okx=1 USDT"], "no instrument of venue 'okx'"),
+        (["--cash", "binance=1 USDT,kraken=1 USDT"], "cash in USDT at kraken"),
+        (["--cash", "binance=1 USDT,2 USD"], "'2 USD' names no venue"),
+        (["--latency", "okx=1ms"], "no instrument of venue 'okx'"),
+        (["--latency", "1ms", "--latency", "2ms"], "given twice"),
+        (["--fee-volume", "okx=1"], "no instrument of venue 'okx'"),
+    ],
+)
+def test_a_venue_that_is_not_there_is_named(onetape, two_venues, tmp_path, flags, words) -> None:
+    code, tape = two_venues
+    done = onetape("backtest", code, "--data", tape, *flags)
+    assert done.code == 2
+    assert done.out == ""
+    (line,) = done.err.strip().splitlines()
+    assert line.startswith("error ")
+    assert words in line
+    assert flags[0] in line
+    assert not list((tmp_path / ".onetape" / "runs").glob("*"))

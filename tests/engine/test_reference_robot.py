@@ -15,6 +15,7 @@ import pytest
 import tapes
 
 from onetape import Strategy
+from onetape.engine.accounts import SHARED
 from onetape.engine.latency import Latency
 from onetape.engine.venue_options import Closed, VenueOptions
 from onetape.model.fee_tiers import FeeTier
@@ -337,7 +338,7 @@ def compared(seed: int, tmp_path: Path) -> dict[str, int]:
 
     sim, known = played.sim, loop.known
     for currency, name in names.items():
-        balance = Decimal(sim.balance_text(played.host.currency_index(name))).scaleb(18)
+        balance = Decimal(sim.balance_text(played.host.money_index(SHARED, name))).scaleb(18)
         assert balance == known.balances[currency], f"seed {seed}: {name}"
         conserved(exchange, currency, int(cash[name].scaleb(18)))
         conserved_by(known, exchange.facts, currency, int(cash[name].scaleb(18)))

@@ -18,6 +18,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "strategies"
 NAMES = {
     "breakout": "Breakout",
     "cross": "Cross",
+    "cross_venue": "CrossVenue",
     "grid": "Grid",
     "market_maker": "MarketMaker",
     "pair": "Pair",

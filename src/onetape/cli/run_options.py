@@ -14,9 +14,17 @@ import click
 
 from onetape.cli.arguments import Several
 from onetape.cli.frame import Answer, plain
+from onetape.engine.by_venue import by_venue_text
 from onetape.model.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _by_venue(
+    context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
+) -> str | None:
+    return by_venue_text(given)
+
 
 _OPTIONS = (
     click.option(
@@ -30,15 +38,32 @@ _OPTIONS = (
     click.option("--symbol", metavar="S", help="Only this instrument."),
     click.option("--from", "start", metavar="T", help="First moment."),
     click.option("--to", "end", metavar="T", help="End, exclusive."),
-    click.option("--cash", metavar="'N CUR'", help="For example '100000 USDT'."),
     click.option(
-        "--fee", metavar="MAKER,TAKER", help="For example 0.0002,0.0005 [default: catalogue]."
+        "--cash",
+        metavar="'N CUR'",
+        help="For example '100000 USDT', or 'binance=100000 USDT,kraken=50000 USD': an account "
+        "each.",
     ),
-    click.option("--fee-volume", metavar="N", help="Traded in the 30 days before, for fee tiers."),
+    click.option(
+        "--fee",
+        multiple=True,
+        callback=_by_venue,
+        metavar="MAKER,TAKER",
+        help="For example 0.0002,0.0005; kraken=0.0016,0.0026 for one venue [default: catalogue].",
+    ),
+    click.option(
+        "--fee-volume",
+        metavar="N",
+        help="Traded in the 30 days before, for fee tiers; kraken=N at one venue.",
+    ),
     click.option("--leverage", type=click.IntRange(min=1), metavar="N"),
     click.option("--margin", type=click.Choice(["cross", "isolated"]), default="cross"),
     click.option(
-        "--latency", metavar="10ms|in,out|FILE", help="To the exchange, and back. [default: 5ms]"
+        "--latency",
+        multiple=True,
+        callback=_by_venue,
+        metavar="10ms|in,out|FILE",
+        help="To the exchange, and back; kraken=20ms,80ms for one venue, repeated. [default: 5ms]",
     ),
     click.option(
         "--queue",
@@ -55,7 +80,13 @@ _OPTIONS = (
     click.option("--interpret", is_flag=True, help="Run a @compiled strategy as Python."),
     click.option("--hedge", is_flag=True, help="Long and short of one contract side by side."),
     click.option("--borrow", metavar="CUR=RATE,..", help="Spot on loan, at a rate an hour."),
-    click.option("--order-rate", metavar="N/TIME", help="Orders a venue takes, as 300/10s."),
+    click.option(
+        "--order-rate",
+        multiple=True,
+        callback=_by_venue,
+        metavar="N/TIME",
+        help="Orders a venue takes, as 300/10s; kraken=60/1s for one venue.",
+    ),
     click.option("--trigger-delay", metavar="2ms", help="From trigger to live order."),
     click.option(
         "--closed",

@@ -9,13 +9,15 @@ from __future__ import annotations
 import random
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import msgspec
 
 from onetape import _core
+from onetape.engine.accounts import SHARED
 from onetape.engine.loader import where_of
 from onetape.model.decimals import to_fraction
 from onetape.model.errors import InvariantViolation, SchemaMismatch, UnknownSymbol
@@ -76,6 +78,8 @@ class Host:
     ) -> None:
         self.sim: _core.Simulation
         self.is_hedged = False
+        self.is_apart = False  # an account at each venue, not one for all
+        self.new_instrument: Callable[[], None] | None = None  # told of those that come in the run
         self.memory: dict[str, Any] = {}
         self.bar_sources = dict(bar_sources)  # "symbol period" -> trade, mid or venue
         self.failures: list[Failed] = []
@@ -84,7 +88,7 @@ class Host:
         self.take_problem: Callable[[], BaseException] | None = None
         self.close: Callable[[str], _core.Order | None] | None = None
         self.instruments: dict[str, Instrument] = {}
-        self.currencies: list[str] = []
+        self.money: list[tuple[str, str]] = []  # account and currency, by the core's number
         self.history = 0  # the most bars that a subscription asked for
         self.longest_period = 0
         self.subscriptions: set[tuple[str, str]] = set()  # (symbol, kind)
@@ -120,13 +124,15 @@ class Host:
         index = self.sim.add_instrument(
             symbol,
             _spec(instrument),
-            self.currency_index(instrument.settle),
-            self.currency_index(instrument.base),
+            self.money_index(self.account_of(instrument.venue), instrument.settle),
+            self.money_index(self.account_of(instrument.venue), instrument.base),
             instrument.settle,
         )
         self.sim.set_terms(index, self._terms(instrument))
         self.instruments[symbol] = instrument
         self._index[symbol] = index
+        if self.new_instrument is not None:
+            self.new_instrument()
         return index
 
     def _terms(self, instrument: Instrument) -> _core.InstrumentTerms:
@@ -141,11 +147,30 @@ class Host:
         """The number, from 1, that the core knows a venue by."""
         return self._venues.setdefault(venue, len(self._venues) + 1)
 
-    def currency_index(self, currency: str) -> int:
-        """The number that the core knows a currency by."""
-        if currency not in self.currencies:
-            self.currencies.append(currency)
-        return self.currencies.index(currency)
+    @property
+    def venues(self) -> Mapping[str, int]:
+        """The numbers of the venues that were seen or named."""
+        return self._venues
+
+    @property
+    def volume_groups(self) -> Mapping[tuple[str, bool, str], int]:
+        """The core's number of what shares one volume for the fee tiers (Instrument's)."""
+        return self._volume_groups
+
+    def account_of(self, venue: str) -> str:
+        """The account that a venue's orders draw on."""
+        return venue if self.is_apart else SHARED
+
+    def money_index(self, account: str, currency: str) -> int:
+        """The number that the core knows a currency of an account by."""
+        if (account, currency) not in self.money:
+            self.money.append((account, currency))
+        return self.money.index((account, currency))
+
+    @property
+    def currencies(self) -> list[str]:
+        """The names of all money, each once."""
+        return list(dict.fromkeys(currency for _, currency in self.money))
 
     def instrument_frame(self, source: int, stream: int, payload: bytes) -> int:
         """An instrument frame on a tape: its index in the run, -1 when the run does not want it."""
@@ -264,15 +289,26 @@ class Host:
 
     # --- account ---------------------------------------------------------------------------------
 
-    def balance(self, currency: str) -> Balance:
-        """Zero where there is none of it."""
-        if currency not in self.currencies:
-            return Balance(currency, 0.0, 0.0)
-        index = self.currencies.index(currency)
+    def balance(self, currency: str, venue: str | None = None) -> Balance:
+        """Of the account that a venue's orders draw on, of all accounts together without one. Zero
+        where there is none of it. Raises UnknownSymbol for a venue that the data has not."""
+        if venue is not None and all(each.venue != venue for each in self.instruments.values()):
+            there = ", ".join(sorted({each.venue for each in self.instruments.values()}))
+            raise UnknownSymbol(
+                f"no instrument of venue {venue!r} is in the data",
+                where="balance",
+                todo=f"the data has: {there or 'no instrument'}",
+            )
+        account = None if venue is None else self.account_of(venue)
+        numbers = [
+            index
+            for index, (owner, name) in enumerate(self.money)
+            if name == currency and account in (None, owner)
+        ]
         return Balance(
             currency,
-            float(self.sim.balance_text(index)),
-            float(self.sim.available_text(index)),
+            _exact_sum(map(self.sim.balance_text, numbers)),
+            _exact_sum(map(self.sim.available_text, numbers)),
         )
 
     # --- records ---------------------------------------------------------------------------------
@@ -343,6 +379,10 @@ class Host:
         """Progress, a few times a second at most."""
         if self._progress is not None:
             self._progress(frames, now)
+
+
+def _exact_sum(texts: Iterable[str]) -> float:
+    return float(sum(map(Fraction, texts)))
 
 
 def _number(value: Any) -> Any:

@@ -5,11 +5,16 @@
     curve.csv                   by time: columns time, request, reply
     ...,burst=20us@100ms        20 us more for each market event received in the last 100 ms
     ...,feed=2ms                market events are 2 ms old when they are received
+    kraken=...                  any of these, for one venue alone
     ...,feed=recorded[+1ms]     as old as their stamps say, the youngest of the tape 0 (or 1 ms)
 
 Without `feed` an order meets the market as far as it was received when the order arrives: as if
 news came at once. With it the exchange has a clock of its own, and an order meets what had happened
 there by then, heard of or not. That is the honest way for anything faster than the feed.
+
+A venue that is named has a way of its own: what travels there keeps its order, and waits for
+nothing that is on the way to another. Several are given one after another, or with `;` between
+them; what names no venue is for all the others.
 
 A curve's time is `HH:MM[:SS]` (UTC, every day alike, going on over midnight) or a full time;
 between two points both ways are interpolated, outside a dated curve the nearest point holds.
@@ -23,6 +28,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from onetape.engine.by_venue import ByVenue, split_by_venue
 from onetape.model.errors import BadConfig, BadInput, UsageError
 from onetape.model.time import (
     DAY,
@@ -38,13 +44,15 @@ from onetape.model.time import (
 if TYPE_CHECKING:
     from onetape import _core
 
-__all__ = ["DEFAULT_LATENCY_NS", "Latency", "parse_latency"]
+__all__ = ["DEFAULT_LATENCY_NS", "Latencies", "Latency", "parse_latencies", "parse_latency"]
 
 # A round trip of 10 ms: what a machine in the venue's region sees over the internet.
 DEFAULT_LATENCY_NS: Final = 5 * MS
 CURVE_POINTS_MAX: Final = 1_000_000
 DELAY_MAX: Final = HOUR  # an order that takes longer is no latency but an outage
-HOW_TO: Final = "write 10ms, 4ms,6ms or curve.csv, then burst=20us@100ms or feed=2ms"
+HOW_TO: Final = (
+    "write 10ms, 4ms,6ms or curve.csv, then burst=20us@100ms or feed=2ms; kraken=10ms for a venue"
+)
 RECEIPT, CONSTANT, RECORDED = "receipt", "constant", "recorded"
 _CLOCKS: Final = {RECEIPT: 0, CONSTANT: 1, RECORDED: 2}  # FeedClock of core/engine/latency.hpp
 _HEADER: Final = ("time", "request", "reply")
@@ -135,8 +143,23 @@ class Latency:
         )
 
 
+Latencies = dict[str, Latency]  # by venue
+
+
+def parse_latencies(given: ByVenue) -> tuple[Latency, Latencies]:
+    """`10ms` and `kraken=20ms,80ms`: of all venues that are not named, and of those that are.
+    Raises what split_by_venue and parse_latency raise."""
+    # `feed=2ms` and `burst=..` begin the options of a latency.
+    reserved = frozenset({"burst", "feed"})
+    common, named = split_by_venue(given, where="--latency", todo=HOW_TO, reserved=reserved)
+    return (
+        Latency() if common is None else parse_latency(common),
+        {venue: parse_latency(text) for venue, text in named.items()},
+    )
+
+
 def parse_latency(text: str) -> Latency:
-    """`--latency`. Raises BadConfig for what cannot be meant, BadInput for a bad file."""
+    """One latency. Raises BadConfig for what cannot be meant, BadInput for a bad file."""
     ways: list[str] = []
     options: dict[str, str] = {}
     for part in (each.strip() for each in text.split(",")):

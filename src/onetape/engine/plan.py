@@ -10,6 +10,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from onetape.engine.accounts import SHARED, Accounts, as_texts, at_par, from_texts
+from onetape.engine.by_venue import ByVenue, split_by_venue
 from onetape.engine.latency import Latency
 from onetape.engine.queue_model import CONSERVATIVE
 from onetape.engine.trading_hours import TradingHours, parse_hours
@@ -29,6 +31,7 @@ __all__ = [
 ]
 
 DEFAULT_CASH = Decimal(100_000)
+Fee = tuple[Decimal, Decimal]
 MARKET, DETAIL = "market", "detail"  # seen by the robot; only by the exchange (--detail-data)
 BAR_VOLUME_SHARE = 500_000  # 1e-6 of a bar's volume: half, for more would be the market
 
@@ -60,13 +63,17 @@ class RunPlan:
     symbol: str | None = None  # filter
     start: int | None = None  # ns, inclusive
     end: int | None = None  # ns, exclusive
-    cash: dict[str, Decimal] = field(default_factory=dict)
-    fee: tuple[Decimal, Decimal] | None = None  # maker, taker: over the instruments' own
+    cash: dict[str, Decimal] = field(default_factory=dict)  # of one account for all venues
+    accounts: Accounts = field(default_factory=dict)  # at each venue, where they are apart
+    fee: Fee | None = None  # maker, taker: over the instruments' own
+    fees: dict[str, Fee] = field(default_factory=dict)  # the same at venues that are named
     fee_volume: Decimal = Decimal(0)  # traded in the thirty days before the start, quote currency
+    fee_volumes: dict[str, Decimal] = field(default_factory=dict)  # the same at venues of their own
     leverage: int = 1
     margin: str = "cross"
     hedge: bool = False
     latency: Latency = field(default_factory=Latency)
+    latencies: dict[str, Latency] = field(default_factory=dict)  # of venues that are named
     venue: VenueOptions = field(default_factory=VenueOptions)
     hours: TradingHours | None = None  # when the robot trades; None: always
     queue: str = CONSERVATIVE
@@ -80,8 +87,41 @@ class RunPlan:
     sample_every: int = 0  # ns between equity samples
     bar_sources: dict[str, str] = field(default_factory=dict)  # "symbol period" -> where from
 
+    @property
+    def money(self) -> Accounts:
+        """The cash of each account; the one that all venues share is called SHARED."""
+        return self.accounts or {SHARED: self.cash}
 
-def parse_fee(text: str) -> tuple[Decimal, Decimal]:
+    @property
+    def currency(self) -> str:
+        """That of the run's equity: the first that was given."""
+        return next(iter(next(iter(self.money.values()))))
+
+    def counts(self, currency: str) -> bool:
+        """Money of this currency is part of the run's equity and profit."""
+        return currency == self.currency or (
+            bool(self.accounts) and at_par(currency, self.currency)
+        )
+
+    def fee_of(self, venue: str) -> Fee | None:
+        """What replaces the fees and tiers of a venue's instruments; None: they are its own."""
+        return self.fees.get(venue, self.fee)
+
+    def latency_of(self, venue: str) -> Latency:
+        """How long orders and answers take to and from a venue."""
+        return self.latencies.get(venue, self.latency)
+
+
+def parse_fees(given: ByVenue) -> tuple[Fee | None, dict[str, Fee]]:
+    """`0.0002,0.0005` and `kraken=0.0016,0.0026`: of all venues that are not named, and of those
+    that are."""
+    todo = "write MAKER,TAKER as 0.0002,0.0005, or kraken=0.0016,0.0026 for one venue"
+    common, named = split_by_venue(given, where="--fee", todo=todo)
+    fees = {venue: parse_fee(text) for venue, text in named.items()}
+    return None if common is None else parse_fee(common), fees
+
+
+def parse_fee(text: str) -> Fee:
     """`0.0002,0.0005`: maker and taker share of notional; one number serves both."""
     try:
         values = [Decimal(part.strip()) for part in text.split(",")]
@@ -92,15 +132,29 @@ def parse_fee(text: str) -> tuple[Decimal, Decimal]:
     return values[0], values[-1]
 
 
-def parse_volume(text: str) -> Decimal:
-    """`5000000`: what was traded before, in the quote currency."""
-    try:
-        value = Decimal(text.replace("_", ""))
-    except ArithmeticError:
-        value = Decimal(-1)
-    if not value.is_finite() or not 0 <= value < 10**18:
-        raise BadConfig(f"volume {text!r}", where="--fee-volume", todo="write 5000000")
-    return value
+def parse_volumes(text: str) -> tuple[Decimal, dict[str, Decimal]]:
+    """`5000000` or `binance=5000000,kraken=20000,1000`: what was traded before, in the quote
+    currency, at every venue that is not named and at those that are."""
+    common: Decimal | None = None
+    named: dict[str, Decimal] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        venue, equals, number = part.rpartition("=")
+        try:
+            value = Decimal(number.replace("_", ""))
+        except ArithmeticError:
+            value = Decimal(-1)
+        again = venue in named if equals else common is not None
+        if not value.is_finite() or not 0 <= value < 10**18 or again:
+            raise BadConfig(
+                f"volume {part!r}{' again' if again else ''}",
+                where="--fee-volume",
+                todo="write 5000000, or binance=5000000,kraken=20000",
+            )
+        if equals:
+            named[venue] = value
+        else:
+            common = value
+    return common or Decimal(0), named
 
 
 def parse_bar_volume(text: str) -> int:
@@ -137,9 +191,11 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
         },
         "params": {name: toml_value(value) for name, value in plan.params.items()},
         "money": {
-            "cash": [f"{value} {currency}" for currency, value in plan.cash.items()],
+            "cash": as_texts(plan.money),
             "fee": [str(value) for value in plan.fee] if plan.fee else [],
+            "fees": [f"{venue}={maker},{taker}" for venue, (maker, taker) in plan.fees.items()],
             "fee_volume": str(plan.fee_volume),
+            "fee_volumes": [f"{venue}={value}" for venue, value in plan.fee_volumes.items()],
             "leverage": plan.leverage,
             "margin": plan.margin,
             "hedge": plan.hedge,
@@ -150,6 +206,11 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
             "bar_volume_share": plan.bar_volume_share,
             "latency_text": str(plan.latency),
             "latency": _latency_table(plan.latency),
+            **(
+                {"latencies": {name: _latency_table(each) for name, each in plan.latencies.items()}}
+                if plan.latencies
+                else {}
+            ),
         },
         "venue": plan.venue.as_table(),
         "trading": {"hours": str(plan.hours), "tz": plan.hours.tz} if plan.hours else {},
@@ -180,23 +241,26 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
         run, money, model = document["run"], document["money"], document["model"]
-        cash = {}
-        for amount in money["cash"]:
-            value, _, currency = amount.partition(" ")
-            cash[currency] = Decimal(value)
+        accounts = from_texts(money["cash"])
         plan = RunPlan(
             strategy=run["strategy"],
             params=dict(document.get("params", {})),
             symbol=run["symbol"] or None,
             start=run["from"] if run["from"] != "" else None,
             end=run["to"] if run["to"] != "" else None,
-            cash=cash,
+            cash=accounts.pop(SHARED, {}),
+            accounts=accounts,
             fee=(Decimal(money["fee"][0]), Decimal(money["fee"][1])) if money["fee"] else None,
+            fees=parse_fees(money.get("fees", ()))[1],
             fee_volume=Decimal(money.get("fee_volume", "0")),
+            fee_volumes=parse_volumes(",".join(money.get("fee_volumes", ())))[1],
             leverage=money["leverage"],
             margin=money["margin"],
             hedge=money["hedge"],
             latency=_latency_of(model["latency"]),
+            latencies={
+                name: _latency_of(each) for name, each in model.get("latencies", {}).items()
+            },
             venue=VenueOptions.from_table(document.get("venue", {})),
             hours=_hours_of(document.get("trading", {})),
             queue=model["queue"],

@@ -21,17 +21,16 @@ from onetape import _core
 from onetape.engine.compiled import is_compiled
 from onetape.engine.detail import check_detail, matching_streams
 from onetape.engine.host import Host
+from onetape.engine.opening import set_opening_prices
 from onetape.engine.parameters import resolve
 from onetape.engine.plan import RunPlan
 from onetape.engine.queue_model import parse_queue, settle_queue
 from onetape.engine.reuse import check_event_reuse
 from onetape.engine.set_up import (
     check_symbol,
-    fund,
+    main_instrument,
     refuse_empty,
     set_trading_hours,
-    set_venue_clock,
-    set_venue_rules,
     with_overrides,
 )
 from onetape.engine.strategy import Strategy
@@ -40,6 +39,13 @@ from onetape.engine.tape_facts import (
     inventory_of,
     seals_within,
     streams_of,
+)
+from onetape.engine.venue_setup import (
+    check_venues,
+    fund,
+    prepare_venues,
+    set_venue_clocks,
+    set_venue_rules,
 )
 from onetape.model.errors import (
     BadInput,
@@ -104,6 +110,7 @@ class Session:
         self.started_at: int | None = None
         self.state_hash = ""
         self.start_equity = Decimal(0)
+        self.start_money: dict[tuple[str, str], Decimal] = {}  # equity by account and currency
         self.is_finished = False
         self.actions_before_stop = 0
         self.limits: list[int] = []  # last sequence to take of each input; empty: all
@@ -131,8 +138,7 @@ class Session:
             _core.install_order_machine(as_matrix())
         self.params = self._parameters()
         queue = parse_queue(self.plan.queue)
-        set_venue_clock(self.plan)
-        cash = self.plan.cash
+        set_venue_clocks(self.plan)
         self.sim = _core.Simulation(
             self.host,
             latency=self.plan.latency.core(),
@@ -148,11 +154,9 @@ class Session:
             sample_every=self.plan.sample_every,
             robot_tag=robot_tag(self.strategy_class.__name__.lower()),
         )
-        self.sim.set_fee_volume(str(self.plan.fee_volume))
         self.host.sim = self.sim
         self.host.is_hedged = self.plan.hedge
-        if cash:
-            self.host.currency_index(next(iter(cash)))
+        prepare_venues(self.plan, self.host)
         for each in self.plan.inputs:
             path = Path(each.path)
             reader = JournalReader(path)
@@ -176,8 +180,14 @@ class Session:
         self.sim.wants_pulse = True
         self._find_start()
         assert self.started_at is not None
-        fund(self.plan, self.host, self.params)
+        if not self.host.instruments:
+            refuse_empty(self.plan)
+        check_venues(self.plan, self.host)
+        fund(self.plan, self.host, main_instrument(self.host, self.params))
         set_venue_rules(self.plan, self.host)
+        set_opening_prices(
+            self.plan, self.host, [each.path for each in self.sources if not each.is_detail]
+        )
         set_trading_hours(self.plan, self.host, self.started_at, grows=self.follow)
         check_symbol(self.plan, self.host, self.params, self.strategy_class.__name__)
         if queue.by_order:
@@ -190,6 +200,10 @@ class Session:
         assert self.started_at is not None
         self.sim.begin(self.started_at)
         self.start_equity = Decimal(self.sim.equity_text)
+        self.start_money = {
+            money: Decimal(self.sim.equity_of_text(number))
+            for number, money in enumerate(self.host.money)
+        }
         self.sim.enter_callback()
         try:
             self.robot.on_start()

@@ -1,12 +1,10 @@
-"""What a run is given before its first event: the venue's clock, cash, rules and hours, and the
+"""What a run is given before its first event beside what venue_setup.py has: its hours, and the
 facts that replace a tape's. What cannot be meant is refused here, in words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,47 +12,24 @@ import msgspec
 
 from onetape import _core
 from onetape.engine.host import Host
-from onetape.engine.latency import RECORDED
-from onetape.engine.plan import DEFAULT_CASH, RunPlan
+from onetape.engine.plan import RunPlan
 from onetape.engine.tape_facts import tape_instruments, tape_span
 from onetape.engine.trading_hours import HORIZON
 from onetape.model.errors import BadConfig, BadInput, UnknownSymbol
-from onetape.model.given_rules import default_loans
-from onetape.model.instrument import Instrument, Kind
+from onetape.model.instrument import Instrument
 from onetape.model.margin import notional_limit
-from onetape.model.time import TIME_MAX, format_time
+from onetape.model.time import format_time
 from onetape.tape.journal import JournalReader
 
 __all__ = [
     "check_symbol",
-    "fund",
+    "main_instrument",
     "refuse_empty",
     "set_trading_hours",
-    "set_venue_clock",
-    "set_venue_rules",
     "with_overrides",
 ]
 
 _MARKET = frozenset((*range(2, 9), 25))  # EventType of core/journal/events.hpp: of the market
-
-
-def set_venue_clock(plan: RunPlan) -> None:
-    """`feed=recorded`: how far the venue's clock is from ours, once for the run."""
-    latency = plan.latency
-    if latency.clock != RECORDED or latency.feed is not None:
-        return
-    offsets = []
-    for each in plan.inputs:
-        with JournalReader(Path(each.path)) as reader:
-            offsets.append(_core.clock_offset(reader.core))
-    least = min(offsets, default=TIME_MAX)
-    if least == TIME_MAX:
-        raise BadConfig(
-            "no quote, trade or book carries a stamp of its venue",
-            where="--latency feed=recorded",
-            todo="give the age of events: feed=2ms",
-        )
-    plan.latency = replace(latency, feed=least - latency.feed_age_min)
 
 
 def with_overrides(
@@ -70,8 +45,8 @@ def with_overrides(
             size_decimals=instrument.size_decimals,
         )
     _check_leverage(plan, instrument)
-    if plan.fee is not None:
-        maker, taker = plan.fee
+    if (fee := plan.fee_of(instrument.venue)) is not None:
+        maker, taker = fee
         instrument = msgspec.structs.replace(
             instrument, maker_fee=maker, taker_fee=taker, fee_tiers=()
         )
@@ -89,61 +64,12 @@ def _check_leverage(plan: RunPlan, instrument: Instrument) -> None:
         )
 
 
-def fund(plan: RunPlan, host: Host, params: Mapping[str, Any]) -> None:
-    """Deposits the cash; without any, the default in the main instrument's currency."""
-    if not host.instruments:
-        refuse_empty(plan)
-    wanted = _main_instrument(host, params)
-    if not plan.cash:
-        plan.cash = {wanted.settle: DEFAULT_CASH}
-        if wanted.kind is Kind.INVERSE:
-            plan.cash = {wanted.settle: Decimal(10)}
-        host.currency_index(wanted.settle)
-    useful = {i.settle for i in host.instruments.values()} | {
-        i.base for i in host.instruments.values() if i.kind is Kind.SPOT
-    }
-    for currency, amount in plan.cash.items():
-        if currency not in useful:
-            raise BadConfig(
-                f"cash in {currency}, and the instruments settle in {', '.join(sorted(useful))}",
-                where="--cash",
-                todo=f"give for example --cash '{amount} {wanted.settle}'",
-            )
-        host.sim.deposit(host.currency_index(currency), str(amount))
-    host.sim.set_report_currency(host.currency_index(next(iter(plan.cash))))
-
-
-def _main_instrument(host: Host, params: Mapping[str, Any]) -> Instrument:
+def main_instrument(host: Host, params: Mapping[str, Any]) -> Instrument:
+    """The one that the strategy's `symbol` names, else the first of the data."""
     symbol = params.get("symbol")
     if isinstance(symbol, str) and symbol in host.instruments:
         return host.instruments[symbol]
     return next(iter(host.instruments.values()))
-
-
-def set_venue_rules(plan: RunPlan, host: Host) -> None:
-    """Closed hours, order rate, trigger delay and loans, of venues and currencies there are."""
-    options = plan.venue
-    venues = {each.venue for each in host.instruments.values()}
-    for span in options.closed:
-        if span.venue and span.venue not in venues:
-            raise BadConfig(
-                f"no instrument of venue {span.venue!r} is in the data",
-                where="--closed",
-                todo=f"name one of {', '.join(sorted(venues))}",
-            )
-    for currency in options.borrow:
-        if currency not in host.currencies:
-            raise BadConfig(
-                f"{currency} is not a currency of the data",
-                where="--borrow",
-                todo=f"name one of {', '.join(host.currencies)}",
-            )
-    if options.borrow and options.loans is None:
-        options.loans = default_loans(
-            [each.venue for each in host.instruments.values() if each.kind is Kind.SPOT]
-        )
-    rules = options.core(host.currency_index, host.venue_number, host.instruments)
-    host.sim.set_rules(_core.VenueRules(**rules, currencies=host.currencies))
 
 
 def set_trading_hours(plan: RunPlan, host: Host, start: int, *, grows: bool) -> None:

@@ -331,13 +331,17 @@ class Strategy:
         """Working orders, oldest first."""
         return self._sim.working(symbol)
 
-    def balance(self, currency: str) -> Any:
-        """total and available of one currency, as floats; both zero when there is none."""
-        return self._host.balance(currency)
+    def balance(self, currency: str, venue: str | None = None) -> Any:
+        """total and available of one currency, as floats; both zero when there is none.
+
+        venue: of the account that this venue's orders draw on. Without one, where venues have
+        accounts of their own, the sum over them: no single order can use all of it.
+        """
+        return self._host.balance(currency, venue)
 
     @property
     def equity(self) -> float:
-        """Balance and open profit in the run's currency."""
+        """Balance and open profit in the run's currency, of all accounts together."""
         return self._sim.equity
 
     # --- the rest --------------------------------------------------------------------------------

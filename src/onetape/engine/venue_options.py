@@ -2,7 +2,7 @@
 core's VenueRules.
 
     closed        [VENUE@]FROM..TO[,cancel]     orders refused; resting ones wait, or are canceled
-    order rate    N/DURATION                    orders and amendments a venue takes in a time
+    order rate    [VENUE=]N/DURATION            orders and amendments a venue takes in a time
     borrow        CUR=RATE[,CUR=RATE]           share of a negative balance, each full hour UTC
     trigger delay DURATION                      from trigger to live order
 
@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from onetape.engine.by_venue import ByVenue, split_by_venue
 from onetape.model.errors import BadConfig, BadInput, UsageError
 from onetape.model.given_rules import NEVER_CALLED, Adl, LoanLevels, rules_of
 from onetape.model.instrument import Instrument, Kind
@@ -47,6 +48,7 @@ class VenueOptions:
     """Every venue of a run is held to these."""
 
     order_rate: tuple[int, int] | None = None  # orders, ns
+    order_rates: dict[str, tuple[int, int]] = field(default_factory=dict)  # of venues named
     trigger_delay: int = 0  # ns
     closed: list[Closed] = field(default_factory=list)
     borrow: dict[str, Decimal] = field(default_factory=dict)  # rate an hour by currency
@@ -57,6 +59,7 @@ class VenueOptions:
         """For run.toml."""
         return {
             "order_rate": list(self.order_rate or ()),
+            "order_rates": {venue: list(rate) for venue, rate in self.order_rates.items()},
             "trigger_delay": self.trigger_delay,
             "closed": [str(each) for each in self.closed],
             "borrow": [f"{currency}={rate}" for currency, rate in self.borrow.items()],
@@ -71,6 +74,7 @@ class VenueOptions:
         rules = rules_of(table, where="venue")
         return cls(
             order_rate=None if rate is None else (rate[0], rate[1]),
+            order_rates={v: (r[0], r[1]) for v, r in table.get("order_rates", {}).items()},
             trigger_delay=table.get("trigger_delay", 0),
             closed=[parse_closed(text) for text in table.get("closed", ())],
             borrow=parse_borrow(",".join(table.get("borrow", ()))),
@@ -81,12 +85,13 @@ class VenueOptions:
 
     def core(
         self,
-        currency: Callable[[str], int],
+        money: Callable[[str], Sequence[tuple[int, str]]],
         venue: Callable[[str], int],
         instruments: Mapping[str, Instrument],
     ) -> dict[str, object]:
-        """The keyword arguments of the core's VenueRules. instruments: those of the run, in the
-        core's order. Raises BadConfig for a position that they cannot have."""
+        """The keyword arguments of the core's VenueRules. money: the core's number of a currency
+        in each account, and the account. instruments: those of the run, in the core's order. Raises
+        BadConfig for a position that they cannot have."""
         limit, window = self.order_rate or (0, 0)
         loans = self.loans or NEVER_CALLED
         numbers = {symbol: number for number, symbol in enumerate(instruments)}
@@ -100,13 +105,16 @@ class VenueOptions:
         return {
             "order_limit": limit,
             "order_window": window,
+            "order_rates": [(venue(name), *rate) for name, rate in self.order_rates.items()],
             "trigger_delay": self.trigger_delay,
             "closed": [
                 (each.start, each.end, venue(each.venue) if each.venue else 0, each.cancels)
                 for each in self.closed
             ],
             "borrow": [
-                (currency(name), rate_units(rate), name) for name, rate in self.borrow.items()
+                (number, rate_units(rate), name, account)
+                for name, rate in self.borrow.items()
+                for number, account in money(name)
             ],
             "loans": (
                 int(loans.call * 10**6),
@@ -142,6 +150,16 @@ def _price(adl: Adl, instrument: Instrument) -> int:
             todo=f"give at most {instrument.price_decimals} decimals",
         )
     return int(units)
+
+
+def parse_order_rates(
+    given: ByVenue,
+) -> tuple[tuple[int, int] | None, dict[str, tuple[int, int]]]:
+    """`300/10s` and `kraken=60/1s`: of all venues that are not named, and of those that are."""
+    todo = "write 300/10s, or kraken=60/1s for one venue"
+    common, named = split_by_venue(given, where="--order-rate", todo=todo)
+    rates = {venue: parse_order_rate(text) for venue, text in named.items()}
+    return None if common is None else parse_order_rate(common), rates
 
 
 def parse_order_rate(text: str) -> tuple[int, int]:
@@ -220,4 +238,5 @@ __all__ = [
     "parse_closed_all",
     "parse_delay",
     "parse_order_rate",
+    "parse_order_rates",
 ]

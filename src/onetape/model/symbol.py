@@ -108,6 +108,11 @@ def parse_symbol(text: str) -> Symbol:
     return Symbol(text, venue, name, base, quote, settle or quote, kind, expiry, is_unified=True)
 
 
+def is_venue(text: str) -> bool:
+    """A name that a venue may have."""
+    return _VENUE.match(text) is not None
+
+
 def _expiry(yymmdd: str, text: str) -> int:
     try:
         return parse_time(f"20{yymmdd[:2]}-{yymmdd[2:4]}-{yymmdd[4:]}T{_EXPIRY_HOUR}Z")
@@ -124,4 +129,4 @@ def file_stem(symbol: str) -> str:
 # "_", "~" and "@" of a name itself are escaped, so that the three below stay unambiguous.
 _FILE_SIGNS = {":": "@", "/": "_", "_": "%5F", "~": "%7E"}
 
-__all__ = ["NAME_CHARS_MAX", "UNKNOWN_CURRENCY", "Symbol", "file_stem", "parse_symbol"]
+__all__ = ["NAME_CHARS_MAX", "UNKNOWN_CURRENCY", "Symbol", "file_stem", "is_venue", "parse_symbol"]

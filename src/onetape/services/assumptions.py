@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from onetape.data.quality.conflation import Conflation
-from onetape.engine.latency import RECEIPT, Latency
 from onetape.engine.session import Session
 from onetape.model.decimals import decimal_text
 from onetape.model.instrument import Instrument, Kind
@@ -14,6 +13,7 @@ from onetape.model.time import format_duration, format_time
 from onetape.services.depth_lines import depth_lines, measured_depth
 from onetape.services.queue_lines import queue_lines
 from onetape.services.venue_lines import fee_lines, liquidation_lines, percent, venue_lines
+from onetape.services.venue_results import account_lines, latency_lines
 from onetape.store.report_data import Assumption
 
 __all__ = ["ambiguous_bars", "assumptions_of", "fills_from_bars"]
@@ -27,16 +27,9 @@ def assumptions_of(
     """What the result stands on, and which way each leans (see Assumption). depth: where it was
     measured already."""
     plan, host, sim = session.plan, session.host, session.sim
-    lines = [
-        Assumption(
-            "cash "
-            + ", ".join(f"{value} {currency}" for currency, value in plan.cash.items())
-            + f", leverage {plan.leverage}x, {plan.margin} margin",
-            None,
-        )
-    ]
+    lines = account_lines(session)
     lines += [_instrument_line(each) for each in host.instruments.values()]
-    lines += _latency_lines(plan.latency)
+    lines += latency_lines(plan, {each.venue for each in host.instruments.values()})
     inventory = session.inventory()
     lines += _detail_lines(session)
     for symbol, types in _filled_from(session).items():
@@ -99,17 +92,6 @@ def assumptions_of(
     lines += liquidation_lines(session)
     lines += _unfunded_lines(session, inventory)
     lines.append(Assumption("own orders do not move the recorded market", 1, key="impact"))
-    return lines
-
-
-def _latency_lines(latency: Latency) -> list[Assumption]:
-    if latency.curve or latency.request or latency.reply:
-        lines = [Assumption(f"latency to the exchange and back: {latency}", key="latency")]
-    else:
-        lines = [Assumption("orders reach the exchange at once: no latency", 1, key="latency")]
-    if latency.clock == RECEIPT:
-        said = "the market that an order meets is as old as the feed: news came at once"
-        lines.append(Assumption(said, 1, key="feed"))
     return lines
 
 

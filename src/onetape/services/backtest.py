@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from onetape.engine.by_venue import ByVenue
 from onetape.engine.plan import RunPlan
 from onetape.engine.session import Session
 from onetape.engine.strategy import Strategy
@@ -156,10 +157,10 @@ def backtest(
     strategy: type[Strategy] | str,
     data: Any,
     *,
-    cash: str | None = None,
-    fee: str | tuple[Any, Any] | None = None,
+    cash: str | Mapping[str, str] | None = None,
+    fee: ByVenue | tuple[Any, Any] | None = None,
     symbol: str | None = None,
-    latency: str | None = None,
+    latency: ByVenue | None = None,
     queue: str | None = None,
     fuse: bool = False,
     leverage: int | None = None,
@@ -177,6 +178,9 @@ def backtest(
 ) -> Run:
     """Run `strategy` over `data` (a tape, a file, a polars or pandas frame, or a list of them).
 
+    cash: "100000 USDT" for one account, {"binance": "100000 USDT", "kraken": "50000 USD"} for one
+    at each venue. latency: "10ms", or {"": "10ms", "kraken": "20ms,80ms"} by venue; so are fee and
+    the order rate.
     stress: also run it with twice the latency and at the back of the queue, for the report.
     detail_data: finer data of the same symbols, one or a list, which the exchange fills on inside
     bars and the strategy does not see. bar_volume: share of a bar's volume that fills may take.
@@ -200,10 +204,10 @@ def backtest(
             symbol=symbol,
             start=start,
             end=end,
-            cash=cash,
+            cash=cash,  # type: ignore[arg-type]
             fee=fee,  # type: ignore[arg-type]
             leverage=leverage,
-            latency=latency,
+            latency=latency,  # type: ignore[arg-type]
             queue=queue,
             fuse=fuse,
             seed=seed,

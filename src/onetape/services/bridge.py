@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from onetape.engine.actions import Actions, read_actions
+from onetape.engine.latency import Latency
 from onetape.engine.plan import RunPlan, read_plan
 from onetape.engine.tape_facts import tape_span
 from onetape.model.decimals import decimal_text
@@ -84,7 +85,11 @@ class _Side:
     span: tuple[int, int]  # first and last moment of the run
 
     def arrival(self, order: _Order) -> int:
-        return order.time + self.plan.latency.request_at(order.time)
+        return order.time + self.latency(order.symbol).request_at(order.time)
+
+    def latency(self, symbol: str) -> Latency:
+        """Of the way to the instrument's venue."""
+        return self.plan.latency_of(self.instruments[symbol].venue)
 
 
 @dataclass(slots=True)
@@ -117,8 +122,7 @@ def build_bridge(run_a: Path, run_b: Path, *, slack: int = 0) -> dict[str, Any]:
             todo="compare runs of one currency",
         )
     parted = first_data_difference(a.market, b.market)
-    longest = zip(a.plan.latency.longest, b.plan.latency.longest, strict=True)
-    slack += sum(abs(x - y) for x, y in longest)
+    slack += _difference_of_ways(a.plan, b.plan)
     bridge = _Bridge()
     compared = differing = 0
     first: tuple[int, str] | None = None
@@ -162,6 +166,18 @@ def build_bridge(run_a: Path, run_b: Path, *, slack: int = 0) -> dict[str, Any]:
             "residual_detail": {name: _text(units) for name, units in bridge.detail.items()},
         },
     }
+
+
+def _difference_of_ways(a: RunPlan, b: RunPlan) -> int:
+    """How much the longer way to a venue may set decisions apart: also those about another venue,
+    which may answer to what came back from this one."""
+    return max(
+        sum(
+            abs(x - y)
+            for x, y in zip(a.latency_of(name).longest, b.latency_of(name).longest, strict=True)
+        )
+        for name in {"", *a.latencies, *b.latencies}
+    )
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -227,7 +243,7 @@ def _add_fills(journal: Path, orders: Mapping[tuple[int, int], _Order]) -> None:
 def _settled(symbol: str, a: _Side, b: _Side) -> Instrument | None:
     """The facts of a symbol whose money both runs count; None: all of it is in the residual."""
     facts = a.instruments.get(symbol) or b.instruments[symbol]
-    return facts if facts.settle == a.currency else None
+    return facts if all(run.plan.counts(facts.settle) for run in (a, b)) else None
 
 
 # --- pairing --------------------------------------------------------------------------------------
@@ -336,7 +352,9 @@ def _matched(
     if mine.liquidity == theirs.liquidity == _TAKER:
         # What the market of A's tapes moved between the two moments.
         was, became = (
-            a.market.touch(order.symbol, side, fill.time, before=any(run.plan.latency.longest))
+            a.market.touch(
+                order.symbol, side, fill.time, before=any(run.latency(order.symbol).longest)
+            )
             for run, fill in ((a, mine), (b, theirs))
         )
         if was and became:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from onetape.engine.accounts import as_texts, parse_accounts
+from onetape.engine.by_venue import by_venue_text
 from onetape.engine.strategy import Strategy
 
 __all__ = ["CHOICES", "Progress", "RunOptions", "choices_of", "listed"]
@@ -24,7 +26,7 @@ class RunOptions:
     """Text values are as the command line takes them; what is parsed is parsed before any work.
 
     From Python some are given in its own forms, which become those: fee (maker, taker), a path as
-    text, one value where there may be several.
+    text, one value where there may be several, {"binance": .., "kraken": ..} by venue.
     """
 
     strategy: str | type[Strategy]
@@ -61,8 +63,14 @@ class RunOptions:
     def __post_init__(self) -> None:
         self.data, self.detail_data = listed(self.data), listed(self.detail_data)
         self.closed = listed(self.closed)
+        if isinstance(self.cash, Mapping):
+            self.cash = ",".join(as_texts(parse_accounts(self.cash)))
         if isinstance(self.fee, (tuple, list)):
             self.fee = ",".join(map(str, self.fee))
+        self.fee = by_venue_text(self.fee)
+        self.fee_volume = by_venue_text(self.fee_volume, between=",")
+        self.latency = by_venue_text(self.latency)
+        self.order_rate = by_venue_text(self.order_rate)
         if self.instruments is not None:
             self.instruments = Path(self.instruments)
 

@@ -15,6 +15,7 @@ from onetape.model.decimals import decimal_text
 from onetape.services.assumptions import ambiguous_bars
 from onetape.services.depth_lines import depth_facts
 from onetape.services.venue_lines import fee_changes
+from onetape.services.venue_results import VenueResult, venue_results
 from onetape.store.report_data import Assumption, StressLine, bias_word
 
 __all__ = ["RunResult", "run_facts", "why_no_orders"]
@@ -61,6 +62,7 @@ class RunResult:
     ambiguous_bars: int = 0
     ambiguous_fills: int = 0
     depth: dict[str, Conflation] = field(default_factory=dict)
+    venues: list[VenueResult] = field(default_factory=list)
     detail: dict[str, int] | None = None  # with --detail-data: events, holes, incomplete
 
     @classmethod
@@ -68,10 +70,12 @@ class RunResult:
         """Read off a finished session."""
         sim, host = session.sim, session.host
         counters = sim.counters()
-        currency = next(iter(session.plan.cash))
+        currency = session.plan.currency
         equity = Decimal(sim.equity_text)
         symbols = list(host.instruments)
-        settled = [i for i, s in enumerate(symbols) if host.instruments[s].settle == currency]
+        settled = [
+            i for i, s in enumerate(symbols) if session.plan.counts(host.instruments[s].settle)
+        ]
         return cls(
             run=run,
             strategy=session.strategy_class.__name__,
@@ -88,7 +92,14 @@ class RunResult:
                 (Decimal(sim.liquidation_fees_text(i)) for i in settled), Decimal(0)
             ),
             insurance=sum((Decimal(sim.insurance_text(i)) for i in settled), Decimal(0)),
-            interest=Decimal(sim.interest_text(host.currency_index(currency))),
+            interest=sum(
+                (
+                    Decimal(sim.interest_text(number))
+                    for number, (_, name) in enumerate(host.money)
+                    if session.plan.counts(name)
+                ),
+                Decimal(0),
+            ),
             deleveragings=counters["deleveragings"],
             loan_calls=counters["loan_calls"],
             loan_liquidations=counters["loan_liquidations"],
@@ -107,6 +118,7 @@ class RunResult:
             detail={name: counters[f"detail_{name}"] for name in ("events", "holes", "incomplete")}
             if any(each.is_detail for each in session.plan.inputs)
             else None,
+            venues=venue_results(session),
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -145,6 +157,7 @@ class RunResult:
             "report": str(self.report) if self.report else None,
             "why_no_orders": self.why_no_orders,
             "failures": self.failures,
+            "venues": [each.as_json() for each in self.venues],
             **{f"detail_{name}": count for name, count in (self.detail or {}).items()},
             **({"stress": [_stress_json(each) for each in self.stress]} if self.stress else {}),
             **({"lookahead": self.lookahead} if self.lookahead is not None else {}),
@@ -206,7 +219,7 @@ def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
         "result": {
             key: value
             for key, value in result.as_json().items()
-            if key not in ("run", "report", "symbols", "failures", "stress", "lookahead")
+            if key not in ("run", "report", "symbols", "failures", "stress", "lookahead", "venues")
             and value is not None
         },
         "stats": {
@@ -215,6 +228,10 @@ def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
             if isinstance(value, (bool, int, float, str))
         },
         "durability": {"order_intents": "process"},
+        "venue_result": [
+            {key: value for key, value in each.as_json().items() if value is not None}
+            for each in result.venues
+        ],
         **({"ambiguous_bar": found} if (found := ambiguous_bars(session)) else {}),
         **({"depth": depth} if (depth := depth_facts(result.depth)) else {}),
         **({"fee_change": changes} if (changes := fee_changes(session)) else {}),

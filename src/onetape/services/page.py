@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onetape import __version__
+from onetape.engine.accounts import accounts_text
 from onetape.engine.plan import RunPlan, TapeInput
 from onetape.engine.session import Session
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND, format_time
 from onetape.services.order_columns import fill_tags, order_columns, resting_columns
 from onetape.services.sizes import sized
+from onetape.services.venue_results import latency_text
 from onetape.store.frames import money_floats
 from onetape.store.report import write_report
 from onetape.store.report_data import Assumption, Fills, Market, ReportData, StressLine
@@ -97,7 +99,7 @@ def report_data(
     ts = np.asarray(times, dtype=np.int64)
     fills = _fills(session, folder, symbols)
     fills.tag = fill_tags(folder / "journal", fills)
-    markets = _markets(session, ts, prices, positions, fills, result.currency)
+    markets = _markets(session, ts, prices, positions, fills)
     orders, since = order_columns(
         folder / "journal", instruments, fills, denied=session.sim.counters()["denied"]
     )
@@ -110,14 +112,14 @@ def report_data(
             "kind": plan.kind,
             "strategy": plan.strategy,
             "parameters": ", ".join(f"{k}={v}" for k, v in session.params.items()) or "none",
-            "cash": ", ".join(f"{value} {name}" for name, value in plan.cash.items()),
+            "cash": accounts_text(plan.money),
             "leverage": f"{plan.leverage}x, {plan.margin} margin",
             "data": ", ".join(Path(each.path).name for each in plan.inputs if not each.is_detail),
             **_detail_facts(plan),
             "data hashes": ", ".join(_identity(each) for each in plan.inputs),
             "events": f"{result.events:,}",
             "loop": f"{result.seconds:.3f} s",
-            "latency": str(plan.latency),
+            "latency": latency_text(plan),
             "queue": plan.queue,
             "seed": plan.seed,
             "actions": result.action_hash[:16],
@@ -131,6 +133,7 @@ def report_data(
         fills=fills,
         why_no_orders=result.why_no_orders or "",
         failures=list(result.failures),
+        venues=[each.line() for each in result.venues],
         orders=orders,
         resting=resting_columns(
             folder / "journal", plan.inputs if with_market else [], symbols, orders, since
@@ -156,7 +159,6 @@ def _markets(
     prices: Any,
     positions: Any,
     fills: Fills,
-    currency: str,
 ) -> list[Market]:
     instruments = session.host.instruments
     count = len(instruments)
@@ -180,7 +182,7 @@ def _markets(
                 tick=float(facts.tick),
                 fees=float(session.sim.fees_text(i)),
                 funding=float(session.sim.funding_text(i)),
-                settles_here=facts.settle == currency,
+                settles_here=session.plan.counts(facts.settle),
                 fee_table=_fee_table(facts),
             )
         )

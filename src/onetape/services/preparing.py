@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from onetape.engine.latency import parse_latency
+from onetape.engine.accounts import SHARED, parse_accounts
+from onetape.engine.latency import parse_latencies
 from onetape.engine.loader import load_strategy
 from onetape.engine.parameters import parameters_of
 from onetape.engine.plan import (
@@ -16,8 +16,8 @@ from onetape.engine.plan import (
     RunPlan,
     TapeInput,
     parse_bar_volume,
-    parse_fee,
-    parse_volume,
+    parse_fees,
+    parse_volumes,
 )
 from onetape.engine.queue_model import AUTO, parse_queue
 from onetape.engine.strategy import Strategy
@@ -28,10 +28,9 @@ from onetape.engine.venue_options import (
     parse_borrow,
     parse_closed_all,
     parse_delay,
-    parse_order_rate,
+    parse_order_rates,
 )
 from onetape.model.errors import BadConfig, BadInput
-from onetape.model.money import parse_cash
 from onetape.model.time import SECOND, parse_time
 from onetape.services.input_tapes import as_tapes
 from onetape.services.options import RunOptions
@@ -69,15 +68,21 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
     _one_of(options.on_error, ("halt", "flatten", "continue"), "--on-error")
     if options.leverage is not None and options.leverage < 1:
         raise BadConfig(f"leverage {options.leverage}", where="--leverage", todo="give 1 or more")
+    accounts = parse_accounts(options.cash) if options.cash else {}
+    fee, fees = parse_fees(options.fee or ())
+    fee_volume, fee_volumes = parse_volumes(options.fee_volume or "")
     plan = RunPlan(
         strategy=options.strategy if isinstance(options.strategy, str) else strategy.__name__,
         params=dict(options.params),
         symbol=options.symbol,
         start=start,
         end=end,
-        cash=parse_cash(options.cash) if options.cash else {},
-        fee=parse_fee(options.fee) if options.fee else None,
-        fee_volume=parse_volume(options.fee_volume) if options.fee_volume else Decimal(0),
+        cash=accounts.pop(SHARED, {}),
+        accounts=accounts,
+        fee=fee,
+        fees=fees,
+        fee_volume=fee_volume,
+        fee_volumes=fee_volumes,
         leverage=options.leverage or 1,
         margin=options.margin,
         queue=str(parse_queue(options.queue or AUTO)),
@@ -93,7 +98,7 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
         on_error=options.on_error,
     )
     if options.latency:
-        plan.latency = parse_latency(options.latency)
+        plan.latency, plan.latencies = parse_latencies(options.latency)
     return plan
 
 
@@ -134,8 +139,10 @@ def _venue_options(options: RunOptions) -> VenueOptions:
     from onetape.data.instruments import given_rules
 
     rules = given_rules(options.instruments)
+    rate, rates = parse_order_rates(options.order_rate or ())
     return VenueOptions(
-        order_rate=parse_order_rate(options.order_rate) if options.order_rate else None,
+        order_rate=rate,
+        order_rates=rates,
         trigger_delay=parse_delay(options.trigger_delay) if options.trigger_delay else 0,
         closed=parse_closed_all(options.closed),
         borrow=parse_borrow(options.borrow) if options.borrow else {},

@@ -20,6 +20,7 @@ from onetape.engine.session import Session
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.services.replay import strategy_of
+from onetape.services.venue_results import latency_text
 from onetape.store.report_data import StressLine
 
 __all__ = ["AUTO_EVENTS_MAX", "HINT", "reruns", "worse_plans"]
@@ -36,13 +37,17 @@ def worse_plans(plan: RunPlan, *, bars: bool = False) -> list[tuple[str, str, Ru
     model cannot be made worse by a factor. bars: orders are filled from bars, so that what part of
     their volume can be had is a guess; the guesses stand side by side."""
     found: list[tuple[str, str, RunPlan | None]] = []
-    longer = plan.latency.scaled(2)
-    if longer != plan.latency:
-        found.append(("latency x2", str(longer), _with(plan, latency=longer)))
+    longer = _with(
+        plan,
+        latency=plan.latency.scaled(2),
+        latencies={venue: each.scaled(2) for venue, each in plan.latencies.items()},
+    )
+    if (longer.latency, longer.latencies) != (plan.latency, plan.latencies):
+        found.append(("latency x2", latency_text(longer), longer))
     else:
         usual = Latency()
         note = f"the run had none; now {usual}"
-        found.append(("latency of the default", note, _with(plan, latency=usual)))
+        found.append(("latency of the default", note, _with(plan, latency=usual, latencies={})))
     if plan.queue == CONSERVATIVE:
         found.append(
             ("back of queue", "the run itself already waits at the back of the queue", None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from onetape.engine.plan import RunPlan
 from onetape.engine.session import Session
 from onetape.model import venue_facts
 from onetape.model.decimals import decimal_text
@@ -29,20 +30,17 @@ def venue_lines(session: Session) -> list[Assumption]:
     plan, counters = session.plan, session.sim.counters()
     options = plan.venue
     lines = []
-    venues = {each.venue for each in session.host.instruments.values()}
-    if len(venues) > 1:
-        text = f"one account serves {', '.join(sorted(venues))}: money moves between them at once"
-        lines.append(Assumption(text, 1))
     if plan.hedge:
         lines.append(Assumption("hedge mode: long and short of one contract side by side"))
-    if options.order_rate is not None:
-        orders, window = options.order_rate
-        lines.append(
-            Assumption(
-                f"each venue takes {orders} orders in {format_duration(window)}; "
-                f"{counters['rate_limited']} were refused for it"
-            )
+    if options.order_rate is not None or options.order_rates:
+        limits = dict(options.order_rates)
+        if options.order_rate is not None:
+            limits["each other venue" if limits else "each venue"] = options.order_rate
+        text = "; ".join(
+            f"{venue} takes {orders} orders in {format_duration(window)}"
+            for venue, (orders, window) in limits.items()
         )
+        lines.append(Assumption(f"{text}; {counters['rate_limited']} were refused for it"))
     if options.trigger_delay:
         lines.append(Assumption(f"triggers need {format_duration(options.trigger_delay)}"))
     lines += [Assumption(f"closed {each}") for each in options.closed]
@@ -122,6 +120,11 @@ def amend_lines(session: Session) -> list[Assumption]:
     return lines
 
 
+def _volumes(plan: RunPlan) -> str:
+    named = [f"{venue} {value}" for venue, value in plan.fee_volumes.items()]
+    return ", ".join([str(plan.fee_volume), *named])
+
+
 def fee_changes(session: Session) -> list[dict[str, Any]]:
     """The first hundred changes of tier: `time` (ns), `symbol`, `tier`, its rates, and the volume
     of thirty days that reached it."""
@@ -141,8 +144,6 @@ def fee_changes(session: Session) -> list[dict[str, Any]]:
 
 def fee_lines(session: Session) -> list[Assumption]:
     """Schedules by volume, where they come from, and where the run stays at a base tier."""
-    if session.plan.fee is not None:
-        return []
     lines = []
     instruments = list(session.host.instruments.values())
     tiered = [(i, each) for i, each in enumerate(instruments) if each.fee_tiers]
@@ -159,7 +160,7 @@ def fee_lines(session: Session) -> list[Assumption]:
         more = "; the others in run.toml" if changes > 3 else ""
         lines.append(
             Assumption(
-                f"fees by the run's own volume of 30 days, {session.plan.fee_volume} at the start: "
+                f"fees by the run's own volume of 30 days, {_volumes(session.plan)} at the start: "
                 f"{changes} changes of tier, {ends}" + (f" ({shown}{more})" if shown else "")
             )
         )
@@ -168,7 +169,9 @@ def fee_lines(session: Session) -> list[Assumption]:
         {
             each.venue
             for each in instruments
-            if not each.fee_tiers and {"maker_fee", "taker_fee"} & set(each.defaulted)
+            if session.plan.fee_of(each.venue) is None
+            and not each.fee_tiers
+            and {"maker_fee", "taker_fee"} & set(each.defaulted)
         }
     )
     if flat:

@@ -76,8 +76,10 @@ def equity_curve(run: Run) -> tuple[Ints, Floats]:
     decode = msgspec.msgpack.Decoder(dict[str, Any]).decode
     with JournalReader(run.path / "journal") as reader:
         for frame in reader.frames(types=["balance"]):
-            times.append(frame.time)
-            values.append(float(decode(frame.payload)["equity"]))
+            record = decode(frame.payload)
+            if "account" not in record:  # of one account alone
+                times.append(frame.time)
+                values.append(float(record["equity"]))
     return np.array(times, dtype=np.int64), np.array(values, dtype=np.float64)
 
 

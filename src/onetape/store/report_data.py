@@ -47,6 +47,20 @@ class StressLine(NamedTuple):
     note: str = ""
 
 
+class VenueLine(NamedTuple):
+    """What came of a run at one venue, in the currency named. cash and equity are None where one
+    account serves several venues."""
+
+    venue: str
+    currency: str
+    cash: float | None
+    equity: float | None
+    pnl: float | None
+    fees: float | None
+    funding: float | None
+    volume: float | None
+
+
 def no_ints() -> Ints:
     return np.zeros(0, dtype=np.int64)
 
@@ -176,3 +190,4 @@ class ReportData:
     resting: Resting = field(default_factory=Resting)
     stress: Sequence[StressLine] = ()
     stress_hint: str = ""  # how to get the re-runs, where there are none
+    venues: Sequence[VenueLine] = ()

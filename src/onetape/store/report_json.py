@@ -101,6 +101,7 @@ def report_value(data: ReportData, analysis: Analysis) -> dict[str, Any]:
         "months": [period_row(each, "month") for each in analysis.months],
         "days": [period_row(each, "day") for each in analysis.days],
         "symbols": [asdict(each) for each in analysis.symbols],
+        "venues": [each._asdict() for each in data.venues],
         "returns": returns_value(analysis),
         "rolling_sharpe": {
             "window": analysis.rolling_window,

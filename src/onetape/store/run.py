@@ -124,19 +124,31 @@ class Run:
     @cached_property
     def equity(self) -> pl.DataFrame:
         """time, equity, balance: sampled in even steps of the run's time."""
+        return self._balances(("time", "equity", "balance"), of_accounts=False)
+
+    @cached_property
+    def accounts(self) -> pl.DataFrame:
+        """time, account, currency, equity, balance at the same times, in that currency, where
+        venues had accounts of their own (--cash 'binance=..,kraken=..'); else no rows."""
+        return self._balances(
+            ("time", "account", "currency", "equity", "balance"), of_accounts=True
+        )
+
+    def _balances(self, names: tuple[str, ...], *, of_accounts: bool) -> pl.DataFrame:
         _require_polars()
         import polars as pl
 
+        types: dict[str, Any] = {
+            "time": pl.Datetime("ns", "UTC"), "account": pl.String, "currency": pl.String,
+            "equity": pl.Float64, "balance": pl.Float64,
+        }  # fmt: skip
         frame = self.events("balance")
-        if frame.is_empty():
-            return pl.DataFrame(
-                schema={
-                    "time": pl.Datetime("ns", "UTC"), "equity": pl.Float64, "balance": pl.Float64,
-                }
-            )  # fmt: skip
-        return frame.select(
-            "time", pl.col("equity").cast(pl.Float64), pl.col("balance").cast(pl.Float64)
-        )
+        if frame.is_empty() or (of_accounts and "account" not in frame.columns):
+            return pl.DataFrame(schema={name: types[name] for name in names})
+        if "account" in frame.columns:
+            has_account = pl.col("account").is_not_null()
+            frame = frame.filter(has_account if of_accounts else ~has_account)
+        return frame.select(pl.col(name).cast(types[name]) for name in names)
 
     def events(self, kind: str) -> pl.DataFrame:
         """All events of one type: of the run's own journal, or of the tapes that it read."""

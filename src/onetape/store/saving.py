@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "SavedRun", "save_run"]
 
 # Of report.json: lists of rows with the same keys.
-_LISTS = ("days", "months", "drawdowns", "symbols", "stress", "assumptions")
+_LISTS = ("days", "months", "drawdowns", "symbols", "venues", "stress", "assumptions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class SavedRun:
 
 def save_run(run: Run, out: Path | str, *, format: str = "parquet") -> SavedRun:
     """Write `out`/TABLE.FORMAT for fills, orders, equity, statistics, days, months, drawdowns,
-    symbols, stress, assumptions and settings, and report.json.
+    symbols, venues, stress, assumptions and settings, and report.json.
 
     `out` must not exist, or be an empty folder; it is there whole or not at all. Raises
     UsageError, BadInput where report.json is damaged, NotAvailable without polars. A run that was

@@ -47,6 +47,8 @@ def draw_backtest(
     for name, value in _lines(summary):
         table.add_row(name, value)
     console.print(table)
+    if isinstance(venues := summary.get("venues"), list) and len(venues) > 1:
+        draw_venues(console, venues)
     if isinstance(stress := summary.get("stress"), list) and stress:
         draw_stress(console, stress)
     if why := summary.get("why_no_orders"):
@@ -55,6 +57,34 @@ def draw_backtest(
         console.print(f"\nreport  {escape(str(report))}", soft_wrap=True)
     if run := summary.get("run"):
         console.print(f"next    onetape replay {escape(str(run))} --verify", soft_wrap=True)
+
+
+def draw_venues(console: Console, venues: Sequence[Mapping[str, object]]) -> None:
+    """A line for each venue and currency; no cash where one account serves several."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    names = {
+        "cash": "cash", "final_equity": "equity, end", "pnl": "profit, net", "fees": "fees",
+        "funding": "funding", "volume": "traded",
+    }  # fmt: skip
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("venue", style="dim")
+    for name in names.values():
+        table.add_column(name, justify="right")
+    for each in venues:
+        amounts = [_amount(each.get(key)) for key in names]
+        table.add_row(escape(f"{each.get('venue')}, {each.get('currency')}"), *amounts)
+    console.print()
+    console.print(table)
+
+
+def _amount(value: object) -> str:
+    """At most eight decimals: the whole amount is in the JSON."""
+    if value is None:
+        return "-"
+    text = f"{float(str(value)):,.8f}"
+    return text.rstrip("0").rstrip(".")
 
 
 def draw_stress(console: Console, stress: Sequence[Mapping[str, object]]) -> None:

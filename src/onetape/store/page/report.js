@@ -114,6 +114,13 @@
     {name: "Depth", text: (r) => part(r.fraction, 3)}, {name: currency, text: (r) => money(r.amount)},
     {name: "Fall", text: (r) => span(r.fall_s)}, {name: "Length", text: (r) => span(r.length_s)},
   ], run.drawdowns, 10);
+  const amount = (key) => (r) => r[key] === null ? DASH : money(r[key]);
+  table("#venues", [
+    {name: "Venue", left: true, text: (r) => r.venue}, {name: "In", left: true, text: (r) => r.currency},
+    {name: "Cash", note: "none where one account serves several venues", text: amount("cash")}, {name: "Equity, end", text: amount("equity")},
+    {name: "Net profit", ...gain("pnl")}, {name: "Fees", text: amount("fees")}, {name: "Funding", ...gain("funding")},
+    {name: "Traded", note: "what own fills were worth", text: amount("volume")},
+  ], run.venues.length > 1 ? run.venues : [], 25);
   table("#symbols", [
     {name: "Instrument", left: true, text: (r) => r.symbol}, {name: "Fills", text: (r) => number(r.fills, 0)},
     {name: "Maker", text: (r) => part(r.maker_share, 1)}, {name: "Notional", text: (r) => r.notional === null ? DASH : money(r.notional)},

@@ -1,0 +1,89 @@
+#pragma once
+// The ways to the venues and back: how long each takes, what is under way on it, and how far the
+// market at its far end is known. All venues go by the first route until one has its own; what
+// travels on one route keeps its order, and waits for nothing on another.
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <limits>
+#include <vector>
+
+#include "engine/latency.hpp"
+#include "journal/events.hpp"
+
+namespace onetape {
+
+struct Arrival {  // a request on its way
+    std::int64_t time;
+    std::uint32_t instrument;
+    OrderRequestPayload request;
+};
+
+class Routes {
+ public:
+    static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+
+    explicit Routes(const LatencyOptions& common) : common_(common) { add(0, common); }
+
+    // Before instruments are added: from now on each venue has a route of its own, with the common
+    // latency where it is not named here.
+    void name(std::uint32_t venue, const LatencyOptions& options) {
+        are_apart_ = true;
+        add(venue, options);
+    }
+    // The route of a venue.
+    [[nodiscard]] std::uint32_t of_venue(std::uint32_t venue);
+
+    [[nodiscard]] std::size_t count() const noexcept { return routes_.size(); }
+
+    void begin();  // the venues' own clocks start: nothing of their markets is known yet
+
+    [[nodiscard]] bool has_venue_clock() const noexcept { return has_venue_clock_; }
+    [[nodiscard]] bool counts_events() const noexcept { return counts_events_; }
+    void note_event(std::uint32_t route, std::int64_t now) noexcept {
+        routes_[route].latency.note_event(now);
+    }
+
+    // When a venue did what we received at `received` with its stamp (0: it has none).
+    [[nodiscard]] std::int64_t happened(std::uint32_t route, std::int64_t received,
+                                        std::int64_t stamp) const noexcept {
+        const Route& found = routes_[route];
+        return found.venue_now == never ? received : found.latency.happened(received, stamp);
+    }
+    // A frame was received: that venue's market is known up to `happened`. Of the others it is
+    // known as far as events of their age would be here by now.
+    void know(std::uint32_t route, std::int64_t received, std::int64_t happened) noexcept;
+    void know_of_all(std::int64_t received) noexcept;  // a frame of none of them
+    void know_until(std::int64_t until) noexcept;      // no frame of this time or earlier follows
+
+    void send(std::uint32_t route, std::int64_t now, std::uint32_t instrument,
+              const OrderRequestPayload& request);
+    // Of the first request whose moment at its venue is known; `never` without one.
+    [[nodiscard]] std::int64_t next_arrival() const noexcept;
+    Arrival take_arrival();  // that one
+
+    // When the robot hears at `now` or later of what happened; `cap`: no later than that.
+    std::int64_t reply_time(std::uint32_t route, std::int64_t happened, std::int64_t now,
+                            std::int64_t cap) noexcept;
+
+ private:
+    struct Route {
+        LatencyModel latency;
+        std::deque<Arrival> arrivals;
+        std::int64_t reply_floor = 0;  // replies keep their order
+        // Up to when the venue's market is known: what arrives there at this time or later waits
+        // for the next frame. `never` without a clock of the venue's own.
+        std::int64_t venue_now = never;
+        std::int64_t age = 0;  // of the last event that came this way
+    };
+
+    std::uint32_t add(std::uint32_t venue, const LatencyOptions& options);
+    [[nodiscard]] const Route* first_ready() const noexcept;
+
+    LatencyOptions common_;
+    std::vector<Route> routes_;
+    std::vector<std::uint32_t> of_venue_;  // by venue number; 0: the first route
+    bool are_apart_ = false, has_venue_clock_ = false, counts_events_ = false, begun_ = false;
+};
+
+}  // namespace onetape

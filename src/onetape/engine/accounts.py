@@ -1,0 +1,113 @@
+"""Where a run's money lies: in one account for all of its venues, or in one at each venue.
+
+    100000 USDT                              one account, which every venue of the run draws on
+    binance=100000 USDT,kraken=50000 USD     an account at each venue; nothing moves between them
+    binance=100000 USDT,binance=1 BTC,...    several currencies of one account
+    {"binance": "100000 USDT, 1 BTC", ...}   the same in Python
+
+The core knows money by numbers: a currency of an account has one, and money of the same name at two
+venues has two, so nothing at one venue can back an order at the other. Amounts are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Final
+
+from onetape.model.decimals import decimal_text
+from onetape.model.errors import BadConfig, InvalidAmount
+from onetape.model.money import parse_amount, parse_cash
+from onetape.model.symbol import is_venue
+
+__all__ = [
+    "DOLLARS",
+    "SHARED",
+    "Accounts",
+    "accounts_text",
+    "as_texts",
+    "at_par",
+    "from_texts",
+    "parse_accounts",
+]
+
+Accounts = dict[str, dict[str, Decimal]]  # account -> currency -> amount
+SHARED: Final = ""  # the name of the account that all venues share
+HOW_TO: Final = "write '100000 USDT', or 'binance=100000 USDT,kraken=50000 USD'"
+# Counted one for one in a run's equity where accounts are apart: who trades a coin for dollars at
+# one venue and for a dollar token at another thinks of both as dollars. The run says that it does.
+DOLLARS: Final = frozenset({"USD", "USDT", "USDC", "FDUSD", "TUSD", "BUSD", "DAI", "USDE", "PYUSD"})
+
+
+def parse_accounts(given: str | Mapping[str, str]) -> Accounts:
+    """`--cash`. Raises BadConfig or InvalidAmount."""
+    if isinstance(given, Mapping):
+        if not given:
+            raise BadConfig("no account", where="cash", todo=HOW_TO)
+        for name, text in given.items():
+            if not isinstance(text, str):
+                raise BadConfig(f"{name}: '100000 USDT', not {text!r}", where="cash", todo=HOW_TO)
+        found = {_venue(str(name), str(name)): parse_cash(text) for name, text in given.items()}
+        if len(found) < len(given):
+            raise BadConfig("a venue is given twice", where="cash", todo=HOW_TO)
+        return found
+    if "=" not in given:
+        return {SHARED: parse_cash(given)}
+    accounts: Accounts = {}
+    for part in given.split(","):
+        name, equals, text = part.partition("=")
+        if not equals:
+            raise BadConfig(
+                f"{part.strip()!r} names no venue, and others do",
+                where="--cash",
+                todo=f"{HOW_TO}: each amount with its venue, or none of them",
+            )
+        amount = parse_amount(text)
+        account = accounts.setdefault(_venue(name, part), {})
+        if amount.currency in account:
+            raise InvalidAmount(f"{amount.currency} is given twice for {name.strip()}: {given!r}")
+        account[amount.currency] = amount.value
+    return accounts
+
+
+def _venue(name: str, part: str) -> str:
+    found = name.strip()
+    if not is_venue(found):
+        raise BadConfig(f"no venue is called {found!r}: {part.strip()!r}", where="--cash",
+                        todo=HOW_TO)  # fmt: skip
+    return found
+
+
+def accounts_text(accounts: Accounts) -> str:
+    """`100000 USDT`, or `binance 100000 USDT, kraken 50000 USD`."""
+    return ", ".join(
+        f"{account} {decimal_text(value)} {currency}".strip()
+        for account, cash in accounts.items()
+        for currency, value in cash.items()
+    )
+
+
+def as_texts(accounts: Accounts) -> list[str]:
+    """For run.toml: `100000 USDT`, `binance=100000 USDT`."""
+    return [
+        f"{account}={value} {currency}" if account else f"{value} {currency}"
+        for account, cash in accounts.items()
+        for currency, value in cash.items()
+    ]
+
+
+def from_texts(texts: Iterable[str]) -> Accounts:
+    """Back from run.toml. Raises ValueError or ArithmeticError for what as_texts did not write."""
+    accounts: Accounts = {}
+    for text in texts:
+        account, equals, amount = text.rpartition("=")
+        value, space, currency = amount.partition(" ")
+        if not space or bool(equals) != bool(account):
+            raise ValueError(f"not an amount: {text!r}")
+        accounts.setdefault(account, {})[currency] = Decimal(value)
+    return accounts
+
+
+def at_par(a: str, b: str) -> bool:
+    """One of them counts as one of the other."""
+    return a == b or (a in DOLLARS and b in DOLLARS)

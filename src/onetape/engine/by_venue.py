@@ -1,0 +1,68 @@
+"""Options that say one thing for all venues and another for some: `10ms` and `kraken=20ms,80ms`.
+
+Several are given one after another, in one text with `;` between them, or in Python by name:
+{"": "10ms", "kraken": "20ms,80ms"}. What names no venue is for all the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from onetape.model.errors import BadConfig
+from onetape.model.symbol import is_venue
+
+__all__ = ["ByVenue", "by_venue_text", "split_by_venue"]
+
+ByVenue = str | Iterable[str] | Mapping[str, str]
+
+
+def by_venue_text(given: ByVenue | None, *, between: str = ";") -> str | None:
+    """As one text; what it says is checked when it is read."""
+    if given is None or isinstance(given, str):
+        return given
+    if isinstance(given, Mapping):
+        given = [f"{venue}={text}" if venue else str(text) for venue, text in given.items()]
+    return between.join(map(str, given)) or None
+
+
+def split_by_venue(
+    given: ByVenue, *, where: str, todo: str, reserved: frozenset[str] = frozenset()
+) -> tuple[str | None, dict[str, str]]:
+    """The text of all venues that are not named (None: there is none), and those of the named.
+
+    reserved: words before a `=` that begin a value of the option and name no venue.
+    Raises BadConfig for one that is given twice, or what is no venue's name.
+    """
+    common: str | None = None
+    named: dict[str, str] = {}
+    for venue, text in _parts(given, where=where, todo=todo, reserved=reserved):
+        if venue in named or (not venue and common is not None):
+            raise BadConfig(
+                f"{text!r}: that of {venue or 'all venues'} is given twice", where=where, todo=todo
+            )
+        if venue:
+            named[venue] = text
+        else:
+            common = text
+    return common, named
+
+
+def _parts(
+    given: ByVenue, *, where: str, todo: str, reserved: frozenset[str]
+) -> Iterator[tuple[str, str]]:
+    if isinstance(given, Mapping):
+        for name, text in given.items():
+            if name and not is_venue(str(name)):
+                raise BadConfig(f"no venue is called {name!r}", where=where, todo=todo)
+            if not isinstance(text, str):
+                raise BadConfig(f"{name or 'all venues'}: not a text: {text!r}", where=where,
+                                todo=todo)  # fmt: skip
+            yield name, text
+        return
+    for each in [given] if isinstance(given, str) else given:
+        for part in each.split(";"):
+            head, equals, rest = part.strip().partition("=")
+            if equals and head not in reserved and is_venue(head):
+                yield head, rest
+            else:
+                yield "", part.strip()

@@ -1,0 +1,65 @@
+"""What coins are worth that an account begins with: the first price that the data has of them.
+
+The equity at the start stands before the first event, and profit is counted from it. Without this
+the coins would come to it with their first price, as if they had been earned. Records alone see
+this price: the strategy's own equity has it from its event on.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+
+from onetape.engine.host import Host
+from onetape.engine.plan import RunPlan
+from onetape.engine.tape_facts import streams_of
+from onetape.model.instrument import Kind
+from onetape.tape.journal import JournalReader
+
+__all__ = ["set_opening_prices"]
+
+# Of a frame's 64-bit words, those whose mean is a price: bid and ask, a trade's, a bar's open, a
+# mark (core/journal/events.hpp).
+_PRICES = {"quote": (2, 3), "trade": (2,), "bar": (3,), "mark": (2,)}
+
+
+def set_opening_prices(plan: RunPlan, host: Host, tapes: Iterable[Path]) -> None:
+    """Before the run begins, where it begins with its first event: else the prices are known."""
+    funded = {
+        (account, name) for account, cash in plan.money.items() for name in cash if cash[name]
+    }
+    wanted = {
+        symbol: index
+        for index, (symbol, each) in enumerate(host.instruments.items())
+        if each.kind is Kind.SPOT and (host.account_of(each.venue), each.base) in funded
+    }
+    if not wanted or host.sim.counters()["warmed"]:
+        return
+    found: dict[str, tuple[int, int]] = {}  # time and price
+    for path in tapes:
+        for symbol, first in _first_prices(path, set(wanted)).items():
+            found[symbol] = min(first, found.get(symbol, first))
+    for symbol, (_, price) in found.items():
+        host.sim.set_opening_price(wanted[symbol], price)
+
+
+def _first_prices(path: Path, wanted: set[str]) -> dict[str, tuple[int, int]]:
+    names = {number: each.symbol for number, each in streams_of(path).items()}
+    missing = wanted & set(names.values())
+    found: dict[str, tuple[int, int]] = {}
+    with JournalReader(path) as reader:
+        for frame in reader.frames(types=list(_PRICES)):
+            if not missing:
+                break
+            symbol = names.get(frame.stream, "")
+            if symbol not in missing:
+                continue
+            words = _PRICES[reader.schemas.of(frame.type).name]
+            if len(frame.payload) < 8 * (words[-1] + 1):
+                continue  # not that event's layout: the run itself says so
+            prices = [struct.unpack_from("<q", frame.payload, 8 * word)[0] for word in words]
+            if all(prices):
+                missing.remove(symbol)
+                found[symbol] = frame.time, sum(prices) // len(prices)
+    return found

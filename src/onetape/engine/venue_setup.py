@@ -1,0 +1,192 @@
+"""What a session tells the loop about its venues: the money at each, how long the way to it is, its
+rules. Each checks that it is about venues that the run has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+from onetape import _core
+from onetape.engine.accounts import SHARED
+from onetape.engine.host import Host
+from onetape.engine.latency import RECORDED, Latency
+from onetape.engine.plan import DEFAULT_CASH, RunPlan
+from onetape.engine.tape_facts import streams_of
+from onetape.model.errors import BadConfig
+from onetape.model.given_rules import default_loans
+from onetape.model.instrument import Instrument, Kind
+from onetape.tape.journal import JournalReader
+
+__all__ = ["check_venues", "fund", "prepare_venues", "set_venue_clocks", "set_venue_rules"]
+
+_NEVER = 2**63 - 1
+
+
+def set_venue_clocks(plan: RunPlan) -> None:
+    """`feed=recorded`: how far a venue's clock is from ours, once for the run."""
+    plan.latency = _with_clock(plan.latency, plan, None)
+    plan.latencies = {
+        venue: _with_clock(latency, plan, venue) for venue, latency in plan.latencies.items()
+    }
+
+
+def _with_clock(latency: Latency, plan: RunPlan, venue: str | None) -> Latency:
+    """venue: only what comes from there says how its clock goes; None: all that was recorded."""
+    if latency.clock != RECORDED or latency.feed is not None:
+        return latency
+    offsets = []
+    for each in plan.inputs:
+        path = Path(each.path)
+        streams: list[int] = []
+        if venue is not None:
+            streams = [s for s, facts in streams_of(path).items() if facts.venue == venue]
+            if not streams:
+                continue
+        with JournalReader(path) as reader:
+            offsets.append(_core.clock_offset(reader.core, streams))
+    least = min(offsets, default=_NEVER)
+    if least == _NEVER:
+        owner = f" of {venue}" if venue else ""
+        raise BadConfig(
+            f"no quote, trade or book{owner} carries a stamp of its venue",
+            where="--latency feed=recorded",
+            todo="give the age of events: feed=2ms",
+        )
+    return replace(latency, feed=least - latency.feed_age_min)
+
+
+def prepare_venues(plan: RunPlan, host: Host) -> None:
+    """Before instruments are added: the currency of the run's equity comes first."""
+    host.is_apart = bool(plan.accounts)
+    for account, cash in plan.money.items():
+        for currency in cash:
+            host.money_index(account, currency)
+    for venue, latency in plan.latencies.items():
+        host.sim.set_latency(host.venue_number(venue), latency.core())
+
+
+def _venues(instruments: Iterable[Instrument]) -> list[str]:
+    return sorted({each.venue for each in instruments})
+
+
+def check_venues(plan: RunPlan, host: Host) -> None:
+    """Every venue that an option names is in the data. Raises BadConfig."""
+    venues = _venues(host.instruments.values())
+    named: list[tuple[str, Iterable[str]]] = [
+        ("--cash", plan.accounts),
+        ("--latency", plan.latencies),
+        ("--fee", plan.fees),
+        ("--order-rate", plan.venue.order_rates),
+        ("--fee-volume", plan.fee_volumes),
+        ("--closed", [each.venue for each in plan.venue.closed if each.venue]),
+    ]
+    for option, names in named:
+        for venue in names:
+            if venue not in venues:
+                raise BadConfig(
+                    f"no instrument of venue {venue!r} is in the data",
+                    where=option,
+                    todo=f"name one of {', '.join(venues)}",
+                )
+    for venue in venues:
+        if plan.accounts and venue not in plan.accounts:
+            settle = next(i.settle for i in host.instruments.values() if i.venue == venue)
+            raise BadConfig(
+                f"no cash at {venue}, and other venues have an account of their own",
+                where="--cash",
+                todo=f"add '{venue}=50000 {settle}', or '{venue}=0 {settle}' to trade nothing "
+                "there",
+            )
+
+
+def fund(plan: RunPlan, host: Host, wanted: Instrument) -> None:
+    """The deposits. wanted: whose money the run starts with where nothing was said."""
+    if not plan.cash and not plan.accounts:
+        plan.cash = {wanted.settle: DEFAULT_CASH}
+        if wanted.kind is Kind.INVERSE:
+            plan.cash = {wanted.settle: Decimal(10)}
+    for account, cash in plan.money.items():
+        here = [i for i in host.instruments.values() if account in (SHARED, i.venue)]
+        useful = _useful(here)
+        for currency, amount in cash.items():
+            if currency not in useful:
+                at, prefix = (f" at {account}", f"{account}=") if account else ("", "")
+                settle = here[0].settle if account else wanted.settle
+                raise BadConfig(
+                    f"cash in {currency}{at}, and the instruments{' there' if account else ''} "
+                    f"settle in {', '.join(sorted(useful))}",
+                    where="--cash",
+                    todo=f"give for example --cash '{prefix}{amount} {settle}'",
+                )
+            host.sim.deposit(host.money_index(account, currency), str(amount))
+    _count_money(plan, host)
+    if plan.accounts:  # an instrument may come later that settles in something else
+        host.new_instrument = lambda: _count_money(plan, host)
+
+
+def _count_money(plan: RunPlan, host: Host) -> None:
+    """What the run's equity is the sum of, and of what a balance goes on the tape."""
+    host.sim.set_report_currencies(_counted(plan, host))
+    if not plan.accounts:
+        return
+    useful: dict[str, set[str]] = {}
+    for venue in _venues(host.instruments.values()):
+        useful[venue] = _useful(i for i in host.instruments.values() if i.venue == venue)
+    host.sim.set_account_money(
+        [
+            (number, account, name)
+            for number, (account, name) in enumerate(host.money)
+            if name in useful.get(account, ())
+        ]
+    )
+
+
+def _useful(instruments: Iterable[Instrument]) -> set[str]:
+    """What an account that trades these can hold: a contract's base is never in it."""
+    found = list(instruments)
+    return {i.settle for i in found} | {i.base for i in found if i.kind is Kind.SPOT}
+
+
+def _counted(plan: RunPlan, host: Host) -> list[int]:
+    """The numbers of the money that the run's equity is the sum of. What one of them values as a
+    spot holding is not counted a second time as money."""
+    first = host.money_index(next(iter(plan.money)), plan.currency)
+    pairs = {
+        tuple(
+            host.money_index(host.account_of(each.venue), name) for name in (each.base, each.settle)
+        )
+        for each in host.instruments.values()
+        if each.kind is Kind.SPOT and plan.counts(each.base) and plan.counts(each.settle)
+    }
+    valued = {base for base, _ in pairs} | {settle for base, settle in pairs if base == first}
+    rest = [n for n, (_, name) in enumerate(host.money) if plan.counts(name)]
+    return [first, *(n for n in rest if n != first and n not in valued)]
+
+
+def set_venue_rules(plan: RunPlan, host: Host) -> None:
+    """Closed hours, order rates, loans; and what was traded before the start."""
+    for currency in plan.venue.borrow:
+        if currency not in host.currencies:
+            raise BadConfig(
+                f"{currency} is not a currency of the data",
+                where="--borrow",
+                todo=f"name one of {', '.join(host.currencies)}",
+            )
+    if plan.venue.borrow and plan.venue.loans is None:
+        plan.venue.loans = default_loans(
+            [each.venue for each in host.instruments.values() if each.kind is Kind.SPOT]
+        )
+    money = list(enumerate(host.money))
+    rules = plan.venue.core(
+        lambda name: [(n, account) for n, (account, each) in money if each == name],
+        host.venue_number,
+        host.instruments,
+    )
+    names = [f"{name} at {account}" if account else name for account, name in host.money]
+    host.sim.set_rules(_core.VenueRules(**rules, currencies=names))
+    host.sim.set_fee_volume(str(plan.fee_volume))
+    for (venue, _, _), group in host.volume_groups.items():
+        if venue in plan.fee_volumes:
+            host.sim.set_group_volume(group, str(plan.fee_volumes[venue]))
