@@ -404,12 +404,17 @@ class PySimulation {
             }
         } else {
             Instrument& instrument = *core->instrument(index);
-            std::int64_t units = 0;
-            if (!snap(qty, instrument.spec.size_decimals, instrument.spec.lot,
-                      Rounding::toward_zero, units))
-                return -1;
-            if (units == 0 && qty != 0.0) ++targets_rounded_away;
-            placed = robot->targets.set(instrument, units, false);
+            if (asked_.size() <= index) asked_.resize(index + 1);
+            AskedTarget& asked = asked_[index];  // most strategies ask for the same again and again
+            if (asked.qty != qty || asked.lot != instrument.spec.lot) {
+                std::int64_t units = 0;
+                if (!snap(qty, instrument.spec.size_decimals, instrument.spec.lot,
+                          Rounding::toward_zero, units))
+                    return -1;
+                asked = {qty, instrument.spec.lot, units};
+            }
+            if (asked.units == 0 && qty != 0.0) ++targets_rounded_away;
+            placed = robot->targets.set(instrument, asked.units, false);
         }
         if (!placed) return 0;
         if (placed->closed()) robot->compiled->note_closed(*placed);
@@ -440,6 +445,11 @@ class PySimulation {
     std::array<std::vector<BookLevel>, 2> levels;  // of the ladder being set
 
  private:
+    struct AskedTarget {
+        double qty = 0.0;
+        std::int64_t lot = 0, units = 0;  // a lot of 0 is no instrument's
+    };
+
     // The loop calls the strategy, never the other way round.
     class Running {
      public:
@@ -491,6 +501,7 @@ class PySimulation {
     std::map<std::uint32_t, Ladder> ladders_;
     bool hedge_ = false;
     bool running_ = false;
+    std::vector<AskedTarget> asked_;  // by instrument
 };
 
 }  // namespace onetape
