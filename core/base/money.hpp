@@ -27,6 +27,8 @@ inline constexpr std::array<Int128, pow10_max + 1> pow10_table = [] {
 
 // numerator / denominator, half to even. denominator > 0.
 [[nodiscard]] constexpr Int128 divide_half_even(Int128 numerator, Int128 denominator) noexcept {
+    // Margin at a leverage of one, margin of nothing: a division of 128 bits costs 30 ns.
+    if (denominator == 1 || numerator == 0) return numerator;
     Int128 quotient = numerator / denominator;
     Int128 rest = numerator % denominator;
     const Int128 sign = rest < 0 ? -1 : 1;

@@ -226,11 +226,9 @@ std::int64_t Account::net_qty(std::uint32_t index) const noexcept {
 Money Account::unrealized(std::uint32_t index) const noexcept {
     if (index >= holdings_.size() || holdings_[index].mark == 0) return 0;
     const Holding& holding = holdings_[index];
-    Money sum = 0;
-    for (const Position& position : holding.positions) {
-        sum += position.unrealized(holding.spec, holding.mark);
-    }
-    return sum;
+    if (!options_.hedge) return holding.positions[0].unrealized(holding.spec, holding.mark);
+    return holding.positions[1].unrealized(holding.spec, holding.mark) +
+           holding.positions[2].unrealized(holding.spec, holding.mark);
 }
 
 Money Account::equity(std::uint32_t currency) const noexcept {

@@ -8,6 +8,7 @@
 // change the account's revision, and the spans with it.
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "exchange/errors.hpp"
 #include "exchange/recorded.hpp"
@@ -81,8 +82,10 @@ void RecordedExchange::check_margin(std::uint32_t index, std::int64_t now) noexc
 
 // Cross: of all that the check looked at; isolated: of this instrument.
 void RecordedExchange::set_spans(std::uint32_t index, Money cross) noexcept {
-    const bool isolated = account_->options().isolated;
+    const bool isolated = account_->options().isolated, is_hedge = account_->options().hedge;
     const std::uint32_t currency = account_->settle(index);
+    const std::span<const PositionSide> sides_held{position_sides.data() + (is_hedge ? 1 : 0),
+                                                   is_hedge ? 2u : 1u};
     std::int64_t held = 0;
     for (std::uint32_t i = 0; i < markets_.size(); ++i) {
         held += markets_[i].held && account_->settle(i) == currency ? 1 : 0;
@@ -95,10 +98,10 @@ void RecordedExchange::set_spans(std::uint32_t index, Money cross) noexcept {
         double span = 9e18;
         bool short_already = false;  // there is no price that it survives
         double sides = 0;            // a hedge's two sides share what the instrument may use up
-        for (const PositionSide side : position_sides) {
+        for (const PositionSide side : sides_held) {
             sides += account_->position(i, side).flat() ? 0 : 1;
         }
-        for (const PositionSide side : position_sides) {
+        for (const PositionSide side : sides_held) {
             const Position& position = account_->position(i, side);
             if (position.flat()) continue;
             short_already = short_already || (isolated && account_->spare(i, side) < 0);

@@ -133,6 +133,9 @@ _DEPTH = 128  # twice the halvings of 2^63 values
 _BOTH_HALVES = -1
 
 
+_U = tuple(np.uint64(i) for i in range(9))
+
+
 # numpy adds in blocks of eight running sums, halving what is longer than 128 (its pairwise sum,
 # numpy/_core/src/umath/loops_utils.h.src, read 2026-11). numba adds from left to right.
 @njit
@@ -165,29 +168,34 @@ def pairwise_sum(values, count):
 
 @njit
 def block_sum(values, first, count):
+    # Unsigned places: of a signed one the compiler asks each time whether it counts from the end.
+    at, end = np.uint64(first), np.uint64(first + count)
+    one = np.uint64(1)
     if count < 8:
         total = 0.0
-        for i in range(count):
-            total += values[first + i]
+        while at < end:
+            total += values[at]
+            at += one
         return total
-    r0, r1, r2, r3 = values[first], values[first + 1], values[first + 2], values[first + 3]
-    r4, r5, r6, r7 = values[first + 4], values[first + 5], values[first + 6], values[first + 7]
-    i = 8
-    while i < count - count % 8:
-        at = first + i
+    r0, r1, r2, r3 = values[at], values[at + _U[1]], values[at + _U[2]], values[at + _U[3]]
+    r4, r5 = values[at + _U[4]], values[at + _U[5]]
+    r6, r7 = values[at + _U[6]], values[at + _U[7]]
+    at += _U[8]
+    whole = np.uint64(first + count - count % 8)
+    while at < whole:
         r0 += values[at]
-        r1 += values[at + 1]
-        r2 += values[at + 2]
-        r3 += values[at + 3]
-        r4 += values[at + 4]
-        r5 += values[at + 5]
-        r6 += values[at + 6]
-        r7 += values[at + 7]
-        i += 8
+        r1 += values[at + _U[1]]
+        r2 += values[at + _U[2]]
+        r3 += values[at + _U[3]]
+        r4 += values[at + _U[4]]
+        r5 += values[at + _U[5]]
+        r6 += values[at + _U[6]]
+        r7 += values[at + _U[7]]
+        at += _U[8]
     total = ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
-    while i < count:
-        total += values[first + i]
-        i += 1
+    while at < end:
+        total += values[at]
+        at += one
     return total
 
 
