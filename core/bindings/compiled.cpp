@@ -60,6 +60,10 @@ enum : std::int64_t {
     shift_position_side = 16,
 };
 
+Instrument& instrument_at(std::int64_t number) {
+    return *current_simulation->core->instrument(static_cast<std::uint32_t>(number));
+}
+
 std::int64_t now() {
     return current_simulation->core->now();
 }
@@ -70,8 +74,7 @@ double equity() {
 
 std::int64_t place(std::int64_t instrument, std::int64_t side, double qty, double price,
                    double trigger, std::int64_t bits, std::int64_t expire, const char* tag) {
-    Instrument& where =
-        *current_simulation->core->instrument(static_cast<std::uint32_t>(instrument));
+    Instrument& where = instrument_at(instrument);
     const InstrumentSpec& facts = where.spec;
     Sim::WantedOrder wanted;
     OrderSpec& order = wanted.spec;
@@ -112,10 +115,7 @@ std::int64_t cancel(std::int64_t id) {
 }
 
 std::int64_t cancel_all(std::int64_t instrument) {
-    const Instrument* only =
-        instrument < 0
-            ? nullptr
-            : current_simulation->core->instrument(static_cast<std::uint32_t>(instrument));
+    const Instrument* only = instrument < 0 ? nullptr : &instrument_at(instrument);
     return current_simulation->cancel_working(only);
 }
 
@@ -194,8 +194,7 @@ std::int64_t order_word(std::int64_t id, std::int64_t what) {
 }
 
 double position(std::int64_t instrument, std::int64_t side, std::int64_t what) {
-    const Instrument& where =
-        *current_simulation->core->instrument(static_cast<std::uint32_t>(instrument));
+    const Instrument& where = instrument_at(instrument);
     const Position& held =
         current_simulation->core->account().position(where.index, static_cast<PositionSide>(side));
     switch (what) {
@@ -215,8 +214,7 @@ double position(std::int64_t instrument, std::int64_t side, std::int64_t what) {
 }
 
 const void* quote(std::int64_t instrument) {
-    const Instrument& where =
-        *current_simulation->core->instrument(static_cast<std::uint32_t>(instrument));
+    const Instrument& where = instrument_at(instrument);
     return where.view.has_quote ? &where.view.quote : nullptr;
 }
 
@@ -225,16 +223,12 @@ const CompiledFacts* facts_of(std::int64_t instrument) {
 }
 
 std::int64_t book_synced(std::int64_t instrument) {
-    return current_simulation->core->instrument(static_cast<std::uint32_t>(instrument))
-                   ->book.synced()
-               ? 1
-               : 0;
+    return instrument_at(instrument).book.synced() ? 1 : 0;
 }
 
 // The best level: whether there is one, its price, its size.
 const BookLevel* best_of(std::int64_t instrument, std::int64_t side, BookLevel& level) {
-    const Book& book =
-        current_simulation->core->instrument(static_cast<std::uint32_t>(instrument))->book;
+    const Book& book = instrument_at(instrument).book;
     if (!book.synced() || book.side(static_cast<Side>(side)).count() == 0) return nullptr;
     level = book.side(static_cast<Side>(side)).best();
     return &level;
@@ -260,8 +254,7 @@ double book_size(std::int64_t instrument, std::int64_t side) {
 // Up to `wanted` levels as (price, size) pairs; answers how many.
 std::int64_t book_levels(std::int64_t instrument, std::int64_t side, std::int64_t wanted,
                          double* levels) {
-    const Instrument& where =
-        *current_simulation->core->instrument(static_cast<std::uint32_t>(instrument));
+    const Instrument& where = instrument_at(instrument);
     if (!where.book.synced() || wanted <= 0) return 0;
     std::int64_t count = 0;
     where.book.side(static_cast<Side>(side)).walk([&](const BookLevel& level) {
@@ -274,9 +267,7 @@ std::int64_t book_levels(std::int64_t instrument, std::int64_t side, std::int64_
 
 const BarWindow* window_of(std::int64_t instrument, std::int64_t period, std::int64_t source,
                            std::size_t wanted) {
-    return Sim::bar_window(
-        *current_simulation->core->instrument(static_cast<std::uint32_t>(instrument)), period,
-        static_cast<int>(source), wanted);
+    return Sim::bar_window(instrument_at(instrument), period, static_cast<int>(source), wanted);
 }
 
 std::int64_t bars_count(std::int64_t instrument, std::int64_t period, std::int64_t source,
@@ -308,8 +299,7 @@ void begin_ladder() {
 }
 
 std::int64_t add_level(std::int64_t instrument, std::int64_t side, double price, double size) {
-    const Instrument& where =
-        *current_simulation->core->instrument(static_cast<std::uint32_t>(instrument));
+    const Instrument& where = instrument_at(instrument);
     BookLevel level{};
     const auto which = static_cast<Side>(side);
     if (!snap_price(where.spec, price, which, level.price) ||
@@ -320,8 +310,7 @@ std::int64_t add_level(std::int64_t instrument, std::int64_t side, double price,
 }
 
 void set_ladder(std::int64_t instrument, std::int64_t keep_within) {
-    Instrument& where =
-        *current_simulation->core->instrument(static_cast<std::uint32_t>(instrument));
+    Instrument& where = instrument_at(instrument);
     current_simulation->ladder(where).set(current_simulation->levels[0],
                                           current_simulation->levels[1], keep_within);
 }
