@@ -17,11 +17,10 @@ from onetape.engine.tape_facts import streams_of
 from onetape.model.errors import BadConfig
 from onetape.model.given_rules import default_loans
 from onetape.model.instrument import Instrument, Kind
+from onetape.model.time import TIME_MAX
 from onetape.tape.journal import JournalReader
 
 __all__ = ["check_venues", "fund", "prepare_venues", "set_venue_clocks", "set_venue_rules"]
-
-_NEVER = 2**63 - 1
 
 
 def set_venue_clocks(plan: RunPlan) -> None:
@@ -46,8 +45,8 @@ def _with_clock(latency: Latency, plan: RunPlan, venue: str | None) -> Latency:
                 continue
         with JournalReader(path) as reader:
             offsets.append(_core.clock_offset(reader.core, streams))
-    least = min(offsets, default=_NEVER)
-    if least == _NEVER:
+    least = min(offsets, default=TIME_MAX)
+    if least == TIME_MAX:
         owner = f" of {venue}" if venue else ""
         raise BadConfig(
             f"no quote, trade or book{owner} carries a stamp of its venue",

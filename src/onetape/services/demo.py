@@ -47,22 +47,18 @@ def run_demo(
     line = _Line(sys.stderr)
     line.say("a market of its own: some history, then by the clock")
     with generated_market(home, [SYMBOL], seed=seed, seconds=seconds, rate=10.0) as tape:
+        # On paper, and then as the backtest that has to come to the same.
+        given: dict[str, Any] = {
+            "data": [tape.path],
+            "home": home,
+            "seed": seed,
+            "start": tape.ready_at,
+            "cash": "100000 USDT",
+        }
         robots = []
         try:
             for reference, params in ROBOTS:
-                robots.append(
-                    open_robot(
-                        PaperOptions(
-                            strategy=reference,
-                            data=[tape.path],
-                            home=home,
-                            params=params,
-                            seed=seed,
-                            start=tape.ready_at,
-                            cash="100000 USDT",
-                        )
-                    )
-                )
+                robots.append(open_robot(PaperOptions(strategy=reference, params=params, **given)))
             follow(robots, lambda all_robots: line.show(all_robots, began, seconds))
         except BaseException:
             for robot in robots:
@@ -83,12 +79,8 @@ def run_demo(
         tested = run_backtest(
             BacktestOptions(
                 strategy=reference,
-                data=[tape.path],
-                home=home,
                 params=params,
-                seed=seed,
-                start=tape.ready_at,
-                cash="100000 USDT",
+                **given,
                 out=home / "runs" / f"{result.run.name}-backtest",
                 write_report=False,
             )
