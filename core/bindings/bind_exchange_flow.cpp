@@ -1,7 +1,9 @@
 // The generated market as Python sees it: event by event, or straight into a journal.
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <memory>
@@ -135,6 +137,42 @@ class PyFlow {
         return news();
     }
 
+    // What a symbol's orders go by besides its trades. 0: unchanged.
+    nb::list set_prices(std::uint32_t symbol, std::int64_t now, std::int64_t mark,
+                        std::int64_t index) {
+        engine(symbol).set_mark(now, mark, index);
+        return news();
+    }
+
+    nb::list expire(std::int64_t now) {
+        for (std::uint32_t symbol = 0; symbol < count_; ++symbol) engine(symbol).expire(now);
+        return news();
+    }
+
+    std::int64_t next_expiry() {
+        std::int64_t next = MatchingEngine::never;
+        for (std::uint32_t symbol = 0; symbol < count_; ++symbol) {
+            next = std::min(next, engine(symbol).next_expiry());
+        }
+        return next;
+    }
+
+    std::vector<std::tuple<std::int64_t, std::int64_t>> levels(std::uint32_t symbol, Side side,
+                                                               std::size_t count) {
+        const MatchingEngine& book = engine(symbol);
+        std::vector<std::tuple<std::int64_t, std::int64_t>> result;
+        for (std::size_t depth = 0; depth < std::min(count, book.level_count(side)); ++depth) {
+            const BookLevel level = book.level(side, depth);
+            result.emplace_back(level.price, level.size);
+        }
+        return result;
+    }
+
+    MatchingEngine& engine(std::uint32_t symbol) {
+        if (symbol >= count_) throw nb::index_error("no such symbol");
+        return flow_->engine(symbol);
+    }
+
     nb::list news() {
         nb::list events = inbox_.events;
         inbox_.events = nb::list();
@@ -183,5 +221,33 @@ void onetape::bind_exchange_flow(nb::module_& m) {
         .def("request", &PyFlow::request, nb::arg("symbol"), nb::arg("participant"), nb::arg("now"),
              nb::arg("request"),
              "An outside participant acts; gives what was said since the last call.")
+        .def("set_prices", &PyFlow::set_prices, nb::arg("symbol"), nb::arg("now"),
+             nb::arg("mark") = 0, nb::arg("index") = 0,
+             "Mark and index that triggers may go by; gives what was said.")
+        .def("expire", &PyFlow::expire, nb::arg("now"), "Ends what was good until now.")
+        .def_prop_ro("next_expiry", &PyFlow::next_expiry)
+        .def(
+            "set_position",
+            [](PyFlow& self, std::uint32_t symbol, std::uint32_t participant, std::int64_t qty) {
+                self.engine(symbol).set_position(participant, qty);
+            },
+            nb::arg("symbol"), nb::arg("participant"), nb::arg("qty"),
+            "The holding that reduce-only orders are measured by.")
+        .def(
+            "bids",
+            [](PyFlow& self, std::uint32_t symbol, std::size_t count) {
+                return self.levels(symbol, Side::buy, count);
+            },
+            nb::arg("symbol"), nb::arg("count") = 1u << 30, "(price, size), best first.")
+        .def(
+            "asks",
+            [](PyFlow& self, std::uint32_t symbol, std::size_t count) {
+                return self.levels(symbol, Side::sell, count);
+            },
+            nb::arg("symbol"), nb::arg("count") = 1u << 30, "(price, size), best first.")
+        .def(
+            "last_price",
+            [](PyFlow& self, std::uint32_t symbol) { return self.engine(symbol).last_price(); },
+            nb::arg("symbol"), "0: no trade yet.")
         .def("news", &PyFlow::news, "What was said to outside participants since the last call.");
 }

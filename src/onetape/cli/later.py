@@ -20,7 +20,6 @@ EXAMPLES = {
     "positions": "onetape positions",
     "fills": "onetape fills --json",
     "send": "onetape send robot:mm halt reason=lunch",
-    "sim": "onetape sim kraken --port 9000 --seed 7",
     "analyze": "onetape analyze RUN --db sqlite:///runs.db",
     "chaos": "onetape chaos --seeds 100 --hours 1",
 }

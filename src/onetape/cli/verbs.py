@@ -36,6 +36,7 @@ VERBS = (
     VerbEntry("parity", RUNS, "Compare two runs, order by order, or where their money parts."),
     VerbEntry("sweep", RUNS, "Run many backtests over a parameter grid."),
     VerbEntry("compare", RUNS, "Show variants side by side, and what luck alone would give."),
+    VerbEntry("sim", RUNS, "Serve a simulated exchange that clients of the venue can use."),
     VerbEntry("bench", RUNS, "Measure the figures of this machine."),
     VerbEntry("up", PROCESSES, "Start the processes of the configuration.", built=False),
     VerbEntry("down", PROCESSES, "Stop them in reverse order.", built=False),
@@ -46,7 +47,6 @@ VERBS = (
     VerbEntry("positions", PROCESSES, "Show positions.", built=False),
     VerbEntry("fills", PROCESSES, "Show fills.", built=False),
     VerbEntry("send", PROCESSES, "Send a command to a process.", built=False),
-    VerbEntry("sim", PROCESSES, "Serve a wire-compatible simulated exchange.", built=False),
     VerbEntry("analyze", STUDY, "Project a run into SQL.", built=False),
     VerbEntry("chaos", STUDY, "Deterministic simulation with faults.", built=False),
 )

@@ -1,0 +1,44 @@
+"""`onetape sim`: a simulated exchange that other people's clients can use."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from onetape.cli.frame import Answer, Shell, load, verb
+
+
+@verb("sim", example="onetape sim binance-usdm --port 9001 --seed 7")
+@click.argument("venue")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0: a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, hidden=True)
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the market and the keys.")
+@click.option("--faults", type=click.Path(path_type=Path), metavar="FILE", help="What goes wrong.")
+@click.option("--tape", type=click.Path(path_type=Path), metavar="TAPE", help="A recorded market.")
+@click.option(
+    "--limits/--no-limits", default=True, help="Refuse who asks too much, as the venue does."
+)
+def command(
+    shell: Shell,
+    venue: str,
+    port: int,
+    host: str,
+    seed: int,
+    faults: Path | None,
+    tape: Path | None,
+    limits: bool,
+) -> Answer:
+    """Serve a wire-compatible simulated exchange until Ctrl-C: binance-usdm, kraken or bitmex.
+
+    When it is ready it prints one JSON line with addresses, keys and balances.
+    """
+    run = load("onetape.services.venue", "run_venue", what="the simulated exchange")
+
+    def ready(line: str) -> None:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+    run(venue, host=host, port=port, seed=seed, limits=limits, faults=faults, tape=tape, say=ready)
+    return Answer(None)

@@ -1,0 +1,152 @@
+"""One customer of a simulated exchange: keys, money, orders and history.
+
+The money is the core's (`CoreAccount`), the same arithmetic that backtests settle by. Histories are
+bounded: what falls out is forgotten, as real venues forget it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+from onetape import _core
+from onetape.model.enums import Kind, PositionSide
+from onetape.model.instrument import Instrument
+from onetape.model.money import money_units
+from onetape.sim.reports import SimFill, SimOrder
+
+__all__ = ["Income", "SimAccount", "Trade"]
+
+CLOSED_MAX: Final = 200_000  # orders that ended and can still be asked for
+TRADES_MAX: Final = 200_000
+INCOME_MAX: Final = 100_000
+POSITION_SIDES: Final = (PositionSide.BOTH, PositionSide.LONG, PositionSide.SHORT)
+
+
+class Trade(NamedTuple):
+    """A fill in the account's history."""
+
+    order: SimOrder
+    fill: SimFill
+
+
+class Income(NamedTuple):
+    """A change of a balance in the account's history. kind: realized, fee, funding, deposit,
+    liquidation_fee, insurance, adjust."""
+
+    id: int
+    time: int
+    kind: str
+    currency: int
+    amount: int
+    at: int  # the instrument, -1: none
+    trade_id: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class SimAccount:
+    """`number` is its participant in the matching engines, from 1."""
+
+    name: str
+    number: int
+    key: str
+    secret: str
+    instruments: tuple[Instrument, ...]
+    currencies: tuple[str, ...]
+    leverage_default: int = 20
+    hedge: bool = False
+    can_trade: bool = True
+    can_withdraw: bool = False
+    money: Any = field(init=False)  # a CoreAccount; its amounts are int, 1e-18
+    leverage: dict[int, int] = field(default_factory=dict)  # by instrument
+    isolated: set[int] = field(default_factory=set)
+    open_orders: dict[int, SimOrder] = field(default_factory=dict)
+    by_client_id: dict[str, SimOrder] = field(default_factory=dict)  # the newest of each id
+    closed: deque[SimOrder] = field(default_factory=deque)
+    by_id: dict[int, SimOrder] = field(default_factory=dict)  # open, and closed ones kept
+    trades: deque[Trade] = field(default_factory=lambda: deque(maxlen=TRADES_MAX))
+    income: deque[Income] = field(default_factory=lambda: deque(maxlen=INCOME_MAX))
+    touched: dict[tuple[int, PositionSide], int] = field(default_factory=dict)  # when it changed
+    specs: tuple[_core.InstrumentSpec, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.specs = tuple(_core.InstrumentSpec(**i.spec()) for i in self.instruments)
+        self.money = self._new_money()
+
+    def _new_money(self) -> _core.CoreAccount:
+        made = _core.CoreAccount(hedge=self.hedge, leverage=self.leverage_default)
+        number = {name: at for at, name in enumerate(self.currencies)}
+        for index, instrument in enumerate(self.instruments):
+            made.set_instrument(
+                index,
+                self.specs[index],
+                number[instrument.settle],
+                number[instrument.base],
+            )
+            made.set_terms(index, self._terms(index))
+        return made
+
+    def _terms(self, index: int) -> _core.InstrumentTerms:
+        terms = self.instruments[index].terms()
+        terms["leverage"] = self.leverage_of(index)
+        return _core.InstrumentTerms(**terms)
+
+    def leverage_of(self, index: int) -> int:
+        if self.instruments[index].kind is Kind.SPOT:
+            return 1
+        brackets = self.instruments[index].brackets
+        most = brackets[0].leverage_max if brackets else self.leverage_default
+        return self.leverage.get(index, min(self.leverage_default, most or self.leverage_default))
+
+    def set_leverage(self, index: int, leverage: int) -> None:
+        self.leverage[index] = leverage
+        self.money.set_terms(index, self._terms(index))
+
+    def set_hedge(self, hedge: bool) -> None:
+        """Without positions and orders: nothing but the balances is carried over."""
+        before = self.money
+        self.hedge = hedge
+        self.money = self._new_money()
+        for at in range(len(self.currencies)):
+            self.money.deposit(at, before.balance(at))
+
+    @property
+    def sides(self) -> tuple[PositionSide, ...]:
+        return POSITION_SIDES[1:] if self.hedge else POSITION_SIDES[:1]
+
+    def qty(self, index: int, side: PositionSide = PositionSide.BOTH) -> int:
+        return int(self.money.position(index, side.value).qty)
+
+    def has_position(self, index: int) -> bool:
+        return any(self.qty(index, side) for side in self.sides)
+
+    def remember(self, order: SimOrder) -> None:
+        """A new order, open or refused at the door."""
+        self.by_id[order.id] = order
+        if order.client_id:
+            self.by_client_id[order.client_id] = order
+        if order.is_open:
+            self.open_orders[order.id] = order
+
+    def forget_open(self, order: SimOrder) -> None:
+        """It has ended; it stays in the history until that is full."""
+        if self.open_orders.pop(order.id, None) is None:
+            return
+        self.closed.append(order)
+        if len(self.closed) > CLOSED_MAX:
+            gone = self.closed.popleft()
+            self.by_id.pop(gone.id, None)
+            if self.by_client_id.get(gone.client_id) is gone:
+                del self.by_client_id[gone.client_id]
+
+    def drop(self, order: SimOrder) -> None:
+        """As if it had never been: what was refused at the door of a venue that keeps no record."""
+        self.open_orders.pop(order.id, None)
+        self.by_id.pop(order.id, None)
+        if self.by_client_id.get(order.client_id) is order:
+            del self.by_client_id[order.client_id]
+
+    def deposit(self, currency: int, amount: Decimal) -> None:
+        self.money.deposit(currency, money_units(amount))

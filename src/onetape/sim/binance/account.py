@@ -1,0 +1,422 @@
+"""Binance USD-M: balances, positions, settings, income.
+
+Source: "Account Endpoints" of the USD-M documentation, read 2026-11. The third version of account
+and positionRisk lists only symbols with a position or an open order; leverage and margin type have
+moved to symbolConfig, modes to accountConfig.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final
+
+from onetape.model.enums import Kind, PositionSide
+from onetape.model.money import money
+from onetape.sim.account import SimAccount
+from onetape.sim.binance.public import PublicData
+from onetape.sim.binance.wire import Refused, amount, ms, price_text, size_text
+from onetape.sim.exchange import SimExchange
+
+__all__ = ["AccountData"]
+
+_INCOME: Final = {
+    "realized": "REALIZED_PNL",
+    "fee": "COMMISSION",
+    "funding": "FUNDING_FEE",
+    "deposit": "TRANSFER",
+    "adjust": "TRANSFER",
+    "liquidation_fee": "INSURANCE_CLEAR",
+    "insurance": "INSURANCE_CLEAR",
+}
+_INCOME_IDS: Final = {name: number for number, name in enumerate(_INCOME)}
+
+
+class AccountData:
+    """The account endpoints of one exchange."""
+
+    def __init__(self, exchange: SimExchange, public: PublicData) -> None:
+        self.exchange = exchange
+        self.public = public
+
+    def balances(self, account: SimAccount, now: int) -> list[dict[str, Any]]:
+        rows = []
+        for at, name in enumerate(self.exchange.currencies):
+            if not self._settles(at) and not account.money.balance(at):
+                continue
+            wallet, equity = account.money.balance(at), self._equity(account, at)
+            available = max(int(account.money.available(at)), 0)
+            rows.append(
+                {
+                    "accountAlias": f"sim{account.number:04d}",
+                    "asset": name,
+                    "balance": amount(wallet),
+                    "crossWalletBalance": amount(wallet),
+                    "crossUnPnl": amount(equity - wallet),
+                    "availableBalance": amount(available),
+                    "maxWithdrawAmount": amount(min(available, max(wallet, 0))),
+                    "marginAvailable": True,
+                    "updateTime": ms(now),
+                }
+            )
+        return rows
+
+    def account(self, account: SimAccount, now: int, *, version: int) -> dict[str, Any]:
+        assets = []
+        totals = dict.fromkeys(("initial", "maint", "wallet", "unrealized", "available"), 0)
+        for at, name in enumerate(self.exchange.currencies):
+            if not self._settles(at) and not account.money.balance(at):
+                continue
+            wallet = int(account.money.balance(at))
+            unrealized = self._equity(account, at) - wallet
+            initial, maint = account.money.initial_margin(at), account.money.maintenance_margin(at)
+            available = max(int(account.money.available(at)), 0)
+            orders = max(int(initial) - self._held_margin(account, at), 0)
+            for key, value in (
+                ("initial", initial), ("maint", maint), ("wallet", wallet),
+                ("unrealized", unrealized), ("available", available),
+            ):  # fmt: skip
+                totals[key] += int(value) if self._settles(at) else 0
+            assets.append(
+                {
+                    "asset": name,
+                    "walletBalance": amount(wallet),
+                    "unrealizedProfit": amount(unrealized),
+                    "marginBalance": amount(wallet + unrealized),
+                    "maintMargin": amount(maint),
+                    "initialMargin": amount(initial),
+                    "positionInitialMargin": amount(int(initial) - orders),
+                    "openOrderInitialMargin": amount(orders),
+                    "crossWalletBalance": amount(wallet),
+                    "crossUnPnl": amount(unrealized),
+                    "availableBalance": amount(available),
+                    "maxWithdrawAmount": amount(min(available, max(wallet, 0))),
+                    "marginAvailable": True,
+                    "updateTime": ms(now),
+                }
+            )
+        answer: dict[str, Any] = {
+            "totalInitialMargin": amount(totals["initial"]),
+            "totalMaintMargin": amount(totals["maint"]),
+            "totalWalletBalance": amount(totals["wallet"]),
+            "totalUnrealizedProfit": amount(totals["unrealized"]),
+            "totalMarginBalance": amount(totals["wallet"] + totals["unrealized"]),
+            "totalPositionInitialMargin": amount(totals["initial"]),
+            "totalOpenOrderInitialMargin": amount(0),
+            "totalCrossWalletBalance": amount(totals["wallet"]),
+            "totalCrossUnPnl": amount(totals["unrealized"]),
+            "availableBalance": amount(totals["available"]),
+            "maxWithdrawAmount": amount(totals["available"]),
+            "assets": assets,
+            "positions": [self._account_position(row) for row in self._rows(account, now, version)],
+        }
+        if version == 2:
+            answer = {
+                "feeTier": 0,
+                "feeBurn": False,
+                "canTrade": account.can_trade,
+                "canDeposit": True,
+                "canWithdraw": account.can_withdraw,
+                "updateTime": 0,
+                "multiAssetsMargin": False,
+                "tradeGroupId": -1,
+                **answer,
+            }
+        return answer
+
+    @staticmethod
+    def _account_position(row: dict[str, Any]) -> dict[str, Any]:
+        """As the account shows a position: not quite as positionRisk does."""
+        kept = (
+            "symbol", "positionSide", "positionAmt", "isolatedMargin", "notional",
+            "isolatedWallet", "initialMargin", "maintMargin", "updateTime", "entryPrice",
+            "breakEvenPrice", "leverage", "isolated",
+        )  # fmt: skip
+        found = {name: row[name] for name in kept if name in row}
+        found["unrealizedProfit"] = row["unRealizedProfit"]
+        return found
+
+    def positions(
+        self, account: SimAccount, params: dict[str, str], now: int, *, version: int
+    ) -> list[dict[str, Any]]:
+        wanted = {self.exchange.instruments[at].raw_symbol for at in self.public.asked(params)}
+        return [row for row in self._rows(account, now, version) if row["symbol"] in wanted]
+
+    def _rows(self, account: SimAccount, now: int, version: int) -> list[dict[str, Any]]:
+        with_orders = {o.index for o in account.open_orders.values()}
+        rows = []
+        for at, i in enumerate(self.exchange.instruments):
+            if i.kind is Kind.SPOT:
+                continue
+            for side in account.sides:
+                qty = account.qty(at, side)
+                if version == 3 and not qty and at not in with_orders:
+                    continue
+                rows.append(self._position(account, at, side, now, version))
+        return rows
+
+    def _position(
+        self, account: SimAccount, at: int, side: PositionSide, now: int, version: int
+    ) -> dict[str, Any]:
+        i, listing = self.exchange.instruments[at], self.exchange.listings[at]
+        position = account.money.position(at, side.value)
+        qty = int(position.qty)
+        mark = listing.mark or listing.last
+        notional = i.notional_units(mark, qty) if qty else 0
+        unrealized = int(position.unrealized(_spec(account, at), mark)) if qty else 0
+        leverage = account.leverage_of(at)
+        initial = abs(notional) // leverage
+        row: dict[str, Any] = {
+            "symbol": i.raw_symbol,
+            "positionSide": side.value.upper(),
+            "positionAmt": size_text(i, qty),
+            "entryPrice": entry_text(account, at, side),
+            "breakEvenPrice": entry_text(account, at, side),
+            "markPrice": price_text(i, mark),
+            "unRealizedProfit": amount(unrealized),
+            "liquidationPrice": self._liquidation(account, at, side),
+            "isolatedMargin": "0",
+            "notional": amount(notional),
+            "marginAsset": i.settle,
+            "isolatedWallet": "0",
+            "initialMargin": amount(initial),
+            "maintMargin": amount(_maintenance(account, at, abs(notional))),
+            "positionInitialMargin": amount(initial),
+            "openOrderInitialMargin": "0",
+            "adl": 1,
+            "bidNotional": "0",
+            "askNotional": "0",
+            "updateTime": ms(account.touched.get((at, side), 0)),
+        }
+        if version == 2:
+            row["leverage"] = str(leverage)
+            row["marginType"] = "isolated" if at in account.isolated else "cross"
+            row["isolated"] = at in account.isolated
+            row["isAutoAddMargin"] = "false"
+            row["maxNotionalValue"] = "10000000"
+        return row
+
+    def _liquidation(self, account: SimAccount, at: int, side: PositionSide) -> str:
+        """Where this position alone would take the account below its maintenance margin."""
+        i = self.exchange.instruments[at]
+        qty = i.size(account.qty(at, side)) * i.multiplier
+        if not qty or i.kind is not Kind.LINEAR:
+            return "0"
+        settle = self.exchange.currencies.index(i.settle)
+        mark = i.price(self.exchange.listings[at].mark or self.exchange.listings[at].last)
+        spare = money(self._equity(account, settle) - int(account.money.maintenance_margin(settle)))
+        rate = i.brackets[0].maintenance_rate if i.brackets else i.maintenance_rate
+        slope = qty - abs(qty) * rate
+        price = mark - spare / slope if slope else Decimal(0)
+        return f"{price:.8f}" if price > 0 else "0"
+
+    def account_config(self, account: SimAccount) -> dict[str, Any]:
+        return {
+            "feeTier": 0,
+            "canTrade": account.can_trade,
+            "canDeposit": True,
+            "canWithdraw": account.can_withdraw,
+            "dualSidePosition": account.hedge,
+            "updateTime": 0,
+            "multiAssetsMargin": False,
+            "tradeGroupId": -1,
+        }
+
+    def symbol_config(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
+        return [
+            {
+                "symbol": self.exchange.instruments[at].raw_symbol,
+                "marginType": "ISOLATED" if at in account.isolated else "CROSSED",
+                "isAutoAddMargin": False,
+                "leverage": account.leverage_of(at),
+                "maxNotionalValue": self._most(account, at),
+            }
+            for at in self.public.asked(params)
+        ]
+
+    def _most(self, account: SimAccount, at: int) -> str:
+        leverage = account.leverage_of(at)
+        rows = [
+            b.notional_max
+            for b in self.exchange.instruments[at].brackets
+            if (b.leverage_max or leverage) >= leverage
+        ]
+        return f"{max(rows, default=Decimal(0)):f}"
+
+    def leverage_brackets(self, params: dict[str, str]) -> list[dict[str, Any]]:
+        rows = []
+        for at in self.public.asked(params):
+            i = self.exchange.instruments[at]
+            floor = Decimal(0)
+            brackets = []
+            for number, row in enumerate(i.brackets, 1):
+                brackets.append(
+                    {
+                        "bracket": number,
+                        "initialLeverage": row.leverage_max,
+                        "notionalCap": int(row.notional_max),
+                        "notionalFloor": int(floor),
+                        "maintMarginRatio": float(row.maintenance_rate),
+                        "cum": float(row.maintenance_amount or 0),
+                    }
+                )
+                floor = row.notional_max
+            rows.append({"symbol": i.raw_symbol, "notionalCoef": 1.0, "brackets": brackets})
+        return rows
+
+    def set_leverage(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
+        at = self.public.at(params)
+        text = params.get("leverage", "")
+        if not text:
+            raise Refused(-1102, "leverage")
+        brackets = self.exchange.instruments[at].brackets
+        most = brackets[0].leverage_max if brackets else 125
+        if not text.isdigit() or not 1 <= int(text) <= (most or 125):
+            raise Refused(-4028, text)
+        self.exchange.set_leverage(account, at, int(text), now)
+        return {
+            "leverage": int(text),
+            "maxNotionalValue": self._most(account, at),
+            "symbol": self.exchange.instruments[at].raw_symbol,
+        }
+
+    def set_margin_type(
+        self, account: SimAccount, params: dict[str, str], now: int
+    ) -> dict[str, Any]:
+        at = self.public.at(params)
+        wanted = params.get("marginType", "")
+        if wanted not in ("ISOLATED", "CROSSED"):
+            raise Refused(-1102, "margintype") if not wanted else Refused(-1130, "marginType")
+        if (wanted == "ISOLATED") == (at in account.isolated):
+            raise Refused(-4046)
+        if any(o.index == at for o in account.open_orders.values()):
+            raise Refused(-4047)
+        if account.has_position(at):
+            raise Refused(-4048)
+        self.exchange.set_isolated(account, at, wanted == "ISOLATED", now)
+        return {"code": 200, "msg": "success"}
+
+    def set_hedge(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
+        wanted = params.get("dualSidePosition", "").lower()
+        if wanted not in ("true", "false"):
+            raise Refused(-1102, "dualsideposition")
+        if (wanted == "true") == account.hedge:
+            raise Refused(-4059)
+        if account.open_orders or self.exchange.conditionals.open_of(account):
+            raise Refused(-4067)
+        if any(account.has_position(at) for at in range(len(self.exchange.instruments))):
+            raise Refused(-4068)
+        self.exchange.set_hedge(account, wanted == "true", now)
+        return {"code": 200, "msg": "success"}
+
+    def set_multi_assets(self, params: dict[str, str]) -> dict[str, Any]:
+        if params.get("multiAssetsMargin", "").lower() == "true":
+            raise Refused(-4168, text="Multi-Assets mode is not offered by this exchange.")
+        raise Refused(-4171)
+
+    def commission_rate(self, params: dict[str, str]) -> dict[str, Any]:
+        i = self.exchange.instruments[self.public.at(params)]
+        return {
+            "symbol": i.raw_symbol,
+            "makerCommissionRate": f"{i.maker_fee:f}",
+            "takerCommissionRate": f"{i.taker_fee:f}",
+            "rpiCommissionRate": f"{i.maker_fee:f}",
+        }
+
+    def adl_quantile(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
+        return [
+            {
+                "symbol": self.exchange.instruments[at].raw_symbol,
+                "adlQuantile": {s.value.upper(): 1 for s in account.sides if account.qty(at, s)},
+            }
+            for at in self.public.asked(params)
+        ]
+
+    def income(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
+        limit = min(int(params.get("limit") or 100), 1000)
+        wanted = params.get("incomeType", "")
+        symbol = params.get("symbol", "")
+        start = int(params.get("startTime") or 0)
+        end = int(params.get("endTime") or 2**62)
+        rows = []
+        for row in account.income:
+            name = self.exchange.instruments[row.at].raw_symbol if row.at >= 0 else ""
+            kind = _INCOME.get(row.kind, "TRANSFER")
+            if (wanted and kind != wanted) or (symbol and name != symbol):
+                continue
+            if not start <= ms(row.time) <= end:
+                continue
+            rows.append(
+                {
+                    "symbol": name,
+                    "incomeType": kind,
+                    "income": amount(row.amount),
+                    "asset": self.exchange.currencies[row.currency],
+                    "info": str(row.trade_id) if row.trade_id else kind,
+                    "time": ms(row.time),
+                    "tranId": row.id,
+                    "tradeId": str(row.trade_id) if row.trade_id else "",
+                }
+            )
+        page = max(int(params.get("page") or 1), 1)
+        return rows[(page - 1) * limit : page * limit] if start else rows[-limit:]
+
+    def force_orders(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
+        from onetape.sim.binance.wire import order_row
+
+        wanted = set(self.public.asked(params))
+        kind = params.get("autoCloseType", "")
+        origin = {"LIQUIDATION": ("liquidation",), "ADL": ("adl",)}.get(
+            kind, ("liquidation", "adl")
+        )
+        return [
+            order_row(self.exchange.instruments[o.index], o, with_average=True)
+            for o in account.by_id.values()
+            if o.origin in origin and o.index in wanted
+        ][-int(params.get("limit") or 50) :]
+
+    # --- sums -------------------------------------------------------------------------------------
+
+    def _settles(self, currency: int) -> bool:
+        name = self.exchange.currencies[currency]
+        return any(i.settle == name for i in self.exchange.instruments)
+
+    def _equity(self, account: SimAccount, currency: int) -> int:
+        return int(account.money.equity(currency))
+
+    def _held_margin(self, account: SimAccount, currency: int) -> int:
+        total = 0
+        for at, i in enumerate(self.exchange.instruments):
+            if self.exchange.currencies.index(i.settle) != currency:
+                continue
+            mark = self.exchange.listings[at].mark or self.exchange.listings[at].last
+            for side in account.sides:
+                qty = account.qty(at, side)
+                total += abs(i.notional_units(mark, qty)) // account.leverage_of(at) if qty else 0
+        return total
+
+
+def _spec(account: SimAccount, at: int) -> Any:
+    return account.specs[at]
+
+
+def _maintenance(account: SimAccount, at: int, notional: int) -> int:
+    i = account.instruments[at]
+    value = money(notional)
+    row = next((b for b in i.brackets if value <= b.notional_max), None)
+    rate = row.maintenance_rate if row else i.maintenance_rate
+    owed = value * rate - (row.maintenance_amount or 0 if row else 0)
+    return int(max(owed, Decimal(0)).scaleb(18))
+
+
+def entry_text(account: SimAccount, at: int, side: PositionSide) -> str:
+    """The average entry price of a position, "0.0" without one."""
+    i = account.instruments[at]
+    position = account.money.position(at, side.value)
+    qty = int(position.qty)
+    if not qty:
+        return "0.0"
+    contracts = i.size(abs(qty)) * i.multiplier
+    cost = abs(money(int(position.cost)))
+    price = contracts / cost if i.kind is Kind.INVERSE else cost / contracts
+    text = f"{price:.11f}".rstrip("0")
+    return text + "0" if text.endswith(".") else text

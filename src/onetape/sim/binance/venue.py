@@ -1,0 +1,420 @@
+"""Binance USD-M futures in front of a simulated exchange: routes, keys, signatures, limits.
+
+What is spoken is the dialect of November 2026: order entry without conditional types, the Algo
+Service, the third version of account and positions, WebSocket paths by category. Sources in the
+modules of each part.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from onetape.sim.account import SimAccount
+from onetape.sim.binance.account import AccountData
+from onetape.sim.binance.limits import Limits, weight_of
+from onetape.sim.binance.public import PublicData
+from onetape.sim.binance.streams import Streams
+from onetape.sim.binance.trading import BATCH_MAX, CANCEL_BATCH_MAX, Trading
+from onetape.sim.binance.wire import Refused, ms
+from onetape.sim.dialect import Connection, Reply, Request, fields
+from onetape.sim.exchange import SimExchange
+from onetape.sim.reports import Report
+from onetape.venues.binance.signing import hmac_hex, socket_payload
+
+__all__ = ["BinanceUsdm"]
+
+RECV_WINDOW_MS: Final = (5000, 60000)  # usual, most
+AHEAD_MS: Final = 1000  # a timestamp may be this far ahead of the venue
+ORDER_PATHS: Final = ("/fapi/v1/order", "/fapi/v1/batchOrders", "/fapi/v1/algoOrder")
+
+Params = dict[str, str]
+Public = Callable[[Params, int], Any]
+Signed = Callable[[SimAccount, Params, int], Any]
+
+
+class BinanceUsdm:
+    """A `Dialect`. limits: refuse who asks too much, as the venue does."""
+
+    def __init__(self, exchange: SimExchange, *, limits: bool = True) -> None:
+        self.exchange = exchange
+        self.public = PublicData(exchange)
+        self.trading = Trading(exchange, self.public)
+        self.account = AccountData(exchange, self.public)
+        self.streams = Streams(exchange, self.public)
+        self.limits = Limits(limits)
+        self._open = self._public_routes()
+        self._signed = self._signed_routes()
+        self._keyed = self._key_routes()
+
+    def addresses(self, host: str, port: int) -> tuple[str, str]:
+        return f"http://{host}:{port}", f"ws://{host}:{port}"
+
+    # --- REST -------------------------------------------------------------------------------------
+
+    def http(self, request: Request, now: int) -> Reply:
+        headers: dict[str, str] = {}
+        try:
+            params = self._params(request)
+            weight = weight_of(request.method, request.path, params)
+            headers = self.limits.spend(request.peer, weight, now)
+            value = self._route(request, params, now, headers)
+        except Refused as refused:
+            if refused.status in (418, 429):
+                headers["Retry-After"] = str(self.limits.retry_after(request.peer, now))
+            return Reply.json({"code": refused.code, "msg": refused.text}, refused.status, headers)
+        except (ValueError, TypeError) as error:
+            return Reply.json({"code": -1130, "msg": f"Data sent is not valid: {error}"}, 400)
+        return Reply.json(value, 200, headers)
+
+    @staticmethod
+    def _params(request: Request) -> Params:
+        """Of query and form; where both have one, the query's."""
+        body = request.body.decode("utf-8", "replace")
+        if body.startswith("{"):
+            return fields(request.query)
+        return {**fields(body), **fields(request.query)}
+
+    def _route(self, request: Request, params: Params, now: int, headers: dict[str, str]) -> Any:
+        key = (request.method, request.path)
+        if open_to_all := self._open.get(key):
+            return open_to_all(params, now)
+        if keyed := self._keyed.get(key):
+            return keyed(self._account(request), params, now)
+        signed = self._signed.get(key)
+        if signed is None:
+            raise Refused(-5000, request.path, request.method, status=404)
+        account = self._account(request)
+        self._check_signature(request, account)
+        self._check_time(params, now)
+        if request.path in ORDER_PATHS and request.method in ("POST", "PUT"):
+            if not account.can_trade:
+                raise Refused(-2015, status=401)
+            count = 5 if request.path.endswith("batchOrders") else 1
+            headers.update(self.limits.spend_orders(account.number, count, now))
+        return signed(account, params, now)
+
+    def _account(self, request: Request) -> SimAccount:
+        key = request.headers.get("x-mbx-apikey", "")
+        if not key:
+            raise Refused(-2014, status=401)
+        account = self.exchange.by_key.get(key)
+        if account is None:
+            raise Refused(-2015, status=401)
+        return account
+
+    @staticmethod
+    def _check_signature(request: Request, account: SimAccount) -> None:
+        """Over query and body, one after the other, as they were sent, without the signature."""
+        given = ""
+        kept = []
+        for text in (request.query, request.body.decode("utf-8", "replace")):
+            parts = text.split("&") if text else []
+            for part in parts:
+                if part.startswith("signature="):
+                    given = part.partition("=")[2]
+            kept.append("&".join(p for p in parts if not p.startswith("signature=")))
+        if not given:
+            raise Refused(-1102, "signature")
+        wanted = hmac_hex(account.secret, "".join(kept).encode())
+        if not hmac.compare_digest(wanted, given.lower()):
+            raise Refused(-1022)
+
+    @staticmethod
+    def _check_time(params: Mapping[str, Any], now: int) -> None:
+        stamp = str(params.get("timestamp", ""))
+        if not stamp:
+            raise Refused(-1102, "timestamp")
+        window = str(params.get("recvWindow") or RECV_WINDOW_MS[0])
+        try:
+            sent, span = int(float(stamp)), float(window)
+        except ValueError:
+            raise Refused(-1130, "timestamp") from None
+        if span > RECV_WINDOW_MS[1]:
+            raise Refused(-1130, "recvWindow")
+        server = ms(now)
+        if sent >= server + AHEAD_MS:
+            raise Refused(
+                -1021, text="Timestamp for this request was 1000ms ahead of the server's time."
+            )
+        if server - sent > span:
+            raise Refused(-1021)
+
+    # --- routes -----------------------------------------------------------------------------------
+
+    def _public_routes(self) -> dict[tuple[str, str], Public]:
+        public = self.public
+
+        def one_or_all(each: Callable[[int, int], Any]) -> Public:
+            def answer(params: Params, now: int) -> Any:
+                if params.get("symbol"):
+                    return each(public.at(params), now)
+                return [each(at, now) for at in public.asked(params)]
+
+            return answer
+
+        routes: dict[str, Public] = {
+            "/fapi/v1/ping": lambda _p, _n: {},
+            "/fapi/v1/time": lambda _p, now: {"serverTime": ms(now)},
+            "/fapi/v1/exchangeInfo": lambda _p, now: public.exchange_info(now),
+            "/fapi/v1/depth": public.depth,
+            "/fapi/v1/rpiDepth": public.depth,
+            "/fapi/v1/trades": lambda p, _n: public.trades(p),
+            "/fapi/v1/historicalTrades": lambda p, _n: public.trades(p),
+            "/fapi/v1/aggTrades": lambda p, _n: public.agg_trades(p),
+            "/fapi/v1/klines": lambda p, _n: public.klines(p),
+            "/fapi/v1/continuousKlines": lambda p, _n: public.klines(
+                {**p, "symbol": p.get("pair", "")}
+            ),
+            "/fapi/v1/premiumIndex": one_or_all(public.premium_index),
+            "/fapi/v1/fundingRate": lambda p, _n: public.funding_rates(p),
+            "/fapi/v1/fundingInfo": lambda _p, _n: public.funding_info(),
+            "/fapi/v1/ticker/24hr": one_or_all(public.day_ticker),
+            "/fapi/v1/ticker/price": one_or_all(public.price_ticker),
+            "/fapi/v2/ticker/price": one_or_all(public.price_ticker),
+            "/fapi/v1/ticker/bookTicker": one_or_all(public.book_ticker),
+            "/fapi/v1/openInterest": public.open_interest,
+        }
+        return {("GET", path): handler for path, handler in routes.items()}
+
+    def _signed_routes(self) -> dict[tuple[str, str], Signed]:
+        trading, data = self.trading, self.account
+        return {
+            ("POST", "/fapi/v1/order"): trading.place,
+            ("POST", "/fapi/v1/order/test"): lambda a, p, n: trading.place(a, p, n, test=True),
+            ("PUT", "/fapi/v1/order"): trading.modify,
+            ("DELETE", "/fapi/v1/order"): trading.cancel,
+            ("GET", "/fapi/v1/order"): lambda a, p, _n: trading.query(a, p),
+            ("GET", "/fapi/v1/openOrder"): lambda a, p, _n: trading.open_order(a, p),
+            ("GET", "/fapi/v1/openOrders"): lambda a, p, _n: trading.open_orders(a, p),
+            ("GET", "/fapi/v1/allOrders"): lambda a, p, _n: trading.all_orders(a, p),
+            ("GET", "/fapi/v1/orderAmendment"): lambda a, p, _n: trading.amendments(a, p),
+            ("DELETE", "/fapi/v1/allOpenOrders"): trading.cancel_all,
+            ("POST", "/fapi/v1/batchOrders"): lambda a, p, n: self._batch(a, p, n, trading.place),
+            ("PUT", "/fapi/v1/batchOrders"): lambda a, p, n: self._batch(a, p, n, trading.modify),
+            ("DELETE", "/fapi/v1/batchOrders"): self._cancel_batch,
+            ("POST", "/fapi/v1/countdownCancelAll"): self._countdown,
+            ("GET", "/fapi/v1/userTrades"): lambda a, p, _n: trading.trades(a, p),
+            ("POST", "/fapi/v1/algoOrder"): trading.place_algo,
+            ("DELETE", "/fapi/v1/algoOrder"): trading.cancel_algo,
+            ("GET", "/fapi/v1/algoOrder"): lambda a, p, _n: trading.query_algo(a, p),
+            ("GET", "/fapi/v1/openAlgoOrders"): lambda a, p, _n: trading.open_algo(a, p),
+            ("GET", "/fapi/v1/allAlgoOrders"): lambda a, p, _n: trading.all_algo(a, p),
+            ("DELETE", "/fapi/v1/algoOpenOrders"): trading.cancel_all_algo,
+            ("GET", "/fapi/v2/balance"): lambda a, _p, n: data.balances(a, n),
+            ("GET", "/fapi/v3/balance"): lambda a, _p, n: data.balances(a, n),
+            ("GET", "/fapi/v2/account"): lambda a, _p, n: data.account(a, n, version=2),
+            ("GET", "/fapi/v3/account"): lambda a, _p, n: data.account(a, n, version=3),
+            ("GET", "/fapi/v2/positionRisk"): lambda a, p, n: data.positions(a, p, n, version=2),
+            ("GET", "/fapi/v3/positionRisk"): lambda a, p, n: data.positions(a, p, n, version=3),
+            ("GET", "/fapi/v1/accountConfig"): lambda a, _p, _n: data.account_config(a),
+            ("GET", "/fapi/v1/symbolConfig"): lambda a, p, _n: data.symbol_config(a, p),
+            ("GET", "/fapi/v1/leverageBracket"): lambda _a, p, _n: data.leverage_brackets(p),
+            ("POST", "/fapi/v1/leverage"): data.set_leverage,
+            ("POST", "/fapi/v1/marginType"): data.set_margin_type,
+            ("GET", "/fapi/v1/positionSide/dual"): lambda a, _p, _n: {"dualSidePosition": a.hedge},
+            ("POST", "/fapi/v1/positionSide/dual"): data.set_hedge,
+            ("GET", "/fapi/v1/multiAssetsMargin"): lambda _a, _p, _n: {"multiAssetsMargin": False},
+            ("POST", "/fapi/v1/multiAssetsMargin"): lambda _a, p, _n: data.set_multi_assets(p),
+            ("GET", "/fapi/v1/commissionRate"): lambda _a, p, _n: data.commission_rate(p),
+            ("GET", "/fapi/v1/adlQuantile"): lambda a, p, _n: data.adl_quantile(a, p),
+            ("GET", "/fapi/v1/income"): lambda a, p, _n: data.income(a, p),
+            ("GET", "/fapi/v1/forceOrders"): lambda a, p, _n: data.force_orders(a, p),
+            ("GET", "/fapi/v1/rateLimit/order"): lambda a, _p, n: self._order_limits(a, n),
+            # What clients ask of the wallet side before they begin.
+            ("GET", "/sapi/v1/capital/config/getall"): lambda _a, _p, _n: [],
+            ("GET", "/sapi/v1/margin/allPairs"): lambda _a, _p, _n: [],
+            ("GET", "/sapi/v1/account/apiRestrictions"): lambda a, _p, _n: {
+                "ipRestrict": False,
+                "enableReading": True,
+                "enableFutures": a.can_trade,
+                "enableWithdrawals": a.can_withdraw,
+            },
+        }
+
+    def _key_routes(self) -> dict[tuple[str, str], Signed]:
+        streams, path = self.streams, "/fapi/v1/listenKey"
+
+        def keep(account: SimAccount, _params: Params, now: int) -> Any:
+            if not streams.keep_key(account, now):
+                raise Refused(-1125)
+            return {"listenKey": streams.by_account[account.number]}
+
+        def close(account: SimAccount, _params: Params, _now: int) -> Any:
+            streams.close_key(account)
+            return {}
+
+        return {
+            ("POST", path): lambda a, _p, n: {"listenKey": streams.open_key(a, n)},
+            ("PUT", path): keep,
+            ("DELETE", path): close,
+        }
+
+    def _order_limits(self, account: SimAccount, now: int) -> list[dict[str, Any]]:
+        return [
+            {
+                "rateLimitType": "ORDERS",
+                "interval": "SECOND" if seconds == 10 else "MINUTE",
+                "intervalNum": 10 if seconds == 10 else 1,
+                "limit": most,
+            }
+            for seconds, most, _used in self.limits.used_orders(account.number, now)
+        ]
+
+    @staticmethod
+    def _batch(account: SimAccount, params: Params, now: int, each: Signed) -> list[Any]:
+        orders = _list(params, "batchOrders")
+        if not 1 <= len(orders) <= BATCH_MAX:
+            raise Refused(-4082, text="Invalid number of batch place orders.")
+        answers = []
+        for order in orders:
+            wanted = {
+                str(k): v if isinstance(v, str) else msgspec.json.encode(v).decode()
+                for k, v in order.items()
+            }
+            try:
+                answers.append(each(account, wanted, now))
+            except Refused as refused:
+                answers.append({"code": refused.code, "msg": refused.text})
+        return answers
+
+    def _cancel_batch(self, account: SimAccount, params: Params, now: int) -> list[Any]:
+        name = "orderIdList" if params.get("orderIdList") else "origClientOrderIdList"
+        ids = _list(params, name)
+        if not 1 <= len(ids) <= CANCEL_BATCH_MAX:
+            raise Refused(-4083, text="Invalid number of batch cancel orders.")
+        answers = []
+        for each in ids:
+            wanted = {
+                "symbol": params.get("symbol", ""),
+                "orderId" if name == "orderIdList" else "origClientOrderId": str(each),
+            }
+            try:
+                answers.append(self.trading.cancel(account, wanted, now))
+            except Refused as refused:
+                answers.append({"code": refused.code, "msg": refused.text})
+        return answers
+
+    def _countdown(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
+        """Cancels what works in a symbol when its time is over, once; conditional orders stay
+        (undocumented; the docs of the dead man's switch say what is known)."""
+        index = self.public.at(params)
+        text = params.get("countdownTime", "")
+        if not text.isdigit():
+            raise Refused(-1102, "countdowntime")
+        self.exchange.dead_man(account, int(text) * 1_000_000, now, index)
+        return {"symbol": params["symbol"], "countdownTime": text}
+
+    # --- WebSocket --------------------------------------------------------------------------------
+
+    def connect(self, connection: Connection, now: int) -> bool:
+        if connection.path.rstrip("/") == "/ws-fapi/v1":
+            connection.state = None
+            return True
+        return self.streams.connect(connection, now)
+
+    def message(self, connection: Connection, data: bytes, now: int) -> None:
+        if connection.path.rstrip("/") == "/ws-fapi/v1":
+            self._call(connection, data, now)
+        else:
+            self.streams.message(connection, data, now)
+
+    def disconnect(self, connection: Connection) -> None:
+        self.streams.disconnect(connection)
+
+    def publish(self, reports: list[Report], now: int) -> None:
+        self.streams.publish(reports, now)
+
+    def tick(self, now: int) -> None:
+        self.streams.tick(now)
+
+    def _call(self, connection: Connection, data: bytes, now: int) -> None:
+        """One request of the WebSocket API: signed over its sorted parameters."""
+        number: Any = None
+        try:
+            asked = msgspec.json.decode(data)
+            number, method = asked.get("id"), str(asked.get("method", ""))
+            params = dict(asked.get("params") or {})
+        except (msgspec.DecodeError, AttributeError, ValueError, TypeError):
+            connection.say({"id": None, "status": 400,
+                            "error": {"code": -1135, "msg": "Invalid JSON Request"}})  # fmt: skip
+            return
+        try:
+            self.limits.spend(f"ws:{connection.peer}", _SOCKET_WEIGHT.get(method, 1), now)
+            result = self._socket_result(connection, method, params, now)
+        except Refused as refused:
+            connection.say(
+                {
+                    "id": number,
+                    "status": refused.status,
+                    "error": {"code": refused.code, "msg": refused.text},
+                }
+            )
+            return
+        connection.say({"id": number, "status": 200, "result": result, "rateLimits": []})
+
+    def _socket_result(
+        self, connection: Connection, method: str, params: dict[str, Any], now: int
+    ) -> Any:
+        public = {
+            "ping": "/fapi/v1/ping", "time": "/fapi/v1/time", "depth": "/fapi/v1/depth",
+            "ticker.price": "/fapi/v1/ticker/price", "ticker.book": "/fapi/v1/ticker/bookTicker",
+        }  # fmt: skip
+        text = {name: _text(value) for name, value in params.items()}
+        if path := public.get(method):
+            return self._open["GET", path](text, now)
+        account = self.exchange.by_key.get(text.get("apiKey", ""))
+        if account is None:
+            raise Refused(-2015, status=401)
+        keyed = {"userDataStream.start": "POST", "userDataStream.ping": "PUT",
+                 "userDataStream.stop": "DELETE"}  # fmt: skip
+        if verb := keyed.get(method):
+            return self._keyed[verb, "/fapi/v1/listenKey"](account, text, now)
+        route = _SOCKET_METHODS.get(method)
+        if route is None:
+            raise Refused(-1020, text=f"Invalid method: {method}")
+        given = text.pop("signature", "")
+        if not given:
+            raise Refused(-1102, "signature")
+        if not hmac.compare_digest(hmac_hex(account.secret, socket_payload(text)), given.lower()):
+            raise Refused(-1022)
+        self._check_time(text, now)
+        if method in ("order.place", "order.modify", "algoOrder.place"):
+            self.limits.spend_orders(account.number, 1, now)
+        return self._signed[route](account, text, now)
+
+
+_SOCKET_WEIGHT: Final = {"order.place": 0, "order.modify": 0, "algoOrder.place": 0}
+_SOCKET_METHODS: Final = {
+    "order.place": ("POST", "/fapi/v1/order"),
+    "order.modify": ("PUT", "/fapi/v1/order"),
+    "order.cancel": ("DELETE", "/fapi/v1/order"),
+    "order.status": ("GET", "/fapi/v1/order"),
+    "algoOrder.place": ("POST", "/fapi/v1/algoOrder"),
+    "algoOrder.cancel": ("DELETE", "/fapi/v1/algoOrder"),
+    "account.position": ("GET", "/fapi/v2/positionRisk"),
+    "v2/account.position": ("GET", "/fapi/v3/positionRisk"),
+    "account.status": ("GET", "/fapi/v2/account"),
+    "v2/account.status": ("GET", "/fapi/v3/account"),
+    "account.balance": ("GET", "/fapi/v2/balance"),
+    "v2/account.balance": ("GET", "/fapi/v3/balance"),
+}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _list(params: Params, name: str) -> list[Any]:
+    try:
+        found = msgspec.json.decode(params.get(name, ""))
+    except msgspec.DecodeError:
+        raise Refused(-1102, name) from None
+    if not isinstance(found, list):
+        raise Refused(-1130, name)
+    return found

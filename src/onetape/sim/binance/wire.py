@@ -1,0 +1,173 @@
+"""How Binance USD-M writes numbers, orders and refusals.
+
+Source: USD-M futures REST documentation, read 2026-11. Answers to placing, amending and cancelling
+have no avgPrice, cumQuote and cumBase since 2026-07.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Final
+
+from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TimeInForce
+from onetape.model.instrument import Instrument
+from onetape.model.money import MONEY_DECIMALS
+from onetape.sim.reports import OrderReport, SimOrder
+from onetape.venues.binance.errors import text_of
+
+__all__ = [
+    "Refused",
+    "amount",
+    "average_price",
+    "ms",
+    "order_row",
+    "order_type",
+    "position_side",
+    "price_decimals",
+    "price_text",
+    "size_text",
+    "status_of",
+    "tif_word",
+]
+
+_MS: Final = 1_000_000
+
+
+class Refused(Exception):  # noqa: N818 - an answer, not a failure
+    """A request is answered with an error. `values` go into the text of its code."""
+
+    def __init__(self, code: int, *values: object, status: int = 400, text: str = "") -> None:
+        super().__init__(code)
+        self.code = code
+        self.status = status
+        self.text = text or text_of(code, *values)
+
+
+def ms(time: int) -> int:
+    return time // _MS
+
+
+@lru_cache(maxsize=1024)
+def price_decimals(instrument: Instrument) -> int:
+    """Prices are written with two decimals at least."""
+    return max(instrument.price_decimals, 2)
+
+
+def price_text(instrument: Instrument, price: int) -> str:
+    return _fixed(price, instrument.price_decimals, price_decimals(instrument))
+
+
+def size_text(instrument: Instrument, size: int) -> str:
+    return _fixed(size, instrument.size_decimals, instrument.size_decimals)
+
+
+def amount(units: int, decimals: int = 8) -> str:
+    """Money with eight decimals, and more where the sum has more: nothing is rounded away."""
+    return _fixed(units, MONEY_DECIMALS, decimals)
+
+
+def _fixed(units: int, decimals: int, least: int) -> str:
+    sign, units = ("-", -units) if units < 0 else ("", units)
+    text = str(units).rjust(decimals + 1, "0")
+    whole, rest = (text[:-decimals], text[-decimals:]) if decimals else (text, "")
+    rest = rest.rstrip("0").ljust(least, "0") if len(rest) > least else rest.ljust(least, "0")
+    return f"{sign}{whole}.{rest}" if rest else f"{sign}{whole}"
+
+
+def average_price(instrument: Instrument, cost: int, filled: int) -> str:
+    if not filled:
+        return "0.00"
+    exact = Decimal(cost) / Decimal(filled) / Decimal(10) ** instrument.price_decimals
+    text = f"{exact:.8f}".rstrip("0")
+    whole, _, rest = text.partition(".")
+    return f"{whole}.{rest.ljust(2, '0')}"
+
+
+def status_of(order: SimOrder, state: OrderState | None = None) -> str:
+    """As Binance calls where an order stands (or stood, at `state`)."""
+    state = state or order.state
+    if state is OrderState.CANCELED and (order.tif in _AT_ONCE or order.type is OrderType.MARKET):
+        return "EXPIRED"
+    if state is OrderState.CANCELED and order.code == _SELF_TRADE:
+        return "EXPIRED_IN_MATCH"
+    if state is OrderState.CANCELED and order.code == _REDUCE_ONLY:
+        return "EXPIRED"
+    return _STATUS[state]
+
+
+_SELF_TRADE: Final = 4108
+_REDUCE_ONLY: Final = 4106
+_AT_ONCE: Final = frozenset({TimeInForce.IOC, TimeInForce.FOK})
+_STATUS: Final = {
+    OrderState.INITIALIZED: "NEW",
+    OrderState.ACCEPTED: "NEW",
+    OrderState.TRIGGERED: "NEW",
+    OrderState.PARTIALLY_FILLED: "PARTIALLY_FILLED",
+    OrderState.FILLED: "FILLED",
+    OrderState.CANCELED: "CANCELED",
+    OrderState.REJECTED: "REJECTED",
+    OrderState.EXPIRED: "EXPIRED",
+}
+
+
+def order_type(order: SimOrder) -> str:
+    return "MARKET" if order.type is OrderType.MARKET else "LIMIT"
+
+
+def tif_word(order: SimOrder) -> str:
+    return "GTX" if order.post_only else order.tif.value
+
+
+def position_side(side: PositionSide) -> str:
+    return side.value.upper()
+
+
+def side_word(side: Side) -> str:
+    return side.value.upper()
+
+
+def order_row(
+    instrument: Instrument,
+    order: SimOrder,
+    *,
+    with_average: bool = False,
+    as_new: bool = False,
+    report: OrderReport | None = None,
+) -> dict[str, Any]:
+    """An order as the REST answers show it. as_new: the acknowledgement, before it was matched."""
+    filled, cost = (report.filled, report.cost) if report else (order.filled, order.cost)
+    parent = order.extra.get("parent")
+    row: dict[str, Any] = {
+        "orderId": order.id,
+        "symbol": instrument.raw_symbol,
+        "status": "NEW" if as_new else status_of(order),
+        "clientOrderId": order.client_id,
+        "price": price_text(instrument, order.price),
+        "origQty": size_text(instrument, order.size),
+        "executedQty": size_text(instrument, 0 if as_new else filled),
+        "timeInForce": tif_word(order),
+        "type": order_type(order),
+        "reduceOnly": order.reduce_only,
+        "closePosition": bool(parent is not None and parent.close_position),
+        "side": side_word(order.side),
+        "positionSide": position_side(order.position_side),
+        "stopPrice": price_text(instrument, parent.trigger) if parent else "0.00",
+        "workingType": "CONTRACT_PRICE",
+        "priceProtect": False,
+        "origType": parent.type if parent else order_type(order),
+        "priceMatch": order.extra.get("priceMatch", "NONE"),
+        "selfTradePreventionMode": order.extra.get("stp", "EXPIRE_MAKER"),
+        "goodTillDate": ms(order.expire),
+        "updateTime": ms(order.updated),
+    }
+    if with_average:
+        row["avgPrice"] = average_price(instrument, cost, filled)
+        row["cumQuote"] = _quote(instrument, cost)
+        row["time"] = ms(order.created)
+    return row
+
+
+def _quote(instrument: Instrument, cost: int) -> str:
+    decimals = instrument.price_decimals + instrument.size_decimals
+    return _fixed(cost, decimals, 2)

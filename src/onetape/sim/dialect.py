@@ -1,0 +1,139 @@
+"""What a venue's dialect is to the shell that serves it: requests in, replies and messages out.
+
+No I/O and no clock: the shell hands in the time with every call, and carries out what was said. The
+same dialect runs behind a socket, under a virtual clock, and in tests.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import unquote_plus
+
+import msgspec
+
+from onetape.sim.exchange import SimExchange
+from onetape.sim.reports import Report
+
+__all__ = ["Close", "Connection", "Dialect", "Reply", "Request", "encode", "fields", "key_pair"]
+
+encode: Final = msgspec.json.encode
+OUT_MAX: Final = 100_000  # messages that wait for a client; one that is slower is disconnected
+
+
+class Request(NamedTuple):
+    """One HTTP request. `query` and `body` are as they were sent; header names in lower case."""
+
+    method: str
+    path: str
+    query: str
+    body: bytes
+    headers: dict[str, str]
+    peer: str  # the address it came from
+
+
+class Reply(NamedTuple):
+    status: int
+    body: bytes
+    headers: dict[str, str] = {}  # noqa: RUF012 - never written to
+
+    @classmethod
+    def json(cls, value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Reply:
+        return cls(status, encode(value), headers or {})
+
+
+class Close(NamedTuple):
+    """The venue ends a connection."""
+
+    code: int = 1000
+    reason: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """One WebSocket client. `state` is the dialect's, `out` what the shell has to send."""
+
+    id: int
+    path: str
+    query: str
+    peer: str
+    opened: int  # ns UTC
+    out: list[bytes | Close] = field(default_factory=list)
+    state: Any = None
+    closed: bool = False
+
+    def send(self, message: bytes) -> None:
+        if self.closed:
+            return
+        if len(self.out) >= OUT_MAX:
+            self.close(1008, "too slow")
+            return
+        self.out.append(message)
+
+    def say(self, value: Any) -> None:
+        self.send(encode(value))
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        if not self.closed:
+            self.closed = True
+            self.out.append(Close(code, reason))
+
+
+class Dialect(Protocol):
+    """A venue's protocol in front of a SimExchange."""
+
+    exchange: SimExchange
+
+    def http(self, request: Request, now: int) -> Reply:
+        """Answers one request; the exchange stands at `now`."""
+        ...
+
+    def connect(self, connection: Connection, now: int) -> bool:
+        """A WebSocket client is there; False: no such path."""
+        ...
+
+    def message(self, connection: Connection, data: bytes, now: int) -> None:
+        """A text message of a client."""
+        ...
+
+    def disconnect(self, connection: Connection) -> None:
+        """The client is gone."""
+        ...
+
+    def publish(self, reports: list[Report], now: int) -> None:
+        """Turns what the exchange said into messages."""
+        ...
+
+    def tick(self, now: int) -> None:
+        """Some time has passed: heartbeats, batches that are due, keys that expire."""
+        ...
+
+    def addresses(self, host: str, port: int) -> tuple[str, str]:
+        """Base URLs of REST and WebSocket."""
+        ...
+
+
+def fields(text: str) -> dict[str, str]:
+    """`a=1&b=2` as a dict; of a name that comes twice the last."""
+    found = {}
+    for part in text.split("&"):
+        if part:
+            name, _, value = part.partition("=")
+            found[unquote_plus(name)] = unquote_plus(value)
+    return found
+
+
+def key_pair(seed: int, name: str, *, length: int = 64) -> tuple[str, str]:
+    """A key and a secret of letters and digits, the same for the same seed: what protects nothing
+    but play money can be known beforehand."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+    state = zlib.crc32(f"{seed}/{name}".encode()) or 1
+    letters = []
+    for _ in range(2 * length):
+        # xorshift32: no secret, only spread.
+        state ^= (state << 13) & 0xFFFFFFFF
+        state ^= state >> 17
+        state ^= (state << 5) & 0xFFFFFFFF
+        letters.append(alphabet[state % len(alphabet)])
+    return "".join(letters[:length]), "".join(letters[length:])

@@ -1,0 +1,82 @@
+"""The simulated exchanges there are: what each lists, who has an account, and which dialect it
+speaks.
+
+Keys and secrets follow from the seed, so that a client can be configured before the exchange runs:
+they protect play money on a loopback address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from onetape.model.errors import UsageError
+from onetape.sim.dialect import Dialect, key_pair
+from onetape.sim.exchange import SimExchange
+from onetape.sim.flow import GeneratedMarket, flow_market
+
+__all__ = ["VENUES", "VenueFacts", "open_venue"]
+
+HISTORY_NS: Final = 600 * 1_000_000_000  # of the market, before the exchange opens
+RATE: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class VenueFacts:
+    """One kind of simulated exchange. balances: of every account."""
+
+    symbols: tuple[str, ...]
+    balances: dict[str, str]
+    first_order_id: int
+    self_trade: str
+    dialect: Callable[..., Dialect]
+
+
+def _binance(exchange: SimExchange, **options: Any) -> Dialect:
+    from onetape.sim.binance.venue import BinanceUsdm
+
+    return BinanceUsdm(exchange, **options)
+
+
+VENUES: Final[dict[str, VenueFacts]] = {
+    "binance-usdm": VenueFacts(
+        symbols=("binance:BTC/USDT:USDT", "binance:ETH/USDT:USDT", "binance:SOL/USDT:USDT"),
+        balances={"USDT": "100000", "BTC": "1"},
+        first_order_id=8_389_765_000_001,
+        self_trade="cancel_resting",
+        dialect=_binance,
+    ),
+}
+
+
+def open_venue(
+    kind: str,
+    *,
+    seed: int,
+    now: int,
+    accounts: tuple[str, ...] = ("main", "second"),
+    limits: bool = True,
+) -> Dialect:
+    """A simulated exchange of a kind, with some minutes of market behind it, at `now` (ns UTC).
+
+    Raises UsageError for a kind that there is not.
+    """
+    facts = VENUES.get(kind)
+    if facts is None:
+        raise UsageError(
+            f"no simulated exchange {kind!r}", where="sim", todo=f"one of {', '.join(VENUES)}"
+        )
+    market = GeneratedMarket(
+        [flow_market(symbol) for symbol in facts.symbols],
+        seed=seed,
+        start=now - HISTORY_NS,
+        rate=RATE,
+    )
+    exchange = SimExchange(market, self_trade=facts.self_trade, first_order_id=facts.first_order_id)
+    exchange.advance(now)
+    for name in accounts:
+        key, secret = key_pair(seed, f"{kind}/{name}")
+        exchange.open_account(name, key, secret, facts.balances)
+    exchange.take()
+    return facts.dialect(exchange, limits=limits)

@@ -1,0 +1,122 @@
+"""A simulated exchange on a real socket, and a small client of it: plain HTTP, signed by hand.
+
+The server runs in a thread of the test's process, on a free port of the loopback address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import http.client
+import json
+import threading
+import time
+from contextlib import contextmanager
+from urllib.parse import urlencode
+
+from onetape.services.venue import VenueServer
+from onetape.sim.dialect import Connection, Request
+from onetape.sim.venues import open_venue
+
+
+@contextmanager
+def served(kind: str, seed: int = 7, **options):
+    """(dialect, port) while the block runs."""
+    dialect = open_venue(kind, seed=seed, now=time.time_ns(), **options)
+    server = VenueServer(dialect)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        port = asyncio.run_coroutine_threadsafe(server.start("127.0.0.1", 0), loop).result(10)
+        yield dialect, port
+    finally:
+        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+class Wire:
+    """Requests over a socket."""
+
+    def __init__(self, port: int) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+
+    def now(self) -> int:
+        return time.time_ns()
+
+    def request(self, method: str, target: str, body: bytes, headers: dict[str, str]):
+        self.connection.request(method, target, body=body or None, headers=headers)
+        answer = self.connection.getresponse()
+        told = {k.lower(): v for k, v in answer.getheaders()}
+        return answer.status, json.loads(answer.read()), told
+
+
+class Virtual:
+    """The same requests without a socket, at a time of the test's own."""
+
+    def __init__(self, kind: str, seed: int = 7, **options) -> None:
+        self.time = 1_795_000_000_000_000_000
+        self.dialect = open_venue(kind, seed=seed, now=self.time, **options)
+
+    def now(self) -> int:
+        return self.time
+
+    def wait(self, seconds: float) -> None:
+        """The market goes on."""
+        self.time += int(seconds * 1e9)
+        self.dialect.exchange.advance(self.time)
+        self.settle()
+
+    def settle(self) -> None:
+        reports = self.dialect.exchange.take()
+        self.dialect.publish(reports, self.time)
+        self.dialect.tick(self.time)
+
+    def request(self, method: str, target: str, body: bytes, headers: dict[str, str]):
+        self.time += 1_000_000
+        self.dialect.exchange.advance(self.time)
+        path, _, query = target.partition("?")
+        told = {k.lower(): v for k, v in headers.items()}
+        reply = self.dialect.http(Request(method, path, query, body, told, "127.0.0.1"), self.time)
+        self.settle()
+        return (
+            reply.status,
+            json.loads(reply.body),
+            {k.lower(): v for k, v in reply.headers.items()},
+        )
+
+    def connect(self, path: str) -> Connection:
+        where, _, query = path.partition("?")
+        connection = Connection(id(object()), where, query, "127.0.0.1", self.time)
+        assert self.dialect.connect(connection, self.time)
+        return connection
+
+
+def heard(connection: Connection) -> list:
+    """What a virtual connection was sent since the last call."""
+    out, connection.out = connection.out, []
+    return [json.loads(m) if isinstance(m, bytes) else m for m in out]
+
+
+class BinanceClient:
+    """Signs as the documentation says, independently of the code under test. ahead: of its clock,
+    in ms."""
+
+    def __init__(self, transport: Wire | Virtual, key: str, secret: str, ahead: int = 0) -> None:
+        self.transport, self.key, self.secret, self.ahead = transport, key, secret, ahead
+
+    def ask(self, method: str, path: str, *, signed: bool = True, **params):
+        query = urlencode(params)
+        if signed:
+            stamp = self.transport.now() // 1_000_000 + self.ahead
+            query += f"{'&' if query else ''}timestamp={stamp}"
+            digest = hmac.new(self.secret.encode(), query.encode(), hashlib.sha256).hexdigest()
+            query += f"&signature={digest}"
+        target = f"{path}?{query}" if query else path
+        status, body, self.headers = self.transport.request(
+            method, target, b"", {"X-MBX-APIKEY": self.key}
+        )
+        return status, body
