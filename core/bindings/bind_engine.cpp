@@ -235,6 +235,13 @@ void bind_engine(nb::module_& m) {
                  s.keep(reader);
                  s.core->set_script(nb::cast<PyReader*>(reader)->reader.get());
              })
+        .def(
+            "go_live",
+            [](PySimulation& s, std::uint8_t robot, std::uint64_t base) {
+                s.core->go_live(robot, base);
+            },
+            nb::arg("robot"), nb::arg("base"),
+            "Order news come with the tapes, for the robot of this number; ids begin after base.")
         .def("use_as_detail",
              [](PySimulation& s, std::uint32_t source) { s.core->use_as_detail(source); })
         .def("use_detail",

@@ -66,7 +66,8 @@ inline constexpr std::string_view request_names = "none,place,cancel,amend";
 inline constexpr std::string_view kind_names = "spot,linear,inverse";
 inline constexpr std::string_view amend_names = "decrease_keeps,requeues,decrease_only,none";
 inline constexpr std::string_view news_names =
-    "none,accepted,rejected,canceled,expired,triggered,updated,cancel_rejected,update_rejected";
+    "none,accepted,rejected,canceled,expired,triggered,updated,cancel_rejected,update_rejected,"
+    "denied,lost,found,absent";
 inline constexpr std::string_view state_names =
     "none,INITIALIZED,SUBMITTED,ACCEPTED,PARTIALLY_FILLED,FILLED,PENDING_CANCEL,CANCELED,"
     "PENDING_UPDATE,REJECTED,DENIED,EXPIRED,TRIGGERED,UNKNOWN";

@@ -113,6 +113,7 @@ class OrderTable {
     [[nodiscard]] const std::map<std::uint64_t, OrderRef>& working() const noexcept {
         return working_;
     }
+    void begin_after(std::uint64_t id) noexcept { last_id_ = id; }
     [[nodiscard]] std::uint64_t count() const noexcept { return last_id_; }
 
  private:

@@ -252,7 +252,7 @@ void Simulation::begin(std::int64_t now) {
 // What a run either has or has not is asked here, once, and not for every frame: a plain one has a
 // single source, the receipt clock, no burst latency, no fused book and no script.
 RunOutcome Simulation::run(std::uint64_t frames_max, std::int64_t until) {
-    const bool plain = sources_.size() == 1 && !sources_.front().is_detail && script_ == nullptr &&
+    const bool plain = sources_.size() == 1 && !sources_.front().is_detail && script_ == nullptr && live_ == 0 &&
                        !routes_.has_venue_clock() && !routes_.counts_events() &&
                        !options_.exchange.fuse;
     if (plain) return run_plain(sources_.front(), frames_max, until);
@@ -382,7 +382,28 @@ bool Simulation::take_market(const Source& source, const Frame& frame, const Pay
     return show_robot(instrument, payload);
 }
 
+// A gateway's word about an order of this robot.
+bool Simulation::take_news(const Source& source, const Frame& frame) {
+    const bool is_fill = frame.type() == EventType::fill;
+    if (frame.payload_bytes < (is_fill ? sizeof(FillPayload) : sizeof(OrderEventPayload))) {
+        return fits(frame);
+    }
+    const std::uint8_t robot = is_fill ? frame.as<FillPayload>().robot
+                                       : frame.as<OrderEventPayload>().robot;
+    Instrument* const instrument = instrument_of(source, frame.header->stream);
+    if (robot != live_ || instrument == nullptr) return true;
+    const std::int64_t time = frame.header->time;
+    if (next_due_ <= time && !drain(time)) return false;
+    if (time > now_) now_ = time;
+    return is_fill ? deliver_fill(*instrument, frame.as<FillPayload>())
+                   : deliver_event(*instrument, frame.as<OrderEventPayload>());
+}
+
 bool Simulation::take_cold(Source& source, const Frame& frame) {
+    if (live_ != 0 && started_ &&
+        (frame.type() == EventType::order_event || frame.type() == EventType::fill)) {
+        return take_news(source, frame);
+    }
     if (frame.header->time > now_) now_ = frame.header->time;
     const auto number = static_cast<std::uint32_t>(&source - sources_.data());
     in_robot_ = true;

@@ -108,6 +108,13 @@ class Simulation final : public ExchangeSink {
     // Another run's journal answers in the exchange's place: its order news and fills reach this
     // robot when they reached that one.
     void set_script(Reader* script) { script_ = script; }
+    // No exchange here: requests leave by the run's journal, and the order news and fills of
+    // `robot` (its number at the gateway, from 1) come with the tapes. Order ids begin after `base`.
+    void go_live(std::uint8_t robot, std::uint64_t base) {
+        live_ = robot;
+        order_base_ = base;
+        orders_.begin_after(base);
+    }
     void map_stream(std::uint32_t source, std::uint32_t stream, std::int64_t index);
     // Detail data (before the run begins): frames of this source are shown to the exchange and not
     // to the robot; they, and no longer its bars, are what this instrument's orders are filled on.
@@ -288,6 +295,7 @@ class Simulation final : public ExchangeSink {
     template <bool plain>
     bool take(Source& source, const Frame& frame);  // one frame, whole
     bool take_cold(Source& source, const Frame& frame);
+    bool take_news(const Source& source, const Frame& frame);
     template <bool plain, class Payload>
     bool take_market(const Source& source, const Frame& frame, const Payload& payload);
     template <bool plain>
@@ -401,6 +409,8 @@ class Simulation final : public ExchangeSink {
     Reader* script_ = nullptr;
     Frame script_frame_;
     bool script_loaded_ = false;
+    std::uint8_t live_ = 0;         // the robot's number at its gateway, 0: there is none
+    std::uint64_t order_base_ = 0;  // ids of orders count from here
     std::uint64_t news_ = 0;            // order news and fills delivered
     std::uint64_t state_noted_at_ = 0;  // actions, at the last state hash on the tape
     RobotPort* robot_ = nullptr;

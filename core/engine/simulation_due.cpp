@@ -126,7 +126,7 @@ bool Simulation::take_script() {
 bool Simulation::arrive() {
     const Arrival arrival = routes_.take_arrival();
     reply_base_ = arrival.time;
-    if (script_) return true;
+    if (script_ || live_ != 0) return true;
     exchange_.request(arrival.instrument, arrival.time, arrival.request);
     return true;
 }

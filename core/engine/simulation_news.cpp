@@ -128,7 +128,7 @@ bool Simulation::reply() {
 void Simulation::settle_funding(Instrument& instrument, std::int64_t time,
                                 const FundingPayload& payload) {
     if (!instrument.funding.take(payload, instrument.funding_interval, counters_.funding)) return;
-    if (script_) {  // the exchange here holds nothing: its answers come from the other run
+    if (script_ || live_ != 0) {  // the exchange here holds nothing
         robot_account_.set_mark(instrument.index, exchange_.mark_price(instrument.index));
         robot_account_.apply_funding(instrument.index, payload);
         return;
@@ -266,6 +266,20 @@ bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& 
             break;
         case OrderNews::update_rejected:
             move(*order, OrderAct::amend_reject);
+            break;
+        case OrderNews::denied:
+            ++counters_.denied;
+            last_refused_ = order;
+            move(*order, OrderAct::deny);
+            break;
+        case OrderNews::lost:
+            move(*order, OrderAct::reply_lost);
+            break;
+        case OrderNews::found:
+            move(*order, OrderAct::found_working);
+            break;
+        case OrderNews::absent:
+            move(*order, OrderAct::found_absent);
             break;
     }
     if (order->closed()) close_order(order);

@@ -37,7 +37,7 @@ void Simulation::act(const Instrument& instrument, const OrderRequestPayload& re
     ++counters_.actions;
     actions_hash_.update_number(static_cast<std::uint8_t>(request.kind));
     actions_hash_.update_number(request.robot);
-    actions_hash_.update_number(request.order_id);
+    actions_hash_.update_number(request.order_id - order_base_);
     actions_hash_.update_number(static_cast<std::uint32_t>(instrument.symbol.size()));
     actions_hash_.update(instrument.symbol.data(), instrument.symbol.size());
     actions_hash_.update_number(static_cast<std::uint8_t>(request.side));
@@ -54,12 +54,16 @@ void Simulation::act(const Instrument& instrument, const OrderRequestPayload& re
 }
 
 void Simulation::flush_actions() {
-    for (const auto& [index, request] : actions_) {
-        write(EventType::order_request, index, &request, sizeof request);
-        if (request.kind == RequestKind::place) {
-            const OrderRef order = orders_.find(request.order_id);
-            if (!order) continue;  // denied: the decision is on the tape, nothing leaves
+    for (auto& [index, request] : actions_) {
+        // Denied: the decision is on the tape, nothing leaves.
+        const bool leaves =
+            request.kind != RequestKind::place || orders_.find(request.order_id) != nullptr;
+        if (live_ != 0) {
+            request.robot = live_;
+            if (!leaves) request.flags |= order_denied;  // read by the gateway
         }
+        write(EventType::order_request, index, &request, sizeof request);
+        if (!leaves) continue;
         routes_.send(instruments_[index]->route, now_, index, request);
     }
     actions_.clear();

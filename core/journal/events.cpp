@@ -82,7 +82,8 @@ constexpr std::array order_event_fields{
     FIELD(OrderEventPayload, filled, 's', nullptr),
     FIELD(OrderEventPayload, code, 'u', nullptr),
     FIELD(OrderEventPayload, news, 'e',
-          ",accepted,rejected,canceled,expired,triggered,updated,cancel_rejected,update_rejected"),
+          ",accepted,rejected,canceled,expired,triggered,updated,cancel_rejected,update_rejected,"
+          "denied,lost,found,absent"),
     FIELD(OrderEventPayload, state, 'e', states),
     FIELD(OrderEventPayload, robot, 'u', nullptr),
     FIELD(OrderEventPayload, reserved, 'x', nullptr),

@@ -51,6 +51,7 @@ enum class IdKind : std::uint8_t { none = 0, integer = 1, text = 2, uuid = 3 };
 // Order flags of order_request.
 inline constexpr std::uint8_t order_post_only = 1;
 inline constexpr std::uint8_t order_reduce_only = 2;
+inline constexpr std::uint8_t order_denied = 4;  // a live robot's: refused before it left
 
 enum class RequestKind : std::uint8_t { place = 1, cancel = 2, amend = 3 };
 
@@ -93,6 +94,10 @@ enum class OrderNews : std::uint8_t {
     updated,
     cancel_rejected,
     update_rejected,
+    denied,  // by our own gateway: it never left
+    lost,    // sent, and nobody knows what came of it
+    found,   // asked for, and it works
+    absent,  // proven not to be there
 };
 
 struct QuotePayload {

@@ -167,6 +167,10 @@ class OrderNews(TapeWord):
     UPDATED = "updated"
     CANCEL_REJECTED = "cancel_rejected"
     UPDATE_REJECTED = "update_rejected"
+    DENIED = "denied"  # by our own gateway: it never left
+    LOST = "lost"  # sent, and nobody knows what came of it
+    FOUND = "found"  # asked for, and it works
+    ABSENT = "absent"  # proven not to be there
 
 
 class Kind(TapeWord):

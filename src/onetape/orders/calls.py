@@ -1,0 +1,108 @@
+"""What is asked of a venue's protocol: requests as values, answers read. No I/O.
+
+A protocol knows how things are said at one venue, its keys and its instruments. It keeps no state
+of orders; who sends a Call, when, and what follows from its Answer is the order manager's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from onetape.model.instrument import Instrument
+from onetape.model.order import OrderSpec
+from onetape.orders.outcome import Answer
+from onetape.orders.told import Told
+
+__all__ = ["Call", "OrderKey", "OrderProtocol", "Purpose"]
+
+
+class Purpose(StrEnum):
+    """Why a request is made."""
+
+    PLACE = "place"
+    CANCEL = "cancel"
+    AMEND = "amend"
+    QUERY = "query"
+    OPEN_ORDERS = "open_orders"
+    OPEN_CONDITIONALS = "open_conditionals"
+    FILLS = "fills"
+    POSITIONS = "positions"
+    BALANCES = "balances"
+    MODES = "modes"
+    TIME = "time"
+    INSTRUMENTS = "instruments"
+    STREAM_KEY = "stream_key"
+    KEEP_KEY = "keep_key"
+    DEAD_MAN = "dead_man"
+
+
+class OrderKey(NamedTuple):
+    """How an order is named to the venue."""
+
+    symbol: str
+    client_id: str
+    conditional: bool = False  # it waits outside the book
+
+
+class Call(NamedTuple):
+    """One HTTP request. `target` is path and query as they go out, signed; `weight` is what it
+    costs of the address's budget, `orders` of the account's."""
+
+    purpose: Purpose
+    method: str
+    target: str
+    body: bytes
+    headers: Mapping[str, str]
+    weight: int
+    orders: int = 0
+    subject: OrderKey | None = None
+    symbol: str = ""
+
+
+class OrderProtocol(Protocol):
+    """One account at one venue. now: ns UTC, the venue's time as we know it."""
+
+    name: str
+    client_id_chars: int
+
+    def set_instruments(self, instruments: Sequence[Instrument]) -> None: ...
+
+    def place(self, client_id: str, spec: OrderSpec, now: int, *, reference: int = 0) -> Call:
+        """reference: the present price, by which a trigger is a stop or a take-profit."""
+        ...
+
+    def cancel(self, key: OrderKey, now: int) -> Call: ...
+
+    def amend(self, key: OrderKey, spec: OrderSpec, now: int, *, price: int, size: int) -> Call: ...
+
+    def query(self, key: OrderKey, now: int) -> Call: ...
+
+    def query_venue_id(self, symbol: str, venue_id: str, now: int) -> Call:
+        """Whose an order is that is known by the venue's id only."""
+        ...
+
+    def open_orders(self, now: int) -> list[Call]:
+        """All lists of working orders that the venue has."""
+        ...
+
+    def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
+        """since: ns UTC, where there is no cursor of an earlier page."""
+        ...
+
+    def positions(self, now: int) -> Call: ...
+
+    def balances(self, now: int) -> Call: ...
+
+    def modes(self, now: int) -> Call: ...
+
+    def answer(
+        self, call: Call, status: int, headers: Mapping[str, str], body: bytes, now: int
+    ) -> Answer:
+        """Reads an answer; one that makes no sense is ambiguous, never an exception."""
+        ...
+
+    def told(self, message: bytes) -> list[Told]:
+        """Reads a message of the account's stream."""
+        ...

@@ -1,0 +1,139 @@
+"""One order at a gateway: what was asked for, how it stands, and what is unanswered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from onetape.model.enums import OrderNews, OrderState, PositionSide, RequestKind
+from onetape.model.order import OrderSpec
+from onetape.orders.machine import OrderLife
+from onetape.orders.told import FillTold
+
+__all__ = [
+    "AccountOut",
+    "FillOut",
+    "HealthOut",
+    "IntentOut",
+    "Managed",
+    "NewsOut",
+    "Out",
+    "Pending",
+    "Request",
+]
+
+
+class Request(NamedTuple):
+    """What a robot asks for. `order_id` is the robot's; price and size are an amendment's."""
+
+    robot: int
+    kind: RequestKind
+    order_id: int
+    spec: OrderSpec | None = None
+    price: int = 0
+    size: int = 0
+
+
+class IntentOut(NamedTuple):
+    """To the journal before it goes to the wire."""
+
+    order: Managed
+    kind: RequestKind
+    price: int
+    size: int
+
+
+class NewsOut(NamedTuple):
+    """To the order's robot: `state` is what the order manager makes of it."""
+
+    order: Managed
+    news: OrderNews
+    state: OrderState
+    time: int
+    code: int = 0
+    reason: str = ""
+
+
+class FillOut(NamedTuple):
+    """To the order's robot; None where no order of ours stands behind it."""
+
+    order: Managed | None
+    fill: FillTold
+
+
+class AccountOut(NamedTuple):
+    """A balance (`side` None) or a position as the venue has it."""
+
+    name: str  # a currency or a symbol
+    side: PositionSide | None
+    amount: int
+    time: int
+    source: str  # stream or rest
+
+
+class HealthOut(NamedTuple):
+    """kind, subject and state as CONTRACT's Health has them; severity: info, warning, critical."""
+
+    kind: str
+    subject: str
+    state: str
+    severity: str = "info"
+
+
+Out = IntentOut | NewsOut | FillOut | AccountOut | HealthOut
+
+
+@dataclass(slots=True)
+class Pending:
+    """A request that is on the wire or waits for its turn to be sent again."""
+
+    kind: RequestKind
+    deadline: int  # when its answer counts as lost
+    tries: int = 1
+    resend_at: int = 0  # refused for now (rate, clock): again at this time
+
+
+@dataclass(slots=True, eq=False)
+class Managed:
+    """`robot` 0: an order that other hands made (foreign)."""
+
+    client_id: str
+    robot: int
+    order_id: int
+    spec: OrderSpec
+    life: OrderLife
+    created: int
+    price: int
+    venue_id: str = ""
+    conditional: bool = False  # it waits outside the book now
+    pending: dict[RequestKind, Pending] = field(default_factory=dict)
+    cancel_wanted: bool = False  # asked for while the placing is unanswered
+    lost_at: int = 0  # since when its state is not known
+    ask_at: int = 0  # when the venue is asked about it, 0: no need
+    asks: int = 0
+    not_found: int = 0  # answers that do not know it
+    asking: bool = False  # a question is under way
+    ask_other: bool = False  # the next one goes to the list that it is not believed to be in
+    told_filled: int = 0  # the most that the venue has said is filled
+    told_end: OrderNews | None = None  # it has ended there; fills are still to come
+    told_time: int = 0  # venue's time of the newest word about it
+    amend_to: tuple[int, int] = (0, 0)  # price and size that are asked for
+
+    @property
+    def state(self) -> OrderState:
+        return self.life.state
+
+    @property
+    def is_open(self) -> bool:
+        return not self.life.state.is_final
+
+    @property
+    def is_foreign(self) -> bool:
+        return self.robot == 0
+
+    @property
+    def worst_left(self) -> int:
+        """What may still be filled in the worst case, in units."""
+        if not self.is_open:
+            return 0
+        return max(max(self.life.size, self.life.size_wanted) - self.life.filled, 0)

@@ -1,0 +1,613 @@
+"""The order manager of one venue account: what was asked for, sent, said, and proven.
+
+A pure core. Requests of robots, answers, words of the account's stream and the time come in; what
+goes to the journal (`outs`) and to the wire (`calls`) comes out, in the order in which it has to be
+carried out: an intent is on the journal before its call leaves.
+
+What it holds to:
+
+- No order is sent twice under two ids, and none again that may have arrived: an order whose answer
+  is lost is UNKNOWN and is asked for, by its id, then by its fills, until its state is proven.
+- Absence from a list, and an error of the network, prove nothing. "No such order" does after
+  `ABSENT_AFTER` since it was sent, because a venue refuses requests older than their window.
+- A fill is booked once, by symbol and trade id, whichever way it came and in whatever order.
+- What other hands do is shown as foreign and never touched. What is ours by its id and on no tape
+  of ours is attributed by that id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from onetape.model.enums import (
+    OrderNews,
+    OrderState,
+    OrderType,
+    PositionSide,
+    RequestKind,
+    Side,
+    TriggerBy,
+)
+from onetape.model.errors import (
+    OrderOutcomeUnknown,
+    OrderUnknown,
+    VenueRejected,
+)
+from onetape.model.order import OrderSpec
+from onetape.model.time import SECOND
+from onetape.orders.calls import Call, OrderKey, OrderProtocol, Purpose
+from onetape.orders.machine import Effect, OrderEvent, OrderLife
+from onetape.orders.managed import (
+    AccountOut,
+    FillOut,
+    HealthOut,
+    IntentOut,
+    Managed,
+    NewsOut,
+    Out,
+    Pending,
+    Request,
+)
+from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.told import (
+    BalanceTold,
+    FillTold,
+    ModeTold,
+    OrderTold,
+    PositionTold,
+    StreamTold,
+    Told,
+)
+
+__all__ = ["OrderManager"]
+
+ANSWER_WITHIN: Final = 5 * SECOND
+ABSENT_AFTER: Final = 10 * SECOND  # since it was sent: twice the window of a request
+ABSENT_AFTER_CONDITIONAL: Final = 60 * SECOND  # seen to be invisible for half a minute
+ABSENT_ANSWERS: Final = 2  # how often the venue must say so
+SENDS_MAX: Final = 4  # of one request that the venue refuses for now
+ASK_AFTER: Final = (0, SECOND // 4, SECOND // 2, SECOND, 2 * SECOND, 5 * SECOND)  # then the last
+CLOSED_KEPT: Final = 10_000  # orders that have ended, for late words
+TRADES_KEPT: Final = 200_000  # ids of trades that were booked
+
+_KINDS: Final = {
+    Purpose.PLACE: RequestKind.PLACE,
+    Purpose.CANCEL: RequestKind.CANCEL,
+    Purpose.AMEND: RequestKind.AMEND,
+}
+_ENDS: Final = {
+    OrderState.CANCELED: OrderNews.CANCELED,
+    OrderState.EXPIRED: OrderNews.EXPIRED,
+    OrderState.REJECTED: OrderNews.REJECTED,
+    OrderState.FILLED: None,
+}
+_EVENTS: Final = {
+    OrderNews.ACCEPTED: OrderEvent.ACCEPT,
+    OrderNews.REJECTED: OrderEvent.REJECT,
+    OrderNews.CANCELED: OrderEvent.CANCEL_ACK,
+    OrderNews.EXPIRED: OrderEvent.EXPIRE,
+    OrderNews.TRIGGERED: OrderEvent.TRIGGER,
+    OrderNews.UPDATED: OrderEvent.AMEND_ACK,
+    OrderNews.CANCEL_REJECTED: OrderEvent.CANCEL_REJECT,
+    OrderNews.UPDATE_REJECTED: OrderEvent.AMEND_REJECT,
+    OrderNews.DENIED: OrderEvent.DENY,
+    OrderNews.LOST: OrderEvent.REPLY_LOST,
+    OrderNews.FOUND: OrderEvent.FOUND_WORKING,
+    OrderNews.ABSENT: OrderEvent.FOUND_ABSENT,
+}
+
+
+class OrderManager:
+    """now: ns UTC. `venue` makes the calls."""
+
+    def __init__(self, venue: OrderProtocol) -> None:
+        self.venue = venue
+        self.outs: list[Out] = []
+        self.calls: list[Call] = []
+        self.orders: dict[str, Managed] = {}  # by client id; open ones, and ended ones for a while
+        self.open: dict[str, Managed] = {}
+        self.by_robot: dict[tuple[int, int], Managed] = {}
+        self.by_venue_id: dict[tuple[str, str], Managed] = {}
+        self.positions: dict[tuple[str, PositionSide], int] = {}  # by the fills that were booked
+        self.venue_positions: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # qty, time
+        self.balances: dict[str, tuple[int, int]] = {}  # total, venue's time
+        self.references: dict[str, int] = {}  # a recent price of each symbol
+        self.mode: ModeTold | None = None
+        self.unmatched: dict[tuple[str, int], FillTold] = {}  # fills of orders not yet known
+        self.counts: dict[str, int] = {}  # what was odd, by name
+        self.booked = 0  # fills
+        self._trades: dict[tuple[str, int], None] = {}
+        self._ended: list[str] = []
+        self._asked_venue_ids: set[tuple[str, str]] = set()
+
+    # --- what robots ask for ----------------------------------------------------------------------
+
+    def submit(self, client_id: str, request: Request, now: int) -> Managed:
+        """A new order that the gate has let through."""
+        spec = request.spec
+        assert spec is not None
+        order = Managed(
+            client_id=client_id,
+            robot=request.robot,
+            order_id=request.order_id,
+            spec=spec,
+            life=OrderLife(spec.size_int),
+            created=now,
+            price=spec.price_int,
+            conditional=spec.trigger_by is not TriggerBy.NONE,
+        )
+        self._add(order)
+        self.outs.append(IntentOut(order, RequestKind.PLACE, spec.price_int, spec.size_int))
+        order.life.on_event(OrderEvent.SUBMIT)
+        self._send(order, RequestKind.PLACE, now)
+        return order
+
+    def deny(self, client_id: str, request: Request, now: int, code: int, reason: str) -> Managed:
+        """A new order that never leaves."""
+        spec = request.spec
+        assert spec is not None
+        order = Managed(
+            client_id, request.robot, request.order_id, spec, OrderLife(spec.size_int), now,
+            spec.price_int,
+        )  # fmt: skip
+        self._add(order)
+        order.life.on_event(OrderEvent.SUBMIT)
+        self._news(order, OrderNews.DENIED, now, code, reason)
+        return order
+
+    def cancel(self, order: Managed, now: int) -> None:
+        """Asks the venue; while the placing is unanswered, as soon as it is answered."""
+        if order.is_foreign or not order.is_open:
+            self._refuse(order, OrderNews.CANCEL_REJECTED, now)
+            return
+        if RequestKind.PLACE in order.pending and not order.life.accepted:
+            if order.cancel_wanted:
+                return
+            order.cancel_wanted = True
+            order.life.on_event(OrderEvent.CANCEL_REQUEST)
+            return
+        if RequestKind.CANCEL in order.pending:
+            return
+        order.life.on_event(OrderEvent.CANCEL_REQUEST)
+        self.outs.append(IntentOut(order, RequestKind.CANCEL, order.price, order.life.size))
+        self._send(order, RequestKind.CANCEL, now)
+
+    def amend(self, order: Managed, now: int, *, price: int, size: int) -> None:
+        sent = order.is_open and not order.is_foreign and not order.conditional
+        if not sent or not order.life.is_sent(OrderEvent.AMEND_REQUEST):
+            self._refuse(order, OrderNews.UPDATE_REJECTED, now)
+            return
+        order.amend_to = (price or order.price, size or order.life.size)
+        order.life.on_event(OrderEvent.AMEND_REQUEST, size=order.amend_to[1])
+        self.outs.append(IntentOut(order, RequestKind.AMEND, *order.amend_to))
+        self._send(order, RequestKind.AMEND, now)
+
+    def _refuse(self, order: Managed, news: OrderNews, now: int) -> None:
+        self.outs.append(
+            NewsOut(order, news, order.state, now, OrderUnknown.code, "nothing of it is open")
+        )
+
+    # --- the wire ---------------------------------------------------------------------------------
+
+    def answered(self, call: Call, answer: Answer, now: int) -> None:
+        """An answer of the venue, or that there will be none (AMBIGUOUS)."""
+        kind = _KINDS.get(call.purpose)
+        if kind is not None and call.subject is not None:
+            order = self.orders.get(call.subject.client_id)
+            if order is not None:
+                self._request_answered(order, kind, answer, now)
+            return
+        if call.purpose is Purpose.QUERY and call.subject is not None:
+            self._query_answered(call.subject, answer, now)
+            return
+        self.hear(answer.told, now, source="rest")
+
+    def _request_answered(
+        self, order: Managed, kind: RequestKind, answer: Answer, now: int
+    ) -> None:
+        pending = order.pending.get(kind)
+        if pending is None:
+            if order.is_open:
+                self._count("answer nobody waits for")
+            self.hear(answer.told, now, source="rest")
+            return
+        if answer.outcome is Outcome.SAFE and pending.tries < SENDS_MAX:
+            pending.resend_at = now + max(answer.retry_after, SECOND // 5)
+            pending.deadline = pending.resend_at + ANSWER_WITHIN
+            return
+        del order.pending[kind]
+        match answer.outcome:
+            case Outcome.DONE:
+                self._request_done(order, kind, answer, now)
+            case Outcome.DEFINITIVE | Outcome.SAFE:
+                self._request_refused(order, kind, answer, now)
+            case Outcome.SETTLED if kind is not RequestKind.PLACE:
+                self._request_refused(order, kind, answer, now)
+            case _:  # an earlier try may live, or nobody knows
+                self._lost(order, now)
+        if order.cancel_wanted and RequestKind.PLACE not in order.pending:
+            order.cancel_wanted = False
+            if order.is_open:
+                self.outs.append(IntentOut(order, RequestKind.CANCEL, order.price, order.life.size))
+                self._send(order, RequestKind.CANCEL, now)
+
+    def _request_done(self, order: Managed, kind: RequestKind, answer: Answer, now: int) -> None:
+        row = next((t for t in answer.told if isinstance(t, OrderTold)), None)
+        if row is not None:
+            self._note_ids(order, row)
+        match kind:
+            case RequestKind.PLACE:
+                self._news(order, OrderNews.ACCEPTED, now)
+            case RequestKind.CANCEL:
+                if row is None or row.state is OrderState.CANCELED:
+                    self._end(order, OrderNews.CANCELED, row, now)
+            case _:
+                price, size = order.amend_to
+                order.price = price
+                self._news(order, OrderNews.UPDATED, now, size=size)
+        if row is not None:
+            self._compare(order, row, now)
+
+    def _request_refused(self, order: Managed, kind: RequestKind, answer: Answer, now: int) -> None:
+        news = {
+            RequestKind.PLACE: OrderNews.REJECTED,
+            RequestKind.CANCEL: OrderNews.CANCEL_REJECTED,
+        }.get(kind, OrderNews.UPDATE_REJECTED)
+        reason = f"{answer.venue_code} {answer.text}".strip()
+        if answer.not_found:  # it is not there: what became of it?
+            self._ask(order, now)
+            if order.state is OrderState.PENDING_CANCEL:
+                return
+        self._news(order, news, now, answer.code or VenueRejected.code, reason)
+
+    def _lost(self, order: Managed, now: int) -> None:
+        if order.state is not OrderState.UNKNOWN:
+            self._news(order, OrderNews.LOST, now, OrderOutcomeUnknown.code)
+            if order.state is OrderState.UNKNOWN:
+                order.lost_at = now
+                self.outs.append(HealthOut("order", order.client_id, "unknown", "warning"))
+        self._ask(order, now)
+
+    def _ask(self, order: Managed, now: int) -> None:
+        if not order.asking:
+            order.ask_at = order.ask_at or now
+
+    def _query_answered(self, key: OrderKey, answer: Answer, now: int) -> None:
+        row = next((t for t in answer.told if isinstance(t, OrderTold)), None)
+        order = self.orders.get(row.client_id if row is not None else key.client_id)
+        if order is None:
+            if row is not None:
+                self._meet(row, now)
+            return
+        order.asking = False
+        if row is not None:
+            self._snapshot(order, row, now)
+            return
+        if answer.not_found:
+            self._not_found(order, key, now)
+        if order.is_open and (order.state is OrderState.UNKNOWN or order.told_end):
+            order.ask_at = self._next_ask(order, now)
+
+    def _not_found(self, order: Managed, key: OrderKey, now: int) -> None:
+        order.not_found += 1
+        has_trigger = order.spec.trigger_by is not TriggerBy.NONE
+        # It may have fired: then it is an order of the book, under the same client id.
+        order.ask_other = has_trigger and key.conditional
+        patience = ABSENT_AFTER_CONDITIONAL if has_trigger else ABSENT_AFTER
+        answers = ABSENT_ANSWERS * (2 if has_trigger else 1)
+        if order.life.accepted:  # it was there: that nobody finds it proves nothing
+            self._lost(order, now)
+        elif now - order.created >= patience and order.not_found >= answers:
+            self._news(order, OrderNews.ABSENT, now, OrderUnknown.code)
+
+    def _next_ask(self, order: Managed, now: int) -> int:
+        order.asks += 1
+        return now + ASK_AFTER[min(order.asks, len(ASK_AFTER) - 1)]
+
+    def _send(self, order: Managed, kind: RequestKind, now: int) -> None:
+        pending = order.pending.get(kind)
+        if pending is None:
+            order.pending[kind] = Pending(kind, now + ANSWER_WITHIN)
+        else:
+            pending.tries += 1
+            pending.resend_at = 0
+            pending.deadline = now + ANSWER_WITHIN
+        key = OrderKey(order.spec.symbol, order.client_id, order.conditional)
+        match kind:
+            case RequestKind.PLACE:
+                reference = self.references.get(order.spec.symbol, 0)
+                call = self.venue.place(order.client_id, order.spec, now, reference=reference)
+            case RequestKind.CANCEL:
+                call = self.venue.cancel(key, now)
+            case _:
+                price, size = order.amend_to
+                call = self.venue.amend(key, order.spec, now, price=price, size=size)
+        self.calls.append(call)
+
+    # --- time -------------------------------------------------------------------------------------
+
+    def tick(self, now: int) -> None:
+        """What is due: requests to be sent again, answers that are lost, questions."""
+        for order in list(self.open.values()):
+            for kind, pending in list(order.pending.items()):
+                if pending.resend_at:
+                    if now >= pending.resend_at:
+                        self._send(order, kind, now)
+                elif now >= pending.deadline:
+                    del order.pending[kind]
+                    self._lost(order, now)
+            if order.ask_at and now >= order.ask_at and not order.asking:
+                self._question(order, now)
+
+    def _question(self, order: Managed, now: int) -> None:
+        order.ask_at, order.asking = 0, True
+        key = OrderKey(
+            order.spec.symbol, order.client_id, order.conditional and not order.ask_other
+        )
+        order.ask_other = False
+        self.calls.append(self.venue.query(key, now))
+        if order.told_filled > order.life.filled:
+            since = max(order.created - 60 * SECOND, 0)
+            self.calls.append(self.venue.fills(order.spec.symbol, now, since=since))
+
+    @property
+    def next_due(self) -> int:
+        """When `tick` has something to do, a large number without."""
+        due = 2**62
+        for order in self.open.values():
+            for pending in order.pending.values():
+                due = min(due, pending.resend_at or pending.deadline)
+            if order.ask_at and not order.asking:
+                due = min(due, order.ask_at)
+        return due
+
+    # --- what the venue says ----------------------------------------------------------------------
+
+    def hear(self, told: Iterable[Told], now: int, *, source: str = "stream") -> None:
+        """Words of the stream, or rows of an answer."""
+        for each in told:
+            match each:
+                case FillTold():
+                    self._fill(each, now)
+                case OrderTold():
+                    self._order(each, now)
+                case BalanceTold():
+                    self._balance(each, source)
+                case PositionTold():
+                    self._position(each, source)
+                case ModeTold():
+                    self.mode = each
+                case StreamTold():
+                    self._count(f"{each.what} {each.detail}".strip())
+
+    def _order(self, told: OrderTold, now: int) -> None:
+        order = self._of(told.client_id, told.symbol, told.venue_id)
+        if order is None:
+            self._meet(told, now)
+            return
+        self._note_ids(order, told)
+        if told.news is None:
+            self._snapshot(order, told, now)
+            return
+        if told.news in (OrderNews.CANCELED, OrderNews.EXPIRED, OrderNews.REJECTED):
+            self._end(order, told.news, told, now)
+        elif told.news is OrderNews.UPDATED:
+            order.price = told.price
+            order.pending.pop(RequestKind.AMEND, None)
+            self._news(order, told.news, now, size=told.size)
+        else:
+            self._news(order, told.news, now)
+        self._compare(order, told, now)
+
+    def _snapshot(self, order: Managed, told: OrderTold, now: int) -> None:
+        """How it stands at the venue, because somebody asked."""
+        self._note_ids(order, told)
+        if told.time and told.time < order.told_time:
+            return  # older than what is known
+        order.not_found = order.asks = 0
+        if told.state in _ENDS:
+            self._end(order, _ENDS[told.state], told, now)
+        elif told.state is not OrderState.UNKNOWN:
+            if order.state in (OrderState.SUBMITTED, OrderState.UNKNOWN):
+                order.pending.pop(RequestKind.PLACE, None)
+                if order.life.cancel_open and RequestKind.CANCEL not in order.pending:
+                    order.life.on_event(OrderEvent.CANCEL_REJECT)
+                order.price = told.price or order.price
+                self._news(order, OrderNews.FOUND, now, size=told.size)
+                order.lost_at = order.ask_at = 0
+            elif order.state is OrderState.PENDING_CANCEL and not order.pending:
+                self._news(order, OrderNews.CANCEL_REJECTED, now, VenueRejected.code)
+        self._compare(order, told, now)
+
+    def _end(
+        self, order: Managed, news: OrderNews | None, told: OrderTold | None, now: int
+    ) -> None:
+        """It has ended at the venue. Its fills come first: until they are here it is not over."""
+        if told is not None:
+            order.told_filled = max(order.told_filled, told.filled)
+        if order.told_filled > order.life.filled:
+            order.told_end = news or order.told_end
+            self._ask(order, now)
+            return
+        if news is not None and order.is_open:
+            code = told.code if told is not None else 0
+            reason = told.reason if told is not None else ""
+            order.pending.clear()
+            self._news(order, news, now, code, reason)
+
+    def _compare(self, order: Managed, told: OrderTold, now: int) -> None:
+        """Has the venue filled more than we have been told?"""
+        order.told_time = max(order.told_time, told.time)
+        order.told_filled = max(order.told_filled, told.filled)
+        if order.told_filled > order.life.filled and order.is_open:
+            # Usually its fills are on their way: asked a moment later.
+            order.ask_at = order.ask_at or now + ASK_AFTER[1]
+
+    def _fill(self, fill: FillTold, now: int) -> None:
+        key = (fill.symbol, fill.trade_id)
+        if key in self._trades:
+            return
+        order = self._of(fill.client_id, fill.symbol, fill.venue_id)
+        if order is None and not fill.client_id:
+            # Known by the venue's id only: whose it is has to be asked first.
+            self.unmatched[key] = fill
+            asked = (fill.symbol, fill.venue_id)
+            if asked not in self._asked_venue_ids:
+                self._asked_venue_ids.add(asked)
+                self.calls.append(self.venue.query_venue_id(*asked, now))
+            return
+        self._book(fill, order, now)
+
+    def _book(self, fill: FillTold, order: Managed | None, now: int) -> None:
+        key = (fill.symbol, fill.trade_id)
+        self.unmatched.pop(key, None)
+        self._trades[key] = None
+        self.booked += 1
+        if len(self._trades) > TRADES_KEPT:
+            del self._trades[next(iter(self._trades))]
+        at = (fill.symbol, fill.position_side)
+        self.positions[at] = self.positions.get(at, 0) + fill.size * fill.side.sign
+        if order is None:
+            self.outs.append(FillOut(None, fill))
+            return
+        if not order.venue_id:
+            self._set_venue_id(order, fill.venue_id)
+        before = order.state
+        cell = order.life.on_fill(str(fill.trade_id), fill.size)
+        if cell is Effect.IMPOSSIBLE:
+            self._count("fill of an order that cannot have one")
+        self.outs.append(FillOut(order, fill))
+        if order.state is OrderState.UNKNOWN or before is OrderState.UNKNOWN:
+            order.lost_at = 0
+        if order.told_end is not None and order.life.filled >= order.told_filled:
+            news, order.told_end = order.told_end, None
+            self._news(order, news, now)
+        self._settle(order)
+
+    def _meet(self, told: OrderTold, now: int) -> None:
+        """An order that no tape of ours has."""
+        if told.client_id in self.orders or told.news is OrderNews.REJECTED:
+            return
+        order = Managed(
+            client_id=told.client_id,
+            robot=0,
+            order_id=0,
+            spec=_spec_of(told),
+            life=OrderLife(max(told.size, 1)),
+            created=told.time,
+            price=told.price,
+            conditional=told.conditional,
+        )
+        order.life.state, order.life.accepted = OrderState.ACCEPTED, True
+        self._add(order)
+        self._note_ids(order, told)
+        if told.state not in _ENDS:
+            self.outs.append(HealthOut("order", told.client_id, "foreign", "warning"))
+        for fill in [f for f in self.unmatched.values() if f.venue_id == told.venue_id]:
+            self._book(fill, order, now)
+        if told.state in _ENDS:
+            order.life.state = told.state
+            self._settle(order)
+
+    def _balance(self, told: BalanceTold, source: str) -> None:
+        known = self.balances.get(told.currency)
+        if known is not None and told.time < known[1]:
+            return
+        self.balances[told.currency] = (told.total, told.time)
+        if known is None or known[0] != told.total:
+            self.outs.append(AccountOut(told.currency, None, told.total, told.time, source))
+
+    def _position(self, told: PositionTold, source: str) -> None:
+        key = (told.symbol, told.side)
+        known = self.venue_positions.get(key)
+        if known is not None and told.time < known[1]:
+            return
+        self.venue_positions[key] = (told.qty, told.time)
+        if known is None or known[0] != told.qty:
+            self.outs.append(AccountOut(told.symbol, told.side, told.qty, told.time, source))
+
+    # --- books ------------------------------------------------------------------------------------
+
+    def _news(
+        self,
+        order: Managed,
+        news: OrderNews,
+        now: int,
+        code: int = 0,
+        reason: str = "",
+        *,
+        size: int = 0,
+    ) -> None:
+        """Moves the order's life, and says so where that changed anything."""
+        before, accepted = order.state, order.life.accepted
+        open_before = (order.life.cancel_open, order.life.update_open)
+        event = _EVENTS[news]
+        if event is OrderEvent.CANCEL_ACK and not order.life.cancel_open:
+            event = OrderEvent.VENUE_CANCEL
+        cell = order.life.on_event(event, size=size)
+        if cell is Effect.IMPOSSIBLE:
+            self._count(f"{news} in {before}")
+            return
+        if order.is_open and order.state is not OrderState.UNKNOWN:
+            order.lost_at = 0
+        changed = order.state is not before or order.life.accepted is not accepted
+        answered = (order.life.cancel_open, order.life.update_open) != open_before
+        if changed or answered or news is OrderNews.UPDATED:
+            self.outs.append(NewsOut(order, news, order.state, now, code, reason))
+        self._settle(order)
+
+    def _settle(self, order: Managed) -> None:
+        if order.is_open or order.client_id not in self.open:
+            return
+        del self.open[order.client_id]
+        order.pending.clear()
+        order.ask_at = order.lost_at = 0
+        self._ended.append(order.client_id)
+        if len(self._ended) > CLOSED_KEPT:
+            gone = self.orders.pop(self._ended.pop(0), None)
+            if gone is not None:
+                self.by_robot.pop((gone.robot, gone.order_id), None)
+                self.by_venue_id.pop((gone.spec.symbol, gone.venue_id), None)
+
+    def _add(self, order: Managed) -> None:
+        self.orders[order.client_id] = order
+        self.open[order.client_id] = order
+        if order.robot:
+            self.by_robot[order.robot, order.order_id] = order
+
+    def _of(self, client_id: str, symbol: str, venue_id: str) -> Managed | None:
+        return self.orders.get(client_id) or self.by_venue_id.get((symbol, venue_id))
+
+    def _note_ids(self, order: Managed, told: OrderTold) -> None:
+        if told.venue_id and told.venue_id != order.venue_id:
+            self._set_venue_id(order, told.venue_id)
+        if order.conditional and not told.conditional:
+            order.conditional = False  # it fired: from here on it is an order of the book
+
+    def _set_venue_id(self, order: Managed, venue_id: str) -> None:
+        order.venue_id = venue_id
+        self.by_venue_id[order.spec.symbol, venue_id] = order
+        for fill in [f for f in self.unmatched.values() if f.venue_id == venue_id]:
+            self._book(fill, order, fill.time)
+
+    def _count(self, what: str) -> None:
+        self.counts[what] = self.counts.get(what, 0) + 1
+
+    @property
+    def unknown(self) -> list[Managed]:
+        """Orders that nobody knows the state of."""
+        return [o for o in self.open.values() if o.state is OrderState.UNKNOWN]
+
+
+def _spec_of(told: OrderTold) -> OrderSpec:
+    is_market = told.type is OrderType.MARKET
+    return OrderSpec(
+        symbol=told.symbol,
+        side=told.side if told.side is not Side.NONE else Side.BUY,
+        size_int=max(told.size, 1),
+        type=told.type,
+        price_int=0 if is_market else told.price,
+        position_side=told.position_side,
+        reduce_only=told.reduce_only,
+    )

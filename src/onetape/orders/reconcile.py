@@ -1,0 +1,250 @@
+"""From what we believe to what the venue says: at start, after every reconnect, and now and then.
+
+A pure core beside the order manager. One round asks for modes, both lists of working orders,
+positions, balances and the fills since the last known one (paged, with overlap); every order that
+works here and is in no list is asked for by its id. The round is over when all has been answered,
+no order's state is unknown and positions agree; a difference that stays is said, with both views,
+and is never mended by inventing a fill. A second round changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from onetape.model.enums import OrderState
+from onetape.model.time import SECOND
+from onetape.orders.calls import Call, Purpose
+from onetape.orders.managed import HealthOut
+from onetape.orders.manager import OrderManager
+from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.told import FillTold, OrderTold, PositionTold
+
+__all__ = ["Difference", "Reconciler"]
+
+OVERLAP: Final = 60 * SECOND  # fills are asked for from this long before the last known one
+RETRY: Final = SECOND  # after a call that failed
+SETTLE: Final = SECOND // 2  # between looks at what is not yet settled
+ROUNDS_MAX: Final = 10  # looks at positions that differ, before that is said
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What we believe and what the venue says."""
+
+    what: str
+    ours: str
+    venue: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: ours {self.ours}, the venue's {self.venue}"
+
+
+@dataclass(slots=True)
+class _Round:
+    began: int
+    reason: str
+    waiting: int = 0  # answers
+    retries: list[tuple[int, Call]] = field(default_factory=list)
+    listed: set[str] = field(default_factory=set)
+    lists_done: int = 0
+    looked: int = 0
+    next_look: int = 0
+    booked: int = 0  # fills, when it last looked
+    requests: int = 0
+
+
+class Reconciler:
+    """symbols: whose fills are asked for. is_new: there is no tape of an earlier life, so that
+    what the account holds at the first round is where the books begin."""
+
+    def __init__(
+        self, manager: OrderManager, symbols: Iterable[str], *, is_new: bool, since: int = 0
+    ) -> None:
+        self.manager = manager
+        self.symbols = tuple(symbols)
+        self.is_new = is_new
+        self.since = since  # the newest fill that is known, ns by the venue's clock
+        self.differences: list[Difference] = []
+        self.rounds = 0
+        self.requests = 0  # of the last round
+        self._round: _Round | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._round is not None
+
+    def start(self, now: int, reason: str) -> None:
+        """Begins a round; one that runs is begun anew."""
+        self._round = _Round(began=now, reason=reason)
+        if not self.since:
+            self.since = now
+        venue = self.manager.venue
+        self._call(venue.modes(now))
+        for call in venue.open_orders(now):
+            self._call(call)
+        self._look(now)
+
+    def _look(self, now: int) -> None:
+        """Positions first, then the fills: so the fills cover what the positions show."""
+        assert self._round is not None
+        venue = self.manager.venue
+        self._round.looked += 1
+        self._round.next_look = 0
+        self._round.booked = self.manager.booked
+        self._call(venue.positions(now))
+        self._call(venue.balances(now))
+        for symbol in self.symbols:
+            since = max(self.since - OVERLAP, 0)
+            self._call(venue.fills(symbol, now, since=since))
+
+    def _call(self, call: Call) -> None:
+        assert self._round is not None
+        self._round.waiting += 1
+        self._round.requests += 1
+        self.manager.calls.append(call)
+
+    def answered(self, call: Call, answer: Answer, now: int) -> bool:
+        """False: the call is none of this round's."""
+        current = self._round
+        if current is None or call.purpose not in _PURPOSES:
+            return False
+        current.waiting -= 1
+        if answer.outcome is not Outcome.DONE:
+            current.retries.append((now + max(answer.retry_after, RETRY), call))
+            return True
+        if call.purpose in (Purpose.OPEN_ORDERS, Purpose.OPEN_CONDITIONALS):
+            current.listed.update(t.client_id for t in answer.told if isinstance(t, OrderTold))
+            current.lists_done += 1
+            if current.lists_done == 2:
+                self._ask_for_missing(now)
+        if call.purpose is Purpose.POSITIONS:
+            self._note_flat(answer, now)
+        self.manager.hear(answer.told, now, source="rest")
+        newest = max((t.time for t in answer.told if isinstance(t, FillTold)), default=0)
+        self.since = max(self.since, newest)
+        if answer.cursor:
+            venue = self.manager.venue
+            self._call(venue.fills(call.symbol, now, since=0, cursor=answer.cursor))
+        return True
+
+    def tick(self, now: int) -> None:
+        """What is due; ends the round when everything has been seen."""
+        current = self._round
+        if current is None:
+            return
+        for due, call in [r for r in current.retries if r[0] <= now]:
+            current.retries.remove((due, call))
+            current.waiting += 1
+            self.manager.calls.append(self._again(call, now))
+        if current.waiting or current.retries:
+            return
+        if current.next_look:
+            if now >= current.next_look:
+                self._look(now)
+            return
+        if self.is_new and not self.rounds:
+            if self.manager.booked != current.booked:  # a trade came between: once more
+                self._look(now)
+                return
+            self._begin_books(now)
+        differences = self._compare()
+        if differences and current.looked < ROUNDS_MAX:
+            current.next_look = now + SETTLE
+            return
+        self._finish(differences, now)
+
+    def _again(self, call: Call, now: int) -> Call:
+        """A call signed anew: the old one's window may have passed."""
+        venue = self.manager.venue
+        match call.purpose:
+            case Purpose.MODES:
+                return venue.modes(now)
+            case Purpose.POSITIONS:
+                return venue.positions(now)
+            case Purpose.BALANCES:
+                return venue.balances(now)
+            case Purpose.FILLS:
+                return venue.fills(call.symbol, now, since=max(self.since - OVERLAP, 0))
+            case _:
+                both = venue.open_orders(now)
+                return next(c for c in both if c.purpose is call.purpose)
+
+    def _ask_for_missing(self, now: int) -> None:
+        assert self._round is not None
+        for order in list(self.manager.open.values()):
+            if order.client_id in self._round.listed or order.pending:
+                continue
+            if order.created >= self._round.began:
+                continue
+            order.ask_at = order.ask_at or now
+
+    def _note_flat(self, answer: Answer, now: int) -> None:
+        """A position that the venue does not list is flat."""
+        told = {(t.symbol, t.side) for t in answer.told if isinstance(t, PositionTold)}
+        for key in self.manager.venue_positions:
+            if key not in told:
+                self.manager.venue_positions[key] = (0, now)
+
+    def _begin_books(self, now: int) -> None:
+        for key, (qty, _) in self.manager.venue_positions.items():
+            if qty != self.manager.positions.get(key, 0):
+                self.manager.positions[key] = qty
+                if qty:
+                    subject = f"{key[0]} {key[1]}"
+                    self.manager.outs.append(HealthOut("position", subject, f"opening {qty}"))
+
+    def _compare(self) -> list[Difference]:
+        manager = self.manager
+        found = []
+        for key in sorted({*manager.positions, *manager.venue_positions}):
+            ours = manager.positions.get(key, 0)
+            theirs = manager.venue_positions.get(key, (0, 0))[0]
+            if ours != theirs:
+                found.append(Difference(f"position {key[0]} {key[1]}", str(ours), str(theirs)))
+        for order in manager.open.values():
+            if order.state is OrderState.UNKNOWN or order.told_end is not None:
+                venue = str(order.told_end or "not known")
+                found.append(Difference(f"order {order.client_id}", str(order.state), venue))
+        found += [
+            Difference(f"fill {fill.symbol} {fill.trade_id}", "no order", "a fill")
+            for fill in manager.unmatched.values()
+        ]
+        return found
+
+    def _finish(self, differences: list[Difference], now: int) -> None:
+        assert self._round is not None
+        self.differences = differences
+        self.rounds += 1
+        self.requests = self._round.requests
+        reason = self._round.reason
+        self._round = None
+        outs = self.manager.outs
+        for each in differences:
+            outs.append(HealthOut("difference", each.what, str(each), "critical"))
+        count = len(differences)
+        word = "difference" if count == 1 else "differences"
+        severity = "critical" if count else "info"
+        outs.append(HealthOut("reconciled", reason, f"{count} {word}", severity))
+
+    @property
+    def next_due(self) -> int:
+        current = self._round
+        if current is None or current.waiting:
+            return 2**62
+        if current.retries:
+            return min(due for due, _ in current.retries)
+        return current.next_look
+
+
+_PURPOSES: Final = frozenset(
+    {
+        Purpose.MODES,
+        Purpose.OPEN_ORDERS,
+        Purpose.OPEN_CONDITIONALS,
+        Purpose.POSITIONS,
+        Purpose.BALANCES,
+        Purpose.FILLS,
+    }
+)

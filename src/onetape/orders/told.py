@@ -1,0 +1,106 @@
+"""What a venue tells about an account, in the words of no venue.
+
+Prices and sizes are int64 at the instrument's decimals, money is 1e-18 of its currency, times are
+ns UTC by the venue's clock.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from onetape.model.enums import (
+    Liquidity,
+    OrderNews,
+    OrderState,
+    OrderType,
+    PositionSide,
+    Side,
+    TimeInForce,
+)
+
+__all__ = [
+    "BalanceTold",
+    "FillTold",
+    "ModeTold",
+    "OrderTold",
+    "PositionTold",
+    "StreamTold",
+    "Told",
+]
+
+
+class OrderTold(NamedTuple):
+    """How an order stands at the venue. news None: it was asked for, or listed; else this has just
+    happened. `venue_id` is the order's that works, of a conditional one its own until it fires."""
+
+    symbol: str
+    client_id: str
+    venue_id: str
+    state: OrderState
+    time: int
+    news: OrderNews | None = None
+    side: Side = Side.NONE
+    type: OrderType = OrderType.LIMIT
+    tif: TimeInForce = TimeInForce.GTC
+    price: int = 0
+    size: int = 0
+    filled: int = 0
+    trigger: int = 0
+    position_side: PositionSide = PositionSide.BOTH
+    reduce_only: bool = False
+    conditional: bool = False  # it waits outside the book
+    code: int = 0
+    reason: str = ""
+
+
+class FillTold(NamedTuple):
+    """One trade. It is the same trade where symbol and trade id are."""
+
+    symbol: str
+    client_id: str
+    venue_id: str
+    trade_id: int
+    side: Side
+    position_side: PositionSide
+    price: int
+    size: int
+    time: int
+    fee: int
+    fee_currency: str
+    liquidity: Liquidity
+
+
+class BalanceTold(NamedTuple):
+    """What an account owns of a currency, without what open positions have gained."""
+
+    currency: str
+    total: int
+    time: int
+
+
+class PositionTold(NamedTuple):
+    """qty is signed."""
+
+    symbol: str
+    side: PositionSide
+    qty: int
+    time: int
+
+
+class ModeTold(NamedTuple):
+    """How the account is set."""
+
+    hedge: bool
+    multi_assets: bool
+    can_trade: bool
+    can_withdraw: bool
+
+
+class StreamTold(NamedTuple):
+    """Something about the stream itself: expired, or an event that has no meaning here, by name."""
+
+    what: str
+    detail: str = ""
+
+
+Told = OrderTold | FillTold | BalanceTold | PositionTold | ModeTold | StreamTold

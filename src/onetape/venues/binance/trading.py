@@ -1,0 +1,526 @@
+"""Binance USD-M: requests of an account, and what the answers and the user stream say.
+
+Sources: REST "Trade" and "Account" endpoints, "Algo Service", "User Data Streams" of the USD-M
+documentation and its change log, read 2026-11. Orders with a trigger live in the Algo Service and
+have a second life as the order that they send; both carry our client id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import msgspec
+
+from onetape.model.enums import (
+    Liquidity,
+    OrderNews,
+    OrderState,
+    OrderType,
+    PositionSide,
+    Side,
+    TimeInForce,
+    TriggerBy,
+)
+from onetape.model.errors import OrderOutcomeUnknown, VenueRateLimit, VenueRejected
+from onetape.model.instrument import Instrument
+from onetape.model.order import OrderSpec
+from onetape.orders.calls import Call, OrderKey, Purpose
+from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.told import (
+    BalanceTold,
+    FillTold,
+    ModeTold,
+    OrderTold,
+    PositionTold,
+    StreamTold,
+    Told,
+)
+from onetape.venues.binance.errors import ERRORS, TEXT_503
+from onetape.venues.binance.signing import hmac_hex
+from onetape.venues.numbers import money_of, units_of
+from onetape.venues.outcome import row_of
+
+__all__ = ["BinanceUsdmProtocol"]
+
+RECV_WINDOW_MS: Final = 5000
+FILLS_PAGE: Final = 1000
+_MS: Final = 1_000_000
+_STATES: Final = {
+    "NEW": OrderState.ACCEPTED,
+    "PARTIALLY_FILLED": OrderState.PARTIALLY_FILLED,
+    "FILLED": OrderState.FILLED,
+    "CANCELED": OrderState.CANCELED,
+    "REJECTED": OrderState.REJECTED,
+    "EXPIRED": OrderState.EXPIRED,
+    "EXPIRED_IN_MATCH": OrderState.CANCELED,
+    "NEW_INSURANCE": OrderState.ACCEPTED,
+    "NEW_ADL": OrderState.ACCEPTED,
+}
+_ALGO_STATES: Final = {
+    "NEW": OrderState.ACCEPTED,
+    "TRIGGERING": OrderState.TRIGGERED,
+    "TRIGGERED": OrderState.TRIGGERED,
+    "FINISHED": OrderState.TRIGGERED,  # what became of it is told of the order that it sent
+    "CANCELED": OrderState.CANCELED,
+    "EXPIRED": OrderState.EXPIRED,
+    "REJECTED": OrderState.REJECTED,
+}
+_NEWS: Final = {
+    "NEW": OrderNews.ACCEPTED,
+    "CANCELED": OrderNews.CANCELED,
+    "EXPIRED": OrderNews.EXPIRED,
+    "AMENDMENT": OrderNews.UPDATED,
+}
+_STATE_NEWS: Final = {
+    OrderState.ACCEPTED: OrderNews.ACCEPTED,
+    OrderState.TRIGGERED: OrderNews.TRIGGERED,
+    OrderState.CANCELED: OrderNews.CANCELED,
+    OrderState.EXPIRED: OrderNews.EXPIRED,
+    OrderState.REJECTED: OrderNews.REJECTED,
+}
+_TIFS: Final = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK,
+                "GTD": TimeInForce.GTD}  # fmt: skip
+_PASSED_OVER: Final = frozenset(
+    {"TRADE_LITE", "MARGIN_CALL", "STRATEGY_UPDATE", "GRID_UPDATE",
+     "CONDITIONAL_ORDER_TRIGGER_REJECT"}
+)  # fmt: skip
+# Codes that settle a cancel or amendment by saying that the order is not there.
+_NOT_THERE: Final = frozenset({-2011, -2013})
+
+
+class BinanceUsdmProtocol:
+    """An `OrderProtocol`. key and secret: HMAC."""
+
+    name: Final = "binance-usdm"
+    client_id_chars: Final = 36
+
+    def __init__(self, key: str, secret: str) -> None:
+        self._key = key
+        self._secret = secret
+        self._by_symbol: dict[str, Instrument] = {}
+        self._by_raw: dict[str, Instrument] = {}
+        self.unknown: dict[str, int] = {}  # events that have no meaning here, by name
+
+    def set_instruments(self, instruments: Sequence[Instrument]) -> None:
+        self._by_symbol = {i.symbol: i for i in instruments}
+        self._by_raw = {i.raw_symbol: i for i in instruments}
+
+    # --- requests ---------------------------------------------------------------------------------
+
+    def place(self, client_id: str, spec: OrderSpec, now: int, *, reference: int = 0) -> Call:
+        i = self._by_symbol[spec.symbol]
+        is_limit = spec.type is OrderType.LIMIT
+        conditional = spec.trigger_by is not TriggerBy.NONE
+        params: dict[str, str] = {
+            "symbol": i.raw_symbol,
+            "side": spec.side.value.upper(),
+            "quantity": i.size_text(spec.size_int),
+        }
+        if spec.position_side is not PositionSide.BOTH:
+            params["positionSide"] = spec.position_side.value.upper()
+        elif spec.reduce_only:
+            params["reduceOnly"] = "true"
+        if is_limit:
+            params["price"] = i.price_text(spec.price_int)
+            params["timeInForce"] = "GTX" if spec.post_only else spec.tif.value
+            if spec.tif is TimeInForce.GTD:
+                params["goodTillDate"] = str(spec.expire // _MS)
+        if conditional:
+            rises = spec.trigger_int > reference if reference else spec.side is Side.BUY
+            stop = rises == (spec.side is Side.BUY)
+            params["type"] = ("STOP" if stop else "TAKE_PROFIT") + ("" if is_limit else "_MARKET")
+            params["triggerPrice"] = i.price_text(spec.trigger_int)
+            marks = spec.trigger_by is TriggerBy.MARK
+            params["workingType"] = "MARK_PRICE" if marks else "CONTRACT_PRICE"
+            params["algoType"] = "CONDITIONAL"
+            params["clientAlgoId"] = client_id
+        else:
+            params["type"] = "LIMIT" if is_limit else "MARKET"
+            params["newClientOrderId"] = client_id
+        key = OrderKey(spec.symbol, client_id, conditional)
+        path = "/fapi/v1/algoOrder" if conditional else "/fapi/v1/order"
+        return self._signed(Purpose.PLACE, "POST", path, params, now, 0, orders=1, subject=key)
+
+    def cancel(self, key: OrderKey, now: int) -> Call:
+        return self._about(Purpose.CANCEL, "DELETE", key, now)
+
+    def query(self, key: OrderKey, now: int) -> Call:
+        return self._about(Purpose.QUERY, "GET", key, now)
+
+    def query_venue_id(self, symbol: str, venue_id: str, now: int) -> Call:
+        params = {"symbol": self._by_symbol[symbol].raw_symbol, "orderId": venue_id}
+        key = OrderKey(symbol, "")
+        return self._signed(Purpose.QUERY, "GET", "/fapi/v1/order", params, now, 1, subject=key)
+
+    def _about(self, purpose: Purpose, method: str, key: OrderKey, now: int) -> Call:
+        if key.conditional:
+            params = {"clientAlgoId": key.client_id}
+            path = "/fapi/v1/algoOrder"
+        else:
+            raw = self._by_symbol[key.symbol].raw_symbol
+            params = {"symbol": raw, "origClientOrderId": key.client_id}
+            path = "/fapi/v1/order"
+        return self._signed(purpose, method, path, params, now, 1, subject=key)
+
+    def amend(self, key: OrderKey, spec: OrderSpec, now: int, *, price: int, size: int) -> Call:
+        i = self._by_symbol[key.symbol]
+        params = {
+            "symbol": i.raw_symbol,
+            "origClientOrderId": key.client_id,
+            "side": spec.side.value.upper(),
+            "quantity": i.size_text(size),
+            "price": i.price_text(price),
+        }
+        return self._signed(
+            Purpose.AMEND, "PUT", "/fapi/v1/order", params, now, 0, orders=1, subject=key
+        )
+
+    def open_orders(self, now: int) -> list[Call]:
+        return [
+            self._signed(Purpose.OPEN_ORDERS, "GET", "/fapi/v1/openOrders", {}, now, 40),
+            self._signed(Purpose.OPEN_CONDITIONALS, "GET", "/fapi/v1/openAlgoOrders", {}, now, 40),
+        ]
+
+    def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
+        params = {"symbol": self._by_symbol[symbol].raw_symbol, "limit": str(FILLS_PAGE)}
+        if cursor:
+            params["fromId"] = cursor
+        else:
+            params["startTime"] = str(since // _MS)
+        return self._signed(
+            Purpose.FILLS, "GET", "/fapi/v1/userTrades", params, now, 5, symbol=symbol
+        )
+
+    def positions(self, now: int) -> Call:
+        return self._signed(Purpose.POSITIONS, "GET", "/fapi/v3/positionRisk", {}, now, 5)
+
+    def balances(self, now: int) -> Call:
+        return self._signed(Purpose.BALANCES, "GET", "/fapi/v3/balance", {}, now, 5)
+
+    def modes(self, now: int) -> Call:
+        return self._signed(Purpose.MODES, "GET", "/fapi/v1/accountConfig", {}, now, 5)
+
+    def time(self) -> Call:
+        """The venue's clock; needs no key."""
+        return Call(Purpose.TIME, "GET", "/fapi/v1/time", b"", {}, 1)
+
+    def stream_key(self, *, keep: bool = False) -> Call:
+        """Opens the account's stream, or says that it is still wanted (each half hour)."""
+        return Call(
+            Purpose.KEEP_KEY if keep else Purpose.STREAM_KEY,
+            "PUT" if keep else "POST",
+            "/fapi/v1/listenKey",
+            b"",
+            self._headers(),
+            1,
+        )
+
+    def stream_path(self, key: str) -> str:
+        return f"/private/ws/{key}"
+
+    def _headers(self) -> dict[str, str]:
+        return {"X-MBX-APIKEY": self._key}
+
+    def _signed(
+        self,
+        purpose: Purpose,
+        method: str,
+        path: str,
+        params: Mapping[str, str],
+        now: int,
+        weight: int,
+        *,
+        orders: int = 0,
+        subject: OrderKey | None = None,
+        symbol: str = "",
+    ) -> Call:
+        query = urlencode(
+            {**params, "recvWindow": str(RECV_WINDOW_MS), "timestamp": str(now // _MS)}
+        )
+        target = f"{path}?{query}&signature={hmac_hex(self._secret, query.encode())}"
+        return Call(purpose, method, target, b"", self._headers(), weight, orders, subject, symbol)
+
+    # --- answers ----------------------------------------------------------------------------------
+
+    def answer(
+        self, call: Call, status: int, headers: Mapping[str, str], body: bytes, now: int
+    ) -> Answer:
+        try:
+            value = msgspec.json.decode(body) if body else None
+        except msgspec.DecodeError:
+            value = None
+        if status >= 400 or (isinstance(value, dict) and _is_error(value)):
+            return self._failed(call, status, headers, value, body)
+        try:
+            return self._read(call, value, now)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            return Answer(
+                Outcome.AMBIGUOUS,
+                code=VenueRejected.code,
+                text=f"an answer that makes no sense: {type(error).__name__} {error}"[:200],
+            )
+
+    def _failed(
+        self, call: Call, status: int, headers: Mapping[str, str], value: Any, body: bytes
+    ) -> Answer:
+        code = value.get("code") if isinstance(value, dict) else None
+        text = (
+            str(value.get("msg", ""))
+            if isinstance(value, dict)
+            else body[:200].decode("utf-8", "replace")
+        )
+        retry = int(headers.get("retry-after", "0") or 0) * 1_000_000_000
+        if status in (418, 429):
+            return Answer(Outcome.SAFE, (), VenueRateLimit.code, str(code or status), text, retry)
+        if status == 503:
+            outcome = next((o for t, o in TEXT_503.items() if t in text), Outcome.AMBIGUOUS)
+            return Answer(outcome, (), OrderOutcomeUnknown.code, str(code or status), text, retry)
+        if status >= 500 or status == 408 or not isinstance(code, int):
+            ambiguous = Outcome.AMBIGUOUS
+            return Answer(ambiguous, (), OrderOutcomeUnknown.code, str(code or status), text, retry)
+        row = row_of(ERRORS, code)
+        return Answer(
+            row.outcome,
+            (),
+            row.error.code,
+            str(code),
+            text,
+            retry,
+            not_found=code in _NOT_THERE and call.purpose is not Purpose.PLACE,
+        )
+
+    def _read(self, call: Call, value: Any, now: int) -> Answer:
+        match call.purpose:
+            case Purpose.PLACE | Purpose.AMEND | Purpose.CANCEL | Purpose.QUERY:
+                assert call.subject is not None
+                if call.subject.conditional:
+                    if call.purpose is Purpose.CANCEL:
+                        if str(value.get("code")) != "200":
+                            return Answer(Outcome.AMBIGUOUS, text=str(value)[:200])
+                        return Answer(Outcome.DONE)
+                    return Answer(Outcome.DONE, (self._algo_row(value),))
+                return Answer(Outcome.DONE, (self._order_row(value),))
+            case Purpose.OPEN_ORDERS:
+                rows = [self._order_row(r) for r in value if r["symbol"] in self._by_raw]
+                return Answer(Outcome.DONE, tuple(rows))
+            case Purpose.OPEN_CONDITIONALS:
+                rows = [self._algo_row(r) for r in value if r["symbol"] in self._by_raw]
+                return Answer(Outcome.DONE, tuple(rows))
+            case Purpose.FILLS:
+                fills = tuple(self._trade_row(row) for row in value)
+                more = str(fills[-1].trade_id + 1) if len(fills) >= FILLS_PAGE else ""
+                return Answer(Outcome.DONE, fills, cursor=more)
+            case Purpose.POSITIONS:
+                return Answer(Outcome.DONE, tuple(self._position_row(r, now) for r in value
+                                                  if r["symbol"] in self._by_raw))  # fmt: skip
+            case Purpose.BALANCES:
+                balances = (BalanceTold(r["asset"], money_of(r["balance"]), now) for r in value)
+                return Answer(Outcome.DONE, tuple(balances))
+            case Purpose.MODES:
+                mode = ModeTold(
+                    hedge=bool(value["dualSidePosition"]),
+                    multi_assets=bool(value["multiAssetsMargin"]),
+                    can_trade=bool(value["canTrade"]),
+                    can_withdraw=bool(value["canWithdraw"]),
+                )
+                return Answer(Outcome.DONE, (mode,))
+            case Purpose.TIME:
+                return Answer(Outcome.DONE, value=str(value["serverTime"] * _MS))
+            case Purpose.STREAM_KEY | Purpose.KEEP_KEY:
+                return Answer(Outcome.DONE, value=str(value.get("listenKey", "")))
+            case _:
+                return Answer(Outcome.DONE)
+
+    def _order_row(self, row: dict[str, Any]) -> OrderTold:
+        i = self._by_raw[row["symbol"]]
+        return OrderTold(
+            symbol=i.symbol,
+            client_id=row["clientOrderId"],
+            venue_id=str(row["orderId"]),
+            state=_STATES.get(row["status"], OrderState.UNKNOWN),
+            time=int(row["updateTime"]) * _MS,
+            side=Side(row["side"].lower()),
+            type=OrderType.MARKET if row["type"] == "MARKET" else OrderType.LIMIT,
+            tif=_TIFS.get(row["timeInForce"], TimeInForce.GTC),
+            price=units_of(row["price"], i.price_decimals),
+            size=units_of(row["origQty"], i.size_decimals),
+            filled=units_of(row["executedQty"], i.size_decimals),
+            position_side=PositionSide(row["positionSide"].lower()),
+            reduce_only=bool(row["reduceOnly"]),
+        )
+
+    def _algo_row(self, row: dict[str, Any]) -> OrderTold:
+        i = self._by_raw[row["symbol"]]
+        return OrderTold(
+            symbol=i.symbol,
+            client_id=row["clientAlgoId"],
+            venue_id=str(row.get("actualOrderId") or row["algoId"]),
+            state=_ALGO_STATES.get(row["algoStatus"], OrderState.UNKNOWN),
+            time=int(row["updateTime"]) * _MS,
+            side=Side(row["side"].lower()),
+            type=OrderType.MARKET if row["orderType"].endswith("MARKET") else OrderType.LIMIT,
+            price=units_of(row["price"] or "0", i.price_decimals),
+            size=units_of(row["quantity"] or "0", i.size_decimals),
+            trigger=units_of(row["triggerPrice"] or "0", i.price_decimals),
+            position_side=PositionSide(row["positionSide"].lower()),
+            reduce_only=bool(row["reduceOnly"]),
+            conditional=row["algoStatus"] in ("NEW", "CANCELED", "EXPIRED", "REJECTED"),
+        )
+
+    def _trade_row(self, row: dict[str, Any]) -> FillTold:
+        i = self._by_raw[row["symbol"]]
+        return FillTold(
+            symbol=i.symbol,
+            client_id="",
+            venue_id=str(row["orderId"]),
+            trade_id=int(row["id"]),
+            side=Side(row["side"].lower()),
+            position_side=PositionSide(row["positionSide"].lower()),
+            price=units_of(row["price"], i.price_decimals),
+            size=units_of(row["qty"], i.size_decimals),
+            time=int(row["time"]) * _MS,
+            fee=money_of(row["commission"]),
+            fee_currency=row["commissionAsset"],
+            liquidity=Liquidity.MAKER if row["maker"] else Liquidity.TAKER,
+        )
+
+    def _position_row(self, row: dict[str, Any], now: int) -> PositionTold:
+        i = self._by_raw[row["symbol"]]
+        return PositionTold(
+            i.symbol,
+            PositionSide(row["positionSide"].lower()),
+            units_of(row["positionAmt"], i.size_decimals),
+            now,
+        )
+
+    # --- the user stream --------------------------------------------------------------------------
+
+    def told(self, message: bytes) -> list[Told]:
+        """Raises nothing: what cannot be read is a StreamTold `malformed`, what has no meaning here
+        is counted by name."""
+        try:
+            value = msgspec.json.decode(message)
+            if isinstance(value, dict) and "data" in value and "stream" in value:
+                value = value["data"]
+            return self._event(value)
+        except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            return [StreamTold("malformed", f"{type(error).__name__}: {error}"[:200])]
+
+    def _event(self, value: dict[str, Any]) -> list[Told]:
+        match value.get("e"):
+            case "ORDER_TRADE_UPDATE":
+                return self._order_event(value["o"])
+            case "ACCOUNT_UPDATE":
+                return self._account_event(value)
+            case "ALGO_UPDATE":
+                return self._algo_event(value)
+            case "ACCOUNT_CONFIG_UPDATE":
+                return [StreamTold("settings changed", str(value.get("ac") or value.get("ai")))]
+            case "listenKeyExpired":
+                return [StreamTold("expired")]
+            case name:
+                word = str(name) if name else "no event"
+                self.unknown[word] = self.unknown.get(word, 0) + 1
+                known = word in _PASSED_OVER
+                return [] if known else [StreamTold("unknown", word)]
+
+    def _order_event(self, o: dict[str, Any]) -> list[Told]:
+        i = self._by_raw.get(o["s"])
+        if i is None:
+            return [StreamTold("other symbol", str(o["s"]))]
+        kind, status = o["x"], o["X"]
+        side, position_side = Side(o["S"].lower()), PositionSide(o["ps"].lower())
+        time = int(o["T"]) * _MS
+        last = units_of(o["l"], i.size_decimals)
+        if kind == "CALCULATED" and not last:
+            return []  # announced, not done yet
+        found: list[Told] = []
+        if last:
+            found.append(
+                FillTold(
+                    symbol=i.symbol,
+                    client_id=o["c"],
+                    venue_id=str(o["i"]),
+                    trade_id=int(o["t"]),
+                    side=side,
+                    position_side=position_side,
+                    price=units_of(o["L"], i.price_decimals),
+                    size=last,
+                    time=time,
+                    fee=money_of(o.get("n") or "0"),
+                    fee_currency=o.get("N") or i.settle,
+                    liquidity=Liquidity.MAKER if o["m"] else Liquidity.TAKER,
+                )
+            )
+        state = _STATES.get(status, OrderState.UNKNOWN)
+        news = _NEWS.get(kind)
+        if status == "EXPIRED_IN_MATCH":
+            news = OrderNews.CANCELED
+        found.append(
+            OrderTold(
+                symbol=i.symbol,
+                client_id=o["c"],
+                venue_id=str(o["i"]),
+                state=state,
+                time=time,
+                news=news,
+                side=side,
+                type=OrderType.MARKET if o["o"] == "MARKET" else OrderType.LIMIT,
+                tif=_TIFS.get(o["f"], TimeInForce.GTC),
+                price=units_of(o["p"], i.price_decimals),
+                size=units_of(o["q"], i.size_decimals),
+                filled=units_of(o["z"], i.size_decimals),
+                position_side=position_side,
+                reduce_only=bool(o["R"]),
+            )
+        )
+        return found
+
+    def _account_event(self, value: dict[str, Any]) -> list[Told]:
+        time = int(value["T"]) * _MS
+        found: list[Told] = [
+            BalanceTold(row["a"], money_of(row["wb"]), time) for row in value["a"].get("B", ())
+        ]
+        for row in value["a"].get("P", ()):
+            i = self._by_raw.get(row["s"])
+            if i is not None:
+                side = PositionSide(row["ps"].lower())
+                qty = units_of(row["pa"], i.size_decimals)
+                found.append(PositionTold(i.symbol, side, qty, time))
+        return found
+
+    def _algo_event(self, value: dict[str, Any]) -> list[Told]:
+        o = value["o"]
+        i = self._by_raw.get(o["s"])
+        if i is None:
+            return [StreamTold("other symbol", str(o["s"]))]
+        state = _ALGO_STATES.get(o["X"], OrderState.UNKNOWN)
+        if o["X"] in ("TRIGGERING", "FINISHED"):
+            return []  # on the way, and told of the order that it sent
+        return [
+            OrderTold(
+                symbol=i.symbol,
+                client_id=o["caid"],
+                venue_id=str(o.get("ai") or o["aid"]),
+                state=state,
+                # Of T and E the documentation says both things: the earlier one happened first.
+                time=min(int(value["T"]), int(value["E"])) * _MS,
+                news=_STATE_NEWS.get(state),
+                side=Side(o["S"].lower()),
+                price=units_of(o["p"], i.price_decimals),
+                size=units_of(o["q"], i.size_decimals),
+                trigger=units_of(o["tp"], i.price_decimals),
+                position_side=PositionSide(o["ps"].lower()),
+                reduce_only=bool(o["R"]),
+                conditional=not o.get("ai"),
+                code=VenueRejected.code if state is OrderState.REJECTED else 0,
+                reason=str(o.get("rm", "")),
+            )
+        ]
+
+
+def _is_error(value: dict[str, Any]) -> bool:
+    code = value.get("code")
+    return isinstance(code, int) and code < 0

@@ -1,0 +1,27 @@
+"""Decimal text of venues as whole units, exactly."""
+
+from __future__ import annotations
+
+from onetape.model.money import MONEY_DECIMALS
+
+__all__ = ["money_of", "units_of"]
+
+
+def units_of(text: str, decimals: int) -> int:
+    """`60000.10` at one decimal is 600001. Raises ValueError for what is no plain decimal number
+    or has more decimals than there are."""
+    sign = 1
+    if text[:1] in ("-", "+"):
+        sign, text = (-1 if text[0] == "-" else 1), text[1:]
+    whole, _, rest = text.partition(".")
+    if not (whole + rest).isdigit() or not whole:
+        raise ValueError(f"not a plain decimal number: {text!r}")
+    kept, cut = rest[:decimals], rest[decimals:]
+    if cut.strip("0"):
+        raise ValueError(f"{text} has more than {decimals} decimals")
+    return sign * int(whole + kept.ljust(decimals, "0"))
+
+
+def money_of(text: str) -> int:
+    """Money in 1e-18; what lies beyond is no venue's."""
+    return units_of(text, MONEY_DECIMALS)
