@@ -10,7 +10,7 @@ import click
 from onetape.cli.arguments import parameters
 from onetape.cli.frame import Answer, Shell, load, verb
 from onetape.cli.run_options import answer_of_run, refused, run_options
-from onetape.model.errors import NotAvailable, UsageError
+from onetape.model.errors import UsageError
 
 
 @verb(
@@ -22,7 +22,8 @@ from onetape.model.errors import NotAvailable, UsageError
 )
 @click.argument("strategy")
 @click.option("--paper", is_flag=True, help="Against the simulated market, or --data at --speed.")
-@click.option("--live", is_flag=True, help="Against a venue (a later release).")
+@click.option("--live", is_flag=True, help="At the venue of the configuration.")
+@click.option("--account", default="", help="Which of the configuration, for --live.")
 @click.option("--data", metavar="TAPE", help="Play this tape.")
 @click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0, metavar="X")
 @click.option("--param", "params", multiple=True, metavar="k=v", help="Repeat for several.")
@@ -41,7 +42,12 @@ from onetape.model.errors import NotAvailable, UsageError
 @click.option("--report", type=click.Path(path_type=Path), metavar="F.html")
 @click.option("--out", metavar="RUN", help="The run's name or path [default: dated, under home].")
 def command(
-    shell: Shell, paper: bool, live: bool, params: tuple[str, ...], **options: Any
+    shell: Shell,
+    paper: bool,
+    live: bool,
+    account: str,
+    params: tuple[str, ...],
+    **options: Any,
 ) -> Answer:
     """Run one strategy in the foreground until the data ends or Ctrl-C.
 
@@ -49,14 +55,33 @@ def command(
     """
     if paper == live:
         raise UsageError("choose one of --paper and --live", where="onetape run")
-    if live:
-        raise NotAvailable(
-            "trading live is not part of this release",
-            todo="use --paper; docs/roadmap.md says when",
-        )
     chosen = parameters(params)
+    if live:
+        return _live(shell, account, chosen, options)
     run_paper = load("onetape.services.paper", "run_paper", what="paper trading")
     build = load("onetape.services.paper", "PaperOptions", what="paper trading")
     with shell.progress("paper") as progress:
         result = run_paper(build(params=chosen, home=shell.home, progress=progress, **options))
+    return answer_of_run(result)
+
+
+def _live(shell: Shell, account: str, chosen: dict[str, Any], options: dict[str, Any]) -> Answer:
+    if options.pop("data", None):
+        raise UsageError("--data is a recorded market", where="--live", todo="use --paper")
+    run_live = load("onetape.services.live", "run_live", what="trading live")
+    build = load("onetape.services.live", "LiveOptions", what="trading live")
+    path = shell.config_path
+    with shell.progress("live") as progress:
+        result = run_live(
+            build(
+                data=(),
+                params=chosen,
+                home=shell.home,
+                progress=progress,
+                config=shell.config,
+                folder=path.parent if path else Path(),
+                account=account,
+                **options,
+            )
+        )
     return answer_of_run(result)

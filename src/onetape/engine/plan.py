@@ -23,6 +23,7 @@ __all__ = [
     "DEFAULT_CASH",
     "DETAIL",
     "MARKET",
+    "LiveRobot",
     "RunPlan",
     "TapeInput",
     "read_plan",
@@ -55,6 +56,15 @@ class TapeInput:
 
 
 @dataclass(slots=True)
+class LiveRobot:
+    """A robot at a gateway: its number there, and what its order ids begin after."""
+
+    number: int
+    order_base: int
+    account: str = ""
+
+
+@dataclass(slots=True)
 class RunPlan:
     """All that decides a run, beside the tapes and the strategy's source."""
 
@@ -82,7 +92,8 @@ class RunPlan:
     interpret: bool = False  # run a @compiled strategy as Python
     seed: int = 1
     on_error: str = "halt"
-    kind: str = "backtest"  # backtest | paper
+    kind: str = "backtest"  # backtest | paper | live
+    live: LiveRobot | None = None  # orders go to a gateway, and their news come with its tape
     inputs: list[TapeInput] = field(default_factory=list)
     sample_every: int = 0  # ns between equity samples
     bar_sources: dict[str, str] = field(default_factory=dict)  # "symbol period" -> where from
@@ -213,6 +224,15 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
             ),
         },
         "venue": plan.venue.as_table(),
+        "live": (
+            {
+                "number": plan.live.number,
+                "order_base": plan.live.order_base,
+                "account": plan.live.account,
+            }
+            if plan.live
+            else {}
+        ),
         "trading": {"hours": str(plan.hours), "tz": plan.hours.tz} if plan.hours else {},
         "bars": plan.bar_sources,
         "input": [
@@ -269,6 +289,7 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             seed=run["seed"],
             on_error=run["on_error"],
             kind=run["kind"],
+            live=LiveRobot(**document["live"]) if document.get("live") else None,
             inputs=[TapeInput(**each) for each in document.get("input", [])],
             sample_every=run["sample_every"],
             interpret=run["interpret"],

@@ -172,6 +172,8 @@ class Session:
         for source in self.sources:
             if source.is_detail:
                 self._map_detail(source)
+        if self.plan.live is not None:
+            self.sim.go_live(self.plan.live.number, self.plan.live.order_base)
         if self.script is not None:
             self._script_reader = JournalReader(self.script)
             self.sim.set_script(self._script_reader.core)

@@ -29,6 +29,8 @@ class VenueConfig(_Section, frozen=True):
     mode: Literal["sim", "demo", "live"] = "sim"
     seed: int = 1  # of the simulated flow
     live_account: str = ""  # the account's id, typed out: live trading needs it
+    rest: str = ""  # addresses, where they are not the venue's own: a simulated exchange that runs
+    ws: str = ""
 
 
 class AccountConfig(_Section, frozen=True):

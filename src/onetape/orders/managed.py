@@ -128,6 +128,10 @@ class Managed:
         return not self.life.state.is_final
 
     @property
+    def is_unknown(self) -> bool:
+        return self.life.state is OrderState.UNKNOWN
+
+    @property
     def is_foreign(self) -> bool:
         return self.robot == 0
 

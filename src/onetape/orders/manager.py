@@ -60,7 +60,7 @@ from onetape.orders.told import (
     Told,
 )
 
-__all__ = ["OrderManager"]
+__all__ = ["EVENT_OF_NEWS", "OrderManager"]
 
 ANSWER_WITHIN: Final = 5 * SECOND
 ABSENT_AFTER: Final = 10 * SECOND  # since it was sent: twice the window of a request
@@ -82,7 +82,7 @@ _ENDS: Final = {
     OrderState.REJECTED: OrderNews.REJECTED,
     OrderState.FILLED: None,
 }
-_EVENTS: Final = {
+EVENT_OF_NEWS: Final = {
     OrderNews.ACCEPTED: OrderEvent.ACCEPT,
     OrderNews.REJECTED: OrderEvent.REJECT,
     OrderNews.CANCELED: OrderEvent.CANCEL_ACK,
@@ -264,7 +264,7 @@ class OrderManager:
     def _lost(self, order: Managed, now: int) -> None:
         if order.state is not OrderState.UNKNOWN:
             self._news(order, OrderNews.LOST, now, OrderOutcomeUnknown.code)
-            if order.state is OrderState.UNKNOWN:
+            if order.is_unknown:
                 order.lost_at = now
                 self.outs.append(HealthOut("order", order.client_id, "unknown", "warning"))
         self._ask(order, now)
@@ -472,7 +472,7 @@ class OrderManager:
             self.outs.append(FillOut(None, fill))
             return
         if not order.venue_id:
-            self._set_venue_id(order, fill.venue_id)
+            self.note_venue_id(order, fill.venue_id)
         before = order.state
         cell = order.life.on_fill(str(fill.trade_id), fill.size)
         if cell is Effect.IMPOSSIBLE:
@@ -483,7 +483,7 @@ class OrderManager:
         if order.told_end is not None and order.life.filled >= order.told_filled:
             news, order.told_end = order.told_end, None
             self._news(order, news, now)
-        self._settle(order)
+        self.settle(order)
 
     def _meet(self, told: OrderTold, now: int) -> None:
         """An order that no tape of ours has."""
@@ -508,7 +508,7 @@ class OrderManager:
             self._book(fill, order, now)
         if told.state in _ENDS:
             order.life.state = told.state
-            self._settle(order)
+            self.settle(order)
 
     def _balance(self, told: BalanceTold, source: str) -> None:
         known = self.balances.get(told.currency)
@@ -542,7 +542,7 @@ class OrderManager:
         """Moves the order's life, and says so where that changed anything."""
         before, accepted = order.state, order.life.accepted
         open_before = (order.life.cancel_open, order.life.update_open)
-        event = _EVENTS[news]
+        event = EVENT_OF_NEWS[news]
         if event is OrderEvent.CANCEL_ACK and not order.life.cancel_open:
             event = OrderEvent.VENUE_CANCEL
         cell = order.life.on_event(event, size=size)
@@ -555,9 +555,19 @@ class OrderManager:
         answered = (order.life.cancel_open, order.life.update_open) != open_before
         if changed or answered or news is OrderNews.UPDATED:
             self.outs.append(NewsOut(order, news, order.state, now, code, reason))
-        self._settle(order)
+        self.settle(order)
 
-    def _settle(self, order: Managed) -> None:
+    def restore(self, order: Managed) -> None:
+        """An order of the journal."""
+        self._add(order)
+
+    def restore_fill(self, fill: FillTold) -> None:
+        """A fill of the journal: booked, and nobody is told again."""
+        self._book(fill, self._of(fill.client_id, fill.symbol, fill.venue_id), fill.time)
+        self.outs.clear()
+
+    def settle(self, order: Managed) -> None:
+        """What has ended leaves the open ones."""
         if order.is_open or order.client_id not in self.open:
             return
         del self.open[order.client_id]
@@ -581,11 +591,12 @@ class OrderManager:
 
     def _note_ids(self, order: Managed, told: OrderTold) -> None:
         if told.venue_id and told.venue_id != order.venue_id:
-            self._set_venue_id(order, told.venue_id)
+            self.note_venue_id(order, told.venue_id)
         if order.conditional and not told.conditional:
             order.conditional = False  # it fired: from here on it is an order of the book
 
-    def _set_venue_id(self, order: Managed, venue_id: str) -> None:
+    def note_venue_id(self, order: Managed, venue_id: str) -> None:
+        """From here on it is known by the venue's id, too."""
         order.venue_id = venue_id
         self.by_venue_id[order.spec.symbol, venue_id] = order
         for fill in [f for f in self.unmatched.values() if f.venue_id == venue_id]:

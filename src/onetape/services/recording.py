@@ -103,7 +103,7 @@ def record_run(
         )
     write_plan(plan, folder / "run.toml", run_facts(session, result))
     make_private(folder)
-    if plan.kind == "paper":
+    if plan.kind != "backtest":
         for each in plan.inputs:  # a live journal is pruned one day, but not under a run
             pin(Path(each.path), folder.name, each.first_sequence, each.last_sequence)
     return result

@@ -74,6 +74,10 @@ class JournalWatch:
         self._waiter.core.drain()
         self._work()
 
+    def look(self) -> None:
+        """Now, and from now on also for what was added to the waiter since."""
+        self._work()
+
     def _work(self) -> None:
         if self._timer is not None:
             self._timer.cancel()

@@ -93,8 +93,8 @@ _NOT_THERE: Final = frozenset({-2011, -2013})
 class BinanceUsdmProtocol:
     """An `OrderProtocol`. key and secret: HMAC."""
 
-    name: Final = "binance-usdm"
-    client_id_chars: Final = 36
+    name = "binance-usdm"
+    client_id_chars = 36
 
     def __init__(self, key: str, secret: str) -> None:
         self._key = key

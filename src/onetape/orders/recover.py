@@ -1,0 +1,94 @@
+"""A gateway's order manager from its own journal: what was intended, said and filled before.
+
+The same books as before the end, with one difference: a request whose answer is not on the tape
+may or may not have arrived. Its order is UNKNOWN and is asked for.
+"""
+
+from __future__ import annotations
+
+from onetape.model.enums import OrderNews, OrderState, RequestKind, TriggerBy
+from onetape.model.order import OrderSpec
+from onetape.orders.machine import OrderEvent, OrderLife
+from onetape.orders.managed import Managed
+from onetape.orders.manager import EVENT_OF_NEWS, OrderManager
+from onetape.orders.told import FillTold
+
+__all__ = ["Recovery"]
+
+
+class Recovery:
+    """Fed with the journal's records in order; `finish` when there are no more."""
+
+    def __init__(self, manager: OrderManager) -> None:
+        self.manager = manager
+        self.newest_fill = 0  # ns, by the venue's clock
+        self.records = 0
+
+    def intent(
+        self,
+        client_id: str,
+        robot: int,
+        order_id: int,
+        kind: RequestKind,
+        spec: OrderSpec,
+        time: int,
+    ) -> None:
+        self.records += 1
+        if kind is RequestKind.PLACE:
+            order = Managed(
+                client_id=client_id,
+                robot=robot,
+                order_id=order_id,
+                spec=spec,
+                life=OrderLife(spec.size_int),
+                created=time,
+                price=spec.price_int,
+                conditional=spec.trigger_by is not TriggerBy.NONE,
+            )
+            order.life.on_event(OrderEvent.SUBMIT)
+            self.manager.restore(order)
+            return
+        known = self.manager.orders.get(client_id)
+        if known is None or not known.is_open:
+            return
+        if kind is RequestKind.CANCEL:
+            known.life.on_event(OrderEvent.CANCEL_REQUEST)
+        else:
+            known.amend_to = (spec.price_int, spec.size_int)
+            known.life.on_event(OrderEvent.AMEND_REQUEST, size=spec.size_int)
+
+    def news(self, client_id: str, news: OrderNews, size: int, price: int, venue_id: str) -> None:
+        self.records += 1
+        order = self.manager.orders.get(client_id)
+        if order is None:
+            return
+        if venue_id and venue_id != "0":
+            self.manager.note_venue_id(order, venue_id)
+        event = EVENT_OF_NEWS[news]
+        if event is OrderEvent.CANCEL_ACK and not order.life.cancel_open:
+            event = OrderEvent.VENUE_CANCEL
+        order.life.on_event(event, size=size)
+        if news is OrderNews.UPDATED:
+            order.price = price
+        self.manager.settle(order)
+
+    def fill(self, fill: FillTold) -> None:
+        self.records += 1
+        self.newest_fill = max(self.newest_fill, fill.time)
+        self.manager.restore_fill(fill)
+
+    def finish(self, now: int) -> int:
+        """Gives how many orders are unknown."""
+        unknown = 0
+        for order in list(self.manager.open.values()):
+            if order.state in _UNANSWERED:
+                order.life.on_event(OrderEvent.REPLY_LOST)
+            if order.state is OrderState.UNKNOWN:
+                order.lost_at = order.ask_at = now
+                unknown += 1
+        return unknown
+
+
+_UNANSWERED = frozenset(
+    {OrderState.SUBMITTED, OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE}
+)

@@ -1,0 +1,520 @@
+"""A gateway: the one process that trades on one account of one venue.
+
+A shell around pure cores: the order manager decides, the protocol encodes and decodes, the gate
+refuses. Here are the sockets, the clock and the journal, and one rule: what the manager says goes
+to the journal before its calls go to the wire.
+
+As a process: `python -m onetape.services.gateway` with its options as JSON on standard input, so
+that no secret is ever part of an argument list. It says `ready` when the account is reconciled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+import picows
+import uvloop
+
+from onetape.model.enums import RequestKind, Side
+from onetape.model.errors import OnetapeError, VenueUnavailable
+from onetape.model.instrument import Instrument
+from onetape.model.money import money
+from onetape.orders.calls import Call, Purpose
+from onetape.orders.gate import Gate, Limits
+from onetape.orders.managed import HealthOut, Request
+from onetape.orders.manager import OrderManager
+from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.reconcile import Reconciler
+from onetape.orders.recover import Recovery
+from onetape.services.gateway_journal import (
+    MARK,
+    TRADE,
+    GatewayTape,
+    RobotLife,
+    request_of,
+)
+from onetape.store.private import private_folder
+from onetape.tape.journal import JournalReader, JournalWriter, type_id
+from onetape.tape.wait import JournalWatch, Waiter
+from onetape.venues.binance.instruments import instruments_of
+from onetape.venues.binance.market import BinanceUsdmMarket
+from onetape.venues.binance.trading import BinanceUsdmProtocol
+
+__all__ = ["Gateway", "GatewayOptions", "gateway_journal", "gateway_socket"]
+
+TICK_S: Final = 0.02
+KEEP_KEY_S: Final = 30 * 60.0
+RECONCILE_EVERY_S: Final = 300.0
+RECONNECT_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)  # then the last
+CALL_TIMEOUT_S: Final = 4.0
+ROBOTS_MAX: Final = 250
+_ORDER_REQUEST: Final = type_id("order_request")
+_INSTRUMENT: Final = type_id("instrument")
+
+
+def gateway_journal(home: Path, account: str) -> Path:
+    return home / "journal" / f"gateway-{account}"
+
+
+def gateway_socket(home: Path, account: str) -> Path:
+    """Kept short: the address of a Unix socket has at most 107 bytes."""
+    return home / "run" / f"gateway-{account}.sock"
+
+
+class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a gateway is started with. Its text shows no secret."""
+
+    account: str
+    rest: str
+    ws: str
+    key: str
+    secret: str
+    home: str
+    symbols: list[str]
+
+    def __repr__(self) -> str:
+        return f"GatewayOptions(account={self.account!r}, rest={self.rest!r})"
+
+
+class Gateway:
+    """One account. `run` returns when it was asked to stop."""
+
+    def __init__(self, options: GatewayOptions) -> None:
+        self.options = options
+        self.home = Path(options.home)
+        self.protocol = BinanceUsdmProtocol(options.key, options.secret)
+        self.manager = OrderManager(self.protocol)
+        self.offset = 0  # ns, the venue's clock less ours
+        self.instruments: list[Instrument] = []
+        self.robots: dict[int, tuple[RobotLife, JournalReader]] = {}
+        self.stopping = asyncio.Event()
+        self.reconciled = asyncio.Event()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._stream_up = False
+        self._received = 0  # when the message came that is being read
+
+    # --- life -------------------------------------------------------------------------------------
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
+        connector = aiohttp.TCPConnector(limit=16, keepalive_timeout=60.0)
+        async with aiohttp.ClientSession(
+            self.options.rest, timeout=timeout, connector=connector
+        ) as self.http:
+            await self._learn_venue()
+            self._open_tape()
+            try:
+                self.market = BinanceUsdmMarket(self.instruments, self)
+                self._spawn(self._tick())
+                for path in self.market.paths():
+                    self._spawn(self._follow_market(path))
+                self._spawn(self._follow_account())
+                await self._listen()
+                await self.reconciled.wait()
+                ready()
+                await self.stopping.wait()
+            finally:
+                for task in self._tasks:
+                    task.cancel()
+                with contextlib.suppress(FileNotFoundError):
+                    gateway_socket(self.home, self.options.account).unlink()
+                self.tape.writer.close()
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            # A bug of ours: the process ends, its journal is what the next one begins with.
+            sys.stderr.write(f"gateway: {task.exception()!r}\n")
+            self.stopping.set()
+
+    async def _learn_venue(self) -> None:
+        """Clock and instruments, before anything else."""
+        try:
+            sent = time.time_ns()
+            status, headers, body = await self._request(self.protocol.time())
+            answer = self.protocol.answer(self.protocol.time(), status, headers, body, sent)
+            if not answer.value:
+                raise VenueUnavailable(
+                    f"no exchange of this kind answers: HTTP {status}", where=self.options.rest
+                )
+            received = time.time_ns()
+            self.offset = int(answer.value) - (sent + received) // 2
+            call = Call(Purpose.INSTRUMENTS, "GET", "/fapi/v1/exchangeInfo", b"", {}, 1)
+            status, headers, body = await self._request(call)
+            self.instruments = instruments_of(
+                msgspec.json.decode(body), frozenset(self.options.symbols)
+            )
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise VenueUnavailable(
+                f"the venue does not answer: {type(error).__name__}", where=self.options.rest
+            ) from None
+        self.protocol.set_instruments(self.instruments)
+
+    def _open_tape(self) -> None:
+        path = gateway_journal(self.home, self.options.account)
+        private_folder(path.parent)
+        chars = self.protocol.client_id_chars
+        is_new = not path.exists()
+        recovery = Recovery(self.manager)
+        old = GatewayTape(None, (), chars)  # type: ignore[arg-type]
+        if not is_new:
+            old.recover(path, recovery)
+        writer = JournalWriter(
+            path, process=f"gateway:{self.options.account}", account=self.options.account,
+            created=time.time_ns(), heartbeat=True,
+        )  # fmt: skip
+        self.tape = GatewayTape(writer, self.instruments, chars, robots=old.robots)
+        now = self._now()
+        self.tape.open(now)
+        symbols = [i.symbol for i in self.instruments]
+        unknown = recovery.finish(now)
+        self.reconciler = Reconciler(
+            self.manager, symbols, is_new=is_new, since=recovery.newest_fill
+        )
+        self.gate = Gate(self.manager, {i.symbol: i for i in self.instruments}, Limits())
+        if unknown:
+            self.manager.outs.append(
+                HealthOut("recovered", self.options.account, f"{unknown} orders unknown", "warning")
+            )
+        self._quote = writer.append_quote
+        self._append = writer.append_raw
+        self._waiter = Waiter()
+        self._watch = JournalWatch(self._waiter, self._take_requests, asyncio.get_running_loop())
+        for life in self.tape.robots.values():
+            if Path(life.journal).is_dir():
+                self._follow_robot(life)
+
+    def _now(self) -> int:
+        return time.time_ns()
+
+    # --- what the manager wants -------------------------------------------------------------------
+
+    def _carry_out(self) -> None:
+        """First the journal, then the wire."""
+        now = self._now()
+        outs, self.manager.outs = self.manager.outs, []
+        for out in outs:
+            self.tape.write(out, now)
+            if isinstance(out, HealthOut) and out.kind == "reconciled":
+                self.gate.ready = self._stream_up
+                self.reconciled.set()
+        calls, self.manager.calls = self.manager.calls, []
+        for call in calls:
+            self._spawn(self._make(call))
+
+    async def _make(self, call: Call) -> None:
+        try:
+            status, headers, body = await self._request(call)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            answer = Answer(Outcome.AMBIGUOUS, text=type(error).__name__)
+        else:
+            answer = self.protocol.answer(call, status, headers, body, self._venue_now())
+        now = self._venue_now()
+        if not self.reconciler.answered(call, answer, now):
+            self.manager.answered(call, answer, now)
+        self._carry_out()
+
+    async def _request(self, call: Call) -> tuple[int, dict[str, str], bytes]:
+        async with self.http.request(
+            call.method, call.target, data=call.body or None, headers=dict(call.headers),
+            allow_redirects=False,
+        ) as reply:  # fmt: skip
+            body = await reply.read()
+            return reply.status, {k.lower(): v for k, v in reply.headers.items()}, body
+
+    def _venue_now(self) -> int:
+        return time.time_ns() + self.offset
+
+    async def _tick(self) -> None:
+        last_round = time.monotonic()
+        while True:
+            now = self._venue_now()
+            self.manager.tick(now)
+            self.reconciler.tick(now)
+            if time.monotonic() - last_round > RECONCILE_EVERY_S and not self.reconciler.is_running:
+                last_round = time.monotonic()
+                self.reconciler.start(now, "periodic")
+            self._carry_out()
+            await asyncio.sleep(TICK_S)
+
+    # --- robots -----------------------------------------------------------------------------------
+
+    def _follow_robot(self, life: RobotLife) -> None:
+        # From its beginning: that is where it names its instruments.
+        reader = JournalReader(life.journal)
+        self.robots[life.number] = (life, reader)
+        self._waiter.add(reader)
+
+    def _take_requests(self) -> None:
+        now = self._venue_now()
+        for life, reader in self.robots.values():
+            first = last = 0
+            while (raw := reader.next_raw()) is not None:
+                kind, _, sequence, _, stream, payload = raw
+                if kind == _INSTRUMENT:
+                    life.symbols[stream] = msgspec.msgpack.decode(payload)["symbol"]
+                elif kind == _ORDER_REQUEST and sequence > life.taken:
+                    first, last = first or sequence, sequence
+                    self._request_of_robot(life, stream, payload, now)
+            if last:
+                self.tape.take(life, _uuid_bytes(reader.core.uuid), first, last, 0, self._now())
+        self._carry_out()
+
+    def _request_of_robot(self, life: RobotLife, stream: int, payload: bytes, now: int) -> None:
+        _, kind, order_id, spec, denied = request_of(payload, life.symbols[stream])
+        if denied:
+            return
+        known = self.manager.by_robot.get((life.number, order_id))
+        if kind is RequestKind.PLACE:
+            if known is not None:
+                return
+            name = life.client_id(order_id, self.protocol.client_id_chars)
+            request = Request(life.number, kind, order_id, spec)
+            refusal = self.gate.refusal(spec, now)
+            if refusal is None:
+                self.manager.submit(name, request, now)
+            else:
+                self.manager.deny(name, request, now, refusal.code, refusal.reason)
+        elif known is not None:
+            if kind is RequestKind.CANCEL:
+                self.manager.cancel(known, now)
+            else:
+                self.manager.amend(known, now, price=spec.price_int, size=spec.size_int)
+
+    def attach(self, name: str, journal: str) -> dict[str, Any]:
+        """A robot begins a life: its number, and where its order ids begin."""
+        known = next((r for r in self.tape.robots.values() if r.name == name), None)
+        number = known.number if known else len(self.tape.robots) + 1
+        if number > ROBOTS_MAX:
+            return {"error": f"more than {ROBOTS_MAX} robots"}
+        if number in self.robots:
+            self.robots.pop(number)[1].close()
+        life = RobotLife(number, name, known.epoch + 1 if known else 1, journal)
+        self.tape.attach(life, self._now())
+        return {
+            "robot": number,
+            "base": life.base,
+            "journal": str(gateway_journal(self.home, self.options.account)),
+            "balances": {name: str(money(total)) for name, total in self._money()},
+            "hedge": bool(self.manager.mode and self.manager.mode.hedge),
+        }
+
+    def _money(self) -> list[tuple[str, int]]:
+        """What a robot can trade with: all that its instruments settle in."""
+        settles = {i.settle for i in self.instruments}
+        balances = self.manager.balances.items()
+        return [(name, total) for name, (total, _) in balances if name in settles]
+
+    def follow(self, number: int) -> dict[str, Any]:
+        """The robot's journal is there: from now on its requests are taken."""
+        self._follow_robot(self.tape.robots[number])
+        self._watch.look()
+        return {}
+
+    # --- the market: a sink -----------------------------------------------------------------------
+
+    def quote(
+        self, stream: int, ts_event: int, bid: int, ask: int, bid_size: int, ask_size: int,
+        update_id: int,
+    ) -> None:  # fmt: skip
+        self._quote(stream, self._received, ts_event, bid, ask, bid_size, ask_size)
+        self.manager.references[self.instruments[stream - 1].symbol] = (bid + ask) // 2
+        del update_id
+
+    def trade(
+        self, stream: int, ts_event: int, price: int, size: int, side: Side, trade_id: int
+    ) -> None:
+        payload = TRADE.pack(ts_event, self._received, price, size, trade_id, 0, side.id, 1)
+        self._append(_TRADE, payload, 0, stream, self._received)
+
+    def mark(self, stream: int, ts_event: int, mark: int, index: int) -> None:
+        payload = MARK.pack(ts_event, self._received, mark, index)
+        self._append(_MARK, payload, 0, stream, self._received)
+
+    # --- connections ------------------------------------------------------------------------------
+
+    async def _follow_market(self, path: str) -> None:
+        def take(message: bytes) -> None:
+            self._received = time.time_ns()
+            self.market.take(message)
+
+        failures = 0
+        while True:
+            began = time.monotonic()
+            with contextlib.suppress(OSError, picows.WSError, TimeoutError):
+                await self._connected(self.options.ws + path, take, lambda: None)
+            failures = 0 if time.monotonic() - began > 10 else failures + 1
+            self.manager.outs.append(HealthOut("feed", path[:40], "lost", "warning"))
+            await asyncio.sleep(RECONNECT_S[min(failures, len(RECONNECT_S) - 1)])
+
+    async def _follow_account(self) -> None:
+        def take(message: bytes) -> None:
+            told = self.protocol.told(message)
+            self.manager.hear(told, self._venue_now())
+            self._carry_out()
+
+        def opened() -> None:
+            self._stream_up = True
+            self.reconciler.start(self._venue_now(), "connected")
+            self._carry_out()
+
+        failures = 0
+        while True:
+            began = time.monotonic()
+            try:
+                call = self.protocol.stream_key()
+                status, headers, body = await self._request(call)
+                answer = self.protocol.answer(call, status, headers, body, self._venue_now())
+                if answer.value:
+                    keeper = asyncio.ensure_future(self._keep_key())
+                    try:
+                        path = self.protocol.stream_path(answer.value)
+                        await self._connected(self.options.ws + path, take, opened)
+                    finally:
+                        keeper.cancel()
+                elif answer.outcome is Outcome.DEFINITIVE:
+                    sys.stderr.write(f"gateway: the venue refuses: {answer.text}\n")
+            except (OSError, aiohttp.ClientError, picows.WSError, TimeoutError):
+                pass
+            if self._stream_up:
+                self._stream_up = self.gate.ready = False
+                out = HealthOut("account stream", self.options.account, "lost", "warning")
+                self.manager.outs.append(out)
+            failures = 0 if time.monotonic() - began > 10 else failures + 1
+            await asyncio.sleep(RECONNECT_S[min(failures, len(RECONNECT_S) - 1)])
+
+    async def _keep_key(self) -> None:
+        while True:
+            await asyncio.sleep(KEEP_KEY_S)
+            await self._request(self.protocol.stream_key(keep=True))
+
+    async def _connected(
+        self, url: str, take: Callable[[bytes], None], opened: Callable[[], None]
+    ) -> None:
+        """Until the connection ends."""
+
+        class Listener(picows.WSListener):
+            def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+                if frame.msg_type == picows.WSMsgType.TEXT:
+                    take(frame.get_payload_as_bytes())
+                elif frame.msg_type == picows.WSMsgType.CLOSE:
+                    transport.send_close()
+                    transport.disconnect()
+
+        transport, _ = await picows.ws_connect(
+            Listener, url, enable_auto_ping=True, auto_ping_idle_timeout=10,
+            auto_ping_reply_timeout=10, enable_auto_pong=True, websocket_handshake_timeout=5,
+        )  # fmt: skip
+        try:
+            opened()
+            await transport.wait_disconnected()
+        finally:
+            transport.disconnect()
+
+    # --- who asks ---------------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        path = gateway_socket(self.home, self.options.account)
+        private_folder(path.parent)
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        server = await asyncio.start_unix_server(self._serve, str(path), limit=1 << 20)
+        path.chmod(0o600)
+        self._spawn(server.serve_forever())
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One line of JSON, one line of answer."""
+        try:
+            while line := await reader.readline():
+                try:
+                    asked = msgspec.json.decode(line)
+                    answer = self._answer(asked)
+                except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
+                    answer = {"error": f"not a request: {type(error).__name__}"}
+                writer.write(msgspec.json.encode(answer) + b"\n")
+                await writer.drain()
+        except (ConnectionError, asyncio.LimitOverrunError, ValueError):
+            pass
+        finally:
+            writer.close()
+
+    def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
+        match asked["do"]:
+            case "attach":
+                return self.attach(str(asked["name"]), str(asked["journal"]))
+            case "follow":
+                return self.follow(int(asked["robot"]))
+            case "status":
+                return self._status()
+            case "reconcile":
+                self.reconciled.clear()
+                self.reconciler.start(self._venue_now(), "asked for")
+                self._carry_out()
+                return {}
+            case "stop":
+                self.stopping.set()
+                return {}
+            case other:
+                return {"error": f"unknown request {other!r}"}
+
+    def _status(self) -> dict[str, Any]:
+        return {
+            "ready": self.gate.ready,
+            "reconciling": self.reconciler.is_running,
+            "rounds": self.reconciler.rounds,
+            "differences": [str(d) for d in self.reconciler.differences],
+            "open": len(self.manager.open),
+            "unknown": len(self.manager.unknown),
+            "booked": self.manager.booked,
+            "counts": self.manager.counts,
+            "positions": {
+                f"{symbol} {side}": qty for (symbol, side), qty in self.manager.positions.items()
+            },
+        }
+
+
+_TRADE: Final = type_id("trade")
+_MARK: Final = type_id("mark")
+
+
+def _uuid_bytes(value: Any) -> bytes:
+    return bytes(value) if not isinstance(value, str) else bytes.fromhex(value.replace("-", ""))
+
+
+def main() -> int:
+    """The process."""
+    options = msgspec.json.decode(sys.stdin.buffer.read(), type=GatewayOptions)
+    os.umask(0o077)
+
+    async def work() -> None:
+        gateway = Gateway(options)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, gateway.stopping.set)
+        await gateway.run(lambda: print("ready", flush=True))
+
+    try:
+        uvloop.run(work())
+    except OnetapeError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

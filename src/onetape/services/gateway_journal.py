@@ -1,0 +1,281 @@
+"""What a gateway writes into its journal, and how it finds itself there again.
+
+One journal carries the venue's market and everything about the account's orders, so that a robot
+follows one tape and a replay of it needs no other. Robots are numbered; each life of a robot has an
+epoch, and its order ids begin at `epoch << 32`, so that no order of an earlier life is taken for
+one of this.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.model.enums import (
+    EventType,
+    Liquidity,
+    OrderNews,
+    OrderType,
+    PositionSide,
+    RequestKind,
+    Side,
+    TimeInForce,
+    TriggerBy,
+)
+from onetape.model.ids import client_id, robot_tag
+from onetape.model.instrument import Instrument
+from onetape.model.money import join_units, split_units
+from onetape.model.order import POST_ONLY, REDUCE_ONLY, OrderSpec
+from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, NewsOut, Out
+from onetape.orders.recover import Recovery
+from onetape.orders.told import FillTold
+from onetape.tape.journal import JournalReader, JournalWriter
+
+__all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "request_of"]
+
+EPOCH_BITS: Final = 32
+DENIED_FLAG: Final = 4  # order_denied of core/journal/events.hpp
+
+REQUEST = struct.Struct("<QqqqqBBBBBBBB32s")
+NEWS = struct.Struct("<QQqqqqHBBB3xQ")
+FILL = struct.Struct("<QQQqqqqqBBBBIQ")
+INPUT = struct.Struct("<16sQQQII")
+TRADE = struct.Struct("<4qQQBB14x")
+MARK = struct.Struct("<4q")
+
+
+@dataclass(slots=True)
+class RobotLife:
+    """A robot that is or was attached: which journal it writes, how far that has been taken."""
+
+    number: int
+    name: str
+    epoch: int
+    journal: str
+    taken: int = 0  # sequence of its last request that was taken
+    symbols: dict[int, str] = field(default_factory=dict)  # by its journal's streams
+
+    @property
+    def base(self) -> int:
+        return self.epoch << EPOCH_BITS
+
+    def client_id(self, order_id: int, chars_max: int) -> str:
+        epoch, ordinal = order_id >> EPOCH_BITS, order_id & ((1 << EPOCH_BITS) - 1)
+        return client_id(robot_tag(self.name), epoch=epoch, ordinal=ordinal, chars_max=chars_max)
+
+
+def request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, OrderSpec, bool]:
+    """(robot, kind, order id, what is asked for, denied already) of an order_request frame."""
+    (
+        order_id, price, size, trigger, expire, kind, side, type_, tif, flags, by, position, robot,
+        tag,
+    ) = REQUEST.unpack_from(payload)  # fmt: skip
+    spec = OrderSpec(
+        symbol=symbol,
+        side=Side.from_id(side),
+        size_int=size,
+        type=OrderType.from_id(type_),
+        price_int=price,
+        tif=TimeInForce.from_id(tif),
+        trigger_int=trigger,
+        trigger_by=TriggerBy.from_id(by),
+        position_side=PositionSide.from_id(position),
+        expire=expire,
+        post_only=bool(flags & POST_ONLY),
+        reduce_only=bool(flags & REDUCE_ONLY),
+        tag=tag.rstrip(b"\0").decode("utf-8", "replace"),
+    )
+    return robot, RequestKind.from_id(kind), order_id, spec, bool(flags & DENIED_FLAG)
+
+
+@dataclass(slots=True)
+class GatewayTape:
+    """The writer, and the numbers that things have on this tape."""
+
+    writer: JournalWriter
+    instruments: Sequence[Instrument]
+    client_id_chars: int
+    streams: dict[str, int] = field(default_factory=dict)
+    robots: dict[int, RobotLife] = field(default_factory=dict)
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    def open(self, now: int) -> None:
+        """The instruments, each time the gateway starts."""
+        for stream, instrument in enumerate(self.instruments, 1):
+            self.streams[instrument.symbol] = stream
+            self.writer.append_instrument(stream, now, instrument.to_msgpack())
+
+    def write(self, out: Out, now: int) -> None:
+        match out:
+            case IntentOut():
+                self._intent(out, now)
+            case NewsOut():
+                self._news(out, now)
+            case FillOut():
+                self._fill(out, now)
+            case AccountOut():
+                self._account(out, now)
+            case HealthOut():
+                self._health(out, now)
+
+    def attach(self, life: RobotLife, now: int) -> None:
+        self.robots[life.number] = life
+        self._cold(
+            "params",
+            {
+                "robot": life.number,
+                "name": life.name,
+                "epoch": life.epoch,
+                "journal": life.journal,
+            },
+            now,
+        )
+
+    def take(self, life: RobotLife, uuid: bytes, first: int, last: int, crc: int, now: int) -> None:
+        """Which frames of a robot's journal were taken next."""
+        life.taken = last
+        payload = INPUT.pack(uuid, life.epoch, first, last - first + 1, crc, life.number)
+        self.writer.append("input", payload, time=now)
+
+    def _intent(self, out: IntentOut, now: int) -> None:
+        order, spec = out.order, out.order.spec
+        payload = REQUEST.pack(
+            order.order_id, out.price, out.size, spec.trigger_int, spec.expire, out.kind.id,
+            spec.side.id, spec.type.id, spec.tif.id, spec.flags, spec.trigger_by.id,
+            spec.position_side.id, order.robot, spec.tag.encode()[:32],
+        )  # fmt: skip
+        self.writer.append("order_request", payload, stream=self.streams[spec.symbol], time=now)
+
+    def _news(self, out: NewsOut, now: int) -> None:
+        order = out.order
+        if order.is_foreign:
+            self._health(HealthOut("foreign order", order.client_id, str(out.news)), now)
+            return
+        venue = int(order.venue_id) if order.venue_id.isdigit() else 0
+        payload = NEWS.pack(
+            order.order_id, venue, out.time, order.price, order.life.size, order.life.filled,
+            out.code, out.news.id, out.state.id, order.robot, 0,
+        )  # fmt: skip
+        stream = self.streams[order.spec.symbol]
+        self.writer.append("order_event", payload, stream=stream, time=now)
+        if out.reason:
+            self._cold(
+                "reply",
+                {"robot": order.robot, "order": order.order_id, "reason": out.reason[:300]},
+                now,
+                stream,
+            )
+
+    def _fill(self, out: FillOut, now: int) -> None:
+        fill, order = out.fill, out.order
+        low, high = split_units(fill.fee)
+        payload = FILL.pack(
+            order.order_id if order else 0,
+            int(fill.venue_id) if fill.venue_id.isdigit() else 0,
+            fill.trade_id,
+            fill.time,
+            fill.price,
+            fill.size,
+            low,
+            high,
+            fill.side.id,
+            fill.liquidity.id,
+            fill.position_side.id,
+            order.robot if order else 0,
+            0,
+            0,
+        )
+        self.writer.append("fill", payload, stream=self.streams[fill.symbol], time=now)
+
+    def _account(self, out: AccountOut, now: int) -> None:
+        record: dict[str, Any] = {"source": out.source, "ts_event": out.time}
+        if out.side is None:
+            self._cold("balance", {"currency": out.name, "total": str(out.amount), **record}, now)
+        else:
+            stream = self.streams.get(out.name, 0)
+            value = {"symbol": out.name, "side": str(out.side), "qty": out.amount, **record}
+            self._cold("position", value, now, stream)
+
+    def _health(self, out: HealthOut, now: int) -> None:
+        record = {"kind": out.kind, "subject": out.subject, "state": out.state}
+        self._cold("health", record, now)
+        if out.severity == "critical":
+            self._cold("alert", {**record, "severity": out.severity}, now)
+
+    def _cold(self, event: str, record: dict[str, Any], now: int, stream: int = 0) -> None:
+        self.writer.append(event, msgspec.msgpack.encode(record), stream=stream, time=now)
+
+    # --- reading it again -------------------------------------------------------------------------
+
+    def recover(self, path: Path, recovery: Recovery) -> None:
+        """Everything that this journal says about orders and robots. Before `open`."""
+        wanted = ("instrument", "order_request", "order_event", "fill", "params", "input")
+        symbols: dict[int, str] = {}
+        with JournalReader(path) as reader:
+            for stream, record in reader.instruments.items():
+                symbols[stream] = record["symbol"]
+            for frame in reader.frames(wanted):
+                match frame.type:
+                    case EventType.INSTRUMENT.id:
+                        symbols[frame.stream] = msgspec.msgpack.decode(frame.payload)["symbol"]
+                    case EventType.PARAMS.id:
+                        self._recover_robot(msgspec.msgpack.decode(frame.payload))
+                    case EventType.INPUT.id:
+                        _, _, first, count, _, number = INPUT.unpack(frame.payload)
+                        if number in self.robots:
+                            self.robots[number].taken = first + count - 1
+                    case EventType.ORDER_REQUEST.id:
+                        self._recover_intent(frame.payload, symbols, frame.stream, frame.time,
+                                             recovery)  # fmt: skip
+                    case EventType.ORDER_EVENT.id:
+                        self._recover_news(frame.payload, recovery)
+                    case EventType.FILL.id:
+                        recovery.fill(self._told(frame.payload, symbols[frame.stream]))
+
+    def _recover_robot(self, record: dict[str, Any]) -> None:
+        if "robot" in record:
+            self.robots[record["robot"]] = RobotLife(
+                record["robot"], record["name"], record["epoch"], record["journal"]
+            )
+
+    def _recover_intent(
+        self, payload: bytes, symbols: dict[int, str], stream: int, time: int, recovery: Recovery
+    ) -> None:
+        robot, kind, order_id, spec, _ = request_of(payload, symbols[stream])
+        life = self.robots[robot]
+        name = life.client_id(order_id, self.client_id_chars)
+        recovery.intent(name, robot, order_id, kind, spec, time)
+
+    def _recover_news(self, payload: bytes, recovery: Recovery) -> None:
+        order_id, venue, _, price, size, _, _, news, _, robot, _ = NEWS.unpack(payload)
+        life = self.robots.get(robot)
+        if life is not None:
+            name = life.client_id(order_id, self.client_id_chars)
+            recovery.news(name, OrderNews.from_id(news), size, price, str(venue))
+
+    def _told(self, payload: bytes, symbol: str) -> FillTold:
+        (
+            order_id, venue, trade, time, price, size, low, high, side, liquidity, position, robot,
+            _, _,
+        ) = FILL.unpack(payload)  # fmt: skip
+        life = self.robots.get(robot)
+        return FillTold(
+            symbol=symbol,
+            client_id=life.client_id(order_id, self.client_id_chars) if life else "foreign",
+            venue_id=str(venue),
+            trade_id=trade,
+            side=Side.from_id(side),
+            position_side=PositionSide.from_id(position),
+            price=price,
+            size=size,
+            time=time,
+            fee=join_units(low, high),
+            fee_currency="",
+            liquidity=Liquidity.from_id(liquidity),
+        )

@@ -1,0 +1,341 @@
+"""Trading live: the same loop, its orders to a gateway, its news from the gateway's tape.
+
+The robot reads one journal, the gateway's, in which the market and everything about its orders
+stand in the order in which they happened; it writes one, its run's, from which the gateway takes
+what it asks for. So a live run is repeated like any other: from its tape and the kept source.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.engine.plan import LiveRobot
+from onetape.engine.session import Session
+from onetape.model.config import AccountConfig, Config, VenueConfig
+from onetape.model.errors import (
+    BadConfig,
+    BadInput,
+    NotAvailable,
+    ProcessDown,
+    VenueClosed,
+    VenueUnavailable,
+)
+from onetape.services.gateway import gateway_journal, gateway_socket
+from onetape.services.outcome import RunResult
+from onetape.services.paper import SAMPLE_NS, PaperOptions, PaperRobot, follow
+from onetape.services.preparing import prepare_plan, strategy_class
+from onetape.services.recording import run_folder, run_uuid
+from onetape.store.secrets import read_secret
+
+__all__ = ["LiveOptions", "run_live"]
+
+READY_WITHIN_S: Final = 30.0
+STOP_WITHIN_S: Final = 10.0
+MARKET_WITHIN_S: Final = 10.0
+DRAIN_S: Final = 5.0  # for the answers to the last cancels
+HOSTS: Final = {
+    ("binance-usdm", "live"): ("https://fapi.binance.com", "wss://fstream.binance.com"),
+    ("binance-usdm", "demo"): ("https://demo-fapi.binance.com", "wss://fstream.binancefuture.com"),
+}
+
+
+@dataclass(slots=True)
+class LiveOptions(PaperOptions):
+    """What `onetape run --live` takes. config: onetape.toml; folder: what its paths are relative
+    to; account: which, where there are several."""
+
+    config: Config | None = None
+    folder: Path = Path()
+    account: str = ""
+
+
+class GatewayClient:
+    """One question, one answer, over the gateway's socket."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(STOP_WITHIN_S)
+        try:
+            self._socket.connect(str(path))
+        except OSError as error:
+            self._socket.close()
+            raise ProcessDown("the gateway does not answer", where=str(path)) from error
+        self._file = self._socket.makefile("rwb")
+
+    def ask(self, do: str, **fields: Any) -> dict[str, Any]:
+        self._file.write(json.dumps({"do": do, **fields}).encode() + b"\n")
+        self._file.flush()
+        line = self._file.readline()
+        if not line:
+            raise ProcessDown("the gateway ended", where=f"asked to {do}")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise ProcessDown(str(answer["error"]), where=f"the gateway, asked to {do}")
+        return answer
+
+    def close(self) -> None:
+        self._file.close()
+        self._socket.close()
+
+
+@contextmanager
+def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, GatewayClient]]:
+    """The account's gateway: one that runs, or one of our own until the block ends."""
+    config = options.config
+    assert config is not None
+    name, account = _account(config, options.account)
+    path = gateway_socket(options.home, name)
+    if path.exists():
+        try:
+            client = GatewayClient(path)
+        except ProcessDown:
+            pass  # left behind by one that died
+        else:
+            try:
+                yield name, client
+            finally:
+                client.close()
+            return
+    venue = config.venues[account.venue]
+    with ExitStack() as stack:
+        if venue.mode == "sim" and not venue.rest:
+            simulated = stack.enter_context(_simulated(venue))
+            first = simulated["accounts"][0]
+            started = _addressed(
+                options, name, simulated["rest"], simulated["ws"], first["key"], first["secret"],
+                symbols,
+            )  # fmt: skip
+        else:
+            started = _started(options, name, account, venue, symbols)
+        child = stack.enter_context(_child([sys.executable, "-m", "onetape.services.gateway"]))
+        assert child.stdin is not None and child.stdout is not None
+        child.stdin.write(msgspec.json.encode(started))
+        child.stdin.close()
+        if child.stdout.readline().strip() != b"ready":
+            raise VenueUnavailable(
+                "the gateway did not start", where=started["rest"], todo="see the line above"
+            )
+        client = GatewayClient(path)
+        stack.callback(client.close)
+        yield name, client
+
+
+@contextmanager
+def _child(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that ends with the block at the latest. Ctrl-C reaches us, and we end it."""
+    process = subprocess.Popen(  # noqa: S603
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        try:
+            process.wait(STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+@contextmanager
+def _simulated(venue: VenueConfig) -> Iterator[dict[str, Any]]:
+    """A simulated exchange of our own: what it says when it is ready."""
+    command = [
+        sys.executable, "-m", "onetape", "sim", venue.kind, "--port", "0",
+        "--seed", str(venue.seed),
+    ]  # fmt: skip
+    with _child(command) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.close()
+        line = process.stdout.readline()
+        if not line:
+            raise ProcessDown("the simulated exchange did not start", where=venue.kind)
+        yield json.loads(line)
+
+
+def _account(config: Config, wanted: str) -> tuple[str, AccountConfig]:
+    if wanted:
+        if wanted not in config.accounts:
+            there = ", ".join(config.accounts) or "none"
+            raise BadConfig(f"no account {wanted!r}", where="--account", todo=f"there is: {there}")
+        return wanted, config.accounts[wanted]
+    if len(config.accounts) != 1:
+        raise BadConfig(
+            f"{len(config.accounts)} accounts in the configuration",
+            where="onetape.toml",
+            todo="write [accounts.NAME], or name one of several with --account",
+        )
+    return next(iter(config.accounts.items()))
+
+
+def _started(
+    options: LiveOptions,
+    name: str,
+    account: AccountConfig,
+    venue: VenueConfig,
+    symbols: list[str],
+) -> dict[str, Any]:
+    """The gateway's options. Raises for what cannot be traded on."""
+    if venue.kind == "bitmex":
+        raise VenueClosed(
+            "BitMEX closed on 23 September 2026", where="[venues]", todo="backtest it, or sim it"
+        )
+    if venue.kind != "binance-usdm":
+        raise NotAvailable(f"trading live on {venue.kind}", todo="docs/roadmap.md says when")
+    if venue.mode == "live" and not venue.live_account:
+        raise BadConfig(
+            "live trading needs the account's id typed in the configuration",
+            where=f"[venues.{account.venue}]",
+            todo='live_account = "..."',
+        )
+    rest, ws = venue.rest, venue.ws
+    if not rest:
+        hosts = HOSTS.get((venue.kind, venue.mode))
+        if hosts is None:
+            raise BadConfig(
+                "where is the simulated exchange?",
+                where=f"[venues.{account.venue}]",
+                todo='start one with `onetape sim binance-usdm` and write rest = "http://..."',
+            )
+        rest, ws = hosts
+    key, secret = (
+        read_secret(each, os.environ, folder=options.folder).reveal()
+        for each in (account.key, account.secret)
+    )
+    stream = ws or rest.replace("http", "ws", 1)
+    return _addressed(options, name, rest, stream, key, secret, symbols)
+
+
+def _addressed(
+    options: LiveOptions,
+    name: str,
+    rest: str,
+    ws: str,
+    key: str,
+    secret: str,
+    symbols: list[str],
+) -> dict[str, Any]:
+    return {
+        "account": name,
+        "rest": rest,
+        "ws": ws,
+        "key": key,
+        "secret": secret,
+        "home": str(options.home),
+        "symbols": symbols,
+    }
+
+
+def run_live(options: LiveOptions) -> RunResult:
+    """`onetape run --live`: until Ctrl-C or --seconds; then what works is cancelled."""
+    strategy = strategy_class(options)
+    symbols = _symbols(strategy, options)
+    with gateway(options, symbols) as (account, client):
+        folder = run_folder(options.out, options.home, strategy.__name__)
+        try:
+            told = client.ask("attach", name=_robot_name(folder), journal=str(folder / "journal"))
+            robot = _open(options, strategy, folder, account, told)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        client.ask("follow", robot=told["robot"])
+        deadline = None if options.seconds is None else time.monotonic() + options.seconds
+        try:
+            follow([robot], lambda _: deadline is None or time.monotonic() < deadline)
+            _drain(robot)
+        except BaseException:
+            robot.close(keep=True)
+            raise
+        result = robot.close(keep=True)
+    assert result is not None
+    return result
+
+
+def _robot_name(folder: Path) -> str:
+    return folder.name
+
+
+def _symbols(strategy: type[Any], options: LiveOptions) -> list[str]:
+    found = options.params.get("symbol", options.symbol or getattr(strategy, "symbol", None))
+    symbols = [found] if isinstance(found, str) else []
+    more = options.params.get("symbols", getattr(strategy, "symbols", None))
+    if isinstance(more, (list, tuple)):
+        symbols += [each for each in more if isinstance(each, str)]
+    if not symbols:
+        raise BadConfig(
+            "the strategy has no parameter `symbol`", where="--live", todo="give --symbol"
+        )
+    return list(dict.fromkeys(symbols))
+
+
+def _open(
+    options: LiveOptions,
+    strategy: type[Any],
+    folder: Path,
+    account: str,
+    told: Mapping[str, Any],
+) -> PaperRobot:
+    """Once there is a market on the tape."""
+    cash = ",".join(f"{amount} {currency}" for currency, amount in told["balances"].items())
+    given = replace(
+        options,
+        data=[gateway_journal(options.home, account)],
+        cash=options.cash or cash,
+        hedge=bool(told["hedge"]),
+        start=time.time_ns(),
+    )
+    plan = prepare_plan(given, strategy)
+    plan.kind, plan.sample_every = "live", SAMPLE_NS
+    plan.live = LiveRobot(int(told["robot"]), int(told["base"]), account)
+    deadline = time.monotonic() + MARKET_WITHIN_S
+    while True:
+        session = Session(
+            plan,
+            strategy,
+            journal=folder / "journal",
+            run_uuid=run_uuid(folder.name, plan),
+            follow=True,
+        )
+        try:
+            session.open()
+            break
+        except BadInput:
+            session.close()
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+    try:
+        session.start()
+    except BaseException:
+        session.close()
+        raise
+    return PaperRobot(session, folder, given)
+
+
+def _drain(robot: PaperRobot) -> None:
+    """Cancels what works and waits for the answers: a robot that ends leaves nothing behind."""
+    sim = robot.session.sim
+    sim.halt(False)
+    sim.leave_callback()
+    deadline = time.monotonic() + DRAIN_S
+    while time.monotonic() < deadline:
+        robot.step()
+        if not sim.working(None):
+            return
+        time.sleep(0.02)

@@ -1,0 +1,66 @@
+"""Binance USD-M: from exchangeInfo to instruments.
+
+Source: "Exchange Information" of the USD-M documentation, read 2026-11. Brackets and fees are of
+the account and asked for apart; until they are, the catalogue's stand in, marked as defaults.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from onetape.model import catalogue
+from onetape.model.enums import AmendRule, Origin
+from onetape.model.instrument import Instrument, from_symbol
+
+__all__ = ["instruments_of"]
+
+_TRADABLE = frozenset({"TRADING"})
+
+
+def instruments_of(value: dict[str, Any], wanted: frozenset[str]) -> list[Instrument]:
+    """The perpetual contracts of an exchangeInfo whose symbols are in `wanted` (all, if it is
+    empty) and that trade now. Raises KeyError, ValueError for rows that are not as they should
+    be."""
+    found = []
+    for row in value["symbols"]:
+        if row["contractType"] != "PERPETUAL" or row["status"] not in _TRADABLE:
+            continue
+        symbol = f"binance:{row['baseAsset']}/{row['quoteAsset']}:{row['marginAsset']}"
+        if wanted and symbol not in wanted:
+            continue
+        found.append(_instrument(symbol, row))
+    return found
+
+
+def _instrument(symbol: str, row: dict[str, Any]) -> Instrument:
+    filters = {each["filterType"]: each for each in row["filters"]}
+    lot, market = filters["LOT_SIZE"], filters.get("MARKET_LOT_SIZE", filters["LOT_SIZE"])
+    band = filters.get("PERCENT_PRICE", {})
+    known = catalogue.find(symbol)
+    return from_symbol(
+        symbol,
+        raw_symbol=row["symbol"],
+        tick=filters["PRICE_FILTER"]["tickSize"],
+        lot=lot["stepSize"],
+        size_min=lot["minQty"],
+        size_max=lot["maxQty"],
+        market_lot=market["stepSize"],
+        market_size_min=market["minQty"],
+        market_size_max=market["maxQty"],
+        notional_min=filters.get("MIN_NOTIONAL", {}).get("notional", "0"),
+        band_up=str(Decimal(band.get("multiplierUp", "1")) - 1),
+        band_down=str(1 - Decimal(band.get("multiplierDown", "1"))),
+        maker_fee=known.maker_fee if known else Decimal("0.0002"),
+        taker_fee=known.taker_fee if known else Decimal("0.0005"),
+        maintenance_rate=known.maintenance_rate if known else Decimal("0.01"),
+        brackets=msgspec.to_builtins(known.brackets) if known else (),
+        liquidation_fee=row.get("liquidationFee", "0"),
+        funding_interval=known.funding_interval if known else 8 * 3600 * 10**9,
+        amend=AmendRule.REQUEUES,
+        amend_triggers=False,
+        origin=Origin.RECORDED,
+        defaulted=("maker_fee", "taker_fee", "brackets"),
+    )

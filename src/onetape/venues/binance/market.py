@@ -1,0 +1,141 @@
+"""Binance USD-M: a live market, message by message, for the tape.
+
+Public data (top of the book) and market data (trades, marks) come on two connections since
+2026-04-23; sources as in protocol.py. Depth needs a snapshot beside the stream and is not taken
+here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from onetape.model.enums import Side
+from onetape.model.instrument import Instrument
+from onetape.venues.numbers import units_of
+
+__all__ = ["BinanceUsdmMarket", "MarketSink"]
+
+_MS = 1_000_000
+
+
+class MarketSink(Protocol):
+    """Where a market goes. `stream` numbers the instruments from 1; times ns UTC."""
+
+    def quote(
+        self, stream: int, ts_event: int, bid: int, ask: int, bid_size: int, ask_size: int,
+        update_id: int,
+    ) -> None: ...  # fmt: skip
+
+    def trade(
+        self, stream: int, ts_event: int, price: int, size: int, side: Side, trade_id: int
+    ) -> None: ...
+
+    def mark(self, stream: int, ts_event: int, mark: int, index: int) -> None: ...
+
+
+class _Ticker(msgspec.Struct):
+    s: str
+    b: str
+    B: str
+    a: str
+    A: str
+    T: int
+    u: int
+
+
+class _Trade(msgspec.Struct):
+    s: str
+    p: str
+    q: str
+    m: bool
+    T: int
+    a: int
+
+
+class _Mark(msgspec.Struct):
+    s: str
+    p: str
+    i: str
+    E: int
+
+
+class BinanceUsdmMarket:
+    """Reads both connections. What is not known is counted by name."""
+
+    def __init__(self, instruments: Sequence[Instrument], sink: MarketSink) -> None:
+        self._streams = {i.raw_symbol: (n, i) for n, i in enumerate(instruments, 1)}
+        self._sink = sink
+        self._kind = msgspec.json.Decoder(dict[str, msgspec.Raw])
+        self._ticker = msgspec.json.Decoder(_Ticker)
+        self._trade = msgspec.json.Decoder(_Trade)
+        self._mark = msgspec.json.Decoder(_Mark)
+        self.unknown: dict[str, int] = {}
+
+    def paths(self) -> list[str]:
+        """Where to connect: one address for each category."""
+        low = [raw.lower() for raw in self._streams]
+        public = "/".join(f"{raw}@bookTicker" for raw in low)
+        market = "/".join(f"{raw}@aggTrade/{raw}@markPrice@1s" for raw in low)
+        return [f"/public/ws/{public}", f"/market/ws/{market}"]
+
+    def take(self, message: bytes) -> None:
+        """One message. Raises nothing: a malformed one is counted."""
+        try:
+            # The kind stands first in every message of these streams.
+            if message.startswith(b'{"e":"bookTicker"'):
+                self._take_ticker(self._ticker.decode(message))
+            elif message.startswith(b'{"e":"aggTrade"'):
+                self._take_trade(self._trade.decode(message))
+            elif message.startswith(b'{"e":"markPriceUpdate"'):
+                self._take_mark(self._mark.decode(message))
+            else:
+                self._take_other(message)
+        except (msgspec.DecodeError, ValueError, KeyError):
+            self._count("malformed")
+
+    def _take_other(self, message: bytes) -> None:
+        kind = bytes(self._kind.decode(message).get("e", b"no event")).strip(b'"').decode()
+        match kind:
+            case "bookTicker":
+                self._take_ticker(self._ticker.decode(message))
+            case "aggTrade":
+                self._take_trade(self._trade.decode(message))
+            case "markPriceUpdate":
+                self._take_mark(self._mark.decode(message))
+            case _:
+                self._count(kind)
+
+    def _take_ticker(self, t: _Ticker) -> None:
+        stream, i = self._streams[t.s]
+        price, size = i.price_decimals, i.size_decimals
+        self._sink.quote(
+            stream, t.T * _MS, units_of(t.b, price), units_of(t.a, price), units_of(t.B, size),
+            units_of(t.A, size), t.u,
+        )  # fmt: skip
+
+    def _take_trade(self, t: _Trade) -> None:
+        stream, i = self._streams[t.s]
+        side = Side.SELL if t.m else Side.BUY
+        self._sink.trade(
+            stream, t.T * _MS, units_of(t.p, i.price_decimals), units_of(t.q, i.size_decimals),
+            side, t.a,
+        )  # fmt: skip
+
+    def _take_mark(self, t: _Mark) -> None:
+        stream, i = self._streams[t.s]
+        # A mark has more decimals than a price: to the nearest of the instrument's.
+        self._sink.mark(stream, t.E * _MS, _rounded(t.p, i), _rounded(t.i, i))
+
+    def _count(self, what: str) -> None:
+        self.unknown[what] = self.unknown.get(what, 0) + 1
+
+
+def _rounded(text: str, i: Instrument) -> int:
+    whole, _, rest = text.partition(".")
+    rest = rest.ljust(i.price_decimals + 1, "0")
+    units = units_of(f"{whole}.{rest[: i.price_decimals]}" if i.price_decimals else whole,
+                     i.price_decimals)  # fmt: skip
+    return units + (1 if rest[i.price_decimals] >= "5" else 0)
