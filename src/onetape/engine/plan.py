@@ -62,6 +62,7 @@ class LiveRobot:
     number: int
     order_base: int
     account: str = ""
+    halted_after: int = 0  # frame of the tape, after which it was told to end; 0: never
 
 
 @dataclass(slots=True)
@@ -229,6 +230,7 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
                 "number": plan.live.number,
                 "order_base": plan.live.order_base,
                 "account": plan.live.account,
+                "halted_after": plan.live.halted_after,
             }
             if plan.live
             else {}

@@ -251,6 +251,14 @@ class Session:
             self.sim.raise_failure()
         return outcome
 
+    def halt(self) -> None:
+        """A live robot is to end: what works is cancelled, nothing new is sent. A replay does the
+        same after the same frame."""
+        assert self.plan.live is not None
+        self.plan.live.halted_after = self.sim.source_position(self.sources[0].number)[0]
+        self.sim.halt(False)
+        self.sim.leave_callback()
+
     def _catching(self) -> AbstractContextManager[None]:
         return self.compiled.catching() if self.compiled is not None else nullcontext()
 

@@ -330,12 +330,10 @@ def _open(
 
 def _drain(robot: PaperRobot) -> None:
     """Cancels what works and waits for the answers: a robot that ends leaves nothing behind."""
-    sim = robot.session.sim
-    sim.halt(False)
-    sim.leave_callback()
+    robot.session.halt()
     deadline = time.monotonic() + DRAIN_S
     while time.monotonic() < deadline:
         robot.step()
-        if not sim.working(None):
+        if not robot.session.sim.working(None):
             return
         time.sleep(0.02)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,7 @@ def repeat(
         whole = sequence is None and moment is None
         fresh = RunPlan(**{name: getattr(plan, name) for name in RunPlan.__slots__})
         fresh.inputs = [TapeInput(**_fields(each)) for each in plan.inputs]
+        fresh.live = replace(plan.live) if plan.live else None
         session = Session(
             fresh,
             strategy,
@@ -133,6 +134,13 @@ def repeat(
             session.script = script
             session.open()
             session.start()
+            halted = fresh.live.halted_after if fresh.live else 0
+            if 0 < halted < session.limits[0]:
+                last, session.limits[0] = session.limits[0], halted
+                session.sim.limit_source(session.sources[0].number, halted)
+                session.step(until=moment)
+                session.halt()
+                session.sim.limit_source(session.sources[0].number, last)
             session.step(until=moment)
             taken = [session.sim.source_position(each.number)[0] for each in session.sources]
             cut = session.sim.now
