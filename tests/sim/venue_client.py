@@ -59,6 +59,7 @@ class Virtual:
 
     def __init__(self, kind: str, seed: int = 7, **options) -> None:
         self.time = 1_795_000_000_000_000_000
+        self.connections = 0
         self.dialect = open_venue(kind, seed=seed, now=self.time, **options)
 
     def now(self) -> int:
@@ -90,7 +91,8 @@ class Virtual:
 
     def connect(self, path: str) -> Connection:
         where, _, query = path.partition("?")
-        connection = Connection(id(object()), where, query, "127.0.0.1", self.time)
+        self.connections += 1
+        connection = Connection(self.connections, where, query, "127.0.0.1", self.time)
         assert self.dialect.connect(connection, self.time)
         return connection
 
