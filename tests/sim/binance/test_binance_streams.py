@@ -39,7 +39,7 @@ def test_depth_goes_on_from_a_snapshot_without_a_gap(venue, client):
     stream = venue.connect("/public/ws/btcusdt@depth@100ms")
     venue.wait(2)
     _, snapshot = client.ask("GET", "/fapi/v1/depth", signed=False, **BTC, limit=1000)
-    book = {side: {p: q for p, q in snapshot[side]} for side in ("bids", "asks")}
+    book = {side: dict(snapshot[side]) for side in ("bids", "asks")}
     venue.wait(10)
     events = [e for e in heard(stream) if e["u"] >= snapshot["lastUpdateId"]]
     assert events[0]["U"] <= snapshot["lastUpdateId"] + 1
@@ -55,7 +55,7 @@ def test_depth_goes_on_from_a_snapshot_without_a_gap(venue, client):
                     book[side][price] = size
     venue.wait(0.2)
     _, now = client.ask("GET", "/fapi/v1/depth", signed=False, **BTC, limit=1000)
-    last = [e for e in heard(stream)]
+    last = list(heard(stream))
     for event in last:
         for side, rows in (("bids", event["b"]), ("asks", event["a"])):
             for price, size in rows:
@@ -63,8 +63,8 @@ def test_depth_goes_on_from_a_snapshot_without_a_gap(venue, client):
                     book[side].pop(price, None)
                 else:
                     book[side][price] = size
-    assert {p: q for p, q in now["bids"]} == book["bids"]
-    assert {p: q for p, q in now["asks"]} == book["asks"]
+    assert dict(now["bids"]) == book["bids"]
+    assert dict(now["asks"]) == book["asks"]
 
 
 def test_the_account_hears_of_an_order_its_fill_its_money_and_its_position(venue, client):
