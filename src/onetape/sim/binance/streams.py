@@ -12,22 +12,15 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.model.enums import OrderNews, OrderState, OrderType, Side
+from onetape.model.enums import Side
 from onetape.sim.account import SimAccount
-from onetape.sim.binance.account import entry_text
 from onetape.sim.binance.public import INTERVALS, PublicData, merged, turnover_text
+from onetape.sim.binance.user_events import UserEvents
 from onetape.sim.binance.wire import (
-    amount,
-    average_price,
     ms,
-    order_type,
-    position_side,
     price_text,
     size_text,
-    status_of,
-    tif_word,
 )
-from onetape.sim.conditional import Conditional
 from onetape.sim.dialect import Connection, encode
 from onetape.sim.exchange import SimExchange
 from onetape.sim.reports import (
@@ -49,11 +42,6 @@ LISTEN_KEY_NS: Final = 60 * 60_000_000_000
 LIFE_NS: Final = 24 * 3600 * 1_000_000_000
 MESSAGES_A_SECOND: Final = 10
 PUBLIC: Final = ("depth", "bookTicker", "rpiDepth", "trade")
-_REASONS: Final = {
-    "order": "ORDER", "funding": "FUNDING_FEE", "deposit": "DEPOSIT", "withdraw": "WITHDRAW",
-    "adjust": "ADJUSTMENT", "liquidation": "ORDER", "adl": "ORDER", "settlement": "ORDER",
-    "liquidation_fee": "INSURANCE_CLEAR", "insurance": "INSURANCE_CLEAR",
-}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -108,6 +96,7 @@ class Streams:
         self._batches: dict[tuple[int, int], _Batch] = {}
         self._next_second = 0
         self._made = 0
+        self.user = UserEvents(exchange, self._tell)
 
     # --- listen keys ------------------------------------------------------------------------------
 
@@ -249,14 +238,14 @@ class Streams:
                     self._trade(report)
                 case MarkReport():
                     self._mark(report)
-                case OrderReport():
-                    self._order(report, now)
-                case CashReport():
-                    self._cash(report, now)
-                case ConditionalReport():
-                    self._algo(report, now)
-                case ModeReport():
-                    self._mode(report, now)
+                case OrderReport() if self._is_heard(report.order.account):
+                    self.user.order(report, now)
+                case CashReport() if self._is_heard(report.account):
+                    self.user.cash(report, now)
+                case ConditionalReport() if self._is_heard(report.order.account):
+                    self.user.algo(report, now)
+                case ModeReport() if self._is_heard(report.account):
+                    self.user.mode(report, now)
                 case _:
                     pass
 
@@ -470,6 +459,9 @@ class Streams:
 
     # --- the user stream --------------------------------------------------------------------------
 
+    def _is_heard(self, account: SimAccount) -> bool:
+        return account.number in self.by_account
+
     def _tell(self, account: SimAccount, event: dict[str, Any]) -> None:
         key = self.by_account.get(account.number, "")
         for connection in list(self.private.get(key, {}).values()):
@@ -481,181 +473,6 @@ class Streams:
     def _send(connection: Connection, key: str, event: dict[str, Any]) -> None:
         connection.say({"stream": key, "data": event} if connection.state.combined else event)
 
-    def _order(self, report: OrderReport, now: int) -> None:
-        order, fill = report.order, report.fill
-        if report.news is OrderNews.REJECTED:
-            return  # in the answer only
-        if _failed_at_door(report):
-            return
-        account = order.account
-        if account.number not in self.by_account:
-            return
-        i = self.exchange.instruments[order.index]
-        parent = order.extra.get("parent")
-        forced = order.origin in ("liquidation", "adl")
-        status = "NEW" if report.news is OrderNews.ACCEPTED else status_of(order, report.state)
-        kind = _execution(report, forced)
-        body: dict[str, Any] = {
-            "s": i.raw_symbol,
-            "c": order.client_id,
-            "S": order.side.value.upper(),
-            "o": order_type(order),
-            "f": "IOC" if forced else tif_word(order),
-            "q": size_text(i, order.size),
-            "p": price_text(i, order.price),
-            "ap": average_price(i, report.cost, report.filled),
-            "sp": price_text(i, parent.trigger) if isinstance(parent, Conditional) else "0",
-            "x": kind,
-            "X": status,
-            "i": order.id,
-            "l": size_text(i, fill.size if fill else 0),
-            "z": size_text(i, report.filled),
-            "L": price_text(i, fill.price if fill else 0),
-            "T": ms(report.time),
-            "t": fill.trade_id if fill else 0,
-            "b": "0",
-            "a": "0",
-            "m": bool(fill and fill.is_maker),
-            "R": order.reduce_only,
-            "wt": "CONTRACT_PRICE",
-            "ot": parent.type if isinstance(parent, Conditional) else order_type(order),
-            "ps": position_side(order.position_side),
-            "cp": bool(isinstance(parent, Conditional) and parent.close_position),
-            "rp": amount(fill.realized if fill else 0),
-            "pP": False,
-            "si": 0,
-            "ss": 0,
-            "V": order.extra.get("stp", "EXPIRE_MAKER"),
-            "pm": order.extra.get("priceMatch", "NONE"),
-            "gtd": ms(order.expire),
-            "er": "0",
-        }
-        if fill is not None:
-            body["N"] = i.settle
-            body["n"] = amount(fill.fee)
-        if kind == "AMENDMENT" and "modifyId" in order.extra:
-            body["M"] = order.extra["modifyId"]
-        if fill is not None and not forced:
-            self._tell(
-                account,
-                {
-                    "e": "TRADE_LITE",
-                    "E": ms(now),
-                    "T": ms(report.time),
-                    "s": i.raw_symbol,
-                    "q": size_text(i, order.size),
-                    "p": price_text(i, order.price),
-                    "m": fill.is_maker,
-                    "c": order.client_id,
-                    "S": order.side.value.upper(),
-                    "L": price_text(i, fill.price),
-                    "l": size_text(i, fill.size),
-                    "t": fill.trade_id,
-                    "i": order.id,
-                },
-            )
-        self._tell(
-            account,
-            {"e": "ORDER_TRADE_UPDATE", "E": ms(now), "T": ms(report.time), "o": body},
-        )
-
-    def _cash(self, report: CashReport, now: int) -> None:
-        account = report.account
-        if account.number not in self.by_account:
-            return
-        body: dict[str, Any] = {
-            "m": _REASONS.get(report.reason, "ADJUSTMENT"),
-            "B": [
-                {
-                    "a": self.exchange.currencies[at],
-                    "wb": amount(int(account.money.balance(at))),
-                    "cw": amount(int(account.money.balance(at))),
-                    "bc": amount(report.amount) if report.reason != "order" else "0",
-                }
-                for at in report.currencies
-            ],
-            "P": [self._position(account, index, side) for index, side in report.positions],
-        }
-        if report.reason == "funding":
-            body["S"] = self.exchange.instruments[report.at].raw_symbol
-        self._tell(account, {"e": "ACCOUNT_UPDATE", "E": ms(now), "T": ms(report.time), "a": body})
-
-    def _position(self, account: SimAccount, index: int, side: Any) -> dict[str, Any]:
-        i, listing = self.exchange.instruments[index], self.exchange.listings[index]
-        position = account.money.position(index, side.value)
-        mark = listing.mark or listing.last
-        return {
-            "s": i.raw_symbol,
-            "pa": size_text(i, int(position.qty)),
-            "ep": entry_text(account, index, side),
-            "bep": entry_text(account, index, side),
-            "cr": amount(int(position.realized)),
-            "up": amount(int(position.unrealized(account.specs[index], mark))),
-            "mt": "isolated" if index in account.isolated else "cross",
-            "iw": "0",
-            "ps": position_side(side),
-            "ma": i.settle,
-        }
-
-    def _algo(self, report: ConditionalReport, now: int) -> None:
-        order = report.order
-        i = self.exchange.instruments[order.index]
-        child = order.child
-        self._tell(
-            order.account,
-            {
-                "e": "ALGO_UPDATE",
-                "T": ms(report.time),
-                "E": ms(now),
-                "o": {
-                    "caid": order.client_id,
-                    "aid": order.id,
-                    "at": "CONDITIONAL",
-                    "o": order.type,
-                    "s": i.raw_symbol,
-                    "S": order.side.value.upper(),
-                    "ps": position_side(order.position_side),
-                    "f": order.extra.get("tif", order.tif.value),
-                    "q": size_text(i, order.size),
-                    "X": report.state,
-                    "ai": str(child.id) if child else "",
-                    "ap": average_price(i, child.cost, child.filled) if child else "0.00",
-                    "aq": size_text(i, child.filled if child else 0),
-                    "act": child.type.value.upper() if child else "",
-                    "tp": price_text(i, order.trigger),
-                    "p": price_text(i, order.price),
-                    "V": "EXPIRE_MAKER",
-                    "wt": "MARK_PRICE" if order.by.value == "mark" else "CONTRACT_PRICE",
-                    "pm": "NONE",
-                    "cp": order.close_position,
-                    "pP": order.extra.get("priceProtect", False),
-                    "R": order.reduce_only,
-                    "tt": ms(order.triggered),
-                    "gtd": ms(order.expire),
-                    "rm": order.reason,
-                    "ia": order.activated,
-                },
-            },
-        )
-
-    def _mode(self, report: ModeReport, now: int) -> None:
-        """Leverage is told; a changed position mode is not (read accountConfig)."""
-        if report.what != "leverage":
-            return
-        account = report.account
-        self._tell(
-            account,
-            {
-                "e": "ACCOUNT_CONFIG_UPDATE",
-                "E": ms(now),
-                "T": ms(report.time),
-                "ac": {
-                    "s": self.exchange.instruments[report.at].raw_symbol,
-                    "l": account.leverage_of(report.at),
-                },
-            },
-        )
-
 
 _SPANS: Final = (
     (100_000_000, "@100ms"),
@@ -663,32 +480,3 @@ _SPANS: Final = (
     (500_000_000, "@500ms"),
     (1, "@0ms"),
 )
-
-
-def _failed_at_door(report: OrderReport) -> bool:
-    """A fill-or-kill that could not be filled: the matching engine took and ended it in one call,
-    the venue never shows it."""
-    order = report.order
-    return (
-        order.tif.value == "FOK"
-        and order.type is OrderType.LIMIT
-        and not order.filled
-        and order.state is OrderState.CANCELED
-    )
-
-
-def _execution(report: OrderReport, forced: bool) -> str:
-    if forced:
-        return "CALCULATED"
-    match report.news:
-        case None:
-            return "TRADE"
-        case OrderNews.ACCEPTED:
-            return "NEW"
-        case OrderNews.UPDATED:
-            return "AMENDMENT"
-        case OrderNews.EXPIRED:
-            return "EXPIRED"
-        case _:
-            status = status_of(report.order, report.state)
-            return "EXPIRED" if status.startswith("EXPIRED") else "CANCELED"

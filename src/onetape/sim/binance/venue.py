@@ -15,9 +15,11 @@ import msgspec
 
 from onetape.sim.account import SimAccount
 from onetape.sim.binance.account import AccountData
+from onetape.sim.binance.algo import AlgoService
 from onetape.sim.binance.limits import Limits, weight_of
 from onetape.sim.binance.public import PublicData
 from onetape.sim.binance.streams import Streams
+from onetape.sim.binance.terms import OrderTerms
 from onetape.sim.binance.trading import BATCH_MAX, CANCEL_BATCH_MAX, Trading
 from onetape.sim.binance.wire import Refused, ms
 from onetape.sim.dialect import Connection, Reply, Request, fields
@@ -42,7 +44,9 @@ class BinanceUsdm:
     def __init__(self, exchange: SimExchange, *, limits: bool = True) -> None:
         self.exchange = exchange
         self.public = PublicData(exchange)
-        self.trading = Trading(exchange, self.public)
+        terms = OrderTerms(exchange, self.public)
+        self.trading = Trading(exchange, self.public, terms)
+        self.algo = AlgoService(exchange, self.public, terms)
         self.account = AccountData(exchange, self.public)
         self.streams = Streams(exchange, self.public)
         self.limits = Limits(limits)
@@ -181,7 +185,7 @@ class BinanceUsdm:
         return {("GET", path): handler for path, handler in routes.items()}
 
     def _signed_routes(self) -> dict[tuple[str, str], Signed]:
-        trading, data = self.trading, self.account
+        trading, algo, data = self.trading, self.algo, self.account
         return {
             ("POST", "/fapi/v1/order"): trading.place,
             ("POST", "/fapi/v1/order/test"): lambda a, p, n: trading.place(a, p, n, test=True),
@@ -198,12 +202,12 @@ class BinanceUsdm:
             ("DELETE", "/fapi/v1/batchOrders"): self._cancel_batch,
             ("POST", "/fapi/v1/countdownCancelAll"): self._countdown,
             ("GET", "/fapi/v1/userTrades"): lambda a, p, _n: trading.trades(a, p),
-            ("POST", "/fapi/v1/algoOrder"): trading.place_algo,
-            ("DELETE", "/fapi/v1/algoOrder"): trading.cancel_algo,
-            ("GET", "/fapi/v1/algoOrder"): lambda a, p, _n: trading.query_algo(a, p),
-            ("GET", "/fapi/v1/openAlgoOrders"): lambda a, p, _n: trading.open_algo(a, p),
-            ("GET", "/fapi/v1/allAlgoOrders"): lambda a, p, _n: trading.all_algo(a, p),
-            ("DELETE", "/fapi/v1/algoOpenOrders"): trading.cancel_all_algo,
+            ("POST", "/fapi/v1/algoOrder"): algo.place,
+            ("DELETE", "/fapi/v1/algoOrder"): algo.cancel,
+            ("GET", "/fapi/v1/algoOrder"): lambda a, p, _n: algo.query(a, p),
+            ("GET", "/fapi/v1/openAlgoOrders"): lambda a, p, _n: algo.open_orders(a, p),
+            ("GET", "/fapi/v1/allAlgoOrders"): lambda a, p, _n: algo.all_orders(a, p),
+            ("DELETE", "/fapi/v1/algoOpenOrders"): algo.cancel_all,
             ("GET", "/fapi/v2/balance"): lambda a, _p, n: data.balances(a, n),
             ("GET", "/fapi/v3/balance"): lambda a, _p, n: data.balances(a, n),
             ("GET", "/fapi/v2/account"): lambda a, _p, n: data.account(a, n, version=2),
