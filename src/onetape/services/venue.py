@@ -97,7 +97,8 @@ class VenueServer:
         body = await request.read() if request.body_exists else b""
         if len(body) > BODY_MAX:
             return web.Response(status=413)
-        path, _, query = request.path_qs.partition("?")
+        # As it was sent: signatures are over the escapes that the client chose.
+        path, _, query = request.raw_path.partition("?")
         reply = self.answer(
             Request(
                 request.method,
@@ -121,8 +122,11 @@ class VenueServer:
         return reply
 
     async def _serve_socket(self, request: web.BaseRequest, address: str) -> web.StreamResponse:
-        path, _, query = request.path_qs.partition("?")
-        connection = Connection(self._next_connection, path, query, address, self._now())
+        path, _, query = request.raw_path.partition("?")
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        connection = Connection(
+            self._next_connection, path, query, address, self._now(), headers
+        )
         self._next_connection += 1
         if not self.dialect.connect(connection, connection.opened):
             return web.Response(status=404, text="no such stream\n")

@@ -141,6 +141,16 @@ class SimAccount:
             if self.by_client_id.get(gone.client_id) is gone:
                 del self.by_client_id[gone.client_id]
 
+    def rename(self, order: SimOrder, client_id: str) -> None:
+        """Another client id for an order that works."""
+        if client_id == order.client_id:
+            return
+        if self.by_client_id.get(order.client_id) is order:
+            del self.by_client_id[order.client_id]
+        order.client_id = client_id
+        if client_id:
+            self.by_client_id[client_id] = order
+
     def drop(self, order: SimOrder) -> None:
         """As if it had never been: what was refused at the door of a venue that keeps no record."""
         self.open_orders.pop(order.id, None)

@@ -59,6 +59,7 @@ class Connection:
     query: str
     peer: str
     opened: int  # ns UTC
+    headers: dict[str, str] = field(default_factory=dict)  # of the request; names in lower case
     out: list[bytes | Close] = field(default_factory=list)
     state: Any = None
     closed: bool = False

@@ -144,7 +144,10 @@ class Listing:
     def add_trade(self, trade: TradeReport) -> None:
         self.trades.append(trade)
         self.last = trade.price
-        price, size, turnover = trade.price, trade.size, trade.price * trade.size
+        price, size = trade.price, trade.size
+        turnover = price * size
+        if self.instrument.kind is Kind.INVERSE:
+            turnover = self.instrument.notional_units(price, size)
         bar, start = self.bar, trade.time - trade.time % MINUTE
         bought = trade.side is Side.BUY
         if bar is None or bar.open_time != start:
@@ -181,13 +184,16 @@ class SimExchange:
         self_trade: str = "cancel_resting",
         trigger_delay: int = 5_000_000,
         first_order_id: int = 1_000_000_001,
+        currencies: tuple[str, ...] = (),  # that accounts hold besides those of the instruments
     ) -> None:
         self.market = market
         self.flow: Any = market.core
         self.instruments = tuple(each.instrument for each in market.markets)
         self.listings = tuple(Listing(instrument) for instrument in self.instruments)
         self.currencies = tuple(
-            dict.fromkeys(c for i in self.instruments for c in (i.settle, i.quote, i.base))
+            dict.fromkeys(
+                (*(c for i in self.instruments for c in (i.settle, i.quote, i.base)), *currencies)
+            )
         )
         self.accounts: list[SimAccount] = []
         self.by_key: dict[str, SimAccount] = {}
@@ -474,8 +480,10 @@ class SimExchange:
         price: int = 0,
         size: int = 0,
         trigger: int = 0,
+        client_id: str = "",
     ) -> int:
-        """0 leaves a value as it is. Gives 0, or the number of the error."""
+        """0 leaves a value as it is. Gives 0, or the number of the error. client_id: the order's
+        new one, at venues where an amendment may rename it; free, as the caller has checked."""
         if not order.is_open:
             return OrderUnknown.code
         if order.reserved:
@@ -491,7 +499,12 @@ class SimExchange:
             self._reserve(order)
             if code:
                 return int(code)
-        return self._hear(
+        was = order.client_id, order.trigger
+        if client_id:
+            account.rename(order, client_id)
+        if trigger and order.trigger:
+            order.trigger = trigger  # before the request: it may fire at once
+        code = self._hear(
             self.flow.request(
                 order.index,
                 account.number,
@@ -504,6 +517,10 @@ class SimExchange:
                 side=order.side.value,
             )
         )
+        if code:
+            account.rename(order, was[0])
+            order.trigger = was[1]
+        return code
 
     @_recorded
     def place_conditional(self, account: SimAccount, now: int, **terms: Any) -> Conditional:
@@ -667,6 +684,7 @@ class SimExchange:
             order.trigger, order.updated = 0, now
             order.extra["triggered"] = now
             order.state = OrderState.TRIGGERED
+            self._cut_to_position(order)
             self._reserve(order)
             self._report(order, now, OrderNews.TRIGGERED)
         elif word == "updated":
@@ -677,6 +695,17 @@ class SimExchange:
         else:  # cancel_rejected, update_rejected
             return int(said["code"])
         return 0
+
+    @staticmethod
+    def _cut_to_position(order: SimOrder) -> None:
+        """A reduce-only order that was triggered is cut to what is held, as the engine does then
+        without a word. One with nothing to reduce is cancelled, and keeps its size."""
+        if not order.reduce_only:
+            return
+        held = order.account.qty(order.index)
+        reducible = held if order.side is Side.SELL else -held
+        if 0 < reducible < order.left:
+            order.size = order.filled + reducible
 
     def _report(
         self,
@@ -696,6 +725,7 @@ class SimExchange:
         self._release(order)
         order.filled += size
         order.cost += price * size
+        order.value += abs(self.instruments[index].notional_units(price, size))
         order.fee += fee
         order.updated = now
         done = order.filled >= order.size
@@ -856,9 +886,7 @@ class SimExchange:
         if origin == "liquidation" and rate and order.filled:
             instrument = self.instruments[index]
             settle = self.currencies.index(instrument.settle)
-            average = divide_half_even(order.cost, order.filled)
-            units = abs(instrument.notional_units(average, order.filled))
-            fee = divide_half_even(units * int(rate * 10**12), 10**12)
+            fee = divide_half_even(order.value * int(rate * 10**12), 10**12)
             fee = max(min(fee, int(account.money.balance(settle))), 0)
             account.money.deposit(settle, -fee)
             self._note_income(account, now, "liquidation_fee", settle, -fee, index)

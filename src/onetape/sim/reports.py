@@ -62,6 +62,7 @@ class SimOrder:
     state: OrderState = OrderState.INITIALIZED
     filled: int = 0
     cost: int = 0  # sum of price * size over the fills
+    value: int = 0  # of the fills, 1e-18 of the settle currency: what an inverse average needs
     fee: int = 0
     code: int = 0  # why it was refused or ended
     origin: str = "client"  # or liquidation, adl, settlement
@@ -182,7 +183,8 @@ class MarkReport(NamedTuple):
 
 
 class BarReport(NamedTuple):
-    """A minute that ended, from `open_time` to `close_time` (exclusive)."""
+    """A minute that ended, from `open_time` to `close_time` (exclusive). Turnover is the sum of
+    price * size; of inverse contracts their value, in 1e-18 of the settle currency."""
 
     time: int
     at: int
