@@ -31,12 +31,19 @@ class VenueFacts:
     first_order_id: int
     self_trade: str
     dialect: Callable[..., Dialect]
+    leverage: int = 20  # of an account that has asked for none
 
 
 def _binance(exchange: SimExchange, **options: Any) -> Dialect:
     from onetape.sim.binance.venue import BinanceUsdm
 
     return BinanceUsdm(exchange, **options)
+
+
+def _bitmex(exchange: SimExchange, **options: Any) -> Dialect:
+    from onetape.sim.bitmex.venue import Bitmex
+
+    return Bitmex(exchange, **options)
 
 
 VENUES: Final[dict[str, VenueFacts]] = {
@@ -46,6 +53,14 @@ VENUES: Final[dict[str, VenueFacts]] = {
         first_order_id=8_389_765_000_001,
         self_trade="cancel_resting",
         dialect=_binance,
+    ),
+    "bitmex": VenueFacts(
+        symbols=("bitmex:BTC/USD:BTC", "bitmex:BTC/EUR:BTC"),
+        balances={"BTC": "10", "USDT": "100000"},
+        first_order_id=1_480_210_001,
+        self_trade="cancel_resting",
+        dialect=_bitmex,
+        leverage=100,
     ),
 }
 
@@ -73,10 +88,15 @@ def open_venue(
         start=now - HISTORY_NS,
         rate=RATE,
     )
-    exchange = SimExchange(market, self_trade=facts.self_trade, first_order_id=facts.first_order_id)
+    exchange = SimExchange(
+        market,
+        self_trade=facts.self_trade,
+        first_order_id=facts.first_order_id,
+        currencies=tuple(facts.balances),
+    )
     exchange.advance(now)
     for name in accounts:
         key, secret = key_pair(seed, f"{kind}/{name}")
-        exchange.open_account(name, key, secret, facts.balances)
+        exchange.open_account(name, key, secret, facts.balances, leverage=facts.leverage)
     exchange.take()
     return facts.dialect(exchange, limits=limits)
