@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+_reserved = [1]  # descriptors of the real standard output, the innermost last
+
 
 @contextmanager
 def reserved_stdout() -> Iterator[int]:
@@ -18,8 +20,11 @@ def reserved_stdout() -> Iterator[int]:
     try:
         os.dup2(2, 1)
         sys.stdout = sys.stderr
+        _reserved.append(kept)
         yield kept
     finally:
+        if _reserved[-1] == kept:
+            _reserved.pop()
         sys.stdout = held
         os.dup2(kept, 1)
         os.close(kept)
@@ -55,3 +60,11 @@ def write_value(descriptor: int, value: object) -> None:
     rest = memoryview((to_json(value) + "\n").encode())
     while rest:
         rest = rest[os.write(descriptor, rest) :]
+
+
+def write_line(line: str) -> None:
+    """A line on the real standard output now, from a command that goes on running after it."""
+    sys.stdout.flush()
+    data = f"{line}\n".encode()
+    while data:
+        data = data[os.write(_reserved[-1], data) :]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from onetape.cli.frame import Answer, Shell, load, verb
+from onetape.cli.output import write_line
 
 
 @verb("sim", example="onetape sim binance-usdm --port 9001 --seed 7")
@@ -35,10 +35,14 @@ def command(
     When it is ready it prints one JSON line with addresses, keys and balances.
     """
     run = load("onetape.services.venue", "run_venue", what="the simulated exchange")
-
-    def ready(line: str) -> None:
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
-
-    run(venue, host=host, port=port, seed=seed, limits=limits, faults=faults, tape=tape, say=ready)
+    run(
+        venue,
+        host=host,
+        port=port,
+        seed=seed,
+        limits=limits,
+        faults=faults,
+        tape=tape,
+        say=write_line,
+    )
     return Answer(None)
