@@ -124,9 +124,7 @@ class VenueServer:
     async def _serve_socket(self, request: web.BaseRequest, address: str) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
         headers = {name.lower(): value for name, value in request.headers.items()}
-        connection = Connection(
-            self._next_connection, path, query, address, self._now(), headers
-        )
+        connection = Connection(self._next_connection, path, query, address, self._now(), headers)
         self._next_connection += 1
         if not self.dialect.connect(connection, connection.opened):
             return web.Response(status=404, text="no such stream\n")

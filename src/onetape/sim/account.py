@@ -97,8 +97,9 @@ class SimAccount:
         if self.instruments[index].kind is Kind.SPOT:
             return 1
         brackets = self.instruments[index].brackets
-        most = brackets[0].leverage_max if brackets else self.leverage_default
-        return self.leverage.get(index, min(self.leverage_default, most or self.leverage_default))
+        usual = self.instruments[index].leverage or self.leverage_default
+        most = brackets[0].leverage_max if brackets else usual
+        return self.leverage.get(index, min(usual, most or usual))
 
     def set_leverage(self, index: int, leverage: int) -> None:
         self.leverage[index] = leverage

@@ -8,13 +8,15 @@ they protect play money on a loopback address.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import structs
 
 from onetape.model.errors import UsageError
 from onetape.sim.dialect import Dialect, key_pair
 from onetape.sim.exchange import SimExchange
-from onetape.sim.flow import GeneratedMarket, flow_market
+from onetape.sim.flow import FlowMarket, GeneratedMarket, flow_market
 
 __all__ = ["VENUES", "VenueFacts", "open_venue"]
 
@@ -31,7 +33,7 @@ class VenueFacts:
     first_order_id: int
     self_trade: str
     dialect: Callable[..., Dialect]
-    leverage: int = 20  # of an account that has asked for none
+    leverage: dict[str, int] = field(default_factory=dict)  # where nobody asked for another
 
 
 def _binance(exchange: SimExchange, **options: Any) -> Dialect:
@@ -55,14 +57,26 @@ VENUES: Final[dict[str, VenueFacts]] = {
         dialect=_binance,
     ),
     "bitmex": VenueFacts(
-        symbols=("bitmex:BTC/USD:BTC", "bitmex:BTC/EUR:BTC"),
+        symbols=("bitmex:BTC/USD:BTC", "bitmex:BTC/EUR:BTC", "bitmex:LTC/USDT:USDT"),
         balances={"BTC": "10", "USDT": "100000"},
         first_order_id=1_480_210_001,
         self_trade="cancel_resting",
         dialect=_bitmex,
-        leverage=100,
+        # Cross margin is at the most leverage there is: 1 / initMargin of the venue's answers.
+        leverage={
+            "bitmex:BTC/USD:BTC": 100,
+            "bitmex:BTC/EUR:BTC": 50,
+            "bitmex:LTC/USDT:USDT": 33,
+        },
     ),
 }
+
+
+def _market(symbol: str, leverage: int) -> FlowMarket:
+    found = flow_market(symbol)
+    if not leverage:
+        return found
+    return flow_market(symbol, structs.replace(found.instrument, leverage=leverage))
 
 
 def open_venue(
@@ -83,7 +97,7 @@ def open_venue(
             f"no simulated exchange {kind!r}", where="sim", todo=f"one of {', '.join(VENUES)}"
         )
     market = GeneratedMarket(
-        [flow_market(symbol) for symbol in facts.symbols],
+        [_market(symbol, facts.leverage.get(symbol, 0)) for symbol in facts.symbols],
         seed=seed,
         start=now - HISTORY_NS,
         rate=RATE,
@@ -97,6 +111,6 @@ def open_venue(
     exchange.advance(now)
     for name in accounts:
         key, secret = key_pair(seed, f"{kind}/{name}")
-        exchange.open_account(name, key, secret, facts.balances, leverage=facts.leverage)
+        exchange.open_account(name, key, secret, facts.balances)
     exchange.take()
     return facts.dialect(exchange, limits=limits)

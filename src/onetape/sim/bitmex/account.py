@@ -13,7 +13,7 @@ from typing import Any, Final
 from onetape.model.enums import Kind, OrderNews, OrderState, Side
 from onetape.model.money import MONEY_DECIMALS, RATE_DECIMALS, rate_units
 from onetape.sim.account import Income, SimAccount
-from onetape.sim.bitmex.public import PublicData, rate_number
+from onetape.sim.bitmex.public import LEVERAGE_MAX, PublicData, rate_number
 from onetape.sim.bitmex.rows import Params, flag, page, text
 from onetape.sim.bitmex.wire import (
     ASSETS,
@@ -33,7 +33,6 @@ from onetape.sim.reports import CashReport, OrderReport
 __all__ = ["AccountData"]
 
 EXECUTIONS_KEPT: Final = 50_000  # of an account
-LEVERAGE_MAX: Final = 100
 _TYPES: Final = {
     "deposit": "Deposit",
     "withdraw": "Withdrawal",
@@ -125,9 +124,7 @@ class AccountData:
     def _realised_of(account: SimAccount, index: int) -> int:
         money = account.money
         return (
-            int(money.position(index).realized)
-            - int(money.fees(index))
-            + int(money.funding(index))
+            int(money.position(index).realized) - int(money.fees(index)) + int(money.funding(index))
         )
 
     def margin(self, account: SimAccount, params: Params, now: int) -> Any:
@@ -263,28 +260,27 @@ class AccountData:
 
     def liquidation_price(self, account: SimAccount, index: int) -> float | None:
         """The mark at which what the account has in the settle currency is down to maintenance,
-        other positions unmoved; None where no price does it. Inverse, N contracts entered at E, W
-        of other money: W + N (1/E - 1/P) = m N / P for a long, W + N (1/P - 1/E) = m N / P for a
-        short."""
+        other positions unmoved; None where no price does it. N contracts entered at E, W of other
+        money, s the sign: W + s N (1/E - 1/P) = m N / P, and linear W + s N (P - E) = m N P."""
         i = self.exchange.instruments[index]
         qty, money = account.qty(index), account.money
-        if not qty or i.kind is not Kind.INVERSE:
+        if not qty:
             return None
         at = self.exchange.currencies.index(i.settle)
         scale = Decimal(10) ** -MONEY_DECIMALS
-        mark = i.price(self._mark(index))
-        contracts = i.size(abs(qty)) * i.multiplier
+        mark, rate = i.price(self._mark(index)), i.maintenance_rate
+        size, sign = i.size(abs(qty)) * i.multiplier, 1 if qty > 0 else -1
+        is_inverse = i.kind is Kind.INVERSE
+        others = int(money.maintenance_margin(at)) * scale
+        others -= (size / mark if is_inverse else size * mark) * rate
         own = int(money.unrealized(index))
-        own_need = contracts / mark * i.maintenance_rate
-        others = (int(money.maintenance_margin(at)) * scale) - own_need
         rest = (self._equity(account, at) - own) * scale - others
-        cost = abs(int(money.position(index).cost)) * scale  # N / E
-        if qty > 0:
-            divisor = rest + cost
-            price = contracts * (1 + i.maintenance_rate) / divisor if divisor > 0 else Decimal(0)
+        cost = abs(int(money.position(index).cost)) * scale
+        if is_inverse:
+            over, under = size * (1 + sign * rate), cost + sign * rest
         else:
-            divisor = cost - rest
-            price = contracts * (1 - i.maintenance_rate) / divisor if divisor > 0 else Decimal(0)
+            over, under = cost - sign * rest, size * (1 - sign * rate)
+        price = over / under if under > 0 else Decimal(0)
         return float(round(price, i.price_decimals + 3)) if price > 0 else None
 
     def known(self, account: SimAccount) -> list[int]:
@@ -304,12 +300,13 @@ class AccountData:
             wanted = Decimal(said)
         except ArithmeticError:
             raise Refused("Invalid leverage", name="ValidationError") from None
-        if not wanted.is_finite() or not 0 <= wanted <= LEVERAGE_MAX:
+        most = i.leverage or LEVERAGE_MAX
+        if not wanted.is_finite() or not 0 <= wanted <= most:
             raise Refused("Invalid leverage", name="ValidationError")
         if wanted != wanted.to_integral_value():
             raise Refused("Fractional leverage is not simulated", name="ValidationError")
         before = account.leverage_of(index)
-        self.exchange.set_leverage(account, index, int(wanted) or LEVERAGE_MAX, now)
+        self.exchange.set_leverage(account, index, int(wanted) or most, now)
         at = self.exchange.currencies.index(i.settle)
         if int(account.money.available(at)) < 0:
             short = -int(account.money.available(at))

@@ -31,13 +31,14 @@ from onetape.sim.bitmex.wire import (
 from onetape.sim.exchange import Listing, SimExchange
 from onetape.sim.reports import BarReport, QuoteReport, TradeReport
 
-__all__ = ["BINS", "LEVEL_TICK", "PublicData", "level_id"]
+__all__ = ["BINS", "LEVEL_TICK", "LEVERAGE_MAX", "PublicData", "level_id"]
 
 BINS: Final = {"1m": 1, "5m": 5, "1h": 60, "1d": 1440}
 MINUTE: Final = 60_000_000_000
 QUOTES_KEPT: Final = 1000
 DEPTH: Final = 25  # levels a side unless asked; 0: all
 LEVEL_TICK: Final = Decimal("0.01")  # of level ids: the tick of old, kept when ticks changed
+LEVERAGE_MAX: Final = 100
 LISTED: Final = 1_463_140_800_000_000_000  # 2016-05-13T12:00:00Z, XBTUSD
 
 
@@ -76,9 +77,7 @@ class PublicData:
         if name in self.index_of:
             return [self.index_of[name]]
         root = name.partition(":")[0]
-        found = [
-            at for at, i in enumerate(self.exchange.instruments) if underlying(i.base) == root
-        ]
+        found = [at for at, i in enumerate(self.exchange.instruments) if underlying(i.base) == root]
         if not found:
             raise Refused("Invalid symbol", name="ValidationError")
         return found
@@ -113,14 +112,14 @@ class PublicData:
             "maxPrice": 1_000_000,
             "lotSize": int(i.lot),
             "tickSize": float(i.tick),
-            "multiplier": -scale if inverse else scale,
+            "multiplier": -scale if inverse else int(i.multiplier * scale),
             "settlCurrency": wallet_name(i.settle),
-            "underlyingToPositionMultiplier": None,
-            "underlyingToSettleMultiplier": -scale if inverse else scale,
-            "quoteToSettleMultiplier": None,
+            "underlyingToPositionMultiplier": None if inverse else int(1 / i.multiplier),
+            "underlyingToSettleMultiplier": -scale if inverse else None,
+            "quoteToSettleMultiplier": None if inverse else scale,
             "isQuanto": False,
             "isInverse": inverse,
-            "initMargin": 0.01,
+            "initMargin": round(1 / (i.leverage or LEVERAGE_MAX), 4),
             "maintMargin": float(i.maintenance_rate),
             "riskLimit": 20_000_000_000,
             "riskStep": 15_000_000_000,
@@ -140,8 +139,8 @@ class PublicData:
             "prevPrice24h": price_number(i, bars[0].open if bars else listing.last),
             "volume24h": volume,
             "turnover24h": self._turnover(i, bars),
-            "homeNotional24h": self._turnover(i, bars) / scale if inverse else volume,
-            "foreignNotional24h": volume,
+            "homeNotional24h": self._notionals(i, bars)[0],
+            "foreignNotional24h": self._notionals(i, bars)[1],
             "highPrice": price_number(i, max((b.high for b in bars), default=listing.last)),
             "lowPrice": price_number(i, min((b.low for b in bars), default=listing.last)),
             "lastPrice": price_number(i, listing.last),
@@ -291,7 +290,7 @@ class PublicData:
         i = self.exchange.instruments[at]
         volume = sum(bar.volume for bar in bars)
         turnover = self._turnover(i, bars)
-        home = turnover / 10 ** ASSETS[i.settle][2] if i.kind is Kind.INVERSE else volume
+        home, foreign = self._notionals(i, bars)
         return {
             "timestamp": iso(end),
             "symbol": i.raw_symbol,
@@ -301,16 +300,25 @@ class PublicData:
             "close": price_number(i, bars[-1].close),
             "trades": sum(bar.trades for bar in bars),
             "volume": volume,
-            "vwap": round(volume / home, i.price_decimals + 3) if home else None,
+            "vwap": round(foreign / home, i.price_decimals + 3) if home else None,
             "turnover": turnover,
             "homeNotional": home,
-            "foreignNotional": volume,
+            "foreignNotional": foreign,
         }
 
     @staticmethod
     def _turnover(i: Instrument, bars: list[BarReport]) -> int:
         """In wallet units of the settle currency."""
-        return money_int(sum(bar.turnover for bar in bars), i.settle)
+        units = sum(bar.turnover for bar in bars)
+        if i.kind is not Kind.INVERSE:  # a sum of price * size, as whole numbers
+            units = i.notional_units(units, 1)
+        return money_int(units, i.settle)
+
+    def _notionals(self, i: Instrument, bars: list[BarReport]) -> tuple[float, float]:
+        """What was traded in the base and in the quote currency."""
+        contracts = float(i.size(sum(bar.volume for bar in bars)) * i.multiplier)
+        value = self._turnover(i, bars) / 10 ** ASSETS[i.settle][2]
+        return (value, contracts) if i.kind is Kind.INVERSE else (contracts, value)
 
     def quote_row(self, quote: QuoteReport) -> dict[str, Any]:
         i = self.exchange.instruments[quote.at]
@@ -367,4 +375,3 @@ def tick_direction(before: int, price: int, last: str) -> str:
     if not before or price == before:
         return "ZeroPlusTick" if last.endswith("PlusTick") else "ZeroMinusTick"
     return "PlusTick" if price > before else "MinusTick"
-

@@ -19,7 +19,7 @@ COUNT: Final = (100, 1000)  # usual, most
 
 
 def text(params: Params, name: str) -> str:
-    """"" where it was not sent, or null."""
+    """ "" where it was not sent, or null."""
     value = params.get(name)
     if value is None:
         return ""

@@ -30,7 +30,7 @@ from onetape.sim.reports import (
     TradeReport,
 )
 
-__all__ = ["PRIVATE", "TABLES", "Streams", "Subscriber"]
+__all__ = ["LOCKED", "PRIVATE", "TABLES", "Streams", "Subscriber"]
 
 PUBLIC: Final = {  # their keys
     "orderBookL2": ["symbol", "id", "side"],
@@ -50,6 +50,7 @@ PRIVATE: Final = {
     "wallet": ["account", "currency"],
 }
 TABLES: Final = {**PUBLIC, **PRIVATE}
+LOCKED: Final = "User requested an account-locked subscription but no authorization was provided."
 _CHANGES: Final = (
     "orderID", "clOrdID", "account", "symbol", "orderQty", "price", "stopPx", "ordStatus",
     "triggered", "workingIndicator", "leavesQty", "cumQty", "avgPx", "text", "transactTime",
@@ -93,13 +94,13 @@ class Streams:
     # --- subscriptions ----------------------------------------------------------------------------
 
     def subscribe(self, connection: Connection, topic: str, now: int) -> str:
-        """"", or why not. What is said of it is said: the partial follows the caller's answer."""
+        """ "", or why not. What is said of it is said: the partial follows the caller's answer."""
         subscriber: Subscriber = connection.state
         table, _, name = topic.partition(":")
         if table not in TABLES:
             return f"Unknown table: {table}"
         if table in PRIVATE and subscriber.account is None:
-            return "User requested an account-locked subscription but no authorization was provided."
+            return LOCKED
         if name and name not in self.public.index_of:
             return f"Unknown or expired symbol: {name}"
         if topic in subscriber.topics:
@@ -149,9 +150,8 @@ class Streams:
                 last = list(listing.trades)[-1:]
                 return [self.public.trade_row(t, self._directions[at]) for t in last]
             case "tradeBin1m":
-                return [
-                    self.public.bin_row(at, bar.close_time, [bar]) for bar in list(listing.bars)[-1:]
-                ]
+                bars = list(listing.bars)[-1:]
+                return [self.public.bin_row(at, bar.close_time, [bar]) for bar in bars]
             case "instrument":
                 return [self.public.instrument_row(at, now)]
             case _:
@@ -206,9 +206,10 @@ class Streams:
         found = {**self._listeners.get(table, {}), **self._listeners.get(f"{table}:{name}", {})}
         return [found[number] for number in sorted(found)]
 
-    def _tell(self, table: str, at: int, action: str, row: Callable[[], dict[str, Any]]) -> None:
+    def _insert(self, table: str, at: int, make: Callable[..., dict[str, Any]], *args: Any) -> None:
+        """The row is made only where somebody listens."""
         if to := self._public_listeners(table, at):
-            self._send(to, table, action, [row()])
+            self._send(to, table, "insert", [make(*args)])
 
     def _private_listeners(self, account: SimAccount, table: str, at: int) -> list[Connection]:
         name = self.exchange.instruments[at].raw_symbol if at >= 0 else ""
@@ -229,18 +230,12 @@ class Streams:
                     self._depth(report)
                 case QuoteReport():
                     self.public.quotes[report.at].append(report)
-                    self._tell(
-                        "quote", report.at, "insert", lambda r=report: self.public.quote_row(r)
-                    )
+                    self._insert("quote", report.at, self.public.quote_row, report)
                 case TradeReport():
                     self._trade(report)
                 case BarReport():
-                    self._tell(
-                        "tradeBin1m",
-                        report.at,
-                        "insert",
-                        lambda r=report: self.public.bin_row(r.at, r.close_time, [r]),
-                    )
+                    at, end = report.at, report.close_time
+                    self._insert("tradeBin1m", at, self.public.bin_row, at, end, [report])
                 case MarkReport():
                     self._mark(report, now)
                 case OrderReport():
@@ -260,12 +255,7 @@ class Streams:
             fresh = known[self._funded[at] :] if self._funded[at] < len(known) else []
             self._funded[at] = len(known)
             for time, rate, _mark in fresh:
-                self._tell(
-                    "funding",
-                    at,
-                    "insert",
-                    lambda at=at, time=time, rate=rate: self.public.funding_row(at, time, rate),
-                )
+                self._insert("funding", at, self.public.funding_row, at, time, rate)
 
     def _depth(self, report: DepthReport) -> None:
         book = self.books[report.at]
@@ -287,7 +277,7 @@ class Streams:
         at = report.at
         direction = tick_direction(self._prices[at], report.price, self._directions[at])
         self._prices[at], self._directions[at] = report.price, direction
-        self._tell("trade", at, "insert", lambda: self.public.trade_row(report, direction))
+        self._insert("trade", at, self.public.trade_row, report, direction)
 
     def _mark(self, report: MarkReport, now: int) -> None:
         at = report.at

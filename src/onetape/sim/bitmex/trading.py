@@ -93,9 +93,7 @@ class Trading:
                 name=INVALID,
             )
         if code == PositionLimit.code:
-            return Refused(
-                "Value of position and orders exceeds position Risk Limit", name=INVALID
-            )
+            return Refused("Value of position and orders exceeds position Risk Limit", name=INVALID)
         if code == MarketDataUnavailable.code:
             return Refused("No liquidity to match a market order")
         return Refused("Order was refused")
@@ -274,9 +272,7 @@ class Trading:
                 raise Refused("Invalid stopPx for ordType", name=INVALID)
             wanted["trigger"] = self._price(i, params, "stopPx")
             kind = str(order.extra["type"])
-            self._check_trigger(
-                order.index, kind, order.side, wanted["trigger"], order.trigger_by
-            )
+            self._check_trigger(order.index, kind, order.side, wanted["trigger"], order.trigger_by)
         now_has = {"price": order.price, "size": order.size, "trigger": order.trigger}
         if all(not value or value == now_has[name] for name, value in wanted.items()):
             raise Refused(
@@ -335,9 +331,10 @@ class Trading:
             raise Refused("Not Found", status=404)
         rows = []
         for order in known:
-            i, was = self.exchange.instruments[order.index], order_row(
-                self.exchange.instruments[order.index], order
-            )["ordStatus"]
+            i, was = (
+                self.exchange.instruments[order.index],
+                order_row(self.exchange.instruments[order.index], order)["ordStatus"],
+            )
             if order.is_open:
                 self._note(order, params)
                 self.exchange.cancel(account, order, now)

@@ -17,7 +17,7 @@ from onetape.sim.bitmex.account import AccountData
 from onetape.sim.bitmex.limits import Limits, TooMany
 from onetape.sim.bitmex.public import PublicData
 from onetape.sim.bitmex.rows import Params
-from onetape.sim.bitmex.streams import Streams, Subscriber
+from onetape.sim.bitmex.streams import LOCKED, Streams, Subscriber
 from onetape.sim.bitmex.trading import Trading
 from onetape.sim.bitmex.wire import Refused, iso
 from onetape.sim.dialect import Connection, Reply, Request, fields
@@ -249,7 +249,7 @@ class Bitmex:
         begun = []
         for topic in topics:
             if why := self.streams.subscribe(connection, topic, now):
-                status = 401 if "account-locked" in why else 400
+                status = 401 if why == LOCKED else 400
                 self._fail(connection, status, why, asked)
             else:
                 connection.say({"success": True, "subscribe": topic, "request": asked})

@@ -104,7 +104,7 @@ def contract_value(i: Instrument, price: int, size: int) -> int:
     """Of a trade, whole wallet units of the settle currency, never negative. Reckoned as the venue
     does: the value of one contract, whole, times their number."""
     one = money_int(abs(i.notional_units(price, 10**i.size_decimals)), i.settle)
-    return one * size // 10**i.size_decimals
+    return one * size // int(10**i.size_decimals)
 
 
 def notionals(i: Instrument, price: int, size: int) -> tuple[float | int, float | int]:
