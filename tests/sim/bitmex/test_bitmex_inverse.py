@@ -56,47 +56,47 @@ def test_a_round_trip_pays_the_difference_of_reciprocals_less_fees(venue, first,
 
 def test_average_prices_are_harmonic(venue):
     client = client_of(venue)
-    order = client.order("Buy", 400_000)[1]
+    order = client.order("Buy", 40_000)[1]
     rows = trades(client)
     assert len({row["lastPx"] for row in rows}) > 1
-    harmonic = 400_000 / value(rows)
+    harmonic = 40_000 / value(rows)
     assert order["avgPx"] == pytest.approx(float(harmonic), abs=1e-4)
     position = client.ask("GET", "/position")[1][0]
     assert position["avgEntryPrice"] == pytest.approx(float(harmonic), abs=1e-4)
-    plain = sum(row["lastQty"] * row["lastPx"] for row in rows) / 400_000
+    plain = sum(row["lastQty"] * row["lastPx"] for row in rows) / 40_000
     assert abs(plain - float(harmonic)) > 1e-4  # else the case tells nothing
 
 
 def test_unrealized_profit_and_margin_follow_the_mark(venue):
     client = client_of(venue)
-    client.order("Sell", 300_000)
+    client.order("Sell", 30_000)
     entry = value(trades(client))
     venue.wait(300)
     position = client.ask("GET", "/position")[1][0]
     mark = Fraction(str(position["markPrice"]))
-    wanted = (300_000 / mark - entry) / SATOSHI
+    wanted = (30_000 / mark - entry) / SATOSHI
     assert abs(position["unrealisedPnl"] - wanted) <= 1
     margin = client.ask("GET", "/user/margin")[1]
     assert abs(margin["marginBalance"] - margin["walletBalance"] - wanted) <= 2
-    assert abs(margin["maintMargin"] - MAINTENANCE * 300_000 / mark / SATOSHI) <= 1
+    assert abs(margin["maintMargin"] - MAINTENANCE * 30_000 / mark / SATOSHI) <= 1
 
 
 @pytest.mark.parametrize(("side", "sign"), [("Buy", 1), ("Sell", -1)])
 def test_a_position_goes_at_its_liquidation_price_and_not_before(venue, side, sign):
     client, exchange = client_of(venue), venue.dialect.exchange
     account = exchange.accounts[0]
-    client.order(side, 600_000)
+    client.order(side, 40_000)
     held = value(trades(client))
-    exchange.deposit(account, "BTC", "-9.8", venue.time)
+    exchange.deposit(account, "BTC", "-9.98", venue.time)
     balance = int(account.money.balance(0)) * UNIT
     # W + s (N/E - N/P) = m N/P, solved for P.
-    closed = (1 + sign * MAINTENANCE) * 600_000 / (held + sign * balance)
+    closed = (1 + sign * MAINTENANCE) * 40_000 / (held + sign * balance)
     shown = client.ask("GET", "/position")[1][0]["liquidationPrice"]
     assert shown == pytest.approx(float(closed), abs=0.001)
     tick = int(closed * 10)
     safe, deadly = (tick + 1, tick) if sign > 0 else (tick, tick + 1)
     exchange._set_mark(0, safe, safe, venue.time)
-    assert account.qty(0) == sign * 600_000
+    assert account.qty(0) == sign * 40_000
     exchange._set_mark(0, deadly, deadly, venue.time)
     assert account.qty(0) == 0
     venue.settle()
@@ -106,15 +106,15 @@ def test_a_position_goes_at_its_liquidation_price_and_not_before(venue, side, si
 
 def test_funding_is_paid_on_the_value_at_the_mark(venue):
     client, exchange = client_of(venue), venue.dialect.exchange
-    client.order("Buy", 500_000)
+    client.order("Buy", 50_000)
     before = wallet(client)
     mark = Fraction(exchange.listings[0].mark, 10)
     exchange.fund(0, venue.time, 375_000_000)  # 0.000375
     venue.settle()
-    paid = Fraction("0.000375") * 500_000 / mark / SATOSHI
+    paid = Fraction("0.000375") * 50_000 / mark / SATOSHI
     assert abs(before - wallet(client) - paid) <= 1
     rows = client.ask("GET", "/execution/tradeHistory", symbol="XBTUSD", reverse=True)[1]
-    assert (rows[0]["execType"], rows[0]["lastQty"]) == ("Funding", 500_000)
+    assert (rows[0]["execType"], rows[0]["lastQty"]) == ("Funding", 50_000)
     assert abs(rows[0]["execComm"] - paid) <= 1
     told = client.ask("GET", "/funding", symbol="XBTUSD")[1]
     assert told[-1]["fundingRate"] == 0.000375
