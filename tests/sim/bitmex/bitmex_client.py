@@ -1,4 +1,4 @@
-"""A small client of BitMEX: signs as its documentation says, independently of the code under test."""
+"""A small client of BitMEX: signs as its documentation says, apart from the code under test."""
 
 from __future__ import annotations
 

@@ -33,7 +33,9 @@ def wallet(client) -> int:
 
 def value(rows: list[dict]) -> Fraction:
     """Bitcoin that trades were worth."""
-    return sum((Fraction(row["lastQty"]) / Fraction(str(row["lastPx"])) for row in rows), Fraction())
+    return sum(
+        (Fraction(row["lastQty"]) / Fraction(str(row["lastPx"])) for row in rows), Fraction()
+    )
 
 
 @pytest.mark.parametrize(("first", "last", "sign"), [("Buy", "Sell", 1), ("Sell", "Buy", -1)])

@@ -12,7 +12,9 @@ from sim.bitmex.bitmex_client import BitmexClient, client_of
 from sim.venue_client import Virtual, Wire, served
 
 SECRET = "chNOOS4KvNXR_Xq4k4c9qsfoKWvnDecLATCRlcBwyKDYnWgO"
-ORDER = b'{"symbol":"XBTM15","price":219.0,"clOrdID":"mm_bitmex_1a/oemUeQ4CAJZgP3fjHsA","orderQty":98}'
+ORDER = (
+    b'{"symbol":"XBTM15","price":219.0,"clOrdID":"mm_bitmex_1a/oemUeQ4CAJZgP3fjHsA","orderQty":98}'
+)
 
 
 @pytest.mark.parametrize(
