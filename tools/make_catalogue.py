@@ -264,6 +264,18 @@ HAND: list[dict[str, Any]] = [
     },
     {
         "venue": "bitmex",
+        "about": "GET /api/v1/instrument/active, an answer that a public client quotes",
+        "as_of": "2022-01-14",
+        "maker_fee": "-0.0001",
+        "taker_fee": "0.0005",
+        "funding_hours": 8,
+        "rows": hand(
+            "LTC/USDT:USDT LTCUSDT 0.01 1000 1000000000 0.0001 0.015",
+            "name raw tick lot size_max multiplier maintenance_rate",
+        ),
+    },
+    {
+        "venue": "bitmex",
         "about": "GET /api/v1/instrument, by hand",
         "as_of": "2024-11-24",
         "maker_fee": "0.0002",
