@@ -402,7 +402,11 @@ bool Simulation::take_news(const Source& source, const Frame& frame) {
 bool Simulation::take_cold(Source& source, const Frame& frame) {
     if (live_ != 0 && started_ &&
         (frame.type() == EventType::order_event || frame.type() == EventType::fill)) {
-        return take_news(source, frame);
+        if (script_ == nullptr) return take_news(source, frame);
+        // The other run was told here: what it was told is due now.
+        if (frame.header->time > now_) now_ = frame.header->time;
+        find_next_due();
+        return next_due_ > now_ || drain(now_);
     }
     if (frame.header->time > now_) now_ = frame.header->time;
     const auto number = static_cast<std::uint32_t>(&source - sources_.data());

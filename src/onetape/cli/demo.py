@@ -45,6 +45,6 @@ def _told(value: dict[str, Any]) -> str:
         f"replay   {value.get('replay_divergences')} of {value.get('actions', 0):,} actions differ",
     ]
     if value.get("parity_equal") is not None:
-        same = "the same orders and fills" if value["parity_equal"] else "other orders"
-        lines.append(f"parity   the recorded tape as a backtest: {same}")
+        same = "the same" if value["parity_equal"] else "DIFFERENT"
+        lines.append(f"parity   decisions on the same news: {same}")
     return "\n".join([*lines, *(f"report   {path}" for path in reports if path)])

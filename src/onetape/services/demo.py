@@ -1,16 +1,28 @@
-"""`onetape demo`: a generated market, two robots in it, a report, and the proof."""
+"""`onetape demo`: a simulated exchange, gateways, two robots, a report, and the proof.
+
+Every part is a process of its own but the robots, which are here: requests and news go through
+sockets and journals, as they do live.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from onetape.services.backtest import BacktestOptions, run_backtest
-from onetape.services.generated import generated_market
-from onetape.services.paper import PaperOptions, PaperRobot, follow, open_robot
+from onetape.services.gateway import gateway_journal
+from onetape.services.live import (
+    LiveOptions,
+    addressed,
+    drain,
+    gateway_process,
+    open_live,
+    simulated_exchange,
+)
+from onetape.services.paper import PaperRobot
 from onetape.services.parity import compare
 from onetape.services.replay import replay_run
 
@@ -30,6 +42,7 @@ ROBOTS: Sequence[tuple[str, dict[str, Any]]] = (
     ),
 )  # fmt: skip
 REDRAW_S = 0.2
+STEP_S = 0.001  # between looks at the tapes
 PIPE_LINE_S = 5.0  # in a pipe: a line now and then instead of one that is redrawn
 
 
@@ -45,54 +58,50 @@ def run_demo(
     report, dashboard (null: not built yet)."""
     began = time.monotonic()
     line = _Line(sys.stderr)
-    line.say("a market of its own: some history, then by the clock")
-    with generated_market(home, [SYMBOL], seed=seed, seconds=seconds, rate=10.0) as tape:
-        # On paper, and then as the backtest that has to come to the same.
-        given: dict[str, Any] = {
-            "data": [tape.path],
-            "home": home,
-            "seed": seed,
-            "start": tape.ready_at,
-            "cash": "100000 USDT",
-        }
-        robots = []
+    line.say("a simulated exchange, two accounts with a gateway each, two robots: real sockets")
+    with ExitStack() as stack:
+        exchange = stack.enter_context(simulated_exchange("binance-usdm", seed))
+        robots: list[PaperRobot] = []
+        for (reference, params), keys in zip(ROBOTS, exchange["accounts"], strict=False):
+            name = f"demo-{keys['name']}"
+            client = stack.enter_context(
+                gateway_process(addressed(home, name, exchange, keys, [SYMBOL]))
+            )
+            options = LiveOptions(
+                strategy=reference, data=(), params=params, home=home, seed=seed, leverage=5
+            )
+            robots.append(open_live(options, name, client))
         try:
-            for reference, params in ROBOTS:
-                robots.append(open_robot(PaperOptions(strategy=reference, params=params, **given)))
-            follow(robots, lambda all_robots: line.show(all_robots, began, seconds))
+            until = time.monotonic() + seconds
+            while time.monotonic() < until:
+                for robot in robots:
+                    robot.step()
+                line.show(robots, began, seconds)
+                time.sleep(STEP_S)
+            drain(robots)
         except BaseException:
             for robot in robots:
                 robot.close(keep=False)
             raise
         line.end()
-        # Closed while the market still stands: what is recorded is what was read.
         results = [robot.close(keep=True) for robot in robots]
-    line.say("proof: every run again from its tape, and the tape as a backtest")
+    line.say("proof: every run again from its tape, and once more from what it was told")
     runs = [result for result in results if result is not None]
     divergences, actions, equal = 0, 0, True
     first: str | None = None
-    for result, (reference, params) in zip(runs, ROBOTS, strict=True):
+    for result in runs:
         again = replay_run(result.run, verify=True)
         divergences += again["divergences"]
         actions += again["actions"]
         first = first or again["first_divergence"]
-        tested = run_backtest(
-            BacktestOptions(
-                strategy=reference,
-                params=params,
-                **given,
-                out=home / "runs" / f"{result.run.name}-backtest",
-                write_report=False,
-            )
-        )
-        parity = compare(result.run, tested.run, mode="orders")
+        parity = compare(result.run, result.run, mode="decisions")
         equal = equal and parity["differing"] == 0
         first = first or parity["first_difference"]
     events = sum(result.events for result in runs)
     same = "equal" if equal else "DIFFERENT"
     line.say(
         f"replayed {events:,} events, {actions:,} actions, {divergences} divergences; "
-        f"backtest of the recorded tape: {same}"
+        f"decisions on the same news: {same}"
     )
     report = runs[0].report
     if report is not None and not headless:
@@ -110,7 +119,7 @@ def run_demo(
         "report": str(report) if report else None,
         "reports": [str(result.report) for result in runs],
         "runs": [str(result.run) for result in runs],
-        "tape": str(tape.path),
+        "tape": str(gateway_journal(home, f"demo-{exchange['accounts'][0]['name']}")),
         "dashboard": None,
     }
 

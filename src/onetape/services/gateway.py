@@ -124,8 +124,12 @@ class Gateway:
                 ready()
                 await self.stopping.wait()
             finally:
-                for task in self._tasks:
+                tasks = list(self._tasks)
+                for task in tasks:
                     task.cancel()
+                # Their sockets are closed before the journal is: nothing is heard after it.
+                await asyncio.gather(*tasks, return_exceptions=True)
+                self._watch.close()
                 with contextlib.suppress(FileNotFoundError):
                     gateway_socket(self.home, self.options.account).unlink()
                 self.tape.writer.close()
@@ -410,11 +414,13 @@ class Gateway:
 
         class Listener(picows.WSListener):
             def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-                if frame.msg_type == picows.WSMsgType.TEXT:
+                if frame.msg_type == picows.WSMsgType.TEXT and is_open:
                     take(frame.get_payload_as_bytes())
                 elif frame.msg_type == picows.WSMsgType.CLOSE:
                     transport.send_close()
                     transport.disconnect()
+
+        is_open = True
 
         transport, _ = await picows.ws_connect(
             Listener, url, enable_auto_ping=True, auto_ping_idle_timeout=10,
@@ -424,6 +430,7 @@ class Gateway:
             opened()
             await transport.wait_disconnected()
         finally:
+            is_open = False
             transport.disconnect()
 
     # --- who asks ---------------------------------------------------------------------------------

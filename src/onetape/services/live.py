@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,14 +33,23 @@ from onetape.model.errors import (
     VenueClosed,
     VenueUnavailable,
 )
-from onetape.services.gateway import gateway_journal, gateway_socket
+from onetape.services.gateway import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.outcome import RunResult
 from onetape.services.paper import SAMPLE_NS, PaperOptions, PaperRobot, follow
 from onetape.services.preparing import prepare_plan, strategy_class
 from onetape.services.recording import run_folder, run_uuid
 from onetape.store.secrets import read_secret
 
-__all__ = ["LiveOptions", "run_live"]
+__all__ = [
+    "GatewayClient",
+    "LiveOptions",
+    "addressed",
+    "drain",
+    "gateway_process",
+    "open_live",
+    "run_live",
+    "simulated_exchange",
+]
 
 READY_WITHIN_S: Final = 30.0
 STOP_WITHIN_S: Final = 10.0
@@ -112,25 +121,29 @@ def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, Gat
     venue = config.venues[account.venue]
     with ExitStack() as stack:
         if venue.mode == "sim" and not venue.rest:
-            simulated = stack.enter_context(_simulated(venue))
-            first = simulated["accounts"][0]
-            started = _addressed(
-                options, name, simulated["rest"], simulated["ws"], first["key"], first["secret"],
-                symbols,
-            )  # fmt: skip
+            told = stack.enter_context(simulated_exchange(venue.kind, venue.seed))
+            started = addressed(options.home, name, told, told["accounts"][0], symbols)
         else:
             started = _started(options, name, account, venue, symbols)
-        child = stack.enter_context(_child([sys.executable, "-m", "onetape.services.gateway"]))
+        yield name, stack.enter_context(gateway_process(started))
+
+
+@contextmanager
+def gateway_process(started: GatewayOptions) -> Iterator[GatewayClient]:
+    """A gateway until the block ends. Raises VenueUnavailable when it does not become ready."""
+    with _child([sys.executable, "-m", "onetape.services.gateway"]) as child:
         assert child.stdin is not None and child.stdout is not None
         child.stdin.write(msgspec.json.encode(started))
         child.stdin.close()
         if child.stdout.readline().strip() != b"ready":
             raise VenueUnavailable(
-                "the gateway did not start", where=started["rest"], todo="see the line above"
+                "the gateway did not start", where=started.rest, todo="see the line above"
             )
-        client = GatewayClient(path)
-        stack.callback(client.close)
-        yield name, client
+        client = GatewayClient(gateway_socket(Path(started.home), started.account))
+        try:
+            yield client
+        finally:
+            client.close()
 
 
 @contextmanager
@@ -154,19 +167,37 @@ def _child(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def _simulated(venue: VenueConfig) -> Iterator[dict[str, Any]]:
-    """A simulated exchange of our own: what it says when it is ready."""
+def simulated_exchange(kind: str, seed: int) -> Iterator[dict[str, Any]]:
+    """A simulated exchange of our own until the block ends: what it says when it is ready."""
     command = [
-        sys.executable, "-m", "onetape", "sim", venue.kind, "--port", "0",
-        "--seed", str(venue.seed),
+        sys.executable, "-m", "onetape", "sim", kind, "--port", "0", "--seed", str(seed),
     ]  # fmt: skip
     with _child(command) as process:
         assert process.stdin is not None and process.stdout is not None
         process.stdin.close()
         line = process.stdout.readline()
         if not line:
-            raise ProcessDown("the simulated exchange did not start", where=venue.kind)
+            raise ProcessDown("the simulated exchange did not start", where=kind)
         yield json.loads(line)
+
+
+def addressed(
+    home: Path,
+    account: str,
+    exchange: Mapping[str, Any],
+    keys: Mapping[str, Any],
+    symbols: list[str],
+) -> GatewayOptions:
+    """A gateway's options from what a simulated exchange said of itself and of an account."""
+    return GatewayOptions(
+        account=account,
+        rest=exchange["rest"],
+        ws=exchange["ws"],
+        key=keys["key"],
+        secret=keys["secret"],
+        home=str(home),
+        symbols=symbols,
+    )
 
 
 def _account(config: Config, wanted: str) -> tuple[str, AccountConfig]:
@@ -190,7 +221,7 @@ def _started(
     account: AccountConfig,
     venue: VenueConfig,
     symbols: list[str],
-) -> dict[str, Any]:
+) -> GatewayOptions:
     """The gateway's options. Raises for what cannot be traded on."""
     if venue.kind == "bitmex":
         raise VenueClosed(
@@ -219,46 +250,19 @@ def _started(
         for each in (account.key, account.secret)
     )
     stream = ws or rest.replace("http", "ws", 1)
-    return _addressed(options, name, rest, stream, key, secret, symbols)
-
-
-def _addressed(
-    options: LiveOptions,
-    name: str,
-    rest: str,
-    ws: str,
-    key: str,
-    secret: str,
-    symbols: list[str],
-) -> dict[str, Any]:
-    return {
-        "account": name,
-        "rest": rest,
-        "ws": ws,
-        "key": key,
-        "secret": secret,
-        "home": str(options.home),
-        "symbols": symbols,
-    }
+    told = {"rest": rest, "ws": stream}
+    return addressed(options.home, name, told, {"key": key, "secret": secret}, symbols)
 
 
 def run_live(options: LiveOptions) -> RunResult:
     """`onetape run --live`: until Ctrl-C or --seconds; then what works is cancelled."""
-    strategy = strategy_class(options)
-    symbols = _symbols(strategy, options)
+    symbols = symbols_of(options)
+    deadline = None if options.seconds is None else time.monotonic() + options.seconds
     with gateway(options, symbols) as (account, client):
-        folder = run_folder(options.out, options.home, strategy.__name__)
-        try:
-            told = client.ask("attach", name=_robot_name(folder), journal=str(folder / "journal"))
-            robot = _open(options, strategy, folder, account, told)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        client.ask("follow", robot=told["robot"])
-        deadline = None if options.seconds is None else time.monotonic() + options.seconds
+        robot = open_live(options, account, client)
         try:
             follow([robot], lambda _: deadline is None or time.monotonic() < deadline)
-            _drain(robot)
+            drain([robot])
         except BaseException:
             robot.close(keep=True)
             raise
@@ -267,11 +271,23 @@ def run_live(options: LiveOptions) -> RunResult:
     return result
 
 
-def _robot_name(folder: Path) -> str:
-    return folder.name
+def open_live(options: LiveOptions, account: str, client: GatewayClient) -> PaperRobot:
+    """A started robot whose orders the gateway takes."""
+    strategy = strategy_class(options)
+    folder = run_folder(options.out, options.home, strategy.__name__)
+    try:
+        told = client.ask("attach", name=folder.name, journal=str(folder / "journal"))
+        robot = _open(options, strategy, folder, account, told)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    client.ask("follow", robot=told["robot"])
+    return robot
 
 
-def _symbols(strategy: type[Any], options: LiveOptions) -> list[str]:
+def symbols_of(options: LiveOptions) -> list[str]:
+    """What the strategy's parameters say that it trades. Raises BadConfig where they do not."""
+    strategy = strategy_class(options)
     found = options.params.get("symbol", options.symbol or getattr(strategy, "symbol", None))
     symbols = [found] if isinstance(found, str) else []
     more = options.params.get("symbols", getattr(strategy, "symbols", None))
@@ -328,12 +344,14 @@ def _open(
     return PaperRobot(session, folder, given)
 
 
-def _drain(robot: PaperRobot) -> None:
+def drain(robots: Sequence[PaperRobot]) -> None:
     """Cancels what works and waits for the answers: a robot that ends leaves nothing behind."""
-    robot.session.halt()
+    for robot in robots:
+        robot.session.halt()
     deadline = time.monotonic() + DRAIN_S
     while time.monotonic() < deadline:
-        robot.step()
-        if not robot.session.sim.working(None):
+        for robot in robots:
+            robot.step()
+        if not any(robot.session.sim.working(None) for robot in robots):
             return
         time.sleep(0.02)
