@@ -21,12 +21,32 @@ __all__ = ["ambiguous_bars", "assumptions_of", "fills_from_bars"]
 _FUNDING = 7  # EventType of core/journal/events.hpp
 
 
+def _live_lines(session: Session) -> list[Assumption]:
+    """Orders went to a venue and their fills came from there: little is assumed."""
+    live = session.plan.live
+    assert live is not None
+    return [
+        Assumption(
+            f"account {live.account}: orders, fills and fees are the venue's", None, key="live"
+        ),
+        *(_instrument_line(each) for each in session.host.instruments.values()),
+        Assumption(
+            "the robot's equity counts from what the account had when it began; what other robots "
+            "of the account did is not in it",
+            None,
+            key="live account",
+        ),
+    ]
+
+
 def assumptions_of(
     session: Session, depth: Mapping[str, Conflation] | None = None
 ) -> list[Assumption]:
     """What the result stands on, and which way each leans (see Assumption). depth: where it was
     measured already."""
     plan, host, sim = session.plan, session.host, session.sim
+    if plan.live is not None:
+        return _live_lines(session)
     lines = account_lines(session)
     lines += [_instrument_line(each) for each in host.instruments.values()]
     lines += latency_lines(plan, {each.venue for each in host.instruments.values()})
