@@ -9,7 +9,7 @@ import pytest
 
 from orders.gateway_world import Faults, World
 
-SEEDS = 2000 if os.environ.get("ONETAPE_LONG") else 30
+SEEDS = 2000 if os.environ.get("ONETAPE_LONG") else 100
 
 
 def test_without_faults_nothing_is_ever_unknown():
