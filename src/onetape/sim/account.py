@@ -156,6 +156,8 @@ class SimAccount:
         """As if it had never been: what was refused at the door of a venue that keeps no record."""
         self.open_orders.pop(order.id, None)
         self.by_id.pop(order.id, None)
+        if self.closed and self.closed[-1] is order:
+            self.closed.pop()
         if self.by_client_id.get(order.client_id) is order:
             del self.by_client_id[order.client_id]
 

@@ -87,7 +87,7 @@ class RandomWalk:
     `trade_probability` an order takes what rests up to int(N(0, offset_deviation)) ticks from it.
 
     Sizes are in typical orders of the market, `step` in ns. The first five defaults are those of
-    the walk in the public repository semenmsu/yard (read 2026-11). Raises UsageError.
+    the walk in the public repository semenmsu/yard (as of 2026-11). Raises UsageError.
     """
 
     drift: float = 0.501

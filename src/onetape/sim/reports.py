@@ -64,6 +64,7 @@ class SimOrder:
     cost: int = 0  # sum of price * size over the fills
     value: int = 0  # of the fills, 1e-18 of the settle currency: what an inverse average needs
     fee: int = 0
+    fee_base: int = 0  # the part of the fees that was charged in the base currency
     code: int = 0  # why it was refused or ended
     origin: str = "client"  # or liquidation, adl, settlement
     reserved: int = 0  # the price at which what is left counts as a working order, 0: it does not

@@ -48,6 +48,12 @@ def _bitmex(exchange: SimExchange, **options: Any) -> Dialect:
     return Bitmex(exchange, **options)
 
 
+def _kraken(exchange: SimExchange, **options: Any) -> Dialect:
+    from onetape.sim.kraken.venue import KrakenSpot
+
+    return KrakenSpot(exchange, **options)
+
+
 VENUES: Final[dict[str, VenueFacts]] = {
     "binance-usdm": VenueFacts(
         symbols=("binance:BTC/USDT:USDT", "binance:ETH/USDT:USDT", "binance:SOL/USDT:USDT"),
@@ -68,6 +74,13 @@ VENUES: Final[dict[str, VenueFacts]] = {
             "bitmex:BTC/EUR:BTC": 50,
             "bitmex:LTC/USDT:USDT": 33,
         },
+    ),
+    "kraken": VenueFacts(
+        symbols=("kraken:BTC/USD", "kraken:ETH/USD", "kraken:XRP/USD"),
+        balances={"USD": "100000", "BTC": "1", "ETH": "20", "XRP": "50000"},
+        first_order_id=1_000_000_001,
+        self_trade="cancel_incoming",
+        dialect=_kraken,
     ),
 }
 

@@ -1,6 +1,6 @@
 """Binance USD-M: balances, positions, settings, income.
 
-Source: "Account Endpoints" of the USD-M documentation, read 2026-11. The third version of account
+Source: "Account Endpoints" of the USD-M documentation, as of 2026-11. The third version of account
 and positionRisk lists only symbols with a position or an open order; leverage and margin type have
 moved to symbolConfig, modes to accountConfig.
 """

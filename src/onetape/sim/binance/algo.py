@@ -1,6 +1,6 @@
 """Binance USD-M: the Algo Service, where orders with a trigger live since 2025-12-09.
 
-Source: "Algo Service" of the USD-M documentation and its change log, read 2026-11. An order here
+Source: "Algo Service" of the USD-M documentation and its change log, as of 2026-11. An order here
 holds no margin and is in no list of working orders; what it sends is an order of the book.
 """
 

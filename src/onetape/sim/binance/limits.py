@@ -1,7 +1,7 @@
 """Request weights of Binance USD-M: how much each request costs, and who has used how much.
 
 Weight is counted for an address in each minute, orders for an account in ten seconds and a minute.
-Who goes on after HTTP 429 is banned with 418. Source: exchangeInfo and "LIMITS", read 2026-11.
+Who goes on after HTTP 429 is banned with 418. Source: exchangeInfo and "LIMITS", as of 2026-11.
 """
 
 from __future__ import annotations

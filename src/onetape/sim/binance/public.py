@@ -1,4 +1,4 @@
-"""Binance USD-M: what anybody may ask. Source: "Market Data Endpoints", read 2026-11."""
+"""Binance USD-M: what anybody may ask. Source: "Market Data Endpoints", as of 2026-11."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Binance USD-M: WebSocket streams, public, market and private, and the user events.
 
 Source: "Websocket Market Streams" and "User Data Streams" of the USD-M documentation with its
-change log, read 2026-11. Since 2026-04-23 a connection carries one category, by its path; one
+change log, as of 2026-11. Since 2026-04-23 a connection carries one category, by its path; one
 without a category answers and carries only what is public.
 """
 

@@ -1,6 +1,6 @@
 """Binance USD-M: what stands in a request for an order, read and checked by the symbol's filters.
 
-Source: "New Order", "Filters" and "Error Codes" of the USD-M documentation, read 2026-11.
+Source: "New Order", "Filters" and "Error Codes" of the USD-M documentation, as of 2026-11.
 """
 
 from __future__ import annotations

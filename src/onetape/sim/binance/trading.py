@@ -1,6 +1,6 @@
 """Binance USD-M: orders.
 
-Source: "Trade Endpoints" of the USD-M documentation, read 2026-11. LIMIT and
+Source: "Trade Endpoints" of the USD-M documentation, as of 2026-11. LIMIT and
 MARKET go to /order, everything with a trigger to /algoOrder (since 2025-12-09). A post-only or
 fill-or-kill order that fails is refused in the answer and leaves no trace (since 2023-03-22).
 """

@@ -1,6 +1,6 @@
 """Binance USD-M: the events of an account's stream.
 
-Source: "User Data Streams" of the USD-M documentation and its change log, read 2026-11.
+Source: "User Data Streams" of the USD-M documentation and its change log, as of 2026-11.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How Binance USD-M writes numbers, orders and refusals.
 
-Source: USD-M futures REST documentation, read 2026-11. Answers to placing, amending and cancelling
+Source: USD-M futures REST documentation, as of 2026-11. Answers to placing, amending and cancelling
 have no avgPrice, cumQuote and cumBase since 2026-07.
 """
 

@@ -1,6 +1,6 @@
 """Binance USD-M: from exchangeInfo to instruments.
 
-Source: "Exchange Information" of the USD-M documentation, read 2026-11. Brackets and fees are of
+Source: "Exchange Information" of the USD-M documentation, as of 2026-11. Brackets and fees are of
 the account and asked for apart; until they are, the catalogue's stand in, marked as defaults.
 """
 

@@ -2,7 +2,7 @@
 
 REST signs the query string and the form body, one after the other, as sent. The WebSocket API signs
 the parameters sorted by name. Source: Binance documentation, "General Info" of USD-M futures and
-"WebSocket API General Info", read 2026-11.
+"WebSocket API General Info", as of 2026-11.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Binance USD-M: requests of an account, and what the answers and the user stream say.
 
 Sources: REST "Trade" and "Account" endpoints, "Algo Service", "User Data Streams" of the USD-M
-documentation and its change log, read 2026-11. Orders with a trigger live in the Algo Service and
+documentation and its change log, as of 2026-11. Orders with a trigger live in the Algo Service and
 have a second life as the order that they send; both carry our client id.
 """
 

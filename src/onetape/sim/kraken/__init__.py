@@ -1,0 +1,1 @@
+"""Kraken spot in front of a simulated exchange."""

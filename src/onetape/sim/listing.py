@@ -1,0 +1,79 @@
+"""What the public knows of one instrument of a simulated exchange."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from onetape.model.enums import (
+    Kind,
+    Side,
+)
+from onetape.model.instrument import Instrument
+from onetape.sim.reports import (
+    BarReport,
+    TradeReport,
+)
+
+__all__ = ["Listing"]
+
+MINUTE: Final = 60_000_000_000
+DAY: Final = 1440 * MINUTE
+TRADES_KEPT: Final = 1000
+BARS_KEPT: Final = 3000
+FUNDING_RATE: Final = 100_000_000  # 0.0001 in 1e-12: the base rate of a balanced market
+
+
+@dataclass(slots=True)
+class Listing:
+    """What the public knows of one instrument."""
+
+    instrument: Instrument
+    bid: int = 0
+    bid_size: int = 0
+    ask: int = 0
+    ask_size: int = 0
+    last: int = 0
+    mark: int = 0
+    index: int = 0
+    depth_id: int = 0  # of the last depth message
+    funding_rate: int = FUNDING_RATE  # 1e-12
+    funding_time: int = 0  # the next one
+    is_open: bool = True
+    trades: deque[TradeReport] = field(default_factory=lambda: deque(maxlen=TRADES_KEPT))
+    bars: deque[BarReport] = field(default_factory=lambda: deque(maxlen=BARS_KEPT))
+    bar: BarReport | None = None  # the minute that runs
+    fundings: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=1000))
+
+    def add_trade(self, trade: TradeReport) -> None:
+        self.trades.append(trade)
+        self.last = trade.price
+        price, size = trade.price, trade.size
+        turnover = price * size
+        if self.instrument.kind is Kind.INVERSE:
+            turnover = self.instrument.notional_units(price, size)
+        bar, start = self.bar, trade.time - trade.time % MINUTE
+        bought = trade.side is Side.BUY
+        if bar is None or bar.open_time != start:
+            self.bar = BarReport(
+                trade.time, trade.at, start, start + MINUTE, price, price, price, price, size,
+                turnover, 1, size * bought, turnover * bought,
+            )  # fmt: skip
+            return
+        self.bar = bar._replace(
+            time=trade.time,
+            high=max(bar.high, price),
+            low=min(bar.low, price),
+            close=price,
+            volume=bar.volume + size,
+            turnover=bar.turnover + turnover,
+            trades=bar.trades + 1,
+            buy_volume=bar.buy_volume + size * bought,
+            buy_turnover=bar.buy_turnover + turnover * bought,
+        )
+
+    def day(self, now: int) -> list[BarReport]:
+        """The bars of the last 24 hours, the running one with them."""
+        found = [bar for bar in self.bars if bar.open_time > now - DAY]
+        return [*found, self.bar] if self.bar is not None else found

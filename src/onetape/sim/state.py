@@ -1,0 +1,122 @@
+"""What a simulated exchange knows: the state that its parts share."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import Any
+
+from onetape.model.enums import (
+    OrderNews,
+    Side,
+    TriggerBy,
+)
+from onetape.model.errors import (
+    BY_CODE,
+)
+from onetape.sim.account import Income, SimAccount
+from onetape.sim.conditional import ConditionalBook
+from onetape.sim.flow import GeneratedMarket
+from onetape.sim.listing import Listing
+from onetape.sim.reports import (
+    OrderReport,
+    Report,
+    SimFill,
+    SimOrder,
+)
+
+__all__ = ["ExchangeState"]
+
+
+class ExchangeState:
+    """Part of SimExchange."""
+
+    def __init__(
+        self,
+        market: GeneratedMarket,
+        *,
+        self_trade: str = "cancel_resting",
+        trigger_delay: int = 5_000_000,
+        first_order_id: int = 1_000_000_001,
+        currencies: tuple[str, ...] = (),  # that accounts hold besides those of the instruments
+    ) -> None:
+        self.market = market
+        self.flow: Any = market.core
+        self.instruments = tuple(each.instrument for each in market.markets)
+        self.listings = tuple(Listing(instrument) for instrument in self.instruments)
+        self.currencies = tuple(
+            dict.fromkeys(
+                (*(c for i in self.instruments for c in (i.settle, i.quote, i.base)), *currencies)
+            )
+        )
+        self.accounts: list[SimAccount] = []
+        self.by_key: dict[str, SimAccount] = {}
+        self.self_trade = self_trade
+        self.now = market.start
+        self.conditionals = ConditionalBook(self, delay=trigger_delay)
+        self.recorder: Callable[[str, list[Any], dict[str, Any]], None] | None = None
+        self._inside = False
+        self._said: list[Report] = []
+        self._timers: list[tuple[int, int, Callable[[int], None]]] = []
+        self._timer_count = 0
+        self._next_id = first_order_id
+        self._next_income = 1
+        self._dead_men: dict[tuple[int, int | None], int] = {}  # how often each was armed
+        self._insurance: dict[int, int] = {}  # what the venue put in, by currency
+        for index, listing in enumerate(self.listings):
+            if listing.instrument.perpetual:
+                self._schedule_funding(index, self.now)
+
+    def at(self, when: int, what: Callable[[int], None]) -> None:
+        """`what(now)` when the exchange's time comes to `when`."""
+        self._timer_count += 1
+        heapq.heappush(self._timers, (when, self._timer_count, what))
+
+    def take(self) -> list[Report]:
+        """What was said since the last call."""
+        said, self._said = self._said, []
+        return said
+
+    def say(self, report: Report) -> None:
+        self._said.append(report)
+
+    def price(self, index: int, by: TriggerBy) -> int:
+        """What a trigger goes by, 0: not known yet."""
+        listing = self.listings[index]
+        return {TriggerBy.MARK: listing.mark, TriggerBy.INDEX: listing.index}.get(by, listing.last)
+
+    def levels(self, index: int, side: Side, count: int) -> list[tuple[int, int]]:
+        """(price, size) of the book, best first."""
+        book = self.flow.bids if side is Side.BUY else self.flow.asks
+        found: list[tuple[int, int]] = book(index, count)
+        return found
+
+    def reason(self, code: int) -> str:
+        """The name of an error number, for people."""
+        return BY_CODE[code].name
+
+    def _report(
+        self,
+        order: SimOrder,
+        now: int,
+        news: OrderNews | None,
+        *,
+        fill: SimFill | None = None,
+        code: int = 0,
+    ) -> None:
+        self.say(OrderReport(now, order, news, order.state, order.filled, order.cost, fill, code))
+
+    def _note_income(
+        self,
+        account: SimAccount,
+        now: int,
+        kind: str,
+        currency: int,
+        amount: int,
+        index: int,
+        trade_id: int = 0,
+    ) -> None:
+        account.income.append(
+            Income(self._next_income, now, kind, currency, amount, index, trade_id)
+        )
+        self._next_income += 1
