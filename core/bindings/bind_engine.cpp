@@ -301,7 +301,9 @@ void bind_engine(nb::module_& m) {
             "set_compiled",
             [](PySimulation& s, std::uintptr_t state,
                const std::map<std::string, std::uintptr_t>& callbacks,
-               const std::map<std::string, std::int64_t>& words) {
+               const std::map<std::string, std::int64_t>& words,
+               const std::vector<std::uint32_t>& order_cells,
+               const std::vector<OrderRef>& held) {
                 CompiledCallbacks found;
                 const auto at = [&](const char* name) {
                     const auto entry = callbacks.find(name);
@@ -323,12 +325,23 @@ void bind_engine(nb::module_& m) {
                 found.fill = at("on_fill");
                 found.position = at("on_position");
                 auto* head = reinterpret_cast<CompiledState*>(state);
-                auto compiled = std::make_unique<CompiledStrategy>(&s, head, found);
+                auto compiled = std::make_unique<CompiledStrategy>(&s, head, found, order_cells);
                 for (const auto& [word, number] : words) compiled->add_word(word, number);
+                for (const OrderRef& order : held)
+                    if (order->closed()) compiled->note_closed(*order);
                 s.set_compiled(std::move(compiled));
             },
-            nb::arg("state"), nb::arg("callbacks"), nb::arg("words"),
-            "The strategy's callbacks as machine code; the memory at `state` stays the caller's.")
+            nb::arg("state"), nb::arg("callbacks"), nb::arg("words"), nb::arg("order_cells"),
+            nb::arg("held"),
+            "The strategy's callbacks as machine code; the memory at `state` stays the caller's. "
+            "order_cells: offsets in it of the attributes that hold an order's id; held: the "
+            "orders in them now.")
+        .def_prop_ro(
+            "closed_orders_kept",
+            [](const PySimulation& s) {
+                return s.robot->compiled ? s.robot->compiled->closed_count() : std::size_t{0};
+            },
+            "How many closed orders a compiled strategy may still ask about.")
         .def_prop_ro("compiled_error",
                      [](PySimulation& s) -> nb::object {
                          return s.compiled_error.is_valid() ? s.compiled_error : nb::none();
