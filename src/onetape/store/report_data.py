@@ -69,6 +69,10 @@ def no_floats() -> Floats:
     return np.zeros(0, dtype=np.float64)
 
 
+def no_codes() -> NDArray[np.int8]:
+    return np.zeros(0, dtype=np.int8)
+
+
 def no_flags() -> NDArray[np.bool_]:
     return np.zeros(0, dtype=np.bool_)
 
@@ -145,17 +149,17 @@ class Orders:
     """Columns of equal length, one row an order, in the order they were asked for.
 
     Times are ns UTC on the robot's clock, `venue_` ones on the exchange's; NEVER where nothing
-    came. `state` is an index into ORDER_STATES.
+    came. `state` is an index into ORDER_STATES. There may be millions: what is small is narrow.
     """
 
     id: Ints = field(default_factory=no_ints)
-    market: Ints = field(default_factory=no_ints)
-    side: Ints = field(default_factory=no_ints)
+    market: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
+    side: NDArray[np.int8] = field(default_factory=no_codes)  # +1 buy, -1 sell
     price: Floats = field(default_factory=no_floats)  # 0: market order
     trigger: Floats = field(default_factory=no_floats)  # 0: none
     qty: Floats = field(default_factory=no_floats)
     filled: Floats = field(default_factory=no_floats)
-    state: Ints = field(default_factory=no_ints)
+    state: NDArray[np.int8] = field(default_factory=no_codes)
     ts_request: Ints = field(default_factory=no_ints)
     ts_answer: Ints = field(default_factory=no_ints)  # the first news of it, a fill included
     ts_fill: Ints = field(default_factory=no_ints)  # the first fill
