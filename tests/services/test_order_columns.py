@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from golden_runs import DATA, RUNS, Missing, play
+from strategy_files import TAKER, write
 
 from onetape.engine.tape_facts import streams_of
+from onetape.services.backtest import BacktestOptions, run_backtest
 from onetape.services.order_columns import (
     fill_columns,
     order_columns,
@@ -17,15 +19,18 @@ from onetape.services.order_columns import (
     resting_columns,
 )
 from onetape.store.report_data import NEVER, ORDER_STATES
-from onetape.tape import columns as tape_columns
 from onetape.tape.journal import JournalReader
 
-# Denied and rejected orders, amendments, triggers, expiry, partial fills, the venue's own orders,
-# two instruments, tags.
-SHOWN = (
-    "plain", "isolated-liquidated", "order-rate", "trigger-delay", "closed-hours", "queue-power",
-    "random-walk", "bars-ambiguous", "hedge", "spot-borrow",
-)  # fmt: skip
+# Golden runs, and what each has in it that the others may lack.
+SHOWN = {
+    "isolated-liquidated": {"accepted", "canceled", "rejected", "triggered", "updated", "forced"},
+    "order-rate": {"rejected", "cancel_rejected", "update_rejected"},
+    "closed-hours": {"rejected", "canceled"},
+    "queue-power": {"updated", "silent"},
+    "random-walk": {"tag", "canceled"},
+    "bars-ambiguous": {"tag", "triggered"},
+    "hedge": {"updated", "triggered"},
+}
 
 
 @pytest.fixture(scope="module", params=SHOWN)
@@ -43,12 +48,29 @@ def journal(request, tmp_path_factory) -> Path:
 
     assert request.param in RUNS
     play(request.param, tape, made / "home")
-    return made / "home" / "runs" / request.param / "journal"
+    journal = made / "home" / "runs" / request.param / "journal"
+    assert has(journal) >= SHOWN[request.param]
+    return journal
 
 
 def records(journal: Path, kind: str) -> list[tuple[int, int, dict[str, Any]]]:
     with JournalReader(journal) as reader:
         return [(r.time, r.stream, r.data) for r in reader if r.type == kind]
+
+
+def has(journal: Path) -> set[str]:
+    """What may go wrong with a run's orders and is in this one."""
+    asked = [data for _, _, data in records(journal, "order_request")]
+    ids = {data["order_id"] for data in asked if data["kind"] == "place"}
+    news = [data for _, _, data in records(journal, "order_event")]
+    filled = {data["order_id"] for _, _, data in records(journal, "fill")}
+    found = {data["news"] for data in news}
+    return (
+        found
+        | ({"tag"} if any(data["tag"] for data in asked) else set())
+        | ({"forced"} if filled - ids else set())
+        | ({"silent"} if ids - {data["order_id"] for data in news} - filled else set())
+    )
 
 
 def by_walking(journal: Path) -> dict[int, dict[str, Any]]:
@@ -137,24 +159,22 @@ def test_orders_and_fills_are_those_of_separate_readers(journal: Path) -> None:
     ]
 
 
-def test_the_runs_shown_have_what_could_go_wrong(journal: Path) -> None:
-    """Not each has all of it: what none had would be found by the names below."""
-    seen = {order["news"] for _, _, order in records(journal, "order_event")}
-    assert seen & {"canceled", "rejected", "expired", "triggered", "updated", "accepted"}
+def test_a_run_and_its_report_read_its_journal_once(sample, tmp_path, monkeypatch) -> None:
+    opened: list[Path] = []
+    real = JournalReader.__init__
 
+    def noted(self: JournalReader, directory: Any) -> None:
+        opened.append(Path(directory))
+        real(self, directory)
 
-def test_a_report_walks_over_its_journal_once(journal: Path, monkeypatch) -> None:
-    opened = []
-
-    class Counted(tape_columns._core.ColumnPass):
-        def __init__(self, *given: Any) -> None:
-            opened.append(given)
-            super().__init__(*given)
-
-    monkeypatch.setattr(tape_columns._core, "ColumnPass", Counted)
-    run = read_run(journal)
-    instruments = list(streams_of(journal).values())
-    fills = fill_columns(run, instruments, np.zeros(len(run.fills["time"])))
-    orders, since = order_columns(run, instruments, fills, denied=0)
-    resting_columns(run, [], [each.symbol for each in instruments], orders, since)
-    assert len(opened) == 1
+    monkeypatch.setattr(JournalReader, "__init__", noted)
+    result = run_backtest(
+        BacktestOptions(
+            strategy=str(write(tmp_path, "taker", TAKER)),
+            data=[sample],
+            home=tmp_path,
+            stress=False,
+        )
+    )
+    assert result.fills and result.report is not None and result.report.is_file()
+    assert opened.count(result.run / "journal") == 1
