@@ -93,18 +93,21 @@ void bind_engine(nb::module_& m) {
     });
     bind_strategy_objects(m);
 
-    // What a journal holds, in one pass: {stream: {type: count}} and {stream: [bar periods]}.
+    // What a journal holds, in one pass: {stream: {type: count}}, {stream: [bar periods]}, the
+    // first and the last time, and {stream: payload} of the last instrument frame of each.
     m.def("inventory", [](PyReader& reader) {
         std::map<std::uint32_t, std::map<int, std::uint64_t>> counts;
         std::map<std::uint32_t, std::map<std::int64_t, bool>> periods;
+        std::map<std::uint32_t, std::string> instruments;
         std::int64_t first = 0, last = 0;
+        Status status = Status::ok;
         {
             const nb::gil_scoped_release release;
             Frame frame;
             // A run of equal (stream, type) costs no look-up.
             std::uint64_t* counter = nullptr;
             std::uint32_t stream = 0, type = 0;
-            while (reader.reader->next(frame) == Status::ok) {
+            while ((status = reader.reader->next(frame)) == Status::ok) {
                 const FrameHeader& header = *frame.header;
                 if (!counter || header.stream != stream || header.type != type) {
                     stream = header.stream;
@@ -114,11 +117,15 @@ void bind_engine(nb::module_& m) {
                 ++*counter;
                 if (frame.type() == EventType::bar && frame.payload_bytes >= sizeof(BarPayload))
                     periods[stream][frame.as<BarPayload>().period_ns] = true;
+                if (frame.type() == EventType::instrument)
+                    instruments[stream].assign(reinterpret_cast<const char*>(frame.payload),
+                                               frame.payload_bytes);
                 if (first == 0) first = header.time;
                 last = header.time;
             }
         }
-        nb::dict by_stream, bars;
+        if (status != Status::not_found) raise_reader(*reader.reader, status);
+        nb::dict by_stream, bars, facts;
         for (const auto& [stream, types] : counts) {
             nb::dict inner;
             for (const auto& [type, count] : types) inner[nb::int_(type)] = count;
@@ -129,7 +136,9 @@ void bind_engine(nb::module_& m) {
             for (const auto& [period, seen] : set) all.append(period);
             bars[nb::int_(stream)] = all;
         }
-        return nb::make_tuple(by_stream, bars, first, last);
+        for (const auto& [stream, payload] : instruments)
+            facts[nb::int_(stream)] = nb::bytes(payload.data(), payload.size());
+        return nb::make_tuple(by_stream, bars, first, last, facts);
     });
 
     // How conflated depth is, by stream: over the first `frames_max` of depth and trades.

@@ -1,4 +1,4 @@
-"""A run's columns come off its journal in one pass, and are what a reader for each of them gives."""
+"""A run's columns come off its journal in one pass, and are what separate readers give."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_orders_and_fills_are_those_of_separate_readers(journal: Path) -> None:
     else:
         assert not any(tags) and None not in tags
 
-    rests = resting_columns(run, [], [each.symbol for each in instruments], orders, since)
+    rests = resting_columns(run, orders, since)
     assert rests.rest_ns.tolist() == [
         max(data["ts_event"] - slow[data["order_id"]]["since"], 0)
         for _, _, data in rows

@@ -48,7 +48,7 @@ def check_detail(path: Path, symbols: Mapping[int, str], main: Inventory) -> Non
     """Detail data stand in for bars: raises BadConfig where there are none, or where the detail
     is not finer than them."""
     with JournalReader(path) as reader:
-        counts, periods, _, _ = _core.inventory(reader.core)
+        counts, periods, *_ = _core.inventory(reader.core)
     for stream, symbol in symbols.items():
         types, bars = main.get(symbol, ({}, []))
         finer = [name for kind, name in _FINER.items() if types.get(kind)]

@@ -36,6 +36,8 @@ from onetape.engine.set_up import (
 from onetape.engine.strategy import Strategy
 from onetape.engine.tape_facts import (
     Inventory,
+    TapeContents,
+    contents_of,
     inventory_of,
     seals_within,
     streams_of,
@@ -118,6 +120,7 @@ class Session:
         self.script: Path | None = None  # a journal that answers in the exchange's place
         self._journal_path = journal
         self._run_uuid = run_uuid
+        self._contents: dict[Path, TapeContents] = {}
         self._inventories: Inventory | None = None
         self.host = Host(
             on_error=plan.on_error,
@@ -423,8 +426,18 @@ class Session:
     def inventory(self) -> Inventory:
         """What each symbol has: {type id: count} and the periods of its own bars."""
         if self._inventories is None:
-            self._inventories = inventory_of(s.path for s in self.sources if not s.is_detail)
+            tapes = [s.path for s in self.sources if not s.is_detail]
+            self._inventories = inventory_of(self.contents(path) for path in tapes)
         return self._inventories
+
+    def contents(self, path: Path) -> TapeContents:
+        """What one of the run's tapes holds, which takes a pass over it: asked once, but of one
+        that still grows."""
+        if self.follow and not self.is_finished:
+            return contents_of(path)
+        if path not in self._contents:
+            self._contents[path] = contents_of(path)
+        return self._contents[path]
 
     def _with_orders(self) -> dict[str, bool]:
         """Of each symbol that the run fills from more than bars: whether by the venue's orders."""
@@ -437,7 +450,7 @@ class Session:
 
     def detail_inventory(self) -> Inventory:
         """The same of the data that only the exchange sees."""
-        return inventory_of(each.path for each in self.sources if each.is_detail)
+        return inventory_of(self.contents(each.path) for each in self.sources if each.is_detail)
 
     # --- closing records -------------------------------------------------------------------------
 

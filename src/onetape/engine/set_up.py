@@ -92,7 +92,7 @@ def refuse_empty(plan: RunPlan) -> NoReturn:
     inputs = [each for each in plan.inputs if not each.is_detail]
     for each in inputs:
         with JournalReader(Path(each.path)) as reader:
-            counts, _, first, last = _core.inventory(reader.core)
+            counts, _, first, last, _ = _core.inventory(reader.core)
         if any(kind in _MARKET for types in counts.values() for kind in types):
             spans.append(f"{format_time(first)} .. {format_time(last)}")
     symbols = _symbols(plan)

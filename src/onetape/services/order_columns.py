@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onetape._core import forced_tag
-from onetape.engine.plan import TapeInput
 from onetape.model.instrument import Instrument
-from onetape.store.frames import instruments_of, money_floats
+from onetape.store.frames import money_floats
 from onetape.store.report_data import NEVER, ORDER_STATES, Fills, Orders, Resting
 from onetape.tape.columns import NEVER as NO_NEWS
 from onetape.tape.columns import OrderRows, read_columns
@@ -24,7 +23,6 @@ __all__ = ["RunColumns", "fill_columns", "order_columns", "read_run", "resting_c
 
 Ints = NDArray[np.int64]
 
-TRADES_READ_MAX = 5_000_000  # of the tapes, to tell what filled a resting order: 40 MB of times
 _FILL = (
     "time", "stream", "order_id", "ts_event", "price", "size", "fee_low", "fee_high", "side",
     "liquidity", "position_side",
@@ -143,14 +141,9 @@ def _fill_tags(orders: OrderRows, order: Ints) -> list[str]:
     return found if any(found) else []
 
 
-def resting_columns(
-    run: RunColumns,
-    inputs: Sequence[TapeInput],
-    symbols: Sequence[str],
-    orders: Orders,
-    since: Ints,
-) -> Resting:
-    """How long maker fills had waited, and whether a trade of the tape has their time.
+def resting_columns(run: RunColumns, orders: Orders, since: Ints) -> Resting:
+    """How long maker fills had waited. What filled them is not in the run's journal: see
+    market_columns.
 
     since: as order_columns gives it. An order that was amended waits from then on, which is right
     for a new price and too short for a smaller size.
@@ -159,46 +152,10 @@ def resting_columns(
     maker = fills["liquidity"] == _MAKER
     row = _rows(orders.id, fills["order_id"][maker].astype(np.int64))
     at = fills["ts_event"][maker].astype(np.int64)
-    stream = fills["stream"][maker].astype(np.int64) - 1
+    market = fills["stream"][maker].astype(np.int64) - 1
     known = (row >= 0) & (since[np.maximum(row, 0)] != NEVER)
-    row, at, stream = row[known], at[known], stream[known]
-    rest = np.maximum(at - since[row], 0)
-    if not len(rest):
-        return Resting(rest)
-    return Resting(rest, _by_trade(inputs, symbols, at, stream))
-
-
-def _by_trade(
-    inputs: Sequence[TapeInput], symbols: Sequence[str], at: Ints, stream: Ints
-) -> NDArray[np.bool_] | None:
-    """Which of the times `at` are those of a trade of the same instrument on the tapes. None
-    where there are no trades, or more than it is worth reading."""
-    result = np.zeros(len(at), dtype=np.bool_)
-    seen = 0
-    for each in inputs:
-        with JournalReader(Path(each.path)) as reader:
-            if reader.last_sequence > 4 * TRADES_READ_MAX:
-                return None
-            trades = reader.columns("trade", names=("time", "stream"))
-        seen += len(trades["time"])
-        for number, facts in instruments_of(Path(each.path)).items():
-            symbol = facts["symbol"]
-            if symbol not in symbols:
-                continue
-            times = trades["time"][trades["stream"] == number]
-            mine = stream == list(symbols).index(symbol)
-            result[mine] |= _are_among(at[mine], times.astype(np.int64))
-    return result if seen else None
-
-
-def _are_among(wanted: Ints, times: Ints) -> NDArray[np.bool_]:
-    """Which of `wanted` are in `times`. A search, because those of a tape ascend as a rule: numpy's
-    own way hashes or sorts millions of them."""
-    if not len(times):
-        return np.zeros(len(wanted), dtype=np.bool_)
-    ordered = times if (times[1:] >= times[:-1]).all() else np.sort(times)
-    at = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
-    return np.asarray(ordered[at] == wanted)
+    row, at, market = row[known], at[known], market[known]
+    return Resting(np.maximum(at - since[row], 0), at=at, market=market)
 
 
 def _rows(ids: Ints, wanted: Ints) -> Ints:

@@ -16,6 +16,7 @@ from onetape.engine.plan import RunPlan, TapeInput
 from onetape.engine.session import Session
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND, format_time
+from onetape.services.market_columns import note_market
 from onetape.services.order_columns import (
     fill_columns,
     order_columns,
@@ -59,7 +60,7 @@ def write_run_report(
     data.stress_hint = hint
     analysis = analyze(data)
     data.stats = run_statistics(data, result, analysis)
-    data.assumptions = sized(session, data)
+    data.assumptions = sized(data)
     result.stats = dict(data.stats)
     result.stress = list(data.stress)
     result.assumptions = list(data.assumptions)
@@ -105,6 +106,9 @@ def report_data(
     markets = _markets(session, ts, prices, positions, fills)
     denied = session.sim.counters()["denied"]
     orders, since = order_columns(run, instruments, fills, denied=denied)
+    resting = resting_columns(run, orders, since)
+    if with_market and len(ts) and len(fills.ts):
+        note_market(session, markets, resting, (int(ts[0]), int(ts[-1])))
     return ReportData(
         title=f"{result.strategy} on {', '.join(symbols[:3])}",
         currency=result.currency,
@@ -137,7 +141,7 @@ def report_data(
         failures=list(result.failures),
         venues=[each.line() for each in result.venues],
         orders=orders,
-        resting=resting_columns(run, plan.inputs if with_market else [], symbols, orders, since),
+        resting=resting,
     )
 
 

@@ -268,7 +268,7 @@ def _span(inputs: Sequence[Any]) -> tuple[int, int]:
     spans = []
     for each in inputs:
         with JournalReader(Path(each.path)) as reader:
-            counts, _, first, last = _core.inventory(reader.core)
+            counts, _, first, last, _ = _core.inventory(reader.core)
         if any(counts.values()):
             spans.append((first, last))
     if not spans:

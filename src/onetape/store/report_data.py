@@ -99,6 +99,7 @@ class Market:
     fees: float = 0.0
     funding: float = 0.0
     settles_here: bool = True
+    traded: float = 0.0  # what the data's trades, or else its bars, moved; 0: not known
     fee_table: Sequence[tuple[float, float]] = ()  # maker, taker by tier, the base tier first
 
     def notional(self, price: Floats, qty: Floats) -> Floats:
@@ -168,10 +169,13 @@ class Orders:
 
 @dataclass(slots=True)
 class Resting:
-    """Maker fills: how long the order had rested at the exchange (ns), and what filled it."""
+    """Maker fills: how long the order had rested at the exchange (ns), when the exchange filled it
+    (ns) and on which of ReportData.markets, and what filled it."""
 
     rest_ns: Ints = field(default_factory=no_ints)
     by_trade: NDArray[np.bool_] | None = None  # None: the tapes do not say (bars, too long)
+    at: Ints = field(default_factory=no_ints)
+    market: Ints = field(default_factory=no_ints)
 
 
 @dataclass(slots=True)
