@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 #include <string_view>
 
 #include "journal/events.hpp"
@@ -103,11 +102,7 @@ bool OrderRows::request(const Frame& frame) noexcept {
     columns_.cell<std::int64_t>(done, row) = never;
     columns_.cell<std::int64_t>(placed, row) = never;
     columns_.cell<OrderEnd>(end, row) = OrderEnd::none;
-    try {
-        columns_.cell<std::uint32_t>(tag, row) = word(asked_for.tag);
-    } catch (const std::bad_alloc&) {
-        return false;
-    }
+    columns_.cell<std::uint32_t>(tag, row) = word(asked_for.tag);
     return true;
 }
 
