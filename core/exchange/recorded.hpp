@@ -407,6 +407,12 @@ class RecordedExchange {
                           std::int64_t& budget) noexcept;
     void limit_queues(Market& market) noexcept;
     void mark_account(std::uint32_t index) noexcept;
+    // Of the markets that have data, at their prices of now.
+    template <class Which>
+    void mark_where(const Which& which) noexcept {
+        for (std::uint32_t i = 0; i < markets_.size(); ++i)
+            if (markets_[i].view != nullptr && which(i)) mark_account(i);
+    }
     void mark_for_funds(std::uint32_t index) noexcept;
 
     // recorded_mbo.cpp: the venue's orders one by one

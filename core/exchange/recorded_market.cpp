@@ -113,10 +113,8 @@ void RecordedExchange::mark_account(std::uint32_t index) noexcept {
 // What is free for an order depends on all that is held, at its price of now; and a loan stands on
 // all that is owned. Between such questions marks are as old as the last look at margin.
 void RecordedExchange::mark_for_funds(std::uint32_t index) noexcept {
-    for (std::uint32_t i = 0; i < markets_.size(); ++i) {
-        if (markets_[i].view == nullptr) continue;
-        if (i == index || markets_[i].held || account_->borrows()) mark_account(i);
-    }
+    mark_where(
+        [&](std::uint32_t i) { return i == index || markets_[i].held || account_->borrows(); });
 }
 
 // Size shown on our own side at a price: 0 when nothing stands there, QueuePlace::unknown when the
