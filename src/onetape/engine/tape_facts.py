@@ -8,6 +8,7 @@ from pathlib import Path
 from onetape import _core
 from onetape.model.instrument import Instrument
 from onetape.tape.journal import JournalReader
+from onetape.tape.schema import INSTRUMENT_TYPE
 from onetape.tape.segments import list_segments
 
 __all__ = [
@@ -18,8 +19,6 @@ __all__ = [
     "tape_instruments",
     "tape_span",
 ]
-
-_INSTRUMENT = 1  # EventType of core/journal/events.hpp
 
 # By symbol: {type id: count}, and the periods of its own bars.
 Inventory = Mapping[str, tuple[Mapping[int, int], list[int]]]
@@ -33,7 +32,7 @@ def tape_instruments(path: Path) -> dict[str, Instrument]:
         # Each segment repeats what came before it, so the last one and its frames are enough.
         core.seek_sequence(max(core.last_sequence, 1))
         for type_id, _, payload in core.preamble:
-            if type_id == _INSTRUMENT:
+            if type_id == INSTRUMENT_TYPE:
                 instrument = Instrument.from_msgpack(payload)
                 found[instrument.symbol] = instrument
     with JournalReader(path) as reader:
@@ -86,7 +85,7 @@ def streams_of(path: Path) -> dict[int, Instrument]:
     found: dict[int, Instrument] = {}
     with JournalReader(path) as reader:
         for type_id, stream, payload in reader.core.preamble:
-            if type_id == _INSTRUMENT:
+            if type_id == INSTRUMENT_TYPE:
                 found[stream] = Instrument.from_msgpack(payload)
         for frame in reader.frames(types=["instrument"]):
             found[frame.stream] = Instrument.from_msgpack(frame.payload)
