@@ -244,8 +244,8 @@ class Lent(Strategy):
 
 
 def test_a_margin_call_says_of_which_account(tmp_path) -> None:
-    """2 BTC at 50,000 with 60,000 at each venue: at 25,000 the 40,000 owed are a level of 1.25. That
-    happens at one of them, and the money has the same name at both."""
+    """2 BTC at 50,000 with 60,000 at each venue: at 25,000 the 40,000 owed are a level of 1.25.
+    That happens at one of them, and the money has the same name at both."""
     market = Market(tmp_path / "t", "binance:BTC/USDT", taker_fee="0")
     market.add("kraken:BTC/USDT", taker_fee="0")
     for second, price in enumerate((50_000, 50_000, 25_000, 50_000)):
