@@ -412,12 +412,9 @@ void Simulation::show_bar(Instrument& instrument, MarketView& view, std::int64_t
 template <bool plain>
 void Simulation::show_exchange(Instrument& instrument, const Frame&, const QuotePayload& quote,
                                std::int64_t time) {
-    MarketView& view = instrument.view;
-    view.quote = quote;
-    view.has_quote = true;
-    ++view.version;
+    instrument.view.set_quote(quote);
     bool is_depth = false;  // of the fused book
-    if constexpr (!plain) is_depth = options_.exchange.fuse && instrument.fused.fuse(quote);
+    if constexpr (!plain) is_depth = options_.exchange.fuse && instrument.fuse(quote);
     fused_quotes_ += is_depth ? 1 : 0;
     const MarketInterest& interest = *instrument.interest;
     if (interest.none()) [[likely]]
@@ -446,6 +443,7 @@ template <bool plain>
 void Simulation::show_exchange(Instrument& instrument, const Frame& frame,
                                const BookPayload& change, std::int64_t time) {
     const auto* levels = reinterpret_cast<const BookLevel*>(frame.payload + sizeof(BookPayload));
+    instrument.view.keep_mid();
     instrument.book.apply(change, frame.header->flags, levels);
     if constexpr (!plain) {
         if (options_.exchange.fuse) instrument.fused.apply(change, frame.header->flags, levels);

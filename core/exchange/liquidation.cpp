@@ -64,9 +64,8 @@ void RecordedExchange::watch(std::uint32_t index, std::int64_t now) noexcept {
 
 void RecordedExchange::check_margin(std::uint32_t index, std::int64_t now) noexcept {
     const std::uint32_t currency = account_->settle(index);
-    for (std::uint32_t i = 0; i < markets_.size(); ++i) {
-        if (markets_[i].held && account_->settle(i) == currency) mark_account(i);
-    }
+    mark_where(
+        [&](std::uint32_t i) { return markets_[i].held && account_->settle(i) == currency; });
     if (account_->options().isolated) {
         for (const PositionSide side : position_sides) liquidate_isolated(index, side, now);
         set_spans(index, 0);
@@ -237,9 +236,7 @@ void RecordedExchange::stress_bar(std::uint32_t index, std::int64_t now) noexcep
                bar.high <= market.safe_high;
     };
     if (survives()) return;
-    for (std::uint32_t i = 0; i < markets_.size(); ++i) {  // what else the account holds
-        if (markets_[i].held) mark_account(i);
-    }
+    mark_where([&](std::uint32_t i) { return markets_[i].held; });  // what else the account holds
     if (market.safe_revision != account_->revision()) {
         const std::uint32_t currency = account_->settle(index);
         const Money spare =
@@ -283,9 +280,9 @@ void RecordedExchange::stress_loans(std::uint32_t index, std::int64_t now) noexc
         bar.high <= market.safe_high)
         return;
     const std::uint32_t currency = account_->settle(index);
-    for (std::uint32_t i = 0; i < markets_.size(); ++i) {
-        if (i != index && markets_[i].lent && account_->settle(i) == currency) mark_account(i);
-    }
+    mark_where([&](std::uint32_t i) {
+        return i != index && markets_[i].lent && account_->settle(i) == currency;
+    });
     const auto ends_at = [&](std::int64_t price) {
         account_->set_mark(index, price);
         return called_in(account_->loans(currency));

@@ -33,7 +33,38 @@ struct MarketView {             // one instrument's recorded market, written by 
     std::int64_t mark = 0, index = 0;  // 0: none
     const Book* book = nullptr;        // null without depth
     const MboBook* orders = nullptr;   // null without market-by-order data
+    // Twice the last mid at which both sides were there, 0: none. Where a side is gone and nothing
+    // else says a price, this is what the instrument is worth; only then is it asked for, so it is
+    // written down only where it is about to go.
+    std::int64_t last_mid_doubled = 0;
 
+    [[nodiscard]] bool has_book() const noexcept { return book != nullptr && book->synced(); }
+    // Twice the mid of what is displayed: of depth, else of the quote. A side of a quote is missing
+    // when the venue sent neither price nor size for it. False: one is.
+    [[nodiscard]] bool mid_doubled(std::int64_t& doubled) const noexcept {
+        if (has_book()) {
+            if (book->bid_count() == 0 || book->ask_count() == 0) return false;
+            doubled = book->best_bid() + book->best_ask();
+            return true;
+        }
+        if (!has_quote || (quote.bid == 0 && quote.bid_size == 0) ||
+            (quote.ask == 0 && quote.ask_size == 0))
+            return false;
+        doubled = quote.bid + quote.ask;
+        return true;
+    }
+    // Before anything that may take a side away. A trade or a bar says a price from then on.
+    void keep_mid() noexcept {
+        if (has_trade || has_bar || (orders != nullptr && !orders->is_whole())) return;
+        if (std::int64_t doubled = 0; mid_doubled(doubled)) last_mid_doubled = doubled;
+    }
+    void set_quote(const QuotePayload& next) noexcept {
+        if (next.bid == 0 || next.ask == 0) [[unlikely]]
+            keep_mid();
+        quote = next;
+        has_quote = true;
+        ++version;
+    }
     void set_bar(const BarPayload& next) noexcept {
         bar = next;
         has_bar = true;
@@ -376,6 +407,12 @@ class RecordedExchange {
                           std::int64_t& budget) noexcept;
     void limit_queues(Market& market) noexcept;
     void mark_account(std::uint32_t index) noexcept;
+    // Of the markets that have data, at their prices of now.
+    template <class Which>
+    void mark_where(const Which& which) noexcept {
+        for (std::uint32_t i = 0; i < markets_.size(); ++i)
+            if (markets_[i].view != nullptr && which(i)) mark_account(i);
+    }
     void mark_for_funds(std::uint32_t index) noexcept;
 
     // recorded_mbo.cpp: the venue's orders one by one

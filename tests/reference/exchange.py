@@ -122,6 +122,7 @@ class Exchange(Clock):
     def seen(self, index: int) -> Market:
         """What we took of a level is gone until the next event of its instrument."""
         self.markets[index].taken.clear()
+        self.markets[index].keep_mid()
         return self.markets[index]
 
     def met(self, index: int, now: int, orders) -> list[dict[str, Any]]:

@@ -81,9 +81,6 @@ class Maker:
             self.world.volume = 1500 * ONE
         self.price = [1000] * count
         self.depth: list[tuple[dict[int, int], ...] | None] = [None] * count
-        # Without another price the core keeps the mark that it last looked at, when a side of the
-        # market goes away: such worlds are not made.
-        self.traded: set[int] = set()
         self.bar_open = [1000] * count
         self.period = self.world.period = max(self.pace // 2, 20)
         for index in range(count):
@@ -228,14 +225,13 @@ class Maker:
         kinds = {"all": ["quotes", "trades", "depth"]}.get(data) or data.split("+")
         kind = r.choice(kinds)
         if kind == "trades":
-            self.traded.add(index)
             self.add("trade", index, price + r.randint(-1, 1), r.randint(1, 15),
                      r.choice(["buy", "sell", "buy", "sell", "none"]))  # fmt: skip
         elif kind == "quotes":
             spread = r.choice([0, 1, 1, 2, 4])
             sizes = [r.choice([0, r.randint(1, 9), r.randint(1, 60)]) for _ in range(2)]
             quote = [price, price + spread, *sizes]
-            if r.random() < 0.03 and index in self.traded:
+            if r.random() < 0.03:
                 side = r.randint(0, 1)
                 quote[side] = quote[side + 2] = 0  # one that tells one side alone
             self.add("quote", index, *quote)
@@ -244,10 +240,9 @@ class Maker:
 
     def book(self, index: int, price: int) -> None:
         r, known = self.r, self.depth[index]
-        least = 0 if index in self.traded else 1
         if known is None or r.random() < 0.1:
             known = self.depth[index] = tuple(
-                {price + way * (1 + i): r.randint(1, 30) for i in range(r.randint(least, 5))}
+                {price + way * (1 + i): r.randint(1, 30) for i in range(r.randint(0, 5))}
                 for way in (-1, 1)
             )
             self.add("book", index, *[list(side.items()) for side in known], True)
@@ -257,8 +252,6 @@ class Maker:
             side = r.randint(0, 1)
             level = price + (1 if side else -1) * r.randint(0, 5)
             size = r.choice([0, r.randint(1, 30)])
-            if not size and len(known[side]) <= least:
-                continue
             known[side].pop(level, None)
             if size:
                 known[side][level] = size

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from onetape import _core
 from onetape.engine.tape_facts import Inventory
+from onetape.model.enums import EventType
 from onetape.model.errors import BadConfig, UnknownSymbol
 from onetape.model.instrument import Instrument
 from onetape.model.time import format_duration
@@ -14,8 +15,12 @@ from onetape.tape.journal import JournalReader
 
 __all__ = ["check_detail", "matching_streams"]
 
-_QUOTE, _TRADE, _BOOK, _BAR, _MBO = 2, 3, 4, 5, 25  # EventType ids of core/journal/events.hpp
-_FINER = {_QUOTE: "quotes", _TRADE: "trades", _BOOK: "depth", _MBO: "orders"}
+_FINER = {
+    EventType.QUOTE.id: "quotes",
+    EventType.TRADE.id: "trades",
+    EventType.BOOK.id: "depth",
+    EventType.MBO.id: "orders",
+}
 
 
 def matching_streams(

@@ -20,6 +20,7 @@ from onetape import _core
 from onetape.engine.accounts import SHARED
 from onetape.engine.loader import where_of
 from onetape.model.decimals import to_fraction
+from onetape.model.enums import EventType
 from onetape.model.errors import InvariantViolation, SchemaMismatch, UnknownSymbol
 from onetape.model.instrument import Instrument
 from onetape.model.time import format_time, parse_period
@@ -35,9 +36,9 @@ TRADE, MID, VENUE = 0, 1, 2  # BarSource of core/market/bars.hpp
 SOURCES = {"trade": TRADE, "mid": MID, "venue": VENUE}
 _SOURCE_NAMES = {number: name for name, number in SOURCES.items()}
 
-# EventType ids of core/journal/events.hpp
-_QUOTE, _TRADE, _BAR = 2, 3, 5
-_ALERT, _HEALTH, _LOG, _MEMORY = 18, 19, 23, 24
+_QUOTE, _TRADE, _BAR = EventType.QUOTE.id, EventType.TRADE.id, EventType.BAR.id
+_ALERT, _HEALTH = EventType.ALERT.id, EventType.HEALTH.id
+_LOG, _MEMORY = EventType.LOG.id, EventType.MEMORY.id
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ from onetape.engine.venue_setup import (
     set_venue_clocks,
     set_venue_rules,
 )
+from onetape.model.enums import EventType
 from onetape.model.errors import (
     BadInput,
     NotAvailable,
@@ -60,20 +61,19 @@ from onetape.model.instrument import Instrument
 from onetape.model.time import TIME_MAX
 from onetape.orders.machine import as_matrix
 from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.schema import INSTRUMENT_TYPE
 
 if TYPE_CHECKING:
     from onetape.engine.jit.build import Compiled
 
 __all__ = ["Session"]
 
-# EventType ids of core/journal/events.hpp
-_INSTRUMENT, _QUOTE, _TRADE, _BOOK, _BAR, _MARK, _FUNDING, _LIQUIDATION = range(1, 9)
-_INPUT, _MBO = 22, 25
 _TYPE_OF = {
-    "quotes": _QUOTE, "trades": _TRADE, "book": _BOOK, "bars": _BAR, "mark": _MARK,
-    "funding": _FUNDING, "liquidations": _LIQUIDATION, "mbo": _MBO,
+    "quotes": EventType.QUOTE, "trades": EventType.TRADE, "book": EventType.BOOK,
+    "bars": EventType.BAR, "mark": EventType.MARK, "funding": EventType.FUNDING,
+    "liquidations": EventType.LIQUIDATION, "mbo": EventType.MBO,
 }  # fmt: skip
-_FILLING = (_QUOTE, _TRADE, _BOOK, _MBO)
+_FILLING = (EventType.QUOTE, EventType.TRADE, EventType.BOOK, EventType.MBO)
 _INPUT_LAYOUT = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
 
 
@@ -300,8 +300,10 @@ class Session:
         missing = []
         for symbol, kind in sorted(self.host.subscriptions):
             types = inventory.get(symbol, ({}, []))[0]
-            made_of = {"bars": (_TRADE, _QUOTE), "book": (_MBO,)}.get(kind, ())
-            if not any(types.get(each) for each in (_TYPE_OF[kind], *made_of)):
+            made_of = {"bars": (EventType.TRADE, EventType.QUOTE), "book": (EventType.MBO,)}.get(
+                kind, ()
+            )
+            if not any(types.get(each.id) for each in (_TYPE_OF[kind], *made_of)):
                 missing.append(f"{kind} of {symbol}")
         return missing if len(missing) == len(self.host.subscriptions) else []
 
@@ -342,7 +344,7 @@ class Session:
     def _map_preamble(self, reader: JournalReader, number: int) -> None:
         core = reader.core
         for type_id, stream, payload in core.preamble:
-            if type_id == _INSTRUMENT:
+            if type_id == INSTRUMENT_TYPE:
                 self.sim.map_stream(
                     number, stream, self.host.instrument_frame(number, stream, payload)
                 )
@@ -361,7 +363,7 @@ class Session:
         tape that begins later than the others. A symbol that is known keeps its facts: the frame
         is taken again when its time comes."""
         with JournalReader(path) as reader:
-            while (frame := reader.next_frame()) is not None and frame.type == _INSTRUMENT:
+            while (frame := reader.next_frame()) is not None and frame.type == INSTRUMENT_TYPE:
                 symbol = Instrument.from_msgpack(frame.payload).symbol
                 if symbol not in self.host.instruments:
                     self.host.instrument_frame(0, 0, frame.payload)
@@ -443,9 +445,9 @@ class Session:
         """Of each symbol that the run fills from more than bars: whether by the venue's orders."""
         shown = {**self.inventory(), **self.detail_inventory()}
         return {
-            symbol: bool(types.get(_MBO))
+            symbol: bool(types.get(EventType.MBO.id))
             for symbol, (types, _) in shown.items()
-            if symbol in self.host.instruments and any(types.get(each) for each in _FILLING)
+            if symbol in self.host.instruments and any(types.get(each.id) for each in _FILLING)
         }
 
     def detail_inventory(self) -> Inventory:
@@ -465,7 +467,7 @@ class Session:
             each.hash = next(reversed(seals_within(Path(each.path), last)), "")
             if self.writer is not None:
                 self.sim.append_cold(
-                    _INPUT,
+                    EventType.INPUT.id,
                     _INPUT_LAYOUT.pack(
                         bytes.fromhex(each.uuid.replace("-", "")), each.epoch, 1, last, crc, 0
                     ),

@@ -9,6 +9,7 @@ from pathlib import Path
 from onetape import _core
 from onetape.model.instrument import Instrument
 from onetape.tape.journal import JournalReader
+from onetape.tape.schema import INSTRUMENT_TYPE
 from onetape.tape.segments import list_segments
 
 __all__ = [
@@ -21,8 +22,6 @@ __all__ = [
     "tape_instruments",
     "tape_span",
 ]
-
-_INSTRUMENT = 1  # EventType of core/journal/events.hpp
 
 # By symbol: {type id: count}, and the periods of its own bars.
 Inventory = Mapping[str, tuple[Mapping[int, int], list[int]]]
@@ -46,7 +45,7 @@ def tape_instruments(path: Path) -> dict[str, Instrument]:
         # Each segment repeats what came before it, so the last one and its frames are enough.
         core.seek_sequence(max(core.last_sequence, 1))
         for type_id, _, payload in core.preamble:
-            if type_id == _INSTRUMENT:
+            if type_id == INSTRUMENT_TYPE:
                 instrument = Instrument.from_msgpack(payload)
                 found[instrument.symbol] = instrument
     with JournalReader(path) as reader:

@@ -7,11 +7,10 @@ from typing import Any
 
 from onetape.data.quality.conflation import Conflation, conflation_of
 from onetape.engine.session import Session
+from onetape.model.enums import EventType
 from onetape.store.report_data import Assumption
 
 __all__ = ["depth_facts", "depth_lines", "measured_depth"]
-
-_TRADE, _BOOK = 3, 4  # EventType of core/journal/events.hpp
 
 
 def measured_depth(session: Session) -> dict[str, Conflation]:
@@ -25,8 +24,8 @@ def measured_depth(session: Session) -> dict[str, Conflation]:
             symbol
             for symbol, (types, _) in inventory.items()
             if symbol in session.host.instruments
-            and types.get(_BOOK)
-            and types.get(_TRADE)
+            and types.get(EventType.BOOK.id)
+            and types.get(EventType.TRADE.id)
             and (source.is_detail or symbol not in details)
         }
         if not wanted:
