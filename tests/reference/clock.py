@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import NamedTuple
 
 from reference.account import SIDES
 from reference.facts import RATE, half_even
@@ -15,12 +16,21 @@ from reference.orders import CLOSED, RATE_LIMIT, UNAVAILABLE, Order
 HOUR = 3600 * 10**9
 
 
+class Closed(NamedTuple):
+    begin: int
+    end: int
+    cancels: bool = False  # resting orders; else they wait
+    venue: int = 0  # 0: all of them
+
+
 @dataclass(frozen=True)
 class Rules:
     order_limit: int = 0  # so many orders ...
     order_window: int = 0  # ... in so many ns
+    # venue -> limit and window of its own
+    order_rates: dict[int, tuple[int, int]] = field(default_factory=dict)
     trigger_delay: int = 0
-    closed: tuple[tuple[int, int, bool], ...] = ()  # from, to, resting orders are canceled
+    closed: tuple[Closed, ...] = ()
     borrow: dict[int, int] = field(default_factory=dict)  # currency -> rate an hour
 
 
@@ -36,13 +46,21 @@ class Clock(Forced):
         self.settled: set[int] = set()
         self.tokens: dict[int, tuple[Fraction, int]] = {}  # by venue: how many, and when
 
-    def is_closed(self, now: int) -> bool:
-        return any(begin <= now < end for begin, end, _ in self.rules.closed)
+    def closed_now(self, index: int, now: int) -> list[Closed]:
+        venue = self.facts[index].venue
+        return [
+            span
+            for span in self.rules.closed
+            if span.venue in (0, venue) and span.begin <= now < span.end
+        ]
+
+    def is_closed(self, index: int, now: int) -> bool:
+        return bool(self.closed_now(index, now))
 
     # --- what the venue does not even look at ---
 
     def refusal(self, index: int, now: int, kind: str) -> int:
-        if self.is_closed(now):
+        if self.is_closed(index, now):
             return UNAVAILABLE
         if kind == "cancel":
             return 0
@@ -52,7 +70,8 @@ class Clock(Forced):
 
     def takes_one_more(self, venue: int, now: int) -> bool:
         """A bucket for each venue, full at the first order, that fills evenly."""
-        limit, window = self.rules.order_limit, self.rules.order_window
+        common = self.rules.order_limit, self.rules.order_window
+        limit, window = self.rules.order_rates.get(venue, common)
         if not limit:
             return True
         tokens, then = self.tokens.get(venue, (Fraction(limit), now))
@@ -68,7 +87,7 @@ class Clock(Forced):
         self.delayed = deque(sorted(self.delayed, key=lambda each: each[0]))  # stable
 
     def next_due(self) -> int | None:
-        times = [t for begin, end, _ in self.rules.closed for t in (begin, end) if t > self.time]
+        times = [t for c in self.rules.closed for t in (c.begin, c.end) if t > self.time]
         times += [f.expiry for i, f in enumerate(self.facts) if f.expiry and i not in self.settled]
         times += [due for due, _ in self.delayed]
         if self.rules.borrow:
@@ -95,10 +114,11 @@ class Clock(Forced):
 
     def run_due(self, now: int) -> None:
         self.time = max(self.time, now)
-        for begin, _, cancels in self.rules.closed:
-            if begin == now and cancels:
+        for span in self.rules.closed:
+            if span.begin == now and span.cancels:
                 for o in list(self.orders):
-                    self.close(o, now, UNAVAILABLE)
+                    if span.venue in (0, self.facts[o.index].venue):
+                        self.close(o, now, UNAVAILABLE)
         for index, facts in enumerate(self.facts):
             if facts.expiry and index not in self.settled and facts.expiry <= now:
                 self.settle(index, now)
@@ -108,9 +128,8 @@ class Clock(Forced):
             _, o = self.delayed.popleft()
             if not o.works:
                 continue
-            if self.is_closed(now):
-                until = max(end for begin, end, _ in self.rules.closed if begin <= now < end)
-                self.delay(o, until)
+            if spans := self.closed_now(o.index, now):
+                self.delay(o, max(span.end for span in spans))
             else:
                 self.go_live(o, now, told=True)
                 self.sweep(o.index, now)

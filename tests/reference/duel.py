@@ -20,7 +20,7 @@ SPEC = (
     "market_size_min", "market_size_max", "notional_min", "maker_fee", "taker_fee", "band_up",
     "band_down", "maintenance_rate",
 )  # fmt: skip
-TERMS = ("leverage", "liquidation_fee", "fee_tiers", "volume_group", "expiry")
+TERMS = ("leverage", "liquidation_fee", "fee_tiers", "volume_group", "expiry", "venue")
 
 
 class Fast:
@@ -44,7 +44,8 @@ class Fast:
                 order_limit=rules.order_limit,
                 order_window=rules.order_window,
                 trigger_delay=rules.trigger_delay,
-                closed=[(begin, end, 0, cancels) for begin, end, cancels in rules.closed],
+                order_rates=[(venue, *rate) for venue, rate in rules.order_rates.items()],
+                closed=[(c.begin, c.end, c.venue, c.cancels) for c in rules.closed],
                 borrow=list(rules.borrow.items()),
             )
         )
@@ -70,7 +71,7 @@ class Fast:
 
     def money(self, world: World) -> dict[str, Any]:
         a = self.core.account
-        result = {f"balance {c}": a.balance(c) for c in (1, 2, 3)}
+        result = {f"balance {c}": a.balance(c) for c in world.money}
         for i in range(len(world.facts)):
             result |= {
                 f"fees {i}": a.fees(i), f"funding {i}": a.funding(i),
@@ -81,7 +82,7 @@ class Fast:
                 result[f"position {i} {side}"] = (
                     p.qty, p.cost, p.realized, a.allotted(i, side)
                 )  # fmt: skip
-        return result | {f"interest {c}": a.interest(c) for c in (1, 2, 3)}
+        return result | {f"interest {c}": a.interest(c) for c in world.money}
 
 
 def slow_exchange(world: World) -> Exchange:
@@ -94,7 +95,7 @@ def slow_exchange(world: World) -> Exchange:
 
 def slow_money(slow: Exchange, world: World) -> dict[str, Any]:
     a = slow.account
-    result: dict[str, Any] = {f"balance {c}": a.balances[c] for c in (1, 2, 3)}
+    result: dict[str, Any] = {f"balance {c}": a.balances[c] for c in world.money}
     for i in range(len(world.facts)):
         result |= {
             f"fees {i}": a.fees[i], f"funding {i}": a.funding[i],
@@ -105,7 +106,7 @@ def slow_money(slow: Exchange, world: World) -> dict[str, Any]:
             result[f"position {i} {side}"] = (
                 (h.qty, h.cost, h.realized, h.margin) if h else (0, 0, 0, 0)
             )
-    return result | {f"interest {c}": a.interest[c] for c in (1, 2, 3)}
+    return result | {f"interest {c}": a.interest[c] for c in world.money}
 
 
 def play(step: Step, fast: Fast, slow: Exchange) -> tuple[list[Any], list[Any]]:

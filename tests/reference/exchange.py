@@ -126,7 +126,7 @@ class Exchange(Clock):
 
     def met(self, index: int, now: int, orders) -> list[dict[str, Any]]:
         """The venue's side of an event: orders, then margin. Nothing happens while it is closed."""
-        if not self.is_closed(now):
+        if not self.is_closed(index, now):
             orders()
             if self.markets[index].reference:
                 self.mark_all()

@@ -12,12 +12,13 @@ from fractions import Fraction
 from typing import Any
 
 from onetape.model.margin import MarginBracket, completed
-from reference.clock import HOUR, Rules
+from reference.clock import HOUR, Closed, Rules
 from reference.facts import ONE, Facts
 from reference.places import QueueModel
 
 Step = tuple[Any, ...]
 USDT, BTC, ETH = 1, 2, 3
+NAMES = 3  # of them; at a venue with an account of its own each has another number
 DATA = ("quotes", "trades", "quotes+trades", "depth", "depth+trades", "all", "bars")
 
 
@@ -35,7 +36,19 @@ class World:
     deposits: dict[int, int] = field(default_factory=dict)
     volume: int = 0  # traded before
     period: int = 20  # of bars
+    apart: bool = False  # each venue has an account of its own
     steps: list[Step] = field(default_factory=list)
+
+    @property
+    def money(self) -> list[int]:
+        """All numbers of money, the common account's first."""
+        last = max((facts.venue for facts in self.facts), default=0)
+        return list(range(1, NAMES * (last + 1) + 1))
+
+
+def at_venue(currency: int, venue: int) -> int:
+    """The number of a currency in a venue's own account."""
+    return currency + NAMES * venue
 
 
 def brackets(unit: int) -> tuple[MarginBracket, ...]:
@@ -59,11 +72,12 @@ class Maker:
         self.pace = r.choice([20, 20, 20, 1000, 1000, HOUR // 6, HOUR // 6, 12 * HOUR])
         count = r.choice([1, 1, 2, 3])
         facts = [self.instrument() for _ in range(count)]
+        facts = self.venues(facts)
         spot = any(f.is_spot for f in facts)
         self.world = World(
             facts,
             [r.choice(DATA) for _ in facts],
-            rules=self.rules(steps),
+            rules=self.rules(steps, sorted({f.venue for f in facts})),
             leverage=r.choice([1, 3, 10, 25, 50]),
             hedge=not spot and r.random() < 0.25,
             isolated=r.random() < 0.35,
@@ -73,10 +87,13 @@ class Maker:
                 for name in ("power", "power2", "power3", "log", "log2")
             ]),
             bar_volume_share=r.choice([500_000, 50_000]),
-            deposits={USDT: r.choice([100, 1000, 10**4, 10**6]) * ONE},
+            apart=self.apart,
         )  # fmt: skip
-        if spot:
-            self.world.deposits |= {BTC: r.choice([0, 5, 100]) * ONE, ETH: 20 * ONE}
+        for venue in sorted({f.venue for f in facts}) if self.apart else [0]:
+            given = {USDT: r.choice([100, 1000, 10**4, 10**6]) * ONE}
+            if spot:
+                given |= {BTC: r.choice([0, 5, 100]) * ONE, ETH: 20 * ONE}
+            self.world.deposits |= {at_venue(c, venue): amount for c, amount in given.items()}
         if r.random() < 0.3:
             self.world.volume = 1500 * ONE
         self.price = [1000] * count
@@ -130,19 +147,42 @@ class Maker:
             base=r.choice([BTC, BTC, ETH]) if kind == "spot" else BTC,
         )
 
-    def rules(self, steps: int) -> Rules:
+    def venues(self, facts: list[Facts]) -> list[Facts]:
+        """Where each is traded: all at one venue, or at several, whose accounts may be apart."""
+        r = self.r
+        several = len(facts) > 1 and r.random() < 0.6
+        self.apart = several and r.random() < 0.7
+        found = []
+        for each in facts:
+            venue = r.randint(1, 3) if several else 0
+            settle, base = (
+                at_venue(c, venue) if self.apart else c for c in (each.settle, each.base)
+            )
+            found.append(replace(each, venue=venue, settle=settle, base=base))
+        return found
+
+    def rules(self, steps: int, venues: list[int]) -> Rules:
         r, end = self.r, steps * self.pace
         closed = []
         for _ in range(r.choice([0, 0, 0, 1, 2])):
             begin = r.randrange(1, end)
-            closed.append((begin, begin + r.randint(1, 20) * self.pace, r.random() < 0.5))
+            until = begin + r.randint(1, 20) * self.pace
+            closed.append(Closed(begin, until, r.random() < 0.5, r.choice([0, *venues])))
         rate = r.random() < 0.2
+        own_rates = {
+            venue: (r.randint(1, 6), r.randint(1, 30) * self.pace)
+            for venue in venues
+            if venue and r.random() < 0.2
+        }
+        borrow = {USDT: 10**7, BTC: 2 * 10**7} if r.random() < 0.3 else {}
+        accounts = venues if self.apart else [0]
         return Rules(
             order_limit=r.randint(2, 9) if rate else 0,
             order_window=r.randint(1, 30) * self.pace if rate else 0,
+            order_rates=own_rates,
             trigger_delay=r.choice([0, 0, 1, 3 * self.pace]),
             closed=tuple(closed),
-            borrow={USDT: 10**7, BTC: 2 * 10**7} if r.random() < 0.3 else {},
+            borrow={at_venue(c, v): rate for c, rate in borrow.items() for v in accounts},
         )
 
     # --- what happens ---
@@ -165,7 +205,8 @@ class Maker:
             ])  # fmt: skip
             self.add("version", index, replace(facts, **changed))
         elif what < 0.55:
-            self.add("deposit", USDT, r.choice([500, -50]) * ONE)
+            cash = [c for c in self.world.deposits if c % NAMES == USDT]
+            self.add("deposit", r.choice(cash), r.choice([500, -50]) * ONE)
         elif what < 0.85 or not self.number:
             self.place(index)
         elif what < 0.93:
