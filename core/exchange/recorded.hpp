@@ -148,6 +148,8 @@ class RecordedExchange {
     // Traded before the run, in the windows from now on: of the groups named, and of all others.
     void add_volume(std::int64_t now, Money others,
                     const std::map<std::uint32_t, Money>& groups = {}) noexcept;
+    // The same of a group that will come later.
+    void set_volume_before(std::uint32_t group, Money amount) { before_.groups[group] = amount; }
     [[nodiscard]] Money volume(std::uint32_t index, std::int64_t now) noexcept;
     [[nodiscard]] const InstrumentSpec& spec(std::uint32_t index) const noexcept {
         return markets_[index].spec;
@@ -296,6 +298,12 @@ class RecordedExchange {
         bool sweep = false;  // a fill may have left reduce-only orders with nothing to reduce
     };
 
+    struct TradedBefore {  // the run, by volume group
+        std::int64_t time = 0;
+        Money others = 0;
+        std::map<std::uint32_t, Money> groups{};
+    };
+
     struct Venue {
         TokenBucket bucket;
     };
@@ -390,6 +398,8 @@ class RecordedExchange {
     void fill_met(Market& market, std::int64_t now, const MboChange& change) noexcept;
 
     // fees.cpp: fees that change
+    void add_volume_before(std::uint32_t group) noexcept;
+    void add_volume_group() noexcept;
     template <class Change>
     void with_reserves_anew(std::uint32_t index, const Change& change) noexcept;
     void update_tier(std::uint32_t index, std::int64_t now) noexcept;
@@ -467,6 +477,7 @@ class RecordedExchange {
     IdMap ids_;
     std::vector<Market> markets_;
     std::vector<RollingVolume> volumes_{1};         // by group
+    TradedBefore before_;
     std::vector<Step> steps_;                       // of the taking being planned
     std::vector<std::uint32_t> batch_, bar_batch_;  // slots in hand while lists change
     RecordedCounters counters_;

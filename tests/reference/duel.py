@@ -3,8 +3,8 @@ and printed as a script."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from onetape import _core
@@ -12,6 +12,7 @@ from onetape.model.margin import core_rows
 from reference.account import SIDES
 from reference.exchange import Exchange
 from reference.facts import Facts
+from reference.shrink import script, shrunk
 from reference.worlds import Step, World
 
 QUEUES = ("conservative", "power", "power2", "power3", "log", "log2")
@@ -182,54 +183,6 @@ def play_all(
 
 def difference(world: World, core_facts: Sequence[Facts] | None = None) -> str | None:
     return play_all(world, core_facts)[0]
-
-
-def shrunk(world: World, fails: Callable[[World], bool]) -> World:
-    """Without every step, rule and fact that it still fails without."""
-    size = max(len(world.steps) // 2, 1)
-    while size:
-        at, smaller = 0, False
-        while at < len(world.steps):
-            tried = replace(world, steps=world.steps[:at] + world.steps[at + size :])
-            if fails(tried):
-                world, smaller = tried, True
-            else:
-                at += size
-        if not smaller or size > 1:
-            size //= 2
-    plain = World([], [])
-    for name in ("rules", "queue", "hedge", "isolated", "check_funds", "volume"):
-        tried = replace(world, **{name: getattr(plain, name)})
-        if fails(tried):
-            world = tried
-    for index, facts in enumerate(world.facts):
-        default = asdict(Facts(facts.kind))
-        for name in default:
-            changed = list(world.facts)
-            changed[index] = replace(changed[index], **{name: getattr(Facts(), name)})
-            if name not in ("kind", "multiplier") and fails(replace(world, facts=changed)):
-                world = replace(world, facts=changed)
-    return world
-
-
-def script(world: World) -> str:
-    plain = World([], [])
-    lines = [
-        f"{name} = {getattr(world, name)}"
-        for name in ("rules", "leverage", "hedge", "isolated", "check_funds", "queue",
-                     "bar_volume_share", "deposits", "volume")
-        if getattr(world, name) != getattr(plain, name)
-    ]  # fmt: skip
-    for index, facts in enumerate(world.facts):
-        default = Facts()
-        said = {
-            k: getattr(facts, k)
-            for k in asdict(default)
-            if getattr(facts, k) != getattr(default, k)
-        }
-        lines.append(f"instrument {index}: {facts.kind} {said}")
-    lines += [" ".join(map(str, step)) for step in world.steps]
-    return "\n".join(lines)
 
 
 def explained(world: World, core_facts: Sequence[Facts] | None = None) -> str | None:

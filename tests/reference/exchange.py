@@ -46,6 +46,7 @@ class Exchange(Clock):
         self.rules = rules or Rules()
         self.account.may_borrow = frozenset(self.rules.borrow)
         self.fuse, self.fused_quotes = fuse, 0
+        self.stamp: int | None = None  # the venue's time of the event in hand, where it has one
         self.trigger_delay = self.rules.trigger_delay
         self.orders: list[Order] = []
         self.events: list[dict[str, Any]] = []
@@ -76,7 +77,7 @@ class Exchange(Clock):
     def quote(self, now: int, bid: int, ask: int, bid_size: int, ask_size: int, index: int = 0):
         market = self.seen(index)
         market.quote = Quote(bid, ask, bid_size, ask_size)
-        fused = self.fuse and market.fuse(now)
+        fused = self.fuse and market.fuse(self.stamp or now)
         self.fused_quotes += fused
         after = self.after_book if fused else self.after_quote
         return self.met(index, now, lambda: after(index, now))
@@ -89,7 +90,7 @@ class Exchange(Clock):
     def book(self, now: int, bids, asks, snapshot: bool = True, index: int = 0):
         market = self.seen(index)
         market.on_book(bids, asks, snapshot)
-        market.depth_time = now
+        market.depth_time = self.stamp or now
         return self.met(index, now, lambda: self.after_book(index, now))
 
     def bar(
