@@ -50,9 +50,6 @@ class Chance:
         session.stamped = r.random() < 0.4
         numbers = [0] + [n for n in (1, 2, 3) if r.random() < 0.35]
         session.ways = {n: self.way(r.choice(clocks)) for n in numbers}
-        if any(way.clock != "receipt" for way in session.ways.values()):
-            # A closed venue and one with a clock of its own: see the page on fills, "Latency".
-            session.rules = replace(session.rules, closed=())
         session.stamped |= any(way.clock == "recorded" for way in session.ways.values())
         for n in (0, 1, 2, 3):
             if r.random() < 0.08:
@@ -134,6 +131,7 @@ class Chance:
         count = self.last // session.period
         if not chosen or not 2 <= count <= 80:
             return
+        r.shuffle(chosen)
         session.detail = tuple(chosen)
         bars: list[Step] = []
         for index in chosen:
