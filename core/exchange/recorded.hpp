@@ -177,6 +177,8 @@ class RecordedExchange {
     // What happens by the clock: when it is next due, and all that is due then.
     [[nodiscard]] std::int64_t next_event() const noexcept { return next_event_; }
     void run_events(std::int64_t now) noexcept;
+    // With a clock of the venue's own: whether it was open when the next market event happened.
+    void look_at_hours(std::uint32_t index, std::int64_t now) noexcept;
     // Works or holds, and its venue is open: the hooks below are for such instruments.
     [[nodiscard]] bool active(std::uint32_t index) const noexcept {
         return index < markets_.size() && markets_[index].active();

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from reference.account import SIDES
 from reference.facts import RATE, half_even
 from reference.forced import SETTLEMENTS, Forced
+from reference.loans import Levels
 from reference.orders import CLOSED, RATE_LIMIT, UNAVAILABLE, Order
 
 HOUR = 3600 * 10**9
@@ -32,6 +33,7 @@ class Rules:
     trigger_delay: int = 0
     closed: tuple[Closed, ...] = ()
     borrow: dict[int, int] = field(default_factory=dict)  # currency -> rate an hour
+    loans: Levels = field(default_factory=Levels)
 
 
 class Clock(Forced):

@@ -48,6 +48,8 @@ class Fast:
                 order_rates=[(venue, *rate) for venue, rate in rules.order_rates.items()],
                 closed=[(c.begin, c.end, c.venue, c.cancels) for c in rules.closed],
                 borrow=list(rules.borrow.items()),
+                loans=(rules.loans.call, rules.loans.liquidation, rules.loans.fee),
+                currencies=[str(number) for number in (0, *world.money)],
             )
         )
         self.core.begin(0)

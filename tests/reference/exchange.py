@@ -48,6 +48,7 @@ class Exchange(Clock):
         self.fuse, self.fused_quotes = fuse, 0
         self.stamp: int | None = None  # the venue's time of the event in hand, where it has one
         self.trigger_delay = self.rules.trigger_delay
+        self.levels, self.called = self.rules.loans, set()
         self.orders: list[Order] = []
         self.events: list[dict[str, Any]] = []
         self.periods: dict[int, int] = {}
@@ -132,6 +133,7 @@ class Exchange(Clock):
             if self.markets[index].reference:
                 self.mark_all()
                 self.liquidate(index, now)
+                self.call_loans(index, now)
         return self.told()
 
     def mark_all(self, index: int | None = None, price: int = 0) -> None:

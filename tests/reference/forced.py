@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from reference.account import SIDES
-from reference.bars import Bars
+from reference.loans import Loans
 from reference.facts import RATE, half_even
 from reference.orders import FUNDS, Order
 
@@ -13,7 +13,7 @@ LIQUIDATIONS = 2**62  # ids from here on are the venue's
 SETTLEMENTS = LIQUIDATIONS + 2**61
 
 
-class Forced(Bars):
+class Forced(Loans):
     """Part of Exchange."""
 
     forced_fills = 0

@@ -14,10 +14,15 @@ from typing import Any
 from onetape.model.margin import MarginBracket, completed
 from reference.clock import HOUR, Closed, Rules
 from reference.facts import ONE, Facts
+from reference.loans import Levels
 from reference.places import QueueModel
 
 Step = tuple[Any, ...]
 USDT, BTC, ETH = 1, 2, 3
+LEVELS = (
+    Levels(), Levels(1_300_000, 1_100_000), Levels(1_300_000, 1_100_000, 25 * 10**9),
+    Levels(1_600_000, 1_350_000, 10**10),
+)  # fmt: skip
 NAMES = 3  # of them; at a venue with an account of its own each has another number
 DATA = ("quotes", "trades", "quotes+trades", "depth", "depth+trades", "all", "bars")
 
@@ -71,6 +76,8 @@ class Maker:
         self.now, self.number = 0, 0
         self.pace = r.choice([20, 20, 20, 1000, 1000, HOUR // 6, HOUR // 6, 12 * HOUR])
         count = r.choice([1, 1, 2, 3])
+        # Some worlds are about loans: coins on credit in a market that jumps.
+        self.lends = r.random() < 0.12
         facts = [self.instrument() for _ in range(count)]
         facts = self.venues(facts)
         spot = any(f.is_spot for f in facts)
@@ -78,7 +85,7 @@ class Maker:
             facts,
             [r.choice(DATA) for _ in facts],
             rules=self.rules(steps, sorted({f.venue for f in facts})),
-            leverage=r.choice([1, 3, 10, 25, 50]),
+            leverage=r.choice([3, 5, 8] if self.lends else [1, 3, 10, 25, 50]),
             hedge=not spot and r.random() < 0.25,
             isolated=r.random() < 0.35,
             check_funds=r.random() < 0.9,
@@ -90,7 +97,8 @@ class Maker:
             apart=self.apart,
         )  # fmt: skip
         for venue in sorted({f.venue for f in facts}) if self.apart else [0]:
-            given = {USDT: r.choice([100, 1000, 10**4, 10**6]) * ONE}
+            cash = [1000, 10**4] if self.lends else [100, 1000, 10**4, 10**6]
+            given = {USDT: r.choice(cash) * ONE}
             if spot:
                 given |= {BTC: r.choice([0, 5, 100]) * ONE, ETH: 20 * ONE}
             self.world.deposits |= {at_venue(c, venue): amount for c, amount in given.items()}
@@ -114,7 +122,8 @@ class Maker:
 
     def instrument(self) -> Facts:
         r = self.r
-        kind = r.choice(["linear", "linear", "inverse", "spot"])
+        kinds = ["spot", "spot", "linear"] if self.lends else ["linear", "linear", "inverse", "spot"]
+        kind = r.choice(kinds)
         unit = 1000 if kind == "linear" else 3
         fees = r.choice([(0, 0), (-100_000_000, 500_000_000), (200_000_123, 499_999_877)])
         tiers = (
@@ -174,7 +183,8 @@ class Maker:
             for venue in venues
             if venue and r.random() < 0.2
         }
-        borrow = {USDT: 10**7, BTC: 2 * 10**7} if r.random() < 0.3 else {}
+        may_borrow = self.lends or r.random() < 0.3
+        borrow = {USDT: 10**7, BTC: 2 * 10**7, ETH: 10**7} if may_borrow else {}
         accounts = venues if self.apart else [0]
         return Rules(
             order_limit=r.randint(2, 9) if rate else 0,
@@ -183,6 +193,7 @@ class Maker:
             trigger_delay=r.choice([0, 0, 1, 3 * self.pace]),
             closed=tuple(closed),
             borrow={at_venue(c, v): rate for c, rate in borrow.items() for v in accounts},
+            loans=r.choice(LEVELS[1:] if self.lends else LEVELS) if borrow else Levels(),
         )
 
     # --- what happens ---
@@ -261,7 +272,7 @@ class Maker:
             self.add("mark", index, self.price[index] + r.randint(-4, 4),
                      r.choice([0, self.price[index]]))  # fmt: skip
             return
-        jump = r.choice([1, 1, 3, 3, 30])
+        jump = r.choice([3, 30, 60] if self.lends else [1, 1, 3, 3, 30])
         price = self.price[index] = max(200, self.price[index] + r.randint(-jump, jump))
         if data == "bars":
             self.bar(index, price)
