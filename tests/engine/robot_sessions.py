@@ -20,6 +20,7 @@ from onetape.engine.session import Session as Backtest
 from onetape.engine.venue_options import Closed, VenueOptions
 from onetape.model.errors import OnetapeError
 from onetape.model.fee_tiers import FeeTier
+from onetape.model.given_rules import Adl, LoanLevels
 from onetape.model.instrument import from_symbol
 from onetape.tape.journal import JournalReader, JournalWriter
 from reference.exchange import Exchange
@@ -341,6 +342,11 @@ class Duel:
                 if c.venue == 0 or c.venue in self.named.venues
             ),
             borrow={},
+            take_overs=tuple(
+                fact._replace(time=START + fact.time * scale)
+                for fact in rules.take_overs
+                if session.facts[fact.index].kind != "spot"
+            ),
         )
         lent = {(c - 1) % 3 + 1: rate for c, rate in rules.borrow.items()}
         self.accounts = self.named.accounts()
@@ -354,7 +360,8 @@ class Duel:
 
     def cash(self, account: int) -> dict[str, Decimal]:
         amount = next((a for c, a in self.session.deposits.items() if c % 3 == USDT), 10**22)
-        given = {USDT: Decimal(amount).scaleb(-18), BTC: Decimal(50)}
+        lends = self.rules.loans.call and all(f.kind != "inverse" for f in self.session.facts)
+        given = {USDT: Decimal(amount).scaleb(-18), BTC: Decimal(0 if lends else 50)}
         return {NAMES[c]: given[c] for c in self.accounts[account]}
 
     def plan(self, folder: Path) -> RunPlan:
@@ -397,6 +404,19 @@ class Duel:
                     for c in rules.closed
                 ],
                 borrow={NAMES[c]: Decimal(rate).scaleb(-12) for c, rate in self.lent.items()},
+                loans=LoanLevels(
+                    Decimal(rules.loans.call).scaleb(-6), Decimal(rules.loans.liquidation).scaleb(-6),
+                    Decimal(rules.loans.fee).scaleb(-12),
+                ),
+                adl=[
+                    Adl(
+                        named.symbols[fact.index], fact.time, fact.is_long,
+                        Decimal(fact.price).scaleb(-session.facts[fact.index].price_decimals)
+                        if fact.price else None,
+                        Decimal(fact.share).scaleb(-6),
+                    )
+                    for fact in rules.take_overs
+                ],
             ),
         )  # fmt: skip
 
@@ -478,7 +498,7 @@ class Duel:
         requests, follow_ups = journal.asked_by(robot)
         loop = self.slow(requests, follow_ups)
         loop.run()
-        wanted = [(n.heard, n.event) for n in loop.heard if n.event["event"] not in ("fees", "loan")]
+        wanted = [(n.heard, n.event) for n in loop.heard if n.event["event"] != "fees"]
         for got, (heard, event) in zip(journal.news, wanted, strict=False):
             self.compare_news(got, heard, event)
         rest = max(journal.news, wanted, key=len)[min(len(journal.news), len(wanted)) :][:2]
@@ -490,6 +510,8 @@ class Duel:
             "requests": len(journal.requests),
             "follow-ups": sum(map(len, follow_ups.values())),
             "fills": sum(kind == "fill" for _, kind, *_ in journal.news),
+            "loans": sum(kind == "loan" for _, kind, *_ in journal.news),
+            "taken over": played.sim.counters()["deleveragings"],
             "versions": sum(frame.event == "version" for frame in self.world.frames),
             "fused": loop.exchange.fused_quotes,
             "holes": loop.holes,
@@ -515,6 +537,12 @@ class Duel:
                 same(at_venue(number, account), event["currency"], where)
             return
         same(index, event["owner"], where)
+        if kind == "loan":
+            same("loan", event["event"], where)
+            same(data["state"], "called" if event["called"] else "covered", where)
+            for key in ("assets", "debts"):
+                same(Decimal(data[key]).scaleb(18), event[key], where)
+            return
         same("fill" if kind == "fill" else "order", event["event"], where)
         for key, value in event.items():
             if key in data and data[key] != value:
@@ -594,6 +622,8 @@ class Journal:
                     self.news.append(row)
                 elif record.type == "transfer":
                     self.news.append((record.time, "cash", record.stream - 1, record.data))
+                elif record.type in ("alert", "health") and record.data["kind"] == "margin_call":
+                    self.news.append((record.time, "loan", record.stream - 1, record.data))
 
     def asked_by(self, robot: Plays) -> tuple[dict[int, list[Any]], dict[int, list[Any]]]:
         """What left, by the frame that it followed, and by the answer."""

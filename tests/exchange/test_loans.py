@@ -150,23 +150,25 @@ def test_what_a_bar_s_way_said_is_taken_back_at_the_mark() -> None:
 
 
 def test_a_contract_s_bar_moves_the_level_of_loans_at_once() -> None:
-    """2,000 are owed on 30 coins at 100, and a long of 10 contracts at 100 loses with its bars:
-    the call of 1.3 is at a loss of 307.7."""
+    """2,000 of money against 10 coins at 100, less what a long of 10 contracts at 100 has lost: the
+    call of 1.3 is at 30."""
     world = loans(1000, 5)
-    world.core.add_instrument(1, linear(), USDT, 9)
     core = world.core
-    for number in range(3):
+    core.add_instrument(1, linear(), USDT, 9)
+    for number in range(2):
         core.bar(10 * number, 10 * number + 10, 100, 100, 100, 100, 1000, 1)
         if number == 0:
             core.request(10, 1, order_id=5, side="buy", type="market", size=10)
     world.now = 30
-    world.run(LONG)
+    world.run("""
+        quote 100 100 500 500
+        sell#1 limit 100 x10          -> accepted, fill 10@100 taker
+    """)
     assert core.account.position(1, "both").qty == 10
-    assert said(core.bar(30, 40, 100, 100, 80, 80, 1000, 1)) == ""
-    assert said(core.bar(40, 50, 80, 80, 65, 65, 1000, 1)) == "loan called"
-    # Bought back in part: the level is above the call again, which the next bar of either tells.
-    world.step("sell#2 market x20")
-    assert said(core.bar(50, 60, 65, 66, 65, 66, 1000, 1)) == "loan covered"
+    assert said(core.bar(40, 50, 100, 100, 40, 40, 1000, 1)) == ""
+    assert said(core.bar(50, 60, 40, 40, 25, 25, 1000, 1)) == "loan called"
+    world.step("buy#2 market x5")
+    assert said(core.bar(60, 70, 25, 25, 25, 25, 1000, 1)) == "loan covered"
 
 
 def test_without_levels_nothing_is_called_in() -> None:

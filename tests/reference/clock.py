@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from reference.account import SIDES
 from reference.facts import RATE, half_even
-from reference.forced import SETTLEMENTS, Forced
+from reference.forced import SETTLEMENTS, TAKE_OVERS, Forced
 from reference.loans import Levels
 from reference.orders import CLOSED, RATE_LIMIT, UNAVAILABLE, Order
 
@@ -24,6 +24,16 @@ class Closed(NamedTuple):
     venue: int = 0  # 0: all of them
 
 
+class TakeOver(NamedTuple):
+    """A position that the venue takes over, as stated."""
+
+    time: int
+    index: int
+    is_long: bool
+    price: int = 0  # 0: the mark
+    share: int = 10**6  # 1e-6 of it
+
+
 @dataclass(frozen=True)
 class Rules:
     order_limit: int = 0  # so many orders ...
@@ -34,6 +44,7 @@ class Rules:
     closed: tuple[Closed, ...] = ()
     borrow: dict[int, int] = field(default_factory=dict)  # currency -> rate an hour
     loans: Levels = field(default_factory=Levels)
+    take_overs: tuple[TakeOver, ...] = ()  # by time
 
 
 class Clock(Forced):
@@ -46,6 +57,8 @@ class Clock(Forced):
         self.next_hour = now // HOUR * HOUR + HOUR
         self.delayed: deque[tuple[int, Order]] = deque()
         self.settled: set[int] = set()
+        self.to_take = [fact for fact in self.rules.take_overs if fact.time >= now]
+        self.missed = 0  # stated, and nothing was there
         self.tokens: dict[int, tuple[Fraction, int]] = {}  # by venue: how many, and when
 
     def closed_now(self, index: int, now: int) -> list[Closed]:
@@ -92,6 +105,7 @@ class Clock(Forced):
         times = [t for c in self.rules.closed for t in (c.begin, c.end) if t > self.time]
         times += [f.expiry for i, f in enumerate(self.facts) if f.expiry and i not in self.settled]
         times += [due for due, _ in self.delayed]
+        times += [fact.time for fact in self.to_take[:1]]
         if self.rules.borrow:
             times.append(self.next_hour)
         return min(times, default=None)
@@ -124,6 +138,8 @@ class Clock(Forced):
         for index, facts in enumerate(self.facts):
             if facts.expiry and index not in self.settled and facts.expiry <= now:
                 self.settle(index, now)
+        while self.to_take and self.to_take[0].time <= now:
+            self.take_over(self.to_take.pop(0), now)
         if self.rules.borrow and self.next_hour <= now:
             self.charge_interest(self.next_hour)
         while self.delayed and self.delayed[0][0] <= now:
@@ -151,6 +167,24 @@ class Clock(Forced):
                 way, size = "sell" if held.qty > 0 else "buy", abs(held.qty)
                 self.account.fill(index, way, price, size, position_side=side)
                 self.say_venue_fill(index, side, way, price, size, 0, now, SETTLEMENTS)
+
+    def take_over(self, fact: TakeOver, now: int) -> None:
+        """At the price of somebody else's bankruptcy, free of fee, in whole lots."""
+        index, facts = fact.index, self.facts[fact.index]
+        side = ("long" if fact.is_long else "short") if self.account.hedge else "both"
+        held = self.account.at(index, side).qty
+        size = abs(held)
+        if fact.share < 10**6:
+            size = size * fact.share // 10**6 // facts.lot * facts.lot
+        price = fact.price or self.markets[index].reference
+        fits = held > 0 if fact.is_long else held < 0
+        if facts.is_spot or not fits or not size or price <= 0:
+            self.missed += 1
+            return
+        way = "sell" if held > 0 else "buy"
+        self.account.fill(index, way, price, size, position_side=side)
+        self.say_venue_fill(index, side, way, price, size, 0, now, TAKE_OVERS)
+        self.sweep(index, now)
 
     def charge_interest(self, now: int) -> None:
         for currency, rate in self.rules.borrow.items():

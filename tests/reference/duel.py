@@ -49,6 +49,7 @@ class Fast:
                 closed=[(c.begin, c.end, c.venue, c.cancels) for c in rules.closed],
                 borrow=list(rules.borrow.items()),
                 loans=(rules.loans.call, rules.loans.liquidation, rules.loans.fee),
+                deleveragings=list(rules.take_overs),
                 currencies=[str(number) for number in (0, *world.money)],
             )
         )

@@ -132,8 +132,10 @@ class Exchange(Clock):
             orders()
             if self.markets[index].reference:
                 self.mark_all()
+                moves = self.moves_loans(index)
                 self.liquidate(index, now)
-                self.call_loans(index, now)
+                if moves:
+                    self.call_loans(self.facts[index].settle, now)
         return self.told()
 
     def mark_all(self, index: int | None = None, price: int = 0) -> None:

@@ -10,6 +10,7 @@ from reference.facts import RATE, half_even
 from reference.orders import FUNDS, Order
 
 LIQUIDATIONS = 2**62  # ids from here on are the venue's
+TAKE_OVERS = LIQUIDATIONS + 2**60
 SETTLEMENTS = LIQUIDATIONS + 2**61
 
 

@@ -80,13 +80,13 @@ class Loans(Bars):
             "called": called, "assets": worth[0], "debts": worth[1],
         })  # fmt: skip
 
-    def call_loans(self, index: int, now: int) -> None:
-        """After an event of an instrument in that currency, while something is owed."""
-        facts = self.facts[index]
+    def moves_loans(self, index: int) -> bool:
+        """A contract does while it is held, also by what the venue then does with it."""
         held = any(h.qty for (i, _), h in self.account.held.items() if i == index)
-        if not self.levels.call or not (facts.is_spot or held):
-            return
-        currency = facts.settle
+        return bool(self.levels.call) and (self.facts[index].is_spot or held)
+
+    def call_loans(self, currency: int, now: int) -> None:
+        """After an event of an instrument in that currency, while something is owed."""
         if not self.owes(currency) and currency not in self.called:
             return
         if self.is_at(currency, self.levels.liquidation):

@@ -234,7 +234,7 @@ class Loop:
         elif event["event"] == "cash":
             known.balances[event["currency"]] += event["amount"]
             known.interest[event["currency"]] += event["amount"]
-        if event["event"] in ("order", "fill", "cash"):
+        if event["event"] in ("order", "fill", "cash", "loan"):
             self.act(self.follow_ups.get(self.told, ()))
             self.told += 1
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from onetape.model.margin import MarginBracket, completed
-from reference.clock import HOUR, Closed, Rules
+from reference.clock import HOUR, Closed, Rules, TakeOver
 from reference.facts import ONE, Facts
 from reference.loans import Levels
 from reference.places import QueueModel
@@ -21,7 +21,7 @@ Step = tuple[Any, ...]
 USDT, BTC, ETH = 1, 2, 3
 LEVELS = (
     Levels(), Levels(1_300_000, 1_100_000), Levels(1_300_000, 1_100_000, 25 * 10**9),
-    Levels(1_600_000, 1_350_000, 10**10),
+    Levels(1_600_000, 1_350_000, 10**10), Levels(3_000_000, 1_500_000, 3 * 10**10),
 )  # fmt: skip
 NAMES = 3  # of them; at a venue with an account of its own each has another number
 DATA = ("quotes", "trades", "quotes+trades", "depth", "depth+trades", "all", "bars")
@@ -84,7 +84,7 @@ class Maker:
         self.world = World(
             facts,
             [r.choice(DATA) for _ in facts],
-            rules=self.rules(steps, sorted({f.venue for f in facts})),
+            rules=self.rules(steps, sorted({f.venue for f in facts}), count),
             leverage=r.choice([3, 5, 8] if self.lends else [1, 3, 10, 25, 50]),
             hedge=not spot and r.random() < 0.25,
             isolated=r.random() < 0.35,
@@ -170,7 +170,7 @@ class Maker:
             found.append(replace(each, venue=venue, settle=settle, base=base))
         return found
 
-    def rules(self, steps: int, venues: list[int]) -> Rules:
+    def rules(self, steps: int, venues: list[int], count: int) -> Rules:
         r, end = self.r, steps * self.pace
         closed = []
         for _ in range(r.choice([0, 0, 0, 1, 2])):
@@ -186,11 +186,22 @@ class Maker:
         may_borrow = self.lends or r.random() < 0.3
         borrow = {USDT: 10**7, BTC: 2 * 10**7, ETH: 10**7} if may_borrow else {}
         accounts = venues if self.apart else [0]
+        stated = [
+            TakeOver(
+                r.randrange(end // 2),
+                r.randrange(count),
+                r.random() < 0.5,
+                r.choice([0, 1000 + r.randint(-60, 60)]),
+                r.choice([10**6, 500_000, 333_333]),
+            )
+            for _ in range(r.choice([0, 0, 0, 3, 6]))
+        ]
         return Rules(
             order_limit=r.randint(2, 9) if rate else 0,
             order_window=r.randint(1, 30) * self.pace if rate else 0,
             order_rates=own_rates,
             trigger_delay=r.choice([0, 0, 1, 3 * self.pace]),
+            take_overs=tuple(sorted(stated)),
             closed=tuple(closed),
             borrow={at_venue(c, v): rate for c, rate in borrow.items() for v in accounts},
             loans=r.choice(LEVELS[1:] if self.lends else LEVELS) if borrow else Levels(),
