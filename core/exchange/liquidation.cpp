@@ -286,7 +286,8 @@ void RecordedExchange::stress_loans(std::uint32_t index, std::int64_t now) noexc
     market.safe_revision = 0;  // what is said on the way is looked at again at the bar's end
     const std::uint32_t currency = account_->settle(index);
     for (std::uint32_t i = 0; i < markets_.size(); ++i) {
-        if (i != index && markets_[i].lent && account_->settle(i) == currency) mark_account(i);
+        const bool counts = markets_[i].lent || markets_[i].held;
+        if (i != index && counts && account_->settle(i) == currency) mark_account(i);
     }
     const auto ends_at = [&](std::int64_t price) {
         account_->set_mark(index, price);

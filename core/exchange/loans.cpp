@@ -52,7 +52,8 @@ bool RecordedExchange::called_in(const LoanState& loans) const noexcept {
 
 void RecordedExchange::check_loans(std::uint32_t currency, std::int64_t now) noexcept {
     for (std::uint32_t i = 0; i < markets_.size(); ++i) {
-        if (markets_[i].lent && account_->settle(i) == currency) mark_account(i);
+        const bool counts = markets_[i].lent || markets_[i].held;  // a contract's profit is money
+        if (counts && account_->settle(i) == currency) mark_account(i);
     }
     LoanState loans = account_->loans(currency);
     if (called_in(loans)) {

@@ -16,6 +16,7 @@ from reference.shrink import script, shrunk
 from reference.worlds import Step, World
 
 QUEUES = ("conservative", "power", "power2", "power3", "log", "log2")
+SNAPSHOT = 1  # flag of a frame
 SPEC = (
     "kind", "price_decimals", "size_decimals", "tick", "lot", "size_min", "size_max", "market_lot",
     "market_size_min", "market_size_max", "notional_min", "maker_fee", "taker_fee", "band_up",
@@ -36,6 +37,7 @@ class Fast:
             bar_volume_share=world.bar_volume_share,
             queue_model=QUEUES.index(world.queue.name),
             queue_exponent=world.queue.exponent,
+            queue_by_order=True,  # where there are orders
         )
         for index, facts in enumerate(world.facts):
             self.update(index, facts)
@@ -142,6 +144,13 @@ def play(step: Step, fast: Fast, slow: Exchange) -> tuple[list[Any], list[Any]]:
         asked = (
             core.bar(opened, now, *prices, index),
             slow.bar(opened, now, *prices, index=index),
+        )
+    elif name == "mbo":
+        action, number, side, price, size, last, reported, snapshot = cells
+        flags = SNAPSHOT if snapshot else 0
+        asked = (
+            core.mbo(now, action, number, side, price, size, last, reported, flags, index),
+            slow.mbo(now, *cells, index=index),
         )
     else:
         calls = {"funding": (core.funding, slow.pay)}

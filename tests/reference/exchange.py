@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reference.account import SIDES, SlowAccount
+from reference.by_order import LAST, Orders
 from reference.clock import Clock, Rules
 from reference.facts import Facts
 from reference.market import Bar, Market, Quote, Trade
@@ -52,6 +53,7 @@ class Exchange(Clock):
         self.orders: list[Order] = []
         self.events: list[dict[str, Any]] = []
         self.periods: dict[int, int] = {}
+        self.books: dict[int, Orders] = {}  # where the venue's orders are known one by one
         self.start_clock(begin)
 
     def told(self) -> list[dict[str, Any]]:
@@ -93,6 +95,25 @@ class Exchange(Clock):
         market.on_book(bids, asks, snapshot)
         market.depth_time = self.stamp or now
         return self.met(index, now, lambda: self.after_book(index, now))
+
+    def mbo(
+        self, now: int, action: str, number: int, side: str, price: int, size: int,
+        last: bool = True, reported: bool = False, snapshot: bool = False, index: int = 0,
+    ):  # fmt: skip
+        market = self.seen(index)
+        if index not in self.books:
+            self.books[index] = Orders(market)
+            for o in self.of(index, "resting"):
+                o.queue_rank = LAST
+        book = self.books[index]
+        was_known = book.is_known
+        change = book.apply(
+            action, number, side, price, size, last=last, reported=reported, snapshot=snapshot
+        )
+        if book.is_known and not was_known:
+            for o in self.of(index, "resting"):
+                o.queue_rank = min(o.queue_rank, book.next_rank)
+        return self.met(index, now, lambda: self.after_mbo(index, change, now, last=last))
 
     def bar(
         self, ts_open: int, ts_close: int, o: int, h: int, low: int, c: int, volume: int,

@@ -127,10 +127,10 @@ class Loans(Bars):
         worth = self.worth(currency)
         assert worth is not None
         left = max(worth[0] - worth[1], 0)  # what fees may take
-        last = 0
+        spots = [i for i, f in enumerate(self.facts) if f.is_spot and f.settle == currency]
+        last = max((i for i in spots if account.marks.get(i)), default=0)
         for index in self.priced(currency):
             facts = self.facts[index]
-            last = index
             owed = -account.balances[facts.base]
             if owed > 0:
                 units = -(-owed // facts.coins(1))

@@ -24,7 +24,10 @@ LEVELS = (
     Levels(1_600_000, 1_350_000, 10**10), Levels(3_000_000, 1_500_000, 3 * 10**10),
 )  # fmt: skip
 NAMES = 3  # of them; at a venue with an account of its own each has another number
-DATA = ("quotes", "trades", "quotes+trades", "depth", "depth+trades", "all", "bars")
+DATA = (
+    "quotes", "trades", "quotes+trades", "depth", "depth+trades", "all", "bars", "orders",
+    "orders+trades",
+)  # fmt: skip
 
 
 @dataclass
@@ -105,6 +108,8 @@ class Maker:
         if r.random() < 0.3:
             self.world.volume = 1500 * ONE
         self.price = [1000] * count
+        self.orders: list[dict[int, list[Any]] | None] = [None] * count  # theirs
+        self.numbers = 0  # of their orders
         self.depth: list[tuple[dict[int, int], ...] | None] = [None] * count
         # Without another price the core keeps the mark that it last looked at, when a side of the
         # market goes away: such worlds are not made.
@@ -294,6 +299,8 @@ class Maker:
             self.traded.add(index)
             self.add("trade", index, price + r.randint(-1, 1), r.randint(1, 15),
                      r.choice(["buy", "sell", "buy", "sell", "none"]))  # fmt: skip
+        elif kind == "orders":
+            self.mbo(index, price)
         elif kind == "quotes":
             spread = r.choice([0, 1, 1, 2, 4])
             sizes = [r.choice([0, r.randint(1, 9), r.randint(1, 60)]) for _ in range(2)]
@@ -304,6 +311,54 @@ class Maker:
             self.add("quote", index, *quote)
         else:
             self.book(index, price)
+
+    def mbo(self, index: int, price: int) -> None:
+        """A message or two about the venue's own orders: number -> side, price, size."""
+        r, known = self.r, self.orders[index]
+        if known is None or r.random() < 0.03:
+            self.snapshot(index, price)
+            return
+        count = r.choice([1, 1, 1, 2, 3])
+        for left in range(count, 0, -1):
+            what, last = r.random(), left == 1
+            side = r.choice(["buy", "sell"])
+            mine = [n for n, order in known.items() if order[0] == side]
+            if what < 0.4 or len(mine) < 3:
+                self.numbers += 1
+                away = r.choice([0, 1, 1, 2, 3]) * (-1 if side == "buy" else 1)
+                known[self.numbers] = [side, price + away, r.randint(1, 30)]
+                self.add("mbo", index, "add", self.numbers, *known[self.numbers], last, False, False)
+                continue
+            number = r.choice(mine[:4] + mine)
+            order = known[number]
+            if what < 0.55:
+                order[1] += r.choice([0, 0, 1, -1])
+                order[2] = r.randint(1, 30)
+                self.add("mbo", index, "modify", number, *order, last, False, False)
+                continue
+            action = "cancel" if what < 0.7 else "fill"
+            size = min(r.randint(1, 30), order[2])
+            reported = action == "fill" and r.random() < 0.2
+            self.add("mbo", index, action, number, side, order[1], size, last, reported, False)
+            if not reported:
+                order[2] -= size
+                if not order[2]:
+                    del known[number]
+
+    def snapshot(self, index: int, price: int) -> None:
+        """All orders anew: some are still there, some shrank, some are gone, some came."""
+        r, before = self.r, self.orders[index] or {}
+        known = self.orders[index] = {}
+        for number, (side, level, size) in before.items():
+            if r.random() < 0.8:
+                known[number] = [side, level, max(size - r.choice([0, 0, 3]), 1)]
+        for side, way in (("buy", -1), ("sell", 1)):
+            for _ in range(r.randint(3, 5)):
+                self.numbers += 1
+                known[self.numbers] = [side, price + way * r.randint(1, 4), r.randint(1, 30)]
+        self.add("mbo", index, "clear", 0, "none", 0, 0, False, False, True)
+        for left, (number, order) in zip(range(len(known) - 1, -1, -1), known.items(), strict=True):
+            self.add("mbo", index, "add", number, *order, left == 0, False, True)
 
     def book(self, index: int, price: int) -> None:
         r, known = self.r, self.depth[index]
