@@ -478,7 +478,7 @@ class RecordedExchange {
     std::vector<std::uint32_t> free_;
     IdMap ids_;
     std::vector<Market> markets_;
-    std::vector<RollingVolume> volumes_{1};         // by group
+    std::vector<RollingVolume> volumes_{1};  // by group
     TradedBefore before_;
     std::vector<Step> steps_;                       // of the taking being planned
     std::vector<std::uint32_t> batch_, bar_batch_;  // slots in hand while lists change

@@ -39,7 +39,9 @@ class Orders:
 
     market: Market
     theirs: dict[int, Theirs] = field(default_factory=dict)
-    forgotten: dict[int, Theirs] = field(default_factory=dict)  # by a clear, until the snapshot ends
+    forgotten: dict[int, Theirs] = field(
+        default_factory=dict
+    )  # by a clear, until the snapshot ends
     next_rank: int = 1
     is_known: bool = False
     says_fills: bool = False

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from reference.account import SIDES
-from reference.loans import Loans
 from reference.facts import RATE, half_even
+from reference.loans import Loans
 from reference.orders import FUNDS, Order
 
 LIQUIDATIONS = 2**62  # ids from here on are the venue's

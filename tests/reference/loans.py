@@ -17,7 +17,7 @@ LOANS = 2**62 + 2**59  # ids from here on are of orders that repay one
 
 @dataclass(frozen=True)
 class Levels:
-    """Assets over debts in 1e-6. call 0: loans are never called in. fee: 1e-12 of what is traded."""
+    """Assets over debts in 1e-6, call 0: loans are never called in. fee: 1e-12 of a trade."""
 
     call: int = 0
     liquidation: int = 0

@@ -22,6 +22,7 @@ USDT, BTC, ETH = 1, 2, 3
 LEVELS = (
     Levels(), Levels(1_300_000, 1_100_000), Levels(1_300_000, 1_100_000, 25 * 10**9),
     Levels(1_600_000, 1_350_000, 10**10), Levels(3_000_000, 1_500_000, 3 * 10**10),
+    Levels(1_200_000, 1_040_000, 8 * 10**10),
 )  # fmt: skip
 NAMES = 3  # of them; at a venue with an account of its own each has another number
 DATA = (
@@ -127,7 +128,9 @@ class Maker:
 
     def instrument(self) -> Facts:
         r = self.r
-        kinds = ["spot", "spot", "linear"] if self.lends else ["linear", "linear", "inverse", "spot"]
+        kinds = (
+            ["spot", "spot", "linear"] if self.lends else ["linear", "linear", "inverse", "spot"]
+        )
         kind = r.choice(kinds)
         unit = 1000 if kind == "linear" else 3
         fees = r.choice([(0, 0), (-100_000_000, 500_000_000), (200_000_123, 499_999_877)])
@@ -327,7 +330,9 @@ class Maker:
                 self.numbers += 1
                 away = r.choice([0, 1, 1, 2, 3]) * (-1 if side == "buy" else 1)
                 known[self.numbers] = [side, price + away, r.randint(1, 30)]
-                self.add("mbo", index, "add", self.numbers, *known[self.numbers], last, False, False)
+                self.add(
+                    "mbo", index, "add", self.numbers, *known[self.numbers], last, False, False
+                )
                 continue
             number = r.choice(mine[:4] + mine)
             order = known[number]
@@ -359,6 +364,8 @@ class Maker:
         self.add("mbo", index, "clear", 0, "none", 0, 0, False, False, True)
         for left, (number, order) in zip(range(len(known) - 1, -1, -1), known.items(), strict=True):
             self.add("mbo", index, "add", number, *order, left == 0, False, True)
+            if left and r.random() < 0.1:
+                self.place(index)  # while nobody knows what is there
 
     def book(self, index: int, price: int) -> None:
         r, known = self.r, self.depth[index]
