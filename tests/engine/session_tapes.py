@@ -16,7 +16,7 @@ from onetape.tape.journal import JournalReader, JournalWriter
 from reference.facts import Facts
 from reference.robot import Frame
 from reference.sessions import MARKET, MARKS, VENUES, Session
-from reference.worlds import BTC, USDT, at_venue
+from reference.worlds import BTC, ETH, USDT, at_venue
 
 START = tapes.START
 ONE = 10**18
@@ -51,7 +51,7 @@ class Named:
         return replace(
             facts, venue=venue, expiry=0, size_max=0, market_size_max=0,
             settle=at_venue(BTC if facts.kind == "inverse" else USDT, account),
-            base=at_venue(BTC, account), volume_group=venue * 3 + KINDS.index(facts.kind),
+            base=at_venue(ETH if facts.kind == "linear" else BTC, account), volume_group=venue * 3 + KINDS.index(facts.kind),
         )  # fmt: skip
 
     def charged(self, index: int, facts: Facts) -> Facts:
