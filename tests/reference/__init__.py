@@ -33,8 +33,8 @@ recorded), a fused book, detail data, batches, targets and ladders.
 
 What neither plays, and other tests do: prints and displays whose stamps disagree
 (test_conflated_depth.py), rules of amendment by venue (test_amend_rules.py), detail data made of
-bars (test_detail.py), gaps in a feed (test_fifo.py), hours of the robot, timers, and the rank of
-accounts (test_deleveraging.py).
+bars (test_detail_data.py), gaps in a feed (test_fifo.py), hours of the robot, timers, and the rank
+of accounts (test_deleveraging.py).
 
 It shares no code with the core: whole numbers, fractions, lists that are scanned for every
 question. The rules are those of docs/concepts/fills.md; where the two differ, one of them is wrong.
