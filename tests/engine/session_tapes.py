@@ -51,7 +51,8 @@ class Named:
         return replace(
             facts, venue=venue, expiry=0, size_max=0, market_size_max=0,
             settle=at_venue(BTC if facts.kind == "inverse" else USDT, account),
-            base=at_venue(ETH if facts.kind == "linear" else BTC, account), volume_group=venue * 3 + KINDS.index(facts.kind),
+            base=at_venue(ETH if facts.kind == "linear" else BTC, account),
+            volume_group=venue * 3 + KINDS.index(facts.kind),
         )  # fmt: skip
 
     def charged(self, index: int, facts: Facts) -> Facts:
