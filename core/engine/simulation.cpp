@@ -370,6 +370,7 @@ bool Simulation::take_market(const Source& source, const Frame& frame, const Pay
     } else {
         if (routes_.counts_events()) routes_.note_event(instrument.route, time);
         reply_base_ = venue_time(instrument.route, frame);
+        if (routes_.has_venue_clock()) exchange_.look_at_hours(instrument.index, reply_base_);
         show_exchange<plain>(instrument, frame, payload, reply_base_);
         if (script_) find_next_due();  // what waited for this frame to be taken
     }

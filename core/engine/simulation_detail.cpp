@@ -26,6 +26,7 @@ void Simulation::show_detail(Instrument& instrument, const Frame& frame) {
     MarketView& view = detail.view;
     const std::uint32_t index = instrument.index;
     const std::int64_t received = frame.header->time, time = venue_time(instrument.route, frame);
+    if (routes_.has_venue_clock()) exchange_.look_at_hours(index, time);
     const bool working = exchange_.active(index);
     reply_base_ = time;
     switch (frame.type()) {

@@ -5,15 +5,16 @@ from __future__ import annotations
 from fractions import Fraction
 
 from reference.account import SIDES
-from reference.bars import Bars
 from reference.facts import RATE, half_even
+from reference.loans import Loans
 from reference.orders import FUNDS, Order
 
 LIQUIDATIONS = 2**62  # ids from here on are the venue's
+TAKE_OVERS = LIQUIDATIONS + 2**60
 SETTLEMENTS = LIQUIDATIONS + 2**61
 
 
-class Forced(Bars):
+class Forced(Loans):
     """Part of Exchange."""
 
     forced_fills = 0

@@ -81,6 +81,8 @@ class Host:
         self.is_hedged = False
         self.is_apart = False  # an account at each venue, not one for all
         self.new_instrument: Callable[[], None] | None = None  # told of those that come in the run
+        # The same for a venue's instruments that share a volume: the venue, the core's number.
+        self.new_volume_group: Callable[[str, int], None] | None = None
         self.memory: dict[str, Any] = {}
         self.bar_sources = dict(bar_sources)  # "symbol period" -> trade, mid or venue
         self.failures: list[Failed] = []
@@ -141,7 +143,11 @@ class Host:
         terms["venue"] = self.venue_number(instrument.venue)
         if instrument.fee_tiers:
             groups = self._volume_groups
-            terms["volume_group"] = groups.setdefault(instrument.volume_group, len(groups) + 1)
+            if instrument.volume_group not in groups:
+                groups[instrument.volume_group] = len(groups) + 1
+                if self.new_volume_group is not None:
+                    self.new_volume_group(instrument.venue, len(groups))
+            terms["volume_group"] = groups[instrument.volume_group]
         return _core.InstrumentTerms(**terms)
 
     def venue_number(self, venue: str) -> int:
