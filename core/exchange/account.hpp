@@ -74,6 +74,9 @@ class Account {
     void set_borrow(std::uint32_t currency, std::int64_t rate) noexcept;
     void credit_interest(std::uint32_t currency, Money change) noexcept;
     [[nodiscard]] bool borrows() const noexcept { return borrows_; }
+    [[nodiscard]] bool may_borrow(std::uint32_t currency) const noexcept {
+        return currency < may_borrow_.size() && may_borrow_[currency];
+    }
     [[nodiscard]] Money interest(std::uint32_t currency) const noexcept;  // paid negative
 
     // Of the money of a currency and the coins that spot instruments price in it. Unrealized
@@ -197,9 +200,6 @@ class Account {
     [[nodiscard]] static Money position_value(const Holding& holding,
                                               const Position& position) noexcept;
     [[nodiscard]] Money margin_of(const Holding& holding) const noexcept;
-    [[nodiscard]] bool may_borrow(std::uint32_t currency) const noexcept {
-        return currency < may_borrow_.size() && may_borrow_[currency];
-    }
     [[nodiscard]] bool carries_loan(const Holding& holding, Side side, std::int64_t price,
                                     std::int64_t size) const noexcept;
     [[nodiscard]] Money base_value(const Holding& holding) const noexcept;

@@ -426,7 +426,7 @@ class RecordedExchange {
     void mark_for_funds(std::uint32_t index) noexcept;
     // What is below zero was borrowed, and the levels of loans see to it: no insurance pays a loan.
     [[nodiscard]] bool is_loan(std::uint32_t currency) const noexcept {
-        return rules_.loans.call > 0 && account_->owes(currency);
+        return rules_.loans.call > 0 && account_->may_borrow(currency);
     }
     // A coin's price moves the level of loans, and so does a contract's: its profit is money.
     [[nodiscard]] bool moves_loans_of(std::uint32_t currency, std::uint32_t index) const noexcept {

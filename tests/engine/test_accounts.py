@@ -595,22 +595,3 @@ def test_each_account_has_what_its_own_fills_left(tmp_path, seed) -> None:
     assert {money: worth[money] for money in wanted} == wanted
     assert worth["kraken", "BTC"] == expected["kraken", "BTC"] >= 0
     assert Fraction(played.sim.equity_text) == sum(wanted.values())
-
-
-def test_equity_goes_by_the_last_mid_when_a_side_is_gone(tmp_path) -> None:
-    """1 BTC at 110, worth the mid in whole units, 109.9; and it stays so while nobody bids."""
-
-    class Holds(Buys):
-        def on_start(self):
-            super().on_start()
-            self.worth = []
-
-        def on_quote(self, q):
-            super().on_quote(q)
-            self.worth.append(self.equity)
-
-    market = Market(tmp_path / "t")
-    for at, bid, ask in ((0, 99.9, 100), (1, 109.9, 110), (2, 0, 120), (3, 0, 130)):
-        market.quote(at, bid, ask, 1000 if bid else 0)
-    played = play(Holds, market.done(), params={"symbol": BTC})
-    assert played.robot.worth == pytest.approx([100_000, 100_000, 99_999.9, 99_999.9], abs=1e-6)

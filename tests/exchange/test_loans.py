@@ -171,6 +171,24 @@ def test_a_contract_s_bar_moves_the_level_of_loans_at_once() -> None:
     assert said(core.bar(60, 70, 25, 25, 25, 25, 1000, 1)) == "loan covered"
 
 
+def test_insurance_pays_no_loan() -> None:
+    """A long of one contract stands beside 2,000 of borrowed money and 30 coins. It is closed, for
+    nothing backs it, and the loan stays a loan: its own levels see to it."""
+    world = loans(1000, 5)
+    core = world.core
+    core.add_instrument(1, linear(), USDT, 9)
+    for number in range(2):
+        core.bar(10 * number, 10 * number + 10, 100, 100, 100, 100, 1000, 1)
+        if number == 0:
+            core.request(10, 1, order_id=5, side="buy", type="market", size=1)
+    world.now = 30
+    world.run(LONG)
+    assert core.account.balance(USDT) == -2000 * ONE
+    assert "#V1 fill 1@100 taker" in said(core.bar(40, 50, 100, 100, 100, 100, 1000, 1))
+    assert core.account.insurance(1) == 0
+    assert core.account.balance(USDT) == -2000 * ONE
+
+
 def test_without_levels_nothing_is_called_in() -> None:
     world = loans(1000, call=0, liquidation=0)
     world.run(LONG)

@@ -82,12 +82,16 @@ class Forced(Loans):
         covered = 0
         if account.isolated:
             covered = -left if not held.qty else 0
-        elif not account.holds(facts.settle):
+        elif not account.holds(facts.settle) and not self.is_loan(facts.settle):
             covered = -account.balances[facts.settle]
         if covered > 0:
             account.balances[facts.settle] += covered
             account.insurance[index] += covered
             self.say_cash(index, "insurance", side, covered, now)
+
+    def is_loan(self, currency: int) -> bool:
+        """What is below zero was borrowed: the levels of loans see to it, and no insurance."""
+        return self.levels.call > 0 and currency in self.account.may_borrow
 
     def say_venue_fill(
         self, index: int, side: str, way: str, price: int, size: int, fee: int, now: int, ids: int

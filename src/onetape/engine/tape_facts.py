@@ -113,5 +113,5 @@ def _first_instruments(reader: JournalReader) -> dict[int, Instrument]:
     return {
         stream: Instrument.from_msgpack(payload)
         for type_id, stream, payload in reader.core.preamble
-        if type_id == _INSTRUMENT
+        if type_id == INSTRUMENT_TYPE
     }
