@@ -149,6 +149,22 @@ def test_files_answer_one_question():
     assert {k: v for k, v in long.items() if v > LINES_MAX and k not in tables} == {}
 
 
+def test_event_types_have_one_home():
+    """The numbers of event types are those of `EventType`, which a test holds to the core's: a
+    second list of them falls behind with the first new type."""
+    words = "INSTRUMENT|QUOTE|TRADE|BOOK|BAR|MARK|FUNDING|LIQUIDATION|MBO|INPUT|ALERT|HEALTH"
+    listed = re.compile(
+        rf"^(_({words})|({words})_TYPE)(, _?\w+)* = (\d|range)|frame\.type (==|!=|in) [\d({{]"
+    )
+    found = [
+        f"{name(path)}:{number}: {line}"
+        for path in OURS
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if listed.search(line)
+    ]
+    assert found == []
+
+
 def test_names_of_tests_are_rules():
     """The tests are the specification: a name states a rule. A table's rows or a docstring may."""
     short = [

@@ -14,5 +14,6 @@ void bind_text(nb::module_& m);
 void bind_text_events(nb::module_& m);
 void bind_journal(nb::module_& m);
 void bind_exchange(nb::module_& m);
+void bind_journal_columns(nb::module_& m);
 void bind_journal_tools(nb::module_& m);
 void bind_wait(nb::module_& m);

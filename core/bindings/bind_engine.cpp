@@ -93,18 +93,21 @@ void bind_engine(nb::module_& m) {
     });
     bind_strategy_objects(m);
 
-    // What a journal holds, in one pass: {stream: {type: count}} and {stream: [bar periods]}.
+    // What a journal holds, in one pass: {stream: {type: count}}, {stream: [bar periods]}, the
+    // first and the last time, and {stream: payload} of the last instrument frame of each.
     m.def("inventory", [](PyReader& reader) {
         std::map<std::uint32_t, std::map<int, std::uint64_t>> counts;
         std::map<std::uint32_t, std::map<std::int64_t, bool>> periods;
+        std::map<std::uint32_t, std::string> instruments;
         std::int64_t first = 0, last = 0;
+        Status status = Status::ok;
         {
             const nb::gil_scoped_release release;
             Frame frame;
             // A run of equal (stream, type) costs no look-up.
             std::uint64_t* counter = nullptr;
             std::uint32_t stream = 0, type = 0;
-            while (reader.reader->next(frame) == Status::ok) {
+            while ((status = reader.reader->next(frame)) == Status::ok) {
                 const FrameHeader& header = *frame.header;
                 if (!counter || header.stream != stream || header.type != type) {
                     stream = header.stream;
@@ -114,11 +117,15 @@ void bind_engine(nb::module_& m) {
                 ++*counter;
                 if (frame.type() == EventType::bar && frame.payload_bytes >= sizeof(BarPayload))
                     periods[stream][frame.as<BarPayload>().period_ns] = true;
+                if (frame.type() == EventType::instrument)
+                    instruments[stream].assign(reinterpret_cast<const char*>(frame.payload),
+                                               frame.payload_bytes);
                 if (first == 0) first = header.time;
                 last = header.time;
             }
         }
-        nb::dict by_stream, bars;
+        if (status != Status::not_found) raise_reader(*reader.reader, status);
+        nb::dict by_stream, bars, facts;
         for (const auto& [stream, types] : counts) {
             nb::dict inner;
             for (const auto& [type, count] : types) inner[nb::int_(type)] = count;
@@ -129,7 +136,9 @@ void bind_engine(nb::module_& m) {
             for (const auto& [period, seen] : set) all.append(period);
             bars[nb::int_(stream)] = all;
         }
-        return nb::make_tuple(by_stream, bars, first, last);
+        for (const auto& [stream, payload] : instruments)
+            facts[nb::int_(stream)] = nb::bytes(payload.data(), payload.size());
+        return nb::make_tuple(by_stream, bars, first, last, facts);
     });
 
     // How conflated depth is, by stream: over the first `frames_max` of depth and trades.
@@ -308,7 +317,9 @@ void bind_engine(nb::module_& m) {
             "set_compiled",
             [](PySimulation& s, std::uintptr_t state,
                const std::map<std::string, std::uintptr_t>& callbacks,
-               const std::map<std::string, std::int64_t>& words) {
+               const std::map<std::string, std::int64_t>& words,
+               const std::vector<std::uint32_t>& order_cells,
+               const std::vector<OrderRef>& held) {
                 CompiledCallbacks found;
                 const auto at = [&](const char* name) {
                     const auto entry = callbacks.find(name);
@@ -330,12 +341,23 @@ void bind_engine(nb::module_& m) {
                 found.fill = at("on_fill");
                 found.position = at("on_position");
                 auto* head = reinterpret_cast<CompiledState*>(state);
-                auto compiled = std::make_unique<CompiledStrategy>(&s, head, found);
+                auto compiled = std::make_unique<CompiledStrategy>(&s, head, found, order_cells);
                 for (const auto& [word, number] : words) compiled->add_word(word, number);
+                for (const OrderRef& order : held)
+                    if (order->closed()) compiled->note_closed(*order);
                 s.set_compiled(std::move(compiled));
             },
-            nb::arg("state"), nb::arg("callbacks"), nb::arg("words"),
-            "The strategy's callbacks as machine code; the memory at `state` stays the caller's.")
+            nb::arg("state"), nb::arg("callbacks"), nb::arg("words"), nb::arg("order_cells"),
+            nb::arg("held"),
+            "The strategy's callbacks as machine code; the memory at `state` stays the caller's. "
+            "order_cells: offsets in it of the attributes that hold an order's id; held: the "
+            "orders in them now.")
+        .def_prop_ro(
+            "closed_orders_kept",
+            [](const PySimulation& s) {
+                return s.robot->compiled ? s.robot->compiled->closed_count() : std::size_t{0};
+            },
+            "How many closed orders a compiled strategy may still ask about.")
         .def_prop_ro("compiled_error",
                      [](PySimulation& s) -> nb::object {
                          return s.compiled_error.is_valid() ? s.compiled_error : nb::none();

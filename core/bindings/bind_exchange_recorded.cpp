@@ -94,8 +94,7 @@ class PyRecorded final : public ExchangeSink {
     nb::list quote(std::int64_t now, std::int64_t bid, std::int64_t ask, std::int64_t bid_size,
                    std::int64_t ask_size, std::uint32_t index, std::int64_t stamp) {
         MarketView& view = seen(index);
-        view.quote = {stamp != 0 ? stamp : now, now, bid, ask, bid_size, ask_size, 0, 0};
-        view.has_quote = true;
+        view.set_quote({stamp != 0 ? stamp : now, now, bid, ask, bid_size, ask_size, 0, 0});
         if (exchange_.active(index)) exchange_.on_quote(index, now);
         if (exchange_.held(index)) exchange_.watch(index, now);
         return drain();
@@ -129,6 +128,7 @@ class PyRecorded final : public ExchangeSink {
         for (const auto* side : {&bids, &asks}) {
             for (const auto& [price, size] : *side) levels.push_back({price, size});
         }
+        view.keep_mid();
         (void)market.book.apply(payload, snapshot ? flag_snapshot : std::uint16_t{0},
                                 levels.data());
         view.book = &market.book;
@@ -142,6 +142,7 @@ class PyRecorded final : public ExchangeSink {
                  bool reported, std::uint16_t flags, std::uint32_t index) {
         MarketView& view = seen(index);
         Market& market = *markets_[index];
+        view.keep_mid();
         if (!market.orders) {
             market.orders = std::make_unique<MboBook>(market.book);
             view.book = &market.book;

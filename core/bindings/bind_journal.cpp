@@ -173,10 +173,6 @@ PyReader open_reader(const std::string& directory, nb::object expand) {
     return made;
 }
 
-[[noreturn]] void raise_reader(const Reader& reader, Status status) {
-    raise(reader.failure().status == status ? reader.failure() : Failure{status, "read"});
-}
-
 nb::object next_frame(PyReader& self) {
     Frame frame;
     const Status status = self.reader->next(frame);

@@ -31,12 +31,32 @@ void CompiledStrategy::add_facts(const Instrument& instrument) {
 }
 
 void CompiledStrategy::note_closed(const Order& order) {
-    if (closed_.size() <= order.id) {
-        ClosedOrder empty;
-        empty.instrument = none;
-        closed_.resize(std::max<std::size_t>(order.id + 1, closed_.size() * 2), empty);
+    const std::uint32_t slot = closed_slots_.find(0, order.id);
+    if (slot != IdMap::absent) {
+        closed_[slot].facts = ClosedOrder::of(order);
+        return;
     }
-    closed_[order.id] = ClosedOrder::of(order);
+    closed_slots_.insert(0, order.id, static_cast<std::uint32_t>(closed_.size()));
+    closed_.push_back({order.id, ClosedOrder::of(order)});
+    crowded_ = closed_.size() >= closed_max_;
+}
+
+void CompiledStrategy::forget_closed() {
+    std::vector<Closed> kept;
+    for (const std::uint32_t cell : order_cells_) {
+        std::uint64_t id = 0;
+        std::memcpy(&id, reinterpret_cast<const std::byte*>(state_) + cell, sizeof id);
+        const std::uint32_t slot = closed_slots_.find(0, id);
+        if (slot == IdMap::absent) continue;
+        kept.push_back(closed_[slot]);
+        closed_slots_.erase(0, id);  // once, though two attributes may name it
+    }
+    for (const Closed& each : closed_) closed_slots_.erase(0, each.id);
+    closed_.swap(kept);
+    for (std::uint32_t slot = 0; slot < closed_.size(); ++slot)
+        closed_slots_.insert(0, closed_[slot].id, slot);
+    closed_max_ = std::max(closed_least, 2 * closed_.size());
+    crowded_ = false;
 }
 
 // --- services -----------------------------------------------------------------------------------

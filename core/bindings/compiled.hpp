@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/id_map.hpp"
 #include "engine/order.hpp"
 
 namespace onetape {
@@ -53,9 +54,13 @@ struct ClosedOrder {
 
 class CompiledStrategy {
  public:
+    // order_cells: where in the record, in bytes, an attribute holds an order's id.
     CompiledStrategy(PySimulation* simulation, CompiledState* state,
-                     const CompiledCallbacks& callbacks)
-        : callbacks(callbacks), simulation_(simulation), state_(state) {}
+                     const CompiledCallbacks& callbacks, std::vector<std::uint32_t> order_cells)
+        : callbacks(callbacks),
+          simulation_(simulation),
+          state_(state),
+          order_cells_(std::move(order_cells)) {}
 
     void add_facts(const Instrument& instrument);
     void add_word(const std::string& word, std::int64_t number) { words_[word] = number; }
@@ -70,23 +75,48 @@ class CompiledStrategy {
     bool call(CompiledCallback callback, const void* payload, std::uint32_t instrument) {
         current_simulation = simulation_;
         state_->is_done = 0;
+        ++depth_;
         callback(state_, payload, &facts_[instrument]);
-        return state_->is_done != 0;
+        --depth_;
+        const bool is_done = state_->is_done != 0;
+        if (crowded_ && depth_ == 0) [[unlikely]]
+            forget_closed();
+        return is_done;
     }
     void note_closed(const Order& order);
     [[nodiscard]] const ClosedOrder* closed(std::uint64_t id) const {
-        return id < closed_.size() && closed_[id].instrument != none ? &closed_[id] : nullptr;
+        const std::uint32_t slot = closed_slots_.find(0, id);
+        return slot == IdMap::absent ? nullptr : &closed_[slot].facts;
     }
+    [[nodiscard]] std::size_t closed_count() const { return closed_.size(); }
 
     CompiledCallbacks callbacks;
 
  private:
-    static constexpr std::uint32_t none = 0xffffffff;
+    struct Closed {
+        std::uint64_t id = 0;
+        ClosedOrder facts;
+    };
+
+    // Closed orders that no attribute names are out of the strategy's reach once no callback runs:
+    // a callback's locals are gone then, and an attribute holds one order or none. Only they are
+    // kept, so that memory does not grow with the orders of a run.
+    void forget_closed();
+
+    // Of closed orders before those out of reach are dropped: few, so that they stay in the cache,
+    // and many for the attributes there are, so that a look at those is paid for by as many orders.
+    static constexpr std::size_t closed_least = 64;
+
     PySimulation* simulation_;
     CompiledState* state_;
+    std::vector<std::uint32_t> order_cells_;
     std::vector<CompiledFacts> facts_;
     std::unordered_map<std::string, std::int64_t> words_;  // of timers
-    std::vector<ClosedOrder> closed_;                      // by id
+    std::vector<Closed> closed_;
+    IdMap closed_slots_;  // id -> place in closed_
+    std::size_t closed_max_ = closed_least;
+    bool crowded_ = false;  // as many as that
+    int depth_ = 0;         // callbacks under way
 };
 
 // Name and address of every service, for the compiler's linker.

@@ -17,6 +17,7 @@ NB_MODULE(_core, m) {
     bind_text_events(m);
     bind_journal(m);
     bind_exchange(m);
+    bind_journal_columns(m);
     bind_journal_tools(m);
     bind_wait(m);
 }

@@ -59,7 +59,13 @@ struct Instrument {
     BarStream stream;
     std::vector<std::unique_ptr<BarFeed>> bars;
 
-    // The best price known for valuing: mark, mid of quote or book, last trade, bar close; 0: none.
+    // A quote in the exchange's book. False: it says nothing new.
+    bool fuse(const QuotePayload& quote) {
+        view.keep_mid();
+        return fused.fuse(quote);
+    }
+    // The best price known for valuing: mark, mid of quote or book, last trade, bar close, the last
+    // mid that there was; 0: none.
     [[nodiscard]] std::int64_t value_price() const noexcept {
         if (view.mark != 0) return view.mark;
         if (view.has_quote && view.quote.bid != 0 && view.quote.ask != 0)
@@ -68,7 +74,7 @@ struct Instrument {
             return book.best_bid() + (book.best_ask() - book.best_bid()) / 2;
         if (view.has_trade) return view.trade.price;
         if (view.has_bar) return view.bar.close;
-        return 0;
+        return view.last_mid_doubled / 2;
     }
     // What a taker of `side` would meet; 0: not known.
     [[nodiscard]] std::int64_t touch(Side side) const noexcept {

@@ -370,6 +370,7 @@ bool Simulation::take_market(const Source& source, const Frame& frame, const Pay
     } else {
         if (routes_.counts_events()) routes_.note_event(instrument.route, time);
         reply_base_ = venue_time(instrument.route, frame);
+        if (routes_.has_venue_clock()) exchange_.look_at_hours(instrument.index, reply_base_);
         show_exchange<plain>(instrument, frame, payload, reply_base_);
         if (script_) find_next_due();  // what waited for this frame to be taken
     }
@@ -437,12 +438,9 @@ void Simulation::show_bar(Instrument& instrument, MarketView& view, std::int64_t
 template <bool plain>
 void Simulation::show_exchange(Instrument& instrument, const Frame&, const QuotePayload& quote,
                                std::int64_t time) {
-    MarketView& view = instrument.view;
-    view.quote = quote;
-    view.has_quote = true;
-    ++view.version;
+    instrument.view.set_quote(quote);
     bool is_depth = false;  // of the fused book
-    if constexpr (!plain) is_depth = options_.exchange.fuse && instrument.fused.fuse(quote);
+    if constexpr (!plain) is_depth = options_.exchange.fuse && instrument.fuse(quote);
     fused_quotes_ += is_depth ? 1 : 0;
     const MarketInterest& interest = *instrument.interest;
     if (interest.none()) [[likely]]
@@ -471,6 +469,7 @@ template <bool plain>
 void Simulation::show_exchange(Instrument& instrument, const Frame& frame,
                                const BookPayload& change, std::int64_t time) {
     const auto* levels = reinterpret_cast<const BookLevel*>(frame.payload + sizeof(BookPayload));
+    instrument.view.keep_mid();
     instrument.book.apply(change, frame.header->flags, levels);
     if constexpr (!plain) {
         if (options_.exchange.fuse) instrument.fused.apply(change, frame.header->flags, levels);

@@ -136,7 +136,10 @@ class Simulation final : public ExchangeSink {
     // next start new orders are denied and the position is kept; the market goes on being shown.
     void set_schedule(std::vector<TradingSwitch> schedule) { schedule_ = std::move(schedule); }
     void set_fee_volume(Money volume) { options_.fee_volume = volume; }
-    void set_fee_volume(std::uint32_t group, Money volume) { fee_volumes_[group] = volume; }
+    void set_fee_volume(std::uint32_t group, Money volume) {
+        fee_volumes_[group] = volume;
+        exchange_.set_volume_before(group, volume);  // one that comes while the run goes on
+    }
     void set_writer(Writer* writer) { writer_ = writer; }
     void set_robot(RobotPort* robot) { robot_ = robot; }
 

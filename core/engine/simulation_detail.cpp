@@ -26,13 +26,12 @@ void Simulation::show_detail(Instrument& instrument, const Frame& frame) {
     MarketView& view = detail.view;
     const std::uint32_t index = instrument.index;
     const std::int64_t received = frame.header->time, time = venue_time(instrument.route, frame);
+    if (routes_.has_venue_clock()) exchange_.look_at_hours(index, time);
     const bool working = exchange_.active(index);
     reply_base_ = time;
     switch (frame.type()) {
         case EventType::quote:
-            view.quote = frame.as<QuotePayload>();
-            view.has_quote = true;
-            ++view.version;
+            view.set_quote(frame.as<QuotePayload>());
             detail.note(received, 0, 0, false);
             if (working) exchange_.on_quote(index, time);
             break;
@@ -44,6 +43,7 @@ void Simulation::show_detail(Instrument& instrument, const Frame& frame) {
             if (working) exchange_.on_trade(index, time);
             break;
         case EventType::book:
+            view.keep_mid();
             detail.book.apply(
                 frame.as<BookPayload>(), frame.header->flags,
                 reinterpret_cast<const BookLevel*>(frame.payload + sizeof(BookPayload)));
@@ -52,6 +52,7 @@ void Simulation::show_detail(Instrument& instrument, const Frame& frame) {
             if (working) exchange_.on_book(index, time);
             break;
         case EventType::mbo:
+            view.keep_mid();
             if (!detail.orders) {
                 detail.orders = std::make_unique<MboBook>(detail.book);
                 view.orders = detail.orders.get();

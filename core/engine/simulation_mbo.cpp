@@ -6,6 +6,7 @@ namespace onetape {
 void Simulation::show_mbo(Instrument& instrument, const Frame& frame, const MboPayload& event,
                           std::int64_t time) {
     const std::uint32_t index = instrument.index;
+    instrument.view.keep_mid();
     if (!instrument.orders) [[unlikely]] {
         // From now on the levels are those of the orders, and quotes have nothing to add to them.
         instrument.orders = std::make_unique<MboBook>(instrument.book);

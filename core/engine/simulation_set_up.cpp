@@ -71,7 +71,6 @@ void Simulation::set_rules(const VenueRules& rules) {
         currency_names_[static_cast<std::uint32_t>(i)] = rules.currencies[i];
     for (const BorrowRate& borrow : rules.borrow) {
         robot_account_.set_borrow(borrow.currency, borrow.rate);
-        currency_names_[borrow.currency] = borrow.name;
         borrows_[borrow.currency] = borrow;
     }
 }

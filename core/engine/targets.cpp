@@ -18,6 +18,7 @@ Targets::Wish& Targets::wish_of(const Instrument& instrument) {
 OrderRef Targets::set(Instrument& instrument, std::int64_t wanted, bool reduce_only) {
     Wish& wish = wish_of(instrument);
     wish.waits = false;
+    wish.canceled.clear();
     std::erase_if(wish.open, [](const OrderRef& order) { return order->closed(); });
     const std::int64_t position = simulation_->account().position(instrument.index).qty;
     if (wish.open.empty() && position == wanted) return nullptr;
@@ -36,8 +37,10 @@ OrderRef Targets::set(Instrument& instrument, std::int64_t wanted, bool reduce_o
         wish.reduce_only = reduce_only;
         for (const Side side : {Side::buy, Side::sell})
             for (const OrderRef& order : wish.open)
-                if (order->side == side && (side == Side::buy ? too_high : too_low))
+                if (order->side == side && (side == Side::buy ? too_high : too_low)) {
+                    wish.canceled.push_back(order);
                     simulation_->cancel(order);
+                }
     }
     const std::int64_t missing =
         std::max<std::int64_t>(wanted - highest, 0) - std::max<std::int64_t>(lowest - wanted, 0);
@@ -59,6 +62,12 @@ void Targets::order_closed(const Order& order) {
     if (wishes_.size() <= order.instrument->index) return;
     const Wish& wish = wishes_[order.instrument->index];
     if (!wish.waits) return;
+    // What the venue did not take would be refused again, and without latency for ever: only what
+    // is waited for, and may itself have been refused, lets the rest go on.
+    const bool is_awaited =
+        std::any_of(wish.canceled.begin(), wish.canceled.end(),
+                    [&order](const OrderRef& each) { return each->id == order.id; });
+    if (order.state == OrderState::rejected && !is_awaited) return;
     set(*simulation_->instrument(order.instrument->index), wish.wanted, wish.reduce_only);
 }
 

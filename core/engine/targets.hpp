@@ -24,7 +24,7 @@ class Targets {
 
  private:
     struct Wish {
-        std::vector<OrderRef> open;
+        std::vector<OrderRef> open, canceled;  // canceled: asked to be, and waited for
         std::int64_t wanted = 0;
         bool waits = false, reduce_only = false;
     };

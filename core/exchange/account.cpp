@@ -50,7 +50,9 @@ Account::Account(const AccountOptions& options) noexcept : options_(options) {
 
 Account::Holding& Account::at(std::uint32_t index) noexcept {
     if (index >= holdings_.size()) holdings_.resize(index + 1);
-    return holdings_[index];
+    Holding& holding = holdings_[index];
+    holding.share.has_profit = holding.share.has_margin = holding.share.has_maintenance = false;
+    return holding;
 }
 
 Money& Account::balance_at(std::uint32_t currency) noexcept {
@@ -58,10 +60,29 @@ Money& Account::balance_at(std::uint32_t currency) noexcept {
     return balances_[currency];
 }
 
+// After each change of a position, of working orders or of allotted margin.
+void Account::note_open(std::uint32_t index) noexcept {
+    Holding& holding = holdings_[index];
+    bool is_open = false;
+    for (std::size_t side = 0; side < holding.positions.size(); ++side) {
+        is_open = is_open || holding.allotted[side] != 0 ||
+                  (!holding.is_spot && !holding.positions[side].flat());
+        for (const WorkingSum& sum : holding.working[side])
+            is_open = is_open || sum.size != 0 || sum.notional != 0 || sum.fee != 0;
+    }
+    if (is_open == holding.is_open) return;
+    holding.is_open = is_open;
+    if (is_open)
+        open_.push_back(index);
+    else
+        std::erase(open_, index);
+}
+
 void Account::set_instrument(std::uint32_t index, const InstrumentSpec& spec, std::uint32_t settle,
                              std::uint32_t base) noexcept {
     Holding& holding = at(index);
     holding.spec = spec;
+    holding.is_spot = spec.kind == ContractKind::spot;
     holding.settle = settle;
     holding.base = base;
     if (!holding.known) holding.leverage = options_.leverage;
@@ -69,6 +90,7 @@ void Account::set_instrument(std::uint32_t index, const InstrumentSpec& spec, st
     if (holding.margin.empty()) holding.margin.set({}, spec.maintenance_rate);
     ++revision_;
     balance_at(std::max(settle, base));
+    note_open(index);
     if (spec.kind != ContractKind::spot || settle == base) return;
     // One instrument values a holding: the first that trades it against this currency.
     holding.values_base =
@@ -115,10 +137,6 @@ void Account::deposit(std::uint32_t currency, Money amount) noexcept {
     ++revision_;
 }
 
-void Account::set_mark(std::uint32_t index, std::int64_t price) noexcept {
-    at(index).mark = price;
-}
-
 Money Account::apply_fill(std::uint32_t index, const FillPayload& fill) noexcept {
     Holding& holding = at(index);
     const auto side = options_.hedge ? fill.position_side : PositionSide::both;
@@ -140,6 +158,7 @@ Money Account::apply_fill(std::uint32_t index, const FillPayload& fill) noexcept
     } else {
         balance_at(holding.settle) += profit;
     }
+    note_open(index);
     return profit;
 }
 
@@ -169,6 +188,7 @@ void Account::credit_funding(std::uint32_t index, PositionSide side, Money chang
     holding.funding += change;
     balance_at(holding.settle) += change;
     if (options_.isolated) holding.allotted[static_cast<std::size_t>(side)] += change;
+    note_open(index);
     ++revision_;
 }
 
@@ -186,6 +206,7 @@ void Account::add_working(std::uint32_t index, PositionSide position_side, Side 
     sum.size += size;
     sum.notional += absolute(holding.spec.notional(price, size));
     sum.fee += std::max<Money>(fee_of(holding.spec, Liquidity::taker, price, size), 0);
+    note_open(index);
 }
 
 void Account::remove_working(std::uint32_t index, PositionSide position_side, Side side,
@@ -195,6 +216,7 @@ void Account::remove_working(std::uint32_t index, PositionSide position_side, Si
     sum.size -= size;
     sum.notional -= absolute(holding.spec.notional(price, size));
     sum.fee -= std::max<Money>(fee_of(holding.spec, Liquidity::taker, price, size), 0);
+    note_open(index);
 }
 
 // Signed like the quantity.
@@ -224,20 +246,30 @@ std::int64_t Account::net_qty(std::uint32_t index) const noexcept {
 }
 
 Money Account::unrealized(std::uint32_t index) const noexcept {
-    if (index >= holdings_.size() || holdings_[index].mark == 0) return 0;
-    const Holding& holding = holdings_[index];
-    if (!options_.hedge) return holding.positions[0].unrealized(holding.spec, holding.mark);
-    return holding.positions[1].unrealized(holding.spec, holding.mark) +
-           holding.positions[2].unrealized(holding.spec, holding.mark);
+    return index < holdings_.size() ? profit_of(holdings_[index]) : 0;
+}
+
+Money Account::profit_of(const Holding& holding) const noexcept {
+    Share& share = holding.share;
+    if (share.has_profit) return share.profit;
+    const auto profit_at = [&](PositionSide side) {
+        return holding.positions[static_cast<std::size_t>(side)].unrealized(holding.spec,
+                                                                            holding.mark);
+    };
+    share.has_profit = true;
+    share.profit = holding.mark == 0 ? 0
+                   : options_.hedge
+                       ? profit_at(PositionSide::long_) + profit_at(PositionSide::short_)
+                       : profit_at(PositionSide::both);
+    return share.profit;
 }
 
 Money Account::equity(std::uint32_t currency) const noexcept {
     Money sum = balance(currency);
-    for (std::uint32_t index = 0; index < holdings_.size(); ++index) {
-        const Holding& holding = holdings_[index];
+    for (const Holding& holding : holdings_) {
         if (!holding.known || holding.settle != currency) continue;
-        if (holding.spec.kind != ContractKind::spot) {
-            sum += unrealized(index);
+        if (!holding.is_spot) {
+            sum += profit_of(holding);
         } else if (holding.values_base && holding.mark != 0) {
             sum += base_value(holding);
         } else if (holding.values_base) {

@@ -51,7 +51,9 @@ class Account {
     // Without working orders of the instrument: what they hold back was reckoned with the old ones.
     void set_fees(std::uint32_t index, std::int64_t maker, std::int64_t taker) noexcept;
     void deposit(std::uint32_t currency, Money amount) noexcept;  // negative: withdrawal
-    void set_mark(std::uint32_t index, std::int64_t price) noexcept;
+    void set_mark(std::uint32_t index, std::int64_t price) noexcept {
+        if (mark(index) != price || index >= holdings_.size()) at(index).mark = price;
+    }
 
     // Position, balances and fee of one fill. Returns the realized profit (settle currency).
     // Position side: `both` in one-way mode, else the fill's own.
@@ -72,6 +74,9 @@ class Account {
     void set_borrow(std::uint32_t currency, std::int64_t rate) noexcept;
     void credit_interest(std::uint32_t currency, Money change) noexcept;
     [[nodiscard]] bool borrows() const noexcept { return borrows_; }
+    [[nodiscard]] bool may_borrow(std::uint32_t currency) const noexcept {
+        return currency < may_borrow_.size() && may_borrow_[currency];
+    }
     [[nodiscard]] Money interest(std::uint32_t currency) const noexcept;  // paid negative
 
     // Of the money of a currency and the coins that spot instruments price in it. Unrealized
@@ -153,12 +158,23 @@ class Account {
     [[nodiscard]] const AccountOptions& options() const noexcept { return options_; }
 
  private:
+    // What a contract adds to the account of its currency. Each order and each event of what is
+    // held asks for the sums, and between two of them little has changed: what was reckoned stands
+    // until its holding is written to (`at`).
+    struct Share {
+        Money profit = 0, margin = 0, maintenance = 0;
+        bool has_profit = false, has_margin = false, has_maintenance = false;
+    };
+
     struct Holding {  // all that the account knows of one instrument
-        InstrumentSpec spec;
         std::uint32_t settle = 0, base = 0;
         std::int64_t mark = 0;
         bool known = false;
+        bool is_spot = false;
         bool values_base = false;  // the one spot instrument that prices its base in its quote
+        bool is_open = false;      // is among open_
+        mutable Share share;
+        InstrumentSpec spec;
         std::array<Position, 3> positions;                 // by PositionSide
         std::array<std::array<WorkingSum, 2>, 3> working;  // by PositionSide, then buy, sell
         Money volume = 0, fees = 0, funding = 0, liquidation_fees = 0, insurance = 0;
@@ -168,17 +184,26 @@ class Account {
         std::int64_t leverage = 1;
     };
 
-    Holding& at(std::uint32_t index) noexcept;
+    Holding& at(std::uint32_t index) noexcept;  // to write to
+    void note_open(std::uint32_t index) noexcept;
+    // Calls visit(holding) for each contract in a currency that adds anything to its account.
+    template <class Visit>
+    void for_contracts(std::uint32_t currency, const Visit& visit) const {
+        for (const std::uint32_t index : open_) {
+            const Holding& holding = holdings_[index];
+            if (holding.settle == currency && !holding.is_spot) visit(holding);
+        }
+    }
+    [[nodiscard]] Money profit_of(const Holding& holding) const noexcept;
+    [[nodiscard]] static Money maintenance_of(const Holding& holding) noexcept;
     Money& balance_at(std::uint32_t currency) noexcept;
     [[nodiscard]] static Money position_value(const Holding& holding,
                                               const Position& position) noexcept;
     [[nodiscard]] Money margin_of(const Holding& holding) const noexcept;
-    [[nodiscard]] bool may_borrow(std::uint32_t currency) const noexcept {
-        return currency < may_borrow_.size() && may_borrow_[currency];
-    }
     [[nodiscard]] bool carries_loan(const Holding& holding, Side side, std::int64_t price,
                                     std::int64_t size) const noexcept;
     [[nodiscard]] Money base_value(const Holding& holding) const noexcept;
+    [[nodiscard]] Money cross_margin_of(const Holding& holding) const noexcept;
     [[nodiscard]] Money isolated_margin_of(const Holding& holding) const noexcept;
     void allot(Holding& holding, std::size_t side, const Position& before,
                const FillPayload& fill) noexcept;
@@ -188,6 +213,8 @@ class Account {
 
     AccountOptions options_;
     std::vector<Holding> holdings_;
+    // Contracts that are held or ordered, and spot that is ordered: of many instruments mostly few.
+    std::vector<std::uint32_t> open_;
     std::vector<Money> balances_;
     std::vector<Money> interest_;   // by currency
     std::vector<bool> may_borrow_;  // by currency

@@ -37,7 +37,14 @@ Money Account::value_of(const Holding& holding, PositionSide side) noexcept {
 }
 
 Money Account::margin_of(const Holding& holding) const noexcept {
-    if (options_.isolated) return isolated_margin_of(holding);
+    Share& share = holding.share;
+    if (share.has_margin) return share.margin;
+    share.has_margin = true;
+    share.margin = options_.isolated ? isolated_margin_of(holding) : cross_margin_of(holding);
+    return share.margin;
+}
+
+Money Account::cross_margin_of(const Holding& holding) const noexcept {
     const Money exposure = options_.hedge ? side_exposure(holding, PositionSide::long_, 0, 0) +
                                                 side_exposure(holding, PositionSide::short_, 0, 0)
                                           : side_exposure(holding, PositionSide::both, 0, 0);
@@ -89,11 +96,10 @@ bool Account::carries_loan(const Holding& holding, Side side, std::int64_t price
     if (!holding.values_base || holding.mark == 0) return false;
     if (!may_borrow(side == Side::buy ? holding.settle : holding.base)) return false;
     Money own = balance(holding.settle), reached = 0, before = 0;
-    for (std::uint32_t index = 0; index < holdings_.size(); ++index) {
-        const Holding& other = holdings_[index];
+    for (const Holding& other : holdings_) {
         if (!other.known || other.settle != holding.settle) continue;
-        if (other.spec.kind != ContractKind::spot) {
-            own += (options_.isolated ? 0 : unrealized(index)) - margin_of(other);
+        if (!other.is_spot) {
+            own += (options_.isolated ? 0 : profit_of(other)) - margin_of(other);
             continue;
         }
         Money buys = 0, sells = 0;
@@ -143,24 +149,27 @@ std::uint16_t Account::check_funds(std::uint32_t index, PositionSide position_si
 
 Money Account::initial_margin(std::uint32_t currency) const noexcept {
     Money sum = 0;
-    for (const Holding& holding : holdings_) {
-        if (!holding.known || holding.spec.kind == ContractKind::spot) continue;
-        if (holding.settle == currency) sum += margin_of(holding);
-    }
+    for_contracts(currency, [&](const Holding& holding) { sum += margin_of(holding); });
     return sum;
 }
 
 Money Account::maintenance_margin(std::uint32_t currency) const noexcept {
     Money sum = 0;
-    for (const Holding& holding : holdings_) {
-        if (!holding.known || holding.spec.kind == ContractKind::spot) continue;
-        if (holding.settle != currency) continue;
-        for (const Position& position : holding.positions) {
-            if (position.flat()) continue;
-            sum += holding.margin.maintenance(absolute(position_value(holding, position)));
-        }
-    }
+    for_contracts(currency, [&](const Holding& holding) { sum += maintenance_of(holding); });
     return sum;
+}
+
+Money Account::maintenance_of(const Holding& holding) noexcept {
+    Share& share = holding.share;
+    if (share.has_maintenance) return share.maintenance;
+    share.has_maintenance = true;
+    share.maintenance = 0;
+    for (const Position& position : holding.positions) {
+        if (position.flat()) continue;
+        share.maintenance +=
+            holding.margin.maintenance(absolute(position_value(holding, position)));
+    }
+    return share.maintenance;
 }
 
 Money Account::maintenance_of(std::uint32_t index, PositionSide side) const noexcept {
@@ -214,12 +223,11 @@ std::int64_t Account::reduction_step(std::uint32_t index, PositionSide side) con
 
 Money Account::available(std::uint32_t currency) const noexcept {
     Money sum = balance(currency);
-    for (std::uint32_t index = 0; index < holdings_.size(); ++index) {
+    for (const std::uint32_t index : open_) {
         const Holding& holding = holdings_[index];
-        if (!holding.known) continue;
-        if (holding.spec.kind != ContractKind::spot) {
+        if (!holding.is_spot) {
             if (holding.settle != currency) continue;
-            if (!options_.isolated) sum += unrealized(index);
+            if (!options_.isolated) sum += profit_of(holding);
             sum -= margin_of(holding);
             continue;
         }
@@ -232,21 +240,16 @@ Money Account::available(std::uint32_t currency) const noexcept {
 }
 
 bool Account::holds(std::uint32_t currency) const noexcept {
-    return std::any_of(holdings_.begin(), holdings_.end(), [currency](const Holding& holding) {
-        if (!holding.known || holding.spec.kind == ContractKind::spot) return false;
-        if (holding.settle != currency) return false;
-        return std::any_of(holding.positions.begin(), holding.positions.end(),
-                           [](const Position& position) { return !position.flat(); });
+    bool holds = false;
+    for_contracts(currency, [&](const Holding& holding) {
+        for (const Position& position : holding.positions) holds = holds || !position.flat();
     });
+    return holds;
 }
 
 Money Account::covered(std::uint32_t currency) const noexcept {
     Money sum = balance(currency);
-    for (std::uint32_t index = 0; index < holdings_.size(); ++index) {
-        const Holding& holding = holdings_[index];
-        if (!holding.known || holding.spec.kind == ContractKind::spot) continue;
-        if (holding.settle == currency) sum += unrealized(index);
-    }
+    for_contracts(currency, [&](const Holding& holding) { sum += profit_of(holding); });
     return sum;
 }
 

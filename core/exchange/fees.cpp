@@ -41,7 +41,7 @@ void RecordedExchange::set_terms(std::uint32_t index, const InstrumentTerms& ter
     market.base_maker = market.spec.maker_fee;
     market.base_taker = market.spec.taker_fee;
     market.volume_group = terms.volume_group;
-    if (market.volume_group >= volumes_.size()) volumes_.resize(market.volume_group + 1);
+    while (market.volume_group >= volumes_.size()) add_volume_group();
     if (market.fee_tier == 0) return;
     const FeeTier tier = market.fee_tiers[market.fee_tier - 1];  // the schedule goes on
     with_reserves_anew(index, [&] {
@@ -53,11 +53,21 @@ void RecordedExchange::set_terms(std::uint32_t index, const InstrumentTerms& ter
 
 void RecordedExchange::add_volume(std::int64_t now, Money others,
                                   const std::map<std::uint32_t, Money>& groups) noexcept {
-    for (std::uint32_t group = 0; group < volumes_.size(); ++group) {
-        const auto named = groups.find(group);
-        const Money amount = named == groups.end() ? others : named->second;
-        if (amount > 0) volumes_[group].add(now, amount);
-    }
+    before_ = {now, others, groups};
+    for (std::uint32_t group = 0; group < volumes_.size(); ++group) add_volume_before(group);
+}
+
+void RecordedExchange::add_volume_before(std::uint32_t group) noexcept {
+    const auto named = before_.groups.find(group);
+    const Money amount = named == before_.groups.end() ? before_.others : named->second;
+    if (amount > 0) volumes_[group].add(before_.time, amount);
+}
+
+// A schedule may come with a later version, or with a later instrument: what was traded before the
+// start counts for it all the same.
+void RecordedExchange::add_volume_group() noexcept {
+    volumes_.emplace_back();
+    add_volume_before(static_cast<std::uint32_t>(volumes_.size()) - 1);
 }
 
 Money RecordedExchange::volume(std::uint32_t index, std::int64_t now) noexcept {

@@ -58,15 +58,13 @@ void RecordedExchange::watch(std::uint32_t index, std::int64_t now) noexcept {
     if (rules_.loans.call <= 0) return;
     const std::uint32_t currency = account_->settle(index);
     if (!is_owing(currency)) return;
-    if (market.held) market.safe_revision = 0;  // its mark moves the loans' level as well
     check_loans(currency, now);
 }
 
 void RecordedExchange::check_margin(std::uint32_t index, std::int64_t now) noexcept {
     const std::uint32_t currency = account_->settle(index);
-    for (std::uint32_t i = 0; i < markets_.size(); ++i) {
-        if (markets_[i].held && account_->settle(i) == currency) mark_account(i);
-    }
+    mark_where(
+        [&](std::uint32_t i) { return markets_[i].held && account_->settle(i) == currency; });
     if (account_->options().isolated) {
         for (const PositionSide side : position_sides) liquidate_isolated(index, side, now);
         set_spans(index, 0);
@@ -84,6 +82,8 @@ void RecordedExchange::check_margin(std::uint32_t index, std::int64_t now) noexc
 void RecordedExchange::set_spans(std::uint32_t index, Money cross) noexcept {
     const bool isolated = account_->options().isolated, is_hedge = account_->options().hedge;
     const std::uint32_t currency = account_->settle(index);
+    // A contract's mark moves the level of loans in its currency as well: then each event is asked.
+    const bool moves_loans = rules_.loans.call > 0 && is_owing(currency);
     const std::span<const PositionSide> sides_held{position_sides.data() + (is_hedge ? 1 : 0),
                                                    is_hedge ? 2u : 1u};
     std::int64_t held = 0;
@@ -114,7 +114,7 @@ void RecordedExchange::set_spans(std::uint32_t index, Money cross) noexcept {
         const auto width = static_cast<std::int64_t>(std::min(span * caution, 4e18));
         market.safe_low = price - width;
         market.safe_high = price + width;
-        market.safe_revision = short_already ? 0 : account_->revision();
+        market.safe_revision = short_already || moves_loans ? 0 : account_->revision();
     }
 }
 
@@ -179,7 +179,7 @@ void RecordedExchange::liquidate_step(std::uint32_t index, PositionSide side,
     Money covered = 0;
     if (isolated) {
         if (account_->position(index, side).flat()) covered = -left;
-    } else if (!account_->holds(currency)) {
+    } else if (!account_->holds(currency) && !is_loan(currency)) {
         covered = -account_->balance(currency);
     }
     if (covered <= 0) return;
@@ -237,9 +237,7 @@ void RecordedExchange::stress_bar(std::uint32_t index, std::int64_t now) noexcep
                bar.high <= market.safe_high;
     };
     if (survives()) return;
-    for (std::uint32_t i = 0; i < markets_.size(); ++i) {  // what else the account holds
-        if (markets_[i].held) mark_account(i);
-    }
+    mark_where([&](std::uint32_t i) { return markets_[i].held; });  // what else the account holds
     if (market.safe_revision != account_->revision()) {
         const std::uint32_t currency = account_->settle(index);
         const Money spare =
@@ -282,10 +280,9 @@ void RecordedExchange::stress_loans(std::uint32_t index, std::int64_t now) noexc
     if (market.safe_revision == account_->revision() && bar.low >= market.safe_low &&
         bar.high <= market.safe_high)
         return;
+    market.safe_revision = 0;  // what is said on the way is looked at again at the bar's end
     const std::uint32_t currency = account_->settle(index);
-    for (std::uint32_t i = 0; i < markets_.size(); ++i) {
-        if (i != index && markets_[i].lent && account_->settle(i) == currency) mark_account(i);
-    }
+    mark_where([&](std::uint32_t i) { return i != index && moves_loans_of(currency, i); });
     const auto ends_at = [&](std::int64_t price) {
         account_->set_mark(index, price);
         return called_in(account_->loans(currency));

@@ -51,9 +51,7 @@ bool RecordedExchange::called_in(const LoanState& loans) const noexcept {
 }
 
 void RecordedExchange::check_loans(std::uint32_t currency, std::int64_t now) noexcept {
-    for (std::uint32_t i = 0; i < markets_.size(); ++i) {
-        if (markets_[i].lent && account_->settle(i) == currency) mark_account(i);
-    }
+    mark_where([&](std::uint32_t i) { return moves_loans_of(currency, i); });
     LoanState loans = account_->loans(currency);
     if (called_in(loans)) {
         tell_loans(currency, loans, now);

@@ -33,7 +33,38 @@ struct MarketView {             // one instrument's recorded market, written by 
     std::int64_t mark = 0, index = 0;  // 0: none
     const Book* book = nullptr;        // null without depth
     const MboBook* orders = nullptr;   // null without market-by-order data
+    // Twice the last mid at which both sides were there, 0: none. Where a side is gone and nothing
+    // else says a price, this is what the instrument is worth; only then is it asked for, so it is
+    // written down only where it is about to go.
+    std::int64_t last_mid_doubled = 0;
 
+    [[nodiscard]] bool has_book() const noexcept { return book != nullptr && book->synced(); }
+    // Twice the mid of what is displayed: of depth, else of the quote. A side of a quote is missing
+    // when the venue sent neither price nor size for it. False: one is.
+    [[nodiscard]] bool mid_doubled(std::int64_t& doubled) const noexcept {
+        if (has_book()) {
+            if (book->bid_count() == 0 || book->ask_count() == 0) return false;
+            doubled = book->best_bid() + book->best_ask();
+            return true;
+        }
+        if (!has_quote || (quote.bid == 0 && quote.bid_size == 0) ||
+            (quote.ask == 0 && quote.ask_size == 0))
+            return false;
+        doubled = quote.bid + quote.ask;
+        return true;
+    }
+    // Before anything that may take a side away. A trade or a bar says a price from then on.
+    void keep_mid() noexcept {
+        if (has_trade || has_bar || (orders != nullptr && !orders->is_whole())) return;
+        if (std::int64_t doubled = 0; mid_doubled(doubled)) last_mid_doubled = doubled;
+    }
+    void set_quote(const QuotePayload& next) noexcept {
+        if (next.bid == 0 || next.ask == 0) [[unlikely]]
+            keep_mid();
+        quote = next;
+        has_quote = true;
+        ++version;
+    }
     void set_bar(const BarPayload& next) noexcept {
         bar = next;
         has_bar = true;
@@ -148,6 +179,8 @@ class RecordedExchange {
     // Traded before the run, in the windows from now on: of the groups named, and of all others.
     void add_volume(std::int64_t now, Money others,
                     const std::map<std::uint32_t, Money>& groups = {}) noexcept;
+    // The same of a group that will come later.
+    void set_volume_before(std::uint32_t group, Money amount) { before_.groups[group] = amount; }
     [[nodiscard]] Money volume(std::uint32_t index, std::int64_t now) noexcept;
     [[nodiscard]] const InstrumentSpec& spec(std::uint32_t index) const noexcept {
         return markets_[index].spec;
@@ -175,6 +208,8 @@ class RecordedExchange {
     // What happens by the clock: when it is next due, and all that is due then.
     [[nodiscard]] std::int64_t next_event() const noexcept { return next_event_; }
     void run_events(std::int64_t now) noexcept;
+    // With a clock of the venue's own: whether it was open when the next market event happened.
+    void look_at_hours(std::uint32_t index, std::int64_t now) noexcept;
     // Works or holds, and its venue is open: the hooks below are for such instruments.
     [[nodiscard]] bool active(std::uint32_t index) const noexcept {
         return index < markets_.size() && markets_[index].active();
@@ -296,6 +331,12 @@ class RecordedExchange {
         bool sweep = false;  // a fill may have left reduce-only orders with nothing to reduce
     };
 
+    struct TradedBefore {  // the run, by volume group
+        std::int64_t time = 0;
+        Money others = 0;
+        std::map<std::uint32_t, Money> groups{};
+    };
+
     struct Venue {
         TokenBucket bucket;
     };
@@ -376,7 +417,22 @@ class RecordedExchange {
                           std::int64_t& budget) noexcept;
     void limit_queues(Market& market) noexcept;
     void mark_account(std::uint32_t index) noexcept;
+    // Of the markets that have data, at their prices of now.
+    template <class Which>
+    void mark_where(const Which& which) noexcept {
+        for (std::uint32_t i = 0; i < markets_.size(); ++i)
+            if (markets_[i].view != nullptr && which(i)) mark_account(i);
+    }
     void mark_for_funds(std::uint32_t index) noexcept;
+    // What is below zero was borrowed, and the levels of loans see to it: no insurance pays a loan.
+    [[nodiscard]] bool is_loan(std::uint32_t currency) const noexcept {
+        return rules_.loans.call > 0 && account_->may_borrow(currency);
+    }
+    // A coin's price moves the level of loans, and so does a contract's: its profit is money.
+    [[nodiscard]] bool moves_loans_of(std::uint32_t currency, std::uint32_t index) const noexcept {
+        const Market& market = markets_[index];
+        return (market.lent || market.held) && account_->settle(index) == currency;
+    }
 
     // recorded_mbo.cpp: the venue's orders one by one
     [[nodiscard]] bool by_order(const Market& market) const noexcept {
@@ -390,6 +446,8 @@ class RecordedExchange {
     void fill_met(Market& market, std::int64_t now, const MboChange& change) noexcept;
 
     // fees.cpp: fees that change
+    void add_volume_before(std::uint32_t group) noexcept;
+    void add_volume_group() noexcept;
     template <class Change>
     void with_reserves_anew(std::uint32_t index, const Change& change) noexcept;
     void update_tier(std::uint32_t index, std::int64_t now) noexcept;
@@ -466,7 +524,8 @@ class RecordedExchange {
     std::vector<std::uint32_t> free_;
     IdMap ids_;
     std::vector<Market> markets_;
-    std::vector<RollingVolume> volumes_{1};         // by group
+    std::vector<RollingVolume> volumes_{1};  // by group
+    TradedBefore before_;
     std::vector<Step> steps_;                       // of the taking being planned
     std::vector<std::uint32_t> batch_, bar_batch_;  // slots in hand while lists change
     RecordedCounters counters_;

@@ -27,7 +27,7 @@ bool within(Side side, std::int64_t price, std::int64_t limit) {
 }  // namespace
 
 bool RecordedExchange::has_book(const Market& market) noexcept {
-    return market.view->book != nullptr && market.view->book->synced();
+    return market.view->has_book();
 }
 
 bool RecordedExchange::bars_only(const Market& market) noexcept {
@@ -73,18 +73,14 @@ std::int64_t RecordedExchange::bar_last(const Market& market) noexcept {
 
 bool RecordedExchange::last_doubled(const Market& market, std::int64_t& doubled) noexcept {
     const MarketView& view = *market.view;
-    std::int64_t bid = 0;
-    std::int64_t ask = 0;
-    if (view.has_trade) {
+    if (view.has_trade)
         doubled = 2 * view.trade.price;
-    } else if ((view.has_quote || has_book(market)) && touch(market, Side::buy, bid) &&
-               touch(market, Side::sell, ask)) {
-        doubled = bid + ask;
-    } else if (view.has_bar) {
+    else if (view.mid_doubled(doubled))
+        return true;
+    else if (view.has_bar)
         doubled = 2 * bar_last(market);
-    } else {
+    else
         return false;
-    }
     return true;
 }
 
@@ -105,7 +101,7 @@ bool RecordedExchange::trigger_reference(const Market& market, TriggerBy by,
 std::int64_t RecordedExchange::reference(const Market& market) noexcept {
     if (market.view->mark != 0) return market.view->mark;
     std::int64_t doubled = 0;
-    return last_doubled(market, doubled) ? doubled / 2 : 0;
+    return (last_doubled(market, doubled) ? doubled : market.view->last_mid_doubled) / 2;
 }
 
 void RecordedExchange::mark_account(std::uint32_t index) noexcept {
@@ -117,10 +113,8 @@ void RecordedExchange::mark_account(std::uint32_t index) noexcept {
 // What is free for an order depends on all that is held, at its price of now; and a loan stands on
 // all that is owned. Between such questions marks are as old as the last look at margin.
 void RecordedExchange::mark_for_funds(std::uint32_t index) noexcept {
-    for (std::uint32_t i = 0; i < markets_.size(); ++i) {
-        if (markets_[i].view == nullptr) continue;
-        if (i == index || markets_[i].held || account_->borrows()) mark_account(i);
-    }
+    mark_where(
+        [&](std::uint32_t i) { return i == index || markets_[i].held || account_->borrows(); });
 }
 
 // Size shown on our own side at a price: 0 when nothing stands there, QueuePlace::unknown when the

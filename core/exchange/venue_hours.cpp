@@ -49,6 +49,12 @@ bool RecordedExchange::closed_at(std::uint32_t venue, std::int64_t now,
     return closed;
 }
 
+void RecordedExchange::look_at_hours(std::uint32_t index, std::int64_t now) noexcept {
+    if (rules_.closed.empty()) return;
+    std::int64_t until = 0;
+    markets_[index].closed = closed_at(markets_[index].venue, now, until);
+}
+
 // 0, or why the venue does not even look at a request.
 std::uint16_t RecordedExchange::venue_refusal(std::uint32_t index, std::int64_t now,
                                               RequestKind kind) noexcept {

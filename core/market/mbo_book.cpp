@@ -20,7 +20,7 @@ bool MboBook::room(Side side, std::int64_t price, std::int64_t size) const noexc
 
 MboChange MboBook::apply(const MboPayload& message, std::uint16_t flags) {
     MboChange change;
-    change.last = message.last != 0;
+    change.last = is_whole_ = message.last != 0;
     const bool is_snapshot = (flags & flag_snapshot) != 0;
     if ((flags & (flag_gap | flag_unsynced)) != 0 && !is_snapshot && !lost_ && begun_) {
         ++counts_.gaps;

@@ -69,6 +69,8 @@ class MboBook {
     }
     // Some fill was seen: where a feed has none, trades must do.
     [[nodiscard]] bool has_fills() const noexcept { return has_fills_; }
+    // The venue's last message is through: the levels are what the venue showed.
+    [[nodiscard]] bool is_whole() const noexcept { return is_whole_; }
     [[nodiscard]] const MboCounts& counts() const noexcept { return counts_; }
 
  private:
@@ -111,6 +113,7 @@ class MboBook {
     bool in_snapshot_ = false;  // what it does not name is forgotten at its end
     bool lost_ = false;         // until the next clear
     bool has_fills_ = false;
+    bool is_whole_ = true;
     MboCounts counts_;
 };
 

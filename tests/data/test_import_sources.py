@@ -250,6 +250,23 @@ def test_force_deletes_nothing_but_tapes(tmp_path: Path) -> None:
     assert path.read_text() == CSV
 
 
+@pytest.mark.parametrize(
+    "beside",
+    ["pruned.json", "lock", "rejects.jsonl", "torn-1-4096.bin", "damaged-2.zst.bin",
+     "0000000002.tape.new", "0000000002.tape.zst", "pins/run-1.json"],
+)  # fmt: skip
+def test_force_replaces_a_tape_with_what_journals_leave_beside_it(
+    tmp_path: Path, beside: str
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(CSV)
+    load(path, tmp_path / "tape")
+    (tmp_path / "tape" / beside).parent.mkdir(exist_ok=True)
+    (tmp_path / "tape" / beside).write_text("{}")
+    load(path, tmp_path / "tape", force=True)
+    assert not (tmp_path / "tape" / beside).exists()
+
+
 def test_a_failed_replacement_keeps_the_old_tape(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(CSV)

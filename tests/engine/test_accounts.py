@@ -419,6 +419,39 @@ def test_fee_tiers_count_each_venue_s_own_volume(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("volumes", "fees"),
+    [
+        ({"fee_volume": Decimal("1E+3")}, [1.0, 0.01]),
+        ({"fee_volumes": {"kraken": Decimal("1E+3")}}, [1.0, 0.01]),
+        ({"fee_volumes": {"binance": Decimal(1000)}}, [1.0, 1.0]),
+    ],
+)
+def test_volume_before_the_run_counts_for_a_schedule_that_comes_in_it(
+    tmp_path, volumes, fees
+) -> None:
+    class Twice(Buys):
+        def on_quote(self, q):
+            self.n += 1
+            if self.n in (2, 10):
+                self.buy(KRAKEN, 1)
+
+        def on_fill(self, fill):
+            self.heard.append(round(fill.fee, 6))
+
+        def on_order(self, order):
+            pass
+
+    market = two(tmp_path / "t", FLAT[:3], taker_fee="0.01", maker_fee="0.01")
+    tiers = [{"volume_min": 1000, "maker_fee": "0", "taker_fee": "0.0001"}]
+    market.version(3, KRAKEN, fee_tiers=tiers)
+    for at in range(3, 9):
+        market.quote(at, 99.9, 100, symbol=KRAKEN)
+        market.quote(at, 99.9, 100)
+    played = play(Twice, market.done(), accounts=TWO, fee=None, **volumes)
+    assert played.robot.heard == fees
+
+
+@pytest.mark.parametrize(
     ("text", "passed"),
     [
         ("2/1h", {BTC: 2, KRAKEN: 2}),  # a bucket each, of the same size

@@ -237,7 +237,35 @@ class Chance(Strategy):
             self.close(position.symbol)
 
 
-ALL = [Ema, Target, Maker, Orders, Bars, Means, Chance]
+class Held(Strategy):
+    """Reads of orders that it keeps long after they closed, one of them refused in on_start."""
+
+    def on_start(self):
+        self.subscribe(BTC, quotes=True)
+        self.refused = self.buy(BTC, 0.0001)
+        self.kept = self.same = self.last = None
+        self.count = self.codes = self.filled = 0
+
+    def on_quote(self, q):
+        if q.symbol != BTC:
+            return
+        self.count += 1
+        if self.refused.is_closed:
+            self.codes += self.refused.code
+        if self.last is not None:
+            self.cancel(self.last)
+        self.last = self.buy(BTC, 0.5, q.bid - 3, post_only=True)
+        self.buy(BTC, 0.0001)
+        if self.count % 700 == 1:
+            self.kept = self.sell(BTC, 0.5 + 0.1 * (self.count % 3))
+            self.same = self.kept
+        elif self.kept.state == "FILLED":
+            self.filled += self.kept.qty_int + self.same.filled_int
+            if self.count % 100 == 0 and self.kept.average_price > 50:
+                self.buy(BTC, self.kept.qty, tag="back")
+
+
+ALL = [Ema, Target, Maker, Orders, Bars, Means, Chance, Held]
 
 
 @pytest.mark.parametrize("strategy", ALL)
@@ -263,6 +291,17 @@ def test_compiled_and_interpreted_order_the_same(tmp_path, strategy, latency):
         )
     assert results[0][3]["orders"] > 3
     assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("seconds", [60, 240])
+def test_only_closed_orders_in_reach_are_kept(tmp_path, seconds):
+    cls = compiled(type("Held", (Held,), {"__module__": __name__}))
+    played = play(cls, wavy(tmp_path / "t", seconds), leverage=20)
+    counters = played.sim.counters()
+    assert counters["denied"] > seconds * 9 and counters["orders"] > seconds * 18
+    assert played.robot.filled > 0
+    # The bound of CompiledStrategy, and what one callback may close beyond it.
+    assert 3 <= played.sim.closed_orders_kept <= 64 + 4
 
 
 def test_a_subclass_of_a_compiled_class_says_so_again():

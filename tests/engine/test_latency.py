@@ -8,9 +8,10 @@ from tapes import BTC, MS, START, Market, at_ns, play
 from onetape import Strategy
 from onetape.engine.latency import CONSTANT, RECORDED, Latency, parse_latency
 from onetape.engine.plan import RunPlan, read_plan, write_plan
-from onetape.engine.venue_options import VenueOptions
+from onetape.engine.venue_options import Closed, VenueOptions
 from onetape.model.errors import BadConfig, BadInput
 from onetape.model.time import HOUR, MINUTE, SECOND
+from onetape.tape.journal import JournalReader
 
 SPOKEN = [
     ("10ms", Latency(10 * MS, 10 * MS)),
@@ -235,3 +236,39 @@ def test_a_trigger_s_delay_ends_in_time_also_while_news_of_it_are_on_their_way(t
     options = VenueOptions(trigger_delay=3 * MS)
     robot = play(Stop, market.done(), latency=(0, 0.010), venue=options, cash={"USDT": 1000}).robot
     assert robot.heard == [(102, SECOND + 3 * MS, SECOND + 13 * MS)]
+
+
+@pytest.mark.parametrize(
+    ("closed", "fills"),
+    [
+        ((8.0, 20.0), [5.0]),  # it was open when the ask fell, and closed when we heard of it
+        ((4.0, 6.0), [9.0]),  # the ask fell in the closed hours: news of it fills nothing
+        ((4.0, 10.0), [10.0]),  # the first event after them that was heard of
+    ],
+)
+def test_a_venue_is_closed_by_its_own_clock(tmp_path, closed, fills):
+    class Rests(Strategy):
+        def on_start(self):
+            self.subscribe(BTC, quotes=True)
+            self.filled = []
+            self.sent = False
+
+        def on_quote(self, q):
+            if not self.sent:
+                self.sent = True
+                self.buy(BTC, 1, 95)
+
+        def on_fill(self, fill):
+            self.filled.append((fill.order.filled, fill.price))
+
+    market = Market(tmp_path / "t")
+    market.quote(0, 99, 100).quote(2, 99, 100)
+    for at in (10, 14, 15, 16, 25):  # five seconds old when they are received
+        market.quote(at, 93, 94)
+    latency = Latency(0, 0, clock=CONSTANT, feed=5 * SECOND)
+    hours = VenueOptions(closed=[Closed(*map(at_ns, closed))])
+    played = play(Rests, market.done(), latency=latency, venue=hours, journal=tmp_path / "run")
+    times = []
+    with JournalReader(played.journal) as reader:
+        times = [r.data["ts_event"] for r in reader if r.type == "fill"]
+    assert times == [at_ns(each) for each in fills]

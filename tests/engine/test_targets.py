@@ -7,9 +7,10 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tapes import BTC, Market, at_ns, play
+from tapes import BTC, ETH, Market, at_ns, play
 
 from onetape.engine.strategy import Strategy
+from onetape.engine.venue_options import Closed, VenueOptions
 from onetape.tape.journal import JournalReader
 
 
@@ -186,3 +187,32 @@ def test_an_algorithm_that_is_not_there_says_so(tmp_path, algo):
 
     with pytest.raises(NotAvailable, match=algo):
         play(Fancy, Market(tmp_path / "t").quote(0, 1, 2).done())
+
+
+def test_a_closed_venue_is_not_asked_again_and_again(tmp_path):
+    """An order of before waits for a market and cannot be canceled; what is missing for the new
+    wish is refused. It goes when the old one is gone, and not before."""
+    market = Market(tmp_path / "t")
+    market.add(ETH)
+    for at in range(10):
+        market.quote(at, 9.9, 10.1, symbol=ETH)
+        if at >= 6:
+            market.quote(at, 99.9, 100.1)
+
+    class Two(Wishes):
+        plan = [(1, 10), (3, -3)]  # noqa: RUF012
+
+        def on_start(self):
+            super().on_start()
+            self.subscribe(ETH, quotes=True)
+            self.refused = 0
+
+        def on_order(self, order):
+            self.refused += order.state == "REJECTED"
+            if self.refused > 20:
+                raise RuntimeError("the same order again and again")
+
+    closed = VenueOptions(closed=[Closed(at_ns(2), at_ns(5))])
+    played = play(Two, market.done(), journal=tmp_path / "run", venue=closed)
+    assert played.robot.refused == 1
+    assert list(positions(tmp_path / "run"))[-1] == (at_ns(6), -3_000)

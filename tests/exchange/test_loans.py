@@ -7,7 +7,7 @@ from fractions import Fraction as F
 from typing import Any
 
 import pytest
-from exchange_world import BTC, ONE, USDT, Recorded, said, spot
+from exchange_world import BTC, ONE, USDT, Recorded, linear, said, spot
 from reference_loans import SlowLoans
 
 from onetape import _core
@@ -132,6 +132,61 @@ def test_a_bar_is_walked_to_its_low() -> None:
         bar 20-30 100 100 85 100      -> loan called, loan covered
         bar 30-40 90 95 60 95         -> loan called, #V1 fill 28@73 taker, loan covered
     """)
+
+
+def test_what_a_bar_s_way_said_is_taken_back_at_the_mark() -> None:
+    """10 coins are owed: the way goes to 160, above the call at 153.8, and the mark stays at 100.
+    Each time."""
+    world = loans(1000, 1)
+    world.run("""
+        mark 100
+        bar 0-10 100 100 100 100
+        sell#1 market x10             -> accepted
+        bar 10-20 100 100 100 100     -> #1 fill 10@100 taker
+        bar 20-30 100 160 100 150     -> loan called, loan covered
+        bar 30-40 150 161 150 150     -> loan called, loan covered
+        bar 40-50 150 161 150 150     -> loan called, loan covered
+    """)
+
+
+def test_a_contract_s_bar_moves_the_level_of_loans_at_once() -> None:
+    """2,000 of money against 10 coins at 100, less what a long of 10 contracts at 100 has lost: the
+    call of 1.3 is at 30."""
+    world = loans(1000, 5)
+    core = world.core
+    core.add_instrument(1, linear(), USDT, 9)
+    for number in range(2):
+        core.bar(10 * number, 10 * number + 10, 100, 100, 100, 100, 1000, 1)
+        if number == 0:
+            core.request(10, 1, order_id=5, side="buy", type="market", size=10)
+    world.now = 30
+    world.run("""
+        quote 100 100 500 500
+        sell#1 limit 100 x10          -> accepted, fill 10@100 taker
+    """)
+    assert core.account.position(1, "both").qty == 10
+    assert said(core.bar(40, 50, 100, 100, 40, 40, 1000, 1)) == ""
+    assert said(core.bar(50, 60, 40, 40, 25, 25, 1000, 1)) == "loan called"
+    world.step("buy#2 market x5")
+    assert said(core.bar(60, 70, 25, 25, 25, 25, 1000, 1)) == "loan covered"
+
+
+def test_insurance_pays_no_loan() -> None:
+    """A long of one contract stands beside 2,000 of borrowed money and 30 coins. It is closed, for
+    nothing backs it, and the loan stays a loan: its own levels see to it."""
+    world = loans(1000, 5)
+    core = world.core
+    core.add_instrument(1, linear(), USDT, 9)
+    for number in range(2):
+        core.bar(10 * number, 10 * number + 10, 100, 100, 100, 100, 1000, 1)
+        if number == 0:
+            core.request(10, 1, order_id=5, side="buy", type="market", size=1)
+    world.now = 30
+    world.run(LONG)
+    assert core.account.balance(USDT) == -2000 * ONE
+    assert "#V1 fill 1@100 taker" in said(core.bar(40, 50, 100, 100, 100, 100, 1000, 1))
+    assert core.account.insurance(1) == 0
+    assert core.account.balance(USDT) == -2000 * ONE
 
 
 def test_without_levels_nothing_is_called_in() -> None:

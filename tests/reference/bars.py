@@ -157,6 +157,9 @@ class Bars(Matching):
     def liquidate(self, index: int, now: int) -> None:
         raise NotImplementedError
 
+    def walk_loans(self, index: int, bar: Bar, now: int) -> None:
+        raise NotImplementedError
+
     # --- the event ---
 
     def after_bar(self, index: int, market: Market, periods: dict[int, int], now: int) -> None:
@@ -175,5 +178,6 @@ class Bars(Matching):
         self.bar_inside(index, bar, now)
         market.bar_price = None
         self.walk_margin(index, bar, now)
+        self.walk_loans(index, bar, now)
         self.bar_at_price(index, now, bar.close, at_open=False)
         self.sweep(index, now)

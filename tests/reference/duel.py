@@ -3,8 +3,8 @@ and printed as a script."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from onetape import _core
@@ -12,15 +12,17 @@ from onetape.model.margin import core_rows
 from reference.account import SIDES
 from reference.exchange import Exchange
 from reference.facts import Facts
+from reference.shrink import script, shrunk
 from reference.worlds import Step, World
 
 QUEUES = ("conservative", "power", "power2", "power3", "log", "log2")
+SNAPSHOT = 1  # flag of a frame
 SPEC = (
     "kind", "price_decimals", "size_decimals", "tick", "lot", "size_min", "size_max", "market_lot",
     "market_size_min", "market_size_max", "notional_min", "maker_fee", "taker_fee", "band_up",
     "band_down", "maintenance_rate",
 )  # fmt: skip
-TERMS = ("leverage", "liquidation_fee", "fee_tiers", "volume_group", "expiry")
+TERMS = ("leverage", "liquidation_fee", "fee_tiers", "volume_group", "expiry", "venue")
 
 
 class Fast:
@@ -35,6 +37,7 @@ class Fast:
             bar_volume_share=world.bar_volume_share,
             queue_model=QUEUES.index(world.queue.name),
             queue_exponent=world.queue.exponent,
+            queue_by_order=True,  # where there are orders
         )
         for index, facts in enumerate(world.facts):
             self.update(index, facts)
@@ -44,8 +47,12 @@ class Fast:
                 order_limit=rules.order_limit,
                 order_window=rules.order_window,
                 trigger_delay=rules.trigger_delay,
-                closed=[(begin, end, 0, cancels) for begin, end, cancels in rules.closed],
+                order_rates=[(venue, *rate) for venue, rate in rules.order_rates.items()],
+                closed=[(c.begin, c.end, c.venue, c.cancels) for c in rules.closed],
                 borrow=list(rules.borrow.items()),
+                loans=(rules.loans.call, rules.loans.liquidation, rules.loans.fee),
+                deleveragings=list(rules.take_overs),
+                currencies=[str(number) for number in (0, *world.money)],
             )
         )
         self.core.begin(0)
@@ -70,7 +77,7 @@ class Fast:
 
     def money(self, world: World) -> dict[str, Any]:
         a = self.core.account
-        result = {f"balance {c}": a.balance(c) for c in (1, 2, 3)}
+        result = {f"balance {c}": a.balance(c) for c in world.money}
         for i in range(len(world.facts)):
             result |= {
                 f"fees {i}": a.fees(i), f"funding {i}": a.funding(i),
@@ -81,7 +88,7 @@ class Fast:
                 result[f"position {i} {side}"] = (
                     p.qty, p.cost, p.realized, a.allotted(i, side)
                 )  # fmt: skip
-        return result | {f"interest {c}": a.interest(c) for c in (1, 2, 3)}
+        return result | {f"interest {c}": a.interest(c) for c in world.money}
 
 
 def slow_exchange(world: World) -> Exchange:
@@ -94,7 +101,7 @@ def slow_exchange(world: World) -> Exchange:
 
 def slow_money(slow: Exchange, world: World) -> dict[str, Any]:
     a = slow.account
-    result: dict[str, Any] = {f"balance {c}": a.balances[c] for c in (1, 2, 3)}
+    result: dict[str, Any] = {f"balance {c}": a.balances[c] for c in world.money}
     for i in range(len(world.facts)):
         result |= {
             f"fees {i}": a.fees[i], f"funding {i}": a.funding[i],
@@ -105,7 +112,7 @@ def slow_money(slow: Exchange, world: World) -> dict[str, Any]:
             result[f"position {i} {side}"] = (
                 (h.qty, h.cost, h.realized, h.margin) if h else (0, 0, 0, 0)
             )
-    return result | {f"interest {c}": a.interest[c] for c in (1, 2, 3)}
+    return result | {f"interest {c}": a.interest[c] for c in world.money}
 
 
 def play(step: Step, fast: Fast, slow: Exchange) -> tuple[list[Any], list[Any]]:
@@ -137,6 +144,13 @@ def play(step: Step, fast: Fast, slow: Exchange) -> tuple[list[Any], list[Any]]:
         asked = (
             core.bar(opened, now, *prices, index),
             slow.bar(opened, now, *prices, index=index),
+        )
+    elif name == "mbo":
+        action, number, side, price, size, last, reported, snapshot = cells
+        flags = SNAPSHOT if snapshot else 0
+        asked = (
+            core.mbo(now, action, number, side, price, size, last, reported, flags, index),
+            slow.mbo(now, *cells, index=index),
         )
     else:
         calls = {"funding": (core.funding, slow.pay)}
@@ -181,54 +195,6 @@ def play_all(
 
 def difference(world: World, core_facts: Sequence[Facts] | None = None) -> str | None:
     return play_all(world, core_facts)[0]
-
-
-def shrunk(world: World, fails: Callable[[World], bool]) -> World:
-    """Without every step, rule and fact that it still fails without."""
-    size = max(len(world.steps) // 2, 1)
-    while size:
-        at, smaller = 0, False
-        while at < len(world.steps):
-            tried = replace(world, steps=world.steps[:at] + world.steps[at + size :])
-            if fails(tried):
-                world, smaller = tried, True
-            else:
-                at += size
-        if not smaller or size > 1:
-            size //= 2
-    plain = World([], [])
-    for name in ("rules", "queue", "hedge", "isolated", "check_funds", "volume"):
-        tried = replace(world, **{name: getattr(plain, name)})
-        if fails(tried):
-            world = tried
-    for index, facts in enumerate(world.facts):
-        default = asdict(Facts(facts.kind))
-        for name in default:
-            changed = list(world.facts)
-            changed[index] = replace(changed[index], **{name: getattr(Facts(), name)})
-            if name not in ("kind", "multiplier") and fails(replace(world, facts=changed)):
-                world = replace(world, facts=changed)
-    return world
-
-
-def script(world: World) -> str:
-    plain = World([], [])
-    lines = [
-        f"{name} = {getattr(world, name)}"
-        for name in ("rules", "leverage", "hedge", "isolated", "check_funds", "queue",
-                     "bar_volume_share", "deposits", "volume")
-        if getattr(world, name) != getattr(plain, name)
-    ]  # fmt: skip
-    for index, facts in enumerate(world.facts):
-        default = Facts()
-        said = {
-            k: getattr(facts, k)
-            for k in asdict(default)
-            if getattr(facts, k) != getattr(default, k)
-        }
-        lines.append(f"instrument {index}: {facts.kind} {said}")
-    lines += [" ".join(map(str, step)) for step in world.steps]
-    return "\n".join(lines)
 
 
 def explained(world: World, core_facts: Sequence[Facts] | None = None) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reference.account import SIDES, SlowAccount
+from reference.by_order import LAST, Orders
 from reference.clock import Clock, Rules
 from reference.facts import Facts
 from reference.market import Bar, Market, Quote, Trade
@@ -46,10 +47,13 @@ class Exchange(Clock):
         self.rules = rules or Rules()
         self.account.may_borrow = frozenset(self.rules.borrow)
         self.fuse, self.fused_quotes = fuse, 0
+        self.stamp: int | None = None  # the venue's time of the event in hand, where it has one
         self.trigger_delay = self.rules.trigger_delay
+        self.levels, self.called = self.rules.loans, set()
         self.orders: list[Order] = []
         self.events: list[dict[str, Any]] = []
         self.periods: dict[int, int] = {}
+        self.books: dict[int, Orders] = {}  # where the venue's orders are known one by one
         self.start_clock(begin)
 
     def told(self) -> list[dict[str, Any]]:
@@ -76,7 +80,7 @@ class Exchange(Clock):
     def quote(self, now: int, bid: int, ask: int, bid_size: int, ask_size: int, index: int = 0):
         market = self.seen(index)
         market.quote = Quote(bid, ask, bid_size, ask_size)
-        fused = self.fuse and market.fuse(now)
+        fused = self.fuse and market.fuse(self.stamp or now)
         self.fused_quotes += fused
         after = self.after_book if fused else self.after_quote
         return self.met(index, now, lambda: after(index, now))
@@ -89,8 +93,27 @@ class Exchange(Clock):
     def book(self, now: int, bids, asks, snapshot: bool = True, index: int = 0):
         market = self.seen(index)
         market.on_book(bids, asks, snapshot)
-        market.depth_time = now
+        market.depth_time = self.stamp or now
         return self.met(index, now, lambda: self.after_book(index, now))
+
+    def mbo(
+        self, now: int, action: str, number: int, side: str, price: int, size: int,
+        last: bool = True, reported: bool = False, snapshot: bool = False, index: int = 0,
+    ):  # fmt: skip
+        market = self.seen(index)
+        if index not in self.books:
+            self.books[index] = Orders(market)
+            for o in self.of(index, "resting"):
+                o.queue_rank = LAST
+        book = self.books[index]
+        was_known = book.is_known
+        change = book.apply(
+            action, number, side, price, size, last=last, reported=reported, snapshot=snapshot
+        )
+        if book.is_known and not was_known:
+            for o in self.of(index, "resting"):
+                o.queue_rank = min(o.queue_rank, book.next_rank)
+        return self.met(index, now, lambda: self.after_mbo(index, change, now, last=last))
 
     def bar(
         self, ts_open: int, ts_close: int, o: int, h: int, low: int, c: int, volume: int,
@@ -122,15 +145,19 @@ class Exchange(Clock):
     def seen(self, index: int) -> Market:
         """What we took of a level is gone until the next event of its instrument."""
         self.markets[index].taken.clear()
+        self.markets[index].keep_mid()
         return self.markets[index]
 
     def met(self, index: int, now: int, orders) -> list[dict[str, Any]]:
         """The venue's side of an event: orders, then margin. Nothing happens while it is closed."""
-        if not self.is_closed(now):
+        if not self.is_closed(index, now):
             orders()
             if self.markets[index].reference:
                 self.mark_all()
+                moves = self.moves_loans(index)
                 self.liquidate(index, now)
+                if moves:
+                    self.call_loans(self.facts[index].settle, now)
         return self.told()
 
     def mark_all(self, index: int | None = None, price: int = 0) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from fractions import Fraction
 
 from reference.account import SIDES
-from reference.bars import Bars
 from reference.facts import RATE, half_even
+from reference.loans import Loans
 from reference.orders import FUNDS, Order
 
 LIQUIDATIONS = 2**62  # ids from here on are the venue's
+TAKE_OVERS = LIQUIDATIONS + 2**60
 SETTLEMENTS = LIQUIDATIONS + 2**61
 
 
-class Forced(Bars):
+class Forced(Loans):
     """Part of Exchange."""
 
     forced_fills = 0
@@ -81,12 +82,16 @@ class Forced(Bars):
         covered = 0
         if account.isolated:
             covered = -left if not held.qty else 0
-        elif not account.holds(facts.settle):
+        elif not account.holds(facts.settle) and not self.is_loan(facts.settle):
             covered = -account.balances[facts.settle]
         if covered > 0:
             account.balances[facts.settle] += covered
             account.insurance[index] += covered
             self.say_cash(index, "insurance", side, covered, now)
+
+    def is_loan(self, currency: int) -> bool:
+        """What is below zero was borrowed: the levels of loans see to it, and no insurance."""
+        return self.levels.call > 0 and currency in self.account.may_borrow
 
     def say_venue_fill(
         self, index: int, side: str, way: str, price: int, size: int, fee: int, now: int, ids: int

@@ -51,6 +51,7 @@ class Market:
     bar_price: int | None = None  # while a bar is gone through: what is known of it so far
     mark: int = 0
     index: int = 0
+    last_mid_doubled: int = 0  # twice the last mid at which both sides were there
     # Levels of depth by side: buy is the bids. None without depth.
     depth: dict[str, dict[int, int]] | None = None
     depth_time: int = 0  # of its last message
@@ -156,6 +157,13 @@ class Market:
                 return bid + ask
         return None if self.bar_last is None else 2 * self.bar_last
 
+    def keep_mid(self) -> None:
+        """Before an event: what stands when it takes a side away."""
+        if self.quote or self.depth is not None:
+            bid, ask = self.touch("buy"), self.touch("sell")
+            if bid is not None and ask is not None:
+                self.last_mid_doubled = bid + ask
+
     def goes_by_last(self, by: str) -> bool:
         """Data without marks or an index must not leave a stop dead."""
         return {"mark": self.mark, "index": self.index}.get(by, 0) == 0
@@ -168,12 +176,13 @@ class Market:
 
     @property
     def reference(self) -> int:
-        """What a position is worth, and what bands go by: mark, else last, else mid; 0: unknown."""
+        """What a position is worth, and what bands go by: mark, else last, else mid, else the last
+        mid that there was; 0: unknown."""
         if self.mark:
             return self.mark
         doubled = self.last_doubled()
         if doubled is None:
-            return 0
+            doubled = self.last_mid_doubled
         return abs(doubled) // 2 if doubled >= 0 else -(abs(doubled) // 2)
 
     # --- sizes ---

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from reference.by_order import Change
 from reference.market import Trade, other, within
 from reference.orders import NO_MARKET, REDUCE_ONLY, Order
 from reference.requests import Requests
@@ -120,6 +121,9 @@ class Matching(Requests):
 
     def fill_traded(self, index: int, trade: Trade, now: int) -> None:
         """One print is shared among own orders by price, then time."""
+        book = self.books.get(index)
+        if book is not None and book.is_known and book.says_fills:
+            return  # the fills of the orders say the same
         budget = trade.size
         for side in ("buy", "sell"):
             for o in self.resting(index, side):
@@ -127,6 +131,8 @@ class Matching(Requests):
                 if not within(side, trade.price, o.price) or (budget == 0 and not at_price):
                     break
                 room = budget
+                if at_price and book is not None:
+                    continue  # whom it hit is not said
                 if at_price:
                     assert o.queue is not None
                     # A taker on our own side did not hit us; and what nobody shows nobody knows.
@@ -149,11 +155,21 @@ class Matching(Requests):
     def after_book(self, index: int, now: int) -> None:
         if self.markets[index].depth is None:
             return
-        self.look_at_queues(index)
+        if index not in self.books:
+            self.look_at_queues(index)
         self.take_waiting(index, now)
-        self.fill_touched(index, now)
+        if index not in self.books:
+            self.fill_touched(index, now)
         self.fire_triggers(index, now)
         self.sweep(index, now)
+
+    def after_mbo(self, index: int, change: Change, now: int, *, last: bool) -> None:
+        if change.traded:
+            self.fill_behind(index, *change.traded, now)
+        if change.came:
+            self.fill_met(index, change.came, now)
+        if last:
+            self.after_book(index, now)
 
     def after_trade(self, index: int, trade: Trade, now: int) -> None:
         self.take_waiting(index, now)

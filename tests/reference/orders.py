@@ -38,6 +38,7 @@ class Order:
     arrival: int = 0
     rank: int = 0  # among orders of one price
     queue: Place | None = None
+    queue_rank: int = 0  # by order: theirs of lower rank stand before it
     crossed: bool = False  # with bars: it would have taken when it arrived
 
     @property

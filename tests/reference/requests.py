@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from reference.account import SlowAccount, Working
+from reference.by_order import ByOrder
 from reference.facts import Facts
 from reference.market import Market
 from reference.orders import (
@@ -22,7 +23,7 @@ from reference.orders import (
 from reference.places import Place, QueueModel
 
 
-class Requests:
+class Requests(ByOrder):
     """Part of Exchange: what the robot asks for."""
 
     account: SlowAccount
@@ -191,6 +192,8 @@ class Requests:
         o.rank = self._ranks
         shown = self.markets[o.index].displayed(o.side, o.price)
         o.queue = Place(self.queue, None if shown is None else float(shown))
+        if o.index in self.books:
+            o.queue_rank = self.our_rank(o.index)
 
     def cancel(self, now: int, index: int, r: dict[str, Any]) -> None:
         o = self.find(r["order_id"])

@@ -1,22 +1,32 @@
 """The loop around the exchange: how long requests and answers take, and what the robot then knows.
 
-Frames of the tape in order; at one moment first what is due (the venue's clock, expiries, orders
-that arrive, answers that reach the robot), then the frame: the exchange sees it, what this made due
-by then happens, then the robot acts.
+Frames of the tapes in order; at one moment first what is due (bars that close, the venue's clock,
+expiries, orders that arrive, answers that reach the robot), then the frame: the exchange sees it,
+what this made due by then happens, then the robot acts. Frames of detail data are the exchange's
+alone. All bars of one moment are in before the robot sees the first of them.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from reference.account import SlowAccount
 from reference.exchange import Exchange
+from reference.latency import Request, Way
+from reference.market import Market
 
-Frame = tuple[int, str, int, tuple[Any, ...]]  # time, event, instrument, cells
-Request = tuple[int, dict[str, Any]]  # instrument, what is asked
+SECOND = 10**9
+
+
+class Frame(NamedTuple):
+    time: int  # of receipt
+    event: str
+    index: int  # of the instrument
+    cells: tuple[Any, ...]
+    stamp: int  # the venue's time
+    is_detail: bool = False
 
 
 @dataclass
@@ -27,8 +37,22 @@ class News:
     event: dict[str, Any]
 
 
+class Detail:
+    """What the exchange alone has seen inside the next bar of the robot's data."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []  # whole seconds
+
+    def has_hole(self, opened: int, closed: int) -> bool:
+        found = any(opened <= time < closed for time in self.seen)
+        self.seen = [time for time in self.seen if time >= closed]
+        return not found
+
+
 class Loop:
-    """requests: by the number of the frame that the robot has just seen, what it then asked."""
+    """requests: by the number of the frame that the robot has just seen, what it then asked.
+    follow_ups: the same by the number of the answer that it has just heard. ways: by venue; 0 is
+    that of venues without one of their own."""
 
     def __init__(
         self,
@@ -36,64 +60,135 @@ class Loop:
         frames: Sequence[Frame],
         requests: Mapping[int, Iterable[Request]],
         *,
-        there: int,
-        back: int,
+        follow_ups: Mapping[int, Iterable[Request]],
+        ways: Mapping[int, Way],
     ) -> None:
-        self.exchange, self.frames, self.requests = exchange, frames, requests
-        self.there, self.back = there, back
-        self.arrivals: deque[tuple[int, Request]] = deque()
-        self.answers: deque[News] = deque()
+        self.exchange, self.frames = exchange, frames
+        self.requests, self.follow_ups = requests, follow_ups
+        self.ways = ways
+        self.answers: list[News] = []
         self.heard: list[News] = []
-        self.floor = 0
+        self.told = 0  # of those, what the tape keeps as an answer
         self.paid: dict[int, int] = {}
+        self.bars: list[int] = []  # numbers of frames that close at one moment
+        self.bars_due: int | None = None
+        self.details = {frame.index: Detail() for frame in frames if frame.is_detail}
+        self.holes = 0
         made = exchange.account
         self.known = SlowAccount(exchange.facts, made.leverage, made.hedge, made.isolated)
 
+    def way_of(self, index: int) -> Way:
+        venue = self.exchange.facts[index].venue
+        return self.ways.get(venue) or self.ways[0]
+
     def run(self) -> None:
-        self.now = self.frames[0][0]
-        for number, (time, event, index, cells) in enumerate(self.frames):
-            self.drain(time)
-            self.show(time, event, index, cells)
-            self.drain(time)
-            self.now = max(self.now, time)
-            for request in self.requests.get(number, ()):
-                floor = self.arrivals[-1][0] if self.arrivals else 0
-                self.arrivals.append((max(floor, self.now + self.there), request))
+        first = next(n for n, frame in enumerate(self.frames) if not frame.is_detail)
+        self.now = self.frames[first].time
+        for frame in self.frames[:first]:
+            self.show(frame)  # from before the run
+        for number, frame in enumerate(self.frames[first:], first):
+            if self.bars and (frame.event != "bar" or frame.time != self.now):
+                self.bars_due = self.now
+            self.receive(frame)
+            self.drain(frame.time)
+            if not frame.is_detail and frame.event != "version":
+                self.way_of(frame.index).received.append(frame.time)
+            self.show(frame)
+            self.drain(frame.time)
+            if frame.is_detail:
+                continue
+            self.now = max(self.now, frame.time)
+            if frame.event == "bar":
+                self.bars.append(number)
+            else:
+                self.act(self.requests.get(number, ()))
+        self.bars_due = self.now if self.bars else None
+        for way in self.ways.values():
+            way.know(self.now + 1)
         self.drain(self.now)
 
-    def show(self, time: int, event: str, index: int, cells: tuple[Any, ...]) -> None:
-        exchange = self.exchange
+    def act(self, requests: Iterable[Request]) -> None:
+        for request in requests:
+            self.way_of(request[0]).send(self.now, request)
+
+    def happened(self, frame: Frame) -> int:
+        if frame.event in ("bar", "version"):
+            return frame.time
+        return self.way_of(frame.index).delay.happened(frame.time, frame.stamp)
+
+    def receive(self, frame: Frame) -> None:
+        """The market of that venue is known so far; of the others, as far as events of their age
+        would be here."""
+        own, happened = self.way_of(frame.index), self.happened(frame)
+        if happened != frame.time:
+            own.age = frame.time - happened
+        for way in self.ways.values():
+            way.know(happened if way is own else frame.time - way.age)
+
+    # --- the exchange ---
+
+    def show(self, frame: Frame) -> None:
+        exchange, index, cells = self.exchange, frame.index, frame.cells
+        time, event = self.happened(frame), frame.event
+        exchange.stamp = frame.stamp
+        if frame.is_detail:
+            self.details[index].seen.append(frame.time - frame.time % SECOND)
         if event == "version":
             exchange.update(index, cells[0])
         elif event == "bar":
-            opened, *prices = cells
-            # What happened inside it is known at its end, however long the way back.
-            said = exchange.bar(opened, time, *prices, index=index)
-            self.answer(said, opened, cap=time)
+            self.show_bar(frame)
         elif event == "funding":
-            if index in self.paid and time <= self.paid[index]:
+            if index in self.paid and frame.time <= self.paid[index]:
                 return  # the same settlement again
-            self.paid[index] = time
+            self.paid[index] = frame.time
             self.answer(exchange.pay(time, *cells, index=index), time)
         else:
             if event == "mark":
                 exchange.markets[index].index = cells[1]
             self.answer(getattr(exchange, event)(time, *cells, index=index), time)
 
+    def show_bar(self, frame: Frame) -> None:
+        exchange, index = self.exchange, frame.index
+        opened, *prices = frame.cells
+        detail = self.details.get(index)
+        if detail is not None:
+            if not detail.has_hole(opened, frame.time):
+                return  # the finer data have said it
+            self.holes += 1
+            forget(exchange.markets[index])
+            exchange.periods.pop(index, None)
+        # What happened inside it is known at its end, however long the way back.
+        said = exchange.bar(opened, frame.time, *prices, index=index)
+        self.answer(said, opened, cap=frame.time)
+        if detail is not None:
+            exchange.periods.pop(index, None)
+
     def answer(self, said: list[dict[str, Any]], base: int, cap: int | None = None) -> None:
+        """On each way in order; a quicker venue's answer overtakes a slower one's."""
         for event in said:
-            heard = max(base, event["ts_event"]) + self.back
-            heard = heard if cap is None else min(heard, cap)
-            self.floor = max(self.floor, heard)
-            self.answers.append(News(self.floor, event))
+            way = self.way_of(self.place_of(event))
+            heard = way.hear(max(base, event["ts_event"]), self.now, cap)
+            self.answers.append(News(heard, event))
+        self.answers.sort(key=lambda news: news.heard)  # stable
+
+    def place_of(self, event: dict[str, Any]) -> int:
+        """Interest belongs to no instrument: it comes from where that money is."""
+        if event.get("kind") != "interest":
+            return event["owner"]
+        facts, money = self.exchange.facts, event["currency"]
+        return next((i for i, f in enumerate(facts) if money in (f.settle, f.base)), 0)
+
+    # --- what is due ---
 
     def drain(self, until: int) -> None:
         while True:
+            arrivals = [t for way in self.ways.values() if (t := way.next_arrival()) is not None]
             due = [
-                (self.exchange.next_due(), 0),
-                (self.exchange.next_expiry(), 1),
-                (self.arrivals[0][0] if self.arrivals else None, 2),
-                (self.answers[0].heard if self.answers else None, 3),
+                (self.bars_due, 0),
+                (self.exchange.next_due(), 1),
+                (self.exchange.next_expiry(), 2),
+                (min(arrivals, default=None), 3),
+                (self.answers[0].heard if self.answers else None, 4),
             ]
             times = [(time, what) for time, what in due if time is not None and time <= until]
             if not times:
@@ -101,16 +196,24 @@ class Loop:
             time, what = min(times)
             self.now = max(self.now, time)
             if what == 0:
+                self.close_bars()
+            elif what == 1:
                 self.exchange.run_due(time)
                 self.answer(self.exchange.told(), time)
-            elif what == 1:
+            elif what == 2:
                 self.exchange.run_expiry(time)
                 self.answer(self.exchange.told(), time)
-            elif what == 2:
-                time, (index, request) = self.arrivals.popleft()
+            elif what == 3:
+                way = next(way for way in self.ways.values() if way.next_arrival() == time)
+                _, (index, request) = way.arrivals.popleft()
                 self.answer(self.exchange.ask(time, index, **request), time)
             else:
-                self.hear(self.answers.popleft())
+                self.hear(self.answers.pop(0))
+
+    def close_bars(self) -> None:
+        numbers, self.bars, self.bars_due = self.bars, [], None
+        for number in sorted(numbers, key=lambda number: self.frames[number].index):
+            self.act(self.requests.get(number, ()))
 
     def hear(self, news: News) -> None:
         """The robot's own books follow what it is told."""
@@ -131,3 +234,11 @@ class Loop:
         elif event["event"] == "cash":
             known.balances[event["currency"]] += event["amount"]
             known.interest[event["currency"]] += event["amount"]
+        if event["event"] in ("order", "fill", "cash", "loan"):
+            self.act(self.follow_ups.get(self.told, ()))
+            self.told += 1
+
+
+def forget(market: Market) -> None:
+    """There is a hole in the finer data: what they last said is no market any more."""
+    market.quote = market.trade = market.depth = None

@@ -12,13 +12,23 @@ from fractions import Fraction
 from typing import Any
 
 from onetape.model.margin import MarginBracket, completed
-from reference.clock import HOUR, Rules
+from reference.clock import HOUR, Closed, Rules, TakeOver
 from reference.facts import ONE, Facts
+from reference.loans import Levels
 from reference.places import QueueModel
 
 Step = tuple[Any, ...]
 USDT, BTC, ETH = 1, 2, 3
-DATA = ("quotes", "trades", "quotes+trades", "depth", "depth+trades", "all", "bars")
+LEVELS = (
+    Levels(), Levels(1_300_000, 1_100_000), Levels(1_300_000, 1_100_000, 25 * 10**9),
+    Levels(1_600_000, 1_350_000, 10**10), Levels(3_000_000, 1_500_000, 3 * 10**10),
+    Levels(1_200_000, 1_040_000, 8 * 10**10),
+)  # fmt: skip
+NAMES = 3  # of them; at a venue with an account of its own each has another number
+DATA = (
+    "quotes", "trades", "quotes+trades", "depth", "depth+trades", "all", "bars", "orders",
+    "orders+trades",
+)  # fmt: skip
 
 
 @dataclass
@@ -35,7 +45,19 @@ class World:
     deposits: dict[int, int] = field(default_factory=dict)
     volume: int = 0  # traded before
     period: int = 20  # of bars
+    apart: bool = False  # each venue has an account of its own
     steps: list[Step] = field(default_factory=list)
+
+    @property
+    def money(self) -> list[int]:
+        """All numbers of money, the common account's first."""
+        last = max((facts.venue for facts in self.facts), default=0)
+        return list(range(1, NAMES * (last + 1) + 1))
+
+
+def at_venue(currency: int, venue: int) -> int:
+    """The number of a currency in a venue's own account."""
+    return currency + NAMES * venue
 
 
 def brackets(unit: int) -> tuple[MarginBracket, ...]:
@@ -58,13 +80,16 @@ class Maker:
         self.now, self.number = 0, 0
         self.pace = r.choice([20, 20, 20, 1000, 1000, HOUR // 6, HOUR // 6, 12 * HOUR])
         count = r.choice([1, 1, 2, 3])
+        # Some worlds are about loans: coins on credit in a market that jumps.
+        self.lends = r.random() < 0.12
         facts = [self.instrument() for _ in range(count)]
+        facts = self.venues(facts)
         spot = any(f.is_spot for f in facts)
         self.world = World(
             facts,
             [r.choice(DATA) for _ in facts],
-            rules=self.rules(steps),
-            leverage=r.choice([1, 3, 10, 25, 50]),
+            rules=self.rules(steps, sorted({f.venue for f in facts}), count),
+            leverage=r.choice([3, 5, 8] if self.lends else [1, 3, 10, 25, 50]),
             hedge=not spot and r.random() < 0.25,
             isolated=r.random() < 0.35,
             check_funds=r.random() < 0.9,
@@ -73,17 +98,20 @@ class Maker:
                 for name in ("power", "power2", "power3", "log", "log2")
             ]),
             bar_volume_share=r.choice([500_000, 50_000]),
-            deposits={USDT: r.choice([100, 1000, 10**4, 10**6]) * ONE},
+            apart=self.apart,
         )  # fmt: skip
-        if spot:
-            self.world.deposits |= {BTC: r.choice([0, 5, 100]) * ONE, ETH: 20 * ONE}
+        for venue in sorted({f.venue for f in facts}) if self.apart else [0]:
+            cash = [1000, 10**4] if self.lends else [100, 1000, 10**4, 10**6]
+            given = {USDT: r.choice(cash) * ONE}
+            if spot:
+                given |= {BTC: r.choice([0, 5, 100]) * ONE, ETH: 20 * ONE}
+            self.world.deposits |= {at_venue(c, venue): amount for c, amount in given.items()}
         if r.random() < 0.3:
             self.world.volume = 1500 * ONE
         self.price = [1000] * count
+        self.orders: list[dict[int, list[Any]] | None] = [None] * count  # theirs
+        self.numbers = 0  # of their orders
         self.depth: list[tuple[dict[int, int], ...] | None] = [None] * count
-        # Without another price the core keeps the mark that it last looked at, when a side of the
-        # market goes away: such worlds are not made.
-        self.traded: set[int] = set()
         self.bar_open = [1000] * count
         self.period = self.world.period = max(self.pace // 2, 20)
         for index in range(count):
@@ -97,7 +125,10 @@ class Maker:
 
     def instrument(self) -> Facts:
         r = self.r
-        kind = r.choice(["linear", "linear", "inverse", "spot"])
+        kinds = (
+            ["spot", "spot", "linear"] if self.lends else ["linear", "linear", "inverse", "spot"]
+        )
+        kind = r.choice(kinds)
         unit = 1000 if kind == "linear" else 3
         fees = r.choice([(0, 0), (-100_000_000, 500_000_000), (200_000_123, 499_999_877)])
         tiers = (
@@ -130,19 +161,55 @@ class Maker:
             base=r.choice([BTC, BTC, ETH]) if kind == "spot" else BTC,
         )
 
-    def rules(self, steps: int) -> Rules:
+    def venues(self, facts: list[Facts]) -> list[Facts]:
+        """Where each is traded: all at one venue, or at several, whose accounts may be apart."""
+        r = self.r
+        several = len(facts) > 1 and r.random() < 0.6
+        self.apart = several and r.random() < 0.7
+        found = []
+        for each in facts:
+            venue = r.randint(1, 3) if several else 0
+            settle, base = (
+                at_venue(c, venue) if self.apart else c for c in (each.settle, each.base)
+            )
+            found.append(replace(each, venue=venue, settle=settle, base=base))
+        return found
+
+    def rules(self, steps: int, venues: list[int], count: int) -> Rules:
         r, end = self.r, steps * self.pace
         closed = []
         for _ in range(r.choice([0, 0, 0, 1, 2])):
             begin = r.randrange(1, end)
-            closed.append((begin, begin + r.randint(1, 20) * self.pace, r.random() < 0.5))
+            until = begin + r.randint(1, 20) * self.pace
+            closed.append(Closed(begin, until, r.random() < 0.5, r.choice([0, *venues])))
         rate = r.random() < 0.2
+        own_rates = {
+            venue: (r.randint(1, 6), r.randint(1, 30) * self.pace)
+            for venue in venues
+            if venue and r.random() < 0.2
+        }
+        may_borrow = self.lends or r.random() < 0.3
+        borrow = {USDT: 10**7, BTC: 2 * 10**7, ETH: 10**7} if may_borrow else {}
+        accounts = venues if self.apart else [0]
+        stated = [
+            TakeOver(
+                r.randrange(end // 2),
+                r.randrange(count),
+                r.random() < 0.5,
+                r.choice([0, 1000 + r.randint(-60, 60)]),
+                r.choice([10**6, 500_000, 333_333]),
+            )
+            for _ in range(r.choice([0, 0, 0, 3, 6]))
+        ]
         return Rules(
             order_limit=r.randint(2, 9) if rate else 0,
             order_window=r.randint(1, 30) * self.pace if rate else 0,
+            order_rates=own_rates,
             trigger_delay=r.choice([0, 0, 1, 3 * self.pace]),
+            take_overs=tuple(sorted(stated)),
             closed=tuple(closed),
-            borrow={USDT: 10**7, BTC: 2 * 10**7} if r.random() < 0.3 else {},
+            borrow={at_venue(c, v): rate for c, rate in borrow.items() for v in accounts},
+            loans=r.choice(LEVELS[1:] if self.lends else LEVELS) if borrow else Levels(),
         )
 
     # --- what happens ---
@@ -165,7 +232,8 @@ class Maker:
             ])  # fmt: skip
             self.add("version", index, replace(facts, **changed))
         elif what < 0.55:
-            self.add("deposit", USDT, r.choice([500, -50]) * ONE)
+            cash = [c for c in self.world.deposits if c % NAMES == USDT]
+            self.add("deposit", r.choice(cash), r.choice([500, -50]) * ONE)
         elif what < 0.85 or not self.number:
             self.place(index)
         elif what < 0.93:
@@ -220,7 +288,7 @@ class Maker:
             self.add("mark", index, self.price[index] + r.randint(-4, 4),
                      r.choice([0, self.price[index]]))  # fmt: skip
             return
-        jump = r.choice([1, 1, 3, 3, 30])
+        jump = r.choice([3, 30, 60] if self.lends else [1, 1, 3, 3, 30])
         price = self.price[index] = max(200, self.price[index] + r.randint(-jump, jump))
         if data == "bars":
             self.bar(index, price)
@@ -228,26 +296,78 @@ class Maker:
         kinds = {"all": ["quotes", "trades", "depth"]}.get(data) or data.split("+")
         kind = r.choice(kinds)
         if kind == "trades":
-            self.traded.add(index)
             self.add("trade", index, price + r.randint(-1, 1), r.randint(1, 15),
                      r.choice(["buy", "sell", "buy", "sell", "none"]))  # fmt: skip
+        elif kind == "orders":
+            self.mbo(index, price)
         elif kind == "quotes":
             spread = r.choice([0, 1, 1, 2, 4])
             sizes = [r.choice([0, r.randint(1, 9), r.randint(1, 60)]) for _ in range(2)]
             quote = [price, price + spread, *sizes]
-            if r.random() < 0.03 and index in self.traded:
+            if r.random() < 0.03:
                 side = r.randint(0, 1)
                 quote[side] = quote[side + 2] = 0  # one that tells one side alone
             self.add("quote", index, *quote)
         else:
             self.book(index, price)
 
+    def mbo(self, index: int, price: int) -> None:
+        """A message or two about the venue's own orders: number -> side, price, size."""
+        r, known = self.r, self.orders[index]
+        if known is None or r.random() < 0.03:
+            self.snapshot(index, price)
+            return
+        count = r.choice([1, 1, 1, 2, 3])
+        for left in range(count, 0, -1):
+            what, last = r.random(), left == 1
+            side = r.choice(["buy", "sell"])
+            mine = [n for n, order in known.items() if order[0] == side]
+            if what < 0.4 or len(mine) < 3:
+                self.numbers += 1
+                away = r.choice([0, 1, 1, 2, 3]) * (-1 if side == "buy" else 1)
+                known[self.numbers] = [side, price + away, r.randint(1, 30)]
+                self.add(
+                    "mbo", index, "add", self.numbers, *known[self.numbers], last, False, False
+                )
+                continue
+            number = r.choice(mine[:4] + mine)
+            order = known[number]
+            if what < 0.55:
+                order[1] += r.choice([0, 0, 1, -1])
+                order[2] = r.randint(1, 30)
+                self.add("mbo", index, "modify", number, *order, last, False, False)
+                continue
+            action = "cancel" if what < 0.7 else "fill"
+            size = min(r.randint(1, 30), order[2])
+            reported = action == "fill" and r.random() < 0.2
+            self.add("mbo", index, action, number, side, order[1], size, last, reported, False)
+            if not reported:
+                order[2] -= size
+                if not order[2]:
+                    del known[number]
+
+    def snapshot(self, index: int, price: int) -> None:
+        """All orders anew: some are still there, some shrank, some are gone, some came."""
+        r, before = self.r, self.orders[index] or {}
+        known = self.orders[index] = {}
+        for number, (side, level, size) in before.items():
+            if r.random() < 0.8:
+                known[number] = [side, level, max(size - r.choice([0, 0, 3]), 1)]
+        for side, way in (("buy", -1), ("sell", 1)):
+            for _ in range(r.randint(3, 5)):
+                self.numbers += 1
+                known[self.numbers] = [side, price + way * r.randint(1, 4), r.randint(1, 30)]
+        self.add("mbo", index, "clear", 0, "none", 0, 0, False, False, True)
+        for left, (number, order) in zip(range(len(known) - 1, -1, -1), known.items(), strict=True):
+            self.add("mbo", index, "add", number, *order, left == 0, False, True)
+            if left and r.random() < 0.1:
+                self.place(index)  # while nobody knows what is there
+
     def book(self, index: int, price: int) -> None:
         r, known = self.r, self.depth[index]
-        least = 0 if index in self.traded else 1
         if known is None or r.random() < 0.1:
             known = self.depth[index] = tuple(
-                {price + way * (1 + i): r.randint(1, 30) for i in range(r.randint(least, 5))}
+                {price + way * (1 + i): r.randint(1, 30) for i in range(r.randint(0, 5))}
                 for way in (-1, 1)
             )
             self.add("book", index, *[list(side.items()) for side in known], True)
@@ -257,8 +377,6 @@ class Maker:
             side = r.randint(0, 1)
             level = price + (1 if side else -1) * r.randint(0, 5)
             size = r.choice([0, r.randint(1, 30)])
-            if not size and len(known[side]) <= least:
-                continue
             known[side].pop(level, None)
             if size:
                 known[side][level] = size

@@ -20,7 +20,7 @@ from onetape.engine.latency import Latency
 from onetape.engine.plan import RunPlan
 from onetape.model.errors import BadConfig, StrategyError
 from onetape.services.backtest import BacktestOptions, run_backtest
-from onetape.services.order_columns import _are_among
+from onetape.services.market_columns import _are_among
 from onetape.services.stress import worse_plans
 from onetape.tape.journal import JournalReader
 

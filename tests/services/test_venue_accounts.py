@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tapes import BTC, Market
-from test_money_runs import backtest, heard
+from test_money_runs import backtest, heard, records
 
 import onetape
 from onetape.model.errors import BadConfig
@@ -217,3 +217,49 @@ def test_python_takes_accounts_and_ways_by_venue(tmp_path, tape) -> None:
     assert run.facts["money"]["fee_volumes"] == ["kraken=5"]
     with pytest.raises(BadConfig, match="no cash at kraken"):
         onetape.backtest(str(code), data=tape, home=tmp_path, cash={"binance": "10000 USDT"})
+
+
+LENT = """
+from onetape import Strategy
+
+
+class Lent(Strategy):
+    symbol_a: str = "binance:BTC/USDT"
+    symbol_b: str = "kraken:BTC/USDT"
+
+    def on_start(self):
+        self.memory["heard"] = []
+        self.sent = set()
+        for symbol in (self.symbol_a, self.symbol_b):
+            self.subscribe(symbol, quotes=True)
+
+    def on_quote(self, q):
+        if q.symbol not in self.sent:
+            self.sent.add(q.symbol)
+            self.buy(q.symbol, 2)
+
+    def on_health(self, h):
+        self.memory["heard"] = [*self.memory["heard"], f"{h.kind} {h.subject} {h.state}"]
+"""
+
+
+def test_a_margin_call_says_of_which_account(tmp_path) -> None:
+    """2 BTC at 50,000 with 60,000 at each venue: at 25,000 the 40,000 owed are a level of 1.25.
+    That happens at one of them, and the money has the same name at both."""
+    market = Market(tmp_path / "t", "binance:BTC/USDT", taker_fee="0")
+    market.add("kraken:BTC/USDT", taker_fee="0")
+    for second, price in enumerate((50_000, 50_000, 25_000, 50_000)):
+        market.quote(second, 49_999.9, 50_000)
+        market.quote(second + 0.5, price - 0.1, price, symbol="kraken:BTC/USDT")
+    given = tmp_path / "rules.toml"
+    given.write_text('[loans]\ncall = "1.3"\nliquidation = "1.1"\n')
+    done = backtest(tmp_path, market.done(), "run", LENT, latency="0", leverage=3,
+                    borrow="USDT=0.0001", cash="binance=60000 USDT,kraken=60000 USDT",
+                    instruments=given)  # fmt: skip
+    assert heard(done.run) == [
+        "margin_call USDT at kraken called",
+        "margin_call USDT at kraken covered",
+    ]
+    [alert] = records(done.run, "alert")
+    assert (alert["kind"], alert["currency"]) == ("margin_call", "USDT at kraken")
+    assert replay_run(done.run, verify=True)["divergences"] == 0

@@ -69,6 +69,23 @@ def test_every_variant_is_there_with_its_place_and_its_values(tmp_path):
     assert (data["x"], data["y"], data["metric"]) == ("fast", "mode", "pnl")
 
 
+def test_the_map_begins_with_pnl_where_no_variant_has_the_metric(tmp_path):
+    """Less than a day of data has no Sharpe ratio: a map of dashes says nothing."""
+    data = data_of(made(tmp_path / "s", metric="sharpe").report().read_text())
+    assert data["metric"] == "pnl"
+    assert "no variant has a sharpe: the map begins with pnl" in data["notes"]
+    rows = [{"key": str(n), "error": None, "pnl": 1.0, "stats": {"sharpe": n or None}}
+            for n in range(8)]  # fmt: skip
+    data = data_of(made(tmp_path / "one", metric="sharpe", rows=rows).report().read_text())
+    assert data["metric"] == "sharpe"
+    assert not any("begins with" in note for note in data["notes"])
+    lost = [{"key": str(n), "error": "no"} for n in range(8)]
+    for metric in ("sharpe", "pnl"):
+        data = data_of(made(tmp_path / metric, metric=metric, rows=lost).report().read_text())
+        assert data["metric"] == metric
+        assert not any("begins with" in note for note in data["notes"])
+
+
 def test_equal_sweeps_are_equal_pages_and_the_heat_map_takes_its_axes(tmp_path):
     sweep = made(tmp_path / "s")
     assert sweep.report().read_bytes() == sweep.report(tmp_path / "other.html").read_bytes()

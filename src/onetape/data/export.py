@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from onetape.data.staging import SEGMENT, staged
+from onetape.data.staging import staged
 from onetape.data.table_row import RowMaker
 from onetape.data.table_writer import TableWriter, open_writer
 from onetape.model.errors import BadInput, UsageError
 from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape
 
 FORMATS: Final = ("parquet", "csv", "jsonl")
 REPORT_EVERY: Final = 1 << 14
@@ -65,7 +66,7 @@ def export_tape(
     """
     tape, out = Path(tape), Path(out)
     check_format(format)
-    if not tape.is_dir() or not any(SEGMENT.match(entry.name) for entry in tape.iterdir()):
+    if not is_tape(tape):
         raise BadInput("is no tape", where=str(tape), todo="name a directory of segments")
     rows: dict[str, int] = {}
     with staged(out, may_be_empty=True) as directory:

@@ -13,8 +13,8 @@ from onetape.data.cryptofeed_lines import is_recording
 from onetape.data.csv_layout import is_time
 from onetape.data.freqtrade import is_named, is_trade_row
 from onetape.data.source import FOREIGN_MAGICS, Source, open_sources
-from onetape.data.staging import SEGMENT
 from onetape.model.errors import BadInput, UnknownFormat, UsageError
+from onetape.tape.segments import is_tape
 
 Sniffed = Literal[
     "tape",
@@ -37,7 +37,7 @@ def sniff(path: Path) -> Sniffed:
     Raises UsageError where there is nothing, UnknownFormat where it is none we know.
     """
     if path.is_dir():
-        if any(SEGMENT.match(entry.name) for entry in path.iterdir()):
+        if is_tape(path):
             return "tape"
         raise UnknownFormat(
             "is a folder without segments", where=str(path), todo="name a tape or a file"

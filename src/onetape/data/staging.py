@@ -12,24 +12,10 @@ from typing import Final
 
 from onetape.data.rejects import FILE_NAME as REJECTS
 from onetape.model.errors import DiskFull, UsageError
+from onetape.tape.segments import foreign_to_tape, is_tape
 
-SEGMENT: Final = re.compile(r"\d{10}\.tape(\.zst)?\Z")
-# What else may lie in a tape's directory. Anything unknown there means: not ours to delete.
-BESIDE: Final = re.compile(
-    r"(lock|control|bells|fifos|pins|" + re.escape(REJECTS) + r"|torn-\d+-\d+\.bin)\Z"
-)
 # Left by a journal's writer for its readers; a finished tape has neither.
 LIVE_FILES: Final = ("lock", "control", "bells")
-
-
-def is_tape(path: Path) -> bool:
-    """A directory of segments and of nothing that is foreign to a tape."""
-    if path.is_symlink() or not path.is_dir():
-        return False
-    names = [entry.name for entry in path.iterdir()]
-    return any(SEGMENT.match(name) for name in names) and all(
-        SEGMENT.match(name) or BESIDE.match(name) for name in names
-    )
 
 
 @contextmanager
@@ -74,9 +60,15 @@ def refuse_existing(out: Path, *, force: bool) -> None:
         return
     if not force:
         raise UsageError("exists already", where=str(out), todo="name another, or use --force")
-    if not is_tape(out):
+    if out.is_symlink() or not is_tape(out):
         raise UsageError(
             "exists and is not a tape", where=str(out), todo="--force replaces tapes only"
+        )
+    if foreign := sorted(foreign_to_tape(out) - {REJECTS}):
+        raise UsageError(
+            f"exists and is not a tape alone: it has {', '.join(foreign[:3])}",
+            where=str(out),
+            todo="--force replaces tapes only",
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from onetape import _core
 from onetape.engine.tape_facts import Inventory
+from onetape.model.enums import EventType
 from onetape.model.errors import BadConfig, UnknownSymbol
 from onetape.model.instrument import Instrument
 from onetape.model.time import format_duration
@@ -14,8 +15,12 @@ from onetape.tape.journal import JournalReader
 
 __all__ = ["check_detail", "matching_streams"]
 
-_QUOTE, _TRADE, _BOOK, _BAR, _MBO = 2, 3, 4, 5, 25  # EventType ids of core/journal/events.hpp
-_FINER = {_QUOTE: "quotes", _TRADE: "trades", _BOOK: "depth", _MBO: "orders"}
+_FINER = {
+    EventType.QUOTE.id: "quotes",
+    EventType.TRADE.id: "trades",
+    EventType.BOOK.id: "depth",
+    EventType.MBO.id: "orders",
+}
 
 
 def matching_streams(
@@ -48,7 +53,7 @@ def check_detail(path: Path, symbols: Mapping[int, str], main: Inventory) -> Non
     """Detail data stand in for bars: raises BadConfig where there are none, or where the detail
     is not finer than them."""
     with JournalReader(path) as reader:
-        counts, periods, _, _ = _core.inventory(reader.core)
+        counts, periods, *_ = _core.inventory(reader.core)
     for stream, symbol in symbols.items():
         types, bars = main.get(symbol, ({}, []))
         finer = [name for kind, name in _FINER.items() if types.get(kind)]

@@ -20,6 +20,7 @@ from onetape import _core
 from onetape.engine.accounts import SHARED
 from onetape.engine.loader import where_of
 from onetape.model.decimals import to_fraction
+from onetape.model.enums import EventType
 from onetape.model.errors import InvariantViolation, SchemaMismatch, UnknownSymbol
 from onetape.model.instrument import Instrument
 from onetape.model.time import format_time, parse_period
@@ -35,9 +36,9 @@ TRADE, MID, VENUE = 0, 1, 2  # BarSource of core/market/bars.hpp
 SOURCES = {"trade": TRADE, "mid": MID, "venue": VENUE}
 _SOURCE_NAMES = {number: name for name, number in SOURCES.items()}
 
-# EventType ids of core/journal/events.hpp
-_QUOTE, _TRADE, _BAR = 2, 3, 5
-_ALERT, _HEALTH, _LOG, _MEMORY = 18, 19, 23, 24
+_QUOTE, _TRADE, _BAR = EventType.QUOTE.id, EventType.TRADE.id, EventType.BAR.id
+_ALERT, _HEALTH = EventType.ALERT.id, EventType.HEALTH.id
+_LOG, _MEMORY = EventType.LOG.id, EventType.MEMORY.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ class Host:
         self.is_hedged = False
         self.is_apart = False  # an account at each venue, not one for all
         self.new_instrument: Callable[[], None] | None = None  # told of those that come in the run
+        # The same for a venue's instruments that share a volume: the venue, the core's number.
+        self.new_volume_group: Callable[[str, int], None] | None = None
         self.memory: dict[str, Any] = {}
         self.bar_sources = dict(bar_sources)  # "symbol period" -> trade, mid or venue
         self.failures: list[Failed] = []
@@ -140,7 +143,11 @@ class Host:
         terms["venue"] = self.venue_number(instrument.venue)
         if instrument.fee_tiers:
             groups = self._volume_groups
-            terms["volume_group"] = groups.setdefault(instrument.volume_group, len(groups) + 1)
+            if instrument.volume_group not in groups:
+                groups[instrument.volume_group] = len(groups) + 1
+                if self.new_volume_group is not None:
+                    self.new_volume_group(instrument.venue, len(groups))
+            terms["volume_group"] = groups[instrument.volume_group]
         return _core.InstrumentTerms(**terms)
 
     def venue_number(self, venue: str) -> int:

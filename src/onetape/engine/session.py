@@ -36,6 +36,8 @@ from onetape.engine.set_up import (
 from onetape.engine.strategy import Strategy
 from onetape.engine.tape_facts import (
     Inventory,
+    TapeContents,
+    contents_of,
     inventory_of,
     seals_within,
     streams_of,
@@ -47,6 +49,7 @@ from onetape.engine.venue_setup import (
     set_venue_clocks,
     set_venue_rules,
 )
+from onetape.model.enums import EventType
 from onetape.model.errors import (
     BadInput,
     NotAvailable,
@@ -58,20 +61,19 @@ from onetape.model.instrument import Instrument
 from onetape.model.time import TIME_MAX
 from onetape.orders.machine import as_matrix
 from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.schema import INSTRUMENT_TYPE
 
 if TYPE_CHECKING:
     from onetape.engine.jit.build import Compiled
 
 __all__ = ["Session"]
 
-# EventType ids of core/journal/events.hpp
-_INSTRUMENT, _QUOTE, _TRADE, _BOOK, _BAR, _MARK, _FUNDING, _LIQUIDATION = range(1, 9)
-_INPUT, _MBO = 22, 25
 _TYPE_OF = {
-    "quotes": _QUOTE, "trades": _TRADE, "book": _BOOK, "bars": _BAR, "mark": _MARK,
-    "funding": _FUNDING, "liquidations": _LIQUIDATION, "mbo": _MBO,
+    "quotes": EventType.QUOTE, "trades": EventType.TRADE, "book": EventType.BOOK,
+    "bars": EventType.BAR, "mark": EventType.MARK, "funding": EventType.FUNDING,
+    "liquidations": EventType.LIQUIDATION, "mbo": EventType.MBO,
 }  # fmt: skip
-_FILLING = (_QUOTE, _TRADE, _BOOK, _MBO)
+_FILLING = (EventType.QUOTE, EventType.TRADE, EventType.BOOK, EventType.MBO)
 _INPUT_LAYOUT = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
 
 
@@ -118,6 +120,7 @@ class Session:
         self.script: Path | None = None  # a journal that answers in the exchange's place
         self._journal_path = journal
         self._run_uuid = run_uuid
+        self._contents: dict[Path, TapeContents] = {}
         self._inventories: Inventory | None = None
         self.host = Host(
             on_error=plan.on_error,
@@ -307,8 +310,10 @@ class Session:
         missing = []
         for symbol, kind in sorted(self.host.subscriptions):
             types = inventory.get(symbol, ({}, []))[0]
-            made_of = {"bars": (_TRADE, _QUOTE), "book": (_MBO,)}.get(kind, ())
-            if not any(types.get(each) for each in (_TYPE_OF[kind], *made_of)):
+            made_of = {"bars": (EventType.TRADE, EventType.QUOTE), "book": (EventType.MBO,)}.get(
+                kind, ()
+            )
+            if not any(types.get(each.id) for each in (_TYPE_OF[kind], *made_of)):
                 missing.append(f"{kind} of {symbol}")
         return missing if len(missing) == len(self.host.subscriptions) else []
 
@@ -349,7 +354,7 @@ class Session:
     def _map_preamble(self, reader: JournalReader, number: int) -> None:
         core = reader.core
         for type_id, stream, payload in core.preamble:
-            if type_id == _INSTRUMENT:
+            if type_id == INSTRUMENT_TYPE:
                 self.sim.map_stream(
                     number, stream, self.host.instrument_frame(number, stream, payload)
                 )
@@ -368,7 +373,7 @@ class Session:
         tape that begins later than the others. A symbol that is known keeps its facts: the frame
         is taken again when its time comes."""
         with JournalReader(path) as reader:
-            while (frame := reader.next_frame()) is not None and frame.type == _INSTRUMENT:
+            while (frame := reader.next_frame()) is not None and frame.type == INSTRUMENT_TYPE:
                 symbol = Instrument.from_msgpack(frame.payload).symbol
                 if symbol not in self.host.instruments:
                     self.host.instrument_frame(0, 0, frame.payload)
@@ -433,21 +438,31 @@ class Session:
     def inventory(self) -> Inventory:
         """What each symbol has: {type id: count} and the periods of its own bars."""
         if self._inventories is None:
-            self._inventories = inventory_of(s.path for s in self.sources if not s.is_detail)
+            tapes = [s.path for s in self.sources if not s.is_detail]
+            self._inventories = inventory_of(self.contents(path) for path in tapes)
         return self._inventories
+
+    def contents(self, path: Path) -> TapeContents:
+        """What one of the run's tapes holds, which takes a pass over it: asked once, but of one
+        that still grows."""
+        if self.follow and not self.is_finished:
+            return contents_of(path)
+        if path not in self._contents:
+            self._contents[path] = contents_of(path)
+        return self._contents[path]
 
     def _with_orders(self) -> dict[str, bool]:
         """Of each symbol that the run fills from more than bars: whether by the venue's orders."""
         shown = {**self.inventory(), **self.detail_inventory()}
         return {
-            symbol: bool(types.get(_MBO))
+            symbol: bool(types.get(EventType.MBO.id))
             for symbol, (types, _) in shown.items()
-            if symbol in self.host.instruments and any(types.get(each) for each in _FILLING)
+            if symbol in self.host.instruments and any(types.get(each.id) for each in _FILLING)
         }
 
     def detail_inventory(self) -> Inventory:
         """The same of the data that only the exchange sees."""
-        return inventory_of(each.path for each in self.sources if each.is_detail)
+        return inventory_of(self.contents(each.path) for each in self.sources if each.is_detail)
 
     # --- closing records -------------------------------------------------------------------------
 
@@ -462,7 +477,7 @@ class Session:
             each.hash = next(reversed(seals_within(Path(each.path), last)), "")
             if self.writer is not None:
                 self.sim.append_cold(
-                    _INPUT,
+                    EventType.INPUT.id,
                     _INPUT_LAYOUT.pack(
                         bytes.fromhex(each.uuid.replace("-", "")), each.epoch, 1, last, crc, 0
                     ),

@@ -20,6 +20,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.margin import notional_limit
 from onetape.model.time import format_time
 from onetape.tape.journal import JournalReader
+from onetape.tape.schema import MARKET_TYPES
 
 __all__ = [
     "check_symbol",
@@ -28,8 +29,6 @@ __all__ = [
     "set_trading_hours",
     "with_overrides",
 ]
-
-_MARKET = frozenset((*range(2, 9), 25))  # EventType of core/journal/events.hpp: of the market
 
 
 def with_overrides(
@@ -92,8 +91,8 @@ def refuse_empty(plan: RunPlan) -> NoReturn:
     inputs = [each for each in plan.inputs if not each.is_detail]
     for each in inputs:
         with JournalReader(Path(each.path)) as reader:
-            counts, _, first, last = _core.inventory(reader.core)
-        if any(kind in _MARKET for types in counts.values() for kind in types):
+            counts, _, first, last, _ = _core.inventory(reader.core)
+        if any(kind in MARKET_TYPES for types in counts.values() for kind in types):
             spans.append(f"{format_time(first)} .. {format_time(last)}")
     symbols = _symbols(plan)
     if plan.symbol is not None and plan.symbol not in symbols:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from onetape import _core
 from onetape.model.instrument import Instrument
 from onetape.tape.journal import JournalReader
+from onetape.tape.schema import INSTRUMENT_TYPE
 from onetape.tape.segments import list_segments
 
 __all__ = [
     "Inventory",
+    "TapeContents",
+    "contents_of",
     "inventory_of",
     "seals_within",
     "streams_of",
@@ -19,10 +23,18 @@ __all__ = [
     "tape_span",
 ]
 
-_INSTRUMENT = 1  # EventType of core/journal/events.hpp
-
 # By symbol: {type id: count}, and the periods of its own bars.
 Inventory = Mapping[str, tuple[Mapping[int, int], list[int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class TapeContents:
+    """By stream: {type id: count of frames}, the periods of its own bars (ns), and the latest
+    version of its instrument."""
+
+    counts: Mapping[int, Mapping[int, int]]
+    periods: Mapping[int, list[int]]
+    streams: Mapping[int, Instrument]
 
 
 def tape_instruments(path: Path) -> dict[str, Instrument]:
@@ -33,7 +45,7 @@ def tape_instruments(path: Path) -> dict[str, Instrument]:
         # Each segment repeats what came before it, so the last one and its frames are enough.
         core.seek_sequence(max(core.last_sequence, 1))
         for type_id, _, payload in core.preamble:
-            if type_id == _INSTRUMENT:
+            if type_id == INSTRUMENT_TYPE:
                 instrument = Instrument.from_msgpack(payload)
                 found[instrument.symbol] = instrument
     with JournalReader(path) as reader:
@@ -64,30 +76,42 @@ def tape_span(path: Path) -> tuple[int, int] | None:
         return first.time, last.time if last is not None else first.time
 
 
-def inventory_of(paths: Iterable[Path]) -> Inventory:
+def contents_of(path: Path) -> TapeContents:
+    """One pass over the whole tape. Raises what JournalReader does where it is damaged."""
+    with JournalReader(path) as reader:
+        streams = _first_instruments(reader)
+        counts, periods, _, _, later = _core.inventory(reader.core)
+    for stream, payload in later.items():
+        streams[stream] = Instrument.from_msgpack(payload)
+    return TapeContents(counts, periods, streams)
+
+
+def inventory_of(tapes: Iterable[TapeContents]) -> Inventory:
     """Over whole tapes, together."""
     found: dict[str, tuple[dict[int, int], list[int]]] = {}
-    for path in paths:
-        with JournalReader(path) as reader:
-            counts, periods, _, _ = _core.inventory(reader.core)
-        streams = streams_of(path)
-        for stream, types in counts.items():
-            if stream not in streams:
+    for tape in tapes:
+        for stream, types in tape.counts.items():
+            if stream not in tape.streams:
                 continue
-            have, bars = found.setdefault(streams[stream].symbol, ({}, []))
+            have, bars = found.setdefault(tape.streams[stream].symbol, ({}, []))
             for type_id, count in types.items():
                 have[type_id] = have.get(type_id, 0) + count
-            bars += [p for p in periods.get(stream, []) if p not in bars]
+            bars += [p for p in tape.periods.get(stream, []) if p not in bars]
     return found
 
 
 def streams_of(path: Path) -> dict[int, Instrument]:
     """stream -> instrument over a whole tape, its latest version."""
-    found: dict[int, Instrument] = {}
     with JournalReader(path) as reader:
-        for type_id, stream, payload in reader.core.preamble:
-            if type_id == _INSTRUMENT:
-                found[stream] = Instrument.from_msgpack(payload)
+        found = _first_instruments(reader)
         for frame in reader.frames(types=["instrument"]):
             found[frame.stream] = Instrument.from_msgpack(frame.payload)
     return found
+
+
+def _first_instruments(reader: JournalReader) -> dict[int, Instrument]:
+    return {
+        stream: Instrument.from_msgpack(payload)
+        for type_id, stream, payload in reader.core.preamble
+        if type_id == INSTRUMENT_TYPE
+    }

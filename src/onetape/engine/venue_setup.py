@@ -14,6 +14,7 @@ from onetape.engine.host import Host
 from onetape.engine.latency import RECORDED, Latency
 from onetape.engine.plan import DEFAULT_CASH, RunPlan
 from onetape.engine.tape_facts import streams_of
+from onetape.model.decimals import decimal_text
 from onetape.model.errors import BadConfig
 from onetape.model.given_rules import default_loans
 from onetape.model.instrument import Instrument, Kind
@@ -185,7 +186,12 @@ def set_venue_rules(plan: RunPlan, host: Host) -> None:
     )
     names = [f"{name} at {account}" if account else name for account, name in host.money]
     host.sim.set_rules(_core.VenueRules(**rules, currencies=names))
-    host.sim.set_fee_volume(str(plan.fee_volume))
-    for (venue, _, _), group in host.volume_groups.items():
+    host.sim.set_fee_volume(decimal_text(plan.fee_volume))
+
+    def traded_before(venue: str, group: int) -> None:
         if venue in plan.fee_volumes:
-            host.sim.set_group_volume(group, str(plan.fee_volumes[venue]))
+            host.sim.set_group_volume(group, decimal_text(plan.fee_volumes[venue]))
+
+    for (venue, _, _), group in host.volume_groups.items():
+        traded_before(venue, group)
+    host.new_volume_group = traded_before  # a schedule may come with a later version

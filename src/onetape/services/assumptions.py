@@ -8,6 +8,7 @@ from typing import Any
 from onetape.data.quality.conflation import Conflation
 from onetape.engine.session import Session
 from onetape.model.decimals import decimal_text
+from onetape.model.enums import EventType
 from onetape.model.instrument import Instrument, Kind
 from onetape.model.time import format_duration, format_time
 from onetape.services.depth_lines import depth_lines, measured_depth
@@ -17,8 +18,6 @@ from onetape.services.venue_results import account_lines, latency_lines
 from onetape.store.report_data import Assumption
 
 __all__ = ["ambiguous_bars", "assumptions_of", "fills_from_bars"]
-
-_FUNDING = 7  # EventType of core/journal/events.hpp
 
 
 def _live_lines(session: Session) -> list[Assumption]:
@@ -212,7 +211,7 @@ def _unfunded_lines(
     unfunded = [
         each.symbol
         for each in contracts
-        if each.perpetual and not inventory.get(each.symbol, ({}, []))[0].get(_FUNDING)
+        if each.perpetual and not inventory.get(each.symbol, ({}, []))[0].get(EventType.FUNDING.id)
     ]
     if unfunded:
         lines.append(
@@ -249,7 +248,12 @@ def _instrument_line(instrument: Instrument) -> Assumption:
 def _kinds(types: Mapping[int, int]) -> str:
     words = [
         word
-        for number, word in ((25, "orders"), (4, "depth"), (2, "quotes"), (3, "trades"))
-        if types.get(number)
+        for kind, word in (
+            (EventType.MBO, "orders"),
+            (EventType.BOOK, "depth"),
+            (EventType.QUOTE, "quotes"),
+            (EventType.TRADE, "trades"),
+        )
+        if types.get(kind.id)
     ]
     return ", ".join(words) if words else "bars"

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from onetape.data.quality.conflation import Conflation, conflation_of
 from onetape.engine.session import Session
-from onetape.engine.tape_facts import streams_of
+from onetape.model.enums import EventType
 from onetape.store.report_data import Assumption
 
 __all__ = ["depth_facts", "depth_lines", "measured_depth"]
-
-_TRADE, _BOOK = 3, 4  # EventType of core/journal/events.hpp
 
 
 def measured_depth(session: Session) -> dict[str, Conflation]:
@@ -27,15 +24,14 @@ def measured_depth(session: Session) -> dict[str, Conflation]:
             symbol
             for symbol, (types, _) in inventory.items()
             if symbol in session.host.instruments
-            and types.get(_BOOK)
-            and types.get(_TRADE)
+            and types.get(EventType.BOOK.id)
+            and types.get(EventType.TRADE.id)
             and (source.is_detail or symbol not in details)
         }
         if not wanted:
             continue
-        path = Path(source.path)
-        streams = streams_of(path)
-        for stream, measured in conflation_of(path).items():
+        streams = session.contents(source.path).streams
+        for stream, measured in conflation_of(source.path).items():
             symbol = streams[stream].symbol if stream in streams else ""
             if symbol in wanted and measured.prints > getattr(found.get(symbol), "prints", 0):
                 found[symbol] = measured

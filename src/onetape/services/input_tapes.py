@@ -13,15 +13,11 @@ from onetape.model.errors import BadInput
 from onetape.model.instrument import Instrument
 from onetape.services.options import RunOptions
 from onetape.store.private import private_folder
+from onetape.tape.segments import is_tape
 
-__all__ = ["as_tapes", "is_tape", "load_instruments"]
+__all__ = ["as_tapes", "load_instruments"]
 
 RECORDING = "cryptofeed"  # the kind whose files name their symbols
-
-
-def is_tape(path: Path) -> bool:
-    """A directory with segments."""
-    return path.is_dir() and (any(path.glob("*.tape")) or any(path.glob("*.tape.zst")))
 
 
 def as_tapes(

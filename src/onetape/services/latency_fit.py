@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from onetape.model.errors import BadConfig, BadInput
 from onetape.model.time import DAY, HOUR, SECOND, format_duration
+from onetape.tape.columns import read_columns
 from onetape.tape.durable import SHARED, write_durably
 from onetape.tape.journal import JournalReader
 
@@ -85,15 +86,16 @@ def fit_latency(
 def _stamps(journal: Path) -> tuple[Ints, Ints, Ints]:
     """(sent, stamped there, heard) of each placed order that was answered."""
     with JournalReader(journal) as reader:
-        requests = reader.columns("order_request", names=("time", "order_id", "robot", "kind"))
-    with JournalReader(journal) as reader:
-        events = reader.columns(
-            "order_event", names=("time", "order_id", "robot", "ts_event", "news")
-        )
-    placed = requests["kind"] == _PLACE
+        tables = [
+            reader.table(
+                "order_request", names=("time", "order_id", "robot"), where={"kind": _PLACE}
+            ),
+            reader.table("order_event", names=("time", "order_id", "robot", "ts_event", "news")),
+        ]
+        (requests, events), _ = read_columns(reader.core, tables)
     answered = np.isin(events["news"], (_ACCEPTED, _REJECTED)) & (events["ts_event"] != 0)
     key, at = _first(_keys(events)[answered])
-    mine = _keys(requests)[placed]
+    mine = _keys(requests)
     if not len(key):
         nothing = np.zeros(0, dtype=np.int64)
         return nothing, nothing, nothing
@@ -101,7 +103,7 @@ def _stamps(journal: Path) -> tuple[Ints, Ints, Ints]:
     found = key[place] == mine
     answers = at[place[found]]
     return (
-        requests["time"][placed][found],
+        requests["time"][found],
         events["ts_event"][answered][answers],
         events["time"][answered][answers],
     )

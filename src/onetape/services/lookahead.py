@@ -15,6 +15,7 @@ from onetape.model.errors import Divergence
 from onetape.services.replay import given_facts, repeat, strategy_of
 from onetape.services.watch import watched
 from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.schema import INSTRUMENT_TYPE
 
 __all__ = ["CUTS", "check_lookahead", "cut_tape"]
 
@@ -74,15 +75,15 @@ def cut_tape(source: Path, target: Path, last_time: int) -> None:
     ):
         known = set()
         for type_id, stream, payload in reader.core.preamble:
-            if type_id == 1:
+            if type_id == INSTRUMENT_TYPE:
                 writer.append_instrument(stream, 0, payload)
                 known.add(stream)
         for frame in reader.frames():
             if frame.time > last_time:
                 break
-            if frame.type == 1 and frame.stream not in known:
+            if frame.type == INSTRUMENT_TYPE and frame.stream not in known:
                 writer.append_instrument(frame.stream, frame.time, frame.payload)
-            elif frame.type != 1:
+            elif frame.type != INSTRUMENT_TYPE:
                 writer.append(
                     frame.type,
                     frame.payload,

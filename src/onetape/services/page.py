@@ -16,16 +16,20 @@ from onetape.engine.plan import RunPlan, TapeInput
 from onetape.engine.session import Session
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND, format_time
-from onetape.services.order_columns import fill_tags, order_columns, resting_columns
+from onetape.services.market_columns import note_market
+from onetape.services.order_columns import (
+    fill_columns,
+    order_columns,
+    read_run,
+    resting_columns,
+)
 from onetape.services.sizes import sized
 from onetape.services.venue_results import latency_text
-from onetape.store.frames import money_floats
 from onetape.store.report import write_report
 from onetape.store.report_data import Assumption, Fills, Market, ReportData, StressLine
 from onetape.store.report_json import write_report_json
 from onetape.store.stress import exact_lines
 from onetape.store.summary import Analysis, analyze, summarize
-from onetape.tape.journal import JournalReader
 
 if TYPE_CHECKING:
     from onetape.services.outcome import RunResult
@@ -56,7 +60,7 @@ def write_run_report(
     data.stress_hint = hint
     analysis = analyze(data)
     data.stats = run_statistics(data, result, analysis)
-    data.assumptions = sized(session, data)
+    data.assumptions = sized(data)
     result.stats = dict(data.stats)
     result.stress = list(data.stress)
     result.assumptions = list(data.assumptions)
@@ -97,12 +101,14 @@ def report_data(
     instruments = list(session.host.instruments.values())
     times, equity, _, prices, positions = session.sim.samples()
     ts = np.asarray(times, dtype=np.int64)
-    fills = _fills(session, folder, symbols)
-    fills.tag = fill_tags(folder / "journal", fills)
+    run = read_run(folder / "journal")
+    fills = fill_columns(run, instruments, session.sim.fill_profits())
     markets = _markets(session, ts, prices, positions, fills)
-    orders, since = order_columns(
-        folder / "journal", instruments, fills, denied=session.sim.counters()["denied"]
-    )
+    denied = session.sim.counters()["denied"]
+    orders, since = order_columns(run, instruments, fills, denied=denied)
+    resting = resting_columns(run, orders, since)
+    if with_market and len(ts) and len(fills.ts):
+        note_market(session, markets, resting, (int(ts[0]), int(ts[-1])))
     return ReportData(
         title=f"{result.strategy} on {', '.join(symbols[:3])}",
         currency=result.currency,
@@ -135,9 +141,7 @@ def report_data(
         failures=list(result.failures),
         venues=[each.line() for each in result.venues],
         orders=orders,
-        resting=resting_columns(
-            folder / "journal", plan.inputs if with_market else [], symbols, orders, since
-        ),
+        resting=resting,
     )
 
 
@@ -216,28 +220,3 @@ def _when(session: Session) -> str:
     assert session.started_at is not None
     first, last = session.started_at, session.sim.now
     return f"{format_time(first - first % SECOND)} to {format_time(last - last % SECOND)}"
-
-
-def _fills(session: Session, folder: Path, symbols: Sequence[str]) -> Fills:
-    with JournalReader(folder / "journal") as reader:
-        rows = reader.columns("fill")
-    if not len(rows["time"]):
-        return Fills()
-    market = rows["stream"].astype(np.int64) - 1
-    facts = [session.host.instruments[symbol] for symbol in symbols]
-    price_scale = np.array([10.0**f.price_decimals for f in facts])[market]
-    size_scale = np.array([10.0**f.size_decimals for f in facts])[market]
-    fee = money_floats(rows["fee_low"], rows["fee_high"])
-    profits = np.asarray(session.sim.fill_profits())
-    return Fills(
-        ts=rows["time"].astype(np.int64),
-        market=market,
-        side=np.where(rows["side"] == 1, 1, -1).astype(np.int64),
-        price=rows["price"] / price_scale,
-        qty=rows["size"] / size_scale,
-        fee=fee,
-        realized=profits[: len(fee)],
-        is_maker=rows["liquidity"] == 1,
-        order=rows["order_id"].astype(np.int64),
-        position_side=rows["position_side"].astype(np.int64),
-    )

@@ -21,12 +21,13 @@ from onetape.engine.session import Session
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, BadInput, StrategyError
 from onetape.model.time import TIME_MAX, format_time
-from onetape.services.input_tapes import is_tape, load_instruments
+from onetape.services.input_tapes import load_instruments
 from onetape.services.options import RunOptions
 from onetape.services.outcome import RunResult
 from onetape.services.preparing import parse_plan, prepare_plan, strategy_class
 from onetape.services.recording import new_folders_removed, record_run, run_folder, run_uuid
 from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape
 from onetape.tape.wait import Waiter
 
 __all__ = ["PaperOptions", "PaperRobot", "follow", "open_robot", "run_paper"]

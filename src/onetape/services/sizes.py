@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-from onetape.engine.session import Session
-from onetape.store.frames import instruments_of
 from onetape.store.report_data import Assumption, Market, ReportData
 from onetape.store.stress import fee_cost, tick_cost
-from onetape.tape.journal import JournalReader
 
 __all__ = ["sized"]
 
-FRAMES_READ_MAX = 20_000_000  # of a tape, to add up what was traded on it
 
-
-def sized(session: Session, data: ReportData) -> list[Assumption]:
+def sized(data: ReportData) -> list[Assumption]:
     """The assumptions of `data` with their sizes, where one can be computed. Needs its stats and
     stress lines; amounts are of this run, in its currency."""
     if not len(data.fills.ts):
         return list(data.assumptions)
     return [
-        each if each.size else each._replace(size=_size(each.key, session, data))
+        each if each.size else each._replace(size=_size(each.key, data))
         for each in data.assumptions
     ]
 
 
-def _size(key: str, session: Session, data: ReportData) -> str:
+def _size(key: str, data: ReportData) -> str:
     """In words; empty where nothing is known. A key may name the instrument that it is about."""
     kind, _, symbol = key.partition(" ")
     match kind:
@@ -43,7 +37,7 @@ def _size(key: str, session: Session, data: ReportData) -> str:
         case "queue":
             return _rerun(data, "queue") or f"{_share(data, 'maker_share')} of the fills had waited"
         case "impact":
-            return _volume_share(session, data)
+            return _volume_share(data)
         case "liquidation":
             return _leverage(data)
         case "bars":
@@ -94,37 +88,11 @@ def _leverage(data: ReportData) -> str:
     return f"peak leverage {peak:.3g}" if isinstance(peak, float) else ""
 
 
-def _volume_share(session: Session, data: ReportData) -> str:
+def _volume_share(data: ReportData) -> str:
     """Own quantity over what the data's trades, or else its bars, moved: the highest of the
-    instruments. Only between the run's own first and last moment."""
-    if not len(data.equity_ts):
-        return ""
-    first, last = int(data.equity_ts[0]), int(data.equity_ts[-1])
+    instruments."""
     own = np.bincount(data.fills.market, data.fills.qty, minlength=len(data.markets))
-    moved = np.zeros(len(data.markets))
-    index = {each.symbol: i for i, each in enumerate(data.markets)}
-    for each in session.plan.inputs:
-        if each.is_detail:  # the same volume again
-            continue
-        with JournalReader(Path(each.path)) as reader:
-            if reader.last_sequence > FRAMES_READ_MAX:
-                return ""
-            column = "size"
-            rows = reader.columns("trade", names=("time", "stream", column))
-        if not len(rows["time"]):
-            column = "volume"
-            with JournalReader(Path(each.path)) as reader:
-                rows = reader.columns("bar", names=("time", "stream", column, "period_ns"))
-            if len(rows["time"]):  # one period only: longer ones hold the same volume again
-                keep = rows["period_ns"] == rows["period_ns"].min()
-                rows = {name: values[keep] for name, values in rows.items()}
-        inside = (rows["time"] >= first) & (rows["time"] <= last)
-        for number, facts in instruments_of(Path(each.path)).items():
-            symbol = facts["symbol"]
-            if symbol in index:
-                size = rows[column][inside & (rows["stream"] == number)]
-                scale = 10.0 ** session.host.instruments[symbol].size_decimals
-                moved[index[symbol]] += float(size.sum(dtype=np.float64)) / scale
+    moved = np.array([each.traded for each in data.markets])
     known = moved > 0
     if not known.any():
         return ""

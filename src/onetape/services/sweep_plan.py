@@ -22,7 +22,7 @@ from onetape.engine.loader import keep_source, load_strategy
 from onetape.engine.plan import MARKET, TapeInput
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, BadInput, JournalLocked
-from onetape.services.input_tapes import is_tape, load_instruments
+from onetape.services.input_tapes import load_instruments
 from onetape.services.options import CHOICES, RunOptions, choices_of
 from onetape.services.preparing import prepare_plan
 from onetape.services.variant import file_hash, source_hash
@@ -31,6 +31,7 @@ from onetape.store.private import make_private, private_folder
 from onetape.store.sweep import MANIFEST, is_sweep, open_sweep
 from onetape.tape.durable import is_unfinished, write_durably
 from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape
 
 __all__ = [
     "SweepOptions",
@@ -268,7 +269,7 @@ def _span(inputs: Sequence[Any]) -> tuple[int, int]:
     spans = []
     for each in inputs:
         with JournalReader(Path(each.path)) as reader:
-            counts, _, first, last = _core.inventory(reader.core)
+            counts, _, first, last, _ = _core.inventory(reader.core)
         if any(counts.values()):
             spans.append((first, last))
     if not spans:

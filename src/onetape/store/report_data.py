@@ -69,6 +69,10 @@ def no_floats() -> Floats:
     return np.zeros(0, dtype=np.float64)
 
 
+def no_codes() -> NDArray[np.int8]:
+    return np.zeros(0, dtype=np.int8)
+
+
 def no_flags() -> NDArray[np.bool_]:
     return np.zeros(0, dtype=np.bool_)
 
@@ -95,6 +99,7 @@ class Market:
     fees: float = 0.0
     funding: float = 0.0
     settles_here: bool = True
+    traded: float = 0.0  # what the data's trades, or else its bars, moved; 0: not known
     fee_table: Sequence[tuple[float, float]] = ()  # maker, taker by tier, the base tier first
 
     def notional(self, price: Floats, qty: Floats) -> Floats:
@@ -145,17 +150,17 @@ class Orders:
     """Columns of equal length, one row an order, in the order they were asked for.
 
     Times are ns UTC on the robot's clock, `venue_` ones on the exchange's; NEVER where nothing
-    came. `state` is an index into ORDER_STATES.
+    came. `state` is an index into ORDER_STATES. There may be millions: what is small is narrow.
     """
 
     id: Ints = field(default_factory=no_ints)
-    market: Ints = field(default_factory=no_ints)
-    side: Ints = field(default_factory=no_ints)
+    market: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
+    side: NDArray[np.int8] = field(default_factory=no_codes)  # +1 buy, -1 sell
     price: Floats = field(default_factory=no_floats)  # 0: market order
     trigger: Floats = field(default_factory=no_floats)  # 0: none
     qty: Floats = field(default_factory=no_floats)
     filled: Floats = field(default_factory=no_floats)
-    state: Ints = field(default_factory=no_ints)
+    state: NDArray[np.int8] = field(default_factory=no_codes)
     ts_request: Ints = field(default_factory=no_ints)
     ts_answer: Ints = field(default_factory=no_ints)  # the first news of it, a fill included
     ts_fill: Ints = field(default_factory=no_ints)  # the first fill
@@ -164,10 +169,13 @@ class Orders:
 
 @dataclass(slots=True)
 class Resting:
-    """Maker fills: how long the order had rested at the exchange (ns), and what filled it."""
+    """Maker fills: how long the order had rested at the exchange (ns), when the exchange filled it
+    (ns) and on which of ReportData.markets, and what filled it."""
 
     rest_ns: Ints = field(default_factory=no_ints)
     by_trade: NDArray[np.bool_] | None = None  # None: the tapes do not say (bars, too long)
+    at: Ints = field(default_factory=no_ints)
+    market: Ints = field(default_factory=no_ints)
 
 
 @dataclass(slots=True)

@@ -43,7 +43,7 @@ def render_sweep_page(
     sweep: Sweep, *, x: str | None = None, y: str | None = None, metric: str | None = None
 ) -> str:
     """The page as text; equal sweeps give equal bytes."""
-    data = _page_data(sweep, x, y, metric or sweep.metric)
+    data = _page_data(sweep, x, y, metric)
     return render_page(
         "sweep",
         data["title"],
@@ -53,13 +53,19 @@ def render_sweep_page(
     )
 
 
-def _page_data(sweep: Sweep, x: str | None, y: str | None, metric: str) -> dict[str, Any]:
+def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -> dict[str, Any]:
     names = list(sweep.grid.axes)
     # Across and down: the first two that vary.
     varied = [name for name in names if len(sweep.grid.axes[name]) > 1] or names
     walk = sweep.walk_forward
     rows = [] if walk else sweep.rows
     notes = []
+    metric = wanted or sweep.metric
+    # Of less than a day of data no Sharpe ratio is known, and a map of dashes says nothing.
+    known = {each for row in rows for each in (metric, "pnl") if metric_of(row, each) is not None}
+    if wanted is None and known == {"pnl"} != {metric}:
+        notes.append(f"no variant has a {metric}: the map begins with pnl")
+        metric = "pnl"
     if len(rows) > VARIANTS_SHOWN_MAX:
         sign = 1 if metric in LESS_IS_BETTER else -1
         key = [(v is None, sign * (v or 0.0)) for v in (metric_of(row, metric) for row in rows)]

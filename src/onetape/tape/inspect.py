@@ -14,7 +14,7 @@ from onetape.model.errors import BadInput, TornTape, UsageError
 from onetape.model.time import parse_time
 from onetape.tape.journal import JournalReader
 from onetape.tape.render import render
-from onetape.tape.segments import is_journal, list_segments
+from onetape.tape.segments import is_tape, list_segments
 from onetape.tape.where import Predicate, parse_where
 
 __all__ = ["JournalInfo", "cat", "ls", "tail"]
@@ -51,7 +51,7 @@ def ls(path: str | os.PathLike[str]) -> list[JournalInfo]:
 
 
 def _find(directory: Path, depth: int) -> Iterator[Path]:
-    if is_journal(directory):
+    if is_tape(directory):
         yield directory
     elif depth < _DEPTH_MAX and directory.is_dir():
         for entry in os.scandir(directory):

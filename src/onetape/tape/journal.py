@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, cast
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from onetape import _core
 from onetape.model.errors import BadInput, NotAvailable, UsageError
 from onetape.model.time import TIME_MAX
+from onetape.tape.columns import Table, read_columns
 from onetape.tape.expand import expand_segment
 from onetape.tape.schema import (
     END_TYPE,
@@ -36,7 +37,6 @@ __all__ = ["Frame", "JournalReader", "JournalWriter", "Record", "type_id"]
 _NO_UUID = bytes(16)
 _NAMES = {schema.name: id_ for id_, schema in built_in().items()}
 _CHUNK_BYTES = 4 << 20
-_COLUMN_ROWS = 4096
 
 
 def type_id(name: str | int) -> int:
@@ -322,27 +322,26 @@ class JournalReader:
         *,
         time_until: int = TIME_MAX,
         names: Iterable[str] | None = None,
-        where: Callable[[NDArray[np.void]], NDArray[np.bool_]] | None = None,
+        where: Mapping[str, int] | None = None,
     ) -> dict[str, NDArray[Any]]:
         """All rows of one fixed type from the reader's place on, a contiguous array a column.
 
         names: only these columns (default: all).
-        where: rows -> which of them; what is left out takes no memory.
+        where: only rows whose fields have these values; what is left out takes no memory.
         """
-        dtype = self._fixed(event).row_dtype
-        assert dtype.names is not None
-        wanted = tuple(dtype.names if names is None else names)
-        parts: dict[str, list[NDArray[Any]]] = {name: [] for name in wanted}
-        # Small chunks: each is turned into columns while it lies in the cache.
-        for rows in self.chunks(event, rows_max=_COLUMN_ROWS, time_until=time_until):
-            mask = None if where is None else where(rows)
-            for name in wanted:
-                column = rows[name] if mask is None else rows[name][mask]
-                parts[name].append(np.ascontiguousarray(column))
-        return {
-            name: np.concatenate(found) if found else np.empty(0, dtype[name])
-            for name, found in parts.items()
-        }
+        table = self.table(event, names=names, where=where)
+        found, _ = read_columns(self.core, [table], time_until=time_until)
+        return found[0]
+
+    def table(
+        self,
+        event: str | int,
+        *,
+        names: Iterable[str] | None = None,
+        where: Mapping[str, int] | None = None,
+    ) -> Table:
+        """The same, to be read with others in one pass: see `read_columns`."""
+        return Table(self._fixed(event), None if names is None else tuple(names), where or {})
 
     def _fixed(self, event: str | int) -> EventSchema:
         schemas = self.schemas

@@ -9,9 +9,9 @@ import msgspec
 from onetape.model.errors import TornTape
 from onetape.tape.durable import write_durably
 
-__all__ = ["Pruned", "read_pruned", "write_pruned"]
+__all__ = ["PRUNED_FILE", "Pruned", "read_pruned", "write_pruned"]
 
-_NAME = "pruned.json"
+PRUNED_FILE = "pruned.json"
 
 
 class Pruned(msgspec.Struct, frozen=True):
@@ -23,7 +23,7 @@ class Pruned(msgspec.Struct, frozen=True):
 
 
 def read_pruned(directory: Path) -> Pruned | None:
-    path = directory / _NAME
+    path = directory / PRUNED_FILE
     try:
         return msgspec.json.decode(path.read_bytes(), type=Pruned)
     except FileNotFoundError:
@@ -34,4 +34,4 @@ def read_pruned(directory: Path) -> Pruned | None:
 
 def write_pruned(directory: Path, pruned: Pruned) -> None:
     """Replaces the file in one step, on disk before the segments go."""
-    write_durably(directory / _NAME, msgspec.json.encode(pruned))
+    write_durably(directory / PRUNED_FILE, msgspec.json.encode(pruned))

@@ -18,12 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onetape import _core
+from onetape.model.enums import EventType
 from onetape.model.errors import SchemaMismatch
 
 __all__ = [
     "END_TYPE",
     "HEADER_DTYPE",
     "INSTRUMENT_TYPE",
+    "MARKET_TYPES",
     "SCHEMA_ENTRY_TYPE",
     "EventSchema",
     "Field",
@@ -32,9 +34,16 @@ __all__ = [
     "schema_preamble",
 ]
 
-INSTRUMENT_TYPE = 1
-SCHEMA_ENTRY_TYPE = 21  # preamble entries of type `params` carry schemas
+INSTRUMENT_TYPE = EventType.INSTRUMENT.id
+SCHEMA_ENTRY_TYPE = EventType.PARAMS.id  # preamble entries of type `params` carry schemas
 END_TYPE = 0xFFFF
+MARKET_TYPES = frozenset(
+    each.id
+    for each in (
+        EventType.QUOTE, EventType.TRADE, EventType.BOOK, EventType.BAR, EventType.MARK,
+        EventType.FUNDING, EventType.LIQUIDATION, EventType.MBO,
+    )
+)  # fmt: skip
 
 HEADER_DTYPE = np.dtype(
     [

@@ -10,10 +10,16 @@ from uuid import UUID
 
 from onetape import _core
 from onetape.tape.expand import expand_segment
+from onetape.tape.pruned import PRUNED_FILE
 
-__all__ = ["Segment", "is_journal", "list_segments", "segment_files"]
+__all__ = ["Segment", "foreign_to_tape", "is_tape", "list_segments", "segment_files"]
 
 _NAME = re.compile(r"(\d{10})\.tape(\.zst)?")
+# What a journal's writer, its retention, its repair and a writer's death leave beside them.
+_BESIDE = re.compile(
+    r"lock|control|bells|pins|" + re.escape(PRUNED_FILE) + r"|torn-\d+-\d+\.bin"
+    r"|damaged-\d+(\.zst)?\.bin|\d{10}\.tape\.new"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +58,15 @@ def segment_files(directory: Path) -> list[tuple[int, Path, bool]]:
     return [found[number] for number in sorted(found)]
 
 
-def is_journal(directory: Path) -> bool:
-    return bool(segment_files(directory))
+def is_tape(path: Path) -> bool:
+    """A folder with segments."""
+    return bool(segment_files(path))
+
+
+def foreign_to_tape(directory: Path) -> set[str]:
+    """Names in a folder that no journal has: whoever deletes the tape deletes them, too."""
+    names = {entry.name for entry in os.scandir(directory)}
+    return {name for name in names if not (_NAME.fullmatch(name) or _BESIDE.fullmatch(name))}
 
 
 def list_segments(directory: Path) -> list[Segment]:

@@ -133,7 +133,9 @@ _DEPTH = 128  # twice the halvings of 2^63 values
 _BOTH_HALVES = -1
 
 
-_U = tuple(np.uint64(i) for i in range(9))
+# A signed place is asked each time whether it counts from the end, and a place plus a signed step
+# is a float: places and the steps between them are unsigned. _STEP[i] is i.
+_STEP = tuple(np.uint64(i) for i in range(9))
 
 
 # numpy adds in blocks of eight running sums, halving what is longer than 128 (its pairwise sum,
@@ -168,34 +170,32 @@ def pairwise_sum(values, count):
 
 @njit
 def block_sum(values, first, count):
-    # Unsigned places: of a signed one the compiler asks each time whether it counts from the end.
     at, end = np.uint64(first), np.uint64(first + count)
-    one = np.uint64(1)
     if count < 8:
         total = 0.0
         while at < end:
             total += values[at]
-            at += one
+            at += _STEP[1]
         return total
-    r0, r1, r2, r3 = values[at], values[at + _U[1]], values[at + _U[2]], values[at + _U[3]]
-    r4, r5 = values[at + _U[4]], values[at + _U[5]]
-    r6, r7 = values[at + _U[6]], values[at + _U[7]]
-    at += _U[8]
+    r0, r1, r2, r3 = values[at], values[at + _STEP[1]], values[at + _STEP[2]], values[at + _STEP[3]]
+    r4, r5 = values[at + _STEP[4]], values[at + _STEP[5]]
+    r6, r7 = values[at + _STEP[6]], values[at + _STEP[7]]
+    at += _STEP[8]
     whole = np.uint64(first + count - count % 8)
     while at < whole:
         r0 += values[at]
-        r1 += values[at + _U[1]]
-        r2 += values[at + _U[2]]
-        r3 += values[at + _U[3]]
-        r4 += values[at + _U[4]]
-        r5 += values[at + _U[5]]
-        r6 += values[at + _U[6]]
-        r7 += values[at + _U[7]]
-        at += _U[8]
+        r1 += values[at + _STEP[1]]
+        r2 += values[at + _STEP[2]]
+        r3 += values[at + _STEP[3]]
+        r4 += values[at + _STEP[4]]
+        r5 += values[at + _STEP[5]]
+        r6 += values[at + _STEP[6]]
+        r7 += values[at + _STEP[7]]
+        at += _STEP[8]
     total = ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
     while at < end:
         total += values[at]
-        at += one
+        at += _STEP[1]
     return total
 
 

@@ -71,7 +71,19 @@ class Compiled:
     def attach(self, sim: _core.Simulation) -> None:
         """The loop calls the machine code from here on."""
         addresses = {name: each.address for name, each in self.callbacks.items()}
-        sim.set_compiled(self.record.ctypes.data, addresses, self.words)
+        orders = {
+            name: each.offset
+            for name, each in self.type.attributes.items()
+            if isinstance(each.type, OrderType) and each.offset >= 0
+        }
+        # One may have closed in on_start, where it was refused: it stays readable.
+        held = [
+            order
+            for order in (getattr(self.robot, name) for name in orders)
+            if isinstance(order, _core.Order)
+        ]
+        cells = list(orders.values())
+        sim.set_compiled(self.record.ctypes.data, addresses, self.words, cells, held)
 
     @contextmanager
     def catching(self) -> Iterator[None]:
