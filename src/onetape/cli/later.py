@@ -19,7 +19,6 @@ EXAMPLES = {
     "orders": "onetape orders",
     "positions": "onetape positions",
     "fills": "onetape fills --json",
-    "send": "onetape send robot:mm halt reason=lunch",
     "analyze": "onetape analyze RUN --db sqlite:///runs.db",
     "chaos": "onetape chaos --seeds 100 --hours 1",
 }

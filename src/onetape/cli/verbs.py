@@ -46,7 +46,7 @@ VERBS = (
     VerbEntry("orders", PROCESSES, "Show working orders.", built=False),
     VerbEntry("positions", PROCESSES, "Show positions.", built=False),
     VerbEntry("fills", PROCESSES, "Show fills.", built=False),
-    VerbEntry("send", PROCESSES, "Send a command to a process.", built=False),
+    VerbEntry("send", PROCESSES, "Send a command to a process that runs."),
     VerbEntry("analyze", STUDY, "Project a run into SQL.", built=False),
     VerbEntry("chaos", STUDY, "Deterministic simulation with faults.", built=False),
 )

@@ -40,6 +40,10 @@ class AccountConfig(_Section, frozen=True):
     key: str = ""
     secret: str = ""
     subaccounts: dict[str, int] = {}  # name -> slot; 0 is the total, 1 main
+    position_max: dict[str, float] = {}  # symbol -> quantity, what works counted as filled
+    orders_per_second: int = 0  # of all its robots together; 0: no limit of our own
+    dead_man: str = ""  # "60s": the venue cancels what works when the gateway is silent so long
+    orphans: Literal["cancel", "keep"] = "cancel"  # orders of a robot that died
 
 
 class RobotConfig(_Section, frozen=True):

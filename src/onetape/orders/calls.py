@@ -97,6 +97,11 @@ class OrderProtocol(Protocol):
 
     def modes(self, now: int) -> Call: ...
 
+    def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
+        """Let the venue cancel what works in a symbol when nobody asks again within `after` ns; 0
+        disarms. None: there is no such thing for a symbol alone."""
+        ...
+
     def answer(
         self, call: Call, status: int, headers: Mapping[str, str], body: bytes, now: int
     ) -> Answer:

@@ -173,6 +173,13 @@ class OrderManager:
         self.outs.append(IntentOut(order, RequestKind.CANCEL, order.price, order.life.size))
         self._send(order, RequestKind.CANCEL, now)
 
+    def cancel_all(self, now: int, robot: int = 0) -> int:
+        """Of a robot, or of all robots (0); foreign orders are not ours to touch. How many."""
+        chosen = [o for o in self.open.values() if o.robot and robot in (0, o.robot)]
+        for order in chosen:
+            self.cancel(order, now)
+        return len(chosen)
+
     def amend(self, order: Managed, now: int, *, price: int, size: int) -> None:
         sent = order.is_open and not order.is_foreign and not order.conditional
         if not sent or not order.life.is_sent(OrderEvent.AMEND_REQUEST):

@@ -81,6 +81,10 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     secret: str
     home: str
     symbols: list[str]
+    position_max: dict[str, float] = {}
+    orders_per_second: int = 0
+    dead_man_ns: int = 0
+    orphans: str = "cancel"
 
     def __repr__(self) -> str:
         return f"GatewayOptions(account={self.account!r}, rest={self.rest!r})"
@@ -101,6 +105,8 @@ class Gateway:
         self.reconciled = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stream_up = False
+        self._dead_man_at = 0
+        self._commands: dict[str, dict[str, Any]] = {}  # answers by id, so that none acts twice
         self._received = 0  # when the message came that is being read
 
     # --- life -------------------------------------------------------------------------------------
@@ -190,7 +196,8 @@ class Gateway:
         self.reconciler = Reconciler(
             self.manager, symbols, is_new=is_new, since=recovery.newest_fill
         )
-        self.gate = Gate(self.manager, {i.symbol: i for i in self.instruments}, Limits())
+        self.gate = Gate(self.manager, {i.symbol: i for i in self.instruments}, self._limits())
+        self.gate.killed = old.killed
         if unknown:
             self.manager.outs.append(
                 HealthOut("recovered", self.options.account, f"{unknown} orders unknown", "warning")
@@ -202,6 +209,17 @@ class Gateway:
         for life in self.tape.robots.values():
             if Path(life.journal).is_dir():
                 self._follow_robot(life)
+
+    def _limits(self) -> Limits:
+        known = {i.symbol: i for i in self.instruments}
+        return Limits(
+            position_max={
+                symbol: known[symbol].size_int(qty)
+                for symbol, qty in self.options.position_max.items()
+                if symbol in known
+            },
+            orders_a_second=self.options.orders_per_second,
+        )
 
     def _now(self) -> int:
         return time.time_ns()
@@ -245,7 +263,7 @@ class Gateway:
         return time.time_ns() + self.offset
 
     async def _tick(self) -> None:
-        last_round = time.monotonic()
+        last_round = last_look = time.monotonic()
         while True:
             now = self._venue_now()
             self.manager.tick(now)
@@ -253,8 +271,29 @@ class Gateway:
             if time.monotonic() - last_round > RECONCILE_EVERY_S and not self.reconciler.is_running:
                 last_round = time.monotonic()
                 self.reconciler.start(now, "periodic")
+            if time.monotonic() - last_look >= 1.0:
+                last_look = time.monotonic()
+                self._look_after(now)
             self._carry_out()
             await asyncio.sleep(TICK_S)
+
+    def _look_after(self, now: int) -> None:
+        """Each second: robots that died, and the venue's dead man's switch."""
+        for life, reader in self.robots.values():
+            if reader.core.writer_alive or life.is_lost:
+                continue
+            life.is_lost = True
+            if not any(o.robot == life.number for o in self.manager.open.values()):
+                continue  # it ended as it should
+            self.manager.outs.append(HealthOut("robot", life.name, "lost", "critical"))
+            if self.options.orphans == "cancel":
+                self.manager.cancel_all(now, life.number)
+        if self.options.dead_man_ns and now >= self._dead_man_at:
+            self._dead_man_at = now + self.options.dead_man_ns // 3
+            for symbol in {o.spec.symbol for o in self.manager.open.values()}:
+                call = self.protocol.dead_man(symbol, now, after=self.options.dead_man_ns)
+                if call is not None:
+                    self.manager.calls.append(call)
 
     # --- robots -----------------------------------------------------------------------------------
 
@@ -476,12 +515,49 @@ class Gateway:
             case "stop":
                 self.stopping.set()
                 return {}
+            case "command":
+                return self.command(
+                    str(asked["id"]), str(asked["command"]), dict(asked.get("fields") or {})
+                )
             case other:
                 return {"error": f"unknown request {other!r}"}
+
+    def command(self, id_: str, name: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """An operator's command: on the journal and on disk first, then done, once."""
+        if id_ in self._commands:
+            return {**self._commands[id_], "status": "duplicate"}
+        answer: dict[str, Any] = {"id": id_, "status": "applied", "result": None, "error": None}
+        now = self._venue_now()
+        match name:
+            case "kill":
+                reason = str(fields.get("reason", "")) or "by the operator"
+                self._note_command(id_, name, {"reason": reason})
+                self.gate.killed = reason
+                answer["result"] = {"canceled": self.manager.cancel_all(now)}
+            case "unkill":
+                self._note_command(id_, name, fields)
+                self.gate.killed = ""
+            case "cancel_all":
+                self._note_command(id_, name, fields)
+                answer["result"] = {"canceled": self.manager.cancel_all(now)}
+            case "reconcile":
+                self._note_command(id_, name, fields)
+                self.reconciler.start(now, "asked for")
+            case _:
+                answer["status"] = "refused"
+                answer["error"] = f"a gateway knows no command {name!r}"
+        self._commands[id_] = answer
+        self._carry_out()
+        return answer
+
+    def _note_command(self, id_: str, name: str, fields: dict[str, Any]) -> None:
+        self.tape.command(id_, name, fields, self._now())
+        self.tape.writer.ensure("disk")
 
     def _status(self) -> dict[str, Any]:
         return {
             "ready": self.gate.ready,
+            "killed": self.gate.killed,
             "reconciling": self.reconciler.is_running,
             "rounds": self.reconciler.rounds,
             "differences": [str(d) for d in self.reconciler.differences],

@@ -59,6 +59,7 @@ class RobotLife:
     journal: str
     taken: int = 0  # sequence of its last request that was taken
     symbols: dict[int, str] = field(default_factory=dict)  # by its journal's streams
+    is_lost: bool = False  # its process has ended, and that has been seen to
 
     @property
     def base(self) -> int:
@@ -102,6 +103,7 @@ class GatewayTape:
     client_id_chars: int
     streams: dict[str, int] = field(default_factory=dict)
     robots: dict[int, RobotLife] = field(default_factory=dict)
+    killed: str = ""  # why nothing new may leave, as the journal has it
 
     # --- writing ----------------------------------------------------------------------------------
 
@@ -136,6 +138,10 @@ class GatewayTape:
             },
             now,
         )
+
+    def command(self, id_: str, name: str, fields: dict[str, Any], now: int) -> None:
+        """Before it is done."""
+        self._cold("command", {"id": id_, "actor": "operator", "command": name, **fields}, now)
 
     def take(self, life: RobotLife, uuid: bytes, first: int, last: int, crc: int, now: int) -> None:
         """Which frames of a robot's journal were taken next."""
@@ -215,7 +221,9 @@ class GatewayTape:
 
     def recover(self, path: Path, recovery: Recovery) -> None:
         """Everything that this journal says about orders and robots. Before `open`."""
-        wanted = ("instrument", "order_request", "order_event", "fill", "params", "input")
+        wanted = (
+            "instrument", "order_request", "order_event", "fill", "params", "input", "command",
+        )  # fmt: skip
         symbols: dict[int, str] = {}
         with JournalReader(path) as reader:
             for stream, record in reader.instruments.items():
@@ -224,6 +232,8 @@ class GatewayTape:
                 match frame.type:
                     case EventType.INSTRUMENT.id:
                         symbols[frame.stream] = msgspec.msgpack.decode(frame.payload)["symbol"]
+                    case EventType.COMMAND.id:
+                        self._recover_command(msgspec.msgpack.decode(frame.payload))
                     case EventType.PARAMS.id:
                         self._recover_robot(msgspec.msgpack.decode(frame.payload))
                     case EventType.INPUT.id:
@@ -237,6 +247,13 @@ class GatewayTape:
                         self._recover_news(frame.payload, recovery)
                     case EventType.FILL.id:
                         recovery.fill(self._told(frame.payload, symbols[frame.stream]))
+
+    def _recover_command(self, record: dict[str, Any]) -> None:
+        match record.get("command"):
+            case "kill":
+                self.killed = record["reason"]
+            case "unkill":
+                self.killed = ""
 
     def _recover_robot(self, record: dict[str, Any]) -> None:
         if "robot" in record:

@@ -33,6 +33,7 @@ from onetape.model.errors import (
     VenueClosed,
     VenueUnavailable,
 )
+from onetape.model.time import parse_duration
 from onetape.services.gateway import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.outcome import RunResult
 from onetape.services.paper import SAMPLE_NS, PaperOptions, PaperRobot, follow
@@ -122,7 +123,8 @@ def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, Gat
     with ExitStack() as stack:
         if venue.mode == "sim" and not venue.rest:
             told = stack.enter_context(simulated_exchange(venue.kind, venue.seed))
-            started = addressed(options.home, name, told, told["accounts"][0], symbols)
+            first = told["accounts"][0]
+            started = addressed(options.home, name, told, first, symbols, account)
         else:
             started = _started(options, name, account, venue, symbols)
         yield name, stack.enter_context(gateway_process(started))
@@ -183,20 +185,26 @@ def simulated_exchange(kind: str, seed: int) -> Iterator[dict[str, Any]]:
 
 def addressed(
     home: Path,
-    account: str,
+    name: str,
     exchange: Mapping[str, Any],
     keys: Mapping[str, Any],
     symbols: list[str],
+    account: AccountConfig | None = None,
 ) -> GatewayOptions:
     """A gateway's options from what a simulated exchange said of itself and of an account."""
+    limits = account or AccountConfig(venue="")
     return GatewayOptions(
-        account=account,
+        account=name,
         rest=exchange["rest"],
         ws=exchange["ws"],
         key=keys["key"],
         secret=keys["secret"],
         home=str(home),
         symbols=symbols,
+        position_max=limits.position_max,
+        orders_per_second=limits.orders_per_second,
+        dead_man_ns=parse_duration(limits.dead_man) if limits.dead_man else 0,
+        orphans=limits.orphans,
     )
 
 
@@ -249,9 +257,8 @@ def _started(
         read_secret(each, os.environ, folder=options.folder).reveal()
         for each in (account.key, account.secret)
     )
-    stream = ws or rest.replace("http", "ws", 1)
-    told = {"rest": rest, "ws": stream}
-    return addressed(options.home, name, told, {"key": key, "secret": secret}, symbols)
+    told = {"rest": rest, "ws": ws or rest.replace("http", "ws", 1)}
+    return addressed(options.home, name, told, {"key": key, "secret": secret}, symbols, account)
 
 
 def run_live(options: LiveOptions) -> RunResult:

@@ -202,6 +202,17 @@ class BinanceUsdmProtocol:
     def modes(self, now: int) -> Call:
         return self._signed(Purpose.MODES, "GET", "/fapi/v1/accountConfig", {}, now, 5)
 
+    def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
+        """Working orders only, as far as is known: what it does to conditional orders is documented
+        nowhere (as of 2026-11), so a resting stop must not be relied on to survive or to go."""
+        params = {
+            "symbol": self._by_symbol[symbol].raw_symbol,
+            "countdownTime": str(after // _MS),
+        }
+        return self._signed(
+            Purpose.DEAD_MAN, "POST", "/fapi/v1/countdownCancelAll", params, now, 10, symbol=symbol
+        )
+
     def time(self) -> Call:
         """The venue's clock; needs no key."""
         return Call(Purpose.TIME, "GET", "/fapi/v1/time", b"", {}, 1)
