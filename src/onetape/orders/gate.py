@@ -79,7 +79,7 @@ class Gate:
             return Refusal.of(Killed, f"the kill switch is on: {self.killed}")
         if not self.ready:
             return Refusal.of(VenueUnavailable, "what the account holds is being reconciled")
-        mode = self.manager.mode
+        mode = self.manager.account.mode
         if mode is not None and mode.hedge != self.limits.hedge:
             found, wanted = (("hedge", "one-way"), ("one-way", "hedge"))[not mode.hedge]
             return Refusal.of(AccountMode, f"the account is in {found} mode, not in {wanted} mode")

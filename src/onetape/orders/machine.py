@@ -182,6 +182,10 @@ NEWS_EVENTS: Final = {
     OrderNews.UPDATED: OrderEvent.AMEND_ACK,
     OrderNews.CANCEL_REJECTED: OrderEvent.CANCEL_REJECT,
     OrderNews.UPDATE_REJECTED: OrderEvent.AMEND_REJECT,
+    OrderNews.DENIED: OrderEvent.DENY,
+    OrderNews.LOST: OrderEvent.REPLY_LOST,
+    OrderNews.FOUND: OrderEvent.FOUND_WORKING,
+    OrderNews.ABSENT: OrderEvent.FOUND_ABSENT,
 }
 
 

@@ -36,10 +36,10 @@ from onetape.model.errors import (
 )
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
+from onetape.orders.account_view import AccountView
 from onetape.orders.calls import Call, OrderKey, OrderProtocol, Purpose
-from onetape.orders.machine import Effect, OrderEvent, OrderLife
+from onetape.orders.machine import NEWS_EVENTS, Effect, OrderEvent, OrderLife
 from onetape.orders.managed import (
-    AccountOut,
     FillOut,
     HealthOut,
     IntentOut,
@@ -60,7 +60,7 @@ from onetape.orders.told import (
     Told,
 )
 
-__all__ = ["EVENT_OF_NEWS", "OrderManager"]
+__all__ = ["OrderManager"]
 
 ANSWER_WITHIN: Final = 5 * SECOND
 ABSENT_AFTER: Final = 10 * SECOND  # since it was sent: twice the window of a request
@@ -82,20 +82,6 @@ _ENDS: Final = {
     OrderState.REJECTED: OrderNews.REJECTED,
     OrderState.FILLED: None,
 }
-EVENT_OF_NEWS: Final = {
-    OrderNews.ACCEPTED: OrderEvent.ACCEPT,
-    OrderNews.REJECTED: OrderEvent.REJECT,
-    OrderNews.CANCELED: OrderEvent.CANCEL_ACK,
-    OrderNews.EXPIRED: OrderEvent.EXPIRE,
-    OrderNews.TRIGGERED: OrderEvent.TRIGGER,
-    OrderNews.UPDATED: OrderEvent.AMEND_ACK,
-    OrderNews.CANCEL_REJECTED: OrderEvent.CANCEL_REJECT,
-    OrderNews.UPDATE_REJECTED: OrderEvent.AMEND_REJECT,
-    OrderNews.DENIED: OrderEvent.DENY,
-    OrderNews.LOST: OrderEvent.REPLY_LOST,
-    OrderNews.FOUND: OrderEvent.FOUND_WORKING,
-    OrderNews.ABSENT: OrderEvent.FOUND_ABSENT,
-}
 
 
 class OrderManager:
@@ -110,10 +96,8 @@ class OrderManager:
         self.by_robot: dict[tuple[int, int], Managed] = {}
         self.by_venue_id: dict[tuple[str, str], Managed] = {}
         self.positions: dict[tuple[str, PositionSide], int] = {}  # by the fills that were booked
-        self.venue_positions: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # qty, time
-        self.balances: dict[str, tuple[int, int]] = {}  # total, venue's time
+        self.account = AccountView()
         self.references: dict[str, int] = {}  # a recent price of each symbol
-        self.mode: ModeTold | None = None
         self.unmatched: dict[tuple[str, int], FillTold] = {}  # fills of orders not yet known
         self.counts: dict[str, int] = {}  # what was odd, by name
         self.booked = 0  # fills
@@ -379,12 +363,8 @@ class OrderManager:
                     self._fill(each, now)
                 case OrderTold():
                     self._order(each, now)
-                case BalanceTold():
-                    self._balance(each, source)
-                case PositionTold():
-                    self._position(each, source)
-                case ModeTold():
-                    self.mode = each
+                case BalanceTold() | PositionTold() | ModeTold():
+                    self.outs += self.account.hear(each, source)
                 case StreamTold():
                     self._count(f"{each.what} {each.detail}".strip())
 
@@ -517,23 +497,6 @@ class OrderManager:
             order.life.state = told.state
             self.settle(order)
 
-    def _balance(self, told: BalanceTold, source: str) -> None:
-        known = self.balances.get(told.currency)
-        if known is not None and told.time < known[1]:
-            return
-        self.balances[told.currency] = (told.total, told.time)
-        if known is None or known[0] != told.total:
-            self.outs.append(AccountOut(told.currency, None, told.total, told.time, source))
-
-    def _position(self, told: PositionTold, source: str) -> None:
-        key = (told.symbol, told.side)
-        known = self.venue_positions.get(key)
-        if known is not None and told.time < known[1]:
-            return
-        self.venue_positions[key] = (told.qty, told.time)
-        if known is None or known[0] != told.qty:
-            self.outs.append(AccountOut(told.symbol, told.side, told.qty, told.time, source))
-
     # --- books ------------------------------------------------------------------------------------
 
     def _news(
@@ -549,7 +512,7 @@ class OrderManager:
         """Moves the order's life, and says so where that changed anything."""
         before, accepted = order.state, order.life.accepted
         open_before = (order.life.cancel_open, order.life.update_open)
-        event = EVENT_OF_NEWS[news]
+        event = NEWS_EVENTS[news]
         if event is OrderEvent.CANCEL_ACK and not order.life.cancel_open:
             event = OrderEvent.VENUE_CANCEL
         cell = order.life.on_event(event, size=size)

@@ -52,7 +52,7 @@ class _Round:
     looked: int = 0
     next_look: int = 0
     booked: int = 0  # fills, when it last looked
-    requests: int = 0
+    asked: int = 0
 
 
 class Reconciler:
@@ -68,7 +68,7 @@ class Reconciler:
         self.since = since  # the newest fill that is known, ns by the venue's clock
         self.differences: list[Difference] = []
         self.rounds = 0
-        self.requests = 0  # of the last round
+        self.asked = 0  # of the last round
         self._round: _Round | None = None
 
     @property
@@ -102,7 +102,7 @@ class Reconciler:
     def _call(self, call: Call) -> None:
         assert self._round is not None
         self._round.waiting += 1
-        self._round.requests += 1
+        self._round.asked += 1
         self.manager.calls.append(call)
 
     def answered(self, call: Call, answer: Answer, now: int) -> bool:
@@ -183,12 +183,12 @@ class Reconciler:
     def _note_flat(self, answer: Answer, now: int) -> None:
         """A position that the venue does not list is flat."""
         told = {(t.symbol, t.side) for t in answer.told if isinstance(t, PositionTold)}
-        for key in self.manager.venue_positions:
+        for key in self.manager.account.positions:
             if key not in told:
-                self.manager.venue_positions[key] = (0, now)
+                self.manager.account.positions[key] = (0, now)
 
     def _begin_books(self, now: int) -> None:
-        for key, (qty, _) in self.manager.venue_positions.items():
+        for key, (qty, _) in self.manager.account.positions.items():
             if qty != self.manager.positions.get(key, 0):
                 self.manager.positions[key] = qty
                 if qty:
@@ -198,9 +198,9 @@ class Reconciler:
     def _compare(self) -> list[Difference]:
         manager = self.manager
         found = []
-        for key in sorted({*manager.positions, *manager.venue_positions}):
+        for key in sorted({*manager.positions, *manager.account.positions}):
             ours = manager.positions.get(key, 0)
-            theirs = manager.venue_positions.get(key, (0, 0))[0]
+            theirs = manager.account.positions.get(key, (0, 0))[0]
             if ours != theirs:
                 found.append(Difference(f"position {key[0]} {key[1]}", str(ours), str(theirs)))
         for order in manager.open.values():
@@ -217,7 +217,7 @@ class Reconciler:
         assert self._round is not None
         self.differences = differences
         self.rounds += 1
-        self.requests = self._round.requests
+        self.asked = self._round.asked
         reason = self._round.reason
         self._round = None
         outs = self.manager.outs

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from onetape.model.enums import OrderNews, OrderState, RequestKind, TriggerBy
 from onetape.model.order import OrderSpec
-from onetape.orders.machine import OrderEvent, OrderLife
+from onetape.orders.machine import NEWS_EVENTS, OrderEvent, OrderLife
 from onetape.orders.managed import Managed
-from onetape.orders.manager import EVENT_OF_NEWS, OrderManager
+from onetape.orders.manager import OrderManager
 from onetape.orders.told import FillTold
 
 __all__ = ["Recovery"]
@@ -64,7 +64,7 @@ class Recovery:
             return
         if venue_id and venue_id != "0":
             self.manager.note_venue_id(order, venue_id)
-        event = EVENT_OF_NEWS[news]
+        event = NEWS_EVENTS[news]
         if event is OrderEvent.CANCEL_ACK and not order.life.cancel_open:
             event = OrderEvent.VENUE_CANCEL
         order.life.on_event(event, size=size)

@@ -10,7 +10,7 @@ from typing import Any
 
 from onetape.model.config import Config
 from onetape.model.errors import NotAvailable, ProcessDown
-from onetape.services.gateway import gateway_socket
+from onetape.services.gateway_options import gateway_socket
 from onetape.services.live import GatewayClient
 
 __all__ = ["send_command"]

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from onetape.services.gateway import gateway_journal
+from onetape.services.gateway_options import gateway_journal
 from onetape.services.live import (
     LiveOptions,
     addressed,

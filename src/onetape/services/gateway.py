@@ -43,6 +43,7 @@ from onetape.services.gateway_journal import (
     RobotLife,
     request_of,
 )
+from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.store.private import private_folder
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 from onetape.tape.wait import JournalWatch, Waiter
@@ -50,7 +51,7 @@ from onetape.venues.binance.instruments import instruments_of
 from onetape.venues.binance.market import BinanceUsdmMarket
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 
-__all__ = ["Gateway", "GatewayOptions", "gateway_journal", "gateway_socket"]
+__all__ = ["Gateway"]
 
 TICK_S: Final = 0.02
 KEEP_KEY_S: Final = 30 * 60.0
@@ -60,34 +61,6 @@ CALL_TIMEOUT_S: Final = 4.0
 ROBOTS_MAX: Final = 250
 _ORDER_REQUEST: Final = type_id("order_request")
 _INSTRUMENT: Final = type_id("instrument")
-
-
-def gateway_journal(home: Path, account: str) -> Path:
-    return home / "journal" / f"gateway-{account}"
-
-
-def gateway_socket(home: Path, account: str) -> Path:
-    """Kept short: the address of a Unix socket has at most 107 bytes."""
-    return home / "run" / f"gateway-{account}.sock"
-
-
-class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a gateway is started with. Its text shows no secret."""
-
-    account: str
-    rest: str
-    ws: str
-    key: str
-    secret: str
-    home: str
-    symbols: list[str]
-    position_max: dict[str, float] = {}
-    orders_per_second: int = 0
-    dead_man_ns: int = 0
-    orphans: str = "cancel"
-
-    def __repr__(self) -> str:
-        return f"GatewayOptions(account={self.account!r}, rest={self.rest!r})"
 
 
 class Gateway:
@@ -354,13 +327,13 @@ class Gateway:
             "base": life.base,
             "journal": str(gateway_journal(self.home, self.options.account)),
             "balances": {name: str(money(total)) for name, total in self._money()},
-            "hedge": bool(self.manager.mode and self.manager.mode.hedge),
+            "hedge": bool(self.manager.account.mode and self.manager.account.mode.hedge),
         }
 
     def _money(self) -> list[tuple[str, int]]:
         """What a robot can trade with: all that its instruments settle in."""
         settles = {i.settle for i in self.instruments}
-        balances = self.manager.balances.items()
+        balances = self.manager.account.balances.items()
         return [(name, total) for name, (total, _) in balances if name in settles]
 
     def follow(self, number: int) -> dict[str, Any]:

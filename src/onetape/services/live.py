@@ -34,7 +34,7 @@ from onetape.model.errors import (
     VenueUnavailable,
 )
 from onetape.model.time import parse_duration
-from onetape.services.gateway import GatewayOptions, gateway_journal, gateway_socket
+from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.outcome import RunResult
 from onetape.services.paper import SAMPLE_NS, PaperOptions, PaperRobot, follow
 from onetape.services.preparing import prepare_plan, strategy_class
@@ -92,7 +92,7 @@ class GatewayClient:
         if not line:
             raise ProcessDown("the gateway ended", where=f"asked to {do}")
         answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
+        if "error" in answer and "status" not in answer:  # a command has both
             raise ProcessDown(str(answer["error"]), where=f"the gateway, asked to {do}")
         return answer
 

@@ -52,7 +52,7 @@ class SimAccount:
     name: str
     number: int
     key: str
-    secret: str
+    secret: str = field(repr=False)
     instruments: tuple[Instrument, ...]
     currencies: tuple[str, ...]
     leverage_default: int = 20

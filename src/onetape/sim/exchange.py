@@ -36,7 +36,7 @@ from onetape.model.errors import (
 from onetape.model.money import money_units
 from onetape.sim.account import SimAccount
 from onetape.sim.clearing import Clearing
-from onetape.sim.conditional import Conditional
+from onetape.sim.conditional import Conditional, ConditionalBook
 from onetape.sim.flow import GeneratedMarket
 from onetape.sim.listing import Listing
 from onetape.sim.recording import recorded
@@ -79,10 +79,10 @@ class SimExchange(Clearing):
         super().__init__(
             market,
             self_trade=self_trade,
-            trigger_delay=trigger_delay,
             first_order_id=first_order_id,
             currencies=currencies,
         )
+        self.conditionals = ConditionalBook(self, delay=trigger_delay)
         for index, listing in enumerate(self.listings):
             if listing.instrument.perpetual:
                 self._schedule_funding(index, self.now)

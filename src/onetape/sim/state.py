@@ -31,12 +31,13 @@ __all__ = ["ExchangeState"]
 class ExchangeState:
     """Part of SimExchange."""
 
+    conditionals: ConditionalBook
+
     def __init__(
         self,
         market: GeneratedMarket,
         *,
         self_trade: str = "cancel_resting",
-        trigger_delay: int = 5_000_000,
         first_order_id: int = 1_000_000_001,
         currencies: tuple[str, ...] = (),  # that accounts hold besides those of the instruments
     ) -> None:
@@ -53,7 +54,6 @@ class ExchangeState:
         self.by_key: dict[str, SimAccount] = {}
         self.self_trade = self_trade
         self.now = market.start
-        self.conditionals = ConditionalBook(self, delay=trigger_delay)
         self.recorder: Callable[[str, list[Any], dict[str, Any]], None] | None = None
         self._inside = False
         self._said: list[Report] = []
@@ -63,9 +63,6 @@ class ExchangeState:
         self._next_income = 1
         self._dead_men: dict[tuple[int, int | None], int] = {}  # how often each was armed
         self._insurance: dict[int, int] = {}  # what the venue put in, by currency
-        for index, listing in enumerate(self.listings):
-            if listing.instrument.perpetual:
-                self._schedule_funding(index, self.now)
 
     def at(self, when: int, what: Callable[[int], None]) -> None:
         """`what(now)` when the exchange's time comes to `when`."""

@@ -224,7 +224,14 @@ class Trading:
         if 0 < changes["size"] <= order.filled:
             order.extra["why"] = "Amended below the filled quantity"
             self.exchange.cancel(account, order, now)
-        elif code := self.exchange.amend(account, order, now, **changes):
+        elif code := self.exchange.amend(
+            account,
+            order,
+            now,
+            price=changes["price"],
+            size=changes["size"],
+            trigger=changes["trigger"],
+        ):
             raise Refused(text_for(code))
         if changes["trigger"] and order.trigger:
             order.extra["stop"] = changes["trigger"]

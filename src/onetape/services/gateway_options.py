@@ -1,0 +1,37 @@
+"""What a gateway is started with, and where it is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+__all__ = ["GatewayOptions", "gateway_journal", "gateway_socket"]
+
+
+def gateway_journal(home: Path, account: str) -> Path:
+    return home / "journal" / f"gateway-{account}"
+
+
+def gateway_socket(home: Path, account: str) -> Path:
+    """Kept short: the address of a Unix socket has at most 107 bytes."""
+    return home / "run" / f"gateway-{account}.sock"
+
+
+class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a gateway is started with. Its text shows no secret."""
+
+    account: str
+    rest: str
+    ws: str
+    key: str
+    secret: str
+    home: str
+    symbols: list[str]
+    position_max: dict[str, float] = {}
+    orders_per_second: int = 0
+    dead_man_ns: int = 0
+    orphans: str = "cancel"
+
+    def __repr__(self) -> str:
+        return f"GatewayOptions(account={self.account!r}, rest={self.rest!r})"

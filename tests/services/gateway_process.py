@@ -1,0 +1,130 @@
+"""A gateway process for tests, and a robot that writes requests as a robot's journal has them."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from onetape.model import catalogue
+from onetape.model.enums import OrderNews, OrderType, RequestKind, Side, TimeInForce
+from onetape.model.order import REDUCE_ONLY
+from onetape.services.gateway_journal import FILL, NEWS, REQUEST
+from onetape.services.gateway_options import gateway_journal, gateway_socket
+from onetape.tape.journal import JournalReader, JournalWriter
+
+SYMBOL = "binance:BTC/USDT:USDT"
+
+
+class GatewayProcess:
+    def __init__(self, home: Path, port: int, account, **options) -> None:
+        self.home, self.port, self.account, self.options = home, port, account, options
+        self.process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "onetape.services.gateway"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        options = {
+            "account": "main",
+            "rest": f"http://127.0.0.1:{self.port}",
+            "ws": f"ws://127.0.0.1:{self.port}",
+            "key": self.account.key,
+            "secret": self.account.secret,
+            "home": str(self.home),
+            "symbols": [SYMBOL],
+            **self.options,
+        }
+        self.process.stdin.write(json.dumps(options).encode())
+        self.process.stdin.close()
+        line = self.process.stdout.readline()
+        assert line == b"ready\n", self.process.stderr.read()
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+    def ask(self, do: str, **fields):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            client.connect(str(gateway_socket(self.home, "main")))
+            client.sendall(json.dumps({"do": do, **fields}).encode() + b"\n")
+            return json.loads(client.makefile().readline())
+
+
+class Robot:
+    """Writes requests as a robot's journal has them; wants at random."""
+
+    def __init__(self, journal: Path, gateway: GatewayProcess, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.writer = JournalWriter(journal, process="robot:test")
+        instrument = catalogue.find(SYMBOL)
+        self.writer.append_instrument(1, time.time_ns(), instrument.to_msgpack())
+        told = gateway.ask("attach", name="test", journal=str(journal))
+        self.number, self.base = told["robot"], told["base"]
+        self.placed: list[tuple[int, Side, int]] = []
+        gateway.ask("follow", robot=self.number)
+
+    def act(self, bid: int) -> None:
+        if self.placed and self.random.random() < 0.4:
+            order_id, side, price = self.random.choice(self.placed)
+            self.request(RequestKind.CANCEL, order_id, side, price)
+            return
+        side = self.random.choice((Side.BUY, Side.SELL))
+        is_market = self.random.random() < 0.3
+        price = 0 if is_market else bid + self.random.randint(-30, 30) - 10 * side.sign
+        order_id = self.base + len(self.placed) + 1
+        self.placed.append((order_id, side, price))
+        self.request(RequestKind.PLACE, order_id, side, price)
+
+    def place(self, side: Side, price: int, *, reduce_only: bool = False) -> int:
+        order_id = self.base + len(self.placed) + 1
+        self.placed.append((order_id, side, price))
+        self.request(RequestKind.PLACE, order_id, side, price, REDUCE_ONLY * reduce_only)
+        return order_id
+
+    def request(
+        self, kind: RequestKind, order_id: int, side: Side, price: int, flags: int = 0
+    ) -> None:
+        is_market = price == 0
+        payload = REQUEST.pack(
+            order_id, price, 10, 0, 0, kind.id, side.id,
+            (OrderType.MARKET if is_market else OrderType.LIMIT).id, TimeInForce.GTC.id, flags,
+            0, 0, self.number, b"",
+        )  # fmt: skip
+        self.writer.append("order_request", payload, stream=1, time=time.time_ns())
+
+
+def news_of(home: Path, order_id: int) -> list[tuple[str, int]]:
+    """What the gateway's journal says of an order: words and codes."""
+    with JournalReader(gateway_journal(home, "main")) as reader:
+        told = [NEWS.unpack(f.payload) for f in reader.frames(("order_event",))]
+    return [(OrderNews.from_id(n[7]).value, n[6]) for n in told if n[0] == order_id]
+
+
+def wait_for(what, seconds: float = 10.0) -> None:
+    """Until it is so."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.02)
+
+
+def booked(home: Path) -> Counter:
+    """Trades in the gateway's journal."""
+    found: Counter = Counter()
+    with JournalReader(gateway_journal(home, "main")) as reader:
+        for frame in reader.frames(("fill",)):
+            found[FILL.unpack(frame.payload)[2]] += 1
+    return found

@@ -1,0 +1,107 @@
+"""Kill switch, limits, robots that died, the venue's dead man's switch: with real processes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+from gateway_process import SYMBOL, GatewayProcess, Robot, news_of, wait_for
+
+from onetape.model.enums import Side
+from onetape.model.errors import Killed, PositionLimit
+from sim.venue_client import served
+
+
+@pytest.fixture
+def world(tmp_path):
+    """(exchange's account, what starts a gateway with options and a robot at it)."""
+    with served("binance-usdm", seed=3, limits=False) as (dialect, port):
+        account = dialect.exchange.accounts[0]
+        started = []
+
+        def start(**options):
+            gateway = GatewayProcess(tmp_path, port, account, **options)
+            gateway.start()
+            robot = Robot(tmp_path / f"robot{len(started)}", gateway, 1)
+            started.append((gateway, robot))
+            return gateway, robot
+
+        yield account, dialect.exchange.listings[0], start
+        for gateway, robot in started:
+            gateway.kill()
+            robot.writer.close()
+
+
+def send(home, *words: str) -> dict:
+    """`onetape send`, its answer."""
+    done = subprocess.run(
+        [sys.executable, "-m", "onetape", "send", *words, "--json", "--home", str(home)],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    return json.loads(done.stdout)
+
+
+def test_a_kill_cancels_refuses_and_survives_a_crash(world, tmp_path):
+    account, listing, start = world
+    gateway, robot = start()
+    for step in range(3):
+        robot.place(Side.BUY, listing.bid - 2000 - 10 * step)
+    wait_for(lambda: len(account.open_orders) == 3)
+    answer = send(tmp_path, "gateway", "kill", "reason=lunch", "--id", "k1")
+    assert (answer["status"], answer["result"]) == ("applied", {"canceled": 3})
+    wait_for(lambda: not account.open_orders)
+    assert send(tmp_path, "gateway", "kill", "--id", "k1")["status"] == "duplicate"
+    refused = robot.place(Side.BUY, listing.bid - 2000)
+    wait_for(lambda: news_of(tmp_path, refused))
+    assert news_of(tmp_path, refused) == [("denied", Killed.code)]
+    gateway.kill()
+    gateway.start()
+    assert gateway.ask("status")["killed"] == "lunch"
+    again = robot.place(Side.BUY, listing.bid - 2000)
+    wait_for(lambda: news_of(tmp_path, again))
+    assert news_of(tmp_path, again) == [("denied", Killed.code)]
+    assert send(tmp_path, "binance_gateway", "unkill")["error"]["name"] == "PROCESS_DOWN"
+    assert send(tmp_path, "gateway:main", "unkill")["status"] == "applied"
+    wait_for(lambda: gateway.ask("status")["ready"])
+    robot.place(Side.BUY, listing.bid - 2000)
+    wait_for(lambda: len(account.open_orders) == 1)
+    assert send(tmp_path, "gateway", "dance")["status"] == "refused"
+
+
+def test_a_limit_counts_what_works_and_lets_reductions_pass(world, tmp_path):
+    account, listing, start = world
+    _, robot = start(position_max={SYMBOL: 0.02})
+    robot.place(Side.BUY, 0)
+    wait_for(lambda: account.qty(0) == 10)
+    robot.place(Side.BUY, listing.bid - 2000)
+    wait_for(lambda: len(account.open_orders) == 1)
+    third = robot.place(Side.BUY, listing.bid - 2010)
+    wait_for(lambda: news_of(tmp_path, third))
+    assert news_of(tmp_path, third) == [("denied", PositionLimit.code)]
+    robot.place(Side.SELL, listing.ask + 2000, reduce_only=True)
+    wait_for(lambda: len(account.open_orders) == 2)
+
+
+def test_orders_of_a_robot_that_died_are_canceled(world):
+    account, listing, start = world
+    _, robot = start()
+    robot.place(Side.BUY, listing.bid - 2000)
+    wait_for(lambda: len(account.open_orders) == 1)
+    robot.writer.close()
+    wait_for(lambda: not account.open_orders)
+
+
+def test_the_venue_cancels_when_the_gateway_is_silent(world):
+    account, listing, start = world
+    gateway, robot = start(dead_man_ns=3_000_000_000, orphans="keep")
+    robot.place(Side.BUY, listing.bid - 2000)
+    wait_for(lambda: len(account.open_orders) == 1)
+    time.sleep(4)  # it says again and again that it lives
+    assert len(account.open_orders) == 1
+    gateway.kill()
+    wait_for(lambda: not account.open_orders)
+    gateway.start()
+    assert gateway.ask("status")["differences"] == []
