@@ -252,8 +252,8 @@ void Simulation::begin(std::int64_t now) {
 // What a run either has or has not is asked here, once, and not for every frame: a plain one has a
 // single source, the receipt clock, no burst latency, no fused book and no script.
 RunOutcome Simulation::run(std::uint64_t frames_max, std::int64_t until) {
-    const bool plain = sources_.size() == 1 && !sources_.front().is_detail && script_ == nullptr && live_ == 0 &&
-                       !routes_.has_venue_clock() && !routes_.counts_events() &&
+    const bool plain = sources_.size() == 1 && !sources_.front().is_detail && script_ == nullptr &&
+                       live_ == 0 && !routes_.has_venue_clock() && !routes_.counts_events() &&
                        !options_.exchange.fuse;
     if (plain) return run_plain(sources_.front(), frames_max, until);
     for (std::uint64_t frames = 0; frames < frames_max; ++frames) {
@@ -389,8 +389,8 @@ bool Simulation::take_news(const Source& source, const Frame& frame) {
     if (frame.payload_bytes < (is_fill ? sizeof(FillPayload) : sizeof(OrderEventPayload))) {
         return fits(frame);
     }
-    const std::uint8_t robot = is_fill ? frame.as<FillPayload>().robot
-                                       : frame.as<OrderEventPayload>().robot;
+    const std::uint8_t robot =
+        is_fill ? frame.as<FillPayload>().robot : frame.as<OrderEventPayload>().robot;
     Instrument* const instrument = instrument_of(source, frame.header->stream);
     if (robot != live_ || instrument == nullptr) return true;
     const std::int64_t time = frame.header->time;

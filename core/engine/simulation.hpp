@@ -109,7 +109,8 @@ class Simulation final : public ExchangeSink {
     // robot when they reached that one.
     void set_script(Reader* script) { script_ = script; }
     // No exchange here: requests leave by the run's journal, and the order news and fills of
-    // `robot` (its number at the gateway, from 1) come with the tapes. Order ids begin after `base`.
+    // `robot` (its number at the gateway, from 1) come with the tapes. Order ids begin after
+    // `base`.
     void go_live(std::uint8_t robot, std::uint64_t base) {
         live_ = robot;
         order_base_ = base;
@@ -412,8 +413,8 @@ class Simulation final : public ExchangeSink {
     Reader* script_ = nullptr;
     Frame script_frame_;
     bool script_loaded_ = false;
-    std::uint8_t live_ = 0;         // the robot's number at its gateway, 0: there is none
-    std::uint64_t order_base_ = 0;  // ids of orders count from here
+    std::uint8_t live_ = 0;             // the robot's number at its gateway, 0: there is none
+    std::uint64_t order_base_ = 0;      // ids of orders count from here
     std::uint64_t news_ = 0;            // order news and fills delivered
     std::uint64_t state_noted_at_ = 0;  // actions, at the last state hash on the tape
     RobotPort* robot_ = nullptr;
