@@ -133,7 +133,7 @@ def test_lines_are_found_around_everything_that_could_hide_them():
     assert lines[("a", "b.c")] == 11
     assert lines[("a", "b.c", "d", "e")] == 12
     assert lines[("a", "b.c", "f", "h", "i")] == 13
-    assert lines[("many", "x")] == 15
+    assert lines[("many", "0", "x")] == 15
 
 
 names = st.text("abcxyz_-09", min_size=1, max_size=6)

@@ -16,14 +16,19 @@ from contextlib import contextmanager
 from urllib.parse import urlencode
 
 from onetape.services.venue import VenueServer
-from onetape.sim.dialect import Connection, Request
+from onetape.sim.dialect import Connection, Pending, Request
+from onetape.sim.faults import parse_faults
+from onetape.sim.faulty import Faulty
 from onetape.sim.venues import open_venue
 
 
 @contextmanager
-def served(kind: str, seed: int = 7, **options):
-    """(dialect, port) while the block runs."""
+def served(kind: str, seed: int = 7, *, faults: str = "", **options):
+    """(dialect, port) while the block runs. faults: TOML."""
     dialect = open_venue(kind, seed=seed, now=time.time_ns(), **options)
+    if faults:
+        dialect = Faulty(dialect, kind, seed=seed)
+        dialect.add(parse_faults(faults), dialect.exchange.now)
     server = VenueServer(dialect)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -57,19 +62,32 @@ class Wire:
 class Virtual:
     """The same requests without a socket, at a time of the test's own."""
 
-    def __init__(self, kind: str, seed: int = 7, **options) -> None:
+    def __init__(self, kind: str, seed: int = 7, *, faults: str = "", **options) -> None:
+        """faults: TOML. A request whose answer is late is waited for; one that is never answered
+        is a ConnectionResetError."""
         self.time = 1_795_000_000_000_000_000
         self.connections = 0
         self.dialect = open_venue(kind, seed=seed, now=self.time, **options)
+        if faults:
+            self.dialect = Faulty(self.dialect, kind, seed=seed)
+            self.give(faults)
+
+    def give(self, faults: str) -> None:
+        """More rules, from now on."""
+        self.dialect.add(parse_faults(faults), self.time)
+        self.settle()
 
     def now(self) -> int:
         return self.time
 
     def wait(self, seconds: float) -> None:
-        """The market goes on."""
-        self.time += int(seconds * 1e9)
-        self.dialect.exchange.advance(self.time)
-        self.settle()
+        """The market goes on; what a fault has put off comes in its time."""
+        end = self.time + int(seconds * 1e9)
+        while self.time < end:
+            due = getattr(self.dialect, "next_due", end)
+            self.time = min(max(due, self.time + 1), end)
+            self.dialect.exchange.advance(self.time)
+            self.settle()
 
     def settle(self) -> None:
         reports = self.dialect.exchange.take()
@@ -83,6 +101,15 @@ class Virtual:
         told = {k.lower(): v for k, v in headers.items()}
         reply = self.dialect.http(Request(method, path, query, body, told, "127.0.0.1"), self.time)
         self.settle()
+        if isinstance(reply, Pending):
+            for _ in range(3600):
+                if reply.is_done:
+                    break
+                self.wait(min(max(self.dialect.next_due - self.time, 1), 10**9) / 1e9)
+            assert reply.is_done, "no answer within an hour"
+            if reply.reply is None:
+                raise ConnectionResetError
+            reply = reply.reply
         return (
             reply.status,
             json.loads(reply.body),

@@ -18,6 +18,18 @@ from onetape.cli.output import write_line
 @click.option("--faults", type=click.Path(path_type=Path), metavar="FILE", help="What goes wrong.")
 @click.option("--tape", type=click.Path(path_type=Path), metavar="TAPE", help="A recorded market.")
 @click.option(
+    "--control",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Steer it over HTTP on this loopback port, 0: a free one.",
+)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Keeps all that happens; started again, the exchange is as it was.",
+)
+@click.option(
     "--limits/--no-limits", default=True, help="Refuse who asks too much, as the venue does."
 )
 def command(
@@ -28,6 +40,8 @@ def command(
     seed: int,
     faults: Path | None,
     tape: Path | None,
+    control: int | None,
+    state: Path | None,
     limits: bool,
 ) -> Answer:
     """Serve a wire-compatible simulated exchange until Ctrl-C: binance-usdm, kraken or bitmex.
@@ -43,6 +57,8 @@ def command(
         limits=limits,
         faults=faults,
         tape=tape,
+        control=control,
+        state=state,
         say=write_line,
     )
     return Answer(None)

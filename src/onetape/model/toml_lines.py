@@ -14,8 +14,10 @@ Path = tuple[str, ...]
 
 
 def key_lines(text: str) -> dict[Path, int]:
-    """Path of every table and key -> its first line, counted from 1."""
+    """Path of every table and key -> its first line, counted from 1. Of an array of tables the
+    number of each stands in the path, from 0: ("fault", "1", "action")."""
     found: dict[Path, int] = {}
+    counts: dict[Path, int] = {}
     table: Path = ()
     at = 0
     while at < len(text):
@@ -27,6 +29,9 @@ def key_lines(text: str) -> dict[Path, int]:
             double = text.startswith("[[", at)
             end = _end_of_key(text, at + (2 if double else 1), "]")
             table = _parts(text[at + (2 if double else 1) : end])
+            if double:
+                number = counts[table] = counts.get(table, -1) + 1
+                table = (*table, str(number))
             _note(found, table, line)
             at = end + (2 if double else 1)
         else:

@@ -19,9 +19,13 @@ import uvloop
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from onetape.model.decimals import decimal_text
-from onetape.model.errors import IoFailed, NotAvailable
+from onetape.model.errors import BadInput, IoFailed, NotAvailable
 from onetape.model.money import money
-from onetape.sim.dialect import Close, Connection, Dialect, Reply, Request
+from onetape.services.venue_state import VenueState
+from onetape.sim.control import Control
+from onetape.sim.dialect import ABORT, Close, Connection, Dialect, Pending, Reply, Request
+from onetape.sim.faults import Rule, parse_faults
+from onetape.sim.faulty import Faulty
 from onetape.sim.venues import open_venue
 
 __all__ = ["VenueServer", "run_venue"]
@@ -29,8 +33,9 @@ __all__ = ["VenueServer", "run_venue"]
 TICK_S: Final = 0.01
 BODY_MAX: Final = 1 << 20
 MESSAGE_MAX: Final = 1 << 20
-CATCH_UP_NS: Final = 50_000_000  # the most that one step of the market may take from the loop
+CATCH_UP_NS: Final = 60_000_000_000  # of the market, between two looks at what was said
 JSON: Final = "application/json"
+LOOPBACK: Final = "127.0.0.1"
 
 
 class VenueServer:
@@ -41,6 +46,7 @@ class VenueServer:
         self.clock = clock
         self.connections: dict[int, tuple[Connection, asyncio.Event]] = {}
         self._next_connection = 1
+        self._pending: set[Pending] = set()
         self._runner: web.ServerRunner | None = None
         self._ticker: asyncio.Task[None] | None = None
 
@@ -58,6 +64,8 @@ class VenueServer:
     async def stop(self) -> None:
         if self._ticker is not None:
             self._ticker.cancel()
+        for pending in list(self._pending):
+            pending.finish(None)
         for connection, wake in list(self.connections.values()):
             connection.close(WSCloseCode.GOING_AWAY, "the exchange closes")
             wake.set()
@@ -99,7 +107,7 @@ class VenueServer:
             return web.Response(status=413)
         # As it was sent: signatures are over the escapes that the client chose.
         path, _, query = request.raw_path.partition("?")
-        reply = self.answer(
+        reply: Reply | Pending | None = self.answer(
             Request(
                 request.method,
                 path,
@@ -109,15 +117,40 @@ class VenueServer:
                 address,
             )
         )
+        if isinstance(reply, Pending):
+            reply = await self._reply_of(reply)
+        if reply is None:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response(status=500)  # to nobody
         return web.Response(
             status=reply.status,
             body=reply.body,
             headers={"Content-Type": JSON, **reply.headers},
         )
 
-    def answer(self, request: Request) -> Reply:
+    async def _reply_of(self, pending: Pending) -> Reply | None:
+        """What it comes to, None: the connection is to be cut."""
+        done = asyncio.Event()
+        pending.then = done.set
+        self._pending.add(pending)
+        try:
+            if not pending.is_done:
+                await done.wait()
+        finally:
+            self._pending.discard(pending)
+        return pending.reply
+
+    def answer(self, request: Request) -> Reply | Pending:
         now = self._now()
         reply = self.dialect.http(request, now)
+        self._spread(now)
+        return reply
+
+    def ask(self, control: Control, method: str, path: str, query: str, body: bytes) -> Reply:
+        """One request to the control endpoint."""
+        now = self._now()
+        reply = control.answer(method, path, query, body, now)
         self._spread(now)
         return reply
 
@@ -128,14 +161,21 @@ class VenueServer:
         self._next_connection += 1
         if not self.dialect.connect(connection, connection.opened):
             return web.Response(status=404, text="no such stream\n")
-        socket = web.WebSocketResponse(autoping=True, max_msg_size=MESSAGE_MAX, compress=False)
+        # Pings are answered here: a connection that is half open answers none.
+        socket = web.WebSocketResponse(autoping=False, max_msg_size=MESSAGE_MAX, compress=False)
         await socket.prepare(request)
         wake = asyncio.Event()
         self.connections[connection.id] = (connection, wake)
         wake.set()
-        sender = asyncio.create_task(_send(connection, wake, socket))
+        sender = asyncio.create_task(_send(connection, wake, socket, request))
         try:
             async for message in socket:
+                if message.type is WSMsgType.PING:
+                    if not connection.silent:
+                        await socket.pong(message.data)
+                    continue
+                if message.type is WSMsgType.PONG:
+                    continue
                 if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                     break
                 data = message.data
@@ -156,13 +196,22 @@ class VenueServer:
         return socket
 
 
-async def _send(connection: Connection, wake: asyncio.Event, socket: web.WebSocketResponse) -> None:
+async def _send(
+    connection: Connection,
+    wake: asyncio.Event,
+    socket: web.WebSocketResponse,
+    request: web.BaseRequest,
+) -> None:
     while True:
         await wake.wait()
         wake.clear()
         out, connection.out = connection.out, []
         for message in out:
             if isinstance(message, Close):
+                if message.code == ABORT:
+                    if request.transport is not None:
+                        request.transport.abort()
+                    return
                 await socket.close(code=message.code, message=message.reason.encode())
                 return
             try:
@@ -171,14 +220,56 @@ async def _send(connection: Connection, wake: asyncio.Event, socket: web.WebSock
                 return
 
 
-async def serve(server: VenueServer, host: str, port: int, ready: Callable[[int], None]) -> None:
-    """Until SIGINT or SIGTERM; `ready` is told the port."""
+class ControlServer:
+    """The control endpoint of an exchange, on a port of its own of the loopback address."""
+
+    def __init__(self, control: Control, server: VenueServer) -> None:
+        self.control = control
+        self.server = server
+        self._runner: web.ServerRunner | None = None
+
+    async def start(self, port: int) -> int:
+        """Listens; gives the port. Raises OSError where it cannot."""
+        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None))
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, LOOPBACK, port)
+        await site.start()
+        sockets: Any = site._server
+        return int(sockets.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _handle(self, request: web.BaseRequest) -> web.Response:
+        if "Origin" in request.headers:  # a page in somebody's browser has no business here
+            return web.Response(status=403, text="not for browsers\n")
+        body = await request.read() if request.body_exists else b""
+        path, _, query = request.raw_path.partition("?")
+        reply = self.server.ask(self.control, request.method, path, query, body)
+        return web.Response(status=reply.status, body=reply.body, headers={"Content-Type": JSON})
+
+
+async def serve(
+    server: VenueServer,
+    host: str,
+    port: int,
+    ready: Callable[[int, int | None], None],
+    *,
+    control: Control | None = None,
+    control_port: int = 0,
+) -> None:
+    """Until SIGINT or SIGTERM; `ready` is told the ports, the second that of the control."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
-    ready(await server.start(host, port))
+    listening = await server.start(host, port)
+    steering = None if control is None else ControlServer(control, server)
+    ready(listening, None if steering is None else await steering.start(control_port))
     await stopping.wait()
+    if steering is not None:
+        await steering.stop()
     await server.stop()
 
 
@@ -192,15 +283,30 @@ def run_venue(
     limits: bool = True,
     faults: Path | None = None,
     tape: Path | None = None,
+    control: int | None = None,
+    state: Path | None = None,
 ) -> None:
-    """`onetape sim`: serves until a signal asks to stop. `say` gets the line of JSON when ready."""
-    for given, flag in ((faults, "--faults"), (tape, "--tape")):
-        if given is not None:
-            raise NotAvailable(f"{flag} of a simulated exchange", todo="docs/roadmap.md says when")
-    dialect = open_venue(kind, seed=seed, now=time.time_ns(), limits=limits)
+    """`onetape sim`: serves until a signal asks to stop. `say` gets the line of JSON when ready.
+
+    control: the port of the control endpoint, 0: a free one, None: there is none. state: where the
+    exchange keeps what it has been told, so that it comes back as it was.
+    """
+    if tape is not None:
+        raise NotAvailable("--tape of a simulated exchange", todo="docs/roadmap.md says when")
+    rules = read_faults(faults) if faults is not None else []
+    now = time.time_ns()
+    kept = None
+    if state is None:
+        inner = open_venue(kind, seed=seed, now=now, limits=limits)
+    else:
+        kept, inner = VenueState.open(state, kind=kind, seed=seed, now=now, limits=limits)
+    dialect = Faulty(inner, kind, seed=seed)
+    now = max(now, inner.exchange.now)
+    catch_up(dialect, now)
+    dialect.add(rules, now, given=now if kept is None else kept.start)
     server = VenueServer(dialect)
 
-    def ready(listening: int) -> None:
+    def ready(listening: int, steering: int | None) -> None:
         rest, stream = dialect.addresses(host, listening)
         exchange = dialect.exchange
         accounts = [
@@ -216,14 +322,51 @@ def run_venue(
             }
             for account in exchange.accounts
         ]
-        line = {"venue": kind, "rest": rest, "ws": stream, "accounts": accounts, "control": None}
+        line = {
+            "venue": kind,
+            "rest": rest,
+            "ws": stream,
+            "accounts": accounts,
+            "control": None if steering is None else f"http://{LOOPBACK}:{steering}",
+        }
         say(msgspec.json.encode(line).decode())
 
     try:
-        uvloop.run(serve(server, host, port, ready))
+        uvloop.run(
+            serve(
+                server,
+                host,
+                port,
+                ready,
+                control=None if control is None else Control(dialect),
+                control_port=control or 0,
+            )
+        )
     except OSError as error:
         raise IoFailed(
             f"cannot listen: {error.strerror or error}",
             where=f"{host}:{port}",
             todo="give another --port, or 0 for a free one",
         ) from None
+    finally:
+        if kept is not None:
+            kept.close()
+
+
+def catch_up(dialect: Dialect, now: int) -> None:
+    """Makes the market of the time that the exchange was away, a little at a time: what is said
+    meanwhile is heard by nobody and need not be kept."""
+    exchange = dialect.exchange
+    while exchange.now < now:
+        exchange.advance(min(exchange.now + CATCH_UP_NS, now))
+        dialect.publish(exchange.take(), exchange.now)
+
+
+def read_faults(path: Path) -> list[Rule]:
+    """The rules of a file. Raises BadInput or BadConfig."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise BadInput(f"cannot read the faults: {why}", where=str(path)) from None
+    return parse_faults(text, name=str(path))

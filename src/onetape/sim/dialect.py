@@ -7,6 +7,7 @@ same dialect runs behind a socket, under a virtual clock, and in tests.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import unquote_plus
@@ -16,7 +17,18 @@ import msgspec
 from onetape.sim.exchange import SimExchange
 from onetape.sim.reports import Report
 
-__all__ = ["Close", "Connection", "Dialect", "Reply", "Request", "encode", "fields", "key_pair"]
+__all__ = [
+    "ABORT",
+    "Close",
+    "Connection",
+    "Dialect",
+    "Pending",
+    "Reply",
+    "Request",
+    "encode",
+    "fields",
+    "key_pair",
+]
 
 encode: Final = msgspec.json.encode
 OUT_MAX: Final = 100_000  # messages that wait for a client; one that is slower is disconnected
@@ -43,8 +55,28 @@ class Reply(NamedTuple):
         return cls(status, encode(value), headers or {})
 
 
+@dataclass(slots=True, eq=False)
+class Pending:
+    """An answer that is not there yet; a later `tick` or `publish` of the dialect finishes it. One
+    that is done without a reply never comes: the shell cuts the connection."""
+
+    is_done: bool = False
+    reply: Reply | None = None
+    then: Callable[[], None] | None = None  # the shell's, called once when it is done
+
+    def finish(self, reply: Reply | None) -> None:
+        if self.is_done:
+            return
+        self.is_done, self.reply = True, reply
+        if self.then is not None:
+            self.then()
+
+
+ABORT: Final = 1006  # a code that is never sent: the connection is cut without a word
+
+
 class Close(NamedTuple):
-    """The venue ends a connection."""
+    """The venue ends a connection; with ABORT there is no closing frame."""
 
     code: int = 1000
     reason: str = ""
@@ -63,6 +95,7 @@ class Connection:
     out: list[bytes | Close] = field(default_factory=list)
     state: Any = None
     closed: bool = False
+    silent: bool = False  # open, and nothing is said or answered any more, not even a ping
 
     def send(self, message: bytes) -> None:
         if self.closed:
@@ -85,8 +118,9 @@ class Dialect(Protocol):
     """A venue's protocol in front of a SimExchange."""
 
     exchange: SimExchange
+    skew: int  # ns, how far the venue's clock, as it is shown and checked, is ahead of the time
 
-    def http(self, request: Request, now: int) -> Reply:
+    def http(self, request: Request, now: int) -> Reply | Pending:
         """Answers one request; the exchange stands at `now`."""
         ...
 

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import heapq
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ from onetape.model.enums import (
     TriggerBy,
 )
 from onetape.model.errors import (
+    OnetapeError,
     OrderUnknown,
     check,
 )
@@ -38,7 +40,7 @@ from onetape.sim.account import SimAccount
 from onetape.sim.clearing import Clearing
 from onetape.sim.conditional import Conditional, ConditionalBook
 from onetape.sim.flow import GeneratedMarket
-from onetape.sim.listing import Listing
+from onetape.sim.listing import Listing, changed_filters
 from onetape.sim.recording import recorded
 from onetape.sim.reports import (
     CashReport,
@@ -217,6 +219,52 @@ class SimExchange(Clearing):
         return self._cancel(order, now)
 
     @recorded
+    def drop(self, account: SimAccount, order: SimOrder) -> None:
+        """As if an order had never been: what was refused at the door of a venue that keeps no
+        record of such."""
+        account.drop(order)
+
+    @recorded
+    def note(self, order: SimOrder, values: dict[str, Any]) -> None:
+        """What only the dialect knows of an order; None takes a value away."""
+        for name, value in values.items():
+            if value is None:
+                order.extra.pop(name, None)
+            else:
+                order.extra[name] = value
+
+    @recorded
+    def set_open(self, index: int, is_open: bool, now: int) -> None:
+        """Halts an instrument, or opens it again. What works stays in the book."""
+        self.listings[index].is_open = is_open
+
+    @recorded
+    def delist(self, index: int, now: int) -> None:
+        """No trading any more: what works is cancelled, what is held is settled."""
+        for account in self.accounts:
+            self._cancel_of(account, index, now)
+            for side in account.sides:
+                if account.qty(index, side):
+                    self._close_by_force(account, index, side, now, "settlement")
+        self.listings[index].is_open = False
+
+    def _cancel_of(self, account: SimAccount, index: int, now: int) -> None:
+        for order in [o for o in account.open_orders.values() if o.index == index]:
+            self._cancel(order, now)
+        for waiting in self.conditionals.open_of(account, index):
+            self.conditionals.cancel(waiting, now)
+
+    @recorded
+    def change_instrument(self, index: int, changes: dict[str, str]) -> None:
+        """Another version of an instrument's filters, from decimals as text. They may only grow
+        coarser than what the matching engine has: it goes on with the first version. Raises
+        BadInput."""
+        found = changed_filters(self.instruments[index], changes)
+        instruments = list(self.instruments)
+        instruments[index] = self.listings[index].instrument = found
+        self.instruments = tuple(instruments)
+
+    @recorded
     def dead_man(self, account: SimAccount, after: int, now: int, index: int | None = None) -> None:
         """Cancels what works, of an instrument or all of it, when nobody has called again within
         `after` ns; 0 disarms. It acts once."""
@@ -322,13 +370,15 @@ class SimExchange(Clearing):
         """Liquidation, adl or settlement, when somebody wants to see one."""
         self._close_by_force(account, index, PositionSide(side), now, origin)
 
-    def replay(self, calls: Sequence[tuple[int, str, list[Any], dict[str, Any]]]) -> None:
+    def replay(self, calls: Iterable[tuple[int, str, list[Any], dict[str, Any]]]) -> None:
         """Makes recorded calls again: (now, method, arguments, keywords) as the recorder had
         them."""
         for now, name, args, kwargs in calls:
             self.advance(max(now, self.now))
-            getattr(self, name)(*[self._object(a) for a in args], **kwargs)
-        self.take()
+            # What was refused then is refused again: the caller was told, and went on.
+            with suppress(ValueError, TypeError, OnetapeError):
+                getattr(self, name)(*[self._object(a) for a in args], **kwargs)
+            self.take()
 
     def _object(self, value: object) -> object:
         match value:

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from typing import Final
+
+from msgspec import structs
 
 from onetape.model.enums import (
     Kind,
     Side,
 )
+from onetape.model.errors import BadInput
 from onetape.model.instrument import Instrument
 from onetape.sim.reports import (
     BarReport,
     TradeReport,
 )
 
-__all__ = ["Listing"]
+__all__ = ["FILTERS", "Listing", "changed_filters"]
 
 MINUTE: Final = 60_000_000_000
 DAY: Final = 1440 * MINUTE
+FILTERS: Final = (
+    "tick", "lot", "size_min", "size_max", "market_lot", "market_size_min", "market_size_max",
+    "notional_min", "band_up", "band_down",
+)  # fmt: skip
 TRADES_KEPT: Final = 1000
 BARS_KEPT: Final = 3000
 FUNDING_RATE: Final = 100_000_000  # 0.0001 in 1e-12: the base rate of a balanced market
@@ -77,3 +85,23 @@ class Listing:
         """The bars of the last 24 hours, the running one with them."""
         found = [bar for bar in self.bars if bar.open_time > now - DAY]
         return [*found, self.bar] if self.bar is not None else found
+
+
+def changed_filters(instrument: Instrument, changes: dict[str, str]) -> Instrument:
+    """Another version of an instrument, from decimals as text. Raises BadInput."""
+    values = {}
+    for name, text in changes.items():
+        if name not in FILTERS:
+            raise BadInput(
+                f"no filter {name!r}", where=instrument.symbol, todo=f"one of {', '.join(FILTERS)}"
+            )
+        try:
+            value = Decimal(text)
+        except (InvalidOperation, TypeError, ValueError):
+            raise BadInput(f"{name} is no decimal: {text!r}", where=instrument.symbol) from None
+        step = getattr(instrument, name) if name in ("tick", "lot") else None
+        if not value.is_finite() or value < 0 or (step and (not value or value % step)):
+            wanted = f"a multiple of {step}" if step else "0 or more"
+            raise BadInput(f"{name} {text} is not {wanted}", where=instrument.symbol)
+        values[name] = value
+    return structs.replace(instrument, **values, version=instrument.version + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from onetape.model.enums import (
     OrderNews,
@@ -24,6 +24,9 @@ from onetape.sim.reports import (
     SimFill,
     SimOrder,
 )
+
+if TYPE_CHECKING:
+    pass
 
 __all__ = ["ExchangeState"]
 
@@ -63,6 +66,11 @@ class ExchangeState:
         self._next_income = 1
         self._dead_men: dict[tuple[int, int | None], int] = {}  # how often each was armed
         self._insurance: dict[int, int] = {}  # what the venue put in, by currency
+
+    @property
+    def next_id(self) -> int:
+        """Of the next order."""
+        return self._next_id
 
     def at(self, when: int, what: Callable[[int], None]) -> None:
         """`what(now)` when the exchange's time comes to `when`."""

@@ -7,7 +7,7 @@ they protect play money on a loopback address.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,6 +22,8 @@ __all__ = ["VENUES", "VenueFacts", "open_venue"]
 
 HISTORY_NS: Final = 600 * 1_000_000_000  # of the market, before the exchange opens
 RATE: Final = 3.0
+
+Call = tuple[int, str, list[Any], dict[str, Any]]  # (time, method, arguments, keywords)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +101,11 @@ def open_venue(
     now: int,
     accounts: tuple[str, ...] = ("main", "second"),
     limits: bool = True,
+    calls: Iterable[Call] = (),
 ) -> Dialect:
     """A simulated exchange of a kind, with some minutes of market behind it, at `now` (ns UTC).
 
+    calls: what it has been told since, as its recorder had it; it then stands at the last of them.
     Raises UsageError for a kind that there is not.
     """
     facts = VENUES.get(kind)
@@ -126,4 +130,5 @@ def open_venue(
         key, secret = key_pair(seed, f"{kind}/{name}")
         exchange.open_account(name, key, secret, facts.balances)
     exchange.take()
+    exchange.replay(calls)
     return facts.dialect(exchange, limits=limits)

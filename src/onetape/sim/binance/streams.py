@@ -434,28 +434,24 @@ class Streams:
             i = listing.instrument
             low = i.raw_symbol.lower()
             for word, minutes in INTERVALS.items():
-                name = f"{low}@kline_{word}"
-                if not self._heard(name) or listing.bar is None:
+                plain, continuous = f"{low}@kline_{word}", f"{low}_perpetual@continuousKline_{word}"
+                if not self._heard(plain, continuous) or listing.bar is None:
                     continue
                 bar = merged([*listing.bars, listing.bar], minutes)[-1]
+                k = {
+                    "t": ms(bar.open_time), "T": ms(bar.close_time) - 1, "i": word, "f": -1,
+                    "L": -1, "o": price_text(i, bar.open), "c": price_text(i, bar.close),
+                    "h": price_text(i, bar.high), "l": price_text(i, bar.low),
+                    "v": size_text(i, bar.volume), "n": bar.trades, "x": now >= bar.close_time,
+                    "q": turnover_text(i, bar.turnover), "V": size_text(i, bar.buy_volume),
+                    "Q": turnover_text(i, bar.buy_turnover), "B": "0",
+                }  # fmt: skip
+                raw, time = i.raw_symbol, ms(now)
+                self._stream(plain, {"e": "kline", "E": time, "s": raw, "k": {"s": raw, **k}})
                 self._stream(
-                    name,
-                    {
-                        "e": "kline",
-                        "E": ms(now),
-                        "s": i.raw_symbol,
-                        "k": {
-                            "t": ms(bar.open_time), "T": ms(bar.close_time) - 1,
-                            "s": i.raw_symbol, "i": word, "f": -1, "L": -1,
-                            "o": price_text(i, bar.open), "c": price_text(i, bar.close),
-                            "h": price_text(i, bar.high), "l": price_text(i, bar.low),
-                            "v": size_text(i, bar.volume), "n": bar.trades,
-                            "x": now >= bar.close_time, "q": turnover_text(i, bar.turnover),
-                            "V": size_text(i, bar.buy_volume),
-                            "Q": turnover_text(i, bar.buy_turnover), "B": "0",
-                        },
-                    },
-                )  # fmt: skip
+                    continuous,
+                    {"e": "continuous_kline", "E": time, "ps": raw, "ct": "PERPETUAL", "k": k},
+                )
 
     # --- the user stream --------------------------------------------------------------------------
 

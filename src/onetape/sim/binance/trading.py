@@ -80,7 +80,7 @@ class Trading:
         order = self.exchange.place(account, index, now, **wanted)
         failed = not order.is_open and not order.filled
         if failed and (order.code or order.tif is TimeInForce.FOK):
-            account.drop(order)
+            self.exchange.drop(account, order)
             raise self._refusal(order)
         kind = params.get("newOrderRespType", "ACK")
         at_once = order.type is OrderType.MARKET or order.tif is not TimeInForce.GTC
@@ -183,16 +183,18 @@ class Trading:
         done = order.extra.get("amendments", 0)
         if done >= AMENDMENTS_MAX:
             raise Refused(-5026)
-        order.extra["amendments"] = done + 1
+        noted: dict[str, Any] = {"amendments": done + 1}
         if modify_id := params.get("modifyId"):
-            order.extra["modifyId"] = modify_id
+            noted["modifyId"] = modify_id
+        self.exchange.note(order, noted)
         before = (order.price, order.size)
         code = self.exchange.amend(account, order, now, price=price, size=size)
         if code == OrderWouldCross.code:  # one that became a taker is cancelled
             self.exchange.cancel(account, order, now)
         elif code:
             raise Refused(_CODES.get(code, -2010))
-        order.extra.setdefault("history", []).append((now, before, (price, size)))
+        history = [*order.extra.get("history", ()), (now, before, (price, size))]
+        self.exchange.note(order, {"history": history})
         return order_row(instrument, order)
 
     def cancel(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:

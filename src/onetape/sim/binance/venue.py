@@ -43,6 +43,7 @@ class BinanceUsdm:
 
     def __init__(self, exchange: SimExchange, *, limits: bool = True) -> None:
         self.exchange = exchange
+        self.skew = 0
         self.public = PublicData(exchange)
         terms = OrderTerms(exchange, self.public)
         self.trading = Trading(exchange, self.public, terms)
@@ -93,7 +94,7 @@ class BinanceUsdm:
             raise Refused(-5000, request.path, request.method, status=404)
         account = self._account(request)
         self._check_signature(request, account)
-        self._check_time(params, now)
+        self._check_time(params, now + self.skew)
         if request.path in ORDER_PATHS and request.method in ("POST", "PUT"):
             if not account.can_trade:
                 raise Refused(-2015, status=401)
@@ -162,7 +163,7 @@ class BinanceUsdm:
 
         routes: dict[str, Public] = {
             "/fapi/v1/ping": lambda _p, _n: {},
-            "/fapi/v1/time": lambda _p, now: {"serverTime": ms(now)},
+            "/fapi/v1/time": lambda _p, now: {"serverTime": ms(now + self.skew)},
             "/fapi/v1/exchangeInfo": lambda _p, now: public.exchange_info(now),
             "/fapi/v1/depth": public.depth,
             "/fapi/v1/rpiDepth": public.depth,
@@ -181,6 +182,8 @@ class BinanceUsdm:
             "/fapi/v2/ticker/price": one_or_all(public.price_ticker),
             "/fapi/v1/ticker/bookTicker": one_or_all(public.book_ticker),
             "/fapi/v1/openInterest": public.open_interest,
+            # Of the wallet side: what clients ask before they believe that the venue is up.
+            "/sapi/v1/system/status": lambda _p, _n: {"status": 0, "msg": "normal"},
         }
         return {("GET", path): handler for path, handler in routes.items()}
 
@@ -286,6 +289,10 @@ class BinanceUsdm:
         return answers
 
     def _cancel_batch(self, account: SimAccount, params: Params, now: int) -> list[Any]:
+        # Clients in use write these two names in small letters, too.
+        for known in ("orderIdList", "origClientOrderIdList"):
+            if known.lower() in params:
+                params = {known: params[known.lower()], **params}
         name = "orderIdList" if params.get("orderIdList") else "origClientOrderIdList"
         ids = _list(params, name)
         if not 1 <= len(ids) <= CANCEL_BATCH_MAX:
@@ -385,7 +392,7 @@ class BinanceUsdm:
             raise Refused(-1102, "signature")
         if not hmac.compare_digest(hmac_hex(account.secret, socket_payload(text)), given.lower()):
             raise Refused(-1022)
-        self._check_time(text, now)
+        self._check_time(text, now + self.skew)
         if method in ("order.place", "order.modify", "algoOrder.place"):
             self.limits.spend_orders(account.number, 1, now)
         return self._signed[route](account, text, now)

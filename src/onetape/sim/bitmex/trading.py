@@ -77,7 +77,7 @@ class Trading:
         order = self.exchange.place(account, at, now, **wanted)
         if order.code and not order.filled and not is_canceled_at_once(order.code):
             code, value = order.code, (order.price, order.size)
-            account.drop(order)
+            self.exchange.drop(account, order)
             raise self._refusal(at, code, *value)
         return order_row(self.exchange.instruments[at], order)
 
@@ -284,17 +284,18 @@ class Trading:
         if client_id and client_id != order.client_id:
             self._client_id(account, params)
         before = dict(order.extra)
-        order.extra["transacted"] = now
+        noted: dict[str, Any] = {"transacted": now}
         if wanted["trigger"]:
-            order.extra["stop_price"] = wanted["trigger"]
+            noted["stop_price"] = wanted["trigger"]
         if wanted["size"]:
-            order.extra.pop("close_all", None)
+            noted["close_all"] = None
+        self.exchange.note(order, noted)
         code = self.exchange.amend(account, order, now, client_id=client_id, **wanted)
         if code == OrderWouldCross.code:  # post-only that would take: the venue ends it
             self.exchange.cancel(account, order, now)
             order.code = code
         elif code:
-            order.extra.update(before)
+            self.exchange.note(order, before)
             raise self._refusal(
                 order.index, code, wanted["price"] or order.price, wanted["size"] or order.size
             )
@@ -344,10 +345,9 @@ class Trading:
                 rows.append({**order_row(i, order), "error": why})
         return rows
 
-    @staticmethod
-    def _note(order: SimOrder, params: Params) -> None:
+    def _note(self, order: SimOrder, params: Params) -> None:
         if said := text(params, "text"):
-            order.extra["text"] = said[:255]
+            self.exchange.note(order, {"text": said[:255]})
 
     def cancel_all(self, account: SimAccount, params: Params, now: int) -> list[dict[str, Any]]:
         wanted = set(self.public.asked(params))

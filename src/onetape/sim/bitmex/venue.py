@@ -41,6 +41,7 @@ class Bitmex:
 
     def __init__(self, exchange: SimExchange, *, limits: bool = True) -> None:
         self.exchange = exchange
+        self.skew = 0
         self.public = PublicData(exchange)
         self.trading = Trading(exchange, self.public)
         self.data = AccountData(exchange, self.public)
@@ -123,6 +124,7 @@ class Bitmex:
         if not hmac.compare_digest(wanted.encode(), given.lower().encode()):
             raise Refused("Signature not valid.", status=401)
         until = int(expires) if expires.isascii() and expires.isdigit() else 0
+        now += self.skew
         if until * SECOND <= now:
             raise Refused(
                 "This request has expired - `expires` is in the past. Current time: {}",
@@ -136,8 +138,16 @@ class Bitmex:
     def _public_routes(self) -> dict[tuple[str, str], Public]:
         public = self.public
         routes: dict[str, Public] = {
-            "": lambda _p, now: {"name": "BitMEX API", "version": "2.0.0", "timestamp": _ms(now)},
-            "/": lambda _p, now: {"name": "BitMEX API", "version": "2.0.0", "timestamp": _ms(now)},
+            "": lambda _p, now: {
+                "name": "BitMEX API",
+                "version": "2.0.0",
+                "timestamp": _ms(now + self.skew),
+            },
+            "/": lambda _p, now: {
+                "name": "BitMEX API",
+                "version": "2.0.0",
+                "timestamp": _ms(now + self.skew),
+            },
             "/wallet/assets": lambda _p, _n: public.assets(),
             "/instrument": public.instruments,
             "/instrument/active": lambda _p, now: public.active(now),

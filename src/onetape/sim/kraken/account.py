@@ -199,6 +199,13 @@ class AccountData:
         rows = {e.id: self._ledger_row(e) for e in _page(entries, params)}
         return {"ledger": rows, "count": len(entries)}
 
+    def query_ledgers(self, account: SimAccount, params: Params) -> dict[str, Any]:
+        wanted = _ids(params, "id")
+        known = {entry.id: entry for entry in self.ledger(account)}
+        if not set(wanted).issubset(known):
+            raise invalid("id")
+        return {text: self._ledger_row(known[text]) for text in wanted}
+
     def _ledger_row(self, entry: LedgerEntry) -> dict[str, Any]:
         return {
             "refid": entry.reference,
@@ -317,10 +324,10 @@ class AccountData:
         }
 
 
-def _ids(params: Params) -> list[str]:
-    found = [each.strip() for each in text_of(params, "txid").split(",") if each.strip()]
+def _ids(params: Params, name: str = "txid") -> list[str]:
+    found = [each.strip() for each in text_of(params, name).split(",") if each.strip()]
     if not 1 <= len(found) <= ASKED_MAX:
-        raise invalid("txid")
+        raise invalid(name)
     return found
 
 

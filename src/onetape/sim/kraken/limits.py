@@ -21,7 +21,9 @@ MICRO: Final = 1_000_000
 KEY: Final = (20, 500_000)
 PAIR: Final = (125, 2_340_000)
 ORDERS_MAX: Final = 80  # open ones of a pair
-HISTORY: Final = frozenset({"ClosedOrders", "TradesHistory", "QueryTrades", "Ledgers"})
+HISTORY: Final = frozenset(
+    {"ClosedOrders", "TradesHistory", "QueryTrades", "Ledgers", "QueryLedgers"}
+)
 FREE: Final = frozenset(
     {"AddOrder", "AddOrderBatch", "AmendOrder", "EditOrder", "CancelOrder", "CancelOrderBatch",
      "CancelAll", "CancelAllOrdersAfter"}

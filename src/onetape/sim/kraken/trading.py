@@ -92,7 +92,7 @@ class Trading:
         order = self.exchange.place(account, index, now, **wanted)
         # An order that met its owner's own was taken and ended; all others that fail never were.
         if order.code and not order.is_open and not order.filled and order.code != SelfTrade.code:
-            account.drop(order)
+            self.exchange.drop(account, order)
             raise Refused(text_for(order.code))
         return order
 
@@ -205,7 +205,7 @@ class Trading:
         order = self.find(account, params, name)
         i, pair = self.exchange.instruments[order.index], self.public.names.wsnames[order.index]
         self.limits.spend_pair(account.number, order.index, amend_cost(now - order.created), now)
-        changes = {"price": 0, "size": 0, "trigger": 0}
+        changes: dict[str, Any] = {"price": 0, "size": 0, "trigger": 0}
         if text := text_of(params, "order_qty"):
             changes["size"] = size_units(i, text, "order_qty")
         if text := text_of(params, "limit_price"):
@@ -222,7 +222,7 @@ class Trading:
         if price and not order.trigger and (order.post_only or flag(params, "post_only")):
             self._check_passive(order.index, order.side, price)
         if 0 < changes["size"] <= order.filled:
-            order.extra["why"] = "Amended below the filled quantity"
+            self.exchange.note(order, {"why": "Amended below the filled quantity"})
             self.exchange.cancel(account, order, now)
         elif code := self.exchange.amend(
             account,
@@ -234,8 +234,9 @@ class Trading:
         ):
             raise Refused(text_for(code))
         if changes["trigger"] and order.trigger:
-            order.extra["stop"] = changes["trigger"]
-        count = order.extra["amends"] = order.extra.get("amends", 0) + 1
+            self.exchange.note(order, {"stop": changes["trigger"]})
+        count = order.extra.get("amends", 0) + 1
+        self.exchange.note(order, {"amends": count})
         return order, amend_id(order, count)
 
     def amend_order(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
@@ -254,7 +255,7 @@ class Trading:
             raise invalid("txid")
         self.limits.spend_pair(account.number, index, edit_cost(now - old.created), now)
         wanted = self.terms(account, index, self._as_asked(old, params), now)
-        old.extra["why"] = "Order replaced"
+        self.exchange.note(old, {"why": "Order replaced"})
         self.exchange.cancel(account, old, now)
         return old, self.send(account, index, wanted, now)
 

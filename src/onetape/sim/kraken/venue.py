@@ -39,6 +39,7 @@ class KrakenSpot:
 
     def __init__(self, exchange: SimExchange, *, limits: bool = True) -> None:
         self.exchange = exchange
+        self.skew = 0
         self.limits = Limits(limits)
         self.public = PublicData(exchange)
         self.trading = Trading(exchange, self.public, self.limits)
@@ -117,7 +118,7 @@ class KrakenSpot:
     def _public_routes(self) -> dict[str, Public]:
         public = self.public
         return {
-            "Time": lambda _p, now: public.time(now),
+            "Time": lambda _p, now: public.time(now + self.skew),
             "SystemStatus": lambda _p, now: public.system_status(now),
             "Assets": lambda p, _n: public.assets(p),
             "AssetPairs": lambda p, _n: public.asset_pairs(p),
@@ -150,6 +151,7 @@ class KrakenSpot:
             # Of margin, and there is none. Consolidated ones are a list.
             "OpenPositions": lambda _a, p, _n: [] if text_of(p, "consolidation") else {},
             "Ledgers": lambda a, p, _n: data.ledgers(a, p),
+            "QueryLedgers": lambda a, p, _n: data.query_ledgers(a, p),
             "TradeVolume": data.trade_volume,
             "GetWebSocketsToken": lambda a, _p, n: self.tokens.issue(a, n),
             "GetApiKeyInfo": lambda a, _p, _n: data.key_info(a, self.nonces[a.key]),

@@ -1,0 +1,37 @@
+"""A simulated exchange as a process of its own, that can be killed and started again."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from sim.venue_client import Wire
+
+
+class VenueProcess:
+    """`onetape sim` with a state and a control endpoint."""
+
+    def __init__(self, state: Path, kind: str = "binance-usdm", *more: str, port: int = 0) -> None:
+        command = [
+            str(Path(sys.executable).parent / "onetape"), "sim", kind, "--state", str(state),
+            "--control", "0", "--seed", "7", "--no-limits", "--port", str(port), *more,
+        ]  # fmt: skip
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        line = self.process.stdout.readline()
+        assert line, self.process.stderr.read()
+        self.told = json.loads(line)
+        self.port = int(self.told["rest"].rpartition(":")[2])
+        self.wire = Wire(self.port)
+        self.control = Wire(int(self.told["control"].rpartition(":")[2]))
+
+    def state(self) -> dict:
+        return self.control.request("GET", "/state", b"", {})[1]
+
+    def stop(self, how: signal.Signals = signal.SIGKILL) -> None:
+        self.process.send_signal(how)
+        self.process.wait(20)
+        self.process.stdout.close()
+        self.process.stderr.close()
