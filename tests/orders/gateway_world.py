@@ -1,4 +1,4 @@
-"""A gateway's order manager, a simulated Binance and a bad network in one virtual time.
+"""A gateway's order manager, a simulated exchange and a bad network in one virtual time.
 
 One seed decides everything: what the robot wants, and what the network does to each request, each
 answer and each message of the stream. `World(seed).run(seconds)` trades under faults, then lets the
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from onetape.model.enums import OrderType, PositionSide, RequestKind, Side, TimeInForce, TriggerBy
@@ -23,11 +23,21 @@ from onetape.orders.reconcile import Reconciler
 from onetape.sim.dialect import Connection
 from onetape.sim.dialect import Request as Http
 from onetape.sim.venues import open_venue
-from onetape.venues.binance.trading import BinanceUsdmProtocol
+from onetape.venues.gateways import AccountStream, Addresses, open_trading_venue
 
 MS = 1_000_000
 SECOND = 1000 * MS
 START = 1_795_000_000 * SECOND
+LINE_HELD = SECOND  # as the gateway's, where requests go in order
+CALL_TIMEOUT = 4 * SECOND
+# What a venue says where it says nothing.
+SPEECHLESS = {
+    "binance-usdm": (
+        503,
+        b'{"msg":"Unknown error, please check your request or try again later."}',
+    ),
+    "kraken": (520, b"<html>Web server is returning an unknown error</html>"),
+}
 
 
 @dataclass
@@ -52,18 +62,31 @@ class Faults:
 class World:
     seed: int
     faults: Faults = field(default_factory=Faults)
+    kind: str = "binance-usdm"
     clock_ahead: int = 0  # ns, of the venue's clock against ours
     seen: Counter = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
         self.now = START
-        self.dialect = open_venue("binance-usdm", seed=self.seed, now=START, limits=False)
+        self.dialect = open_venue(self.kind, seed=self.seed, now=START, limits=False)
         self.exchange = self.dialect.exchange
         self.account = self.exchange.accounts[0]
-        self.protocol = BinanceUsdmProtocol(self.account.key, self.account.secret)
-        self.protocol.set_instruments(self.exchange.instruments)
+        self.venue = open_trading_venue(
+            self.kind, self.account.key, self.account.secret, Addresses("", "", "")
+        )
+        self.protocol = self.venue.protocol
+        listed = self.http(self.venue.instruments())
+        self.instruments = self.venue.instruments_of(listed.body, frozenset())
+        self.line: deque[Call] = deque()
+        self.in_line: Call | None = None  # it keeps the next ones waiting
+        self.unanswered: list[Call] = []
         self.symbols = [i.symbol for i in self.exchange.instruments[:2]]
+        by_symbol = {i.symbol: i for i in self.instruments}
+        for instrument in self.exchange.instruments:  # what is listed is what there is
+            ours = by_symbol[instrument.symbol]
+            for fact in ("tick", "lot", "size_min", "price_decimals", "size_decimals"):
+                assert getattr(ours, fact) == getattr(instrument, fact)
         self.manager = OrderManager(self.protocol)
         self.reconciler = Reconciler(self.manager, self.symbols, is_new=True)
         self.events: list = []
@@ -91,6 +114,10 @@ class World:
             self.connect()
         self.reconciler.start(self.now, "quiet")
         self.until(self.now + 90 * SECOND)
+        for _ in range(30):  # the market goes on: until nothing has been traded for a moment
+            if not self.account.trades or self.account.trades[-1].fill.time < self.now - 2 * SECOND:
+                break
+            self.until(self.now + SECOND)
         return self
 
     def until(self, end: int) -> None:
@@ -146,26 +173,45 @@ class World:
     # --- requests ---------------------------------------------------------------------------------
 
     def send(self, call: Call) -> None:
+        if self.venue.in_order:
+            self.line.append(call)
+            self.next_of_line()
+        else:
+            self.begin(call)
+
+    def next_of_line(self) -> None:
+        if self.in_line is None and self.line:
+            call = self.in_line = self.line.popleft()
+            self.begin(call)
+            self.at(self.now + LINE_HELD, self.leave_line, call)
+            self.at(self.now + CALL_TIMEOUT, self.lost, call)
+
+    def leave_line(self, call: Call) -> None:
+        if self.in_line is call:
+            self.in_line = None
+            self.next_of_line()
+
+    def begin(self, call: Call) -> None:
         self.seen[call.purpose.value] += 1
+        self.unanswered.append(call)
         if self.chance("lose_request"):
             self.at(self.now + int(self.random.uniform(1, 4) * SECOND), self.lost, call)
             return
         self.at(self.now + self.way(), self.arrive, call)
 
+    def http(self, call: Call):
+        path, _, query = call.target.partition("?")
+        told = {name.lower(): value for name, value in call.headers.items()}
+        asked = Http(call.method, path, query, call.body, told, "127.0.0.1")
+        return self.dialect.http(asked, self.now)
+
     def arrive(self, call: Call) -> None:
         self.exchange.advance(self.now)
         is_done = not self.chance("error_answer")
-        path, _, query = call.target.partition("?")
-        status, headers, body = (
-            503,
-            {},
-            b'{"msg":"Unknown error, please check your request or try again later."}',
-        )
+        status, body = SPEECHLESS[self.kind]
+        headers: dict[str, str] = {}
         if is_done or self.random.random() < 0.5:
-            told = {name.lower(): value for name, value in call.headers.items()}
-            reply = self.dialect.http(
-                Http(call.method, path, query, call.body, told, "127.0.0.1"), self.now
-            )
+            reply = self.http(call)
             if is_done:
                 status, headers, body = reply.status, reply.headers, reply.body
         if self.chance("lose_answer"):
@@ -173,7 +219,18 @@ class World:
             return
         self.at(self.now + self.way(), self.answered, call, status, headers, body)
 
+    def is_waited_for(self, call: Call) -> bool:
+        """Once: what is lost has no answer any more."""
+        at = next((n for n, each in enumerate(self.unanswered) if each is call), -1)
+        if at < 0:
+            return False
+        del self.unanswered[at]
+        self.leave_line(call)
+        return True
+
     def answered(self, call: Call, status: int, headers: dict, body: bytes) -> None:
+        if not self.is_waited_for(call):
+            return
         told = {name.lower(): value for name, value in headers.items()}
         answer = self.protocol.answer(call, status, told, body, self.now)
         if call.purpose is Purpose.STREAM_KEY:
@@ -182,6 +239,8 @@ class World:
         self.take(call, answer)
 
     def lost(self, call: Call) -> None:
+        if not self.is_waited_for(call):
+            return
         if call.purpose is Purpose.STREAM_KEY:
             self.connect()
             return
@@ -194,17 +253,20 @@ class World:
     # --- the stream -------------------------------------------------------------------------------
 
     def connect(self) -> None:
-        self.send(self.protocol.stream_key())
+        self.send(self.venue.stream_key(self.now))
 
     def open_stream(self, key: str) -> None:
         if not key:
             self.at(self.now + SECOND, self.connect)
             return
-        self.stream = Connection(
-            self.count + 1, self.protocol.stream_path(key), "", "127.0.0.1", self.now
-        )
+        self.news = self.venue.account_stream(key)
+        path = self.news.url or "/v2"
+        self.stream = Connection(self.count + 1, path, "", "127.0.0.1", self.now)
         assert self.dialect.connect(self.stream, self.now)
-        self.reconciler.start(self.now, "connected")
+        for message in self.news.hello:
+            self.dialect.message(self.stream, message, self.now)
+        if self.news.is_live:
+            self.reconciler.start(self.now, "connected")
 
     def carry(self, message) -> None:
         if not isinstance(message, bytes):
@@ -220,10 +282,14 @@ class World:
             wait = (
                 int(self.random.uniform(0.1, 3) * SECOND) if self.chance("delay_stream") else 5 * MS
             )
-            self.at(self.now + wait, self.hear, message)
+            self.at(self.now + wait, self.hear, message, self.news)
 
-    def hear(self, message: bytes) -> None:
-        self.manager.hear(self.protocol.told(message), self.now)
+    def hear(self, message: bytes, news: AccountStream) -> None:
+        was_live = news.is_live
+        # That messages overtake each other does not break it here: the manager has to bear it.
+        self.manager.hear(news.told(message), self.now)
+        if news.is_live and not was_live and news is self.news:
+            self.reconciler.start(self.now, "connected")
 
     # --- the robot --------------------------------------------------------------------------------
 
@@ -281,7 +347,9 @@ class World:
             spec |= {"price_int": price}
         self.ordinal += 1
         self.manager.references[instrument.symbol] = listing.last
-        ours = client_id("world", epoch=1, ordinal=self.ordinal)
+        ours = client_id(
+            "world", epoch=1, ordinal=self.ordinal, chars_max=self.protocol.client_id_chars
+        )
         self.manager.submit(
             ours, Request(1, RequestKind.PLACE, self.ordinal, OrderSpec(**spec)), self.now
         )
@@ -314,11 +382,15 @@ class World:
             held = manager.positions.get((instrument.symbol, PositionSide.BOTH), 0)
             if qty != held:
                 found.append(f"position {instrument.symbol}: {held} {qty}")
-        booked = Counter(
-            (o.fill.symbol, o.fill.trade_id) for o in self.outs if isinstance(o, FillOut)
-        )
+        for number, currency in enumerate(self.exchange.currencies):
+            ours = manager.books.expected.get(currency)
+            theirs = int(self.account.money.balance(number))
+            slack = self.protocol.slack(currency) * (manager.books.moved.get(currency, 0) + 1)
+            if ours is not None and abs(ours - theirs) > slack:
+                found.append(f"balance {currency}: {ours} {theirs}")
+        booked = Counter(o.fill.key for o in self.outs if isinstance(o, FillOut))
         real = {
-            (self.exchange.instruments[t.order.index].symbol, t.fill.trade_id)
+            (self.exchange.instruments[t.order.index].symbol, t.fill.trade_id, t.order.side)
             for t in self.account.trades
         }
         found += [f"trade {key} booked {n} times" for key, n in booked.items() if n != 1]

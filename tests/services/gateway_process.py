@@ -20,11 +20,15 @@ from onetape.services.gateway_options import gateway_journal, gateway_socket
 from onetape.tape.journal import JournalReader, JournalWriter
 
 SYMBOL = "binance:BTC/USDT:USDT"
+# What is traded, and 0.01 of it in units.
+TRADED = {"binance-usdm": (SYMBOL, 10), "kraken": ("kraken:BTC/USD", 1_000_000)}
+WS_PATH = {"binance-usdm": "", "kraken": "/v2"}
 
 
 class GatewayProcess:
-    def __init__(self, home: Path, port: int, account, **options) -> None:
-        self.home, self.port, self.account, self.options = home, port, account, options
+    def __init__(self, kind: str, home: Path, port: int, account, **options) -> None:
+        self.kind, self.home, self.port, self.account = kind, home, port, account
+        self.options = options
         self.process: subprocess.Popen | None = None
 
     def start(self) -> None:
@@ -35,13 +39,14 @@ class GatewayProcess:
             stderr=subprocess.PIPE,
         )
         options = {
+            "kind": self.kind,
             "account": "main",
             "rest": f"http://127.0.0.1:{self.port}",
-            "ws": f"ws://127.0.0.1:{self.port}",
+            "ws": f"ws://127.0.0.1:{self.port}{WS_PATH[self.kind]}",
             "key": self.account.key,
             "secret": self.account.secret,
             "home": str(self.home),
-            "symbols": [SYMBOL],
+            "symbols": [TRADED[self.kind][0]],
             **self.options,
         }
         self.process.stdin.write(json.dumps(options).encode())
@@ -69,7 +74,8 @@ class Robot:
     def __init__(self, journal: Path, gateway: GatewayProcess, seed: int) -> None:
         self.random = random.Random(seed)
         self.writer = JournalWriter(journal, process="robot:test")
-        instrument = catalogue.find(SYMBOL)
+        symbol, self.size = TRADED[gateway.kind]
+        instrument = catalogue.find(symbol)
         self.writer.append_instrument(1, time.time_ns(), instrument.to_msgpack())
         told = gateway.ask("attach", name="test", journal=str(journal))
         self.number, self.base = told["robot"], told["base"]
@@ -99,7 +105,7 @@ class Robot:
     ) -> None:
         is_market = price == 0
         payload = REQUEST.pack(
-            order_id, price, 10, 0, 0, kind.id, side.id,
+            order_id, price, self.size, 0, 0, kind.id, side.id,
             (OrderType.MARKET if is_market else OrderType.LIMIT).id, TimeInForce.GTC.id, flags,
             0, 0, self.number, b"",
         )  # fmt: skip

@@ -23,7 +23,7 @@ def world(tmp_path):
         started = []
 
         def start(**options):
-            gateway = GatewayProcess(tmp_path, port, account, **options)
+            gateway = GatewayProcess("binance-usdm", tmp_path, port, account, **options)
             gateway.start()
             robot = Robot(tmp_path / f"robot{len(started)}", gateway, 1)
             started.append((gateway, robot))

@@ -7,23 +7,26 @@ import os
 import random
 import time
 from collections import Counter
+from types import SimpleNamespace
 
 import msgspec
 import pytest
-from gateway_process import SYMBOL, GatewayProcess, Robot, booked
+from gateway_process import TRADED, GatewayProcess, Robot, booked
 
 from onetape.model.enums import RequestKind
+from onetape.model.errors import VenueRejected
 from sim.venue_client import served
 
 KILLS = 20 if os.environ.get("ONETAPE_LONG") else 4
 
 
 @pytest.mark.parametrize("seed", [1])
-def test_a_gateway_killed_at_any_moment_ends_with_what_the_exchange_says(tmp_path, seed):
+@pytest.mark.parametrize("kind", TRADED)
+def test_a_gateway_killed_at_any_moment_ends_with_what_the_exchange_says(tmp_path, kind, seed):
     rng = random.Random(seed)
-    with served("binance-usdm", seed=seed, limits=False) as (dialect, port):
+    with served(kind, seed=seed, limits=False) as (dialect, port):
         exchange, account = dialect.exchange, dialect.exchange.accounts[0]
-        gateway = GatewayProcess(tmp_path, port, account)
+        gateway = GatewayProcess(kind, tmp_path, port, account)
         gateway.start()
         robot = Robot(tmp_path / "robot", gateway, seed)
         try:
@@ -59,7 +62,20 @@ def test_a_gateway_killed_at_any_moment_ends_with_what_the_exchange_says(tmp_pat
         assert booked(tmp_path) == trades
         assert sum(trades.values()) > 5
         held = account.qty(0)
-        assert status["positions"].get(f"{SYMBOL} both", 0) == held
+        assert status["positions"].get(f"{TRADED[kind][0]} both", 0) == held
         clients = Counter(o.client_id for o in account.by_id.values())
         assert max(clients.values()) == 1
         assert msgspec.json.encode(status)
+
+
+@pytest.mark.parametrize("kind", TRADED)
+def test_keys_that_the_venue_refuses_end_a_gateway_with_one_line(tmp_path, kind):
+    """Asked again and again, a venue locks their owner out."""
+    with served(kind, limits=False) as (dialect, port):
+        account = SimpleNamespace(key="nobody", secret=dialect.exchange.accounts[0].secret)
+        gateway = GatewayProcess(kind, tmp_path, port, account)
+        with pytest.raises(AssertionError):
+            gateway.start()
+        assert gateway.process.wait(10) == VenueRejected.exit_code
+        gateway.process.stdout.close()
+        gateway.process.stderr.close()

@@ -13,9 +13,9 @@ from typing import NamedTuple, Protocol
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.orders.outcome import Answer
-from onetape.orders.told import Told
+from onetape.orders.told import FillTold, Told
 
-__all__ = ["Call", "OrderKey", "OrderProtocol", "Purpose"]
+__all__ = ["Call", "OrderKey", "OrderProtocol", "Purpose", "Traits"]
 
 
 class Purpose(StrEnum):
@@ -44,6 +44,18 @@ class OrderKey(NamedTuple):
     symbol: str
     client_id: str
     conditional: bool = False  # it waits outside the book
+    venue_id: str = ""  # where it is known
+    ended: bool = False  # asked for among those that have ended, where these are apart
+
+
+class Traits(NamedTuple):
+    """How a venue is asked, where venues differ."""
+
+    positions: bool = True  # else it has balances only: what fills change is compared with these
+    conditionals: bool = True  # orders with a trigger wait in a service of their own
+    ended_apart: bool = False  # an order is asked for among those that work, then those that ended
+    fills_by_symbol: bool = True  # else one question gives those of all symbols
+    dead_man_by_symbol: bool = True  # else it is the account's
 
 
 class Call(NamedTuple):
@@ -66,6 +78,7 @@ class OrderProtocol(Protocol):
 
     name: str
     client_id_chars: int
+    traits: Traits
 
     def set_instruments(self, instruments: Sequence[Instrument]) -> None: ...
 
@@ -85,6 +98,15 @@ class OrderProtocol(Protocol):
 
     def open_orders(self, now: int) -> list[Call]:
         """All lists of working orders that the venue has."""
+        ...
+
+    def moves(self, fill: FillTold) -> list[tuple[str, int]]:
+        """(currency, change in 1e-18) of the balances that a fill moves, its fee taken off. Asked
+        only where there are no positions."""
+        ...
+
+    def slack(self, currency: str) -> int:
+        """What a balance may be off for each fill, in 1e-18, because the venue rounds."""
         ...
 
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:

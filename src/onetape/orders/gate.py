@@ -25,6 +25,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.filters import Refusal, refusal_of
+from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
 
 __all__ = ["Gate", "Limits"]
@@ -79,7 +80,7 @@ class Gate:
             return Refusal.of(Killed, f"the kill switch is on: {self.killed}")
         if not self.ready:
             return Refusal.of(VenueUnavailable, "what the account holds is being reconciled")
-        mode = self.manager.account.mode
+        mode = self.manager.mode
         if mode is not None and mode.hedge != self.limits.hedge:
             found, wanted = (("hedge", "one-way"), ("one-way", "hedge"))[not mode.hedge]
             return Refusal.of(AccountMode, f"the account is in {found} mode, not in {wanted} mode")
@@ -117,7 +118,7 @@ class Gate:
             o = other.spec
             if o.symbol != spec.symbol or o.side is spec.side or o.type is OrderType.MARKET:
                 continue
-            if o.trigger_by is not TriggerBy.NONE and other.conditional:
+            if o.trigger_by is not TriggerBy.NONE and self._waits(other):
                 continue
             crosses = spec.type is OrderType.MARKET or (
                 spec.price_int >= other.price
@@ -127,6 +128,11 @@ class Gate:
             if crosses:
                 return Refusal.of(SelfTrade, f"it would meet {other.client_id}")
         return None
+
+    def _waits(self, order: Managed) -> bool:
+        """Its trigger has not fired."""
+        apart = self.manager.venue.traits.conditionals
+        return order.conditional if apart else not order.life.triggered
 
     def _rate(self, now: int) -> Refusal | None:
         if not self.limits.orders_a_second:

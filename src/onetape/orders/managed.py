@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from onetape.model.enums import OrderNews, OrderState, PositionSide, RequestKind
+from onetape.model.enums import OrderNews, OrderState, OrderType, PositionSide, RequestKind, Side
 from onetape.model.order import OrderSpec
 from onetape.orders.machine import OrderLife
-from onetape.orders.told import FillTold
+from onetape.orders.told import FillTold, OrderTold
 
 __all__ = [
     "AccountOut",
@@ -20,6 +20,7 @@ __all__ = [
     "Out",
     "Pending",
     "Request",
+    "spec_of",
 ]
 
 
@@ -114,6 +115,7 @@ class Managed:
     not_found: int = 0  # answers that do not know it
     asking: bool = False  # a question is under way
     ask_other: bool = False  # the next one goes to the list that it is not believed to be in
+    asked_working: int = 0  # when it was last asked for among the working ones
     told_filled: int = 0  # the most that the venue has said is filled
     told_end: OrderNews | None = None  # it has ended there; fills are still to come
     told_time: int = 0  # venue's time of the newest word about it
@@ -141,3 +143,17 @@ class Managed:
         if not self.is_open:
             return 0
         return max(max(self.life.size, self.life.size_wanted) - self.life.filled, 0)
+
+
+def spec_of(told: OrderTold) -> OrderSpec:
+    """What somebody must have asked for, of an order that the venue shows."""
+    is_market = told.type is OrderType.MARKET
+    return OrderSpec(
+        symbol=told.symbol,
+        side=told.side if told.side is not Side.NONE else Side.BUY,
+        size_int=max(told.size, 1),
+        type=told.type,
+        price_int=0 if is_market else told.price,
+        position_side=told.position_side,
+        reduce_only=told.reduce_only,
+    )

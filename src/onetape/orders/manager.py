@@ -10,7 +10,7 @@ What it holds to:
   is lost is UNKNOWN and is asked for, by its id, then by its fills, until its state is proven.
 - Absence from a list, and an error of the network, prove nothing. "No such order" does after
   `ABSENT_AFTER` since it was sent, because a venue refuses requests older than their window.
-- A fill is booked once, by symbol and trade id, whichever way it came and in whatever order.
+- A fill is booked once, by symbol, trade id and side, whichever way it came and in whatever order.
 - What other hands do is shown as foreign and never touched. What is ours by its id and on no tape
   of ours is attributed by that id.
 """
@@ -20,26 +20,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from onetape.model.enums import (
-    OrderNews,
-    OrderState,
-    OrderType,
-    PositionSide,
-    RequestKind,
-    Side,
-    TriggerBy,
-)
-from onetape.model.errors import (
-    OrderOutcomeUnknown,
-    OrderUnknown,
-    VenueRejected,
-)
+from onetape.model.enums import OrderNews, OrderState, RequestKind, Side, TriggerBy
+from onetape.model.errors import OrderOutcomeUnknown, OrderUnknown, VenueRejected
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
-from onetape.orders.account_view import AccountView
+from onetape.orders.asking import ASK_AFTER, is_absent, next_ask, question_of
+from onetape.orders.books import Books
 from onetape.orders.calls import Call, OrderKey, OrderProtocol, Purpose
 from onetape.orders.machine import NEWS_EVENTS, Effect, OrderEvent, OrderLife
 from onetape.orders.managed import (
+    AccountOut,
     FillOut,
     HealthOut,
     IntentOut,
@@ -48,12 +38,14 @@ from onetape.orders.managed import (
     Out,
     Pending,
     Request,
+    spec_of,
 )
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import (
     BalanceTold,
     FillTold,
     ModeTold,
+    MoveTold,
     OrderTold,
     PositionTold,
     StreamTold,
@@ -63,13 +55,8 @@ from onetape.orders.told import (
 __all__ = ["OrderManager"]
 
 ANSWER_WITHIN: Final = 5 * SECOND
-ABSENT_AFTER: Final = 10 * SECOND  # since it was sent: twice the window of a request
-ABSENT_AFTER_CONDITIONAL: Final = 60 * SECOND  # seen to be invisible for half a minute
-ABSENT_ANSWERS: Final = 2  # how often the venue must say so
 SENDS_MAX: Final = 4  # of one request that the venue refuses for now
-ASK_AFTER: Final = (0, SECOND // 4, SECOND // 2, SECOND, 2 * SECOND, 5 * SECOND)  # then the last
 CLOSED_KEPT: Final = 10_000  # orders that have ended, for late words
-TRADES_KEPT: Final = 200_000  # ids of trades that were booked
 
 _KINDS: Final = {
     Purpose.PLACE: RequestKind.PLACE,
@@ -95,13 +82,14 @@ class OrderManager:
         self.open: dict[str, Managed] = {}
         self.by_robot: dict[tuple[int, int], Managed] = {}
         self.by_venue_id: dict[tuple[str, str], Managed] = {}
-        self.positions: dict[tuple[str, PositionSide], int] = {}  # by the fills that were booked
-        self.account = AccountView()
+        self.books = Books(venue)
+        self.positions = self.books.positions
+        self.venue_positions = self.books.venue_positions
+        self.balances = self.books.balances
         self.references: dict[str, int] = {}  # a recent price of each symbol
-        self.unmatched: dict[tuple[str, int], FillTold] = {}  # fills of orders not yet known
+        self.mode: ModeTold | None = None
+        self.unmatched: dict[tuple[str, int, Side], FillTold] = {}  # fills of orders not yet known
         self.counts: dict[str, int] = {}  # what was odd, by name
-        self.booked = 0  # fills
-        self._trades: dict[tuple[str, int], None] = {}
         self._ended: list[str] = []
         self._asked_venue_ids: set[tuple[str, str]] = set()
 
@@ -119,7 +107,7 @@ class OrderManager:
             life=OrderLife(spec.size_int),
             created=now,
             price=spec.price_int,
-            conditional=spec.trigger_by is not TriggerBy.NONE,
+            conditional=self.waits_apart(spec),
         )
         self._add(order)
         self.outs.append(IntentOut(order, RequestKind.PLACE, spec.price_int, spec.size_int))
@@ -192,6 +180,8 @@ class OrderManager:
         if call.purpose is Purpose.QUERY and call.subject is not None:
             self._query_answered(call.subject, answer, now)
             return
+        if call.purpose is Purpose.FILLS and answer.cursor:
+            self.calls.append(self.venue.fills(call.symbol, now, since=0, cursor=answer.cursor))
         self.hear(answer.told, now, source="rest")
 
     def _request_answered(
@@ -231,7 +221,10 @@ class OrderManager:
             case RequestKind.PLACE:
                 self._news(order, OrderNews.ACCEPTED, now)
             case RequestKind.CANCEL:
-                if row is None or row.state is OrderState.CANCELED:
+                if row is None and not order.conditional:
+                    # That it goes, not how much of it was filled: the stream says that, or we ask.
+                    order.ask_at = order.ask_at or now + ASK_AFTER[3]
+                elif row is None or row.state is OrderState.CANCELED:
                     self._end(order, OrderNews.CANCELED, row, now)
             case _:
                 price, size = order.amend_to
@@ -270,31 +263,38 @@ class OrderManager:
         if order is None:
             if row is not None:
                 self._meet(row, now)
+            else:  # the next word of its fills asks again
+                self._asked_venue_ids.discard((key.symbol, key.venue_id))
             return
         order.asking = False
         if row is not None:
             self._snapshot(order, row, now)
             return
-        if answer.not_found:
-            self._not_found(order, key, now)
-        if order.is_open and (order.state is OrderState.UNKNOWN or order.told_end):
-            order.ask_at = self._next_ask(order, now)
+        if answer.not_found and self._not_found(order, key, now):
+            return
+        # What nobody has answered for is asked again.
+        is_left = order.state is OrderState.PENDING_CANCEL and not order.pending
+        if order.is_open and (order.state is OrderState.UNKNOWN or order.told_end or is_left):
+            order.ask_at = next_ask(order, now)
 
-    def _not_found(self, order: Managed, key: OrderKey, now: int) -> None:
+    def _not_found(self, order: Managed, key: OrderKey, now: int) -> bool:
+        """Whether the next question is settled."""
+        if self.venue.traits.ended_apart and not key.venue_id and not key.ended:
+            order.ask_other, order.ask_at = True, now
+            return True
         order.not_found += 1
-        has_trigger = order.spec.trigger_by is not TriggerBy.NONE
+        has_trigger = self.waits_apart(order.spec)
         # It may have fired: then it is an order of the book, under the same client id.
         order.ask_other = has_trigger and key.conditional
-        patience = ABSENT_AFTER_CONDITIONAL if has_trigger else ABSENT_AFTER
-        answers = ABSENT_ANSWERS * (2 if has_trigger else 1)
         if order.life.accepted:  # it was there: that nobody finds it proves nothing
             self._lost(order, now)
-        elif now - order.created >= patience and order.not_found >= answers:
+        elif is_absent(order, key, now, has_trigger=has_trigger):
             self._news(order, OrderNews.ABSENT, now, OrderUnknown.code)
+        return False
 
-    def _next_ask(self, order: Managed, now: int) -> int:
-        order.asks += 1
-        return now + ASK_AFTER[min(order.asks, len(ASK_AFTER) - 1)]
+    def waits_apart(self, spec: OrderSpec) -> bool:
+        """An order with a trigger, at a venue where these have a service of their own."""
+        return spec.trigger_by is not TriggerBy.NONE and self.venue.traits.conditionals
 
     def _send(self, order: Managed, kind: RequestKind, now: int) -> None:
         pending = order.pending.get(kind)
@@ -333,10 +333,7 @@ class OrderManager:
 
     def _question(self, order: Managed, now: int) -> None:
         order.ask_at, order.asking = 0, True
-        key = OrderKey(
-            order.spec.symbol, order.client_id, order.conditional and not order.ask_other
-        )
-        order.ask_other = False
+        key = question_of(order, now, ended_apart=self.venue.traits.ended_apart)
         self.calls.append(self.venue.query(key, now))
         if order.told_filled > order.life.filled:
             since = max(order.created - 60 * SECOND, 0)
@@ -363,8 +360,14 @@ class OrderManager:
                     self._fill(each, now)
                 case OrderTold():
                     self._order(each, now)
-                case BalanceTold() | PositionTold() | ModeTold():
-                    self.outs += self.account.hear(each, source)
+                case BalanceTold():
+                    self._note(self.books.balance(each, source))
+                case MoveTold():
+                    self._note(self.books.move(each))
+                case PositionTold():
+                    self._note(self.books.position(each, source))
+                case ModeTold():
+                    self.mode = each
                 case StreamTold():
                     self._count(f"{each.what} {each.detail}".strip())
 
@@ -380,9 +383,13 @@ class OrderManager:
         if told.news in (OrderNews.CANCELED, OrderNews.EXPIRED, OrderNews.REJECTED):
             self._end(order, told.news, told, now)
         elif told.news is OrderNews.UPDATED:
-            order.price = told.price
-            order.pending.pop(RequestKind.AMEND, None)
-            self._news(order, told.news, now, size=told.size)
+            # Of an amendment before the newest nothing is learned: that one is told or answered.
+            waits = RequestKind.AMEND in order.pending
+            is_it = not waits or (told.price, told.size) == order.amend_to
+            if is_it and told.time >= order.told_time:
+                order.pending.pop(RequestKind.AMEND, None)
+                order.price = told.price
+                self._news(order, told.news, now, size=told.size)
         else:
             self._news(order, told.news, now)
         self._compare(order, told, now)
@@ -432,8 +439,8 @@ class OrderManager:
             order.ask_at = order.ask_at or now + ASK_AFTER[1]
 
     def _fill(self, fill: FillTold, now: int) -> None:
-        key = (fill.symbol, fill.trade_id)
-        if key in self._trades:
+        key = fill.key
+        if self.books.has(fill):
             return
         order = self._of(fill.client_id, fill.symbol, fill.venue_id)
         if order is None and not fill.client_id:
@@ -447,18 +454,13 @@ class OrderManager:
         self._book(fill, order, now)
 
     def _book(self, fill: FillTold, order: Managed | None, now: int) -> None:
-        key = (fill.symbol, fill.trade_id)
+        key = fill.key
         self.unmatched.pop(key, None)
-        self._trades[key] = None
-        self.booked += 1
-        if len(self._trades) > TRADES_KEPT:
-            del self._trades[next(iter(self._trades))]
-        at = (fill.symbol, fill.position_side)
-        self.positions[at] = self.positions.get(at, 0) + fill.size * fill.side.sign
+        self.books.book(fill)
         if order is None:
             self.outs.append(FillOut(None, fill))
             return
-        if not order.venue_id:
+        if not order.venue_id and fill.venue_id:
             self.note_venue_id(order, fill.venue_id)
         before = order.state
         cell = order.life.on_fill(str(fill.trade_id), fill.size)
@@ -480,7 +482,7 @@ class OrderManager:
             client_id=told.client_id,
             robot=0,
             order_id=0,
-            spec=_spec_of(told),
+            spec=spec_of(told),
             life=OrderLife(max(told.size, 1)),
             created=told.time,
             price=told.price,
@@ -496,6 +498,10 @@ class OrderManager:
         if told.state in _ENDS:
             order.life.state = told.state
             self.settle(order)
+
+    def _note(self, out: AccountOut | None) -> None:
+        if out is not None:
+            self.outs.append(out)
 
     # --- books ------------------------------------------------------------------------------------
 
@@ -576,19 +582,11 @@ class OrderManager:
         self.counts[what] = self.counts.get(what, 0) + 1
 
     @property
+    def booked(self) -> int:
+        """How many fills."""
+        return self.books.booked
+
+    @property
     def unknown(self) -> list[Managed]:
         """Orders that nobody knows the state of."""
         return [o for o in self.open.values() if o.state is OrderState.UNKNOWN]
-
-
-def _spec_of(told: OrderTold) -> OrderSpec:
-    is_market = told.type is OrderType.MARKET
-    return OrderSpec(
-        symbol=told.symbol,
-        side=told.side if told.side is not Side.NONE else Side.BUY,
-        size_int=max(told.size, 1),
-        type=told.type,
-        price_int=0 if is_market else told.price,
-        position_side=told.position_side,
-        reduce_only=told.reduce_only,
-    )

@@ -3,8 +3,9 @@
 A pure core beside the order manager. One round asks for modes, both lists of working orders,
 positions, balances and the fills since the last known one (paged, with overlap); every order that
 works here and is in no list is asked for by its id. The round is over when all has been answered,
-no order's state is unknown and positions agree; a difference that stays is said, with both views,
-and is never mended by inventing a fill. A second round changes nothing.
+no order's state is unknown and positions agree (where a venue has none: the balances are what the
+booked fills have made of those that the books began with); a difference that stays is said, with
+both views, and is never mended by inventing a fill. A second round changes nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from onetape.model.enums import OrderState
+from onetape.model.money import money
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import HealthOut
@@ -48,11 +50,13 @@ class _Round:
     waiting: int = 0  # answers
     retries: list[tuple[int, Call]] = field(default_factory=list)
     listed: set[str] = field(default_factory=set)
+    lists: int = 0  # of working orders that were asked for
     lists_done: int = 0
+    calls: list[Call] = field(default_factory=list)  # of this round, unanswered
     looked: int = 0
     next_look: int = 0
     booked: int = 0  # fills, when it last looked
-    asked: int = 0
+    asked: int = 0  # requests
 
 
 class Reconciler:
@@ -68,7 +72,7 @@ class Reconciler:
         self.since = since  # the newest fill that is known, ns by the venue's clock
         self.differences: list[Difference] = []
         self.rounds = 0
-        self.asked = 0  # of the last round
+        self.asked = 0  # requests of the last round
         self._round: _Round | None = None
 
     @property
@@ -82,7 +86,9 @@ class Reconciler:
             self.since = now
         venue = self.manager.venue
         self._call(venue.modes(now))
-        for call in venue.open_orders(now):
+        lists = venue.open_orders(now)
+        self._round.lists = len(lists)
+        for call in lists:
             self._call(call)
         self._look(now)
 
@@ -93,9 +99,10 @@ class Reconciler:
         self._round.looked += 1
         self._round.next_look = 0
         self._round.booked = self.manager.booked
-        self._call(venue.positions(now))
+        if venue.traits.positions:
+            self._call(venue.positions(now))
         self._call(venue.balances(now))
-        for symbol in self.symbols:
+        for symbol in self.symbols if venue.traits.fills_by_symbol else self.symbols[:1]:
             since = max(self.since - OVERLAP, 0)
             self._call(venue.fills(symbol, now, since=since))
 
@@ -103,13 +110,20 @@ class Reconciler:
         assert self._round is not None
         self._round.waiting += 1
         self._round.asked += 1
+        self._send(call)
+
+    def _send(self, call: Call) -> None:
+        assert self._round is not None
+        self._round.calls.append(call)
         self.manager.calls.append(call)
 
     def answered(self, call: Call, answer: Answer, now: int) -> bool:
         """False: the call is none of this round's."""
         current = self._round
-        if current is None or call.purpose not in _PURPOSES:
+        at = -1 if current is None else _index_of(call, current.calls)
+        if current is None or at < 0:
             return False
+        del current.calls[at]
         current.waiting -= 1
         if answer.outcome is not Outcome.DONE:
             current.retries.append((now + max(answer.retry_after, RETRY), call))
@@ -117,7 +131,7 @@ class Reconciler:
         if call.purpose in (Purpose.OPEN_ORDERS, Purpose.OPEN_CONDITIONALS):
             current.listed.update(t.client_id for t in answer.told if isinstance(t, OrderTold))
             current.lists_done += 1
-            if current.lists_done == 2:
+            if current.lists_done == current.lists:
                 self._ask_for_missing(now)
         if call.purpose is Purpose.POSITIONS:
             self._note_flat(answer, now)
@@ -137,7 +151,7 @@ class Reconciler:
         for due, call in [r for r in current.retries if r[0] <= now]:
             current.retries.remove((due, call))
             current.waiting += 1
-            self.manager.calls.append(self._again(call, now))
+            self._send(self._again(call, now))
         if current.waiting or current.retries:
             return
         if current.next_look:
@@ -183,12 +197,15 @@ class Reconciler:
     def _note_flat(self, answer: Answer, now: int) -> None:
         """A position that the venue does not list is flat."""
         told = {(t.symbol, t.side) for t in answer.told if isinstance(t, PositionTold)}
-        for key in self.manager.account.positions:
+        for key in self.manager.venue_positions:
             if key not in told:
-                self.manager.account.positions[key] = (0, now)
+                self.manager.venue_positions[key] = (0, now)
 
     def _begin_books(self, now: int) -> None:
-        for key, (qty, _) in self.manager.account.positions.items():
+        if not self.manager.venue.traits.positions:
+            self.manager.outs.extend(self.manager.books.begin(now))
+            return
+        for key, (qty, _) in self.manager.venue_positions.items():
             if qty != self.manager.positions.get(key, 0):
                 self.manager.positions[key] = qty
                 if qty:
@@ -198,9 +215,13 @@ class Reconciler:
     def _compare(self) -> list[Difference]:
         manager = self.manager
         found = []
-        for key in sorted({*manager.positions, *manager.account.positions}):
+        for name, expected, told in manager.books.differing():
+            what = f"balance {name}"
+            found.append(Difference(what, str(money(expected)), str(money(told))))
+        keys = {*manager.positions, *manager.venue_positions}
+        for key in sorted(keys) if manager.venue.traits.positions else ():
             ours = manager.positions.get(key, 0)
-            theirs = manager.account.positions.get(key, (0, 0))[0]
+            theirs = manager.venue_positions.get(key, (0, 0))[0]
             if ours != theirs:
                 found.append(Difference(f"position {key[0]} {key[1]}", str(ours), str(theirs)))
         for order in manager.open.values():
@@ -238,13 +259,6 @@ class Reconciler:
         return current.next_look
 
 
-_PURPOSES: Final = frozenset(
-    {
-        Purpose.MODES,
-        Purpose.OPEN_ORDERS,
-        Purpose.OPEN_CONDITIONALS,
-        Purpose.POSITIONS,
-        Purpose.BALANCES,
-        Purpose.FILLS,
-    }
-)
+def _index_of(call: Call, calls: list[Call]) -> int:
+    """Where this very call stands: one that only looks like it was asked for other reasons."""
+    return next((at for at, each in enumerate(calls) if each is call), -1)

@@ -6,7 +6,7 @@ may or may not have arrived. Its order is UNKNOWN and is asked for.
 
 from __future__ import annotations
 
-from onetape.model.enums import OrderNews, OrderState, RequestKind, TriggerBy
+from onetape.model.enums import OrderNews, OrderState, RequestKind
 from onetape.model.order import OrderSpec
 from onetape.orders.machine import NEWS_EVENTS, OrderEvent, OrderLife
 from onetape.orders.managed import Managed
@@ -43,7 +43,7 @@ class Recovery:
                 life=OrderLife(spec.size_int),
                 created=time,
                 price=spec.price_int,
-                conditional=spec.trigger_by is not TriggerBy.NONE,
+                conditional=self.manager.waits_apart(spec),
             )
             order.life.on_event(OrderEvent.SUBMIT)
             self.manager.restore(order)
@@ -76,6 +76,10 @@ class Recovery:
         self.records += 1
         self.newest_fill = max(self.newest_fill, fill.time)
         self.manager.restore_fill(fill)
+
+    def opening(self, currency: str, total: int, time: int) -> None:
+        """A balance with which the books begin, or go on after money came or went."""
+        self.manager.books.restart(currency, total, time)
 
     def finish(self, now: int) -> int:
         """Gives how many orders are unknown."""

@@ -22,6 +22,7 @@ __all__ = [
     "BalanceTold",
     "FillTold",
     "ModeTold",
+    "MoveTold",
     "OrderTold",
     "PositionTold",
     "StreamTold",
@@ -54,7 +55,8 @@ class OrderTold(NamedTuple):
 
 
 class FillTold(NamedTuple):
-    """One trade. It is the same trade where symbol and trade id are."""
+    """One side of a trade. It is the same fill where symbol, trade id and side are: an account that
+    trades with itself, which not every venue prevents, has two of one trade."""
 
     symbol: str
     client_id: str
@@ -69,12 +71,26 @@ class FillTold(NamedTuple):
     fee_currency: str
     liquidity: Liquidity
 
+    @property
+    def key(self) -> tuple[str, int, Side]:
+        """What it is booked once by."""
+        return self.symbol, self.trade_id, self.side
+
 
 class BalanceTold(NamedTuple):
     """What an account owns of a currency, without what open positions have gained."""
 
     currency: str
     total: int
+    time: int
+
+
+class MoveTold(NamedTuple):
+    """Money that came or went otherwise than by a fill: a deposit, a withdrawal."""
+
+    reference: str
+    currency: str
+    amount: int
     time: int
 
 
@@ -103,4 +119,4 @@ class StreamTold(NamedTuple):
     detail: str = ""
 
 
-Told = OrderTold | FillTold | BalanceTold | PositionTold | ModeTold | StreamTold
+Told = OrderTold | FillTold | BalanceTold | MoveTold | PositionTold | ModeTold | StreamTold

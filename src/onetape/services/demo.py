@@ -65,7 +65,7 @@ def run_demo(
         for (reference, params), keys in zip(ROBOTS, exchange["accounts"], strict=False):
             name = f"demo-{keys['name']}"
             client = stack.enter_context(
-                gateway_process(addressed(home, name, exchange, keys, [SYMBOL]))
+                gateway_process(addressed(home, name, exchange, keys, [SYMBOL], is_new=True))
             )
             options = LiveOptions(
                 strategy=reference, data=(), params=params, home=home, seed=seed, leverage=5

@@ -25,17 +25,25 @@ import msgspec
 import picows
 import uvloop
 
-from onetape.model.enums import RequestKind, Side
-from onetape.model.errors import OnetapeError, VenueUnavailable
+from onetape.model.enums import Kind, RequestKind, Side
+from onetape.model.errors import (
+    OnetapeError,
+    OrderInvalid,
+    UnknownSymbol,
+    VenueRejected,
+    VenueUnavailable,
+)
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
-from onetape.orders.calls import Call, Purpose
+from onetape.orders.calls import Call
+from onetape.orders.filters import Refusal
 from onetape.orders.gate import Gate, Limits
 from onetape.orders.managed import HealthOut, Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
 from onetape.orders.recover import Recovery
+from onetape.services.gateway_connection import clock_offset, connected, listen
 from onetape.services.gateway_journal import (
     MARK,
     TRADE,
@@ -47,17 +55,21 @@ from onetape.services.gateway_options import GatewayOptions, gateway_journal, ga
 from onetape.store.private import private_folder
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 from onetape.tape.wait import JournalWatch, Waiter
-from onetape.venues.binance.instruments import instruments_of
-from onetape.venues.binance.market import BinanceUsdmMarket
-from onetape.venues.binance.trading import BinanceUsdmProtocol
+from onetape.venues.gateways import (
+    AccountStream,
+    Addresses,
+    MarketStream,
+    open_trading_venue,
+)
 
-__all__ = ["Gateway"]
+__all__ = ["Gateway", "GatewayOptions", "gateway_journal", "gateway_socket"]
 
 TICK_S: Final = 0.02
-KEEP_KEY_S: Final = 30 * 60.0
 RECONCILE_EVERY_S: Final = 300.0
 RECONNECT_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)  # then the last
 CALL_TIMEOUT_S: Final = 4.0
+LINE_S: Final = 1.0  # how long a request keeps the next one waiting, where they go in order
+LIVE_WITHIN_S: Final = 10.0  # from its connection until the account's stream tells
 ROBOTS_MAX: Final = 250
 _ORDER_REQUEST: Final = type_id("order_request")
 _INSTRUMENT: Final = type_id("instrument")
@@ -69,17 +81,21 @@ class Gateway:
     def __init__(self, options: GatewayOptions) -> None:
         self.options = options
         self.home = Path(options.home)
-        self.protocol = BinanceUsdmProtocol(options.key, options.secret)
+        addresses = Addresses(options.rest, options.ws, options.ws_private or options.ws)
+        self.venue = open_trading_venue(options.kind, options.key, options.secret, addresses)
+        self.protocol = self.venue.protocol
         self.manager = OrderManager(self.protocol)
         self.offset = 0  # ns, the venue's clock less ours
         self.instruments: list[Instrument] = []
         self.robots: dict[int, tuple[RobotLife, JournalReader]] = {}
         self.stopping = asyncio.Event()
         self.reconciled = asyncio.Event()
+        self.refused: VenueRejected | None = None  # before it began to trade
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stream_up = False
         self._dead_man_at = 0
         self._commands: dict[str, dict[str, Any]] = {}  # answers by id, so that none acts twice
+        self._line = asyncio.Lock()  # where requests have to arrive in their order
         self._received = 0  # when the message came that is being read
 
     # --- life -------------------------------------------------------------------------------------
@@ -93,15 +109,21 @@ class Gateway:
             await self._learn_venue()
             self._open_tape()
             try:
-                self.market = BinanceUsdmMarket(self.instruments, self)
+                self.market = self.venue.market(self.instruments, self)
                 self._spawn(self._tick())
-                for path in self.market.paths():
-                    self._spawn(self._follow_market(path))
+                for stream in self.market.streams():
+                    self._spawn(self._follow_market(stream))
                 self._spawn(self._follow_account())
-                await self._listen()
-                await self.reconciled.wait()
-                ready()
+                self._spawn(
+                    await listen(gateway_socket(self.home, self.options.account), self._answer)
+                )
+                begun = {self._spawn(each.wait()) for each in (self.reconciled, self.stopping)}
+                await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
+                if self.reconciled.is_set():
+                    ready()
                 await self.stopping.wait()
+                if self.refused is not None:
+                    raise self.refused
             finally:
                 tasks = list(self._tasks)
                 for task in tasks:
@@ -113,10 +135,11 @@ class Gateway:
                     gateway_socket(self.home, self.options.account).unlink()
                 self.tape.writer.close()
 
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
+    def _spawn(self, work: Any) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
@@ -129,45 +152,54 @@ class Gateway:
         """Clock and instruments, before anything else."""
         try:
             sent = time.time_ns()
-            status, headers, body = await self._request(self.protocol.time())
-            answer = self.protocol.answer(self.protocol.time(), status, headers, body, sent)
+            status, headers, body = await self._request(self.venue.time())
+            answer = self.protocol.answer(self.venue.time(), status, headers, body, sent)
             if not answer.value:
                 raise VenueUnavailable(
                     f"no exchange of this kind answers: HTTP {status}", where=self.options.rest
                 )
-            received = time.time_ns()
-            self.offset = int(answer.value) - (sent + received) // 2
-            call = Call(Purpose.INSTRUMENTS, "GET", "/fapi/v1/exchangeInfo", b"", {}, 1)
-            status, headers, body = await self._request(call)
-            self.instruments = instruments_of(
-                msgspec.json.decode(body), frozenset(self.options.symbols)
+            self.offset = clock_offset(
+                int(answer.value), self.venue.clock_step, sent, time.time_ns()
             )
+            status, headers, body = await self._request(self.venue.instruments())
+            self.instruments = self.venue.instruments_of(body, frozenset(self.options.symbols))
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise VenueUnavailable(
                 f"the venue does not answer: {type(error).__name__}", where=self.options.rest
             ) from None
-        self.protocol.set_instruments(self.instruments)
+        except (KeyError, TypeError, ValueError, AttributeError, msgspec.DecodeError) as error:
+            raise VenueUnavailable(
+                f"its list of instruments makes no sense: {type(error).__name__} {error}",
+                where=self.options.rest,
+            ) from None
+        missing = set(self.options.symbols) - {i.symbol for i in self.instruments}
+        if missing:
+            raise UnknownSymbol(
+                f"{', '.join(sorted(missing))} does not trade there", where=self.options.rest
+            )
 
     def _open_tape(self) -> None:
         path = gateway_journal(self.home, self.options.account)
         private_folder(path.parent)
-        chars = self.protocol.client_id_chars
         is_new = not path.exists()
-        recovery = Recovery(self.manager)
-        old = GatewayTape(None, (), chars)  # type: ignore[arg-type]
+        # An exchange that began anew knows nothing of what this journal says of orders and money.
+        is_other = self.options.is_new
+        recovery = Recovery(OrderManager(self.protocol) if is_other else self.manager)
+        old = GatewayTape(None, ())  # type: ignore[arg-type]
         if not is_new:
             old.recover(path, recovery)
         writer = JournalWriter(
             path, process=f"gateway:{self.options.account}", account=self.options.account,
             created=time.time_ns(), heartbeat=True,
         )  # fmt: skip
-        self.tape = GatewayTape(writer, self.instruments, chars, robots=old.robots)
+        self.tape = GatewayTape(writer, self.instruments, robots=old.robots)
+        is_new = is_new or is_other
         now = self._now()
         self.tape.open(now)
         symbols = [i.symbol for i in self.instruments]
-        unknown = recovery.finish(now)
+        unknown = 0 if is_other else recovery.finish(now)
         self.reconciler = Reconciler(
-            self.manager, symbols, is_new=is_new, since=recovery.newest_fill
+            self.manager, symbols, is_new=is_new, since=0 if is_other else recovery.newest_fill
         )
         self.gate = Gate(self.manager, {i.symbol: i for i in self.instruments}, self._limits())
         self.gate.killed = old.killed
@@ -214,15 +246,25 @@ class Gateway:
 
     async def _make(self, call: Call) -> None:
         try:
-            status, headers, body = await self._request(call)
+            answer = await self._ask(call)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             answer = Answer(Outcome.AMBIGUOUS, text=type(error).__name__)
-        else:
-            answer = self.protocol.answer(call, status, headers, body, self._venue_now())
         now = self._venue_now()
         if not self.reconciler.answered(call, answer, now):
             self.manager.answered(call, answer, now)
         self._carry_out()
+
+    async def _ask(self, call: Call) -> Answer:
+        if self.venue.in_order:
+            async with self._line:
+                # One that is lost does not stop the others for long; should it arrive after them,
+                # it is refused.
+                request = asyncio.ensure_future(self._request(call))
+                await asyncio.wait({request}, timeout=LINE_S)
+            status, headers, body = await request
+        else:
+            status, headers, body = await self._request(call)
+        return self.protocol.answer(call, status, headers, body, self._venue_now())
 
     async def _request(self, call: Call) -> tuple[int, dict[str, str], bytes]:
         async with self.http.request(
@@ -263,7 +305,10 @@ class Gateway:
                 self.manager.cancel_all(now, life.number)
         if self.options.dead_man_ns and now >= self._dead_man_at:
             self._dead_man_at = now + self.options.dead_man_ns // 3
-            for symbol in {o.spec.symbol for o in self.manager.open.values()}:
+            symbols = sorted({o.spec.symbol for o in self.manager.open.values()})
+            if symbols and not self.protocol.traits.dead_man_by_symbol:
+                symbols = [""]
+            for symbol in symbols:
                 call = self.protocol.dead_man(symbol, now, after=self.options.dead_man_ns)
                 if call is not None:
                     self.manager.calls.append(call)
@@ -299,9 +344,13 @@ class Gateway:
         if kind is RequestKind.PLACE:
             if known is not None:
                 return
-            name = life.client_id(order_id, self.protocol.client_id_chars)
             request = Request(life.number, kind, order_id, spec)
+            name = life.client_id(order_id)
             refusal = self.gate.refusal(spec, now)
+            if len(name) > self.protocol.client_id_chars:
+                # Many lives of a robot, or many orders: a new name begins anew.
+                chars = self.protocol.client_id_chars
+                refusal = Refusal.of(OrderInvalid, f"the id {name} has more than {chars} letters")
             if refusal is None:
                 self.manager.submit(name, request, now)
             else:
@@ -327,14 +376,15 @@ class Gateway:
             "base": life.base,
             "journal": str(gateway_journal(self.home, self.options.account)),
             "balances": {name: str(money(total)) for name, total in self._money()},
-            "hedge": bool(self.manager.account.mode and self.manager.account.mode.hedge),
+            "hedge": bool(self.manager.mode and self.manager.mode.hedge),
         }
 
     def _money(self) -> list[tuple[str, int]]:
-        """What a robot can trade with: all that its instruments settle in."""
-        settles = {i.settle for i in self.instruments}
-        balances = self.manager.account.balances.items()
-        return [(name, total) for name, (total, _) in balances if name in settles]
+        """What a robot can trade with: all that its instruments settle in, and coins of spot."""
+        names = dict.fromkeys(i.settle for i in self.instruments)
+        names |= dict.fromkeys(i.base for i in self.instruments if i.kind is Kind.SPOT)
+        balances = self.manager.balances
+        return [(name, balances[name][0]) for name in names if name in balances]
 
     def follow(self, number: int) -> dict[str, Any]:
         """The robot's journal is there: from now on its requests are taken."""
@@ -364,7 +414,7 @@ class Gateway:
 
     # --- connections ------------------------------------------------------------------------------
 
-    async def _follow_market(self, path: str) -> None:
+    async def _follow_market(self, stream: MarketStream) -> None:
         def take(message: bytes) -> None:
             self._received = time.time_ns()
             self.market.take(message)
@@ -373,37 +423,30 @@ class Gateway:
         while True:
             began = time.monotonic()
             with contextlib.suppress(OSError, picows.WSError, TimeoutError):
-                await self._connected(self.options.ws + path, take, lambda: None)
+                await connected(stream.url, stream.hello, take)
             failures = 0 if time.monotonic() - began > 10 else failures + 1
-            self.manager.outs.append(HealthOut("feed", path[:40], "lost", "warning"))
+            name = stream.url.partition("://")[2].partition("/")[2]
+            self.manager.outs.append(HealthOut("feed", name[:40], "lost", "warning"))
             await asyncio.sleep(RECONNECT_S[min(failures, len(RECONNECT_S) - 1)])
 
     async def _follow_account(self) -> None:
-        def take(message: bytes) -> None:
-            told = self.protocol.told(message)
-            self.manager.hear(told, self._venue_now())
-            self._carry_out()
-
-        def opened() -> None:
-            self._stream_up = True
-            self.reconciler.start(self._venue_now(), "connected")
-            self._carry_out()
-
         failures = 0
         while True:
             began = time.monotonic()
             try:
-                call = self.protocol.stream_key()
-                status, headers, body = await self._request(call)
-                answer = self.protocol.answer(call, status, headers, body, self._venue_now())
+                call = self.venue.stream_key(self._venue_now())
+                answer = await self._ask(call)
                 if answer.value:
-                    keeper = asyncio.ensure_future(self._keep_key())
-                    try:
-                        path = self.protocol.stream_path(answer.value)
-                        await self._connected(self.options.ws + path, take, opened)
-                    finally:
-                        keeper.cancel()
+                    await self._hear_account(self.venue.account_stream(answer.value))
                 elif answer.outcome is Outcome.DEFINITIVE:
+                    if not self.reconciled.is_set():
+                        # Wrong keys: asked again and again, a venue locks their owner out.
+                        self.refused = VenueRejected(
+                            f"the venue refuses this account: {answer.text}",
+                            where=self.options.rest,
+                        )
+                        self.stopping.set()
+                        return
                     sys.stderr.write(f"gateway: the venue refuses: {answer.text}\n")
             except (OSError, aiohttp.ClientError, picows.WSError, TimeoutError):
                 pass
@@ -414,63 +457,39 @@ class Gateway:
             failures = 0 if time.monotonic() - began > 10 else failures + 1
             await asyncio.sleep(RECONNECT_S[min(failures, len(RECONNECT_S) - 1)])
 
-    async def _keep_key(self) -> None:
-        while True:
-            await asyncio.sleep(KEEP_KEY_S)
-            await self._request(self.protocol.stream_key(keep=True))
+    async def _hear_account(self, stream: AccountStream) -> None:
+        """Until the connection ends, or has missed something."""
 
-    async def _connected(
-        self, url: str, take: Callable[[bytes], None], opened: Callable[[], None]
-    ) -> None:
-        """Until the connection ends."""
+        def look() -> None:
+            if stream.is_live and not self._stream_up:
+                self._stream_up = True
+                self.reconciler.start(self._venue_now(), "connected")
+                self._carry_out()
 
-        class Listener(picows.WSListener):
-            def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-                if frame.msg_type == picows.WSMsgType.TEXT and is_open:
-                    take(frame.get_payload_as_bytes())
-                elif frame.msg_type == picows.WSMsgType.CLOSE:
-                    transport.send_close()
-                    transport.disconnect()
+        def take(message: bytes) -> bool:
+            if not stream.is_live and time.monotonic() - began > LIVE_WITHIN_S:
+                return True
+            told = stream.told(message)
+            self.manager.hear(told, self._venue_now())
+            if stream.broken:
+                sys.stderr.write(f"gateway: the account's stream: {stream.broken}\n")
+            look()
+            self._carry_out()
+            return bool(stream.broken)
 
-        is_open = True
-
-        transport, _ = await picows.ws_connect(
-            Listener, url, enable_auto_ping=True, auto_ping_idle_timeout=10,
-            auto_ping_reply_timeout=10, enable_auto_pong=True, websocket_handshake_timeout=5,
-        )  # fmt: skip
+        began = time.monotonic()
+        keeper = asyncio.ensure_future(self._keep_key())
         try:
-            opened()
-            await transport.wait_disconnected()
+            await connected(stream.url, stream.hello, take, look)
         finally:
-            is_open = False
-            transport.disconnect()
+            keeper.cancel()
+
+    async def _keep_key(self) -> None:
+        while self.venue.keep_key_s:
+            await asyncio.sleep(self.venue.keep_key_s)
+            await self._request(self.venue.stream_key(self._venue_now(), keep=True))
 
     # --- who asks ---------------------------------------------------------------------------------
-
-    async def _listen(self) -> None:
-        path = gateway_socket(self.home, self.options.account)
-        private_folder(path.parent)
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
-        server = await asyncio.start_unix_server(self._serve, str(path), limit=1 << 20)
-        path.chmod(0o600)
-        self._spawn(server.serve_forever())
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One line of JSON, one line of answer."""
-        try:
-            while line := await reader.readline():
-                try:
-                    asked = msgspec.json.decode(line)
-                    answer = self._answer(asked)
-                except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
-                    answer = {"error": f"not a request: {type(error).__name__}"}
-                writer.write(msgspec.json.encode(answer) + b"\n")
-                await writer.drain()
-        except (ConnectionError, asyncio.LimitOverrunError, ValueError):
-            pass
-        finally:
-            writer.close()
 
     def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
         match asked["do"]:
@@ -552,6 +571,11 @@ def _uuid_bytes(value: Any) -> bytes:
     return bytes(value) if not isinstance(value, str) else bytes.fromhex(value.replace("-", ""))
 
 
+def _say_ready() -> None:
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+
+
 def main() -> int:
     """The process."""
     options = msgspec.json.decode(sys.stdin.buffer.read(), type=GatewayOptions)
@@ -562,7 +586,7 @@ def main() -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, gateway.stopping.set)
-        await gateway.run(lambda: print("ready", flush=True))
+        await gateway.run(_say_ready)
 
     try:
         uvloop.run(work())

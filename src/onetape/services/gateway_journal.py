@@ -31,6 +31,7 @@ from onetape.model.ids import client_id, robot_tag
 from onetape.model.instrument import Instrument
 from onetape.model.money import join_units, split_units
 from onetape.model.order import POST_ONLY, REDUCE_ONLY, OrderSpec
+from onetape.orders.books import OPENING
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, NewsOut, Out
 from onetape.orders.recover import Recovery
 from onetape.orders.told import FillTold
@@ -65,9 +66,10 @@ class RobotLife:
     def base(self) -> int:
         return self.epoch << EPOCH_BITS
 
-    def client_id(self, order_id: int, chars_max: int) -> str:
+    def client_id(self, order_id: int) -> str:
+        """Of whatever length: a venue may take fewer letters."""
         epoch, ordinal = order_id >> EPOCH_BITS, order_id & ((1 << EPOCH_BITS) - 1)
-        return client_id(robot_tag(self.name), epoch=epoch, ordinal=ordinal, chars_max=chars_max)
+        return client_id(robot_tag(self.name), epoch=epoch, ordinal=ordinal)
 
 
 def request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, OrderSpec, bool]:
@@ -100,7 +102,6 @@ class GatewayTape:
 
     writer: JournalWriter
     instruments: Sequence[Instrument]
-    client_id_chars: int
     streams: dict[str, int] = field(default_factory=dict)
     robots: dict[int, RobotLife] = field(default_factory=dict)
     killed: str = ""  # why nothing new may leave, as the journal has it
@@ -223,6 +224,7 @@ class GatewayTape:
         """Everything that this journal says about orders and robots. Before `open`."""
         wanted = (
             "instrument", "order_request", "order_event", "fill", "params", "input", "command",
+            "balance",
         )  # fmt: skip
         symbols: dict[int, str] = {}
         with JournalReader(path) as reader:
@@ -234,6 +236,11 @@ class GatewayTape:
                         symbols[frame.stream] = msgspec.msgpack.decode(frame.payload)["symbol"]
                     case EventType.COMMAND.id:
                         self._recover_command(msgspec.msgpack.decode(frame.payload))
+                    case EventType.BALANCE.id:
+                        record = msgspec.msgpack.decode(frame.payload)
+                        if record["source"] == OPENING:
+                            total = int(record["total"])
+                            recovery.opening(record["currency"], total, record["ts_event"])
                     case EventType.PARAMS.id:
                         self._recover_robot(msgspec.msgpack.decode(frame.payload))
                     case EventType.INPUT.id:
@@ -266,14 +273,14 @@ class GatewayTape:
     ) -> None:
         robot, kind, order_id, spec, _ = request_of(payload, symbols[stream])
         life = self.robots[robot]
-        name = life.client_id(order_id, self.client_id_chars)
+        name = life.client_id(order_id)
         recovery.intent(name, robot, order_id, kind, spec, time)
 
     def _recover_news(self, payload: bytes, recovery: Recovery) -> None:
         order_id, venue, _, price, size, _, _, news, _, robot, _ = NEWS.unpack(payload)
         life = self.robots.get(robot)
         if life is not None:
-            name = life.client_id(order_id, self.client_id_chars)
+            name = life.client_id(order_id)
             recovery.news(name, OrderNews.from_id(news), size, price, str(venue))
 
     def _told(self, payload: bytes, symbol: str) -> FillTold:
@@ -284,8 +291,8 @@ class GatewayTape:
         life = self.robots.get(robot)
         return FillTold(
             symbol=symbol,
-            client_id=life.client_id(order_id, self.client_id_chars) if life else "foreign",
-            venue_id=str(venue),
+            client_id=life.client_id(order_id) if life else "foreign",
+            venue_id=str(venue) if venue else "",  # not every venue's is a number
             trade_id=trade,
             side=Side.from_id(side),
             position_side=PositionSide.from_id(position),

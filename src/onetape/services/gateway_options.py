@@ -21,9 +21,11 @@ def gateway_socket(home: Path, account: str) -> Path:
 class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a gateway is started with. Its text shows no secret."""
 
+    kind: str  # of venue
     account: str
     rest: str
     ws: str
+    ws_private: str = ""  # of the account's stream, where it is another one
     key: str
     secret: str
     home: str
@@ -32,6 +34,9 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     orders_per_second: int = 0
     dead_man_ns: int = 0
     orphans: str = "cancel"
+    is_new: bool = (
+        False  # the exchange began with this gateway: nothing of an earlier life is there
+    )
 
     def __repr__(self) -> str:
         return f"GatewayOptions(account={self.account!r}, rest={self.rest!r})"

@@ -28,7 +28,6 @@ from onetape.model.config import AccountConfig, Config, VenueConfig
 from onetape.model.errors import (
     BadConfig,
     BadInput,
-    NotAvailable,
     ProcessDown,
     VenueClosed,
     VenueUnavailable,
@@ -40,6 +39,7 @@ from onetape.services.paper import SAMPLE_NS, PaperOptions, PaperRobot, follow
 from onetape.services.preparing import prepare_plan, strategy_class
 from onetape.services.recording import run_folder, run_uuid
 from onetape.store.secrets import read_secret
+from onetape.venues.gateways import HOSTS, Addresses, ws_address
 
 __all__ = [
     "GatewayClient",
@@ -56,10 +56,6 @@ READY_WITHIN_S: Final = 30.0
 STOP_WITHIN_S: Final = 10.0
 MARKET_WITHIN_S: Final = 10.0
 DRAIN_S: Final = 5.0  # for the answers to the last cancels
-HOSTS: Final = {
-    ("binance-usdm", "live"): ("https://fapi.binance.com", "wss://fstream.binance.com"),
-    ("binance-usdm", "demo"): ("https://demo-fapi.binance.com", "wss://fstream.binancefuture.com"),
-}
 
 
 @dataclass(slots=True)
@@ -124,7 +120,7 @@ def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, Gat
         if venue.mode == "sim" and not venue.rest:
             told = stack.enter_context(simulated_exchange(venue.kind, venue.seed))
             first = told["accounts"][0]
-            started = addressed(options.home, name, told, first, symbols, account)
+            started = addressed(options.home, name, told, first, symbols, account, is_new=True)
         else:
             started = _started(options, name, account, venue, symbols)
         yield name, stack.enter_context(gateway_process(started))
@@ -190,13 +186,17 @@ def addressed(
     keys: Mapping[str, Any],
     symbols: list[str],
     account: AccountConfig | None = None,
+    *,
+    is_new: bool = False,
 ) -> GatewayOptions:
     """A gateway's options from what a simulated exchange said of itself and of an account."""
     limits = account or AccountConfig(venue="")
     return GatewayOptions(
+        kind=exchange["venue"],
         account=name,
         rest=exchange["rest"],
         ws=exchange["ws"],
+        ws_private=exchange.get("ws_private", ""),
         key=keys["key"],
         secret=keys["secret"],
         home=str(home),
@@ -205,6 +205,7 @@ def addressed(
         orders_per_second=limits.orders_per_second,
         dead_man_ns=parse_duration(limits.dead_man) if limits.dead_man else 0,
         orphans=limits.orphans,
+        is_new=is_new,
     )
 
 
@@ -235,29 +236,28 @@ def _started(
         raise VenueClosed(
             "BitMEX closed on 23 September 2026", where="[venues]", todo="backtest it, or sim it"
         )
-    if venue.kind != "binance-usdm":
-        raise NotAvailable(f"trading live on {venue.kind}", todo="docs/roadmap.md says when")
     if venue.mode == "live" and not venue.live_account:
         raise BadConfig(
             "live trading needs the account's id typed in the configuration",
             where=f"[venues.{account.venue}]",
             todo='live_account = "..."',
         )
-    rest, ws = venue.rest, venue.ws
-    if not rest:
+    local = ws_address(venue.kind, venue.rest)  # refuses a kind that nobody can trade on
+    where = Addresses(venue.rest, venue.ws or local, venue.ws or local)
+    if not venue.rest:
         hosts = HOSTS.get((venue.kind, venue.mode))
         if hosts is None:
             raise BadConfig(
-                "where is the simulated exchange?",
+                f"{venue.kind} has no {venue.mode} mode",
                 where=f"[venues.{account.venue}]",
-                todo='start one with `onetape sim binance-usdm` and write rest = "http://..."',
+                todo=f'start `onetape sim {venue.kind}` and write rest = "http://..."',
             )
-        rest, ws = hosts
+        where = hosts
     key, secret = (
         read_secret(each, os.environ, folder=options.folder).reveal()
         for each in (account.key, account.secret)
     )
-    told = {"rest": rest, "ws": ws or rest.replace("http", "ws", 1)}
+    told = {"venue": venue.kind, **where._asdict()}
     return addressed(options.home, name, told, {"key": key, "secret": secret}, symbols, account)
 
 

@@ -8,32 +8,17 @@ here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import msgspec
 
 from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
+from onetape.venues.gateways import MarketSink, MarketStream
 from onetape.venues.numbers import units_of
 
-__all__ = ["BinanceUsdmMarket", "MarketSink"]
+__all__ = ["BinanceUsdmMarket"]
 
 _MS = 1_000_000
-
-
-class MarketSink(Protocol):
-    """Where a market goes. `stream` numbers the instruments from 1; times ns UTC."""
-
-    def quote(
-        self, stream: int, ts_event: int, bid: int, ask: int, bid_size: int, ask_size: int,
-        update_id: int,
-    ) -> None: ...  # fmt: skip
-
-    def trade(
-        self, stream: int, ts_event: int, price: int, size: int, side: Side, trade_id: int
-    ) -> None: ...
-
-    def mark(self, stream: int, ts_event: int, mark: int, index: int) -> None: ...
 
 
 class _Ticker(msgspec.Struct):
@@ -65,7 +50,10 @@ class _Mark(msgspec.Struct):
 class BinanceUsdmMarket:
     """Reads both connections. What is not known is counted by name."""
 
-    def __init__(self, instruments: Sequence[Instrument], sink: MarketSink) -> None:
+    def __init__(
+        self, instruments: Sequence[Instrument], sink: MarketSink, address: str = ""
+    ) -> None:
+        self._address = address
         self._streams = {i.raw_symbol: (n, i) for n, i in enumerate(instruments, 1)}
         self._sink = sink
         self._kind = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -73,6 +61,10 @@ class BinanceUsdmMarket:
         self._trade = msgspec.json.Decoder(_Trade)
         self._mark = msgspec.json.Decoder(_Mark)
         self.unknown: dict[str, int] = {}
+
+    def streams(self) -> list[MarketStream]:
+        """One for each category."""
+        return [MarketStream(self._address + path) for path in self.paths()]
 
     def paths(self) -> list[str]:
         """Where to connect: one address for each category."""

@@ -26,7 +26,7 @@ from onetape.model.enums import (
 from onetape.model.errors import OrderOutcomeUnknown, VenueRateLimit, VenueRejected
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
-from onetape.orders.calls import Call, OrderKey, Purpose
+from onetape.orders.calls import Call, OrderKey, Purpose, Traits
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import (
     BalanceTold,
@@ -95,6 +95,7 @@ class BinanceUsdmProtocol:
 
     name = "binance-usdm"
     client_id_chars = 36
+    traits = Traits()
 
     def __init__(self, key: str, secret: str) -> None:
         self._key = key
@@ -151,7 +152,7 @@ class BinanceUsdmProtocol:
 
     def query_venue_id(self, symbol: str, venue_id: str, now: int) -> Call:
         params = {"symbol": self._by_symbol[symbol].raw_symbol, "orderId": venue_id}
-        key = OrderKey(symbol, "")
+        key = OrderKey(symbol, "", venue_id=venue_id)
         return self._signed(Purpose.QUERY, "GET", "/fapi/v1/order", params, now, 1, subject=key)
 
     def _about(self, purpose: Purpose, method: str, key: OrderKey, now: int) -> Call:
@@ -201,6 +202,12 @@ class BinanceUsdmProtocol:
 
     def modes(self, now: int) -> Call:
         return self._signed(Purpose.MODES, "GET", "/fapi/v1/accountConfig", {}, now, 5)
+
+    def moves(self, fill: FillTold) -> list[tuple[str, int]]:
+        return []
+
+    def slack(self, currency: str) -> int:
+        return 0
 
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
         """Working orders only, as far as is known: what it does to conditional orders is documented

@@ -1,0 +1,52 @@
+"""When an order is asked for, where, and what it proves that nobody knows it.
+
+A venue refuses a request that is late (Binance: older than its window; Kraken: past its deadline),
+so that an order which is not there long after it was sent will never be. Until then silence proves
+nothing. Where those that work and those that ended are asked for apart, it may end between the two
+questions: what counts is when the first one was asked.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from onetape.model.time import SECOND
+from onetape.orders.calls import OrderKey
+from onetape.orders.managed import Managed
+
+__all__ = ["ASK_AFTER", "is_absent", "next_ask", "question_of"]
+
+ABSENT_AFTER: Final = 10 * SECOND  # since it was sent: twice the window of a request
+ABSENT_AFTER_CONDITIONAL: Final = 60 * SECOND  # seen to be invisible for half a minute
+ABSENT_ANSWERS: Final = 2  # how often the venue must say so
+ASK_AFTER: Final = (0, SECOND // 4, SECOND // 2, SECOND, 2 * SECOND, 5 * SECOND)  # then the last
+
+
+def is_absent(order: Managed, key: OrderKey, now: int, *, has_trigger: bool) -> bool:
+    """Whether the answer that it is not there, to the question `key`, proves it. has_trigger: it
+    may have been in a service of its own, or, having fired, in the book."""
+    patience = ABSENT_AFTER_CONDITIONAL if has_trigger else ABSENT_AFTER
+    answers = ABSENT_ANSWERS * (2 if has_trigger else 1)
+    asked = order.asked_working if key.ended else now
+    return asked - order.created >= patience and order.not_found >= answers
+
+
+def next_ask(order: Managed, now: int) -> int:
+    """Later each time."""
+    order.asks += 1
+    return now + ASK_AFTER[min(order.asks, len(ASK_AFTER) - 1)]
+
+
+def question_of(order: Managed, now: int, *, ended_apart: bool) -> OrderKey:
+    """How it is asked for next; it is noted that it was."""
+    key = OrderKey(
+        order.spec.symbol,
+        order.client_id,
+        order.conditional and not order.ask_other,
+        order.venue_id,
+        ended_apart and order.ask_other,
+    )
+    if not key.ended:
+        order.asked_working = now
+    order.ask_other = False
+    return key

@@ -1,0 +1,87 @@
+"""A gateway's sockets: to the venue, and for who asks it on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import picows
+
+from onetape.store.private import private_folder
+
+__all__ = ["clock_offset", "connected", "listen"]
+
+
+def clock_offset(told: int, step: int, sent: int, received: int) -> int:
+    """How far the venue's clock is ahead of ours, ns: the least that fits what it told.
+
+    told: its time, cut to `step`; it was read somewhere between `sent` and `received` of ours. The
+    least, and not the middle: a venue that tells whole seconds would else move our time by half of
+    one, another way each time we ask.
+    """
+    least, most = told - received, told + step - sent
+    return min(max(0, least), most)
+
+
+async def connected(
+    url: str,
+    hello: Sequence[bytes],
+    take: Callable[[bytes], bool | None],
+    opened: Callable[[], None] = lambda: None,
+) -> None:
+    """Until the connection ends, or `take` says True: it is of no use any more."""
+
+    class Listener(picows.WSListener):
+        def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+            if frame.msg_type == picows.WSMsgType.TEXT and is_open:
+                if take(frame.get_payload_as_bytes()):
+                    transport.disconnect()
+            elif frame.msg_type == picows.WSMsgType.CLOSE:
+                transport.send_close()
+                transport.disconnect()
+
+    is_open = True
+
+    transport, _ = await picows.ws_connect(
+        Listener, url, enable_auto_ping=True, auto_ping_idle_timeout=10,
+        auto_ping_reply_timeout=10, enable_auto_pong=True, websocket_handshake_timeout=5,
+    )  # fmt: skip
+    try:
+        for message in hello:
+            transport.send(picows.WSMsgType.TEXT, message)
+        opened()
+        await transport.wait_disconnected()
+    finally:
+        is_open = False
+        transport.disconnect()
+
+
+async def listen(
+    path: Path, answer: Callable[[dict[str, Any]], dict[str, Any]]
+) -> Coroutine[Any, Any, None]:
+    """Opens the socket on which one line of JSON gets one line of answer; gives what serves it."""
+    private_folder(path.parent)
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while line := await reader.readline():
+                try:
+                    told = answer(msgspec.json.decode(line))
+                except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
+                    told = {"error": f"not a request: {type(error).__name__}"}
+                writer.write(msgspec.json.encode(told) + b"\n")
+                await writer.drain()
+        except (ConnectionError, asyncio.LimitOverrunError, ValueError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_unix_server(serve, str(path), limit=1 << 20)
+    path.chmod(0o600)
+    return server.serve_forever()

@@ -1,0 +1,67 @@
+"""Binance USD-M for a gateway: a listen key in the stream's path, kept alive each half hour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from onetape.model.instrument import Instrument
+from onetape.orders.calls import Call, Purpose
+from onetape.orders.told import Told
+from onetape.venues.binance.instruments import instruments_of
+from onetape.venues.binance.market import BinanceUsdmMarket
+from onetape.venues.binance.trading import BinanceUsdmProtocol
+from onetape.venues.gateways import Addresses, MarketSink
+
+__all__ = ["BinanceUsdmVenue"]
+
+
+class _AccountStream:
+    """It tells from the first moment."""
+
+    hello: tuple[bytes, ...] = ()
+    is_live = True
+    broken = ""
+
+    def __init__(self, protocol: BinanceUsdmProtocol, url: str) -> None:
+        self._protocol = protocol
+        self.url = url
+
+    def told(self, message: bytes) -> list[Told]:
+        return self._protocol.told(message)
+
+
+class BinanceUsdmVenue:
+    """A `TradingVenue`."""
+
+    in_order = False
+    clock_step: Final = 1_000_000
+    keep_key_s: Final = 30 * 60.0
+
+    def __init__(self, key: str, secret: str, addresses: Addresses) -> None:
+        self.protocol = BinanceUsdmProtocol(key, secret)
+        self._addresses = addresses
+
+    def time(self) -> Call:
+        return self.protocol.time()
+
+    def instruments(self) -> Call:
+        return Call(Purpose.INSTRUMENTS, "GET", "/fapi/v1/exchangeInfo", b"", {}, 1)
+
+    def instruments_of(self, body: bytes, wanted: frozenset[str]) -> list[Instrument]:
+        found = instruments_of(msgspec.json.decode(body), wanted)
+        self.protocol.set_instruments(found)
+        return found
+
+    def market(self, instruments: Sequence[Instrument], sink: MarketSink) -> BinanceUsdmMarket:
+        return BinanceUsdmMarket(instruments, sink, self._addresses.ws)
+
+    def stream_key(self, now: int, *, keep: bool = False) -> Call:
+        return self.protocol.stream_key(keep=keep)
+
+    def account_stream(self, key: str) -> _AccountStream:
+        return _AccountStream(
+            self.protocol, self._addresses.ws_private + self.protocol.stream_path(key)
+        )

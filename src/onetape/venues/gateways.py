@@ -1,0 +1,176 @@
+"""What a gateway has to know of a venue beside its orders: clock, instruments, connections.
+
+One `TradingVenue` for each kind of venue; the gateway's shell asks it and never which kind it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, Protocol
+
+from onetape.model.enums import Side
+from onetape.model.errors import NotAvailable
+from onetape.model.instrument import Instrument
+from onetape.orders.calls import Call, OrderProtocol
+from onetape.orders.told import Told
+
+__all__ = [
+    "HOSTS",
+    "AccountStream",
+    "Addresses",
+    "Market",
+    "MarketSink",
+    "MarketStream",
+    "TradingVenue",
+    "open_trading_venue",
+    "ws_address",
+]
+
+
+class Addresses(NamedTuple):
+    """Where a venue is. ws_private: of the account's stream."""
+
+    rest: str
+    ws: str
+    ws_private: str
+
+
+class MarketSink(Protocol):
+    """Where a market goes. `stream` numbers the instruments from 1; times ns UTC."""
+
+    def quote(
+        self, stream: int, ts_event: int, bid: int, ask: int, bid_size: int, ask_size: int,
+        update_id: int,
+    ) -> None: ...  # fmt: skip
+
+    def trade(
+        self, stream: int, ts_event: int, price: int, size: int, side: Side, trade_id: int
+    ) -> None: ...
+
+    def mark(self, stream: int, ts_event: int, mark: int, index: int) -> None: ...
+
+
+class MarketStream(NamedTuple):
+    """A connection for market data: where, and what is said first."""
+
+    url: str
+    hello: tuple[bytes, ...] = ()
+
+
+class Market(Protocol):
+    """Reads the messages of all its streams. Raises nothing: what is malformed is counted."""
+
+    def streams(self) -> list[MarketStream]: ...
+
+    def take(self, message: bytes) -> None: ...
+
+
+class AccountStream(Protocol):
+    """One connection on which an account's news come; each connection has its own."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def hello(self) -> tuple[bytes, ...]:
+        """What is said first."""
+        ...
+
+    @property
+    def is_live(self) -> bool:
+        """What happens from now on is told."""
+        ...
+
+    @property
+    def broken(self) -> str:
+        """Why it cannot be relied on any more, "" while it can."""
+        ...
+
+    def told(self, message: bytes) -> list[Told]: ...
+
+
+class TradingVenue(Protocol):
+    """One account at one venue. now: ns UTC, the venue's time as we know it."""
+
+    @property
+    def protocol(self) -> OrderProtocol: ...
+
+    @property
+    def in_order(self) -> bool:
+        """Requests have to arrive in the order in which they were made."""
+        ...
+
+    @property
+    def clock_step(self) -> int:
+        """ns, of the venue's clock as it is told."""
+        ...
+
+    @property
+    def keep_key_s(self) -> float:
+        """How often the key of the account's stream is kept alive, 0: it need not be."""
+        ...
+
+    def time(self) -> Call: ...
+
+    def instruments(self) -> Call: ...
+
+    def instruments_of(self, body: bytes, wanted: frozenset[str]) -> list[Instrument]:
+        """Those that are wanted and trade now. Raises KeyError, TypeError, ValueError."""
+        ...
+
+    def market(self, instruments: Sequence[Instrument], sink: MarketSink) -> Market: ...
+
+    def stream_key(self, now: int, *, keep: bool = False) -> Call: ...
+
+    def account_stream(self, key: str) -> AccountStream: ...
+
+
+HOSTS: Final = {
+    ("binance-usdm", "live"): Addresses(
+        "https://fapi.binance.com", "wss://fstream.binance.com", "wss://fstream.binance.com"
+    ),
+    ("binance-usdm", "demo"): Addresses(
+        "https://demo-fapi.binance.com",
+        "wss://fstream.binancefuture.com",
+        "wss://fstream.binancefuture.com",
+    ),
+    # There is no demo of Kraken spot.
+    ("kraken", "live"): Addresses(
+        "https://api.kraken.com", "wss://ws.kraken.com/v2", "wss://ws-auth.kraken.com/v2"
+    ),
+}
+
+
+def _binance(key: str, secret: str, addresses: Addresses) -> TradingVenue:
+    from onetape.venues.binance.gateway import BinanceUsdmVenue
+
+    return BinanceUsdmVenue(key, secret, addresses)
+
+
+def _kraken(key: str, secret: str, addresses: Addresses) -> TradingVenue:
+    from onetape.venues.kraken.gateway import KrakenSpotVenue
+
+    return KrakenSpotVenue(key, secret, addresses)
+
+
+# How it is made, and the path of its WebSocket where only a host is known.
+_KINDS: Final[dict[str, tuple[Callable[[str, str, Addresses], TradingVenue], str]]] = {
+    "binance-usdm": (_binance, ""),
+    "kraken": (_kraken, "/v2"),
+}
+
+
+def open_trading_venue(kind: str, key: str, secret: str, addresses: Addresses) -> TradingVenue:
+    """Raises NotAvailable for a kind that cannot be traded on, BadConfig for keys that are none."""
+    return _kind(kind)[0](key, secret, addresses)
+
+
+def ws_address(kind: str, rest: str) -> str:
+    """Where the WebSocket is, beside a REST address on the same host. Raises NotAvailable."""
+    return rest.rstrip("/").replace("http", "ws", 1) + _kind(kind)[1]
+
+
+def _kind(kind: str) -> tuple[Callable[[str, str, Addresses], TradingVenue], str]:
+    if kind not in _KINDS:
+        raise NotAvailable(f"trading live on {kind}", todo="docs/roadmap.md says when")
+    return _KINDS[kind]

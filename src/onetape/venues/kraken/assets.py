@@ -1,0 +1,64 @@
+"""Kraken's many names for one thing, as an answer of AssetPairs has them.
+
+REST calls a pair by its id (XXBTZUSD), its altname (XBTUSD) or its wsname (XBT/USD), WebSocket v2
+by the usual name (BTC/USD); an asset is XXBT or XBT or BTC. Source: docs.kraken.com, "Get Tradable
+Asset Pairs", as of 2026-11. Pairs of another execution venue are not this account's to trade
+(since 2026-04-27).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+__all__ = ["Pair", "Pairs", "currency_of"]
+
+VENUE: Final = "international"
+_OURS: Final = {"XBT": "BTC", "XDG": "DOGE"}
+
+
+class Pair(NamedTuple):
+    """What a fill's arithmetic needs of a pair, followed or not."""
+
+    symbol: str  # kraken:BTC/USD
+    base: str
+    quote: str
+    price_decimals: int
+    size_decimals: int
+
+
+class Pairs:
+    """All pairs of a venue, by each of their names."""
+
+    def __init__(self, result: Mapping[str, Any]) -> None:
+        self.by_name: dict[str, Pair] = {}
+        self.by_symbol: dict[str, Pair] = {}
+        self.rows: dict[str, Mapping[str, Any]] = {}  # by symbol
+        self._currencies: dict[str, str] = {}
+        for id_, row in result.items():
+            if row.get("execution_venue", VENUE) != VENUE or "/" not in row.get("wsname", ""):
+                continue
+            base, quote = (_OURS.get(each, each) for each in row["wsname"].split("/", 1))
+            pair = Pair(
+                f"kraken:{base}/{quote}",
+                base,
+                quote,
+                int(row["pair_decimals"]),
+                int(row["lot_decimals"]),
+            )
+            for name in (id_, row["altname"], row["wsname"], f"{base}/{quote}"):
+                self.by_name[name] = pair
+            self.by_symbol[pair.symbol] = pair
+            self.rows[pair.symbol] = row
+            self._currencies[row["base"]] = base
+            self._currencies[row["quote"]] = quote
+
+    def currency(self, asset: str) -> str:
+        return self._currencies.get(asset) or currency_of(asset)
+
+
+def currency_of(asset: str) -> str:
+    """BTC of XXBT, USD of ZUSD; what has no such name is called what it is called."""
+    if len(asset) == 4 and asset[0] in "XZ":
+        asset = asset[1:]
+    return _OURS.get(asset, asset)

@@ -1,0 +1,111 @@
+"""Kraken spot for a gateway: one request after another, a token for each private connection.
+
+Nonces must arrive in the order in which they were made, so requests of a key go out one at a time.
+The venue tells its clock in whole seconds. Source: docs.kraken.com, "Spot REST" and "WebSocket v2
+authentication", as of 2026-11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from onetape.model.instrument import Instrument
+from onetape.orders.calls import Call
+from onetape.orders.told import StreamTold, Told
+from onetape.venues.gateways import Addresses, MarketSink
+from onetape.venues.kraken.assets import Pairs
+from onetape.venues.kraken.instruments import instruments_of
+from onetape.venues.kraken.market import KrakenMarket
+from onetape.venues.kraken.trading import KrakenSpotProtocol
+from onetape.venues.kraken.wire import parse
+
+__all__ = ["KrakenSpotVenue"]
+
+CHANNELS: Final = ("executions", "balances")
+
+
+class _AccountStream:
+    """Live once both channels are confirmed; broken when one is refused, or a message of one is
+    missing: they are numbered, each channel for itself."""
+
+    def __init__(self, protocol: KrakenSpotProtocol, url: str, token: str) -> None:
+        self._protocol = protocol
+        self._waiting = set(CHANNELS)
+        self._last: dict[str, int] = {}
+        self.url = url
+        self.broken = ""
+        self.hello = tuple(
+            msgspec.json.encode({"method": "subscribe", "params": {**params, "token": token}})
+            for params in (
+                # What was before is asked for by REST.
+                {"channel": "executions", "snap_orders": False, "snap_trades": False},
+                {"channel": "balances", "snapshot": False},
+            )
+        )
+
+    @property
+    def is_live(self) -> bool:
+        return not self._waiting
+
+    def told(self, message: bytes) -> list[Told]:
+        try:
+            value = parse(message)
+        except ValueError as error:
+            return [StreamTold("malformed", str(error)[:200])]
+        if value.get("method") == "subscribe":
+            self._confirm(value)
+            return []
+        self._check(value)
+        return self._protocol.told_of(value)
+
+    def _confirm(self, value: dict[str, Any]) -> None:
+        if str(value.get("success")) != "True":
+            self.broken = f"not subscribed: {value.get('error')}"
+            return
+        self._waiting.discard(str((value.get("result") or {}).get("channel")))
+
+    def _check(self, value: dict[str, Any]) -> None:
+        channel, number = value.get("channel"), value.get("sequence")
+        if channel not in CHANNELS or not isinstance(number, str) or not number.isdigit():
+            return
+        last = self._last.get(channel)
+        self._last[channel] = int(number)
+        if last is not None and int(number) != last + 1:
+            self.broken = f"{channel} {number} after {last}"
+
+
+class KrakenSpotVenue:
+    """A `TradingVenue`."""
+
+    in_order = True
+    clock_step: Final = 1_000_000_000
+    keep_key_s: Final = 0.0
+
+    def __init__(self, key: str, secret: str, addresses: Addresses) -> None:
+        self.protocol = KrakenSpotProtocol(key, secret)
+        self._addresses = addresses
+
+    def time(self) -> Call:
+        return self.protocol.time()
+
+    def instruments(self) -> Call:
+        return self.protocol.asset_pairs()
+
+    def instruments_of(self, body: bytes, wanted: frozenset[str]) -> list[Instrument]:
+        pairs = Pairs(parse(body)["result"])
+        found = instruments_of(pairs, wanted)
+        self.protocol.set_pairs(pairs)
+        self.protocol.set_instruments(found)
+        return found
+
+    def market(self, instruments: Sequence[Instrument], sink: MarketSink) -> KrakenMarket:
+        return KrakenMarket(instruments, sink, self._addresses.ws)
+
+    def stream_key(self, now: int, *, keep: bool = False) -> Call:
+        return self.protocol.token(now)
+
+    def account_stream(self, key: str) -> _AccountStream:
+        return _AccountStream(self.protocol, self._addresses.ws_private, key)

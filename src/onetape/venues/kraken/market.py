@@ -1,0 +1,90 @@
+"""Kraken spot: a live market over WebSocket v2, message by message, for the tape.
+
+`ticker` with the trigger `bbo` gives the top of the book, `trade` the trades. Source:
+docs.kraken.com, "WebSocket v2, Ticker" and "Trade", as of 2026-11. A ticker's time is the venue's
+where it says one. Snapshots of trades are history and are passed over. Depth is not taken here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from onetape.model.enums import Side
+from onetape.model.errors import OnetapeError
+from onetape.model.instrument import Instrument
+from onetape.model.time import parse_time
+from onetape.venues.gateways import MarketSink, MarketStream
+from onetape.venues.kraken.wire import parse
+from onetape.venues.numbers import units_of
+
+__all__ = ["KrakenMarket"]
+
+_SILENT: Final = frozenset({"heartbeat", "status", "pong"})
+
+
+class KrakenMarket:
+    """A `Market`. What is not known is counted by name."""
+
+    def __init__(self, instruments: Sequence[Instrument], sink: MarketSink, url: str) -> None:
+        self._url = url
+        self._streams = {f"{i.base}/{i.quote}": (n, i) for n, i in enumerate(instruments, 1)}
+        self._sink = sink
+        self._updates = 0
+        self.unknown: dict[str, int] = {}
+
+    def streams(self) -> list[MarketStream]:
+        symbols = list(self._streams)
+        hello = tuple(
+            msgspec.json.encode({"method": "subscribe", "params": {**params, "symbol": symbols}})
+            for params in (
+                {"channel": "ticker", "event_trigger": "bbo", "snapshot": True},
+                {"channel": "trade", "snapshot": False},
+            )
+        )
+        return [MarketStream(self._url, hello)]
+
+    def take(self, message: bytes) -> None:
+        """One message. Raises nothing: a malformed one is counted."""
+        try:
+            value = parse(message)
+            channel = value.get("channel") or value.get("method") or "no channel"
+            if channel == "ticker":
+                for row in value["data"]:
+                    self._ticker(row)
+            elif channel == "trade":
+                for row in value["data"] if value["type"] == "update" else ():
+                    self._trade(row)
+            elif value.get("success") is False:
+                self._count(f"refused: {value.get('error')}"[:80])
+            elif channel not in _SILENT and channel != "subscribe":
+                self._count(str(channel))
+        except (LookupError, TypeError, ValueError, AttributeError, OnetapeError):
+            self._count("malformed")
+
+    def _ticker(self, row: dict[str, Any]) -> None:
+        stream, i = self._streams[row["symbol"]]
+        bid, ask = (units_of(row[side], i.price_decimals) for side in ("bid", "ask"))
+        if bid <= 0 or ask <= 0:
+            return  # one side of the book is empty
+        self._updates += 1
+        self._sink.quote(
+            stream, _time(row), bid, ask, units_of(row["bid_qty"], i.size_decimals),
+            units_of(row["ask_qty"], i.size_decimals), self._updates,
+        )  # fmt: skip
+
+    def _trade(self, row: dict[str, Any]) -> None:
+        stream, i = self._streams[row["symbol"]]
+        self._sink.trade(
+            stream, _time(row), units_of(row["price"], i.price_decimals),
+            units_of(row["qty"], i.size_decimals), Side(row["side"]), int(row["trade_id"]),
+        )  # fmt: skip
+
+    def _count(self, what: str) -> None:
+        self.unknown[what] = self.unknown.get(what, 0) + 1
+
+
+def _time(row: dict[str, Any]) -> int:
+    return parse_time(row["timestamp"]) if row.get("timestamp") else 0

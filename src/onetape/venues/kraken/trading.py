@@ -1,0 +1,521 @@
+"""Kraken spot: requests of an account over REST, and what the answers and the private channels say.
+
+Sources: docs.kraken.com, "Spot REST" (Trading, Account Data) and "WebSocket v2" (Executions,
+Balances), as of 2026-11.
+
+Spot has no positions. What is compared at a reconciliation are balances: every fill adds price
+times size to one (or takes it off) and size to the other, and its fee is taken off the quote
+currency, because every order of ours says so (`fciq`); deposits and withdrawals are told by the
+balances channel. The venue rounds what it shows, fees in lists to fewer digits than in the stream:
+for each fill a balance may be off by one of the coarsest digit that was seen of its currency
+(`slack`).
+
+Orders with a trigger are in the same book as the others. An order is asked for by our id among the
+open orders and then among the closed ones, or by the venue's id where that is known.
+
+Absence can be proven because placing carries a deadline: a request that is late is never matched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode
+
+from onetape.model.enums import (
+    Liquidity,
+    OrderNews,
+    OrderState,
+    OrderType,
+    PositionSide,
+    Side,
+    TimeInForce,
+    TriggerBy,
+)
+from onetape.model.errors import (
+    BadConfig,
+    OnetapeError,
+    OrderOutcomeUnknown,
+    VenueRateLimit,
+    VenueRejected,
+)
+from onetape.model.instrument import Instrument
+from onetape.model.money import MONEY_DECIMALS
+from onetape.model.order import OrderSpec
+from onetape.model.time import SECOND, parse_time, to_datetime
+from onetape.orders.calls import Call, OrderKey, Purpose, Traits
+from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.told import (
+    BalanceTold,
+    FillTold,
+    ModeTold,
+    MoveTold,
+    OrderTold,
+    StreamTold,
+    Told,
+)
+from onetape.venues.kraken.assets import Pair, Pairs
+from onetape.venues.kraken.errors import row_of_text
+from onetape.venues.kraken.signing import api_sign
+from onetape.venues.kraken.wire import parse
+from onetape.venues.numbers import money_of, units_of
+
+__all__ = ["KrakenSpotProtocol"]
+
+DEADLINE: Final = 5 * SECOND  # of what places or amends; the venue takes 500 ms to 60 s
+FEE_DECIMALS: Final = 5  # of fees in lists
+_RETRY: Final = {"EAPI:Rate limit exceeded": 3 * SECOND, "EOrder:Rate limit exceeded": 2 * SECOND,
+                 "EGeneral:Temporary lockout": 60 * SECOND}  # fmt: skip
+_STATES: Final = {
+    "pending": OrderState.ACCEPTED,
+    "open": OrderState.ACCEPTED,
+    "closed": OrderState.FILLED,
+    "canceled": OrderState.CANCELED,
+    "expired": OrderState.EXPIRED,
+    # the stream's words
+    "pending_new": OrderState.ACCEPTED,
+    "new": OrderState.ACCEPTED,
+    "partially_filled": OrderState.PARTIALLY_FILLED,
+    "filled": OrderState.FILLED,
+}
+_NEWS: Final = {
+    "new": OrderNews.ACCEPTED,
+    "canceled": OrderNews.CANCELED,
+    "expired": OrderNews.EXPIRED,
+    "amended": OrderNews.UPDATED,
+}
+_TIFS: Final = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK,
+                "GTD": TimeInForce.GTD}  # fmt: skip
+_UNKNOWN_ORDER: Final = "EOrder:Unknown order"
+_SILENT: Final = frozenset({"heartbeat", "status"})
+
+
+class KrakenSpotProtocol:
+    """An `OrderProtocol`. Raises BadConfig for a secret that is no base64."""
+
+    name = "kraken"
+    client_id_chars = 18
+    traits = Traits(
+        positions=False,
+        conditionals=False,
+        ended_apart=True,
+        fills_by_symbol=False,
+        dead_man_by_symbol=False,
+    )
+
+    def __init__(self, key: str, secret: str) -> None:
+        try:
+            api_sign(secret, "", "", b"")
+        except ValueError as error:
+            raise BadConfig(str(error), where="secret", todo="copy it once more") from None
+        self._key = key
+        self._secret = secret
+        self._nonce = 0
+        self._by_symbol: dict[str, Instrument] = {}
+        self._pairs = Pairs({})
+        self._steps: dict[str, int] = {}  # by currency: the coarsest digit that was seen, 1e-18
+        self.unknown: dict[str, int] = {}  # messages that have no meaning here, by name
+
+    def set_instruments(self, instruments: Sequence[Instrument]) -> None:
+        self._by_symbol = {i.symbol: i for i in instruments}
+
+    def set_pairs(self, pairs: Pairs) -> None:
+        """All pairs there are, for their names."""
+        self._pairs = pairs
+
+    # --- requests ---------------------------------------------------------------------------------
+
+    def place(self, client_id: str, spec: OrderSpec, now: int, *, reference: int = 0) -> Call:
+        i = self._by_symbol[spec.symbol]
+        is_limit = spec.type is OrderType.LIMIT
+        has_trigger = spec.trigger_by is not TriggerBy.NONE
+        price = i.price_text(spec.price_int) if is_limit else ""
+        kind = "limit" if is_limit else "market"
+        params = {
+            "pair": i.raw_symbol,
+            "type": spec.side.value,
+            "volume": i.size_text(spec.size_int),
+            "cl_ord_id": client_id,
+            "oflags": "post,fciq" if spec.post_only else "fciq",
+            "deadline": _rfc3339(now + DEADLINE),
+        }
+        if has_trigger:
+            rises = spec.trigger_int > reference if reference else spec.side is Side.BUY
+            kind = "stop-loss" if rises == (spec.side is Side.BUY) else "take-profit"
+            kind += "-limit" if is_limit else ""
+            params["price"] = i.price_text(spec.trigger_int)
+            params["trigger"] = "last" if spec.trigger_by is TriggerBy.LAST else "index"
+            if is_limit:
+                params["price2"] = price
+        elif is_limit:
+            params["price"] = price
+        params["ordertype"] = kind
+        if is_limit:
+            params["timeinforce"] = spec.tif.value
+            if spec.tif is TimeInForce.GTD:
+                params["expiretm"] = str(spec.expire // SECOND)
+        if spec.reduce_only:  # of margin only: refused there rather than forgotten here
+            params["reduce_only"] = "true"
+        key = OrderKey(spec.symbol, client_id)
+        return self._private(Purpose.PLACE, "AddOrder", params, now, 0, orders=1, subject=key)
+
+    def cancel(self, key: OrderKey, now: int) -> Call:
+        params = {"cl_ord_id": key.client_id}
+        return self._private(Purpose.CANCEL, "CancelOrder", params, now, 0, orders=1, subject=key)
+
+    def amend(self, key: OrderKey, spec: OrderSpec, now: int, *, price: int, size: int) -> Call:
+        i = self._by_symbol[key.symbol]
+        params = {
+            "cl_ord_id": key.client_id,
+            "order_qty": i.size_text(size),
+            "deadline": _rfc3339(now + DEADLINE),
+        }
+        if spec.type is OrderType.LIMIT:
+            params["limit_price"] = i.price_text(price)
+        return self._private(Purpose.AMEND, "AmendOrder", params, now, 0, orders=1, subject=key)
+
+    def query(self, key: OrderKey, now: int) -> Call:
+        if key.venue_id:
+            name, params = "QueryOrders", {"txid": key.venue_id}
+        else:
+            name = "ClosedOrders" if key.ended else "OpenOrders"
+            params = {"cl_ord_id": key.client_id}
+        return self._private(Purpose.QUERY, name, params, now, 2 if key.ended else 1, subject=key)
+
+    def query_venue_id(self, symbol: str, venue_id: str, now: int) -> Call:
+        return self.query(OrderKey(symbol, "", venue_id=venue_id), now)
+
+    def open_orders(self, now: int) -> list[Call]:
+        return [self._private(Purpose.OPEN_ORDERS, "OpenOrders", {}, now, 1)]
+
+    def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
+        """Of all symbols, newest first: trades that come meanwhile push the others back, so that
+        pages may overlap and lose nothing. cursor: start:offset."""
+        start, _, offset = cursor.partition(":")
+        params = {"start": start or str(max(since // SECOND - 1, 0)), "ofs": offset or "0"}
+        return self._private(Purpose.FILLS, "TradesHistory", params, now, 2, symbol=symbol)
+
+    def positions(self, now: int) -> Call:
+        """There are none; never asked by who heeds `traits`."""
+        return self._private(Purpose.POSITIONS, "OpenPositions", {}, now, 1)
+
+    def balances(self, now: int) -> Call:
+        return self._private(Purpose.BALANCES, "Balance", {}, now, 1)
+
+    def modes(self, now: int) -> Call:
+        return self._private(Purpose.MODES, "GetApiKeyInfo", {}, now, 1)
+
+    def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
+        """The account's: it takes all orders, those whose trigger waits and those of others too."""
+        if symbol:
+            return None
+        params = {"timeout": str(-(-after // SECOND))}
+        return self._private(Purpose.DEAD_MAN, "CancelAllOrdersAfter", params, now, 0)
+
+    def time(self) -> Call:
+        """The venue's clock, in whole seconds; needs no key."""
+        return Call(Purpose.TIME, "GET", "/0/public/Time", b"", {}, 1)
+
+    def asset_pairs(self) -> Call:
+        return Call(Purpose.INSTRUMENTS, "GET", "/0/public/AssetPairs", b"", {}, 1)
+
+    def token(self, now: int) -> Call:
+        return self._private(Purpose.STREAM_KEY, "GetWebSocketsToken", {}, now, 1)
+
+    def moves(self, fill: FillTold) -> list[tuple[str, int]]:
+        pair = self._pairs.by_symbol.get(fill.symbol)
+        if pair is None:
+            return []
+        sign = fill.side.sign
+        scale = pair.price_decimals + pair.size_decimals
+        cost = fill.price * fill.size * 10**MONEY_DECIMALS // 10**scale
+        size = fill.size * 10 ** (MONEY_DECIMALS - pair.size_decimals)
+        moves = {pair.quote: -sign * cost, pair.base: sign * size}
+        fee_currency = fill.fee_currency or pair.quote
+        moves[fee_currency] = moves.get(fee_currency, 0) - fill.fee
+        return list(moves.items())
+
+    def slack(self, currency: str) -> int:
+        return self._steps.get(currency, 0)
+
+    def _private(
+        self,
+        purpose: Purpose,
+        name: str,
+        params: Mapping[str, str],
+        now: int,
+        weight: int,
+        *,
+        orders: int = 0,
+        subject: OrderKey | None = None,
+        symbol: str = "",
+    ) -> Call:
+        # Microseconds of the clock: it goes on over a restart, and never back within one.
+        self._nonce = max(self._nonce + 1, now // 1000)
+        nonce = str(self._nonce)
+        body = urlencode({"nonce": nonce, **params}).encode()
+        path = f"/0/private/{name}"
+        headers = {
+            "API-Key": self._key,
+            "API-Sign": api_sign(self._secret, path, nonce, body),
+            "Content-Type": "application/x-www-form-urlencoded",
+            "User-Agent": "onetape",
+        }
+        return Call(purpose, "POST", path, body, headers, weight, orders, subject, symbol)
+
+    # --- answers ----------------------------------------------------------------------------------
+
+    def answer(
+        self, call: Call, status: int, headers: Mapping[str, str], body: bytes, now: int
+    ) -> Answer:
+        if status in (418, 429):
+            code = VenueRateLimit.code
+            return Answer(Outcome.SAFE, (), code, str(status), "", 3 * SECOND)
+        try:
+            value = parse(body)
+            errors = [str(e) for e in value.get("error") or () if not str(e).startswith("W")]
+            if errors:
+                return self._failed(call, errors[0])
+            if status != 200:
+                raise ValueError(f"HTTP {status}")
+            return self._read(call, value["result"])
+        except (LookupError, TypeError, ValueError, AttributeError, OnetapeError) as error:
+            code = OrderOutcomeUnknown.code if status >= 500 else VenueRejected.code
+            text = f"an answer that makes no sense: {type(error).__name__} {error}"[:200]
+            return Answer(Outcome.AMBIGUOUS, (), code, str(status), text)
+
+    def _failed(self, call: Call, text: str) -> Answer:
+        row = row_of_text(text)
+        outcome = row.outcome
+        is_gone = text.startswith(_UNKNOWN_ORDER) and call.purpose is not Purpose.PLACE
+        if is_gone:
+            # The request changed nothing, that much is certain; what became of the order is asked.
+            outcome = Outcome.DEFINITIVE
+        retry = _RETRY.get(str(row.code), 0)
+        return Answer(outcome, (), row.error.code, "", text, retry, not_found=is_gone)
+
+    def _read(self, call: Call, value: Any) -> Answer:
+        match call.purpose:
+            case Purpose.PLACE:
+                assert call.subject is not None
+                key = call.subject
+                state = OrderState.ACCEPTED
+                row = OrderTold(key.symbol, key.client_id, str(value["txid"][0]), state, 0)
+                return Answer(Outcome.DONE, (row,))
+            case Purpose.CANCEL:
+                there = int(value["count"]) > 0
+                return Answer(Outcome.DONE if there else Outcome.DEFINITIVE, not_found=not there)
+            case Purpose.QUERY:
+                rows = value.get("closed", value.get("open", value))
+                told = self._order_rows(rows)
+                return Answer(Outcome.DONE, tuple(told[:1]), not_found=not rows)
+            case Purpose.OPEN_ORDERS:
+                return Answer(Outcome.DONE, tuple(self._order_rows(value["open"])))
+            case Purpose.FILLS:
+                return self._fills(call, value)
+            case Purpose.BALANCES:
+                asked = int(_sent(call, "nonce")) * 1000
+                return Answer(Outcome.DONE, tuple(self._balances(value, asked)))
+            case Purpose.MODES:
+                allowed = set(value["permissions"])
+                mode = ModeTold(
+                    hedge=False,
+                    multi_assets=False,
+                    can_trade="modify-trades" in allowed,
+                    can_withdraw="withdraw-funds" in allowed,
+                )
+                return Answer(Outcome.DONE, (mode,))
+            case Purpose.TIME:
+                return Answer(Outcome.DONE, value=str(int(value["unixtime"]) * SECOND))
+            case Purpose.STREAM_KEY:
+                return Answer(Outcome.DONE, value=str(value["token"]))
+            case _:
+                return Answer(Outcome.DONE)
+
+    def _balances(self, value: Mapping[str, str], asked: int) -> list[BalanceTold]:
+        found = []
+        for asset, amount in value.items():
+            currency = self._pairs.currency(asset)
+            self._see(currency, amount)
+            found.append(BalanceTold(currency, money_of(amount), asked))
+        return found
+
+    def _see(self, currency: str, amount: str) -> None:
+        """How finely an amount of a currency is written in lists."""
+        decimals = min(len(amount.partition(".")[2]), MONEY_DECIMALS)
+        if decimals:  # a bare 0 says nothing
+            step = 10 ** (MONEY_DECIMALS - decimals)
+            self._steps[currency] = max(self._steps.get(currency, 0), step)
+
+    def _followed(self, name: str) -> tuple[Instrument, Pair] | None:
+        """None for a pair that is not traded by this gateway."""
+        pair = self._pairs.by_name.get(name)
+        instrument = self._by_symbol.get(pair.symbol) if pair is not None else None
+        return None if instrument is None or pair is None else (instrument, pair)
+
+    def _order_rows(self, rows: Mapping[str, Any]) -> list[OrderTold]:
+        found = []
+        for txid, row in rows.items():
+            followed = self._followed(row["descr"]["pair"])
+            if followed is not None:
+                found.append(self._order_row(followed[0], txid, row))
+        return found
+
+    def _order_row(self, i: Instrument, txid: str, row: dict[str, Any]) -> OrderTold:
+        """Its time is 0: a list says when an order was opened or closed, not how fresh it is."""
+        descr, kind = row["descr"], row["descr"]["ordertype"]
+        has_trigger = kind not in ("limit", "market")
+        is_limit = kind.endswith("limit")
+        price = (descr["price2"] if has_trigger else descr["price"]) if is_limit else "0"
+        filled = units_of(row["vol_exec"], i.size_decimals)
+        state = _STATES.get(row["status"], OrderState.UNKNOWN)
+        if state is OrderState.ACCEPTED and filled:
+            state = OrderState.PARTIALLY_FILLED
+        return OrderTold(
+            symbol=i.symbol,
+            client_id=row.get("cl_ord_id") or txid,
+            venue_id=txid,
+            state=state,
+            time=0,
+            side=Side(descr["type"]),
+            type=OrderType.LIMIT if is_limit else OrderType.MARKET,
+            price=units_of(price, i.price_decimals),
+            size=units_of(row["vol"], i.size_decimals),
+            filled=filled,
+            trigger=units_of(descr["price"], i.price_decimals) if has_trigger else 0,
+            reason=str(row.get("reason") or ""),
+        )
+
+    def _fills(self, call: Call, value: Mapping[str, Any]) -> Answer:
+        told = []
+        for row in value["trades"].values():
+            followed = self._followed(row["pair"])
+            if followed is not None:
+                told.append(self._trade_row(*followed, row))
+        told.reverse()  # oldest first
+        start, seen = _sent(call, "start"), int(_sent(call, "ofs")) + len(value["trades"])
+        has_more = bool(value["trades"]) and seen < int(value["count"])
+        return Answer(Outcome.DONE, tuple(told), cursor=f"{start}:{seen}" if has_more else "")
+
+    def _trade_row(self, i: Instrument, pair: Pair, row: dict[str, Any]) -> FillTold:
+        self._see(pair.quote, f"0.{'0' * FEE_DECIMALS}")
+        return FillTold(
+            symbol=i.symbol,
+            client_id="",
+            venue_id=row["ordertxid"],
+            trade_id=int(row["trade_id"]),
+            side=Side(row["type"]),
+            position_side=PositionSide.BOTH,
+            price=units_of(row["price"], i.price_decimals),
+            size=units_of(row["vol"], i.size_decimals),
+            time=units_of(row["time"], 9),
+            fee=money_of(row["fee"]),
+            fee_currency=pair.quote,
+            liquidity=Liquidity.MAKER if row.get("maker") else Liquidity.TAKER,
+        )
+
+    # --- the private channels ---------------------------------------------------------------------
+
+    def told(self, message: bytes) -> list[Told]:
+        """Raises nothing: what cannot be read is a StreamTold `malformed`, what has no meaning here
+        is counted by name."""
+        try:
+            value = parse(message)
+        except ValueError as error:
+            return [StreamTold("malformed", str(error)[:200])]
+        return self.told_of(value)
+
+    def told_of(self, value: dict[str, Any]) -> list[Told]:
+        """The same of a message that has been parsed."""
+        try:
+            match value.get("channel"):
+                case "executions":
+                    is_list = value["type"] == "snapshot"
+                    rows = value["data"]
+                    return [t for row in rows for t in self._execution(row, is_list=is_list)]
+                case "balances":
+                    rows = value["data"] if value["type"] == "update" else ()
+                    return [told for row in rows for told in self._balance_event(row)]
+                case channel if channel in _SILENT:
+                    return []
+                case channel:
+                    word = str(channel or value.get("method") or "no channel")
+                    self.unknown[word] = self.unknown.get(word, 0) + 1
+                    return [StreamTold("unknown", word)]
+        except (LookupError, TypeError, ValueError, AttributeError, OnetapeError) as error:
+            return [StreamTold("malformed", f"{type(error).__name__}: {error}"[:200])]
+
+    def _execution(self, row: dict[str, Any], *, is_list: bool) -> list[Told]:
+        kind = row["exec_type"]
+        if kind == "pending_new":
+            return []  # received, not taken yet
+        followed = self._followed(row["symbol"])
+        if followed is None:
+            return [StreamTold("other symbol", str(row["symbol"]))]
+        i, pair = followed
+        client_id = row.get("cl_ord_id") or row["order_id"]
+        time = parse_time(row["timestamp"])
+        side = Side(row["side"]) if "side" in row else Side.NONE
+        found: list[Told] = []
+        if kind == "trade":
+            fees = row.get("fees") or [{"asset": pair.quote, "qty": "0"}]
+            found.append(
+                FillTold(
+                    symbol=i.symbol,
+                    client_id=client_id,
+                    venue_id=row["order_id"],
+                    trade_id=int(row["trade_id"]),
+                    side=side,
+                    position_side=PositionSide.BOTH,
+                    price=units_of(row["last_price"], i.price_decimals),
+                    size=units_of(row["last_qty"], i.size_decimals),
+                    time=time,
+                    fee=money_of(fees[0]["qty"]),
+                    fee_currency=self._pairs.currency(fees[0]["asset"]),
+                    liquidity=Liquidity.MAKER if row["liquidity_ind"] == "m" else Liquidity.TAKER,
+                )
+            )
+        news = None if is_list else _NEWS.get(kind)
+        if kind == "status" and (row.get("triggers") or {}).get("status") == "triggered":
+            news = OrderNews.TRIGGERED
+        found.append(
+            OrderTold(
+                symbol=i.symbol,
+                client_id=client_id,
+                venue_id=row["order_id"],
+                # The last trade says `partially_filled`, too: that it is over is told apart.
+                state=OrderState.PARTIALLY_FILLED
+                if kind == "trade"
+                else _STATES.get(row["order_status"], OrderState.UNKNOWN),
+                time=0 if is_list else time,
+                news=news,
+                side=side,
+                type=OrderType.LIMIT
+                if str(row.get("order_type", "limit")).endswith("limit")
+                else OrderType.MARKET,
+                tif=_TIFS.get(row.get("time_in_force", "GTC"), TimeInForce.GTC),
+                price=units_of(row.get("limit_price", "0"), i.price_decimals),
+                size=units_of(row.get("order_qty", "0"), i.size_decimals),
+                filled=units_of(row.get("cum_qty", "0"), i.size_decimals),
+                trigger=units_of(row.get("stop_price", "0"), i.price_decimals),
+                reason=str(row.get("reason") or ""),
+            )
+        )
+        return found
+
+    def _balance_event(self, row: dict[str, Any]) -> list[Told]:
+        currency, time = self._pairs.currency(row["asset"]), parse_time(row["timestamp"])
+        found: list[Told] = [BalanceTold(currency, money_of(row["balance"]), time)]
+        if row["type"] != "trade":
+            change = money_of(row["amount"]) - money_of(row["fee"])
+            found.append(MoveTold(str(row["ledger_id"]), currency, change, time))
+        return found
+
+
+def _sent(call: Call, name: str) -> str:
+    return dict(parse_qsl(call.body.decode()))[name]
+
+
+def _rfc3339(time: int) -> str:
+    stamp = to_datetime(time - time % SECOND).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{stamp}.{time % SECOND // 1_000_000:03d}Z"

@@ -1,0 +1,33 @@
+"""Kraken's JSON, read exactly: numbers stay the text that they were sent as."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+__all__ = ["parse"]
+
+
+def parse(message: bytes) -> dict[str, Any]:
+    """Every number as plain decimal text. Raises ValueError for what is no JSON object."""
+    try:
+        value = json.loads(message, parse_float=_plain, parse_int=str, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("too deeply nested") from None
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return value
+
+
+def _plain(text: str) -> str:
+    if "e" not in text and "E" not in text:
+        return text
+    value = Decimal(text)
+    if abs(value.adjusted()) > 40:
+        raise ValueError(f"a number out of range: {text[:40]}")
+    return format(value, "f")
+
+
+def _refuse(text: str) -> Any:
+    raise ValueError(f"{text} is no number")

@@ -1,0 +1,327 @@
+"""Kraken spot for a gateway: what is asked, what answers mean, what the channels tell."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from urllib.parse import parse_qsl
+
+import pytest
+
+from onetape.model.enums import OrderNews, OrderState, OrderType, RequestKind, Side, TriggerBy
+from onetape.model.errors import BadConfig, NotAvailable
+from onetape.model.order import OrderSpec
+from onetape.orders.calls import OrderKey, Purpose
+from onetape.orders.managed import Request
+from onetape.orders.manager import OrderManager
+from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.told import BalanceTold, FillTold, MoveTold, OrderTold, StreamTold
+from onetape.services.gateway_connection import clock_offset
+from onetape.venues.gateways import Addresses, open_trading_venue, ws_address
+from onetape.venues.kraken.gateway import KrakenSpotVenue
+
+SECOND = 1_000_000_000
+NOW = 1_795_000_000 * SECOND
+SYMBOL = "kraken:BTC/USD"
+PAIRS = {
+    "XXBTZUSD": {
+        "altname": "XBTUSD", "wsname": "XBT/USD", "base": "XXBT", "quote": "ZUSD",
+        "pair_decimals": 1, "lot_decimals": 8, "tick_size": "0.1", "ordermin": "0.00005",
+        "costmin": "0.5", "fees": [[0, 0.4], [10000, 0.35]], "fees_maker": [[0, 0.25]],
+        "status": "online", "execution_venue": "international",
+    },
+    "XBTUSD.B": {
+        "altname": "XBTUSD.B", "wsname": "XBT/USD", "base": "XXBT", "quote": "ZUSD",
+        "pair_decimals": 0, "lot_decimals": 2, "tick_size": "5", "ordermin": "1", "costmin": "1",
+        "fees": [[0, 1]], "status": "online", "execution_venue": "bitnomial_exchange",
+    },
+    "XDGUSD": {
+        "altname": "XDGUSD", "wsname": "XDG/USD", "base": "XXDG", "quote": "ZUSD",
+        "pair_decimals": 7, "lot_decimals": 8, "ordermin": "10", "costmin": "0.5",
+        "fees": [[0, 0.4]], "status": "cancel_only",
+    },
+}  # fmt: skip
+
+
+@pytest.fixture
+def venue() -> KrakenSpotVenue:
+    made = open_trading_venue("kraken", "key", "c2VjcmV0", Addresses("", "ws://a/v2", "ws://b/v2"))
+    assert isinstance(made, KrakenSpotVenue)
+    body = json.dumps({"error": [], "result": PAIRS}).encode()
+    made.found = made.instruments_of(body, frozenset())  # type: ignore[attr-defined]
+    return made
+
+
+def spec(**more) -> OrderSpec:
+    return OrderSpec(
+        **{"symbol": SYMBOL, "side": Side.BUY, "size_int": 1_000_000, "price_int": 600_000, **more}
+    )
+
+
+def form(call) -> dict[str, str]:
+    return dict(parse_qsl(call.body.decode()))
+
+
+def answer(venue, call, value, status=200):
+    body = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return venue.protocol.answer(call, status, {}, body, NOW)
+
+
+def test_instruments_are_those_of_this_exchange_that_trade_now(venue):
+    (found,) = venue.found
+    assert (found.symbol, found.raw_symbol, found.tick) == (SYMBOL, "XBTUSD", Decimal("0.1"))
+    assert (found.maker_fee, found.taker_fee) == (Decimal("0.0025"), Decimal("0.004"))
+    assert (found.price_decimals, found.size_decimals) == (1, 8)
+
+
+def test_nonces_rise_whatever_the_clock_does_and_begin_with_it(venue):
+    times = [NOW, NOW, NOW - SECOND, NOW + 1, NOW + SECOND]
+    nonces = [int(form(venue.protocol.balances(time))["nonce"]) for time in times]
+    assert nonces == sorted(set(nonces))
+    assert nonces[0] == NOW // 1000
+    assert nonces[-1] == (NOW + SECOND) // 1000
+
+
+@pytest.mark.parametrize(
+    ("more", "wanted"),
+    [
+        ({}, {"ordertype": "limit", "price": "60000.0", "timeinforce": "GTC", "oflags": "fciq"}),
+        ({"post_only": True}, {"oflags": "post,fciq"}),
+        ({"type": OrderType.MARKET, "price_int": 0}, {"ordertype": "market"}),
+        (
+            {"type": OrderType.MARKET, "price_int": 0, "trigger_int": 610_000,
+             "trigger_by": TriggerBy.LAST},
+            {"ordertype": "stop-loss", "price": "61000.0", "trigger": "last"},
+        ),
+        (
+            {"trigger_int": 590_000, "trigger_by": TriggerBy.MARK},
+            {"ordertype": "take-profit-limit", "price": "59000.0", "price2": "60000.0",
+             "trigger": "index"},
+        ),
+        ({"reduce_only": True}, {"reduce_only": "true"}),
+    ],
+)  # fmt: skip
+def test_an_order_in_the_venues_words_ends_in_time(venue, more, wanted):
+    sent = form(venue.protocol.place("Tx", spec(**more), NOW, reference=600_000))
+    assert wanted.items() <= sent.items()
+    assert sent["deadline"] == "2026-11-18T11:06:45.000Z"  # five seconds from now
+    assert (sent["pair"], sent["volume"], sent["cl_ord_id"]) == ("XBTUSD", "0.01000000", "Tx")
+
+
+@pytest.mark.parametrize(
+    ("status", "value", "outcome", "not_found"),
+    [
+        (200, {"error": ["EOrder:Insufficient funds"]}, Outcome.DEFINITIVE, False),
+        (200, {"error": ["EService:Deadline elapsed"]}, Outcome.DEFINITIVE, False),
+        (200, {"error": ["EService:Busy"]}, Outcome.AMBIGUOUS, False),
+        (200, {"error": ["EOrder:Nobody has seen this"]}, Outcome.AMBIGUOUS, False),
+        (200, {"error": ["EAPI:Invalid nonce"]}, Outcome.SAFE, False),
+        (200, {"error": ["WGeneral:be careful"], "result": {"txid": ["OA"]}}, Outcome.DONE, False),
+        (520, b"<html>", Outcome.AMBIGUOUS, False),
+        (200, b"", Outcome.AMBIGUOUS, False),
+        (200, b"[" * 100_000, Outcome.AMBIGUOUS, False),
+        (200, {"error": [], "result": {}}, Outcome.AMBIGUOUS, False),
+        (200, {"error": [], "result": {"txid": []}}, Outcome.AMBIGUOUS, False),
+        (429, b"", Outcome.SAFE, False),
+    ],
+)
+def test_what_an_answer_to_a_placing_means(venue, status, value, outcome, not_found):
+    found = answer(venue, venue.protocol.place("Tx", spec(), NOW), value, status)
+    assert (found.outcome, found.not_found) == (outcome, not_found)
+
+
+def test_a_cancel_that_finds_nothing_is_no_proof_of_anything_but_itself(venue):
+    call = venue.protocol.cancel(OrderKey(SYMBOL, "Tx"), NOW)
+    found = answer(venue, call, {"error": ["EOrder:Unknown order"]})
+    assert (found.outcome, found.not_found) == (Outcome.DEFINITIVE, True)
+
+
+def test_fills_come_in_pages_until_there_are_no_more(venue):
+    row = {
+        "ordertxid": "OA", "pair": "XXBTZUSD", "time": 1795000000.123456, "type": "sell",
+        "price": "60000.10000", "fee": "1.50000", "vol": "0.01000000", "trade_id": 7,
+        "maker": True,
+    }  # fmt: skip
+    call = venue.protocol.fills(SYMBOL, NOW, since=NOW)
+    page = {"error": [], "result": {"trades": {"T1": row}, "count": 2}}
+    found = answer(venue, call, page)
+    (fill,) = found.told
+    assert (fill.price, fill.size, fill.time) == (600_001, 1_000_000, NOW + 123_456_000)
+    assert (fill.fee, fill.fee_currency) == (1_500_000_000_000_000_000, "USD")
+    more = venue.protocol.fills(SYMBOL, NOW, since=0, cursor=found.cursor)
+    assert (form(more)["ofs"], form(more)["start"]) == ("1", form(call)["start"])
+    assert answer(venue, more, page).cursor == ""
+    assert dict(venue.protocol.moves(fill)) == {
+        "USD": 600_001 * 10**15 - 1_500_000_000_000_000_000,
+        "BTC": -(10**16),
+    }
+
+
+def test_an_order_that_nobody_answered_for_is_asked_for_here_then_there(venue):
+    """Absent is what was not open, and then not closed, long after it could still arrive."""
+    manager = OrderManager(venue.protocol)
+    order = manager.submit("Tx", Request(1, RequestKind.PLACE, 1, spec()), NOW)
+    (call,) = manager.calls
+    manager.answered(call, Answer(Outcome.AMBIGUOUS), NOW)
+    assert order.is_unknown
+    asked: list[tuple[str, int]] = []
+    time = NOW
+    while order.is_open and time < NOW + 60 * SECOND:
+        manager.calls.clear()
+        manager.tick(time)
+        for call in manager.calls:
+            assert call.purpose is Purpose.QUERY
+            asked.append((call.target.rpartition("/")[2], time - NOW))
+            rows = {"open": {}} if asked[-1][0] == "OpenOrders" else {"closed": {}, "count": 0}
+            manager.answered(call, answer(venue, call, {"error": [], "result": rows}), time)
+        time += SECOND // 10
+    assert order.state is OrderState.REJECTED
+    names = [name for name, _ in asked]
+    assert names == ["OpenOrders", "ClosedOrders"] * (len(names) // 2)
+    assert asked[-2][1] >= 10 * SECOND
+
+
+def trade(**more) -> dict:
+    return {
+        "order_id": "OA", "cl_ord_id": "Tx", "symbol": "BTC/USD", "exec_type": "trade",
+        "trade_id": 7, "side": "buy", "order_type": "limit", "order_qty": 0.01,
+        "order_status": "partially_filled", "last_qty": 0.01, "last_price": 60000.0,
+        "cum_qty": 0.01, "liquidity_ind": "t", "fees": [{"asset": "USD", "qty": 2.4}],
+        "timestamp": "2026-11-18T11:06:40.123456Z", **more,
+    }  # fmt: skip
+
+
+def message(channel: str, *rows, sequence: int = 1, kind: str = "update") -> bytes:
+    value = {"channel": channel, "type": kind, "data": list(rows), "sequence": sequence}
+    return json.dumps(value).encode()
+
+
+def test_the_last_trade_is_not_the_end_and_the_end_is_told_apart(venue):
+    fill, order = venue.protocol.told(message("executions", trade()))
+    assert isinstance(fill, FillTold)
+    assert isinstance(order, OrderTold)
+    assert (fill.trade_id, fill.price, fill.size, fill.fee) == (7, 600_000, 1_000_000, 24 * 10**17)
+    assert (order.state, order.news, order.filled) == (OrderState.PARTIALLY_FILLED, None, 1_000_000)
+    (end,) = venue.protocol.told(
+        message("executions", trade(exec_type="filled", order_status="filled"))
+    )
+    assert end.state is OrderState.FILLED
+    (gone,) = venue.protocol.told(
+        message("executions", trade(exec_type="canceled", order_status="canceled"))
+    )
+    assert gone.news is OrderNews.CANCELED
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"", b"{", b"null", b"[]", b"[" * 50_000, b'{"channel":"executions"}',
+        b'{"channel":"executions","type":"update","data":[{"exec_type":"trade"}]}',
+        message("executions", trade(last_qty="nan")),
+        message("executions", trade(last_price=1e300)),
+        message("executions", trade(timestamp="yesterday")),
+        message("balances", {"asset": "USD"}),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_said_and_raises_nothing(venue, text):
+    told = venue.protocol.told(text)
+    assert [type(each) for each in told] == [StreamTold]
+
+
+def test_small_numbers_are_read_exactly_however_they_are_written(venue):
+    text = message("executions", trade(last_qty=0.01)).replace(
+        b'"last_qty": 0.01', b'"last_qty": 1e-8'
+    )
+    assert venue.protocol.told(text)[0].size == 1
+
+
+def test_a_deposit_moves_what_is_expected_and_a_trade_does_not(venue):
+    row = {
+        "asset": "USD", "amount": 100.0, "balance": 1100.0, "fee": 1.0, "ledger_id": "L1",
+        "timestamp": "2026-11-18T11:06:40Z", "type": "deposit",
+    }  # fmt: skip
+    balance, move = venue.protocol.told(message("balances", row))
+    assert balance == BalanceTold("USD", 1100 * 10**18, NOW)
+    assert move == MoveTold("L1", "USD", 99 * 10**18, NOW)
+    assert len(venue.protocol.told(message("balances", {**row, "type": "trade"}))) == 1
+    manager = OrderManager(venue.protocol)
+    manager.books.restart("USD", 1001 * 10**18, NOW)
+    for _ in range(2):  # told twice, it counts once
+        manager.hear([balance, move], NOW)
+    assert manager.books.expected["USD"] == 1100 * 10**18
+    assert manager.books.differing() == []
+    manager.hear([BalanceTold("USD", 1099 * 10**18, NOW + 1)], NOW)
+    assert manager.books.differing() == [("USD", 1100 * 10**18, 1099 * 10**18)]
+
+
+def test_a_stream_is_live_when_both_channels_are_and_broken_when_one_misses_a_message(venue):
+    stream = venue.account_stream("token")
+    assert [json.loads(each)["params"]["token"] for each in stream.hello] == ["token"] * 2
+    for channel in ("executions", "balances"):
+        assert not stream.is_live
+        said = {"method": "subscribe", "success": True, "result": {"channel": channel}}
+        stream.told(json.dumps(said).encode())
+    assert stream.is_live
+    for number in (3, 4):
+        stream.told(message("executions", trade(), sequence=number))
+    stream.told(message("balances", sequence=1))
+    assert stream.broken == ""
+    stream.told(message("executions", trade(), sequence=6))
+    assert stream.broken == "executions 6 after 4"
+
+
+def test_a_stream_that_is_refused_says_why(venue):
+    stream = venue.account_stream("token")
+    stream.told(b'{"method":"subscribe","success":false,"error":"ESession:Invalid session"}')
+    assert stream.broken == "not subscribed: ESession:Invalid session"
+    assert not stream.is_live
+
+
+def test_the_market_reaches_the_tape_and_what_is_not_market_is_counted(venue):
+    class Sink:
+        def __init__(self) -> None:
+            self.said: list = []
+
+        def quote(self, *values) -> None:
+            self.said.append(("quote", *values[:6]))
+
+        def trade(self, *values) -> None:
+            self.said.append(("trade", *values))
+
+        def mark(self, *values) -> None: ...
+
+    sink = Sink()
+    market = venue.market(venue.found, sink)
+    (stream,) = market.streams()
+    assert stream.url == "ws://a/v2"
+    assert [json.loads(each)["params"]["channel"] for each in stream.hello] == ["ticker", "trade"]
+    ticker = {"symbol": "BTC/USD", "bid": 60000.0, "bid_qty": 1.5, "ask": 60000.1, "ask_qty": 2}
+    market.take(message("ticker", ticker))
+    done = {"symbol": "BTC/USD", "side": "sell", "price": 60000.0, "qty": 0.5, "trade_id": 9,
+            "timestamp": "2026-11-18T11:06:40Z"}  # fmt: skip
+    market.take(message("trade", done, kind="snapshot"))  # history
+    market.take(message("trade", done))
+    assert sink.said == [
+        ("quote", 1, 0, 600_000, 600_001, 150_000_000, 200_000_000),
+        ("trade", 1, NOW, 600_000, 50_000_000, Side.SELL, 9),
+    ]
+    for junk in (b"", b'{"channel":"heartbeat"}', message("ticker", {}), b'{"channel":"ohlc"}'):
+        market.take(junk)
+    assert market.unknown == {"malformed": 2, "ohlc": 1}
+
+
+def test_a_clock_of_whole_seconds_does_not_move_a_clock_that_fits_it():
+    told = 1_000 * SECOND
+    assert clock_offset(told, SECOND, told + 400, told + 500) == 0
+    assert clock_offset(told, SECOND, told - 700, told - 600) == 600  # ours is behind by at least
+    assert clock_offset(told, 1, told + 400, told + 500) == -399
+
+
+def test_what_cannot_be_traded_on_is_said():
+    where = Addresses("", "", "")
+    with pytest.raises(BadConfig, match="not base64"):
+        open_trading_venue("kraken", "key", "not base64!", where)
+    with pytest.raises(NotAvailable, match="trading live on okx"):
+        open_trading_venue("okx", "", "", where)
+    assert ws_address("kraken", "http://h:1") == "ws://h:1/v2"
+    assert ws_address("binance-usdm", "https://h") == "wss://h"
