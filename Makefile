@@ -21,7 +21,7 @@ fuzz_native = $(WITH_TOOLS) cmake -GNinja -S . -B build/fuzz -DCMAKE_CXX_COMPILE
 	./$$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 || exit 1; done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-fast test-long golden test-core test-pythons test-asan test-tsan fuzz lint format bench peers docs wheel clean
+.PHONY: help setup build demo test test-fast test-long golden test-core test-pythons test-asan test-tsan fuzz lint format bench peers certify docs wheel clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -91,6 +91,9 @@ bench: setup ## the figures, several runs each
 
 peers: setup ## set rivals up in environments of their own and time the same work
 	$(BIN)/python bench/peers/run.py --runs $(RUNS)
+
+certify: setup ## clients that others wrote, each in an environment of its own, on the simulated exchanges
+	$(BIN)/python tests/certify/run.py --setup --json build/certify/results.json --page docs/reference/certification.md
 
 docs: setup ## the documentation, into site/
 	@$(WITH_TOOLS) $(PIP) --no-build-isolation -e '.[docs]'

@@ -1,0 +1,179 @@
+"""Plays sessions of clients that others wrote against the simulated exchanges.
+
+    python tests/certify/run.py [--setup] [--page FILE] [--json FILE] [NAME...]
+
+--setup makes the environments that are missing, each under build/certify; without it a client whose
+environment is not there is passed over and named. --page writes the table of what passed. Exit code
+1 where a call failed, 0 else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+PLACE = ROOT / "build" / "certify"
+SESSION_TIMEOUT_S = 180
+READY_TIMEOUT_S = 60
+SEED = 11
+CLIENTS: dict[str, dict] = tomllib.loads((HERE / "environments.toml").read_text())
+
+
+def stamp_of(name: str) -> Path:
+    """Holds what was installed: another version in the table makes the environment anew."""
+    return PLACE / CLIENTS[name]["environment"] / "installed.json"
+
+
+def environment(name: str) -> Path | None:
+    """The Python of a client's environment, None where it is missing or of other versions."""
+    stamp = stamp_of(name)
+    if not stamp.exists() or json.loads(stamp.read_text()) != CLIENTS[name]["packages"]:
+        return None
+    return stamp.parent / "bin" / "python"
+
+
+def set_up(name: str) -> Path:
+    """Makes the environment. Raises subprocess.CalledProcessError where pip cannot."""
+    if found := environment(name):
+        return found
+    stamp = stamp_of(name)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(stamp.parent)], check=True)
+    python = stamp.parent / "bin" / "python"
+    pip = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+    subprocess.run([*pip, *CLIENTS[name]["packages"]], check=True)
+    stamp.write_text(json.dumps(CLIENTS[name]["packages"]))
+    return python
+
+
+@contextmanager
+def exchange(venue: str):
+    """`onetape sim` as a process; gives the line that it printed, read."""
+    command = [str(Path(sys.executable).parent / "onetape"), "sim", venue, "--port", "0",
+               "--seed", str(SEED), "--json"]  # fmt: skip
+    with tempfile.TemporaryDirectory() as home:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env={**os.environ, "ONETAPE_HOME": home}
+        )
+        try:
+            ready, _, _ = select.select([process.stdout], [], [], READY_TIMEOUT_S)
+            line = process.stdout.readline() if ready else ""
+            if not line:
+                raise RuntimeError(f"onetape sim {venue} did not start")
+            yield json.loads(line)
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            process.stdout.close()
+
+
+def play(name: str, python: Path) -> list[dict]:
+    """The calls of one session: [{call, passed, seen}]. A script that ends badly is a failed call
+    named `session`."""
+    script = HERE / "sessions" / CLIENTS[name]["session"]
+    with exchange(CLIENTS[name]["venue"]) as told:
+        try:
+            done = subprocess.run(
+                [str(python), str(script), json.dumps(told)],
+                capture_output=True, text=True, timeout=SESSION_TIMEOUT_S, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return [{"call": "session", "passed": False, "seen": f"over {SESSION_TIMEOUT_S} s"}]
+    try:
+        calls = json.loads(done.stdout.splitlines()[-1])["calls"]
+    except (ValueError, IndexError, KeyError):
+        calls = []
+    if done.returncode or not calls:
+        last = (done.stderr.strip().splitlines() or ["said nothing"])[-1]
+        calls.append({"call": "session", "passed": False, "seen": last[:400]})
+    return calls
+
+
+def page(results: dict[str, list[dict]]) -> str:
+    """Markdown: what was run, then each client's calls."""
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    lines = [
+        "# Certification by outside clients", "",
+        "Clients that others wrote, in the versions below, played a whole session against the",
+        "[simulated exchanges](../concepts/simulated-exchanges.md): markets, books, orders,",
+        "amendments, conditional orders, fills, balances, settings, refusals, streams. `make",
+        "certify` sets each up in an environment of its own, plays all sessions again and writes",
+        "this page.", "",
+        "A call passes when the client itself understood the answer and what the session states",
+        "about it held. What is proved is that these clients can be used here; how near the",
+        "simulation is to the venue is another question, and [Conformance](conformance.md) is",
+        "the place for it.", "",
+        "| client | version | exchange | passed | date |", "| --- | --- | --- | --- | --- |",
+    ]  # fmt: skip
+    for name, calls in results.items():
+        row = CLIENTS[name]
+        passed = sum(call["passed"] for call in calls)
+        lines.append(
+            f"| {row['client']} | {row['version']} | {row['venue']} | {passed} of {len(calls)} "
+            f"| {day} |"
+        )
+    missing = [name for name in CLIENTS if name not in results]
+    if missing:
+        lines += ["", "Not run: " + ", ".join(missing) + "."]
+    for name, calls in results.items():
+        row = CLIENTS[name]
+        lines += ["", f"## {row['client']} {row['version']}: {row['venue']}", ""]
+        lines += ["| call | passed |", "| --- | --- |"]
+        for call in calls:
+            said = "yes" if call["passed"] else "**no**: " + call["seen"].replace("|", "\\|")
+            lines.append(f"| {call['call']} | {said} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Outside clients against the simulated exchanges.")
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(CLIENTS)}; all without")
+    parser.add_argument("--setup", action="store_true", help="make environments that are missing")
+    parser.add_argument("--page", type=Path, help="write the table here")
+    parser.add_argument("--json", type=Path, help="write every call's result here")
+    options = parser.parse_args()
+    if unknown := set(options.names) - set(CLIENTS):
+        parser.error(f"no client {', '.join(sorted(unknown))}")
+    results: dict[str, list[dict]] = {}
+    failed = False
+    for name in options.names or CLIENTS:
+        try:
+            python = set_up(name) if options.setup else environment(name)
+        except (subprocess.SubprocessError, OSError) as problem:
+            print(f"{name}: its environment cannot be made: {problem}", file=sys.stderr)
+            failed = True
+            continue
+        if python is None:
+            print(f"{name}: no environment; `make certify` makes it", file=sys.stderr)
+            continue
+        results[name] = calls = play(name, python)
+        wrong = [call for call in calls if not call["passed"]]
+        failed = failed or bool(wrong)
+        print(f"{name}: {len(calls) - len(wrong)} of {len(calls)} passed")
+        for call in wrong:
+            print(f"  {call['call']}: {call['seen']}")
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
+    if options.page and results:
+        options.page.write_text(page(results))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
