@@ -28,11 +28,12 @@ help: ## list the verbs
 
 setup: $(STAMP) ## make .venv, build and install (needs Python 3.11+ with headers and venv, make, g++)
 
+# setuptools: a library of the tests comes as source only.
 # The stub goes beside the sources, where type checkers of an editable install look for it.
 $(STAMP): pyproject.toml Makefile $(CORE)
 	@sh tools/preflight.sh $(PYTHON)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) "scikit-build-core>=1.1" "nanobind>=3.1" cmake ninja
+	@$(PIP) "scikit-build-core>=1.1" "nanobind>=3.1" "setuptools>=70.1" cmake ninja
 	@$(WITH_TOOLS) $(PIP) --no-build-isolation -e '.[dev]'
 	@cp $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('platlib'))")/onetape/_core.pyi src/onetape/_core.pyi
 	@touch $(STAMP)
