@@ -25,7 +25,7 @@ from onetape.model.errors import (
 )
 from onetape.model.instrument import Instrument
 from onetape.orders.told import ModeTold
-from onetape.services.gateway_connection import clock_offset
+from onetape.services.gateway_clock import clock_offset
 from onetape.services.venue_access import VenueAccess
 from onetape.store.secrets import read_secret
 from onetape.venues.binance.trading import BinanceUsdmProtocol
