@@ -129,7 +129,7 @@ def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, Gat
 @contextmanager
 def gateway_process(started: GatewayOptions) -> Iterator[GatewayClient]:
     """A gateway until the block ends. Raises VenueUnavailable when it does not become ready."""
-    with _child([sys.executable, "-m", "onetape.services.gateway"]) as child:
+    with _child([sys.executable, "-m", "onetape.services.gateway_main"]) as child:
         assert child.stdin is not None and child.stdout is not None
         child.stdin.write(msgspec.json.encode(started))
         child.stdin.close()
