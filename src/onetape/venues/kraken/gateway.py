@@ -20,6 +20,7 @@ from onetape.venues.kraken.assets import Pairs
 from onetape.venues.kraken.depth import KrakenDepth
 from onetape.venues.kraken.instruments import instruments_of
 from onetape.venues.kraken.market import KrakenMarket
+from onetape.venues.kraken.order_socket import KrakenOrderSocket
 from onetape.venues.kraken.trading import KrakenSpotProtocol
 from onetape.venues.kraken.wire import parse
 
@@ -113,3 +114,13 @@ class KrakenSpotVenue:
 
     def account_stream(self, key: str) -> _AccountStream:
         return _AccountStream(self.protocol, self._addresses.ws_private, key)
+
+    @property
+    def entry_url(self) -> str:
+        return self._addresses.ws_entry or self._addresses.ws_private
+
+    def entry_key(self, now: int) -> Call | None:
+        return self.protocol.token(now)
+
+    def entry_dialect(self, key: str) -> KrakenOrderSocket:
+        return KrakenOrderSocket(self.protocol, key)
