@@ -28,12 +28,13 @@ from onetape.orders.reconcile import Reconciler
 from onetape.orders.recover import Recovery
 from onetape.orders.told import Told
 from onetape.services.gateway_account import AccountFeed
+from onetape.services.gateway_clock import VenueClock, keep_clock
 from onetape.services.gateway_commands import Commands
 from onetape.services.gateway_connection import listen
 from onetape.services.gateway_depth import DepthFeed
 from onetape.services.gateway_instruments import learn_venue
 from onetape.services.gateway_journal import GatewayTape
-from onetape.services.gateway_line import VenueClock, VenueLine
+from onetape.services.gateway_line import VenueLine
 from onetape.services.gateway_market import MarketFeed
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.gateway_robots import ROBOTS_MAX, Robots
@@ -74,6 +75,7 @@ class Gateway:
             self._open_tape()
             try:
                 self._spawn(self._tick())
+                self._spawn(keep_clock(self.line, self._say))
                 for stream in self.market.streams():
                     self._spawn(self.market.follow(stream))
                 self._spawn(self._follow_account())
@@ -306,6 +308,7 @@ class Gateway:
             "unknown": len(self.manager.unknown),
             "booked": self.manager.booked,
             "counts": self.manager.counts,
+            "clock_offset_ns": self.clock.offset,
             "positions": {
                 f"{symbol} {side}": qty for (symbol, side), qty in self.manager.positions.items()
             },
