@@ -31,6 +31,7 @@ from onetape.services.gateway_account import AccountFeed
 from onetape.services.gateway_clock import VenueClock, keep_clock
 from onetape.services.gateway_commands import Commands
 from onetape.services.gateway_connection import listen
+from onetape.services.gateway_depth import DepthFeed
 from onetape.services.gateway_instruments import learn_venue
 from onetape.services.gateway_journal import GatewayTape
 from onetape.services.gateway_line import VenueLine
@@ -144,6 +145,9 @@ class Gateway:
         self.market = MarketFeed(
             self.venue, self.instruments, writer, self.manager.references, self._say
         )
+        self.depth = DepthFeed(
+            self.line, self.instruments, writer, spawn=self._spawn, say=self._say
+        )
         self.account = AccountFeed(
             self.line, hear=self._hear, came=self._stream_came, went=self._stream_went
         )
@@ -250,8 +254,7 @@ class Gateway:
             case "attach":
                 return self.attach(str(asked["name"]), str(asked["journal"]))
             case "follow":
-                self.robots.follow(int(asked["robot"]))
-                return {}
+                return self._follow(int(asked["robot"]), [str(s) for s in asked.get("books", ())])
             case "status":
                 return self._status()
             case "reconcile":
@@ -281,6 +284,11 @@ class Gateway:
             "balances": {name: str(money(total)) for name, total in self._money()},
             "hedge": bool(self.manager.mode and self.manager.mode.hedge),
         }
+
+    def _follow(self, number: int, books: list[str]) -> dict[str, Any]:
+        """The robot's journal is there; books: symbols whose depth it wants on the tape."""
+        self.robots.follow(number)
+        return {"lacking": [symbol for symbol in books if not self.depth.want(symbol)]}
 
     def _money(self) -> list[tuple[str, int]]:
         """What a robot can trade with: all that its instruments settle in, and coins of spot."""

@@ -268,7 +268,10 @@ def open_live(options: LiveOptions, account: str, client: GatewayClient) -> Pape
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    client.ask("follow", robot=told["robot"])
+    wanted = sorted(s for s, kind in robot.session.host.subscriptions if kind == "book")
+    answer = client.ask("follow", robot=told["robot"], books=wanted)
+    for symbol in answer["lacking"]:
+        sys.stderr.write(f"onetape: this venue gives no depth of {symbol}\n")
     return robot
 
 
