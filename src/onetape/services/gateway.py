@@ -39,6 +39,7 @@ from onetape.services.gateway_market import MarketFeed
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.gateway_robots import ROBOTS_MAX, Robots
 from onetape.store.private import private_folder
+from onetape.store.redaction import Redactor
 from onetape.tape.journal import JournalWriter
 from onetape.venues.gateways import Addresses, open_trading_venue
 
@@ -59,7 +60,8 @@ class Gateway:
         self.protocol = self.venue.protocol
         self.manager = OrderManager(self.protocol)
         self.clock = VenueClock()
-        self.line = VenueLine(self.venue, options.rest, self.clock)
+        hide = Redactor(options.key, options.secret)
+        self.line = VenueLine(self.venue, options.rest, self.clock, hide)
         self.instruments: list[Instrument] = []
         self.stopping = asyncio.Event()
         self.reconciled = asyncio.Event()
@@ -110,7 +112,7 @@ class Gateway:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             # A bug of ours: the process ends, its journal is what the next one begins with.
-            sys.stderr.write(f"gateway: {task.exception()!r}\n")
+            sys.stderr.write(self.line.hide.text(f"gateway: {task.exception()!r}\n"))
             self.stopping.set()
 
     def _open_tape(self) -> None:

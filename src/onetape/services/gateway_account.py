@@ -77,7 +77,7 @@ class AccountFeed:
         def take(message: bytes) -> bool:
             if not stream.is_live and time.monotonic() - began > LIVE_WITHIN_S:
                 return True
-            told = stream.told(message)
+            told = stream.told(self._line.hide.hidden(message))
             self._hear(told)
             if stream.broken:
                 sys.stderr.write(f"gateway: the account's stream: {stream.broken}\n")

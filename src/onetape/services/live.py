@@ -38,6 +38,7 @@ from onetape.services.paper import SAMPLE_NS, PaperOptions, PaperRobot, follow
 from onetape.services.preflight import CHECKED, check_named, keys_of, preflight, target_of
 from onetape.services.preparing import prepare_plan, strategy_class
 from onetape.services.recording import run_folder, run_uuid
+from onetape.store.secrets import without_secrets
 from onetape.venues.key_check import Wanted
 
 __all__ = [
@@ -115,20 +116,25 @@ def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, Gat
                 client.close()
             return
     venue = config.venues[account.venue]
+    places = [p for each in config.accounts.values() for p in (each.key, each.secret)]
+    environ = without_secrets(os.environ, places)
     with ExitStack() as stack:
         if venue.mode == "sim" and not venue.rest:
-            told = stack.enter_context(simulated_exchange(venue.kind, venue.seed))
+            told = stack.enter_context(simulated_exchange(venue.kind, venue.seed, environ))
             first = told["accounts"][0]
             started = addressed(options.home, name, told, first, symbols, account, is_new=True)
         else:
             started = _started(options, name, account, venue, symbols)
-        yield name, stack.enter_context(gateway_process(started))
+        yield name, stack.enter_context(gateway_process(started, environ))
 
 
 @contextmanager
-def gateway_process(started: GatewayOptions) -> Iterator[GatewayClient]:
-    """A gateway until the block ends. Raises VenueUnavailable when it does not become ready."""
-    with _child([sys.executable, "-m", "onetape.services.gateway_main"]) as child:
+def gateway_process(
+    started: GatewayOptions, environ: Mapping[str, str] | None = None
+) -> Iterator[GatewayClient]:
+    """A gateway until the block ends. environ: its own, without what others need. Raises
+    VenueUnavailable when it does not become ready."""
+    with _child([sys.executable, "-m", "onetape.services.gateway_main"], environ) as child:
         assert child.stdin is not None and child.stdout is not None
         child.stdin.write(msgspec.json.encode(started))
         child.stdin.close()
@@ -144,10 +150,12 @@ def gateway_process(started: GatewayOptions) -> Iterator[GatewayClient]:
 
 
 @contextmanager
-def _child(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+def _child(
+    command: list[str], environ: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process that ends with the block at the latest. Ctrl-C reaches us, and we end it."""
     process = subprocess.Popen(  # noqa: S603
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=environ
     )
     try:
         yield process
@@ -164,12 +172,14 @@ def _child(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def simulated_exchange(kind: str, seed: int) -> Iterator[dict[str, Any]]:
+def simulated_exchange(
+    kind: str, seed: int, environ: Mapping[str, str] | None = None
+) -> Iterator[dict[str, Any]]:
     """A simulated exchange of our own until the block ends: what it says when it is ready."""
     command = [
         sys.executable, "-m", "onetape", "sim", kind, "--port", "0", "--seed", str(seed),
     ]  # fmt: skip
-    with _child(command) as process:
+    with _child(command, environ) as process:
         assert process.stdin is not None and process.stdout is not None
         process.stdin.close()
         line = process.stdout.readline()
