@@ -36,6 +36,7 @@ class Purpose(StrEnum):
     STREAM_KEY = "stream_key"
     KEEP_KEY = "keep_key"
     DEAD_MAN = "dead_man"
+    MARKET = "market"  # public data
 
 
 class OrderKey(NamedTuple):

@@ -13,6 +13,7 @@ from onetape.model.errors import NotAvailable
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call, OrderProtocol
 from onetape.orders.told import Told
+from onetape.venues.depth import DepthStream
 from onetape.venues.order_entry import EntryDialect
 
 __all__ = [
@@ -122,6 +123,10 @@ class TradingVenue(Protocol):
         ...
 
     def market(self, instruments: Sequence[Instrument], sink: MarketSink) -> Market: ...
+
+    def depth(self, instrument: Instrument) -> DepthStream | None:
+        """A connection for its depth, made anew for each; None: this venue has none for us."""
+        ...
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call: ...
 

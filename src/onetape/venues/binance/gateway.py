@@ -10,6 +10,7 @@ import msgspec
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.told import Told
+from onetape.venues.binance.depth import BinanceUsdmDepth
 from onetape.venues.binance.instruments import instruments_of
 from onetape.venues.binance.market import BinanceUsdmMarket
 from onetape.venues.binance.order_socket import PATH, BinanceOrderSocket
@@ -58,6 +59,9 @@ class BinanceUsdmVenue:
 
     def market(self, instruments: Sequence[Instrument], sink: MarketSink) -> BinanceUsdmMarket:
         return BinanceUsdmMarket(instruments, sink, self._addresses.ws)
+
+    def depth(self, instrument: Instrument) -> BinanceUsdmDepth:
+        return BinanceUsdmDepth(instrument, self._addresses.ws)
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call:
         return self.protocol.stream_key(keep=keep)

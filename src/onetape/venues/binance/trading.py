@@ -211,6 +211,11 @@ class BinanceUsdmProtocol:
     def modes(self, now: int) -> Call:
         return self._signed(Purpose.MODES, "GET", "/fapi/v1/accountConfig", {}, now, 5)
 
+    def key_rights(self, now: int) -> Call:
+        """What the key may do. Of the wallet side, which lives at an address of its own."""
+        path = "/sapi/v1/account/apiRestrictions"
+        return self._signed(Purpose.MODES, "GET", path, {}, now, 1)
+
     def moves(self, fill: FillTold) -> list[tuple[str, int]]:
         return []
 

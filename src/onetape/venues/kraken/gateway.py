@@ -17,6 +17,7 @@ from onetape.orders.calls import Call
 from onetape.orders.told import StreamTold, Told
 from onetape.venues.gateways import Addresses, MarketSink
 from onetape.venues.kraken.assets import Pairs
+from onetape.venues.kraken.depth import KrakenDepth
 from onetape.venues.kraken.instruments import instruments_of
 from onetape.venues.kraken.market import KrakenMarket
 from onetape.venues.kraken.order_socket import KrakenOrderSocket
@@ -104,6 +105,9 @@ class KrakenSpotVenue:
 
     def market(self, instruments: Sequence[Instrument], sink: MarketSink) -> KrakenMarket:
         return KrakenMarket(instruments, sink, self._addresses.ws)
+
+    def depth(self, instrument: Instrument) -> KrakenDepth:
+        return KrakenDepth(instrument, self._addresses.ws)
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call:
         return self.protocol.token(now)
