@@ -319,6 +319,12 @@ def run_venue(
                     for at, name in enumerate(exchange.currencies)
                     if account.money.balance(at)
                 },
+                # Further keys, by label: one of Ed25519 where the venue has them.
+                "keys": {
+                    key.label: {"kind": key.kind, "key": key.key, "secret": key.secret}
+                    for key in exchange.keys.values()
+                    if key.account is account and key.key != account.key
+                },
             }
             for account in exchange.accounts
         ]

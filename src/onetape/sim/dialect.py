@@ -6,7 +6,6 @@ same dialect runs behind a socket, under a virtual clock, and in tests.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
@@ -27,7 +26,6 @@ __all__ = [
     "Request",
     "encode",
     "fields",
-    "key_pair",
 ]
 
 encode: Final = msgspec.json.encode
@@ -157,18 +155,3 @@ def fields(text: str) -> dict[str, str]:
             name, _, value = part.partition("=")
             found[unquote_plus(name)] = unquote_plus(value)
     return found
-
-
-def key_pair(seed: int, name: str, *, length: int = 64) -> tuple[str, str]:
-    """A key and a secret of letters and digits, the same for the same seed: what protects nothing
-    but play money can be known beforehand."""
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-    state = zlib.crc32(f"{seed}/{name}".encode()) or 1
-    letters = []
-    for _ in range(2 * length):
-        # xorshift32: no secret, only spread.
-        state ^= (state << 13) & 0xFFFFFFFF
-        state ^= state >> 17
-        state ^= (state << 5) & 0xFFFFFFFF
-        letters.append(alphabet[state % len(alphabet)])
-    return "".join(letters[:length]), "".join(letters[length:])

@@ -140,7 +140,8 @@ class VenueWords:
             found = Purpose.DEAD_MAN
         account = self.account_of(connection)
         if self.kind == "binance-usdm" and not account:
-            known = self.exchange.by_key.get(str(named.get("apiKey", "")))
+            key = named.get("apiKey") or getattr(connection.state, "api_key", "")
+            known = self.exchange.by_key.get(str(key))
             account = known.name if known else ""
         return Facts("WS", name, found.value if found else "other", account, _symbols(named))
 
