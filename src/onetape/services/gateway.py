@@ -28,11 +28,13 @@ from onetape.orders.reconcile import Reconciler
 from onetape.orders.recover import Recovery
 from onetape.orders.told import Told
 from onetape.services.gateway_account import AccountFeed
+from onetape.services.gateway_clock import VenueClock, keep_clock
 from onetape.services.gateway_commands import Commands
 from onetape.services.gateway_connection import listen
+from onetape.services.gateway_depth import DepthFeed
 from onetape.services.gateway_instruments import learn_venue
 from onetape.services.gateway_journal import GatewayTape
-from onetape.services.gateway_line import VenueClock, VenueLine
+from onetape.services.gateway_line import VenueLine
 from onetape.services.gateway_market import MarketFeed
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.gateway_robots import ROBOTS_MAX, Robots
@@ -73,6 +75,7 @@ class Gateway:
             self._open_tape()
             try:
                 self._spawn(self._tick())
+                self._spawn(keep_clock(self.line, self._say))
                 for stream in self.market.streams():
                     self._spawn(self.market.follow(stream))
                 self._spawn(self._follow_account())
@@ -141,6 +144,9 @@ class Gateway:
             )
         self.market = MarketFeed(
             self.venue, self.instruments, writer, self.manager.references, self._say
+        )
+        self.depth = DepthFeed(
+            self.line, self.instruments, writer, spawn=self._spawn, say=self._say
         )
         self.account = AccountFeed(
             self.line, hear=self._hear, came=self._stream_came, went=self._stream_went
@@ -248,8 +254,7 @@ class Gateway:
             case "attach":
                 return self.attach(str(asked["name"]), str(asked["journal"]))
             case "follow":
-                self.robots.follow(int(asked["robot"]))
-                return {}
+                return self._follow(int(asked["robot"]), [str(s) for s in asked.get("books", ())])
             case "status":
                 return self._status()
             case "reconcile":
@@ -280,6 +285,11 @@ class Gateway:
             "hedge": bool(self.manager.mode and self.manager.mode.hedge),
         }
 
+    def _follow(self, number: int, books: list[str]) -> dict[str, Any]:
+        """The robot's journal is there; books: symbols whose depth it wants on the tape."""
+        self.robots.follow(number)
+        return {"lacking": [symbol for symbol in books if not self.depth.want(symbol)]}
+
     def _money(self) -> list[tuple[str, int]]:
         """What a robot can trade with: all that its instruments settle in, and coins of spot."""
         names = dict.fromkeys(i.settle for i in self.instruments)
@@ -298,6 +308,7 @@ class Gateway:
             "unknown": len(self.manager.unknown),
             "booked": self.manager.booked,
             "counts": self.manager.counts,
+            "clock_offset_ns": self.clock.offset,
             "positions": {
                 f"{symbol} {side}": qty for (symbol, side), qty in self.manager.positions.items()
             },

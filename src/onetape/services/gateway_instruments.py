@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import aiohttp
@@ -10,6 +9,7 @@ import msgspec
 
 from onetape.model.errors import UnknownSymbol, VenueUnavailable
 from onetape.model.instrument import Instrument
+from onetape.services.gateway_clock import ask_time
 from onetape.services.gateway_line import VenueLine
 
 __all__ = ["learn_venue"]
@@ -19,15 +19,13 @@ async def learn_venue(line: VenueLine, symbols: Sequence[str]) -> list[Instrumen
     """Sets the line's clock. Raises VenueUnavailable, UnknownSymbol."""
     venue = line.venue
     try:
-        sent = time.time_ns()
-        status, headers, body = await line.request(venue.time())
-        answer = venue.protocol.answer(venue.time(), status, headers, body, sent)
-        if not answer.value:
+        try:
+            await ask_time(line)
+        except ValueError as error:
             raise VenueUnavailable(
-                f"no exchange of this kind answers: HTTP {status}", where=line.rest
-            )
-        line.clock.set(int(answer.value), venue.clock_step, sent, time.time_ns())
-        status, headers, body = await line.request(venue.instruments())
+                f"no exchange of this kind answers: {error}", where=line.rest
+            ) from None
+        _, _, body = await line.request(venue.instruments())
         instruments = venue.instruments_of(body, frozenset(symbols))
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise VenueUnavailable(

@@ -4,44 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
 from typing import Final
 
 import aiohttp
 
+from onetape.model.errors import ClockSkew
 from onetape.orders.calls import Call
 from onetape.orders.outcome import Answer, Outcome
+from onetape.services.gateway_clock import VenueClock
 from onetape.venues.gateways import TradingVenue
 
-__all__ = ["VenueClock", "VenueLine", "clock_offset"]
+__all__ = ["VenueLine"]
 
 CALL_TIMEOUT_S: Final = 4.0
 LINE_S: Final = 1.0  # how long a request keeps the next one waiting, where they go in order
-
-
-def clock_offset(told: int, step: int, sent: int, received: int) -> int:
-    """How far the venue's clock is ahead of ours, ns: the least that fits what it told.
-
-    told: its time, cut to `step`; it was read somewhere between `sent` and `received` of ours. The
-    least, and not the middle: a venue that tells whole seconds would else move our time by half of
-    one, another way each time we ask.
-    """
-    least, most = told - received, told + step - sent
-    return min(max(0, least), most)
-
-
-class VenueClock:
-    """The venue's time as we know it, ns UTC."""
-
-    def __init__(self) -> None:
-        self.offset = 0  # ns, the venue's clock less ours
-
-    def now(self) -> int:
-        return time.time_ns() + self.offset
-
-    def set(self, told: int, step: int, sent: int, received: int) -> None:
-        self.offset = clock_offset(told, step, sent, received)
 
 
 class VenueLine:
@@ -80,7 +57,10 @@ class VenueLine:
             status, headers, body = await request
         else:
             status, headers, body = await self.request(call)
-        return self.venue.protocol.answer(call, status, headers, body, self.clock.now())
+        answer = self.venue.protocol.answer(call, status, headers, body, self.clock.now())
+        if answer.code == ClockSkew.code:
+            self.clock.doubt()
+        return answer
 
     async def request(self, call: Call) -> tuple[int, dict[str, str], bytes]:
         async with self._http.request(
