@@ -116,7 +116,6 @@ def refused(gateway: GatewayProcess) -> tuple[int, str]:
         gateway.start()
     code = gateway.process.wait(20)
     gateway.process.stdout.close()
-    gateway.process.stderr.close()
     return code, str(said.value)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.model.errors import OnetapeError
+from onetape.model.errors import NotAvailable, OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call
 from onetape.orders.told import StreamTold, Told
@@ -15,7 +15,9 @@ from onetape.venues.ccxt.facts import facts_of
 from onetape.venues.ccxt.instruments import instruments_of
 from onetape.venues.ccxt.market import CcxtMarket
 from onetape.venues.ccxt.trading import CcxtProtocol
+from onetape.venues.depth import DepthStream
 from onetape.venues.gateways import Addresses, MarketSink
+from onetape.venues.order_entry import EntryDialect
 
 __all__ = ["CcxtVenue"]
 
@@ -79,8 +81,23 @@ class CcxtVenue:
     def market(self, instruments: Sequence[Instrument], sink: MarketSink) -> CcxtMarket:
         return CcxtMarket(instruments, sink, self._addresses.ws + FEED, self._token)
 
+    def depth(self, instrument: Instrument) -> DepthStream | None:
+        """None: books of ccxt are kept by ccxt, and not message by message."""
+        return None
+
     def stream_key(self, now: int, *, keep: bool = False) -> Call:
         return self.protocol.account()
 
     def account_stream(self, key: str) -> _AccountStream:
         return _AccountStream(self.protocol, self._addresses.ws_private + FEED, self._token)
+
+    @property
+    def entry_url(self) -> str:
+        """None: orders go by request."""
+        return ""
+
+    def entry_key(self, now: int) -> Call | None:
+        return None
+
+    def entry_dialect(self, key: str) -> EntryDialect:
+        raise NotAvailable("orders go to ccxt by request, not over a line of their own")
