@@ -1,17 +1,11 @@
 """A gateway whose venue is reached through ccxt: the bridge as a process, a simulated exchange at
-the other end, and requests as a robot's journal has them.
-
-In CI the environment of the tests stands in for the bridge's own, because it has the same ccxt;
-`make bridge` makes that one, and plays longer.
-"""
+the other end, and requests as a robot's journal has them. `make bridge` plays longer."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import random
 import signal
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -20,21 +14,16 @@ from types import SimpleNamespace
 import pytest
 from gateway_process import BRIDGED, GatewayProcess, Robot, booked, news_of, wait_for
 
+from bridge.bridge_process import OWN, PYTHON, SIM_OF, needs_ccxt
 from onetape.model.enums import RequestKind, Side
-from onetape.model.errors import NotAvailable, VenueRejected
+from onetape.model.errors import VenueRejected
 from sim.venue_client import served
 
-OWN = os.environ.get("ONETAPE_BRIDGE", "")  # the Python of an environment of its own
-PYTHON = OWN or sys.executable
 KINDS = BRIDGED if OWN else ("ccxt:binanceusdm",)
-SIM_OF = {"ccxt:binanceusdm": "binance-usdm", "ccxt:kraken": "kraken"}
-SECONDS = 20.0 if OWN else 2.0
+SECONDS = 20.0 if OWN else 1.5
 
 pytestmark = [
-    pytest.mark.skipif(
-        not OWN and importlib.util.find_spec("ccxt") is None,
-        reason="ccxt is not here: `make bridge` makes an environment for it",
-    ),
+    needs_ccxt,
     pytest.mark.skipif(not Path("/proc").exists(), reason="looks a process up in /proc"),
 ]
 
@@ -89,9 +78,11 @@ def test_what_was_traded_through_ccxt_is_what_the_exchange_says_though_the_bridg
             for order_id, side, price in robot.placed:
                 robot.request(RequestKind.CANCEL, order_id, side, price)
             status = settled(gateway, account)
+            (bridge,) = children_of(gateway.process.pid)
         finally:
             gateway.kill()
             robot.writer.close()
+        wait_for(lambda: not Path(f"/proc/{bridge}").exists())
         assert status["differences"] == []
         assert status["unknown"] == 0
         trades = [t.fill.trade_id for t in account.trades]
@@ -119,6 +110,7 @@ def refused(gateway: GatewayProcess) -> tuple[int, str]:
     return code, str(said.value)
 
 
+@pytest.mark.skipif(not OWN, reason="`make bridge` plays it; what decides it is in the tables")
 def test_keys_that_the_venue_refuses_end_the_gateway_with_one_line(tmp_path):
     with served("binance-usdm", limits=False) as (dialect, port):
         account = SimpleNamespace(key="nobody", secret=dialect.exchange.accounts[0].secret)
@@ -126,14 +118,3 @@ def test_keys_that_the_venue_refuses_end_the_gateway_with_one_line(tmp_path):
     assert code == VenueRejected.exit_code
     assert "VENUE_REJECTED" in said
     assert account.secret not in said
-
-
-def test_an_exchange_that_ccxt_does_not_have_is_said_in_one_line(tmp_path):
-    gateway = GatewayProcess(
-        "ccxt:binanceusdm", tmp_path, 9, SimpleNamespace(key="k", secret="s"),
-        bridge={"python": PYTHON},
-    )  # fmt: skip
-    gateway.options["kind"] = "ccxt:nosuch"
-    code, said = refused(gateway)
-    assert code == NotAvailable.exit_code
-    assert "NOT_AVAILABLE" in said and "nosuch" in said

@@ -16,7 +16,7 @@ from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call, OrderKey, Purpose
 from onetape.orders.outcome import Outcome
 from onetape.orders.told import FillTold
-from onetape.venues.ccxt.errors import ERRORS, row_of_names
+from onetape.venues.ccxt.errors import ERRORS, row_of_error, row_of_names
 from onetape.venues.ccxt.facts import FACTS, Facts, facts_of
 from onetape.venues.ccxt.instruments import instruments_of
 from onetape.venues.ccxt.numbers import client_id_of, client_id_text, trade_number, units
@@ -95,6 +95,24 @@ def test_every_class_of_errors_that_ccxt_has_is_in_the_table():
 )
 def test_the_nearest_class_decides_what_became_of_a_request(names, outcome):
     assert row_of_names(names).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("codes", "text", "outcome"),
+    [
+        ("binance", 'binanceusdm {"code":-2022,"msg":"ReduceOnly"}', Outcome.DEFINITIVE),
+        ("binance", 'binanceusdm {"code":-4116,"msg":"duplicated."}', Outcome.SETTLED),
+        ("binance", 'binanceusdm {"code":-987654,"msg":"new"}', Outcome.AMBIGUOUS),
+        ("kraken", 'kraken {"error":["EOrder:Post only order"]}', Outcome.DEFINITIVE),
+        ("kraken", 'kraken {"error":["EOrder:Never heard of"]}', Outcome.AMBIGUOUS),
+        ("", 'okx {"code":-2022}', Outcome.AMBIGUOUS),
+    ],
+)
+def test_what_ccxt_has_no_class_for_is_looked_up_by_the_venues_own_code(codes, text, outcome):
+    assert row_of_error(("ExchangeError", "BaseError"), text, codes).outcome is outcome
+    # A class that says more than the plain one is believed.
+    named = row_of_error(("RequestTimeout", "NetworkError"), text, codes)
+    assert named.outcome is Outcome.AMBIGUOUS
 
 
 def test_an_order_that_is_not_there_is_said_of_questions_and_never_of_a_placing():

@@ -7,6 +7,7 @@ something: where a venue's code may mean both, it is ambiguous, which costs a qu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -27,9 +28,12 @@ from onetape.model.errors import (
     VenueRejected,
     VenueUnavailable,
 )
+from onetape.venues.binance.errors import ERRORS as BINANCE_ERRORS
+from onetape.venues.kraken.errors import ERRORS as KRAKEN_ERRORS
+from onetape.venues.kraken.errors import row_of_text
 from onetape.venues.outcome import ErrorRow, Outcome
 
-__all__ = ["ERRORS", "LATE", "row_of_names"]
+__all__ = ["ERRORS", "LATE", "row_of_error", "row_of_names"]
 
 D, A, R, S = Outcome.DEFINITIVE, Outcome.AMBIGUOUS, Outcome.SAFE, Outcome.SETTLED
 LATE: Final = "Late"  # the bridge's own: the request was given up before it was signed
@@ -94,3 +98,21 @@ def row_of_names(names: Sequence[str]) -> ErrorRow:
         if name in ERRORS:
             return ERRORS[name]
     return ErrorRow(names[0] if names else "", A, VenueRejected, "")
+
+
+def row_of_error(names: Sequence[str], text: str, codes: str) -> ErrorRow:
+    """As `row_of_names`; what ccxt has no class for is looked up by the venue's own code where we
+    have its table. codes: `binance`, `kraken` or ""."""
+    row = row_of_names(names)
+    if row.code != "ExchangeError":
+        return row
+    if codes == "binance" and (found := _BINANCE_CODE.search(text)):
+        return BINANCE_ERRORS.get(int(found[1]), row)
+    if codes == "kraken" and (said := _KRAKEN_TEXT.search(text)):
+        known = row_of_text(said[1])
+        return known if known.code in KRAKEN_ERRORS else row
+    return row
+
+
+_BINANCE_CODE: Final = re.compile(r'"code":\s*(-\d+)')
+_KRAKEN_TEXT: Final = re.compile(r'"(E[A-Za-z]+:[^"]+)"')

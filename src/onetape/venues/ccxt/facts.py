@@ -22,6 +22,7 @@ class Facts(NamedTuple):
         an order that it does not know long after it was sent will never be. Else it stays UNKNOWN.
     amends: what an amendment does to the venue's id: `keeps` or `renews` it; "": not known, and
         nothing is amended.
+    codes: whose table of errors is looked into where ccxt has no class: `binance`, `kraken` or "".
     price_of_market: market orders need a price to count their slippage from.
     market_buys: of spot, by quantity; elsewhere they are by money, and refused here.
     """
@@ -31,6 +32,7 @@ class Facts(NamedTuple):
     by_client_id: str = ""
     proves_absence: bool = False
     amends: str = ""
+    codes: str = ""
     price_of_market: bool = False
     market_buys: bool = False
     in_order: bool = False  # requests of a key have to arrive in order
@@ -51,8 +53,10 @@ FACTS: Final[dict[str, Facts]] = {
         amends="renews",
         price_of_market=True,
     ),
+    # Its codes are those of Binance.
     "aster": Facts(
         client_id_chars=36,
+        codes="binance",
         by_client_id="clientOrderId",
         proves_absence=True,
         options={"recvWindow": 5000},
@@ -61,6 +65,7 @@ FACTS: Final[dict[str, Facts]] = {
     "binanceusdm": Facts(
         client_id_chars=36,
         by_client_id="origClientOrderId",
+        codes="binance",
         amends="keeps",
         proves_absence=True,
         options={"recvWindow": 5000},
@@ -70,6 +75,7 @@ FACTS: Final[dict[str, Facts]] = {
     "kraken": Facts(
         client_id_chars=18,
         amends="keeps",
+        codes="kraken",
         market_buys=True,
         in_order=True,
         poll_s=10.0,

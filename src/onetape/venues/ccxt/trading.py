@@ -42,7 +42,7 @@ from onetape.orders.told import (
     StreamTold,
     Told,
 )
-from onetape.venues.ccxt.errors import row_of_names
+from onetape.venues.ccxt.errors import row_of_error
 from onetape.venues.ccxt.facts import Facts
 from onetape.venues.ccxt.numbers import (
     MILLISECOND,
@@ -243,7 +243,7 @@ class CcxtProtocol:
             return Answer(Outcome.AMBIGUOUS, (), code, str(status), text)
 
     def _failed(self, call: Call, error: Mapping[str, Any]) -> Answer:
-        row = row_of_names(error["names"])
+        row = row_of_error(error["names"], str(error["text"]), self._facts.codes)
         # Of the placing it means something else, such as an account that is not there.
         is_gone = row.code == "OrderNotFound" and call.purpose is not Purpose.PLACE
         retry = SECOND if row.outcome is Outcome.SAFE else 0
