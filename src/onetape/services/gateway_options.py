@@ -28,6 +28,8 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     rest: str
     ws: str
     ws_private: str = ""  # of the account's stream, where it is another one
+    ws_entry: str = ""  # of orders, where it is another one
+    order_entry: str = "rest"  # or "socket": REST then takes what the socket does not
     key: str
     secret: str
     home: str

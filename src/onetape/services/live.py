@@ -209,6 +209,8 @@ def addressed(
         rest=exchange["rest"],
         ws=exchange["ws"],
         ws_private=exchange.get("ws_private", ""),
+        ws_entry=exchange.get("ws_entry", ""),
+        order_entry=limits.order_entry,
         key=keys["key"],
         secret=keys["secret"],
         home=str(home),

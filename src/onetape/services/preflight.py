@@ -174,9 +174,11 @@ def _public(
             f"no exchange of the kind {target.kind} answers: HTTP {status}, {what}", where=where
         )
     passed = Passed(offset=clock_offset(int(answer.value), venue.clock_step, sent, received))
-    status, headers, passed.raw = access.ask(venue.instruments())
+    status, _, passed.raw = access.ask(venue.instruments())
     try:
-        passed.instruments = venue.instruments_of(passed.raw, frozenset(symbols))
+        # Without symbols nothing depends on the list: what is odd in it is drift, and said so.
+        if symbols:
+            passed.instruments = venue.instruments_of(passed.raw, frozenset(symbols))
     except (LookupError, TypeError, ValueError, AttributeError, msgspec.DecodeError) as error:
         raise VenueUnavailable(
             f"its list of instruments makes no sense: HTTP {status}, {type(error).__name__} "

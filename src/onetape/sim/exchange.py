@@ -31,6 +31,7 @@ from onetape.model.enums import (
     TriggerBy,
 )
 from onetape.model.errors import (
+    BadConfig,
     OnetapeError,
     OrderUnknown,
     check,
@@ -40,6 +41,7 @@ from onetape.sim.account import SimAccount
 from onetape.sim.clearing import Clearing
 from onetape.sim.conditional import Conditional, ConditionalBook
 from onetape.sim.flow import GeneratedMarket
+from onetape.sim.keys import HMAC, ApiKey, new_key
 from onetape.sim.listing import Listing, changed_filters
 from onetape.sim.recording import recorded
 from onetape.sim.reports import (
@@ -104,6 +106,7 @@ class SimExchange(Clearing):
         )
         self.accounts.append(account)
         self.by_key[key] = account
+        self.keys[key] = ApiKey(key, account, "main", HMAC, secret)
         for currency, amount in balances.items():
             self.deposit(account, currency, amount, self.now, reason="deposit")
         for index, listing in enumerate(self.listings):
@@ -111,6 +114,41 @@ class SimExchange(Clearing):
                 account.money.set_mark(index, listing.mark)
         self.take()
         return account
+
+    @recorded
+    def make_key(
+        self, account: SimAccount, label: str, kind: str = HMAC, public: str = ""
+    ) -> ApiKey:
+        """Another key of an account; its secret follows from the seed. Raises BadConfig."""
+        made = new_key(self.keyring, account, label, kind=kind, public=public)
+        if made.key in self.keys:
+            raise BadConfig(f"there is a key {label!r}", where=account.name)
+        self.by_key[made.key] = account
+        self.keys[made.key] = made
+        return made
+
+    @recorded
+    def change_key(
+        self,
+        key: str,
+        *,
+        can_trade: bool | None = None,
+        can_withdraw: bool | None = None,
+        addresses: list[str] | None = None,
+    ) -> None:
+        """What a key may do, and from where (empty: anywhere); None leaves it."""
+        found = self.keys[key]
+        if can_trade is not None:
+            found.can_trade = can_trade
+        if can_withdraw is not None:
+            found.can_withdraw = can_withdraw
+        if addresses is not None:
+            found.addresses = tuple(addresses)
+
+    @recorded
+    def withdraw_key(self, key: str) -> None:
+        """It is as if it had never been."""
+        del self.keys[key], self.by_key[key]
 
     @recorded
     def deposit(

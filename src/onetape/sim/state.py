@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from onetape.model.enums import (
     OrderNews,
@@ -17,6 +17,7 @@ from onetape.model.errors import (
 from onetape.sim.account import Income, SimAccount
 from onetape.sim.conditional import ConditionalBook
 from onetape.sim.flow import GeneratedMarket
+from onetape.sim.keys import ApiKey
 from onetape.sim.listing import Listing
 from onetape.sim.reports import (
     OrderReport,
@@ -24,9 +25,6 @@ from onetape.sim.reports import (
     SimFill,
     SimOrder,
 )
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["ExchangeState"]
 
@@ -55,6 +53,8 @@ class ExchangeState:
         )
         self.accounts: list[SimAccount] = []
         self.by_key: dict[str, SimAccount] = {}
+        self.keys: dict[str, ApiKey] = {}  # the same names: what each may do
+        self.keyring = (0, "")  # seed and kind of venue, from which secrets follow
         self.self_trade = self_trade
         self.now = market.start
         self.recorder: Callable[[str, list[Any], dict[str, Any]], None] | None = None

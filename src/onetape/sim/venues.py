@@ -14,9 +14,10 @@ from typing import Any, Final
 from msgspec import structs
 
 from onetape.model.errors import UsageError
-from onetape.sim.dialect import Dialect, key_pair
+from onetape.sim.dialect import Dialect
 from onetape.sim.exchange import SimExchange
 from onetape.sim.flow import FlowMarket, GeneratedMarket, flow_market
+from onetape.sim.keys import ED25519, key_pair
 
 __all__ = ["VENUES", "VenueFacts", "open_venue"]
 
@@ -36,6 +37,7 @@ class VenueFacts:
     self_trade: str
     dialect: Callable[..., Dialect]
     leverage: dict[str, int] = field(default_factory=dict)  # where nobody asked for another
+    ed25519: bool = False  # every account has such a key, too
 
 
 def _binance(exchange: SimExchange, **options: Any) -> Dialect:
@@ -63,6 +65,7 @@ VENUES: Final[dict[str, VenueFacts]] = {
         first_order_id=8_389_765_000_001,
         self_trade="cancel_resting",
         dialect=_binance,
+        ed25519=True,
     ),
     "bitmex": VenueFacts(
         symbols=("bitmex:BTC/USD:BTC", "bitmex:BTC/EUR:BTC", "bitmex:LTC/USDT:USDT"),
@@ -125,10 +128,13 @@ def open_venue(
         first_order_id=facts.first_order_id,
         currencies=tuple(facts.balances),
     )
+    exchange.keyring = (seed, kind)
     exchange.advance(now)
     for name in accounts:
         key, secret = key_pair(seed, f"{kind}/{name}")
-        exchange.open_account(name, key, secret, facts.balances)
+        account = exchange.open_account(name, key, secret, facts.balances)
+        if facts.ed25519:
+            exchange.make_key(account, ED25519, ED25519)
     exchange.take()
     exchange.replay(calls)
     return facts.dialect(exchange, limits=limits)
