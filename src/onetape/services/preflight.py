@@ -25,6 +25,7 @@ from onetape.model.errors import (
 )
 from onetape.model.instrument import Instrument
 from onetape.orders.told import ModeTold
+from onetape.services.bridge_options import CCXT
 from onetape.services.gateway_clock import clock_offset
 from onetape.services.venue_access import VenueAccess
 from onetape.store.redaction import Redactor
@@ -84,6 +85,8 @@ def target_of(name: str, venue: VenueConfig) -> Target:
         ws = venue.ws or local
         return Target(venue.kind, venue.mode, Addresses(venue.rest, ws, ws), venue.rest)
     ws_address(venue.kind, "")
+    if venue.kind.startswith(CCXT):
+        return Target(venue.kind, venue.mode, Addresses("", "", ""))  # ccxt knows where it is
     hosts = HOSTS.get((venue.kind, venue.mode))
     if hosts is None:
         raise BadConfig(
