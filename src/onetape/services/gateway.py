@@ -33,6 +33,7 @@ from onetape.services.gateway_clock import VenueClock, keep_clock
 from onetape.services.gateway_commands import Commands
 from onetape.services.gateway_connection import listen
 from onetape.services.gateway_depth import DepthFeed
+from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_entry import EntryLine
 from onetape.services.gateway_instruments import learn_venue
 from onetape.services.gateway_journal import GatewayTape
@@ -70,6 +71,7 @@ class Gateway:
         if options.order_entry == "socket":
             self.protocol.signs_late = True
             self.entry = EntryLine(self.line, answered=self._answered, went=self._entry_went)
+        self.watch = DriftWatch(options.kind, self._say)
         self.instruments: list[Instrument] = []
         self.stopping = asyncio.Event()
         self.reconciled = asyncio.Event()
@@ -155,13 +157,17 @@ class Gateway:
                 HealthOut("recovered", self.options.account, f"{unknown} orders unknown", "warning")
             )
         self.market = MarketFeed(
-            self.venue, self.instruments, writer, self.manager.references, self._say
+            self.venue, self.instruments, writer, self.manager.references, self._say, self.watch
         )
         self.depth = DepthFeed(
             self.line, self.instruments, writer, spawn=self._spawn, say=self._say
         )
         self.account = AccountFeed(
-            self.line, hear=self._hear, came=self._stream_came, went=self._stream_went
+            self.line,
+            hear=self._hear,
+            came=self._stream_came,
+            went=self._stream_went,
+            watch=self.watch,
         )
         self.robots = Robots(
             self.manager, self.gate, self.tape, loop=asyncio.get_running_loop(),
@@ -209,6 +215,7 @@ class Gateway:
     def _answered(self, call: Call, answer: Answer) -> None:
         if answer.code == ClockSkew.code:
             self.clock.doubt()
+        self.watch.answer(answer)
         now = self.clock.now()
         if not self.reconciler.answered(call, answer, now):
             self.manager.answered(call, answer, now)
@@ -329,7 +336,7 @@ class Gateway:
             "open": len(self.manager.open),
             "unknown": len(self.manager.unknown),
             "booked": self.manager.booked,
-            "counts": self.manager.counts,
+            "counts": {**self.manager.counts, **self.watch.counts},
             "order_entry": self.entry.status() if self.entry is not None else None,
             "clock_offset_ns": self.clock.offset,
             "positions": {
