@@ -16,6 +16,7 @@ from typing import Any, Final
 import aiohttp
 import picows
 
+from onetape.model.errors import ClockSkew
 from onetape.orders.calls import Call
 from onetape.orders.outcome import Answer
 from onetape.services.gateway_connection import reconnect_after
@@ -141,6 +142,8 @@ class EntryLine:
         """A message of the venue."""
         session = connection.session
         for call, answer in session.take(message, self._line.clock.now()):
+            if answer.code == ClockSkew.code:
+                self._line.clock.doubt()
             self._answered(call, answer)
         if session.is_ready or session.broken:
             connection.settled.set()
