@@ -32,7 +32,8 @@ REFUSED_S: Final = 60.0  # wrong keys, tried again and again, have their owner l
 
 
 class EntryLine:
-    """answered: for each call that `send` took, once. went: for the end of a connection.
+    """answered: for each call that `send` took, once. went: for the end of a connection. life_s:
+    after which the next connection takes over; the old one is closed when its last answer is here.
 
     Owned by one event loop, like everything of a gateway."""
 
@@ -42,11 +43,13 @@ class EntryLine:
         *,
         answered: Callable[[Call, Answer], None],
         went: Callable[[str], None],
+        life_s: float = LIFE_S,
     ) -> None:
         self.sent = 0  # requests that went this way
         self._line = line
         self._answered = answered
         self._went = went
+        self._life_s = life_s
         self._current: _Connection | None = None
         self._retired: list[_Connection] = []
         self._is_open = True
@@ -103,7 +106,7 @@ class EntryLine:
                             self._retired.append(self._current)
                         self._current = made
                         with contextlib.suppress(TimeoutError):
-                            await asyncio.wait_for(made.ended.wait(), LIFE_S)
+                            await asyncio.wait_for(made.ended.wait(), self._life_s)
                             self._current = None
                             self._went(made.session.broken)
                 failures += 1
