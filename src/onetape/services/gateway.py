@@ -65,7 +65,7 @@ class Gateway:
         self.clock = VenueClock()
         self.line = VenueLine(self.venue, options.rest, self.clock)
         self.entry: EntryLine | None = None
-        if options.order_entry == "socket":
+        if options.order_entry == "socket" and self.venue.entry_url:
             self.protocol.signs_late = True
             self.entry = EntryLine(self.line, answered=self._answered, went=self._entry_went)
         self.instruments: list[Instrument] = []
