@@ -68,7 +68,7 @@ class Gateway:
         hide = Redactor(options.key, options.secret)
         self.line = VenueLine(self.venue, options.rest, self.clock, hide)
         self.entry: EntryLine | None = None
-        if options.order_entry == "socket":
+        if options.order_entry == "socket" and self.venue.entry_url:
             self.protocol.signs_late = True
             self.entry = EntryLine(self.line, answered=self._answered, went=self._entry_went)
         self.watch = DriftWatch(options.kind, self._say)

@@ -10,10 +10,11 @@ from typing import Final
 import aiohttp
 
 from onetape.model.errors import ClockSkew
-from onetape.orders.calls import Call
+from onetape.orders.calls import ORDER_PURPOSES, Call
 from onetape.orders.outcome import Answer, Outcome
 from onetape.services.gateway_clock import VenueClock
 from onetape.store.redaction import Redactor
+from onetape.services.gateway_http import KeptConnections
 from onetape.venues.gateways import TradingVenue
 
 __all__ = ["VenueLine", "signatures"]
@@ -34,6 +35,7 @@ class VenueLine:
         self.hide = hide or Redactor()  # what a venue must not tell anybody behind us
         self._in_order = asyncio.Lock()  # where requests have to arrive in their order
         self._http: aiohttp.ClientSession
+        self._kept = KeptConnections(rest)  # for orders
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -41,7 +43,13 @@ class VenueLine:
         connector = aiohttp.TCPConnector(limit=16, keepalive_timeout=60.0)
         async with aiohttp.ClientSession(self.rest, timeout=timeout, connector=connector) as http:
             self._http = http
-            yield
+            keeper = asyncio.ensure_future(self._kept.keep())
+            try:
+                yield
+            finally:
+                keeper.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await keeper
 
     async def answer(self, call: Call) -> Answer:
         """What became of a call; that nobody knows, where no answer came."""
@@ -67,6 +75,12 @@ class VenueLine:
         return answer
 
     async def request(self, call: Call) -> tuple[int, dict[str, str], bytes]:
+        if call.purpose in ORDER_PURPOSES:
+            waiting = self._kept.send(call)
+            if waiting is not None:
+                async with asyncio.timeout(CALL_TIMEOUT_S):
+                    response = await waiting
+                return response.status, response.headers, response.body
         async with self._http.request(
             call.method, call.target, data=call.body or None, headers=dict(call.headers),
             allow_redirects=False,
