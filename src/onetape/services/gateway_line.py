@@ -13,8 +13,8 @@ from onetape.model.errors import ClockSkew
 from onetape.orders.calls import ORDER_PURPOSES, Call
 from onetape.orders.outcome import Answer, Outcome
 from onetape.services.gateway_clock import VenueClock
-from onetape.store.redaction import Redactor
 from onetape.services.gateway_http import KeptConnections
+from onetape.store.redaction import Redactor
 from onetape.venues.gateways import TradingVenue
 
 __all__ = ["VenueLine", "signatures"]
@@ -75,6 +75,11 @@ class VenueLine:
         return answer
 
     async def request(self, call: Call) -> tuple[int, dict[str, str], bytes]:
+        """What a venue says is cleaned here, whichever way it came."""
+        status, headers, body = await self._request(call)
+        return status, headers, self.hide.hidden(body, *signatures(call))
+
+    async def _request(self, call: Call) -> tuple[int, dict[str, str], bytes]:
         if call.purpose in ORDER_PURPOSES:
             waiting = self._kept.send(call)
             if waiting is not None:
@@ -85,7 +90,7 @@ class VenueLine:
             call.method, call.target, data=call.body or None, headers=dict(call.headers),
             allow_redirects=False,
         ) as reply:  # fmt: skip
-            body = self.hide.hidden(await reply.read(), *signatures(call))
+            body = await reply.read()
             return reply.status, {k.lower(): v for k, v in reply.headers.items()}, body
 
 
