@@ -47,6 +47,7 @@ REQUEST = struct.Struct("<QqqqqBBBBBBBB32s")
 NEWS = struct.Struct("<QQqqqqHBBB3xQ")
 FILL = struct.Struct("<QQQqqqqqBBBBIQ")
 INPUT = struct.Struct("<16sQQQII")
+QUOTE = struct.Struct("<6qQQ")
 TRADE = struct.Struct("<4qQQBB14x")
 MARK = struct.Struct("<4q")
 

@@ -13,8 +13,8 @@ from onetape.model.errors import ClockSkew
 from onetape.orders.calls import ORDER_PURPOSES, Call
 from onetape.orders.outcome import Answer, Outcome
 from onetape.services.gateway_clock import VenueClock
-from onetape.store.redaction import Redactor
 from onetape.services.gateway_http import KeptConnections
+from onetape.store.redaction import Redactor
 from onetape.venues.gateways import TradingVenue
 
 __all__ = ["VenueLine", "signatures"]
