@@ -224,7 +224,7 @@ class GatewayTape:
         """Everything that this journal says about orders and robots. Before `open`."""
         wanted = (
             "instrument", "order_request", "order_event", "fill", "params", "input", "command",
-            "balance", "health",
+            "balance", "position", "health",
         )  # fmt: skip
         symbols: dict[int, str] = {}
         with JournalReader(path) as reader:
@@ -245,6 +245,11 @@ class GatewayTape:
                         if record["source"] == OPENING:
                             total = int(record["total"])
                             recovery.opening(record["currency"], total, record["ts_event"])
+                    case EventType.POSITION.id:
+                        record = msgspec.msgpack.decode(frame.payload)
+                        if record["source"] == OPENING:
+                            side = PositionSide(record["side"])
+                            recovery.held(record["symbol"], side, record["qty"])
                     case EventType.PARAMS.id:
                         self._recover_robot(msgspec.msgpack.decode(frame.payload))
                     case EventType.INPUT.id:

@@ -102,8 +102,12 @@ def open_venue(
     accounts: tuple[str, ...] = ("main", "second"),
     limits: bool = True,
     calls: Iterable[Call] = (),
+    rate: float = RATE,
+    history: int = HISTORY_NS,
 ) -> Dialect:
     """A simulated exchange of a kind, with some minutes of market behind it, at `now` (ns UTC).
+
+    rate: how busy its market is, 1 being near life; history: ns.
 
     calls: what it has been told since, as its recorder had it; it then stands at the last of them.
     Raises UsageError for a kind that there is not.
@@ -116,8 +120,8 @@ def open_venue(
     market = GeneratedMarket(
         [_market(symbol, facts.leverage.get(symbol, 0)) for symbol in facts.symbols],
         seed=seed,
-        start=now - HISTORY_NS,
-        rate=RATE,
+        start=now - history,
+        rate=rate,
     )
     exchange = SimExchange(
         market,
