@@ -115,6 +115,7 @@ class World:
         self.is_quiet = False
         self.stopping = False
         self.killed = ""
+        self.looked = 0
         self.begin_gateway(Memory())
 
     def begin_gateway(self, memory: Memory) -> None:
@@ -192,6 +193,9 @@ class World:
     def gateway_step(self) -> None:
         self.manager.tick(self.now)
         self.reconciler.tick(self.now)
+        if self.now >= self.looked + SECOND:
+            self.looked = self.now
+            self.gate.hold_to_kill(self.now)
         self.write()
         calls, self.manager.calls = self.manager.calls, []
         for call in calls:
@@ -448,4 +452,9 @@ class World:
         }
         found += [f"trade {key} was never booked" for key in sorted(real - booked)]
         found += [f"order {o.client_id} is {o.state}" for o in manager.unknown]
+        found += [
+            f"order {o.client_id} outlives the kill switch"
+            for o in manager.open.values()
+            if self.killed and o.robot and not self.gate.reduces(o.spec, o)
+        ]
         return found

@@ -330,7 +330,7 @@ def test_what_is_wrong_is_one_line_before_anything_trades(
         with started(bench, monkeypatch):
             ended = run(["run", "idle.py", "--live", "--seconds", "1"])
             told = capfd.readouterr()
-            looked = run(["doctor", "--json"])
+            looked = run(["doctor", "--json", "--listen", "0"])
             examined = json.loads(capfd.readouterr().out)
     finally:
         if mend is not None:
@@ -355,14 +355,14 @@ def test_what_is_allowed_by_the_configuration_is_no_longer_wrong(
     bench.keys |= {"allow_withdraw": True, "position_mode": "hedge"}
     try:
         with started(bench, monkeypatch):
-            assert run(["doctor", "--json"]) == 0
+            assert run(["doctor", "--json", "--listen", "0"]) == 0
     finally:
         for mend in mends:
             mend()
     findings = json.loads(capfd.readouterr().out)["findings"]
-    found = {f["subject"]: f["text"] for f in findings}
-    assert found["account main"] == "the key may trade, may withdraw; hedge mode"
-    assert "clock" in found["venue v"]
+    found = [f["text"] for f in findings]
+    assert "the key may trade, may withdraw; hedge mode" in found
+    assert any("answers, clock" in each for each in found)
 
 
 def test_an_accounts_right_to_withdraw_is_not_its_keys(exchanges, tmp_path, monkeypatch, capfd):
@@ -376,7 +376,7 @@ def test_an_accounts_right_to_withdraw_is_not_its_keys(exchanges, tmp_path, monk
     )
     try:
         with started(bench, monkeypatch):
-            assert run(["doctor", "--json"]) == 0
+            assert run(["doctor", "--json", "--listen", "0"]) == 0
     finally:
         mend()
         bench.dialect.clear(bench.dialect.exchange.now)

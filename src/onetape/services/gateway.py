@@ -24,6 +24,7 @@ from onetape.orders.calls import Call
 from onetape.orders.gate import Gate, Limits
 from onetape.orders.managed import HealthOut
 from onetape.orders.manager import OrderManager
+from onetape.orders.outcome import Answer
 from onetape.orders.reconcile import Reconciler
 from onetape.orders.recover import Recovery
 from onetape.orders.told import Told
@@ -32,6 +33,7 @@ from onetape.services.gateway_clock import VenueClock, keep_clock
 from onetape.services.gateway_commands import Commands
 from onetape.services.gateway_connection import listen
 from onetape.services.gateway_depth import DepthFeed
+from onetape.services.gateway_entry import EntryLine
 from onetape.services.gateway_instruments import learn_venue
 from onetape.services.gateway_journal import GatewayTape
 from onetape.services.gateway_line import VenueLine
@@ -54,12 +56,18 @@ class Gateway:
     def __init__(self, options: GatewayOptions) -> None:
         self.options = options
         self.home = Path(options.home)
-        addresses = Addresses(options.rest, options.ws, options.ws_private or options.ws)
+        addresses = Addresses(
+            options.rest, options.ws, options.ws_private or options.ws, options.ws_entry
+        )
         self.venue = open_trading_venue(options.kind, options.key, options.secret, addresses)
         self.protocol = self.venue.protocol
         self.manager = OrderManager(self.protocol)
         self.clock = VenueClock()
         self.line = VenueLine(self.venue, options.rest, self.clock)
+        self.entry: EntryLine | None = None
+        if options.order_entry == "socket":
+            self.protocol.signs_late = True
+            self.entry = EntryLine(self.line, answered=self._answered, went=self._entry_went)
         self.instruments: list[Instrument] = []
         self.stopping = asyncio.Event()
         self.reconciled = asyncio.Event()
@@ -79,6 +87,8 @@ class Gateway:
                 for stream in self.market.streams():
                     self._spawn(self.market.follow(stream))
                 self._spawn(self._follow_account())
+                if self.entry is not None:
+                    self._spawn(self.entry.follow())
                 self._spawn(
                     await listen(gateway_socket(self.home, self.options.account), self._answer)
                 )
@@ -128,13 +138,17 @@ class Gateway:
             created=time.time_ns(), heartbeat=True,
         )  # fmt: skip
         self.tape = GatewayTape(writer, self.instruments, robots=old.robots)
+        self.manager.owner_of = self.tape.owner_of
         is_new = is_new or is_other
         now = time.time_ns()
         self.tape.open(now)
         symbols = [i.symbol for i in self.instruments]
         unknown = 0 if is_other else recovery.finish(now)
         self.reconciler = Reconciler(
-            self.manager, symbols, is_new=is_new, since=0 if is_other else recovery.newest_fill
+            self.manager,
+            symbols,
+            is_new=is_new or not recovery.has_begun,
+            since=0 if is_other else recovery.newest_fill,
         )
         self.gate = Gate(self.manager, {i.symbol: i for i in self.instruments}, self._limits())
         self.gate.killed = old.killed
@@ -188,10 +202,13 @@ class Gateway:
                 self.reconciled.set()
         calls, self.manager.calls = self.manager.calls, []
         for call in calls:
-            self._spawn(self._make(call))
+            if self.entry is None or not self.entry.send(call):
+                self._spawn(self._make(self.protocol.signed(call, self.clock.now())))
 
     async def _make(self, call: Call) -> None:
-        answer = await self.line.answer(call)
+        self._answered(call, await self.line.answer(call))
+
+    def _answered(self, call: Call, answer: Answer) -> None:
         now = self.clock.now()
         if not self.reconciler.answered(call, answer, now):
             self.manager.answered(call, answer, now)
@@ -203,12 +220,15 @@ class Gateway:
             now = self.clock.now()
             self.manager.tick(now)
             self.reconciler.tick(now)
+            if self.entry is not None:
+                self.entry.tick()
             if time.monotonic() - last_round > RECONCILE_EVERY_S and not self.reconciler.is_running:
                 last_round = time.monotonic()
                 self.reconciler.start(now, "periodic")
             if time.monotonic() - last_look >= 1.0:
                 last_look = time.monotonic()
                 self.robots.look_after(now, orphans=self.options.orphans)
+                self.gate.hold_to_kill(now)
                 self._arm_dead_man(now)
             self._carry_out()
             await asyncio.sleep(TICK_S)
@@ -234,6 +254,9 @@ class Gateway:
         except VenueRejected as error:
             self.refused = error
             self.stopping.set()
+
+    def _entry_went(self, why: str) -> None:
+        self._say(HealthOut("order entry", self.options.account, f"lost: {why}", "warning"))
 
     def _hear(self, told: list[Told]) -> None:
         self.manager.hear(told, self.clock.now())
@@ -308,6 +331,7 @@ class Gateway:
             "unknown": len(self.manager.unknown),
             "booked": self.manager.booked,
             "counts": self.manager.counts,
+            "order_entry": self.entry.status() if self.entry is not None else None,
             "clock_offset_ns": self.clock.offset,
             "positions": {
                 f"{symbol} {side}": qty for (symbol, side), qty in self.manager.positions.items()

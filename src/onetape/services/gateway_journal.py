@@ -27,7 +27,7 @@ from onetape.model.enums import (
     TimeInForce,
     TriggerBy,
 )
-from onetape.model.ids import client_id, robot_tag
+from onetape.model.ids import client_id, parse_client_id, robot_tag
 from onetape.model.instrument import Instrument
 from onetape.model.money import join_units, split_units
 from onetape.model.order import POST_ONLY, REDUCE_ONLY, OrderSpec
@@ -139,6 +139,16 @@ class GatewayTape:
             },
             now,
         )
+
+    def owner_of(self, name: str) -> tuple[int, int] | None:
+        """Whose an order of this client id is, by the id alone: a robot's number, its order's."""
+        told = parse_client_id(name)
+        if told is None:
+            return None
+        for life in self.robots.values():
+            if robot_tag(life.name) == told.tag:
+                return life.number, told.epoch << EPOCH_BITS | told.ordinal
+        return None
 
     def command(self, id_: str, name: str, fields: dict[str, Any], now: int) -> None:
         """Before it is done."""

@@ -14,6 +14,7 @@ import uvloop
 
 from onetape.model.errors import OnetapeError
 from onetape.services.gateway import Gateway
+from onetape.services.gateway_bridge import bridged
 from onetape.services.gateway_options import GatewayOptions
 
 
@@ -27,11 +28,12 @@ def main() -> int:
     os.umask(0o077)
 
     async def work() -> None:
-        gateway = Gateway(options)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, gateway.stopping.set)
-        await gateway.run(_say_ready)
+        async with bridged(options) as reached:
+            gateway = Gateway(reached)
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, gateway.stopping.set)
+            await gateway.run(_say_ready)
 
     try:
         uvloop.run(work())

@@ -32,6 +32,7 @@ from onetape.model.errors import (
     VenueUnavailable,
 )
 from onetape.model.time import parse_duration
+from onetape.services.bridge_options import bridge_of, simulated_kind
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.outcome import RunResult
 from onetape.services.paper import SAMPLE_NS, PaperOptions, PaperRobot, follow
@@ -115,14 +116,26 @@ def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, Gat
                 client.close()
             return
     venue = config.venues[account.venue]
+    bridge = bridge_of(
+        config, account, venue, home=options.home, folder=options.folder, environ=os.environ
+    )
     with ExitStack() as stack:
         if venue.mode == "sim" and not venue.rest:
-            told = stack.enter_context(simulated_exchange(venue.kind, venue.seed))
+            kind = simulated_kind(venue.kind)
+            told = stack.enter_context(simulated_exchange(kind, venue.seed))
             first = told["accounts"][0]
+            if bridge is not None:  # ccxt knows the paths
+                told = {"venue": venue.kind, "rest": told["rest"], "ws": _socket(told["rest"])}
             started = addressed(options.home, name, told, first, symbols, account, is_new=True)
         else:
             started = _started(options, name, account, venue, symbols)
+        started = msgspec.structs.replace(started, bridge=bridge)
         yield name, stack.enter_context(gateway_process(started))
+
+
+def _socket(rest: str) -> str:
+    """The WebSocket's address on the same host."""
+    return rest.replace("http", "ws", 1)
 
 
 @contextmanager
@@ -196,6 +209,8 @@ def addressed(
         rest=exchange["rest"],
         ws=exchange["ws"],
         ws_private=exchange.get("ws_private", ""),
+        ws_entry=exchange.get("ws_entry", ""),
+        order_entry=limits.order_entry,
         key=keys["key"],
         secret=keys["secret"],
         home=str(home),

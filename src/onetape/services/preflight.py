@@ -25,6 +25,7 @@ from onetape.model.errors import (
 )
 from onetape.model.instrument import Instrument
 from onetape.orders.told import ModeTold
+from onetape.services.bridge_options import CCXT
 from onetape.services.gateway_clock import clock_offset
 from onetape.services.venue_access import VenueAccess
 from onetape.store.secrets import read_secret
@@ -83,6 +84,8 @@ def target_of(name: str, venue: VenueConfig) -> Target:
         ws = venue.ws or local
         return Target(venue.kind, venue.mode, Addresses(venue.rest, ws, ws), venue.rest)
     ws_address(venue.kind, "")
+    if venue.kind.startswith(CCXT):
+        return Target(venue.kind, venue.mode, Addresses("", "", ""))  # ccxt knows where it is
     hosts = HOSTS.get((venue.kind, venue.mode))
     if hosts is None:
         raise BadConfig(
@@ -171,9 +174,11 @@ def _public(
             f"no exchange of the kind {target.kind} answers: HTTP {status}, {what}", where=where
         )
     passed = Passed(offset=clock_offset(int(answer.value), venue.clock_step, sent, received))
-    status, headers, passed.raw = access.ask(venue.instruments())
+    status, _, passed.raw = access.ask(venue.instruments())
     try:
-        passed.instruments = venue.instruments_of(passed.raw, frozenset(symbols))
+        # Without symbols nothing depends on the list: what is odd in it is drift, and said so.
+        if symbols:
+            passed.instruments = venue.instruments_of(passed.raw, frozenset(symbols))
     except (LookupError, TypeError, ValueError, AttributeError, msgspec.DecodeError) as error:
         raise VenueUnavailable(
             f"its list of instruments makes no sense: HTTP {status}, {type(error).__name__} "

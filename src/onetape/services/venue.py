@@ -1,16 +1,18 @@
 """A simulated exchange as a process: sockets and the clock around a dialect.
 
-REST and WebSocket share one port, as one server of aiohttp. Everything that is decided is decided
-in the dialect; this shell moves the exchange's time with the wall clock, hands in what arrives, and
-carries out what is said.
+REST and WebSocket share one port: plain requests are read here, the rest is aiohttp's. Everything
+that is decided is decided in the dialect; this shell moves the exchange's time with the wall clock,
+hands in what arrives, and carries out what is said.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,19 +21,24 @@ import uvloop
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from onetape.model.decimals import decimal_text
-from onetape.model.errors import BadInput, IoFailed, NotAvailable
+from onetape.model.errors import BadInput, IoFailed
 from onetape.model.money import money
+from onetape.services.http_reader import BODY_MAX
+from onetape.services.venue_http import PlainHttp
 from onetape.services.venue_state import VenueState
+from onetape.services.venue_tape import VenueTape, say_end
 from onetape.sim.control import Control
 from onetape.sim.dialect import ABORT, Close, Connection, Dialect, Pending, Reply, Request
 from onetape.sim.faults import Rule, parse_faults
 from onetape.sim.faulty import Faulty
+from onetape.sim.tape_market import RecordedMarket
 from onetape.sim.venues import open_venue
 
 __all__ = ["VenueServer", "run_venue"]
 
 TICK_S: Final = 0.01
-BODY_MAX: Final = 1 << 20
+STOP_S: Final = 1.0  # for what is being answered when the exchange closes
+SECOND: Final = 1_000_000_000
 MESSAGE_MAX: Final = 1 << 20
 CATCH_UP_NS: Final = 60_000_000_000  # of the market, between two looks at what was said
 JSON: Final = "application/json"
@@ -47,21 +54,28 @@ class VenueServer:
         self.connections: dict[int, tuple[Connection, asyncio.Event]] = {}
         self._next_connection = 1
         self._pending: set[Pending] = set()
-        self._runner: web.ServerRunner | None = None
+        self._plain: set[PlainHttp] = set()
+        self._listening: asyncio.Server | None = None
+        self._web: web.Server | None = None
         self._ticker: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listens; gives the port. Raises OSError where it cannot."""
-        server = web.Server(self._handle, access_log=None)
-        self._runner = web.ServerRunner(server)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, backlog=1024)
-        await site.start()
+        others = self._web = web.Server(self._handle, access_log=None)
+
+        def connection() -> PlainHttp:
+            return PlainHttp(self.answer, lambda: self.clock() // SECOND, others, self._plain)
+
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(connection, host, port, backlog=1024)
         self._ticker = asyncio.create_task(self._tick())
-        sockets: Any = site._server
-        return int(sockets.sockets[0].getsockname()[1])
+        return int(self._listening.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
+        if self._listening is not None:
+            self._listening.close()
+        for plain in list(self._plain):
+            plain.close()
         if self._ticker is not None:
             self._ticker.cancel()
         for pending in list(self._pending):
@@ -69,8 +83,8 @@ class VenueServer:
         for connection, wake in list(self.connections.values()):
             connection.close(WSCloseCode.GOING_AWAY, "the exchange closes")
             wake.set()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._web is not None:
+            await self._web.shutdown(STOP_S)
 
     # --- the market -------------------------------------------------------------------------------
 
@@ -86,13 +100,15 @@ class VenueServer:
         if reports:
             self.dialect.publish(reports, now)
         self.dialect.tick(now)
-        for connection, wake in self.connections.values():
-            if connection.out:
-                wake.set()
 
     async def _tick(self) -> None:
+        second = 0
         while True:
             self._spread(self._now())
+            if (now := self.clock() // SECOND) != second:
+                second = now
+                for plain in list(self._plain):
+                    plain.close_idle(now)
             await asyncio.sleep(TICK_S)
 
     # --- clients ----------------------------------------------------------------------------------
@@ -166,6 +182,7 @@ class VenueServer:
         await socket.prepare(request)
         wake = asyncio.Event()
         self.connections[connection.id] = (connection, wake)
+        connection.heard = wake.set
         wake.set()
         sender = asyncio.create_task(_send(connection, wake, socket, request))
         try:
@@ -206,18 +223,37 @@ async def _send(
         await wake.wait()
         wake.clear()
         out, connection.out = connection.out, []
-        for message in out:
-            if isinstance(message, Close):
-                if message.code == ABORT:
-                    if request.transport is not None:
-                        request.transport.abort()
-                    return
-                await socket.close(code=message.code, message=message.reason.encode())
-                return
+        end = next((m for m in out if isinstance(m, Close)), None)  # always the last
+        if request.transport is None or request.transport.is_closing():
+            return
+        if said := _frames(m for m in out if isinstance(m, bytes)):
+            # All that waits in one write; the payloads are shared between those who listen.
+            request.transport.write(said)
             try:
-                await socket.send_str(message.decode())
-            except (ConnectionError, RuntimeError):
+                await request.writer.drain()
+            except ConnectionError:
                 return
+        if end is not None:
+            if end.code != ABORT:
+                await socket.close(code=end.code, message=end.reason.encode())
+            elif request.transport is not None:
+                request.transport.abort()
+            return
+
+
+def _frames(messages: Iterable[bytes]) -> bytes:
+    """Text messages as a server sends them (RFC 6455): whole, without a mask."""
+    parts = []
+    for message in messages:
+        size = len(message)
+        if size < 126:
+            parts.append(struct.pack("!BB", 0x81, size))
+        elif size < 65536:
+            parts.append(struct.pack("!BBH", 0x81, 126, size))
+        else:
+            parts.append(struct.pack("!BBQ", 0x81, 127, size))
+        parts.append(message)
+    return b"".join(parts)
 
 
 class ControlServer:
@@ -258,8 +294,10 @@ async def serve(
     *,
     control: Control | None = None,
     control_port: int = 0,
+    beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
 ) -> None:
-    """Until SIGINT or SIGTERM; `ready` is told the ports, the second that of the control."""
+    """Until SIGINT or SIGTERM; `ready` is told the ports, the second that of the control. beside:
+    runs meanwhile."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -267,7 +305,10 @@ async def serve(
     listening = await server.start(host, port)
     steering = None if control is None else ControlServer(control, server)
     ready(listening, None if steering is None else await steering.start(control_port))
+    task = None if beside is None else asyncio.create_task(beside())
     await stopping.wait()
+    if task is not None:
+        task.cancel()
     if steering is not None:
         await steering.stop()
     await server.stop()
@@ -283,6 +324,8 @@ def run_venue(
     limits: bool = True,
     faults: Path | None = None,
     tape: Path | None = None,
+    speed: float = 1.0,
+    loop: bool = False,
     control: int | None = None,
     state: Path | None = None,
 ) -> None:
@@ -291,15 +334,22 @@ def run_venue(
     control: the port of the control endpoint, 0: a free one, None: there is none. state: where the
     exchange keeps what it has been told, so that it comes back as it was.
     """
-    if tape is not None:
-        raise NotAvailable("--tape of a simulated exchange", todo="docs/roadmap.md says when")
+    played = None if tape is None else VenueTape(tape, kind, speed=speed, loop=loop)
     rules = read_faults(faults) if faults is not None else []
     now = time.time_ns()
     kept = None
     if state is None:
-        inner = open_venue(kind, seed=seed, now=now, limits=limits)
+        inner = open_venue(
+            kind,
+            seed=seed,
+            now=now,
+            limits=limits,
+            market=None if played is None else played.market(now),
+        )
     else:
-        kept, inner = VenueState.open(state, kind=kind, seed=seed, now=now, limits=limits)
+        kept, inner = VenueState.open(
+            state, kind=kind, seed=seed, now=now, limits=limits, tape=played
+        )
     dialect = Faulty(inner, kind, seed=seed)
     now = max(now, inner.exchange.now)
     catch_up(dialect, now)
@@ -319,6 +369,12 @@ def run_venue(
                     for at, name in enumerate(exchange.currencies)
                     if account.money.balance(at)
                 },
+                # Further keys, by label: one of Ed25519 where the venue has them.
+                "keys": {
+                    key.label: {"kind": key.kind, "key": key.key, "secret": key.secret}
+                    for key in exchange.keys.values()
+                    if key.account is account and key.key != account.key
+                },
             }
             for account in exchange.accounts
         ]
@@ -331,6 +387,8 @@ def run_venue(
         }
         say(msgspec.json.encode(line).decode())
 
+    market = dialect.exchange.market
+    beside = partial(say_end, market, say) if isinstance(market, RecordedMarket) else None
     try:
         uvloop.run(
             serve(
@@ -340,6 +398,7 @@ def run_venue(
                 ready,
                 control=None if control is None else Control(dialect),
                 control_port=control or 0,
+                beside=beside,
             )
         )
     except OSError as error:

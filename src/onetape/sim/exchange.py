@@ -31,6 +31,7 @@ from onetape.model.enums import (
     TriggerBy,
 )
 from onetape.model.errors import (
+    BadConfig,
     OnetapeError,
     OrderUnknown,
     check,
@@ -39,7 +40,7 @@ from onetape.model.money import money_units
 from onetape.sim.account import SimAccount
 from onetape.sim.clearing import Clearing
 from onetape.sim.conditional import Conditional, ConditionalBook
-from onetape.sim.flow import GeneratedMarket
+from onetape.sim.keys import HMAC, ApiKey, new_key
 from onetape.sim.listing import Listing, changed_filters
 from onetape.sim.recording import recorded
 from onetape.sim.reports import (
@@ -51,17 +52,19 @@ from onetape.sim.reports import (
     SimOrder,
     TradeReport,
 )
+from onetape.sim.state import Market
 
 __all__ = ["Listing", "SimExchange"]
 
 NEVER: Final = 2**63 - 1
 
 _QUOTE, _TRADE, _BOOK = EventType.QUOTE.id, EventType.TRADE.id, EventType.BOOK.id
-_MARK, _BAR = EventType.MARK.id, EventType.BAR.id
+_MARK, _BAR, _FUNDING = EventType.MARK.id, EventType.BAR.id, EventType.FUNDING.id
 _QUOTE_FIELDS = struct.Struct("<6qQ")
 _TRADE_FIELDS = struct.Struct("<4qQQB")
 _BOOK_FIELDS = struct.Struct("<2q3Q2I")
 _MARK_FIELDS = struct.Struct("<4q")
+_FUNDING_FIELDS = struct.Struct("<3q")
 _LEVEL = struct.Struct("<qq")
 _SIDES = (Side.NONE, Side.BUY, Side.SELL)
 
@@ -71,7 +74,7 @@ class SimExchange(Clearing):
 
     def __init__(
         self,
-        market: GeneratedMarket,
+        market: Market,
         *,
         self_trade: str = "cancel_resting",
         trigger_delay: int = 5_000_000,
@@ -104,6 +107,7 @@ class SimExchange(Clearing):
         )
         self.accounts.append(account)
         self.by_key[key] = account
+        self.keys[key] = ApiKey(key, account, "main", HMAC, secret)
         for currency, amount in balances.items():
             self.deposit(account, currency, amount, self.now, reason="deposit")
         for index, listing in enumerate(self.listings):
@@ -111,6 +115,41 @@ class SimExchange(Clearing):
                 account.money.set_mark(index, listing.mark)
         self.take()
         return account
+
+    @recorded
+    def make_key(
+        self, account: SimAccount, label: str, kind: str = HMAC, public: str = ""
+    ) -> ApiKey:
+        """Another key of an account; its secret follows from the seed. Raises BadConfig."""
+        made = new_key(self.keyring, account, label, kind=kind, public=public)
+        if made.key in self.keys:
+            raise BadConfig(f"there is a key {label!r}", where=account.name)
+        self.by_key[made.key] = account
+        self.keys[made.key] = made
+        return made
+
+    @recorded
+    def change_key(
+        self,
+        key: str,
+        *,
+        can_trade: bool | None = None,
+        can_withdraw: bool | None = None,
+        addresses: list[str] | None = None,
+    ) -> None:
+        """What a key may do, and from where (empty: anywhere); None leaves it."""
+        found = self.keys[key]
+        if can_trade is not None:
+            found.can_trade = can_trade
+        if can_withdraw is not None:
+            found.can_withdraw = can_withdraw
+        if addresses is not None:
+            found.addresses = tuple(addresses)
+
+    @recorded
+    def withdraw_key(self, key: str) -> None:
+        """It is as if it had never been."""
+        del self.keys[key], self.by_key[key]
 
     @recorded
     def deposit(
@@ -189,6 +228,8 @@ class SimExchange(Clearing):
         elif kind == _MARK:
             _, _, mark, index_price = _MARK_FIELDS.unpack_from(payload)
             self._set_mark(index, mark, index_price, time)
+        elif kind == _FUNDING:
+            listing.funding_rate = _FUNDING_FIELDS.unpack_from(payload)[2]
         elif kind == _BAR and listing.bar is not None and listing.bar.close_time <= time:
             listing.bars.append(listing.bar)
             self.say(listing.bar)

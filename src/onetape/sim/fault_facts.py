@@ -104,14 +104,17 @@ class VenueWords:
 
     # --- requests ---------------------------------------------------------------------------------
 
-    def request(self, request: Request) -> Facts:
+    def request(self, request: Request, *, with_symbols: bool = True) -> Facts:
+        """with_symbols: read what it is about, too, which only rules want to know."""
         account = self.exchange.by_key.get(request.headers.get(self.key, ""))
-        named: dict[str, Any] = dict(fields(request.query))
-        body = request.body.strip()
-        if body[:1] == b"{":
-            named |= _object(body)
-        elif body:
-            named |= fields(body.decode("utf-8", "replace"))
+        named: dict[str, Any] = {}
+        if with_symbols:
+            named = dict(fields(request.query))
+            body = request.body.strip()
+            if body[:1] == b"{":
+                named |= _object(body)
+            elif body:
+                named |= fields(body.decode("utf-8", "replace"))
         return Facts(
             request.method,
             request.path,
@@ -140,7 +143,8 @@ class VenueWords:
             found = Purpose.DEAD_MAN
         account = self.account_of(connection)
         if self.kind == "binance-usdm" and not account:
-            known = self.exchange.by_key.get(str(named.get("apiKey", "")))
+            key = named.get("apiKey") or getattr(connection.state, "api_key", "")
+            known = self.exchange.by_key.get(str(key))
             account = known.name if known else ""
         return Facts("WS", name, found.value if found else "other", account, _symbols(named))
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from onetape.model.enums import (
     OrderNews,
@@ -14,9 +14,10 @@ from onetape.model.enums import (
 from onetape.model.errors import (
     BY_CODE,
 )
+from onetape.model.instrument import Instrument
 from onetape.sim.account import Income, SimAccount
 from onetape.sim.conditional import ConditionalBook
-from onetape.sim.flow import GeneratedMarket
+from onetape.sim.keys import ApiKey
 from onetape.sim.listing import Listing
 from onetape.sim.reports import (
     OrderReport,
@@ -25,10 +26,23 @@ from onetape.sim.reports import (
     SimOrder,
 )
 
-if TYPE_CHECKING:
-    pass
+__all__ = ["ExchangeState", "Market"]
 
-__all__ = ["ExchangeState"]
+
+class Listed(Protocol):
+    @property
+    def instrument(self) -> Instrument: ...
+
+
+class Market(Protocol):
+    """What an exchange is opened with: a generated market, or a recorded one. `core` has the
+    methods of `_core.OrderFlow`."""
+
+    start: int
+    core: Any
+
+    @property
+    def markets(self) -> Sequence[Listed]: ...
 
 
 class ExchangeState:
@@ -38,7 +52,7 @@ class ExchangeState:
 
     def __init__(
         self,
-        market: GeneratedMarket,
+        market: Market,
         *,
         self_trade: str = "cancel_resting",
         first_order_id: int = 1_000_000_001,
@@ -55,6 +69,8 @@ class ExchangeState:
         )
         self.accounts: list[SimAccount] = []
         self.by_key: dict[str, SimAccount] = {}
+        self.keys: dict[str, ApiKey] = {}  # the same names: what each may do
+        self.keyring = (0, "")  # seed and kind of venue, from which secrets follow
         self.self_trade = self_trade
         self.now = market.start
         self.recorder: Callable[[str, list[Any], dict[str, Any]], None] | None = None

@@ -130,10 +130,11 @@ def without_new(
 def seen_as(exchange: SimExchange, view: View) -> Iterator[None]:
     """While the block runs the exchange answers about the account from the view."""
     account, real = view.account, exchange.conditionals
-    exchange.by_key[account.key] = view.seen
+    keys = [key for key, owner in exchange.by_key.items() if owner is account]
+    exchange.by_key.update(dict.fromkeys(keys, view.seen))
     exchange.conditionals = view.conditionals
     try:
         yield
     finally:
-        exchange.by_key[account.key] = account
+        exchange.by_key.update(dict.fromkeys(keys, account))
         exchange.conditionals = real

@@ -176,6 +176,13 @@ def _kraken(key: str, secret: str, addresses: Addresses) -> TradingVenue:
     return KrakenSpotVenue(key, secret, addresses)
 
 
+def _ccxt(exchange: str) -> Callable[[str, str, Addresses], TradingVenue]:
+    """Through the bridge: the key is its token."""
+    from onetape.venues.ccxt.gateway import CcxtVenue
+
+    return lambda key, secret, addresses: CcxtVenue(exchange, key, addresses)
+
+
 # How it is made, and the path of its WebSocket where only a host is known.
 _KINDS: Final[dict[str, tuple[Callable[[str, str, Addresses], TradingVenue], str]]] = {
     "binance-usdm": (_binance, ""),
@@ -194,6 +201,8 @@ def ws_address(kind: str, rest: str) -> str:
 
 
 def _kind(kind: str) -> tuple[Callable[[str, str, Addresses], TradingVenue], str]:
+    if kind.startswith("ccxt:"):
+        return _ccxt(kind.removeprefix("ccxt:")), ""
     if kind not in _KINDS:
         raise NotAvailable(f"trading live on {kind}", todo="docs/roadmap.md says when")
     return _KINDS[kind]

@@ -119,6 +119,11 @@ class Limits:
             raise Refused(-1003, address, WEIGHT_A_MINUTE, status=429)
         return {"X-MBX-USED-WEIGHT-1M": str(known.weight)}
 
+    def used(self, address: str, now: int) -> int:
+        """Weight of the minute that runs."""
+        known = self.addresses.get(address)
+        return known.weight if known and known.minute == now // (60 * SECOND) else 0
+
     def retry_after(self, address: str, now: int) -> int:
         """Whole seconds until requests are taken again."""
         known = self.addresses.get(address, _Address())

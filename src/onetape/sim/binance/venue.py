@@ -7,17 +7,19 @@ modules of each part.
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
 from onetape.sim.account import SimAccount
+from onetape.sim.binance.access import Access
 from onetape.sim.binance.account import AccountData
 from onetape.sim.binance.algo import AlgoService
 from onetape.sim.binance.limits import Limits, weight_of
 from onetape.sim.binance.public import PublicData
+from onetape.sim.binance.socket_api import PATH as SOCKET_API
+from onetape.sim.binance.socket_api import SocketApi
 from onetape.sim.binance.streams import Streams
 from onetape.sim.binance.terms import OrderTerms
 from onetape.sim.binance.trading import BATCH_MAX, CANCEL_BATCH_MAX, Trading
@@ -25,12 +27,9 @@ from onetape.sim.binance.wire import Refused, ms
 from onetape.sim.dialect import Connection, Reply, Request, fields
 from onetape.sim.exchange import SimExchange
 from onetape.sim.reports import Report
-from onetape.venues.binance.signing import hmac_hex, socket_payload
 
 __all__ = ["BinanceUsdm"]
 
-RECV_WINDOW_MS: Final = (5000, 60000)  # usual, most
-AHEAD_MS: Final = 1000  # a timestamp may be this far ahead of the venue
 ORDER_PATHS: Final = ("/fapi/v1/order", "/fapi/v1/batchOrders", "/fapi/v1/algoOrder")
 
 Params = dict[str, str]
@@ -51,9 +50,11 @@ class BinanceUsdm:
         self.account = AccountData(exchange, self.public)
         self.streams = Streams(exchange, self.public)
         self.limits = Limits(limits)
-        self._open = self._public_routes()
-        self._signed = self._signed_routes()
-        self._keyed = self._key_routes()
+        self.access = Access(exchange)
+        self.socket_api = SocketApi(self)
+        self.open = self._public_routes()
+        self.signed = self._signed_routes()
+        self.keyed = self._key_routes()
 
     def addresses(self, host: str, port: int) -> tuple[str, str]:
         return f"http://{host}:{port}", f"ws://{host}:{port}"
@@ -78,6 +79,8 @@ class BinanceUsdm:
     @staticmethod
     def _params(request: Request) -> Params:
         """Of query and form; where both have one, the query's."""
+        if not request.body:
+            return fields(request.query)
         body = request.body.decode("utf-8", "replace")
         if body.startswith("{"):
             return fields(request.query)
@@ -85,68 +88,24 @@ class BinanceUsdm:
 
     def _route(self, request: Request, params: Params, now: int, headers: dict[str, str]) -> Any:
         key = (request.method, request.path)
-        if open_to_all := self._open.get(key):
+        if open_to_all := self.open.get(key):
             return open_to_all(params, now)
-        if keyed := self._keyed.get(key):
-            return keyed(self._account(request), params, now)
-        signed = self._signed.get(key)
+        access, name = self.access, request.headers.get("x-mbx-apikey", "")
+        if keyed := self.keyed.get(key):
+            return keyed(access.account(access.key(name, request.peer)), params, now)
+        signed = self.signed.get(key)
         if signed is None:
             raise Refused(-5000, request.path, request.method, status=404)
-        account = self._account(request)
-        self._check_signature(request, account)
-        self._check_time(params, now + self.skew)
+        api_key = access.key(name, request.peer)
+        account = access.account(api_key)
+        access.check_request(request, api_key)
+        access.check_time(params, now + self.skew)
+        if request.method != "GET":
+            access.check_trade(api_key)
         if request.path in ORDER_PATHS and request.method in ("POST", "PUT"):
-            if not account.can_trade:
-                raise Refused(-2015, status=401)
             count = 5 if request.path.endswith("batchOrders") else 1
             headers.update(self.limits.spend_orders(account.number, count, now))
         return signed(account, params, now)
-
-    def _account(self, request: Request) -> SimAccount:
-        key = request.headers.get("x-mbx-apikey", "")
-        if not key:
-            raise Refused(-2014, status=401)
-        account = self.exchange.by_key.get(key)
-        if account is None:
-            raise Refused(-2015, status=401)
-        return account
-
-    @staticmethod
-    def _check_signature(request: Request, account: SimAccount) -> None:
-        """Over query and body, one after the other, as they were sent, without the signature."""
-        given = ""
-        kept = []
-        for text in (request.query, request.body.decode("utf-8", "replace")):
-            parts = text.split("&") if text else []
-            for part in parts:
-                if part.startswith("signature="):
-                    given = part.partition("=")[2]
-            kept.append("&".join(p for p in parts if not p.startswith("signature=")))
-        if not given:
-            raise Refused(-1102, "signature")
-        wanted = hmac_hex(account.secret, "".join(kept).encode())
-        if not hmac.compare_digest(wanted, given.lower()):
-            raise Refused(-1022)
-
-    @staticmethod
-    def _check_time(params: Mapping[str, Any], now: int) -> None:
-        stamp = str(params.get("timestamp", ""))
-        if not stamp:
-            raise Refused(-1102, "timestamp")
-        window = str(params.get("recvWindow") or RECV_WINDOW_MS[0])
-        try:
-            sent, span = int(float(stamp)), float(window)
-        except ValueError:
-            raise Refused(-1130, "timestamp") from None
-        if span > RECV_WINDOW_MS[1]:
-            raise Refused(-1130, "recvWindow")
-        server = ms(now)
-        if sent >= server + AHEAD_MS:
-            raise Refused(
-                -1021, text="Timestamp for this request was 1000ms ahead of the server's time."
-            )
-        if server - sent > span:
-            raise Refused(-1021)
 
     # --- routes -----------------------------------------------------------------------------------
 
@@ -322,18 +281,18 @@ class BinanceUsdm:
     # --- WebSocket --------------------------------------------------------------------------------
 
     def connect(self, connection: Connection, now: int) -> bool:
-        if connection.path.rstrip("/") == "/ws-fapi/v1":
-            connection.state = None
-            return True
+        if connection.path.rstrip("/") == SOCKET_API:
+            return self.socket_api.connect(connection, now)
         return self.streams.connect(connection, now)
 
     def message(self, connection: Connection, data: bytes, now: int) -> None:
-        if connection.path.rstrip("/") == "/ws-fapi/v1":
-            self._call(connection, data, now)
+        if connection.path.rstrip("/") == SOCKET_API:
+            self.socket_api.message(connection, data, now)
         else:
             self.streams.message(connection, data, now)
 
     def disconnect(self, connection: Connection) -> None:
+        self.socket_api.disconnect(connection)
         self.streams.disconnect(connection)
 
     def publish(self, reports: list[Report], now: int) -> None:
@@ -341,84 +300,7 @@ class BinanceUsdm:
 
     def tick(self, now: int) -> None:
         self.streams.tick(now)
-
-    def _call(self, connection: Connection, data: bytes, now: int) -> None:
-        """One request of the WebSocket API: signed over its sorted parameters."""
-        number: Any = None
-        try:
-            asked = msgspec.json.decode(data)
-            number, method = asked.get("id"), str(asked.get("method", ""))
-            params = dict(asked.get("params") or {})
-        except (msgspec.DecodeError, AttributeError, ValueError, TypeError):
-            connection.say({"id": None, "status": 400,
-                            "error": {"code": -1135, "msg": "Invalid JSON Request"}})  # fmt: skip
-            return
-        try:
-            self.limits.spend(f"ws:{connection.peer}", _SOCKET_WEIGHT.get(method, 1), now)
-            result = self._socket_result(connection, method, params, now)
-        except Refused as refused:
-            connection.say(
-                {
-                    "id": number,
-                    "status": refused.status,
-                    "error": {"code": refused.code, "msg": refused.text},
-                }
-            )
-            return
-        connection.say({"id": number, "status": 200, "result": result, "rateLimits": []})
-
-    def _socket_result(
-        self, connection: Connection, method: str, params: dict[str, Any], now: int
-    ) -> Any:
-        public = {
-            "ping": "/fapi/v1/ping", "time": "/fapi/v1/time", "depth": "/fapi/v1/depth",
-            "ticker.price": "/fapi/v1/ticker/price", "ticker.book": "/fapi/v1/ticker/bookTicker",
-        }  # fmt: skip
-        text = {name: _text(value) for name, value in params.items()}
-        if path := public.get(method):
-            return self._open["GET", path](text, now)
-        account = self.exchange.by_key.get(text.get("apiKey", ""))
-        if account is None:
-            raise Refused(-2015, status=401)
-        keyed = {"userDataStream.start": "POST", "userDataStream.ping": "PUT",
-                 "userDataStream.stop": "DELETE"}  # fmt: skip
-        if verb := keyed.get(method):
-            return self._keyed[verb, "/fapi/v1/listenKey"](account, text, now)
-        route = _SOCKET_METHODS.get(method)
-        if route is None:
-            raise Refused(-1020, text=f"Invalid method: {method}")
-        given = text.pop("signature", "")
-        if not given:
-            raise Refused(-1102, "signature")
-        if not hmac.compare_digest(hmac_hex(account.secret, socket_payload(text)), given.lower()):
-            raise Refused(-1022)
-        self._check_time(text, now + self.skew)
-        if method in ("order.place", "order.modify", "algoOrder.place"):
-            self.limits.spend_orders(account.number, 1, now)
-        return self._signed[route](account, text, now)
-
-
-_SOCKET_WEIGHT: Final = {"order.place": 0, "order.modify": 0, "algoOrder.place": 0}
-_SOCKET_METHODS: Final = {
-    "order.place": ("POST", "/fapi/v1/order"),
-    "order.modify": ("PUT", "/fapi/v1/order"),
-    "order.cancel": ("DELETE", "/fapi/v1/order"),
-    "order.status": ("GET", "/fapi/v1/order"),
-    "algoOrder.place": ("POST", "/fapi/v1/algoOrder"),
-    "algoOrder.cancel": ("DELETE", "/fapi/v1/algoOrder"),
-    "account.position": ("GET", "/fapi/v2/positionRisk"),
-    "v2/account.position": ("GET", "/fapi/v3/positionRisk"),
-    "account.status": ("GET", "/fapi/v2/account"),
-    "v2/account.status": ("GET", "/fapi/v3/account"),
-    "account.balance": ("GET", "/fapi/v2/balance"),
-    "v2/account.balance": ("GET", "/fapi/v3/balance"),
-}
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+        self.socket_api.tick(now)
 
 
 def _list(params: Params, name: str) -> list[Any]:

@@ -92,7 +92,7 @@ _NOT_THERE: Final = frozenset({-2011, -2013})
 
 class BinanceUsdmProtocol:
     """An `OrderProtocol`. secret: of HMAC, or a private Ed25519 key as PEM. Raises BadConfig for a
-    key that is none, NotAvailable where what reads it is not installed."""
+    PEM that is no such key."""
 
     name = "binance-usdm"
     client_id_chars = 36

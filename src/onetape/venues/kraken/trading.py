@@ -252,25 +252,26 @@ class KrakenSpotProtocol:
         symbol: str = "",
     ) -> Call:
         path = f"/0/private/{name}"
+        # Microseconds of the clock: it goes on over a restart, and never back within one. Taken
+        # here for those that are signed late, too: they go out in the order of their making.
+        self._nonce = max(self._nonce + 1, now // 1000)
+        terms = {"nonce": str(self._nonce), **params}
         if self.signs_late and purpose in ORDER_PURPOSES:
-            return Call(purpose, "POST", path, b"", {}, weight, orders, subject, symbol, params)
-        body, headers = self._sign(path, params, now)
+            return Call(purpose, "POST", path, b"", {}, weight, orders, subject, symbol, terms)
+        body, headers = self._sign(path, terms)
         return Call(purpose, "POST", path, body, headers, weight, orders, subject, symbol)
 
     def signed(self, call: Call, now: int) -> Call:
         if call.terms is None:
             return call
-        body, headers = self._sign(call.target, call.terms, now)
+        body, headers = self._sign(call.target, call.terms)
         return call._replace(body=body, headers=headers, terms=None)
 
-    def _sign(self, path: str, params: Mapping[str, str], now: int) -> tuple[bytes, dict[str, str]]:
-        # Microseconds of the clock: it goes on over a restart, and never back within one.
-        self._nonce = max(self._nonce + 1, now // 1000)
-        nonce = str(self._nonce)
-        body = urlencode({"nonce": nonce, **params}).encode()
+    def _sign(self, path: str, terms: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
+        body = urlencode(terms).encode()
         headers = {
             "API-Key": self._key,
-            "API-Sign": api_sign(self._secret, path, nonce, body),
+            "API-Sign": api_sign(self._secret, path, terms["nonce"], body),
             "Content-Type": "application/x-www-form-urlencoded",
             "User-Agent": "onetape",
         }
