@@ -29,6 +29,7 @@ from onetape.orders.reconcile import Reconciler
 from onetape.orders.recover import Recovery
 from onetape.orders.told import Told
 from onetape.services.gateway_account import AccountFeed
+from onetape.services.gateway_budget import AddressBudget, budget_file
 from onetape.services.gateway_clock import VenueClock, keep_clock
 from onetape.services.gateway_commands import Commands
 from onetape.services.gateway_connection import listen
@@ -63,7 +64,11 @@ class Gateway:
         self.protocol = self.venue.protocol
         self.manager = OrderManager(self.protocol)
         self.clock = VenueClock()
-        self.line = VenueLine(self.venue, options.rest, self.clock)
+        self.budget = AddressBudget(
+            budget_file(self.home, options.rest), self.venue.budget, now=self.clock.now,
+            say=self._say,
+        )  # fmt: skip
+        self.line = VenueLine(self.venue, options.rest, self.clock, self.budget)
         self.entry: EntryLine | None = None
         if options.order_entry == "socket":
             self.protocol.signs_late = True
@@ -109,6 +114,7 @@ class Gateway:
                 with contextlib.suppress(FileNotFoundError):
                     gateway_socket(self.home, self.options.account).unlink()
                 self.tape.writer.close()
+                self.budget.close()
 
     def _spawn(self, work: Any) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.ensure_future(work)
@@ -332,6 +338,7 @@ class Gateway:
             "booked": self.manager.booked,
             "counts": self.manager.counts,
             "order_entry": self.entry.status() if self.entry is not None else None,
+            "budget": self.budget.status(),
             "clock_offset_ns": self.clock.offset,
             "positions": {
                 f"{symbol} {side}": qty for (symbol, side), qty in self.manager.positions.items()

@@ -12,6 +12,7 @@ import aiohttp
 from onetape.model.errors import ClockSkew
 from onetape.orders.calls import Call
 from onetape.orders.outcome import Answer, Outcome
+from onetape.services.gateway_budget import AddressBudget, BudgetError
 from onetape.services.gateway_clock import VenueClock
 from onetape.venues.gateways import TradingVenue
 
@@ -24,7 +25,14 @@ LINE_S: Final = 1.0  # how long a request keeps the next one waiting, where they
 class VenueLine:
     """Requests of one account. `open` first."""
 
-    def __init__(self, venue: TradingVenue, rest: str, clock: VenueClock) -> None:
+    def __init__(
+        self,
+        venue: TradingVenue,
+        rest: str,
+        clock: VenueClock,
+        budget: AddressBudget | None = None,
+    ) -> None:
+        self.budget = budget
         self.venue = venue
         self.rest = rest
         self.clock = clock
@@ -43,6 +51,8 @@ class VenueLine:
         """What became of a call; that nobody knows, where no answer came."""
         try:
             return await self.ask(call)
+        except BudgetError as spent:
+            return spent.answer
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             return Answer(Outcome.AMBIGUOUS, text=type(error).__name__)
 
@@ -63,6 +73,15 @@ class VenueLine:
         return answer
 
     async def request(self, call: Call) -> tuple[int, dict[str, str], bytes]:
+        """Raises BudgetError, an OSError, where it must not be sent now."""
+        if self.budget is None:
+            return await self._request(call)
+        self.budget.take(call)
+        status, headers, body = await self._request(call)
+        self.budget.heard(status, headers)
+        return status, headers, body
+
+    async def _request(self, call: Call) -> tuple[int, dict[str, str], bytes]:
         async with self._http.request(
             call.method, call.target, data=call.body or None, headers=dict(call.headers),
             allow_redirects=False,
