@@ -29,6 +29,7 @@ from onetape.orders.reconcile import Reconciler
 from onetape.orders.recover import Recovery
 from onetape.orders.told import Told
 from onetape.services.gateway_account import AccountFeed
+from onetape.services.gateway_budget import AddressBudget, budget_file
 from onetape.services.gateway_clock import VenueClock, keep_clock
 from onetape.services.gateway_commands import Commands
 from onetape.services.gateway_connection import listen
@@ -65,8 +66,12 @@ class Gateway:
         self.protocol = self.venue.protocol
         self.manager = OrderManager(self.protocol)
         self.clock = VenueClock()
+        self.budget = AddressBudget(
+            budget_file(self.home, options.rest), self.venue.budget, now=self.clock.now,
+            say=self._say,
+        )  # fmt: skip
         hide = Redactor(options.key, options.secret)
-        self.line = VenueLine(self.venue, options.rest, self.clock, hide)
+        self.line = VenueLine(self.venue, options.rest, self.clock, hide, self.budget)
         self.entry: EntryLine | None = None
         if options.order_entry == "socket" and self.venue.entry_url:
             self.protocol.signs_late = True
@@ -113,6 +118,7 @@ class Gateway:
                 with contextlib.suppress(FileNotFoundError):
                     gateway_socket(self.home, self.options.account).unlink()
                 self.tape.writer.close()
+                self.budget.close()
 
     def _spawn(self, work: Any) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.ensure_future(work)
@@ -142,13 +148,17 @@ class Gateway:
             created=time.time_ns(), heartbeat=True,
         )  # fmt: skip
         self.tape = GatewayTape(writer, self.instruments, robots=old.robots)
+        self.manager.owner_of = self.tape.owner_of
         is_new = is_new or is_other
         now = time.time_ns()
         self.tape.open(now)
         symbols = [i.symbol for i in self.instruments]
         unknown = 0 if is_other else recovery.finish(now)
         self.reconciler = Reconciler(
-            self.manager, symbols, is_new=is_new, since=0 if is_other else recovery.newest_fill
+            self.manager,
+            symbols,
+            is_new=is_new or not recovery.has_begun,
+            since=0 if is_other else recovery.newest_fill,
         )
         self.gate = Gate(self.manager, {i.symbol: i for i in self.instruments}, self._limits())
         self.gate.killed = old.killed
@@ -235,6 +245,7 @@ class Gateway:
             if time.monotonic() - last_look >= 1.0:
                 last_look = time.monotonic()
                 self.robots.look_after(now, orphans=self.options.orphans)
+                self.gate.hold_to_kill(now)
                 self._arm_dead_man(now)
             self._carry_out()
             await asyncio.sleep(TICK_S)
@@ -338,6 +349,7 @@ class Gateway:
             "booked": self.manager.booked,
             "counts": {**self.manager.counts, **self.watch.counts},
             "order_entry": self.entry.status() if self.entry is not None else None,
+            "budget": self.budget.status(),
             "clock_offset_ns": self.clock.offset,
             "positions": {
                 f"{symbol} {side}": qty for (symbol, side), qty in self.manager.positions.items()
