@@ -74,6 +74,40 @@ TEST_CASE("levels are decoded as they pass") {
     CHECK(f.message.at(f.bids).kind == JsonKind::string);
 }
 
+TEST_CASE("levels are the same whether they are read at once or one by one") {
+    // What stands behind a level decides how it is read: near the end of the line one by one.
+    const std::string rows[] = {R"(["61800.20","2.909"])", R"(["0.00000010","0"])",
+                                R"(["-1","0.5"])",         R"([1.5,"2"])",
+                                R"(["1","2",7])",          R"( ["1" , "2"])",
+                                R"(["1e2","2"])",          R"(["12345678901234567.8","2"])"};
+    const std::string padding(80, ' ');
+    for (const std::string& one : rows) {
+        for (const std::string& other : rows) {
+            const std::string list = "[" + one + "," + other + "," + one + "]";
+            CAPTURE(list);
+            Fixture near, far;
+            REQUIRE(near.scan(R"({"b":)" + list + "}") == nullptr);
+            REQUIRE(far.scan(R"({"b":)" + list + R"(,"z":")" + padding + "\"}") == nullptr);
+            REQUIRE(near.message.levels.size() == 3);
+            REQUIRE(far.message.levels.size() == 3);
+            for (std::size_t i = 0; i < 3; ++i) {
+                const RawLevel& a = near.message.levels[i];
+                const RawLevel& b = far.message.levels[i];
+                CHECK(a.price.mantissa == b.price.mantissa);
+                CHECK(a.price.decimals == b.price.decimals);
+                CHECK(a.size.mantissa == b.size.mantissa);
+                CHECK(a.size.decimals == b.size.decimals);
+            }
+        }
+    }
+    for (const char* list : {R"([["1","2"],])", R"([["1","2"])", R"([["1","2"]["3","4"]])",
+                             R"([["1",""]])", R"([["1","2]])", R"([["1""2"]])"}) {
+        CAPTURE(list);
+        Fixture f;
+        CHECK(f.scan(std::string(R"({"b":)") + list + R"(,"z":")" + padding + "\"}") != nullptr);
+    }
+}
+
 TEST_CASE("what is no message is refused") {
     for (const char* text : {"",
                              "[]",

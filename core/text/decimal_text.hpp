@@ -180,8 +180,24 @@ enum class Scaled : std::uint8_t { exact, snapped, inexact, overflow };
             units = 0;
             return value.mantissa == 0 ? Scaled::exact : Scaled::inexact;
         }
-        const std::int64_t power = powers_of_ten[static_cast<std::size_t>(-shift)];
-        units = value.mantissa / power;
+        std::int64_t power = 1;
+        switch (-shift) {  // by a constant it is a multiplication
+            case 1:
+                units = value.mantissa / (power = 10);
+                break;
+            case 2:
+                units = value.mantissa / (power = 100);
+                break;
+            case 5:  // venues that write eight decimals whatever the instrument has
+                units = value.mantissa / (power = 100'000);
+                break;
+            case 6:
+                units = value.mantissa / (power = 1'000'000);
+                break;
+            default:
+                power = powers_of_ten[static_cast<std::size_t>(-shift)];
+                units = value.mantissa / power;
+        }
         if (units * power != value.mantissa) return Scaled::inexact;
     }
     return value.cut ? Scaled::inexact : Scaled::exact;

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "text/decimal_wide.hpp"
+
 namespace onetape {
 namespace {
 
@@ -134,6 +136,7 @@ const char* JsonScanner::scan(std::string_view line, JsonMessage& message) {
     message.levels.clear();
     const char* p = line.data();
     const char* const end = p + line.size();
+    end_ = end;
     skip_blanks(p);
     if (p >= end) return "empty message";
     if (*p != '{') return malformed;
@@ -216,6 +219,15 @@ const char* JsonScanner::value(const char*& p, std::int16_t slot, int depth, Jso
         return skip(p, depth);
     }
     const char* const begin = p;
+    // Times and ids: nothing but digits, and few enough to be no number that is too large.
+    const char* c = p;
+    while (static_cast<unsigned>(static_cast<unsigned char>(*c)) - '0' < 10) ++c;
+    if (c != p && c - p <= decimal_digits_max && (*c == ',' || *c == '}')) {
+        found.text = {p, static_cast<std::size_t>(c - p)};
+        found.kind = JsonKind::number;
+        p = c;
+        return nullptr;
+    }
     if (const char* fault = skip(p, depth)) return fault;
     found.text = {begin, static_cast<std::size_t>(p - begin)};
     switch (*begin) {
@@ -232,6 +244,30 @@ const char* JsonScanner::value(const char*& p, std::int16_t slot, int depth, Jso
             found.kind = JsonKind::number;
     }
     return nullptr;
+}
+
+// ["61800.20","2.909"], one after the other, written as nearly all are, with as many bytes behind
+// them as are read at once. Stops before a level that is not, or on the bracket that ends the list.
+void JsonScanner::plain_levels(const char*& p, std::vector<RawLevel>& found) const {
+    constexpr std::ptrdiff_t room = 2 * wide_bytes + 8;
+    while (end_ - p >= room && p[0] == '[' && p[1] == '"') {
+        RawLevel level;
+        const char* c = p + 2;
+        if (!consume_wide(c, level.price) || c[1] != ',' || c[2] != '"') return;
+        c += 3;
+        if (!consume_wide(c, level.size) || c[1] != ']') return;
+        c += 2;
+        if (*c == ',' && c[1] == '[') {
+            p = c + 1;
+            found.push_back(level);
+        } else if (*c == ']') {
+            p = c;
+            found.push_back(level);
+            return;
+        } else {
+            return;
+        }
+    }
 }
 
 // [["61800.20","2.909"],[61800.1,0.696,...]]: quoted or bare, what follows the second is skipped.
@@ -251,6 +287,7 @@ const char* JsonScanner::levels(const char*& p, std::int16_t slot, JsonMessage& 
         return true;
     };
     ++p;
+    plain_levels(p, message.levels);
     skip_blanks(p);
     if (*p != ']') {
         for (;;) {

@@ -103,6 +103,7 @@ class JsonScanner {
     [[nodiscard]] const char* value(const char*& p, std::int16_t slot, int depth,
                                     JsonMessage& message);
     [[nodiscard]] const char* levels(const char*& p, std::int16_t slot, JsonMessage& message);
+    void plain_levels(const char*& p, std::vector<RawLevel>& found) const;
     [[nodiscard]] const char* skip(const char*& p, int depth);
     [[nodiscard]] static const char* string(const char*& p, std::string& kept,
                                             std::string_view& text);
@@ -110,6 +111,7 @@ class JsonScanner {
                                               std::string_view& text);
 
     JsonPaths paths_;
+    const char* end_ = nullptr;                          // of the line that is read
     std::array<std::string, json_slots_max> unescaped_;  // resolved strings, by slot
     std::string scratch_;                                // of keys and of what nobody asked for
 };

@@ -53,7 +53,7 @@ def test_doctor_checks_strategies_keys_and_venues(onetape, tmp_path):
     (tmp_path / "key").chmod(0o644)
     (tmp_path / "bad.py").write_text("def broken(:\n")
     (tmp_path / "onetape.toml").write_text(
-        '[venues.k]\nkind="kraken"\nmode="live"\n'
+        '[venues.k]\nkind="kraken"\nmode="live"\nrest="http://127.0.0.1:1"\n'
         '[accounts.m]\nvenue="k"\nkey="file:key"\nsecret="env:NOT_SET_ANYWHERE"\n'
         '[robots.a]\nstrategy="missing.py:A"\naccount="m"\n'
         '[robots.b]\nstrategy="bad.py:B"\naccount="m"\n'
@@ -61,7 +61,7 @@ def test_doctor_checks_strategies_keys_and_venues(onetape, tmp_path):
     done = onetape("doctor", "--json")
     assert done.code == 2
     found = {f["subject"]: f["text"] for f in done.value["findings"] if f["state"] == "error"}
-    assert "not part of this release" in found["venue k"]
+    assert "nobody listens there" in found["venue k"]
     assert "NOT_SET_ANYWHERE is not set" in found["account m"]
     assert "no such file" in found["robot a"]
     assert "bad.py:1: not Python" in found["robot b"]

@@ -32,12 +32,14 @@ class GatewayProcess:
         self.process: subprocess.Popen | None = None
 
     def start(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "onetape.services.gateway"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        log = self.home.with_name(f"{self.home.name}.log")
+        with log.open("ab") as errors:  # a pipe that nobody reads would stop it once it is full
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "onetape.services.gateway_main"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+            )
         options = {
             "kind": self.kind,
             "account": "main",
@@ -52,13 +54,12 @@ class GatewayProcess:
         self.process.stdin.write(json.dumps(options).encode())
         self.process.stdin.close()
         line = self.process.stdout.readline()
-        assert line == b"ready\n", self.process.stderr.read()
+        assert line == b"ready\n", log.read_text()
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         self.process.stdout.close()
-        self.process.stderr.close()
 
     def ask(self, do: str, **fields):
         with socket.socket(socket.AF_UNIX) as client:

@@ -78,4 +78,3 @@ def test_keys_that_the_venue_refuses_end_a_gateway_with_one_line(tmp_path, kind)
             gateway.start()
         assert gateway.process.wait(10) == VenueRejected.exit_code
         gateway.process.stdout.close()
-        gateway.process.stderr.close()

@@ -13,8 +13,8 @@ import msgspec
 import pytest
 
 from onetape.model.enums import EventType
-from onetape.services.gateway import gateway_journal
 from onetape.services.gateway_journal import FILL
+from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 
 SECONDS = 8
@@ -104,3 +104,29 @@ def test_what_the_venue_does_not_list_is_one_line(folder):
         3, "--param", "symbol=kraken:NIX/USD", code=6,
     )  # fmt: skip
     assert "kraken:NIX/USD does not trade there" in said
+
+
+BOOKS = """
+from onetape import Strategy
+
+class Books(Strategy):
+    symbol: str = "kraken:BTC/USD"
+
+    def on_start(self):
+        self.subscribe(self.symbol, book=True)
+
+    def on_book(self, book):
+        if book.synced and not self.orders(self.symbol):
+            price = book.bids(5)[-1][0]
+            self.buy(self.symbol, 0.01, price, post_only=True)
+"""
+
+
+def test_a_strategy_on_the_book_is_called_live_and_is_repeated(folder):
+    (folder / "books.py").write_text(BOOKS)
+    told = onetape(
+        folder, "run", "books.py:Books", "--live", "--account", "main", "--seconds", SECONDS
+    )
+    assert told["orders"] > 0
+    again = onetape(folder, "replay", told["run"], "--verify")
+    assert again["divergences"] == 0

@@ -19,9 +19,13 @@ class VenueProcess:
             str(Path(sys.executable).parent / "onetape"), "sim", kind, "--state", str(state),
             "--control", "0", "--seed", "7", "--no-limits", "--port", str(port), *more,
         ]  # fmt: skip
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        # A file: a pipe that nobody reads stops who writes to it once it is full.
+        log = state.with_name(f"{state.name}.log")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as errors:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
         line = self.process.stdout.readline()
-        assert line, self.process.stderr.read()
+        assert line, log.read_text()
         self.told = json.loads(line)
         self.port = int(self.told["rest"].rpartition(":")[2])
         self.wire = Wire(self.port)
@@ -34,4 +38,3 @@ class VenueProcess:
         self.process.send_signal(how)
         self.process.wait(20)
         self.process.stdout.close()
-        self.process.stderr.close()

@@ -16,7 +16,7 @@ from onetape.orders.managed import Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import BalanceTold, FillTold, MoveTold, OrderTold, StreamTold
-from onetape.services.gateway_connection import clock_offset
+from onetape.services.gateway_clock import clock_offset
 from onetape.venues.gateways import Addresses, open_trading_venue, ws_address
 from onetape.venues.kraken.gateway import KrakenSpotVenue
 

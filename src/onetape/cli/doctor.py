@@ -9,15 +9,14 @@ import sys
 import sysconfig
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import click
 
 from onetape.cli.frame import Answer, Shell, verb
-from onetape.model.errors import OnetapeError
-
-if TYPE_CHECKING:
-    from onetape.model.config import Config
+from onetape.model.errors import OnetapeError, UsageError
+from onetape.services.findings import ERROR, OK, WARNING, Finding
 
 FREE_BYTES_MIN = 1 << 30  # a day of one busy symbol's tape
 YEAR_MIN = 2024  # a clock before this has never been set
@@ -25,22 +24,21 @@ CLOCK_SAMPLE_S = 0.05
 CLOCK_STEP_NS_MAX = 5_000_000  # wall and monotonic clock part by this in one sample: being stepped
 NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "glusterfs")
 
-OK, WARNING, ERROR = "ok", "warning", "error"
 
+@verb(
+    "doctor",
+    example="""
+    onetape doctor --json
+    onetape doctor --config live.toml --venue binance
+    """,
+)
+@click.option("--venue", default="", metavar="NAME", help="Only this one of the configuration.")
+def command(shell: Shell, venue: str) -> Answer:
+    """Check Python, the compiled core, disk, clock, configuration, venues, keys and strategies.
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    state: str
-    subject: str
-    text: str
-    todo: str = ""
-
-
-@verb("doctor", example="onetape doctor --json")
-def command(shell: Shell) -> Answer:
-    """Check Python, the compiled core, disk, clock, configuration and strategies.
-
-    Exit 0 if it will work (warnings included), 2 if not.
+    Venues that are not simulated are asked, and keys are tried; no order is sent. Exit 0 if it will
+    work (warnings included), 2 if not; 5 or 6 where all that is wrong is a key that is refused, a
+    venue that does not answer.
     """
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
         _python,
@@ -48,7 +46,7 @@ def command(shell: Shell) -> Answer:
         _processor,
         lambda: _disk(shell.home),
         _clock,
-        lambda: _configuration(shell),
+        lambda: _configuration(shell, venue),
     )
     found: list[Finding] = []
     for check in checks:
@@ -60,7 +58,8 @@ def command(shell: Shell) -> Answer:
     ]
     lines.append(f"{bad} errors, {warned} warnings")
     value = {"ok": bad == 0, "errors": bad, "warnings": warned, "findings": [*map(asdict, found)]}
-    return Answer(value, "\n".join(lines), 2 if bad else 0)
+    exits = [f.exit_code or 2 for f in found if f.state == ERROR]
+    return Answer(value, "\n".join(lines), 2 if 2 in exits else next(iter(exits), 0))
 
 
 def _python() -> Iterator[Finding]:
@@ -158,46 +157,24 @@ def _clock() -> Iterator[Finding]:
         yield Finding(OK, "clock", now)
 
 
-def _configuration(shell: Shell) -> Iterator[Finding]:
+def _configuration(shell: Shell, venue: str) -> Iterator[Finding]:
     path = shell.config_path
     if path is None:
+        if venue:
+            raise UsageError(f"no configuration has a venue {venue!r}", where="--venue")
         yield Finding(OK, "configuration", "none, the defaults hold", "onetape init writes one")
         return
     try:
         config = shell.config
     except OnetapeError as error:
-        yield Finding(ERROR, "configuration", error.message)
+        yield Finding.of("configuration", error)
         return
     yield Finding(OK, "configuration", f"{path}: {len(config.robots)} robots")
-    yield from _venues(config)
-    yield from _secrets(config, path.parent)
+    from onetape.services.venue_doctor import examine
+
+    yield from examine(config, path.parent, shell.home, venue)
     for name, robot in config.robots.items():
         yield from _strategy(name, robot.strategy, path.parent)
-
-
-def _venues(config: Config) -> Iterator[Finding]:
-    for name, venue in config.venues.items():
-        if venue.mode != "sim":
-            yield Finding(
-                ERROR,
-                f"venue {name}",
-                f'mode "{venue.mode}" is not part of this release',
-                'use mode = "sim"',
-            )
-
-
-def _secrets(config: Config, folder: Path) -> Iterator[Finding]:
-    from onetape.store.secrets import read_secret
-
-    for name, account in config.accounts.items():
-        for key in ("key", "secret"):
-            place = getattr(account, key)
-            if not place or place.startswith("fd:"):
-                continue  # a descriptor can be read once, and not by us
-            try:
-                read_secret(place, os.environ, folder=folder)
-            except OnetapeError as error:
-                yield Finding(ERROR, f"account {name}", f"{key}: {error.message}")
 
 
 def _strategy(robot: str, strategy: str, folder: Path) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ times quantity and its fee; `expected` is what the venue's balances then have to
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final
 
 from onetape.model.enums import PositionSide, Side
@@ -17,8 +18,9 @@ from onetape.orders.told import BalanceTold, FillTold, MoveTold, PositionTold
 __all__ = ["OPENING", "Books"]
 
 OPENING: Final = "opening"  # source of a balance with which the books begin
-TRADES_KEPT: Final = 200_000  # ids of trades that were booked
+TRADES_KEPT: Final = 100_000  # ids of trades that were booked, of each symbol
 MOVES_KEPT: Final = 10_000
+UNTOLD_KEPT: Final = 1000  # the venue tells a balance after each fill
 
 
 class Books:
@@ -32,24 +34,39 @@ class Books:
         self.expected: dict[str, int] = {}  # by the fills, where there are no positions
         self.moved: dict[str, int] = {}  # how many fills have moved a balance
         self.booked = 0  # fills
-        self._trades: dict[tuple[str, int, Side], None] = {}
+        self._untold: dict[str, deque[tuple[int, int]]] = {}  # moves since a balance was told
+        self._trades: dict[str, dict[tuple[int, Side], int]] = {}  # of each symbol: venue's time
+        self._complete: dict[str, int] = {}  # what is older than this was booked
         self._moves: dict[str, None] = {}
 
     def has(self, fill: FillTold) -> bool:
-        return fill.key in self._trades
+        """It was booked; so was all that is older than the ids that are kept: lists of old trades
+        may be asked for at any time."""
+        if fill.time < self._complete.get(fill.symbol, 0):
+            return True
+        return (fill.trade_id, fill.side) in self._trades.get(fill.symbol, ())
 
     def book(self, fill: FillTold) -> None:
-        self._trades[fill.key] = None
+        kept = self._trades.setdefault(fill.symbol, {})
+        kept[fill.trade_id, fill.side] = fill.time
         self.booked += 1
-        if len(self._trades) > TRADES_KEPT:
-            del self._trades[next(iter(self._trades))]
+        if len(kept) > TRADES_KEPT:
+            self._forget(fill.symbol, kept)
         at = (fill.symbol, fill.position_side)
         self.positions[at] = self.positions.get(at, 0) + fill.size * fill.side.sign
         if not self._venue.traits.positions:
             for currency, amount in self._venue.moves(fill):
                 self.moved[currency] = self.moved.get(currency, 0) + 1
+                untold = self._untold.setdefault(currency, deque(maxlen=UNTOLD_KEPT))
+                untold.append((fill.time, amount))
                 if currency in self.expected:  # else the books have not begun
                     self.expected[currency] += amount
+
+    def _forget(self, symbol: str, kept: dict[tuple[int, Side], int]) -> None:
+        """The oldest quarter by the venue's time, not by when we heard of it."""
+        before = sorted(kept.values())[len(kept) // 4]
+        self._complete[symbol] = before
+        self._trades[symbol] = {key: time for key, time in kept.items() if time >= before}
 
     def begin(self, now: int) -> list[AccountOut]:
         """The balances as they are: from here on fills explain them."""
@@ -76,9 +93,18 @@ class Books:
         if known is not None and told.time < known[1]:
             return None
         self.balances[told.currency] = (told.total, told.time)
+        untold = self._untold.get(told.currency)
+        while untold and untold[0][0] <= told.time:
+            untold.popleft()
         if known is None or known[0] != told.total:
             return AccountOut(told.currency, None, told.total, told.time, source)
         return None
+
+    def holding(self, currency: str) -> int:
+        """What the account has of a currency, 1e-18: the newest balance that was told, and the
+        fills since."""
+        total = self.balances.get(currency, (0, 0))[0]
+        return total + sum(amount for _, amount in self._untold.get(currency, ()))
 
     def position(self, told: PositionTold, source: str) -> AccountOut | None:
         key = (told.symbol, told.side)

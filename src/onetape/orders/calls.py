@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.orders.outcome import Answer
 from onetape.orders.told import FillTold, Told
 
-__all__ = ["Call", "OrderKey", "OrderProtocol", "Purpose", "Traits"]
+__all__ = ["ORDER_PURPOSES", "Call", "OrderKey", "OrderProtocol", "Purpose", "Traits"]
 
 
 class Purpose(StrEnum):
@@ -36,6 +36,7 @@ class Purpose(StrEnum):
     STREAM_KEY = "stream_key"
     KEEP_KEY = "keep_key"
     DEAD_MAN = "dead_man"
+    MARKET = "market"  # public data
 
 
 class OrderKey(NamedTuple):
@@ -60,7 +61,11 @@ class Traits(NamedTuple):
 
 class Call(NamedTuple):
     """One HTTP request. `target` is path and query as they go out, signed; `weight` is what it
-    costs of the address's budget, `orders` of the account's."""
+    costs of the address's budget, `orders` of the account's.
+
+    `terms` are the parameters of an order request as REST names them. With terms a call is not
+    signed yet: an order line makes its own message of them, or `OrderProtocol.signed` the request.
+    """
 
     purpose: Purpose
     method: str
@@ -71,6 +76,11 @@ class Call(NamedTuple):
     orders: int = 0
     subject: OrderKey | None = None
     symbol: str = ""
+    terms: Mapping[str, str] | None = None
+
+
+# What an order line carries. Questions go by REST: they are asked where a line has failed.
+ORDER_PURPOSES: Final = frozenset({Purpose.PLACE, Purpose.AMEND, Purpose.CANCEL})
 
 
 class OrderProtocol(Protocol):
@@ -79,6 +89,7 @@ class OrderProtocol(Protocol):
     name: str
     client_id_chars: int
     traits: Traits
+    signs_late: bool  # calls of `ORDER_PURPOSES` are made with terms: there is an order line
 
     def set_instruments(self, instruments: Sequence[Instrument]) -> None: ...
 
@@ -89,6 +100,10 @@ class OrderProtocol(Protocol):
     def cancel(self, key: OrderKey, now: int) -> Call: ...
 
     def amend(self, key: OrderKey, spec: OrderSpec, now: int, *, price: int, size: int) -> Call: ...
+
+    def signed(self, call: Call, now: int) -> Call:
+        """As it goes out over REST; a call without terms is that already."""
+        ...
 
     def query(self, key: OrderKey, now: int) -> Call: ...
 

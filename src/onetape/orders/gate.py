@@ -1,29 +1,51 @@
 """What an order must pass before it leaves: rules of the instrument, of the account, of the moment.
 
 Pure: the state is the order manager's. Each refusal has an error's number and words, and becomes
-DENIED. What reduces a position and every cancel passes whatever the state of things, except that
-it must be an order that the venue could take at all.
+DENIED (of an amendment: update_rejected; the order stays as it was).
+
+What always passes: cancels; an amendment that only makes an order smaller; and a true reduction, an
+order that can only take off what is held. A reduction passes the kill switch, the account's modes,
+unknown orders and every limit of ours (position, size, rate, band). It does not pass what would be
+no reduction: more than is held less what works to reduce it, or a trade with an order of our own,
+which would leave the position as it is; nor a rule of the venue, which would refuse it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
-from onetape.model.enums import OrderType, PositionSide, Side, TriggerBy
+from msgspec import structs
+
+from onetape.model.decimals import decimal_text
+from onetape.model.enums import Kind, OrderType, Side, TriggerBy
 from onetape.model.errors import (
     AccountMode,
+    InsufficientFunds,
     Killed,
+    OrderInvalid,
     OrderOutcomeUnknown,
     OrderRate,
     PositionLimit,
+    PriceBand,
+    ReduceOnlyViolated,
     SelfTrade,
     UnknownSymbol,
     VenueUnavailable,
 )
 from onetape.model.instrument import Instrument
+from onetape.model.money import money
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
+from onetape.orders.backing import (
+    free_funds,
+    only_reduces,
+    reducible,
+    spending,
+    waits,
+    worst_held,
+)
 from onetape.orders.filters import Refusal, refusal_of
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
@@ -34,22 +56,27 @@ __all__ = ["Gate", "Limits"]
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Of one gateway. position_max: by symbol, in units of quantity, working and unknown orders
-    counted as filled; orders_a_second: of all robots together, 0: no limit."""
+    counted as filled; order_max: of one order, likewise; price_band: how far a limit price may be
+    on the dear side of the market, 0.05 is 5 %; orders_a_second: of all robots together. 0 or not
+    there: no limit. hedge: the mode that the account has to be in, None: the one it is found in."""
 
     position_max: Mapping[str, int] = field(default_factory=dict)
+    order_max: Mapping[str, int] = field(default_factory=dict)
+    price_band: Decimal = Decimal(0)
     orders_a_second: int = 0
-    hedge: bool = False  # the mode that the account is expected to be in
+    hedge: bool | None = None
 
 
 @dataclass(slots=True)
 class Gate:
-    """Asked for every new order."""
+    """Asked for every new order and every amendment."""
 
     manager: OrderManager
     instruments: Mapping[str, Instrument]
     limits: Limits = field(default_factory=Limits)
     ready: bool = False  # reconciled, and the account's stream is there
     killed: str = ""  # why nothing new may leave
+    _hedge: bool | None = None  # the mode that the account was found in
     _second: int = 0
     _sent: int = 0
 
@@ -58,59 +85,123 @@ class Gate:
         instrument = self.instruments.get(spec.symbol)
         if instrument is None:
             return Refusal.of(UnknownSymbol, f"{spec.symbol} is not traded by this gateway")
-        reference = self.manager.references.get(spec.symbol, 0)
-        broken = refusal_of(spec, instrument, reference=reference)
-        if broken is not None:
-            return broken
-        if not self.reduces(spec):
-            broken = self._of_new_risk(spec, instrument)
-            if broken is not None:
-                return broken
-        return self._own_orders(spec) or self._rate(now)
+        broken = refusal_of(spec, instrument, reference=self._reference(spec.symbol))
+        if broken is None:
+            broken = self._of_account(spec, instrument, None)
+        if broken is None:
+            broken = self._rate(now, is_free=self.reduces(spec))
+        return broken
 
-    def reduces(self, spec: OrderSpec) -> bool:
-        """It can only take off a position."""
-        if spec.reduce_only:
-            return True
-        closes = PositionSide.LONG if spec.side is Side.SELL else PositionSide.SHORT
-        return spec.position_side is closes
+    def amendment(self, order: Managed, now: int, *, price: int, size: int) -> Refusal | None:
+        """Of another price or size (0: as it is), judged as a new order in the place of the old.
+        One that only makes it smaller always passes."""
+        price, size = price or order.price, size or order.life.size
+        if size < order.life.size and price == order.price:
+            return None
+        spec = structs.replace(order.spec, size_int=size, price_int=price)
+        instrument = self.instruments.get(spec.symbol)
+        if instrument is None:
+            return Refusal.of(UnknownSymbol, f"{spec.symbol} is not traded by this gateway")
+        broken = refusal_of(spec, instrument, reference=self._reference(spec.symbol))
+        if broken is None:
+            broken = self._of_account(spec, instrument, order)
+        if broken is None:
+            broken = self._rate(now, is_free=self.reduces(spec, order))
+        return broken
 
-    def _of_new_risk(self, spec: OrderSpec, instrument: Instrument) -> Refusal | None:
+    def reduces(self, spec: OrderSpec, old: Managed | None = None) -> bool:
+        """It can only take off a position: by its own words, or on spot, where there are none, by
+        what was bought and works to be sold."""
+        if self.manager.venue.traits.positions:
+            return only_reduces(spec)
+        return spec.side is Side.SELL and spec.size_int <= reducible(
+            self.manager, spec, without=old
+        )
+
+    def _of_account(
+        self, spec: OrderSpec, instrument: Instrument, old: Managed | None
+    ) -> Refusal | None:
+        """old: the order that it takes the place of. Only what is left of it can be filled."""
+        left = spec.size_int - (old.life.filled if old is not None else 0)
+        if spec.reduce_only and not self.manager.venue.traits.positions:
+            # Rather than forgotten: there it would be an order like any other.
+            return Refusal.of(ReduceOnlyViolated, "a spot account has no position to reduce")
+        if self.reduces(spec, old):
+            broken = self._reduction(spec, instrument, left, old)
+        else:
+            broken = self._new_risk(spec, instrument, left, old)
+        return broken or self._own_orders(spec, old) or self._funds(spec, instrument, left, old)
+
+    def _reduction(
+        self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None
+    ) -> Refusal | None:
+        """While the account is not reconciled what is held is not known, and the venue judges. So
+        it does when a trigger fires: what is held then counts."""
+        if not self.ready or spec.trigger_by is not TriggerBy.NONE:
+            return None
+        most = reducible(self.manager, spec, without=old)
+        if left <= most:
+            return None
+        shown = f"{instrument.size_text(max(most, 0))} can be reduced with what works"
+        return Refusal.of(ReduceOnlyViolated, f"{instrument.size_text(left)}, {shown}")
+
+    def _new_risk(
+        self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None
+    ) -> Refusal | None:
+        manager = self.manager
         if self.killed:
             return Refusal.of(Killed, f"the kill switch is on: {self.killed}")
         if not self.ready:
             return Refusal.of(VenueUnavailable, "what the account holds is being reconciled")
-        mode = self.manager.mode
-        if mode is not None and mode.hedge != self.limits.hedge:
-            found, wanted = (("hedge", "one-way"), ("one-way", "hedge"))[not mode.hedge]
-            return Refusal.of(AccountMode, f"the account is in {found} mode, not in {wanted} mode")
-        if mode is not None and not mode.can_trade:
-            return Refusal.of(AccountMode, "the venue says that this account cannot trade")
-        unknown = [o for o in self.manager.unknown if o.spec.symbol == spec.symbol]
+        broken = self._mode()
+        if broken is not None:
+            return broken
+        unknown = [o for o in manager.unknown if o.spec.symbol == spec.symbol]
         if unknown:
             return Refusal.of(
                 OrderOutcomeUnknown, f"nobody knows yet what became of {unknown[0].client_id}"
             )
+        most = self.limits.order_max.get(spec.symbol, 0)
+        if most and spec.size_int > most:
+            shown = f"{instrument.size_text(spec.size_int)} is above the most of this account"
+            return Refusal.of(OrderInvalid, f"quantity {shown}, {instrument.size_text(most)}")
         most = self.limits.position_max.get(spec.symbol, 0)
         if most:
-            worst = self._worst(spec)
+            worst = worst_held(manager, spec, without=old) + left
             if worst > most:
                 text = f"{instrument.size_text(worst)} with what works, at most "
                 return Refusal.of(PositionLimit, text + instrument.size_text(most))
+        return self._band(spec, instrument)
+
+    def _mode(self) -> Refusal | None:
+        mode = self.manager.mode
+        if mode is None:
+            return None
+        if self._hedge is None:
+            self._hedge = mode.hedge if self.limits.hedge is None else self.limits.hedge
+        if mode.hedge != self._hedge:
+            found, wanted = (("hedge", "one-way"), ("one-way", "hedge"))[not mode.hedge]
+            return Refusal.of(AccountMode, f"the account is in {found} mode, not in {wanted} mode")
+        if not mode.can_trade:
+            return Refusal.of(AccountMode, "the venue says that this account cannot trade")
         return None
 
-    def _worst(self, spec: OrderSpec) -> int:
-        """The position in the order's direction if all that works that way is filled."""
-        sign = spec.side.sign
-        held = self.manager.positions.get((spec.symbol, spec.position_side), 0) * sign
-        working = sum(
-            o.worst_left
-            for o in self.manager.open.values()
-            if o.spec.symbol == spec.symbol and o.spec.side is spec.side and not o.spec.reduce_only
+    def _band(self, spec: OrderSpec, instrument: Instrument) -> Refusal | None:
+        """Our own, on the side that would pay too much."""
+        band, near = self.limits.price_band, spec.trigger_int or self._reference(spec.symbol)
+        if not band or not near or spec.type is not OrderType.LIMIT:
+            return None
+        away = (spec.price_int - near) * spec.side.sign
+        if away <= abs(near) * band:
+            return None
+        where = "above" if spec.side is Side.BUY else "below"
+        return Refusal.of(
+            PriceBand,
+            f"price {instrument.price_text(spec.price_int)} is more than"
+            f" {decimal_text(band * 100)} % {where} {instrument.price_text(near)}",
         )
-        return held + working + spec.size_int
 
-    def _own_orders(self, spec: OrderSpec) -> Refusal | None:
+    def _own_orders(self, spec: OrderSpec, old: Managed | None) -> Refusal | None:
         """A robot's order must not trade with another one of the same account."""
         if spec.post_only or spec.trigger_by is not TriggerBy.NONE:
             return None
@@ -118,29 +209,51 @@ class Gate:
             o = other.spec
             if o.symbol != spec.symbol or o.side is spec.side or o.type is OrderType.MARKET:
                 continue
-            if o.trigger_by is not TriggerBy.NONE and self._waits(other):
+            if other is old or waits(self.manager, other):
                 continue
-            crosses = spec.type is OrderType.MARKET or (
-                spec.price_int >= other.price
-                if spec.side is Side.BUY
-                else spec.price_int <= other.price
-            )
-            if crosses:
+            if spec.type is OrderType.MARKET or _meets(spec, other):
                 return Refusal.of(SelfTrade, f"it would meet {other.client_id}")
         return None
 
-    def _waits(self, order: Managed) -> bool:
-        """Its trigger has not fired."""
-        apart = self.manager.venue.traits.conditionals
-        return order.conditional if apart else not order.life.triggered
+    def _funds(
+        self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None
+    ) -> Refusal | None:
+        """On spot; of margin the venue knows more than we do."""
+        if instrument.kind is not Kind.SPOT or not self.ready:
+            return None
+        near = spec.price_int or spec.trigger_int or self._reference(spec.symbol)
+        wanted = spending(instrument, spec, left, near)
+        if wanted is None:
+            return None
+        free = free_funds(self.manager, self.instruments, wanted.currency, without=old)
+        if wanted.amount <= free:
+            return None
+        text = f"{decimal_text(money(wanted.amount))} {wanted.currency} with the fee, "
+        return Refusal.of(
+            InsufficientFunds, f"{text}{decimal_text(money(max(free, 0)))} are free of what works"
+        )
 
-    def _rate(self, now: int) -> Refusal | None:
+    def _reference(self, symbol: str) -> int:
+        return self.manager.references.get(symbol, 0)
+
+    def _rate(self, now: int, *, is_free: bool) -> Refusal | None:
+        """is_free: it passes, and counts."""
         if not self.limits.orders_a_second:
             return None
         second = now // SECOND
         if second != self._second:
             self._second, self._sent = second, 0
-        if self._sent >= self.limits.orders_a_second:
+        if self._sent >= self.limits.orders_a_second and not is_free:
             return Refusal.of(OrderRate, f"more than {self.limits.orders_a_second} orders a second")
         self._sent += 1
         return None
+
+
+def _meets(spec: OrderSpec, other: Managed) -> bool:
+    """Whether their prices cross; of an amendment that nobody has answered both may be true."""
+    prices = [other.price]
+    if other.life.update_open and other.amend_to[0]:
+        prices.append(other.amend_to[0])
+    if spec.side is Side.BUY:
+        return spec.price_int >= min(prices)
+    return spec.price_int <= max(prices)

@@ -21,12 +21,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from onetape.model.enums import OrderNews, OrderState, RequestKind, Side, TriggerBy
-from onetape.model.errors import OrderOutcomeUnknown, OrderUnknown, VenueRejected
+from onetape.model.errors import AccountMode, OrderOutcomeUnknown, OrderUnknown, VenueRejected
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.asking import ASK_AFTER, is_absent, next_ask, question_of
 from onetape.orders.books import Books
 from onetape.orders.calls import Call, OrderKey, OrderProtocol, Purpose
+from onetape.orders.directory import Directory
 from onetape.orders.machine import NEWS_EVENTS, Effect, OrderEvent, OrderLife
 from onetape.orders.managed import (
     AccountOut,
@@ -56,7 +57,6 @@ __all__ = ["OrderManager"]
 
 ANSWER_WITHIN: Final = 5 * SECOND
 SENDS_MAX: Final = 4  # of one request that the venue refuses for now
-CLOSED_KEPT: Final = 10_000  # orders that have ended, for late words
 
 _KINDS: Final = {
     Purpose.PLACE: RequestKind.PLACE,
@@ -78,10 +78,11 @@ class OrderManager:
         self.venue = venue
         self.outs: list[Out] = []
         self.calls: list[Call] = []
-        self.orders: dict[str, Managed] = {}  # by client id; open ones, and ended ones for a while
-        self.open: dict[str, Managed] = {}
-        self.by_robot: dict[tuple[int, int], Managed] = {}
-        self.by_venue_id: dict[tuple[str, str], Managed] = {}
+        self.directory = Directory()
+        self.orders = self.directory.orders
+        self.open = self.directory.open
+        self.by_robot = self.directory.by_robot
+        self.by_venue_id = self.directory.by_venue_id
         self.books = Books(venue)
         self.positions = self.books.positions
         self.venue_positions = self.books.venue_positions
@@ -90,7 +91,6 @@ class OrderManager:
         self.mode: ModeTold | None = None
         self.unmatched: dict[tuple[str, int, Side], FillTold] = {}  # fills of orders not yet known
         self.counts: dict[str, int] = {}  # what was odd, by name
-        self._ended: list[str] = []
         self._asked_venue_ids: set[tuple[str, str]] = set()
 
     # --- what robots ask for ----------------------------------------------------------------------
@@ -109,7 +109,7 @@ class OrderManager:
             price=spec.price_int,
             conditional=self.waits_apart(spec),
         )
-        self._add(order)
+        self.directory.add(order)
         self.outs.append(IntentOut(order, RequestKind.PLACE, spec.price_int, spec.size_int))
         order.life.on_event(OrderEvent.SUBMIT)
         self._send(order, RequestKind.PLACE, now)
@@ -123,7 +123,7 @@ class OrderManager:
             client_id, request.robot, request.order_id, spec, OrderLife(spec.size_int), now,
             spec.price_int,
         )  # fmt: skip
-        self._add(order)
+        self.directory.add(order)
         order.life.on_event(OrderEvent.SUBMIT)
         self._news(order, OrderNews.DENIED, now, code, reason)
         return order
@@ -131,7 +131,7 @@ class OrderManager:
     def cancel(self, order: Managed, now: int) -> None:
         """Asks the venue; while the placing is unanswered, as soon as it is answered."""
         if order.is_foreign or not order.is_open:
-            self._refuse(order, OrderNews.CANCEL_REJECTED, now)
+            self.refuse(order, OrderNews.CANCEL_REJECTED, now)
             return
         if RequestKind.PLACE in order.pending and not order.life.accepted:
             if order.cancel_wanted:
@@ -155,17 +155,19 @@ class OrderManager:
     def amend(self, order: Managed, now: int, *, price: int, size: int) -> None:
         sent = order.is_open and not order.is_foreign and not order.conditional
         if not sent or not order.life.is_sent(OrderEvent.AMEND_REQUEST):
-            self._refuse(order, OrderNews.UPDATE_REJECTED, now)
+            self.refuse(order, OrderNews.UPDATE_REJECTED, now)
             return
         order.amend_to = (price or order.price, size or order.life.size)
         order.life.on_event(OrderEvent.AMEND_REQUEST, size=order.amend_to[1])
         self.outs.append(IntentOut(order, RequestKind.AMEND, *order.amend_to))
         self._send(order, RequestKind.AMEND, now)
 
-    def _refuse(self, order: Managed, news: OrderNews, now: int) -> None:
-        self.outs.append(
-            NewsOut(order, news, order.state, now, OrderUnknown.code, "nothing of it is open")
-        )
+    def refuse(
+        self, order: Managed, news: OrderNews, now: int, code: int = OrderUnknown.code,
+        reason: str = "nothing of it is open",
+    ) -> None:  # fmt: skip
+        """A change of an order that never leaves: the order stays as it is."""
+        self.outs.append(NewsOut(order, news, order.state, now, code, reason))
 
     # --- the wire ---------------------------------------------------------------------------------
 
@@ -239,6 +241,8 @@ class OrderManager:
             RequestKind.CANCEL: OrderNews.CANCEL_REJECTED,
         }.get(kind, OrderNews.UPDATE_REJECTED)
         reason = f"{answer.venue_code} {answer.text}".strip()
+        if answer.code == AccountMode.code:  # somebody changed the account
+            self.calls.append(self.venue.modes(now))
         if answer.not_found:  # it is not there: what became of it?
             self._ask(order, now)
             if order.state is OrderState.PENDING_CANCEL:
@@ -370,9 +374,11 @@ class OrderManager:
                     self.mode = each
                 case StreamTold():
                     self._count(f"{each.what} {each.detail}".strip())
+                    if each.what == "settings changed":
+                        self.calls.append(self.venue.modes(now))
 
     def _order(self, told: OrderTold, now: int) -> None:
-        order = self._of(told.client_id, told.symbol, told.venue_id)
+        order = self.directory.find(told.client_id, told.symbol, told.venue_id)
         if order is None:
             self._meet(told, now)
             return
@@ -442,7 +448,7 @@ class OrderManager:
         key = fill.key
         if self.books.has(fill):
             return
-        order = self._of(fill.client_id, fill.symbol, fill.venue_id)
+        order = self.directory.find(fill.client_id, fill.symbol, fill.venue_id)
         if order is None and not fill.client_id:
             # Known by the venue's id only: whose it is has to be asked first.
             self.unmatched[key] = fill
@@ -489,7 +495,7 @@ class OrderManager:
             conditional=told.conditional,
         )
         order.life.state, order.life.accepted = OrderState.ACCEPTED, True
-        self._add(order)
+        self.directory.add(order)
         self._note_ids(order, told)
         if told.state not in _ENDS:
             self.outs.append(HealthOut("order", told.client_id, "foreign", "warning"))
@@ -535,35 +541,20 @@ class OrderManager:
 
     def restore(self, order: Managed) -> None:
         """An order of the journal."""
-        self._add(order)
+        self.directory.add(order)
 
     def restore_fill(self, fill: FillTold) -> None:
         """A fill of the journal: booked, and nobody is told again."""
-        self._book(fill, self._of(fill.client_id, fill.symbol, fill.venue_id), fill.time)
+        self._book(fill, self.directory.find(fill.client_id, fill.symbol, fill.venue_id), fill.time)
         self.outs.clear()
 
     def settle(self, order: Managed) -> None:
         """What has ended leaves the open ones."""
         if order.is_open or order.client_id not in self.open:
             return
-        del self.open[order.client_id]
         order.pending.clear()
         order.ask_at = order.lost_at = 0
-        self._ended.append(order.client_id)
-        if len(self._ended) > CLOSED_KEPT:
-            gone = self.orders.pop(self._ended.pop(0), None)
-            if gone is not None:
-                self.by_robot.pop((gone.robot, gone.order_id), None)
-                self.by_venue_id.pop((gone.spec.symbol, gone.venue_id), None)
-
-    def _add(self, order: Managed) -> None:
-        self.orders[order.client_id] = order
-        self.open[order.client_id] = order
-        if order.robot:
-            self.by_robot[order.robot, order.order_id] = order
-
-    def _of(self, client_id: str, symbol: str, venue_id: str) -> Managed | None:
-        return self.orders.get(client_id) or self.by_venue_id.get((symbol, venue_id))
+        self.directory.end(order)
 
     def _note_ids(self, order: Managed, told: OrderTold) -> None:
         if told.venue_id and told.venue_id != order.venue_id:
@@ -573,8 +564,7 @@ class OrderManager:
 
     def note_venue_id(self, order: Managed, venue_id: str) -> None:
         """From here on it is known by the venue's id, too."""
-        order.venue_id = venue_id
-        self.by_venue_id[order.spec.symbol, venue_id] = order
+        self.directory.name(order, venue_id)
         for fill in [f for f in self.unmatched.values() if f.venue_id == venue_id]:
             self._book(fill, order, fill.time)
 

@@ -18,14 +18,14 @@ from onetape.model.enums import OrderState
 from onetape.model.money import money
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call, Purpose
+from onetape.orders.fills_asked import FillsAsked
 from onetape.orders.managed import HealthOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import FillTold, OrderTold, PositionTold
+from onetape.orders.told import OrderTold, PositionTold
 
 __all__ = ["Difference", "Reconciler"]
 
-OVERLAP: Final = 60 * SECOND  # fills are asked for from this long before the last known one
 RETRY: Final = SECOND  # after a call that failed
 SETTLE: Final = SECOND // 2  # between looks at what is not yet settled
 ROUNDS_MAX: Final = 10  # looks at positions that differ, before that is said
@@ -69,7 +69,7 @@ class Reconciler:
         self.manager = manager
         self.symbols = tuple(symbols)
         self.is_new = is_new
-        self.since = since  # the newest fill that is known, ns by the venue's clock
+        self.fills = FillsAsked(since)
         self.differences: list[Difference] = []
         self.rounds = 0
         self.asked = 0  # requests of the last round
@@ -82,8 +82,7 @@ class Reconciler:
     def start(self, now: int, reason: str) -> None:
         """Begins a round; one that runs is begun anew."""
         self._round = _Round(began=now, reason=reason)
-        if not self.since:
-            self.since = now
+        self.fills.begin(now)
         venue = self.manager.venue
         self._call(venue.modes(now))
         lists = venue.open_orders(now)
@@ -103,8 +102,7 @@ class Reconciler:
             self._call(venue.positions(now))
         self._call(venue.balances(now))
         for symbol in self.symbols if venue.traits.fills_by_symbol else self.symbols[:1]:
-            since = max(self.since - OVERLAP, 0)
-            self._call(venue.fills(symbol, now, since=since))
+            self._call(venue.fills(symbol, now, since=self.fills.since))
 
     def _call(self, call: Call) -> None:
         assert self._round is not None
@@ -136,8 +134,7 @@ class Reconciler:
         if call.purpose is Purpose.POSITIONS:
             self._note_flat(answer, now)
         self.manager.hear(answer.told, now, source="rest")
-        newest = max((t.time for t in answer.told if isinstance(t, FillTold)), default=0)
-        self.since = max(self.since, newest)
+        self.fills.heard(answer.told)
         if answer.cursor:
             venue = self.manager.venue
             self._call(venue.fills(call.symbol, now, since=0, cursor=answer.cursor))
@@ -180,7 +177,7 @@ class Reconciler:
             case Purpose.BALANCES:
                 return venue.balances(now)
             case Purpose.FILLS:
-                return venue.fills(call.symbol, now, since=max(self.since - OVERLAP, 0))
+                return venue.fills(call.symbol, now, since=self.fills.since)
             case _:
                 both = venue.open_orders(now)
                 return next(c for c in both if c.purpose is call.purpose)
@@ -237,6 +234,7 @@ class Reconciler:
     def _finish(self, differences: list[Difference], now: int) -> None:
         assert self._round is not None
         self.differences = differences
+        self.fills.done()
         self.rounds += 1
         self.asked = self._round.asked
         reason = self._round.reason

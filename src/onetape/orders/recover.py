@@ -21,7 +21,8 @@ class Recovery:
 
     def __init__(self, manager: OrderManager) -> None:
         self.manager = manager
-        self.newest_fill = 0  # ns, by the venue's clock
+        self.newest_fill = 0  # ns, by the venue's clock: up to here none is missing
+        self._heard = 0  # the newest of all
         self.records = 0
 
     def intent(
@@ -74,8 +75,17 @@ class Recovery:
 
     def fill(self, fill: FillTold) -> None:
         self.records += 1
-        self.newest_fill = max(self.newest_fill, fill.time)
+        self._heard = max(self._heard, fill.time)
         self.manager.restore_fill(fill)
+
+    def began(self, time: int) -> None:
+        """The journal's first record: before it there is nothing to miss."""
+        self.newest_fill = self.newest_fill or time
+
+    def reconciled(self) -> None:
+        """A round has ended. What was filled later may have gaps: a stream that came back tells of
+        a new fill while those that it missed are still being asked for."""
+        self.newest_fill = max(self.newest_fill, self._heard)
 
     def opening(self, currency: str, total: int, time: int) -> None:
         """A balance with which the books begin, or go on after money came or went."""

@@ -6,25 +6,21 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import picows
 
 from onetape.store.private import private_folder
 
-__all__ = ["clock_offset", "connected", "listen"]
+__all__ = ["connected", "listen", "reconnect_after"]
+
+RECONNECT_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)  # then the last
 
 
-def clock_offset(told: int, step: int, sent: int, received: int) -> int:
-    """How far the venue's clock is ahead of ours, ns: the least that fits what it told.
-
-    told: its time, cut to `step`; it was read somewhere between `sent` and `received` of ours. The
-    least, and not the middle: a venue that tells whole seconds would else move our time by half of
-    one, another way each time we ask.
-    """
-    least, most = told - received, told + step - sent
-    return min(max(0, least), most)
+def reconnect_after(failures: int) -> float:
+    """Seconds until the next try; failures: how many in a row."""
+    return RECONNECT_S[min(failures, len(RECONNECT_S) - 1)]
 
 
 async def connected(

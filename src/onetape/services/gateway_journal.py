@@ -224,14 +224,18 @@ class GatewayTape:
         """Everything that this journal says about orders and robots. Before `open`."""
         wanted = (
             "instrument", "order_request", "order_event", "fill", "params", "input", "command",
-            "balance",
+            "balance", "health",
         )  # fmt: skip
         symbols: dict[int, str] = {}
         with JournalReader(path) as reader:
             for stream, record in reader.instruments.items():
                 symbols[stream] = record["symbol"]
             for frame in reader.frames(wanted):
+                recovery.began(frame.time)
                 match frame.type:
+                    case EventType.HEALTH.id:
+                        if msgspec.msgpack.decode(frame.payload)["kind"] == "reconciled":
+                            recovery.reconciled()
                     case EventType.INSTRUMENT.id:
                         symbols[frame.stream] = msgspec.msgpack.decode(frame.payload)["symbol"]
                     case EventType.COMMAND.id:

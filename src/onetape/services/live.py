@@ -29,17 +29,16 @@ from onetape.model.errors import (
     BadConfig,
     BadInput,
     ProcessDown,
-    VenueClosed,
     VenueUnavailable,
 )
 from onetape.model.time import parse_duration
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.outcome import RunResult
 from onetape.services.paper import SAMPLE_NS, PaperOptions, PaperRobot, follow
+from onetape.services.preflight import CHECKED, check_named, keys_of, preflight, target_of
 from onetape.services.preparing import prepare_plan, strategy_class
 from onetape.services.recording import run_folder, run_uuid
-from onetape.store.secrets import read_secret
-from onetape.venues.gateways import HOSTS, Addresses, ws_address
+from onetape.venues.key_check import Wanted
 
 __all__ = [
     "GatewayClient",
@@ -129,7 +128,7 @@ def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, Gat
 @contextmanager
 def gateway_process(started: GatewayOptions) -> Iterator[GatewayClient]:
     """A gateway until the block ends. Raises VenueUnavailable when it does not become ready."""
-    with _child([sys.executable, "-m", "onetape.services.gateway"]) as child:
+    with _child([sys.executable, "-m", "onetape.services.gateway_main"]) as child:
         assert child.stdin is not None and child.stdout is not None
         child.stdin.write(msgspec.json.encode(started))
         child.stdin.close()
@@ -232,32 +231,13 @@ def _started(
     symbols: list[str],
 ) -> GatewayOptions:
     """The gateway's options. Raises for what cannot be traded on."""
-    if venue.kind == "bitmex":
-        raise VenueClosed(
-            "BitMEX closed on 23 September 2026", where="[venues]", todo="backtest it, or sim it"
-        )
-    if venue.mode == "live" and not venue.live_account:
-        raise BadConfig(
-            "live trading needs the account's id typed in the configuration",
-            where=f"[venues.{account.venue}]",
-            todo='live_account = "..."',
-        )
-    local = ws_address(venue.kind, venue.rest)  # refuses a kind that nobody can trade on
-    where = Addresses(venue.rest, venue.ws or local, venue.ws or local)
-    if not venue.rest:
-        hosts = HOSTS.get((venue.kind, venue.mode))
-        if hosts is None:
-            raise BadConfig(
-                f"{venue.kind} has no {venue.mode} mode",
-                where=f"[venues.{account.venue}]",
-                todo=f'start `onetape sim {venue.kind}` and write rest = "http://..."',
-            )
-        where = hosts
-    key, secret = (
-        read_secret(each, os.environ, folder=options.folder).reveal()
-        for each in (account.key, account.secret)
-    )
-    told = {"venue": venue.kind, **where._asdict()}
+    target = target_of(account.venue, venue)
+    check_named(account.venue, venue)
+    key, secret = keys_of(name, account, os.environ, options.folder)
+    if venue.kind in CHECKED:
+        wanted = Wanted(account.position_mode == "hedge", account.allow_withdraw)
+        preflight(target, name, key, secret, symbols, wanted)
+    told = {"venue": venue.kind, **target.addresses._asdict()}
     return addressed(options.home, name, told, {"key": key, "secret": secret}, symbols, account)
 
 
@@ -288,7 +268,10 @@ def open_live(options: LiveOptions, account: str, client: GatewayClient) -> Pape
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    client.ask("follow", robot=told["robot"])
+    wanted = sorted(s for s, kind in robot.session.host.subscriptions if kind == "book")
+    answer = client.ask("follow", robot=told["robot"], books=wanted)
+    for symbol in answer["lacking"]:
+        sys.stderr.write(f"onetape: this venue gives no depth of {symbol}\n")
     return robot
 
 

@@ -13,6 +13,8 @@ from onetape.model.errors import NotAvailable
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call, OrderProtocol
 from onetape.orders.told import Told
+from onetape.venues.depth import DepthStream
+from onetape.venues.order_entry import EntryDialect
 
 __all__ = [
     "HOSTS",
@@ -28,11 +30,13 @@ __all__ = [
 
 
 class Addresses(NamedTuple):
-    """Where a venue is. ws_private: of the account's stream."""
+    """Where a venue is. ws_private: of the account's stream; ws_entry: where orders are sent, ""
+    for where it usually is beside the others."""
 
     rest: str
     ws: str
     ws_private: str
+    ws_entry: str = ""
 
 
 class MarketSink(Protocol):
@@ -120,19 +124,38 @@ class TradingVenue(Protocol):
 
     def market(self, instruments: Sequence[Instrument], sink: MarketSink) -> Market: ...
 
+    def depth(self, instrument: Instrument) -> DepthStream | None:
+        """A connection for its depth, made anew for each; None: this venue has none for us."""
+        ...
+
     def stream_key(self, now: int, *, keep: bool = False) -> Call: ...
 
     def account_stream(self, key: str) -> AccountStream: ...
 
+    @property
+    def entry_url(self) -> str:
+        """Of the WebSocket that takes orders."""
+        ...
+
+    def entry_key(self, now: int) -> Call | None:
+        """What has to be asked for before each connection for orders, if anything."""
+        ...
+
+    def entry_dialect(self, key: str) -> EntryDialect: ...
+
 
 HOSTS: Final = {
     ("binance-usdm", "live"): Addresses(
-        "https://fapi.binance.com", "wss://fstream.binance.com", "wss://fstream.binance.com"
+        "https://fapi.binance.com",
+        "wss://fstream.binance.com",
+        "wss://fstream.binance.com",
+        "wss://ws-fapi.binance.com/ws-fapi/v1",
     ),
     ("binance-usdm", "demo"): Addresses(
         "https://demo-fapi.binance.com",
         "wss://fstream.binancefuture.com",
         "wss://fstream.binancefuture.com",
+        "wss://testnet.binancefuture.com/ws-fapi/v1",
     ),
     # There is no demo of Kraken spot.
     ("kraken", "live"): Addresses(

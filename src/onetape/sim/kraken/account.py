@@ -312,6 +312,8 @@ class AccountData:
         allowed = ["query-funds", "query-open-trades", "query-closed-trades", "query-ledger"]
         if account.can_trade:
             allowed += ["modify-trades", "close-trades"]
+        if account.can_withdraw:
+            allowed += ["withdraw-funds"]
         return {
             "api_key_name": account.name,
             "api_key": account.key,

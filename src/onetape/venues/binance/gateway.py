@@ -10,8 +10,10 @@ import msgspec
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.told import Told
+from onetape.venues.binance.depth import BinanceUsdmDepth
 from onetape.venues.binance.instruments import instruments_of
 from onetape.venues.binance.market import BinanceUsdmMarket
+from onetape.venues.binance.order_socket import PATH, BinanceOrderSocket
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.gateways import Addresses, MarketSink
 
@@ -58,6 +60,9 @@ class BinanceUsdmVenue:
     def market(self, instruments: Sequence[Instrument], sink: MarketSink) -> BinanceUsdmMarket:
         return BinanceUsdmMarket(instruments, sink, self._addresses.ws)
 
+    def depth(self, instrument: Instrument) -> BinanceUsdmDepth:
+        return BinanceUsdmDepth(instrument, self._addresses.ws)
+
     def stream_key(self, now: int, *, keep: bool = False) -> Call:
         return self.protocol.stream_key(keep=keep)
 
@@ -65,3 +70,13 @@ class BinanceUsdmVenue:
         return _AccountStream(
             self.protocol, self._addresses.ws_private + self.protocol.stream_path(key)
         )
+
+    @property
+    def entry_url(self) -> str:
+        return self._addresses.ws_entry or self._addresses.ws + PATH
+
+    def entry_key(self, now: int) -> Call | None:
+        return None
+
+    def entry_dialect(self, key: str) -> BinanceOrderSocket:
+        return BinanceOrderSocket(self.protocol)

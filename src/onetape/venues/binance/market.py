@@ -1,8 +1,7 @@
 """Binance USD-M: a live market, message by message, for the tape.
 
 Public data (top of the book) and market data (trades, marks) come on two connections since
-2026-04-23; sources as in protocol.py. Depth needs a snapshot beside the stream and is not taken
-here.
+2026-04-23; sources as in protocol.py. Depth has connections of its own: depth.py.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -26,7 +26,7 @@ from onetape.model.enums import (
 from onetape.model.errors import OrderOutcomeUnknown, VenueRateLimit, VenueRejected
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
-from onetape.orders.calls import Call, OrderKey, Purpose, Traits
+from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, Traits
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import (
     BalanceTold,
@@ -38,7 +38,7 @@ from onetape.orders.told import (
     Told,
 )
 from onetape.venues.binance.errors import ERRORS, TEXT_503
-from onetape.venues.binance.signing import hmac_hex
+from onetape.venues.binance.signing import signer_of
 from onetape.venues.numbers import money_of, units_of
 from onetape.venues.outcome import row_of
 
@@ -91,15 +91,17 @@ _NOT_THERE: Final = frozenset({-2011, -2013})
 
 
 class BinanceUsdmProtocol:
-    """An `OrderProtocol`. key and secret: HMAC."""
+    """An `OrderProtocol`. secret: of HMAC, or a private Ed25519 key as PEM. Raises BadConfig for a
+    key that is none, NotAvailable where what reads it is not installed."""
 
     name = "binance-usdm"
     client_id_chars = 36
     traits = Traits()
 
     def __init__(self, key: str, secret: str) -> None:
-        self._key = key
-        self._secret = secret
+        self.key = key
+        self.signer = signer_of(secret)
+        self.signs_late = False
         self._by_symbol: dict[str, Instrument] = {}
         self._by_raw: dict[str, Instrument] = {}
         self.unknown: dict[str, int] = {}  # events that have no meaning here, by name
@@ -165,6 +167,12 @@ class BinanceUsdmProtocol:
             path = "/fapi/v1/order"
         return self._signed(purpose, method, path, params, now, 1, subject=key)
 
+    def signed(self, call: Call, now: int) -> Call:
+        if call.terms is None:
+            return call
+        query = self._query(call.terms, now)
+        return call._replace(target=f"{call.target}?{query}", headers=self._headers(), terms=None)
+
     def amend(self, key: OrderKey, spec: OrderSpec, now: int, *, price: int, size: int) -> Call:
         i = self._by_symbol[key.symbol]
         params = {
@@ -203,6 +211,11 @@ class BinanceUsdmProtocol:
     def modes(self, now: int) -> Call:
         return self._signed(Purpose.MODES, "GET", "/fapi/v1/accountConfig", {}, now, 5)
 
+    def key_rights(self, now: int) -> Call:
+        """What the key may do. Of the wallet side, which lives at an address of its own."""
+        path = "/sapi/v1/account/apiRestrictions"
+        return self._signed(Purpose.MODES, "GET", path, {}, now, 1)
+
     def moves(self, fill: FillTold) -> list[tuple[str, int]]:
         return []
 
@@ -239,7 +252,7 @@ class BinanceUsdmProtocol:
         return f"/private/ws/{key}"
 
     def _headers(self) -> dict[str, str]:
-        return {"X-MBX-APIKEY": self._key}
+        return {"X-MBX-APIKEY": self.key}
 
     def _signed(
         self,
@@ -254,11 +267,16 @@ class BinanceUsdmProtocol:
         subject: OrderKey | None = None,
         symbol: str = "",
     ) -> Call:
+        if self.signs_late and purpose in ORDER_PURPOSES:
+            return Call(purpose, method, path, b"", {}, weight, orders, subject, symbol, params)
+        target = f"{path}?{self._query(params, now)}"
+        return Call(purpose, method, target, b"", self._headers(), weight, orders, subject, symbol)
+
+    def _query(self, params: Mapping[str, str], now: int) -> str:
         query = urlencode(
             {**params, "recvWindow": str(RECV_WINDOW_MS), "timestamp": str(now // _MS)}
         )
-        target = f"{path}?{query}&signature={hmac_hex(self._secret, query.encode())}"
-        return Call(purpose, method, target, b"", self._headers(), weight, orders, subject, symbol)
+        return f"{query}&signature={quote(self.signer.sign(query.encode()), safe='')}"
 
     # --- answers ----------------------------------------------------------------------------------
 
@@ -269,6 +287,18 @@ class BinanceUsdmProtocol:
             value = msgspec.json.decode(body) if body else None
         except msgspec.DecodeError:
             value = None
+        return self.answer_of(call, status, headers, value, body, now)
+
+    def answer_of(
+        self,
+        call: Call,
+        status: int,
+        headers: Mapping[str, str],
+        value: Any,
+        body: bytes,
+        now: int,
+    ) -> Answer:
+        """The same of a body that has been parsed; an order line's answers have the same parts."""
         if status >= 400 or (isinstance(value, dict) and _is_error(value)):
             return self._failed(call, status, headers, value, body)
         try:

@@ -17,8 +17,10 @@ from onetape.orders.calls import Call
 from onetape.orders.told import StreamTold, Told
 from onetape.venues.gateways import Addresses, MarketSink
 from onetape.venues.kraken.assets import Pairs
+from onetape.venues.kraken.depth import KrakenDepth
 from onetape.venues.kraken.instruments import instruments_of
 from onetape.venues.kraken.market import KrakenMarket
+from onetape.venues.kraken.order_socket import KrakenOrderSocket
 from onetape.venues.kraken.trading import KrakenSpotProtocol
 from onetape.venues.kraken.wire import parse
 
@@ -104,8 +106,21 @@ class KrakenSpotVenue:
     def market(self, instruments: Sequence[Instrument], sink: MarketSink) -> KrakenMarket:
         return KrakenMarket(instruments, sink, self._addresses.ws)
 
+    def depth(self, instrument: Instrument) -> KrakenDepth:
+        return KrakenDepth(instrument, self._addresses.ws)
+
     def stream_key(self, now: int, *, keep: bool = False) -> Call:
         return self.protocol.token(now)
 
     def account_stream(self, key: str) -> _AccountStream:
         return _AccountStream(self.protocol, self._addresses.ws_private, key)
+
+    @property
+    def entry_url(self) -> str:
+        return self._addresses.ws_entry or self._addresses.ws_private
+
+    def entry_key(self, now: int) -> Call | None:
+        return self.protocol.token(now)
+
+    def entry_dialect(self, key: str) -> KrakenOrderSocket:
+        return KrakenOrderSocket(self.protocol, key)

@@ -2,7 +2,7 @@
 
 `ticker` with the trigger `bbo` gives the top of the book, `trade` the trades. Source:
 docs.kraken.com, "WebSocket v2, Ticker" and "Trade", as of 2026-11. A ticker's time is the venue's
-where it says one. Snapshots of trades are history and are passed over. Depth is not taken here.
+where it says one. Snapshots of trades are history and are passed over. Depth: depth.py.
 """
 
 from __future__ import annotations

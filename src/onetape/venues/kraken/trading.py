@@ -43,7 +43,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND, parse_time, to_datetime
-from onetape.orders.calls import Call, OrderKey, Purpose, Traits
+from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, Traits
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import (
     BalanceTold,
@@ -60,7 +60,7 @@ from onetape.venues.kraken.signing import api_sign
 from onetape.venues.kraken.wire import parse
 from onetape.venues.numbers import money_of, units_of
 
-__all__ = ["KrakenSpotProtocol"]
+__all__ = ["KrakenSpotProtocol", "rfc3339"]
 
 DEADLINE: Final = 5 * SECOND  # of what places or amends; the venue takes 500 ms to 60 s
 FEE_DECIMALS: Final = 5  # of fees in lists
@@ -111,6 +111,7 @@ class KrakenSpotProtocol:
         self._key = key
         self._secret = secret
         self._nonce = 0
+        self.signs_late = False
         self._by_symbol: dict[str, Instrument] = {}
         self._pairs = Pairs({})
         self._steps: dict[str, int] = {}  # by currency: the coarsest digit that was seen, 1e-18
@@ -137,7 +138,7 @@ class KrakenSpotProtocol:
             "volume": i.size_text(spec.size_int),
             "cl_ord_id": client_id,
             "oflags": "post,fciq" if spec.post_only else "fciq",
-            "deadline": _rfc3339(now + DEADLINE),
+            "deadline": rfc3339(now + DEADLINE),
         }
         if has_trigger:
             rises = spec.trigger_int > reference if reference else spec.side is Side.BUY
@@ -168,7 +169,7 @@ class KrakenSpotProtocol:
         params = {
             "cl_ord_id": key.client_id,
             "order_qty": i.size_text(size),
-            "deadline": _rfc3339(now + DEADLINE),
+            "deadline": rfc3339(now + DEADLINE),
         }
         if spec.type is OrderType.LIMIT:
             params["limit_price"] = i.price_text(price)
@@ -250,18 +251,30 @@ class KrakenSpotProtocol:
         subject: OrderKey | None = None,
         symbol: str = "",
     ) -> Call:
+        path = f"/0/private/{name}"
+        if self.signs_late and purpose in ORDER_PURPOSES:
+            return Call(purpose, "POST", path, b"", {}, weight, orders, subject, symbol, params)
+        body, headers = self._sign(path, params, now)
+        return Call(purpose, "POST", path, body, headers, weight, orders, subject, symbol)
+
+    def signed(self, call: Call, now: int) -> Call:
+        if call.terms is None:
+            return call
+        body, headers = self._sign(call.target, call.terms, now)
+        return call._replace(body=body, headers=headers, terms=None)
+
+    def _sign(self, path: str, params: Mapping[str, str], now: int) -> tuple[bytes, dict[str, str]]:
         # Microseconds of the clock: it goes on over a restart, and never back within one.
         self._nonce = max(self._nonce + 1, now // 1000)
         nonce = str(self._nonce)
         body = urlencode({"nonce": nonce, **params}).encode()
-        path = f"/0/private/{name}"
         headers = {
             "API-Key": self._key,
             "API-Sign": api_sign(self._secret, path, nonce, body),
             "Content-Type": "application/x-www-form-urlencoded",
             "User-Agent": "onetape",
         }
-        return Call(purpose, "POST", path, body, headers, weight, orders, subject, symbol)
+        return body, headers
 
     # --- answers ----------------------------------------------------------------------------------
 
@@ -275,7 +288,7 @@ class KrakenSpotProtocol:
             value = parse(body)
             errors = [str(e) for e in value.get("error") or () if not str(e).startswith("W")]
             if errors:
-                return self._failed(call, errors[0])
+                return self.refused(call, errors[0])
             if status != 200:
                 raise ValueError(f"HTTP {status}")
             return self._read(call, value["result"])
@@ -284,7 +297,8 @@ class KrakenSpotProtocol:
             text = f"an answer that makes no sense: {type(error).__name__} {error}"[:200]
             return Answer(Outcome.AMBIGUOUS, (), code, str(status), text)
 
-    def _failed(self, call: Call, text: str) -> Answer:
+    def refused(self, call: Call, text: str) -> Answer:
+        """What an error of the venue means for the request that met it."""
         row = row_of_text(text)
         outcome = row.outcome
         is_gone = text.startswith(_UNKNOWN_ORDER) and call.purpose is not Purpose.PLACE
@@ -516,6 +530,6 @@ def _sent(call: Call, name: str) -> str:
     return dict(parse_qsl(call.body.decode()))[name]
 
 
-def _rfc3339(time: int) -> str:
+def rfc3339(time: int) -> str:
     stamp = to_datetime(time - time % SECOND).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{stamp}.{time % SECOND // 1_000_000:03d}Z"

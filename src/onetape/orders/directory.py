@@ -1,0 +1,55 @@
+"""Which orders there are at a gateway, and by what names they are found."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from onetape.orders.managed import Managed
+
+__all__ = ["Directory"]
+
+CLOSED_KEPT: Final = 10_000  # orders that have ended, for late words
+
+
+class Directory:
+    """Open orders, and ended ones until `CLOSED_KEPT` later ones have ended."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, Managed] = {}  # by client id
+        self.open: dict[str, Managed] = {}
+        self.by_robot: dict[tuple[int, int], Managed] = {}  # and the robot's own id
+        self.by_venue_id: dict[tuple[str, str], Managed] = {}  # symbol, and the venue's id
+        self._ended: deque[str] = deque()
+        self._former: dict[str, list[tuple[str, str]]] = {}  # names that an order had before
+
+    def add(self, order: Managed) -> None:
+        self.orders[order.client_id] = order
+        self.open[order.client_id] = order
+        if order.robot:
+            self.by_robot[order.robot, order.order_id] = order
+
+    def find(self, client_id: str, symbol: str, venue_id: str) -> Managed | None:
+        return self.orders.get(client_id) or self.by_venue_id.get((symbol, venue_id))
+
+    def name(self, order: Managed, venue_id: str) -> None:
+        """The venue's id; one that has fired has another than while it waited, and late words may
+        still use that one."""
+        symbol = order.spec.symbol
+        if order.venue_id:
+            self._former.setdefault(order.client_id, []).append((symbol, order.venue_id))
+        order.venue_id = venue_id
+        self.by_venue_id[symbol, venue_id] = order
+
+    def end(self, order: Managed) -> None:
+        """It leaves the open ones; the oldest of the ended is forgotten."""
+        del self.open[order.client_id]
+        self._ended.append(order.client_id)
+        if len(self._ended) <= CLOSED_KEPT:
+            return
+        gone = self.orders.pop(self._ended.popleft(), None)
+        if gone is not None:
+            self.by_robot.pop((gone.robot, gone.order_id), None)
+            former = self._former.pop(gone.client_id, [])
+            for key in (*former, (gone.spec.symbol, gone.venue_id)):
+                self.by_venue_id.pop(key, None)

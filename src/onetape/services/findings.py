@@ -1,0 +1,36 @@
+"""What a check found, one line each: `onetape doctor` prints them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from onetape.model.errors import OnetapeError
+
+__all__ = ["ERROR", "OK", "WARNING", "Finding"]
+
+OK: Final = "ok"
+WARNING: Final = "warning"
+ERROR: Final = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """state: ok, warning, error. error, code: of an error, its name and number; exit_code: what a
+    command that met it would end with, 0: nothing of its own."""
+
+    state: str
+    subject: str
+    text: str
+    todo: str = ""
+    error: str = ""
+    code: int = 0
+    exit_code: int = 0
+
+    @classmethod
+    def of(cls, subject: str, error: OnetapeError) -> Finding:
+        where = f", {error.where}" if error.where else ""
+        return cls(
+            ERROR, subject, f"{error.what}{where}", error.todo, error.name, error.code,
+            error.exit_code,
+        )  # fmt: skip

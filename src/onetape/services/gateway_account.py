@@ -1,0 +1,98 @@
+"""A gateway's account stream: what the venue tells of it, over as many connections as it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from typing import Final
+
+import aiohttp
+import picows
+
+from onetape.model.errors import VenueRejected
+from onetape.orders.outcome import Outcome
+from onetape.orders.told import Told
+from onetape.services.gateway_connection import connected, reconnect_after
+from onetape.services.gateway_line import VenueLine
+from onetape.venues.gateways import AccountStream
+
+__all__ = ["AccountFeed"]
+
+LIVE_WITHIN_S: Final = 10.0  # from its connection until the account's stream tells
+
+
+class AccountFeed:
+    """hear: for what is told. came, went: for a connection that tells, and for its end."""
+
+    def __init__(
+        self,
+        line: VenueLine,
+        *,
+        hear: Callable[[list[Told]], None],
+        came: Callable[[], None],
+        went: Callable[[], None],
+    ) -> None:
+        self.is_up = False
+        self.has_begun = False  # once it has told, a refusal may be the venue's bad hour
+        self._line = line
+        self._hear = hear
+        self._came = came
+        self._went = went
+
+    async def follow(self) -> None:
+        """Until cancelled. Raises VenueRejected when the venue refuses this account from the first:
+        wrong keys, asked again and again, have their owner locked out."""
+        failures = 0
+        venue = self._line.venue
+        while True:
+            began = time.monotonic()
+            try:
+                answer = await self._line.ask(venue.stream_key(self._line.clock.now()))
+                if answer.value:
+                    await self._listen(venue.account_stream(answer.value))
+                elif answer.outcome is Outcome.DEFINITIVE:
+                    if not self.has_begun:
+                        raise VenueRejected(
+                            f"the venue refuses this account: {answer.text}", where=self._line.rest
+                        )
+                    sys.stderr.write(f"gateway: the venue refuses: {answer.text}\n")
+            except (OSError, aiohttp.ClientError, picows.WSError, TimeoutError):
+                pass
+            if self.is_up:
+                self.is_up = False
+                self._went()
+            failures = 0 if time.monotonic() - began > 10 else failures + 1
+            await asyncio.sleep(reconnect_after(failures))
+
+    async def _listen(self, stream: AccountStream) -> None:
+        """Until the connection ends, or has missed something."""
+
+        def look() -> None:
+            if stream.is_live and not self.is_up:
+                self.is_up = self.has_begun = True
+                self._came()
+
+        def take(message: bytes) -> bool:
+            if not stream.is_live and time.monotonic() - began > LIVE_WITHIN_S:
+                return True
+            told = stream.told(message)
+            self._hear(told)
+            if stream.broken:
+                sys.stderr.write(f"gateway: the account's stream: {stream.broken}\n")
+            look()
+            return bool(stream.broken)
+
+        began = time.monotonic()
+        keeper = asyncio.ensure_future(self._keep_key())
+        try:
+            await connected(stream.url, stream.hello, take, look)
+        finally:
+            keeper.cancel()
+
+    async def _keep_key(self) -> None:
+        venue = self._line.venue
+        while venue.keep_key_s:
+            await asyncio.sleep(venue.keep_key_s)
+            await self._line.request(venue.stream_key(self._line.clock.now(), keep=True))

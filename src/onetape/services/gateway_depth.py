@@ -1,0 +1,114 @@
+"""A gateway's depth: followed for the instruments whose books a robot asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import aiohttp
+import picows
+
+from onetape.model.instrument import Instrument
+from onetape.orders.calls import Call
+from onetape.orders.managed import HealthOut
+from onetape.services.gateway_connection import connected, reconnect_after
+from onetape.services.gateway_line import VenueLine
+from onetape.tape.journal import JournalWriter, type_id
+from onetape.venues.depth import DepthFrame, DepthStream
+
+__all__ = ["DepthFeed"]
+
+_BOOK: Final = type_id("book")
+QUESTION_S: Final = 0.25  # how often it is asked whether there is something to ask
+
+
+class DepthFeed:
+    """instruments: as the tape numbers them, from 1."""
+
+    def __init__(
+        self,
+        line: VenueLine,
+        instruments: Sequence[Instrument],
+        writer: JournalWriter,
+        *,
+        spawn: Callable[[Any], Any],
+        say: Callable[[HealthOut], None],
+    ) -> None:
+        self._line = line
+        self._numbers = {i.symbol: n for n, i in enumerate(instruments, 1)}
+        self._instruments = {i.symbol: i for i in instruments}
+        self._append = writer.append_raw
+        self._spawn = spawn
+        self._say = say
+        self._streams: dict[str, DepthStream] = {}
+
+    def want(self, symbol: str) -> bool:
+        """From now on the tape has this book, beginning with a snapshot; False: it cannot."""
+        known = self._streams.get(symbol)
+        if known is not None:
+            # Others may have followed it for long: who comes now begins with what is known.
+            now = time.time_ns()
+            snapshot = known.book.snapshot(now)
+            if snapshot is not None:
+                self._write(symbol, [snapshot], now)
+            return True
+        if symbol not in self._instruments:
+            return False
+        stream = self._line.venue.depth(self._instruments[symbol])
+        if stream is None:
+            return False
+        self._streams[symbol] = stream
+        self._spawn(self._follow(symbol))
+        return True
+
+    async def _follow(self, symbol: str) -> None:
+        """For ever, over as many connections as it takes."""
+        failures = 0
+        while True:
+            began = time.monotonic()
+            stream = self._streams[symbol]
+            asker = asyncio.ensure_future(self._ask(symbol, stream))
+            try:
+                with contextlib.suppress(OSError, picows.WSError, TimeoutError):
+                    await connected(stream.url, stream.hello, self._taker(symbol, stream))
+            finally:
+                asker.cancel()
+            failures = 0 if time.monotonic() - began > 10 else failures + 1
+            now = time.time_ns()
+            self._write(symbol, [stream.book.lost(now)], now)
+            self._say(HealthOut("feed", f"book {symbol}"[:40], stream.broken or "lost", "warning"))
+            fresh = self._line.venue.depth(self._instruments[symbol])
+            assert fresh is not None
+            self._streams[symbol] = fresh
+            await asyncio.sleep(reconnect_after(failures))
+
+    def _taker(self, symbol: str, stream: DepthStream) -> Callable[[bytes], bool]:
+        def take(message: bytes) -> bool:
+            received = time.time_ns()
+            self._write(symbol, stream.take(message, received), received)
+            return bool(stream.broken)
+
+        return take
+
+    async def _ask(self, symbol: str, stream: DepthStream) -> None:
+        while True:
+            call = stream.question(self._line.clock.now())
+            if call is not None:
+                status, body = await self._snapshot(call)
+                received = time.time_ns()
+                self._write(symbol, stream.answered(status, body, received), received)
+            await asyncio.sleep(QUESTION_S)
+
+    async def _snapshot(self, call: Call) -> tuple[int, bytes]:
+        try:
+            status, _, body = await self._line.request(call)
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return 0, b""
+        return status, body
+
+    def _write(self, symbol: str, frames: list[DepthFrame], received: int) -> None:
+        for frame in frames:
+            self._append(_BOOK, frame.payload, frame.flags, self._numbers[symbol], received)

@@ -1,0 +1,42 @@
+"""What a gateway asks before anything else: the venue's clock and its instruments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import aiohttp
+import msgspec
+
+from onetape.model.errors import UnknownSymbol, VenueUnavailable
+from onetape.model.instrument import Instrument
+from onetape.services.gateway_clock import ask_time
+from onetape.services.gateway_line import VenueLine
+
+__all__ = ["learn_venue"]
+
+
+async def learn_venue(line: VenueLine, symbols: Sequence[str]) -> list[Instrument]:
+    """Sets the line's clock. Raises VenueUnavailable, UnknownSymbol."""
+    venue = line.venue
+    try:
+        try:
+            await ask_time(line)
+        except ValueError as error:
+            raise VenueUnavailable(
+                f"no exchange of this kind answers: {error}", where=line.rest
+            ) from None
+        _, _, body = await line.request(venue.instruments())
+        instruments = venue.instruments_of(body, frozenset(symbols))
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        raise VenueUnavailable(
+            f"the venue does not answer: {type(error).__name__}", where=line.rest
+        ) from None
+    except (KeyError, TypeError, ValueError, AttributeError, msgspec.DecodeError) as error:
+        raise VenueUnavailable(
+            f"its list of instruments makes no sense: {type(error).__name__} {error}",
+            where=line.rest,
+        ) from None
+    missing = set(symbols) - {i.symbol for i in instruments}
+    if missing:
+        raise UnknownSymbol(f"{', '.join(sorted(missing))} does not trade there", where=line.rest)
+    return instruments

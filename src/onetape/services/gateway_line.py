@@ -1,0 +1,71 @@
+"""A gateway's questions to its venue: one request, one answer read by the protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Final
+
+import aiohttp
+
+from onetape.model.errors import ClockSkew
+from onetape.orders.calls import Call
+from onetape.orders.outcome import Answer, Outcome
+from onetape.services.gateway_clock import VenueClock
+from onetape.venues.gateways import TradingVenue
+
+__all__ = ["VenueLine"]
+
+CALL_TIMEOUT_S: Final = 4.0
+LINE_S: Final = 1.0  # how long a request keeps the next one waiting, where they go in order
+
+
+class VenueLine:
+    """Requests of one account. `open` first."""
+
+    def __init__(self, venue: TradingVenue, rest: str, clock: VenueClock) -> None:
+        self.venue = venue
+        self.rest = rest
+        self.clock = clock
+        self._in_order = asyncio.Lock()  # where requests have to arrive in their order
+        self._http: aiohttp.ClientSession
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
+        connector = aiohttp.TCPConnector(limit=16, keepalive_timeout=60.0)
+        async with aiohttp.ClientSession(self.rest, timeout=timeout, connector=connector) as http:
+            self._http = http
+            yield
+
+    async def answer(self, call: Call) -> Answer:
+        """What became of a call; that nobody knows, where no answer came."""
+        try:
+            return await self.ask(call)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            return Answer(Outcome.AMBIGUOUS, text=type(error).__name__)
+
+    async def ask(self, call: Call) -> Answer:
+        """Raises aiohttp.ClientError, OSError and TimeoutError where no answer came."""
+        if self.venue.in_order:
+            async with self._in_order:
+                # One that is lost does not stop the others for long; should it arrive after them,
+                # it is refused.
+                request = asyncio.ensure_future(self.request(call))
+                await asyncio.wait({request}, timeout=LINE_S)
+            status, headers, body = await request
+        else:
+            status, headers, body = await self.request(call)
+        answer = self.venue.protocol.answer(call, status, headers, body, self.clock.now())
+        if answer.code == ClockSkew.code:
+            self.clock.doubt()
+        return answer
+
+    async def request(self, call: Call) -> tuple[int, dict[str, str], bytes]:
+        async with self._http.request(
+            call.method, call.target, data=call.body or None, headers=dict(call.headers),
+            allow_redirects=False,
+        ) as reply:  # fmt: skip
+            body = await reply.read()
+            return reply.status, {k.lower(): v for k, v in reply.headers.items()}, body

@@ -1,0 +1,45 @@
+"""A gateway's process: `python -m onetape.services.gateway_main`, its options as JSON on standard
+input, so that no secret is ever part of an argument list. It says `ready` when the account is
+reconciled."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+import msgspec
+import uvloop
+
+from onetape.model.errors import OnetapeError
+from onetape.services.gateway import Gateway
+from onetape.services.gateway_options import GatewayOptions
+
+
+def _say_ready() -> None:
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    options = msgspec.json.decode(sys.stdin.buffer.read(), type=GatewayOptions)
+    os.umask(0o077)
+
+    async def work() -> None:
+        gateway = Gateway(options)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, gateway.stopping.set)
+        await gateway.run(_say_ready)
+
+    try:
+        uvloop.run(work())
+    except OnetapeError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""A gateway's market: the venue's streams onto the gateway's tape."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import picows
+
+from onetape.model.enums import Side
+from onetape.model.instrument import Instrument
+from onetape.orders.managed import HealthOut
+from onetape.services.gateway_connection import connected, reconnect_after
+from onetape.services.gateway_journal import MARK, TRADE
+from onetape.tape.journal import JournalWriter, type_id
+from onetape.venues.gateways import MarketStream, TradingVenue
+
+__all__ = ["MarketFeed"]
+
+_TRADE: Final = type_id("trade")
+_MARK: Final = type_id("mark")
+
+
+class MarketFeed:
+    """A sink of the venue's decoder. references: gets a recent price of each symbol."""
+
+    def __init__(
+        self,
+        venue: TradingVenue,
+        instruments: Sequence[Instrument],
+        writer: JournalWriter,
+        references: dict[str, int],
+        say: Callable[[HealthOut], None],
+    ) -> None:
+        self._symbols = [i.symbol for i in instruments]
+        self._references = references
+        self._say = say
+        self._quote = writer.append_quote
+        self._append = writer.append_raw
+        self._received = 0  # when the message came that is being read
+        self._market = venue.market(instruments, self)
+
+    def streams(self) -> list[MarketStream]:
+        return self._market.streams()
+
+    async def follow(self, stream: MarketStream) -> None:
+        """For ever, over as many connections as it takes."""
+
+        def take(message: bytes) -> None:
+            self._received = time.time_ns()
+            self._market.take(message)
+
+        failures = 0
+        name = stream.url.partition("://")[2].partition("/")[2][:40]
+        while True:
+            began = time.monotonic()
+            with contextlib.suppress(OSError, picows.WSError, TimeoutError):
+                await connected(stream.url, stream.hello, take)
+            failures = 0 if time.monotonic() - began > 10 else failures + 1
+            self._say(HealthOut("feed", name, "lost", "warning"))
+            await asyncio.sleep(reconnect_after(failures))
+
+    def quote(
+        self, stream: int, ts_event: int, bid: int, ask: int, bid_size: int, ask_size: int,
+        update_id: int,
+    ) -> None:  # fmt: skip
+        self._quote(stream, self._received, ts_event, bid, ask, bid_size, ask_size)
+        self._references[self._symbols[stream - 1]] = (bid + ask) // 2
+        del update_id
+
+    def trade(
+        self, stream: int, ts_event: int, price: int, size: int, side: Side, trade_id: int
+    ) -> None:
+        payload = TRADE.pack(ts_event, self._received, price, size, trade_id, 0, side.id, 1)
+        self._append(_TRADE, payload, 0, stream, self._received)
+
+    def mark(self, stream: int, ts_event: int, mark: int, index: int) -> None:
+        payload = MARK.pack(ts_event, self._received, mark, index)
+        self._append(_MARK, payload, 0, stream, self._received)

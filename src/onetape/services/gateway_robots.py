@@ -1,0 +1,134 @@
+"""The robots of a gateway: whose journals it follows, and what becomes of their requests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.model.enums import RequestKind
+from onetape.model.errors import OrderInvalid
+from onetape.orders.filters import Refusal
+from onetape.orders.gate import Gate
+from onetape.orders.managed import HealthOut, Request
+from onetape.orders.manager import OrderManager
+from onetape.services.gateway_journal import GatewayTape, RobotLife, request_of
+from onetape.tape.journal import JournalReader, type_id
+from onetape.tape.wait import JournalWatch, Waiter
+
+__all__ = ["ROBOTS_MAX", "Robots"]
+
+ROBOTS_MAX: Final = 250
+_ORDER_REQUEST: Final = type_id("order_request")
+_INSTRUMENT: Final = type_id("instrument")
+
+
+class Robots:
+    """now: gives the venue's time. carry_out: takes what the manager wants after requests."""
+
+    def __init__(
+        self,
+        manager: OrderManager,
+        gate: Gate,
+        tape: GatewayTape,
+        *,
+        loop: Any,
+        now: Callable[[], int],
+        carry_out: Callable[[], None],
+    ) -> None:
+        self._manager = manager
+        self._gate = gate
+        self._tape = tape
+        self._now = now
+        self._carry_out = carry_out
+        self._lives: dict[int, tuple[RobotLife, JournalReader]] = {}
+        self._waiter = Waiter()
+        self._watch = JournalWatch(self._waiter, self._take_requests, loop)
+        for life in tape.robots.values():
+            if Path(life.journal).is_dir():
+                self._follow(life)
+
+    def close(self) -> None:
+        self._watch.close()
+
+    def attach(self, name: str, journal: str, now: int) -> RobotLife | None:
+        """A robot begins a life, None: there are too many. Its journal is not there yet."""
+        known = next((r for r in self._tape.robots.values() if r.name == name), None)
+        number = known.number if known else len(self._tape.robots) + 1
+        if number > ROBOTS_MAX:
+            return None
+        if number in self._lives:
+            self._lives.pop(number)[1].close()
+        life = RobotLife(number, name, known.epoch + 1 if known else 1, journal)
+        self._tape.attach(life, now)
+        return life
+
+    def follow(self, number: int) -> None:
+        """The robot's journal is there: from now on its requests are taken."""
+        self._follow(self._tape.robots[number])
+        self._watch.look()
+
+    def look_after(self, now: int, *, orphans: str) -> None:
+        """A robot that died with orders open loses them, where orphans is "cancel"."""
+        for life, reader in self._lives.values():
+            if reader.core.writer_alive or life.is_lost:
+                continue
+            life.is_lost = True
+            if not any(o.robot == life.number for o in self._manager.open.values()):
+                continue  # it ended as it should
+            self._manager.outs.append(HealthOut("robot", life.name, "lost", "critical"))
+            if orphans == "cancel":
+                self._manager.cancel_all(now, life.number)
+
+    def _follow(self, life: RobotLife) -> None:
+        # From its beginning: that is where it names its instruments.
+        reader = JournalReader(life.journal)
+        self._lives[life.number] = (life, reader)
+        self._waiter.add(reader)
+
+    def _take_requests(self) -> None:
+        now = self._now()
+        for life, reader in self._lives.values():
+            first = last = 0
+            while (raw := reader.next_raw()) is not None:
+                kind, _, sequence, _, stream, payload = raw
+                if kind == _INSTRUMENT:
+                    life.symbols[stream] = msgspec.msgpack.decode(payload)["symbol"]
+                elif kind == _ORDER_REQUEST and sequence > life.taken:
+                    first, last = first or sequence, sequence
+                    self._request(life, stream, payload, now)
+            if last:
+                self._tape.take(life, _uuid_bytes(reader.core.uuid), first, last, 0, time.time_ns())
+        self._carry_out()
+
+    def _request(self, life: RobotLife, stream: int, payload: bytes, now: int) -> None:
+        _, kind, order_id, spec, denied = request_of(payload, life.symbols[stream])
+        if denied:
+            return
+        manager = self._manager
+        known = manager.by_robot.get((life.number, order_id))
+        if kind is RequestKind.PLACE:
+            if known is not None:
+                return
+            request = Request(life.number, kind, order_id, spec)
+            name = life.client_id(order_id)
+            refusal = self._gate.refusal(spec, now)
+            chars = manager.venue.client_id_chars
+            if len(name) > chars:  # many lives of a robot, or many orders: a new name begins anew
+                refusal = Refusal.of(OrderInvalid, f"the id {name} has more than {chars} letters")
+            if refusal is None:
+                manager.submit(name, request, now)
+            else:
+                manager.deny(name, request, now, refusal.code, refusal.reason)
+        elif known is not None:
+            if kind is RequestKind.CANCEL:
+                manager.cancel(known, now)
+            else:
+                manager.amend(known, now, price=spec.price_int, size=spec.size_int)
+
+
+def _uuid_bytes(value: Any) -> bytes:
+    return bytes(value) if not isinstance(value, str) else bytes.fromhex(value.replace("-", ""))

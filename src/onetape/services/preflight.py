@@ -1,0 +1,225 @@
+"""Before anything trades: is this the exchange, is it our time, is this key what it should be?
+
+A few questions over plain HTTP, the public ones first, so that a wrong address never sees a signed
+request; of the signed ones the first that is refused is the last, because venues lock out who asks
+again and again with a key that is wrong. What is wrong is one error, one line.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from onetape.model.config import AccountConfig, VenueConfig
+from onetape.model.errors import (
+    BadConfig,
+    OnetapeError,
+    UnknownSymbol,
+    VenueClosed,
+    VenueUnavailable,
+)
+from onetape.model.instrument import Instrument
+from onetape.orders.told import ModeTold
+from onetape.services.gateway_clock import clock_offset
+from onetape.services.venue_access import VenueAccess
+from onetape.store.secrets import read_secret
+from onetape.venues.binance.trading import BinanceUsdmProtocol
+from onetape.venues.gateways import HOSTS, Addresses, TradingVenue, open_trading_venue, ws_address
+from onetape.venues.key_check import KeyRights, Wanted, clock_wrong, refused, unfit
+
+__all__ = [
+    "CHECKED",
+    "Passed",
+    "Target",
+    "check_named",
+    "keys_of",
+    "look",
+    "preflight",
+    "secret_of",
+    "target_of",
+]
+
+CHECKED: Final = ("binance-usdm", "kraken")  # other venues are asked in other ways
+# Where the rights of a key are asked for. The demo system has no such place (as of 2026-11).
+RIGHTS_HOSTS: Final = {("binance-usdm", "live"): "https://api.binance.com"}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A venue to be asked. rights: the address that knows the rights of keys, "": none does."""
+
+    kind: str
+    mode: str
+    addresses: Addresses
+    rights: str = ""
+
+
+@dataclass(slots=True)
+class Passed:
+    """What was found on the way; `offset` in ns, the venue's clock less ours. `raw` is the list of
+    instruments as it came."""
+
+    offset: int = 0
+    instruments: list[Instrument] = field(default_factory=list)
+    mode: ModeTold | None = None
+    rights: KeyRights | None = None
+    raw: bytes = b""
+
+
+def target_of(name: str, venue: VenueConfig) -> Target:
+    """Where a venue of the configuration is. Raises VenueClosed, BadConfig, NotAvailable."""
+    if venue.kind == "bitmex":
+        raise VenueClosed(
+            "BitMEX closed on 23 September 2026", where=f"[venues.{name}]",
+            todo="backtest it, or sim it",
+        )  # fmt: skip
+    if venue.rest:
+        local = ws_address(venue.kind, venue.rest)  # refuses a kind that nobody can trade on
+        ws = venue.ws or local
+        return Target(venue.kind, venue.mode, Addresses(venue.rest, ws, ws), venue.rest)
+    ws_address(venue.kind, "")
+    hosts = HOSTS.get((venue.kind, venue.mode))
+    if hosts is None:
+        raise BadConfig(
+            f"{venue.kind} has no {venue.mode} mode", where=f"[venues.{name}]",
+            todo=f'start `onetape sim {venue.kind}` and write rest = "http://..."',
+        )  # fmt: skip
+    return Target(venue.kind, venue.mode, hosts, RIGHTS_HOSTS.get((venue.kind, venue.mode), ""))
+
+
+def check_named(name: str, venue: VenueConfig) -> None:
+    """Raises BadConfig: nobody trades with real money by a slip of one word."""
+    if venue.mode == "live" and not venue.live_account:
+        raise BadConfig(
+            "live trading needs the account's id typed in the configuration",
+            where=f"[venues.{name}]",
+            todo='live_account = "..."',
+        )
+
+
+def keys_of(
+    name: str, account: AccountConfig, environ: Mapping[str, str], folder: Path
+) -> tuple[str, str]:
+    """An account's key and secret. Raises BadConfig, PermissionDenied."""
+    found = [secret_of(name, account, what, environ, folder) for what in ("key", "secret")]
+    return found[0], found[1]
+
+
+def secret_of(
+    name: str, account: AccountConfig, what: str, environ: Mapping[str, str], folder: Path
+) -> str:
+    """what: key or secret. Raises BadConfig, PermissionDenied."""
+    place = getattr(account, what)
+    if not place:
+        raise BadConfig(
+            f"the account has no {what}", where=f"[accounts.{name}]",
+            todo=f'write {what} = "env:NAME" or "file:/path"',
+        )  # fmt: skip
+    return read_secret(place, environ, folder=folder).reveal()
+
+
+def preflight(
+    target: Target,
+    account: str,
+    key: str,
+    secret: str,
+    symbols: Sequence[str],
+    wanted: Wanted,
+) -> Passed:
+    """Raises the first thing that is wrong: VenueUnavailable, UnknownSymbol, ClockSkew,
+    BadSignature, PermissionDenied, AccountMode, and what else the venue refuses."""
+    venue = open_trading_venue(target.kind, key, secret, target.addresses)
+    access = VenueAccess(target.addresses.rest)
+    try:
+        passed = _public(access, venue, target, symbols)
+        where = f"[accounts.{account}] at {target.addresses.rest}"
+        _account(access, venue, target, where, passed, wanted)
+    finally:
+        access.close()
+    return passed
+
+
+def look(target: Target, symbols: Sequence[str] = ()) -> Passed:
+    """Only what needs no key. Raises as preflight does."""
+    # A secret that is none, and base64 where a venue wants that.
+    venue = open_trading_venue(target.kind, "", "", target.addresses)
+    access = VenueAccess(target.addresses.rest)
+    try:
+        return _public(access, venue, target, symbols)
+    finally:
+        access.close()
+
+
+def _public(
+    access: VenueAccess, venue: TradingVenue, target: Target, symbols: Sequence[str]
+) -> Passed:
+    where = target.addresses.rest
+    access.ask(venue.time())  # the connection is not part of what is measured next
+    call = venue.time()
+    sent = time.time_ns()
+    status, headers, body = access.ask(call)
+    received = time.time_ns()
+    answer = venue.protocol.answer(call, status, headers, body, sent)
+    if not answer.value:
+        what = headers.get("content-type", "").partition(";")[0] or "nothing"
+        raise VenueUnavailable(
+            f"no exchange of the kind {target.kind} answers: HTTP {status}, {what}", where=where
+        )
+    passed = Passed(offset=clock_offset(int(answer.value), venue.clock_step, sent, received))
+    status, headers, passed.raw = access.ask(venue.instruments())
+    try:
+        passed.instruments = venue.instruments_of(passed.raw, frozenset(symbols))
+    except (LookupError, TypeError, ValueError, AttributeError, msgspec.DecodeError) as error:
+        raise VenueUnavailable(
+            f"its list of instruments makes no sense: HTTP {status}, {type(error).__name__} "
+            f"{error}",
+            where=where,
+        ) from None
+    if missing := set(symbols) - {i.symbol for i in passed.instruments}:
+        raise UnknownSymbol(f"{', '.join(sorted(missing))} does not trade there", where=where)
+    if wrong := clock_wrong(passed.offset, where):
+        raise wrong
+    return passed
+
+
+def _account(
+    access: VenueAccess,
+    venue: TradingVenue,
+    target: Target,
+    where: str,
+    passed: Passed,
+    wanted: Wanted,
+) -> None:
+    now = time.time_ns() + passed.offset
+    call = venue.protocol.modes(now)
+    answer = venue.protocol.answer(call, *access.ask(call), now)
+    passed.mode = next((each for each in answer.told if isinstance(each, ModeTold)), None)
+    if passed.mode is not None or answer.venue_code == "-2015":
+        passed.rights = _rights(access, venue, target, now)
+    if passed.mode is None:
+        raise refused(answer, where, passed.rights)
+    wrong: OnetapeError | None = unfit(passed.mode, passed.rights, wanted, where)
+    if wrong is not None:
+        raise wrong
+
+
+def _rights(access: VenueAccess, venue: TradingVenue, target: Target, now: int) -> KeyRights | None:
+    """None where nobody tells: what is not known is not held against a key."""
+    if not target.rights or not isinstance(venue.protocol, BinanceUsdmProtocol):
+        return None
+    is_same = target.rights == access.rest
+    other = access if is_same else VenueAccess(target.rights)
+    try:
+        status, _, body = other.ask(venue.protocol.key_rights(now))
+        value = msgspec.json.decode(body)
+        return KeyRights.of_binance(value) if status == 200 else None
+    except (VenueUnavailable, TypeError, AttributeError, ValueError, msgspec.DecodeError):
+        return None
+    finally:
+        if not is_same:
+            other.close()

@@ -1,0 +1,98 @@
+"""Orders of Binance USD-M by its WebSocket API.
+
+With an Ed25519 key the session is opened once (`session.logon`) and a request carries no signature;
+with HMAC each request is signed over its parameters sorted by name. Whole numbers are JSON numbers,
+decimals are text. Source: "WebSocket API General Info" and "Trade" of the USD-M documentation, as
+of 2026-11. Open orders, cancel-all and the dead man's switch are not there: they go by REST.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from onetape.orders.calls import Call, Purpose
+from onetape.orders.outcome import Answer
+from onetape.venues.binance.signing import socket_payload
+from onetape.venues.binance.trading import RECV_WINDOW_MS, BinanceUsdmProtocol
+from onetape.venues.order_entry import Reply
+
+__all__ = ["PATH", "BinanceOrderSocket"]
+
+PATH: Final = "/ws-fapi/v1"
+_MS: Final = 1_000_000
+_METHODS: Final = {
+    (Purpose.PLACE, "/fapi/v1/order"): "order.place",
+    (Purpose.AMEND, "/fapi/v1/order"): "order.modify",
+    (Purpose.CANCEL, "/fapi/v1/order"): "order.cancel",
+    (Purpose.PLACE, "/fapi/v1/algoOrder"): "algoOrder.place",
+    (Purpose.CANCEL, "/fapi/v1/algoOrder"): "algoOrder.cancel",
+}
+_WHOLE: Final = frozenset({"goodTillDate", "orderId", "algoId"})
+_SPANS: Final = {"SECOND": "S", "MINUTE": "M", "HOUR": "H", "DAY": "D"}
+
+
+class BinanceOrderSocket:
+    """An `EntryDialect`."""
+
+    def __init__(self, protocol: BinanceUsdmProtocol) -> None:
+        self._protocol = protocol
+        self._signer = protocol.signer
+        self.limits: dict[str, tuple[int, int]] = {}
+
+    def hello(self, number: int, now: int) -> bytes | None:
+        if not self._signer.opens_session:
+            return None
+        return self._encoded(number, "session.logon", self._signed({}, now))
+
+    def carries(self, call: Call) -> bool:
+        return (call.purpose, call.target) in _METHODS
+
+    def message(self, call: Call, number: int, now: int) -> bytes:
+        params: dict[str, object] = {
+            name: int(value) if name in _WHOLE else value
+            for name, value in (call.terms or {}).items()
+        }
+        if self._signer.opens_session:
+            params["timestamp"], params["recvWindow"] = now // _MS, RECV_WINDOW_MS
+        else:
+            params = self._signed(params, now)
+        return self._encoded(number, _METHODS[call.purpose, call.target], params)
+
+    def _signed(self, params: dict[str, object], now: int) -> dict[str, object]:
+        params = {
+            **params,
+            "apiKey": self._protocol.key,
+            "recvWindow": RECV_WINDOW_MS,
+            "timestamp": now // _MS,
+        }
+        params["signature"] = self._signer.sign(socket_payload(params))
+        return params
+
+    @staticmethod
+    def _encoded(number: int, method: str, params: dict[str, object]) -> bytes:
+        return msgspec.json.encode({"id": number, "method": method, "params": params})
+
+    def read(self, message: bytes, now: int) -> Reply | str:
+        value: dict[str, Any] = msgspec.json.decode(message)
+        number = value.get("id")
+        if number is None:
+            if "error" in value:
+                # Of a request that the venue could not read: which one is not said.
+                raise ValueError("an error without a request")
+            return str(value.get("method") or value.get("event") or "no id")
+        status = int(value["status"])
+        for row in value.get("rateLimits") or ():
+            span = f"{row['intervalNum']}{_SPANS.get(row['interval'], row['interval'])}"
+            self.limits[f"{row['rateLimitType']} {span}"] = (int(row["count"]), int(row["limit"]))
+        if status == 200:
+            return Reply(int(number), True, value["result"], status)
+        error = value["error"]
+        told = (error.get("data") or {}).get("retryAfter", 0)  # a time in ms, for 418 and 429
+        wait = max(0, int(told) - now // _MS)
+        return Reply(int(number), False, error, status, -(-wait // 1000))
+
+    def answer(self, call: Call, reply: Reply, now: int) -> Answer:
+        headers = {"retry-after": str(reply.retry_after)} if reply.retry_after else {}
+        return self._protocol.answer_of(call, reply.status, headers, reply.value, b"", now)

@@ -1,0 +1,169 @@
+"""What is wrong with a key, in one line, from what its venue answered. No I/O.
+
+A venue says less than a user wants to know: Binance has one code for a key that is wrong, that is
+bound to other addresses, and that lacks the right. What can be told apart is, the rest is named
+together. Sources: "Error Codes" and "Get API Key Permission" of Binance's documentation,
+docs.kraken.com "API errors" and "Get API Key Info", read 2026-11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from onetape.model.errors import (
+    AccountMode,
+    BadSignature,
+    ClockSkew,
+    OnetapeError,
+    PermissionDenied,
+    VenueRateLimit,
+    VenueRejected,
+    VenueUnavailable,
+)
+from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.told import ModeTold
+
+__all__ = ["CLOCK_OFF_MAX_S", "KeyRights", "Wanted", "clock_wrong", "refused", "unfit"]
+
+# Signing with the venue's time would hide more than this, and the user's bars, deadlines and
+# records would be off by it all the same.
+CLOCK_OFF_MAX_S: Final = 5.0
+_TEXT_MAX: Final = 160
+
+_KEY, _SECRET = "check `key`", "check `secret`"
+_OTHER_WORLD: Final = "keys of demo and live are not the same ones"
+
+
+class KeyRights(NamedTuple):
+    """What a key itself may do, apart from its account; None: the venue does not say."""
+
+    read: bool | None = None
+    trade: bool | None = None
+    withdraw: bool | None = None
+    is_bound: bool | None = None  # to addresses
+    portfolio_margin: bool | None = None
+
+    @classmethod
+    def of_binance(cls, value: Mapping[str, Any]) -> KeyRights:
+        """From the wallet side's apiRestrictions. Raises TypeError for what is none."""
+
+        def told(name: str) -> bool | None:
+            found = value.get(name)
+            if found is not None and not isinstance(found, bool):
+                raise TypeError(f"{name} is {found!r}")
+            return found
+
+        return cls(
+            read=told("enableReading"),
+            trade=told("enableFutures"),
+            withdraw=told("enableWithdrawals"),
+            is_bound=told("ipRestrict"),
+            portfolio_margin=told("enablePortfolioMarginTrading"),
+        )
+
+
+class Wanted(NamedTuple):
+    """What the configuration says of an account."""
+
+    hedge: bool = False
+    allow_withdraw: bool = False
+
+
+def clock_wrong(offset_ns: int, where: str) -> ClockSkew | None:
+    """offset_ns: how far the venue's clock is ahead of ours."""
+    seconds = offset_ns / 1e9
+    if abs(seconds) <= CLOCK_OFF_MAX_S:
+        return None
+    word = "behind" if seconds > 0 else "ahead of"
+    return ClockSkew(
+        f"this machine's clock is {abs(seconds):,.1f} s {word} the venue's",
+        where=where,
+        todo="set it, and let a time service keep it",
+    )
+
+
+def refused(answer: Answer, where: str, rights: KeyRights | None = None) -> OnetapeError:
+    """The error of the first signed request that failed. rights: what the key may do, where the
+    venue said it elsewhere although it refused here."""
+    code, text = answer.venue_code, answer.text[:_TEXT_MAX]
+    kind, _, rest = text.partition(":")
+    if code == "-2014" or text.startswith("EAPI:Invalid key"):
+        return BadSignature("wrong key: the venue does not know it", where=where, todo=_KEY)
+    if code == "-1022" or text.startswith("EAPI:Invalid signature"):
+        return BadSignature(
+            "wrong secret: the venue knows the key and not its signature", where=where, todo=_SECRET
+        )
+    if code in ("-2015", "-1002"):
+        return _not_allowed(text, where, rights)
+    if code == "-2017" or text.startswith("ETrade:User Locked"):
+        return PermissionDenied("the venue has locked this account's keys", where=where)
+    if code in ("-1021", "-5028"):
+        return ClockSkew("the venue refuses our clock", where=where, todo="set it")
+    if text.startswith("EAPI:Invalid nonce"):
+        return ClockSkew(
+            "the venue saw a larger nonce from this key", where=where,
+            todo="another program uses the key, or this clock went back: make a key for each",
+        )  # fmt: skip
+    if kind == "EGeneral" and rest.startswith("Permission denied"):
+        return PermissionDenied(
+            "the key may not ask for its account, or not from this address", where=where,
+            todo="give it the rights to query funds and orders and to create and cancel orders",
+        )  # fmt: skip
+    if answer.code == VenueRateLimit.code:
+        return VenueRateLimit(
+            f"the venue lets this address wait: {text or code}", where=where, todo="wait a while"
+        )
+    if answer.outcome in (Outcome.AMBIGUOUS, Outcome.SAFE):
+        return VenueUnavailable(f"no answer about the account: {text or code}", where=where)
+    return VenueRejected(f"the venue refuses this account: {code} {text}".strip(), where=where)
+
+
+def _not_allowed(text: str, where: str, rights: KeyRights | None) -> OnetapeError:
+    if rights is not None and rights.trade is False:
+        return PermissionDenied(
+            "the key has no right to trade futures", where=where, todo="give it, at the venue"
+        )
+    _, found, address = text.partition("request ip: ")
+    ours = f" ({address.strip(' .')})" if found else ""
+    return PermissionDenied(
+        f"wrong key, address not allowed{ours}, or no right to trade: the venue does not say which",
+        where=where,
+        todo=f"check `key` and its list of addresses; {_OTHER_WORLD}",
+    )
+
+
+def unfit(
+    mode: ModeTold, rights: KeyRights | None, wanted: Wanted, where: str
+) -> OnetapeError | None:
+    """What of a key that works, or of its account, keeps us from trading; None: nothing.
+
+    Where the venue tells a key's rights, the account's own right to withdraw is not the key's.
+    """
+    withdraw = mode.can_withdraw if rights is None else rights.withdraw
+    if not mode.can_trade or (rights is not None and rights.trade is False):
+        return PermissionDenied(
+            "the key may read and not trade", where=where, todo="give it the right, at the venue"
+        )
+    if withdraw and not wanted.allow_withdraw:
+        return PermissionDenied(
+            "the key may withdraw money", where=where,
+            todo="make one that may not, or write allow_withdraw = true",
+        )  # fmt: skip
+    if rights is not None and rights.portfolio_margin:
+        return AccountMode(
+            "the account has portfolio margin, which is not traded here", where=where,
+            todo="leave it at the venue, or name another account",
+        )  # fmt: skip
+    if mode.multi_assets:
+        return AccountMode(
+            "the account is in multi-assets mode, whose margin is not reckoned here", where=where,
+            todo="change it to single-asset mode at the venue",
+        )  # fmt: skip
+    if mode.hedge != wanted.hedge:
+        has, wants = ("hedge", "one-way") if mode.hedge else ("one-way", "hedge")
+        return AccountMode(
+            f"the account is in {has} mode, the configuration wants {wants}", where=where,
+            todo=f'change it at the venue, or write position_mode = "{has}"',
+        )  # fmt: skip
+    return None

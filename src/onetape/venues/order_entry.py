@@ -1,0 +1,169 @@
+"""Order entry over a kept-open WebSocket: what an `OrderLine` can carry. No I/O.
+
+A line has one session for each connection. A session numbers what it sends, holds every request
+until its answer is here, and gives each request exactly one answer: the venue's; or AMBIGUOUS, when
+the connection ends or nothing comes. What an answer means is read by the venue's protocol, by the
+same tables as over REST.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, Protocol
+
+from onetape.model.errors import OrderOutcomeUnknown
+from onetape.model.time import SECOND
+from onetape.orders.calls import Call
+from onetape.orders.outcome import Answer, Outcome
+
+__all__ = ["Answered", "EntryDialect", "EntrySession", "Reply"]
+
+LATE: Final = 4 * SECOND  # an answer is not waited for any longer, as over REST
+PENDING_MAX: Final = 1000  # more at once: the line takes nothing, and REST does
+FORGOTTEN_MAX: Final = 1000  # numbers of requests that were given up, for answers that come late
+
+
+class Reply(NamedTuple):
+    """One message that answers a request. value: as the venue's protocol reads it."""
+
+    number: int
+    is_done: bool
+    value: Any
+    status: int = 200
+    retry_after: int = 0  # seconds
+
+
+class Answered(NamedTuple):
+    call: Call
+    answer: Answer
+
+
+class EntryDialect(Protocol):
+    """How one connection to one venue speaks. now: ns UTC, the venue's time as we know it."""
+
+    limits: dict[str, tuple[int, int]]  # (used, limit) by name, as the venue told it last
+
+    def hello(self, number: int, now: int) -> bytes | None:
+        """What has to be confirmed before orders may be sent, if anything."""
+        ...
+
+    def carries(self, call: Call) -> bool:
+        """Whether the venue takes this request here; only one that has terms."""
+        ...
+
+    def message(self, call: Call, number: int, now: int) -> bytes: ...
+
+    def read(self, message: bytes, now: int) -> Reply | str:
+        """An answer, or the name of what else was said, "" for what is known and means nothing.
+        Raises ValueError, KeyError, TypeError or AttributeError for what is malformed."""
+        ...
+
+    def answer(self, call: Call, reply: Reply, now: int) -> Answer: ...
+
+
+@dataclass(slots=True)
+class EntrySession:
+    """One connection, from its beginning to its end."""
+
+    dialect: EntryDialect
+    is_ready: bool = False
+    broken: str = ""  # why it is of no use, "" while it is
+    unknown: dict[str, int] = field(default_factory=dict)  # messages without a meaning, by name
+    _number: int = 0
+    _hello: int = 0
+    _pending: dict[int, tuple[Call, int]] = field(default_factory=dict)  # and when it was sent
+    _given_up: dict[int, None] = field(default_factory=dict)
+
+    @property
+    def pending(self) -> int:
+        """How many requests have no answer yet."""
+        return len(self._pending)
+
+    def opened(self, now: int) -> list[bytes]:
+        """What is said first."""
+        hello = self.dialect.hello(self._next(), now)
+        if hello is None:
+            self.is_ready = True
+            return []
+        self._hello = self._number
+        return [hello]
+
+    def carries(self, call: Call) -> bool:
+        return (
+            self.is_ready
+            and not self.broken
+            and call.terms is not None
+            and len(self._pending) < PENDING_MAX
+            and self.dialect.carries(call)
+        )
+
+    def send(self, call: Call, now: int) -> bytes:
+        """The message of a request that `carries` has let through."""
+        number = self._next()
+        message = self.dialect.message(call, number, now)
+        self._pending[number] = (call, now)
+        return message
+
+    def take(self, message: bytes, now: int) -> list[Answered]:
+        """Reads a message. Raises nothing: what is malformed breaks the session."""
+        try:
+            read = self.dialect.read(message, now)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            # Whose answer it was cannot be known any more, so all are asked for.
+            self.broken = f"a message that makes no sense: {type(error).__name__}"
+            return []
+        if isinstance(read, str):
+            if read:
+                self._count(read)
+            return []
+        if read.number == self._hello and not self.is_ready:
+            self.is_ready = read.is_done
+            if not read.is_done:
+                self.broken = f"the venue refuses: {str(read.value)[:200]}"
+            return []
+        known = self._pending.pop(read.number, None)
+        if known is None:
+            late = self._given_up.pop(read.number, 0) is None
+            self._count("late answer" if late else "answer to nothing")
+            return []
+        call, _ = known
+        return [Answered(call, self.dialect.answer(call, read, now))]
+
+    def late(self, now: int) -> list[Answered]:
+        """Requests whose answer is not waited for any longer."""
+        found = []
+        for number, (call, sent) in list(self._pending.items()):
+            if now - sent < LATE:
+                break  # they are in the order in which they were sent
+            del self._pending[number]
+            self._given_up[number] = None
+            if len(self._given_up) > FORGOTTEN_MAX:
+                del self._given_up[next(iter(self._given_up))]
+            found.append(Answered(call, _unknown("no answer came")))
+        return found
+
+    def closed(self) -> list[Answered]:
+        """The connection is gone: of what is unanswered nobody knows whether it was carried out."""
+        self.is_ready = False
+        self.broken = self.broken or "the connection was closed"
+        lost = [Answered(call, _unknown("the connection was lost"))
+                for call, _ in self._pending.values()]  # fmt: skip
+        self._pending.clear()
+        return lost
+
+    def _next(self) -> int:
+        self._number += 1
+        return self._number
+
+    def _count(self, what: str) -> None:
+        self.unknown[what] = self.unknown.get(what, 0) + 1
+
+
+def _unknown(text: str) -> Answer:
+    return Answer(Outcome.AMBIGUOUS, code=OrderOutcomeUnknown.code, text=text)
+
+
+def entry_limits(found: Mapping[str, tuple[int, int]]) -> list[str]:
+    """For a status line: what was used of which limit."""
+    return [f"{name} {used}/{limit}" for name, (used, limit) in sorted(found.items())]

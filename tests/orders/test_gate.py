@@ -1,0 +1,379 @@
+"""What leaves and what is DENIED: one row, one rule."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from onetape.model import catalogue
+from onetape.model.enums import (
+    Liquidity,
+    OrderNews,
+    OrderType,
+    PositionSide,
+    RequestKind,
+    Side,
+    TriggerBy,
+)
+from onetape.model.errors import (
+    AccountMode,
+    InsufficientFunds,
+    Killed,
+    OrderBelowMinNotional,
+    OrderInvalid,
+    OrderOutcomeUnknown,
+    OrderRate,
+    PositionLimit,
+    PriceBand,
+    ReduceOnlyViolated,
+    SelfTrade,
+    UnknownSymbol,
+    VenueUnavailable,
+)
+from onetape.model.order import OrderSpec
+from onetape.orders.calls import Purpose
+from onetape.orders.gate import Gate, Limits
+from onetape.orders.managed import NewsOut, Request
+from onetape.orders.manager import OrderManager
+from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.told import BalanceTold, FillTold, ModeTold, OrderTold, StreamTold
+from onetape.venues.binance.trading import BinanceUsdmProtocol
+from onetape.venues.kraken.assets import Pairs
+from onetape.venues.kraken.trading import KrakenSpotProtocol
+
+PERP, SPOT = "binance:BTC/USDT:USDT", "kraken:BTC/USD"
+NOW = 1_795_000_000_000_000_000
+UNIT = 10**18
+PAIR = {
+    "altname": "XBTUSD", "wsname": "XBT/USD", "base": "XXBT", "quote": "ZUSD",
+    "pair_decimals": 1, "lot_decimals": 8,
+}  # fmt: skip
+
+
+class Desk:
+    """A gate with its manager, and what was done there. Prices and sizes in units."""
+
+    def __init__(self, symbol: str = PERP, **limits) -> None:
+        self.instrument = catalogue.find(symbol)
+        assert self.instrument is not None
+        is_spot = symbol == SPOT
+        protocol = KrakenSpotProtocol("k", "c2VjcmV0") if is_spot else BinanceUsdmProtocol("k", "s")
+        protocol.set_instruments([self.instrument])
+        if is_spot:
+            protocol.set_pairs(Pairs({"XXBTZUSD": PAIR}))
+        self.manager = OrderManager(protocol)
+        self.manager.references[symbol] = self.price(60_000)
+        self.gate = Gate(self.manager, {symbol: self.instrument}, Limits(**limits), ready=True)
+        self.symbol, self.count = symbol, 0
+
+    def price(self, price) -> int:
+        return int(Decimal(price).scaleb(self.instrument.price_decimals))
+
+    def spec(self, side: str, size: int, price=0, **terms) -> OrderSpec:
+        terms.setdefault("type", OrderType.LIMIT if price else OrderType.MARKET)
+        if "trigger" in terms:
+            terms |= {"trigger_int": self.price(terms.pop("trigger")), "trigger_by": TriggerBy.LAST}
+        return OrderSpec(
+            symbol=self.symbol, side=Side(side), size_int=size, price_int=self.price(price), **terms
+        )
+
+    def work(self, side: str, size: int, price=0, robot: int = 1, **terms):
+        """An order that the venue has accepted."""
+        self.count += 1
+        spec = self.spec(side, size, price, **terms)
+        request = Request(robot, RequestKind.PLACE, self.count, spec)
+        order = self.manager.submit(f"o{self.count}", request, NOW)
+        call = self.manager.calls.pop()
+        self.manager.answered(call, Answer(Outcome.DONE), NOW)
+        return order
+
+    def lose(self, side: str, size: int, price=0, **terms):
+        """One whose answer is lost."""
+        self.count += 1
+        spec = self.spec(side, size, price, **terms)
+        request = Request(1, RequestKind.PLACE, self.count, spec)
+        order = self.manager.submit(f"o{self.count}", request, NOW)
+        self.manager.answered(self.manager.calls.pop(), Answer(Outcome.AMBIGUOUS), NOW)
+        return order
+
+    def fill(self, order, size: int) -> None:
+        self.count += 1
+        self.manager.hear([FillTold(
+            self.symbol, order.client_id, "", self.count, order.spec.side,
+            order.spec.position_side, self.price(60_000), size, NOW + self.count, 0, "USD",
+            Liquidity.TAKER,
+        )], NOW)  # fmt: skip
+
+    def hold(self, qty: int, side: PositionSide = PositionSide.BOTH) -> None:
+        self.manager.positions[self.symbol, side] = qty
+
+    def own(self, currency: str, amount) -> None:
+        told = BalanceTold(currency, int(Decimal(amount) * UNIT), NOW + self.count)
+        self.manager.hear([told], NOW)
+
+    def code(self, *words, **terms) -> int:
+        """Of what is refused, 0 of what leaves."""
+        refusal = self.gate.refusal(self.spec(*words, **terms), NOW)
+        return refusal.code if refusal else 0
+
+
+def killed(desk):
+    desk.gate.killed = "lunch"
+
+
+def not_ready(desk):
+    desk.gate.ready = False
+
+
+def cannot_trade(desk):
+    desk.manager.mode = ModeTold(False, False, False, False)
+
+
+LONG = PositionSide.LONG
+ROWS = {
+    "an order like any other": ({}, None, ("buy", 10, 59_000), {}, 0),
+    "a rule of the venue": ({}, None, ("buy", 1, 59_000), {}, OrderBelowMinNotional),
+    "the kill switch": ({}, killed, ("buy", 10, 59_000), {}, Killed),
+    "reconciliation": ({}, not_ready, ("buy", 10, 59_000), {}, VenueUnavailable),
+    "no right to trade": ({}, cannot_trade, ("buy", 10, 59_000), {}, AccountMode),
+    "more than an order may have": (
+        {"order_max": {PERP: 9}}, None, ("buy", 10, 59_000), {}, OrderInvalid),
+    "a price too dear": (
+        {"price_band": Decimal("0.01")}, None, ("buy", 10, 60_700), {}, PriceBand),
+    "a price too cheap": (
+        {"price_band": Decimal("0.01")}, None, ("sell", 10, 59_300), {}, PriceBand),
+    "a band stops the dear side only": (
+        {"price_band": Decimal("0.01")}, None, ("buy", 10, 58_000), {}, 0),
+    "another order's outcome": (
+        {}, lambda d: d.lose("sell", 5, 61_000), ("buy", 10, 59_000), {}, OrderOutcomeUnknown),
+    "the limit": ({"position_max": {PERP: 9}}, None, ("buy", 10, 59_000), {}, PositionLimit),
+    "the limit and what is held": (
+        {"position_max": {PERP: 19}}, lambda d: d.hold(10), ("buy", 10), {}, PositionLimit),
+    "the limit, the other way": (
+        {"position_max": {PERP: 19}}, lambda d: d.hold(10), ("sell", 29), {}, 0),
+    "the limit and what works": (
+        {"position_max": {PERP: 19}}, lambda d: d.work("buy", 10, 59_000), ("buy", 10, 59_000), {},
+        PositionLimit),
+    "the limit and what would grow": (
+        {"position_max": {PERP: 19}},
+        lambda d: d.manager.amend(d.work("buy", 5, 59_000), NOW, price=0, size=10),
+        ("buy", 10, 59_000), {}, PositionLimit),
+    "the limit does not count what reduces": (
+        {"position_max": {PERP: 19}},
+        lambda d: (d.hold(-10), d.work("buy", 10, 59_000, reduce_only=True)),
+        ("buy", 29, 59_000), {}, 0),
+    "own orders": (
+        {}, lambda d: d.work("sell", 5, 59_500, robot=2), ("buy", 5, 59_500), {}, SelfTrade),
+    "own orders and the market": (
+        {}, lambda d: d.work("sell", 5, 61_000, robot=2), ("buy", 5), {}, SelfTrade),
+    "own orders below": ({}, lambda d: d.work("sell", 5, 59_500), ("buy", 5, 59_400), {}, 0),
+    "own orders that may have moved": (
+        {},
+        lambda d: d.manager.amend(d.work("sell", 5, 61_000), NOW, price=d.price(59_000), size=0),
+        ("buy", 5, 59_500), {}, SelfTrade),
+    "post-only takes nothing": (
+        {}, lambda d: d.work("sell", 5, 59_500), ("buy", 5, 59_500), {"post_only": True}, 0),
+    "a stop that waits is not met": (
+        {}, lambda d: d.work("sell", 5, trigger=59_000), ("buy", 5, 59_500), {}, 0),
+    # What reduces.
+    "a reduction passes the kill switch": (
+        {}, lambda d: (d.hold(10), killed(d)), ("sell", 10), {"reduce_only": True}, 0),
+    "a reduction passes reconciliation": ({}, not_ready, ("sell", 10), {"reduce_only": True}, 0),
+    "a reduction passes unknown orders": (
+        {}, lambda d: (d.hold(10), d.lose("buy", 5, 58_000, post_only=True)), ("sell", 10, 60_000),
+        {"reduce_only": True}, 0),
+    "a reduction passes limits and bands": (
+        {"position_max": {PERP: 1}, "order_max": {PERP: 1}, "price_band": Decimal("0.01")},
+        lambda d: d.hold(10), ("sell", 10, 59_000), {"reduce_only": True}, 0),
+    "a reduction of nothing": ({}, None, ("sell", 10), {"reduce_only": True}, ReduceOnlyViolated),
+    "a reduction that would turn": (
+        {}, lambda d: d.hold(10), ("sell", 11), {"reduce_only": True}, ReduceOnlyViolated),
+    "a reduction in the wrong direction": (
+        {}, lambda d: d.hold(10), ("buy", 10), {"reduce_only": True}, ReduceOnlyViolated),
+    "a reduction beside another": (
+        {}, lambda d: (d.hold(10), d.work("sell", 6, 61_000, reduce_only=True)),
+        ("sell", 5), {"reduce_only": True}, ReduceOnlyViolated),
+    "a reduction beside an unknown one": (
+        {}, lambda d: (d.hold(10), d.lose("sell", 6, 61_000, reduce_only=True)),
+        ("sell", 5), {"reduce_only": True}, ReduceOnlyViolated),
+    "what is left of a reduction": (
+        {}, lambda d: (d.hold(10), d.work("sell", 6, 61_000, reduce_only=True)),
+        ("sell", 4), {"reduce_only": True}, 0),
+    "a target beside a stop": (
+        {}, lambda d: (d.hold(10), d.work("sell", 10, trigger=58_000, reduce_only=True)),
+        ("sell", 10, 62_000), {"reduce_only": True}, 0),
+    "a stop for what is to come": (
+        {}, None, ("sell", 10), {"reduce_only": True, "trigger": 58_000}, 0),
+    "a reduction that meets an own order closes nothing": (
+        {}, lambda d: (d.hold(10), d.work("buy", 5, 59_000)), ("sell", 10), {"reduce_only": True},
+        SelfTrade),
+    "hedge: what closes a side": (
+        {}, lambda d: (d.hold(10, LONG), killed(d)), ("sell", 10), {"position_side": LONG}, 0),
+    "hedge: more than the side": (
+        {}, lambda d: d.hold(10, LONG), ("sell", 11), {"position_side": LONG}, ReduceOnlyViolated),
+    "hedge: what opens a side": (
+        {}, lambda d: (d.hold(10, LONG), killed(d)), ("buy", 10), {"position_side": LONG}, Killed),
+    "hedge: each side has the limit": (
+        {"position_max": {PERP: 15}}, lambda d: d.hold(10, LONG), ("sell", 10),
+        {"position_side": PositionSide.SHORT}, 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_what_an_account_may_do(name):
+    limits, before, words, terms, error = ROWS[name]
+    desk = Desk(**limits)
+    if before:
+        before(desk)
+    assert desk.code(*words, **terms) == (error.code if error else 0)
+
+
+BTC = 10**8  # in units of size
+SPOT_ROWS = {
+    "what the money buys": (("USD", "600"), ("buy", BTC // 101, 60_000), 0),
+    "the fee counts": (("USD", "600"), ("buy", BTC // 100, 60_000), InsufficientFunds),
+    "nothing of it": (None, ("buy", BTC // 100, 60_000), InsufficientFunds),
+    "a market order at the market's price": (("USD", "600"), ("buy", BTC // 90), InsufficientFunds),
+    "what is there to sell": (("BTC", "1"), ("sell", BTC, 60_000), 0),
+    "more than there is": (("BTC", "1"), ("sell", BTC + 1, 60_000), InsufficientFunds),
+}
+
+
+@pytest.mark.parametrize("name", SPOT_ROWS)
+def test_what_money_buys(name):
+    owned, words, error = SPOT_ROWS[name]
+    desk = Desk(SPOT)
+    if owned:
+        desk.own(*owned)
+    assert desk.code(*words) == (error.code if error else 0)
+
+
+def test_working_orders_hold_their_money_back():
+    desk = Desk(SPOT)
+    desk.own("BTC", "1")
+    desk.own("USD", "100000")
+    first = desk.work("sell", BTC // 2, 61_000)
+    desk.work("sell", BTC // 4, 0, trigger=50_000)
+    assert desk.code("sell", BTC // 4, 60_500) == 0
+    assert desk.code("sell", BTC // 4 + 1, 60_500) == InsufficientFunds.code
+    desk.fill(first, BTC // 2)  # its coins are gone before the venue tells the balance
+    assert desk.code("sell", BTC // 4, 60_500) == 0
+    assert desk.code("sell", BTC // 4 + 1, 60_500) == InsufficientFunds.code
+    desk.own("BTC", "0.5")
+    assert desk.code("sell", BTC // 4, 60_500) == 0
+    bought = desk.work("buy", BTC, 60_000)
+    desk.fill(bought, BTC)  # told by the fill, and by no balance yet
+    assert desk.code("sell", BTC + BTC // 4, 60_500) == 0
+
+
+def test_on_spot_what_was_bought_can_be_sold_whatever_is_on():
+    desk = Desk(SPOT)
+    desk.own("BTC", "5")
+    desk.own("USD", "100000")
+    desk.fill(desk.work("buy", BTC, 60_000), BTC)
+    killed(desk)
+    assert desk.code("sell", BTC, 60_000) == 0
+    assert desk.code("sell", BTC + 1, 60_000) == Killed.code  # not what the gateway has bought
+    desk.work("sell", BTC // 2, 61_000)
+    assert desk.code("sell", BTC // 2 + 1, 60_000) == Killed.code
+    assert desk.code("sell", BTC // 4, 60_000, reduce_only=True) == ReduceOnlyViolated.code
+
+
+def test_reductions_pass_the_rate_and_count():
+    desk = Desk(orders_a_second=2)
+    desk.hold(10)
+    assert desk.code("buy", 5, 59_000) == 0
+    assert desk.code("sell", 5, 61_000, reduce_only=True) == 0
+    assert desk.code("sell", 5, 61_000, reduce_only=True) == 0
+    assert desk.code("buy", 5, 59_000) == OrderRate.code
+    later = desk.gate.refusal(desk.spec("buy", 5, 59_000), NOW + 10**9)
+    assert later is None
+
+
+def test_a_symbol_that_nobody_trades():
+    desk = Desk()
+    spec = OrderSpec(symbol="binance:XX/USDT:USDT", side=Side.BUY, size_int=1, price_int=1)
+    assert desk.gate.refusal(spec, NOW).code == UnknownSymbol.code
+
+
+def test_a_mode_that_was_changed_stops_new_risk_and_no_reduction():
+    desk = Desk()
+    desk.manager.hear([ModeTold(False, False, True, False)], NOW)
+    assert desk.code("buy", 5, 59_000) == 0
+    desk.manager.hear([StreamTold("settings changed", "x")], NOW)
+    asked = desk.manager.calls.pop()
+    assert asked.purpose is Purpose.MODES
+    told = Answer(Outcome.DONE, (ModeTold(True, False, True, False),))
+    desk.manager.answered(asked, told, NOW)
+    assert desk.code("buy", 5, 59_000) == AccountMode.code
+    desk.hold(10)
+    assert desk.code("sell", 5, 61_000, reduce_only=True) == 0
+    desk.manager.hear([ModeTold(False, False, True, False)], NOW)
+    assert desk.code("buy", 5, 59_000) == 0
+
+
+def test_a_refusal_for_the_mode_has_it_asked_for():
+    desk = Desk()
+    request = Request(1, RequestKind.PLACE, 1, desk.spec("buy", 1, 59_000))
+    desk.manager.submit("a", request, NOW)
+    call = desk.manager.calls.pop()
+    desk.manager.answered(call, Answer(Outcome.DEFINITIVE, code=AccountMode.code), NOW)
+    assert [c.purpose for c in desk.manager.calls] == [Purpose.MODES]
+
+
+AMENDMENTS = {
+    "smaller, whatever is on": (lambda d: killed(d), {"price": 0, "size": 9}, 0),
+    "another price, killed": (lambda d: killed(d), {"price": 58_000, "size": 0}, Killed),
+    "another price": (None, {"price": 58_000, "size": 0}, 0),
+    "larger than the limit": (None, {"price": 0, "size": 21}, PositionLimit),
+    "as large as the limit": (None, {"price": 0, "size": 20}, 0),
+    "a rule of the venue": (None, {"price": 5_000, "size": 0}, OrderBelowMinNotional),
+    "into an own order": (
+        lambda d: d.work("sell", 5, 59_500, robot=2), {"price": 59_500, "size": 0}, SelfTrade),
+    "while another is unknown": (
+        lambda d: d.lose("sell", 5, 61_000), {"price": 58_000, "size": 0}, OrderOutcomeUnknown),
+    "not reconciled": (not_ready, {"price": 58_000, "size": 0}, VenueUnavailable),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AMENDMENTS)
+def test_an_amendment_is_judged_as_the_order_that_it_makes(name):
+    before, wanted, error = AMENDMENTS[name]
+    desk = Desk(position_max={PERP: 20})
+    order = desk.work("buy", 10, 59_000)
+    if before:
+        before(desk)
+    refusal = desk.gate.amendment(
+        order, NOW, price=desk.price(wanted["price"]), size=wanted["size"]
+    )
+    assert (refusal.code if refusal else 0) == (error.code if error else 0)
+
+
+def test_an_amendment_counts_what_is_filled_once():
+    desk = Desk(position_max={PERP: 20})
+    order = desk.work("buy", 10, 59_000)
+    desk.fill(order, 4)
+    assert desk.gate.amendment(order, NOW, price=0, size=20) is None
+    assert desk.gate.amendment(order, NOW, price=0, size=21).code == PositionLimit.code
+
+
+def test_a_refused_amendment_leaves_the_order_as_it_is():
+    desk = Desk()
+    order = desk.work("buy", 10, 59_000)
+    desk.manager.outs.clear()
+    desk.manager.refuse(order, OrderNews.UPDATE_REJECTED, NOW, Killed.code, "lunch")
+    (out,) = desk.manager.outs
+    assert isinstance(out, NewsOut)
+    assert (out.news, out.code, out.state) == (OrderNews.UPDATE_REJECTED, Killed.code, order.state)
+    assert (order.price, order.life.size, desk.manager.calls) == (desk.price(59_000), 10, [])
+
+
+def test_money_that_others_hold_back_counts():
+    desk = Desk(SPOT)
+    desk.own("BTC", "1")
+    desk.manager.hear([OrderTold(
+        SPOT, "web", "7", desk.work("buy", 1000, 50_000).state, NOW, side=Side.SELL, size=BTC,
+        price=desk.price(70_000),
+    )], NOW)  # fmt: skip
+    assert desk.code("sell", BTC // 4, 60_000) == InsufficientFunds.code

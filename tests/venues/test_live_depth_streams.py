@@ -1,0 +1,147 @@
+"""Depth of one instrument, message by message: when a snapshot is asked for, what ends a chain."""
+
+from __future__ import annotations
+
+import json
+from zlib import crc32
+
+import pytest
+
+from onetape._core import FLAG_GAP, FLAG_SNAPSHOT, FLAG_UNSYNCED
+from onetape.model import catalogue
+from onetape.model.time import SECOND
+from onetape.venues.binance.depth import BinanceUsdmDepth
+from onetape.venues.kraken.depth import LEVELS, KrakenDepth
+
+BROKEN = FLAG_GAP | FLAG_UNSYNCED
+
+
+def binance() -> BinanceUsdmDepth:
+    return BinanceUsdmDepth(catalogue.find("binance:BTC/USDT:USDT"), "ws://x")
+
+
+def change(first: int, last: int, previous: int, bids=(("100.1", "2"),)) -> bytes:
+    told = {
+        "e": "depthUpdate",
+        "E": 1,
+        "T": 1,
+        "s": "BTCUSDT",
+        "U": first,
+        "u": last,
+        "pu": previous,
+    }
+    return json.dumps({**told, "b": bids, "a": []}).encode()
+
+
+def snapshot(last: int) -> bytes:
+    told = {"lastUpdateId": last, "E": 1, "T": 1}
+    return json.dumps({**told, "bids": [["100.0", "1"]], "asks": [["100.5", "1"]]}).encode()
+
+
+def test_a_snapshot_is_asked_for_once_there_are_changes_and_no_more_once_it_fits():
+    depth = binance()
+    assert depth.question(0) is None
+    assert depth.take(change(11, 12, 10), 1)[0].flags == FLAG_UNSYNCED
+    call = depth.question(1)
+    assert call is not None and call.target == "/fapi/v1/depth?symbol=BTCUSDT&limit=1000"
+    assert depth.question(1) is None  # one at a time
+    (frame,) = depth.answered(200, snapshot(11), 2)
+    assert frame.flags == FLAG_SNAPSHOT
+    assert depth.book.book.best_bid == (1001, 2000)  # the change that straddles it counts
+    assert depth.question(3 * SECOND) is None
+    assert depth.take(change(13, 14, 12), 3)[0].flags == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(200, snapshot(9)), (503, b""), (0, b"")], ids=["too old", "503", "none"]
+)
+def test_a_snapshot_that_does_not_fit_is_asked_for_again_after_a_second(status, body):
+    depth = binance()
+    depth.take(change(11, 12, 10), 0)
+    assert depth.question(0) is not None
+    assert depth.answered(status, body, 1) == []
+    assert depth.question(SECOND - 1) is None
+    assert depth.question(SECOND) is not None
+    assert depth.answered(200, snapshot(10), 1)[0].flags == FLAG_SNAPSHOT
+
+
+def test_a_missing_change_is_a_gap_and_the_book_is_asked_for_anew():
+    depth = binance()
+    depth.take(change(11, 12, 10), 0)
+    depth.question(0)
+    depth.answered(200, snapshot(12), 1)
+    assert depth.take(change(15, 16, 14), 2)[0].flags == BROKEN
+    assert not depth.book.synced
+    assert depth.question(2 * SECOND) is not None
+    assert depth.answered(200, snapshot(13), 3) == []  # 14 is not known
+    assert depth.question(4 * SECOND) is not None
+    assert depth.answered(200, snapshot(15), 3)[0].flags == FLAG_SNAPSHOT
+    assert depth.book.synced
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"{",
+        b'{"e":"depthUpdate"}',
+        change(1, 2, 0, [("1e400", "1")]),
+        change(1, 2, 0, [("1.23", "1")]),
+    ],
+)
+def test_what_makes_no_sense_ends_the_connection(message):
+    depth = binance()
+    (frame,) = depth.take(message, 0)
+    assert frame.flags == BROKEN
+    assert depth.broken
+
+
+def kraken() -> KrakenDepth:
+    return KrakenDepth(catalogue.find("kraken:BTC/USD"), "ws://x")
+
+
+def told(kind: str, bids: dict[float, float], asks: dict[float, float], checksum: int) -> bytes:
+    def rows(levels):
+        return ",".join(f'{{"price":{p:.1f},"qty":{q:.8f}}}' for p, q in levels.items())
+
+    return (
+        f'{{"channel":"book","type":"{kind}","data":[{{"symbol":"BTC/USD","bids":[{rows(bids)}],'
+        f'"asks":[{rows(asks)}],"checksum":{checksum}}}]}}'
+    ).encode()
+
+
+def summed(bids: dict[float, float], asks: dict[float, float]) -> int:
+    """The venue's rule, from the text of the numbers."""
+    best = [*sorted(asks.items())[:10], *sorted(bids.items(), reverse=True)[:10]]
+    text = "".join(
+        f"{p:.1f}".replace(".", "").lstrip("0") + f"{q:.8f}".replace(".", "").lstrip("0")
+        for p, q in best
+    )
+    return crc32(text.encode())
+
+
+def test_a_book_is_held_to_its_checksum():
+    depth, bids, asks = kraken(), {100.1: 0.5, 99.9: 2.0}, {100.3: 0.00000012}
+    (frame,) = depth.take(told("snapshot", bids, asks, summed(bids, asks)), 1)
+    assert (frame.flags, depth.broken) == (FLAG_SNAPSHOT, "")
+    bids[100.1] = 0.25
+    (frame,) = depth.take(told("update", {100.1: 0.25}, {}, summed(bids, asks)), 2)
+    assert (frame.flags, depth.broken) == (0, "")
+    _, lost = depth.take(told("update", {100.0: 1.0}, {}, summed(bids, asks)), 3)
+    assert lost.flags == BROKEN
+    assert "checksum" in depth.broken
+
+
+def test_levels_beyond_the_depth_are_cut_off():
+    bids = {100.0 - n / 10: 1.0 for n in range(LEVELS)}
+    asks = {101.0: 1.0}
+    depth = kraken()
+    depth.take(told("snapshot", bids, asks, summed(bids, asks)), 1)
+    depth.take(told("update", {100.1: 1.0}, {}, summed({**bids, 100.1: 1.0}, asks)), 2)
+    book = depth.book.book
+    assert (book.bid_count, book.bids(LEVELS)[-1][0], depth.broken) == (LEVELS, 902, "")
+
+
+def test_a_refused_subscription_ends_the_connection():
+    depth = kraken()
+    depth.take(b'{"method":"subscribe","success":false,"error":"Currency pair not supported"}', 1)
+    assert "not supported" in depth.broken
