@@ -25,7 +25,8 @@ _MARK: Final = type_id("mark")
 
 
 class MarketFeed:
-    """A sink of the venue's decoder. references: gets a recent price of each symbol."""
+    """A sink of the venue's decoder. references: gets a recent price of each symbol; written: told
+    after each message."""
 
     def __init__(
         self,
@@ -34,10 +35,13 @@ class MarketFeed:
         writer: JournalWriter,
         references: dict[str, int],
         say: Callable[[HealthOut], None],
+        *,
+        written: Callable[[], None] = lambda: None,
     ) -> None:
         self._symbols = [i.symbol for i in instruments]
         self._references = references
         self._say = say
+        self._written = written
         self._quote = writer.append_quote
         self._append = writer.append_raw
         self._received = 0  # when the message came that is being read
@@ -52,6 +56,7 @@ class MarketFeed:
         def take(message: bytes) -> None:
             self._received = time.time_ns()
             self._market.take(message)
+            self._written()
 
         failures = 0
         name = stream.url.partition("://")[2].partition("/")[2][:40]

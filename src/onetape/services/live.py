@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -44,8 +44,11 @@ from onetape.venues.key_check import Wanted
 __all__ = [
     "GatewayClient",
     "LiveOptions",
+    "account_of",
     "addressed",
+    "checked",
     "drain",
+    "gateway_options",
     "gateway_process",
     "open_live",
     "run_live",
@@ -66,6 +69,13 @@ class LiveOptions(PaperOptions):
     config: Config | None = None
     folder: Path = Path()
     account: str = ""
+    single: bool = False  # gateway and robot in this process
+
+
+class Asks(Protocol):
+    """A gateway that can be asked."""
+
+    def ask(self, do: str, **fields: Any) -> dict[str, Any]: ...
 
 
 class GatewayClient:
@@ -87,14 +97,18 @@ class GatewayClient:
         line = self._file.readline()
         if not line:
             raise ProcessDown("the gateway ended", where=f"asked to {do}")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer and "status" not in answer:  # a command has both
-            raise ProcessDown(str(answer["error"]), where=f"the gateway, asked to {do}")
-        return answer
+        return checked(do, json.loads(line))
 
     def close(self) -> None:
         self._file.close()
         self._socket.close()
+
+
+def checked(do: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """A gateway's answer. Raises ProcessDown for one that says that it could not."""
+    if "error" in answer and "status" not in answer:  # a command has both
+        raise ProcessDown(str(answer["error"]), where=f"the gateway, asked to {do}")
+    return answer
 
 
 @contextmanager
@@ -102,7 +116,7 @@ def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, Gat
     """The account's gateway: one that runs, or one of our own until the block ends."""
     config = options.config
     assert config is not None
-    name, account = _account(config, options.account)
+    name, _ = account_of(config, options.account)
     path = gateway_socket(options.home, name)
     if path.exists():
         try:
@@ -115,6 +129,18 @@ def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, Gat
             finally:
                 client.close()
             return
+    with ExitStack() as stack:
+        started = stack.enter_context(gateway_options(options, symbols))
+        yield name, stack.enter_context(gateway_process(started))
+
+
+@contextmanager
+def gateway_options(options: LiveOptions, symbols: list[str]) -> Iterator[GatewayOptions]:
+    """What a gateway of our own is started with; an exchange of our own runs until the block
+    ends."""
+    config = options.config
+    assert config is not None
+    name, account = account_of(config, options.account)
     venue = config.venues[account.venue]
     bridge = bridge_of(
         config, account, venue, home=options.home, folder=options.folder, environ=os.environ
@@ -129,8 +155,7 @@ def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, Gat
             started = addressed(options.home, name, told, first, symbols, account, is_new=True)
         else:
             started = _started(options, name, account, venue, symbols)
-        started = msgspec.structs.replace(started, bridge=bridge)
-        yield name, stack.enter_context(gateway_process(started))
+        yield msgspec.structs.replace(started, bridge=bridge)
 
 
 def _socket(rest: str) -> str:
@@ -223,7 +248,7 @@ def addressed(
     )
 
 
-def _account(config: Config, wanted: str) -> tuple[str, AccountConfig]:
+def account_of(config: Config, wanted: str) -> tuple[str, AccountConfig]:
     if wanted:
         if wanted not in config.accounts:
             there = ", ".join(config.accounts) or "none"
@@ -258,6 +283,10 @@ def _started(
 
 def run_live(options: LiveOptions) -> RunResult:
     """`onetape run --live`: until Ctrl-C or --seconds; then what works is cancelled."""
+    if options.single:
+        from onetape.services.live_single import run_single
+
+        return run_single(options)
     symbols = symbols_of(options)
     deadline = None if options.seconds is None else time.monotonic() + options.seconds
     with gateway(options, symbols) as (account, client):
@@ -273,7 +302,7 @@ def run_live(options: LiveOptions) -> RunResult:
     return result
 
 
-def open_live(options: LiveOptions, account: str, client: GatewayClient) -> PaperRobot:
+def open_live(options: LiveOptions, account: str, client: Asks) -> PaperRobot:
     """A started robot whose orders the gateway takes."""
     strategy = strategy_class(options)
     folder = run_folder(options.out, options.home, strategy.__name__)
