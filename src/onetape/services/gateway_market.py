@@ -50,20 +50,20 @@ class MarketFeed:
     def streams(self) -> list[MarketStream]:
         return self._market.streams()
 
+    def take(self, message: bytes) -> None:
+        """One message, as it comes."""
+        self._received = time.time_ns()
+        self._market.take(message)
+        self._written()
+
     async def follow(self, stream: MarketStream) -> None:
         """For ever, over as many connections as it takes."""
-
-        def take(message: bytes) -> None:
-            self._received = time.time_ns()
-            self._market.take(message)
-            self._written()
-
         failures = 0
         name = stream.url.partition("://")[2].partition("/")[2][:40]
         while True:
             began = time.monotonic()
             with contextlib.suppress(OSError, picows.WSError, TimeoutError):
-                await connected(stream.url, stream.hello, take)
+                await connected(stream.url, stream.hello, self.take)
             failures = 0 if time.monotonic() - began > 10 else failures + 1
             self._say(HealthOut("feed", name, "lost", "warning"))
             await asyncio.sleep(reconnect_after(failures))
