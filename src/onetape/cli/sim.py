@@ -18,6 +18,14 @@ from onetape.cli.output import write_line
 @click.option("--faults", type=click.Path(path_type=Path), metavar="FILE", help="What goes wrong.")
 @click.option("--tape", type=click.Path(path_type=Path), metavar="TAPE", help="A recorded market.")
 @click.option(
+    "--speed",
+    type=click.FloatRange(0.001, 1000),
+    default=1.0,
+    show_default=True,
+    help="Of the tape, times life.",
+)
+@click.option("--loop/--no-loop", default=False, help="Begin the tape again when it is over.")
+@click.option(
     "--control",
     type=click.IntRange(0, 65535),
     metavar="PORT",
@@ -40,6 +48,8 @@ def command(
     seed: int,
     faults: Path | None,
     tape: Path | None,
+    speed: float,
+    loop: bool,
     control: int | None,
     state: Path | None,
     limits: bool,
@@ -57,6 +67,8 @@ def command(
         limits=limits,
         faults=faults,
         tape=tape,
+        speed=speed,
+        loop=loop,
         control=control,
         state=state,
         say=write_line,

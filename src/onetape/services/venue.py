@@ -11,7 +11,8 @@ import asyncio
 import signal
 import struct
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,15 +21,17 @@ import uvloop
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from onetape.model.decimals import decimal_text
-from onetape.model.errors import BadInput, IoFailed, NotAvailable
+from onetape.model.errors import BadInput, IoFailed
 from onetape.model.money import money
 from onetape.services.http_reader import BODY_MAX
 from onetape.services.venue_http import PlainHttp
 from onetape.services.venue_state import VenueState
+from onetape.services.venue_tape import VenueTape, say_end
 from onetape.sim.control import Control
 from onetape.sim.dialect import ABORT, Close, Connection, Dialect, Pending, Reply, Request
 from onetape.sim.faults import Rule, parse_faults
 from onetape.sim.faulty import Faulty
+from onetape.sim.tape_market import RecordedMarket
 from onetape.sim.venues import open_venue
 
 __all__ = ["VenueServer", "run_venue"]
@@ -291,8 +294,10 @@ async def serve(
     *,
     control: Control | None = None,
     control_port: int = 0,
+    beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
 ) -> None:
-    """Until SIGINT or SIGTERM; `ready` is told the ports, the second that of the control."""
+    """Until SIGINT or SIGTERM; `ready` is told the ports, the second that of the control. beside:
+    runs meanwhile."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -300,7 +305,10 @@ async def serve(
     listening = await server.start(host, port)
     steering = None if control is None else ControlServer(control, server)
     ready(listening, None if steering is None else await steering.start(control_port))
+    task = None if beside is None else asyncio.create_task(beside())
     await stopping.wait()
+    if task is not None:
+        task.cancel()
     if steering is not None:
         await steering.stop()
     await server.stop()
@@ -316,6 +324,8 @@ def run_venue(
     limits: bool = True,
     faults: Path | None = None,
     tape: Path | None = None,
+    speed: float = 1.0,
+    loop: bool = False,
     control: int | None = None,
     state: Path | None = None,
 ) -> None:
@@ -324,15 +334,22 @@ def run_venue(
     control: the port of the control endpoint, 0: a free one, None: there is none. state: where the
     exchange keeps what it has been told, so that it comes back as it was.
     """
-    if tape is not None:
-        raise NotAvailable("--tape of a simulated exchange", todo="docs/roadmap.md says when")
+    played = None if tape is None else VenueTape(tape, kind, speed=speed, loop=loop)
     rules = read_faults(faults) if faults is not None else []
     now = time.time_ns()
     kept = None
     if state is None:
-        inner = open_venue(kind, seed=seed, now=now, limits=limits)
+        inner = open_venue(
+            kind,
+            seed=seed,
+            now=now,
+            limits=limits,
+            market=None if played is None else played.market(now),
+        )
     else:
-        kept, inner = VenueState.open(state, kind=kind, seed=seed, now=now, limits=limits)
+        kept, inner = VenueState.open(
+            state, kind=kind, seed=seed, now=now, limits=limits, tape=played
+        )
     dialect = Faulty(inner, kind, seed=seed)
     now = max(now, inner.exchange.now)
     catch_up(dialect, now)
@@ -370,6 +387,8 @@ def run_venue(
         }
         say(msgspec.json.encode(line).decode())
 
+    market = dialect.exchange.market
+    beside = partial(say_end, market, say) if isinstance(market, RecordedMarket) else None
     try:
         uvloop.run(
             serve(
@@ -379,6 +398,7 @@ def run_venue(
                 ready,
                 control=None if control is None else Control(dialect),
                 control_port=control or 0,
+                beside=beside,
             )
         )
     except OSError as error:

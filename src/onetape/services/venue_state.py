@@ -15,6 +15,7 @@ import msgspec
 
 from onetape.model.enums import EventType
 from onetape.model.errors import BadInput, UsageError
+from onetape.services.venue_tape import VenueTape
 from onetape.sim.dialect import Dialect
 from onetape.sim.venues import open_venue
 from onetape.tape.journal import JournalReader, JournalWriter
@@ -38,15 +39,24 @@ class VenueState:
 
     @classmethod
     def open(
-        cls, directory: Path, *, kind: str, seed: int, now: int, limits: bool
+        cls,
+        directory: Path,
+        *,
+        kind: str,
+        seed: int,
+        now: int,
+        limits: bool,
+        tape: VenueTape | None = None,
     ) -> tuple[Self, Dialect]:
         """The exchange as the journal has it, or a new one. Raises UsageError where the journal is
-        of another kind or seed, JournalLocked where it is in use."""
+        of another kind, seed or tape, JournalLocked where it is in use."""
         writer = JournalWriter(directory, process=f"sim:{kind}")
         try:
             opened, calls = _read(directory)
             if opened is None:
                 opened = {"schema": SCHEMA, "kind": kind, "seed": seed, "start": now}
+                if tape is not None:
+                    opened["tape"] = tape.facts()
                 writer.append(_COMMAND, msgspec.msgpack.encode(opened), time=now)
             if opened["schema"] != SCHEMA:
                 raise BadInput(f"state of schema {opened['schema']}", where=str(directory))
@@ -56,8 +66,17 @@ class VenueState:
                     where=str(directory),
                     todo="give these, or another directory",
                 )
+            if opened.get("tape") != (None if tape is None else tape.facts()):
+                raise UsageError(
+                    "the state is that of another market",
+                    where=str(directory),
+                    todo="give the --tape, --speed and --loop that it was opened with",
+                )
             start = int(opened["start"])
-            dialect = open_venue(kind, seed=seed, now=start, limits=limits, calls=calls)
+            market = None if tape is None else tape.market(start)
+            dialect = open_venue(
+                kind, seed=seed, now=start, limits=limits, calls=calls, market=market
+            )
         except BaseException:
             writer.close()
             raise

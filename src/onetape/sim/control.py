@@ -23,6 +23,7 @@ from onetape.sim.faults import parse_faults, rules_of
 from onetape.sim.faulty import Faulty
 from onetape.sim.hands import account_of, amount_of, deposit, trade_by_hand
 from onetape.sim.reports import SimOrder
+from onetape.sim.tape_market import RecordedMarket
 
 __all__ = ["Control"]
 
@@ -106,7 +107,15 @@ class Control:
                 for each in self.exchange.listings
             ],
             "accounts": [self._account(each) for each in chosen],
+            "tape": self._tape(),
         }  # fmt: skip
+
+    def _tape(self) -> dict[str, Any] | None:
+        """Of a recorded market: whether it is over, and how often it began again."""
+        market = self.exchange.market
+        if not isinstance(market, RecordedMarket):
+            return None
+        return {"ended": market.core.ended, "rounds": market.core.rounds}
 
     def _account(self, account: SimAccount) -> dict[str, Any]:
         exchange = self.exchange

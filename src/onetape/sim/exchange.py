@@ -40,7 +40,6 @@ from onetape.model.money import money_units
 from onetape.sim.account import SimAccount
 from onetape.sim.clearing import Clearing
 from onetape.sim.conditional import Conditional, ConditionalBook
-from onetape.sim.flow import GeneratedMarket
 from onetape.sim.keys import HMAC, ApiKey, new_key
 from onetape.sim.listing import Listing, changed_filters
 from onetape.sim.recording import recorded
@@ -53,17 +52,19 @@ from onetape.sim.reports import (
     SimOrder,
     TradeReport,
 )
+from onetape.sim.state import Market
 
 __all__ = ["Listing", "SimExchange"]
 
 NEVER: Final = 2**63 - 1
 
 _QUOTE, _TRADE, _BOOK = EventType.QUOTE.id, EventType.TRADE.id, EventType.BOOK.id
-_MARK, _BAR = EventType.MARK.id, EventType.BAR.id
+_MARK, _BAR, _FUNDING = EventType.MARK.id, EventType.BAR.id, EventType.FUNDING.id
 _QUOTE_FIELDS = struct.Struct("<6qQ")
 _TRADE_FIELDS = struct.Struct("<4qQQB")
 _BOOK_FIELDS = struct.Struct("<2q3Q2I")
 _MARK_FIELDS = struct.Struct("<4q")
+_FUNDING_FIELDS = struct.Struct("<3q")
 _LEVEL = struct.Struct("<qq")
 _SIDES = (Side.NONE, Side.BUY, Side.SELL)
 
@@ -73,7 +74,7 @@ class SimExchange(Clearing):
 
     def __init__(
         self,
-        market: GeneratedMarket,
+        market: Market,
         *,
         self_trade: str = "cancel_resting",
         trigger_delay: int = 5_000_000,
@@ -227,6 +228,8 @@ class SimExchange(Clearing):
         elif kind == _MARK:
             _, _, mark, index_price = _MARK_FIELDS.unpack_from(payload)
             self._set_mark(index, mark, index_price, time)
+        elif kind == _FUNDING:
+            listing.funding_rate = _FUNDING_FIELDS.unpack_from(payload)[2]
         elif kind == _BAR and listing.bar is not None and listing.bar.close_time <= time:
             listing.bars.append(listing.bar)
             self.say(listing.bar)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from onetape.model.enums import (
     OrderNews,
@@ -14,9 +14,9 @@ from onetape.model.enums import (
 from onetape.model.errors import (
     BY_CODE,
 )
+from onetape.model.instrument import Instrument
 from onetape.sim.account import Income, SimAccount
 from onetape.sim.conditional import ConditionalBook
-from onetape.sim.flow import GeneratedMarket
 from onetape.sim.keys import ApiKey
 from onetape.sim.listing import Listing
 from onetape.sim.reports import (
@@ -26,7 +26,23 @@ from onetape.sim.reports import (
     SimOrder,
 )
 
-__all__ = ["ExchangeState"]
+__all__ = ["ExchangeState", "Market"]
+
+
+class Listed(Protocol):
+    @property
+    def instrument(self) -> Instrument: ...
+
+
+class Market(Protocol):
+    """What an exchange is opened with: a generated market, or a recorded one. `core` has the
+    methods of `_core.OrderFlow`."""
+
+    start: int
+    core: Any
+
+    @property
+    def markets(self) -> Sequence[Listed]: ...
 
 
 class ExchangeState:
@@ -36,7 +52,7 @@ class ExchangeState:
 
     def __init__(
         self,
-        market: GeneratedMarket,
+        market: Market,
         *,
         self_trade: str = "cancel_resting",
         first_order_id: int = 1_000_000_001,

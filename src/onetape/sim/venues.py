@@ -13,13 +13,17 @@ from typing import Any, Final
 
 from msgspec import structs
 
+from onetape.model import catalogue
+from onetape.model.enums import Kind
 from onetape.model.errors import UsageError
+from onetape.model.instrument import Instrument
 from onetape.sim.dialect import Dialect
 from onetape.sim.exchange import SimExchange
 from onetape.sim.flow import FlowMarket, GeneratedMarket, flow_market
 from onetape.sim.keys import ED25519, key_pair
+from onetape.sim.state import Market
 
-__all__ = ["VENUES", "VenueFacts", "open_venue"]
+__all__ = ["VENUES", "VenueFacts", "facts_of", "lists", "open_venue"]
 
 HISTORY_NS: Final = 600 * 1_000_000_000  # of the market, before the exchange opens
 RATE: Final = 3.0
@@ -90,6 +94,27 @@ VENUES: Final[dict[str, VenueFacts]] = {
 }
 
 
+def facts_of(kind: str) -> VenueFacts:
+    """Raises UsageError for a kind that there is not."""
+    facts = VENUES.get(kind)
+    if facts is None:
+        raise UsageError(
+            f"no simulated exchange {kind!r}", where="sim", todo=f"one of {', '.join(VENUES)}"
+        )
+    return facts
+
+
+def lists(kind: str, instrument: Instrument) -> bool:
+    """Whether a venue trades an instrument: its own name, and contracts of its kind."""
+    listed = [catalogue.find(symbol) for symbol in facts_of(kind).symbols]
+    return any(
+        each is not None
+        and each.venue == instrument.venue
+        and (each.kind is Kind.SPOT) == (instrument.kind is Kind.SPOT)
+        for each in listed
+    )
+
+
 def _market(symbol: str, leverage: int) -> FlowMarket:
     found = flow_market(symbol)
     if not leverage:
@@ -105,25 +130,23 @@ def open_venue(
     accounts: tuple[str, ...] = ("main", "second"),
     limits: bool = True,
     calls: Iterable[Call] = (),
+    market: Market | None = None,
 ) -> Dialect:
     """A simulated exchange of a kind, with some minutes of market behind it, at `now` (ns UTC).
 
-    calls: what it has been told since, as its recorder had it; it then stands at the last of them.
-    Raises UsageError for a kind that there is not.
+    market: instead of the generated one; it begins at `now`. calls: what it has been told since, as
+    its recorder had it; it then stands at the last of them. Raises UsageError for a kind that there
+    is not.
     """
-    facts = VENUES.get(kind)
-    if facts is None:
-        raise UsageError(
-            f"no simulated exchange {kind!r}", where="sim", todo=f"one of {', '.join(VENUES)}"
-        )
-    market = GeneratedMarket(
+    facts = facts_of(kind)
+    opened: Market = market or GeneratedMarket(
         [_market(symbol, facts.leverage.get(symbol, 0)) for symbol in facts.symbols],
         seed=seed,
         start=now - HISTORY_NS,
         rate=RATE,
     )
     exchange = SimExchange(
-        market,
+        opened,
         self_trade=facts.self_trade,
         first_order_id=facts.first_order_id,
         currencies=tuple(facts.balances),
