@@ -12,6 +12,7 @@ import aiohttp
 from onetape.model.errors import ClockSkew
 from onetape.orders.calls import ORDER_PURPOSES, Call
 from onetape.orders.outcome import Answer, Outcome
+from onetape.services.gateway_budget import AddressBudget, BudgetError
 from onetape.services.gateway_clock import VenueClock
 from onetape.services.gateway_http import KeptConnections
 from onetape.store.redaction import Redactor
@@ -27,8 +28,14 @@ class VenueLine:
     """Requests of one account. `open` first."""
 
     def __init__(
-        self, venue: TradingVenue, rest: str, clock: VenueClock, hide: Redactor | None = None
+        self,
+        venue: TradingVenue,
+        rest: str,
+        clock: VenueClock,
+        hide: Redactor | None = None,
+        budget: AddressBudget | None = None,
     ) -> None:
+        self.budget = budget
         self.venue = venue
         self.rest = rest
         self.clock = clock
@@ -55,6 +62,8 @@ class VenueLine:
         """What became of a call; that nobody knows, where no answer came."""
         try:
             return await self.ask(call)
+        except BudgetError as spent:
+            return spent.answer
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             return Answer(Outcome.AMBIGUOUS, text=type(error).__name__)
 
@@ -75,8 +84,13 @@ class VenueLine:
         return answer
 
     async def request(self, call: Call) -> tuple[int, dict[str, str], bytes]:
-        """What a venue says is cleaned here, whichever way it came."""
+        """What a venue says is cleaned here, whichever way it came. Raises BudgetError, an OSError,
+        where it must not be sent now."""
+        if self.budget is not None:
+            self.budget.take(call)
         status, headers, body = await self._request(call)
+        if self.budget is not None:
+            self.budget.heard(status, headers)
         return status, headers, self.hide.hidden(body, *signatures(call))
 
     async def _request(self, call: Call) -> tuple[int, dict[str, str], bytes]:
@@ -85,7 +99,8 @@ class VenueLine:
             if waiting is not None:
                 async with asyncio.timeout(CALL_TIMEOUT_S):
                     response = await waiting
-                return response.status, response.headers, response.body
+                body = self.hide.hidden(response.body, *signatures(call))
+                return response.status, response.headers, body
         async with self._http.request(
             call.method, call.target, data=call.body or None, headers=dict(call.headers),
             allow_redirects=False,
