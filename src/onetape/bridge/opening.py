@@ -60,7 +60,7 @@ def _set_demo(exchange: Any) -> None:
     if exchange.id.startswith("binance"):
         exchange.enable_demo_trading(True)  # its test system of futures was given up for this one
         return
-    if "test" not in exchange.urls:
+    if not exchange.urls.get("test"):
         raise ValueError(f"ccxt knows no test system of {exchange.id}")
     exchange.set_sandbox_mode(True)
 

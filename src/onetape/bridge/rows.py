@@ -13,6 +13,7 @@ from typing import Any, Final
 __all__ = ["Late", "error_row", "market_row", "number", "order_row", "position_row", "trade_row"]
 
 TEXT_MAX: Final = 300
+UNSENT: Final = "Unsent"  # there was no connection: not a byte of the request has left
 _QUERY: Final = re.compile(r"(https?://[^\s?]+)\?\S*")
 
 
@@ -106,4 +107,14 @@ def error_row(error: BaseException, secrets: tuple[str, ...]) -> dict[str, Any]:
         if secret:
             text = text.replace(secret, "***")
     names = [each.__name__ for each in type(error).__mro__ if each is not object]
+    if _never_connected(error):
+        names.insert(0, UNSENT)
     return {"names": names, "text": text[:TEXT_MAX]}
+
+
+def _never_connected(error: BaseException) -> bool:
+    """ccxt names what it was raised from."""
+    cause = error.__cause__
+    return cause is not None and any(
+        each.__name__ == "ClientConnectorError" for each in type(cause).__mro__
+    )
