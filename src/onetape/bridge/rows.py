@@ -10,7 +10,16 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-__all__ = ["Late", "error_row", "market_row", "number", "order_row", "position_row", "trade_row"]
+__all__ = [
+    "Late",
+    "Unwanted",
+    "error_row",
+    "market_row",
+    "number",
+    "order_row",
+    "position_row",
+    "trade_row",
+]
 
 TEXT_MAX: Final = 300
 UNSENT: Final = "Unsent"  # there was no connection: not a byte of the request has left
@@ -19,6 +28,10 @@ _QUERY: Final = re.compile(r"(https?://[^\s?]+)\?\S*")
 
 class Late(Exception):  # noqa: N818 - a word of the protocol, not of an error's class
     """The request's time was over before it was signed: nothing has left."""
+
+
+class Unwanted(Exception):  # noqa: N818
+    """A request that would give away what is the account's: nothing has left."""
 
 
 def number(value: Any) -> str | None:
