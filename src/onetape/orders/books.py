@@ -93,7 +93,7 @@ class Books:
     def move(self, told: MoveTold) -> AccountOut | None:
         """Once by its reference; what the opening balance has already is passed over."""
         opened = self._opened.get(told.currency, self._first_opening)
-        if told.reference in self._moves or not self.expected or told.time <= opened:
+        if told.reference in self._moves or not self.expected or told.time < opened:
             return None
         total = self.expected.get(told.currency, 0) + told.amount
         return self.restart(told.currency, total, told.time, told.reference)

@@ -10,7 +10,6 @@ it names HMAC and RSA only.
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Protocol
@@ -60,6 +59,7 @@ def signer_of(secret: str) -> Signer:
     BadConfig for a PEM of something else."""
     if not secret.lstrip().startswith(PEM):
         return HmacSigner(secret)
+    secret = secret.replace("\\n", "\n")  # as it comes out of many an environment variable
     # Imported only where such a key is used: it costs 30 ms of every start.
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -83,7 +83,7 @@ def signer_of(secret: str) -> Signer:
 
 def hmac_hex(secret: str, payload: bytes) -> str:
     """The hexadecimal HMAC-SHA256 of a payload."""
-    return hmac.new(secret.encode(), payload, hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(), payload, "sha256").hex()
 
 
 def socket_payload(params: Mapping[str, object]) -> bytes:
