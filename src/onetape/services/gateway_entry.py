@@ -144,6 +144,7 @@ class EntryLine:
     def take(self, connection: _Connection, message: bytes) -> None:
         """A message of the venue."""
         session = connection.session
+        message = self._line.hide.hidden(message)
         for call, answer in session.take(message, self._line.clock.now()):
             if answer.code == ClockSkew.code:
                 self._line.clock.doubt()

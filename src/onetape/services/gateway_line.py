@@ -14,9 +14,10 @@ from onetape.orders.calls import ORDER_PURPOSES, Call
 from onetape.orders.outcome import Answer, Outcome
 from onetape.services.gateway_clock import VenueClock
 from onetape.services.gateway_http import KeptConnections
+from onetape.store.redaction import Redactor
 from onetape.venues.gateways import TradingVenue
 
-__all__ = ["VenueLine"]
+__all__ = ["VenueLine", "signatures"]
 
 CALL_TIMEOUT_S: Final = 4.0
 LINE_S: Final = 1.0  # how long a request keeps the next one waiting, where they go in order
@@ -25,10 +26,13 @@ LINE_S: Final = 1.0  # how long a request keeps the next one waiting, where they
 class VenueLine:
     """Requests of one account. `open` first."""
 
-    def __init__(self, venue: TradingVenue, rest: str, clock: VenueClock) -> None:
+    def __init__(
+        self, venue: TradingVenue, rest: str, clock: VenueClock, hide: Redactor | None = None
+    ) -> None:
         self.venue = venue
         self.rest = rest
         self.clock = clock
+        self.hide = hide or Redactor()  # what a venue must not tell anybody behind us
         self._in_order = asyncio.Lock()  # where requests have to arrive in their order
         self._http: aiohttp.ClientSession
         self._kept = KeptConnections(rest)  # for orders
@@ -76,10 +80,18 @@ class VenueLine:
             if waiting is not None:
                 async with asyncio.timeout(CALL_TIMEOUT_S):
                     response = await waiting
-                return response.status, response.headers, response.body
+                body = self.hide.hidden(response.body, *signatures(call))
+                return response.status, response.headers, body
         async with self._http.request(
             call.method, call.target, data=call.body or None, headers=dict(call.headers),
             allow_redirects=False,
         ) as reply:  # fmt: skip
-            body = await reply.read()
+            body = self.hide.hidden(await reply.read(), *signatures(call))
             return reply.status, {k.lower(): v for k, v in reply.headers.items()}, body
+
+
+def signatures(call: Call) -> list[str]:
+    """Of one request, as it carries them: good for a moment, and nobody's business."""
+    _, found, signature = call.target.partition("signature=")
+    signed = [signature.partition("&")[0]] if found else []
+    return [*signed, *(v for k, v in call.headers.items() if k.lower() == "api-sign")]

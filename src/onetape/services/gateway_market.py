@@ -14,6 +14,7 @@ from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
 from onetape.orders.managed import HealthOut
 from onetape.services.gateway_connection import connected, reconnect_after
+from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_journal import MARK, TRADE
 from onetape.tape.journal import JournalWriter, type_id
 from onetape.venues.gateways import MarketStream, TradingVenue
@@ -34,10 +35,12 @@ class MarketFeed:
         writer: JournalWriter,
         references: dict[str, int],
         say: Callable[[HealthOut], None],
+        watch: DriftWatch,
     ) -> None:
         self._symbols = [i.symbol for i in instruments]
         self._references = references
         self._say = say
+        self._watch = watch
         self._quote = writer.append_quote
         self._append = writer.append_raw
         self._received = 0  # when the message came that is being read
@@ -52,6 +55,7 @@ class MarketFeed:
         def take(message: bytes) -> None:
             self._received = time.time_ns()
             self._market.take(message)
+            self._watch.market(message)
 
         failures = 0
         name = stream.url.partition("://")[2].partition("/")[2][:40]
