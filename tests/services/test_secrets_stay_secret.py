@@ -125,6 +125,7 @@ def test_a_live_session_leaves_no_trace_of_its_keys(kind, tmp_path):
         (tmp_path / "onetape.toml").write_text(
             f'[venues.v]\nkind = "{kind}"\nrest = "http://127.0.0.1:{port}"\n'
             '[accounts.main]\nvenue = "v"\nkey = "file:key"\nsecret = "env:PLANTED"\n'
+            'order_entry = "rest"\n'  # faults of answers are of HTTP only
         )
         run = subprocess.Popen(
             [sys.executable, "-m", "onetape", "run", "busy.py", "--live", "--debug"],
