@@ -17,9 +17,10 @@ from typing import Final
 from onetape.model.enums import OrderState
 from onetape.model.money import money
 from onetape.model.time import SECOND
+from onetape.orders.books import OPENING
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.fills_asked import FillsAsked
-from onetape.orders.managed import HealthOut
+from onetape.orders.managed import AccountOut, HealthOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import OrderTold, PositionTold
@@ -225,6 +226,7 @@ class Reconciler:
                 if qty:
                     subject = f"{key[0]} {key[1]}"
                     self.manager.outs.append(HealthOut("position", subject, f"opening {qty}"))
+                self.manager.outs.append(AccountOut(key[0], key[1], qty, now, OPENING))
 
     def _compare(self) -> list[Difference]:
         manager = self.manager

@@ -12,6 +12,7 @@ import aiohttp
 from onetape.model.errors import ClockSkew
 from onetape.orders.calls import ORDER_PURPOSES, Call
 from onetape.orders.outcome import Answer, Outcome
+from onetape.services.gateway_budget import AddressBudget, BudgetError
 from onetape.services.gateway_clock import VenueClock
 from onetape.services.gateway_http import KeptConnections
 from onetape.store.redaction import Redactor
@@ -27,8 +28,14 @@ class VenueLine:
     """Requests of one account. `open` first."""
 
     def __init__(
-        self, venue: TradingVenue, rest: str, clock: VenueClock, hide: Redactor | None = None
+        self,
+        venue: TradingVenue,
+        rest: str,
+        clock: VenueClock,
+        hide: Redactor | None = None,
+        budget: AddressBudget | None = None,
     ) -> None:
+        self.budget = budget
         self.venue = venue
         self.rest = rest
         self.clock = clock
@@ -55,6 +62,8 @@ class VenueLine:
         """What became of a call; that nobody knows, where no answer came."""
         try:
             return await self.ask(call)
+        except BudgetError as spent:
+            return spent.answer
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             return Answer(Outcome.AMBIGUOUS, text=type(error).__name__)
 
@@ -75,6 +84,15 @@ class VenueLine:
         return answer
 
     async def request(self, call: Call) -> tuple[int, dict[str, str], bytes]:
+        """Raises BudgetError, an OSError, where it must not be sent now."""
+        if self.budget is None:
+            return await self._request(call)
+        self.budget.take(call)
+        status, headers, body = await self._request(call)
+        self.budget.heard(status, headers)
+        return status, headers, body
+
+    async def _request(self, call: Call) -> tuple[int, dict[str, str], bytes]:
         if call.purpose in ORDER_PURPOSES:
             waiting = self._kept.send(call)
             if waiting is not None:
