@@ -71,6 +71,7 @@ class AccountOut(NamedTuple):
     amount: int
     time: int
     source: str  # stream or rest
+    reference: str = ""  # of what moved it, where it is booked once by that
 
 
 class HealthOut(NamedTuple):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from onetape.model.enums import Kind
-from onetape.model.errors import VenueRejected
+from onetape.model.errors import ClockSkew, VenueRejected
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.orders.calls import Call
@@ -34,6 +34,7 @@ from onetape.services.gateway_clock import VenueClock, keep_clock
 from onetape.services.gateway_commands import Commands
 from onetape.services.gateway_connection import listen
 from onetape.services.gateway_depth import DepthFeed
+from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_entry import EntryLine
 from onetape.services.gateway_instruments import learn_venue
 from onetape.services.gateway_journal import GatewayTape
@@ -42,6 +43,7 @@ from onetape.services.gateway_market import MarketFeed
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.gateway_robots import ROBOTS_MAX, Robots
 from onetape.store.private import private_folder
+from onetape.store.redaction import Redactor
 from onetape.tape.journal import JournalWriter
 from onetape.venues.gateways import Addresses, open_trading_venue
 
@@ -64,15 +66,17 @@ class Gateway:
         self.protocol = self.venue.protocol
         self.manager = OrderManager(self.protocol)
         self.clock = VenueClock()
+        hide = Redactor(options.key, options.secret)
         self.budget = AddressBudget(
             budget_file(self.home, options.rest), self.venue.budget, now=self.clock.now,
             say=self._say,
         )  # fmt: skip
-        self.line = VenueLine(self.venue, options.rest, self.clock, self.budget)
+        self.line = VenueLine(self.venue, options.rest, self.clock, hide, self.budget)
         self.entry: EntryLine | None = None
-        if options.order_entry == "socket":
+        if options.order_entry == "socket" and self.venue.entry_url:
             self.protocol.signs_late = True
             self.entry = EntryLine(self.line, answered=self._answered, went=self._entry_went)
+        self.watch = DriftWatch(options.kind, self._say)
         self.instruments: list[Instrument] = []
         self.stopping = asyncio.Event()
         self.reconciled = asyncio.Event()
@@ -126,7 +130,7 @@ class Gateway:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             # A bug of ours: the process ends, its journal is what the next one begins with.
-            sys.stderr.write(f"gateway: {task.exception()!r}\n")
+            sys.stderr.write(self.line.hide.text(f"gateway: {task.exception()!r}\n"))
             self.stopping.set()
 
     def _open_tape(self) -> None:
@@ -163,13 +167,17 @@ class Gateway:
                 HealthOut("recovered", self.options.account, f"{unknown} orders unknown", "warning")
             )
         self.market = MarketFeed(
-            self.venue, self.instruments, writer, self.manager.references, self._say
+            self.venue, self.instruments, writer, self.manager.references, self._say, self.watch
         )
         self.depth = DepthFeed(
             self.line, self.instruments, writer, spawn=self._spawn, say=self._say
         )
         self.account = AccountFeed(
-            self.line, hear=self._hear, came=self._stream_came, went=self._stream_went
+            self.line,
+            hear=self._hear,
+            came=self._stream_came,
+            went=self._stream_went,
+            watch=self.watch,
         )
         self.robots = Robots(
             self.manager, self.gate, self.tape, loop=asyncio.get_running_loop(),
@@ -215,6 +223,9 @@ class Gateway:
         self._answered(call, await self.line.answer(call))
 
     def _answered(self, call: Call, answer: Answer) -> None:
+        if answer.code == ClockSkew.code:
+            self.clock.doubt()
+        self.watch.answer(answer)
         now = self.clock.now()
         if not self.reconciler.answered(call, answer, now):
             self.manager.answered(call, answer, now)
@@ -336,7 +347,7 @@ class Gateway:
             "open": len(self.manager.open),
             "unknown": len(self.manager.unknown),
             "booked": self.manager.booked,
-            "counts": self.manager.counts,
+            "counts": {**self.manager.counts, **self.watch.counts},
             "order_entry": self.entry.status() if self.entry is not None else None,
             "budget": self.budget.status(),
             "clock_offset_ns": self.clock.offset,

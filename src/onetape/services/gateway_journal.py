@@ -33,6 +33,7 @@ from onetape.model.money import join_units, split_units
 from onetape.model.order import POST_ONLY, REDUCE_ONLY, OrderSpec
 from onetape.orders.books import OPENING
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, NewsOut, Out
+from onetape.orders.reconcile import AGREED
 from onetape.orders.recover import Recovery
 from onetape.orders.told import FillTold
 from onetape.tape.journal import JournalReader, JournalWriter
@@ -46,6 +47,7 @@ REQUEST = struct.Struct("<QqqqqBBBBBBBB32s")
 NEWS = struct.Struct("<QQqqqqHBBB3xQ")
 FILL = struct.Struct("<QQQqqqqqBBBBIQ")
 INPUT = struct.Struct("<16sQQQII")
+QUOTE = struct.Struct("<6qQQ")
 TRADE = struct.Struct("<4qQQBB14x")
 MARK = struct.Struct("<4q")
 
@@ -212,6 +214,8 @@ class GatewayTape:
 
     def _account(self, out: AccountOut, now: int) -> None:
         record: dict[str, Any] = {"source": out.source, "ts_event": out.time}
+        if out.reference:
+            record["reference"] = out.reference
         if out.side is None:
             self._cold("balance", {"currency": out.name, "total": str(out.amount), **record}, now)
         else:
@@ -244,8 +248,10 @@ class GatewayTape:
                 recovery.began(frame.time)
                 match frame.type:
                     case EventType.HEALTH.id:
-                        if msgspec.msgpack.decode(frame.payload)["kind"] == "reconciled":
-                            recovery.reconciled()
+                        record = msgspec.msgpack.decode(frame.payload)
+                        if record["kind"] == "reconciled":
+                            agreed = record["state"] == AGREED
+                            recovery.reconciled(frame.time, agreed=agreed)
                     case EventType.INSTRUMENT.id:
                         symbols[frame.stream] = msgspec.msgpack.decode(frame.payload)["symbol"]
                     case EventType.COMMAND.id:
@@ -254,7 +260,10 @@ class GatewayTape:
                         record = msgspec.msgpack.decode(frame.payload)
                         if record["source"] == OPENING:
                             total = int(record["total"])
-                            recovery.opening(record["currency"], total, record["ts_event"])
+                            recovery.opening(
+                                record["currency"], total, record["ts_event"],
+                                record.get("reference", ""),
+                            )  # fmt: skip
                     case EventType.POSITION.id:
                         record = msgspec.msgpack.decode(frame.payload)
                         if record["source"] == OPENING:
