@@ -23,7 +23,7 @@ fuzz_native = $(WITH_TOOLS) cmake -GNinja -S . -B build/fuzz -DCMAKE_CXX_COMPILE
 	./$$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 || exit 1; done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-fast test-long golden simulate test-core test-pythons test-asan test-tsan fuzz lint format bench peers certify docs wheel clean
+.PHONY: help setup build demo test test-fast test-long golden simulate test-core test-pythons test-asan test-tsan fuzz lint format bench peers certify bridge docs wheel clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -100,6 +100,13 @@ peers: setup ## set rivals up in environments of their own and time the same wor
 
 certify: setup ## clients that others wrote, each in an environment of its own, on the simulated exchanges
 	$(BIN)/python tests/certify/run.py --setup --json build/certify/results.json --page docs/reference/certification.md
+
+bridge: setup ## an environment for ccxt in build/envs/bridge, and the long sessions through it
+	@test -x build/envs/bridge/bin/python || $(PYTHON) -m venv build/envs/bridge
+	@build/envs/bridge/bin/pip install -qq --disable-pip-version-check \
+		"ccxt==$$($(BIN)/python -c 'from onetape.services.bridge_options import CCXT_VERSION as v; print(v)')"
+	ONETAPE_BRIDGE=$(CURDIR)/build/envs/bridge/bin/python $(BIN)/python -m pytest --durations=0 -vv -n 0 \
+		tests/bridge tests/certify/test_conformance_bridge.py tests/services/test_gateway_bridge.py
 
 docs: setup ## the documentation, into site/
 	@$(WITH_TOOLS) $(PIP) --no-build-isolation -e '.[docs]'

@@ -56,8 +56,9 @@ RECONCILE_EVERY_S: Final = 300.0
 class Gateway:
     """One account. `run` returns when it was asked to stop."""
 
-    def __init__(self, options: GatewayOptions) -> None:
+    def __init__(self, options: GatewayOptions, *, is_single: bool = False) -> None:
         self.options = options
+        self.is_single = is_single  # its one robot lives in this process
         self.home = Path(options.home)
         addresses = Addresses(
             options.rest, options.ws, options.ws_private or options.ws, options.ws_entry
@@ -66,11 +67,11 @@ class Gateway:
         self.protocol = self.venue.protocol
         self.manager = OrderManager(self.protocol)
         self.clock = VenueClock()
-        hide = Redactor(options.key, options.secret)
         self.budget = AddressBudget(
             budget_file(self.home, options.rest), self.venue.budget, now=self.clock.now,
             say=self._say,
         )  # fmt: skip
+        hide = Redactor(options.key, options.secret)
         self.line = VenueLine(self.venue, options.rest, self.clock, hide, self.budget)
         self.entry: EntryLine | None = None
         if options.order_entry == "socket" and self.venue.entry_url:
@@ -83,6 +84,7 @@ class Gateway:
         self.refused: VenueRejected | None = None  # before it began to trade
         self._tasks: set[asyncio.Task[Any]] = set()
         self._dead_man_at = 0
+        self.listener: Callable[[], None] | None = None  # in this process: the tape has grown
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -99,7 +101,7 @@ class Gateway:
                 if self.entry is not None:
                     self._spawn(self.entry.follow())
                 self._spawn(
-                    await listen(gateway_socket(self.home, self.options.account), self._answer)
+                    await listen(gateway_socket(self.home, self.options.account), self.answer)
                 )
                 begun = {self._spawn(each.wait()) for each in (self.reconciled, self.stopping)}
                 await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
@@ -167,8 +169,9 @@ class Gateway:
                 HealthOut("recovered", self.options.account, f"{unknown} orders unknown", "warning")
             )
         self.market = MarketFeed(
-            self.venue, self.instruments, writer, self.manager.references, self._say, self.watch
-        )
+            self.venue, self.instruments, writer, self.manager.references, self._say, self.watch,
+            written=self._written,
+        )  # fmt: skip
         self.depth = DepthFeed(
             self.line, self.instruments, writer, spawn=self._spawn, say=self._say
         )
@@ -218,6 +221,12 @@ class Gateway:
         for call in calls:
             if self.entry is None or not self.entry.send(call):
                 self._spawn(self._make(self.protocol.signed(call, self.clock.now())))
+        if outs:
+            self._written()
+
+    def _written(self) -> None:
+        if self.listener is not None:
+            self.listener()
 
     async def _make(self, call: Call) -> None:
         self._answered(call, await self.line.answer(call))
@@ -289,12 +298,14 @@ class Gateway:
 
     # --- who asks ---------------------------------------------------------------------------------
 
-    def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """One request over the gateway's socket, or from this process."""
         match asked["do"]:
             case "attach":
                 return self.attach(str(asked["name"]), str(asked["journal"]))
             case "follow":
-                return self._follow(int(asked["robot"]), [str(s) for s in asked.get("books", ())])
+                books = [str(s) for s in asked.get("books", ())]
+                return self._follow(int(asked["robot"]), books)
             case "status":
                 return self._status()
             case "reconcile":
@@ -327,7 +338,7 @@ class Gateway:
 
     def _follow(self, number: int, books: list[str]) -> dict[str, Any]:
         """The robot's journal is there; books: symbols whose depth it wants on the tape."""
-        self.robots.follow(number)
+        self.robots.follow(number, is_here=self.is_single)
         return {"lacking": [symbol for symbol in books if not self.depth.want(symbol)]}
 
     def _money(self) -> list[tuple[str, int]]:

@@ -98,7 +98,8 @@ class VenueLine:
             if waiting is not None:
                 async with asyncio.timeout(CALL_TIMEOUT_S):
                     response = await waiting
-                return response.status, response.headers, response.body
+                body = self.hide.hidden(response.body, *signatures(call))
+                return response.status, response.headers, body
         async with self._http.request(
             call.method, call.target, data=call.body or None, headers=dict(call.headers),
             allow_redirects=False,

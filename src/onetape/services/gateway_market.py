@@ -29,7 +29,8 @@ _MARK: Final = type_id("mark")
 
 class MarketFeed:
     """What looks as usual goes from the core straight to the tape. The rest is the venue's
-    decoder's, whose sink this is. references: gets a recent price of each symbol."""
+    decoder's, whose sink this is. references: gets a recent price of each symbol; written: told
+    after each message."""
 
     def __init__(
         self,
@@ -39,11 +40,14 @@ class MarketFeed:
         references: dict[str, int],
         say: Callable[[HealthOut], None],
         watch: DriftWatch,
+        *,
+        written: Callable[[], None] = lambda: None,
     ) -> None:
         self._symbols = [i.symbol for i in instruments]
         self._references = references
         self._say = say
         self._watch = watch
+        self._written = written
         self._append = writer.append_raw
         self._received = 0  # when the message came that is being read
         self._market = venue.market(instruments, self)
@@ -52,22 +56,23 @@ class MarketFeed:
     def streams(self) -> list[MarketStream]:
         return self._market.streams()
 
+    def take(self, message: bytes) -> None:
+        """One message, as it comes."""
+        self._received = time.time_ns()
+        number = self._feed.take(message, self._received)
+        if number:
+            self._references[self._symbols[number - 1]] = self._feed.middle(number)
+        self._written()
+        self._watch.market(message)
+
     async def follow(self, stream: MarketStream) -> None:
         """For ever, over as many connections as it takes."""
-
-        def take(message: bytes) -> None:
-            self._received = time.time_ns()
-            number = self._feed.take(message, self._received)
-            if number:
-                self._references[self._symbols[number - 1]] = self._feed.middle(number)
-            self._watch.market(message)
-
         failures = 0
         name = stream.url.partition("://")[2].partition("/")[2][:40]
         while True:
             began = time.monotonic()
             with contextlib.suppress(OSError, picows.WSError, TimeoutError):
-                await connected(stream.url, stream.hello, take)
+                await connected(stream.url, stream.hello, self.take)
             failures = 0 if time.monotonic() - began > 10 else failures + 1
             self._say(HealthOut("feed", name, "lost", "warning"))
             await asyncio.sleep(reconnect_after(failures))

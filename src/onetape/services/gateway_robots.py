@@ -67,10 +67,15 @@ class Robots:
         self._tape.attach(life, now)
         return life
 
-    def follow(self, number: int) -> None:
-        """The robot's journal is there: from now on its requests are taken."""
-        self._follow(self._tape.robots[number])
+    def follow(self, number: int, *, is_here: bool = False) -> None:
+        """The robot's journal is there: from now on its requests are taken. is_here: the robot is
+        in this process and calls `look` when it has asked for something; nobody need ring."""
+        self._follow(self._tape.robots[number], is_here=is_here)
         self._watch.look()
+
+    def look(self) -> None:
+        """Takes what robots have asked for, without waiting to be rung."""
+        self._take_requests()
 
     def look_after(self, now: int, *, orphans: str) -> None:
         """A robot that died with orders open loses them, where orphans is "cancel"."""
@@ -84,11 +89,12 @@ class Robots:
             if orphans == "cancel":
                 self._manager.cancel_all(now, life.number)
 
-    def _follow(self, life: RobotLife) -> None:
+    def _follow(self, life: RobotLife, *, is_here: bool = False) -> None:
         # From its beginning: that is where it names its instruments.
         reader = JournalReader(life.journal)
         self._lives[life.number] = (life, reader)
-        self._waiter.add(reader)
+        if not is_here:
+            self._waiter.add(reader)
 
     def _take_requests(self) -> None:
         now = self._now()

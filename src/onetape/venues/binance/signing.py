@@ -10,7 +10,6 @@ it names HMAC and RSA only.
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Protocol
@@ -84,7 +83,7 @@ def signer_of(secret: str) -> Signer:
 
 def hmac_hex(secret: str, payload: bytes) -> str:
     """The hexadecimal HMAC-SHA256 of a payload."""
-    return hmac.new(secret.encode(), payload, hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(), payload, "sha256").hex()
 
 
 def socket_payload(params: Mapping[str, object]) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import msgspec
 
@@ -41,6 +41,7 @@ from onetape.venues.binance.errors import ERRORS, TEXT_503
 from onetape.venues.binance.signing import signer_of
 from onetape.venues.numbers import money_of, units_of
 from onetape.venues.outcome import row_of
+from onetape.venues.query_text import query_text
 
 __all__ = ["BinanceUsdmProtocol"]
 
@@ -276,7 +277,7 @@ class BinanceUsdmProtocol:
         return Call(purpose, method, target, b"", self._headers(), weight, orders, subject, symbol)
 
     def _query(self, params: Mapping[str, str], now: int) -> str:
-        query = urlencode(
+        query = query_text(
             {**params, "recvWindow": str(RECV_WINDOW_MS), "timestamp": str(now // _MS)}
         )
         return f"{query}&signature={quote(self.signer.sign(query.encode()), safe='')}"

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 from onetape.model.enums import (
     Liquidity,
@@ -60,6 +60,7 @@ from onetape.venues.kraken.ledgers import TradesElsewhere, moves_of
 from onetape.venues.kraken.signing import api_sign
 from onetape.venues.kraken.wire import parse
 from onetape.venues.numbers import money_of, units_of
+from onetape.venues.query_text import query_text
 
 __all__ = ["KrakenSpotProtocol", "rfc3339"]
 
@@ -275,7 +276,7 @@ class KrakenSpotProtocol:
         return call._replace(body=body, headers=headers, terms=None)
 
     def _sign(self, path: str, terms: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
-        body = urlencode(terms).encode()
+        body = query_text(terms).encode()
         headers = {
             "API-Key": self._key,
             "API-Sign": api_sign(self._secret, path, terms["nonce"], body),
