@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import socketserver
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,6 +60,22 @@ def stranger():
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """A port that speaks at once, and no TLS."""
+
+    class Refusal(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            self.request.recv(65536)
+
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Refusal)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1]
     server.shutdown()
     server.server_close()
 
@@ -235,11 +252,10 @@ def no_address(b: Bench) -> None:
     b.venue["rest"] = "127.0.0.1:9001"
 
 
-def no_tls(b: Bench) -> None:
-    b.venue["rest"] = f"https://127.0.0.1:{b.port}"
+def no_tls(b: Bench) -> None: ...  # the ports of these two are filled in
 
 
-def a_page(b: Bench) -> None: ...  # its port is filled in
+def a_page(b: Bench) -> None: ...
 
 
 def closed(b: Bench) -> None:
@@ -319,12 +335,14 @@ def started(bench: Bench, monkeypatch):
     ("kind", "spoil", "code", "name", "text"), ROWS, ids=[f"{r[0]}-{r[1].__name__}" for r in ROWS]
 )
 def test_what_is_wrong_is_one_line_before_anything_trades(
-    kind, spoil, code, name, text, exchanges, stranger, tmp_path, monkeypatch, capfd
+    kind, spoil, code, name, text, exchanges, stranger, plain, tmp_path, monkeypatch, capfd
 ):
     bench = Bench(tmp_path, exchanges, kind)
     mend = spoil(bench)
     if spoil is a_page:
         bench.venue["rest"] = f"http://127.0.0.1:{stranger}"
+    if spoil is no_tls:
+        bench.venue["rest"] = f"https://127.0.0.1:{plain}"
     hidden = [bench.account.key, bench.account.secret, *bench.environ.values()]
     try:
         with started(bench, monkeypatch):

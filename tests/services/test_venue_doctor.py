@@ -8,9 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
-from gateway_process import GatewayProcess
+from gateway_process import GatewayProcess, Robot, wait_for
 
+from onetape.model.enums import Side
+from onetape.services.gateway_options import gateway_journal
+from onetape.tape.journal import JournalReader
 from sim.venue_client import served
 
 
@@ -103,3 +107,52 @@ def test_an_account_on_which_a_gateway_trades_is_left_alone(tmp_path):
             del os.environ["ANY"]
             gateway.kill()
     assert found[-1]["text"].startswith("a gateway trades on it, 0 differences")
+
+
+def test_a_gateway_counts_by_name_what_its_adapter_does_not_know(tmp_path):
+    """A field that the venue adds: once on the journal, each time in the status, and in doctor."""
+    home = tmp_path / ".onetape"
+    with served("binance-usdm", limits=False) as (dialect, port):
+        account = dialect.exchange.accounts[0]
+        tell, stream = dialect.streams.user._tell, dialect.streams._stream
+
+        def telling(of, event: dict) -> None:
+            if event["e"] == "ORDER_TRADE_UPDATE":
+                event["o"]["zz"] = 1
+            tell(of, event)
+
+        def streaming(name: str, event: dict) -> None:
+            stream(name, {**event, "mood": "calm"})
+
+        dialect.streams.user._tell, dialect.streams._stream = telling, streaming
+        gateway = GatewayProcess("binance-usdm", home, port, account)
+        gateway.start()
+        robot = Robot(tmp_path / "robot", gateway, 1)
+        try:
+            bid = dialect.exchange.listings[0].bid
+            for step in range(3):
+                robot.place(Side.BUY, bid - 2000 - 10 * step)
+            field = "unknown field ORDER_TRADE_UPDATE.o.zz"
+            wait_for(lambda: gateway.ask("status")["counts"].get(field, 0) >= 3)
+            wait_for(lambda: "unknown field bookTicker.mood" in gateway.ask("status")["counts"])
+            counts = gateway.ask("status")["counts"]
+            wait_for(lambda: field in said(home))
+            assert said(home).count(field) == 1
+            write(
+                tmp_path,
+                f'[venues.v]\nkind = "binance-usdm"\nrest = "http://127.0.0.1:{port}"\n'
+                '[accounts.main]\nvenue = "v"\nkey = "file:any"\nsecret = "file:any"\n',
+            )
+            (tmp_path / "any").write_text("of no use here")
+            (tmp_path / "any").chmod(0o600)
+            found = doctor(tmp_path, "--listen", "0")
+            assert f"{field} {counts[field]}" in found[-1]["text"]
+        finally:
+            gateway.kill()
+            robot.writer.close()
+
+
+def said(home: Path) -> list[str]:
+    with JournalReader(gateway_journal(home, "main")) as reader:
+        told = [msgspec.msgpack.decode(frame.payload) for frame in reader.frames(("health",))]
+    return [each["state"] for each in told if each["kind"] == "drift"]

@@ -393,9 +393,11 @@ def pem_of(seed: bytes) -> str:
 
 @pytest.mark.parametrize(("seed", "message", "signature"), RFC8032)
 def test_ed25519_signs_as_its_standard_says(seed, message, signature):
-    signer = signer_of(pem_of(bytes.fromhex(seed)))
-    assert signer.opens_session
-    assert base64.b64decode(signer.sign(bytes.fromhex(message))).hex() == signature
+    pem = pem_of(bytes.fromhex(seed))
+    for secret in (pem, pem.replace("\n", "\\n")):
+        signer = signer_of(secret)
+        assert signer.opens_session
+        assert base64.b64decode(signer.sign(bytes.fromhex(message))).hex() == signature
 
 
 def test_an_ed25519_session_is_opened_once_and_then_signs_nothing():

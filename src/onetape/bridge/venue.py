@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any, Final
 
+from onetape.bridge.pages import FEW, PAGE_MAX, Page
 from onetape.bridge.rows import (
     market_row,
     number,
@@ -22,10 +23,9 @@ from onetape.bridge.rows import (
     trade_row,
 )
 
-__all__ = ["PAGE", "Venue"]
+__all__ = ["Venue"]
 
 IDS_KEPT: Final = 20_000
-PAGE: Final = 50  # as many trades in one answer may not be all there are
 LOOK_BACK_MS: Final = 60_000
 
 
@@ -37,6 +37,7 @@ class Venue:
         self.exchange = exchange
         self.by_client_id: str = said.get("by_client_id", "")  # a parameter of fetchOrder, or ""
         self.amends: str = said.get("amends", "")  # keeps the venue's id, renews it, or ""
+        self.offsets: str = said.get("offsets", "")  # a parameter that skips trades, or ""
         self.symbols: list[str] = said["symbols"]
         self.listeners: list[Callable[[str], None]] = []  # told when we did something in a symbol
         self.open_ids: dict[str, str] = {}  # venue's id -> symbol, of what may be working
@@ -197,27 +198,22 @@ class Venue:
         return [row for rows in lists for row in rows]
 
     async def fills(self, said: dict[str, Any]) -> dict[str, Any]:
-        """One page. Venues begin at either end of the time asked for: a page that is full is
-        followed to older ones until there are none, then to newer ones."""
-        since, older, newer = said["since"], said.get("older", 0), said.get("newer", 0)
-        params = {"until": older} if older else {}
-        start = since if older or not newer else newer
-        trades = await self.call("fetch_my_trades", said["symbol"], start, None, params)
+        """One page, and where the next one is. Raises what ccxt raises."""
+        page = Page(said, self.offsets)
+        limit = self._page_limit(said["symbol"])
+        trades = await self.call("fetch_my_trades", said["symbol"], page.since, limit, page.params)
         rows = [trade_row(each) for each in trades]
         times = [each["ms"] for each in rows if each["ms"] is not None]
-        full = len(rows) >= PAGE
-        cursor: dict[str, int] = {}
-        if older:
-            first = min(times, default=older)
-            if full and first < older:
-                cursor = {"since": since, "older": first, "newer": newer}
-            else:
-                cursor = {"since": since, "newer": newer}
-        elif full and not newer:
-            cursor = {"since": since, "older": min(times), "newer": max(times)}
-        elif full and max(times) > newer:
-            cursor = {"since": since, "newer": max(times)}
-        return {"trades": rows, "cursor": cursor}
+        return {"trades": rows, "cursor": page.after(times, is_full=len(rows) >= (limit or FEW))}
+
+    def _page_limit(self, symbol: str) -> int | None:
+        """The most that a page may have, None where ccxt does not say."""
+        kind = self.exchange.markets[symbol]
+        of = self.exchange.features or {}
+        of = of.get(kind["type"]) or {}
+        of = of.get("linear" if kind.get("linear") else "inverse") or of
+        limit = (of.get("fetchMyTrades") or {}).get("limit")
+        return min(int(limit), PAGE_MAX) if limit else None
 
     async def positions(self, said: dict[str, Any]) -> list[dict[str, Any]]:
         return [position_row(p) for p in await self.call("fetch_positions", self.symbols)]

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from onetape.bridge.outcome import outcome
-from onetape.bridge.rows import number, trade_row
+from onetape.bridge.rows import number
 from onetape.bridge.venue import Venue
 
 __all__ = ["watch_account", "watch_market"]
@@ -27,6 +27,7 @@ OVERLAP_MS: Final = 60_000
 MISSED_MAX: Final = 5
 FAILED_MAX: Final = 5  # looks in a row, before the account's news are given up
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)  # then the last
+PAGES_MAX: Final = 20  # of trades in one look: more are left to the next one
 TRADES_SEEN: Final = 50_000
 
 
@@ -135,16 +136,20 @@ class _Look:
             await self._send({"orders": new})
 
     async def _trades(self) -> None:
-        since = self._since - OVERLAP_MS
-        found = await self._venue.call("fetch_my_trades", self._symbol, since)
-        rows = [row for each in found if (row := trade_row(each))["id"] not in self._seen]
-        for row in rows:
-            self._seen[row["id"]] = None
-            self._since = max(self._since, row["ms"] or 0)
+        said: dict[str, Any] = {"since": self._since - OVERLAP_MS}
+        for _ in range(PAGES_MAX):
+            page = await self._venue.fills({**said, "symbol": self._symbol})
+            rows = [row for row in page["trades"] if row["id"] not in self._seen]
+            for row in rows:
+                self._seen[row["id"]] = None
+                self._since = max(self._since, row["ms"] or 0)
+            if rows:
+                await self._send({"trades": rows})
+            said = page["cursor"]
+            if not said:
+                break
         while len(self._seen) > TRADES_SEEN:
             self._seen.popitem(last=False)
-        if rows:
-            await self._send({"trades": rows})
 
 
 # --- the market -----------------------------------------------------------------------------------

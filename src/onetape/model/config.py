@@ -45,7 +45,7 @@ class AccountConfig(_Section, frozen=True):
     orders_per_second: int = 0  # of all its robots together; 0: no limit of our own
     dead_man: str = ""  # "60s": the venue cancels what works when the gateway is silent so long
     orphans: Literal["cancel", "keep"] = "cancel"  # orders of a robot that died
-    order_entry: Literal["socket", "rest"] = "rest"  # how orders are sent
+    order_entry: Literal["socket", "rest"] = "socket"  # how orders are sent, where a venue has both
     position_mode: Literal["one-way", "hedge"] = "one-way"  # what the account has to be in
     allow_withdraw: bool = False  # a key that may withdraw is refused otherwise
 

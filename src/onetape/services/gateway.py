@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from onetape.model.enums import Kind
-from onetape.model.errors import VenueRejected
+from onetape.model.errors import ClockSkew, VenueRejected
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.orders.calls import Call
@@ -29,10 +29,12 @@ from onetape.orders.reconcile import Reconciler
 from onetape.orders.recover import Recovery
 from onetape.orders.told import Told
 from onetape.services.gateway_account import AccountFeed
+from onetape.services.gateway_budget import AddressBudget, budget_file
 from onetape.services.gateway_clock import VenueClock, keep_clock
 from onetape.services.gateway_commands import Commands
 from onetape.services.gateway_connection import listen
 from onetape.services.gateway_depth import DepthFeed
+from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_entry import EntryLine
 from onetape.services.gateway_instruments import learn_venue
 from onetape.services.gateway_journal import GatewayTape
@@ -41,6 +43,7 @@ from onetape.services.gateway_market import MarketFeed
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.gateway_robots import ROBOTS_MAX, Robots
 from onetape.store.private import private_folder
+from onetape.store.redaction import Redactor
 from onetape.tape.journal import JournalWriter
 from onetape.venues.gateways import Addresses, open_trading_venue
 
@@ -64,11 +67,17 @@ class Gateway:
         self.protocol = self.venue.protocol
         self.manager = OrderManager(self.protocol)
         self.clock = VenueClock()
-        self.line = VenueLine(self.venue, options.rest, self.clock)
+        self.budget = AddressBudget(
+            budget_file(self.home, options.rest), self.venue.budget, now=self.clock.now,
+            say=self._say,
+        )  # fmt: skip
+        hide = Redactor(options.key, options.secret)
+        self.line = VenueLine(self.venue, options.rest, self.clock, hide, self.budget)
         self.entry: EntryLine | None = None
-        if options.order_entry == "socket":
+        if options.order_entry == "socket" and self.venue.entry_url:
             self.protocol.signs_late = True
             self.entry = EntryLine(self.line, answered=self._answered, went=self._entry_went)
+        self.watch = DriftWatch(options.kind, self._say)
         self.instruments: list[Instrument] = []
         self.stopping = asyncio.Event()
         self.reconciled = asyncio.Event()
@@ -111,6 +120,7 @@ class Gateway:
                 with contextlib.suppress(FileNotFoundError):
                     gateway_socket(self.home, self.options.account).unlink()
                 self.tape.writer.close()
+                self.budget.close()
 
     def _spawn(self, work: Any) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.ensure_future(work)
@@ -122,7 +132,7 @@ class Gateway:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             # A bug of ours: the process ends, its journal is what the next one begins with.
-            sys.stderr.write(f"gateway: {task.exception()!r}\n")
+            sys.stderr.write(self.line.hide.text(f"gateway: {task.exception()!r}\n"))
             self.stopping.set()
 
     def _open_tape(self) -> None:
@@ -140,13 +150,17 @@ class Gateway:
             created=time.time_ns(), heartbeat=True,
         )  # fmt: skip
         self.tape = GatewayTape(writer, self.instruments, robots=old.robots)
+        self.manager.owner_of = self.tape.owner_of
         is_new = is_new or is_other
         now = time.time_ns()
         self.tape.open(now)
         symbols = [i.symbol for i in self.instruments]
         unknown = 0 if is_other else recovery.finish(now)
         self.reconciler = Reconciler(
-            self.manager, symbols, is_new=is_new, since=0 if is_other else recovery.newest_fill
+            self.manager,
+            symbols,
+            is_new=is_new or not recovery.has_begun,
+            since=0 if is_other else recovery.newest_fill,
         )
         self.gate = Gate(self.manager, {i.symbol: i for i in self.instruments}, self._limits())
         self.gate.killed = old.killed
@@ -155,14 +169,18 @@ class Gateway:
                 HealthOut("recovered", self.options.account, f"{unknown} orders unknown", "warning")
             )
         self.market = MarketFeed(
-            self.venue, self.instruments, writer, self.manager.references, self._say,
+            self.venue, self.instruments, writer, self.manager.references, self._say, self.watch,
             written=self._written,
         )  # fmt: skip
         self.depth = DepthFeed(
             self.line, self.instruments, writer, spawn=self._spawn, say=self._say
         )
         self.account = AccountFeed(
-            self.line, hear=self._hear, came=self._stream_came, went=self._stream_went
+            self.line,
+            hear=self._hear,
+            came=self._stream_came,
+            went=self._stream_went,
+            watch=self.watch,
         )
         self.robots = Robots(
             self.manager, self.gate, self.tape, loop=asyncio.get_running_loop(),
@@ -214,6 +232,9 @@ class Gateway:
         self._answered(call, await self.line.answer(call))
 
     def _answered(self, call: Call, answer: Answer) -> None:
+        if answer.code == ClockSkew.code:
+            self.clock.doubt()
+        self.watch.answer(answer)
         now = self.clock.now()
         if not self.reconciler.answered(call, answer, now):
             self.manager.answered(call, answer, now)
@@ -233,6 +254,7 @@ class Gateway:
             if time.monotonic() - last_look >= 1.0:
                 last_look = time.monotonic()
                 self.robots.look_after(now, orphans=self.options.orphans)
+                self.gate.hold_to_kill(now)
                 self._arm_dead_man(now)
             self._carry_out()
             await asyncio.sleep(TICK_S)
@@ -336,8 +358,9 @@ class Gateway:
             "open": len(self.manager.open),
             "unknown": len(self.manager.unknown),
             "booked": self.manager.booked,
-            "counts": self.manager.counts,
+            "counts": {**self.manager.counts, **self.watch.counts},
             "order_entry": self.entry.status() if self.entry is not None else None,
+            "budget": self.budget.status(),
             "clock_offset_ns": self.clock.offset,
             "positions": {
                 f"{symbol} {side}": qty for (symbol, side), qty in self.manager.positions.items()

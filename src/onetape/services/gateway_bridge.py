@@ -141,6 +141,7 @@ def _said(options: GatewayOptions, listening: int, token: str) -> dict[str, Any]
         "token": token,
         "by_client_id": facts.by_client_id,
         "amends": facts.amends,
+        "offsets": facts.offsets,
         "in_order": facts.in_order,
         "poll_s": facts.poll_s,
         "options": dict(facts.options),

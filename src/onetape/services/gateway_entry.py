@@ -16,6 +16,7 @@ from typing import Any, Final
 import aiohttp
 import picows
 
+from onetape.model.errors import ClockSkew
 from onetape.orders.calls import Call
 from onetape.orders.outcome import Answer
 from onetape.services.gateway_connection import reconnect_after
@@ -31,7 +32,8 @@ REFUSED_S: Final = 60.0  # wrong keys, tried again and again, have their owner l
 
 
 class EntryLine:
-    """answered: for each call that `send` took, once. went: for the end of a connection.
+    """answered: for each call that `send` took, once. went: for the end of a connection. life_s:
+    after which the next connection takes over; the old one is closed when its last answer is here.
 
     Owned by one event loop, like everything of a gateway."""
 
@@ -41,11 +43,13 @@ class EntryLine:
         *,
         answered: Callable[[Call, Answer], None],
         went: Callable[[str], None],
+        life_s: float = LIFE_S,
     ) -> None:
         self.sent = 0  # requests that went this way
         self._line = line
         self._answered = answered
         self._went = went
+        self._life_s = life_s
         self._current: _Connection | None = None
         self._retired: list[_Connection] = []
         self._is_open = True
@@ -102,7 +106,7 @@ class EntryLine:
                             self._retired.append(self._current)
                         self._current = made
                         with contextlib.suppress(TimeoutError):
-                            await asyncio.wait_for(made.ended.wait(), LIFE_S)
+                            await asyncio.wait_for(made.ended.wait(), self._life_s)
                             self._current = None
                             self._went(made.session.broken)
                 failures += 1
@@ -140,7 +144,10 @@ class EntryLine:
     def take(self, connection: _Connection, message: bytes) -> None:
         """A message of the venue."""
         session = connection.session
+        message = self._line.hide.hidden(message)
         for call, answer in session.take(message, self._line.clock.now()):
+            if answer.code == ClockSkew.code:
+                self._line.clock.doubt()
             self._answered(call, answer)
         if session.is_ready or session.broken:
             connection.settled.set()

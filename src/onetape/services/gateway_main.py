@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 
@@ -26,6 +27,8 @@ def _say_ready() -> None:
 def main() -> int:
     options = msgspec.json.decode(sys.stdin.buffer.read(), type=GatewayOptions)
     os.umask(0o077)
+    # An image of this process would hold the keys.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     async def work() -> None:
         async with bridged(options) as reached:

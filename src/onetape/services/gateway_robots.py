@@ -9,11 +9,12 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.model.enums import RequestKind
+from onetape.model.enums import OrderNews, RequestKind
 from onetape.model.errors import OrderInvalid
+from onetape.model.order import OrderSpec
 from onetape.orders.filters import Refusal
 from onetape.orders.gate import Gate
-from onetape.orders.managed import HealthOut, Request
+from onetape.orders.managed import HealthOut, Managed, Request
 from onetape.orders.manager import OrderManager
 from onetape.services.gateway_journal import GatewayTape, RobotLife, request_of
 from onetape.tape.journal import JournalReader, type_id
@@ -134,7 +135,16 @@ class Robots:
             if kind is RequestKind.CANCEL:
                 manager.cancel(known, now)
             else:
-                manager.amend(known, now, price=spec.price_int, size=spec.size_int)
+                self._amend(known, spec, now)
+
+    def _amend(self, order: Managed, spec: OrderSpec, now: int) -> None:
+        price, size = spec.price_int, spec.size_int
+        refusal = self._gate.amendment(order, now, price=price, size=size)
+        if refusal is None:
+            self._manager.amend(order, now, price=price, size=size)
+        else:
+            news = OrderNews.UPDATE_REJECTED
+            self._manager.refuse(order, news, now, refusal.code, refusal.reason)
 
 
 def _uuid_bytes(value: Any) -> bytes:

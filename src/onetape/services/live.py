@@ -39,6 +39,7 @@ from onetape.services.paper import SAMPLE_NS, PaperOptions, PaperRobot, follow
 from onetape.services.preflight import CHECKED, check_named, keys_of, preflight, target_of
 from onetape.services.preparing import prepare_plan, strategy_class
 from onetape.services.recording import run_folder, run_uuid
+from onetape.store.secrets import without_secrets
 from onetape.venues.key_check import Wanted
 
 __all__ = [
@@ -131,7 +132,7 @@ def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, Gat
             return
     with ExitStack() as stack:
         started = stack.enter_context(gateway_options(options, symbols))
-        yield name, stack.enter_context(gateway_process(started))
+        yield name, stack.enter_context(gateway_process(started, _environ(config)))
 
 
 @contextmanager
@@ -148,7 +149,7 @@ def gateway_options(options: LiveOptions, symbols: list[str]) -> Iterator[Gatewa
     with ExitStack() as stack:
         if venue.mode == "sim" and not venue.rest:
             kind = simulated_kind(venue.kind)
-            told = stack.enter_context(simulated_exchange(kind, venue.seed))
+            told = stack.enter_context(simulated_exchange(kind, venue.seed, _environ(config)))
             first = told["accounts"][0]
             if bridge is not None:  # ccxt knows the paths
                 told = {"venue": venue.kind, "rest": told["rest"], "ws": _socket(told["rest"])}
@@ -158,15 +159,24 @@ def gateway_options(options: LiveOptions, symbols: list[str]) -> Iterator[Gatewa
         yield msgspec.structs.replace(started, bridge=bridge)
 
 
+def _environ(config: Config) -> dict[str, str]:
+    """For processes of ours that need no secret of the configuration."""
+    places = [p for each in config.accounts.values() for p in (each.key, each.secret)]
+    return without_secrets(os.environ, places)
+
+
 def _socket(rest: str) -> str:
     """The WebSocket's address on the same host."""
     return rest.replace("http", "ws", 1)
 
 
 @contextmanager
-def gateway_process(started: GatewayOptions) -> Iterator[GatewayClient]:
-    """A gateway until the block ends. Raises VenueUnavailable when it does not become ready."""
-    with _child([sys.executable, "-m", "onetape.services.gateway_main"]) as child:
+def gateway_process(
+    started: GatewayOptions, environ: Mapping[str, str] | None = None
+) -> Iterator[GatewayClient]:
+    """A gateway until the block ends. environ: its own, without what others need. Raises
+    VenueUnavailable when it does not become ready."""
+    with _child([sys.executable, "-m", "onetape.services.gateway_main"], environ) as child:
         assert child.stdin is not None and child.stdout is not None
         child.stdin.write(msgspec.json.encode(started))
         child.stdin.close()
@@ -182,10 +192,12 @@ def gateway_process(started: GatewayOptions) -> Iterator[GatewayClient]:
 
 
 @contextmanager
-def _child(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+def _child(
+    command: list[str], environ: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process that ends with the block at the latest. Ctrl-C reaches us, and we end it."""
     process = subprocess.Popen(  # noqa: S603
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=environ
     )
     try:
         yield process
@@ -202,12 +214,14 @@ def _child(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def simulated_exchange(kind: str, seed: int) -> Iterator[dict[str, Any]]:
+def simulated_exchange(
+    kind: str, seed: int, environ: Mapping[str, str] | None = None
+) -> Iterator[dict[str, Any]]:
     """A simulated exchange of our own until the block ends: what it says when it is ready."""
     command = [
         sys.executable, "-m", "onetape", "sim", kind, "--port", "0", "--seed", str(seed),
     ]  # fmt: skip
-    with _child(command) as process:
+    with _child(command, environ) as process:
         assert process.stdin is not None and process.stdout is not None
         process.stdin.close()
         line = process.stdout.readline()

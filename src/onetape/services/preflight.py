@@ -28,6 +28,7 @@ from onetape.orders.told import ModeTold
 from onetape.services.bridge_options import CCXT
 from onetape.services.gateway_clock import clock_offset
 from onetape.services.venue_access import VenueAccess
+from onetape.store.redaction import Redactor
 from onetape.store.secrets import read_secret
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.gateways import HOSTS, Addresses, TradingVenue, open_trading_venue, ws_address
@@ -137,11 +138,12 @@ def preflight(
     """Raises the first thing that is wrong: VenueUnavailable, UnknownSymbol, ClockSkew,
     BadSignature, PermissionDenied, AccountMode, and what else the venue refuses."""
     venue = open_trading_venue(target.kind, key, secret, target.addresses)
-    access = VenueAccess(target.addresses.rest)
+    hide = Redactor(key, secret)
+    access = VenueAccess(target.addresses.rest, hide)
     try:
         passed = _public(access, venue, target, symbols)
         where = f"[accounts.{account}] at {target.addresses.rest}"
-        _account(access, venue, target, where, passed, wanted)
+        _account(access, venue, target, where, passed, wanted, hide)
     finally:
         access.close()
     return passed
@@ -199,13 +201,14 @@ def _account(
     where: str,
     passed: Passed,
     wanted: Wanted,
+    hide: Redactor,
 ) -> None:
     now = time.time_ns() + passed.offset
     call = venue.protocol.modes(now)
     answer = venue.protocol.answer(call, *access.ask(call), now)
     passed.mode = next((each for each in answer.told if isinstance(each, ModeTold)), None)
     if passed.mode is not None or answer.venue_code == "-2015":
-        passed.rights = _rights(access, venue, target, now)
+        passed.rights = _rights(access, venue, target, now, hide)
     if passed.mode is None:
         raise refused(answer, where, passed.rights)
     wrong: OnetapeError | None = unfit(passed.mode, passed.rights, wanted, where)
@@ -213,12 +216,14 @@ def _account(
         raise wrong
 
 
-def _rights(access: VenueAccess, venue: TradingVenue, target: Target, now: int) -> KeyRights | None:
+def _rights(
+    access: VenueAccess, venue: TradingVenue, target: Target, now: int, hide: Redactor
+) -> KeyRights | None:
     """None where nobody tells: what is not known is not held against a key."""
     if not target.rights or not isinstance(venue.protocol, BinanceUsdmProtocol):
         return None
     is_same = target.rights == access.rest
-    other = access if is_same else VenueAccess(target.rights)
+    other = access if is_same else VenueAccess(target.rights, hide)
     try:
         status, _, body = other.ask(venue.protocol.key_rights(now))
         value = msgspec.json.decode(body)

@@ -20,8 +20,7 @@ from onetape.model.instrument import Instrument
 
 __all__ = ["TapeBook"]
 
-TAPE: Final = 0  # the participant whose orders are the recorded book
-TAKER: Final = 1 << 30  # the one that trades what was traded
+TAPE: Final = 0  # the participant that is the tape: its book, and those who traded in it
 UNSIZED_LOTS: Final = 1000  # what a quote without sizes stands for
 LEVELS_MAX: Final = 1000  # a side; deeper ones of the tape are left out
 
@@ -143,7 +142,7 @@ class TapeBook:
         trades = len(self.trades)
         news = self._do(
             self.engine.request(
-                TAKER, now, order_id=self._next, side=taker.value, type="limit", tif="IOC",
+                TAPE, now, order_id=self._next, side=taker.value, type="limit", tif="IOC",
                 price=price, size=size,
             )
         )  # fmt: skip
@@ -253,7 +252,7 @@ class TapeBook:
                     self.last = each["price"]
                 case "fill" if each["owner"] == TAPE:
                     self._traded(each["order_id"], each["size"])
-                case _ if each["owner"] not in (TAPE, TAKER):
+                case _ if each["owner"] != TAPE:
                     each["symbol"] = self.index
                     news.append(each)
         return news

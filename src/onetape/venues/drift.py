@@ -114,6 +114,11 @@ class Drifts:
             self._new.append(Drift(*key, 1))
         self.counts[key] = self.counts.get(key, 0) + 1
 
+    def noted(self, what: What, name: str) -> list[Drift]:
+        """Something that was compared elsewhere."""
+        self.note(what, name[: 2 * VALUE_CHARS])
+        return self._taken()
+
     def answer(self, name: str, value: Any) -> list[Drift]:
         """An answer of a name that the facts have. Raises KeyError for another."""
         self._compare(self.facts.answers[name], name, value)

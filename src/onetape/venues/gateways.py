@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, Protocol
 from onetape.model.enums import Side
 from onetape.model.errors import NotAvailable
 from onetape.model.instrument import Instrument
+from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call, OrderProtocol
 from onetape.orders.told import Told
 from onetape.venues.depth import DepthStream
@@ -107,6 +108,12 @@ class TradingVenue(Protocol):
     @property
     def clock_step(self) -> int:
         """ns, of the venue's clock as it is told."""
+        ...
+
+    @property
+    def budget(self) -> tuple[BudgetRule, ...]:
+        """What it counts for an address. What it counts for an account or a pair is its to judge:
+        a refusal of that kind is answered, and sent again or given up."""
         ...
 
     @property

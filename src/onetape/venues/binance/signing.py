@@ -59,6 +59,7 @@ def signer_of(secret: str) -> Signer:
     BadConfig for a PEM of something else."""
     if not secret.lstrip().startswith(PEM):
         return HmacSigner(secret)
+    secret = secret.replace("\\n", "\n")  # as it comes out of many an environment variable
     # Imported only where such a key is used: it costs 30 ms of every start.
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -203,6 +203,9 @@ class BinanceUsdmProtocol:
             Purpose.FILLS, "GET", "/fapi/v1/userTrades", params, now, 5, symbol=symbol
         )
 
+    def account_moves(self, now: int, *, since: int, cursor: str = "") -> None:
+        return None
+
     def positions(self, now: int) -> Call:
         return self._signed(Purpose.POSITIONS, "GET", "/fapi/v3/positionRisk", {}, now, 5)
 

@@ -23,6 +23,7 @@ class Facts(NamedTuple):
     amends: what an amendment does to the venue's id: `keeps` or `renews` it; "": not known, and
         nothing is amended.
     codes: whose table of errors is looked into where ccxt has no class: `binance`, `kraken` or "".
+    offsets: the parameter of fetchMyTrades that skips trades; "": pages are told by their times.
     price_of_market: market orders need a price to count their slippage from.
     market_buys: of spot, by quantity; elsewhere they are by money, and refused here.
     """
@@ -33,6 +34,7 @@ class Facts(NamedTuple):
     proves_absence: bool = False
     amends: str = ""
     codes: str = ""
+    offsets: str = ""
     price_of_market: bool = False
     market_buys: bool = False
     in_order: bool = False  # requests of a key have to arrive in order
@@ -76,6 +78,7 @@ FACTS: Final[dict[str, Facts]] = {
         client_id_chars=18,
         amends="keeps",
         codes="kraken",
+        offsets="ofs",
         market_buys=True,
         in_order=True,
         poll_s=10.0,

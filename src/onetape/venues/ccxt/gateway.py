@@ -51,6 +51,7 @@ class CcxtVenue:
 
     in_order = False
     clock_step: Final = 1_000_000
+    budget: Final = ()  # the library behind the bridge paces its requests
     keep_key_s: Final = 0.0
 
     def __init__(self, exchange: str, token: str, addresses: Addresses) -> None:

@@ -175,6 +175,9 @@ class CcxtProtocol:
         said["symbol"] = self._by_symbol[symbol].name
         return self._call(Purpose.FILLS, "fills", said, symbol=symbol)
 
+    def account_moves(self, now: int, *, since: int, cursor: str = "") -> None:
+        return None
+
     def positions(self, now: int) -> Call:
         return self._call(Purpose.POSITIONS, "positions", {"asked": now})
 
