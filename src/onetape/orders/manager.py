@@ -318,14 +318,14 @@ class OrderManager:
             pending.tries += 1
             pending.resend_at = 0
             pending.deadline = now + ANSWER_WITHIN
-        key = OrderKey(order.spec.symbol, order.client_id, order.conditional)
-        match kind:
-            case RequestKind.PLACE:
-                reference = self.references.get(order.spec.symbol, 0)
-                call = self.venue.place(order.client_id, order.spec, now, reference=reference)
-            case RequestKind.CANCEL:
+        if kind is RequestKind.PLACE:
+            reference = self.references.get(order.spec.symbol, 0)
+            call = self.venue.place(order.client_id, order.spec, now, reference=reference)
+        else:
+            key = OrderKey(order.spec.symbol, order.client_id, order.conditional)
+            if kind is RequestKind.CANCEL:
                 call = self.venue.cancel(key, now)
-            case _:
+            else:
                 price, size = order.amend_to
                 call = self.venue.amend(key, order.spec, now, price=price, size=size)
         self.calls.append(call)
