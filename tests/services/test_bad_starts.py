@@ -408,6 +408,21 @@ def test_an_accounts_right_to_withdraw_is_not_its_keys(exchanges, tmp_path, monk
     assert found["account main"] == "the key may trade, may not withdraw; one-way"
 
 
+def test_a_simulated_venue_that_is_closed_is_not_traded_on_either(
+    exchanges, tmp_path, monkeypatch, capfd
+):
+    bench = Bench(tmp_path, exchanges, BINANCE)
+    bench.venue, bench.symbol = {"kind": "bitmex"}, "bitmex:BTC/USD:BTC"
+    with started(bench, monkeypatch):
+        assert run(["run", "idle.py", "--live", "--seconds", "1"]) == 6
+        (line,) = capfd.readouterr().err.strip().splitlines()
+        assert line.startswith("error VENUE_CLOSED(4407): BitMEX closed on 23 September 2026")
+        assert run(["doctor", "--json"]) == 0
+    findings = json.loads(capfd.readouterr().out)["findings"]
+    (told,) = [f for f in findings if f["subject"] == "venue v"]
+    assert (told["state"], "BitMEX closed" in told["text"]) == ("warning", True)
+
+
 def test_a_wrong_key_is_tried_once(exchanges, tmp_path, monkeypatch, capfd):
     """Venues lock out who tries again and again."""
     bench = Bench(tmp_path, exchanges, KRAKEN)

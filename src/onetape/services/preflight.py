@@ -36,9 +36,11 @@ from onetape.venues.key_check import KeyRights, Wanted, clock_wrong, refused, un
 
 __all__ = [
     "CHECKED",
+    "CLOSED",
     "Passed",
     "Target",
     "check_named",
+    "check_open",
     "keys_of",
     "look",
     "preflight",
@@ -47,6 +49,7 @@ __all__ = [
 ]
 
 CHECKED: Final = ("binance-usdm", "kraken")  # other venues are asked in other ways
+CLOSED: Final = "BitMEX closed on 23 September 2026"
 # Where the rights of a key are asked for. The demo system has no such place (as of 2026-11).
 RIGHTS_HOSTS: Final = {("binance-usdm", "live"): "https://api.binance.com"}
 
@@ -73,13 +76,18 @@ class Passed:
     raw: bytes = b""
 
 
-def target_of(name: str, venue: VenueConfig) -> Target:
-    """Where a venue of the configuration is. Raises VenueClosed, BadConfig, NotAvailable."""
+def check_open(name: str, venue: VenueConfig) -> None:
+    """Raises VenueClosed for one that is no more, whatever the mode: what would trade there
+    tomorrow?"""
     if venue.kind == "bitmex":
         raise VenueClosed(
-            "BitMEX closed on 23 September 2026", where=f"[venues.{name}]",
-            todo="backtest it, or sim it",
-        )  # fmt: skip
+            CLOSED, where=f"[venues.{name}]", todo="backtest it, or `onetape sim bitmex` it"
+        )
+
+
+def target_of(name: str, venue: VenueConfig) -> Target:
+    """Where a venue of the configuration is. Raises VenueClosed, BadConfig, NotAvailable."""
+    check_open(name, venue)
     if venue.rest:
         local = ws_address(venue.kind, venue.rest)  # refuses a kind that nobody can trade on
         ws = venue.ws or local
