@@ -259,6 +259,10 @@ def no_address(b: Bench) -> None:
 def no_tls(b: Bench) -> None: ...  # the ports of these two are filled in
 
 
+def in_the_open(b: Bench) -> None:
+    b.venue |= {"mode": "demo", "rest": "http://exchange.example:80"}
+
+
 def a_page(b: Bench) -> None: ...
 
 
@@ -297,6 +301,7 @@ ROWS = [
     (BINANCE, other_exchange, 6, "VENUE_UNAVAILABLE(4402)", "no exchange of the kind binance-us"),
     (BINANCE, no_address, 2, "BAD_CONFIG(4602)", "not the address of an exchange"),
     (BINANCE, no_tls, 6, "VENUE_UNAVAILABLE(4402)", "it does not speak TLS"),
+    (BINANCE, in_the_open, 2, "BAD_CONFIG(4602)", "http:// to another machine shows the key"),
     (BINANCE, no_account_id, 2, "BAD_CONFIG(4602)", "live trading needs the account's id"),
     (BINANCE, closed, 6, "VENUE_CLOSED(4407)", "BitMEX closed on 23 September 2026"),
     (KRAKEN, wrong_key, 5, "BAD_SIGNATURE(4405)", "wrong key"),

@@ -121,8 +121,8 @@ def test_a_gateway_counts_by_name_what_its_adapter_does_not_know(tmp_path):
                 event["o"]["zz"] = 1
             tell(of, event)
 
-        def streaming(name: str, event: dict) -> None:
-            stream(name, {**event, "mood": "calm"})
+        def streaming(name: str, event: dict | list) -> None:
+            stream(name, {**event, "mood": "calm"} if isinstance(event, dict) else event)
 
         dialect.streams.user._tell, dialect.streams._stream = telling, streaming
         gateway = GatewayProcess("binance-usdm", home, port, account)
