@@ -361,6 +361,7 @@ class Gateway:
             "order_entry": self.entry.status() if self.entry is not None else None,
             "budget": self.budget.status(),
             "clock_offset_ns": self.clock.offset,
+            "market": self.market.status(),
             "positions": {
                 f"{symbol} {side}": qty for (symbol, side), qty in self.manager.positions.items()
             },
