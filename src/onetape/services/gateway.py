@@ -174,7 +174,7 @@ class Gateway:
         )  # fmt: skip
         self.depth = DepthFeed(
             self.line, self.instruments, writer, spawn=self._spawn, say=self._say,
-            written=self._written,
+            written=self._written, watch=self.watch,
         )  # fmt: skip
         self.account = AccountFeed(
             self.line,
