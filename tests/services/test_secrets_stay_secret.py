@@ -37,6 +37,7 @@ class Busy(Strategy):
             self.sent += 1
             self.buy(self.symbol, 0.01, quote.bid * 0.9)
 """
+ENTRY = {"binance-usdm": "rest", "kraken": "socket"}  # either way
 PEM = (
     "-----BEGIN PRIVATE KEY-----\n"
     "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
@@ -130,7 +131,7 @@ def test_a_live_session_leaves_no_trace_of_its_keys(kind, form, tmp_path):
         (tmp_path / "onetape.toml").write_text(
             f'[venues.v]\nkind = "{kind}"\nrest = "http://127.0.0.1:{port}"\n'
             '[accounts.main]\nvenue = "v"\nkey = "file:key"\nsecret = "env:PLANTED"\n'
-            'order_entry = "rest"\n'  # faults of requests are REST's
+            f'order_entry = "{ENTRY[kind]}"\n'
         )
         run = subprocess.Popen(
             [sys.executable, "-m", "onetape", "run", "busy.py", "--live", "--debug"],
