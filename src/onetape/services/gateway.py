@@ -351,6 +351,8 @@ class Gateway:
     def _status(self) -> dict[str, Any]:
         return {
             "ready": self.gate.ready,
+            "symbols": [i.symbol for i in self.instruments],
+            "robots": self.robots.count,
             "killed": self.gate.killed,
             "reconciling": self.reconciler.is_running,
             "rounds": self.reconciler.rounds,
