@@ -13,6 +13,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -194,12 +195,14 @@ class Gateway:
 
     def _limits(self) -> Limits:
         known = {i.symbol: i for i in self.instruments}
+
+        def sized(given: dict[str, float]) -> dict[str, int]:
+            return {s: known[s].size_int(qty) for s, qty in given.items() if s in known}
+
         return Limits(
-            position_max={
-                symbol: known[symbol].size_int(qty)
-                for symbol, qty in self.options.position_max.items()
-                if symbol in known
-            },
+            position_max=sized(self.options.position_max),
+            order_max=sized(self.options.order_max),
+            price_band=Decimal(str(self.options.price_band)),
             orders_a_second=self.options.orders_per_second,
         )
 

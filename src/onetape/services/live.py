@@ -266,6 +266,8 @@ def addressed(
         home=str(home),
         symbols=symbols,
         position_max=limits.position_max,
+        order_max=limits.order_max,
+        price_band=limits.price_band,
         orders_per_second=limits.orders_per_second,
         dead_man_ns=parse_duration(limits.dead_man) if limits.dead_man else 0,
         orphans=limits.orphans,
