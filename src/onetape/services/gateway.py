@@ -222,8 +222,9 @@ class Gateway:
                 self.gate.ready = self.account.is_up
                 self.reconciled.set()
         calls, self.manager.calls = self.manager.calls, []
+        entry = None if self.budget.is_shut_out else self.entry
         for call in calls:
-            if self.entry is None or not self.entry.send(call):
+            if entry is None or not entry.send(call):
                 self._spawn(self._make(self.protocol.signed(call, self.clock.now())))
         if outs:
             self._written()
@@ -257,6 +258,7 @@ class Gateway:
                 last_look = time.monotonic()
                 self.robots.look_after(now, orphans=self.options.orphans)
                 self.gate.hold_to_kill(now)
+                self.budget.look()
                 self._arm_dead_man(now)
             self._carry_out()
             await asyncio.sleep(TICK_S)
