@@ -38,6 +38,7 @@ class Busy(Strategy):
             self.sent += 1
             self.buy(self.symbol, 0.01, quote.bid * 0.9)
 """
+ENTRY = {"binance-usdm": "rest", "kraken": "socket"}  # either way
 PEM = (
     "-----BEGIN PRIVATE KEY-----\n"
     "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
