@@ -38,7 +38,7 @@ from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_entry import EntryLine
 from onetape.services.gateway_instruments import learn_venue
 from onetape.services.gateway_journal import GatewayTape
-from onetape.services.gateway_line import VenueLine
+from onetape.services.gateway_line import Sent, VenueLine
 from onetape.services.gateway_market import MarketFeed
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.gateway_robots import ROBOTS_MAX, Robots
@@ -220,7 +220,9 @@ class Gateway:
         calls, self.manager.calls = self.manager.calls, []
         for call in calls:
             if self.entry is None or not self.entry.send(call):
-                self._spawn(self._make(self.protocol.signed(call, self.clock.now())))
+                call = self.protocol.signed(call, self.clock.now())
+                # An order leaves before this returns; its answer is waited for in a task.
+                self._spawn(self._make(call, self.line.begin(call)))
         if outs:
             self._written()
 
@@ -228,8 +230,8 @@ class Gateway:
         if self.listener is not None:
             self.listener()
 
-    async def _make(self, call: Call) -> None:
-        self._answered(call, await self.line.answer(call))
+    async def _make(self, call: Call, sent: Sent | None) -> None:
+        self._answered(call, await self.line.answer(call, sent))
 
     def _answered(self, call: Call, answer: Answer) -> None:
         if answer.code == ClockSkew.code:
