@@ -105,8 +105,9 @@ bridge: setup ## an environment for ccxt in build/envs/bridge, and the long sess
 	@test -x build/envs/bridge/bin/python || $(PYTHON) -m venv build/envs/bridge
 	@build/envs/bridge/bin/pip install -qq --disable-pip-version-check \
 		"ccxt==$$($(BIN)/python -c 'from onetape.services.bridge_options import CCXT_VERSION as v; print(v)')"
-	ONETAPE_BRIDGE=$(CURDIR)/build/envs/bridge/bin/python $(BIN)/python -m pytest --durations=0 -vv -n 0 \
-		tests/bridge tests/certify/test_conformance_bridge.py tests/services/test_gateway_bridge.py
+	ONETAPE_BRIDGE=$(CURDIR)/build/envs/bridge/bin/python $(BIN)/python -m pytest --durations=8 -n 0 \
+		tests/bridge tests/certify/test_conformance_bridge.py tests/services/test_gateway_bridge.py \
+		tests/services/test_run_bridge.py
 
 docs: setup ## the documentation, into site/
 	@$(WITH_TOOLS) $(PIP) --no-build-isolation -e '.[docs]'

@@ -118,3 +118,60 @@ def test_keys_that_the_venue_refuses_end_the_gateway_with_one_line(tmp_path):
     assert code == VenueRejected.exit_code
     assert "VENUE_REJECTED" in said
     assert account.secret not in said
+
+
+FAULTS = """
+[[fault]]
+purpose = "place"
+action = "drop_answer"
+probability = 0.15
+to = "25s"
+[[fault]]
+purpose = "cancel"
+action = "delay"
+wait = "2s"
+probability = 0.2
+to = "25s"
+[[fault]]
+purpose = "open_orders"
+action = "error"
+status = 503
+body = "<html>busy</html>"
+probability = 0.2
+to = "25s"
+"""
+
+
+@pytest.mark.skipif(not OWN, reason="`make bridge` plays it: lost answers take their time")
+def test_answers_that_are_lost_on_the_way_lose_and_double_nothing(tmp_path):
+    kind = "ccxt:binanceusdm"
+    rng = random.Random(8)
+    with served(SIM_OF[kind], seed=8, limits=False, faults=FAULTS) as (dialect, port):
+        exchange, account = dialect.exchange, dialect.exchange.accounts[0]
+        gateway = bridged_gateway(kind, tmp_path, port, account)
+        gateway.start()
+        robot = Robot(tmp_path / "robot", gateway, 8)
+        try:
+            until = time.monotonic() + 20
+            while time.monotonic() < until:
+                robot.act(exchange.listings[0].bid)
+                time.sleep(rng.uniform(0.05, 0.2))
+            found = {
+                word
+                for number in range(len(robot.placed))
+                for word, _ in news_of(tmp_path, robot.base + number + 1)
+            }
+            for order_id, side, price in robot.placed:
+                robot.request(RequestKind.CANCEL, order_id, side, price)
+            status = settled(gateway, account)
+        finally:
+            gateway.kill()
+            robot.writer.close()
+        assert "lost" in found, "no answer was lost"
+        assert status["differences"] == []
+        assert status["unknown"] == 0
+        trades = [t.fill.trade_id for t in account.trades]
+        assert sum(booked(tmp_path).values()) == len(trades) > 0
+        assert status["positions"].get(f"{BRIDGED[kind][0]} both", 0) == account.qty(0)
+        clients = Counter(o.client_id for o in account.by_id.values())
+        assert max(clients.values()) == 1

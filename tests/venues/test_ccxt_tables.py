@@ -16,7 +16,7 @@ from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call, OrderKey, Purpose
 from onetape.orders.outcome import Outcome
 from onetape.orders.told import FillTold
-from onetape.venues.ccxt.errors import ERRORS, row_of_error, row_of_names
+from onetape.venues.ccxt.errors import ERRORS, LATE, UNSENT, UNWANTED, row_of_error, row_of_names
 from onetape.venues.ccxt.facts import FACTS, Facts, facts_of
 from onetape.venues.ccxt.instruments import instruments_of
 from onetape.venues.ccxt.numbers import client_id_of, client_id_text, trade_number, units
@@ -74,7 +74,7 @@ def test_every_class_of_errors_that_ccxt_has_is_in_the_table():
 
     known = set(names(hierarchy))
     assert known - set(ERRORS) == set()
-    assert set(ERRORS) - known == {"Late"}
+    assert set(ERRORS) - known == {LATE, UNSENT, UNWANTED}
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,7 @@ def test_every_class_of_errors_that_ccxt_has_is_in_the_table():
         (("DuplicateOrderId", "InvalidOrder"), Outcome.SETTLED),
         (("RequestTimeout", "NetworkError"), Outcome.AMBIGUOUS),
         (("RateLimitExceeded", "NetworkError"), Outcome.SAFE),
+        (("Unsent", "ExchangeNotAvailable", "NetworkError"), Outcome.SAFE),
         (("Late", "Exception", "BaseException"), Outcome.SAFE),
         (("ExchangeError", "BaseError"), Outcome.AMBIGUOUS),
         # A class of a later version is its parent's; what is none of ccxt's may have left.

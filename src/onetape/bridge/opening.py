@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import contextvars
+import re
 import time
 from typing import Any, Final
 
-from onetape.bridge.rows import Late
+from onetape.bridge.rows import Late, Unwanted
 
 __all__ = ["BEFORE", "TIMEOUT_MS", "open_exchange", "secrets_of"]
 
 TIMEOUT_MS: Final = 3500  # of one request: the gateway waits for four seconds
+# Requests with which an account pays others, or names them as who brought it (ccxt 4.5.90, read
+# 2026-11: Hyperliquid, Aster, Pacifica, Lighter and more).
+_PAYS_OTHERS: Final = re.compile(
+    r"approve_?builder|builder_?code|[\"']builder[\"']|setreferrer", re.I
+)
 # ns UTC by this machine's clock: when the present request may leave at the latest. 0: any time.
 BEFORE: contextvars.ContextVar[int] = contextvars.ContextVar("before", default=0)
 
@@ -37,7 +43,8 @@ def open_exchange(ccxt_pro: Any, said: dict[str, Any]) -> Any:
     if said.get("rest"):
         exchange.urls["api"] = _moved(exchange.urls["api"], said["rest"], said["ws"])
         exchange.enableRateLimit = False  # an exchange of one's own
-    _keep_deadlines(exchange)
+    _give_nothing_away(exchange)
+    _watch_requests(exchange)
     return exchange
 
 
@@ -60,7 +67,7 @@ def _set_demo(exchange: Any) -> None:
     if exchange.id.startswith("binance"):
         exchange.enable_demo_trading(True)  # its test system of futures was given up for this one
         return
-    if "test" not in exchange.urls:
+    if not exchange.urls.get("test"):
         raise ValueError(f"ccxt knows no test system of {exchange.id}")
     exchange.set_sandbox_mode(True)
 
@@ -77,15 +84,31 @@ def _moved(url: Any, rest: str, ws: str) -> Any:
     return f"{base}/{path}" if path else base
 
 
-def _keep_deadlines(exchange: Any) -> None:
+def _give_nothing_away(exchange: Any) -> None:
+    """At some venues ccxt asks the account, signed and unasked, to pay its makers for each order,
+    or to name them as who brought it. Nobody who trades through us has agreed to that."""
+    exchange.options.update({"builderFee": False, "approvedBuilderFee": False, "refSet": True})
+
+    async def nothing(*arguments: Any, **named: Any) -> bool:
+        return False
+
+    for name in ("handle_builder_fee_approval", "set_ref"):
+        if hasattr(exchange, name):
+            setattr(exchange, name, nothing)
+
+
+def _watch_requests(exchange: Any) -> None:
     """ccxt signs a request after it has waited for its turn. One whose time is over by then must
-    not leave: who asked for it has given it up, and the venue would find it fresh."""
+    not leave: who asked for it has given it up, and the venue would find it fresh. And none leaves
+    that gives something away, by whatever way ccxt has come to it."""
     sign = exchange.sign
 
-    def signed(*arguments: Any, **named: Any) -> Any:
+    def signed(path: Any, *arguments: Any, **named: Any) -> Any:
         before = BEFORE.get()
         if before and time.time_ns() > before:
             raise Late("its time was over before it could leave")
-        return sign(*arguments, **named)
+        if _PAYS_OTHERS.search(f"{path} {arguments} {named}"):
+            raise Unwanted(f"{exchange.id} would have others paid: it was not sent")
+        return sign(path, *arguments, **named)
 
     exchange.sign = signed

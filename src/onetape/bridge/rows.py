@@ -10,14 +10,28 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-__all__ = ["Late", "error_row", "market_row", "number", "order_row", "position_row", "trade_row"]
+__all__ = [
+    "Late",
+    "Unwanted",
+    "error_row",
+    "market_row",
+    "number",
+    "order_row",
+    "position_row",
+    "trade_row",
+]
 
 TEXT_MAX: Final = 300
+UNSENT: Final = "Unsent"  # there was no connection: not a byte of the request has left
 _QUERY: Final = re.compile(r"(https?://[^\s?]+)\?\S*")
 
 
 class Late(Exception):  # noqa: N818 - a word of the protocol, not of an error's class
     """The request's time was over before it was signed: nothing has left."""
+
+
+class Unwanted(Exception):  # noqa: N818
+    """A request that would give away what is the account's: nothing has left."""
 
 
 def number(value: Any) -> str | None:
@@ -106,4 +120,14 @@ def error_row(error: BaseException, secrets: tuple[str, ...]) -> dict[str, Any]:
         if secret:
             text = text.replace(secret, "***")
     names = [each.__name__ for each in type(error).__mro__ if each is not object]
+    if _never_connected(error):
+        names.insert(0, UNSENT)
     return {"names": names, "text": text[:TEXT_MAX]}
+
+
+def _never_connected(error: BaseException) -> bool:
+    """ccxt names what it was raised from."""
+    cause = error.__cause__
+    return cause is not None and any(
+        each.__name__ == "ClientConnectorError" for each in type(cause).__mro__
+    )

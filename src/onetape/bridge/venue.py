@@ -36,7 +36,7 @@ class Venue:
     def __init__(self, exchange: Any, errors: Any, said: dict[str, Any]) -> None:
         self.exchange = exchange
         self.by_client_id: str = said.get("by_client_id", "")  # a parameter of fetchOrder, or ""
-        self.amends: str = said.get("amends", "")  # keeps the venue's id, renews it, or ""
+        self.amends: bool = said.get("amends", False)
         self.offsets: str = said.get("offsets", "")  # a parameter that skips trades, or ""
         self.symbols: list[str] = said["symbols"]
         self.listeners: list[Callable[[str], None]] = []  # told when we did something in a symbol
@@ -46,8 +46,12 @@ class Venue:
         self._line = asyncio.Lock() if said.get("in_order") else None
 
     async def open(self) -> None:
-        """Markets, and what kind of account is asked."""
+        """With the venue's markets."""
         await self.exchange.load_markets()
+        self.choose_kind()
+
+    def choose_kind(self) -> None:
+        """Spot or contracts: some venues have an account for each."""
         kinds = {
             self.exchange.markets[each]["type"]
             for each in self.symbols
@@ -72,16 +76,32 @@ class Venue:
 
     async def place(self, said: dict[str, Any]) -> dict[str, Any]:
         symbol, amount, price = said["symbol"], float(said["amount"]), said.get("price")
+        params: dict[str, Any] = said.get("params", {})
+        self._takes(symbol, params)
         self._on_steps(symbol, said["amount"], price if said["type"] == "limit" else None)
         order = await self.call(
             "create_order", symbol, said["type"], said["side"], amount,
             None if price is None else float(price),
-            {**said.get("params", {}), "clientOrderId": said["client"]},
+            {**params, "clientOrderId": said["client"]},
         )  # fmt: skip
         number_of_venue = str(order.get("id") or "")
         self.note(said["client"], number_of_venue, symbol)
         self._changed(symbol)
         return {"id": number_of_venue}
+
+    def _takes(self, symbol: str, params: dict[str, Any]) -> None:
+        """Where a venue has no such order, ccxt may send a plain one without a word."""
+        wanted = params.get("timeInForce") or ("PO" if params.get("postOnly") else "GTC")
+        there = (self._features(symbol).get("createOrder") or {}).get("timeInForce") or {}
+        if wanted != "GTC" and not there.get(wanted):
+            what = f"{wanted} of {symbol}"
+            raise self._errors.NotSupported(f"{self.exchange.id} does not say that it takes {what}")
+
+    def _features(self, symbol: str) -> dict[str, Any]:
+        """What ccxt says of a venue's markets of this kind."""
+        kind = self.exchange.markets[symbol]
+        of = (self.exchange.features or {}).get(kind["type"]) or {}
+        return of.get("linear" if kind.get("linear") else "inverse") or of
 
     def _on_steps(self, symbol: str, amount: str, price: str | None) -> None:
         """ccxt rounds without a word; what would be another order than was asked for is none."""
@@ -107,15 +127,13 @@ class Venue:
         self._on_steps(symbol, said["amount"], said.get("price"))
         found = await self._id_of(said)
         price = said.get("price")
-        order = await self.call(
+        await self.call(
             "edit_order", found, symbol, said["type"], said["side"], float(said["amount"]),
             None if price is None else float(price),
         )  # fmt: skip
-        # Elsewhere what stands there may be the amendment's own number (Kraken).
-        now = str(order.get("id") or found) if self.amends == "renews" else found
-        self.note(said["client"], now, symbol)
+        # Not what stands in the answer: at Kraken that is the amendment's own number.
         self._changed(symbol)
-        return {"id": now}
+        return {"id": found}
 
     async def _id_of(self, said: dict[str, Any]) -> str:
         """The venue's id of an order of ours that should be working."""
@@ -208,11 +226,7 @@ class Venue:
 
     def _page_limit(self, symbol: str) -> int | None:
         """The most that a page may have, None where ccxt does not say."""
-        kind = self.exchange.markets[symbol]
-        of = self.exchange.features or {}
-        of = of.get(kind["type"]) or {}
-        of = of.get("linear" if kind.get("linear") else "inverse") or of
-        limit = (of.get("fetchMyTrades") or {}).get("limit")
+        limit = (self._features(symbol).get("fetchMyTrades") or {}).get("limit")
         return min(int(limit), PAGE_MAX) if limit else None
 
     async def positions(self, said: dict[str, Any]) -> list[dict[str, Any]]:

@@ -142,8 +142,11 @@ class OrderManager:
         if RequestKind.PLACE in order.pending and not order.life.accepted:
             if order.cancel_wanted:
                 return
-            order.cancel_wanted = True
             order.life.on_event(OrderEvent.CANCEL_REQUEST)
+            order.cancel_wanted = True
+            if order.pending[RequestKind.PLACE].resend_at:  # refused for now: it is nowhere
+                del order.pending[RequestKind.PLACE]
+                self._news(order, OrderNews.REJECTED, now, VenueRejected.code, "not sent again")
             return
         if RequestKind.CANCEL in order.pending:
             return
@@ -201,7 +204,8 @@ class OrderManager:
                 self._count("answer nobody waits for")
             self.hear(answer.told, now, source="rest")
             return
-        if answer.outcome is Outcome.SAFE and pending.tries < SENDS_MAX:
+        again = answer.outcome is Outcome.SAFE and pending.tries < SENDS_MAX
+        if again and not (order.cancel_wanted and kind is RequestKind.PLACE):
             pending.resend_at = now + max(answer.retry_after, SECOND // 5)
             pending.deadline = pending.resend_at + ANSWER_WITHIN
             return

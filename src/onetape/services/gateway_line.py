@@ -103,14 +103,14 @@ class VenueLine:
     async def request(
         self, call: Call, sent: Sent | None = None
     ) -> tuple[int, dict[str, str], bytes]:
-        """Raises BudgetError, an OSError, where it must not be sent now."""
-        if self.budget is None:
-            return await self._request(call, sent)
-        if sent is None:
+        """What a venue says is cleaned here, whichever way it came. sent: by `begin`. Raises
+        BudgetError, an OSError, where it must not be sent now."""
+        if self.budget is not None and sent is None:
             self.budget.take(call)
         status, headers, body = await self._request(call, sent)
-        self.budget.heard(status, headers)
-        return status, headers, body
+        if self.budget is not None:
+            self.budget.heard(status, headers)
+        return status, headers, self.hide.hidden(body, *signatures(call))
 
     async def _request(self, call: Call, sent: Sent | None) -> tuple[int, dict[str, str], bytes]:
         if call.purpose in ORDER_PURPOSES:
@@ -118,13 +118,12 @@ class VenueLine:
             if waiting is not None:
                 async with asyncio.timeout(CALL_TIMEOUT_S):
                     response = await waiting
-                body = self.hide.hidden(response.body, *signatures(call))
-                return response.status, response.headers, body
+                return response.status, response.headers, response.body
         async with self._http.request(
             call.method, call.target, data=call.body or None, headers=dict(call.headers),
             allow_redirects=False,
         ) as reply:  # fmt: skip
-            body = self.hide.hidden(await reply.read(), *signatures(call))
+            body = await reply.read()
             return reply.status, {k.lower(): v for k, v in reply.headers.items()}, body
 
 

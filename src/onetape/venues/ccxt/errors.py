@@ -33,13 +33,18 @@ from onetape.venues.kraken.errors import ERRORS as KRAKEN_ERRORS
 from onetape.venues.kraken.errors import row_of_text
 from onetape.venues.outcome import ErrorRow, Outcome
 
-__all__ = ["ERRORS", "LATE", "row_of_error", "row_of_names"]
+__all__ = ["ERRORS", "LATE", "UNSENT", "UNWANTED", "row_of_error", "row_of_names"]
 
 D, A, R, S = Outcome.DEFINITIVE, Outcome.AMBIGUOUS, Outcome.SAFE, Outcome.SETTLED
-LATE: Final = "Late"  # the bridge's own: the request was given up before it was signed
+# The bridge's own: given up before it was signed; no connection, so that nothing has left.
+LATE: Final = "Late"
+UNSENT: Final = "Unsent"
+UNWANTED: Final = "Unwanted"  # it would have given away what is the account's, and did not leave
 
 _ROWS: Final[tuple[tuple[str, Outcome, type[OnetapeError]], ...]] = (
     (LATE, R, VenueRateLimit),
+    (UNSENT, R, VenueUnavailable),
+    (UNWANTED, D, PermissionDenied),
     ("BaseError", A, VenueRejected),
     ("ExchangeError", A, VenueRejected),  # a code that ccxt does not know, too
     ("AuthenticationError", D, PermissionDenied),

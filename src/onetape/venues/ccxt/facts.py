@@ -20,10 +20,11 @@ class Facts(NamedTuple):
     by_client_id: the parameter with which fetchOrder finds an order by our id; "": it cannot.
     proves_absence: the venue refuses requests that are late, and answers for our id itself, so that
         an order that it does not know long after it was sent will never be. Else it stays UNKNOWN.
-    amends: what an amendment does to the venue's id: `keeps` or `renews` it; "": not known, and
-        nothing is amended.
+    amends: in place, so that the order keeps its ids and terms. Hyperliquid's is another order,
+        which ccxt sends without our id; elsewhere it is not known, and nothing is amended.
     codes: whose table of errors is looked into where ccxt has no class: `binance`, `kraken` or "".
     offsets: the parameter of fetchMyTrades that skips trades; "": pages are told by their times.
+    post_only_as_tif: post-only is a time in force there (`PO`); the other way is passed over.
     price_of_market: market orders need a price to count their slippage from.
     market_buys: of spot, by quantity; elsewhere they are by money, and refused here.
     """
@@ -32,9 +33,10 @@ class Facts(NamedTuple):
     client_id_chars: int = 32
     by_client_id: str = ""
     proves_absence: bool = False
-    amends: str = ""
+    amends: bool = False
     codes: str = ""
     offsets: str = ""
+    post_only_as_tif: bool = False
     price_of_market: bool = False
     market_buys: bool = False
     in_order: bool = False  # requests of a key have to arrive in order
@@ -45,14 +47,13 @@ class Facts(NamedTuple):
 
 
 FACTS: Final[dict[str, Facts]] = {
-    "okx": Facts(by_client_id="clientOrderId", amends="keeps"),
+    "okx": Facts(by_client_id="clientOrderId", amends=True),
     # fetchOrder finds only the last 500 orders, and says so by an error until it is told to.
-    "bybit": Facts(client_id_chars=36, amends="keeps", options={"recvWindow": 5000}),
+    "bybit": Facts(client_id_chars=36, amends=True, options={"recvWindow": 5000}),
     "hyperliquid": Facts(
         client_id="hex",
         client_id_chars=16,
         by_client_id="clientOrderId",
-        amends="renews",
         price_of_market=True,
     ),
     # Its codes are those of Binance.
@@ -63,12 +64,12 @@ FACTS: Final[dict[str, Facts]] = {
         proves_absence=True,
         options={"recvWindow": 5000},
     ),
-    "pacifica": Facts(client_id="uuid", client_id_chars=16, poll_s=5.0),
+    "pacifica": Facts(client_id="uuid", client_id_chars=16, post_only_as_tif=True, poll_s=5.0),
     "binanceusdm": Facts(
         client_id_chars=36,
         by_client_id="origClientOrderId",
         codes="binance",
-        amends="keeps",
+        amends=True,
         proves_absence=True,
         options={"recvWindow": 5000},
         prefix="binance",
@@ -76,7 +77,7 @@ FACTS: Final[dict[str, Facts]] = {
     ),
     "kraken": Facts(
         client_id_chars=18,
-        amends="keeps",
+        amends=True,
         codes="kraken",
         offsets="ofs",
         market_buys=True,

@@ -102,7 +102,7 @@ class CcxtProtocol:
         if is_limit and spec.tif is not TimeInForce.GTC:
             params["timeInForce"] = spec.tif.value
         if spec.post_only:
-            params["postOnly"] = True
+            params |= {"timeInForce": "PO"} if self._facts.post_only_as_tif else {"postOnly": True}
         if spec.reduce_only:
             params["reduceOnly"] = True
         said = {
