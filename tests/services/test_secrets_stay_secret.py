@@ -151,7 +151,7 @@ def test_a_live_session_leaves_no_trace_of_its_keys(kind, form, exchanges, tmp_p
     (tmp_path / "onetape.toml").write_text(
         f'[venues.v]\nkind = "{kind}"\nrest = "http://127.0.0.1:{port}"\n'
         '[accounts.main]\nvenue = "v"\nkey = "file:key"\nsecret = "env:PLANTED"\n'
-        'order_entry = "rest"\n'  # faults of requests are REST's
+        f'order_entry = "{ENTRY[kind]}"\n'
     )
     told: dict[str, bytes] = {}
     with faulty(dialect, echo(kind, *hidden)):
