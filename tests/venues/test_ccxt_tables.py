@@ -8,6 +8,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from onetape.bridge.rows import trade_row
 from onetape.model.enums import Kind, OrderState, OrderType, PositionSide, Side, TimeInForce
 from onetape.model.enums import TriggerBy as By
 from onetape.model.errors import NotAvailable, OrderOutcomeUnknown, OrderUnknown, VenueRejected
@@ -317,6 +318,21 @@ def test_a_short_position_is_negative():
     rows = [{"symbol": "BTC/USDT:USDT", "side": "short", "contracts": "2.5", "hedged": False}]
     (told,) = answered(p, p.positions(NOW), {"ok": rows}).told
     assert (told.qty, told.side, told.time) == (-250, PositionSide.BOTH, NOW)
+
+
+def test_a_long_and_a_short_position_are_one_number():
+    p = protocol()
+    rows = [
+        {"symbol": "BTC/USDT:USDT", "side": side, "contracts": contracts, "hedged": True}
+        for side, contracts in (("long", "2"), ("short", "0.5"))
+    ]
+    assert [t.qty for t in answered(p, p.positions(NOW), {"ok": rows}).told] == [150]
+
+
+def test_trades_without_an_id_are_told_apart_by_what_they_say():
+    told = {"order": "7", "timestamp": 5, "side": "buy", "price": 1.0, "amount": 2.0}
+    first, second = trade_row(told), trade_row({**told, "timestamp": 6})
+    assert first["id"] == trade_row(dict(told))["id"] != second["id"]
 
 
 def test_keys_that_are_refused_are_definitive():

@@ -353,14 +353,14 @@ class CcxtProtocol:
         return found
 
     def _positions(self, rows: Sequence[Mapping[str, Any]], asked: int) -> list[PositionTold]:
-        found = []
+        """By symbol: a long and a short one, of an account in hedge mode, are one number."""
+        held: dict[str, int] = {}
         for row in rows:
             i = self._by_name.get(row["symbol"])
             if i is not None and row["contracts"] is not None:
-                qty = units(row["contracts"], i.size_decimals)
-                signed = -abs(qty) if row["side"] == "short" else qty
-                found.append(PositionTold(i.symbol, PositionSide.BOTH, signed, asked))
-        return found
+                qty = abs(units(row["contracts"], i.size_decimals))
+                held[i.symbol] = held.get(i.symbol, 0) + (-qty if row["side"] == "short" else qty)
+        return [PositionTold(s, PositionSide.BOTH, qty, asked) for s, qty in held.items()]
 
     def _balances(self, totals: Mapping[str, str], asked: int) -> list[BalanceTold]:
         for currency, text in totals.items():
