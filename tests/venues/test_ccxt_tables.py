@@ -8,6 +8,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from bridge.bridge_process import as_read
 from onetape.bridge.rows import trade_row
 from onetape.model.enums import Kind, OrderState, OrderType, PositionSide, Side, TimeInForce
 from onetape.model.enums import TriggerBy as By
@@ -65,6 +66,7 @@ def failed(p: CcxtProtocol, call: Call, *names: str):
 # --- errors ---------------------------------------------------------------------------------------
 
 
+@as_read
 def test_every_class_of_errors_that_ccxt_has_is_in_the_table():
     hierarchy = pytest.importorskip("ccxt.base.errors").error_hierarchy
 
