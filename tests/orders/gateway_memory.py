@@ -11,6 +11,7 @@ from onetape.model.order import OrderSpec
 from onetape.orders.books import OPENING
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, NewsOut, Out
 from onetape.orders.manager import OrderManager
+from onetape.orders.reconcile import AGREED
 from onetape.orders.recover import Recovery
 
 
@@ -18,7 +19,7 @@ class Memory:
     def __init__(self) -> None:
         self.records: list[tuple[str, tuple]] = []
 
-    def write(self, out: Out) -> None:
+    def write(self, out: Out, now: int) -> None:
         match out:
             case IntentOut():
                 o = out.order
@@ -36,11 +37,13 @@ class Memory:
                 self.records.append(("fill", (out.fill._replace(client_id=name),)))
             case AccountOut() if out.source == OPENING:
                 if out.side is None:
-                    self.records.append(("opening", (out.name, out.amount, out.time)))
+                    self.records.append(
+                        ("opening", (out.name, out.amount, out.time, out.reference))
+                    )
                 else:
                     self.records.append(("held", (out.name, out.side, out.amount)))
             case HealthOut() if out.kind == "reconciled":
-                self.records.append(("reconciled", ()))
+                self.records.append(("reconciled", (now, out.state == AGREED)))
 
     def recover(self, manager: OrderManager, now: int) -> Recovery:
         """As a gateway begins a life."""
@@ -52,7 +55,10 @@ class Memory:
                 else now
             )
         for what, words in self.records:
-            getattr(recovery, what)(*words)
+            if what == "reconciled":
+                recovery.reconciled(words[0], agreed=words[1])
+            else:
+                getattr(recovery, what)(*words)
         recovery.finish(now)
         manager.outs.clear()
         return recovery

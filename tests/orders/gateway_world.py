@@ -208,7 +208,7 @@ class World:
         outs, self.manager.outs = self.manager.outs, []
         for out in outs:
             self.outs.append(out)
-            self.memory.write(out)
+            self.memory.write(out, self.now)
             self.invariants.out(out)
             if isinstance(out, HealthOut) and out.kind == "reconciled":
                 self.gate.ready = self.stream is not None

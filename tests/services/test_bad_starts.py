@@ -142,14 +142,12 @@ def may(b: Bench, **rights: bool):
     before = {name: getattr(account, name) for name in rights}
     for name, value in rights.items():
         setattr(account, name, value)
-    if hasattr(exchange, "change_key"):
-        exchange.change_key(account.key, **rights)
+    exchange.change_key(account.key, **rights)
 
     def mend() -> None:
         for name, value in before.items():
             setattr(account, name, value)
-        if hasattr(exchange, "change_key"):
-            exchange.change_key(account.key, **before)
+        exchange.change_key(account.key, **before)
 
     return mend
 
@@ -207,6 +205,12 @@ def elsewhere(b: Bench):
         f"body={json.dumps(body)}\n"
     )
     return lambda: b.dialect.clear(b.dialect.exchange.now)
+
+
+def bound(b: Bench):
+    """To an address that is not ours."""
+    b.dialect.exchange.change_key(b.account.key, addresses=["203.0.113.9"])
+    return lambda: b.dialect.exchange.change_key(b.account.key, addresses=[])
 
 
 def multi_assets(b: Bench):
@@ -279,6 +283,7 @@ ROWS = [
     (BINANCE, read_only, 5, "PERMISSION_DENIED(3001)", "may read and not trade"),
     (BINANCE, withdraws, 5, "PERMISSION_DENIED(3001)", "may withdraw money"),
     (BINANCE, elsewhere, 5, "PERMISSION_DENIED(3001)", "address not allowed (203.0.113.9)"),
+    (BINANCE, bound, 5, "PERMISSION_DENIED(3001)", "wrong key, address not allowed, or no right"),
     (BINANCE, hedge, 5, "ACCOUNT_MODE(4308)", "the account is in hedge mode"),
     (BINANCE, multi_assets, 5, "ACCOUNT_MODE(4308)", "multi-assets mode"),
     (BINANCE, portfolio, 5, "ACCOUNT_MODE(4308)", "portfolio margin"),

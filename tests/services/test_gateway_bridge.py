@@ -75,6 +75,10 @@ def test_what_was_traded_through_ccxt_is_what_the_exchange_says_though_the_bridg
                     os.kill(bridge, signal.SIGKILL)
                     wait_for(lambda: not gateway.ask("status")["ready"])
                     wait_for(lambda: gateway.ask("status")["ready"], 60)
+            if OWN:
+                gateway.kill()
+                robot.act(exchange.listings[0].bid)
+                gateway.start()
             for order_id, side, price in robot.placed:
                 robot.request(RequestKind.CANCEL, order_id, side, price)
             status = settled(gateway, account)

@@ -112,11 +112,16 @@ def clean() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
 
 
-@pytest.mark.parametrize("kind", ["binance-usdm", "kraken"])
-def test_a_live_session_leaves_no_trace_of_its_keys(kind, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "form"), [("binance-usdm", "hmac"), ("binance-usdm", "ed25519"), ("kraken", "hmac")]
+)
+def test_a_live_session_leaves_no_trace_of_its_keys(kind, form, tmp_path):
     home = tmp_path / ".onetape"
     with served(kind, limits=False, faults="# by and by") as (dialect, port):
-        account = dialect.exchange.accounts[0]
+        first = dialect.exchange.accounts[0]
+        account = next(
+            k for k in dialect.exchange.keys.values() if k.kind == form and k.account is first
+        )
         hidden = [account.key, account.secret]
         dialect.add(parse_faults(echo(kind, *hidden)), dialect.exchange.now)
         (tmp_path / "key").write_text(account.key)
@@ -125,6 +130,7 @@ def test_a_live_session_leaves_no_trace_of_its_keys(kind, tmp_path):
         (tmp_path / "onetape.toml").write_text(
             f'[venues.v]\nkind = "{kind}"\nrest = "http://127.0.0.1:{port}"\n'
             '[accounts.main]\nvenue = "v"\nkey = "file:key"\nsecret = "env:PLANTED"\n'
+            'order_entry = "rest"\n'  # faults of requests are REST's
         )
         run = subprocess.Popen(
             [sys.executable, "-m", "onetape", "run", "busy.py", "--live", "--debug"],

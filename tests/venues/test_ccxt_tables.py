@@ -337,6 +337,18 @@ def test_trades_without_an_id_are_told_apart_by_what_they_say():
     assert first["id"] == trade_row(dict(told))["id"] != second["id"]
 
 
+def test_a_balance_may_be_off_by_the_digits_to_which_the_venue_rounds_and_no_more():
+    p = protocol()
+    before = p.slack("USDT")
+    assert before == 10**10 + 10**13  # eight decimals of balances, five of fees
+    answered(p, p.balances(NOW), {"ok": {"USDT": "100000.0", "BTC": "1"}})
+    answered(p, p.balances(NOW), {"ok": {"USDT": "99999.1234", "BTC": "1"}})
+    call = p.fills(SYMBOL, NOW, since=NOW)
+    for fee in ("2.5", "2.39386", "3"):
+        answered(p, call, {"ok": {"trades": [{**TRADE, "fee": fee}], "cursor": {}}})
+    assert p.slack("USDT") == 10**14 + 10**13
+
+
 def test_keys_that_are_refused_are_definitive():
     p = protocol()
     answer = failed(p, p.account(), "AuthenticationError", "ExchangeError")

@@ -13,6 +13,9 @@ from typing import Self, cast
 class TapeWord(StrEnum):
     """A word with the number it has on tape."""
 
+    # Equal to its text, so with the hash of its text; Enum's own is a call of Python each time.
+    __hash__ = str.__hash__
+
     @property
     def id(self) -> int:
         """The number in a fixed layout."""

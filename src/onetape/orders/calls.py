@@ -21,6 +21,8 @@ __all__ = ["ORDER_PURPOSES", "Call", "OrderKey", "OrderProtocol", "Purpose", "Tr
 class Purpose(StrEnum):
     """Why a request is made."""
 
+    __hash__ = str.__hash__  # as TapeWord's
+
     PLACE = "place"
     CANCEL = "cancel"
     AMEND = "amend"

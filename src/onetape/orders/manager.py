@@ -142,8 +142,11 @@ class OrderManager:
         if RequestKind.PLACE in order.pending and not order.life.accepted:
             if order.cancel_wanted:
                 return
-            order.cancel_wanted = True
             order.life.on_event(OrderEvent.CANCEL_REQUEST)
+            order.cancel_wanted = True
+            if order.pending[RequestKind.PLACE].resend_at:  # refused for now: it is nowhere
+                del order.pending[RequestKind.PLACE]
+                self._news(order, OrderNews.REJECTED, now, VenueRejected.code, "not sent again")
             return
         if RequestKind.CANCEL in order.pending:
             return
@@ -201,7 +204,8 @@ class OrderManager:
                 self._count("answer nobody waits for")
             self.hear(answer.told, now, source="rest")
             return
-        if answer.outcome is Outcome.SAFE and pending.tries < SENDS_MAX:
+        again = answer.outcome is Outcome.SAFE and pending.tries < SENDS_MAX
+        if again and not (order.cancel_wanted and kind is RequestKind.PLACE):
             pending.resend_at = now + max(answer.retry_after, SECOND // 5)
             pending.deadline = pending.resend_at + ANSWER_WITHIN
             return
@@ -314,14 +318,14 @@ class OrderManager:
             pending.tries += 1
             pending.resend_at = 0
             pending.deadline = now + ANSWER_WITHIN
-        key = OrderKey(order.spec.symbol, order.client_id, order.conditional)
-        match kind:
-            case RequestKind.PLACE:
-                reference = self.references.get(order.spec.symbol, 0)
-                call = self.venue.place(order.client_id, order.spec, now, reference=reference)
-            case RequestKind.CANCEL:
+        if kind is RequestKind.PLACE:
+            reference = self.references.get(order.spec.symbol, 0)
+            call = self.venue.place(order.client_id, order.spec, now, reference=reference)
+        else:
+            key = OrderKey(order.spec.symbol, order.client_id, order.conditional)
+            if kind is RequestKind.CANCEL:
                 call = self.venue.cancel(key, now)
-            case _:
+            else:
                 price, size = order.amend_to
                 call = self.venue.amend(key, order.spec, now, price=price, size=size)
         self.calls.append(call)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from onetape.model.enums import Kind
-from onetape.model.errors import ClockSkew, VenueRejected
+from onetape.model.errors import VenueRejected
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.orders.calls import Call
@@ -173,8 +173,9 @@ class Gateway:
             written=self._written,
         )  # fmt: skip
         self.depth = DepthFeed(
-            self.line, self.instruments, writer, spawn=self._spawn, say=self._say
-        )
+            self.line, self.instruments, writer, spawn=self._spawn, say=self._say,
+            written=self._written,
+        )  # fmt: skip
         self.account = AccountFeed(
             self.line,
             hear=self._hear,
@@ -232,8 +233,6 @@ class Gateway:
         self._answered(call, await self.line.answer(call))
 
     def _answered(self, call: Call, answer: Answer) -> None:
-        if answer.code == ClockSkew.code:
-            self.clock.doubt()
         self.watch.answer(answer)
         now = self.clock.now()
         if not self.reconciler.answered(call, answer, now):

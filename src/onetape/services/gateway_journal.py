@@ -63,6 +63,7 @@ class RobotLife:
     taken: int = 0  # sequence of its last request that was taken
     symbols: dict[int, str] = field(default_factory=dict)  # by its journal's streams
     is_lost: bool = False  # its process has ended, and that has been seen to
+    uuid: bytes = b""  # of its journal
 
     @property
     def base(self) -> int:

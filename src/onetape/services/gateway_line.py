@@ -84,13 +84,14 @@ class VenueLine:
         return answer
 
     async def request(self, call: Call) -> tuple[int, dict[str, str], bytes]:
-        """Raises BudgetError, an OSError, where it must not be sent now."""
-        if self.budget is None:
-            return await self._request(call)
-        self.budget.take(call)
+        """What a venue says is cleaned here, whichever way it came. Raises BudgetError, an OSError,
+        where it must not be sent now."""
+        if self.budget is not None:
+            self.budget.take(call)
         status, headers, body = await self._request(call)
-        self.budget.heard(status, headers)
-        return status, headers, body
+        if self.budget is not None:
+            self.budget.heard(status, headers)
+        return status, headers, self.hide.hidden(body, *signatures(call))
 
     async def _request(self, call: Call) -> tuple[int, dict[str, str], bytes]:
         if call.purpose in ORDER_PURPOSES:
@@ -104,7 +105,7 @@ class VenueLine:
             call.method, call.target, data=call.body or None, headers=dict(call.headers),
             allow_redirects=False,
         ) as reply:  # fmt: skip
-            body = self.hide.hidden(await reply.read(), *signatures(call))
+            body = await reply.read()
             return reply.status, {k.lower(): v for k, v in reply.headers.items()}, body
 
 

@@ -92,6 +92,7 @@ class Robots:
     def _follow(self, life: RobotLife, *, is_here: bool = False) -> None:
         # From its beginning: that is where it names its instruments.
         reader = JournalReader(life.journal)
+        life.uuid = _uuid_bytes(reader.core.uuid)
         self._lives[life.number] = (life, reader)
         if not is_here:
             self._waiter.add(reader)
@@ -108,7 +109,7 @@ class Robots:
                     first, last = first or sequence, sequence
                     self._request(life, stream, payload, now)
             if last:
-                self._tape.take(life, _uuid_bytes(reader.core.uuid), first, last, 0, time.time_ns())
+                self._tape.take(life, life.uuid, first, last, 0, time.time_ns())
         self._carry_out()
 
     def _request(self, life: RobotLife, stream: int, payload: bytes, now: int) -> None:

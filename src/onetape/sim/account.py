@@ -15,9 +15,10 @@ from onetape import _core
 from onetape.model.enums import Kind, PositionSide
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
+from onetape.sim.funds import Funds
 from onetape.sim.reports import SimFill, SimOrder
 
-__all__ = ["Income", "SimAccount", "Trade"]
+__all__ = ["Income", "MarginMove", "SimAccount", "Trade"]
 
 CLOSED_MAX: Final = 200_000  # orders that ended and can still be asked for
 TRADES_MAX: Final = 200_000
@@ -45,6 +46,15 @@ class Income(NamedTuple):
     trade_id: int = 0
 
 
+class MarginMove(NamedTuple):
+    """What an owner gave to an isolated position, or took back (negative)."""
+
+    time: int
+    at: int
+    side: PositionSide
+    amount: int
+
+
 @dataclass(slots=True, eq=False)
 class SimAccount:
     """`number` is its participant in the matching engines, from 1."""
@@ -69,6 +79,9 @@ class SimAccount:
     by_id: dict[int, SimOrder] = field(default_factory=dict)  # open, and closed ones kept
     trades: deque[Trade] = field(default_factory=lambda: deque(maxlen=TRADES_MAX))
     income: deque[Income] = field(default_factory=lambda: deque(maxlen=INCOME_MAX))
+    margin_moves: deque[MarginMove] = field(default_factory=lambda: deque(maxlen=INCOME_MAX))
+    # Of what little margin was told: currencies, and isolated positions.
+    called: set[int | tuple[int, PositionSide]] = field(default_factory=set)
     touched: dict[tuple[int, PositionSide], int] = field(default_factory=dict)  # when it changed
     specs: tuple[_core.InstrumentSpec, ...] = ()
 
@@ -113,6 +126,42 @@ class SimAccount:
         self.money = self._new_money()
         for at in range(len(self.currencies)):
             self.money.deposit(at, before.balance(at))
+        if isinstance(before, Funds):
+            self._set_apart(before.isolated)
+
+    def set_isolated(self, index: int, isolated: bool) -> None:
+        """Whether positions of an instrument have margin of their own. Without one, and without
+        orders."""
+        (self.isolated.add if isolated else self.isolated.discard)(index)
+        self._set_apart(self.isolated)
+
+    def _set_apart(self, isolated: set[int]) -> None:
+        if not isinstance(self.money, Funds):
+            number = {name: at for at, name in enumerate(self.currencies)}
+            self.money = Funds(
+                self.money,
+                self._new_money(),
+                [number[i.settle] for i in self.instruments],
+                lambda index, price, qty: self.instruments[index].notional_units(price, qty),
+                self.leverage_of,
+            )
+        self.money.isolated = set(isolated)
+
+    def wallet(self, index: int, side: PositionSide) -> int:
+        """What is set apart for an isolated position, 1e-18."""
+        wallets: dict[tuple[int, str], int] = getattr(self.money, "wallets", {})
+        return wallets.get((index, side.value), 0)
+
+    def cross_balance(self, currency: int) -> int:
+        """The wallet without what is set apart, 1e-18."""
+        name = self.currencies[currency]
+        wallets: dict[tuple[int, str], int] = getattr(self.money, "wallets", {})
+        apart = sum(w for (at, _), w in wallets.items() if self.instruments[at].settle == name)
+        return int(self.money.balance(currency)) - apart
+
+    def cross_equity(self, currency: int) -> int:
+        """The wallet without what is set apart, and the profit of what shares it, 1e-18."""
+        return int(getattr(self.money, "cross", self.money).equity(currency))
 
     @property
     def sides(self) -> tuple[PositionSide, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Final
 
 from onetape.model.enums import (
@@ -15,20 +16,25 @@ from onetape.model.enums import (
 from onetape.model.errors import (
     InsufficientFunds,
 )
-from onetape.model.money import divide_half_even
+from onetape.model.instrument import Instrument
+from onetape.model.money import divide_half_even, money
 from onetape.sim.account import SimAccount
 from onetape.sim.order_entry import OrderEntry
 from onetape.sim.reports import (
+    CallReport,
     CashReport,
 )
 
-__all__ = ["Clearing"]
+__all__ = ["Clearing", "maintenance"]
 
 MINUTE: Final = 60_000_000_000
+CALL_RATIO: Final = (8, 10)  # an owner is told when the maintenance margin is this part of what is
 
 
 class Clearing(OrderEntry):
     """Part of SimExchange."""
+
+    isolates: bool
 
     def _schedule_funding(self, index: int, now: int) -> None:
         listing = self.listings[index]
@@ -55,9 +61,57 @@ class Clearing(OrderEntry):
             sides = tuple((index, s) for s in account.sides if account.qty(index, s))
             self.say(CashReport(now, account, "funding", (settle,), sides, paid, index))
 
+    def _check_isolated(self, account: SimAccount, index: int, now: int) -> None:
+        """Closes what its own margin no longer carries; what it cost more than that margin is the
+        venue's loss."""
+        listing = self.listings[index]
+        i, mark = listing.instrument, listing.mark or listing.last
+        settle = self.currencies.index(i.settle)
+        for side in account.sides:
+            position = account.money.position(index, side.value)
+            qty = int(position.qty)
+            if not qty:
+                continue
+            margin = account.wallet(index, side) + int(
+                position.unrealized(account.specs[index], mark)
+            )
+            owed = maintenance(i, abs(i.notional_units(mark, qty)))
+            self._call(account, index, side, margin, owed, now)
+            if margin > owed:
+                continue
+            for order in [o for o in account.open_orders.values() if o.index == index]:
+                if order.position_side is side:
+                    self._cancel(order, now, code=InsufficientFunds.code)
+            before = int(account.money.balance(settle)) - account.wallet(index, side)
+            self._close_by_force(account, index, side, now, "liquidation")
+            if not account.qty(index, side):
+                self._insure(
+                    account, settle, before - int(account.money.balance(settle)), index, now
+                )
+
+    def _call(
+        self, account: SimAccount, index: int, side: PositionSide, margin: int, owed: int, now: int
+    ) -> None:
+        """Tells an owner once that little is left."""
+        key = (index, side)
+        if margin > 0 and owed * CALL_RATIO[1] < margin * CALL_RATIO[0]:
+            account.called.discard(key)
+        elif key not in account.called:
+            account.called.add(key)
+            self.say(CallReport(now, account, ((index, side),)))
+
+    def _insure(self, account: SimAccount, settle: int, loss: int, index: int, now: int) -> None:
+        if loss <= 0:
+            return
+        account.money.deposit(settle, loss)
+        self._insurance[settle] = self._insurance.get(settle, 0) + loss
+        self._note_income(account, now, "insurance", settle, loss, index)
+        self.say(CashReport(now, account, "insurance", (settle,), (), loss, index))
+
     def _check_margin(self, account: SimAccount, index: int, now: int) -> None:
         settle = self.currencies.index(self.instruments[index].settle)
         if not account.money.below_maintenance(settle):
+            self._call_cross(account, index, settle, now)
             return
         for order in list(account.open_orders.values()):
             if self.instruments[order.index].settle == self.instruments[index].settle:
@@ -67,19 +121,25 @@ class Clearing(OrderEntry):
                 break
             self._close_by_force(account, at, side, now, "liquidation")
         if not any(True for _ in self._held(account, settle)):
-            balance = int(account.money.balance(settle))
-            if balance < 0:
-                account.money.deposit(settle, -balance)
-                self._insurance[settle] = self._insurance.get(settle, 0) - balance
-                self._note_income(account, now, "insurance", settle, -balance, index)
-                self.say(CashReport(now, account, "insurance", (settle,), (), -balance, index))
+            self._insure(account, settle, -account.cross_balance(settle), index, now)
+
+    def _call_cross(self, account: SimAccount, index: int, settle: int, now: int) -> None:
+        owed = int(account.money.maintenance_margin(settle))
+        margin = account.cross_equity(settle)
+        if margin * CALL_RATIO[0] > owed * CALL_RATIO[1]:
+            account.called.discard(settle)
+        elif settle not in account.called:
+            account.called.add(settle)
+            self.say(CallReport(now, account, tuple(self._held(account, settle))))
 
     def _held(self, account: SimAccount, settle: int) -> Iterator[tuple[int, PositionSide]]:
-        """What settles in a currency, the largest notional first."""
+        """What settles in a currency and shares its wallet, the largest notional first."""
         found = [
             (abs(i.notional_units(self.listings[at].mark or 1, account.qty(at, side))), at, side)
             for at, i in enumerate(self.instruments)
-            if self.currencies.index(i.settle) == settle and i.kind is not Kind.SPOT
+            if self.currencies.index(i.settle) == settle
+            and i.kind is not Kind.SPOT
+            and not (self.isolates and at in account.isolated)
             for side in account.sides
             if account.qty(at, side)
         ]
@@ -114,6 +174,15 @@ class Clearing(OrderEntry):
             account.money.deposit(settle, -fee)
             self._note_income(account, now, "liquidation_fee", settle, -fee, index)
             self.say(CashReport(now, account, "liquidation_fee", (settle,), (), -fee, index))
+
+
+def maintenance(i: Instrument, notional: int) -> int:
+    """What a position of a notional has to keep, 1e-18."""
+    value = money(notional)
+    row = next((b for b in i.brackets if value <= b.notional_max), None)
+    rate = row.maintenance_rate if row else i.maintenance_rate
+    owed = value * rate - (row.maintenance_amount or 0 if row else 0)
+    return int(max(owed, Decimal(0)).scaleb(18))
 
 
 _FORCED: Final = {

@@ -37,7 +37,7 @@ from onetape.model.errors import (
     check,
 )
 from onetape.model.money import money_units
-from onetape.sim.account import SimAccount
+from onetape.sim.account import MarginMove, SimAccount
 from onetape.sim.clearing import Clearing
 from onetape.sim.conditional import Conditional, ConditionalBook
 from onetape.sim.keys import HMAC, ApiKey, new_key
@@ -80,7 +80,9 @@ class SimExchange(Clearing):
         trigger_delay: int = 5_000_000,
         first_order_id: int = 1_000_000_001,
         currencies: tuple[str, ...] = (),  # that accounts hold besides those of the instruments
+        isolates: bool = False,  # isolated positions have margin of their own, and end alone
     ) -> None:
+        self.isolates = isolates
         super().__init__(
             market,
             self_trade=self_trade,
@@ -169,8 +171,24 @@ class SimExchange(Clearing):
 
     @recorded
     def set_isolated(self, account: SimAccount, index: int, isolated: bool, now: int) -> None:
-        (account.isolated.add if isolated else account.isolated.discard)(index)
+        if self.isolates:
+            account.set_isolated(index, isolated)
+            account.money.set_mark(index, self.listings[index].mark or self.listings[index].last)
+        else:
+            (account.isolated.add if isolated else account.isolated.discard)(index)
         self.say(ModeReport(now, account, "margin", index))
+
+    @recorded
+    def move_margin(
+        self, account: SimAccount, index: int, side: PositionSide | str, amount: int, now: int
+    ) -> None:
+        """To an isolated position, or from it where negative; the caller has checked that it is
+        there. amount: 1e-18."""
+        side = PositionSide(side)
+        account.money.move(index, side.value, amount)
+        account.margin_moves.append(MarginMove(now, index, side, amount))
+        settle = self.currencies.index(self.instruments[index].settle)
+        self.say(CashReport(now, account, "margin", (settle,), ((index, side),), -amount, index))
 
     @recorded
     def set_hedge(self, account: SimAccount, hedge: bool, now: int) -> None:
@@ -246,7 +264,10 @@ class SimExchange(Clearing):
         for account in self.accounts:
             account.money.set_mark(index, mark)
             if listing.instrument.kind is not Kind.SPOT and account.has_position(index):
-                self._check_margin(account, index, now)
+                if index in account.isolated and self.isolates:
+                    self._check_isolated(account, index, now)
+                else:
+                    self._check_margin(account, index, now)
         self.conditionals.on_price(index, TriggerBy.MARK, mark, now)
 
     @recorded

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BarReport",
+    "CallReport",
     "CashReport",
     "ConditionalReport",
     "DepthReport",
@@ -113,7 +114,7 @@ class OrderReport(NamedTuple):
 
 class CashReport(NamedTuple):
     """Balances and positions of an account changed. reason: order, funding, deposit, liquidation,
-    adl, settlement, adjust."""
+    adl, settlement, adjust, margin."""
 
     time: int
     account: SimAccount
@@ -122,6 +123,14 @@ class CashReport(NamedTuple):
     positions: tuple[tuple[int, PositionSide], ...] = ()
     amount: int = 0
     at: int = -1  # the instrument it is about
+
+
+class CallReport(NamedTuple):
+    """Little margin is left: for these positions, which share it or have one of their own."""
+
+    time: int
+    account: SimAccount
+    positions: tuple[tuple[int, PositionSide], ...]
 
 
 class ModeReport(NamedTuple):
@@ -206,6 +215,7 @@ Report = (
     OrderReport
     | CashReport
     | ModeReport
+    | CallReport
     | ConditionalReport
     | QuoteReport
     | TradeReport

@@ -41,6 +41,7 @@ class VenueFacts:
     self_trade: str
     dialect: Callable[..., Dialect]
     leverage: dict[str, int] = field(default_factory=dict)  # where nobody asked for another
+    isolates: bool = False  # isolated positions have margin of their own
     ed25519: bool = False  # every account has such a key, too
 
 
@@ -69,6 +70,7 @@ VENUES: Final[dict[str, VenueFacts]] = {
         first_order_id=8_389_765_000_001,
         self_trade="cancel_resting",
         dialect=_binance,
+        isolates=True,
         ed25519=True,
     ),
     "bitmex": VenueFacts(
@@ -153,6 +155,7 @@ def open_venue(
         self_trade=facts.self_trade,
         first_order_id=facts.first_order_id,
         currencies=tuple(facts.balances),
+        isolates=facts.isolates,
     )
     exchange.keyring = (seed, kind)
     exchange.advance(now)

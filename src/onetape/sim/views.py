@@ -43,6 +43,7 @@ class FrozenMoney:
         }
         self._nothing = money.position
         self.leverage = money.leverage
+        self.wallets = dict(getattr(money, "wallets", {}))
 
     def position(self, index: int, side: str = "both") -> Any:
         found = self._positions.get((index, side))
@@ -98,6 +99,7 @@ def frozen(exchange: SimExchange, account: SimAccount) -> View:
     seen.closed = deque(kept(order) for order in account.closed)
     seen.trades = deque(Trade(kept(trade.order), trade.fill) for trade in account.trades)
     seen.income = deque(account.income)
+    seen.margin_moves = deque(account.margin_moves)
     seen.touched, seen.leverage = dict(account.touched), dict(account.leverage)
     seen.isolated = set(account.isolated)
     seen.money = FrozenMoney(account)

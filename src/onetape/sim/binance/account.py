@@ -7,14 +7,17 @@ moved to symbolConfig, modes to accountConfig.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from decimal import Decimal
 from typing import Any, Final
 
 from onetape.model.enums import Kind, PositionSide
 from onetape.model.money import money
 from onetape.sim.account import SimAccount
+from onetape.sim.binance.margin import MarginData
 from onetape.sim.binance.public import PublicData
 from onetape.sim.binance.wire import Refused, amount, ms, price_text, size_text
+from onetape.sim.clearing import maintenance
 from onetape.sim.exchange import SimExchange
 
 __all__ = ["AccountData"]
@@ -37,6 +40,7 @@ class AccountData:
     def __init__(self, exchange: SimExchange, public: PublicData) -> None:
         self.exchange = exchange
         self.public = public
+        self.margin = MarginData(exchange, public)
 
     def balances(self, account: SimAccount, now: int) -> list[dict[str, Any]]:
         rows = []
@@ -50,8 +54,8 @@ class AccountData:
                     "accountAlias": f"sim{account.number:04d}",
                     "asset": name,
                     "balance": amount(wallet),
-                    "crossWalletBalance": amount(wallet),
-                    "crossUnPnl": amount(equity - wallet),
+                    "crossWalletBalance": amount(account.cross_balance(at)),
+                    "crossUnPnl": amount(equity - wallet - self._apart(account, at)),
                     "availableBalance": amount(available),
                     "maxWithdrawAmount": amount(min(available, max(wallet, 0))),
                     "marginAvailable": True,
@@ -62,7 +66,7 @@ class AccountData:
 
     def account(self, account: SimAccount, now: int, *, version: int) -> dict[str, Any]:
         assets = []
-        totals = dict.fromkeys(("initial", "maint", "wallet", "unrealized", "available"), 0)
+        totals: dict[str, int] = defaultdict(int)
         for at, name in enumerate(self.exchange.currencies):
             if not self._settles(at) and not account.money.balance(at):
                 continue
@@ -74,6 +78,8 @@ class AccountData:
             for key, value in (
                 ("initial", initial), ("maint", maint), ("wallet", wallet),
                 ("unrealized", unrealized), ("available", available),
+                ("cross", account.cross_balance(at)), ("apart", self._apart(account, at)),
+                ("orders", orders),
             ):  # fmt: skip
                 totals[key] += int(value) if self._settles(at) else 0
             assets.append(
@@ -86,8 +92,8 @@ class AccountData:
                     "initialMargin": amount(initial),
                     "positionInitialMargin": amount(int(initial) - orders),
                     "openOrderInitialMargin": amount(orders),
-                    "crossWalletBalance": amount(wallet),
-                    "crossUnPnl": amount(unrealized),
+                    "crossWalletBalance": amount(account.cross_balance(at)),
+                    "crossUnPnl": amount(unrealized - self._apart(account, at)),
                     "availableBalance": amount(available),
                     "maxWithdrawAmount": amount(min(available, max(wallet, 0))),
                     "marginAvailable": True,
@@ -100,10 +106,10 @@ class AccountData:
             "totalWalletBalance": amount(totals["wallet"]),
             "totalUnrealizedProfit": amount(totals["unrealized"]),
             "totalMarginBalance": amount(totals["wallet"] + totals["unrealized"]),
-            "totalPositionInitialMargin": amount(totals["initial"]),
-            "totalOpenOrderInitialMargin": amount(0),
-            "totalCrossWalletBalance": amount(totals["wallet"]),
-            "totalCrossUnPnl": amount(totals["unrealized"]),
+            "totalPositionInitialMargin": amount(totals["initial"] - totals["orders"]),
+            "totalOpenOrderInitialMargin": amount(totals["orders"]),
+            "totalCrossWalletBalance": amount(totals["cross"]),
+            "totalCrossUnPnl": amount(totals["unrealized"] - totals["apart"]),
             "availableBalance": amount(totals["available"]),
             "maxWithdrawAmount": amount(totals["available"]),
             "assets": assets,
@@ -165,6 +171,7 @@ class AccountData:
         unrealized = int(position.unrealized(_spec(account, at), mark)) if qty else 0
         leverage = account.leverage_of(at)
         initial = abs(notional) // leverage
+        alone = at in account.isolated
         row: dict[str, Any] = {
             "symbol": i.raw_symbol,
             "positionSide": side.value.upper(),
@@ -174,12 +181,12 @@ class AccountData:
             "markPrice": price_text(i, mark),
             "unRealizedProfit": amount(unrealized),
             "liquidationPrice": self._liquidation(account, at, side),
-            "isolatedMargin": "0",
+            "isolatedMargin": amount(account.wallet(at, side) + unrealized) if alone else "0",
             "notional": amount(notional),
             "marginAsset": i.settle,
-            "isolatedWallet": "0",
+            "isolatedWallet": amount(account.wallet(at, side)) if alone else "0",
             "initialMargin": amount(initial),
-            "maintMargin": amount(_maintenance(account, at, abs(notional))),
+            "maintMargin": amount(maintenance(i, abs(notional))),
             "positionInitialMargin": amount(initial),
             "openOrderInitialMargin": "0",
             "adl": 1,
@@ -192,7 +199,7 @@ class AccountData:
             row["marginType"] = "isolated" if at in account.isolated else "cross"
             row["isolated"] = at in account.isolated
             row["isAutoAddMargin"] = "false"
-            row["maxNotionalValue"] = "10000000"
+            row["maxNotionalValue"] = f"{self.margin.most(account, at):f}"
         return row
 
     def _liquidation(self, account: SimAccount, at: int, side: PositionSide) -> str:
@@ -203,7 +210,16 @@ class AccountData:
             return "0"
         settle = self.exchange.currencies.index(i.settle)
         mark = i.price(self.exchange.listings[at].mark or self.exchange.listings[at].last)
-        spare = money(self._equity(account, settle) - int(account.money.maintenance_margin(settle)))
+        if at in account.isolated:
+            position = account.money.position(at, side.value)
+            now = self.exchange.listings[at].mark or self.exchange.listings[at].last
+            notional = abs(i.notional_units(now, account.qty(at, side)))
+            margin = account.wallet(at, side) + int(position.unrealized(_spec(account, at), now))
+            spare = money(margin - maintenance(i, notional))
+        else:
+            margin = self._equity(account, settle) - self._apart(account, settle)
+            margin -= int(account.money.balance(settle)) - account.cross_balance(settle)
+            spare = money(margin - int(account.money.maintenance_margin(settle)))
         rate = i.brackets[0].maintenance_rate if i.brackets else i.maintenance_rate
         slope = qty - abs(qty) * rate
         price = mark - spare / slope if slope else Decimal(0)
@@ -228,72 +244,10 @@ class AccountData:
                 "marginType": "ISOLATED" if at in account.isolated else "CROSSED",
                 "isAutoAddMargin": False,
                 "leverage": account.leverage_of(at),
-                "maxNotionalValue": self._most(account, at),
+                "maxNotionalValue": f"{self.margin.most(account, at):f}",
             }
             for at in self.public.asked(params)
         ]
-
-    def _most(self, account: SimAccount, at: int) -> str:
-        leverage = account.leverage_of(at)
-        rows = [
-            b.notional_max
-            for b in self.exchange.instruments[at].brackets
-            if (b.leverage_max or leverage) >= leverage
-        ]
-        return f"{max(rows, default=Decimal(0)):f}"
-
-    def leverage_brackets(self, params: dict[str, str]) -> list[dict[str, Any]]:
-        rows = []
-        for at in self.public.asked(params):
-            i = self.exchange.instruments[at]
-            floor = Decimal(0)
-            brackets = []
-            for number, row in enumerate(i.brackets, 1):
-                brackets.append(
-                    {
-                        "bracket": number,
-                        "initialLeverage": row.leverage_max,
-                        "notionalCap": int(row.notional_max),
-                        "notionalFloor": int(floor),
-                        "maintMarginRatio": float(row.maintenance_rate),
-                        "cum": float(row.maintenance_amount or 0),
-                    }
-                )
-                floor = row.notional_max
-            rows.append({"symbol": i.raw_symbol, "notionalCoef": 1.0, "brackets": brackets})
-        return rows
-
-    def set_leverage(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
-        at = self.public.at(params)
-        text = params.get("leverage", "")
-        if not text:
-            raise Refused(-1102, "leverage")
-        brackets = self.exchange.instruments[at].brackets
-        most = brackets[0].leverage_max if brackets else 125
-        if not text.isdigit() or not 1 <= int(text) <= (most or 125):
-            raise Refused(-4028, text)
-        self.exchange.set_leverage(account, at, int(text), now)
-        return {
-            "leverage": int(text),
-            "maxNotionalValue": self._most(account, at),
-            "symbol": self.exchange.instruments[at].raw_symbol,
-        }
-
-    def set_margin_type(
-        self, account: SimAccount, params: dict[str, str], now: int
-    ) -> dict[str, Any]:
-        at = self.public.at(params)
-        wanted = params.get("marginType", "")
-        if wanted not in ("ISOLATED", "CROSSED"):
-            raise Refused(-1102, "margintype") if not wanted else Refused(-1130, "marginType")
-        if (wanted == "ISOLATED") == (at in account.isolated):
-            raise Refused(-4046)
-        if any(o.index == at for o in account.open_orders.values()):
-            raise Refused(-4047)
-        if account.has_position(at):
-            raise Refused(-4048)
-        self.exchange.set_isolated(account, at, wanted == "ISOLATED", now)
-        return {"code": 200, "msg": "success"}
 
     def set_hedge(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
         wanted = params.get("dualSidePosition", "").lower()
@@ -383,6 +337,19 @@ class AccountData:
     def _equity(self, account: SimAccount, currency: int) -> int:
         return int(account.money.equity(currency))
 
+    def _apart(self, account: SimAccount, currency: int) -> int:
+        """The unrealized profit of isolated positions."""
+        name = self.exchange.currencies[currency]
+        total = 0
+        for at in account.isolated:
+            if self.exchange.instruments[at].settle != name:
+                continue
+            mark = self.exchange.listings[at].mark or self.exchange.listings[at].last
+            for side in account.sides:
+                position = account.money.position(at, side.value)
+                total += int(position.unrealized(_spec(account, at), mark)) if position.qty else 0
+        return total
+
     def _held_margin(self, account: SimAccount, currency: int) -> int:
         total = 0
         for at, i in enumerate(self.exchange.instruments):
@@ -397,15 +364,6 @@ class AccountData:
 
 def _spec(account: SimAccount, at: int) -> Any:
     return account.specs[at]
-
-
-def _maintenance(account: SimAccount, at: int, notional: int) -> int:
-    i = account.instruments[at]
-    value = money(notional)
-    row = next((b for b in i.brackets if value <= b.notional_max), None)
-    rate = row.maintenance_rate if row else i.maintenance_rate
-    owed = value * rate - (row.maintenance_amount or 0 if row else 0)
-    return int(max(owed, Decimal(0)).scaleb(18))
 
 
 def entry_text(account: SimAccount, at: int, side: PositionSide) -> str:

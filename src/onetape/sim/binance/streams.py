@@ -24,6 +24,7 @@ from onetape.sim.binance.wire import (
 from onetape.sim.dialect import Connection, encode
 from onetape.sim.exchange import SimExchange
 from onetape.sim.reports import (
+    CallReport,
     CashReport,
     ConditionalReport,
     DepthReport,
@@ -245,6 +246,8 @@ class Streams:
                     self.user.cash(report, now)
                 case ConditionalReport() if self._is_heard(report.order.account):
                     self.user.algo(report, now)
+                case CallReport() if self._is_heard(report.account):
+                    self.user.call(report, now)
                 case ModeReport() if self._is_heard(report.account):
                     self.user.mode(report, now)
                 case _:

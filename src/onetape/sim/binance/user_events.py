@@ -22,9 +22,10 @@ from onetape.sim.binance.wire import (
     status_of,
     tif_word,
 )
+from onetape.sim.clearing import maintenance
 from onetape.sim.conditional import Conditional
 from onetape.sim.exchange import SimExchange
-from onetape.sim.reports import CashReport, ConditionalReport, ModeReport, OrderReport
+from onetape.sim.reports import CallReport, CashReport, ConditionalReport, ModeReport, OrderReport
 
 __all__ = ["UserEvents"]
 
@@ -32,6 +33,7 @@ _REASONS: Final = {
     "order": "ORDER", "funding": "FUNDING_FEE", "deposit": "DEPOSIT", "withdraw": "WITHDRAW",
     "adjust": "ADJUSTMENT", "liquidation": "ORDER", "adl": "ORDER", "settlement": "ORDER",
     "liquidation_fee": "INSURANCE_CLEAR", "insurance": "INSURANCE_CLEAR",
+    "margin": "MARGIN_TRANSFER",
 }  # fmt: skip
 
 
@@ -128,8 +130,10 @@ class UserEvents:
                 {
                     "a": self.exchange.currencies[at],
                     "wb": amount(int(account.money.balance(at))),
-                    "cw": amount(int(account.money.balance(at))),
-                    "bc": amount(report.amount) if report.reason != "order" else "0",
+                    "cw": amount(account.cross_balance(at)),
+                    "bc": amount(report.amount)
+                    if report.reason not in ("order", "margin")
+                    else "0",
                 }
                 for at in report.currencies
             ],
@@ -151,10 +155,37 @@ class UserEvents:
             "cr": amount(int(position.realized)),
             "up": amount(int(position.unrealized(account.specs[index], mark))),
             "mt": "isolated" if index in account.isolated else "cross",
-            "iw": "0",
+            "iw": amount(account.wallet(index, side)) if index in account.isolated else "0",
             "ps": position_side(side),
             "ma": i.settle,
         }
+
+    def call(self, report: CallReport, now: int) -> None:
+        """Little margin is left. It is advice: a liquidation comes without another word."""
+        account = report.account
+        rows = []
+        for index, side in report.positions:
+            i, listing = self.exchange.instruments[index], self.exchange.listings[index]
+            mark, position = listing.mark or listing.last, account.money.position(index, side.value)
+            notional = abs(i.notional_units(mark, int(position.qty)))
+            is_alone = index in account.isolated
+            rows.append(
+                {
+                    "s": i.raw_symbol,
+                    "ps": position_side(side),
+                    "pa": size_text(i, int(position.qty)),
+                    "mt": "ISOLATED" if is_alone else "CROSSED",
+                    "iw": amount(account.wallet(index, side)) if is_alone else "0",
+                    "mp": price_text(i, mark),
+                    "up": amount(int(position.unrealized(account.specs[index], mark))),
+                    "mm": amount(maintenance(i, notional)),
+                }
+            )
+        event: dict[str, Any] = {"e": "MARGIN_CALL", "E": ms(now), "p": rows}
+        if any(row["mt"] == "CROSSED" for row in rows):
+            settle = self.exchange.instruments[report.positions[0][0]].settle
+            event["cw"] = amount(account.cross_balance(self.exchange.currencies.index(settle)))
+        self._tell(account, event)
 
     def algo(self, report: ConditionalReport, now: int) -> None:
         order = report.order
@@ -198,10 +229,16 @@ class UserEvents:
         )
 
     def mode(self, report: ModeReport, now: int) -> None:
-        """Leverage is told; a changed position mode is not (read accountConfig)."""
+        """Leverage and margin type are told; a changed position mode is not (read
+        accountConfig)."""
+        account = report.account
+        if report.what == "margin":
+            rows = [self._position(account, report.at, side) for side in account.sides]
+            body = {"m": "MARGIN_TYPE_CHANGE", "B": [], "P": rows}
+            event = {"e": "ACCOUNT_UPDATE", "E": ms(now), "T": ms(report.time), "a": body}
+            self._tell(account, event)
         if report.what != "leverage":
             return
-        account = report.account
         self._tell(
             account,
             {

@@ -119,7 +119,7 @@ class BinanceUsdmProtocol:
         conditional = spec.trigger_by is not TriggerBy.NONE
         params: dict[str, str] = {
             "symbol": i.raw_symbol,
-            "side": spec.side.value.upper(),
+            "side": "BUY" if spec.side is Side.BUY else "SELL",
             "quantity": i.size_text(spec.size_int),
         }
         if spec.position_side is not PositionSide.BOTH:
@@ -280,7 +280,10 @@ class BinanceUsdmProtocol:
         query = query_text(
             {**params, "recvWindow": str(RECV_WINDOW_MS), "timestamp": str(now // _MS)}
         )
-        return f"{query}&signature={quote(self.signer.sign(query.encode()), safe='')}"
+        signature = self.signer.sign(query.encode())
+        if not signature.isalnum():  # base64; hexadecimal needs no escapes
+            signature = quote(signature, safe="")
+        return f"{query}&signature={signature}"
 
     # --- answers ----------------------------------------------------------------------------------
 
