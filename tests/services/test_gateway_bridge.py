@@ -147,8 +147,8 @@ to = "25s"
 
 
 @pytest.mark.skipif(not OWN, reason="`make bridge` plays it: lost answers take their time")
-def test_answers_that_are_lost_on_the_way_lose_and_double_nothing(tmp_path):
-    kind = "ccxt:binanceusdm"
+@pytest.mark.parametrize("kind", BRIDGED)
+def test_answers_that_are_lost_on_the_way_lose_and_double_nothing(tmp_path, kind):
     rng = random.Random(8)
     with served(SIM_OF[kind], seed=8, limits=False, faults=FAULTS) as (dialect, port):
         exchange, account = dialect.exchange, dialect.exchange.accounts[0]
