@@ -38,7 +38,6 @@ class Busy(Strategy):
             self.sent += 1
             self.buy(self.symbol, 0.01, quote.bid * 0.9)
 """
-ENTRY = {"binance-usdm": "rest", "kraken": "socket"}  # either way
 PEM = (
     "-----BEGIN PRIVATE KEY-----\n"
     "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
@@ -192,8 +191,7 @@ def test_a_live_session_leaves_no_trace_of_its_keys(kind, form, entry, exchanges
     told |= places(tmp_path, {"key"})
     journals = [name for name in told if name.endswith(".tape")]
     assert len(journals) >= 2
-    if entry == "rest":
-        assert any(b"no order for ***" in told[name] for name in journals)
+    assert any(b"no order for ***" in told[name] for name in journals)
     assert leaks(told, [*hidden, *passing]) == []
 
 
