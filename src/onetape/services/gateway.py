@@ -39,7 +39,7 @@ from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_entry import EntryLine
 from onetape.services.gateway_instruments import learn_venue
 from onetape.services.gateway_journal import GatewayTape
-from onetape.services.gateway_line import VenueLine
+from onetape.services.gateway_line import Sent, VenueLine
 from onetape.services.gateway_market import MarketFeed
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.gateway_robots import ROBOTS_MAX, Robots
@@ -175,7 +175,7 @@ class Gateway:
         )  # fmt: skip
         self.depth = DepthFeed(
             self.line, self.instruments, writer, spawn=self._spawn, say=self._say,
-            written=self._written,
+            written=self._written, watch=self.watch,
         )  # fmt: skip
         self.account = AccountFeed(
             self.line,
@@ -225,7 +225,9 @@ class Gateway:
         entry = None if self.budget.is_shut_out else self.entry
         for call in calls:
             if entry is None or not entry.send(call):
-                self._spawn(self._make(self.protocol.signed(call, self.clock.now())))
+                call = self.protocol.signed(call, self.clock.now())
+                # An order leaves before this returns; its answer is waited for in a task.
+                self._spawn(self._make(call, self.line.begin(call)))
         if outs:
             self._written()
 
@@ -233,8 +235,8 @@ class Gateway:
         if self.listener is not None:
             self.listener()
 
-    async def _make(self, call: Call) -> None:
-        self._answered(call, await self.line.answer(call))
+    async def _make(self, call: Call, sent: Sent | None) -> None:
+        self._answered(call, await self.line.answer(call, sent))
 
     def _answered(self, call: Call, answer: Answer) -> None:
         self.watch.answer(answer)
@@ -368,6 +370,7 @@ class Gateway:
             "order_entry": self.entry.status() if self.entry is not None else None,
             "budget": self.budget.status(),
             "clock_offset_ns": self.clock.offset,
+            "market": self.market.status(),
             "positions": {
                 f"{symbol} {side}": qty for (symbol, side), qty in self.manager.positions.items()
             },

@@ -37,7 +37,15 @@ from onetape.services.gateway_options import GatewayOptions, gateway_journal, ga
 from onetape.services.gateway_sharing import check_followed, starting, wait_for_others
 from onetape.services.outcome import RunResult
 from onetape.services.paper import SAMPLE_NS, PaperOptions, PaperRobot, follow
-from onetape.services.preflight import CHECKED, check_named, keys_of, preflight, target_of
+from onetape.services.preflight import (
+    CHECKED,
+    check_named,
+    check_open,
+    keys_of,
+    look,
+    preflight,
+    target_of,
+)
 from onetape.services.preparing import prepare_plan, strategy_class
 from onetape.services.recording import run_folder, run_uuid
 from onetape.store.secrets import without_secrets
@@ -154,6 +162,7 @@ def gateway_options(options: LiveOptions, symbols: list[str]) -> Iterator[Gatewa
     assert config is not None
     name, account = account_of(config, options.account)
     venue = config.venues[account.venue]
+    check_open(account.venue, venue)
     bridge = bridge_of(
         config, account, venue, home=options.home, folder=options.folder, environ=os.environ
     )
@@ -164,6 +173,9 @@ def gateway_options(options: LiveOptions, symbols: list[str]) -> Iterator[Gatewa
             first = told["accounts"][0]
             if bridge is not None:  # ccxt knows the paths
                 told = {"venue": venue.kind, "rest": told["rest"], "ws": _socket(told["rest"])}
+            elif kind in CHECKED:
+                own = msgspec.structs.replace(venue, rest=told["rest"])
+                look(target_of(account.venue, own), symbols)
             started = addressed(options.home, name, told, first, symbols, account, is_new=True)
         else:
             started = _started(options, name, account, venue, symbols)

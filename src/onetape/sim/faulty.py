@@ -24,6 +24,7 @@ from onetape.sim.fault_facts import Facts, VenueWords
 from onetape.sim.faults import FOR_EVER, ActiveRule, Rule
 from onetape.sim.hands import by_hand
 from onetape.sim.reports import OrderReport, Report
+from onetape.sim.socket_errors import socket_error
 from onetape.sim.tampering import bad_checksum, crossed
 from onetape.sim.views import View, frozen, seen_as, without_new
 
@@ -226,10 +227,7 @@ class Faulty:
                 return reply
             case "error":
                 reply, is_ambiguous = self.words.error(rule)
-                done = rule.rule.done
-                if done is None:
-                    done = is_ambiguous and rule.random.random() < 0.5
-                if done:
+                if self._is_done(rule, is_ambiguous):
                     self._carry_out(request, facts, now)
                 return reply
             case "reorder":
@@ -252,6 +250,13 @@ class Faulty:
                 reply = self._carry_out(request, facts, now)
                 self._by_time(rule, now)
                 return reply
+
+    @staticmethod
+    def _is_done(rule: ActiveRule, is_ambiguous: bool) -> bool:
+        """Whether a request that is answered with an error is carried out all the same."""
+        if rule.rule.done is not None:
+            return rule.rule.done
+        return is_ambiguous and rule.random.random() < 0.5
 
     def _later(self, reply: Reply | None, when: int) -> Pending:
         pending = Pending()
@@ -297,8 +302,15 @@ class Faulty:
         return None
 
     def _in_maintenance(self, facts: Facts, now: int) -> bool:
-        until, allowed = self._maintenance
-        return now < until and facts.purpose != allowed
+        # By a rule, or by hand: the exchange itself knows the second.
+        return any(
+            now < until and facts.purpose != allowed
+            for until, allowed in (self._maintenance, self.exchange.maintenance)
+        )
+
+    def close_sockets(self, reason: str) -> None:
+        for link in self._of(""):
+            link.outer.close(1001, reason)
 
     def _note(self, facts: Facts, query: str, now: int, fault: str) -> None:
         self._number += 1
@@ -315,7 +327,7 @@ class Faulty:
     # --- connections ------------------------------------------------------------------------------
 
     def connect(self, connection: Connection, now: int) -> bool:
-        if now < self._maintenance[0]:
+        if now < max(self._maintenance[0], self.exchange.maintenance[0]):
             return False
         c = connection
         inner = Connection(c.id, c.path, c.query, c.peer, c.opened, c.headers)
@@ -355,7 +367,14 @@ class Faulty:
             case "duplicate":
                 self._hand_in(link, data, now)
                 self.at(now + rule.pause(), lambda due: self._hand_in(link, data, due))
-            case "error" | "reorder" | "invisible":  # of HTTP only
+            case "error":
+                reply, is_ambiguous = self.words.error(rule)
+                said = socket_error(self.kind, reply, data)
+                if said is None or self._is_done(rule, is_ambiguous):
+                    self._hand_in(link, data, now, is_answered=said is None)
+                if said is not None:
+                    link.outer.send(said)
+            case "reorder" | "invisible":  # of HTTP only
                 self._hand_in(link, data, now)
             case _:
                 self._hand_in(link, data, now)
@@ -501,8 +520,7 @@ class Faulty:
                 if now >= until:
                     return
                 self._maintenance = (until, rule.allow)
-                for link in self._of(""):
-                    link.outer.close(1001, "maintenance")
+                self.close_sockets("maintenance")
                 if rule.cancel_orders:
                     for account in self.exchange.accounts:
                         self.exchange.cancel_all(account, now)
