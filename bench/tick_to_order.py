@@ -42,7 +42,9 @@ from onetape.tape.journal import JournalReader
 
 SYMBOL, RAW = "binance:BTC/USDT:USDT", "BTCUSDT"
 STREAM = "btcusdt@bookTicker"
-EVERY_S = 0.002
+EVERY_S = 0.002  # after the last order came
+LOST_S = 0.1  # a tick that no order answers
+SERVE_S = 60.0
 FIRST_BID = 300_000  # in ticks; the exchange's own market is far above
 WARM = 100  # ticks
 PERCENTS = ((50, "p50"), (99, "p99"))
@@ -88,6 +90,7 @@ class Market:
         self.sent: dict[int, int] = {}
         self.took: list[int] = []
         self.at = FIRST_BID
+        self.came = asyncio.Event()
         self.answer = server.answer
         server.answer = self.take  # type: ignore[method-assign]
 
@@ -97,6 +100,7 @@ class Market:
             bid = round(float(fields(request.query)["price"]) * 10)
             if sent := self.sent.pop(bid, 0):
                 self.took.append(now - sent)
+                self.came.set()
         return self.answer(request)
 
     async def run(self) -> list[int]:
@@ -113,6 +117,9 @@ class Market:
                     "A": "1.000", "T": ms, "E": ms,
                 })  # fmt: skip
                 self.server.dialect._sweep(0)  # type: ignore[attr-defined]
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.came.wait(), LOST_S)
+                self.came.clear()
             await asyncio.sleep(EVERY_S)
         return self.took[WARM:]
 
@@ -133,8 +140,10 @@ async def serve(count: int, spin: bool) -> None:
         again()
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    print(json.dumps(await Market(server, count).run()), flush=True)
-    await stop.wait()
+    with contextlib.suppress(TimeoutError):
+        told = await asyncio.wait_for(Market(server, count).run(), SERVE_S)
+        print(json.dumps(told), flush=True)
+        await stop.wait()
     await server.stop()
 
 
@@ -205,6 +214,8 @@ def live(child: subprocess.Popen[str], told: dict[str, Any], *more: str) -> dict
         )
         try:
             line = child.stdout.readline()
+            if not line:
+                raise SystemExit(f"no orders in {SERVE_S:.0f} s: {' '.join(command)}")
         finally:
             runner.send_signal(signal.SIGINT)
             runner.wait(60)

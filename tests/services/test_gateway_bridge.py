@@ -75,6 +75,10 @@ def test_what_was_traded_through_ccxt_is_what_the_exchange_says_though_the_bridg
                     os.kill(bridge, signal.SIGKILL)
                     wait_for(lambda: not gateway.ask("status")["ready"])
                     wait_for(lambda: gateway.ask("status")["ready"], 60)
+            if OWN:
+                gateway.kill()
+                robot.act(exchange.listings[0].bid)
+                gateway.start()
             for order_id, side, price in robot.placed:
                 robot.request(RequestKind.CANCEL, order_id, side, price)
             status = settled(gateway, account)
@@ -143,8 +147,8 @@ to = "25s"
 
 
 @pytest.mark.skipif(not OWN, reason="`make bridge` plays it: lost answers take their time")
-def test_answers_that_are_lost_on_the_way_lose_and_double_nothing(tmp_path):
-    kind = "ccxt:binanceusdm"
+@pytest.mark.parametrize("kind", BRIDGED)
+def test_answers_that_are_lost_on_the_way_lose_and_double_nothing(tmp_path, kind):
     rng = random.Random(8)
     with served(SIM_OF[kind], seed=8, limits=False, faults=FAULTS) as (dialect, port):
         exchange, account = dialect.exchange, dialect.exchange.accounts[0]

@@ -61,9 +61,6 @@ class AddressBudget:
         now = self._now()
         verdict = self._budget.take(call.purpose, call.weight, now)
         if verdict is None:
-            if self._spent_until and now >= self._spent_until:
-                self._spent_until = 0
-                self._say(HealthOut("budget", self._name, "there again"))
             return
         self.refused += 1
         text = f"{VenueRateLimit.name}({VenueRateLimit.code}): {verdict.reason}"
@@ -78,10 +75,16 @@ class AddressBudget:
             Answer(outcome, code=VenueRateLimit.code, text=verdict.reason, retry_after=wait)
         )
 
+    def look(self) -> None:
+        """Now and then: says that it is there again."""
+        if self._spent_until and self._now() >= self._spent_until:
+            self._spent_until = 0
+            self._say(HealthOut("budget", self._name, "there again"))
+
     @property
     def is_shut_out(self) -> bool:
-        """Nothing may be sent to the venue, whichever way."""
-        return self._now() < self._counts.banned_until()
+        """The venue does not want to hear from this address, whichever way."""
+        return self._counts.banned_until() > self._now()
 
     def shut_out(self, wait: int) -> None:
         """The venue has said so otherwise than by a status of HTTP. wait: ns, 0 where it did

@@ -65,8 +65,6 @@ class EntryLine:
         current = self._current
         if current is None or not current.session.carries(call):
             return False
-        if self._line.budget is not None and self._line.budget.is_shut_out:
-            return False  # REST refuses it, and says why
         current.send(current.session.send(call, self._line.clock.now()))
         self.sent += 1
         return True

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from msgspec import structs
+
 from onetape import _core
 from onetape.model.enums import Kind, PositionSide
 from onetape.model.instrument import Instrument
+from onetape.model.margin import MarginBracket
 from onetape.model.money import money_units
 from onetape.sim.funds import Funds
 from onetape.sim.reports import SimFill, SimOrder
@@ -117,6 +120,16 @@ class SimAccount:
 
     def set_leverage(self, index: int, leverage: int) -> None:
         self.leverage[index] = leverage
+        self.money.set_terms(index, self._terms(index))
+
+    def set_brackets(self, index: int, brackets: tuple[MarginBracket, ...]) -> None:
+        """Leverage that the new table does not allow comes down to what it does."""
+        instruments = list(self.instruments)
+        instruments[index] = structs.replace(instruments[index], brackets=brackets)
+        self.instruments = tuple(instruments)
+        most = brackets[0].leverage_max if brackets else 0
+        if most and index in self.leverage:
+            self.leverage[index] = min(self.leverage[index], most)
         self.money.set_terms(index, self._terms(index))
 
     def set_hedge(self, hedge: bool) -> None:

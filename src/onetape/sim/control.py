@@ -18,6 +18,7 @@ from onetape.model.errors import BadConfig, OnetapeError
 from onetape.model.money import money
 from onetape.model.time import parse_duration
 from onetape.sim.account import SimAccount
+from onetape.sim.control_venue import VenueControl, known_keys
 from onetape.sim.dialect import Reply, fields
 from onetape.sim.faults import parse_faults, rules_of
 from onetape.sim.faulty import Faulty
@@ -38,10 +39,12 @@ class Control:
     def __init__(self, faulty: Faulty) -> None:
         self.faulty = faulty
         self.exchange = faulty.exchange
+        self.venue = VenueControl(faulty)
         self._gets: dict[str, Callable[[Params, int], Any]] = {
             "/state": self._state,
             "/requests": self._requests,
             "/faults": self._faults,
+            "/keys": self._keys,
         }
         self._posts: dict[str, Callable[[Params, int], Any]] = {
             "/faults": self._add_faults,
@@ -51,6 +54,7 @@ class Control:
             "/deposit": self._deposit,
             "/trade": self._trade,
             "/halt": self._halt,
+            **self.venue.posts,
         }
 
     def answer(self, method: str, path: str, query: str, body: bytes, now: int) -> Reply:
@@ -81,18 +85,10 @@ class Control:
             raise BadConfig("the body is not a JSON object")
         return found
 
-    @staticmethod
-    def _known(params: Params, *names: str) -> None:
-        for name in params:
-            if name not in names:
-                raise BadConfig(
-                    f"unknown key `{name}`", todo=f"keys are {', '.join(names) or 'none'}"
-                )
-
     # --- reading ----------------------------------------------------------------------------------
 
     def _state(self, params: Params, now: int) -> dict[str, Any]:
-        self._known(params, "account")
+        known_keys(params, "account")
         chosen = self.exchange.accounts
         if name := params.get("account"):
             chosen = [account_of(self.exchange, name)]
@@ -102,7 +98,8 @@ class Control:
             "skew": self.faulty.skew,
             "instruments": [
                 {"symbol": each.instrument.symbol, "raw_symbol": each.instrument.raw_symbol,
-                 "open": each.is_open, "last": decimal_text(each.instrument.price(each.last)),
+                 "open": each.is_open, "listed": each.is_listed,
+                 "last": decimal_text(each.instrument.price(each.last)),
                  "mark": decimal_text(each.instrument.price(each.mark))}
                 for each in self.exchange.listings
             ],
@@ -167,14 +164,14 @@ class Control:
         }
 
     def _requests(self, params: Params, now: int) -> dict[str, Any]:
-        self._known(params, "since")
+        known_keys(params, "since")
         since = params.get("since", "0")
         if not (since.isascii() and since.isdigit()):
             raise BadConfig(f"since is a number of a request, not {since!r}")
         return {"requests": [r._asdict() for r in self.faulty.received if r.number > int(since)]}
 
     def _faults(self, params: Params, now: int) -> dict[str, Any]:
-        self._known(params)
+        known_keys(params)
         return {
             "faults": [
                 {"name": each.rule.title, "action": each.action, "met": each.met, "hits": each.hits}
@@ -182,12 +179,16 @@ class Control:
             ]
         }
 
+    def _keys(self, params: Params, now: int) -> dict[str, Any]:
+        known_keys(params)
+        return {"keys": self.venue.keys()}
+
     # --- steering ---------------------------------------------------------------------------------
 
     def _add_faults(self, params: Params, now: int) -> dict[str, Any]:
         """{"fault": [...]} or {"toml": "..."} adds; {"clear": true} takes away what is there
         first."""
-        self._known(params, "clear", "fault", "toml")
+        known_keys(params, "clear", "fault", "toml")
         rules = rules_of(params.get("fault", []))
         if text := params.get("toml"):
             if not isinstance(text, str):
@@ -200,7 +201,7 @@ class Control:
         return self._faults({}, now)
 
     def _time(self, params: Params, now: int) -> dict[str, Any]:
-        self._known(params, "offset")
+        known_keys(params, "offset")
         text = params.get("offset")
         if not isinstance(text, str):
             raise BadConfig('offset is a duration, such as "-10s"')
@@ -209,7 +210,7 @@ class Control:
         return {"skew": self.faulty.skew}
 
     def _fund(self, params: Params, now: int) -> dict[str, Any]:
-        self._known(params, "symbol", "rate")
+        known_keys(params, "symbol", "rate")
         index = self.faulty.words.index(str(params.get("symbol")))
         rate = None
         if "rate" in params:
@@ -224,7 +225,7 @@ class Control:
 
     def _close(self, params: Params, now: int) -> dict[str, Any]:
         """Closes a position by force, as a liquidation unless `origin` says otherwise."""
-        self._known(params, "account", "symbol", "side", "origin")
+        known_keys(params, "account", "symbol", "side", "origin")
         account = account_of(self.exchange, params.get("account"))
         index = self.faulty.words.index(str(params.get("symbol")))
         origin = params.get("origin", "liquidation")
@@ -240,7 +241,7 @@ class Control:
         return self._account(account)
 
     def _deposit(self, params: Params, now: int) -> dict[str, Any]:
-        self._known(params, "account", "currency", "amount")
+        known_keys(params, "account", "currency", "amount")
         account = account_of(self.exchange, params.get("account"))
         amount = amount_of(params.get("amount"))
         reason = "deposit" if amount > 0 else "withdraw"
@@ -250,14 +251,14 @@ class Control:
 
     def _trade(self, params: Params, now: int) -> dict[str, Any]:
         """A market order that no program sent. amount: signed, in units of the instrument."""
-        self._known(params, "account", "symbol", "amount")
+        known_keys(params, "account", "symbol", "amount")
         account = account_of(self.exchange, params.get("account"))
         index = self.faulty.words.index(str(params.get("symbol")))
         amount = amount_of(params.get("amount"))
         return self._order(trade_by_hand(self.exchange, account, index, amount, now))
 
     def _halt(self, params: Params, now: int) -> dict[str, Any]:
-        self._known(params, "symbol", "open")
+        known_keys(params, "symbol", "open")
         index = self.faulty.words.index(str(params.get("symbol")))
         is_open = params.get("open", False)
         if not isinstance(is_open, bool):

@@ -36,12 +36,13 @@ from onetape.model.errors import (
     OrderUnknown,
     check,
 )
+from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
 from onetape.sim.account import MarginMove, SimAccount
 from onetape.sim.clearing import Clearing
 from onetape.sim.conditional import Conditional, ConditionalBook
 from onetape.sim.keys import HMAC, ApiKey, new_key
-from onetape.sim.listing import Listing, changed_filters
+from onetape.sim.listing import Listing, changed_brackets, changed_filters
 from onetape.sim.recording import recorded
 from onetape.sim.reports import (
     CashReport,
@@ -54,7 +55,7 @@ from onetape.sim.reports import (
 )
 from onetape.sim.state import Market
 
-__all__ = ["Listing", "SimExchange"]
+__all__ = ["NEVER", "Listing", "SimExchange"]
 
 NEVER: Final = 2**63 - 1
 
@@ -301,6 +302,16 @@ class SimExchange(Clearing):
         self.listings[index].is_open = is_open
 
     @recorded
+    def set_listed(self, index: int, is_listed: bool, now: int) -> None:
+        """Whether the venue knows of an instrument at all."""
+        self.listings[index].is_listed = is_listed
+
+    @recorded
+    def set_maintenance(self, until: int, allowed: str) -> None:
+        """Until a time (ns UTC, 0: it is over) only requests of the purpose are taken."""
+        self.maintenance = (until, allowed)
+
+    @recorded
     def delist(self, index: int, now: int) -> None:
         """No trading any more: what works is cancelled, what is held is settled."""
         for account in self.accounts:
@@ -321,7 +332,16 @@ class SimExchange(Clearing):
         """Another version of an instrument's filters, from decimals as text. They may only grow
         coarser than what the matching engine has: it goes on with the first version. Raises
         BadInput."""
-        found = changed_filters(self.instruments[index], changes)
+        self._replace(index, changed_filters(self.instruments[index], changes))
+
+    @recorded
+    def change_brackets(self, index: int, rows: list[dict[str, Any]]) -> None:
+        """Another table of leverage and maintenance margin. Raises BadInput."""
+        self._replace(index, changed_brackets(self.instruments[index], rows))
+        for account in self.accounts:
+            account.set_brackets(index, self.instruments[index].brackets)
+
+    def _replace(self, index: int, found: Instrument) -> None:
         instruments = list(self.instruments)
         instruments[index] = self.listings[index].instrument = found
         self.instruments = tuple(instruments)

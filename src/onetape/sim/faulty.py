@@ -302,8 +302,15 @@ class Faulty:
         return None
 
     def _in_maintenance(self, facts: Facts, now: int) -> bool:
-        until, allowed = self._maintenance
-        return now < until and facts.purpose != allowed
+        # By a rule, or by hand: the exchange itself knows the second.
+        return any(
+            now < until and facts.purpose != allowed
+            for until, allowed in (self._maintenance, self.exchange.maintenance)
+        )
+
+    def close_sockets(self, reason: str) -> None:
+        for link in self._of(""):
+            link.outer.close(1001, reason)
 
     def _note(self, facts: Facts, query: str, now: int, fault: str) -> None:
         self._number += 1
@@ -320,7 +327,7 @@ class Faulty:
     # --- connections ------------------------------------------------------------------------------
 
     def connect(self, connection: Connection, now: int) -> bool:
-        if now < self._maintenance[0]:
+        if now < max(self._maintenance[0], self.exchange.maintenance[0]):
             return False
         c = connection
         inner = Connection(c.id, c.path, c.query, c.peer, c.opened, c.headers)
@@ -513,8 +520,7 @@ class Faulty:
                 if now >= until:
                     return
                 self._maintenance = (until, rule.allow)
-                for link in self._of(""):
-                    link.outer.close(1001, "maintenance")
+                self.close_sockets("maintenance")
                 if rule.cancel_orders:
                     for account in self.exchange.accounts:
                         self.exchange.cancel_all(account, now)

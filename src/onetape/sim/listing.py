@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from msgspec import structs
+from msgspec import ValidationError, convert, structs
 
 from onetape.model.enums import (
     Kind,
@@ -15,12 +15,13 @@ from onetape.model.enums import (
 )
 from onetape.model.errors import BadInput
 from onetape.model.instrument import Instrument
+from onetape.model.margin import MarginBracket
 from onetape.sim.reports import (
     BarReport,
     TradeReport,
 )
 
-__all__ = ["FILTERS", "Listing", "changed_filters"]
+__all__ = ["FILTERS", "Listing", "changed_brackets", "changed_filters"]
 
 MINUTE: Final = 60_000_000_000
 DAY: Final = 1440 * MINUTE
@@ -49,6 +50,7 @@ class Listing:
     funding_rate: int = FUNDING_RATE  # 1e-12
     funding_time: int = 0  # the next one
     is_open: bool = True
+    is_listed: bool = True  # False: the venue knows of no such symbol
     trades: deque[TradeReport] = field(default_factory=lambda: deque(maxlen=TRADES_KEPT))
     bars: deque[BarReport] = field(default_factory=lambda: deque(maxlen=BARS_KEPT))
     bar: BarReport | None = None  # the minute that runs
@@ -105,3 +107,15 @@ def changed_filters(instrument: Instrument, changes: dict[str, str]) -> Instrume
             raise BadInput(f"{name} {text} is not {wanted}", where=instrument.symbol)
         values[name] = value
     return structs.replace(instrument, **values, version=instrument.version + 1)
+
+
+def changed_brackets(instrument: Instrument, rows: object) -> Instrument:
+    """Another version of an instrument with these margin brackets: objects of notional_max,
+    maintenance_rate and leverage_max, by rising notional. Raises BadInput."""
+    try:
+        brackets = convert(rows, tuple[MarginBracket, ...], strict=False)
+    except ValidationError as error:
+        raise BadInput(f"the rows are no brackets: {error}", where=instrument.symbol) from None
+    if not brackets:
+        raise BadInput("no rows", where=instrument.symbol)
+    return structs.replace(instrument, brackets=brackets, version=instrument.version + 1)

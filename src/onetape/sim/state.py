@@ -71,6 +71,7 @@ class ExchangeState:
         self.by_key: dict[str, SimAccount] = {}
         self.keys: dict[str, ApiKey] = {}  # the same names: what each may do
         self.keyring = (0, "")  # seed and kind of venue, from which secrets follow
+        self.maintenance = (0, "")  # until when, and the purpose that is let through
         self.self_trade = self_trade
         self.now = market.start
         self.recorder: Callable[[str, list[Any], dict[str, Any]], None] | None = None

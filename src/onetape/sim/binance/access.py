@@ -48,6 +48,16 @@ class Access:
         if not key.can_trade or not key.account.can_trade:
             raise Refused(-2015, status=401)
 
+    @staticmethod
+    def restrictions(key: ApiKey) -> dict[str, Any]:
+        """What a key may do, as the wallet side says it."""
+        return {
+            "ipRestrict": bool(key.addresses),
+            "enableReading": True,
+            "enableFutures": key.can_trade and key.account.can_trade,
+            "enableWithdrawals": key.can_withdraw or key.account.can_withdraw,
+        }
+
     def check_request(self, request: Request, key: ApiKey) -> None:
         """Over query and body, one after the other, as they were sent, without the signature."""
         query, _, given = request.query.rpartition("&signature=")

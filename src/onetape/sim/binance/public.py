@@ -46,7 +46,7 @@ class PublicData:
         if not symbol:
             raise Refused(-1102, "symbol")
         found = self.index.get(symbol)
-        if found is None:
+        if found is None or not self.exchange.listings[found].is_listed:
             raise Refused(-1121)
         return found
 
@@ -55,7 +55,9 @@ class PublicData:
 
     def asked(self, params: dict[str, str]) -> list[int]:
         """One where `symbol` is given, else all."""
-        return [self.at(params)] if params.get("symbol") else list(range(len(self.index)))
+        if params.get("symbol"):
+            return [self.at(params)]
+        return [at for at, each in enumerate(self.exchange.listings) if each.is_listed]
 
     # --- the endpoints ----------------------------------------------------------------------------
 
@@ -70,7 +72,7 @@ class PublicData:
                 {"asset": name, "marginAvailable": True, "autoAssetExchange": "-10000"}
                 for name in dict.fromkeys(i.settle for i in self.exchange.instruments)
             ],
-            "symbols": [self._symbol(listing) for listing in self.exchange.listings],
+            "symbols": [self._symbol(self.exchange.listings[at]) for at in self.asked({})],
         }
 
     def _symbol(self, listing: Listing) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from onetape.sim.reports import Report
 
 __all__ = ["BinanceUsdm"]
 
+RESTRICTIONS: Final = "/sapi/v1/account/apiRestrictions"  # of the wallet side: what a key may do
 ORDER_PATHS: Final = ("/fapi/v1/order", "/fapi/v1/batchOrders", "/fapi/v1/algoOrder")
 
 Params = dict[str, str]
@@ -100,6 +101,8 @@ class BinanceUsdm:
         account = access.account(api_key)
         access.check_request(request, api_key)
         access.check_time(params, now + self.skew)
+        if request.path == RESTRICTIONS:  # of the key, not of its account
+            return access.restrictions(api_key)
         if request.method != "GET":
             access.check_trade(api_key)
         if request.path in ORDER_PATHS and request.method in ("POST", "PUT"):
@@ -192,15 +195,10 @@ class BinanceUsdm:
             ("GET", "/fapi/v1/income"): lambda a, p, _n: data.income(a, p),
             ("GET", "/fapi/v1/forceOrders"): lambda a, p, _n: data.force_orders(a, p),
             ("GET", "/fapi/v1/rateLimit/order"): lambda a, _p, n: self._order_limits(a, n),
+            ("GET", RESTRICTIONS): lambda _a, _p, _n: {},  # see _route
             # What clients ask of the wallet side before they begin.
             ("GET", "/sapi/v1/capital/config/getall"): lambda _a, _p, _n: [],
             ("GET", "/sapi/v1/margin/allPairs"): lambda _a, _p, _n: [],
-            ("GET", "/sapi/v1/account/apiRestrictions"): lambda a, _p, _n: {
-                "ipRestrict": False,
-                "enableReading": True,
-                "enableFutures": a.can_trade,
-                "enableWithdrawals": a.can_withdraw,
-            },
         }
 
     def _key_routes(self) -> dict[tuple[str, str], Signed]:

@@ -74,7 +74,7 @@ class Bitmex:
                 raise Refused("Not Found", status=404)
             if account is None:
                 raise Refused("Authorization Required", status=401)
-            if is_order and not account.can_trade:
+            if is_order and not (account.can_trade and self._may_trade(request)):
                 raise Refused("Access Denied", status=403)
             return Reply.json(private(account, params, now), 200, headers)
         except TooMany as refused:
@@ -113,14 +113,18 @@ class Bitmex:
             now,
         )
 
+    def _may_trade(self, request: Request) -> bool:
+        key = self.exchange.keys.get(request.headers.get("api-key", ""))
+        return key is not None and key.can_trade
+
     def _authenticated(
         self, key: str, expires: str, given: str, signed: tuple[str, str, bytes], now: int
     ) -> SimAccount:
-        account = self.exchange.by_key.get(key)
-        if account is None:
+        account, known = self.exchange.by_key.get(key), self.exchange.keys.get(key)
+        if account is None or known is None:
             raise Refused("Invalid API Key.", status=401)
         verb, target, body = signed
-        wanted = signature(account.secret, verb, target, expires, body)
+        wanted = signature(known.secret, verb, target, expires, body)
         if not hmac.compare_digest(wanted.encode(), given.lower().encode()):
             raise Refused("Signature not valid.", status=401)
         until = int(expires) if expires.isascii() and expires.isdigit() else 0

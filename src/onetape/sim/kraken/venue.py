@@ -29,6 +29,10 @@ __all__ = ["KrakenSpot"]
 PUBLIC: Final = "/0/public/"
 PRIVATE: Final = "/0/private/"
 NONCE_MAX: Final = 2**64
+TRADES: Final = frozenset(
+    {"AddOrder", "AddOrderBatch", "AmendOrder", "EditOrder", "CancelOrder", "CancelOrderBatch",
+     "CancelAll", "CancelAllOrdersAfter"}
+)  # fmt: skip
 
 Public = Callable[[Params, int], Any]
 Private = Callable[[SimAccount, Params, int], Any]
@@ -96,21 +100,24 @@ class KrakenSpot:
 
     def _account(self, request: Request, params: Params, now: int) -> SimAccount:
         """Whose key it is: key, then signature, then nonce."""
-        account = self.exchange.by_key.get(request.headers.get("api-key", ""))
-        if account is None:
+        name = request.headers.get("api-key", "")
+        account, key = self.exchange.by_key.get(name), self.exchange.keys.get(name)
+        if account is None or key is None or not key.is_allowed(request.peer):
             raise Refused("EAPI:Invalid key")
         text = text_of(params, "nonce")
         try:
-            wanted = api_sign(account.secret, request.path, text, request.body)
+            wanted = api_sign(key.secret, request.path, text, request.body)
         except ValueError:
             raise Refused("EAPI:Invalid key") from None
         given = request.headers.get("api-sign", "")
         if not hmac.compare_digest(wanted.encode(), given.encode("utf-8", "replace")):
             raise Refused("EAPI:Invalid signature")
         nonce = int(text) if text.isascii() and text.isdigit() and len(text) < 21 else -1
-        if not self.nonces.get(account.key, -1) < nonce < NONCE_MAX:
+        if not self.nonces.get(name, -1) < nonce < NONCE_MAX:
             raise Refused("EAPI:Invalid nonce")
-        self.nonces[account.key] = nonce
+        self.nonces[name] = nonce
+        if request.path.removeprefix(PRIVATE) in TRADES and not key.can_trade:
+            raise Refused("EGeneral:Permission denied")
         return account
 
     # --- routes -----------------------------------------------------------------------------------
