@@ -1,8 +1,7 @@
 """A gateway that was killed comes back: 1,000 orders work, 10,000 fills were missed.
 
 A simulated exchange, a gateway and a robot's journal. The robot places 2,000 orders; the gateway is
-killed with SIGKILL; half of the orders are filled meanwhile, in ten
-pieces each. Then the gateway
+killed with SIGKILL; half of the orders are filled meanwhile, in ten pieces each. Then the gateway
 starts again, and the clock runs until it says that it is ready: every order, fill and position has
 been compared. Requests and their weight are what the exchange counted. Beside it: the same start
 once more, when nothing has happened.
