@@ -10,6 +10,8 @@ PIP := $(BIN)/pip install -qq --disable-pip-version-check
 WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
 RUNS ?= 3
 FUZZ_SECONDS ?= 20
+SEEDS ?= 2000
+HOURS ?= 1
 
 comma := ,
 core_tests = $(WITH_TOOLS) cmake -GNinja -S . -B build/$(1) -DONETAPE_PYTHON=OFF -DONETAPE_TESTS=ON \
@@ -21,7 +23,7 @@ fuzz_native = $(WITH_TOOLS) cmake -GNinja -S . -B build/fuzz -DCMAKE_CXX_COMPILE
 	./$$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 || exit 1; done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-fast test-long golden test-core test-pythons test-asan test-tsan fuzz lint format bench peers certify docs wheel clean
+.PHONY: help setup build demo test test-fast test-long golden simulate test-core test-pythons test-asan test-tsan fuzz lint format bench peers certify bridge docs wheel clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -55,6 +57,9 @@ test-long: setup ## all tests in their long form
 golden: setup ## keep what the golden runs give now; the reason goes into the commit
 	$(BIN)/python -m pytest tests/services/test_golden_runs.py --golden-update
 	@git --no-pager diff --stat -- tests/services/golden.toml
+
+simulate: setup ## gateways at faulty exchanges in virtual time: SEEDS of each venue, HOURS each
+	SEEDS=$(SEEDS) HOURS=$(HOURS) $(BIN)/python -m pytest -n 2 -q tests/orders/test_gateway_simulation.py
 
 test-core: setup ## the C++ core's own tests
 	@$(WITH_TOOLS) cmake -GNinja -S . -B build/tests -DONETAPE_PYTHON=OFF -DONETAPE_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null
@@ -95,6 +100,14 @@ peers: setup ## set rivals up in environments of their own and time the same wor
 
 certify: setup ## clients that others wrote, each in an environment of its own, on the simulated exchanges
 	$(BIN)/python tests/certify/run.py --setup --json build/certify/results.json --page docs/reference/certification.md
+
+bridge: setup ## an environment for ccxt in build/envs/bridge, and the long sessions through it
+	@test -x build/envs/bridge/bin/python || $(PYTHON) -m venv build/envs/bridge
+	@build/envs/bridge/bin/pip install -qq --disable-pip-version-check \
+		"ccxt==$$($(BIN)/python -c 'from onetape.services.bridge_options import CCXT_VERSION as v; print(v)')"
+	ONETAPE_BRIDGE=$(CURDIR)/build/envs/bridge/bin/python $(BIN)/python -m pytest --durations=8 -n 0 \
+		tests/bridge tests/certify/test_conformance_bridge.py tests/services/test_gateway_bridge.py \
+		tests/services/test_run_bridge.py
 
 docs: setup ## the documentation, into site/
 	@$(WITH_TOOLS) $(PIP) --no-build-isolation -e '.[docs]'

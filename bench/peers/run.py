@@ -25,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 PLACE = HERE.parents[1] / "build" / "peers"
 REAL = HERE.parents[1] / "build" / "bench" / "real-1000000.npy"  # made by bench/maker_taker.py
 BARS = PLACE / "year-of-bars.npy"
+CAPTURE = HERE.parents[1] / "../shared/data/binance-usdm/btcusdt-2024-08-08.raw.gz"
 TIMEOUT_S = 900
 SET_UP_TIMEOUT_S = 600
 # name -> packages, pinned: a figure is of one version
@@ -35,9 +36,11 @@ ENVIRONMENTS = {
     "backtesting": ["backtesting==0.6.6"],
     "backtrader": ["backtrader==1.9.78.123", "numpy==2.2.6"],
     "freqtrade": ["freqtrade==2026.9"],
+    "cryptofeed": ["cryptofeed==2.4.1"],
+    "ccxt": ["ccxt==4.5.90"],
 }
 # task -> (environment, program, arguments); "real" where recorded quotes are at hand, "folder" for
-# programs that make their data themselves
+# programs that make their data themselves, "capture" for those that read a venue's messages
 TASKS = {
     "nautilus maker": ("nautilus", "nautilus_quotes.py", ["maker", "real"]),
     "nautilus no-op": ("nautilus", "nautilus_quotes.py", ["noop"]),
@@ -54,6 +57,10 @@ TASKS = {
     "backtrader bars": ("backtrader", "backtrader_bars.py", ["10", "bars"]),
     "backtesting.py bars": ("backtesting", "backtesting_bars.py", ["10", "bars"]),
     "freqtrade bars": ("freqtrade", "freqtrade_bars.py", ["10", "bars"]),
+    "cryptofeed bookTicker": ("cryptofeed", "cryptofeed_decode.py", ["bookTicker", "capture"]),
+    "cryptofeed depth": ("cryptofeed", "cryptofeed_decode.py", ["depth", "capture"]),
+    "ccxt.pro bookTicker": ("ccxt", "ccxt_decode.py", ["bookTicker", "capture"]),
+    "ccxt.pro depth": ("ccxt", "ccxt_decode.py", ["depth", "capture"]),
 }
 # Of the bars of a year; the rest runs all of them.
 SHARES = {"10": "10 days of 365"}
@@ -82,6 +89,9 @@ def main() -> None:
     for task, (environment, program, arguments) in TASKS.items():
         if options.names and task not in options.names and environment not in options.names:
             continue
+        if "capture" in arguments and not CAPTURE.exists():
+            not_available(results, task, "the recorded capture is not here")
+            continue
         try:
             python = set_up(environment)
         except (subprocess.SubprocessError, OSError) as problem:
@@ -92,6 +102,8 @@ def main() -> None:
             data = PLACE if "folder" in arguments else PLACE / "quotes.npy"
             if "real" in arguments and REAL.exists():
                 data = REAL
+            if "capture" in arguments:
+                data = CAPTURE
             if "bars" in arguments:
                 data = BARS
                 if not BARS.exists():

@@ -15,14 +15,20 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 from fuzz_mutate import mutate
 
 from onetape._core import FLAG_SNAPSHOT, Book
 from onetape.data.importing import import_files
+from onetape.model.catalogue import find
+from onetape.model.enums import Side
 from onetape.model.errors import OnetapeError
-from onetape.tape.journal import Frame, JournalReader, JournalWriter
+from onetape.tape.journal import Frame, JournalReader, JournalWriter, type_id
 from onetape.tape.state import GroupSpec, Layout, StateReader, StateWriter
 from onetape.tape.verify import verify
+from onetape.venues.binance.market import BinanceUsdmMarket
+from onetape.venues.kraken.market import KrakenMarket
+from onetape.venues.shapes import shape_reader
 
 CORPUS = Path(__file__).parent / "corpus"
 LAYOUT = Layout([GroupSpec(1, "g", (("a", "i"), ("b", "i"), ("sum", "i")))])
@@ -298,6 +304,58 @@ class Recording(Import):
     symbol = None
 
 
+class Shapes(Target):
+    """What the core takes of a live message is what the venue's decoder makes of it."""
+
+    seeds_of = (
+        b'{"e":"bookTicker","u":51,"s":"BTCUSDT","b":"61800.20","B":"2.507","a":"61800.30",'
+        b'"A":"2.510","T":1723161256313,"E":1723161256313}',
+        b'{"e":"aggTrade","E":17,"a":59,"s":"BTCUSDT","p":"2001.30","q":"0.012","m":true,"T":16}',
+        b'{"e":"markPriceUpdate","E":1723161257000,"s":"BTCUSDT","p":"6.97500000","i":"7.38"}',
+        b'{"channel":"ticker","type":"update","data":[{"symbol":"BTC/USDT","bid":10594.2,'
+        b'"bid_qty":2.5,"ask":105944.3,"ask_qty":3e-2,"last":1.0e5,"change_pct":0.24}]}',
+        b'{"channel":"trade","type":"update","data":[{"symbol":"BTC/USDT","side":"buy",'
+        b'"price":105944.2,"qty":0.002,"trade_id":8,"timestamp":"2023-10-06T17:35:55.440295Z"},'
+        b'{"symbol":"BTC/USDT","side":"sell","price":105910.5,"qty":1,"trade_id":9,'
+        b'"timestamp":"2023-10-06T17:35:56.1Z"}]}',
+    )
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.seeds = list(self.seeds_of)
+        found = find("binance:BTC/USDT:USDT")
+        assert found is not None
+        instrument = msgspec.structs.replace(found, price_decimals=2, size_decimals=3)
+        self.told: list[tuple[int, bytes]] = []
+        self.markets = [
+            BinanceUsdmMarket([instrument], self),
+            KrakenMarket([instrument], self, "ws://x"),
+        ]
+        self.readers = [shape_reader(m.shape_table(), [instrument]) for m in self.markets]
+
+    # As a sink: frames as the core writes them.
+    def quote(self, stream: int, ts: int, *numbers: int) -> None:
+        self.told.append((type_id("quote"), struct.pack("<8q", ts, 1, *numbers, 0)))
+
+    def trade(self, stream: int, ts: int, price: int, size: int, side: Side, number: int) -> None:
+        payload = struct.pack("<6qBB14x", ts, 1, price, size, number, 0, side.id, 1)
+        self.told.append((type_id("trade"), payload))
+
+    def mark(self, stream: int, ts: int, mark: int, index: int) -> None:
+        self.told.append((type_id("mark"), struct.pack("<4q", ts, 1, mark, index)))
+
+    def check(self, data: bytes) -> None:
+        for market, reader in zip(self.markets, self.readers, strict=True):
+            for message in (*self.seeds_of, data, data):
+                found = reader.frames(message, 1)
+                if found is None:
+                    reader.learn(message)
+                    continue
+                self.told = []
+                market.take(message)
+                assert [(kind, payload) for kind, _, payload in found] == self.told
+
+
 TARGETS: dict[str, Callable[[Path], Target]] = {
     "tape": Tape,
     "open-tape": OpenTape,
@@ -312,6 +370,7 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "hftbacktest": Hftbacktest,
     "moex": Moex,
     "cryptofeed": Recording,
+    "shapes": Shapes,
 }
 
 

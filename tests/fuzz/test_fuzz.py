@@ -12,7 +12,7 @@ import pytest
 from fuzz_targets import CORPUS, TARGETS, make
 
 RUN = Path(__file__).with_name("run_fuzz.py")
-RUNS = {"tape": 60, "open-tape": 60, "state": 80, "book": 3000}
+RUNS = {"tape": 60, "open-tape": 60, "state": 80, "book": 3000, "shapes": 3000}
 IMPORT_RUNS = 60
 LONG = bool(os.environ.get("ONETAPE_LONG"))
 

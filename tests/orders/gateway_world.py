@@ -1,8 +1,10 @@
 """A gateway's order manager, a simulated exchange and a bad network in one virtual time.
 
-One seed decides everything: what the robot wants, and what the network does to each request, each
-answer and each message of the stream. `World(seed).run(seconds)` trades under faults, then lets the
-world be quiet, and says where the two sides differ.
+One seed decides everything: what two robots want, what the network does to each request, each
+answer and each message of the stream, when the gateway is killed, when its operator throws the
+switch, and what other hands and the venue itself do to the account. `World(seed).run(seconds)`
+trades under faults, holds to `gateway_invariants` after every event, then lets the world be quiet,
+and says where the two sides differ.
 """
 
 from __future__ import annotations
@@ -12,24 +14,28 @@ import random
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from onetape.model.enums import OrderType, PositionSide, RequestKind, Side, TimeInForce, TriggerBy
-from onetape.model.ids import client_id
-from onetape.model.order import OrderSpec
+from onetape.model.enums import Kind
 from onetape.orders.calls import Call, Purpose
-from onetape.orders.managed import FillOut, IntentOut, NewsOut, Request
+from onetape.orders.gate import Gate, Limits
+from onetape.orders.managed import FillOut, HealthOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
 from onetape.sim.dialect import Connection
 from onetape.sim.dialect import Request as Http
+from onetape.sim.hands import trade_by_hand
 from onetape.sim.venues import open_venue
 from onetape.venues.gateways import AccountStream, Addresses, open_trading_venue
+from orders.gateway_invariants import Invariants
+from orders.gateway_memory import Memory
+from orders.gateway_robots import TAGS, SimRobot
 
 MS = 1_000_000
 SECOND = 1000 * MS
 START = 1_795_000_000 * SECOND
 LINE_HELD = SECOND  # as the gateway's, where requests go in order
 CALL_TIMEOUT = 4 * SECOND
+MARKET_RATE = 0.5  # enough to fill what is near, and little to compute
 # What a venue says where it says nothing.
 SPEECHLESS = {
     "binance-usdm": (
@@ -63,15 +69,22 @@ class World:
     seed: int
     faults: Faults = field(default_factory=Faults)
     kind: str = "binance-usdm"
-    clock_ahead: int = 0  # ns, of the venue's clock against ours
+    crashes: bool = True  # the gateway is killed now and then
     seen: Counter = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
         self.now = START
-        self.dialect = open_venue(self.kind, seed=self.seed, now=START, limits=False)
+        self.dialect = open_venue(
+            self.kind, seed=self.seed, now=START, limits=False, rate=MARKET_RATE,
+            history=30 * SECOND,
+        )  # fmt: skip
+        # Some worlds have other hands in them; then exposure is not the gateway's alone.
+        self.hands = self.seed % 3 == 0
         self.exchange = self.dialect.exchange
         self.account = self.exchange.accounts[0]
+        if self.seed % 5 == 4 and self.kind == "binance-usdm":
+            self.exchange.set_hedge(self.account, True, START)
         self.venue = open_trading_venue(
             self.kind, self.account.key, self.account.secret, Addresses("", "", "")
         )
@@ -87,15 +100,37 @@ class World:
             ours = by_symbol[instrument.symbol]
             for fact in ("tick", "lot", "size_min", "price_decimals", "size_decimals"):
                 assert getattr(ours, fact) == getattr(instrument, fact)
-        self.manager = OrderManager(self.protocol)
-        self.reconciler = Reconciler(self.manager, self.symbols, is_new=True)
+        self.held_first = {
+            i.symbol: self.account.qty(n) for n, i in enumerate(self.exchange.instruments)
+        }
+        self.robots = [SimRobot(self, number) for number in (1, 2)]
+        # Of each symbol some twelve usual orders.
+        self.limits = {symbol: 12 * self.robots[0].usual(symbol) for symbol in self.symbols}
+        self.invariants = Invariants(self, TAGS)
+        self.memory = Memory()
+        self.outs: list = []
         self.events: list = []
         self.count = 0
-        self.ordinal = 0
-        self.outs: list = []
         self.stream: Connection | None = None
         self.is_quiet = False
         self.stopping = False
+        self.killed = ""
+        self.looked = 0
+        self.begin_gateway(Memory())
+
+    def begin_gateway(self, memory: Memory) -> None:
+        """One life of it, with what its journal says of earlier ones."""
+        self.manager = OrderManager(self.protocol)
+        recovery = memory.recover(self.manager, self.now)
+        self.reconciler = Reconciler(
+            self.manager, self.symbols, is_new=not recovery.has_begun, since=recovery.newest_fill
+        )
+        self.gate = Gate(
+            self.manager, {i.symbol: i for i in self.instruments},
+            Limits(position_max=self.limits), killed=self.killed,
+        )  # fmt: skip
+        for n, each in enumerate(self.exchange.instruments):
+            self.manager.references[each.symbol] = self.exchange.listings[n].last
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -105,20 +140,31 @@ class World:
 
     def run(self, seconds: float) -> World:
         self.connect()
-        self.at(self.now + SECOND, self.act)
-        end = self.now + int(seconds * SECOND)
-        self.until(end)
+        for robot in self.robots:
+            self.at(self.now + SECOND, robot.act)
+        for what, every in ((self.crash, 120), (self.throw_switch, 60), (self.meddle, 15)):
+            self.at(self.now + int(self.random.expovariate(1 / every) * SECOND), what, every)
+        self.until(self.now + int(seconds * SECOND))
+        self.be_quiet()
+        return self
+
+    def be_quiet(self) -> None:
+        """No fault and no wish any more; until all has been said, at most some minutes."""
         self.stopping, self.is_quiet = True, True
-        self.until(end + 60 * SECOND)
+        self.until(self.now + 12 * SECOND)  # what was slow arrives
         if self.stream is None or self.stream.closed:
             self.connect()
+        self.until(self.now + SECOND)
         self.reconciler.start(self.now, "quiet")
-        self.until(self.now + 90 * SECOND)
-        for _ in range(30):  # the market goes on: until nothing has been traded for a moment
-            if not self.account.trades or self.account.trades[-1].fill.time < self.now - 2 * SECOND:
-                break
+        for _ in range(200):
             self.until(self.now + SECOND)
-        return self
+            last = self.account.trades[-1].fill.time if self.account.trades else 0
+            is_told = last < self.now - 2 * SECOND  # the market goes on
+            if self.reconciler.is_running or self.manager.unknown or not is_told:
+                continue
+            if not self.reconciler.differences:
+                break
+            self.reconciler.start(self.now, "once more")
 
     def until(self, end: int) -> None:
         while self.now < end:
@@ -147,14 +193,25 @@ class World:
     def gateway_step(self) -> None:
         self.manager.tick(self.now)
         self.reconciler.tick(self.now)
+        if self.now >= self.looked + SECOND:
+            self.looked = self.now
+            self.gate.hold_to_kill(self.now)
+        self.write()
         calls, self.manager.calls = self.manager.calls, []
         for call in calls:
+            self.invariants.call(call)
             self.send(call)
+        self.invariants.check()
+
+    def write(self) -> None:
+        """First the journal, then the wire."""
         outs, self.manager.outs = self.manager.outs, []
         for out in outs:
             self.outs.append(out)
-        for order in self.account.open_orders.values():
-            assert order.client_id in self.manager.orders, "an order that nobody asked for"
+            self.memory.write(out, self.now)
+            self.invariants.out(out)
+            if isinstance(out, HealthOut) and out.kind == "reconciled":
+                self.gate.ready = self.stream is not None
 
     def chance(self, name: str) -> bool:
         if self.is_quiet:
@@ -169,6 +226,68 @@ class World:
         if self.chance("slow"):
             return int(self.random.uniform(0.1, 7) * SECOND)
         return int(self.random.uniform(1, 30) * MS)
+
+    # --- what happens to the gateway and its account ----------------------------------------------
+
+    def crash(self, every: int) -> None:
+        """kill -9, before the journal or between the journal and the wire."""
+        if self.stopping or not self.crashes:
+            return
+        self.at(self.now + int(self.random.expovariate(1 / every) * SECOND), self.crash, every)
+        self.seen["crash"] += 1
+        if self.random.random() < 0.5:
+            self.write()
+        self.unanswered.clear()
+        self.line.clear()
+        self.in_line = None
+        self.cut()
+        self.begin_gateway(self.memory)
+
+    def throw_switch(self, every: int) -> None:
+        """The operator's: off again after a while."""
+        if self.stopping:
+            return
+        self.seen["kill switch"] += 1
+        if self.killed:
+            self.killed = self.gate.killed = ""
+            wait = self.random.expovariate(1 / every)
+        else:
+            self.killed = self.gate.killed = "by the operator"
+            self.manager.cancel_all(self.now)
+            wait = self.random.uniform(2, 20)
+        self.at(self.now + int(wait * SECOND), self.throw_switch, every)
+
+    def meddle(self, every: int) -> None:
+        """Other hands on the account, and the venue's own."""
+        if self.stopping or not self.hands or not self.reconciler.rounds:
+            return self.at(self.now + SECOND, self.meddle, every) if self.hands else None
+        self.at(self.now + int(self.random.expovariate(1 / every) * SECOND), self.meddle, every)
+        rng, account, exchange = self.random, self.account, self.exchange
+        index = rng.randrange(len(self.symbols))
+        instrument = exchange.instruments[index]
+        what = rng.random()
+        if what < 0.4 or instrument.kind is Kind.SPOT:
+            self.seen["trade by hand"] += 1
+            size = instrument.size(self.robots[0].usual(instrument.symbol))
+            trade_by_hand(exchange, account, index, rng.choice((size, -size)), self.now)
+        elif what < 0.6:
+            self.seen["funding"] += 1
+            exchange.fund(index, self.now, rng.choice((100_000_000, -100_000_000)))
+        else:
+            origin = rng.choice(("liquidation", "adl", "settlement"))
+            for side in account.sides:
+                if account.qty(index, side):
+                    self.seen[origin] += 1
+                    exchange.force_close(account, index, side, self.now, origin)
+        return None
+
+    def cut(self) -> None:
+        """The stream's connection goes, and is made again."""
+        if self.stream is not None:
+            self.dialect.disconnect(self.stream)
+        self.stream = None
+        self.gate.ready = False
+        self.at(self.now + int(self.random.uniform(0.5, 8) * SECOND), self.connect)
 
     # --- requests ---------------------------------------------------------------------------------
 
@@ -247,6 +366,7 @@ class World:
         self.take(call, Answer(Outcome.AMBIGUOUS, text="the connection was lost"))
 
     def take(self, call: Call, answer: Answer) -> None:
+        self.invariants.answer(call, answer.outcome)
         if not self.reconciler.answered(call, answer, self.now):
             self.manager.answered(call, answer, self.now)
 
@@ -274,9 +394,7 @@ class World:
         if self.stream is None:
             return  # on its way when the connection went
         if self.chance("cut_stream"):
-            self.dialect.disconnect(self.stream)
-            self.stream = None
-            self.at(self.now + int(self.random.uniform(0.5, 8) * SECOND), self.connect)
+            self.cut()
             return
         for _ in range(2 if self.chance("duplicate") else 1):
             wait = (
@@ -290,70 +408,6 @@ class World:
         self.manager.hear(news.told(message), self.now)
         if news.is_live and not was_live and news is self.news:
             self.reconciler.start(self.now, "connected")
-
-    # --- the robot --------------------------------------------------------------------------------
-
-    def act(self) -> None:
-        if self.stopping:
-            return
-        if not self.reconciler.rounds:  # nobody trades before the books are open
-            self.at(self.now + SECOND, self.act)
-            return
-        self.at(self.now + int(self.random.expovariate(1 / 0.4) * SECOND) + MS, self.act)
-        manager, rng = self.manager, self.random
-        mine = [o for o in manager.open.values() if not o.is_foreign]
-        what = rng.random()
-        if mine and what < 0.35:
-            manager.cancel(rng.choice(mine), self.now)
-            self.seen["robot cancels"] += 1
-        elif mine and what < 0.5:
-            order = rng.choice(mine)
-            if order.spec.type is OrderType.LIMIT:
-                step = int(order.spec.price_int * rng.uniform(-0.002, 0.002))
-                instrument = next(
-                    i for i in self.exchange.instruments if i.symbol == order.spec.symbol
-                )
-                tick = int(instrument.tick.scaleb(instrument.price_decimals))
-                price = (order.price + step) // tick * tick
-                manager.amend(order, self.now, price=price, size=0)
-                self.seen["robot amends"] += 1
-        elif len(mine) < 20:
-            self.place()
-
-    def place(self) -> None:
-        rng = self.random
-        index = rng.randrange(len(self.symbols))
-        listing = self.exchange.listings[index]
-        instrument = listing.instrument
-        tick = int(instrument.tick.scaleb(instrument.price_decimals))
-        side = rng.choice((Side.BUY, Side.SELL))
-        lots = int(instrument.lot.scaleb(instrument.size_decimals))
-        size = max(int(listing.instrument.size_int("0.01" if index == 0 else "0.2")), lots)
-        kind = rng.random()
-        near = (listing.bid if side is Side.BUY else listing.ask) or listing.last
-        away = int(near * rng.choice((0, 0, 0.0002, 0.001, -0.0005)))
-        price = (near - away * side.sign) // tick * tick
-        spec = {"symbol": instrument.symbol, "side": side, "size_int": size * rng.randint(1, 3)}
-        if kind < 0.25:
-            spec |= {"type": OrderType.MARKET}
-        elif kind < 0.4:
-            spec |= {"price_int": price, "tif": TimeInForce.IOC}
-        elif kind < 0.55:
-            spec |= {"price_int": price, "post_only": True}
-        elif kind < 0.7:
-            trigger = (listing.last + int(listing.last * 0.0008) * side.sign) // tick * tick
-            spec |= {"type": OrderType.MARKET, "trigger_int": trigger, "trigger_by": TriggerBy.LAST}
-        else:
-            spec |= {"price_int": price}
-        self.ordinal += 1
-        self.manager.references[instrument.symbol] = listing.last
-        ours = client_id(
-            "world", epoch=1, ordinal=self.ordinal, chars_max=self.protocol.client_id_chars
-        )
-        self.manager.submit(
-            ours, Request(1, RequestKind.PLACE, self.ordinal, OrderSpec(**spec)), self.now
-        )
-        self.seen["robot places"] += 1
 
     # --- what must hold ---------------------------------------------------------------------------
 
@@ -378,40 +432,29 @@ class World:
                     f"{(b.price, b.size, b.filled)}"
                 )
         for index, instrument in enumerate(self.exchange.instruments):
-            qty = self.account.qty(index)
-            held = manager.positions.get((instrument.symbol, PositionSide.BOTH), 0)
-            if qty != held:
-                found.append(f"position {instrument.symbol}: {held} {qty}")
+            for side in self.account.sides if instrument.symbol in self.symbols else ():
+                qty = self.account.qty(index, side)
+                if not self.protocol.traits.positions:
+                    qty -= self.held_first[instrument.symbol]
+                held = manager.positions.get((instrument.symbol, side), 0)
+                if qty != held:
+                    found.append(f"position {instrument.symbol} {side}: {held} {qty}")
         for number, currency in enumerate(self.exchange.currencies):
             ours = manager.books.expected.get(currency)
             theirs = int(self.account.money.balance(number))
             slack = self.protocol.slack(currency) * (manager.books.moved.get(currency, 0) + 1)
             if ours is not None and abs(ours - theirs) > slack:
                 found.append(f"balance {currency}: {ours} {theirs}")
-        booked = Counter(o.fill.key for o in self.outs if isinstance(o, FillOut))
+        booked = {o.fill.key for o in self.outs if isinstance(o, FillOut)}
         real = {
             (self.exchange.instruments[t.order.index].symbol, t.fill.trade_id, t.order.side)
             for t in self.account.trades
         }
-        found += [f"trade {key} booked {n} times" for key, n in booked.items() if n != 1]
-        found += [f"trade {key} was never booked" for key in sorted(real - set(booked))]
-        found += [f"trade {key} never was" for key in sorted(set(booked) - real)]
-        intents = Counter(
-            o.order.client_id
-            for o in self.outs
-            if isinstance(o, IntentOut) and o.kind is RequestKind.PLACE
-        )
-        found += [f"{name} sent as {n} intents" for name, n in intents.items() if n != 1]
-        ids = Counter(
-            o.client_id for o in self.account.by_id.values() if not o.client_id.startswith("auto")
-        )
-        found += [f"{name} is {n} orders at the venue" for name, n in ids.items() if n > 1]
-        ended = Counter(
-            o.order.client_id
-            for o in self.outs
-            if isinstance(o, NewsOut)
-            and o.state.is_final
-            and o.news.value in ("canceled", "rejected", "expired", "denied", "absent")
-        )
-        found += [f"{name} ended {n} times" for name, n in ended.items() if n > 1]
+        found += [f"trade {key} was never booked" for key in sorted(real - booked)]
+        found += [f"order {o.client_id} is {o.state}" for o in manager.unknown]
+        found += [
+            f"order {o.client_id} outlives the kill switch"
+            for o in manager.open.values()
+            if self.killed and o.robot and not self.gate.reduces(o.spec, o)
+        ]
         return found

@@ -22,6 +22,8 @@ from onetape.tape.journal import JournalReader, JournalWriter
 SYMBOL = "binance:BTC/USDT:USDT"
 # What is traded, and 0.01 of it in units.
 TRADED = {"binance-usdm": (SYMBOL, 10), "kraken": ("kraken:BTC/USD", 1_000_000)}
+# The same through the bridge to ccxt.
+BRIDGED = {"ccxt:binanceusdm": TRADED["binance-usdm"], "ccxt:kraken": TRADED["kraken"]}
 WS_PATH = {"binance-usdm": "", "kraken": "/v2"}
 
 
@@ -44,11 +46,11 @@ class GatewayProcess:
             "kind": self.kind,
             "account": "main",
             "rest": f"http://127.0.0.1:{self.port}",
-            "ws": f"ws://127.0.0.1:{self.port}{WS_PATH[self.kind]}",
+            "ws": f"ws://127.0.0.1:{self.port}{WS_PATH.get(self.kind, '')}",
             "key": self.account.key,
             "secret": self.account.secret,
             "home": str(self.home),
-            "symbols": [TRADED[self.kind][0]],
+            "symbols": [(TRADED | BRIDGED)[self.kind][0]],
             **self.options,
         }
         self.process.stdin.write(json.dumps(options).encode())
@@ -75,7 +77,7 @@ class Robot:
     def __init__(self, journal: Path, gateway: GatewayProcess, seed: int) -> None:
         self.random = random.Random(seed)
         self.writer = JournalWriter(journal, process="robot:test")
-        symbol, self.size = TRADED[gateway.kind]
+        symbol, self.size = (TRADED | BRIDGED)[gateway.kind]
         instrument = catalogue.find(symbol)
         self.writer.append_instrument(1, time.time_ns(), instrument.to_msgpack())
         told = gateway.ask("attach", name="test", journal=str(journal))

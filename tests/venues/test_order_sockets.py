@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
+from urllib.parse import unquote
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from test_kraken_trading import PAIRS
 
 from onetape.model import catalogue
 from onetape.model.enums import OrderType, Side, TimeInForce, TriggerBy
+from onetape.model.errors import BadConfig
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import OrderKey, Purpose
 from onetape.orders.outcome import Outcome
@@ -359,3 +365,91 @@ def test_a_request_signed_late_is_the_one_that_was_signed_at_once():
         assert late.signed(b, NOW) == a
         assert late.signed(a, NOW) is a
     assert BinanceOrderSocket(late).carries(calls_of("binance-usdm", late)[0])
+
+
+# --- Ed25519 --------------------------------------------------------------------------------------
+
+# RFC 8032, section 7.1, tests 1 and 2: seed, public key, message, signature.
+RFC8032 = [
+    (
+        "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+        "",
+        "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9"
+        "b46bd25bf5f0595bbe24655141438e7a100b",
+    ),
+    (
+        "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
+        "72",
+        "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f1"
+        "1d8c387b2eaeb4302aeeb00d291612bb0c00",
+    ),
+]
+
+
+def pem_of(seed: bytes) -> str:
+    key = Ed25519PrivateKey.from_private_bytes(seed)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+@pytest.mark.parametrize(("seed", "message", "signature"), RFC8032)
+def test_ed25519_signs_as_its_standard_says(seed, message, signature):
+    pem = pem_of(bytes.fromhex(seed))
+    for secret in (pem, pem.replace("\n", "\\n")):
+        signer = signer_of(secret)
+        assert signer.opens_session
+        assert base64.b64decode(signer.sign(bytes.fromhex(message))).hex() == signature
+
+
+def test_an_ed25519_session_is_opened_once_and_then_signs_nothing():
+    secret = pem_of(bytes(range(32)))
+    venue = open_trading_venue("binance-usdm", "key", secret, Addresses("", "ws://a", "ws://a"))
+    protocol = venue.protocol
+    protocol.set_instruments([catalogue.find(SYMBOLS["binance-usdm"])])
+    protocol.signs_late = True
+    session = EntrySession(venue.entry_dialect(""))
+    (hello,) = session.opened(NOW)
+    asked = json.loads(hello)
+    params = asked["params"]
+    signature = base64.b64decode(params.pop("signature"))
+    assert asked["method"] == "session.logon"
+    assert params == {"apiKey": "key", "recvWindow": 5000, "timestamp": NOW // 1_000_000}
+    public = Ed25519PrivateKey.from_private_bytes(bytes(range(32))).public_key()
+    public.verify(signature, socket_payload(params))
+    call = protocol.cancel(key_of("binance-usdm"), NOW)
+    assert not session.carries(call)
+    session.take(json.dumps({"id": asked["id"], "status": 200, "result": {}}).encode(), NOW)
+    assert session.carries(call)
+    params = json.loads(session.send(call, NOW))["params"]
+    assert params == {
+        "symbol": "BTCUSDT", "origClientOrderId": "id-1", "recvWindow": 5000,
+        "timestamp": NOW // 1_000_000,
+    }  # fmt: skip
+
+
+def test_an_ed25519_signature_is_percent_encoded_in_a_query():
+    protocol = BinanceUsdmProtocol("key", pem_of(bytes(range(32))))
+    for n in range(20):
+        call = protocol.balances(NOW + n * SECOND)
+        query, _, signature = call.target.partition("?")[2].partition("&signature=")
+        assert not set(signature) & set("+/=")
+        public = Ed25519PrivateKey.from_private_bytes(bytes(range(32))).public_key()
+        public.verify(base64.b64decode(unquote(signature)), query.encode())
+
+
+def rsa_pem() -> str:
+    key = rsa.generate_private_key(65537, 2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["-----BEGIN PRIVATE KEY-----", pem_of(bytes(32))[:80] + "\n-----END PRIVATE KEY-----",
+     "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", rsa_pem()],
+)  # fmt: skip
+def test_a_pem_that_is_no_ed25519_key_is_one_line_without_the_key(secret):
+    with pytest.raises(BadConfig) as caught:
+        BinanceUsdmProtocol("key", secret)
+    assert caught.value.__cause__ is None
+    shown = str(caught.value)
+    assert "\n" not in shown
+    assert all(line not in shown for line in secret.splitlines()[1:] if len(line) > 8)

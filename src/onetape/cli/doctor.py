@@ -33,12 +33,20 @@ NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph
     """,
 )
 @click.option("--venue", default="", metavar="NAME", help="Only this one of the configuration.")
-def command(shell: Shell, venue: str) -> Answer:
+@click.option(
+    "--listen",
+    type=click.FloatRange(0, 600),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="To a venue's market, at most; 0: not at all.",
+)
+def command(shell: Shell, venue: str, listen: float) -> Answer:
     """Check Python, the compiled core, disk, clock, configuration, venues, keys and strategies.
 
-    Venues that are not simulated are asked, and keys are tried; no order is sent. Exit 0 if it will
-    work (warnings included), 2 if not; 5 or 6 where all that is wrong is a key that is refused, a
-    venue that does not answer.
+    Venues that are not simulated are asked, compared with what is known of them, and keys are
+    tried; no order is sent. Exit 0 if it will work (warnings included), 2 if not; 5 or 6 where all
+    that is wrong is a key that is refused, a venue that does not answer.
     """
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
         _python,
@@ -46,7 +54,7 @@ def command(shell: Shell, venue: str) -> Answer:
         _processor,
         lambda: _disk(shell.home),
         _clock,
-        lambda: _configuration(shell, venue),
+        lambda: _configuration(shell, venue, listen),
     )
     found: list[Finding] = []
     for check in checks:
@@ -157,7 +165,7 @@ def _clock() -> Iterator[Finding]:
         yield Finding(OK, "clock", now)
 
 
-def _configuration(shell: Shell, venue: str) -> Iterator[Finding]:
+def _configuration(shell: Shell, venue: str, listen: float) -> Iterator[Finding]:
     path = shell.config_path
     if path is None:
         if venue:
@@ -172,7 +180,7 @@ def _configuration(shell: Shell, venue: str) -> Iterator[Finding]:
     yield Finding(OK, "configuration", f"{path}: {len(config.robots)} robots")
     from onetape.services.venue_doctor import examine
 
-    yield from examine(config, path.parent, shell.home, venue)
+    yield from examine(config, path.parent, shell.home, venue, sample_s=listen)
     for name, robot in config.robots.items():
         yield from _strategy(name, robot.strategy, path.parent)
 

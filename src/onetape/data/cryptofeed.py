@@ -27,7 +27,7 @@ from onetape.model.errors import BadInput, NotAvailable, UnknownSymbol, UsageErr
 from onetape.model.instrument import Instrument
 from onetape.model.symbol import parse_symbol
 from onetape.venues.protocol_table import Protocol
-from onetape.venues.recorded import BY_HOST, Market, market_of
+from onetape.venues.recorded import HOSTS, Market, market_of
 
 _RAW_IN_URL: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
@@ -263,7 +263,7 @@ def _market(url: str, source: Source) -> Market:
         raise BadInput(
             f"is a recording of a host that is not known: {url[:100]!a}",
             where=source.name,
-            todo=f"known are {', '.join(BY_HOST)}",
+            todo=f"known are {', '.join(HOSTS)}",
         )
     return market
 

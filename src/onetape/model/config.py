@@ -39,11 +39,13 @@ class AccountConfig(_Section, frozen=True):
     venue: str
     key: str = ""
     secret: str = ""
+    password: str = ""  # a third secret, where a venue behind ccxt has one
     subaccounts: dict[str, int] = {}  # name -> slot; 0 is the total, 1 main
     position_max: dict[str, float] = {}  # symbol -> quantity, what works counted as filled
     orders_per_second: int = 0  # of all its robots together; 0: no limit of our own
     dead_man: str = ""  # "60s": the venue cancels what works when the gateway is silent so long
     orphans: Literal["cancel", "keep"] = "cancel"  # orders of a robot that died
+    order_entry: Literal["socket", "rest"] = "socket"  # how orders are sent, where a venue has both
     position_mode: Literal["one-way", "hedge"] = "one-way"  # what the account has to be in
     allow_withdraw: bool = False  # a key that may withdraw is refused otherwise
 
@@ -108,6 +110,12 @@ class NotifyConfig(_Section, frozen=True):
     urls: list[str] = []
 
 
+class BridgeConfig(_Section, frozen=True):
+    """[bridge]: to venues through ccxt."""
+
+    python: str = ""  # of an environment that has ccxt; default: <home>/bridge/bin/python
+
+
 class ClusterConfig(_Section, frozen=True):
     """[cluster]: more machines than one."""
 
@@ -127,6 +135,7 @@ class Config(_Section, frozen=True):
     control: ControlConfig = ControlConfig()
     dashboard: DashboardConfig = DashboardConfig()
     notify: NotifyConfig = NotifyConfig()
+    bridge: BridgeConfig = BridgeConfig()
     cluster: ClusterConfig = ClusterConfig()
 
 
@@ -143,9 +152,10 @@ SINGLE: dict[str, type[_Section]] = {
     "control": ControlConfig,
     "dashboard": DashboardConfig,
     "notify": NotifyConfig,
+    "bridge": BridgeConfig,
     "cluster": ClusterConfig,
 }
-SECRET_KEYS = ("key", "secret")
+SECRET_KEYS = ("key", "secret", "password")
 SECRET_FORMS = ("env:", "file:", "fd:")
 
 S = TypeVar("S", bound=_Section)

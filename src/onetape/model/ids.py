@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from onetape.model.errors import BadInput, OrderInvalid
@@ -72,6 +73,7 @@ def parse_client_id(text: str) -> ClientId | None:
     return parsed
 
 
+@lru_cache(maxsize=256)
 def robot_tag(name: str) -> str:
     """The tag of a robot's name: the name itself where it can be one, else its beginning and a
     checksum of all of it, so that `market-maker-1` and `market-maker-2` differ."""

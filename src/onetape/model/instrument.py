@@ -17,7 +17,6 @@ from onetape.model.decimals import (
     EXACT,
     Number,
     canonical,
-    decimal_text,
     decimals_of,
     scaled,
     to_decimal,
@@ -322,11 +321,10 @@ def from_symbol(symbol: str, **facts: object) -> Instrument:
 
 
 def _padded(units: int, decimals: int) -> str:
-    text = decimal_text(scaled(units, decimals))
     if not decimals:
-        return text
-    whole, _, rest = text.partition(".")
-    return f"{whole}.{rest.ljust(decimals, '0')}"
+        return str(units)
+    text = str(abs(units)).rjust(decimals + 1, "0")
+    return f"{'-' if units < 0 else ''}{text[:-decimals]}.{text[-decimals:]}"
 
 
 __all__ = [

@@ -92,14 +92,17 @@ def notional_units(
     Spot and linear in quote: price * size * multiplier. Inverse in base: size * multiplier / price
     (0 at price 0). Twin of InstrumentSpec::notional in the core.
     """
-    quantity = to_fraction(multiplier) * size / 10**size_decimals
+    over, under = multiplier.as_integer_ratio()
+    over *= size * 10**MONEY_DECIMALS
+    under *= 10**size_decimals
     if kind is Kind.INVERSE:
         if price == 0:
             return 0
-        value = quantity * 10**price_decimals / price
-    else:
-        value = quantity * price / 10**price_decimals
-    return divide_half_even(value.numerator * 10**MONEY_DECIMALS, value.denominator)
+        over *= 10**price_decimals
+        if price < 0:
+            over, price = -over, -price
+        return divide_half_even(over, under * price)
+    return divide_half_even(over * price, under * 10**price_decimals)
 
 
 class Amount(msgspec.Struct, frozen=True):

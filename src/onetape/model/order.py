@@ -47,35 +47,28 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
     def broken_rule(self) -> str:
         """The first rule of its own fields that it breaks, "" where none; a value, because a
         refused order is an expected outcome."""
-        is_market = self.type is OrderType.MARKET
-        rules = (
-            (self.side is Side.NONE, "an order buys or sells"),
-            (self.size_int <= 0, f"quantity must be positive: {self.size_int}"),
-            (is_market and self.price_int != 0, "a market order has no price"),
-            (not is_market and self.price_int == 0, "a limit order has a price other than 0"),
-            (
-                is_market and self.tif is TimeInForce.GTD,
-                "a market order does not wait until a time",
-            ),
-            (is_market and self.post_only, "a market order cannot be post-only"),
-            (
-                self.post_only and self.tif in (TimeInForce.IOC, TimeInForce.FOK),
-                f"{self.tif} cannot be post-only",
-            ),
-            (
-                (self.tif is TimeInForce.GTD) != (self.expire > 0),
-                "GTD and an expiry go together",
-            ),
-            (
-                (self.trigger_int != 0) != (self.trigger_by is not TriggerBy.NONE),
-                "a trigger price and what it watches go together",
-            ),
-            (
-                len(self.tag.encode()) > TAG_BYTES_MAX,
-                f"a tag has at most {TAG_BYTES_MAX} bytes: {self.tag!r}",
-            ),
-        )
-        return next((rule for is_broken, rule in rules if is_broken), "")
+        if self.side is Side.NONE:
+            return "an order buys or sells"
+        if self.size_int <= 0:
+            return f"quantity must be positive: {self.size_int}"
+        is_market, is_dated = self.type is OrderType.MARKET, self.tif is TimeInForce.GTD
+        if is_market and self.price_int != 0:
+            return "a market order has no price"
+        if not is_market and self.price_int == 0:
+            return "a limit order has a price other than 0"
+        if is_market and is_dated:
+            return "a market order does not wait until a time"
+        if is_market and self.post_only:
+            return "a market order cannot be post-only"
+        if self.post_only and self.tif in (TimeInForce.IOC, TimeInForce.FOK):
+            return f"{self.tif} cannot be post-only"
+        if is_dated != (self.expire > 0):
+            return "GTD and an expiry go together"
+        if (self.trigger_int != 0) != (self.trigger_by is not TriggerBy.NONE):
+            return "a trigger price and what it watches go together"
+        if len(self.tag.encode()) > TAG_BYTES_MAX:
+            return f"a tag has at most {TAG_BYTES_MAX} bytes: {self.tag!r}"
+        return ""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from collections import deque
 from typing import Final
 
 from onetape.model.enums import PositionSide, Side
+from onetape.model.time import SECOND
 from onetape.orders.calls import OrderProtocol
 from onetape.orders.managed import AccountOut
 from onetape.orders.told import BalanceTold, FillTold, MoveTold, PositionTold
@@ -20,6 +21,7 @@ __all__ = ["OPENING", "Books"]
 OPENING: Final = "opening"  # source of a balance with which the books begin
 TRADES_KEPT: Final = 100_000  # ids of trades that were booked, of each symbol
 MOVES_KEPT: Final = 10_000
+MOVES_OVERLAP: Final = 60 * SECOND  # clocks differ; what comes twice is known by its reference
 UNTOLD_KEPT: Final = 1000  # the venue tells a balance after each fill
 
 
@@ -38,6 +40,8 @@ class Books:
         self._trades: dict[str, dict[tuple[int, Side], int]] = {}  # of each symbol: venue's time
         self._complete: dict[str, int] = {}  # what is older than this was booked
         self._moves: dict[str, None] = {}
+        self._opened: dict[str, int] = {}  # when the books of a currency began
+        self.moves_since = 0  # what moved balances is asked for from here, 0: not begun
 
     def has(self, fill: FillTold) -> bool:
         """It was booked; so was all that is older than the ids that are kept: lists of old trades
@@ -69,24 +73,39 @@ class Books:
         self._trades[symbol] = {key: time for key, time in kept.items() if time >= before}
 
     def begin(self, now: int) -> list[AccountOut]:
-        """The balances as they are: from here on fills explain them."""
-        return [self.restart(name, total, now) for name, (total, _) in self.balances.items()]
+        """The balances as they are: from here on fills and moves explain them."""
+        self.agreed(now)
+        return [self.restart(name, *told) for name, told in self.balances.items()]
 
-    def restart(self, currency: str, total: int, now: int) -> AccountOut:
+    def restart(self, currency: str, total: int, time: int, reference: str = "") -> AccountOut:
+        """They begin with a balance, or go on with one after the move of that reference."""
         self.expected[currency] = total
-        self.moved[currency] = 0
-        return AccountOut(currency, None, total, now, OPENING)
+        if reference:  # what rounding has left so far is in it
+            self._note_move(reference)
+        else:
+            self.moved[currency], self._opened[currency] = 0, time
+        return AccountOut(currency, None, total, time, OPENING, reference)
+
+    def agreed(self, time: int) -> None:
+        """What moved balances until then is known."""
+        self.moves_since = max(self.moves_since, time - MOVES_OVERLAP)
 
     def move(self, told: MoveTold) -> AccountOut | None:
-        """Once by its reference."""
-        if told.reference in self._moves or not self.expected:
+        """Once by its reference; what the opening balance has already is passed over."""
+        opened = self._opened.get(told.currency, self._first_opening)
+        if told.reference in self._moves or not self.expected or told.time < opened:
             return None
-        self._moves[told.reference] = None
+        total = self.expected.get(told.currency, 0) + told.amount
+        return self.restart(told.currency, total, told.time, told.reference)
+
+    @property
+    def _first_opening(self) -> int:
+        return min(self._opened.values(), default=0)
+
+    def _note_move(self, reference: str) -> None:
+        self._moves[reference] = None
         if len(self._moves) > MOVES_KEPT:
             del self._moves[next(iter(self._moves))]
-        total = self.expected.get(told.currency, 0) + told.amount
-        self.expected[told.currency] = total
-        return AccountOut(told.currency, None, total, told.time, OPENING)
 
     def balance(self, told: BalanceTold, source: str) -> AccountOut | None:
         known = self.balances.get(told.currency)

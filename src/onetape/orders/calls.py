@@ -21,6 +21,8 @@ __all__ = ["ORDER_PURPOSES", "Call", "OrderKey", "OrderProtocol", "Purpose", "Tr
 class Purpose(StrEnum):
     """Why a request is made."""
 
+    __hash__ = str.__hash__  # as TapeWord's
+
     PLACE = "place"
     CANCEL = "cancel"
     AMEND = "amend"
@@ -30,6 +32,7 @@ class Purpose(StrEnum):
     FILLS = "fills"
     POSITIONS = "positions"
     BALANCES = "balances"
+    MOVES = "moves"
     MODES = "modes"
     TIME = "time"
     INSTRUMENTS = "instruments"
@@ -126,6 +129,11 @@ class OrderProtocol(Protocol):
 
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
         """since: ns UTC, where there is no cursor of an earlier page."""
+        ...
+
+    def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call | None:
+        """What moved balances otherwise than by fills, since ns UTC; None: it cannot be asked, or
+        need not be, because there are positions."""
         ...
 
     def positions(self, now: int) -> Call: ...

@@ -7,13 +7,14 @@ values, with the rule and the value in words. Expected outcomes are values: a Re
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 from onetape.model.decimals import decimal_text, to_units
 from onetape.model.enums import Kind, OrderType, Side, TriggerBy
 from onetape.model.errors import OnetapeError, OrderBelowMinNotional, OrderInvalid, PriceBand
 from onetape.model.instrument import Instrument
-from onetape.model.money import money
+from onetape.model.money import MONEY_DECIMALS, money
 from onetape.model.order import OrderSpec
 
 
@@ -59,7 +60,7 @@ def _trigger_rule(order: OrderSpec, instrument: Instrument) -> str:
 def _price_rule(price: int, instrument: Instrument, *, what: str) -> str:
     if price < 0 and instrument.kind is not Kind.LINEAR:
         return f"{what} of {instrument.kind} must be positive: {instrument.price(price)}"
-    if price % to_units(instrument.tick, instrument.price_decimals):
+    if price % _step(instrument.tick, instrument.price_decimals):
         text = instrument.price_text(price)
         return f"{what} {text} is not on the tick {decimal_text(instrument.tick)}"
     return ""
@@ -72,6 +73,12 @@ def _size_rule(order: OrderSpec, instrument: Instrument) -> str:
         lot = instrument.market_lot or lot
         least = instrument.market_size_min or least
         most = instrument.market_size_max or most
+    steps = _in_units(lot, least, most, instrument.size_decimals)
+    if steps is not None:
+        lot_int, least_int, most_int = steps
+        size_int = order.size_int
+        if not size_int % lot_int and size_int >= least_int and (not most or size_int <= most_int):
+            return ""
     size = instrument.size(order.size_int)
     shown = instrument.size_text(order.size_int)
     if size % lot:
@@ -81,6 +88,23 @@ def _size_rule(order: OrderSpec, instrument: Instrument) -> str:
     if most and size > most:
         return f"quantity {shown} is above the most, {decimal_text(most)}"
     return ""
+
+
+@lru_cache(maxsize=1024)
+def _step(step: Decimal, decimals: int) -> int:
+    """A step in units: the same few, for every order."""
+    return to_units(step, decimals)
+
+
+@lru_cache(maxsize=1024)
+def _in_units(
+    lot: Decimal, least: Decimal, most: Decimal, decimals: int
+) -> tuple[int, int, int] | None:
+    """Limits of quantity in units, None where one of them is finer."""
+    try:
+        return to_units(lot, decimals), to_units(least, decimals), to_units(most, decimals)
+    except ValueError:
+        return None
 
 
 def _band_rule(order: OrderSpec, instrument: Instrument, reference: int) -> str:
@@ -104,9 +128,10 @@ def _notional_rule(order: OrderSpec, instrument: Instrument, reference: int) -> 
     # What is left of a position must be closable.
     if not instrument.notional_min or not price or order.reduce_only:
         return ""
-    value = abs(money(instrument.notional_units(price, order.size_int)))
-    if value >= instrument.notional_min:
+    units = abs(instrument.notional_units(price, order.size_int))
+    if units >= _step(instrument.notional_min, MONEY_DECIMALS):
         return ""
+    value = money(units)
     return (
         f"value {decimal_text(value)} is below the least, {decimal_text(instrument.notional_min)}"
     )

@@ -45,6 +45,8 @@ from onetape.model.errors import InvariantViolation, check
 class OrderEvent(StrEnum):
     """What can happen to an order. The first four are ours."""
 
+    __hash__ = str.__hash__  # as TapeWord's
+
     SUBMIT = "submit"  # written to the journal, to be sent
     DENY = "deny"  # refused by our own rules, never sent
     CANCEL_REQUEST = "cancel_request"

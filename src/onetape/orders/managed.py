@@ -20,6 +20,7 @@ __all__ = [
     "Out",
     "Pending",
     "Request",
+    "met",
     "spec_of",
 ]
 
@@ -70,6 +71,7 @@ class AccountOut(NamedTuple):
     amount: int
     time: int
     source: str  # stream or rest
+    reference: str = ""  # of what moved it, where it is booked once by that
 
 
 class HealthOut(NamedTuple):
@@ -107,6 +109,7 @@ class Managed:
     price: int
     venue_id: str = ""
     conditional: bool = False  # it waits outside the book now
+    is_met: bool = False  # seen at the venue first: some of its fills may be older than that
     pending: dict[RequestKind, Pending] = field(default_factory=dict)
     cancel_wanted: bool = False  # asked for while the placing is unanswered
     lost_at: int = 0  # since when its state is not known
@@ -143,6 +146,24 @@ class Managed:
         if not self.is_open:
             return 0
         return max(max(self.life.size, self.life.size_wanted) - self.life.filled, 0)
+
+
+def met(told: OrderTold, robot: int, order_id: int) -> Managed:
+    """An order that no tape of ours has, as the venue shows it."""
+    order = Managed(
+        client_id=told.client_id,
+        robot=robot,
+        order_id=order_id,
+        spec=spec_of(told),
+        life=OrderLife(max(told.size, 1)),
+        created=told.time,
+        price=told.price,
+        conditional=told.conditional,
+        is_met=True,
+    )
+    order.life.filled = told.filled
+    order.life.state, order.life.accepted = OrderState.ACCEPTED, True
+    return order
 
 
 def spec_of(told: OrderTold) -> OrderSpec:

@@ -17,7 +17,7 @@ What it holds to:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from onetape.model.enums import OrderNews, OrderState, RequestKind, Side, TriggerBy
@@ -39,7 +39,7 @@ from onetape.orders.managed import (
     Out,
     Pending,
     Request,
-    spec_of,
+    met,
 )
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import (
@@ -67,8 +67,13 @@ _ENDS: Final = {
     OrderState.CANCELED: OrderNews.CANCELED,
     OrderState.EXPIRED: OrderNews.EXPIRED,
     OrderState.REJECTED: OrderNews.REJECTED,
-    OrderState.FILLED: None,
+    # Of the quantity that it has there: a reduce-only order may have been cut to the position.
+    OrderState.FILLED: OrderNews.UPDATED,
 }
+
+
+def _nobody(_: str) -> None:
+    """Whose an order of that client id is, that no tape has: a robot's number and its order."""
 
 
 class OrderManager:
@@ -91,6 +96,7 @@ class OrderManager:
         self.mode: ModeTold | None = None
         self.unmatched: dict[tuple[str, int, Side], FillTold] = {}  # fills of orders not yet known
         self.counts: dict[str, int] = {}  # what was odd, by name
+        self.owner_of: Callable[[str], tuple[int, int] | None] = _nobody
         self._asked_venue_ids: set[tuple[str, str]] = set()
 
     # --- what robots ask for ----------------------------------------------------------------------
@@ -136,8 +142,11 @@ class OrderManager:
         if RequestKind.PLACE in order.pending and not order.life.accepted:
             if order.cancel_wanted:
                 return
-            order.cancel_wanted = True
             order.life.on_event(OrderEvent.CANCEL_REQUEST)
+            order.cancel_wanted = True
+            if order.pending[RequestKind.PLACE].resend_at:  # refused for now: it is nowhere
+                del order.pending[RequestKind.PLACE]
+                self._news(order, OrderNews.REJECTED, now, VenueRejected.code, "not sent again")
             return
         if RequestKind.CANCEL in order.pending:
             return
@@ -195,7 +204,8 @@ class OrderManager:
                 self._count("answer nobody waits for")
             self.hear(answer.told, now, source="rest")
             return
-        if answer.outcome is Outcome.SAFE and pending.tries < SENDS_MAX:
+        again = answer.outcome is Outcome.SAFE and pending.tries < SENDS_MAX
+        if again and not (order.cancel_wanted and kind is RequestKind.PLACE):
             pending.resend_at = now + max(answer.retry_after, SECOND // 5)
             pending.deadline = pending.resend_at + ANSWER_WITHIN
             return
@@ -308,14 +318,14 @@ class OrderManager:
             pending.tries += 1
             pending.resend_at = 0
             pending.deadline = now + ANSWER_WITHIN
-        key = OrderKey(order.spec.symbol, order.client_id, order.conditional)
-        match kind:
-            case RequestKind.PLACE:
-                reference = self.references.get(order.spec.symbol, 0)
-                call = self.venue.place(order.client_id, order.spec, now, reference=reference)
-            case RequestKind.CANCEL:
+        if kind is RequestKind.PLACE:
+            reference = self.references.get(order.spec.symbol, 0)
+            call = self.venue.place(order.client_id, order.spec, now, reference=reference)
+        else:
+            key = OrderKey(order.spec.symbol, order.client_id, order.conditional)
+            if kind is RequestKind.CANCEL:
                 call = self.venue.cancel(key, now)
-            case _:
+            else:
                 price, size = order.amend_to
                 call = self.venue.amend(key, order.spec, now, price=price, size=size)
         self.calls.append(call)
@@ -405,7 +415,8 @@ class OrderManager:
         self._note_ids(order, told)
         if told.time and told.time < order.told_time:
             return  # older than what is known
-        order.not_found = order.asks = 0
+        order.not_found = 0
+        order.asks = 0 if order.told_end is None else order.asks
         if told.state in _ENDS:
             self._end(order, _ENDS[told.state], told, now)
         elif told.state is not OrderState.UNKNOWN:
@@ -420,27 +431,36 @@ class OrderManager:
                 self._news(order, OrderNews.CANCEL_REJECTED, now, VenueRejected.code)
         self._compare(order, told, now)
 
-    def _end(
-        self, order: Managed, news: OrderNews | None, told: OrderTold | None, now: int
-    ) -> None:
+    def _end(self, order: Managed, news: OrderNews, told: OrderTold | None, now: int) -> None:
         """It has ended at the venue. Its fills come first: until they are here it is not over."""
         if told is not None:
             order.told_filled = max(order.told_filled, told.filled)
-        if order.told_filled > order.life.filled:
-            order.told_end = news or order.told_end
-            self._ask(order, now)
+        if order.told_filled > order.life.filled and not order.is_met:
+            if order.told_end is None:
+                self._ask(order, now)
+            elif not order.asking:  # asked before, and the fills were not there
+                order.ask_at = order.ask_at or next_ask(order, now)
+            order.told_end = news
             return
-        if news is not None and order.is_open:
+        order.told_end = None
+        if order.is_open:
             code = told.code if told is not None else 0
             reason = told.reason if told is not None else ""
             order.pending.clear()
-            self._news(order, news, now, code, reason)
+            self._news(order, news, now, code, reason, size=order.life.filled)
 
     def _compare(self, order: Managed, told: OrderTold, now: int) -> None:
-        """Has the venue filled more than we have been told?"""
+        """Has the venue filled more than we have been told, or cut what reduces to the position?"""
+        is_cut = order.spec.reduce_only and 0 < told.size < order.life.size
+        is_known = order.life.accepted and order.is_open and not order.is_unknown
+        if is_cut and is_known and told.time >= order.told_time and not order.life.update_open:
+            self._news(order, OrderNews.UPDATED, now, size=told.size)
         order.told_time = max(order.told_time, told.time)
         order.told_filled = max(order.told_filled, told.filled)
-        if order.told_filled > order.life.filled and order.is_open:
+        if order.is_met:
+            order.life.filled = max(order.life.filled, told.filled)
+            order.life.size = max(told.size or order.life.size, order.life.filled)
+        elif order.told_filled > order.life.filled and order.is_open:
             # Usually its fills are on their way: asked a moment later.
             order.ask_at = order.ask_at or now + ASK_AFTER[1]
 
@@ -463,8 +483,8 @@ class OrderManager:
         key = fill.key
         self.unmatched.pop(key, None)
         self.books.book(fill)
-        if order is None:
-            self.outs.append(FillOut(None, fill))
+        if order is None or order.is_met:
+            self.outs.append(FillOut(order, fill))
             return
         if not order.venue_id and fill.venue_id:
             self.note_venue_id(order, fill.venue_id)
@@ -472,33 +492,26 @@ class OrderManager:
         cell = order.life.on_fill(str(fill.trade_id), fill.size)
         if cell is Effect.IMPOSSIBLE:
             self._count("fill of an order that cannot have one")
+        if order.life.size < order.life.filled <= order.life.size_wanted:
+            order.life.size = order.life.size_wanted  # it proves an amendment that is unanswered
         self.outs.append(FillOut(order, fill))
         if order.state is OrderState.UNKNOWN or before is OrderState.UNKNOWN:
             order.lost_at = 0
         if order.told_end is not None and order.life.filled >= order.told_filled:
-            news, order.told_end = order.told_end, None
-            self._news(order, news, now)
+            self._end(order, order.told_end, None, now)
         self.settle(order)
 
     def _meet(self, told: OrderTold, now: int) -> None:
         """An order that no tape of ours has."""
         if told.client_id in self.orders or told.news is OrderNews.REJECTED:
             return
-        order = Managed(
-            client_id=told.client_id,
-            robot=0,
-            order_id=0,
-            spec=spec_of(told),
-            life=OrderLife(max(told.size, 1)),
-            created=told.time,
-            price=told.price,
-            conditional=told.conditional,
-        )
-        order.life.state, order.life.accepted = OrderState.ACCEPTED, True
+        robot, order_id = self.owner_of(told.client_id) or (0, 0)
+        order = met(told, robot, order_id)
         self.directory.add(order)
         self._note_ids(order, told)
         if told.state not in _ENDS:
-            self.outs.append(HealthOut("order", told.client_id, "foreign", "warning"))
+            word = "attributed" if robot else "foreign"
+            self.outs.append(HealthOut("order", told.client_id, word, "warning"))
         for fill in [f for f in self.unmatched.values() if f.venue_id == told.venue_id]:
             self._book(fill, order, now)
         if told.state in _ENDS:

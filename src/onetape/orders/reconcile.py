@@ -17,17 +17,19 @@ from typing import Final
 from onetape.model.enums import OrderState
 from onetape.model.money import money
 from onetape.model.time import SECOND
+from onetape.orders.books import OPENING
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.fills_asked import FillsAsked
-from onetape.orders.managed import HealthOut
+from onetape.orders.managed import AccountOut, HealthOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import OrderTold, PositionTold
 
-__all__ = ["Difference", "Reconciler"]
+__all__ = ["AGREED", "Difference", "Reconciler"]
 
 RETRY: Final = SECOND  # after a call that failed
 SETTLE: Final = SECOND // 2  # between looks at what is not yet settled
+AGREED: Final = "0 differences"  # how a round ends
 ROUNDS_MAX: Final = 10  # looks at positions that differ, before that is said
 
 
@@ -103,6 +105,11 @@ class Reconciler:
         self._call(venue.balances(now))
         for symbol in self.symbols if venue.traits.fills_by_symbol else self.symbols[:1]:
             self._call(venue.fills(symbol, now, since=self.fills.since))
+        books = self.manager.books
+        if self._round.looked > 1 and books.differing():
+            moves = venue.account_moves(now, since=books.moves_since)
+            if moves is not None:  # after the fills: these tell which trades are booked as such
+                self._call(moves)
 
     def _call(self, call: Call) -> None:
         assert self._round is not None
@@ -136,9 +143,17 @@ class Reconciler:
         self.manager.hear(answer.told, now, source="rest")
         self.fills.heard(answer.told)
         if answer.cursor:
-            venue = self.manager.venue
-            self._call(venue.fills(call.symbol, now, since=0, cursor=answer.cursor))
+            self._ask_for_more(call, answer.cursor, now)
         return True
+
+    def _ask_for_more(self, call: Call, cursor: str, now: int) -> None:
+        venue = self.manager.venue
+        if call.purpose is not Purpose.MOVES:
+            self._call(venue.fills(call.symbol, now, since=0, cursor=cursor))
+        elif self.manager.books.differing():  # newest first: what explains them may be enough
+            more = venue.account_moves(now, since=0, cursor=cursor)
+            assert more is not None
+            self._call(more)
 
     def tick(self, now: int) -> None:
         """What is due; ends the round when everything has been seen."""
@@ -176,6 +191,9 @@ class Reconciler:
                 return venue.positions(now)
             case Purpose.BALANCES:
                 return venue.balances(now)
+            case Purpose.MOVES:
+                moves = venue.account_moves(now, since=self.manager.books.moves_since)
+                return call if moves is None else moves
             case Purpose.FILLS:
                 return venue.fills(call.symbol, now, since=self.fills.since)
             case _:
@@ -208,6 +226,7 @@ class Reconciler:
                 if qty:
                     subject = f"{key[0]} {key[1]}"
                     self.manager.outs.append(HealthOut("position", subject, f"opening {qty}"))
+                self.manager.outs.append(AccountOut(key[0], key[1], qty, now, OPENING))
 
     def _compare(self) -> list[Difference]:
         manager = self.manager
@@ -234,6 +253,8 @@ class Reconciler:
     def _finish(self, differences: list[Difference], now: int) -> None:
         assert self._round is not None
         self.differences = differences
+        if not differences:
+            self.manager.books.agreed(self._round.began)
         self.fills.done()
         self.rounds += 1
         self.asked = self._round.asked
@@ -245,7 +266,9 @@ class Reconciler:
         count = len(differences)
         word = "difference" if count == 1 else "differences"
         severity = "critical" if count else "info"
-        outs.append(HealthOut("reconciled", reason, f"{count} {word}", severity))
+        outs.append(
+            HealthOut("reconciled", reason, f"{count} {word}" if count else AGREED, severity)
+        )
 
     @property
     def next_due(self) -> int:

@@ -6,7 +6,7 @@ may or may not have arrived. Its order is UNKNOWN and is asked for.
 
 from __future__ import annotations
 
-from onetape.model.enums import OrderNews, OrderState, RequestKind
+from onetape.model.enums import OrderNews, OrderState, PositionSide, RequestKind
 from onetape.model.order import OrderSpec
 from onetape.orders.machine import NEWS_EVENTS, OrderEvent, OrderLife
 from onetape.orders.managed import Managed
@@ -23,6 +23,7 @@ class Recovery:
         self.manager = manager
         self.newest_fill = 0  # ns, by the venue's clock: up to here none is missing
         self._heard = 0  # the newest of all
+        self.has_begun = False  # a round was reconciled: the books have their beginning
         self.records = 0
 
     def intent(
@@ -82,14 +83,21 @@ class Recovery:
         """The journal's first record: before it there is nothing to miss."""
         self.newest_fill = self.newest_fill or time
 
-    def reconciled(self) -> None:
+    def reconciled(self, time: int, *, agreed: bool) -> None:
         """A round has ended. What was filled later may have gaps: a stream that came back tells of
         a new fill while those that it missed are still being asked for."""
+        self.has_begun = True
         self.newest_fill = max(self.newest_fill, self._heard)
+        if agreed:
+            self.manager.books.agreed(time)
 
-    def opening(self, currency: str, total: int, time: int) -> None:
+    def opening(self, currency: str, total: int, time: int, reference: str) -> None:
         """A balance with which the books begin, or go on after money came or went."""
-        self.manager.books.restart(currency, total, time)
+        self.manager.books.restart(currency, total, time, reference)
+
+    def held(self, symbol: str, side: PositionSide, qty: int) -> None:
+        """A position with which the books begin: what the account had before."""
+        self.manager.positions[symbol, side] = qty
 
     def finish(self, now: int) -> int:
         """Gives how many orders are unknown."""

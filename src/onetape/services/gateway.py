@@ -24,14 +24,18 @@ from onetape.orders.calls import Call
 from onetape.orders.gate import Gate, Limits
 from onetape.orders.managed import HealthOut
 from onetape.orders.manager import OrderManager
+from onetape.orders.outcome import Answer
 from onetape.orders.reconcile import Reconciler
 from onetape.orders.recover import Recovery
 from onetape.orders.told import Told
 from onetape.services.gateway_account import AccountFeed
+from onetape.services.gateway_budget import AddressBudget, budget_file
 from onetape.services.gateway_clock import VenueClock, keep_clock
 from onetape.services.gateway_commands import Commands
 from onetape.services.gateway_connection import listen
 from onetape.services.gateway_depth import DepthFeed
+from onetape.services.gateway_drift import DriftWatch
+from onetape.services.gateway_entry import EntryLine
 from onetape.services.gateway_instruments import learn_venue
 from onetape.services.gateway_journal import GatewayTape
 from onetape.services.gateway_line import VenueLine
@@ -39,6 +43,7 @@ from onetape.services.gateway_market import MarketFeed
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.gateway_robots import ROBOTS_MAX, Robots
 from onetape.store.private import private_folder
+from onetape.store.redaction import Redactor
 from onetape.tape.journal import JournalWriter
 from onetape.venues.gateways import Addresses, open_trading_venue
 
@@ -51,21 +56,35 @@ RECONCILE_EVERY_S: Final = 300.0
 class Gateway:
     """One account. `run` returns when it was asked to stop."""
 
-    def __init__(self, options: GatewayOptions) -> None:
+    def __init__(self, options: GatewayOptions, *, is_single: bool = False) -> None:
         self.options = options
+        self.is_single = is_single  # its one robot lives in this process
         self.home = Path(options.home)
-        addresses = Addresses(options.rest, options.ws, options.ws_private or options.ws)
+        addresses = Addresses(
+            options.rest, options.ws, options.ws_private or options.ws, options.ws_entry
+        )
         self.venue = open_trading_venue(options.kind, options.key, options.secret, addresses)
         self.protocol = self.venue.protocol
         self.manager = OrderManager(self.protocol)
         self.clock = VenueClock()
-        self.line = VenueLine(self.venue, options.rest, self.clock)
+        self.budget = AddressBudget(
+            budget_file(self.home, options.rest), self.venue.budget, now=self.clock.now,
+            say=self._say,
+        )  # fmt: skip
+        hide = Redactor(options.key, options.secret)
+        self.line = VenueLine(self.venue, options.rest, self.clock, hide, self.budget)
+        self.entry: EntryLine | None = None
+        if options.order_entry == "socket" and self.venue.entry_url:
+            self.protocol.signs_late = True
+            self.entry = EntryLine(self.line, answered=self._answered, went=self._entry_went)
+        self.watch = DriftWatch(options.kind, self._say)
         self.instruments: list[Instrument] = []
         self.stopping = asyncio.Event()
         self.reconciled = asyncio.Event()
         self.refused: VenueRejected | None = None  # before it began to trade
         self._tasks: set[asyncio.Task[Any]] = set()
         self._dead_man_at = 0
+        self.listener: Callable[[], None] | None = None  # in this process: the tape has grown
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -79,8 +98,10 @@ class Gateway:
                 for stream in self.market.streams():
                     self._spawn(self.market.follow(stream))
                 self._spawn(self._follow_account())
+                if self.entry is not None:
+                    self._spawn(self.entry.follow())
                 self._spawn(
-                    await listen(gateway_socket(self.home, self.options.account), self._answer)
+                    await listen(gateway_socket(self.home, self.options.account), self.answer)
                 )
                 begun = {self._spawn(each.wait()) for each in (self.reconciled, self.stopping)}
                 await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
@@ -99,6 +120,7 @@ class Gateway:
                 with contextlib.suppress(FileNotFoundError):
                     gateway_socket(self.home, self.options.account).unlink()
                 self.tape.writer.close()
+                self.budget.close()
 
     def _spawn(self, work: Any) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.ensure_future(work)
@@ -110,7 +132,7 @@ class Gateway:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             # A bug of ours: the process ends, its journal is what the next one begins with.
-            sys.stderr.write(f"gateway: {task.exception()!r}\n")
+            sys.stderr.write(self.line.hide.text(f"gateway: {task.exception()!r}\n"))
             self.stopping.set()
 
     def _open_tape(self) -> None:
@@ -128,13 +150,17 @@ class Gateway:
             created=time.time_ns(), heartbeat=True,
         )  # fmt: skip
         self.tape = GatewayTape(writer, self.instruments, robots=old.robots)
+        self.manager.owner_of = self.tape.owner_of
         is_new = is_new or is_other
         now = time.time_ns()
         self.tape.open(now)
         symbols = [i.symbol for i in self.instruments]
         unknown = 0 if is_other else recovery.finish(now)
         self.reconciler = Reconciler(
-            self.manager, symbols, is_new=is_new, since=0 if is_other else recovery.newest_fill
+            self.manager,
+            symbols,
+            is_new=is_new or not recovery.has_begun,
+            since=0 if is_other else recovery.newest_fill,
         )
         self.gate = Gate(self.manager, {i.symbol: i for i in self.instruments}, self._limits())
         self.gate.killed = old.killed
@@ -143,13 +169,19 @@ class Gateway:
                 HealthOut("recovered", self.options.account, f"{unknown} orders unknown", "warning")
             )
         self.market = MarketFeed(
-            self.venue, self.instruments, writer, self.manager.references, self._say
-        )
+            self.venue, self.instruments, writer, self.manager.references, self._say, self.watch,
+            written=self._written,
+        )  # fmt: skip
         self.depth = DepthFeed(
-            self.line, self.instruments, writer, spawn=self._spawn, say=self._say
-        )
+            self.line, self.instruments, writer, spawn=self._spawn, say=self._say,
+            written=self._written,
+        )  # fmt: skip
         self.account = AccountFeed(
-            self.line, hear=self._hear, came=self._stream_came, went=self._stream_went
+            self.line,
+            hear=self._hear,
+            came=self._stream_came,
+            went=self._stream_went,
+            watch=self.watch,
         )
         self.robots = Robots(
             self.manager, self.gate, self.tape, loop=asyncio.get_running_loop(),
@@ -188,10 +220,20 @@ class Gateway:
                 self.reconciled.set()
         calls, self.manager.calls = self.manager.calls, []
         for call in calls:
-            self._spawn(self._make(call))
+            if self.entry is None or not self.entry.send(call):
+                self._spawn(self._make(self.protocol.signed(call, self.clock.now())))
+        if outs:
+            self._written()
+
+    def _written(self) -> None:
+        if self.listener is not None:
+            self.listener()
 
     async def _make(self, call: Call) -> None:
-        answer = await self.line.answer(call)
+        self._answered(call, await self.line.answer(call))
+
+    def _answered(self, call: Call, answer: Answer) -> None:
+        self.watch.answer(answer)
         now = self.clock.now()
         if not self.reconciler.answered(call, answer, now):
             self.manager.answered(call, answer, now)
@@ -203,12 +245,15 @@ class Gateway:
             now = self.clock.now()
             self.manager.tick(now)
             self.reconciler.tick(now)
+            if self.entry is not None:
+                self.entry.tick()
             if time.monotonic() - last_round > RECONCILE_EVERY_S and not self.reconciler.is_running:
                 last_round = time.monotonic()
                 self.reconciler.start(now, "periodic")
             if time.monotonic() - last_look >= 1.0:
                 last_look = time.monotonic()
                 self.robots.look_after(now, orphans=self.options.orphans)
+                self.gate.hold_to_kill(now)
                 self._arm_dead_man(now)
             self._carry_out()
             await asyncio.sleep(TICK_S)
@@ -235,6 +280,9 @@ class Gateway:
             self.refused = error
             self.stopping.set()
 
+    def _entry_went(self, why: str) -> None:
+        self._say(HealthOut("order entry", self.options.account, f"lost: {why}", "warning"))
+
     def _hear(self, told: list[Told]) -> None:
         self.manager.hear(told, self.clock.now())
         self._carry_out()
@@ -249,12 +297,14 @@ class Gateway:
 
     # --- who asks ---------------------------------------------------------------------------------
 
-    def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """One request over the gateway's socket, or from this process."""
         match asked["do"]:
             case "attach":
                 return self.attach(str(asked["name"]), str(asked["journal"]))
             case "follow":
-                return self._follow(int(asked["robot"]), [str(s) for s in asked.get("books", ())])
+                books = [str(s) for s in asked.get("books", ())]
+                return self._follow(int(asked["robot"]), books)
             case "status":
                 return self._status()
             case "reconcile":
@@ -287,7 +337,7 @@ class Gateway:
 
     def _follow(self, number: int, books: list[str]) -> dict[str, Any]:
         """The robot's journal is there; books: symbols whose depth it wants on the tape."""
-        self.robots.follow(number)
+        self.robots.follow(number, is_here=self.is_single)
         return {"lacking": [symbol for symbol in books if not self.depth.want(symbol)]}
 
     def _money(self) -> list[tuple[str, int]]:
@@ -307,7 +357,9 @@ class Gateway:
             "open": len(self.manager.open),
             "unknown": len(self.manager.unknown),
             "booked": self.manager.booked,
-            "counts": self.manager.counts,
+            "counts": {**self.manager.counts, **self.watch.counts},
+            "order_entry": self.entry.status() if self.entry is not None else None,
+            "budget": self.budget.status(),
             "clock_offset_ns": self.clock.offset,
             "positions": {
                 f"{symbol} {side}": qty for (symbol, side), qty in self.manager.positions.items()

@@ -15,6 +15,7 @@ from onetape.model.errors import VenueRejected
 from onetape.orders.outcome import Outcome
 from onetape.orders.told import Told
 from onetape.services.gateway_connection import connected, reconnect_after
+from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_line import VenueLine
 from onetape.venues.gateways import AccountStream
 
@@ -33,6 +34,7 @@ class AccountFeed:
         hear: Callable[[list[Told]], None],
         came: Callable[[], None],
         went: Callable[[], None],
+        watch: DriftWatch,
     ) -> None:
         self.is_up = False
         self.has_begun = False  # once it has told, a refusal may be the venue's bad hour
@@ -40,6 +42,7 @@ class AccountFeed:
         self._hear = hear
         self._came = came
         self._went = went
+        self._watch = watch
 
     async def follow(self) -> None:
         """Until cancelled. Raises VenueRejected when the venue refuses this account from the first:
@@ -77,7 +80,9 @@ class AccountFeed:
         def take(message: bytes) -> bool:
             if not stream.is_live and time.monotonic() - began > LIVE_WITHIN_S:
                 return True
+            message = self._line.hide.hidden(message)
             told = stream.told(message)
+            self._watch.account(message)
             self._hear(told)
             if stream.broken:
                 sys.stderr.write(f"gateway: the account's stream: {stream.broken}\n")

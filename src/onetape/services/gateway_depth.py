@@ -26,7 +26,7 @@ QUESTION_S: Final = 0.25  # how often it is asked whether there is something to 
 
 
 class DepthFeed:
-    """instruments: as the tape numbers them, from 1."""
+    """instruments: as the tape numbers them, from 1. written: told after frames."""
 
     def __init__(
         self,
@@ -36,6 +36,7 @@ class DepthFeed:
         *,
         spawn: Callable[[Any], Any],
         say: Callable[[HealthOut], None],
+        written: Callable[[], None],
     ) -> None:
         self._line = line
         self._numbers = {i.symbol: n for n, i in enumerate(instruments, 1)}
@@ -43,6 +44,7 @@ class DepthFeed:
         self._append = writer.append_raw
         self._spawn = spawn
         self._say = say
+        self._written = written
         self._streams: dict[str, DepthStream] = {}
 
     def want(self, symbol: str) -> bool:
@@ -112,3 +114,5 @@ class DepthFeed:
     def _write(self, symbol: str, frames: list[DepthFrame], received: int) -> None:
         for frame in frames:
             self._append(_BOOK, frame.payload, frame.flags, self._numbers[symbol], received)
+        if frames:
+            self._written()

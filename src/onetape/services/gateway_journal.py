@@ -27,12 +27,13 @@ from onetape.model.enums import (
     TimeInForce,
     TriggerBy,
 )
-from onetape.model.ids import client_id, robot_tag
+from onetape.model.ids import client_id, parse_client_id, robot_tag
 from onetape.model.instrument import Instrument
 from onetape.model.money import join_units, split_units
 from onetape.model.order import POST_ONLY, REDUCE_ONLY, OrderSpec
 from onetape.orders.books import OPENING
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, NewsOut, Out
+from onetape.orders.reconcile import AGREED
 from onetape.orders.recover import Recovery
 from onetape.orders.told import FillTold
 from onetape.tape.journal import JournalReader, JournalWriter
@@ -46,6 +47,7 @@ REQUEST = struct.Struct("<QqqqqBBBBBBBB32s")
 NEWS = struct.Struct("<QQqqqqHBBB3xQ")
 FILL = struct.Struct("<QQQqqqqqBBBBIQ")
 INPUT = struct.Struct("<16sQQQII")
+QUOTE = struct.Struct("<6qQQ")
 TRADE = struct.Struct("<4qQQBB14x")
 MARK = struct.Struct("<4q")
 
@@ -61,6 +63,7 @@ class RobotLife:
     taken: int = 0  # sequence of its last request that was taken
     symbols: dict[int, str] = field(default_factory=dict)  # by its journal's streams
     is_lost: bool = False  # its process has ended, and that has been seen to
+    uuid: bytes = b""  # of its journal
 
     @property
     def base(self) -> int:
@@ -140,6 +143,16 @@ class GatewayTape:
             now,
         )
 
+    def owner_of(self, name: str) -> tuple[int, int] | None:
+        """Whose an order of this client id is, by the id alone: a robot's number, its order's."""
+        told = parse_client_id(name)
+        if told is None:
+            return None
+        for life in self.robots.values():
+            if robot_tag(life.name) == told.tag:
+                return life.number, told.epoch << EPOCH_BITS | told.ordinal
+        return None
+
     def command(self, id_: str, name: str, fields: dict[str, Any], now: int) -> None:
         """Before it is done."""
         self._cold("command", {"id": id_, "actor": "operator", "command": name, **fields}, now)
@@ -202,6 +215,8 @@ class GatewayTape:
 
     def _account(self, out: AccountOut, now: int) -> None:
         record: dict[str, Any] = {"source": out.source, "ts_event": out.time}
+        if out.reference:
+            record["reference"] = out.reference
         if out.side is None:
             self._cold("balance", {"currency": out.name, "total": str(out.amount), **record}, now)
         else:
@@ -224,7 +239,7 @@ class GatewayTape:
         """Everything that this journal says about orders and robots. Before `open`."""
         wanted = (
             "instrument", "order_request", "order_event", "fill", "params", "input", "command",
-            "balance", "health",
+            "balance", "position", "health",
         )  # fmt: skip
         symbols: dict[int, str] = {}
         with JournalReader(path) as reader:
@@ -234,8 +249,10 @@ class GatewayTape:
                 recovery.began(frame.time)
                 match frame.type:
                     case EventType.HEALTH.id:
-                        if msgspec.msgpack.decode(frame.payload)["kind"] == "reconciled":
-                            recovery.reconciled()
+                        record = msgspec.msgpack.decode(frame.payload)
+                        if record["kind"] == "reconciled":
+                            agreed = record["state"] == AGREED
+                            recovery.reconciled(frame.time, agreed=agreed)
                     case EventType.INSTRUMENT.id:
                         symbols[frame.stream] = msgspec.msgpack.decode(frame.payload)["symbol"]
                     case EventType.COMMAND.id:
@@ -244,7 +261,15 @@ class GatewayTape:
                         record = msgspec.msgpack.decode(frame.payload)
                         if record["source"] == OPENING:
                             total = int(record["total"])
-                            recovery.opening(record["currency"], total, record["ts_event"])
+                            recovery.opening(
+                                record["currency"], total, record["ts_event"],
+                                record.get("reference", ""),
+                            )  # fmt: skip
+                    case EventType.POSITION.id:
+                        record = msgspec.msgpack.decode(frame.payload)
+                        if record["source"] == OPENING:
+                            side = PositionSide(record["side"])
+                            recovery.held(record["symbol"], side, record["qty"])
                     case EventType.PARAMS.id:
                         self._recover_robot(msgspec.msgpack.decode(frame.payload))
                     case EventType.INPUT.id:

@@ -10,12 +10,15 @@ from typing import Final
 import aiohttp
 
 from onetape.model.errors import ClockSkew
-from onetape.orders.calls import Call
+from onetape.orders.calls import ORDER_PURPOSES, Call
 from onetape.orders.outcome import Answer, Outcome
+from onetape.services.gateway_budget import AddressBudget, BudgetError
 from onetape.services.gateway_clock import VenueClock
+from onetape.services.gateway_http import KeptConnections
+from onetape.store.redaction import Redactor
 from onetape.venues.gateways import TradingVenue
 
-__all__ = ["VenueLine"]
+__all__ = ["VenueLine", "signatures"]
 
 CALL_TIMEOUT_S: Final = 4.0
 LINE_S: Final = 1.0  # how long a request keeps the next one waiting, where they go in order
@@ -24,12 +27,22 @@ LINE_S: Final = 1.0  # how long a request keeps the next one waiting, where they
 class VenueLine:
     """Requests of one account. `open` first."""
 
-    def __init__(self, venue: TradingVenue, rest: str, clock: VenueClock) -> None:
+    def __init__(
+        self,
+        venue: TradingVenue,
+        rest: str,
+        clock: VenueClock,
+        hide: Redactor | None = None,
+        budget: AddressBudget | None = None,
+    ) -> None:
+        self.budget = budget
         self.venue = venue
         self.rest = rest
         self.clock = clock
+        self.hide = hide or Redactor()  # what a venue must not tell anybody behind us
         self._in_order = asyncio.Lock()  # where requests have to arrive in their order
         self._http: aiohttp.ClientSession
+        self._kept = KeptConnections(rest)  # for orders
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -37,12 +50,20 @@ class VenueLine:
         connector = aiohttp.TCPConnector(limit=16, keepalive_timeout=60.0)
         async with aiohttp.ClientSession(self.rest, timeout=timeout, connector=connector) as http:
             self._http = http
-            yield
+            keeper = asyncio.ensure_future(self._kept.keep())
+            try:
+                yield
+            finally:
+                keeper.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await keeper
 
     async def answer(self, call: Call) -> Answer:
         """What became of a call; that nobody knows, where no answer came."""
         try:
             return await self.ask(call)
+        except BudgetError as spent:
+            return spent.answer
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             return Answer(Outcome.AMBIGUOUS, text=type(error).__name__)
 
@@ -63,9 +84,33 @@ class VenueLine:
         return answer
 
     async def request(self, call: Call) -> tuple[int, dict[str, str], bytes]:
+        """What a venue says is cleaned here, whichever way it came. Raises BudgetError, an OSError,
+        where it must not be sent now."""
+        if self.budget is not None:
+            self.budget.take(call)
+        status, headers, body = await self._request(call)
+        if self.budget is not None:
+            self.budget.heard(status, headers)
+        return status, headers, self.hide.hidden(body, *signatures(call))
+
+    async def _request(self, call: Call) -> tuple[int, dict[str, str], bytes]:
+        if call.purpose in ORDER_PURPOSES:
+            waiting = self._kept.send(call)
+            if waiting is not None:
+                async with asyncio.timeout(CALL_TIMEOUT_S):
+                    response = await waiting
+                body = self.hide.hidden(response.body, *signatures(call))
+                return response.status, response.headers, body
         async with self._http.request(
             call.method, call.target, data=call.body or None, headers=dict(call.headers),
             allow_redirects=False,
         ) as reply:  # fmt: skip
             body = await reply.read()
             return reply.status, {k.lower(): v for k, v in reply.headers.items()}, body
+
+
+def signatures(call: Call) -> list[str]:
+    """Of one request, as it carries them: good for a moment, and nobody's business."""
+    _, found, signature = call.target.partition("signature=")
+    signed = [signature.partition("&")[0]] if found else []
+    return [*signed, *(v for k, v in call.headers.items() if k.lower() == "api-sign")]

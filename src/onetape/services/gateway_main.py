@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 
@@ -14,6 +15,7 @@ import uvloop
 
 from onetape.model.errors import OnetapeError
 from onetape.services.gateway import Gateway
+from onetape.services.gateway_bridge import bridged
 from onetape.services.gateway_options import GatewayOptions
 
 
@@ -25,13 +27,16 @@ def _say_ready() -> None:
 def main() -> int:
     options = msgspec.json.decode(sys.stdin.buffer.read(), type=GatewayOptions)
     os.umask(0o077)
+    # An image of this process would hold the keys.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     async def work() -> None:
-        gateway = Gateway(options)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, gateway.stopping.set)
-        await gateway.run(_say_ready)
+        async with bridged(options) as reached:
+            gateway = Gateway(reached)
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, gateway.stopping.set)
+            await gateway.run(_say_ready)
 
     try:
         uvloop.run(work())

@@ -14,18 +14,23 @@ from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
 from onetape.orders.managed import HealthOut
 from onetape.services.gateway_connection import connected, reconnect_after
-from onetape.services.gateway_journal import MARK, TRADE
+from onetape.services.gateway_drift import DriftWatch
+from onetape.services.gateway_journal import MARK, QUOTE, TRADE
 from onetape.tape.journal import JournalWriter, type_id
 from onetape.venues.gateways import MarketStream, TradingVenue
+from onetape.venues.shapes import ShapedFeed
 
 __all__ = ["MarketFeed"]
 
+_QUOTE: Final = type_id("quote")
 _TRADE: Final = type_id("trade")
 _MARK: Final = type_id("mark")
 
 
 class MarketFeed:
-    """A sink of the venue's decoder. references: gets a recent price of each symbol."""
+    """What looks as usual goes from the core straight to the tape. The rest is the venue's
+    decoder's, whose sink this is. references: gets a recent price of each symbol; written: told
+    after each message."""
 
     def __init__(
         self,
@@ -34,31 +39,40 @@ class MarketFeed:
         writer: JournalWriter,
         references: dict[str, int],
         say: Callable[[HealthOut], None],
+        watch: DriftWatch,
+        *,
+        written: Callable[[], None] = lambda: None,
     ) -> None:
         self._symbols = [i.symbol for i in instruments]
         self._references = references
         self._say = say
-        self._quote = writer.append_quote
+        self._watch = watch
+        self._written = written
         self._append = writer.append_raw
         self._received = 0  # when the message came that is being read
         self._market = venue.market(instruments, self)
+        self._feed = ShapedFeed(self._market, instruments, writer.core)
 
     def streams(self) -> list[MarketStream]:
         return self._market.streams()
 
+    def take(self, message: bytes) -> None:
+        """One message, as it comes."""
+        self._received = time.time_ns()
+        number = self._feed.take(message, self._received)
+        if number:
+            self._references[self._symbols[number - 1]] = self._feed.middle(number)
+        self._written()
+        self._watch.market(message)
+
     async def follow(self, stream: MarketStream) -> None:
         """For ever, over as many connections as it takes."""
-
-        def take(message: bytes) -> None:
-            self._received = time.time_ns()
-            self._market.take(message)
-
         failures = 0
         name = stream.url.partition("://")[2].partition("/")[2][:40]
         while True:
             began = time.monotonic()
             with contextlib.suppress(OSError, picows.WSError, TimeoutError):
-                await connected(stream.url, stream.hello, take)
+                await connected(stream.url, stream.hello, self.take)
             failures = 0 if time.monotonic() - began > 10 else failures + 1
             self._say(HealthOut("feed", name, "lost", "warning"))
             await asyncio.sleep(reconnect_after(failures))
@@ -67,9 +81,10 @@ class MarketFeed:
         self, stream: int, ts_event: int, bid: int, ask: int, bid_size: int, ask_size: int,
         update_id: int,
     ) -> None:  # fmt: skip
-        self._quote(stream, self._received, ts_event, bid, ask, bid_size, ask_size)
+        received = self._received
+        payload = QUOTE.pack(ts_event, received, bid, ask, bid_size, ask_size, update_id, 0)
+        self._append(_QUOTE, payload, 0, stream, received)
         self._references[self._symbols[stream - 1]] = (bid + ask) // 2
-        del update_id
 
     def trade(
         self, stream: int, ts_event: int, price: int, size: int, side: Side, trade_id: int

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from onetape.services.bridge_options import BridgeOptions
+
 __all__ = ["GatewayOptions", "gateway_journal", "gateway_socket"]
 
 
@@ -26,6 +28,8 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     rest: str
     ws: str
     ws_private: str = ""  # of the account's stream, where it is another one
+    ws_entry: str = ""  # of orders, where it is another one
+    order_entry: str = "rest"  # or "socket": REST then takes what the socket does not
     key: str
     secret: str
     home: str
@@ -34,6 +38,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     orders_per_second: int = 0
     dead_man_ns: int = 0
     orphans: str = "cancel"
+    bridge: BridgeOptions | None = None  # of kinds `ccxt:`; rest is "" then, or another address
     is_new: bool = (
         False  # the exchange began with this gateway: nothing of an earlier life is there
     )

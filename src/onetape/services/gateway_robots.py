@@ -9,11 +9,12 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.model.enums import RequestKind
+from onetape.model.enums import OrderNews, RequestKind
 from onetape.model.errors import OrderInvalid
+from onetape.model.order import OrderSpec
 from onetape.orders.filters import Refusal
 from onetape.orders.gate import Gate
-from onetape.orders.managed import HealthOut, Request
+from onetape.orders.managed import HealthOut, Managed, Request
 from onetape.orders.manager import OrderManager
 from onetape.services.gateway_journal import GatewayTape, RobotLife, request_of
 from onetape.tape.journal import JournalReader, type_id
@@ -66,10 +67,15 @@ class Robots:
         self._tape.attach(life, now)
         return life
 
-    def follow(self, number: int) -> None:
-        """The robot's journal is there: from now on its requests are taken."""
-        self._follow(self._tape.robots[number])
+    def follow(self, number: int, *, is_here: bool = False) -> None:
+        """The robot's journal is there: from now on its requests are taken. is_here: the robot is
+        in this process and calls `look` when it has asked for something; nobody need ring."""
+        self._follow(self._tape.robots[number], is_here=is_here)
         self._watch.look()
+
+    def look(self) -> None:
+        """Takes what robots have asked for, without waiting to be rung."""
+        self._take_requests()
 
     def look_after(self, now: int, *, orphans: str) -> None:
         """A robot that died with orders open loses them, where orphans is "cancel"."""
@@ -83,11 +89,13 @@ class Robots:
             if orphans == "cancel":
                 self._manager.cancel_all(now, life.number)
 
-    def _follow(self, life: RobotLife) -> None:
+    def _follow(self, life: RobotLife, *, is_here: bool = False) -> None:
         # From its beginning: that is where it names its instruments.
         reader = JournalReader(life.journal)
+        life.uuid = _uuid_bytes(reader.core.uuid)
         self._lives[life.number] = (life, reader)
-        self._waiter.add(reader)
+        if not is_here:
+            self._waiter.add(reader)
 
     def _take_requests(self) -> None:
         now = self._now()
@@ -101,7 +109,7 @@ class Robots:
                     first, last = first or sequence, sequence
                     self._request(life, stream, payload, now)
             if last:
-                self._tape.take(life, _uuid_bytes(reader.core.uuid), first, last, 0, time.time_ns())
+                self._tape.take(life, life.uuid, first, last, 0, time.time_ns())
         self._carry_out()
 
     def _request(self, life: RobotLife, stream: int, payload: bytes, now: int) -> None:
@@ -127,7 +135,16 @@ class Robots:
             if kind is RequestKind.CANCEL:
                 manager.cancel(known, now)
             else:
-                manager.amend(known, now, price=spec.price_int, size=spec.size_int)
+                self._amend(known, spec, now)
+
+    def _amend(self, order: Managed, spec: OrderSpec, now: int) -> None:
+        price, size = spec.price_int, spec.size_int
+        refusal = self._gate.amendment(order, now, price=price, size=size)
+        if refusal is None:
+            self._manager.amend(order, now, price=price, size=size)
+        else:
+            news = OrderNews.UPDATE_REJECTED
+            self._manager.refuse(order, news, now, refusal.code, refusal.reason)
 
 
 def _uuid_bytes(value: Any) -> bytes:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -32,19 +32,24 @@ from onetape.model.errors import (
     VenueUnavailable,
 )
 from onetape.model.time import parse_duration
+from onetape.services.bridge_options import bridge_of, simulated_kind
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.outcome import RunResult
 from onetape.services.paper import SAMPLE_NS, PaperOptions, PaperRobot, follow
 from onetape.services.preflight import CHECKED, check_named, keys_of, preflight, target_of
 from onetape.services.preparing import prepare_plan, strategy_class
 from onetape.services.recording import run_folder, run_uuid
+from onetape.store.secrets import without_secrets
 from onetape.venues.key_check import Wanted
 
 __all__ = [
     "GatewayClient",
     "LiveOptions",
+    "account_of",
     "addressed",
+    "checked",
     "drain",
+    "gateway_options",
     "gateway_process",
     "open_live",
     "run_live",
@@ -65,6 +70,13 @@ class LiveOptions(PaperOptions):
     config: Config | None = None
     folder: Path = Path()
     account: str = ""
+    single: bool = False  # gateway and robot in this process
+
+
+class Asks(Protocol):
+    """A gateway that can be asked."""
+
+    def ask(self, do: str, **fields: Any) -> dict[str, Any]: ...
 
 
 class GatewayClient:
@@ -86,14 +98,18 @@ class GatewayClient:
         line = self._file.readline()
         if not line:
             raise ProcessDown("the gateway ended", where=f"asked to {do}")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer and "status" not in answer:  # a command has both
-            raise ProcessDown(str(answer["error"]), where=f"the gateway, asked to {do}")
-        return answer
+        return checked(do, json.loads(line))
 
     def close(self) -> None:
         self._file.close()
         self._socket.close()
+
+
+def checked(do: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """A gateway's answer. Raises ProcessDown for one that says that it could not."""
+    if "error" in answer and "status" not in answer:  # a command has both
+        raise ProcessDown(str(answer["error"]), where=f"the gateway, asked to {do}")
+    return answer
 
 
 @contextmanager
@@ -101,7 +117,7 @@ def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, Gat
     """The account's gateway: one that runs, or one of our own until the block ends."""
     config = options.config
     assert config is not None
-    name, account = _account(config, options.account)
+    name, _ = account_of(config, options.account)
     path = gateway_socket(options.home, name)
     if path.exists():
         try:
@@ -114,21 +130,53 @@ def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, Gat
             finally:
                 client.close()
             return
-    venue = config.venues[account.venue]
     with ExitStack() as stack:
-        if venue.mode == "sim" and not venue.rest:
-            told = stack.enter_context(simulated_exchange(venue.kind, venue.seed))
-            first = told["accounts"][0]
-            started = addressed(options.home, name, told, first, symbols, account, is_new=True)
-        else:
-            started = _started(options, name, account, venue, symbols)
-        yield name, stack.enter_context(gateway_process(started))
+        started = stack.enter_context(gateway_options(options, symbols))
+        yield name, stack.enter_context(gateway_process(started, _environ(config)))
 
 
 @contextmanager
-def gateway_process(started: GatewayOptions) -> Iterator[GatewayClient]:
-    """A gateway until the block ends. Raises VenueUnavailable when it does not become ready."""
-    with _child([sys.executable, "-m", "onetape.services.gateway_main"]) as child:
+def gateway_options(options: LiveOptions, symbols: list[str]) -> Iterator[GatewayOptions]:
+    """What a gateway of our own is started with; an exchange of our own runs until the block
+    ends."""
+    config = options.config
+    assert config is not None
+    name, account = account_of(config, options.account)
+    venue = config.venues[account.venue]
+    bridge = bridge_of(
+        config, account, venue, home=options.home, folder=options.folder, environ=os.environ
+    )
+    with ExitStack() as stack:
+        if venue.mode == "sim" and not venue.rest:
+            kind = simulated_kind(venue.kind)
+            told = stack.enter_context(simulated_exchange(kind, venue.seed, _environ(config)))
+            first = told["accounts"][0]
+            if bridge is not None:  # ccxt knows the paths
+                told = {"venue": venue.kind, "rest": told["rest"], "ws": _socket(told["rest"])}
+            started = addressed(options.home, name, told, first, symbols, account, is_new=True)
+        else:
+            started = _started(options, name, account, venue, symbols)
+        yield msgspec.structs.replace(started, bridge=bridge)
+
+
+def _environ(config: Config) -> dict[str, str]:
+    """For processes of ours that need no secret of the configuration."""
+    places = [p for each in config.accounts.values() for p in (each.key, each.secret)]
+    return without_secrets(os.environ, places)
+
+
+def _socket(rest: str) -> str:
+    """The WebSocket's address on the same host."""
+    return rest.replace("http", "ws", 1)
+
+
+@contextmanager
+def gateway_process(
+    started: GatewayOptions, environ: Mapping[str, str] | None = None
+) -> Iterator[GatewayClient]:
+    """A gateway until the block ends. environ: its own, without what others need. Raises
+    VenueUnavailable when it does not become ready."""
+    with _child([sys.executable, "-m", "onetape.services.gateway_main"], environ) as child:
         assert child.stdin is not None and child.stdout is not None
         child.stdin.write(msgspec.json.encode(started))
         child.stdin.close()
@@ -144,10 +192,12 @@ def gateway_process(started: GatewayOptions) -> Iterator[GatewayClient]:
 
 
 @contextmanager
-def _child(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+def _child(
+    command: list[str], environ: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process that ends with the block at the latest. Ctrl-C reaches us, and we end it."""
     process = subprocess.Popen(  # noqa: S603
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=environ
     )
     try:
         yield process
@@ -164,12 +214,14 @@ def _child(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def simulated_exchange(kind: str, seed: int) -> Iterator[dict[str, Any]]:
+def simulated_exchange(
+    kind: str, seed: int, environ: Mapping[str, str] | None = None
+) -> Iterator[dict[str, Any]]:
     """A simulated exchange of our own until the block ends: what it says when it is ready."""
     command = [
         sys.executable, "-m", "onetape", "sim", kind, "--port", "0", "--seed", str(seed),
     ]  # fmt: skip
-    with _child(command) as process:
+    with _child(command, environ) as process:
         assert process.stdin is not None and process.stdout is not None
         process.stdin.close()
         line = process.stdout.readline()
@@ -196,6 +248,8 @@ def addressed(
         rest=exchange["rest"],
         ws=exchange["ws"],
         ws_private=exchange.get("ws_private", ""),
+        ws_entry=exchange.get("ws_entry", ""),
+        order_entry=limits.order_entry,
         key=keys["key"],
         secret=keys["secret"],
         home=str(home),
@@ -208,7 +262,7 @@ def addressed(
     )
 
 
-def _account(config: Config, wanted: str) -> tuple[str, AccountConfig]:
+def account_of(config: Config, wanted: str) -> tuple[str, AccountConfig]:
     if wanted:
         if wanted not in config.accounts:
             there = ", ".join(config.accounts) or "none"
@@ -243,6 +297,10 @@ def _started(
 
 def run_live(options: LiveOptions) -> RunResult:
     """`onetape run --live`: until Ctrl-C or --seconds; then what works is cancelled."""
+    if options.single:
+        from onetape.services.live_single import run_single
+
+        return run_single(options)
     symbols = symbols_of(options)
     deadline = None if options.seconds is None else time.monotonic() + options.seconds
     with gateway(options, symbols) as (account, client):
@@ -258,7 +316,7 @@ def run_live(options: LiveOptions) -> RunResult:
     return result
 
 
-def open_live(options: LiveOptions, account: str, client: GatewayClient) -> PaperRobot:
+def open_live(options: LiveOptions, account: str, client: Asks) -> PaperRobot:
     """A started robot whose orders the gateway takes."""
     strategy = strategy_class(options)
     folder = run_folder(options.out, options.home, strategy.__name__)

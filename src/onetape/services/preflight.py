@@ -25,8 +25,10 @@ from onetape.model.errors import (
 )
 from onetape.model.instrument import Instrument
 from onetape.orders.told import ModeTold
+from onetape.services.bridge_options import CCXT
 from onetape.services.gateway_clock import clock_offset
 from onetape.services.venue_access import VenueAccess
+from onetape.store.redaction import Redactor
 from onetape.store.secrets import read_secret
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.gateways import HOSTS, Addresses, TradingVenue, open_trading_venue, ws_address
@@ -83,6 +85,8 @@ def target_of(name: str, venue: VenueConfig) -> Target:
         ws = venue.ws or local
         return Target(venue.kind, venue.mode, Addresses(venue.rest, ws, ws), venue.rest)
     ws_address(venue.kind, "")
+    if venue.kind.startswith(CCXT):
+        return Target(venue.kind, venue.mode, Addresses("", "", ""))  # ccxt knows where it is
     hosts = HOSTS.get((venue.kind, venue.mode))
     if hosts is None:
         raise BadConfig(
@@ -134,11 +138,12 @@ def preflight(
     """Raises the first thing that is wrong: VenueUnavailable, UnknownSymbol, ClockSkew,
     BadSignature, PermissionDenied, AccountMode, and what else the venue refuses."""
     venue = open_trading_venue(target.kind, key, secret, target.addresses)
-    access = VenueAccess(target.addresses.rest)
+    hide = Redactor(key, secret)
+    access = VenueAccess(target.addresses.rest, hide)
     try:
         passed = _public(access, venue, target, symbols)
         where = f"[accounts.{account}] at {target.addresses.rest}"
-        _account(access, venue, target, where, passed, wanted)
+        _account(access, venue, target, where, passed, wanted, hide)
     finally:
         access.close()
     return passed
@@ -171,9 +176,11 @@ def _public(
             f"no exchange of the kind {target.kind} answers: HTTP {status}, {what}", where=where
         )
     passed = Passed(offset=clock_offset(int(answer.value), venue.clock_step, sent, received))
-    status, headers, passed.raw = access.ask(venue.instruments())
+    status, _, passed.raw = access.ask(venue.instruments())
     try:
-        passed.instruments = venue.instruments_of(passed.raw, frozenset(symbols))
+        # Without symbols nothing depends on the list: what is odd in it is drift, and said so.
+        if symbols:
+            passed.instruments = venue.instruments_of(passed.raw, frozenset(symbols))
     except (LookupError, TypeError, ValueError, AttributeError, msgspec.DecodeError) as error:
         raise VenueUnavailable(
             f"its list of instruments makes no sense: HTTP {status}, {type(error).__name__} "
@@ -194,13 +201,14 @@ def _account(
     where: str,
     passed: Passed,
     wanted: Wanted,
+    hide: Redactor,
 ) -> None:
     now = time.time_ns() + passed.offset
     call = venue.protocol.modes(now)
     answer = venue.protocol.answer(call, *access.ask(call), now)
     passed.mode = next((each for each in answer.told if isinstance(each, ModeTold)), None)
     if passed.mode is not None or answer.venue_code == "-2015":
-        passed.rights = _rights(access, venue, target, now)
+        passed.rights = _rights(access, venue, target, now, hide)
     if passed.mode is None:
         raise refused(answer, where, passed.rights)
     wrong: OnetapeError | None = unfit(passed.mode, passed.rights, wanted, where)
@@ -208,12 +216,14 @@ def _account(
         raise wrong
 
 
-def _rights(access: VenueAccess, venue: TradingVenue, target: Target, now: int) -> KeyRights | None:
+def _rights(
+    access: VenueAccess, venue: TradingVenue, target: Target, now: int, hide: Redactor
+) -> KeyRights | None:
     """None where nobody tells: what is not known is not held against a key."""
     if not target.rights or not isinstance(venue.protocol, BinanceUsdmProtocol):
         return None
     is_same = target.rights == access.rest
-    other = access if is_same else VenueAccess(target.rights)
+    other = access if is_same else VenueAccess(target.rights, hide)
     try:
         status, _, body = other.ask(venue.protocol.key_rights(now))
         value = msgspec.json.decode(body)

@@ -1,16 +1,17 @@
 """A simulated exchange as a process: sockets and the clock around a dialect.
 
-REST and WebSocket share one port, as one server of aiohttp. Everything that is decided is decided
-in the dialect; this shell moves the exchange's time with the wall clock, hands in what arrives, and
-carries out what is said.
+REST and WebSocket share one port: plain requests are read here, the rest is aiohttp's. Everything
+that is decided is decided in the dialect; this shell moves the exchange's time with the wall clock,
+hands in what arrives, and carries out what is said.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import struct
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,8 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from onetape.model.decimals import decimal_text
 from onetape.model.errors import BadInput, IoFailed
 from onetape.model.money import money
+from onetape.services.http_reader import BODY_MAX
+from onetape.services.venue_http import PlainHttp
 from onetape.services.venue_state import VenueState
 from onetape.services.venue_tape import VenueTape, say_end
 from onetape.sim.control import Control
@@ -34,7 +37,8 @@ from onetape.sim.venues import open_venue
 __all__ = ["VenueServer", "run_venue"]
 
 TICK_S: Final = 0.01
-BODY_MAX: Final = 1 << 20
+STOP_S: Final = 1.0  # for what is being answered when the exchange closes
+SECOND: Final = 1_000_000_000
 MESSAGE_MAX: Final = 1 << 20
 CATCH_UP_NS: Final = 60_000_000_000  # of the market, between two looks at what was said
 JSON: Final = "application/json"
@@ -50,21 +54,28 @@ class VenueServer:
         self.connections: dict[int, tuple[Connection, asyncio.Event]] = {}
         self._next_connection = 1
         self._pending: set[Pending] = set()
-        self._runner: web.ServerRunner | None = None
+        self._plain: set[PlainHttp] = set()
+        self._listening: asyncio.Server | None = None
+        self._web: web.Server | None = None
         self._ticker: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listens; gives the port. Raises OSError where it cannot."""
-        server = web.Server(self._handle, access_log=None)
-        self._runner = web.ServerRunner(server)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, backlog=1024)
-        await site.start()
+        others = self._web = web.Server(self._handle, access_log=None)
+
+        def connection() -> PlainHttp:
+            return PlainHttp(self.answer, lambda: self.clock() // SECOND, others, self._plain)
+
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(connection, host, port, backlog=1024)
         self._ticker = asyncio.create_task(self._tick())
-        sockets: Any = site._server
-        return int(sockets.sockets[0].getsockname()[1])
+        return int(self._listening.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
+        if self._listening is not None:
+            self._listening.close()
+        for plain in list(self._plain):
+            plain.close()
         if self._ticker is not None:
             self._ticker.cancel()
         for pending in list(self._pending):
@@ -72,8 +83,8 @@ class VenueServer:
         for connection, wake in list(self.connections.values()):
             connection.close(WSCloseCode.GOING_AWAY, "the exchange closes")
             wake.set()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._web is not None:
+            await self._web.shutdown(STOP_S)
 
     # --- the market -------------------------------------------------------------------------------
 
@@ -89,13 +100,15 @@ class VenueServer:
         if reports:
             self.dialect.publish(reports, now)
         self.dialect.tick(now)
-        for connection, wake in self.connections.values():
-            if connection.out:
-                wake.set()
 
     async def _tick(self) -> None:
+        second = 0
         while True:
             self._spread(self._now())
+            if (now := self.clock() // SECOND) != second:
+                second = now
+                for plain in list(self._plain):
+                    plain.close_idle(now)
             await asyncio.sleep(TICK_S)
 
     # --- clients ----------------------------------------------------------------------------------
@@ -169,6 +182,7 @@ class VenueServer:
         await socket.prepare(request)
         wake = asyncio.Event()
         self.connections[connection.id] = (connection, wake)
+        connection.heard = wake.set
         wake.set()
         sender = asyncio.create_task(_send(connection, wake, socket, request))
         try:
@@ -209,18 +223,37 @@ async def _send(
         await wake.wait()
         wake.clear()
         out, connection.out = connection.out, []
-        for message in out:
-            if isinstance(message, Close):
-                if message.code == ABORT:
-                    if request.transport is not None:
-                        request.transport.abort()
-                    return
-                await socket.close(code=message.code, message=message.reason.encode())
-                return
+        end = next((m for m in out if isinstance(m, Close)), None)  # always the last
+        if request.transport is None or request.transport.is_closing():
+            return
+        if said := _frames(m for m in out if isinstance(m, bytes)):
+            # All that waits in one write; the payloads are shared between those who listen.
+            request.transport.write(said)
             try:
-                await socket.send_str(message.decode())
-            except (ConnectionError, RuntimeError):
+                await request.writer.drain()
+            except ConnectionError:
                 return
+        if end is not None:
+            if end.code != ABORT:
+                await socket.close(code=end.code, message=end.reason.encode())
+            elif request.transport is not None:
+                request.transport.abort()
+            return
+
+
+def _frames(messages: Iterable[bytes]) -> bytes:
+    """Text messages as a server sends them (RFC 6455): whole, without a mask."""
+    parts = []
+    for message in messages:
+        size = len(message)
+        if size < 126:
+            parts.append(struct.pack("!BB", 0x81, size))
+        elif size < 65536:
+            parts.append(struct.pack("!BBH", 0x81, 126, size))
+        else:
+            parts.append(struct.pack("!BBQ", 0x81, 127, size))
+        parts.append(message)
+    return b"".join(parts)
 
 
 class ControlServer:

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 from onetape.model.errors import BadConfig, VenueUnavailable
 from onetape.orders.calls import Call
+from onetape.services.gateway_line import signatures
+from onetape.store.redaction import Redactor
 
 __all__ = ["Got", "VenueAccess"]
 
@@ -24,10 +26,14 @@ Got = tuple[int, dict[str, str], bytes]  # status, headers in lower case, body
 
 
 class VenueAccess:
-    """A kept connection to one address. Raises BadConfig for what is no address."""
+    """A kept connection to one address. hide: what its answers must not repeat. Raises BadConfig
+    for what is no address."""
 
-    def __init__(self, rest: str, *, timeout: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, rest: str, hide: Redactor | None = None, *, timeout: float = TIMEOUT_S
+    ) -> None:
         self.rest = rest
+        self._hide = hide or Redactor()
         try:
             parts = urlsplit(rest)
             port = parts.port
@@ -68,7 +74,7 @@ class VenueAccess:
             raise VenueUnavailable(
                 f"no exchange answers: HTTP {reply.status} sends elsewhere", where=self.rest
             )
-        return reply.status, headers, body
+        return reply.status, headers, self._hide.hidden(body, *signatures(call))
 
     def timed(self, call: Call) -> tuple[Got, int, int]:
         """An answer, and between which times of ours it was made (ns UTC)."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from onetape.model.config import AccountConfig, Config, VenueConfig
 from onetape.model.errors import BadConfig, OnetapeError, ProcessDown
@@ -18,33 +19,40 @@ from onetape.services.gateway_options import gateway_socket
 from onetape.services.preflight import (
     CHECKED,
     Passed,
+    Target,
     check_named,
     look,
     preflight,
     secret_of,
     target_of,
 )
+from onetape.services.venue_drift import SAMPLE_S, venue_drift
 from onetape.venues.key_check import Wanted
+from onetape.venues.known import facts_of
 
 __all__ = ["check_account", "check_venue", "examine"]
 
+SHOWN_MAX: Final = 20  # drifts by name
 
-def examine(config: Config, folder: Path, home: Path, only: str = "") -> Iterator[Finding]:
-    """Every venue and its accounts; only: a venue's name. Raises BadConfig for a name that there
-    is not."""
+
+def examine(
+    config: Config, folder: Path, home: Path, only: str = "", *, sample_s: float = SAMPLE_S
+) -> Iterator[Finding]:
+    """Every venue and its accounts; only: a venue's name; sample_s: how long its market is listened
+    to at most, 0: not at all. Raises BadConfig for a name that there is not."""
     if only and only not in config.venues:
         there = ", ".join(config.venues) or "none"
         raise BadConfig(f"no venue {only!r}", where="--venue", todo=f"there is: {there}")
     for name, venue in config.venues.items():
         if only in ("", name):
-            yield from _with_accounts(config, name, venue, folder, home)
+            yield from _with_accounts(config, name, venue, folder, home, sample_s)
 
 
 def _with_accounts(
-    config: Config, name: str, venue: VenueConfig, folder: Path, home: Path
+    config: Config, name: str, venue: VenueConfig, folder: Path, home: Path, sample_s: float
 ) -> Iterator[Finding]:
     accounts = {n: a for n, a in config.accounts.items() if a.venue == name}
-    found = list(check_venue(name, venue))
+    found = list(check_venue(name, venue, sample_s))
     yield from found
     is_there = not any(each.state == ERROR for each in found)
     for each, account in accounts.items():
@@ -58,10 +66,12 @@ def is_own(venue: VenueConfig) -> bool:
     return venue.mode == "sim" and not venue.rest
 
 
-def check_venue(name: str, venue: VenueConfig) -> Iterator[Finding]:
+def check_venue(name: str, venue: VenueConfig, sample_s: float = SAMPLE_S) -> Iterator[Finding]:
     subject = f"venue {name}"
     if is_own(venue):
-        yield Finding(OK, subject, f"{venue.kind}, simulated, begins with each run")
+        yield Finding(
+            OK, subject, f"{venue.kind}, simulated, begins with each run{_dated(venue.kind)}"
+        )
         return
     try:
         target = target_of(name, venue)
@@ -77,6 +87,30 @@ def check_venue(name: str, venue: VenueConfig) -> Iterator[Finding]:
     except BadConfig as error:
         yield Finding.of(subject, error)
     yield Finding(OK, subject, f"{target.addresses.rest} answers, {_clock(passed)}")
+    yield from _drift(subject, target, passed, sample_s)
+
+
+def _drift(subject: str, target: Target, passed: Passed, sample_s: float) -> Iterator[Finding]:
+    """What the adapter believes of the venue, and whether it is so."""
+    try:
+        report = venue_drift(target, passed, sample_s=sample_s)
+    except OnetapeError as error:
+        yield Finding.of(subject, error)
+        return
+    heard = sum(report.messages.values())
+    text = (
+        f"facts of {report.facts.read} against {report.answers} answers, {heard} messages, "
+        f"{report.refusals} refusals: "
+    )
+    if not report.found:
+        yield Finding(OK, subject, text + "no drift")
+        return
+    state = ERROR if report.broken else WARNING
+    kept = [each.text for each in report.found[:SHOWN_MAX]]
+    if more := len(report.found) - len(kept):
+        kept.append(f"{more} more")
+    todo = "look for a newer onetape before you trade" if report.broken else ""
+    yield Finding(state, subject, text + "; ".join(kept), todo)
 
 
 def check_account(
@@ -168,6 +202,10 @@ def _symbols(config: Config, account: str) -> list[str]:
 
 def _list(value: object) -> list[object]:
     return list(value) if isinstance(value, list) else []
+
+
+def _dated(kind: str) -> str:
+    return f"; facts of {facts_of(kind).read}" if kind in CHECKED else ""
 
 
 def _clock(passed: Passed) -> str:

@@ -76,6 +76,7 @@ class SimAccount:
     leverage: dict[int, int] = field(default_factory=dict)  # by instrument
     isolated: set[int] = field(default_factory=set)
     open_orders: dict[int, SimOrder] = field(default_factory=dict)
+    open_count: dict[int, int] = field(default_factory=dict)  # of each instrument
     by_client_id: dict[str, SimOrder] = field(default_factory=dict)  # the newest of each id
     closed: deque[SimOrder] = field(default_factory=deque)
     by_id: dict[int, SimOrder] = field(default_factory=dict)  # open, and closed ones kept
@@ -192,10 +193,11 @@ class SimAccount:
             self.by_client_id[order.client_id] = order
         if order.is_open:
             self.open_orders[order.id] = order
+            self.open_count[order.index] = self.open_count.get(order.index, 0) + 1
 
     def forget_open(self, order: SimOrder) -> None:
         """It has ended; it stays in the history until that is full."""
-        if self.open_orders.pop(order.id, None) is None:
+        if not self._close(order):
             return
         self.closed.append(order)
         if len(self.closed) > CLOSED_MAX:
@@ -203,6 +205,13 @@ class SimAccount:
             self.by_id.pop(gone.id, None)
             if self.by_client_id.get(gone.client_id) is gone:
                 del self.by_client_id[gone.client_id]
+
+    def _close(self, order: SimOrder) -> bool:
+        """Whether it was open."""
+        if self.open_orders.pop(order.id, None) is None:
+            return False
+        self.open_count[order.index] -= 1
+        return True
 
     def rename(self, order: SimOrder, client_id: str) -> None:
         """Another client id for an order that works."""
@@ -216,7 +225,7 @@ class SimAccount:
 
     def drop(self, order: SimOrder) -> None:
         """As if it had never been: what was refused at the door of a venue that keeps no record."""
-        self.open_orders.pop(order.id, None)
+        self._close(order)
         self.by_id.pop(order.id, None)
         if self.closed and self.closed[-1] is order:
             self.closed.pop()

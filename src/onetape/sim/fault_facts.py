@@ -104,14 +104,17 @@ class VenueWords:
 
     # --- requests ---------------------------------------------------------------------------------
 
-    def request(self, request: Request) -> Facts:
+    def request(self, request: Request, *, with_symbols: bool = True) -> Facts:
+        """with_symbols: read what it is about, too, which only rules want to know."""
         account = self.exchange.by_key.get(request.headers.get(self.key, ""))
-        named: dict[str, Any] = dict(fields(request.query))
-        body = request.body.strip()
-        if body[:1] == b"{":
-            named |= _object(body)
-        elif body:
-            named |= fields(body.decode("utf-8", "replace"))
+        named: dict[str, Any] = {}
+        if with_symbols:
+            named = dict(fields(request.query))
+            body = request.body.strip()
+            if body[:1] == b"{":
+                named |= _object(body)
+            elif body:
+                named |= fields(body.decode("utf-8", "replace"))
         return Facts(
             request.method,
             request.path,

@@ -90,6 +90,8 @@ class Faulty:
         self.rules: list[ActiveRule] = []  # those about requests and messages
         self.received: deque[Received] = deque(maxlen=REQUESTS_KEPT)
         self._links: dict[int, _Link] = {}
+        self._speaking: list[_Link] = []  # those that the venue has said something to
+        self._silenced: list[_Link] = []
         self._due: list[tuple[int, int, Callable[[int], None]]] = []
         self._count = 0
         self._number = 0
@@ -189,7 +191,7 @@ class Faulty:
     # --- requests ---------------------------------------------------------------------------------
 
     def http(self, request: Request, now: int) -> Reply | Pending:
-        facts = self.words.request(request)
+        facts = self.words.request(request, with_symbols=bool(self.rules))
         if self._in_maintenance(facts, now):
             self._note(facts, request.query, now, "maintenance")
             return self.words.maintenance()
@@ -307,7 +309,9 @@ class Faulty:
 
     def _note(self, facts: Facts, query: str, now: int, fault: str) -> None:
         self._number += 1
-        kept = "&".join(p for p in query.split("&") if not p.startswith(SECRETS))
+        kept, _, last = query.rpartition("&signature=")
+        if not kept or "&" in last or any(name in kept for name in SECRETS):  # not the usual form
+            kept = "&".join(p for p in query.split("&") if not p.startswith(SECRETS))
         self.received.append(
             Received(
                 self._number, now, facts.method, facts.path, kept, facts.account, facts.purpose,
@@ -322,9 +326,11 @@ class Faulty:
             return False
         c = connection
         inner = Connection(c.id, c.path, c.query, c.peer, c.opened, c.headers)
+        link = _Link(c, inner)
+        inner.heard = lambda: self._speaking.append(link)
         if not self.inner.connect(inner, now):
             return False
-        self._links[c.id] = _Link(c, inner)
+        self._links[c.id] = link
         self._sweep(now)
         return True
 
@@ -389,14 +395,21 @@ class Faulty:
             _, _, what = heapq.heappop(self._due)
             what(now)
             self.publish(self.exchange.take(), now)
-        for link in list(self._links.values()):
-            if link.outer.silent and now >= link.silent_until:
-                link.outer.silent = False
+        if self._silenced:
+            for link in self._silenced:
+                if now >= link.silent_until:
+                    link.outer.silent = False
+            self._silenced = [link for link in self._silenced if link.outer.silent]
 
     def _sweep(self, now: int) -> None:
         """What the venue has said, to the clients."""
+        if not self._speaking:
+            return
         stream_rules = [r for r in self.rules if r.about == "stream"]
-        for link in list(self._links.values()):
+        speaking, self._speaking = self._speaking, []
+        for link in sorted(speaking, key=lambda link: link.outer.id):
+            if link.outer.id not in self._links:
+                continue
             out, link.inner.out = link.inner.out, []
             for message in out:
                 if isinstance(message, Close):
@@ -458,9 +471,9 @@ class Faulty:
         for link, message in stale.held:
             _send(link, message)
 
-    @staticmethod
-    def _silence(link: _Link, until: int) -> None:
+    def _silence(self, link: _Link, until: int) -> None:
         link.outer.silent, link.silent_until = True, until
+        self._silenced.append(link)
 
     # --- what happens to the whole exchange -------------------------------------------------------
 

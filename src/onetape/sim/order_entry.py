@@ -194,6 +194,8 @@ class OrderEntry(ExchangeState):
 
     def _meets_own(self, order: SimOrder, now: int) -> bool:
         """Own resting orders that it would trade with; by the venue's rule they go, or it does."""
+        if order.post_only or not self._may_trade(order):
+            return False
         account = order.account
         meets = [
             other
@@ -212,13 +214,24 @@ class OrderEntry(ExchangeState):
                 )
             )
         ]
-        if not meets or order.post_only:
+        if not meets:
             return False
         rule = order.extra.get("self_trade", self.self_trade)  # some venues let each order say
         if rule != "cancel_incoming":
             for other in meets:
                 self._cancel(other, now, code=SelfTrade.code)
         return bool(rule != "cancel_resting")
+
+    def _may_trade(self, order: SimOrder) -> bool:
+        """Whether it reaches the best price of the other side at all. Own orders rest in the same
+        book, so that one which does not need not be held against each of them."""
+        if order.type is OrderType.MARKET:
+            return True
+        is_buy = order.side is Side.BUY
+        best = self.levels(order.index, Side.SELL if is_buy else Side.BUY, 1)
+        if not best:
+            return False
+        return order.price >= best[0][0] if is_buy else order.price <= best[0][0]
 
     def _cancel(self, order: SimOrder, now: int, *, code: int = 0) -> int:
         if not order.is_open:

@@ -133,19 +133,22 @@ def open_venue(
     limits: bool = True,
     calls: Iterable[Call] = (),
     market: Market | None = None,
+    rate: float = RATE,
+    history: int = HISTORY_NS,
 ) -> Dialect:
     """A simulated exchange of a kind, with some minutes of market behind it, at `now` (ns UTC).
 
-    market: instead of the generated one; it begins at `now`. calls: what it has been told since, as
-    its recorder had it; it then stands at the last of them. Raises UsageError for a kind that there
-    is not.
+    market: instead of the generated one; it begins at `now`. rate, history: how busy the generated
+    one is, 1 being near life, and how much of it there has been, ns. calls: what it has been told
+    since, as its recorder had it; it then stands at the last of them. Raises UsageError for a kind
+    that there is not.
     """
     facts = facts_of(kind)
     opened: Market = market or GeneratedMarket(
         [_market(symbol, facts.leverage.get(symbol, 0)) for symbol in facts.symbols],
         seed=seed,
-        start=now - HISTORY_NS,
-        rate=RATE,
+        start=now - history,
+        rate=rate,
     )
     exchange = SimExchange(
         opened,

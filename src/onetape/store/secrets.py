@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from onetape.model.errors import BadConfig, PermissionDenied
@@ -52,6 +52,13 @@ def read_secret(place: str, environ: Mapping[str, str], *, folder: Path = Path()
             return _from_descriptor(int(rest))
     # Neither form nor value is shown: it may be a secret that was pasted here.
     raise BadConfig("a secret is given as env:NAME, file:/path or fd:N")
+
+
+def without_secrets(environ: Mapping[str, str], places: Iterable[str]) -> dict[str, str]:
+    """An environment for a process that needs none of the secrets whose places are given: whoever
+    may look at it would see them for as long as it runs."""
+    names = {place.removeprefix("env:") for place in places if place.startswith("env:")}
+    return {name: value for name, value in environ.items() if name not in names}
 
 
 def _from_file(path: Path) -> Secret:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, Protocol
 from onetape.model.enums import Side
 from onetape.model.errors import NotAvailable
 from onetape.model.instrument import Instrument
+from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call, OrderProtocol
 from onetape.orders.told import Told
 from onetape.venues.depth import DepthStream
@@ -110,6 +111,12 @@ class TradingVenue(Protocol):
         ...
 
     @property
+    def budget(self) -> tuple[BudgetRule, ...]:
+        """What it counts for an address. What it counts for an account or a pair is its to judge:
+        a refusal of that kind is answered, and sent again or given up."""
+        ...
+
+    @property
     def keep_key_s(self) -> float:
         """How often the key of the account's stream is kept alive, 0: it need not be."""
         ...
@@ -176,6 +183,13 @@ def _kraken(key: str, secret: str, addresses: Addresses) -> TradingVenue:
     return KrakenSpotVenue(key, secret, addresses)
 
 
+def _ccxt(exchange: str) -> Callable[[str, str, Addresses], TradingVenue]:
+    """Through the bridge: the key is its token."""
+    from onetape.venues.ccxt.gateway import CcxtVenue
+
+    return lambda key, secret, addresses: CcxtVenue(exchange, key, addresses)
+
+
 # How it is made, and the path of its WebSocket where only a host is known.
 _KINDS: Final[dict[str, tuple[Callable[[str, str, Addresses], TradingVenue], str]]] = {
     "binance-usdm": (_binance, ""),
@@ -194,6 +208,8 @@ def ws_address(kind: str, rest: str) -> str:
 
 
 def _kind(kind: str) -> tuple[Callable[[str, str, Addresses], TradingVenue], str]:
+    if kind.startswith("ccxt:"):
+        return _ccxt(kind.removeprefix("ccxt:")), ""
     if kind not in _KINDS:
         raise NotAvailable(f"trading live on {kind}", todo="docs/roadmap.md says when")
     return _KINDS[kind]

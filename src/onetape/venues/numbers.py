@@ -10,6 +10,11 @@ __all__ = ["money_of", "units_of"]
 def units_of(text: str, decimals: int) -> int:
     """`60000.10` at one decimal is 600001. Raises ValueError for what is no plain decimal number
     or has more decimals than there are."""
+    whole, _, rest = text.partition(".")
+    if len(rest) == decimals and whole:  # as venues write them, nearly always
+        digits = whole + rest
+        if digits.isdecimal() and digits.isascii():
+            return int(digits)
     sign = 1
     if text[:1] in ("-", "+"):
         sign, text = (-1 if text[0] == "-" else 1), text[1:]

@@ -1,4 +1,4 @@
-"""Whose messages a recording holds: by the host it was connected to."""
+"""Whose messages a recording holds: by the address it was connected to."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ class Market:
 
     `protocol` is module:attribute of a message table (Protocol) or of a MarketDecoder; the module
     has `unified(raw)` for names that no catalogue knows. `kind` decides where the venue uses a
-    name twice, None where it does not.
+    name twice, None where it does not. `path` is how addresses of this one begin after the host,
+    where a host speaks several dialects.
     """
 
     venue: str
     hosts: tuple[str, ...]
     protocol: str
     kind: Kind | None = None
+    path: str = ""
 
     def load(self) -> Any:
         """The table or the decoder, imported when it is first needed."""
@@ -36,12 +38,14 @@ class Market:
 
 
 _BINANCE: Final = "onetape.venues.binance.protocol:MARKET"
+_BYBIT: Final = "onetape.venues.bybit.messages_v5:Decoder"
 MARKETS: Final = (
     Market("binance", ("stream.binance.com", "api.binance.com"), _BINANCE, Kind.SPOT),
     Market("binance", ("fstream.binance.com", "fapi.binance.com"), _BINANCE, Kind.LINEAR),
     Market("binance", ("dstream.binance.com", "dapi.binance.com"), _BINANCE, Kind.INVERSE),
     Market("bitmex", ("www.bitmex.com", "ws.bitmex.com"), "onetape.venues.bitmex.protocol:Decoder"),
     Market("kraken", ("ws.kraken.com", "api.kraken.com"), "onetape.venues.kraken.protocol:Decoder"),
+    Market("kraken", ("ws.kraken.com",), "onetape.venues.kraken.messages_v2:Decoder", path="/v2"),
     Market(
         "krakenfutures", ("futures.kraken.com",), "onetape.venues.krakenfutures.protocol:Decoder"
     ),
@@ -51,14 +55,19 @@ MARKETS: Final = (
         "onetape.venues.okx.protocol:Decoder",
     ),
     Market("bybit", ("stream.bybit.com", "api.bybit.com"), "onetape.venues.bybit.protocol:Decoder"),
+    Market("bybit", ("stream.bybit.com",), _BYBIT, Kind.SPOT, "/v5/public/spot"),
+    Market("bybit", ("stream.bybit.com",), _BYBIT, Kind.LINEAR, "/v5/public/linear"),
+    Market("bybit", ("stream.bybit.com",), _BYBIT, Kind.INVERSE, "/v5/public/inverse"),
 )
-BY_HOST: Final = {host: market for market in MARKETS for host in market.hosts}
+HOSTS: Final = tuple(dict.fromkeys(host for market in MARKETS for host in market.hosts))
 
 
 def market_of(url: str) -> Market | None:
-    """By the host of a `wss://` or `https://` address; None for one that we do not know."""
-    host = url.partition("://")[2].partition("/")[0].partition("?")[0].partition(":")[0]
-    return BY_HOST.get(host.lower())
+    """By the host and path of a `wss://` or `https://` address; None for one we do not know."""
+    host, _, path = url.partition("://")[2].partition("?")[0].partition("/")
+    host = host.partition(":")[0].lower()
+    found = [m for m in MARKETS if host in m.hosts and f"/{path}".startswith(m.path)]
+    return max(found, key=lambda market: len(market.path), default=None)
 
 
-__all__ = ["BY_HOST", "MARKETS", "Market", "market_of"]
+__all__ = ["HOSTS", "MARKETS", "Market", "market_of"]

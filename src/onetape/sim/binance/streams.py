@@ -96,6 +96,7 @@ class Streams:
         self.private: dict[str, dict[int, Connection]] = {}  # by listen key
         self._batches: dict[tuple[int, int], _Batch] = {}
         self._next_second = 0
+        self._depth_names = [_depth_names(i.raw_symbol.lower()) for i in exchange.instruments]
         self._made = 0
         self.user = UserEvents(exchange, self._tell)
 
@@ -284,7 +285,12 @@ class Streams:
                 connection.send(plain)
 
     def _heard(self, *names: str) -> bool:
-        return any(self.listeners.get(name) for name in names)
+        listeners = self.listeners
+        if listeners:
+            for name in names:
+                if listeners.get(name):
+                    return True
+        return False
 
     def _quote(self, report: QuoteReport) -> None:
         i = self.exchange.instruments[report.at]
@@ -346,9 +352,8 @@ class Streams:
             )
 
     def _depth(self, report: DepthReport) -> None:
-        low = self.exchange.instruments[report.at].raw_symbol.lower()
-        for span, suffix in _SPANS:
-            if not self._heard(*(f"{low}@depth{n}{suffix}" for n in ("", "5", "10", "20"))):
+        for span, names in self._depth_names[report.at]:
+            if not self._heard(*names):
                 self._batches.pop((report.at, span), None)
                 continue
             batch = self._batches.get((report.at, span))
@@ -479,3 +484,11 @@ _SPANS: Final = (
     (500_000_000, "@500ms"),
     (1, "@0ms"),
 )
+
+
+def _depth_names(low: str) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """(span, names of the streams that it feeds)."""
+    return tuple(
+        (span, tuple(f"{low}@depth{count}{suffix}" for count in ("", "5", "10", "20")))
+        for span, suffix in _SPANS
+    )

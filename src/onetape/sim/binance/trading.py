@@ -136,7 +136,7 @@ class Trading:
         )
         expire = self.terms.expire_time(params, tif, now)
         client_id = self.terms.client_id(account, params, "newClientOrderId")
-        if sum(1 for o in account.open_orders.values() if o.index == index) >= OPEN_ORDERS_MAX:
+        if account.open_count.get(index, 0) >= OPEN_ORDERS_MAX:
             raise Refused(-2025)
         extra: dict[str, Any] = {}
         if match != "NONE":

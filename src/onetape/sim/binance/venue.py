@@ -80,6 +80,8 @@ class BinanceUsdm:
     @staticmethod
     def _params(request: Request) -> Params:
         """Of query and form; where both have one, the query's."""
+        if not request.body:
+            return fields(request.query)
         body = request.body.decode("utf-8", "replace")
         if body.startswith("{"):
             return fields(request.query)

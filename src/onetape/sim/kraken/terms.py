@@ -196,7 +196,7 @@ def order_terms(
     given, reference = client_id(account, params)
     if reference is not None:
         extra["userref"] = reference
-    if sum(1 for o in account.open_orders.values() if o.index == index) >= ORDERS_MAX:
+    if account.open_count.get(index, 0) >= ORDERS_MAX:
         raise Refused("EOrder:Orders limit exceeded")
     if "fcib" in flags:
         extra["fee_in_base"] = True

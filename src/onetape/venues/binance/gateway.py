@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from onetape.model.instrument import Instrument
+from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.told import Told
 from onetape.venues.binance.depth import BinanceUsdmDepth
@@ -40,6 +41,8 @@ class BinanceUsdmVenue:
 
     in_order = False
     clock_step: Final = 1_000_000
+    # REQUEST_WEIGHT of exchangeInfo: 2400 a minute for an address, read 2026-11.
+    budget: Final = (BudgetRule(60_000_000_000, 2400, "x-mbx-used-weight-1m"),)
     keep_key_s: Final = 30 * 60.0
 
     def __init__(self, key: str, secret: str, addresses: Addresses) -> None:

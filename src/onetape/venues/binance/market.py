@@ -7,6 +7,7 @@ Public data (top of the book) and market data (trades, marks) come on two connec
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -14,10 +15,41 @@ from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
 from onetape.venues.gateways import MarketSink, MarketStream
 from onetape.venues.numbers import units_of
+from onetape.venues.shapes import Shape, ShapeTable, text, value
 
-__all__ = ["BinanceUsdmMarket"]
+__all__ = ["SHAPES", "BinanceUsdmMarket"]
 
 _MS = 1_000_000
+
+# As the classes below read them.
+SHAPES: Final = (
+    Shape(
+        "quote",
+        "ms",
+        {
+            "symbol": text("s"), "time": value("T"), "bid": text("b"), "bid_size": text("B"),
+            "ask": text("a"), "ask_size": text("A"), "id": value("u"),
+        },
+        {"e": '"bookTicker"'},
+    ),
+    Shape(
+        "trade",
+        "ms",
+        {
+            "symbol": text("s"), "time": value("T"), "price": text("p"), "size": text("q"),
+            "side": value("m"), "id": value("a"),
+        },
+        {"e": '"aggTrade"'},
+        buy="false",
+        sell="true",
+    ),
+    Shape(
+        "mark",
+        "ms",
+        {"symbol": text("s"), "time": value("E"), "mark": text("p"), "index": text("i")},
+        {"e": '"markPriceUpdate"'},
+    ),
+)  # fmt: skip
 
 
 class _Ticker(msgspec.Struct):
@@ -60,6 +92,9 @@ class BinanceUsdmMarket:
         self._trade = msgspec.json.Decoder(_Trade)
         self._mark = msgspec.json.Decoder(_Mark)
         self.unknown: dict[str, int] = {}
+
+    def shape_table(self) -> ShapeTable:
+        return ShapeTable(SHAPES, {raw: number for raw, (number, _) in self._streams.items()})
 
     def streams(self) -> list[MarketStream]:
         """One for each category."""

@@ -10,12 +10,11 @@ it names HMAC and RSA only.
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
-from onetape.model.errors import BadConfig, NotAvailable
+from onetape.model.errors import BadConfig
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -57,18 +56,15 @@ class Ed25519Signer:
 
 def signer_of(secret: str) -> Signer:
     """A secret that begins like a PEM file is a private Ed25519 key, another one is HMAC's. Raises
-    BadConfig for a PEM of something else, NotAvailable where `cryptography` is not installed."""
+    BadConfig for a PEM of something else."""
     if not secret.lstrip().startswith(PEM):
         return HmacSigner(secret)
+    secret = secret.replace("\\n", "\n")  # as it comes out of many an environment variable
     # Imported only where such a key is used: it costs 30 ms of every start.
-    try:
-        from cryptography.exceptions import UnsupportedAlgorithm
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key
-    except ImportError:
-        raise NotAvailable(
-            "Ed25519 keys", todo="pip install cryptography, or use an HMAC key"
-        ) from None
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     try:
         key = load_pem_private_key(secret.strip().encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -87,7 +83,7 @@ def signer_of(secret: str) -> Signer:
 
 def hmac_hex(secret: str, payload: bytes) -> str:
     """The hexadecimal HMAC-SHA256 of a payload."""
-    return hmac.new(secret.encode(), payload, hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(), payload, "sha256").hex()
 
 
 def socket_payload(params: Mapping[str, object]) -> bytes:

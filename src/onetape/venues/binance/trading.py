@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import msgspec
 
@@ -41,6 +41,7 @@ from onetape.venues.binance.errors import ERRORS, TEXT_503
 from onetape.venues.binance.signing import signer_of
 from onetape.venues.numbers import money_of, units_of
 from onetape.venues.outcome import row_of
+from onetape.venues.query_text import query_text
 
 __all__ = ["BinanceUsdmProtocol"]
 
@@ -92,7 +93,7 @@ _NOT_THERE: Final = frozenset({-2011, -2013})
 
 class BinanceUsdmProtocol:
     """An `OrderProtocol`. secret: of HMAC, or a private Ed25519 key as PEM. Raises BadConfig for a
-    key that is none, NotAvailable where what reads it is not installed."""
+    PEM that is no such key."""
 
     name = "binance-usdm"
     client_id_chars = 36
@@ -118,7 +119,7 @@ class BinanceUsdmProtocol:
         conditional = spec.trigger_by is not TriggerBy.NONE
         params: dict[str, str] = {
             "symbol": i.raw_symbol,
-            "side": spec.side.value.upper(),
+            "side": "BUY" if spec.side is Side.BUY else "SELL",
             "quantity": i.size_text(spec.size_int),
         }
         if spec.position_side is not PositionSide.BOTH:
@@ -202,6 +203,9 @@ class BinanceUsdmProtocol:
             Purpose.FILLS, "GET", "/fapi/v1/userTrades", params, now, 5, symbol=symbol
         )
 
+    def account_moves(self, now: int, *, since: int, cursor: str = "") -> None:
+        return None
+
     def positions(self, now: int) -> Call:
         return self._signed(Purpose.POSITIONS, "GET", "/fapi/v3/positionRisk", {}, now, 5)
 
@@ -273,10 +277,13 @@ class BinanceUsdmProtocol:
         return Call(purpose, method, target, b"", self._headers(), weight, orders, subject, symbol)
 
     def _query(self, params: Mapping[str, str], now: int) -> str:
-        query = urlencode(
+        query = query_text(
             {**params, "recvWindow": str(RECV_WINDOW_MS), "timestamp": str(now // _MS)}
         )
-        return f"{query}&signature={quote(self.signer.sign(query.encode()), safe='')}"
+        signature = self.signer.sign(query.encode())
+        if not signature.isalnum():  # base64; hexadecimal needs no escapes
+            signature = quote(signature, safe="")
+        return f"{query}&signature={signature}"
 
     # --- answers ----------------------------------------------------------------------------------
 

@@ -84,6 +84,7 @@ class KrakenSpotVenue:
 
     in_order = True
     clock_step: Final = 1_000_000_000
+    budget: Final = ()  # its counters are a key's and a pair's, read 2026-11
     keep_key_s: Final = 0.0
 
     def __init__(self, key: str, secret: str, addresses: Addresses) -> None:

@@ -19,9 +19,37 @@ from onetape.model.time import parse_time
 from onetape.venues.gateways import MarketSink, MarketStream
 from onetape.venues.kraken.wire import parse
 from onetape.venues.numbers import units_of
+from onetape.venues.shapes import Shape, ShapeTable, Slot, text, value
 
-__all__ = ["KrakenMarket"]
+__all__ = ["SHAPES", "KrakenMarket"]
 
+# Numbers are JSON numbers. A snapshot of trades is none of these.
+SHAPES: Final = (
+    Shape(
+        "quote",
+        "iso",
+        {
+            "symbol": text("data.symbol"), "time": Slot("data.timestamp", True, False),
+            "bid": value("data.bid"), "bid_size": value("data.bid_qty"),
+            "ask": value("data.ask"), "ask_size": value("data.ask_qty"),
+        },
+        {"channel": '"ticker"'},
+        "data",
+    ),
+    Shape(
+        "trade",
+        "iso",
+        {
+            "symbol": text("data.symbol"), "time": Slot("data.timestamp", True, False),
+            "price": value("data.price"), "size": value("data.qty"), "side": text("data.side"),
+            "id": value("data.trade_id"),
+        },
+        {"channel": '"trade"', "type": '"update"'},
+        "data",
+        buy="buy",
+        sell="sell",
+    ),
+)  # fmt: skip
 _SILENT: Final = frozenset({"heartbeat", "status", "pong"})
 
 
@@ -32,8 +60,10 @@ class KrakenMarket:
         self._url = url
         self._streams = {f"{i.base}/{i.quote}": (n, i) for n, i in enumerate(instruments, 1)}
         self._sink = sink
-        self._updates = 0
         self.unknown: dict[str, int] = {}
+
+    def shape_table(self) -> ShapeTable:
+        return ShapeTable(SHAPES, {raw: number for raw, (number, _) in self._streams.items()})
 
     def streams(self) -> list[MarketStream]:
         symbols = list(self._streams)
@@ -69,10 +99,9 @@ class KrakenMarket:
         bid, ask = (units_of(row[side], i.price_decimals) for side in ("bid", "ask"))
         if bid <= 0 or ask <= 0:
             return  # one side of the book is empty
-        self._updates += 1
         self._sink.quote(
             stream, _time(row), bid, ask, units_of(row["bid_qty"], i.size_decimals),
-            units_of(row["ask_qty"], i.size_decimals), self._updates,
+            units_of(row["ask_qty"], i.size_decimals), 0,
         )  # fmt: skip
 
     def _trade(self, row: dict[str, Any]) -> None:

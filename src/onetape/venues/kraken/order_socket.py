@@ -59,7 +59,9 @@ class KrakenOrderSocket:
             case Purpose.CANCEL:
                 params = {"cl_ord_id": [terms["cl_ord_id"]]}
             case _:
-                params = {name: _written(name, value) for name, value in terms.items()}
+                params = {
+                    name: _written(name, value) for name, value in terms.items() if name != "nonce"
+                }
         params["token"] = self._token
         method = _METHODS[call.purpose]
         return msgspec.json.encode({"method": method, "params": params, "req_id": number})

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 from onetape.model.enums import (
     Liquidity,
@@ -56,9 +56,11 @@ from onetape.orders.told import (
 )
 from onetape.venues.kraken.assets import Pair, Pairs
 from onetape.venues.kraken.errors import row_of_text
+from onetape.venues.kraken.ledgers import TradesElsewhere, moves_of
 from onetape.venues.kraken.signing import api_sign
 from onetape.venues.kraken.wire import parse
 from onetape.venues.numbers import money_of, units_of
+from onetape.venues.query_text import query_text
 
 __all__ = ["KrakenSpotProtocol", "rfc3339"]
 
@@ -114,6 +116,7 @@ class KrakenSpotProtocol:
         self.signs_late = False
         self._by_symbol: dict[str, Instrument] = {}
         self._pairs = Pairs({})
+        self._elsewhere = TradesElsewhere()
         self._steps: dict[str, int] = {}  # by currency: the coarsest digit that was seen, 1e-18
         self.unknown: dict[str, int] = {}  # messages that have no meaning here, by name
 
@@ -196,6 +199,11 @@ class KrakenSpotProtocol:
         params = {"start": start or str(max(since // SECOND - 1, 0)), "ofs": offset or "0"}
         return self._private(Purpose.FILLS, "TradesHistory", params, now, 2, symbol=symbol)
 
+    def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
+        start, _, offset = cursor.partition(":")
+        params = {"start": start or str(max(since // SECOND - 1, 0)), "ofs": offset or "0"}
+        return self._private(Purpose.MOVES, "Ledgers", params, now, 2)
+
     def positions(self, now: int) -> Call:
         """There are none; never asked by who heeds `traits`."""
         return self._private(Purpose.POSITIONS, "OpenPositions", {}, now, 1)
@@ -252,25 +260,26 @@ class KrakenSpotProtocol:
         symbol: str = "",
     ) -> Call:
         path = f"/0/private/{name}"
+        # Microseconds of the clock: it goes on over a restart, and never back within one. Taken
+        # here for those that are signed late, too: they go out in the order of their making.
+        self._nonce = max(self._nonce + 1, now // 1000)
+        terms = {"nonce": str(self._nonce), **params}
         if self.signs_late and purpose in ORDER_PURPOSES:
-            return Call(purpose, "POST", path, b"", {}, weight, orders, subject, symbol, params)
-        body, headers = self._sign(path, params, now)
+            return Call(purpose, "POST", path, b"", {}, weight, orders, subject, symbol, terms)
+        body, headers = self._sign(path, terms)
         return Call(purpose, "POST", path, body, headers, weight, orders, subject, symbol)
 
     def signed(self, call: Call, now: int) -> Call:
         if call.terms is None:
             return call
-        body, headers = self._sign(call.target, call.terms, now)
+        body, headers = self._sign(call.target, call.terms)
         return call._replace(body=body, headers=headers, terms=None)
 
-    def _sign(self, path: str, params: Mapping[str, str], now: int) -> tuple[bytes, dict[str, str]]:
-        # Microseconds of the clock: it goes on over a restart, and never back within one.
-        self._nonce = max(self._nonce + 1, now // 1000)
-        nonce = str(self._nonce)
-        body = urlencode({"nonce": nonce, **params}).encode()
+    def _sign(self, path: str, terms: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
+        body = query_text(terms).encode()
         headers = {
             "API-Key": self._key,
-            "API-Sign": api_sign(self._secret, path, nonce, body),
+            "API-Sign": api_sign(self._secret, path, terms["nonce"], body),
             "Content-Type": "application/x-www-form-urlencoded",
             "User-Agent": "onetape",
         }
@@ -330,6 +339,10 @@ class KrakenSpotProtocol:
             case Purpose.BALANCES:
                 asked = int(_sent(call, "nonce")) * 1000
                 return Answer(Outcome.DONE, tuple(self._balances(value, asked)))
+            case Purpose.MOVES:
+                rows = value["ledger"]
+                moves = moves_of(rows, self._elsewhere, self._pairs.currency)
+                return Answer(Outcome.DONE, tuple(moves), cursor=_next_page(call, value, rows))
             case Purpose.MODES:
                 allowed = set(value["permissions"])
                 mode = ModeTold(
@@ -402,14 +415,14 @@ class KrakenSpotProtocol:
 
     def _fills(self, call: Call, value: Mapping[str, Any]) -> Answer:
         told = []
-        for row in value["trades"].values():
+        for trade, row in value["trades"].items():
             followed = self._followed(row["pair"])
             if followed is not None:
                 told.append(self._trade_row(*followed, row))
+            else:
+                self._elsewhere.add(trade)
         told.reverse()  # oldest first
-        start, seen = _sent(call, "start"), int(_sent(call, "ofs")) + len(value["trades"])
-        has_more = bool(value["trades"]) and seen < int(value["count"])
-        return Answer(Outcome.DONE, tuple(told), cursor=f"{start}:{seen}" if has_more else "")
+        return Answer(Outcome.DONE, tuple(told), cursor=_next_page(call, value, value["trades"]))
 
     def _trade_row(self, i: Instrument, pair: Pair, row: dict[str, Any]) -> FillTold:
         self._see(pair.quote, f"0.{'0' * FEE_DECIMALS}")
@@ -528,6 +541,12 @@ class KrakenSpotProtocol:
 
 def _sent(call: Call, name: str) -> str:
     return dict(parse_qsl(call.body.decode()))[name]
+
+
+def _next_page(call: Call, value: Mapping[str, Any], rows: Mapping[str, Any]) -> str:
+    """start:offset of what follows these rows, "" where nothing does."""
+    start, seen = _sent(call, "start"), int(_sent(call, "ofs")) + len(rows)
+    return f"{start}:{seen}" if rows and seen < int(value["count"]) else ""
 
 
 def rfc3339(time: int) -> str:

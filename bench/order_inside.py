@@ -1,0 +1,244 @@
+"""From the bytes of a market message to the bytes of a request, without sockets: what stands
+between them inside a gateway and its robot in one process.
+
+The message is decoded and put on the gateway's tape, the robot reads it there, a strategy in Python
+decides, its request goes to its journal; the gateway reads that, the gate checks it, the order
+manager makes an order of it, the intent goes to the tape, the protocol writes and signs the
+request. Beside it: the floor of these parts, a decode, four appends and a signature alone.
+
+    python bench/order_inside.py [--ticks 3000] [--profile]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import cProfile
+import hashlib
+import hmac
+import json
+import pstats
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from onetape.model.catalogue import find
+from onetape.orders.calls import Call
+from onetape.orders.gate import Gate
+from onetape.orders.manager import OrderManager
+from onetape.services.gateway_journal import GatewayTape
+from onetape.services.gateway_market import MarketFeed
+from onetape.services.gateway_options import gateway_journal
+from onetape.services.gateway_robots import Robots
+from onetape.services.live import LiveOptions, open_live
+from onetape.store.private import private_folder
+from onetape.tape.journal import JournalReader, JournalWriter, type_id
+from onetape.venues.gateways import Addresses, open_trading_venue
+
+SYMBOL, RAW = "binance:BTC/USDT:USDT", "BTCUSDT"
+WARM = 200
+STRATEGY = """
+from onetape import Strategy
+
+
+class Echo(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+
+    def on_quote(self, quote):
+        self.buy(self.symbol, 0.01, quote.bid, tif="IOC")
+"""
+
+
+class Inside:
+    """A gateway without its connections, and a robot."""
+
+    def __init__(self, home: Path) -> None:
+        instrument = find(SYMBOL)
+        assert instrument is not None
+        self.venue = open_trading_venue(
+            "binance-usdm", "k" * 64, "s" * 64, Addresses("http://x", "ws://x", "ws://x")
+        )
+        self.protocol = self.venue.protocol
+        self.protocol.set_instruments([instrument])
+        path = gateway_journal(home, "main")
+        private_folder(path.parent)
+        self.writer = JournalWriter(path, process="gateway:main", account="main", heartbeat=True)
+        self.tape = GatewayTape(self.writer, [instrument])
+        self.tape.open(time.time_ns())
+        self.manager = OrderManager(self.protocol)
+        self.gate = Gate(self.manager, {SYMBOL: instrument})
+        self.gate.ready = True
+        self.market = MarketFeed(
+            self.venue, [instrument], self.writer, self.manager.references, lambda out: None
+        )
+        self.robots = Robots(
+            self.manager, self.gate, self.tape, loop=asyncio.get_running_loop(),
+            now=time.time_ns, carry_out=self.carry_out,
+        )  # fmt: skip
+        self.sent: list[tuple[Call, bytes]] = []
+        self.home = home
+
+    async def begin(self) -> None:
+        """A robot begins where there is a market."""
+        strategy = self.home / "echo.py"
+        strategy.write_text(STRATEGY)
+        options = LiveOptions(strategy=str(strategy), home=self.home, data=())
+        loop = asyncio.get_running_loop()
+        opening = loop.run_in_executor(None, open_live, options, "main", self)
+        while not opening.done():
+            self.take(tick(0))
+            await asyncio.sleep(0.01)
+        self.robot = await opening
+        self.robot.step()
+        self.robots.look()
+        while self.sent:
+            self.settle()
+
+    def ask(self, do: str, **fields: Any) -> dict[str, Any]:
+        """What a gateway answers to its robot."""
+        if do == "attach":
+            life = self.robots.attach(fields["name"], fields["journal"], time.time_ns())
+            assert life is not None
+            return {"robot": life.number, "base": life.base, "balances": {"USDT": "100000"},
+                    "hedge": False}  # fmt: skip
+        self.robots.follow(fields["robot"], is_here=True)
+        return {"lacking": []}
+
+    def take(self, message: bytes) -> None:
+        self.market.take(message)
+
+    def carry_out(self) -> None:
+        now = time.time_ns()
+        outs, self.manager.outs = self.manager.outs, []
+        for out in outs:
+            self.tape.write(out, now)
+        calls, self.manager.calls = self.manager.calls, []
+        for call in calls:
+            call = self.protocol.signed(call, now)
+            headers = "".join([f"{name}: {value}\r\n" for name, value in call.headers.items()])
+            request = f"{call.method} {call.target} HTTP/1.1\r\n{headers}\r\n".encode("latin-1")
+            self.sent.append((call, request))
+
+    def turn(self, message: bytes) -> None:
+        """What is measured."""
+        self.take(message)
+        self.robot.step()
+        self.robots.look()
+
+    def settle(self) -> None:
+        """The venue took the order and ended it; the robot hears of it."""
+        call, request = self.sent.pop(0)
+        assert call.subject is not None and request.endswith(b"\r\n\r\n")
+        now = time.time_ns()
+        name = call.subject.client_id
+        row = {"orderId": 1, "symbol": RAW, "clientOrderId": name, "status": "EXPIRED",
+               "price": "30000", "origQty": "0.010", "executedQty": "0", "side": "BUY",
+               "type": "LIMIT", "timeInForce": "IOC", "positionSide": "BOTH",
+               "reduceOnly": False, "updateTime": now // 1_000_000}  # fmt: skip
+        answer = self.protocol.answer(call, 200, {}, msgspec.json.encode(row), now)
+        self.manager.answered(call, answer, now)
+        order = self.manager.orders[name]
+        self.manager.hear(answer.told, now)
+        if order.is_open:
+            raise SystemExit(f"still open: {order.state}")
+        self.carry_out()
+        self.robot.step()
+        self.robots.look()
+
+    def close(self) -> None:
+        self.robot.close(keep=False)
+        self.robots.close()
+        self.writer.close()
+
+
+def tick(number: int) -> bytes:
+    bid = 300_000 + number
+    return msgspec.json.encode({
+        "e": "bookTicker", "u": number, "s": RAW, "b": f"{bid / 10:.1f}", "B": "1.000",
+        "a": f"{bid / 10 + 0.1:.1f}", "A": "1.000", "T": time.time_ns() // 1_000_000, "E": 1,
+    })  # fmt: skip
+
+
+def floor(home: Path, count: int) -> list[int]:
+    """ns of the parts alone: the message decoded, four frames appended and read, one signature."""
+
+    class Ticker(msgspec.Struct):
+        s: str
+        b: str
+        B: str
+        a: str
+        A: str
+        T: int
+        u: int
+
+    decode = msgspec.json.Decoder(Ticker).decode
+    writer = JournalWriter(home / "floor", durable=False)
+    reader = JournalReader(home / "floor")
+    kind, payload = type_id("timer"), bytes(80)
+    query = b"x" * 200
+    samples = []
+    for number in range(count):
+        message = tick(number)
+        began = time.perf_counter_ns()
+        decode(message)
+        for _ in range(4):
+            writer.append_raw(kind, payload, 0, 0, began)
+            reader.next_raw()
+        hmac.digest(b"s" * 64, query, hashlib.sha256)
+        samples.append(time.perf_counter_ns() - began)
+    reader.close()
+    writer.close()
+    return samples
+
+
+async def measure(count: int, profile: bool) -> tuple[list[int], list[int]]:
+    with tempfile.TemporaryDirectory() as place:
+        inside = Inside(Path(place))
+        await inside.begin()
+        samples = []
+        watch = cProfile.Profile() if profile else None
+        for number in range(1, count + WARM):
+            message = tick(number)
+            if watch is not None:
+                watch.enable()
+            began = time.perf_counter_ns()
+            inside.turn(message)
+            samples.append(time.perf_counter_ns() - began)
+            if watch is not None:
+                watch.disable()
+            inside.settle()
+        inside.close()
+        if watch is not None:
+            pstats.Stats(watch).sort_stats("tottime").print_stats(40)
+        return samples[WARM:], floor(Path(place), count)[WARM:]
+
+
+def percent(samples: list[int], which: int) -> float:
+    """us."""
+    ordered = sorted(samples)
+    return ordered[min(len(ordered) - 1, len(ordered) * which // 100)] / 1000
+
+
+def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("--ticks", type=int, default=3000)
+    options.add_argument("--profile", action="store_true")
+    given = options.parse_args()
+    samples, alone = asyncio.run(measure(given.ticks, given.profile))
+    print(json.dumps({"figures": [
+        {"name": f"market bytes to request bytes, cores alone, p{which}", "unit": "us",
+         "better": "less", "value": percent(samples, which),
+         "reach": 12 if which == 50 else None,
+         "against": {"name": "decode, four frames, a signature", "value": percent(alone, which)}}
+        for which in (50, 99)
+    ]}))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

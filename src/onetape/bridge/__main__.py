@@ -1,0 +1,23 @@
+"""The process. This folder is run by path, and finds itself under its name without its package."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+
+def _named() -> None:
+    """`onetape` as a bare name with a place: what the package itself imports is not there."""
+    here = Path(__file__).resolve().parent
+    package = ModuleType("onetape")
+    package.__path__ = [str(here.parent)]
+    sys.modules.setdefault("onetape", package)
+    sys.path[:] = [each for each in sys.path if each != str(here)]
+
+
+if __name__ == "__main__":
+    _named()
+    from onetape.bridge.server import main
+
+    sys.exit(main())

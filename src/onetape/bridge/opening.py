@@ -1,0 +1,114 @@
+"""A ccxt exchange from what the gateway says: keys, demo, another address, deadlines."""
+
+from __future__ import annotations
+
+import contextvars
+import re
+import time
+from typing import Any, Final
+
+from onetape.bridge.rows import Late, Unwanted
+
+__all__ = ["BEFORE", "TIMEOUT_MS", "open_exchange", "secrets_of"]
+
+TIMEOUT_MS: Final = 3500  # of one request: the gateway waits for four seconds
+# Requests with which an account pays others, or names them as who brought it (ccxt 4.5.90, read
+# 2026-11: Hyperliquid, Aster, Pacifica, Lighter and more).
+_PAYS_OTHERS: Final = re.compile(
+    r"approve_?builder|builder_?code|[\"']builder[\"']|setreferrer", re.I
+)
+# ns UTC by this machine's clock: when the present request may leave at the latest. 0: any time.
+BEFORE: contextvars.ContextVar[int] = contextvars.ContextVar("before", default=0)
+
+
+def open_exchange(ccxt_pro: Any, said: dict[str, Any]) -> Any:
+    """Raises LookupError for an exchange that ccxt does not have, ValueError for no demo."""
+    if said["exchange"] not in ccxt_pro.exchanges:
+        raise LookupError(f"ccxt has no exchange {said['exchange']!r} with streams")
+    exchange = getattr(ccxt_pro, said["exchange"])(
+        {
+            "timeout": TIMEOUT_MS,
+            "options": {
+                "adjustForTimeDifference": True,
+                "warnOnFetchOpenOrdersWithoutSymbol": False,
+                **said.get("options", {}),
+            },
+        }
+    )
+    _set_keys(exchange, said)
+    # Names of currencies are not needed, and at some venues take a right that a key may lack.
+    exchange.has["fetchCurrencies"] = False
+    if said.get("demo"):
+        _set_demo(exchange)
+    if said.get("rest"):
+        exchange.urls["api"] = _moved(exchange.urls["api"], said["rest"], said["ws"])
+        exchange.enableRateLimit = False  # an exchange of one's own
+    _give_nothing_away(exchange)
+    _watch_requests(exchange)
+    return exchange
+
+
+def secrets_of(said: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(said.get(each) or "" for each in ("key", "secret", "password"))
+
+
+def _set_keys(exchange: Any, said: dict[str, Any]) -> None:
+    """Venues of a chain have an address and a private key in place of a key and a secret."""
+    wanted = exchange.requiredCredentials
+    if wanted.get("privateKey"):
+        exchange.walletAddress, exchange.privateKey = said["key"], said["secret"]
+    else:
+        exchange.apiKey, exchange.secret = said["key"], said["secret"]
+    if said.get("password"):
+        exchange.password = said["password"]
+
+
+def _set_demo(exchange: Any) -> None:
+    if exchange.id.startswith("binance"):
+        exchange.enable_demo_trading(True)  # its test system of futures was given up for this one
+        return
+    if not exchange.urls.get("test"):
+        raise ValueError(f"ccxt knows no test system of {exchange.id}")
+    exchange.set_sandbox_mode(True)
+
+
+def _moved(url: Any, rest: str, ws: str) -> Any:
+    """Addresses, nested in dictionaries, with scheme and host of another place."""
+    if isinstance(url, dict):
+        return {name: _moved(each, rest, ws) for name, each in url.items()}
+    if not isinstance(url, str) or "://" not in url:
+        return url
+    scheme, _, place = url.partition("://")
+    path = place.partition("/")[2]
+    base = (ws if scheme.startswith("ws") else rest).rstrip("/")
+    return f"{base}/{path}" if path else base
+
+
+def _give_nothing_away(exchange: Any) -> None:
+    """At some venues ccxt asks the account, signed and unasked, to pay its makers for each order,
+    or to name them as who brought it. Nobody who trades through us has agreed to that."""
+    exchange.options.update({"builderFee": False, "approvedBuilderFee": False, "refSet": True})
+
+    async def nothing(*arguments: Any, **named: Any) -> bool:
+        return False
+
+    for name in ("handle_builder_fee_approval", "set_ref"):
+        if hasattr(exchange, name):
+            setattr(exchange, name, nothing)
+
+
+def _watch_requests(exchange: Any) -> None:
+    """ccxt signs a request after it has waited for its turn. One whose time is over by then must
+    not leave: who asked for it has given it up, and the venue would find it fresh. And none leaves
+    that gives something away, by whatever way ccxt has come to it."""
+    sign = exchange.sign
+
+    def signed(path: Any, *arguments: Any, **named: Any) -> Any:
+        before = BEFORE.get()
+        if before and time.time_ns() > before:
+            raise Late("its time was over before it could leave")
+        if _PAYS_OTHERS.search(f"{path} {arguments} {named}"):
+            raise Unwanted(f"{exchange.id} would have others paid: it was not sent")
+        return sign(path, *arguments, **named)
+
+    exchange.sign = signed

@@ -1,0 +1,228 @@
+"""What a venue tells by itself, for the gateway: its market, and when to look at the account.
+
+Of the account only lists are believed: streams say when to look, because their rows differ from
+venue to venue, and one trade may have two ids. Without such a stream the lists are asked for in a
+fixed rhythm. An order that has left the list of open ones is asked for; so no end is made up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from onetape.bridge.outcome import outcome
+from onetape.bridge.rows import number
+from onetape.bridge.venue import Venue
+
+__all__ = ["watch_account", "watch_market"]
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+GAP_S: Final = 0.2  # between two looks at one symbol, at least
+HINTED_S: Final = 5  # how much rarer it looks where a stream says when
+OVERLAP_MS: Final = 60_000
+MISSED_MAX: Final = 5
+FAILED_MAX: Final = 5  # looks in a row, before the account's news are given up
+RETRY_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)  # then the last
+PAGES_MAX: Final = 20  # of trades in one look: more are left to the next one
+TRADES_SEEN: Final = 50_000
+
+
+# --- the account ----------------------------------------------------------------------------------
+
+
+async def watch_account(venue: Venue, send: Send, *, poll_s: float) -> None:
+    """Until something is wrong with it, which it says first. Ends with the connection's task."""
+    looks = {each: asyncio.Event() for each in venue.symbols}
+
+    def hint(symbol: str | None = None) -> None:
+        for name in looks if symbol not in looks else (symbol,):
+            looks[name].set()
+
+    lookers = [_Look(venue, each, send, looks[each], poll_s) for each in venue.symbols]
+    for looker in lookers:
+        await looker.once()
+    await send({"live": True})
+    venue.listeners.append(hint)
+    tasks = [asyncio.create_task(looker.follow()) for looker in lookers]
+    for has, name in (("watchOrders", "watch_orders"), ("watchMyTrades", "watch_my_trades")):
+        if venue.has(has):
+            tasks.append(asyncio.create_task(_hints(venue, name, hint, lookers)))
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            await task
+    finally:
+        venue.listeners.remove(hint)
+        for task in tasks:
+            task.cancel()
+
+
+async def _hints(venue: Venue, name: str, hint: Callable[[], None], lookers: list[_Look]) -> None:
+    failures = 0
+    while True:
+        value, error = await outcome(getattr(venue.exchange, name)())
+        del value
+        hinted = error is None
+        for each in lookers:
+            each.hinted[name] = hinted
+        if hinted:
+            failures = 0
+            hint()
+        else:
+            await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
+            failures += 1
+
+
+class _Look:
+    """Of one symbol: which orders are gone, which trades are new."""
+
+    def __init__(
+        self, venue: Venue, symbol: str, send: Send, due: asyncio.Event, poll_s: float
+    ) -> None:
+        self.hinted: dict[str, bool] = {}
+        self._venue = venue
+        self._symbol = symbol
+        self._send = send
+        self._due = due
+        self._poll_s = poll_s
+        self._told: set[str] = set()  # ids of open orders
+        self._missed: dict[str, int] = {}  # how often nobody knew one that should be open
+        self._seen: OrderedDict[str, None] = OrderedDict()  # ids of trades
+        self._since = int(time.time() * 1000)
+
+    async def follow(self) -> None:
+        failed = 0
+        while True:
+            wait = self._poll_s * (HINTED_S if any(self.hinted.values()) else 1)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._due.wait()
+            self._due.clear()
+            _, error = await outcome(self.once())
+            failed = 0 if error is None else failed + 1
+            if failed >= FAILED_MAX:
+                await self._send({"lost": type(error).__name__})
+                return
+            await asyncio.sleep(GAP_S if not failed else RETRY_S[min(failed, 3)])
+
+    async def once(self) -> None:
+        """Trades first: that an order has ended is told after what was filled of it."""
+        working = set(self._venue.open_ids)
+        rows = await self._venue.open_orders_of(self._symbol)
+        await self._trades()
+        there = {row["id"] for row in rows}
+        new = [row for row in rows if row["id"] not in self._told]
+        self._told = there
+        gone = [each for each in working - there if self._venue.open_ids.get(each) == self._symbol]
+        for each in gone:
+            answer = await self._venue.order({"symbol": self._symbol, "id": each, "since": 0})
+            row = answer["order"]
+            if row is None:
+                # Young ones are not seen yet; what is never seen is for the gateway to ask about.
+                self._missed[each] = self._missed.get(each, 0) + 1
+                if self._missed[each] < MISSED_MAX:
+                    continue
+            elif row["status"] == "open":
+                continue
+            else:
+                new.append(row)
+            self._missed.pop(each, None)
+            self._venue.open_ids.pop(each, None)
+        if new:
+            await self._send({"orders": new})
+
+    async def _trades(self) -> None:
+        said: dict[str, Any] = {"since": self._since - OVERLAP_MS}
+        for _ in range(PAGES_MAX):
+            page = await self._venue.fills({**said, "symbol": self._symbol})
+            rows = [row for row in page["trades"] if row["id"] not in self._seen]
+            for row in rows:
+                self._seen[row["id"]] = None
+                self._since = max(self._since, row["ms"] or 0)
+            if rows:
+                await self._send({"trades": rows})
+            said = page["cursor"]
+            if not said:
+                break
+        while len(self._seen) > TRADES_SEEN:
+            self._seen.popitem(last=False)
+
+
+# --- the market -----------------------------------------------------------------------------------
+
+
+async def watch_market(venue: Venue, send: Send) -> None:
+    """Quotes and trades of all symbols, for as long as somebody listens."""
+    works: list[Callable[[], Awaitable[None]]] = []
+    if venue.has("watchBidsAsks"):
+        works.append(lambda: _quotes(venue, send))
+    else:
+        works += [lambda each=each: _depth(venue, send, each) for each in venue.symbols]  # type: ignore[misc]
+    if venue.has("watchTrades"):
+        works += [lambda each=each: _trades(venue, send, each) for each in venue.symbols]  # type: ignore[misc]
+    tasks = [asyncio.create_task(_again(each, send)) for each in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for each in tasks:
+            each.cancel()
+
+
+async def _again(work: Callable[[], Awaitable[None]], send: Send) -> None:
+    """One that fails is begun anew, later each time."""
+    failures = 0
+    while True:
+        began = time.monotonic()
+        _, error = await outcome(work())
+        if isinstance(error, ConnectionError):
+            raise error  # nobody listens
+        failures = 0 if time.monotonic() - began > 10 else failures + 1
+        await send({"trouble": type(error).__name__})
+        await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
+
+
+async def _quotes(venue: Venue, send: Send) -> None:
+    while True:
+        told = await venue.exchange.watch_bids_asks(venue.symbols)
+        for symbol, row in told.items():
+            await _quote(
+                send, symbol, row.get("timestamp"),
+                (row.get("bid"), row.get("bidVolume")), (row.get("ask"), row.get("askVolume")),
+            )  # fmt: skip
+
+
+async def _depth(venue: Venue, send: Send, symbol: str) -> None:
+    last: tuple[Any, ...] = ()
+    while True:
+        book = await venue.exchange.watch_order_book(symbol)
+        if not book["bids"] or not book["asks"]:
+            continue
+        top = (tuple(book["bids"][0][:2]), tuple(book["asks"][0][:2]))
+        if top != last:
+            last = top
+            await _quote(send, symbol, book.get("timestamp"), *top)
+
+
+async def _quote(
+    send: Send, symbol: str, ms: int | None, bid: tuple[Any, Any], ask: tuple[Any, Any]
+) -> None:
+    texts = [number(each) for each in (*bid, *ask)]
+    if None not in texts:
+        await send({"quote": [symbol, ms, *texts]})
+
+
+async def _trades(venue: Venue, send: Send, symbol: str) -> None:
+    """Some begin with what was traded before: that is history, and passed over."""
+    began = int(time.time() * 1000)
+    while True:
+        for row in await venue.exchange.watch_trades(symbol):
+            if (row.get("timestamp") or began) < began:
+                continue
+            price, amount = number(row.get("price")), number(row.get("amount"))
+            if price is not None and amount is not None:
+                told = [symbol, row.get("timestamp"), price, amount, row.get("side")]
+                await send({"trade": [*told, str(row.get("id") or "")]})

@@ -1,0 +1,172 @@
+"""Trading live in one process: the gateway and its robot in one event loop, on the same journals.
+
+Nothing is told in another way than between processes: the market and the account's news go to the
+gateway's tape, the robot reads them there and asks in its own journal, and the gateway takes its
+requests from that. Only nobody has to be woken: what was written is read in the same callback.
+
+A strategy that takes long, or hangs, keeps the gateway from its account as long. That is why two
+processes are the default.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import uvloop
+
+from onetape import _core
+from onetape.model.errors import BadConfig, ProcessDown, VenueUnavailable
+from onetape.services.gateway import Gateway
+from onetape.services.gateway_bridge import bridged
+from onetape.services.gateway_options import GatewayOptions, gateway_socket
+from onetape.services.live import (
+    DRAIN_S,
+    GatewayClient,
+    LiveOptions,
+    account_of,
+    checked,
+    gateway_options,
+    open_live,
+    symbols_of,
+)
+from onetape.services.outcome import RunResult
+from onetape.services.paper import PaperRobot
+
+__all__ = ["Single", "run_single"]
+
+LOOK_EVERY_S: Final = 0.25  # also when nothing comes: Ctrl-C, --seconds, a gateway that ended
+
+
+class Single:
+    """Robot and gateway take turns until neither has written anything."""
+
+    def __init__(self, gateway: Gateway, robot: PaperRobot) -> None:
+        self._gateway = gateway
+        self._robot = robot
+        self._is_turning = self._again = False
+        self.stopped = asyncio.Event()  # the robot will ask for nothing any more
+
+    def turn(self) -> None:
+        """After anything was written to the gateway's tape."""
+        self._again = True
+        if self._is_turning:
+            return  # called by what the loop below does
+        self._is_turning = True
+        try:
+            while self._again and not self.stopped.is_set():
+                self._again = False
+                if self._robot.step() == _core.RunOutcome.STOPPED:
+                    self.stopped.set()
+                self._gateway.robots.look()
+        finally:
+            self._is_turning = False
+
+
+class _Here:
+    """Asks a gateway of this process from another thread than its loop's."""
+
+    def __init__(self, gateway: Gateway, loop: asyncio.AbstractEventLoop) -> None:
+        self._gateway = gateway
+        self._loop = loop
+
+    def ask(self, do: str, **fields: Any) -> dict[str, Any]:
+        async def answer() -> dict[str, Any]:
+            return self._gateway.answer({"do": do, **fields})
+
+        told = asyncio.run_coroutine_threadsafe(answer(), self._loop).result()
+        return checked(do, told)
+
+
+def run_single(options: LiveOptions) -> RunResult:
+    """`onetape run --live --single`: until Ctrl-C or --seconds; then what works is cancelled."""
+    assert options.config is not None
+    account, _ = account_of(options.config, options.account)
+    _refuse_another(options, account)
+    symbols = symbols_of(options)
+
+    async def work() -> PaperRobot:
+        async with bridged(started) as reached:
+            return await _trade(options, account, reached)
+
+    with gateway_options(options, symbols) as started:
+        robot = uvloop.run(work())
+    result = robot.close(keep=True)
+    assert result is not None
+    return result
+
+
+def _refuse_another(options: LiveOptions, account: str) -> None:
+    path = gateway_socket(options.home, account)
+    if not path.exists():
+        return
+    try:
+        GatewayClient(path).close()
+    except ProcessDown:
+        return  # left behind by one that died
+    raise BadConfig(
+        f"a gateway of {account} runs already", where="--single", todo="leave --single out"
+    )
+
+
+async def _trade(options: LiveOptions, account: str, started: GatewayOptions) -> PaperRobot:
+    """The robot, when it has ended; it is still to be closed."""
+    deadline = None if options.seconds is None else time.monotonic() + options.seconds
+    loop = asyncio.get_running_loop()
+    gateway = Gateway(started, is_single=True)
+    ready, stop = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    running = asyncio.ensure_future(gateway.run(ready.set))
+    robot: PaperRobot | None = None
+    try:
+        await _either(running, ready)
+        if not ready.is_set():
+            await running  # says why
+            raise VenueUnavailable("the gateway did not start", where=started.rest)
+        # It waits for the market, which comes over this loop.
+        here = _Here(gateway, loop)
+        robot = await loop.run_in_executor(None, open_live, options, account, here)
+        single = Single(gateway, robot)
+        gateway.listener = single.turn
+        single.turn()
+        while not (running.done() or single.stopped.is_set() or stop.is_set()):
+            if deadline is not None and time.monotonic() >= deadline:
+                break
+            await _either(running, stop, LOOK_EVERY_S)
+            single.turn()
+        await _drain(robot, single.turn)
+    except BaseException:
+        if robot is not None:
+            robot.close(keep=True)
+        raise
+    finally:
+        gateway.listener = None
+        gateway.stopping.set()
+        await asyncio.wait({running})
+    await running  # a gateway that failed says so
+    return robot
+
+
+async def _either(
+    running: asyncio.Future[None], event: asyncio.Event, timeout: float = 1e9
+) -> None:
+    """Until the gateway ends, the event is set, or it has taken so many seconds."""
+    waiting = asyncio.ensure_future(event.wait())
+    both: set[asyncio.Future[Any]] = {running, waiting}
+    await asyncio.wait(both, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+
+
+async def _drain(robot: PaperRobot, turn: Callable[[], None]) -> None:
+    """Cancels what works and waits for the answers: a robot that ends leaves nothing behind."""
+    robot.session.halt()
+    until = time.monotonic() + DRAIN_S
+    while time.monotonic() < until:
+        turn()
+        if not robot.session.sim.working(None):
+            return
+        await asyncio.sleep(0.02)

@@ -1,0 +1,157 @@
+"""The port of a simulated exchange: plain requests answered at once, the rest by aiohttp.
+
+A connection begins here. As long as it carries requests in their plain form they are read and
+answered in the callback of the socket, without a task or an object of a web framework between. The
+first that is not plain (an upgrade to WebSocket above all) hands the connection over to aiohttp,
+with all that has not been read yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any, Final
+
+from onetape.services.http_reader import NotPlain, read_request
+from onetape.sim.dialect import Pending, Reply, Request
+
+__all__ = ["PlainHttp", "response"]
+
+IDLE_S: Final = 75.0  # how long a connection may be silent, as aiohttp has it
+
+_STATUS: Final = {
+    each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n".encode() for each in HTTPStatus
+}
+_date: tuple[int, bytes] = (0, b"")
+
+
+def response(reply: Reply, now_s: int) -> bytes:
+    """The bytes of an answer. now_s: UTC, for its `Date`."""
+    global _date
+    if _date[0] != now_s:  # it changes once a second
+        date = formatdate(now_s, usegmt=True)
+        _date = now_s, f"Content-Type: application/json\r\nDate: {date}\r\n".encode()
+    head = _STATUS.get(reply.status) or f"HTTP/1.1 {reply.status} \r\n".encode()
+    more = "".join([f"{name}: {value}\r\n" for name, value in reply.headers.items()])
+    return b"%b%b%bContent-Length: %d\r\n\r\n%b" % (
+        head, _date[1], more.encode("latin-1"), len(reply.body), reply.body,
+    )  # fmt: skip
+
+
+class PlainHttp(asyncio.Protocol):
+    """One connection. answer: what the exchange says to a request; clock: s UTC; others: makes
+    the protocol that takes over; open_: where connections are kept while they are here."""
+
+    def __init__(
+        self,
+        answer: Callable[[Request], Reply | Pending],
+        clock: Callable[[], int],
+        others: Callable[[], asyncio.Protocol],
+        open_: set[PlainHttp],
+    ) -> None:
+        self._answer = answer
+        self._clock = clock
+        self._others = others
+        self._open = open_
+        self._buffer = bytearray()
+        self._pending: Pending | None = None
+        self._is_full = False  # the client does not read its answers
+        self._transport: Any = None
+        self._peer = ""
+        self.used = 0  # s UTC
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        peer = transport.get_extra_info("peername")
+        self._peer = peer[0] if isinstance(peer, tuple) else ""
+        self.used = self._clock()
+        self._open.add(self)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._open.discard(self)
+        self._transport = None
+        if self._pending is not None:
+            self._pending.then = None
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        self._work()
+
+    def pause_writing(self) -> None:
+        self._is_full = True
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._is_full = False
+        if self._pending is None:
+            self._transport.resume_reading()
+            self._work()
+
+    def close(self) -> None:
+        """Nothing more is answered."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def close_idle(self, now_s: int) -> None:
+        if self._pending is None and now_s - self.used > IDLE_S:
+            self.close()
+
+    def _work(self) -> None:
+        """Answers what is there; one answer may have to be waited for, and keeps the others."""
+        at, out = 0, []
+        now = self.used = self._clock()
+        try:
+            while self._pending is None and not self._is_full:
+                found = read_request(self._buffer, at)
+                if found is None:
+                    break
+                (method, path, query, headers, body), at = found
+                reply = self._answer(Request(method, path, query, body, headers, self._peer))
+                if isinstance(reply, Pending):
+                    self._wait_for(reply)
+                else:
+                    out.append(response(reply, now))
+        except NotPlain:
+            del self._buffer[:at]
+            if out:
+                self._transport.write(b"".join(out))
+            self._hand_over()
+            return
+        del self._buffer[:at]
+        if out:
+            self._transport.write(b"".join(out))
+
+    def _wait_for(self, pending: Pending) -> None:
+        soon = asyncio.get_running_loop().call_soon  # whoever finishes it is in the exchange
+        if pending.is_done:
+            soon(self._said, pending)
+        else:
+            pending.then = lambda: _ignore(soon(self._said, pending))
+        self._pending = pending
+        self._transport.pause_reading()
+
+    def _said(self, pending: Pending) -> None:
+        self._pending = None
+        if self._transport is None:
+            return
+        if pending.reply is None:  # the connection is to be cut
+            self._transport.abort()
+            return
+        self._transport.write(response(pending.reply, self._clock()))
+        if not self._is_full:
+            self._transport.resume_reading()
+            self._work()
+
+    def _hand_over(self) -> None:
+        transport, self._transport = self._transport, None
+        self._open.discard(self)
+        other = self._others()
+        transport.set_protocol(other)
+        other.connection_made(transport)
+        other.data_received(bytes(self._buffer))
+
+
+def _ignore(_handle: asyncio.Handle) -> None:
+    """It will come."""

@@ -1,0 +1,75 @@
+"""Takes secrets out of what others say: a venue that repeats a key in an error is not our log.
+
+What comes from a venue goes through here before it is read, so that nothing behind it (journal,
+report, log, a strategy) has to think of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable
+from urllib.parse import quote
+
+__all__ = ["Redactor"]
+
+SHOWN = "***"
+CHARS_MIN = 8  # what is shorter is in every second text by chance
+
+
+class Redactor:
+    """Of some secrets, in the forms in which they travel: as they are, in a URL, as hexadecimal,
+    as base64, and what a base64 or PEM text stands for. Its text shows none of them."""
+
+    __slots__ = ("_forms",)
+
+    def __init__(self, *secrets: str) -> None:
+        forms = {form for secret in secrets for form in _forms(secret)}
+        # The longest first: one form may be part of another.
+        self._forms = sorted(forms, key=len, reverse=True)
+
+    def __repr__(self) -> str:
+        return f"Redactor({len(self._forms)} forms)"
+
+    def hidden(self, data: bytes, *more: str) -> bytes:
+        """more: what is secret this once, a signature."""
+        for form in self._forms:
+            if form in data:
+                data = data.replace(form, SHOWN.encode())
+        for each in more:
+            if len(each) >= CHARS_MIN and each.encode() in data:
+                data = data.replace(each.encode(), SHOWN.encode())
+        return data
+
+    def text(self, text: str) -> str:
+        return self.hidden(text.encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
+
+
+def _forms(secret: str) -> Iterable[bytes]:
+    """Nothing for one that is too short to be told from other text."""
+    secret = secret.strip()
+    pieces = [secret.encode()]
+    if secret.startswith("-----BEGIN "):
+        # Each line of the body is enough to give most of it away.
+        lines = [line.strip() for line in secret.splitlines() if not line.startswith("-----")]
+        pieces += [line.encode() for line in lines]
+        secret = "".join(lines)
+        pieces.append(secret.encode())
+        # As JSON writes the whole of it.
+        pieces.append(pieces[0].replace(b"\r", b"\\r").replace(b"\n", b"\\n"))
+    try:
+        decoded = base64.b64decode(secret, validate=True)
+    except (binascii.Error, ValueError):
+        decoded = b""
+    if decoded:
+        pieces.append(decoded)
+    for piece in pieces:
+        if len(piece) < CHARS_MIN:
+            continue
+        yield piece
+        yield piece.hex().encode()
+        yield piece.hex().upper().encode()
+        yield base64.b64encode(piece).rstrip(b"=")
+        yield base64.urlsafe_b64encode(piece).rstrip(b"=")
+        yield quote(piece, safe="").encode()
+        yield quote(piece).encode()

@@ -1,0 +1,102 @@
+"""A few counters that processes share: a small mapped file, changed under a lock of the file.
+
+    0         8              16       24        32       40
+    | magic   | banned_until | window | used    | window | used ...     int64, little-endian
+
+The lock is the kernel's and ends with its holder, so a process that is killed holds nobody up; what
+it was about to write is one count, and the venue's own count corrects that.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from onetape.model.errors import BadInput
+from onetape.store.private import private_folder
+
+__all__ = ["SharedCounters"]
+
+SLOTS: Final = 8
+MAGIC: Final = int.from_bytes(b"otcount1", "little")
+_WORD: Final = struct.Struct("<q")
+_SIZE: Final = 16 + 16 * SLOTS
+
+
+class SharedCounters:
+    """Kept at `path`, made where it is not there. Raises BadInput for a file that is another."""
+
+    def __init__(self, path: Path) -> None:
+        private_folder(path.parent)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._file = os.open(path, flags, 0o600)
+        try:
+            with self._locked():
+                if os.fstat(self._file).st_size == 0:
+                    os.pwrite(self._file, _WORD.pack(MAGIC) + bytes(_SIZE - 8), 0)
+                if os.fstat(self._file).st_size != _SIZE:
+                    raise BadInput("not a file of counters", where=str(path), todo="remove it")
+                self._map = mmap.mmap(self._file, _SIZE)
+                if self._get(0) != MAGIC:
+                    raise BadInput("not a file of counters", where=str(path), todo="remove it")
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def close(self) -> None:
+        self._map.close()
+        os.close(self._file)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _get(self, at: int) -> int:
+        value: int = _WORD.unpack_from(self._map, at)[0]
+        return value
+
+    def _set(self, at: int, value: int) -> None:
+        _WORD.pack_into(self._map, at, value)
+
+    def banned_until(self) -> int:
+        """Without the lock: one aligned word."""
+        return self._get(8)
+
+    def ban(self, until: int) -> None:
+        with self._locked():
+            self._set(8, max(self._get(8), until))
+
+    def spend(self, slot: int, window: int, weight: int, most: int) -> int:
+        """Adds `weight` to a window's count unless it would come to more than `most`; gives the
+        count before. A later window begins at 0."""
+        at = 16 + 16 * slot
+        with self._locked():
+            if self._get(at) < window:
+                self._set(at, window)
+                self._set(at + 8, 0)
+            used = self._get(at + 8)
+            if used + weight <= most:
+                self._set(at + 8, used + weight)
+            return used
+
+    def correct(self, slot: int, window: int, used: int) -> None:
+        """The count of a window is at least `used`; an older window says nothing any more."""
+        at = 16 + 16 * slot
+        if self._get(at) == window and self._get(at + 8) >= used:
+            return  # as nearly always, and not worth the lock
+        with self._locked():
+            if self._get(at) < window:
+                self._set(at, window)
+                self._set(at + 8, used)
+            elif self._get(at) == window:
+                self._set(at + 8, max(self._get(at + 8), used))

@@ -1,0 +1,104 @@
+"""A venue of ccxt for a gateway: its addresses are the bridge's, its key is the bridge's token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from onetape.model.errors import NotAvailable, OnetapeError
+from onetape.model.instrument import Instrument
+from onetape.orders.calls import Call
+from onetape.orders.told import StreamTold, Told
+from onetape.venues.ccxt.facts import facts_of
+from onetape.venues.ccxt.instruments import instruments_of
+from onetape.venues.ccxt.market import CcxtMarket
+from onetape.venues.ccxt.trading import CcxtProtocol
+from onetape.venues.depth import DepthStream
+from onetape.venues.gateways import Addresses, MarketSink
+from onetape.venues.order_entry import EntryDialect
+
+__all__ = ["CcxtVenue"]
+
+FEED: Final = "/feed"
+
+
+class _AccountStream:
+    """Live once the lists have been looked at; broken when they cannot be looked at any more."""
+
+    def __init__(self, protocol: CcxtProtocol, url: str, token: str) -> None:
+        self._protocol = protocol
+        self.url = url
+        self.hello = (msgspec.json.encode({"token": token, "feed": "account"}),)
+        self.is_live = False
+        self.broken = ""
+
+    def told(self, message: bytes) -> list[Told]:
+        try:
+            value: dict[str, Any] = msgspec.json.decode(message)
+        except msgspec.DecodeError as error:
+            return [StreamTold("malformed", str(error)[:200])]
+        if "live" in value:
+            self.is_live = True
+        elif "lost" in value:
+            self.broken = str(value["lost"])
+        return self._protocol.told(message)
+
+
+class CcxtVenue:
+    """A `TradingVenue`. Requests go side by side: where they must not, the bridge sees to it."""
+
+    in_order = False
+    clock_step: Final = 1_000_000
+    budget: Final = ()  # the library behind the bridge paces its requests
+    keep_key_s: Final = 0.0
+
+    def __init__(self, exchange: str, token: str, addresses: Addresses) -> None:
+        facts = facts_of(exchange)
+        self.protocol = CcxtProtocol(exchange, facts, token)
+        self._prefix = facts.prefix or exchange
+        self._token = token
+        self._addresses = addresses
+
+    def time(self) -> Call:
+        return self.protocol.time()
+
+    def instruments(self) -> Call:
+        return self.protocol.markets()
+
+    def instruments_of(self, body: bytes, wanted: frozenset[str]) -> list[Instrument]:
+        told = msgspec.json.decode(body)
+        if "error" in told:
+            raise ValueError(str(told["error"]["text"]))
+        try:
+            found = instruments_of(told["ok"], self._prefix)
+        except OnetapeError as error:
+            raise ValueError(str(error)) from error
+        found = [i for i in found if not wanted or i.symbol in wanted]
+        self.protocol.set_instruments(found)
+        return found
+
+    def market(self, instruments: Sequence[Instrument], sink: MarketSink) -> CcxtMarket:
+        return CcxtMarket(instruments, sink, self._addresses.ws + FEED, self._token)
+
+    def depth(self, instrument: Instrument) -> DepthStream | None:
+        """None: books of ccxt are kept by ccxt, and not message by message."""
+        return None
+
+    def stream_key(self, now: int, *, keep: bool = False) -> Call:
+        return self.protocol.account()
+
+    def account_stream(self, key: str) -> _AccountStream:
+        return _AccountStream(self.protocol, self._addresses.ws_private + FEED, self._token)
+
+    @property
+    def entry_url(self) -> str:
+        """None: orders go by request."""
+        return ""
+
+    def entry_key(self, now: int) -> Call | None:
+        return None
+
+    def entry_dialect(self, key: str) -> EntryDialect:
+        raise NotAvailable("orders go to ccxt by request, not over a line of their own")

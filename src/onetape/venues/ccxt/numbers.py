@@ -1,0 +1,58 @@
+"""Decimal text of the bridge as whole units, ids of venues as ours, and back.
+
+A fill's price can be finer than the tick where a venue tells averages: such a one is rounded half
+to even, and the caller counts it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from typing import Final
+
+__all__ = ["MILLISECOND", "client_id_of", "client_id_text", "trade_number", "units"]
+
+MILLISECOND: Final = 1_000_000  # in ns: ccxt counts in ms
+_ID_BYTES: Final = 16
+
+
+def units(text: str | None, decimals: int) -> int:
+    """0 for what the venue did not say. Raises ValueError for what is no number."""
+    if text is None:
+        return 0
+    try:
+        return int(Decimal(text).scaleb(decimals).to_integral_value(ROUND_HALF_EVEN))
+    except (InvalidOperation, OverflowError, ValueError) as error:
+        raise ValueError(f"not a number: {text!r}") from error
+
+
+def client_id_text(client_id: str, form: str) -> str:
+    """How our id is written at a venue. Raises ValueError where it is too long for that."""
+    if form == "text":
+        return client_id
+    raw = client_id.encode()
+    if len(raw) > _ID_BYTES:
+        raise ValueError(f"{client_id} has more than {_ID_BYTES} letters")
+    digits = raw.ljust(_ID_BYTES, b"\0").hex()
+    if form == "hex":
+        return "0x" + digits
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def client_id_of(text: str, form: str) -> str:
+    """Our id; what was not written by us stays as it is."""
+    if form == "text" or not text:
+        return text
+    digits = text.removeprefix("0x").replace("-", "")
+    try:
+        ours = bytes.fromhex(digits).rstrip(b"\0").decode("ascii")
+    except (ValueError, UnicodeDecodeError):
+        return text
+    return ours if ours.isalnum() else text
+
+
+def trade_number(text: str) -> int:
+    """A trade's number; of an id that is none, 63 bits of its hash."""
+    if text.isascii() and text.isdigit() and int(text) < 2**63:
+        return int(text)
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 1

@@ -1,0 +1,386 @@
+"""An account behind the bridge: requests to it, and what its answers say.
+
+Every request carries the moment (ns UTC, this machine's clock, which is the bridge's) after which
+it must not be signed any more. That an order is not there is believed only where the facts of the
+venue say so (`facts.py`); elsewhere an order that nobody finds stays UNKNOWN.
+
+Not said through the bridge, and refused by it before anything leaves: orders with a trigger or an
+end, positions of two sides, market buys of spot where the venue takes money for a quantity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from onetape.model.enums import (
+    Kind,
+    Liquidity,
+    OrderState,
+    OrderType,
+    PositionSide,
+    Side,
+    TimeInForce,
+    TriggerBy,
+)
+from onetape.model.errors import OnetapeError, OrderOutcomeUnknown
+from onetape.model.instrument import Instrument
+from onetape.model.money import MONEY_DECIMALS
+from onetape.model.order import OrderSpec
+from onetape.model.time import SECOND
+from onetape.orders.calls import Call, OrderKey, Purpose, Traits
+from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.told import (
+    BalanceTold,
+    FillTold,
+    ModeTold,
+    OrderTold,
+    PositionTold,
+    StreamTold,
+    Told,
+)
+from onetape.venues.ccxt.errors import row_of_error
+from onetape.venues.ccxt.facts import Facts
+from onetape.venues.ccxt.numbers import (
+    MILLISECOND,
+    client_id_of,
+    client_id_text,
+    trade_number,
+    units,
+)
+
+__all__ = ["CcxtProtocol"]
+
+LEAVES_WITHIN: Final = 2500 * MILLISECOND  # what changes something; the gateway waits for 4 s
+_STATES: Final = {
+    "open": OrderState.ACCEPTED,
+    "canceling": OrderState.ACCEPTED,
+    "closed": OrderState.FILLED,
+    "canceled": OrderState.CANCELED,
+    "expired": OrderState.EXPIRED,
+    "rejected": OrderState.REJECTED,
+}
+_TIFS: Final = {"IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK, "GTC": TimeInForce.GTC}
+
+
+class CcxtProtocol:
+    """An `OrderProtocol`. token: the bridge's."""
+
+    signs_late = False
+
+    def __init__(self, exchange: str, facts: Facts, token: str) -> None:
+        self.name = f"ccxt:{exchange}"
+        self.client_id_chars = facts.client_id_chars
+        self.traits = Traits(conditionals=False)
+        self._facts = facts
+        self._headers = {"Authorization": token, "Content-Type": "application/json"}
+        self._by_symbol: dict[str, Instrument] = {}
+        self._by_name: dict[str, Instrument] = {}
+        self._steps: dict[str, int] = {}  # by currency: the coarsest digit that was seen, 1e-18
+        self.counts: dict[str, int] = {}  # what was odd, by name
+
+    def set_instruments(self, instruments: Sequence[Instrument]) -> None:
+        self._by_symbol = {i.symbol: i for i in instruments}
+        self._by_name = {i.name: i for i in instruments}
+        is_spot = all(i.kind is Kind.SPOT for i in instruments)
+        self.traits = Traits(positions=not is_spot, conditionals=False)
+
+    # --- requests ---------------------------------------------------------------------------------
+
+    def place(self, client_id: str, spec: OrderSpec, now: int, *, reference: int = 0) -> Call:
+        i = self._by_symbol[spec.symbol]
+        key = OrderKey(spec.symbol, client_id)
+        why = self._unsayable(i, spec)
+        if why:
+            return self._call(Purpose.PLACE, "refused", {"why": why}, subject=key)
+        is_limit = spec.type is OrderType.LIMIT
+        price = spec.price_int if is_limit else reference * self._facts.price_of_market
+        params: dict[str, Any] = {}
+        if is_limit and spec.tif is not TimeInForce.GTC:
+            params["timeInForce"] = spec.tif.value
+        if spec.post_only:
+            params |= {"timeInForce": "PO"} if self._facts.post_only_as_tif else {"postOnly": True}
+        if spec.reduce_only:
+            params["reduceOnly"] = True
+        said = {
+            **self._named(key),
+            "type": "limit" if is_limit else "market",
+            "side": spec.side.value,
+            "amount": i.size_text(spec.size_int),
+            "price": i.price_text(price) if price else None,
+            "params": params,
+            "before": now + LEAVES_WITHIN,
+        }
+        return self._call(Purpose.PLACE, "place", said, orders=1, subject=key)
+
+    def _unsayable(self, i: Instrument, spec: OrderSpec) -> str:
+        if spec.trigger_by is not TriggerBy.NONE:
+            return "orders with a trigger are not sent through ccxt"
+        if spec.tif is TimeInForce.GTD:
+            return "orders with an end (GTD) are not sent through ccxt"
+        if spec.position_side is not PositionSide.BOTH:
+            return "positions of two sides are not traded through ccxt"
+        is_buy = spec.side is Side.BUY and spec.type is OrderType.MARKET
+        if is_buy and i.kind is Kind.SPOT and not self._facts.market_buys:
+            return "a market buy of spot takes money there: send a limit order with IOC"
+        return ""
+
+    def _named(self, key: OrderKey) -> dict[str, Any]:
+        return {
+            "symbol": self._by_symbol[key.symbol].name,
+            "client": client_id_text(key.client_id, self._facts.client_id),
+        }
+
+    def cancel(self, key: OrderKey, now: int) -> Call:
+        said = {**self._named(key), "before": now + LEAVES_WITHIN}
+        return self._call(Purpose.CANCEL, "cancel", said, orders=1, subject=key)
+
+    def amend(self, key: OrderKey, spec: OrderSpec, now: int, *, price: int, size: int) -> Call:
+        i = self._by_symbol[key.symbol]
+        said = {
+            **self._named(key),
+            "type": spec.type.value,
+            "side": spec.side.value,
+            "amount": i.size_text(size),
+            "price": i.price_text(price) if spec.type is OrderType.LIMIT else None,
+            "before": now + LEAVES_WITHIN,
+        }
+        return self._call(Purpose.AMEND, "amend", said, orders=1, subject=key)
+
+    def signed(self, call: Call, now: int) -> Call:
+        return call
+
+    def query(self, key: OrderKey, now: int) -> Call:
+        """Among all lists that there are, from an hour ago on."""
+        since = (now - 3600 * SECOND) // MILLISECOND
+        said = {**self._named(key), "id": key.venue_id, "since": since}
+        return self._call(Purpose.QUERY, "order", said, subject=key)
+
+    def query_venue_id(self, symbol: str, venue_id: str, now: int) -> Call:
+        key = OrderKey(symbol, "", venue_id=venue_id)
+        since = (now - 3600 * SECOND) // MILLISECOND
+        said = {"symbol": self._by_symbol[symbol].name, "id": venue_id, "since": since}
+        return self._call(Purpose.QUERY, "order", said, subject=key)
+
+    def open_orders(self, now: int) -> list[Call]:
+        return [self._call(Purpose.OPEN_ORDERS, "open_orders", {})]
+
+    def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
+        said: dict[str, Any] = {"since": since // MILLISECOND}
+        if cursor:
+            said = msgspec.json.decode(cursor)
+        said["symbol"] = self._by_symbol[symbol].name
+        return self._call(Purpose.FILLS, "fills", said, symbol=symbol)
+
+    def account_moves(self, now: int, *, since: int, cursor: str = "") -> None:
+        return None
+
+    def positions(self, now: int) -> Call:
+        return self._call(Purpose.POSITIONS, "positions", {"asked": now})
+
+    def balances(self, now: int) -> Call:
+        return self._call(Purpose.BALANCES, "balances", {"asked": now})
+
+    def modes(self, now: int) -> Call:
+        return self._call(Purpose.MODES, "modes", {})
+
+    def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
+        """None: what such a switch takes with it differs, and ccxt does not say."""
+        return None
+
+    def time(self) -> Call:
+        """Ours: the bridge is on this machine, and ccxt keeps the venue's apart."""
+        return self._call(Purpose.TIME, "time", {})
+
+    def markets(self) -> Call:
+        return self._call(Purpose.INSTRUMENTS, "markets", {})
+
+    def account(self) -> Call:
+        return self._call(Purpose.STREAM_KEY, "account", {})
+
+    def moves(self, fill: FillTold) -> list[tuple[str, int]]:
+        i = self._by_symbol.get(fill.symbol)
+        if i is None:
+            return []
+        sign = fill.side.sign
+        scale = i.price_decimals + i.size_decimals
+        cost = fill.price * fill.size * 10**MONEY_DECIMALS // 10**scale
+        size = fill.size * 10 ** (MONEY_DECIMALS - i.size_decimals)
+        moves = {i.quote: -sign * cost, i.base: sign * size}
+        fee_currency = fill.fee_currency or i.quote
+        moves[fee_currency] = moves.get(fee_currency, 0) - fill.fee
+        return list(moves.items())
+
+    def slack(self, currency: str) -> int:
+        return self._steps.get(currency, 0)
+
+    def _call(
+        self,
+        purpose: Purpose,
+        verb: str,
+        said: Mapping[str, Any],
+        *,
+        orders: int = 0,
+        subject: OrderKey | None = None,
+        symbol: str = "",
+    ) -> Call:
+        body = msgspec.json.encode(said)
+        return Call(purpose, "POST", f"/{verb}", body, self._headers, 1, orders, subject, symbol)
+
+    # --- answers ----------------------------------------------------------------------------------
+
+    def answer(
+        self, call: Call, status: int, headers: Mapping[str, str], body: bytes, now: int
+    ) -> Answer:
+        try:
+            value = msgspec.json.decode(body)
+            if "error" in value:
+                return self._failed(call, value["error"])
+            return self._read(call, value["ok"])
+        except (LookupError, TypeError, ValueError, AttributeError, OnetapeError) as error:
+            text = f"an answer that makes no sense: {type(error).__name__} {error}"[:200]
+            code = OrderOutcomeUnknown.code
+            return Answer(Outcome.AMBIGUOUS, (), code, str(status), text)
+
+    def _failed(self, call: Call, error: Mapping[str, Any]) -> Answer:
+        row = row_of_error(error["names"], str(error["text"]), self._facts.codes)
+        # Of the placing it means something else, such as an account that is not there.
+        is_gone = row.code == "OrderNotFound" and call.purpose is not Purpose.PLACE
+        retry = SECOND if row.outcome is Outcome.SAFE else 0
+        name = str(error["names"][0]) if error["names"] else ""
+        code = row.error.code
+        return Answer(row.outcome, (), code, name, str(error["text"]), retry, not_found=is_gone)
+
+    def _read(self, call: Call, value: Any) -> Answer:
+        match call.purpose:
+            case Purpose.PLACE | Purpose.AMEND:
+                assert call.subject is not None
+                key = call.subject
+                if call.purpose is Purpose.PLACE and not value["id"]:
+                    return Answer(Outcome.DONE)
+                state = OrderState.ACCEPTED
+                row = OrderTold(key.symbol, key.client_id, str(value["id"]), state, 0)
+                return Answer(Outcome.DONE, (row,))
+            case Purpose.QUERY:
+                found = value["order"]
+                told = [] if found is None else self._orders([found])
+                proven = found is None and value["proof"] and self._facts.proves_absence
+                return Answer(Outcome.DONE, tuple(told), not_found=proven)
+            case Purpose.OPEN_ORDERS:
+                return Answer(Outcome.DONE, tuple(self._orders(value)))
+            case Purpose.FILLS:
+                cursor = msgspec.json.encode(value["cursor"]).decode() if value["cursor"] else ""
+                return Answer(Outcome.DONE, tuple(self._fills(value["trades"])), cursor=cursor)
+            case Purpose.POSITIONS:
+                asked = msgspec.json.decode(call.body)["asked"]
+                return Answer(Outcome.DONE, tuple(self._positions(value, asked)))
+            case Purpose.BALANCES:
+                asked = msgspec.json.decode(call.body)["asked"]
+                return Answer(Outcome.DONE, tuple(self._balances(value, asked)))
+            case Purpose.MODES:
+                mode = ModeTold(
+                    hedge=value["hedged"], multi_assets=False, can_trade=True, can_withdraw=False
+                )
+                return Answer(Outcome.DONE, (mode,))
+            case Purpose.TIME | Purpose.STREAM_KEY:
+                return Answer(Outcome.DONE, value=str(value))
+            case _:
+                return Answer(Outcome.DONE)
+
+    def _orders(self, rows: Sequence[Mapping[str, Any]]) -> list[OrderTold]:
+        found = []
+        for row in rows:
+            i = self._by_name.get(row["symbol"])
+            if i is None:
+                self._count("order of another symbol")
+                continue
+            size, filled = (units(row[each], i.size_decimals) for each in ("amount", "filled"))
+            state = _STATES.get(str(row["status"]), OrderState.UNKNOWN)
+            if state is OrderState.FILLED and filled < size:
+                state = OrderState.CANCELED  # some venues call every end `closed`
+            elif state is OrderState.ACCEPTED and filled:
+                state = OrderState.PARTIALLY_FILLED
+            is_market = row["type"] == "market"  # then the price is an average, or nothing
+            ours = client_id_of(row["client"], self._facts.client_id)
+            found.append(
+                OrderTold(
+                    symbol=i.symbol,
+                    client_id=ours or row["id"],
+                    venue_id=row["id"],
+                    state=state,
+                    time=0,  # lists of different moments: which is newer is not known
+                    side=Side(row["side"]) if row["side"] else Side.NONE,
+                    type=OrderType.MARKET if is_market else OrderType.LIMIT,
+                    tif=_TIFS.get(str(row["tif"]), TimeInForce.GTC),
+                    price=0 if is_market else units(row["price"], i.price_decimals),
+                    size=size,
+                    filled=filled,
+                    trigger=units(row["trigger"], i.price_decimals),
+                    reduce_only=row["reduce"],
+                )
+            )
+        return found
+
+    def _fills(self, rows: Sequence[Mapping[str, Any]]) -> list[FillTold]:
+        found = []
+        for row in rows:
+            i = self._by_name.get(row["symbol"])
+            if i is None:
+                self._count("trade of another symbol")
+                continue
+            price = units(row["price"], i.price_decimals)
+            if Decimal(row["price"]) != i.price(price):
+                self._count("price finer than the instrument's")
+            found.append(
+                FillTold(
+                    symbol=i.symbol,
+                    client_id="",  # lists of trades do not say; it is found by the venue's id
+                    venue_id=row["order"],
+                    trade_id=trade_number(row["id"]),
+                    side=Side(row["side"]),
+                    position_side=PositionSide.BOTH,
+                    price=price,
+                    size=units(row["amount"], i.size_decimals),
+                    time=int(row["ms"]) * MILLISECOND,
+                    fee=units(row["fee"], MONEY_DECIMALS),
+                    fee_currency=row["fee_currency"] or i.settle,
+                    liquidity=Liquidity.MAKER if row["maker"] else Liquidity.TAKER,
+                )
+            )
+        return found
+
+    def _positions(self, rows: Sequence[Mapping[str, Any]], asked: int) -> list[PositionTold]:
+        found = []
+        for row in rows:
+            i = self._by_name.get(row["symbol"])
+            if i is not None and row["contracts"] is not None:
+                qty = units(row["contracts"], i.size_decimals)
+                signed = -abs(qty) if row["side"] == "short" else qty
+                found.append(PositionTold(i.symbol, PositionSide.BOTH, signed, asked))
+        return found
+
+    def _balances(self, totals: Mapping[str, str], asked: int) -> list[BalanceTold]:
+        for currency, text in totals.items():
+            decimals = min(len(text.partition(".")[2]), MONEY_DECIMALS)
+            if decimals:  # a bare 0 says nothing
+                step = 10 ** (MONEY_DECIMALS - decimals)
+                self._steps[currency] = max(self._steps.get(currency, 0), step)
+        return [BalanceTold(c, units(text, MONEY_DECIMALS), asked) for c, text in totals.items()]
+
+    def told(self, message: bytes) -> list[Told]:
+        """A message of the account's feed."""
+        try:
+            value = msgspec.json.decode(message)
+            if "orders" in value:
+                return list(self._orders(value["orders"]))
+            if "trades" in value:
+                return list(self._fills(value["trades"]))
+            return []
+        except (LookupError, TypeError, ValueError, AttributeError, OnetapeError) as error:
+            return [StreamTold("malformed", f"{type(error).__name__}: {error}"[:200])]
+
+    def _count(self, what: str) -> None:
+        self.counts[what] = self.counts.get(what, 0) + 1

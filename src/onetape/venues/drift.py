@@ -1,0 +1,228 @@
+"""Has a venue changed? What an adapter believes of it, dated, against what the venue says. No I/O.
+
+The beliefs stand in `facts/KIND.toml`: the fields that the adapter reads and those that it knows
+of, words of open lists, kinds of messages, answers to requests that are bad on purpose. Whatever is
+not there is counted by name; a field that is read and missing is the only thing that is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from onetape.venues.outcome import ErrorRow
+
+__all__ = ["BadRequest", "Drift", "Drifts", "Facts", "Shape", "What", "refusal_drift"]
+
+NAMES_MAX: Final = 200  # of drifts; what comes after is counted together
+VALUE_CHARS: Final = 40
+
+
+class Kinds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Objects in a list that are told apart by a field."""
+
+    key: str
+    kinds: dict[str, Shape] = {}
+
+
+class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One object. each: what is below a field, one object or a list; all: of an object whose keys
+    are names, what is below each of them."""
+
+    needs: list[str] = []
+    knows: list[str] = []
+    values: dict[str, list[str]] = {}
+    each: dict[str, Shape] = {}
+    by: dict[str, Kinds] = {}
+    all: Shape | None = None
+
+
+class BadRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A GET that needs no key and is refused. text "": the code is the text."""
+
+    name: str
+    target: str
+    status: int
+    code: str
+    text: str = ""
+
+
+class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that is believed of one kind of venue. read: the date, YYYY-MM-DD."""
+
+    kind: str
+    read: str
+    sources: list[str]
+    message_key: str
+    error_style: str  # code: {"code", "msg"}; texts: {"error": [...]}
+    sample_symbol: str
+    sample: list[str]  # the messages that a market in use tells
+    endpoints: list[str]
+    answers: dict[str, Shape]
+    messages: dict[str, Shape]
+    passed_over: list[str] = []
+    bad_requests: list[BadRequest] = []
+    headers: list[str] = []  # of every answer, in lower case
+
+
+class What(StrEnum):
+    """Kinds of drift."""
+
+    MISSING = "missing field"  # the adapter reads it
+    FIELD = "unknown field"
+    VALUE = "unknown value"
+    MESSAGE = "unknown message"
+    SILENT = "no message"
+    HEADER = "missing header"
+    REFUSAL = "another refusal"
+    CODE = "unknown code"
+
+
+class Drift(NamedTuple):
+    what: What
+    name: str
+    times: int
+
+    @property
+    def text(self) -> str:
+        times = f" ({self.times} times)" if self.times > 1 else ""
+        return f"{self.what} {self.name}{times}"
+
+
+class Drifts:
+    """Counts by name. `take` and its like give the names that are new."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.counts: dict[tuple[What, str], int] = {}
+        self._new: list[Drift] = []
+
+    def rows(self) -> list[Drift]:
+        """What weighs most first."""
+        order = list(What)
+        found = [Drift(what, name, count) for (what, name), count in self.counts.items()]
+        return sorted(found, key=lambda each: (order.index(each.what), each.name))
+
+    def note(self, what: What, name: str) -> None:
+        key = (what, name)
+        if key not in self.counts and len(self.counts) >= NAMES_MAX:
+            key = (what, "(others)")
+        if key not in self.counts:
+            self._new.append(Drift(*key, 1))
+        self.counts[key] = self.counts.get(key, 0) + 1
+
+    def noted(self, what: What, name: str) -> list[Drift]:
+        """Something that was compared elsewhere."""
+        self.note(what, name[: 2 * VALUE_CHARS])
+        return self._taken()
+
+    def answer(self, name: str, value: Any) -> list[Drift]:
+        """An answer of a name that the facts have. Raises KeyError for another."""
+        self._compare(self.facts.answers[name], name, value)
+        return self._taken()
+
+    def name_of(self, value: Any) -> str:
+        """What a message is called."""
+        if not isinstance(value, dict):
+            return type(value).__name__
+        name = value.get(self.facts.message_key) or value.get("method") or "without a name"
+        return str(name)[:VALUE_CHARS]
+
+    def message(self, value: Any) -> list[Drift]:
+        """A message of a stream, parsed."""
+        if isinstance(value, dict) and "stream" in value and "data" in value:
+            value = value["data"]
+        name = self.name_of(value)
+        shape = self.facts.messages.get(name)
+        if shape is not None:
+            self._compare(shape, name, value, but=self.facts.message_key)
+        elif name not in self.facts.passed_over:
+            self.note(What.MESSAGE, name)
+        return self._taken()
+
+    def refusal(
+        self,
+        asked: BadRequest,
+        status: int,
+        body: bytes,
+        known: Mapping[int | str, ErrorRow],
+    ) -> list[Drift]:
+        """What came of a request that is bad on purpose."""
+        for drift in refusal_drift(self.facts, asked, status, body, known):
+            self.note(*drift)
+        return self._taken()
+
+    def _taken(self) -> list[Drift]:
+        new, self._new = self._new, []
+        return new
+
+    def _compare(self, shape: Shape, at: str, value: Any, *, but: str = "") -> None:
+        if not isinstance(value, dict):
+            self.note(What.MISSING, f"{at}: {type(value).__name__} and no object")
+            return
+        if shape.all is not None:
+            for inner in value.values():
+                self._compare(shape.all, at, inner)
+            return
+        for name in shape.needs:
+            if name not in value:
+                self.note(What.MISSING, f"{at}.{name}")
+        known = {*shape.needs, *shape.knows, *shape.each, *shape.by, *shape.values, but}
+        for name, inner in value.items():
+            if name not in known:
+                self.note(What.FIELD, f"{at}.{name}"[: 2 * VALUE_CHARS])
+                continue
+            where = f"{at}.{name}"
+            if name in shape.values:
+                self._words(shape.values[name], where, inner)
+            if name in shape.each:
+                for row in inner if isinstance(inner, list) else (inner,):
+                    self._compare(shape.each[name], where, row)
+            if name in shape.by and isinstance(inner, list):
+                self._kinds(shape.by[name], where, inner)
+
+    def _words(self, known: list[str], at: str, value: Any) -> None:
+        for word in value if isinstance(value, list) else (value,):
+            if str(word) not in known:
+                self.note(What.VALUE, f"{at} = {str(word)[:VALUE_CHARS]}")
+
+    def _kinds(self, kinds: Kinds, at: str, rows: list[Any]) -> None:
+        for row in rows:
+            word = str(row.get(kinds.key)) if isinstance(row, dict) else type(row).__name__
+            shape = kinds.kinds.get(word)
+            if shape is None:
+                self.note(What.VALUE, f"{at}.{kinds.key} = {word[:VALUE_CHARS]}")
+            else:
+                self._compare(shape, f"{at}.{word}", row, but=kinds.key)
+
+
+def refusal_drift(
+    facts: Facts,
+    asked: BadRequest,
+    status: int,
+    body: bytes,
+    known: Mapping[int | str, ErrorRow],
+) -> list[tuple[What, str]]:
+    """known: the venue's table of errors."""
+    try:
+        value = msgspec.json.decode(body)
+        if facts.error_style == "code":
+            code, text = str(value["code"]), str(value["msg"])
+            row = known.get(int(code))
+        else:
+            code, text = str(value["error"][0]), ""
+            group, _, rest = code.partition(":")
+            row = known.get(code) or known.get(f"{group}:{rest.partition(':')[0]}")
+    except (msgspec.DecodeError, LookupError, TypeError, ValueError, AttributeError):
+        return [(What.REFUSAL, f"{asked.name}: HTTP {status} without a code")]
+    found = []
+    if row is None:
+        found.append((What.CODE, code[:VALUE_CHARS]))
+    if (code, status) != (asked.code, asked.status):
+        found.append((What.REFUSAL, f"{asked.name}: HTTP {status} {code[:VALUE_CHARS]}"))
+    elif asked.text and text != asked.text:
+        found.append((What.REFUSAL, f"{asked.name}: {code} says {text[:VALUE_CHARS]!r}"))
+    return found

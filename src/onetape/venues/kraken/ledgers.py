@@ -1,0 +1,50 @@
+"""Kraken spot: what moved balances otherwise than by trades that the gateway books.
+
+The ledger says it by entry: deposits, withdrawals, transfers, rewards, conversions. A trade has two
+entries; those of pairs that are not followed count here, too. Source: docs.kraken.com, "Get ledgers
+info", read 2026-11: 50 a page, newest first, `start` in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from onetape.orders.told import MoveTold
+from onetape.venues.numbers import money_of, units_of
+
+__all__ = ["TradesElsewhere", "moves_of"]
+
+TRADES_KEPT: Final = 10_000
+
+
+class TradesElsewhere:
+    """The newest trades in pairs that are not followed, by the venue's id."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, None] = {}
+
+    def add(self, trade: str) -> None:
+        self._ids[trade] = None
+        if len(self._ids) > TRADES_KEPT:
+            del self._ids[next(iter(self._ids))]
+
+    def __contains__(self, trade: object) -> bool:
+        return trade in self._ids
+
+
+def moves_of(
+    entries: Mapping[str, Mapping[str, Any]],
+    elsewhere: TradesElsewhere,
+    currency_of: Callable[[str], str],
+) -> list[MoveTold]:
+    """Of an answer's `ledger`, oldest first. Raises LookupError, TypeError, ValueError."""
+    found = []
+    for name, row in entries.items():
+        if row["type"] == "trade" and row["refid"] not in elsewhere:
+            continue
+        change = money_of(row["amount"]) - money_of(row["fee"])
+        time = units_of(row["time"], 9)
+        found.append(MoveTold(name, currency_of(row["asset"]), change, time))
+    found.reverse()
+    return found

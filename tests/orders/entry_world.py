@@ -1,0 +1,131 @@
+"""A gateway world whose orders go over a kept-open WebSocket.
+
+What is on one connection stays in its order; the connection may be cut before a request arrives,
+after it, or while answers are on their way, and our side learns of it later.
+"""
+
+from __future__ import annotations
+
+from onetape.orders.calls import Call
+from onetape.sim.dialect import Connection
+from onetape.venues.order_entry import EntrySession
+from orders.gateway_world import MS, SECOND, World
+
+
+class EntryWorld(World):
+    """`World(...)` with an order line."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.protocol.signs_late = True
+        self.session: EntrySession | None = None
+        self.socket: Connection | None = None
+        self.key_call: Call | None = None
+        self.there = self.back = 0  # when the last message arrives, each way
+        self.at(self.now, self.open_entry)
+
+    # --- the connection ---------------------------------------------------------------------------
+
+    def open_entry(self) -> None:
+        self.key_call = self.venue.entry_key(self.now)
+        if self.key_call is None:
+            self.connect_entry("")
+        else:
+            self.send(self.key_call)
+
+    def connect_entry(self, key: str) -> None:
+        path = self.venue.entry_url.partition("?")[0] or "/v2"
+        socket = Connection(1_000_000 + self.count, path, "", "127.0.0.1", self.now)
+        is_refused = self.key_call is not None and not key
+        if is_refused or not self.dialect.connect(socket, self.now):
+            self.at(self.now + SECOND, self.open_entry)
+            return
+        self.socket, self.session = socket, EntrySession(self.venue.entry_dialect(key))
+        self.there = self.back = self.now
+        for message in self.session.opened(self.now):
+            self.say(message)
+
+    def cut(self) -> None:
+        """The venue's side is gone now, ours learns of it later."""
+        if self.socket is None:
+            return
+        self.seen["line cut"] += 1
+        self.dialect.disconnect(self.socket)
+        self.socket = None
+        wait = int(self.random.uniform(0.01, 3) * SECOND)
+        self.at(self.now + wait, self.lose, self.session)
+
+    def lose(self, session: EntrySession) -> None:
+        for call, answer in session.closed():
+            self.take(call, answer)
+        if self.session is session:
+            self.session = None
+            self.at(self.now + int(self.random.uniform(0.2, 3) * SECOND), self.open_entry)
+
+    # --- there ------------------------------------------------------------------------------------
+
+    def send(self, call: Call) -> None:
+        if self.session is not None and self.session.carries(call):
+            self.seen["over the line"] += 1
+            self.seen[call.purpose.value] += 1
+            self.say(self.session.send(call, self.now))
+        else:
+            super().send(self.protocol.signed(call, self.now))
+
+    def say(self, message: bytes) -> None:
+        if self.socket is None:
+            return  # nobody is there any more, and nobody here knows
+        self.there = max(self.there + MS, self.now + self.way())
+        self.at(self.there, self.reach, self.socket, message)
+
+    def reach(self, socket: Connection, message: bytes) -> None:
+        if socket is not self.socket:
+            return
+        if self.chance("lose_request"):
+            self.cut()
+            return
+        self.exchange.advance(self.now)
+        self.dialect.message(socket, message, self.now)
+        if self.chance("lose_answer"):
+            self.cut()
+
+    # --- back -------------------------------------------------------------------------------------
+
+    def venue_step(self) -> None:
+        super().venue_step()
+        if self.socket is None:
+            return
+        out, self.socket.out = self.socket.out, []
+        for message in out:
+            if not isinstance(message, bytes):
+                self.cut()
+                return
+            self.back = max(self.back + 1, self.now + self.way())
+            self.at(self.back, self.read, self.session, message)
+
+    def read(self, session: EntrySession, message: bytes) -> None:
+        if session is not self.session or session.broken:
+            return
+        for call, answer in session.take(message, self.now):
+            self.take(call, answer)
+        if session.broken:
+            self.cut()
+
+    def gateway_step(self) -> None:
+        if self.session is not None:
+            for call, answer in self.session.late(self.now):
+                self.take(call, answer)
+        super().gateway_step()
+
+    def answered(self, call: Call, status: int, headers: dict, body: bytes) -> None:
+        if call is not self.key_call:
+            super().answered(call, status, headers, body)
+        elif self.is_waited_for(call):
+            told = {name.lower(): value for name, value in headers.items()}
+            self.connect_entry(self.protocol.answer(call, status, told, body, self.now).value)
+
+    def lost(self, call: Call) -> None:
+        if call is not self.key_call:
+            super().lost(call)
+        elif self.is_waited_for(call):
+            self.open_entry()

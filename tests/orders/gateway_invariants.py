@@ -1,0 +1,168 @@
+"""What must hold after every event between a gateway and its exchange, whatever happens.
+
+Fed with what the gateway does (`call`, `out`) and asked after each event (`check`). It keeps books
+of its own from the gateway's words and the exchange's ledger, and never asks the code that it
+judges for a conclusion: what a position is, and what it may become, is summed up here anew.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice
+
+from onetape.model.enums import PositionSide, RequestKind, Side
+from onetape.orders.backing import only_reduces
+from onetape.orders.books import OPENING
+from onetape.orders.calls import Call, Purpose
+from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, NewsOut, Out
+from onetape.orders.outcome import Outcome
+
+ENDS = frozenset({"canceled", "rejected", "expired", "denied", "absent"})
+
+
+class Broken(AssertionError):
+    """An invariant does not hold."""
+
+
+def check(holds: bool, what: str) -> None:
+    if not holds:
+        raise Broken(what)
+
+
+class Invariants:
+    """Of one world. tags: what our client ids begin with."""
+
+    def __init__(self, world, tags: tuple[str, ...]) -> None:
+        self.world, self.tags = world, tags
+        self.intents: dict[str, tuple] = {}  # what each client id stands for
+        self.placed: dict[str, Outcome | None] = {}  # the answer to the last placing of each
+        self.booked: set = set()
+        self.sums: dict[tuple[str, PositionSide], int] = {}
+        self.ended: set[str] = set()
+        self.traded: set = set()
+        self.trades_seen = self.orders_seen = 0
+        self.client_ids: Counter = Counter()
+        self.checks = 0
+
+    # --- what the gateway does --------------------------------------------------------------------
+
+    def call(self, call: Call) -> None:
+        """To the wire."""
+        if call.subject is None or call.purpose is Purpose.QUERY:
+            return
+        name = call.subject.client_id
+        check(name.startswith(self.tags), f"{call.purpose} of {name}, which is not ours")
+        check(name in self.intents, f"{call.purpose} of {name} without an intent on the journal")
+        if call.purpose is Purpose.PLACE:
+            again = self.placed.get(name, Outcome.SAFE)
+            check(again is Outcome.SAFE, f"{name} is sent again after {again}")
+            self.placed[name] = None
+
+    def answer(self, call: Call, outcome: Outcome) -> None:
+        if call.purpose is Purpose.PLACE and call.subject is not None:
+            self.placed[call.subject.client_id] = outcome
+
+    def out(self, out: Out) -> None:
+        """To the journal, in its order."""
+        match out:
+            case IntentOut():
+                self._intent(out)
+            case FillOut():
+                self._fill(out)
+            case NewsOut():
+                name = out.order.client_id
+                if out.state.is_final and out.news.value in ENDS:
+                    check(name not in self.ended, f"{name} ended twice")
+                    self.ended.add(name)
+                check(
+                    out.order.life.filled <= max(out.order.life.size, out.order.life.size_wanted),
+                    f"{name} has more fills than quantity",
+                )
+            case AccountOut() if out.source == OPENING and out.side is not None:
+                self.sums[out.name, out.side] = out.amount
+            case HealthOut() if out.kind == "order" and out.state == "attributed":
+                check(out.subject not in self.intents, f"{out.subject} was on the journal")
+
+    def _intent(self, out: IntentOut) -> None:
+        order, spec, world = out.order, out.order.spec, self.world
+        if out.kind is RequestKind.PLACE:
+            check(order.client_id not in self.intents, f"{order.client_id} is intended twice")
+            self.intents[order.client_id] = (order.robot, order.order_id, spec)
+        check(
+            order.client_id not in self.ended, f"{out.kind} of {order.client_id}, which has ended"
+        )
+        if out.kind is RequestKind.CANCEL or world.gate.reduces(spec, order):
+            return
+        check(not world.gate.killed, f"{out.kind} of {order.client_id} while killed")
+        if out.kind is RequestKind.PLACE:
+            lost = [o.client_id for o in world.manager.unknown if o.spec.symbol == spec.symbol]
+            check(not lost, f"{order.client_id} is sent while {lost} are unknown")
+        worst = self.worst(spec.symbol, spec.side, spec.position_side)
+        most = world.limits[spec.symbol]
+        check(worst <= most, f"{order.client_id} makes {worst} of {most} possible")
+
+    def _fill(self, out: FillOut) -> None:
+        fill = out.fill
+        check(fill.key not in self.booked, f"trade {fill.key} is booked twice")
+        self.booked.add(fill.key)
+        at = fill.symbol, fill.position_side
+        self.sums[at] = self.sums.get(at, 0) + fill.size * fill.side.sign
+        if out.order is not None and not out.order.is_foreign:
+            spec = self.intents[out.order.client_id][2]
+            check(spec.side is fill.side, f"{out.order.client_id} filled on the wrong side")
+
+    # --- after every event ------------------------------------------------------------------------
+
+    def check(self) -> None:
+        self.checks += 1
+        world = self.world
+        account, exchange, manager = world.account, world.exchange, world.manager
+        new = len(account.trades) - self.trades_seen
+        if new:
+            for trade in islice(reversed(account.trades), new):
+                symbol = exchange.instruments[trade.order.index].symbol
+                self.traded.add((symbol, trade.fill.trade_id, trade.order.side))
+            self.trades_seen += new
+        new = len(account.by_id) - self.orders_seen
+        if new:
+            for order in islice(reversed(account.by_id.values()), new):
+                if order.origin == "client" and not order.client_id.startswith("web_"):
+                    name = order.client_id
+                    self.client_ids[name] += 1
+                    check(name in self.intents, f"nobody intended {name}")
+                    check(self.client_ids[name] == 1, f"{name} is two orders at the exchange")
+            self.orders_seen += new
+        check(self.booked <= self.traded, f"invented: {self.booked - self.traded}")
+        for key, qty in manager.positions.items():
+            check(self.sums.get(key, 0) == qty, f"{key}: {qty} is not the sum of its fills")
+        for order in manager.open.values():
+            check(order.client_id not in self.ended, f"{order.client_id} is open and has ended")
+        if not world.hands:
+            for symbol, most in world.limits.items():
+                for side in (Side.BUY, Side.SELL):
+                    for position_side in account.sides:
+                        real = self.exposure(symbol, side, position_side)
+                        check(real <= most, f"{symbol}: {real} of {most} at the exchange")
+
+    def worst(self, symbol: str, side: Side, position_side: PositionSide) -> int:
+        """By the gateway's books, everything that it has not seen the end of being filled."""
+        total = self.sums.get((symbol, position_side), 0) * side.sign
+        for o in self.world.manager.open.values():
+            s = o.spec
+            if (s.symbol, s.side, s.position_side) == (symbol, side, position_side):
+                total += 0 if only_reduces(s) else o.worst_left
+        return total
+
+    def exposure(self, symbol: str, side: Side, position_side: PositionSide) -> int:
+        """By the exchange's ledger."""
+        world = self.world
+        exchange, account = world.exchange, world.account
+        index = next(i for i, each in enumerate(exchange.instruments) if each.symbol == symbol)
+        held = account.qty(index, position_side)
+        if not world.protocol.traits.positions:
+            held -= world.held_first[symbol]
+        total = held * side.sign
+        for o in (*account.open_orders.values(), *exchange.conditionals.open_of(account, index)):
+            if (o.index, o.side, o.position_side) == (index, side, position_side):
+                total += 0 if o.reduce_only else getattr(o, "left", o.size)
+        return total

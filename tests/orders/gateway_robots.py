@@ -1,0 +1,123 @@
+"""Robots of a simulated world: each wants things at random, and asks the gate."""
+
+from __future__ import annotations
+
+import random
+
+from onetape.model.enums import (
+    OrderNews,
+    OrderType,
+    PositionSide,
+    RequestKind,
+    Side,
+    TimeInForce,
+    TriggerBy,
+)
+from onetape.model.ids import client_id
+from onetape.model.order import OrderSpec
+from onetape.orders.managed import Request
+
+MS = 1_000_000
+SECOND = 1000 * MS
+NAMES = {1: "one", 2: "two"}
+TAGS = tuple(f"T{name}X" for name in NAMES.values())
+EVERY_S = 0.8
+OPEN_MAX = 10
+
+
+class SimRobot:
+    """number: from 1. Its orders are numbered from 1 too."""
+
+    def __init__(self, world, number: int) -> None:
+        self.world, self.number = world, number
+        self.random = random.Random(world.seed * 7 + number)
+        self.ordinal = 0
+
+    def usual(self, symbol: str) -> int:
+        """A usual quantity, in units."""
+        index = self.world.symbols.index(symbol)
+        instrument = self.world.exchange.instruments[index]
+        lots = int(instrument.lot.scaleb(instrument.size_decimals))
+        return max(int(instrument.size_int("0.01" if index == 0 else "0.2")), lots)
+
+    def act(self) -> None:
+        world, rng = self.world, self.random
+        if world.stopping:
+            return
+        world.at(world.now + int(rng.expovariate(1 / EVERY_S) * SECOND) + MS, self.act)
+        manager = world.manager
+        mine = [o for o in manager.open.values() if o.robot == self.number]
+        what = rng.random()
+        if mine and what < 0.35:
+            manager.cancel(rng.choice(mine), world.now)
+            world.seen["robot cancels"] += 1
+        elif mine and what < 0.5:
+            self._amend(rng.choice(mine))
+        elif len(mine) < OPEN_MAX:
+            self._place()
+
+    def _amend(self, order) -> None:
+        world, rng = self.world, self.random
+        if order.spec.type is not OrderType.LIMIT:
+            return
+        instrument = next(i for i in world.instruments if i.symbol == order.spec.symbol)
+        tick = int(instrument.tick.scaleb(instrument.price_decimals))
+        step = int(order.spec.price_int * rng.uniform(-0.002, 0.002))
+        price = (order.price + step) // tick * tick
+        size = order.life.size * rng.choice((1, 1, 2))
+        refusal = world.gate.amendment(order, world.now, price=price, size=size)
+        if refusal is None:
+            world.manager.amend(order, world.now, price=price, size=size)
+            world.seen["robot amends"] += 1
+        else:
+            world.manager.refuse(
+                order, OrderNews.UPDATE_REJECTED, world.now, refusal.code, refusal.reason
+            )
+
+    def _place(self) -> None:
+        world, rng = self.world, self.random
+        index = rng.randrange(len(world.symbols))
+        listing = world.exchange.listings[index]
+        instrument = listing.instrument
+        tick = int(instrument.tick.scaleb(instrument.price_decimals))
+        side = rng.choice((Side.BUY, Side.SELL))
+        kind = rng.random()
+        near = (listing.bid if side is Side.BUY else listing.ask) or listing.last
+        away = int(near * rng.choice((0, 0, 0.0002, 0.001, -0.0005)))
+        price = (near - away * side.sign) // tick * tick
+        size = self.usual(instrument.symbol) * rng.randint(1, 3)
+        spec = {"symbol": instrument.symbol, "side": side, "size_int": size}
+        if world.account.hedge:
+            spec["position_side"] = rng.choice((PositionSide.LONG, PositionSide.SHORT))
+        elif rng.random() < 0.15 and world.protocol.traits.positions:
+            spec["reduce_only"] = True
+        if kind < 0.25:
+            spec |= {"type": OrderType.MARKET}
+        elif kind < 0.4:
+            spec |= {"price_int": price, "tif": TimeInForce.IOC}
+        elif kind < 0.55:
+            spec |= {"price_int": price, "post_only": True}
+        elif kind < 0.7:
+            trigger = (listing.last + int(listing.last * 0.0008) * side.sign) // tick * tick
+            spec |= {"type": OrderType.MARKET, "trigger_int": trigger, "trigger_by": TriggerBy.LAST}
+        else:
+            spec |= {"price_int": price}
+        self.ask(OrderSpec(**spec), listing.last)
+
+    def ask(self, spec: OrderSpec, reference: int) -> None:
+        """As a gateway takes a request."""
+        world = self.world
+        self.ordinal += 1
+        world.manager.references[spec.symbol] = reference
+        name = client_id(
+            NAMES[self.number], epoch=1, ordinal=self.ordinal,
+            chars_max=world.protocol.client_id_chars,
+        )  # fmt: skip
+        request = Request(self.number, RequestKind.PLACE, self.ordinal, spec)
+        refusal = world.gate.refusal(spec, world.now)
+        if refusal is None:
+            world.manager.submit(name, request, world.now)
+            world.seen["robot places"] += 1
+        else:
+            world.manager.deny(name, request, world.now, refusal.code, refusal.reason)
+            world.seen[f"denied {refusal.code}"] += 1

@@ -1,0 +1,90 @@
+"""Counters that processes share: nothing is lost between them, and a killed one holds nobody up."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from onetape.model.errors import BadInput
+from onetape.store.shared_counters import SharedCounters
+
+MANY = 3000
+SPEND = f"""
+import sys
+from pathlib import Path
+from onetape.store.shared_counters import SharedCounters
+counts = SharedCounters(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range({MANY}):
+    counts.spend(0, 7, 1, 10**9)
+"""
+HOLD = """
+import fcntl, sys
+file = open(sys.argv[1], "r+b")
+fcntl.flock(file, fcntl.LOCK_EX)
+print("ready", flush=True)
+sys.stdin.readline()
+"""
+
+
+def started(code: str, path) -> subprocess.Popen:
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdout.readline() == b"ready\n"
+    return process
+
+
+def test_no_count_of_two_processes_is_lost(tmp_path):
+    path = tmp_path / "counts"
+    both = [started(SPEND, path) for _ in range(2)]
+    for process in both:
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    for process in both:
+        process.communicate(timeout=60)
+    counts = SharedCounters(path)
+    assert counts.spend(0, 7, 0, 10**9) == 2 * MANY
+    assert counts.spend(1, 7, 0, 10**9) == 0
+    counts.close()
+
+
+def test_a_process_killed_with_the_lock_holds_nobody_up(tmp_path):
+    path = tmp_path / "counts"
+    counts = SharedCounters(path)
+    holder = started(HOLD, path)
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    holder.stdin.close()
+    holder.stdout.close()
+    counts.ban(5)
+    assert counts.banned_until() == 5
+    counts.close()
+
+
+def test_it_is_its_owner_s_alone(tmp_path):
+    SharedCounters(tmp_path / "run" / "counts").close()
+    assert (tmp_path / "run" / "counts").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "run").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("content", [b"x", bytes(144), bytes(1000)])
+def test_another_file_is_refused(tmp_path, content):
+    path = tmp_path / "counts"
+    path.write_bytes(content)
+    with pytest.raises(BadInput):
+        SharedCounters(path)
+    assert path.read_bytes() == content
+    os.remove(path)
+
+
+def test_a_link_is_not_followed(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "other")
+    with pytest.raises(OSError):
+        SharedCounters(tmp_path / "link")
+    assert not (tmp_path / "other").exists()

@@ -1,0 +1,214 @@
+"""What an adapter believes of its venue, against what a venue says: named and counted."""
+
+from __future__ import annotations
+
+import copy
+import json
+from datetime import date
+from urllib.parse import urlsplit
+
+import pytest
+
+from onetape.model import catalogue
+from onetape.model.enums import OrderType, Side, TimeInForce, TriggerBy
+from onetape.model.errors import NotAvailable
+from onetape.model.order import OrderSpec
+from onetape.orders.calls import OrderKey
+from onetape.venues.drift import BadRequest, Drifts, What
+from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.known import errors_of, facts_of
+from sim.venue_client import Virtual
+
+KINDS = {"binance-usdm": "binance:BTC/USDT:USDT", "kraken": "kraken:BTC/USD"}
+ASKED = {"binance-usdm": "/fapi/v1/exchangeInfo", "kraken": "/0/public/AssetPairs"}
+NOW = 1_795_000_000_000_000_000
+
+
+@pytest.fixture(scope="module")
+def answers():
+    """The list of instruments of each simulated exchange."""
+    found = {}
+    for kind, path in ASKED.items():
+        status, value, _ = Virtual(kind).request("GET", path, b"", {})
+        assert status == 200
+        found[kind] = value
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_facts_are_dated_and_say_where_they_are_from(kind):
+    facts = facts_of(kind)
+    assert facts.kind == kind
+    assert date.fromisoformat(facts.read) >= date(2026, 11, 1)
+    assert facts.sources
+
+
+def test_a_venue_without_facts_is_said_to_have_none():
+    for kind in ("okx", "../binance-usdm"):
+        with pytest.raises(NotAvailable):
+            facts_of(kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_request_of_an_adapter_is_among_its_facts(kind):
+    symbol = KINDS[kind]
+    venue = open_trading_venue(kind, "", "", Addresses("", "", ""))
+    protocol = venue.protocol
+    protocol.set_instruments([catalogue.find(symbol)])
+    spec = OrderSpec(
+        symbol=symbol, side=Side.BUY, type=OrderType.LIMIT, price_int=500_000, size_int=10
+    )
+    stop = OrderSpec(
+        symbol=symbol, side=Side.SELL, type=OrderType.MARKET, size_int=10, trigger_int=400_000,
+        trigger_by=TriggerBy.LAST, tif=TimeInForce.GTC,
+    )  # fmt: skip
+    keys = [OrderKey(symbol, "a"), OrderKey(symbol, "a", True), OrderKey(symbol, "a", ended=True)]
+    calls = [
+        venue.time(), venue.instruments(), venue.stream_key(NOW), venue.stream_key(NOW, keep=True),
+        protocol.place("a", spec, NOW), protocol.place("a", stop, NOW),
+        protocol.amend(keys[0], spec, NOW, price=500_010, size=10),
+        protocol.query_venue_id(symbol, "1", NOW), *protocol.open_orders(NOW),
+        protocol.fills(symbol, NOW, since=0), protocol.balances(NOW), protocol.modes(NOW),
+        protocol.dead_man(symbol if kind == "binance-usdm" else "", NOW, after=60 * 10**9),
+    ]  # fmt: skip
+    calls += [each(key, NOW) for key in keys for each in (protocol.cancel, protocol.query)]
+    if protocol.traits.positions:
+        calls.append(protocol.positions(NOW))
+    asked = {f"{call.method} {urlsplit(call.target).path}" for call in calls if call}
+    known = set(facts_of(kind).endpoints)
+    assert asked <= known
+    assert known - asked <= {"GET /sapi/v1/account/apiRestrictions"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_simulated_exchange_is_as_the_facts_say(kind, answers):
+    drifts = Drifts(facts_of(kind))
+    assert drifts.answer("instruments", answers[kind]) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_deliberately_bad_requests_are_refused_as_expected(kind):
+    world, drifts = Virtual(kind), Drifts(facts_of(kind))
+    for asked in facts_of(kind).bad_requests:
+        status, value, _ = world.request("GET", asked.target, b"", {})
+        body = json.dumps(value).encode()
+        assert drifts.refusal(asked, status, body, errors_of(kind)) == []
+
+
+def changed(answer: dict, change) -> dict:
+    copied = copy.deepcopy(answer)
+    change(copied)
+    return copied
+
+
+SYMBOL = "instruments.symbols"
+BINANCE_ROWS = [
+    (lambda a: a["symbols"][0].update(mood="calm"), What.FIELD, f"{SYMBOL}.mood"),
+    (lambda a: a.update(gravity=9.81), What.FIELD, "instruments.gravity"),
+    (lambda a: a["symbols"][1].pop("baseAsset"), What.MISSING, f"{SYMBOL}.baseAsset"),
+    (lambda a: a["symbols"][0].update(status="ASLEEP"), What.VALUE, f"{SYMBOL}.status = ASLEEP"),
+    (lambda a: a["symbols"][0]["timeInForce"].append("GTW"), What.VALUE,
+     f"{SYMBOL}.timeInForce = GTW"),
+    (lambda a: a["symbols"][0]["filters"][0].pop("tickSize"), What.MISSING,
+     f"{SYMBOL}.filters.PRICE_FILTER.tickSize"),
+    (lambda a: a["symbols"][0]["filters"].append({"filterType": "MAX_POSITION", "limit": 1}),
+     What.VALUE, f"{SYMBOL}.filters.filterType = MAX_POSITION"),
+    (lambda a: a["symbols"][0]["filters"][1].update(odd=1), What.FIELD,
+     f"{SYMBOL}.filters.LOT_SIZE.odd"),
+    (lambda a: a.update(symbols=["BTCUSDT"]), What.MISSING, f"{SYMBOL}: str and no object"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "what", "name"), BINANCE_ROWS)
+def test_each_change_of_exchange_info_has_its_name(change, what, name, answers):
+    drifts = Drifts(facts_of("binance-usdm"))
+    drifts.answer("instruments", changed(answers["binance-usdm"], change))
+    assert [(d.what, d.name) for d in drifts.rows()] == [(what, name)]
+
+
+PAIR = "instruments.result"
+
+
+@pytest.mark.parametrize(
+    ("change", "what", "name"),
+    [
+        (lambda p: p.update(mood="calm"), What.FIELD, f"{PAIR}.mood"),
+        (lambda p: p.pop("pair_decimals"), What.MISSING, f"{PAIR}.pair_decimals"),
+        (lambda p: p.update(status="asleep"), What.VALUE, f"{PAIR}.status = asleep"),
+        (lambda p: p.update(execution_venue="moon"), What.VALUE, f"{PAIR}.execution_venue = moon"),
+    ],
+)
+def test_each_change_of_asset_pairs_has_its_name(change, what, name, answers):
+    drifts = Drifts(facts_of("kraken"))
+    answer = changed(answers["kraken"], lambda a: change(a["result"]["XXBTZUSD"]))
+    drifts.answer("instruments", answer)
+    assert [(d.what, d.name) for d in drifts.rows()] == [(what, name)]
+
+
+QUOTE = {"e": "bookTicker", "u": 1, "s": "BTCUSDT", "b": "1", "B": "1", "a": "2", "A": "1",
+         "T": 1, "E": 1, "ps": "BTCUSDT", "st": 1}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("message", "found"),
+    [
+        (QUOTE, []),
+        ({"stream": "btcusdt@bookTicker", "data": QUOTE}, []),
+        ({**QUOTE, "zz": 1}, [(What.FIELD, "bookTicker.zz")]),
+        ({k: v for k, v in QUOTE.items() if k != "T"}, [(What.MISSING, "bookTicker.T")]),
+        ({"e": "bookTocker"}, [(What.MESSAGE, "bookTocker")]),
+        ({"e": "TRADE_LITE", "what": "ever"}, []),
+        ([1, 2], [(What.MESSAGE, "list")]),
+        (None, [(What.MESSAGE, "NoneType")]),
+        ({"e": "ORDER_TRADE_UPDATE", "o": 7, "E": 1, "T": 1},
+         [(What.MISSING, "ORDER_TRADE_UPDATE.o: int and no object")]),
+        ({"e": "ACCOUNT_UPDATE", "T": 1, "a": {"m": "GIFT", "B": [{"a": "X", "wb": "1", "q": 0}]}},
+         [(What.FIELD, "ACCOUNT_UPDATE.a.B.q"), (What.VALUE, "ACCOUNT_UPDATE.a.m = GIFT")]),
+    ],
+)  # fmt: skip
+def test_messages_are_compared_with_their_kind(message, found):
+    drifts = Drifts(facts_of("binance-usdm"))
+    drifts.message(message)
+    assert [(d.what, d.name) for d in drifts.rows()] == found
+
+
+def test_a_drift_is_new_once_and_counted_each_time():
+    drifts = Drifts(facts_of("binance-usdm"))
+    odd = {**QUOTE, "zz": 1}
+    assert [each.text for each in drifts.message(odd)] == ["unknown field bookTicker.zz"]
+    assert drifts.message(odd) == drifts.message(odd) == []
+    assert [each.text for each in drifts.rows()] == ["unknown field bookTicker.zz (3 times)"]
+
+
+def test_names_are_bounded():
+    """A venue, or who claims to be one, that invents a name a message costs no memory."""
+    drifts = Drifts(facts_of("binance-usdm"))
+    for number in range(5000):
+        drifts.message({**QUOTE, f"x{number}": 1})
+    assert len(drifts.rows()) <= 201
+    assert sum(each.times for each in drifts.rows()) == 5000
+
+
+ASK = BadRequest("a symbol that there is not", "/x", 400, "-1121", "Invalid symbol.")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "found"),
+    [
+        (400, b'{"code":-1121,"msg":"Invalid symbol."}', []),
+        (400, b'{"code":-1121,"msg":"No such thing."}',
+         [(What.REFUSAL, "a symbol that there is not: -1121 says 'No such thing.'")]),
+        (404, b'{"code":-1121,"msg":"Invalid symbol."}',
+         [(What.REFUSAL, "a symbol that there is not: HTTP 404 -1121")]),
+        (400, b'{"code":-1100,"msg":"x"}',
+         [(What.REFUSAL, "a symbol that there is not: HTTP 400 -1100")]),
+        (400, b'{"code":-9999,"msg":"x"}',
+         [(What.REFUSAL, "a symbol that there is not: HTTP 400 -9999"), (What.CODE, "-9999")]),
+        (502, b"<html>", [(What.REFUSAL, "a symbol that there is not: HTTP 502 without a code")]),
+        (200, b"[]", [(What.REFUSAL, "a symbol that there is not: HTTP 200 without a code")]),
+    ],
+)  # fmt: skip
+def test_another_refusal_is_named(status, body, found):
+    drifts = Drifts(facts_of("binance-usdm"))
+    drifts.refusal(ASK, status, body, errors_of("binance-usdm"))
+    assert [(d.what, d.name) for d in drifts.rows()] == found
