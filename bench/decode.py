@@ -2,8 +2,8 @@
 
     python bench/decode.py
 
-Quotes one by one as a live gateway does it, by shape, and as the importer does it, by table; depth
-of some 68 levels by table. Beside them msgspec alone, which only takes the text apart (no integers,
+Quotes and depth of some 68 levels, one by one as a live gateway does it, by shape, and as the
+importer does it, by table. Beside them msgspec alone, which only takes the text apart (no integers,
 no journal), and the handlers of others on the same messages (`make peers`); theirs keep the last
 quote and a book, ours write a tape that both can be had from. Time is this thread's own.
 """
@@ -22,8 +22,9 @@ from pathlib import Path
 import msgspec
 
 from onetape import _core
-from onetape.tape.journal import JournalWriter
+from onetape.tape.journal import JournalWriter, type_id
 from onetape.tape.schema import schema_preamble
+from onetape.venues.binance.depth import BinanceUsdmDepth
 from onetape.venues.binance.market import BinanceUsdmMarket
 from onetape.venues.binance.protocol import MARKET
 from onetape.venues.shapes import ShapedFeed
@@ -32,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from tapes import CAPTURE, instrument
 
 ROUNDS = 7
+BOOK = type_id("book")
 RECEIVED = 1_723_161_255_030_314_667
 
 
@@ -124,6 +126,24 @@ def by_shape(messages: list[bytes]) -> Callable[[Path], int]:
     return run
 
 
+def depth_by_shape(messages: list[bytes]) -> Callable[[Path], int]:
+    """The gateway's way, less the book that it keeps beside the tape."""
+
+    def run(out: Path) -> int:
+        depth = BinanceUsdmDepth(instrument(), "")
+        depth.take(messages[0], RECEIVED)
+        with JournalWriter(out, durable=False) as writer:
+            read, append = depth.shaped.payload, writer.append_raw
+            for message in messages:
+                payload = read(message, RECEIVED)
+                if payload is None:
+                    sys.exit("a message was not read by shape")
+                append(BOOK, payload, 0, 1, RECEIVED)
+        return len(messages)
+
+    return run
+
+
 def by_msgspec(messages: list[bytes], form: type) -> Callable[[Path], int]:
     decode = msgspec.json.Decoder(form).decode
 
@@ -156,7 +176,8 @@ def main() -> None:
     for name, run, kind, reach in (
         ("decode, bookTicker one by one", by_shape(ticker_messages), "bookTicker", 1_500_000),
         ("decode, bookTicker of a capture", by_table(tickers), "bookTicker", 1_500_000),
-        ("decode, depth of 68 levels", by_table(depth), "depth", 300_000),
+        ("decode, depth one by one", depth_by_shape(depth_messages), "depth", 300_000),
+        ("decode, depth of a capture", by_table(depth), "depth", 300_000),
     ):
         figures.append(
             {

@@ -29,6 +29,7 @@ from onetape.model.catalogue import find
 from onetape.orders.calls import Call
 from onetape.orders.gate import Gate
 from onetape.orders.manager import OrderManager
+from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_journal import GatewayTape
 from onetape.services.gateway_market import MarketFeed
 from onetape.services.gateway_options import gateway_journal
@@ -75,7 +76,12 @@ class Inside:
         self.gate = Gate(self.manager, {SYMBOL: instrument})
         self.gate.ready = True
         self.market = MarketFeed(
-            self.venue, [instrument], self.writer, self.manager.references, lambda out: None
+            self.venue,
+            [instrument],
+            self.writer,
+            self.manager.references,
+            lambda out: None,
+            DriftWatch("binance-usdm", lambda out: None),
         )
         self.robots = Robots(
             self.manager, self.gate, self.tape, loop=asyncio.get_running_loop(),
@@ -216,7 +222,7 @@ async def measure(count: int, profile: bool) -> tuple[list[int], list[int]]:
         inside.close()
         if watch is not None:
             pstats.Stats(watch).sort_stats("tottime").print_stats(40)
-        return samples[WARM:], floor(Path(place), count)[WARM:]
+        return samples[WARM:], floor(Path(place), count + WARM)[WARM:]
 
 
 def percent(samples: list[int], which: int) -> float:

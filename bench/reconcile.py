@@ -186,23 +186,24 @@ def measure(orders: int, pieces: int) -> list[dict[str, Any]]:
         with gateway(exchange, home) as (_, client):
             robot = place(exchange, client, home / "robot", prices, size)
             settled(client, open=2 * orders, unknown=0)
-        # What others asked for at that price comes first.
-        filled, until = 0, time.monotonic() + WAIT_S
-        while filled < orders * pieces:
-            filled = exchange.ask(f"fill {best} {orders * pieces - filled}")["fills"]
+        # What others asked for at that price comes first, and cuts some pieces in two.
+        told, until = {"open": 2 * orders}, time.monotonic() + WAIT_S
+        while told["open"] > orders:
+            told = exchange.ask(f"fill {best} {orders * pieces // 4}")
             if time.monotonic() > until:
-                raise SystemExit(f"{filled} fills of {orders * pieces}")
+                raise SystemExit(f"{told['open']} orders are still open")
+        fills = told["fills"]
         exchange.ask("used")
         with gateway(exchange, home) as (took, client):
-            status = settled(client, open=orders, booked=orders * pieces, unknown=0)
+            status = settled(client, open=orders, booked=fills, unknown=0)
             used = exchange.ask("used")
             if status["differences"]:
                 raise SystemExit(f"{status['differences']}")
         with gateway(exchange, home) as (again, client):
-            settled(client, open=orders, booked=orders * pieces, unknown=0)
+            settled(client, open=orders, booked=fills, unknown=0)
         robot.close()
     exchange.close()
-    what = f"{orders:,} orders and {orders * pieces:,} missed fills"
+    what = f"{orders:,} open orders, {orders * pieces:,} missed fills"
     return [
         {"name": f"reconciled after a kill: {what}", "value": took, "unit": "s", "better": "less",
          "against": {"name": "a start after which nothing has happened", "value": again}},

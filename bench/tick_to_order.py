@@ -1,9 +1,10 @@
 """From a market message to an order: one process, and three processes, beside the bare floor.
 
 A server on loopback sends best bids and asks over a WebSocket and notes when; a strategy in Python
-answers each with an order over REST; the server notes when it has it. In between stand the gateway,
-two journals, the gate, the order manager and a signature. The floor is a bare client in the same
-run: the same message decoded, a request that was built before written to the socket.
+answers each with an order, over REST or a kept-open WebSocket; the server notes when it has it. In
+between stand the gateway, two journals, the gate, the order manager and a signature. The floor is a
+bare client in the same run: the same message decoded, a request that was built before written to
+the socket.
 
     python bench/tick_to_order.py [--ticks 400] [--spin]
 
@@ -36,17 +37,24 @@ from onetape.services.gateway_journal import NEWS, REQUEST
 from onetape.services.gateway_options import gateway_journal
 from onetape.services.venue import VenueServer
 from onetape.sim import venues
-from onetape.sim.dialect import Request, fields
+from onetape.sim.dialect import Connection, Request, fields
 from onetape.sim.faulty import Faulty
 from onetape.tape.journal import JournalReader
 
 SYMBOL, RAW = "binance:BTC/USDT:USDT", "BTCUSDT"
 STREAM = "btcusdt@bookTicker"
-EVERY_S = 0.002
+EVERY_S = 0.002  # after the last order came
+LOST_S = 0.1  # a tick that no order answers
+SERVE_S = 60.0
 FIRST_BID = 300_000  # in ticks; the exchange's own market is far above
 WARM = 100  # ticks
 PERCENTS = ((50, "p50"), (99, "p99"))
 
+STAGES = (
+    ("rest", "one process, REST", "rest", ("--single",)),
+    ("socket", "one process, socket", "socket", ("--single",)),
+    ("apart", "three processes, socket", "socket", ()),
+)
 STRATEGY = '''
 from onetape import Strategy
 
@@ -71,6 +79,7 @@ mode = "sim"
 rest = "{rest}"
 [accounts.main]
 venue = "sim"
+order_entry = "{entry}"
 key = "env:BENCH_KEY"
 secret = "env:BENCH_SECRET"
 """
@@ -88,16 +97,26 @@ class Market:
         self.sent: dict[int, int] = {}
         self.took: list[int] = []
         self.at = FIRST_BID
+        self.came = asyncio.Event()
         self.answer = server.answer
         server.answer = self.take  # type: ignore[method-assign]
+        self.message = server.dialect.message
+        server.dialect.message = self.hear  # type: ignore[method-assign]
 
     def take(self, request: Request) -> Any:
         if request.method == "POST" and request.path == "/fapi/v1/order":
-            now = time.time_ns()
-            bid = round(float(fields(request.query)["price"]) * 10)
-            if sent := self.sent.pop(bid, 0):
-                self.took.append(now - sent)
+            self.note(time.time_ns(), fields(request.query)["price"])
         return self.answer(request)
+
+    def hear(self, connection: Connection, data: bytes, now: int) -> None:
+        if b'"order.place"' in data:
+            self.note(time.time_ns(), msgspec.json.decode(data)["params"]["price"])
+        self.message(connection, data, now)
+
+    def note(self, now: int, price: str) -> None:
+        if sent := self.sent.pop(round(float(price) * 10), 0):
+            self.took.append(now - sent)
+            self.came.set()
 
     async def run(self) -> list[int]:
         """ns of each order."""
@@ -113,6 +132,9 @@ class Market:
                     "A": "1.000", "T": ms, "E": ms,
                 })  # fmt: skip
                 self.server.dialect._sweep(0)  # type: ignore[attr-defined]
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.came.wait(), LOST_S)
+                self.came.clear()
             await asyncio.sleep(EVERY_S)
         return self.took[WARM:]
 
@@ -133,8 +155,10 @@ async def serve(count: int, spin: bool) -> None:
         again()
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    print(json.dumps(await Market(server, count).run()), flush=True)
-    await stop.wait()
+    with contextlib.suppress(TimeoutError):
+        told = await asyncio.wait_for(Market(server, count).run(), SERVE_S)
+        print(json.dumps(told), flush=True)
+        await stop.wait()
     await server.stop()
 
 
@@ -190,14 +214,16 @@ async def floor(child: subprocess.Popen[str], port: int) -> list[int]:
 # --- what is measured -----------------------------------------------------------------------------
 
 
-def live(child: subprocess.Popen[str], told: dict[str, Any], *more: str) -> dict[str, Any]:
+def live(
+    child: subprocess.Popen[str], told: dict[str, Any], entry: str, *more: str
+) -> dict[str, Any]:
     """The samples, and the stamps that stand on the tapes."""
     assert child.stdout is not None
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "echo.py").write_text(STRATEGY)
         rest = f"http://127.0.0.1:{told['port']}"
-        (folder / "onetape.toml").write_text(CONFIG.format(rest=rest))
+        (folder / "onetape.toml").write_text(CONFIG.format(rest=rest, entry=entry))
         command = [sys.executable, "-m", "onetape", "run", "echo.py", "--live", "--out", "r", *more]
         keys = {"BENCH_KEY": told["key"], "BENCH_SECRET": told["secret"]}
         runner = subprocess.Popen(
@@ -205,6 +231,8 @@ def live(child: subprocess.Popen[str], told: dict[str, Any], *more: str) -> dict
         )
         try:
             line = child.stdout.readline()
+            if not line:
+                raise SystemExit(f"no orders in {SERVE_S:.0f} s: {' '.join(command)}")
         finally:
             runner.send_signal(signal.SIGINT)
             runner.wait(60)
@@ -248,14 +276,14 @@ def percent(samples: list[int], which: int) -> float:
 def figures(measured: dict[str, dict[str, list[int]]]) -> list[dict[str, Any]]:
     rows = []
     bare = measured["floor"]["seen"]
-    for stage, title in (("single", "one process"), ("apart", "three processes")):
+    for stage, title, _, _ in STAGES:
         for which, name in PERCENTS:
             base = percent(bare, which)
-            reach = {"single": {50: 50, 99: 100}, "apart": {50: None, 99: None}}[stage][which]
+            reach = {50: 50, 99: 100}[which] if stage != "apart" else None
             rows.append({
                 "name": f"tick to order, {title}, {name}", "unit": "us", "better": "less",
                 "value": percent(measured[stage]["seen"], which), "reach": reach,
-                "headline": which == 50 and stage == "single",
+                "headline": which == 50 and stage == "socket",
                 "against": {"name": "bare client in the same run", "value": base},
             })  # fmt: skip
         for gap in ("receive to order out", "order out to ack"):
@@ -279,9 +307,9 @@ def main() -> None:
     measured: dict[str, dict[str, list[int]]] = {}
     with server(given) as (child, told):
         measured["floor"] = {"seen": uvloop.run(floor(child, told["port"]))}
-    for stage, more in (("single", ("--single",)), ("apart", ())):
+    for stage, _, entry, more in STAGES:
         with server(given) as (child, told):
-            measured[stage] = live(child, told, *more)
+            measured[stage] = live(child, told, entry, *more)
     print(json.dumps({"figures": figures(measured)}))
 
 

@@ -17,11 +17,12 @@ using namespace onetape;
 namespace {
 
 // The core's words for events, times and roles, by which shapes in Python name them.
-constexpr const char* shape_events[] = {"quote", "trade", "mark"};
+constexpr const char* shape_events[] = {"quote", "trade", "mark", "book"};
 constexpr const char* shape_times[] = {"ms", "us", "ns", "iso"};
-constexpr const char* shape_roles[] = {"skip", "symbol",   "time",  "bid",  "bid_size",
-                                       "ask",  "ask_size", "price", "size", "side",
-                                       "id",   "mark",     "index"};
+constexpr const char* shape_roles[] = {
+    "skip", "symbol", "time", "bid",   "bid_size", "ask",         "ask_size", "price", "size",
+    "side", "id",     "mark", "index", "first_id", "previous_id", "bids",     "asks"};
+constexpr const char* shape_forms[] = {"text", "bare", "levels"};
 static_assert(std::size(shape_roles) == shape_role_count);
 
 template <std::size_t N>
@@ -32,8 +33,8 @@ template <std::size_t N>
     throw nb::value_error(("unknown name " + name).c_str());
 }
 
-// (event, time, rows, [(path, JSON)], [(role, path, is text, is required)], buy, sell)
-using SlotRow = std::tuple<std::string, std::string, bool, bool>;
+// (event, time, rows, [(path, JSON)], [(role, path, form, is required)], buy, sell)
+using SlotRow = std::tuple<std::string, std::string, std::string, bool>;
 using ShapeRow = std::tuple<std::string, std::string, std::string,
                             std::vector<std::pair<std::string, std::string>>, std::vector<SlotRow>,
                             std::string, std::string>;
@@ -49,10 +50,14 @@ using StreamRow = std::tuple<std::string, std::uint32_t, int, int>;
     shape.constants = constants;
     shape.buy = buy;
     shape.sell = sell;
-    for (const auto& [role, path, is_text, is_required] : roles) {
+    for (const auto& [role, path, form, is_required] : roles) {
         const std::size_t index = index_of(shape_roles, role);
-        shape.roles.push_back(
-            {path, static_cast<ShapeRole>(index), is_text ? ShapeForm::text : ShapeForm::bare});
+        shape.roles.push_back({path, static_cast<ShapeRole>(index),
+                               static_cast<ShapeForm>(index_of(shape_forms, form))});
+        const bool is_side = role == "bids" || role == "asks";
+        if (is_side != (form == "levels") || (is_side && (event != "book" || !rows.empty()))) {
+            throw nb::value_error("levels are the bids and asks of a book, which is no row");
+        }
         if (is_required) shape.required |= 1u << index;
     }
     return shape;
@@ -69,8 +74,8 @@ class PyShapeReader {
         if (!reader_.read({message.c_str(), message.size()}, time, frames_)) return -1;
         int quoted = 0;
         for (const ShapeFrame& frame : frames_) {
-            const Status status =
-                writer.append(frame.type, 0, frame.stream, time, &frame.quote, frame.bytes);
+            const Status status = writer.append(frame.type, 0, frame.stream, time,
+                                                reader_.payload(frame), frame.bytes);
             if (status != Status::ok) {
                 raise(writer.failure().status == status ? writer.failure()
                                                         : Failure{status, "append"});
@@ -93,9 +98,15 @@ class PyShapeReader {
         nb::list found;
         for (const ShapeFrame& frame : frames_) {
             found.append(nb::make_tuple(static_cast<int>(frame.type), frame.stream,
-                                        nb::bytes(&frame.quote, frame.bytes)));
+                                        nb::bytes(reader_.payload(frame), frame.bytes)));
         }
         return found;
+    }
+
+    nb::object payload(const nb::bytes& message, std::int64_t time) {
+        if (!reader_.read({message.c_str(), message.size()}, time, frames_) || frames_.size() != 1)
+            return nb::none();
+        return nb::bytes(reader_.payload(frames_[0]), frames_[0].bytes);
     }
 
     bool learn(const nb::bytes& message) {
@@ -142,6 +153,9 @@ void bind_text_shapes(nb::module_& m) {
              nb::sig("def frames(self, message: bytes, time: int) -> "
                      "list[tuple[int, int, bytes]] | None"),
              "[(type, stream, payload)] of a message, None for one that is not taken.")
+        .def("payload", &PyShapeReader::payload, nb::arg("message"), nb::arg("time"),
+             nb::sig("def payload(self, message: bytes, time: int) -> bytes | None"),
+             "The payload of a message that is one event, None for one that is not taken.")
         .def("learn", &PyShapeReader::learn, nb::arg("message"),
              "Remembers how a message that was not taken is laid out, if it is of a shape.")
         .def("middle", &PyShapeReader::middle, nb::arg("stream"),

@@ -26,7 +26,13 @@ std::vector<Shape> shapes() {
                    {"d.t", ShapeRole::time, ShapeForm::text}};
     trade.buy = "false";
     trade.sell = "true";
-    return {quote, trade};
+    Shape book;
+    book.event = ShapeEvent::book;
+    book.roles = {{"s", ShapeRole::symbol, ShapeForm::text},
+                  {"b", ShapeRole::bids, ShapeForm::levels},
+                  {"a", ShapeRole::asks, ShapeForm::levels},
+                  {"u", ShapeRole::id, ShapeForm::bare}};
+    return {quote, trade, book};
 }
 
 }  // namespace
@@ -44,6 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     };
     feed(R"({"e":"q","s":"X","b":"10.25","a":10.30})");
     feed(R"({"d":[{"s":"X","p":1.5,"i":7,"m":true,"t":"2026-11-20T00:00:00Z"}]})");
+    feed(R"({"s":"X","u":7,"b":[["1.5","2"],["1.25","0.001"]],"a":[]})");
     // On the heap, each as long as it is: one byte more is found.
     const std::string whole(reinterpret_cast<const char*>(data), size);
     std::size_t from = 0;

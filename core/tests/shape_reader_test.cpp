@@ -1,5 +1,7 @@
 #include "text/shape_reader.hpp"
 
+#include <algorithm>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -33,7 +35,15 @@ std::vector<Shape> shapes() {
     trade.required = 1u << static_cast<unsigned>(ShapeRole::symbol);
     trade.buy = "buy";
     trade.sell = "sell";
-    return {quote, trade};
+    Shape book;
+    book.event = ShapeEvent::book;
+    book.constants = {{"e", "\"d\""}};
+    book.roles = {{"s", ShapeRole::symbol, ShapeForm::text},
+                  {"U", ShapeRole::first_id, ShapeForm::bare},
+                  {"u", ShapeRole::id, ShapeForm::bare},
+                  {"b", ShapeRole::bids, ShapeForm::levels},
+                  {"a", ShapeRole::asks, ShapeForm::levels}};
+    return {quote, trade, book};
 }
 
 ShapeReader make_reader() {
@@ -46,7 +56,47 @@ const std::string trades =
     R"("t":"1970-01-01T00:00:01.5Z"},{"s":"Y/Z","side":"sell","p":5.2,"q":0.00000002,"id":8,)"
     R"("t":"1970-01-01T00:00:02Z"}],"n":1})";
 
+const std::string book =
+    R"({"e":"d","b":[["10.25","1.5"],["10.2","0"]],"a":[],"U":7,"u":9,"s":"X"})";
+
 }  // namespace
+
+TEST_CASE("a book is its levels, whatever stands before them") {
+    ShapeReader reader = make_reader();
+    std::vector<ShapeFrame> frames;
+    REQUIRE(reader.learn(book));
+    for (const std::string& bids : {std::string(R"([["10.25","1.5"],["10.2","0"]])"),
+                                    std::string("[]"), std::string(R"([["1","2"]])")}) {
+        CAPTURE(bids);
+        std::string message = book;
+        message.replace(message.find("[["), message.find("]]") + 2 - message.find("[["), bids);
+        REQUIRE(reader.read(message, 9, frames));
+        REQUIRE(frames.size() == 1);
+        BookPayload head;
+        std::memcpy(&head, reader.payload(frames[0]), sizeof head);
+        const auto count =
+            static_cast<std::uint32_t>(std::count(bids.begin(), bids.end(), '[') - 1);
+        CHECK(head.bid_count == count);
+        CHECK(head.ask_count == 0);
+        CHECK(head.first_id == 7);
+        CHECK(head.last_id == 9);
+        CHECK(frames[0].bytes == sizeof head + count * sizeof(BookLevel));
+    }
+    REQUIRE(reader.read(book, 9, frames));
+    BookLevel level;
+    std::memcpy(&level, static_cast<const std::byte*>(reader.payload(frames[0])) + 64, 16);
+    CHECK(level.price == 1020);
+    CHECK(level.size == 0);
+    for (const char* bids :
+         {R"([["10.255","1"]])", R"([["10.25",1]])", R"([["10.25","1","2"]])", R"([["10.25"]])",
+          R"([["10.25","1"],])", R"([["-1","1"]])", R"([["1","1"] ])", R"([["1e1","1"]])",
+          R"([["",""]])", "null", "[[]]"}) {
+        CAPTURE(bids);
+        std::string message = book;
+        message.replace(message.find("[["), message.find("]]") + 2 - message.find("[["), bids);
+        CHECK_FALSE(reader.read(message, 9, frames));
+    }
+}
 
 TEST_CASE("a shape's messages are read once one of them was learned") {
     ShapeReader reader = make_reader();
@@ -92,7 +142,7 @@ TEST_CASE("what stands behind the rows is no value of theirs") {
 TEST_CASE("a message cut anywhere is not taken") {
     ShapeReader reader = make_reader();
     std::vector<ShapeFrame> frames;
-    for (const std::string& message : {quote, trades}) {
+    for (const std::string& message : {quote, trades, book}) {
         REQUIRE(reader.learn(message));
         for (std::size_t cut = 0; cut < message.size(); ++cut) {
             CAPTURE(cut);

@@ -52,6 +52,9 @@ bool ShapeLearner::value(const std::string& path, int depth) {
     if (depth > depth_max || pieces_ > pieces_max) return false;
     if (is('{')) return object(path, depth);
     if (is('[')) {
+        for (const ShapeSlot& slot : shape_.roles) {
+            if (slot.form == ShapeForm::levels && slot.path == path) return levels(slot.role);
+        }
         if (!shape_.rows.empty() && path == shape_.rows && !layout_->has_rows) return rows(depth);
         return list(path, depth);
     }
@@ -109,6 +112,12 @@ bool ShapeLearner::list(const std::string& path, int depth) {
         ++p_;
         return true;
     }
+}
+
+bool ShapeLearner::levels(ShapeRole role) {
+    const char* const begin = p_;
+    std::vector<std::pair<RawDecimal, RawDecimal>> found;
+    return ShapeReader::levels(p_, end_, found) && place(begin, p_, role, ShapeForm::levels);
 }
 
 // The first row is learned; later ones must only be JSON here, and are compared when read.

@@ -27,6 +27,7 @@ class ShapeLearner {
     [[nodiscard]] bool value(const std::string& path, int depth);
     [[nodiscard]] bool object(const std::string& path, int depth);
     [[nodiscard]] bool list(const std::string& path, int depth);
+    [[nodiscard]] bool levels(ShapeRole role);
     [[nodiscard]] bool rows(int depth);
     [[nodiscard]] bool scalar(const std::string& path);
     [[nodiscard]] bool text();  // stands behind the closing quote after it

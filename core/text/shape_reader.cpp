@@ -48,6 +48,22 @@ namespace {
     return scale(raw, decimals, value) == Scaled::exact;
 }
 
+// A number between quotes, which are passed over. Plain digits only: an exponent in a string is a
+// number to nobody.
+[[nodiscard]] bool quoted(const char*& p, const char* end, RawDecimal& value) noexcept {
+    if (p >= end || *p != '"' || !is_digit(p[1])) return false;
+    ++p;
+    if (end - p < wide_bytes || !consume_wide(p, value)) {
+        const char* c = p;
+        while (is_digit(*c) || *c == '.') ++c;
+        if (c >= end || *c != '"' || consume_decimal(p, value) != NumberFault::none || p != c) {
+            return false;
+        }
+    }
+    ++p;
+    return true;
+}
+
 // Nearest, half up: marks have more decimals than what can be traded.
 [[nodiscard]] bool nearest_units(const RawDecimal& raw, int decimals,
                                  std::int64_t& value) noexcept {
@@ -116,6 +132,7 @@ bool ShapeReader::read_as(const Layout& layout, std::string_view message, std::i
     const char* p = message.data();
     const char* const end = p + message.size();
     values_ = Values{};
+    for (auto& side : sides_) side.clear();
     if (!sequence(layout.head, p, end)) return false;
     if (!layout.has_rows) return p == end && frame(shape, receipt, frames.emplace_back());
     const Values outside = values_;
@@ -154,15 +171,12 @@ bool ShapeReader::value(const Piece& piece, const char*& p, const char* end) {
         case ShapeRole::size:
         case ShapeRole::mark:
         case ShapeRole::index:
-            if (!is_digit(*p)) return false;
             if (piece.form == ShapeForm::text) {
-                if (end - p >= wide_bytes && consume_wide(p, found.number)) break;
-                // Plain digits only: an exponent in a string is a number to nobody.
-                const char* c = p;
-                while (is_digit(*c) || *c == '.') ++c;
-                if (c >= end || *c != '"' || consume_decimal(p, found.number) != NumberFault::none)
-                    return false;
+                --p;  // its quotes belong to the bytes around it
+                if (!quoted(p, end, found.number)) return false;
+                --p;
             } else {
+                if (!is_digit(*p)) return false;
                 const char* check = p;
                 if (!skip_number(check) || consume_decimal(p, found.number) != NumberFault::none ||
                     p != check) {
@@ -174,6 +188,10 @@ bool ShapeReader::value(const Piece& piece, const char*& p, const char* end) {
                 }
             }
             break;
+        case ShapeRole::bids:
+        case ShapeRole::asks:
+            if (!levels(p, end, sides_[piece.role == ShapeRole::bids ? 0 : 1])) return false;
+            break;
         default:
             if (piece.form == ShapeForm::text)
                 while (p < end && is_plain_text(*p)) ++p;
@@ -182,6 +200,64 @@ bool ShapeReader::value(const Piece& piece, const char*& p, const char* end) {
     }
     found.text = {begin, static_cast<std::size_t>(p - begin)};
     return p <= end;
+}
+
+bool ShapeReader::levels(const char*& p, const char* end,
+                         std::vector<std::pair<RawDecimal, RawDecimal>>& found) {
+    found.clear();
+    if (p >= end || *p != '[') return false;
+    ++p;
+    if (p < end && *p == ']') {
+        ++p;
+        return true;
+    }
+    for (;;) {
+        if (p >= end || *p != '[') return false;
+        ++p;
+        auto& [price, size] = found.emplace_back();
+        if (!quoted(p, end, price) || p >= end || *p != ',') return false;
+        ++p;
+        if (!quoted(p, end, size) || end - p < 2 || p[0] != ']') return false;
+        p += 2;
+        if (p[-1] == ']') return true;
+        if (p[-1] != ',') return false;
+    }
+}
+
+bool ShapeReader::book(const ShapeStream& stream, std::int64_t ts_event, std::int64_t receipt,
+                       ShapeFrame& out) {
+    static_assert(sizeof(BookPayload) == 3 * sizeof(BookLevel));
+    BookPayload head{};
+    head.ts_event = ts_event;
+    head.ts_recv = receipt;
+    std::array<std::int64_t, 3> ids{};
+    constexpr std::array<ShapeRole, 3> roles{ShapeRole::first_id, ShapeRole::id,
+                                             ShapeRole::previous_id};
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        const std::string_view text = at(roles[i]).text;
+        if (text.data() != nullptr && !integer(text, ids[i])) return false;
+    }
+    head.first_id = static_cast<std::uint64_t>(ids[0]);
+    head.last_id = static_cast<std::uint64_t>(ids[1]);
+    head.previous_id = static_cast<std::uint64_t>(ids[2]);
+    const std::size_t count = sides_[0].size() + sides_[1].size();
+    book_.resize(3 + count);
+    BookLevel* to = book_.data() + 3;
+    for (const auto& side : sides_) {
+        for (const auto& [price, size] : side) {
+            if (!units(price, stream.price_decimals, to->price) ||
+                !units(size, stream.size_decimals, to->size)) {
+                return false;
+            }
+            ++to;
+        }
+    }
+    head.bid_count = static_cast<std::uint32_t>(sides_[0].size());
+    head.ask_count = static_cast<std::uint32_t>(sides_[1].size());
+    std::memcpy(book_.data(), &head, sizeof head);
+    out.type = EventType::book;
+    out.bytes = static_cast<std::uint32_t>(book_.size() * sizeof(BookLevel));
+    return true;
 }
 
 bool ShapeReader::event_time(const Shape& shape, std::int64_t& ns) const {
@@ -259,6 +335,8 @@ bool ShapeReader::frame(const Shape& shape, std::int64_t receipt, ShapeFrame& ou
             out.mark = event;
             return fits;
         }
+        case ShapeEvent::book:
+            return book(*stream, ts_event, receipt, out);
     }
     return false;
 }

@@ -21,7 +21,7 @@
 
 namespace onetape {
 
-enum class ShapeEvent : std::uint8_t { quote, trade, mark };
+enum class ShapeEvent : std::uint8_t { quote, trade, mark, book };
 enum class ShapeTime : std::uint8_t { ms, us, ns, iso };
 enum class ShapeRole : std::uint8_t {
     skip,  // whatever it is
@@ -37,10 +37,18 @@ enum class ShapeRole : std::uint8_t {
     id,
     mark,
     index,
+    first_id,
+    previous_id,  // `id` is the last
+    bids,
+    asks,
 };
-inline constexpr std::size_t shape_role_count = 13;
+inline constexpr std::size_t shape_role_count = 17;
 
-enum class ShapeForm : std::uint8_t { text, bare };  // "1.5", 1.5 or true
+enum class ShapeForm : std::uint8_t {
+    text,    // "1.5"
+    bare,    // 1.5 or true
+    levels,  // [["1.5","2"],...], size 0 takes a level away
+};
 
 struct ShapeSlot {
     std::string path;
@@ -53,6 +61,7 @@ struct Shape {
     ShapeEvent event = ShapeEvent::quote;
     ShapeTime time = ShapeTime::ms;
     std::string rows;  // path of a list of objects, each one event; empty: the message is the event
+                       // (a book always is)
     std::vector<std::pair<std::string, std::string>> constants;  // path, and the JSON it must be
     std::vector<ShapeSlot> roles;
     std::uint32_t required = 0;  // bits of roles
@@ -94,6 +103,12 @@ class ShapeReader {
     // could not be read in any layout. Reads `message` once more where true.
     bool learn(std::string_view message);
 
+    // Of a frame of the last message read, `frame.bytes` long.
+    [[nodiscard]] const void* payload(const ShapeFrame& frame) const noexcept {
+        if (frame.type == EventType::book) return book_.data();
+        return &frame.quote;
+    }
+
     [[nodiscard]] std::size_t layout_count() const noexcept { return layouts_.size(); }
 
  private:
@@ -125,6 +140,10 @@ class ShapeReader {
                                std::vector<ShapeFrame>& frames);
     [[nodiscard]] bool sequence(const Sequence& expected, const char*& p, const char* end);
     [[nodiscard]] bool value(const Piece& piece, const char*& p, const char* end);
+    [[nodiscard]] static bool levels(const char*& p, const char* end,
+                                     std::vector<std::pair<RawDecimal, RawDecimal>>& found);
+    [[nodiscard]] bool book(const ShapeStream& stream, std::int64_t ts_event, std::int64_t receipt,
+                            ShapeFrame& out);
     [[nodiscard]] bool frame(const Shape& shape, std::int64_t receipt, ShapeFrame& out);
     [[nodiscard]] bool event_time(const Shape& shape, std::int64_t& ns) const;
     [[nodiscard]] const ShapeStream* stream_of(std::string_view raw);
@@ -139,7 +158,9 @@ class ShapeReader {
     std::vector<Layout> layouts_;
     std::size_t last_layout_ = 0;
     Values values_;
-    std::uint64_t clock_ = 0;  // of use: the layout longest not used gives way
+    std::array<std::vector<std::pair<RawDecimal, RawDecimal>>, 2> sides_;  // bids, asks as written
+    std::vector<BookLevel> book_;  // the payload of a book: its head is as large as three levels
+    std::uint64_t clock_ = 0;      // of use: the layout longest not used gives way
     std::uint64_t learned_ = 0;
 };
 

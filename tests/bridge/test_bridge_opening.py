@@ -7,10 +7,12 @@ import inspect
 
 import pytest
 
+from bridge.bridge_process import as_read
 from onetape.bridge.opening import BEFORE, open_exchange
 from onetape.bridge.rows import Late, error_row
 from onetape.venues.ccxt.facts import FACTS
 
+pytestmark = as_read
 ccxt_pro = pytest.importorskip("ccxt.pro")
 SAID = {"key": "the-key", "secret": "the-secret", "password": "the-word"}
 

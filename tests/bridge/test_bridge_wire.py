@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 import msgspec
 import pytest
 
+from bridge.bridge_process import as_read
 from onetape.bridge.opening import open_exchange
 from onetape.bridge.rows import Unwanted, market_row
 from onetape.bridge.venue import Venue
@@ -21,6 +22,7 @@ from onetape.venues.ccxt.instruments import instruments_of
 from onetape.venues.ccxt.numbers import client_id_text
 from onetape.venues.ccxt.trading import CcxtProtocol
 
+pytestmark = as_read
 ccxt = pytest.importorskip("ccxt")
 ccxt_pro = pytest.importorskip("ccxt.pro")
 VENUES = ("okx", "bybit", "hyperliquid", "aster", "pacifica")

@@ -9,24 +9,36 @@ from __future__ import annotations
 from onetape.orders.calls import Call
 from onetape.sim.dialect import Connection
 from onetape.venues.order_entry import EntrySession
+from orders.gateway_memory import Memory
 from orders.gateway_world import MS, SECOND, World
 
 
 class EntryWorld(World):
     """`World(...)` with an order line."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    session: EntrySession | None = None
+    socket: Connection | None = None
+    key_call: Call | None = None
+    lines = 0  # that were begun
+    there = back = 0  # when the last message arrives, each way
+
+    def begin_gateway(self, memory: Memory) -> None:
+        super().begin_gateway(memory)
         self.protocol.signs_late = True
-        self.session: EntrySession | None = None
-        self.socket: Connection | None = None
-        self.key_call: Call | None = None
-        self.there = self.back = 0  # when the last message arrives, each way
-        self.at(self.now, self.open_entry)
+        if self.socket is not None:
+            self.dialect.disconnect(self.socket)
+        self.session = self.socket = self.key_call = None
+        self.begin_line(0)
 
     # --- the connection ---------------------------------------------------------------------------
 
-    def open_entry(self) -> None:
+    def begin_line(self, wait: int) -> None:
+        self.lines += 1
+        self.at(self.now + wait, self.open_entry, self.lines)
+
+    def open_entry(self, line: int) -> None:
+        if line != self.lines:
+            return  # of an earlier life
         self.key_call = self.venue.entry_key(self.now)
         if self.key_call is None:
             self.connect_entry("")
@@ -34,18 +46,18 @@ class EntryWorld(World):
             self.send(self.key_call)
 
     def connect_entry(self, key: str) -> None:
-        path = self.venue.entry_url.partition("?")[0] or "/v2"
+        path = self.venue.entry_url or "/v2"
         socket = Connection(1_000_000 + self.count, path, "", "127.0.0.1", self.now)
         is_refused = self.key_call is not None and not key
         if is_refused or not self.dialect.connect(socket, self.now):
-            self.at(self.now + SECOND, self.open_entry)
+            self.begin_line(SECOND)
             return
         self.socket, self.session = socket, EntrySession(self.venue.entry_dialect(key))
         self.there = self.back = self.now
         for message in self.session.opened(self.now):
             self.say(message)
 
-    def cut(self) -> None:
+    def cut_line(self) -> None:
         """The venue's side is gone now, ours learns of it later."""
         if self.socket is None:
             return
@@ -56,11 +68,12 @@ class EntryWorld(World):
         self.at(self.now + wait, self.lose, self.session)
 
     def lose(self, session: EntrySession) -> None:
+        if session is not self.session:
+            return  # who held it was killed meanwhile
+        self.session = None
         for call, answer in session.closed():
             self.take(call, answer)
-        if self.session is session:
-            self.session = None
-            self.at(self.now + int(self.random.uniform(0.2, 3) * SECOND), self.open_entry)
+        self.begin_line(int(self.random.uniform(0.2, 3) * SECOND))
 
     # --- there ------------------------------------------------------------------------------------
 
@@ -82,12 +95,12 @@ class EntryWorld(World):
         if socket is not self.socket:
             return
         if self.chance("lose_request"):
-            self.cut()
+            self.cut_line()
             return
         self.exchange.advance(self.now)
         self.dialect.message(socket, message, self.now)
         if self.chance("lose_answer"):
-            self.cut()
+            self.cut_line()
 
     # --- back -------------------------------------------------------------------------------------
 
@@ -98,7 +111,7 @@ class EntryWorld(World):
         out, self.socket.out = self.socket.out, []
         for message in out:
             if not isinstance(message, bytes):
-                self.cut()
+                self.cut_line()
                 return
             self.back = max(self.back + 1, self.now + self.way())
             self.at(self.back, self.read, self.session, message)
@@ -109,13 +122,16 @@ class EntryWorld(World):
         for call, answer in session.take(message, self.now):
             self.take(call, answer)
         if session.broken:
-            self.cut()
+            self.cut_line()
 
     def gateway_step(self) -> None:
+        super().gateway_step()  # what was decided before goes out before
         if self.session is not None:
-            for call, answer in self.session.late(self.now):
+            late = self.session.late(self.now)
+            for call, answer in late:
                 self.take(call, answer)
-        super().gateway_step()
+            if late:
+                super().gateway_step()
 
     def answered(self, call: Call, status: int, headers: dict, body: bytes) -> None:
         if call is not self.key_call:
@@ -128,4 +144,4 @@ class EntryWorld(World):
         if call is not self.key_call:
             super().lost(call)
         elif self.is_waited_for(call):
-            self.open_entry()
+            self.begin_line(SECOND)

@@ -15,7 +15,7 @@ from orders.test_gateway_at_faulty_venue import FaultyWorld
 
 LONG = bool(os.environ.get("ONETAPE_LONG"))
 FIRST = 20_000  # none of the seeds of REST
-SEEDS = {"binance-usdm": 1000 if LONG else 5, "kraken": 1000 if LONG else 4}
+SEEDS = {"binance-usdm": 1000 if LONG else 15, "kraken": 1000 if LONG else 10}
 
 
 class FaultyEntryWorld(EntryWorld, FaultyWorld):
@@ -24,7 +24,7 @@ class FaultyEntryWorld(EntryWorld, FaultyWorld):
 
 @pytest.mark.parametrize("kind", SEEDS)
 def test_without_faults_nothing_is_ever_unknown_and_every_order_goes_over_the_line(kind):
-    world = EntryWorld(1, Faults.none(), kind).run(60)
+    world = EntryWorld(1, Faults.none(), kind, crashes=False).run(60)
     assert world.differences() == []
     lost = [o for o in world.outs if isinstance(o, NewsOut) and o.news is OrderNews.LOST]
     assert lost == []

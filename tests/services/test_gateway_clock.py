@@ -109,9 +109,9 @@ def test_a_venue_that_refuses_our_time_is_asked_for_its_own(tmp_path):
             wait_for(lambda: account.open_orders)
             wait_for(lambda: "accepted" in dict(news_of(tmp_path, order)))
             status = gateway.ask("status")
-            assert abs(status["clock_offset_ns"] - 10 * SECOND) < SECOND
+            assert abs(status["clock_offset_ns"] - 10 * SECOND) < 2 * SECOND
             wait_for(lambda: any(each["kind"] == "clock" for each in health(tmp_path)))
-            (told,) = [each for each in health(tmp_path) if each["kind"] == "clock"]
+            told = next(each for each in health(tmp_path) if each["kind"] == "clock")
             assert told["state"].startswith("CLOCK_SKEW(4404): off by +")
             assert told["severity"] == "critical"
         finally:

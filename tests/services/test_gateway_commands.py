@@ -10,8 +10,8 @@ import time
 import pytest
 from gateway_process import SYMBOL, GatewayProcess, Robot, news_of, wait_for
 
-from onetape.model.enums import Side
-from onetape.model.errors import Killed, PositionLimit
+from onetape.model.enums import RequestKind, Side
+from onetape.model.errors import Killed, OrderInvalid, PositionLimit, PriceBand
 from sim.venue_client import served
 
 
@@ -83,6 +83,35 @@ def test_a_limit_counts_what_works_and_lets_reductions_pass(world, tmp_path):
     assert news_of(tmp_path, third) == [("denied", PositionLimit.code)]
     robot.place(Side.SELL, listing.ask + 2000, reduce_only=True)
     wait_for(lambda: len(account.open_orders) == 2)
+
+
+def test_one_order_and_its_price_are_bounded_too(world, tmp_path):
+    account, listing, start = world
+    _, robot = start(order_max={SYMBOL: 0.009}, price_band=0.01)
+    large = robot.place(Side.BUY, listing.bid - 2000)  # of 0.01
+    wait_for(lambda: news_of(tmp_path, large))
+    assert news_of(tmp_path, large) == [("denied", OrderInvalid.code)]
+    robot.size = 9
+    dear = robot.place(Side.BUY, listing.bid + listing.bid // 50)
+    wait_for(lambda: news_of(tmp_path, dear))
+    assert news_of(tmp_path, dear) == [("denied", PriceBand.code)]
+    robot.place(Side.BUY, listing.bid - 2000)
+    wait_for(lambda: len(account.open_orders) == 1)
+
+
+def test_an_amendment_passes_the_gate_too(world, tmp_path):
+    account, listing, start = world
+    _, robot = start(position_max={SYMBOL: 0.02})
+    price = listing.bid - 2000
+    order = robot.place(Side.BUY, price)
+    wait_for(lambda: len(account.open_orders) == 1)
+    robot.size = 30
+    robot.request(RequestKind.AMEND, order, Side.BUY, price)
+    wait_for(lambda: len(news_of(tmp_path, order)) == 2)
+    assert news_of(tmp_path, order)[1] == ("update_rejected", PositionLimit.code)
+    robot.size = 20
+    robot.request(RequestKind.AMEND, order, Side.BUY, price)
+    wait_for(lambda: [o.size for o in account.open_orders.values()] == [20])
 
 
 def test_orders_of_a_robot_that_died_are_canceled(world):

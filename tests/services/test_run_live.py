@@ -32,7 +32,7 @@ def onetape(folder: Path, *arguments: object, code: int = 0):
         check=False,
     )
     assert done.returncode == code, done.stderr
-    return json.loads(done.stdout) if not code else done.stderr
+    return json.loads(done.stdout)
 
 
 def traded(folder: Path, *arguments: object) -> dict:
@@ -110,9 +110,10 @@ def test_a_second_run_begins_with_a_second_exchange(folder):
 def test_what_the_venue_does_not_list_is_one_line(folder):
     said = onetape(
         folder, "run", "strategies/market_maker.py", "--live", "--account", "main", "--seconds",
-        3, "--param", "symbol=kraken:NIX/USD", code=6,
+        3, "--param", "symbol=kraken:NIX/USD", code=3,
     )  # fmt: skip
-    assert "kraken:NIX/USD does not trade there" in said
+    assert said["error"]["name"] == "UNKNOWN_SYMBOL"
+    assert said["error"]["message"].startswith("kraken:NIX/USD does not trade there")
 
 
 BOOKS = """

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from gateway_process import TRADED, wait_for
 
+from onetape.cli.main import run
 from onetape.services.gateway_options import gateway_journal, gateway_socket
 from onetape.sim.faults import parse_faults
 from onetape.tape.journal import JournalReader
@@ -37,6 +38,7 @@ class Busy(Strategy):
             self.sent += 1
             self.buy(self.symbol, 0.01, quote.bid * 0.9)
 """
+ENTRY = {"binance-usdm": "rest", "kraken": "socket"}  # either way
 PEM = (
     "-----BEGIN PRIVATE KEY-----\n"
     "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
@@ -112,51 +114,70 @@ def clean() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
 
 
+@pytest.fixture(scope="module")
+def exchanges():
+    """By kind: (what it is behind its faults, port)."""
+    with (
+        served("binance-usdm", limits=False, faults="# by and by") as binance,
+        served("kraken", limits=False, faults="# by and by") as kraken,
+    ):
+        yield {"binance-usdm": binance, "kraken": kraken}
+
+
+@contextlib.contextmanager
+def faulty(dialect, rules: str):
+    """While the block runs."""
+    dialect.add(parse_faults(rules), dialect.exchange.now)
+    try:
+        yield
+    finally:
+        dialect.clear(dialect.exchange.now)
+
+
 @pytest.mark.parametrize(
     ("kind", "form"), [("binance-usdm", "hmac"), ("binance-usdm", "ed25519"), ("kraken", "hmac")]
 )
-def test_a_live_session_leaves_no_trace_of_its_keys(kind, form, tmp_path):
+def test_a_live_session_leaves_no_trace_of_its_keys(kind, form, exchanges, tmp_path):
     home = tmp_path / ".onetape"
-    with served(kind, limits=False, faults="# by and by") as (dialect, port):
-        first = dialect.exchange.accounts[0]
-        account = next(
-            k for k in dialect.exchange.keys.values() if k.kind == form and k.account is first
-        )
-        hidden = [account.key, account.secret]
-        dialect.add(parse_faults(echo(kind, *hidden)), dialect.exchange.now)
-        (tmp_path / "key").write_text(account.key)
-        (tmp_path / "key").chmod(0o600)
-        (tmp_path / "busy.py").write_text(STRATEGY.format(symbol=TRADED[kind][0]))
-        (tmp_path / "onetape.toml").write_text(
-            f'[venues.v]\nkind = "{kind}"\nrest = "http://127.0.0.1:{port}"\n'
-            '[accounts.main]\nvenue = "v"\nkey = "file:key"\nsecret = "env:PLANTED"\n'
-            'order_entry = "rest"\n'  # faults of requests are REST's
-        )
-        run = subprocess.Popen(
+    dialect, port = exchanges[kind]
+    first = dialect.exchange.accounts[0]
+    account = next(
+        k for k in dialect.exchange.keys.values() if k.kind == form and k.account is first
+    )
+    hidden = [account.key, account.secret]
+    (tmp_path / "key").write_text(account.key)
+    (tmp_path / "key").chmod(0o600)
+    (tmp_path / "busy.py").write_text(STRATEGY.format(symbol=TRADED[kind][0]))
+    (tmp_path / "onetape.toml").write_text(
+        f'[venues.v]\nkind = "{kind}"\nrest = "http://127.0.0.1:{port}"\n'
+        '[accounts.main]\nvenue = "v"\nkey = "file:key"\nsecret = "env:PLANTED"\n'
+        f'order_entry = "{ENTRY[kind]}"\n'
+    )
+    told: dict[str, bytes] = {}
+    with faulty(dialect, echo(kind, *hidden)):
+        live = subprocess.Popen(
             [sys.executable, "-m", "onetape", "run", "busy.py", "--live", "--debug"],
             cwd=tmp_path, env={**clean(), "PLANTED": account.secret},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
-        told: dict[str, bytes] = {}
         try:
-            wait_for(lambda: gateway_socket(home, "main").exists() or run.poll(), 60)
-            wait_for(lambda: _refused(home) >= 3 or run.poll() is not None, 60)
-            mine = processes(run.pid)
+            path = gateway_socket(home, "main")  # it is there once the journal is
+            wait_for(lambda: path.exists() or live.poll() is not None, 60)
+            wait_for(lambda: _refused(home) >= 3 or live.poll() is not None, 60)
+            mine = processes(live.pid)
             assert len(mine) >= 2  # the gateway is one of its own
             for pid in mine:
                 told[f"cmdline of {pid}"] = Path(f"/proc/{pid}/cmdline").read_bytes()
                 # What its user put into its environment is there; below it, it is not.
-                if pid != run.pid:
+                if pid != live.pid:
                     told[f"environ of {pid}"] = Path(f"/proc/{pid}/environ").read_bytes()
-            path = gateway_socket(home, "main")
             for line in ('{"do":"status"}', '{"do":"nonsense"}', "no JSON", '{"do":"attach"}'):
                 told[f"answer to {line}"] = asked(path, line)
         finally:
-            run.send_signal(signal.SIGINT)
-            told["stdout"], told["stderr"] = run.communicate(timeout=60)
-        listen_keys = list(
-            getattr(getattr(dialect.inner, "streams", None), "by_account", {}).values()
-        )
+            live.send_signal(signal.SIGINT)
+            told["stdout"], told["stderr"] = live.communicate(timeout=60)
+    streams = getattr(dialect.inner, "streams", None)
+    listen_keys = [] if streams is None else list(streams.by_account.values())
     told |= places(tmp_path, {"key"})
     journals = [name for name in told if name.endswith(".tape")]
     assert len(journals) >= 2
@@ -182,31 +203,36 @@ def _refused(home: Path) -> int:
         ("kraken", "not base64 at all, and still a secret!", 2),
     ],
 )
-def test_a_secret_that_is_wrong_is_not_shown_either(kind, secret, code, tmp_path):
-    with served(kind, limits=False, faults="# none") as (dialect, port):
-        key = dialect.exchange.accounts[0].key
-        body = json.dumps(
-            {"code": -1022, "msg": f"{key} {secret}", "error": [f"EX:{key} {secret}"]}
-        )
-        dialect.add(
-            parse_faults(
-                '[[fault]]\npath="/*api/v1/acc*"\naction="error"\nstatus=400\ndone=false\n'
-                f"body={json.dumps(body)}\n"
-            ),
-            dialect.exchange.now,
-        )
-        (tmp_path / "secret").write_text(secret)
-        (tmp_path / "secret").chmod(0o600)
-        (tmp_path / "busy.py").write_text(STRATEGY.format(symbol=TRADED[kind][0]))
-        (tmp_path / "onetape.toml").write_text(
-            f'[venues.v]\nkind = "{kind}"\nrest = "http://127.0.0.1:{port}"\n'
-            '[accounts.main]\nvenue = "v"\nkey = "env:PLANTED"\nsecret = "file:secret"\n'
-        )
-        done = subprocess.run(
-            [sys.executable, "-m", "onetape", "run", "busy.py", "--live", "--debug"],
-            cwd=tmp_path, env={**clean(), "PLANTED": key}, capture_output=True, timeout=60,
-            check=False,
-        )  # fmt: skip
-    assert done.returncode == code, done.stderr
-    told = places(tmp_path, {"secret"}) | {"stdout": done.stdout, "stderr": done.stderr}
+def test_a_secret_that_is_wrong_is_not_shown_either(
+    kind, secret, code, exchanges, tmp_path, monkeypatch, capfd
+):
+    dialect, port = exchanges[kind]
+    key = dialect.exchange.accounts[0].key
+    text = f"{key} {secret}"
+    body = json.dumps({"code": -1022, "msg": text, "error": [f"EX:{text}"]})
+    (tmp_path / "secret").write_text(secret)
+    (tmp_path / "secret").chmod(0o600)
+    (tmp_path / "busy.py").write_text(STRATEGY.format(symbol=TRADED[kind][0]))
+    (tmp_path / "onetape.toml").write_text(
+        f'[venues.v]\nkind = "{kind}"\nrest = "http://127.0.0.1:{port}"\n'
+        '[accounts.main]\nvenue = "v"\nkey = "env:PLANTED"\nsecret = "file:secret"\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PLANTED", key)
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    rules = (
+        '[[fault]]\npath="*/acc*"\naction="error"\nstatus=400\ndone=false\n'
+        f"body={json.dumps(body)}\n"
+        '[[fault]]\npath="*/GetApiKeyInfo"\naction="error"\nstatus=200\ndone=false\n'
+        f"body={json.dumps(body)}\n"
+    )
+    try:
+        with faulty(dialect, rules):
+            assert run(["run", "busy.py", "--live", "--debug"]) == code
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+    said = capfd.readouterr()
+    assert "error " in said.err
+    told = places(tmp_path, {"secret"}) | {"out": said.out.encode(), "err": said.err.encode()}
     assert leaks(told, [key, secret]) == []

@@ -45,7 +45,7 @@ def test_an_exchange_that_is_as_known_shows_no_drift(kind, tmp_path):
             f'[venues.v]\nkind = "{kind}"\nrest = "http://127.0.0.1:{port}"\n'
             '[accounts.a]\nvenue = "v"\nkey = "file:key"\nsecret = "file:secret"\n',
         )
-        found = doctor(tmp_path, "--venue", "v")
+        found = doctor(tmp_path, "--venue", "v", "--listen", "50")
         assert not account.by_id  # no order was sent
     assert [f["state"] for f in found] == ["ok", "ok", "ok"]
     assert found[0]["text"].startswith(f"http://127.0.0.1:{port} answers, clock ")
@@ -121,8 +121,8 @@ def test_a_gateway_counts_by_name_what_its_adapter_does_not_know(tmp_path):
                 event["o"]["zz"] = 1
             tell(of, event)
 
-        def streaming(name: str, event: dict) -> None:
-            stream(name, {**event, "mood": "calm"})
+        def streaming(name: str, event: dict | list) -> None:
+            stream(name, {**event, "mood": "calm"} if isinstance(event, dict) else event)
 
         dialect.streams.user._tell, dialect.streams._stream = telling, streaming
         gateway = GatewayProcess("binance-usdm", home, port, account)

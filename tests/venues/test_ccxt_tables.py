@@ -8,6 +8,8 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from bridge.bridge_process import as_read
+from onetape.bridge.rows import trade_row
 from onetape.model.enums import Kind, OrderState, OrderType, PositionSide, Side, TimeInForce
 from onetape.model.enums import TriggerBy as By
 from onetape.model.errors import NotAvailable, OrderOutcomeUnknown, OrderUnknown, VenueRejected
@@ -64,6 +66,7 @@ def failed(p: CcxtProtocol, call: Call, *names: str):
 # --- errors ---------------------------------------------------------------------------------------
 
 
+@as_read
 def test_every_class_of_errors_that_ccxt_has_is_in_the_table():
     hierarchy = pytest.importorskip("ccxt.base.errors").error_hierarchy
 
@@ -317,6 +320,33 @@ def test_a_short_position_is_negative():
     rows = [{"symbol": "BTC/USDT:USDT", "side": "short", "contracts": "2.5", "hedged": False}]
     (told,) = answered(p, p.positions(NOW), {"ok": rows}).told
     assert (told.qty, told.side, told.time) == (-250, PositionSide.BOTH, NOW)
+
+
+def test_a_long_and_a_short_position_are_one_number():
+    p = protocol()
+    rows = [
+        {"symbol": "BTC/USDT:USDT", "side": side, "contracts": contracts, "hedged": True}
+        for side, contracts in (("long", "2"), ("short", "0.5"))
+    ]
+    assert [t.qty for t in answered(p, p.positions(NOW), {"ok": rows}).told] == [150]
+
+
+def test_trades_without_an_id_are_told_apart_by_what_they_say():
+    told = {"order": "7", "timestamp": 5, "side": "buy", "price": 1.0, "amount": 2.0}
+    first, second = trade_row(told), trade_row({**told, "timestamp": 6})
+    assert first["id"] == trade_row(dict(told))["id"] != second["id"]
+
+
+def test_a_balance_may_be_off_by_the_digits_to_which_the_venue_rounds_and_no_more():
+    p = protocol()
+    before = p.slack("USDT")
+    assert before == 10**10 + 10**13  # eight decimals of balances, five of fees
+    answered(p, p.balances(NOW), {"ok": {"USDT": "100000.0", "BTC": "1"}})
+    answered(p, p.balances(NOW), {"ok": {"USDT": "99999.1234", "BTC": "1"}})
+    call = p.fills(SYMBOL, NOW, since=NOW)
+    for fee in ("2.5", "2.39386", "3"):
+        answered(p, call, {"ok": {"trades": [{**TRADE, "fee": fee}], "cursor": {}}})
+    assert p.slack("USDT") == 10**14 + 10**13
 
 
 def test_keys_that_are_refused_are_definitive():

@@ -25,11 +25,16 @@ NOW = 1_795_000_000_000_000_000
 
 
 @pytest.fixture(scope="module")
-def answers():
+def worlds():
+    return {kind: Virtual(kind) for kind in KINDS}
+
+
+@pytest.fixture(scope="module")
+def answers(worlds):
     """The list of instruments of each simulated exchange."""
     found = {}
     for kind, path in ASKED.items():
-        status, value, _ = Virtual(kind).request("GET", path, b"", {})
+        status, value, _ = worlds[kind].request("GET", path, b"", {})
         assert status == 200
         found[kind] = value
     return found
@@ -87,8 +92,8 @@ def test_a_simulated_exchange_is_as_the_facts_say(kind, answers):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_deliberately_bad_requests_are_refused_as_expected(kind):
-    world, drifts = Virtual(kind), Drifts(facts_of(kind))
+def test_deliberately_bad_requests_are_refused_as_expected(kind, worlds):
+    world, drifts = worlds[kind], Drifts(facts_of(kind))
     for asked in facts_of(kind).bad_requests:
         status, value, _ = world.request("GET", asked.target, b"", {})
         body = json.dumps(value).encode()

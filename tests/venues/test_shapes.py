@@ -14,7 +14,9 @@ import pytest
 from onetape.model.enums import Kind, Side
 from onetape.model.instrument import Instrument
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
+from onetape.venues.binance.depth import BinanceUsdmDepth
 from onetape.venues.binance.market import BinanceUsdmMarket
+from onetape.venues.depth import DepthBook
 from onetape.venues.kraken.market import KrakenMarket
 from onetape.venues.shapes import ShapedFeed, ShapeTable, shape_reader
 
@@ -311,3 +313,79 @@ def test_a_feed_writes_the_journal_and_knows_the_middle(tmp_path):
     assert records[0].data["bid"] == told[0][3]
     assert records[1].data["side"] == "sell"
     assert records[2].data["mark"] == 6179998
+
+
+DEPTH = (
+    b'{"e":"depthUpdate","E":1723161256299,"T":1723161256298,"s":"BTCUSDT","U":12,"u":17,"pu":11,'
+    b'"b":[["58710.20","0.014"],["61496.50","10"],["61510.90","0.000"]],"a":[["61900.00","1.5"]]}'
+)
+
+
+def told_depth(message: bytes, *, warm: bool):
+    """What a depth stream makes of one message, and the book that is known then."""
+    depth = BinanceUsdmDepth(BTC, "ws://x")
+    if warm:
+        assert len(depth.take(DEPTH, 1)) == 1
+        assert depth.shaped.layouts == 1
+        depth.book = DepthBook()
+    body = b'{"lastUpdateId":14,"bids":[["58000.00","1"]],"asks":[["62000.00","1"]],"T":1}'
+    depth._first = depth._last = 0
+    snapshot = depth.answered(200, body, 1)
+    frames = depth.take(message, RECEIVED)
+    book = depth.book.book
+    return snapshot, frames, bool(depth.broken), book.synced, book.bids(99), book.asks(99)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"", b""),
+        (b'"b":[["58710.20","0.014"],["61496.50","10"],["61510.90","0.000"]]', b'"b":[]'),
+        (b"[[", b"[ ["),
+        (b'"0.014"', b'"0.0145"'),
+        (b'"0.014"', b"0.014"),
+        (b'"0.014"', b'"0.014","x"'),
+        (b'"pu":11', b'"pu":13'),
+        (b'"U":12', b'"U":"12"'),
+        (b'"1.5"]]', b'"1.5"],]'),
+        (b'"1.5"]]', b'"1.5"]'),
+        (b'["61900.00","1.5"]', b'["61900.00","1.5"],["9223372036854775807","1"]'),
+    ],
+)
+def test_depth_by_shape_is_depth_by_decoder(old, new):
+    message = DEPTH.replace(old, new)
+    assert told_depth(message, warm=True) == told_depth(message, warm=False)
+
+
+@pytest.mark.skipif(not CAPTURE.exists(), reason="no recorded data")
+def test_recorded_depth_is_read_by_the_core_all_but_its_first_message():
+    lines = gzip.decompress(CAPTURE.read_bytes()).splitlines()[:20_000]
+    messages = [line.partition(b'"data":')[2][:-1] for line in lines if b"@depth@" in line[:80]]
+    warm = BinanceUsdmDepth(BTC, "ws://x")
+    for message in messages:
+        cold = BinanceUsdmDepth(BTC, "ws://x")
+        (found,), (expected,) = warm.take(message, RECEIVED), cold.take(message, RECEIVED)
+        assert found == expected
+    assert len(messages) > 1_000
+    assert warm.shaped.layouts == 1
+
+
+class Packing(Told):
+    """A sink that writes 64 bits, as the gateway's does."""
+
+    def quote(self, stream, ts_event, *numbers):
+        self.append(QUOTE.pack(ts_event, RECEIVED, *numbers, 0))
+
+
+@pytest.mark.parametrize("name", VENUES)
+def test_what_is_beyond_64_bits_is_counted(name):
+    make, messages = VENUES[name]
+    market, _, _ = make()
+    market._sink = Packing()
+    message = messages[0]
+    for digits in (b"61800.20", b"105944.2,"):
+        message = message.replace(digits, b"92233720368547758079" + digits[digits.find(b".") :])
+    assert message != messages[0]
+    market.take(message)
+    assert market.unknown == {"malformed": 1}
+    assert market._sink == []

@@ -154,6 +154,11 @@ class OrderManager:
         self.outs.append(IntentOut(order, RequestKind.CANCEL, order.price, order.life.size))
         self._send(order, RequestKind.CANCEL, now)
 
+    def cancel_once(self, order: Managed, now: int) -> None:
+        """Unless that is under way: for who asks again and again, until it is gone."""
+        if not order.cancel_wanted and RequestKind.CANCEL not in order.pending:
+            self.cancel(order, now)
+
     def cancel_all(self, now: int, robot: int = 0) -> int:
         """Of a robot, or of all robots (0); foreign orders are not ours to touch. How many."""
         chosen = [o for o in self.open.values() if o.robot and robot in (0, o.robot)]

@@ -54,6 +54,7 @@ class _Round:
     listed: set[str] = field(default_factory=set)
     lists: int = 0  # of working orders that were asked for
     lists_done: int = 0
+    has_asked: bool = False  # for orders that no list has
     calls: list[Call] = field(default_factory=list)  # of this round, unanswered
     looked: int = 0
     next_look: int = 0
@@ -132,18 +133,18 @@ class Reconciler:
         current.waiting -= 1
         if answer.outcome is not Outcome.DONE:
             current.retries.append((now + max(answer.retry_after, RETRY), call))
+            self._ask_for_missing(now)
             return True
         if call.purpose in (Purpose.OPEN_ORDERS, Purpose.OPEN_CONDITIONALS):
             current.listed.update(t.client_id for t in answer.told if isinstance(t, OrderTold))
             current.lists_done += 1
-            if current.lists_done == current.lists:
-                self._ask_for_missing(now)
         if call.purpose is Purpose.POSITIONS:
             self._note_flat(answer, now)
         self.manager.hear(answer.told, now, source="rest")
         self.fills.heard(answer.told)
         if answer.cursor:
             self._ask_for_more(call, answer.cursor, now)
+        self._ask_for_missing(now)
         return True
 
     def _ask_for_more(self, call: Call, cursor: str, now: int) -> None:
@@ -201,11 +202,19 @@ class Reconciler:
                 return next(c for c in both if c.purpose is call.purpose)
 
     def _ask_for_missing(self, now: int) -> None:
-        assert self._round is not None
+        """Once both lists are read. The fills on their way come first: what they complete need not
+        be asked for, and after an hour away that is nearly all."""
+        current = self._round
+        assert current is not None
+        if current.has_asked or current.lists_done < current.lists:
+            return
+        if any(call.purpose is Purpose.FILLS for call in current.calls):
+            return
+        current.has_asked = True
         for order in list(self.manager.open.values()):
-            if order.client_id in self._round.listed or order.pending:
+            if order.client_id in current.listed or order.pending:
                 continue
-            if order.created >= self._round.began:
+            if order.created >= current.began:
                 continue
             order.ask_at = order.ask_at or now
 

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from onetape.model.config import AccountConfig, Config, VenueConfig
-from onetape.model.errors import BadConfig, NotAvailable
+from onetape.model.errors import NotAvailable
 from onetape.store.secrets import read_secret
 from onetape.venues.ccxt.facts import facts_of
 
@@ -57,10 +57,6 @@ def bridge_of(
     to. Raises NotAvailable, BadConfig, PermissionDenied."""
     if not venue.kind.startswith(CCXT):
         return None
-    if account.order_entry == "socket":
-        raise BadConfig(
-            "orders go to ccxt by request", where="order_entry", todo='write order_entry = "rest"'
-        )
     given = str(folder / config.bridge.python) if config.bridge.python else ""
     password = read_secret(account.password, environ, folder=folder) if account.password else None
     return BridgeOptions(

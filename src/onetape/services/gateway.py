@@ -13,6 +13,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,7 +39,7 @@ from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_entry import EntryLine
 from onetape.services.gateway_instruments import learn_venue
 from onetape.services.gateway_journal import GatewayTape
-from onetape.services.gateway_line import VenueLine
+from onetape.services.gateway_line import Sent, VenueLine
 from onetape.services.gateway_market import MarketFeed
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.gateway_robots import ROBOTS_MAX, Robots
@@ -174,7 +175,7 @@ class Gateway:
         )  # fmt: skip
         self.depth = DepthFeed(
             self.line, self.instruments, writer, spawn=self._spawn, say=self._say,
-            written=self._written,
+            written=self._written, watch=self.watch,
         )  # fmt: skip
         self.account = AccountFeed(
             self.line,
@@ -194,12 +195,14 @@ class Gateway:
 
     def _limits(self) -> Limits:
         known = {i.symbol: i for i in self.instruments}
+
+        def sized(given: dict[str, float]) -> dict[str, int]:
+            return {s: known[s].size_int(qty) for s, qty in given.items() if s in known}
+
         return Limits(
-            position_max={
-                symbol: known[symbol].size_int(qty)
-                for symbol, qty in self.options.position_max.items()
-                if symbol in known
-            },
+            position_max=sized(self.options.position_max),
+            order_max=sized(self.options.order_max),
+            price_band=Decimal(str(self.options.price_band)),
             orders_a_second=self.options.orders_per_second,
         )
 
@@ -219,9 +222,12 @@ class Gateway:
                 self.gate.ready = self.account.is_up
                 self.reconciled.set()
         calls, self.manager.calls = self.manager.calls, []
+        entry = None if self.budget.is_shut_out else self.entry
         for call in calls:
-            if self.entry is None or not self.entry.send(call):
-                self._spawn(self._make(self.protocol.signed(call, self.clock.now())))
+            if entry is None or not entry.send(call):
+                call = self.protocol.signed(call, self.clock.now())
+                # An order leaves before this returns; its answer is waited for in a task.
+                self._spawn(self._make(call, self.line.begin(call)))
         if outs:
             self._written()
 
@@ -229,8 +235,8 @@ class Gateway:
         if self.listener is not None:
             self.listener()
 
-    async def _make(self, call: Call) -> None:
-        self._answered(call, await self.line.answer(call))
+    async def _make(self, call: Call, sent: Sent | None) -> None:
+        self._answered(call, await self.line.answer(call, sent))
 
     def _answered(self, call: Call, answer: Answer) -> None:
         self.watch.answer(answer)
@@ -254,6 +260,7 @@ class Gateway:
                 last_look = time.monotonic()
                 self.robots.look_after(now, orphans=self.options.orphans)
                 self.gate.hold_to_kill(now)
+                self.budget.look()
                 self._arm_dead_man(now)
             self._carry_out()
             await asyncio.sleep(TICK_S)
@@ -350,6 +357,8 @@ class Gateway:
     def _status(self) -> dict[str, Any]:
         return {
             "ready": self.gate.ready,
+            "symbols": [i.symbol for i in self.instruments],
+            "robots": self.robots.count,
             "killed": self.gate.killed,
             "reconciling": self.reconciler.is_running,
             "rounds": self.reconciler.rounds,
@@ -361,6 +370,7 @@ class Gateway:
             "order_entry": self.entry.status() if self.entry is not None else None,
             "budget": self.budget.status(),
             "clock_offset_ns": self.clock.offset,
+            "market": self.market.status(),
             "positions": {
                 f"{symbol} {side}": qty for (symbol, side), qty in self.manager.positions.items()
             },

@@ -53,8 +53,9 @@ async def bridged(options: GatewayOptions) -> AsyncIterator[GatewayOptions]:
         try:
             http, ws = f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}"
             yield msgspec.structs.replace(
-                options, rest=http, ws=ws, ws_private=ws, key=token, secret="", bridge=None
-            )
+                options, rest=http, ws=ws, ws_private=ws, key=token, secret="", bridge=None,
+                order_entry="rest",
+            )  # fmt: skip
         finally:
             keeper.cancel()
             await bridge.stop()

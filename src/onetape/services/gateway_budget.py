@@ -61,9 +61,6 @@ class AddressBudget:
         now = self._now()
         verdict = self._budget.take(call.purpose, call.weight, now)
         if verdict is None:
-            if self._spent_until and now >= self._spent_until:
-                self._spent_until = 0
-                self._say(HealthOut("budget", self._name, "there again"))
             return
         self.refused += 1
         text = f"{VenueRateLimit.name}({VenueRateLimit.code}): {verdict.reason}"
@@ -77,6 +74,17 @@ class AddressBudget:
         raise BudgetError(
             Answer(outcome, code=VenueRateLimit.code, text=verdict.reason, retry_after=wait)
         )
+
+    def look(self) -> None:
+        """Now and then: says that it is there again."""
+        if self._spent_until and self._now() >= self._spent_until:
+            self._spent_until = 0
+            self._say(HealthOut("budget", self._name, "there again"))
+
+    @property
+    def is_shut_out(self) -> bool:
+        """The venue does not want to hear from this address, whichever way."""
+        return self._counts.banned_until() > self._now()
 
     def heard(self, status: int, headers: Mapping[str, str]) -> None:
         """Of an answer; headers in lower case."""

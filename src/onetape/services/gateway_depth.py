@@ -15,6 +15,7 @@ from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call
 from onetape.orders.managed import HealthOut
 from onetape.services.gateway_connection import connected, reconnect_after
+from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_line import VenueLine
 from onetape.tape.journal import JournalWriter, type_id
 from onetape.venues.depth import DepthFrame, DepthStream
@@ -37,6 +38,7 @@ class DepthFeed:
         spawn: Callable[[Any], Any],
         say: Callable[[HealthOut], None],
         written: Callable[[], None],
+        watch: DriftWatch,
     ) -> None:
         self._line = line
         self._numbers = {i.symbol: n for n, i in enumerate(instruments, 1)}
@@ -45,6 +47,7 @@ class DepthFeed:
         self._spawn = spawn
         self._say = say
         self._written = written
+        self._watch = watch
         self._streams: dict[str, DepthStream] = {}
 
     def want(self, symbol: str) -> bool:
@@ -91,6 +94,7 @@ class DepthFeed:
         def take(message: bytes) -> bool:
             received = time.time_ns()
             self._write(symbol, stream.take(message, received), received)
+            self._watch.market(message)
             return bool(stream.broken)
 
         return take

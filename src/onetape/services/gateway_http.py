@@ -43,6 +43,10 @@ class KeptConnections:
         self._there: list[_Kept] = []
         self.sent = 0
 
+    @property
+    def is_free(self) -> bool:
+        return any(each.is_free for each in self._there)
+
     def send(self, call: Call) -> asyncio.Future[Response] | None:
         """Its answer to come; None: no connection is free, and nothing was sent. The future raises
         OSError (also TimeoutError) where no answer came."""

@@ -17,10 +17,13 @@ from onetape.services.gateway_clock import VenueClock
 from onetape.services.gateway_http import KeptConnections
 from onetape.store.redaction import Redactor
 from onetape.venues.gateways import TradingVenue
+from onetape.venues.http_response import Response
 
-__all__ = ["VenueLine", "signatures"]
+__all__ = ["Sent", "VenueLine", "signatures"]
 
 CALL_TIMEOUT_S: Final = 4.0
+Sent = asyncio.Future[Response]  # a request's answer to come
+
 LINE_S: Final = 1.0  # how long a request keeps the next one waiting, where they go in order
 
 
@@ -58,16 +61,30 @@ class VenueLine:
                 with contextlib.suppress(asyncio.CancelledError):
                     await keeper
 
-    async def answer(self, call: Call) -> Answer:
-        """What became of a call; that nobody knows, where no answer came."""
+    def begin(self, call: Call) -> Sent | None:
+        """Writes an order's request now, where a connection is free for it; None: nothing was
+        sent, and `answer` will."""
+        if self.venue.in_order or call.purpose not in ORDER_PURPOSES or not self._kept.is_free:
+            return None
+        if self.budget is not None:
+            try:
+                self.budget.take(call)
+            except BudgetError as spent:
+                refused: Sent = asyncio.get_running_loop().create_future()
+                refused.set_exception(spent)
+                return refused
+        return self._kept.send(call)
+
+    async def answer(self, call: Call, sent: Sent | None = None) -> Answer:
+        """What became of a call; that nobody knows, where no answer came. sent: by `begin`."""
         try:
-            return await self.ask(call)
+            return await self.ask(call, sent)
         except BudgetError as spent:
             return spent.answer
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             return Answer(Outcome.AMBIGUOUS, text=type(error).__name__)
 
-    async def ask(self, call: Call) -> Answer:
+    async def ask(self, call: Call, sent: Sent | None = None) -> Answer:
         """Raises aiohttp.ClientError, OSError and TimeoutError where no answer came."""
         if self.venue.in_order:
             async with self._in_order:
@@ -77,30 +94,31 @@ class VenueLine:
                 await asyncio.wait({request}, timeout=LINE_S)
             status, headers, body = await request
         else:
-            status, headers, body = await self.request(call)
+            status, headers, body = await self.request(call, sent)
         answer = self.venue.protocol.answer(call, status, headers, body, self.clock.now())
         if answer.code == ClockSkew.code:
             self.clock.doubt()
         return answer
 
-    async def request(self, call: Call) -> tuple[int, dict[str, str], bytes]:
-        """What a venue says is cleaned here, whichever way it came. Raises BudgetError, an OSError,
-        where it must not be sent now."""
-        if self.budget is not None:
+    async def request(
+        self, call: Call, sent: Sent | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
+        """What a venue says is cleaned here, whichever way it came. sent: by `begin`. Raises
+        BudgetError, an OSError, where it must not be sent now."""
+        if self.budget is not None and sent is None:
             self.budget.take(call)
-        status, headers, body = await self._request(call)
+        status, headers, body = await self._request(call, sent)
         if self.budget is not None:
             self.budget.heard(status, headers)
         return status, headers, self.hide.hidden(body, *signatures(call))
 
-    async def _request(self, call: Call) -> tuple[int, dict[str, str], bytes]:
+    async def _request(self, call: Call, sent: Sent | None) -> tuple[int, dict[str, str], bytes]:
         if call.purpose in ORDER_PURPOSES:
-            waiting = self._kept.send(call)
+            waiting = sent if sent is not None else self._kept.send(call)
             if waiting is not None:
                 async with asyncio.timeout(CALL_TIMEOUT_S):
                     response = await waiting
-                body = self.hide.hidden(response.body, *signatures(call))
-                return response.status, response.headers, body
+                return response.status, response.headers, response.body
         async with self._http.request(
             call.method, call.target, data=call.body or None, headers=dict(call.headers),
             allow_redirects=False,

@@ -56,6 +56,10 @@ class MarketFeed:
     def streams(self) -> list[MarketStream]:
         return self._market.streams()
 
+    def status(self) -> dict[str, int]:
+        """Messages that the core took, and those that the venue's decoder had to read."""
+        return {"quick": self._feed.quick, "slow": self._feed.slow}
+
     def take(self, message: bytes) -> None:
         """One message, as it comes."""
         self._received = time.time_ns()

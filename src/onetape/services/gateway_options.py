@@ -35,6 +35,8 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     home: str
     symbols: list[str]
     position_max: dict[str, float] = {}
+    order_max: dict[str, float] = {}
+    price_band: float = 0
     orders_per_second: int = 0
     dead_man_ns: int = 0
     orphans: str = "cancel"

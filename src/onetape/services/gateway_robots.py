@@ -23,6 +23,7 @@ from onetape.tape.wait import JournalWatch, Waiter
 __all__ = ["ROBOTS_MAX", "Robots"]
 
 ROBOTS_MAX: Final = 250
+COMING_S: Final = 30.0  # from its attachment until a robot has a journal, at most
 _ORDER_REQUEST: Final = type_id("order_request")
 _INSTRUMENT: Final = type_id("instrument")
 
@@ -46,6 +47,7 @@ class Robots:
         self._now = now
         self._carry_out = carry_out
         self._lives: dict[int, tuple[RobotLife, JournalReader]] = {}
+        self._coming: dict[int, float] = {}  # attached, when: their journals are not there yet
         self._waiter = Waiter()
         self._watch = JournalWatch(self._waiter, self._take_requests, loop)
         for life in tape.robots.values():
@@ -65,11 +67,20 @@ class Robots:
             self._lives.pop(number)[1].close()
         life = RobotLife(number, name, known.epoch + 1 if known else 1, journal)
         self._tape.attach(life, now)
+        self._coming[number] = time.monotonic()
         return life
+
+    @property
+    def count(self) -> int:
+        """How many are there, or on their way."""
+        late = time.monotonic() - COMING_S
+        there = sum(bool(reader.core.writer_alive) for _, reader in self._lives.values())
+        return there + sum(since > late for since in self._coming.values())
 
     def follow(self, number: int, *, is_here: bool = False) -> None:
         """The robot's journal is there: from now on its requests are taken. is_here: the robot is
         in this process and calls `look` when it has asked for something; nobody need ring."""
+        self._coming.pop(number, None)
         self._follow(self._tape.robots[number], is_here=is_here)
         self._watch.look()
 
@@ -78,16 +89,17 @@ class Robots:
         self._take_requests()
 
     def look_after(self, now: int, *, orphans: str) -> None:
-        """A robot that died with orders open loses them, where orphans is "cancel"."""
+        """A robot that died with orders open loses them, where orphans is "cancel"; also one that
+        turns up late, because nobody knew then what had become of it."""
         for life, reader in self._lives.values():
-            if reader.core.writer_alive or life.is_lost:
+            if reader.core.writer_alive:
                 continue
-            life.is_lost = True
-            if not any(o.robot == life.number for o in self._manager.open.values()):
-                continue  # it ended as it should
-            self._manager.outs.append(HealthOut("robot", life.name, "lost", "critical"))
-            if orphans == "cancel":
-                self._manager.cancel_all(now, life.number)
+            left = [o for o in self._manager.open.values() if o.robot == life.number]
+            if left and not life.is_lost:
+                self._manager.outs.append(HealthOut("robot", life.name, "lost", "critical"))
+                life.is_lost = True
+            for order in left if orphans == "cancel" else ():
+                self._manager.cancel_once(order, now)
 
     def _follow(self, life: RobotLife, *, is_here: bool = False) -> None:
         # From its beginning: that is where it names its instruments.

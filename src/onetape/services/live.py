@@ -34,9 +34,18 @@ from onetape.model.errors import (
 from onetape.model.time import parse_duration
 from onetape.services.bridge_options import bridge_of, simulated_kind
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
+from onetape.services.gateway_sharing import check_followed, starting, wait_for_others
 from onetape.services.outcome import RunResult
 from onetape.services.paper import SAMPLE_NS, PaperOptions, PaperRobot, follow
-from onetape.services.preflight import CHECKED, check_named, keys_of, preflight, target_of
+from onetape.services.preflight import (
+    CHECKED,
+    check_named,
+    check_open,
+    keys_of,
+    look,
+    preflight,
+    target_of,
+)
 from onetape.services.preparing import prepare_plan, strategy_class
 from onetape.services.recording import run_folder, run_uuid
 from onetape.store.secrets import without_secrets
@@ -114,25 +123,35 @@ def checked(do: str, answer: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, GatewayClient]]:
-    """The account's gateway: one that runs, or one of our own until the block ends."""
+    """The account's gateway: one that runs, or one of our own until the block ends, and at least
+    until other robots that have joined it are gone. Raises BadConfig for symbols that one which
+    runs does not follow."""
     config = options.config
     assert config is not None
     name, _ = account_of(config, options.account)
-    path = gateway_socket(options.home, name)
-    if path.exists():
-        try:
-            client = GatewayClient(path)
-        except ProcessDown:
-            pass  # left behind by one that died
-        else:
-            try:
-                yield name, client
-            finally:
-                client.close()
-            return
     with ExitStack() as stack:
-        started = stack.enter_context(gateway_options(options, symbols))
-        yield name, stack.enter_context(gateway_process(started, _environ(config)))
+        with starting(options.home, name):
+            client = _running(gateway_socket(options.home, name))
+            is_ours = client is None
+            if client is None:
+                started = stack.enter_context(gateway_options(options, symbols))
+                client = stack.enter_context(gateway_process(started, _environ(config)))
+            else:
+                stack.callback(client.close)
+                check_followed(client, symbols)
+        yield name, client
+        if is_ours:
+            wait_for_others(client)
+
+
+def _running(path: Path) -> GatewayClient | None:
+    """None: no gateway answers there, whatever one that died has left behind."""
+    if not path.exists():
+        return None
+    try:
+        return GatewayClient(path)
+    except ProcessDown:
+        return None
 
 
 @contextmanager
@@ -143,6 +162,7 @@ def gateway_options(options: LiveOptions, symbols: list[str]) -> Iterator[Gatewa
     assert config is not None
     name, account = account_of(config, options.account)
     venue = config.venues[account.venue]
+    check_open(account.venue, venue)
     bridge = bridge_of(
         config, account, venue, home=options.home, folder=options.folder, environ=os.environ
     )
@@ -153,6 +173,9 @@ def gateway_options(options: LiveOptions, symbols: list[str]) -> Iterator[Gatewa
             first = told["accounts"][0]
             if bridge is not None:  # ccxt knows the paths
                 told = {"venue": venue.kind, "rest": told["rest"], "ws": _socket(told["rest"])}
+            elif kind in CHECKED:
+                own = msgspec.structs.replace(venue, rest=told["rest"])
+                look(target_of(account.venue, own), symbols)
             started = addressed(options.home, name, told, first, symbols, account, is_new=True)
         else:
             started = _started(options, name, account, venue, symbols)
@@ -255,6 +278,8 @@ def addressed(
         home=str(home),
         symbols=symbols,
         position_max=limits.position_max,
+        order_max=limits.order_max,
+        price_band=limits.price_band,
         orders_per_second=limits.orders_per_second,
         dead_man_ns=parse_duration(limits.dead_man) if limits.dead_man else 0,
         orphans=limits.orphans,

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -36,9 +37,11 @@ from onetape.venues.key_check import KeyRights, Wanted, clock_wrong, refused, un
 
 __all__ = [
     "CHECKED",
+    "CLOSED",
     "Passed",
     "Target",
     "check_named",
+    "check_open",
     "keys_of",
     "look",
     "preflight",
@@ -47,6 +50,8 @@ __all__ = [
 ]
 
 CHECKED: Final = ("binance-usdm", "kraken")  # other venues are asked in other ways
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+CLOSED: Final = "BitMEX closed on 23 September 2026"
 # Where the rights of a key are asked for. The demo system has no such place (as of 2026-11).
 RIGHTS_HOSTS: Final = {("binance-usdm", "live"): "https://api.binance.com"}
 
@@ -73,14 +78,20 @@ class Passed:
     raw: bytes = b""
 
 
-def target_of(name: str, venue: VenueConfig) -> Target:
-    """Where a venue of the configuration is. Raises VenueClosed, BadConfig, NotAvailable."""
+def check_open(name: str, venue: VenueConfig) -> None:
+    """Raises VenueClosed for one that is no more, whatever the mode: what would trade there
+    tomorrow?"""
     if venue.kind == "bitmex":
         raise VenueClosed(
-            "BitMEX closed on 23 September 2026", where=f"[venues.{name}]",
-            todo="backtest it, or sim it",
-        )  # fmt: skip
+            CLOSED, where=f"[venues.{name}]", todo="backtest it, or `onetape sim bitmex` it"
+        )
+
+
+def target_of(name: str, venue: VenueConfig) -> Target:
+    """Where a venue of the configuration is. Raises VenueClosed, BadConfig, NotAvailable."""
+    check_open(name, venue)
     if venue.rest:
+        _check_private(name, venue)
         local = ws_address(venue.kind, venue.rest)  # refuses a kind that nobody can trade on
         ws = venue.ws or local
         return Target(venue.kind, venue.mode, Addresses(venue.rest, ws, ws), venue.rest)
@@ -94,6 +105,18 @@ def target_of(name: str, venue: VenueConfig) -> Target:
             todo=f'start `onetape sim {venue.kind}` and write rest = "http://..."',
         )  # fmt: skip
     return Target(venue.kind, venue.mode, hosts, RIGHTS_HOSTS.get((venue.kind, venue.mode), ""))
+
+
+def _check_private(name: str, venue: VenueConfig) -> None:
+    """Raises BadConfig: a key of a venue does not travel where others can read along."""
+    for address in (venue.rest, venue.ws):
+        scheme, _, rest = address.partition("://")
+        host = urlsplit(f"//{rest}").hostname or ""
+        if venue.mode != "sim" and scheme in ("http", "ws") and host not in LOOPBACK:
+            raise BadConfig(
+                f"{scheme}:// to another machine shows the key to the network",
+                where=f"[venues.{name}]", todo=f"write {scheme}s://",
+            )  # fmt: skip
 
 
 def check_named(name: str, venue: VenueConfig) -> None:

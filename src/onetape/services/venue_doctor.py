@@ -18,6 +18,7 @@ from onetape.services.findings import ERROR, OK, WARNING, Finding
 from onetape.services.gateway_options import gateway_socket
 from onetape.services.preflight import (
     CHECKED,
+    CLOSED,
     Passed,
     Target,
     check_named,
@@ -68,6 +69,9 @@ def is_own(venue: VenueConfig) -> bool:
 
 def check_venue(name: str, venue: VenueConfig, sample_s: float = SAMPLE_S) -> Iterator[Finding]:
     subject = f"venue {name}"
+    if is_own(venue) and venue.kind == "bitmex":
+        yield Finding(WARNING, subject, f"{CLOSED}: `run --live` does not trade on it")
+        return
     if is_own(venue):
         yield Finding(
             OK, subject, f"{venue.kind}, simulated, begins with each run{_dated(venue.kind)}"

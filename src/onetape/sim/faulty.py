@@ -24,6 +24,7 @@ from onetape.sim.fault_facts import Facts, VenueWords
 from onetape.sim.faults import FOR_EVER, ActiveRule, Rule
 from onetape.sim.hands import by_hand
 from onetape.sim.reports import OrderReport, Report
+from onetape.sim.socket_errors import socket_error
 from onetape.sim.tampering import bad_checksum, crossed
 from onetape.sim.views import View, frozen, seen_as, without_new
 
@@ -226,10 +227,7 @@ class Faulty:
                 return reply
             case "error":
                 reply, is_ambiguous = self.words.error(rule)
-                done = rule.rule.done
-                if done is None:
-                    done = is_ambiguous and rule.random.random() < 0.5
-                if done:
+                if self._is_done(rule, is_ambiguous):
                     self._carry_out(request, facts, now)
                 return reply
             case "reorder":
@@ -252,6 +250,13 @@ class Faulty:
                 reply = self._carry_out(request, facts, now)
                 self._by_time(rule, now)
                 return reply
+
+    @staticmethod
+    def _is_done(rule: ActiveRule, is_ambiguous: bool) -> bool:
+        """Whether a request that is answered with an error is carried out all the same."""
+        if rule.rule.done is not None:
+            return rule.rule.done
+        return is_ambiguous and rule.random.random() < 0.5
 
     def _later(self, reply: Reply | None, when: int) -> Pending:
         pending = Pending()
@@ -362,7 +367,14 @@ class Faulty:
             case "duplicate":
                 self._hand_in(link, data, now)
                 self.at(now + rule.pause(), lambda due: self._hand_in(link, data, due))
-            case "error" | "reorder" | "invisible":  # of HTTP only
+            case "error":
+                reply, is_ambiguous = self.words.error(rule)
+                said = socket_error(self.kind, reply, data)
+                if said is None or self._is_done(rule, is_ambiguous):
+                    self._hand_in(link, data, now, is_answered=said is None)
+                if said is not None:
+                    link.outer.send(said)
+            case "reorder" | "invisible":  # of HTTP only
                 self._hand_in(link, data, now)
             case _:
                 self._hand_in(link, data, now)

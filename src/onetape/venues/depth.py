@@ -85,9 +85,11 @@ class DepthBook:
     ) -> DepthFrame:
         """Levels as the venue told them. A change that does not follow the one before is flagged
         as a gap, whatever `flags` say."""
-        payload = _payload(
-            bids, asks, (ts_event, received, first_id, last_id, previous_id)
-        )  # fmt: skip
+        head = (ts_event, received, first_id, last_id, previous_id)
+        return self.told(_payload(bids, asks, head), flags)
+
+    def told(self, payload: bytes, flags: int = 0) -> DepthFrame:
+        """As `frame`, of a payload that is made already."""
         was_synced = self.book.synced
         self.book.apply_payload(payload, flags)
         if was_synced and not self.book.synced:

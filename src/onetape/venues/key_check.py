@@ -114,7 +114,8 @@ def refused(answer: Answer, where: str, rights: KeyRights | None = None) -> Onet
         return VenueRateLimit(
             f"the venue lets this address wait: {text or code}", where=where, todo="wait a while"
         )
-    if answer.outcome in (Outcome.AMBIGUOUS, Outcome.SAFE):
+    is_known = answer.code != VenueRejected.code
+    if is_known and answer.outcome in (Outcome.AMBIGUOUS, Outcome.SAFE):
         return VenueUnavailable(f"no answer about the account: {text or code}", where=where)
     return VenueRejected(f"the venue refuses this account: {code} {text}".strip(), where=where)
 

@@ -16,12 +16,23 @@ from onetape import _core
 from onetape.model.instrument import Instrument
 from onetape.venues.gateways import Market
 
-__all__ = ["Shape", "ShapeTable", "Shaped", "ShapedFeed", "Slot", "shape_reader", "text", "value"]
+__all__ = [
+    "Shape",
+    "ShapeTable",
+    "Shaped",
+    "ShapedFeed",
+    "Slot",
+    "levels",
+    "shape_reader",
+    "text",
+    "value",
+]
 
 Role = Literal[
     "symbol", "time", "bid", "bid_size", "ask", "ask_size", "price", "size", "side", "id", "mark",
-    "index",
+    "index", "first_id", "previous_id", "bids", "asks",
 ]  # fmt: skip
+Form = Literal["text", "bare", "levels"]
 NOT_TAKEN: Final = -1
 
 
@@ -29,18 +40,23 @@ class Slot(NamedTuple):
     """Where a value stands: keys joined by points, the list of rows adds none."""
 
     path: str
-    is_text: bool
+    form: Form
     is_required: bool = True
 
 
 def text(path: str) -> Slot:
     """A JSON string."""
-    return Slot(path, True)
+    return Slot(path, "text")
 
 
 def value(path: str) -> Slot:
     """A JSON number, true or false."""
-    return Slot(path, False)
+    return Slot(path, "bare")
+
+
+def levels(path: str) -> Slot:
+    """A list of [price, size], both strings."""
+    return Slot(path, "levels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +68,7 @@ class Shape:
     Prices and sizes must be exact at the instrument's decimals; marks are rounded to them.
     """
 
-    event: Literal["quote", "trade", "mark"]
+    event: Literal["quote", "trade", "mark", "book"]
     time: Literal["ms", "us", "ns", "iso"]
     slots: Mapping[Role, Slot]
     constants: Mapping[str, str]

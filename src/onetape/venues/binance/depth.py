@@ -7,6 +7,7 @@ and each names the one before (`pu`). The core's book holds to that; here is whe
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 import msgspec
@@ -17,6 +18,7 @@ from onetape.model.time import SECOND
 from onetape.orders.calls import Call, Purpose
 from onetape.venues.depth import DepthBook, DepthFrame, Level
 from onetape.venues.numbers import units_of
+from onetape.venues.shapes import Shape, ShapeTable, levels, shape_reader, text, value
 
 __all__ = ["BinanceUsdmDepth"]
 
@@ -25,6 +27,18 @@ WEIGHT: Final = 20  # of a snapshot of 1000 levels
 ASK_EVERY: Final = SECOND  # a snapshot that is too old is asked for again
 SYNCED_WITHIN: Final = 30 * SECOND
 _MS: Final = 1_000_000
+_IDS: Final = struct.Struct("<QQQ")  # first, last, previous of a book's payload
+_IDS_AT: Final = 16
+# As _Update and _levels read it.
+SHAPE: Final = Shape(
+    "book",
+    "ms",
+    {
+        "symbol": text("s"), "time": value("T"), "first_id": value("U"), "id": value("u"),
+        "previous_id": value("pu"), "bids": levels("b"), "asks": levels("a"),
+    },
+    {"e": '"depthUpdate"'},
+)  # fmt: skip
 
 
 class _Update(msgspec.Struct):
@@ -55,6 +69,7 @@ class BinanceUsdmDepth:
         self._instrument = instrument
         self._updates = msgspec.json.Decoder(_Update)
         self._snapshots = msgspec.json.Decoder(_Snapshot)
+        self.shaped = shape_reader(ShapeTable((SHAPE,), {instrument.raw_symbol: 1}), [instrument])
         self._first = 0  # of the unbroken chain of changes since the last break
         self._last = 0
         self._asking = False
@@ -62,19 +77,25 @@ class BinanceUsdmDepth:
         self._unsynced_since = 0
 
     def take(self, message: bytes, received: int) -> list[DepthFrame]:
-        try:
-            update = self._updates.decode(message)
-            bids, asks = self._levels(update.b), self._levels(update.a)
-        except (msgspec.DecodeError, ValueError):
-            self.broken = "a message of depth makes no sense"
-            return [self.book.lost(received)]
-        frame = self.book.frame(
-            bids, asks, ts_event=update.T * _MS, received=received, first_id=update.U,
-            last_id=update.u, previous_id=update.pu,
-        )  # fmt: skip
-        if update.pu != self._last:
-            self._first = update.U
-        self._last = update.u
+        payload = self.shaped.payload(message, received)
+        if payload is not None:
+            frame = self.book.told(payload)
+            first, last, previous = _IDS.unpack_from(payload, _IDS_AT)
+        else:
+            try:
+                update = self._updates.decode(message)
+                first, last, previous = update.U, update.u, update.pu
+                frame = self.book.frame(
+                    self._levels(update.b), self._levels(update.a), ts_event=update.T * _MS,
+                    received=received, first_id=first, last_id=last, previous_id=previous,
+                )  # fmt: skip
+            except (msgspec.DecodeError, ValueError, struct.error):  # the last: beyond 64 bits
+                self.broken = "a message of depth makes no sense"
+                return [self.book.lost(received)]
+            self.shaped.learn(message)
+        if previous != self._last:
+            self._first = first
+        self._last = last
         if not self.book.synced:
             self._unsynced_since = self._unsynced_since or received
             if received - self._unsynced_since > SYNCED_WITHIN:
@@ -95,15 +116,15 @@ class BinanceUsdmDepth:
         try:
             told = self._snapshots.decode(body)
             bids, asks = self._levels(told.bids), self._levels(told.asks)
-        except (msgspec.DecodeError, ValueError):
+            if told.lastUpdateId + 1 < self._first:  # what came between is not known
+                return []
+            frame = self.book.frame(
+                bids, asks, ts_event=told.T * _MS, received=received, flags=FLAG_SNAPSHOT,
+                last_id=told.lastUpdateId,
+            )  # fmt: skip
+        except (msgspec.DecodeError, ValueError, struct.error):
             self.broken = "a snapshot of depth makes no sense"
             return []
-        if told.lastUpdateId + 1 < self._first:  # what came between is not known
-            return []
-        frame = self.book.frame(
-            bids, asks, ts_event=told.T * _MS, received=received, flags=FLAG_SNAPSHOT,
-            last_id=told.lastUpdateId,
-        )  # fmt: skip
         self._unsynced_since = 0
         return [frame]
 

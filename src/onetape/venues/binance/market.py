@@ -6,6 +6,7 @@ Public data (top of the book) and market data (trades, marks) come on two connec
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from typing import Final
 
@@ -119,7 +120,8 @@ class BinanceUsdmMarket:
                 self._take_mark(self._mark.decode(message))
             else:
                 self._take_other(message)
-        except (msgspec.DecodeError, ValueError, KeyError):
+        except (msgspec.DecodeError, ValueError, KeyError, struct.error):
+            # The last is the sink's, of what is beyond 64 bits.
             self._count("malformed")
 
     def _take_other(self, message: bytes) -> None:

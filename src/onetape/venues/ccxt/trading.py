@@ -55,6 +55,8 @@ from onetape.venues.ccxt.numbers import (
 __all__ = ["CcxtProtocol"]
 
 LEAVES_WITHIN: Final = 2500 * MILLISECOND  # what changes something; the gateway waits for 4 s
+BALANCE_DECIMALS: Final = 8  # where none were seen yet
+FEE_DECIMALS: Final = 5  # Kraken's lists; others have more
 _STATES: Final = {
     "open": OrderState.ACCEPTED,
     "canceling": OrderState.ACCEPTED,
@@ -79,7 +81,9 @@ class CcxtProtocol:
         self._headers = {"Authorization": token, "Content-Type": "application/json"}
         self._by_symbol: dict[str, Instrument] = {}
         self._by_name: dict[str, Instrument] = {}
-        self._steps: dict[str, int] = {}  # by currency: the coarsest digit that was seen, 1e-18
+        # By currency, the most decimals that were seen: of balances, and of fees in lists.
+        self._decimals: dict[str, int] = {}
+        self._fee_decimals: dict[str, int] = {}
         self.counts: dict[str, int] = {}  # what was odd, by name
 
     def set_instruments(self, instruments: Sequence[Instrument]) -> None:
@@ -215,7 +219,10 @@ class CcxtProtocol:
         return list(moves.items())
 
     def slack(self, currency: str) -> int:
-        return self._steps.get(currency, 0)
+        """Floats drop zeros: what was seen with most decimals says how finely the venue rounds."""
+        of_balance = self._decimals.get(currency, BALANCE_DECIMALS)
+        of_fee = self._fee_decimals.get(currency, FEE_DECIMALS)
+        return sum(10 ** (MONEY_DECIMALS - each) for each in (of_balance, of_fee))
 
     def _call(
         self,
@@ -334,6 +341,8 @@ class CcxtProtocol:
             price = units(row["price"], i.price_decimals)
             if Decimal(row["price"]) != i.price(price):
                 self._count("price finer than the instrument's")
+            if row["fee"] is not None:
+                _see(self._fee_decimals, row["fee_currency"] or i.settle, row["fee"])
             found.append(
                 FillTold(
                     symbol=i.symbol,
@@ -353,21 +362,18 @@ class CcxtProtocol:
         return found
 
     def _positions(self, rows: Sequence[Mapping[str, Any]], asked: int) -> list[PositionTold]:
-        found = []
+        """By symbol: a long and a short one, of an account in hedge mode, are one number."""
+        held: dict[str, int] = {}
         for row in rows:
             i = self._by_name.get(row["symbol"])
             if i is not None and row["contracts"] is not None:
-                qty = units(row["contracts"], i.size_decimals)
-                signed = -abs(qty) if row["side"] == "short" else qty
-                found.append(PositionTold(i.symbol, PositionSide.BOTH, signed, asked))
-        return found
+                qty = abs(units(row["contracts"], i.size_decimals))
+                held[i.symbol] = held.get(i.symbol, 0) + (-qty if row["side"] == "short" else qty)
+        return [PositionTold(s, PositionSide.BOTH, qty, asked) for s, qty in held.items()]
 
     def _balances(self, totals: Mapping[str, str], asked: int) -> list[BalanceTold]:
         for currency, text in totals.items():
-            decimals = min(len(text.partition(".")[2]), MONEY_DECIMALS)
-            if decimals:  # a bare 0 says nothing
-                step = 10 ** (MONEY_DECIMALS - decimals)
-                self._steps[currency] = max(self._steps.get(currency, 0), step)
+            _see(self._decimals, currency, text)
         return [BalanceTold(c, units(text, MONEY_DECIMALS), asked) for c, text in totals.items()]
 
     def told(self, message: bytes) -> list[Told]:
@@ -384,3 +390,9 @@ class CcxtProtocol:
 
     def _count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1
+
+
+def _see(seen: dict[str, int], currency: str, text: str) -> None:
+    decimals = min(len(text.rstrip("0").partition(".")[2]) if "." in text else 0, MONEY_DECIMALS)
+    if decimals:  # a whole number says nothing
+        seen[currency] = max(seen.get(currency, 0), decimals)

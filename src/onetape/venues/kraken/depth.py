@@ -8,6 +8,7 @@ and size as digits without point and leading zeros, must agree.
 
 from __future__ import annotations
 
+import struct
 from typing import Any, Final
 from zlib import crc32
 
@@ -51,7 +52,10 @@ class KrakenDepth:
             is_snapshot = value["type"] == "snapshot"
             rows = [row for row in value["data"] if row["symbol"] == self._symbol]
             frames = [self._apply(row, received, is_snapshot=is_snapshot) for row in rows]
-        except (LookupError, TypeError, ValueError, AttributeError, OnetapeError):
+        except (
+            LookupError, TypeError, ValueError, AttributeError, OnetapeError,
+            struct.error,  # beyond 64 bits
+        ):  # fmt: skip
             self.broken = "a message of depth makes no sense"
             return [self.book.lost(received)]
         if self.broken:

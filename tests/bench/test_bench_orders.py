@@ -1,0 +1,25 @@
+"""The figures of a gateway's path: they run on what the gateway is now."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
+
+import gateway_memory
+import order_inside
+
+
+def test_each_tick_makes_one_order_that_is_settled():
+    inside, alone = asyncio.run(order_inside.measure(20, False))
+    assert len(inside) == 20 - 1
+    assert len(alone) == 20
+    assert min(inside) > 0
+
+
+def test_a_thousand_orders_leave_nothing_open():
+    assert gateway_memory.BATCH == 1000
+    found = asyncio.run(gateway_memory.measure(1000))
+    assert found["end"] >= found["early"] > 0

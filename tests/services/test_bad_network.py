@@ -1,0 +1,76 @@
+"""A real gateway and a real exchange with a bad network between them: what the gateway believes
+afterwards is what the exchange says."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections import Counter
+
+import pytest
+from gateway_process import TRADED, GatewayProcess, Robot, booked, wait_for
+from tcp_proxy import MODES, Proxy
+
+from onetape.model.enums import RequestKind
+from sim.venue_client import served
+
+ROUNDS = 10 if os.environ.get("ONETAPE_LONG") else 1
+PHASE_S = 0.6
+
+
+def trade(robot: Robot, listing, rng: random.Random, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        robot.act(listing.bid)
+        time.sleep(rng.uniform(0.005, 0.03))
+
+
+def agreed(gateway: GatewayProcess, account) -> dict | None:
+    """The gateway's state once it has reconciled with nothing open on either side."""
+    status = gateway.ask("status")
+    if status["open"] or account.open_orders or status["reconciling"] or not status["ready"]:
+        return None
+    gateway.ask("reconcile")
+    wait_for(lambda: not gateway.ask("status")["reconciling"], 60)
+    return gateway.ask("status")
+
+
+@pytest.mark.parametrize("kind", TRADED)
+def test_whatever_the_network_did_both_sides_agree_afterwards(tmp_path, kind):
+    rng = random.Random(5)
+    with served(kind, seed=5, limits=False) as (dialect, port), Proxy(port) as network:
+        exchange, account = dialect.exchange, dialect.exchange.accounts[0]
+        gateway = GatewayProcess(kind, tmp_path, network.port, account)
+        gateway.start()
+        robot = Robot(tmp_path / "robot", gateway, 5)
+        try:
+            trade(robot, exchange.listings[0], rng, PHASE_S)
+            for _ in range(ROUNDS):
+                for mode in rng.sample(MODES[1:], len(MODES) - 1):
+                    network.set(mode)
+                    trade(robot, exchange.listings[0], rng, PHASE_S)
+                    network.set("pass")
+                    trade(robot, exchange.listings[0], rng, PHASE_S / 2)
+            for order_id, side, price in robot.placed:
+                robot.request(RequestKind.CANCEL, order_id, side, price)
+            found: list[dict] = []
+
+            def is_over() -> bool:
+                found.append(agreed(gateway, account) or {})
+                return found[-1].get("differences") == []
+
+            wait_for(is_over, 90)
+        finally:
+            gateway.kill()
+            robot.writer.close()
+        status = found[-1]
+        assert (status["open"], status["unknown"]) == (0, 0)
+        assert account.open_orders == {}
+        trades = Counter(t.fill.trade_id for t in account.trades)
+        assert booked(tmp_path) == trades
+        assert status["positions"].get(f"{TRADED[kind][0]} both", 0) == account.qty(0)
+        clients = Counter(o.client_id for o in account.by_id.values())
+        assert max(clients.values()) == 1
+        assert network.pieces["deaf"] > 0
+        assert network.pieces["slow"] > 0

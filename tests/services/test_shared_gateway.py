@@ -1,0 +1,91 @@
+"""Two robots, each a process, on one gateway: each is told of its own fills, and the gateway lives
+until the second has left."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from onetape.services.gateway_journal import FILL
+from onetape.services.gateway_options import gateway_journal
+from onetape.tape.journal import JournalReader
+
+TAKER = """
+from onetape import Strategy
+
+
+class Taker(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+    size: float = 0.01
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+        self.set_timer("act", every="500ms")
+        self.n = 0
+
+    def on_timer(self, name):
+        self.n += 1
+        (self.buy if self.n % 2 else self.sell)(self.symbol, self.size)
+"""
+
+
+def begin(folder: Path, *words: object) -> subprocess.Popen:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "onetape", *map(str, words), "--json"],
+        cwd=folder, env=clean, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def ended(process: subprocess.Popen, code: int = 0) -> tuple[dict, str]:
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == code, err
+    return json.loads(out), err
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    ended(begin(tmp_path, "init", "my"))
+    (tmp_path / "my/strategies/taker.py").write_text(TAKER)
+    return tmp_path / "my"
+
+
+def test_two_robots_share_a_gateway_and_each_has_its_fills(folder):
+    run = ("run", "strategies/taker.py", "--live", "--account", "futures")
+    both = [begin(folder, *run, "--seconds", 7), begin(folder, *run, "--seconds", 10)]
+    (first, _), (second, _) = (ended(each) for each in both)
+    assert first["run"] != second["run"]
+    home = Path(first["run"]).parents[1]
+    filled: Counter = Counter()
+    with JournalReader(gateway_journal(home, "futures")) as reader:
+        for frame in reader.frames(("fill",)):
+            filled[FILL.unpack(frame.payload)[11]] += 1
+    assert sorted(filled.values()) == sorted([first["fills"], second["fills"]])
+    assert min(filled.values()) > 0
+    assert set(filled) == {1, 2}
+    for told in (first, second):
+        again, _ = ended(begin(folder, "replay", told["run"], "--verify"))
+        assert again["divergences"] == 0
+
+
+def test_a_symbol_that_the_running_gateway_does_not_follow_is_one_line(folder):
+    run = ("run", "strategies/taker.py", "--live", "--account", "futures")
+    first = begin(folder, *run, "--seconds", 60)
+    try:
+        home = folder / ".onetape/run"
+        while not list(home.glob("*.sock")):
+            assert first.poll() is None
+            time.sleep(0.05)
+        other = begin(folder, *run, "--seconds", 2, "--param", "symbol=binance:ETH/USDT:USDT")
+        said, _ = ended(other, code=2)
+        assert "does not follow binance:ETH/USDT:USDT" in said["error"]["message"]
+    finally:
+        first.terminate()
+        first.communicate(timeout=60)
