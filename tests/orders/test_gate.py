@@ -28,6 +28,7 @@ from onetape.model.errors import (
     PriceBand,
     ReduceOnlyViolated,
     SelfTrade,
+    StaleData,
     UnknownSymbol,
     VenueUnavailable,
 )
@@ -143,6 +144,13 @@ ROWS = {
         {"price_band": Decimal("0.01")}, None, ("buy", 10, 60_700), {}, PriceBand),
     "a price too cheap": (
         {"price_band": Decimal("0.01")}, None, ("sell", 10, 59_300), {}, PriceBand),
+    "a band while no price is known": (
+        {"price_band": Decimal("0.01")},
+        lambda d: d.manager.references.clear(),
+        ("buy", 10, 59_000),
+        {},
+        StaleData,
+    ),
     "a band stops the dear side only": (
         {"price_band": Decimal("0.01")}, None, ("buy", 10, 58_000), {}, 0),
     "another order's outcome": (

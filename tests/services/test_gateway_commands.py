@@ -12,6 +12,8 @@ from gateway_process import SYMBOL, GatewayProcess, Robot, news_of, wait_for
 
 from onetape.model.enums import RequestKind, Side
 from onetape.model.errors import Killed, OrderInvalid, PositionLimit, PriceBand
+from onetape.services.gateway_options import gateway_journal
+from onetape.tape.journal import JournalReader
 from sim.venue_client import served
 
 
@@ -85,12 +87,18 @@ def test_a_limit_counts_what_works_and_lets_reductions_pass(world, tmp_path):
     wait_for(lambda: len(account.open_orders) == 2)
 
 
+def has_quotes(home) -> bool:
+    with JournalReader(gateway_journal(home, "main")) as reader:
+        return next(iter(reader.frames(("quote",))), None) is not None
+
+
 def test_one_order_and_its_price_are_bounded_too(world, tmp_path):
     account, listing, start = world
     _, robot = start(order_max={SYMBOL: 0.009}, price_band=0.01)
     large = robot.place(Side.BUY, listing.bid - 2000)  # of 0.01
     wait_for(lambda: news_of(tmp_path, large))
     assert news_of(tmp_path, large) == [("denied", OrderInvalid.code)]
+    wait_for(lambda: has_quotes(tmp_path))  # before, nothing can be measured
     robot.size = 9
     dear = robot.place(Side.BUY, listing.bid + listing.bid // 50)
     wait_for(lambda: news_of(tmp_path, dear))

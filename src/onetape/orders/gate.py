@@ -31,6 +31,7 @@ from onetape.model.errors import (
     PriceBand,
     ReduceOnlyViolated,
     SelfTrade,
+    StaleData,
     UnknownSymbol,
     VenueUnavailable,
 )
@@ -196,8 +197,10 @@ class Gate:
     def _band(self, spec: OrderSpec, instrument: Instrument) -> Refusal | None:
         """Our own, on the side that would pay too much."""
         band, near = self.limits.price_band, spec.trigger_int or self._reference(spec.symbol)
-        if not band or not near or spec.type is not OrderType.LIMIT:
+        if not band or spec.type is not OrderType.LIMIT:
             return None
+        if not near:
+            return Refusal.of(StaleData, "no price is known yet to measure it by")
         away = (spec.price_int - near) * spec.side.sign
         if away <= abs(near) * band:
             return None
