@@ -11,9 +11,11 @@ import pytest
 
 from onetape.model import catalogue
 from onetape.model.enums import Side
+from onetape.model.errors import VenueRateLimit
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import OrderKey
 from onetape.orders.outcome import Outcome
+from onetape.services.gateway_budget import AddressBudget, budget_file
 from onetape.services.gateway_clock import VenueClock
 from onetape.services.gateway_entry import EntryLine
 from onetape.services.gateway_line import VenueLine
@@ -27,12 +29,18 @@ PATHS = {"binance-usdm": "", "kraken": "/v2"}
 class Lines:
     """A `VenueLine` and an `EntryLine` at an exchange."""
 
-    def __init__(self, kind: str, port: int, account, **options) -> None:
+    def __init__(self, kind: str, port: int, account, home=None, **options) -> None:
         ws = f"ws://127.0.0.1:{port}{PATHS[kind]}"
         rest = f"http://127.0.0.1:{port}"
         self.venue = open_trading_venue(kind, account.key, account.secret, Addresses(rest, ws, ws))
         self.venue.protocol.signs_late = True
-        self.line = VenueLine(self.venue, rest, VenueClock())
+        clock = VenueClock()
+        self.budget = None
+        if home is not None:
+            path = budget_file(home, rest)
+            path.parent.mkdir()
+            self.budget = AddressBudget(path, (), now=clock.now, say=lambda _: None)
+        self.line = VenueLine(self.venue, rest, clock, budget=self.budget)
         self.answers: list = []
         self.went: list[str] = []
         self.entry = EntryLine(
@@ -140,3 +148,28 @@ def test_a_cut_line_tells_every_pending_request_at_once():
 
     with served("kraken", limits=False, faults=faults) as (dialect, port):
         asyncio.run(work(port, dialect))
+
+
+def test_a_venue_that_wants_silence_over_the_line_is_left_alone_over_rest_too(tmp_path):
+    faults = (
+        '[[fault]]\naction = "error"\nerror = "-1003"\nmethod = "WS"\npurpose = "place"\nnth = 1\n'
+    )
+
+    async def work(port: int, exchange) -> None:
+        async with Lines("binance-usdm", port, exchange.accounts[0], tmp_path) as lines:
+            await until(lambda: lines.entry.is_up)
+            price = exchange.listings[0].bid - 5000
+            first, second = lines.place(1, price), lines.place(2, price)
+            assert lines.entry.send(first)
+            await until(lambda: lines.answers)
+            assert lines.answers[0][1].outcome is Outcome.SAFE
+            assert lines.budget.is_shut_out  # then a gateway asks the line no more
+            signed = lines.venue.protocol.signed(second, lines.line.clock.now())
+            answer = await lines.line.answer(signed)
+            assert (answer.outcome, answer.code) == (Outcome.DEFINITIVE, VenueRateLimit.code)
+            assert lines.entry.sent == 1
+        lines.budget.close()
+
+    with served("binance-usdm", limits=False, faults=faults) as (dialect, port):
+        asyncio.run(work(port, dialect.exchange))
+        assert dialect.exchange.accounts[0].open_orders == {}

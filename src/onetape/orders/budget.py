@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, Protocol
 from onetape.model.time import SECOND
 from onetape.orders.calls import Purpose
 
-__all__ = ["ESSENTIAL", "Budget", "BudgetRule", "Counts", "Verdict"]
+__all__ = ["BAN_UNTOLD", "ESSENTIAL", "Budget", "BudgetRule", "Counts", "Verdict"]
 
 # Shares of the venue's limit, in percent. The rest is never used: its clock is not ours, and
 # processes of other machines may stand behind the same address.

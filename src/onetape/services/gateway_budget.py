@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from onetape.model.errors import VenueRateLimit
 from onetape.model.time import SECOND
-from onetape.orders.budget import Budget, BudgetRule
+from onetape.orders.budget import BAN_UNTOLD, Budget, BudgetRule
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import HealthOut
 from onetape.orders.outcome import Answer, Outcome
@@ -85,6 +85,11 @@ class AddressBudget:
     def is_shut_out(self) -> bool:
         """The venue does not want to hear from this address, whichever way."""
         return self._counts.banned_until() > self._now()
+
+    def shut_out(self, wait: int) -> None:
+        """The venue has said so otherwise than by a status of HTTP. wait: ns, 0 where it did
+        not say how long."""
+        self._counts.ban(self._now() + (wait or BAN_UNTOLD))
 
     def heard(self, status: int, headers: Mapping[str, str]) -> None:
         """Of an answer; headers in lower case."""

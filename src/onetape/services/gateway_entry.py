@@ -28,6 +28,8 @@ __all__ = ["EntryLine"]
 READY_WITHIN_S: Final = 10.0  # from the connection until the venue takes orders on it
 # Binance ends a connection after 24 hours (as of 2026-11): the next one is opened before.
 LIFE_S: Final = 23 * 3600.0
+# Of Binance, said of an address. That orders come too fast (-1015) is said of the account.
+_SHUT_OUT: Final = frozenset({"-1003", "418"})
 REFUSED_S: Final = 60.0  # wrong keys, tried again and again, have their owner locked out
 
 
@@ -148,6 +150,8 @@ class EntryLine:
         for call, answer in session.take(message, self._line.clock.now()):
             if answer.code == ClockSkew.code:
                 self._line.clock.doubt()
+            if answer.venue_code in _SHUT_OUT and self._line.budget is not None:
+                self._line.budget.shut_out(answer.retry_after)
             self._answered(call, answer)
         if session.is_ready or session.broken:
             connection.settled.set()

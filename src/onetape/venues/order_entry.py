@@ -8,7 +8,6 @@ same tables as over REST.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -162,8 +161,3 @@ class EntrySession:
 
 def _unknown(text: str) -> Answer:
     return Answer(Outcome.AMBIGUOUS, code=OrderOutcomeUnknown.code, text=text)
-
-
-def entry_limits(found: Mapping[str, tuple[int, int]]) -> list[str]:
-    """For a status line: what was used of which limit."""
-    return [f"{name} {used}/{limit}" for name, (used, limit) in sorted(found.items())]
