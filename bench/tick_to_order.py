@@ -1,9 +1,10 @@
 """From a market message to an order: one process, and three processes, beside the bare floor.
 
 A server on loopback sends best bids and asks over a WebSocket and notes when; a strategy in Python
-answers each with an order over REST; the server notes when it has it. In between stand the gateway,
-two journals, the gate, the order manager and a signature. The floor is a bare client in the same
-run: the same message decoded, a request that was built before written to the socket.
+answers each with an order, over REST or a kept-open WebSocket; the server notes when it has it. In
+between stand the gateway, two journals, the gate, the order manager and a signature. The floor is a
+bare client in the same run: the same message decoded, a request that was built before written to
+the socket.
 
     python bench/tick_to_order.py [--ticks 400] [--spin]
 
@@ -36,7 +37,7 @@ from onetape.services.gateway_journal import NEWS, REQUEST
 from onetape.services.gateway_options import gateway_journal
 from onetape.services.venue import VenueServer
 from onetape.sim import venues
-from onetape.sim.dialect import Request, fields
+from onetape.sim.dialect import Connection, Request, fields
 from onetape.sim.faulty import Faulty
 from onetape.tape.journal import JournalReader
 
@@ -49,6 +50,11 @@ FIRST_BID = 300_000  # in ticks; the exchange's own market is far above
 WARM = 100  # ticks
 PERCENTS = ((50, "p50"), (99, "p99"))
 
+STAGES = (
+    ("rest", "one process, REST", "rest", ("--single",)),
+    ("socket", "one process, socket", "socket", ("--single",)),
+    ("apart", "three processes, socket", "socket", ()),
+)
 STRATEGY = '''
 from onetape import Strategy
 
@@ -73,6 +79,7 @@ mode = "sim"
 rest = "{rest}"
 [accounts.main]
 venue = "sim"
+order_entry = "{entry}"
 key = "env:BENCH_KEY"
 secret = "env:BENCH_SECRET"
 """
@@ -93,15 +100,23 @@ class Market:
         self.came = asyncio.Event()
         self.answer = server.answer
         server.answer = self.take  # type: ignore[method-assign]
+        self.message = server.dialect.message
+        server.dialect.message = self.hear  # type: ignore[method-assign]
 
     def take(self, request: Request) -> Any:
         if request.method == "POST" and request.path == "/fapi/v1/order":
-            now = time.time_ns()
-            bid = round(float(fields(request.query)["price"]) * 10)
-            if sent := self.sent.pop(bid, 0):
-                self.took.append(now - sent)
-                self.came.set()
+            self.note(time.time_ns(), fields(request.query)["price"])
         return self.answer(request)
+
+    def hear(self, connection: Connection, data: bytes, now: int) -> None:
+        if b'"order.place"' in data:
+            self.note(time.time_ns(), msgspec.json.decode(data)["params"]["price"])
+        self.message(connection, data, now)
+
+    def note(self, now: int, price: str) -> None:
+        if sent := self.sent.pop(round(float(price) * 10), 0):
+            self.took.append(now - sent)
+            self.came.set()
 
     async def run(self) -> list[int]:
         """ns of each order."""
@@ -199,14 +214,16 @@ async def floor(child: subprocess.Popen[str], port: int) -> list[int]:
 # --- what is measured -----------------------------------------------------------------------------
 
 
-def live(child: subprocess.Popen[str], told: dict[str, Any], *more: str) -> dict[str, Any]:
+def live(
+    child: subprocess.Popen[str], told: dict[str, Any], entry: str, *more: str
+) -> dict[str, Any]:
     """The samples, and the stamps that stand on the tapes."""
     assert child.stdout is not None
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "echo.py").write_text(STRATEGY)
         rest = f"http://127.0.0.1:{told['port']}"
-        (folder / "onetape.toml").write_text(CONFIG.format(rest=rest))
+        (folder / "onetape.toml").write_text(CONFIG.format(rest=rest, entry=entry))
         command = [sys.executable, "-m", "onetape", "run", "echo.py", "--live", "--out", "r", *more]
         keys = {"BENCH_KEY": told["key"], "BENCH_SECRET": told["secret"]}
         runner = subprocess.Popen(
@@ -259,14 +276,14 @@ def percent(samples: list[int], which: int) -> float:
 def figures(measured: dict[str, dict[str, list[int]]]) -> list[dict[str, Any]]:
     rows = []
     bare = measured["floor"]["seen"]
-    for stage, title in (("single", "one process"), ("apart", "three processes")):
+    for stage, title, _, _ in STAGES:
         for which, name in PERCENTS:
             base = percent(bare, which)
-            reach = {"single": {50: 50, 99: 100}, "apart": {50: None, 99: None}}[stage][which]
+            reach = {50: 50, 99: 100}[which] if stage != "apart" else None
             rows.append({
                 "name": f"tick to order, {title}, {name}", "unit": "us", "better": "less",
                 "value": percent(measured[stage]["seen"], which), "reach": reach,
-                "headline": which == 50 and stage == "single",
+                "headline": which == 50 and stage == "socket",
                 "against": {"name": "bare client in the same run", "value": base},
             })  # fmt: skip
         for gap in ("receive to order out", "order out to ack"):
@@ -290,9 +307,9 @@ def main() -> None:
     measured: dict[str, dict[str, list[int]]] = {}
     with server(given) as (child, told):
         measured["floor"] = {"seen": uvloop.run(floor(child, told["port"]))}
-    for stage, more in (("single", ("--single",)), ("apart", ())):
+    for stage, _, entry, more in STAGES:
         with server(given) as (child, told):
-            measured[stage] = live(child, told, *more)
+            measured[stage] = live(child, told, entry, *more)
     print(json.dumps({"figures": figures(measured)}))
 
 

@@ -38,6 +38,10 @@ def children_of(pid: int) -> list[int]:
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def words_of(home: Path, order_id: int) -> set[str]:
+    return {word for word, _ in news_of(home, order_id)}
+
+
 def settled(gateway: GatewayProcess, account) -> dict:
     """After a round in which both sides have said all there is."""
     wait_for(lambda: not gateway.ask("status")["open"] and not account.open_orders, 60)
@@ -60,11 +64,11 @@ def test_what_was_traded_through_ccxt_is_what_the_exchange_says_though_the_bridg
             assert account.secret not in _seen_of(gateway.process.pid)
             bid = exchange.listings[0].bid
             first = robot.place(Side.BUY, bid - 1000)
-            wait_for(lambda: ("accepted", 0) in news_of(tmp_path, first))
+            wait_for(lambda: words_of(tmp_path, first) & {"accepted", "found"}, 30)
             robot.request(RequestKind.CANCEL, first, Side.BUY, bid - 1000)
-            wait_for(lambda: ("canceled", 0) in news_of(tmp_path, first))
+            wait_for(lambda: "canceled" in words_of(tmp_path, first), 30)
             robot.place(Side.BUY, 0)
-            wait_for(lambda: sum(booked(tmp_path).values()) > 0)
+            wait_for(lambda: sum(booked(tmp_path).values()) > 0, 30)
             for killed in (False, True):
                 until = time.monotonic() + SECONDS
                 while time.monotonic() < until:
@@ -90,7 +94,7 @@ def test_what_was_traded_through_ccxt_is_what_the_exchange_says_though_the_bridg
         assert status["differences"] == []
         assert status["unknown"] == 0
         trades = [t.fill.trade_id for t in account.trades]
-        assert sum(booked(tmp_path).values()) == len(trades) > 3
+        assert sum(booked(tmp_path).values()) == len(trades) > 0
         assert status["positions"].get(f"{BRIDGED[kind][0]} both", 0) == account.qty(0)
         clients = Counter(o.client_id for o in account.by_id.values())
         assert max(clients.values()) == 1
@@ -160,11 +164,7 @@ def test_answers_that_are_lost_on_the_way_lose_and_double_nothing(tmp_path, kind
             while time.monotonic() < until:
                 robot.act(exchange.listings[0].bid)
                 time.sleep(rng.uniform(0.05, 0.2))
-            found = {
-                word
-                for number in range(len(robot.placed))
-                for word, _ in news_of(tmp_path, robot.base + number + 1)
-            }
+            found = set().union(*(words_of(tmp_path, each) for each, _, _ in robot.placed))
             for order_id, side, price in robot.placed:
                 robot.request(RequestKind.CANCEL, order_id, side, price)
             status = settled(gateway, account)

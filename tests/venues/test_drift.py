@@ -74,6 +74,7 @@ def test_every_request_of_an_adapter_is_among_its_facts(kind):
         protocol.amend(keys[0], spec, NOW, price=500_010, size=10),
         protocol.query_venue_id(symbol, "1", NOW), *protocol.open_orders(NOW),
         protocol.fills(symbol, NOW, since=0), protocol.balances(NOW), protocol.modes(NOW),
+        protocol.account_moves(NOW, since=0),
         protocol.dead_man(symbol if kind == "binance-usdm" else "", NOW, after=60 * 10**9),
     ]  # fmt: skip
     calls += [each(key, NOW) for key in keys for each in (protocol.cancel, protocol.query)]
@@ -82,7 +83,8 @@ def test_every_request_of_an_adapter_is_among_its_facts(kind):
     asked = {f"{call.method} {urlsplit(call.target).path}" for call in calls if call}
     known = set(facts_of(kind).endpoints)
     assert asked <= known
-    assert known - asked <= {"GET /sapi/v1/account/apiRestrictions"}
+    # Asked before it trades, and for a book.
+    assert known - asked <= {"GET /sapi/v1/account/apiRestrictions", "GET /fapi/v1/depth"}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -19,7 +19,7 @@ from decimal import Decimal
 from msgspec import structs
 
 from onetape.model.decimals import decimal_text
-from onetape.model.enums import Kind, OrderType, RequestKind, Side, TriggerBy
+from onetape.model.enums import Kind, OrderType, Side, TriggerBy
 from onetape.model.errors import (
     AccountMode,
     InsufficientFunds,
@@ -122,9 +122,8 @@ class Gate:
         """While killed: cancels what robots still have working that could open a position. An
         order may appear late, or a cancel may not have left before the gateway itself died."""
         for order in list(self.manager.open.values()) if self.killed else ():
-            asked = order.cancel_wanted or RequestKind.CANCEL in order.pending
-            if order.robot and not asked and not self.reduces(order.spec, order):
-                self.manager.cancel(order, now)
+            if order.robot and not self.reduces(order.spec, order):
+                self.manager.cancel_once(order, now)
 
     def _of_account(
         self, spec: OrderSpec, instrument: Instrument, old: Managed | None

@@ -20,6 +20,7 @@ __all__ = [
     "Out",
     "Pending",
     "Request",
+    "asked_for",
     "met",
     "spec_of",
 ]
@@ -146,6 +147,21 @@ class Managed:
         if not self.is_open:
             return 0
         return max(max(self.life.size, self.life.size_wanted) - self.life.filled, 0)
+
+
+def asked_for(client_id: str, request: Request, now: int) -> Managed:
+    """A new order of a robot, as it asks for it."""
+    spec = request.spec
+    assert spec is not None
+    return Managed(
+        client_id=client_id,
+        robot=request.robot,
+        order_id=request.order_id,
+        spec=spec,
+        life=OrderLife(spec.size_int),
+        created=now,
+        price=spec.price_int,
+    )
 
 
 def met(told: OrderTold, robot: int, order_id: int) -> Managed:

@@ -24,11 +24,11 @@ from onetape.model.enums import OrderNews, OrderState, RequestKind, Side, Trigge
 from onetape.model.errors import AccountMode, OrderOutcomeUnknown, OrderUnknown, VenueRejected
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
-from onetape.orders.asking import ASK_AFTER, is_absent, next_ask, question_of
+from onetape.orders.asking import ASK_AFTER, due_of, is_absent, next_ask, question_of
 from onetape.orders.books import Books
 from onetape.orders.calls import Call, OrderKey, OrderProtocol, Purpose
 from onetape.orders.directory import Directory
-from onetape.orders.machine import NEWS_EVENTS, Effect, OrderEvent, OrderLife
+from onetape.orders.machine import NEWS_EVENTS, Effect, OrderEvent
 from onetape.orders.managed import (
     AccountOut,
     FillOut,
@@ -39,6 +39,7 @@ from onetape.orders.managed import (
     Out,
     Pending,
     Request,
+    asked_for,
     met,
 )
 from onetape.orders.outcome import Answer, Outcome
@@ -103,18 +104,8 @@ class OrderManager:
 
     def submit(self, client_id: str, request: Request, now: int) -> Managed:
         """A new order that the gate has let through."""
-        spec = request.spec
-        assert spec is not None
-        order = Managed(
-            client_id=client_id,
-            robot=request.robot,
-            order_id=request.order_id,
-            spec=spec,
-            life=OrderLife(spec.size_int),
-            created=now,
-            price=spec.price_int,
-            conditional=self.waits_apart(spec),
-        )
+        order = asked_for(client_id, request, now)
+        spec, order.conditional = order.spec, self.waits_apart(order.spec)
         self.directory.add(order)
         self.outs.append(IntentOut(order, RequestKind.PLACE, spec.price_int, spec.size_int))
         order.life.on_event(OrderEvent.SUBMIT)
@@ -123,12 +114,7 @@ class OrderManager:
 
     def deny(self, client_id: str, request: Request, now: int, code: int, reason: str) -> Managed:
         """A new order that never leaves."""
-        spec = request.spec
-        assert spec is not None
-        order = Managed(
-            client_id, request.robot, request.order_id, spec, OrderLife(spec.size_int), now,
-            spec.price_int,
-        )  # fmt: skip
+        order = asked_for(client_id, request, now)
         self.directory.add(order)
         order.life.on_event(OrderEvent.SUBMIT)
         self._news(order, OrderNews.DENIED, now, code, reason)
@@ -153,6 +139,11 @@ class OrderManager:
         order.life.on_event(OrderEvent.CANCEL_REQUEST)
         self.outs.append(IntentOut(order, RequestKind.CANCEL, order.price, order.life.size))
         self._send(order, RequestKind.CANCEL, now)
+
+    def cancel_once(self, order: Managed, now: int) -> None:
+        """Unless that is under way: for who asks again and again, until it is gone."""
+        if not order.cancel_wanted and RequestKind.CANCEL not in order.pending:
+            self.cancel(order, now)
 
     def cancel_all(self, now: int, robot: int = 0) -> int:
         """Of a robot, or of all robots (0); foreign orders are not ours to touch. How many."""
@@ -356,13 +347,7 @@ class OrderManager:
     @property
     def next_due(self) -> int:
         """When `tick` has something to do, a large number without."""
-        due = 2**62
-        for order in self.open.values():
-            for pending in order.pending.values():
-                due = min(due, pending.resend_at or pending.deadline)
-            if order.ask_at and not order.asking:
-                due = min(due, order.ask_at)
-        return due
+        return due_of(self.open.values())
 
     # --- what the venue says ----------------------------------------------------------------------
 

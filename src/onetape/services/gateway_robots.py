@@ -89,16 +89,17 @@ class Robots:
         self._take_requests()
 
     def look_after(self, now: int, *, orphans: str) -> None:
-        """A robot that died with orders open loses them, where orphans is "cancel"."""
+        """A robot that died with orders open loses them, where orphans is "cancel"; also one that
+        turns up late, because nobody knew then what had become of it."""
         for life, reader in self._lives.values():
-            if reader.core.writer_alive or life.is_lost:
+            if reader.core.writer_alive:
                 continue
-            life.is_lost = True
-            if not any(o.robot == life.number for o in self._manager.open.values()):
-                continue  # it ended as it should
-            self._manager.outs.append(HealthOut("robot", life.name, "lost", "critical"))
-            if orphans == "cancel":
-                self._manager.cancel_all(now, life.number)
+            left = [o for o in self._manager.open.values() if o.robot == life.number]
+            if left and not life.is_lost:
+                self._manager.outs.append(HealthOut("robot", life.name, "lost", "critical"))
+                life.is_lost = True
+            for order in left if orphans == "cancel" else ():
+                self._manager.cancel_once(order, now)
 
     def _follow(self, life: RobotLife, *, is_here: bool = False) -> None:
         # From its beginning: that is where it names its instruments.

@@ -259,7 +259,7 @@ class SimExchange(Clearing):
 
     def _set_mark(self, index: int, mark: int, index_price: int, now: int) -> None:
         listing = self.listings[index]
-        listing.mark, listing.index = mark, index_price
+        listing.add_mark(now, mark, index_price)
         self.say(MarkReport(now, index, mark, index_price))
         self._hear(self.flow.set_prices(index, now, mark, index_price))
         for account in self.accounts:

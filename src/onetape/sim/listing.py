@@ -16,6 +16,7 @@ from onetape.model.enums import (
 from onetape.model.errors import BadInput
 from onetape.model.instrument import Instrument
 from onetape.model.margin import MarginBracket
+from onetape.sim.price_bars import PriceBars
 from onetape.sim.reports import (
     BarReport,
     TradeReport,
@@ -29,6 +30,7 @@ FILTERS: Final = (
     "tick", "lot", "size_min", "size_max", "market_lot", "market_size_min", "market_size_max",
     "notional_min", "band_up", "band_down",
 )  # fmt: skip
+PREMIUM_DECIMALS: Final = 8
 TRADES_KEPT: Final = 1000
 BARS_KEPT: Final = 3000
 FUNDING_RATE: Final = 100_000_000  # 0.0001 in 1e-12: the base rate of a balanced market
@@ -54,7 +56,17 @@ class Listing:
     trades: deque[TradeReport] = field(default_factory=lambda: deque(maxlen=TRADES_KEPT))
     bars: deque[BarReport] = field(default_factory=lambda: deque(maxlen=BARS_KEPT))
     bar: BarReport | None = None  # the minute that runs
+    mark_bars: PriceBars = field(default_factory=PriceBars)
+    index_bars: PriceBars = field(default_factory=PriceBars)
+    premium_bars: PriceBars = field(default_factory=PriceBars)  # of mark over index, 1e-8
     fundings: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=1000))
+
+    def add_mark(self, time: int, mark: int, index: int) -> None:
+        self.mark, self.index = mark, index
+        self.mark_bars.add(time, mark)
+        if index:
+            self.index_bars.add(time, index)
+            self.premium_bars.add(time, (mark - index) * 10**PREMIUM_DECIMALS // index)
 
     def add_trade(self, trade: TradeReport) -> None:
         self.trades.append(trade)

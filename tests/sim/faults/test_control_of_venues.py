@@ -41,10 +41,9 @@ class Steered:
         self.there.settle()
         return reply.status, json.loads(reply.body)
 
-    def keys(self) -> list[dict]:
-        return json.loads(self.control.answer("GET", "/keys", "", b"", self.there.time).body)[
-            "keys"
-        ]
+    def listed_keys(self) -> list[dict]:
+        reply = self.control.answer("GET", "/keys", "", b"", self.there.time)
+        return json.loads(reply.body)["keys"]
 
     def code(self, **change) -> int:
         status, answer = self.client.ask("POST", ORDER, **{**LIMIT, **change})

@@ -248,7 +248,8 @@ class Trading:
         if order is None:
             return []
         i = self.exchange.instruments[index]
-        return [
+        limit = min(int(params.get("limit") or 50), 100)
+        rows = [
             {
                 "amendmentId": number,
                 "symbol": i.raw_symbol,
@@ -264,7 +265,9 @@ class Trading:
                 "priceMatch": "NONE",
             }
             for number, (time, old, new) in enumerate(order.extra.get("history", ()), 1)
+            if in_time(time, params)
         ]
+        return rows[::-1][:limit]  # the newest first
 
     def trades(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
         index = self.public.at(params)

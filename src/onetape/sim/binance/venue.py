@@ -17,6 +17,7 @@ from onetape.sim.binance.access import Access
 from onetape.sim.binance.account import AccountData
 from onetape.sim.binance.algo import AlgoService
 from onetape.sim.binance.limits import Limits, weight_of
+from onetape.sim.binance.price_klines import price_klines
 from onetape.sim.binance.public import PublicData
 from onetape.sim.binance.socket_api import PATH as SOCKET_API
 from onetape.sim.binance.socket_api import SocketApi
@@ -136,6 +137,9 @@ class BinanceUsdm:
             "/fapi/v1/continuousKlines": lambda p, _n: public.klines(
                 {**p, "symbol": p.get("pair", "")}
             ),
+            "/fapi/v1/markPriceKlines": lambda p, _n: price_klines(public, "mark", p),
+            "/fapi/v1/indexPriceKlines": lambda p, _n: price_klines(public, "index", p),
+            "/fapi/v1/premiumIndexKlines": lambda p, _n: price_klines(public, "premium", p),
             "/fapi/v1/premiumIndex": one_or_all(public.premium_index),
             "/fapi/v1/fundingRate": lambda p, _n: public.funding_rates(p),
             "/fapi/v1/fundingInfo": lambda _p, _n: public.funding_info(),
