@@ -15,7 +15,7 @@ from onetape.sim.control import Control
 from onetape.sim.faults import parse_faults
 from onetape.sim.faulty import Faulty
 from onetape.sim.venues import open_venue
-from orders.gateway_world import World
+from orders.gateway_world import MARKET_RATE, SECOND, World
 from sim.kraken_client import KrakenClient
 from sim.venue_client import BinanceClient, Virtual
 from sim.venue_process import VenueProcess
@@ -114,8 +114,8 @@ def test_what_the_journal_has_makes_the_same_exchange_again(tmp_path):
     assert states[0].count(b'"price"') > 20
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_a_minute_of_trading_made_again_call_by_call_ends_in_the_same_state(seed):
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 5])  # at 4 hedge mode is set before the record
+def test_minutes_of_trading_made_again_call_by_call_ends_in_the_same_state(seed):
     world = World(seed)
     calls = []
 
@@ -123,10 +123,11 @@ def test_a_minute_of_trading_made_again_call_by_call_ends_in_the_same_state(seed
         calls.append(msgspec.msgpack.encode([world.exchange.now, name, args, kwargs]))
 
     world.exchange.recorder = record
-    world.run(60)
+    world.run(240)
     again = open_venue(
-        "binance-usdm", seed=seed, now=START, calls=map(msgspec.msgpack.decode, calls)
-    )
+        "binance-usdm", seed=seed, now=START, rate=MARKET_RATE, history=30 * SECOND,
+        calls=map(msgspec.msgpack.decode, calls),
+    )  # fmt: skip
     again.exchange.advance(world.now)
     states = [
         Control(Faulty(each, "binance-usdm")).answer("GET", "/state", "", b"", world.now).body
