@@ -41,6 +41,7 @@ from onetape.tape.journal import JournalWriter
 SYMBOL = "binance:BTC/USDT:USDT"
 LOT = 2  # in units of quantity, 0.002: worth more than the venue's least
 WAIT_S = 60.0
+BELOW = 500  # ticks under the best bid: the market does not come there by itself
 BUDGET = 2400  # weight a minute, of an address (as of 2026-11)
 
 
@@ -58,12 +59,18 @@ async def serve(pieces: int) -> None:
         exchange.deposit(account, "USDT", "100000000", exchange.now)
     port = await server.start("127.0.0.1", 0)
     account, other = exchange.accounts[:2]
-    best = exchange.listings[0].ask - 1
-    answer({"port": port, "key": account.key, "secret": account.secret, "price": best})
+    answer({"port": port, "key": account.key, "secret": account.secret})
     loop = asyncio.get_running_loop()
     limits: Any = inner.limits  # type: ignore[attr-defined]
     while line := (await loop.run_in_executor(None, sys.stdin.readline)).split():
         if line[0] == "fill":
+            above = sum(size for price, size in exchange.levels(0, Side.BUY, 10_000)
+                        if price > int(line[1]))  # fmt: skip
+            if above:  # what others bid comes first
+                exchange.place(
+                    other, 0, exchange.now, side="sell", type="limit", tif="IOC",
+                    price=int(line[1]) + 1, size=above,
+                )  # fmt: skip
             for number in range(int(line[2])):
                 exchange.place(
                     other, 0, exchange.now, side="sell", type="limit", tif="IOC",
@@ -73,7 +80,8 @@ async def serve(pieces: int) -> None:
                     await asyncio.sleep(0)
             answer({"fills": len(account.trades), "open": len(account.open_orders)})
         elif line[0] == "placed":
-            answer({"placed": len(account.by_id)})
+            best = exchange.listings[0].bid - BELOW
+            answer({"placed": len(account.by_id), "price": best, "fills": len(account.trades)})
         else:
             requests = len(server.dialect.received)  # type: ignore[attr-defined]
             weight = sum(known.weight for known in limits.addresses.values())
@@ -181,20 +189,24 @@ def place(
 
 def measure(orders: int, pieces: int) -> list[dict[str, Any]]:
     exchange = Exchange(pieces)
-    size, best = pieces * LOT, exchange.told["price"]
-    prices = [best] * orders + [best - 50_000] * orders
+    size = pieces * LOT
     with tempfile.TemporaryDirectory() as place_:
         home = Path(place_)
         with gateway(exchange, home) as (_, client):
+            best = exchange.ask("placed")["price"]
+            prices = [best] * orders + [best - 50_000] * orders
             robot = place(exchange, client, home / "robot", prices, size)
             settled(client, unknown=0)
-        # What others asked for at that price comes first, and cuts some pieces in two.
+        # What others bid at that price cuts some pieces in two.
+        before = exchange.ask("placed")["fills"]
         told, until = {"open": 2 * orders}, time.monotonic() + WAIT_S
         while told["open"] > orders:
             told = exchange.ask(f"fill {best} {orders * pieces // 4}")
             if time.monotonic() > until:
                 raise SystemExit(f"{told['open']} orders are still open")
         fills = told["fills"]
+        if fills - before < orders * pieces * 9 // 10:
+            raise SystemExit(f"the market took {before} of {fills} fills before: run it again")
         exchange.ask("used")
         with gateway(exchange, home) as (took, client):
             status = settled(client, open=orders, booked=fills, unknown=0)
