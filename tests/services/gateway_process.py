@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from onetape.model.enums import OrderNews, OrderType, RequestKind, Side, TimeInF
 from onetape.model.order import REDUCE_ONLY
 from onetape.services.gateway_journal import FILL, NEWS, REQUEST
 from onetape.services.gateway_options import gateway_journal, gateway_socket
+from onetape.services.local_socket import connect
 from onetape.tape.journal import JournalReader, JournalWriter
 
 SYMBOL = "binance:BTC/USDT:USDT"
@@ -64,9 +64,7 @@ class GatewayProcess:
         self.process.stdout.close()
 
     def ask(self, do: str, **fields):
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(10)
-            client.connect(str(gateway_socket(self.home, "main")))
+        with connect(gateway_socket(self.home, "main"), timeout_s=10) as client:
             client.sendall(json.dumps({"do": do, **fields}).encode() + b"\n")
             return json.loads(client.makefile().readline())
 

@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from gateway_process import TRADED, wait_for
 
 from onetape.cli.main import run
 from onetape.services.gateway_options import gateway_journal, gateway_socket
+from onetape.services.local_socket import connect
 from onetape.sim.faults import parse_faults
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served
@@ -89,9 +89,7 @@ def leaks(told: dict[str, bytes], secrets: list[str]) -> list[str]:
 
 
 def asked(path: Path, line: str) -> bytes:
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(10)
-        client.connect(str(path))
+    with connect(path, timeout_s=10) as client:
         client.sendall(line.encode() + b"\n")
         return client.makefile("rb").readline()
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 import picows
 
+from onetape.services.local_socket import bound
 from onetape.store.private import private_folder
 
 __all__ = ["connected", "listen", "reconnect_after"]
@@ -73,11 +74,11 @@ async def listen(
                     told = {"error": f"not a request: {type(error).__name__}"}
                 writer.write(msgspec.json.encode(told) + b"\n")
                 await writer.drain()
-        except (ConnectionError, asyncio.LimitOverrunError, ValueError):
-            pass
+        except (ConnectionError, asyncio.LimitOverrunError, ValueError, asyncio.CancelledError):
+            pass  # it hung up, or we end
         finally:
             writer.close()
 
-    server = await asyncio.start_unix_server(serve, str(path), limit=1 << 20)
+    server = await asyncio.start_unix_server(serve, sock=bound(path), limit=1 << 20)
     path.chmod(0o600)
     return server.serve_forever()

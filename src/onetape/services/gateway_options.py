@@ -16,7 +16,6 @@ def gateway_journal(home: Path, account: str) -> Path:
 
 
 def gateway_socket(home: Path, account: str) -> Path:
-    """Kept short: the address of a Unix socket has at most 107 bytes."""
     return home / "run" / f"gateway-{account}.sock"
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -35,6 +34,7 @@ from onetape.model.time import parse_duration
 from onetape.services.bridge_options import bridge_of, simulated_kind
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.gateway_sharing import check_followed, starting, wait_for_others
+from onetape.services.local_socket import connect
 from onetape.services.outcome import RunResult
 from onetape.services.paper import SAMPLE_NS, PaperOptions, PaperRobot, follow
 from onetape.services.preflight import (
@@ -92,12 +92,9 @@ class GatewayClient:
     """One question, one answer, over the gateway's socket."""
 
     def __init__(self, path: Path) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(STOP_WITHIN_S)
         try:
-            self._socket.connect(str(path))
+            self._socket = connect(path, timeout_s=STOP_WITHIN_S)
         except OSError as error:
-            self._socket.close()
             raise ProcessDown("the gateway does not answer", where=str(path)) from error
         self._file = self._socket.makefile("rwb")
 

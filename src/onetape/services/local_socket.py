@@ -1,0 +1,53 @@
+"""Unix sockets in folders of any depth: the address of one has at most 107 bytes."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+__all__ = ["bound", "connect"]
+
+ADDRESS_MAX: Final = 107
+
+
+def bound(path: Path) -> socket.socket:
+    """A socket at this path, to listen on. Raises OSError."""
+    return _opened(path, socket.socket.bind)
+
+
+def connect(path: Path, *, timeout_s: float) -> socket.socket:
+    """Raises OSError."""
+
+    def reach(made: socket.socket, address: str) -> None:
+        made.settimeout(timeout_s)
+        made.connect(address)
+
+    return _opened(path, reach)
+
+
+def _opened(path: Path, do: Callable[[socket.socket, str], None]) -> socket.socket:
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with _address(path) as address:
+            do(made, address)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+@contextmanager
+def _address(path: Path) -> Iterator[str]:
+    """Of a deep folder a short name: its open descriptor's (Linux)."""
+    if len(os.fsencode(path)) <= ADDRESS_MAX:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
