@@ -129,6 +129,10 @@ Status Reader::advance() noexcept {
     std::vector<SegmentFile> files;
     if (list_segments(options_.directory, files).ok() && !files.empty() &&
         files.back().number > number_ + 1) {
+        // A writer that lives may have entered it, and made the one after it, since we looked.
+        const bool is_there =
+            ::access(path.c_str(), F_OK) == 0 || ::access(packed.c_str(), F_OK) == 0;
+        if (is_there && writer_alive()) return fail(std::move(failure));
         if (files.front().number > number_ + 1)
             return fail({Status::gone, path + ": pruned; the tape now begins with segment " +
                                            std::to_string(files.front().number)});
