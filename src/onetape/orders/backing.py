@@ -6,7 +6,7 @@ an order whose state nobody knows. Sizes are in units of the instrument, money i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from onetape.model.enums import Kind, OrderType, PositionSide, Side, TriggerBy
@@ -50,13 +50,8 @@ def reducible(manager: OrderManager, spec: OrderSpec, *, without: Managed | None
     held = manager.positions.get((spec.symbol, spec.position_side), 0) * -spec.side.sign
     working = sum(
         o.worst_left
-        for o in manager.open.values()
-        if o is not without
-        and o.spec.symbol == spec.symbol
-        and o.spec.side is spec.side
-        and o.spec.position_side is spec.position_side
-        and (only_reduces(o.spec) or not manager.venue.traits.positions)
-        and not waits(manager, o)
+        for o in _beside(manager, spec, without)
+        if (only_reduces(o.spec) or not manager.venue.traits.positions) and not waits(manager, o)
     )
     return max(held, 0) - working
 
@@ -65,16 +60,20 @@ def worst_held(manager: OrderManager, spec: OrderSpec, *, without: Managed | Non
     """The position in the order's direction if all that works that way is filled, the order
     itself not counted."""
     held = manager.positions.get((spec.symbol, spec.position_side), 0) * spec.side.sign
-    working = sum(
-        o.worst_left
-        for o in manager.open.values()
-        if o is not without
-        and o.spec.symbol == spec.symbol
-        and o.spec.side is spec.side
-        and o.spec.position_side is spec.position_side
-        and not only_reduces(o.spec)
-    )
+    working = sum(o.worst_left for o in _beside(manager, spec, without) if not only_reduces(o.spec))
     return held + working
+
+
+def _beside(manager: OrderManager, spec: OrderSpec, without: Managed | None) -> Iterator[Managed]:
+    """Open orders that move the same position the same way."""
+    for order in manager.open.values():
+        o = order.spec
+        if (
+            o.symbol == spec.symbol
+            and o.side is spec.side
+            and o.position_side is spec.position_side
+        ) and order is not without:
+            yield order
 
 
 def spending(instrument: Instrument, spec: OrderSpec, size: int, price: int) -> Spending | None:
