@@ -66,7 +66,7 @@ class Api:
 
     def signed(self, method: str, **params):
         params = self.stamped({"apiKey": self.key, **params})
-        text = "&".join(f"{k}={params[k]}" for k in sorted(params))
+        text = "&".join(f"{k}={said(params[k])}" for k in sorted(params))
         digest = hmac.new(self.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
         return self.send(method, {**params, "signature": digest})
 
@@ -74,6 +74,10 @@ class Api:
         params = self.stamped({"apiKey": key, **more})
         text = "&".join(f"{k}={params[k]}" for k in sorted(params))
         return self.send("session.logon", {**params, "signature": sign(pem, text)})
+
+
+def said(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def sign(pem: str, text: str) -> str:
@@ -114,6 +118,9 @@ def test_orders_are_counted_with_those_of_rest_and_weight_is_not(venue):
     ]
     status = api.signed("order.status", **BTC, orderId=1)
     assert [r["count"] for r in status["rateLimits"]] == [6]
+    # It is signed with the others, as clients do.
+    silent = api.signed("v2/account.balance", returnRateLimits=False)
+    assert (silent["status"], "rateLimits" in silent) == (200, False), silent
     quiet = Api(venue, "/ws-fapi/v1?returnRateLimits=false")
     assert "rateLimits" not in quiet.send("time")
     assert "rateLimits" in quiet.send("time", {"returnRateLimits": True})

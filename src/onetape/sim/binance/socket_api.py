@@ -123,7 +123,7 @@ class SocketApi:
             connection.say({"id": number, "status": 400,
                             "error": {"code": -1135, "msg": "Invalid JSON Request"}})  # fmt: skip
             return
-        shows = params.pop("returnRateLimits", session.shows_limits) not in (False, "false")
+        shows = params.get("returnRateLimits", session.shows_limits) not in (False, "false")
         text = {name: _text(value) for name, value in params.items()}
         said: dict[str, Any] = {"id": number, "status": 200}
         key: ApiKey | None = None
