@@ -51,9 +51,10 @@ WARM = 100  # ticks
 PERCENTS = ((50, "p50"), (99, "p99"))
 
 STAGES = (
-    ("rest", "one process, REST", "rest", ("--single",)),
-    ("socket", "one process, socket", "socket", ("--single",)),
-    ("apart", "three processes, socket", "socket", ()),
+    ("rest", "one process, REST", "rest", "process", ("--single",)),
+    ("socket", "one process, socket", "socket", "process", ("--single",)),
+    ("disk", "one process, socket, intents on disk", "socket", "disk", ("--single",)),
+    ("apart", "three processes, socket", "socket", "process", ()),
 )
 STRATEGY = '''
 from onetape import Strategy
@@ -80,6 +81,7 @@ rest = "{rest}"
 [accounts.main]
 venue = "sim"
 order_entry = "{entry}"
+intents = "{intents}"
 key = "env:BENCH_KEY"
 secret = "env:BENCH_SECRET"
 """
@@ -215,7 +217,7 @@ async def floor(child: subprocess.Popen[str], port: int) -> list[int]:
 
 
 def live(
-    child: subprocess.Popen[str], told: dict[str, Any], entry: str, *more: str
+    child: subprocess.Popen[str], told: dict[str, Any], entry: str, intents: str, *more: str
 ) -> dict[str, Any]:
     """The samples, and the stamps that stand on the tapes."""
     assert child.stdout is not None
@@ -223,7 +225,7 @@ def live(
         folder = Path(place)
         (folder / "echo.py").write_text(STRATEGY)
         rest = f"http://127.0.0.1:{told['port']}"
-        (folder / "onetape.toml").write_text(CONFIG.format(rest=rest, entry=entry))
+        (folder / "onetape.toml").write_text(CONFIG.format(rest=rest, entry=entry, intents=intents))
         command = [sys.executable, "-m", "onetape", "run", "echo.py", "--live", "--out", "r", *more]
         keys = {"BENCH_KEY": told["key"], "BENCH_SECRET": told["secret"]}
         runner = subprocess.Popen(
@@ -276,10 +278,10 @@ def percent(samples: list[int], which: int) -> float:
 def figures(measured: dict[str, dict[str, list[int]]]) -> list[dict[str, Any]]:
     rows = []
     bare = measured["floor"]["seen"]
-    for stage, title, _, _ in STAGES:
+    for stage, title, *_ in STAGES:
         for which, name in PERCENTS:
             base = percent(bare, which)
-            reach = {50: 50, 99: 100}[which] if stage != "apart" else None
+            reach = {50: 50, 99: 100}[which] if stage in ("rest", "socket") else None
             rows.append({
                 "name": f"tick to order, {title}, {name}", "unit": "us", "better": "less",
                 "value": percent(measured[stage]["seen"], which), "reach": reach,
@@ -307,9 +309,9 @@ def main() -> None:
     measured: dict[str, dict[str, list[int]]] = {}
     with server(given) as (child, told):
         measured["floor"] = {"seen": uvloop.run(floor(child, told["port"]))}
-    for stage, _, entry, more in STAGES:
+    for stage, _, entry, intents, more in STAGES:
         with server(given) as (child, told):
-            measured[stage] = live(child, told, entry, *more)
+            measured[stage] = live(child, told, entry, intents, *more)
     print(json.dumps({"figures": figures(measured)}))
 
 

@@ -7,10 +7,11 @@ import subprocess
 import sys
 import time
 
+import msgspec
 import pytest
 from gateway_process import SYMBOL, GatewayProcess, Robot, news_of, wait_for
 
-from onetape.model.enums import RequestKind, Side
+from onetape.model.enums import EventType, RequestKind, Side
 from onetape.model.errors import Killed, OrderInvalid, PositionLimit, PriceBand
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
@@ -44,6 +45,21 @@ def send(home, *words: str) -> dict:
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("intents", ["process", "disk"])
+def test_an_order_leaves_once_its_intent_is_as_safe_as_wanted(world, tmp_path, intents):
+    _, listing, start = world
+    _, robot = start(intents=intents)
+    order = robot.place(Side.BUY, listing.bid - 2000)
+    wait_for(lambda: ("accepted", 0) in news_of(tmp_path, order))
+    with JournalReader(gateway_journal(tmp_path, "main")) as reader:
+        frames = list(reader.frames(("order_request", "health")))
+        durable = reader.control["durable"]
+    (intent,) = [f.sequence for f in frames if f.type == EventType.ORDER_REQUEST.id]
+    assert (durable >= intent) == (intents == "disk")
+    said = [msgspec.msgpack.decode(f.payload) for f in frames if f.type == EventType.HEALTH.id]
+    assert {"kind": "intents", "subject": "main", "state": f"on {intents}"} in said
 
 
 def test_a_kill_cancels_refuses_and_survives_a_crash(world, tmp_path):

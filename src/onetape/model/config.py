@@ -48,6 +48,9 @@ class AccountConfig(_Section, frozen=True):
     dead_man: str = ""  # "60s": the venue cancels what works when the gateway is silent so long
     orphans: Literal["cancel", "keep"] = "cancel"  # orders of a robot that died
     order_entry: Literal["socket", "rest"] = "socket"  # how orders are sent, where a venue has both
+    intents: Literal["process", "disk"] = (
+        "process"  # where an order is on the tape before it leaves
+    )
     position_mode: Literal["one-way", "hedge"] = "one-way"  # what the account has to be in
     allow_withdraw: bool = False  # a key that may withdraw is refused otherwise
 

@@ -17,13 +17,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from onetape.model.enums import Kind
+from onetape.model.enums import Kind, RequestKind
 from onetape.model.errors import VenueRejected
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.orders.calls import Call
 from onetape.orders.gate import Gate, Limits
-from onetape.orders.managed import HealthOut
+from onetape.orders.managed import HealthOut, IntentOut, Out
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer
 from onetape.orders.reconcile import Reconciler
@@ -165,6 +165,7 @@ class Gateway:
         )
         self.gate = Gate(self.manager, {i.symbol: i for i in self.instruments}, self._limits())
         self.gate.killed = old.killed
+        self._say(HealthOut("intents", self.options.account, f"on {self.options.intents}"))
         if unknown:
             self._say(
                 HealthOut("recovered", self.options.account, f"{unknown} orders unknown", "warning")
@@ -221,6 +222,8 @@ class Gateway:
             if isinstance(out, HealthOut) and out.kind == "reconciled":
                 self.gate.ready = self.account.is_up
                 self.reconciled.set()
+        if self.options.intents == "disk" and any(map(_is_risk, outs)):
+            self.tape.writer.ensure("disk")
         calls, self.manager.calls = self.manager.calls, []
         entry = None if self.budget.is_shut_out else self.entry
         for call in calls:
@@ -375,3 +378,8 @@ class Gateway:
                 f"{symbol} {side}": qty for (symbol, side), qty in self.manager.positions.items()
             },
         }
+
+
+def _is_risk(out: Out) -> bool:
+    """An intent that must not be forgotten. A cancel may be: it is asked for again."""
+    return isinstance(out, IntentOut) and out.kind is not RequestKind.CANCEL

@@ -28,6 +28,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     ws: str
     ws_private: str = ""  # of the account's stream, where it is another one
     ws_entry: str = ""  # of orders, where it is another one
+    intents: str = "process"  # or "disk": an order leaves once its intent survives a loss of power
     order_entry: str = "rest"  # or "socket": REST then takes what the socket does not
     key: str
     secret: str

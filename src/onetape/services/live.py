@@ -270,6 +270,7 @@ def addressed(
         ws_private=exchange.get("ws_private", ""),
         ws_entry=exchange.get("ws_entry", ""),
         order_entry=limits.order_entry,
+        intents=limits.intents,
         key=keys["key"],
         secret=keys["secret"],
         home=str(home),
