@@ -24,7 +24,7 @@ class Proxy:
     def __init__(self, target: int) -> None:
         self.target = target
         self.mode = "pass"
-        self.pieces: Counter = Counter()  # what went through, by mode
+        self.pieces: Counter = Counter()  # what came, by the mode it came in
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -88,11 +88,11 @@ class Proxy:
     ) -> None:
         with contextlib.suppress(OSError):
             while piece := await source.read(CHUNK):
+                self.pieces[self.mode] += 1
                 if self.mode == "slow":
                     await asyncio.sleep(SLOW_S)
                 while self.mode == "stall":
                     await asyncio.sleep(0.02)
-                self.pieces[self.mode] += 1
                 if self.mode == "deaf" and is_answer:
                     continue
                 target.write(piece)
