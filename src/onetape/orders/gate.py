@@ -44,7 +44,6 @@ from onetape.orders.backing import (
     only_reduces,
     reducible,
     spending,
-    waits,
     worst_held,
 )
 from onetape.orders.filters import Refusal, refusal_of
@@ -138,7 +137,7 @@ class Gate:
             broken = self._reduction(spec, instrument, left, old)
         else:
             broken = self._new_risk(spec, instrument, left, old)
-        return broken or self._own_orders(spec, old) or self._funds(spec, instrument, left, old)
+        return broken or self._own_orders(spec) or self._funds(spec, instrument, left, old)
 
     def _reduction(
         self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None
@@ -164,10 +163,10 @@ class Gate:
         broken = self._mode()
         if broken is not None:
             return broken
-        unknown = [o for o in manager.unknown if o.spec.symbol == spec.symbol]
-        if unknown:
+        unknown = manager.directory.working.unknown(spec.symbol)
+        if unknown is not None:
             return Refusal.of(
-                OrderOutcomeUnknown, f"nobody knows yet what became of {unknown[0].client_id}"
+                OrderOutcomeUnknown, f"nobody knows yet what became of {unknown.client_id}"
             )
         most = self.limits.order_max.get(spec.symbol, 0)
         if most and spec.size_int > most:
@@ -211,19 +210,13 @@ class Gate:
             f" {decimal_text(band * 100)} % {where} {instrument.price_text(near)}",
         )
 
-    def _own_orders(self, spec: OrderSpec, old: Managed | None) -> Refusal | None:
-        """A robot's order must not trade with another one of the same account."""
+    def _own_orders(self, spec: OrderSpec) -> Refusal | None:
+        """A robot's order must not trade with another one of the same account. (One that is
+        amended is on the side that is not looked at.)"""
         if spec.post_only or spec.trigger_by is not TriggerBy.NONE:
             return None
-        for other in self.manager.open.values():
-            o = other.spec
-            if o.symbol != spec.symbol or o.side is spec.side or o.type is OrderType.MARKET:
-                continue
-            if other is old or waits(self.manager, other):
-                continue
-            if spec.type is OrderType.MARKET or _meets(spec, other):
-                return Refusal.of(SelfTrade, f"it would meet {other.client_id}")
-        return None
+        other = self.manager.directory.working.meets(spec)
+        return Refusal.of(SelfTrade, f"it would meet {other.client_id}") if other else None
 
     def _funds(
         self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None
@@ -257,13 +250,3 @@ class Gate:
             return Refusal.of(OrderRate, f"more than {self.limits.orders_a_second} orders a second")
         self._sent += 1
         return None
-
-
-def _meets(spec: OrderSpec, other: Managed) -> bool:
-    """Whether their prices cross; of an amendment that nobody has answered both may be true."""
-    prices = [other.price]
-    if other.life.update_open and other.amend_to[0]:
-        prices.append(other.amend_to[0])
-    if spec.side is Side.BUY:
-        return spec.price_int >= min(prices)
-    return spec.price_int <= max(prices)
