@@ -1,4 +1,4 @@
-"""What a ledger is made of: entries that move money from one place to another, and name their cause.
+"""What a ledger is made of: entries that move money between holders, and name their cause.
 
 A place is a holder in a wallet of the account: a sub-account, which is ours, or one of the sides
 that money comes from and goes to. An entry's legs add up to zero in each currency, so money is
