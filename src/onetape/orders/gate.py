@@ -46,7 +46,7 @@ from onetape.orders.backing import (
     spending,
     worst_held,
 )
-from onetape.orders.filters import Refusal, refusal_of
+from onetape.orders.filters import Refusal, Rules, refusal_of
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
 
@@ -79,18 +79,18 @@ class Gate:
     _hedge: bool | None = None  # the mode that the account was found in
     _second: int = 0
     _sent: int = 0
+    _rules: dict[str, Rules] = field(default_factory=dict)  # of each symbol
 
     def refusal(self, spec: OrderSpec, now: int) -> Refusal | None:
         """The first rule that the order breaks, None where none. Counts it against the rate."""
         instrument = self.instruments.get(spec.symbol)
         if instrument is None:
             return Refusal.of(UnknownSymbol, f"{spec.symbol} is not traded by this gateway")
-        broken = refusal_of(spec, instrument, reference=self._reference(spec.symbol))
-        if broken is None:
-            broken = self._of_account(spec, instrument, None)
-        if broken is None:
-            broken = self._rate(now, is_free=self.reduces(spec))
-        return broken
+        return (
+            self._of_venue(spec, instrument)
+            or self._of_account(spec, instrument, None)
+            or self._rate(spec, now, None)
+        )
 
     def amendment(self, order: Managed, now: int, *, price: int, size: int) -> Refusal | None:
         """Of another price or size (0: as it is), judged as a new order in the place of the old.
@@ -102,12 +102,11 @@ class Gate:
         instrument = self.instruments.get(spec.symbol)
         if instrument is None:
             return Refusal.of(UnknownSymbol, f"{spec.symbol} is not traded by this gateway")
-        broken = refusal_of(spec, instrument, reference=self._reference(spec.symbol))
-        if broken is None:
-            broken = self._of_account(spec, instrument, order)
-        if broken is None:
-            broken = self._rate(now, is_free=self.reduces(spec, order))
-        return broken
+        return (
+            self._of_venue(spec, instrument)
+            or self._of_account(spec, instrument, order)
+            or self._rate(spec, now, order)
+        )
 
     def reduces(self, spec: OrderSpec, old: Managed | None = None) -> bool:
         """It can only take off a position: by its own words, or on spot, where there are none, by
@@ -124,6 +123,13 @@ class Gate:
         for order in list(self.manager.open.values()) if self.killed else ():
             if order.robot and not self.reduces(order.spec, order):
                 self.manager.cancel_once(order, now)
+
+    def _of_venue(self, spec: OrderSpec, instrument: Instrument) -> Refusal | None:
+        rules = self._rules.get(spec.symbol)
+        if rules is None or rules.instrument is not instrument:  # it has a new version
+            rules = self._rules[spec.symbol] = Rules(instrument)
+        near = self._reference(spec.symbol)
+        return None if rules.are_kept(spec, near) else refusal_of(spec, instrument, reference=near)
 
     def _of_account(
         self, spec: OrderSpec, instrument: Instrument, old: Managed | None
@@ -195,9 +201,10 @@ class Gate:
 
     def _band(self, spec: OrderSpec, instrument: Instrument) -> Refusal | None:
         """Our own, on the side that would pay too much."""
-        band, near = self.limits.price_band, spec.trigger_int or self._reference(spec.symbol)
+        band = self.limits.price_band
         if not band or spec.type is not OrderType.LIMIT:
             return None
+        near = spec.trigger_int or self._reference(spec.symbol)
         if not near:
             return Refusal.of(StaleData, "no price is known yet to measure it by")
         away = (spec.price_int - near) * spec.side.sign
@@ -239,14 +246,14 @@ class Gate:
     def _reference(self, symbol: str) -> int:
         return self.manager.references.get(symbol, 0)
 
-    def _rate(self, now: int, *, is_free: bool) -> Refusal | None:
-        """is_free: it passes, and counts."""
+    def _rate(self, spec: OrderSpec, now: int, old: Managed | None) -> Refusal | None:
+        """What only reduces passes, and counts."""
         if not self.limits.orders_a_second:
             return None
         second = now // SECOND
         if second != self._second:
             self._second, self._sent = second, 0
-        if self._sent >= self.limits.orders_a_second and not is_free:
+        if self._sent >= self.limits.orders_a_second and not self.reduces(spec, old):
             return Refusal.of(OrderRate, f"more than {self.limits.orders_a_second} orders a second")
         self._sent += 1
         return None
