@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import quote
 
 import msgspec
 
@@ -41,7 +40,6 @@ from onetape.venues.binance.errors import ERRORS, TEXT_503
 from onetape.venues.binance.signing import signer_of
 from onetape.venues.numbers import money_of, units_of
 from onetape.venues.outcome import row_of
-from onetape.venues.query_text import query_text
 
 __all__ = ["BinanceUsdmProtocol"]
 
@@ -277,12 +275,8 @@ class BinanceUsdmProtocol:
         return Call(purpose, method, target, b"", self._headers, weight, orders, subject, symbol)
 
     def _query(self, params: Mapping[str, str], now: int) -> str:
-        text = query_text(params)
-        query = f"{text}{'&' if text else ''}recvWindow={RECV_WINDOW_MS}&timestamp={now // _MS}"
-        signature = self.signer.sign(query.encode())
-        if not signature.isalnum():  # base64; hexadecimal needs no escapes
-            signature = quote(signature, safe="")
-        return f"{query}&signature={signature}"
+        tail = f"recvWindow={RECV_WINDOW_MS}&timestamp={now // _MS}"
+        return self.signer.signed_query(dict(params), tail)
 
     # --- answers ----------------------------------------------------------------------------------
 
