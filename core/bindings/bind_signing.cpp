@@ -22,13 +22,14 @@ namespace {
 }  // namespace
 
 void bind_signing(nb::module_& m) {
-    nb::class_<HmacSha256>(
-        m, "HmacSha256", "HMAC-SHA-256 with a key that is taken in once and never shown.")
-        .def("__init__",
-             [](HmacSha256* self, const nb::bytes& key) {
-                 new (self) HmacSha256(std::string_view(key.c_str(), key.size()));
-             },
-             nb::arg("key"))
+    nb::class_<HmacSha256>(m, "HmacSha256",
+                           "HMAC-SHA-256 with a key that is taken in once and never shown.")
+        .def(
+            "__init__",
+            [](HmacSha256* self, const nb::bytes& key) {
+                new (self) HmacSha256(std::string_view(key.c_str(), key.size()));
+            },
+            nb::arg("key"))
         .def(
             "hex",
             [](const HmacSha256& self, const nb::bytes& message) {

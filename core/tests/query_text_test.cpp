@@ -1,8 +1,9 @@
+#include "text/query_text.hpp"
+
 #include <string>
 
 #include "base/hmac_sha256.hpp"
 #include "doctest.h"
-#include "text/query_text.hpp"
 
 using namespace onetape;
 
