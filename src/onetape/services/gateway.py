@@ -17,6 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from onetape.accounts.entries import MAIN
 from onetape.model.enums import Kind, RequestKind
 from onetape.model.errors import VenueRejected
 from onetape.model.instrument import Instrument
@@ -311,7 +312,8 @@ class Gateway:
         """One request over the gateway's socket, or from this process."""
         match asked["do"]:
             case "attach":
-                return self.attach(str(asked["name"]), str(asked["journal"]))
+                subaccount = str(asked.get("subaccount") or "main")
+                return self.attach(str(asked["name"]), str(asked["journal"]), subaccount)
             case "follow":
                 books = [str(s) for s in asked.get("books", ())]
                 return self._follow(int(asked["robot"]), books)
@@ -332,9 +334,12 @@ class Gateway:
             case other:
                 return {"error": f"unknown request {other!r}"}
 
-    def attach(self, name: str, journal: str) -> dict[str, Any]:
+    def attach(self, name: str, journal: str, subaccount: str) -> dict[str, Any]:
         """A robot begins a life: its number, and where its order ids begin."""
-        life = self.robots.attach(name, journal, time.time_ns())
+        slot = {"main": MAIN, **self.options.subaccounts}.get(subaccount)
+        if slot is None:
+            return {"error": f"account {self.options.account} has no sub-account {subaccount!r}"}
+        life = self.robots.attach(name, journal, time.time_ns(), slot=slot)
         if life is None:
             return {"error": f"more than {ROBOTS_MAX} robots"}
         return {

@@ -57,15 +57,17 @@ class Robots:
     def close(self) -> None:
         self._watch.close()
 
-    def attach(self, name: str, journal: str, now: int) -> RobotLife | None:
-        """A robot begins a life, None: there are too many. Its journal is not there yet."""
+    def attach(self, name: str, journal: str, now: int, *, slot: int) -> RobotLife | None:
+        """A robot begins a life, None: there are too many. Its journal is not there yet. slot: the
+        sub-account that it trades with."""
         known = next((r for r in self._tape.robots.values() if r.name == name), None)
         number = known.number if known else len(self._tape.robots) + 1
         if number > ROBOTS_MAX:
             return None
         if number in self._lives:
             self._lives.pop(number)[1].close()
-        life = RobotLife(number, name, known.epoch + 1 if known else 1, journal)
+        epoch = known.epoch + 1 if known else 1
+        life = RobotLife(number, name, epoch, journal, slot=slot)
         self._tape.attach(life, now)
         self._coming[number] = time.monotonic()
         return life
