@@ -58,6 +58,7 @@ class EventType(TapeWord):
     LOG = "log"
     MEMORY = "memory"
     MBO = "mbo"  # market by order
+    ENTRY = "entry"  # of the ledger
 
 
 class Side(TapeWord):

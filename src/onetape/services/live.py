@@ -281,6 +281,13 @@ def addressed(
         orders_per_second=limits.orders_per_second,
         dead_man_ns=parse_duration(limits.dead_man) if limits.dead_man else 0,
         orphans=limits.orphans,
+        venue=limits.venue,
+        subaccounts=limits.subaccounts,
+        credit={name: str(amount) for name, amount in limits.credit.items()},
+        check_every_ns=parse_duration(limits.check_every),
+        leverage=limits.leverage,
+        cross_internally=limits.cross_internally,
+        commands=limits.commands,
         is_new=is_new,
     )
 
