@@ -44,6 +44,7 @@ from onetape.services.gateway_line import Sent, VenueLine
 from onetape.services.gateway_market import MarketFeed
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.gateway_robots import ROBOTS_MAX, Robots
+from onetape.services.gateway_spans import Spans
 from onetape.store.private import private_folder
 from onetape.store.redaction import Redactor
 from onetape.tape.journal import JournalWriter
@@ -80,6 +81,7 @@ class Gateway:
             self.protocol.signs_late = True
             self.entry = EntryLine(self.line, answered=self._answered, went=self._entry_went)
         self.watch = DriftWatch(options.kind, self._say)
+        self.spans = Spans()
         self.instruments: list[Instrument] = []
         self.stopping = asyncio.Event()
         self.reconciled = asyncio.Event()
@@ -188,11 +190,11 @@ class Gateway:
         )
         self.robots = Robots(
             self.manager, self.gate, self.tape, loop=asyncio.get_running_loop(),
-            now=self.clock.now, carry_out=self._carry_out,
+            now=self.clock.now, carry_out=self._carry_out, spans=self.spans,
         )  # fmt: skip
         self.commands = Commands(
             self.manager, self.gate, self.reconciler, self.tape,
-            now=self.clock.now, carry_out=self._carry_out,
+            now=self.clock.now, carry_out=self._carry_out, spans=self.spans,
         )  # fmt: skip
 
     def _limits(self) -> Limits:
@@ -228,10 +230,15 @@ class Gateway:
         calls, self.manager.calls = self.manager.calls, []
         entry = None if self.budget.is_shut_out else self.entry
         for call in calls:
-            if entry is None or not entry.send(call):
-                call = self.protocol.signed(call, self.clock.now())
-                # An order leaves before this returns; its answer is waited for in a task.
-                self._spawn(self._make(call, self.line.begin(call)))
+            if entry is not None and entry.send(call):
+                self.spans.out(call, time.time_ns())
+                continue
+            call = self.protocol.signed(call, self.clock.now())
+            # An order leaves before this returns; its answer is waited for in a task.
+            sent = self.line.begin(call)
+            if sent is not None and not sent.done():  # else it was refused here
+                self.spans.out(call, time.time_ns())
+            self._spawn(self._make(call, sent))
         if outs:
             self._written()
 
@@ -243,6 +250,7 @@ class Gateway:
         self._answered(call, await self.line.answer(call, sent))
 
     def _answered(self, call: Call, answer: Answer) -> None:
+        self.spans.answered(call, answer, time.time_ns())
         self.watch.answer(answer)
         now = self.clock.now()
         if not self.reconciler.answered(call, answer, now):
@@ -378,6 +386,7 @@ class Gateway:
             "order_entry": self.entry.status() if self.entry is not None else None,
             "budget": self.budget.status(),
             "clock_offset_ns": self.clock.offset,
+            "spans": self.spans.summary(),
             "market": self.market.status(),
             "positions": {
                 f"{symbol} {side}": qty for (symbol, side), qty in self.manager.positions.items()
