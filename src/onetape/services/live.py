@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -100,15 +100,22 @@ class GatewayClient:
         self._file = self._socket.makefile("rwb")
 
     def ask(self, do: str, **fields: Any) -> dict[str, Any]:
-        self._file.write(json.dumps({"do": do, **fields}).encode() + b"\n")
-        self._file.flush()
-        line = self._file.readline()
-        if not line:
+        """Raises ProcessDown for a gateway that is gone, or says nothing in time."""
+        try:
+            self._file.write(json.dumps({"do": do, **fields}).encode() + b"\n")
+            self._file.flush()
+            line = self._file.readline()
+        except TimeoutError as error:
+            raise ProcessDown("the gateway does not answer", where=f"asked to {do}") from error
+        except OSError as error:  # killed while it was asked
+            raise ProcessDown("the gateway ended", where=f"asked to {do}") from error
+        if not line.endswith(b"\n"):
             raise ProcessDown("the gateway ended", where=f"asked to {do}")
         return checked(do, json.loads(line))
 
     def close(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # what nobody has taken is lost with who should have
+            self._file.close()
         self._socket.close()
 
 
