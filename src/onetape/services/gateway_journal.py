@@ -25,6 +25,7 @@ from onetape.model.enums import (
     PositionSide,
     RequestKind,
     Side,
+    TapeWord,
     TimeInForce,
     TriggerBy,
 )
@@ -37,7 +38,7 @@ from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, Ne
 from onetape.orders.reconcile import AGREED
 from onetape.orders.recover import Recovery
 from onetape.orders.told import FillTold
-from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.journal import JournalReader, JournalWriter, type_id
 
 __all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "request_of"]
 
@@ -51,6 +52,23 @@ INPUT = struct.Struct("<16sQQQII")
 QUOTE = struct.Struct("<6qQQ")
 TRADE = struct.Struct("<4qQQBB14x")
 MARK = struct.Struct("<4q")
+
+_INPUT: Final = type_id("input")
+_REQUEST: Final = type_id("order_request")
+_EVENT: Final = type_id("order_event")
+
+
+def _by_id(words: type[TapeWord]) -> dict[int, Any]:
+    """Looked up for each request: `from_id` says the same, and is a call each time."""
+    return {word.id: word for word in words}
+
+
+_KINDS: Final = _by_id(RequestKind)
+_SIDES: Final = _by_id(Side)
+_TYPES: Final = _by_id(OrderType)
+_TIFS: Final = _by_id(TimeInForce)
+_TRIGGERS: Final = _by_id(TriggerBy)
+_POSITIONS: Final = _by_id(PositionSide)
 
 
 @dataclass(slots=True)
@@ -85,20 +103,20 @@ def request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, Orde
     ) = REQUEST.unpack_from(payload)  # fmt: skip
     spec = OrderSpec(
         symbol=symbol,
-        side=Side.from_id(side),
+        side=_SIDES[side],
         size_int=size,
-        type=OrderType.from_id(type_),
+        type=_TYPES[type_],
         price_int=price,
-        tif=TimeInForce.from_id(tif),
+        tif=_TIFS[tif],
         trigger_int=trigger,
-        trigger_by=TriggerBy.from_id(by),
-        position_side=PositionSide.from_id(position),
+        trigger_by=_TRIGGERS[by],
+        position_side=_POSITIONS[position],
         expire=expire,
         post_only=bool(flags & POST_ONLY),
         reduce_only=bool(flags & REDUCE_ONLY),
         tag=tag.rstrip(b"\0").decode("utf-8", "replace"),
     )
-    return robot, RequestKind.from_id(kind), order_id, spec, bool(flags & DENIED_FLAG)
+    return robot, _KINDS[kind], order_id, spec, bool(flags & DENIED_FLAG)
 
 
 @dataclass(slots=True)
@@ -164,7 +182,7 @@ class GatewayTape:
         """Which frames of a robot's journal were taken next."""
         life.taken = last
         payload = INPUT.pack(uuid, life.epoch, first, last - first + 1, crc, life.number)
-        self.writer.append("input", payload, time=now)
+        self.writer.append_raw(_INPUT, payload, 0, 0, now)
 
     def _intent(self, out: IntentOut, now: int) -> None:
         order, spec = out.order, out.order.spec
@@ -173,7 +191,7 @@ class GatewayTape:
             spec.side.id, spec.type.id, spec.tif.id, spec.flags, spec.trigger_by.id,
             spec.position_side.id, order.robot, spec.tag.encode()[:32],
         )  # fmt: skip
-        self.writer.append("order_request", payload, stream=self.streams[spec.symbol], time=now)
+        self.writer.append_raw(_REQUEST, payload, 0, self.streams[spec.symbol], now)
 
     def _news(self, out: NewsOut, now: int) -> None:
         order = out.order
@@ -186,7 +204,7 @@ class GatewayTape:
             out.code, out.news.id, out.state.id, order.robot, 0,
         )  # fmt: skip
         stream = self.streams[order.spec.symbol]
-        self.writer.append("order_event", payload, stream=stream, time=now)
+        self.writer.append_raw(_EVENT, payload, 0, stream, now)
         if out.reason:
             self._cold(
                 "reply",
