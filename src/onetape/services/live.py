@@ -74,11 +74,12 @@ DRAIN_S: Final = 5.0  # for the answers to the last cancels
 @dataclass(slots=True)
 class LiveOptions(PaperOptions):
     """What `onetape run --live` takes. config: onetape.toml; folder: what its paths are relative
-    to; account: which, where there are several."""
+    to; account: which, where there are several; subaccount: whose money the robot trades with."""
 
     config: Config | None = None
     folder: Path = Path()
     account: str = ""
+    subaccount: str = "main"
     single: bool = False  # gateway and robot in this process
 
 
@@ -288,6 +289,13 @@ def addressed(
         orders_per_second=limits.orders_per_second,
         dead_man_ns=parse_duration(limits.dead_man) if limits.dead_man else 0,
         orphans=limits.orphans,
+        venue=limits.venue,
+        subaccounts=limits.subaccounts,
+        credit={name: str(amount) for name, amount in limits.credit.items()},
+        check_every_ns=parse_duration(limits.check_every),
+        leverage=limits.leverage,
+        cross_internally=limits.cross_internally,
+        commands=limits.commands,
         is_new=is_new,
     )
 
@@ -351,7 +359,10 @@ def open_live(options: LiveOptions, account: str, client: Asks) -> PaperRobot:
     strategy = strategy_class(options)
     folder = run_folder(options.out, options.home, strategy.__name__)
     try:
-        told = client.ask("attach", name=folder.name, journal=str(folder / "journal"))
+        told = client.ask(
+            "attach", name=folder.name, journal=str(folder / "journal"),
+            subaccount=options.subaccount,
+        )  # fmt: skip
         robot = _open(options, strategy, folder, account, told)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
