@@ -193,6 +193,7 @@ class Gateway:
         self.robots = Robots(
             self.manager, self.gate, self.tape, loop=asyncio.get_running_loop(),
             now=self.clock.now, carry_out=self._carry_out, spans=self.spans,
+            in_doubt=old.may_lack_end and not is_other,
         )  # fmt: skip
         self.commands = Commands(
             self.manager, self.gate, self.reconciler, self.tape,

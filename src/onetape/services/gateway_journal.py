@@ -110,6 +110,7 @@ class GatewayTape:
     streams: dict[str, int] = field(default_factory=dict)
     robots: dict[int, RobotLife] = field(default_factory=dict)
     killed: str = ""  # why nothing new may leave, as the journal has it
+    may_lack_end: bool = False  # what the journal said last may be lost
 
     # --- writing ----------------------------------------------------------------------------------
 
@@ -246,6 +247,9 @@ class GatewayTape:
         )  # fmt: skip
         symbols: dict[int, str] = {}
         with JournalReader(path) as reader:
+            # What was written and not synced outlives the process, not the machine.
+            control = reader.control
+            self.may_lack_end = not (control.get("closed") or control.get("same_boot"))
             for stream, record in reader.instruments.items():
                 symbols[stream] = record["symbol"]
             for frame in reader.frames(wanted):
