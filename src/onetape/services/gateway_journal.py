@@ -263,7 +263,8 @@ class GatewayTape:
                     case EventType.INSTRUMENT.id:
                         symbols[frame.stream] = msgspec.msgpack.decode(frame.payload)["symbol"]
                     case EventType.COMMAND.id:
-                        self._recover_command(msgspec.msgpack.decode(frame.payload))
+                        record = msgspec.msgpack.decode(frame.payload)
+                        self._recover_command(record, recovery)
                     case EventType.BALANCE.id:
                         record = msgspec.msgpack.decode(frame.payload)
                         if record["source"] == OPENING:
@@ -291,8 +292,10 @@ class GatewayTape:
                     case EventType.FILL.id:
                         recovery.fill(self._told(frame.payload, symbols[frame.stream]))
 
-    def _recover_command(self, record: dict[str, Any]) -> None:
+    def _recover_command(self, record: dict[str, Any], recovery: Recovery) -> None:
         match record.get("command"):
+            case "settle" if record["as"] != "open":
+                recovery.manager.settled.add(record["order"])
             case "kill":
                 self.killed = record["reason"]
             case "unkill":
