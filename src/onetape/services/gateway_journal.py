@@ -37,7 +37,7 @@ from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, Ne
 from onetape.orders.reconcile import AGREED
 from onetape.orders.recover import Recovery
 from onetape.orders.told import FillTold
-from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.journal import JournalReader, JournalWriter, type_id
 
 __all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "request_of"]
 
@@ -51,6 +51,16 @@ INPUT = struct.Struct("<16sQQQII")
 QUOTE = struct.Struct("<6qQQ")
 TRADE = struct.Struct("<4qQQBB14x")
 MARK = struct.Struct("<4q")
+
+# An order request is read and written for every order.
+_SIDES: Final = Side.by_id()
+_TYPES: Final = OrderType.by_id()
+_TIFS: Final = TimeInForce.by_id()
+_TRIGGERS: Final = TriggerBy.by_id()
+_POSITIONS: Final = PositionSide.by_id()
+_KINDS: Final = RequestKind.by_id()
+_ORDER_REQUEST: Final = type_id("order_request")
+_INPUT: Final = type_id("input")
 
 
 @dataclass(slots=True)
@@ -85,20 +95,20 @@ def request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, Orde
     ) = REQUEST.unpack_from(payload)  # fmt: skip
     spec = OrderSpec(
         symbol=symbol,
-        side=Side.from_id(side),
+        side=_SIDES[side],
         size_int=size,
-        type=OrderType.from_id(type_),
+        type=_TYPES[type_],
         price_int=price,
-        tif=TimeInForce.from_id(tif),
+        tif=_TIFS[tif],
         trigger_int=trigger,
-        trigger_by=TriggerBy.from_id(by),
-        position_side=PositionSide.from_id(position),
+        trigger_by=_TRIGGERS[by],
+        position_side=_POSITIONS[position],
         expire=expire,
         post_only=bool(flags & POST_ONLY),
         reduce_only=bool(flags & REDUCE_ONLY),
         tag=tag.rstrip(b"\0").decode("utf-8", "replace"),
     )
-    return robot, RequestKind.from_id(kind), order_id, spec, bool(flags & DENIED_FLAG)
+    return robot, _KINDS[kind], order_id, spec, bool(flags & DENIED_FLAG)
 
 
 @dataclass(slots=True)
@@ -165,7 +175,7 @@ class GatewayTape:
         """Which frames of a robot's journal were taken next."""
         life.taken = last
         payload = INPUT.pack(uuid, life.epoch, first, last - first + 1, crc, life.number)
-        self.writer.append("input", payload, time=now)
+        self.writer.append_raw(_INPUT, payload, 0, 0, now)
 
     def _intent(self, out: IntentOut, now: int) -> None:
         order, spec = out.order, out.order.spec
@@ -174,7 +184,7 @@ class GatewayTape:
             spec.side.id, spec.type.id, spec.tif.id, spec.flags, spec.trigger_by.id,
             spec.position_side.id, order.robot, spec.tag.encode()[:32],
         )  # fmt: skip
-        self.writer.append("order_request", payload, stream=self.streams[spec.symbol], time=now)
+        self.writer.append_raw(_ORDER_REQUEST, payload, 0, self.streams[spec.symbol], now)
 
     def _news(self, out: NewsOut, now: int) -> None:
         order = out.order
