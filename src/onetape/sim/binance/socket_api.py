@@ -33,6 +33,8 @@ PATH: Final = "/ws-fapi/v1"
 HANDSHAKE_WEIGHT: Final = 5
 LIFE_NS: Final = 24 * 3600 * 1_000_000_000
 ID_MAX: Final = 36
+# -4056 is INVALID_API_KEY_TYPE in the error codes of USD-M, "Invalid api key type." (read 2026-11);
+# what it says of a logon is spot's text.
 NO_LOGON: Final = {
     HMAC: "HMAC_SHA256 API key is not supported.",
     RSA: "RSA API key is not supported.",
