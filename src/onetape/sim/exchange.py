@@ -34,6 +34,7 @@ from onetape.model.errors import (
     BadConfig,
     OnetapeError,
     OrderUnknown,
+    ReduceOnlyViolated,
     check,
 )
 from onetape.model.instrument import Instrument
@@ -400,6 +401,10 @@ class SimExchange(Clearing):
         new one, at venues where an amendment may rename it; free, as the caller has checked."""
         if not order.is_open:
             return OrderUnknown.code
+        closes = account.hedge and order.is_closing and not order.trigger
+        # What is closed may not be more than there is: the side would turn.
+        if closes and size and size - order.filled > self._closable(order):
+            return ReduceOnlyViolated.code
         if order.reserved:
             self._release(order)
             code = account.money.check_funds(
