@@ -101,6 +101,7 @@ class OrderManager:
         self.mode: ModeTold | None = None
         self.unmatched: dict[tuple[str, int, Side], FillTold] = {}  # fills of orders not yet known
         self.counts: dict[str, int] = {}  # what was odd, by name
+        self.settled: set[str] = set()  # ended by an operator's word, by client id
         self.owner_of: Callable[[str], tuple[int, int] | None] = _nobody
         self._asked_venue_ids: set[tuple[str, str]] = set()
 

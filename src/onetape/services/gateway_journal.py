@@ -61,6 +61,7 @@ _POSITIONS: Final = PositionSide.by_id()
 _KINDS: Final = RequestKind.by_id()
 _ORDER_REQUEST: Final = type_id("order_request")
 _INPUT: Final = type_id("input")
+_EVENT: Final = type_id("order_event")
 
 
 @dataclass(slots=True)
@@ -120,6 +121,7 @@ class GatewayTape:
     streams: dict[str, int] = field(default_factory=dict)
     robots: dict[int, RobotLife] = field(default_factory=dict)
     killed: str = ""  # why nothing new may leave, as the journal has it
+    may_lack_end: bool = False  # what the journal said last may be lost
 
     # --- writing ----------------------------------------------------------------------------------
 
@@ -196,7 +198,7 @@ class GatewayTape:
             out.code, out.news.id, out.state.id, order.robot, 0,
         )  # fmt: skip
         stream = self.streams[order.spec.symbol]
-        self.writer.append("order_event", payload, stream=stream, time=now)
+        self.writer.append_raw(_EVENT, payload, 0, stream, now)
         if out.reason:
             self._cold(
                 "reply",
@@ -256,6 +258,9 @@ class GatewayTape:
         )  # fmt: skip
         symbols: dict[int, str] = {}
         with JournalReader(path) as reader:
+            # What was written and not synced outlives the process, not the machine.
+            control = reader.control
+            self.may_lack_end = not (control.get("closed") or control.get("same_boot"))
             for stream, record in reader.instruments.items():
                 symbols[stream] = record["symbol"]
             for frame in reader.frames(wanted):
@@ -269,7 +274,8 @@ class GatewayTape:
                     case EventType.INSTRUMENT.id:
                         symbols[frame.stream] = msgspec.msgpack.decode(frame.payload)["symbol"]
                     case EventType.COMMAND.id:
-                        self._recover_command(msgspec.msgpack.decode(frame.payload))
+                        record = msgspec.msgpack.decode(frame.payload)
+                        self._recover_command(record, recovery)
                     case EventType.BALANCE.id:
                         record = msgspec.msgpack.decode(frame.payload)
                         if record["source"] == OPENING:
@@ -297,8 +303,10 @@ class GatewayTape:
                     case EventType.FILL.id:
                         recovery.fill(self._told(frame.payload, symbols[frame.stream]))
 
-    def _recover_command(self, record: dict[str, Any]) -> None:
+    def _recover_command(self, record: dict[str, Any], recovery: Recovery) -> None:
         match record.get("command"):
+            case "settle" if record["as"] != "open":
+                recovery.manager.settled.add(record["order"])
             case "kill":
                 self.killed = record["reason"]
             case "unkill":
