@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from onetape.model.enums import OrderType, PositionSide, Side, TriggerBy
 from onetape.model.order import OrderSpec
@@ -22,21 +22,27 @@ from onetape.orders.managed import Managed
 
 __all__ = ["Spent", "Working", "only_reduces", "waits"]
 
+# Named once: a member looked up at its class costs as much as a call.
+_SELL: Final = Side.SELL
+_BOTH: Final = PositionSide.BOTH
+_MARKET: Final = OrderType.MARKET
+_NO_TRIGGER: Final = TriggerBy.NONE
+
 
 def only_reduces(spec: OrderSpec) -> bool:
     """Its own words say that it can only take off a position: the flag, or in hedge mode the side
     that it closes. The venue holds it to them."""
     if spec.reduce_only:
         return True
-    if spec.position_side is PositionSide.BOTH:
+    if spec.position_side is _BOTH:
         return False
-    closes = PositionSide.LONG if spec.side is Side.SELL else PositionSide.SHORT
+    closes = PositionSide.LONG if spec.side is _SELL else PositionSide.SHORT
     return spec.position_side is closes
 
 
 def waits(order: Managed, traits: Traits) -> bool:
     """Its trigger has not fired."""
-    if order.spec.trigger_by is TriggerBy.NONE:
+    if order.spec.trigger_by is _NO_TRIGGER:
         return False
     return order.conditional if traits.conditionals else not order.life.triggered
 
@@ -127,7 +133,7 @@ class Working:
             return None
         near, client_id = resting.prices[0]
         # Prices of buys stand there with their sign turned, so that the highest is the first.
-        is_met = spec.type is OrderType.MARKET or near <= spec.price_int * spec.side.sign
+        is_met = spec.type is _MARKET or near <= spec.price_int * spec.side.sign
         return self._open[client_id] if is_met else None
 
     def unknown(self, symbol: str) -> Managed | None:
@@ -188,8 +194,8 @@ class Working:
         if order.life.update_open and order.amend_to[0]:
             prices.append(order.amend_to[0])
         met = None
-        if spec.type is not OrderType.MARKET and not is_waiting:
-            met = (min(prices) if spec.side is Side.SELL else -max(prices), order.client_id)
+        if spec.type is not _MARKET and not is_waiting:
+            met = (min(prices) if spec.side is _SELL else -max(prices), order.client_id)
         return _Share(
             spec.symbol,
             spec.position_side,
@@ -230,7 +236,7 @@ class Working:
 
 
 def _spent(spec: OrderSpec, left: int, price: int) -> Spent:
-    if spec.type is OrderType.MARKET:
+    if spec.type is _MARKET:
         if not spec.trigger_int:
             return Spent(left, unpriced=left)
         price = spec.trigger_int
