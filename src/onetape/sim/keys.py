@@ -13,6 +13,7 @@ from binascii import Error as Base64Error
 from dataclasses import dataclass, field
 from typing import Final
 
+from onetape._core import HmacKey
 from onetape.model.errors import BadConfig
 from onetape.sim.account import SimAccount
 
@@ -39,8 +40,16 @@ class ApiKey:
     can_trade: bool = True
     can_withdraw: bool = False
     addresses: tuple[str, ...] = ()
+    _code: HmacKey | None = field(default=None, repr=False)
     _public: bytes = b""
     _seed: bytes = field(default=b"", repr=False)
+
+    @property
+    def code(self) -> HmacKey:
+        """What HMAC-SHA256 signatures are checked with."""
+        if self._code is None:
+            self._code = HmacKey(self.secret.encode())
+        return self._code
 
     @property
     def public(self) -> bytes:

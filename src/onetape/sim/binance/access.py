@@ -7,7 +7,6 @@ WebSocket API its parameters, sorted. Source: "General Info" of the USD-M docume
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote
@@ -17,7 +16,6 @@ from onetape.sim.binance.wire import Refused, ms
 from onetape.sim.dialect import Request
 from onetape.sim.exchange import SimExchange
 from onetape.sim.keys import ED25519, ApiKey, signed_by
-from onetape.venues.binance.signing import hmac_hex
 
 __all__ = ["Access"]
 
@@ -82,9 +80,7 @@ class Access:
         if key.kind == ED25519:
             good = signed_by(key.public, payload, unquote(given))
         else:
-            good = hmac.compare_digest(
-                hmac_hex(key.secret, payload).encode(), given.lower().encode()
-            )
+            good = key.code.is_code(payload, given)
         if not good:
             raise Refused(-1022)
 
