@@ -47,6 +47,26 @@ def send(home, *words: str) -> dict:
     return json.loads(done.stdout)
 
 
+@pytest.mark.parametrize("entry", ["rest", "socket"])
+def test_a_gateway_tells_what_its_orders_took(world, tmp_path, entry):
+    _, listing, start = world
+    gateway, robot = start(order_entry=entry)
+    if entry == "socket":
+        wait_for(lambda: gateway.ask("status")["order_entry"]["up"])
+    orders = [robot.place(Side.BUY, listing.bid - 2000 - n) for n in range(3)]
+    for order in orders:
+        wait_for(lambda order=order: ("accepted", 0) in news_of(tmp_path, order))
+    spans = send(tmp_path, "gateway", "latency")["result"]
+    assert gateway.ask("status")["spans"] == spans
+    decided, out, acknowledged = (
+        spans[n] for n in ("received_to_decided", "decided_to_out", "out_to_acknowledged")
+    )
+    assert (decided["count"], acknowledged["count"]) == (3, 3)
+    assert out["count"] == 3
+    for span in (decided, out, acknowledged):
+        assert 0 < span["p50_us"] <= span["p99_us"] <= span["max_us"]
+
+
 @pytest.mark.parametrize("intents", ["process", "disk"])
 def test_an_order_leaves_once_its_intent_is_as_safe_as_wanted(world, tmp_path, intents):
     _, listing, start = world

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple
 
+from onetape.model.config import SLOTS_MAX
 from onetape.model.errors import BadInput
 from onetape.model.money import money
 
@@ -28,7 +29,6 @@ __all__ = [
 
 TOTAL: Final = 0  # not a holder: the sum of all others
 MAIN: Final = 1  # the pool that sub-accounts are filled from
-SLOTS_MAX: Final = 64  # with the total and the pool
 
 
 class Cause(StrEnum):

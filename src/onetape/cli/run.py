@@ -24,6 +24,7 @@ from onetape.model.errors import UsageError
 @click.option("--paper", is_flag=True, help="Against the simulated market, or --data at --speed.")
 @click.option("--live", is_flag=True, help="At the venue of the configuration.")
 @click.option("--account", default="", help="Which of the configuration, for --live.")
+@click.option("--subaccount", default="main", help="Whose money it trades with, for --live.")
 @click.option("--single", is_flag=True, help="With --live: gateway and robot in one process.")
 @click.option("--data", metavar="TAPE", help="Play this tape.")
 @click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0, metavar="X")
@@ -47,6 +48,7 @@ def command(
     paper: bool,
     live: bool,
     account: str,
+    subaccount: str,
     single: bool,
     params: tuple[str, ...],
     **options: Any,
@@ -59,9 +61,13 @@ def command(
         raise UsageError("choose one of --paper and --live", where="onetape run")
     chosen = parameters(params)
     if live:
-        return _live(shell, account, chosen, {**options, "single": single})
+        return _live(
+            shell, account, chosen, {**options, "single": single, "subaccount": subaccount}
+        )
     if single:
         raise UsageError("only a live run has a gateway", where="--single", todo="give --live")
+    if subaccount != "main":
+        raise UsageError("only a live run has one", where="--subaccount", todo="give --live")
     run_paper = load("onetape.services.paper", "run_paper", what="paper trading")
     build = load("onetape.services.paper", "PaperOptions", what="paper trading")
     with shell.progress("paper") as progress:

@@ -7,7 +7,7 @@ core. A test compares both with the schemas the core itself publishes.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Self, cast
+from typing import Any, Self
 
 
 class TapeWord(StrEnum):
@@ -24,10 +24,10 @@ class TapeWord(StrEnum):
     @classmethod
     def from_id(cls, number: int) -> Self:
         """The word of a stored number. Raises ValueError naming a number that has none."""
-        found = _MEMBERS[cls].get(number)
+        found: Self | None = _MEMBERS[cls].get(number)
         if found is None:
             raise ValueError(f"{cls.__name__} has no id {number}")
-        return cast(Self, found)
+        return found
 
 
 class EventType(TapeWord):
@@ -71,12 +71,12 @@ class Side(TapeWord):
     @property
     def sign(self) -> int:
         """+1 for a buy, -1 for a sell, 0 where the venue does not say."""
-        return _SIGNS[self.value]
+        return _SIGNS[self._value_]
 
     @property
     def opposite(self) -> Side:
         """The other side; of none it is none."""
-        return _OPPOSITES[self.value]
+        return _OPPOSITES[self._value_]
 
 
 class OrderType(TapeWord):
@@ -226,7 +226,7 @@ _IDS: dict[type[TapeWord], dict[str, int]] = {
     for start, group in ((0, _FROM_ZERO), (1, _FROM_ONE))
     for cls in group
 }
-_MEMBERS: dict[type[TapeWord], dict[int, TapeWord]] = {
+_MEMBERS: dict[type[TapeWord], dict[int, Any]] = {
     cls: {number: cls(word) for word, number in ids.items()} for cls, ids in _IDS.items()
 }
 

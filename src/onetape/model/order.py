@@ -66,7 +66,7 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
             return "GTD and an expiry go together"
         if (self.trigger_int != 0) != (self.trigger_by is not TriggerBy.NONE):
             return "a trigger price and what it watches go together"
-        if len(self.tag.encode()) > TAG_BYTES_MAX:
+        if self.tag and len(self.tag.encode()) > TAG_BYTES_MAX:
             return f"a tag has at most {TAG_BYTES_MAX} bytes: {self.tag!r}"
         return ""
 

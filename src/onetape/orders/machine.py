@@ -38,7 +38,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from onetape.model.enums import OrderNews, OrderState
+from onetape.model.enums import FINAL_STATES, OrderNews, OrderState
 from onetape.model.errors import InvariantViolation, check
 
 
@@ -101,6 +101,20 @@ OUR_EVENTS: Final = frozenset(
     }
 )
 FILLS: Final = frozenset({OrderEvent.FILL_PARTIAL, OrderEvent.FILL_FULL, OrderEvent.FILL_EXCESS})
+
+# What `OrderLife` learns something from beside the state. Most orders only ever meet two of them.
+_LEARNED_FROM: Final = frozenset(
+    {
+        OrderEvent.ACCEPT,
+        OrderEvent.TRIGGER,
+        OrderEvent.CANCEL_REQUEST,
+        OrderEvent.AMEND_REQUEST,
+        OrderEvent.CANCEL_REJECT,
+        OrderEvent.AMEND_ACK,
+        OrderEvent.AMEND_REJECT,
+        OrderEvent.FOUND_WORKING,
+    }
+)
 
 # One line for each state, one word for each event in the order of OrderEvent:
 # ours | accept reject trigger | fills | cancel | amend | expire, venue cancel | asking | duplicate.
@@ -252,7 +266,8 @@ class OrderLife:
         """Anything but a fill. `size` is the quantity that amend_request, amend_ack and
         found_working name (0: as it was). Raises InvariantViolation for an impossible event of
         our own."""
-        check(event not in FILLS, "fills go through on_fill")
+        if event in FILLS:
+            raise InvariantViolation("fills go through on_fill")
         cell = TABLE[self.state][event]
         if cell is Effect.IMPOSSIBLE:
             if event.is_ours:
@@ -260,7 +275,8 @@ class OrderLife:
             self.impossible += 1
             return cell
         if cell is not Effect.REFUSED:
-            self._learn(event, size)
+            if event in _LEARNED_FROM:
+                self._learn(event, size)
             self._enter(cell)
         return cell
 
@@ -306,7 +322,7 @@ class OrderLife:
 
     def _enter(self, cell: Cell) -> None:
         self.state = resolve(self, cell)
-        if self.state.is_final:
+        if self.state in FINAL_STATES:
             self.cancel_open = self.update_open = False
 
 

@@ -24,7 +24,7 @@ from onetape.model.enums import OrderNews, OrderState, RequestKind, Side, Trigge
 from onetape.model.errors import AccountMode, OrderOutcomeUnknown, OrderUnknown, VenueRejected
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
-from onetape.orders.asking import ASK_AFTER, due_of, is_absent, next_ask, question_of
+from onetape.orders.asking import ASK_AFTER, is_absent, next_ask, question_of
 from onetape.orders.books import Books
 from onetape.orders.calls import Call, OrderKey, OrderProtocol, Purpose
 from onetape.orders.directory import Directory
@@ -84,7 +84,7 @@ class OrderManager:
         self.venue = venue
         self.outs: list[Out] = []
         self.calls: list[Call] = []
-        self.directory = Directory()
+        self.directory = Directory(venue)
         self.orders = self.directory.orders
         self.open = self.directory.open
         self.by_robot = self.directory.by_robot
@@ -122,6 +122,7 @@ class OrderManager:
 
     def cancel(self, order: Managed, now: int) -> None:
         """Asks the venue; while the placing is unanswered, as soon as it is answered."""
+        self.directory.mark(order)
         if order.is_foreign or not order.is_open:
             self.refuse(order, OrderNews.CANCEL_REJECTED, now)
             return
@@ -153,6 +154,7 @@ class OrderManager:
         return len(chosen)
 
     def amend(self, order: Managed, now: int, *, price: int, size: int) -> None:
+        self.directory.mark(order)
         sent = order.is_open and not order.is_foreign and not order.conditional
         if not sent or not order.life.is_sent(OrderEvent.AMEND_REQUEST):
             self.refuse(order, OrderNews.UPDATE_REJECTED, now)
@@ -175,7 +177,7 @@ class OrderManager:
         """An answer of the venue, or that there will be none (AMBIGUOUS)."""
         kind = _KINDS.get(call.purpose)
         if kind is not None and call.subject is not None:
-            order = self.orders.get(call.subject.client_id)
+            order = self.directory.get(call.subject.client_id)
             if order is not None:
                 self._request_answered(order, kind, answer, now)
             return
@@ -264,7 +266,7 @@ class OrderManager:
 
     def _query_answered(self, key: OrderKey, answer: Answer, now: int) -> None:
         row = next((t for t in answer.told if isinstance(t, OrderTold)), None)
-        order = self.orders.get(row.client_id if row is not None else key.client_id)
+        order = self.directory.get(row.client_id if row is not None else key.client_id)
         if order is None:
             if row is not None:
                 self._meet(row, now)
@@ -325,7 +327,8 @@ class OrderManager:
 
     def tick(self, now: int) -> None:
         """What is due: requests to be sent again, answers that are lost, questions."""
-        for order in list(self.open.values()):
+        for order in self.directory.due.take(now):
+            self.directory.mark(order)
             for kind, pending in list(order.pending.items()):
                 if pending.resend_at:
                     if now >= pending.resend_at:
@@ -347,7 +350,7 @@ class OrderManager:
     @property
     def next_due(self) -> int:
         """When `tick` has something to do, a large number without."""
-        return due_of(self.open.values())
+        return self.directory.due.next
 
     # --- what the venue says ----------------------------------------------------------------------
 
@@ -577,4 +580,4 @@ class OrderManager:
     @property
     def unknown(self) -> list[Managed]:
         """Orders that nobody knows the state of."""
-        return [o for o in self.open.values() if o.state is OrderState.UNKNOWN]
+        return self.directory.working.all_unknown()

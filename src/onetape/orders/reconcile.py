@@ -217,6 +217,7 @@ class Reconciler:
             if order.created >= current.began:
                 continue
             order.ask_at = order.ask_at or now
+            self.manager.directory.mark(order)
 
     def _note_flat(self, answer: Answer, now: int) -> None:
         """A position that the venue does not list is flat."""

@@ -17,6 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from onetape.accounts.entries import MAIN
 from onetape.model.enums import Kind, RequestKind
 from onetape.model.errors import VenueRejected
 from onetape.model.instrument import Instrument
@@ -43,6 +44,7 @@ from onetape.services.gateway_line import Sent, VenueLine
 from onetape.services.gateway_market import MarketFeed
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.gateway_robots import ROBOTS_MAX, Robots
+from onetape.services.gateway_spans import Spans
 from onetape.store.private import private_folder
 from onetape.store.redaction import Redactor
 from onetape.tape.journal import JournalWriter
@@ -79,6 +81,7 @@ class Gateway:
             self.protocol.signs_late = True
             self.entry = EntryLine(self.line, answered=self._answered, went=self._entry_went)
         self.watch = DriftWatch(options.kind, self._say)
+        self.spans = Spans()
         self.instruments: list[Instrument] = []
         self.stopping = asyncio.Event()
         self.reconciled = asyncio.Event()
@@ -187,11 +190,11 @@ class Gateway:
         )
         self.robots = Robots(
             self.manager, self.gate, self.tape, loop=asyncio.get_running_loop(),
-            now=self.clock.now, carry_out=self._carry_out,
+            now=self.clock.now, carry_out=self._carry_out, spans=self.spans,
         )  # fmt: skip
         self.commands = Commands(
             self.manager, self.gate, self.reconciler, self.tape,
-            now=self.clock.now, carry_out=self._carry_out,
+            now=self.clock.now, carry_out=self._carry_out, spans=self.spans,
         )  # fmt: skip
 
     def _limits(self) -> Limits:
@@ -227,10 +230,15 @@ class Gateway:
         calls, self.manager.calls = self.manager.calls, []
         entry = None if self.budget.is_shut_out else self.entry
         for call in calls:
-            if entry is None or not entry.send(call):
-                call = self.protocol.signed(call, self.clock.now())
-                # An order leaves before this returns; its answer is waited for in a task.
-                self._spawn(self._make(call, self.line.begin(call)))
+            if entry is not None and entry.send(call):
+                self.spans.out(call, time.time_ns())
+                continue
+            call = self.protocol.signed(call, self.clock.now())
+            # An order leaves before this returns; its answer is waited for in a task.
+            sent = self.line.begin(call)
+            if sent is not None and not sent.done():  # else it was refused here
+                self.spans.out(call, time.time_ns())
+            self._spawn(self._make(call, sent))
         if outs:
             self._written()
 
@@ -242,6 +250,7 @@ class Gateway:
         self._answered(call, await self.line.answer(call, sent))
 
     def _answered(self, call: Call, answer: Answer) -> None:
+        self.spans.answered(call, answer, time.time_ns())
         self.watch.answer(answer)
         now = self.clock.now()
         if not self.reconciler.answered(call, answer, now):
@@ -311,7 +320,8 @@ class Gateway:
         """One request over the gateway's socket, or from this process."""
         match asked["do"]:
             case "attach":
-                return self.attach(str(asked["name"]), str(asked["journal"]))
+                subaccount = str(asked.get("subaccount") or "main")
+                return self.attach(str(asked["name"]), str(asked["journal"]), subaccount)
             case "follow":
                 books = [str(s) for s in asked.get("books", ())]
                 return self._follow(int(asked["robot"]), books)
@@ -332,9 +342,12 @@ class Gateway:
             case other:
                 return {"error": f"unknown request {other!r}"}
 
-    def attach(self, name: str, journal: str) -> dict[str, Any]:
+    def attach(self, name: str, journal: str, subaccount: str) -> dict[str, Any]:
         """A robot begins a life: its number, and where its order ids begin."""
-        life = self.robots.attach(name, journal, time.time_ns())
+        slot = {"main": MAIN, **self.options.subaccounts}.get(subaccount)
+        if slot is None:
+            return {"error": f"account {self.options.account} has no sub-account {subaccount!r}"}
+        life = self.robots.attach(name, journal, time.time_ns(), slot=slot)
         if life is None:
             return {"error": f"more than {ROBOTS_MAX} robots"}
         return {
@@ -373,6 +386,7 @@ class Gateway:
             "order_entry": self.entry.status() if self.entry is not None else None,
             "budget": self.budget.status(),
             "clock_offset_ns": self.clock.offset,
+            "spans": self.spans.summary(),
             "market": self.market.status(),
             "positions": {
                 f"{symbol} {side}": qty for (symbol, side), qty in self.manager.positions.items()

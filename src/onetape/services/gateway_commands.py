@@ -9,6 +9,7 @@ from onetape.orders.gate import Gate
 from onetape.orders.manager import OrderManager
 from onetape.orders.reconcile import Reconciler
 from onetape.services.gateway_journal import GatewayTape
+from onetape.services.gateway_spans import Spans
 
 __all__ = ["Commands"]
 
@@ -25,7 +26,9 @@ class Commands:
         *,
         now: Callable[[], int],
         carry_out: Callable[[], None],
+        spans: Spans,
     ) -> None:
+        self._spans = spans
         self._manager = manager
         self._gate = gate
         self._reconciler = reconciler
@@ -55,6 +58,8 @@ class Commands:
             case "reconcile":
                 self._note(id_, name, fields)
                 self._reconciler.start(now, "asked for")
+            case "latency":  # a question: it changes nothing
+                answer["result"] = self._spans.summary()
             case _:
                 answer["status"] = "refused"
                 answer["error"] = f"a gateway knows no command {name!r}"

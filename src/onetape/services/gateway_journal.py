@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.accounts.entries import MAIN
 from onetape.model.enums import (
     EventType,
     Liquidity,
@@ -64,6 +65,7 @@ class RobotLife:
     symbols: dict[int, str] = field(default_factory=dict)  # by its journal's streams
     is_lost: bool = False  # its process has ended, and that has been seen to
     uuid: bytes = b""  # of its journal
+    slot: int = MAIN  # the sub-account that it trades with
 
     @property
     def base(self) -> int:
@@ -139,6 +141,7 @@ class GatewayTape:
                 "name": life.name,
                 "epoch": life.epoch,
                 "journal": life.journal,
+                "slot": life.slot,
             },
             now,
         )
@@ -294,8 +297,9 @@ class GatewayTape:
     def _recover_robot(self, record: dict[str, Any]) -> None:
         if "robot" in record:
             self.robots[record["robot"]] = RobotLife(
-                record["robot"], record["name"], record["epoch"], record["journal"]
-            )
+                record["robot"], record["name"], record["epoch"], record["journal"],
+                slot=record.get("slot", MAIN),
+            )  # fmt: skip
 
     def _recover_intent(
         self, payload: bytes, symbols: dict[int, str], stream: int, time: int, recovery: Recovery

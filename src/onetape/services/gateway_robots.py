@@ -17,6 +17,7 @@ from onetape.orders.gate import Gate
 from onetape.orders.managed import HealthOut, Managed, Request
 from onetape.orders.manager import OrderManager
 from onetape.services.gateway_journal import GatewayTape, RobotLife, request_of
+from onetape.services.gateway_spans import Spans
 from onetape.tape.journal import JournalReader, type_id
 from onetape.tape.wait import JournalWatch, Waiter
 
@@ -29,7 +30,8 @@ _INSTRUMENT: Final = type_id("instrument")
 
 
 class Robots:
-    """now: gives the venue's time. carry_out: takes what the manager wants after requests."""
+    """now: gives the venue's time. carry_out: takes what the manager wants after requests. spans:
+    told when they came."""
 
     def __init__(
         self,
@@ -40,7 +42,9 @@ class Robots:
         loop: Any,
         now: Callable[[], int],
         carry_out: Callable[[], None],
+        spans: Spans | None = None,
     ) -> None:
+        self._spans = spans or Spans()
         self._manager = manager
         self._gate = gate
         self._tape = tape
@@ -57,15 +61,17 @@ class Robots:
     def close(self) -> None:
         self._watch.close()
 
-    def attach(self, name: str, journal: str, now: int) -> RobotLife | None:
-        """A robot begins a life, None: there are too many. Its journal is not there yet."""
+    def attach(self, name: str, journal: str, now: int, *, slot: int) -> RobotLife | None:
+        """A robot begins a life, None: there are too many. Its journal is not there yet. slot: the
+        sub-account that it trades with."""
         known = next((r for r in self._tape.robots.values() if r.name == name), None)
         number = known.number if known else len(self._tape.robots) + 1
         if number > ROBOTS_MAX:
             return None
         if number in self._lives:
             self._lives.pop(number)[1].close()
-        life = RobotLife(number, name, known.epoch + 1 if known else 1, journal)
+        epoch = known.epoch + 1 if known else 1
+        life = RobotLife(number, name, epoch, journal, slot=slot)
         self._tape.attach(life, now)
         self._coming[number] = time.monotonic()
         return life
@@ -111,18 +117,26 @@ class Robots:
 
     def _take_requests(self) -> None:
         now = self._now()
+        decided, came = 0, []  # when what they were decided on had come
         for life, reader in self._lives.values():
             first = last = 0
             while (raw := reader.next_raw()) is not None:
-                kind, _, sequence, _, stream, payload = raw
+                kind, _, sequence, received, stream, payload = raw
                 if kind == _INSTRUMENT:
                     life.symbols[stream] = msgspec.msgpack.decode(payload)["symbol"]
                 elif kind == _ORDER_REQUEST and sequence > life.taken:
+                    decided = decided or time.time_ns()
                     first, last = first or sequence, sequence
+                    came.append(received)
                     self._request(life, stream, payload, now)
             if last:
-                self._tape.take(life, life.uuid, first, last, 0, time.time_ns())
+                # The stamp of when they came, not of when they were seen to.
+                self._tape.take(life, life.uuid, first, last, 0, decided)
+        self._spans.decided_at = decided
         self._carry_out()
+        self._spans.decided_at = 0
+        for received in came:  # counted once the orders are out
+            self._spans.decided(received, decided)
 
     def _request(self, life: RobotLife, stream: int, payload: bytes, now: int) -> None:
         _, kind, order_id, spec, denied = request_of(payload, life.symbols[stream])

@@ -41,7 +41,7 @@ from onetape.model.money import money_units
 from onetape.sim.account import MarginMove, SimAccount
 from onetape.sim.clearing import Clearing
 from onetape.sim.conditional import Conditional, ConditionalBook
-from onetape.sim.keys import HMAC, ApiKey, new_key
+from onetape.sim.keys import HMAC, MAIN, ApiKey, new_key
 from onetape.sim.listing import Listing, changed_brackets, changed_filters
 from onetape.sim.recording import recorded
 from onetape.sim.reports import (
@@ -110,7 +110,7 @@ class SimExchange(Clearing):
         )
         self.accounts.append(account)
         self.by_key[key] = account
-        self.keys[key] = ApiKey(key, account, "main", HMAC, secret)
+        self.keys[key] = ApiKey(key, account, MAIN, HMAC, secret)
         for currency, amount in balances.items():
             self.deposit(account, currency, amount, self.now, reason="deposit")
         for index, listing in enumerate(self.listings):

@@ -109,9 +109,9 @@ class MarginData:
             raise Refused(-1102, "type")
         wanted = decimal_of(params, "amount")
         if wanted <= 0:
-            raise Refused(-4055, text="Amount must be positive.")
+            raise Refused(-4055)
         if at not in account.isolated:
-            raise Refused(-4053, text="Add margin only support for isolated position.")
+            raise Refused(-4049)
         side = PositionSide(given.lower())
         if not account.qty(at, side):
             raise Refused(-4054)

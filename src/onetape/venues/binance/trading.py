@@ -83,6 +83,8 @@ _STATE_NEWS: Final = {
 }
 _TIFS: Final = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK,
                 "GTD": TimeInForce.GTD}  # fmt: skip
+_TIF_WORDS: Final = {tif: word for word, tif in _TIFS.items()}
+_SIDE_WORDS: Final = {Side.BUY: "BUY", Side.SELL: "SELL"}
 _PASSED_OVER: Final = frozenset(
     {"TRADE_LITE", "MARGIN_CALL", "STRATEGY_UPDATE", "GRID_UPDATE",
      "CONDITIONAL_ORDER_TRIGGER_REJECT"}
@@ -101,6 +103,7 @@ class BinanceUsdmProtocol:
 
     def __init__(self, key: str, secret: str) -> None:
         self.key = key
+        self._headers: Final = {"X-MBX-APIKEY": key}
         self.signer = signer_of(secret)
         self.signs_late = False
         self._by_symbol: dict[str, Instrument] = {}
@@ -119,16 +122,16 @@ class BinanceUsdmProtocol:
         conditional = spec.trigger_by is not TriggerBy.NONE
         params: dict[str, str] = {
             "symbol": i.raw_symbol,
-            "side": "BUY" if spec.side is Side.BUY else "SELL",
+            "side": _SIDE_WORDS[spec.side],
             "quantity": i.size_text(spec.size_int),
         }
         if spec.position_side is not PositionSide.BOTH:
-            params["positionSide"] = spec.position_side.value.upper()
+            params["positionSide"] = spec.position_side.upper()
         elif spec.reduce_only:
             params["reduceOnly"] = "true"
         if is_limit:
             params["price"] = i.price_text(spec.price_int)
-            params["timeInForce"] = "GTX" if spec.post_only else spec.tif.value
+            params["timeInForce"] = "GTX" if spec.post_only else _TIF_WORDS[spec.tif]
             if spec.tif is TimeInForce.GTD:
                 params["goodTillDate"] = str(spec.expire // _MS)
         if conditional:
@@ -172,14 +175,14 @@ class BinanceUsdmProtocol:
         if call.terms is None:
             return call
         query = self._query(call.terms, now)
-        return call._replace(target=f"{call.target}?{query}", headers=self._headers(), terms=None)
+        return call._replace(target=f"{call.target}?{query}", headers=self._headers, terms=None)
 
     def amend(self, key: OrderKey, spec: OrderSpec, now: int, *, price: int, size: int) -> Call:
         i = self._by_symbol[key.symbol]
         params = {
             "symbol": i.raw_symbol,
             "origClientOrderId": key.client_id,
-            "side": spec.side.value.upper(),
+            "side": _SIDE_WORDS[spec.side],
             "quantity": i.size_text(size),
             "price": i.price_text(price),
         }
@@ -248,15 +251,12 @@ class BinanceUsdmProtocol:
             "PUT" if keep else "POST",
             "/fapi/v1/listenKey",
             b"",
-            self._headers(),
+            self._headers,
             1,
         )
 
     def stream_path(self, key: str) -> str:
         return f"/private/ws/{key}"
-
-    def _headers(self) -> dict[str, str]:
-        return {"X-MBX-APIKEY": self.key}
 
     def _signed(
         self,
@@ -274,12 +274,11 @@ class BinanceUsdmProtocol:
         if self.signs_late and purpose in ORDER_PURPOSES:
             return Call(purpose, method, path, b"", {}, weight, orders, subject, symbol, params)
         target = f"{path}?{self._query(params, now)}"
-        return Call(purpose, method, target, b"", self._headers(), weight, orders, subject, symbol)
+        return Call(purpose, method, target, b"", self._headers, weight, orders, subject, symbol)
 
     def _query(self, params: Mapping[str, str], now: int) -> str:
-        query = query_text(
-            {**params, "recvWindow": str(RECV_WINDOW_MS), "timestamp": str(now // _MS)}
-        )
+        text = query_text(params)
+        query = f"{text}{'&' if text else ''}recvWindow={RECV_WINDOW_MS}&timestamp={now // _MS}"
         signature = self.signer.sign(query.encode())
         if not signature.isalnum():  # base64; hexadecimal needs no escapes
             signature = quote(signature, safe="")
