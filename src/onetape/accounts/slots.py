@@ -200,7 +200,7 @@ class SubAccounts:
     # --- the door for commands --------------------------------------------------------------------
 
     def command(
-        self, actor: str, name: str, fields: Mapping[str, Any], id: str, now: int
+        self, actor: str, name: str, fields: Mapping[str, Any], id_: str, now: int
     ) -> Entry | Refused:
         """What a command would book. `fields`: currency, index, amount or delta, strategy, and for
         an adjust the transfer_id, where there is one."""
@@ -213,8 +213,8 @@ class SubAccounts:
             return Refused(NotOwner, f"{actor} is not {strategy}")
         if actor != OPERATOR and name in ("set", "reset"):
             return Refused(PermissionDenied, f"{name} is the operator's")
-        if id and any(self.ledger.has(cause, id) for cause in _CAUSES):
-            return Refused(DuplicateCommand, f"command {id} has been done")
+        if id_ and any(self.ledger.has(cause, id_) for cause in _CAUSES):
+            return Refused(DuplicateCommand, f"command {id_} has been done")
         currency = self._currency(fields.get("currency"))
         if isinstance(currency, Refused):
             return currency
@@ -227,20 +227,20 @@ class SubAccounts:
         note = f"{name} by {actor}"
         match name:
             case "allocate":
-                return self.allocate(currency, slot, amount, now=now, reference=id, note=note)
+                return self.allocate(currency, slot, amount, now=now, reference=id_, note=note)
             case "release":
-                return self.release(currency, slot, amount, now=now, reference=id, note=note)
+                return self.release(currency, slot, amount, now=now, reference=id_, note=note)
             case "adjust":
                 transfer = fields.get("transfer_id") or ""
                 if not isinstance(transfer, str):
                     return Refused(UsageError, f"transfer_id is not a text: {transfer!r}")
                 return self.adjust(
-                    currency, amount, now=now, reference=id, transfer=transfer, note=note
+                    currency, amount, now=now, reference=id_, transfer=transfer, note=note
                 )
             case "set":
-                return self.set(currency, slot, amount, now=now, reference=id, note=note)
+                return self.set(currency, slot, amount, now=now, reference=id_, note=note)
             case _:
-                return self.reset(currency, amount, now=now, reference=id, note=note)
+                return self.reset(currency, amount, now=now, reference=id_, note=note)
 
     def _currency(self, given: object) -> str | Refused:
         """In any case; a currency of which nothing was ever there is none of this account's."""
