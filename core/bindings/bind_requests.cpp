@@ -1,10 +1,9 @@
-// Requests of clients as Python sees them: HTTP in its plain form, parameters, codes, numbers.
+// Requests of clients as Python sees them: HTTP in its plain form, parameters, numbers.
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
 
 #include <string_view>
 
-#include "base/hmac.hpp"
 #include "bindings/bind.hpp"
 #include "text/http_request.hpp"
 
@@ -106,20 +105,4 @@ void bind_requests(nb::module_& m) {
         "has more decimals, or is above 2^62.");
     m.def("units_text", &units_text, nb::arg("units"), nb::arg("decimals"), nb::arg("least"),
           "units * 10^-decimals with `least` decimals at least, and no more zeros than that.");
-    nb::class_<HmacSha256>(m, "HmacKey", "A key of HMAC-SHA256.")
-        .def(
-            "__init__",
-            [](HmacSha256* self, const nb::bytes& key) {
-                new (self) HmacSha256(std::string_view(key.c_str(), key.size()));
-            },
-            nb::arg("key"))
-        .def(
-            "is_code",
-            [](const HmacSha256& self, const nb::bytes& message, const nb::str& given) {
-                std::string_view code;
-                const std::string_view text(message.c_str(), message.size());
-                return view_of(given, code) && self.is_code(text, code);
-            },
-            nb::arg("message"), nb::arg("given"),
-            "Whether `given` is the code of a message, hexadecimal, in letters of any case.");
 }

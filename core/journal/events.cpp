@@ -155,6 +155,7 @@ const std::array<EventSpec, event_type_count> specs{{
     cold(EventType::log, "log"),
     cold(EventType::memory, "memory"),
     {EventType::mbo, "mbo", true, sizeof(MboPayload), mbo_fields, nullptr},
+    cold(EventType::entry, "entry"),
 }};
 
 }  // namespace

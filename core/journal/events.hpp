@@ -36,9 +36,10 @@ enum class EventType : std::uint16_t {
     log,
     memory,
     mbo,
+    entry,
     end = 0xffff,  // the writer left this segment; the next one follows
 };
-inline constexpr std::uint16_t event_type_count = 25;
+inline constexpr std::uint16_t event_type_count = 26;
 
 enum class Side : std::uint8_t { none = 0, buy = 1, sell = 2 };
 enum class OrderType : std::uint8_t { limit = 1, market = 2 };

@@ -47,6 +47,8 @@ def test_nothing_at_all_is_a_configuration():
         ('mode = "sim"', "mode = 3", "expected `str`, got `int`", 3),
         ("b = 3", "b = 2", "slots must differ", 6),
         ("b = 3", "b = 1", "slots must differ", 6),
+        ("b = 3", "b = 64", "slots end at 63", 6),
+        ("b = 3", "operator = 3", "no sub-account is called `operator`", 6),
         ("b = 3", 'b = "3"', "expected `int`, got `str`", 6),
         ('account = "main"', 'account = "nobody"', "no account `nobody`", 9),
         ('subaccount = "a"', 'subaccount = "z"', "no sub-account `z`", 10),

@@ -16,6 +16,8 @@ from onetape.model.errors import BadConfig
 from onetape.model.toml_lines import key_lines, line_of
 
 ENVIRONMENT_PREFIX = "ONETAPE_"
+SLOTS_MAX = 64  # of an account: the total, the pool and its sub-accounts
+TAKEN_NAMES = ("main", "total", "operator")
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -53,6 +55,11 @@ class AccountConfig(_Section, frozen=True):
     )
     position_mode: Literal["one-way", "hedge"] = "one-way"  # what the account has to be in
     allow_withdraw: bool = False  # a key that may withdraw is refused otherwise
+    credit: dict[str, str | int | float] = {}  # currency -> how far below zero its pool may go
+    check_every: str = "60s"  # how often balances are compared with the venue's
+    leverage: float = 1.0  # at which orders of sub-accounts are reckoned; the venue has its own
+    cross_internally: bool = False  # orders of two sub-accounts that meet trade without the venue
+    commands: Literal["disk", "process"] = "disk"  # where one is on the tape before it is done
 
 
 class RobotConfig(_Section, frozen=True):
@@ -264,6 +271,18 @@ def _environment_value(text: str) -> Any:
         return text
 
 
+def _check_slots(path: tuple[str, ...], account: AccountConfig, source: _Source) -> None:
+    path = (*path, "subaccounts")
+    slots = [*account.subaccounts.values()]
+    if any(slot < 2 for slot in slots) or len(set(slots)) != len(slots):
+        raise source.bad(path, "slots must differ and begin at 2", "0 is the total, 1 is main")
+    if any(slot >= SLOTS_MAX for slot in slots):
+        raise source.bad(path, f"slots end at {SLOTS_MAX - 1}", "take lower ones")
+    for name in account.subaccounts:
+        if name in TAKEN_NAMES or not name:
+            raise source.bad(path, f"no sub-account is called `{name}`", "choose another name")
+
+
 def _check_references(config: Config, source: _Source) -> None:
     for name, account in config.accounts.items():
         path = ("accounts", name)
@@ -276,13 +295,7 @@ def _check_references(config: Config, source: _Source) -> None:
                 raise source.bad(
                     (*path, key), "a secret in the open", "use env:NAME, file:/path or fd:N"
                 )
-        slots = [*account.subaccounts.values()]
-        if any(slot < 2 for slot in slots) or len(set(slots)) != len(slots):
-            raise source.bad(
-                (*path, "subaccounts"),
-                "slots must differ and begin at 2",
-                "0 is the total, 1 is main",
-            )
+        _check_slots(path, account, source)
     for name, robot in config.robots.items():
         path = ("robots", name)
         owner = config.accounts.get(robot.account)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from onetape.model.time import SECOND
 from onetape.services.bridge_options import BridgeOptions
 
 __all__ = ["GatewayOptions", "gateway_journal", "gateway_socket"]
@@ -40,6 +41,13 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     orders_per_second: int = 0
     dead_man_ns: int = 0
     orphans: str = "cancel"
+    venue: str = ""  # its name in the configuration
+    subaccounts: dict[str, int] = {}  # name -> slot
+    credit: dict[str, str] = {}  # currency -> decimal text
+    check_every_ns: int = 60 * SECOND
+    leverage: float = 1.0
+    cross_internally: bool = False
+    commands: str = "disk"  # or "process": a command is done once the tape has it there
     bridge: BridgeOptions | None = None  # of kinds `ccxt:`; rest is "" then, or another address
     is_new: bool = (
         False  # the exchange began with this gateway: nothing of an earlier life is there

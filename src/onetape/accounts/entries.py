@@ -1,0 +1,109 @@
+"""What a ledger is made of: entries that move money between holders, and name their cause.
+
+A place is a holder in a wallet of the account: a sub-account, which is ours, or one of the sides
+that money comes from and goes to. An entry's legs add up to zero in each currency, so money is
+neither made nor lost, only moved. Amounts are units of 1e-18 of their currency (`model/money.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum, StrEnum
+from typing import Final, NamedTuple
+
+from onetape.model.config import SLOTS_MAX
+from onetape.model.errors import BadInput
+from onetape.model.money import money
+
+__all__ = [
+    "MAIN",
+    "SLOTS_MAX",
+    "TOTAL",
+    "Cause",
+    "Entry",
+    "Leg",
+    "Outside",
+    "checked",
+    "path_of",
+]
+
+TOTAL: Final = 0  # not a holder: the sum of all others
+MAIN: Final = 1  # the pool that sub-accounts are filled from
+
+
+class Cause(StrEnum):
+    """Why money moved."""
+
+    OPENING = "opening"
+    FILL = "fill"
+    FEE = "fee"
+    FUNDING = "funding"
+    INTEREST = "interest"
+    TRANSFER = "transfer"
+    CORRECTION = "correction"
+    COMMAND = "command"
+    RESET = "reset"
+
+
+class Outside(IntEnum):
+    """Holders that are not sub-accounts. Numbers are on tapes: add, do not change."""
+
+    MARKET = -1  # the other side of fills
+    FEES = -2
+    FUNDING = -3
+    INTEREST = -4
+    WORLD = -5  # other accounts, other venues, banks
+    TRANSIT = -6  # ours, on its way
+    UNEXPLAINED = -7  # what the venue says and we cannot account for
+    OPENING = -8
+    # Ours, and counted in with the pool: where the sub-accounts' profits differ from the account's,
+    # because the venue has netted their positions.
+    NETTING = -9
+
+
+class Leg(NamedTuple):
+    """amount: signed, what the holder's balance changes by."""
+
+    holder: int  # a slot from MAIN on, or an Outside
+    currency: str
+    amount: int
+    wallet: str = ""  # "": the one that is traded from
+
+
+class Entry(NamedTuple):
+    """Never changed: a mistake is put right by another one. time: ns UTC, the venue's where the
+    venue made it."""
+
+    time: int
+    cause: Cause
+    legs: tuple[Leg, ...]
+    reference: str = ""  # trade id, transfer id, command id: what it is booked once by
+    of: int = 0  # sequence of the frame that caused it, 0: none
+    note: str = ""
+
+
+def checked(entry: Entry) -> Entry:
+    """The entry. Raises BadInput where a currency does not add up to zero, or a holder is none."""
+    sums: dict[str, int] = {}
+    for leg in entry.legs:
+        if not (MAIN <= leg.holder < SLOTS_MAX or leg.holder in _OUTSIDE):
+            raise BadInput(f"{entry.cause} {entry.reference}: no holder {leg.holder}")
+        sums[leg.currency] = sums.get(leg.currency, 0) + leg.amount
+    for currency, rest in sums.items():
+        if rest:
+            raise BadInput(f"{entry.cause} {entry.reference}: {money(rest)} {currency} too much")
+    return entry
+
+
+def path_of(venue: str, account: str, leg: Leg, names: Iterable[tuple[str, int]] = ()) -> str:
+    """`venue/account/wallet/currency/sub-account`, as people read it."""
+    if leg.holder < 0:
+        holder = Outside(leg.holder).name.lower()
+    elif leg.holder == MAIN:
+        holder = "main"
+    else:
+        holder = next((name for name, slot in names if slot == leg.holder), str(leg.holder))
+    return "/".join((venue, account, leg.wallet or "trading", leg.currency, holder))
+
+
+_OUTSIDE: Final = frozenset(int(each) for each in Outside)
