@@ -15,6 +15,7 @@ import argparse
 import base64
 import hashlib
 import json
+import os
 import select
 import socket
 import struct
@@ -285,6 +286,8 @@ def main() -> None:
     options.add_argument("--ticks", type=int, default=1000)
     options.add_argument("--every-us", type=int, default=1000)
     given = options.parse_args()
+    cores = range(os.cpu_count() or 1)
+    os.sched_setaffinity(0, {cores[-1]})
     venue = BareVenue(given.ticks, given.every_us * 1000)
     account: Any = venue.dialect.exchange.accounts[0]
     print(

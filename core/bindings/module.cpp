@@ -21,5 +21,6 @@ NB_MODULE(_core, m) {
     bind_journal_columns(m);
     bind_journal_tools(m);
     bind_signing(m);
+    bind_requests(m);
     bind_wait(m);
 }

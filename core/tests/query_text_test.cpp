@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "base/hmac_sha256.hpp"
+#include "base/hmac.hpp"
 #include "doctest.h"
 
 using namespace onetape;

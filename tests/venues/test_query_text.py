@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from urllib.parse import urlencode
 
@@ -40,3 +41,13 @@ def test_a_parameter_that_is_no_text_is_refused():
         core.signed_query({"price": 1}, "a=1")
     with pytest.raises(UnicodeEncodeError):
         core.signed_query({"price": "\ud800"}, "a=1")
+
+
+def test_a_signature_is_known_in_letters_of_any_case_and_nothing_else_is():
+    key = _core.HmacSha256(b"key")
+    good = hmac.new(b"key", b"text", hashlib.sha256).hexdigest()
+    assert key.is_code(b"text", good)
+    assert key.is_code(b"text", good.upper())
+    for bad in ("", good[:-1], good + "0", good[:-1] + "g", "\ud800" * 64, "é" * 32):
+        assert not key.is_code(b"text", bad)
+    assert not key.is_code(b"test", good)

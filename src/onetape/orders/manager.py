@@ -343,6 +343,7 @@ class OrderManager:
                     self._lost(order, now)
             if order.ask_at and now >= order.ask_at and not order.asking:
                 self._question(order, now)
+        self.directory.working.look()
 
     def _question(self, order: Managed, now: int) -> None:
         order.ask_at, order.asking = 0, True

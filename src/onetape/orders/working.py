@@ -97,37 +97,33 @@ class Working:
     def __init__(self, open_orders: Mapping[str, Managed], venue: OrderProtocol) -> None:
         self._open = open_orders
         self._venue = venue
-        self._marked: dict[str, None] = {}
+        self.marked: dict[str, None] = {}  # what may have changed, come or gone
         self._shares: dict[str, _Share] = {}
         self._sums: dict[tuple[str, PositionSide, Side], _Sums] = {}
         self._resting: dict[tuple[str, Side], _Resting] = {}
         self._unknown: dict[str, dict[str, None]] = {}  # client ids of each symbol
 
-    def mark(self, client_id: str) -> None:
-        """It may have changed, come or gone."""
-        self._marked[client_id] = None
-
     # --- what is asked ----------------------------------------------------------------------------
 
     def opening(self, spec: OrderSpec, without: Managed | None = None) -> int:
         """What may be filled of the orders that could open the position in the same direction."""
-        if self._marked:
-            self._look()
+        if self.marked:
+            self.look()
         sums = self._sums.get((spec.symbol, spec.position_side, spec.side))
         return 0 if sums is None else sums.opening - self._of(without, spec)[0]
 
     def reducing(self, spec: OrderSpec, without: Managed | None = None) -> int:
         """The same of those that take it off. At a venue without positions each may."""
-        if self._marked:
-            self._look()
+        if self.marked:
+            self.look()
         sums = self._sums.get((spec.symbol, spec.position_side, spec.side))
         return 0 if sums is None else sums.reducing - self._of(without, spec)[1]
 
     def meets(self, spec: OrderSpec) -> Managed | None:
         """The first order of this account that it would trade with, were it in the book. Of an
         amendment that nobody has answered both prices may be true."""
-        if self._marked:
-            self._look()
+        if self.marked:
+            self.look()
         resting = self._resting.get((spec.symbol, spec.side.opposite))
         if resting is None or not resting.prices:
             return None
@@ -138,21 +134,21 @@ class Working:
 
     def unknown(self, symbol: str) -> Managed | None:
         """One whose state nobody knows, of this symbol."""
-        if self._marked:
-            self._look()
+        if self.marked:
+            self.look()
         found = self._unknown.get(symbol)
         return self._open[next(iter(found))] if found else None
 
     def all_unknown(self) -> list[Managed]:
         """Of all symbols."""
-        if self._marked:
-            self._look()
+        if self.marked:
+            self.look()
         return [self._open[each] for found in self._unknown.values() for each in found]
 
     def spent(self, without: Managed | None = None) -> Iterator[tuple[str, Side, Spent]]:
         """For each symbol and side with open orders."""
-        if self._marked:
-            self._look()
+        if self.marked:
+            self.look()
         share = self._shares.get(without.client_id) if without is not None else None
         for (symbol, side), resting in self._resting.items():
             size, maker, taker = resting.size, resting.maker, resting.taker
@@ -175,8 +171,11 @@ class Working:
 
     # --- what is kept -----------------------------------------------------------------------------
 
-    def _look(self) -> None:
-        marked, self._marked = self._marked, {}
+    def look(self) -> None:
+        """Sums up what is marked: before each answer, and by whoever has time, so that what is
+        marked stays little where nobody asks."""
+        marked = list(self.marked)
+        self.marked.clear()
         for client_id in marked:
             share = self._shares.pop(client_id, None)
             if share is not None:

@@ -221,8 +221,11 @@ class Gateway:
 
     def _carry_out(self) -> None:
         """First the journal, then the wire."""
+        manager = self.manager
+        if not manager.outs and not manager.calls:
+            return
         now = time.time_ns()
-        outs, self.manager.outs = self.manager.outs, []
+        outs, manager.outs = manager.outs, []
         for out in outs:
             self.tape.write(out, now)
             if isinstance(out, HealthOut) and out.kind == "reconciled":
@@ -230,7 +233,13 @@ class Gateway:
                 self.reconciled.set()
         if self.options.intents == "disk" and any(map(_is_risk, outs)):
             self.tape.writer.ensure("disk")
-        calls, self.manager.calls = self.manager.calls, []
+        calls, manager.calls = manager.calls, []
+        if calls:
+            self._make_calls(calls)
+        if outs:
+            self._written()
+
+    def _make_calls(self, calls: list[Call]) -> None:
         entry = None if self.budget.is_shut_out else self.entry
         for call in calls:
             refusal = self.orders.refusal(call, reduces=self._reduces) if call.orders else None
@@ -246,8 +255,6 @@ class Gateway:
             if sent is not None and not sent.done():  # else it was refused here
                 self.spans.out(call, time.time_ns())
             self._spawn(self._make(call, sent))
-        if outs:
-            self._written()
 
     def _reduces(self, call: Call) -> bool:
         """The order that a call is about can only take off a position."""

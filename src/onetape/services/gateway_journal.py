@@ -61,6 +61,7 @@ _POSITIONS: Final = PositionSide.by_id()
 _KINDS: Final = RequestKind.by_id()
 _ORDER_REQUEST: Final = type_id("order_request")
 _INPUT: Final = type_id("input")
+_EVENT: Final = type_id("order_event")
 
 
 @dataclass(slots=True)
@@ -197,7 +198,7 @@ class GatewayTape:
             out.code, out.news.id, out.state.id, order.robot, 0,
         )  # fmt: skip
         stream = self.streams[order.spec.symbol]
-        self.writer.append("order_event", payload, stream=stream, time=now)
+        self.writer.append_raw(_EVENT, payload, 0, stream, now)
         if out.reason:
             self._cold(
                 "reply",

@@ -81,6 +81,7 @@ class LiveOptions(PaperOptions):
     account: str = ""
     subaccount: str = "main"
     single: bool = False  # gateway and robot in this process
+    spin: bool = False  # and it never sleeps
 
 
 class Asks(Protocol):

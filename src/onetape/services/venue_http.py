@@ -107,7 +107,7 @@ class PlainHttp(asyncio.Protocol):
                 found = read_request(self._buffer, at)
                 if found is None:
                     break
-                (method, path, query, headers, body), at = found
+                method, path, query, headers, body, at = found
                 reply = self._answer(Request(method, path, query, body, headers, self._peer))
                 if isinstance(reply, Pending):
                     self._wait_for(reply)
