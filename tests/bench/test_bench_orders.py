@@ -6,10 +6,11 @@ import asyncio
 import sys
 from pathlib import Path
 
-# Only for these two: other rooms of the tests have modules of the same names as benches.
+# Only for these: other rooms of the tests have modules of the same names as benches.
 BENCH = str(Path(__file__).resolve().parents[2] / "bench")
 sys.path.insert(0, BENCH)
 try:
+    import gate_open_orders
     import gateway_memory
     import order_inside
 finally:
@@ -27,3 +28,9 @@ def test_a_thousand_orders_leave_nothing_open():
     assert gateway_memory.BATCH == 1000
     found = asyncio.run(gateway_memory.measure(1000))
     assert found["end"] >= found["early"] > 0
+
+
+def test_the_gate_is_asked_with_many_orders_open():
+    found = gate_open_orders.measure(2)
+    assert tuple(found) == gate_open_orders.OPEN
+    assert min(found.values()) > 0

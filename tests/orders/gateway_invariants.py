@@ -11,12 +11,15 @@ from collections import Counter
 from itertools import islice
 
 from onetape.model.enums import PositionSide, RequestKind, Side
+from onetape.model.order import OrderSpec
 from onetape.orders.backing import only_reduces
 from onetape.orders.books import OPENING
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, NewsOut, Out
 from onetape.orders.outcome import Outcome
+from orders.plain_scan import check_sums
 
+SUMS_EVERY = 20  # checks: a walk over all orders each time would be most of a simulation
 ENDS = frozenset({"canceled", "rejected", "expired", "denied", "absent"})
 
 
@@ -137,6 +140,13 @@ class Invariants:
             check(self.sums.get(key, 0) == qty, f"{key}: {qty} is not the sum of its fills")
         for order in manager.open.values():
             check(order.client_id not in self.ended, f"{order.client_id} is open and has ended")
+        if self.checks % SUMS_EVERY == 0:
+            check_sums(manager, [
+                OrderSpec(symbol=symbol, side=side, size_int=1, position_side=position_side)
+                for symbol in world.limits
+                for side in (Side.BUY, Side.SELL)
+                for position_side in account.sides
+            ])  # fmt: skip
         if not world.hands:
             for symbol, most in world.limits.items():
                 for side in (Side.BUY, Side.SELL):

@@ -14,7 +14,7 @@ from onetape.model.enums import OrderType, PositionSide, Side, TimeInForce, Trig
 from onetape.model.instrument import Instrument, from_symbol
 from onetape.model.money import split_units
 from onetape.model.order import OrderSpec, order_spec
-from onetape.orders.filters import refusal_of
+from onetape.orders.filters import Rules, refusal_of
 
 D = Decimal
 BTC = from_symbol(
@@ -179,6 +179,7 @@ def test_the_core_refuses_what_the_filters_refuse(
     spec["notional_min"] = split_units(spec["notional_min"])
     found = refusal_of(asked, instrument, reference=reference)
     assert _core.model_check_order(spec, request, reference) == (found.code if found else 0), found
+    assert Rules(instrument).are_kept(asked, reference) is (found is None)
 
 
 @given(
@@ -188,3 +189,14 @@ def test_what_is_rounded_by_the_rule_passes_the_steps(size: float, price: float,
     rounded = order_spec(BTC, Side(side), size, price, reduce_only=True)
     found = refusal_of(rounded, BTC)
     assert found is None or "below the least" in found.reason
+
+
+def test_a_limit_that_is_finer_than_the_lot_is_told_in_decimals() -> None:
+    """Venues publish daily averages as limits."""
+    fine = from_symbol(
+        "binance:BTC/USDT:USDT", tick=D("0.5"), lot=D("0.002"), size_max=D("2.3456789")
+    )
+    assert refusal_of(order(size_int=2344), fine) is None
+    assert not Rules(fine).are_kept(order(size_int=2344), 0)
+    found = refusal_of(order(size_int=2346), fine)
+    assert found is not None and "above the most" in found.reason

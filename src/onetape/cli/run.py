@@ -24,7 +24,9 @@ from onetape.model.errors import UsageError
 @click.option("--paper", is_flag=True, help="Against the simulated market, or --data at --speed.")
 @click.option("--live", is_flag=True, help="At the venue of the configuration.")
 @click.option("--account", default="", help="Which of the configuration, for --live.")
+@click.option("--subaccount", default="main", help="Whose money it trades with, for --live.")
 @click.option("--single", is_flag=True, help="With --live: gateway and robot in one process.")
+@click.option("--spin", is_flag=True, help="With --single: never sleep; takes a whole core.")
 @click.option("--data", metavar="TAPE", help="Play this tape.")
 @click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0, metavar="X")
 @click.option("--param", "params", multiple=True, metavar="k=v", help="Repeat for several.")
@@ -47,7 +49,9 @@ def command(
     paper: bool,
     live: bool,
     account: str,
+    subaccount: str,
     single: bool,
+    spin: bool,
     params: tuple[str, ...],
     **options: Any,
 ) -> Answer:
@@ -58,10 +62,15 @@ def command(
     if paper == live:
         raise UsageError("choose one of --paper and --live", where="onetape run")
     chosen = parameters(params)
+    if spin and not single:
+        raise UsageError("only one process of all can spin", where="--spin", todo="give --single")
     if live:
-        return _live(shell, account, chosen, {**options, "single": single})
+        own = {"single": single, "spin": spin, "subaccount": subaccount}
+        return _live(shell, account, chosen, {**options, **own})
     if single:
         raise UsageError("only a live run has a gateway", where="--single", todo="give --live")
+    if subaccount != "main":
+        raise UsageError("only a live run has one", where="--subaccount", todo="give --live")
     run_paper = load("onetape.services.paper", "run_paper", what="paper trading")
     build = load("onetape.services.paper", "PaperOptions", what="paper trading")
     with shell.progress("paper") as progress:

@@ -8,15 +8,15 @@ questions: what counts is when the first one was asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 from onetape.model.time import SECOND
 from onetape.orders.calls import OrderKey
 from onetape.orders.managed import Managed
 
-__all__ = ["ASK_AFTER", "due_of", "is_absent", "next_ask", "question_of"]
+__all__ = ["ASK_AFTER", "NEVER", "due_at", "is_absent", "next_ask", "question_of"]
 
+NEVER: Final = 2**62
 ABSENT_AFTER: Final = 10 * SECOND  # since it was sent: twice the window of a request
 ABSENT_AFTER_CONDITIONAL: Final = 60 * SECOND  # seen to be invisible for half a minute
 ABSENT_ANSWERS: Final = 2  # how often the venue must say so
@@ -32,15 +32,12 @@ def is_absent(order: Managed, key: OrderKey, now: int, *, has_trigger: bool) -> 
     return asked - order.created >= patience and order.not_found >= answers
 
 
-def due_of(orders: Iterable[Managed]) -> int:
-    """When something of them is due: a request to be sent again, an answer that is lost by then, a
-    question. A large number without."""
-    due = 2**62
-    for order in orders:
-        for pending in order.pending.values():
-            due = min(due, pending.resend_at or pending.deadline)
-        if order.ask_at and not order.asking:
-            due = min(due, order.ask_at)
+def due_at(order: Managed) -> int:
+    """When something of it is due: a request to be sent again, an answer that is lost by then, a
+    question. `NEVER` without."""
+    due = order.ask_at if order.ask_at and not order.asking else NEVER
+    for pending in order.pending.values():
+        due = min(due, pending.resend_at or pending.deadline)
     return due
 
 

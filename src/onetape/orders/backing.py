@@ -6,17 +6,20 @@ an order whose state nobody knows. Sizes are in units of the instrument, money i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
-from onetape.model.enums import Kind, OrderType, PositionSide, Side, TriggerBy
+from onetape.model.enums import Kind, Side
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS, money_units
 from onetape.model.order import OrderSpec
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
+from onetape.orders.working import only_reduces
 
-__all__ = ["Spending", "free_funds", "only_reduces", "reducible", "spending", "waits", "worst_held"]
+__all__ = ["Spending", "free_funds", "only_reduces", "reducible", "spending", "worst_held"]
 
 
 class Spending(NamedTuple):
@@ -26,54 +29,19 @@ class Spending(NamedTuple):
     amount: int
 
 
-def only_reduces(spec: OrderSpec) -> bool:
-    """Its own words say that it can only take off a position: the flag, or in hedge mode the side
-    that it closes. The venue holds it to them."""
-    if spec.reduce_only:
-        return True
-    closes = PositionSide.LONG if spec.side is Side.SELL else PositionSide.SHORT
-    return spec.position_side is closes
-
-
-def waits(manager: OrderManager, order: Managed) -> bool:
-    """Its trigger has not fired."""
-    if order.spec.trigger_by is TriggerBy.NONE:
-        return False
-    apart = manager.venue.traits.conditionals
-    return order.conditional if apart else not order.life.triggered
-
-
 def reducible(manager: OrderManager, spec: OrderSpec, *, without: Managed | None = None) -> int:
     """How much of the position an order in this direction can take off, less what works to take it
     off. Orders that wait for a trigger do not count: a stop and a target for the same position are
     usual, and the venue cuts the second one when the first has closed it."""
     held = manager.positions.get((spec.symbol, spec.position_side), 0) * -spec.side.sign
-    working = sum(
-        o.worst_left
-        for o in _beside(manager, spec, without)
-        if (only_reduces(o.spec) or not manager.venue.traits.positions) and not waits(manager, o)
-    )
-    return max(held, 0) - working
+    return max(held, 0) - manager.directory.working.reducing(spec, without)
 
 
 def worst_held(manager: OrderManager, spec: OrderSpec, *, without: Managed | None = None) -> int:
     """The position in the order's direction if all that works that way is filled, the order
     itself not counted."""
     held = manager.positions.get((spec.symbol, spec.position_side), 0) * spec.side.sign
-    working = sum(o.worst_left for o in _beside(manager, spec, without) if not only_reduces(o.spec))
-    return held + working
-
-
-def _beside(manager: OrderManager, spec: OrderSpec, without: Managed | None) -> Iterator[Managed]:
-    """Open orders that move the same position the same way."""
-    for order in manager.open.values():
-        o = order.spec
-        if (
-            o.symbol == spec.symbol
-            and o.side is spec.side
-            and o.position_side is spec.position_side
-        ) and order is not without:
-            yield order
+    return held + manager.directory.working.opening(spec, without)
 
 
 def spending(instrument: Instrument, spec: OrderSpec, size: int, price: int) -> Spending | None:
@@ -81,13 +49,11 @@ def spending(instrument: Instrument, spec: OrderSpec, size: int, price: int) -> 
     if instrument.kind is not Kind.SPOT:
         return None
     if spec.side is Side.SELL:
-        return Spending(instrument.base, size * 10 ** (MONEY_DECIMALS - instrument.size_decimals))
+        return Spending(instrument.base, _base_units(instrument, size))
     if not price:
         return None
-    cost = abs(instrument.notional_units(price, size))
     rate = instrument.maker_fee if spec.post_only else instrument.taker_fee
-    fee = cost * max(money_units(rate), 0) // 10**MONEY_DECIMALS
-    return Spending(instrument.quote, cost + fee)
+    return Spending(instrument.quote, _cost_with_fee(instrument, price * size, rate))
 
 
 def free_funds(
@@ -98,20 +64,35 @@ def free_funds(
     without: Managed | None = None,
 ) -> int:
     """A balance less what working orders may spend of it; those of other hands, too, and those
-    that wait for a trigger: on spot they hold their money back."""
+    that wait for a trigger: on spot they hold their money back. Of each the dearest price that it
+    may have counts, and of all that is charged one rate the fee is cut off once."""
     free = manager.books.holding(currency)
-    for order in manager.open.values():
-        instrument = instruments.get(order.spec.symbol)
-        if instrument is None or order is without:
+    for symbol, side, spent in manager.directory.working.spent(without):
+        instrument = instruments.get(symbol)
+        if instrument is None or instrument.kind is not Kind.SPOT:
             continue
-        taken = spending(instrument, order.spec, order.worst_left, price_of(manager, order))
-        if taken is not None and taken.currency == currency:
-            free -= taken.amount
+        if side is Side.SELL:
+            if instrument.base == currency:
+                free -= _base_units(instrument, spent.size)
+        elif instrument.quote == currency:
+            taker = spent.taker + spent.unpriced * manager.references.get(symbol, 0)
+            free -= _cost_with_fee(instrument, spent.maker, instrument.maker_fee)
+            free -= _cost_with_fee(instrument, taker, instrument.taker_fee)
     return free
 
 
-def price_of(manager: OrderManager, order: Managed) -> int:
-    """The dearest price that an order of ours may have: an amendment under way counts."""
-    if order.spec.type is OrderType.MARKET:
-        return order.spec.trigger_int or manager.references.get(order.spec.symbol, 0)
-    return max(order.price, order.amend_to[0] if order.life.update_open else 0)
+def _base_units(instrument: Instrument, size: int) -> int:
+    factor: int = 10 ** (MONEY_DECIMALS - instrument.size_decimals)
+    return size * factor
+
+
+def _cost_with_fee(instrument: Instrument, cost: int, rate: Decimal) -> int:
+    """cost: price times size, in units of both."""
+    units = abs(instrument.notional_units(cost, 1))
+    return units + units * _fee(rate) // 10**MONEY_DECIMALS
+
+
+@lru_cache(maxsize=1024)
+def _fee(rate: Decimal) -> int:
+    """In 1e-18, a rebate is none: the same few rates, for every order."""
+    return max(money_units(rate), 0)

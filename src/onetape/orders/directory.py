@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from onetape.orders.calls import OrderProtocol
+from onetape.orders.due import DueOrders
 from onetape.orders.managed import Managed
+from onetape.orders.working import Working
 
 __all__ = ["Directory"]
 
@@ -13,24 +16,47 @@ CLOSED_KEPT: Final = 10_000  # orders that have ended, for late words
 
 
 class Directory:
-    """Open orders, and ended ones until `CLOSED_KEPT` later ones have ended."""
+    """Open orders, and ended ones until `CLOSED_KEPT` later ones have ended.
 
-    def __init__(self) -> None:
+    What is summed up of the open ones (`working`, `due`) is kept here, too. Whoever takes an order
+    in hand to change it gets it from here, or marks it.
+    """
+
+    def __init__(self, venue: OrderProtocol) -> None:
         self.orders: dict[str, Managed] = {}  # by client id
         self.open: dict[str, Managed] = {}
         self.by_robot: dict[tuple[int, int], Managed] = {}  # and the robot's own id
         self.by_venue_id: dict[tuple[str, str], Managed] = {}  # symbol, and the venue's id
+        self.working = Working(self.open, venue)
+        self.due = DueOrders(self.open)
         self._ended: deque[str] = deque()
         self._former: dict[str, list[tuple[str, str]]] = {}  # names that an order had before
 
     def add(self, order: Managed) -> None:
         self.orders[order.client_id] = order
         self.open[order.client_id] = order
+        self.mark(order)
         if order.robot:
             self.by_robot[order.robot, order.order_id] = order
 
+    def mark(self, order: Managed) -> None:
+        """It is about to change, or has."""
+        self.working.mark(order.client_id)
+        self.due.mark(order.client_id)
+
+    def get(self, client_id: str) -> Managed | None:
+        """To change it."""
+        order = self.orders.get(client_id)
+        if order is not None:
+            self.mark(order)
+        return order
+
     def find(self, client_id: str, symbol: str, venue_id: str) -> Managed | None:
-        return self.orders.get(client_id) or self.by_venue_id.get((symbol, venue_id))
+        """By either name, to change it."""
+        order = self.orders.get(client_id) or self.by_venue_id.get((symbol, venue_id))
+        if order is not None:
+            self.mark(order)
+        return order
 
     def name(self, order: Managed, venue_id: str) -> None:
         """The venue's id; one that has fired has another than while it waited, and late words may
@@ -44,6 +70,7 @@ class Directory:
     def end(self, order: Managed) -> None:
         """It leaves the open ones; the oldest of the ended is forgotten."""
         del self.open[order.client_id]
+        self.mark(order)
         self._ended.append(order.client_id)
         if len(self._ended) <= CLOSED_KEPT:
             return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from onetape.model.decimals import decimal_text, to_units
 from onetape.model.enums import Kind, OrderType, Side, TriggerBy
@@ -16,6 +16,8 @@ from onetape.model.errors import OnetapeError, OrderBelowMinNotional, OrderInval
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS, money
 from onetape.model.order import OrderSpec
+
+_LIMIT: Final = OrderType.LIMIT  # named once: looked up at its class it costs as much as a call
 
 
 class Refusal(NamedTuple):
@@ -90,6 +92,74 @@ def _size_rule(order: OrderSpec, instrument: Instrument) -> str:
     return ""
 
 
+class Rules:
+    """The same rules of one instrument in whole numbers, worked out once: whether an order keeps
+    them all. Which one it breaks is `refusal_of`'s to say."""
+
+    __slots__ = (
+        "_bands", "_factor", "_market_sizes", "_may_be_negative", "_notional_min", "_sizes",
+        "_tick", "instrument",
+    )  # fmt: skip
+
+    def __init__(self, instrument: Instrument) -> None:
+        i = self.instrument = instrument
+        self._tick = to_units(i.tick, i.price_decimals)
+        self._may_be_negative = i.kind is Kind.LINEAR
+        # None where a limit is finer than the decimals.
+        self._sizes = _in_units(i.lot, i.size_min, i.size_max, i.size_decimals)
+        self._market_sizes = _in_units(
+            i.market_lot or i.lot,
+            i.market_size_min or i.size_min,
+            i.market_size_max or i.size_max,
+            i.size_decimals,
+        )
+        self._bands = {
+            Side.BUY: i.band_up.as_integer_ratio(),
+            Side.SELL: i.band_down.as_integer_ratio(),
+        }
+        self._notional_min = to_units(i.notional_min, MONEY_DECIMALS)
+        self._factor = _factor(i)
+
+    def are_kept(self, order: OrderSpec, reference: int) -> bool:
+        """False also where they can't be told in whole numbers. reference: as `refusal_of`'s."""
+        if order.broken_rule():
+            return False
+        price, size, trigger = order.price_int, order.size_int, order.trigger_int
+        is_limit = order.type is _LIMIT
+        sizes = self._sizes if is_limit else self._market_sizes
+        if sizes is None:
+            return False
+        lot, least, most = sizes
+        if size % lot or size < least or (most and size > most):
+            return False
+        if price % self._tick or trigger % self._tick:
+            return False
+        if (price < 0 or trigger < 0) and not self._may_be_negative:
+            return False
+        near = trigger or reference
+        if is_limit:
+            over, under = self._bands[order.side]
+            away = (price - near) * order.side.sign
+            if over and near and away * under > abs(near) * over:
+                return False
+            near = price
+        if not self._notional_min or not near or order.reduce_only:
+            return True
+        if self._factor:
+            return abs(near * size) * self._factor >= self._notional_min
+        return abs(self.instrument.notional_units(near, size)) >= self._notional_min
+
+
+def _factor(instrument: Instrument) -> int:
+    """Money units of one unit of price times one of quantity; 0 where that is no whole number."""
+    if instrument.kind is Kind.INVERSE:
+        return 0
+    over, under = instrument.multiplier.as_integer_ratio()
+    over *= 10**MONEY_DECIMALS
+    under *= 10 ** (instrument.price_decimals + instrument.size_decimals)
+    return 0 if over % under else over // under
+
+
 @lru_cache(maxsize=1024)
 def _step(step: Decimal, decimals: int) -> int:
     """A step in units: the same few, for every order."""
@@ -137,4 +207,4 @@ def _notional_rule(order: OrderSpec, instrument: Instrument, reference: int) -> 
     )
 
 
-__all__ = ["Refusal", "refusal_of"]
+__all__ = ["Refusal", "Rules", "refusal_of"]

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Final
 
 from msgspec import structs
 
@@ -44,14 +45,18 @@ from onetape.orders.backing import (
     only_reduces,
     reducible,
     spending,
-    waits,
     worst_held,
 )
-from onetape.orders.filters import Refusal, refusal_of
+from onetape.orders.filters import Refusal, Rules, refusal_of
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
 
 __all__ = ["Gate", "Limits"]
+
+
+# Named once: a member looked up at its class costs as much as a call.
+_SPOT: Final = Kind.SPOT
+_NO_TRIGGER: Final = TriggerBy.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +85,18 @@ class Gate:
     _hedge: bool | None = None  # the mode that the account was found in
     _second: int = 0
     _sent: int = 0
+    _rules: dict[str, Rules] = field(default_factory=dict)  # of each symbol
 
     def refusal(self, spec: OrderSpec, now: int) -> Refusal | None:
         """The first rule that the order breaks, None where none. Counts it against the rate."""
         instrument = self.instruments.get(spec.symbol)
         if instrument is None:
             return Refusal.of(UnknownSymbol, f"{spec.symbol} is not traded by this gateway")
-        broken = refusal_of(spec, instrument, reference=self._reference(spec.symbol))
-        if broken is None:
-            broken = self._of_account(spec, instrument, None)
-        if broken is None:
-            broken = self._rate(now, is_free=self.reduces(spec))
-        return broken
+        return (
+            self._of_venue(spec, instrument)
+            or self._of_account(spec, instrument, None)
+            or self._rate(spec, now, None)
+        )
 
     def amendment(self, order: Managed, now: int, *, price: int, size: int) -> Refusal | None:
         """Of another price or size (0: as it is), judged as a new order in the place of the old.
@@ -103,12 +108,11 @@ class Gate:
         instrument = self.instruments.get(spec.symbol)
         if instrument is None:
             return Refusal.of(UnknownSymbol, f"{spec.symbol} is not traded by this gateway")
-        broken = refusal_of(spec, instrument, reference=self._reference(spec.symbol))
-        if broken is None:
-            broken = self._of_account(spec, instrument, order)
-        if broken is None:
-            broken = self._rate(now, is_free=self.reduces(spec, order))
-        return broken
+        return (
+            self._of_venue(spec, instrument)
+            or self._of_account(spec, instrument, order)
+            or self._rate(spec, now, order)
+        )
 
     def reduces(self, spec: OrderSpec, old: Managed | None = None) -> bool:
         """It can only take off a position: by its own words, or on spot, where there are none, by
@@ -126,6 +130,13 @@ class Gate:
             if order.robot and not self.reduces(order.spec, order):
                 self.manager.cancel_once(order, now)
 
+    def _of_venue(self, spec: OrderSpec, instrument: Instrument) -> Refusal | None:
+        rules = self._rules.get(spec.symbol)
+        if rules is None or rules.instrument is not instrument:  # it has a new version
+            rules = self._rules[spec.symbol] = Rules(instrument)
+        near = self._reference(spec.symbol)
+        return None if rules.are_kept(spec, near) else refusal_of(spec, instrument, reference=near)
+
     def _of_account(
         self, spec: OrderSpec, instrument: Instrument, old: Managed | None
     ) -> Refusal | None:
@@ -138,7 +149,7 @@ class Gate:
             broken = self._reduction(spec, instrument, left, old)
         else:
             broken = self._new_risk(spec, instrument, left, old)
-        return broken or self._own_orders(spec, old) or self._funds(spec, instrument, left, old)
+        return broken or self._own_orders(spec) or self._funds(spec, instrument, left, old)
 
     def _reduction(
         self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None
@@ -164,10 +175,10 @@ class Gate:
         broken = self._mode()
         if broken is not None:
             return broken
-        unknown = [o for o in manager.unknown if o.spec.symbol == spec.symbol]
-        if unknown:
+        unknown = manager.directory.working.unknown(spec.symbol)
+        if unknown is not None:
             return Refusal.of(
-                OrderOutcomeUnknown, f"nobody knows yet what became of {unknown[0].client_id}"
+                OrderOutcomeUnknown, f"nobody knows yet what became of {unknown.client_id}"
             )
         most = self.limits.order_max.get(spec.symbol, 0)
         if most and spec.size_int > most:
@@ -196,9 +207,10 @@ class Gate:
 
     def _band(self, spec: OrderSpec, instrument: Instrument) -> Refusal | None:
         """Our own, on the side that would pay too much."""
-        band, near = self.limits.price_band, spec.trigger_int or self._reference(spec.symbol)
+        band = self.limits.price_band
         if not band or spec.type is not OrderType.LIMIT:
             return None
+        near = spec.trigger_int or self._reference(spec.symbol)
         if not near:
             return Refusal.of(StaleData, "no price is known yet to measure it by")
         away = (spec.price_int - near) * spec.side.sign
@@ -211,25 +223,19 @@ class Gate:
             f" {decimal_text(band * 100)} % {where} {instrument.price_text(near)}",
         )
 
-    def _own_orders(self, spec: OrderSpec, old: Managed | None) -> Refusal | None:
-        """A robot's order must not trade with another one of the same account."""
-        if spec.post_only or spec.trigger_by is not TriggerBy.NONE:
+    def _own_orders(self, spec: OrderSpec) -> Refusal | None:
+        """A robot's order must not trade with another one of the same account. (One that is
+        amended is on the side that is not looked at.)"""
+        if spec.post_only or spec.trigger_by is not _NO_TRIGGER:
             return None
-        for other in self.manager.open.values():
-            o = other.spec
-            if o.symbol != spec.symbol or o.side is spec.side or o.type is OrderType.MARKET:
-                continue
-            if other is old or waits(self.manager, other):
-                continue
-            if spec.type is OrderType.MARKET or _meets(spec, other):
-                return Refusal.of(SelfTrade, f"it would meet {other.client_id}")
-        return None
+        other = self.manager.directory.working.meets(spec)
+        return Refusal.of(SelfTrade, f"it would meet {other.client_id}") if other else None
 
     def _funds(
         self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None
     ) -> Refusal | None:
         """On spot; of margin the venue knows more than we do."""
-        if instrument.kind is not Kind.SPOT or not self.ready:
+        if instrument.kind is not _SPOT or not self.ready:
             return None
         near = spec.price_int or spec.trigger_int or self._reference(spec.symbol)
         wanted = spending(instrument, spec, left, near)
@@ -246,24 +252,14 @@ class Gate:
     def _reference(self, symbol: str) -> int:
         return self.manager.references.get(symbol, 0)
 
-    def _rate(self, now: int, *, is_free: bool) -> Refusal | None:
-        """is_free: it passes, and counts."""
+    def _rate(self, spec: OrderSpec, now: int, old: Managed | None) -> Refusal | None:
+        """What only reduces passes, and counts."""
         if not self.limits.orders_a_second:
             return None
         second = now // SECOND
         if second != self._second:
             self._second, self._sent = second, 0
-        if self._sent >= self.limits.orders_a_second and not is_free:
+        if self._sent >= self.limits.orders_a_second and not self.reduces(spec, old):
             return Refusal.of(OrderRate, f"more than {self.limits.orders_a_second} orders a second")
         self._sent += 1
         return None
-
-
-def _meets(spec: OrderSpec, other: Managed) -> bool:
-    """Whether their prices cross; of an amendment that nobody has answered both may be true."""
-    prices = [other.price]
-    if other.life.update_open and other.amend_to[0]:
-        prices.append(other.amend_to[0])
-    if spec.side is Side.BUY:
-        return spec.price_int >= min(prices)
-    return spec.price_int <= max(prices)

@@ -102,6 +102,24 @@ OUR_EVENTS: Final = frozenset(
 )
 FILLS: Final = frozenset({OrderEvent.FILL_PARTIAL, OrderEvent.FILL_FULL, OrderEvent.FILL_EXCESS})
 
+# Named once: a member looked up at its class costs as much as a call.
+_IMPOSSIBLE: Final = Effect.IMPOSSIBLE
+_REFUSED: Final = Effect.REFUSED
+
+# What `OrderLife` learns something from beside the state. Most orders only ever meet two of them.
+_LEARNED_FROM: Final = frozenset(
+    {
+        OrderEvent.ACCEPT,
+        OrderEvent.TRIGGER,
+        OrderEvent.CANCEL_REQUEST,
+        OrderEvent.AMEND_REQUEST,
+        OrderEvent.CANCEL_REJECT,
+        OrderEvent.AMEND_ACK,
+        OrderEvent.AMEND_REJECT,
+        OrderEvent.FOUND_WORKING,
+    }
+)
+
 # One line for each state, one word for each event in the order of OrderEvent:
 # ours | accept reject trigger | fills | cancel | amend | expire, venue cancel | asking | duplicate.
 # Four letters are the state that begins with them; "wait" and "upd" are PENDING_CANCEL and
@@ -252,15 +270,17 @@ class OrderLife:
         """Anything but a fill. `size` is the quantity that amend_request, amend_ack and
         found_working name (0: as it was). Raises InvariantViolation for an impossible event of
         our own."""
-        check(event not in FILLS, "fills go through on_fill")
+        if event in FILLS:
+            raise InvariantViolation("fills go through on_fill")
         cell = TABLE[self.state][event]
-        if cell is Effect.IMPOSSIBLE:
+        if cell is _IMPOSSIBLE:
             if event.is_ours:
                 raise InvariantViolation(f"{event} cannot follow in state {self.state}")
             self.impossible += 1
             return cell
-        if cell is not Effect.REFUSED:
-            self._learn(event, size)
+        if cell is not _REFUSED:
+            if event in _LEARNED_FROM:
+                self._learn(event, size)
             self._enter(cell)
         return cell
 

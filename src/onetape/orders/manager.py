@@ -24,7 +24,7 @@ from onetape.model.enums import OrderNews, OrderState, RequestKind, Side, Trigge
 from onetape.model.errors import AccountMode, OrderOutcomeUnknown, OrderUnknown, VenueRejected
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
-from onetape.orders.asking import ASK_AFTER, due_of, is_absent, next_ask, question_of
+from onetape.orders.asking import ASK_AFTER, is_absent, next_ask, question_of
 from onetape.orders.books import Books
 from onetape.orders.calls import Call, OrderKey, OrderProtocol, Purpose
 from onetape.orders.directory import Directory
@@ -59,6 +59,10 @@ __all__ = ["OrderManager"]
 ANSWER_WITHIN: Final = 5 * SECOND
 SENDS_MAX: Final = 4  # of one request that the venue refuses for now
 
+# Named once: a member looked up at its class costs as much as a call.
+_PLACE: Final = RequestKind.PLACE
+_SUBMIT: Final = OrderEvent.SUBMIT
+_NO_TRIGGER: Final = TriggerBy.NONE
 _KINDS: Final = {
     Purpose.PLACE: RequestKind.PLACE,
     Purpose.CANCEL: RequestKind.CANCEL,
@@ -84,7 +88,7 @@ class OrderManager:
         self.venue = venue
         self.outs: list[Out] = []
         self.calls: list[Call] = []
-        self.directory = Directory()
+        self.directory = Directory(venue)
         self.orders = self.directory.orders
         self.open = self.directory.open
         self.by_robot = self.directory.by_robot
@@ -97,6 +101,7 @@ class OrderManager:
         self.mode: ModeTold | None = None
         self.unmatched: dict[tuple[str, int, Side], FillTold] = {}  # fills of orders not yet known
         self.counts: dict[str, int] = {}  # what was odd, by name
+        self.settled: set[str] = set()  # ended by an operator's word, by client id
         self.owner_of: Callable[[str], tuple[int, int] | None] = _nobody
         self._asked_venue_ids: set[tuple[str, str]] = set()
 
@@ -107,9 +112,9 @@ class OrderManager:
         order = asked_for(client_id, request, now)
         spec, order.conditional = order.spec, self.waits_apart(order.spec)
         self.directory.add(order)
-        self.outs.append(IntentOut(order, RequestKind.PLACE, spec.price_int, spec.size_int))
-        order.life.on_event(OrderEvent.SUBMIT)
-        self._send(order, RequestKind.PLACE, now)
+        self.outs.append(IntentOut(order, _PLACE, spec.price_int, spec.size_int))
+        order.life.on_event(_SUBMIT)
+        self._send(order, _PLACE, now)
         return order
 
     def deny(self, client_id: str, request: Request, now: int, code: int, reason: str) -> Managed:
@@ -122,6 +127,7 @@ class OrderManager:
 
     def cancel(self, order: Managed, now: int) -> None:
         """Asks the venue; while the placing is unanswered, as soon as it is answered."""
+        self.directory.mark(order)
         if order.is_foreign or not order.is_open:
             self.refuse(order, OrderNews.CANCEL_REJECTED, now)
             return
@@ -153,6 +159,7 @@ class OrderManager:
         return len(chosen)
 
     def amend(self, order: Managed, now: int, *, price: int, size: int) -> None:
+        self.directory.mark(order)
         sent = order.is_open and not order.is_foreign and not order.conditional
         if not sent or not order.life.is_sent(OrderEvent.AMEND_REQUEST):
             self.refuse(order, OrderNews.UPDATE_REJECTED, now)
@@ -175,7 +182,7 @@ class OrderManager:
         """An answer of the venue, or that there will be none (AMBIGUOUS)."""
         kind = _KINDS.get(call.purpose)
         if kind is not None and call.subject is not None:
-            order = self.orders.get(call.subject.client_id)
+            order = self.directory.get(call.subject.client_id)
             if order is not None:
                 self._request_answered(order, kind, answer, now)
             return
@@ -264,7 +271,7 @@ class OrderManager:
 
     def _query_answered(self, key: OrderKey, answer: Answer, now: int) -> None:
         row = next((t for t in answer.told if isinstance(t, OrderTold)), None)
-        order = self.orders.get(row.client_id if row is not None else key.client_id)
+        order = self.directory.get(row.client_id if row is not None else key.client_id)
         if order is None:
             if row is not None:
                 self._meet(row, now)
@@ -299,7 +306,7 @@ class OrderManager:
 
     def waits_apart(self, spec: OrderSpec) -> bool:
         """An order with a trigger, at a venue where these have a service of their own."""
-        return spec.trigger_by is not TriggerBy.NONE and self.venue.traits.conditionals
+        return spec.trigger_by is not _NO_TRIGGER and self.venue.traits.conditionals
 
     def _send(self, order: Managed, kind: RequestKind, now: int) -> None:
         pending = order.pending.get(kind)
@@ -309,7 +316,7 @@ class OrderManager:
             pending.tries += 1
             pending.resend_at = 0
             pending.deadline = now + ANSWER_WITHIN
-        if kind is RequestKind.PLACE:
+        if kind is _PLACE:
             reference = self.references.get(order.spec.symbol, 0)
             call = self.venue.place(order.client_id, order.spec, now, reference=reference)
         else:
@@ -325,7 +332,8 @@ class OrderManager:
 
     def tick(self, now: int) -> None:
         """What is due: requests to be sent again, answers that are lost, questions."""
-        for order in list(self.open.values()):
+        for order in self.directory.due.take(now):
+            self.directory.mark(order)
             for kind, pending in list(order.pending.items()):
                 if pending.resend_at:
                     if now >= pending.resend_at:
@@ -347,7 +355,7 @@ class OrderManager:
     @property
     def next_due(self) -> int:
         """When `tick` has something to do, a large number without."""
-        return due_of(self.open.values())
+        return self.directory.due.next
 
     # --- what the venue says ----------------------------------------------------------------------
 
@@ -577,4 +585,4 @@ class OrderManager:
     @property
     def unknown(self) -> list[Managed]:
         """Orders that nobody knows the state of."""
-        return [o for o in self.open.values() if o.state is OrderState.UNKNOWN]
+        return self.directory.working.all_unknown()

@@ -50,7 +50,7 @@ class Recovery:
             order.life.on_event(OrderEvent.SUBMIT)
             self.manager.restore(order)
             return
-        known = self.manager.orders.get(client_id)
+        known = self.manager.directory.get(client_id)
         if known is None or not known.is_open:
             return
         if kind is RequestKind.CANCEL:
@@ -61,7 +61,7 @@ class Recovery:
 
     def news(self, client_id: str, news: OrderNews, size: int, price: int, venue_id: str) -> None:
         self.records += 1
-        order = self.manager.orders.get(client_id)
+        order = self.manager.directory.get(client_id)
         if order is None:
             return
         if venue_id and venue_id != "0":
@@ -103,6 +103,7 @@ class Recovery:
         """Gives how many orders are unknown."""
         unknown = 0
         for order in list(self.manager.open.values()):
+            self.manager.directory.mark(order)
             if order.state in _UNANSWERED:
                 order.life.on_event(OrderEvent.REPLY_LOST)
             if order.state is OrderState.UNKNOWN:

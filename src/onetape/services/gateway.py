@@ -17,6 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from onetape.accounts.entries import MAIN
 from onetape.model.enums import Kind, RequestKind
 from onetape.model.errors import VenueRejected
 from onetape.model.instrument import Instrument
@@ -30,7 +31,7 @@ from onetape.orders.reconcile import Reconciler
 from onetape.orders.recover import Recovery
 from onetape.orders.told import Told
 from onetape.services.gateway_account import AccountFeed
-from onetape.services.gateway_budget import AddressBudget, budget_file
+from onetape.services.gateway_budget import AddressBudget, OrderBudget, budget_file
 from onetape.services.gateway_clock import VenueClock, keep_clock
 from onetape.services.gateway_commands import Commands
 from onetape.services.gateway_connection import listen
@@ -43,6 +44,7 @@ from onetape.services.gateway_line import Sent, VenueLine
 from onetape.services.gateway_market import MarketFeed
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.gateway_robots import ROBOTS_MAX, Robots
+from onetape.services.gateway_spans import Spans
 from onetape.store.private import private_folder
 from onetape.store.redaction import Redactor
 from onetape.tape.journal import JournalWriter
@@ -72,13 +74,15 @@ class Gateway:
             budget_file(self.home, options.rest), self.venue.budget, now=self.clock.now,
             say=self._say,
         )  # fmt: skip
+        self.orders = OrderBudget(options.account, now=self.clock.now, say=self._say)
         hide = Redactor(options.key, options.secret)
-        self.line = VenueLine(self.venue, options.rest, self.clock, hide, self.budget)
+        self.line = VenueLine(self.venue, options.rest, self.clock, hide, self.budget, self.orders)
         self.entry: EntryLine | None = None
         if options.order_entry == "socket" and self.venue.entry_url:
             self.protocol.signs_late = True
             self.entry = EntryLine(self.line, answered=self._answered, went=self._entry_went)
         self.watch = DriftWatch(options.kind, self._say)
+        self.spans = Spans()
         self.instruments: list[Instrument] = []
         self.stopping = asyncio.Event()
         self.reconciled = asyncio.Event()
@@ -92,6 +96,7 @@ class Gateway:
     async def run(self, ready: Callable[[], None]) -> None:
         async with self.line.open():
             self.instruments = await learn_venue(self.line, self.options.symbols)
+            self.orders.learn(self.venue.order_rules)
             self._open_tape()
             try:
                 self._spawn(self._tick())
@@ -187,11 +192,12 @@ class Gateway:
         )
         self.robots = Robots(
             self.manager, self.gate, self.tape, loop=asyncio.get_running_loop(),
-            now=self.clock.now, carry_out=self._carry_out,
+            now=self.clock.now, carry_out=self._carry_out, spans=self.spans,
+            in_doubt=old.may_lack_end and not is_other,
         )  # fmt: skip
         self.commands = Commands(
             self.manager, self.gate, self.reconciler, self.tape,
-            now=self.clock.now, carry_out=self._carry_out,
+            now=self.clock.now, carry_out=self._carry_out, spans=self.spans,
         )  # fmt: skip
 
     def _limits(self) -> Limits:
@@ -215,8 +221,11 @@ class Gateway:
 
     def _carry_out(self) -> None:
         """First the journal, then the wire."""
+        manager = self.manager
+        if not manager.outs and not manager.calls:
+            return
         now = time.time_ns()
-        outs, self.manager.outs = self.manager.outs, []
+        outs, manager.outs = manager.outs, []
         for out in outs:
             self.tape.write(out, now)
             if isinstance(out, HealthOut) and out.kind == "reconciled":
@@ -224,15 +233,33 @@ class Gateway:
                 self.reconciled.set()
         if self.options.intents == "disk" and any(map(_is_risk, outs)):
             self.tape.writer.ensure("disk")
-        calls, self.manager.calls = self.manager.calls, []
-        entry = None if self.budget.is_shut_out else self.entry
-        for call in calls:
-            if entry is None or not entry.send(call):
-                call = self.protocol.signed(call, self.clock.now())
-                # An order leaves before this returns; its answer is waited for in a task.
-                self._spawn(self._make(call, self.line.begin(call)))
+        calls, manager.calls = manager.calls, []
+        if calls:
+            self._make_calls(calls)
         if outs:
             self._written()
+
+    def _make_calls(self, calls: list[Call]) -> None:
+        entry = None if self.budget.is_shut_out else self.entry
+        for call in calls:
+            refusal = self.orders.refusal(call, reduces=self._reduces) if call.orders else None
+            if refusal is not None:
+                asyncio.get_running_loop().call_soon(self._answered, call, refusal)
+                continue
+            if entry is not None and entry.send(call):
+                self.spans.out(call, time.time_ns())
+                continue
+            call = self.protocol.signed(call, self.clock.now())
+            # An order leaves before this returns; its answer is waited for in a task.
+            sent = self.line.begin(call)
+            if sent is not None and not sent.done():  # else it was refused here
+                self.spans.out(call, time.time_ns())
+            self._spawn(self._make(call, sent))
+
+    def _reduces(self, call: Call) -> bool:
+        """The order that a call is about can only take off a position."""
+        order = self.manager.orders.get(call.subject.client_id) if call.subject else None
+        return order is not None and self.gate.reduces(order.spec, order)
 
     def _written(self) -> None:
         if self.listener is not None:
@@ -242,7 +269,10 @@ class Gateway:
         self._answered(call, await self.line.answer(call, sent))
 
     def _answered(self, call: Call, answer: Answer) -> None:
+        self.spans.answered(call, answer, time.time_ns())
         self.watch.answer(answer)
+        if answer.venue_code and answer.venue_code == self.venue.order_limit_code:
+            self.orders.hold(answer.retry_after)
         now = self.clock.now()
         if not self.reconciler.answered(call, answer, now):
             self.manager.answered(call, answer, now)
@@ -264,6 +294,7 @@ class Gateway:
                 self.robots.look_after(now, orphans=self.options.orphans)
                 self.gate.hold_to_kill(now)
                 self.budget.look()
+                self.orders.look()
                 self._arm_dead_man(now)
             self._carry_out()
             await asyncio.sleep(TICK_S)
@@ -311,7 +342,8 @@ class Gateway:
         """One request over the gateway's socket, or from this process."""
         match asked["do"]:
             case "attach":
-                return self.attach(str(asked["name"]), str(asked["journal"]))
+                subaccount = str(asked.get("subaccount") or "main")
+                return self.attach(str(asked["name"]), str(asked["journal"]), subaccount)
             case "follow":
                 books = [str(s) for s in asked.get("books", ())]
                 return self._follow(int(asked["robot"]), books)
@@ -332,9 +364,12 @@ class Gateway:
             case other:
                 return {"error": f"unknown request {other!r}"}
 
-    def attach(self, name: str, journal: str) -> dict[str, Any]:
+    def attach(self, name: str, journal: str, subaccount: str) -> dict[str, Any]:
         """A robot begins a life: its number, and where its order ids begin."""
-        life = self.robots.attach(name, journal, time.time_ns())
+        slot = {"main": MAIN, **self.options.subaccounts}.get(subaccount)
+        if slot is None:
+            return {"error": f"account {self.options.account} has no sub-account {subaccount!r}"}
+        life = self.robots.attach(name, journal, time.time_ns(), slot=slot)
         if life is None:
             return {"error": f"more than {ROBOTS_MAX} robots"}
         return {
@@ -372,7 +407,9 @@ class Gateway:
             "counts": {**self.manager.counts, **self.watch.counts},
             "order_entry": self.entry.status() if self.entry is not None else None,
             "budget": self.budget.status(),
+            "order_budget": self.orders.status(),
             "clock_offset_ns": self.clock.offset,
+            "spans": self.spans.summary(),
             "market": self.market.status(),
             "positions": {
                 f"{symbol} {side}": qty for (symbol, side), qty in self.manager.positions.items()

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 import picows
@@ -65,9 +65,15 @@ async def listen(
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
 
+    talks: set[asyncio.Task[None]] = set()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talk = cast(asyncio.Task[None], asyncio.current_task())
+        talks.add(talk)
         try:
-            while line := await reader.readline():
+            # A transport that has ended refuses what is written (uvloop: RuntimeError, "the handler
+            # is closed"), although lines of who hung up are still to be read.
+            while (line := await reader.readline()) and not writer.is_closing():
                 try:
                     told = answer(msgspec.json.decode(line))
                 except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
@@ -77,8 +83,19 @@ async def listen(
         except (ConnectionError, asyncio.LimitOverrunError, ValueError, asyncio.CancelledError):
             pass  # it hung up, or we end
         finally:
+            talks.discard(talk)
             writer.close()
+
+    async def serve_all() -> None:
+        """Until cancelled; nobody is answered afterwards."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            server.close()
+            for talk in talks:
+                talk.cancel()
+            await asyncio.gather(*talks, return_exceptions=True)
 
     server = await asyncio.start_unix_server(serve, sock=bound(path), limit=1 << 20)
     path.chmod(0o600)
-    return server.serve_forever()
+    return serve_all()

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -74,12 +74,14 @@ DRAIN_S: Final = 5.0  # for the answers to the last cancels
 @dataclass(slots=True)
 class LiveOptions(PaperOptions):
     """What `onetape run --live` takes. config: onetape.toml; folder: what its paths are relative
-    to; account: which, where there are several."""
+    to; account: which, where there are several; subaccount: whose money the robot trades with."""
 
     config: Config | None = None
     folder: Path = Path()
     account: str = ""
+    subaccount: str = "main"
     single: bool = False  # gateway and robot in this process
+    spin: bool = False  # and it never sleeps
 
 
 class Asks(Protocol):
@@ -99,15 +101,22 @@ class GatewayClient:
         self._file = self._socket.makefile("rwb")
 
     def ask(self, do: str, **fields: Any) -> dict[str, Any]:
-        self._file.write(json.dumps({"do": do, **fields}).encode() + b"\n")
-        self._file.flush()
-        line = self._file.readline()
-        if not line:
+        """Raises ProcessDown for a gateway that is gone, or says nothing in time."""
+        try:
+            self._file.write(json.dumps({"do": do, **fields}).encode() + b"\n")
+            self._file.flush()
+            line = self._file.readline()
+        except TimeoutError as error:
+            raise ProcessDown("the gateway does not answer", where=f"asked to {do}") from error
+        except OSError as error:  # killed while it was asked
+            raise ProcessDown("the gateway ended", where=f"asked to {do}") from error
+        if not line.endswith(b"\n"):
             raise ProcessDown("the gateway ended", where=f"asked to {do}")
         return checked(do, json.loads(line))
 
     def close(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # what nobody has taken is lost with who should have
+            self._file.close()
         self._socket.close()
 
 
@@ -351,7 +360,10 @@ def open_live(options: LiveOptions, account: str, client: Asks) -> PaperRobot:
     strategy = strategy_class(options)
     folder = run_folder(options.out, options.home, strategy.__name__)
     try:
-        told = client.ask("attach", name=folder.name, journal=str(folder / "journal"))
+        told = client.ask(
+            "attach", name=folder.name, journal=str(folder / "journal"),
+            subaccount=options.subaccount,
+        )  # fmt: skip
         robot = _open(options, strategy, folder, account, told)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

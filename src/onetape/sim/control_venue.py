@@ -153,7 +153,7 @@ class VenueControl:
         if kind not in KINDS or (kind != HMAC and self.faulty.kind != "binance-usdm"):
             raise BadConfig(f"no kind of key {kind!r} at {self.faulty.kind}")
         if not isinstance(public, str) or (public and kind == HMAC):
-            raise BadConfig("public is the PEM of an Ed25519 key")
+            raise BadConfig("public is the PEM of a key of Ed25519 or RSA")
         changes = self._rights(params)
         made = self.exchange.make_key(account, label, kind, public)
         self.exchange.change_key(made.key, **changes)

@@ -126,17 +126,7 @@ class OrderEntry(ExchangeState):
         if account.hedge != (order.position_side is not PositionSide.BOTH):
             return AccountMode.code
         if account.hedge and order.is_closing:
-            held = abs(account.qty(order.index, order.position_side))
-            working = sum(
-                o.left
-                for o in account.open_orders.values()
-                if o is not order
-                and o.index == order.index
-                and o.is_closing
-                and o.position_side is order.position_side
-                and not o.trigger
-            )
-            return ReduceOnlyViolated.code if order.size > held - working else 0
+            return ReduceOnlyViolated.code if order.size > self._closable(order) else 0
         is_spot = listing.instrument.kind is Kind.SPOT
         if order.reduce_only or (order.trigger and not is_spot):
             return 0
@@ -155,6 +145,20 @@ class OrderEntry(ExchangeState):
                 order.position_side.value,
             )
         )
+
+    def _closable(self, order: SimOrder) -> int:
+        """What is held of its side in hedge mode, less what other orders already close."""
+        account = order.account
+        working = sum(
+            o.left
+            for o in account.open_orders.values()
+            if o is not order
+            and o.index == order.index
+            and o.is_closing
+            and o.position_side is order.position_side
+            and not o.trigger
+        )
+        return abs(account.qty(order.index, order.position_side)) - working
 
     def _is_capped(self, order: SimOrder) -> bool:
         """A market order of spot that waits for its price: what it will cost nobody knows."""

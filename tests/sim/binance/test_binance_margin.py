@@ -129,7 +129,7 @@ def test_margin_is_added_and_taken_back_within_its_limits_and_told(venue, client
 def test_cross_positions_have_no_margin_to_move(client):
     market(client, "BUY", "0.010")
     answer = client.ask("POST", "/fapi/v1/positionMargin", **BTC, amount="10", type=1)
-    assert answer[1]["code"] == -4053
+    assert answer[1]["code"] == -4049
 
 
 def test_an_isolated_liquidation_takes_its_margin_and_no_more(venue, client):

@@ -1,8 +1,8 @@
 """Binance USD-M: who asks, and whether that is signed, in time, and allowed.
 
-HMAC-SHA256 as hexadecimal, Ed25519 as base64. REST signs query and body as they were sent; the
-WebSocket API its parameters, sorted. Source: "General Info" of the USD-M documentation, read
-2026-11.
+HMAC-SHA256 as hexadecimal, RSA (PKCS #1 v1.5 over SHA-256) and Ed25519 as base64. REST signs query
+and body as they were sent; the WebSocket API its parameters, sorted. Source: "General Info" of the
+USD-M documentation, read 2026-11.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from onetape.sim.account import SimAccount
 from onetape.sim.binance.wire import Refused, ms
 from onetape.sim.dialect import Request
 from onetape.sim.exchange import SimExchange
-from onetape.sim.keys import ED25519, ApiKey, signed_by
+from onetape.sim.keys import HMAC, ApiKey, signed_by
 from onetape.venues.binance.signing import hmac_hex
 
 __all__ = ["Access"]
@@ -79,12 +79,12 @@ class Access:
     def check_payload(payload: bytes, given: str, key: ApiKey) -> None:
         if not given:
             raise Refused(-1102, "signature")
-        if key.kind == ED25519:
-            good = signed_by(key.public, payload, unquote(given))
-        else:
+        if key.kind == HMAC:
             good = hmac.compare_digest(
                 hmac_hex(key.secret, payload).encode(), given.lower().encode()
             )
+        else:
+            good = signed_by(key.kind, key.public, payload, unquote(given))
         if not good:
             raise Refused(-1022)
 

@@ -53,6 +53,7 @@ _BY_SYMBOL: Final = {
     ("GET", "/fapi/v1/openOrders"): (1, 40),
     ("GET", "/fapi/v1/openAlgoOrders"): (1, 40),
     ("GET", "/fapi/v1/premiumIndex"): (1, 10),
+    ("GET", "/fapi/v1/assetIndex"): (1, 10),
     ("GET", "/fapi/v1/ticker/24hr"): (1, 40),
     ("GET", "/fapi/v1/ticker/price"): (1, 2),
     ("GET", "/fapi/v2/ticker/price"): (1, 2),
@@ -139,7 +140,8 @@ class Limits:
             used = (used if at == window else 0) + count
             if self.is_on and used > most:
                 unit = "10 SECONDS" if seconds == 10 else "1 MINUTE"
-                raise Refused(-1015, most, unit, status=429)
+                wait = seconds - now // SECOND % seconds
+                raise Refused(-1015, most, unit, status=429, wait=wait)
             self.orders[account, seconds] = (window, used)
             name = "10S" if seconds == 10 else "1M"
             headers[f"X-MBX-ORDER-COUNT-{name}"] = str(used)

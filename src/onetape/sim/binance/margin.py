@@ -87,6 +87,8 @@ class MarginData:
         wanted = params.get("marginType", "")
         if wanted not in ("ISOLATED", "CROSSED"):
             raise Refused(-1102, "margintype") if not wanted else Refused(-1130, "marginType")
+        if wanted == "ISOLATED" and account.joint is not None:
+            raise Refused(-4168)
         if (wanted == "ISOLATED") == (at in account.isolated):
             raise Refused(-4046)
         if any(o.index == at for o in account.open_orders.values()):
@@ -109,9 +111,9 @@ class MarginData:
             raise Refused(-1102, "type")
         wanted = decimal_of(params, "amount")
         if wanted <= 0:
-            raise Refused(-4055, text="Amount must be positive.")
+            raise Refused(-4055)
         if at not in account.isolated:
-            raise Refused(-4053, text="Add margin only support for isolated position.")
+            raise Refused(-4049)
         side = PositionSide(given.lower())
         if not account.qty(at, side):
             raise Refused(-4054)

@@ -21,7 +21,7 @@ import msgspec
 from onetape.sim.binance.limits import ORDERS, WEIGHT_A_MINUTE, weight_of
 from onetape.sim.binance.wire import Refused, ms
 from onetape.sim.dialect import Connection, fields
-from onetape.sim.keys import ED25519, ApiKey
+from onetape.sim.keys import ED25519, HMAC, RSA, ApiKey
 from onetape.venues.binance.signing import socket_payload
 
 if TYPE_CHECKING:
@@ -33,7 +33,12 @@ PATH: Final = "/ws-fapi/v1"
 HANDSHAKE_WEIGHT: Final = 5
 LIFE_NS: Final = 24 * 3600 * 1_000_000_000
 ID_MAX: Final = 36
-NO_HMAC: Final = "HMAC_SHA256 API key is not supported."
+# -4056 is INVALID_API_KEY_TYPE in the error codes of USD-M, "Invalid api key type." (read 2026-11);
+# what it says of a logon is spot's text.
+NO_LOGON: Final = {
+    HMAC: "HMAC_SHA256 API key is not supported.",
+    RSA: "RSA API key is not supported.",
+}
 
 _PUBLIC: Final = {
     "ping": "/fapi/v1/ping",
@@ -177,7 +182,7 @@ class SocketApi:
         access = self.venue.access
         key = access.key(params.get("apiKey", ""), peer)
         if key.kind != ED25519:
-            raise Refused(-4056, text=NO_HMAC)
+            raise Refused(-4056, text=NO_LOGON[key.kind])
         access.check_payload(socket_payload(params), params.get("signature", ""), key)
         access.check_time(params, now + self.venue.skew)
         session.key, session.authorized = key, now
@@ -205,7 +210,7 @@ class SocketApi:
         said: dict[str, Any] = {"code": refused.code, "msg": refused.text}
         if refused.status in (418, 429):
             server = ms(now + self.venue.skew)
-            wait = 60_000 - server % 60_000
+            wait = refused.wait * 1000 or 60_000 - server % 60_000
             said["data"] = {"serverTime": server, "retryAfter": server + wait}
         return said
 

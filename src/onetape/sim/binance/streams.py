@@ -14,6 +14,7 @@ import msgspec
 
 from onetape.model.enums import Side
 from onetape.sim.account import SimAccount
+from onetape.sim.binance.multi_assets import MultiAssets
 from onetape.sim.binance.public import INTERVALS, PublicData, merged, turnover_text
 from onetape.sim.binance.user_events import UserEvents
 from onetape.sim.binance.wire import (
@@ -98,6 +99,7 @@ class Streams:
         self._next_second = 0
         self._depth_names = [_depth_names(i.raw_symbol.lower()) for i in exchange.instruments]
         self._made = 0
+        self.multi_assets = MultiAssets(exchange)
         self.user = UserEvents(exchange, self._tell)
 
     # --- listen keys ------------------------------------------------------------------------------
@@ -269,6 +271,7 @@ class Streams:
             if now - connection.opened >= LIFE_NS:
                 connection.close(1000, "24 hours")
         self._tickers(now)
+        self._asset_indexes(now)
         self._running_bars(now)
 
     def _stream(self, name: str, event: Any) -> None:
@@ -436,6 +439,15 @@ class Streams:
             }  # fmt: skip
             for name, event in zip(names, (full, mini, [full], [mini]), strict=True):
                 self._stream(name, event)
+
+    def _asset_indexes(self, now: int) -> None:
+        names = [f"{name.lower()}usd@assetIndex" for name in self.exchange.collateral]
+        if not self._heard("!assetIndex@arr", *names):
+            return
+        events = self.multi_assets.events(now)
+        self._stream("!assetIndex@arr", events)
+        for event in events:
+            self._stream(f"{event['s'].lower()}@assetIndex", event)
 
     def _running_bars(self, now: int) -> None:
         for listing in self.exchange.listings:

@@ -35,10 +35,14 @@ _MS: Final = 1_000_000
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a failure
-    """A request is answered with an error. `values` go into the text of its code."""
+    """A request is answered with an error. `values` go into the text of its code. wait: seconds
+    until such a request is taken again, where it is known (0: it is not)."""
 
-    def __init__(self, code: int, *values: object, status: int = 400, text: str = "") -> None:
+    def __init__(
+        self, code: int, *values: object, status: int = 400, text: str = "", wait: int = 0
+    ) -> None:
         super().__init__(code)
+        self.wait = wait
         self.code = code
         self.status = status
         self.text = text or text_of(code, *values)

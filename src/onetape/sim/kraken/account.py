@@ -13,6 +13,7 @@ from onetape.model.enums import Side
 from onetape.model.money import MONEY_DECIMALS
 from onetape.sim.account import SimAccount, Trade
 from onetape.sim.exchange import SimExchange
+from onetape.sim.keys import MAIN, ApiKey
 from onetape.sim.kraken.names import identify
 from onetape.sim.kraken.public import PublicData, fee_steps
 from onetape.sim.kraken.terms import Params, flag, text_of
@@ -307,16 +308,18 @@ class AccountData:
         at = trade.order.index
         return trade_row(self.exchange.instruments[at], self.public.names.pair_ids[at], trade)
 
-    def key_info(self, account: SimAccount, nonce: int) -> dict[str, Any]:
+    @staticmethod
+    def key_info(key: ApiKey, nonce: int) -> dict[str, Any]:
         """What the key may do, in the fields that matter to a client."""
+        account = key.account
         allowed = ["query-funds", "query-open-trades", "query-closed-trades", "query-ledger"]
-        if account.can_trade:
+        if key.can_trade and account.can_trade:
             allowed += ["modify-trades", "close-trades"]
-        if account.can_withdraw:
+        if key.can_withdraw or account.can_withdraw:
             allowed += ["withdraw-funds"]
         return {
-            "api_key_name": account.name,
-            "api_key": account.key,
+            "api_key_name": account.name if key.label == MAIN else key.label,
+            "api_key": key.key,
             "nonce": str(nonce),
             "nonce_window": 0,
             "permissions": allowed,

@@ -155,8 +155,10 @@ class Socket:
         order_method = self.orders.methods.get(method)
         if order_method is None:
             raise Refused("EGeneral:Unknown method")
-        account = self.tokens.account(params.get("token"), now)
-        return order_method(account, params, now)
+        key = self.tokens.key(params.get("token"), now)
+        if not key.can_trade:
+            raise Refused("EGeneral:Permission denied")
+        return order_method(key.account, params, now)
 
     # --- subscriptions ----------------------------------------------------------------------------
 
@@ -310,7 +312,7 @@ class Socket:
         params: dict[str, Any],
         now: int,
     ) -> list[dict[str, Any]]:
-        account = self.tokens.account(params.get("token"), now)
+        account = self.tokens.key(params.get("token"), now).account
         topic = (channel, "", str(account.number))
         result: dict[str, Any] = {"channel": channel}
         if method == "unsubscribe":

@@ -13,6 +13,7 @@ from typing import Any, Final
 from onetape.sim.account import SimAccount
 from onetape.sim.dialect import Connection, Reply, Request, fields
 from onetape.sim.exchange import SimExchange
+from onetape.sim.keys import ApiKey
 from onetape.sim.kraken.account import AccountData
 from onetape.sim.kraken.limits import Limits
 from onetape.sim.kraken.public import PublicData
@@ -48,11 +49,12 @@ class KrakenSpot:
         self.public = PublicData(exchange)
         self.trading = Trading(exchange, self.public, self.limits)
         self.account = AccountData(exchange, self.public)
-        self.tokens = Tokens()
+        self.tokens = Tokens(exchange.keys)
         self.socket = Socket(exchange, self.public, self.trading, self.tokens)
         self.nonces: dict[str, int] = {}
         self._open = self._public_routes()
         self._private = self._private_routes()
+        self._keyed = self._key_routes()
 
     def addresses(self, host: str, port: int) -> tuple[str, str]:
         return f"http://{host}:{port}", f"ws://{host}:{port}/v2"
@@ -74,14 +76,17 @@ class KrakenSpot:
                 return public({**fields(request.query), **self._body(request)}, now)
         elif path.startswith(PRIVATE):
             name = path.removeprefix(PRIVATE)
-            private = self._private.get(name)
-            if private is not None:
+            private, keyed = self._private.get(name), self._keyed.get(name)
+            if private is not None or keyed is not None:
                 if request.method != "POST":
                     raise Refused("EGeneral:Invalid arguments")
                 params = self._body(request)
                 account = self._account(request, params, now)
                 self.limits.spend(account.key, name, now)
-                return private(account, params, now)
+                if private is not None:
+                    return private(account, params, now)
+                if keyed is not None:
+                    return keyed(self.exchange.keys[request.headers["api-key"]], now)
         raise Refused("EGeneral:Unknown method")
 
     @staticmethod
@@ -160,8 +165,13 @@ class KrakenSpot:
             "Ledgers": lambda a, p, _n: data.ledgers(a, p),
             "QueryLedgers": lambda a, p, _n: data.query_ledgers(a, p),
             "TradeVolume": data.trade_volume,
-            "GetWebSocketsToken": lambda a, _p, n: self.tokens.issue(a, n),
-            "GetApiKeyInfo": lambda a, _p, _n: data.key_info(a, self.nonces[a.key]),
+        }
+
+    def _key_routes(self) -> dict[str, Callable[[ApiKey, int], Any]]:
+        """Of the key that asks, not of its account."""
+        return {
+            "GetWebSocketsToken": self.tokens.issue,
+            "GetApiKeyInfo": lambda key, _n: self.account.key_info(key, self.nonces[key.key]),
         }
 
     def _dead_man(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:

@@ -1,0 +1,244 @@
+"""What works at a venue, summed up by what the gate asks: the same answers as a walk over all open
+orders would give, at a cost that does not grow with their number.
+
+Every open order has a share: what it adds to the sums of its symbol and side, and the price that it
+would be met at. Whoever changes an order marks it; marked orders are summed anew when somebody asks
+the next time, so an order may change ten times between two questions and is summed once.
+
+Sizes are in units of the instrument, prices in units of its price, costs are price times size.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from onetape.model.enums import OrderType, PositionSide, Side, TriggerBy
+from onetape.model.order import OrderSpec
+from onetape.orders.calls import OrderProtocol, Traits
+from onetape.orders.managed import Managed
+
+__all__ = ["Spent", "Working", "only_reduces", "waits"]
+
+# Named once: a member looked up at its class costs as much as a call.
+_SELL: Final = Side.SELL
+_BOTH: Final = PositionSide.BOTH
+_MARKET: Final = OrderType.MARKET
+_NO_TRIGGER: Final = TriggerBy.NONE
+
+
+def only_reduces(spec: OrderSpec) -> bool:
+    """Its own words say that it can only take off a position: the flag, or in hedge mode the side
+    that it closes. The venue holds it to them."""
+    if spec.reduce_only:
+        return True
+    if spec.position_side is _BOTH:
+        return False
+    closes = PositionSide.LONG if spec.side is _SELL else PositionSide.SHORT
+    return spec.position_side is closes
+
+
+def waits(order: Managed, traits: Traits) -> bool:
+    """Its trigger has not fired."""
+    if order.spec.trigger_by is _NO_TRIGGER:
+        return False
+    return order.conditional if traits.conditionals else not order.life.triggered
+
+
+class Spent(NamedTuple):
+    """What may be filled of a symbol's orders of one side, by how it is valued. maker and taker:
+    cost at the orders' own prices, by the fee that it is charged; unpriced: size of market orders,
+    which are worth what the market says."""
+
+    size: int = 0
+    maker: int = 0
+    taker: int = 0
+    unpriced: int = 0
+
+
+class _Share(NamedTuple):
+    """What one order adds. met: its place among the prices, None where it cannot be met."""
+
+    symbol: str
+    position_side: PositionSide
+    side: Side
+    opening: int
+    reducing: int
+    spent: Spent
+    met: tuple[int, str] | None
+    is_unknown: bool
+
+
+@dataclass(slots=True)
+class _Sums:
+    """Of one symbol, position side and side: what may be filled in the worst case."""
+
+    opening: int = 0  # of orders that could open a position
+    reducing: int = 0  # of those that take one off, and do not wait for a trigger
+
+
+@dataclass(slots=True)
+class _Resting:
+    """Of one symbol and side."""
+
+    prices: list[tuple[int, str]] = field(default_factory=list)  # the first to be met first
+    size: int = 0
+    maker: int = 0
+    taker: int = 0
+    unpriced: int = 0
+
+
+class Working:
+    """Of one account. open_orders: by client id, somebody else's. venue: its traits may be known
+    only when its instruments are."""
+
+    def __init__(self, open_orders: Mapping[str, Managed], venue: OrderProtocol) -> None:
+        self._open = open_orders
+        self._venue = venue
+        self._marked: dict[str, None] = {}
+        self._shares: dict[str, _Share] = {}
+        self._sums: dict[tuple[str, PositionSide, Side], _Sums] = {}
+        self._resting: dict[tuple[str, Side], _Resting] = {}
+        self._unknown: dict[str, dict[str, None]] = {}  # client ids of each symbol
+
+    def mark(self, client_id: str) -> None:
+        """It may have changed, come or gone."""
+        self._marked[client_id] = None
+
+    # --- what is asked ----------------------------------------------------------------------------
+
+    def opening(self, spec: OrderSpec, without: Managed | None = None) -> int:
+        """What may be filled of the orders that could open the position in the same direction."""
+        if self._marked:
+            self._look()
+        sums = self._sums.get((spec.symbol, spec.position_side, spec.side))
+        return 0 if sums is None else sums.opening - self._of(without, spec)[0]
+
+    def reducing(self, spec: OrderSpec, without: Managed | None = None) -> int:
+        """The same of those that take it off. At a venue without positions each may."""
+        if self._marked:
+            self._look()
+        sums = self._sums.get((spec.symbol, spec.position_side, spec.side))
+        return 0 if sums is None else sums.reducing - self._of(without, spec)[1]
+
+    def meets(self, spec: OrderSpec) -> Managed | None:
+        """The first order of this account that it would trade with, were it in the book. Of an
+        amendment that nobody has answered both prices may be true."""
+        if self._marked:
+            self._look()
+        resting = self._resting.get((spec.symbol, spec.side.opposite))
+        if resting is None or not resting.prices:
+            return None
+        near, client_id = resting.prices[0]
+        # Prices of buys stand there with their sign turned, so that the highest is the first.
+        is_met = spec.type is _MARKET or near <= spec.price_int * spec.side.sign
+        return self._open[client_id] if is_met else None
+
+    def unknown(self, symbol: str) -> Managed | None:
+        """One whose state nobody knows, of this symbol."""
+        if self._marked:
+            self._look()
+        found = self._unknown.get(symbol)
+        return self._open[next(iter(found))] if found else None
+
+    def all_unknown(self) -> list[Managed]:
+        """Of all symbols."""
+        if self._marked:
+            self._look()
+        return [self._open[each] for found in self._unknown.values() for each in found]
+
+    def spent(self, without: Managed | None = None) -> Iterator[tuple[str, Side, Spent]]:
+        """For each symbol and side with open orders."""
+        if self._marked:
+            self._look()
+        share = self._shares.get(without.client_id) if without is not None else None
+        for (symbol, side), resting in self._resting.items():
+            size, maker, taker = resting.size, resting.maker, resting.taker
+            unpriced = resting.unpriced
+            if share is not None and share.symbol == symbol and share.side is side:
+                size -= share.spent.size
+                maker -= share.spent.maker
+                taker -= share.spent.taker
+                unpriced -= share.spent.unpriced
+            yield symbol, side, Spent(size, maker, taker, unpriced)
+
+    def _of(self, order: Managed | None, spec: OrderSpec) -> tuple[int, int]:
+        """What the order itself adds to the sums that the spec asks for."""
+        share = self._shares.get(order.client_id) if order is not None else None
+        if share is None or (share.symbol, share.position_side, share.side) != (
+            spec.symbol, spec.position_side, spec.side,
+        ):  # fmt: skip
+            return 0, 0
+        return share.opening, share.reducing
+
+    # --- what is kept -----------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        marked, self._marked = self._marked, {}
+        for client_id in marked:
+            share = self._shares.pop(client_id, None)
+            if share is not None:
+                self._change(client_id, share, -1)
+            order = self._open.get(client_id)
+            if order is not None:
+                share = self._shares[client_id] = self._share(order)
+                self._change(client_id, share, 1)
+
+    def _share(self, order: Managed) -> _Share:
+        spec, left, traits = order.spec, order.worst_left, self._venue.traits
+        reduces, is_waiting = only_reduces(spec), waits(order, traits)
+        may_reduce = (reduces or not traits.positions) and not is_waiting
+        prices = [order.price]
+        if order.life.update_open and order.amend_to[0]:
+            prices.append(order.amend_to[0])
+        met = None
+        if spec.type is not _MARKET and not is_waiting:
+            met = (min(prices) if spec.side is _SELL else -max(prices), order.client_id)
+        return _Share(
+            spec.symbol,
+            spec.position_side,
+            spec.side,
+            0 if reduces else left,
+            left if may_reduce else 0,
+            _spent(spec, left, max(prices)),
+            met,
+            order.is_unknown,
+        )
+
+    def _change(self, client_id: str, share: _Share, sign: int) -> None:
+        """Adds a share (1), or takes it off (-1)."""
+        symbol, position_side, side, opening, reducing, spent, met, is_unknown = share
+        sums = self._sums.get((symbol, position_side, side))
+        if sums is None:
+            sums = self._sums[symbol, position_side, side] = _Sums()
+        sums.opening += sign * opening
+        sums.reducing += sign * reducing
+        resting = self._resting.get((symbol, side))
+        if resting is None:
+            resting = self._resting[symbol, side] = _Resting()
+        resting.size += sign * spent.size
+        resting.maker += sign * spent.maker
+        resting.taker += sign * spent.taker
+        resting.unpriced += sign * spent.unpriced
+        if met is not None:
+            if sign > 0:
+                insort(resting.prices, met)
+            else:
+                del resting.prices[bisect_left(resting.prices, met)]
+        if is_unknown:
+            unknown = self._unknown.setdefault(symbol, {})
+            if sign > 0:
+                unknown[client_id] = None
+            else:
+                del unknown[client_id]
+
+
+def _spent(spec: OrderSpec, left: int, price: int) -> Spent:
+    if spec.type is _MARKET:
+        if not spec.trigger_int:
+            return Spent(left, unpriced=left)
+        price = spec.trigger_int
+    cost = left * price
+    return Spent(left, maker=cost) if spec.post_only else Spent(left, taker=cost)

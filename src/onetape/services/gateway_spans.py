@@ -1,0 +1,108 @@
+"""What an order takes in a gateway: three spans between four stamps, as histograms.
+
+    received      the message that the robot decided on was in this process (its frame's time)
+    decided       the robot's request was taken in
+    out           the order's bytes had been given to the kernel
+    acknowledged  the venue's answer had come
+
+The stamps are of the wall clock, which all processes of a machine share; a span in which it was
+set back is left out. Nothing here is read by what decides.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from onetape.orders.calls import ORDER_PURPOSES, Call
+from onetape.orders.outcome import Answer, Outcome
+
+__all__ = ["Histogram", "Spans"]
+
+PARTS: Final = 16  # buckets for each doubling: a value is told within a sixteenth
+WAITING_MAX: Final = 10_000  # requests without an answer; the oldest is no longer waited for
+PERCENTS: Final = ((50.0, "p50_us"), (99.0, "p99_us"), (99.9, "p999_us"))
+
+
+class Histogram:
+    """Of durations in ns; it has the same few hundred buckets however many there were."""
+
+    __slots__ = ("_buckets", "count", "largest")
+
+    def __init__(self) -> None:
+        self._buckets: dict[int, int] = {}  # by number: how many
+        self.count = 0
+        self.largest = 0
+
+    def note(self, ns: int) -> None:
+        """ns: not negative."""
+        shift = ns.bit_length() - 5
+        bucket = ns if shift <= 0 else (shift << 4) + (ns >> shift)
+        self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
+        self.count += 1
+        if ns > self.largest:
+            self.largest = ns
+
+    def percentile(self, percent: float) -> int:
+        """ns: at least so many of a hundred took no longer; 0 where there is none. Told a
+        sixteenth too long at most."""
+        left = self.count * percent / 100
+        for bucket in sorted(self._buckets):
+            left -= self._buckets[bucket]
+            if left <= 0:
+                return min(_last(bucket), self.largest)
+        return self.largest
+
+    def summary(self) -> dict[str, float]:
+        """count, and microseconds."""
+        told: dict[str, float] = {"count": self.count}
+        for percent, name in PERCENTS:
+            told[name] = self.percentile(percent) / 1000
+        told["max_us"] = self.largest / 1000
+        return told
+
+
+def _last(bucket: int) -> int:
+    """The longest ns that a bucket holds."""
+    if bucket < 2 * PARTS:
+        return bucket
+    shift = (bucket >> 4) - 1
+    return ((bucket - (shift << 4) + 1) << shift) - 1
+
+
+class Spans:
+    """decided_at: while requests of a robot are carried out, when they were taken in; else 0."""
+
+    def __init__(self) -> None:
+        self.decided_at = 0
+        self._decide, self._send, self._answer = Histogram(), Histogram(), Histogram()
+        self._waiting: dict[tuple[str, str], int] = {}  # what is unanswered, when it went out
+
+    def decided(self, received: int, now: int) -> None:
+        """A robot's request was taken in. received: ns UTC, of what it was decided on."""
+        if now >= received:
+            self._decide.note(now - received)
+
+    def out(self, call: Call, now: int) -> None:
+        """A request is in the kernel's hands."""
+        if call.purpose not in ORDER_PURPOSES or call.subject is None:
+            return
+        if 0 < self.decided_at <= now:
+            self._send.note(now - self.decided_at)
+        if len(self._waiting) >= WAITING_MAX:
+            del self._waiting[next(iter(self._waiting))]
+        self._waiting[call.purpose, call.subject.client_id] = now
+
+    def answered(self, call: Call, answer: Answer, now: int) -> None:
+        """Its answer has come, or is not waited for any longer (AMBIGUOUS): that is no span."""
+        if call.subject is None:
+            return
+        out = self._waiting.pop((call.purpose, call.subject.client_id), 0)
+        if out and now >= out and answer.outcome is not Outcome.AMBIGUOUS:
+            self._answer.note(now - out)
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        return {
+            "received_to_decided": self._decide.summary(),
+            "decided_to_out": self._send.summary(),
+            "out_to_acknowledged": self._answer.summary(),
+        }

@@ -1,0 +1,30 @@
+"""The bare venue of the tick-to-order figures answers a gateway as the figures need it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCH = str(Path(__file__).resolve().parents[2] / "bench")
+sys.path.insert(0, BENCH)
+try:
+    import tick_to_order
+finally:
+    sys.path.remove(BENCH)
+
+TICKS = 20
+
+
+@pytest.mark.parametrize("stage", ["socket", "rest", "spin"])
+def test_each_tick_has_its_order_and_its_stamps(stage):
+    given = argparse.Namespace(ticks=TICKS, every_us=500)
+    with tick_to_order.venue(given) as (child, told):
+        measured = tick_to_order.live(child, told, stage)
+    assert len(measured["seen"]) == TICKS
+    assert min(measured["seen"]) > 0
+    for gap in tick_to_order.GAPS:
+        assert len(measured[gap]) >= TICKS  # the first bid may be the one that it starts with
+        assert min(measured[gap]) >= 0

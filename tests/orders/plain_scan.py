@@ -1,0 +1,110 @@
+"""What works, by a walk over all open orders: slow, plain, and what sums have to be equal to."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from onetape.model.enums import Kind, OrderType, PositionSide, Side, TriggerBy
+from onetape.model.order import OrderSpec
+from onetape.orders.asking import NEVER, due_at
+from onetape.orders.backing import free_funds
+from onetape.orders.manager import OrderManager
+
+UNIT = 10**18
+
+
+def is_waiting(manager: OrderManager, order) -> bool:
+    if order.spec.trigger_by is TriggerBy.NONE:
+        return False
+    return order.conditional if manager.venue.traits.conditionals else not order.life.triggered
+
+
+def is_reducing(spec: OrderSpec) -> bool:
+    closing = {(Side.SELL, PositionSide.LONG), (Side.BUY, PositionSide.SHORT)}
+    return spec.reduce_only or (spec.side, spec.position_side) in closing
+
+
+def beside(manager: OrderManager, spec: OrderSpec, without=None) -> list:
+    """Open orders that move the same position the same way."""
+    key = (spec.symbol, spec.side, spec.position_side)
+    return [
+        o for o in manager.open.values()
+        if (o.spec.symbol, o.spec.side, o.spec.position_side) == key and o is not without
+    ]  # fmt: skip
+
+
+def opening(manager: OrderManager, spec: OrderSpec, without=None) -> int:
+    return sum(o.worst_left for o in beside(manager, spec, without) if not is_reducing(o.spec))
+
+
+def reducing(manager: OrderManager, spec: OrderSpec, without=None) -> int:
+    found = [o for o in beside(manager, spec, without) if not is_waiting(manager, o)]
+    is_spot = not manager.venue.traits.positions
+    return sum(o.worst_left for o in found if is_spot or is_reducing(o.spec))
+
+
+def met(manager: OrderManager, spec: OrderSpec) -> list:
+    """All orders that it would trade with."""
+    found = []
+    for o in manager.open.values():
+        same = o.spec.symbol == spec.symbol and o.spec.side is spec.side.opposite
+        if not same or o.spec.type is OrderType.MARKET or is_waiting(manager, o):
+            continue
+        prices = [o.price]
+        if o.life.update_open and o.amend_to[0]:
+            prices.append(o.amend_to[0])
+        if spec.type is OrderType.MARKET:
+            found.append(o)
+        elif spec.side is Side.BUY:
+            found += [o] if spec.price_int >= min(prices) else []
+        else:
+            found += [o] if spec.price_int <= max(prices) else []
+    return found
+
+
+def taken(manager: OrderManager, instruments, currency: str, without=None) -> Fraction:
+    """What working orders may spend, exactly."""
+    total = Fraction(0)
+    for o in manager.open.values():
+        spec, i = o.spec, instruments.get(o.spec.symbol)
+        if i is None or i.kind is not Kind.SPOT or o is without:
+            continue
+        size = Fraction(o.worst_left, 10**i.size_decimals)
+        if spec.side is Side.SELL:
+            total += size if i.base == currency else 0
+        elif i.quote == currency:
+            price = max(o.price, o.amend_to[0] if o.life.update_open else 0)
+            if spec.type is OrderType.MARKET:
+                price = spec.trigger_int or manager.references.get(spec.symbol, 0)
+            rate = max(Fraction(i.maker_fee if spec.post_only else i.taker_fee), 0)
+            total += size * Fraction(price, 10**i.price_decimals) * (1 + rate)
+    return total
+
+
+def check_sums(manager: OrderManager, asked: list[OrderSpec], without=(None,)) -> None:
+    """The sums say what the walk says, whatever is asked and whoever is left out."""
+    working = manager.directory.working
+    for spec in asked:
+        for order in without:
+            told = working.opening(spec, order), working.reducing(spec, order)
+            assert told == (opening(manager, spec, order), reducing(manager, spec, order)), spec
+        found, first = met(manager, spec), working.meets(spec)
+        assert first in found if found else first is None, spec
+    lost = {o.client_id for o in manager.open.values() if o.is_unknown}
+    assert {o.client_id for o in manager.unknown} == lost
+    for symbol in {spec.symbol for spec in asked}:
+        one = working.unknown(symbol)
+        names = {o.client_id for o in manager.unknown if o.spec.symbol == symbol}
+        assert one.client_id in names if names else one is None
+    assert manager.next_due == min(map(due_at, manager.open.values()), default=NEVER)
+
+
+def check_funds(manager: OrderManager, instruments, currencies, without=(None,)) -> None:
+    for currency in currencies:
+        for order in without:
+            free = free_funds(manager, instruments, currency, without=order)
+            exact = manager.books.holding(currency) - UNIT * taken(
+                manager, instruments, currency, order
+            )
+            # A fee is cut off at 1e-18, once for each rate of a symbol.
+            assert exact <= free < exact + 2 * len(instruments), (currency, free, exact)
