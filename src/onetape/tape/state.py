@@ -24,7 +24,7 @@ from onetape import _core
 from onetape.model.errors import ProcessDown, TornTape
 from onetape.tape.state_layout import FieldValue, GroupSpec, Layout
 
-__all__ = ["Group", "GroupSpec", "Layout", "StateReader", "StateWriter"]
+__all__ = ["Group", "GroupSpec", "Layout", "StateReader", "StateWriter", "tables_in"]
 
 _DAMAGED = "restart {process}: it makes its state table anew from its journal"
 _REASONS = {
@@ -201,3 +201,8 @@ class StateReader:
                 f"{what} is damaged: its checksum does not hold", where=where, todo=todo
             )
         return ProcessDown(f"{what} {_REASONS[outcome]}", where=where, todo=todo)
+
+
+def tables_in(directory: str | os.PathLike[str]) -> list[str]:
+    """The processes that have a table there, in order. One that died left its too."""
+    return sorted(path.name.removesuffix(".table") for path in Path(directory).glob("*.table"))
