@@ -11,7 +11,8 @@ event loop between ticks, as a gateway does, one spins.
 
 The venue has one core, all else the others. The stages take turns, round after round; a figure is
 the median of its rounds. A gateway waits for its sockets asleep: a good part of each figure is
-being woken. --realtime: ahead of what else the machine does (needs the right to). --profile:
+being woken. --realtime: ahead of what else the machine does (needs the right to; it also starves
+the kernel's own threads, and a stage can stand still with it). --profile:
 cProfile's statistics of a process that is measured.
 """
 
