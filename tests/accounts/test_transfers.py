@@ -4,130 +4,20 @@ from __future__ import annotations
 
 import itertools
 
-import msgspec
 import pytest
 from account_world import U, World
+from transfer_world import ATTEMPTS, HERE, SPOT, THERE, Desk
 
 from onetape.accounts.entries import MAIN, Entry, Outside
 from onetape.accounts.slots import Refused
 from onetape.accounts.transfers import (
-    AskHistory,
     Found,
     Outcome,
     Place,
-    Record,
-    Send,
     State,
-    Tell,
-    Transfers,
 )
 from onetape.model.errors import UsageError
 from onetape.model.time import SECOND
-
-HERE = Place("kraken", "main")
-SPOT = Place("kraken", "main", "spot")
-THERE = Place("binance", "hedge")
-
-
-class Venue:
-    """What it does with each request in turn, and whether its answer comes."""
-
-    def __init__(self, script: tuple[str, ...]) -> None:
-        self.script = list(script)
-        self.carried_out = 0
-        self.later: list[int] = []  # when it will carry out what it has not yet
-
-    def send(self, now: int) -> Outcome | None:
-        match self.script.pop(0) if self.script else "done":
-            case "done":
-                self.carried_out += 1
-                return Outcome.DONE
-            case "done, no answer":
-                self.carried_out += 1
-                return None
-            case "lost":
-                return None
-            case "slow, answer unclear":
-                self.later.append(now + 4 * SECOND)
-                return Outcome.LOST
-            case "busy":
-                return Outcome.BUSY
-            case "refused":
-                return Outcome.REFUSED
-        raise AssertionError
-
-    def history(self, now: int) -> Found:
-        due = [each for each in self.later if each <= now]
-        self.carried_out += len(due)
-        self.later = self.later[len(due) :]
-        return Found.DONE if self.carried_out else Found.ABSENT
-
-
-class Desk(World):
-    """A world with transfers, whose process dies before its step number `dies_at`."""
-
-    def __init__(self, script: tuple[str, ...] = (), dies_at: int = -1) -> None:
-        self.records: list[dict] = []
-        self.now = 1000 * SECOND
-        self.venue = Venue(script)
-        self.dies_at = dies_at
-        self.steps = 0
-        self.told: list[Tell] = []
-        super().__init__(total=100)
-
-    def start(self) -> None:
-        super().start()
-        self.transfers = Transfers(
-            self.ledger, "kraken", "main", lambda c, w: self.ledger.balance(c, MAIN, w)
-        )
-        for record in self.records:
-            self.transfers.replay(msgspec.msgpack.decode(msgspec.msgpack.encode(record)))
-
-    def run(self, effects: list, seconds: int = 400) -> None:
-        """Carries out, restarts after a death, lets time pass until nothing is left to do."""
-        until = self.now + seconds * SECOND
-        while True:
-            while effects:
-                self.steps += 1
-                if self.steps == self.dies_at:
-                    self.start()
-                    effects = self.transfers.resume(self.now)
-                    continue
-                effects = self.carry_out(effects[0]) + effects[1:]
-            if self.now >= until or not self.transfers.unfinished:
-                return
-            self.now += SECOND
-            effects = self.transfers.tick(self.now)
-
-    def carry_out(self, effect: object) -> list:
-        match effect:
-            case Record():
-                self.records.append(effect.fields)
-            case Entry():
-                self.keeper.book(effect)
-            case Send():
-                outcome = self.venue.send(self.now)
-                if outcome is not None:
-                    return self.transfers.answered(effect.name, outcome, self.now)
-            case AskHistory():
-                found = self.venue.history(self.now)
-                return self.transfers.history(effect.name, found, self.now, as_of=self.now)
-            case Tell():
-                self.told.append(effect)
-                return self.transfers.told(effect.name, self.now)
-        return []
-
-    def ask(self, target: Place = SPOT, amount: int = 40, name: str = "t", source: Place = HERE):
-        return self.transfers.ask(source, target, "USD", amount * U, self.now, name=name)
-
-    @property
-    def money(self) -> tuple[float, float, float]:
-        """Here, on its way, in the other wallet."""
-        return (
-            self.ledger.total("USD") / U,
-            self.ledger.transit("USD") / U,
-            self.ledger.total("USD", "spot") / U,
-        )
 
 
 def test_a_transfer_leaves_is_on_its_way_and_arrives():
@@ -185,9 +75,6 @@ def test_an_id_that_the_ledger_knows_is_not_sent_again_by_a_later_life():
     assert isinstance(desk.ask(), Refused)
 
 
-ATTEMPTS = ("done", "done, no answer", "lost", "slow, answer unclear", "busy", "refused")
-
-
 @pytest.mark.parametrize("target", [SPOT, THERE], ids=str)
 @pytest.mark.parametrize("script", list(itertools.product(ATTEMPTS, repeat=2)), ids=" - ".join)
 def test_a_death_before_any_step_pays_neither_twice_nor_half(script, target):
@@ -207,7 +94,7 @@ def test_a_death_before_any_step_pays_neither_twice_nor_half(script, target):
             assert desk.money == (60, 0, 40)
         else:
             assert desk.money == (60, 0, 0)
-            assert {each.amount for each in desk.told} == {40 * U}
+            assert {each.amount for each in desk.sent_on} == {40 * U}
         rows = desk.money
         desk.start()
         assert desk.transfers.resume(desk.now) == []
@@ -289,7 +176,7 @@ def test_what_a_venue_does_after_it_has_refused_is_booked_and_said():
 def test_the_other_accounts_gateway_books_its_half_once_by_the_same_id():
     desk, other = Desk(), World(total=10)
     desk.run(desk.ask(THERE))
-    for number, tell in enumerate((*desk.told, *desk.told)):
+    for number, tell in enumerate((*desk.sent_on, *desk.sent_on)):
         fields = {"currency": tell.currency, "amount": 40, "transfer_id": tell.name}
         entry = other.accounts.command("operator", "adjust", fields, f"c{number}", desk.now)
         other.keeper.book(entry)
