@@ -25,6 +25,7 @@ from typing import Any
 
 import msgspec
 
+from onetape.accounts.entries import MAIN
 from onetape.model.catalogue import find
 from onetape.orders.calls import Call
 from onetape.orders.gate import Gate
@@ -109,7 +110,7 @@ class Inside:
     def ask(self, do: str, **fields: Any) -> dict[str, Any]:
         """What a gateway answers to its robot."""
         if do == "attach":
-            life = self.robots.attach(fields["name"], fields["journal"], time.time_ns())
+            life = self.robots.attach(fields["name"], fields["journal"], time.time_ns(), slot=MAIN)
             assert life is not None
             return {"robot": life.number, "base": life.base, "balances": {"USDT": "100000"},
                     "hedge": False}  # fmt: skip

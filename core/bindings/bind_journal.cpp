@@ -274,6 +274,7 @@ nb::dict control_of(const PyReader& self) {
     told["progress"] = page->progress.load();
     told["closed"] = page->closed.load() != 0;
     told["failed"] = page->failed.load() != 0;
+    told["same_boot"] = page->boot_id == boot_id();
     return told;
 }
 

@@ -18,7 +18,7 @@ finally:
 TICKS = 20
 
 
-@pytest.mark.parametrize("stage", ["socket", "rest"])
+@pytest.mark.parametrize("stage", ["socket", "rest", "spin"])
 def test_each_tick_has_its_order_and_its_stamps(stage):
     given = argparse.Namespace(ticks=TICKS, every_us=500)
     with tick_to_order.venue(given) as (child, told):

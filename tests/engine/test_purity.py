@@ -45,6 +45,7 @@ def test_what_breaks_replay_is_found(source, kind, what):
         "from datetime import datetime, timedelta\ndatetime(2026, 1, 1) + timedelta(days=1)",
         "class A:\n    def f(self):\n        return self.random.random() + self.time.hour",
         "order.id\nself.orders.open",
+        "class A:\n    id: int",  # a field that is called so
         "import numpy as np\nnp.mean([1])",
         "def open(x): ...\nopen(1)",
         "for x in sorted({1, 2}): pass",

@@ -8,7 +8,7 @@ judges for a conclusion: what a position is, and what it may become, is summed u
 from __future__ import annotations
 
 from collections import Counter
-from itertools import islice
+from itertools import islice, product
 
 from onetape.model.enums import PositionSide, RequestKind, Side
 from onetape.model.order import OrderSpec
@@ -20,6 +20,7 @@ from onetape.orders.outcome import Outcome
 from orders.plain_scan import check_sums
 
 SUMS_EVERY = 20  # checks: a walk over all orders each time would be most of a simulation
+TURNED = {PositionSide.LONG: -1, PositionSide.SHORT: 1}  # the sign that a side never has
 ENDS = frozenset({"canceled", "rejected", "expired", "denied", "absent"})
 
 
@@ -126,6 +127,9 @@ class Invariants:
                 symbol = exchange.instruments[trade.order.index].symbol
                 self.traded.add((symbol, trade.fill.trade_id, trade.order.side))
             self.trades_seen += new
+            for at, side in product(range(len(exchange.instruments)), account.sides):
+                qty = account.qty(at, side)
+                check(qty * TURNED.get(side, 0) <= 0, f"{side} {qty} at the exchange")
         new = len(account.by_id) - self.orders_seen
         if new:
             for order in islice(reversed(account.by_id.values()), new):

@@ -225,3 +225,14 @@ def test_an_order_that_has_ended_leaves_nothing_behind():
     assert manager.next_due > life.now + 10**6 * SECOND
     assert [manager.directory.working.opening(spec) for spec in life.specs()] == [0] * 15
     assert not any(manager.directory.working.meets(spec) for spec in life.specs())
+
+
+def test_what_is_marked_does_not_pile_up_where_nobody_asks():
+    """A gateway that only watches what other hands do has a tick and no gate."""
+    life = Life(PERPS, 2)
+    for _ in range(50):
+        life.foreign()
+    assert life.manager.directory.working.marked
+    life.manager.tick(life.now)
+    assert not life.manager.directory.working.marked
+    assert not life.manager.directory.due.marked

@@ -12,7 +12,14 @@ import pytest
 from gateway_process import SYMBOL, GatewayProcess, Robot, news_of, wait_for
 
 from onetape.model.enums import EventType, RequestKind, Side
-from onetape.model.errors import Killed, OrderInvalid, PositionLimit, PriceBand
+from onetape.model.errors import (
+    Killed,
+    OrderInvalid,
+    OrderOutcomeUnknown,
+    PositionLimit,
+    PriceBand,
+)
+from onetape.model.ids import client_id
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served
@@ -178,3 +185,36 @@ def test_the_venue_cancels_when_the_gateway_is_silent(world):
     wait_for(lambda: not account.open_orders)
     gateway.start()
     assert gateway.ask("status")["differences"] == []
+
+
+def test_an_order_that_stays_unknown_is_settled_by_the_operator(tmp_path):
+    """What is done at the venue is seen on its page, and said once; a restart remembers it."""
+    faults = (
+        '[[fault]]\npurpose = "place"\ncount = 1\naction = "drop_request"\n'
+        '[[fault]]\npurpose = "query"\naction = "error"\nerror = "-1001"\ndone = false\n'
+    )
+    with served("binance-usdm", seed=3, limits=False, faults=faults) as (dialect, port):
+        account, listing = dialect.exchange.accounts[0], dialect.exchange.listings[0]
+        gateway = GatewayProcess("binance-usdm", tmp_path, port, account)
+        gateway.start()
+        robot = Robot(tmp_path / "robot", gateway, 1)
+        try:
+            lost = robot.place(Side.BUY, listing.bid - 2000)
+            wait_for(lambda: news_of(tmp_path, lost))
+            blocked = robot.place(Side.BUY, listing.bid - 2000)
+            wait_for(lambda: news_of(tmp_path, blocked))
+            assert news_of(tmp_path, blocked) == [("denied", OrderOutcomeUnknown.code)]
+            answer = send(tmp_path, "gateway", "settle", "order=TtestX1X9z", "as=closed")
+            assert answer["error"]["name"] == "PERMISSION_DENIED"
+            name = client_id("test", epoch=1, ordinal=1)
+            answer = send(tmp_path, "gateway", "settle", f"order={name}", "as=closed")
+            assert answer["result"] == {"order": name, "state": "CANCELED"}
+            robot.place(Side.BUY, listing.bid - 2000)
+            wait_for(lambda: len(account.open_orders) == 1)
+            gateway.kill()
+            gateway.start()
+            status = gateway.ask("status")
+            assert (status["unknown"], status["open"], status["differences"]) == (0, 1, [])
+        finally:
+            gateway.kill()
+            robot.writer.close()

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import socket
+from decimal import Decimal
+from urllib.parse import parse_qsl
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from slow_http_reader import read_slowly
 
+from onetape._core import plain_fields, plain_units, read_http, units_text
 from onetape.services.http_reader import BODY_MAX, HEAD_MAX, NotPlain, read_request
 from sim.venue_client import served
 
@@ -17,11 +24,11 @@ GET = b"GET /fapi/v1/time HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n"
 
 
 def test_a_request_is_read_as_it_was_sent():
-    request, end = read_request(POST)
-    assert (request.method, request.path) == ("POST", "/fapi/v1/order")
-    assert request.query == "symbol=BTCUSDT&x=%2F"  # signatures are over these bytes
-    assert request.headers == {"host": "a", "x-mbx-apikey": "key", "content-length": "5"}
-    assert request.body == b"hello"
+    method, path, query, headers, body, end = read_request(POST)
+    assert (method, path) == ("POST", "/fapi/v1/order")
+    assert query == "symbol=BTCUSDT&x=%2F"  # signatures are over these bytes
+    assert headers == {"host": "a", "x-mbx-apikey": "key", "content-length": "5"}
+    assert body == b"hello"
     assert end == len(POST)
 
 
@@ -31,10 +38,10 @@ def test_nothing_is_taken_before_all_of_it_is_there():
 
 def test_what_follows_is_left_for_the_next_request():
     both = bytearray(POST + GET + GET[:10])
-    first, end = read_request(both)
-    second, after = read_request(both, end)
-    assert (first.path, second.path) == ("/fapi/v1/order", "/fapi/v1/time")
-    assert second.body == b""
+    *first, end = read_request(both)
+    *second, after = read_request(both, end)
+    assert (first[1], second[1]) == ("/fapi/v1/order", "/fapi/v1/time")
+    assert second[4] == b""
     assert after == len(POST + GET)
     assert read_request(both, after) is None
 
@@ -74,6 +81,55 @@ def head(*lines: bytes, first: bytes = b"GET / HTTP/1.1") -> bytes:
 def test_what_is_not_plain_is_not_for_this_reader(data):
     with pytest.raises(NotPlain):
         read_request(data)
+
+
+def test_whatever_comes_is_read_as_the_slow_reader_reads_it():
+    draw = random.Random(5)
+    whole = [
+        POST,
+        GET,
+        head(b"A:", b"B: \tx y\t", b"Connection: Keep-Alive", first=b"DELETE /a?b HTTP/1.1") + GET,
+    ]
+    pieces = [
+        b"\r\n", b"\r", b"\n", b":", b" ", b"\t", b"?", b"/", b"\x00", b"\xff", b"0", b"9",
+        b"\r\n\r\n", b"Content-Length: 3\r\n", b"TE: x\r\n", b"connection: close\r\n",
+        b"Host: b\r\n",
+    ]  # fmt: skip
+    kinds = set()
+    for _ in range(20_000):
+        data = bytearray(draw.choice(whole))
+        for _ in range(draw.randrange(4)):
+            at, what = draw.randrange(len(data)), draw.random()
+            if what < 0.4:
+                data[at:at] = draw.choice(pieces)
+            elif what < 0.7:
+                del data[at : at + draw.randrange(1, 4)]
+            else:
+                data[at] = draw.randrange(256)
+        start = 0 if draw.random() < 0.8 else draw.randrange(20)
+        wanted = read_slowly(bytes(data), start)
+        assert read_http(data, start) == wanted, (bytes(data), start)
+        kinds.add(type(wanted))
+    assert len(kinds) == 3
+
+
+@given(st.text("ab=&;%+é", max_size=30))
+def test_parameters_without_escapes_are_read_as_the_library_reads_them(text):
+    if "%" in text or "+" in text:
+        assert plain_fields(text) is None
+    else:
+        assert plain_fields(text) == dict(parse_qsl(text, keep_blank_values=True))
+
+
+@given(st.integers(0, 2**62), st.integers(0, 12), st.integers(0, 12))
+def test_what_is_written_is_read_as_the_same_units(units, decimals, least):
+    text = units_text(units, decimals, least)
+    assert Decimal(text) == Decimal(units).scaleb(-decimals)
+    assert len(text.partition(".")[2]) >= least
+    assert units_text(-units, decimals, least) == (f"-{text}" if units else text)
+    more = max(least - decimals, 0)
+    if units * 10**more < 2**58:  # of more there may be nothing
+        assert plain_units(text, decimals + more) == units * 10**more
 
 
 def answers(port: int, *sent: bytes, count: int) -> list[bytes]:

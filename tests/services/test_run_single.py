@@ -72,3 +72,9 @@ def test_single_is_of_live_runs_only(tmp_path):
     (tmp_path / "pair.py").write_text(ROBOT)
     told = onetape(tmp_path, "run", "pair.py", "--paper", "--single", code=2)
     assert "--single" in told.stderr
+
+
+def test_only_one_process_of_all_spins(tmp_path):
+    (tmp_path / "pair.py").write_text(ROBOT)
+    told = onetape(tmp_path, "run", "pair.py", "--live", "--spin", code=2)
+    assert "--spin" in told.stderr

@@ -88,6 +88,25 @@ def test_too_many_ends_within_a_minute_and_it_is_given_up():
     assert made.step(now) == [(Do.START, GATEWAY)]
 
 
+def test_what_cannot_reach_its_venue_tries_on():
+    made = law()
+    made.step(0)
+    made.ready(VENUE, 0)
+    made.step(0)
+    for at in range(1, 100):
+        made.ended(GATEWAY, at * 5.1, 6, "error VENUE_UNAVAILABLE(4402)")
+        assert made.lives[GATEWAY].state is State.BACKOFF
+        assert made.step((at + 1) * 5.1) == [(Do.START, GATEWAY)]
+    assert not made.is_settled
+
+
+def test_a_robot_whose_strategy_failed_stays_away():
+    made = running()
+    made.ended(ROBOT, 1, 4, "error STRATEGY_ERROR(4603)")
+    assert made.lives[ROBOT].state is State.FAILED
+    assert made.step(100) == []
+
+
 def test_ends_that_are_far_apart_are_no_storm():
     made = running()
     for at in range(30):

@@ -52,8 +52,9 @@ class Session:
         self.time += STEP
         self.exchange.advance(self.time)
         found = read_request(raw)
-        assert found is not None and found[1] == len(raw)
-        method, path, query, headers, body = found[0]
+        assert found is not None
+        method, path, query, headers, body, end = found
+        assert end == len(raw)
         reply = self.dialect.http(
             Request(method, path, query, body, headers, "127.0.0.1"), self.time
         )

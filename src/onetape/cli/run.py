@@ -26,6 +26,7 @@ from onetape.model.errors import UsageError
 @click.option("--account", default="", help="Which of the configuration, for --live.")
 @click.option("--subaccount", default="main", help="Whose money it trades with, for --live.")
 @click.option("--single", is_flag=True, help="With --live: gateway and robot in one process.")
+@click.option("--spin", is_flag=True, help="With --single: never sleep; takes a whole core.")
 @click.option("--data", metavar="TAPE", help="Play this tape.")
 @click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0, metavar="X")
 @click.option("--param", "params", multiple=True, metavar="k=v", help="Repeat for several.")
@@ -50,6 +51,7 @@ def command(
     account: str,
     subaccount: str,
     single: bool,
+    spin: bool,
     params: tuple[str, ...],
     **options: Any,
 ) -> Answer:
@@ -60,10 +62,11 @@ def command(
     if paper == live:
         raise UsageError("choose one of --paper and --live", where="onetape run")
     chosen = parameters(params)
+    if spin and not single:
+        raise UsageError("only one process of all can spin", where="--spin", todo="give --single")
     if live:
-        return _live(
-            shell, account, chosen, {**options, "single": single, "subaccount": subaccount}
-        )
+        own = {"single": single, "spin": spin, "subaccount": subaccount}
+        return _live(shell, account, chosen, {**options, **own})
     if single:
         raise UsageError("only a live run has a gateway", where="--single", todo="give --live")
     if subaccount != "main":

@@ -22,8 +22,10 @@ def command(
     """Send a command as operator and wait for its answer.
 
     TARGET is a gateway: `gateway` (all that run), `gateway:ACCOUNT`, or `VENUE_gateway`. COMMAND is
-    kill (cancel everything, refuse new risk until `unkill`), unkill, cancel_all, reconcile or
-    latency (what orders took: received, decided, out, acknowledged).
+    kill (cancel everything, refuse new risk until `unkill`), unkill, cancel_all, reconcile,
+    settle (order=CLIENT_ID as=open|filled|closed [venue_id=ID] [filled=QTY]: what stands at the
+    venue about an order that stays UNKNOWN) or latency (what orders took: received, decided, out,
+    acknowledged).
     """
     send = load("onetape.services.commands", "send_command", what="commands")
     answers = send(

@@ -90,6 +90,8 @@ def impurities(source: str) -> list[Finding]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
             inner.add(node.value)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            continue  # a name that is bound or declared is not used: a field may be called `id`
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             found.update(_imports(node))
         elif isinstance(node, (ast.Attribute, ast.Name)) and node not in inner:

@@ -50,12 +50,11 @@ def client_id(tag: str, *, epoch: int, ordinal: int, chars_max: int = CLIENT_ID_
 
     Raises OrderInvalid when it would be longer, BadInput for a tag or number that cannot be in one.
     """
-    if not _TAG.match(tag):
-        raise BadInput(f"a robot's tag is 1 to {TAG_CHARS_MAX} of a-z and 0-9: {tag!r}")
-    if not (1 <= epoch <= EPOCH_MAX and 1 <= ordinal <= ORDINAL_MAX):
-        raise BadInput(f"epoch or ordinal out of range: {epoch}, {ordinal}")
-    text = f"T{tag}X{_base36(epoch)}X{_base36(ordinal)}"
-    text += _check_of(text)
+    stem, checksum = _stem(tag, epoch)
+    if not 1 <= ordinal <= ORDINAL_MAX:
+        raise BadInput(f"ordinal out of range: {ordinal}")
+    digits = _base36(ordinal)
+    text = stem + digits + _DIGITS[zlib.crc32(digits.encode(), checksum) % 36]
     if len(text) > chars_max:
         raise OrderInvalid(f"client order id {text} is longer than the venue's {chars_max}")
     return text
@@ -93,7 +92,20 @@ def run_name(strategy: str, now: int, *, attempt: int = 1) -> str:
     return f"{plain}-{stamp}" + (f"-{attempt}" if attempt > 1 else "")
 
 
+@lru_cache(maxsize=256)
+def _stem(tag: str, epoch: int) -> tuple[str, int]:
+    """What all ids of a robot's life begin with, and its checksum."""
+    if not _TAG.match(tag):
+        raise BadInput(f"a robot's tag is 1 to {TAG_CHARS_MAX} of a-z and 0-9: {tag!r}")
+    if not 1 <= epoch <= EPOCH_MAX:
+        raise BadInput(f"epoch out of range: {epoch}")
+    stem = f"T{tag}X{_base36(epoch)}X"
+    return stem, zlib.crc32(stem.encode())
+
+
 def _base36(number: int) -> str:
+    if number < 36:
+        return _DIGITS[number]
     digits = ""
     while True:
         number, rest = divmod(number, 36)

@@ -20,6 +20,12 @@ from onetape.model.money import MONEY_DECIMALS, divide_half_even, money
 TAG_BYTES_MAX: Final = 32
 POST_ONLY: Final = 1  # order_post_only, order_reduce_only of the core
 REDUCE_ONLY: Final = 2
+# Named once: a member looked up at its class costs as much as a call.
+_NO_SIDE: Final = Side.NONE
+_MARKET: Final = OrderType.MARKET
+_GTD: Final = TimeInForce.GTD
+_AT_ONCE: Final = (TimeInForce.IOC, TimeInForce.FOK)
+_NO_TRIGGER: Final = TriggerBy.NONE
 
 
 class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,11 +53,11 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
     def broken_rule(self) -> str:
         """The first rule of its own fields that it breaks, "" where none; a value, because a
         refused order is an expected outcome."""
-        if self.side is Side.NONE:
+        if self.side is _NO_SIDE:
             return "an order buys or sells"
         if self.size_int <= 0:
             return f"quantity must be positive: {self.size_int}"
-        is_market, is_dated = self.type is OrderType.MARKET, self.tif is TimeInForce.GTD
+        is_market, is_dated = self.type is _MARKET, self.tif is _GTD
         if is_market and self.price_int != 0:
             return "a market order has no price"
         if not is_market and self.price_int == 0:
@@ -60,11 +66,11 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
             return "a market order does not wait until a time"
         if is_market and self.post_only:
             return "a market order cannot be post-only"
-        if self.post_only and self.tif in (TimeInForce.IOC, TimeInForce.FOK):
+        if self.post_only and self.tif in _AT_ONCE:
             return f"{self.tif} cannot be post-only"
         if is_dated != (self.expire > 0):
             return "GTD and an expiry go together"
-        if (self.trigger_int != 0) != (self.trigger_by is not TriggerBy.NONE):
+        if (self.trigger_int != 0) != (self.trigger_by is not _NO_TRIGGER):
             return "a trigger price and what it watches go together"
         if self.tag and len(self.tag.encode()) > TAG_BYTES_MAX:
             return f"a tag has at most {TAG_BYTES_MAX} bytes: {self.tag!r}"

@@ -37,6 +37,7 @@ class Books:
         self.moved: dict[str, int] = {}  # how many fills have moved a balance
         self.booked = 0  # fills
         self._untold: dict[str, deque[tuple[int, int]]] = {}  # moves since a balance was told
+        self._untold_sums: dict[str, int] = {}
         self._trades: dict[str, dict[tuple[int, Side], int]] = {}  # of each symbol: venue's time
         self._complete: dict[str, int] = {}  # what is older than this was booked
         self._moves: dict[str, None] = {}
@@ -61,10 +62,16 @@ class Books:
         if not self._venue.traits.positions:
             for currency, amount in self._venue.moves(fill):
                 self.moved[currency] = self.moved.get(currency, 0) + 1
-                untold = self._untold.setdefault(currency, deque(maxlen=UNTOLD_KEPT))
-                untold.append((fill.time, amount))
+                self._note_untold(currency, fill.time, amount)
                 if currency in self.expected:  # else the books have not begun
                     self.expected[currency] += amount
+
+    def _note_untold(self, currency: str, time: int, amount: int) -> None:
+        untold = self._untold.setdefault(currency, deque())
+        untold.append((time, amount))
+        self._untold_sums[currency] = self._untold_sums.get(currency, 0) + amount
+        if len(untold) > UNTOLD_KEPT:
+            self._untold_sums[currency] -= untold.popleft()[1]
 
     def _forget(self, symbol: str, kept: dict[tuple[int, Side], int]) -> None:
         """The oldest quarter by the venue's time, not by when we heard of it."""
@@ -114,7 +121,7 @@ class Books:
         self.balances[told.currency] = (told.total, told.time)
         untold = self._untold.get(told.currency)
         while untold and untold[0][0] <= told.time:
-            untold.popleft()
+            self._untold_sums[told.currency] -= untold.popleft()[1]
         if known is None or known[0] != told.total:
             return AccountOut(told.currency, None, told.total, told.time, source)
         return None
@@ -123,7 +130,7 @@ class Books:
         """What the account has of a currency, 1e-18: the newest balance that was told, and the
         fills since."""
         total = self.balances.get(currency, (0, 0))[0]
-        return total + sum(amount for _, amount in self._untold.get(currency, ()))
+        return total + self._untold_sums.get(currency, 0)
 
     def position(self, told: PositionTold, source: str) -> AccountOut | None:
         key = (told.symbol, told.side)

@@ -3,7 +3,7 @@
 Pure: time comes as argument. A venue counts the weight of requests in windows of its own clock, for
 an address and not for an account, so that all processes of an address spend of one budget; where
 the counts are kept is the caller's business (`Counts`). What a budget refuses was not sent: that is
-a named state, and nothing is queued.
+a named state, and nothing is queued. Orders are counted for an account, by the same rules.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ from typing import Final, NamedTuple, Protocol
 from onetape.model.time import SECOND
 from onetape.orders.calls import Purpose
 
-__all__ = ["BAN_UNTOLD", "ESSENTIAL", "Budget", "BudgetRule", "Counts", "Verdict"]
+__all__ = [
+    "BAN_UNTOLD",
+    "ESSENTIAL",
+    "Budget",
+    "BudgetRule",
+    "Counts",
+    "Verdict",
+    "WindowCounts",
+]
 
 # Shares of the venue's limit, in percent. The rest is never used: its clock is not ours, and
 # processes of other machines may stand behind the same address.
@@ -29,11 +37,12 @@ BAN_UNTOLD: Final = 60 * SECOND  # where a venue bans and does not say for how l
 
 
 class BudgetRule(NamedTuple):
-    """most: weight in each window of `window` ns by the venue's clock, for an address."""
+    """most: weight in each window of `window` ns by the venue's clock, for an address; or orders,
+    for an account."""
 
     window: int
     most: int
-    header: str  # of answers, lower case: what the address has used in this window
+    header: str  # of answers, lower case: what has been used in this window
 
 
 class Verdict(NamedTuple):
@@ -62,42 +71,85 @@ class Counts(Protocol):
         ...
 
 
-class Budget:
-    """Of one address at one venue. now: ns UTC by the venue's clock."""
+class WindowCounts:
+    """`Counts` of one process alone."""
 
-    def __init__(self, rules: tuple[BudgetRule, ...], counts: Counts) -> None:
+    def __init__(self) -> None:
+        self._banned = 0
+        self._windows: dict[int, tuple[int, int]] = {}  # by slot: which window, how much of it
+
+    def banned_until(self) -> int:
+        return self._banned
+
+    def ban(self, until: int) -> None:
+        self._banned = max(self._banned, until)
+
+    def spend(self, slot: int, window: int, weight: int, most: int) -> int:
+        at, used = self._windows.get(slot, (0, 0))
+        used = used if at >= window else 0
+        if used + weight <= most:
+            self._windows[slot] = (max(at, window), used + weight)
+        return used
+
+    def correct(self, slot: int, window: int, used: int) -> None:
+        at, known = self._windows.get(slot, (0, 0))
+        if at <= window:
+            self._windows[slot] = (window, max(used, known if at == window else 0))
+
+
+class Budget:
+    """Of one address, or of one account, at one venue; `of` says which. now: ns UTC by the venue's
+    clock. settled: ns into a window before which an answer may still tell of the window before."""
+
+    def __init__(
+        self,
+        rules: tuple[BudgetRule, ...],
+        counts: Counts,
+        *,
+        of: str = "this address",
+        settled: int = 0,
+    ) -> None:
         self.rules = rules
         self.counts = counts
         self.state = ""  # why the last request was refused, "" where it was let through
+        self._of = of
+        self._settled = settled
 
-    def take(self, purpose: Purpose, weight: int, now: int) -> Verdict | None:
-        """None: it may be sent, and is counted."""
-        verdict = self._verdict(purpose, weight, now)
+    def take(
+        self, purpose: Purpose, weight: int, now: int, *, is_essential: bool = False
+    ) -> Verdict | None:
+        """None: it may be sent, and is counted. is_essential: may use what is kept back."""
+        verdict = self._verdict(purpose, weight, now, is_essential or purpose in ESSENTIAL)
         self.state = verdict.reason if verdict is not None else ""
         return verdict
 
-    def _verdict(self, purpose: Purpose, weight: int, now: int) -> Verdict | None:
+    def _verdict(
+        self, purpose: Purpose, weight: int, now: int, is_essential: bool
+    ) -> Verdict | None:
         banned = self.counts.banned_until()
         if now < banned:
-            return Verdict("the venue has shut this address out", banned)
-        percent = ESSENTIAL_PERCENT if purpose in ESSENTIAL else USUAL_PERCENT
+            return Verdict(f"the venue has shut {self._of} out", banned)
+        percent = ESSENTIAL_PERCENT if is_essential else USUAL_PERCENT
         for slot, rule in enumerate(self.rules) if weight else ():
             window, most = now // rule.window, rule.most * percent // 100
             before = self.counts.spend(slot, window, weight, most)
             if before + weight > most:
                 for spent, other in enumerate(self.rules[:slot]):  # it is not sent: given back
                     self.counts.spend(spent, now // other.window, -weight, other.most)
-                text = f"{before} of {rule.most} used, {purpose} may go to {most}"
+                text = f"{before} of {rule.most} used by {self._of}, {purpose} may go to {most}"
                 return Verdict(text, (window + 1) * rule.window)
         return None
 
-    def heard(self, status: int, headers: Mapping[str, str], now: int) -> None:
-        """An answer of the venue: its own count, and whether it wants to hear from us at all."""
+    def heard(
+        self, status: int, headers: Mapping[str, str], now: int, *, is_limited: bool = True
+    ) -> None:
+        """An answer of the venue: its own count, and whether it wants to hear from us at all.
+        is_limited: false where a status 429 is said of something else."""
         for slot, rule in enumerate(self.rules):
             told = headers.get(rule.header, "")
-            if told.isdigit():
+            if told.isdigit() and now % rule.window >= self._settled:
                 self.counts.correct(slot, now // rule.window, int(told))
-        if status in (418, 429):
+        if status == 418 or (status == 429 and is_limited):
             after = headers.get("retry-after", "")
             wait = int(after) * SECOND if after.isdigit() and int(after) else BAN_UNTOLD
             self.counts.ban(now + wait)

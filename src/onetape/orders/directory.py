@@ -41,8 +41,7 @@ class Directory:
 
     def mark(self, order: Managed) -> None:
         """It is about to change, or has."""
-        self.working.mark(order.client_id)
-        self.due.mark(order.client_id)
+        self.working.marked[order.client_id] = self.due.marked[order.client_id] = None
 
     def get(self, client_id: str) -> Managed | None:
         """To change it."""

@@ -23,13 +23,9 @@ class DueOrders:
 
     def __init__(self, open_orders: Mapping[str, Managed]) -> None:
         self._open = open_orders
-        self._marked: dict[str, None] = {}
+        self.marked: dict[str, None] = {}  # what may have changed, come or gone
         self._times: dict[str, int] = {}  # of each order with something due
         self._queue: list[tuple[int, str]] = []
-
-    def mark(self, client_id: str) -> None:
-        """It may have changed, come or gone."""
-        self._marked[client_id] = None
 
     @property
     def next(self) -> int:
@@ -49,11 +45,12 @@ class DueOrders:
             del self._times[client_id]
             taken.append(self._open[client_id])
         for order in taken:
-            self._marked[order.client_id] = None
+            self.marked[order.client_id] = None
         return taken
 
     def _look(self) -> None:
-        marked, self._marked = self._marked, {}
+        marked = list(self.marked)
+        self.marked.clear()
         for client_id in marked:
             order = self._open.get(client_id)
             due = NEVER if order is None else due_at(order)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from onetape.model.decimals import decimal_text, to_units
 from onetape.model.enums import Kind, OrderType, Side, TriggerBy
@@ -16,6 +16,8 @@ from onetape.model.errors import OnetapeError, OrderBelowMinNotional, OrderInval
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS, money
 from onetape.model.order import OrderSpec
+
+_LIMIT: Final = OrderType.LIMIT  # named once: looked up at its class it costs as much as a call
 
 
 class Refusal(NamedTuple):
@@ -123,7 +125,7 @@ class Rules:
         if order.broken_rule():
             return False
         price, size, trigger = order.price_int, order.size_int, order.trigger_int
-        is_limit = order.type is OrderType.LIMIT
+        is_limit = order.type is _LIMIT
         sizes = self._sizes if is_limit else self._market_sizes
         if sizes is None:
             return False

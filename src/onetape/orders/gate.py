@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Final
 
 from msgspec import structs
 
@@ -51,6 +52,11 @@ from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
 
 __all__ = ["Gate", "Limits"]
+
+
+# Named once: a member looked up at its class costs as much as a call.
+_SPOT: Final = Kind.SPOT
+_NO_TRIGGER: Final = TriggerBy.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +226,7 @@ class Gate:
     def _own_orders(self, spec: OrderSpec) -> Refusal | None:
         """A robot's order must not trade with another one of the same account. (One that is
         amended is on the side that is not looked at.)"""
-        if spec.post_only or spec.trigger_by is not TriggerBy.NONE:
+        if spec.post_only or spec.trigger_by is not _NO_TRIGGER:
             return None
         other = self.manager.directory.working.meets(spec)
         return Refusal.of(SelfTrade, f"it would meet {other.client_id}") if other else None
@@ -229,7 +235,7 @@ class Gate:
         self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None
     ) -> Refusal | None:
         """On spot; of margin the venue knows more than we do."""
-        if instrument.kind is not Kind.SPOT or not self.ready:
+        if instrument.kind is not _SPOT or not self.ready:
             return None
         near = spec.price_int or spec.trigger_int or self._reference(spec.symbol)
         wanted = spending(instrument, spec, left, near)

@@ -38,7 +38,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from onetape.model.enums import FINAL_STATES, OrderNews, OrderState
+from onetape.model.enums import OrderNews, OrderState
 from onetape.model.errors import InvariantViolation, check
 
 
@@ -101,6 +101,10 @@ OUR_EVENTS: Final = frozenset(
     }
 )
 FILLS: Final = frozenset({OrderEvent.FILL_PARTIAL, OrderEvent.FILL_FULL, OrderEvent.FILL_EXCESS})
+
+# Named once: a member looked up at its class costs as much as a call.
+_IMPOSSIBLE: Final = Effect.IMPOSSIBLE
+_REFUSED: Final = Effect.REFUSED
 
 # What `OrderLife` learns something from beside the state. Most orders only ever meet two of them.
 _LEARNED_FROM: Final = frozenset(
@@ -269,12 +273,12 @@ class OrderLife:
         if event in FILLS:
             raise InvariantViolation("fills go through on_fill")
         cell = TABLE[self.state][event]
-        if cell is Effect.IMPOSSIBLE:
+        if cell is _IMPOSSIBLE:
             if event.is_ours:
                 raise InvariantViolation(f"{event} cannot follow in state {self.state}")
             self.impossible += 1
             return cell
-        if cell is not Effect.REFUSED:
+        if cell is not _REFUSED:
             if event in _LEARNED_FROM:
                 self._learn(event, size)
             self._enter(cell)
@@ -322,7 +326,7 @@ class OrderLife:
 
     def _enter(self, cell: Cell) -> None:
         self.state = resolve(self, cell)
-        if self.state in FINAL_STATES:
+        if self.state.is_final:
             self.cancel_open = self.update_open = False
 
 

@@ -59,6 +59,10 @@ __all__ = ["OrderManager"]
 ANSWER_WITHIN: Final = 5 * SECOND
 SENDS_MAX: Final = 4  # of one request that the venue refuses for now
 
+# Named once: a member looked up at its class costs as much as a call.
+_PLACE: Final = RequestKind.PLACE
+_SUBMIT: Final = OrderEvent.SUBMIT
+_NO_TRIGGER: Final = TriggerBy.NONE
 _KINDS: Final = {
     Purpose.PLACE: RequestKind.PLACE,
     Purpose.CANCEL: RequestKind.CANCEL,
@@ -97,6 +101,7 @@ class OrderManager:
         self.mode: ModeTold | None = None
         self.unmatched: dict[tuple[str, int, Side], FillTold] = {}  # fills of orders not yet known
         self.counts: dict[str, int] = {}  # what was odd, by name
+        self.settled: set[str] = set()  # ended by an operator's word, by client id
         self.owner_of: Callable[[str], tuple[int, int] | None] = _nobody
         self._asked_venue_ids: set[tuple[str, str]] = set()
 
@@ -107,9 +112,9 @@ class OrderManager:
         order = asked_for(client_id, request, now)
         spec, order.conditional = order.spec, self.waits_apart(order.spec)
         self.directory.add(order)
-        self.outs.append(IntentOut(order, RequestKind.PLACE, spec.price_int, spec.size_int))
-        order.life.on_event(OrderEvent.SUBMIT)
-        self._send(order, RequestKind.PLACE, now)
+        self.outs.append(IntentOut(order, _PLACE, spec.price_int, spec.size_int))
+        order.life.on_event(_SUBMIT)
+        self._send(order, _PLACE, now)
         return order
 
     def deny(self, client_id: str, request: Request, now: int, code: int, reason: str) -> Managed:
@@ -301,7 +306,7 @@ class OrderManager:
 
     def waits_apart(self, spec: OrderSpec) -> bool:
         """An order with a trigger, at a venue where these have a service of their own."""
-        return spec.trigger_by is not TriggerBy.NONE and self.venue.traits.conditionals
+        return spec.trigger_by is not _NO_TRIGGER and self.venue.traits.conditionals
 
     def _send(self, order: Managed, kind: RequestKind, now: int) -> None:
         pending = order.pending.get(kind)
@@ -311,7 +316,7 @@ class OrderManager:
             pending.tries += 1
             pending.resend_at = 0
             pending.deadline = now + ANSWER_WITHIN
-        if kind is RequestKind.PLACE:
+        if kind is _PLACE:
             reference = self.references.get(order.spec.symbol, 0)
             call = self.venue.place(order.client_id, order.spec, now, reference=reference)
         else:
@@ -338,6 +343,7 @@ class OrderManager:
                     self._lost(order, now)
             if order.ask_at and now >= order.ask_at and not order.asking:
                 self._question(order, now)
+        self.directory.working.look()
 
     def _question(self, order: Managed, now: int) -> None:
         order.ask_at, order.asking = 0, True

@@ -254,6 +254,11 @@ class Reconciler:
             if order.state is OrderState.UNKNOWN or order.told_end is not None:
                 venue = str(order.told_end or "not known")
                 found.append(Difference(f"order {order.client_id}", str(order.state), venue))
+        listed = self._round.listed if self._round is not None else set()
+        for name in sorted(listed & manager.settled):  # an operator's word was wrong
+            ended = manager.orders.get(name)
+            if ended is not None and not ended.is_open:
+                found.append(Difference(f"order {name}", f"{ended.state}, by an operator", "works"))
         found += [
             Difference(f"fill {fill.symbol} {fill.trade_id}", "no order", "a fill")
             for fill in manager.unmatched.values()

@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from onetape.model.enums import OrderType, PositionSide, Side, TriggerBy
 from onetape.model.order import OrderSpec
@@ -22,21 +22,27 @@ from onetape.orders.managed import Managed
 
 __all__ = ["Spent", "Working", "only_reduces", "waits"]
 
+# Named once: a member looked up at its class costs as much as a call.
+_SELL: Final = Side.SELL
+_BOTH: Final = PositionSide.BOTH
+_MARKET: Final = OrderType.MARKET
+_NO_TRIGGER: Final = TriggerBy.NONE
+
 
 def only_reduces(spec: OrderSpec) -> bool:
     """Its own words say that it can only take off a position: the flag, or in hedge mode the side
     that it closes. The venue holds it to them."""
     if spec.reduce_only:
         return True
-    if spec.position_side is PositionSide.BOTH:
+    if spec.position_side is _BOTH:
         return False
-    closes = PositionSide.LONG if spec.side is Side.SELL else PositionSide.SHORT
+    closes = PositionSide.LONG if spec.side is _SELL else PositionSide.SHORT
     return spec.position_side is closes
 
 
 def waits(order: Managed, traits: Traits) -> bool:
     """Its trigger has not fired."""
-    if order.spec.trigger_by is TriggerBy.NONE:
+    if order.spec.trigger_by is _NO_TRIGGER:
         return False
     return order.conditional if traits.conditionals else not order.life.triggered
 
@@ -91,62 +97,58 @@ class Working:
     def __init__(self, open_orders: Mapping[str, Managed], venue: OrderProtocol) -> None:
         self._open = open_orders
         self._venue = venue
-        self._marked: dict[str, None] = {}
+        self.marked: dict[str, None] = {}  # what may have changed, come or gone
         self._shares: dict[str, _Share] = {}
         self._sums: dict[tuple[str, PositionSide, Side], _Sums] = {}
         self._resting: dict[tuple[str, Side], _Resting] = {}
         self._unknown: dict[str, dict[str, None]] = {}  # client ids of each symbol
 
-    def mark(self, client_id: str) -> None:
-        """It may have changed, come or gone."""
-        self._marked[client_id] = None
-
     # --- what is asked ----------------------------------------------------------------------------
 
     def opening(self, spec: OrderSpec, without: Managed | None = None) -> int:
         """What may be filled of the orders that could open the position in the same direction."""
-        if self._marked:
-            self._look()
+        if self.marked:
+            self.look()
         sums = self._sums.get((spec.symbol, spec.position_side, spec.side))
         return 0 if sums is None else sums.opening - self._of(without, spec)[0]
 
     def reducing(self, spec: OrderSpec, without: Managed | None = None) -> int:
         """The same of those that take it off. At a venue without positions each may."""
-        if self._marked:
-            self._look()
+        if self.marked:
+            self.look()
         sums = self._sums.get((spec.symbol, spec.position_side, spec.side))
         return 0 if sums is None else sums.reducing - self._of(without, spec)[1]
 
     def meets(self, spec: OrderSpec) -> Managed | None:
         """The first order of this account that it would trade with, were it in the book. Of an
         amendment that nobody has answered both prices may be true."""
-        if self._marked:
-            self._look()
+        if self.marked:
+            self.look()
         resting = self._resting.get((spec.symbol, spec.side.opposite))
         if resting is None or not resting.prices:
             return None
         near, client_id = resting.prices[0]
         # Prices of buys stand there with their sign turned, so that the highest is the first.
-        is_met = spec.type is OrderType.MARKET or near <= spec.price_int * spec.side.sign
+        is_met = spec.type is _MARKET or near <= spec.price_int * spec.side.sign
         return self._open[client_id] if is_met else None
 
     def unknown(self, symbol: str) -> Managed | None:
         """One whose state nobody knows, of this symbol."""
-        if self._marked:
-            self._look()
+        if self.marked:
+            self.look()
         found = self._unknown.get(symbol)
         return self._open[next(iter(found))] if found else None
 
     def all_unknown(self) -> list[Managed]:
         """Of all symbols."""
-        if self._marked:
-            self._look()
+        if self.marked:
+            self.look()
         return [self._open[each] for found in self._unknown.values() for each in found]
 
     def spent(self, without: Managed | None = None) -> Iterator[tuple[str, Side, Spent]]:
         """For each symbol and side with open orders."""
-        if self._marked:
-            self._look()
+        if self.marked:
+            self.look()
         share = self._shares.get(without.client_id) if without is not None else None
         for (symbol, side), resting in self._resting.items():
             size, maker, taker = resting.size, resting.maker, resting.taker
@@ -169,8 +171,11 @@ class Working:
 
     # --- what is kept -----------------------------------------------------------------------------
 
-    def _look(self) -> None:
-        marked, self._marked = self._marked, {}
+    def look(self) -> None:
+        """Sums up what is marked: before each answer, and by whoever has time, so that what is
+        marked stays little where nobody asks."""
+        marked = list(self.marked)
+        self.marked.clear()
         for client_id in marked:
             share = self._shares.pop(client_id, None)
             if share is not None:
@@ -188,8 +193,8 @@ class Working:
         if order.life.update_open and order.amend_to[0]:
             prices.append(order.amend_to[0])
         met = None
-        if spec.type is not OrderType.MARKET and not is_waiting:
-            met = (min(prices) if spec.side is Side.SELL else -max(prices), order.client_id)
+        if spec.type is not _MARKET and not is_waiting:
+            met = (min(prices) if spec.side is _SELL else -max(prices), order.client_id)
         return _Share(
             spec.symbol,
             spec.position_side,
@@ -230,7 +235,7 @@ class Working:
 
 
 def _spent(spec: OrderSpec, left: int, price: int) -> Spent:
-    if spec.type is OrderType.MARKET:
+    if spec.type is _MARKET:
         if not spec.trigger_int:
             return Spent(left, unpriced=left)
         price = spec.trigger_int

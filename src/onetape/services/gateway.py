@@ -31,7 +31,7 @@ from onetape.orders.reconcile import Reconciler
 from onetape.orders.recover import Recovery
 from onetape.orders.told import Told
 from onetape.services.gateway_account import AccountFeed
-from onetape.services.gateway_budget import AddressBudget, budget_file
+from onetape.services.gateway_budget import AddressBudget, OrderBudget, budget_file
 from onetape.services.gateway_clock import VenueClock, keep_clock
 from onetape.services.gateway_commands import Commands
 from onetape.services.gateway_connection import listen
@@ -74,8 +74,9 @@ class Gateway:
             budget_file(self.home, options.rest), self.venue.budget, now=self.clock.now,
             say=self._say,
         )  # fmt: skip
+        self.orders = OrderBudget(options.account, now=self.clock.now, say=self._say)
         hide = Redactor(options.key, options.secret)
-        self.line = VenueLine(self.venue, options.rest, self.clock, hide, self.budget)
+        self.line = VenueLine(self.venue, options.rest, self.clock, hide, self.budget, self.orders)
         self.entry: EntryLine | None = None
         if options.order_entry == "socket" and self.venue.entry_url:
             self.protocol.signs_late = True
@@ -95,6 +96,7 @@ class Gateway:
     async def run(self, ready: Callable[[], None]) -> None:
         async with self.line.open():
             self.instruments = await learn_venue(self.line, self.options.symbols)
+            self.orders.learn(self.venue.order_rules)
             self._open_tape()
             try:
                 self._spawn(self._tick())
@@ -193,6 +195,7 @@ class Gateway:
         self.robots = Robots(
             self.manager, self.gate, self.tape, loop=asyncio.get_running_loop(),
             now=self.clock.now, carry_out=self._carry_out, spans=self.spans,
+            in_doubt=old.may_lack_end and not is_other,
         )  # fmt: skip
         self.commands = Commands(
             self.manager, self.gate, self.reconciler, self.tape,
@@ -220,8 +223,11 @@ class Gateway:
 
     def _carry_out(self) -> None:
         """First the journal, then the wire."""
+        manager = self.manager
+        if not manager.outs and not manager.calls:
+            return
         now = time.time_ns()
-        outs, self.manager.outs = self.manager.outs, []
+        outs, manager.outs = manager.outs, []
         for out in outs:
             self.tape.write(out, now)
             if isinstance(out, HealthOut) and out.kind == "reconciled":
@@ -229,9 +235,19 @@ class Gateway:
                 self.reconciled.set()
         if self.options.intents == "disk" and any(map(_is_risk, outs)):
             self.tape.writer.ensure("disk")
-        calls, self.manager.calls = self.manager.calls, []
+        calls, manager.calls = manager.calls, []
+        if calls:
+            self._make_calls(calls)
+        if outs:
+            self._written()
+
+    def _make_calls(self, calls: list[Call]) -> None:
         entry = None if self.budget.is_shut_out else self.entry
         for call in calls:
+            refusal = self.orders.refusal(call, reduces=self._reduces) if call.orders else None
+            if refusal is not None:
+                asyncio.get_running_loop().call_soon(self._answered, call, refusal)
+                continue
             if entry is not None and entry.send(call):
                 self.spans.out(call, time.time_ns())
                 continue
@@ -241,8 +257,11 @@ class Gateway:
             if sent is not None and not sent.done():  # else it was refused here
                 self.spans.out(call, time.time_ns())
             self._spawn(self._make(call, sent))
-        if outs:
-            self._written()
+
+    def _reduces(self, call: Call) -> bool:
+        """The order that a call is about can only take off a position."""
+        order = self.manager.orders.get(call.subject.client_id) if call.subject else None
+        return order is not None and self.gate.reduces(order.spec, order)
 
     def _written(self) -> None:
         if self.listener is not None:
@@ -254,6 +273,8 @@ class Gateway:
     def _answered(self, call: Call, answer: Answer) -> None:
         self.spans.answered(call, answer, time.time_ns())
         self.watch.answer(answer)
+        if answer.venue_code and answer.venue_code == self.venue.order_limit_code:
+            self.orders.hold(answer.retry_after)
         now = self.clock.now()
         if not self.reconciler.answered(call, answer, now):
             self.manager.answered(call, answer, now)
@@ -275,6 +296,7 @@ class Gateway:
                 self.robots.look_after(now, orphans=self.options.orphans)
                 self.gate.hold_to_kill(now)
                 self.budget.look()
+                self.orders.look()
                 self._arm_dead_man(now)
             self._carry_out()
             await asyncio.sleep(TICK_S)
@@ -387,6 +409,7 @@ class Gateway:
             "counts": {**self.manager.counts, **self.watch.counts},
             "order_entry": self.entry.status() if self.entry is not None else None,
             "budget": self.budget.status(),
+            "order_budget": self.orders.status(),
             "clock_offset_ns": self.clock.offset,
             "spans": self.spans.summary(),
             "market": self.market.status(),

@@ -81,9 +81,8 @@ class AccountFeed:
             if not stream.is_live and time.monotonic() - began > LIVE_WITHIN_S:
                 return True
             message = self._line.hide.hidden(message)
-            told = stream.told(message)
+            self._hear(stream.told(message))
             self._watch.account(message)
-            self._hear(told)
             if stream.broken:
                 sys.stderr.write(f"gateway: the account's stream: {stream.broken}\n")
             look()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from onetape.model.errors import BadInput
 from onetape.orders.gate import Gate
 from onetape.orders.manager import OrderManager
 from onetape.orders.reconcile import Reconciler
+from onetape.orders.settle import settle, settled_as
 from onetape.services.gateway_journal import GatewayTape
 from onetape.services.gateway_spans import Spans
 
@@ -58,6 +60,8 @@ class Commands:
             case "reconcile":
                 self._note(id_, name, fields)
                 self._reconciler.start(now, "asked for")
+            case "settle":
+                self._settle(id_, fields, now, answer)
             case "latency":  # a question: it changes nothing
                 answer["result"] = self._spans.summary()
             case _:
@@ -66,6 +70,16 @@ class Commands:
         self._answers[id_] = answer
         self._carry_out()
         return answer
+
+    def _settle(self, id_: str, fields: dict[str, Any], now: int, answer: dict[str, Any]) -> None:
+        try:
+            order, told = settled_as(self._manager, self._gate.instruments, fields)
+        except BadInput as refusal:
+            answer["status"], answer["error"] = "refused", refusal.what
+            return
+        self._note(id_, "settle", fields)
+        settle(self._manager, order, told, now)
+        answer["result"] = {"order": order.client_id, "state": str(order.state)}
 
     def _note(self, id_: str, name: str, fields: dict[str, Any]) -> None:
         self._tape.command(id_, name, fields, self._now())

@@ -28,7 +28,8 @@ __all__ = ["EntryLine"]
 READY_WITHIN_S: Final = 10.0  # from the connection until the venue takes orders on it
 # Binance ends a connection after 24 hours (as of 2026-11): the next one is opened before.
 LIFE_S: Final = 23 * 3600.0
-# Of Binance, said of an address. That orders come too fast (-1015) is said of the account.
+# Of Binance, said of an address. That orders come too fast (-1015) is said of the account, and the
+# gateway holds back that account's.
 _SHUT_OUT: Final = frozenset({"-1003", "418"})
 REFUSED_S: Final = 60.0  # wrong keys, tried again and again, have their owner locked out
 
@@ -147,7 +148,10 @@ class EntryLine:
         """A message of the venue."""
         session = connection.session
         message = self._line.hide.hidden(message)
-        for call, answer in session.take(message, self._line.clock.now()):
+        answered = session.take(message, self._line.clock.now())
+        if self._line.orders is not None and answered:
+            self._line.orders.heard(session.dialect.headers)
+        for call, answer in answered:
             if answer.code == ClockSkew.code:
                 self._line.clock.doubt()
             if answer.venue_code in _SHUT_OUT and self._line.budget is not None:

@@ -37,7 +37,7 @@ from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, Ne
 from onetape.orders.reconcile import AGREED
 from onetape.orders.recover import Recovery
 from onetape.orders.told import FillTold
-from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.journal import JournalReader, JournalWriter, type_id
 
 __all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "request_of"]
 
@@ -51,6 +51,17 @@ INPUT = struct.Struct("<16sQQQII")
 QUOTE = struct.Struct("<6qQQ")
 TRADE = struct.Struct("<4qQQBB14x")
 MARK = struct.Struct("<4q")
+
+# An order request is read and written for every order.
+_SIDES: Final = Side.by_id()
+_TYPES: Final = OrderType.by_id()
+_TIFS: Final = TimeInForce.by_id()
+_TRIGGERS: Final = TriggerBy.by_id()
+_POSITIONS: Final = PositionSide.by_id()
+_KINDS: Final = RequestKind.by_id()
+_ORDER_REQUEST: Final = type_id("order_request")
+_INPUT: Final = type_id("input")
+_EVENT: Final = type_id("order_event")
 
 
 @dataclass(slots=True)
@@ -66,6 +77,7 @@ class RobotLife:
     is_lost: bool = False  # its process has ended, and that has been seen to
     uuid: bytes = b""  # of its journal
     slot: int = MAIN  # the sub-account that it trades with
+    _ahead: tuple[int, str] = (0, "")  # an order that is still to come, and its client id
 
     @property
     def base(self) -> int:
@@ -73,8 +85,15 @@ class RobotLife:
 
     def client_id(self, order_id: int) -> str:
         """Of whatever length: a venue may take fewer letters."""
+        if order_id == self._ahead[0]:
+            return self._ahead[1]
         epoch, ordinal = order_id >> EPOCH_BITS, order_id & ((1 << EPOCH_BITS) - 1)
         return client_id(robot_tag(self.name), epoch=epoch, ordinal=ordinal)
+
+    def look_ahead(self, order_id: int) -> None:
+        """Makes an id while nobody waits for it."""
+        if order_id & ((1 << EPOCH_BITS) - 1):  # else a life's orders are at their end
+            self._ahead = order_id, self.client_id(order_id)
 
 
 def request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, OrderSpec, bool]:
@@ -85,20 +104,20 @@ def request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, Orde
     ) = REQUEST.unpack_from(payload)  # fmt: skip
     spec = OrderSpec(
         symbol=symbol,
-        side=Side.from_id(side),
+        side=_SIDES[side],
         size_int=size,
-        type=OrderType.from_id(type_),
+        type=_TYPES[type_],
         price_int=price,
-        tif=TimeInForce.from_id(tif),
+        tif=_TIFS[tif],
         trigger_int=trigger,
-        trigger_by=TriggerBy.from_id(by),
-        position_side=PositionSide.from_id(position),
+        trigger_by=_TRIGGERS[by],
+        position_side=_POSITIONS[position],
         expire=expire,
         post_only=bool(flags & POST_ONLY),
         reduce_only=bool(flags & REDUCE_ONLY),
         tag=tag.rstrip(b"\0").decode("utf-8", "replace"),
     )
-    return robot, RequestKind.from_id(kind), order_id, spec, bool(flags & DENIED_FLAG)
+    return robot, _KINDS[kind], order_id, spec, bool(flags & DENIED_FLAG)
 
 
 @dataclass(slots=True)
@@ -110,6 +129,7 @@ class GatewayTape:
     streams: dict[str, int] = field(default_factory=dict)
     robots: dict[int, RobotLife] = field(default_factory=dict)
     killed: str = ""  # why nothing new may leave, as the journal has it
+    may_lack_end: bool = False  # what the journal said last may be lost
 
     # --- writing ----------------------------------------------------------------------------------
 
@@ -164,7 +184,7 @@ class GatewayTape:
         """Which frames of a robot's journal were taken next."""
         life.taken = last
         payload = INPUT.pack(uuid, life.epoch, first, last - first + 1, crc, life.number)
-        self.writer.append("input", payload, time=now)
+        self.writer.append_raw(_INPUT, payload, 0, 0, now)
 
     def _intent(self, out: IntentOut, now: int) -> None:
         order, spec = out.order, out.order.spec
@@ -173,7 +193,7 @@ class GatewayTape:
             spec.side.id, spec.type.id, spec.tif.id, spec.flags, spec.trigger_by.id,
             spec.position_side.id, order.robot, spec.tag.encode()[:32],
         )  # fmt: skip
-        self.writer.append("order_request", payload, stream=self.streams[spec.symbol], time=now)
+        self.writer.append_raw(_ORDER_REQUEST, payload, 0, self.streams[spec.symbol], now)
 
     def _news(self, out: NewsOut, now: int) -> None:
         order = out.order
@@ -186,7 +206,7 @@ class GatewayTape:
             out.code, out.news.id, out.state.id, order.robot, 0,
         )  # fmt: skip
         stream = self.streams[order.spec.symbol]
-        self.writer.append("order_event", payload, stream=stream, time=now)
+        self.writer.append_raw(_EVENT, payload, 0, stream, now)
         if out.reason:
             self._cold(
                 "reply",
@@ -246,6 +266,9 @@ class GatewayTape:
         )  # fmt: skip
         symbols: dict[int, str] = {}
         with JournalReader(path) as reader:
+            # What was written and not synced outlives the process, not the machine.
+            control = reader.control
+            self.may_lack_end = not (control.get("closed") or control.get("same_boot"))
             for stream, record in reader.instruments.items():
                 symbols[stream] = record["symbol"]
             for frame in reader.frames(wanted):
@@ -259,7 +282,8 @@ class GatewayTape:
                     case EventType.INSTRUMENT.id:
                         symbols[frame.stream] = msgspec.msgpack.decode(frame.payload)["symbol"]
                     case EventType.COMMAND.id:
-                        self._recover_command(msgspec.msgpack.decode(frame.payload))
+                        record = msgspec.msgpack.decode(frame.payload)
+                        self._recover_command(record, recovery)
                     case EventType.BALANCE.id:
                         record = msgspec.msgpack.decode(frame.payload)
                         if record["source"] == OPENING:
@@ -287,8 +311,10 @@ class GatewayTape:
                     case EventType.FILL.id:
                         recovery.fill(self._told(frame.payload, symbols[frame.stream]))
 
-    def _recover_command(self, record: dict[str, Any]) -> None:
+    def _recover_command(self, record: dict[str, Any], recovery: Recovery) -> None:
         match record.get("command"):
+            case "settle" if record["as"] != "open":
+                recovery.manager.settled.add(record["order"])
             case "kill":
                 self.killed = record["reason"]
             case "unkill":

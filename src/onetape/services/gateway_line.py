@@ -12,7 +12,7 @@ import aiohttp
 from onetape.model.errors import ClockSkew
 from onetape.orders.calls import ORDER_PURPOSES, Call
 from onetape.orders.outcome import Answer, Outcome
-from onetape.services.gateway_budget import AddressBudget, BudgetError
+from onetape.services.gateway_budget import AddressBudget, BudgetError, OrderBudget
 from onetape.services.gateway_clock import VenueClock
 from onetape.services.gateway_http import KeptConnections
 from onetape.store.redaction import Redactor
@@ -37,8 +37,10 @@ class VenueLine:
         clock: VenueClock,
         hide: Redactor | None = None,
         budget: AddressBudget | None = None,
+        orders: OrderBudget | None = None,
     ) -> None:
         self.budget = budget
+        self.orders = orders
         self.venue = venue
         self.rest = rest
         self.clock = clock
@@ -109,8 +111,18 @@ class VenueLine:
             self.budget.take(call)
         status, headers, body = await self._request(call, sent)
         if self.budget is not None:
-            self.budget.heard(status, headers)
+            is_limited = self._is_of_address(call, status, headers, body)
+            self.budget.heard(status, headers, is_limited=is_limited)
+        if self.orders is not None and call.orders:
+            self.orders.heard(headers)
         return status, headers, self.hide.hidden(body, *signatures(call))
+
+    def _is_of_address(self, call: Call, status: int, headers: dict[str, str], body: bytes) -> bool:
+        """Whether HTTP 429 is said of the address: of too many orders it is said of the account."""
+        if status != 429 or not call.orders:
+            return True
+        answer = self.venue.protocol.answer(call, status, headers, body, self.clock.now())
+        return answer.venue_code != self.venue.order_limit_code
 
     async def _request(self, call: Call, sent: Sent | None) -> tuple[int, dict[str, str], bytes]:
         if call.purpose in ORDER_PURPOSES:

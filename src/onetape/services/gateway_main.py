@@ -5,6 +5,7 @@ reconciled."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import resource
 import signal
@@ -20,6 +21,7 @@ from onetape.services.gateway_options import GatewayOptions
 
 
 def _say_ready() -> None:
+    gc.freeze()  # what is there now stays: it need not be looked through again and again
     sys.stdout.write("ready\n")
     sys.stdout.flush()
 

@@ -12,6 +12,7 @@ import msgspec
 from onetape.model.enums import OrderNews, RequestKind
 from onetape.model.errors import OrderInvalid
 from onetape.model.order import OrderSpec
+from onetape.orders.doubt import amend_in_doubt, place_in_doubt
 from onetape.orders.filters import Refusal
 from onetape.orders.gate import Gate
 from onetape.orders.managed import HealthOut, Managed, Request
@@ -31,7 +32,8 @@ _INSTRUMENT: Final = type_id("instrument")
 
 class Robots:
     """now: gives the venue's time. carry_out: takes what the manager wants after requests. spans:
-    told when they came."""
+    told when they came. in_doubt: the gateway's tape may lack its end, so that what robots have
+    asked for until now, and the tape does not say was taken, may have left."""
 
     def __init__(
         self,
@@ -43,6 +45,7 @@ class Robots:
         now: Callable[[], int],
         carry_out: Callable[[], None],
         spans: Spans | None = None,
+        in_doubt: bool = False,
     ) -> None:
         self._spans = spans or Spans()
         self._manager = manager
@@ -52,11 +55,15 @@ class Robots:
         self._carry_out = carry_out
         self._lives: dict[int, tuple[RobotLife, JournalReader]] = {}
         self._coming: dict[int, float] = {}  # attached, when: their journals are not there yet
+        self._in_doubt: dict[int, int] = {}  # by robot: up to this frame
+        self._placed: tuple[RobotLife, int] | None = None  # the newest order of this round
         self._waiter = Waiter()
         self._watch = JournalWatch(self._waiter, self._take_requests, loop)
         for life in tape.robots.values():
             if Path(life.journal).is_dir():
                 self._follow(life)
+                if in_doubt:
+                    self._in_doubt[life.number] = self._lives[life.number][1].last_sequence
 
     def close(self) -> None:
         self._watch.close()
@@ -72,7 +79,9 @@ class Robots:
             self._lives.pop(number)[1].close()
         epoch = known.epoch + 1 if known else 1
         life = RobotLife(number, name, epoch, journal, slot=slot)
+        self._in_doubt.pop(number, None)
         self._tape.attach(life, now)
+        self._tape.writer.ensure("disk")  # a life whose number is forgotten would repeat its ids
         self._coming[number] = time.monotonic()
         return life
 
@@ -127,8 +136,10 @@ class Robots:
                 elif kind == _ORDER_REQUEST and sequence > life.taken:
                     decided = decided or time.time_ns()
                     first, last = first or sequence, sequence
-                    came.append(received)
-                    self._request(life, stream, payload, now)
+                    is_sent = sequence <= self._in_doubt.get(life.number, 0)
+                    if not is_sent:  # else it lay there while no gateway ran
+                        came.append(received)
+                    self._request(life, stream, payload, now, may_be_sent=is_sent)
             if last:
                 # The stamp of when they came, not of when they were seen to.
                 self._tape.take(life, life.uuid, first, last, 0, decided)
@@ -137,8 +148,14 @@ class Robots:
         self._spans.decided_at = 0
         for received in came:  # counted once the orders are out
             self._spans.decided(received, decided)
+        if self._placed is not None:
+            life, order_id = self._placed
+            life.look_ahead(order_id + 1)  # a robot numbers its orders one after the other
+            self._placed = None
 
-    def _request(self, life: RobotLife, stream: int, payload: bytes, now: int) -> None:
+    def _request(
+        self, life: RobotLife, stream: int, payload: bytes, now: int, *, may_be_sent: bool
+    ) -> None:
         _, kind, order_id, spec, denied = request_of(payload, life.symbols[stream])
         if denied:
             return
@@ -149,8 +166,14 @@ class Robots:
                 return
             request = Request(life.number, kind, order_id, spec)
             name = life.client_id(order_id)
-            refusal = self._gate.refusal(spec, now)
+            self._placed = life, order_id
             chars = manager.venue.client_id_chars
+            sendable = len(name) <= chars and spec.symbol in self._gate.instruments
+            if may_be_sent and sendable:
+                if name not in manager.orders:
+                    place_in_doubt(manager, name, request, now)
+                return
+            refusal = self._gate.refusal(spec, now)
             if len(name) > chars:  # many lives of a robot, or many orders: a new name begins anew
                 refusal = Refusal.of(OrderInvalid, f"the id {name} has more than {chars} letters")
             if refusal is None:
@@ -160,6 +183,8 @@ class Robots:
         elif known is not None:
             if kind is RequestKind.CANCEL:
                 manager.cancel(known, now)
+            elif may_be_sent:
+                amend_in_doubt(manager, known, now, price=spec.price_int, size=spec.size_int)
             else:
                 self._amend(known, spec, now)
 

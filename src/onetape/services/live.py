@@ -87,6 +87,7 @@ class LiveOptions(PaperOptions):
     single: bool = False  # gateway and robot in this process
     robot: str = ""  # its name in the configuration; "": that of its run
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)  # where secrets are
+    spin: bool = False  # and it never sleeps
 
 
 class Asks(Protocol):

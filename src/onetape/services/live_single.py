@@ -11,6 +11,7 @@ processes are the default.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import time
 from collections.abc import Callable
@@ -42,7 +43,11 @@ LOOK_EVERY_S: Final = 0.25  # also when nothing comes: Ctrl-C, --seconds, a gate
 
 
 class Single:
-    """Robot and gateway take turns until neither has written anything."""
+    """Robot and gateway take turns until neither has written anything.
+
+    One turn in a callback: the loop writes what goes by REST when its callbacks have ended, and the
+    robot's look at the tape on which its own request stands can wait for that.
+    """
 
     def __init__(self, gateway: Gateway, robot: PaperRobot) -> None:
         self._gateway = gateway
@@ -52,18 +57,20 @@ class Single:
 
     def turn(self) -> None:
         """After anything was written to the gateway's tape."""
-        self._again = True
         if self._is_turning:
-            return  # called by what the loop below does
-        self._is_turning = True
+            self._again = True  # called by what follows here
+            return
+        if self.stopped.is_set():
+            return
+        self._is_turning, self._again = True, False
         try:
-            while self._again and not self.stopped.is_set():
-                self._again = False
-                if self._robot.step() == _core.RunOutcome.STOPPED:
-                    self.stopped.set()
-                self._gateway.robots.look()
+            if self._robot.step() == _core.RunOutcome.STOPPED:
+                self.stopped.set()
+            self._gateway.robots.look()
         finally:
             self._is_turning = False
+        if self._again:
+            asyncio.get_running_loop().call_soon(self.turn)
 
 
 class _Here:
@@ -131,8 +138,11 @@ async def _trade(options: LiveOptions, account: str, started: GatewayOptions) ->
         here = _Here(gateway, loop)
         robot = await loop.run_in_executor(None, open_live, options, account, here)
         single = Single(gateway, robot)
+        gc.freeze()  # what is there now stays: it need not be looked through again and again
         gateway.listener = single.turn
         single.turn()
+        if options.spin:
+            _stay_awake(loop, stop)
         while not (running.done() or single.stopped.is_set() or stop.is_set()):
             if deadline is not None and time.monotonic() >= deadline:
                 break
@@ -159,6 +169,17 @@ async def _either(
     both: set[asyncio.Future[Any]] = {running, waiting}
     await asyncio.wait(both, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
+
+
+def _stay_awake(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """The loop looks at its sockets again and again instead of sleeping: what comes finds it
+    awake, and its code in the cache."""
+
+    def again() -> None:
+        if not stop.is_set():
+            loop.call_soon(again)
+
+    again()
 
 
 async def _drain(robot: PaperRobot, turn: Callable[[], None]) -> None:

@@ -64,7 +64,8 @@ def main() -> int:
         return _run(options, live, stopping, out)
     except OnetapeError as error:
         sys.stderr.write(f"{error}\n")
-        return error.exit_code
+        # The strategy's own fault is there the next time, too.
+        return HALTED if isinstance(error, StrategyError) else error.exit_code
 
 
 def _live(options: RobotOptions) -> LiveOptions:

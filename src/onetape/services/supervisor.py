@@ -82,6 +82,7 @@ class Supervisor:
                 pause = BUSY_S if self._is_busy else QUIET_S
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.wake.wait(), pause)
+            self._show()
             self._say("info", "supervisor", "all stopped")
         finally:
             serving.cancel()

@@ -25,6 +25,7 @@ BACKOFF_S: Final = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)  # by how often it has ended w
 STORM_S: Final = 60.0
 STORM_MAX: Final = 8  # ends within that time; then somebody has to look
 HALTED: Final = 4  # exit code of a robot whose strategy failed and is to stay away
+UNREACHABLE: Final = 6  # exit code: a venue that is away comes back one day
 HOPELESS: Final = (2, 3, 5)  # exit codes: configuration, input, refused; the next try ends as this
 
 
@@ -129,7 +130,7 @@ class Law:
         life.ends.append(now)
         while life.ends and life.ends[0] <= now - STORM_S:
             life.ends.popleft()
-        if len(life.ends) >= STORM_MAX:
+        if len(life.ends) >= STORM_MAX and code != UNREACHABLE:
             what = f"ended {len(life.ends)} times within {STORM_S:.0f} s, at last: {reason}"
             self._to(life, State.FAILED, now, what)
             return

@@ -7,6 +7,7 @@ bounded: what falls out is forgotten, as real venues forget it.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -19,6 +20,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.margin import MarginBracket
 from onetape.model.money import money_units
 from onetape.sim.funds import Funds
+from onetape.sim.joint import JointFunds, Rates
 from onetape.sim.reports import SimFill, SimOrder
 
 __all__ = ["Income", "MarginMove", "SimAccount", "Trade"]
@@ -38,7 +40,7 @@ class Trade(NamedTuple):
 
 class Income(NamedTuple):
     """A change of a balance in the account's history. kind: realized, fee, funding, deposit,
-    liquidation_fee, insurance, adjust."""
+    liquidation_fee, insurance, adjust, auto_exchange."""
 
     id: int
     time: int
@@ -75,6 +77,7 @@ class SimAccount:
     money: Any = field(init=False)  # a CoreAccount; its amounts are int, 1e-18
     leverage: dict[int, int] = field(default_factory=dict)  # by instrument
     isolated: set[int] = field(default_factory=set)
+    joint: Callable[[int], Rates] | None = None  # of a currency: all are one margin
     open_orders: dict[int, SimOrder] = field(default_factory=dict)
     open_count: dict[int, int] = field(default_factory=dict)  # of each instrument
     by_client_id: dict[str, SimOrder] = field(default_factory=dict)  # the newest of each id
@@ -134,6 +137,12 @@ class SimAccount:
 
     def set_hedge(self, hedge: bool) -> None:
         """Without positions and orders: nothing but the balances is carried over."""
+        if self.joint is not None:
+            rates = self.joint
+            self.set_joint(None)
+            self.set_hedge(hedge)
+            self.set_joint(rates)
+            return
         before = self.money
         self.hedge = hedge
         self.money = self._new_money()
@@ -159,6 +168,19 @@ class SimAccount:
                 self.leverage_of,
             )
         self.money.isolated = set(isolated)
+
+    def set_joint(self, rates: Callable[[int], Rates] | None) -> None:
+        """Whether all currencies are the margin of all positions (None: each of its own). Without
+        isolated positions and without orders."""
+        if (rates is None) == (self.joint is None):
+            return
+        self.joint = rates
+        if rates is None:
+            self.money = self.money.own
+            return
+        number = {name: at for at, name in enumerate(self.currencies)}
+        settle = [number[i.settle] for i in self.instruments]
+        self.money = JointFunds(self.money, settle, len(self.currencies), rates)
 
     def wallet(self, index: int, side: PositionSide) -> int:
         """What is set apart for an isolated position, 1e-18."""

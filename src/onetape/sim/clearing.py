@@ -17,8 +17,9 @@ from onetape.model.errors import (
     InsufficientFunds,
 )
 from onetape.model.instrument import Instrument
-from onetape.model.money import divide_half_even, money
+from onetape.model.money import MONEY_DECIMALS, divide_half_even, money, money_units
 from onetape.sim.account import SimAccount
+from onetape.sim.joint import ONE, Collateral, Rates
 from onetape.sim.order_entry import OrderEntry
 from onetape.sim.reports import (
     CallReport,
@@ -30,11 +31,31 @@ __all__ = ["Clearing", "maintenance"]
 MINUTE: Final = 60_000_000_000
 CALL_RATIO: Final = (8, 10)  # an owner is told when the maintenance margin is this part of what is
 
+JOINT: Final = -1  # in what an account was told of: the margin of all its currencies
+_DOLLARS: Final = ("USD", "USDT", "USDC")  # one each: no market of theirs is here
+_NOTHING: Final = Rates(0, 0, 0, 0, 0)
+
 
 class Clearing(OrderEntry):
     """Part of SimExchange."""
 
     isolates: bool
+    collateral: dict[str, Collateral]
+
+    def rates(self, currency: int) -> Rates:
+        """What a unit of a currency is as joint margin, at the index of now."""
+        name = self.currencies[currency]
+        terms = self.collateral.get(name)
+        if terms is None:
+            return _NOTHING
+        if name in _DOLLARS:
+            return Rates.of(ONE, terms)
+        for listing in self.listings:
+            i = listing.instrument
+            if i.base == name and i.quote in _DOLLARS:
+                index = listing.index or listing.mark or listing.last
+                return Rates.of(index * 10 ** (MONEY_DECIMALS - i.price_decimals), terms)
+        return _NOTHING
 
     def _schedule_funding(self, index: int, now: int) -> None:
         listing = self.listings[index]
@@ -123,6 +144,53 @@ class Clearing(OrderEntry):
         if not any(True for _ in self._held(account, settle)):
             self._insure(account, settle, -account.cross_balance(settle), index, now)
 
+    def _check_joint(self, account: SimAccount, index: int, now: int) -> None:
+        """An account whose currencies stand for each other: debts that grew too large are paid,
+        and where the sum no longer carries the positions, all of them are closed."""
+        for at, name in enumerate(self.currencies):
+            terms = self.collateral.get(name)
+            if terms is not None and int(account.money.balance(at)) < -money_units(terms.debt_max):
+                self._pay_debt(account, at, now)
+        margin, owed = account.money.equity_usd(), account.money.maintenance_usd()
+        if not owed:
+            return
+        if margin >= owed:
+            if margin * CALL_RATIO[0] > owed * CALL_RATIO[1]:
+                account.called.discard(JOINT)
+            elif JOINT not in account.called:
+                account.called.add(JOINT)
+                self.say(CallReport(now, account, tuple(self._held(account, None))))
+            return
+        for order in list(account.open_orders.values()):
+            self._cancel(order, now, code=InsufficientFunds.code)
+        for at, side in self._held(account, None):
+            if not account.money.below_maintenance(0):
+                break
+            self._close_by_force(account, at, side, now, "liquidation")
+        if any(True for _ in self._held(account, None)):
+            return
+        for at in range(len(self.currencies)):
+            if int(account.money.balance(at)) < 0:
+                self._pay_debt(account, at, now)
+                self._insure(account, at, -int(account.money.balance(at)), index, now)
+
+    def _pay_debt(self, account: SimAccount, debt: int, now: int) -> None:
+        """Exchanges what there is of other currencies against what is owed of one."""
+        ask = self.rates(debt).exchange_ask
+        for at in range(len(self.currencies)):
+            owed, has = -int(account.money.balance(debt)), int(account.money.balance(at))
+            bid = self.rates(at).exchange_bid
+            if owed <= 0 or not ask:
+                return
+            if at == debt or has <= 0 or not bid:
+                continue
+            given = min(has, -(-owed * ask // bid))
+            got = min(given * bid // ask, owed)
+            for currency, amount in ((at, -given), (debt, got)):
+                account.money.deposit(currency, amount)
+                self._note_income(account, now, "auto_exchange", currency, amount, -1)
+                self.say(CashReport(now, account, "auto_exchange", (currency,), (), amount))
+
     def _call_cross(self, account: SimAccount, index: int, settle: int, now: int) -> None:
         owed = int(account.money.maintenance_margin(settle))
         margin = account.cross_equity(settle)
@@ -132,12 +200,13 @@ class Clearing(OrderEntry):
             account.called.add(settle)
             self.say(CallReport(now, account, tuple(self._held(account, settle))))
 
-    def _held(self, account: SimAccount, settle: int) -> Iterator[tuple[int, PositionSide]]:
-        """What settles in a currency and shares its wallet, the largest notional first."""
+    def _held(self, account: SimAccount, settle: int | None) -> Iterator[tuple[int, PositionSide]]:
+        """What settles in a currency (None: in any) and shares its wallet, the largest notional
+        first."""
         found = [
             (abs(i.notional_units(self.listings[at].mark or 1, account.qty(at, side))), at, side)
             for at, i in enumerate(self.instruments)
-            if self.currencies.index(i.settle) == settle
+            if settle in (None, self.currencies.index(i.settle))
             and i.kind is not Kind.SPOT
             and not (self.isolates and at in account.isolated)
             for side in account.sides

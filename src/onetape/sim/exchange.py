@@ -34,6 +34,7 @@ from onetape.model.errors import (
     BadConfig,
     OnetapeError,
     OrderUnknown,
+    ReduceOnlyViolated,
     check,
 )
 from onetape.model.instrument import Instrument
@@ -41,6 +42,7 @@ from onetape.model.money import money_units
 from onetape.sim.account import MarginMove, SimAccount
 from onetape.sim.clearing import Clearing
 from onetape.sim.conditional import Conditional, ConditionalBook
+from onetape.sim.joint import Collateral
 from onetape.sim.keys import HMAC, MAIN, ApiKey, new_key
 from onetape.sim.listing import Listing, changed_brackets, changed_filters
 from onetape.sim.recording import recorded
@@ -82,8 +84,10 @@ class SimExchange(Clearing):
         first_order_id: int = 1_000_000_001,
         currencies: tuple[str, ...] = (),  # that accounts hold besides those of the instruments
         isolates: bool = False,  # isolated positions have margin of their own, and end alone
+        collateral: dict[str, Collateral] | None = None,  # what counts as joint margin
     ) -> None:
         self.isolates = isolates
+        self.collateral = collateral or {}
         super().__init__(
             market,
             self_trade=self_trade,
@@ -180,6 +184,14 @@ class SimExchange(Clearing):
         self.say(ModeReport(now, account, "margin", index))
 
     @recorded
+    def set_joint(self, account: SimAccount, joint: bool, now: int) -> None:
+        """Whether all currencies are the margin of all positions. The caller has seen to it that
+        there are no orders and nothing isolated."""
+        account.set_joint(self.rates if joint else None)
+        account.called.clear()
+        self.say(ModeReport(now, account, "joint"))
+
+    @recorded
     def move_margin(
         self, account: SimAccount, index: int, side: PositionSide | str, amount: int, now: int
     ) -> None:
@@ -204,9 +216,12 @@ class SimExchange(Clearing):
         """Everything until `now`, inclusive: the market, triggers, funding, expiries."""
         check(now >= self.now, f"time goes back: {now} after {self.now}")
         flow = self.flow
+        timers = self._timers
         while True:
-            due = min(self._timers[0][0] if self._timers else NEVER, flow.next_expiry)
-            if flow.next_time < due and flow.next_time <= now:
+            due = flow.next_expiry
+            if timers and timers[0][0] < due:
+                due = timers[0][0]
+            if (coming := flow.next_time) < due and coming <= now:
                 event = flow.next(min(due, now + 1))
                 if event is not None:
                     self.now = event[3]
@@ -264,6 +279,9 @@ class SimExchange(Clearing):
         self._hear(self.flow.set_prices(index, now, mark, index_price))
         for account in self.accounts:
             account.money.set_mark(index, mark)
+            if account.joint is not None:
+                self._check_joint(account, index, now)
+                continue
             if listing.instrument.kind is not Kind.SPOT and account.has_position(index):
                 if index in account.isolated and self.isolates:
                     self._check_isolated(account, index, now)
@@ -386,6 +404,10 @@ class SimExchange(Clearing):
         new one, at venues where an amendment may rename it; free, as the caller has checked."""
         if not order.is_open:
             return OrderUnknown.code
+        closes = account.hedge and order.is_closing and not order.trigger
+        # What is closed may not be more than there is: the side would turn.
+        if closes and size and size - order.filled > self._closable(order):
+            return ReduceOnlyViolated.code
         if order.reserved:
             self._release(order)
             code = account.money.check_funds(

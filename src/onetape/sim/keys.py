@@ -13,6 +13,7 @@ from binascii import Error as Base64Error
 from dataclasses import dataclass, field
 from typing import Final, cast
 
+from onetape._core import HmacSha256
 from onetape.model.errors import BadConfig, check
 from onetape.sim.account import SimAccount
 
@@ -54,8 +55,16 @@ class ApiKey:
     can_trade: bool = True
     can_withdraw: bool = False
     addresses: tuple[str, ...] = ()
+    _code: HmacSha256 | None = field(default=None, repr=False)
     _public: bytes = b""
     _seed: bytes = field(default=b"", repr=False)
+
+    @property
+    def code(self) -> HmacSha256:
+        """What HMAC-SHA256 signatures are checked with."""
+        if self._code is None:
+            self._code = HmacSha256(self.secret.encode())
+        return self._code
 
     @property
     def public(self) -> bytes:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onetape.model.enums import (
+    FINAL_STATES,
     OrderNews,
     OrderState,
     OrderType,
@@ -77,7 +78,7 @@ class SimOrder:
 
     @property
     def is_open(self) -> bool:
-        return not self.state.is_final
+        return self.state not in FINAL_STATES
 
     @property
     def is_closing(self) -> bool:

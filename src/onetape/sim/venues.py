@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final
 
 from msgspec import structs
@@ -20,6 +21,7 @@ from onetape.model.instrument import Instrument
 from onetape.sim.dialect import Dialect
 from onetape.sim.exchange import SimExchange
 from onetape.sim.flow import FlowMarket, GeneratedMarket, flow_market
+from onetape.sim.joint import Collateral
 from onetape.sim.keys import ED25519, key_pair
 from onetape.sim.state import Market
 
@@ -43,6 +45,7 @@ class VenueFacts:
     leverage: dict[str, int] = field(default_factory=dict)  # where nobody asked for another
     isolates: bool = False  # isolated positions have margin of their own
     ed25519: bool = False  # every account has such a key, too
+    collateral: dict[str, Collateral] = field(default_factory=dict)  # what is joint margin
 
 
 def _binance(exchange: SimExchange, **options: Any) -> Dialect:
@@ -72,6 +75,13 @@ VENUES: Final[dict[str, VenueFacts]] = {
         dialect=_binance,
         isolates=True,
         ed25519=True,
+        # The haircut of USDT, and that an exchange may be dearer by another one, are those of the
+        # samples of "Asset Index"; the limits of debts those of "Exchange Information". That of
+        # BTC is what the venue's page of the mode has had for years. Read 2026-11.
+        collateral={
+            "USDT": Collateral(Decimal("0.0001"), Decimal("0.0001"), Decimal(10000)),
+            "BTC": Collateral(Decimal("0.05"), Decimal("0.025"), Decimal("0.1")),
+        },
     ),
     "bitmex": VenueFacts(
         symbols=("bitmex:BTC/USD:BTC", "bitmex:BTC/EUR:BTC", "bitmex:LTC/USDT:USDT"),
@@ -156,6 +166,7 @@ def open_venue(
         first_order_id=facts.first_order_id,
         currencies=tuple(facts.balances),
         isolates=facts.isolates,
+        collateral=facts.collateral,
     )
     exchange.keyring = (seed, kind)
     exchange.advance(now)

@@ -410,7 +410,8 @@ class JournalReader:
 
     @property
     def control(self) -> dict[str, Any]:
-        """The control page: pid, epoch, published, durable, heartbeat ...; empty without one."""
+        """The control page: pid, epoch, published, durable, heartbeat, closed, same_boot (the
+        machine has not started anew since the writer did) ...; empty without one."""
         return self.core.control
 
     def close(self) -> None:

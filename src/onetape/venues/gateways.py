@@ -117,6 +117,16 @@ class TradingVenue(Protocol):
         ...
 
     @property
+    def order_rules(self) -> tuple[BudgetRule, ...]:
+        """How many orders it takes from an account, once `instruments_of` has read it."""
+        ...
+
+    @property
+    def order_limit_code(self) -> str:
+        """Its code for an account that has sent too many orders, "" where it has none."""
+        ...
+
+    @property
     def keep_key_s(self) -> float:
         """How often the key of the account's stream is kept alive, 0: it need not be."""
         ...

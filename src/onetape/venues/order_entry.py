@@ -42,6 +42,7 @@ class EntryDialect(Protocol):
     """How one connection to one venue speaks. now: ns UTC, the venue's time as we know it."""
 
     limits: dict[str, tuple[int, int]]  # (used, limit) by name, as the venue told it last
+    headers: dict[str, str]  # what it told last of the account's orders, as REST's headers do
 
     def hello(self, number: int, now: int) -> bytes | None:
         """What has to be confirmed before orders may be sent, if anything."""

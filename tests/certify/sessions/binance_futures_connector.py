@@ -57,7 +57,12 @@ def settings(c):
     s.call("change_position_mode", lambda: c.change_position_mode("true"))
     s.call("get_position_mode", c.get_position_mode, lambda v: v["dualSidePosition"] is True)
     s.call("change_position_mode back", lambda: c.change_position_mode("false"))
-    s.call("get_multi_asset_mode", c.get_multi_asset_mode)
+    s.call("change_multi_asset_mode",
+           lambda: c.change_multi_asset_mode(multiAssetsMargin="true"))  # fmt: skip
+    s.call("get_multi_asset_mode", c.get_multi_asset_mode,
+           lambda v: v["multiAssetsMargin"] is True)  # fmt: skip
+    s.call("change_multi_asset_mode back",
+           lambda: c.change_multi_asset_mode(multiAssetsMargin="false"))  # fmt: skip
     s.call("leverage_brackets", lambda: c.leverage_brackets(symbol=SYMBOL), len)
     s.call("commission_rate", lambda: c.commission_rate(SYMBOL))
     s.call("futures_account_configuration", c.futures_account_configuration,

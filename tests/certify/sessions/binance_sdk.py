@@ -76,7 +76,14 @@ def settings(c):
     call("get_current_position_mode", c.get_current_position_mode,
          lambda v: v.dual_side_position is True)  # fmt: skip
     call("change_position_mode back", lambda: c.change_position_mode(dual_side_position="false"))
-    call("get_current_multi_assets_mode", c.get_current_multi_assets_mode)
+    call("change_multi_assets_mode",
+         lambda: c.change_multi_assets_mode(multi_assets_margin="true"))  # fmt: skip
+    call("get_current_multi_assets_mode", c.get_current_multi_assets_mode,
+         lambda v: v.multi_assets_margin is True)  # fmt: skip
+    refused("change_margin_type in multi-assets mode", -4168,
+            lambda: c.change_margin_type(symbol=SYMBOL, margin_type="ISOLATED"))  # fmt: skip
+    call("change_multi_assets_mode back",
+         lambda: c.change_multi_assets_mode(multi_assets_margin="false"))  # fmt: skip
     call("futures_account_configuration", c.futures_account_configuration, lambda v: v.can_trade)
     call("symbol_configuration", lambda: c.symbol_configuration(symbol=SYMBOL),
          lambda v: v[0].leverage == 6)  # fmt: skip

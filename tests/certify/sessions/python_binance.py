@@ -68,6 +68,18 @@ def settings(c):
            lambda: c.futures_change_position_mode(dualSidePosition="false"))  # fmt: skip
     s.call("futures_get_multi_assets_mode", c.futures_get_multi_assets_mode,
            lambda v: v["multiAssetsMargin"] is False)  # fmt: skip
+    s.call("futures_change_multi_assets_mode",
+           lambda: c.futures_change_multi_assets_mode(multiAssetsMargin=True))  # fmt: skip
+    s.call("futures_get_multi_assets_mode on", c.futures_get_multi_assets_mode,
+           lambda v: v["multiAssetsMargin"] is True)  # fmt: skip
+    s.call("futures_v1_get_asset_index", lambda: c.futures_v1_get_asset_index(symbol="BTCUSD"),
+           lambda v: float(v["bidRate"]) < float(v["index"]) < float(v["askRate"]))  # fmt: skip
+    refused("futures_change_margin_type in multi-assets mode", -4168,
+            lambda: c.futures_change_margin_type(**BTC, marginType="ISOLATED"))  # fmt: skip
+    refused("futures_change_multi_assets_mode again", -4171,
+            lambda: c.futures_change_multi_assets_mode(multiAssetsMargin=True))  # fmt: skip
+    s.call("futures_change_multi_assets_mode back",
+           lambda: c.futures_change_multi_assets_mode(multiAssetsMargin=False))  # fmt: skip
     s.call("futures_account_config", c.futures_account_config, lambda v: v["canTrade"])
     s.call("futures_symbol_config", lambda: c.futures_symbol_config(**BTC),
            lambda v: v[0]["leverage"] == 8)  # fmt: skip

@@ -7,7 +7,6 @@ USD-M documentation, read 2026-11.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote
@@ -17,7 +16,6 @@ from onetape.sim.binance.wire import Refused, ms
 from onetape.sim.dialect import Request
 from onetape.sim.exchange import SimExchange
 from onetape.sim.keys import HMAC, ApiKey, signed_by
-from onetape.venues.binance.signing import hmac_hex
 
 __all__ = ["Access"]
 
@@ -80,9 +78,7 @@ class Access:
         if not given:
             raise Refused(-1102, "signature")
         if key.kind == HMAC:
-            good = hmac.compare_digest(
-                hmac_hex(key.secret, payload).encode(), given.lower().encode()
-            )
+            good = key.code.is_code(payload, given)
         else:
             good = signed_by(key.kind, key.public, payload, unquote(given))
         if not good:

@@ -15,6 +15,7 @@ from onetape.model.enums import Kind, PositionSide
 from onetape.model.money import money
 from onetape.sim.account import SimAccount
 from onetape.sim.binance.margin import MarginData
+from onetape.sim.binance.multi_assets import MultiAssets
 from onetape.sim.binance.public import PublicData
 from onetape.sim.binance.wire import Refused, amount, ms, price_text, size_text
 from onetape.sim.clearing import maintenance
@@ -30,6 +31,7 @@ _INCOME: Final = {
     "adjust": "TRANSFER",
     "liquidation_fee": "INSURANCE_CLEAR",
     "insurance": "INSURANCE_CLEAR",
+    "auto_exchange": "AUTO_EXCHANGE",
 }
 _INCOME_IDS: Final = {name: number for number, name in enumerate(_INCOME)}
 
@@ -41,6 +43,7 @@ class AccountData:
         self.exchange = exchange
         self.public = public
         self.margin = MarginData(exchange, public)
+        self.multi_assets = MultiAssets(exchange)
 
     def balances(self, account: SimAccount, now: int) -> list[dict[str, Any]]:
         rows = []
@@ -48,7 +51,7 @@ class AccountData:
             if not self._settles(at) and not account.money.balance(at):
                 continue
             wallet, equity = account.money.balance(at), self._equity(account, at)
-            available = max(int(account.money.available(at)), 0)
+            available, withdrawable = self._free(account, at)
             rows.append(
                 {
                     "accountAlias": f"sim{account.number:04d}",
@@ -57,7 +60,7 @@ class AccountData:
                     "crossWalletBalance": amount(account.cross_balance(at)),
                     "crossUnPnl": amount(equity - wallet - self._apart(account, at)),
                     "availableBalance": amount(available),
-                    "maxWithdrawAmount": amount(min(available, max(wallet, 0))),
+                    "maxWithdrawAmount": amount(withdrawable),
                     "marginAvailable": True,
                     "updateTime": ms(now),
                 }
@@ -73,7 +76,7 @@ class AccountData:
             wallet = int(account.money.balance(at))
             unrealized = self._equity(account, at) - wallet
             initial, maint = account.money.initial_margin(at), account.money.maintenance_margin(at)
-            available = max(int(account.money.available(at)), 0)
+            available, withdrawable = self._free(account, at)
             orders = max(int(initial) - self._held_margin(account, at), 0)
             for key, value in (
                 ("initial", initial), ("maint", maint), ("wallet", wallet),
@@ -81,7 +84,7 @@ class AccountData:
                 ("cross", account.cross_balance(at)), ("apart", self._apart(account, at)),
                 ("orders", orders),
             ):  # fmt: skip
-                totals[key] += int(value) if self._settles(at) else 0
+                totals[key] += self._in_total(account, at, key, int(value))
             assets.append(
                 {
                     "asset": name,
@@ -95,11 +98,14 @@ class AccountData:
                     "crossWalletBalance": amount(account.cross_balance(at)),
                     "crossUnPnl": amount(unrealized - self._apart(account, at)),
                     "availableBalance": amount(available),
-                    "maxWithdrawAmount": amount(min(available, max(wallet, 0))),
+                    "maxWithdrawAmount": amount(withdrawable),
                     "marginAvailable": True,
                     "updateTime": ms(now),
                 }
             )
+        if account.joint is not None:  # not a sum: each has the whole of it
+            free = totals["wallet"] + totals["unrealized"] - totals["initial"]
+            totals["available"] = max(free, 0)
         answer: dict[str, Any] = {
             "totalInitialMargin": amount(totals["initial"]),
             "totalMaintMargin": amount(totals["maint"]),
@@ -123,7 +129,7 @@ class AccountData:
                 "canDeposit": True,
                 "canWithdraw": account.can_withdraw,
                 "updateTime": 0,
-                "multiAssetsMargin": False,
+                "multiAssetsMargin": account.joint is not None,
                 "tradeGroupId": -1,
                 **answer,
             }
@@ -210,7 +216,9 @@ class AccountData:
             return "0"
         settle = self.exchange.currencies.index(i.settle)
         mark = i.price(self.exchange.listings[at].mark or self.exchange.listings[at].last)
-        if at in account.isolated:
+        if account.joint is not None:
+            spare = money(self.multi_assets.spare_of(account, settle))
+        elif at in account.isolated:
             position = account.money.position(at, side.value)
             now = self.exchange.listings[at].mark or self.exchange.listings[at].last
             notional = abs(i.notional_units(now, account.qty(at, side)))
@@ -233,7 +241,7 @@ class AccountData:
             "canWithdraw": account.can_withdraw,
             "dualSidePosition": account.hedge,
             "updateTime": 0,
-            "multiAssetsMargin": False,
+            "multiAssetsMargin": account.joint is not None,
             "tradeGroupId": -1,
         }
 
@@ -261,11 +269,6 @@ class AccountData:
             raise Refused(-4068)
         self.exchange.set_hedge(account, wanted == "true", now)
         return {"code": 200, "msg": "success"}
-
-    def set_multi_assets(self, params: dict[str, str]) -> dict[str, Any]:
-        if params.get("multiAssetsMargin", "").lower() == "true":
-            raise Refused(-4168, text="Multi-Assets mode is not offered by this exchange.")
-        raise Refused(-4171)
 
     def commission_rate(self, params: dict[str, str]) -> dict[str, Any]:
         i = self.exchange.instruments[self.public.at(params)]
@@ -333,6 +336,25 @@ class AccountData:
     def _settles(self, currency: int) -> bool:
         name = self.exchange.currencies[currency]
         return any(i.settle == name for i in self.exchange.instruments)
+
+    def _free(self, account: SimAccount, currency: int) -> tuple[int, int]:
+        """(for orders, to take away), 1e-18 of the currency."""
+        available = max(int(account.money.available(currency)), 0)
+        if account.joint is not None:
+            return available, self.multi_assets.withdrawable(account, currency)
+        return available, min(available, max(int(account.money.balance(currency)), 0))
+
+    def _in_total(self, account: SimAccount, currency: int, key: str, value: int) -> int:
+        """What a currency adds to a sum of the account."""
+        if account.joint is None:
+            return value if self._settles(currency) else 0
+        if key in ("initial", "maint", "orders"):
+            return self.multi_assets.needed(currency, value)
+        if key == "unrealized":  # a loss takes off what there is, it is no debt of its own
+            wallet = int(account.money.balance(currency))
+            total = self.multi_assets.worth(currency, wallet + value)
+            return total - self.multi_assets.worth(currency, wallet)
+        return self.multi_assets.worth(currency, value)
 
     def _equity(self, account: SimAccount, currency: int) -> int:
         return int(account.money.equity(currency))

@@ -53,6 +53,7 @@ _BY_SYMBOL: Final = {
     ("GET", "/fapi/v1/openOrders"): (1, 40),
     ("GET", "/fapi/v1/openAlgoOrders"): (1, 40),
     ("GET", "/fapi/v1/premiumIndex"): (1, 10),
+    ("GET", "/fapi/v1/assetIndex"): (1, 10),
     ("GET", "/fapi/v1/ticker/24hr"): (1, 40),
     ("GET", "/fapi/v1/ticker/price"): (1, 2),
     ("GET", "/fapi/v2/ticker/price"): (1, 2),
@@ -65,8 +66,9 @@ _KLINES: Final = ((99, 1), (499, 2), (1000, 5), (1500, 10))
 
 def weight_of(method: str, path: str, params: dict[str, str]) -> int:
     key = (method, path)
-    if key in _FIXED:
-        return _FIXED[key]
+    fixed = _FIXED.get(key)
+    if fixed is not None:
+        return fixed
     if key in _BY_SYMBOL:
         return _BY_SYMBOL[key][0 if params.get("symbol") else 1]
     if path.endswith(("/depth", "/rpiDepth")):
@@ -99,7 +101,9 @@ class Limits:
 
     def spend(self, address: str, weight: int, now: int) -> dict[str, str]:
         """The headers that say what is used. Raises Refused with 429 or 418."""
-        known = self.addresses.setdefault(address, _Address())
+        known = self.addresses.get(address)
+        if known is None:
+            known = self.addresses[address] = _Address()
         minute = now // (60 * SECOND)
         if known.minute != minute:
             known.minute, known.weight, known.refused = minute, 0, 0
@@ -139,7 +143,8 @@ class Limits:
             used = (used if at == window else 0) + count
             if self.is_on and used > most:
                 unit = "10 SECONDS" if seconds == 10 else "1 MINUTE"
-                raise Refused(-1015, most, unit, status=429)
+                wait = seconds - now // SECOND % seconds
+                raise Refused(-1015, most, unit, status=429, wait=wait)
             self.orders[account, seconds] = (window, used)
             name = "10S" if seconds == 10 else "1M"
             headers[f"X-MBX-ORDER-COUNT-{name}"] = str(used)

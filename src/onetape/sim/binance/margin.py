@@ -87,6 +87,8 @@ class MarginData:
         wanted = params.get("marginType", "")
         if wanted not in ("ISOLATED", "CROSSED"):
             raise Refused(-1102, "margintype") if not wanted else Refused(-1130, "marginType")
+        if wanted == "ISOLATED" and account.joint is not None:
+            raise Refused(-4168)
         if (wanted == "ISOLATED") == (at in account.isolated):
             raise Refused(-4046)
         if any(o.index == at for o in account.open_orders.values()):

@@ -69,8 +69,8 @@ class PublicData:
             "rateLimits": list(RATE_LIMITS),
             "exchangeFilters": [],
             "assets": [
-                {"asset": name, "marginAvailable": True, "autoAssetExchange": "-10000"}
-                for name in dict.fromkeys(i.settle for i in self.exchange.instruments)
+                {"asset": name, "marginAvailable": True, "autoAssetExchange": f"-{terms.debt_max}"}
+                for name, terms in self.exchange.collateral.items()
             ],
             "symbols": [self._symbol(self.exchange.listings[at]) for at in self.asked({})],
         }

@@ -210,7 +210,7 @@ class SocketApi:
         said: dict[str, Any] = {"code": refused.code, "msg": refused.text}
         if refused.status in (418, 429):
             server = ms(now + self.venue.skew)
-            wait = 60_000 - server % 60_000
+            wait = refused.wait * 1000 or 60_000 - server % 60_000
             said["data"] = {"serverTime": server, "retryAfter": server + wait}
         return said
 

@@ -14,6 +14,7 @@ import msgspec
 
 from onetape.model.enums import Side
 from onetape.sim.account import SimAccount
+from onetape.sim.binance.multi_assets import MultiAssets
 from onetape.sim.binance.public import INTERVALS, PublicData, merged, turnover_text
 from onetape.sim.binance.user_events import UserEvents
 from onetape.sim.binance.wire import (
@@ -98,6 +99,7 @@ class Streams:
         self._next_second = 0
         self._depth_names = [_depth_names(i.raw_symbol.lower()) for i in exchange.instruments]
         self._made = 0
+        self.multi_assets = MultiAssets(exchange)
         self.user = UserEvents(exchange, self._tell)
 
     # --- listen keys ------------------------------------------------------------------------------
@@ -230,8 +232,13 @@ class Streams:
     # --- what happened ----------------------------------------------------------------------------
 
     def publish(self, reports: list[Report], now: int) -> None:
+        if not self.listeners and not self.by_account:
+            return  # nobody has ever listened, and nothing waits to be said
         for report in reports:
             match report:
+                case OrderReport():
+                    if self._is_heard(report.order.account):
+                        self.user.order(report, now)
                 case QuoteReport():
                     self._quote(report)
                 case DepthReport():
@@ -240,8 +247,6 @@ class Streams:
                     self._trade(report)
                 case MarkReport():
                     self._mark(report)
-                case OrderReport() if self._is_heard(report.order.account):
-                    self.user.order(report, now)
                 case CashReport() if self._is_heard(report.account):
                     self.user.cash(report, now)
                 case ConditionalReport() if self._is_heard(report.order.account):
@@ -269,6 +274,7 @@ class Streams:
             if now - connection.opened >= LIFE_NS:
                 connection.close(1000, "24 hours")
         self._tickers(now)
+        self._asset_indexes(now)
         self._running_bars(now)
 
     def _stream(self, name: str, event: Any) -> None:
@@ -436,6 +442,15 @@ class Streams:
             }  # fmt: skip
             for name, event in zip(names, (full, mini, [full], [mini]), strict=True):
                 self._stream(name, event)
+
+    def _asset_indexes(self, now: int) -> None:
+        names = [f"{name.lower()}usd@assetIndex" for name in self.exchange.collateral]
+        if not self._heard("!assetIndex@arr", *names):
+            return
+        events = self.multi_assets.events(now)
+        self._stream("!assetIndex@arr", events)
+        for event in events:
+            self._stream(f"{event['s'].lower()}@assetIndex", event)
 
     def _running_bars(self, now: int) -> None:
         for listing in self.exchange.listings:

@@ -6,12 +6,14 @@ Source: "New Order", "Filters" and "Error Codes" of the USD-M documentation, as 
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
-from typing import Final
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
+from typing import Any, Final, NamedTuple
 
+from onetape._core import plain_units
 from onetape.model.decimals import decimal_text
-from onetape.model.enums import PositionSide, Side
+from onetape.model.enums import Kind, PositionSide, Side
 from onetape.model.instrument import Instrument
+from onetape.model.money import MONEY_DECIMALS
 from onetape.sim.account import SimAccount
 from onetape.sim.binance.public import PublicData
 from onetape.sim.binance.wire import Refused, ms, price_text
@@ -21,10 +23,56 @@ from onetape.sim.reports import SimOrder
 __all__ = ["OrderTerms", "decimal_of", "flag", "in_time", "whole", "whole_units", "word"]
 
 GTD_LEAST_S: Final = 600
+_UNITS_MAX: Final = 2**62
 _CLIENT_ID: Final = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}\Z")
 _NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?\Z")
 _MATCH: Final = {"OPPONENT": (False, 0), "OPPONENT_5": (False, 4), "QUEUE": (True, 0),
                  "QUEUE_5": (True, 4), "QUEUE_10": (True, 9), "QUEUE_20": (True, 19)}  # fmt: skip
+
+
+_POSITIONS: Final = {each.value.upper(): each for each in PositionSide}
+
+
+class _Steps(NamedTuple):
+    """An instrument's filters in its own units; what passes them is good. What does not, and what
+    is written in another way, is read again as a decimal, which knows the venue's code for it."""
+
+    instrument: Instrument
+    tick: int  # 0: none that whole units could be measured by
+    lots: tuple[int, int, int]  # step, least and most of a limit order
+    market_lots: tuple[int, int, int]
+    notional: int  # what a unit of price times one of size is worth, 1e-18; 0: ask the instrument
+    notional_min: int  # 1e-18
+
+
+def _steps(i: Instrument) -> _Steps:
+    def units(value: Decimal, decimals: int, rounding: str = "") -> int:
+        found = value.scaleb(decimals)
+        if rounding:
+            return int(found.to_integral_value(rounding))
+        return int(found) if found == found.to_integral_value() else 0
+
+    def lots(step: Decimal, least: Decimal, most: Decimal) -> tuple[int, int, int]:
+        decimals = i.size_decimals
+        return (
+            units(step, decimals),
+            units(least, decimals, ROUND_CEILING),
+            units(most, decimals, ROUND_FLOOR) if most else _UNITS_MAX,
+        )
+
+    places = MONEY_DECIMALS - i.price_decimals - i.size_decimals
+    return _Steps(
+        i,
+        units(i.tick, i.price_decimals),
+        lots(i.lot, i.size_min, i.size_max),
+        lots(
+            i.market_lot or i.lot,
+            i.market_size_min or i.size_min,
+            i.market_size_max or i.size_max,
+        ),
+        units(i.multiplier, places) if i.kind is Kind.LINEAR else 0,
+        units(i.notional_min, MONEY_DECIMALS, ROUND_CEILING),
+    )
 
 
 class OrderTerms:
@@ -34,6 +82,15 @@ class OrderTerms:
         self.exchange = exchange
         self.public = public
         self._made = 0
+        self._steps: dict[str, _Steps] = {}  # by raw symbol, of the version that there is
+        # By instrument: (it, mark, the highest price of a buy, the lowest of a sale).
+        self._bands: dict[int, tuple[Instrument, int, int, int]] = {}
+
+    def _steps_of(self, i: Instrument) -> _Steps:
+        found = self._steps.get(i.raw_symbol)
+        if found is None or found.instrument is not i:
+            found = self._steps[i.raw_symbol] = _steps(i)
+        return found
 
     def find(self, account: SimAccount, params: dict[str, str], index: int) -> SimOrder | None:
         if number := params.get("orderId"):
@@ -66,18 +123,23 @@ class OrderTerms:
         return given
 
     def position_side(self, account: SimAccount, params: dict[str, str]) -> PositionSide:
-        given = params.get("positionSide") or "BOTH"
-        if given not in ("BOTH", "LONG", "SHORT"):
+        found = _POSITIONS.get(params.get("positionSide") or "BOTH")
+        if found is None:
             raise Refused(-4060)
-        if account.hedge == (given == "BOTH"):
+        if account.hedge == (found is PositionSide.BOTH):
             raise Refused(-4061)
-        return PositionSide(given.lower())
+        return found
 
     @staticmethod
     def closes(position: PositionSide, side: str) -> bool:
         return position is (PositionSide.LONG if side == "SELL" else PositionSide.SHORT)
 
     def size(self, i: Instrument, params: dict[str, str], *, is_market: bool) -> int:
+        steps = self._steps_of(i)
+        step, smallest, largest = steps.market_lots if is_market else steps.lots
+        plain: Any = plain_units(params.get("quantity", ""), i.size_decimals)
+        if plain and step and smallest <= plain <= largest and not plain % step:
+            return int(plain)
         value = decimal_of(params, "quantity")
         if value <= 0:
             raise Refused(-4003)
@@ -98,6 +160,10 @@ class OrderTerms:
         return units
 
     def price(self, i: Instrument, params: dict[str, str], name: str) -> int:
+        tick = self._steps_of(i).tick
+        plain: Any = plain_units(params.get(name, ""), i.price_decimals)
+        if plain and tick and not plain % tick:
+            return int(plain)
         value = decimal_of(params, name)
         if value <= 0:
             raise Refused(-4001 if value < 0 else -4013)
@@ -126,22 +192,24 @@ class OrderTerms:
         i, mark = listing.instrument, listing.mark
         if not mark:
             return
-        if side == "BUY" and i.band_up:
-            cap = int(mark * (1 + i.band_up))
-            if price > cap:
-                raise Refused(-4016, price_text(i, cap))
-        if side == "SELL" and i.band_down:
-            floor = int(mark * (1 - i.band_down))
-            if price < floor:
-                raise Refused(-4024, price_text(i, floor))
+        band = self._bands.get(index)
+        if band is None or band[1] != mark or band[0] is not i:
+            cap, floor = int(mark * (1 + i.band_up)), int(mark * (1 - i.band_down))
+            band = self._bands[index] = i, mark, cap, floor
+        if side == "BUY" and price > band[2] and i.band_up:
+            raise Refused(-4016, price_text(i, band[2]))
+        if side == "SELL" and price < band[3] and i.band_down:
+            raise Refused(-4024, price_text(i, band[3]))
 
     def check_notional(self, index: int, side: str, price: int, size: int, reduces: bool) -> None:
         listing = self.exchange.listings[index]
         i = listing.instrument
         near = price or listing.mark or listing.last
-        if reduces or not i.notional_min or not near:
+        steps = self._steps_of(i)
+        if reduces or not steps.notional_min or not near:
             return
-        if Decimal(abs(i.notional_units(near, size))).scaleb(-18) < i.notional_min:
+        worth = near * size * steps.notional or i.notional_units(near, size)
+        if abs(worth) < steps.notional_min:
             raise Refused(-4164, decimal_text(i.notional_min))
 
     @staticmethod
@@ -192,7 +260,7 @@ def whole_units(value: Decimal, decimals: int) -> int:
     units = value.scaleb(decimals)
     if units != units.to_integral_value():
         raise Refused(-1111)
-    if units > 2**62:
+    if units > _UNITS_MAX:
         raise Refused(-4005)
     return int(units)
 

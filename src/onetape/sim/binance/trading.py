@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from onetape.model.decimals import decimal_text
-from onetape.model.enums import OrderType, Side, TimeInForce
+from onetape.model.enums import OrderType, PositionSide, Side, TimeInForce
 from onetape.model.errors import (
     AccountMode,
     InsufficientFunds,
@@ -45,6 +45,8 @@ OPEN_ORDERS_MAX: Final = 200  # of a symbol (MAX_NUM_ORDERS)
 BATCH_MAX: Final = 5
 CANCEL_BATCH_MAX: Final = 10
 AMENDMENTS_MAX: Final = 10_000
+_POSITION_WORDS: Final = {each: each.value for each in PositionSide}
+_TIF: Final = {"GTX": "GTC", "RPI": "GTC", "": "GTC"}
 # How the exchange's refusals are called here.
 _CODES: Final = {
     InsufficientFunds.code: -2019,
@@ -149,14 +151,12 @@ class Trading:
             "index": index,
             "side": side.lower(),
             "type": kind.lower(),
-            "tif": {"GTX": "GTC", "RPI": "GTC", "": "GTC"}.get(tif, tif)
-            if kind == "LIMIT"
-            else "GTC",
+            "tif": _TIF.get(tif, tif) if kind == "LIMIT" else "GTC",
             "price": price,
             "size": size,
             "post_only": tif in ("GTX", "RPI") and kind == "LIMIT",
             "reduce_only": reduce_only,
-            "position_side": position.value,
+            "position_side": _POSITION_WORDS[position],
             "expire": expire,
             "client_id": client_id,
             "extra": extra,

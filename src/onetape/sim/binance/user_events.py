@@ -33,7 +33,7 @@ _REASONS: Final = {
     "order": "ORDER", "funding": "FUNDING_FEE", "deposit": "DEPOSIT", "withdraw": "WITHDRAW",
     "adjust": "ADJUSTMENT", "liquidation": "ORDER", "adl": "ORDER", "settlement": "ORDER",
     "liquidation_fee": "INSURANCE_CLEAR", "insurance": "INSURANCE_CLEAR",
-    "margin": "MARGIN_TRANSFER",
+    "margin": "MARGIN_TRANSFER", "auto_exchange": "AUTO_EXCHANGE",
 }  # fmt: skip
 
 
@@ -229,22 +229,23 @@ class UserEvents:
         )
 
     def mode(self, report: ModeReport, now: int) -> None:
-        """Leverage and margin type are told; a changed position mode is not (read
-        accountConfig)."""
+        """Leverage, margin type and multi-assets mode are told; a changed position mode is not
+        (read accountConfig)."""
         account = report.account
         if report.what == "margin":
             rows = [self._position(account, report.at, side) for side in account.sides]
             body = {"m": "MARGIN_TYPE_CHANGE", "B": [], "P": rows}
             event = {"e": "ACCOUNT_UPDATE", "E": ms(now), "T": ms(report.time), "a": body}
             self._tell(account, event)
+        head = {"e": "ACCOUNT_CONFIG_UPDATE", "E": ms(now), "T": ms(report.time)}
+        if report.what == "joint":
+            self._tell(account, {**head, "ai": {"j": account.joint is not None}})
         if report.what != "leverage":
             return
         self._tell(
             account,
             {
-                "e": "ACCOUNT_CONFIG_UPDATE",
-                "E": ms(now),
-                "T": ms(report.time),
+                **head,
                 "ac": {
                     "s": self.exchange.instruments[report.at].raw_symbol,
                     "l": account.leverage_of(report.at),

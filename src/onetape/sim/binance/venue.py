@@ -72,7 +72,8 @@ class BinanceUsdm:
             value = self._route(request, params, now, headers)
         except Refused as refused:
             if refused.status in (418, 429):
-                headers["Retry-After"] = str(self.limits.retry_after(request.peer, now))
+                wait = refused.wait or self.limits.retry_after(request.peer, now)
+                headers["Retry-After"] = str(wait)
             return Reply.json({"code": refused.code, "msg": refused.text}, refused.status, headers)
         except (ValueError, TypeError) as error:
             return Reply.json({"code": -1130, "msg": f"Data sent is not valid: {error}"}, 400)
@@ -148,6 +149,7 @@ class BinanceUsdm:
             "/fapi/v2/ticker/price": one_or_all(public.price_ticker),
             "/fapi/v1/ticker/bookTicker": one_or_all(public.book_ticker),
             "/fapi/v1/openInterest": public.open_interest,
+            "/fapi/v1/assetIndex": self.account.multi_assets.asset_index,
             # Of the wallet side: what clients ask before they believe that the venue is up.
             "/sapi/v1/system/status": lambda _p, _n: {"status": 0, "msg": "normal"},
         }
@@ -192,8 +194,10 @@ class BinanceUsdm:
             ("GET", "/fapi/v1/positionMargin/history"): lambda a, p, _n: data.margin.history(a, p),
             ("GET", "/fapi/v1/positionSide/dual"): lambda a, _p, _n: {"dualSidePosition": a.hedge},
             ("POST", "/fapi/v1/positionSide/dual"): data.set_hedge,
-            ("GET", "/fapi/v1/multiAssetsMargin"): lambda _a, _p, _n: {"multiAssetsMargin": False},
-            ("POST", "/fapi/v1/multiAssetsMargin"): lambda _a, p, _n: data.set_multi_assets(p),
+            ("GET", "/fapi/v1/multiAssetsMargin"): lambda a, _p, _n: {
+                "multiAssetsMargin": a.joint is not None
+            },
+            ("POST", "/fapi/v1/multiAssetsMargin"): data.multi_assets.set_mode,
             ("GET", "/fapi/v1/commissionRate"): lambda _a, p, _n: data.commission_rate(p),
             ("GET", "/fapi/v1/adlQuantile"): lambda a, p, _n: data.adl_quantile(a, p),
             ("GET", "/fapi/v1/income"): lambda a, p, _n: data.income(a, p),

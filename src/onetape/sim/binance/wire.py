@@ -7,9 +7,9 @@ have no avgPrice, cumQuote and cumBase since 2026-07.
 from __future__ import annotations
 
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, Final
 
+from onetape._core import units_text
 from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TimeInForce
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS
@@ -35,10 +35,14 @@ _MS: Final = 1_000_000
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a failure
-    """A request is answered with an error. `values` go into the text of its code."""
+    """A request is answered with an error. `values` go into the text of its code. wait: seconds
+    until such a request is taken again, where it is known (0: it is not)."""
 
-    def __init__(self, code: int, *values: object, status: int = 400, text: str = "") -> None:
+    def __init__(
+        self, code: int, *values: object, status: int = 400, text: str = "", wait: int = 0
+    ) -> None:
         super().__init__(code)
+        self.wait = wait
         self.code = code
         self.status = status
         self.text = text or text_of(code, *values)
@@ -48,18 +52,19 @@ def ms(time: int) -> int:
     return time // _MS
 
 
-@lru_cache(maxsize=1024)
 def price_decimals(instrument: Instrument) -> int:
     """Prices are written with two decimals at least."""
     return max(instrument.price_decimals, 2)
 
 
 def price_text(instrument: Instrument, price: int) -> str:
-    return _fixed(price, instrument.price_decimals, price_decimals(instrument))
+    decimals = instrument.price_decimals
+    return units_text(price, decimals, decimals if decimals > 2 else 2)
 
 
 def size_text(instrument: Instrument, size: int) -> str:
-    return _fixed(size, instrument.size_decimals, instrument.size_decimals)
+    decimals = instrument.size_decimals
+    return units_text(size, decimals, decimals)
 
 
 def amount(units: int, decimals: int = 8) -> str:
@@ -87,13 +92,11 @@ def average_price(instrument: Instrument, cost: int, filled: int) -> str:
 def status_of(order: SimOrder, state: OrderState | None = None) -> str:
     """As Binance calls where an order stands (or stood, at `state`)."""
     state = state or order.state
-    if state is OrderState.CANCELED and (order.tif in _AT_ONCE or order.type is OrderType.MARKET):
+    if state is not OrderState.CANCELED:
+        return _STATUS[state]
+    if order.tif in _AT_ONCE or order.type is OrderType.MARKET or order.code == _REDUCE_ONLY:
         return "EXPIRED"
-    if state is OrderState.CANCELED and order.code == _SELF_TRADE:
-        return "EXPIRED_IN_MATCH"
-    if state is OrderState.CANCELED and order.code == _REDUCE_ONLY:
-        return "EXPIRED"
-    return _STATUS[state]
+    return "EXPIRED_IN_MATCH" if order.code == _SELF_TRADE else "CANCELED"
 
 
 _SELF_TRADE: Final = 4108
@@ -105,7 +108,6 @@ _STATUS: Final = {
     OrderState.TRIGGERED: "NEW",
     OrderState.PARTIALLY_FILLED: "PARTIALLY_FILLED",
     OrderState.FILLED: "FILLED",
-    OrderState.CANCELED: "CANCELED",
     OrderState.REJECTED: "REJECTED",
     OrderState.EXPIRED: "EXPIRED",
 }
@@ -116,15 +118,20 @@ def order_type(order: SimOrder) -> str:
 
 
 def tif_word(order: SimOrder) -> str:
-    return "GTX" if order.post_only else order.tif.value
+    return "GTX" if order.post_only else _TIF[order.tif]
 
 
 def position_side(side: PositionSide) -> str:
-    return side.value.upper()
+    return _UPPER[side]
 
 
 def side_word(side: Side) -> str:
-    return side.value.upper()
+    return _UPPER[side]
+
+
+# Looked up, as each is needed for every order: `value` of an enumeration is slow.
+_UPPER: Final[dict[str, str]] = {each: each.value.upper() for each in (*Side, *PositionSide)}
+_TIF: Final[dict[str, str]] = {each: each.value for each in TimeInForce}
 
 
 def order_row(
@@ -137,7 +144,9 @@ def order_row(
 ) -> dict[str, Any]:
     """An order as the REST answers show it. as_new: the acknowledgement, before it was matched."""
     filled, cost = (report.filled, report.cost) if report else (order.filled, order.cost)
-    parent = order.extra.get("parent")
+    extra = order.extra
+    parent = extra.get("parent")
+    kind = order_type(order)
     row: dict[str, Any] = {
         "orderId": order.id,
         "symbol": instrument.raw_symbol,
@@ -147,17 +156,17 @@ def order_row(
         "origQty": size_text(instrument, order.size),
         "executedQty": size_text(instrument, 0 if as_new else filled),
         "timeInForce": tif_word(order),
-        "type": order_type(order),
+        "type": kind,
         "reduceOnly": order.reduce_only,
         "closePosition": bool(parent is not None and parent.close_position),
-        "side": side_word(order.side),
-        "positionSide": position_side(order.position_side),
+        "side": _UPPER[order.side],
+        "positionSide": _UPPER[order.position_side],
         "stopPrice": price_text(instrument, parent.trigger) if parent else "0.00",
         "workingType": "CONTRACT_PRICE",
         "priceProtect": False,
-        "origType": parent.type if parent else order_type(order),
-        "priceMatch": order.extra.get("priceMatch", "NONE"),
-        "selfTradePreventionMode": order.extra.get("stp", "EXPIRE_MAKER"),
+        "origType": parent.type if parent else kind,
+        "priceMatch": extra.get("priceMatch", "NONE"),
+        "selfTradePreventionMode": extra.get("stp", "EXPIRE_MAKER"),
         "goodTillDate": ms(order.expire),
         "updateTime": ms(order.updated),
     }

@@ -12,7 +12,7 @@ from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.told import Told
 from onetape.venues.binance.depth import BinanceUsdmDepth
-from onetape.venues.binance.instruments import instruments_of
+from onetape.venues.binance.instruments import instruments_of, order_rules_of
 from onetape.venues.binance.market import BinanceUsdmMarket
 from onetape.venues.binance.order_socket import PATH, BinanceOrderSocket
 from onetape.venues.binance.trading import BinanceUsdmProtocol
@@ -44,8 +44,10 @@ class BinanceUsdmVenue:
     # REQUEST_WEIGHT of exchangeInfo: 2400 a minute for an address, read 2026-11.
     budget: Final = (BudgetRule(60_000_000_000, 2400, "x-mbx-used-weight-1m"),)
     keep_key_s: Final = 30 * 60.0
+    order_limit_code: Final = "-1015"
 
     def __init__(self, key: str, secret: str, addresses: Addresses) -> None:
+        self.order_rules: tuple[BudgetRule, ...] = ()
         self.protocol = BinanceUsdmProtocol(key, secret)
         self._addresses = addresses
 
@@ -56,7 +58,9 @@ class BinanceUsdmVenue:
         return Call(Purpose.INSTRUMENTS, "GET", "/fapi/v1/exchangeInfo", b"", {}, 1)
 
     def instruments_of(self, body: bytes, wanted: frozenset[str]) -> list[Instrument]:
-        found = instruments_of(msgspec.json.decode(body), wanted)
+        told = msgspec.json.decode(body)
+        found = instruments_of(told, wanted)
+        self.order_rules = order_rules_of(told)
         self.protocol.set_instruments(found)
         return found
 

@@ -7,15 +7,21 @@ the account and asked for apart; until they are, the catalogue's stand in, marke
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from onetape.model import catalogue
 from onetape.model.enums import AmendRule, Origin
 from onetape.model.instrument import Instrument, from_symbol
+from onetape.model.time import SECOND
+from onetape.orders.budget import BudgetRule
 
-__all__ = ["instruments_of"]
+__all__ = ["ORDER_COUNT", "instruments_of", "order_rules_of"]
+
+ORDER_COUNT: Final = "x-mbx-order-count-"  # a header for each window: 10s, 1m
+_SPANS: Final = {"SECOND": SECOND, "MINUTE": 60 * SECOND, "HOUR": 3600 * SECOND,
+                 "DAY": 86_400 * SECOND}  # fmt: skip
 
 _TRADABLE = frozenset({"TRADING"})
 
@@ -33,6 +39,21 @@ def instruments_of(value: dict[str, Any], wanted: frozenset[str]) -> list[Instru
             continue
         found.append(_instrument(symbol, row))
     return found
+
+
+def order_rules_of(value: dict[str, Any]) -> tuple[BudgetRule, ...]:
+    """How many orders an account may send: ORDERS of an exchangeInfo's rateLimits (300 in 10 s and
+    1200 a minute, read 2026-11). A span without a known length is left to the venue. Raises
+    KeyError, ValueError for rows that are not as they should be."""
+    return tuple(
+        BudgetRule(
+            int(row["intervalNum"]) * _SPANS[row["interval"]],
+            int(row["limit"]),
+            f"{ORDER_COUNT}{row['intervalNum']}{row['interval'][0].lower()}",
+        )
+        for row in value.get("rateLimits", ())
+        if row["rateLimitType"] == "ORDERS" and row["interval"] in _SPANS
+    )
 
 
 def _instrument(symbol: str, row: dict[str, Any]) -> Instrument:

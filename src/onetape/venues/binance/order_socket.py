@@ -14,6 +14,7 @@ import msgspec
 
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.outcome import Answer
+from onetape.venues.binance.instruments import ORDER_COUNT
 from onetape.venues.binance.signing import socket_payload
 from onetape.venues.binance.trading import RECV_WINDOW_MS, BinanceUsdmProtocol
 from onetape.venues.order_entry import Reply
@@ -40,6 +41,7 @@ class BinanceOrderSocket:
         self._protocol = protocol
         self._signer = protocol.signer
         self.limits: dict[str, tuple[int, int]] = {}
+        self.headers: dict[str, str] = {}
 
     def hello(self, number: int, now: int) -> bytes | None:
         if not self._signer.opens_session:
@@ -86,6 +88,8 @@ class BinanceOrderSocket:
         for row in value.get("rateLimits") or ():
             span = f"{row['intervalNum']}{_SPANS.get(row['interval'], row['interval'])}"
             self.limits[f"{row['rateLimitType']} {span}"] = (int(row["count"]), int(row["limit"]))
+            if row["rateLimitType"] == "ORDERS":  # one pool with REST; weight has one of its own
+                self.headers[f"{ORDER_COUNT}{span.lower()}"] = str(row["count"])
         if status == 200:
             return Reply(int(number), True, value["result"], status)
         error = value["error"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import quote
 
 import msgspec
 
@@ -41,7 +40,6 @@ from onetape.venues.binance.errors import ERRORS, TEXT_503
 from onetape.venues.binance.signing import signer_of
 from onetape.venues.numbers import money_of, units_of
 from onetape.venues.outcome import row_of
-from onetape.venues.query_text import query_text
 
 __all__ = ["BinanceUsdmProtocol"]
 
@@ -85,6 +83,12 @@ _TIFS: Final = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInFor
                 "GTD": TimeInForce.GTD}  # fmt: skip
 _TIF_WORDS: Final = {tif: word for word, tif in _TIFS.items()}
 _SIDE_WORDS: Final = {Side.BUY: "BUY", Side.SELL: "SELL"}
+# Named once: a member looked up at its class costs as much as a call.
+_LIMIT: Final = OrderType.LIMIT
+_NO_TRIGGER: Final = TriggerBy.NONE
+_BOTH: Final = PositionSide.BOTH
+_GTD: Final = TimeInForce.GTD
+_PLACE: Final = Purpose.PLACE
 _PASSED_OVER: Final = frozenset(
     {"TRADE_LITE", "MARGIN_CALL", "STRATEGY_UPDATE", "GRID_UPDATE",
      "CONDITIONAL_ORDER_TRIGGER_REJECT"}
@@ -118,21 +122,21 @@ class BinanceUsdmProtocol:
 
     def place(self, client_id: str, spec: OrderSpec, now: int, *, reference: int = 0) -> Call:
         i = self._by_symbol[spec.symbol]
-        is_limit = spec.type is OrderType.LIMIT
-        conditional = spec.trigger_by is not TriggerBy.NONE
+        is_limit = spec.type is _LIMIT
+        conditional = spec.trigger_by is not _NO_TRIGGER
         params: dict[str, str] = {
             "symbol": i.raw_symbol,
             "side": _SIDE_WORDS[spec.side],
             "quantity": i.size_text(spec.size_int),
         }
-        if spec.position_side is not PositionSide.BOTH:
+        if spec.position_side is not _BOTH:
             params["positionSide"] = spec.position_side.upper()
         elif spec.reduce_only:
             params["reduceOnly"] = "true"
         if is_limit:
             params["price"] = i.price_text(spec.price_int)
             params["timeInForce"] = "GTX" if spec.post_only else _TIF_WORDS[spec.tif]
-            if spec.tif is TimeInForce.GTD:
+            if spec.tif is _GTD:
                 params["goodTillDate"] = str(spec.expire // _MS)
         if conditional:
             rises = spec.trigger_int > reference if reference else spec.side is Side.BUY
@@ -148,7 +152,7 @@ class BinanceUsdmProtocol:
             params["newClientOrderId"] = client_id
         key = OrderKey(spec.symbol, client_id, conditional)
         path = "/fapi/v1/algoOrder" if conditional else "/fapi/v1/order"
-        return self._signed(Purpose.PLACE, "POST", path, params, now, 0, orders=1, subject=key)
+        return self._signed(_PLACE, "POST", path, params, now, 0, orders=1, subject=key)
 
     def cancel(self, key: OrderKey, now: int) -> Call:
         return self._about(Purpose.CANCEL, "DELETE", key, now)
@@ -174,7 +178,7 @@ class BinanceUsdmProtocol:
     def signed(self, call: Call, now: int) -> Call:
         if call.terms is None:
             return call
-        query = self._query(call.terms, now)
+        query = self._query(dict(call.terms), now)
         return call._replace(target=f"{call.target}?{query}", headers=self._headers, terms=None)
 
     def amend(self, key: OrderKey, spec: OrderSpec, now: int, *, price: int, size: int) -> Call:
@@ -263,7 +267,7 @@ class BinanceUsdmProtocol:
         purpose: Purpose,
         method: str,
         path: str,
-        params: Mapping[str, str],
+        params: dict[str, str],
         now: int,
         weight: int,
         *,
@@ -276,13 +280,9 @@ class BinanceUsdmProtocol:
         target = f"{path}?{self._query(params, now)}"
         return Call(purpose, method, target, b"", self._headers, weight, orders, subject, symbol)
 
-    def _query(self, params: Mapping[str, str], now: int) -> str:
-        text = query_text(params)
-        query = f"{text}{'&' if text else ''}recvWindow={RECV_WINDOW_MS}&timestamp={now // _MS}"
-        signature = self.signer.sign(query.encode())
-        if not signature.isalnum():  # base64; hexadecimal needs no escapes
-            signature = quote(signature, safe="")
-        return f"{query}&signature={signature}"
+    def _query(self, params: dict[str, str], now: int) -> str:
+        tail = f"recvWindow={RECV_WINDOW_MS}&timestamp={now // _MS}"
+        return self.signer.signed_query(params, tail)
 
     # --- answers ----------------------------------------------------------------------------------
 

@@ -43,6 +43,7 @@ class KrakenOrderSocket:
         self._protocol = protocol
         self._token = token
         self.limits: dict[str, tuple[int, int]] = {}  # told with executions only
+        self.headers: dict[str, str] = {}
 
     def hello(self, number: int, now: int) -> bytes | None:
         params = {"channel": "balances", "snapshot": False, "token": self._token}

@@ -1,0 +1,79 @@
+"""Postings a second with the journal, and how long a million of them take to be read again.
+
+A posting is one entry: a spot fill with its fee, five legs, packed, appended to a journal, booked.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from onetape.accounts.entries import Cause, Entry, Leg, Outside
+from onetape.accounts.entry_frames import pack, unpack
+from onetape.accounts.ledger import Ledger
+from onetape.model.money import MONEY_DECIMALS
+from onetape.tape.journal import JournalReader, JournalWriter
+
+POSTINGS = 1_000_000
+ROUND = 100_000
+UNIT = 10**MONEY_DECIMALS
+
+
+def entries(first: int) -> list[Entry]:
+    """Fills of eight sub-accounts, made before the clock runs."""
+    made = []
+    for number in range(first, first + ROUND):
+        slot, sign = 2 + number % 8, 1 - 2 * (number % 2)
+        paid, fee = sign * 60_123 * UNIT // 100, UNIT * 48 // 100
+        bought = sign * UNIT // 100
+        legs = (
+            Leg(slot, "BTC", bought),
+            Leg(Outside.MARKET, "BTC", -bought),
+            Leg(slot, "USD", -paid - fee),
+            Leg(Outside.MARKET, "USD", paid),
+            Leg(Outside.FEES, "USD", fee),
+        )
+        made.append(Entry(number, Cause.FILL, legs, f"kraken:BTC/USD {number} buy", number))
+    return made
+
+
+def main() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="onetape-bench-"))
+    writer = JournalWriter(folder / "j", durable=False)
+    ledger = Ledger()
+    rates = []
+    for first in range(0, POSTINGS, ROUND):
+        made = entries(first)
+        begin = time.perf_counter_ns()
+        for entry in made:
+            writer.append("entry", pack(entry), time=entry.time)
+            ledger.post(entry)
+        rates.append(ROUND / (time.perf_counter_ns() - begin) * 1e9)
+    writer.close()
+    begin = time.perf_counter_ns()
+    rebuilt = Ledger()
+    post = rebuilt.post
+    with JournalReader(folder / "j") as reader:
+        for frame in reader.frames(["entry"]):
+            post(unpack(frame.payload))
+    seconds = (time.perf_counter_ns() - begin) / 1e9
+    assert rebuilt.to_record() == ledger.to_record()
+    shutil.rmtree(folder)
+    figures = [
+        {
+            "name": "ledger postings with journal", "value": round(max(rates)), "unit": "1/s",
+            "better": "more", "reach": 200_000,
+        },
+        {
+            "name": "ledger rebuilt, a million postings", "value": round(seconds, 2), "unit": "s",
+            "better": "less", "reach": 5,
+        },
+    ]  # fmt: skip
+    print(json.dumps({"figures": figures}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+// Requests of clients as Python sees them: HTTP in its plain form, parameters, numbers.
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/string_view.h>
+
+#include <string_view>
+
+#include "bindings/bind.hpp"
+#include "text/http_request.hpp"
+
+using namespace onetape;
+
+namespace {
+
+// The characters of a str of Python, as long as it lives; nothing where it has no UTF-8.
+[[nodiscard]] bool view_of(const nb::str& text, std::string_view& out) {
+    Py_ssize_t size = 0;
+    const char* const data = PyUnicode_AsUTF8AndSize(text.ptr(), &size);
+    if (data == nullptr) {
+        PyErr_Clear();
+        return false;
+    }
+    out = {data, static_cast<std::size_t>(size)};
+    return true;
+}
+
+[[nodiscard]] nb::object str_of(std::string_view text) {
+    return nb::steal(
+        PyUnicode_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size())));
+}
+
+// Names that come in every request are made once.
+[[nodiscard]] nb::object name_of(std::string_view text) {
+    PyObject* made = PyUnicode_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size()));
+    PyUnicode_InternInPlace(&made);
+    return nb::steal(made);
+}
+
+[[nodiscard]] std::string_view bytes_of(const nb::handle& data) {
+    if (PyByteArray_Check(data.ptr())) {
+        return {PyByteArray_AS_STRING(data.ptr()),
+                static_cast<std::size_t>(PyByteArray_GET_SIZE(data.ptr()))};
+    }
+    if (PyBytes_Check(data.ptr())) {
+        return {PyBytes_AS_STRING(data.ptr()),
+                static_cast<std::size_t>(PyBytes_GET_SIZE(data.ptr()))};
+    }
+    throw nb::type_error("bytes or a bytearray");
+}
+
+[[nodiscard]] nb::object read_http(const nb::object& data, std::size_t start) {
+    HttpRequest request;
+    switch (read_http_request(bytes_of(data), start, request)) {
+        case HttpRead::more:
+            return nb::none();
+        case HttpRead::not_plain:
+            return nb::bool_(false);
+        case HttpRead::whole:
+            break;
+    }
+    nb::dict headers;
+    for (const auto& [name, value] : request.headers) headers[name_of(name)] = str_of(value);
+    return nb::make_tuple(name_of(request.method), str_of(request.path), str_of(request.query),
+                          headers, nb::bytes(request.body.data(), request.body.size()),
+                          request.end);
+}
+
+// None where there are escapes, or no text at all.
+[[nodiscard]] nb::object plain_fields(const nb::str& text) {
+    std::string_view rest;
+    if (!view_of(text, rest) || rest.find_first_of("%+") != std::string_view::npos) {
+        return nb::none();
+    }
+    nb::dict found;
+    while (!rest.empty()) {
+        const std::size_t end = rest.find('&');
+        const std::string_view part = rest.substr(0, end);
+        rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
+        if (part.empty()) continue;
+        const std::size_t sign = part.find('=');
+        found[str_of(part.substr(0, sign))] =
+            str_of(sign == std::string_view::npos ? std::string_view{} : part.substr(sign + 1));
+    }
+    return found;
+}
+
+}  // namespace
+
+void bind_requests(nb::module_& m) {
+    m.def("read_http", &read_http, nb::arg("data"), nb::arg("start") = 0,
+          "(method, path, query, headers, body, where the next one begins) of a plain request;\n"
+          "None: it is not all there yet; False: it is not plain.");
+    m.def("plain_fields", &plain_fields, nb::arg("text"),
+          "`a=1&b=2` as a dict, the last of a name; None where there are escapes.");
+    m.def(
+        "plain_units",
+        [](const nb::str& text, int decimals) -> nb::object {
+            std::string_view view;
+            std::int64_t units = 0;
+            if (!view_of(text, view) || !plain_units(view, decimals, units)) return nb::none();
+            return nb::int_(units);
+        },
+        nb::arg("text"), nb::arg("decimals"),
+        "Digits, with a point or without, as int64 at `decimals`; None where it is no such "
+        "number,\n"
+        "has more decimals, or is above 2^62.");
+    m.def("units_text", &units_text, nb::arg("units"), nb::arg("decimals"), nb::arg("least"),
+          "units * 10^-decimals with `least` decimals at least, and no more zeros than that.");
+}

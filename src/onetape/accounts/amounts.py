@@ -1,0 +1,33 @@
+"""Amounts as people and programs give them, taken exactly or not at all."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from onetape.model.decimals import to_decimal, to_units
+from onetape.model.errors import InvalidAmount
+from onetape.model.money import INT128_MAX, MONEY_DECIMALS
+
+__all__ = ["given_units"]
+
+_DIGITS: Final = 38  # more are past int128 at 18 decimals, or finer than 18
+
+
+def given_units(value: object, *, what: str = "amount") -> int:
+    """Units of 1e-18 of a str, int, Decimal or float (as its shortest text); signed.
+
+    Raises InvalidAmount for anything else: NaN, infinity, what does not fit 128 bits, more than 18
+    decimals, bool.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        raise InvalidAmount(f"{what} is not a number: {str(value)[:_DIGITS]!r}")
+    if isinstance(value, str) and len(value) > 2 * _DIGITS:
+        raise InvalidAmount(f"{what} is not a number: {value[:_DIGITS]!r}...")
+    try:
+        units = to_units(to_decimal(value, what=what), MONEY_DECIMALS, what=what)
+    except ValueError as error:
+        raise InvalidAmount(str(error)[:200]) from None
+    if abs(units) > INT128_MAX:
+        raise InvalidAmount(f"{what} does not fit 128 bits at {MONEY_DECIMALS} decimals")
+    return units

@@ -1,0 +1,42 @@
+"""The one way of an entry: explained, written, booked, remembered.
+
+An entry is on the journal before it counts, and what a tape is read again with is the second half
+of the same: a balance that is read anywhere has its entry on the tape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from onetape.accounts.entries import Entry, checked
+from onetape.accounts.ledger import Ledger
+from onetape.accounts.statement import Statements
+
+__all__ = ["Bookkeeper"]
+
+
+class Bookkeeper:
+    """write: puts an entry on the journal."""
+
+    def __init__(
+        self, ledger: Ledger, statements: Statements, write: Callable[[Entry], None]
+    ) -> None:
+        self._ledger = ledger
+        self._statements = statements
+        self._write = write
+
+    def book(self, entry: Entry) -> Entry | None:
+        """The entry as it was booked; None: it had been. Raises BadInput where it is none."""
+        if entry.reference and self._ledger.has(entry.cause, entry.reference, entry.time):
+            return None
+        entry = checked(self._statements.unexplained.explained(entry))
+        self._write(entry)
+        self.replay(entry)
+        return entry
+
+    def replay(self, entry: Entry) -> bool:
+        """An entry of the tape."""
+        if not self._ledger.post(entry):
+            return False
+        self._statements.posted(entry)
+        return True

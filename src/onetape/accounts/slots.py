@@ -1,0 +1,297 @@
+"""Sub-accounts: what a command may move between the pool and them, and who may.
+
+Each of these says what would be booked, or why not; nothing is changed here. Credit is configured
+and never a balance: the pool may be drawn below zero by as much, and no further. What working
+orders and positions hold (`held`) cannot be taken away from under them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from onetape.accounts.amounts import given_units
+from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Leg, Outside
+from onetape.accounts.ledger import Ledger
+from onetape.accounts.registry import Slots
+from onetape.model.errors import (
+    DuplicateCommand,
+    FundsLocked,
+    InsufficientFunds,
+    InvalidAmount,
+    NotOwner,
+    OnetapeError,
+    PermissionDenied,
+    UnknownCurrency,
+    UnknownSubaccount,
+    UsageError,
+)
+from onetape.model.money import money
+
+__all__ = ["COMMANDS", "OPERATOR", "Refused", "Slots", "SubAccounts"]
+
+OPERATOR: Final = "operator"
+COMMANDS: Final = ("allocate", "release", "adjust", "set", "reset")
+_CAUSES: Final = (Cause.COMMAND, Cause.CORRECTION, Cause.RESET)  # of what they book
+
+
+class Refused(NamedTuple):
+    """kind: its name and number are the answer's."""
+
+    kind: type[OnetapeError]
+    words: str
+
+    def error(self) -> OnetapeError:
+        return self.kind(self.words)
+
+
+class SubAccounts:
+    """credit: of each currency, units of 1e-18. held: by currency and slot, never negative."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        slots: Slots,
+        credit: Mapping[str, int] | None = None,
+        held: Callable[[str, int], int] = lambda currency, slot: 0,
+    ) -> None:
+        self.ledger = ledger
+        self.slots = slots
+        self.credit: dict[str, int] = dict(credit or {})
+        self.held = held
+
+    # --- what may be used -------------------------------------------------------------------------
+
+    def free(self, currency: str, slot: int) -> int:
+        """Its balance and, of the pool, its credit: what it may use if nothing is held. What
+        netting has gained is not there yet; what it has lost is gone."""
+        balance = self.ledger.balance(currency, slot)
+        if slot == MAIN:
+            netting = self.ledger.balance(currency, Outside.NETTING)
+            return balance + min(netting, 0) + self.credit.get(currency, 0)
+        return balance
+
+    def available(self, currency: str, slot: int) -> int:
+        """The same, less what is held."""
+        return self.free(currency, slot) - self.held(currency, slot)
+
+    def is_backed(self, currency: str) -> bool:
+        """Pool and credit are not below zero: what was allocated is there."""
+        return self.free(currency, MAIN) >= 0
+
+    def set_credit(self, currency: str, amount: int) -> bool:
+        """False: what has been allocated is no longer backed; the next statement of the venue will
+        reset the currency unless somebody releases enough."""
+        if amount < 0:
+            raise InvalidAmount(f"credit is not negative: {money(amount)} {currency}")
+        self.credit[currency] = amount
+        return self.is_backed(currency)
+
+    # --- what may be moved ------------------------------------------------------------------------
+
+    def allocate(
+        self,
+        currency: str,
+        slot: int,
+        amount: int,
+        *,
+        now: int,
+        reference: str = "",
+        note: str = "",
+    ) -> Entry | Refused:
+        """From the pool to a sub-account."""
+        return self._move(currency, MAIN, slot, amount, now, reference, note)
+
+    def release(
+        self,
+        currency: str,
+        slot: int,
+        amount: int,
+        *,
+        now: int,
+        reference: str = "",
+        note: str = "",
+    ) -> Entry | Refused:
+        """Back to the pool."""
+        return self._move(currency, slot, MAIN, amount, now, reference, note)
+
+    def adjust(
+        self,
+        currency: str,
+        amount: int,
+        *,
+        now: int,
+        reference: str = "",
+        transfer: str = "",
+        note: str = "",
+    ) -> Entry | Refused:
+        """Somebody tells of a transfer that has been made: into the pool, negative out of it.
+
+        transfer: its id, by which it is booked once, whoever tells of it first.
+        """
+        told = f"transfer {transfer}" if transfer else reference
+        if transfer and (
+            self.ledger.has(Cause.TRANSFER, transfer) or self.ledger.has(Cause.COMMAND, told)
+        ):
+            words = f"{note}: transfer {transfer} was booked already".strip(": ")
+            return Entry(now, Cause.COMMAND, (), reference, 0, words)
+        if amount < 0 and self.free(currency, MAIN) + amount < 0:
+            return _too_little(currency, MAIN, -amount, self.free(currency, MAIN))
+        legs = (Leg(MAIN, currency, amount), Leg(Outside.WORLD, currency, -amount))
+        return Entry(now, Cause.COMMAND, legs, told, 0, note)
+
+    def set(
+        self,
+        currency: str,
+        slot: int,
+        amount: int,
+        *,
+        now: int,
+        reference: str = "",
+        note: str = "",
+    ) -> Entry | Refused:
+        """0: the total, sub-accounts stay, the pool is what is left. Else a sub-account, from the
+        pool."""
+        change = amount - self.ledger.balance(currency, slot)
+        if slot == TOTAL:
+            legs = (Leg(MAIN, currency, change), Leg(Outside.UNEXPLAINED, currency, -change))
+            return Entry(now, Cause.CORRECTION, legs, reference, 0, note)
+        if slot == MAIN:
+            return Refused(
+                UnknownSubaccount, "the pool is what the sub-accounts leave of the total"
+            )
+        if change < 0:
+            return self.release(currency, slot, -change, now=now, reference=reference, note=note)
+        if change == 0:
+            return Entry(now, Cause.COMMAND, (), reference, 0, note)
+        return self.allocate(currency, slot, change, now=now, reference=reference, note=note)
+
+    def reset(
+        self, currency: str, amount: int, *, now: int, reference: str = "", note: str = ""
+    ) -> Entry:
+        """All sub-accounts zero, total and pool the amount."""
+        rows = self.ledger.slots(currency)
+        legs = [
+            Leg(slot, currency, -balance)
+            for slot, balance in enumerate(rows)
+            if slot > MAIN and balance
+        ]
+        change = amount - rows[TOTAL]
+        legs.append(Leg(MAIN, currency, amount - rows[MAIN]))
+        legs.append(Leg(Outside.UNEXPLAINED, currency, -change))
+        return Entry(now, Cause.RESET, tuple(legs), reference, 0, note)
+
+    def _move(
+        self, currency: str, source: int, target: int, amount: int, now: int, reference: str,
+        note: str,
+    ) -> Entry | Refused:  # fmt: skip
+        if amount <= 0:
+            return Refused(InvalidAmount, f"not more than zero: {money(amount)} {currency}")
+        free = self.free(currency, source)
+        if amount > free:
+            return _too_little(currency, source, amount, free)
+        held = self.held(currency, source)
+        if amount > free - held:
+            words = f"{money(held)} of {money(free)} {currency} in slot {source} is held"
+            return Refused(FundsLocked, f"{words} by orders and positions, asked {money(amount)}")
+        legs = (Leg(source, currency, -amount), Leg(target, currency, amount))
+        return Entry(now, Cause.COMMAND, legs, reference, 0, note)
+
+    # --- the door for commands --------------------------------------------------------------------
+
+    def command(
+        self, actor: str, name: str, fields: Mapping[str, Any], id_: str, now: int
+    ) -> Entry | Refused:
+        """What a command would book. `fields`: currency, index, amount or delta, strategy, and for
+        an adjust the transfer_id, where there is one."""
+        if name not in COMMANDS:
+            return Refused(UsageError, f"no command {name!r}, but {', '.join(COMMANDS)}")
+        if not actor:
+            return Refused(PermissionDenied, f"{name}: nobody asks")
+        strategy = fields.get("strategy", actor)
+        if actor != OPERATOR and strategy != actor:
+            return Refused(NotOwner, f"{actor} is not {strategy}")
+        if actor != OPERATOR and name in ("set", "reset"):
+            return Refused(PermissionDenied, f"{name} is the operator's")
+        if id_ and any(self.ledger.has(cause, id_) for cause in _CAUSES):
+            return Refused(DuplicateCommand, f"command {id_} has been done")
+        currency = self._currency(fields.get("currency"))
+        if isinstance(currency, Refused):
+            return currency
+        slot = self._slot(actor, name, fields)
+        if isinstance(slot, Refused):
+            return slot
+        amount = _amount(name, fields)
+        if isinstance(amount, Refused):
+            return amount
+        note = f"{name} by {actor}"
+        match name:
+            case "allocate":
+                return self.allocate(currency, slot, amount, now=now, reference=id_, note=note)
+            case "release":
+                return self.release(currency, slot, amount, now=now, reference=id_, note=note)
+            case "adjust":
+                transfer = fields.get("transfer_id") or ""
+                if not isinstance(transfer, str):
+                    return Refused(UsageError, f"transfer_id is not a text: {transfer!r}")
+                return self.adjust(
+                    currency, amount, now=now, reference=id_, transfer=transfer, note=note
+                )
+            case "set":
+                return self.set(currency, slot, amount, now=now, reference=id_, note=note)
+            case _:
+                return self.reset(currency, amount, now=now, reference=id_, note=note)
+
+    def _currency(self, given: object) -> str | Refused:
+        """In any case; a currency of which nothing was ever there is none of this account's."""
+        text = str(given or "").strip()
+        for known in (*self.ledger.currencies(), *self.credit):
+            if known.upper() == text.upper():
+                return known
+        return Refused(UnknownCurrency, f"the account has no currency {text[:40]!r}")
+
+    def _slot(self, actor: str, name: str, fields: Mapping[str, Any]) -> int | Refused:
+        given = fields.get("index")
+        if name in ("adjust", "reset") or (name == "set" and given is None):
+            if given is not None and self.slots.find(given) != TOTAL:
+                return Refused(UnknownSubaccount, f"{name} is of index 0, not {given!r}")
+            if actor != OPERATOR and self.slots.slot_of(actor) is None:
+                return Refused(NotOwner, f"{actor} has no sub-account here")
+            return TOTAL
+        if given is None:
+            given = actor if actor != OPERATOR else fields.get("strategy")
+        slot = self.slots.find(given)
+        if slot is None or (slot <= MAIN and name != "set"):
+            known = ", ".join(f"{each} = {number}" for each, number in self.slots) or "none"
+            return Refused(UnknownSubaccount, f"no sub-account {given!r}, but {known}")
+        if actor != OPERATOR and self.slots.name_of(slot) != actor:
+            return Refused(NotOwner, f"slot {slot} is not {actor}'s")
+        return slot
+
+
+def _amount(name: str, fields: Mapping[str, Any]) -> int | Refused:
+    """`amount` or `delta`; both only where they say the same."""
+    units = []
+    for key in ("amount", "delta"):
+        given = fields.get(key)
+        if given is None:
+            continue
+        try:
+            units.append(given_units(given, what=key))
+        except InvalidAmount as error:
+            return Refused(InvalidAmount, error.what)
+    if not units:
+        return Refused(InvalidAmount, f"{name} needs an amount")
+    if units[0] != units[-1]:
+        return Refused(InvalidAmount, "amount and delta say different things")
+    amount = units[0]
+    if (amount == 0 and name not in ("set", "reset")) or (amount < 0 and name != "adjust"):
+        return Refused(InvalidAmount, f"{name} of {money(amount)}")
+    return amount
+
+
+def _too_little(currency: str, slot: int, amount: int, free: int) -> Refused:
+    where = "the pool" if slot == MAIN else f"slot {slot}"
+    return Refused(
+        InsufficientFunds, f"{where} has {money(free)} {currency} to use, asked {money(amount)}"
+    )

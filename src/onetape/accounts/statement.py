@@ -1,0 +1,224 @@
+"""The venue's word about balances: when it is believed, and what is done where it differs.
+
+A statement is compared as of its own time. A difference is looked at again, after the fills and
+moves of the time between have been read; what is still the same is corrected by one entry, which
+the pool takes up. Where pool and credit would fall below zero, the allocations are worth nothing:
+the currency is reset to the venue's balance, and the owners' orders stop until they allocate again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
+from onetape.accounts.slots import SubAccounts
+from onetape.accounts.unexplained import Unexplained
+from onetape.model.money import money
+from onetape.model.time import SECOND
+from onetape.orders.managed import HealthOut
+
+__all__ = ["Effect", "LookAgain", "OwnersStopped", "Statements"]
+
+LOOKS_MAX: Final = (
+    5  # at a difference that does not hold still; then the next regular check is next
+)
+MANY: Final = 5  # corrections within MANY_WITHIN are an alert
+MANY_WITHIN: Final = 3600 * SECOND
+
+
+class LookAgain(NamedTuple):
+    """Read fills and moves since `since` (0: since the last check), then ask for the balance."""
+
+    currency: str
+    since: int
+    difference: int  # the venue's less ours
+
+
+class OwnersStopped(NamedTuple):
+    """Orders of these slots are cancelled, and none is taken, until they allocate again."""
+
+    currency: str
+    slots: tuple[int, ...]
+
+
+Effect = Entry | LookAgain | OwnersStopped | HealthOut
+
+
+@dataclass(slots=True)
+class _Currency:
+    newest: int = -(2**63)  # venue's time of the newest word
+    agreed: int = 0  # of the newest that was as ours, or was made ours
+    pending: int | None = None  # the difference of the first look
+    is_prompted: bool = False  # a look was asked for by a word that nobody had asked for
+    looks: int = 0
+    changes: int = 0  # entries that moved the total since then: each may be rounded
+    is_unbacked: bool = False  # and that has been said
+
+
+class Statements:
+    """Of one account. slack: units of 1e-18 that the venue may round one change of a currency by.
+
+    Entries among the effects are not booked yet: they go the way of all others.
+    """
+
+    def __init__(
+        self,
+        accounts: SubAccounts,
+        unexplained: Unexplained,
+        slack: Callable[[str], int] = lambda currency: 0,
+        *,
+        many: int = MANY,
+        many_within: int = MANY_WITHIN,
+    ) -> None:
+        self._accounts = accounts
+        self._ledger = accounts.ledger
+        self.unexplained = unexplained
+        self._slack = slack
+        self._many = many
+        self._many_within = many_within
+        self._currencies: dict[str, _Currency] = {}
+        self._corrections: deque[int] = deque(maxlen=many)
+        self._stopped: dict[str, set[int]] = {}
+        self.stale = 0  # words that were too old to be looked at
+        self.corrections = 0
+
+    def _of(self, currency: str) -> _Currency:
+        return self._currencies.setdefault(currency, _Currency())
+
+    def is_stopped(self, currency: str, slot: int) -> bool:
+        """Its allocation was lost in a reset, and nothing has been allocated to it since."""
+        return slot in self._stopped.get(currency, ())
+
+    def opening(self, currency: str, total: int, time: int, *, of: int = 0) -> Entry | None:
+        """The first balance of a currency that nothing is known of; None where the books have
+        begun."""
+        if currency in self._ledger.currencies():
+            return None
+        legs = (Leg(MAIN, currency, total), Leg(Outside.OPENING, currency, -total))
+        return Entry(time, Cause.OPENING, legs, currency, of)
+
+    def posted(self, entry: Entry) -> None:
+        """In the order of the tape, all entries that were booked."""
+        self.unexplained.posted(entry)
+        sums: dict[str, int] = {}
+        for holder, currency, amount, wallet in entry.legs:
+            if wallet:
+                continue
+            if holder > 0 or holder == Outside.NETTING:
+                sums[currency] = sums.get(currency, 0) + amount
+            if holder > MAIN and entry.cause is Cause.RESET:
+                self._stopped.setdefault(currency, set()).add(holder)
+            elif holder > MAIN and amount > 0 and entry.cause is Cause.COMMAND:
+                self._stopped.get(currency, set()).discard(holder)
+        for currency, amount in sums.items():
+            if amount:
+                self._of(currency).changes += 1
+
+    def told(
+        self, currency: str, total: int, time: int, now: int, *, asked: bool = True, of: int = 0
+    ) -> list[Effect]:
+        """A balance as of `time` by the venue's clock. asked: by a check, after the fills until
+        then had been read; else the stream's, which can agree, and make us look. of: its frame."""
+        state = self._of(currency)
+        ours = self._ledger.as_of(currency, time)
+        if time < state.newest or ours is None:
+            self.stale += 1
+            return []
+        state.newest = time
+        slack = self._slack(currency) * (state.changes + 1)
+        compared = self.unexplained.compare(
+            currency, ours=ours, theirs=total, time=time, now=now, slack=slack
+        )
+        difference = compared.difference
+        if compared.is_settled:
+            self._settled(state, time)
+            short = self._backing(currency, difference, time, of)
+            if not difference or any(isinstance(each, Entry) for each in short):
+                return short
+            return [_rounding(currency, difference, time, of), *short]
+        if not asked:
+            if state.pending is None and not state.is_prompted:
+                state.is_prompted = True
+                return [LookAgain(currency, state.agreed, difference)]
+            return []
+        state.is_prompted = False
+        if state.pending is not None and abs(state.pending - difference) <= slack:
+            self._settled(state, time)
+            return self._correct(currency, difference, time, now, of)
+        state.pending = difference
+        state.looks += 1
+        if state.looks > LOOKS_MAX:
+            state.pending, state.looks = None, 0
+            return [HealthOut("balance", currency, "does not hold still", "warning")]
+        return [LookAgain(currency, state.agreed, difference)]
+
+    def _settled(self, state: _Currency, time: int) -> None:
+        state.agreed, state.pending, state.is_prompted = time, None, False
+        state.looks = state.changes = 0
+
+    def _correct(
+        self, currency: str, difference: int, time: int, now: int, of: int
+    ) -> list[Effect]:
+        self.corrections += 1
+        words = f"corrected by {money(difference)}"
+        effects: list[Effect] = [HealthOut("balance", currency, words, "warning")]
+        self._corrections.append(now)
+        kept = self._corrections
+        if len(kept) == self._many and now - kept[0] <= self._many_within:
+            words = f"corrected {self._many} times within {self._many_within // SECOND} s"
+            effects.append(HealthOut("balance", currency, words, "critical"))
+            kept.clear()
+        short = self._backing(currency, difference, time, of)
+        if any(isinstance(each, Entry) for each in short):
+            return [*short, *effects]
+        legs = (Leg(MAIN, currency, difference), Leg(Outside.UNEXPLAINED, currency, -difference))
+        entry = Entry(time, Cause.CORRECTION, legs, "", of, "the venue's balance")
+        return [entry, *effects, *short]
+
+    def _backing(self, currency: str, difference: int, time: int, of: int) -> list[Effect]:
+        """With what is about to be corrected."""
+        state = self._of(currency)
+        if self._accounts.free(currency, MAIN) + difference >= 0:
+            state.is_unbacked = False
+            return []
+        total = self._ledger.total(currency) + difference
+        entry = self._accounts.reset(currency, total, now=time, note="the venue's balance")
+        slots = tuple(sorted({leg.holder for leg in entry.legs if leg.holder > MAIN}))
+        if slots:
+            words = f"reset to {money(total)}: the pool and its credit were below zero"
+            return [
+                entry._replace(of=of),
+                OwnersStopped(currency, slots),
+                HealthOut("balance", currency, words, "critical"),
+            ]
+        if state.is_unbacked:
+            return []
+        state.is_unbacked = True
+        return [
+            HealthOut("balance", currency, "the pool and its credit are below zero", "critical")
+        ]
+
+    # --- checkpoints ------------------------------------------------------------------------------
+
+    def to_record(self) -> dict[str, Any]:
+        """What entries have told; a statement is asked for at a start anyway."""
+        return {
+            "unexplained": self.unexplained.to_record(),
+            "stopped": {name: sorted(slots) for name, slots in self._stopped.items() if slots},
+            "changes": {name: of.changes for name, of in self._currencies.items() if of.changes},
+        }
+
+    def restore(self, record: dict[str, Any]) -> None:
+        self.unexplained.restore(record["unexplained"])
+        self._stopped = {name: set(slots) for name, slots in record["stopped"].items()}
+        for name, changes in record["changes"].items():
+            self._of(name).changes = changes
+
+
+def _rounding(currency: str, difference: int, time: int, of: int) -> Entry:
+    """The venue rounds fills and fees, and we do not: the market's other side had it."""
+    legs = (Leg(MAIN, currency, difference), Leg(Outside.MARKET, currency, -difference))
+    return Entry(time, Cause.CORRECTION, legs, "", of, "rounding")

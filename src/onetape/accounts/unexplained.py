@@ -1,0 +1,346 @@
+"""One transfer is often told of three times: by a command, by the venue's stream, by its balance.
+
+Whatever comes first is booked, and the others are known as telling of the same. So that a tape
+rebuilds what is known, it is a fold of the entries themselves:
+
+    told by us      a command between the pool and the world, a half of a transfer of ours
+    told by venue   a transfer between the pool and the world
+    told by balance a correction: what the pool took up is open until something explains it
+
+The first leg of what tells of a movement is the pool's, and its amount is the movement's. Where the
+total has the money already, the pool's place in that leg is taken by `world` (the other side told
+of it before) or by `unexplained` (a correction has taken it up): the leg stays, no money moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from itertools import combinations
+from typing import Any, Final, NamedTuple
+
+from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
+from onetape.model.time import SECOND
+from onetape.orders.told import MoveTold
+
+__all__ = ["DEADLINE", "WINDOW", "Compared", "Unexplained", "moved"]
+
+DEADLINE: Final = 120 * SECOND  # how long a transfer that we were told of may take to be seen
+WINDOW: Final = 3600 * SECOND  # beyond it, equal amounts are two transfers
+KEPT: Final = 256  # of each kind; the oldest goes
+_TRIED: Final = 8  # movements that are taken for seen or not seen, in all 256 ways
+_NEVER: Final = -(2**63)
+
+_LATE = frozenset((Cause.FILL, Cause.FEE, Cause.FUNDING, Cause.INTEREST))
+
+
+@dataclass(slots=True)
+class _Told:
+    """seen: a venue's time at which its balance had it, 0: not known. is_booked: by money."""
+
+    amount: int
+    time: int
+    reference: str
+    seen: int = 0
+    is_booked: bool = True
+    is_paired: bool = False
+
+
+@dataclass(slots=True)
+class _Open:
+    """What a correction as of that time has taken up, and nothing has explained yet."""
+
+    amount: int
+    time: int
+
+
+@dataclass(slots=True)
+class _Currency:
+    ours: list[_Told] = field(default_factory=list)
+    venues: list[_Told] = field(default_factory=list)
+    open: list[_Open] = field(default_factory=list)
+    corrected: int = _NEVER  # the venue's word of then has been made ours
+
+
+class Compared(NamedTuple):
+    """difference: the venue's less ours. is_settled: nothing is to be looked at."""
+
+    difference: int
+    is_settled: bool
+
+
+def moved(told: MoveTold, *, of: int = 0) -> Entry:
+    """What the venue tells of money that came to the account, or left it."""
+    legs = (
+        Leg(MAIN, told.currency, told.amount),
+        Leg(Outside.WORLD, told.currency, -told.amount),
+    )
+    return Entry(told.time, Cause.TRANSFER, legs, told.reference, of)
+
+
+class Unexplained:
+    """Of one account's trading wallet. slack: what the venue may round an amount by."""
+
+    def __init__(
+        self,
+        slack: Callable[[str], int] = lambda currency: 0,
+        *,
+        deadline: int = DEADLINE,
+        window: int = WINDOW,
+    ) -> None:
+        self._slack = slack
+        self._deadline = deadline
+        self._window = window
+        self._currencies: dict[str, _Currency] = {}
+
+    def _of(self, currency: str) -> _Currency:
+        return self._currencies.setdefault(currency, _Currency())
+
+    def open(self, currency: str) -> int:
+        """What corrections have taken up and nothing has explained."""
+        return sum(each.amount for each in self._of(currency).open)
+
+    # --- before an entry is booked ----------------------------------------------------------------
+
+    def explained(self, entry: Entry) -> Entry:
+        """The entry as it has to be booked, so that no money counts twice."""
+        if entry.cause in _LATE:
+            return self._late(entry)
+        movement = _movement(entry)
+        if movement is None:
+            return entry
+        currency, amount, is_ours = movement
+        of = self._of(currency)
+        if is_ours:
+            if self._venues_word(of, currency, amount, entry) is not None:
+                return _instead(entry, Outside.WORLD)
+            open_ = self._open_amount(of, currency, amount, entry.time)
+            if open_ is not None and not _leaves(entry):
+                return _instead(entry, Outside.UNEXPLAINED)
+            return entry
+        told = self._our_word(of, currency, amount, entry)
+        if told is None:
+            return _instead(entry, Outside.UNEXPLAINED) if entry.time <= of.corrected else entry
+        legs = _instead(entry, Outside.WORLD).legs
+        if (rest := amount - told.amount) and told.is_booked:
+            legs += (Leg(MAIN, currency, rest), Leg(Outside.WORLD, currency, -rest))
+        if told.is_booked and entry.time <= of.corrected < told.time:
+            # The correction had it, and the command came after: it is in the total twice.
+            legs += (Leg(MAIN, currency, -amount), Leg(Outside.UNEXPLAINED, currency, amount))
+        return entry._replace(legs=legs)
+
+    def _late(self, entry: Entry) -> Entry:
+        """A fill of before the venue's word that has been made ours: it is in the total, and what
+        the pool took up for it goes back."""
+        sums: dict[str, int] = {}
+        for holder, currency, amount, wallet in entry.legs:
+            if (holder > 0 or holder == Outside.NETTING) and not wallet:
+                sums[currency] = sums.get(currency, 0) + amount
+        legs = entry.legs
+        for currency, amount in sums.items():
+            of = self._currencies.get(currency)
+            if amount and of is not None and entry.time <= of.corrected:
+                legs += (Leg(MAIN, currency, -amount), Leg(Outside.UNEXPLAINED, currency, amount))
+        return entry if legs is entry.legs else entry._replace(legs=legs)
+
+    def _venues_word(self, of: _Currency, currency: str, amount: int, entry: Entry) -> _Told | None:
+        """The venue has told of what we are told of now."""
+        if entry.reference.endswith("/back") or _leaves(entry):
+            return None
+        free = [each for each in of.venues if not each.is_paired]
+        for each in free:
+            if each.reference and each.reference == _stem(entry.reference):
+                return each
+        return self._alike(free, currency, amount, entry.time)
+
+    def _our_word(self, of: _Currency, currency: str, amount: int, entry: Entry) -> _Told | None:
+        """We were told of what the venue tells of now."""
+        free = [each for each in of.ours if not each.is_paired]
+        for each in free:
+            if each.reference and _stem(each.reference) == entry.reference:
+                return each
+        open_ = [each for each in free if not each.seen or each.seen >= entry.time]
+        return self._alike(open_, currency, amount, entry.time)
+
+    def _alike(self, told: list[_Told], currency: str, amount: int, time: int) -> _Told | None:
+        slack = self._slack(currency)
+        for each in told:
+            near = abs(each.time - time) <= self._window
+            if near and abs(each.amount - amount) <= slack and each.amount * amount > 0:
+                return each
+        return None
+
+    def _open_amount(self, of: _Currency, currency: str, amount: int, time: int) -> _Open | None:
+        slack = self._slack(currency)
+        for each in reversed(of.open):
+            if abs(each.amount - amount) <= slack and abs(time - each.time) <= self._window:
+                return each
+        return None
+
+    # --- after it has been booked -----------------------------------------------------------------
+
+    def posted(self, entry: Entry) -> None:
+        """In the order of the tape, all entries that were booked."""
+        if entry.cause in (Cause.CORRECTION, Cause.RESET):
+            for currency, amount in _unexplained(entry):
+                self._corrected(currency, -amount, entry.time)
+            return
+        movement = _movement(entry)
+        if movement is not None:
+            self._movement_posted(entry, *movement)
+        for currency, amount in _unexplained(entry):
+            self._taken_out(self._of(currency), amount, entry.time)
+
+    def _corrected(self, currency: str, amount: int, time: int) -> None:
+        of = self._of(currency)
+        of.corrected = max(of.corrected, time)
+        for told in of.ours:
+            if not told.seen and told.time <= time:
+                told.seen = time  # whatever has become of it, the total is the venue's now
+        for each in of.open:
+            if each.amount == -amount:
+                of.open.remove(each)
+                return
+        if amount:
+            _keep(of.open, _Open(amount, time))
+
+    def _movement_posted(self, entry: Entry, currency: str, amount: int, is_ours: bool) -> None:
+        of = self._of(currency)
+        told = _Told(amount, entry.time, entry.reference)
+        told.is_booked = entry.legs[0].holder == MAIN
+        if not is_ours:
+            ours = self._our_word(of, currency, amount, entry)
+            if ours is not None:
+                ours.is_paired = told.is_paired = True
+                ours.seen = min(ours.seen or entry.time, entry.time)
+            told.seen = entry.time
+            self._keep_told(of.venues, told)
+            return
+        if entry.reference.endswith("/back"):
+            name = entry.reference.removesuffix("/back")
+            of.ours = [each for each in of.ours if each.reference != name]
+            return
+        venues = self._venues_word(of, currency, amount, entry)
+        if venues is not None:
+            venues.is_paired = told.is_paired = True
+            told.seen = venues.time
+        elif not told.is_booked:
+            found = self._open_amount(of, currency, amount, entry.time)
+            told.seen = found.time if found is not None else entry.time
+        self._keep_told(of.ours, told)
+
+    def _keep_told(self, kept: list[_Told], told: _Told) -> None:
+        _keep(kept, told)
+        while kept[0].time < told.time - 2 * self._window:
+            kept.pop(0)
+
+    def _taken_out(self, of: _Currency, amount: int, time: int) -> None:
+        """From the correction of that amount; else from the first that had it."""
+        for each in reversed(of.open):
+            if each.amount == amount:
+                of.open.remove(each)
+                return
+        later = [each for each in of.open if each.time >= time] or of.open
+        if later:
+            later[0].amount -= amount
+        elif amount:
+            _keep(of.open, _Open(-amount, time))
+
+    # --- the venue's balance ----------------------------------------------------------------------
+
+    def compare(
+        self, currency: str, *, ours: int, theirs: int, time: int, now: int, slack: int
+    ) -> Compared:
+        """`ours` as of `time`. What we were told of and the venue has not shown yet may be missing
+        in its balance until the deadline; what we were told of late may be in it already."""
+        of = self._of(currency)
+        booked = [each for each in of.ours if each.is_booked]
+        ours += sum(each.amount for each in booked if 0 < each.seen <= time < each.time)
+        waiting = [each for each in booked if not each.seen and not each.is_paired][-_TRIED:]
+        before = [each for each in waiting if each.time <= time]
+        if abs(theirs - ours) <= slack:
+            for each in before:
+                each.seen = time
+            return Compared(theirs - ours, True)
+        bare = ours - sum(each.amount for each in before)
+        for count in range(len(waiting), -1, -1):
+            for seen in combinations(waiting, count):
+                difference = theirs - bare - sum(each.amount for each in seen)
+                if abs(difference) <= slack and self._may_wait(before, seen, now):
+                    for each in seen:
+                        each.seen = time
+                    return Compared(difference, True)
+        return Compared(theirs - ours, False)
+
+    def _may_wait(self, before: list[_Told], seen: tuple[_Told, ...], now: int) -> bool:
+        late = [each for each in before if each.time + self._deadline <= now]
+        return all(any(each is other for other in seen) for each in late)
+
+    # --- checkpoints ------------------------------------------------------------------------------
+
+    def to_record(self) -> dict[str, Any]:
+        """As MessagePack and JSON can hold it; amounts as text of their digits."""
+        record = {name: asdict(of) for name, of in self._currencies.items()}
+        for of in record.values():
+            for each in (*of["ours"], *of["venues"], *of["open"]):
+                each["amount"] = str(each["amount"])
+        return record
+
+    def restore(self, record: dict[str, Any]) -> None:
+        for name, of in record.items():
+            rows = {
+                key: [{**each, "amount": int(each["amount"])} for each in of[key]]
+                for key in ("ours", "venues", "open")
+            }
+            self._currencies[name] = _Currency(
+                [_Told(**each) for each in rows["ours"]],
+                [_Told(**each) for each in rows["venues"]],
+                [_Open(**each) for each in rows["open"]],
+                of["corrected"],
+            )
+
+
+def _keep(kept: list[Any], one: object) -> None:
+    kept.append(one)
+    if len(kept) > KEPT:
+        kept.pop(0)
+
+
+def _stem(reference: str) -> str:
+    """The transfer's id in what a command is booked by."""
+    return reference.removeprefix("transfer ")
+
+
+def _movement(entry: Entry) -> tuple[str, int, bool] | None:
+    """(currency, amount, we were told of it) of money between the trading wallet and elsewhere."""
+    if not entry.legs or entry.cause not in (Cause.COMMAND, Cause.TRANSFER):
+        return None
+    holder, currency, amount, wallet = entry.legs[0]
+    if wallet or holder not in (MAIN, Outside.WORLD, Outside.UNEXPLAINED):
+        return None
+    others = [leg.holder for leg in entry.legs[1:]]
+    if entry.cause is Cause.COMMAND:
+        return (currency, amount, True) if Outside.WORLD in others else None
+    if Outside.TRANSIT in others:
+        return currency, amount, True
+    return (currency, amount, False) if Outside.WORLD in others else None
+
+
+def _leaves(entry: Entry) -> bool:
+    """The half of a transfer of ours that is booked before it is asked for: nobody can have told
+    of it."""
+    return entry.cause is Cause.TRANSFER and entry.legs[0].amount < 0
+
+
+def _instead(entry: Entry, holder: Outside) -> Entry:
+    """The pool's first leg is another's."""
+    first = entry.legs[0]
+    return entry._replace(legs=(first._replace(holder=holder), *entry.legs[1:]))
+
+
+def _unexplained(entry: Entry) -> list[tuple[str, int]]:
+    return [
+        (leg.currency, leg.amount)
+        for leg in entry.legs
+        if leg.holder == Outside.UNEXPLAINED and not leg.wallet
+    ]

@@ -1,0 +1,265 @@
+"""The venue's word is compared as of its own time; what stays different is corrected once."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from account_world import U, World
+
+from onetape.accounts.bookkeeper import Bookkeeper
+from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
+from onetape.accounts.ledger import Ledger
+from onetape.accounts.statement import LookAgain, OwnersStopped, Statements
+from onetape.accounts.unexplained import Unexplained
+from onetape.model.time import SECOND
+from onetape.orders.managed import HealthOut
+
+MINUTE = 60 * SECOND
+
+
+def kinds(effects: list) -> list[str]:
+    return [
+        f"{each.severity}" if isinstance(each, HealthOut)
+        else str(each.cause) if isinstance(each, Entry)
+        else type(each).__name__
+        for each in effects
+    ]  # fmt: skip
+
+
+def allocated(**options) -> World:
+    world = World(**options)
+    world.command("allocate", 2000, index=2, at=1)
+    world.command("allocate", 3000, index=3, at=2)
+    return world
+
+
+def test_a_word_that_agrees_is_nothing():
+    world = allocated()
+    assert world.told(10_000, at=10) == []
+    assert world.rows == [10_000, 5000, 2000, 3000]
+
+
+def test_a_word_is_compared_as_of_its_own_time():
+    world = allocated()
+    world.fill(-7, at=20)
+    world.fill(-5, at=30)
+    assert world.told(10_000, at=19, now=40) == []
+    assert world.told(9993, at=29, now=40) == []
+    assert world.told(9988, at=30, now=40) == []
+
+
+def test_a_word_older_than_an_earlier_one_is_passed_over_and_counted():
+    world = allocated()
+    assert world.told(10_000, at=50) == []
+    assert world.told(4000, at=49) == []
+    assert world.told(4000, at=49) == []
+    assert world.statements.stale == 2
+    assert world.rows[0] == 10_000
+
+
+def test_a_difference_is_looked_at_twice_and_then_corrected_once_by_the_pool():
+    world = allocated()
+    world.told(10_000, at=5)
+    first = world.told(9900, at=10)
+    assert first == [LookAgain("USD", 5, -100 * U)]
+    second = world.told(9900, at=11)
+    assert kinds(second) == ["correction", "warning"]
+    assert world.rows == [9900, 4900, 2000, 3000]
+    assert world.told(9900, at=12) == []
+    assert world.statements.corrections == 1
+    assert world.open == -100
+
+
+def test_a_fill_that_the_second_look_brings_is_no_correction():
+    world = allocated()
+    assert kinds(world.told(9993, at=21)) == ["LookAgain"]
+    world.fill(-7, at=20)
+    assert world.told(9993, at=22) == []
+    assert world.rows == [9993, 5000, 1993, 3000]
+    assert world.statements.corrections == 0
+
+
+def test_what_does_not_hold_still_is_left_to_the_next_check():
+    world = allocated()
+    looks = [kinds(world.told(9000 + n, at=10 + n)) for n in range(7)]
+    assert looks == [["LookAgain"]] * 5 + [["warning"]] + [["LookAgain"]]
+    assert world.rows[0] == 10_000
+
+
+def test_the_stream_can_make_us_look_and_corrects_nothing():
+    world = allocated()
+    assert kinds(world.told(9900, at=10, asked=False)) == ["LookAgain"]
+    assert world.told(9900, at=11, asked=False) == []
+    assert kinds(world.told(9900, at=12)) == ["LookAgain"]
+    assert kinds(world.told(9900, at=13)) == ["correction", "warning"]
+
+
+def test_the_pool_takes_up_what_is_missing_as_far_as_credit_goes():
+    world = allocated(credit=5000)
+    world.told(4000, at=10)
+    world.told(4000, at=11)
+    assert world.rows == [4000, -1000, 2000, 3000]
+    assert not world.statements.is_stopped("USD", 2)
+
+
+def test_beyond_credit_the_currency_is_reset_and_owners_wait_until_they_allocate():
+    world = allocated(credit=500)
+    world.told(4000, at=10)
+    effects = world.told(4000, at=11)
+    assert kinds(effects) == ["reset", "OwnersStopped", "critical", "warning"]
+    assert effects[1] == OwnersStopped("USD", (2, 3))
+    assert world.rows == [4000, 4000, 0, 0]
+    assert world.told(4000, at=12) == []
+    assert world.statements.is_stopped("USD", 2)
+    world.start()  # and it is known after a restart
+    assert world.statements.is_stopped("USD", 2)
+    world.command("allocate", 100, actor="a", index=2, at=13)
+    assert not world.statements.is_stopped("USD", 2)
+    assert world.statements.is_stopped("USD", 3)
+
+
+def test_a_lower_credit_is_checked_against_what_was_allocated():
+    world = World(100, credit=50)
+    world.command("allocate", 150, index=2, at=1)
+    assert world.told(100, at=2) == []
+    world.accounts.set_credit("USD", 40 * U)
+    assert kinds(world.told(100, at=3)) == ["reset", "OwnersStopped", "critical"]
+    assert world.rows == [100, 100, 0, 0]
+
+
+def test_a_debt_without_allocations_is_said_once():
+    world = World(100)
+    world.told(-5, at=2)
+    assert kinds(world.told(-5, at=3)) == ["correction", "warning", "critical"]
+    assert world.told(-5, at=4) == []
+    assert world.rows == [-5, -5, 0, 0]
+
+
+def test_what_rounding_leaves_is_put_right_without_a_word():
+    world = allocated(slack=U // 100)
+    world.fill(-7, at=5)
+    effects = world.told(9993.02, at=10)  # one fill: two roundings at most
+    assert kinds(effects) == ["correction"]
+    assert effects[0].legs[1].holder == Outside.MARKET
+    assert world.rows[0] == 9993.02
+    assert world.open == 0
+    assert kinds(world.told(9993.04, at=11)) == ["LookAgain"]  # nothing has happened since
+
+
+def test_a_rounding_beside_a_reset_counts_once():
+    world = allocated(slack=U // 100, credit=0)
+    world.fill(-5000, at=5, slot=1)
+    world.fill(-1, at=6, slot=1)
+    assert kinds(world.told(4999.01, at=10)) == ["reset", "OwnersStopped", "critical"]
+    assert world.rows == [4999.01, 4999.01, 0, 0]
+
+
+def test_many_corrections_in_a_row_are_an_alert():
+    world = allocated()
+    alerts = []
+    for number in range(1, 8):
+        at = number * MINUTE
+        world.told(10_000 - number, at=at)
+        alerts.append(kinds(world.told(10_000 - number, at=at + 1)))
+    warned = ["correction", "warning"]
+    assert alerts == [warned] * 4 + [[*warned, "critical"]] + [warned] * 2
+    world = allocated()
+    for number in range(1, 8):
+        at = number * 20 * MINUTE
+        world.told(10_000 - number, at=at)
+        assert kinds(world.told(10_000 - number, at=at + 1)) == warned
+
+
+def corrected(by: int) -> World:
+    world = allocated()
+    world.told(10_000 + by, at=99)
+    world.told(10_000 + by, at=100)
+    assert world.rows == [10_000 + by, 5000 + by, 2000, 3000]
+    return world
+
+
+def test_a_late_fill_takes_its_amount_out_of_what_was_unexplained():
+    world = corrected(-7)
+    world.fill(-7, at=90)
+    assert world.rows == [9993, 5000, 1993, 3000]
+    assert world.open == 0
+    world.fill(-3, at=95)  # the venue's word of 100 had that, too: something else is open
+    assert world.rows == [9993, 5003, 1990, 3000]
+    assert world.open == 3
+    world.fill(-4, at=101)
+    assert world.rows == [9989, 5003, 1986, 3000]
+    assert world.told(9989, at=110) == []
+
+
+def test_a_late_deposit_takes_its_amount_out_too():
+    world = corrected(50)
+    legs = (Leg(MAIN, "USD", 50 * U), Leg(Outside.WORLD, "USD", -50 * U))
+    world.keeper.book(Entry(90, Cause.TRANSFER, legs, "d1"))
+    assert (world.rows[0], world.open) == (10_050, 0)
+    world.keeper.book(Entry(101, Cause.TRANSFER, legs, "d2"))
+    assert (world.rows[0], world.open) == (10_100, 0)
+
+
+def test_a_late_command_takes_the_equal_amount_out_and_no_other():
+    world = corrected(50)
+    world.command("adjust", 49, at=200)
+    assert (world.rows[0], world.open) == (10_099, 50)
+    world.command("adjust", 50, at=201)
+    assert (world.rows[0], world.open) == (10_099, 0)
+    world.command("adjust", 50, at=202)
+    assert (world.rows[0], world.open) == (10_149, 0)
+
+
+def test_hours_later_an_equal_amount_is_another_transfer():
+    world = corrected(50)
+    world.command("adjust", 50, at=100 + 61 * MINUTE)
+    assert (world.rows[0], world.open) == (10_100, 50)
+
+
+def test_what_was_told_by_a_command_may_be_missing_at_the_venue_until_the_deadline():
+    world = allocated()
+    world.command("adjust", 1000, at=10)
+    assert world.rows[0] == 11_000
+    assert world.told(10_000, at=60 * SECOND) == []
+    assert world.told(10_000, at=119 * SECOND) == []
+    assert kinds(world.told(10_000, at=121 * SECOND)) == ["LookAgain"]
+    assert kinds(world.told(10_000, at=122 * SECOND)) == ["correction", "warning"]
+    assert world.rows[0] == 10_000
+    assert kinds(world.told(11_000, at=300 * SECOND)) == ["LookAgain"]  # it has come in the end
+    world.told(11_000, at=301 * SECOND)
+    assert (world.rows[0], world.open) == (11_000, 0)
+
+
+def test_a_word_as_of_before_a_command_may_have_what_the_command_tells_of():
+    world = allocated()
+    world.command("adjust", 1000, at=50)
+    assert world.told(11_000, at=40, now=60) == []  # the venue's time is that of its last change
+    assert world.told(11_000, at=40, now=70) == []
+    assert world.rows[0] == 11_000
+
+
+def test_a_checkpoint_holds_what_is_open():
+    world = corrected(-7)
+    world.command("adjust", 1000, at=150)
+    record = msgspec.msgpack.decode(
+        msgspec.msgpack.encode([world.ledger.to_record(), world.statements.to_record()])
+    )
+    again = World()
+    again.ledger = Ledger.from_record(record[0])
+    again.accounts.ledger = again.ledger
+    again.statements = Statements(again.accounts, Unexplained())
+    again.statements.restore(record[1])
+    again.keeper = Bookkeeper(again.ledger, again.statements, again.tape.append)
+    assert again.statements.to_record() == world.statements.to_record()
+    for one in (world, again):
+        one.fill(-7, at=90)
+        assert one.told(9993, at=200) == []
+        assert (one.rows[0], one.open) == (10_993, 0)
+
+
+@pytest.mark.parametrize("cause", [Cause.FUNDING, Cause.INTEREST, Cause.FEE])
+def test_whatever_the_venue_tells_late_is_taken_out(cause):
+    world = corrected(-2)
+    legs = (Leg(3, "USD", -2 * U), Leg(Outside.FUNDING, "USD", 2 * U))
+    world.keeper.book(Entry(80, cause, legs, "f"))
+    assert world.rows == [9998, 5000, 2000, 2998]

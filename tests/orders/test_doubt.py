@@ -1,0 +1,101 @@
+"""A request that may have left before a journal lost its end: asked for, never sent or denied."""
+
+from __future__ import annotations
+
+import pytest
+
+from onetape.model import catalogue
+from onetape.model.enums import OrderNews, OrderState, RequestKind, Side
+from onetape.model.order import OrderSpec
+from onetape.orders.calls import Purpose
+from onetape.orders.doubt import amend_in_doubt, place_in_doubt
+from onetape.orders.managed import IntentOut, NewsOut, Request
+from onetape.orders.manager import OrderManager
+from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.told import OrderTold
+from onetape.venues.binance.trading import BinanceUsdmProtocol
+
+SYMBOL = "binance:BTC/USDT:USDT"
+SECOND = 1_000_000_000
+NOW = 1_795_000_000 * SECOND
+NOT_FOUND = Answer(Outcome.AMBIGUOUS, venue_code="-2013", not_found=True)
+
+
+@pytest.fixture
+def manager() -> OrderManager:
+    found = catalogue.find(SYMBOL)
+    assert found is not None
+    protocol = BinanceUsdmProtocol("k", "s")
+    protocol.set_instruments([found])
+    return OrderManager(protocol)
+
+
+def doubted(manager: OrderManager):
+    spec = OrderSpec(symbol=SYMBOL, side=Side.BUY, size_int=10, price_int=600_000)
+    return place_in_doubt(manager, "id-1", Request(1, RequestKind.PLACE, 1, spec), NOW)
+
+
+def words(manager: OrderManager) -> list[OrderNews]:
+    return [out.news for out in manager.outs if isinstance(out, NewsOut)]
+
+
+def working(*, price: int = 600_000, size: int = 10) -> Answer:
+    row = OrderTold(
+        SYMBOL, "id-1", "77", OrderState.ACCEPTED, NOW, side=Side.BUY, price=price, size=size
+    )
+    return Answer(Outcome.DONE, (row,))
+
+
+def asked(manager: OrderManager, now: int):
+    """The question that is due by then, nothing else."""
+    manager.tick(now)
+    (call,) = manager.calls
+    manager.calls.clear()
+    assert call.purpose is Purpose.QUERY
+    return call
+
+
+def test_it_is_on_the_journal_unknown_and_not_sent(manager):
+    order = doubted(manager)
+    assert manager.calls == []
+    assert isinstance(manager.outs[0], IntentOut)
+    assert words(manager) == [OrderNews.LOST]
+    assert manager.unknown == [order]
+    assert order.worst_left == 10
+
+
+def test_what_works_at_the_venue_is_adopted(manager):
+    order = doubted(manager)
+    manager.answered(asked(manager, NOW), working(), NOW)
+    assert order.state is OrderState.ACCEPTED
+    assert order.venue_id == "77"
+    assert words(manager)[1:] == [OrderNews.FOUND]
+
+
+def test_what_the_venue_never_saw_ends_once_that_is_proven(manager):
+    order = doubted(manager)
+    now = NOW
+    while order.is_open:
+        manager.answered(asked(manager, now), NOT_FOUND, now)
+        assert now < NOW + 60 * SECOND
+        now = manager.next_due if order.is_open else now
+    assert now >= NOW + 10 * SECOND
+    assert order.state is OrderState.REJECTED
+    assert words(manager)[1:] == [OrderNews.ABSENT]
+
+
+def test_an_amendment_in_doubt_is_asked_for_too(manager):
+    order = doubted(manager)
+    manager.answered(asked(manager, NOW), working(), NOW)
+    amend_in_doubt(manager, order, NOW, price=590_000, size=0)
+    assert order.state is OrderState.UNKNOWN
+    manager.answered(asked(manager, NOW), working(price=590_000), NOW)
+    assert (order.state, order.price) == (OrderState.ACCEPTED, 590_000)
+
+
+def test_an_amendment_of_what_has_ended_is_nothing(manager):
+    order = doubted(manager)
+    manager.deny("id-2", Request(1, RequestKind.PLACE, 2, order.spec), NOW, 1, "")
+    manager.outs.clear()
+    amend_in_doubt(manager, manager.orders["id-2"], NOW, price=590_000, size=0)
+    assert manager.outs == []

@@ -1,0 +1,148 @@
+"""An operator's word on an order that stays UNKNOWN: taken as the venue's, and never a fill."""
+
+from __future__ import annotations
+
+import pytest
+
+from onetape.model import catalogue
+from onetape.model.enums import (
+    Liquidity,
+    OrderNews,
+    OrderState,
+    PositionSide,
+    RequestKind,
+    Side,
+)
+from onetape.model.errors import BadInput
+from onetape.model.order import OrderSpec
+from onetape.orders.calls import Purpose
+from onetape.orders.doubt import place_in_doubt
+from onetape.orders.managed import HealthOut, NewsOut, Request
+from onetape.orders.manager import OrderManager
+from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.reconcile import Reconciler
+from onetape.orders.settle import settle, settled_as
+from onetape.orders.told import FillTold, OrderTold
+from onetape.venues.binance.trading import BinanceUsdmProtocol
+
+SYMBOL = "binance:BTC/USDT:USDT"
+SECOND = 1_000_000_000
+NOW = 1_795_000_000 * SECOND
+BTC = catalogue.find(SYMBOL)
+assert BTC is not None
+
+
+class World:
+    """A manager with one order that nobody knows anything about."""
+
+    def __init__(self) -> None:
+        protocol = BinanceUsdmProtocol("k", "s")
+        protocol.set_instruments([BTC])
+        self.manager = OrderManager(protocol)
+        spec = OrderSpec(symbol=SYMBOL, side=Side.BUY, size_int=10, price_int=600_000)
+        request = Request(1, RequestKind.PLACE, 1, spec)
+        self.order = place_in_doubt(self.manager, "id-1", request, NOW)
+
+    def say(self, **said) -> None:
+        settle(
+            self.manager, *settled_as(self.manager, {SYMBOL: BTC}, {"order": "id-1"} | said), NOW
+        )
+
+    def fill(self, size: int, trade: int = 5) -> None:
+        fill = FillTold(
+            symbol=SYMBOL, client_id="", venue_id="77", trade_id=trade, side=Side.BUY,
+            position_side=PositionSide.BOTH, price=600_000, size=size, time=NOW, fee=0,
+            fee_currency="USDT", liquidity=Liquidity.MAKER,
+        )  # fmt: skip
+        self.manager.hear([fill], NOW, source="rest")
+
+    def words(self) -> list[OrderNews]:
+        return [out.news for out in self.manager.outs if isinstance(out, NewsOut)][1:]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_closed_ends_it_and_frees_its_instrument(world):
+    world.say(**{"as": "closed"})
+    assert world.order.state is OrderState.CANCELED
+    assert world.words() == [OrderNews.CANCELED]
+    assert world.manager.unknown == []
+    assert world.manager.booked == 0
+
+
+def test_open_is_found_under_the_venue_s_id(world):
+    world.say(**{"as": "open", "venue_id": "77"})
+    assert (world.order.state, world.order.venue_id) == (OrderState.ACCEPTED, "77")
+    world.fill(4)
+    assert world.order.life.filled == 4
+    assert world.order.state is OrderState.PARTIALLY_FILLED
+
+
+@pytest.mark.parametrize(
+    ("said", "size", "ends"),
+    [
+        ({"as": "filled"}, 10, OrderState.FILLED),
+        ({"as": "closed", "filled": "0.004"}, 4, OrderState.CANCELED),
+    ],
+)
+def test_what_was_filled_is_asked_for_and_not_invented(world, said, size, ends):
+    world.say(**said, venue_id="77")
+    assert world.order.is_open
+    assert (world.manager.booked, world.manager.positions) == (0, {})
+    world.manager.tick(NOW)
+    assert Purpose.FILLS in [call.purpose for call in world.manager.calls]
+    world.fill(size)
+    assert world.order.state is ends
+    assert world.manager.positions == {(SYMBOL, PositionSide.BOTH): size}
+
+
+def test_fills_that_never_come_are_given_up_by_another_word(world):
+    world.say(**{"as": "filled"})
+    assert world.order.is_open
+    world.say(**{"as": "closed"})
+    assert world.order.state is OrderState.CANCELED
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"as": "gone"}, "settle takes"),
+        ({"as": "closed", "price": "1"}, "settle takes"),
+        ({"as": "closed", "order": "id-2"}, "no order of ours"),
+        ({"as": "closed", "filled": "0.011"}, "filled must be"),
+        ({"as": "open", "filled": "0.010"}, "filled must be"),
+        ({"as": "closed", "filled": "some"}, "filled is no quantity"),
+    ],
+)
+def test_a_word_that_means_nothing_changes_nothing(world, said, why):
+    with pytest.raises(BadInput, match=why):
+        world.say(**said)
+    assert world.words() == []
+
+
+def test_what_is_not_in_doubt_is_not_settled(world):
+    world.say(**{"as": "open"})
+    with pytest.raises(BadInput, match="id-1 is ACCEPTED"):
+        world.say(**{"as": "closed"})
+
+
+def test_a_wrong_word_is_a_difference_at_the_next_reconciliation(world):
+    world.say(**{"as": "closed"})
+    manager, reconciler = world.manager, Reconciler(world.manager, [SYMBOL], is_new=False)
+    reconciler.start(NOW, "test")
+    row = OrderTold(SYMBOL, "id-1", "77", OrderState.ACCEPTED, NOW, side=Side.BUY, size=10)
+    now = NOW
+    while reconciler.is_running:
+        calls, manager.calls = manager.calls, []
+        for call in calls:
+            told = (row,) if call.purpose is Purpose.OPEN_ORDERS else ()
+            reconciler.answered(call, Answer(Outcome.DONE, told), now)
+        now += SECOND
+        reconciler.tick(now)
+    assert [str(d) for d in reconciler.differences] == [
+        "order id-1: ours CANCELED, by an operator, the venue's works"
+    ]
+    assert [o.severity for o in manager.outs if isinstance(o, HealthOut)][-1] == "critical"
