@@ -32,6 +32,7 @@ from onetape.model.errors import (
 )
 from onetape.model.time import parse_duration
 from onetape.services.bridge_options import bridge_of, simulated_kind
+from onetape.services.configured import clean_environ, is_simulated
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.gateway_sharing import check_followed, starting, wait_for_others
 from onetape.services.local_socket import connect
@@ -48,7 +49,6 @@ from onetape.services.preflight import (
 )
 from onetape.services.preparing import prepare_plan, strategy_class
 from onetape.services.recording import run_folder, run_uuid
-from onetape.store.secrets import without_secrets
 from onetape.venues.key_check import Wanted
 
 __all__ = [
@@ -57,11 +57,9 @@ __all__ = [
     "account_of",
     "addressed",
     "checked",
-    "clean_environ",
     "drain",
     "gateway_options",
     "gateway_process",
-    "is_simulated",
     "open_live",
     "options_at",
     "run_live",
@@ -208,18 +206,6 @@ def options_at(
             look(target_of(account.venue, own), symbols)
         started = addressed(options.home, name, told, first, symbols, account, is_new=is_new)
     return msgspec.structs.replace(started, bridge=bridge)
-
-
-def is_simulated(venue: VenueConfig) -> bool:
-    """We start it: the exchange is a process of ours."""
-    return venue.mode == "sim" and not venue.rest
-
-
-def clean_environ(config: Config) -> dict[str, str]:
-    """For processes of ours that need no secret of the configuration."""
-    accounts = config.accounts.values()
-    places = [p for each in accounts for p in (each.key, each.secret, each.password)]
-    return without_secrets(os.environ, places)
 
 
 def _socket(rest: str) -> str:

@@ -22,28 +22,12 @@ from onetape.services.gateway_options import gateway_socket
 from onetape.services.gateway_sharing import check_followed
 from onetape.services.live import GatewayClient, LiveOptions, drain, open_live, symbols_of
 from onetape.services.paper import PaperRobot
+from onetape.services.supervisor_options import RobotOptions
 from onetape.tape.wait import Waiter
-
-__all__ = ["RobotOptions"]
 
 WAIT_S: Final = 0.1  # the longest without a look at what else there is
 HALTED: Final = 4  # exit code: the strategy failed and is to stay away
 GATEWAY_GONE_S: Final = 60.0  # the supervisor has given it up by then, or is about to
-
-
-class RobotOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a robot of the configuration is started with. symbols_only: it is asked which symbols
-    it trades and says them, one a line."""
-
-    name: str
-    home: str
-    folder: str  # what the paths of the configuration are relative to
-    strategy: str
-    account: str
-    subaccount: str
-    on_error: str
-    params: dict[str, Any]
-    symbols_only: bool = False
 
 
 def main() -> int:

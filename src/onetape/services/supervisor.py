@@ -26,7 +26,7 @@ from onetape.services.supervisor_law import SILENT_S, Do, Law, Life, State, Step
 from onetape.services.supervisor_log import SystemLog
 from onetape.services.supervisor_options import supervisor_socket
 from onetape.services.supervisor_pulse import Pulses
-from onetape.services.supervisor_start import Order, Starter, children_of
+from onetape.services.supervisor_start import MODULES, Starter, children_of
 from onetape.store.private import private_folder
 from onetape.store.tokens import make_token
 
@@ -51,6 +51,7 @@ class Supervisor:
         self.pulses = Pulses(home)
         self.files = {name: ChildFiles(home, name) for name in self.law.lives}
         self.processes: dict[str, Process] = {}
+        self.warm: dict[str, Process] = {}  # made already; they wait for what to do
         self.wake = asyncio.Event()
         self._shown: dict[str, tuple[State, str]] = {}
         self._silent_looks: dict[str, int] = {}
@@ -69,6 +70,8 @@ class Supervisor:
             self._say("info", "supervisor", f"began, process {os.getpid()}")
             self._make_tokens()
             self._adopt()
+            self._warm_up()
+            loop.run_in_executor(None, self.starter.prepare)
             is_settled = False
             while not self.law.is_down:
                 self._look()
@@ -85,6 +88,8 @@ class Supervisor:
             self._show()
             self._say("info", "supervisor", "all stopped")
         finally:
+            for process in self.warm.values():
+                process.drop()
             serving.cancel()
             await asyncio.gather(serving, *self._tasks, return_exceptions=True)
             with suppress(FileNotFoundError):
@@ -146,14 +151,13 @@ class Supervisor:
         name = life.child.name
         exchange = self.tape.left.exchanges.get(name.partition(":")[2], "")
         try:
-            order = await asyncio.get_running_loop().run_in_executor(
-                None, lambda: self._order(life, exchange)
+            options = await asyncio.get_running_loop().run_in_executor(
+                None, lambda: self._options(life, exchange)
             )
             if life.state is not State.STARTING:  # meanwhile it is not wanted any more
                 self.law.ended(name, time.monotonic(), 0)
                 return
-            files = self.files[name]
-            process = Process.make(order.module, order.options, files, self.starter.clean)
+            process = self.warm.pop(name, None) or self._make(life)
         except OnetapeError as error:
             self._say("error", name, str(error))
             self.law.ended(name, time.monotonic(), error.exit_code, str(error))
@@ -164,14 +168,26 @@ class Supervisor:
             self.law.ended(name, time.monotonic(), 1, f"cannot start: {error.strerror}")
             self.wake.set()
             return
-        self.log.begin(self.files[name].err)
-        self._said.pop(name, None)
         self.tape.process(life, process.pid, process.started)
-        process.go()
+        process.go(options)
         self._watch(name, process)
 
-    def _order(self, life: Life, exchange: str) -> Order:
-        return self.starter.order(life.child, is_first=life.starts == 1, exchange=exchange)
+    def _options(self, life: Life, exchange: str) -> bytes:
+        return self.starter.options(life.child, is_first=life.starts == 1, exchange=exchange)
+
+    def _make(self, life: Life) -> Process:
+        self.log.begin(self.files[life.child.name].err)
+        self._said.pop(life.child.name, None)
+        module = MODULES[life.child.kind]
+        return Process.make(module, self.files[life.child.name], self.starter.clean)
+
+    def _warm_up(self) -> None:
+        """Those that have to wait for others are made at once: what they import, they import
+        meanwhile."""
+        for name, life in self.law.lives.items():
+            if name not in self.processes and life.child.needs:
+                with suppress(OSError):  # then it is said when it is to start
+                    self.warm[name] = self._make(life)
 
     def _watch(self, name: str, process: Process) -> None:
         self.processes[name] = process
@@ -195,18 +211,14 @@ class Supervisor:
     # --- what is looked at ------------------------------------------------------------------------
 
     def _look(self) -> None:
-        now = time.monotonic()
         for name, life in self.law.lives.items():
-            process = self.processes.get(name)
-            if process is None:
+            if name not in self.processes:
                 continue
             self._complaints(name)
             if life.state is State.STARTING and (line := self.files[name].line()):
                 self._became_ready(life, line)
             elif life.state is State.RUNNING:
                 self._listen_to(life)
-            elif life.state is State.STOPPING and now > life.since and process.has_ended:
-                self._gone(name)
 
     def _listen_to(self, life: Life) -> None:
         """A machine that was asleep, or a clock that was set, makes every heartbeat look old, but

@@ -46,15 +46,11 @@ class Process:
     def __init__(self, pid: int, started: int, popen: subprocess.Popen[bytes] | None) -> None:
         self.pid, self.started = pid, started
         self._popen = popen
-        self._input: bytes = b""
         self.file = os.pidfd_open(pid)
 
     @classmethod
-    def make(
-        cls, module: str, options: bytes, files: ChildFiles, environ: Mapping[str, str]
-    ) -> Process:
-        """It waits for `go`. Raises OSError."""
-        assert len(options) < PIPE_BYTES
+    def make(cls, module: str, files: ChildFiles, environ: Mapping[str, str]) -> Process:
+        """It waits for `go`, and ends by itself if that does not come. Raises OSError."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         out = os.open(files.out, flags | os.O_APPEND, 0o600)
         err = os.open(files.err, flags | os.O_APPEND, 0o600)
@@ -66,9 +62,7 @@ class Process:
         finally:
             os.close(out)
             os.close(err)
-        made = cls(popen.pid, start_time(popen.pid), popen)
-        made._input = options
-        return made
+        return cls(popen.pid, start_time(popen.pid), popen)
 
     @classmethod
     def find(cls, pid: int, started: int) -> Process | None:
@@ -84,13 +78,19 @@ class Process:
             return None
         return found
 
-    def go(self) -> None:
+    def go(self, options: bytes) -> None:
         """Hands the options over."""
+        assert len(options) < PIPE_BYTES
         assert self._popen is not None and self._popen.stdin is not None
         with suppress(BrokenPipeError):  # it died: that is heard of in another way
-            self._popen.stdin.write(self._input)
+            self._popen.stdin.write(options)
             self._popen.stdin.close()
-        self._input = b""
+
+    def drop(self) -> None:
+        """It was made, and is not needed."""
+        self.go(b"")
+        self.signal(signal.SIGKILL)
+        self.end()
 
     def signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):

@@ -70,7 +70,7 @@ def bring_up(config: Config, path: Path | None, home: Path) -> dict[str, Any]:
     while True:
         told = ask(home, "status")
         if told is None:
-            is_other = began.poll() == JournalLocked.exit_code  # one that begins just now
+            is_other = JournalLocked.name in _said(home)  # one that begins just now
             if time.monotonic() > answering or (began.poll() is not None and not is_other):
                 raise _not_begun(began, home)
         elif told["settled"]:
@@ -123,8 +123,12 @@ def _err(home: Path) -> Path:
     return home / "run" / "supervisor.err"
 
 
+def _said(home: Path) -> str:
+    return _err(home).read_text(encoding="utf-8", errors="replace").strip()
+
+
 def _not_begun(begun: subprocess.Popen[bytes], home: Path) -> ProcessDown:
-    said = _err(home).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    said = _said(home).splitlines()
     if begun.poll() is None:
         begun.kill()
         begun.wait()

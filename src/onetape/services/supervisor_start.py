@@ -8,39 +8,33 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
 from onetape.model.config import Config
 from onetape.model.errors import BadInput, OnetapeError
-from onetape.services.bridge_options import simulated_kind
+from onetape.services.configured import clean_environ, is_simulated
 from onetape.services.gateway_options import gateway_journal
-from onetape.services.live import LiveOptions, clean_environ, is_simulated, options_at
-from onetape.services.robot_main import RobotOptions
 from onetape.services.supervisor_child import ChildFiles
 from onetape.services.supervisor_law import Child
-from onetape.services.venue_main import VenueOptions
-from onetape.sim.venues import VENUES
+from onetape.services.supervisor_options import RobotOptions, VenueOptions
 from onetape.store.secrets import read_secret
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 
-__all__ = ["Starter", "children_of", "process_journal", "with_secrets_kept"]
+__all__ = ["MODULES", "Starter", "children_of", "process_journal", "with_secrets_kept"]
 
 ASK_WITHIN_S: Final = 20.0  # a strategy for its symbols
 # Making an hour of the market again takes about six seconds of a core (measured 2026-11).
 AGE_MAX_NS: Final = 4 * 3600 * 10**9
 KEPT_FDS: Final = "fd:"
-
-
-class Order(NamedTuple):
-    """A process to be made: its module, and its options as JSON."""
-
-    module: str
-    options: bytes
+MODULES: Final = {
+    kind: f"onetape.services.{kind}_main" for kind in ("venue", "gateway", "robot")
+}  # of kinds of process
 
 
 def children_of(config: Config) -> list[Child]:
@@ -101,26 +95,32 @@ class Starter:
         self.clean = clean_environ(config)  # for processes
         self._symbols: dict[str, list[str]] = {}  # by account
 
-    def order(self, child: Child, *, is_first: bool, exchange: str) -> Order:
-        """is_first: of this supervisor. exchange: the simulated exchange that the gateway's journal
-        speaks of, "": none yet. Raises OnetapeError for what cannot be started."""
+    def options(self, child: Child, *, is_first: bool, exchange: str) -> bytes:
+        """A process's options as JSON. is_first: of this supervisor. exchange: the simulated
+        exchange that the gateway's journal speaks of, "": none yet. Raises OnetapeError for what
+        cannot be started."""
         name = child.name.partition(":")[2]
         match child.kind:
             case "venue":
-                return Order(
-                    "onetape.services.venue_main",
-                    msgspec.json.encode(self._venue(name, is_first=is_first)),
-                )
+                return msgspec.json.encode(self._venue(name, is_first=is_first))
             case "gateway":
-                return Order("onetape.services.gateway_main", self._gateway(name, exchange))
+                return self._gateway(name, exchange)
             case "robot":
-                return Order("onetape.services.robot_main", msgspec.json.encode(self._robot(name)))
+                return msgspec.json.encode(self._robot(name))
             case other:
                 raise BadInput(f"no process of kind {other}", where=child.name)
+
+    def prepare(self) -> None:
+        """While exchanges begin: what gateways will need."""
+        for account in self.config.accounts:
+            self.symbols(account)
+        import onetape.services.live  # noqa: F401
 
     # --- venues -----------------------------------------------------------------------------------
 
     def _venue(self, name: str, *, is_first: bool) -> VenueOptions:
+        from onetape.services.bridge_options import simulated_kind
+
         venue = self.config.venues[name]
         state = process_journal(self.home, f"venue:{name}")
         kind = simulated_kind(venue.kind)
@@ -150,12 +150,22 @@ class Starter:
     # --- gateways ---------------------------------------------------------------------------------
 
     def _gateway(self, name: str, exchange: str) -> bytes:
+        from onetape.services.live import LiveOptions, options_at
+
         venue = self.config.accounts[name].venue
         told = None
         if is_simulated(self.config.venues[venue]):
             told = self.told(f"venue:{venue}")
         options = options_at(
-            self._live(name),
+            LiveOptions(
+                strategy="",
+                data=(),
+                home=self.home,
+                config=self.config,
+                folder=self.folder,
+                account=name,
+                environ=self.environ,
+            ),
             told,
             self.symbols(name),
             is_new=told is not None
@@ -163,12 +173,6 @@ class Starter:
             and self.exchange_of(name) != exchange,
         )
         return msgspec.json.encode(options)
-
-    def _live(self, account: str) -> LiveOptions:
-        return LiveOptions(
-            strategy="", data=(), home=self.home, config=self.config, folder=self.folder,
-            account=account, environ=self.environ,
-        )  # fmt: skip
 
     def symbols(self, account: str) -> list[str]:
         """What its robots trade; without any, what a simulated exchange lists."""
@@ -179,6 +183,9 @@ class Starter:
                     wanted |= dict.fromkeys(self._wanted(name))
             venue = self.config.venues[self.config.accounts[account].venue]
             if not wanted and is_simulated(venue):
+                from onetape.services.bridge_options import simulated_kind
+                from onetape.sim.venues import VENUES
+
                 wanted = dict.fromkeys(VENUES[simulated_kind(venue.kind)].symbols)
             self._symbols[account] = list(wanted)
         return self._symbols[account]
@@ -215,8 +222,6 @@ class Starter:
 def _put_aside(state: Path, kind: str, seed: int) -> None:
     """A state that is another exchange's, or so old that making its market again takes long: the
     exchange begins anew beside it."""
-    import time
-
     if not is_tape(state):
         return
     try:

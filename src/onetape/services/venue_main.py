@@ -10,18 +10,8 @@ from pathlib import Path
 import msgspec
 
 from onetape.model.errors import IoFailed, OnetapeError
+from onetape.services.supervisor_options import VenueOptions
 from onetape.services.venue import run_venue
-
-__all__ = ["VenueOptions"]
-
-
-class VenueOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """port: the one of its last life, 0: any."""
-
-    kind: str
-    seed: int
-    port: int
-    state: str
 
 
 def main() -> int:
