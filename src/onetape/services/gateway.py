@@ -177,6 +177,8 @@ class Gateway:
         )
         self.gate = Gate(self.manager, {i.symbol: i for i in self.instruments}, self._limits())
         self.gate.killed = old.killed
+        if is_other:
+            self._say(HealthOut("exchange", self.options.account, "new"))
         self._say(HealthOut("intents", self.options.account, f"on {self.options.intents}"))
         if unknown:
             self._say(
