@@ -75,7 +75,7 @@ double best(Call call) {
 }
 
 struct Contended {
-    std::uint64_t reads = 0, unequal = 0, unanswered = 0, changes = 0;
+    std::uint64_t reads = 0, unequal = 0, stalled = 0, changes = 0;
     double took_s = 0, writes_per_s = 0;
 };
 
@@ -102,8 +102,10 @@ Contended contended(const std::string& folder, std::uint64_t wanted, double seco
     while (result.reads < wanted) {
         if (result.reads % (1 << 16) == 0 && seconds(CLOCK_MONOTONIC) - began > seconds_max) break;
         const std::size_t index = 1 + result.reads % parts;
-        if (usd.read(index, one) != TableRead::ok) {
-            ++result.unanswered;
+        const TableRead single = usd.read(index, one);
+        result.stalled += single == TableRead::stalled ? 1 : 0;
+        if (single != TableRead::ok) {
+            result.unequal += single == TableRead::stalled ? 0 : 1;
         } else {
             const bool equal = one.amounts.total == amount(one.sequence, index) &&
                                one.amounts.held == static_cast<Int128>(one.sequence);
@@ -111,8 +113,10 @@ Contended contended(const std::string& folder, std::uint64_t wanted, double seco
             result.changes += one.sequence != last ? 1 : 0;
             last = one.sequence;
         }
-        if (usd.read_all(all) != TableRead::ok) {
-            ++result.unanswered;
+        const TableRead whole = usd.read_all(all);
+        result.stalled += whole == TableRead::stalled ? 1 : 0;
+        if (whole != TableRead::ok) {
+            result.unequal += whole == TableRead::stalled ? 0 : 1;
         } else {
             Int128 sum = 0;
             bool equal = all.head.meta.slot_count == parts + 1;
@@ -170,11 +174,11 @@ int main(int count, char** arguments) {
     const Contended beside = contended(folder, reads, seconds_max);
     std::printf(
         "{\"read_one_ns\": %.1f, \"read_one_and_age_ns\": %.1f, \"read_all_ns\": %.1f, "
-        "\"write_ns\": %.1f, \"reads\": %llu, \"unequal\": %llu, \"unanswered\": %llu, "
+        "\"write_ns\": %.1f, \"reads\": %llu, \"unequal\": %llu, \"stalled\": %llu, "
         "\"changes\": %llu, \"seconds\": %.1f, \"writes_per_second\": %.0f}\n",
         one_ns, checked_ns, all_ns, write_ns, static_cast<unsigned long long>(beside.reads),
         static_cast<unsigned long long>(beside.unequal),
-        static_cast<unsigned long long>(beside.unanswered),
+        static_cast<unsigned long long>(beside.stalled),
         static_cast<unsigned long long>(beside.changes), beside.took_s, beside.writes_per_s);
     return beside.unequal == 0 ? 0 : 1;
 }
