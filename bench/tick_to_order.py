@@ -11,7 +11,8 @@ event loop between ticks, as a gateway does, one spins.
 
 The venue has one core, all else the others. The stages take turns, round after round; a figure is
 the median of its rounds. A gateway waits for its sockets asleep: a good part of each figure is
-being woken. --realtime: ahead of what else the machine does (needs the right to). --profile:
+being woken. --realtime: ahead of what else the machine does (needs the right to; it also starves
+the kernel's own threads, and a stage can stand still with it). --profile:
 cProfile's statistics of a process that is measured.
 """
 
@@ -22,6 +23,7 @@ import asyncio
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -153,7 +155,7 @@ async def sleeping(child: subprocess.Popen[str], port: int) -> list[int]:
     return samples
 
 
-def spinning(child: subprocess.Popen[str], port: int, ticks: int) -> list[int]:
+def spinning(child: subprocess.Popen[str], port: int) -> list[int]:
     """Plain sockets that never sleep."""
     orders = socket.create_connection(("127.0.0.1", port))
     market = socket.create_connection(("127.0.0.1", port))
@@ -167,13 +169,16 @@ def spinning(child: subprocess.Popen[str], port: int, ticks: int) -> list[int]:
     for each in (orders, market):
         each.setblocking(False)
     decode = msgspec.json.Decoder(Ticker).decode
-    for _ in range(ticks + WARM):
-        while True:
-            try:
-                data = market.recv(4096)
-                break
-            except BlockingIOError:
-                pass
+    assert child.stdout is not None
+    empty = 0
+    while True:
+        try:
+            data = market.recv(4096)
+        except BlockingIOError:
+            empty += 1
+            if not empty % 1024 and select.select([child.stdout], [], [], 0)[0]:
+                break  # the venue has had all of its orders
+            continue
         price = decode(data[4:] if data[1] == 126 else data[2:]).b
         orders.send(b"%b%b%b" % (HEAD, price.encode(), TAIL))
         with contextlib.suppress(BlockingIOError):
@@ -249,7 +254,7 @@ def measure(given: argparse.Namespace) -> dict[str, list[dict[str, list[int]]]]:
             seen = uvloop.run(sleeping(child, told["port"]))
             measured.setdefault("sleeping", []).append({"seen": seen})
         with venue(given) as (child, told):
-            seen = spinning(child, told["port"], given.ticks)
+            seen = spinning(child, told["port"])
             measured.setdefault("spinning", []).append({"seen": seen})
         for stage in stages:
             with venue(given) as (child, told):

@@ -1,4 +1,4 @@
-"""Quotes both sides of the mid and never holds more than it may, however fast its quotes fill."""
+"""Quotes both sides of the mid of others, and never holds more than it may, however it fills."""
 
 from math import ceil, floor
 
@@ -15,23 +15,32 @@ class MarketMaker(Strategy):
     keep_within: int = 2  # a quote this many ticks off stays: its place in the queue is worth more
 
     def on_start(self):
+        self.mid = None
         self.subscribe(self.symbol, quotes=True)
 
-    def on_quote(self, quote):
-        self.requote(quote)
-
     def on_order(self, order):
-        # An order is gone, so there may be room again. After a rejection wait for the next quote:
-        # the market that refused this price has not moved yet.
+        # An order is gone: there may be room again. A rejection waits for the market to move.
         if order.is_closed and order.state != "REJECTED" and (quote := self.quote(self.symbol)):
-            self.requote(quote)
+            self.on_quote(quote)
 
-    def requote(self, quote):
-        held = self.position(self.symbol).qty
-        # In ticks, which are whole: a mid between two ticks goes away from the market.
-        mid = quote.mid / float(self.instrument(self.symbol).tick)
-        self.work("buy", floor(mid + 1e-6) - self.shift, self.buy_by, self.buy_limit - held)
-        self.work("sell", ceil(mid - 1e-6) + self.shift, self.sell_by, held - self.sell_limit)
+    def on_quote(self, quote):
+        held, tick = self.position(self.symbol).qty, float(self.instrument(self.symbol).tick)
+        # A top that is all ours says nothing of others: their other side and last spread do.
+        bid_is_ours = quote.bid_size <= self.ours_at(quote.bid)
+        ask_is_ours = quote.ask_size <= self.ours_at(quote.ask)
+        if self.mid is None or not (bid_is_ours or ask_is_ours):
+            self.mid, self.half = quote.mid / tick, (quote.ask - quote.bid) / tick / 2
+        elif not ask_is_ours:
+            self.mid = quote.ask / tick - self.half
+        elif not bid_is_ours:
+            self.mid = quote.bid / tick + self.half
+        # Ticks are whole: a mid between two ticks goes away from the market.
+        bid, ask = floor(self.mid + 1e-6), ceil(self.mid - 1e-6)
+        self.work("buy", bid - self.shift, self.buy_by, self.buy_limit - held)
+        self.work("sell", ask + self.shift, self.sell_by, held - self.sell_limit)
+
+    def ours_at(self, price):  # the size of our own quotes there
+        return sum(o.remaining for o in self.orders(self.symbol) if o.price == price) * (1 + 1e-6)
 
     def work(self, side, ticks, size, room):
         """Keep one quote of at most `size` near `ticks`, if what works there fits into `room`."""
@@ -42,8 +51,8 @@ class MarketMaker(Strategy):
             moved = abs(round(order.price / tick) - ticks) > self.keep_within
             if moved or order.remaining > room + lot / 2:
                 self.cancel(order)
-        # Every order counts until the venue says that it is gone: one whose cancel is on its way
-        # may still fill. So a quote moves in two steps, and the limit holds in any burst of fills.
+        # One whose cancel is on its way may still fill: it counts until it is gone, so the limit
+        # holds in any burst of fills.
         size = min(size, room - sum(order.remaining for order in working))
         if size >= lot * (1 - 1e-6) and all(o.state == "PENDING_CANCEL" for o in working):
             send = self.buy if side == "buy" else self.sell

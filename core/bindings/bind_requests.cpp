@@ -1,4 +1,4 @@
-// Requests of clients as Python sees them: HTTP in its plain form, parameters, codes, numbers.
+// Requests of clients as Python sees them: HTTP in its plain form, parameters, numbers.
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
 

@@ -3,7 +3,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
 
-#include "base/hmac.hpp"
+#include "base/hmac_sha256.hpp"
 #include "bindings/bind.hpp"
 #include "text/query_text.hpp"
 
@@ -42,10 +42,12 @@ void bind_signing(nb::module_& m) {
             "is_code",
             [](const HmacSha256& self, const nb::bytes& message, const nb::str& given) {
                 Py_ssize_t bytes = 0;
-                const char* letters = PyUnicode_AsUTF8AndSize(given.ptr(), &bytes);
-                if (letters == nullptr) PyErr_Clear();  // a lone surrogate: no signature has one
-                return letters != nullptr &&
-                       self.is_code({message.c_str(), message.size()},
+                const char* const letters = PyUnicode_AsUTF8AndSize(given.ptr(), &bytes);
+                if (letters == nullptr) {  // half of a surrogate pair: no code
+                    PyErr_Clear();
+                    return false;
+                }
+                return self.is_code({message.c_str(), message.size()},
                                     {letters, static_cast<std::size_t>(bytes)});
             },
             nb::arg("message"), nb::arg("given"),

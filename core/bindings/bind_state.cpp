@@ -4,6 +4,9 @@
 
 #include "bindings/bind.hpp"
 #include "bindings/errors.hpp"
+#include "bindings/int128_cast.hpp"
+#include "bindings/py_slots.hpp"
+#include "state/slots.hpp"
 #include "state/table_reader.hpp"
 #include "state/table_writer.hpp"
 
@@ -34,6 +37,24 @@ void put_group(TableWriter& writer, std::uint16_t kind, std::string_view key, nb
     raise_if_failed(writer.put(kind, key, {words, count}, present, ts_data, sequence));
 }
 
+// totals[i] and held[i] are of slot i + 1; flags may be none at all.
+void put_slots(TableWriter& writer, std::uint16_t kind, std::string_view key, nb::list totals,
+               nb::list held, std::int64_t ts_data, std::uint64_t sequence, nb::list flags) {
+    const std::size_t count = totals.size();
+    if (count >= slots_max || held.size() != count ||
+        (flags.size() != 0 && flags.size() != count)) {
+        throw nb::value_error("totals, held and flags are of the same at most 63 slots");
+    }
+    SlotAmounts parts[slots_max];
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto at = static_cast<Py_ssize_t>(i);
+        parts[i].total = int128_from_python(PyList_GET_ITEM(totals.ptr(), at));
+        parts[i].held = int128_from_python(PyList_GET_ITEM(held.ptr(), at));
+        if (flags.size() != 0) parts[i].flags = nb::cast<std::uint32_t>(flags[i]);
+    }
+    raise_if_failed(writer.put_slots(kind, key, {parts, count}, ts_data, sequence));
+}
+
 nb::object read_group_of(TableReader& reader, std::uint16_t kind, std::string_view key) {
     GroupValues values;
     const TableRead outcome = reader.read(kind, key, values);
@@ -48,6 +69,8 @@ nb::object read_group_of(TableReader& reader, std::uint16_t kind, std::string_vi
 
 void bind_state(nb::module_& m) {
     m.attr("STATE_CELLS_MAX") = group_cells_max;
+    m.attr("STATE_SLOTS_MAX") = slots_max;
+    m.attr("STATE_SLOT_CELLS") = slot_line_words;
     m.attr("STATE_KEY_BYTES_MAX") = group_key_bytes_max;
     nb::class_<TableWriter>(m, "TableWriter", "The one writer of a state table.")
         .def_static(
@@ -64,6 +87,12 @@ void bind_state(nb::module_& m) {
         .def("put", &put_group, nb::arg("kind"), nb::arg("key"), nb::arg("cells"),
              nb::arg("present"), nb::arg("ts_data"), nb::arg("sequence"))
         .def(
+            "put_slots", &put_slots, nb::arg("kind"), nb::arg("key"), nb::arg("totals"),
+            nb::arg("held"), nb::arg("ts_data"), nb::arg("sequence"), nb::arg("flags") = nb::list(),
+            nb::sig("def put_slots(self, kind: int, key: str, totals: list[int], "
+                    "held: list[int], ts_data: int, sequence: int, flags: list[int] = []) -> None"),
+            "A group of slots. The lists are of slots 1 and on; slot 0 is their sum.")
+        .def(
             "remove",
             [](TableWriter& writer, std::uint16_t kind, std::string_view key) {
                 return writer.remove(kind, key) == Status::ok;
@@ -75,6 +104,10 @@ void bind_state(nb::module_& m) {
                std::int64_t ts_alive) { return writer.touch(kind, key, ts_alive) == Status::ok; },
             nb::arg("kind"), nb::arg("key"), nb::arg("ts_alive"))
         .def("heartbeat", &TableWriter::heartbeat, nb::arg("now"))
+        .def("vouch", &TableWriter::vouch, "What is in the table holds at this moment.")
+        .def("unvouch", &TableWriter::unvouch, "It does not hold, from now on.")
+        .def("remove_files", &TableWriter::remove_files,
+             "A clean end: readers find no table. Nothing can be put after it.")
         .def("publish", [](TableWriter& writer) { raise_if_failed(writer.publish()); })
         .def("restore", [](TableWriter& writer) { raise_if_failed(writer.restore()); })
         .def_prop_ro("in_place", &TableWriter::in_place)
@@ -82,6 +115,24 @@ void bind_state(nb::module_& m) {
         .def_prop_ro("generation", &TableWriter::generation)
         .def_prop_ro("epoch", &TableWriter::epoch)
         .def("__len__", &TableWriter::size);
+    nb::class_<SlotGroup>(m, "SlotGroup",
+                          "Amounts of a group of slots, in units of 1e-18. None: there is no "
+                          "answer; outcome and is_old say why.")
+        .def("get", &SlotGroup::total, nb::arg("index"),
+             nb::sig("def get(self, index: int) -> int | None"))
+        .def("held", &SlotGroup::held, nb::arg("index"),
+             nb::sig("def held(self, index: int) -> int | None"))
+        .def("available", &SlotGroup::available, nb::arg("index"),
+             nb::sig("def available(self, index: int) -> int | None"))
+        .def("text", &SlotGroup::text, nb::arg("index"),
+             nb::sig("def text(self, index: int) -> str | None"), "get, as a decimal's text.")
+        .def("all", &SlotGroup::all,
+             nb::sig("def all(self) -> tuple[list[int], list[int], list[int], int, int, int] | "
+                     "None"),
+             "(totals, held, flags, ts_data, sequence, version) of one write.")
+        .def_prop_ro("outcome",
+                     [](SlotGroup& group) { return outcomes[static_cast<int>(group.outcome())]; })
+        .def_prop_ro("is_old", &SlotGroup::is_old);
     nb::class_<TableReader>(m, "TableReader", "Reads a state table of any process.")
         .def_static(
             "open", &opened_reader, nb::arg("directory"), nb::arg("process"), nb::arg("layout"),
@@ -112,6 +163,15 @@ void bind_state(nb::module_& m) {
                 return true;
             },
             "False: the files are gone.")
+        .def(
+            "slots",
+            [](TableReader& reader, std::uint16_t kind, std::string key, std::int64_t max_age_ns) {
+                return std::make_unique<SlotGroup>(reader, kind, std::move(key), max_age_ns);
+            },
+            nb::arg("kind"), nb::arg("key"), nb::arg("max_age_ns") = 0, nb::keep_alive<0, 1>(),
+            "A group of slots, found once; max_age_ns: how long a vouch holds, 0: for ever.")
+        .def_prop_ro("vouched_age", &TableReader::vouched_age,
+                     "ns since the writer stood by what is here; 2**63 - 1: it does not.")
         .def("set_deadline", &TableReader::set_deadline, nb::arg("deadline_ns"))
         .def_prop_ro("writer_alive", &TableReader::writer_alive)
         .def_prop_ro("heartbeat", &TableReader::heartbeat)

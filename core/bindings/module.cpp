@@ -20,7 +20,7 @@ NB_MODULE(_core, m) {
     bind_exchange(m);
     bind_journal_columns(m);
     bind_journal_tools(m);
-    bind_signing(m);
     bind_requests(m);
+    bind_signing(m);
     bind_wait(m);
 }

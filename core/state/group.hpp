@@ -13,12 +13,12 @@
 //     word 0        checksum of the values (low 32 bits) and of the key (high 32 bits)
 //     word 1        ts_data, ns UTC: when the values were true
 //     word 2        sequence of the journal frame they are the projection of
-//     word 3        kind u16 | used u8 | key_bytes u8 | cell count u16 | 0 u16
+//     word 3        kind u16 | used u8 | key_bytes u8 | cell count u16 | slot count u16
 //     word 4        use: how often the slot was given out; a handle to an earlier use finds it gone
 //     word 5        present: bit i: cell i holds a value
 //     word 6..7     0
 //     word 8..15    key, UTF-8, zero-padded
-//     word 16..     cells
+//     word 16..     cells; in a group of slots (state/slots.hpp) those in their place
 //
 // Memory order. Each store is a release and each load an acquire, so stores are seen in the order
 // they were made. Write n (of copy n % 2) begins with begun = n, which comes after version = n - 1.
@@ -26,8 +26,8 @@
 // v + 2; had the reader seen any word of it, it would see begun >= v + 2. So begun <= v + 1 proves
 // the copy, and a reader has to try again only when a whole write and the beginning of another fall
 // inside its read. Orders on the words instead of fences, because thread sanitizers understand
-// them; on x86 both are plain moves. write_group and read_group are the only places with the
-// memory orders of the lock.
+// them; on x86 both are plain moves. write_group, read_group and the two reads of slots are the
+// only places with the memory orders of the lock.
 //
 // The checksum takes in the version: a copy that a crash of the machine put together from two
 // writes shows. It says nothing about intent: whoever may write the file can write a right one.
@@ -43,7 +43,8 @@
 
 namespace onetape {
 
-inline constexpr std::size_t group_cells_max = 64;
+inline constexpr std::size_t group_cells_max = 64;   // of one group of cells
+inline constexpr std::size_t table_cells_max = 512;  // room of a group: 64 slots of 8
 inline constexpr std::size_t group_key_bytes_max = 64;
 inline constexpr std::size_t group_key_words = group_key_bytes_max / 8;
 inline constexpr std::size_t slot_head_words = 8;
@@ -63,7 +64,7 @@ struct GroupMeta {
     std::uint8_t used = 0;
     std::uint8_t key_bytes = 0;
     std::uint16_t cell_count = 0;
-    std::uint16_t zero = 0;
+    std::uint16_t slot_count = 0;  // of a group of slots, which has no cells
 };
 static_assert(sizeof(GroupMeta) == 8);
 
@@ -130,9 +131,11 @@ inline std::uint64_t meta_word(const GroupMeta& meta) noexcept {
     return group_detail::load(slot) >> 16;
 }
 
-// The number of this write is put into values.version. `cells_max`: of the table.
-inline void write_group(std::uint64_t* slot, std::size_t cells_max, std::string_view key,
-                        GroupValues& values) noexcept {
+// The number of this write is put into values.version. `cells_max`: of the table. `content(copy)`
+// stores what stands behind the key.
+template <class Content>
+inline void write_group_of(std::uint64_t* slot, std::size_t cells_max, std::string_view key,
+                           GroupValues& values, Content content) noexcept {
     using namespace group_detail;
     values.version = group_version(slot) + 1;
     std::uint64_t* copy = slot + slot_head_words + (values.version & 1) * copy_words(cells_max);
@@ -154,10 +157,17 @@ inline void write_group(std::uint64_t* slot, std::size_t cells_max, std::string_
     store(copy + 3, meta_word(values.meta));
     store(copy + 4, values.use);
     store(copy + 5, values.present);
-    for (std::size_t i = 0; i < values.meta.cell_count; ++i) {
-        store(copy + copy_cells_at + i, values.cells[i]);
-    }
+    content(copy);
     store(slot, version_word(values.version));
+}
+
+inline void write_group(std::uint64_t* slot, std::size_t cells_max, std::string_view key,
+                        GroupValues& values) noexcept {
+    write_group_of(slot, cells_max, key, values, [&](std::uint64_t* copy) {
+        for (std::size_t i = 0; i < values.meta.cell_count; ++i) {
+            group_detail::store(copy + copy_cells_at + i, values.cells[i]);
+        }
+    });
 }
 
 // One attempt.
@@ -181,7 +191,7 @@ inline void write_group(std::uint64_t* slot, std::size_t cells_max, std::string_
     values.meta = std::bit_cast<GroupMeta>(load(copy + 3));
     values.use = load(copy + 4);
     values.present = load(copy + 5);
-    const bool fits = values.meta.cell_count <= cells_max;
+    const bool fits = values.meta.cell_count <= std::min(cells_max, group_cells_max);
     const std::size_t count = fits ? values.meta.cell_count : 0;
     for (std::size_t i = 0; i < count; ++i) values.cells[i] = load(copy + copy_cells_at + i);
     if (load(slot + 1) > values.version + 1) return GroupRead::busy;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -18,6 +19,7 @@ std::uint64_t pointer_crc(const PointerPage& page) noexcept {
 std::uint64_t generation_crc(const GenerationPage& page) noexcept {
     GenerationPage fixed = page;
     fixed.crc = fixed.slots_end = fixed.keys = 0;
+    fixed.vouched = 0;
     return crc32c(&fixed, sizeof fixed);
 }
 
@@ -32,6 +34,12 @@ std::string generation_path(const std::string& directory, const std::string& pro
 
 std::uint64_t generation_bytes(std::uint32_t capacity, std::uint32_t cells) noexcept {
     return table_page_bytes + std::uint64_t{capacity} * slot_words(cells) * sizeof(std::uint64_t);
+}
+
+std::int64_t monotonic_now() noexcept {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
 #if defined(F_OFD_SETLK)

@@ -6,7 +6,9 @@
 //   <directory>/<process>.table.<g>  GenerationPage, then `capacity` slots (state/group.hpp).
 //
 // A generation never changes its size: more room is a new generation, filled completely before
-// `current` names it. A reader looks at `current` first in each read, which is one load.
+// `current` names it. A reader looks at `current` first in each read, which is one load. A writer
+// that ends with remove_files() sets `current` to 0 first: readers that have the files mapped find
+// the table gone, and look for one of that name again.
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -42,6 +44,10 @@ struct GenerationPage {
     std::uint32_t cells;      // of a group, at most
     std::uint64_t slots_end;  // atomic; slots below were given out at least once
     std::uint64_t keys;       // atomic; counts keys that came or went
+    // atomic; monotonic ns (monotonic_now), when the writer last stood by what is here, 0: it does
+    // not. Of the generation, not of the table: a writer that starts anew does not thereby vouch
+    // for what the one before it left.
+    std::int64_t vouched;
 };
 static_assert(std::is_trivially_copyable_v<GenerationPage> &&
               sizeof(GenerationPage) <= table_page_bytes);
@@ -52,6 +58,9 @@ static_assert(std::is_trivially_copyable_v<GenerationPage> &&
 [[nodiscard]] std::string pointer_path(const std::string& directory, const std::string& process);
 [[nodiscard]] std::string generation_path(const std::string& directory, const std::string& process,
                                           std::uint64_t generation);
+
+// One clock for all processes of a machine, which nobody sets: CLOCK_MONOTONIC, ns.
+[[nodiscard]] std::int64_t monotonic_now() noexcept;
 
 [[nodiscard]] std::uint64_t generation_bytes(std::uint32_t capacity, std::uint32_t cells) noexcept;
 

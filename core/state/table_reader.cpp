@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
 
 #include "state/table_writer.hpp"
 
@@ -27,12 +28,6 @@ void pause_once() noexcept {
 #elif defined(__aarch64__)
     asm volatile("yield");
 #endif
-}
-
-[[nodiscard]] std::int64_t monotonic_ns() noexcept {
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
 }  // namespace
@@ -64,6 +59,7 @@ Failure TableReader::attach() {
     if (page.magic != pointer_magic) return {Status::foreign, path + ": not a state table"};
     pointer_file_ = std::move(file);
     pointer_map_ = std::move(map);
+    generation_ = 0;  // what is mapped may be of another table of that name
     Failure failure;
     for (int attempt = 0; attempt < follow_attempts; ++attempt) {
         failure = map_generation(load(pointer().current));
@@ -90,7 +86,7 @@ Failure TableReader::map_generation(std::uint64_t generation) {
     if (page.layout != layout_) {
         return {Status::newer_version, path + ": its fields are those of another version"};
     }
-    if (page.cells == 0 || page.cells > group_cells_max ||
+    if (page.cells == 0 || page.cells > table_cells_max || page.capacity > table_capacity_max ||
         bytes < generation_bytes(page.capacity, page.cells)) {
         return {Status::damaged, path + ": shorter than its slots"};
     }
@@ -99,6 +95,8 @@ Failure TableReader::map_generation(std::uint64_t generation) {
     epoch_ = page.epoch;
     capacity_ = page.capacity;
     cells_ = page.cells;
+    had_writer_ = writer_alive();
+    ++mappings_;
     handles_.clear();
     scanned_ = false;
     return {};
@@ -107,6 +105,7 @@ Failure TableReader::map_generation(std::uint64_t generation) {
 bool TableReader::follow() {
     for (int attempt = 0; attempt < follow_attempts; ++attempt) {
         const std::uint64_t current = load(pointer().current);
+        if (current == 0) return attach().ok();  // its writer has removed it
         if (current == generation_) return true;
         const Failure failure = map_generation(current);
         if (!failure.ok() && failure.status != Status::not_found) return false;
@@ -132,6 +131,17 @@ std::int64_t TableReader::heartbeat() const noexcept {
         .load(std::memory_order_acquire);
 }
 
+std::int64_t TableReader::vouched_age() const noexcept {
+    constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+    if (!had_writer_ || load(pointer().current) != generation_) return never;
+    // The stamp before the clock: the other way round a stamp could be of later than now.
+    const std::int64_t vouched =
+        std::atomic_ref<std::int64_t>(const_cast<std::int64_t&>(page().vouched))
+            .load(std::memory_order_acquire);
+    const std::int64_t age = monotonic_now() - vouched;
+    return vouched == 0 || age < 0 ? never : age;
+}
+
 const std::uint64_t* TableReader::slot(std::uint32_t index) const noexcept {
     return reinterpret_cast<const std::uint64_t*>(map_.data() + table_page_bytes) +
            std::size_t{index} * slot_words(cells_);
@@ -147,19 +157,15 @@ TableRead TableReader::attempt_until_deadline(Attempt attempt) {
         if (outcome == GroupRead::damaged) return TableRead::damaged;
         pause_once();
     }
-    const std::int64_t until = monotonic_ns() + deadline_ns_;
+    const std::int64_t until = monotonic_now() + deadline_ns_;
     do {
         const timespec nap{0, 50'000};
         ::nanosleep(&nap, nullptr);
         const GroupRead outcome = attempt();
         if (outcome == GroupRead::ok) return TableRead::ok;
         if (outcome == GroupRead::damaged) return TableRead::damaged;
-    } while (monotonic_ns() < until);
+    } while (monotonic_now() < until);
     return writer_alive() ? TableRead::stalled : TableRead::writer_dead;
-}
-
-TableRead TableReader::read_slot(std::uint32_t index, GroupValues& values) {
-    return attempt_until_deadline([&] { return read_group(slot(index), cells_, values); });
 }
 
 TableRead TableReader::read_key(std::uint32_t index, GroupKey& key) {
@@ -194,21 +200,25 @@ TableRead TableReader::scan() {
     return worst;
 }
 
-TableRead TableReader::read(std::uint16_t kind, std::string_view key, GroupValues& values) {
+template <class Attempt>
+TableRead TableReader::read_found(std::uint16_t kind, std::string_view key,
+                                  const GroupValues& values, Handle& handle, Attempt attempt) {
     if (key.empty() || key.size() > group_key_bytes_max) return TableRead::missing;
     char room[2 + group_key_bytes_max];
     const std::string_view name = table_key(kind, key, room);
     // At most: a handle of an earlier use, a scan, and a slot given out anew meanwhile.
-    for (int attempt = 0; attempt < follow_attempts; ++attempt) {
+    for (int round = 0; round < follow_attempts; ++round) {
         if (!follow()) return TableRead::unavailable;
         const auto known = handles_.find(name);
         if (known != handles_.end()) {
-            const TableRead outcome = read_slot(known->second.slot, values);
+            handle = known->second;
+            const TableRead outcome =
+                attempt_until_deadline([&] { return attempt(slot(handle.slot)); });
             if (outcome != TableRead::ok) {
                 if (load(pointer().current) != generation_) continue;  // a new writer, rebuilt
                 return outcome;
             }
-            if (values.use == known->second.use && values.meta.used != 0) return outcome;
+            if (values.use == handle.use && values.meta.used != 0) return outcome;
         } else if (scanned_ && load(page().keys) == keys_seen_) {
             return TableRead::missing;
         }
@@ -220,6 +230,42 @@ TableRead TableReader::read(std::uint16_t kind, std::string_view key, GroupValue
         if (!handles_.contains(name)) return TableRead::missing;
     }
     return TableRead::stalled;  // keys come and go faster than they can be read
+}
+
+TableRead TableReader::read(std::uint16_t kind, std::string_view key, GroupValues& values) {
+    Handle at;
+    return read_found(kind, key, values, at, [&](const std::uint64_t* found) {
+        return read_group(found, cells_, values);
+    });
+}
+
+TableRead TableReader::read_slots(std::uint16_t kind, std::string_view key,
+                                  SlotSnapshot& snapshot) {
+    Handle at;
+    return read_found(kind, key, snapshot.head, at, [&](const std::uint64_t* found) {
+        return onetape::read_slots(found, cells_, snapshot);
+    });
+}
+
+TableRead SlotsReader::read_all(SlotSnapshot& snapshot) {
+    TableReader& table = *table_;
+    const TableRead outcome = table.read_found(
+        kind_, key_, snapshot.head, at_,
+        [&](const std::uint64_t* found) { return read_slots(found, table.cells_, snapshot); });
+    mapping_ = outcome == TableRead::ok ? table.mappings_ : 0;
+    return outcome;
+}
+
+// What one look at one line could not tell apart: another place, a new key, a slot that is not
+// there, damage.
+TableRead SlotsReader::read_slowly(std::size_t index, SlotValues& values) {
+    SlotSnapshot snapshot;
+    const TableRead outcome = read_all(snapshot);
+    if (outcome != TableRead::ok) return outcome;
+    if (index >= snapshot.head.meta.slot_count) return TableRead::missing;
+    values = {snapshot.slots[index], snapshot.head.ts_data, snapshot.head.sequence,
+              snapshot.head.version};
+    return TableRead::ok;
 }
 
 TableRead TableReader::keys(std::vector<TableKey>& keys) {

@@ -7,11 +7,13 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/file.hpp"
 #include "base/status.hpp"
 #include "state/group.hpp"
+#include "state/slots.hpp"
 #include "state/table_file.hpp"
 
 namespace onetape {
@@ -24,6 +26,8 @@ enum class TableRead : std::uint8_t {
     damaged = 4,      // the checksum does not hold: take the journal instead
     unavailable = 5,  // nothing published, files gone, or another layout
 };
+
+class SlotsReader;
 
 struct TableKey {
     std::uint16_t kind = 0;
@@ -40,12 +44,17 @@ class TableReader {
     // All keys. Not ok when some slot could not be read: those keys are not in it.
     TableRead keys(std::vector<TableKey>& keys);
 
+    // All slots of a group of slots, as one write left them.
+    TableRead read_slots(std::uint16_t kind, std::string_view key, SlotSnapshot& snapshot);
+
     // Looks at the files again, after they were removed and made anew. Cheap enough for each
     // heartbeat, too dear for each read.
     Failure refresh();
 
     [[nodiscard]] bool writer_alive() const noexcept { return table_locked(pointer_file_); }
     [[nodiscard]] std::int64_t heartbeat() const noexcept;  // ns UTC of the writer's last one
+    // ns since the writer last stood by what is read here (TableWriter::vouch); max: it does not.
+    [[nodiscard]] std::int64_t vouched_age() const noexcept;
     [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
     [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
 
@@ -53,6 +62,7 @@ class TableReader {
     void set_deadline(std::int64_t deadline_ns) noexcept { deadline_ns_ = deadline_ns; }
 
  private:
+    friend class SlotsReader;
     TableReader() = default;
     struct Handle {
         std::uint32_t slot = 0;
@@ -68,7 +78,10 @@ class TableReader {
     Failure attach();
     Failure map_generation(std::uint64_t generation);
     [[nodiscard]] bool follow();  // maps what `current` names
-    TableRead read_slot(std::uint32_t slot, GroupValues& values);
+    // Finds the key's slot and has it read: `attempt(slot)` once, `values.use` and `.meta` its.
+    template <class Attempt>
+    TableRead read_found(std::uint16_t kind, std::string_view key, const GroupValues& values,
+                         Handle& handle, Attempt attempt);
     TableRead read_key(std::uint32_t slot, GroupKey& key);
     TableRead scan();
     template <class Attempt>
@@ -90,7 +103,45 @@ class TableReader {
     std::uint32_t capacity_ = 0, cells_ = 0;
     std::uint64_t keys_seen_ = 0;  // page().keys at the last whole scan
     bool scanned_ = false;
+    bool had_writer_ = false;     // when it was mapped: else its stamps may be of an earlier boot
+    std::uint64_t mappings_ = 0;  // so far: what was found in an earlier one is not there now
     std::unordered_map<std::string, Handle, KeyHash, std::equal_to<>> handles_;
+};
+
+// One group of slots, found once: a read of one slot then looks nothing up. Its table's reader
+// must outlive it.
+class SlotsReader {
+ public:
+    SlotsReader(TableReader& table, std::uint16_t kind, std::string key)
+        : table_(&table), kind_(kind), key_(std::move(key)) {}
+
+    // missing: no such group, or it has no such slot.
+    TableRead read(std::size_t index, SlotValues& values) {
+        if (index >= slots_max) return TableRead::missing;
+        if (is_found() && cells_of_slots(index + 1) <= table_->cells_) {
+            const auto outcome =
+                read_slot_line(table_->slot(at_.slot), table_->cells_, at_.use, index, values);
+            if (outcome == SlotRead::ok) return TableRead::ok;
+        }
+        return read_slowly(index, values);
+    }
+    TableRead read_all(SlotSnapshot& snapshot);
+
+    [[nodiscard]] TableReader& table() const noexcept { return *table_; }
+
+ private:
+    // The generation is the one that was found in, and still the current one.
+    [[nodiscard]] bool is_found() const noexcept {
+        return mapping_ == table_->mappings_ &&
+               group_detail::load(&table_->pointer().current) == table_->generation_;
+    }
+    TableRead read_slowly(std::size_t index, SlotValues& values);
+
+    TableReader* table_;
+    std::uint16_t kind_;
+    std::string key_;
+    TableReader::Handle at_;
+    std::uint64_t mapping_ = 0;  // in which `at_` was found, 0: never
 };
 
 }  // namespace onetape

@@ -34,6 +34,8 @@ void store(std::uint64_t& word, std::uint64_t value) noexcept {
     return found;
 }
 
+constexpr int open_attempts = 100;  // each outlasts a writer that ended in between
+
 [[nodiscard]] bool same_file(const FileHandle& file, const std::string& path) {
     struct stat open_status{}, path_status{};
     return ::fstat(file.fd(), &open_status) == 0 && ::stat(path.c_str(), &path_status) == 0 &&
@@ -49,8 +51,8 @@ Failure TableWriter::open(const TableOptions& options, std::unique_ptr<TableWrit
     if (options.capacity == 0 || options.capacity > table_capacity_max) {
         return {Status::invalid, "capacity is 1 to " + std::to_string(table_capacity_max)};
     }
-    if (options.cells == 0 || options.cells > group_cells_max) {
-        return {Status::invalid, "cells of a group are 1 to " + std::to_string(group_cells_max)};
+    if (options.cells == 0 || options.cells > table_cells_max) {
+        return {Status::invalid, "cells of a group are 1 to " + std::to_string(table_cells_max)};
     }
     std::unique_ptr<TableWriter> made(new TableWriter);
     made->options_ = options;
@@ -64,8 +66,14 @@ Failure TableWriter::open(const TableOptions& options, std::unique_ptr<TableWrit
 Failure TableWriter::open_pointer() {
     const std::string path = pointer_path(options_.directory, options_.process);
     FileHandle file;
-    if (Failure failure = open_file(path, O_RDWR | O_CREAT, file); !failure.ok()) return failure;
-    if (Failure failure = lock_table(file, path); !failure.ok()) return failure;
+    // A writer that ends cleanly takes its file away: between our open and our lock it may have.
+    for (int attempt = 0; attempt == 0 || !same_file(file, path); ++attempt) {
+        if (attempt == open_attempts) return {Status::locked, path + " comes and goes"};
+        if (Failure failure = open_file(path, O_RDWR | O_CREAT, file); !failure.ok()) {
+            return failure;
+        }
+        if (Failure failure = lock_table(file, path); !failure.ok()) return failure;
+    }
     if (Failure failure = allocate(file, path, table_page_bytes); !failure.ok()) return failure;
     Mapping map;
     if (Failure failure = Mapping::map(file, table_page_bytes, true, path, map); !failure.ok()) {
@@ -108,7 +116,7 @@ Failure TableWriter::make_generation(std::uint32_t capacity) {
     generation_ = generation;
     capacity_ = capacity;
     page() = {generation_magic, options_.layout, generation, epoch_, 0,
-              capacity,         options_.cells,  slots_end_, 0};
+              capacity,         options_.cells,  slots_end_, 0,      0};
     page().crc = generation_crc(page());
     return {};
 }
@@ -141,6 +149,7 @@ bool TableWriter::in_place() const {
 // A removed pointer file loses its lock's name, a removed generation its readers: both are made
 // anew from what is mapped here.
 Failure TableWriter::restore() {
+    if (removed_) return {Status::not_found, "the table's files were removed by its writer"};
     const std::uint64_t generation = generation_;
     if (Failure failure = make_directory(options_.directory); !failure.ok()) return failure;
     if (!same_file(pointer_file_, pointer_path(options_.directory, options_.process))) {
@@ -169,6 +178,7 @@ Failure TableWriter::grow() {
     }
     std::memcpy(map_.data() + table_page_bytes, source.data() + table_page_bytes,
                 std::size_t{slots_end_} * slot_words(options_.cells) * sizeof(std::uint64_t));
+    page().vouched = reinterpret_cast<const GenerationPage*>(source.data())->vouched;
     return published_ ? publish() : Failure{};
 }
 
@@ -190,12 +200,10 @@ void TableWriter::count_keys() noexcept {
 Failure TableWriter::put(std::uint16_t kind, std::string_view key,
                          std::span<const std::uint64_t> cells, std::uint64_t present,
                          std::int64_t ts_data, std::uint64_t sequence) {
-    if (key.empty() || key.size() > group_key_bytes_max) {
-        return {Status::invalid, "a key has 1 to 64 bytes: " + std::string(key)};
-    }
-    if (cells.size() > options_.cells) {
+    const std::size_t cells_max = std::min<std::size_t>(options_.cells, group_cells_max);
+    if (cells.size() > cells_max) {
         return {Status::invalid,
-                "a group of this table has at most " + std::to_string(options_.cells) + " cells"};
+                "a group of this table has at most " + std::to_string(cells_max) + " cells"};
     }
     GroupValues values;
     values.ts_data = ts_data;
@@ -204,11 +212,48 @@ Failure TableWriter::put(std::uint16_t kind, std::string_view key,
     values.meta = {kind, 1, static_cast<std::uint8_t>(key.size()),
                    static_cast<std::uint16_t>(cells.size()), 0};
     std::copy(cells.begin(), cells.end(), values.cells);
+    return write_at(kind, key, [&](std::uint64_t* at, std::uint64_t use) noexcept {
+        values.use = use;
+        write_group(at, options_.cells, key, values);
+    });
+}
 
+Failure TableWriter::put_slots(std::uint16_t kind, std::string_view key,
+                               std::span<const SlotAmounts> parts, std::int64_t ts_data,
+                               std::uint64_t sequence) {
+    const std::size_t count = parts.size() + 1;
+    if (count > slots_max || cells_of_slots(count) > options_.cells) {
+        return {Status::invalid, "a group of this table has at most " +
+                                     std::to_string(options_.cells / slot_line_words) + " slots"};
+    }
+    SlotAmounts sum;
+    if (!sum_slots(parts, sum)) return {Status::invalid, "the sum of the slots passes 128 bits"};
+    GroupValues head;
+    head.ts_data = ts_data;
+    head.sequence = sequence;
+    head.meta = {kind, 1, static_cast<std::uint8_t>(key.size()), 0,
+                 static_cast<std::uint16_t>(count)};
+    return write_at(kind, key, [&](std::uint64_t* at, std::uint64_t use) noexcept {
+        head.use = use;
+        write_group_of(at, options_.cells, key, head, [&](std::uint64_t* copy) {
+            slots_detail::store_line(copy, 0, head, sum);
+            for (std::size_t i = 1; i < count; ++i) {
+                slots_detail::store_line(copy, i, head, parts[i - 1]);
+            }
+        });
+    });
+}
+
+// Finds the key's place, or gives it one, and has it written.
+template <class Write>
+Failure TableWriter::write_at(std::uint16_t kind, std::string_view key, Write write) {
+    if (key.empty() || key.size() > group_key_bytes_max) {
+        return {Status::invalid, "a key has 1 to 64 bytes: " + std::string(key)};
+    }
+    if (removed_) return {Status::not_found, "the table's files were removed by its writer"};
     const auto known = find(kind, key);
     if (known != slots_.end()) {
-        values.use = known->second.use;
-        write_group(slot(known->second.index), options_.cells, key, values);
+        write(slot(known->second.index), known->second.use);
         return {};
     }
     if (free_.empty() && slots_end_ == capacity_) {
@@ -220,12 +265,12 @@ Failure TableWriter::put(std::uint16_t kind, std::string_view key,
         free_.pop_back();
     }
     std::uint64_t* at = slot(index);
-    values.use = ++uses_;
+    const std::uint64_t use = ++uses_;
     touch_group(at, 0);
-    write_group(at, options_.cells, key, values);
+    write(at, use);
     if (index == slots_end_) store(page().slots_end, ++slots_end_);
     char room[2 + group_key_bytes_max];
-    slots_.emplace(table_key(kind, key, room), Place{index, values.use});
+    slots_.emplace(table_key(kind, key, room), Place{index, use});
     count_keys();
     return {};
 }
@@ -249,6 +294,26 @@ Status TableWriter::touch(std::uint16_t kind, std::string_view key,
     if (known == slots_.end()) return Status::not_found;
     touch_group(slot(known->second.index), ts_alive);
     return Status::ok;
+}
+
+void TableWriter::vouch() noexcept {
+    if (removed_) return;
+    std::atomic_ref<std::int64_t>(page().vouched).store(monotonic_now(), std::memory_order_release);
+}
+
+void TableWriter::unvouch() noexcept {
+    std::atomic_ref<std::int64_t>(page().vouched).store(0, std::memory_order_release);
+}
+
+void TableWriter::remove_files() noexcept {
+    unvouch();
+    removed_ = true;
+    if (published_) store(pointer().current, 0);
+    if (same_file(file_, generation_path(options_.directory, options_.process, generation_))) {
+        ::unlink(generation_path(options_.directory, options_.process, generation_).c_str());
+    }
+    const std::string path = pointer_path(options_.directory, options_.process);
+    if (same_file(pointer_file_, path)) ::unlink(path.c_str());
 }
 
 void TableWriter::heartbeat(std::int64_t now) noexcept {

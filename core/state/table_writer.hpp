@@ -15,6 +15,7 @@
 #include "base/file.hpp"
 #include "base/status.hpp"
 #include "state/group.hpp"
+#include "state/slots.hpp"
 #include "state/table_file.hpp"
 
 namespace onetape {
@@ -23,8 +24,8 @@ struct TableOptions {
     std::string directory;
     std::string process;  // file name: no '/'
     std::uint64_t layout = 0;
-    std::uint32_t capacity = 256;  // groups to begin with; grows twofold
-    std::uint32_t cells = group_cells_max;
+    std::uint32_t capacity = 256;           // groups to begin with; grows twofold
+    std::uint32_t cells = group_cells_max;  // room of a group: at most table_cells_max
 };
 
 class TableWriter {
@@ -36,10 +37,17 @@ class TableWriter {
     // (invalid, disk_full, exhausted) the table is as it was.
     Failure put(std::uint16_t kind, std::string_view key, std::span<const std::uint64_t> cells,
                 std::uint64_t present, std::int64_t ts_data, std::uint64_t sequence);
+    // The same for a group of slots. parts[i] is slot i + 1; slot 0 is their sum and made here.
+    Failure put_slots(std::uint16_t kind, std::string_view key, std::span<const SlotAmounts> parts,
+                      std::int64_t ts_data, std::uint64_t sequence);
     // not_found: there was none.
     Status remove(std::uint16_t kind, std::string_view key) noexcept;
     Status touch(std::uint16_t kind, std::string_view key, std::int64_t ts_alive) noexcept;
     void heartbeat(std::int64_t now) noexcept;
+    // What is in the table holds at this moment; readers of slots trust it for so long as they
+    // choose. unvouch: it does not hold, from now on.
+    void vouch() noexcept;
+    void unvouch() noexcept;
 
     Failure publish();  // from now on readers see this table
 
@@ -47,6 +55,9 @@ class TableWriter {
     // again with restore().
     [[nodiscard]] bool in_place() const;
     Failure restore();
+
+    // A clean end: readers find no table. Nothing can be put after it.
+    void remove_files() noexcept;
 
     [[nodiscard]] std::size_t size() const noexcept { return slots_.size(); }
     [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
@@ -67,6 +78,8 @@ class TableWriter {
     };
     using Slots = std::unordered_map<std::string, Place, KeyHash, std::equal_to<>>;
 
+    template <class Write>
+    Failure write_at(std::uint16_t kind, std::string_view key, Write write);
     Failure open_pointer();
     Failure make_generation(std::uint32_t capacity);
     Failure grow();
@@ -89,6 +102,7 @@ class TableWriter {
     std::uint64_t generation_ = 0, epoch_ = 0;
     std::uint64_t uses_ = 0;  // slots given out so far: no two uses have one number
     bool published_ = false;
+    bool removed_ = false;
     Slots slots_;                      // kind and key -> slot
     std::vector<std::uint32_t> free_;  // given back
 };

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/hmac.hpp"
+#include "base/hmac_sha256.hpp"
 #include "doctest.h"
 
 using namespace onetape;

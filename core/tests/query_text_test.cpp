@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "base/hmac.hpp"
+#include "base/hmac_sha256.hpp"
 #include "doctest.h"
 
 using namespace onetape;

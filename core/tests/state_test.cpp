@@ -316,7 +316,8 @@ TEST_CASE("wrong arguments are refused and change nothing") {
     CHECK(TableWriter::open({folder.path, "a/b", 0, 4, 8}, writer).status == Status::invalid);
     CHECK(TableWriter::open({folder.path, "", 0, 4, 8}, writer).status == Status::invalid);
     CHECK(TableWriter::open({folder.path, "a", 0, 0, 8}, writer).status == Status::invalid);
-    CHECK(TableWriter::open({folder.path, "a", 0, 4, 65}, writer).status == Status::invalid);
+    CHECK(TableWriter::open({folder.path, "a", 0, 4, table_cells_max + 1}, writer).status ==
+          Status::invalid);
     REQUIRE(TableWriter::open({folder.path, "a", 0, 4, 2}, writer).ok());
     const std::vector<std::uint64_t> three(3);
     CHECK(writer->put(1, "k", three, 0, 0, 0).status == Status::invalid);

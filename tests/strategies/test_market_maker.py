@@ -63,6 +63,34 @@ def test_quotes_are_moved_beyond_two_ticks_only(tmp_path, ticks, moves):
     assert sum(kind == "cancel" for kind, *_ in requests(tmp_path / "run")) == moves
 
 
+def test_its_own_quotes_at_the_top_move_nothing(tmp_path):
+    """As an exchange shows them, one after the other and then both: nobody else has moved."""
+    market = Market(tmp_path / "t").quote(0, 100.0, 102.0)
+    market.quote(1, 100.8, 102.0, bid_size=0.4).quote(2, 100.8, 101.2, 0.4, 0.3)
+    market.quote(3, 100.0, 101.2, ask_size=0.3)
+    maker(tmp_path, market, shift=2, buy_by=0.4, sell_by=0.3)
+    assert requests(tmp_path / "run") == [
+        ("place", "buy", 1008, 400),
+        ("place", "sell", 1012, 300),
+    ]
+
+
+def test_others_are_followed_though_it_stands_at_the_top_itself(tmp_path):
+    market = Market(tmp_path / "t").quote(0, 100.0, 102.0)
+    market.quote(1, 100.8, 103.0, bid_size=0.4).quote(2, 100.8, 103.0, bid_size=0.4)
+    maker(tmp_path, market, shift=2, buy_by=0.4, sell_by=0.3)
+    kinds = [(kind, side, price) for kind, side, price, _ in requests(tmp_path / "run")]
+    assert ("cancel", "buy", 1008) in kinds
+    assert ("place", "buy", 1018) in kinds
+
+
+def test_who_joins_its_price_is_part_of_the_market(tmp_path):
+    market = Market(tmp_path / "t").quote(0, 100.0, 102.0)
+    market.quote(1, 100.8, 102.0, bid_size=0.401)
+    maker(tmp_path, market, shift=2, buy_by=0.4, sell_by=0.3)
+    assert ("cancel", "buy", 1008, 400) in requests(tmp_path / "run")
+
+
 def test_at_its_limit_only_the_side_that_reduces_is_quoted(tmp_path):
     market = Market(tmp_path / "t").quote(0, 99.9, 100.1).quote(1, 99.0, 99.2)
     market.trade(1.5, 99.0, 100, "sell").quote(2, 98.9, 99.1).quote(3, 98.9, 99.1)

@@ -1,1 +1,19 @@
+"""A ledger of entries, sub-accounts, balances in shared memory, and positions' arithmetic."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from onetape.accounts.reader import SingleQuote, StrategyBalanceManager, get_balance
+
+__all__ = ["SingleQuote", "StrategyBalanceManager", "get_balance"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imported when asked for: the ledger's own modules need no shared memory."""
+    if name in __all__:
+        from onetape.accounts import reader
+
+        return getattr(reader, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

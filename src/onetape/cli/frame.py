@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from onetape.model.errors import NotAvailable, OnetapeError, RuntimeFailure
+from onetape.model.home import config_beside, home_of
 
 if TYPE_CHECKING:
     from onetape.cli.progress import Progress
@@ -64,20 +65,12 @@ class Shell:
     @property
     def config_path(self) -> Path | None:
         """The configuration file: --config, else ./onetape.toml if there is one."""
-        if self.config_option is not None:
-            return self.config_option
-        found = Path("onetape.toml")
-        return found if found.is_file() else None
+        return config_beside(self.config_option)
 
     @property
     def home(self) -> Path:
         """--home, else $ONETAPE_HOME, else .onetape beside the configuration, else here."""
-        if self.home_option is not None:
-            return self.home_option.absolute()
-        if named := os.environ.get("ONETAPE_HOME"):
-            return Path(named).absolute()
-        beside = self.config_path
-        return (beside.parent if beside else Path()).absolute() / ".onetape"
+        return home_of(self.home_option, config=self.config_option)
 
     @property
     def config(self) -> Config:

@@ -323,8 +323,8 @@ def from_symbol(symbol: str, **facts: object) -> Instrument:
 def _padded(units: int, decimals: int) -> str:
     if not decimals:
         return str(units)
-    text = str(abs(units)).rjust(decimals + 1, "0")
-    return f"{'-' if units < 0 else ''}{text[:-decimals]}.{text[-decimals:]}"
+    text = str(units).zfill(decimals + 1 + (units < 0))  # it knows of the sign
+    return f"{text[:-decimals]}.{text[-decimals:]}"
 
 
 __all__ = [

@@ -77,6 +77,7 @@ class RobotLife:
     is_lost: bool = False  # its process has ended, and that has been seen to
     uuid: bytes = b""  # of its journal
     slot: int = MAIN  # the sub-account that it trades with
+    _ahead: tuple[int, str] = (0, "")  # an order that is still to come, and its client id
 
     @property
     def base(self) -> int:
@@ -84,8 +85,15 @@ class RobotLife:
 
     def client_id(self, order_id: int) -> str:
         """Of whatever length: a venue may take fewer letters."""
+        if order_id == self._ahead[0]:
+            return self._ahead[1]
         epoch, ordinal = order_id >> EPOCH_BITS, order_id & ((1 << EPOCH_BITS) - 1)
         return client_id(robot_tag(self.name), epoch=epoch, ordinal=ordinal)
+
+    def look_ahead(self, order_id: int) -> None:
+        """Makes an id while nobody waits for it."""
+        if order_id & ((1 << EPOCH_BITS) - 1):  # else a life's orders are at their end
+            self._ahead = order_id, self.client_id(order_id)
 
 
 def request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, OrderSpec, bool]:

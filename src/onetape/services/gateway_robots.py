@@ -56,6 +56,7 @@ class Robots:
         self._lives: dict[int, tuple[RobotLife, JournalReader]] = {}
         self._coming: dict[int, float] = {}  # attached, when: their journals are not there yet
         self._in_doubt: dict[int, int] = {}  # by robot: up to this frame
+        self._placed: tuple[RobotLife, int] | None = None  # the newest order of this round
         self._waiter = Waiter()
         self._watch = JournalWatch(self._waiter, self._take_requests, loop)
         for life in tape.robots.values():
@@ -135,8 +136,9 @@ class Robots:
                 elif kind == _ORDER_REQUEST and sequence > life.taken:
                     decided = decided or time.time_ns()
                     first, last = first or sequence, sequence
-                    came.append(received)
                     is_sent = sequence <= self._in_doubt.get(life.number, 0)
+                    if not is_sent:  # else it lay there while no gateway ran
+                        came.append(received)
                     self._request(life, stream, payload, now, may_be_sent=is_sent)
             if last:
                 # The stamp of when they came, not of when they were seen to.
@@ -146,6 +148,10 @@ class Robots:
         self._spans.decided_at = 0
         for received in came:  # counted once the orders are out
             self._spans.decided(received, decided)
+        if self._placed is not None:
+            life, order_id = self._placed
+            life.look_ahead(order_id + 1)  # a robot numbers its orders one after the other
+            self._placed = None
 
     def _request(
         self, life: RobotLife, stream: int, payload: bytes, now: int, *, may_be_sent: bool
@@ -160,6 +166,7 @@ class Robots:
                 return
             request = Request(life.number, kind, order_id, spec)
             name = life.client_id(order_id)
+            self._placed = life, order_id
             chars = manager.venue.client_id_chars
             sendable = len(name) <= chars and spec.symbol in self._gate.instruments
             if may_be_sent and sendable:

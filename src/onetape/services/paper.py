@@ -144,10 +144,12 @@ def follow(robots: Sequence[PaperRobot], watch: Watch | None = None) -> None:
     waiter = Waiter()
     for robot in robots:
         waiter.add(robot.session.sources[0].reader)
+    rang = False
     try:
         while True:
-            # Asked before reading: what a writer closes after this is read in the next round.
-            alive = robots[0].session.sources[0].reader.core.writer_alive
+            # Asked before reading: what a writer closes after this is read in the next round. Not
+            # while it writes: the question takes as long as the robot's answer to a quote.
+            alive = rang or robots[0].session.sources[0].reader.core.writer_alive
             for robot in robots:
                 if robot.step() == _core.RunOutcome.STOPPED:
                     return
@@ -155,7 +157,7 @@ def follow(robots: Sequence[PaperRobot], watch: Watch | None = None) -> None:
                 return
             if not alive or all(robot.is_at_end for robot in robots):
                 return
-            waiter.wait(WAIT_S)
+            rang = waiter.wait(WAIT_S)
     except KeyboardInterrupt:
         return
 

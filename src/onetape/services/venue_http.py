@@ -14,6 +14,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any, Final
 
+from onetape._core import read_http
 from onetape.services.http_reader import NotPlain, read_request
 from onetape.sim.dialect import Pending, Reply, Request
 
@@ -34,10 +35,11 @@ def response(reply: Reply, now_s: int) -> bytes:
         date = formatdate(now_s, usegmt=True)
         _date = now_s, f"Content-Type: application/json\r\nDate: {date}\r\n".encode()
     head = _STATUS.get(reply.status) or f"HTTP/1.1 {reply.status} \r\n".encode()
-    more = "".join([f"{name}: {value}\r\n" for name, value in reply.headers.items()])
-    return b"%b%b%bContent-Length: %d\r\n\r\n%b" % (
-        head, _date[1], more.encode("latin-1"), len(reply.body), reply.body,
-    )  # fmt: skip
+    more = ""
+    for name, value in reply.headers.items():
+        more += f"{name}: {value}\r\n"
+    more += f"Content-Length: {len(reply.body)}\r\n\r\n"
+    return b"".join((head, _date[1], more.encode("latin-1"), reply.body))
 
 
 class PlainHttp(asyncio.Protocol):
@@ -76,6 +78,18 @@ class PlainHttp(asyncio.Protocol):
             self._pending.then = None
 
     def data_received(self, data: bytes) -> None:
+        if not self._buffer and self._pending is None and not self._is_full:
+            # Nearly always one whole request and no more: it is read where it came.
+            found: Any = read_http(data)
+            if found and found[5] == len(data):
+                method, path, query, headers, body, _ = found
+                now = self.used = self._clock()
+                reply = self._answer(Request(method, path, query, body, headers, self._peer))
+                if isinstance(reply, Pending):
+                    self._wait_for(reply)
+                else:
+                    self._transport.write(response(reply, now))
+                return
         self._buffer += data
         self._work()
 

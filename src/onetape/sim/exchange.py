@@ -216,9 +216,12 @@ class SimExchange(Clearing):
         """Everything until `now`, inclusive: the market, triggers, funding, expiries."""
         check(now >= self.now, f"time goes back: {now} after {self.now}")
         flow = self.flow
+        timers = self._timers
         while True:
-            due = min(self._timers[0][0] if self._timers else NEVER, flow.next_expiry)
-            if flow.next_time < due and flow.next_time <= now:
+            due = flow.next_expiry
+            if timers and timers[0][0] < due:
+                due = timers[0][0]
+            if (coming := flow.next_time) < due and coming <= now:
                 event = flow.next(min(due, now + 1))
                 if event is not None:
                     self.now = event[3]

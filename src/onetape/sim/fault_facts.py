@@ -66,6 +66,7 @@ _SOCKET: Final = {  # of Binance's WebSocket API
     "account.position": HELD, "v2/account.position": HELD, "account.balance": MONEY,
     "v2/account.balance": MONEY, "account.status": MONEY, "v2/account.status": MONEY,
 }  # fmt: skip
+PATHS_KEPT: Final = 256  # more than there are; others are looked up each time
 _KEYS: Final = {"binance-usdm": "x-mbx-apikey", "bitmex": "api-key", "kraken": "api-key"}
 _STATUS_BINANCE: Final = {-1003: 429, -1007: 408, -1015: 429, -2014: 401, -2015: 401}
 
@@ -100,6 +101,7 @@ class VenueWords:
         self.dialect = dialect
         self.exchange = dialect.exchange
         self.key = _KEYS[kind]
+        self._purposes: dict[tuple[str, str], str] = {}  # by method and path, of those seen first
         self.public: Any = getattr(dialect, "public", None)
 
     # --- requests ---------------------------------------------------------------------------------
@@ -107,21 +109,22 @@ class VenueWords:
     def request(self, request: Request, *, with_symbols: bool = True) -> Facts:
         """with_symbols: read what it is about, too, which only rules want to know."""
         account = self.exchange.by_key.get(request.headers.get(self.key, ""))
-        named: dict[str, Any] = {}
-        if with_symbols:
-            named = dict(fields(request.query))
-            body = request.body.strip()
-            if body[:1] == b"{":
-                named |= _object(body)
-            elif body:
-                named |= fields(body.decode("utf-8", "replace"))
-        return Facts(
-            request.method,
-            request.path,
-            self._purpose(request.method, request.path),
-            account.name if account else "",
-            _symbols(named),
-        )
+        name = account.name if account else ""
+        way = (request.method, request.path)
+        purpose = self._purposes.get(way)
+        if purpose is None:
+            purpose = self._purpose(*way)
+            if len(self._purposes) < PATHS_KEPT:
+                self._purposes[way] = purpose
+        if not with_symbols:
+            return Facts(*way, purpose, name)
+        named: dict[str, Any] = dict(fields(request.query))
+        body = request.body.strip()
+        if body[:1] == b"{":
+            named |= _object(body)
+        elif body:
+            named |= fields(body.decode("utf-8", "replace"))
+        return Facts(*way, purpose, name, _symbols(named))
 
     def _purpose(self, method: str, path: str) -> str:
         match self.kind:

@@ -193,6 +193,9 @@ class Faulty:
 
     def http(self, request: Request, now: int) -> Reply | Pending:
         facts = self.words.request(request, with_symbols=bool(self.rules))
+        if not self.rules and not self._maintenance[0] and not self.exchange.maintenance[0]:
+            self._note(facts, request.query, now, "")  # nearly always: nothing is to be judged
+            return self._carry_out(request, facts, now)
         if self._in_maintenance(facts, now):
             self._note(facts, request.query, now, "maintenance")
             return self.words.maintenance()
@@ -269,7 +272,7 @@ class Faulty:
         waiting.pending.finish(waiting.reply)
 
     def _carry_out(self, request: Request, facts: Facts, now: int) -> Reply:
-        view = self._view(facts, now)
+        view = self._view(facts, now) if self._views else None
         if view is None:
             return self._inner_http(request, now)
         with seen_as(self.exchange, view):
@@ -278,7 +281,8 @@ class Faulty:
     def _inner_http(self, request: Request, now: int) -> Reply:
         reply = self.inner.http(request, now)
         assert isinstance(reply, Reply), "one Faulty in front of another"
-        self._sweep(now)
+        if self._speaking:
+            self._sweep(now)
         return reply
 
     def _view(self, facts: Facts, now: int) -> View | None:
@@ -315,7 +319,8 @@ class Faulty:
     def _note(self, facts: Facts, query: str, now: int, fault: str) -> None:
         self._number += 1
         kept, _, last = query.rpartition("&signature=")
-        if not kept or "&" in last or any(name in kept for name in SECRETS):  # not the usual form
+        # Nearly always the signature is the last, and the only secret.
+        if not kept or "&" in last or "signature=" in kept or "listenKey=" in kept:
             kept = "&".join(p for p in query.split("&") if not p.startswith(SECRETS))
         self.received.append(
             Received(
@@ -394,15 +399,17 @@ class Faulty:
 
     def publish(self, reports: list[Report], now: int) -> None:
         self.inner.publish(reports, now)
-        self._sweep(now)
-        for waiting in list(self._waiting):
+        if self._speaking:
+            self._sweep(now)
+        for waiting in list(self._waiting) if self._waiting else ():
             if any(_is_news(waiting, report) for report in reports):
                 # One step later, so that the stream has said it before the answer goes out.
                 self.at(now + 1, partial(self._answer, waiting))
 
     def tick(self, now: int) -> None:
         self.inner.tick(now)
-        self._sweep(now)
+        if self._speaking:
+            self._sweep(now)
         while self._due and self._due[0][0] <= now:
             _, _, what = heapq.heappop(self._due)
             what(now)

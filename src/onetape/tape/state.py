@@ -24,7 +24,7 @@ from onetape import _core
 from onetape.model.errors import ProcessDown, TornTape
 from onetape.tape.state_layout import FieldValue, GroupSpec, Layout
 
-__all__ = ["Group", "GroupSpec", "Layout", "StateReader", "StateWriter"]
+__all__ = ["Group", "GroupSpec", "Layout", "StateReader", "StateWriter", "tables_in"]
 
 _DAMAGED = "restart {process}: it makes its state table anew from its journal"
 _REASONS = {
@@ -69,6 +69,10 @@ class StateWriter:
         )
         self.heartbeat = self.core.heartbeat  # (now): the writer as a whole is alive
         self.publish = self.core.publish
+        # (): what is in the table holds at this moment, which readers of slots may ask for; and it
+        # does not, from now on.
+        self.vouch = self.core.vouch
+        self.unvouch = self.core.unvouch
 
     def put(
         self, kind: str, key: str, values: Mapping[str, FieldValue], *, ts: int, sequence: int
@@ -77,6 +81,22 @@ class StateWriter:
         spec = self.layout.spec(kind)
         cells, present = spec.pack(values)
         self.core.put(spec.kind, key, cells, present, ts, sequence)
+
+    def put_slots(
+        self,
+        kind: str,
+        key: str,
+        totals: list[int],
+        held: list[int],
+        *,
+        ts: int,
+        sequence: int,
+        flags: list[int] | None = None,
+    ) -> None:
+        """Replaces all slots of a key. The lists are of slots 1 and on, in units of 1e-18; slot 0
+        is their sum and made by the core. BAD_INPUT: the sum passes 128 bits."""
+        spec = self.layout.spec(kind)
+        self.core.put_slots(spec.kind, key, totals, held, ts, sequence, flags or [])
 
     def remove(self, kind: str, key: str) -> bool:
         """The key leaves the table: readers get None. False: it was not there."""
@@ -96,9 +116,12 @@ class StateWriter:
     def __len__(self) -> int:
         return len(self.core)
 
-    def close(self) -> None:
-        """Releases the lock. The last state stays readable; that its writer is gone shows."""
-        del self.core, self.heartbeat, self.publish
+    def close(self, *, remove: bool = False) -> None:
+        """Releases the lock. The last state stays readable, and that its writer is gone shows;
+        with `remove` the files go, and readers find no table."""
+        if remove:
+            self.core.remove_files()
+        del self.core, self.heartbeat, self.publish, self.vouch, self.unvouch
 
 
 class StateReader:
@@ -128,6 +151,17 @@ class StateReader:
         cells, present, ts_data, ts_alive, sequence, version = found
         values = spec.unpack(cells, present)
         return Group(kind, key, values, ts_data, ts_alive, sequence, version)
+
+    def slots(self, kind: str, key: str, *, max_age: int = 0) -> _core.SlotGroup | None:
+        """A handle to a group of slots, found once and followed from then on. None: no such key.
+
+        Its answers are None while the writer has not vouched for the table for `max_age` ns.
+        """
+        group = self.core.slots(self.layout.spec(kind).kind, key, max_age)
+        outcome = group.outcome
+        if outcome not in ("ok", "missing"):
+            raise self._failure(outcome, f"{kind} {key!r}")
+        return group if outcome == "ok" else None
 
     def keys(self, kind: str | None = None) -> list[tuple[str, str]]:
         """(kind, key) of all groups, or of those of a kind, in order."""
@@ -167,3 +201,8 @@ class StateReader:
                 f"{what} is damaged: its checksum does not hold", where=where, todo=todo
             )
         return ProcessDown(f"{what} {_REASONS[outcome]}", where=where, todo=todo)
+
+
+def tables_in(directory: str | os.PathLike[str]) -> list[str]:
+    """The processes that have a table there, in order. One that died left its too."""
+    return sorted(path.name.removesuffix(".table") for path in Path(directory).glob("*.table"))

@@ -2,9 +2,13 @@
 
     i  int, 64 bits          u  int, 64 bits, not negative     b  bool
     f  float                 m  int, 128 bits (money in 1e-18), two cells
-    t  text of at most 8 bytes
+    t  text of at most 8 bytes                T  of at most 32
 
 A field may be None: unknown is not zero. Which fields hold a value is kept in one word.
+
+A group of slots has no fields: up to 64 amounts of one key and what of each is held, under one
+lock, of which one can be read without the others (core/state/slots.hpp). Slot 0 is the sum of the
+rest.
 """
 
 from __future__ import annotations
@@ -15,14 +19,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from onetape._core import STATE_CELLS_MAX
+from onetape._core import STATE_CELLS_MAX, STATE_SLOT_CELLS, STATE_SLOTS_MAX
 from onetape.model.errors import BadInput, SchemaMismatch
 
 __all__ = ["FieldValue", "GroupSpec", "Layout"]
 
 FieldValue = int | float | bool | str | None
 
-_FORMATS = {"i": "q", "u": "Q", "b": "Q", "f": "d", "m": "Qq", "t": "8s"}
+_FORMATS = {"i": "q", "u": "Q", "b": "Q", "f": "d", "m": "Qq", "t": "8s", "T": "32s"}
+_TEXT_BYTES = {"t": 8, "T": 32}
 _LOW = (1 << 64) - 1
 _FIELDS_MAX = 64  # one bit each
 
@@ -33,7 +38,8 @@ class GroupSpec:
 
     kind: int
     name: str
-    fields: tuple[tuple[str, str], ...]  # (name, code), in order
+    fields: tuple[tuple[str, str], ...] = ()  # (name, code), in order
+    slots: int = 0  # a group of at most so many slots: it has no fields
 
     def __post_init__(self) -> None:
         names = [name for name, _ in self.fields]
@@ -41,6 +47,8 @@ class GroupSpec:
             raise BadInput(f"kind of group {self.name!r} is 1 to 65535, not {self.kind}")
         if len(set(names)) != len(names) or len(names) > _FIELDS_MAX:
             raise BadInput(f"group {self.name!r} needs at most 64 fields of different names")
+        if not 0 <= self.slots <= STATE_SLOTS_MAX or (self.slots and self.fields):
+            raise BadInput(f"group {self.name!r} has fields, or at most 64 slots")
         for name, code in self.fields:
             if code not in _FORMATS:
                 raise BadInput(f"field {self.name}.{name}: no such type {code!r}")
@@ -64,6 +72,11 @@ class GroupSpec:
         """`present` of a group of plain numbers without a None: packed in one step. Else -1."""
         is_plain = all(code in "iuf" for _, code in self.fields)
         return (1 << len(self.fields)) - 1 if is_plain else -1
+
+    @property
+    def cells(self) -> int:
+        """Room in the table."""
+        return self.slots * STATE_SLOT_CELLS or self.size_bytes // 8
 
     @property
     def size_bytes(self) -> int:
@@ -98,10 +111,12 @@ class GroupSpec:
     def _add(
         self, cells: list[int | float | bytes], name: str, code: str, value: FieldValue
     ) -> None:
-        if code == "t":
+        if most := _TEXT_BYTES.get(code):
             text = b"" if value is None else str(value).encode()
-            if len(text) > 8 or b"\0" in text:
-                raise BadInput(f"{self.name}.{name}: {value!r} is not a text of at most 8 bytes")
+            if len(text) > most or b"\0" in text:
+                raise BadInput(
+                    f"{self.name}.{name}: {value!r} is not a text of at most {most} bytes"
+                )
             cells.append(text)
         elif code == "f":
             cells.append(0.0 if value is None else float(value))
@@ -131,7 +146,7 @@ class GroupSpec:
                 values[name] = None
             elif code == "b":
                 values[name] = bool(value)
-            elif code == "t":
+            elif code in _TEXT_BYTES:
                 values[name] = value.rstrip(b"\0").decode()
             else:
                 values[name] = value
@@ -155,7 +170,9 @@ class Layout:
     @cached_property
     def hash(self) -> int:
         text = "\n".join(
-            f"{spec.kind} {spec.name} " + " ".join(f"{name}:{code}" for name, code in spec.fields)
+            f"{spec.kind} {spec.name} "
+            + " ".join(f"{name}:{code}" for name, code in spec.fields)
+            + (f"{spec.slots} slots" if spec.slots else "")
             for spec in self.specs
         )
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
@@ -163,7 +180,7 @@ class Layout:
     @property
     def cells(self) -> int:
         """Of its largest group."""
-        return max(1, max(spec.size_bytes // 8 for spec in self.specs))
+        return max(1, max(spec.cells for spec in self.specs))
 
     def spec(self, name: str) -> GroupSpec:
         try:

@@ -66,8 +66,9 @@ _KLINES: Final = ((99, 1), (499, 2), (1000, 5), (1500, 10))
 
 def weight_of(method: str, path: str, params: dict[str, str]) -> int:
     key = (method, path)
-    if key in _FIXED:
-        return _FIXED[key]
+    fixed = _FIXED.get(key)
+    if fixed is not None:
+        return fixed
     if key in _BY_SYMBOL:
         return _BY_SYMBOL[key][0 if params.get("symbol") else 1]
     if path.endswith(("/depth", "/rpiDepth")):
@@ -100,7 +101,9 @@ class Limits:
 
     def spend(self, address: str, weight: int, now: int) -> dict[str, str]:
         """The headers that say what is used. Raises Refused with 429 or 418."""
-        known = self.addresses.setdefault(address, _Address())
+        known = self.addresses.get(address)
+        if known is None:
+            known = self.addresses[address] = _Address()
         minute = now // (60 * SECOND)
         if known.minute != minute:
             known.minute, known.weight, known.refused = minute, 0, 0

@@ -232,8 +232,13 @@ class Streams:
     # --- what happened ----------------------------------------------------------------------------
 
     def publish(self, reports: list[Report], now: int) -> None:
+        if not self.listeners and not self.by_account:
+            return  # nobody has ever listened, and nothing waits to be said
         for report in reports:
             match report:
+                case OrderReport():
+                    if self._is_heard(report.order.account):
+                        self.user.order(report, now)
                 case QuoteReport():
                     self._quote(report)
                 case DepthReport():
@@ -242,8 +247,6 @@ class Streams:
                     self._trade(report)
                 case MarkReport():
                     self._mark(report)
-                case OrderReport() if self._is_heard(report.order.account):
-                    self.user.order(report, now)
                 case CashReport() if self._is_heard(report.account):
                     self.user.cash(report, now)
                 case ConditionalReport() if self._is_heard(report.order.account):

@@ -122,11 +122,11 @@ class CcxtProtocol:
 
     def _unsayable(self, i: Instrument, spec: OrderSpec) -> str:
         if spec.trigger_by is not TriggerBy.NONE:
-            return "orders with a trigger are not sent through ccxt"
+            return f"{self.name}: orders with a trigger are not sent through ccxt"
         if spec.tif is TimeInForce.GTD:
-            return "orders with an end (GTD) are not sent through ccxt"
+            return f"{self.name}: orders with an end (GTD) are not sent through ccxt"
         if spec.position_side is not PositionSide.BOTH:
-            return "positions of two sides are not traded through ccxt"
+            return f"{self.name}: positions of two sides are not traded through ccxt"
         is_buy = spec.side is Side.BUY and spec.type is OrderType.MARKET
         if is_buy and i.kind is Kind.SPOT and not self._facts.market_buys:
             return "a market buy of spot takes money there: send a limit order with IOC"

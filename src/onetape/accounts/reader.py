@@ -1,0 +1,292 @@
+"""Balances as any process reads them: exact, in nanoseconds, and never an old one unseen.
+
+    manager = StrategyBalanceManager("kraken", strategy_count=8)
+    manager.get_balance("USDC", index=0)     # 0 total, 1 the pool, 2 and on sub-accounts
+    manager.get_all("USDC")                  # one consistent snapshot
+
+A balance is told only while its gateway stands by it: one that is stopped, hangs or has not said
+that it is ready is PROCESS_DOWN or STALE_DATA, whatever its last numbers were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from enum import Enum
+from functools import lru_cache
+from typing import Final, TypeVar
+
+import msgspec
+
+from onetape._core import SlotGroup
+from onetape.accounts.entries import MAIN, SLOTS_MAX, TOTAL
+from onetape.accounts.table import AccountReader, accounts_in
+from onetape.model.errors import (
+    BadInput,
+    ProcessDown,
+    StaleData,
+    UnknownCurrency,
+    UnknownSubaccount,
+)
+from onetape.model.home import StrPath, home_of, state_of
+from onetape.model.money import money
+
+__all__ = ["MAX_AGE_S", "SingleQuote", "StrategyBalanceManager", "get_balance"]
+
+MAX_AGE_S: Final = 2.0  # a gateway shows life twice a second
+_NS: Final = 10**9
+_US_NS: Final = 1000
+_NEVER: Final = 2**63 - 1
+_Told = TypeVar("_Told")
+
+
+class SingleQuote(msgspec.Struct, frozen=True):
+    """A balance as a quote of one number. Times in us UTC."""
+
+    timestamp: int  # when the balance last changed, by the clock of what changed it
+    local_timestamp: int  # when the gateway last stood by it
+    mid: Decimal  # the balance
+
+    @property
+    def localTimestamp(self) -> int:  # noqa: N802 - its name elsewhere
+        return self.local_timestamp
+
+
+class StrategyBalanceManager:
+    """Read-only view of one account's balances, by currency and slot. One thread each."""
+
+    def __init__(
+        self,
+        exchange: str | Enum,
+        strategy_count: int = 8,
+        *,
+        account: str | None = None,
+        home: StrPath | None = None,
+        max_age: float = MAX_AGE_S,
+    ) -> None:
+        """exchange: a venue's name or kind; account: which, where a venue has several.
+
+        strategy_count: of slots, the total and the pool among them, 2 to 64. max_age: seconds
+        without a sign of life after which nothing is told. The gateway need not run yet: reads say
+        PROCESS_DOWN until it does. Raises BadInput where several accounts are meant.
+        """
+        if not MAIN < strategy_count <= SLOTS_MAX:
+            raise BadInput(f"strategy_count is 2 to {SLOTS_MAX}, not {strategy_count}")
+        if not 0 < max_age < _NEVER / _NS:
+            raise BadInput(f"max_age is a number of seconds above 0, not {max_age}")
+        self.exchange = _word(exchange)
+        self.strategy_count = strategy_count
+        self._account = account
+        self._home = home_of(home)
+        self._max_age = max(1, int(max_age * _NS))
+        self._unread: list[str] = []  # tables there that are of no account this version knows
+        self._groups: dict[str | Enum, SlotGroup] = {}
+        self._reader: AccountReader | None = self._find()
+
+    def get_balance(self, currency: str | Enum, index: int = TOTAL) -> Decimal:
+        """Exact. A slot below strategy_count that nobody uses is 0.
+
+        Raises UnknownCurrency, UnknownSubaccount, StaleData, ProcessDown.
+        """
+        group = self._groups.get(currency)
+        if group is not None and index < self.strategy_count:
+            text = group.text(index)
+            if text is not None:
+                return Decimal(text)
+        return money(self._slot(currency, index, SlotGroup.get))
+
+    def get_units(self, currency: str | Enum, index: int = TOTAL) -> int:
+        """The same in units of 1e-18."""
+        group = self._groups.get(currency)
+        if group is not None and index < self.strategy_count:
+            units = group.get(index)
+            if units is not None:
+                return units
+        return self._slot(currency, index, SlotGroup.get)
+
+    def held(self, currency: str | Enum, index: int = TOTAL) -> Decimal:
+        """What working orders and positions bind of it."""
+        return money(self._slot(currency, index, SlotGroup.held))
+
+    def available(self, currency: str | Enum, index: int = TOTAL) -> Decimal:
+        """Balance less held, of one moment. Credit is configured, and no part of a balance."""
+        return money(self._slot(currency, index, SlotGroup.available))
+
+    def get_all(self, currency: str | Enum) -> list[Decimal]:
+        """Slots 0 to strategy_count - 1 of one moment: the first is the sum of the others.
+
+        Raises UnknownSubaccount where a slot beyond them is in use: their sum would not be whole.
+        """
+        totals, held, _flags, _ts, _sequence, _version = self._ask(currency, SlotGroup.all)
+        count = self.strategy_count
+        for index in range(count, len(totals)):
+            if totals[index] or held[index]:
+                raise UnknownSubaccount(
+                    f"slot {index} holds {money(totals[index])} {_code(currency)} and "
+                    f"strategy_count is {count}",
+                    where=self._named(),
+                    todo=f"make it {len(totals)}",
+                )
+        amounts = [money(units) for units in totals[:count]]
+        return amounts + [Decimal(0)] * (count - len(amounts))
+
+    def quote(self, currency: str | Enum, index: int = TOTAL) -> SingleQuote:
+        """A balance with its times."""
+        totals, _held, _flags, ts_data, _sequence, _version = self._ask(currency, SlotGroup.all)
+        self._check_index(index)
+        units = totals[index] if index < len(totals) else 0
+        heartbeat = self._attached().state.heartbeat
+        return SingleQuote(ts_data // _US_NS, heartbeat // _US_NS, money(units))
+
+    @property
+    def currencies(self) -> list[str]:
+        """Those that the account has, now."""
+        reader = self._attached()
+        self._check_fresh(reader)
+        return reader.currencies
+
+    @property
+    def names(self) -> dict[str, int]:
+        """Sub-accounts by name, with their slots."""
+        return self._attached().names
+
+    def _slot(
+        self,
+        currency: str | Enum,
+        index: int,
+        get: Callable[[SlotGroup, int], int | None],
+    ) -> int:
+        self._check_index(index)
+
+        def ask(group: SlotGroup) -> int | None:
+            amount = get(group, index)
+            if amount is not None:
+                return amount
+            known = group.all()
+            return 0 if known is not None and index >= len(known[0]) else None
+
+        return self._ask(currency, ask)
+
+    def _ask(self, currency: str | Enum, ask: Callable[[SlotGroup], _Told | None]) -> _Told:
+        """The answer for a currency, or the reason why there is none as an error."""
+        group = self._groups.get(currency)
+        if group is not None and (told := ask(group)) is not None:
+            return told
+        self._groups.pop(currency, None)
+        code = _code(currency)
+        reader = self._attached()
+        # Somebody may have removed the files under a gateway, which has made them anew since.
+        for attempt in (0, 1):
+            if attempt and not reader.state.refresh():
+                raise self._down()
+            found = reader.slots(code, max_age=self._max_age)
+            if found is not None and (told := ask(found)) is not None:
+                self._groups[currency] = found
+                return told
+        self._check_fresh(reader)
+        if found is None:
+            raise UnknownCurrency(
+                f"{code} is no currency of this account",
+                where=self._named(),
+                todo=f"there are {', '.join(reader.currencies) or 'none yet'}",
+            )
+        told = ask(found)
+        if told is None:
+            self._check_fresh(reader)
+            raise StaleData(f"{code} cannot be read now", where=self._named(), todo="read it again")
+        return told
+
+    def _check_index(self, index: int) -> None:
+        if not TOTAL <= index < self.strategy_count:
+            raise UnknownSubaccount(
+                f"slot {index}",
+                where=self._named(),
+                todo=f"slots are 0 to {self.strategy_count - 1}: strategy_count says so",
+            )
+
+    def _check_fresh(self, reader: AccountReader) -> None:
+        why = reader.why_not_ready
+        age = reader.age_ns
+        if not why and age <= self._max_age:
+            return
+        if not reader.state.writer_alive:
+            raise self._down()
+        if why:
+            raise StaleData(
+                f"{reader.process} is not ready", where=why, todo="wait until it has its balances"
+            )
+        silent = "" if age == _NEVER else f" for {age / _NS:.1f} s"
+        raise StaleData(
+            f"{reader.process} has shown no life{silent}",
+            where=self._named(),
+            todo="look at `onetape status`",
+        )
+
+    def _attached(self) -> AccountReader:
+        if self._reader is None:
+            self._reader = self._find()
+            if self._reader is None:
+                raise self._down()
+        return self._reader
+
+    def _find(self) -> AccountReader | None:
+        found, self._unread = accounts_in(self._home)
+        meant = [each for each in found if self.exchange in (_word(each.venue), _word(each.kind))]
+        if self._account is not None:
+            meant = [each for each in meant if each.account == self._account]
+        if len(meant) > 1:
+            names = ", ".join(f"{each.venue}/{each.account}" for each in meant)
+            raise BadInput(
+                f"{self.exchange} has several accounts: {names}",
+                where=str(self._home),
+                todo="say which with account=NAME",
+            )
+        return meant[0] if meant else None
+
+    def _down(self) -> ProcessDown:
+        unread = f"; {', '.join(self._unread)} cannot be read here" if self._unread else ""
+        return ProcessDown(
+            f"no gateway of {self._named()} tells balances",
+            where=f"{state_of(self._home)}{unread}",
+            todo="start it",
+        )
+
+    def _named(self) -> str:
+        if self._reader is not None:
+            return f"{self._reader.venue}/{self._reader.account}"
+        return self.exchange if self._account is None else f"{self.exchange}/{self._account}"
+
+
+def get_balance(
+    exchange: str | Enum,
+    currency: str | Enum,
+    *,
+    account: str | None = None,
+    home: StrPath | None = None,
+    max_age: float = MAX_AGE_S,
+) -> SingleQuote:
+    """The total of a currency on an account, with its times. Raises as StrategyBalanceManager."""
+    return _manager(_word(exchange), account, str(home_of(home)), max_age).quote(currency)
+
+
+@lru_cache(maxsize=64)
+def _manager(
+    exchange: str, account: str | None, home: str, max_age: float
+) -> StrategyBalanceManager:
+    return StrategyBalanceManager(exchange, account=account, home=home, max_age=max_age)
+
+
+def _text(name: str | Enum) -> str:
+    if isinstance(name, Enum):
+        return name.value if isinstance(name.value, str) else name.name
+    return name
+
+
+def _word(exchange: str | Enum) -> str:
+    """A venue's name as it is compared: any case, `-` or `_`."""
+    return _text(exchange).lower().replace("_", "-")
+
+
+def _code(currency: str | Enum) -> str:
+    """A currency as tables have it."""
+    return _text(currency).upper()

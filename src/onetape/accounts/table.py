@@ -1,0 +1,206 @@
+"""The state table of an account: what its gateway knows of money, for every process to read.
+
+The gateway is the only writer. A balance is a group of slots per currency: 0 the total, which is
+the sum of the others and made by the core, 1 the pool, 2 and on the sub-accounts; amounts and what
+of them is held are units of 1e-18. The table vouches for its balances only while the gateway says
+that they are ready and shows life: to all others they are stale.
+
+    table = AccountTable(home, venue="kraken", account="main", kind="kraken", names={"a": 2})
+    table.put("USD", totals, held, ts=time, sequence=17)
+    table.ready()                # only now is anybody told a balance
+    table.alive(now)             # on each tick, at most half a second apart
+    table.close()                # a clean stop takes the table away; a crash leaves it, stale
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from onetape._core import SlotGroup
+from onetape.accounts.entries import SLOTS_MAX, TOTAL
+from onetape.model.errors import DataError, ProcessDown, check
+from onetape.model.home import StrPath, state_of
+from onetape.tape.state import StateReader, StateWriter, tables_in
+from onetape.tape.state_layout import FieldValue, GroupSpec, Layout
+
+__all__ = ["ALIVE_EVERY_S", "AccountReader", "AccountTable", "accounts_in", "gateway_of"]
+
+ALIVE_EVERY_S: Final = 0.5  # the longest time between two signs of life of a gateway
+SLOTS_SHOWN: Final = 8  # of each currency at least: an unused one is zero, not absent
+
+# Groups of positions and of margin take 4 and 5.
+ACCOUNT: Final = GroupSpec(
+    1, "account", (("kind", "T"), ("slots", "u"), ("ready", "b"), ("why", "T"))
+)
+SLOT: Final = GroupSpec(2, "slot", (("index", "u"),))
+BALANCE: Final = GroupSpec(3, "balance", slots=SLOTS_MAX)
+LAYOUT: Final = Layout([ACCOUNT, SLOT, BALANCE])
+
+
+def gateway_of(account: str) -> str:
+    """The process that an account's table is named after."""
+    return f"gateway:{account}"
+
+
+class AccountTable:
+    """The writer, in the gateway. A second one is refused with JOURNAL_LOCKED.
+
+    What a gateway before it left goes out of sight at once: a new one begins not ready.
+    """
+
+    def __init__(
+        self,
+        home: StrPath,
+        *,
+        venue: str,
+        account: str,
+        kind: str,
+        names: Mapping[str, int] | None = None,
+        capacity: int = 32,
+    ) -> None:
+        """kind: of the venue, as configured; names: of sub-accounts, with their slots; capacity:
+        currencies and names to begin with."""
+        self.process = gateway_of(account)
+        self._key = f"{venue}/{account}"
+        self._kind = kind
+        self._writer = StateWriter(state_of(home), self.process, LAYOUT, capacity=capacity)
+        self._ready = False
+        self._names: dict[str, int] = {}
+        self._describe("starting")
+        self.name(names or {})
+        self._writer.publish()
+
+    def name(self, names: Mapping[str, int]) -> None:
+        """Sub-accounts by name, in place of those before."""
+        for gone in self._names.keys() - names.keys():
+            self._writer.remove("slot", gone)
+        for name, index in names.items():
+            self._writer.put("slot", name, {"index": index}, ts=0, sequence=0)
+        self._names = dict(names)
+
+    def put(
+        self, currency: str, totals: list[int], held: list[int], *, ts: int, sequence: int
+    ) -> None:
+        """One currency, from one state of the ledger. Both lists by slot, in units of 1e-18.
+
+        ts: ns UTC when it was true; sequence: of the entry's frame. Raises InvariantViolation where
+        the total is not the sum of the others: such a state is shown to nobody.
+        """
+        check(
+            totals[TOTAL] == sum(totals) - totals[TOTAL]
+            and held[TOTAL] == sum(held) - held[TOTAL]
+            and len(totals) == len(held),
+            f"the slots of {currency} do not add up to its total",
+            where=self._key,
+        )
+        parts, kept = totals[1:], held[1:]
+        if (short := SLOTS_SHOWN - len(totals)) > 0:
+            parts += [0] * short
+            kept += [0] * short
+        self._writer.put_slots("balance", currency, parts, kept, ts=ts, sequence=sequence)
+
+    def remove(self, currency: str) -> bool:
+        """The account has no such currency any more. False: it had none."""
+        return self._writer.remove("balance", currency)
+
+    def ready(self) -> None:
+        """The balances are the venue's: readers are told them from here on."""
+        self._ready = True
+        self._describe("")
+        self._writer.vouch()
+
+    def not_ready(self, why: str) -> None:
+        """They are not to be relied on, from now on. why: at most 32 bytes, for people."""
+        self._ready = False
+        self._writer.unvouch()
+        self._describe(why)
+
+    def alive(self, now: int) -> bool:
+        """A sign of life, ns UTC: on each tick, at most half a second apart. From the loop that
+        books, not from a thread beside it: one that hangs is to be seen. True: somebody had
+        removed the table's files, and they were made anew."""
+        self._writer.heartbeat(now)
+        if self._ready:
+            self._writer.vouch()
+        return self._writer.keep_in_place()
+
+    def close(self) -> None:
+        """A clean stop: the table goes, and readers find the gateway down."""
+        self._writer.close(remove=True)
+
+    def _describe(self, why: str) -> None:
+        values: dict[str, FieldValue] = {
+            "kind": self._kind,
+            "slots": SLOTS_MAX,
+            "ready": self._ready,
+            "why": why,
+        }
+        self._writer.put("account", self._key, values, ts=0, sequence=0)
+
+
+class AccountReader:
+    """One account's table, in any process. Follows its gateway through restarts."""
+
+    def __init__(self, home: StrPath, process: str) -> None:
+        """PROCESS_DOWN: no table. SCHEMA_MISMATCH: another version's, or another process's."""
+        self.process = process
+        self.state = StateReader(state_of(home), process, LAYOUT)
+        self.venue, self.account, self.kind = self._who()
+
+    def _who(self) -> tuple[str, str, str]:
+        for key, group in self.state.groups("account").items():
+            venue, _, account = key.partition("/")
+            return venue, account, str(group["kind"])
+        raise ProcessDown(f"{self.process} says of no account what it is", todo="start it anew")
+
+    @property
+    def why_not_ready(self) -> str:
+        """What the gateway waits for; "": it is ready."""
+        group = self.state.get("account", f"{self.venue}/{self.account}")
+        if group is None:
+            return "starting"
+        return "" if group["ready"] else str(group["why"] or "starting")
+
+    @property
+    def names(self) -> dict[str, int]:
+        """Sub-accounts and their slots, by slot."""
+        found = {key: group["index"] for key, group in self.state.groups("slot").items()}
+        indexes = {name: index for name, index in found.items() if isinstance(index, int)}
+        return dict(sorted(indexes.items(), key=lambda item: item[1]))
+
+    @property
+    def currencies(self) -> list[str]:
+        return [key for _, key in self.state.keys("balance")]
+
+    def slots(self, currency: str, *, max_age: int) -> SlotGroup | None:
+        """A handle to a currency's slots, in any case of its letters; None: there is none such.
+
+        max_age: ns since the gateway last stood by its balances after which it answers None.
+        """
+        found = self.state.slots("balance", currency.upper(), max_age=max_age)
+        if found is None:  # a few codes are not all capitals
+            for known in self.currencies:
+                if known.upper() == currency.upper():
+                    return self.state.slots("balance", known, max_age=max_age)
+        return found
+
+    @property
+    def age_ns(self) -> int:
+        """Since the gateway last stood by its balances; 2**63 - 1: it does not."""
+        return int(self.state.core.vouched_age)
+
+
+def accounts_in(home: StrPath) -> tuple[list[AccountReader], list[str]]:
+    """The accounts with a table under a home, and the processes whose table cannot be read as one:
+    that of another version, or of no account."""
+    found: list[AccountReader] = []
+    others: list[str] = []
+    for process in tables_in(state_of(home)):
+        try:
+            found.append(AccountReader(home, process))
+        except ProcessDown:
+            continue  # it ended, or begins, at this moment
+        except DataError:
+            others.append(process)
+    return found, others

@@ -1,0 +1,34 @@
+"""Where a system keeps its files: journals, state tables, runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["StrPath", "config_beside", "home_of", "state_of"]
+
+StrPath = str | os.PathLike[str]
+
+
+def config_beside(option: StrPath | None = None) -> Path | None:
+    """The configuration file: the one that was named, else ./onetape.toml if there is one."""
+    if option is not None:
+        return Path(option)
+    found = Path("onetape.toml")
+    return found if found.is_file() else None
+
+
+def home_of(option: StrPath | None = None, *, config: StrPath | None = None) -> Path:
+    """The home that was named, else $ONETAPE_HOME, else .onetape beside the configuration, else
+    in the current folder. Absolute; it need not be there yet."""
+    if option is not None:
+        return Path(option).absolute()
+    if named := os.environ.get("ONETAPE_HOME"):
+        return Path(named).absolute()
+    beside = config_beside(config)
+    return (beside.parent if beside else Path()).absolute() / ".onetape"
+
+
+def state_of(home: StrPath) -> Path:
+    """Where the state tables of its processes are."""
+    return Path(home) / "state"
