@@ -32,6 +32,7 @@ LINE_BYTES_MAX: Final = 1 << 16
 WAITING_MAX: Final = 64
 SENDERS_MAX: Final = 256
 WHOLE_WITHIN_S: Final = 10.0
+LINGER_S: Final = 1.0  # until who was refused is hung up on for good
 TURN_MAX: Final = 16  # answers in one turn of the loop
 _PEER: Final = struct.Struct("3i")  # pid, uid, gid
 
@@ -204,11 +205,16 @@ class _Sender(asyncio.Protocol):
             self._transport.write(_encode(told) + b"\n")
 
     def _refuse(self, error: OnetapeError) -> None:
-        """And hangs up."""
+        """And hangs up: at once for what it says, a little later for what it hears. A socket that
+        is closed with words unread takes its own last ones back."""
+        self.is_closed = True
+        self._not_late()
+        self._table.senders.discard(self)
         if self._transport is not None and not self._transport.is_closing():
             told = {"id": "", "status": "refused", "result": None, **error.as_json()}
             self._transport.write(_encode(told) + b"\n")
-        self.close()
+            self._transport.write_eof()
+            asyncio.get_running_loop().call_later(LINGER_S, self._transport.close)
 
     def _give_up(self) -> None:
         self._refuse(UsageError(f"a line was not whole within {WHOLE_WITHIN_S:g} s"))
