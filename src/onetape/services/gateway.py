@@ -19,6 +19,8 @@ from typing import Any, Final
 
 from onetape.accounts.entries import MAIN
 from onetape.accounts.table import AccountTable
+from onetape.ipc.door import OPERATOR
+from onetape.ipc.server import listen
 from onetape.model.enums import Kind, RequestKind
 from onetape.model.errors import VenueRejected
 from onetape.model.instrument import Instrument
@@ -35,7 +37,6 @@ from onetape.services.gateway_account import AccountFeed
 from onetape.services.gateway_budget import AddressBudget, OrderBudget, budget_file
 from onetape.services.gateway_clock import VenueClock, keep_clock
 from onetape.services.gateway_commands import Commands
-from onetape.services.gateway_connection import listen
 from onetape.services.gateway_depth import DepthFeed
 from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_entry import EntryLine
@@ -49,6 +50,7 @@ from onetape.services.gateway_robots import ROBOTS_MAX, Robots
 from onetape.services.gateway_spans import Spans
 from onetape.store.private import private_folder
 from onetape.store.redaction import Redactor
+from onetape.store.tokens import make_token
 from onetape.tape.journal import JournalWriter
 from onetape.venues.gateways import Addresses, open_trading_venue
 
@@ -110,9 +112,10 @@ class Gateway:
                 self._spawn(self._follow_account())
                 if self.entry is not None:
                     self._spawn(self.entry.follow())
-                self._spawn(
-                    await listen(gateway_socket(self.home, self.options.account), self.answer)
-                )
+                for name in (OPERATOR, *self.options.subaccounts):
+                    make_token(self.home, name)
+                socket = gateway_socket(self.home, self.options.account)
+                self._spawn(await listen(socket, self.answer, self.commands.door.settle))
                 begun = {self._spawn(each.wait()) for each in (self.reconciled, self.stopping)}
                 await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
                 if self.reconciled.is_set():
@@ -205,8 +208,9 @@ class Gateway:
             in_doubt=old.may_lack_end and not is_other,
         )  # fmt: skip
         self.commands = Commands(
-            self.manager, self.gate, self.reconciler, self.tape,
-            now=self.clock.now, carry_out=self._carry_out, spans=self.spans,
+            self.options, self.manager, self.gate, self.reconciler, self.tape,
+            now=self.clock.now, carry_out=self._carry_out, spans=self.spans, once=old.once,
+            money=self.money,
         )  # fmt: skip
 
     def _open_money(self, writer: JournalWriter, kept: KeptMoney) -> AccountMoney:
@@ -429,9 +433,9 @@ class Gateway:
                 self.stopping.set()
                 return {}
             case "command":
-                return self.commands.execute(
-                    str(asked["id"]), str(asked["command"]), dict(asked.get("fields") or {})
-                )
+                return self.commands.door.answer(asked)
+            case "who":
+                return {"process": self.commands.door.names[0], "names": self.commands.door.names}
             case other:
                 return {"error": f"unknown request {other!r}"}
 

@@ -9,7 +9,7 @@ one of this.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.accounts.entries import MAIN
+from onetape.ipc.once import Once, digest_of
 from onetape.model.enums import (
     EventType,
     Liquidity,
@@ -40,7 +41,7 @@ from onetape.orders.told import FillTold
 from onetape.services.gateway_money import LEDGER, KeptMoney
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 
-__all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "request_of"]
+__all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "kill_reason", "request_of"]
 
 EPOCH_BITS: Final = 32
 DENIED_FLAG: Final = 4  # order_denied of core/journal/events.hpp
@@ -121,6 +122,11 @@ def request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, Orde
     return robot, _KINDS[kind], order_id, spec, bool(flags & DENIED_FLAG)
 
 
+def kill_reason(fields: Mapping[str, Any]) -> str:
+    """Of a kill command. Never empty: an empty one is no kill."""
+    return str(fields.get("reason", "")) or "by the operator"
+
+
 @dataclass(slots=True)
 class GatewayTape:
     """The writer, and the numbers that things have on this tape."""
@@ -131,6 +137,7 @@ class GatewayTape:
     robots: dict[int, RobotLife] = field(default_factory=dict)
     killed: str = ""  # why nothing new may leave, as the journal has it
     may_lack_end: bool = False  # what the journal said last may be lost
+    once: Once = field(default_factory=Once)  # commands that stand on it
 
     # --- writing ----------------------------------------------------------------------------------
 
@@ -184,9 +191,17 @@ class GatewayTape:
         life = self.robots.get(robot)
         return life.slot if life is not None else MAIN
 
-    def command(self, id_: str, name: str, fields: dict[str, Any], now: int) -> None:
-        """Before it is done."""
-        self._cold("command", {"id": id_, "actor": "operator", "command": name, **fields}, now)
+    def command(self, record: dict[str, Any], now: int) -> None:
+        """Before it is done: `id`, `actor`, `target`, `command`, `fields`, and `refused` where it
+        will not be."""
+        self._cold("command", record, now)
+
+    def command_reply(self, record: dict[str, Any], now: int) -> None:
+        """`id`, `status`, `result`, `error`."""
+        self._cold("reply", record, now)
+
+    def ensure(self, level: str) -> None:
+        self.writer.ensure(level)
 
     def take(self, life: RobotLife, uuid: bytes, first: int, last: int, crc: int, now: int) -> None:
         """Which frames of a robot's journal were taken next."""
@@ -272,7 +287,7 @@ class GatewayTape:
         """Everything that this journal says about orders, robots and money. Before `open`."""
         wanted = (
             "instrument", "order_request", "order_event", "fill", "params", "input", "command",
-            "balance", "position", "health", "entry",
+            "balance", "position", "health", "entry", "reply",
         )  # fmt: skip
         symbols: dict[int, str] = {}
         with JournalReader(path) as reader:
@@ -293,7 +308,11 @@ class GatewayTape:
                         symbols[frame.stream] = msgspec.msgpack.decode(frame.payload)["symbol"]
                     case EventType.COMMAND.id:
                         record = msgspec.msgpack.decode(frame.payload)
-                        self._recover_command(record, recovery)
+                        self._recover_command(record, frame.time, recovery)
+                    case EventType.REPLY.id:
+                        record = msgspec.msgpack.decode(frame.payload)
+                        if "status" in record:  # else of an order
+                            self.once.ended(record["id"], record)
                     case EventType.BALANCE.id:
                         record = msgspec.msgpack.decode(frame.payload)
                         if record["source"] == OPENING:
@@ -327,12 +346,23 @@ class GatewayTape:
                     case EventType.ENTRY.id:
                         kept.entry(frame.payload)
 
-    def _recover_command(self, record: dict[str, Any], recovery: Recovery) -> None:
+    def _recover_command(self, record: dict[str, Any], time: int, recovery: Recovery) -> None:
+        fields = record.get("fields")
+        if fields is None:  # of a tape that had them beside the name
+            fields, digest = record, b""
+        else:
+            digest = digest_of(record["actor"], record["command"], fields)
+        self.once.began(record["id"], digest, time)
+        refused = record.get("refused")
+        if refused is not None:
+            told = {"id": record["id"], "status": "refused", "result": None, "error": refused}
+            self.once.ended(record["id"], told)
+            return
         match record.get("command"):
-            case "settle" if record["as"] != "open":
-                recovery.manager.settled.add(record["order"])
+            case "settle" if fields["as"] != "open":
+                recovery.manager.settled.add(fields["order"])
             case "kill":
-                self.killed = record["reason"]
+                self.killed = kill_reason(fields)
             case "unkill":
                 self.killed = ""
 
