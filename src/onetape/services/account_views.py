@@ -6,21 +6,21 @@ Numbers are decimal text, times ns UTC; names are those of the objects that a st
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from onetape.model.config import Config
 from onetape.model.decimals import decimal_text
 from onetape.model.money import money
+from onetape.services.account_balances import balances_of
 from onetape.services.account_projection import AccountView, last_quotes, read_account
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 
 __all__ = ["accounts", "fills", "orders", "positions", "summary"]
-
-ALIVE_MS: Final = 2000  # after so long without a heartbeat a gateway is dead to all
 
 
 def orders(home: Path, config: Config) -> list[dict[str, Any]]:
@@ -33,8 +33,7 @@ def positions(home: Path, config: Config) -> list[dict[str, Any]]:
     """What is held, by account, symbol and side; unrealised by the middle of the last quote."""
     found = []
     for name, view in _views(home, config):
-        with JournalReader(gateway_journal(home, name)) as reader:
-            found += view.positions_at(name, last_quotes(reader))
+        found += view.positions_at(name, last_quotes(view, gateway_journal(home, name)))
     return found
 
 
@@ -48,25 +47,16 @@ def fills(home: Path, config: Config, *, last: int = 0) -> list[dict[str, Any]]:
 def accounts(home: Path, config: Config) -> list[dict[str, Any]]:
     """Balances, a row for each account and currency."""
     found = []
-    for name, view in _views(home, config):
-        with JournalReader(gateway_journal(home, name)) as reader:
-            alive_ms = heartbeat_age_ms(reader)
-        for currency, (total, time) in sorted(view.balances.items()):
-            text = decimal_text(money(total))
-            main = {"index": 1, "total": text, "available": text, "locked": "0"}
-            found.append(
-                {
-                    "venue": config.accounts[name].venue,
-                    "account": name,
-                    "currency": currency,
-                    "total": text,
-                    "available": text,
-                    "locked": "0",
-                    "subaccounts": {"main": main},
-                    "data_age_ms": _age_ms(time),
-                    "alive": alive_ms is not None and alive_ms <= ALIVE_MS,
-                }
-            )
+    for name, account in config.accounts.items():
+        path = gateway_journal(home, name)
+        if not is_tape(path):
+            continue
+        with JournalReader(path) as reader:
+            age = _heartbeat_age_ns(reader)
+        view = read_account(path)
+        found += balances_of(
+            home, name, account, now=time.time_ns(), told=view.balances, heartbeat_age_ns=age
+        )
     return found
 
 
@@ -81,18 +71,12 @@ def summary(home: Path, config: Config) -> dict[str, Any]:
     return {"orders": count, "equity": equity}
 
 
-def heartbeat_age_ms(reader: JournalReader) -> int | None:
+def _heartbeat_age_ns(reader: JournalReader) -> int | None:
     """None: nobody writes this journal now."""
     control = reader.control
     if not control or control["closed"] or not reader.writer_alive:
         return None
-    return _age_ms(int(control["heartbeat"]))
-
-
-def _age_ms(since: int) -> int:
-    import time
-
-    return max(0, time.time_ns() - since) // 10**6
+    return max(0, time.time_ns() - int(control["heartbeat"]))
 
 
 def _views(home: Path, config: Config) -> Iterator[tuple[str, AccountView]]:
