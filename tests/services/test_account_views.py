@@ -23,7 +23,8 @@ from onetape.model.enums import (
     TimeInForce,
     TriggerBy,
 )
-from onetape.services.account_views import accounts, fills, orders, positions, summary
+from onetape.services.account_balances import balances
+from onetape.services.account_views import fills, orders, positions, summary
 from onetape.services.gateway_journal import FILL, NEWS, QUOTE, REQUEST
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalWriter
@@ -148,16 +149,17 @@ def test_a_new_exchange_knows_nothing_of_the_old_one(tmp_path: Path, tape: Tape)
 def test_balances_are_the_tables_where_there_is_one(tmp_path: Path, tape: Tape) -> None:
     total = 100 * UNIT
     tape.cold("balance", currency="USDT", total=str(total), source="rest", ts_event=1)
-    (row,) = accounts(tmp_path, CONFIG)
+    (row,) = balances(tmp_path, CONFIG)
     assert (row["total"], row["available"], row["alive"]) == ("100", "100", False)
-    assert list(row["subaccounts"]) == ["main"]
+    assert row["subaccounts"]["main"]["total"] == "100"
+    assert row["subaccounts"]["a"]["total"] == "0"
     table = AccountTable(tmp_path, venue="x", account="main", kind="binance-usdm", names={"a": 2})
     held = [0, 0, 5 * UNIT]
     now = time.time_ns()
     table.put("USDT", [total, 70 * UNIT, 30 * UNIT], [sum(held), *held[1:]], ts=now, sequence=1)
     table.alive(now)
     table.ready()
-    (row,) = accounts(tmp_path, CONFIG)
+    (row,) = balances(tmp_path, CONFIG)
     assert (row["total"], row["available"], row["locked"]) == ("100", "95", "5")
     assert row["subaccounts"] == {
         "main": {"index": 1, "total": "70", "available": "70", "locked": "0"},

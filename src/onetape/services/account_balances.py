@@ -1,93 +1,109 @@
-"""Balances of the accounts of a home: from the state tables that gateways keep, where there is none
-from their journals, which know totals only."""
+"""What the accounts of a home have, and how it is divided: as their gateways show it in shared
+memory, or, where there is no gateway, as the entries of their journals add up."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from onetape.accounts.entries import MAIN, TOTAL
-from onetape.accounts.table import AccountReader, gateway_of
-from onetape.model.config import AccountConfig
+from onetape.accounts.entry_frames import unpack
+from onetape.accounts.ledger import Ledger
+from onetape.accounts.table import AccountReader, accounts_in
+from onetape.model.config import AccountConfig, Config
 from onetape.model.decimals import decimal_text
-from onetape.model.errors import DataError, ProcessDown
 from onetape.model.money import money
+from onetape.services.account_projection import read_account
+from onetape.services.gateway_options import gateway_journal
+from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape
 
-__all__ = ["balances_of"]
+__all__ = ["STALE_NS", "balances"]
 
-ALIVE_NS: Final = 2 * 10**9  # after so long without a sign of life a gateway is dead to all
-
-
-def balances_of(
-    home: Path,
-    name: str,
-    account: AccountConfig,
-    *,
-    now: int,
-    told: dict[str, tuple[int, int]],
-    heartbeat_age_ns: int | None,
-) -> list[dict[str, Any]]:
-    """A row for each currency, as CONTRACT.md has it. now: ns UTC. told: what the journal knows,
-    currency -> (units, time); heartbeat_age_ns: of the journal's writer, None: there is none."""
-    try:
-        reader = AccountReader(home, gateway_of(name))
-    except (ProcessDown, DataError):
-        rows = []
-    else:
-        rows = _from_table(reader, name, account, now)
-    if rows:
-        return rows
-    alive = heartbeat_age_ns is not None and heartbeat_age_ns <= ALIVE_NS
-    return [
-        _row(account.venue, name, currency, [total, total], [0, 0], {}, now - time, alive)
-        for currency, (total, time) in sorted(told.items())
-    ]
+STALE_NS: Final = 2 * 10**9  # without a sign of life for so long a gateway is dead to all
 
 
-def _from_table(
-    reader: AccountReader, name: str, account: AccountConfig, now: int
-) -> list[dict[str, Any]]:
+class _Slots(NamedTuple):
+    """Of one currency. ts: when they were true, 0: not known."""
+
+    currency: str
+    totals: Sequence[int]
+    held: Sequence[int]
+    ts: int
+
+
+def balances(home: Path, config: Config) -> list[dict[str, Any]]:
+    """A row for each account and currency; money as decimal text."""
+    shown = {reader.account: reader for reader in accounts_in(home)[0]}
     rows = []
-    alive = reader.age_ns <= ALIVE_NS
-    for currency in sorted(reader.currencies):
-        group = reader.slots(currency, max_age=0)
-        known = None if group is None else group.all()
-        if known is None:  # it is not ready, or this moment being written
-            continue
-        totals, held, _, ts, _, _ = known
-        names = {**account.subaccounts, **reader.names}
-        rows.append(_row(account.venue, name, currency, totals, held, names, now - ts, alive))
+    for name, account in config.accounts.items():
+        reader, path = shown.get(name), gateway_journal(home, name)
+        found = [] if reader is None else list(_in_memory(reader))
+        alive = False
+        if found:
+            alive = reader is not None and reader.age_ns <= STALE_NS
+        elif is_tape(path):  # none runs, or it has begun just now
+            alive = _is_written(path)
+            found = list(_on_tape(path)) or list(_as_told(path))
+        rows += [_row(name, account, each, alive=alive) for each in found]
     return rows
 
 
-def _row(
-    venue: str,
-    account: str,
-    currency: str,
-    totals: list[int],
-    held: list[int],
-    names: dict[str, int],
-    age_ns: int,
-    alive: bool,
-) -> dict[str, Any]:
-    def amounts(slot: int) -> dict[str, Any]:
-        total = totals[slot] if slot < len(totals) else 0
-        locked = held[slot] if slot < len(held) else 0
-        return {
-            "total": decimal_text(money(total)),
-            "available": decimal_text(money(total - locked)),
-            "locked": decimal_text(money(locked)),
-        }
+def _is_written(path: Path) -> bool:
+    """A gateway that lives writes this journal."""
+    with JournalReader(path) as reader:
+        control = reader.control
+        if not control or control["closed"] or not reader.writer_alive:
+            return False
+        return time.time_ns() - int(control["heartbeat"]) <= STALE_NS
 
+
+def _as_told(path: Path) -> Iterator[_Slots]:
+    """Of a journal without entries: the venue's last words, which are all in the pool."""
+    for currency, (total, ts) in sorted(read_account(path).balances.items()):
+        yield _Slots(currency, [total, total], [0, 0], ts)
+
+
+def _in_memory(reader: AccountReader) -> Iterator[_Slots]:
+    for currency in sorted(reader.currencies):
+        group = reader.slots(currency, max_age=0)
+        found = group.all() if group is not None else None
+        if found is not None:
+            yield _Slots(currency, found[0], found[1], found[3])
+
+
+def _on_tape(path: Path) -> Iterator[_Slots]:
+    ledger = Ledger()
+    newest = 0
+    with JournalReader(path) as reader:
+        for frame in reader.frames(("entry",)):
+            ledger.post(unpack(frame.payload))
+            newest = frame.time
+    for currency in ledger.currencies():
+        totals = ledger.slots(currency)
+        yield _Slots(currency, totals, [0] * len(totals), newest)
+
+
+def _row(name: str, account: AccountConfig, slots: _Slots, *, alive: bool) -> dict[str, Any]:
+    names = {"main": MAIN, **account.subaccounts}
+    used = {slot: str(slot) for slot, total in enumerate(slots.totals) if total and slot > MAIN}
+    names |= {shown: slot for slot, shown in used.items() if slot not in names.values()}
+    subaccounts = {shown: {"index": slot, **_amounts(slots, slot)} for shown, slot in names.items()}
     return {
-        "venue": venue,
-        "account": account,
-        "currency": currency,
-        **amounts(TOTAL),
-        "subaccounts": {
-            each: {"index": slot, **amounts(slot)}
-            for each, slot in sorted({"main": MAIN, **names}.items(), key=lambda item: item[1])
-        },
-        "data_age_ms": max(0, age_ns) // 10**6,
+        "venue": account.venue,
+        "account": name,
+        "currency": slots.currency,
+        **_amounts(slots, TOTAL),
+        "subaccounts": subaccounts,
+        "data_age_ms": max(0, time.time_ns() - slots.ts) // 10**6,
         "alive": alive,
     }
+
+
+def _amounts(slots: _Slots, slot: int) -> Mapping[str, str]:
+    total = slots.totals[slot] if slot < len(slots.totals) else 0
+    held = slots.held[slot] if slot < len(slots.held) else 0
+    amounts = {"total": total, "available": total - held, "locked": held}
+    return {key: decimal_text(money(units)) for key, units in amounts.items()}

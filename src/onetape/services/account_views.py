@@ -1,4 +1,4 @@
-"""What is so now on the accounts of a home: orders, positions, fills and balances, as the gateways'
+"""What is so now on the accounts of a home: orders, positions and fills, as the gateways'
 journals have them. They are read whether a gateway runs or not.
 
 Numbers are decimal text, times ns UTC; names are those of the objects that a strategy gets.
@@ -6,7 +6,6 @@ Numbers are decimal text, times ns UTC; names are those of the objects that a st
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,11 @@ from typing import Any
 from onetape.model.config import Config
 from onetape.model.decimals import decimal_text
 from onetape.model.money import money
-from onetape.services.account_balances import balances_of
 from onetape.services.account_projection import AccountView, last_quotes, read_account
 from onetape.services.gateway_options import gateway_journal
-from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 
-__all__ = ["accounts", "fills", "orders", "positions", "summary"]
+__all__ = ["fills", "orders", "positions", "summary"]
 
 
 def orders(home: Path, config: Config) -> list[dict[str, Any]]:
@@ -44,22 +41,6 @@ def fills(home: Path, config: Config, *, last: int = 0) -> list[dict[str, Any]]:
     return found[-last:] if last else found
 
 
-def accounts(home: Path, config: Config) -> list[dict[str, Any]]:
-    """Balances, a row for each account and currency."""
-    found = []
-    for name, account in config.accounts.items():
-        path = gateway_journal(home, name)
-        if not is_tape(path):
-            continue
-        with JournalReader(path) as reader:
-            age = _heartbeat_age_ns(reader)
-        view = read_account(path)
-        found += balances_of(
-            home, name, account, now=time.time_ns(), told=view.balances, heartbeat_age_ns=age
-        )
-    return found
-
-
 def summary(home: Path, config: Config) -> dict[str, Any]:
     """For `status`: how many orders work, and the balances of each account."""
     count, equity = 0, {}
@@ -69,14 +50,6 @@ def summary(home: Path, config: Config) -> dict[str, Any]:
             currency: decimal_text(money(total)) for currency, (total, _) in view.balances.items()
         }
     return {"orders": count, "equity": equity}
-
-
-def _heartbeat_age_ns(reader: JournalReader) -> int | None:
-    """None: nobody writes this journal now."""
-    control = reader.control
-    if not control or control["closed"] or not reader.writer_alive:
-        return None
-    return max(0, time.time_ns() - int(control["heartbeat"]))
 
 
 def _views(home: Path, config: Config) -> Iterator[tuple[str, AccountView]]:

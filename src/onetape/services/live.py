@@ -23,6 +23,7 @@ import msgspec
 
 from onetape.engine.plan import LiveRobot
 from onetape.engine.session import Session
+from onetape.ipc.local_socket import connect
 from onetape.model.config import AccountConfig, Config, VenueConfig
 from onetape.model.errors import (
     BadConfig,
@@ -35,7 +36,6 @@ from onetape.services.bridge_options import bridge_of, simulated_kind
 from onetape.services.configured import clean_environ, is_simulated
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.gateway_sharing import check_followed, starting, wait_for_others
-from onetape.services.local_socket import connect
 from onetape.services.outcome import RunResult
 from onetape.services.paper import SAMPLE_NS, PaperOptions, PaperRobot, follow
 from onetape.services.preflight import (

@@ -17,9 +17,9 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.ipc.server import listen
 from onetape.model.config import Config
 from onetape.model.errors import OnetapeError
-from onetape.services.gateway_connection import listen
 from onetape.services.supervisor_child import ChildFiles, Process
 from onetape.services.supervisor_journal import SupervisorTape
 from onetape.services.supervisor_law import SILENT_S, Do, Law, Life, State, Step

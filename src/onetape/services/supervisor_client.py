@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.ipc.local_socket import connect
 from onetape.model.config import Config
 from onetape.model.errors import BadConfig, JournalLocked, ProcessDown, UsageError
-from onetape.services.local_socket import connect
 from onetape.services.supervisor_child import start_time
 from onetape.services.supervisor_options import SupervisorOptions, supervisor_socket
 from onetape.store.private import private_folder
