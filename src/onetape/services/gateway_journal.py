@@ -38,6 +38,7 @@ from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, Ne
 from onetape.orders.reconcile import AGREED
 from onetape.orders.recover import Recovery
 from onetape.orders.told import FillTold
+from onetape.services.gateway_money import LEDGER, KeptMoney
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 
 __all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "kill_reason", "request_of"]
@@ -146,18 +147,20 @@ class GatewayTape:
             self.streams[instrument.symbol] = stream
             self.writer.append_instrument(stream, now, instrument.to_msgpack())
 
-    def write(self, out: Out, now: int) -> None:
+    def write(self, out: Out, now: int) -> int:
+        """The sequence of its frame, of a fill; else 0."""
         match out:
             case IntentOut():
                 self._intent(out, now)
             case NewsOut():
                 self._news(out, now)
             case FillOut():
-                self._fill(out, now)
+                return self._fill(out, now)
             case AccountOut():
                 self._account(out, now)
             case HealthOut():
                 self._health(out, now)
+        return 0
 
     def attach(self, life: RobotLife, now: int) -> None:
         self.robots[life.number] = life
@@ -182,6 +185,11 @@ class GatewayTape:
             if robot_tag(life.name) == told.tag:
                 return life.number, told.epoch << EPOCH_BITS | told.ordinal
         return None
+
+    def slot_of(self, robot: int) -> int:
+        """The sub-account that a robot trades with; of other hands the pool."""
+        life = self.robots.get(robot)
+        return life.slot if life is not None else MAIN
 
     def command(self, record: dict[str, Any], now: int) -> None:
         """Before it is done: `id`, `actor`, `target`, `command`, `fields`, and `refused` where it
@@ -230,7 +238,7 @@ class GatewayTape:
                 stream,
             )
 
-    def _fill(self, out: FillOut, now: int) -> None:
+    def _fill(self, out: FillOut, now: int) -> int:
         fill, order = out.fill, out.order
         low, high = split_units(fill.fee)
         payload = FILL.pack(
@@ -249,7 +257,7 @@ class GatewayTape:
             0,
             0,
         )
-        self.writer.append("fill", payload, stream=self.streams[fill.symbol], time=now)
+        return self.writer.append("fill", payload, stream=self.streams[fill.symbol], time=now)
 
     def _account(self, out: AccountOut, now: int) -> None:
         record: dict[str, Any] = {"source": out.source, "ts_event": out.time}
@@ -260,6 +268,8 @@ class GatewayTape:
         else:
             stream = self.streams.get(out.name, 0)
             value = {"symbol": out.name, "side": str(out.side), "qty": out.amount, **record}
+            if out.price:
+                value["price"] = out.price
             self._cold("position", value, now, stream)
 
     def _health(self, out: HealthOut, now: int) -> None:
@@ -273,11 +283,11 @@ class GatewayTape:
 
     # --- reading it again -------------------------------------------------------------------------
 
-    def recover(self, path: Path, recovery: Recovery) -> None:
-        """Everything that this journal says about orders and robots. Before `open`."""
+    def recover(self, path: Path, recovery: Recovery, kept: KeptMoney) -> None:
+        """Everything that this journal says about orders, robots and money. Before `open`."""
         wanted = (
             "instrument", "order_request", "order_event", "fill", "params", "input", "command",
-            "balance", "position", "health", "reply",
+            "balance", "position", "health", "entry", "reply",
         )  # fmt: skip
         symbols: dict[int, str] = {}
         with JournalReader(path) as reader:
@@ -313,8 +323,10 @@ class GatewayTape:
                             )  # fmt: skip
                     case EventType.POSITION.id:
                         record = msgspec.msgpack.decode(frame.payload)
+                        side = PositionSide(record["side"])
+                        if record["source"] == LEDGER:
+                            kept.position(record["symbol"], side, record["qty"], record["price"])
                         if record["source"] == OPENING:
-                            side = PositionSide(record["side"])
                             recovery.held(record["symbol"], side, record["qty"])
                     case EventType.PARAMS.id:
                         self._recover_robot(msgspec.msgpack.decode(frame.payload))
@@ -328,7 +340,11 @@ class GatewayTape:
                     case EventType.ORDER_EVENT.id:
                         self._recover_news(frame.payload, recovery)
                     case EventType.FILL.id:
-                        recovery.fill(self._told(frame.payload, symbols[frame.stream]))
+                        fill, slot = self._told(frame.payload, symbols[frame.stream])
+                        recovery.fill(fill)
+                        kept.fill(fill, slot, frame.sequence)
+                    case EventType.ENTRY.id:
+                        kept.entry(frame.payload)
 
     def _recover_command(self, record: dict[str, Any], time: int, recovery: Recovery) -> None:
         fields = record.get("fields")
@@ -372,13 +388,14 @@ class GatewayTape:
             name = life.client_id(order_id)
             recovery.news(name, OrderNews.from_id(news), size, price, str(venue))
 
-    def _told(self, payload: bytes, symbol: str) -> FillTold:
+    def _told(self, payload: bytes, symbol: str) -> tuple[FillTold, int]:
+        """A fill, and the slot of its robot."""
         (
             order_id, venue, trade, time, price, size, low, high, side, liquidity, position, robot,
             _, _,
         ) = FILL.unpack(payload)  # fmt: skip
         life = self.robots.get(robot)
-        return FillTold(
+        fill = FillTold(
             symbol=symbol,
             client_id=life.client_id(order_id) if life else "foreign",
             venue_id=str(venue) if venue else "",  # not every venue's is a number
@@ -392,3 +409,4 @@ class GatewayTape:
             fee_currency="",
             liquidity=Liquidity.from_id(liquidity),
         )
+        return fill, life.slot if life else MAIN
