@@ -11,7 +11,7 @@ COLUMNS = ("venue", "account", "currency", "total", "available", "locked", "data
 @verb("accounts", example="onetape accounts --json")
 def command(shell: Shell) -> Answer:
     """Show the balances of all accounts, and how they are divided."""
-    found = load("onetape.services.account_views", "accounts", what="accounts")(
+    found = load("onetape.services.account_balances", "balances", what="accounts")(
         shell.home, shell.config
     )
     return Answer(found, listing(found, COLUMNS, nothing="no balance is known (onetape up)"))

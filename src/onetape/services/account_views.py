@@ -1,4 +1,4 @@
-"""What is so now on the accounts of a home: orders, positions, fills and balances, as the gateways'
+"""What is so now on the accounts of a home: orders, positions and fills, as the gateways'
 journals have them. They are read whether a gateway runs or not.
 
 Numbers are decimal text, times ns UTC; names are those of the objects that a strategy gets.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from onetape.model.config import Config
 from onetape.model.decimals import decimal_text
@@ -18,9 +18,7 @@ from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 
-__all__ = ["accounts", "fills", "orders", "positions", "summary"]
-
-ALIVE_MS: Final = 2000  # after so long without a heartbeat a gateway is dead to all
+__all__ = ["fills", "orders", "positions", "summary"]
 
 
 def orders(home: Path, config: Config) -> list[dict[str, Any]]:
@@ -45,31 +43,6 @@ def fills(home: Path, config: Config, *, last: int = 0) -> list[dict[str, Any]]:
     return found[-last:] if last else found
 
 
-def accounts(home: Path, config: Config) -> list[dict[str, Any]]:
-    """Balances, a row for each account and currency."""
-    found = []
-    for name, view in _views(home, config):
-        with JournalReader(gateway_journal(home, name)) as reader:
-            alive_ms = heartbeat_age_ms(reader)
-        for currency, (total, time) in sorted(view.balances.items()):
-            text = decimal_text(money(total))
-            main = {"index": 1, "total": text, "available": text, "locked": "0"}
-            found.append(
-                {
-                    "venue": config.accounts[name].venue,
-                    "account": name,
-                    "currency": currency,
-                    "total": text,
-                    "available": text,
-                    "locked": "0",
-                    "subaccounts": {"main": main},
-                    "data_age_ms": _age_ms(time),
-                    "alive": alive_ms is not None and alive_ms <= ALIVE_MS,
-                }
-            )
-    return found
-
-
 def summary(home: Path, config: Config) -> dict[str, Any]:
     """For `status`: how many orders work, and the balances of each account."""
     count, equity = 0, {}
@@ -79,20 +52,6 @@ def summary(home: Path, config: Config) -> dict[str, Any]:
             currency: decimal_text(money(total)) for currency, (total, _) in view.balances.items()
         }
     return {"orders": count, "equity": equity}
-
-
-def heartbeat_age_ms(reader: JournalReader) -> int | None:
-    """None: nobody writes this journal now."""
-    control = reader.control
-    if not control or control["closed"] or not reader.writer_alive:
-        return None
-    return _age_ms(int(control["heartbeat"]))
-
-
-def _age_ms(since: int) -> int:
-    import time
-
-    return max(0, time.time_ns() - since) // 10**6
 
 
 def _views(home: Path, config: Config) -> Iterator[tuple[str, AccountView]]:
