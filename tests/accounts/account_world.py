@@ -46,8 +46,18 @@ class World:
         legs = (Leg(slot, "USD", amount * U), Leg(Outside.MARKET, "USD", -amount * U))
         self.keeper.book(Entry(at, Cause.FILL, legs, f"fill {at} {amount}"))
 
-    def told(self, total: float, *, at: int, now: int | None = None, asked: bool = True) -> list:
-        effects = self.statements.told("USD", int(total * U), at, now or at, asked=asked)
+    def told(
+        self,
+        total: float,
+        *,
+        at: int,
+        now: int | None = None,
+        asked: bool = True,
+        units: int | None = None,
+    ) -> list:
+        """units: the total exactly."""
+        units = int(total * U) if units is None else units
+        effects = self.statements.told("USD", units, at, now or at, asked=asked)
         for each in effects:
             if isinstance(each, Entry):
                 assert self.keeper.book(each) is not None

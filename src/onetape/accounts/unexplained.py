@@ -308,7 +308,7 @@ def _keep(kept: list[Any], one: object) -> None:
 
 def _stem(reference: str) -> str:
     """The transfer's id in what a command is booked by."""
-    return reference.removeprefix("transfer ")
+    return reference.removeprefix("transfer ").removesuffix("/in")
 
 
 def _movement(entry: Entry) -> tuple[str, int, bool] | None:

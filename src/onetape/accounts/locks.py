@@ -1,0 +1,228 @@
+"""What orders and positions hold of a sub-account's money: it cannot be spent twice, or taken away.
+
+That is our rule and no fact of the venue. On spot a buy holds its cost with fee, a sale its coins.
+Of contracts a sub-account holds margin as if it were alone at the venue: of each position side the
+greater of what it would reach if all its buys were filled, or all its sales, by the configured
+leverage, and the fees of the orders that can open. Reductions hold nothing. The position counts at
+what it was opened for, so that prices alone do not change what is held.
+
+Each change of an order or a position costs the same, however many there are. Amounts are units of
+1e-18, rounded up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from onetape.model.enums import Kind, OrderType, PositionSide, Side
+from onetape.model.errors import check
+from onetape.model.instrument import Instrument
+from onetape.model.order import OrderSpec
+from onetape.orders.backing import Spending, only_reduces, spending
+from onetape.orders.managed import Managed
+
+__all__ = ["Locks"]
+
+_NO_PRICES: Final[Mapping[str, int]] = MappingProxyType({})
+_BUY: Final = Side.BUY
+_SELL: Final = Side.SELL
+_SPOT: Final = Kind.SPOT
+_MARKET: Final = OrderType.MARKET
+
+Key = tuple[int, str, PositionSide]
+
+
+@dataclass(slots=True)
+class _Margin:
+    """Of one slot, symbol and position side. value: of the position, signed."""
+
+    currency: str
+    value: int = 0
+    buys: int = 0
+    sells: int = 0
+    fees: int = 0
+    held: int = 0  # what all that comes to
+
+    def worst(self, buys: int = 0, sells: int = 0) -> int:
+        """With so much more bought or sold."""
+        return max(abs(self.value + self.buys + buys), abs(self.value - self.sells - sells))
+
+
+class _Part(NamedTuple):
+    """What one order adds. key None: on spot, where `amount` of a currency is held; else the value
+    that it may open, and its fee."""
+
+    slot: int
+    currency: str
+    amount: int
+    fee: int = 0
+    key: Key | None = None
+    side: Side = _BUY
+
+
+class Locks:
+    """Of one account. leverage: what a sub-account's contracts are reckoned at; references: prices
+    that market orders are reckoned at."""
+
+    def __init__(
+        self,
+        instruments: Mapping[str, Instrument],
+        *,
+        leverage: float,
+        references: Mapping[str, int] = _NO_PRICES,
+    ) -> None:
+        check(leverage > 0, f"leverage is positive: {leverage}")
+        self._instruments = instruments
+        self._references = references
+        # A float as people write it: 1.1 is 11 / 10.
+        self._over, self._under = Fraction(str(leverage)).as_integer_ratio()
+        self._held: dict[tuple[str, int], int] = {}
+        self._parts: dict[str, _Part] = {}  # by client id
+        self._margins: dict[Key, _Margin] = {}
+
+    # --- what is asked ----------------------------------------------------------------------------
+
+    def held(self, currency: str, slot: int) -> int:
+        """Never negative."""
+        return self._held.get((currency, slot), 0)
+
+    def wanted(
+        self,
+        spec: OrderSpec,
+        left: int,
+        price: int,
+        *,
+        slot: int | None = None,
+        without: Managed | None = None,
+    ) -> Spending | None:
+        """What a new order would hold. None: nothing, or that cannot be said (no price is known).
+
+        slot: whose it is; then what closes its position, or hedges its orders, needs less. Without
+        it the order counts as if nothing else were there. without: the order that it replaces.
+        """
+        part = self._part(spec, left, price, slot or 0)
+        if part is None:
+            return None
+        if part.key is None:
+            return Spending(part.currency, part.amount) if part.amount else None
+        margin = self._margins.get(part.key) or _Margin(part.currency)
+        now = margin.held
+        if without is not None:
+            old = self._parts.get(without.client_id)
+            if old is not None and old.key == part.key:
+                margin = _Margin(part.currency, margin.value, margin.buys, margin.sells)
+                margin.fees = self._margins[old.key].fees
+                _add(margin, old, -1)
+                now = self._need(margin, margin.worst())
+        more = (part.amount, 0) if spec.side is _BUY else (0, part.amount)
+        amount = self._need(margin, margin.worst(*more)) + part.fee - now
+        return Spending(part.currency, amount) if amount > 0 else None
+
+    def of(self, order: Managed, currency: str) -> int:
+        """What this order holds: what would be free without it."""
+        part = self._parts.get(order.client_id)
+        if part is None or part.currency != currency:
+            return 0
+        if part.key is None:
+            return part.amount
+        margin = self._margins[part.key]
+        rest = _Margin(currency, margin.value, margin.buys, margin.sells, margin.fees)
+        _add(rest, part, -1)
+        return margin.held - self._need(rest, rest.worst())
+
+    # --- what changes it --------------------------------------------------------------------------
+
+    def update(self, order: Managed, slot: int) -> Iterable[str]:
+        """The order may have changed. Returns the currencies of which another amount is held."""
+        old = self._parts.get(order.client_id)
+        left = order.worst_left
+        part = None
+        if left:
+            price = order.price
+            if order.life.update_open:  # the dearer of both may be true
+                price = max(price, order.amend_to[0])
+            part = self._part(order.spec, left, price, slot)
+        if part == old:
+            return ()
+        changed: list[str] = []
+        if old is not None:
+            del self._parts[order.client_id]
+            self._apply(old, -1, changed)
+        if part is not None:
+            self._parts[order.client_id] = part
+            self._apply(part, 1, changed)
+        return changed
+
+    def position(
+        self, slot: int, symbol: str, side: PositionSide, qty: int, value: int
+    ) -> Iterable[str]:
+        """A sub-account's position as it is now. value: what it was opened for, 1e-18 of the settle
+        currency, of either sign."""
+        instrument = self._instruments[symbol]
+        if instrument.kind is _SPOT:
+            return ()
+        margin = self._margin((slot, symbol, side), instrument.settle)
+        margin.value = abs(value) if qty > 0 else -abs(value) if qty < 0 else 0
+        changed: list[str] = []
+        self._renew(slot, margin, changed)
+        return changed
+
+    # --- how --------------------------------------------------------------------------------------
+
+    def _part(self, spec: OrderSpec, left: int, price: int, slot: int) -> _Part | None:
+        if left <= 0 or only_reduces(spec):
+            return None
+        instrument = self._instruments[spec.symbol]
+        if spec.type is _MARKET:
+            price = spec.trigger_int or price or self._references.get(spec.symbol, 0)
+        if instrument.kind is _SPOT:
+            spent = spending(instrument, spec, left, price)
+            return None if spent is None else _Part(slot, spent.currency, spent.amount)
+        if not price:
+            return None
+        value = abs(instrument.notional_units(price, left))
+        rate = instrument.maker_fee if spec.post_only else instrument.taker_fee
+        over, under = rate.as_integer_ratio()
+        fee = max(-(-value * over // under), 0)
+        key = (slot, spec.symbol, spec.position_side)
+        return _Part(slot, instrument.settle, value, fee, key, spec.side)
+
+    def _margin(self, key: Key, currency: str) -> _Margin:
+        found = self._margins.get(key)
+        if found is None:
+            found = self._margins[key] = _Margin(currency)
+        return found
+
+    def _apply(self, part: _Part, sign: int, changed: list[str]) -> None:
+        if part.key is None:
+            self._move(part.currency, part.slot, sign * part.amount, changed)
+            return
+        margin = self._margin(part.key, part.currency)
+        _add(margin, part, sign)
+        self._renew(part.slot, margin, changed)
+
+    def _renew(self, slot: int, margin: _Margin, changed: list[str]) -> None:
+        need = self._need(margin, margin.worst())
+        self._move(margin.currency, slot, need - margin.held, changed)
+        margin.held = need
+
+    def _need(self, margin: _Margin, worst: int) -> int:
+        return -(-worst * self._under // self._over) + margin.fees
+
+    def _move(self, currency: str, slot: int, amount: int, changed: list[str]) -> None:
+        if amount:
+            at = (currency, slot)
+            self._held[at] = self._held.get(at, 0) + amount
+            changed.append(currency)
+
+
+def _add(margin: _Margin, part: _Part, sign: int) -> None:
+    if part.side is _SELL:
+        margin.sells += sign * part.amount
+    else:
+        margin.buys += sign * part.amount
+    margin.fees += sign * part.fee

@@ -1,0 +1,462 @@
+"""Transfers of money between wallets, accounts and venues: sent once, or known not to have been.
+
+    PENDING   asked for, on the tape, out of the pool; also: known not to have happened, to be
+              tried again
+    SENT      on the wire, or perhaps: that it would be sent is on the tape before it is
+    UNKNOWN   no answer, or none that says what has become of it; the venue's history is asked
+    DONE FAILED EXPIRED   the end
+
+Only what is known not to have happened is tried again, until its deadline; an unknown one is
+neither tried again nor given up. What has left the pool and has not arrived is in `transit`. A half
+is booked by the transfer's id in the ledger of each account it touches, at most once.
+
+An effect is carried out before the next one. Where the process dies between two of them, `replay`
+of the tape's records and `resume` go on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
+from onetape.accounts.ledger import Ledger
+from onetape.accounts.slots import Refused
+from onetape.model.errors import (
+    DuplicateCommand,
+    InsufficientFunds,
+    InvalidAccount,
+    InvalidAmount,
+    UsageError,
+)
+from onetape.model.money import money
+from onetape.model.time import SECOND
+from onetape.orders.managed import HealthOut
+
+__all__ = [
+    "AskHistory",
+    "Effect",
+    "Found",
+    "Outcome",
+    "Place",
+    "Record",
+    "Send",
+    "State",
+    "Tell",
+    "Transfer",
+    "Transfers",
+]
+
+DEADLINE: Final = 120 * SECOND
+ANSWER_WITHIN: Final = 10 * SECOND
+RETRY_FIRST: Final = SECOND  # doubled each time
+RETRY_MOST: Final = 15 * SECOND
+ASK_EVERY: Final = 5 * SECOND
+# A history may be behind, and a request may be on its way: venues refuse one that is older than
+# its window (60 s at most at Binance, read 2026-11). What two looks after that do not show was not
+# carried out.
+SETTLED_AFTER: Final = 65 * SECOND
+LOOKS: Final = 2
+FINISHED_KEPT: Final = 1000  # what is older is known by its entries
+
+
+class State(StrEnum):
+    PENDING = "pending"
+    SENT = "sent"
+    UNKNOWN = "unknown"
+    DONE = "done"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+    @property
+    def is_final(self) -> bool:
+        return self in (State.DONE, State.FAILED, State.EXPIRED)
+
+
+class Outcome(StrEnum):
+    """What an answer says."""
+
+    DONE = "done"
+    REFUSED = "refused"  # it has not happened and will not
+    BUSY = "busy"  # it has not happened: later, perhaps
+    LOST = "lost"  # no answer, or one that says neither
+
+
+class Found(StrEnum):
+    """What the venue's history says."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNDERWAY = "underway"
+    ABSENT = "absent"
+
+
+class Place(NamedTuple):
+    """A wallet of an account of a venue; "" is the one that is traded from."""
+
+    venue: str
+    account: str
+    wallet: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        """`kraken.main.spot`, `kraken.main`. Raises UsageError."""
+        parts = text.split(".")
+        if not 2 <= len(parts) <= 3 or not all(parts):
+            raise UsageError(f"no place of money: {text!r}", todo="venue.account[.wallet]")
+        return cls(*parts)
+
+    def __str__(self) -> str:
+        return ".".join(part for part in self if part)
+
+
+class Record(NamedTuple):
+    """To the tape, as a `transfer` frame."""
+
+    fields: dict[str, Any]
+
+
+class Send(NamedTuple):
+    """To the venue. The name is its client id where the venue takes one."""
+
+    name: str
+    source: Place
+    target: Place
+    currency: str
+    amount: int
+
+
+class AskHistory(NamedTuple):
+    """Whether the venue has carried it out; what it did before `since` does not matter."""
+
+    name: str
+    since: int
+
+
+class Tell(NamedTuple):
+    """To the gateway of another account: an adjust by this transfer id, until it is answered."""
+
+    name: str
+    target: Place
+    currency: str
+    amount: int
+
+
+Effect = Record | Entry | Send | AskHistory | Tell | HealthOut
+
+
+@dataclass(slots=True)
+class Transfer:
+    name: str
+    source: Place
+    target: Place
+    currency: str
+    amount: int
+    asked: int  # when, as all times: ns UTC
+    deadline: int
+    state: State = State.PENDING
+    reason: str = ""
+    first_sent: int = 0
+    sent: int = 0
+    tries: int = 0
+    due: int = 0  # when something is to be done about it
+    absent: int = 0  # looks at the history that did not show it
+    is_told: bool = False  # the target's gateway has answered
+    is_late: bool = False  # that it is past its deadline has been said
+
+    @property
+    def is_inside(self) -> bool:
+        """Both wallets are of one account."""
+        return self.source[:2] == self.target[:2]
+
+    @property
+    def is_finished(self) -> bool:
+        return self.state.is_final and (
+            self.state is not State.DONE or self.is_inside or self.is_told
+        )
+
+
+class Transfers:
+    """Those that begin at one account. available: of a currency in a wallet, units of 1e-18."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        venue: str,
+        account: str,
+        available: Callable[[str, str], int],
+        *,
+        settled_after: int = SETTLED_AFTER,
+    ) -> None:
+        self._ledger = ledger
+        self._own = (venue, account)
+        self._available = available
+        self._settled_after = settled_after
+        self._all: dict[str, Transfer] = {}
+
+    def get(self, name: str) -> Transfer | None:
+        return self._all.get(name)
+
+    @property
+    def unfinished(self) -> list[Transfer]:
+        return [each for each in self._all.values() if not each.is_finished]
+
+    # --- inputs -----------------------------------------------------------------------------------
+
+    def ask(
+        self,
+        source: Place,
+        target: Place,
+        currency: str,
+        amount: int,
+        now: int,
+        *,
+        name: str = "",
+        deadline: int = DEADLINE,
+    ) -> list[Effect] | Refused:
+        """name: its id. Asking twice by one id is asking once; without one, so is asking
+        while the same is under way. deadline: from now."""
+        known = self._all.get(name) if name else self._alike(source, target, currency)
+        if known is not None:
+            if (source, target, currency, amount) == (
+                known.source,
+                known.target,
+                known.currency,
+                known.amount,
+            ):
+                return []
+            words = f"transfer {known.name} moves {money(known.amount)} {known.currency}"
+            return Refused(DuplicateCommand, f"{words} from {known.source} to {known.target}")
+        name = name or f"{source}>{target} {currency} {now}"
+        if self._ledger.has(Cause.TRANSFER, name) or "/" in name:
+            return Refused(DuplicateCommand, f"{name!r} is used already, or has a slash")
+        if amount <= 0 or deadline <= 0:
+            return Refused(InvalidAmount, f"not more than zero: {money(amount)} {currency}")
+        if source[:2] != self._own or source == target:
+            return Refused(InvalidAccount, f"no transfer from {source} to {target} begins here")
+        free = self._available(currency, source.wallet)
+        if amount > free:
+            words = f"{source} has {money(free)} {currency} to use, asked {money(amount)}"
+            return Refused(InsufficientFunds, words)
+        one = Transfer(name, source, target, currency, amount, now, now + deadline)
+        self._keep(one)
+        return [self._record(one), *self._send(one, now)]
+
+    def answered(self, name: str, outcome: Outcome, now: int, reason: str = "") -> list[Effect]:
+        """What the venue says to what was sent, or its stream to whom it was done."""
+        one = self._all.get(name)
+        if one is None or one.state is State.DONE:
+            return []
+        one.reason = reason
+        if outcome is Outcome.DONE:
+            return self._done(one, now)
+        if one.state not in (State.SENT, State.UNKNOWN):
+            return []
+        match outcome:
+            case Outcome.REFUSED:
+                return self._end(one, State.FAILED, now)
+            case Outcome.BUSY:
+                return self._again(one, now)
+            case Outcome.LOST:
+                return self._unknown(one, now)
+
+    def history(self, name: str, found: Found, now: int, *, as_of: int) -> list[Effect]:
+        """What was found. as_of: when it was asked for."""
+        one = self._all.get(name)
+        if one is None or one.state is not State.UNKNOWN:
+            return []
+        match found:
+            case Found.DONE:
+                return self._done(one, now)
+            case Found.FAILED:
+                return self._end(one, State.FAILED, now)
+            case Found.UNDERWAY:
+                one.absent = 0
+            case Found.ABSENT:
+                if as_of >= one.sent + self._settled_after:
+                    one.absent += 1
+                    if one.absent >= LOOKS:
+                        return self._again(one, now)
+        return []
+
+    def told(self, name: str, now: int) -> list[Effect]:
+        """The target's gateway has booked its half, or had."""
+        one = self._all.get(name)
+        if one is None or one.is_finished or one.state is not State.DONE:
+            return []
+        one.is_told = True
+        return [self._record(one)]
+
+    def tick(self, now: int) -> list[Effect]:
+        """What time brings."""
+        effects: list[Effect] = []
+        for one in self.unfinished:
+            if now < one.due:
+                continue
+            match one.state:
+                case State.PENDING:
+                    effects += self._send(one, now)
+                case State.SENT:
+                    effects += self._unknown(one, now)
+                case State.UNKNOWN:
+                    effects += self._look(one, now)
+                case _:
+                    effects += self._tell(one, now)
+        return effects
+
+    # --- after a restart --------------------------------------------------------------------------
+
+    def replay(self, fields: dict[str, Any]) -> None:
+        """A record of the tape, in its order."""
+        one = Transfer(
+            fields["id"],
+            Place(*fields["source"]),
+            Place(*fields["target"]),
+            fields["currency"],
+            int(fields["amount"]),
+            fields["asked"],
+            fields["deadline"],
+            State(fields["state"]),
+            fields["reason"],
+            fields["first_sent"],
+            fields["sent"],
+            fields["tries"],
+            is_told=fields["is_told"],
+        )
+        self._all.pop(one.name, None)
+        self._keep(one)
+
+    def resume(self, now: int) -> list[Effect]:
+        """After all records and entries of the tape."""
+        effects: list[Effect] = []
+        for one in list(self._all.values()):
+            if one.state is State.DONE:
+                continue
+            # What was booked has been decided, whatever the record did not come to say.
+            if any(self._has(one, half) for half in ("/in", "/out", "/again")):
+                effects += self._done(one, now)
+            elif one.state.is_final:
+                continue
+            elif self._has(one, "/back"):
+                effects += self._end(one, State.FAILED, now)
+            elif one.state is State.SENT:
+                effects += self._unknown(one, now)
+        return effects + self.tick(now)
+
+    # --- steps ------------------------------------------------------------------------------------
+
+    def _send(self, one: Transfer, now: int) -> list[Effect]:
+        if now >= one.deadline:
+            return self._end(one, State.EXPIRED, now)
+        leaves = self._entry(one, one.asked, "", -one.amount)
+        one.state, one.sent, one.due = State.SENT, now, now + ANSWER_WITHIN
+        one.first_sent = one.first_sent or now
+        one.tries += 1
+        one.absent = 0
+        send = Send(one.name, one.source, one.target, one.currency, one.amount)
+        return [leaves, self._record(one), send]
+
+    def _again(self, one: Transfer, now: int) -> list[Effect]:
+        """It is known not to have happened."""
+        wait = min(RETRY_FIRST * 2 ** min(one.tries - 1, 8), RETRY_MOST)
+        if now + wait >= one.deadline:
+            return self._end(one, State.EXPIRED, now)
+        one.state, one.due = State.PENDING, now + wait
+        return [self._record(one)]
+
+    def _unknown(self, one: Transfer, now: int) -> list[Effect]:
+        one.state = State.UNKNOWN
+        return [self._record(one), *self._look(one, now)]
+
+    def _look(self, one: Transfer, now: int) -> list[Effect]:
+        one.due = now + ASK_EVERY
+        effects: list[Effect] = [AskHistory(one.name, one.first_sent)]
+        if now >= one.deadline and not one.is_late:
+            one.is_late = True
+            words = (
+                f"{money(one.amount)} {one.currency} to {one.target}: not known what became of it"
+            )
+            effects.append(HealthOut("transfer", one.name, words, "critical"))
+        return effects
+
+    def _done(self, one: Transfer, now: int) -> list[Effect]:
+        effects: list[Effect] = []
+        if one.state in (State.FAILED, State.EXPIRED):
+            # The venue has said that it was not, and says now that it was.
+            effects.append(self._entry(one, now, "/again", -one.amount))
+            words = "has been carried out after all"
+            effects.append(HealthOut("transfer", one.name, words, "critical"))
+        if one.is_inside:
+            effects.append(self._entry(one, now, "/in", one.amount))
+        else:
+            legs = (
+                Leg(Outside.TRANSIT, one.currency, -one.amount),
+                Leg(Outside.WORLD, one.currency, one.amount),
+            )
+            effects.append(Entry(now, Cause.TRANSFER, legs, f"{one.name}/out"))
+        one.state = State.DONE
+        effects.append(self._record(one))
+        return effects if one.is_inside else effects + self._tell(one, now)
+
+    def _end(self, one: Transfer, state: State, now: int) -> list[Effect]:
+        """It has not happened, and will not."""
+        effects: list[Effect] = []
+        if self._has(one, ""):
+            effects.append(self._entry(one, now, "/back", one.amount))
+        one.state = state
+        words = f"{state}: {one.reason}".rstrip(": ")
+        return [*effects, self._record(one), HealthOut("transfer", one.name, words, "warning")]
+
+    def _tell(self, one: Transfer, now: int) -> list[Effect]:
+        one.due = now + ASK_EVERY
+        return [Tell(one.name, one.target, one.currency, one.amount)]
+
+    def _has(self, one: Transfer, half: str) -> bool:
+        return self._ledger.has(Cause.TRANSFER, one.name + half)
+
+    def _entry(self, one: Transfer, time: int, half: str, amount: int) -> Entry:
+        """The pool's first, then what is on its way. `/in` is the target's half."""
+        wallet = one.target.wallet if half == "/in" else one.source.wallet
+        legs = (
+            Leg(MAIN, one.currency, amount, wallet),
+            Leg(Outside.TRANSIT, one.currency, -amount),
+        )
+        return Entry(
+            time, Cause.TRANSFER, legs, one.name + half, 0, f"{one.source} to {one.target}"
+        )
+
+    def _record(self, one: Transfer) -> Record:
+        return Record(
+            {
+                "id": one.name,
+                "state": str(one.state),
+                "source": list(one.source),
+                "target": list(one.target),
+                "currency": one.currency,
+                "amount": str(one.amount),
+                "asked": one.asked,
+                "deadline": one.deadline,
+                "reason": one.reason,
+                "first_sent": one.first_sent,
+                "sent": one.sent,
+                "tries": one.tries,
+                "is_told": one.is_told,
+            }
+        )
+
+    def _alike(self, source: Place, target: Place, currency: str) -> Transfer | None:
+        key = (source, target, currency)
+        for one in self._all.values():
+            if not one.state.is_final and (one.source, one.target, one.currency) == key:
+                return one
+        return None
+
+    def _keep(self, one: Transfer) -> None:
+        self._all[one.name] = one
+        if len(self._all) > FINISHED_KEPT:
+            for name, each in self._all.items():
+                if each.is_finished:
+                    del self._all[name]
+                    break

@@ -1,0 +1,165 @@
+"""What is held is what all orders and positions need, in whatever order they came."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from accounts.booking_world import INSTRUMENTS, INVERSE, LINEAR, SPOT, UNIT
+from onetape.accounts.locks import Locks
+from onetape.model.enums import OrderState, OrderType, PositionSide, Side
+from onetape.model.order import OrderSpec
+from onetape.orders.backing import Spending
+from onetape.orders.machine import OrderLife
+from onetape.orders.managed import Managed
+
+A = 2
+BUY, SELL = Side.BUY, Side.SELL
+
+
+def order_of(
+    symbol: str, side: Side, size: int, price: int, name: str = "o", **more: Any
+) -> Managed:
+    spec = OrderSpec(symbol=symbol, side=side, size_int=size, price_int=price, **more)
+    return Managed(name, 1, 1, spec, OrderLife(size, OrderState.ACCEPTED), 0, price)
+
+
+def locks(leverage: float = 1.0) -> Locks:
+    return Locks(INSTRUMENTS, leverage=leverage)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "side", "size", "price", "leverage", "currency", "held"),
+    [
+        (SPOT, BUY, 5000, 6_000_000, 1, "USDT", 30_030 * UNIT),  # with 0.1 % fee
+        (SPOT, SELL, 5000, 6_000_000, 1, "BTC", UNIT // 2),
+        (LINEAR, BUY, 1000, 1000, 1, "USDT", 100 * UNIT + UNIT // 20),
+        (LINEAR, SELL, 1000, 1000, 10, "USDT", 10 * UNIT + UNIT // 20),
+        (LINEAR, SELL, 1000, 1000, 2.5, "USDT", 40 * UNIT + UNIT // 20),
+        (INVERSE, BUY, 1, 100_000, 1, "BTC", UNIT // 100),
+        (INVERSE, BUY, 1, 30_000, 1, "BTC", UNIT // 30 + 0),
+    ],
+)
+def test_an_order_holds_what_it_may_need(symbol, side, size, price, leverage, currency, held):
+    found = locks(leverage)
+    order = order_of(symbol, side, size, price)
+    assert found.wanted(order.spec, size, price) == Spending(currency, held)
+    assert list(found.update(order, A)) == [currency]
+    assert found.held(currency, A) == found.of(order, currency) == held
+    assert list(found.update(order, A)) == []  # nothing new
+    order.life.filled = size // 2
+    found.update(order, A)
+    assert found.held(currency, A) == pytest.approx(held * (size - size // 2) / size)
+    order.life.state = OrderState.CANCELED
+    assert list(found.update(order, A)) == [currency]
+    assert found.held(currency, A) == found.of(order, currency) == 0
+
+
+def test_reductions_hold_nothing():
+    found = locks()
+    for more in ({"reduce_only": True}, {"position_side": PositionSide.LONG}):
+        order = order_of(LINEAR, SELL, 1000, 1000, **more)
+        assert found.wanted(order.spec, 1000, 1000) is None
+        assert list(found.update(order, A)) == []
+    assert found.held("USDT", A) == 0
+
+
+def test_a_market_order_is_reckoned_at_the_price_that_is_known():
+    found = Locks(INSTRUMENTS, leverage=1.0, references={LINEAR: 1000})
+    spec = OrderSpec(symbol=LINEAR, side=BUY, size_int=1000, type=OrderType.MARKET)
+    assert found.wanted(spec, 1000, 1200) == Spending("USDT", 120 * UNIT + 6 * UNIT // 100)
+    assert found.wanted(spec, 1000, 0) == Spending("USDT", 100 * UNIT + UNIT // 20)
+    assert locks().wanted(spec, 1000, 0) is None
+
+
+def test_a_position_holds_margin_and_what_closes_it_holds_none():
+    found = locks(10)
+    assert list(found.position(A, LINEAR, PositionSide.BOTH, 1000, 100 * UNIT)) == ["USDT"]
+    assert found.held("USDT", A) == 10 * UNIT
+    fee = UNIT // 20
+    closing = order_of(LINEAR, SELL, 1000, 1000)
+    assert found.wanted(closing.spec, 1000, 1000, slot=A) == Spending("USDT", fee)
+    found.update(closing, A)
+    assert found.held("USDT", A) == 10 * UNIT + fee
+    assert found.of(closing, "USDT") == fee
+    flipping = order_of(LINEAR, SELL, 3000, 1000, "p")
+    found.update(flipping, A)  # short by three, were both filled
+    assert found.held("USDT", A) == 30 * UNIT + 4 * fee
+    found.position(A, LINEAR, PositionSide.BOTH, -3000, -300 * UNIT)
+    assert found.held("USDT", A) == 70 * UNIT + 4 * fee
+
+
+def test_what_replaces_an_order_needs_the_difference():
+    found = locks(10)
+    old = order_of(LINEAR, BUY, 1000, 1000)
+    found.update(old, A)
+    free = 5 * UNIT
+    new = old.spec
+    wanted = found.wanted(new, 1500, 1000, slot=A, without=old)
+    assert wanted is not None
+    assert wanted.amount - found.of(old, "USDT") == 5 * UNIT + UNIT // 40 > free
+
+
+def test_of_an_amendment_that_nobody_has_answered_the_dearer_price_counts():
+    found, order = locks(), order_of(LINEAR, BUY, 1000, 1000)
+    order.life.update_open, order.life.size_wanted, order.amend_to = True, 2000, (1100, 2000)
+    found.update(order, A)
+    assert found.held("USDT", A) == 220 * UNIT + 11 * UNIT // 100
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["open", "fill", "close", "position"]),
+        st.integers(0, 4),
+        st.sampled_from([SPOT, LINEAR, INVERSE]),
+        st.sampled_from([BUY, SELL]),
+        st.integers(1, 5000),
+        st.integers(1, 50_000),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(STEPS, st.sampled_from([1.0, 3.0, 0.5]))
+def test_held_is_the_same_as_of_all_that_is_there_at_once(steps, leverage):
+    found = locks(leverage)
+    orders: dict[int, Managed] = {}
+    positions: dict[str, tuple[int, int]] = {}
+    for kind, number, symbol, side, size, price in steps:
+        if kind == "position":
+            if symbol != SPOT:
+                positions[symbol] = (size * side.sign, size * price * 10**12)
+                found.position(A, symbol, PositionSide.BOTH, *positions[symbol])
+            continue
+        if kind == "open":
+            if number in orders:
+                orders[number].life.state = OrderState.CANCELED
+                found.update(orders[number], A)
+            orders[number] = order_of(symbol, side, size, price, str(number))
+        order = orders.get(number)
+        if order is None:
+            continue
+        if kind == "fill":
+            order.life.filled = min(order.life.filled + size, order.life.size)
+        if kind == "close":
+            order.life.state = OrderState.CANCELED
+        found.update(order, A)
+    anew = locks(leverage)
+    for symbol, row in positions.items():
+        anew.position(A, symbol, PositionSide.BOTH, *row)
+    for order in orders.values():
+        anew.update(order, A)
+    for currency in ("USDT", "BTC"):
+        assert found.held(currency, A) == anew.held(currency, A) >= 0
+        for order in orders.values():
+            if order.is_open:
+                before, alone = found.held(currency, A), found.of(order, currency)
+                order.life.state = OrderState.CANCELED
+                found.update(order, A)
+                assert before - found.held(currency, A) == alone
+                order.life.state = OrderState.ACCEPTED
+                found.update(order, A)

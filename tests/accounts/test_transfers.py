@@ -1,0 +1,220 @@
+"""A transfer is sent once or known not to have been, and its money is always somewhere."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from account_world import U, World
+from transfer_world import ATTEMPTS, HERE, SPOT, THERE, Desk
+
+from onetape.accounts.entries import MAIN, Entry, Outside
+from onetape.accounts.slots import Refused
+from onetape.accounts.transfers import (
+    Found,
+    Outcome,
+    Place,
+    State,
+)
+from onetape.model.errors import UsageError
+from onetape.model.time import SECOND
+
+
+def test_a_transfer_leaves_is_on_its_way_and_arrives():
+    desk = Desk()
+    effects = desk.ask()
+    kinds = [type(each).__name__ for each in effects]
+    assert kinds == ["Record", "Entry", "Record", "Send"]  # on the tape before it is on the wire
+    for each in effects[:3]:
+        desk.carry_out(each)
+    assert desk.money == (60, 40, 0)
+    desk.run([effects[3]])
+    assert desk.money == (60, 0, 40)
+    assert desk.transfers.get("t").state is State.DONE
+    assert desk.venue.carried_out == 1
+
+
+def test_asking_twice_is_asking_once():
+    desk = Desk(("lost",))
+    first = desk.ask()
+    assert desk.ask() == []
+    assert desk.transfers.ask(HERE, SPOT, "USD", 40 * U, desk.now + 5) == []  # no id, the same
+    other = desk.ask(amount=41)
+    assert isinstance(other, Refused)
+    assert other.kind.name == "DUPLICATE_COMMAND"
+    desk.run(first)
+    assert desk.ask() == []  # also when it has ended
+    assert desk.venue.carried_out == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"amount": 0}, "INVALID_AMOUNT"),
+        ({"amount": -1}, "INVALID_AMOUNT"),
+        ({"amount": 101}, "INSUFFICIENT_FUNDS"),
+        ({"source": SPOT, "target": HERE}, "INSUFFICIENT_FUNDS"),
+        ({"target": HERE}, "INVALID_ACCOUNT"),
+        ({"source": THERE, "target": HERE}, "INVALID_ACCOUNT"),
+        ({"name": "a/b"}, "DUPLICATE_COMMAND"),
+    ],
+)
+def test_what_cannot_be_moved_is_refused_with_a_code(fields, name):
+    desk = Desk()
+    refused = desk.ask(**fields)
+    assert isinstance(refused, Refused)
+    assert refused.kind.name == name
+    assert desk.transfers.unfinished == []
+
+
+def test_an_id_that_the_ledger_knows_is_not_sent_again_by_a_later_life():
+    desk = Desk()
+    desk.run(desk.ask())
+    desk.records.clear()
+    desk.start()
+    assert isinstance(desk.ask(), Refused)
+
+
+@pytest.mark.parametrize("target", [SPOT, THERE], ids=str)
+@pytest.mark.parametrize("script", list(itertools.product(ATTEMPTS, repeat=2)), ids=" - ".join)
+def test_a_death_before_any_step_pays_neither_twice_nor_half(script, target):
+    whole = Desk(script)
+    whole.run(whole.ask(target))
+    assert whole.steps > 4
+    for dies_at in range(whole.steps + 1):  # before step 0: never
+        desk = Desk(script, dies_at)
+        desk.run(desk.ask(target))
+        state = desk.transfers.get("t").state if desk.records else None
+        assert desk.venue.carried_out == (1 if state is State.DONE else 0), (dies_at, state)
+        assert desk.venue.later == []
+        if state is not State.DONE:
+            assert state in (None, State.FAILED, State.EXPIRED)
+            assert desk.money == (100, 0, 0)
+        elif target is SPOT:
+            assert desk.money == (60, 0, 40)
+        else:
+            assert desk.money == (60, 0, 0)
+            assert {each.amount for each in desk.sent_on} == {40 * U}
+        rows = desk.money
+        desk.start()
+        assert desk.transfers.resume(desk.now) == []
+        assert desk.money == rows
+
+
+def test_only_what_is_known_not_to_have_happened_is_tried_again_before_the_deadline():
+    desk = Desk(("busy",) * 50)
+    desk.run(desk.ask())
+    one = desk.transfers.get("t")
+    assert one.state is State.EXPIRED
+    assert 5 <= one.tries <= 15
+    assert desk.now < 1000 * SECOND + 121 * SECOND
+    assert desk.money == (100, 0, 0)
+
+
+def test_what_is_unknown_is_not_given_up_at_the_deadline_but_said():
+    desk = Desk(("lost",))
+    desk.venue.history = lambda now: Found.UNDERWAY
+    effects = desk.ask()
+    desk.run(effects, seconds=300)
+    assert desk.transfers.get("t").state is State.UNKNOWN
+    assert desk.money == (60, 40, 0)
+    late = desk.transfers.answered("t", Outcome.DONE, desk.now)
+    desk.run(late)
+    assert desk.money == (60, 0, 40)
+
+
+def test_a_look_at_the_history_too_early_proves_nothing():
+    desk = Desk(("lost",))
+    for each in desk.ask():
+        desk.carry_out(each)
+    desk.run(desk.transfers.answered("t", Outcome.LOST, desk.now), seconds=60)
+    assert desk.transfers.get("t").state is State.UNKNOWN
+    assert desk.transfers.get("t").tries == 1
+
+
+def test_one_look_at_the_history_that_does_not_show_it_is_not_enough():
+    desk = Desk(("lost",))
+    for each in desk.ask():
+        desk.carry_out(each)
+    desk.transfers.answered("t", Outcome.LOST, desk.now)
+    later = desk.now + 70 * SECOND
+    assert desk.transfers.history("t", Found.ABSENT, later, as_of=later) == []
+    effects = desk.transfers.history("t", Found.ABSENT, later + 1, as_of=later + 1)
+    assert [each.fields["state"] for each in effects] == ["pending"]
+
+
+def test_what_a_dead_process_had_booked_and_not_sent_comes_back_when_it_is_too_late():
+    desk = Desk()
+    for each in desk.ask()[:2]:
+        desk.carry_out(each)
+    assert desk.money == (60, 40, 0)
+    desk.start()
+    desk.now += 200 * SECOND
+    desk.run(desk.transfers.resume(desk.now))
+    assert desk.transfers.get("t").state is State.EXPIRED
+    assert (desk.money, desk.venue.carried_out) == ((100, 0, 0), 0)
+
+
+def test_what_a_venue_does_after_it_has_refused_is_booked_and_said():
+    desk = Desk(("refused",))
+    desk.run(desk.ask())
+    assert desk.money == (100, 0, 0)
+    effects = desk.transfers.answered("t", Outcome.DONE, desk.now)
+    for dies_after in range(len(effects) + 1):
+        again = Desk(("refused",))
+        again.run(again.ask())
+        effects = again.transfers.answered("t", Outcome.DONE, again.now)
+        for each in effects[:dies_after]:
+            again.carry_out(each)
+        again.start()
+        again.run(again.transfers.resume(again.now))
+        if not dies_after:
+            again.run(again.transfers.answered("t", Outcome.DONE, again.now))
+        assert again.money == (60, 0, 40)
+
+
+def test_the_other_accounts_gateway_books_its_half_once_by_the_same_id():
+    desk, other = Desk(), World(total=10)
+    desk.run(desk.ask(THERE))
+    for number, tell in enumerate((*desk.sent_on, *desk.sent_on)):
+        fields = {"currency": tell.currency, "amount": 40, "transfer_id": tell.name}
+        entry = other.accounts.command("operator", "adjust", fields, f"c{number}", desk.now)
+        other.keeper.book(entry)
+    assert other.rows[0] == 50
+    assert desk.ledger.balance("USD", Outside.WORLD) == 40 * U
+    assert other.ledger.balance("USD", Outside.WORLD) == -40 * U
+
+
+def test_a_half_that_the_venues_stream_tells_too_counts_once():
+    for is_first in (True, False):
+        desk = Desk()
+        effects = desk.ask()
+        for each in effects[:3]:
+            desk.carry_out(each)
+        moved = Entry(
+            desk.now + 1,
+            "transfer",
+            tuple(
+                leg._replace(holder=holder, amount=amount)
+                for leg, holder, amount in zip(
+                    effects[1].legs, (MAIN, Outside.WORLD), (-40 * U, 40 * U), strict=True
+                )
+            ),
+            "venue 77",
+        )
+        if is_first:
+            desk.keeper.book(moved)
+        desk.run([effects[3]])
+        if not is_first:
+            desk.keeper.book(moved)
+        assert desk.money == (60, 0, 40)
+        assert desk.statements.told("USD", 60 * U, desk.now + SECOND, desk.now) == []
+
+
+def test_a_place_is_written_as_venue_account_and_wallet():
+    assert Place.parse("kraken.main") == HERE
+    assert Place.parse("kraken.main.spot") == SPOT
+    assert str(SPOT) == "kraken.main.spot"
+    for text in ("", "kraken", "a.b.c.d", "a..b", ".a"):
+        with pytest.raises(UsageError):
+            Place.parse(text)
