@@ -27,6 +27,7 @@ from onetape.model.errors import InsufficientFunds
 from onetape.model.instrument import Instrument
 from onetape.model.money import money, money_units
 from onetape.model.order import OrderSpec
+from onetape.model.time import SECOND
 from onetape.orders.filters import Refusal
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, Managed
 from onetape.orders.told import BalanceTold, FillTold, MoveTold, Told
@@ -39,6 +40,7 @@ LEDGER: Final = "ledger"  # source of the positions that it begins with
 
 _ENTRY: Final = type_id("entry")
 
+GRACE: Final = SECOND  # for the fill behind a balance that the stream tells
 OTHER_EXCHANGE: Final = "another exchange"  # note of the entry with which it begins
 
 Balances = Mapping[str, tuple[int, int]]  # by currency: total, the venue's time
@@ -99,6 +101,7 @@ class AccountMoney:
         self.statements = Statements(self.accounts, Unexplained(slack), slack)
         self._books = Bookkeeper(self.ledger, self.statements, self._write)
         self.booking = Booking(instruments)
+        self._heard: dict[str, tuple[BalanceTold, int]] = {}  # and when it is looked at
         self._opened: dict[str, int] = {}  # when the books of a currency began, the venue's time
         self._changed: set[str] = set()  # currencies, since readers were told
         self._slots_used = max([MAIN, *options.subaccounts.values()]) + 1
@@ -196,15 +199,23 @@ class AccountMoney:
         """It may have changed: so may have what it holds."""
         self._changed.update(self.locks.update(order, self._slot_of(order.robot)))
 
-    def heard(self, told: Iterable[Told]) -> None:
-        """What the venue says of money, once fills that came with it are booked."""
+    def heard(self, told: Iterable[Told], now: int) -> None:
+        """What the venue says of money by itself. A balance may come before the fill that made it,
+        so it is looked at when that has had its time."""
         for each in told:
             if isinstance(each, MoveTold):
                 began = self._opened.get(each.currency, min(self._opened.values(), default=0))
                 if each.time >= began and self._opened:
                     self.book(moved(each))
             elif isinstance(each, BalanceTold) and self.is_ready:
-                self._statement(each, each.time, asked=False)
+                self._heard[each.currency] = each, now + GRACE
+
+    def tick(self, now: int) -> None:
+        """What has been heard and has had its time."""
+        for currency, (told, due) in list(self._heard.items()):
+            if due <= now:
+                del self._heard[currency]
+                self._statement(told, now, asked=False)
 
     def check(self, balances: Balances, now: int) -> None:
         """After the fills until then have been read: the venue's balances are looked at."""
@@ -266,6 +277,11 @@ class AccountMoney:
         name = "main" if slot == MAIN else self.accounts.slots.name_of(slot) or str(slot)
         text = f"{decimal_text(money(wanted.amount))} {wanted.currency}, sub-account {name} has"
         return Refusal.of(InsufficientFunds, f"{text} {decimal_text(money(max(free, 0)))} free")
+
+    def shown_to(self, robot: int, currencies: Iterable[str]) -> dict[str, int]:
+        """What a robot can trade with: its sub-account's."""
+        slot = self._slot_of(robot)
+        return {name: self.ledger.balance(name, slot) for name in currencies}
 
     # --- what readers see -------------------------------------------------------------------------
 
