@@ -18,11 +18,13 @@ FLAGS = ["-std=c++20", "-O3", "-DNDEBUG", "-ffp-contract=off", "-pthread"]
 EVENTS, ROUNDS = 1_000_000, 5
 
 
-def compiled() -> Path:
-    program = ROOT / "build" / "bench" / "journal_bench"
-    sources = [CORE / "bench" / "journal_bench.cpp",
-               *sorted(CORE.glob("base/*.cpp")), *sorted(CORE.glob("journal/*.cpp"))]  # fmt: skip
-    inputs = [*sources, *CORE.glob("base/*.hpp"), *CORE.glob("journal/*.hpp")]
+def compiled(name: str = "journal_bench", rooms: tuple[str, ...] = ("base", "journal")) -> Path:
+    """A program of core/bench with the rooms of the core that it needs."""
+    program = ROOT / "build" / "bench" / name
+    sources = [CORE / "bench" / f"{name}.cpp"]
+    for room in rooms:
+        sources += sorted(CORE.glob(f"{room}/*.cpp"))
+    inputs = [*sources, *(path for room in rooms for path in CORE.glob(f"{room}/*.hpp"))]
     if program.exists() and program.stat().st_mtime > max(p.stat().st_mtime for p in inputs):
         return program
     program.parent.mkdir(parents=True, exist_ok=True)

@@ -37,22 +37,27 @@ void put_group(TableWriter& writer, std::uint16_t kind, std::string_view key, nb
     raise_if_failed(writer.put(kind, key, {words, count}, present, ts_data, sequence));
 }
 
-// totals[i] and held[i] are of slot i + 1; flags may be none at all.
-void put_slots(TableWriter& writer, std::uint16_t kind, std::string_view key, nb::list totals,
+// The lists are by slot. False, and nothing is written: what stands for slot 0 is not the sum.
+bool put_slots(TableWriter& writer, std::uint16_t kind, std::string_view key, nb::list totals,
                nb::list held, std::int64_t ts_data, std::uint64_t sequence, nb::list flags) {
     const std::size_t count = totals.size();
-    if (count >= slots_max || held.size() != count ||
+    if (count == 0 || count > slots_max || held.size() != count ||
         (flags.size() != 0 && flags.size() != count)) {
-        throw nb::value_error("totals, held and flags are of the same at most 63 slots");
+        throw nb::value_error("totals, held and flags are of the same 1 to 64 slots");
     }
-    SlotAmounts parts[slots_max];
+    SlotAmounts slots[slots_max], sum;
     for (std::size_t i = 0; i < count; ++i) {
         const auto at = static_cast<Py_ssize_t>(i);
-        parts[i].total = int128_from_python(PyList_GET_ITEM(totals.ptr(), at));
-        parts[i].held = int128_from_python(PyList_GET_ITEM(held.ptr(), at));
-        if (flags.size() != 0) parts[i].flags = nb::cast<std::uint32_t>(flags[i]);
+        slots[i].total = int128_from_python(PyList_GET_ITEM(totals.ptr(), at));
+        slots[i].held = int128_from_python(PyList_GET_ITEM(held.ptr(), at));
+        if (flags.size() != 0) slots[i].flags = nb::cast<std::uint32_t>(flags[i]);
     }
-    raise_if_failed(writer.put_slots(kind, key, {parts, count}, ts_data, sequence));
+    const std::span<const SlotAmounts> parts{slots + 1, count - 1};
+    if (sum_slots(parts, sum) && (sum.total != slots[0].total || sum.held != slots[0].held)) {
+        return false;
+    }
+    raise_if_failed(writer.put_slots(kind, key, parts, ts_data, sequence));
+    return true;
 }
 
 nb::object read_group_of(TableReader& reader, std::uint16_t kind, std::string_view key) {
@@ -90,8 +95,9 @@ void bind_state(nb::module_& m) {
             "put_slots", &put_slots, nb::arg("kind"), nb::arg("key"), nb::arg("totals"),
             nb::arg("held"), nb::arg("ts_data"), nb::arg("sequence"), nb::arg("flags") = nb::list(),
             nb::sig("def put_slots(self, kind: int, key: str, totals: list[int], "
-                    "held: list[int], ts_data: int, sequence: int, flags: list[int] = []) -> None"),
-            "A group of slots. The lists are of slots 1 and on; slot 0 is their sum.")
+                    "held: list[int], ts_data: int, sequence: int, flags: list[int] = []) -> bool"),
+            "A group of slots. The lists are by slot. False, and nothing is written: slot 0 is not "
+            "the sum of the others.")
         .def(
             "remove",
             [](TableWriter& writer, std::uint16_t kind, std::string_view key) {
@@ -130,6 +136,10 @@ void bind_state(nb::module_& m) {
              nb::sig("def all(self) -> tuple[list[int], list[int], list[int], int, int, int] | "
                      "None"),
              "(totals, held, flags, ts_data, sequence, version) of one write.")
+        .def("texts", &SlotGroup::texts, nb::arg("count"),
+             nb::sig("def texts(self, count: int) -> list[str] | int | None"),
+             "get of slots 0 to count - 1, of one write, as decimals' texts. An int: a slot from "
+             "count on that is in use.")
         .def_prop_ro("outcome",
                      [](SlotGroup& group) { return outcomes[static_cast<int>(group.outcome())]; })
         .def_prop_ro("is_old", &SlotGroup::is_old);

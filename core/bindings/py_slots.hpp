@@ -92,6 +92,20 @@ class SlotGroup {
         return nb::make_tuple(totals, held, flags, snapshot.head.ts_data, snapshot.head.sequence,
                               snapshot.head.version);
     }
+    // An int: the first slot from `count` on that is in use.
+    nb::object texts(std::size_t count) {
+        SlotSnapshot snapshot;
+        if (slots_.read_all(snapshot) != TableRead::ok || is_old()) return nb::none();
+        const std::size_t there = snapshot.head.meta.slot_count;
+        for (std::size_t i = count; i < there; ++i) {
+            if (snapshot.slots[i].total != 0 || snapshot.slots[i].held != 0) return nb::int_(i);
+        }
+        nb::list texts;
+        for (std::size_t i = 0; i < count; ++i) {
+            texts.append(AmountText(i < there ? snapshot.slots[i].total : 0).python());
+        }
+        return texts;
+    }
     // Why there was no answer, or is one: a TableRead.
     TableRead outcome() {
         SlotSnapshot snapshot;

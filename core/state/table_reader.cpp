@@ -15,6 +15,7 @@ namespace {
 
 // A read fails only when two writes to the group fall inside it: this many looks outlast a burst.
 constexpr int spins_max = 2000;
+constexpr int spins_after_nap = 500;
 // A generation may be superseded between the look at `current` and the opening of its file.
 constexpr int follow_attempts = 16;
 
@@ -151,19 +152,26 @@ const std::uint64_t* TableReader::slot(std::uint32_t index) const noexcept {
 // without pause, or its words contradict each other; which of the two the writer's lock says.
 template <class Attempt>
 TableRead TableReader::attempt_until_deadline(Attempt attempt) {
-    for (int spin = 0; spin < spins_max; ++spin) {
-        const GroupRead outcome = attempt();
-        if (outcome == GroupRead::ok) return TableRead::ok;
-        if (outcome == GroupRead::damaged) return TableRead::damaged;
-        pause_once();
-    }
+    const GroupRead outcome = attempt();  // apart: the loops would keep it out of line
+    if (outcome == GroupRead::busy) return attempt_again(attempt);
+    return outcome == GroupRead::ok ? TableRead::ok : TableRead::damaged;
+}
+
+template <class Attempt>
+[[gnu::noinline]] TableRead TableReader::attempt_again(Attempt& attempt) {
     const std::int64_t until = monotonic_now() + deadline_ns_;
+    int spins = spins_max;
     do {
+        for (; spins > 0; --spins) {
+            pause_once();
+            const GroupRead outcome = attempt();
+            if (outcome == GroupRead::ok) return TableRead::ok;
+            if (outcome == GroupRead::damaged) return TableRead::damaged;
+        }
         const timespec nap{0, 50'000};
         ::nanosleep(&nap, nullptr);
-        const GroupRead outcome = attempt();
-        if (outcome == GroupRead::ok) return TableRead::ok;
-        if (outcome == GroupRead::damaged) return TableRead::damaged;
+        // One look a nap is not enough: beside a writer without pauses one in hundreds succeeds.
+        spins = spins_after_nap;
     } while (monotonic_now() < until);
     return writer_alive() ? TableRead::stalled : TableRead::writer_dead;
 }

@@ -86,6 +86,8 @@ class TableReader {
     TableRead scan();
     template <class Attempt>
     TableRead attempt_until_deadline(Attempt attempt);
+    template <class Attempt>
+    TableRead attempt_again(Attempt& attempt);
     [[nodiscard]] const std::uint64_t* slot(std::uint32_t index) const noexcept;
     [[nodiscard]] const PointerPage& pointer() const noexcept {
         return *reinterpret_cast<const PointerPage*>(pointer_map_.data());

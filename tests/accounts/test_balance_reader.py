@@ -135,7 +135,7 @@ def test_money_beyond_the_count_is_refused_and_not_hidden(
     tmp_path: Path, table: AccountTable
 ) -> None:
     put(table, "USD", [1, 1, 1, 0, 0, 0, 0, 0, 4])
-    with pytest.raises(UnknownSubaccount, match="slot 9 holds 4 USD and strategy_count is 8"):
+    with pytest.raises(UnknownSubaccount, match="slot 9 has USD and strategy_count is 8"):
         manager_in(tmp_path).get_all("USD")
     assert manager_in(tmp_path).get_balance("USD") == 7
     assert sum(manager_in(tmp_path, count=10).get_all("USD")) == 14

@@ -11,12 +11,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from onetape.ipc.local_socket import connect
 from onetape.model import catalogue
 from onetape.model.enums import OrderNews, OrderType, RequestKind, Side, TimeInForce
 from onetape.model.order import REDUCE_ONLY
 from onetape.services.gateway_journal import FILL, NEWS, REQUEST
 from onetape.services.gateway_options import gateway_journal, gateway_socket
-from onetape.services.local_socket import connect
 from onetape.tape.journal import JournalReader, JournalWriter
 
 SYMBOL = "binance:BTC/USDT:USDT"

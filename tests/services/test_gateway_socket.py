@@ -13,11 +13,11 @@ import pytest
 import uvloop
 from gateway_process import GatewayProcess, wait_for
 
+from onetape.ipc.local_socket import bound, connect
+from onetape.ipc.server import listen
 from onetape.model.errors import ProcessDown
-from onetape.services.gateway_connection import listen
 from onetape.services.gateway_options import gateway_socket
 from onetape.services.live import GatewayClient
-from onetape.services.local_socket import bound, connect
 from sim.venue_client import served
 
 ASKED = b'{"do":"status"}\n'

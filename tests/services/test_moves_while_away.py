@@ -8,6 +8,8 @@ import msgspec
 import pytest
 from gateway_process import TRADED, GatewayProcess, wait_for
 
+from onetape.accounts.entries import Cause
+from onetape.accounts.entry_frames import unpack
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from sim.venue_process import VenueProcess
@@ -42,8 +44,10 @@ def by_hand(venue: VenueProcess, path: str, **body: object) -> None:
 def moves(gateway: GatewayProcess) -> list[tuple[str, str]]:
     """(currency, reference) of what the journal has of them."""
     with JournalReader(gateway_journal(gateway.home, "main")) as reader:
-        told = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("balance",))]
-    return [(t["currency"], t["reference"]) for t in told if t.get("reference")]
+        told = [unpack(frame.payload) for frame in reader.frames(("entry",))]
+    assert not [entry for entry in told if entry.cause is Cause.CORRECTION]
+    moved = [entry for entry in told if entry.cause is Cause.TRANSFER]
+    return [(entry.legs[0].currency, entry.reference) for entry in moved]
 
 
 def test_what_moved_while_a_gateway_was_away_is_booked_once(world):

@@ -76,9 +76,14 @@ def test_what_init_wrote_trades_live_on_kraken_and_is_repeated(folder):
     )
     assert not [word for word in words if word[0] == "alert"]
     # What the fills say is what the exchange's balances became, to the last digit.
-    balances = records(tape, "balance")
-    opening = {r["currency"]: int(r["total"]) for _, r in balances if r["source"] == "opening"}
-    last = {r["currency"]: int(r["total"]) for _, r in balances if r["source"] != "opening"}
+    last = {r["currency"]: int(r["total"]) for _, r in records(tape, "balance")}
+    entries = [r for _, r in records(tape, "entry")]
+    opening = {
+        currency: int(amount)
+        for entry in entries if entry["cause"] == "opening"
+        for holder, currency, amount, _ in entry["legs"] if holder > 0
+    }  # fmt: skip
+    assert not [entry for entry in entries if entry["cause"] == "correction"]
     usd = btc = 0
     with JournalReader(tape) as reader:
         fills = [FILL.unpack(frame.payload) for frame in reader.frames(("fill",))]

@@ -17,8 +17,8 @@ import pytest
 from gateway_process import TRADED, wait_for
 
 from onetape.cli.main import run
+from onetape.ipc.local_socket import connect
 from onetape.services.gateway_options import gateway_journal, gateway_socket
-from onetape.services.local_socket import connect
 from onetape.sim.faults import parse_faults
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onetape.model.errors import BadInput
+from onetape.model.errors import BadInput, InvariantViolation
 from onetape.model.money import money
 from onetape.tape.state import GroupSpec, Layout, StateReader, StateWriter
 
@@ -28,20 +28,26 @@ def pair(tmp_path: Path, capacity: int = 4) -> tuple[StateWriter, StateReader]:
 amounts = st.integers(-(2**120), 2**120)
 
 
+def summed(parts: list[int]) -> list[int]:
+    return [sum(parts), *parts]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(amounts, amounts), max_size=63))
 def test_amounts_come_back_exactly_and_slot_zero_is_their_sum(
     tmp_path_factory: pytest.TempPathFactory, parts: list[tuple[int, int]]
 ) -> None:
     writer, reader = pair(tmp_path_factory.mktemp("slots"))
-    totals, held = [t for t, _ in parts], [h for _, h in parts]
-    writer.put_slots("balance", "USD", totals, held, ts=5, sequence=7, flags=[9] * len(parts))
+    totals, held = summed([t for t, _ in parts]), summed([h for _, h in parts])
+    flags = [0] + [9] * len(parts)
+    writer.put_slots("balance", "USD", totals, held, ts=5, sequence=7, flags=flags)
     group = reader.slots("balance", "USD")
     assert group is not None
     known = group.all()
     assert known is not None
-    assert known[:5] == ([sum(totals), *totals], [sum(held), *held], [0] + [9] * len(parts), 5, 7)
-    for index, (total, kept) in enumerate([(sum(totals), sum(held)), *parts]):
+    assert known[:5] == (totals, held, flags, 5, 7)
+    assert group.texts(len(totals)) == [format(money(total), "f") for total in totals]
+    for index, (total, kept) in enumerate(zip(totals, held, strict=True)):
         assert group.get(index) == total
         assert group.held(index) == kept
         assert group.available(index) == total - kept
@@ -55,7 +61,7 @@ def test_amounts_come_back_exactly_and_slot_zero_is_their_sum(
 def test_what_is_not_there_is_none_and_not_zero(tmp_path: Path) -> None:
     writer, reader = pair(tmp_path)
     assert reader.slots("balance", "USD") is None
-    writer.put_slots("balance", "USD", [1], [0], ts=1, sequence=1)
+    writer.put_slots("balance", "USD", [1, 1], [0, 0], ts=1, sequence=1)
     group = reader.slots("balance", "USD")
     assert group is not None
     assert (group.get(1), group.get(2), group.outcome) == (1, None, "ok")
@@ -69,12 +75,15 @@ def test_what_is_not_there_is_none_and_not_zero(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("totals", "held", "flags", "error"),
     [
-        ([1] * 64, [1] * 64, [], ValueError),
-        ([1], [], [], ValueError),
-        ([1, 2], [1, 2], [1], ValueError),
-        ([1.5], [0], [], TypeError),
-        ([1 << 127], [0], [], OverflowError),
-        ([(1 << 127) - 1, 1], [0, 0], [], BadInput),
+        ([0] * 65, [0] * 65, [], ValueError),
+        ([], [], [], ValueError),
+        ([1, 1], [1], [], ValueError),
+        ([2, 2], [2, 2], [1], ValueError),
+        ([1.5, 1.5], [0, 0], [], TypeError),
+        ([0, 1 << 127], [0, 0], [], OverflowError),
+        ([0, (1 << 127) - 1, 1], [0, 0, 0], [], BadInput),
+        ([4, 1, 2], [0, 0, 0], [], InvariantViolation),
+        ([3, 1, 2], [1, 0, 0], [], InvariantViolation),
     ],
 )
 def test_slots_that_cannot_be_are_refused(
@@ -88,7 +97,7 @@ def test_slots_that_cannot_be_are_refused(
 
 def test_a_handle_answers_only_while_its_writer_vouches(tmp_path: Path) -> None:
     writer, reader = pair(tmp_path)
-    writer.put_slots("balance", "USD", [5], [0], ts=1, sequence=1)
+    writer.put_slots("balance", "USD", [5, 5], [0, 0], ts=1, sequence=1)
     group = reader.slots("balance", "USD", max_age=MINUTE)
     assert group is not None
     assert (group.get(0), group.text(0), group.is_old) == (None, None, True)
@@ -104,10 +113,23 @@ def test_a_handle_answers_only_while_its_writer_vouches(tmp_path: Path) -> None:
     again = StateWriter(tmp_path / "state", "gateway:main", LAYOUT)
     again.heartbeat(1)
     again.publish()
-    again.put_slots("balance", "USD", [6], [0], ts=2, sequence=2)
+    again.put_slots("balance", "USD", [6, 6], [0, 0], ts=2, sequence=2)
     assert group.get(0) is None, "the stamp of the writer before is not this one's"
     again.vouch()
     assert group.get(0) == 6
+
+
+def test_all_of_so_many_slots_hide_none_that_is_in_use(tmp_path: Path) -> None:
+    writer, reader = pair(tmp_path)
+    writer.put_slots("balance", "USD", [5, 2, 3, 0], [1, 1, 0, 0], ts=1, sequence=1)
+    group = reader.slots("balance", "USD")
+    assert group is not None
+    assert group.texts(2) == 2
+    tiny = "0.000000000000000005", "0.000000000000000002", "0.000000000000000003"
+    assert group.texts(3) == [*tiny]
+    assert group.texts(6) == [*tiny, "0", "0", "0"]
+    writer.put_slots("balance", "USD", [5, 5, 0, 0], [1, 0, 0, 1], ts=1, sequence=1)
+    assert group.texts(3) == 3
 
 
 def test_a_longer_text_is_a_field_of_32_bytes(tmp_path: Path) -> None:

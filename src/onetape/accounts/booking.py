@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
-from onetape.accounts.holding import Holding, Terms
+from onetape.accounts.holding import Holding, Own, Terms
 from onetape.accounts.sharing import shares, split
 from onetape.model.enums import PositionSide, Side
 from onetape.model.instrument import Instrument
@@ -34,6 +34,9 @@ _FEES: Final = int(Outside.FEES)
 _FUNDING: Final = int(Outside.FUNDING)
 _NETTING: Final = int(Outside.NETTING)
 _SELL: Final = Side.SELL
+_BY_FILL: Final = Cause.FILL
+# Legs and entries of fills are made of their tuples: by name it takes three times as long.
+_made: Final = tuple.__new__
 
 Key = tuple[int, str, PositionSide]
 
@@ -44,7 +47,7 @@ class Booking:
     def __init__(self, instruments: Mapping[str, Instrument]) -> None:
         self._instruments = instruments
         self._terms: dict[str, Terms] = {}
-        self.positions: dict[Key, Holding] = {}  # of slots
+        self.positions: dict[Key, Own] = {}  # of slots
         self.account: dict[tuple[str, PositionSide], Holding] = {}
         self._slots: dict[tuple[str, PositionSide], list[int]] = {}  # in order
 
@@ -63,27 +66,41 @@ class Booking:
         terms = self._terms.get(symbol)
         if terms is None or terms.instrument is not self._instruments[symbol]:
             terms = self.terms(symbol)
-        change = -size if side is _SELL else size
+        sells = side is _SELL
+        change = -size if sells else size
         value = terms.value(price, change)
-        settle = terms.instrument.settle
-        legs: tuple[Leg, ...]
+        settle = terms.settle
+        own = self.positions.get((slot, symbol, position_side))
+        if own is None or own.terms is not terms:
+            own = self._holding(slot, symbol, position_side, terms)
+        profit = own.fill(change, value)
+        legs: tuple[Leg, ...] = ()
         if terms.is_spot:
-            base, amount = terms.instrument.base, change * terms.base_factor
-            self._holding(slot, symbol, position_side, terms).fill(change, value)
+            base, amount = terms.base, change * terms.base_factor
             legs = (
-                Leg(slot, base, amount),
-                Leg(_MARKET, base, -amount),
-                Leg(slot, settle, -value),
-                Leg(_MARKET, settle, value),
+                _made(Leg, (slot, base, amount, "")),
+                _made(Leg, (_MARKET, base, -amount, "")),
+                _made(Leg, (slot, settle, -value, "")),
+                _made(Leg, (_MARKET, settle, value, "")),
             )
         else:
-            profit = self._holding(slot, symbol, position_side, terms).fill(change, value)
-            total = self.account[symbol, position_side].fill(change, value)
-            legs = _profit_legs(((slot, profit),), total, settle) if profit or total else ()
+            total = own.account.fill(change, value)
+            if profit != total:
+                legs = _profit_legs(((slot, profit),), total, settle)
+            elif profit:
+                legs = (
+                    _made(Leg, (slot, settle, profit, "")),
+                    _made(Leg, (_MARKET, settle, -profit, "")),
+                )
         if fee:
             name = fee_name or settle
-            legs += (Leg(slot, name, -fee), Leg(_FEES, name, fee))
-        return Entry(time, Cause.FILL, legs, f"{symbol} {trade_id} {side}")
+            legs = (
+                *legs,
+                _made(Leg, (slot, name, -fee, "")),
+                _made(Leg, (_FEES, name, fee, "")),
+            )
+        reference = f"{symbol} {trade_id} {'sell' if sells else 'buy'}"
+        return _made(Entry, (time, _BY_FILL, legs, reference, 0, ""))
 
     def forced(self, fill: FillTold) -> Entry:
         """A liquidation, a deleveraging, a settlement: it closes part of the account's position,
@@ -109,7 +126,7 @@ class Booking:
             if size
         ]
         total = self.account[key].fill(-sign * fill.size, value)
-        settle = terms.instrument.settle
+        settle = terms.settle
         legs = _profit_legs(profits, total, settle)
         if fill.fee:
             name = fill.fee_currency or settle
@@ -130,16 +147,16 @@ class Booking:
         for each in (holding, self.account[symbol, side]):
             each.fill(qty, value)
 
-    def _holding(self, slot: int, symbol: str, side: PositionSide, terms: Terms) -> Holding:
+    def _holding(self, slot: int, symbol: str, side: PositionSide, terms: Terms) -> Own:
         found = self.positions.get((slot, symbol, side))
         if found is None:
-            found = self.positions[slot, symbol, side] = Holding(terms)
+            total = self.account.setdefault((symbol, side), Holding(terms))
+            found = self.positions[slot, symbol, side] = Own(terms, account=total)
             slots = self._slots.setdefault((symbol, side), [])
             slots.append(slot)
             slots.sort()
-            self.account.setdefault((symbol, side), Holding(terms))
         elif found.terms is not terms:  # the instrument has a new version
-            found.terms = self.account[symbol, side].terms = terms
+            found.terms = found.account.terms = terms
         return found
 
     # --- funding ----------------------------------------------------------------------------------

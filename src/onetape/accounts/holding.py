@@ -23,7 +23,7 @@ from onetape.model.enums import Kind
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS, divide_half_even
 
-__all__ = ["Holding", "Terms"]
+__all__ = ["Holding", "Own", "Terms"]
 
 Value = Callable[[int, int], int]
 
@@ -32,10 +32,11 @@ class Terms:
     """Of one version of an instrument, what each fill of it needs. value: of price and size, 1e-18
     of the settle currency, signed as the size."""
 
-    __slots__ = ("base_factor", "gain", "instrument", "is_spot", "unit", "value")
+    __slots__ = ("base", "base_factor", "gain", "instrument", "is_spot", "settle", "unit", "value")
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
+        self.base, self.settle = instrument.base, instrument.settle
         self.is_spot = instrument.kind is Kind.SPOT
         self.gain = -1 if instrument.kind is Kind.INVERSE else 1
         self.base_factor: int = 10 ** (MONEY_DECIMALS - instrument.size_decimals)
@@ -43,19 +44,26 @@ class Terms:
         self.unit: Fraction = Fraction(instrument.multiplier) / 10**instrument.size_decimals
         self.value = _value(instrument)
 
-    def opened(self, price: int, qty: int) -> Holding:
-        """A holding that was there before any fill was known. qty is signed."""
-        return Holding(self, qty, self.value(price, qty))
-
 
 def _value(instrument: Instrument) -> Value:
-    """Nothing is divided where a tick times a lot is not finer than 1e-18, as usual."""
+    """`Instrument.notional_units`, with what does not change reckoned once. Nothing is divided
+    where a tick times a lot is not finer than 1e-18, as usual."""
     over, under = instrument.multiplier.as_integer_ratio()
     over *= 10**MONEY_DECIMALS
-    under *= int(10 ** (instrument.price_decimals + instrument.size_decimals))
-    if instrument.kind is Kind.INVERSE or over % under:
+    under *= int(10**instrument.size_decimals)
+    shift = int(10**instrument.price_decimals)
+    if instrument.kind is Kind.INVERSE:
+        over *= shift
+
+        def divided(price: int, size: int) -> int:
+            if price <= 0:
+                return instrument.notional_units(price, size)
+            return divide_half_even(size * over, under * price)
+
+        return divided
+    if over % (under * shift):
         return instrument.notional_units
-    factor = over // under
+    factor = over // (under * shift)
     return lambda price, size: price * size * factor
 
 
@@ -111,6 +119,13 @@ class Holding:
         entry = self.entry
         units = divide_half_even(entry.numerator * 10**decimals, entry.denominator)
         return Decimal(units).scaleb(-decimals)
+
+
+@dataclass(slots=True, kw_only=True)
+class Own(Holding):
+    """A sub-account's, which is a part of the account's. Of spot the account keeps none."""
+
+    account: Holding
 
 
 def _share(whole: int, part: int, of: int) -> int:

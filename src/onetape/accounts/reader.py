@@ -117,18 +117,19 @@ class StrategyBalanceManager:
 
         Raises UnknownSubaccount where a slot beyond them is in use: their sum would not be whole.
         """
-        totals, held, _flags, _ts, _sequence, _version = self._ask(currency, SlotGroup.all)
         count = self.strategy_count
-        for index in range(count, len(totals)):
-            if totals[index] or held[index]:
+
+        def texts(group: SlotGroup) -> list[str] | None:
+            told = group.texts(count)
+            if isinstance(told, int):
                 raise UnknownSubaccount(
-                    f"slot {index} holds {money(totals[index])} {_code(currency)} and "
-                    f"strategy_count is {count}",
+                    f"slot {told} has {_code(currency)} and strategy_count is {count}",
                     where=self._named(),
-                    todo=f"make it {len(totals)}",
+                    todo=f"make it {told + 1} or more",
                 )
-        amounts = [money(units) for units in totals[:count]]
-        return amounts + [Decimal(0)] * (count - len(amounts))
+            return told
+
+        return [Decimal(text) for text in self._ask(currency, texts)]
 
     def quote(self, currency: str | Enum, index: int = TOTAL) -> SingleQuote:
         """A balance with its times."""

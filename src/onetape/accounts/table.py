@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from onetape._core import SlotGroup
-from onetape.accounts.entries import SLOTS_MAX, TOTAL
-from onetape.model.errors import DataError, ProcessDown, check
+from onetape.accounts.entries import SLOTS_MAX
+from onetape.model.errors import DataError, ProcessDown
 from onetape.model.home import StrPath, state_of
 from onetape.tape.state import StateReader, StateWriter, tables_in
 from onetape.tape.state_layout import FieldValue, GroupSpec, Layout
@@ -87,18 +87,10 @@ class AccountTable:
         ts: ns UTC when it was true; sequence: of the entry's frame. Raises InvariantViolation where
         the total is not the sum of the others: such a state is shown to nobody.
         """
-        check(
-            totals[TOTAL] == sum(totals) - totals[TOTAL]
-            and held[TOTAL] == sum(held) - held[TOTAL]
-            and len(totals) == len(held),
-            f"the slots of {currency} do not add up to its total",
-            where=self._key,
-        )
-        parts, kept = totals[1:], held[1:]
         if (short := SLOTS_SHOWN - len(totals)) > 0:
-            parts += [0] * short
-            kept += [0] * short
-        self._writer.put_slots("balance", currency, parts, kept, ts=ts, sequence=sequence)
+            totals = totals + [0] * short
+            held = held + [0] * short
+        self._writer.put_slots("balance", currency, totals, held, ts=ts, sequence=sequence)
 
     def remove(self, currency: str) -> bool:
         """The account has no such currency any more. False: it had none."""

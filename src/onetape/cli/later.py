@@ -11,14 +11,6 @@ from onetape.cli.verbs import BY_NAME
 from onetape.model.errors import NotAvailable
 
 EXAMPLES = {
-    "up": "onetape up --foreground",
-    "down": "onetape down",
-    "status": "onetape status --json",
-    "restart": "onetape restart robot:mm",
-    "accounts": "onetape accounts --json",
-    "orders": "onetape orders",
-    "positions": "onetape positions",
-    "fills": "onetape fills --json",
     "analyze": "onetape analyze RUN --db sqlite:///runs.db",
     "chaos": "onetape chaos --seeds 100 --hours 1",
 }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import click
 
 from onetape.cli.arguments import parameters
 from onetape.cli.frame import Answer, Shell, load, rows, verb
-from onetape.model.errors import PermissionDenied
+from onetape.model.errors import BY_CODE, OnetapeError, PermissionDenied
 
 
 @verb("send", example="onetape send gateway kill reason=lunch")
@@ -30,14 +31,19 @@ def command(
     send = load("onetape.services.commands", "send_command", what="commands")
     answers = send(
         shell.home,
-        shell.config,
         target,
         command_name,
         parameters(fields, where="send"),
         id_ or uuid.uuid4().hex,
     )
     value = answers[0] if len(answers) == 1 else {"answers": answers}
-    refused = next((a["error"] for a in answers if a["status"] == "refused"), None)
-    error = None if refused is None else PermissionDenied(refused, where=target)
+    error = next((_error(a["error"]) for a in answers if a["error"]), None)
     text = "\n".join(rows(answer) for answer in answers)
-    return Answer.of_check(value, error, text) if len(answers) == 1 else Answer(value, text)
+    if len(answers) == 1 or error is None:
+        return Answer.of_check(value, error, text)
+    return Answer(value, text, error.exit_code, error)
+
+
+def _error(told: dict[str, Any]) -> OnetapeError:
+    """What a process said, as an error of this one."""
+    return BY_CODE.get(told["code"], PermissionDenied)(told["message"])

@@ -18,7 +18,7 @@ class VerbEntry(NamedTuple):
 BEGIN = "First steps"
 DATA = "Data"
 RUNS = "Runs"
-PROCESSES = "Processes (a later release)"
+PROCESSES = "Processes"
 STUDY = "Study (a later release)"
 
 VERBS = (
@@ -38,14 +38,14 @@ VERBS = (
     VerbEntry("compare", RUNS, "Show variants side by side, and what luck alone would give."),
     VerbEntry("sim", RUNS, "Serve a simulated exchange that clients of the venue can use."),
     VerbEntry("bench", RUNS, "Measure the figures of this machine."),
-    VerbEntry("up", PROCESSES, "Start the processes of the configuration.", built=False),
-    VerbEntry("down", PROCESSES, "Stop them in reverse order.", built=False),
-    VerbEntry("status", PROCESSES, "Show them.", built=False),
-    VerbEntry("restart", PROCESSES, "Restart one of them.", built=False),
-    VerbEntry("accounts", PROCESSES, "Show balances and sub-accounts.", built=False),
-    VerbEntry("orders", PROCESSES, "Show working orders.", built=False),
-    VerbEntry("positions", PROCESSES, "Show positions.", built=False),
-    VerbEntry("fills", PROCESSES, "Show fills.", built=False),
+    VerbEntry("up", PROCESSES, "Start the processes of the configuration."),
+    VerbEntry("down", PROCESSES, "Stop them in reverse order."),
+    VerbEntry("status", PROCESSES, "Show them."),
+    VerbEntry("restart", PROCESSES, "Restart one of them."),
+    VerbEntry("accounts", PROCESSES, "Show balances and sub-accounts."),
+    VerbEntry("orders", PROCESSES, "Show working orders."),
+    VerbEntry("positions", PROCESSES, "Show positions."),
+    VerbEntry("fills", PROCESSES, "Show fills."),
     VerbEntry("send", PROCESSES, "Send a command to a process that runs."),
     VerbEntry("analyze", STUDY, "Project a run into SQL.", built=False),
     VerbEntry("chaos", STUDY, "Deterministic simulation with faults.", built=False),

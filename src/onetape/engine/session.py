@@ -404,6 +404,7 @@ class Session:
             uuid=self._run_uuid,
             created=self.started_at,
             durable=False,
+            heartbeat=self.plan.live is not None,
         )
         for stream, instrument in enumerate(self.host.instruments.values(), 1):
             self.writer.append_instrument(stream, self.started_at, instrument.to_msgpack())

@@ -42,6 +42,7 @@ class Books:
         self._complete: dict[str, int] = {}  # what is older than this was booked
         self._moves: dict[str, None] = {}
         self._opened: dict[str, int] = {}  # when the books of a currency began
+        self.keeps_money = True  # False: a ledger does
         self.moves_since = 0  # what moved balances is asked for from here, 0: not begun
 
     def has(self, fill: FillTold) -> bool:
@@ -81,6 +82,8 @@ class Books:
 
     def begin(self, now: int) -> list[AccountOut]:
         """The balances as they are: from here on fills and moves explain them."""
+        if not self.keeps_money:
+            return []
         self.agreed(now)
         return [self.restart(name, *told) for name, told in self.balances.items()]
 
@@ -145,7 +148,7 @@ class Books:
     def differing(self) -> list[tuple[str, int, int]]:
         """(currency, expected, the venue's) where rounding does not explain it."""
         found = []
-        for currency, ours in sorted(self.expected.items()):
+        for currency, ours in sorted(self.expected.items()) if self.keeps_money else ():
             theirs = self.balances.get(currency, (0, 0))[0]
             slack = self._venue.slack(currency) * (self.moved.get(currency, 0) + 1)
             if abs(ours - theirs) > slack:

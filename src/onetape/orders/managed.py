@@ -73,6 +73,7 @@ class AccountOut(NamedTuple):
     time: int
     source: str  # stream or rest
     reference: str = ""  # of what moved it, where it is booked once by that
+    price: int = 0  # that a position is reckoned from, where nobody knows what it was opened at
 
 
 class HealthOut(NamedTuple):

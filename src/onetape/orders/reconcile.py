@@ -30,6 +30,7 @@ __all__ = ["AGREED", "Difference", "Reconciler"]
 RETRY: Final = SECOND  # after a call that failed
 SETTLE: Final = SECOND // 2  # between looks at what is not yet settled
 AGREED: Final = "0 differences"  # how a round ends
+CHECKED: Final = "check"  # why a round about money alone was made
 ROUNDS_MAX: Final = 10  # looks at positions that differ, before that is said
 
 
@@ -60,6 +61,7 @@ class _Round:
     next_look: int = 0
     booked: int = 0  # fills, when it last looked
     asked: int = 0  # requests
+    moves_since: int | None = None  # what moved money since then is asked for
 
 
 class Reconciler:
@@ -82,6 +84,14 @@ class Reconciler:
     def is_running(self) -> bool:
         return self._round is not None
 
+    def check(self, now: int, *, moves_since: int | None = None) -> None:
+        """A round about money alone: what the account holds, the fills until then and, where a
+        time is given, what moved money since. One that runs already does that and more."""
+        if self._round is None:
+            self._round = _Round(began=now, reason=CHECKED, has_asked=True, moves_since=moves_since)
+            self.fills.begin(now)
+            self._look(now)
+
     def start(self, now: int, reason: str) -> None:
         """Begins a round; one that runs is begun anew."""
         self._round = _Round(began=now, reason=reason)
@@ -101,16 +111,25 @@ class Reconciler:
         self._round.looked += 1
         self._round.next_look = 0
         self._round.booked = self.manager.booked
-        if venue.traits.positions:
+        if venue.traits.positions and self._round.reason != CHECKED:
             self._call(venue.positions(now))
         self._call(venue.balances(now))
         for symbol in self.symbols if venue.traits.fills_by_symbol else self.symbols[:1]:
             self._call(venue.fills(symbol, now, since=self.fills.since))
         books = self.manager.books
-        if self._round.looked > 1 and books.differing():
-            moves = venue.account_moves(now, since=books.moves_since)
+        since = self._moves_since() if self._round.looked > 1 or not books.keeps_money else None
+        if since is not None:
+            moves = venue.account_moves(now, since=since)
             if moves is not None:  # after the fills: these tell which trades are booked as such
                 self._call(moves)
+
+    def _moves_since(self) -> int | None:
+        """From when on it has to be known what moved money, None: it need not."""
+        assert self._round is not None
+        books = self.manager.books
+        if books.keeps_money:
+            return books.moves_since if books.differing() else None
+        return self._round.moves_since
 
     def _call(self, call: Call) -> None:
         assert self._round is not None
@@ -151,7 +170,7 @@ class Reconciler:
         venue = self.manager.venue
         if call.purpose is not Purpose.MOVES:
             self._call(venue.fills(call.symbol, now, since=0, cursor=cursor))
-        elif self.manager.books.differing():  # newest first: what explains them may be enough
+        elif self._moves_since() is not None:  # newest first: what explains them may be enough
             more = venue.account_moves(now, since=0, cursor=cursor)
             assert more is not None
             self._call(more)
@@ -176,7 +195,7 @@ class Reconciler:
                 self._look(now)
                 return
             self._begin_books(now)
-        differences = self._compare()
+        differences = [] if current.reason == CHECKED else self._compare()
         if differences and current.looked < ROUNDS_MAX:
             current.next_look = now + SETTLE
             return
@@ -193,7 +212,7 @@ class Reconciler:
             case Purpose.BALANCES:
                 return venue.balances(now)
             case Purpose.MOVES:
-                moves = venue.account_moves(now, since=self.manager.books.moves_since)
+                moves = venue.account_moves(now, since=self._moves_since() or 0)
                 return call if moves is None else moves
             case Purpose.FILLS:
                 return venue.fills(call.symbol, now, since=self.fills.since)
@@ -275,6 +294,8 @@ class Reconciler:
         self.asked = self._round.asked
         reason = self._round.reason
         self._round = None
+        if reason == CHECKED:
+            return
         outs = self.manager.outs
         for each in differences:
             outs.append(HealthOut("difference", each.what, str(each), "critical"))

@@ -12,29 +12,31 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 from onetape.accounts.entries import MAIN
+from onetape.accounts.table import AccountTable
+from onetape.ipc.door import OPERATOR
+from onetape.ipc.server import listen
 from onetape.model.enums import Kind, RequestKind
 from onetape.model.errors import VenueRejected
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
-from onetape.orders.calls import Call
+from onetape.orders.calls import Call, Purpose
 from onetape.orders.gate import Gate, Limits
-from onetape.orders.managed import HealthOut, IntentOut, Out
+from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, NewsOut, Out
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer
 from onetape.orders.reconcile import Reconciler
 from onetape.orders.recover import Recovery
-from onetape.orders.told import Told
+from onetape.orders.told import BalanceTold, MoveTold, Told
 from onetape.services.gateway_account import AccountFeed
 from onetape.services.gateway_budget import AddressBudget, OrderBudget, budget_file
 from onetape.services.gateway_clock import VenueClock, keep_clock
 from onetape.services.gateway_commands import Commands
-from onetape.services.gateway_connection import listen
 from onetape.services.gateway_depth import DepthFeed
 from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_entry import EntryLine
@@ -42,11 +44,13 @@ from onetape.services.gateway_instruments import learn_venue
 from onetape.services.gateway_journal import GatewayTape
 from onetape.services.gateway_line import Sent, VenueLine
 from onetape.services.gateway_market import MarketFeed
+from onetape.services.gateway_money import AccountMoney, KeptMoney
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.gateway_robots import ROBOTS_MAX, Robots
 from onetape.services.gateway_spans import Spans
 from onetape.store.private import private_folder
 from onetape.store.redaction import Redactor
+from onetape.store.tokens import make_token
 from onetape.tape.journal import JournalWriter
 from onetape.venues.gateways import Addresses, open_trading_venue
 
@@ -54,6 +58,7 @@ __all__ = ["Gateway"]
 
 TICK_S: Final = 0.02
 RECONCILE_EVERY_S: Final = 300.0
+LOOK_AGAIN_S: Final = 0.5  # after a balance that differed
 
 
 class Gateway:
@@ -69,6 +74,7 @@ class Gateway:
         self.venue = open_trading_venue(options.kind, options.key, options.secret, addresses)
         self.protocol = self.venue.protocol
         self.manager = OrderManager(self.protocol)
+        self.manager.books.keeps_money = False
         self.clock = VenueClock()
         self.budget = AddressBudget(
             budget_file(self.home, options.rest), self.venue.budget, now=self.clock.now,
@@ -106,9 +112,10 @@ class Gateway:
                 self._spawn(self._follow_account())
                 if self.entry is not None:
                     self._spawn(self.entry.follow())
-                self._spawn(
-                    await listen(gateway_socket(self.home, self.options.account), self.answer)
-                )
+                for name in (OPERATOR, *self.options.subaccounts):
+                    make_token(self.home, name)
+                socket = gateway_socket(self.home, self.options.account)
+                self._spawn(await listen(socket, self.answer, self.commands.door.settle))
                 begun = {self._spawn(each.wait()) for each in (self.reconciled, self.stopping)}
                 await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
                 if self.reconciled.is_set():
@@ -125,6 +132,7 @@ class Gateway:
                 self.robots.close()
                 with contextlib.suppress(FileNotFoundError):
                     gateway_socket(self.home, self.options.account).unlink()
+                self.money.close()
                 self.tape.writer.close()
                 self.budget.close()
 
@@ -149,14 +157,16 @@ class Gateway:
         is_other = self.options.is_new
         recovery = Recovery(OrderManager(self.protocol) if is_other else self.manager)
         old = GatewayTape(None, ())  # type: ignore[arg-type]
+        kept = KeptMoney()
         if not is_new:
-            old.recover(path, recovery)
+            old.recover(path, recovery, kept)
         writer = JournalWriter(
             path, process=f"gateway:{self.options.account}", account=self.options.account,
             created=time.time_ns(), heartbeat=True,
         )  # fmt: skip
         self.tape = GatewayTape(writer, self.instruments, robots=old.robots)
         self.manager.owner_of = self.tape.owner_of
+        self.money = self._open_money(writer, kept)
         is_new = is_new or is_other
         now = time.time_ns()
         self.tape.open(now)
@@ -170,6 +180,8 @@ class Gateway:
         )
         self.gate = Gate(self.manager, {i.symbol: i for i in self.instruments}, self._limits())
         self.gate.killed = old.killed
+        if is_other:
+            self._say(HealthOut("exchange", self.options.account, "new"))
         self._say(HealthOut("intents", self.options.account, f"on {self.options.intents}"))
         if unknown:
             self._say(
@@ -191,14 +203,36 @@ class Gateway:
             watch=self.watch,
         )
         self.robots = Robots(
-            self.manager, self.gate, self.tape, loop=asyncio.get_running_loop(),
+            self.manager, self.gate, self.tape, self.money, loop=asyncio.get_running_loop(),
             now=self.clock.now, carry_out=self._carry_out, spans=self.spans,
             in_doubt=old.may_lack_end and not is_other,
         )  # fmt: skip
         self.commands = Commands(
-            self.manager, self.gate, self.reconciler, self.tape,
-            now=self.clock.now, carry_out=self._carry_out, spans=self.spans,
+            self.options, self.manager, self.gate, self.reconciler, self.tape,
+            now=self.clock.now, carry_out=self._carry_out, spans=self.spans, once=old.once,
+            money=self.money,
         )  # fmt: skip
+
+    def _open_money(self, writer: JournalWriter, kept: KeptMoney) -> AccountMoney:
+        options = self.options
+        table = AccountTable(
+            self.home, venue=options.venue or options.kind, account=options.account,
+            kind=options.kind, names=options.subaccounts,
+        )  # fmt: skip
+        instruments = {i.symbol: i for i in self.instruments}
+        money = AccountMoney(
+            options, instruments, self.manager.references, writer, table,
+            slot_of=self.tape.slot_of, slack=self.protocol.slack, say=self._say,
+            stop=self._stop_slots,
+        )  # fmt: skip
+        money.recover(kept)
+        return money
+
+    def _stop_slots(self, slots: tuple[int, ...]) -> None:
+        """Their money is gone: what their robots have working is cancelled."""
+        for order in list(self.manager.open.values()):
+            if order.robot and self.tape.slot_of(order.robot) in slots:
+                self.manager.cancel_once(order, self.clock.now())
 
     def _limits(self) -> Limits:
         known = {i.symbol: i for i in self.instruments}
@@ -215,7 +249,7 @@ class Gateway:
 
     # --- what the manager wants -------------------------------------------------------------------
 
-    def _say(self, out: HealthOut) -> None:
+    def _say(self, out: AccountOut | HealthOut) -> None:
         """With what the manager says next."""
         self.manager.outs.append(out)
 
@@ -227,10 +261,15 @@ class Gateway:
         now = time.time_ns()
         outs, manager.outs = manager.outs, []
         for out in outs:
-            self.tape.write(out, now)
-            if isinstance(out, HealthOut) and out.kind == "reconciled":
-                self.gate.ready = self.account.is_up
-                self.reconciled.set()
+            sequence = self.tape.write(out, now)
+            match out:
+                case IntentOut() | NewsOut():
+                    self.money.order(out.order)
+                case FillOut():
+                    self.money.fill(out, sequence)
+                    if out.order is not None:
+                        self.money.order(out.order)
+        self.money.publish()
         if self.options.intents == "disk" and any(map(_is_risk, outs)):
             self.tape.writer.ensure("disk")
         calls, manager.calls = manager.calls, []
@@ -238,6 +277,20 @@ class Gateway:
             self._make_calls(calls)
         if outs:
             self._written()
+
+    def _round_ended(self, now: int) -> None:
+        """Orders and positions are as the venue's; then money is looked at, and where it differs
+        once more, with what has moved it."""
+        self._carry_out()
+        if not self.money.is_ready:
+            manager = self.manager
+            self.money.begin(manager.balances, manager.positions, is_other=self.options.is_new)
+        self.money.check(self.manager.balances, now)
+        self._carry_out()
+        if self.money.moves_wanted is None:
+            self.money.ready()
+            self.gate.ready = self.account.is_up
+            self.reconciled.set()
 
     def _make_calls(self, calls: list[Call]) -> None:
         entry = None if self.budget.is_shut_out else self.entry
@@ -277,13 +330,24 @@ class Gateway:
         if not self.reconciler.answered(call, answer, now):
             self.manager.answered(call, answer, now)
         self._carry_out()
+        if call.purpose is Purpose.MOVES:
+            self._told_of_money(answer.told)
 
     async def _tick(self) -> None:
-        last_round = last_look = time.monotonic()
+        last_round = last_look = last_check = time.monotonic()
+        every = self.options.check_every_ns / 1e9
         while True:
             now = self.clock.now()
             self.manager.tick(now)
+            rounds = self.reconciler.rounds
             self.reconciler.tick(now)
+            if self.reconciler.rounds != rounds:
+                self._round_ended(now)
+                last_check = time.monotonic()
+            elif self.account.is_up and not self.reconciler.is_running:
+                wanted = self.money.moves_wanted
+                if time.monotonic() - last_check > (every if wanted is None else LOOK_AGAIN_S):
+                    self.reconciler.check(now, moves_since=wanted)
             if self.entry is not None:
                 self.entry.tick()
             if time.monotonic() - last_round > RECONCILE_EVERY_S and not self.reconciler.is_running:
@@ -297,6 +361,8 @@ class Gateway:
                 self.orders.look()
                 self._arm_dead_man(now)
             self._carry_out()
+            self.money.publish()
+            self.money.alive()
             await asyncio.sleep(TICK_S)
 
     def _arm_dead_man(self, now: int) -> None:
@@ -327,6 +393,15 @@ class Gateway:
     def _hear(self, told: list[Told]) -> None:
         self.manager.hear(told, self.clock.now())
         self._carry_out()
+        self._told_of_money(told)
+
+    def _told_of_money(self, told: Sequence[Told]) -> None:
+        """Once the fills that came with it are booked."""
+        for each in told:
+            if isinstance(each, BalanceTold | MoveTold):
+                self.money.heard(told)
+                self._carry_out()
+                return
 
     def _stream_came(self) -> None:
         self.reconciler.start(self.clock.now(), "connected")
@@ -358,9 +433,9 @@ class Gateway:
                 self.stopping.set()
                 return {}
             case "command":
-                return self.commands.execute(
-                    str(asked["id"]), str(asked["command"]), dict(asked.get("fields") or {})
-                )
+                return self.commands.door.answer(asked)
+            case "who":
+                return {"process": self.commands.door.names[0], "names": self.commands.door.names}
             case other:
                 return {"error": f"unknown request {other!r}"}
 
@@ -398,7 +473,8 @@ class Gateway:
             "symbols": [i.symbol for i in self.instruments],
             "robots": self.robots.count,
             "killed": self.gate.killed,
-            "reconciling": self.reconciler.is_running,
+            "reconciling": self.reconciler.is_running or self.money.moves_wanted is not None,
+            "money": self.money.status(),
             "rounds": self.reconciler.rounds,
             "differences": [str(d) for d in self.reconciler.differences],
             "open": len(self.manager.open),

@@ -1,26 +1,65 @@
-"""What an operator may tell a gateway to do: on its journal and on disk first, then done, once."""
+"""What may be asked of a gateway from outside: a table of commands behind the door of `ipc`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import time
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Protocol
 
-from onetape.model.errors import BadInput
+from onetape.accounts.entries import Entry
+from onetape.accounts.slots import COMMANDS as MONEY
+from onetape.accounts.slots import Refused
+from onetape.ipc.door import Command, Do, Door, Handler
+from onetape.ipc.once import Once
+from onetape.model.errors import NotAvailable, UsageError
+from onetape.model.money import money
 from onetape.orders.gate import Gate
 from onetape.orders.manager import OrderManager
 from onetape.orders.reconcile import Reconciler
 from onetape.orders.settle import settle, settled_as
-from onetape.services.gateway_journal import GatewayTape
+from onetape.services.gateway_journal import GatewayTape, kill_reason
+from onetape.services.gateway_options import GatewayOptions
 from onetape.services.gateway_spans import Spans
 
-__all__ = ["Commands"]
+__all__ = ["Commands", "Money", "exchange_of", "names_of"]
+
+_MONEY: Final = (*MONEY, "transfer")
+_FIELDS: Final = ("strategy", "currency", "index", "amount", "delta", "transfer_id")
+
+
+class Money(Protocol):
+    """The account's ledger. An Entry that it gives is booked; one without legs had been."""
+
+    def command(
+        self, actor: str, name: str, fields: Mapping[str, Any], id_: str, now: int
+    ) -> Entry | Refused: ...
+
+
+def exchange_of(kind: str) -> str:
+    """`binance` of `binance-usdm`, `kraken` of `ccxt:kraken`."""
+    return kind.removeprefix("ccxt:").partition("-")[0]
+
+
+def names_of(options: GatewayOptions) -> tuple[str, ...]:
+    """What a gateway answers to, the first is its own; `VENUE_gateway` by the venue's name in the
+    configuration and by its exchange's, `gateway` as one of its kind."""
+    venues = dict.fromkeys((options.venue, options.kind, exchange_of(options.kind)))
+    return (
+        f"gateway:{options.account}",
+        *(f"{venue}_gateway" for venue in venues if venue),
+        "gateway",
+    )
 
 
 class Commands:
-    """now: gives the venue's time. carry_out: takes what the manager wants after a command."""
+    """now: gives the venue's time. carry_out: takes what the manager wants after a command.
+    funds: who moves money, None where nobody does."""
 
     def __init__(
         self,
+        options: GatewayOptions,
         manager: OrderManager,
         gate: Gate,
         reconciler: Reconciler,
@@ -29,58 +68,94 @@ class Commands:
         now: Callable[[], int],
         carry_out: Callable[[], None],
         spans: Spans,
+        once: Once,
+        money: Money | None = None,
     ) -> None:
-        self._spans = spans
         self._manager = manager
         self._gate = gate
         self._reconciler = reconciler
-        self._tape = tape
         self._now = now
-        self._carry_out = carry_out
-        self._answers: dict[str, dict[str, Any]] = {}  # by id, so that none acts twice
+        self.money = money
+        names = names_of(options)
+        exchanges = {n.removesuffix("_gateway") for n in names if n.endswith("_gateway")}
+        table = {
+            "kill": Handler(
+                self._kill, fields=("reason",), reaches_out=True, is_recovered=True
+            ),
+            "unkill": Handler(self._unkill, reaches_out=True, is_recovered=True),
+            "cancel_all": Handler(self._cancel_all, reaches_out=True),
+            "reconcile": Handler(self._reconcile, reaches_out=True),
+            "settle": Handler(
+                self._settle, fields=("order", "as", "venue_id", "filled"), reaches_out=True,
+                is_recovered=True,
+            ),
+            "latency": Handler(lambda _: spans.summary, asks=True, anyone=True),
+        }  # fmt: skip
+        for name in _MONEY:
+            table[name] = _moves(self._move, _FIELDS)
+        for name in ("strategy_balance", *(f"{each}_strategy_balance" for each in exchanges)):
+            table[name] = _moves(self._strategy_balance, ("cmd", *_FIELDS))
+        self.door = Door(
+            names, Path(options.home), table, tape, level=options.commands, now=time.time_ns,
+            done=carry_out, once=once,
+        )  # fmt: skip
 
-    def execute(self, id_: str, name: str, fields: dict[str, Any]) -> dict[str, Any]:
-        """The answer: {id, status, result, error}."""
-        if id_ in self._answers:
-            return {**self._answers[id_], "status": "duplicate"}
-        answer: dict[str, Any] = {"id": id_, "status": "applied", "result": None, "error": None}
-        now = self._now()
-        match name:
-            case "kill":
-                reason = str(fields.get("reason", "")) or "by the operator"
-                self._note(id_, name, {"reason": reason})
-                self._gate.killed = reason
-                answer["result"] = {"canceled": self._manager.cancel_all(now)}
-            case "unkill":
-                self._note(id_, name, fields)
-                self._gate.killed = ""
-            case "cancel_all":
-                self._note(id_, name, fields)
-                answer["result"] = {"canceled": self._manager.cancel_all(now)}
-            case "reconcile":
-                self._note(id_, name, fields)
-                self._reconciler.start(now, "asked for")
-            case "settle":
-                self._settle(id_, fields, now, answer)
-            case "latency":  # a question: it changes nothing
-                answer["result"] = self._spans.summary()
-            case _:
-                answer["status"] = "refused"
-                answer["error"] = f"a gateway knows no command {name!r}"
-        self._answers[id_] = answer
-        self._carry_out()
-        return answer
+    # --- orders -----------------------------------------------------------------------------------
 
-    def _settle(self, id_: str, fields: dict[str, Any], now: int, answer: dict[str, Any]) -> None:
-        try:
-            order, told = settled_as(self._manager, self._gate.instruments, fields)
-        except BadInput as refusal:
-            answer["status"], answer["error"] = "refused", refusal.what
-            return
-        self._note(id_, "settle", fields)
-        settle(self._manager, order, told, now)
-        answer["result"] = {"order": order.client_id, "state": str(order.state)}
+    def _kill(self, command: Command) -> Do:
+        def do() -> dict[str, Any]:
+            self._gate.killed = kill_reason(command.fields)
+            return {"canceled": self._manager.cancel_all(self._now())}
 
-    def _note(self, id_: str, name: str, fields: dict[str, Any]) -> None:
-        self._tape.command(id_, name, fields, self._now())
-        self._tape.writer.ensure("disk")
+        return do
+
+    def _unkill(self, command: Command) -> Do:
+        def do() -> None:
+            self._gate.killed = ""
+
+        return do
+
+    def _cancel_all(self, command: Command) -> Do:
+        return lambda: {"canceled": self._manager.cancel_all(self._now())}
+
+    def _reconcile(self, command: Command) -> Do:
+        return lambda: self._reconciler.start(self._now(), "asked for")
+
+    def _settle(self, command: Command) -> Do:
+        order, told = settled_as(self._manager, self._gate.instruments, command.fields)
+
+        def do() -> dict[str, Any]:
+            settle(self._manager, order, told, self._now())
+            return {"order": order.client_id, "state": str(order.state)}
+
+        return do
+
+    # --- money ------------------------------------------------------------------------------------
+
+    def _strategy_balance(self, command: Command) -> Do:
+        fields = dict(command.fields)
+        name = fields.pop("cmd", None)
+        if name not in _MONEY:
+            raise UsageError(f"no cmd {str(name)[:40]!r}, but {', '.join(_MONEY)}")
+        return partial(self._moved, command, str(name), fields)
+
+    def _move(self, command: Command) -> Do:
+        return partial(self._moved, command, command.name, command.fields)
+
+    def _moved(self, command: Command, name: str, fields: dict[str, Any]) -> dict[str, Any]:
+        if self.money is None:
+            raise NotAvailable("this gateway keeps no sub-accounts")
+        told = self.money.command(command.actor, name, fields, command.id, self._now())
+        if isinstance(told, Refused):
+            raise told.error()
+        return {
+            "moved": [
+                {"slot": leg.holder, "currency": leg.currency, "amount": str(money(leg.amount))}
+                for leg in told.legs
+                if leg.holder > 0
+            ]
+        }
+
+
+def _moves(prepare: Callable[[Command], Do], fields: Collection[str]) -> Handler:
+    return Handler(prepare, fields=fields, anyone=True, moves_money=True)

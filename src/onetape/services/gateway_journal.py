@@ -9,7 +9,7 @@ one of this.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.accounts.entries import MAIN
+from onetape.ipc.once import Once, digest_of
 from onetape.model.enums import (
     EventType,
     Liquidity,
@@ -37,9 +38,10 @@ from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, Ne
 from onetape.orders.reconcile import AGREED
 from onetape.orders.recover import Recovery
 from onetape.orders.told import FillTold
+from onetape.services.gateway_money import LEDGER, KeptMoney
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 
-__all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "request_of"]
+__all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "kill_reason", "request_of"]
 
 EPOCH_BITS: Final = 32
 DENIED_FLAG: Final = 4  # order_denied of core/journal/events.hpp
@@ -120,6 +122,11 @@ def request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, Orde
     return robot, _KINDS[kind], order_id, spec, bool(flags & DENIED_FLAG)
 
 
+def kill_reason(fields: Mapping[str, Any]) -> str:
+    """Of a kill command. Never empty: an empty one is no kill."""
+    return str(fields.get("reason", "")) or "by the operator"
+
+
 @dataclass(slots=True)
 class GatewayTape:
     """The writer, and the numbers that things have on this tape."""
@@ -130,6 +137,7 @@ class GatewayTape:
     robots: dict[int, RobotLife] = field(default_factory=dict)
     killed: str = ""  # why nothing new may leave, as the journal has it
     may_lack_end: bool = False  # what the journal said last may be lost
+    once: Once = field(default_factory=Once)  # commands that stand on it
 
     # --- writing ----------------------------------------------------------------------------------
 
@@ -139,18 +147,20 @@ class GatewayTape:
             self.streams[instrument.symbol] = stream
             self.writer.append_instrument(stream, now, instrument.to_msgpack())
 
-    def write(self, out: Out, now: int) -> None:
+    def write(self, out: Out, now: int) -> int:
+        """The sequence of its frame, of a fill; else 0."""
         match out:
             case IntentOut():
                 self._intent(out, now)
             case NewsOut():
                 self._news(out, now)
             case FillOut():
-                self._fill(out, now)
+                return self._fill(out, now)
             case AccountOut():
                 self._account(out, now)
             case HealthOut():
                 self._health(out, now)
+        return 0
 
     def attach(self, life: RobotLife, now: int) -> None:
         self.robots[life.number] = life
@@ -176,9 +186,22 @@ class GatewayTape:
                 return life.number, told.epoch << EPOCH_BITS | told.ordinal
         return None
 
-    def command(self, id_: str, name: str, fields: dict[str, Any], now: int) -> None:
-        """Before it is done."""
-        self._cold("command", {"id": id_, "actor": "operator", "command": name, **fields}, now)
+    def slot_of(self, robot: int) -> int:
+        """The sub-account that a robot trades with; of other hands the pool."""
+        life = self.robots.get(robot)
+        return life.slot if life is not None else MAIN
+
+    def command(self, record: dict[str, Any], now: int) -> None:
+        """Before it is done: `id`, `actor`, `target`, `command`, `fields`, and `refused` where it
+        will not be."""
+        self._cold("command", record, now)
+
+    def command_reply(self, record: dict[str, Any], now: int) -> None:
+        """`id`, `status`, `result`, `error`."""
+        self._cold("reply", record, now)
+
+    def ensure(self, level: str) -> None:
+        self.writer.ensure(level)
 
     def take(self, life: RobotLife, uuid: bytes, first: int, last: int, crc: int, now: int) -> None:
         """Which frames of a robot's journal were taken next."""
@@ -215,7 +238,7 @@ class GatewayTape:
                 stream,
             )
 
-    def _fill(self, out: FillOut, now: int) -> None:
+    def _fill(self, out: FillOut, now: int) -> int:
         fill, order = out.fill, out.order
         low, high = split_units(fill.fee)
         payload = FILL.pack(
@@ -234,7 +257,7 @@ class GatewayTape:
             0,
             0,
         )
-        self.writer.append("fill", payload, stream=self.streams[fill.symbol], time=now)
+        return self.writer.append("fill", payload, stream=self.streams[fill.symbol], time=now)
 
     def _account(self, out: AccountOut, now: int) -> None:
         record: dict[str, Any] = {"source": out.source, "ts_event": out.time}
@@ -245,6 +268,8 @@ class GatewayTape:
         else:
             stream = self.streams.get(out.name, 0)
             value = {"symbol": out.name, "side": str(out.side), "qty": out.amount, **record}
+            if out.price:
+                value["price"] = out.price
             self._cold("position", value, now, stream)
 
     def _health(self, out: HealthOut, now: int) -> None:
@@ -258,11 +283,11 @@ class GatewayTape:
 
     # --- reading it again -------------------------------------------------------------------------
 
-    def recover(self, path: Path, recovery: Recovery) -> None:
-        """Everything that this journal says about orders and robots. Before `open`."""
+    def recover(self, path: Path, recovery: Recovery, kept: KeptMoney) -> None:
+        """Everything that this journal says about orders, robots and money. Before `open`."""
         wanted = (
             "instrument", "order_request", "order_event", "fill", "params", "input", "command",
-            "balance", "position", "health",
+            "balance", "position", "health", "entry", "reply",
         )  # fmt: skip
         symbols: dict[int, str] = {}
         with JournalReader(path) as reader:
@@ -283,7 +308,11 @@ class GatewayTape:
                         symbols[frame.stream] = msgspec.msgpack.decode(frame.payload)["symbol"]
                     case EventType.COMMAND.id:
                         record = msgspec.msgpack.decode(frame.payload)
-                        self._recover_command(record, recovery)
+                        self._recover_command(record, frame.time, recovery)
+                    case EventType.REPLY.id:
+                        record = msgspec.msgpack.decode(frame.payload)
+                        if "status" in record:  # else of an order
+                            self.once.ended(record["id"], record)
                     case EventType.BALANCE.id:
                         record = msgspec.msgpack.decode(frame.payload)
                         if record["source"] == OPENING:
@@ -294,8 +323,10 @@ class GatewayTape:
                             )  # fmt: skip
                     case EventType.POSITION.id:
                         record = msgspec.msgpack.decode(frame.payload)
+                        side = PositionSide(record["side"])
+                        if record["source"] == LEDGER:
+                            kept.position(record["symbol"], side, record["qty"], record["price"])
                         if record["source"] == OPENING:
-                            side = PositionSide(record["side"])
                             recovery.held(record["symbol"], side, record["qty"])
                     case EventType.PARAMS.id:
                         self._recover_robot(msgspec.msgpack.decode(frame.payload))
@@ -309,14 +340,29 @@ class GatewayTape:
                     case EventType.ORDER_EVENT.id:
                         self._recover_news(frame.payload, recovery)
                     case EventType.FILL.id:
-                        recovery.fill(self._told(frame.payload, symbols[frame.stream]))
+                        fill, slot = self._told(frame.payload, symbols[frame.stream])
+                        recovery.fill(fill)
+                        kept.fill(fill, slot, frame.sequence)
+                    case EventType.ENTRY.id:
+                        kept.entry(frame.payload)
 
-    def _recover_command(self, record: dict[str, Any], recovery: Recovery) -> None:
+    def _recover_command(self, record: dict[str, Any], time: int, recovery: Recovery) -> None:
+        fields = record.get("fields")
+        if fields is None:  # of a tape that had them beside the name
+            fields, digest = record, b""
+        else:
+            digest = digest_of(record["actor"], record["command"], fields)
+        self.once.began(record["id"], digest, time)
+        refused = record.get("refused")
+        if refused is not None:
+            told = {"id": record["id"], "status": "refused", "result": None, "error": refused}
+            self.once.ended(record["id"], told)
+            return
         match record.get("command"):
-            case "settle" if record["as"] != "open":
-                recovery.manager.settled.add(record["order"])
+            case "settle" if fields["as"] != "open":
+                recovery.manager.settled.add(fields["order"])
             case "kill":
-                self.killed = record["reason"]
+                self.killed = kill_reason(fields)
             case "unkill":
                 self.killed = ""
 
@@ -342,13 +388,14 @@ class GatewayTape:
             name = life.client_id(order_id)
             recovery.news(name, OrderNews.from_id(news), size, price, str(venue))
 
-    def _told(self, payload: bytes, symbol: str) -> FillTold:
+    def _told(self, payload: bytes, symbol: str) -> tuple[FillTold, int]:
+        """A fill, and the slot of its robot."""
         (
             order_id, venue, trade, time, price, size, low, high, side, liquidity, position, robot,
             _, _,
         ) = FILL.unpack(payload)  # fmt: skip
         life = self.robots.get(robot)
-        return FillTold(
+        fill = FillTold(
             symbol=symbol,
             client_id=life.client_id(order_id) if life else "foreign",
             venue_id=str(venue) if venue else "",  # not every venue's is a number
@@ -362,3 +409,4 @@ class GatewayTape:
             fee_currency="",
             liquidity=Liquidity.from_id(liquidity),
         )
+        return fill, life.slot if life else MAIN

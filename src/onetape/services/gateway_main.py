@@ -27,7 +27,10 @@ def _say_ready() -> None:
 
 
 def main() -> int:
-    options = msgspec.json.decode(sys.stdin.buffer.read(), type=GatewayOptions)
+    text = sys.stdin.buffer.read()
+    if not text:  # who started us died before it had said what for
+        return 0
+    options = msgspec.json.decode(text, type=GatewayOptions)
     os.umask(0o077)
     # An image of this process would hold the keys.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from onetape.ipc.names import encoded, process_socket
 from onetape.model.time import SECOND
 from onetape.services.bridge_options import BridgeOptions
 
@@ -13,11 +14,11 @@ __all__ = ["GatewayOptions", "gateway_journal", "gateway_socket"]
 
 
 def gateway_journal(home: Path, account: str) -> Path:
-    return home / "journal" / f"gateway-{account}"
+    return home / "journal" / f"gateway-{encoded(account)}"
 
 
 def gateway_socket(home: Path, account: str) -> Path:
-    return home / "run" / f"gateway-{account}.sock"
+    return process_socket(home, f"gateway:{account}")
 
 
 class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from msgspec import structs
 
 from onetape.model.enums import OrderNews, RequestKind
 from onetape.model.errors import OrderInvalid
@@ -18,6 +19,7 @@ from onetape.orders.gate import Gate
 from onetape.orders.managed import HealthOut, Managed, Request
 from onetape.orders.manager import OrderManager
 from onetape.services.gateway_journal import GatewayTape, RobotLife, request_of
+from onetape.services.gateway_money import AccountMoney
 from onetape.services.gateway_spans import Spans
 from onetape.tape.journal import JournalReader, type_id
 from onetape.tape.wait import JournalWatch, Waiter
@@ -40,6 +42,7 @@ class Robots:
         manager: OrderManager,
         gate: Gate,
         tape: GatewayTape,
+        money: AccountMoney,
         *,
         loop: Any,
         now: Callable[[], int],
@@ -51,6 +54,7 @@ class Robots:
         self._manager = manager
         self._gate = gate
         self._tape = tape
+        self._money = money
         self._now = now
         self._carry_out = carry_out
         self._lives: dict[int, tuple[RobotLife, JournalReader]] = {}
@@ -177,6 +181,8 @@ class Robots:
             if len(name) > chars:  # many lives of a robot, or many orders: a new name begins anew
                 refusal = Refusal.of(OrderInvalid, f"the id {name} has more than {chars} letters")
             if refusal is None:
+                refusal = self._money.refusal(life.number, spec, spec.size_int)
+            if refusal is None:
                 manager.submit(name, request, now)
             else:
                 manager.deny(name, request, now, refusal.code, refusal.reason)
@@ -191,6 +197,10 @@ class Robots:
     def _amend(self, order: Managed, spec: OrderSpec, now: int) -> None:
         price, size = spec.price_int, spec.size_int
         refusal = self._gate.amendment(order, now, price=price, size=size)
+        if refusal is None and (size >= order.life.size or price != order.price):
+            left = size - order.life.filled
+            wanted = structs.replace(spec, price_int=price or order.price, side=order.spec.side)
+            refusal = self._money.refusal(order.robot, wanted, left, order)
         if refusal is None:
             self._manager.amend(order, now, price=price, size=size)
         else:

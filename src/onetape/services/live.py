@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -23,6 +23,7 @@ import msgspec
 
 from onetape.engine.plan import LiveRobot
 from onetape.engine.session import Session
+from onetape.ipc.local_socket import connect
 from onetape.model.config import AccountConfig, Config, VenueConfig
 from onetape.model.errors import (
     BadConfig,
@@ -32,9 +33,9 @@ from onetape.model.errors import (
 )
 from onetape.model.time import parse_duration
 from onetape.services.bridge_options import bridge_of, simulated_kind
+from onetape.services.configured import clean_environ, is_simulated
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.gateway_sharing import check_followed, starting, wait_for_others
-from onetape.services.local_socket import connect
 from onetape.services.outcome import RunResult
 from onetape.services.paper import SAMPLE_NS, PaperOptions, PaperRobot, follow
 from onetape.services.preflight import (
@@ -48,7 +49,6 @@ from onetape.services.preflight import (
 )
 from onetape.services.preparing import prepare_plan, strategy_class
 from onetape.services.recording import run_folder, run_uuid
-from onetape.store.secrets import without_secrets
 from onetape.venues.key_check import Wanted
 
 __all__ = [
@@ -61,8 +61,10 @@ __all__ = [
     "gateway_options",
     "gateway_process",
     "open_live",
+    "options_at",
     "run_live",
     "simulated_exchange",
+    "symbols_of",
 ]
 
 READY_WITHIN_S: Final = 30.0
@@ -81,6 +83,8 @@ class LiveOptions(PaperOptions):
     account: str = ""
     subaccount: str = "main"
     single: bool = False  # gateway and robot in this process
+    robot: str = ""  # its name in the configuration; "": that of its run
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)  # where secrets are
     spin: bool = False  # and it never sleeps
 
 
@@ -141,7 +145,7 @@ def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, Gat
             is_ours = client is None
             if client is None:
                 started = stack.enter_context(gateway_options(options, symbols))
-                client = stack.enter_context(gateway_process(started, _environ(config)))
+                client = stack.enter_context(gateway_process(started, clean_environ(config)))
             else:
                 stack.callback(client.close)
                 check_followed(client, symbols)
@@ -166,32 +170,42 @@ def gateway_options(options: LiveOptions, symbols: list[str]) -> Iterator[Gatewa
     ends."""
     config = options.config
     assert config is not None
+    _, account = account_of(config, options.account)
+    venue = config.venues[account.venue]
+    check_open(account.venue, venue)
+    with ExitStack() as stack:
+        told = None
+        if is_simulated(venue):
+            kind = simulated_kind(venue.kind)
+            told = stack.enter_context(simulated_exchange(kind, venue.seed, clean_environ(config)))
+        yield options_at(options, told, symbols, is_new=True)
+
+
+def options_at(
+    options: LiveOptions, told: Mapping[str, Any] | None, symbols: list[str], *, is_new: bool
+) -> GatewayOptions:
+    """The options of an account's gateway. told: what a simulated exchange of ours has said of
+    itself, None: the venue is not ours, and is looked at first. is_new: the exchange began with
+    this gateway. Raises for what cannot be traded on."""
+    config = options.config
+    assert config is not None
     name, account = account_of(config, options.account)
     venue = config.venues[account.venue]
     check_open(account.venue, venue)
     bridge = bridge_of(
-        config, account, venue, home=options.home, folder=options.folder, environ=os.environ
+        config, account, venue, home=options.home, folder=options.folder, environ=options.environ
     )
-    with ExitStack() as stack:
-        if venue.mode == "sim" and not venue.rest:
-            kind = simulated_kind(venue.kind)
-            told = stack.enter_context(simulated_exchange(kind, venue.seed, _environ(config)))
-            first = told["accounts"][0]
-            if bridge is not None:  # ccxt knows the paths
-                told = {"venue": venue.kind, "rest": told["rest"], "ws": _socket(told["rest"])}
-            elif kind in CHECKED:
-                own = msgspec.structs.replace(venue, rest=told["rest"])
-                look(target_of(account.venue, own), symbols)
-            started = addressed(options.home, name, told, first, symbols, account, is_new=True)
-        else:
-            started = _started(options, name, account, venue, symbols)
-        yield msgspec.structs.replace(started, bridge=bridge)
-
-
-def _environ(config: Config) -> dict[str, str]:
-    """For processes of ours that need no secret of the configuration."""
-    places = [p for each in config.accounts.values() for p in (each.key, each.secret)]
-    return without_secrets(os.environ, places)
+    if told is None:
+        started = _started(options, name, account, venue, symbols)
+    else:
+        first = told["accounts"][0]
+        if bridge is not None:  # ccxt knows the paths
+            told = {"venue": venue.kind, "rest": told["rest"], "ws": _socket(told["rest"])}
+        elif told["venue"] in CHECKED:
+            own = msgspec.structs.replace(venue, rest=told["rest"])
+            look(target_of(account.venue, own), symbols)
+        started = addressed(options.home, name, told, first, symbols, account, is_new=is_new)
+    return msgspec.structs.replace(started, bridge=bridge)
 
 
 def _socket(rest: str) -> str:
@@ -326,7 +340,7 @@ def _started(
     """The gateway's options. Raises for what cannot be traded on."""
     target = target_of(account.venue, venue)
     check_named(account.venue, venue)
-    key, secret = keys_of(name, account, os.environ, options.folder)
+    key, secret = keys_of(name, account, options.environ, options.folder)
     if venue.kind in CHECKED:
         wanted = Wanted(account.position_mode == "hedge", account.allow_withdraw)
         preflight(target, name, key, secret, symbols, wanted)
@@ -361,7 +375,7 @@ def open_live(options: LiveOptions, account: str, client: Asks) -> PaperRobot:
     folder = run_folder(options.out, options.home, strategy.__name__)
     try:
         told = client.ask(
-            "attach", name=folder.name, journal=str(folder / "journal"),
+            "attach", name=options.robot or folder.name, journal=str(folder / "journal"),
             subaccount=options.subaccount,
         )  # fmt: skip
         robot = _open(options, strategy, folder, account, told)

@@ -50,7 +50,7 @@ class VenueState:
     ) -> tuple[Self, Dialect]:
         """The exchange as the journal has it, or a new one. Raises UsageError where the journal is
         of another kind, seed or tape, JournalLocked where it is in use."""
-        writer = JournalWriter(directory, process=f"sim:{kind}")
+        writer = JournalWriter(directory, process=f"sim:{kind}", heartbeat=True)
         try:
             opened, calls = _read(directory)
             if opened is None:

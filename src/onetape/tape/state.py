@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from onetape import _core
-from onetape.model.errors import ProcessDown, TornTape
+from onetape.model.errors import ProcessDown, TornTape, check
 from onetape.tape.state_layout import FieldValue, GroupSpec, Layout
 
 __all__ = ["Group", "GroupSpec", "Layout", "StateReader", "StateWriter", "tables_in"]
@@ -93,10 +93,17 @@ class StateWriter:
         sequence: int,
         flags: list[int] | None = None,
     ) -> None:
-        """Replaces all slots of a key. The lists are of slots 1 and on, in units of 1e-18; slot 0
-        is their sum and made by the core. BAD_INPUT: the sum passes 128 bits."""
-        spec = self.layout.spec(kind)
-        self.core.put_slots(spec.kind, key, totals, held, ts, sequence, flags or [])
+        """Replaces all slots of a key. The lists are by slot, in units of 1e-18.
+
+        Slot 0 is the sum of the others; the core makes it. INVARIANT_VIOLATION: the one given is
+        another. BAD_INPUT: the sum passes 128 bits. In both cases nothing is written.
+        """
+        number = self.layout.spec(kind).kind
+        check(
+            self.core.put_slots(number, key, totals, held, ts, sequence, flags or []),
+            f"the slots of {kind} {key!r} do not add up to the total",
+            where=self.process,
+        )
 
     def remove(self, kind: str, key: str) -> bool:
         """The key leaves the table: readers get None. False: it was not there."""

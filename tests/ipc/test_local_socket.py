@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from onetape.services.local_socket import ADDRESS_MAX, bound, connect
+from onetape.ipc.local_socket import ADDRESS_MAX, bound, connect
 
 
 @pytest.mark.parametrize("depth", [1, ADDRESS_MAX, 3 * ADDRESS_MAX])

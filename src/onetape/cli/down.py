@@ -1,0 +1,17 @@
+"""`onetape down`: stops what `up` has started."""
+
+from __future__ import annotations
+
+from onetape.cli.frame import Answer, Shell, load, verb
+
+
+@verb("down", example="onetape down")
+def command(shell: Shell) -> Answer:
+    """Stop all processes in reverse order: robots cancel their orders, then gateways, then venues.
+
+    Nothing that runs is no error.
+    """
+    bring_down = load("onetape.services.supervisor_client", "bring_down", what="the supervisor")
+    told = bring_down(shell.home)
+    text = f"stopped {', '.join(told['stopped'])}" if told["stopped"] else "nothing runs"
+    return Answer({"running": False, **told}, text)

@@ -1,0 +1,49 @@
+"""`onetape status`: what runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from onetape.cli.frame import Answer, Shell, load, verb
+
+COLUMNS = ("name", "pid", "state", "heartbeat", "progress", "lag", "restarts", "reason")
+
+
+@verb("status", example="onetape status --json")
+def command(shell: Shell) -> Answer:
+    """Show the processes: state, heartbeat and progress, lag in frames, restarts, working orders.
+
+    A process that waits says what for.
+    """
+    status_of = load("onetape.services.supervisor_client", "status_of", what="the supervisor")
+    views = load("onetape.services.account_views", "summary", what="accounts")
+    told = status_of(shell.home)
+    told = {**told, **views(shell.home, shell.config)}
+    return Answer(told, table(told))
+
+
+def table(told: dict[str, Any]) -> str:
+    """The processes for a reader."""
+    if not told["running"]:
+        return "nothing runs (onetape up)"
+    lines = [COLUMNS, *map(_row, told["processes"])]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(COLUMNS))]
+    shown = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+    if "orders" in told:
+        shown.append(f"{told['orders']} working orders")
+    return "\n".join(shown)
+
+
+def _row(process: dict[str, Any]) -> tuple[str, ...]:
+    def age(key: str) -> str:
+        value = process[key]
+        return "-" if value is None else f"{value} ms"
+
+    return (
+        process["name"], str(process["pid"] or "-"), process["state"], age("heartbeat_age_ms"),
+        age("progress_age_ms"), "-" if process["lag"] is None else str(process["lag"]),
+        str(process["restarts"]), process["reason"],
+    )  # fmt: skip

@@ -1,0 +1,95 @@
+"""Payloads of commands to gateways, by the names that strategies know.
+
+    kraken_strategy_balance(strategy="a", cmd="allocate", currency="usd", index=2, amount=100)
+
+Enums stand for their text. Amounts travel as text, exactly: a float is its shortest one.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Final
+
+from onetape.model.errors import UsageError
+
+__all__ = [
+    "BINANCE_STRATEGY_BALANCE_CMD",
+    "BITMEX_STRATEGY_BALANCE_CMD",
+    "KRAKEN_STRATEGY_BALANCE_CMD",
+    "PING_CMD",
+    "Amount",
+    "binance_strategy_balance",
+    "bitmex_strategy_balance",
+    "kraken_strategy_balance",
+    "strategy_balance",
+    "strategy_balance_cmd",
+]
+
+KRAKEN_STRATEGY_BALANCE_CMD: Final = "kraken_strategy_balance"
+BINANCE_STRATEGY_BALANCE_CMD: Final = "binance_strategy_balance"
+BITMEX_STRATEGY_BALANCE_CMD: Final = "bitmex_strategy_balance"
+PING_CMD: Final = "ping"
+
+Amount = str | int | float | Decimal
+
+
+def strategy_balance_cmd(exchange: str | Enum) -> str:
+    """The command of any exchange, by its name."""
+    return f"{_word(exchange)}_strategy_balance"
+
+
+def strategy_balance(
+    strategy: str | Enum,
+    cmd: str | Enum,
+    currency: str | Enum,
+    amount: Amount | None = None,
+    delta: Amount | None = None,
+    index: int | str | Enum = 0,
+    transfer_id: str | None = None,
+) -> dict[str, Any]:
+    """cmd: allocate, release, adjust, and for the operator set and reset. `amount` or `delta`.
+    index: the slot, by number or name; an adjust's is 0. transfer_id: a transfer that several tell
+    of counts once. What is wrong with it, the gateway says."""
+    payload: dict[str, Any] = {
+        "strategy": _text(strategy),
+        "cmd": _word(cmd),
+        "currency": _text(currency),
+        "index": index if isinstance(index, int) and not isinstance(index, Enum) else _slot(index),
+    }
+    if amount is not None:
+        payload["amount"] = _amount(amount)
+    if delta is not None:
+        payload["delta"] = _amount(delta)
+    if transfer_id is not None:
+        payload["transfer_id"] = transfer_id
+    return payload
+
+
+kraken_strategy_balance = strategy_balance
+binance_strategy_balance = strategy_balance
+bitmex_strategy_balance = strategy_balance
+
+
+def _amount(amount: Amount) -> str:
+    """Its digits; the gateway refuses what is no amount."""
+    if isinstance(amount, bool) or not isinstance(amount, str | int | float | Decimal):
+        raise UsageError(f"an amount is a number or its text, not {type(amount).__name__}")
+    return str(amount)
+
+
+def _text(value: str | Enum) -> str:
+    """An enum's value where that is a text, else its name."""
+    if isinstance(value, Enum):
+        return value.value if isinstance(value.value, str) else value.name
+    return value
+
+
+def _word(value: str | Enum) -> str:
+    return _text(value).lower()
+
+
+def _slot(value: int | str | Enum) -> int | str:
+    if isinstance(value, Enum):
+        return value.value if isinstance(value.value, int | str) else value.name
+    return value

@@ -1,0 +1,294 @@
+"""The door of a process for commands from outside: who asks is proven, what is asked is on the
+process's journal before it is done, done once however often it is sent, and answered.
+
+Nothing here knows what the commands are. A process declares them as a table of Handlers, hands its
+journal in, and calls `answer` for each request and `settle` before the answers leave.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from onetape.ipc.once import Done, Once, digest_of
+from onetape.model.errors import (
+    DuplicateCommand,
+    NotOwner,
+    OnetapeError,
+    PermissionDenied,
+    RateLimited,
+    ServiceTimeout,
+    UsageError,
+)
+from onetape.store.tokens import read_token, token_file
+
+__all__ = ["ALL", "ID_BYTES_MAX", "OPERATOR", "Command", "Door", "Handler", "Journal"]
+
+ALL: Final = "*"  # as target: whoever is there
+OPERATOR: Final = "operator"
+ID_BYTES_MAX: Final = 128
+_WIDE: Final = 2**63  # a tape's integers have 64 bits
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that has been let in. fields: as JSON has them, exact numbers as Decimal."""
+
+    id: str
+    actor: str
+    target: str
+    name: str
+    fields: dict[str, Any]
+
+
+Do = Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """prepare: looks at a command and gives what carries it out; changes nothing. Both may raise
+    an OnetapeError: refused. What is done gives the answer's `result`.
+
+    fields: what may be given with it, None: anything. anyone: not the operator's alone.
+    asks: a question; it changes nothing, leaves nothing on the tape and is not remembered.
+    reaches_out: it does something outside of this process and its journal, so it is as safe as the
+    door is told before it is done; else before it is answered, with what it has written.
+    is_recovered: a restart does it again from its frame alone.
+    moves_money: never to several processes at once.
+    """
+
+    prepare: Callable[[Command], Do]
+    fields: Collection[str] | None = ()
+    anyone: bool = False
+    asks: bool = False
+    reaches_out: bool = False
+    is_recovered: bool = False
+    moves_money: bool = False
+
+
+class Journal(Protocol):
+    """Where commands and replies are written. Raises OSError and DataErrors as a journal does."""
+
+    def command(self, record: dict[str, Any], now: int) -> None: ...
+
+    def command_reply(self, record: dict[str, Any], now: int) -> None: ...
+
+    def ensure(self, level: str) -> object: ...
+
+
+class Door:
+    """names: what the process is called, the first is its own. level: `disk` or `process`. now:
+    wall clock, ns UTC. done: called after something was done. once: what its journal tells."""
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        home: Path,
+        handlers: Mapping[str, Handler],
+        journal: Journal,
+        *,
+        level: str,
+        now: Callable[[], int],
+        done: Callable[[], None] = lambda: None,
+        once: Once | None = None,
+    ) -> None:
+        self.names = names
+        self.handlers = dict(handlers)
+        self.handlers.setdefault(
+            "ping", Handler(lambda _: lambda: {"pong": names[0]}, fields=None, anyone=True,
+                            asks=True),
+        )  # fmt: skip
+        self.once = once or Once()
+        self.counts = {"applied": 0, "refused": 0, "duplicate": 0, "timeout": 0}
+        self._home = home
+        self._journal = journal
+        self._level = level
+        self._now = now
+        self._done = done
+        self._unsafe = False  # what was answered is not yet as safe as wanted
+        self._tokens: dict[str, tuple[tuple[int, int], str]] = {}  # by actor, of which file
+
+    # --- one request ------------------------------------------------------------------------------
+
+    def answer(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """`{id, status, result, error}`. It may leave once `settle` has been called."""
+        id_ = asked.get("id")
+        try:
+            command, handler = self._let_in(asked)
+            told = self._do(command, handler, asked.get("deadline_ns"))
+        except ServiceTimeout as error:
+            told = _told(id_, "timeout", error=error)
+        except OnetapeError as error:
+            told = _told(id_, "refused", error=error)
+        self.counts[told["status"]] += 1
+        return told
+
+    def settle(self) -> None:
+        """All that was answered is as safe as it should be: one sync for everything since the last
+        time."""
+        if self._unsafe:
+            self._journal.ensure(self._level)
+            self._unsafe = False
+
+    # --- who and what -----------------------------------------------------------------------------
+
+    def _let_in(self, asked: Mapping[str, Any]) -> tuple[Command, Handler]:
+        id_, target, name = asked.get("id"), asked.get("target"), asked.get("command")
+        actor, fields = asked.get("actor"), asked.get("fields") or {}
+        if not (_is_text(id_) and _is_text(target) and _is_text(name) and _is_text(actor)):
+            raise UsageError("a command needs id, target, command and actor, each a text")
+        assert isinstance(id_, str) and isinstance(name, str)
+        assert isinstance(actor, str) and isinstance(target, str)
+        if len(id_.encode("utf-8", "surrogatepass")) > ID_BYTES_MAX:
+            raise UsageError(f"a command's id has at most {ID_BYTES_MAX} bytes")
+        if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
+            raise UsageError("a command's fields are names and values")
+        self._prove(actor, asked.get("token"))
+        if target != ALL and target not in self.names:
+            raise UsageError(
+                f"this is {self.names[0]}, not {target[:80]!r}", todo="look at the target's name"
+            )
+        handler = self.handlers.get(name)
+        if handler is None:
+            raise UsageError(
+                f"{self.names[0]} knows no command {name[:80]!r}", todo=", ".join(self.handlers)
+            )
+        if handler.moves_money and target == ALL:
+            raise UsageError(f"{name} moves money: one process only")
+        if actor != OPERATOR and not handler.anyone:
+            raise PermissionDenied(f"{name} is the operator's", where=f"sent by {actor}")
+        strategy = fields.get("strategy", actor)
+        if actor != OPERATOR and strategy != actor:
+            raise NotOwner(f"{actor} is not {str(strategy)[:80]!r}")
+        if handler.fields is not None and not set(fields) <= set(handler.fields):
+            unknown = ", ".join(sorted(set(fields) - set(handler.fields)))[:80]
+            raise UsageError(
+                f"{name} takes {', '.join(handler.fields) or 'nothing'}, not {unknown}"
+            )
+        command = Command(id=id_, actor=actor, target=target, name=name, fields=_plain(fields))
+        return command, handler
+
+    def _prove(self, actor: str, token: object) -> None:
+        """The sender can read the file of its own name."""
+        if not isinstance(token, str) or not hmac.compare_digest(
+            token.encode("utf-8", "replace"), self._token(actor).encode()
+        ):
+            raise PermissionDenied(f"this is not the token of {actor[:80]!r}")
+
+    def _token(self, actor: str) -> str:
+        """Read again when its file is another one. Raises NotOwner where there is none."""
+        path = token_file(self._home, actor)
+        with suppress(FileNotFoundError):
+            there = path.stat()
+            mark = there.st_ino, there.st_mtime_ns
+            known = self._tokens.get(actor)
+            if known is not None and known[0] == mark:
+                return known[1]
+            token = read_token(self._home, actor)
+            self._tokens[actor] = mark, token
+            return token
+        self._tokens.pop(actor, None)
+        return read_token(self._home, actor)
+
+    # --- once -------------------------------------------------------------------------------------
+
+    def _do(self, command: Command, handler: Handler, deadline: object) -> dict[str, Any]:
+        if handler.asks:
+            self._in_time(deadline)
+            return _told(command.id, "applied", handler.prepare(command)())
+        digest = digest_of(command.actor, command.name, command.fields)
+        done = self.once.find(command.id)
+        if done is not None and done.digest and done.digest != digest:
+            raise DuplicateCommand(f"another command had the id {command.id}")
+        if done is not None and done.answer:
+            return {**msgspec.json.decode(done.answer), "status": "duplicate"}
+        self._in_time(deadline)
+        if done is not None:
+            return self._again(command, handler, done)
+        now = self._now()
+        if command.actor != OPERATOR and self.once.is_full(now):
+            raise RateLimited("too many commands in one day", todo="send fewer")
+        return self._first(command, handler, digest, now)
+
+    def _first(self, command: Command, handler: Handler, digest: bytes, now: int) -> dict[str, Any]:
+        record = {
+            "id": command.id, "actor": command.actor, "target": command.target,
+            "command": command.name, "fields": command.fields,
+        }  # fmt: skip
+        try:
+            do = handler.prepare(command)
+        except OnetapeError as error:
+            told = _told(command.id, "refused", error=error)
+            self._journal.command({**record, "refused": told["error"]}, now)
+            self._unsafe = True
+            self.once.began(command.id, digest, now).answer = msgspec.json.encode(told)
+            return told
+        self._journal.command(record, now)
+        done = self.once.began(command.id, digest, now)
+        self._unsafe = True
+        if handler.reaches_out:
+            self.settle()
+        return self._carry_out(command, do, done)
+
+    def _again(self, command: Command, handler: Handler, done: Done) -> dict[str, Any]:
+        """It stands on the tape, and the process ended before it could say what came of it. A
+        handler knows by the id whether it was done; one that is recovered was."""
+        if handler.is_recovered:
+            told = _told(command.id, "applied")
+            self._reply(told, done)
+            return {**told, "status": "duplicate"}
+        return self._carry_out(command, handler.prepare(command), done)
+
+    def _carry_out(self, command: Command, do: Do, done: Done) -> dict[str, Any]:
+        try:
+            told = _told(command.id, "applied", do())
+        except DuplicateCommand:  # it was, before this process began
+            told = _told(command.id, "applied")
+            self._reply(told, done)
+            return {**told, "status": "duplicate"}
+        except OnetapeError as error:
+            told = _told(command.id, "refused", error=error)
+        self._reply(told, done)
+        self._done()
+        return told
+
+    def _reply(self, told: dict[str, Any], done: Done) -> None:
+        self._journal.command_reply(told, self._now())
+        self._unsafe = True
+        done.answer = msgspec.json.encode(told)
+
+    def _in_time(self, deadline: object) -> None:
+        if deadline is None:
+            return
+        if isinstance(deadline, bool) or not isinstance(deadline, int):
+            raise UsageError("deadline_ns is a time, ns UTC")
+        if self._now() > deadline:
+            raise ServiceTimeout("the deadline had passed, it was not done")
+
+
+def _told(
+    id_: object, status: str, result: object = None, *, error: OnetapeError | None = None
+) -> dict[str, Any]:
+    why = None if error is None else error.as_json()["error"]
+    return {"id": id_ if isinstance(id_, str) else "", "status": status, "result": result,
+            "error": why}  # fmt: skip
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _plain(value: Any) -> Any:
+    """As a tape can hold it: an integer of more than 64 bits is its digits."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if isinstance(value, int) and not -_WIDE <= value < _WIDE:
+        return str(value)
+    return value

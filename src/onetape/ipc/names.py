@@ -1,0 +1,67 @@
+"""Names of processes as names of files: two names never share one, and none leaves its folder.
+
+A process is `kind:name` (`gateway:main`) or a kind alone (`supervisor`). Its socket is
+`<home>/run/<kind>-<name>.sock`, where letters, digits, `_`, `-` and `.` stand for themselves and
+every other byte as %XX, so that the name can be read back. One that is too long for a file system
+is `%~` and its SHA-256: still its own, but only the process itself can say its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+__all__ = ["decoded", "encoded", "process_socket", "sockets"]
+
+BYTES_MAX: Final = 200  # of 255: kind, `-` and `.sock` come with it
+_PLAIN: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
+_SUFFIX: Final = ".sock"
+
+
+def encoded(name: str) -> str:
+    data = name.encode("utf-8", "surrogatepass")
+    plain = "".join(
+        chr(byte) if byte in _PLAIN and not (at == 0 and byte == ord(".")) else f"%{byte:02X}"
+        for at, byte in enumerate(data)
+    )
+    if len(plain) <= BYTES_MAX:
+        return plain
+    return f"%~{hashlib.sha256(data).hexdigest()}"
+
+
+def decoded(text: str) -> str | None:
+    """None: it was too long to be written, or is none of these names."""
+    data = bytearray()
+    at = 0
+    while at < len(text):
+        if text[at] == "%":
+            try:
+                data.append(int(text[at + 1 : at + 3], 16))
+            except ValueError:
+                return None
+            at += 3
+        else:
+            data += text[at].encode()
+            at += 1
+    try:
+        name = data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return None
+    return name if encoded(name) == text else None
+
+
+def process_socket(home: Path, process: str) -> Path:
+    """Where `process` listens. A kind has no `-` or `:` in it."""
+    kind, colon, name = process.partition(":")
+    return home / "run" / f"{encoded(kind)}{'-' if colon else ''}{encoded(name)}{_SUFFIX}"
+
+
+def sockets(home: Path, kind: str = "") -> Iterator[Path]:
+    """All sockets of a home, or those of processes of one kind; whether anybody listens there or
+    not."""
+    for path in sorted((home / "run").glob(f"*{_SUFFIX}")):
+        found = path.name.removesuffix(_SUFFIX).partition("-")[0]
+        if not kind or found == encoded(kind):
+            yield path

@@ -1,0 +1,239 @@
+"""The socket of a process: one line of JSON in, one line of answer out.
+
+Only processes of the same user are heard. A line has at most 64 kB, must be whole within ten
+seconds, and at most 64 requests of one sender wait; what comes beyond is refused at once, and who
+sends many more is hung up on. In one turn of the event loop each sender gets one answer, and one
+call of `settle` covers them all: a sender that floods waits for itself, and what else the process
+does goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable, Coroutine
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, cast
+
+import msgspec
+
+from onetape.ipc.local_socket import bound
+from onetape.model.errors import OnetapeError, PermissionDenied, RateLimited, UsageError
+from onetape.store.private import private_folder
+
+__all__ = ["LINE_BYTES_MAX", "SENDERS_MAX", "WAITING_MAX", "listen"]
+
+LINE_BYTES_MAX: Final = 1 << 16
+WAITING_MAX: Final = 64
+SENDERS_MAX: Final = 256
+WHOLE_WITHIN_S: Final = 10.0
+LINGER_S: Final = 1.0  # until who was refused is hung up on for good
+TURN_MAX: Final = 16  # answers in one turn of the loop
+_PEER: Final = struct.Struct("3i")  # pid, uid, gid
+
+Answer = Callable[[dict[str, Any]], dict[str, Any]]
+_decode = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
+_encode = msgspec.json.encode
+
+
+async def listen(
+    path: Path, answer: Answer, settle: Callable[[], None] = lambda: None
+) -> Coroutine[Any, Any, None]:
+    """Opens the socket; gives what serves it. settle: called once before answers leave."""
+    private_folder(path.parent)
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    table = _Table(answer, settle)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_unix_server(lambda: _Sender(table), sock=bound(path))
+    path.chmod(0o600)
+
+    async def serve() -> None:
+        """Until cancelled; nobody is answered afterwards. Ends with what an answer raised."""
+        try:
+            await table.serve()
+        finally:
+            server.close()
+            table.close()
+
+    return serve()
+
+
+class _Table:
+    """All senders, and whose turn it is."""
+
+    def __init__(self, answer: Answer, settle: Callable[[], None]) -> None:
+        self.answer = answer
+        self.settle = settle
+        self.senders: set[_Sender] = set()
+        self._waiting: deque[_Sender] = deque()
+        self._is_wanted = asyncio.Event()
+
+    def wants(self, sender: _Sender) -> None:
+        self._waiting.append(sender)
+        self._is_wanted.set()
+
+    async def serve(self) -> None:
+        while True:
+            await self._is_wanted.wait()
+            self._turn()
+            if self._waiting:
+                await asyncio.sleep(0)  # what else the process has to do
+            else:
+                self._is_wanted.clear()
+
+    def _turn(self) -> None:
+        told: list[tuple[_Sender, bytes]] = []
+        for _ in range(min(TURN_MAX, len(self._waiting))):
+            sender = self._waiting.popleft()
+            if sender.lines and not sender.is_closed:
+                told.append((sender, self._told(sender.lines.popleft())))
+        self.settle()
+        for sender, line in told:
+            sender.tell(line)
+            sender.go_on()
+
+    def _told(self, line: bytes) -> bytes:
+        try:
+            return _encode(self.answer(_decode(line)))
+        except (msgspec.MsgspecError, KeyError, TypeError, ValueError, RecursionError) as error:
+            return _encode({"error": f"not a request: {type(error).__name__}"})
+
+    def close(self) -> None:
+        for sender in list(self.senders):
+            sender.close()
+
+
+class _Sender(asyncio.Protocol):
+    def __init__(self, table: _Table) -> None:
+        self.lines: deque[bytes] = deque()  # at most WAITING_MAX
+        self.is_closed = False
+        self._table = table
+        self._transport: asyncio.Transport | None = None
+        self._part = bytearray()  # of a line
+        self._late: asyncio.TimerHandle | None = None
+        self._is_due = False  # a turn has been asked for
+        self._is_slow = False  # it does not read what it is told
+
+    # --- the connection ---------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._table.senders.add(self)
+        peer = self._transport.get_extra_info("socket")
+        if not _is_own(peer):
+            self._refuse(PermissionDenied("another user's process"))
+        elif len(self._table.senders) > SENDERS_MAX:
+            self._refuse(RateLimited(f"more than {SENDERS_MAX} senders at a time"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_closed = True
+        self._table.senders.discard(self)
+        self._not_late()
+
+    def pause_writing(self) -> None:
+        self._is_slow = True
+        if self._transport is not None and not self.is_closed:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._is_slow = False
+        if self._transport is not None and not self.is_closed:
+            self._transport.resume_reading()
+        self.go_on()
+
+    def close(self) -> None:
+        self.is_closed = True
+        self._not_late()
+        if self._transport is not None:
+            self._transport.close()
+
+    # --- lines ------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        if self.is_closed:
+            return
+        self._part += data
+        *lines, rest = self._part.split(b"\n")
+        self._part = rest
+        if len(self.lines) + len(lines) > 2 * WAITING_MAX:
+            self._refuse(RateLimited(f"more than {WAITING_MAX} requests wait"))
+            return
+        for line in lines:
+            if len(line) > LINE_BYTES_MAX:
+                self._refuse(_too_long())
+                return
+            if len(self.lines) < WAITING_MAX:
+                self.lines.append(bytes(line))
+            else:
+                self._too_many(bytes(line))
+        if len(rest) > LINE_BYTES_MAX:
+            self._refuse(_too_long())
+            return
+        if not rest or lines:
+            self._not_late()
+        if rest and self._late is None:
+            loop = asyncio.get_running_loop()
+            self._late = loop.call_later(WHOLE_WITHIN_S, self._give_up)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Asks for a turn if there is something to answer, and somebody who reads it."""
+        if self.lines and not (self._is_due or self._is_slow or self.is_closed):
+            self._is_due = True
+            self._table.wants(self)
+
+    def tell(self, line: bytes) -> None:
+        self._is_due = False
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(line + b"\n")
+
+    def _too_many(self, line: bytes) -> None:
+        """It is answered at once, before those that wait."""
+        try:
+            id_ = str(_decode(line).get("id", ""))
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            id_ = ""
+        error = RateLimited(f"more than {WAITING_MAX} requests wait", todo="await answers")
+        told = {"id": id_, "status": "refused", "result": None, **error.as_json()}
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(_encode(told) + b"\n")
+
+    def _refuse(self, error: OnetapeError) -> None:
+        """And hangs up: at once for what it says, a little later for what it hears. A socket that
+        is closed with words unread takes its own last ones back."""
+        self.is_closed = True
+        self._not_late()
+        self._table.senders.discard(self)
+        if self._transport is not None and not self._transport.is_closing():
+            told = {"id": "", "status": "refused", "result": None, **error.as_json()}
+            self._transport.write(_encode(told) + b"\n")
+            self._transport.write_eof()
+            asyncio.get_running_loop().call_later(LINGER_S, self._transport.close)
+
+    def _give_up(self) -> None:
+        self._refuse(UsageError(f"a line was not whole within {WHOLE_WITHIN_S:g} s"))
+
+    def _not_late(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+
+def _too_long() -> OnetapeError:
+    return UsageError(f"a line has at most {LINE_BYTES_MAX} bytes")
+
+
+def _is_own(peer: Any) -> bool:
+    """The process at the other end is of our user. Where the system does not say it (macOS), the
+    folder's mode is what keeps others out."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None:
+        return True
+    _, uid, _ = _PEER.unpack(peer.getsockopt(socket.SOL_SOCKET, option, _PEER.size))
+    return bool(uid == os.getuid())

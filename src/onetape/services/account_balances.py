@@ -1,0 +1,91 @@
+"""What the accounts of a home have, and how it is divided: as their gateways show it in shared
+memory, or, where there is no gateway, as the entries of their journals add up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from onetape.accounts.entries import MAIN, TOTAL
+from onetape.accounts.entry_frames import unpack
+from onetape.accounts.ledger import Ledger
+from onetape.accounts.table import AccountReader, accounts_in
+from onetape.model.config import AccountConfig, Config
+from onetape.model.decimals import decimal_text
+from onetape.model.money import money
+from onetape.services.gateway_options import gateway_journal
+from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape
+
+__all__ = ["STALE_NS", "balances"]
+
+STALE_NS: Final = 2 * 10**9  # without a sign of life for so long a gateway is dead to all
+
+
+class _Slots(NamedTuple):
+    """Of one currency. ts: when they were true, 0: not known."""
+
+    currency: str
+    totals: Sequence[int]
+    held: Sequence[int]
+    ts: int
+
+
+def balances(home: Path, config: Config) -> list[dict[str, Any]]:
+    """A row for each account and currency; money as decimal text."""
+    shown = {reader.account: reader for reader in accounts_in(home)[0]}
+    rows = []
+    for name, account in config.accounts.items():
+        reader = shown.get(name)
+        if reader is not None:
+            alive = reader.age_ns <= STALE_NS
+            rows += [_row(name, account, each, alive=alive) for each in _in_memory(reader)]
+        elif is_tape(gateway_journal(home, name)):
+            found = _on_tape(gateway_journal(home, name))
+            rows += [_row(name, account, each, alive=False) for each in found]
+    return rows
+
+
+def _in_memory(reader: AccountReader) -> Iterator[_Slots]:
+    for currency in sorted(reader.currencies):
+        group = reader.slots(currency, max_age=0)
+        found = group.all() if group is not None else None
+        if found is not None:
+            yield _Slots(currency, found[0], found[1], found[3])
+
+
+def _on_tape(path: Path) -> Iterator[_Slots]:
+    ledger = Ledger()
+    newest = 0
+    with JournalReader(path) as reader:
+        for frame in reader.frames(("entry",)):
+            ledger.post(unpack(frame.payload))
+            newest = frame.time
+    for currency in ledger.currencies():
+        totals = ledger.slots(currency)
+        yield _Slots(currency, totals, [0] * len(totals), newest)
+
+
+def _row(name: str, account: AccountConfig, slots: _Slots, *, alive: bool) -> dict[str, Any]:
+    names = {"main": MAIN, **account.subaccounts}
+    used = {slot: str(slot) for slot, total in enumerate(slots.totals) if total and slot > MAIN}
+    names |= {shown: slot for slot, shown in used.items() if slot not in names.values()}
+    subaccounts = {shown: {"index": slot, **_amounts(slots, slot)} for shown, slot in names.items()}
+    return {
+        "venue": account.venue,
+        "account": name,
+        "currency": slots.currency,
+        **_amounts(slots, TOTAL),
+        "subaccounts": subaccounts,
+        "data_age_ms": max(0, time.time_ns() - slots.ts) // 10**6,
+        "alive": alive,
+    }
+
+
+def _amounts(slots: _Slots, slot: int) -> Mapping[str, str]:
+    total = slots.totals[slot] if slot < len(slots.totals) else 0
+    held = slots.held[slot] if slot < len(slots.held) else 0
+    amounts = {"total": total, "available": total - held, "locked": held}
+    return {key: decimal_text(money(units)) for key, units in amounts.items()}

@@ -1,0 +1,300 @@
+"""An account's money at its gateway: what happens to it becomes entries, on the tape first, then in
+the ledger, then in the table that every process reads.
+
+Fills, moves and the venue's statements come in as the gateway hears of them; commands move money
+between the pool and sub-accounts. What a robot may use is what its sub-account has.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from onetape.accounts.booking import Booking
+from onetape.accounts.bookkeeper import Bookkeeper
+from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry
+from onetape.accounts.entry_frames import pack, unpack
+from onetape.accounts.ledger import Ledger
+from onetape.accounts.locks import Locks
+from onetape.accounts.slots import Refused, Slots, SubAccounts
+from onetape.accounts.statement import LookAgain, OwnersStopped, Statements
+from onetape.accounts.table import AccountTable
+from onetape.accounts.unexplained import Unexplained, moved
+from onetape.model.decimals import decimal_text
+from onetape.model.enums import Kind, PositionSide
+from onetape.model.errors import InsufficientFunds
+from onetape.model.instrument import Instrument
+from onetape.model.money import money, money_units
+from onetape.model.order import OrderSpec
+from onetape.orders.filters import Refusal
+from onetape.orders.managed import AccountOut, FillOut, HealthOut, Managed
+from onetape.orders.told import BalanceTold, FillTold, MoveTold, Told
+from onetape.services.gateway_options import GatewayOptions
+from onetape.tape.journal import JournalWriter, type_id
+
+__all__ = ["LEDGER", "AccountMoney", "KeptMoney"]
+
+LEDGER: Final = "ledger"  # source of the positions that it begins with
+
+_ENTRY: Final = type_id("entry")
+
+OTHER_EXCHANGE: Final = "another exchange"  # note of the entry with which it begins
+
+Balances = Mapping[str, tuple[int, int]]  # by currency: total, the venue's time
+Positions = Mapping[tuple[str, PositionSide], int]
+
+
+class KeptMoney:
+    """What a journal says of money: read at a start, before there is anything else."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.fills: list[tuple[FillTold, int, int]] = []  # with the slot and the frame
+        self.positions: list[tuple[str, PositionSide, int, int]] = []  # at its beginning
+        self.booked = 0  # how many fills are older than the newest entry
+
+    def entry(self, payload: bytes) -> None:
+        self.entries.append(unpack(payload))
+        self.booked = len(self.fills)
+
+    def fill(self, fill: FillTold, slot: int, sequence: int) -> None:
+        if self.entries:  # else it is in the balances that the ledger begins with
+            self.fills.append((fill, slot, sequence))
+
+    def position(self, symbol: str, side: PositionSide, qty: int, price: int) -> None:
+        self.positions.append((symbol, side, qty, price))
+
+
+class AccountMoney:
+    """slot_of: a robot's sub-account; slack: what the venue may round by, of a currency; say: for
+    what people have to know; stop: cancels what robots of these slots have working."""
+
+    def __init__(
+        self,
+        options: GatewayOptions,
+        instruments: Mapping[str, Instrument],
+        references: Mapping[str, int],
+        writer: JournalWriter,
+        table: AccountTable,
+        *,
+        slot_of: Callable[[int], int],
+        slack: Callable[[str], int],
+        say: Callable[[AccountOut | HealthOut], None],
+        stop: Callable[[tuple[int, ...]], None],
+    ) -> None:
+        self._instruments = instruments
+        self._references = references
+        self._writer = writer
+        self._table = table
+        self._slot_of = slot_of
+        self._say = say
+        self._stop = stop
+        self._is_shared = bool(options.subaccounts)
+        self.ledger = Ledger()
+        self.locks = Locks(instruments, leverage=options.leverage, references=references)
+        credit = {name: money_units(text) for name, text in options.credit.items()}
+        slots = Slots(options.subaccounts)
+        self.accounts = SubAccounts(self.ledger, slots, credit, held=self.locks.held)
+        self.statements = Statements(self.accounts, Unexplained(slack), slack)
+        self._books = Bookkeeper(self.ledger, self.statements, self._write)
+        self.booking = Booking(instruments)
+        self._opened: dict[str, int] = {}  # when the books of a currency began, the venue's time
+        self._changed: set[str] = set()  # currencies, since readers were told
+        self._slots_used = max([MAIN, *options.subaccounts.values()]) + 1
+        self._sequence = 0  # of the newest entry's frame
+        self.moves_wanted: int | None = None  # since when what moved money is to be read
+        self.is_ready = False
+
+    # --- at a start -------------------------------------------------------------------------------
+
+    def recover(self, kept: KeptMoney) -> None:
+        """What the journal says; what its writer had no time to book is booked now."""
+        for entry in kept.entries:
+            self._books.replay(entry)
+            self._note(entry)
+        for symbol, side, qty, price in kept.positions:
+            self._adopt(symbol, side, qty, price)
+        for at, (fill, slot, sequence) in enumerate(kept.fills):
+            if fill.symbol not in self._instruments:
+                continue
+            entry = self.booking.fill(fill, slot)
+            self._position(fill, slot)
+            if at >= kept.booked:
+                self.book(entry._replace(of=sequence))
+
+    def begin(self, balances: Balances, positions: Positions, *, is_other: bool) -> None:
+        """The first words of the venue. is_other: it is another exchange than the journal's."""
+        if is_other or not self._opened:
+            for (symbol, side), qty in positions.items():
+                price = self._references.get(symbol, 0)
+                if self._adopt(symbol, side, qty, price):
+                    self._say(AccountOut(symbol, side, qty, 0, LEDGER, price=price))
+        for currency, (total, told_at) in balances.items():
+            if is_other and currency in self.ledger.currencies():
+                note = OTHER_EXCHANGE
+                self.book(self.accounts.reset(currency, total, now=told_at, note=note))
+            else:
+                self._open(currency, total, told_at)
+
+    def _adopt(self, symbol: str, side: PositionSide, qty: int, price: int) -> bool:
+        """A position that was there before anything was known: the pool's."""
+        instrument = self._instruments.get(symbol)
+        if instrument is None or instrument.kind is Kind.SPOT or not qty or not price:
+            return False
+        self.booking.adopt(symbol, side, qty, price)
+        self._lock(symbol, side, MAIN)
+        return True
+
+    def ready(self) -> None:
+        """Readers are told from here on."""
+        self.publish()
+        if not self.is_ready:
+            self.is_ready = True
+            self._table.ready()
+
+    # --- what happens -----------------------------------------------------------------------------
+
+    def book(self, entry: Entry) -> Entry | None:
+        """On the tape, then in the ledger. None: that was done before."""
+        booked = self._books.book(entry)
+        if booked is not None:
+            self._note(booked)
+        return booked
+
+    def _write(self, entry: Entry) -> None:
+        self._sequence = self._writer.append_raw(_ENTRY, pack(entry), 0, 0, time.time_ns())
+
+    def _note(self, entry: Entry) -> None:
+        is_opening = entry.cause is Cause.OPENING or entry.note == OTHER_EXCHANGE
+        for leg in entry.legs:
+            if is_opening:
+                self._opened[leg.currency] = entry.time
+            if not leg.wallet:
+                self._changed.add(leg.currency)
+                if leg.amount:
+                    self._slots_used = max(self._slots_used, leg.holder + 1)
+
+    def fill(self, out: FillOut, sequence: int) -> None:
+        """sequence: of its frame. What came before the ledger began is in what it began with."""
+        fill = out.fill
+        if not self._opened:
+            return
+        slot = self._slot_of(out.order.robot) if out.order is not None else MAIN
+        self.book(self.booking.fill(fill, slot)._replace(of=sequence))
+        self._position(fill, slot)
+
+    def _position(self, fill: FillTold, slot: int) -> None:
+        if self._instruments[fill.symbol].kind is not Kind.SPOT:
+            self._lock(fill.symbol, fill.position_side, slot)
+
+    def _lock(self, symbol: str, side: PositionSide, slot: int) -> None:
+        held = self.booking.positions[slot, symbol, side]
+        self._changed.update(self.locks.position(slot, symbol, side, held.qty, held.cost))
+
+    def order(self, order: Managed) -> None:
+        """It may have changed: so may have what it holds."""
+        self._changed.update(self.locks.update(order, self._slot_of(order.robot)))
+
+    def heard(self, told: Iterable[Told]) -> None:
+        """What the venue says of money, once fills that came with it are booked."""
+        for each in told:
+            if isinstance(each, MoveTold):
+                began = self._opened.get(each.currency, min(self._opened.values(), default=0))
+                if each.time >= began and self._opened:
+                    self.book(moved(each))
+            elif isinstance(each, BalanceTold) and self.is_ready:
+                self._statement(each, each.time, asked=False)
+
+    def check(self, balances: Balances, now: int) -> None:
+        """After the fills until then have been read: the venue's balances are looked at."""
+        self.moves_wanted = None
+        for currency, (total, told_at) in balances.items():
+            self._statement(BalanceTold(currency, total, told_at), now, asked=True)
+
+    def _open(self, currency: str, total: int, told_at: int) -> bool:
+        entry = self.statements.opening(currency, total, told_at)
+        return entry is not None and self.book(entry) is not None
+
+    def _statement(self, told: BalanceTold, now: int, *, asked: bool) -> None:
+        if self._open(told.currency, told.total, told.time):
+            return
+        for effect in self.statements.told(told.currency, told.total, told.time, now, asked=asked):
+            match effect:
+                case Entry():
+                    self.book(effect)
+                case LookAgain():
+                    wanted = self.moves_wanted
+                    self.moves_wanted = (
+                        effect.since if wanted is None else min(wanted, effect.since)
+                    )
+                case OwnersStopped():
+                    self._stop(effect.slots)
+                case HealthOut():
+                    self._say(effect)
+
+    # --- what may be done -------------------------------------------------------------------------
+
+    def command(
+        self, actor: str, name: str, fields: Mapping[str, Any], id_: str, now: int
+    ) -> Entry | Refused:
+        """Carried out, or refused."""
+        found = self.accounts.command(actor, name, fields, id_, now)
+        if isinstance(found, Refused):
+            return found
+        booked = self.book(found)
+        self.publish()
+        return booked or found
+
+    def refusal(
+        self, robot: int, spec: OrderSpec, left: int, old: Managed | None = None
+    ) -> Refusal | None:
+        """Of an order for which the robot's sub-account has not enough. left: what of it can be
+        filled; old: the order that it takes the place of."""
+        if not self._is_shared:
+            return None
+        slot = self._slot_of(robot)
+        price = spec.price_int or spec.trigger_int or self._references.get(spec.symbol, 0)
+        wanted = self.locks.wanted(spec, left, price, slot=slot, without=old)
+        if wanted is None:
+            return None
+        free = self.accounts.available(wanted.currency, slot)
+        if old is not None and self._instruments[spec.symbol].kind is Kind.SPOT:
+            free += self.locks.of(old, wanted.currency)
+        if wanted.amount <= free:
+            return None
+        name = "main" if slot == MAIN else self.accounts.slots.name_of(slot) or str(slot)
+        text = f"{decimal_text(money(wanted.amount))} {wanted.currency}, sub-account {name} has"
+        return Refusal.of(InsufficientFunds, f"{text} {decimal_text(money(max(free, 0)))} free")
+
+    # --- what readers see -------------------------------------------------------------------------
+
+    def publish(self) -> None:
+        """What has changed, each currency at once."""
+        if not self._changed:
+            return
+        now = time.time_ns()
+        for currency in self._changed:
+            totals = self.ledger.slots(currency, max(self._slots_used, MAIN + 1))
+            held = [0, *(self.locks.held(currency, slot) for slot in range(1, len(totals)))]
+            held[TOTAL] = sum(held)
+            self._table.put(currency, totals, held, ts=now, sequence=self._sequence)
+        self._changed.clear()
+
+    def status(self) -> dict[str, Any]:
+        """Amounts as decimal text."""
+        unexplained = self.statements.unexplained
+        open_ = {name: unexplained.open(name) for name in self.ledger.currencies()}
+        return {
+            "entries": self.ledger.posted,
+            "corrections": self.statements.corrections,
+            "stale": self.statements.stale,
+            "unexplained": {n: decimal_text(money(a)) for n, a in open_.items() if a},
+        }
+
+    def alive(self) -> None:
+        """At most half a second apart."""
+        self._table.alive(time.time_ns())
+
+    def close(self) -> None:
+        self._table.close()

@@ -1,0 +1,122 @@
+"""A robot's process under the supervisor: `python -m onetape.services.robot_main`, its options as
+JSON on standard input. It says `ready` and where its journal is when its strategy has begun.
+
+Its gateway is a process of its own that may be killed and come back: the robot stays, and what it
+has asked for meanwhile lies on its journal until the gateway takes it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape import _core
+from onetape.model.errors import OnetapeError, ProcessDown, StrategyError
+from onetape.services.gateway_options import gateway_socket
+from onetape.services.gateway_sharing import check_followed
+from onetape.services.live import GatewayClient, LiveOptions, drain, open_live, symbols_of
+from onetape.services.paper import PaperRobot
+from onetape.services.supervisor_options import RobotOptions
+from onetape.tape.wait import Waiter
+
+WAIT_S: Final = 0.1  # the longest without a look at what else there is
+HALTED: Final = 4  # exit code: the strategy failed and is to stay away
+GATEWAY_GONE_S: Final = 60.0  # the supervisor has given it up by then, or is about to
+
+
+def main() -> int:
+    text = sys.stdin.buffer.read()
+    if not text:  # who started us died before it had written us down
+        return 0
+    options = msgspec.json.decode(text, type=RobotOptions)
+    os.umask(0o077)
+    stopping: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda n, _frame: stopping.append(n))
+    out, sys.stdout = sys.stdout, sys.stderr  # what a strategy prints is not what we say
+    try:
+        live = _live(options)
+        if options.symbols_only:
+            out.write("".join(f"{symbol}\n" for symbol in symbols_of(live)))
+            return 0
+        return _run(options, live, stopping, out)
+    except OnetapeError as error:
+        sys.stderr.write(f"{error}\n")
+        # The strategy's own fault is there the next time, too.
+        return HALTED if isinstance(error, StrategyError) else error.exit_code
+
+
+def _live(options: RobotOptions) -> LiveOptions:
+    path, colon, class_name = options.strategy.partition(":")
+    if path.endswith(".py"):
+        path = str(Path(options.folder) / path)
+    return LiveOptions(
+        data=(),
+        strategy=f"{path}{colon}{class_name}",
+        params=options.params,
+        home=Path(options.home),
+        folder=Path(options.folder),
+        account=options.account,
+        subaccount=options.subaccount,
+        robot=options.name,
+        on_error=options.on_error,
+    )
+
+
+def _run(options: RobotOptions, live: LiveOptions, stopping: list[int], out: Any) -> int:
+    client = GatewayClient(gateway_socket(live.home, options.account))
+    try:
+        check_followed(client, symbols_of(live))
+        robot = open_live(live, options.account, client)
+    finally:
+        client.close()
+    try:
+        out.write(f"ready {robot.folder / 'journal'}\n")
+        out.flush()
+        _follow(robot, stopping)
+        drain([robot])
+    except BaseException:
+        robot.close(keep=True)
+        raise
+    failures = list(robot.session.host.failures)
+    robot.close(keep=True)
+    if failures and options.on_error != "continue":
+        first = failures[0]
+        error = StrategyError(
+            first.error, where=f"{first.where}, in {first.callback}", todo="it was halted there"
+        )
+        sys.stderr.write(f"{error}\n")
+        return HALTED
+    return 0
+
+
+def _follow(robot: PaperRobot, stopping: list[int]) -> None:
+    """Until it is asked to stop, has stopped itself, or its gateway stays away. Raises
+    ProcessDown."""
+    reader = robot.session.sources[0].reader
+    writer = robot.session.writer
+    assert writer is not None
+    waiter = Waiter()
+    waiter.add(reader)
+    gone_at: float | None = None
+    while not stopping:
+        if robot.step() == _core.RunOutcome.STOPPED:
+            return
+        writer.progress(robot.session.sim.source_position(0)[0])
+        if reader.core.writer_alive:
+            gone_at = None
+        elif gone_at is None:
+            gone_at = time.monotonic()
+        elif time.monotonic() - gone_at > GATEWAY_GONE_S:
+            raise ProcessDown("its gateway is gone", where="the robot's loop")
+        waiter.wait(WAIT_S)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,335 @@
+"""The supervisor: starts what the configuration names, watches it, and stops it.
+
+A shell around `supervisor_law`, which decides. Its own end, however sudden, ends nobody else: the
+next supervisor of this home finds in the journal what runs, and looks after it from there on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.ipc.server import listen
+from onetape.model.config import Config
+from onetape.model.errors import OnetapeError
+from onetape.services.supervisor_child import ChildFiles, Process
+from onetape.services.supervisor_journal import SupervisorTape
+from onetape.services.supervisor_law import SILENT_S, Do, Law, Life, State, Step
+from onetape.services.supervisor_log import SystemLog
+from onetape.services.supervisor_options import supervisor_socket
+from onetape.services.supervisor_pulse import Pulses
+from onetape.services.supervisor_start import MODULES, Starter, children_of
+from onetape.store.private import private_folder
+from onetape.store.tokens import make_token
+
+__all__ = ["Supervisor"]
+
+BUSY_S: Final = 0.02  # between two looks while something starts or stops
+QUIET_S: Final = 0.25
+SILENT_LOOKS: Final = 4  # in a row, before a process counts as silent
+
+
+class Supervisor:
+    """Of one home. `run` returns when all has been stopped."""
+
+    def __init__(self, config: Config, starter: Starter, home: Path) -> None:
+        """Raises JournalLocked where one runs already."""
+        self.config, self.starter, self.home = config, starter, home
+        private_folder(home / "journal")
+        private_folder(home / "run")
+        self.tape = SupervisorTape(home)
+        self.log = SystemLog(home)
+        self.law = Law(children_of(config))
+        self.pulses = Pulses(home)
+        self.files = {name: ChildFiles(home, name) for name in self.law.lives}
+        self.processes: dict[str, Process] = {}
+        self.warm: dict[str, Process] = {}  # made already; they wait for what to do
+        self.wake = asyncio.Event()
+        self._shown: dict[str, tuple[State, str]] = {}
+        self._silent_looks: dict[str, int] = {}
+        self._said: dict[str, str] = {}  # the last complaint of each
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # --- life -------------------------------------------------------------------------------------
+
+    async def run(self, settled: Callable[[], None] = lambda: None) -> None:
+        """settled: called once, when all run or will not."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.stop)
+        serving = asyncio.ensure_future(await listen(supervisor_socket(self.home), self.answer))
+        try:
+            self._say("info", "supervisor", f"began, process {os.getpid()}")
+            self._make_tokens()
+            self._adopt()
+            self._warm_up()
+            loop.run_in_executor(None, self.starter.prepare)
+            is_settled = False
+            while not self.law.is_down:
+                self._look()
+                for step in self.law.step(time.monotonic()):
+                    self._do(step)
+                self._show()
+                if not is_settled and self.law.is_settled:
+                    is_settled = True
+                    settled()
+                self.wake.clear()
+                pause = BUSY_S if self._is_busy else QUIET_S
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.wake.wait(), pause)
+            self._show()
+            self._say("info", "supervisor", "all stopped")
+        finally:
+            for process in self.warm.values():
+                process.drop()
+            serving.cancel()
+            await asyncio.gather(serving, *self._tasks, return_exceptions=True)
+            with suppress(FileNotFoundError):
+                supervisor_socket(self.home).unlink()
+            self.pulses.close()
+            self.tape.close()
+
+    def stop(self) -> None:
+        """All of it, in reverse order."""
+        self.law.stop_all()
+        self.wake.set()
+
+    @property
+    def _is_busy(self) -> bool:
+        lives = self.law.lives.values()
+        return any(life.state not in (State.RUNNING, State.FAILED, State.STOPPED) for life in lives)
+
+    def _make_tokens(self) -> None:
+        for account in self.config.accounts.values():
+            for name in account.subaccounts:
+                make_token(self.home, name)
+        for name in self.config.robots:
+            make_token(self.home, name)
+
+    def _adopt(self) -> None:
+        now = time.monotonic()
+        for name, record in self.tape.left.processes.items():
+            found = Process.find(record["pid"], record["started"]) if record["pid"] else None
+            if found is None:
+                continue
+            if name not in self.law.lives:  # the configuration has it no more
+                found.signal(signal.SIGTERM)
+                found.close()
+                self._say("warning", name, "is not in the configuration any more: asked to stop")
+                continue
+            ready = record["state"] == State.RUNNING
+            self.law.adopted(name, now, ready=ready, restarts=record["restarts"])
+            self._watch(name, found)
+            self._say("info", name, f"taken over, process {found.pid}")
+
+    # --- what is done -----------------------------------------------------------------------------
+
+    def _do(self, step: Step) -> None:
+        process = self.processes.get(step.name)
+        match step.do:
+            case Do.START:
+                self._show()
+                task = asyncio.ensure_future(self._start(self.law.lives[step.name]))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            case Do.STOP if process is not None:
+                process.signal(signal.SIGTERM)
+            case Do.KILL if process is not None:
+                process.signal(signal.SIGKILL)
+            case _:
+                pass  # it is being made: `_start` sees to it
+
+    async def _start(self, life: Life) -> None:
+        name = life.child.name
+        exchange = self.tape.left.exchanges.get(name.partition(":")[2], "")
+        try:
+            options = await asyncio.get_running_loop().run_in_executor(
+                None, lambda: self._options(life, exchange)
+            )
+            if life.state is not State.STARTING:  # meanwhile it is not wanted any more
+                self.law.ended(name, time.monotonic(), 0)
+                return
+            process = self.warm.pop(name, None) or self._make(life)
+        except OnetapeError as error:
+            self._say("error", name, str(error))
+            self.law.ended(name, time.monotonic(), error.exit_code, str(error))
+            self.wake.set()
+            return
+        except OSError as error:
+            self._say("error", name, f"cannot start: {error}")
+            self.law.ended(name, time.monotonic(), 1, f"cannot start: {error.strerror}")
+            self.wake.set()
+            return
+        self.tape.process(life, process.pid, process.started)
+        process.go(options)
+        self._watch(name, process)
+
+    def _options(self, life: Life, exchange: str) -> bytes:
+        return self.starter.options(life.child, is_first=life.starts == 1, exchange=exchange)
+
+    def _make(self, life: Life) -> Process:
+        self.log.begin(self.files[life.child.name].err)
+        self._said.pop(life.child.name, None)
+        module = MODULES[life.child.kind]
+        return Process.make(module, self.files[life.child.name], self.starter.clean)
+
+    def _warm_up(self) -> None:
+        """Those that have to wait for others are made at once: what they import, they import
+        meanwhile."""
+        for name, life in self.law.lives.items():
+            if name not in self.processes and life.child.needs:
+                with suppress(OSError):  # then it is said when it is to start
+                    self.warm[name] = self._make(life)
+
+    def _watch(self, name: str, process: Process) -> None:
+        self.processes[name] = process
+        asyncio.get_running_loop().add_reader(process.file, self._gone, name)
+        self.wake.set()
+
+    def _gone(self, name: str) -> None:
+        process = self.processes.pop(name)
+        asyncio.get_running_loop().remove_reader(process.file)
+        code = process.end()
+        self._complaints(name)
+        life = self.law.lives[name]
+        wanted = life.state is not State.STOPPING
+        self.law.ended(name, time.monotonic(), code, self._said.get(name, "") if code else "")
+        self.pulses.forget(name)
+        if wanted:
+            level = "error" if life.state is State.FAILED else "warning"
+            self._say(level, name, f"process {process.pid} ended: {life.reason}")
+        self.wake.set()
+
+    # --- what is looked at ------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        for name, life in self.law.lives.items():
+            if name not in self.processes:
+                continue
+            self._complaints(name)
+            if life.state is State.STARTING and (line := self.files[name].line()):
+                self._became_ready(life, line)
+            elif life.state is State.RUNNING:
+                self._listen_to(life)
+
+    def _listen_to(self, life: Life) -> None:
+        """A machine that was asleep, or a clock that was set, makes every heartbeat look old, but
+        not twice: they come ten times a second."""
+        name = life.child.name
+        silent = self.pulses.silent_s(name, life.child.kind)
+        if silent <= SILENT_S:
+            self._silent_looks.pop(name, None)
+            return
+        looks = self._silent_looks[name] = self._silent_looks.get(name, 0) + 1
+        if looks < SILENT_LOOKS:
+            return
+        for step in self.law.silent(name, silent):
+            self._say("error", name, life.reason)
+            self._do(step)
+
+    def _complaints(self, name: str) -> None:
+        if said := self.log.take(time.time_ns(), name, self.files[name].err):
+            self._said[name] = said
+
+    def _became_ready(self, life: Life, line: bytes) -> None:
+        name = life.child.name
+        account = name.partition(":")[2]
+        if life.child.kind == "venue":
+            self._moved(name, line)
+        elif life.child.kind == "gateway":
+            uuid = self.starter.exchange_of(account)
+            if uuid and self.tape.left.exchanges.get(account) != uuid:
+                self.tape.exchange(account, uuid)
+        self.law.ready(name, time.monotonic())
+
+    def _moved(self, venue: str, line: bytes) -> None:
+        """A simulated exchange says where it is. Elsewhere than before, its gateways have to be
+        told."""
+        before = self.starter.told(venue)
+        kept = self.files[venue].out.with_suffix(".ready")
+        beside = kept.with_suffix(".new")
+        beside.touch(0o600)
+        beside.write_bytes(line)
+        beside.replace(kept)
+        if before is None or before["rest"] == msgspec.json.decode(line)["rest"]:
+            return
+        for name, life in self.law.lives.items():
+            if venue in life.child.needs and life.is_alive:
+                for step in self.law.restart(name, time.monotonic()):
+                    self._do(step)
+
+    def _show(self) -> None:
+        """Every change goes to the journal and the log."""
+        for name, life in self.law.lives.items():
+            if self._shown.get(name) == (life.state, life.reason):
+                continue
+            before = self._shown.get(name)
+            self._shown[name] = (life.state, life.reason)
+            process = self.processes.get(name)
+            if process is not None or not life.is_alive:
+                self.tape.process(
+                    life, process.pid if process else 0, process.started if process else 0
+                )
+            if before is None or before[0] is not life.state:
+                level = "error" if life.state is State.FAILED else "info"
+                why = f": {life.reason}" if life.reason else ""
+                self._say(level, name, f"{life.state}{why}")
+
+    def _say(self, level: str, process: str, text: str) -> None:
+        self.log.write(time.time_ns(), level, process, text)
+
+    # --- who asks ---------------------------------------------------------------------------------
+
+    def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
+        match asked["do"]:
+            case "status":
+                return self.status()
+            case "down":
+                self.tape.command("down", {})
+                self._say("info", "supervisor", "asked to stop everything")
+                self.stop()
+                return {}
+            case "restart":
+                return self._restart(str(asked["name"]))
+            case other:
+                return {"error": f"unknown request {other!r}"}
+
+    def _restart(self, name: str) -> dict[str, Any]:
+        if name not in self.law.lives:
+            there = ", ".join(self.law.lives)
+            return {"error": f"no process {name!r}; there is: {there}"}
+        if not any(life.is_wanted for life in self.law.lives.values()):
+            return {"error": "everything is being stopped"}
+        self.tape.command("restart", {"process": name})
+        self._say("info", name, "asked to restart")
+        for step in self.law.restart(name, time.monotonic()):
+            self._do(step)
+        self.wake.set()
+        return {"starts": self.law.lives[name].starts}
+
+    def status(self) -> dict[str, Any]:
+        """As CONTRACT.md has it, with a reason beside each state."""
+        processes = [self.pulses.own()]
+        for name, life in self.law.lives.items():
+            process = self.processes.get(name)
+            processes.append(
+                {
+                    "name": name,
+                    "kind": life.child.kind,
+                    "pid": process.pid if process else None,
+                    "state": str(life.state),
+                    **self.pulses.ages(name, life.child.kind, life.child.needs),
+                    "restarts": life.restarts,
+                    "reason": life.reason,
+                    "starts": life.starts,
+                }
+            )
+        return {"running": True, "settled": self.law.is_settled, "processes": processes}

@@ -1,0 +1,206 @@
+"""What the command line asks of a supervisor: up, down, status, restart."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.ipc.local_socket import connect
+from onetape.model.config import Config
+from onetape.model.errors import BadConfig, JournalLocked, ProcessDown, UsageError
+from onetape.services.supervisor_child import start_time
+from onetape.services.supervisor_options import SupervisorOptions, supervisor_socket
+from onetape.store.private import private_folder
+
+__all__ = ["bring_down", "bring_up", "restart", "run_in_front", "status_of"]
+
+LOOK_S: Final = 0.02
+ASK_WITHIN_S: Final = 10.0
+BEGIN_WITHIN_S: Final = 20.0  # until a supervisor answers at all
+UP_WITHIN_S: Final = 75.0
+DOWN_WITHIN_S: Final = 60.0  # robots cancel first; what does not end in time is killed
+NOT_RUNNING: Final[dict[str, Any]] = {"running": False, "processes": []}
+
+
+def ask(home: Path, do: str, **fields: Any) -> dict[str, Any] | None:
+    """One answer of the supervisor, None: none runs. Raises ProcessDown for one that is stuck."""
+    path = supervisor_socket(home)
+    try:
+        made = connect(path, timeout_s=ASK_WITHIN_S)
+    except OSError:
+        return None
+    with made, made.makefile("rwb") as file:
+        try:
+            file.write(json.dumps({"do": do, **fields}).encode() + b"\n")
+            file.flush()
+            line = file.readline()
+        except TimeoutError as error:
+            raise ProcessDown("the supervisor does not answer", where=str(path)) from error
+        except OSError:
+            return None
+    if not line.endswith(b"\n"):
+        return None
+    answer: dict[str, Any] = json.loads(line)
+    return answer
+
+
+def status_of(home: Path) -> dict[str, Any]:
+    """The processes; `running` False where there is no supervisor."""
+    return ask(home, "status") or NOT_RUNNING
+
+
+def bring_up(config: Config, path: Path | None, home: Path) -> dict[str, Any]:
+    """Starts a supervisor and waits until all runs: its status. `already`: one ran before, and
+    nothing was changed. Raises ProcessDown with what did not start; the rest runs."""
+    already = ask(home, "status")
+    if already is not None:
+        return {**already, "already": True}
+    _check(config)
+    began = _begin(config, path, home)
+    deadline = time.monotonic() + UP_WITHIN_S
+    answering = time.monotonic() + BEGIN_WITHIN_S
+    while True:
+        told = ask(home, "status")
+        if told is None:
+            is_other = JournalLocked.name in _said(home)  # one that begins just now
+            if time.monotonic() > answering or (began.poll() is not None and not is_other):
+                raise _not_begun(began, home)
+        elif told["settled"]:
+            break
+        elif time.monotonic() > deadline:
+            raise _not_ready(told)
+        time.sleep(LOOK_S)
+    if any(p["state"] != "running" for p in told["processes"]):
+        raise _not_ready(told)
+    return {**told, "already": False}
+
+
+def _check(config: Config) -> None:
+    if not config.venues and not config.accounts:
+        raise BadConfig(
+            "there is nothing to run", where="onetape.toml",
+            todo="write [venues.NAME] and [accounts.NAME]; onetape init writes an example",
+        )  # fmt: skip
+
+
+def _begin(config: Config, path: Path | None, home: Path) -> subprocess.Popen[bytes]:
+    """A process of its own, that keeps nothing of ours open but secrets given as descriptors."""
+    private_folder(home / "run")
+    options = SupervisorOptions(home=str(home), config=str(path.absolute()) if path else "")
+    descriptors = {
+        int(place.removeprefix("fd:"))
+        for account in config.accounts.values()
+        for place in (account.key, account.secret, account.password)
+        if place.startswith("fd:")
+    }
+    errors = os.open(
+        _err(home), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600
+    )
+    try:
+        begun = subprocess.Popen(
+            [sys.executable, "-m", "onetape.services.supervisor_main"],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors,
+            start_new_session=True, pass_fds=tuple(descriptors),
+        )  # fmt: skip
+    finally:
+        os.close(errors)
+    assert begun.stdin is not None
+    with suppress(BrokenPipeError):
+        begun.stdin.write(msgspec.json.encode(options))
+        begun.stdin.close()
+    return begun
+
+
+def _err(home: Path) -> Path:
+    return home / "run" / "supervisor.err"
+
+
+def _said(home: Path) -> str:
+    return _err(home).read_text(encoding="utf-8", errors="replace").strip()
+
+
+def _not_begun(begun: subprocess.Popen[bytes], home: Path) -> ProcessDown:
+    said = _said(home).splitlines()
+    if begun.poll() is None:
+        begun.kill()
+        begun.wait()
+    return ProcessDown(
+        f"the supervisor did not start: {said[-1] if said else 'it said nothing'}",
+        where=str(home), todo="see logs/system.log there",
+    )  # fmt: skip
+
+
+def _not_ready(told: dict[str, Any]) -> ProcessDown:
+    bad = [p for p in told["processes"] if p["state"] != "running"]
+    # What waits for another is not the reason.
+    causes = [p for p in bad if p["state"] != "waiting"] or bad
+    said = "; ".join(f"{p['name']} {p['state']}: {p['reason'] or 'no reason'}" for p in causes)
+    return ProcessDown(said, where="up", todo="the others run: onetape status, onetape down")
+
+
+def run_in_front(config: Config, path: Path | None, home: Path, ready: Any) -> None:
+    """The supervisor in this process, until Ctrl-C or `onetape down`. ready: given the status."""
+    from onetape.services.supervisor_main import supervise
+
+    _check(config)
+    try:
+        supervise(
+            config, home, (path.parent if path else Path()).absolute(),
+            lambda supervisor: ready(supervisor.status()),
+        )  # fmt: skip
+    except JournalLocked as error:
+        raise ProcessDown(
+            "a supervisor of this home runs already", where=str(home), todo="onetape status"
+        ) from error
+
+
+def bring_down(home: Path) -> dict[str, Any]:
+    """Stops all, in reverse order: what was stopped. Raises ProcessDown for what goes on."""
+    told = ask(home, "status")
+    if told is None:
+        return {"stopped": [], "already": True}
+    names = [p["name"] for p in told["processes"] if p["pid"]]
+    pid = next(p["pid"] for p in told["processes"] if p["kind"] == "supervisor")
+    started = start_time(pid)
+    ask(home, "down")
+    deadline = time.monotonic() + DOWN_WITHIN_S
+    while start_time(pid) == started and started:
+        if time.monotonic() > deadline:
+            raise ProcessDown(
+                f"not all has stopped within {DOWN_WITHIN_S:.0f} s", where=str(home),
+                todo="onetape status says what runs",
+            )  # fmt: skip
+        time.sleep(LOOK_S)
+    return {"stopped": names, "already": False}
+
+
+def restart(home: Path, name: str) -> dict[str, Any]:
+    """One process: stopped, and started again. Returns when it runs. Raises UsageError for a name
+    that there is not, ProcessDown for one that does not come back."""
+    answer = ask(home, "restart", name=name)
+    if answer is None:
+        raise ProcessDown("nothing runs", where=str(home), todo="onetape up")
+    if "error" in answer:
+        raise UsageError(str(answer["error"]), where="onetape restart")
+    deadline = time.monotonic() + UP_WITHIN_S
+    while True:
+        told = ask(home, "status")
+        if told is None:
+            raise ProcessDown("the supervisor ended meanwhile", where=str(home))
+        process = next(p for p in told["processes"] if p["name"] == name)
+        if process["starts"] > answer["starts"] and process["state"] == "running":
+            return dict(process)
+        if process["state"] == "failed" or time.monotonic() > deadline:
+            raise ProcessDown(
+                f"{name} {process['state']}: {process['reason']}", where="restart",
+                todo="see logs/error.log of the home",
+            )  # fmt: skip
+        time.sleep(LOOK_S)

@@ -1,0 +1,108 @@
+"""How each process is: its journal's heartbeat, and how far it has come. A frame is read nowhere:
+both stand in the journal's control page, which the process's own thread keeps."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from onetape.model.errors import OnetapeError
+from onetape.services.gateway_options import gateway_journal
+from onetape.services.supervisor_options import supervisor_journal
+from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape
+
+__all__ = ["Pulses"]
+
+
+class Pulses:
+    """Of the processes of one home."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._readers: dict[str, JournalReader] = {}
+
+    def silent_s(self, name: str, kind: str) -> float:
+        """Seconds since its last heartbeat, 0: it cannot be told."""
+        age = self._ages(name, kind)["heartbeat_age_ms"]
+        return 0.0 if age is None else age / 1000
+
+    def ages(self, name: str, kind: str, needs: Sequence[str]) -> dict[str, Any]:
+        """heartbeat_age_ms, progress_age_ms and lag, None where there is nothing to tell. lag: in
+        frames, of a robot behind the gateway that it needs."""
+        found = self._ages(name, kind)
+        if kind == "robot" and found["heartbeat_age_ms"] is not None:
+            mine, its = self._reader(name, kind), self._reader(needs[0], "gateway")
+            if mine is not None and its is not None:
+                found["lag"] = max(0, its.control["published"] - mine.control["progress"])
+        return found
+
+    def own(self) -> dict[str, Any]:
+        """The supervisor itself."""
+        return {
+            "name": "supervisor", "kind": "supervisor", "pid": os.getpid(), "state": "running",
+            **self._ages("supervisor", "supervisor"), "restarts": 0, "reason": "", "starts": 1,
+        }  # fmt: skip
+
+    def forget(self, name: str) -> None:
+        """Its journal may be another one next time."""
+        reader = self._readers.pop(name, None)
+        if reader is not None:
+            reader.close()
+
+    def close(self) -> None:
+        for name in list(self._readers):
+            self.forget(name)
+
+    def _ages(self, name: str, kind: str) -> dict[str, Any]:
+        found: dict[str, Any] = {"heartbeat_age_ms": None, "progress_age_ms": None, "lag": None}
+        reader = self._reader(name, kind)
+        if reader is None:
+            return found
+        control, now = reader.control, time.time_ns()
+        if not control or control["closed"]:
+            return found
+        if control["heartbeat"]:
+            found["heartbeat_age_ms"] = max(0, now - control["heartbeat"]) // 10**6
+        if control["progress_time"]:
+            found["progress_age_ms"] = max(0, now - control["progress_time"]) // 10**6
+        return found
+
+    def _reader(self, name: str, kind: str) -> JournalReader | None:
+        if name in self._readers:
+            return self._readers[name]
+        path = self._journal(name, kind)
+        if path is None or not is_tape(path):
+            return None
+        try:
+            reader = JournalReader(path)
+        except OnetapeError:  # it is being made just now
+            return None
+        self._readers[name] = reader
+        return reader
+
+    def _journal(self, name: str, kind: str) -> Path | None:
+        plain = name.partition(":")[2]
+        match kind:
+            case "supervisor":
+                return supervisor_journal(self.home)
+            case "gateway":
+                return gateway_journal(self.home, plain)
+            case "venue":
+                return self.home / "journal" / name.replace(":", "-")
+            case "robot":
+                return self._robot_journal(name)
+            case _:
+                return None
+
+    def _robot_journal(self, name: str) -> Path | None:
+        """It says where its run is on the line with which it became ready."""
+        try:
+            line = (self.home / "run" / f"{name.replace(':', '-')}.out").read_text().partition("\n")
+        except FileNotFoundError:
+            return None
+        word, _, path = line[0].partition(" ")
+        return Path(path) if word == "ready" and path else None

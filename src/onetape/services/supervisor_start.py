@@ -1,0 +1,238 @@
+"""What each process of the configuration is started with.
+
+Blocking: a venue that is not ours is looked at first. Called from a thread of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.model.config import Config
+from onetape.model.errors import BadInput, OnetapeError
+from onetape.services.configured import clean_environ, is_simulated
+from onetape.services.gateway_options import gateway_journal
+from onetape.services.supervisor_child import ChildFiles
+from onetape.services.supervisor_law import Child
+from onetape.services.supervisor_options import RobotOptions, VenueOptions
+from onetape.store.secrets import read_secret
+from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape
+
+__all__ = ["MODULES", "Starter", "children_of", "process_journal", "with_secrets_kept"]
+
+ASK_WITHIN_S: Final = 20.0  # a strategy for its symbols
+# Making an hour of the market again takes about six seconds of a core (measured 2026-11).
+AGE_MAX_NS: Final = 4 * 3600 * 10**9
+KEPT_FDS: Final = "fd:"
+MODULES: Final = {
+    kind: f"onetape.services.{kind}_main" for kind in ("venue", "gateway", "robot")
+}  # of kinds of process
+
+
+def children_of(config: Config) -> list[Child]:
+    """All processes, each behind those that it needs."""
+    venues = [
+        Child(f"venue:{name}", "venue")
+        for name, venue in config.venues.items()
+        if is_simulated(venue)
+    ]
+    there = {child.name for child in venues}
+    gateways = [
+        Child(
+            f"gateway:{name}",
+            "gateway",
+            tuple(need for need in (f"venue:{account.venue}",) if need in there),
+        )
+        for name, account in config.accounts.items()
+    ]
+    robots = [
+        Child(f"robot:{name}", "robot", (f"gateway:{robot.account}",))
+        for name, robot in config.robots.items()
+    ]
+    return [*venues, *gateways, *robots]
+
+
+def process_journal(home: Path, name: str) -> Path:
+    """Of a venue or a gateway. A robot's is in its run."""
+    return home / "journal" / name.replace(":", "-")
+
+
+def with_secrets_kept(
+    config: Config, environ: Mapping[str, str], folder: Path
+) -> tuple[Config, dict[str, str]]:
+    """The configuration with secrets of `fd:N`, which can be read only once, under a name of the
+    environment that is given back. Raises BadConfig."""
+    kept = dict(environ)
+    accounts = {}
+    for name, account in config.accounts.items():
+        changed = {}
+        for what in ("key", "secret", "password"):
+            place = getattr(account, what)
+            if place.startswith(KEPT_FDS):
+                if place not in kept:
+                    kept[place] = read_secret(place, environ, folder=folder).reveal()
+                changed[what] = f"env:{place}"
+        accounts[name] = msgspec.structs.replace(account, **changed)
+    return msgspec.structs.replace(config, accounts=accounts), kept
+
+
+class Starter:
+    """environ: where secrets are."""
+
+    def __init__(
+        self, config: Config, *, home: Path, folder: Path, environ: Mapping[str, str]
+    ) -> None:
+        self.config, self.home, self.folder = config, home, folder
+        self.environ = environ
+        self.clean = clean_environ(config)  # for processes
+        self._symbols: dict[str, list[str]] = {}  # by account
+
+    def options(self, child: Child, *, is_first: bool, exchange: str) -> bytes:
+        """A process's options as JSON. is_first: of this supervisor. exchange: the simulated
+        exchange that the gateway's journal speaks of, "": none yet. Raises OnetapeError for what
+        cannot be started."""
+        name = child.name.partition(":")[2]
+        match child.kind:
+            case "venue":
+                return msgspec.json.encode(self._venue(name, is_first=is_first))
+            case "gateway":
+                return self._gateway(name, exchange)
+            case "robot":
+                return msgspec.json.encode(self._robot(name))
+            case other:
+                raise BadInput(f"no process of kind {other}", where=child.name)
+
+    def prepare(self) -> None:
+        """While exchanges begin: what gateways will need."""
+        for account in self.config.accounts:
+            self.symbols(account)
+        import onetape.services.live  # noqa: F401
+
+    # --- venues -----------------------------------------------------------------------------------
+
+    def _venue(self, name: str, *, is_first: bool) -> VenueOptions:
+        from onetape.services.bridge_options import simulated_kind
+
+        venue = self.config.venues[name]
+        state = process_journal(self.home, f"venue:{name}")
+        kind = simulated_kind(venue.kind)
+        if is_first:
+            _put_aside(state, kind, venue.seed)
+        told = self.told(f"venue:{name}")
+        port = 0 if told is None else int(told["rest"].rpartition(":")[2])
+        return VenueOptions(kind=kind, seed=venue.seed, port=port, state=str(state))
+
+    def told(self, name: str) -> dict[str, Any] | None:
+        """What a simulated exchange has said of itself when it became ready last."""
+        kept = ChildFiles(self.home, name).out.with_suffix(".ready")
+        try:
+            found: dict[str, Any] = msgspec.json.decode(kept.read_bytes())
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+        return found
+
+    def exchange_of(self, account: str) -> str:
+        """Which exchange it is that the account's venue simulates now, "": it is another's."""
+        name = self.config.accounts[account].venue
+        if not is_simulated(self.config.venues[name]):
+            return ""
+        with JournalReader(process_journal(self.home, f"venue:{name}")) as reader:
+            return str(reader.uuid)
+
+    # --- gateways ---------------------------------------------------------------------------------
+
+    def _gateway(self, name: str, exchange: str) -> bytes:
+        from onetape.services.live import LiveOptions, options_at
+
+        venue = self.config.accounts[name].venue
+        told = None
+        if is_simulated(self.config.venues[venue]):
+            told = self.told(f"venue:{venue}")
+        options = options_at(
+            LiveOptions(
+                strategy="",
+                data=(),
+                home=self.home,
+                config=self.config,
+                folder=self.folder,
+                account=name,
+                environ=self.environ,
+            ),
+            told,
+            self.symbols(name),
+            is_new=told is not None
+            and gateway_journal(self.home, name).exists()
+            and self.exchange_of(name) != exchange,
+        )
+        return msgspec.json.encode(options)
+
+    def symbols(self, account: str) -> list[str]:
+        """What its robots trade; without any, what a simulated exchange lists."""
+        if account not in self._symbols:
+            wanted: dict[str, None] = {}
+            for name, robot in self.config.robots.items():
+                if robot.account == account:
+                    wanted |= dict.fromkeys(self._wanted(name))
+            venue = self.config.venues[self.config.accounts[account].venue]
+            if not wanted and is_simulated(venue):
+                from onetape.services.bridge_options import simulated_kind
+                from onetape.sim.venues import VENUES
+
+                wanted = dict.fromkeys(VENUES[simulated_kind(venue.kind)].symbols)
+            self._symbols[account] = list(wanted)
+        return self._symbols[account]
+
+    def _wanted(self, robot: str) -> list[str]:
+        """By its parameters, else by its strategy, which is asked in a process of its own: what it
+        does when it is loaded is not done to us. One that cannot say fails when it starts."""
+        params = self.config.robots[robot].params
+        given = [params.get("symbol"), *(params.get("symbols") or ())]
+        named = [each for each in given if isinstance(each, str)]
+        if named:
+            return named
+        options = msgspec.structs.replace(self._robot(robot), symbols_only=True)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            done = subprocess.run(
+                [sys.executable, "-m", "onetape.services.robot_main"],
+                input=msgspec.json.encode(options), env=self.clean, capture_output=True,
+                timeout=ASK_WITHIN_S, check=False,
+            )  # fmt: skip
+            return done.stdout.decode().split()
+        return []
+
+    # --- robots -----------------------------------------------------------------------------------
+
+    def _robot(self, name: str) -> RobotOptions:
+        robot = self.config.robots[name]
+        return RobotOptions(
+            name=name, home=str(self.home), folder=str(self.folder), strategy=robot.strategy,
+            account=robot.account, subaccount=robot.subaccount, on_error=robot.on_error,
+            params=robot.params,
+        )  # fmt: skip
+
+
+def _put_aside(state: Path, kind: str, seed: int) -> None:
+    """A state that is another exchange's, or so old that making its market again takes long: the
+    exchange begins anew beside it."""
+    if not is_tape(state):
+        return
+    try:
+        with JournalReader(state) as reader:
+            first = next(reader.frames(("command",)), None)
+            opened = {} if first is None else msgspec.msgpack.decode(first.payload)
+    except (OnetapeError, msgspec.DecodeError):
+        opened = {"kind": ""}
+    if not opened:
+        return
+    age = time.time_ns() - int(opened.get("start", 0))
+    if (opened["kind"], opened.get("seed")) != (kind, seed) or age > AGE_MAX_NS:
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+        state.rename(state.with_name(f"{state.name}.until-{stamp}"))

@@ -1,0 +1,297 @@
+"""A process's socket against senders that flood, dawdle, talk nonsense or are somebody else's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import uvloop
+from ipc_process import Adder
+
+import onetape.ipc.server
+from onetape.ipc.server import LINE_BYTES_MAX, SENDERS_MAX, WAITING_MAX, listen
+from onetape.store.tokens import read_token
+
+
+@contextlib.asynccontextmanager
+async def served(path: Path, answer, settle=lambda: None):
+    serving = asyncio.ensure_future(await listen(path, answer, settle))
+    try:
+        yield
+        assert not serving.done()
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+
+
+def run(work) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(60):
+            await work
+
+    uvloop.run(bounded())
+
+
+async def told(reader: asyncio.StreamReader) -> dict:
+    return json.loads(await reader.readline())
+
+
+def test_a_flood_waits_for_itself_and_others_are_answered(tmp_path: Path):
+    """Ten senders send without end; in one turn each gets one answer, and so does who asks now and
+    then: it waits for a few turns, never for all that others have sent."""
+    path, turns, order = tmp_path / "run" / "s.sock", 0, []
+
+    def answer(asked: dict) -> dict:
+        order.append(asked["who"])
+        return {"turn": turns}
+
+    def settle() -> None:
+        nonlocal turns
+        turns += 1
+
+    async def flood(who: int, stopped: asyncio.Event) -> None:
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        line = json.dumps({"who": who}).encode() + b"\n"
+        while not stopped.is_set():
+            writer.write(line * 50)
+            for _ in range(50):
+                await reader.readline()
+        writer.close()
+
+    async def work() -> None:
+        stopped = asyncio.Event()
+        async with served(path, answer, settle):
+            floods = [asyncio.ensure_future(flood(n, stopped)) for n in range(10)]
+            while len(set(order)) < 10:
+                await asyncio.sleep(0)
+            reader, writer = await asyncio.open_unix_connection(str(path))
+            for _ in range(20):
+                before = len(order)
+                writer.write(b'{"who": "me"}\n')
+                await told(reader)
+                # Each of the others had at most a few turns meanwhile, of 50 that it has sent.
+                assert order[before:].count("me") == 1
+                ours = order.index("me", before)
+                assert max(order[before:ours].count(n) for n in range(10)) <= 50
+            stopped.set()
+            await asyncio.gather(*floods)
+            writer.close()
+        for at in range(0, len(order) - 20, 20):
+            assert len(set(order[at : at + 20])) > 1  # nobody has the loop alone
+
+    run(work())
+
+
+def test_more_than_may_wait_is_refused_at_once_and_much_more_is_hung_up_on(tmp_path: Path):
+    path, answered = tmp_path / "run" / "s.sock", []
+
+    def answer(asked: dict) -> dict:
+        answered.append(asked["id"])
+        return {"id": asked["id"], "status": "applied"}
+
+    def lines(count: int) -> bytes:
+        return b"".join(b'{"id":"%d"}\n' % n for n in range(count))
+
+    async def work() -> None:
+        async with served(path, answer):
+            reader, writer = await asyncio.open_unix_connection(str(path))
+            writer.write(lines(WAITING_MAX + 10))
+            answers = [await told(reader) for _ in range(WAITING_MAX + 10)]
+            refused = [each for each in answers if each["status"] == "refused"]
+            assert [each["id"] for each in refused] == [str(WAITING_MAX + n) for n in range(10)]
+            assert {each["error"]["code"] for each in refused} == {3002}
+            assert answered == [str(n) for n in range(WAITING_MAX)]
+            writer.write(lines(2 * WAITING_MAX + 1))
+            assert (await told(reader))["error"]["name"] == "RATE_LIMITED"
+            assert await reader.read() == b""
+            writer.close()
+            assert len(answered) == WAITING_MAX
+
+    run(work())
+
+
+def test_a_sender_that_does_not_read_its_answers_is_not_heard_further(tmp_path: Path):
+    path, answered = tmp_path / "run" / "s.sock", 0
+
+    def answer(asked: dict) -> dict:
+        nonlocal answered
+        answered += 1
+        return {"text": "x" * 10_000}
+
+    async def work() -> None:
+        async with served(path, answer):
+            _, deaf = await asyncio.open_unix_connection(str(path), limit=1000)
+            last = -1
+            while answered != last:  # it is given all the time it wants
+                last = answered
+                for _ in range(WAITING_MAX):
+                    deaf.write(b"{}\n")
+                await asyncio.sleep(0.05)
+            assert answered < 2000  # what sockets and one buffer hold, not what was sent
+            reader, writer = await asyncio.open_unix_connection(str(path))
+            writer.write(b"{}\n")
+            assert await told(reader)
+            writer.close()
+            deaf.close()
+
+    run(work())
+
+
+def test_a_line_is_whole_in_time_and_not_too_long(tmp_path: Path, monkeypatch):
+    path = tmp_path / "run" / "s.sock"
+    monkeypatch.setattr(onetape.ipc.server, "WHOLE_WITHIN_S", 0.3)
+
+    async def work() -> None:
+        async with served(path, lambda asked: asked):
+            reader, writer = await asyncio.open_unix_connection(str(path))
+            writer.write(b'{"a":1}\n')  # who has said something whole may be silent
+            assert await told(reader) == {"a": 1}
+            slow_reader, slow = await asyncio.open_unix_connection(str(path))
+            dripping = True
+            while dripping:  # a byte now and then does not make it whole
+                slow.write(b" ")
+                await asyncio.sleep(0.05)
+                dripping = not slow_reader._buffer
+            assert "not whole" in (await told(slow_reader))["error"]["message"]
+            assert await slow_reader.read() == b""
+            writer.write(b'{"a":2}\n')
+            assert await told(reader) == {"a": 2}
+            for line in (b"x" * (LINE_BYTES_MAX + 1), b"x" * (LINE_BYTES_MAX + 1) + b"\n"):
+                long_reader, long = await asyncio.open_unix_connection(str(path))
+                long.write(line)
+                assert "at most" in (await told(long_reader))["error"]["message"]
+                long.close()
+            fits = json.dumps({"a": "x" * (LINE_BYTES_MAX - 9)}).encode()
+            assert len(fits) == LINE_BYTES_MAX
+            writer.write(fits + b"\n")
+            assert (await told(reader))["a"]
+            writer.close()
+            slow.close()
+
+    run(work())
+
+
+def test_as_many_senders_as_fit_and_the_next_is_told_so(tmp_path: Path):
+    path = tmp_path / "run" / "s.sock"
+
+    async def work() -> None:
+        async with served(path, lambda asked: asked), contextlib.AsyncExitStack() as stack:
+            for _ in range(SENDERS_MAX):
+                reader, writer = await asyncio.open_unix_connection(str(path))
+                stack.callback(writer.close)
+            writer.write(b"{}\n")
+            assert await told(reader) == {}
+            beyond, one_more = await asyncio.open_unix_connection(str(path))
+            stack.callback(one_more.close)
+            assert (await told(beyond))["error"]["name"] == "RATE_LIMITED"
+            assert await beyond.read() == b""
+            writer.close()
+            while True:  # the place is free once it is seen to be gone
+                reader, writer = await asyncio.open_unix_connection(str(path))
+                stack.callback(writer.close)
+                writer.write(b"{}\n")
+                if await told(reader) == {}:
+                    break
+
+    run(work())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
+def test_another_users_process_is_not_heard(monkeypatch):
+    folder = Path(tempfile.mkdtemp())  # unlike pytest's, one that others can be let into
+    heard = []
+
+    async def work() -> None:
+        path = folder / "s.sock"
+        async with served(path, lambda asked: heard.append(asked) or {}):
+            folder.chmod(0o755)
+            path.chmod(0o666)
+            code = (
+                "import socket, sys\n"
+                "s = socket.socket(socket.AF_UNIX)\n"
+                "s.connect(sys.argv[1]); s.sendall(b'{}\\n'); print(s.makefile().readline())"
+            )
+            done = await asyncio.to_thread(
+                subprocess.run, ["/usr/bin/env", "python3", "-c", code, str(path)], user=65534,
+                capture_output=True, text=True, cwd="/", env={"PATH": os.defpath},
+            )  # fmt: skip
+            assert json.loads(done.stdout)["error"]["name"] == "PERMISSION_DENIED", done.stderr
+            assert heard == []
+
+    try:
+        run(work())
+    finally:
+        shutil.rmtree(folder)
+
+
+def nonsense(rng: random.Random, good: bytes) -> Iterator[bytes]:
+    """Lines that are not quite a command."""
+    yield from (b"", b"{", b"[]", b"1", b'{"do":1}', b"[" * 50_000, b'{"a":' * 10_000, b"\xff\xfe")
+    yield from (b'{"do":"command"}', b'{"do":"command","id":"\\ud800","command":"sum"}')
+    request = json.loads(good)
+    odd = (None, 1, "", [], {}, "\x00", "x" * 300, 2**70, -1.5, True, "\ud800", {"a": {"b": []}})
+    for key in (*request, "deadline_ns"):
+        for value in odd:
+            yield json.dumps({**request, key: value}).encode()
+    for _ in range(300):
+        line = bytearray(good)
+        for _ in range(rng.randint(1, 4)):
+            line[rng.randrange(len(line))] = rng.choice(b'{}[]",:0\\ux\x00\x7f\xff')
+        yield bytes(line).replace(b"\n", b" ")
+
+
+def test_nonsense_is_answered_and_does_nothing(tmp_path: Path):
+    adder = Adder(tmp_path, "adder:one", "process")
+    path = tmp_path / "run" / "adder-one.sock"
+    good = {
+        "do": "command", "id": "x", "actor": "operator", "target": "adder:one", "command": "halt",
+        "fields": {}, "token": read_token(tmp_path, "operator"),
+    }  # fmt: skip
+
+    async def work() -> None:
+        async with served(path, adder.answer, adder.door.settle):
+            reader, writer = await asyncio.open_unix_connection(str(path))
+            for number, line in enumerate(
+                nonsense(random.Random(5), msgspec.json.encode({**good, "command": "sum"}))
+            ):
+                writer.write(line + b"\n")
+                answer = await told(reader)
+                assert "status" in answer or "error" in answer or "names" in answer, line
+                assert number >= 0
+            assert adder.sum == 0 and adder.door.counts["applied"] < 300
+            writer.write(msgspec.json.encode(good) + b"\n")
+            assert (await told(reader))["result"] == {"halted": True}
+            writer.close()
+
+    run(work())
+    adder.writer.close()
+
+
+def test_a_process_that_contradicts_itself_ends_and_does_not_go_on_deaf(tmp_path: Path):
+    path = tmp_path / "run" / "s.sock"
+
+    def settle() -> None:
+        raise OSError("no room on the disk")
+
+    async def work() -> None:
+        serving = asyncio.ensure_future(await listen(path, lambda asked: asked, settle))
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        writer.write(b"{}\n")
+        with pytest.raises(OSError, match="no room"):
+            await serving
+        assert await reader.read() == b""  # nobody is told what is not safe
+        writer.close()
+
+    run(work())
+    assert sys.exc_info()[0] is None

@@ -1,0 +1,121 @@
+"""A home with processes under a real supervisor, for tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from onetape.services.account_views import fills
+from onetape.services.supervisor_client import status_of
+from onetape.store.config import load_config
+
+CLEAN = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
+PATIENCE_S = 60.0
+
+MAKER = """
+from onetape import Strategy
+
+
+class Maker(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+        self.set_timer("act", every="100ms")
+
+    def on_timer(self, name):
+        quote = self.quote(self.symbol)
+        if quote is None:
+            return
+        if self.position(self.symbol).qty < 0.05:
+            self.buy(self.symbol, 0.01)
+        else:
+            self.sell(self.symbol, 0.01)
+"""
+CONFIG = """
+[venues.x]
+kind = "binance-usdm"
+mode = "sim"
+[accounts.main]
+venue = "x"
+subaccounts = { a = 2 }
+[robots.mm]
+strategy = "maker.py"
+account = "main"
+subaccount = "a"
+"""
+
+
+class Home:
+    """A folder with onetape.toml. Whatever a test does, nothing of it runs on afterwards."""
+
+    def __init__(self, folder: Path, config: str = CONFIG, maker: str = MAKER) -> None:
+        self.folder = folder
+        self.home = folder / ".onetape"
+        (folder / "onetape.toml").write_text(config)
+        (folder / "maker.py").write_text(maker)
+
+    def __enter__(self) -> Home:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pids = [p["pid"] for p in self.status()["processes"] if p["pid"]]
+        for pid in pids:  # the supervisor first, so that it starts nothing again
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def run(self, *arguments: str, code: int = 0):
+        done = subprocess.run(
+            [sys.executable, "-m", "onetape", *arguments, "--json"],
+            cwd=self.folder, env=CLEAN, capture_output=True, text=True, timeout=180, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, (done.stdout, done.stderr, self.log())
+        return json.loads(done.stdout)
+
+    def status(self):
+        return self.run("status")
+
+    def log(self) -> str:
+        path = self.home / "logs" / "system.log"
+        return path.read_text() if path.exists() else ""
+
+    def process(self, name: str) -> dict:
+        return next(p for p in self.asked()["processes"] if p["name"] == name)
+
+    def asked(self) -> dict:
+        """The status, without a process for each look."""
+        return status_of(self.home)
+
+    def wait_for(self, what, seconds: float = PATIENCE_S) -> None:
+        deadline = time.monotonic() + seconds
+        while not what():
+            assert time.monotonic() < deadline, (self.asked(), self.log())
+            time.sleep(0.05)
+
+    def fills(self) -> list[dict]:
+        return fills(self.home, load_config(self.folder / "onetape.toml", {}))
+
+    def kill(self, name: str) -> dict:
+        """kill -9; returns when another one runs in its place."""
+        before = self.process(name)
+        os.kill(before["pid"], signal.SIGKILL)
+
+        def is_back() -> bool:
+            now = self.process(name)
+            return now["state"] == "running" and now["pid"] != before["pid"]
+
+        self.wait_for(is_back)
+        return self.process(name)
+
+
+def is_there(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -1,0 +1,154 @@
+"""`onetape up` as its users start it: every process killed, the supervisor too, and all of it back;
+a configuration that cannot work; nothing left after `down`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+from supervised import CONFIG, MAKER, Home, is_there
+
+from onetape.services.supervisor_options import supervisor_journal
+from onetape.store.tokens import read_token
+from onetape.tape.journal import JournalReader
+
+ALL = ["supervisor", "venue:x", "gateway:main", "robot:mm"]
+
+
+def test_each_process_is_killed_and_comes_back_and_down_leaves_nothing(tmp_path: Path) -> None:
+    with Home(tmp_path) as home:
+        assert home.status() == {"running": False, "processes": [], "orders": 0, "equity": {}}
+        up = home.run("up")
+        assert [p["name"] for p in up["processes"]] == ALL
+        assert {p["state"] for p in up["processes"]} == {"running"}
+        assert up["already"] is False
+        second = home.run("up")
+        assert second["already"] is True
+        assert [p["pid"] for p in second["processes"]] == [p["pid"] for p in up["processes"]]
+        tokens = [read_token(home.home, name) for name in ("a", "mm")]
+
+        home.wait_for(home.fills)
+        seen = {p["name"]: p["pid"] for p in up["processes"]}
+        robot = home.kill("robot:mm")
+        assert robot["restarts"] == 1
+        gateway = home.kill("gateway:main")
+        venue = home.kill("venue:x")
+        assert (gateway["restarts"], venue["restarts"]) == (1, 1)
+        # Those that did not die did not notice.
+        assert home.process("robot:mm")["pid"] == robot["pid"]
+        assert home.process("gateway:main")["pid"] == gateway["pid"]
+
+        # The supervisor dies: the rest runs on, and the next one takes it over.
+        before = {p["name"]: p["pid"] for p in home.asked()["processes"]}
+        os.kill(before["supervisor"], signal.SIGKILL)
+        home.wait_for(lambda: not is_there(before["supervisor"]))
+        assert home.asked()["running"] is False
+        again = {p["name"]: p for p in home.run("up")["processes"]}
+        for name in ALL[1:]:
+            assert (again[name]["pid"], again[name]["restarts"]) == (before[name], 1)
+        assert again["supervisor"]["pid"] != before["supervisor"]
+        # A process that is there and does nothing is replaced.
+        stuck = again["robot:mm"]["pid"]
+        os.kill(stuck, signal.SIGSTOP)
+        home.wait_for(lambda: home.process("robot:mm")["restarts"] == 2)
+        home.wait_for(lambda: home.process("robot:mm")["state"] == "running")
+        assert not is_there(stuck)
+        assert "no heartbeat" in home.log()
+
+        # It trades, also after all of this.
+        many = len(home.fills())
+        home.wait_for(lambda: len(home.fills()) > many)
+        fill = home.run("fills", "--last", "1")[0]
+        assert fill["symbol"] == "binance:BTC/USDT:USDT"
+        assert (fill["account"], fill["robot"]) == ("main", "mm")
+        assert Decimal(fill["qty"]) == Decimal("0.01")
+        rows = {row["currency"]: row for row in home.run("accounts")}
+        assert rows["USDT"]["alive"] is True
+        assert Decimal(rows["USDT"]["total"]) > 90_000
+        assert [read_token(home.home, name) for name in ("a", "mm")] == tokens
+
+        back = home.run("restart", "robot:mm")
+        assert back["pid"] != again["robot:mm"]["pid"]
+        assert back["restarts"] == 3
+
+        pids = [p["pid"] for p in home.asked()["processes"]] + list(seen.values())
+        stopped = home.run("down")
+        assert set(stopped["stopped"]) == set(ALL)
+        assert [pid for pid in pids if is_there(pid)] == []
+        told = home.status()
+        assert told["running"] is False
+        assert told["orders"] == 0
+        assert home.run("down")["stopped"] == []
+        # What was bought and sold is what is held.
+        held = sum(Decimal(f["qty"]) * (1 if f["side"] == "buy" else -1) for f in home.fills())
+        assert [Decimal(p["qty"]) for p in home.run("positions")] == [held]
+        check_files(home)
+
+
+def check_files(home: Home) -> None:
+    """Private, and readable as they should be."""
+    for line in home.log().splitlines():
+        assert set(json.loads(line)) == {"time", "level", "process", "text"}
+    for path in home.home.rglob("*"):
+        mode = stat.S_IMODE(path.lstat().st_mode)
+        assert mode & 0o077 == 0, (path, oct(mode))
+    with JournalReader(supervisor_journal(home.home)) as reader:
+        told = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("health",))]
+    last = {t["subject"]: t["state"] for t in told if t["kind"] == "process"}
+    assert last == dict.fromkeys(ALL[1:], "stopped")
+    secret = json.loads((home.home / "run" / "venue-x.ready").read_text())["accounts"][0]["secret"]
+    for name in ("supervisor", "gateway-main"):
+        for segment in (home.home / "journal" / name).glob("*.tape"):
+            assert secret.encode() not in segment.read_bytes()
+    assert secret not in home.log()
+
+
+POISON = (
+    CONFIG
+    + """
+[robots.gone]
+strategy = "nowhere.py"
+account = "main"
+[robots.bad]
+strategy = "bad.py"
+account = "main"
+params = { symbol = "binance:BTC/USDT:USDT" }
+[accounts.closed]
+venue = "live"
+[venues.live]
+kind = "binance-usdm"
+mode = "live"
+"""
+)
+
+
+def test_what_cannot_work_is_named_and_harms_nobody_else(tmp_path: Path) -> None:
+    with Home(tmp_path, POISON) as home:
+        (tmp_path / "bad.py").write_text("raise RuntimeError('not today')\n")
+        told = home.run("up", code=6)["error"]
+        assert told["name"] == "PROCESS_DOWN"
+        for name in ("robot:gone failed", "robot:bad failed", "gateway:closed failed"):
+            assert name in told["message"]
+        assert "not today" in told["message"]
+        states = {p["name"]: p["state"] for p in home.asked()["processes"]}
+        assert {n for n, state in states.items() if state == "running"} == set(ALL)
+        errors = (home.home / "logs" / "error.log").read_text()
+        assert "no strategy file" in errors
+        # Mended, it is asked for.
+        (tmp_path / "nowhere.py").write_text(MAKER)
+        assert home.run("restart", "robot:gone")["state"] == "running"
+        assert home.run("restart", "robot:nobody", code=2)["error"]["name"] == "BAD_CONFIG"
+        home.run("down")
+
+
+def test_nothing_to_run_and_nothing_that_runs(tmp_path: Path) -> None:
+    home = Home(tmp_path, "")
+    assert home.run("up", code=2)["error"]["name"] == "BAD_CONFIG"
+    assert home.run("restart", "robot:mm", code=6)["error"]["name"] == "PROCESS_DOWN"
+    for verb in ("accounts", "orders", "positions", "fills"):
+        assert home.run(verb) == []

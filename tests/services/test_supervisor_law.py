@@ -1,0 +1,217 @@
+"""When processes start, come back, are given up and stop: tables of what is told and done."""
+
+from __future__ import annotations
+
+from onetape.services.supervisor_law import (
+    SILENT_S,
+    START_WITHIN_S,
+    STOP_WITHIN_S,
+    STORM_MAX,
+    STORM_S,
+    Child,
+    Do,
+    Law,
+    State,
+)
+
+VENUE, GATEWAY, ROBOT = "venue:x", "gateway:main", "robot:mm"
+
+
+def law() -> Law:
+    return Law(
+        [
+            Child(VENUE, "venue"),
+            Child(GATEWAY, "gateway", (VENUE,)),
+            Child(ROBOT, "robot", (GATEWAY,)),
+        ]
+    )
+
+
+def running(now: float = 0.0) -> Law:
+    made = law()
+    for name in (VENUE, GATEWAY, ROBOT):
+        assert made.step(now) == [(Do.START, name)]
+        made.ready(name, now)
+    return made
+
+
+def states(made: Law) -> list[str]:
+    return [str(life.state) for life in made.lives.values()]
+
+
+def test_each_starts_when_what_it_needs_runs():
+    made = law()
+    assert made.step(0) == [(Do.START, VENUE)]
+    assert states(made) == ["starting", "waiting", "waiting"]
+    assert made.lives[GATEWAY].reason == "waits for venue:x (starting)"
+    assert made.step(1) == []
+    made.ready(VENUE, 1)
+    assert made.step(1) == [(Do.START, GATEWAY)]
+    assert not made.is_settled
+    made.ready(GATEWAY, 2)
+    assert made.step(2) == [(Do.START, ROBOT)]
+    made.ready(ROBOT, 3)
+    assert made.is_settled
+    assert made.step(100) == []
+
+
+def test_the_first_end_costs_no_time_and_the_next_ones_do():
+    made = running()
+    starts = []
+    now = 0.0
+    made.ended(ROBOT, now, -9)
+    while len(starts) < 4:
+        if made.step(now) == [(Do.START, ROBOT)]:
+            starts.append(round(now, 2))
+            made.ready(ROBOT, now)
+            made.ended(ROBOT, now, -9)
+        now += 0.01
+    assert starts == [0.0, 0.2, 0.7, 1.7]
+    assert made.lives[ROBOT].restarts == 4
+
+
+def test_too_many_ends_within_a_minute_and_it_is_given_up():
+    made = running()
+    now = 0.0
+    for _ in range(STORM_MAX - 1):
+        made.ended(GATEWAY, now, 1, "no")
+        now += 5
+        assert made.step(now) == [(Do.START, GATEWAY)]
+        made.ready(GATEWAY, now)
+    made.ended(GATEWAY, now, 1, "no")
+    life = made.lives[GATEWAY]
+    assert life.state is State.FAILED
+    assert life.reason == f"ended {STORM_MAX} times within 60 s, at last: no"
+    assert made.step(now + 1000) == []
+    assert made.is_settled
+    assert made.restart(GATEWAY, now) == []
+    assert made.step(now) == [(Do.START, GATEWAY)]
+
+
+def test_what_cannot_reach_its_venue_tries_on():
+    made = law()
+    made.step(0)
+    made.ready(VENUE, 0)
+    made.step(0)
+    for at in range(1, 100):
+        made.ended(GATEWAY, at * 5.1, 6, "error VENUE_UNAVAILABLE(4402)")
+        assert made.lives[GATEWAY].state is State.BACKOFF
+        assert made.step((at + 1) * 5.1) == [(Do.START, GATEWAY)]
+    assert not made.is_settled
+
+
+def test_a_robot_whose_strategy_failed_stays_away():
+    made = running()
+    made.ended(ROBOT, 1, 4, "error STRATEGY_ERROR(4603)")
+    assert made.lives[ROBOT].state is State.FAILED
+    assert made.step(100) == []
+
+
+def test_ends_that_are_far_apart_are_no_storm():
+    made = running()
+    for at in range(30):
+        now = at * STORM_S
+        made.ended(VENUE, now, -9)
+        assert made.step(now) == [(Do.START, VENUE)]
+        made.ready(VENUE, now)
+    assert made.lives[VENUE].restarts == 30
+
+
+def test_a_wrong_configuration_is_not_tried_again_and_its_dependents_say_why():
+    made = law()
+    made.step(0)
+    made.ready(VENUE, 0)
+    made.step(0)
+    made.ended(GATEWAY, 1, 2, "error BAD_CONFIG(4602): no key")
+    assert made.step(100) == []
+    assert states(made) == ["running", "failed", "waiting"]
+    assert made.lives[GATEWAY].reason == "error BAD_CONFIG(4602): no key"
+    assert made.lives[ROBOT].reason == "waits for gateway:main (failed)"
+    assert made.is_settled
+
+
+def test_dependents_run_on_while_what_they_need_comes_back():
+    made = running()
+    made.ended(VENUE, 1, -9)
+    assert made.step(1) == [(Do.START, VENUE)]
+    made.ended(ROBOT, 1, -9)
+    assert made.step(1) == [(Do.START, ROBOT)]
+    made.ended(GATEWAY, 1, -9)
+    assert made.step(1) == []
+    assert made.lives[GATEWAY].reason == "waits for venue:x (starting)"
+
+
+def test_one_that_does_not_become_ready_is_killed():
+    made = law()
+    made.step(0)
+    assert made.step(START_WITHIN_S) == []
+    assert made.step(START_WITHIN_S + 1) == [(Do.KILL, VENUE)]
+    made.ended(VENUE, START_WITHIN_S + 1, -9)
+    assert made.lives[VENUE].reason == "not ready within 30 s"
+
+
+def test_one_without_a_heartbeat_is_killed_and_comes_back():
+    made = running()
+    assert made.silent(GATEWAY, SILENT_S) == []
+    assert made.silent(GATEWAY, SILENT_S + 0.1) == [(Do.KILL, GATEWAY)]
+    made.ended(GATEWAY, 1, -9)
+    assert made.lives[GATEWAY].reason == "no heartbeat for 5.1 s"
+    assert made.step(1) == [(Do.START, GATEWAY)]
+
+
+def test_all_stop_in_reverse_order_and_one_that_does_not_is_killed():
+    made = running()
+    made.stop_all()
+    assert made.step(10) == [(Do.STOP, ROBOT)]
+    assert made.step(11) == []
+    made.ended(ROBOT, 11, 0)
+    assert made.step(11) == [(Do.STOP, GATEWAY)]
+    assert made.step(11 + STOP_WITHIN_S + 0.1) == [(Do.KILL, GATEWAY)]
+    made.ended(GATEWAY, 30, -9)
+    assert made.step(30) == [(Do.STOP, VENUE)]
+    assert not made.is_down
+    made.ended(VENUE, 30, 0)
+    assert made.is_down
+    assert states(made) == ["stopped"] * 3
+
+
+def test_what_has_not_started_yet_is_stopped_without_a_signal():
+    made = law()
+    made.step(0)
+    made.stop_all()
+    assert made.step(1) == [(Do.STOP, VENUE)]
+    assert states(made) == ["stopping", "stopped", "stopped"]
+
+
+def test_a_restart_stops_first_and_is_no_storm():
+    made = running()
+    for at in range(1, 20):
+        assert made.restart(ROBOT, at) == [(Do.STOP, ROBOT)]
+        made.ended(ROBOT, at, 0)
+        assert made.step(at) == [(Do.START, ROBOT)]
+        made.ready(ROBOT, at)
+    assert made.lives[ROBOT].restarts == 19
+
+
+def test_one_that_ends_by_itself_stays_so_until_it_is_asked_for():
+    made = running()
+    made.ended(ROBOT, 1, 0)
+    assert made.step(100) == []
+    assert made.lives[ROBOT].reason == "ended by itself"
+    assert made.is_settled
+    made.restart(ROBOT, 100)
+    assert made.step(100) == [(Do.START, ROBOT)]
+
+
+def test_an_adopted_one_goes_on_where_it_stands():
+    made = law()
+    made.adopted(VENUE, 0, ready=True, restarts=2)
+    made.adopted(GATEWAY, 0, ready=False, restarts=0)
+    assert made.step(0) == []
+    made.ready(GATEWAY, 1)
+    assert made.step(1) == [(Do.START, ROBOT)]
+    assert made.lives[VENUE].restarts == 2
+    made.ended(VENUE, 2, None)
+    assert made.lives[VENUE].reason == "ended while no supervisor looked after it"
+    assert made.step(2) == [(Do.START, VENUE)]
+    assert made.lives[VENUE].restarts == 3
