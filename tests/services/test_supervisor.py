@@ -17,6 +17,9 @@ from onetape.services.supervisor_options import supervisor_journal
 from onetape.store.tokens import read_token
 from onetape.tape.journal import JournalReader
 
+ALLOCATE = (
+    "send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2",
+)  # fmt: skip
 ALL = ["supervisor", "venue:x", "gateway:main", "robot:mm"]
 
 
@@ -32,6 +35,8 @@ def test_each_process_is_killed_and_comes_back_and_down_leaves_nothing(tmp_path:
         assert [p["pid"] for p in second["processes"]] == [p["pid"] for p in up["processes"]]
         tokens = [read_token(home.home, name) for name in ("a", "mm")]
 
+        # Its sub-account has nothing yet.
+        assert home.run(*ALLOCATE)["status"] == "applied"
         home.wait_for(home.fills)
         seen = {p["name"]: p["pid"] for p in up["processes"]}
         robot = home.kill("robot:mm")
@@ -70,6 +75,7 @@ def test_each_process_is_killed_and_comes_back_and_down_leaves_nothing(tmp_path:
         rows = {row["currency"]: row for row in home.run("accounts")}
         assert rows["USDT"]["alive"] is True
         assert Decimal(rows["USDT"]["total"]) > 90_000
+        assert Decimal(rows["USDT"]["subaccounts"]["a"]["total"]) > 10_000
         assert [read_token(home.home, name) for name in ("a", "mm")] == tokens
 
         back = home.run("restart", "robot:mm")

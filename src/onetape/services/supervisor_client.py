@@ -27,6 +27,7 @@ ASK_WITHIN_S: Final = 10.0
 BEGIN_WITHIN_S: Final = 20.0  # until a supervisor answers at all
 UP_WITHIN_S: Final = 75.0
 DOWN_WITHIN_S: Final = 60.0  # robots cancel first; what does not end in time is killed
+REAP_S: Final = 2.0  # until the system has asked for what has ended; some never do
 NOT_RUNNING: Final[dict[str, Any]] = {"running": False, "processes": []}
 
 
@@ -172,12 +173,15 @@ def bring_down(home: Path) -> dict[str, Any]:
     started = start_time(pid)
     ask(home, "down")
     deadline = time.monotonic() + DOWN_WITHIN_S
-    while start_time(pid) == started and started:
+    while start_time(pid) == started:
         if time.monotonic() > deadline:
             raise ProcessDown(
                 f"not all has stopped within {DOWN_WITHIN_S:.0f} s", where=str(home),
                 todo="onetape status says what runs",
             )  # fmt: skip
+        time.sleep(LOOK_S)
+    reaped = time.monotonic() + REAP_S
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < reaped:
         time.sleep(LOOK_S)
     return {"stopped": names, "already": False}
 
