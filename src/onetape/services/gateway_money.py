@@ -57,7 +57,11 @@ class KeptMoney:
         self.booked = 0  # how many fills are older than the newest entry
 
     def entry(self, payload: bytes) -> None:
-        self.entries.append(unpack(payload))
+        entry = unpack(payload)
+        self.entries.append(entry)
+        if entry.note == OTHER_EXCHANGE:  # what was held at the one before is gone
+            self.fills.clear()
+            self.positions.clear()
         self.booked = len(self.fills)
 
     def fill(self, fill: FillTold, slot: int, sequence: int) -> None:
@@ -128,6 +132,9 @@ class AccountMoney:
 
     def begin(self, balances: Balances, positions: Positions, *, is_other: bool) -> None:
         """The first words of the venue. is_other: it is another exchange than the journal's."""
+        if is_other:
+            self.booking = Booking(self._instruments)
+            self.locks.flatten()
         if is_other or not self._opened:
             for (symbol, side), qty in positions.items():
                 price = self._references.get(symbol, 0)
@@ -270,8 +277,6 @@ class AccountMoney:
         if wanted is None:
             return None
         free = self.accounts.available(wanted.currency, slot)
-        if old is not None and self._instruments[spec.symbol].kind is Kind.SPOT:
-            free += self.locks.of(old, wanted.currency)
         if wanted.amount <= free:
             return None
         name = "main" if slot == MAIN else self.accounts.slots.name_of(slot) or str(slot)
