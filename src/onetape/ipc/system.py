@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from onetape.ipc.connection import Connection, Gone
 from onetape.ipc.door import ALL, ID_BYTES_MAX
+from onetape.ipc.known_tokens import KnownTokens
 from onetape.ipc.names import process_of, process_socket, sockets
 from onetape.model.errors import (
     BadConfig,
@@ -30,7 +31,6 @@ from onetape.model.errors import (
 )
 from onetape.model.home import StrPath, home_of
 from onetape.model.time import SECOND
-from onetape.store.tokens import read_token
 
 __all__ = ["CommandResult", "IPCCommandSystem"]
 
@@ -77,7 +77,9 @@ class IPCCommandSystem:
         self.home: Path = home_of(home)
         self._is_started = False
         self._count = 0
-        self._connections: dict[Path, Connection] = {}
+        self._connections: dict[str, Connection] = {}  # by path
+        self._paths: dict[str, Path] = {}  # by process
+        self._tokens = KnownTokens(self.home)
         self._room = asyncio.Semaphore(WAITING_MAX)
 
     def start(self) -> None:
@@ -177,7 +179,8 @@ class IPCCommandSystem:
         them, and does not say. One that hangs belongs to its kind by its file's name; which
         venue's gateway it is, only itself can tell."""
         if ":" in target:
-            path = process_socket(self.home, target)
+            known = self._paths.get(target)
+            path = known or self._paths.setdefault(target, process_socket(self.home, target))
             return ({path: target} if path.exists() else {}), []
         is_venue = target.endswith(GATEWAY)
         kind = "" if target == ALL else "gateway" if is_venue else target
@@ -214,7 +217,7 @@ class IPCCommandSystem:
         why = f"{process} does not answer"
         while self._is_started:
             try:
-                asked = {**request, "token": read_token(self.home, self.name)}
+                asked = {**request, "token": self._tokens.of(self.name)}
                 asked["deadline_ns"] = deadline
                 sent += 1
                 told = await self._connection(path).ask(asked, deadline, by_id=id_)
@@ -236,9 +239,9 @@ class IPCCommandSystem:
         return _timeout(id_, why, process)
 
     def _connection(self, path: Path) -> Connection:
-        connection = self._connections.get(path)
+        connection = self._connections.get(str(path))
         if connection is None:
-            connection = self._connections[path] = Connection(path)
+            connection = self._connections[str(path)] = Connection(path)
         return connection
 
 
