@@ -25,6 +25,7 @@ from onetape.tape.journal import JournalReader, JournalWriter, type_id
 POSTINGS = 1_000_000
 ROUND = 100_000
 UNIT = 10**MONEY_DECIMALS
+MARKET, FEES = int(Outside.MARKET), int(Outside.FEES)  # plain, as `Booking` has them
 
 
 def entries(first: int) -> list[Entry]:
@@ -36,10 +37,10 @@ def entries(first: int) -> list[Entry]:
         bought = sign * UNIT // 100
         legs = (
             Leg(slot, "BTC", bought),
-            Leg(Outside.MARKET, "BTC", -bought),
+            Leg(MARKET, "BTC", -bought),
             Leg(slot, "USD", -paid - fee),
-            Leg(Outside.MARKET, "USD", paid),
-            Leg(Outside.FEES, "USD", fee),
+            Leg(MARKET, "USD", paid),
+            Leg(FEES, "USD", fee),
         )
         made.append(Entry(number, Cause.FILL, legs, f"kraken:BTC/USD {number} buy", number))
     return made
