@@ -251,6 +251,14 @@ void bind_engine(nb::module_& m) {
             },
             nb::arg("robot"), nb::arg("base"),
             "Order news come with the tapes, for the robot of this number; ids begin after base.")
+        .def(
+            "set_fee_currency",
+            [](PySimulation& s, std::uint32_t number, std::int64_t currency, nb::object name) {
+                s.core->set_fee_currency(number, currency);
+                s.robot->name_fee_currency(number, std::move(name));
+            },
+            nb::arg("number"), nb::arg("currency"), nb::arg("name"),
+            "What a gateway's number of a fee's currency means; -1: none of the account's money.")
         .def("use_as_detail",
              [](PySimulation& s, std::uint32_t source) { s.core->use_as_detail(source); })
         .def("use_detail",

@@ -66,7 +66,18 @@ void PyRobot::add_instrument(const Instrument& instrument, nb::object settle_cur
     if (compiled) compiled->add_facts(instrument);
 }
 
+void PyRobot::name_fee_currency(std::uint32_t number, nb::object name) {
+    fee_names_[number] = std::move(name);
+}
+
+nb::object PyRobot::fee_currency(std::uint32_t index, const FillPayload& fill) const {
+    if (fill.fee_currency == 0) return currencies_[index];
+    const auto named = fee_names_.find(fill.fee_currency);
+    return named != fee_names_.end() ? named->second : nb::object(nb::str(""));
+}
+
 void PyRobot::release() {
+    fee_names_.clear();
     for (Callback* callback :
          {&quote_, &trade_, &book_, &bar_, &mark_, &funding_, &liquidation_, &mbo_, &instrument_,
           &timer_, &order_, &fill_, &position_, &health_, &event_})
@@ -251,7 +262,7 @@ bool PyRobot::on_fill(const OrderRef& order, const FillPayload& fill) {
         return call_compiled(compiled->callbacks.fill, &fill, order->instrument->index, "on_fill");
     }
     if (!fill_.set()) return true;
-    const nb::object view = nb::cast(FillView{order, fill, currencies_[order->instrument->index]});
+    const nb::object view = nb::cast(FillView{order, fill, fee_currency(order->instrument->index, fill)});
     return finish(fill_.call(view.ptr()), "on_fill");
 }
 
@@ -282,6 +293,13 @@ std::int64_t PyRobot::on_cold(std::uint32_t source, const Frame& frame) {
         PyObject* result = event ? event_.call(event) : nullptr;
         Py_XDECREF(event);
         return finish(result, "on_event") ? skip : RobotPort::failed;
+    }
+    if (frame.type() == EventType::params && simulation_->is_live()) {
+        PyObject* result = PyObject_CallMethod(
+            host_.ptr(), "params_frame", "N",
+            PyBytes_FromStringAndSize(reinterpret_cast<const char*>(frame.payload),
+                                      static_cast<Py_ssize_t>(frame.payload_bytes)));
+        return finish(result, "params frame") ? skip : RobotPort::failed;
     }
     if (frame.type() != EventType::instrument) return skip;
     PyObject* answer = PyObject_CallMethod(

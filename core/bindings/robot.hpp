@@ -66,6 +66,7 @@ class PyRobot final : public RobotPort {
     // Finds the callbacks that `strategy` overrides of `base`.
     void bind(nb::handle strategy, nb::handle base);
     void add_instrument(const Instrument& instrument, nb::object settle_currency);
+    void name_fee_currency(std::uint32_t number, nb::object name);
     void release();  // drops the strategy and the host: ends the reference cycle
 
     bool on_quote(Instrument& instrument, const QuotePayload& quote) override;
@@ -98,6 +99,7 @@ class PyRobot final : public RobotPort {
         return nb::borrow(origins_[index].symbol);
     }
     [[nodiscard]] nb::object currency(std::uint32_t index) const { return currencies_[index]; }
+    [[nodiscard]] nb::object fee_currency(std::uint32_t index, const FillPayload& fill) const;
     [[nodiscard]] nb::object book_view(std::uint32_t index);
     // Which of the callbacks with market events are overridden, as want_* bits; 64: on_bar.
     [[nodiscard]] std::uint32_t overridden() const;
@@ -114,6 +116,7 @@ class PyRobot final : public RobotPort {
         order_, fill_, position_, health_, event_;
     std::vector<EventOrigin> origins_;
     std::vector<nb::object> symbols_, currencies_, books_;
+    std::map<std::uint32_t, nb::object> fee_names_;  // by a gateway's number
     std::vector<std::pair<const BarFeed*, nb::object>> periods_;
     nb::object error_;
 };

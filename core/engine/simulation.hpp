@@ -116,6 +116,15 @@ class Simulation final : public ExchangeSink {
         order_base_ = base;
         orders_.begin_after(base);
     }
+    [[nodiscard]] bool is_live() const { return live_ != 0; }
+    // What a number on the gateway's tape means in fills: a currency of the robot's account, or -1
+    // for one that it has nothing of.
+    void set_fee_currency(std::uint32_t number, std::int64_t currency) {
+        if (number >= fee_currencies_.size())
+            fee_currencies_.resize(number + 1, Account::fee_elsewhere);
+        fee_currencies_[number] =
+            currency < 0 ? Account::fee_elsewhere : static_cast<std::uint32_t>(currency) + 1;
+    }
     void map_stream(std::uint32_t source, std::uint32_t stream, std::int64_t index);
     // Detail data (before the run begins): frames of this source are shown to the exchange and not
     // to the robot; they, and no longer its bars, are what this instrument's orders are filled on.
@@ -413,6 +422,7 @@ class Simulation final : public ExchangeSink {
     Reader* script_ = nullptr;
     Frame script_frame_;
     bool script_loaded_ = false;
+    std::vector<std::uint32_t> fee_currencies_;  // by number on the gateway's tape
     std::uint8_t live_ = 0;             // the robot's number at its gateway, 0: there is none
     std::uint64_t order_base_ = 0;      // ids of orders count from here
     std::uint64_t news_ = 0;            // order news and fills delivered

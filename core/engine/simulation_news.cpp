@@ -293,8 +293,13 @@ bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& news) {
     ++news_;
     write(EventType::fill, instrument.index, &fill, sizeof fill);
     ++counters_.fills;
-    fill_profits_.push_back(static_cast<double>(robot_account_.apply_fill(instrument.index, fill)) /
-                            1e18);
+    FillPayload booked = fill;
+    if (fill.fee_currency != 0)
+        booked.fee_currency = fill.fee_currency < fee_currencies_.size()
+                                  ? fee_currencies_[fill.fee_currency]
+                                  : Account::fee_elsewhere;
+    fill_profits_.push_back(
+        static_cast<double>(robot_account_.apply_fill(instrument.index, booked)) / 1e18);
     const bool forced = fill.order_id >= venue_orders;
     const OrderRef order = forced ? adopt(instrument, fill) : orders_.find(fill.order_id);
     if (!order) {

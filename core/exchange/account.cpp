@@ -145,9 +145,9 @@ Money Account::apply_fill(std::uint32_t index, const FillPayload& fill) noexcept
     const Position before = position;
     const Money profit = position.apply(holding.spec, fill.side, fill.price, fill.size);
     if (options_.isolated) allot(holding, static_cast<std::size_t>(side), before, fill);
-    const std::uint32_t fee_currency = fill.fee_currency ? fill.fee_currency : holding.settle;
-    balance_at(fee_currency) -= fee;
-    if (fee_currency == holding.settle)
+    const std::uint32_t fee_money = fill.fee_currency ? fill.fee_currency - 1 : holding.settle;
+    if (fill.fee_currency != fee_elsewhere) balance_at(fee_money) -= fee;
+    if (fee_money == holding.settle)
         (fill.order_id >= venue_orders ? holding.liquidation_fees : holding.fees) += fee;
     holding.volume += absolute(holding.spec.notional(fill.price, fill.size));
     ++revision_;

@@ -105,6 +105,7 @@ class Host:
         self._volume_groups: dict[tuple[str, bool, str], int] = {}
         self._bar_keys: dict[tuple[str, str], tuple[int, int]] = {}
         self._memory_last = b""
+        self._fee_currencies: dict[str, int] = {}  # a gateway's numbers, in fills
 
     # --- instruments -----------------------------------------------------------------------------
 
@@ -134,6 +135,8 @@ class Host:
         self.sim.set_terms(index, self._terms(instrument))
         self.instruments[symbol] = instrument
         self._index[symbol] = index
+        for currency, number in self._fee_currencies.items():  # it may be ours from here on
+            self.name_fee_currency(currency, number)
         if self.new_instrument is not None:
             self.new_instrument()
         return index
@@ -173,6 +176,19 @@ class Host:
         if (account, currency) not in self.money:
             self.money.append((account, currency))
         return self.money.index((account, currency))
+
+    def name_fee_currency(self, currency: str, number: int) -> None:
+        """What a gateway's number of a fee's currency means. A fee in money that the robot's
+        account has nothing of (coins that only pay fees) is shown, and taken off nothing."""
+        self._fee_currencies[currency] = number
+        ours = next((at for at, (_, name) in enumerate(self.money) if name == currency), -1)
+        self.sim.set_fee_currency(number, ours, currency)
+
+    def params_frame(self, payload: bytes) -> None:
+        """A gateway's frame, of a live run."""
+        record = msgspec.msgpack.decode(payload)
+        if isinstance(record, dict) and "currency" in record:
+            self.name_fee_currency(record["name"], record["currency"])
 
     @property
     def currencies(self) -> list[str]:

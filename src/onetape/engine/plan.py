@@ -63,6 +63,7 @@ class LiveRobot:
     order_base: int
     account: str = ""
     halted_after: int = 0  # frame of the tape, after which it was told to end; 0: never
+    currencies: dict[str, int] = field(default_factory=dict)  # numbers of fees' currencies so far
 
 
 @dataclass(slots=True)
@@ -231,6 +232,7 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
                 "order_base": plan.live.order_base,
                 "account": plan.live.account,
                 "halted_after": plan.live.halted_after,
+                **({"currencies": plan.live.currencies} if plan.live.currencies else {}),
             }
             if plan.live
             else {}

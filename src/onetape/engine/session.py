@@ -177,6 +177,8 @@ class Session:
                 self._map_detail(source)
         if self.plan.live is not None:
             self.sim.go_live(self.plan.live.number, self.plan.live.order_base)
+            for currency, number in self.plan.live.currencies.items():
+                self.host.name_fee_currency(currency, number)
         if self.script is not None:
             self._script_reader = JournalReader(self.script)
             self.sim.set_script(self._script_reader.core)

@@ -78,11 +78,27 @@ class FillTold(NamedTuple):
 
 
 class BalanceTold(NamedTuple):
-    """What an account owns of a currency, without what open positions have gained."""
+    """What an account owns of a currency, without what open positions have gained.
+
+    An event of the stream says its time. A list does not (Binance's updateTime is the currency's
+    last change, Kraken says nothing; read 2026-11), and may have been read off at any moment
+    between request and answer: `time` is when it was asked for; what happened until `as_of_from` is
+    in it, what happened after `as_of_to` is not. Of what lies between, nobody knows.
+    """
 
     currency: str
     total: int
     time: int
+    earliest: int = 0  # 0: `time` is exact
+    latest: int = 0
+
+    @property
+    def as_of_from(self) -> int:
+        return self.earliest or self.time
+
+    @property
+    def as_of_to(self) -> int:
+        return self.latest or self.time
 
 
 class MoveTold(NamedTuple):

@@ -164,7 +164,9 @@ class Gateway:
             path, process=f"gateway:{self.options.account}", account=self.options.account,
             created=time.time_ns(), heartbeat=True,
         )  # fmt: skip
-        self.tape = GatewayTape(writer, self.instruments, robots=old.robots)
+        self.tape = GatewayTape(
+            writer, self.instruments, robots=old.robots, currencies=old.currencies
+        )
         self.manager.owner_of = self.tape.owner_of
         self.money = self._open_money(writer, kept)
         is_new = is_new or is_other
@@ -452,6 +454,7 @@ class Gateway:
             "base": life.base,
             "journal": str(gateway_journal(self.home, self.options.account)),
             "balances": {name: str(money(total)) for name, total in self._money()},
+            "currencies": self.tape.currencies,
             "hedge": bool(self.manager.mode and self.manager.mode.hedge),
         }
 

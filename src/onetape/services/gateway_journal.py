@@ -3,7 +3,8 @@
 One journal carries the venue's market and everything about the account's orders, so that a robot
 follows one tape and a replay of it needs no other. Robots are numbered; each life of a robot has an
 epoch, and its order ids begin at `epoch << 32`, so that no order of an earlier life is taken for
-one of this.
+one of this. A fee in another currency than the instrument settles in is told by a number, which a
+`params` frame has given a name before: {"currency": number, "name": "BNB"}.
 """
 
 from __future__ import annotations
@@ -135,9 +136,11 @@ class GatewayTape:
     instruments: Sequence[Instrument]
     streams: dict[str, int] = field(default_factory=dict)
     robots: dict[int, RobotLife] = field(default_factory=dict)
+    currencies: dict[str, int] = field(default_factory=dict)  # numbers that fees have, from 1
     killed: str = ""  # why nothing new may leave, as the journal has it
     may_lack_end: bool = False  # what the journal said last may be lost
     once: Once = field(default_factory=Once)  # commands that stand on it
+    _settles: dict[str, str] = field(default_factory=dict)  # by symbol
 
     # --- writing ----------------------------------------------------------------------------------
 
@@ -145,6 +148,7 @@ class GatewayTape:
         """The instruments, each time the gateway starts."""
         for stream, instrument in enumerate(self.instruments, 1):
             self.streams[instrument.symbol] = stream
+            self._settles[instrument.symbol] = instrument.settle
             self.writer.append_instrument(stream, now, instrument.to_msgpack())
 
     def write(self, out: Out, now: int) -> int:
@@ -254,10 +258,21 @@ class GatewayTape:
             fill.liquidity.id,
             fill.position_side.id,
             order.robot if order else 0,
-            0,
+            self._fee_currency(fill, now),
             0,
         )
         return self.writer.append("fill", payload, stream=self.streams[fill.symbol], time=now)
+
+    def _fee_currency(self, fill: FillTold, now: int) -> int:
+        """Its number, named on the tape the first time; 0: what the instrument settles in."""
+        name = fill.fee_currency
+        if not name or name == self._settles[fill.symbol]:
+            return 0
+        number = self.currencies.get(name)
+        if number is None:
+            number = self.currencies[name] = len(self.currencies) + 1
+            self._cold("params", {"currency": number, "name": name}, now)
+        return number
 
     def _account(self, out: AccountOut, now: int) -> None:
         record: dict[str, Any] = {"source": out.source, "ts_event": out.time}
@@ -290,12 +305,13 @@ class GatewayTape:
             "balance", "position", "health", "entry", "reply",
         )  # fmt: skip
         symbols: dict[int, str] = {}
+        settles: dict[int, str] = {}
         with JournalReader(path) as reader:
             # What was written and not synced outlives the process, not the machine.
             control = reader.control
             self.may_lack_end = not (control.get("closed") or control.get("same_boot"))
             for stream, record in reader.instruments.items():
-                symbols[stream] = record["symbol"]
+                symbols[stream], settles[stream] = record["symbol"], record["settle"]
             for frame in reader.frames(wanted):
                 recovery.began(frame.time)
                 match frame.type:
@@ -305,7 +321,9 @@ class GatewayTape:
                             agreed = record["state"] == AGREED
                             recovery.reconciled(frame.time, agreed=agreed)
                     case EventType.INSTRUMENT.id:
-                        symbols[frame.stream] = msgspec.msgpack.decode(frame.payload)["symbol"]
+                        record = msgspec.msgpack.decode(frame.payload)
+                        symbols[frame.stream] = record["symbol"]
+                        settles[frame.stream] = record["settle"]
                     case EventType.COMMAND.id:
                         record = msgspec.msgpack.decode(frame.payload)
                         self._recover_command(record, frame.time, recovery)
@@ -329,7 +347,7 @@ class GatewayTape:
                         if record["source"] == OPENING:
                             recovery.held(record["symbol"], side, record["qty"])
                     case EventType.PARAMS.id:
-                        self._recover_robot(msgspec.msgpack.decode(frame.payload))
+                        self._recover_params(msgspec.msgpack.decode(frame.payload))
                     case EventType.INPUT.id:
                         _, _, first, count, _, number = INPUT.unpack(frame.payload)
                         if number in self.robots:
@@ -340,7 +358,8 @@ class GatewayTape:
                     case EventType.ORDER_EVENT.id:
                         self._recover_news(frame.payload, recovery)
                     case EventType.FILL.id:
-                        fill, slot = self._told(frame.payload, symbols[frame.stream])
+                        stream = frame.stream
+                        fill, slot = self._told(frame.payload, symbols[stream], settles[stream])
                         recovery.fill(fill)
                         kept.fill(fill, slot, frame.sequence)
                     case EventType.ENTRY.id:
@@ -366,7 +385,9 @@ class GatewayTape:
             case "unkill":
                 self.killed = ""
 
-    def _recover_robot(self, record: dict[str, Any]) -> None:
+    def _recover_params(self, record: dict[str, Any]) -> None:
+        if "currency" in record:
+            self.currencies[record["name"]] = record["currency"]
         if "robot" in record:
             self.robots[record["robot"]] = RobotLife(
                 record["robot"], record["name"], record["epoch"], record["journal"],
@@ -388,11 +409,11 @@ class GatewayTape:
             name = life.client_id(order_id)
             recovery.news(name, OrderNews.from_id(news), size, price, str(venue))
 
-    def _told(self, payload: bytes, symbol: str) -> tuple[FillTold, int]:
+    def _told(self, payload: bytes, symbol: str, settle: str) -> tuple[FillTold, int]:
         """A fill, and the slot of its robot."""
         (
             order_id, venue, trade, time, price, size, low, high, side, liquidity, position, robot,
-            _, _,
+            currency, _,
         ) = FILL.unpack(payload)  # fmt: skip
         life = self.robots.get(robot)
         fill = FillTold(
@@ -406,7 +427,7 @@ class GatewayTape:
             size=size,
             time=time,
             fee=join_units(low, high),
-            fee_currency="",
+            fee_currency=next((n for n, at in self.currencies.items() if at == currency), settle),
             liquidity=Liquidity.from_id(liquidity),
         )
         return fill, life.slot if life else MAIN

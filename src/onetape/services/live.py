@@ -422,7 +422,9 @@ def _open(
     )
     plan = prepare_plan(given, strategy)
     plan.kind, plan.sample_every = "live", SAMPLE_NS
-    plan.live = LiveRobot(int(told["robot"]), int(told["base"]), account)
+    plan.live = LiveRobot(
+        int(told["robot"]), int(told["base"]), account, currencies=dict(told["currencies"])
+    )
     deadline = time.monotonic() + MARKET_WITHIN_S
     while True:
         session = Session(

@@ -46,6 +46,7 @@ __all__ = ["BinanceUsdmProtocol"]
 RECV_WINDOW_MS: Final = 5000
 FILLS_PAGE: Final = 1000
 _MS: Final = 1_000_000
+CLOCK_STEP: Final = _MS  # the venue tells its time in these: so much may ours be off
 _STATES: Final = {
     "NEW": OrderState.ACCEPTED,
     "PARTIALLY_FILLED": OrderState.PARTIALLY_FILLED,
@@ -370,8 +371,11 @@ class BinanceUsdmProtocol:
                 return Answer(Outcome.DONE, tuple(self._position_row(r, now) for r in value
                                                   if r["symbol"] in self._by_raw))  # fmt: skip
             case Purpose.BALANCES:
-                balances = (BalanceTold(r["asset"], money_of(r["balance"]), now) for r in value)
-                return Answer(Outcome.DONE, tuple(balances))
+                # `updateTime` is when the currency changed last, not how fresh the list is.
+                asked = _asked(call)
+                bounds = (asked, asked - CLOCK_STEP, now + CLOCK_STEP)
+                totals = ((r["asset"], money_of(r["balance"])) for r in value)
+                return Answer(Outcome.DONE, tuple(BalanceTold(*t, *bounds) for t in totals))
             case Purpose.MODES:
                 mode = ModeTold(
                     hedge=bool(value["dualSidePosition"]),
@@ -573,6 +577,11 @@ class BinanceUsdmProtocol:
                 reason=str(o.get("rm", "")),
             )
         ]
+
+
+def _asked(call: Call) -> int:
+    """When a signed request was made, ns by the venue's clock as we knew it."""
+    return int(call.target.rpartition("timestamp=")[2].partition("&")[0]) * _MS
 
 
 def _is_error(value: dict[str, Any]) -> bool:

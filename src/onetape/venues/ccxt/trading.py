@@ -54,6 +54,7 @@ from onetape.venues.ccxt.numbers import (
 
 __all__ = ["CcxtProtocol"]
 
+CLOCK_APART: Final = SECOND  # what ours and the venue's may be apart
 LEAVES_WITHIN: Final = 2500 * MILLISECOND  # what changes something; the gateway waits for 4 s
 BALANCE_DECIMALS: Final = 8  # where none were seen yet
 FEE_DECIMALS: Final = 5  # Kraken's lists; others have more
@@ -246,7 +247,7 @@ class CcxtProtocol:
             value = msgspec.json.decode(body)
             if "error" in value:
                 return self._failed(call, value["error"])
-            return self._read(call, value["ok"])
+            return self._read(call, value["ok"], now)
         except (LookupError, TypeError, ValueError, AttributeError, OnetapeError) as error:
             text = f"an answer that makes no sense: {type(error).__name__} {error}"[:200]
             code = OrderOutcomeUnknown.code
@@ -261,7 +262,7 @@ class CcxtProtocol:
         code = row.error.code
         return Answer(row.outcome, (), code, name, str(error["text"]), retry, not_found=is_gone)
 
-    def _read(self, call: Call, value: Any) -> Answer:
+    def _read(self, call: Call, value: Any, now: int) -> Answer:
         match call.purpose:
             case Purpose.PLACE | Purpose.AMEND:
                 assert call.subject is not None
@@ -286,7 +287,7 @@ class CcxtProtocol:
                 return Answer(Outcome.DONE, tuple(self._positions(value, asked)))
             case Purpose.BALANCES:
                 asked = msgspec.json.decode(call.body)["asked"]
-                return Answer(Outcome.DONE, tuple(self._balances(value, asked)))
+                return Answer(Outcome.DONE, tuple(self._balances(value, asked, now)))
             case Purpose.MODES:
                 mode = ModeTold(
                     hedge=value["hedged"], multi_assets=False, can_trade=True, can_withdraw=False
@@ -371,10 +372,12 @@ class CcxtProtocol:
                 held[i.symbol] = held.get(i.symbol, 0) + (-qty if row["side"] == "short" else qty)
         return [PositionTold(s, PositionSide.BOTH, qty, asked) for s, qty in held.items()]
 
-    def _balances(self, totals: Mapping[str, str], asked: int) -> list[BalanceTold]:
+    def _balances(self, totals: Mapping[str, str], asked: int, now: int) -> list[BalanceTold]:
+        """ccxt keeps the venue's clock apart, so ours stands for it."""
+        bounds = (asked, asked - CLOCK_APART, now + CLOCK_APART)
         for currency, text in totals.items():
             _see(self._decimals, currency, text)
-        return [BalanceTold(c, units(text, MONEY_DECIMALS), asked) for c, text in totals.items()]
+        return [BalanceTold(c, units(text, MONEY_DECIMALS), *bounds) for c, text in totals.items()]
 
     def told(self, message: bytes) -> list[Told]:
         """A message of the account's feed."""

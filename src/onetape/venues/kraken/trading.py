@@ -66,6 +66,7 @@ __all__ = ["KrakenSpotProtocol", "rfc3339"]
 
 DEADLINE: Final = 5 * SECOND  # of what places or amends; the venue takes 500 ms to 60 s
 FEE_DECIMALS: Final = 5  # of fees in lists
+CLOCK_STEP: Final = SECOND  # the venue tells its time in these: so much may ours be off
 _RETRY: Final = {"EAPI:Rate limit exceeded": 3 * SECOND, "EOrder:Rate limit exceeded": 2 * SECOND,
                  "EGeneral:Temporary lockout": 60 * SECOND}  # fmt: skip
 _STATES: Final = {
@@ -300,7 +301,7 @@ class KrakenSpotProtocol:
                 return self.refused(call, errors[0])
             if status != 200:
                 raise ValueError(f"HTTP {status}")
-            return self._read(call, value["result"])
+            return self._read(call, value["result"], now)
         except (LookupError, TypeError, ValueError, AttributeError, OnetapeError) as error:
             code = OrderOutcomeUnknown.code if status >= 500 else VenueRejected.code
             text = f"an answer that makes no sense: {type(error).__name__} {error}"[:200]
@@ -317,7 +318,7 @@ class KrakenSpotProtocol:
         retry = _RETRY.get(str(row.code), 0)
         return Answer(outcome, (), row.error.code, "", text, retry, not_found=is_gone)
 
-    def _read(self, call: Call, value: Any) -> Answer:
+    def _read(self, call: Call, value: Any, now: int) -> Answer:
         match call.purpose:
             case Purpose.PLACE:
                 assert call.subject is not None
@@ -338,7 +339,7 @@ class KrakenSpotProtocol:
                 return self._fills(call, value)
             case Purpose.BALANCES:
                 asked = int(_sent(call, "nonce")) * 1000
-                return Answer(Outcome.DONE, tuple(self._balances(value, asked)))
+                return Answer(Outcome.DONE, tuple(self._balances(value, asked, now)))
             case Purpose.MOVES:
                 rows = value["ledger"]
                 moves = moves_of(rows, self._elsewhere, self._pairs.currency)
@@ -359,12 +360,13 @@ class KrakenSpotProtocol:
             case _:
                 return Answer(Outcome.DONE)
 
-    def _balances(self, value: Mapping[str, str], asked: int) -> list[BalanceTold]:
+    def _balances(self, value: Mapping[str, str], asked: int, now: int) -> list[BalanceTold]:
+        bounds = (asked, asked - CLOCK_STEP, now + CLOCK_STEP)
         found = []
         for asset, amount in value.items():
             currency = self._pairs.currency(asset)
             self._see(currency, amount)
-            found.append(BalanceTold(currency, money_of(amount), asked))
+            found.append(BalanceTold(currency, money_of(amount), *bounds))
         return found
 
     def _see(self, currency: str, amount: str) -> None:
