@@ -225,7 +225,7 @@ class Gateway:
         money = AccountMoney(
             options, instruments, self.manager.references, writer, table,
             slot_of=self.tape.slot_of, slack=self.protocol.slack, say=self._say,
-            stop=self._stop_slots,
+            stop=self._stop_slots, forced=self.protocol.traits.forced,
         )  # fmt: skip
         money.recover(kept)
         return money

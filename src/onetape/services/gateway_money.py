@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from onetape.accounts.booking import Booking
+from onetape.accounts.booking import FORCED, Booking
 from onetape.accounts.bookkeeper import Bookkeeper
 from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry
 from onetape.accounts.entry_frames import pack, unpack
@@ -55,10 +55,13 @@ class KeptMoney:
         self.fills: list[tuple[FillTold, int, int]] = []  # with the slot and the frame
         self.positions: list[tuple[str, PositionSide, int, int]] = []  # at its beginning
         self.booked = 0  # how many fills are older than the newest entry
+        self.forced: set[int] = set()  # frames of fills that were shared as such
 
     def entry(self, payload: bytes) -> None:
         entry = unpack(payload)
         self.entries.append(entry)
+        if entry.note == FORCED:
+            self.forced.add(entry.of)
         if entry.note == OTHER_EXCHANGE:  # what was held at the one before is gone
             self.fills.clear()
             self.positions.clear()
@@ -74,7 +77,8 @@ class KeptMoney:
 
 class AccountMoney:
     """slot_of: a robot's sub-account; slack: what the venue may round by, of a currency; say: for
-    what people have to know; stop: cancels what robots of these slots have working."""
+    what people have to know; stop: cancels what robots of these slots have working; forced: how
+    client ids begin with which the venue closes by itself."""
 
     def __init__(
         self,
@@ -88,6 +92,7 @@ class AccountMoney:
         slack: Callable[[str], int],
         say: Callable[[AccountOut | HealthOut], None],
         stop: Callable[[tuple[int, ...]], None],
+        forced: tuple[str, ...] = (),
     ) -> None:
         self._instruments = instruments
         self._references = references
@@ -96,6 +101,7 @@ class AccountMoney:
         self._slot_of = slot_of
         self._say = say
         self._stop = stop
+        self._forced = forced
         self._is_shared = bool(options.subaccounts)
         self.ledger = Ledger()
         self.locks = Locks(instruments, leverage=options.leverage, references=references)
@@ -125,8 +131,7 @@ class AccountMoney:
         for at, (fill, slot, sequence) in enumerate(kept.fills):
             if fill.symbol not in self._instruments:
                 continue
-            entry = self.booking.fill(fill, slot)
-            self._position(fill, slot)
+            entry = self._booked(fill, slot, is_forced=sequence in kept.forced)
             if at >= kept.booked:
                 self.book(entry._replace(of=sequence))
 
@@ -191,12 +196,22 @@ class AccountMoney:
         if not self._opened:
             return
         slot = self._slot_of(out.order.robot) if out.order is not None else MAIN
-        self.book(self.booking.fill(fill, slot)._replace(of=sequence))
-        self._position(fill, slot)
+        is_ours = out.order is not None and not out.order.is_foreign
+        is_forced = not is_ours and bool(self._forced) and fill.client_id.startswith(self._forced)
+        self.book(self._booked(fill, slot, is_forced=is_forced)._replace(of=sequence))
 
-    def _position(self, fill: FillTold, slot: int) -> None:
-        if self._instruments[fill.symbol].kind is not Kind.SPOT:
-            self._lock(fill.symbol, fill.position_side, slot)
+    def _booked(self, fill: FillTold, slot: int, *, is_forced: bool) -> Entry:
+        """With what the positions that it changes hold."""
+        if not is_forced:
+            entry = self.booking.fill(fill, slot)
+            if self._instruments[fill.symbol].kind is not Kind.SPOT:
+                self._lock(fill.symbol, fill.position_side, slot)
+            return entry
+        entry = self.booking.forced(fill)
+        for each, symbol, side in self.booking.positions:
+            if (symbol, side) == (fill.symbol, fill.position_side):
+                self._lock(symbol, side, each)
+        return entry
 
     def _lock(self, symbol: str, side: PositionSide, slot: int) -> None:
         held = self.booking.positions[slot, symbol, side]
