@@ -137,7 +137,8 @@ class Door:
 
     def _let_in(self, asked: Mapping[str, Any]) -> tuple[Command, Handler]:
         id_, target, name = asked.get("id"), asked.get("target"), asked.get("command")
-        actor, fields = asked.get("actor"), asked.get("fields") or {}
+        actor, fields = asked.get("actor"), asked.get("fields")
+        fields = {} if fields is None else fields
         if not (_is_text(id_) and _is_text(target) and _is_text(name) and _is_text(actor)):
             raise UsageError("a command needs id, target, command and actor, each a text")
         assert isinstance(id_, str) and isinstance(name, str)
