@@ -101,7 +101,7 @@ def way(home: Path, count: int, *, is_spinning: bool) -> dict[str, float]:
     child = os.fork()
     if child == 0:
         pin(1)
-        gateway(home, count, 0.0005 if is_spinning else 0.002)
+        gateway(home, count, 0.0005)
     pin(0)
     while not (home / "journal").exists() or not list((home / "state").glob("*.table.*")):
         time.sleep(0.001)

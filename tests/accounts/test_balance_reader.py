@@ -10,6 +10,8 @@ from enum import Enum, StrEnum
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from onetape.accounts import SingleQuote, StrategyBalanceManager, get_balance
 from onetape.accounts.reader import _manager
@@ -23,6 +25,7 @@ from onetape.model.errors import (
     UnknownCurrency,
     UnknownSubaccount,
 )
+from onetape.model.money import money
 
 UNIT = 10**18
 HOUR = 3600.0  # the table's own process is this one: it shows life when the test says so
@@ -50,6 +53,11 @@ def opened(home: Path, account: str = "main", venue: str = "kraken", **more: str
     kind = more.get("kind", venue)
     names = {"a": 2, "b": 3}
     return AccountTable(home, venue=venue, account=account, kind=kind, names=names)
+
+
+def crash(table: AccountTable) -> None:
+    """What is there stays."""
+    table._writer.close()
 
 
 def put(table: AccountTable, currency: str, whole: list[int], sequence: int = 7) -> None:
@@ -269,6 +277,79 @@ def test_sub_accounts_are_renamed(tmp_path: Path, table: AccountTable) -> None:
     assert (reader.venue, reader.account, reader.kind) == ("kraken", "main", "kraken")
     table.name({"b": 2, "c": 4})
     assert list(reader.names.items()) == [("b", 2), ("c", 4)]
+
+
+def test_an_account_that_does_not_run_is_still_one_of_several(tmp_path: Path) -> None:
+    table, other = opened(tmp_path), opened(tmp_path, account="second")
+    crash(other)
+    with pytest.raises(BadInput, match=r"kraken/main, kraken/second \(stopped\)"):
+        manager_in(tmp_path)
+    table.close()
+
+
+CODES = ("USD", "BTC", "ETH")
+part = st.integers(-(2**100), 2**100)
+steps_of_a_gateway = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), st.sampled_from(CODES), st.lists(part, min_size=1, max_size=20)),
+        st.tuples(st.just("remove"), st.sampled_from(CODES), st.none()),
+        st.tuples(
+            st.sampled_from(["ready", "not ready", "alive", "crash", "stop", "start"]),
+            st.none(),
+            st.none(),
+        ),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=steps_of_a_gateway)
+def test_any_life_of_a_gateway_is_told_as_it_is_or_not_at_all(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str, list[int]]]
+) -> None:
+    home = tmp_path_factory.mktemp("life")
+    manager = manager_in(home, count=32)
+    table: AccountTable | None = None
+    known: dict[str, list[int]] = {}
+    is_ready = False
+    left = False  # a dead one's table, which vouched for what is in it when it died
+    for step, code, parts in [("start", "", []), *steps]:
+        if step == "start" and table is None:
+            table, known, is_ready, left = opened(home), {}, False, False
+        elif table is None:
+            continue
+        elif step == "put":
+            known[code] = [sum(parts), *parts]
+            table.put(code, known[code], [0] * len(known[code]), ts=1, sequence=1)
+        elif step == "remove":
+            assert table.remove(code) == (known.pop(code, None) is not None)
+        elif step in ("ready", "not ready"):
+            is_ready = step == "ready"
+            table.ready() if is_ready else table.not_ready("for a reason")
+        elif step == "alive":
+            assert not table.alive(1)
+        elif step in ("crash", "stop"):
+            left = step == "crash" and is_ready
+            crash(table) if step == "crash" else table.close()
+            table = None
+        for asked in CODES:
+            try:
+                told = manager.get_all(asked)
+            except UnknownCurrency:
+                assert (table is not None or left) and is_ready and asked not in known
+            except StaleData:
+                assert table is not None and not is_ready
+            except ProcessDown:
+                assert table is None and not left
+            else:
+                # An hour is this test's patience: the last word of one that died is still told.
+                assert (table is not None or left) and is_ready
+                wanted = [money(units) for units in known[asked]]
+                assert told == wanted + [0] * (32 - len(wanted))
+                assert [manager.get_balance(asked, i) for i in range(32)] == told
+    if table is not None:
+        table.close()
 
 
 @pytest.mark.parametrize("count", [0, 1, 65])

@@ -25,9 +25,10 @@ from onetape.model.instrument import Instrument
 from onetape.model.money import RATE_DECIMALS, divide_half_even
 from onetape.orders.told import FillTold
 
-__all__ = ["ACCOUNT", "Booking"]
+__all__ = ["FORCED", "INTERNAL_TRADES", "Booking"]
 
-ACCOUNT: Final = 0  # in the place of a slot: the venue's position
+FORCED: Final = "forced"  # note of an entry: a reader of the tape has to share its fill likewise
+INTERNAL_TRADES: Final = 2**63  # trade ids from here on are no venue's: see `netting.cross`
 
 _MARKET: Final = int(Outside.MARKET)
 _FEES: Final = int(Outside.FEES)
@@ -61,7 +62,9 @@ class Booking:
     # --- fills ------------------------------------------------------------------------------------
 
     def fill(self, fill: FillTold, slot: int) -> Entry:
-        """A fill of an order of that sub-account; of the pool where nobody's order is known."""
+        """A fill of an order of that sub-account; of the pool where nobody's order is known. Of an
+        internal trade the venue knows nothing: the other side is `netting`, until that side's fill
+        comes, and the account's position stays."""
         symbol, _, _, trade_id, side, position_side, price, size, time, fee, fee_name, _ = fill
         terms = self._terms.get(symbol)
         if terms is None or terms.instrument is not self._instruments[symbol]:
@@ -75,16 +78,18 @@ class Booking:
             own = self._holding(slot, symbol, position_side, terms)
         profit = own.fill(change, value)
         legs: tuple[Leg, ...] = ()
+        is_internal = trade_id >= INTERNAL_TRADES
         if terms.is_spot:
             base, amount = terms.base, change * terms.base_factor
+            outside = _NETTING if is_internal else _MARKET
             legs = (
                 _made(Leg, (slot, base, amount, "")),
-                _made(Leg, (_MARKET, base, -amount, "")),
+                _made(Leg, (outside, base, -amount, "")),
                 _made(Leg, (slot, settle, -value, "")),
-                _made(Leg, (_MARKET, settle, value, "")),
+                _made(Leg, (outside, settle, value, "")),
             )
         else:
-            total = own.account.fill(change, value)
+            total = 0 if is_internal else own.account.fill(change, value)
             if profit != total:
                 legs = _profit_legs(((slot, profit),), total, settle)
             elif profit:
@@ -134,7 +139,7 @@ class Booking:
             legs += tuple(Leg(slot, name, -amount) for slot, amount in paid.items() if amount)
             legs += (Leg(_FEES, name, fill.fee),)
         reference = f"{fill.symbol} {fill.trade_id} {fill.side}"
-        return Entry(fill.time, Cause.FILL, legs, reference, 0, "forced")
+        return Entry(fill.time, Cause.FILL, legs, reference, 0, FORCED)
 
     def adopt(
         self, symbol: str, side: PositionSide, qty: int, price: int, *, slot: int = MAIN

@@ -236,7 +236,11 @@ class StrategyBalanceManager:
         if self._account is not None:
             meant = [each for each in meant if each.account == self._account]
         if len(meant) > 1:
-            names = ", ".join(f"{each.venue}/{each.account}" for each in meant)
+            # One that does not run counts: else a gateway's end would turn its robots to another's.
+            names = ", ".join(
+                f"{each.venue}/{each.account}" + ("" if each.state.writer_alive else " (stopped)")
+                for each in meant
+            )
             raise BadInput(
                 f"{self.exchange} has several accounts: {names}",
                 where=str(self._home),

@@ -25,6 +25,7 @@ Next:
   onetape sample --out market.tape                     a market to try it on
   onetape backtest strategies/cross.py --data market.tape
   onetape run strategies/market_maker.py --paper       the robot of onetape.toml, on paper
+  onetape up                                           all of onetape.toml; then status, fills, down
 """
 
 

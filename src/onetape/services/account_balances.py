@@ -15,6 +15,7 @@ from onetape.accounts.table import AccountReader, accounts_in
 from onetape.model.config import AccountConfig, Config
 from onetape.model.decimals import decimal_text
 from onetape.model.money import money
+from onetape.services.account_projection import read_account
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
@@ -38,14 +39,31 @@ def balances(home: Path, config: Config) -> list[dict[str, Any]]:
     shown = {reader.account: reader for reader in accounts_in(home)[0]}
     rows = []
     for name, account in config.accounts.items():
-        reader = shown.get(name)
-        if reader is not None:
-            alive = reader.age_ns <= STALE_NS
-            rows += [_row(name, account, each, alive=alive) for each in _in_memory(reader)]
-        elif is_tape(gateway_journal(home, name)):
-            found = _on_tape(gateway_journal(home, name))
-            rows += [_row(name, account, each, alive=False) for each in found]
+        reader, path = shown.get(name), gateway_journal(home, name)
+        found = [] if reader is None else list(_in_memory(reader))
+        alive = False
+        if found:
+            alive = reader is not None and reader.age_ns <= STALE_NS
+        elif is_tape(path):  # none runs, or it has begun just now
+            alive = _is_written(path)
+            found = list(_on_tape(path)) or list(_as_told(path))
+        rows += [_row(name, account, each, alive=alive) for each in found]
     return rows
+
+
+def _is_written(path: Path) -> bool:
+    """A gateway that lives writes this journal."""
+    with JournalReader(path) as reader:
+        control = reader.control
+        if not control or control["closed"] or not reader.writer_alive:
+            return False
+        return time.time_ns() - int(control["heartbeat"]) <= STALE_NS
+
+
+def _as_told(path: Path) -> Iterator[_Slots]:
+    """Of a journal without entries: the venue's last words, which are all in the pool."""
+    for currency, (total, ts) in sorted(read_account(path).balances.items()):
+        yield _Slots(currency, [total, total], [0, 0], ts)
 
 
 def _in_memory(reader: AccountReader) -> Iterator[_Slots]:

@@ -81,6 +81,7 @@ class AccountView:
     """balances: currency -> (units, time). working: by robot and order id."""
 
     instruments: dict[str, Instrument] = field(default_factory=dict)
+    streams: dict[int, str] = field(default_factory=dict)  # of the tape: symbols
     robots: dict[int, RobotLife] = field(default_factory=dict)
     working: dict[tuple[int, int], OrderRow] = field(default_factory=dict)
     booked: list[FillRow] = field(default_factory=list)
@@ -228,7 +229,7 @@ def _text(value: Decimal | None) -> str | None:
 def read_account(path: Path) -> AccountView:
     """All of a gateway's journal that concerns its account."""
     view = AccountView()
-    symbols: dict[int, str] = {}
+    symbols = view.streams
     with JournalReader(path) as reader:
         for stream, record in reader.instruments.items():
             symbols[stream] = record["symbol"]
@@ -299,17 +300,17 @@ def _cold(view: AccountView, kind: int, record: dict[str, Any]) -> None:
             view.balances.clear()
 
 
-def last_quotes(reader: JournalReader) -> dict[str, Decimal]:
-    """The middle of the last quote of each symbol, where there is one near the end."""
-    reader.seek_sequence(max(1, reader.last_sequence - QUOTES_BACK))
+def last_quotes(view: AccountView, path: Path) -> dict[str, Decimal]:
+    """The middle of the last quote of each symbol, where there is one near the tape's end."""
     raw: dict[int, tuple[int, int]] = {}
-    for frame in reader.frames(("quote",)):
-        _, bid, ask, *_ = QUOTE.unpack_from(frame.payload)
-        raw[frame.stream] = (bid, ask)
+    with JournalReader(path) as reader:
+        reader.seek_sequence(max(1, reader.last_sequence - QUOTES_BACK))
+        for frame in reader.frames(("quote",)):
+            _, bid, ask, *_ = QUOTE.unpack_from(frame.payload)
+            raw[frame.stream] = (bid, ask)
     found = {}
     for stream, (bid, ask) in raw.items():
-        record = reader.instruments.get(stream)
-        if record is not None:
-            decimals = Decimal(1).scaleb(-int(record["price_decimals"]))
-            found[record["symbol"]] = (bid + ask) * decimals / 2
+        symbol = view.streams.get(stream, "")
+        if symbol in view.instruments:
+            found[symbol] = view.instruments[symbol].price(bid + ask) / 2
     return found

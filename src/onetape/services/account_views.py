@@ -15,7 +15,6 @@ from onetape.model.decimals import decimal_text
 from onetape.model.money import money
 from onetape.services.account_projection import AccountView, last_quotes, read_account
 from onetape.services.gateway_options import gateway_journal
-from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 
 __all__ = ["fills", "orders", "positions", "summary"]
@@ -31,8 +30,7 @@ def positions(home: Path, config: Config) -> list[dict[str, Any]]:
     """What is held, by account, symbol and side; unrealised by the middle of the last quote."""
     found = []
     for name, view in _views(home, config):
-        with JournalReader(gateway_journal(home, name)) as reader:
-            found += view.positions_at(name, last_quotes(reader))
+        found += view.positions_at(name, last_quotes(view, gateway_journal(home, name)))
     return found
 
 

@@ -1,0 +1,232 @@
+"""Where the money of a window went, to the unit, and the frames behind each number.
+
+    opening + trades + fees + funding + ... + revaluation = closing
+
+of each currency and holder, where opening and closing are the balance and the open profit of
+contracts at the marks of then. Trades are what fills realized (of spot: what they moved), and
+revaluation is what open profit changed by. The window is one of the tape: an entry belongs to it by
+where it stands, so what was heard late counts where it was booked, and a tape is explained the same
+each time. What positions have netted is nobody's here: the total has the venue's position, each
+sub-account its own, and they add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from onetape.accounts.booking import Booking
+from onetape.accounts.entries import TOTAL, Cause, Entry, Leg, Outside
+from onetape.model.enums import PositionSide
+from onetape.model.errors import check
+from onetape.model.instrument import Instrument
+from onetape.model.money import money
+from onetape.orders.told import FillTold
+
+__all__ = ["Adopted", "Event", "Explained", "Filled", "Part", "explain"]
+
+_NETTING: Final = int(Outside.NETTING)
+
+
+class Part(StrEnum):
+    """In the order in which they are shown."""
+
+    BEGUN = "begun"  # the venue's first word about a currency
+    TRADES = "trades"
+    FEES = "fees"
+    FUNDING = "funding"
+    INTEREST = "interest"
+    TRANSFERS = "transfers"
+    COMMANDS = "commands"
+    CORRECTIONS = "corrections"
+    RESETS = "resets"
+
+
+_BY_CAUSE: Final = {
+    Cause.OPENING: Part.BEGUN,
+    Cause.FILL: Part.TRADES,
+    Cause.FEE: Part.FEES,
+    Cause.FUNDING: Part.FUNDING,
+    Cause.INTEREST: Part.INTEREST,
+    Cause.TRANSFER: Part.TRANSFERS,
+    Cause.COMMAND: Part.COMMANDS,
+    Cause.CORRECTION: Part.CORRECTIONS,
+    Cause.RESET: Part.RESETS,
+}
+# Of what happens at the venue: a trade's fee is not the trade, and what a correction had taken up
+# before goes back as a correction.
+_BY_OUTSIDE: Final = {int(Outside.FEES): Part.FEES, int(Outside.UNEXPLAINED): Part.CORRECTIONS}
+_AT_VENUE: Final = frozenset((Cause.FILL, Cause.FEE, Cause.FUNDING, Cause.INTEREST))
+
+
+class Filled(NamedTuple):
+    """A fill and its slot. is_forced: it was shared among those that held."""
+
+    fill: FillTold
+    slot: int
+    is_forced: bool = False
+
+
+class Adopted(NamedTuple):
+    """A position of before the tape."""
+
+    symbol: str
+    side: PositionSide
+    qty: int
+    price: int
+
+
+Event = Entry | Filled | Adopted
+
+
+@dataclass(slots=True)
+class Explained:
+    """Of one currency and slot (0: the total), units of 1e-18. profit: of open contracts."""
+
+    currency: str
+    slot: int
+    opening: int = 0
+    opening_profit: int = 0
+    parts: dict[Part, int] = field(default_factory=dict)
+    frames: dict[Part, list[int]] = field(default_factory=dict)  # sequences of entries
+    revaluation: dict[str, int] = field(default_factory=dict)  # by symbol
+    closing: int = 0
+    closing_profit: int = 0
+
+    @property
+    def rest(self) -> int:
+        """What nothing explains: always 0."""
+        explained = sum(self.parts.values()) + sum(self.revaluation.values())
+        before = self.opening + self.opening_profit
+        return self.closing + self.closing_profit - before - explained
+
+    @property
+    def is_nothing(self) -> bool:
+        return not (self.opening or self.closing or self.parts or self.revaluation)
+
+
+def explain(
+    events: Iterable[tuple[int, Event]],
+    *,
+    since: int,
+    until: int,
+    instruments: Mapping[str, Instrument],
+    opening_marks: Mapping[str, int],
+    closing_marks: Mapping[str, int],
+    wallet: str = "",
+) -> list[Explained]:
+    """events: by sequence, all from the tape's beginning. The window is the frames from `since` on
+    and before `until`. A contract without a mark is valued at what it cost.
+
+    Raises InvariantViolation where it does not add up.
+    """
+    booking = Booking(instruments)
+    balances: dict[tuple[str, int], int] = {}
+    rows: dict[tuple[str, int], Explained] = {}
+    profits: dict[tuple[str, int], dict[str, int]] | None = None
+
+    def row(currency: str, slot: int) -> Explained:
+        return rows.setdefault((currency, slot), Explained(currency, slot))
+
+    def begin() -> dict[tuple[str, int], dict[str, int]]:
+        for (currency, slot), balance in balances.items():
+            row(currency, slot).opening = balance
+        found = _profits(booking, opening_marks)
+        for at, by_symbol in found.items():
+            row(*at).opening_profit = sum(by_symbol.values())
+        return found
+
+    for sequence, event in events:
+        if sequence >= until:
+            break
+        if sequence >= since and profits is None:
+            profits = begin()
+        if not isinstance(event, Entry):
+            _hold(booking, event)
+            continue
+        for part, currency, slot, amount in _moves(event, wallet):
+            balances[currency, slot] = balances.get((currency, slot), 0) + amount
+            if sequence >= since:
+                of = row(currency, slot)
+                of.parts[part] = of.parts.get(part, 0) + amount
+                frames = of.frames.setdefault(part, [])
+                if not frames or frames[-1] != sequence:
+                    frames.append(sequence)
+    if profits is None:
+        profits = begin()
+    ends = _profits(booking, closing_marks)
+    for (currency, slot), balance in balances.items():
+        row(currency, slot).closing = balance
+    for at in {**profits, **ends}:
+        before, after = profits.get(at, {}), ends.get(at, {})
+        of = row(*at)
+        of.closing_profit = sum(after.values())
+        changes = {name: after.get(name, 0) - before.get(name, 0) for name in {**before, **after}}
+        of.revaluation = {name: change for name, change in changes.items() if change}
+    found = [each for _, each in sorted(rows.items()) if not each.is_nothing]
+    for each in found:
+        check(not each.rest, f"{money(each.rest)} {each.currency} of slot {each.slot} unexplained")
+    return found
+
+
+def _hold(booking: Booking, event: Filled | Adopted) -> None:
+    match event:
+        case Adopted(symbol, side, qty, price):
+            booking.adopt(symbol, side, qty, price)
+        case Filled(fill, slot, is_forced):
+            if is_forced:
+                booking.forced(fill)
+            else:
+                booking.fill(fill, slot)
+
+
+def _profits(booking: Booking, marks: Mapping[str, int]) -> dict[tuple[str, int], dict[str, int]]:
+    """Open profit by currency and slot, then by symbol."""
+    found: dict[tuple[str, int], dict[str, int]] = {}
+    holdings = [(slot, symbol, held) for (slot, symbol, _), held in booking.positions.items()]
+    total = [(TOTAL, symbol, held) for (symbol, _), held in booking.account.items()]
+    for slot, symbol, held in (*holdings, *total):
+        mark = marks.get(symbol, 0)
+        if held.terms.is_spot or not held.qty or not mark:
+            continue
+        of = found.setdefault((held.terms.settle, slot), {})
+        of[symbol] = of.get(symbol, 0) + held.unrealized(mark)
+    return found
+
+
+def _moves(entry: Entry, wallet: str) -> Iterator[tuple[Part, str, int, int]]:
+    """What each slot and the total change by, and by which part."""
+    for currency, legs in _groups(entry):
+        part = _part(entry.cause, legs)
+        total = 0
+        for leg in legs:
+            if leg.wallet != wallet or not leg.amount:
+                continue
+            if leg.holder > 0:
+                yield part, currency, leg.holder, leg.amount
+            if leg.holder > 0 or leg.holder == _NETTING:
+                total += leg.amount
+        if total:
+            yield part, currency, TOTAL, total
+
+
+def _groups(entry: Entry) -> Iterator[tuple[str, list[Leg]]]:
+    """Legs of one currency up to where they add up to zero."""
+    open_: dict[str, list[Leg]] = {}
+    sums: dict[str, int] = {}
+    for leg in entry.legs:
+        legs = open_.setdefault(leg.currency, [])
+        legs.append(leg)
+        sums[leg.currency] = sums.get(leg.currency, 0) + leg.amount
+        if not sums[leg.currency]:
+            yield leg.currency, open_.pop(leg.currency)
+
+
+def _part(cause: Cause, legs: list[Leg]) -> Part:
+    if cause in _AT_VENUE:
+        for leg in legs:
+            if leg.holder in _BY_OUTSIDE:
+                return _BY_OUTSIDE[leg.holder]
+    return _BY_CAUSE[cause]
