@@ -6,6 +6,7 @@ ns UTC by the venue's clock.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import NamedTuple
 
 from onetape.model.enums import (
@@ -22,6 +23,7 @@ __all__ = [
     "BalanceTold",
     "FillTold",
     "ModeTold",
+    "MoveKind",
     "MoveTold",
     "OrderTold",
     "PositionTold",
@@ -101,13 +103,26 @@ class BalanceTold(NamedTuple):
         return self.latest or self.time
 
 
+class MoveKind(StrEnum):
+    """Why money came or went."""
+
+    TRANSFER = "transfer"  # from or to another wallet, account or bank
+    FUNDING = "funding"
+    INTEREST = "interest"  # of loans, paid; of staking and savings, received
+    FEE = "fee"  # that no fill tells of, and what is given back of fees
+    OTHER = "other"  # conversions, rewards, what the venue has invented since
+
+
 class MoveTold(NamedTuple):
-    """Money that came or went otherwise than by a fill: a deposit, a withdrawal."""
+    """Money that came or went otherwise than by a fill. It is the same move where the reference is,
+    whichever way it was told. symbol: what funding was paid for, where the venue says so."""
 
     reference: str
     currency: str
     amount: int
     time: int
+    kind: MoveKind = MoveKind.TRANSFER
+    symbol: str = ""
 
 
 class PositionTold(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from onetape.accounts.booking import FORCED, Booking
 from onetape.accounts.bookkeeper import Bookkeeper
-from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry
+from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Outside
 from onetape.accounts.entry_frames import pack, unpack
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.locks import Locks
@@ -30,11 +30,19 @@ from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.filters import Refusal
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, Managed
-from onetape.orders.told import BalanceTold, FillTold, MoveTold, Told
+from onetape.orders.told import BalanceTold, FillTold, MoveKind, MoveTold, Told
 from onetape.services.gateway_options import GatewayOptions
 from onetape.tape.journal import JournalWriter, type_id
 
 __all__ = ["LEDGER", "AccountMoney", "KeptMoney"]
+
+# Cause and other side of money that came or went; what is of no kind is as from the world.
+_CAUSES: Final = {
+    MoveKind.FUNDING: (Cause.FUNDING, Outside.FUNDING),
+    MoveKind.INTEREST: (Cause.INTEREST, Outside.INTEREST),
+    MoveKind.FEE: (Cause.FEE, Outside.FEES),
+    MoveKind.OTHER: (Cause.TRANSFER, Outside.WORLD),
+}
 
 LEDGER: Final = "ledger"  # source of the positions that it begins with
 
@@ -228,7 +236,7 @@ class AccountMoney:
             if isinstance(each, MoveTold):
                 began = self._opened.get(each.currency, min(self._opened.values(), default=0))
                 if each.time >= began and self._opened:
-                    self.book(moved(each))
+                    self.book(self._moved(each))
             elif isinstance(each, BalanceTold) and self.is_ready:
                 self._heard[each.currency] = each, now + GRACE
 
@@ -238,6 +246,22 @@ class AccountMoney:
             if due <= now:
                 del self._heard[currency]
                 self._statement(told, now, asked=False)
+
+    def _moved(self, told: MoveTold) -> Entry:
+        """Funding is shared by who holds the position; other moves are the pool's."""
+        entry = moved(told)
+        match told.kind:
+            case MoveKind.FUNDING if told.symbol in self._instruments:
+                side = self.booking.one_side(told.symbol)
+                return self.booking.funding(
+                    told.symbol, side, told.amount, told.currency, told.time, told.reference
+                )
+            case MoveKind.TRANSFER:
+                return entry
+            case kind:
+                cause, outside = _CAUSES[kind]
+                pool, world = entry.legs
+                return entry._replace(cause=cause, legs=(pool, world._replace(holder=outside)))
 
     def check(self, balances: Balances, now: int) -> None:
         """After the fills until then have been read: the venue's balances are looked at."""

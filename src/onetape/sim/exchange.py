@@ -160,12 +160,16 @@ class SimExchange(Clearing):
 
     @recorded
     def deposit(
-        self, account: SimAccount, currency: str, amount: str, now: int, *, reason: str = "deposit"
-    ) -> None:
-        """Money that comes (or goes, negative) from outside."""
+        self, account: SimAccount, currency: str, amount: str, now: int, *,
+        reason: str = "deposit", silent: bool = False,
+    ) -> None:  # fmt: skip
+        """Money that comes (or goes, negative) from outside. silent: the balance is another one,
+        and nothing tells why."""
         at = self.currencies.index(currency)
         units = money_units(Decimal(amount))
         account.money.deposit(at, units)
+        if silent:
+            return
         self._note_income(account, now, reason, at, units, -1)
         self.say(CashReport(now, account, reason, (at,), (), units))
 

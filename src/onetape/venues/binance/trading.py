@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -25,6 +26,7 @@ from onetape.model.enums import (
 from onetape.model.errors import OrderOutcomeUnknown, VenueRateLimit, VenueRejected
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
+from onetape.model.time import SECOND
 from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, Traits
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import (
@@ -37,7 +39,18 @@ from onetape.orders.told import (
     Told,
 )
 from onetape.venues.binance.errors import ERRORS, TEXT_503
+from onetape.venues.binance.moves import KnownMoves
 from onetape.venues.binance.signing import signer_of
+from onetape.venues.binance.words import (
+    ALGO_STATES,
+    NEWS,
+    PASSED_OVER,
+    SIDE_WORDS,
+    STATE_NEWS,
+    STATES,
+    TIF_WORDS,
+    TIFS,
+)
 from onetape.venues.numbers import money_of, units_of
 from onetape.venues.outcome import row_of
 
@@ -45,55 +58,17 @@ __all__ = ["BinanceUsdmProtocol"]
 
 RECV_WINDOW_MS: Final = 5000
 FILLS_PAGE: Final = 1000
+INCOME_PAGE: Final = 1000
+INCOME_KEPT: Final = 90 * 86_400 * SECOND  # the history has three months
+INCOME_USUAL: Final = 7 * 86_400 * SECOND  # and gives seven days where nobody says since when
 _MS: Final = 1_000_000
 CLOCK_STEP: Final = _MS  # the venue tells its time in these: so much may ours be off
-_STATES: Final = {
-    "NEW": OrderState.ACCEPTED,
-    "PARTIALLY_FILLED": OrderState.PARTIALLY_FILLED,
-    "FILLED": OrderState.FILLED,
-    "CANCELED": OrderState.CANCELED,
-    "REJECTED": OrderState.REJECTED,
-    "EXPIRED": OrderState.EXPIRED,
-    "EXPIRED_IN_MATCH": OrderState.CANCELED,
-    "NEW_INSURANCE": OrderState.ACCEPTED,
-    "NEW_ADL": OrderState.ACCEPTED,
-}
-_ALGO_STATES: Final = {
-    "NEW": OrderState.ACCEPTED,
-    "TRIGGERING": OrderState.TRIGGERED,
-    "TRIGGERED": OrderState.TRIGGERED,
-    "FINISHED": OrderState.TRIGGERED,  # what became of it is told of the order that it sent
-    "CANCELED": OrderState.CANCELED,
-    "EXPIRED": OrderState.EXPIRED,
-    "REJECTED": OrderState.REJECTED,
-}
-_NEWS: Final = {
-    "NEW": OrderNews.ACCEPTED,
-    "CANCELED": OrderNews.CANCELED,
-    "EXPIRED": OrderNews.EXPIRED,
-    "AMENDMENT": OrderNews.UPDATED,
-}
-_STATE_NEWS: Final = {
-    OrderState.ACCEPTED: OrderNews.ACCEPTED,
-    OrderState.TRIGGERED: OrderNews.TRIGGERED,
-    OrderState.CANCELED: OrderNews.CANCELED,
-    OrderState.EXPIRED: OrderNews.EXPIRED,
-    OrderState.REJECTED: OrderNews.REJECTED,
-}
-_TIFS: Final = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK,
-                "GTD": TimeInForce.GTD}  # fmt: skip
-_TIF_WORDS: Final = {tif: word for word, tif in _TIFS.items()}
-_SIDE_WORDS: Final = {Side.BUY: "BUY", Side.SELL: "SELL"}
 # Named once: a member looked up at its class costs as much as a call.
 _LIMIT: Final = OrderType.LIMIT
 _NO_TRIGGER: Final = TriggerBy.NONE
 _BOTH: Final = PositionSide.BOTH
 _GTD: Final = TimeInForce.GTD
 _PLACE: Final = Purpose.PLACE
-_PASSED_OVER: Final = frozenset(
-    {"TRADE_LITE", "MARGIN_CALL", "STRATEGY_UPDATE", "GRID_UPDATE",
-     "CONDITIONAL_ORDER_TRIGGER_REJECT"}
-)  # fmt: skip
 # Codes that settle a cancel or amendment by saying that the order is not there.
 _NOT_THERE: Final = frozenset({-2011, -2013})
 
@@ -114,6 +89,7 @@ class BinanceUsdmProtocol:
         self.signs_late = False
         self._by_symbol: dict[str, Instrument] = {}
         self._by_raw: dict[str, Instrument] = {}
+        self._moves = KnownMoves()
         self.unknown: dict[str, int] = {}  # events that have no meaning here, by name
 
     def set_instruments(self, instruments: Sequence[Instrument]) -> None:
@@ -128,7 +104,7 @@ class BinanceUsdmProtocol:
         conditional = spec.trigger_by is not _NO_TRIGGER
         params: dict[str, str] = {
             "symbol": i.raw_symbol,
-            "side": _SIDE_WORDS[spec.side],
+            "side": SIDE_WORDS[spec.side],
             "quantity": i.size_text(spec.size_int),
         }
         if spec.position_side is not _BOTH:
@@ -137,7 +113,7 @@ class BinanceUsdmProtocol:
             params["reduceOnly"] = "true"
         if is_limit:
             params["price"] = i.price_text(spec.price_int)
-            params["timeInForce"] = "GTX" if spec.post_only else _TIF_WORDS[spec.tif]
+            params["timeInForce"] = "GTX" if spec.post_only else TIF_WORDS[spec.tif]
             if spec.tif is _GTD:
                 params["goodTillDate"] = str(spec.expire // _MS)
         if conditional:
@@ -188,7 +164,7 @@ class BinanceUsdmProtocol:
         params = {
             "symbol": i.raw_symbol,
             "origClientOrderId": key.client_id,
-            "side": _SIDE_WORDS[spec.side],
+            "side": SIDE_WORDS[spec.side],
             "quantity": i.size_text(size),
             "price": i.price_text(price),
         }
@@ -212,8 +188,16 @@ class BinanceUsdmProtocol:
             Purpose.FILLS, "GET", "/fapi/v1/userTrades", params, now, 5, symbol=symbol
         )
 
-    def account_moves(self, now: int, *, since: int, cursor: str = "") -> None:
-        return None
+    def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
+        """Oldest first. cursor: start:page."""
+        start, _, page = cursor.partition(":")
+        start = start or str(max(since, now - (INCOME_KEPT if since else INCOME_USUAL)) // _MS)
+        params = {"startTime": start, "limit": str(INCOME_PAGE), "page": page or "1"}
+        return self._signed(Purpose.MOVES, "GET", "/fapi/v1/income", params, now, 30)
+
+    def known_move(self, reference: str) -> None:
+        """A move that our tape has."""
+        self._moves.known(reference)
 
     def positions(self, now: int) -> Call:
         return self._signed(Purpose.POSITIONS, "GET", "/fapi/v3/positionRisk", {}, now, 5)
@@ -377,6 +361,13 @@ class BinanceUsdmProtocol:
                 bounds = (asked, asked - CLOCK_STEP, now + CLOCK_STEP)
                 totals = ((r["asset"], money_of(r["balance"])) for r in value)
                 return Answer(Outcome.DONE, tuple(BalanceTold(*t, *bounds) for t in totals))
+            case Purpose.MOVES:
+                moves = self._moves.of_history(value, self._symbol)
+                sent = dict(parse_qsl(call.target.partition("?")[2]))
+                more = f"{sent['startTime']}:{int(sent['page']) + 1}"
+                return Answer(
+                    Outcome.DONE, tuple(moves), cursor=more if len(value) >= INCOME_PAGE else ""
+                )
             case Purpose.MODES:
                 mode = ModeTold(
                     hedge=bool(value["dualSidePosition"]),
@@ -398,11 +389,11 @@ class BinanceUsdmProtocol:
             symbol=i.symbol,
             client_id=row["clientOrderId"],
             venue_id=str(row["orderId"]),
-            state=_STATES.get(row["status"], OrderState.UNKNOWN),
+            state=STATES.get(row["status"], OrderState.UNKNOWN),
             time=int(row["updateTime"]) * _MS,
             side=Side(row["side"].lower()),
             type=OrderType.MARKET if row["type"] == "MARKET" else OrderType.LIMIT,
-            tif=_TIFS.get(row["timeInForce"], TimeInForce.GTC),
+            tif=TIFS.get(row["timeInForce"], TimeInForce.GTC),
             price=units_of(row["price"], i.price_decimals),
             size=units_of(row["origQty"], i.size_decimals),
             filled=units_of(row["executedQty"], i.size_decimals),
@@ -416,7 +407,7 @@ class BinanceUsdmProtocol:
             symbol=i.symbol,
             client_id=row["clientAlgoId"],
             venue_id=str(row.get("actualOrderId") or row["algoId"]),
-            state=_ALGO_STATES.get(row["algoStatus"], OrderState.UNKNOWN),
+            state=ALGO_STATES.get(row["algoStatus"], OrderState.UNKNOWN),
             time=int(row["updateTime"]) * _MS,
             side=Side(row["side"].lower()),
             type=OrderType.MARKET if row["orderType"].endswith("MARKET") else OrderType.LIMIT,
@@ -482,7 +473,7 @@ class BinanceUsdmProtocol:
             case name:
                 word = str(name) if name else "no event"
                 self.unknown[word] = self.unknown.get(word, 0) + 1
-                known = word in _PASSED_OVER
+                known = word in PASSED_OVER
                 return [] if known else [StreamTold("unknown", word)]
 
     def _order_event(self, o: dict[str, Any]) -> list[Told]:
@@ -513,8 +504,8 @@ class BinanceUsdmProtocol:
                     liquidity=Liquidity.MAKER if o["m"] else Liquidity.TAKER,
                 )
             )
-        state = _STATES.get(status, OrderState.UNKNOWN)
-        news = _NEWS.get(kind)
+        state = STATES.get(status, OrderState.UNKNOWN)
+        news = NEWS.get(kind)
         if status == "EXPIRED_IN_MATCH":
             news = OrderNews.CANCELED
         found.append(
@@ -527,7 +518,7 @@ class BinanceUsdmProtocol:
                 news=news,
                 side=side,
                 type=OrderType.MARKET if o["o"] == "MARKET" else OrderType.LIMIT,
-                tif=_TIFS.get(o["f"], TimeInForce.GTC),
+                tif=TIFS.get(o["f"], TimeInForce.GTC),
                 price=units_of(o["p"], i.price_decimals),
                 size=units_of(o["q"], i.size_decimals),
                 filled=units_of(o["z"], i.size_decimals),
@@ -542,6 +533,7 @@ class BinanceUsdmProtocol:
         found: list[Told] = [
             BalanceTold(row["a"], money_of(row["wb"]), time) for row in value["a"].get("B", ())
         ]
+        found += self._moves.of_event(value["a"], int(value["T"]), self._symbol)
         for row in value["a"].get("P", ()):
             i = self._by_raw.get(row["s"])
             if i is not None:
@@ -550,12 +542,16 @@ class BinanceUsdmProtocol:
                 found.append(PositionTold(i.symbol, side, qty, time))
         return found
 
+    def _symbol(self, raw: str) -> str:
+        i = self._by_raw.get(raw)
+        return "" if i is None else i.symbol
+
     def _algo_event(self, value: dict[str, Any]) -> list[Told]:
         o = value["o"]
         i = self._by_raw.get(o["s"])
         if i is None:
             return [StreamTold("other symbol", str(o["s"]))]
-        state = _ALGO_STATES.get(o["X"], OrderState.UNKNOWN)
+        state = ALGO_STATES.get(o["X"], OrderState.UNKNOWN)
         if o["X"] in ("TRIGGERING", "FINISHED"):
             return []  # on the way, and told of the order that it sent
         return [
@@ -566,7 +562,7 @@ class BinanceUsdmProtocol:
                 state=state,
                 # Of T and E the documentation says both things: the earlier one happened first.
                 time=min(int(value["T"]), int(value["E"])) * _MS,
-                news=_STATE_NEWS.get(state),
+                news=STATE_NEWS.get(state),
                 side=Side(o["S"].lower()),
                 price=units_of(o["p"], i.price_decimals),
                 size=units_of(o["q"], i.size_decimals),

@@ -183,6 +183,9 @@ class CcxtProtocol:
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> None:
         return None
 
+    def known_move(self, reference: str) -> None:
+        """Nothing to keep: none is asked for."""
+
     def positions(self, now: int) -> Call:
         return self._call(Purpose.POSITIONS, "positions", {"asked": now})
 
