@@ -17,6 +17,7 @@ from onetape.orders.manager import OrderManager
 from onetape.orders.recover import Recovery
 from onetape.orders.told import FillTold
 from onetape.services.gateway_journal import EPOCH_BITS, QUOTE, GatewayTape, RobotLife
+from onetape.services.gateway_money import KeptMoney
 from onetape.services.gateway_options import gateway_journal
 from onetape.services.live import LiveOptions, open_live
 from onetape.tape.journal import JournalReader, JournalWriter
@@ -74,7 +75,7 @@ def test_a_fee_comes_back_from_the_tape_in_its_currency(tmp_path, symbol, curren
     tape.writer.close()
     heard = Heard()
     again = GatewayTape(None, ())
-    again.recover(tmp_path / "tape", heard)
+    again.recover(tmp_path / "tape", heard, KeptMoney())
     assert [(f.fee, f.fee_currency) for f in heard.fills] == [(5, "KFEE"), (fee, currency)]
 
 
@@ -82,11 +83,11 @@ def test_a_currency_has_one_number_over_all_lives(tmp_path):
     for trade, currency in enumerate(("BNB", "KFEE", "BNB"), 1):
         heard, old = Heard(), GatewayTape(None, ())
         if trade > 1:
-            old.recover(tmp_path / "tape", heard)
+            old.recover(tmp_path / "tape", heard, KeptMoney())
         tape = opened(tmp_path / "tape", currencies=old.currencies)
         tape.write(FillOut(None, fill_of(PERPETUAL.symbol, trade, 1, currency)), time.time_ns())
         tape.writer.close()
-    old.recover(tmp_path / "tape", heard := Heard())
+    old.recover(tmp_path / "tape", heard := Heard(), KeptMoney())
     assert old.currencies == {"BNB": 1, "KFEE": 2}
     assert [f.fee_currency for f in heard.fills] == ["BNB", "KFEE", "BNB"]
 
