@@ -34,6 +34,7 @@ CALLS, ROUNDS = 50_000, 5
 UNIT = 10**18
 FRAME = type_id("timer")  # any small frame does
 HOUR = 3600.0
+EACH = "an entry each half millisecond"
 SAMPLES_MIN = 50  # of a busy machine's: several entries may be seen at once
 
 
@@ -58,9 +59,9 @@ def calls(home: Path) -> list[tuple[str, float, float | None]]:
     table.ready()
     manager = StrategyBalanceManager("bench", home=home, max_age=HOUR)
     told = [
-        ("as an integer", best(lambda: manager.get_units("USD", 2)), 300.0),
-        ("as a Decimal", best(lambda: manager.get_balance("USD", 2)), 700.0),
-        ("all eight as Decimals", best(lambda: manager.get_all("USD")), None),
+        ("read of a slot as an integer", best(lambda: manager.get_units("USD", 2)), 300.0),
+        ("read of a slot as a Decimal", best(lambda: manager.get_balance("USD", 2)), 700.0),
+        ("read of all eight as Decimals", best(lambda: manager.get_all("USD")), None),
         (
             "write of eight slots",
             best(lambda: table.put("USD", totals, held, ts=1, sequence=1)),
@@ -189,7 +190,7 @@ def main() -> None:
         for label, is_spinning, reach in (("spinning", True, 10.0), ("sleeping", False, 40.0)):
             told = way(Path(folder) / label, given.count, is_spinning=is_spinning)
             name = f"entry to balance in another process, {label}"
-            figures.append(figure(f"{name}, median", told["p50"], "us", reach))
+            figures.append(figure(f"{name}, median", told["p50"], "us", reach, EACH))
             figures.append(figure(f"{name}, 99 %", told["p99"], "us"))
     json.dump({"figures": figures}, sys.stdout, indent=1)
     sys.stdout.write("\n")

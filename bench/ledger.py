@@ -1,6 +1,7 @@
 """Postings a second with the journal, and how long a million of them take to be read again.
 
-A posting is one entry: a spot fill with its fee, five legs, packed, appended to a journal, booked.
+A posting is one entry: a spot fill with its fee, five legs, as a gateway books it: looked at for
+what explains it, packed, appended to a journal, booked.
 """
 
 from __future__ import annotations
@@ -11,15 +12,20 @@ import tempfile
 import time
 from pathlib import Path
 
+from onetape.accounts.bookkeeper import Bookkeeper
 from onetape.accounts.entries import Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack, unpack
 from onetape.accounts.ledger import Ledger
+from onetape.accounts.slots import Slots, SubAccounts
+from onetape.accounts.statement import Statements
+from onetape.accounts.unexplained import Unexplained
 from onetape.model.money import MONEY_DECIMALS
-from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.journal import JournalReader, JournalWriter, type_id
 
 POSTINGS = 1_000_000
 ROUND = 100_000
 UNIT = 10**MONEY_DECIMALS
+MARKET, FEES = int(Outside.MARKET), int(Outside.FEES)  # plain, as `Booking` has them
 
 
 def entries(first: int) -> list[Entry]:
@@ -31,10 +37,10 @@ def entries(first: int) -> list[Entry]:
         bought = sign * UNIT // 100
         legs = (
             Leg(slot, "BTC", bought),
-            Leg(Outside.MARKET, "BTC", -bought),
+            Leg(MARKET, "BTC", -bought),
             Leg(slot, "USD", -paid - fee),
-            Leg(Outside.MARKET, "USD", paid),
-            Leg(Outside.FEES, "USD", fee),
+            Leg(MARKET, "USD", paid),
+            Leg(FEES, "USD", fee),
         )
         made.append(Entry(number, Cause.FILL, legs, f"kraken:BTC/USD {number} buy", number))
     return made
@@ -43,22 +49,25 @@ def entries(first: int) -> list[Entry]:
 def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="onetape-bench-"))
     writer = JournalWriter(folder / "j", durable=False)
+    append, type_ = writer.append_raw, type_id("entry")
     ledger = Ledger()
+    statements = Statements(SubAccounts(ledger, Slots()), Unexplained())
+    book = Bookkeeper(ledger, statements, lambda entry: append(type_, pack(entry), 0, 0, 1)).book
     rates = []
     for first in range(0, POSTINGS, ROUND):
         made = entries(first)
         begin = time.perf_counter_ns()
         for entry in made:
-            writer.append("entry", pack(entry), time=entry.time)
-            ledger.post(entry)
+            book(entry)
         rates.append(ROUND / (time.perf_counter_ns() - begin) * 1e9)
     writer.close()
     begin = time.perf_counter_ns()
     rebuilt = Ledger()
-    post = rebuilt.post
+    statements = Statements(SubAccounts(rebuilt, Slots()), Unexplained())
+    replay = Bookkeeper(rebuilt, statements, lambda entry: None).replay
     with JournalReader(folder / "j") as reader:
         for frame in reader.frames(["entry"]):
-            post(unpack(frame.payload))
+            replay(unpack(frame.payload))
     seconds = (time.perf_counter_ns() - begin) / 1e9
     assert rebuilt.to_record() == ledger.to_record()
     shutil.rmtree(folder)

@@ -140,7 +140,8 @@ OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
         code = error::trading_stopped;
     }
     if (code == 0) code = check_order(instrument.spec, request, reference);
-    if (code == 0 && price != 0) {
+    // A live robot's money is its sub-account's, which moves without it: its gateway judges.
+    if (code == 0 && price != 0 && live_ == 0) {
         value_all();
         code = robot_account_.check_funds(instrument.index, spec.position_side, spec.side, price,
                                           spec.size, reduce_only);

@@ -1,5 +1,5 @@
 #pragma once
-// One group: what must be read together. A slot holds it twice, so that a write never touches what
+// One group: what must be read together. A place holds it twice, so that a write never touches what
 // readers are reading: the writer fills the copy that is not current and then makes it current.
 // A writer that dies inside a write leaves the last complete values behind, and readers need not
 // find out that it died in order to read them.
@@ -14,11 +14,10 @@
 //     word 1        ts_data, ns UTC: when the values were true
 //     word 2        sequence of the journal frame they are the projection of
 //     word 3        kind u16 | used u8 | key_bytes u8 | cell count u16 | slot count u16
-//     word 4        use: how often the slot was given out; a handle to an earlier use finds it gone
-//     word 5        present: bit i: cell i holds a value
-//     word 6..7     0
-//     word 8..15    key, UTF-8, zero-padded
-//     word 16..     cells; in a group of slots (state/slots.hpp) those in their place
+//     word 4        use: how often the place was given out; a handle to an earlier use finds it
+//     gone word 5        present: bit i: cell i holds a value word 6..7     0 word 8..15    key,
+//     UTF-8, zero-padded word 16..     cells; in a group of slots (state/slots.hpp) those in their
+//     place
 //
 // Memory order. Each store is a release and each load an acquire, so stores are seen in the order
 // they were made. Write n (of copy n % 2) begins with begun = n, which comes after version = n - 1.
@@ -47,16 +46,16 @@ inline constexpr std::size_t group_cells_max = 64;   // of one group of cells
 inline constexpr std::size_t table_cells_max = 512;  // room of a group: 64 slots of 8
 inline constexpr std::size_t group_key_bytes_max = 64;
 inline constexpr std::size_t group_key_words = group_key_bytes_max / 8;
-inline constexpr std::size_t slot_head_words = 8;
+inline constexpr std::size_t place_head_words = 8;
 inline constexpr std::size_t copy_key_at = 8;
 inline constexpr std::size_t copy_cells_at = copy_key_at + group_key_words;
 
-// Words of a copy of at most `cells` cells, and of a slot: whole cache lines.
+// Words of a copy of at most `cells` cells, and of a place: whole cache lines.
 [[nodiscard]] constexpr std::size_t copy_words(std::size_t cells) {
     return (copy_cells_at + cells + 7) / 8 * 8;
 }
-[[nodiscard]] constexpr std::size_t slot_words(std::size_t cells) {
-    return slot_head_words + 2 * copy_words(cells);
+[[nodiscard]] constexpr std::size_t place_words(std::size_t cells) {
+    return place_head_words + 2 * copy_words(cells);
 }
 
 struct GroupMeta {
@@ -70,7 +69,7 @@ static_assert(sizeof(GroupMeta) == 8);
 
 // What a reader gets: plain memory of its own.
 struct GroupValues {
-    std::uint64_t version = 0;  // 0: the slot was never given out
+    std::uint64_t version = 0;  // 0: the place was never given out
     std::int64_t ts_data = 0, ts_alive = 0;
     std::uint64_t sequence = 0;
     std::uint64_t use = 0;
@@ -127,22 +126,22 @@ inline std::uint64_t meta_word(const GroupMeta& meta) noexcept {
 }  // namespace group_detail
 
 // Writes so far, as word 0 tells.
-[[nodiscard]] inline std::uint64_t group_version(const std::uint64_t* slot) noexcept {
-    return group_detail::load(slot) >> 16;
+[[nodiscard]] inline std::uint64_t group_version(const std::uint64_t* place) noexcept {
+    return group_detail::load(place) >> 16;
 }
 
 // The number of this write is put into values.version. `cells_max`: of the table. `content(copy)`
 // stores what stands behind the key.
 template <class Content>
-inline void write_group_of(std::uint64_t* slot, std::size_t cells_max, std::string_view key,
+inline void write_group_of(std::uint64_t* place, std::size_t cells_max, std::string_view key,
                            GroupValues& values, Content content) noexcept {
     using namespace group_detail;
-    values.version = group_version(slot) + 1;
-    std::uint64_t* copy = slot + slot_head_words + (values.version & 1) * copy_words(cells_max);
+    values.version = group_version(place) + 1;
+    std::uint64_t* copy = place + place_head_words + (values.version & 1) * copy_words(cells_max);
     const std::uint64_t use_before = load(copy + 4);
     std::uint64_t key_check = load(copy) >> 32;
-    store(slot + 1, values.version);
-    if (use_before != values.use) {  // the slot's key changes with its use, and only then
+    store(place + 1, values.version);
+    if (use_before != values.use) {  // the place's key changes with its use, and only then
         std::uint32_t crc = ~0u;
         for (std::size_t i = 0; i < group_key_words; ++i) {
             const std::uint64_t word = key_word(key, i);
@@ -158,12 +157,12 @@ inline void write_group_of(std::uint64_t* slot, std::size_t cells_max, std::stri
     store(copy + 4, values.use);
     store(copy + 5, values.present);
     content(copy);
-    store(slot, version_word(values.version));
+    store(place, version_word(values.version));
 }
 
-inline void write_group(std::uint64_t* slot, std::size_t cells_max, std::string_view key,
+inline void write_group(std::uint64_t* place, std::size_t cells_max, std::string_view key,
                         GroupValues& values) noexcept {
-    write_group_of(slot, cells_max, key, values, [&](std::uint64_t* copy) {
+    write_group_of(place, cells_max, key, values, [&](std::uint64_t* copy) {
         for (std::size_t i = 0; i < values.meta.cell_count; ++i) {
             group_detail::store(copy + copy_cells_at + i, values.cells[i]);
         }
@@ -171,12 +170,12 @@ inline void write_group(std::uint64_t* slot, std::size_t cells_max, std::string_
 }
 
 // One attempt.
-[[nodiscard]] inline GroupRead read_group(const std::uint64_t* slot, std::size_t cells_max,
+[[nodiscard]] inline GroupRead read_group(const std::uint64_t* place, std::size_t cells_max,
                                           GroupValues& values) noexcept {
     using namespace group_detail;
-    const std::uint64_t word = load(slot);
+    const std::uint64_t word = load(place);
     values.version = word >> 16;
-    values.ts_alive = static_cast<std::int64_t>(load(slot + 2));
+    values.ts_alive = static_cast<std::int64_t>(load(place + 2));
     if (word == 0) {
         values.meta = {};
         values.use = 0;
@@ -184,7 +183,7 @@ inline void write_group(std::uint64_t* slot, std::size_t cells_max, std::string_
     }
     if (word != version_word(values.version)) return GroupRead::damaged;
     const std::uint64_t* copy =
-        slot + slot_head_words + (values.version & 1) * copy_words(cells_max);
+        place + place_head_words + (values.version & 1) * copy_words(cells_max);
     const auto check = static_cast<std::uint32_t>(load(copy));
     values.ts_data = static_cast<std::int64_t>(load(copy + 1));
     values.sequence = load(copy + 2);
@@ -194,7 +193,7 @@ inline void write_group(std::uint64_t* slot, std::size_t cells_max, std::string_
     const bool fits = values.meta.cell_count <= std::min(cells_max, group_cells_max);
     const std::size_t count = fits ? values.meta.cell_count : 0;
     for (std::size_t i = 0; i < count; ++i) values.cells[i] = load(copy + copy_cells_at + i);
-    if (load(slot + 1) > values.version + 1) return GroupRead::busy;
+    if (load(place + 1) > values.version + 1) return GroupRead::busy;
     return fits && check == values_crc(values) ? GroupRead::ok : GroupRead::damaged;
 }
 
@@ -206,13 +205,13 @@ struct GroupKey {
     [[nodiscard]] std::string_view view() const noexcept { return {text, meta.key_bytes}; }
 };
 
-// Whose slot it is. Reads the values too: kind and use are proven by their checksum.
-[[nodiscard]] inline GroupRead read_group_key(const std::uint64_t* slot, std::size_t cells_max,
+// Whose place it is. Reads the values too: kind and use are proven by their checksum.
+[[nodiscard]] inline GroupRead read_group_key(const std::uint64_t* place, std::size_t cells_max,
                                               GroupKey& key) noexcept {
     using namespace group_detail;
     GroupValues values;
-    const std::uint64_t version = group_version(slot);
-    const std::uint64_t* copy = slot + slot_head_words + (version & 1) * copy_words(cells_max);
+    const std::uint64_t version = group_version(place);
+    const std::uint64_t* copy = place + place_head_words + (version & 1) * copy_words(cells_max);
     std::uint64_t words[group_key_words];
     std::uint32_t crc = ~0u;
     for (std::size_t i = 0; i < group_key_words; ++i) {
@@ -220,9 +219,9 @@ struct GroupKey {
         crc = crc32c_word(crc, words[i]);
     }
     const auto check = static_cast<std::uint32_t>(load(copy) >> 32);
-    const GroupRead outcome = read_group(slot, cells_max, values);
+    const GroupRead outcome = read_group(place, cells_max, values);
     if (outcome != GroupRead::ok) return outcome;
-    if (load(slot + 1) > version + 1) return GroupRead::busy;
+    if (load(place + 1) > version + 1) return GroupRead::busy;
     key.use = values.use;
     key.meta = values.meta;
     if (values.version == 0) return GroupRead::ok;
@@ -232,8 +231,8 @@ struct GroupKey {
 }
 
 // Life, not data: its own word, so that it costs the readers of the values nothing.
-inline void touch_group(std::uint64_t* slot, std::int64_t ts_alive) noexcept {
-    group_detail::store(slot + 2, static_cast<std::uint64_t>(ts_alive));
+inline void touch_group(std::uint64_t* place, std::int64_t ts_alive) noexcept {
+    group_detail::store(place + 2, static_cast<std::uint64_t>(ts_alive));
 }
 
 }  // namespace onetape

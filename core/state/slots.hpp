@@ -118,17 +118,17 @@ inline void store_line(std::uint64_t* copy, std::size_t index, const GroupValues
 // more, or the last write had no such slot, or the line is damaged: read_group tells which.
 enum class SlotRead : std::uint8_t { ok, busy, gone };
 
-[[nodiscard]] inline SlotRead read_slot_line(const std::uint64_t* slot, std::size_t cells_max,
+[[nodiscard]] inline SlotRead read_slot_line(const std::uint64_t* place, std::size_t cells_max,
                                              std::uint64_t use, std::size_t index,
                                              SlotValues& values) noexcept {
     using namespace group_detail;
-    const std::uint64_t word = load(slot);
+    const std::uint64_t word = load(place);
     values.version = word >> 16;
     if (word == 0 || word != version_word(values.version)) return SlotRead::gone;
     const std::uint64_t* copy =
-        slot + slot_head_words + (values.version & 1) * copy_words(cells_max);
+        place + place_head_words + (values.version & 1) * copy_words(cells_max);
     const slots_detail::Line line = slots_detail::load_line(copy, index);
-    if (load(slot + 1) > values.version + 1) return SlotRead::busy;
+    if (load(place + 1) > values.version + 1) return SlotRead::busy;
     if (!slots_detail::passes(line, values.version, use, index)) return SlotRead::gone;
     values.ts_data = static_cast<std::int64_t>(line.word[1]);
     values.sequence = line.word[2];
@@ -137,14 +137,15 @@ enum class SlotRead : std::uint8_t { ok, busy, gone };
 }
 
 // One attempt at all slots of a group. damaged also where slot 0 is not the sum.
-[[nodiscard]] inline GroupRead read_slots(const std::uint64_t* slot, std::size_t cells_max,
+[[nodiscard]] inline GroupRead read_slots(const std::uint64_t* place, std::size_t cells_max,
                                           SlotSnapshot& snapshot) noexcept {
-    const GroupRead outcome = read_group(slot, cells_max, snapshot.head);
+    const GroupRead outcome = read_group(place, cells_max, snapshot.head);
     if (outcome != GroupRead::ok) return outcome;
     const GroupValues& head = snapshot.head;
     const std::size_t count = head.meta.slot_count;
     if (count > slots_max || cells_of_slots(count) > cells_max) return GroupRead::damaged;
-    const std::uint64_t* copy = slot + slot_head_words + (head.version & 1) * copy_words(cells_max);
+    const std::uint64_t* copy =
+        place + place_head_words + (head.version & 1) * copy_words(cells_max);
     bool whole = true;
     for (std::size_t i = 0; i < count; ++i) {
         const slots_detail::Line line = slots_detail::load_line(copy, i);
@@ -153,7 +154,7 @@ enum class SlotRead : std::uint8_t { ok, busy, gone };
                 line.word[2] == head.sequence;
         snapshot.slots[i] = slots_detail::amounts_of(line);
     }
-    if (group_detail::load(slot + 1) > head.version + 1) return GroupRead::busy;
+    if (group_detail::load(place + 1) > head.version + 1) return GroupRead::busy;
     if (!whole) return GroupRead::damaged;
     if (count == 0) return GroupRead::ok;
     SlotAmounts sum;

@@ -18,7 +18,7 @@ std::uint64_t pointer_crc(const PointerPage& page) noexcept {
 
 std::uint64_t generation_crc(const GenerationPage& page) noexcept {
     GenerationPage fixed = page;
-    fixed.crc = fixed.slots_end = fixed.keys = 0;
+    fixed.crc = fixed.places_end = fixed.keys = 0;
     fixed.vouched = 0;
     return crc32c(&fixed, sizeof fixed);
 }
@@ -33,7 +33,7 @@ std::string generation_path(const std::string& directory, const std::string& pro
 }
 
 std::uint64_t generation_bytes(std::uint32_t capacity, std::uint32_t cells) noexcept {
-    return table_page_bytes + std::uint64_t{capacity} * slot_words(cells) * sizeof(std::uint64_t);
+    return table_page_bytes + std::uint64_t{capacity} * place_words(cells) * sizeof(std::uint64_t);
 }
 
 std::int64_t monotonic_now() noexcept {

@@ -3,7 +3,7 @@
 //
 //   <directory>/<process>.table      PointerPage. Its lock is held by the one writer; `current`
 //                                    names the generation that readers should have mapped.
-//   <directory>/<process>.table.<g>  GenerationPage, then `capacity` slots (state/group.hpp).
+//   <directory>/<process>.table.<g>  GenerationPage, then `capacity` places (state/group.hpp).
 //
 // A generation never changes its size: more room is a new generation, filled completely before
 // `current` names it. A reader looks at `current` first in each read, which is one load. A writer
@@ -39,11 +39,11 @@ struct GenerationPage {
     std::uint64_t layout;
     std::uint64_t generation;
     std::uint64_t epoch;
-    std::uint64_t crc;        // of the fields before it and of capacity and cells
-    std::uint32_t capacity;   // slots
-    std::uint32_t cells;      // of a group, at most
-    std::uint64_t slots_end;  // atomic; slots below were given out at least once
-    std::uint64_t keys;       // atomic; counts keys that came or went
+    std::uint64_t crc;         // of the fields before it and of capacity and cells
+    std::uint32_t capacity;    // places
+    std::uint32_t cells;       // of a group, at most
+    std::uint64_t places_end;  // atomic; places below were given out at least once
+    std::uint64_t keys;        // atomic; counts keys that came or went
     // atomic; monotonic ns (monotonic_now), when the writer last stood by what is here, 0: it does
     // not. Of the generation, not of the table: a writer that starts anew does not thereby vouch
     // for what the one before it left.

@@ -89,7 +89,7 @@ Failure TableReader::map_generation(std::uint64_t generation) {
     }
     if (page.cells == 0 || page.cells > table_cells_max || page.capacity > table_capacity_max ||
         bytes < generation_bytes(page.capacity, page.cells)) {
-        return {Status::damaged, path + ": shorter than its slots"};
+        return {Status::damaged, path + ": shorter than its places"};
     }
     map_ = std::move(map);
     generation_ = generation;
@@ -143,9 +143,9 @@ std::int64_t TableReader::vouched_age() const noexcept {
     return vouched == 0 || age < 0 ? never : age;
 }
 
-const std::uint64_t* TableReader::slot(std::uint32_t index) const noexcept {
+const std::uint64_t* TableReader::place(std::uint32_t index) const noexcept {
     return reinterpret_cast<const std::uint64_t*>(map_.data() + table_page_bytes) +
-           std::size_t{index} * slot_words(cells_);
+           std::size_t{index} * place_words(cells_);
 }
 
 // Looks again at once, then with sleeps until the deadline. What cannot be read by then is written
@@ -177,17 +177,17 @@ template <class Attempt>
 }
 
 TableRead TableReader::read_key(std::uint32_t index, GroupKey& key) {
-    return attempt_until_deadline([&] { return read_group_key(slot(index), cells_, key); });
+    return attempt_until_deadline([&] { return read_group_key(place(index), cells_, key); });
 }
 
-// Learns the keys. A slot that cannot be read makes the scan incomplete: its key is then not
+// Learns the keys. A place that cannot be read makes the scan incomplete: its key is then not
 // `missing`, it is not known.
 TableRead TableReader::scan() {
     handles_.clear();
     scanned_ = false;
     keys_seen_ = load(page().keys);
     TableRead worst = TableRead::ok;
-    const std::uint64_t given_out = load(page().slots_end);
+    const std::uint64_t given_out = load(page().places_end);
     for (std::uint32_t index = 0; index < capacity_; ++index) {
         GroupKey key;
         const TableRead outcome = read_key(index, key);
@@ -214,14 +214,14 @@ TableRead TableReader::read_found(std::uint16_t kind, std::string_view key,
     if (key.empty() || key.size() > group_key_bytes_max) return TableRead::missing;
     char room[2 + group_key_bytes_max];
     const std::string_view name = table_key(kind, key, room);
-    // At most: a handle of an earlier use, a scan, and a slot given out anew meanwhile.
+    // At most: a handle of an earlier use, a scan, and a place given out anew meanwhile.
     for (int round = 0; round < follow_attempts; ++round) {
         if (!follow()) return TableRead::unavailable;
         const auto known = handles_.find(name);
         if (known != handles_.end()) {
             handle = known->second;
             const TableRead outcome =
-                attempt_until_deadline([&] { return attempt(slot(handle.slot)); });
+                attempt_until_deadline([&] { return attempt(place(handle.place)); });
             if (outcome != TableRead::ok) {
                 if (load(pointer().current) != generation_) continue;  // a new writer, rebuilt
                 return outcome;

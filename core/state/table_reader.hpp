@@ -41,7 +41,7 @@ class TableReader {
                         std::uint64_t layout, std::unique_ptr<TableReader>& reader);
 
     TableRead read(std::uint16_t kind, std::string_view key, GroupValues& values);
-    // All keys. Not ok when some slot could not be read: those keys are not in it.
+    // All keys. Not ok when some place could not be read: its key is not in it.
     TableRead keys(std::vector<TableKey>& keys);
 
     // All slots of a group of slots, as one write left them.
@@ -65,7 +65,7 @@ class TableReader {
     friend class SlotsReader;
     TableReader() = default;
     struct Handle {
-        std::uint32_t slot = 0;
+        std::uint32_t place = 0;
         std::uint64_t use = 0;
     };
     struct KeyHash {
@@ -78,17 +78,17 @@ class TableReader {
     Failure attach();
     Failure map_generation(std::uint64_t generation);
     [[nodiscard]] bool follow();  // maps what `current` names
-    // Finds the key's slot and has it read: `attempt(slot)` once, `values.use` and `.meta` its.
+    // Finds the key's place and has it read: `attempt(place)`, `values.use` and `.meta` its.
     template <class Attempt>
     TableRead read_found(std::uint16_t kind, std::string_view key, const GroupValues& values,
                          Handle& handle, Attempt attempt);
-    TableRead read_key(std::uint32_t slot, GroupKey& key);
+    TableRead read_key(std::uint32_t place, GroupKey& key);
     TableRead scan();
     template <class Attempt>
     TableRead attempt_until_deadline(Attempt attempt);
     template <class Attempt>
     TableRead attempt_again(Attempt& attempt);
-    [[nodiscard]] const std::uint64_t* slot(std::uint32_t index) const noexcept;
+    [[nodiscard]] const std::uint64_t* place(std::uint32_t index) const noexcept;
     [[nodiscard]] const PointerPage& pointer() const noexcept {
         return *reinterpret_cast<const PointerPage*>(pointer_map_.data());
     }
@@ -122,7 +122,7 @@ class SlotsReader {
         if (index >= slots_max) return TableRead::missing;
         if (is_found() && cells_of_slots(index + 1) <= table_->cells_) {
             const auto outcome =
-                read_slot_line(table_->slot(at_.slot), table_->cells_, at_.use, index, values);
+                read_slot_line(table_->place(at_.place), table_->cells_, at_.use, index, values);
             if (outcome == SlotRead::ok) return TableRead::ok;
         }
         return read_slowly(index, values);

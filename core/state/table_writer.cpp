@@ -115,8 +115,8 @@ Failure TableWriter::make_generation(std::uint32_t capacity) {
     map_ = std::move(map);
     generation_ = generation;
     capacity_ = capacity;
-    page() = {generation_magic, options_.layout, generation, epoch_, 0,
-              capacity,         options_.cells,  slots_end_, 0,      0};
+    page() = {generation_magic, options_.layout, generation,  epoch_, 0,
+              capacity,         options_.cells,  places_end_, 0,      0};
     page().crc = generation_crc(page());
     return {};
 }
@@ -162,7 +162,7 @@ Failure TableWriter::restore() {
 }
 
 Failure TableWriter::grow() {
-    const bool full = slots_end_ == capacity_;
+    const bool full = places_end_ == capacity_;
     if (full && capacity_ == table_capacity_max) {
         return {Status::exhausted,
                 "a state table holds " + std::to_string(table_capacity_max) + " groups"};
@@ -177,20 +177,20 @@ Failure TableWriter::grow() {
         return failure;
     }
     std::memcpy(map_.data() + table_page_bytes, source.data() + table_page_bytes,
-                std::size_t{slots_end_} * slot_words(options_.cells) * sizeof(std::uint64_t));
+                std::size_t{places_end_} * place_words(options_.cells) * sizeof(std::uint64_t));
     page().vouched = reinterpret_cast<const GenerationPage*>(source.data())->vouched;
     return published_ ? publish() : Failure{};
 }
 
-std::uint64_t* TableWriter::slot(std::uint32_t index) const noexcept {
+std::uint64_t* TableWriter::place(std::uint32_t index) const noexcept {
     return reinterpret_cast<std::uint64_t*>(map_.data() + table_page_bytes) +
-           std::size_t{index} * slot_words(options_.cells);
+           std::size_t{index} * place_words(options_.cells);
 }
 
-TableWriter::Slots::iterator TableWriter::find(std::uint16_t kind, std::string_view key) noexcept {
+TableWriter::Places::iterator TableWriter::find(std::uint16_t kind, std::string_view key) noexcept {
     char room[2 + group_key_bytes_max];
-    if (key.size() > group_key_bytes_max) return slots_.end();
-    return slots_.find(table_key(kind, key, room));
+    if (key.size() > group_key_bytes_max) return places_.end();
+    return places_.find(table_key(kind, key, room));
 }
 
 void TableWriter::count_keys() noexcept {
@@ -252,38 +252,38 @@ Failure TableWriter::write_at(std::uint16_t kind, std::string_view key, Write wr
     }
     if (removed_) return {Status::not_found, "the table's files were removed by its writer"};
     const auto known = find(kind, key);
-    if (known != slots_.end()) {
-        write(slot(known->second.index), known->second.use);
+    if (known != places_.end()) {
+        write(place(known->second.index), known->second.use);
         return {};
     }
-    if (free_.empty() && slots_end_ == capacity_) {
+    if (free_.empty() && places_end_ == capacity_) {
         if (Failure failure = grow(); !failure.ok()) return failure;
     }
-    std::uint32_t index = slots_end_;
+    std::uint32_t index = places_end_;
     if (!free_.empty()) {
         index = free_.back();
         free_.pop_back();
     }
-    std::uint64_t* at = slot(index);
+    std::uint64_t* at = place(index);
     const std::uint64_t use = ++uses_;
     touch_group(at, 0);
     write(at, use);
-    if (index == slots_end_) store(page().slots_end, ++slots_end_);
+    if (index == places_end_) store(page().places_end, ++places_end_);
     char room[2 + group_key_bytes_max];
-    slots_.emplace(table_key(kind, key, room), Place{index, use});
+    places_.emplace(table_key(kind, key, room), Place{index, use});
     count_keys();
     return {};
 }
 
 Status TableWriter::remove(std::uint16_t kind, std::string_view key) noexcept {
     const auto known = find(kind, key);
-    if (known == slots_.end()) return Status::not_found;
+    if (known == places_.end()) return Status::not_found;
     GroupValues values;
     values.use = known->second.use;
     values.meta = {kind, 0, static_cast<std::uint8_t>(key.size()), 0, 0};
-    write_group(slot(known->second.index), options_.cells, key, values);
+    write_group(place(known->second.index), options_.cells, key, values);
     free_.push_back(known->second.index);
-    slots_.erase(known);
+    places_.erase(known);
     count_keys();
     return Status::ok;
 }
@@ -291,8 +291,8 @@ Status TableWriter::remove(std::uint16_t kind, std::string_view key) noexcept {
 Status TableWriter::touch(std::uint16_t kind, std::string_view key,
                           std::int64_t ts_alive) noexcept {
     const auto known = find(kind, key);
-    if (known == slots_.end()) return Status::not_found;
-    touch_group(slot(known->second.index), ts_alive);
+    if (known == places_.end()) return Status::not_found;
+    touch_group(place(known->second.index), ts_alive);
     return Status::ok;
 }
 

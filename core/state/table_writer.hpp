@@ -59,7 +59,7 @@ class TableWriter {
     // A clean end: readers find no table. Nothing can be put after it.
     void remove_files() noexcept;
 
-    [[nodiscard]] std::size_t size() const noexcept { return slots_.size(); }
+    [[nodiscard]] std::size_t size() const noexcept { return places_.size(); }
     [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
     [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
     [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
@@ -76,7 +76,7 @@ class TableWriter {
         std::uint32_t index = 0;
         std::uint64_t use = 0;
     };
-    using Slots = std::unordered_map<std::string, Place, KeyHash, std::equal_to<>>;
+    using Places = std::unordered_map<std::string, Place, KeyHash, std::equal_to<>>;
 
     template <class Write>
     Failure write_at(std::uint16_t kind, std::string_view key, Write write);
@@ -84,26 +84,26 @@ class TableWriter {
     Failure make_generation(std::uint32_t capacity);
     Failure grow();
     void remove_other_generations() const;
-    [[nodiscard]] std::uint64_t* slot(std::uint32_t index) const noexcept;
+    [[nodiscard]] std::uint64_t* place(std::uint32_t index) const noexcept;
     [[nodiscard]] PointerPage& pointer() const noexcept {
         return *reinterpret_cast<PointerPage*>(pointer_map_.data());
     }
     [[nodiscard]] GenerationPage& page() const noexcept {
         return *reinterpret_cast<GenerationPage*>(map_.data());
     }
-    [[nodiscard]] Slots::iterator find(std::uint16_t kind, std::string_view key) noexcept;
+    [[nodiscard]] Places::iterator find(std::uint16_t kind, std::string_view key) noexcept;
     void count_keys() noexcept;
 
     TableOptions options_;
     FileHandle pointer_file_, file_;
     Mapping pointer_map_, map_;
     std::uint32_t capacity_ = 0;
-    std::uint32_t slots_end_ = 0;
+    std::uint32_t places_end_ = 0;
     std::uint64_t generation_ = 0, epoch_ = 0;
-    std::uint64_t uses_ = 0;  // slots given out so far: no two uses have one number
+    std::uint64_t uses_ = 0;  // places given out so far: no two uses have one number
     bool published_ = false;
     bool removed_ = false;
-    Slots slots_;                      // kind and key -> slot
+    Places places_;                    // kind and key
     std::vector<std::uint32_t> free_;  // given back
 };
 

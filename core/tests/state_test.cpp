@@ -266,13 +266,13 @@ TEST_CASE("any changed byte of a group is damage, not a value") {
     const std::string path = generation_path(folder.path, "gateway", writer->generation());
     const auto byte_at = [&](std::size_t offset) {
         const bool in_version = offset < 8;
-        const std::size_t copy = (slot_head_words + copy_words(group_cells_max)) * 8;  // copy 1
+        const std::size_t copy = (place_head_words + copy_words(group_cells_max)) * 8;  // copy 1
         const bool in_copy = offset >= copy && offset < copy + (copy_cells_at + 3) * 8;
         const bool in_padding = offset >= copy + 6 * 8 && offset < copy + 8 * 8;
         return in_version || (in_copy && !in_padding);
     };
     std::size_t flipped = 0;
-    for (std::size_t i = 0; i < slot_words(group_cells_max) * 8; ++i) {
+    for (std::size_t i = 0; i < place_words(group_cells_max) * 8; ++i) {
         std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
         const auto at = static_cast<std::streamoff>(table_page_bytes + i);
         file.seekg(at);
@@ -385,7 +385,7 @@ TEST_CASE("a writer killed inside a write leaves the last complete values") {
 }
 
 TEST_CASE("threads over one slot: what the thread sanitizer can see of the lock") {
-    alignas(64) static std::uint64_t slot[slot_words(group_cells_max)];
+    alignas(64) static std::uint64_t slot[place_words(group_cells_max)];
     std::fill(std::begin(slot), std::end(slot), 0);
     std::atomic<bool> stop{false};
     std::thread thread([&] {

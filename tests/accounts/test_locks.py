@@ -92,15 +92,20 @@ def test_a_position_holds_margin_and_what_closes_it_holds_none():
     assert found.held("USDT", A) == 70 * UNIT + 4 * fee
 
 
-def test_what_replaces_an_order_needs_the_difference():
+@pytest.mark.parametrize(
+    ("symbol", "price", "currency", "more"),
+    [
+        (LINEAR, 1000, "USDT", 5 * UNIT + UNIT // 40),
+        (SPOT, 600_000, "USDT", 300 * UNIT + 3 * UNIT // 10),
+    ],
+)
+def test_what_replaces_an_order_needs_the_difference(symbol, price, currency, more):
     found = locks(10)
-    old = order_of(LINEAR, BUY, 1000, 1000)
+    old = order_of(symbol, BUY, 1000, price)
     found.update(old, A)
-    free = 5 * UNIT
-    new = old.spec
-    wanted = found.wanted(new, 1500, 1000, slot=A, without=old)
-    assert wanted is not None
-    assert wanted.amount - found.of(old, "USDT") == 5 * UNIT + UNIT // 40 > free
+    wanted = found.wanted(old.spec, 1500, price, slot=A, without=old)
+    assert wanted == Spending(currency, more)
+    assert found.wanted(old.spec, 1000, price, slot=A, without=old) is None
 
 
 def test_of_an_amendment_that_nobody_has_answered_the_dearer_price_counts():
@@ -108,6 +113,14 @@ def test_of_an_amendment_that_nobody_has_answered_the_dearer_price_counts():
     order.life.update_open, order.life.size_wanted, order.amend_to = True, 2000, (1100, 2000)
     found.update(order, A)
     assert found.held("USDT", A) == 220 * UNIT + 11 * UNIT // 100
+
+
+def test_an_exchange_that_begins_anew_has_no_positions():
+    found = locks()
+    found.position(A, LINEAR, PositionSide.BOTH, 1000, 100 * UNIT)
+    found.update(order_of(LINEAR, BUY, 1000, 1000), A)
+    found.flatten()
+    assert found.held("USDT", A) == 100 * UNIT + UNIT // 20
 
 
 STEPS = st.lists(

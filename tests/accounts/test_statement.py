@@ -60,7 +60,7 @@ def test_a_word_older_than_an_earlier_one_is_passed_over_and_counted():
 def test_a_difference_is_looked_at_twice_and_then_corrected_once_by_the_pool():
     world = allocated()
     world.told(10_000, at=5)
-    first = world.told(9900, at=10)
+    first = world.told(9900, at=10)  # since the newest word that was as ours
     assert first == [LookAgain("USD", 5, -100 * U)]
     second = world.told(9900, at=11)
     assert kinds(second) == ["correction", "warning"]
@@ -144,6 +144,15 @@ def test_what_rounding_leaves_is_put_right_without_a_word():
     assert world.rows[0] == 9993.02
     assert world.open == 0
     assert kinds(world.told(9993.04, at=11)) == ["LookAgain"]  # nothing has happened since
+
+
+def test_what_happened_after_a_word_may_be_rounded_in_the_next_one():
+    world = allocated(slack=U // 100)
+    world.fill(-7, at=5)
+    world.fill(-7, at=20)
+    assert world.told(9993, at=10, now=30) == []
+    assert kinds(world.told(9986.015, at=40)) == ["correction"]
+    assert kinds(world.told(9986.04, at=50)) == ["LookAgain"]
 
 
 def test_a_rounding_beside_a_reset_counts_once():

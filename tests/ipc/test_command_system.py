@@ -194,6 +194,26 @@ def test_a_command_is_not_done_after_its_deadline(tmp_path: Path):
         assert (total.result, again.status, again.result) == (0, "applied", 1)
 
 
+def test_one_that_hangs_is_told_of_and_keeps_nobody_else_waiting(tmp_path: Path):
+    with AdderProcess(tmp_path, "adder:one"), AdderProcess(tmp_path, "adder:two") as hanging:
+        hanging.process.send_signal(19)  # SIGSTOP
+        own, one_of_two, pings = sent(
+            tmp_path,
+            ("adder:one", "add", {"amount": 1}),
+            ("adder", "add", {"amount": 1}),
+            ("*", "ping", {}),
+            timeout=1.5,
+        )
+        hanging.process.send_signal(18)
+    assert own.status == "applied"
+    assert one_of_two.status == "refused" and "adder:two" in one_of_two.error["message"]
+    assert pings.status == "timeout"
+    assert {name: told["status"] for name, told in pings.result.items()} == {
+        "adder:one": "applied",
+        "adder:two": "timeout",
+    }
+
+
 def test_a_sender_that_has_not_started_or_says_nothing_is_told_so(tmp_path: Path):
     system = IPCCommandSystem("a", home=tmp_path)
     with pytest.raises(UsageError, match="start"):

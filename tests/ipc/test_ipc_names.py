@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onetape.ipc.names import decoded, encoded, process_socket, sockets
+from onetape.ipc.names import decoded, encoded, process_of, process_socket, sockets
 
 ODD = (
     "main", "mm1", "mm1.x", "mm1.", ".mm1", "", "a/b", "../a", "a%2Fb", "%", "%~", "a\0b", "é",
@@ -21,6 +21,7 @@ def test_odd_names_have_files_of_their_own_in_one_folder(tmp_path: Path):
     assert len(set(paths)) == len(ODD)
     for path in paths:
         assert path.parent == tmp_path / "run"
+        assert process_of(path).startswith("gateway:")
         assert len(path.name.encode()) <= 255
         path.parent.mkdir(exist_ok=True)
         path.touch()
@@ -50,5 +51,6 @@ def test_what_nobody_has_encoded_is_no_name(text: str):
 
 @pytest.mark.parametrize("name", ["main", "kraken-2", "a.b_c"])
 def test_plain_names_stand_for_themselves(tmp_path: Path, name: str):
-    assert process_socket(tmp_path, f"gateway:{name}").name == f"gateway-{name}.sock"
+    path = process_socket(tmp_path, f"gateway:{name}")
+    assert path.name == f"gateway-{name}.sock" and process_of(path) == f"gateway:{name}"
     assert process_socket(tmp_path, "supervisor").name == "supervisor.sock"

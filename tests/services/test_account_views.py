@@ -65,18 +65,20 @@ class Tape:
         )  # fmt: skip
         self.writer.append("order_event", payload, stream=1, time=1)
 
-    def fill(self, order: int, trade: int, side: Side, price: str, qty: str) -> None:
+    def fill(
+        self, order: int, trade: int, side: Side, price: str, qty: str, currency: int = 0
+    ) -> None:
         payload = FILL.pack(
             LIFE + order, 7, trade, trade, self.instrument.price_int(price, side),
             self.instrument.size_int(qty), UNIT // 10, 0, side.id, Liquidity.MAKER.id,
-            PositionSide.BOTH.id, 1, 0, 0,
+            PositionSide.BOTH.id, 1, currency, 0,
         )  # fmt: skip
         self.writer.append("fill", payload, stream=1, time=1)
 
     def quote(self, bid: str, ask: str) -> None:
         side = Side.BUY
         prices = [self.instrument.price_int(each, side) for each in (bid, ask)]
-        self.writer.append("quote", QUOTE.pack(1, *prices, 1, 1, 1, 0, 0), stream=1, time=1)
+        self.writer.append("quote", QUOTE.pack(1, 1, *prices, 1, 1, 0, 0), stream=1, time=1)
 
 
 @pytest.fixture
@@ -135,6 +137,9 @@ def test_fills_are_in_order_and_exact(tmp_path: Path, tape: Tape) -> None:
         Decimal("60000.5"), "0.1", "USDT",
     )  # fmt: skip
     assert rows[0]["liquidity"] == "maker"
+    tape.cold("params", currency=1, name="BNB")
+    tape.fill(1, 4, Side.BUY, "60000.5", "0.001", currency=1)
+    assert fills(tmp_path, CONFIG)[-1]["fee_currency"] == "BNB"
 
 
 def test_a_new_exchange_knows_nothing_of_the_old_one(tmp_path: Path, tape: Tape) -> None:

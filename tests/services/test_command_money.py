@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import random
 import subprocess
 import sys
@@ -21,9 +23,14 @@ from onetape.ipc.commands import (
     binance_strategy_balance,
     kraken_strategy_balance,
 )
+from onetape.model.errors import ProcessDown, StaleData
 from sim.venue_client import served
 
 CMD = BINANCE_STRATEGY_BALANCE_CMD
+IS_LONG = bool(os.environ.get("ONETAPE_LONG"))
+SUBACCOUNTS = {name: slot for slot, name in enumerate("abcdefgh", 2)}
+STRATEGIES = list(SUBACCOUNTS.items()) if IS_LONG else [("a", 2), ("b", 3)]
+COUNT = 10_000 if IS_LONG else 60  # commands of each
 
 
 class Currency(Enum):
@@ -36,7 +43,7 @@ def gateway(tmp_path):
         account = dialect.exchange.accounts[0]
         gateway = GatewayProcess(
             "binance-usdm", tmp_path, port, account, commands="process",
-            subaccounts={"a": 2, "b": 3}, venue="binance",
+            subaccounts=SUBACCOUNTS, venue="binance",
         )  # fmt: skip
         gateway.start()
         yield gateway
@@ -117,12 +124,12 @@ def test_the_operator_moves_money_from_the_command_line(gateway, tmp_path):
     assert manager.get_balance("USDT", 3) == 60
 
 
-def test_two_strategies_at_once_while_the_gateway_is_killed_end_where_their_answers_say(
+def test_strategies_at_once_while_the_gateway_is_killed_end_where_their_answers_say(
     gateway, tmp_path
 ):
     """Each command is applied once or refused; the slots are what the applied ones add up to, and
     at every look the slots add up to the total."""
-    manager = StrategyBalanceManager("binance", strategy_count=8, home=tmp_path)
+    manager = StrategyBalanceManager("binance", strategy_count=16, home=tmp_path)
     total = manager.get_balance("USDT")
 
     async def strategy(name: str, index: int) -> Decimal:
@@ -130,7 +137,7 @@ def test_two_strategies_at_once_while_the_gateway_is_killed_end_where_their_answ
         system = IPCCommandSystem(name, home=tmp_path)
         system.start()
         own = Decimal(0)
-        for _ in range(60):
+        for _ in range(COUNT):
             cmd, amount = rng.choice(("allocate", "release")), Decimal(rng.randint(1, 4000)) / 8
             payload = binance_strategy_balance(name, cmd, "usdt", amount, index=index)
             answer = await system.send_command("gateway:main", CMD, payload, timeout=60)
@@ -143,14 +150,25 @@ def test_two_strategies_at_once_while_the_gateway_is_killed_end_where_their_answ
         system.stop()
         return own
 
+    async def look() -> None:
+        while True:
+            with contextlib.suppress(StaleData, ProcessDown):  # while it is being killed
+                told, *slots = manager.get_all("USDT")
+                assert told == total == sum(slots)
+            await asyncio.sleep(0)
+
     async def work() -> list[Decimal]:
-        both = [asyncio.ensure_future(strategy(*each)) for each in (("a", 2), ("b", 3))]
+        all_of_them = [asyncio.ensure_future(strategy(*each)) for each in STRATEGIES]
+        looking = asyncio.ensure_future(look())
         await asyncio.sleep(0.01)
         await asyncio.to_thread(gateway.kill)
         await asyncio.to_thread(gateway.start)
-        return await asyncio.gather(*both)
+        own = await asyncio.gather(*all_of_them)
+        assert not looking.done()
+        looking.cancel()
+        return own
 
     own = asyncio.run(work())
     snapshot = manager.get_all("USDT")
-    assert snapshot[2:4] == own
+    assert snapshot[2 : 2 + len(own)] == own
     assert snapshot[0] == total == sum(snapshot[1:])

@@ -38,7 +38,7 @@ def test_a_journal_is_explained_between_two_times(tmp_path: Path):
 
         writer.append_instrument(1, 1, instrument.to_msgpack())
         cold("params", {"robot": 7, "name": "a", "slot": A}, 1)
-        position = {"symbol": LINEAR, "side": "both", "source": "opening", "ts_event": 1}
+        position = {"symbol": LINEAR, "side": "both", "source": "ledger", "ts_event": 1}
         cold("position", {**position, "qty": 1000, "price": 900}, 1)
         booking.adopt(LINEAR, BOTH, 1000, 900)
         book(Entry(1, Cause.OPENING, opening), 1)
@@ -61,6 +61,8 @@ def test_a_journal_is_explained_between_two_times(tmp_path: Path):
             entry = booking.forced(fill) if is_forced else booking.fill(fill, A)
             frames.append(book(entry._replace(of=of), time))
             mark(1000 + 10 * trade, time)
+        other = Leg(Outside.UNEXPLAINED, "USDT", 0)
+        book(Entry(60, Cause.RESET, (other,), note="another exchange"), 60)
     found = {each.slot: each for each in explain_journal(tape, since=20, until=30)}
     a = found[A]
     assert (a.opening, a.opening_profit) == (999 * UNIT - 1000 * UNIT, 2 * UNIT)
@@ -73,4 +75,6 @@ def test_a_journal_is_explained_between_two_times(tmp_path: Path):
     ends = [found[slot].closing + found[slot].closing_profit for slot in (TOTAL, MAIN, A)]
     assert ends[0] == ends[1] + ends[2]
     assert explain_journal(tape, since=0, until=99)[0].opening == 0
-    assert all(each.parts == {} for each in explain_journal(tape, since=50, until=99))
+    assert all(each.parts == {} for each in explain_journal(tape, since=50, until=60))
+    last = {each.slot: each for each in explain_journal(tape, since=50, until=99)}
+    assert last[A].closing_profit == 0 != last[A].opening_profit

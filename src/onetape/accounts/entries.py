@@ -84,9 +84,22 @@ class Entry(NamedTuple):
 
 def checked(entry: Entry) -> Entry:
     """The entry. Raises BadInput where a currency does not add up to zero, or a holder is none."""
+    # Legs of a currency mostly stand together, and each run of them adds up: no table is needed.
+    rest, last = 0, ""
+    for holder, currency, amount, _ in entry.legs:
+        if currency != last:
+            if rest:
+                break
+            last = currency
+        if holder not in _HOLDERS:
+            break
+        rest += amount
+    else:
+        if not rest:
+            return entry
     sums: dict[str, int] = {}
     for leg in entry.legs:
-        if not (MAIN <= leg.holder < SLOTS_MAX or leg.holder in _OUTSIDE):
+        if leg.holder not in _HOLDERS:
             raise BadInput(f"{entry.cause} {entry.reference}: no holder {leg.holder}")
         sums[leg.currency] = sums.get(leg.currency, 0) + leg.amount
     for currency, rest in sums.items():
@@ -106,4 +119,4 @@ def path_of(venue: str, account: str, leg: Leg, names: Iterable[tuple[str, int]]
     return "/".join((venue, account, leg.wallet or "trading", leg.currency, holder))
 
 
-_OUTSIDE: Final = frozenset(int(each) for each in Outside)
+_HOLDERS: Final = frozenset((*range(MAIN, SLOTS_MAX), *(int(each) for each in Outside)))

@@ -25,7 +25,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.orders.told import FillTold
 
-__all__ = ["Adopted", "Event", "Explained", "Filled", "Part", "explain"]
+__all__ = ["Adopted", "Anew", "Event", "Explained", "Filled", "Part", "explain"]
 
 _NETTING: Final = int(Outside.NETTING)
 
@@ -78,7 +78,11 @@ class Adopted(NamedTuple):
     price: int
 
 
-Event = Entry | Filled | Adopted
+class Anew(NamedTuple):
+    """Another exchange: nothing is held there yet."""
+
+
+Event = Entry | Filled | Adopted | Anew
 
 
 @dataclass(slots=True)
@@ -143,6 +147,9 @@ def explain(
             break
         if sequence >= since and profits is None:
             profits = begin()
+        if isinstance(event, Anew):
+            booking = Booking(instruments)
+            continue
         if not isinstance(event, Entry):
             _hold(booking, event)
             continue

@@ -194,6 +194,11 @@ class Ledger:
             amount for when, amount in found.recent if when > time
         )
 
+    def changes(self, currency: str, since: int, wallet: str = "") -> int:
+        """How many entries later than `since` have moved the total; at most those that are kept."""
+        found = self._wallets.get(wallet, {}).get(currency)
+        return sum(when > since for when, _ in found.recent) if found is not None else 0
+
     # --- checkpoints ------------------------------------------------------------------------------
 
     def to_record(self) -> dict[str, Any]:

@@ -47,9 +47,9 @@ class _Margin:
     fees: int = 0
     held: int = 0  # what all that comes to
 
-    def worst(self, buys: int = 0, sells: int = 0) -> int:
-        """With so much more bought or sold."""
-        return max(abs(self.value + self.buys + buys), abs(self.value - self.sells - sells))
+    def worst(self) -> int:
+        """If all that works on one side were filled."""
+        return max(abs(self.value + self.buys), abs(self.value - self.sells))
 
 
 class _Part(NamedTuple):
@@ -102,24 +102,24 @@ class Locks:
         """What a new order would hold. None: nothing, or that cannot be said (no price is known).
 
         slot: whose it is; then what closes its position, or hedges its orders, needs less. Without
-        it the order counts as if nothing else were there. without: the order that it replaces.
+        it the order counts as if nothing else were there. without: the order that it replaces,
+        whose part is free then: what is wanted more than now.
         """
         part = self._part(spec, left, price, slot or 0)
         if part is None:
             return None
+        old = self._parts.get(without.client_id) if without is not None else None
         if part.key is None:
-            return Spending(part.currency, part.amount) if part.amount else None
+            amount = part.amount
+            if old is not None and old.key is None and old.currency == part.currency:
+                amount -= old.amount
+            return Spending(part.currency, amount) if amount > 0 else None
         margin = self._margins.get(part.key) or _Margin(part.currency)
-        now = margin.held
-        if without is not None:
-            old = self._parts.get(without.client_id)
-            if old is not None and old.key == part.key:
-                margin = _Margin(part.currency, margin.value, margin.buys, margin.sells)
-                margin.fees = self._margins[old.key].fees
-                _add(margin, old, -1)
-                now = self._need(margin, margin.worst())
-        more = (part.amount, 0) if spec.side is _BUY else (0, part.amount)
-        amount = self._need(margin, margin.worst(*more)) + part.fee - now
+        then = _Margin(part.currency, margin.value, margin.buys, margin.sells, margin.fees)
+        if old is not None and old.key == part.key:
+            _add(then, old, -1)
+        _add(then, part, 1)
+        amount = self._need(then, then.worst()) - margin.held
         return Spending(part.currency, amount) if amount > 0 else None
 
     def of(self, order: Managed, currency: str) -> int:
@@ -170,6 +170,12 @@ class Locks:
         changed: list[str] = []
         self._renew(slot, margin, changed)
         return changed
+
+    def flatten(self) -> None:
+        """Nothing is held any more: the exchange has begun anew."""
+        for (slot, _, _), margin in self._margins.items():
+            margin.value = 0
+            self._renew(slot, margin, [])
 
     # --- how --------------------------------------------------------------------------------------
 

@@ -29,6 +29,9 @@ MANY: Final = 5  # corrections within MANY_WITHIN are an alert
 MANY_WITHIN: Final = 3600 * SECOND
 
 
+_TOLD: Final = frozenset((Cause.COMMAND, Cause.CORRECTION, Cause.RESET, Cause.OPENING))
+
+
 class LookAgain(NamedTuple):
     """Read fills and moves since `since` (0: since the last check), then ask for the balance."""
 
@@ -54,7 +57,6 @@ class _Currency:
     pending: int | None = None  # the difference of the first look
     is_prompted: bool = False  # a look was asked for by a word that nobody had asked for
     looks: int = 0
-    changes: int = 0  # entries that moved the total since then: each may be rounded
     is_unbacked: bool = False  # and that has been said
 
 
@@ -103,19 +105,19 @@ class Statements:
     def posted(self, entry: Entry) -> None:
         """In the order of the tape, all entries that were booked."""
         self.unexplained.posted(entry)
-        sums: dict[str, int] = {}
+        cause = entry.cause
+        if cause not in _TOLD:
+            return
         for holder, currency, amount, wallet in entry.legs:
             if wallet:
                 continue
-            if holder > 0 or holder == Outside.NETTING:
-                sums[currency] = sums.get(currency, 0) + amount
-            if holder > MAIN and entry.cause is Cause.RESET:
+            if cause is not Cause.COMMAND:
+                state = self._of(currency)
+                state.agreed = max(state.agreed, entry.time)
+            if holder > MAIN and cause is Cause.RESET:
                 self._stopped.setdefault(currency, set()).add(holder)
-            elif holder > MAIN and amount > 0 and entry.cause is Cause.COMMAND:
+            elif holder > MAIN and amount > 0 and cause is Cause.COMMAND:
                 self._stopped.get(currency, set()).discard(holder)
-        for currency, amount in sums.items():
-            if amount:
-                self._of(currency).changes += 1
 
     def told(
         self, currency: str, total: int, time: int, now: int, *, asked: bool = True, of: int = 0
@@ -128,7 +130,9 @@ class Statements:
             self.stale += 1
             return []
         state.newest = time
-        slack = self._slack(currency) * (state.changes + 1)
+        # The venue rounds each change of its own.
+        changes = self._ledger.changes(currency, state.agreed)
+        slack = self._slack(currency) * (changes + 1)
         compared = self.unexplained.compare(
             currency, ours=ours, theirs=total, time=time, now=now, slack=slack
         )
@@ -157,7 +161,7 @@ class Statements:
 
     def _settled(self, state: _Currency, time: int) -> None:
         state.agreed, state.pending, state.is_prompted = time, None, False
-        state.looks = state.changes = 0
+        state.looks = 0
 
     def _correct(
         self, currency: str, difference: int, time: int, now: int, of: int
@@ -208,14 +212,14 @@ class Statements:
         return {
             "unexplained": self.unexplained.to_record(),
             "stopped": {name: sorted(slots) for name, slots in self._stopped.items() if slots},
-            "changes": {name: of.changes for name, of in self._currencies.items() if of.changes},
+            "agreed": {name: of.agreed for name, of in self._currencies.items() if of.agreed},
         }
 
     def restore(self, record: dict[str, Any]) -> None:
         self.unexplained.restore(record["unexplained"])
         self._stopped = {name: set(slots) for name, slots in record["stopped"].items()}
-        for name, changes in record["changes"].items():
-            self._of(name).changes = changes
+        for name, agreed in record["agreed"].items():
+            self._of(name).agreed = agreed
 
 
 def _rounding(currency: str, difference: int, time: int, of: int) -> Entry:

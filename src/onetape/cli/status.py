@@ -24,7 +24,7 @@ def command(shell: Shell) -> Answer:
 
 def table(told: dict[str, Any]) -> str:
     """The processes for a reader."""
-    if not told["running"]:
+    if not told["processes"]:
         return "nothing runs (onetape up)"
     lines = [COLUMNS, *map(_row, told["processes"])]
     widths = [max(len(line[at]) for line in lines) for at in range(len(COLUMNS))]

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import msgspec
 
+from onetape.ipc.known_tokens import KnownTokens
 from onetape.ipc.once import Done, Once, digest_of
 from onetape.model.errors import (
     DuplicateCommand,
@@ -26,7 +26,6 @@ from onetape.model.errors import (
     ServiceTimeout,
     UsageError,
 )
-from onetape.store.tokens import read_token, token_file
 
 __all__ = ["ALL", "ID_BYTES_MAX", "OPERATOR", "Command", "Door", "Handler", "Journal"]
 
@@ -105,13 +104,12 @@ class Door:
         )  # fmt: skip
         self.once = once or Once()
         self.counts = {"applied": 0, "refused": 0, "duplicate": 0, "timeout": 0}
-        self._home = home
         self._journal = journal
         self._level = level
         self._now = now
         self._done = done
         self._unsafe = False  # what was answered is not yet as safe as wanted
-        self._tokens: dict[str, tuple[tuple[int, int], str]] = {}  # by actor, of which file
+        self._tokens = KnownTokens(home)
 
     # --- one request ------------------------------------------------------------------------------
 
@@ -139,7 +137,8 @@ class Door:
 
     def _let_in(self, asked: Mapping[str, Any]) -> tuple[Command, Handler]:
         id_, target, name = asked.get("id"), asked.get("target"), asked.get("command")
-        actor, fields = asked.get("actor"), asked.get("fields") or {}
+        actor, fields = asked.get("actor"), asked.get("fields")
+        fields = {} if fields is None else fields
         if not (_is_text(id_) and _is_text(target) and _is_text(name) and _is_text(actor)):
             raise UsageError("a command needs id, target, command and actor, each a text")
         assert isinstance(id_, str) and isinstance(name, str)
@@ -176,24 +175,9 @@ class Door:
     def _prove(self, actor: str, token: object) -> None:
         """The sender can read the file of its own name."""
         if not isinstance(token, str) or not hmac.compare_digest(
-            token.encode("utf-8", "replace"), self._token(actor).encode()
+            token.encode("utf-8", "replace"), self._tokens.of(actor).encode()
         ):
             raise PermissionDenied(f"this is not the token of {actor[:80]!r}")
-
-    def _token(self, actor: str) -> str:
-        """Read again when its file is another one. Raises NotOwner where there is none."""
-        path = token_file(self._home, actor)
-        with suppress(FileNotFoundError):
-            there = path.stat()
-            mark = there.st_ino, there.st_mtime_ns
-            known = self._tokens.get(actor)
-            if known is not None and known[0] == mark:
-                return known[1]
-            token = read_token(self._home, actor)
-            self._tokens[actor] = mark, token
-            return token
-        self._tokens.pop(actor, None)
-        return read_token(self._home, actor)
 
     # --- once -------------------------------------------------------------------------------------
 
@@ -285,6 +269,8 @@ def _is_text(value: object) -> bool:
 
 def _plain(value: Any) -> Any:
     """As a tape can hold it: an integer of more than 64 bits is its digits."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, dict):
         return {key: _plain(each) for key, each in value.items()}
     if isinstance(value, list):

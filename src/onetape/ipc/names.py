@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-__all__ = ["decoded", "encoded", "process_socket", "sockets"]
+__all__ = ["decoded", "encoded", "process_of", "process_socket", "sockets"]
 
 BYTES_MAX: Final = 200  # of 255: kind, `-` and `.sock` come with it
 _PLAIN: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
@@ -56,6 +56,12 @@ def process_socket(home: Path, process: str) -> Path:
     """Where `process` listens. A kind has no `-` or `:` in it."""
     kind, colon, name = process.partition(":")
     return home / "run" / f"{encoded(kind)}{'-' if colon else ''}{encoded(name)}{_SUFFIX}"
+
+
+def process_of(path: Path) -> str:
+    """Whose socket it is; of a name that was too long its digest."""
+    kind, dash, name = path.name.removesuffix(_SUFFIX).partition("-")
+    return f"{decoded(kind) or kind}{':' if dash else ''}{decoded(name) or name}"
 
 
 def sockets(home: Path, kind: str = "") -> Iterator[Path]:

@@ -20,7 +20,8 @@ from typing import Any, Final
 
 from onetape.ipc.connection import Connection, Gone
 from onetape.ipc.door import ALL, ID_BYTES_MAX
-from onetape.ipc.names import process_socket, sockets
+from onetape.ipc.known_tokens import KnownTokens
+from onetape.ipc.names import process_of, process_socket, sockets
 from onetape.model.errors import (
     BadConfig,
     OnetapeError,
@@ -30,12 +31,13 @@ from onetape.model.errors import (
 )
 from onetape.model.home import StrPath, home_of
 from onetape.model.time import SECOND
-from onetape.store.tokens import read_token
 
 __all__ = ["CommandResult", "IPCCommandSystem"]
 
 AGAIN_S: Final = 0.02  # between tries to reach somebody, doubled up to
 AGAIN_S_MAX: Final = 0.2
+WHO_WITHIN_NS: Final = SECOND  # one that hangs is not waited for longer
+GATEWAY: Final = "_gateway"  # a venue's
 WAITING_MAX: Final = 32  # commands of one sender under way; the next ones wait here
 
 
@@ -75,7 +77,9 @@ class IPCCommandSystem:
         self.home: Path = home_of(home)
         self._is_started = False
         self._count = 0
-        self._connections: dict[Path, Connection] = {}
+        self._connections: dict[str, Connection] = {}  # by path
+        self._paths: dict[str, Path] = {}  # by process
+        self._tokens = KnownTokens(self.home)
         self._room = asyncio.Semaphore(WAITING_MAX)
 
     def start(self) -> None:
@@ -132,7 +136,7 @@ class IPCCommandSystem:
             "do": "command", "id": id_, "actor": self.name, "target": target,
             "command": command_type, "fields": payload,
         }  # fmt: skip
-        found = await self._found(target, deadline)
+        found, _ = await self._found(target, deadline)
         return list(
             await asyncio.gather(
                 *(self._ask(path, name, request, deadline) for path, name in found.items())
@@ -153,35 +157,57 @@ class IPCCommandSystem:
                 return _of_all(id_, answers)
             pause = AGAIN_S
             while True:
-                found = await self._found(target, deadline)
-                if len(found) == 1:
+                why = f"no process answers to {target}"
+                found, silent = await self._found(target, deadline)
+                if silent:
+                    why = f"{', '.join(silent)} does not say whose it is: name the process"
+                elif len(found) == 1:
                     ((path, name),) = found.items()
                     return await self._ask(path, name, request, deadline)
-                if len(found) > 1:
+                elif found:
                     error = UsageError(
                         f"{target} is more than one: {', '.join(sorted(found.values()))}",
                         todo="name one",
                     )
                     return _refused(id_, error)
                 if not await _pause(pause, deadline):
-                    return _timeout(id_, f"no process answers to {target}")
+                    return _timeout(id_, why)
                 pause = min(2 * pause, AGAIN_S_MAX)
 
-    async def _found(self, target: str, deadline: int) -> dict[Path, str]:
-        """Which sockets belong to those who answer to the target, and their names."""
+    async def _found(self, target: str, deadline: int) -> tuple[dict[Path, str], list[str]]:
+        """Sockets of those who answer to the target, with their names; and who runs, may be one of
+        them, and does not say. One that hangs belongs to its kind by its file's name; which
+        venue's gateway it is, only itself can tell."""
         if ":" in target:
-            path = process_socket(self.home, target)
-            return {path: target} if path.exists() else {}
-        kind = target.rpartition("_")[2] if target.endswith("_gateway") else target
-        found = {}
-        for path in sockets(self.home, "" if target == ALL else kind):
-            try:
-                told = await self._connection(path).ask({"do": "who"}, deadline)
-            except (Gone, TimeoutError):
-                continue  # left behind by one that died
-            if target == ALL or target in told.get("names", ()):
-                found[path] = str(told.get("process", ""))
-        return found
+            known = self._paths.get(target)
+            path = known or self._paths.setdefault(target, process_socket(self.home, target))
+            return ({path: target} if path.exists() else {}), []
+        is_venue = target.endswith(GATEWAY)
+        kind = "" if target == ALL else "gateway" if is_venue else target
+        paths = list(sockets(self.home, kind))
+        before = min(deadline, time.time_ns() + WHO_WITHIN_NS)
+        all_told = await asyncio.gather(*(self._who(path, before) for path in paths))
+        found, silent = {}, []
+        for path, told in zip(paths, all_told, strict=True):
+            if told is None:
+                continue
+            name, names = told
+            if not names and is_venue:
+                silent.append(name)
+            elif not names or target in (ALL, *names):
+                found[path] = name
+        return found, silent
+
+    async def _who(self, path: Path, before: int) -> tuple[str, list[str]] | None:
+        """(its name, all of its names; none if it hangs). None: left behind by one that died, or
+        takes no commands."""
+        try:
+            told = await self._connection(path).ask({"do": "who"}, before)
+        except Gone:
+            return None
+        except TimeoutError:
+            return process_of(path), []
+        return (str(told["process"]), list(told["names"])) if "names" in told else None
 
     async def _ask(
         self, path: Path, process: str, request: dict[str, Any], deadline: int
@@ -191,7 +217,7 @@ class IPCCommandSystem:
         why = f"{process} does not answer"
         while self._is_started:
             try:
-                asked = {**request, "token": read_token(self.home, self.name)}
+                asked = {**request, "token": self._tokens.of(self.name)}
                 asked["deadline_ns"] = deadline
                 sent += 1
                 told = await self._connection(path).ask(asked, deadline, by_id=id_)
@@ -213,9 +239,9 @@ class IPCCommandSystem:
         return _timeout(id_, why, process)
 
     def _connection(self, path: Path) -> Connection:
-        connection = self._connections.get(path)
+        connection = self._connections.get(str(path))
         if connection is None:
-            connection = self._connections[path] = Connection(path)
+            connection = self._connections[str(path)] = Connection(path)
         return connection
 
 

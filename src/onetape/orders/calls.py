@@ -62,6 +62,7 @@ class Traits(NamedTuple):
     ended_apart: bool = False  # an order is asked for among those that work, then those that ended
     fills_by_symbol: bool = True  # else one question gives those of all symbols
     dead_man_by_symbol: bool = True  # else it is the account's
+    forced: tuple[str, ...] = ()  # how client ids of orders begin that the venue itself closes with
 
 
 class Call(NamedTuple):

@@ -74,6 +74,7 @@ class FillRow:
     side: Side
     liquidity: Liquidity
     position_side: PositionSide
+    currency: int = 0  # of its fee, by the tape's number; 0: what the instrument settles in
 
 
 @dataclass(slots=True)
@@ -82,6 +83,7 @@ class AccountView:
 
     instruments: dict[str, Instrument] = field(default_factory=dict)
     streams: dict[int, str] = field(default_factory=dict)  # of the tape: symbols
+    currencies: dict[int, str] = field(default_factory=dict)  # of the tape's numbers
     robots: dict[int, RobotLife] = field(default_factory=dict)
     working: dict[tuple[int, int], OrderRow] = field(default_factory=dict)
     booked: list[FillRow] = field(default_factory=list)
@@ -137,7 +139,7 @@ class AccountView:
             "price": instrument.price_text(row.price),
             "qty": instrument.size_text(row.size),
             "fee": decimal_text(money(row.fee)),
-            "fee_currency": instrument.settle,
+            "fee_currency": self.currencies.get(row.currency, instrument.settle),
             "liquidity": str(row.liquidity),
             "id": str(row.trade),
             "ts_event": row.time,
@@ -270,11 +272,13 @@ def _news(view: AccountView, payload: bytes) -> None:
 
 def _fill(payload: bytes, symbol: str) -> FillRow:
     (
-        order_id, _, trade, time, price, size, low, high, side, liquidity, position, robot, _, _,
+        order_id, _, trade, time, price, size, low, high, side, liquidity, position, robot,
+        currency, _,
     ) = FILL.unpack(payload)  # fmt: skip
     return FillRow(
         symbol, robot, order_id, trade, time, price, size, join_units(low, high),
         Side.from_id(side), Liquidity.from_id(liquidity), PositionSide.from_id(position),
+        currency,
     )  # fmt: skip
 
 
@@ -284,6 +288,8 @@ def _cold(view: AccountView, kind: int, record: dict[str, Any]) -> None:
             view.robots[record["robot"]] = RobotLife(
                 record["robot"], record["name"], record["epoch"], record["journal"]
             )
+        case EventType.PARAMS.id if "currency" in record:
+            view.currencies[record["currency"]] = record["name"]
         case EventType.BALANCE.id if "currency" in record:
             time = max(record["ts_event"], view.balances.get(record["currency"], (0, 0))[1])
             view.balances[record["currency"]] = (int(record["total"]), time)
@@ -306,7 +312,7 @@ def last_quotes(view: AccountView, path: Path) -> dict[str, Decimal]:
     with JournalReader(path) as reader:
         reader.seek_sequence(max(1, reader.last_sequence - QUOTES_BACK))
         for frame in reader.frames(("quote",)):
-            _, bid, ask, *_ = QUOTE.unpack_from(frame.payload)
+            _, _, bid, ask, *_ = QUOTE.unpack_from(frame.payload)
             raw[frame.stream] = (bid, ask)
     found = {}
     for stream, (bid, ask) in raw.items():

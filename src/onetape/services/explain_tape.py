@@ -11,12 +11,12 @@ import msgspec
 from onetape.accounts.booking import FORCED
 from onetape.accounts.entries import MAIN
 from onetape.accounts.entry_frames import unpack
-from onetape.accounts.explain import Adopted, Event, Explained, Filled, explain
+from onetape.accounts.explain import Adopted, Anew, Event, Explained, Filled, explain
 from onetape.model.enums import EventType, Liquidity, PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.money import join_units
-from onetape.orders.books import OPENING
 from onetape.orders.told import FillTold
+from onetape.services.gateway_money import LEDGER, OTHER_EXCHANGE
 from onetape.tape.journal import JournalReader
 
 __all__ = ["explain_journal"]
@@ -64,7 +64,7 @@ class _Tape:
             for stream, record in reader.instruments.items():
                 self._symbols[stream] = record["symbol"]
             schemas = reader.schemas
-            # A fill counts with its entry; before there were entries, at once.
+            # A fill counts with its entry; before the first it is in what the ledger begins with.
             waiting: dict[int, Filled] = {}
             has_entries = False
             for frame in reader.frames(_WANTED):
@@ -79,6 +79,8 @@ class _Tape:
                         filled = waiting.pop(entry.of, None) if entry.of else None
                         if filled is not None:
                             yield frame.sequence, filled
+                        if entry.note == OTHER_EXCHANGE:
+                            yield frame.sequence, Anew()
                         yield frame.sequence, entry
                         has_entries = True
                     case EventType.INSTRUMENT.id:
@@ -98,8 +100,6 @@ class _Tape:
                         filled = self._filled(fill, frame.sequence, frame.stream)
                         if has_entries:
                             waiting[frame.sequence] = filled
-                        else:
-                            yield frame.sequence, filled
                     case _:
                         mark = schemas.of(frame.type).decode(frame.payload)["mark"]
                         self._marks[self._symbols[frame.stream]] = mark
@@ -130,8 +130,8 @@ def _fee(record: dict[str, Any]) -> int:
 
 
 def _adopted(record: dict[str, Any]) -> Adopted | None:
-    """A position with which the books begin."""
+    """A position with which the ledger begins."""
     price = record.get("price", 0)
-    if record["source"] != OPENING or not price or not record["qty"]:
+    if record["source"] != LEDGER or not price or not record["qty"]:
         return None
     return Adopted(record["symbol"], PositionSide(record["side"]), record["qty"], price)

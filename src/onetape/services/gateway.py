@@ -227,7 +227,7 @@ class Gateway:
         money = AccountMoney(
             options, instruments, self.manager.references, writer, table,
             slot_of=self.tape.slot_of, slack=self.protocol.slack, say=self._say,
-            stop=self._stop_slots,
+            stop=self._stop_slots, forced=self.protocol.traits.forced,
         )  # fmt: skip
         money.recover(kept)
         return money
@@ -267,7 +267,7 @@ class Gateway:
         for out in outs:
             sequence = self.tape.write(out, now)
             match out:
-                case IntentOut() | NewsOut():
+                case NewsOut():
                     self.money.order(out.order)
                 case FillOut():
                     self.money.fill(out, sequence)
@@ -352,6 +352,7 @@ class Gateway:
                 wanted = self.money.moves_wanted
                 if time.monotonic() - last_check > (every if wanted is None else LOOK_AGAIN_S):
                     self.reconciler.check(now, moves_since=wanted)
+            self.money.tick(now)
             if self.entry is not None:
                 self.entry.tick()
             if time.monotonic() - last_round > RECONCILE_EVERY_S and not self.reconciler.is_running:
@@ -403,7 +404,7 @@ class Gateway:
         """Once the fills that came with it are booked."""
         for each in told:
             if isinstance(each, BalanceTold | MoveTold):
-                self.money.heard(told)
+                self.money.heard(told, self.clock.now())
                 self._carry_out()
                 return
 
@@ -455,7 +456,7 @@ class Gateway:
             "robot": life.number,
             "base": life.base,
             "journal": str(gateway_journal(self.home, self.options.account)),
-            "balances": {name: str(money(total)) for name, total in self._money()},
+            "balances": {name: str(money(total)) for name, total in self._money(life.number)},
             "currencies": self.tape.currencies,
             "hedge": bool(self.manager.mode and self.manager.mode.hedge),
         }
@@ -465,12 +466,12 @@ class Gateway:
         self.robots.follow(number, is_here=self.is_single)
         return {"lacking": [symbol for symbol in books if not self.depth.want(symbol)]}
 
-    def _money(self) -> list[tuple[str, int]]:
+    def _money(self, robot: int) -> list[tuple[str, int]]:
         """What a robot can trade with: all that its instruments settle in, and coins of spot."""
         names = dict.fromkeys(i.settle for i in self.instruments)
         names |= dict.fromkeys(i.base for i in self.instruments if i.kind is Kind.SPOT)
-        balances = self.manager.balances
-        return [(name, balances[name][0]) for name in names if name in balances]
+        known = [name for name in names if name in self.manager.balances]
+        return list(self.money.shown_to(robot, known).items())
 
     def _status(self) -> dict[str, Any]:
         return {

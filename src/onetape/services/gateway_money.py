@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from onetape.accounts.booking import Booking
+from onetape.accounts.booking import FORCED, Booking
 from onetape.accounts.bookkeeper import Bookkeeper
 from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Outside
 from onetape.accounts.entry_frames import pack, unpack
@@ -27,6 +27,7 @@ from onetape.model.errors import InsufficientFunds
 from onetape.model.instrument import Instrument
 from onetape.model.money import money, money_units
 from onetape.model.order import OrderSpec
+from onetape.model.time import SECOND
 from onetape.orders.filters import Refusal
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, Managed
 from onetape.orders.told import BalanceTold, FillTold, MoveKind, MoveTold, Told
@@ -47,6 +48,7 @@ LEDGER: Final = "ledger"  # source of the positions that it begins with
 
 _ENTRY: Final = type_id("entry")
 
+GRACE: Final = SECOND  # for the fill behind a balance that the stream tells
 OTHER_EXCHANGE: Final = "another exchange"  # note of the entry with which it begins
 
 Balances = Mapping[str, tuple[int, int]]  # by currency: total, the venue's time
@@ -61,9 +63,16 @@ class KeptMoney:
         self.fills: list[tuple[FillTold, int, int]] = []  # with the slot and the frame
         self.positions: list[tuple[str, PositionSide, int, int]] = []  # at its beginning
         self.booked = 0  # how many fills are older than the newest entry
+        self.forced: set[int] = set()  # frames of fills that were shared as such
 
     def entry(self, payload: bytes) -> None:
-        self.entries.append(unpack(payload))
+        entry = unpack(payload)
+        self.entries.append(entry)
+        if entry.note == FORCED:
+            self.forced.add(entry.of)
+        if entry.note == OTHER_EXCHANGE:  # what was held at the one before is gone
+            self.fills.clear()
+            self.positions.clear()
         self.booked = len(self.fills)
 
     def fill(self, fill: FillTold, slot: int, sequence: int) -> None:
@@ -76,7 +85,8 @@ class KeptMoney:
 
 class AccountMoney:
     """slot_of: a robot's sub-account; slack: what the venue may round by, of a currency; say: for
-    what people have to know; stop: cancels what robots of these slots have working."""
+    what people have to know; stop: cancels what robots of these slots have working; forced: how
+    client ids begin with which the venue closes by itself."""
 
     def __init__(
         self,
@@ -90,6 +100,7 @@ class AccountMoney:
         slack: Callable[[str], int],
         say: Callable[[AccountOut | HealthOut], None],
         stop: Callable[[tuple[int, ...]], None],
+        forced: tuple[str, ...] = (),
     ) -> None:
         self._instruments = instruments
         self._references = references
@@ -98,6 +109,7 @@ class AccountMoney:
         self._slot_of = slot_of
         self._say = say
         self._stop = stop
+        self._forced = forced
         self._is_shared = bool(options.subaccounts)
         self.ledger = Ledger()
         self.locks = Locks(instruments, leverage=options.leverage, references=references)
@@ -107,6 +119,7 @@ class AccountMoney:
         self.statements = Statements(self.accounts, Unexplained(slack), slack)
         self._books = Bookkeeper(self.ledger, self.statements, self._write)
         self.booking = Booking(instruments)
+        self._heard: dict[str, tuple[BalanceTold, int]] = {}  # and when it is looked at
         self._opened: dict[str, int] = {}  # when the books of a currency began, the venue's time
         self._changed: set[str] = set()  # currencies, since readers were told
         self._slots_used = max([MAIN, *options.subaccounts.values()]) + 1
@@ -126,13 +139,15 @@ class AccountMoney:
         for at, (fill, slot, sequence) in enumerate(kept.fills):
             if fill.symbol not in self._instruments:
                 continue
-            entry = self.booking.fill(fill, slot)
-            self._position(fill, slot)
+            entry = self._booked(fill, slot, is_forced=sequence in kept.forced)
             if at >= kept.booked:
                 self.book(entry._replace(of=sequence))
 
     def begin(self, balances: Balances, positions: Positions, *, is_other: bool) -> None:
         """The first words of the venue. is_other: it is another exchange than the journal's."""
+        if is_other:
+            self.booking = Booking(self._instruments)
+            self.locks.flatten()
         if is_other or not self._opened:
             for (symbol, side), qty in positions.items():
                 price = self._references.get(symbol, 0)
@@ -189,12 +204,22 @@ class AccountMoney:
         if not self._opened:
             return
         slot = self._slot_of(out.order.robot) if out.order is not None else MAIN
-        self.book(self.booking.fill(fill, slot)._replace(of=sequence))
-        self._position(fill, slot)
+        is_ours = out.order is not None and not out.order.is_foreign
+        is_forced = not is_ours and bool(self._forced) and fill.client_id.startswith(self._forced)
+        self.book(self._booked(fill, slot, is_forced=is_forced)._replace(of=sequence))
 
-    def _position(self, fill: FillTold, slot: int) -> None:
-        if self._instruments[fill.symbol].kind is not Kind.SPOT:
-            self._lock(fill.symbol, fill.position_side, slot)
+    def _booked(self, fill: FillTold, slot: int, *, is_forced: bool) -> Entry:
+        """With what the positions that it changes hold."""
+        if not is_forced:
+            entry = self.booking.fill(fill, slot)
+            if self._instruments[fill.symbol].kind is not Kind.SPOT:
+                self._lock(fill.symbol, fill.position_side, slot)
+            return entry
+        entry = self.booking.forced(fill)
+        for each, symbol, side in self.booking.positions:
+            if (symbol, side) == (fill.symbol, fill.position_side):
+                self._lock(symbol, side, each)
+        return entry
 
     def _lock(self, symbol: str, side: PositionSide, slot: int) -> None:
         held = self.booking.positions[slot, symbol, side]
@@ -204,15 +229,23 @@ class AccountMoney:
         """It may have changed: so may have what it holds."""
         self._changed.update(self.locks.update(order, self._slot_of(order.robot)))
 
-    def heard(self, told: Iterable[Told]) -> None:
-        """What the venue says of money, once fills that came with it are booked."""
+    def heard(self, told: Iterable[Told], now: int) -> None:
+        """What the venue says of money by itself. A balance may come before the fill that made it,
+        so it is looked at when that has had its time."""
         for each in told:
             if isinstance(each, MoveTold):
                 began = self._opened.get(each.currency, min(self._opened.values(), default=0))
                 if each.time >= began and self._opened:
                     self.book(self._moved(each))
             elif isinstance(each, BalanceTold) and self.is_ready:
-                self._statement(each, each.time, asked=False)
+                self._heard[each.currency] = each, now + GRACE
+
+    def tick(self, now: int) -> None:
+        """What has been heard and has had its time."""
+        for currency, (told, due) in list(self._heard.items()):
+            if due <= now:
+                del self._heard[currency]
+                self._statement(told, now, asked=False)
 
     def _moved(self, told: MoveTold) -> Entry:
         """Funding is shared by who holds the position; other moves are the pool's."""
@@ -283,13 +316,16 @@ class AccountMoney:
         if wanted is None:
             return None
         free = self.accounts.available(wanted.currency, slot)
-        if old is not None and self._instruments[spec.symbol].kind is Kind.SPOT:
-            free += self.locks.of(old, wanted.currency)
         if wanted.amount <= free:
             return None
         name = "main" if slot == MAIN else self.accounts.slots.name_of(slot) or str(slot)
         text = f"{decimal_text(money(wanted.amount))} {wanted.currency}, sub-account {name} has"
         return Refusal.of(InsufficientFunds, f"{text} {decimal_text(money(max(free, 0)))} free")
+
+    def shown_to(self, robot: int, currencies: Iterable[str]) -> dict[str, int]:
+        """What a robot can trade with: its sub-account's."""
+        slot = self._slot_of(robot)
+        return {name: self.ledger.balance(name, slot) for name in currencies}
 
     # --- what readers see -------------------------------------------------------------------------
 

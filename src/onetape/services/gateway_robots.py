@@ -183,7 +183,8 @@ class Robots:
             if refusal is None:
                 refusal = self._money.refusal(life.number, spec, spec.size_int)
             if refusal is None:
-                manager.submit(name, request, now)
+                # At once: the next request of this round finds less.
+                self._money.order(manager.submit(name, request, now))
             else:
                 manager.deny(name, request, now, refusal.code, refusal.reason)
         elif known is not None:
@@ -203,6 +204,7 @@ class Robots:
             refusal = self._money.refusal(order.robot, wanted, left, order)
         if refusal is None:
             self._manager.amend(order, now, price=price, size=size)
+            self._money.order(order)
         else:
             news = OrderNews.UPDATE_REJECTED
             self._manager.refuse(order, news, now, refusal.code, refusal.reason)

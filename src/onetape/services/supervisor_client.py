@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,7 +17,9 @@ import msgspec
 from onetape.ipc.local_socket import connect
 from onetape.model.config import Config
 from onetape.model.errors import BadConfig, JournalLocked, ProcessDown, UsageError
-from onetape.services.supervisor_child import start_time
+from onetape.services.supervisor_child import Process, start_time
+from onetape.services.supervisor_journal import left_in
+from onetape.services.supervisor_law import STOP_WITHIN_S
 from onetape.services.supervisor_options import SupervisorOptions, supervisor_socket
 from onetape.store.private import private_folder
 
@@ -27,7 +30,8 @@ ASK_WITHIN_S: Final = 10.0
 BEGIN_WITHIN_S: Final = 20.0  # until a supervisor answers at all
 UP_WITHIN_S: Final = 75.0
 DOWN_WITHIN_S: Final = 60.0  # robots cancel first; what does not end in time is killed
-NOT_RUNNING: Final[dict[str, Any]] = {"running": False, "processes": []}
+STARTS: Final = ("venue", "gateway", "robot")  # in this order
+REAP_S: Final = 2.0  # until the system has asked for what has ended; some never do
 
 
 def ask(home: Path, do: str, **fields: Any) -> dict[str, Any] | None:
@@ -53,8 +57,32 @@ def ask(home: Path, do: str, **fields: Any) -> dict[str, Any] | None:
 
 
 def status_of(home: Path) -> dict[str, Any]:
-    """The processes; `running` False where there is no supervisor."""
-    return ask(home, "status") or NOT_RUNNING
+    """The processes; `running` False where there is no supervisor, and then what one that was
+    killed has left."""
+    told = ask(home, "status")
+    if told is not None:
+        return told
+    shown = []
+    for name, process in _orphans(home):
+        shown.append(
+            {
+                "name": name, "kind": name.partition(":")[0], "pid": process.pid,
+                "state": "running", "heartbeat_age_ms": None, "progress_age_ms": None, "lag": None,
+                "restarts": 0, "reason": "its supervisor is gone: `up` takes it over",
+            }
+        )  # fmt: skip
+        process.close()
+    return {"running": False, "processes": shown}
+
+
+def _orphans(home: Path) -> list[tuple[str, Process]]:
+    """What runs of a supervisor that is gone, in the order of its start."""
+    found = []
+    for name, record in left_in(home).processes.items():
+        process = Process.find(record["pid"], record["started"]) if record["pid"] else None
+        if process is not None:
+            found.append((name, process))
+    return sorted(found, key=lambda each: STARTS.index(each[0].partition(":")[0]))
 
 
 def bring_up(config: Config, path: Path | None, home: Path) -> dict[str, Any]:
@@ -166,20 +194,39 @@ def bring_down(home: Path) -> dict[str, Any]:
     """Stops all, in reverse order: what was stopped. Raises ProcessDown for what goes on."""
     told = ask(home, "status")
     if told is None:
-        return {"stopped": [], "already": True}
+        stopped = _stop_orphans(home)
+        return {"stopped": stopped, "already": not stopped}
     names = [p["name"] for p in told["processes"] if p["pid"]]
     pid = next(p["pid"] for p in told["processes"] if p["kind"] == "supervisor")
     started = start_time(pid)
     ask(home, "down")
     deadline = time.monotonic() + DOWN_WITHIN_S
-    while start_time(pid) == started and started:
+    while start_time(pid) == started:
         if time.monotonic() > deadline:
             raise ProcessDown(
                 f"not all has stopped within {DOWN_WITHIN_S:.0f} s", where=str(home),
                 todo="onetape status says what runs",
             )  # fmt: skip
         time.sleep(LOOK_S)
+    reaped = time.monotonic() + REAP_S
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < reaped:
+        time.sleep(LOOK_S)
     return {"stopped": names, "already": False}
+
+
+def _stop_orphans(home: Path) -> list[str]:
+    """In reverse order, each within its time."""
+    names = []
+    for name, process in reversed(_orphans(home)):
+        process.signal(signal.SIGTERM)
+        deadline = time.monotonic() + STOP_WITHIN_S
+        while not process.has_ended:
+            if time.monotonic() > deadline:
+                process.signal(signal.SIGKILL)
+            time.sleep(LOOK_S)
+        process.close()
+        names.append(name)
+    return names
 
 
 def restart(home: Path, name: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from onetape.services.supervisor_options import supervisor_journal
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.segments import is_tape
 
-__all__ = ["Left", "SupervisorTape"]
+__all__ = ["Left", "SupervisorTape", "left_in"]
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class SupervisorTape:
         self.writer = JournalWriter(
             path, process="supervisor", created=time.time_ns(), heartbeat=True
         )
-        self.left = _read(path)
+        self.left = left_in(home)
 
     def process(self, life: Life, pid: int, started: int) -> None:
         """Where a process stands now, and which one it is. pid 0: there is none."""
@@ -62,7 +62,9 @@ class SupervisorTape:
         self.writer.close()
 
 
-def _read(path: Path) -> Left:
+def left_in(home: Path) -> Left:
+    """As the journal has it, whoever writes it."""
+    path = supervisor_journal(home)
     left = Left()
     if not is_tape(path):
         return left

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-__all__ = ["SILENT_S", "Child", "Do", "Law", "Life", "State", "Step"]
+__all__ = ["SILENT_S", "STOP_WITHIN_S", "Child", "Do", "Law", "Life", "State", "Step"]
 
 START_WITHIN_S: Final = 30.0  # from its start until it is ready
 STOP_WITHIN_S: Final = 15.0  # from the signal until it is killed: a robot cancels its orders first

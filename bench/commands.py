@@ -1,0 +1,118 @@
+"""A command's round trip: a strategy's process asks a gateway's to allocate, over its socket, and
+is answered when that is on the gateway's journal; and 8 strategies at once.
+
+The gateway is a process of its own, on an account of a simulated exchange. `process`: what was
+answered survives the gateway's death. `disk`: a loss of power too, one sync for all commands of a
+turn of its loop. Prints one JSON object of figures.
+
+    python bench/commands.py [--count 2000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvloop
+
+from onetape.ipc import IPCCommandSystem
+from onetape.ipc.commands import BINANCE_STRATEGY_BALANCE_CMD, binance_strategy_balance
+from onetape.services.live import addressed, gateway_process, simulated_exchange
+
+SYMBOL = "binance:BTC/USDT:USDT"
+STRATEGIES = {f"s{n}": n + 2 for n in range(8)}
+
+
+async def trips(home: Path, name: str, count: int) -> list[int]:
+    """ns of each, one after another: to and fro between the pool and the sub-account."""
+    system = IPCCommandSystem(name, home=home)
+    system.start()
+    samples = []
+    for step in range(count):
+        payload = binance_strategy_balance(
+            name, "release" if step % 2 else "allocate", "usdt", 1, index=STRATEGIES[name]
+        )
+        began = time.perf_counter_ns()
+        answer = await system.send_command("gateway:bench", BINANCE_STRATEGY_BALANCE_CMD, payload)
+        samples.append(time.perf_counter_ns() - began)
+        assert answer.status == "applied", answer
+    system.stop()
+    return samples
+
+
+@contextmanager
+def gateway(home: Path, commands: str) -> Iterator[None]:
+    with simulated_exchange("binance-usdm", 3) as told:
+        options = addressed(home, "bench", told, told["accounts"][0], [SYMBOL])
+        options = msgspec.structs.replace(options, subaccounts=STRATEGIES, commands=commands)
+        with gateway_process(options):
+            yield
+
+
+def at_once(home: Path, count: int) -> tuple[list[int], float]:
+    """A process for each strategy; their samples, and commands a second of all together."""
+    began = time.monotonic()
+    asking = [
+        subprocess.Popen(
+            [sys.executable, __file__, "--as", name, "--home", str(home), "--count", str(count)],
+            stdout=subprocess.PIPE,
+        )
+        for name in STRATEGIES
+    ]
+    told = [json.loads(each.communicate()[0]) for each in asking]
+    assert all(each.returncode == 0 for each in asking)
+    seconds = max(each["ended"] for each in told) - max(each["began"] for each in told)
+    assert time.monotonic() - began >= seconds
+    samples = [ns for each in told for ns in each["samples"]]
+    return samples, len(samples) / seconds
+
+
+def figures(name: str, samples: list[int], reach: tuple[float, float] | None) -> list[dict]:
+    ordered = sorted(samples)
+    wanted: tuple[float | None, float | None] = reach or (None, None)
+    return [
+        {"name": f"{name}, {word}", "unit": "us", "better": "less", "reach": most,
+         "value": round(ordered[int(share * (len(ordered) - 1))] / 1000, 1)}
+        for word, share, most in (("p50", 0.5, wanted[0]), ("p99", 0.99, wanted[1]))
+    ]  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--count", type=int, default=2000)
+    parser.add_argument("--as", dest="name", default="")
+    parser.add_argument("--home", default="")
+    given = parser.parse_args()
+    if given.name:
+        uvloop.run(trips(Path(given.home), given.name, 10))
+        told: dict[str, Any] = {"began": time.monotonic()}
+        told["samples"] = uvloop.run(trips(Path(given.home), given.name, given.count))
+        told["ended"] = time.monotonic()
+        print(json.dumps(told))
+        return
+    shown = []
+    for level in ("process", "disk"):
+        with tempfile.TemporaryDirectory() as folder, gateway(Path(folder), level):
+            home = Path(folder)
+            uvloop.run(trips(home, "s0", 200))
+            samples = uvloop.run(trips(home, "s0", given.count))
+            reach = (150.0, 1000.0) if level == "process" else None
+            shown += figures(f"allocate, journaled ({level})", samples, reach)
+            together, rate = at_once(home, given.count // 4)
+            shown += figures(f"allocate, 8 strategies at once ({level})", together, None)
+            shown.append({"name": f"allocate, 8 strategies together ({level})", "unit": "/s",
+                          "value": round(rate), "better": "more"})  # fmt: skip
+    print(json.dumps({"figures": shown}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""Tokens by name, read again when their file is another one: a look at it costs a tenth of reading
+it, and every command looks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from onetape.store.tokens import read_token, token_file
+
+__all__ = ["KnownTokens"]
+
+
+class KnownTokens:
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._known: dict[str, tuple[str, int, int, str]] = {}  # file, its inode and time, token
+
+    def of(self, name: str) -> str:
+        """Raises as `read_token`."""
+        known = self._known.get(name)
+        if known is not None:
+            path, inode, time, token = known
+            try:
+                there = os.stat(path)  # noqa: PTH116 - of a text
+            except FileNotFoundError:
+                del self._known[name]
+            else:
+                if (there.st_ino, there.st_mtime_ns) == (inode, time):
+                    return token
+        file = token_file(self._home, name)
+        try:
+            there = file.stat()  # before it is read: one that changes in between is read again
+        except FileNotFoundError:
+            return read_token(self._home, name)  # says so
+        token = read_token(self._home, name)
+        self._known[name] = str(file), there.st_ino, there.st_mtime_ns, token
+        return token
