@@ -29,6 +29,8 @@ __all__ = [
     "PositionTold",
     "StreamTold",
     "Told",
+    "TransferState",
+    "TransferTold",
 ]
 
 
@@ -125,6 +127,26 @@ class MoveTold(NamedTuple):
     symbol: str = ""
 
 
+class TransferState(StrEnum):
+    """How a transfer between wallets stands at the venue."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNDERWAY = "underway"
+
+
+class TransferTold(NamedTuple):
+    """A row of the venue's history of transfers. wallets: "" is the one that is traded from."""
+
+    venue_id: str
+    source: str
+    target: str
+    currency: str
+    amount: int
+    time: int
+    state: TransferState
+
+
 class PositionTold(NamedTuple):
     """qty is signed."""
 
@@ -150,4 +172,13 @@ class StreamTold(NamedTuple):
     detail: str = ""
 
 
-Told = OrderTold | FillTold | BalanceTold | MoveTold | PositionTold | ModeTold | StreamTold
+Told = (
+    OrderTold
+    | FillTold
+    | BalanceTold
+    | MoveTold
+    | TransferTold
+    | PositionTold
+    | ModeTold
+    | StreamTold
+)

@@ -174,6 +174,20 @@ class SimExchange(Clearing):
         self.say(CashReport(now, account, reason, (at,), (), units))
 
     @recorded
+    def transfer(self, account: SimAccount, currency: str, amount: str, now: int) -> int:
+        """From the spot wallet to the one that is traded from; back where it is negative. The
+        caller has seen to it that it is there. Gives its id."""
+        at = self.currencies.index(currency)
+        units = money_units(Decimal(amount))
+        account.spot[at] = account.spot.get(at, 0) - units
+        account.money.deposit(at, units)
+        number = self._next_income
+        self._note_income(account, now, "transfer", at, units, -1)
+        reason = "deposit" if units > 0 else "withdraw"
+        self.say(CashReport(now, account, reason, (at,), (), units))
+        return number
+
+    @recorded
     def set_leverage(self, account: SimAccount, index: int, leverage: int, now: int) -> None:
         account.set_leverage(index, leverage)
         self.say(ModeReport(now, account, "leverage", index))

@@ -17,14 +17,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from onetape.model.time import SECOND
 from onetape.orders.told import MoveKind, MoveTold
 from onetape.venues.numbers import money_of
 
-__all__ = ["WINDOW_MS", "KnownMoves", "kind_of"]
+__all__ = ["WINDOW_MS", "KnownMoves", "income_terms", "kind_of", "next_income"]
 
 # The stream tells of funding once an account has been settled, which takes a while after the full
 # hour that the history says.
 WINDOW_MS: Final = 60_000
+INCOME_PAGE: Final = 1000
+INCOME_KEPT: Final = 90 * 86_400 * SECOND
+INCOME_USUAL: Final = 7 * 86_400 * SECOND  # where nobody says since when
 KEPT: Final = 10_000
 
 _MS: Final = 1_000_000
@@ -66,6 +70,18 @@ def kind_of(word: str) -> MoveKind:
 
 _WORDS: Final = frozenset(kind.value for kind in MoveKind)
 _Sum = tuple[MoveKind, str, int]  # with the currency and the amount
+
+
+def income_terms(now: int, since: int, cursor: str) -> dict[str, str]:
+    """Of a page of the history, oldest first. cursor: start:page."""
+    start, _, page = cursor.partition(":")
+    start = start or str(max(since, now - (INCOME_KEPT if since else INCOME_USUAL)) // _MS)
+    return {"startTime": start, "limit": str(INCOME_PAGE), "page": page or "1"}
+
+
+def next_income(rows: int, sent: Mapping[str, str]) -> str:
+    """The cursor of what follows a page of so many rows, "" where nothing does."""
+    return f"{sent['startTime']}:{int(sent['page']) + 1}" if rows >= INCOME_PAGE else ""
 
 
 @dataclass(slots=True)

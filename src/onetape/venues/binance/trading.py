@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -26,7 +25,6 @@ from onetape.model.enums import (
 from onetape.model.errors import OrderOutcomeUnknown, VenueRateLimit, VenueRejected
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
-from onetape.model.time import SECOND
 from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, Traits
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import (
@@ -38,9 +36,15 @@ from onetape.orders.told import (
     StreamTold,
     Told,
 )
-from onetape.venues.binance.errors import ERRORS, TEXT_503
-from onetape.venues.binance.moves import KnownMoves
-from onetape.venues.binance.signing import signer_of
+from onetape.venues.binance.errors import ERRORS, TEXT_503, is_error
+from onetape.venues.binance.moves import KnownMoves, income_terms, next_income
+from onetape.venues.binance.signing import sent_terms, signer_of
+from onetape.venues.binance.transfers import (
+    TRANSFER_PATH,
+    history_terms,
+    history_told,
+    transfer_terms,
+)
 from onetape.venues.binance.words import (
     ALGO_STATES,
     NEWS,
@@ -58,9 +62,6 @@ __all__ = ["BinanceUsdmProtocol"]
 
 RECV_WINDOW_MS: Final = 5000
 FILLS_PAGE: Final = 1000
-INCOME_PAGE: Final = 1000
-INCOME_KEPT: Final = 90 * 86_400 * SECOND  # the history has three months
-INCOME_USUAL: Final = 7 * 86_400 * SECOND  # and gives seven days where nobody says since when
 _MS: Final = 1_000_000
 CLOCK_STEP: Final = _MS  # the venue tells its time in these: so much may ours be off
 # Named once: a member looked up at its class costs as much as a call.
@@ -189,15 +190,31 @@ class BinanceUsdmProtocol:
         )
 
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
-        """Oldest first. cursor: start:page."""
-        start, _, page = cursor.partition(":")
-        start = start or str(max(since, now - (INCOME_KEPT if since else INCOME_USUAL)) // _MS)
-        params = {"startTime": start, "limit": str(INCOME_PAGE), "page": page or "1"}
+        params = income_terms(now, since, cursor)
         return self._signed(Purpose.MOVES, "GET", "/fapi/v1/income", params, now, 30)
 
     def known_move(self, reference: str) -> None:
         """A move that our tape has."""
         self._moves.known(reference)
+
+    def transfer(
+        self, source: str, target: str, currency: str, amount: int, now: int
+    ) -> Call | None:
+        terms = transfer_terms(source, target, currency, amount)
+        return self._wallet(Purpose.TRANSFER, "POST", terms, now)
+
+    def transfers(
+        self, source: str, target: str, now: int, *, since: int, cursor: str = ""
+    ) -> Call | None:
+        terms = history_terms(source, target, since, cursor)
+        return self._wallet(Purpose.TRANSFERS, "GET", terms, now)
+
+    def _wallet(
+        self, purpose: Purpose, method: str, terms: dict[str, str] | None, now: int
+    ) -> Call | None:
+        if terms is None:
+            return None
+        return self._signed(purpose, method, TRANSFER_PATH, terms, now, 1)
 
     def positions(self, now: int) -> Call:
         return self._signed(Purpose.POSITIONS, "GET", "/fapi/v3/positionRisk", {}, now, 5)
@@ -222,10 +239,8 @@ class BinanceUsdmProtocol:
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
         """Working orders only, as far as is known: what it does to conditional orders is documented
         nowhere (as of 2026-11), so a resting stop must not be relied on to survive or to go."""
-        params = {
-            "symbol": self._by_symbol[symbol].raw_symbol,
-            "countdownTime": str(after // _MS),
-        }
+        raw = self._by_symbol[symbol].raw_symbol
+        params = {"symbol": raw, "countdownTime": str(after // _MS)}
         return self._signed(
             Purpose.DEAD_MAN, "POST", "/fapi/v1/countdownCancelAll", params, now, 10, symbol=symbol
         )
@@ -291,7 +306,7 @@ class BinanceUsdmProtocol:
         now: int,
     ) -> Answer:
         """The same of a body that has been parsed; an order line's answers have the same parts."""
-        if status >= 400 or (isinstance(value, dict) and _is_error(value)):
+        if status >= 400 or (isinstance(value, dict) and is_error(value)):
             return self._failed(call, status, headers, value, body)
         try:
             return self._read(call, value, now)
@@ -357,17 +372,19 @@ class BinanceUsdmProtocol:
                                                   if r["symbol"] in self._by_raw))  # fmt: skip
             case Purpose.BALANCES:
                 # `updateTime` is when the currency changed last, not how fresh the list is.
-                asked = _asked(call)
+                asked = int(sent_terms(call.target)["timestamp"]) * _MS
                 bounds = (asked, asked - CLOCK_STEP, now + CLOCK_STEP)
                 totals = ((r["asset"], money_of(r["balance"])) for r in value)
                 return Answer(Outcome.DONE, tuple(BalanceTold(*t, *bounds) for t in totals))
             case Purpose.MOVES:
                 moves = self._moves.of_history(value, self._symbol)
-                sent = dict(parse_qsl(call.target.partition("?")[2]))
-                more = f"{sent['startTime']}:{int(sent['page']) + 1}"
-                return Answer(
-                    Outcome.DONE, tuple(moves), cursor=more if len(value) >= INCOME_PAGE else ""
-                )
+                more = next_income(len(value), sent_terms(call.target))
+                return Answer(Outcome.DONE, tuple(moves), cursor=more)
+            case Purpose.TRANSFER:
+                return Answer(Outcome.DONE, value=str(value["tranId"]))
+            case Purpose.TRANSFERS:
+                told, more = history_told(value, sent_terms(call.target))
+                return Answer(Outcome.DONE, tuple(told), cursor=more)
             case Purpose.MODES:
                 mode = ModeTold(
                     hedge=bool(value["dualSidePosition"]),
@@ -574,13 +591,3 @@ class BinanceUsdmProtocol:
                 reason=str(o.get("rm", "")),
             )
         ]
-
-
-def _asked(call: Call) -> int:
-    """When a signed request was made, ns by the venue's clock as we knew it."""
-    return int(call.target.rpartition("timestamp=")[2].partition("&")[0]) * _MS
-
-
-def _is_error(value: dict[str, Any]) -> bool:
-    code = value.get("code")
-    return isinstance(code, int) and code < 0

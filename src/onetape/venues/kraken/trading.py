@@ -208,6 +208,17 @@ class KrakenSpotProtocol:
     def known_move(self, reference: str) -> None:
         """Nothing to keep: stream and list have the same ids."""
 
+    def transfer(
+        self, source: str, target: str, currency: str, amount: int, now: int
+    ) -> Call | None:
+        """None: the spot side moves money to the futures wallet, not back (read 2026-11)."""
+        return None
+
+    def transfers(
+        self, source: str, target: str, now: int, *, since: int, cursor: str = ""
+    ) -> Call | None:
+        return None
+
     def positions(self, now: int) -> Call:
         """There are none; never asked by who heeds `traits`."""
         return self._private(Purpose.POSITIONS, "OpenPositions", {}, now, 1)
