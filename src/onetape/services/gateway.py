@@ -176,6 +176,8 @@ class Gateway:
         self.tape.open(now)
         symbols = [i.symbol for i in self.instruments]
         unknown = 0 if is_other else recovery.finish(now)
+        for order in self.manager.open.values():
+            self.money.order(order)
         self.reconciler = Reconciler(
             self.manager,
             symbols,

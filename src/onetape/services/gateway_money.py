@@ -128,7 +128,7 @@ class AccountMoney:
         self._slots_used = max([MAIN, *options.subaccounts.values()]) + 1
         self._sequence = 0  # of the newest entry's frame
         self.moves_wanted: int | None = None  # since when what moved money is to be read
-        self.is_ready = False
+        self.is_ready = self._has_begun = False
 
     # --- at a start -------------------------------------------------------------------------------
 
@@ -158,6 +158,9 @@ class AccountMoney:
 
     def begin(self, balances: Balances, positions: Positions, *, is_other: bool) -> None:
         """The first words of the venue. is_other: it is another exchange than the journal's."""
+        if self._has_begun:
+            return
+        self._has_begun = True
         if is_other:
             self.booking = Booking(self._instruments)
             self.locks.flatten()
