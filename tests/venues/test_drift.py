@@ -74,7 +74,8 @@ def test_every_request_of_an_adapter_is_among_its_facts(kind):
         protocol.amend(keys[0], spec, NOW, price=500_010, size=10),
         protocol.query_venue_id(symbol, "1", NOW), *protocol.open_orders(NOW),
         protocol.fills(symbol, NOW, since=0), protocol.balances(NOW), protocol.modes(NOW),
-        protocol.account_moves(NOW, since=0),
+        protocol.account_moves(NOW, since=0), protocol.transfer("", "spot", "USDT", 1, NOW),
+        protocol.transfers("", "spot", NOW, since=0),
         protocol.dead_man(symbol if kind == "binance-usdm" else "", NOW, after=60 * 10**9),
     ]  # fmt: skip
     calls += [each(key, NOW) for key in keys for each in (protocol.cancel, protocol.query)]

@@ -164,6 +164,14 @@ class Booking:
             found.terms = found.account.terms = terms
         return found
 
+    def one_side(self, symbol: str) -> PositionSide:
+        """Whose funding it is where the venue says the symbol only: the leg that is held. In hedge
+        mode each leg has an event of its own, which does not say which; the larger one is taken."""
+        held = {
+            side: abs(each.qty) for (name, side), each in self.account.items() if name == symbol
+        }
+        return max(held, key=lambda side: held[side], default=PositionSide.BOTH)
+
     # --- funding ----------------------------------------------------------------------------------
 
     def funding(

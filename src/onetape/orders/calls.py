@@ -33,6 +33,8 @@ class Purpose(StrEnum):
     POSITIONS = "positions"
     BALANCES = "balances"
     MOVES = "moves"
+    TRANSFER = "transfer"
+    TRANSFERS = "transfers"
     MODES = "modes"
     TIME = "time"
     INSTRUMENTS = "instruments"
@@ -135,6 +137,24 @@ class OrderProtocol(Protocol):
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call | None:
         """What moved balances otherwise than by fills, since ns UTC; None: it cannot be asked, or
         need not be, because there are positions."""
+        ...
+
+    def known_move(self, reference: str) -> None:
+        """A move that our tape has, so that it is the same one however it is told again."""
+        ...
+
+    def transfer(
+        self, source: str, target: str, currency: str, amount: int, now: int
+    ) -> Call | None:
+        """Money from one wallet to another, "" being the one that is traded from; amount: 1e-18.
+        DONE: carried out, `value` is the venue's id. SAFE and DEFINITIVE: it was not. AMBIGUOUS:
+        the history knows. None: not between these wallets, or not for us to do."""
+        ...
+
+    def transfers(
+        self, source: str, target: str, now: int, *, since: int, cursor: str = ""
+    ) -> Call | None:
+        """The history of transfers that way, since ns UTC: `TransferTold` rows."""
         ...
 
     def positions(self, now: int) -> Call: ...

@@ -6,6 +6,7 @@ ns UTC by the venue's clock.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import NamedTuple
 
 from onetape.model.enums import (
@@ -22,11 +23,14 @@ __all__ = [
     "BalanceTold",
     "FillTold",
     "ModeTold",
+    "MoveKind",
     "MoveTold",
     "OrderTold",
     "PositionTold",
     "StreamTold",
     "Told",
+    "TransferState",
+    "TransferTold",
 ]
 
 
@@ -101,13 +105,46 @@ class BalanceTold(NamedTuple):
         return self.latest or self.time
 
 
+class MoveKind(StrEnum):
+    """Why money came or went."""
+
+    TRANSFER = "transfer"  # from or to another wallet, account or bank
+    FUNDING = "funding"
+    INTEREST = "interest"  # of loans, paid; of staking and savings, received
+    FEE = "fee"  # that no fill tells of, and what is given back of fees
+    OTHER = "other"  # conversions, rewards, what the venue has invented since
+
+
 class MoveTold(NamedTuple):
-    """Money that came or went otherwise than by a fill: a deposit, a withdrawal."""
+    """Money that came or went otherwise than by a fill. It is the same move where the reference is,
+    whichever way it was told. symbol: what funding was paid for, where the venue says so."""
 
     reference: str
     currency: str
     amount: int
     time: int
+    kind: MoveKind = MoveKind.TRANSFER
+    symbol: str = ""
+
+
+class TransferState(StrEnum):
+    """How a transfer between wallets stands at the venue."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNDERWAY = "underway"
+
+
+class TransferTold(NamedTuple):
+    """A row of the venue's history of transfers. wallets: "" is the one that is traded from."""
+
+    venue_id: str
+    source: str
+    target: str
+    currency: str
+    amount: int
+    time: int
+    state: TransferState
 
 
 class PositionTold(NamedTuple):
@@ -135,4 +172,13 @@ class StreamTold(NamedTuple):
     detail: str = ""
 
 
-Told = OrderTold | FillTold | BalanceTold | MoveTold | PositionTold | ModeTold | StreamTold
+Told = (
+    OrderTold
+    | FillTold
+    | BalanceTold
+    | MoveTold
+    | TransferTold
+    | PositionTold
+    | ModeTold
+    | StreamTold
+)

@@ -160,6 +160,8 @@ class Gateway:
         kept = KeptMoney()
         if not is_new:
             old.recover(path, recovery, kept)
+            for entry in kept.entries:
+                self.protocol.known_move(entry.reference)
         writer = JournalWriter(
             path, process=f"gateway:{self.options.account}", account=self.options.account,
             created=time.time_ns(), heartbeat=True,

@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+import msgspec
+
 from onetape.accounts.booking import FORCED, Booking
 from onetape.accounts.bookkeeper import Bookkeeper
-from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry
+from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Outside
 from onetape.accounts.entry_frames import pack, unpack
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.locks import Locks
@@ -30,11 +32,19 @@ from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.filters import Refusal
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, Managed
-from onetape.orders.told import BalanceTold, FillTold, MoveTold, Told
+from onetape.orders.told import BalanceTold, FillTold, MoveKind, MoveTold, Told
 from onetape.services.gateway_options import GatewayOptions
 from onetape.tape.journal import JournalWriter, type_id
 
 __all__ = ["LEDGER", "AccountMoney", "KeptMoney"]
+
+# Cause and other side of money that came or went; what is of no kind is as from the world.
+_CAUSES: Final = {
+    MoveKind.FUNDING: (Cause.FUNDING, Outside.FUNDING),
+    MoveKind.INTEREST: (Cause.INTEREST, Outside.INTEREST),
+    MoveKind.FEE: (Cause.FEE, Outside.FEES),
+    MoveKind.OTHER: (Cause.TRANSFER, Outside.WORLD),
+}
 
 LEDGER: Final = "ledger"  # source of the positions that it begins with
 
@@ -56,6 +66,7 @@ class KeptMoney:
         self.positions: list[tuple[str, PositionSide, int, int]] = []  # at its beginning
         self.booked = 0  # how many fills are older than the newest entry
         self.forced: set[int] = set()  # frames of fills that were shared as such
+        self.names: dict[str, int] = {}  # of slots, as they were last
 
     def entry(self, payload: bytes) -> None:
         entry = unpack(payload)
@@ -122,10 +133,17 @@ class AccountMoney:
     # --- at a start -------------------------------------------------------------------------------
 
     def recover(self, kept: KeptMoney) -> None:
-        """What the journal says; what its writer had no time to book is booked now."""
+        """What the journal says; what its writer had no time to book is booked now. Raises
+        BadConfig where a slot with money would be another's."""
         for entry in kept.entries:
             self._books.replay(entry)
             self._note(entry)
+        slots = self.accounts.slots
+        slots.take_over(Slots(kept.names), self._has_money)
+        if dict(slots) != kept.names:
+            record = {"slots": dict(slots)}
+            self._writer.append("params", msgspec.msgpack.encode(record), time=time.time_ns())
+        self._table.name(dict(slots))
         for symbol, side, qty, price in kept.positions:
             self._adopt(symbol, side, qty, price)
         for at, (fill, slot, sequence) in enumerate(kept.fills):
@@ -134,6 +152,9 @@ class AccountMoney:
             entry = self._booked(fill, slot, is_forced=sequence in kept.forced)
             if at >= kept.booked:
                 self.book(entry._replace(of=sequence))
+
+    def _has_money(self, slot: int) -> bool:
+        return any(self.ledger.balance(name, slot) for name in self.ledger.currencies())
 
     def begin(self, balances: Balances, positions: Positions, *, is_other: bool) -> None:
         """The first words of the venue. is_other: it is another exchange than the journal's."""
@@ -228,7 +249,7 @@ class AccountMoney:
             if isinstance(each, MoveTold):
                 began = self._opened.get(each.currency, min(self._opened.values(), default=0))
                 if each.time >= began and self._opened:
-                    self.book(moved(each))
+                    self.book(self._moved(each))
             elif isinstance(each, BalanceTold) and self.is_ready:
                 self._heard[each.currency] = each, now + GRACE
 
@@ -238,6 +259,22 @@ class AccountMoney:
             if due <= now:
                 del self._heard[currency]
                 self._statement(told, now, asked=False)
+
+    def _moved(self, told: MoveTold) -> Entry:
+        """Funding is shared by who holds the position; other moves are the pool's."""
+        entry = moved(told)
+        match told.kind:
+            case MoveKind.FUNDING if told.symbol in self._instruments:
+                side = self.booking.one_side(told.symbol)
+                return self.booking.funding(
+                    told.symbol, side, told.amount, told.currency, told.time, told.reference
+                )
+            case MoveKind.TRANSFER:
+                return entry
+            case kind:
+                cause, outside = _CAUSES[kind]
+                pool, world = entry.legs
+                return entry._replace(cause=cause, legs=(pool, world._replace(holder=outside)))
 
     def check(self, balances: Balances, now: int) -> None:
         """After the fills until then have been read: the venue's balances are looked at."""
@@ -277,6 +314,8 @@ class AccountMoney:
             return found
         booked = self.book(found)
         self.publish()
+        if found.cause is Cause.RESET:
+            self._stop(tuple({leg.holder for leg in found.legs if leg.holder > MAIN}))
         return booked or found
 
     def refusal(

@@ -40,7 +40,7 @@ class Trade(NamedTuple):
 
 class Income(NamedTuple):
     """A change of a balance in the account's history. kind: realized, fee, funding, deposit,
-    liquidation_fee, insurance, adjust, auto_exchange."""
+    liquidation_fee, insurance, adjust, auto_exchange, transfer."""
 
     id: int
     time: int
@@ -84,6 +84,7 @@ class SimAccount:
     closed: deque[SimOrder] = field(default_factory=deque)
     by_id: dict[int, SimOrder] = field(default_factory=dict)  # open, and closed ones kept
     trades: deque[Trade] = field(default_factory=lambda: deque(maxlen=TRADES_MAX))
+    spot: dict[int, int] = field(default_factory=dict)  # beside futures: its own wallet, 1e-18
     income: deque[Income] = field(default_factory=lambda: deque(maxlen=INCOME_MAX))
     margin_moves: deque[MarginMove] = field(default_factory=lambda: deque(maxlen=INCOME_MAX))
     # Of what little margin was told: currencies, and isolated positions.

@@ -241,12 +241,14 @@ class Control:
         return self._account(account)
 
     def _deposit(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params, "account", "currency", "amount")
+        known_keys(params, "account", "currency", "amount", "silent")
         account = account_of(self.exchange, params.get("account"))
-        amount = amount_of(params.get("amount"))
+        amount, silent = amount_of(params.get("amount")), params.get("silent", False)
+        if not isinstance(silent, bool):
+            raise BadConfig("silent is true or false")
         reason = "deposit" if amount > 0 else "withdraw"
         currency = str(params.get("currency"))
-        deposit(self.exchange, account, currency, amount, now, reason=reason)
+        deposit(self.exchange, account, currency, amount, now, reason=reason, silent=silent)
         return self._account(account)
 
     def _trade(self, params: Params, now: int) -> dict[str, Any]:

@@ -160,14 +160,32 @@ class SimExchange(Clearing):
 
     @recorded
     def deposit(
-        self, account: SimAccount, currency: str, amount: str, now: int, *, reason: str = "deposit"
-    ) -> None:
-        """Money that comes (or goes, negative) from outside."""
+        self, account: SimAccount, currency: str, amount: str, now: int, *,
+        reason: str = "deposit", silent: bool = False,
+    ) -> None:  # fmt: skip
+        """Money that comes (or goes, negative) from outside. silent: the balance is another one,
+        and nothing tells why."""
         at = self.currencies.index(currency)
         units = money_units(Decimal(amount))
         account.money.deposit(at, units)
+        if silent:
+            return
         self._note_income(account, now, reason, at, units, -1)
         self.say(CashReport(now, account, reason, (at,), (), units))
+
+    @recorded
+    def transfer(self, account: SimAccount, currency: str, amount: str, now: int) -> int:
+        """From the spot wallet to the one that is traded from; back where it is negative. The
+        caller has seen to it that it is there. Gives its id."""
+        at = self.currencies.index(currency)
+        units = money_units(Decimal(amount))
+        account.spot[at] = account.spot.get(at, 0) - units
+        account.money.deposit(at, units)
+        number = self._next_income
+        self._note_income(account, now, "transfer", at, units, -1)
+        reason = "deposit" if units > 0 else "withdraw"
+        self.say(CashReport(now, account, reason, (at,), (), units))
+        return number
 
     @recorded
     def set_leverage(self, account: SimAccount, index: int, leverage: int, now: int) -> None:

@@ -45,15 +45,17 @@ def deposit(
     now: int,
     *,
     reason: str,
+    silent: bool = False,
 ) -> None:
-    """Money that comes, or goes where it is negative. Raises BadConfig."""
+    """Money that comes, or goes where it is negative. silent: neither stream nor history tell of
+    it. Raises BadConfig."""
     if currency not in exchange.currencies:
         names = ", ".join(exchange.currencies)
         raise BadConfig(f"no currency {currency!r}", todo=f"one of {names}")
     if amount.as_tuple().exponent < -18:  # type: ignore[operator]
         raise BadConfig(f"more than 18 decimals: {amount}")
     money_units(amount)
-    exchange.deposit(account, currency, str(amount), now, reason=reason)
+    exchange.deposit(account, currency, str(amount), now, reason=reason, silent=silent)
 
 
 def trade_by_hand(

@@ -17,6 +17,7 @@ from onetape.sim.account import SimAccount
 from onetape.sim.binance.margin import MarginData
 from onetape.sim.binance.multi_assets import MultiAssets
 from onetape.sim.binance.public import PublicData
+from onetape.sim.binance.wallet import WalletData
 from onetape.sim.binance.wire import Refused, amount, ms, price_text, size_text
 from onetape.sim.clearing import maintenance
 from onetape.sim.exchange import SimExchange
@@ -28,7 +29,9 @@ _INCOME: Final = {
     "fee": "COMMISSION",
     "funding": "FUNDING_FEE",
     "deposit": "TRANSFER",
+    "withdraw": "TRANSFER",
     "adjust": "TRANSFER",
+    "transfer": "TRANSFER",
     "liquidation_fee": "INSURANCE_CLEAR",
     "insurance": "INSURANCE_CLEAR",
     "auto_exchange": "AUTO_EXCHANGE",
@@ -44,6 +47,7 @@ class AccountData:
         self.public = public
         self.margin = MarginData(exchange, public)
         self.multi_assets = MultiAssets(exchange)
+        self.wallet = WalletData(exchange, lambda account, at: self._free(account, at)[1])
 
     def balances(self, account: SimAccount, now: int) -> list[dict[str, Any]]:
         rows = []

@@ -203,6 +203,8 @@ class BinanceUsdm:
             ("GET", "/fapi/v1/income"): lambda a, p, _n: data.income(a, p),
             ("GET", "/fapi/v1/forceOrders"): lambda a, p, _n: data.force_orders(a, p),
             ("GET", "/fapi/v1/rateLimit/order"): lambda a, _p, n: self._order_limits(a, n),
+            ("POST", "/sapi/v1/asset/transfer"): data.wallet.transfer,
+            ("GET", "/sapi/v1/asset/transfer"): lambda a, p, _n: data.wallet.history(a, p),
             ("GET", RESTRICTIONS): lambda _a, _p, _n: {},  # see _route
             # What clients ask of the wallet side before they begin.
             ("GET", "/sapi/v1/capital/config/getall"): lambda _a, _p, _n: [],

@@ -7,7 +7,7 @@ texts as venues' answers quote them. What is known from third parties only is ma
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from onetape.model.errors import (
     AccountMode,
@@ -34,7 +34,7 @@ from onetape.model.errors import (
 )
 from onetape.venues.outcome import ErrorRow, Outcome
 
-__all__ = ["ERRORS", "TEXT_503", "text_of"]
+__all__ = ["ERRORS", "TEXT_503", "is_error", "text_of"]
 
 D, A, R, S = Outcome.DEFINITIVE, Outcome.AMBIGUOUS, Outcome.SAFE, Outcome.SETTLED
 
@@ -160,6 +160,9 @@ _ROWS: Final[tuple[tuple[int, Outcome, type[OnetapeError], str], ...]] = (
     (-4400, D, TradingStopped, "Futures Trading Quantitative Rules violated, only reduceOnly order is allowed, please try again later."),
     (-4401, D, TradingStopped, "Compliance restricted account permission: can only place reduceOnly order."),
     (-4531, D, AccountMode, "Position mode is being changed, try again later."),
+    # Of the wallet side.
+    (-5002, D, InsufficientFunds, "You have insufficient balance."),
+    (-5013, D, InsufficientFunds, "Asset transfer failed: insufficient balance."),
     (-5000, D, VenueRejected, "Path {}, Method {} is invalid"),
     (-5021, D, OrderInvalid, "Due to the order could not be filled immediately, the FOK order has been rejected. The order will not be recorded in the order history."),
     (-5022, D, OrderWouldCross, "Due to the order could not be executed as maker, the Post Only order will be rejected. The order will not be recorded in the order history."),
@@ -192,3 +195,9 @@ TEXT_503: Final = {
 def text_of(code: int, *values: object) -> str:
     """The venue's text of a code, with values in its places."""
     return str(ERRORS[code].text).format(*values)
+
+
+def is_error(value: dict[str, Any]) -> bool:
+    """An answer of this body says what went wrong, whatever its status."""
+    code = value.get("code")
+    return isinstance(code, int) and code < 0

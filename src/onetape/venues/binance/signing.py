@@ -13,7 +13,7 @@ import base64
 import hmac
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Protocol
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 from onetape import _core
 from onetape.model.errors import BadConfig
@@ -22,7 +22,15 @@ from onetape.venues.query_text import query_text
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-__all__ = ["Ed25519Signer", "HmacSigner", "Signer", "hmac_hex", "signer_of", "socket_payload"]
+__all__ = [
+    "Ed25519Signer",
+    "HmacSigner",
+    "Signer",
+    "hmac_hex",
+    "sent_terms",
+    "signer_of",
+    "socket_payload",
+]
 
 PEM: Final = "-----BEGIN "
 
@@ -104,3 +112,8 @@ def socket_payload(params: Mapping[str, object]) -> bytes:
     """What a request of the WebSocket API signs."""
     parts = [f"{name}={params[name]}" for name in sorted(params) if name != "signature"]
     return "&".join(parts).encode()
+
+
+def sent_terms(target: str) -> dict[str, str]:
+    """The parameters of a signed request."""
+    return dict(parse_qsl(target.partition("?")[2]))

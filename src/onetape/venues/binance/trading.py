@@ -36,8 +36,25 @@ from onetape.orders.told import (
     StreamTold,
     Told,
 )
-from onetape.venues.binance.errors import ERRORS, TEXT_503
-from onetape.venues.binance.signing import signer_of
+from onetape.venues.binance.errors import ERRORS, TEXT_503, is_error
+from onetape.venues.binance.moves import KnownMoves, income_terms, next_income
+from onetape.venues.binance.signing import sent_terms, signer_of
+from onetape.venues.binance.transfers import (
+    TRANSFER_PATH,
+    history_terms,
+    history_told,
+    transfer_terms,
+)
+from onetape.venues.binance.words import (
+    ALGO_STATES,
+    NEWS,
+    PASSED_OVER,
+    SIDE_WORDS,
+    STATE_NEWS,
+    STATES,
+    TIF_WORDS,
+    TIFS,
+)
 from onetape.venues.numbers import money_of, units_of
 from onetape.venues.outcome import row_of
 
@@ -47,53 +64,12 @@ RECV_WINDOW_MS: Final = 5000
 FILLS_PAGE: Final = 1000
 _MS: Final = 1_000_000
 CLOCK_STEP: Final = _MS  # the venue tells its time in these: so much may ours be off
-_STATES: Final = {
-    "NEW": OrderState.ACCEPTED,
-    "PARTIALLY_FILLED": OrderState.PARTIALLY_FILLED,
-    "FILLED": OrderState.FILLED,
-    "CANCELED": OrderState.CANCELED,
-    "REJECTED": OrderState.REJECTED,
-    "EXPIRED": OrderState.EXPIRED,
-    "EXPIRED_IN_MATCH": OrderState.CANCELED,
-    "NEW_INSURANCE": OrderState.ACCEPTED,
-    "NEW_ADL": OrderState.ACCEPTED,
-}
-_ALGO_STATES: Final = {
-    "NEW": OrderState.ACCEPTED,
-    "TRIGGERING": OrderState.TRIGGERED,
-    "TRIGGERED": OrderState.TRIGGERED,
-    "FINISHED": OrderState.TRIGGERED,  # what became of it is told of the order that it sent
-    "CANCELED": OrderState.CANCELED,
-    "EXPIRED": OrderState.EXPIRED,
-    "REJECTED": OrderState.REJECTED,
-}
-_NEWS: Final = {
-    "NEW": OrderNews.ACCEPTED,
-    "CANCELED": OrderNews.CANCELED,
-    "EXPIRED": OrderNews.EXPIRED,
-    "AMENDMENT": OrderNews.UPDATED,
-}
-_STATE_NEWS: Final = {
-    OrderState.ACCEPTED: OrderNews.ACCEPTED,
-    OrderState.TRIGGERED: OrderNews.TRIGGERED,
-    OrderState.CANCELED: OrderNews.CANCELED,
-    OrderState.EXPIRED: OrderNews.EXPIRED,
-    OrderState.REJECTED: OrderNews.REJECTED,
-}
-_TIFS: Final = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK,
-                "GTD": TimeInForce.GTD}  # fmt: skip
-_TIF_WORDS: Final = {tif: word for word, tif in _TIFS.items()}
-_SIDE_WORDS: Final = {Side.BUY: "BUY", Side.SELL: "SELL"}
 # Named once: a member looked up at its class costs as much as a call.
 _LIMIT: Final = OrderType.LIMIT
 _NO_TRIGGER: Final = TriggerBy.NONE
 _BOTH: Final = PositionSide.BOTH
 _GTD: Final = TimeInForce.GTD
 _PLACE: Final = Purpose.PLACE
-_PASSED_OVER: Final = frozenset(
-    {"TRADE_LITE", "MARGIN_CALL", "STRATEGY_UPDATE", "GRID_UPDATE",
-     "CONDITIONAL_ORDER_TRIGGER_REJECT"}
-)  # fmt: skip
 # Codes that settle a cancel or amendment by saying that the order is not there.
 _NOT_THERE: Final = frozenset({-2011, -2013})
 
@@ -114,6 +90,7 @@ class BinanceUsdmProtocol:
         self.signs_late = False
         self._by_symbol: dict[str, Instrument] = {}
         self._by_raw: dict[str, Instrument] = {}
+        self._moves = KnownMoves()
         self.unknown: dict[str, int] = {}  # events that have no meaning here, by name
 
     def set_instruments(self, instruments: Sequence[Instrument]) -> None:
@@ -128,7 +105,7 @@ class BinanceUsdmProtocol:
         conditional = spec.trigger_by is not _NO_TRIGGER
         params: dict[str, str] = {
             "symbol": i.raw_symbol,
-            "side": _SIDE_WORDS[spec.side],
+            "side": SIDE_WORDS[spec.side],
             "quantity": i.size_text(spec.size_int),
         }
         if spec.position_side is not _BOTH:
@@ -137,7 +114,7 @@ class BinanceUsdmProtocol:
             params["reduceOnly"] = "true"
         if is_limit:
             params["price"] = i.price_text(spec.price_int)
-            params["timeInForce"] = "GTX" if spec.post_only else _TIF_WORDS[spec.tif]
+            params["timeInForce"] = "GTX" if spec.post_only else TIF_WORDS[spec.tif]
             if spec.tif is _GTD:
                 params["goodTillDate"] = str(spec.expire // _MS)
         if conditional:
@@ -188,7 +165,7 @@ class BinanceUsdmProtocol:
         params = {
             "symbol": i.raw_symbol,
             "origClientOrderId": key.client_id,
-            "side": _SIDE_WORDS[spec.side],
+            "side": SIDE_WORDS[spec.side],
             "quantity": i.size_text(size),
             "price": i.price_text(price),
         }
@@ -212,8 +189,32 @@ class BinanceUsdmProtocol:
             Purpose.FILLS, "GET", "/fapi/v1/userTrades", params, now, 5, symbol=symbol
         )
 
-    def account_moves(self, now: int, *, since: int, cursor: str = "") -> None:
-        return None
+    def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
+        params = income_terms(now, since, cursor)
+        return self._signed(Purpose.MOVES, "GET", "/fapi/v1/income", params, now, 30)
+
+    def known_move(self, reference: str) -> None:
+        """A move that our tape has."""
+        self._moves.known(reference)
+
+    def transfer(
+        self, source: str, target: str, currency: str, amount: int, now: int
+    ) -> Call | None:
+        terms = transfer_terms(source, target, currency, amount)
+        return self._wallet(Purpose.TRANSFER, "POST", terms, now)
+
+    def transfers(
+        self, source: str, target: str, now: int, *, since: int, cursor: str = ""
+    ) -> Call | None:
+        terms = history_terms(source, target, since, cursor)
+        return self._wallet(Purpose.TRANSFERS, "GET", terms, now)
+
+    def _wallet(
+        self, purpose: Purpose, method: str, terms: dict[str, str] | None, now: int
+    ) -> Call | None:
+        if terms is None:
+            return None
+        return self._signed(purpose, method, TRANSFER_PATH, terms, now, 1)
 
     def positions(self, now: int) -> Call:
         return self._signed(Purpose.POSITIONS, "GET", "/fapi/v3/positionRisk", {}, now, 5)
@@ -238,10 +239,8 @@ class BinanceUsdmProtocol:
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
         """Working orders only, as far as is known: what it does to conditional orders is documented
         nowhere (as of 2026-11), so a resting stop must not be relied on to survive or to go."""
-        params = {
-            "symbol": self._by_symbol[symbol].raw_symbol,
-            "countdownTime": str(after // _MS),
-        }
+        raw = self._by_symbol[symbol].raw_symbol
+        params = {"symbol": raw, "countdownTime": str(after // _MS)}
         return self._signed(
             Purpose.DEAD_MAN, "POST", "/fapi/v1/countdownCancelAll", params, now, 10, symbol=symbol
         )
@@ -307,7 +306,7 @@ class BinanceUsdmProtocol:
         now: int,
     ) -> Answer:
         """The same of a body that has been parsed; an order line's answers have the same parts."""
-        if status >= 400 or (isinstance(value, dict) and _is_error(value)):
+        if status >= 400 or (isinstance(value, dict) and is_error(value)):
             return self._failed(call, status, headers, value, body)
         try:
             return self._read(call, value, now)
@@ -373,10 +372,19 @@ class BinanceUsdmProtocol:
                                                   if r["symbol"] in self._by_raw))  # fmt: skip
             case Purpose.BALANCES:
                 # `updateTime` is when the currency changed last, not how fresh the list is.
-                asked = _asked(call)
+                asked = int(sent_terms(call.target)["timestamp"]) * _MS
                 bounds = (asked, asked - CLOCK_STEP, now + CLOCK_STEP)
                 totals = ((r["asset"], money_of(r["balance"])) for r in value)
                 return Answer(Outcome.DONE, tuple(BalanceTold(*t, *bounds) for t in totals))
+            case Purpose.MOVES:
+                moves = self._moves.of_history(value, self._symbol)
+                more = next_income(len(value), sent_terms(call.target))
+                return Answer(Outcome.DONE, tuple(moves), cursor=more)
+            case Purpose.TRANSFER:
+                return Answer(Outcome.DONE, value=str(value["tranId"]))
+            case Purpose.TRANSFERS:
+                told, more = history_told(value, sent_terms(call.target))
+                return Answer(Outcome.DONE, tuple(told), cursor=more)
             case Purpose.MODES:
                 mode = ModeTold(
                     hedge=bool(value["dualSidePosition"]),
@@ -398,11 +406,11 @@ class BinanceUsdmProtocol:
             symbol=i.symbol,
             client_id=row["clientOrderId"],
             venue_id=str(row["orderId"]),
-            state=_STATES.get(row["status"], OrderState.UNKNOWN),
+            state=STATES.get(row["status"], OrderState.UNKNOWN),
             time=int(row["updateTime"]) * _MS,
             side=Side(row["side"].lower()),
             type=OrderType.MARKET if row["type"] == "MARKET" else OrderType.LIMIT,
-            tif=_TIFS.get(row["timeInForce"], TimeInForce.GTC),
+            tif=TIFS.get(row["timeInForce"], TimeInForce.GTC),
             price=units_of(row["price"], i.price_decimals),
             size=units_of(row["origQty"], i.size_decimals),
             filled=units_of(row["executedQty"], i.size_decimals),
@@ -416,7 +424,7 @@ class BinanceUsdmProtocol:
             symbol=i.symbol,
             client_id=row["clientAlgoId"],
             venue_id=str(row.get("actualOrderId") or row["algoId"]),
-            state=_ALGO_STATES.get(row["algoStatus"], OrderState.UNKNOWN),
+            state=ALGO_STATES.get(row["algoStatus"], OrderState.UNKNOWN),
             time=int(row["updateTime"]) * _MS,
             side=Side(row["side"].lower()),
             type=OrderType.MARKET if row["orderType"].endswith("MARKET") else OrderType.LIMIT,
@@ -482,7 +490,7 @@ class BinanceUsdmProtocol:
             case name:
                 word = str(name) if name else "no event"
                 self.unknown[word] = self.unknown.get(word, 0) + 1
-                known = word in _PASSED_OVER
+                known = word in PASSED_OVER
                 return [] if known else [StreamTold("unknown", word)]
 
     def _order_event(self, o: dict[str, Any]) -> list[Told]:
@@ -513,8 +521,8 @@ class BinanceUsdmProtocol:
                     liquidity=Liquidity.MAKER if o["m"] else Liquidity.TAKER,
                 )
             )
-        state = _STATES.get(status, OrderState.UNKNOWN)
-        news = _NEWS.get(kind)
+        state = STATES.get(status, OrderState.UNKNOWN)
+        news = NEWS.get(kind)
         if status == "EXPIRED_IN_MATCH":
             news = OrderNews.CANCELED
         found.append(
@@ -527,7 +535,7 @@ class BinanceUsdmProtocol:
                 news=news,
                 side=side,
                 type=OrderType.MARKET if o["o"] == "MARKET" else OrderType.LIMIT,
-                tif=_TIFS.get(o["f"], TimeInForce.GTC),
+                tif=TIFS.get(o["f"], TimeInForce.GTC),
                 price=units_of(o["p"], i.price_decimals),
                 size=units_of(o["q"], i.size_decimals),
                 filled=units_of(o["z"], i.size_decimals),
@@ -542,6 +550,7 @@ class BinanceUsdmProtocol:
         found: list[Told] = [
             BalanceTold(row["a"], money_of(row["wb"]), time) for row in value["a"].get("B", ())
         ]
+        found += self._moves.of_event(value["a"], int(value["T"]), self._symbol)
         for row in value["a"].get("P", ()):
             i = self._by_raw.get(row["s"])
             if i is not None:
@@ -550,12 +559,16 @@ class BinanceUsdmProtocol:
                 found.append(PositionTold(i.symbol, side, qty, time))
         return found
 
+    def _symbol(self, raw: str) -> str:
+        i = self._by_raw.get(raw)
+        return "" if i is None else i.symbol
+
     def _algo_event(self, value: dict[str, Any]) -> list[Told]:
         o = value["o"]
         i = self._by_raw.get(o["s"])
         if i is None:
             return [StreamTold("other symbol", str(o["s"]))]
-        state = _ALGO_STATES.get(o["X"], OrderState.UNKNOWN)
+        state = ALGO_STATES.get(o["X"], OrderState.UNKNOWN)
         if o["X"] in ("TRIGGERING", "FINISHED"):
             return []  # on the way, and told of the order that it sent
         return [
@@ -566,7 +579,7 @@ class BinanceUsdmProtocol:
                 state=state,
                 # Of T and E the documentation says both things: the earlier one happened first.
                 time=min(int(value["T"]), int(value["E"])) * _MS,
-                news=_STATE_NEWS.get(state),
+                news=STATE_NEWS.get(state),
                 side=Side(o["S"].lower()),
                 price=units_of(o["p"], i.price_decimals),
                 size=units_of(o["q"], i.size_decimals),
@@ -578,13 +591,3 @@ class BinanceUsdmProtocol:
                 reason=str(o.get("rm", "")),
             )
         ]
-
-
-def _asked(call: Call) -> int:
-    """When a signed request was made, ns by the venue's clock as we knew it."""
-    return int(call.target.rpartition("timestamp=")[2].partition("&")[0]) * _MS
-
-
-def _is_error(value: dict[str, Any]) -> bool:
-    code = value.get("code")
-    return isinstance(code, int) and code < 0

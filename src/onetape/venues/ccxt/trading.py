@@ -183,6 +183,20 @@ class CcxtProtocol:
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> None:
         return None
 
+    def known_move(self, reference: str) -> None:
+        """Nothing to keep: none is asked for."""
+
+    def transfer(
+        self, source: str, target: str, currency: str, amount: int, now: int
+    ) -> Call | None:
+        """None: what became of one whose answer is lost, ccxt cannot say of every venue."""
+        return None
+
+    def transfers(
+        self, source: str, target: str, now: int, *, since: int, cursor: str = ""
+    ) -> Call | None:
+        return None
+
     def positions(self, now: int) -> Call:
         return self._call(Purpose.POSITIONS, "positions", {"asked": now})
 

@@ -10,12 +10,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from onetape.orders.told import MoveTold
+from onetape.orders.told import MoveKind, MoveTold
 from onetape.venues.numbers import money_of, units_of
 
-__all__ = ["TradesElsewhere", "moves_of"]
+__all__ = ["TradesElsewhere", "kind_of", "moves_of"]
 
 TRADES_KEPT: Final = 10_000
+# Of margin: `rollover` is the interest of a loan, each four hours. What is not here (trades in
+# other pairs, profits of margin, conversions, airdrops, settlements) is other.
+_KINDS: Final = {
+    "deposit": MoveKind.TRANSFER,
+    "withdrawal": MoveKind.TRANSFER,
+    "transfer": MoveKind.TRANSFER,
+    "adjustment": MoveKind.TRANSFER,
+    "rollover": MoveKind.INTEREST,
+    "staking": MoveKind.INTEREST,
+    "dividend": MoveKind.INTEREST,
+    "reward": MoveKind.INTEREST,
+    "earn": MoveKind.INTEREST,
+}
+
+
+def kind_of(word: str) -> MoveKind:
+    """Of an entry's type, in lists as in the stream."""
+    return _KINDS.get(word, MoveKind.OTHER)
 
 
 class TradesElsewhere:
@@ -45,6 +63,7 @@ def moves_of(
             continue
         change = money_of(row["amount"]) - money_of(row["fee"])
         time = units_of(row["time"], 9)
-        found.append(MoveTold(name, currency_of(row["asset"]), change, time))
+        kind = kind_of(row["type"])
+        found.append(MoveTold(name, currency_of(row["asset"]), change, time, kind))
     found.reverse()
     return found

@@ -56,7 +56,7 @@ from onetape.orders.told import (
 )
 from onetape.venues.kraken.assets import Pair, Pairs
 from onetape.venues.kraken.errors import row_of_text
-from onetape.venues.kraken.ledgers import TradesElsewhere, moves_of
+from onetape.venues.kraken.ledgers import TradesElsewhere, kind_of, moves_of
 from onetape.venues.kraken.signing import api_sign
 from onetape.venues.kraken.wire import parse
 from onetape.venues.numbers import money_of, units_of
@@ -204,6 +204,20 @@ class KrakenSpotProtocol:
         start, _, offset = cursor.partition(":")
         params = {"start": start or str(max(since // SECOND - 1, 0)), "ofs": offset or "0"}
         return self._private(Purpose.MOVES, "Ledgers", params, now, 2)
+
+    def known_move(self, reference: str) -> None:
+        """Nothing to keep: stream and list have the same ids."""
+
+    def transfer(
+        self, source: str, target: str, currency: str, amount: int, now: int
+    ) -> Call | None:
+        """None: the spot side moves money to the futures wallet, not back (read 2026-11)."""
+        return None
+
+    def transfers(
+        self, source: str, target: str, now: int, *, since: int, cursor: str = ""
+    ) -> Call | None:
+        return None
 
     def positions(self, now: int) -> Call:
         """There are none; never asked by who heeds `traits`."""
@@ -537,7 +551,8 @@ class KrakenSpotProtocol:
         found: list[Told] = [BalanceTold(currency, money_of(row["balance"]), time)]
         if row["type"] != "trade":
             change = money_of(row["amount"]) - money_of(row["fee"])
-            found.append(MoveTold(str(row["ledger_id"]), currency, change, time))
+            kind = kind_of(row["type"])
+            found.append(MoveTold(str(row["ledger_id"]), currency, change, time, kind))
         return found
 
 

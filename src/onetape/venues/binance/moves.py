@@ -1,0 +1,205 @@
+"""Binance USD-M: money that came or went otherwise than by fills, told twice and counted once.
+
+The account's stream tells of it with a reason and without an id; the income history has an id
+(`tranId`, unique within a type) and its own words for the reasons. So both are brought together by
+what they share: kind, currency, amount, and symbol where both say it, within `WINDOW`; of several
+the nearest in time, each once. What was told first names the move, and says in its reference what
+it was known by, so that a gateway that begins anew finds it on its tape.
+
+Sources: "Balance and Position Update" and "Get Income History" of the USD-M documentation, read
+2026-11. The history has three months, and seven days where no start is given.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from onetape.model.time import SECOND
+from onetape.orders.told import MoveKind, MoveTold
+from onetape.venues.numbers import money_of
+
+__all__ = ["WINDOW_MS", "KnownMoves", "income_terms", "kind_of", "next_income"]
+
+# The stream tells of funding once an account has been settled, which takes a while after the full
+# hour that the history says.
+WINDOW_MS: Final = 60_000
+INCOME_PAGE: Final = 1000
+INCOME_KEPT: Final = 90 * 86_400 * SECOND
+INCOME_USUAL: Final = 7 * 86_400 * SECOND  # where nobody says since when
+KEPT: Final = 10_000
+
+_MS: Final = 1_000_000
+_NO_MOVE: Final = frozenset({"ORDER", "MARGIN_TRANSFER", "MARGIN_TYPE_CHANGE"})
+# Income that fills bring: these are told of by themselves.
+_OF_FILLS: Final = frozenset({"REALIZED_PNL", "COMMISSION", "DELIVERED_SETTELMENT"})
+
+_KINDS: Final = {
+    # the stream's reasons
+    "DEPOSIT": MoveKind.TRANSFER,
+    "WITHDRAW": MoveKind.TRANSFER,
+    "WITHDRAW_REJECT": MoveKind.TRANSFER,
+    "ADMIN_DEPOSIT": MoveKind.TRANSFER,
+    "ADMIN_WITHDRAW": MoveKind.TRANSFER,
+    "ASSET_TRANSFER": MoveKind.TRANSFER,
+    "ADJUSTMENT": MoveKind.TRANSFER,
+    # the history's types, and what both call alike
+    "TRANSFER": MoveKind.TRANSFER,
+    "INTERNAL_TRANSFER": MoveKind.TRANSFER,
+    "CROSS_COLLATERAL_TRANSFER": MoveKind.TRANSFER,
+    "STRATEGY_UMFUTURES_TRANSFER": MoveKind.TRANSFER,
+    "COIN_SWAP_DEPOSIT": MoveKind.TRANSFER,
+    "COIN_SWAP_WITHDRAW": MoveKind.TRANSFER,
+    "FUNDING_FEE": MoveKind.FUNDING,
+    "INSURANCE_CLEAR": MoveKind.FEE,
+    "COMMISSION_REBATE": MoveKind.FEE,
+    "REFERRAL_KICKBACK": MoveKind.FEE,
+    "API_REBATE": MoveKind.FEE,
+    "FEE_RETURN": MoveKind.FEE,
+    "POSITION_LIMIT_INCREASE_FEE": MoveKind.FEE,
+    "BFUSD_REWARD": MoveKind.INTEREST,
+}
+
+
+def kind_of(word: str) -> MoveKind:
+    """Of a reason of the stream or a type of the history; both grow new ones."""
+    return _KINDS.get(word, MoveKind.OTHER)
+
+
+_WORDS: Final = frozenset(kind.value for kind in MoveKind)
+_Sum = tuple[MoveKind, str, int]  # with the currency and the amount
+
+
+def income_terms(now: int, since: int, cursor: str) -> dict[str, str]:
+    """Of a page of the history, oldest first. cursor: start:page."""
+    start, _, page = cursor.partition(":")
+    start = start or str(max(since, now - (INCOME_KEPT if since else INCOME_USUAL)) // _MS)
+    return {"startTime": start, "limit": str(INCOME_PAGE), "page": page or "1"}
+
+
+def next_income(rows: int, sent: Mapping[str, str]) -> str:
+    """The cursor of what follows a page of so many rows, "" where nothing does."""
+    return f"{sent['startTime']}:{int(sent['page']) + 1}" if rows >= INCOME_PAGE else ""
+
+
+@dataclass(slots=True)
+class _Known:
+    """One move. time_ms: of who told first."""
+
+    reference: str
+    symbol: str
+    time_ms: int
+    stream_ms: int = 0  # of the event, 0: the stream has not told of it
+    tran: str = ""  # its id in the history, "": that has not shown it yet
+
+
+class KnownMoves:
+    """Those that were told lately, of one account."""
+
+    def __init__(self) -> None:
+        self._by_sum: dict[_Sum, list[_Known]] = {}
+        self._order: deque[tuple[_Sum, _Known]] = deque()
+
+    def told(self, kind: MoveKind, currency: str, amount: int, symbol: str, time_ms: int) -> str:
+        """The reference of a move that the stream tells of; the same event is the same move."""
+        key = (kind, currency, amount)
+        for each in self._by_sum.get(key, ()):
+            if each.stream_ms == time_ms and each.symbol == symbol:
+                return each.reference
+        found = self._nearest(key, symbol, time_ms, lambda each: not each.stream_ms)
+        if found is None:
+            reference = _reference("stream", kind, currency, amount, symbol, time_ms)
+            found = self._keep(key, _Known(reference, symbol, time_ms))
+        found.stream_ms = time_ms
+        return found.reference
+
+    def listed(
+        self, tran: str, kind: MoveKind, currency: str, amount: int, symbol: str, time_ms: int
+    ) -> str:
+        """The reference of a row of the history."""
+        key = (kind, currency, amount)
+        for each in self._by_sum.get(key, ()):
+            if each.tran == tran:
+                return each.reference
+        found = self._nearest(key, symbol, time_ms, lambda each: not each.tran)
+        if found is None:
+            reference = _reference(tran, kind, currency, amount, symbol, time_ms)
+            found = self._keep(key, _Known(reference, symbol, time_ms))
+        found.tran = tran
+        return found.reference
+
+    def of_event(
+        self, body: Mapping[str, Any], time_ms: int, symbol_of: Callable[[str], str]
+    ) -> list[MoveTold]:
+        """Of an ACCOUNT_UPDATE; `bc` is what neither profit nor commission explains. Raises
+        LookupError, TypeError, ValueError."""
+        if body.get("m", "ORDER") in _NO_MOVE:
+            return []
+        kind, raw = kind_of(body["m"]), body.get("S", "")
+        found = []
+        for row in body.get("B", ()):
+            amount, currency = money_of(row.get("bc", "0")), row["a"]
+            if amount:
+                reference = self.told(kind, currency, amount, raw, time_ms)
+                time = time_ms * _MS
+                found.append(MoveTold(reference, currency, amount, time, kind, symbol_of(raw)))
+        return found
+
+    def of_history(
+        self, rows: Iterable[Mapping[str, Any]], symbol_of: Callable[[str], str]
+    ) -> list[MoveTold]:
+        """Without what fills bring. Raises LookupError, TypeError, ValueError."""
+        found = []
+        for row in rows:
+            if row["incomeType"] in _OF_FILLS:
+                continue
+            kind, currency, raw = kind_of(row["incomeType"]), row["asset"], row["symbol"]
+            amount, time_ms = money_of(row["income"]), int(row["time"])
+            reference = self.listed(str(row["tranId"]), kind, currency, amount, raw, time_ms)
+            time = time_ms * _MS
+            found.append(MoveTold(reference, currency, amount, time, kind, symbol_of(raw)))
+        return found
+
+    def known(self, reference: str) -> None:
+        """One that a tape has; what is no reference of ours is passed over."""
+        parts = reference.split(" ")
+        if len(parts) != 6 or parts[1] not in _WORDS or not parts[5].isdecimal():
+            return
+        source, kind, currency, amount, symbol, time_ms = parts
+        symbol = "" if symbol == "-" else symbol
+        one = _Known(reference, symbol, int(time_ms))
+        if source == "stream":
+            one.stream_ms = one.time_ms
+        else:
+            one.tran = source
+        self._keep((MoveKind(kind), currency, int(amount)), one)
+
+    def _nearest(
+        self, key: _Sum, symbol: str, time_ms: int, is_free: Callable[[_Known], bool]
+    ) -> _Known | None:
+        near = [
+            each
+            for each in self._by_sum.get(key, ())
+            if is_free(each)
+            and abs(each.time_ms - time_ms) <= WINDOW_MS
+            and (each.symbol == symbol or not each.symbol or not symbol)
+        ]
+        return min(near, key=lambda each: abs(each.time_ms - time_ms), default=None)
+
+    def _keep(self, key: _Sum, one: _Known) -> _Known:
+        self._by_sum.setdefault(key, []).append(one)
+        self._order.append((key, one))
+        if len(self._order) > KEPT:
+            old_key, old = self._order.popleft()
+            self._by_sum[old_key].remove(old)
+            if not self._by_sum[old_key]:
+                del self._by_sum[old_key]
+        return one
+
+
+def _reference(
+    source: str, kind: MoveKind, currency: str, amount: int, symbol: str, time_ms: int
+) -> str:
+    return f"{source} {kind} {currency} {amount} {symbol or '-'} {time_ms}"

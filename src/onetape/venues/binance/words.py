@@ -1,0 +1,57 @@
+"""Binance USD-M: its words for states, news, sides and times in force, and ours.
+
+Sources: "Trade" endpoints, "Algo Service" and "User Data Streams" of the USD-M documentation, as of
+2026-11.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from onetape.model.enums import OrderNews, OrderState, Side, TimeInForce
+
+__all__ = [
+    "ALGO_STATES", "NEWS", "PASSED_OVER", "SIDE_WORDS", "STATES", "STATE_NEWS", "TIFS", "TIF_WORDS",
+]  # fmt: skip
+
+STATES: Final = {
+    "NEW": OrderState.ACCEPTED,
+    "PARTIALLY_FILLED": OrderState.PARTIALLY_FILLED,
+    "FILLED": OrderState.FILLED,
+    "CANCELED": OrderState.CANCELED,
+    "REJECTED": OrderState.REJECTED,
+    "EXPIRED": OrderState.EXPIRED,
+    "EXPIRED_IN_MATCH": OrderState.CANCELED,
+    "NEW_INSURANCE": OrderState.ACCEPTED,
+    "NEW_ADL": OrderState.ACCEPTED,
+}
+ALGO_STATES: Final = {
+    "NEW": OrderState.ACCEPTED,
+    "TRIGGERING": OrderState.TRIGGERED,
+    "TRIGGERED": OrderState.TRIGGERED,
+    "FINISHED": OrderState.TRIGGERED,  # what became of it is told of the order that it sent
+    "CANCELED": OrderState.CANCELED,
+    "EXPIRED": OrderState.EXPIRED,
+    "REJECTED": OrderState.REJECTED,
+}
+NEWS: Final = {
+    "NEW": OrderNews.ACCEPTED,
+    "CANCELED": OrderNews.CANCELED,
+    "EXPIRED": OrderNews.EXPIRED,
+    "AMENDMENT": OrderNews.UPDATED,
+}
+STATE_NEWS: Final = {
+    OrderState.ACCEPTED: OrderNews.ACCEPTED,
+    OrderState.TRIGGERED: OrderNews.TRIGGERED,
+    OrderState.CANCELED: OrderNews.CANCELED,
+    OrderState.EXPIRED: OrderNews.EXPIRED,
+    OrderState.REJECTED: OrderNews.REJECTED,
+}
+TIFS: Final = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK,
+                "GTD": TimeInForce.GTD}  # fmt: skip
+TIF_WORDS: Final = {tif: word for word, tif in TIFS.items()}
+SIDE_WORDS: Final = {Side.BUY: "BUY", Side.SELL: "SELL"}
+PASSED_OVER: Final = frozenset(
+    {"TRADE_LITE", "MARGIN_CALL", "STRATEGY_UPDATE", "GRID_UPDATE",
+     "CONDITIONAL_ORDER_TRIGGER_REJECT"}
+)  # fmt: skip

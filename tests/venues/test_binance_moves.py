@@ -1,0 +1,164 @@
+"""Money that came or went at Binance: the stream and the history tell of the same move once."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from urllib.parse import parse_qsl
+
+import pytest
+
+from onetape.model import catalogue
+from onetape.model.money import money_units
+from onetape.orders.told import BalanceTold, MoveKind, MoveTold
+from onetape.venues.binance.trading import BinanceUsdmProtocol
+
+MS, SECOND = 1_000_000, 1_000_000_000
+NOW = 1_795_000_000 * SECOND
+T = NOW // MS
+BTC = catalogue.find("binance:BTC/USDT:USDT")
+assert BTC is not None
+
+
+def protocol() -> BinanceUsdmProtocol:
+    made = BinanceUsdmProtocol("k", "s")
+    made.set_instruments([BTC])
+    return made
+
+
+def event(reason: str, change: str, time: int = T, symbol: str = "", asset: str = "USDT") -> bytes:
+    body = {"m": reason, "B": [{"a": asset, "wb": "100", "cw": "100", "bc": change}], "P": []}
+    if symbol:
+        body["S"] = symbol
+    return json.dumps({"e": "ACCOUNT_UPDATE", "E": time + 3, "T": time, "a": body}).encode()
+
+
+def row(kind: str, income: str, tran: int, time: int = T, symbol: str = "", asset: str = "USDT"):
+    return {
+        "symbol": symbol, "incomeType": kind, "income": income, "asset": asset, "info": "",
+        "time": time, "tranId": tran, "tradeId": "",
+    }  # fmt: skip
+
+
+def heard(venue: BinanceUsdmProtocol, message: bytes) -> list[MoveTold]:
+    return [told for told in venue.told(message) if isinstance(told, MoveTold)]
+
+
+def listed(venue: BinanceUsdmProtocol, *rows: dict) -> list[MoveTold]:
+    call = venue.account_moves(NOW, since=NOW - 3600 * SECOND)
+    answer = venue.answer(call, 200, {}, json.dumps(rows).encode(), NOW)
+    return list(answer.told)
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("DEPOSIT", MoveKind.TRANSFER), ("WITHDRAW", MoveKind.TRANSFER),
+        ("ASSET_TRANSFER", MoveKind.TRANSFER), ("ADMIN_WITHDRAW", MoveKind.TRANSFER),
+        ("COIN_SWAP_DEPOSIT", MoveKind.TRANSFER), ("FUNDING_FEE", MoveKind.FUNDING),
+        ("INSURANCE_CLEAR", MoveKind.FEE), ("AUTO_EXCHANGE", MoveKind.OTHER),
+        ("WHAT_IS_NEW", MoveKind.OTHER),
+    ],
+)  # fmt: skip
+def test_a_change_of_the_stream_says_why(reason, kind):
+    balance, told = protocol().told(event(reason, "-12.5"))
+    assert isinstance(balance, BalanceTold)
+    assert isinstance(told, MoveTold)
+    assert (told.kind, told.currency, told.amount, told.time) == (
+        kind, "USDT", money_units("-12.5"), NOW,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("reason", ["ORDER", "MARGIN_TRANSFER", "MARGIN_TYPE_CHANGE"])
+def test_what_fills_move_and_what_stays_in_the_wallet_is_no_move(reason):
+    assert heard(protocol(), event(reason, "5")) == []
+    assert heard(protocol(), event("DEPOSIT", "0")) == []
+
+
+def test_what_fills_bring_is_not_told_again_by_the_history():
+    rows = [row(kind, "1", 5) for kind in ("REALIZED_PNL", "COMMISSION")]
+    assert listed(protocol(), *rows) == []
+
+
+def test_funding_says_its_symbol():
+    venue = protocol()
+    (told,) = heard(venue, event("FUNDING_FEE", "-0.5", symbol="BTCUSDT"))
+    assert told.symbol == BTC.symbol
+    (again,) = listed(venue, row("FUNDING_FEE", "-0.50000000", 7, symbol="BTCUSDT"))
+    assert again == told
+
+
+@pytest.mark.parametrize("apart_ms", [0, 900, 59_000])
+@pytest.mark.parametrize("is_stream_first", [True, False])
+def test_both_ways_of_telling_are_one_move_whichever_comes_first(is_stream_first, apart_ms):
+    venue = protocol()
+    says = [
+        lambda: heard(venue, event("FUNDING_FEE", "1.25", T + apart_ms)),
+        lambda: listed(venue, row("FUNDING_FEE", "1.25", 7, symbol="BTCUSDT")),
+    ]
+    told = [each for say in (says if is_stream_first else says[::-1]) for each in say()]
+    assert len(told) == 2
+    assert len({each.reference for each in told}) == 1
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_two_alike_are_two_moves_told_in_any_order(order):
+    venue = protocol()
+    says = [
+        lambda: heard(venue, event("DEPOSIT", "10", T)),
+        lambda: heard(venue, event("DEPOSIT", "10", T + 5000)),
+        lambda: listed(venue, row("TRANSFER", "10", 1, T)),
+        lambda: listed(venue, row("TRANSFER", "10", 2, T + 5000)),
+    ]
+    told = [each.reference for at in order for each in says[at]()]
+    assert len(told) == 4
+    assert len(set(told)) == 2
+    pages = [m.reference for m in listed(
+        venue, row("TRANSFER", "10", 1, T), row("TRANSFER", "10", 2, T + 5000)
+    )]  # fmt: skip
+    assert sorted(pages) == sorted(set(told))
+
+
+def test_the_same_event_over_a_second_connection_is_the_same_move():
+    venue = protocol()
+    first, again = (heard(venue, event("DEPOSIT", "10")) for _ in range(2))
+    assert first == again
+
+
+def test_what_differs_is_another_move():
+    venue = protocol()
+    told = heard(venue, event("DEPOSIT", "10"))
+    told += listed(venue, row("TRANSFER", "10", 1, T + 61_000))  # too long after
+    told += listed(venue, row("TRANSFER", "10", 2, asset="BNB"))
+    told += listed(venue, row("TRANSFER", "-10", 3))
+    told += listed(venue, row("BFUSD_REWARD", "10", 4))
+    assert len({each.reference for each in told}) == 5
+
+
+@pytest.mark.parametrize("is_stream_first", [True, False])
+def test_a_gateway_that_begins_anew_knows_the_move_by_its_tape(is_stream_first):
+    def stream(venue):
+        return heard(venue, event("FUNDING_FEE", "-0.5", T + 700, symbol="BTCUSDT"))
+
+    def history(venue):
+        return listed(venue, row("FUNDING_FEE", "-0.5", 7, symbol="BTCUSDT"))
+
+    first, then = (stream, history) if is_stream_first else (history, stream)
+    (told,) = first(protocol())
+    venue = protocol()
+    for reference in ("", "binance:BTC/USDT:USDT 5 buy", told.reference, "a b c d e f"):
+        venue.known_move(reference)
+    assert [each.reference for each in then(venue)] == [told.reference]
+
+
+def test_the_history_is_read_page_by_page_from_its_start():
+    venue = protocol()
+    since = NOW - 3600 * SECOND
+    call = venue.account_moves(NOW, since=since)
+    rows = [row("TRANSFER", "1", tran, T - tran) for tran in range(1000)]
+    answer = venue.answer(call, 200, {}, json.dumps(rows).encode(), NOW)
+    assert len(answer.told) == 1000
+    more = venue.account_moves(NOW, since=0, cursor=answer.cursor)
+    sent = dict(parse_qsl(more.target.partition("?")[2]))
+    assert (sent["startTime"], sent["page"]) == (str(since // MS), "2")
+    assert venue.answer(more, 200, {}, b"[]", NOW).cursor == ""

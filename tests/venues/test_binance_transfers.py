@@ -1,0 +1,124 @@
+"""Transfers between the wallets of Binance, over sockets: what is known not to have happened, what
+is not known, and what the history then says."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import time
+
+import msgspec
+import pytest
+
+from onetape.model.money import money_units
+from onetape.orders.calls import Call
+from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.told import MoveKind, TransferState, TransferTold
+from onetape.venues.binance.trading import BinanceUsdmProtocol
+from sim.venue_process import VenueProcess
+
+PATH = "/sapi/v1/asset/transfer"
+AMOUNT = money_units("12.5")
+
+
+class World:
+    def __init__(self, folder) -> None:
+        self.venue = VenueProcess(folder / "state", "binance-usdm")
+        account = self.venue.told["accounts"][0]
+        self.protocol = BinanceUsdmProtocol(account["key"], account["secret"])
+        self.began = time.time_ns() - 1_000_000
+
+    def ask(self, call: Call | None) -> Answer:
+        """As a gateway does: without an answer, it is ambiguous."""
+        assert call is not None
+        connection = http.client.HTTPConnection("127.0.0.1", self.venue.port, timeout=10)
+        with contextlib.closing(connection):
+            connection.request(call.method, call.target, call.body, dict(call.headers))
+            try:
+                response = connection.getresponse()
+                body = response.read()
+            except (OSError, http.client.HTTPException):
+                return Answer(Outcome.AMBIGUOUS)
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return self.protocol.answer(call, response.status, headers, body, time.time_ns())
+
+    def transfer(self, source: str, target: str, amount: int = AMOUNT) -> Answer:
+        return self.ask(self.protocol.transfer(source, target, "USDT", amount, time.time_ns()))
+
+    def history(self, source: str, target: str) -> list[TransferTold]:
+        now = time.time_ns()
+        call = self.protocol.transfers(source, target, now, since=self.began)
+        return [told for told in self.ask(call).told if isinstance(told, TransferTold)]
+
+    def balance(self) -> int:
+        told = self.ask(self.protocol.balances(time.time_ns())).told
+        return next(each.total for each in told if each.currency == "USDT")
+
+    def fault(self, **rule: object) -> None:
+        content = msgspec.json.encode(
+            {"fault": [{"path": PATH, "method": "POST", "count": 1, **rule}]}
+        )
+        headers = {"Content-Type": "application/json"}
+        status, told, _ = self.venue.control.request("POST", "/faults", content, headers)
+        assert status == 200, told
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    made = World(tmp_path_factory.mktemp("transfers"))
+    yield made
+    made.venue.stop()
+
+
+def test_money_goes_to_the_spot_wallet_and_back_and_the_history_has_both(world):
+    before = world.balance()
+    out = world.transfer("", "spot")
+    assert out.outcome is Outcome.DONE
+    assert world.balance() == before - AMOUNT
+    back = world.transfer("spot", "")
+    assert world.balance() == before
+    (told,) = [t for t in world.history("", "spot") if t.venue_id == out.value]
+    assert told[1:5] == ("", "spot", "USDT", AMOUNT)
+    assert told.state is TransferState.DONE
+    assert abs(told.time - time.time_ns()) < 60 * 10**9
+    assert [t.venue_id for t in world.history("spot", "")][:1] == [back.value]
+    moves = world.ask(world.protocol.account_moves(time.time_ns(), since=world.began)).told
+    assert [(m.kind, m.amount) for m in moves][-2:] == [
+        (MoveKind.TRANSFER, -AMOUNT), (MoveKind.TRANSFER, AMOUNT),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "target"), [("", "spot"), ("spot", "")])
+def test_what_is_not_there_is_refused_for_good(world, source, target):
+    before = world.balance()
+    answer = world.transfer(source, target, 10**30)
+    assert (answer.outcome, answer.venue_code) == (Outcome.DEFINITIVE, "-5013")
+    assert world.balance() == before
+
+
+@pytest.mark.parametrize(("action", "is_done"), [("drop_answer", True), ("drop_request", False)])
+def test_an_answer_that_is_lost_says_nothing_and_the_history_says_it(world, action, is_done):
+    before = world.balance()
+    known = {t.venue_id for t in world.history("", "spot")}
+    world.fault(action=action)
+    assert world.transfer("", "spot").outcome is Outcome.AMBIGUOUS
+    found = [t for t in world.history("", "spot") if t.venue_id not in known]
+    assert [t.amount for t in found] == [AMOUNT] * is_done
+    assert world.balance() == before - AMOUNT * is_done
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "outcome"),
+    [
+        ("-1021", 400, Outcome.SAFE), ("-1003", 429, Outcome.SAFE),
+        ("-1007", 408, Outcome.AMBIGUOUS), ("-1002", 401, Outcome.DEFINITIVE),
+    ],
+)  # fmt: skip
+def test_errors_say_whether_it_may_have_happened(world, error, status, outcome):
+    world.fault(action="error", error=error, status=status, done=False)
+    assert world.transfer("", "spot").outcome is outcome
+
+
+def test_other_wallets_are_not_moved_between(world):
+    assert world.protocol.transfer("", "funding", "USDT", 1, 0) is None
+    assert world.protocol.transfers("spot", "margin", 0, since=0) is None
