@@ -22,11 +22,13 @@ def command(
 ) -> Answer:
     """Send a command as operator and wait for its answer.
 
-    TARGET is a gateway: `gateway` (all that run), `gateway:ACCOUNT`, or `VENUE_gateway`. COMMAND is
+    TARGET is a gateway: `gateway` (all that run), `gateway:ACCOUNT`, or `VENUE_gateway`; or `*`:
+    whoever takes commands. COMMAND is ping,
     kill (cancel everything, refuse new risk until `unkill`), unkill, cancel_all, reconcile,
     settle (order=CLIENT_ID as=open|filled|closed [venue_id=ID] [filled=QTY]: what stands at the
     venue about an order that stays UNKNOWN) or latency (what orders took: received, decided, out,
-    acknowledged).
+    acknowledged), or one that moves money, at one gateway only: allocate, release, adjust, set,
+    reset (currency=usd amount=100 index=2).
     """
     send = load("onetape.services.commands", "send_command", what="commands")
     answers = send(
