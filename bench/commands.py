@@ -3,7 +3,8 @@ is answered when that is on the gateway's journal; and 8 strategies at once.
 
 The gateway is a process of its own, on an account of a simulated exchange. `process`: what was
 answered survives the gateway's death. `disk`: a loss of power too, one sync for all commands of a
-turn of its loop. Prints one JSON object of figures.
+turn of its loop. Beside it what the machine takes to wake two processes in turn: the same bytes
+there and back over a socket, and nothing done. Prints one JSON object of figures.
 
     python bench/commands.py [--count 2000]
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import socket
 import subprocess
 import sys
 import tempfile
@@ -49,6 +51,25 @@ async def trips(home: Path, name: str, count: int) -> list[int]:
     return samples
 
 
+def floor(count: int) -> list[int]:
+    """ns to another process and back."""
+    code = (
+        "import socket, sys\ns = socket.socket(fileno=int(sys.argv[1]))\n"
+        "while line := s.recv(4096): s.sendall(line)"
+    )
+    ours, theirs = socket.socketpair()
+    command = [sys.executable, "-c", code, str(theirs.fileno())]
+    samples = []
+    with subprocess.Popen(command, pass_fds=[theirs.fileno()]), ours:
+        theirs.close()
+        for _ in range(count):
+            began = time.perf_counter_ns()
+            ours.sendall(b"x" * 300)
+            ours.recv(4096)
+            samples.append(time.perf_counter_ns() - began)
+    return samples[count // 10 :]
+
+
 @contextmanager
 def gateway(home: Path, commands: str) -> Iterator[None]:
     with simulated_exchange("binance-usdm", 3) as told:
@@ -76,14 +97,27 @@ def at_once(home: Path, count: int) -> tuple[list[int], float]:
     return samples, len(samples) / seconds
 
 
-def figures(name: str, samples: list[int], reach: tuple[float, float] | None) -> list[dict]:
-    ordered = sorted(samples)
+def percentile(samples: list[int], share: float) -> float:
+    return round(sorted(samples)[int(share * (len(samples) - 1))] / 1000, 1)
+
+
+def figures(
+    name: str, samples: list[int], reach: tuple[float, float] | None, bare: list[int] | None = None
+) -> list[dict]:
     wanted: tuple[float | None, float | None] = reach or (None, None)
     return [
-        {"name": f"{name}, {word}", "unit": "us", "better": "less", "reach": most,
-         "value": round(ordered[int(share * (len(ordered) - 1))] / 1000, 1)}
+        {
+            "name": f"{name}, {word}",
+            "unit": "us",
+            "better": "less",
+            "reach": most,
+            "value": percentile(samples, share),
+            "against": {"name": "bytes to a process and back", "value": percentile(bare, share)}
+            if bare
+            else None,
+        }
         for word, share, most in (("p50", 0.5, wanted[0]), ("p99", 0.99, wanted[1]))
-    ]  # fmt: skip
+    ]
 
 
 def main() -> None:
@@ -106,7 +140,8 @@ def main() -> None:
             uvloop.run(trips(home, "s0", 200))
             samples = uvloop.run(trips(home, "s0", given.count))
             reach = (150.0, 1000.0) if level == "process" else None
-            shown += figures(f"allocate, journaled ({level})", samples, reach)
+            bare = floor(given.count)
+            shown += figures(f"allocate, journaled ({level})", samples, reach, bare)
             together, rate = at_once(home, given.count // 4)
             shown += figures(f"allocate, 8 strategies at once ({level})", together, None)
             shown.append({"name": f"allocate, 8 strategies together ({level})", "unit": "/s",

@@ -157,3 +157,18 @@ def test_what_orders_hold_is_not_released(world, tmp_path):
     assert answer["error"]["name"] == "FUNDS_LOCKED"
     assert world.send("release", currency=world.quote, index=2, amount=50)["status"] == "applied"
     assert TRADED[world.kind]
+
+
+def test_a_slot_with_money_does_not_change_hands_by_configuration(world):
+    world.send("allocate", currency=world.quote, index=2, amount=700)
+    world.gateway.kill()
+    world.gateway.options["subaccounts"] = {"a": 3, "b": 2}
+    with pytest.raises(AssertionError, match="slot 2 holds money of 'a'"):
+        world.gateway.start()
+    world.gateway.process.wait(20)
+    world.gateway.options["subaccounts"] = {"a": 2, "c": 3}
+    world.gateway.start()
+    assert world.slots()[2] == 700
+    answer = world.send("reset", currency=world.quote, amount=1000)
+    assert answer["status"] == "applied"
+    assert world.slots() == [1000, 1000, 0, 0]

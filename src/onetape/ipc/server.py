@@ -72,20 +72,23 @@ class _Table:
         self.settle = settle
         self.senders: set[_Sender] = set()
         self._waiting: deque[_Sender] = deque()
-        self._is_wanted = asyncio.Event()
+        self._wanted: asyncio.Future[None] | None = None  # while nobody waits
 
     def wants(self, sender: _Sender) -> None:
         self._waiting.append(sender)
-        self._is_wanted.set()
+        if self._wanted is not None and not self._wanted.done():
+            self._wanted.set_result(None)
 
     async def serve(self) -> None:
+        """A turn at a time, until cancelled or an answer raises."""
+        loop = asyncio.get_running_loop()
         while True:
-            await self._is_wanted.wait()
-            self._turn()
             if self._waiting:
                 await asyncio.sleep(0)  # what else the process has to do
             else:
-                self._is_wanted.clear()
+                self._wanted = loop.create_future()
+                await self._wanted
+            self._turn()
 
     def _turn(self) -> None:
         told: list[tuple[_Sender, bytes]] = []

@@ -347,7 +347,9 @@ class GatewayTape:
                         if record["source"] == OPENING:
                             recovery.held(record["symbol"], side, record["qty"])
                     case EventType.PARAMS.id:
-                        self._recover_params(msgspec.msgpack.decode(frame.payload))
+                        record = msgspec.msgpack.decode(frame.payload)
+                        kept.names = record.get("slots", kept.names)
+                        self._recover_params(record)
                     case EventType.INPUT.id:
                         _, _, first, count, _, number = INPUT.unpack(frame.payload)
                         if number in self.robots:

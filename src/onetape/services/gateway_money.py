@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+import msgspec
+
 from onetape.accounts.booking import FORCED, Booking
 from onetape.accounts.bookkeeper import Bookkeeper
 from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Outside
@@ -64,6 +66,7 @@ class KeptMoney:
         self.positions: list[tuple[str, PositionSide, int, int]] = []  # at its beginning
         self.booked = 0  # how many fills are older than the newest entry
         self.forced: set[int] = set()  # frames of fills that were shared as such
+        self.names: dict[str, int] = {}  # of slots, as they were last
 
     def entry(self, payload: bytes) -> None:
         entry = unpack(payload)
@@ -130,10 +133,17 @@ class AccountMoney:
     # --- at a start -------------------------------------------------------------------------------
 
     def recover(self, kept: KeptMoney) -> None:
-        """What the journal says; what its writer had no time to book is booked now."""
+        """What the journal says; what its writer had no time to book is booked now. Raises
+        BadConfig where a slot with money would be another's."""
         for entry in kept.entries:
             self._books.replay(entry)
             self._note(entry)
+        slots = self.accounts.slots
+        slots.take_over(Slots(kept.names), self._has_money)
+        if dict(slots) != kept.names:
+            record = {"slots": dict(slots)}
+            self._writer.append("params", msgspec.msgpack.encode(record), time=time.time_ns())
+        self._table.name(dict(slots))
         for symbol, side, qty, price in kept.positions:
             self._adopt(symbol, side, qty, price)
         for at, (fill, slot, sequence) in enumerate(kept.fills):
@@ -142,6 +152,9 @@ class AccountMoney:
             entry = self._booked(fill, slot, is_forced=sequence in kept.forced)
             if at >= kept.booked:
                 self.book(entry._replace(of=sequence))
+
+    def _has_money(self, slot: int) -> bool:
+        return any(self.ledger.balance(name, slot) for name in self.ledger.currencies())
 
     def begin(self, balances: Balances, positions: Positions, *, is_other: bool) -> None:
         """The first words of the venue. is_other: it is another exchange than the journal's."""
@@ -301,6 +314,8 @@ class AccountMoney:
             return found
         booked = self.book(found)
         self.publish()
+        if found.cause is Cause.RESET:
+            self._stop(tuple({leg.holder for leg in found.legs if leg.holder > MAIN}))
         return booked or found
 
     def refusal(
