@@ -262,7 +262,8 @@ bool PyRobot::on_fill(const OrderRef& order, const FillPayload& fill) {
         return call_compiled(compiled->callbacks.fill, &fill, order->instrument->index, "on_fill");
     }
     if (!fill_.set()) return true;
-    const nb::object view = nb::cast(FillView{order, fill, fee_currency(order->instrument->index, fill)});
+    const nb::object view =
+        nb::cast(FillView{order, fill, fee_currency(order->instrument->index, fill)});
     return finish(fill_.call(view.ptr()), "on_fill");
 }
 
