@@ -4,6 +4,7 @@
 #include <nanobind/nanobind.h>
 
 #include <array>
+#include <map>
 #include <memory>
 #include <vector>
 

@@ -1,0 +1,96 @@
+"""A robot hears the market and its own orders through the same callbacks, in the same order,
+whether a gateway's tape brings them or the venue's connections are in its own process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from onetape.tape.journal import JournalReader
+
+SECONDS = (4, 30)  # the second where a machine is too busy for the first
+
+ROBOT = """
+from onetape import Strategy
+
+
+class Hears(Strategy):
+    symbol: str = "kraken:BTC/USD"
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True, trades=True)
+        self.heard = set()
+        self.resting = self.taking = None
+
+    def market(self, what, event):
+        if what not in self.heard:
+            self.heard.add(what)
+            self.log(what, symbol=event.symbol)
+
+    def on_trade(self, trade):
+        self.market("trade", trade)
+
+    def on_quote(self, quote):
+        self.market("quote", quote)
+        if self.resting is None:
+            self.resting = self.buy(self.symbol, 0.001, quote.bid * 0.9)
+
+    def on_order(self, order):
+        if self.taking is None:
+            self.log(f"resting {order.state}")
+            if order.state == "ACCEPTED":
+                self.cancel(order)
+            elif order.state == "CANCELED":
+                self.taking = self.buy(self.symbol, 0.001)
+        elif order.state == "FILLED":  # its fill may be here before the answer to its placing
+            self.log(f"taking {order.state}")
+
+    def on_fill(self, fill):
+        self.log(f"fill {fill.side} {fill.qty}")
+
+    def on_position(self, position):
+        self.log(f"position {position.qty}")
+"""
+
+
+def onetape(folder: Path, *arguments: object) -> str:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "onetape", *map(str, arguments)],
+        cwd=folder, env=clean, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def heard(folder: Path, *how: str) -> list[str]:
+    """What its callbacks were, in their order."""
+    for seconds in SECONDS:
+        told = json.loads(
+            onetape(
+                folder, "run", "hears.py", "--live", *how, "--account", "main", "--seconds",
+                seconds, "--json",
+            )
+        )  # fmt: skip
+        with JournalReader(Path(told["run"]) / "journal") as reader:
+            texts = [msgspec.msgpack.decode(f.payload)["text"] for f in reader.frames(("log",))]
+        if told["fills"] and "trade" in texts:
+            return texts
+    pytest.fail(f"nothing traded: {texts}")
+
+
+def test_callbacks_are_the_same_from_the_tape_and_from_the_venue(tmp_path):
+    onetape(tmp_path, "init", "my")
+    folder = tmp_path / "my"
+    (folder / "hears.py").write_text(ROBOT)
+    tape, venue = heard(folder), heard(folder, "--single")
+    assert [t for t in tape if t != "trade"] == [t for t in venue if t != "trade"]
+    own = [text for text in tape if text not in ("trade", "quote")]
+    assert own[0].startswith("resting ")
+    assert [text.split()[0] for text in own[-3:]] == ["fill", "taking", "position"]
