@@ -54,6 +54,7 @@ def test_nothing_at_all_is_a_configuration():
         ('subaccount = "a"', 'subaccount = "z"', "no sub-account `z`", 10),
         ('venue = "kraken"', 'venue = "mtgox"', "no venue `mtgox`", 5),
         ("[robots.mm]", "[robot.mm]", "unknown section `robot`", 7),
+        ("[robots.mm]", "[robots.operator]", "no robot is called `operator`", 7),
         ('account = "main"\n', "", "missing key `account`", 7),
         ('venue = "kraken"', 'venue = "kraken"\nkey = "abc123"', "a secret in the open", 6),
     ],

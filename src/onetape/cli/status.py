@@ -33,7 +33,8 @@ def table(told: dict[str, Any]) -> str:
         for line in lines
     ]
     if "orders" in told:
-        shown.append(f"{told['orders']} working orders")
+        count = told["orders"]
+        shown.append(f"{count} working order{'s' if count != 1 else ''}")
     return "\n".join(shown)
 
 

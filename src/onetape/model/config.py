@@ -17,7 +17,8 @@ from onetape.model.toml_lines import key_lines, line_of
 
 ENVIRONMENT_PREFIX = "ONETAPE_"
 SLOTS_MAX = 64  # of an account: the total, the pool and its sub-accounts
-TAKEN_NAMES = ("main", "total", "operator")
+OPERATOR = "operator"
+TAKEN_NAMES = ("main", "total", OPERATOR)
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -298,6 +299,8 @@ def _check_references(config: Config, source: _Source) -> None:
         _check_slots(path, account, source)
     for name, robot in config.robots.items():
         path = ("robots", name)
+        if name == OPERATOR:  # its token would be the operator's
+            raise source.bad(path, f"no robot is called `{name}`", "choose another name")
         owner = config.accounts.get(robot.account)
         if owner is None:
             raise source.bad(
