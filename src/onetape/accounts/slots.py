@@ -14,6 +14,7 @@ from onetape.accounts.amounts import given_units
 from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Leg, Outside
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.registry import Slots
+from onetape.model.config import OPERATOR
 from onetape.model.errors import (
     DuplicateCommand,
     FundsLocked,
@@ -30,7 +31,6 @@ from onetape.model.money import money
 
 __all__ = ["COMMANDS", "OPERATOR", "Refused", "Slots", "SubAccounts"]
 
-OPERATOR: Final = "operator"
 COMMANDS: Final = ("allocate", "release", "adjust", "set", "reset")
 _CAUSES: Final = (Cause.COMMAND, Cause.CORRECTION, Cause.RESET)  # of what they book
 

@@ -17,6 +17,7 @@ import msgspec
 
 from onetape.ipc.known_tokens import KnownTokens
 from onetape.ipc.once import Done, Once, digest_of
+from onetape.model.config import OPERATOR
 from onetape.model.errors import (
     DuplicateCommand,
     NotOwner,
@@ -30,7 +31,6 @@ from onetape.model.errors import (
 __all__ = ["ALL", "ID_BYTES_MAX", "OPERATOR", "Command", "Door", "Handler", "Journal"]
 
 ALL: Final = "*"  # as target: whoever is there
-OPERATOR: Final = "operator"
 ID_BYTES_MAX: Final = 128
 _WIDE: Final = 2**63  # a tape's integers have 64 bits
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -17,7 +17,7 @@ from onetape.model.toml_lines import key_lines, line_of
 
 ENVIRONMENT_PREFIX = "ONETAPE_"
 SLOTS_MAX = 64  # of an account: the total, the pool and its sub-accounts
-OPERATOR = "operator"
+OPERATOR: Final = "operator"  # who commands a process from outside
 TAKEN_NAMES = ("main", "total", OPERATOR)
 
 
