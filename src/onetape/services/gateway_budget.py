@@ -15,12 +15,15 @@ from onetape.orders.budget import BAN_UNTOLD, Budget, BudgetRule, Verdict, Windo
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import HealthOut
 from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.pause import ReadPause
 from onetape.store.shared_counters import SharedCounters
+from onetape.venues.ccxt.errors import LATE
 
-__all__ = ["AddressBudget", "BudgetError", "OrderBudget", "budget_file"]
+__all__ = ["PAUSED", "AddressBudget", "BudgetError", "OrderBudget", "budget_file"]
 
 # An answer that comes right after a window's beginning may have the count of the one before it.
 SETTLED: Final = SECOND
+PAUSED: Final = "the venue counts too many questions with this key"
 HELD_UNTOLD: Final = 10 * SECOND  # where the venue refuses orders and says no windows
 
 
@@ -62,7 +65,10 @@ class _State:
 
 
 class AddressBudget:
-    """say: for what an operator should know. now: gives the venue's time, ns UTC."""
+    """say: for what an operator should know. now: gives the venue's time, ns UTC.
+
+    Where a venue counts what a key reads, one pause holds for all that this process reads with its
+    key (`pause`); other keys of the address are not concerned."""
 
     def __init__(
         self,
@@ -76,7 +82,10 @@ class AddressBudget:
         self._counts = SharedCounters(path)
         self._budget = Budget(rules, self._counts)
         self._now = now
-        self._state = _State(path.name.removeprefix("budget-"), say)
+        name = path.name.removeprefix("budget-")
+        self._state = _State(name, say)
+        self.pause = ReadPause()
+        self._reads = _State(f"reads of {name}", say)
 
     def close(self) -> None:
         self._counts.close()
@@ -84,6 +93,10 @@ class AddressBudget:
     def take(self, call: Call) -> None:
         """Raises BudgetError for a call that must not be sent now."""
         now = self._now()
+        opens = self.pause.opens_at(call.purpose, now)
+        if opens:
+            self.refused += 1
+            raise BudgetError(_refusal(Outcome.SAFE, Verdict(PAUSED, opens), now))
         verdict = self._budget.take(call.purpose, call.weight, now)
         if verdict is None:
             return
@@ -96,6 +109,7 @@ class AddressBudget:
     def look(self) -> None:
         """Now and then: says that it is there again."""
         self._state.look(self._now())
+        self._reads.look(self._now())
 
     @property
     def is_shut_out(self) -> bool:
@@ -112,6 +126,18 @@ class AddressBudget:
         address."""
         self._budget.heard(status, headers, self._now(), is_limited=is_limited)
 
+    def answered(self, call: Call, status: int, answer: Answer) -> None:
+        """What a request came to, after `heard`: a refusal of the key is told in the answer alone.
+        HTTP 429 and 418 have said it of the address."""
+        now = self._now()
+        if answer.venue_code == LATE:  # the bridge's own word: the venue has not heard of it
+            return
+        if answer.code == VenueRateLimit.code and status not in (418, 429):
+            if self.pause.refused(now, answer.retry_after):
+                self._reads.refused(Verdict(PAUSED, self.pause.until), now)
+        elif answer.outcome in (Outcome.DONE, Outcome.DEFINITIVE, Outcome.SETTLED):
+            self.pause.answered(call.purpose, now)
+
     def status(self) -> dict[str, Any]:
         banned = self._counts.banned_until()
         now = self._now()
@@ -122,6 +148,7 @@ class AddressBudget:
             "most": [rule.most for rule in self._budget.rules],
             "refused": self.refused,
             "shut_out_s": max(banned - now, 0) / SECOND,
+            "paused_s": max(self.pause.until - now, 0) / SECOND,
         }
 
 

@@ -98,6 +98,8 @@ class VenueLine:
         else:
             status, headers, body = await self.request(call, sent)
         answer = self.venue.protocol.answer(call, status, headers, body, self.clock.now())
+        if self.budget is not None:
+            self.budget.answered(call, status, answer)
         if answer.code == ClockSkew.code:
             self.clock.doubt()
         return answer

@@ -1,10 +1,11 @@
 """How much may be asked of Kraken spot: a counter for each key, and one for each pair.
 
 Both run down with time. A key's counts private requests that read; a pair's counts what is done to
-orders, and what touches a young order costs more. Requests that are refused count, too. Source:
-docs.kraken.com "Spot REST Rate Limits" (a key's counter and its rates, history counts twice) and
-"Spot Trading Limits" (costs, thresholds), read 2026-11. The rates of a pair's counter, 1, 2.34 and
-3.75 a second by tier, as several clients quote that page, read 2026-11.
+orders, and what touches a young order costs more. Requests that are refused count, too: the page
+says only that a limit may last longer for who goes on asking, and this is the worse reading.
+Source: docs.kraken.com "Spot REST Rate Limits" (a key's counter and its rates, history counts
+twice) and "Spot Trading Limits" (costs, thresholds), read 2026-11. The rates of a pair's counter,
+1, 2.34 and 3.75 a second by tier, as several clients quote that page, read 2026-11.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from typing import Final
 
 from onetape.sim.kraken.wire import Refused
 
-__all__ = ["Limits", "amend_cost", "cancel_cost", "edit_cost"]
+__all__ = ["Counter", "Limits", "amend_cost", "cancel_cost", "edit_cost"]
 
 SECOND: Final = 1_000_000_000
 MICRO: Final = 1_000_000
 # Of the middle tier, "Intermediate": most, and millionths a second by which it runs down.
 KEY: Final = (20, 500_000)
+KEY_STARTER: Final = (15, 330_000)
 PAIR: Final = (125, 2_340_000)
 ORDERS_MAX: Final = 80  # open ones of a pair
 HISTORY: Final = frozenset(
@@ -53,7 +55,7 @@ def cancel_cost(age: int) -> int:
 
 
 @dataclass(slots=True)
-class _Counter:
+class Counter:
     used: int = 0  # millionths
     at: int = 0
 
@@ -68,15 +70,16 @@ class Limits:
     """`is_on` False counts without refusing."""
 
     is_on: bool = True
-    keys: dict[str, _Counter] = field(default_factory=dict)
-    pairs: dict[tuple[int, int], _Counter] = field(default_factory=dict)
+    key: tuple[int, int] = KEY
+    keys: dict[str, Counter] = field(default_factory=dict)
+    pairs: dict[tuple[int, int], Counter] = field(default_factory=dict)
 
     def spend(self, key: str, method: str, now: int) -> None:
         """A private REST request. Raises Refused."""
         if method in FREE:
             return
-        most, rate = KEY
-        counter = self.keys.setdefault(key, _Counter())
+        most, rate = self.key
+        counter = self.keys.setdefault(key, Counter())
         used = counter.spend(2 if method in HISTORY else 1, rate, now)
         if self.is_on and used > most * MICRO:
             raise Refused("EAPI:Rate limit exceeded")
@@ -84,11 +87,11 @@ class Limits:
     def spend_pair(self, account: int, index: int, cost: int, now: int) -> None:
         """Something is done to an order of a pair. Raises Refused."""
         most, rate = PAIR
-        used = self.pairs.setdefault((account, index), _Counter()).spend(cost, rate, now)
+        used = self.pairs.setdefault((account, index), Counter()).spend(cost, rate, now)
         if self.is_on and used > most * MICRO:
             raise Refused("EOrder:Rate limit exceeded")
 
     def used_pair(self, account: int, index: int, now: int) -> float:
         """What the counter of a pair stands at."""
-        counter = self.pairs.setdefault((account, index), _Counter())
+        counter = self.pairs.setdefault((account, index), Counter())
         return counter.spend(0, PAIR[1], now) / MICRO
