@@ -26,14 +26,17 @@ from typing import Any
 import msgspec
 
 from onetape.accounts.entries import MAIN
+from onetape.accounts.table import AccountTable
 from onetape.model.catalogue import find
 from onetape.orders.calls import Call
 from onetape.orders.gate import Gate
+from onetape.orders.managed import NewsOut
 from onetape.orders.manager import OrderManager
 from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_journal import GatewayTape
 from onetape.services.gateway_market import MarketFeed
-from onetape.services.gateway_options import gateway_journal
+from onetape.services.gateway_money import AccountMoney
+from onetape.services.gateway_options import GatewayOptions, gateway_journal
 from onetape.services.gateway_robots import Robots
 from onetape.services.live import LiveOptions, open_live
 from onetape.store.private import private_folder
@@ -84,8 +87,20 @@ class Inside:
             lambda out: None,
             DriftWatch("binance-usdm", lambda out: None),
         )
+        options = GatewayOptions(
+            kind="binance-usdm", account="main", rest="", ws="", key="", secret="", home=str(home),
+            symbols=[SYMBOL], subaccounts={"a": 2},
+        )  # fmt: skip
+        table = AccountTable(home, venue="x", account="main", kind="binance-usdm", names={"a": 2})
+        self.money = AccountMoney(
+            options, {SYMBOL: instrument}, self.manager.references, self.writer, table,
+            slot_of=self.tape.slot_of, slack=self.protocol.slack, say=self.manager.outs.append,
+            stop=lambda slots: None,
+        )  # fmt: skip
+        self.money.begin({"USDT": (10**23, 1)}, {}, is_other=False)
+        self.money.ready()
         self.robots = Robots(
-            self.manager, self.gate, self.tape, loop=asyncio.get_running_loop(),
+            self.manager, self.gate, self.tape, self.money, loop=asyncio.get_running_loop(),
             now=time.time_ns, carry_out=self.carry_out,
         )  # fmt: skip
         self.sent: list[tuple[Call, bytes]] = []
@@ -113,6 +128,7 @@ class Inside:
             life = self.robots.attach(fields["name"], fields["journal"], time.time_ns(), slot=MAIN)
             assert life is not None
             return {"robot": life.number, "base": life.base, "balances": {"USDT": "100000"},
+                    "currencies": {},
                     "hedge": False}  # fmt: skip
         self.robots.follow(fields["robot"], is_here=True)
         return {"lacking": []}
@@ -125,6 +141,9 @@ class Inside:
         outs, self.manager.outs = self.manager.outs, []
         for out in outs:
             self.tape.write(out, now)
+            if isinstance(out, NewsOut):
+                self.money.order(out.order)
+        self.money.publish()
         calls, self.manager.calls = self.manager.calls, []
         for call in calls:
             call = self.protocol.signed(call, now)
@@ -161,6 +180,7 @@ class Inside:
     def close(self) -> None:
         self.robot.close(keep=False)
         self.robots.close()
+        self.money.close()
         self.writer.close()
 
 
