@@ -63,6 +63,9 @@ def test_equals_the_exact_rule(value: float, which: tuple[int, int], rounding: s
     if value:
         distance = abs(Fraction(value) - nearest) / abs(Fraction(value))
         assume(not Fraction(99, 10**11) < distance < Fraction(101, 10**11))
+    if rounding == "nearest":  # likewise in the very middle between two steps
+        beyond = Fraction(value) / size % 1 - Fraction(1, 2)
+        assume(abs(beyond) * 10**12 > abs(Fraction(value) / size))
     exact = to_steps(value, size, Rounding(rounding.replace("_", " ")))
     assert _core.snap(value, decimals, step, rounding) == exact * step
 
