@@ -75,7 +75,7 @@ def test_each_process_is_killed_and_comes_back_and_down_leaves_nothing(tmp_path:
         fill = home.run("fills", "--last", "1")[0]
         assert fill["symbol"] == "binance:BTC/USDT:USDT"
         assert (fill["account"], fill["robot"]) == ("main", "mm")
-        assert Decimal(fill["qty"]) == Decimal("0.01")
+        assert 0 < Decimal(fill["qty"]) <= Decimal("0.01")  # as much as stood there
         rows = {row["currency"]: row for row in home.run("accounts")}
         assert rows["USDT"]["alive"] is True
         assert Decimal(rows["USDT"]["total"]) > 90_000
