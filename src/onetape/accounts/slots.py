@@ -29,9 +29,10 @@ from onetape.model.errors import (
 )
 from onetape.model.money import money
 
-__all__ = ["COMMANDS", "OPERATOR", "Refused", "Slots", "SubAccounts"]
+__all__ = ["COMMANDS", "MONEY", "OPERATOR", "Refused", "Slots", "SubAccounts"]
 
 COMMANDS: Final = ("allocate", "release", "adjust", "set", "reset")
+MONEY: Final = (*COMMANDS, "transfer")  # all that move money
 _CAUSES: Final = (Cause.COMMAND, Cause.CORRECTION, Cause.RESET)  # of what they book
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from onetape.accounts.entries import MAIN, TOTAL
 from onetape.accounts.entry_frames import unpack
 from onetape.accounts.ledger import Ledger
+from onetape.accounts.reader import MAX_AGE_S
 from onetape.accounts.table import AccountReader, accounts_in
 from onetape.model.config import AccountConfig, Config
 from onetape.model.decimals import decimal_text
@@ -22,7 +23,7 @@ from onetape.tape.segments import is_tape
 
 __all__ = ["STALE_NS", "balances"]
 
-STALE_NS: Final = 2 * 10**9  # without a sign of life for so long a gateway is dead to all
+STALE_NS: Final = int(MAX_AGE_S * 10**9)  # without a sign of life for so long it is dead to all
 
 
 class _Slots(NamedTuple):

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any, Final
 
+from onetape.accounts.slots import MONEY
 from onetape.ipc.door import OPERATOR
 from onetape.ipc.system import CommandResult, IPCCommandSystem
 from onetape.model.errors import ProcessDown
@@ -13,8 +14,6 @@ from onetape.model.errors import ProcessDown
 __all__ = ["send_command"]
 
 WITHIN_S: Final = 5.0
-# Several processes may be meant by one word, but money is moved at one.
-MONEY: Final = ("allocate", "release", "adjust", "set", "reset", "transfer")
 
 
 def send_command(
@@ -31,6 +30,7 @@ async def _sent(
     system = IPCCommandSystem(OPERATOR, home=home)
     system.start()
     try:
+        # Several processes may be meant by one word, but money is moved at one.
         if command in MONEY or command.endswith("strategy_balance"):
             answers = [await system.send_command(
                 target, command, fields, command_id=id_, timeout=WITHIN_S

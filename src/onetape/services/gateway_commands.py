@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from onetape.accounts.entries import Entry
-from onetape.accounts.slots import COMMANDS as MONEY
-from onetape.accounts.slots import Refused
+from onetape.accounts.slots import MONEY, Refused
 from onetape.ipc.door import Command, Do, Door, Handler
 from onetape.ipc.once import Once
 from onetape.model.errors import NotAvailable, UsageError
@@ -25,7 +24,6 @@ from onetape.services.gateway_spans import Spans
 
 __all__ = ["Commands", "Money", "exchange_of", "names_of"]
 
-_MONEY: Final = (*MONEY, "transfer")
 _FIELDS: Final = ("strategy", "currency", "index", "amount", "delta", "transfer_id")
 
 
@@ -91,7 +89,7 @@ class Commands:
             ),
             "latency": Handler(lambda _: spans.summary, asks=True, anyone=True),
         }  # fmt: skip
-        for name in _MONEY:
+        for name in MONEY:
             table[name] = _moves(self._move, _FIELDS)
         for name in ("strategy_balance", *(f"{each}_strategy_balance" for each in exchanges)):
             table[name] = _moves(self._strategy_balance, ("cmd", *_FIELDS))
@@ -135,8 +133,8 @@ class Commands:
     def _strategy_balance(self, command: Command) -> Do:
         fields = dict(command.fields)
         name = fields.pop("cmd", None)
-        if name not in _MONEY:
-            raise UsageError(f"no cmd {str(name)[:40]!r}, but {', '.join(_MONEY)}")
+        if name not in MONEY:
+            raise UsageError(f"no cmd {str(name)[:40]!r}, but {', '.join(MONEY)}")
         return partial(self._moved, command, str(name), fields)
 
     def _move(self, command: Command) -> Do:

@@ -38,12 +38,11 @@ from onetape.tape.journal import JournalWriter, type_id
 
 __all__ = ["LEDGER", "AccountMoney", "KeptMoney"]
 
-# Cause and other side of money that came or went; what is of no kind is as from the world.
+# Cause and other side of what came or went otherwise than from the world.
 _CAUSES: Final = {
     MoveKind.FUNDING: (Cause.FUNDING, Outside.FUNDING),
     MoveKind.INTEREST: (Cause.INTEREST, Outside.INTEREST),
     MoveKind.FEE: (Cause.FEE, Outside.FEES),
-    MoveKind.OTHER: (Cause.TRANSFER, Outside.WORLD),
 }
 
 LEDGER: Final = "ledger"  # source of the positions that it begins with
@@ -265,19 +264,17 @@ class AccountMoney:
 
     def _moved(self, told: MoveTold) -> Entry:
         """Funding is shared by who holds the position; other moves are the pool's."""
+        if told.kind is MoveKind.FUNDING and told.symbol in self._instruments:
+            side = self.booking.one_side(told.symbol)
+            return self.booking.funding(
+                told.symbol, side, told.amount, told.currency, told.time, told.reference
+            )
         entry = moved(told)
-        match told.kind:
-            case MoveKind.FUNDING if told.symbol in self._instruments:
-                side = self.booking.one_side(told.symbol)
-                return self.booking.funding(
-                    told.symbol, side, told.amount, told.currency, told.time, told.reference
-                )
-            case MoveKind.TRANSFER:
-                return entry
-            case kind:
-                cause, outside = _CAUSES[kind]
-                pool, world = entry.legs
-                return entry._replace(cause=cause, legs=(pool, world._replace(holder=outside)))
+        if told.kind not in _CAUSES:
+            return entry
+        cause, outside = _CAUSES[told.kind]
+        pool, world = entry.legs
+        return entry._replace(cause=cause, legs=(pool, world._replace(holder=outside)))
 
     def check(self, balances: Balances, now: int) -> None:
         """After the fills until then have been read: the venue's balances are looked at."""

@@ -36,7 +36,6 @@ _INCOME: Final = {
     "insurance": "INSURANCE_CLEAR",
     "auto_exchange": "AUTO_EXCHANGE",
 }
-_INCOME_IDS: Final = {name: number for number, name in enumerate(_INCOME)}
 
 
 class AccountData:
