@@ -7,7 +7,7 @@ Who goes on after HTTP 429 is banned with 418. Source: exchangeInfo and "LIMITS"
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from onetape.sim.binance.wire import Refused
 
@@ -16,6 +16,7 @@ __all__ = ["Limits", "weight_of"]
 SECOND: Final = 1_000_000_000
 WEIGHT_A_MINUTE: Final = 2400
 ORDERS: Final = ((10, 300), (60, 1200))  # seconds, orders
+UNLIMITED: Final = 1_000_000  # what is announced where nobody is refused
 BAN_AFTER: Final = 10  # refused requests within a minute
 BAN_NS: Final = 120 * SECOND
 
@@ -93,7 +94,8 @@ class _Address:
 
 @dataclass(slots=True)
 class Limits:
-    """Counts for all addresses and accounts. `is_on` False counts without refusing."""
+    """Counts for all addresses and accounts. `is_on` False counts without refusing, and says so:
+    a client that keeps to what is announced is not held back."""
 
     is_on: bool = True
     addresses: dict[str, _Address] = field(default_factory=dict)
@@ -150,10 +152,31 @@ class Limits:
             headers[f"X-MBX-ORDER-COUNT-{name}"] = str(used)
         return headers
 
-    def used_orders(self, account: int, now: int) -> list[tuple[int, int, int]]:
-        """(seconds, limit, used) of the windows that run."""
-        found = []
-        for seconds, most in ORDERS:
+    def used_orders(self, account: int, now: int) -> dict[int, int]:
+        """Of the windows that run, by their seconds."""
+        found = {}
+        for seconds, _ in ORDERS:
             at, used = self.orders.get((account, seconds), (0, 0))
-            found.append((seconds, most, used if at == now // (seconds * SECOND) else 0))
+            found[seconds] = used if at == now // (seconds * SECOND) else 0
         return found
+
+    def announced_orders(self) -> list[dict[str, Any]]:
+        """The rows of `rateLimits` for orders."""
+        return [
+            {
+                "rateLimitType": "ORDERS",
+                "interval": "SECOND" if seconds < 60 else "MINUTE",
+                "intervalNum": seconds if seconds < 60 else 1,
+                "limit": most if self.is_on else UNLIMITED,
+            }
+            for seconds, most in ORDERS
+        ]
+
+    def announced_weight(self) -> dict[str, Any]:
+        """The row of `rateLimits` for requests."""
+        return {
+            "rateLimitType": "REQUEST_WEIGHT",
+            "interval": "MINUTE",
+            "intervalNum": 1,
+            "limit": WEIGHT_A_MINUTE if self.is_on else UNLIMITED,
+        }

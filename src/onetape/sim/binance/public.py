@@ -9,21 +9,17 @@ from onetape.model.decimals import decimal_text
 from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
 from onetape.model.time import DAY
+from onetape.sim.binance.limits import Limits
 from onetape.sim.binance.wire import Refused, amount, ms, price_decimals, price_text, size_text
 from onetape.sim.exchange import Listing, SimExchange
 from onetape.sim.reports import BarReport, TradeReport
 
-__all__ = ["RATE_LIMITS", "PublicData"]
+__all__ = ["PublicData"]
 
 ORDER_TYPES: Final = (
     "LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET",
     "TRAILING_STOP_MARKET",
 )  # fmt: skip
-RATE_LIMITS: Final = (
-    {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 2400},
-    {"rateLimitType": "ORDERS", "interval": "MINUTE", "intervalNum": 1, "limit": 1200},
-    {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 300},
-)
 INTERVALS: Final = {
     "1m": 1, "3m": 3, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "2h": 120, "4h": 240, "6h": 360,
     "8h": 480, "12h": 720, "1d": 1440, "3d": 4320, "1w": 10080, "1M": 43200,
@@ -36,8 +32,8 @@ FUNDING_SCALE: Final = 10**12
 class PublicData:
     """Answers about the market. All of it is read from the exchange's listings."""
 
-    def __init__(self, exchange: SimExchange) -> None:
-        self.exchange = exchange
+    def __init__(self, exchange: SimExchange, limits: Limits) -> None:
+        self.exchange, self.limits = exchange, limits
         self.index = {i.raw_symbol: at for at, i in enumerate(exchange.instruments)}
 
     def at(self, params: dict[str, str]) -> int:
@@ -66,7 +62,7 @@ class PublicData:
             "timezone": "UTC",
             "serverTime": ms(now),
             "futuresType": "U_MARGINED",
-            "rateLimits": list(RATE_LIMITS),
+            "rateLimits": [self.limits.announced_weight(), *reversed(self.limits.announced_orders())],
             "exchangeFilters": [],
             "assets": [
                 {"asset": name, "marginAvailable": True, "autoAssetExchange": f"-{terms.debt_max}"}

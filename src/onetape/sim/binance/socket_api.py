@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from onetape.sim.binance.limits import ORDERS, WEIGHT_A_MINUTE, weight_of
+from onetape.sim.binance.limits import ORDERS, weight_of
 from onetape.sim.binance.wire import Refused, ms
 from onetape.sim.dialect import Connection, fields
 from onetape.sim.keys import ED25519, HMAC, RSA, ApiKey
@@ -220,29 +220,12 @@ class SocketApi:
         limits = self.venue.limits
         rows: list[dict[str, Any]] = []
         if method in _COUNTED:
-            used = dict.fromkeys((seconds for seconds, _ in ORDERS), 0)
-            if key is not None:
-                rows_used = limits.used_orders(key.account.number, now)
-                used = {seconds: count for seconds, _, count in rows_used}
+            used = limits.used_orders(key.account.number, now) if key is not None else {}
             rows = [
-                {
-                    "rateLimitType": "ORDERS",
-                    "interval": "SECOND" if seconds < 60 else "MINUTE",
-                    "intervalNum": seconds if seconds < 60 else 1,
-                    "limit": most,
-                    "count": used[seconds],
-                }
-                for seconds, most in ORDERS
+                {**row, "count": used.get(seconds, 0)}
+                for (seconds, _), row in zip(ORDERS, limits.announced_orders(), strict=True)
             ]
-        rows.append(
-            {
-                "rateLimitType": "REQUEST_WEIGHT",
-                "interval": "MINUTE",
-                "intervalNum": 1,
-                "limit": WEIGHT_A_MINUTE,
-                "count": limits.used(_pool(connection), now),
-            }
-        )
+        rows.append({**limits.announced_weight(), "count": limits.used(_pool(connection), now)})
         return rows
 
 

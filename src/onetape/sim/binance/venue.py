@@ -45,13 +45,13 @@ class BinanceUsdm:
     def __init__(self, exchange: SimExchange, *, limits: bool = True) -> None:
         self.exchange = exchange
         self.skew = 0
-        self.public = PublicData(exchange)
+        self.limits = Limits(limits)
+        self.public = PublicData(exchange, self.limits)
         terms = OrderTerms(exchange, self.public)
         self.trading = Trading(exchange, self.public, terms)
         self.algo = AlgoService(exchange, self.public, terms)
         self.account = AccountData(exchange, self.public)
         self.streams = Streams(exchange, self.public)
-        self.limits = Limits(limits)
         self.access = Access(exchange)
         self.socket_api = SocketApi(self)
         self.open = self._public_routes()
@@ -202,7 +202,7 @@ class BinanceUsdm:
             ("GET", "/fapi/v1/adlQuantile"): lambda a, p, _n: data.adl_quantile(a, p),
             ("GET", "/fapi/v1/income"): lambda a, p, _n: data.income(a, p),
             ("GET", "/fapi/v1/forceOrders"): lambda a, p, _n: data.force_orders(a, p),
-            ("GET", "/fapi/v1/rateLimit/order"): lambda a, _p, n: self._order_limits(a, n),
+            ("GET", "/fapi/v1/rateLimit/order"): lambda _a, _p, _n: self.limits.announced_orders(),
             ("POST", "/sapi/v1/asset/transfer"): data.wallet.transfer,
             ("GET", "/sapi/v1/asset/transfer"): lambda a, p, _n: data.wallet.history(a, p),
             ("GET", RESTRICTIONS): lambda _a, _p, _n: {},  # see _route
@@ -228,17 +228,6 @@ class BinanceUsdm:
             ("PUT", path): keep,
             ("DELETE", path): close,
         }
-
-    def _order_limits(self, account: SimAccount, now: int) -> list[dict[str, Any]]:
-        return [
-            {
-                "rateLimitType": "ORDERS",
-                "interval": "SECOND" if seconds == 10 else "MINUTE",
-                "intervalNum": 10 if seconds == 10 else 1,
-                "limit": most,
-            }
-            for seconds, most, _used in self.limits.used_orders(account.number, now)
-        ]
 
     @staticmethod
     def _batch(account: SimAccount, params: Params, now: int, each: Signed) -> list[Any]:
