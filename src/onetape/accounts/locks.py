@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 from onetape.model.enums import Kind, OrderType, PositionSide, Side
 from onetape.model.errors import check
 from onetape.model.instrument import Instrument
+from onetape.model.money import divide_half_even, notional_ratio
 from onetape.model.order import OrderSpec
 from onetape.orders.backing import Spending, only_reduces, spending
 from onetape.orders.managed import Managed
@@ -64,6 +65,29 @@ class _Part(NamedTuple):
     side: Side = _BUY
 
 
+class _Terms:
+    """What of an instrument is reckoned with, as integers."""
+
+    __slots__ = ("fees", "instrument", "is_spot", "ratio")
+
+    def __init__(self, instrument: Instrument) -> None:
+        self.instrument = instrument
+        self.is_spot = instrument.kind is _SPOT
+        self.ratio: tuple[int, int] | None = None  # see `notional_ratio`; None: not linear
+        if instrument.kind is not Kind.INVERSE:
+            self.ratio = notional_ratio(
+                instrument.kind, instrument.price_decimals, instrument.size_decimals,
+                instrument.multiplier,
+            )  # fmt: skip
+        rates = instrument.taker_fee, instrument.maker_fee
+        self.fees = tuple(rate.as_integer_ratio() for rate in rates)  # by post_only
+
+    def value(self, price: int, size: int) -> int:
+        if self.ratio is None:
+            return abs(self.instrument.notional_units(price, size))
+        return abs(divide_half_even(self.ratio[0] * price * size, self.ratio[1]))
+
+
 class Locks:
     """Of one account. leverage: what a sub-account's contracts are reckoned at; references: prices
     that market orders are reckoned at."""
@@ -80,9 +104,13 @@ class Locks:
         self._references = references
         # A float as people write it: 1.1 is 11 / 10.
         self._over, self._under = Fraction(str(leverage)).as_integer_ratio()
+        self._terms: dict[str, _Terms] = {}
         self._held: dict[tuple[str, int], int] = {}
         self._parts: dict[str, _Part] = {}  # by client id
         self._margins: dict[Key, _Margin] = {}
+        # The newest part, and what it was made of: an order is judged, and then it is there.
+        self._newest: tuple[OrderSpec | None, tuple[int, int, int], _Part | None]
+        self._newest = None, (0, 0, 0), None
 
     # --- what is asked ----------------------------------------------------------------------------
 
@@ -114,12 +142,18 @@ class Locks:
             if old is not None and old.key is None and old.currency == part.currency:
                 amount -= old.amount
             return Spending(part.currency, amount) if amount > 0 else None
-        margin = self._margins.get(part.key) or _Margin(part.currency)
-        then = _Margin(part.currency, margin.value, margin.buys, margin.sells, margin.fees)
+        margin = self._margin(part.key, part.currency)
+        held = margin.held
+        # There and back: nothing is made for an order that is only judged.
         if old is not None and old.key == part.key:
-            _add(then, old, -1)
-        _add(then, part, 1)
-        amount = self._need(then, then.worst()) - margin.held
+            _add(margin, old, -1)
+        else:
+            old = None
+        _add(margin, part, 1)
+        amount = self._need(margin) - held
+        _add(margin, part, -1)
+        if old is not None:
+            _add(margin, old, 1)
         return Spending(part.currency, amount) if amount > 0 else None
 
     def of(self, order: Managed, currency: str) -> int:
@@ -130,9 +164,10 @@ class Locks:
         if part.key is None:
             return part.amount
         margin = self._margins[part.key]
-        rest = _Margin(currency, margin.value, margin.buys, margin.sells, margin.fees)
-        _add(rest, part, -1)
-        return margin.held - self._need(rest, rest.worst())
+        _add(margin, part, -1)
+        rest = self._need(margin)
+        _add(margin, part, 1)
+        return margin.held - rest
 
     # --- what changes it --------------------------------------------------------------------------
 
@@ -182,17 +217,25 @@ class Locks:
     def _part(self, spec: OrderSpec, left: int, price: int, slot: int) -> _Part | None:
         if left <= 0 or only_reduces(spec):
             return None
-        instrument = self._instruments[spec.symbol]
         if spec.type is _MARKET:
             price = spec.trigger_int or price or self._references.get(spec.symbol, 0)
-        if instrument.kind is _SPOT:
+        of = left, price, slot
+        if self._newest[0] is not spec or self._newest[1] != of:
+            self._newest = spec, of, self._made(spec, left, price, slot)
+        return self._newest[2]
+
+    def _made(self, spec: OrderSpec, left: int, price: int, slot: int) -> _Part | None:
+        instrument = self._instruments[spec.symbol]
+        terms = self._terms.get(spec.symbol)
+        if terms is None or terms.instrument is not instrument:
+            terms = self._terms[spec.symbol] = _Terms(instrument)
+        if terms.is_spot:
             spent = spending(instrument, spec, left, price)
             return None if spent is None else _Part(slot, spent.currency, spent.amount)
         if not price:
             return None
-        value = abs(instrument.notional_units(price, left))
-        rate = instrument.maker_fee if spec.post_only else instrument.taker_fee
-        over, under = rate.as_integer_ratio()
+        value = terms.value(price, left)
+        over, under = terms.fees[spec.post_only]
         fee = max(-(-value * over // under), 0)
         key = (slot, spec.symbol, spec.position_side)
         return _Part(slot, instrument.settle, value, fee, key, spec.side)
@@ -212,12 +255,12 @@ class Locks:
         self._renew(part.slot, margin, changed)
 
     def _renew(self, slot: int, margin: _Margin, changed: list[str]) -> None:
-        need = self._need(margin, margin.worst())
+        need = self._need(margin)
         self._move(margin.currency, slot, need - margin.held, changed)
         margin.held = need
 
-    def _need(self, margin: _Margin, worst: int) -> int:
-        return -(-worst * self._under // self._over) + margin.fees
+    def _need(self, margin: _Margin) -> int:
+        return -(-margin.worst() * self._under // self._over) + margin.fees
 
     def _move(self, currency: str, slot: int, amount: int, changed: list[str]) -> None:
         if amount:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from math import gcd
 from typing import Final
 
 import msgspec
@@ -92,17 +93,31 @@ def notional_units(
     Spot and linear in quote: price * size * multiplier. Inverse in base: size * multiplier / price
     (0 at price 0). Twin of InstrumentSpec::notional in the core.
     """
+    over, under = notional_ratio(kind, price_decimals, size_decimals, multiplier)
+    over *= size
+    if kind is not Kind.INVERSE:
+        return divide_half_even(over * price, under)
+    if price == 0:
+        return 0
+    if price < 0:
+        over, price = -over, -price
+    return divide_half_even(over, under * price)
+
+
+def notional_ratio(
+    kind: Kind, price_decimals: int, size_decimals: int, multiplier: Decimal
+) -> tuple[int, int]:
+    """What size times price (of inverse contracts: size over price), both int64, is multiplied with
+    for a value in money units; as few digits as can be."""
     over, under = multiplier.as_integer_ratio()
-    over *= size * 10**MONEY_DECIMALS
+    over *= 10**MONEY_DECIMALS
     under *= 10**size_decimals
     if kind is Kind.INVERSE:
-        if price == 0:
-            return 0
         over *= 10**price_decimals
-        if price < 0:
-            over, price = -over, -price
-        return divide_half_even(over, under * price)
-    return divide_half_even(over * price, under * 10**price_decimals)
+    else:
+        under *= 10**price_decimals
+    common = gcd(over, under)
+    return over // common, under // common
 
 
 class Amount(msgspec.Struct, frozen=True):
@@ -161,6 +176,7 @@ __all__ = [
     "join_units",
     "money",
     "money_units",
+    "notional_ratio",
     "notional_units",
     "parse_amount",
     "parse_cash",

@@ -275,12 +275,12 @@ class Gateway:
                     self.money.fill(out, sequence)
                     if out.order is not None:
                         self.money.order(out.order)
-        self.money.publish()
         if self.options.intents == "disk" and any(map(_is_risk, outs)):
             self.tape.writer.ensure("disk")
         calls, manager.calls = manager.calls, []
         if calls:
             self._make_calls(calls)
+        self.money.publish()  # the wire first, but before robots hear of it
         if outs:
             self._written()
 

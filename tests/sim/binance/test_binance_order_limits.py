@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+from onetape.sim.binance.limits import UNLIMITED
+from onetape.venues.binance.instruments import order_rules_of
 from sim.venue_client import BinanceClient, Virtual, Wire, served
 
 BATCH, ORDER = "/fapi/v1/batchOrders", "/fapi/v1/order"
@@ -65,3 +69,16 @@ def test_who_waits_as_long_as_he_was_told_is_let_in_again():
     venue.wait(int(client.headers["retry-after"]))
     assert client.ask("POST", ORDER, **LIMIT)[0] == 200
     assert client.headers["x-mbx-order-count-1m"] == "1"
+
+
+@pytest.mark.parametrize(("limits", "most"), [(True, [300, 1200]), (False, [UNLIMITED] * 2)])
+def test_who_refuses_nobody_announces_it(limits, most):
+    """A client that keeps to what is announced, as a gateway does, is not held back."""
+    venue = Virtual("binance-usdm", limits=limits)
+    client = client_of(venue, venue.dialect)
+    _, info = client.ask("GET", "/fapi/v1/exchangeInfo")
+    _, own = client.ask("GET", "/fapi/v1/rateLimit/order")
+    assert sorted(rule.most for rule in order_rules_of(info)) == most
+    assert sorted(rule.most for rule in order_rules_of({"rateLimits": own})) == most
+    said = {row["limit"] for row in info["rateLimits"] if row["rateLimitType"] == "REQUEST_WEIGHT"}
+    assert said == ({2400} if limits else {UNLIMITED})

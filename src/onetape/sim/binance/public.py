@@ -58,11 +58,12 @@ class PublicData:
     # --- the endpoints ----------------------------------------------------------------------------
 
     def exchange_info(self, now: int) -> dict[str, Any]:
+        limits = self.limits
         return {
             "timezone": "UTC",
             "serverTime": ms(now),
             "futuresType": "U_MARGINED",
-            "rateLimits": [self.limits.announced_weight(), *reversed(self.limits.announced_orders())],
+            "rateLimits": [limits.announced_weight(), *reversed(limits.announced_orders())],
             "exchangeFilters": [],
             "assets": [
                 {"asset": name, "marginAvailable": True, "autoAssetExchange": f"-{terms.debt_max}"}
