@@ -6,6 +6,7 @@ import msgspec
 from account_world import U, World
 
 from onetape.accounts.entries import MAIN, Entry
+from onetape.accounts.slots import Refused
 from onetape.accounts.transfers import (
     AskHistory,
     Found,
@@ -16,6 +17,7 @@ from onetape.accounts.transfers import (
     Tell,
     Transfers,
 )
+from onetape.model.errors import InsufficientFunds
 from onetape.model.time import SECOND
 
 HERE = Place("kraken", "main")
@@ -71,11 +73,15 @@ class Desk(World):
 
     def start(self) -> None:
         super().start()
-        self.transfers = Transfers(
-            self.ledger, "kraken", "main", lambda c, w: self.ledger.balance(c, MAIN, w)
-        )
+        self.transfers = Transfers(self.ledger, "kraken", "main", self.refusal)
         for record in self.records:
             self.transfers.replay(msgspec.msgpack.decode(msgspec.msgpack.encode(record)))
+
+    def refusal(self, currency: str, wallet: str, slot: int, amount: int) -> Refused | None:
+        if not wallet:
+            return self.accounts.cannot_leave(currency, slot, amount)
+        has = self.ledger.balance(currency, MAIN, wallet)
+        return Refused(InsufficientFunds, f"{wallet} has {has}") if amount > has else None
 
     def run(self, effects: list, seconds: int = 400) -> None:
         """Carries out, restarts after a death, lets time pass until nothing is left to do."""
@@ -111,8 +117,15 @@ class Desk(World):
                 return self.transfers.told(effect.name, self.now)
         return []
 
-    def ask(self, target: Place = SPOT, amount: int = 40, name: str = "t", source: Place = HERE):
-        return self.transfers.ask(source, target, "USD", amount * U, self.now, name=name)
+    def ask(
+        self,
+        target: Place = SPOT,
+        amount: int = 40,
+        name: str = "t",
+        source: Place = HERE,
+        slot: int = MAIN,
+    ):
+        return self.transfers.ask(source, target, "USD", amount * U, self.now, name=name, slot=slot)
 
     @property
     def money(self) -> tuple[float, float, float]:

@@ -47,6 +47,7 @@ class GatewayProcess:
             "account": "main",
             "rest": f"http://127.0.0.1:{self.port}",
             "ws": f"ws://127.0.0.1:{self.port}{WS_PATH.get(self.kind, '')}",
+            "rest_wallet": f"http://127.0.0.1:{self.port}",
             "key": self.account.key,
             "secret": self.account.secret,
             "home": str(self.home),

@@ -29,7 +29,7 @@ from onetape.model.errors import (
 )
 from onetape.model.money import money
 
-__all__ = ["COMMANDS", "MONEY", "OPERATOR", "Refused", "Slots", "SubAccounts"]
+__all__ = ["COMMANDS", "MONEY", "OPERATOR", "Refused", "Slots", "SubAccounts", "amount_of"]
 
 COMMANDS: Final = ("allocate", "release", "adjust", "set", "reset")
 MONEY: Final = (*COMMANDS, "transfer")  # all that move money
@@ -188,15 +188,21 @@ class SubAccounts:
     ) -> Entry | Refused:  # fmt: skip
         if amount <= 0:
             return Refused(InvalidAmount, f"not more than zero: {money(amount)} {currency}")
-        free = self.free(currency, source)
-        if amount > free:
-            return _too_little(currency, source, amount, free)
-        held = self.held(currency, source)
-        if amount > free - held:
-            words = f"{money(held)} of {money(free)} {currency} in slot {source} is held"
-            return Refused(FundsLocked, f"{words} by orders and positions, asked {money(amount)}")
+        if (refused := self.cannot_leave(currency, source, amount)) is not None:
+            return refused
         legs = (Leg(source, currency, -amount), Leg(target, currency, amount))
         return Entry(now, Cause.COMMAND, legs, reference, 0, note)
+
+    def cannot_leave(self, currency: str, slot: int, amount: int) -> Refused | None:
+        """Why so much cannot be taken out of a slot."""
+        free = self.free(currency, slot)
+        if amount > free:
+            return _too_little(currency, slot, amount, free)
+        held = self.held(currency, slot)
+        if amount > free - held:
+            words = f"{money(held)} of {money(free)} {currency} in slot {slot} is held"
+            return Refused(FundsLocked, f"{words} by orders and positions, asked {money(amount)}")
+        return None
 
     # --- the door for commands --------------------------------------------------------------------
 
@@ -216,13 +222,13 @@ class SubAccounts:
             return Refused(PermissionDenied, f"{name} is the operator's")
         if id_ and any(self.ledger.has(cause, id_) for cause in _CAUSES):
             return Refused(DuplicateCommand, f"command {id_} has been done")
-        currency = self._currency(fields.get("currency"))
+        currency = self.currency(fields.get("currency"))
         if isinstance(currency, Refused):
             return currency
         slot = self._slot(actor, name, fields)
         if isinstance(slot, Refused):
             return slot
-        amount = _amount(name, fields)
+        amount = amount_of(name, fields)
         if isinstance(amount, Refused):
             return amount
         note = f"{name} by {actor}"
@@ -243,7 +249,7 @@ class SubAccounts:
             case _:
                 return self.reset(currency, amount, now=now, reference=id_, note=note)
 
-    def _currency(self, given: object) -> str | Refused:
+    def currency(self, given: object) -> str | Refused:
         """In any case; a currency of which nothing was ever there is none of this account's."""
         text = str(given or "").strip()
         for known in (*self.ledger.currencies(), *self.credit):
@@ -269,8 +275,17 @@ class SubAccounts:
             return Refused(NotOwner, f"slot {slot} is not {actor}'s")
         return slot
 
+    def slot_moved(self, actor: str, fields: Mapping[str, Any]) -> int | Refused:
+        """Whose money a transfer moves: the pool's where the operator says no slot."""
+        given = fields.get("index")
+        if given is None:
+            given = actor if actor != OPERATOR else fields.get("strategy", OPERATOR)
+        if actor == OPERATOR and (given == OPERATOR or self.slots.find(given) in (TOTAL, MAIN)):
+            return MAIN
+        return self._slot(actor, "transfer", {**fields, "index": given})
 
-def _amount(name: str, fields: Mapping[str, Any]) -> int | Refused:
+
+def amount_of(name: str, fields: Mapping[str, Any]) -> int | Refused:
     """`amount` or `delta`; both only where they say the same."""
     units = []
     for key in ("amount", "delta"):

@@ -7,8 +7,12 @@
     DONE FAILED EXPIRED   the end
 
 Only what is known not to have happened is tried again, until its deadline; an unknown one is
-neither tried again nor given up. What has left the pool and has not arrived is in `transit`. A half
-is booked by the transfer's id in the ledger of each account it touches, at most once.
+neither tried again nor given up. What has left and has not arrived is in `transit`. A half is
+booked by the transfer's id in the ledger of each account it touches, at most once.
+
+A venue that takes no id of ours is asked for its history; a row of it is a transfer's where ways,
+currency and amount are, in the time in which the venue can have taken it. A row belongs to one
+transfer only, and of two that are alike the older one has the older row.
 
 An effect is carried out before the next one. Where the process dies between two of them, `replay`
 of the tape's records and `resume` go on from there.
@@ -16,7 +20,7 @@ of the tape's records and `resume` go on from there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
@@ -26,7 +30,6 @@ from onetape.accounts.ledger import Ledger
 from onetape.accounts.slots import Refused
 from onetape.model.errors import (
     DuplicateCommand,
-    InsufficientFunds,
     InvalidAccount,
     InvalidAmount,
     UsageError,
@@ -34,8 +37,11 @@ from onetape.model.errors import (
 from onetape.model.money import money
 from onetape.model.time import SECOND
 from onetape.orders.managed import HealthOut
+from onetape.orders.told import TransferState, TransferTold
 
 __all__ = [
+    "DEADLINE",
+    "SETTLED_AFTER",
     "AskHistory",
     "Effect",
     "Found",
@@ -53,7 +59,9 @@ DEADLINE: Final = 120 * SECOND
 ANSWER_WITHIN: Final = 10 * SECOND
 RETRY_FIRST: Final = SECOND  # doubled each time
 RETRY_MOST: Final = 15 * SECOND
+ASK_FIRST: Final = SECOND  # doubled each time
 ASK_EVERY: Final = 5 * SECOND
+CLOCKS: Final = 2 * SECOND  # what the venue's clock and ours may be apart, amply
 # A history may be behind, and a request may be on its way: venues refuse one that is older than
 # its window (60 s at most at Binance, read 2026-11). What two looks after that do not show was not
 # carried out.
@@ -132,6 +140,8 @@ class AskHistory(NamedTuple):
     """Whether the venue has carried it out; what it did before `since` does not matter."""
 
     name: str
+    source: Place
+    target: Place
     since: int
 
 
@@ -156,13 +166,16 @@ class Transfer:
     amount: int
     asked: int  # when, as all times: ns UTC
     deadline: int
+    slot: int = MAIN  # whose it is in the wallet that is traded from
     state: State = State.PENDING
     reason: str = ""
     first_sent: int = 0
     sent: int = 0
     tries: int = 0
     due: int = 0  # when something is to be done about it
-    absent: int = 0  # looks at the history that did not show it
+    looks: int = 0  # at the history
+    absent: int = 0  # those that did not show it
+    venue_id: str = ""  # what the venue calls it, where it has said so
     is_told: bool = False  # the target's gateway has answered
     is_late: bool = False  # that it is past its deadline has been said
 
@@ -178,21 +191,25 @@ class Transfer:
         )
 
 
+# Why so much of a currency cannot leave a wallet, of a slot: (currency, wallet, slot, amount).
+Refusal = Callable[[str, str, int, int], Refused | None]
+
+
 class Transfers:
-    """Those that begin at one account. available: of a currency in a wallet, units of 1e-18."""
+    """Those that begin at one account. refusal: says what cannot leave it."""
 
     def __init__(
         self,
         ledger: Ledger,
         venue: str,
         account: str,
-        available: Callable[[str, str], int],
+        refusal: Refusal,
         *,
         settled_after: int = SETTLED_AFTER,
     ) -> None:
         self._ledger = ledger
         self._own = (venue, account)
-        self._available = available
+        self._refusal = refusal
         self._settled_after = settled_after
         self._all: dict[str, Transfer] = {}
 
@@ -200,10 +217,43 @@ class Transfers:
         return self._all.get(name)
 
     @property
+    def all(self) -> list[Transfer]:
+        """Those that are known, as they were asked for."""
+        return list(self._all.values())
+
+    @property
     def unfinished(self) -> list[Transfer]:
         return [each for each in self._all.values() if not each.is_finished]
 
     # --- inputs -----------------------------------------------------------------------------------
+
+    def known(
+        self,
+        source: Place,
+        target: Place,
+        currency: str,
+        amount: int,
+        *,
+        name: str = "",
+        slot: int = MAIN,
+    ) -> Transfer | Refused | None:
+        """The transfer that these words have asked for before; None: they may ask for one."""
+        one = self._all.get(name) if name else self._alike(source, target, currency)
+        asked = (source, target, currency, amount, slot)
+        if one is not None:
+            if asked == (one.source, one.target, one.currency, one.amount, one.slot):
+                return one
+            words = f"transfer {one.name} moves {money(one.amount)} {one.currency}"
+            return Refused(DuplicateCommand, f"{words} from {one.source} to {one.target}")
+        if self._ledger.has(Cause.TRANSFER, name) or "/" in name:
+            return Refused(DuplicateCommand, f"{name!r} is used already, or has a slash")
+        if name and self._ledger.has(Cause.COMMAND, f"transfer {name}"):
+            return Refused(DuplicateCommand, f"an adjust has told that {name} has been made")
+        if amount <= 0:
+            return Refused(InvalidAmount, f"not more than zero: {money(amount)} {currency}")
+        if source[:2] != self._own or source == target:
+            return Refused(InvalidAccount, f"no transfer from {source} to {target} begins here")
+        return self._refusal(currency, source.wallet, slot, amount)
 
     def ask(
         self,
@@ -214,42 +264,40 @@ class Transfers:
         now: int,
         *,
         name: str = "",
+        slot: int = MAIN,
         deadline: int = DEADLINE,
     ) -> list[Effect] | Refused:
         """name: its id. Asking twice by one id is asking once; without one, so is asking
-        while the same is under way. deadline: from now."""
-        known = self._all.get(name) if name else self._alike(source, target, currency)
+        while the same is under way. slot: whose money it is in the wallet that is traded from.
+        deadline: from now."""
+        known = self.known(source, target, currency, amount, name=name, slot=slot)
+        if isinstance(known, Refused):
+            return known
         if known is not None:
-            if (source, target, currency, amount) == (
-                known.source,
-                known.target,
-                known.currency,
-                known.amount,
-            ):
-                return []
-            words = f"transfer {known.name} moves {money(known.amount)} {known.currency}"
-            return Refused(DuplicateCommand, f"{words} from {known.source} to {known.target}")
+            return []
+        if deadline <= 0:
+            return Refused(InvalidAmount, f"a deadline of {deadline} ns has passed already")
         name = name or f"{source}>{target} {currency} {now}"
-        if self._ledger.has(Cause.TRANSFER, name) or "/" in name:
-            return Refused(DuplicateCommand, f"{name!r} is used already, or has a slash")
-        if amount <= 0 or deadline <= 0:
-            return Refused(InvalidAmount, f"not more than zero: {money(amount)} {currency}")
-        if source[:2] != self._own or source == target:
-            return Refused(InvalidAccount, f"no transfer from {source} to {target} begins here")
-        free = self._available(currency, source.wallet)
-        if amount > free:
-            words = f"{source} has {money(free)} {currency} to use, asked {money(amount)}"
-            return Refused(InsufficientFunds, words)
-        one = Transfer(name, source, target, currency, amount, now, now + deadline)
+        one = Transfer(name, source, target, currency, amount, now, now + deadline, slot)
         self._keep(one)
         return [self._record(one), *self._send(one, now)]
 
-    def answered(self, name: str, outcome: Outcome, now: int, reason: str = "") -> list[Effect]:
-        """What the venue says to what was sent, or its stream to whom it was done."""
+    def answered(
+        self,
+        name: str,
+        outcome: Outcome,
+        now: int,
+        reason: str = "",
+        *,
+        venue_id: str = "",
+        wait: int = 0,
+    ) -> list[Effect]:
+        """What the venue says to what was sent. wait: before which it wants no other try."""
         one = self._all.get(name)
         if one is None or one.state is State.DONE:
             return []
         one.reason = reason
+        one.venue_id = venue_id or one.venue_id
         if outcome is Outcome.DONE:
             return self._done(one, now)
         if one.state not in (State.SENT, State.UNKNOWN):
@@ -258,9 +306,40 @@ class Transfers:
             case Outcome.REFUSED:
                 return self._end(one, State.FAILED, now)
             case Outcome.BUSY:
-                return self._again(one, now)
+                return self._again(one, now, wait)
             case Outcome.LOST:
                 return self._unknown(one, now)
+
+    def looked(
+        self, name: str, rows: Iterable[TransferTold], now: int, *, as_of: int
+    ) -> list[Effect]:
+        """The history since when it was asked for, all of it. as_of: when that was."""
+        one = self._all.get(name)
+        if one is None or one.state is not State.UNKNOWN:
+            return []
+        taken = {each.venue_id for each in self._all.values() if each is not one}
+        wanted = (one.source.wallet, one.target.wallet, one.currency, one.amount)
+        first, last = one.first_sent - CLOCKS, one.sent + self._settled_after + CLOCKS
+        own = [row for row in rows if row[1:5] == wanted and row.venue_id not in taken]
+        own = [row for row in own if first <= row.time <= last]
+        if not own:
+            return self.history(name, Found.ABSENT, now, as_of=as_of)
+        row = min(own, key=lambda each: (each.time, each.venue_id))
+        if any(self._may_be_of(other, one, row) for other in self._all.values()):
+            return self.history(name, Found.UNDERWAY, now, as_of=as_of)
+        if row.state is not TransferState.UNDERWAY:
+            one.venue_id = row.venue_id
+        return self.history(name, _FOUND[row.state], now, as_of=as_of)
+
+    def _may_be_of(self, other: Transfer, one: Transfer, row: TransferTold) -> bool:
+        """An older one that is alike and unknown too has the older row."""
+        return (
+            other.state in (State.SENT, State.UNKNOWN)
+            and (other.first_sent, other.name) < (one.first_sent, one.name)
+            and (other.source, other.target, other.currency, other.amount)
+            == (one.source, one.target, one.currency, one.amount)
+            and row.time <= other.sent + self._settled_after + CLOCKS
+        )
 
     def history(self, name: str, found: Found, now: int, *, as_of: int) -> list[Effect]:
         """What was found. as_of: when it was asked for."""
@@ -318,12 +397,14 @@ class Transfers:
             int(fields["amount"]),
             fields["asked"],
             fields["deadline"],
+            fields["slot"],
             State(fields["state"]),
             fields["reason"],
             fields["first_sent"],
             fields["sent"],
             fields["tries"],
             is_told=fields["is_told"],
+            venue_id=fields["venue_id"],
         )
         self._all.pop(one.name, None)
         self._keep(one)
@@ -354,13 +435,13 @@ class Transfers:
         one.state, one.sent, one.due = State.SENT, now, now + ANSWER_WITHIN
         one.first_sent = one.first_sent or now
         one.tries += 1
-        one.absent = 0
+        one.looks = one.absent = 0
         send = Send(one.name, one.source, one.target, one.currency, one.amount)
         return [leaves, self._record(one), send]
 
-    def _again(self, one: Transfer, now: int) -> list[Effect]:
+    def _again(self, one: Transfer, now: int, wait: int = 0) -> list[Effect]:
         """It is known not to have happened."""
-        wait = min(RETRY_FIRST * 2 ** min(one.tries - 1, 8), RETRY_MOST)
+        wait = max(min(RETRY_FIRST * 2 ** min(one.tries - 1, 8), RETRY_MOST), wait)
         if now + wait >= one.deadline:
             return self._end(one, State.EXPIRED, now)
         one.state, one.due = State.PENDING, now + wait
@@ -371,8 +452,10 @@ class Transfers:
         return [self._record(one), *self._look(one, now)]
 
     def _look(self, one: Transfer, now: int) -> list[Effect]:
-        one.due = now + ASK_EVERY
-        effects: list[Effect] = [AskHistory(one.name, one.first_sent)]
+        one.due = now + min(ASK_FIRST * 2 ** min(one.looks, 8), ASK_EVERY)
+        one.looks += 1
+        since = one.first_sent - CLOCKS
+        effects: list[Effect] = [AskHistory(one.name, one.source, one.target, since)]
         if now >= one.deadline and not one.is_late:
             one.is_late = True
             words = (
@@ -417,12 +500,15 @@ class Transfers:
         return self._ledger.has(Cause.TRANSFER, one.name + half)
 
     def _entry(self, one: Transfer, time: int, half: str, amount: int) -> Entry:
-        """The pool's first, then what is on its way. `/in` is the target's half."""
+        """The pool's first, then what is on its way. `/in` is the target's half. A sub-account's
+        goes through the pool: by its first leg it is known when others tell of it too."""
         wallet = one.target.wallet if half == "/in" else one.source.wallet
-        legs = (
+        legs: tuple[Leg, ...] = (
             Leg(MAIN, one.currency, amount, wallet),
             Leg(Outside.TRANSIT, one.currency, -amount),
         )
+        if one.slot != MAIN and not wallet:
+            legs += (Leg(one.slot, one.currency, amount), Leg(MAIN, one.currency, -amount))
         return Entry(
             time, Cause.TRANSFER, legs, one.name + half, 0, f"{one.source} to {one.target}"
         )
@@ -438,11 +524,13 @@ class Transfers:
                 "amount": str(one.amount),
                 "asked": one.asked,
                 "deadline": one.deadline,
+                "slot": one.slot,
                 "reason": one.reason,
                 "first_sent": one.first_sent,
                 "sent": one.sent,
                 "tries": one.tries,
                 "is_told": one.is_told,
+                "venue_id": one.venue_id,
             }
         )
 
@@ -460,3 +548,10 @@ class Transfers:
                 if each.is_finished:
                     del self._all[name]
                     break
+
+
+_FOUND: Final = {
+    TransferState.DONE: Found.DONE,
+    TransferState.FAILED: Found.FAILED,
+    TransferState.UNDERWAY: Found.UNDERWAY,
+}

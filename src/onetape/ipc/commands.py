@@ -18,18 +18,21 @@ __all__ = [
     "BITMEX_STRATEGY_BALANCE_CMD",
     "KRAKEN_STRATEGY_BALANCE_CMD",
     "PING_CMD",
+    "TRANSFER_CMD",
     "Amount",
     "binance_strategy_balance",
     "bitmex_strategy_balance",
     "kraken_strategy_balance",
     "strategy_balance",
     "strategy_balance_cmd",
+    "transfer",
 ]
 
 KRAKEN_STRATEGY_BALANCE_CMD: Final = "kraken_strategy_balance"
 BINANCE_STRATEGY_BALANCE_CMD: Final = "binance_strategy_balance"
 BITMEX_STRATEGY_BALANCE_CMD: Final = "bitmex_strategy_balance"
 PING_CMD: Final = "ping"
+TRANSFER_CMD: Final = "transfer"
 
 Amount = str | int | float | Decimal
 
@@ -69,6 +72,35 @@ def strategy_balance(
 kraken_strategy_balance = strategy_balance
 binance_strategy_balance = strategy_balance
 bitmex_strategy_balance = strategy_balance
+
+
+def transfer(
+    id: str,
+    currency: str | Enum,
+    amount: Amount,
+    source: str | Enum,
+    target: str | Enum,
+    index: int | str | Enum | None = None,
+    strategy: str | Enum | None = None,
+    deadline: str | None = None,
+) -> dict[str, Any]:
+    """Money from one wallet to another, made once by its id. source, target: a wallet of the
+    account (`trading`, `spot`), or `venue.account.wallet`. index: the sub-account whose money it
+    is; a strategy's own if not given, the pool's for the operator. deadline: such as `60s`."""
+    payload: dict[str, Any] = {
+        "id": id,
+        "currency": _text(currency),
+        "amount": _amount(amount),
+        "from": _text(source),
+        "to": _text(target),
+    }
+    if index is not None:
+        payload["index"] = _slot(index)
+    if strategy is not None:
+        payload["strategy"] = _text(strategy)
+    if deadline is not None:
+        payload["deadline"] = deadline
+    return payload
 
 
 def _amount(amount: Amount) -> str:

@@ -11,7 +11,7 @@ import hmac
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -28,7 +28,7 @@ from onetape.model.errors import (
     UsageError,
 )
 
-__all__ = ["ALL", "ID_BYTES_MAX", "OPERATOR", "Command", "Door", "Handler", "Journal"]
+__all__ = ["ALL", "ID_BYTES_MAX", "OPERATOR", "Again", "Command", "Door", "Handler", "Journal"]
 
 ALL: Final = "*"  # as target: whoever is there
 ID_BYTES_MAX: Final = 128
@@ -46,6 +46,12 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Do = Callable[[], Any]
+
+
+class Again(NamedTuple):
+    """What a command gives that had been done by another one: its answer is a duplicate's."""
+
+    result: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +236,12 @@ class Door:
 
     def _carry_out(self, command: Command, do: Do, done: Done) -> dict[str, Any]:
         try:
-            told = _told(command.id, "applied", do())
+            result = do()
+            if isinstance(result, Again):
+                told = _told(command.id, "applied", result.result)
+                self._reply(told, done)
+                return {**told, "status": "duplicate"}
+            told = _told(command.id, "applied", result)
         except DuplicateCommand:  # it was, before this process began
             told = _told(command.id, "applied")
             self._reply(told, done)

@@ -34,6 +34,7 @@ class VenueConfig(_Section, frozen=True):
     live_account: str = ""  # the account's id, typed out: live trading needs it
     rest: str = ""  # addresses, where they are not the venue's own: a simulated exchange that runs
     ws: str = ""
+    rest_wallet: str = ""  # of its wallets, where they are not at `rest`
 
 
 class AccountConfig(_Section, frozen=True):
@@ -61,6 +62,7 @@ class AccountConfig(_Section, frozen=True):
     leverage: float = 1.0  # at which orders of sub-accounts are reckoned; the venue has its own
     cross_internally: bool = False  # orders of two sub-accounts that meet trade without the venue
     commands: Literal["disk", "process"] = "disk"  # where one is on the tape before it is done
+    transfer_deadline: str = "120s"  # until when a transfer that was not made is tried again
 
 
 class RobotConfig(_Section, frozen=True):

@@ -36,7 +36,7 @@ from onetape.orders.told import BalanceTold, MoveTold, Told
 from onetape.services.gateway_account import AccountFeed
 from onetape.services.gateway_budget import AddressBudget, OrderBudget, budget_file
 from onetape.services.gateway_clock import VenueClock, keep_clock
-from onetape.services.gateway_commands import Commands
+from onetape.services.gateway_commands import Commands, venues_of
 from onetape.services.gateway_depth import DepthFeed
 from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_entry import EntryLine
@@ -48,6 +48,7 @@ from onetape.services.gateway_money import AccountMoney, KeptMoney
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.gateway_robots import ROBOTS_MAX, Robots
 from onetape.services.gateway_spans import Spans
+from onetape.services.gateway_transfers import TransferDesk
 from onetape.store.private import private_folder
 from onetape.store.redaction import Redactor
 from onetape.store.tokens import make_token
@@ -69,8 +70,9 @@ class Gateway:
         self.is_single = is_single  # its one robot lives in this process
         self.home = Path(options.home)
         addresses = Addresses(
-            options.rest, options.ws, options.ws_private or options.ws, options.ws_entry
-        )
+            options.rest, options.ws, options.ws_private or options.ws, options.ws_entry,
+            options.rest_wallet,
+        )  # fmt: skip
         self.venue = open_trading_venue(options.kind, options.key, options.secret, addresses)
         self.protocol = self.venue.protocol
         self.manager = OrderManager(self.protocol)
@@ -83,6 +85,8 @@ class Gateway:
         self.orders = OrderBudget(options.account, now=self.clock.now, say=self._say)
         hide = Redactor(options.key, options.secret)
         self.line = VenueLine(self.venue, options.rest, self.clock, hide, self.budget, self.orders)
+        self.wallet_budget: AddressBudget | None = None  # where its address is another one
+        self.wallets = self._wallet_line(hide)
         self.entry: EntryLine | None = None
         if options.order_entry == "socket" and self.venue.entry_url:
             self.protocol.signs_late = True
@@ -100,7 +104,9 @@ class Gateway:
     # --- life -------------------------------------------------------------------------------------
 
     async def run(self, ready: Callable[[], None]) -> None:
-        async with self.line.open():
+        async with self.line.open(), contextlib.AsyncExitStack() as lines:
+            if self.wallets is not None and self.wallets is not self.line:
+                await lines.enter_async_context(self.wallets.open())
             self.instruments = await learn_venue(self.line, self.options.symbols)
             self.orders.learn(self.venue.order_rules)
             self._open_tape()
@@ -135,6 +141,19 @@ class Gateway:
                 self.money.close()
                 self.tape.writer.close()
                 self.budget.close()
+                if self.wallet_budget is not None:
+                    self.wallet_budget.close()
+
+    def _wallet_line(self, hide: Redactor) -> VenueLine | None:
+        """To where money is moved between wallets; None: nowhere."""
+        rest, options = self.options.rest_wallet, self.options
+        if not rest or rest == options.rest:
+            return self.line if rest else None
+        self.wallet_budget = AddressBudget(
+            budget_file(self.home, rest), self.venue.wallet_budget, now=self.clock.now,
+            say=self._say,
+        )  # fmt: skip
+        return VenueLine(self.venue, rest, self.clock, hide, self.wallet_budget, keeps=False)
 
     def _spawn(self, work: Any) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.ensure_future(work)
@@ -213,10 +232,16 @@ class Gateway:
             now=self.clock.now, carry_out=self._carry_out, spans=self.spans,
             in_doubt=old.may_lack_end and not is_other,
         )  # fmt: skip
+        self.transfers = TransferDesk(
+            self.options, venues_of(self.options), self.money, self.tape, self.protocol,
+            self.wallets, now=self.clock.now, spawn=self._spawn, say=self._say,
+            heard=self.watch.answer,
+        )  # fmt: skip
+        self.transfers.recover([] if is_other else kept.transfers)
         self.commands = Commands(
             self.options, self.manager, self.gate, self.reconciler, self.tape,
             now=self.clock.now, carry_out=self._carry_out, spans=self.spans, once=old.once,
-            money=self.money,
+            money=self.money, transfers=self.transfers,
         )  # fmt: skip
 
     def _open_money(self, writer: JournalWriter, kept: KeptMoney) -> AccountMoney:
@@ -355,6 +380,7 @@ class Gateway:
                 if time.monotonic() - last_check > (every if wanted is None else LOOK_AGAIN_S):
                     self.reconciler.check(now, moves_since=wanted)
             self.money.tick(now)
+            self.transfers.tick()
             if self.entry is not None:
                 self.entry.tick()
             if time.monotonic() - last_round > RECONCILE_EVERY_S and not self.reconciler.is_running:
@@ -483,6 +509,7 @@ class Gateway:
             "killed": self.gate.killed,
             "reconciling": self.reconciler.is_running or self.money.moves_wanted is not None,
             "money": self.money.status(),
+            "transfers": self.transfers.status(),
             "rounds": self.reconciler.rounds,
             "differences": [str(d) for d in self.reconciler.differences],
             "open": len(self.manager.open),

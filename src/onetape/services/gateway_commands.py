@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from onetape.accounts.entries import Entry
-from onetape.accounts.slots import MONEY, Refused
-from onetape.ipc.door import Command, Do, Door, Handler
+from onetape.accounts.slots import COMMANDS, MONEY, Refused
+from onetape.accounts.transfer_command import FIELDS as TRANSFER_FIELDS
+from onetape.ipc.door import Again, Command, Do, Door, Handler
 from onetape.ipc.once import Once
 from onetape.model.errors import NotAvailable, UsageError
 from onetape.model.money import money
@@ -22,9 +23,10 @@ from onetape.services.gateway_journal import GatewayTape, kill_reason
 from onetape.services.gateway_options import GatewayOptions
 from onetape.services.gateway_spans import Spans
 
-__all__ = ["Commands", "Money", "exchange_of", "names_of"]
+__all__ = ["Commands", "Desk", "Money", "exchange_of", "names_of", "venues_of"]
 
 _FIELDS: Final = ("strategy", "currency", "index", "amount", "delta", "transfer_id")
+_ALL_FIELDS: Final = tuple(dict.fromkeys((*_FIELDS, *TRANSFER_FIELDS)))
 
 
 class Money(Protocol):
@@ -35,6 +37,15 @@ class Money(Protocol):
     ) -> Entry | Refused: ...
 
 
+class Desk(Protocol):
+    """The account's transfers. prepare: gives whether it was asked for before, and how it stands;
+    raises an OnetapeError where it cannot be."""
+
+    def prepare(self, actor: str, fields: Mapping[str, Any]) -> Callable[[], tuple[bool, Any]]: ...
+
+    def shown(self, name: str = "") -> list[dict[str, Any]]: ...
+
+
 def exchange_of(kind: str) -> str:
     """`binance` of `binance-usdm`, `kraken` of `ccxt:kraken`."""
     return kind.removeprefix("ccxt:").partition("-")[0]
@@ -43,12 +54,17 @@ def exchange_of(kind: str) -> str:
 def names_of(options: GatewayOptions) -> tuple[str, ...]:
     """What a gateway answers to, the first is its own; `VENUE_gateway` by the venue's name in the
     configuration and by its exchange's, `gateway` as one of its kind."""
-    venues = dict.fromkeys((options.venue, options.kind, exchange_of(options.kind)))
     return (
         f"gateway:{options.account}",
-        *(f"{venue}_gateway" for venue in venues if venue),
+        *(f"{venue}_gateway" for venue in venues_of(options)),
         "gateway",
     )
+
+
+def venues_of(options: GatewayOptions) -> tuple[str, ...]:
+    """What its venue is called: by its name in the configuration, by its kind and its exchange."""
+    names = dict.fromkeys((options.venue, options.kind, exchange_of(options.kind)))
+    return tuple(name for name in names if name)
 
 
 class Commands:
@@ -68,12 +84,14 @@ class Commands:
         spans: Spans,
         once: Once,
         money: Money | None = None,
+        transfers: Desk | None = None,
     ) -> None:
         self._manager = manager
         self._gate = gate
         self._reconciler = reconciler
         self._now = now
         self.money = money
+        self.transfers = transfers
         names = names_of(options)
         exchanges = {n.removesuffix("_gateway") for n in names if n.endswith("_gateway")}
         table = {
@@ -88,11 +106,13 @@ class Commands:
                 is_recovered=True,
             ),
             "latency": Handler(lambda _: spans.summary, asks=True, anyone=True),
+            "transfer": _moves(self._transfer, TRANSFER_FIELDS),
+            "transfers": Handler(self._transfers, fields=("id",), asks=True, anyone=True),
         }  # fmt: skip
-        for name in MONEY:
+        for name in COMMANDS:
             table[name] = _moves(self._move, _FIELDS)
         for name in ("strategy_balance", *(f"{each}_strategy_balance" for each in exchanges)):
-            table[name] = _moves(self._strategy_balance, ("cmd", *_FIELDS))
+            table[name] = _moves(self._strategy_balance, ("cmd", *_ALL_FIELDS))
         self.door = Door(
             names, Path(options.home), table, tape, level=options.commands, now=time.time_ns,
             done=carry_out, once=once,
@@ -135,6 +155,10 @@ class Commands:
         name = fields.pop("cmd", None)
         if name not in MONEY:
             raise UsageError(f"no cmd {str(name)[:40]!r}, but {', '.join(MONEY)}")
+        if name == "transfer":
+            return self._transferred(command.actor, fields)
+        if unknown := sorted(set(fields) - set(_FIELDS)):
+            raise UsageError(f"{name} takes {', '.join(_FIELDS)}, not {', '.join(unknown)}")
         return partial(self._moved, command, str(name), fields)
 
     def _move(self, command: Command) -> Do:
@@ -153,6 +177,24 @@ class Commands:
                 if leg.holder > 0
             ]
         }
+
+    def _transfer(self, command: Command) -> Do:
+        return self._transferred(command.actor, command.fields)
+
+    def _transferred(self, actor: str, fields: dict[str, Any]) -> Do:
+        if self.transfers is None:
+            raise NotAvailable("this gateway moves no money between wallets")
+        prepared = self.transfers.prepare(actor, fields)
+
+        def do() -> Any:
+            is_known, told = prepared()
+            return Again(told) if is_known else told
+
+        return do
+
+    def _transfers(self, command: Command) -> Do:
+        desk, name = self.transfers, str(command.fields.get("id", ""))
+        return lambda: {"transfers": desk.shown(name) if desk is not None else []}
 
 
 def _moves(prepare: Callable[[Command], Do], fields: Collection[str]) -> Handler:

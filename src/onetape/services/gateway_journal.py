@@ -204,6 +204,10 @@ class GatewayTape:
         """`id`, `status`, `result`, `error`."""
         self._cold("reply", record, now)
 
+    def transfer(self, record: Mapping[str, Any], now: int) -> None:
+        """How one stands, each time that it changes: the last word counts."""
+        self._cold("transfer", dict(record), now)
+
     def ensure(self, level: str) -> None:
         self.writer.ensure(level)
 
@@ -302,7 +306,7 @@ class GatewayTape:
         """Everything that this journal says about orders, robots and money. Before `open`."""
         wanted = (
             "instrument", "order_request", "order_event", "fill", "params", "input", "command",
-            "balance", "position", "health", "entry", "reply",
+            "balance", "position", "health", "entry", "reply", "transfer",
         )  # fmt: skip
         symbols: dict[int, str] = {}
         settles: dict[int, str] = {}
@@ -366,6 +370,8 @@ class GatewayTape:
                         kept.fill(fill, slot, frame.sequence)
                     case EventType.ENTRY.id:
                         kept.entry(frame.payload)
+                    case EventType.TRANSFER.id:
+                        kept.transfer(msgspec.msgpack.decode(frame.payload))
 
     def _recover_command(self, record: dict[str, Any], time: int, recovery: Recovery) -> None:
         fields = record.get("fields")

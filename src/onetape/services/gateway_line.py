@@ -38,7 +38,10 @@ class VenueLine:
         hide: Redactor | None = None,
         budget: AddressBudget | None = None,
         orders: OrderBudget | None = None,
+        *,
+        keeps: bool = True,
     ) -> None:
+        """keeps: connections for orders are kept open."""
         self.budget = budget
         self.orders = orders
         self.venue = venue
@@ -48,6 +51,7 @@ class VenueLine:
         self._in_order = asyncio.Lock()  # where requests have to arrive in their order
         self._http: aiohttp.ClientSession
         self._kept = KeptConnections(rest)  # for orders
+        self._keeps = keeps
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -55,6 +59,9 @@ class VenueLine:
         connector = aiohttp.TCPConnector(limit=16, keepalive_timeout=60.0)
         async with aiohttp.ClientSession(self.rest, timeout=timeout, connector=connector) as http:
             self._http = http
+            if not self._keeps:
+                yield
+                return
             keeper = asyncio.ensure_future(self._kept.keep())
             try:
                 yield

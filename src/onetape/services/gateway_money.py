@@ -22,7 +22,8 @@ from onetape.accounts.locks import Locks
 from onetape.accounts.slots import Refused, Slots, SubAccounts
 from onetape.accounts.statement import LookAgain, OwnersStopped, Statements
 from onetape.accounts.table import AccountTable
-from onetape.accounts.unexplained import Unexplained, moved
+from onetape.accounts.transfers import State
+from onetape.accounts.unexplained import DEADLINE, Unexplained, moved
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind, PositionSide
 from onetape.model.errors import InsufficientFunds
@@ -66,6 +67,7 @@ class KeptMoney:
         self.booked = 0  # how many fills are older than the newest entry
         self.forced: set[int] = set()  # frames of fills that were shared as such
         self.names: dict[str, int] = {}  # of slots, as they were last
+        self.transfers: list[dict[str, Any]] = []  # records of what became of them
 
     def entry(self, payload: bytes) -> None:
         entry = unpack(payload)
@@ -75,11 +77,21 @@ class KeptMoney:
         if entry.note == OTHER_EXCHANGE:  # what was held at the one before is gone
             self.fills.clear()
             self.positions.clear()
+            self.transfers.clear()
         self.booked = len(self.fills)
 
     def fill(self, fill: FillTold, slot: int, sequence: int) -> None:
         if self.entries:  # else it is in the balances that the ledger begins with
             self.fills.append((fill, slot, sequence))
+
+    def transfer(self, record: dict[str, Any]) -> None:
+        self.transfers.append(record)
+
+    @property
+    def slots_away(self) -> set[int]:
+        """Those that a transfer may yet give money back to."""
+        states = {record["id"]: record for record in self.transfers}
+        return {r["slot"] for r in states.values() if not State(r["state"]).is_final}
 
     def position(self, symbol: str, side: PositionSide, qty: int, price: int) -> None:
         self.positions.append((symbol, side, qty, price))
@@ -118,7 +130,9 @@ class AccountMoney:
         credit = {name: money_units(text) for name, text in options.credit.items()}
         slots = Slots(options.subaccounts)
         self.accounts = SubAccounts(self.ledger, slots, credit, held=self.locks.held)
-        self.statements = Statements(self.accounts, Unexplained(slack), slack)
+        patience = max(DEADLINE, options.transfer_deadline_ns)
+        unexplained = Unexplained(slack, deadline=patience)
+        self.statements = Statements(self.accounts, unexplained, slack)
         self._books = Bookkeeper(self.ledger, self.statements, self._write)
         self.booking = Booking(instruments)
         self._heard: dict[str, tuple[BalanceTold, int]] = {}  # and when it is looked at
@@ -138,7 +152,8 @@ class AccountMoney:
             self._books.replay(entry)
             self._note(entry)
         slots = self.accounts.slots
-        slots.take_over(Slots(kept.names), self._has_money)
+        away = kept.slots_away
+        slots.take_over(Slots(kept.names), lambda slot: slot in away or self._has_money(slot))
         if dict(slots) != kept.names:
             record = {"slots": dict(slots)}
             self._writer.append("params", msgspec.msgpack.encode(record), time=time.time_ns())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from onetape.accounts.transfers import SETTLED_AFTER
 from onetape.ipc.names import encoded, process_socket
 from onetape.model.time import SECOND
 from onetape.services.bridge_options import BridgeOptions
@@ -31,6 +32,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     ws_private: str = ""  # of the account's stream, where it is another one
     ws_entry: str = ""  # of orders, where it is another one
     intents: str = "process"  # or "disk": an order leaves once its intent survives a loss of power
+    rest_wallet: str = ""  # where money is moved between wallets; "": nowhere
     order_entry: str = "rest"  # or "socket": REST then takes what the socket does not
     key: str
     secret: str
@@ -49,6 +51,9 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     leverage: float = 1.0
     cross_internally: bool = False
     commands: str = "disk"  # or "process": a command is done once the tape has it there
+    transfer_deadline_ns: int = 120 * SECOND
+    # How old a transfer that the venue's history does not show is before it has not been made.
+    transfer_settled_ns: int = SETTLED_AFTER
     bridge: BridgeOptions | None = None  # of kinds `ccxt:`; rest is "" then, or another address
     is_new: bool = (
         False  # the exchange began with this gateway: nothing of an earlier life is there

@@ -292,6 +292,7 @@ def addressed(
         ws=exchange["ws"],
         ws_private=exchange.get("ws_private", ""),
         ws_entry=exchange.get("ws_entry", ""),
+        rest_wallet=exchange.get("wallet", exchange["rest"]),
         order_entry=limits.order_entry,
         intents=limits.intents,
         key=keys["key"],
@@ -311,6 +312,7 @@ def addressed(
         leverage=limits.leverage,
         cross_internally=limits.cross_internally,
         commands=limits.commands,
+        transfer_deadline_ns=parse_duration(limits.transfer_deadline),
         is_new=is_new,
     )
 

@@ -52,18 +52,15 @@ __all__ = [
 CHECKED: Final = ("binance-usdm", "kraken")  # other venues are asked in other ways
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 CLOSED: Final = "BitMEX closed on 23 September 2026"
-# Where the rights of a key are asked for. The demo system has no such place (as of 2026-11).
-RIGHTS_HOSTS: Final = {("binance-usdm", "live"): "https://api.binance.com"}
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A venue to be asked. rights: the address that knows the rights of keys, "": none does."""
+    """A venue to be asked."""
 
     kind: str
     mode: str
     addresses: Addresses
-    rights: str = ""
 
 
 @dataclass(slots=True)
@@ -94,7 +91,8 @@ def target_of(name: str, venue: VenueConfig) -> Target:
         _check_private(name, venue)
         local = ws_address(venue.kind, venue.rest)  # refuses a kind that nobody can trade on
         ws = venue.ws or local
-        return Target(venue.kind, venue.mode, Addresses(venue.rest, ws, ws), venue.rest)
+        wallet = venue.rest_wallet or venue.rest
+        return Target(venue.kind, venue.mode, Addresses(venue.rest, ws, ws, "", wallet))
     ws_address(venue.kind, "")
     if venue.kind.startswith(CCXT):
         return Target(venue.kind, venue.mode, Addresses("", "", ""))  # ccxt knows where it is
@@ -104,12 +102,12 @@ def target_of(name: str, venue: VenueConfig) -> Target:
             f"{venue.kind} has no {venue.mode} mode", where=f"[venues.{name}]",
             todo=f'start `onetape sim {venue.kind}` and write rest = "http://..."',
         )  # fmt: skip
-    return Target(venue.kind, venue.mode, hosts, RIGHTS_HOSTS.get((venue.kind, venue.mode), ""))
+    return Target(venue.kind, venue.mode, hosts)
 
 
 def _check_private(name: str, venue: VenueConfig) -> None:
     """Raises BadConfig: a key of a venue does not travel where others can read along."""
-    for address in (venue.rest, venue.ws):
+    for address in (venue.rest, venue.ws, venue.rest_wallet):
         scheme, _, rest = address.partition("://")
         host = urlsplit(f"//{rest}").hostname or ""
         if venue.mode != "sim" and scheme in ("http", "ws") and host not in LOOPBACK:
@@ -243,10 +241,11 @@ def _rights(
     access: VenueAccess, venue: TradingVenue, target: Target, now: int, hide: Redactor
 ) -> KeyRights | None:
     """None where nobody tells: what is not known is not held against a key."""
-    if not target.rights or not isinstance(venue.protocol, BinanceUsdmProtocol):
+    wallet = target.addresses.wallet
+    if not wallet or not isinstance(venue.protocol, BinanceUsdmProtocol):
         return None
-    is_same = target.rights == access.rest
-    other = access if is_same else VenueAccess(target.rights, hide)
+    is_same = wallet == access.rest
+    other = access if is_same else VenueAccess(wallet, hide)
     try:
         status, _, body = other.ask(venue.protocol.key_rights(now))
         value = msgspec.json.decode(body)

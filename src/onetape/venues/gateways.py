@@ -32,12 +32,14 @@ __all__ = [
 
 class Addresses(NamedTuple):
     """Where a venue is. ws_private: of the account's stream; ws_entry: where orders are sent, ""
-    for where it usually is beside the others."""
+    for where it usually is beside the others; wallet: where money is moved between wallets and the
+    rights of a key are told, "" where that can be done nowhere."""
 
     rest: str
     ws: str
     ws_private: str
     ws_entry: str = ""
+    wallet: str = ""
 
 
 class MarketSink(Protocol):
@@ -117,6 +119,11 @@ class TradingVenue(Protocol):
         ...
 
     @property
+    def wallet_budget(self) -> tuple[BudgetRule, ...]:
+        """The same at the address of its wallets, where that is another one."""
+        ...
+
+    @property
     def order_rules(self) -> tuple[BudgetRule, ...]:
         """How many orders it takes from an account, once `instruments_of` has read it."""
         ...
@@ -167,7 +174,9 @@ HOSTS: Final = {
         "wss://fstream.binance.com",
         "wss://fstream.binance.com",
         "wss://ws-fapi.binance.com/ws-fapi/v1",
+        "https://api.binance.com",
     ),
+    # The demo system has no wallets beside the one that is traded from (as of 2026-11).
     ("binance-usdm", "demo"): Addresses(
         "https://demo-fapi.binance.com",
         "wss://fstream.binancefuture.com",

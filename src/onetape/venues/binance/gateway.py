@@ -43,6 +43,8 @@ class BinanceUsdmVenue:
     clock_step: Final = 1_000_000
     # REQUEST_WEIGHT of exchangeInfo: 2400 a minute for an address, read 2026-11.
     budget: Final = (BudgetRule(60_000_000_000, 2400, "x-mbx-used-weight-1m"),)
+    # Of what goes to /sapi, counted apart: "Limits" of the wallet documentation, read 2026-11.
+    wallet_budget: Final = (BudgetRule(60_000_000_000, 12_000, "x-sapi-used-ip-weight-1m"),)
     keep_key_s: Final = 30 * 60.0
     order_limit_code: Final = "-1015"
 

@@ -85,6 +85,7 @@ class KrakenSpotVenue:
     in_order = True
     clock_step: Final = 1_000_000_000
     budget: Final = ()  # its counters are a key's and a pair's, read 2026-11
+    wallet_budget: Final = ()
     order_rules: Final = ()
     order_limit_code: Final = ""
     keep_key_s: Final = 0.0

@@ -1,0 +1,273 @@
+"""Transfers at a gateway: what `accounts.transfers` decides is put on the tape, booked and sent.
+
+Each effect is carried out before the next; what has been decided is as safe as a command before
+anything of it is on the wire. Answers and looks at the venue's history come back as events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from onetape.accounts.entries import Entry
+from onetape.accounts.slots import Refused
+from onetape.accounts.transfer_command import TRADING, Asked, Here, asked_for
+from onetape.accounts.transfers import (
+    AskHistory,
+    Effect,
+    Outcome,
+    Place,
+    Record,
+    Send,
+    Tell,
+    Transfer,
+    Transfers,
+)
+from onetape.model.decimals import decimal_text
+from onetape.model.errors import NotAvailable, VenueUnavailable
+from onetape.model.money import money
+from onetape.orders.calls import Call, OrderProtocol
+from onetape.orders.managed import HealthOut
+from onetape.orders.outcome import Answer
+from onetape.orders.outcome import Outcome as Answered
+from onetape.orders.told import TransferTold
+from onetape.services.gateway_money import AccountMoney
+from onetape.services.gateway_options import GatewayOptions
+
+__all__ = ["TransferDesk", "Wire"]
+
+PAGES_MAX: Final = 100  # of a history since a transfer; more are looked at the next time
+SHOWN: Final = 100
+
+# What an answer says of a transfer. `settled` is a word of orders.
+_OUTCOMES: Final = {
+    Answered.DONE: Outcome.DONE,
+    Answered.DEFINITIVE: Outcome.REFUSED,
+    Answered.SAFE: Outcome.BUSY,
+    Answered.AMBIGUOUS: Outcome.LOST,
+    Answered.SETTLED: Outcome.LOST,
+}
+
+
+class Tape(Protocol):
+    def transfer(self, record: Mapping[str, Any], now: int) -> None: ...
+
+    def ensure(self, level: str) -> None: ...
+
+
+class Wire(Protocol):
+    """One request, one answer; no answer is an ambiguous one."""
+
+    async def answer(self, call: Call) -> Answer: ...
+
+
+class TransferDesk:
+    """Of one account. now: gives the venue's time. spawn: a task of the gateway's. heard: of each
+    answer. venues: what the venue is called, its name in the configuration first."""
+
+    def __init__(
+        self,
+        options: GatewayOptions,
+        venues: Sequence[str],
+        money: AccountMoney,
+        tape: Tape,
+        protocol: OrderProtocol,
+        wire: Wire | None,
+        *,
+        now: Callable[[], int],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        say: Callable[[HealthOut], None],
+        heard: Callable[[Answer], None] = lambda answer: None,
+    ) -> None:
+        self._options = options
+        self._here = Here(tuple(venues), options.account, options.transfer_deadline_ns)
+        self._money = money
+        self._tape = tape
+        self._protocol = protocol
+        self._wire = wire
+        self._now = now
+        self._spawn = spawn
+        self._say = say
+        self._heard = heard
+        self._core = Transfers(
+            money.ledger, *self._here.place[:2], self._refusal,
+            settled_after=options.transfer_settled_ns,
+        )  # fmt: skip
+        self._looking: set[str] = set()
+        self._is_resumed = False
+
+    def recover(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """What the journal has, before anything is asked."""
+        for record in records:
+            self._core.replay(dict(record))
+
+    # --- who asks ---------------------------------------------------------------------------------
+
+    def prepare(self, actor: str, fields: Mapping[str, Any]) -> Callable[[], tuple[bool, Any]]:
+        """What carries the command out, and gives whether it was asked for before and how it
+        stands. Raises what refuses it: an OnetapeError."""
+        asked = asked_for(self._money.accounts, self._here, actor, fields)
+        if isinstance(asked, Refused):
+            raise asked.error()
+        if self._core.get(asked.name) is None and asked.source[:2] == self._here.place[:2]:
+            self._check_way(asked)
+        known = self._core.known(
+            asked.source, asked.target, asked.currency, asked.amount, name=asked.name,
+            slot=asked.slot,
+        )  # fmt: skip
+        if isinstance(known, Refused):
+            raise known.error()
+        return lambda: self._do(asked)
+
+    def _check_way(self, asked: Asked) -> None:
+        """Raises where this venue, or this moment, cannot move money that way."""
+        source, target = asked.source, asked.target
+        way = f"from {_text(source)} to {_text(target)}"
+        if source[:2] != target[:2]:
+            raise NotAvailable(f"transfers between accounts: {way}", todo="docs/roadmap.md")
+        call = self._call(Send(asked.name, source, target, asked.currency, asked.amount))
+        if call is None or self._wire is None:
+            raise NotAvailable(f"{self._protocol.name} moves no money for us {way}")
+        if not self._money.is_ready:
+            raise VenueUnavailable("the account's balances are not known yet", todo="try again")
+
+    def _do(self, asked: Asked) -> tuple[bool, Any]:
+        is_known = self._core.get(asked.name) is not None
+        effects = self._core.ask(
+            asked.source, asked.target, asked.currency, asked.amount, self._now(),
+            name=asked.name, slot=asked.slot, deadline=asked.deadline,
+        )  # fmt: skip
+        if isinstance(effects, Refused):
+            raise effects.error()
+        self._carry_out(effects)
+        one = self._core.get(asked.name)
+        assert one is not None
+        return is_known, {"transfer": shown(one)}
+
+    def _refusal(self, currency: str, wallet: str, slot: int, amount: int) -> Refused | None:
+        """Of other wallets only the venue knows what is there: it refuses what is not."""
+        return None if wallet else self._money.accounts.cannot_leave(currency, slot, amount)
+
+    def shown(self, name: str = "") -> list[dict[str, Any]]:
+        """Those that this process knows, the newest last; or the one of that id."""
+        all_ = [one for one in self._core.all if name in ("", one.name)]
+        return [shown(one) for one in all_[-SHOWN:]]
+
+    def status(self) -> dict[str, Any]:
+        ledger = self._money.ledger
+        transit = {name: ledger.transit(name) for name in ledger.currencies()}
+        return {
+            "unfinished": len(self._core.unfinished),
+            "in_transit": {n: decimal_text(money(a)) for n, a in transit.items() if a},
+        }
+
+    # --- what is done -----------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Once there are balances: first what an earlier life has left."""
+        if not self._money.is_ready:
+            return
+        now = self._now()
+        if self._is_resumed:
+            self._carry_out(self._core.tick(now))
+        else:
+            self._is_resumed = True
+            self._carry_out(self._core.resume(now))
+
+    def _carry_out(self, effects: Sequence[Effect]) -> None:
+        if not effects:
+            return
+        for effect in effects:
+            match effect:
+                case Record():
+                    self._tape.transfer(effect.fields, self._now())
+                case Entry():
+                    self._money.book(effect)
+                case HealthOut():
+                    self._say(effect)
+                case Send():
+                    self._tape.ensure(self._options.commands)
+                    self._spawn(self._send(effect))
+                case AskHistory():
+                    if effect.name not in self._looking:
+                        self._looking.add(effect.name)
+                        self._spawn(self._look(effect))
+                case Tell():
+                    pass
+        self._money.publish()
+
+    def _call(self, send: Send) -> Call | None:
+        return self._protocol.transfer(
+            send.source.wallet, send.target.wallet, send.currency, send.amount, self._now()
+        )
+
+    async def _send(self, send: Send) -> None:
+        call = self._call(send)
+        if call is None or self._wire is None:  # of an earlier life, which could
+            effects = self._core.answered(
+                send.name, Outcome.REFUSED, self._now(), "it cannot be sent any more"
+            )
+        else:
+            answer = await self._wire.answer(call)
+            self._heard(answer)
+            effects = self._core.answered(
+                send.name, _OUTCOMES[answer.outcome], self._now(), _reason(answer),
+                venue_id=answer.value, wait=answer.retry_after,
+            )  # fmt: skip
+        self._carry_out(effects)
+
+    async def _look(self, asked: AskHistory) -> None:
+        try:
+            as_of = self._now()
+            rows = await self._history(asked)
+        finally:
+            self._looking.discard(asked.name)
+        if rows is not None:
+            self._carry_out(self._core.looked(asked.name, rows, self._now(), as_of=as_of))
+
+    async def _history(self, asked: AskHistory) -> list[TransferTold] | None:
+        """None: it could not be read whole."""
+        rows: list[TransferTold] = []
+        cursor = ""
+        for _ in range(PAGES_MAX):
+            call = self._protocol.transfers(
+                asked.source.wallet, asked.target.wallet, self._now(),
+                since=asked.since, cursor=cursor,
+            )  # fmt: skip
+            if call is None or self._wire is None:
+                return None
+            answer = await self._wire.answer(call)
+            self._heard(answer)
+            if answer.outcome is not Answered.DONE:
+                return None
+            rows += [row for row in answer.told if isinstance(row, TransferTold)]
+            cursor = answer.cursor
+            if not cursor:
+                return rows
+        return None
+
+
+def shown(one: Transfer) -> dict[str, Any]:
+    """As people and programs read it."""
+    return {
+        "id": one.name,
+        "state": str(one.state),
+        "currency": one.currency,
+        "amount": decimal_text(money(one.amount)),
+        "from": _text(one.source),
+        "to": _text(one.target),
+        "index": one.slot,
+        "tries": one.tries,
+        "reason": one.reason,
+        "venue_id": one.venue_id,
+        "ts_asked": one.asked,
+        "ts_deadline": one.deadline,
+    }
+
+
+def _text(place: Place) -> str:
+    return str(place._replace(wallet=place.wallet or TRADING))
+
+
+def _reason(answer: Answer) -> str:
+    return " ".join(part for part in (answer.venue_code, answer.text) if part)[:200]

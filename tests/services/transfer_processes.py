@@ -1,0 +1,102 @@
+"""A gateway and a simulated exchange, each a process, for transfers of money."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from types import SimpleNamespace
+
+import msgspec
+from gateway_process import GatewayProcess, wait_for
+
+from onetape.accounts import StrategyBalanceManager
+from onetape.accounts.entries import Entry
+from onetape.accounts.entry_frames import unpack
+from onetape.accounts.ledger import Ledger
+from onetape.ipc import IPCCommandSystem
+from onetape.model.money import money
+from onetape.services.gateway_options import gateway_journal
+from onetape.tape.journal import JournalReader
+from sim.venue_process import VenueProcess
+
+PATH = "/sapi/v1/asset/transfer"
+WAY = {"currency": "usdt", "from": "trading", "to": "spot"}
+
+
+class World:
+    def __init__(self, folder, **options) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.venue = VenueProcess(folder / "state", "binance-usdm")
+        account = SimpleNamespace(**self.venue.told["accounts"][0])
+        self.gateway = GatewayProcess(
+            "binance-usdm", self.home, self.venue.port, account, commands="process",
+            venue="binance", subaccounts={"a": 2, "b": 3}, transfer_settled_ns=10**9, **options,
+        )  # fmt: skip
+        self.gateway.start()
+
+    def stop(self) -> None:
+        self.gateway.kill()
+        self.venue.stop()
+
+    def send(self, *commands, actor: str = "operator"):
+        async def work():
+            system = IPCCommandSystem(actor, home=self.home)
+            system.start()
+            answers = [
+                await system.send_command("gateway:main", name, fields, timeout=30)
+                for name, fields in commands
+            ]
+            system.stop()
+            return answers[0] if len(answers) == 1 else answers
+
+        return asyncio.run(work())
+
+    def transfer(self, id_: str, amount, actor: str = "operator", **fields):
+        return self.send(("transfer", {**WAY, "id": id_, "amount": amount, **fields}), actor=actor)
+
+    def stands(self, id_: str) -> dict:
+        (row,) = self.send(("transfers", {"id": id_})).result["transfers"]
+        return row
+
+    def ends(self, id_: str, state: str = "done", seconds: float = 20) -> dict:
+        wait_for(lambda: self.stands(id_)["state"] == state, seconds)
+        return self.stands(id_)
+
+    def control(self, path: str, **body: object):
+        content = msgspec.json.encode(body)
+        headers = {"Content-Type": "application/json"}
+        status, told, _ = self.venue.control.request("POST", path, content, headers)
+        assert status == 200, told
+        return told
+
+    def fault(self, **rule: object) -> None:
+        self.control("/faults", fault=[{"path": PATH, "method": "POST", "count": 1, **rule}])
+
+    def entries(self) -> list[Entry]:
+        with JournalReader(gateway_journal(self.home, "main")) as reader:
+            return [unpack(frame.payload) for frame in reader.frames(("entry",))]
+
+    def records(self, id_: str) -> list[str]:
+        with JournalReader(gateway_journal(self.home, "main")) as reader:
+            rows = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("transfer",))]
+        return [row["state"] for row in rows if row["id"] == id_]
+
+    def books(self) -> tuple[Decimal, Decimal, Decimal]:
+        """In the trading wallet, on its way, in the spot wallet."""
+        ledger = Ledger()
+        for entry in self.entries():
+            ledger.post(entry)
+        found = ledger.total("USDT"), ledger.transit("USDT"), ledger.total("USDT", "spot")
+        return tuple(money(amount) for amount in found)
+
+    def looked(self) -> None:
+        """The gateway has compared its balances with the venue's. A look costs 50 of the 2400 that
+        an address may ask in a minute."""
+        self.gateway.ask("reconcile")
+        wait_for(lambda: not self.gateway.ask("status")["reconciling"], 20)
+
+    @property
+    def slots(self) -> list[Decimal]:
+        manager = StrategyBalanceManager("binance", strategy_count=4, home=self.home)
+        return manager.get_all("USDT")
