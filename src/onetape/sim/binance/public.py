@@ -62,7 +62,10 @@ class PublicData:
             "timezone": "UTC",
             "serverTime": ms(now),
             "futuresType": "U_MARGINED",
-            "rateLimits": [self.limits.announced_weight(), *reversed(self.limits.announced_orders())],
+            "rateLimits": [
+                self.limits.announced_weight(),
+                *reversed(self.limits.announced_orders()),
+            ],
             "exchangeFilters": [],
             "assets": [
                 {"asset": name, "marginAvailable": True, "autoAssetExchange": f"-{terms.debt_max}"}
