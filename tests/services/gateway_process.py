@@ -74,14 +74,15 @@ class Robot:
     """Writes requests as a robot's journal has them; wants at random."""
 
     def __init__(
-        self, journal: Path, gateway: GatewayProcess, seed: int, *, subaccount: str = "main"
-    ) -> None:
-        self.random = random.Random(seed)
+        self, journal: Path, gateway: GatewayProcess, seed: int, *, subaccount: str = "main",
+        name: str = "test",
+    ) -> None:  # fmt: skip
+        self.random, self.name = random.Random(seed), name
         self.writer = JournalWriter(journal, process="robot:test")
         symbol, self.size = (TRADED | BRIDGED)[gateway.kind]
         instrument = catalogue.find(symbol)
         self.writer.append_instrument(1, time.time_ns(), instrument.to_msgpack())
-        told = gateway.ask("attach", name="test", journal=str(journal), subaccount=subaccount)
+        told = gateway.ask("attach", name=name, journal=str(journal), subaccount=subaccount)
         self.number, self.base = told["robot"], told["base"]
         self.placed: list[tuple[int, Side, int]] = []
         gateway.ask("follow", robot=self.number)

@@ -215,7 +215,7 @@ class Locks:
     # --- how --------------------------------------------------------------------------------------
 
     def _part(self, spec: OrderSpec, left: int, price: int, slot: int) -> _Part | None:
-        if left <= 0 or only_reduces(spec):
+        if left <= 0 or spec.own_reducing or only_reduces(spec):
             return None
         if spec.type is _MARKET:
             price = spec.trigger_int or price or self._references.get(spec.symbol, 0)

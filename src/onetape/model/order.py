@@ -20,6 +20,7 @@ from onetape.model.money import MONEY_DECIMALS, divide_half_even, money
 TAG_BYTES_MAX: Final = 32
 POST_ONLY: Final = 1  # order_post_only, order_reduce_only of the core
 REDUCE_ONLY: Final = 2
+OWN_REDUCING: Final = 8  # order_own_reducing; 4 is a request that was denied
 # Named once: a member looked up at its class costs as much as a call.
 _NO_SIDE: Final = Side.NONE
 _MARKET: Final = OrderType.MARKET
@@ -29,7 +30,10 @@ _NO_TRIGGER: Final = TriggerBy.NONE
 
 
 class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One order to place. price_int 0 is a market order's; trigger_int 0: no trigger."""
+    """One order to place. price_int 0 is a market order's; trigger_int 0: no trigger.
+
+    own_reducing: a gateway's mark on a reduce-only order that it sends as a plain one, because only
+    its sub-account's position, and not the account's, is there to be reduced."""
 
     symbol: str
     side: Side
@@ -43,12 +47,17 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
     expire: int = 0  # ns UTC, GTD only
     post_only: bool = False
     reduce_only: bool = False
+    own_reducing: bool = False
     tag: str = ""
 
     @property
     def flags(self) -> int:
         """The flag bits of an order request."""
-        return POST_ONLY * self.post_only + REDUCE_ONLY * self.reduce_only
+        return (
+            POST_ONLY * self.post_only
+            + REDUCE_ONLY * self.reduce_only
+            + OWN_REDUCING * self.own_reducing
+        )
 
     def broken_rule(self) -> str:
         """The first rule of its own fields that it breaks, "" where none; a value, because a
@@ -148,6 +157,7 @@ def order_spec(
 
 
 __all__ = [
+    "OWN_REDUCING",
     "POST_ONLY",
     "REDUCE_ONLY",
     "TAG_BYTES_MAX",

@@ -445,7 +445,8 @@ class OrderManager:
 
     def _compare(self, order: Managed, told: OrderTold, now: int) -> None:
         """Has the venue filled more than we have been told, or cut what reduces to the position?"""
-        is_cut = order.spec.reduce_only and 0 < told.size < order.life.size
+        reduces = order.spec.reduce_only or told.reduce_only
+        is_cut = reduces and 0 < told.size < order.life.size
         is_known = order.life.accepted and order.is_open and not order.is_unknown
         if is_cut and is_known and told.time >= order.told_time and not order.life.update_open:
             self._news(order, OrderNews.UPDATED, now, size=told.size)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from onetape.accounts.entries import MAIN
+from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
 from onetape.ipc.door import OPERATOR
 from onetape.ipc.server import listen
@@ -251,8 +252,13 @@ class Gateway:
             kind=options.kind, names=options.subaccounts,
         )  # fmt: skip
         instruments = {i.symbol: i for i in self.instruments}
+        reductions = Reductions(
+            self.manager, instruments, own=lambda slot, symbol: self.money.own(slot, symbol),
+            slot_of=self.tape.slot_of, bounds=self._limits().position_max,
+            is_shared=bool(options.subaccounts),
+        )  # fmt: skip
         money = AccountMoney(
-            options, instruments, self.manager.references, writer, table,
+            options, instruments, self.manager.references, writer, table, reductions,
             slot_of=self.tape.slot_of, slack=self.protocol.slack, say=self._say,
             stop=self._stop_slots, forced=self.protocol.traits.forced,
         )  # fmt: skip
@@ -289,8 +295,23 @@ class Gateway:
         manager = self.manager
         if not manager.outs and not manager.calls:
             return
+        on_disk, has_said, has_risk = self.options.intents == "disk", False, False
+        while manager.outs:
+            outs, manager.outs = manager.outs, []
+            self._write(outs)
+            has_said, has_risk = True, on_disk and (has_risk or any(map(_is_risk, outs)))
+            self.money.reductions.hold(self.clock.now())  # fills leave less to be taken off
+        if has_risk:
+            self.tape.writer.ensure("disk")
+        calls, manager.calls = manager.calls, []
+        if calls:
+            self._make_calls(calls)
+        self.money.publish()  # the wire first, but before robots hear of it
+        if has_said:
+            self._written()
+
+    def _write(self, outs: list[Out]) -> None:
         now = time.time_ns()
-        outs, manager.outs = manager.outs, []
         for out in outs:
             sequence = self.tape.write(out, now)
             match out:
@@ -300,14 +321,6 @@ class Gateway:
                     self.money.fill(out, sequence)
                     if out.order is not None:
                         self.money.order(out.order)
-        if self.options.intents == "disk" and any(map(_is_risk, outs)):
-            self.tape.writer.ensure("disk")
-        calls, manager.calls = manager.calls, []
-        if calls:
-            self._make_calls(calls)
-        self.money.publish()  # the wire first, but before robots hear of it
-        if outs:
-            self._written()
 
     def _round_ended(self, now: int) -> None:
         """Orders and positions are as the venue's; then money is looked at, and where it differs
@@ -390,6 +403,8 @@ class Gateway:
                 last_look = time.monotonic()
                 self.robots.look_after(now, orphans=self.options.orphans)
                 self.gate.hold_to_kill(now)
+                self.money.reductions.look()
+                self.money.reductions.hold(now)
                 self.budget.look()
                 self.orders.look()
                 self._arm_dead_man(now)

@@ -33,7 +33,7 @@ from onetape.model.enums import (
 from onetape.model.ids import client_id, parse_client_id, robot_tag
 from onetape.model.instrument import Instrument
 from onetape.model.money import join_units, split_units
-from onetape.model.order import POST_ONLY, REDUCE_ONLY, OrderSpec
+from onetape.model.order import OWN_REDUCING, POST_ONLY, REDUCE_ONLY, OrderSpec
 from onetape.orders.books import OPENING
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, NewsOut, Out
 from onetape.orders.reconcile import AGREED
@@ -118,6 +118,7 @@ def request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, Orde
         expire=expire,
         post_only=bool(flags & POST_ONLY),
         reduce_only=bool(flags & REDUCE_ONLY),
+        own_reducing=bool(flags & OWN_REDUCING),
         tag=tag.rstrip(b"\0").decode("utf-8", "replace"),
     )
     return robot, _KINDS[kind], order_id, spec, bool(flags & DENIED_FLAG)

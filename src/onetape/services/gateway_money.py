@@ -19,6 +19,7 @@ from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Outside
 from onetape.accounts.entry_frames import pack, unpack
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.locks import Locks
+from onetape.accounts.reductions import Reductions
 from onetape.accounts.slots import Refused, Slots, SubAccounts
 from onetape.accounts.statement import LookAgain, OwnersStopped, Statements
 from onetape.accounts.table import AccountTable
@@ -109,6 +110,7 @@ class AccountMoney:
         references: Mapping[str, int],
         writer: JournalWriter,
         table: AccountTable,
+        reductions: Reductions,
         *,
         slot_of: Callable[[int], int],
         slack: Callable[[str], int],
@@ -120,6 +122,7 @@ class AccountMoney:
         self._references = references
         self._writer = writer
         self._table = table
+        self.reductions = reductions
         self._slot_of = slot_of
         self._say = say
         self._stop = stop
@@ -244,11 +247,13 @@ class AccountMoney:
             entry = self.booking.fill(fill, slot)
             if self._instruments[fill.symbol].kind is not Kind.SPOT:
                 self._lock(fill.symbol, fill.position_side, slot)
+                self.reductions.position(slot, fill.symbol, fill.side)
             return entry
         entry = self.booking.forced(fill)
         for each, symbol, side in self.booking.positions:
             if (symbol, side) == (fill.symbol, fill.position_side):
                 self._lock(symbol, side, each)
+                self.reductions.position(each, symbol, fill.side)
         return entry
 
     def _lock(self, symbol: str, side: PositionSide, slot: int) -> None:
@@ -258,6 +263,12 @@ class AccountMoney:
     def order(self, order: Managed) -> None:
         """It may have changed: so may have what it holds."""
         self._changed.update(self.locks.update(order, self._slot_of(order.robot)))
+        self.reductions.order(order)
+
+    def own(self, slot: int, symbol: str) -> int:
+        """A sub-account's one-way position, signed."""
+        held = self.booking.positions.get((slot, symbol, PositionSide.BOTH))
+        return held.qty if held is not None else 0
 
     def heard(self, told: Iterable[Told], now: int) -> None:
         """What the venue says of money by itself. A balance may come before the fill that made it,

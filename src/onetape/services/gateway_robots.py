@@ -168,16 +168,22 @@ class Robots:
         if kind is RequestKind.PLACE:
             if known is not None:
                 return
-            request = Request(life.number, kind, order_id, spec)
+            reductions = self._money.reductions
             name = life.client_id(order_id)
             self._placed = life, order_id
             chars = manager.venue.client_id_chars
             sendable = len(name) <= chars and spec.symbol in self._gate.instruments
             if may_be_sent and sendable:
                 if name not in manager.orders:
-                    place_in_doubt(manager, name, request, now)
+                    request = Request(life.number, kind, order_id, reductions.in_doubt(spec))
+                    self._money.order(place_in_doubt(manager, name, request, now))
                 return
-            refusal = self._gate.refusal(spec, now)
+            found = reductions.outgoing(life.number, spec, knows=self._gate.ready)
+            if isinstance(found, OrderSpec):
+                spec, refusal = found, self._gate.refusal(found, now)
+            else:
+                refusal = found
+            request = Request(life.number, kind, order_id, spec)
             if len(name) > chars:  # many lives of a robot, or many orders: a new name begins anew
                 refusal = Refusal.of(OrderInvalid, f"the id {name} has more than {chars} letters")
             if refusal is None:
@@ -196,11 +202,14 @@ class Robots:
                 self._amend(known, spec, now)
 
     def _amend(self, order: Managed, spec: OrderSpec, now: int) -> None:
-        price, size = spec.price_int, spec.size_int
+        price, size = spec.price_int or order.price, spec.size_int or order.life.size
         refusal = self._gate.amendment(order, now, price=price, size=size)
+        if refusal is None:
+            knows = self._gate.ready
+            refusal = self._money.reductions.amendment(order, size, knows=knows)
         if refusal is None and (size >= order.life.size or price != order.price):
             left = size - order.life.filled
-            wanted = structs.replace(spec, price_int=price or order.price, side=order.spec.side)
+            wanted = structs.replace(order.spec, price_int=price)
             refusal = self._money.refusal(order.robot, wanted, left, order)
         if refusal is None:
             self._manager.amend(order, now, price=price, size=size)

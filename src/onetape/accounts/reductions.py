@@ -1,0 +1,253 @@
+"""Reduce-only orders of sub-accounts that share a one-way account: how each goes out, and that none
+takes off more than its own sub-account holds.
+
+Beside the venue's promise, which is about the account, there is ours, about the sub-account: all of
+its working reductions together are never more than its position, less what its market orders have
+on their way. One that would break this is refused; when the position shrinks under those that work,
+the newest are made smaller or cancelled. What is filled before the venue has heard of that cannot
+be taken back.
+
+Orders that wait for a trigger and that the venue holds to their flag count only by themselves: a
+stop and a target for one position are usual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from msgspec import structs
+
+from onetape.accounts.netting import Reduction, plain_reduction
+from onetape.model.enums import (
+    OrderState,
+    OrderType,
+    PositionSide,
+    RequestKind,
+    Side,
+    TimeInForce,
+    TriggerBy,
+)
+from onetape.model.errors import PositionLimit, ReduceOnlyViolated
+from onetape.model.instrument import Instrument
+from onetape.model.order import OrderSpec
+from onetape.model.time import SECOND
+from onetape.orders.filters import Refusal
+from onetape.orders.managed import Managed
+from onetape.orders.manager import OrderManager
+from onetape.orders.working import waits
+
+__all__ = ["Reductions"]
+
+AGAIN: Final = SECOND  # after a change that the venue did not take
+_BOTH: Final = PositionSide.BOTH
+_AT_ONCE: Final = frozenset({TimeInForce.IOC, TimeInForce.FOK})
+_AMENDABLE: Final = frozenset(
+    {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, OrderState.TRIGGERED}
+)
+
+Key = tuple[int, str, Side]  # slot, symbol, side of the order
+
+
+class Reductions:
+    """Of one account. own: a sub-account's position by slot and symbol, signed; bounds: the
+    greatest position that the account may reach, by symbol; is_shared: there are sub-accounts. Else
+    the account's position is the only one, and the gate sees to it."""
+
+    def __init__(
+        self,
+        manager: OrderManager,
+        instruments: Mapping[str, Instrument],
+        *,
+        own: Callable[[int, str], int],
+        slot_of: Callable[[int], int],
+        bounds: Mapping[str, int],
+        is_shared: bool,
+    ) -> None:
+        self._manager = manager
+        self._instruments = instruments
+        self._own = own
+        self._slot_of = slot_of
+        self._bounds = bounds
+        self._is_shared = is_shared
+        self._orders: dict[Key, dict[str, Managed]] = {}  # open reductions, the oldest first
+        self._taking: dict[Key, dict[str, Managed]] = {}  # other orders that are filled at once
+        self._marked: dict[Key, bool] = {}  # to be looked at; the position has shrunk
+        # When an order was last asked to be smaller, and which size.
+        self._tried: dict[str, tuple[int, int]] = {}
+
+    # --- what is asked for ------------------------------------------------------------------------
+
+    def outgoing(self, robot: int, spec: OrderSpec, *, knows: bool) -> OrderSpec | Refusal:
+        """A new order as it goes to the venue. knows: what the account holds is reconciled; else a
+        reduction goes as it is, and the venue judges."""
+        if spec.own_reducing:  # our word and no robot's
+            spec = structs.replace(spec, own_reducing=False, reduce_only=True)
+        if not self._is_ours(spec) or not knows:
+            return spec
+        key = (self._slot_of(robot), spec.symbol, spec.side)
+        working, sign = self._manager.directory.working, spec.side.sign
+        found = plain_reduction(
+            spec,
+            own=self._own(key[0], spec.symbol),
+            own_reducing=self._working(key),
+            account=self._manager.positions.get((spec.symbol, _BOTH), 0),
+            account_reducing=working.reducing(spec),
+            account_opening=working.opening(spec),
+            bound=self._bounds.get(spec.symbol) or None,
+        )
+        if found is Reduction.PLAIN:
+            return structs.replace(spec, reduce_only=False, own_reducing=True)
+        if found is Reduction.AS_IT_IS or spec.trigger_by is not TriggerBy.NONE:
+            return spec  # of a trigger the venue judges when it fires
+        text = self._instruments[spec.symbol].size_text
+        if found is Reduction.BEYOND:
+            reached = self._manager.positions.get((spec.symbol, _BOTH), 0) * sign + spec.size_int
+            shown = f"{text(reached)} with what works, at most {text(self._bounds[spec.symbol])}"
+            return Refusal.of(PositionLimit, f"as a plain order the account may reach {shown}")
+        return self._too_much(spec.symbol, spec.size_int, self._free(key))
+
+    def in_doubt(self, spec: OrderSpec) -> OrderSpec:
+        """An order of which nobody knows how it was sent: the worse of both."""
+        if not self._is_ours(spec):
+            return spec
+        return structs.replace(spec, reduce_only=False, own_reducing=True)
+
+    def amendment(self, order: Managed, size: int, *, knows: bool) -> Refusal | None:
+        """Of another size (0: as it is)."""
+        spec = order.spec
+        if not (spec.own_reducing or (self._is_ours(spec) and self._counts(order) and knows)):
+            return None
+        if size <= order.life.size:
+            return None
+        left = size - order.life.filled
+        free = self._free((self._slot_of(order.robot), spec.symbol, spec.side), without=order)
+        return None if left <= free else self._too_much(spec.symbol, left, free)
+
+    def _too_much(self, symbol: str, size: int, free: int) -> Refusal:
+        text = self._instruments[symbol].size_text
+        shown = f"{text(max(free, 0))} of its sub-account can be reduced with what works"
+        return Refusal.of(ReduceOnlyViolated, f"{text(size)}, {shown}")
+
+    # --- what happens -----------------------------------------------------------------------------
+
+    def order(self, order: Managed) -> None:
+        """It may have changed."""
+        spec = order.spec
+        if not self._is_shared or not order.robot:
+            return
+        reduces = spec.own_reducing or self._is_ours(spec)
+        if not reduces and (not _takes(spec) or spec.position_side is not _BOTH):
+            return
+        key = (self._slot_of(order.robot), spec.symbol, spec.side)
+        kept = self._orders if reduces else self._taking
+        if order.is_open:
+            kept.setdefault(key, {})[order.client_id] = order
+            if reduces:
+                self._marked.setdefault(key, False)
+            return
+        self._tried.pop(order.client_id, None)
+        mine = kept.get(key)
+        if mine is not None and mine.pop(order.client_id, None) is not None and not mine:
+            del kept[key]
+
+    def position(self, slot: int, symbol: str, side: Side) -> None:
+        """A fill of that side has changed a sub-account's position: what it had to be taken off by
+        may be less now."""
+        key = (slot, symbol, side)
+        if key in self._orders:
+            self._marked[key] = True
+
+    def hold(self, now: int) -> None:
+        """Makes smaller, or cancels, what is more than its sub-account holds; the newest first."""
+        while self._marked:
+            key, has_shrunk = self._marked.popitem()
+            self._hold(key, now, has_shrunk=has_shrunk)
+
+    def look(self) -> None:
+        """Once more, at all that works: what the venue refused to make smaller is asked again."""
+        for key in self._orders:
+            self._marked.setdefault(key, False)
+
+    def _hold(self, key: Key, now: int, *, has_shrunk: bool) -> None:
+        held = self._held(key)
+        mine = list(self._orders.get(key, {}).values())
+        counted = [order for order in mine if self._counts(order)]
+        over = sum(map(_left_then, counted)) - held
+        for order in reversed(counted):
+            if over <= 0:
+                break
+            left = _left_then(order)
+            over -= left
+            self._reduce(order, max(-over, 0), left, now)
+        for order in mine if has_shrunk else ():
+            if not self._counts(order) and _left_then(order) > held:
+                self._reduce(order, 0, order.worst_left, now)
+
+    def _reduce(self, order: Managed, keep: int, left: int, now: int) -> None:
+        """keep: what may still be filled."""
+        if not left:
+            return
+        manager = self._manager
+        tried, wanted = self._tried.get(order.client_id, (0, 0))
+        if order.life.size <= wanted:  # that was done
+            tried = 0
+        if tried and now < tried + AGAIN:
+            return
+        i = self._instruments[order.spec.symbol]
+        lot = max(int(i.lot.scaleb(i.size_decimals)), 1)
+        keep = keep // lot * lot
+        can_shrink = (
+            not tried
+            and keep > 0
+            and order.state in _AMENDABLE
+            and order.spec.type is OrderType.LIMIT
+            and not order.conditional
+            and not order.pending
+        )
+        size = order.life.filled + keep if can_shrink else 0
+        self._tried[order.client_id] = now, size
+        if can_shrink:
+            manager.amend(order, now, price=0, size=size)
+        else:
+            manager.cancel_once(order, now)
+
+    # --- sums -------------------------------------------------------------------------------------
+
+    def _is_ours(self, spec: OrderSpec) -> bool:
+        """A reduction of a one-way position."""
+        if not self._is_shared or not spec.reduce_only or spec.position_side is not _BOTH:
+            return False
+        return self._manager.venue.traits.positions
+
+    def _counts(self, order: Managed) -> bool:
+        return order.spec.own_reducing or not waits(order, self._manager.venue.traits)
+
+    def _held(self, key: Key) -> int:
+        """What can be taken off by orders of that side."""
+        return max(-self._own(key[0], key[1]) * key[2].sign, 0)
+
+    def _working(self, key: Key, without: Managed | None = None) -> int:
+        """What is on its way to take it off: reductions, and what trades as soon as it arrives."""
+        mine, taking = self._orders.get(key, {}), self._taking.get(key, {})
+        left = sum(o.worst_left for o in mine.values() if o is not without and self._counts(o))
+        return left + sum(o.worst_left for o in taking.values())
+
+    def _free(self, key: Key, without: Managed | None = None) -> int:
+        return self._held(key) - self._working(key, without)
+
+
+def _takes(spec: OrderSpec) -> bool:
+    """It is over as soon as the venue has it."""
+    if spec.trigger_by is not TriggerBy.NONE:
+        return False
+    return spec.type is OrderType.MARKET or spec.tif in _AT_ONCE
+
+
+def _left_then(order: Managed) -> int:
+    """What may be filled of it once what is asked for has been done."""
+    if order.cancel_wanted or order.life.cancel_open or RequestKind.CANCEL in order.pending:
+        return 0
+    if order.life.update_open and order.life.size_wanted < order.life.size:
+        return max(order.life.size_wanted - order.life.filled, 0)
+    return order.worst_left

@@ -1,0 +1,103 @@
+"""A gateway with two robots, each with a sub-account, on one account of the simulated exchange."""
+
+from __future__ import annotations
+
+import random
+from itertools import count
+from pathlib import Path
+
+from gateway_process import GatewayProcess, Robot, wait_for
+
+from onetape.model.enums import RequestKind, Side
+from onetape.services.commands import send_command
+from onetape.services.gateway_journal import FILL, REQUEST, RobotLife
+from onetape.services.gateway_options import gateway_journal
+from onetape.store.tokens import make_token
+from onetape.tape.journal import JournalReader
+from sim.venue_client import BinanceClient, Wire
+
+IDS = count(1)
+EACH = 3000  # what a sub-account begins with
+FLAGS = 9  # of a request's fields
+
+
+class NettingWorld:
+    def __init__(self, tmp_path: Path, dialect, port: int, **options) -> None:
+        self.home, self.port = tmp_path / "home", port
+        self.exchange, self.account = dialect.exchange, dialect.exchange.accounts[0]
+        self.random = random.Random(5)
+        self.gateway = GatewayProcess(
+            "binance-usdm", self.home, port, self.account, venue="here",
+            subaccounts={"a": 2, "b": 3}, leverage=10, **options,
+        )  # fmt: skip
+        make_token(self.home, "operator")
+        self.gateway.start()
+        for slot in (2, 3):
+            fields = {"currency": "USDT", "index": slot, "amount": EACH}
+            (told,) = send_command(
+                self.home, "gateway:main", "allocate", fields, f"netting {next(IDS)}"
+            )
+            assert told["status"] == "applied", told
+        self.robots = [
+            Robot(tmp_path / name, self.gateway, 1, subaccount=name, name=name)
+            for name in ("a", "b")
+        ]
+
+    def close(self) -> None:
+        self.gateway.kill()
+        for robot in self.robots:
+            robot.writer.close()
+
+    def again(self) -> None:
+        """kill -9, and the next life."""
+        self.gateway.kill()
+        self.gateway.start()
+        wait_for(lambda: self.gateway.ask("status")["ready"], 30)
+
+    @property
+    def bid(self) -> int:
+        return self.exchange.listings[0].bid
+
+    def fills(self) -> list[tuple[int, int, int]]:
+        """Of the tape: robot, signed size, order."""
+        with JournalReader(gateway_journal(self.home, "main")) as reader:
+            told = [FILL.unpack(f.payload) for f in reader.frames(("fill",))]
+        return [(f[11], f[5] * Side.from_id(f[8]).sign, f[0]) for f in told]
+
+    def held(self) -> list[int]:
+        """By the tape's fills: each robot's position, then the venue's."""
+        own = [0, 0]
+        for robot, signed, _ in self.fills():
+            own[robot - 1] += signed
+        return [*own, self.account.qty(0)]
+
+    def flags(self, robot: Robot, order: int) -> int:
+        return self.own_flags(robot.number, order)
+
+    def own_flags(self, number: int, order: int) -> int:
+        """With which an order's intent stands on the gateway's tape."""
+        with JournalReader(gateway_journal(self.home, "main")) as reader:
+            told = [REQUEST.unpack(f.payload) for f in reader.frames(("order_request",))]
+        (found,) = {
+            t[FLAGS] for t in told
+            if (t[0], t[12]) == (order, number) and RequestKind.from_id(t[5]) is RequestKind.PLACE
+        }  # fmt: skip
+        return found
+
+    def client_id(self, robot: Robot, order: int) -> str:
+        return RobotLife(robot.number, robot.name, 1, "").client_id(order)
+
+    def at_venue(self, robot: Robot, order: int):
+        name = self.client_id(robot, order)
+        return next(o for o in self.account.by_id.values() if o.client_id == name)
+
+    def fill_at_venue(self, robot: Robot, order: int) -> None:
+        """Other hands move it to where the market is."""
+        client = BinanceClient(Wire(self.port), self.account.key, self.account.secret)
+        status, told = client.ask(
+            "PUT", "/fapi/v1/order", symbol="BTCUSDT", side="SELL", quantity="0.010",
+            price=str(self.exchange.instruments[0].price(self.bid - 500)),
+            origClientOrderId=self.client_id(robot, order),
+        )  # fmt: skip
+        assert status == 200, told
+        wait_for(lambda: not self.at_venue(robot, order).is_open)
