@@ -378,11 +378,8 @@ void bind_engine(nb::module_& m) {
         .def("amend", &PySimulation::amend, nb::arg("order"), nb::arg("price").none(),
              nb::arg("qty").none())
         .def("halt", [](PySimulation& s, bool flatten) { s.core->halt(flatten); })
-        .def_prop_ro(
-            "trading", [](const PySimulation& s) { return s.core->trading(); },
-            "By the schedule and the operator.")
-        .def("allow_trading", &PySimulation::allow_trading, nb::arg("allowed"),
-             "The operator's word. What works is cancelled when he takes it back.")
+        .def_prop_ro("trading", [](const PySimulation& s) { return s.core->trading(); })
+        .def("allow_trading", &PySimulation::allow_trading, nb::arg("allowed"))
         .def(
             "set_schedule",
             [](PySimulation& s, const std::vector<std::pair<std::int64_t, bool>>& switches) {

@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.ipc.server import listen
-from onetape.model.config import Config
+from onetape.model.config import OPERATOR, Config
 from onetape.model.errors import OnetapeError
 from onetape.services.supervisor_child import ChildFiles, Process
 from onetape.services.supervisor_journal import SupervisorTape
@@ -108,6 +108,7 @@ class Supervisor:
         return any(life.state not in (State.RUNNING, State.FAILED, State.STOPPED) for life in lives)
 
     def _make_tokens(self) -> None:
+        make_token(self.home, OPERATOR)
         for account in self.config.accounts.values():
             for name in account.subaccounts:
                 make_token(self.home, name)
