@@ -378,8 +378,8 @@ void bind_engine(nb::module_& m) {
         .def("amend", &PySimulation::amend, nb::arg("order"), nb::arg("price").none(),
              nb::arg("qty").none())
         .def("halt", [](PySimulation& s, bool flatten) { s.core->halt(flatten); })
-        .def_prop_ro(
-            "trading", [](const PySimulation& s) { return s.core->trading(); }, "By the schedule.")
+        .def_prop_ro("trading", [](const PySimulation& s) { return s.core->trading(); })
+        .def("allow_trading", &PySimulation::allow_trading, nb::arg("allowed"))
         .def(
             "set_schedule",
             [](PySimulation& s, const std::vector<std::pair<std::int64_t, bool>>& switches) {

@@ -1,6 +1,8 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <limits>
 #include <vector>
@@ -28,7 +30,16 @@ class Waiter {
 
     [[nodiscard]] int fd() const { return bell_->fd(); }
 
-    // true: a frame is there; false: the timeout passed.
+    // From any thread: whoever waits returns now, whoever will, returns at once. The byte stays in
+    // the FIFO until somebody wakes by it.
+    void nudge() {
+        nudged_.store(true, std::memory_order_release);
+        const char byte = 1;
+        // A full FIFO wakes as well.
+        [[maybe_unused]] const auto written = ::write(bell_->fd(), &byte, 1);
+    }
+
+    // true: a frame is there; false: the timeout passed, or somebody nudged.
     bool wait(double timeout, double spin) {
         const std::int64_t spin_ns = ns(spin);
         const std::int64_t end = timeout < 0 ? -1 : now() + ns(timeout);
@@ -41,6 +52,7 @@ class Waiter {
             }
             if (woken == Woken::frame) return true;
             if (PyErr_CheckSignals() != 0) throw nb::python_error();
+            if (nudged_.exchange(false, std::memory_order_acquire)) return false;
             if (end >= 0 && now() >= end) return false;
         }
     }
@@ -112,6 +124,7 @@ class Waiter {
     }
 
     std::unique_ptr<Bell> bell_;
+    std::atomic<bool> nudged_{false};
     std::vector<nb::object> kept_;
     std::vector<Reader*> readers_;
 };
@@ -134,5 +147,6 @@ void bind_wait(nb::module_& m) {
                 return nb::make_tuple(there, certain);
             },
             nb::sig("def arm(self) -> tuple[bool, bool]"))
-        .def("drain", &Waiter::drain);
+        .def("drain", &Waiter::drain)
+        .def("nudge", &Waiter::nudge);
 }

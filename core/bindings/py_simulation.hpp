@@ -109,6 +109,13 @@ class PySimulation {
         return done;
     }
 
+    bool allow_trading(bool allowed) {
+        const Running running(*this);
+        const bool done = core->allow_trading(allowed);
+        if (robot->has_error()) robot->raise_error();
+        return done;
+    }
+
     bool leave_callback() {
         const bool done = core->leave_callback();
         if (robot->has_error()) robot->raise_error();

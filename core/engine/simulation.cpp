@@ -237,8 +237,9 @@ void Simulation::begin(std::int64_t now) {
     now_ = now;
     routes_.begin();
     exchange_.begin(now);
-    while (next_switch() <= now) trading_ = schedule_[next_switch_++].open;
-    if (!trading_) schedule_[--next_switch_].time = now;  // the robot is told at the first moment
+    while (next_switch() <= now) scheduled_ = schedule_[next_switch_++].open;
+    if (!scheduled_) schedule_[--next_switch_].time = now;  // the robot is told at the first moment
+    trading_ = scheduled_ && allowed_;
     exchange_.add_volume(now, options_.fee_volume, fee_volumes_);
     if (options_.sample_every > 0) {
         next_sample_ = now - now % options_.sample_every + options_.sample_every;

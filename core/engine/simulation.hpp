@@ -180,6 +180,9 @@ class Simulation final : public ExchangeSink {
     void halt(bool and_flatten);
     [[nodiscard]] bool halted() const { return halted_; }
     [[nodiscard]] bool trading() const { return trading_; }
+    // The operator's word: a robot that may not trade works nothing, and hears the market as
+    // before. Before `begin` it only counts from there on. false: a callback failed.
+    bool allow_trading(bool allowed);
     BarFeed& subscribe_bars(Instrument& instrument, std::int64_t period, BarSource source,
                             const std::string& text);
     void unsubscribe_bars(Instrument& instrument, std::int64_t period);
@@ -389,6 +392,7 @@ class Simulation final : public ExchangeSink {
         return next_switch_ < schedule_.size() ? schedule_[next_switch_].time : never;
     }
     bool switch_trading();
+    bool tell_trading(const char* by);
     void cancel_working();
     // Each callback ends here.
     bool after_callback() {
@@ -456,7 +460,8 @@ class Simulation final : public ExchangeSink {
     std::int64_t reply_cap_ = never;  // a bar's fills reach the robot no later than the bar
     bool started_ = false, halted_ = false, in_robot_ = false;
     bool stopping_ = false, flattening_ = false;
-    bool trading_ = true;     // by the schedule
+    bool trading_ = true;  // by the schedule and the operator
+    bool scheduled_ = true, allowed_ = true;
     bool bars_held_ = false;  // bars of one moment are shown together: more may follow
     Money equity_peak_ = 0, drawdown_max_ = 0;
     double drawdown_max_ratio_ = 0;

@@ -138,6 +138,7 @@ OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
         order->reason = "the robot is halted";
     } else if (!trading_) {
         code = error::trading_stopped;
+        if (!allowed_) order->reason = "the operator has stopped the robot";
     }
     if (code == 0) code = check_order(instrument.spec, request, reference);
     // A live robot's money is its sub-account's, which moves without it: its gateway judges.
@@ -246,17 +247,29 @@ void Simulation::cancel_working() {
 }
 
 bool Simulation::switch_trading() {
-    trading_ = schedule_[next_switch_++].open;
+    scheduled_ = schedule_[next_switch_++].open;
+    // A robot that the operator has stopped stays so at any hour, and knows it.
+    return !allowed_ || tell_trading("schedule");
+}
+
+bool Simulation::allow_trading(bool allowed) {
+    if (allowed_ == allowed) return true;
+    allowed_ = allowed;
+    return !started_ || !scheduled_ || tell_trading("operator");
+}
+
+bool Simulation::tell_trading(const char* by) {
+    trading_ = scheduled_ && allowed_;
     next_sweep_ = never;
     if (!trading_)
         cancel_working();
     else if (flattening_)
         flatten();  // the robot failed in a stop: what it holds goes now
     const char* state = trading_ ? "started" : "stopped";
-    note(EventType::health, 0, {{"kind", "trading"}, {"subject", "schedule"}, {"state", state}});
+    note(EventType::health, 0, {{"kind", "trading"}, {"subject", by}, {"state", state}});
     if (halted_) return true;
     in_robot_ = true;
-    return robot_->on_health("trading", "schedule", state) && after_callback();
+    return robot_->on_health("trading", by, state) && after_callback();
 }
 
 void Simulation::flatten() {

@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Strategy", "__version__", "backtest", "compare", "compiled", "open", "sweep"]
+__all__ = ["Param", "Strategy", "__version__", "backtest", "compare", "compiled", "open", "sweep"]
 
 if TYPE_CHECKING:
     from onetape.engine.compiled import compiled
+    from onetape.engine.parameters import Param
     from onetape.engine.strategy import Strategy
     from onetape.services.backtest import backtest
     from onetape.services.comparison import compare
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 # Public name -> where it lives. Text, not import statements: every module imports this package,
 # so an import here would make every layer depend on the highest.
 _HOME = {
+    "Param": ("onetape.engine.parameters", "Param"),
     "Strategy": ("onetape.engine.strategy", "Strategy"),
     "backtest": ("onetape.services.backtest", "backtest"),
     "compare": ("onetape.services.comparison", "compare"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pytest
 
-from onetape.engine.parameters import parameters_of, resolve
+from onetape.engine.parameters import Param, described, parameters_of, resolve
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, StrategyError
 
@@ -128,3 +129,67 @@ def test_annotations_that_are_text_are_read():
         scope,
     )
     assert resolve(scope["Late"], {"n": "2", "m": "0.5"}) == {"n": 2, "m": 0.5}
+
+
+# --- bounds, and what a form needs ---------------------------------------------------------------
+
+
+class Bounded(Strategy):
+    spread: Annotated[int, Param(min=1, max=50, help="ticks from the mid")] = 5
+    edge: Annotated[float | None, Param(min=0)] = None  # share of the price
+    exact: Annotated[Decimal, Param(max=Decimal("0.5"), step=Decimal("0.1"))] = Decimal("0.1")
+    many: Annotated[list[int], Param(min=0, max=9)] = []  # noqa: RUF012
+    mode: Literal["fast", "slow"] = "fast"
+    needed: Annotated[str, Param(help="which")]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "words"),
+    [
+        ("spread", "0", r"'spread' is 0, and must be at least 1 and at most 50"),
+        ("spread", 51, "is 51"),
+        ("spread", "8.5", "must be int"),
+        ("edge", "-0.1", "must be at least 0"),
+        ("edge", "nan", "is nan, and must be at least 0"),
+        ("exact", "0.51", r"must be at most 0\.5"),
+        ("many", "1,2,10", "is 10"),
+    ],
+)
+def test_what_is_out_of_bounds_is_one_clear_line(name, given, words):
+    with pytest.raises(BadConfig, match=words) as told:
+        resolve(Bounded, {"needed": "a", name: given})
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [("spread", "1", 1), ("spread", 50, 50), ("edge", "none", None), ("many", [0, 9], [0, 9])],
+)
+def test_the_bounds_themselves_are_in(name, given, expected):
+    assert resolve(Bounded, {"needed": "a", name: given})[name] == expected
+
+
+def test_a_default_out_of_bounds_is_said_when_it_is_taken():
+    class Wrong(Strategy):
+        spread: Annotated[int, Param(min=1)] = 0
+
+    with pytest.raises(BadConfig, match="at least 1"):
+        resolve(Wrong, {})
+    assert resolve(Wrong, {"spread": 3}) == {"spread": 3}
+
+
+def test_parameters_describe_themselves():
+    told = described(Bounded, {"spread": 8})
+    assert told["spread"] == {
+        "value": 8, "default": 5, "type": "int", "optional": False, "min": 1, "max": 50, "step": 1,
+        "choices": None, "help": "ticks from the mid",
+    }  # fmt: skip
+    assert told["edge"]["optional"] is True
+    assert (told["edge"]["type"], told["edge"]["help"]) == ("float", "share of the price")
+    assert (told["exact"]["max"], told["exact"]["step"], told["exact"]["value"]) == (
+        "0.5", "0.1", "0.1",
+    )  # fmt: skip
+    assert told["mode"]["choices"] == ["fast", "slow"]
+    assert (told["needed"]["default"], told["needed"]["help"]) == (None, "which")
+    json.dumps(told)
+    assert described(Mine, {})["mood"]["choices"] == ["calm", "wild"]

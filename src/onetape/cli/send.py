@@ -22,8 +22,17 @@ def command(
 ) -> Answer:
     """Send a command as operator and wait for its answer.
 
-    TARGET is a gateway: `gateway` (all that run), `gateway:ACCOUNT`, or `VENUE_gateway`; or `*`:
-    whoever takes commands. COMMAND is ping,
+    TARGET is a robot (`robot:NAME`, or `robot`: all that run), the `supervisor`, a gateway
+    (`gateway`, `gateway:ACCOUNT`, or `VENUE_gateway`), or `*`: whoever takes commands.
+
+    To a robot: params NAME=VALUE... (in force from the next event on, and after a restart), stop
+    (cancel what works, trade no more), start, save (its section of the configuration with the
+    parameters of now, into HOME/robots), status.
+
+    To the supervisor: add_robot (name= strategy= account=, and subaccount= on_error= restart=
+    NAME=VALUE...: parameters), remove_robot (name=; one that was added), status.
+
+    To a gateway: ping,
     kill (cancel everything, refuse new risk until `unkill`), unkill, cancel_all, reconcile,
     settle (order=CLIENT_ID as=open|filled|closed [venue_id=ID] [filled=QTY]: what stands at the
     venue about an order that stays UNKNOWN) or latency (what orders took: received, decided, out,

@@ -8,16 +8,37 @@ import json
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
+from onetape.engine.parameter_help import comments_of
 from onetape.model.errors import BadConfig
 
-__all__ = ["Parameter", "coerce", "parameters_of", "resolve"]
+__all__ = ["Param", "Parameter", "coerce", "coerced", "described", "parameters_of", "resolve"]
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
+
+
+Bound = int | float | Decimal
+_WORDS = {int: "int", float: "float", bool: "bool", str: "str", Decimal: "decimal"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Param:
+    """What there is to know of a parameter beside its type:
+
+        shift: Annotated[int, Param(min=1, max=50, help="ticks from the mid")] = 5
+
+    min, max: the bounds, included; of a list, of each of its items. step: by how much a form moves
+    it; any value between the bounds may be given. help: one line; default: the comment behind it.
+    """
+
+    min: Bound | None = None
+    max: Bound | None = None
+    step: Bound | None = None
+    help: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +48,7 @@ class Parameter:
     name: str
     kind: Any
     default: Any
+    facts: Param = Param()
 
     @property
     def is_required(self) -> bool:
@@ -44,12 +66,20 @@ def parameters_of(strategy: type) -> dict[str, Parameter]:
             if name.startswith("_") or _is_class_var(note):
                 continue
             default = getattr(strategy, name, inspect.Parameter.empty)
-            found[name] = Parameter(name, _resolved(note, klass), default)
+            found[name] = Parameter(name, *_told(_resolved(note, klass), default))
         # A subclass may give a new default without repeating the annotation.
         for name in klass.__dict__:
             if name in found:
-                found[name] = Parameter(name, found[name].kind, getattr(strategy, name))
+                found[name] = replace(found[name], default=getattr(strategy, name))
     return found
+
+
+def _told(kind: Any, default: Any) -> tuple[Any, Any, Param]:
+    """Annotated[int, Param(...)] in its parts."""
+    if typing.get_origin(kind) is not Annotated:
+        return kind, default, Param()
+    kind, *more = typing.get_args(kind)
+    return kind, default, next((each for each in more if isinstance(each, Param)), Param())
 
 
 def _is_class_var(note: Any) -> bool:
@@ -76,17 +106,11 @@ def resolve(strategy: type, given: Mapping[str, Any]) -> dict[str, Any]:
     value that does not fit, and a parameter without a value.
     """
     known = parameters_of(strategy)
-    for name in given:
-        if name not in known:
-            raise BadConfig(
-                f"unknown parameter {name!r}",
-                where=strategy.__name__,
-                todo=f"it has: {', '.join(known) or 'none'}",
-            )
     values: dict[str, Any] = {}
+    made = coerced(strategy, given)
     for name, parameter in known.items():
-        if name in given:
-            values[name] = coerce(given[name], parameter, strategy.__name__)
+        if name in made:
+            values[name] = made[name]
         elif parameter.is_required:
             raise BadConfig(
                 f"parameter {name!r} has no value",
@@ -94,30 +118,121 @@ def resolve(strategy: type, given: Mapping[str, Any]) -> dict[str, Any]:
                 todo=f"give --param {name}=...",
             )
         else:
-            values[name] = parameter.default
+            values[name] = _bounded(parameter.default, parameter, strategy.__name__)
     return values
+
+
+def coerced(strategy: type, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given ones with their values. Raises as `resolve`."""
+    known = parameters_of(strategy)
+    for name in given:
+        if name not in known:
+            raise BadConfig(
+                f"unknown parameter {name!r}",
+                where=strategy.__name__,
+                todo=f"it has: {', '.join(known) or 'none'}",
+            )
+    return {name: coerce(value, known[name], strategy.__name__) for name, value in given.items()}
+
+
+def described(strategy: type, values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Each parameter as a form needs it: `value`, `default` (None: it has none), `type` (int float
+    bool str decimal choice list dict any), `optional`, `min`, `max`, `step`, `choices`, `help`.
+    Numbers that are decimals are text."""
+    helps = comments_of(strategy)
+    found = {}
+    for name, parameter in parameters_of(strategy).items():
+        kind, is_optional = _bare(parameter.kind)
+        word, choices = _word_of(kind)
+        facts = parameter.facts
+        default = None if parameter.is_required else parameter.default
+        found[name] = {
+            "value": _shown(values.get(name, default)),
+            "default": _shown(default),
+            "type": word,
+            "optional": is_optional,
+            "min": _shown(facts.min),
+            "max": _shown(facts.max),
+            "step": _shown(1 if facts.step is None and word == "int" else facts.step),
+            "choices": choices,
+            "help": facts.help or helps.get(name, ""),
+        }
+    return found
+
+
+def _bare(kind: Any) -> tuple[Any, bool]:
+    """The type without None, and whether None was among its options."""
+    options = typing.get_args(kind) if _is_union(kind) else (kind,)
+    rest = [each for each in options if each is not type(None)]
+    return rest[0] if len(rest) == 1 else Any, len(rest) < len(options)
+
+
+def _word_of(kind: Any) -> tuple[str, list[Any] | None]:
+    if typing.get_origin(kind) is typing.Literal:
+        return "choice", list(typing.get_args(kind))
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return "choice", [str(member.value) for member in kind]
+    kind = typing.get_origin(kind) or kind
+    if kind in (list, tuple, set, frozenset):
+        return "list", None
+    return ("dict" if kind is dict else _WORDS.get(kind, "any")), None
+
+
+def _shown(value: Any) -> Any:
+    """As JSON has it."""
+    if isinstance(value, enum.Enum):
+        return str(value.value)
+    if isinstance(value, Mapping):
+        return {str(key): _shown(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_shown(each) for each in value]
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
 def coerce(value: Any, parameter: Parameter, owner: str) -> Any:
     """`value` as the parameter's type; numbers widen (int to float), text is parsed."""
     kind = parameter.kind
-    options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    if typing.get_origin(kind) is typing.Union:
-        options = typing.get_args(kind)
+    options = typing.get_args(kind) if _is_union(kind) else (kind,)
     is_none = value is None or (isinstance(value, str) and value.strip().lower() == "none")
     if is_none and type(None) in options:
         return None  # run.toml has no null, and a command line has only text
     for option in options:
         try:
-            return _as(value, option)
+            made = _as(value, option)
         except (ValueError, TypeError, ArithmeticError):
             continue
+        return _bounded(made, parameter, owner)
     expected = " or ".join(getattr(option, "__name__", str(option)) for option in options)
     raise BadConfig(
         f"parameter {parameter.name!r} must be {expected}, not {value!r}",
         where=owner,
         todo=f"for example --param {parameter.name}={parameter.default!r}",
     )
+
+
+def _is_union(kind: Any) -> bool:
+    return isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union
+
+
+def _bounded(value: Any, parameter: Parameter, owner: str) -> Any:
+    """`value`, if it and all of its items keep the bounds: NaN keeps none."""
+    low, high = parameter.facts.min, parameter.facts.max
+    if low is None and high is None:
+        return value
+    for each in value if isinstance(value, (list, tuple, set, frozenset)) else (value,):
+        if isinstance(each, bool) or not isinstance(each, (int, float, Decimal)):
+            continue
+        if (low is None or low <= each) and (high is None or each <= high):
+            continue
+        bounds = " and ".join(
+            f"at {word} {bound}"
+            for word, bound in (("least", low), ("most", high))
+            if bound is not None
+        )
+        raise BadConfig(
+            f"parameter {parameter.name!r} is {each}, and must be {bounds}", where=owner
+        )
+    return value
 
 
 def _as(value: Any, kind: Any) -> Any:
@@ -133,8 +248,8 @@ def _as(value: Any, kind: Any) -> Any:
     if kind is int:
         if isinstance(value, bool):
             raise ValueError(value)
-        if isinstance(value, float):
-            if not value.is_integer():
+        if isinstance(value, (float, Decimal)):
+            if value != int(value):
                 raise ValueError(value)
             return int(value)
         return int(str(value).replace("_", "")) if isinstance(value, str) else int(value)

@@ -64,6 +64,7 @@ class LiveRobot:
     account: str = ""
     halted_after: int = 0  # frame of the tape, after which it was told to end; 0: never
     currencies: dict[str, int] = field(default_factory=dict)  # numbers of fees' currencies so far
+    stopped: bool = False  # by the operator, before it began
 
 
 @dataclass(slots=True)
@@ -232,6 +233,7 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
                 "order_base": plan.live.order_base,
                 "account": plan.live.account,
                 "halted_after": plan.live.halted_after,
+                "stopped": plan.live.stopped,
                 **({"currencies": plan.live.currencies} if plan.live.currencies else {}),
             }
             if plan.live

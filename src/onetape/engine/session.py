@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from onetape import _core
+from onetape.engine.asked import PARAMS, START, Asked
 from onetape.engine.compiled import is_compiled
 from onetape.engine.detail import check_detail, matching_streams
 from onetape.engine.host import Host
 from onetape.engine.opening import set_opening_prices
-from onetape.engine.parameters import resolve
-from onetape.engine.plan import RunPlan
+from onetape.engine.parameters import coerced, resolve
+from onetape.engine.plan import RunPlan, toml_value
 from onetape.engine.queue_model import parse_queue, settle_queue
 from onetape.engine.reuse import check_event_reuse
 from onetape.engine.set_up import (
@@ -51,6 +52,7 @@ from onetape.engine.venue_setup import (
 )
 from onetape.model.enums import EventType
 from onetape.model.errors import (
+    BadConfig,
     BadInput,
     NotAvailable,
     OnetapeError,
@@ -74,6 +76,7 @@ _TYPE_OF = {
     "liquidations": EventType.LIQUIDATION, "mbo": EventType.MBO,
 }  # fmt: skip
 _FILLING = (EventType.QUOTE, EventType.TRADE, EventType.BOOK, EventType.MBO)
+READ_AT_START = frozenset({"symbol", "symbols"})  # a gateway follows them before a robot begins
 _INPUT_LAYOUT = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
 
 
@@ -205,6 +208,8 @@ class Session:
     def start(self) -> None:
         """on_start, then the bars from before the start."""
         assert self.started_at is not None
+        if self.plan.live is not None and self.plan.live.stopped:
+            self.sim.allow_trading(False)
         self.sim.begin(self.started_at)
         self.start_equity = Decimal(self.sim.equity_text)
         self.start_money = {
@@ -262,6 +267,52 @@ class Session:
         assert self.plan.live is not None
         self.plan.live.halted_after = self.sim.source_position(self.sources[0].number)[0]
         self.sim.halt(False)
+        self.sim.leave_callback()
+
+    def check_change(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The new values of parameters, if a robot that runs can take them. Raises BadConfig,
+        NotAvailable; nothing has changed then."""
+        made = coerced(self.strategy_class, given)
+        if fixed := [name for name in made if name in READ_AT_START]:
+            raise BadConfig(
+                f"parameter {fixed[0]!r} is read at the start",
+                where=self.strategy_class.__name__,
+                todo="change it in onetape.toml and restart the robot",
+            )
+        if self.compiled is not None:
+            raise NotAvailable(
+                "parameters of compiled strategies are part of their machine code",
+                where=self.strategy_class.__name__,
+                todo="change them in onetape.toml and restart the robot",
+            )
+        return made
+
+    def ask(self, command: str, fields: Mapping[str, Any]) -> None:
+        """What the operator wants of the robot, between two frames: on its tape first, then done.
+        Raises as `check_change`."""
+        changed = self.check_change(fields) if command == PARAMS else {}
+        after = [self.sim.source_position(each.number)[0] for each in self.sources]
+        shown = {name: toml_value(value) for name, value in changed.items()}
+        self.host.append(EventType.COMMAND.id, Asked(command, shown, after).as_record())
+        if command == PARAMS:
+            self._change(changed)
+        else:
+            self.sim.allow_trading(command == START)
+            self.sim.leave_callback()
+
+    def _change(self, changed: Mapping[str, Any]) -> None:
+        for name, value in changed.items():
+            self.params[name] = value
+            setattr(self.robot, name, value)
+        if self.sim.halted:
+            return
+        self.sim.enter_callback()
+        try:
+            self.robot.on_params(changed)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as problem:
+            self.host.callback_failed("on_params", problem)
         self.sim.leave_callback()
 
     def _catching(self) -> AbstractContextManager[None]:

@@ -26,7 +26,17 @@ from onetape.ipc.local_socket import bound
 from onetape.model.errors import OnetapeError, PermissionDenied, RateLimited, UsageError
 from onetape.store.private import private_folder
 
-__all__ = ["LINE_BYTES_MAX", "SENDERS_MAX", "WAITING_MAX", "listen"]
+__all__ = [
+    "FOLLOW",
+    "LINE_BYTES_MAX",
+    "NOT_A_REQUEST",
+    "SENDERS_MAX",
+    "WAITING_MAX",
+    "Answer",
+    "Stream",
+    "listen",
+    "not_a_request",
+]
 
 LINE_BYTES_MAX: Final = 1 << 16
 WAITING_MAX: Final = 64
@@ -34,21 +44,54 @@ SENDERS_MAX: Final = 256
 WHOLE_WITHIN_S: Final = 10.0
 LINGER_S: Final = 1.0  # until who was refused is hung up on for good
 TURN_MAX: Final = 16  # answers in one turn of the loop
+FOLLOW: Final = "follow_snapshots"
 _PEER: Final = struct.Struct("3i")  # pid, uid, gid
 
+# What an answer raises for words that are none of its own.
+NOT_A_REQUEST: Final = (
+    msgspec.MsgspecError, KeyError, TypeError, ValueError, RecursionError,
+)  # fmt: skip
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
 _decode = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
 _encode = msgspec.json.encode
 
 
+class Stream:
+    """What a process shows of itself, again and again: each time the whole of it. Who asks to
+    follow (`{"do": "follow_snapshots"}`) is given the last one at once and every next one as a line
+    of its own. Who reads slowly misses some, and the next one is whole again: nothing piles up.
+
+    Of the server's thread alone."""
+
+    def __init__(self) -> None:
+        self._followers: set[_Sender] = set()
+        self._last = b""
+
+    def show(self, shown: dict[str, Any]) -> None:
+        self._last = _encode({"snapshot": shown})
+        for each in self._followers:
+            each.show(self._last)
+
+    def follow(self, sender: _Sender) -> bytes:
+        """b"": there is none yet."""
+        self._followers.add(sender)
+        return self._last
+
+    def leave(self, sender: _Sender) -> None:
+        self._followers.discard(sender)
+
+
 async def listen(
-    path: Path, answer: Answer, settle: Callable[[], None] = lambda: None
+    path: Path,
+    answer: Answer,
+    settle: Callable[[], None] = lambda: None,
+    stream: Stream | None = None,
 ) -> Coroutine[Any, Any, None]:
     """Opens the socket; gives what serves it. settle: called once before answers leave."""
     private_folder(path.parent)
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
-    table = _Table(answer, settle)
+    table = _Table(answer, settle, stream)
     loop = asyncio.get_running_loop()
     server = await loop.create_unix_server(lambda: _Sender(table), sock=bound(path))
     path.chmod(0o600)
@@ -67,9 +110,10 @@ async def listen(
 class _Table:
     """All senders, and whose turn it is."""
 
-    def __init__(self, answer: Answer, settle: Callable[[], None]) -> None:
+    def __init__(self, answer: Answer, settle: Callable[[], None], stream: Stream | None) -> None:
         self.answer = answer
         self.settle = settle
+        self.stream = stream
         self.senders: set[_Sender] = set()
         self._waiting: deque[_Sender] = deque()
         self._wanted: asyncio.Future[None] | None = None  # while nobody waits
@@ -95,17 +139,20 @@ class _Table:
         for _ in range(min(TURN_MAX, len(self._waiting))):
             sender = self._waiting.popleft()
             if sender.lines and not sender.is_closed:
-                told.append((sender, self._told(sender.lines.popleft())))
+                told.append((sender, self._told(sender, sender.lines.popleft())))
         self.settle()
         for sender, line in told:
             sender.tell(line)
             sender.go_on()
 
-    def _told(self, line: bytes) -> bytes:
+    def _told(self, sender: _Sender, line: bytes) -> bytes:
         try:
-            return _encode(self.answer(_decode(line)))
-        except (msgspec.MsgspecError, KeyError, TypeError, ValueError, RecursionError) as error:
-            return _encode({"error": f"not a request: {type(error).__name__}"})
+            asked = _decode(line)
+            if self.stream is not None and asked["do"] == FOLLOW:
+                return self.stream.follow(sender)
+            return _encode(self.answer(asked))
+        except NOT_A_REQUEST as error:
+            return _encode(not_a_request(error))
 
     def close(self) -> None:
         for sender in list(self.senders):
@@ -137,6 +184,8 @@ class _Sender(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_closed = True
         self._table.senders.discard(self)
+        if self._table.stream is not None:
+            self._table.stream.leave(self)
         self._not_late()
 
     def pause_writing(self) -> None:
@@ -193,6 +242,15 @@ class _Sender(asyncio.Protocol):
 
     def tell(self, line: bytes) -> None:
         self._is_due = False
+        if line:
+            self._write(line)
+
+    def show(self, line: bytes) -> None:
+        """Unasked; lost where nobody reads."""
+        if not self._is_slow:
+            self._write(line)
+
+    def _write(self, line: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(line + b"\n")
 
@@ -226,6 +284,10 @@ class _Sender(asyncio.Protocol):
         if self._late is not None:
             self._late.cancel()
             self._late = None
+
+
+def not_a_request(error: Exception) -> dict[str, Any]:
+    return {"error": f"not a request: {type(error).__name__}"}
 
 
 def _too_long() -> OnetapeError:

@@ -222,6 +222,18 @@ def parse_config(
     return config
 
 
+def with_robot(config: Config, name: str, section: Mapping[str, Any], *, where: str) -> Config:
+    """The configuration with one more [robots.NAME]. Raises BadConfig as `parse_config`; where: who
+    says it."""
+    source = _Source("", where)
+    robot = _convert(dict(section), RobotConfig, ("robots", name), source)
+    if not name or name in config.robots:
+        raise source.bad(("robots", name), "no name" if not name else f"there is a robot `{name}`")
+    made = msgspec.structs.replace(config, robots={**config.robots, name: robot})
+    _check_references(made, source)
+    return made
+
+
 def _known_sections() -> str:
     return f"sections are {', '.join((*NAMED, *SINGLE))}"
 

@@ -86,6 +86,7 @@ class LiveOptions(PaperOptions):
     robot: str = ""  # its name in the configuration; "": that of its run
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)  # where secrets are
     spin: bool = False  # and it never sleeps
+    stopped: bool = False  # by the operator: it begins without trading
 
 
 class Asks(Protocol):
@@ -425,7 +426,11 @@ def _open(
     plan = prepare_plan(given, strategy)
     plan.kind, plan.sample_every = "live", SAMPLE_NS
     plan.live = LiveRobot(
-        int(told["robot"]), int(told["base"]), account, currencies=dict(told["currencies"])
+        int(told["robot"]),
+        int(told["base"]),
+        account,
+        currencies=dict(told["currencies"]),
+        stopped=options.stopped,
     )
     deadline = time.monotonic() + MARKET_WITHIN_S
     while True:

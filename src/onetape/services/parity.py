@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onetape.engine.actions import Actions, first_difference, read_actions
+from onetape.engine.asked import asked_in
 from onetape.engine.plan import read_plan
 from onetape.model.errors import BadConfig, UsageError
 from onetape.model.instrument import Instrument
@@ -74,6 +75,7 @@ def _decisions(run_a: Path, run_b: Path, slack: int) -> dict[str, Any]:
         strategy_of(run_b, plan_b),
         instruments=given_facts(run_a),
         script=run_a / "journal",
+        asked=asked_in(run_a / "journal"),
     )
     recorded = read_actions(run_a / "journal")
     if slack:

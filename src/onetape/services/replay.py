@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from onetape.data.instruments import given_instruments
 from onetape.engine.actions import Actions, first_difference, read_actions
+from onetape.engine.asked import Asked, asked_in
 from onetape.engine.loader import load_strategy
 from onetape.engine.plan import RunPlan, TapeInput, read_plan
 from onetape.engine.purity import impurities
@@ -70,6 +72,7 @@ def replay_run(
         instruments=given_facts(path),
         sequence=sequence,
         moment=moment,
+        asked=asked_in(path / "journal"),
         progress=progress,
     )
     if until is not None:
@@ -105,6 +108,7 @@ def repeat(
     sequence: int | None = None,
     moment: int | None = None,
     script: Path | None = None,
+    asked: Sequence[Asked] = (),
     progress: Callable[[float, float | None], None] | None = None,
 ) -> Repeated:
     """Runs the plan again into a journal that is thrown away.
@@ -113,6 +117,7 @@ def repeat(
     sequence, moment: stop after this frame of the tapes, or after all that happens up to this
     time. Such a repetition ends in the middle: no on_stop, no closing records.
     script: a run's journal whose order news and fills take the exchange's place.
+    asked: what was asked of the robot from outside while it ran.
     """
     with tempfile.TemporaryDirectory(prefix="onetape-replay-") as scratch:
         journal = Path(scratch) / "journal"
@@ -134,14 +139,7 @@ def repeat(
             session.script = script
             session.open()
             session.start()
-            halted = fresh.live.halted_after if fresh.live else 0
-            if 0 < halted < session.limits[0]:
-                last, session.limits[0] = session.limits[0], halted
-                session.sim.limit_source(session.sources[0].number, halted)
-                session.step(until=moment)
-                session.halt()
-                session.sim.limit_source(session.sources[0].number, last)
-            session.step(until=moment)
+            _run(session, asked, moment)
             taken = [session.sim.source_position(each.number)[0] for each in session.sources]
             cut = session.sim.now
             if whole or taken == [each.last_sequence for each in plan.inputs]:
@@ -164,6 +162,30 @@ def repeat(
             counters,
             cut,
         )
+
+
+def _run(session: Session, asked: Sequence[Asked], moment: int | None) -> None:
+    """To the end, stopping where something was asked of the robot."""
+    live, limits = session.plan.live, list(session.limits)
+    halted = live.halted_after if live else 0
+    stops: list[tuple[list[int], Callable[[], None]]] = [
+        (each.after, partial(session.ask, each.command, each.fields)) for each in asked
+    ]
+    if halted:
+        stops.append(([halted, *limits[1:]], session.halt))
+    for after, do in stops:
+        if any(place > last for place, last in zip(after, limits, strict=True)):
+            break
+        for source, place in zip(session.sources, after, strict=True):
+            session.sim.limit_source(source.number, place)
+        session.step(until=moment)
+        taken = [session.sim.source_position(each.number)[0] for each in session.sources]
+        if taken != after:  # the moment lies before it
+            return
+        do()
+    for source, last in zip(session.sources, limits, strict=True):
+        session.sim.limit_source(source.number, last)
+    session.step(until=moment)
 
 
 def _fields(each: TapeInput) -> dict[str, Any]:

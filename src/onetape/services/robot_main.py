@@ -11,17 +11,22 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from onetape import _core
-from onetape.model.errors import OnetapeError, ProcessDown, StrategyError
+from onetape.engine.parameters import coerced
+from onetape.model.errors import BadConfig, OnetapeError, ProcessDown, StrategyError
 from onetape.services.gateway_options import gateway_socket
 from onetape.services.gateway_sharing import check_followed
 from onetape.services.live import GatewayClient, LiveOptions, drain, open_live, symbols_of
 from onetape.services.paper import PaperRobot
+from onetape.services.preparing import strategy_class
+from onetape.services.robot_control import RobotControl
+from onetape.services.robot_journal import RobotTape
 from onetape.services.supervisor_options import RobotOptions
 from onetape.tape.wait import Waiter
 
@@ -70,16 +75,50 @@ def _live(options: RobotOptions) -> LiveOptions:
 
 
 def _run(options: RobotOptions, live: LiveOptions, stopping: list[int], out: Any) -> int:
-    client = GatewayClient(gateway_socket(live.home, options.account))
+    tape = RobotTape(live.home, options.name, options.params)
     try:
-        check_followed(client, symbols_of(live))
-        robot = open_live(live, options.account, client)
+        live = replace(live, params=_params(options, live, tape), stopped=tape.settings.stopped)
+        client = GatewayClient(gateway_socket(live.home, options.account))
+        try:
+            check_followed(client, symbols_of(live))
+            robot = open_live(live, options.account, client)
+        finally:
+            client.close()
+        return _traded(options, robot, tape, stopping, out)
     finally:
-        client.close()
+        tape.close()
+
+
+def _params(options: RobotOptions, live: LiveOptions, tape: RobotTape) -> dict[str, Any]:
+    """The configuration's, and over them what the operator has changed since; but what another
+    source of the strategy does not take any more."""
+    strategy = strategy_class(live)
+    changed = tape.settings.params
+    for name, value in list(changed.items()):
+        try:
+            coerced(strategy, {name: value})
+        except BadConfig as error:
+            sys.stderr.write(f"robot:{options.name}: a change of the operator's is gone: {error}\n")
+            del changed[name]
+    return {**options.params, **changed}
+
+
+def _traded(
+    options: RobotOptions, robot: PaperRobot, tape: RobotTape, stopping: list[int], out: Any
+) -> int:
+    waiter = Waiter()
+    waiter.add(robot.session.sources[0].reader)
     try:
-        out.write(f"ready {robot.folder / 'journal'}\n")
-        out.flush()
-        _follow(robot, stopping)
+        control = RobotControl(
+            options.name, Path(options.home), robot, tape, section=_section(options),
+            rang=waiter.nudge,
+        )  # fmt: skip
+        try:
+            out.write(f"ready {robot.folder / 'journal'}\n")
+            out.flush()
+            _follow(robot, waiter, control, stopping)
+        finally:
+            control.close()
         drain([robot])
     except BaseException:
         robot.close(keep=True)
@@ -96,18 +135,23 @@ def _run(options: RobotOptions, live: LiveOptions, stopping: list[int], out: Any
     return 0
 
 
-def _follow(robot: PaperRobot, stopping: list[int]) -> None:
+def _section(options: RobotOptions) -> dict[str, Any]:
+    """[robots.NAME] as the configuration has it."""
+    names = ("strategy", "account", "subaccount", "on_error")
+    return {name: getattr(options, name) for name in names}
+
+
+def _follow(robot: PaperRobot, waiter: Waiter, control: RobotControl, stopping: list[int]) -> None:
     """Until it is asked to stop, has stopped itself, or its gateway stays away. Raises
     ProcessDown."""
     reader = robot.session.sources[0].reader
     writer = robot.session.writer
     assert writer is not None
-    waiter = Waiter()
-    waiter.add(reader)
     gone_at: float | None = None
     while not stopping:
         if robot.step() == _core.RunOutcome.STOPPED:
             return
+        control.turn()
         writer.progress(robot.session.sim.source_position(0)[0])
         if reader.core.writer_alive:
             gone_at = None

@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.ipc.server import listen
-from onetape.model.config import Config
+from onetape.model.config import OPERATOR, Config
 from onetape.model.errors import OnetapeError
 from onetape.services.supervisor_child import ChildFiles, Process
 from onetape.services.supervisor_journal import SupervisorTape
@@ -26,6 +26,7 @@ from onetape.services.supervisor_law import SILENT_S, Do, Law, Life, State, Step
 from onetape.services.supervisor_log import SystemLog
 from onetape.services.supervisor_options import supervisor_socket
 from onetape.services.supervisor_pulse import Pulses
+from onetape.services.supervisor_robots import AddedRobots
 from onetape.services.supervisor_start import MODULES, Starter, children_of
 from onetape.store.private import private_folder
 from onetape.store.tokens import make_token
@@ -45,18 +46,24 @@ class Supervisor:
         self.config, self.starter, self.home = config, starter, home
         private_folder(home / "journal")
         private_folder(home / "run")
+        self.wake = asyncio.Event()
         self.tape = SupervisorTape(home)
         self.log = SystemLog(home)
-        self.law = Law(children_of(config))
+        self.robots = AddedRobots(self)
+        self.use(self.robots.configured(config))
+        self.law = Law(children_of(self.config))
         self.pulses = Pulses(home)
         self.files = {name: ChildFiles(home, name) for name in self.law.lives}
         self.processes: dict[str, Process] = {}
         self.warm: dict[str, Process] = {}  # made already; they wait for what to do
-        self.wake = asyncio.Event()
         self._shown: dict[str, tuple[State, str]] = {}
         self._silent_looks: dict[str, int] = {}
         self._said: dict[str, str] = {}  # the last complaint of each
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def use(self, config: Config) -> None:
+        """From here on this is the configuration."""
+        self.config = self.starter.config = config
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -65,9 +72,13 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
-        serving = asyncio.ensure_future(await listen(supervisor_socket(self.home), self.answer))
+        serving = asyncio.ensure_future(
+            await listen(supervisor_socket(self.home), self.answer, self.robots.door.settle)
+        )
         try:
-            self._say("info", "supervisor", f"began, process {os.getpid()}")
+            self.say("info", "supervisor", f"began, process {os.getpid()}")
+            for text in self.robots.said():
+                self.say("warning", "supervisor", text)
             self._make_tokens()
             self._adopt()
             self._warm_up()
@@ -86,7 +97,7 @@ class Supervisor:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.wake.wait(), pause)
             self._show()
-            self._say("info", "supervisor", "all stopped")
+            self.say("info", "supervisor", "all stopped")
         finally:
             for process in self.warm.values():
                 process.drop()
@@ -108,6 +119,7 @@ class Supervisor:
         return any(life.state not in (State.RUNNING, State.FAILED, State.STOPPED) for life in lives)
 
     def _make_tokens(self) -> None:
+        make_token(self.home, OPERATOR)
         for account in self.config.accounts.values():
             for name in account.subaccounts:
                 make_token(self.home, name)
@@ -123,12 +135,12 @@ class Supervisor:
             if name not in self.law.lives:  # the configuration has it no more
                 found.signal(signal.SIGTERM)
                 found.close()
-                self._say("warning", name, "is not in the configuration any more: asked to stop")
+                self.say("warning", name, "is not in the configuration any more: asked to stop")
                 continue
             ready = record["state"] == State.RUNNING
             self.law.adopted(name, now, ready=ready, restarts=record["restarts"])
             self._watch(name, found)
-            self._say("info", name, f"taken over, process {found.pid}")
+            self.say("info", name, f"taken over, process {found.pid}")
 
     # --- what is done -----------------------------------------------------------------------------
 
@@ -159,12 +171,12 @@ class Supervisor:
                 return
             process = self.warm.pop(name, None) or self._make(life)
         except OnetapeError as error:
-            self._say("error", name, str(error))
+            self.say("error", name, str(error))
             self.law.ended(name, time.monotonic(), error.exit_code, str(error))
             self.wake.set()
             return
         except OSError as error:
-            self._say("error", name, f"cannot start: {error}")
+            self.say("error", name, f"cannot start: {error}")
             self.law.ended(name, time.monotonic(), 1, f"cannot start: {error.strerror}")
             self.wake.set()
             return
@@ -205,7 +217,7 @@ class Supervisor:
         self.pulses.forget(name)
         if wanted:
             level = "error" if life.state is State.FAILED else "warning"
-            self._say(level, name, f"process {process.pid} ended: {life.reason}")
+            self.say(level, name, f"process {process.pid} ended: {life.reason}")
         self.wake.set()
 
     # --- what is looked at ------------------------------------------------------------------------
@@ -232,7 +244,7 @@ class Supervisor:
         if looks < SILENT_LOOKS:
             return
         for step in self.law.silent(name, silent):
-            self._say("error", name, life.reason)
+            self.say("error", name, life.reason)
             self._do(step)
 
     def _complaints(self, name: str) -> None:
@@ -281,9 +293,9 @@ class Supervisor:
             if before is None or before[0] is not life.state:
                 level = "error" if life.state is State.FAILED else "info"
                 why = f": {life.reason}" if life.reason else ""
-                self._say(level, name, f"{life.state}{why}")
+                self.say(level, name, f"{life.state}{why}")
 
-    def _say(self, level: str, process: str, text: str) -> None:
+    def say(self, level: str, process: str, text: str) -> None:
         self.log.write(time.time_ns(), level, process, text)
 
     # --- who asks ---------------------------------------------------------------------------------
@@ -294,11 +306,15 @@ class Supervisor:
                 return self.status()
             case "down":
                 self.tape.command("down", {})
-                self._say("info", "supervisor", "asked to stop everything")
+                self.say("info", "supervisor", "asked to stop everything")
                 self.stop()
                 return {}
             case "restart":
                 return self._restart(str(asked["name"]))
+            case "command":
+                return self.robots.door.answer(asked)
+            case "who":
+                return {"process": "supervisor", "names": self.robots.door.names}
             case other:
                 return {"error": f"unknown request {other!r}"}
 
@@ -309,11 +325,15 @@ class Supervisor:
         if not any(life.is_wanted for life in self.law.lives.values()):
             return {"error": "everything is being stopped"}
         self.tape.command("restart", {"process": name})
-        self._say("info", name, "asked to restart")
+        self.say("info", name, "asked to restart")
+        self.restart(name)
+        return {"starts": self.law.lives[name].starts}
+
+    def restart(self, name: str) -> None:
+        """One process: stopped, and started again."""
         for step in self.law.restart(name, time.monotonic()):
             self._do(step)
         self.wake.set()
-        return {"starts": self.law.lives[name].starts}
 
     def status(self) -> dict[str, Any]:
         """As CONTRACT.md has it, with a reason beside each state."""

@@ -77,6 +77,7 @@ class Life:
     within: float = START_WITHIN_S
     starts: int = 0
     is_wanted: bool = True  # else it is to be stopped, and stay so
+    held: str = ""  # why it is not to start yet
     ends: deque[float] = field(default_factory=deque)  # within the last minute
 
     @property
@@ -160,6 +161,14 @@ class Law:
             self._to(life, State.WAITING, now)
         return []
 
+    def add(self, child: Child, held: str = "") -> None:
+        """One more, which starts as the others do. held: why it waits, until that is taken away."""
+        self.lives[child.name] = Life(child, held=held)
+
+    def stop(self, name: str) -> None:
+        """It is not wanted any more; `step` stops it."""
+        self.lives[name].is_wanted = False
+
     def stop_all(self) -> None:
         """From now on they are stopped, in reverse order of their needs; `step` does it."""
         for life in self.lives.values():
@@ -209,6 +218,9 @@ class Law:
         )
 
     def _start(self, name: str, life: Life, now: float) -> list[Step]:
+        if life.held:
+            self._to(life, State.WAITING, now, life.held)
+            return []
         missing = [n for n in life.child.needs if self.lives[n].state is not State.RUNNING]
         if missing:
             said = ", ".join(f"{n} ({self.lives[n].state})" for n in missing)

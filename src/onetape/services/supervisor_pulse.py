@@ -72,9 +72,12 @@ class Pulses:
         return found
 
     def _reader(self, name: str, kind: str) -> JournalReader | None:
-        if name in self._readers:
-            return self._readers[name]
         path = self._journal(name, kind)
+        known = self._readers.get(name)
+        if known is not None:
+            if known.path == path:
+                return known
+            self.forget(name)  # a robot that began again has another one
         if path is None or not is_tape(path):
             return None
         try:

@@ -174,6 +174,14 @@ class Starter:
         )
         return msgspec.json.encode(options)
 
+    def follows_more(self, account: str) -> bool:
+        """Its symbols are those of the robots that there are now; whether there are new ones.
+        Nothing goes that was followed."""
+        before = self.symbols(account)
+        self._symbols.pop(account, None)
+        self._symbols[account] = list(dict.fromkeys([*before, *self.symbols(account)]))
+        return len(self._symbols[account]) > len(before)
+
     def symbols(self, account: str) -> list[str]:
         """What its robots trade; without any, what a simulated exchange lists."""
         if account not in self._symbols:

@@ -40,12 +40,16 @@ class Waiter:
         return self.core.fd
 
     def wait(self, timeout: float | None = None, *, spin: float = 0.0) -> bool:
-        """True when a reader has a frame, False after `timeout` seconds.
+        """True when a reader has a frame, False after `timeout` seconds or a `nudge`.
 
         spin: seconds to look before going to sleep. The interpreter lock is free meanwhile, and
         signal handlers run within a tenth of a second.
         """
         return self.core.wait(-1.0 if timeout is None else timeout, spin)
+
+    def nudge(self) -> None:
+        """From any thread: a `wait` that is under way, or else the next one, returns at once."""
+        self.core.nudge()
 
     def follow(
         self,

@@ -1,0 +1,41 @@
+"""`onetape params`: the parameters of a strategy, or of a robot that runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from onetape.cli.frame import Answer, Shell, load, verb
+
+COLUMNS = ("name", "value", "type", "min", "max", "step", "help")
+
+
+@verb("params", example="onetape params robot:mm\nonetape params strategies/market_maker.py --json")
+@click.argument("target", metavar="STRATEGY|robot:NAME")
+def command(shell: Shell, target: str) -> Answer:
+    """Show the parameters: value, type, bounds, step and what they are for.
+
+    Of a strategy (file.py[:Class] or module:Class) the defaults, of a robot what is in force now;
+    `onetape send robot:NAME params name=value` changes it.
+    """
+    params_of = load("onetape.services.params", "params_of", what="parameters")
+    found = params_of(shell.home, target)
+    return Answer(found, _table(found))
+
+
+def _table(found: dict[str, dict[str, Any]]) -> str:
+    if not found:
+        return "it has no parameters"
+    lines = [COLUMNS, *(_row(name, each) for name, each in found.items())]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(COLUMNS))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def _row(name: str, facts: dict[str, Any]) -> tuple[str, ...]:
+    shown = {key: "-" if value is None else str(value) for key, value in facts.items()}
+    kind = " ".join(map(str, facts["choices"])) if facts["choices"] else shown["type"]
+    return (name, shown["value"], kind, shown["min"], shown["max"], shown["step"], facts["help"])

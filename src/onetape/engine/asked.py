@@ -1,0 +1,41 @@
+"""What was asked of a robot from outside, as its own tape has it: between which frames of its
+inputs, and what. A replay asks the same at the same place.
+
+    command  {"command": "params", "fields": {"shift": 8}, "after": [91]}
+
+`after` has the last frame taken of each input. `id`, `actor` and the answer stand in the journal of
+the robot's process: they decide nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from onetape.tape.journal import JournalReader
+
+__all__ = ["PARAMS", "START", "STOP", "Asked", "asked_in"]
+
+PARAMS, STOP, START = "params", "stop", "start"  # what changes a robot
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """command: PARAMS with the new values as fields, STOP or START."""
+
+    command: str
+    fields: dict[str, Any]
+    after: list[int]
+
+    def as_record(self) -> dict[str, Any]:
+        return {"command": self.command, "fields": self.fields, "after": self.after}
+
+
+def asked_in(journal: Path) -> list[Asked]:
+    """Of a run's journal, in order."""
+    with JournalReader(journal) as reader:
+        records = [msgspec.msgpack.decode(frame.payload) for frame in reader.frames(("command",))]
+    return [Asked(each["command"], each["fields"], each["after"]) for each in records]

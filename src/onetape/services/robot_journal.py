@@ -1,0 +1,91 @@
+"""What a robot's process was told, over all of its lives: `<home>/journal/robot-NAME`.
+
+    params   at each start: what the configuration says, and what the operator has changed
+    command, reply   what was asked and answered since
+
+The robot's runs have the same changes as frames of their own tapes, at the place where they came in
+force; this is what the next life begins with.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from onetape.engine.asked import PARAMS, START, STOP
+from onetape.ipc.command_tape import CommandTape, told_in
+from onetape.ipc.names import encoded
+from onetape.ipc.once import Once
+from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.segments import is_tape
+
+__all__ = ["RobotTape", "Settings", "robot_journal"]
+
+
+def robot_journal(home: Path, name: str) -> Path:
+    return home / "journal" / f"robot-{encoded(name)}"
+
+
+@dataclass(slots=True)
+class Settings:
+    """What the operator has changed. params: as they were given, over those of the configuration;
+    stopped: the robot is not to trade."""
+
+    params: dict[str, Any] = field(default_factory=dict)
+    stopped: bool = False
+
+
+class RobotTape(CommandTape):
+    """Of one life. configured: the parameters of the configuration. Where the configuration says
+    something else of one than at the last start, that is the newer word. Raises JournalLocked where
+    the robot runs already."""
+
+    def __init__(self, home: Path, name: str, configured: Mapping[str, Any]) -> None:
+        path = robot_journal(home, name)
+        super().__init__(JournalWriter(path, process=f"robot:{name}", created=time.time_ns()))
+        self.once = Once()
+        self.settings = _settings(path, self.once, configured)
+        self.append_settings(configured)
+
+    def append_settings(self, configured: Mapping[str, Any]) -> None:
+        record = {
+            "configured": dict(configured), "changed": self.settings.params,
+            "stopped": self.settings.stopped,
+        }  # fmt: skip
+        payload = msgspec.msgpack.encode(record, enc_hook=str)
+        self.writer.append("params", payload, time=time.time_ns())
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+def _settings(path: Path, once: Once, configured: Mapping[str, Any]) -> Settings:
+    sequence, settings, before = _last(path)
+    for told in told_in(path, once):
+        if told.sequence <= sequence or told.status != "applied":
+            continue
+        if told.command == PARAMS:
+            settings.params |= told.result["params"]
+        elif told.command in (START, STOP):
+            settings.stopped = told.command == STOP
+    now = msgspec.msgpack.decode(msgspec.msgpack.encode(dict(configured), enc_hook=str))
+    for name in [name for name in settings.params if now.get(name) != before.get(name)]:
+        del settings.params[name]
+    return settings
+
+
+def _last(path: Path) -> tuple[int, Settings, dict[str, Any]]:
+    """The last start: its frame, what it began with, and what the configuration said."""
+    sequence, found, configured = 0, Settings(), {}
+    if is_tape(path):
+        with JournalReader(path) as reader:
+            for frame in reader.frames(("params",)):
+                record = msgspec.msgpack.decode(frame.payload)
+                sequence, configured = frame.sequence, record["configured"]
+                found = Settings(dict(record["changed"]), record["stopped"])
+    return sequence, found, configured
