@@ -238,11 +238,15 @@ class Accounts(RuleBasedStateMachine):
         script=st.tuples(st.sampled_from(ATTEMPTS), st.sampled_from(ATTEMPTS)),
         dies_at=st.integers(0, 12),
         is_told=st.booleans(),
+        slot=st.sampled_from(OURS),
     )
-    def transfer(self, amount: int, script: tuple[str, str], dies_at: int, is_told: bool) -> None:
+    def transfer(
+        self, amount: int, script: tuple[str, str], dies_at: int, is_told: bool, slot: int
+    ) -> None:
         amount = self.unlike_others(amount)
         desk, name = self.desk, f"transfer-{self.count}"
-        spot, pool = desk.ledger.total("USD", "spot"), desk.ledger.balance("USD", MAIN)
+        spot = desk.ledger.total("USD", "spot")
+        expected = self.answer(slot, Fraction(amount, U))
 
         def carry_out(now: int) -> None:
             self.venue.append((now, Fraction(-amount, U)))
@@ -251,15 +255,17 @@ class Accounts(RuleBasedStateMachine):
 
         desk.venue = _Venue(script, carry_out)
         desk.steps, desk.dies_at = 0, dies_at
-        effects = desk.transfers.ask(HERE, SPOT, "USD", amount, desk.now, name=name)
+        effects = desk.transfers.ask(HERE, SPOT, "USD", amount, desk.now, name=name, slot=slot)
         if isinstance(effects, Refused):
-            assert effects.kind.name == "INSUFFICIENT_FUNDS"
-            assert amount > pool
+            assert effects.kind.name == expected
             return
+        assert expected == "ok"
         desk.run(effects)
         desk.dies_at = -1
         self.hold(MAIN, 1, is_held=False)
         arrived = amount if desk.venue.carried_out else 0
+        if slot != MAIN:
+            self.subs[slot].append(Fraction(-arrived, U))
         assert desk.ledger.total("USD", "spot") == spot + arrived
         assert desk.ledger.transit("USD") == 0
         assert desk.venue.carried_out <= 1

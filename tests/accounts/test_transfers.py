@@ -14,10 +14,13 @@ from onetape.accounts.transfers import (
     Found,
     Outcome,
     Place,
+    Send,
     State,
 )
+from onetape.accounts.unexplained import moved
 from onetape.model.errors import UsageError
 from onetape.model.time import SECOND
+from onetape.orders.told import MoveTold, TransferState, TransferTold
 
 
 def test_a_transfer_leaves_is_on_its_way_and_arrives():
@@ -32,6 +35,120 @@ def test_a_transfer_leaves_is_on_its_way_and_arrives():
     assert desk.money == (60, 0, 40)
     assert desk.transfers.get("t").state is State.DONE
     assert desk.venue.carried_out == 1
+
+
+def test_a_sub_accounts_money_leaves_its_slot_and_comes_back_there():
+    desk = Desk(("refused",))
+    desk.command("allocate", 50, at=desk.now, index=2)
+    desk.run(desk.ask(slot=2))
+    assert desk.rows[:3] == [100, 50, 50]
+    effects = desk.ask(name="t2", slot=2)
+    for each in effects[:3]:
+        desk.carry_out(each)
+    assert (desk.rows[:3], desk.money) == ([60, 50, 10], (60, 40, 0))
+    desk.run(effects[3:])
+    assert desk.ask(name="t3", slot=2, amount=11).kind.name == "INSUFFICIENT_FUNDS"
+    assert desk.ask(name="t2", slot=1).kind.name == "DUPLICATE_COMMAND"
+    desk.run(desk.ask(name="t4", source=SPOT, target=HERE, slot=2))
+    assert (desk.rows[:3], desk.money) == ([100, 50, 50], (100, 0, 0))
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_sub_accounts_half_that_the_stream_tells_too_counts_once(is_first):
+    desk = Desk()
+    desk.command("allocate", 50, at=desk.now, index=2)
+    told = moved(MoveTold("venue 77", "USD", 40 * U, desk.now + 1))
+    desk.run(desk.ask(slot=2))
+    effects = desk.ask(name="back", source=SPOT, target=HERE, slot=2)
+    for each in effects[:3]:
+        desk.carry_out(each)
+    if is_first:
+        desk.keeper.book(told)
+        assert desk.rows[:3] == [100, 90, 10]  # whose it is, the stream does not say
+    desk.run(effects[3:])
+    if not is_first:
+        desk.keeper.book(told)
+    assert desk.rows[:3] == [100, 50, 50]
+    assert desk.statements.told("USD", 100 * U, desk.now + SECOND, desk.now) == []
+
+
+def test_an_id_that_an_adjust_has_told_of_is_not_used_again():
+    desk = Desk()
+    desk.command("adjust", -40, at=desk.now, transfer_id="t")
+    assert desk.ask().kind.name == "DUPLICATE_COMMAND"
+    assert desk.money == (60, 0, 0)
+
+
+def test_a_venue_that_says_when_is_not_asked_before():
+    desk = Desk()
+    for each in desk.ask():
+        if not isinstance(each, Send):
+            desk.carry_out(each)
+    desk.run(desk.transfers.answered("t", Outcome.BUSY, desk.now, wait=50 * SECOND), seconds=0)
+    assert desk.transfers.tick(desk.now + 49 * SECOND) == []
+    (record, send) = desk.transfers.tick(desk.now + 50 * SECOND)[-2:]
+    assert (record.fields["state"], send.name) == ("sent", "t")
+
+
+class Lost(Desk):
+    """Two alike that are sent and not answered."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        for name in names:
+            for each in self.ask(name=name, amount=10):
+                if not isinstance(each, Send):
+                    self.carry_out(each)
+            self.sent = self.now
+            self.now += SECOND
+        for name in names:
+            self.transfers.answered(name, Outcome.LOST, self.now)
+
+    def row(self, venue_id: str, *, after: int = 0, state=TransferState.DONE, amount: int = 10):
+        time = 1000 * SECOND + after
+        return TransferTold(venue_id, "", "spot", "USD", amount * U, time, state)
+
+    def looked(self, name: str, *rows: TransferTold, after: int = 0) -> str:
+        now = self.now + after
+        for each in self.transfers.looked(name, rows, now, as_of=now):
+            self.carry_out(each)
+        return str(self.transfers.get(name).state)
+
+
+def test_a_row_of_the_history_belongs_to_one_transfer():
+    desk = Lost("a", "b")
+    rows = [desk.row("7", after=SECOND // 2)]
+    assert desk.looked("b", *rows) == "unknown"  # it may be the older one's
+    assert desk.looked("a", *rows) == "done"
+    assert desk.looked("b", *rows) == "unknown"
+    assert desk.looked("b", *rows, desk.row("8", after=SECOND)) == "done"
+    assert [desk.transfers.get(name).venue_id for name in "ab"] == ["7", "8"]
+
+
+def test_rows_that_are_another_transfers_are_passed_over():
+    desk = Lost("a")
+    rows = [
+        desk.row("1", after=-10 * SECOND),  # before it was sent
+        desk.row("2", after=200 * SECOND),  # when the venue would not have taken it any more
+        desk.row("3", amount=11),
+        desk.row("4")._replace(currency="EUR"),
+        desk.row("5")._replace(source="spot", target=""),
+    ]
+    assert desk.looked("a", *rows) == "unknown"
+    assert desk.looked("a", *rows, after=70 * SECOND) == "unknown"
+    assert desk.looked("a", *rows, after=71 * SECOND) == "pending"
+
+
+@pytest.mark.parametrize(
+    ("state", "becomes"),
+    [(TransferState.DONE, "done"), (TransferState.FAILED, "failed"),
+     (TransferState.UNDERWAY, "unknown")],
+)  # fmt: skip
+def test_what_the_history_says_of_a_row_is_what_it_is(state, becomes):
+    desk = Lost("a")
+    assert desk.looked("a", desk.row("1", state=state), after=100 * SECOND) == becomes
+    desk.transfers.resume(desk.now)
+    assert desk.money == {"done": (90, 0, 10), "failed": (100, 0, 0)}.get(becomes, (90, 10, 0))
 
 
 def test_asking_twice_is_asking_once():

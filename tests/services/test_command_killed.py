@@ -4,88 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from onetape.accounts.table import AccountTable
-from onetape.ipc.once import Once
-from onetape.orders.manager import OrderManager
-from onetape.orders.recover import Recovery
-from onetape.services.gateway_commands import Commands
-from onetape.services.gateway_journal import GatewayTape
-from onetape.services.gateway_money import AccountMoney, KeptMoney
-from onetape.services.gateway_options import GatewayOptions, gateway_journal
-from onetape.services.gateway_spans import Spans
-from onetape.store.tokens import make_token
-from onetape.tape.journal import JournalWriter
-from onetape.venues.gateways import Addresses, open_trading_venue
-
-UNIT = 10**18
-
-
-class Books:
-    """What of a gateway moves money: its commands, its ledger and its tape, without the venue."""
-
-    def __init__(self, home: Path) -> None:
-        options = GatewayOptions(
-            kind="binance-usdm", account="main", rest="", ws="", key="key", secret="secret",
-            home=str(home), symbols=[], subaccounts={"a": 2}, commands="process",
-        )  # fmt: skip
-        make_token(home, "a")
-        self.token = make_token(home, "operator")
-        path = gateway_journal(home, "main")
-        kept, once = KeptMoney(), Once()
-        if path.exists():
-            venue = open_trading_venue("binance-usdm", "key", "secret", Addresses("", "", "", ""))
-            old = GatewayTape(None, ())
-            old.recover(path, Recovery(OrderManager(venue.protocol)), kept)
-            once = old.once
-        self.writer = JournalWriter(path, process="gateway:main")
-        tape = GatewayTape(self.writer, ())
-        table = AccountTable(home, venue="binance", account="main", kind="binance-usdm")
-        self.money = AccountMoney(
-            options, {}, {}, self.writer, table, slot_of=lambda _: 1, slack=lambda _: 0,
-            say=lambda _: None, stop=lambda _: None,
-        )  # fmt: skip
-        self.money.recover(kept)
-        self.money.begin({"USDT": (1000 * UNIT, 1)}, {}, is_other=False)
-        self.door = Commands(
-            options, None, None, None, tape, now=time.time_ns, carry_out=lambda: None,
-            spans=Spans(), once=once, money=self.money,
-        ).door  # fmt: skip
-
-    def send(self, command: str, **fields: Any) -> dict[str, Any]:
-        request = {"id": "one", "actor": "operator", "token": self.token, "target": "gateway"}
-        told = self.door.answer({**request, "command": command, "fields": fields})
-        self.door.settle()
-        return told
-
-    def slots(self) -> list[int]:
-        return [amount // UNIT for amount in self.money.ledger.slots("USDT", 3)]
-
-    def kill_after(self, frames: int) -> None:
-        """So many more of them are written by this process."""
-        left = frames
-
-        def counted(append):
-            def write(*args, **kwargs):
-                nonlocal left
-                if left == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                left -= 1
-                return append(*args, **kwargs)
-
-            return write
-
-        self.writer.append = counted(self.writer.append)
-        self.writer.append_raw = counted(self.writer.append_raw)
-
-    def close(self) -> None:
-        self.money.close()
-        self.writer.close()
+from books_process import Books
 
 
 def killed(home: Path, frames: int, command: str, fields: dict[str, Any]) -> None:

@@ -452,7 +452,7 @@ class Transfers:
         return [self._record(one), *self._look(one, now)]
 
     def _look(self, one: Transfer, now: int) -> list[Effect]:
-        one.due = now + min(ASK_FIRST * 2 ** min(one.looks, 8), ASK_EVERY)
+        one.due = now + min(ASK_FIRST * 2 ** min(one.looks, 8), ASK_EVERY, self._settled_after)
         one.looks += 1
         since = one.first_sent - CLOCKS
         effects: list[Effect] = [AskHistory(one.name, one.source, one.target, since)]

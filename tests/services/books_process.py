@@ -1,0 +1,108 @@
+"""The books of a gateway in this process, which dies after so many steps."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from onetape.accounts.table import AccountTable
+from onetape.ipc.once import Once
+from onetape.orders.manager import OrderManager
+from onetape.orders.recover import Recovery
+from onetape.services.gateway_commands import Commands
+from onetape.services.gateway_journal import GatewayTape
+from onetape.services.gateway_money import AccountMoney, KeptMoney
+from onetape.services.gateway_options import GatewayOptions, gateway_journal
+from onetape.services.gateway_spans import Spans
+from onetape.services.gateway_transfers import TransferDesk
+from onetape.store.tokens import make_token
+from onetape.tape.journal import JournalWriter
+from onetape.venues.gateways import Addresses, open_trading_venue
+
+UNIT = 10**18
+
+
+class Books:
+    """What of a gateway moves money: its commands, its ledger and its tape. wire: to the venue,
+    made of its protocol; None: without it."""
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        key: str = "key",
+        secret: str = "secret",
+        wire: Callable[[Any], Any] | None = None,
+    ) -> None:
+        options = GatewayOptions(
+            kind="binance-usdm", account="main", rest="", ws="", key=key, secret=secret,
+            home=str(home), symbols=[], subaccounts={"a": 2}, commands="process",
+            transfer_settled_ns=20_000_000,
+        )  # fmt: skip
+        make_token(home, "a")
+        self.token = make_token(home, "operator")
+        path = gateway_journal(home, "main")
+        kept, once = KeptMoney(), Once()
+        protocol = open_trading_venue("binance-usdm", key, secret, Addresses("", "", "")).protocol
+        if path.exists():
+            old = GatewayTape(None, ())
+            old.recover(path, Recovery(OrderManager(protocol)), kept)
+            once = old.once
+        self.writer = JournalWriter(path, process="gateway:main")
+        tape = GatewayTape(self.writer, ())
+        table = AccountTable(home, venue="binance", account="main", kind="binance-usdm")
+        self.money = AccountMoney(
+            options, {}, {}, self.writer, table, slot_of=lambda _: 1, slack=lambda _: 0,
+            say=lambda _: None, stop=lambda _: None,
+        )  # fmt: skip
+        self.steps_left = -1  # never
+        self.money.recover(kept)
+        self.money.begin({"USDT": (1000 * UNIT, 1)}, {}, is_other=False)
+        self.money.ready()
+        self.desk = TransferDesk(
+            options, ["binance"], self.money, tape, protocol, wire(protocol) if wire else None,
+            now=time.time_ns, spawn=asyncio.ensure_future, say=lambda _: None,
+        )  # fmt: skip
+        self.desk.recover(kept.transfers)
+        self.door = Commands(
+            options, None, None, None, tape, now=time.time_ns, carry_out=lambda: None,
+            spans=Spans(), once=once, money=self.money,
+            transfers=self.desk,
+        ).door  # fmt: skip
+
+    def send(self, command: str, id_: str = "one", **fields: Any) -> dict[str, Any]:
+        request = {"id": id_, "actor": "operator", "token": self.token, "target": "gateway"}
+        told = self.door.answer({**request, "command": command, "fields": fields})
+        self.door.settle()
+        return told
+
+    def slots(self) -> list[int]:
+        return [amount // UNIT for amount in self.money.ledger.slots("USDT", 3)]
+
+    def kill_after(self, steps: int) -> None:
+        """So many more are made by this process: frames written, and what calls `step`."""
+        self.steps_left = steps
+
+        def counted(append):
+            def write(*args, **kwargs):
+                self.step()
+                return append(*args, **kwargs)
+
+            return write
+
+        self.writer.append = counted(self.writer.append)
+        self.writer.append_raw = counted(self.writer.append_raw)
+
+    def step(self) -> None:
+        if self.steps_left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.steps_left -= 1
+
+    def close(self) -> None:
+        self.money.close()
+        self.writer.close()
