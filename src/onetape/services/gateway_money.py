@@ -337,10 +337,9 @@ class AccountMoney:
         text = f"{decimal_text(money(wanted.amount))} {wanted.currency}, sub-account {name} has"
         return Refusal.of(InsufficientFunds, f"{text} {decimal_text(money(max(free, 0)))} free")
 
-    def shown_to(self, robot: int, currencies: Iterable[str]) -> dict[str, int]:
-        """What a robot can trade with: its sub-account's."""
-        slot = self._slot_of(robot)
-        return {name: self.ledger.balance(name, slot) for name in currencies}
+    def shown_to(self, slot: int) -> dict[str, int]:
+        """What a robot can trade with: its sub-account's, of each currency of the account."""
+        return {name: self.ledger.balance(name, slot) for name in self.ledger.currencies()}
 
     # --- what readers see -------------------------------------------------------------------------
 

@@ -423,7 +423,14 @@ def _open(
     plan = prepare_plan(given, strategy)
     plan.kind, plan.sample_every = "live", SAMPLE_NS
     plan.live = LiveRobot(
-        int(told["robot"]), int(told["base"]), account, currencies=dict(told["currencies"])
+        int(told["robot"]),
+        int(told["base"]),
+        account,
+        currencies=dict(told["currencies"]),
+        slot=int(told["slot"]),
+        leverage=float(told["leverage"]),
+        entries_after=int(told["entries_after"]),
+        others=dict(told["others"]),
     )
     deadline = time.monotonic() + MARKET_WITHIN_S
     while True:
