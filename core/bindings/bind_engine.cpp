@@ -205,14 +205,16 @@ void bind_engine(nb::module_& m) {
         .value("STOPPED", RunOutcome::stopped)
         .value("FAILED", RunOutcome::failed);
 
-    nb::class_<PySimulation>(
-        m, "Simulation", "Tapes in, actions out, in virtual time. See core/engine/simulation.hpp.")
+    nb::class_<PySimulation> simulation(
+        m, "Simulation", "Tapes in, actions out, in virtual time. See core/engine/simulation.hpp.");
+    simulation
         .def(nb::init<nb::object, const LatencyOptions&, int, double, bool, bool, std::int64_t,
                       bool, bool, std::int64_t, std::uint32_t, std::int64_t, std::string>(),
              nb::arg("host"), nb::kw_only(), nb::arg("latency"), nb::arg("queue_model"),
-             nb::arg("queue_exponent"), nb::arg("queue_by_order"), nb::arg("fuse"), nb::arg("bar_volume_share"),
-             nb::arg("hedge"), nb::arg("isolated"), nb::arg("leverage"), nb::arg("report_currency"),
-             nb::arg("sample_every"), nb::arg("robot_tag"))
+             nb::arg("queue_exponent"), nb::arg("queue_by_order"), nb::arg("fuse"),
+             nb::arg("bar_volume_share"), nb::arg("hedge"), nb::arg("isolated"),
+             nb::arg("leverage"), nb::arg("report_currency"), nb::arg("sample_every"),
+             nb::arg("robot_tag"))
         .def("add_instrument", &PySimulation::add_instrument)
         .def("update_instrument",
              [](PySimulation& s, std::uint32_t index, const InstrumentSpec& spec) {
@@ -245,13 +247,6 @@ void bind_engine(nb::module_& m) {
                  s.core->set_script(nb::cast<PyReader*>(reader)->reader.get());
              })
         .def(
-            "go_live",
-            [](PySimulation& s, std::uint8_t robot, std::uint64_t base) {
-                s.core->go_live(robot, base);
-            },
-            nb::arg("robot"), nb::arg("base"),
-            "Order news come with the tapes, for the robot of this number; ids begin after base.")
-        .def(
             "set_fee_currency",
             [](PySimulation& s, std::uint32_t number, std::int64_t currency, nb::object name) {
                 s.core->set_fee_currency(number, currency);
@@ -261,8 +256,7 @@ void bind_engine(nb::module_& m) {
             "What a gateway's number of a fee's currency means; -1: none of the account's money.")
         .def("use_as_detail",
              [](PySimulation& s, std::uint32_t source) { s.core->use_as_detail(source); })
-        .def("use_detail",
-             [](PySimulation& s, std::uint32_t index) { s.core->use_detail(index); })
+        .def("use_detail", [](PySimulation& s, std::uint32_t index) { s.core->use_detail(index); })
         .def("map_stream", [](PySimulation& s, std::uint32_t source, std::uint32_t stream,
                               std::int64_t index) { s.core->map_stream(source, stream, index); })
         .def("deposit", [](PySimulation& s, std::uint32_t currency,
@@ -326,8 +320,7 @@ void bind_engine(nb::module_& m) {
             [](PySimulation& s, std::uintptr_t state,
                const std::map<std::string, std::uintptr_t>& callbacks,
                const std::map<std::string, std::int64_t>& words,
-               const std::vector<std::uint32_t>& order_cells,
-               const std::vector<OrderRef>& held) {
+               const std::vector<std::uint32_t>& order_cells, const std::vector<OrderRef>& held) {
                 CompiledCallbacks found;
                 const auto at = [&](const char* name) {
                     const auto entry = callbacks.find(name);
@@ -432,8 +425,10 @@ void bind_engine(nb::module_& m) {
         .def_prop_ro(
             "equity_text", [](PySimulation& s) { return money_text(s.core->worth()); },
             "As the records have it: see set_opening_price.")
-        .def("set_opening_price", [](PySimulation& s, std::uint32_t index,
-                                     std::int64_t price) { s.core->set_opening_price(index, price); })
+        .def("set_opening_price",
+             [](PySimulation& s, std::uint32_t index, std::int64_t price) {
+                 s.core->set_opening_price(index, price);
+             })
         .def("equity_of_text",
              [](PySimulation& s, std::uint32_t currency) {
                  return money_text(s.core->equity_of(currency));
@@ -452,9 +447,7 @@ void bind_engine(nb::module_& m) {
              })
         .def(
             "gained_text",
-            [](PySimulation& s, std::uint32_t index) {
-                return money_text(s.core->gained(index));
-            },
+            [](PySimulation& s, std::uint32_t index) { return money_text(s.core->gained(index)); },
             "Realized and open profit of an instrument, less all fees, with funding and insurance.")
         .def("fees_text",
              [](PySimulation& s, std::uint32_t index) {
@@ -564,29 +557,32 @@ void bind_engine(nb::module_& m) {
         .def("mbo_counts", &mbo_counts_of, nb::arg("index"),
              nb::sig("def mbo_counts(self, index: int) -> dict[str, int] | None"),
              "What was wrong with the market-by-order data that fill here, by kind; None without.")
-        .def("by_order",
-             [](const PySimulation& s, std::uint32_t index) { return s.core->by_order(index); },
-             nb::arg("index"), "Own orders have had their exact place in the queue here.")
-        .def("ambiguous_bars",
-             [](const PySimulation& s) {
-                 nb::list found;
-                 for (const AmbiguousBar& each : s.core->ambiguous_bars())
-                     found.append(nb::make_tuple(each.ts_open, each.instrument));
-                 return found;
-             },
-             nb::sig("def ambiguous_bars(self) -> list[tuple[int, int]]"),
-             "(ts_open, instrument) of the first hundred of them.")
-        .def("fee_changes",
-             [](const PySimulation& s) {
-                 nb::list found;
-                 for (const auto& [instrument, news] : s.core->fee_changes())
-                     found.append(nb::make_tuple(news.time, instrument, news.tier, news.maker,
-                                                 news.taker,
-                                                 decimal_text(news.volume, money_decimals)));
-                 return found;
-             },
-             nb::sig("def fee_changes(self) -> list[tuple[int, int, int, int, int, str]]"),
-             "(time, instrument, tier, maker, taker, volume) of the first hundred of them.")
+        .def(
+            "by_order",
+            [](const PySimulation& s, std::uint32_t index) { return s.core->by_order(index); },
+            nb::arg("index"), "Own orders have had their exact place in the queue here.")
+        .def(
+            "ambiguous_bars",
+            [](const PySimulation& s) {
+                nb::list found;
+                for (const AmbiguousBar& each : s.core->ambiguous_bars())
+                    found.append(nb::make_tuple(each.ts_open, each.instrument));
+                return found;
+            },
+            nb::sig("def ambiguous_bars(self) -> list[tuple[int, int]]"),
+            "(ts_open, instrument) of the first hundred of them.")
+        .def(
+            "fee_changes",
+            [](const PySimulation& s) {
+                nb::list found;
+                for (const auto& [instrument, news] : s.core->fee_changes())
+                    found.append(nb::make_tuple(news.time, instrument, news.tier, news.maker,
+                                                news.taker,
+                                                decimal_text(news.volume, money_decimals)));
+                return found;
+            },
+            nb::sig("def fee_changes(self) -> list[tuple[int, int, int, int, int, str]]"),
+            "(time, instrument, tier, maker, taker, volume) of the first hundred of them.")
         .def("action_hash",
              [](const PySimulation& s) { return digest_bytes(s.core->action_hash()); })
         .def("state_hash",
@@ -597,4 +593,5 @@ void bind_engine(nb::module_& m) {
         .def("source_position", [](const PySimulation& s, std::uint32_t source) {
             return nb::make_tuple(s.core->source_sequence(source), s.core->source_crc(source));
         });
+    bind_live(m, simulation);
 }

@@ -512,3 +512,6 @@ class PySimulation {
 };
 
 }  // namespace onetape
+
+// The part of Simulation's binding that only a live run needs.
+void bind_live(nb::module_& m, nb::class_<onetape::PySimulation>& simulation);

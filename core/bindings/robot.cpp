@@ -302,6 +302,14 @@ std::int64_t PyRobot::on_cold(std::uint32_t source, const Frame& frame) {
                                       static_cast<Py_ssize_t>(frame.payload_bytes)));
         return finish(result, "params frame") ? skip : RobotPort::failed;
     }
+    if (frame.type() == EventType::entry) {
+        if (!simulation_->follows_entry(frame.header->sequence)) return skip;
+        PyObject* result = PyObject_CallMethod(
+            host_.ptr(), "entry_frame", "N",
+            PyBytes_FromStringAndSize(reinterpret_cast<const char*>(frame.payload),
+                                      static_cast<Py_ssize_t>(frame.payload_bytes)));
+        return finish(result, "entry frame") ? skip : RobotPort::failed;
+    }
     if (frame.type() != EventType::instrument) return skip;
     PyObject* answer = PyObject_CallMethod(
         host_.ptr(), "instrument_frame", "kkN", static_cast<unsigned long>(source),

@@ -397,7 +397,7 @@ bool Simulation::take_news(const Source& source, const Frame& frame) {
     const std::int64_t time = frame.header->time;
     if (next_due_ <= time && !drain(time)) return false;
     if (time > now_) now_ = time;
-    return is_fill ? deliver_fill(*instrument, frame.as<FillPayload>())
+    return is_fill ? deliver_fill(*instrument, frame.as<FillPayload>(), frame.header->sequence)
                    : deliver_event(*instrument, frame.as<OrderEventPayload>());
 }
 

@@ -24,6 +24,7 @@
 #include "base/sha256.hpp"
 #include "engine/instrument_state.hpp"
 #include "engine/latency.hpp"
+#include "engine/live_money.hpp"
 #include "engine/order.hpp"
 #include "engine/robot_port.hpp"
 #include "engine/routes.hpp"
@@ -117,6 +118,25 @@ class Simulation final : public ExchangeSink {
         orders_.begin_after(base);
     }
     [[nodiscard]] bool is_live() const { return live_ != 0; }
+    // The robot's money is what the ledger's entries on the tape make of its sub-account: those
+    // behind frame `after`; what came before is in what it began with.
+    void follow_ledger(std::uint64_t after) {
+        follows_ledger_ = true;
+        entries_after_ = after;
+    }
+    [[nodiscard]] bool follows_entry(std::uint64_t sequence) const {
+        return follows_ledger_ && sequence > entries_after_;
+    }
+    // One entry of the ledger. of: frame of the fill behind it; instrument: whose funding it is, -1
+    // where nobody says.
+    void post(EntryKind kind, std::uint64_t of, std::int64_t instrument,
+              std::span<const LedgerLeg> legs);
+    // What came to the robot's account otherwise than by what it did, since it began: all of it at
+    // what it was worth then, and what the equity in one currency changed by.
+    [[nodiscard]] Money moved_in() const { return moved_in_; }
+    [[nodiscard]] Money moved_in(std::uint32_t currency) const {
+        return currency < moved_.size() ? moved_[currency] : 0;
+    }
     // What a number on the gateway's tape means in fills: a currency of the robot's account, or -1
     // for one that it has nothing of.
     void set_fee_currency(std::uint32_t number, std::int64_t currency) {
@@ -386,7 +406,10 @@ class Simulation final : public ExchangeSink {
     void note_interest(const BorrowRate& borrow, Money amount);
     bool deliver_fees(Instrument& instrument, const FeeNews& fees);
     bool deliver_loan(Instrument& instrument, const LoanNews& loan);
-    bool deliver_fill(Instrument& instrument, const FillPayload& fill);
+    // sequence: of the fill's frame on a gateway's tape, 0: the exchange is here.
+    bool deliver_fill(Instrument& instrument, const FillPayload& fill, std::uint64_t sequence = 0);
+    Money book_fill(const Instrument& instrument, const FillPayload& fill, std::uint64_t sequence);
+    void move_money(std::span<const LedgerLeg> legs);
     bool fire_timers(std::int64_t now);
     [[nodiscard]] std::int64_t next_switch() const {
         return next_switch_ < schedule_.size() ? schedule_[next_switch_].time : never;
@@ -427,8 +450,13 @@ class Simulation final : public ExchangeSink {
     Frame script_frame_;
     bool script_loaded_ = false;
     std::vector<std::uint32_t> fee_currencies_;  // by number on the gateway's tape
-    std::uint8_t live_ = 0;             // the robot's number at its gateway, 0: there is none
-    std::uint64_t order_base_ = 0;      // ids of orders count from here
+    std::uint8_t live_ = 0;         // the robot's number at its gateway, 0: there is none
+    std::uint64_t order_base_ = 0;  // ids of orders count from here
+    bool follows_ledger_ = false;
+    std::uint64_t entries_after_ = 0;
+    UnbookedFills unbooked_;
+    Money moved_in_ = 0;
+    std::vector<Money> moved_;          // by currency
     std::uint64_t news_ = 0;            // order news and fills delivered
     std::uint64_t state_noted_at_ = 0;  // actions, at the last state hash on the tape
     RobotPort* robot_ = nullptr;

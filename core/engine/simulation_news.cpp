@@ -128,6 +128,7 @@ bool Simulation::reply() {
 void Simulation::settle_funding(Instrument& instrument, std::int64_t time,
                                 const FundingPayload& payload) {
     if (!instrument.funding.take(payload, instrument.funding_interval, counters_.funding)) return;
+    if (follows_ledger_) return;  // what it came to is an entry of its own
     if (script_ || live_ != 0) {  // the exchange here holds nothing
         robot_account_.set_mark(instrument.index, exchange_.mark_price(instrument.index));
         robot_account_.apply_funding(instrument.index, payload);
@@ -287,19 +288,14 @@ bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& 
     return robot_->on_order(order) && after_callback();
 }
 
-bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& news) {
+bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& news,
+                              std::uint64_t sequence) {
     FillPayload fill = news;
     fill.cause = counters_.frames;
     ++news_;
     write(EventType::fill, instrument.index, &fill, sizeof fill);
     ++counters_.fills;
-    FillPayload booked = fill;
-    if (fill.fee_currency != 0)
-        booked.fee_currency = fill.fee_currency < fee_currencies_.size()
-                                  ? fee_currencies_[fill.fee_currency]
-                                  : Account::fee_elsewhere;
-    fill_profits_.push_back(
-        static_cast<double>(robot_account_.apply_fill(instrument.index, booked)) / 1e18);
+    fill_profits_.push_back(static_cast<double>(book_fill(instrument, fill, sequence)) / 1e18);
     const bool forced = fill.order_id >= venue_orders;
     const OrderRef order = forced ? adopt(instrument, fill) : orders_.find(fill.order_id);
     if (!order) {

@@ -122,6 +122,8 @@ class Account {
     // Free for new orders: balance and unrealized profit of derivatives, less initial margin and
     // what working spot orders hold; in isolated mode without that profit. May be negative.
     [[nodiscard]] Money available(std::uint32_t currency) const noexcept;
+    // Initial margin and what working spot orders hold.
+    [[nodiscard]] Money locked(std::uint32_t currency) const noexcept;
     // True when the maintenance margin is no longer covered: of all that settles in a currency
     // (cross), of one position (isolated).
     [[nodiscard]] bool below_maintenance(std::uint32_t currency) const noexcept;

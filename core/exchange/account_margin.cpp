@@ -222,18 +222,23 @@ std::int64_t Account::reduction_step(std::uint32_t index, PositionSide side) con
 }
 
 Money Account::available(std::uint32_t currency) const noexcept {
-    Money sum = balance(currency);
+    Money sum = balance(currency) - locked(currency);
+    if (options_.isolated) return sum;
+    for_contracts(currency, [&](const Holding& holding) { sum += profit_of(holding); });
+    return sum;
+}
+
+Money Account::locked(std::uint32_t currency) const noexcept {
+    Money sum = 0;
     for (const std::uint32_t index : open_) {
         const Holding& holding = holdings_[index];
         if (!holding.is_spot) {
-            if (holding.settle != currency) continue;
-            if (!options_.isolated) sum += profit_of(holding);
-            sum -= margin_of(holding);
+            if (holding.settle == currency) sum += margin_of(holding);
             continue;
         }
         for (const auto& sides : holding.working) {
-            if (holding.settle == currency) sum -= sides[0].notional + sides[0].fee;
-            if (holding.base == currency) sum -= base_money(holding.spec, sides[1].size);
+            if (holding.settle == currency) sum += sides[0].notional + sides[0].fee;
+            if (holding.base == currency) sum += base_money(holding.spec, sides[1].size);
         }
     }
     return sum;

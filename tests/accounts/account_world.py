@@ -8,6 +8,7 @@ from onetape.accounts.ledger import Ledger
 from onetape.accounts.slots import Slots, SubAccounts
 from onetape.accounts.statement import Statements
 from onetape.accounts.unexplained import Unexplained
+from onetape.orders.told import BalanceTold
 
 U = 10**18  # one of a currency
 
@@ -54,10 +55,12 @@ class World:
         now: int | None = None,
         asked: bool = True,
         units: int | None = None,
+        span: tuple[int, int] = (0, 0),
     ) -> list:
-        """units: the total exactly."""
+        """units: the total exactly. span: it was read off at some moment of it."""
         units = int(total * U) if units is None else units
-        effects = self.statements.told("USD", units, at, now or at, asked=asked)
+        told = BalanceTold("USD", units, at, *span)
+        effects = self.statements.told(told, now or at, asked=asked)
         for each in effects:
             if isinstance(each, Entry):
                 assert self.keeper.book(each) is not None

@@ -48,6 +48,23 @@ def test_a_word_is_compared_as_of_its_own_time():
     assert world.told(9988, at=30, now=40) == []
 
 
+def test_a_word_of_a_span_may_have_what_happened_in_it_or_not():
+    for total in (10_000, 9993, 9988):
+        world = allocated()
+        world.fill(-7, at=20)
+        world.fill(-5, at=22)
+        world.fill(-3, at=40)  # after all of it
+        assert world.told(total, at=15, span=(14, 25), now=50) == []
+        assert world.rows[0] == 9985
+        assert world.told(9985, at=60) == []
+    world = allocated()
+    world.fill(-7, at=20)
+    world.fill(-5, at=22)
+    for total in (9995, 9985, 9992):  # no moment of it: not between two, not after it
+        [again] = world.told(total, at=15, span=(14, 25), now=50)
+        assert isinstance(again, LookAgain)
+
+
 def test_a_word_older_than_an_earlier_one_is_passed_over_and_counted():
     world = allocated()
     assert world.told(10_000, at=50) == []

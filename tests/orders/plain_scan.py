@@ -103,7 +103,8 @@ def check_funds(manager: OrderManager, instruments, currencies, without=(None,))
     books = manager.books
     for currency in currencies:
         untold = sum(amount for _, amount in books._untold.get(currency, ()))
-        assert books.holding(currency) == books.balances.get(currency, (0, 0))[0] + untold
+        told = books.balances.get(currency)
+        assert books.holding(currency) == (told.total if told else 0) + untold
         for order in without:
             free = free_funds(manager, instruments, currency, without=order)
             exact = manager.books.holding(currency) - UNIT * taken(

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from onetape import Strategy
+from onetape.accounts.entries import Cause, Entry, Leg, Outside
+from onetape.accounts.entry_frames import pack
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderNews, PositionSide, RequestKind, Side
 from onetape.model.order import OrderSpec
@@ -117,7 +119,8 @@ class Gateway:
         self.tape.attach(self.life, time.time_ns())
         return {
             "robot": 1, "base": 1 << EPOCH_BITS, "balances": {"USDT": "10000"}, "hedge": False,
-            "currencies": dict(self.tape.currencies),
+            "currencies": dict(self.tape.currencies), "slot": 2, "leverage": 1.0,
+            "entries_after": self.tape.writer.published, "others": {"BNB": "2"},
         }  # fmt: skip
 
 
@@ -135,17 +138,31 @@ def test_a_robot_is_told_what_its_fees_are_in_and_its_money_is_its_own(tmp_path)
         spec = OrderSpec(symbol=PERPETUAL.symbol, side=Side.BUY, size_int=40, price_int=600_000)
         order = asked_for("c", Request(1, RequestKind.PLACE, order_id, spec), time.time_ns())
         tape.write(NewsOut(order, OrderNews.ACCEPTED, order.state, later), later)
-        paid = [(UNIT, "USDT"), (UNIT // 1000, "BNB"), (-UNIT // 1000, "BNB"), (5 * UNIT, "KFEE")]
+        paid = [(UNIT, "USDT"), (UNIT // 500, "BNB"), (-UNIT // 1000, "BNB"), (5 * UNIT, "KFEE")]
         for trade, (fee, currency) in enumerate(paid, 2):
             fill = fill_of(PERPETUAL.symbol, trade, fee, currency, "c")
-            tape.write(FillOut(order, fill), later)
+            sequence = tape.write(FillOut(order, fill), later)
         robot.step()  # all that is there
         assert robot.session.robot.fees == [
-            (1.0, "USDT"), (0.001, "BNB"), (-0.001, "BNB"), (5.0, "KFEE"),
+            (1.0, "USDT"), (0.002, "BNB"), (-0.001, "BNB"), (5.0, "KFEE"),
         ]  # fmt: skip
-        # Only what was paid in its own money is taken off that.
-        assert robot.session.host.balance("USDT").total == 9999
-        assert [name for _, name in robot.session.host.money] == ["USDT", "BTC"]
+        # What was paid in money that it knows of is taken off that at once.
+        balance = robot.session.host.balance
+        assert balance("USDT").total == 9999
+        assert balance("BNB").total == 1.999
+        assert [name for _, name in robot.session.host.money] == ["USDT", "BTC", "BNB"]
+        # The rest when the ledger tells of it: what it says of a fill takes the reckoning's place.
+        entry = Entry(
+            later, Cause.FILL,
+            (Leg(2, "KFEE", -5 * UNIT), Leg(Outside.FEES, "KFEE", 5 * UNIT),
+             Leg(2, "USDT", -UNIT // 4), Leg(Outside.MARKET, "USDT", UNIT // 4),
+             Leg(3, "USDT", -UNIT), Leg(Outside.MARKET, "USDT", UNIT)),
+            "the last fill", sequence,
+        )  # fmt: skip
+        tape.writer.append("entry", pack(entry), stream=0, time=later)
+        robot.step()
+        assert balance("KFEE").total == -5
+        assert balance("USDT").total == 9998.75
     finally:
         robot.close(keep=False)
         tape.writer.close()

@@ -211,7 +211,7 @@ class Booking:
         legs = tuple(Leg(slot, currency, each) for slot, each in paid.items() if each)
         if amount:
             legs += (Leg(_FUNDING, currency, -amount),)
-        return Entry(time, Cause.FUNDING, legs, reference)
+        return Entry(time, Cause.FUNDING, legs, reference, 0, symbol)
 
 
 def _profit_legs(

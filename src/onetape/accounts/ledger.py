@@ -194,6 +194,14 @@ class Ledger:
             amount for when, amount in found.recent if when > time
         )
 
+    def within(
+        self, currency: str, start: int, end: int, wallet: str = ""
+    ) -> list[tuple[int, int]]:
+        """(time, what the total moved by) of what happened after `start` and until `end`, by the
+        venue's time; at most the entries that are kept."""
+        found = self._wallets.get(wallet, {}).get(currency)
+        return sorted(each for each in found.recent if start < each[0] <= end) if found else []
+
     def changes(self, currency: str, since: int, wallet: str = "") -> int:
         """How many entries later than `since` have moved the total; at most those that are kept."""
         found = self._wallets.get(wallet, {}).get(currency)

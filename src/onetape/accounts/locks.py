@@ -173,22 +173,25 @@ class Locks:
 
     def update(self, order: Managed, slot: int) -> Iterable[str]:
         """The order may have changed. Returns the currencies of which another amount is held."""
-        old = self._parts.get(order.client_id)
-        left = order.worst_left
-        part = None
-        if left:
-            price = order.price
-            if order.life.update_open:  # the dearer of both may be true
-                price = max(price, order.amend_to[0])
-            part = self._part(order.spec, left, price, slot)
+        price = order.price
+        if order.life.update_open:  # the dearer of both may be true
+            price = max(price, order.amend_to[0])
+        return self.hold(order.client_id, order.spec, order.worst_left, price, slot)
+
+    def hold(
+        self, client_id: str, spec: OrderSpec, left: int, price: int, slot: int
+    ) -> Iterable[str]:
+        """An order of which so much may be filled yet, at that price or a better one."""
+        old = self._parts.get(client_id)
+        part = self._part(spec, left, price, slot) if left else None
         if part == old:
             return ()
         changed: list[str] = []
         if old is not None:
-            del self._parts[order.client_id]
+            del self._parts[client_id]
             self._apply(old, -1, changed)
         if part is not None:
-            self._parts[order.client_id] = part
+            self._parts[client_id] = part
             self._apply(part, 1, changed)
         return changed
 

@@ -19,6 +19,7 @@ from onetape.accounts.unexplained import Unexplained
 from onetape.model.money import money
 from onetape.model.time import SECOND
 from onetape.orders.managed import HealthOut
+from onetape.orders.told import BalanceTold
 
 __all__ = ["Effect", "LookAgain", "OwnersStopped", "Statements"]
 
@@ -119,12 +120,12 @@ class Statements:
             elif holder > MAIN and amount > 0 and cause is Cause.COMMAND:
                 self._stopped.get(currency, set()).discard(holder)
 
-    def told(
-        self, currency: str, total: int, time: int, now: int, *, asked: bool = True, of: int = 0
-    ) -> list[Effect]:
-        """A balance as of `time` by the venue's clock. asked: by a check, after the fills until
+    def told(self, told: BalanceTold, now: int, *, asked: bool = True, of: int = 0) -> list[Effect]:
+        """A balance as of its time by the venue's clock. asked: by a check, after the fills until
         then had been read; else the stream's, which can agree, and make us look. of: its frame."""
+        currency, total = told.currency, told.total
         state = self._of(currency)
+        time = told.time
         ours = self._ledger.as_of(currency, time)
         if time < state.newest or ours is None:
             self.stale += 1
@@ -133,6 +134,8 @@ class Statements:
         # The venue rounds each change of its own.
         changes = self._ledger.changes(currency, state.agreed)
         slack = self._slack(currency) * (changes + 1)
+        if abs(total - ours) > slack:
+            time, ours = self._moment(told, slack) or (time, ours)
         compared = self.unexplained.compare(
             currency, ours=ours, theirs=total, time=time, now=now, slack=slack
         )
@@ -158,6 +161,20 @@ class Statements:
             state.pending, state.looks = None, 0
             return [HealthOut("balance", currency, "does not hold still", "warning")]
         return [LookAgain(currency, state.agreed, difference)]
+
+    def _moment(self, told: BalanceTold, slack: int) -> tuple[int, int] | None:
+        """(when, what the total was then) the venue has read this balance off, where it may have
+        been any moment of a span: what happened in it may be in the balance or not. None: the
+        balance was right at no moment of it."""
+        start = told.as_of_from
+        ours = self._ledger.as_of(told.currency, start)
+        if ours is None:
+            return None
+        moments = [(start, ours)]
+        for time, moved in self._ledger.within(told.currency, start, told.as_of_to):
+            ours += moved
+            moments.append((time, ours))
+        return next((each for each in moments if abs(told.total - each[1]) <= slack), None)
 
     def _settled(self, state: _Currency, time: int) -> None:
         state.agreed, state.pending, state.is_prompted = time, None, False

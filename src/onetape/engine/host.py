@@ -18,7 +18,9 @@ import msgspec
 
 from onetape import _core
 from onetape.engine.accounts import SHARED
+from onetape.engine.live_money import LiveMoney
 from onetape.engine.loader import where_of
+from onetape.engine.plan import LiveRobot
 from onetape.model.decimals import to_fraction
 from onetape.model.enums import EventType
 from onetape.model.errors import InvariantViolation, SchemaMismatch, UnknownSymbol
@@ -28,6 +30,7 @@ from onetape.model.time import format_time, parse_period
 __all__ = ["MEMORY_BYTES_MAX", "Balance", "Failed", "Host"]
 
 MEMORY_BYTES_MAX = 64 * 1024
+MONEY_ONE = 10**18  # units of 1e-18
 UNITS_MAX = 2**62
 _NEAREST, _DOWN, _UP, _TOWARD_ZERO = range(4)  # Rounding of core/exchange/order_rules.hpp
 FAILURES_KEPT = 100  # further ones are on the tape only
@@ -43,11 +46,13 @@ _LOG, _MEMORY = EventType.LOG.id, EventType.MEMORY.id
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Money of one currency. total: what is owned; available: free for new orders."""
+    """Money of one currency. total: what is owned; available: free for new orders; locked: what
+    working orders and positions hold. Open profit may be free, too: it is in no total."""
 
     currency: str
     total: float
     available: float
+    locked: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,7 @@ class Host:
         self._bar_keys: dict[tuple[str, str], tuple[int, int]] = {}
         self._memory_last = b""
         self._fee_currencies: dict[str, int] = {}  # a gateway's numbers, in fills
+        self._live: LiveMoney | None = None
 
     # --- instruments -----------------------------------------------------------------------------
 
@@ -189,6 +195,25 @@ class Host:
         record = msgspec.msgpack.decode(payload)
         if isinstance(record, dict) and "currency" in record:
             self.name_fee_currency(record["name"], record["currency"])
+
+    def follow_ledger(self, robot: LiveRobot) -> None:
+        """The robot's money is its sub-account's at the gateway, by the entries on its tape."""
+        self._live = LiveMoney(self.sim, robot, self.instruments, self._live_money_index)
+        self.sim.follow_ledger(robot.entries_after)
+        for currency, amount in robot.others.items():
+            self.sim.deposit(self._live_money_index(currency), amount)
+
+    def _live_money_index(self, currency: str) -> int:
+        known = len(self.money)
+        index = self.money_index(SHARED, currency)
+        if index == known and currency in self._fee_currencies:  # fees are taken off it from here
+            self.name_fee_currency(currency, self._fee_currencies[currency])
+        return index
+
+    def entry_frame(self, payload: bytes) -> None:
+        """An entry of the gateway's ledger, of a live run."""
+        assert self._live is not None
+        self._live.entry(payload)
 
     @property
     def currencies(self) -> list[str]:
@@ -328,10 +353,15 @@ class Host:
             for index, (owner, name) in enumerate(self.money)
             if name == currency and account in (None, owner)
         ]
+        total = _exact_sum(map(self.sim.balance_text, numbers))
+        if self._live is not None:
+            locked = Fraction(self._live.locked(currency), MONEY_ONE)
+            return Balance(currency, float(total), float(total - locked), float(locked))
         return Balance(
             currency,
-            _exact_sum(map(self.sim.balance_text, numbers)),
-            _exact_sum(map(self.sim.available_text, numbers)),
+            float(total),
+            float(_exact_sum(map(self.sim.available_text, numbers))),
+            float(_exact_sum(map(self.sim.locked_text, numbers))),
         )
 
     # --- records ---------------------------------------------------------------------------------
@@ -404,8 +434,8 @@ class Host:
             self._progress(frames, now)
 
 
-def _exact_sum(texts: Iterable[str]) -> float:
-    return float(sum(map(Fraction, texts)))
+def _exact_sum(texts: Iterable[str]) -> Fraction:
+    return sum(map(Fraction, texts), Fraction(0))
 
 
 def _number(value: Any) -> Any:

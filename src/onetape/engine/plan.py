@@ -65,6 +65,10 @@ class LiveRobot:
     halted_after: int = 0  # frame of the tape, after which it was told to end; 0: never
     currencies: dict[str, int] = field(default_factory=dict)  # numbers of fees' currencies so far
     stopped: bool = False  # by the operator, before it began
+    slot: int = 0  # the sub-account whose money it sees; 0: a run of before that was known
+    leverage: float = 1.0  # at which sub-accounts are reckoned
+    entries_after: int = 0  # frame of the tape: what the ledger booked until then is in the cash
+    others: dict[str, str] = field(default_factory=dict)  # money of no instrument, to begin with
 
 
 @dataclass(slots=True)
@@ -234,7 +238,11 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
                 "account": plan.live.account,
                 "halted_after": plan.live.halted_after,
                 "stopped": plan.live.stopped,
+                "slot": plan.live.slot,
+                "leverage": plan.live.leverage,
+                "entries_after": plan.live.entries_after,
                 **({"currencies": plan.live.currencies} if plan.live.currencies else {}),
+                **({"others": plan.live.others} if plan.live.others else {}),
             }
             if plan.live
             else {}

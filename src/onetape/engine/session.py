@@ -182,6 +182,8 @@ class Session:
             self.sim.go_live(self.plan.live.number, self.plan.live.order_base)
             for currency, number in self.plan.live.currencies.items():
                 self.host.name_fee_currency(currency, number)
+            if self.plan.live.slot:
+                self.host.follow_ledger(self.plan.live)
         if self.script is not None:
             self._script_reader = JournalReader(self.script)
             self.sim.set_script(self._script_reader.core)

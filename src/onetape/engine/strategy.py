@@ -332,7 +332,8 @@ class Strategy:
         return self._sim.working(symbol)
 
     def balance(self, currency: str, venue: str | None = None) -> Any:
-        """total and available of one currency, as floats; both zero when there is none.
+        """total, available and locked of one currency, as floats; zero when there is none. Live it
+        is what the robot's sub-account has, by the gateway's ledger.
 
         venue: of the account that this venue's orders draw on. Without one, where venues have
         accounts of their own, the sum over them: no single order can use all of it.

@@ -32,7 +32,7 @@ class Books:
         self._venue = venue
         self.positions: dict[tuple[str, PositionSide], int] = {}  # by the fills that were booked
         self.venue_positions: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # qty, time
-        self.balances: dict[str, tuple[int, int]] = {}  # the venue's: total, its time
+        self.balances: dict[str, BalanceTold] = {}  # the venue's newest word
         self.expected: dict[str, int] = {}  # by the fills, where there are no positions
         self.moved: dict[str, int] = {}  # how many fills have moved a balance
         self.booked = 0  # fills
@@ -85,7 +85,7 @@ class Books:
         if not self.keeps_money:
             return []
         self.agreed(now)
-        return [self.restart(name, *told) for name, told in self.balances.items()]
+        return [self.restart(n, told.total, told.time) for n, told in self.balances.items()]
 
     def restart(self, currency: str, total: int, time: int, reference: str = "") -> AccountOut:
         """They begin with a balance, or go on with one after the move of that reference."""
@@ -119,21 +119,24 @@ class Books:
 
     def balance(self, told: BalanceTold, source: str) -> AccountOut | None:
         known = self.balances.get(told.currency)
-        if known is not None and told.time < known[1]:
+        if known is not None and told.time < known.time:
             return None
-        self.balances[told.currency] = (told.total, told.time)
+        self.balances[told.currency] = told
         untold = self._untold.get(told.currency)
         while untold and untold[0][0] <= told.time:
             self._untold_sums[told.currency] -= untold.popleft()[1]
-        if known is None or known[0] != told.total:
+        if known is None or known.total != told.total:
             return AccountOut(told.currency, None, told.total, told.time, source)
         return None
 
     def holding(self, currency: str) -> int:
         """What the account has of a currency, 1e-18: the newest balance that was told, and the
         fills since."""
-        total = self.balances.get(currency, (0, 0))[0]
-        return total + self._untold_sums.get(currency, 0)
+        return self._told(currency) + self._untold_sums.get(currency, 0)
+
+    def _told(self, currency: str) -> int:
+        known = self.balances.get(currency)
+        return known.total if known is not None else 0
 
     def position(self, told: PositionTold, source: str) -> AccountOut | None:
         key = (told.symbol, told.side)
@@ -149,7 +152,7 @@ class Books:
         """(currency, expected, the venue's) where rounding does not explain it."""
         found = []
         for currency, ours in sorted(self.expected.items()) if self.keeps_money else ():
-            theirs = self.balances.get(currency, (0, 0))[0]
+            theirs = self._told(currency)
             slack = self._venue.slack(currency) * (self.moved.get(currency, 0) + 1)
             if abs(ours - theirs) > slack:
                 found.append((currency, ours, theirs))

@@ -42,7 +42,7 @@ from onetape.services.gateway_depth import DepthFeed
 from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_entry import EntryLine
 from onetape.services.gateway_instruments import learn_venue
-from onetape.services.gateway_journal import GatewayTape
+from onetape.services.gateway_journal import GatewayTape, RobotLife
 from onetape.services.gateway_line import Sent, VenueLine
 from onetape.services.gateway_market import MarketFeed
 from onetape.services.gateway_money import AccountMoney, KeptMoney
@@ -499,7 +499,7 @@ class Gateway:
             "robot": life.number,
             "base": life.base,
             "journal": str(gateway_journal(self.home, self.options.account)),
-            "balances": {name: str(money(total)) for name, total in self._money(life.number)},
+            **self._shown(life),
             "currencies": self.tape.currencies,
             "hedge": bool(self.manager.mode and self.manager.mode.hedge),
         }
@@ -509,12 +509,21 @@ class Gateway:
         self.robots.follow(number, is_here=self.is_single)
         return {"lacking": [symbol for symbol in books if not self.depth.want(symbol)]}
 
-    def _money(self, robot: int) -> list[tuple[str, int]]:
-        """What a robot can trade with: all that its instruments settle in, and coins of spot."""
+    def _shown(self, life: RobotLife) -> dict[str, Any]:
+        """What its sub-account has, and which frame of the ledger that is as of. `balances`: all
+        that its instruments settle in, and coins of spot; `others`: what else there is."""
         names = dict.fromkeys(i.settle for i in self.instruments)
         names |= dict.fromkeys(i.base for i in self.instruments if i.kind is Kind.SPOT)
-        known = [name for name in names if name in self.manager.balances]
-        return list(self.money.shown_to(robot, known).items())
+        has = self.money.shown_to(life.slot)
+        return {
+            "balances": {name: str(money(has.get(name, 0))) for name in names if name in has},
+            "others": {
+                n: str(money(total)) for n, total in has.items() if n not in names and total
+            },
+            "slot": life.slot,
+            "entries_after": self.tape.writer.published,
+            "leverage": self.options.leverage,
+        }
 
     def _status(self) -> dict[str, Any]:
         return {

@@ -54,7 +54,7 @@ _ENTRY: Final = type_id("entry")
 GRACE: Final = SECOND  # for the fill behind a balance that the stream tells
 OTHER_EXCHANGE: Final = "another exchange"  # note of the entry with which it begins
 
-Balances = Mapping[str, tuple[int, int]]  # by currency: total, the venue's time
+Balances = Mapping[str, BalanceTold]  # by currency
 Positions = Mapping[tuple[str, PositionSide], int]
 
 
@@ -186,12 +186,12 @@ class AccountMoney:
                 price = self._references.get(symbol, 0)
                 if self._adopt(symbol, side, qty, price):
                     self._say(AccountOut(symbol, side, qty, 0, LEDGER, price=price))
-        for currency, (total, told_at) in balances.items():
+        for currency, told in balances.items():
             if is_other and currency in self.ledger.currencies():
                 note = OTHER_EXCHANGE
-                self.book(self.accounts.reset(currency, total, now=told_at, note=note))
+                self.book(self.accounts.reset(currency, told.total, now=told.time, note=note))
             else:
-                self._open(currency, total, told_at)
+                self._open(currency, told.total, told.time)
 
     def _adopt(self, symbol: str, side: PositionSide, qty: int, price: int) -> bool:
         """A position that was there before anything was known: the pool's."""
@@ -305,8 +305,8 @@ class AccountMoney:
     def check(self, balances: Balances, now: int) -> None:
         """After the fills until then have been read: the venue's balances are looked at."""
         self.moves_wanted = None
-        for currency, (total, told_at) in balances.items():
-            self._statement(BalanceTold(currency, total, told_at), now, asked=True)
+        for told in balances.values():
+            self._statement(told, now, asked=True)
 
     def _open(self, currency: str, total: int, told_at: int) -> bool:
         entry = self.statements.opening(currency, total, told_at)
@@ -315,7 +315,7 @@ class AccountMoney:
     def _statement(self, told: BalanceTold, now: int, *, asked: bool) -> None:
         if self._open(told.currency, told.total, told.time):
             return
-        for effect in self.statements.told(told.currency, told.total, told.time, now, asked=asked):
+        for effect in self.statements.told(told, now, asked=asked):
             match effect:
                 case Entry():
                     self.book(effect)
@@ -363,10 +363,9 @@ class AccountMoney:
         text = f"{decimal_text(money(wanted.amount))} {wanted.currency}, sub-account {name} has"
         return Refusal.of(InsufficientFunds, f"{text} {decimal_text(money(max(free, 0)))} free")
 
-    def shown_to(self, robot: int, currencies: Iterable[str]) -> dict[str, int]:
-        """What a robot can trade with: its sub-account's."""
-        slot = self._slot_of(robot)
-        return {name: self.ledger.balance(name, slot) for name in currencies}
+    def shown_to(self, slot: int) -> dict[str, int]:
+        """What a robot can trade with: its sub-account's, of each currency of the account."""
+        return {name: self.ledger.balance(name, slot) for name in self.ledger.currencies()}
 
     # --- what readers see -------------------------------------------------------------------------
 

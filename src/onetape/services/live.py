@@ -431,6 +431,10 @@ def _open(
         account,
         currencies=dict(told["currencies"]),
         stopped=options.stopped,
+        slot=int(told["slot"]),
+        leverage=float(told["leverage"]),
+        entries_after=int(told["entries_after"]),
+        others=dict(told["others"]),
     )
     deadline = time.monotonic() + MARKET_WITHIN_S
     while True:

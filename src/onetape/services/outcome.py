@@ -84,7 +84,7 @@ class RunResult:
             seconds=seconds,
             orders=counters["orders"],
             fills=counters["fills"],
-            pnl=equity - session.start_equity,
+            pnl=equity - session.start_equity - Decimal(sim.moved_in_text),
             fees=sum((Decimal(sim.fees_text(i)) for i in settled), Decimal(0)),
             funding=sum((Decimal(sim.funding_text(i)) for i in settled), Decimal(0)),
             liquidations=counters["liquidations"],

@@ -72,9 +72,11 @@ def venue_results(session: Session) -> list[VenueResult]:
         if is_alone:
             account = host.account_of(venue)
             cash = plan.money.get(account, {}).get(currency, Decimal(0))
-            equity = Decimal(sim.equity_of_text(host.money_index(account, currency)))
+            number = host.money_index(account, currency)
+            equity = Decimal(sim.equity_of_text(number))
             # A contract's currency that came with the tape began at nothing.
             pnl = equity - session.start_money.get((account, currency), Decimal(0))
+            pnl -= Decimal(sim.moved_in_of_text(number))
         found.append(VenueResult(venue, currency, cash, equity, pnl, fees, funding, volume))
     return found
 

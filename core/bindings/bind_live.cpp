@@ -1,0 +1,81 @@
+// What a live run has beside a simulated one: its sub-account's ledger.
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "bindings/int128_cast.hpp"
+#include "bindings/py_simulation.hpp"
+
+using namespace onetape;
+
+namespace {
+
+std::string text_of(Money amount) {
+    return decimal_text(amount, money_decimals);
+}
+
+}  // namespace
+
+void bind_live(nb::module_& m, nb::class_<PySimulation>& simulation) {
+    nb::enum_<EntryKind>(m, "EntryKind", "Why an entry of the ledger moved a live robot's money.")
+        .value("FILL", EntryKind::fill)
+        .value("FUNDING", EntryKind::funding)
+        .value("INTEREST", EntryKind::interest)
+        .value("MOVED", EntryKind::moved);
+
+    simulation
+        .def(
+            "go_live",
+            [](PySimulation& s, std::uint8_t robot, std::uint64_t base) {
+                s.core->go_live(robot, base);
+            },
+            nb::arg("robot"), nb::arg("base"),
+            "Order news come with the tapes, for the robot of this number; ids begin after base.")
+        .def(
+            "follow_ledger",
+            [](PySimulation& s, std::uint64_t after) { s.core->follow_ledger(after); },
+            nb::arg("after"),
+            "The robot's money is what the ledger's entries behind frame `after` make of it.")
+        .def(
+            "post",
+            [](PySimulation& s, EntryKind kind, std::uint64_t of, std::int64_t instrument,
+               const std::vector<std::pair<std::uint32_t, nb::int_>>& legs) {
+                std::vector<LedgerLeg> posted;
+                posted.reserve(legs.size());
+                for (const auto& [currency, amount] : legs)
+                    posted.push_back({currency, int128_from_python(amount.ptr())});
+                s.core->post(kind, of, instrument, posted);
+            },
+            nb::arg("kind"), nb::arg("of"), nb::arg("instrument"), nb::arg("legs"),
+            "An entry. legs: (currency, units of 1e-18) of the robot's sub-account; of: frame of "
+            "the fill behind it; instrument: whose funding it is, -1: not known.")
+        .def(
+            "holdings",
+            [](PySimulation& s) {
+                nb::list rows;
+                for (std::uint32_t i = 0; i < s.core->instrument_count(); ++i) {
+                    for (const auto side :
+                         {PositionSide::both, PositionSide::long_, PositionSide::short_}) {
+                        const Position& held = s.core->account().position(i, side);
+                        if (held.flat()) continue;
+                        rows.append(nb::make_tuple(s.core->instrument(i)->symbol,
+                                                   static_cast<int>(side), held.qty,
+                                                   int128_to_python(held.cost)));
+                    }
+                }
+                return rows;
+            },
+            nb::sig("def holdings(self) -> list[tuple[str, int, int, int]]"),
+            "(symbol, position side, size, what it was opened for in 1e-18) of what is held.")
+        .def("locked_text",
+             [](PySimulation& s, std::uint32_t currency) {
+                 return text_of(s.core->account().locked(currency));
+             })
+        .def_prop_ro(
+            "moved_in_text", [](PySimulation& s) { return text_of(s.core->moved_in()); },
+            "What came to the account otherwise than by trading, at what it was worth then.")
+        .def("moved_in_of_text", [](PySimulation& s, std::uint32_t currency) {
+            return text_of(s.core->moved_in(currency));
+        });
+}

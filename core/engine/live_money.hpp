@@ -1,0 +1,63 @@
+#pragma once
+// A live robot's money, between its own reckoning and its gateway's ledger.
+//
+// The robot's account takes each of its fills when it comes, so that no callback sees money from
+// before the fill that it is about. The ledger's entry of that fill stands behind it on the tape;
+// then what it says counts, and what was reckoned goes.
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+
+#include "base/money.hpp"
+
+namespace onetape {
+
+// Why an entry moved the robot's money, as far as it matters to the robot.
+enum class EntryKind : std::uint8_t { fill, funding, interest, moved };
+
+// What an entry changes a balance of the robot's sub-account by.
+struct LedgerLeg {
+    std::uint32_t currency = 0;
+    Money amount = 0;
+};
+
+// What one fill did to the account: settle currency, base coins, a fee in a third currency.
+struct FillEffect {
+    std::array<LedgerLeg, 3> legs{};
+    std::size_t count = 0;
+
+    void add(std::uint32_t currency, Money amount) {
+        for (std::size_t i = 0; i < count; ++i) {
+            if (legs[i].currency != currency) continue;
+            return;  // both are of the same balance
+        }
+        if (amount != 0) legs[count++] = {currency, amount};
+    }
+};
+
+class UnbookedFills {
+ public:
+    // Entries follow their fills at once. One that has none (booked before its gateway died) must
+    // not be kept for ever; the oldest goes, and what was reckoned for it stays.
+    static constexpr std::size_t kept = 1024;
+
+    void add(std::uint64_t sequence, const FillEffect& effect) {
+        effects_[sequence] = effect;
+        if (effects_.size() > kept) effects_.erase(effects_.begin());
+    }
+    [[nodiscard]] std::optional<FillEffect> take(std::uint64_t sequence) {
+        const auto found = effects_.find(sequence);
+        if (found == effects_.end()) return std::nullopt;
+        const FillEffect effect = found->second;
+        effects_.erase(found);
+        return effect;
+    }
+
+ private:
+    std::map<std::uint64_t, FillEffect> effects_;  // by the fill's frame
+};
+
+}  // namespace onetape

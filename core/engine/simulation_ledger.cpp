@@ -1,0 +1,83 @@
+// A live robot's money: see engine/live_money.hpp.
+#include <algorithm>
+#include <array>
+#include <span>
+#include <vector>
+
+#include "engine/simulation.hpp"
+
+namespace onetape {
+
+Money Simulation::book_fill(const Instrument& instrument, const FillPayload& fill,
+                            std::uint64_t sequence) {
+    FillPayload booked = fill;
+    if (fill.fee_currency != 0)
+        booked.fee_currency = fill.fee_currency < fee_currencies_.size()
+                                  ? fee_currencies_[fill.fee_currency]
+                                  : Account::fee_elsewhere;
+    if (!follows_ledger_ || sequence == 0)
+        return robot_account_.apply_fill(instrument.index, booked);
+    const bool has_fee_money =
+        booked.fee_currency != 0 && booked.fee_currency != Account::fee_elsewhere;
+    const std::array touched = {instrument.settle, instrument.base,
+                                has_fee_money ? booked.fee_currency - 1 : instrument.settle};
+    std::array<Money, touched.size()> before{};
+    for (std::size_t i = 0; i < touched.size(); ++i) before[i] = robot_account_.balance(touched[i]);
+    const Money profit = robot_account_.apply_fill(instrument.index, booked);
+    FillEffect effect;
+    for (std::size_t i = 0; i < touched.size(); ++i)
+        effect.add(touched[i], robot_account_.balance(touched[i]) - before[i]);
+    unbooked_.add(sequence, effect);
+    return profit;
+}
+
+void Simulation::post(EntryKind kind, std::uint64_t of, std::int64_t instrument,
+                      std::span<const LedgerLeg> legs) {
+    switch (kind) {
+        case EntryKind::fill:
+            if (const auto reckoned = unbooked_.take(of)) {
+                for (const LedgerLeg& leg : std::span(reckoned->legs.data(), reckoned->count))
+                    robot_account_.deposit(leg.currency, -leg.amount);
+                for (const LedgerLeg& leg : legs) robot_account_.deposit(leg.currency, leg.amount);
+                return;
+            }
+            break;  // of somebody else's order, who trades with the same money
+        case EntryKind::funding:
+            for (const LedgerLeg& leg : legs) {
+                const auto index = static_cast<std::uint32_t>(instrument);
+                if (instrument >= 0 && robot_account_.settle(index) == leg.currency)
+                    robot_account_.credit_funding(index, PositionSide::both, leg.amount);
+                else
+                    robot_account_.deposit(leg.currency, leg.amount);
+            }
+            return;
+        case EntryKind::interest:
+            for (const LedgerLeg& leg : legs)
+                robot_account_.credit_interest(leg.currency, leg.amount);
+            return;
+        case EntryKind::moved:
+            break;
+    }
+    move_money(legs);
+}
+
+// What is moved in raises the equity and is no profit; nor is it a drawdown when it is taken away.
+void Simulation::move_money(std::span<const LedgerLeg> legs) {
+    const auto deposit = [&] {
+        for (const LedgerLeg& leg : legs) robot_account_.deposit(leg.currency, leg.amount);
+    };
+    if (!started_) return deposit();
+    const Money worth_before = worth();
+    std::vector<Money> before(robot_account_.currency_count());
+    const auto count = [&] { return static_cast<std::uint32_t>(before.size()); };
+    for (std::uint32_t i = 0; i < count(); ++i) before[i] = robot_account_.equity(i);
+    deposit();
+    before.resize(robot_account_.currency_count());
+    moved_.resize(std::max(moved_.size(), before.size()));
+    for (std::uint32_t i = 0; i < count(); ++i) moved_[i] += robot_account_.equity(i) - before[i];
+    const Money moved = sum_of_equities() - worth_before;
+    moved_in_ += moved;
+    equity_peak_ += moved;
+}
+
+}  // namespace onetape

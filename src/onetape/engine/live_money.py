@@ -1,0 +1,112 @@
+"""A live robot's money: its sub-account at the gateway, by the entries on the gateway's tape.
+
+What the sub-account has is the ledger's. What of it is locked is reckoned here by the gateway's own
+rule (`accounts/locks.py`) from the robot's orders and positions, so that an order counts at once,
+before the gateway has heard of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from onetape._core import EntryKind, Simulation
+from onetape.accounts.entries import Cause
+from onetape.accounts.entry_frames import unpack
+from onetape.accounts.locks import Locks
+from onetape.engine.plan import LiveRobot
+from onetape.model.enums import Kind, OrderType, PositionSide, Side
+from onetape.model.instrument import Instrument
+from onetape.model.order import OrderSpec
+
+__all__ = ["LiveMoney"]
+
+_KINDS: Final = {
+    Cause.FILL: EntryKind.FILL,
+    Cause.FUNDING: EntryKind.FUNDING,
+    Cause.INTEREST: EntryKind.INTEREST,
+}
+_SIDES: Final = PositionSide.by_id()
+
+
+class LiveMoney:
+    """money_index: the loop's number of a currency, a new one where it has none yet."""
+
+    def __init__(
+        self,
+        sim: Simulation,
+        robot: LiveRobot,
+        instruments: Mapping[str, Instrument],
+        money_index: Callable[[str], int],
+    ) -> None:
+        self._sim = sim
+        self._slot = robot.slot
+        self._leverage = robot.leverage
+        self._instruments = instruments
+        self._numbers: dict[str, int] = {}  # of instruments, in the loop
+        self._money_index = money_index
+        self._locks: Locks | None = None
+        self._locked_at = -1  # the loop's count of orders and fills
+
+    def entry(self, payload: bytes) -> None:
+        """An entry of the ledger. Those that move nothing of the slot are passed over."""
+        entry = unpack(payload)
+        amounts: dict[str, int] = {}
+        for holder, currency, amount, wallet in entry.legs:
+            if holder == self._slot and not wallet:
+                amounts[currency] = amounts.get(currency, 0) + amount
+        # An own fill that has moved nothing says so: what was reckoned for it goes.
+        if not amounts and entry.cause is not Cause.FILL:
+            return
+        legs = [(self._money_index(name), amount) for name, amount in amounts.items()]
+        at = self._number(entry.note) if entry.cause is Cause.FUNDING else -1
+        self._sim.post(_KINDS.get(entry.cause, EntryKind.MOVED), entry.of, at, legs)
+
+    def _number(self, symbol: str) -> int:
+        if symbol not in self._instruments:
+            return -1
+        if symbol not in self._numbers:
+            self._numbers = {name: at for at, name in enumerate(self._instruments)}
+        return self._numbers[symbol]
+
+    def locked(self, currency: str) -> int:
+        """What of it the robot's orders and positions hold, 1e-18."""
+        return self._held().held(currency, self._slot)
+
+    def _held(self) -> Locks:
+        changes = self._sim.order_changes
+        if self._locks is None or self._locked_at != changes:
+            self._locks, self._locked_at = self._reckoned(), changes
+        return self._locks
+
+    def _reckoned(self) -> Locks:
+        locks = Locks(self._instruments, leverage=self._leverage)
+        for symbol, side, qty, cost in self._sim.holdings():
+            if self._instruments[symbol].kind is not Kind.SPOT:
+                locks.position(self._slot, symbol, _SIDES[side], qty, cost)
+        for order in self._sim.working(None):
+            spec = _spec(order)
+            price = spec.price_int or spec.trigger_int or self._touch(spec)
+            locks.hold(str(order.id), spec, order.qty_int - order.filled_int, price, self._slot)
+        return locks
+
+    def _touch(self, spec: OrderSpec) -> int:
+        """What an order without a price of its own would meet; 0: no quote yet."""
+        quote = self._sim.quote(spec.symbol)
+        if quote is None:
+            return 0
+        return int(quote.ask_int if spec.side is Side.BUY else quote.bid_int)
+
+
+def _spec(order: Any) -> OrderSpec:
+    return OrderSpec(
+        symbol=order.symbol,
+        side=Side(order.side),
+        size_int=order.qty_int,
+        type=OrderType(order.type),
+        price_int=order.price_int,
+        trigger_int=order.trigger_int,
+        position_side=PositionSide(order.position_side),
+        post_only=order.post_only,
+        reduce_only=order.reduce_only,
+    )
