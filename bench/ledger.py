@@ -1,7 +1,9 @@
 """Postings a second with the journal, and how long a million of them take to be read again.
 
 A posting is one entry: a spot fill with its fee, five legs, as a gateway books it: looked at for
-what explains it, packed, appended to a journal, booked.
+what explains it, packed, appended to a journal, booked. Processor time of the one thread that does
+this: what else the machine runs does not count, nor does a wait for the disk, of which there is
+none unless memory is short.
 """
 
 from __future__ import annotations
@@ -56,19 +58,19 @@ def main() -> None:
     rates = []
     for first in range(0, POSTINGS, ROUND):
         made = entries(first)
-        begin = time.perf_counter_ns()
+        begin = time.thread_time_ns()
         for entry in made:
             book(entry)
-        rates.append(ROUND / (time.perf_counter_ns() - begin) * 1e9)
+        rates.append(ROUND / (time.thread_time_ns() - begin) * 1e9)
     writer.close()
-    begin = time.perf_counter_ns()
+    begin = time.thread_time_ns()
     rebuilt = Ledger()
     statements = Statements(SubAccounts(rebuilt, Slots()), Unexplained())
     replay = Bookkeeper(rebuilt, statements, lambda entry: None).replay
     with JournalReader(folder / "j") as reader:
         for frame in reader.frames(["entry"]):
             replay(unpack(frame.payload))
-    seconds = (time.perf_counter_ns() - begin) / 1e9
+    seconds = (time.thread_time_ns() - begin) / 1e9
     assert rebuilt.to_record() == ledger.to_record()
     shutil.rmtree(folder)
     figures = [

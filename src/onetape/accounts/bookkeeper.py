@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from onetape.accounts.entries import Entry, checked
+from onetape.accounts.entries import Entry
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.statement import Statements
 
@@ -29,9 +29,10 @@ class Bookkeeper:
         """The entry as it was booked; None: it had been. Raises BadInput where it is none."""
         if entry.reference and self._ledger.has(entry.cause, entry.reference, entry.time):
             return None
-        entry = checked(self._statements.unexplained.explained(entry))
+        entry = self._ledger.checked(self._statements.unexplained.explained(entry))
         self._write(entry)
-        self.replay(entry)
+        self._ledger.add(entry)
+        self._statements.posted(entry)
         return entry
 
     def replay(self, entry: Entry) -> bool:

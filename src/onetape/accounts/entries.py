@@ -84,19 +84,6 @@ class Entry(NamedTuple):
 
 def checked(entry: Entry) -> Entry:
     """The entry. Raises BadInput where a currency does not add up to zero, or a holder is none."""
-    # Legs of a currency mostly stand together, and each run of them adds up: no table is needed.
-    rest, last = 0, ""
-    for holder, currency, amount, _ in entry.legs:
-        if currency != last:
-            if rest:
-                break
-            last = currency
-        if holder not in _HOLDERS:
-            break
-        rest += amount
-    else:
-        if not rest:
-            return entry
     sums: dict[str, int] = {}
     for leg in entry.legs:
         if leg.holder not in _HOLDERS:

@@ -8,17 +8,13 @@ to read, and nobody can read them in `journal cat`.
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 
+from onetape._core import EntryFrames
 from onetape.accounts.entries import Cause, Entry, Leg
 from onetape.model.errors import BadInput
 
 __all__ = ["pack", "unpack"]
-
-_LEAST: Final = -(2**63)
-_MOST: Final = 2**63 - 1
 
 
 class _Frame(msgspec.Struct):
@@ -32,31 +28,21 @@ class _Frame(msgspec.Struct):
     note: str = ""
 
 
-_encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Frame, strict=False).decode  # not strict: digits are a number
+_plain = EntryFrames(Entry, Leg, {str(cause): cause for cause in Cause})
 
 
 def pack(entry: Entry) -> bytes:
-    time, cause, legs, reference, of, note = entry
-    return _encode(
-        {
-            "time": time,
-            "cause": cause,
-            "legs": [
-                (holder, currency, amount if _LEAST <= amount <= _MOST else str(amount), wallet)
-                for holder, currency, amount, wallet in legs
-            ],
-            "reference": reference,
-            "of": of,
-            "note": note,
-        }
-    )
+    return _plain.pack(entry)
 
 
 def unpack(payload: bytes) -> Entry:
-    """Raises BadInput where it is no entry."""
+    """Of a tape of any version. Raises BadInput where it is no entry."""
+    entry: Entry | None = _plain.unpack(payload)
+    if entry is not None:
+        return entry
     try:
         frame = _decode(payload)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadInput(f"no entry of a ledger: {error}") from None
     return Entry(frame.time, frame.cause, frame.legs, frame.reference, frame.of, frame.note)

@@ -1,16 +1,16 @@
 """Balances: the sum of entries, and nothing else.
 
-`post` takes an entry whole or not at all, and once by (cause, reference). Slot 0 is never stored:
-it is the sum of the slots, each time it is asked for. What legs need to be is said in `entries`;
-it is checked here in the same pass that books them, since every fill goes through it.
+`post` takes an entry whole or not at all, and once by (cause, reference). Slot 0 is what is ours of
+all holders: it moves with them, and is their sum wherever they are looked at together. What legs
+need to be is said in `entries`; the core checks and adds them, since every fill goes through it.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from onetape._core import Balances
 from onetape.accounts.entries import MAIN, SLOTS_MAX, TOTAL, Cause, Entry, Outside, checked
 from onetape.model.errors import BadInput, check
 from onetape.model.money import money
@@ -26,19 +26,16 @@ REFERENCES_KEPT: Final = 200_000
 
 _NETTING: Final = int(Outside.NETTING)
 _TRANSIT: Final = int(Outside.TRANSIT)
+_LEAST: Final = int(min(Outside))
 _NEVER: Final = -(2**63)
 
 
 @dataclass(slots=True)
-class _Currency:
-    """One currency in one wallet."""
+class _Booked:
+    """What was booked for one cause."""
 
-    holders: dict[int, int] = field(default_factory=dict)
-    recent: deque[tuple[int, int]] = field(default_factory=deque)  # time, what the total moved by
-    forgotten: int = _NEVER  # newest time that `recent` had to let go
-
-
-_NONE: Final = _Currency()  # never written to
+    times: dict[str, int] = field(default_factory=dict)  # by reference
+    complete: int = _NEVER  # what is older than this counts as booked
 
 
 class Ledger:
@@ -47,152 +44,83 @@ class Ledger:
     def __init__(
         self, *, references_kept: int = REFERENCES_KEPT, recent_kept: int = RECENT_KEPT
     ) -> None:
-        self._wallets: dict[str, dict[str, _Currency]] = {"": {}}
-        self._booked: dict[Cause, dict[str, int]] = {cause: {} for cause in Cause}  # their times
-        self._complete: dict[Cause, int] = {}  # what is older than this counts as booked
+        self._balances = Balances(
+            least=_LEAST, most=SLOTS_MAX - 1, also_ours=_NETTING, recent_max=recent_kept
+        )
+        self._booked: dict[Cause, _Booked] = {cause: _Booked() for cause in Cause}
         self._references_kept = references_kept
-        self._recent_kept = recent_kept
         self.posted = 0  # entries
 
     def has(self, cause: Cause, reference: str, time: int | None = None) -> bool:
         """It was booked. With the entry's time: or it is older than all that are remembered."""
-        if reference in self._booked[cause]:
-            return True
-        return time is not None and time < self._complete.get(cause, _NEVER)
+        booked = self._booked[cause]
+        return reference in booked.times or (time is not None and time < booked.complete)
 
     def post(self, entry: Entry) -> bool:
         """Book it. False: that has been done, nothing changes.
 
         Raises BadInput where its legs are no entry; then nothing has changed.
         """
-        time, cause, legs, reference, _, _ = entry
-        if reference:
-            booked = self._booked[cause]
-            if reference in booked or time < self._complete.get(cause, _NEVER):
-                return False
-        # One pass: legs of a currency mostly stand together, and then each run of them adds up.
-        # What is found wrong on the way is taken back.
-        trading = self._wallets[""]
-        runs: list[tuple[_Currency, int]] = []
-        of, last, at = _NONE, "", ""
-        holders = of.holders
-        moved = rest = done = 0
-        for holder, currency, amount, wallet in legs:
-            if currency != last or wallet != at:
-                if rest and currency != last:
-                    self._take_back_unless_checked(entry, done)
-                    rest = 0
-                if moved:
-                    runs.append((of, moved))
-                    moved = 0
-                last, at = currency, wallet
-                found = (trading if not wallet else self._wallets.get(wallet, {})).get(currency)
-                if found is None:
-                    self._take_back_unless_checked(entry, done)
-                    found = self._of(currency, wallet)
-                of, holders = found, found.holders
-            before = holders.get(holder)
-            if before is None:
-                self._take_back_unless_checked(entry, done)  # nothing new by a bad entry
-                before = 0
-            holders[holder] = before + amount
-            rest += amount
-            done += 1
-            if holder > 0 or holder == _NETTING:
-                moved += amount
-        if rest:
-            self._take_back_unless_checked(entry, done)
-        if moved:
-            runs.append((of, moved))
-        for of, moved in runs:
-            recent = of.recent
-            recent.append((time, moved))
-            if len(recent) > self._recent_kept:
-                let_go = recent.popleft()[0]
-                if let_go > of.forgotten:
-                    of.forgotten = let_go
-        if reference:
-            booked[reference] = time
-            if len(booked) > self._references_kept:
-                self._forget(cause, booked)
-        self.posted += 1
+        if entry.reference and self.has(entry.cause, entry.reference, entry.time):
+            return False
+        self.add(entry)
         return True
 
-    def _take_back_unless_checked(self, entry: Entry, done: int) -> None:
-        """`done`: how many legs are booked. Raises BadInput, with all as it was before them."""
-        try:
-            checked(entry)
-        except BadInput:
-            for holder, currency, amount, wallet in entry.legs[:done]:
-                self._of(currency, wallet).holders[holder] -= amount
-            raise
+    def checked(self, entry: Entry) -> Entry:
+        """The entry. Raises BadInput where its legs are none, or a balance would not fit."""
+        if not self._balances.takes(entry.legs):
+            raise _refused(entry)
+        return entry
 
-    def _of(self, currency: str, wallet: str) -> _Currency:
-        return self._wallets.setdefault(wallet, {}).setdefault(currency, _Currency())
-
-    def _forget(self, cause: Cause, booked: dict[str, int]) -> None:
-        """The older half by their own time, not by when we heard of them."""
-        before = sorted(booked.values())[len(booked) // 2]
-        self._complete[cause] = max(before, self._complete.get(cause, _NEVER))
-        self._booked[cause] = {name: time for name, time in booked.items() if time >= before}
+    def add(self, entry: Entry) -> None:
+        """One that `has` does not know. Raises as `checked` does; then nothing has changed."""
+        time, cause, legs, reference, _, _ = entry
+        if not self._balances.post(time, legs):
+            raise _refused(entry)
+        if reference:
+            booked = self._booked[cause]
+            booked.times[reference] = time
+            if len(booked.times) > self._references_kept:
+                _forget(booked)
+        self.posted += 1
 
     # --- what is there ----------------------------------------------------------------------------
 
     def balance(self, currency: str, slot: int, wallet: str = "") -> int:
         """Of a holder: a slot (0: the total) or an `Outside`. 0 where nothing was ever booked."""
-        if slot == TOTAL:
-            return self.total(currency, wallet)
-        names = self._wallets.get(wallet)
-        found = names.get(currency) if names is not None else None
-        return found.holders.get(slot, 0) if found is not None else 0
+        return self._balances.balance(currency, slot, wallet)
 
     def total(self, currency: str, wallet: str = "") -> int:
         """What is ours in that wallet: all slots, and what their netting has left."""
-        found = self._wallets.get(wallet, {}).get(currency)
-        if found is None:
-            return 0
-        return sum(
-            amount for holder, amount in found.holders.items() if holder > 0 or holder == _NETTING
-        )
+        return self._balances.balance(currency, TOTAL, wallet)
 
     def slots(self, currency: str, count: int = SLOTS_MAX, wallet: str = "") -> list[int]:
         """`count` balances: total, pool (what netting has left counted in), sub-accounts; the first
         is the sum of the others. Raises InvariantViolation where a slot beyond them holds money."""
         check(MAIN < count <= SLOTS_MAX, f"slots are {MAIN + 1} to {SLOTS_MAX}, not {count}")
-        rows = [0] * count
-        found = self._wallets.get(wallet, {}).get(currency)
-        if found is not None:
-            for holder, amount in found.holders.items():
-                if 0 < holder < count:
-                    rows[holder] += amount
-                elif holder == _NETTING:
-                    rows[MAIN] += amount
-                elif holder > 0 and amount:
-                    check(False, f"slot {holder} of {count} holds {money(amount)} {currency}")
-        rows[TOTAL] = sum(rows)
+        rows = self._balances.slots(currency, count, wallet)
+        if rows is None:
+            for slot, amount in self._balances.holders(currency, wallet):
+                check(slot < count, f"slot {slot} of {count} holds {money(amount)} {currency}")
+        assert rows is not None
         return rows
 
     def currencies(self, wallet: str = "") -> list[str]:
-        return sorted(self._wallets.get(wallet, ()))
+        """In order."""
+        return self._balances.currencies(wallet)
 
     def wallets(self) -> list[str]:
-        return sorted(self._wallets)
+        """In order."""
+        return self._balances.wallets()
 
     def transit(self, currency: str) -> int:
         """Ours and on its way, whatever wallet it left."""
-        return sum(self.balance(currency, _TRANSIT, wallet) for wallet in self._wallets)
+        return sum(self.balance(currency, _TRANSIT, wallet) for wallet in self.wallets())
 
     def as_of(self, currency: str, time: int, wallet: str = "") -> int | None:
         """The total without what happened after `time`, a venue's time. None: that is so long ago
         that entries since then are no longer known one by one."""
-        found = self._wallets.get(wallet, {}).get(currency)
-        if found is None:
-            return 0
-        if time < found.forgotten:
-            return None
-        return self.total(currency, wallet) - sum(
-            amount for when, amount in found.recent if when > time
-        )
+        return self._balances.as_of(currency, time, wallet)
 
     def within(
         self, currency: str, start: int, end: int, wallet: str = ""
@@ -204,8 +132,7 @@ class Ledger:
 
     def changes(self, currency: str, since: int, wallet: str = "") -> int:
         """How many entries later than `since` have moved the total; at most those that are kept."""
-        found = self._wallets.get(wallet, {}).get(currency)
-        return sum(when > since for when, _ in found.recent) if found is not None else 0
+        return self._balances.changes(currency, since, wallet)
 
     # --- checkpoints ------------------------------------------------------------------------------
 
@@ -214,22 +141,29 @@ class Ledger:
         return {
             "posted": self.posted,
             "wallets": {
-                wallet: {
-                    currency: {
-                        "holders": [[h, str(amount)] for h, amount in of.holders.items()],
-                        "recent": [[time, str(amount)] for time, amount in of.recent],
-                        "forgotten": of.forgotten,
-                    }
-                    for currency, of in names.items()
-                }
-                for wallet, names in self._wallets.items()
+                wallet: {name: self._row(name, wallet) for name in self.currencies(wallet)}
+                for wallet in self.wallets()
             },
             "booked": {
-                str(cause): [[name, time] for name, time in names.items()]
-                for cause, names in self._booked.items()
-                if names
+                str(cause): [[name, time] for name, time in of.times.items()]
+                for cause, of in self._booked.items()
+                if of.times
             },
-            "complete": {str(cause): time for cause, time in self._complete.items()},
+            "complete": {
+                str(cause): of.complete
+                for cause, of in self._booked.items()
+                if of.complete != _NEVER
+            },
+        }
+
+    def _row(self, currency: str, wallet: str) -> dict[str, Any]:
+        recent, forgotten = self._balances.history(currency, wallet)
+        return {
+            "holders": [
+                [holder, str(amount)] for holder, amount in self._balances.holders(currency, wallet)
+            ],
+            "recent": [[time, str(amount)] for time, amount in recent],
+            "forgotten": forgotten,
         }
 
     @classmethod
@@ -244,11 +178,28 @@ class Ledger:
         ledger.posted = record["posted"]
         for wallet, names in record["wallets"].items():
             for currency, of in names.items():
-                found = ledger._of(currency, wallet)
-                found.holders = {holder: int(amount) for holder, amount in of["holders"]}
-                found.recent = deque((time, int(amount)) for time, amount in of["recent"])
-                found.forgotten = of["forgotten"]
+                ledger._balances.restore(
+                    currency, wallet,
+                    [(holder, int(amount)) for holder, amount in of["holders"]],
+                    [(time, int(amount)) for time, amount in of["recent"]],
+                    of["forgotten"],
+                )  # fmt: skip
         for cause, rows in record["booked"].items():
-            ledger._booked[Cause(cause)] = dict(rows)
-        ledger._complete = {Cause(cause): time for cause, time in record["complete"].items()}
+            ledger._booked[Cause(cause)].times = dict(rows)
+        for cause, time in record["complete"].items():
+            ledger._booked[Cause(cause)].complete = time
         return ledger
+
+
+def _refused(entry: Entry) -> BadInput:
+    """Why: what is wrong with its legs, else there is only one thing left."""
+    checked(entry)
+    return BadInput(f"{entry.cause} {entry.reference}: a balance would not fit 128 bits")
+
+
+def _forget(booked: _Booked) -> None:
+    """The older half by their own time, not by when we heard of them."""
+    times = booked.times
+    before = sorted(times.values())[len(times) // 2]
+    booked.complete = max(before, booked.complete)
+    booked.times = {name: time for name, time in times.items() if time >= before}
