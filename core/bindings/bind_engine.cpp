@@ -205,7 +205,7 @@ void bind_engine(nb::module_& m) {
         .value("STOPPED", RunOutcome::stopped)
         .value("FAILED", RunOutcome::failed);
 
-    nb::class_<PySimulation>(
+    nb::class_<PySimulation> simulation(
         m, "Simulation", "Tapes in, actions out, in virtual time. See core/engine/simulation.hpp.")
         .def(nb::init<nb::object, const LatencyOptions&, int, double, bool, bool, std::int64_t,
                       bool, bool, std::int64_t, std::uint32_t, std::int64_t, std::string>(),
@@ -597,4 +597,5 @@ void bind_engine(nb::module_& m) {
         .def("source_position", [](const PySimulation& s, std::uint32_t source) {
             return nb::make_tuple(s.core->source_sequence(source), s.core->source_crc(source));
         });
+    bind_lives(simulation);
 }

@@ -511,4 +511,7 @@ class PySimulation {
     std::vector<AskedTarget> asked_;  // by instrument
 };
 
+// What a run's earlier lives have left.
+void bind_lives(nb::class_<PySimulation>& simulation);
+
 }  // namespace onetape

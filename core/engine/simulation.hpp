@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/sha256.hpp"
@@ -69,6 +70,14 @@ struct TradingSwitch {
     bool open;
 };
 
+// A live robot's earlier lives. Its orders and fills on the gateway's tape count after frame
+// `since`; those after frame `run_from` are of this run, whose own tape has `heard` of them.
+struct Inheritance {
+    std::uint64_t since = 0;
+    std::uint64_t run_from = std::numeric_limits<std::uint64_t>::max();
+    std::uint64_t heard = 0;
+};
+
 struct AccountMoney {  // a currency of an account, by name
     std::uint32_t currency;
     std::string account, name;
@@ -117,6 +126,13 @@ class Simulation final : public ExchangeSink {
         orders_.begin_after(base);
     }
     [[nodiscard]] bool is_live() const { return live_ != 0; }
+    // Before the tapes are read: orders and positions of earlier lives are taken over while the
+    // loop warms up. Money is not: what there is now is deposited afterwards.
+    void inherit(const Inheritance& what);
+    // What came while no process of the robot ran, into the run's journal.
+    void write_missed();
+    // One action as the hash has it; for those of an earlier life, in their order.
+    void hash_action(std::string_view symbol, const OrderRequestPayload& request, std::int64_t now);
     // What a number on the gateway's tape means in fills: a currency of the robot's account, or -1
     // for one that it has nothing of.
     void set_fee_currency(std::uint32_t number, std::int64_t currency) {
@@ -379,6 +395,13 @@ class Simulation final : public ExchangeSink {
     bool take_script();
     bool reply();
     void settle_funding(Instrument& instrument, std::int64_t time, const FundingPayload& payload);
+    void take_over(const Source& source, const Frame& frame);
+    void take_over(Instrument& instrument, const OrderRequestPayload& request, std::int64_t time);
+    [[nodiscard]] bool is_missed(const Frame& frame);
+    void begin_life();  // what working orders hold back, at what they cost now
+    void learn(const OrderRef& order, const OrderEventPayload& event);
+    Money book(const Instrument& instrument, const FillPayload& fill);
+    void fill_order(const OrderRef& order, const FillPayload& fill);
     bool deliver_event(Instrument& instrument, const OrderEventPayload& event);
     OrderRef adopt(Instrument& instrument, const FillPayload& fill);
     bool tell_forced(const Instrument& instrument, const FillPayload& fill);
@@ -427,8 +450,12 @@ class Simulation final : public ExchangeSink {
     Frame script_frame_;
     bool script_loaded_ = false;
     std::vector<std::uint32_t> fee_currencies_;  // by number on the gateway's tape
-    std::uint8_t live_ = 0;             // the robot's number at its gateway, 0: there is none
-    std::uint64_t order_base_ = 0;      // ids of orders count from here
+    std::uint8_t live_ = 0;         // the robot's number at its gateway, 0: there is none
+    std::uint64_t order_base_ = 0;  // ids of orders count from here
+    Inheritance inherits_;
+    std::uint64_t news_met_ = 0;  // of this run, while warming up
+    bool counts_ = false;         // fees and volume, which are the run's own
+    std::vector<std::pair<std::uint32_t, std::variant<OrderEventPayload, FillPayload>>> missed_;
     std::uint64_t news_ = 0;            // order news and fills delivered
     std::uint64_t state_noted_at_ = 0;  // actions, at the last state hash on the tape
     RobotPort* robot_ = nullptr;

@@ -107,6 +107,9 @@ def fund(plan: RunPlan, host: Host, wanted: Instrument) -> None:
         plan.cash = {wanted.settle: DEFAULT_CASH}
         if wanted.kind is Kind.INVERSE:
             plan.cash = {wanted.settle: Decimal(10)}
+    # What earlier lives earned is in the money that there is now.
+    for number in range(len(host.money)):
+        host.sim.deposit(number, str(-Decimal(host.sim.balance_text(number))))
     for account, cash in plan.money.items():
         here = [i for i in host.instruments.values() if account in (SHARED, i.venue)]
         useful = _useful(here)
