@@ -594,4 +594,5 @@ void bind_engine(nb::module_& m) {
             return nb::make_tuple(s.core->source_sequence(source), s.core->source_crc(source));
         });
     bind_live(m, simulation);
+    bind_lives(simulation);
 }

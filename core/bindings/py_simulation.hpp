@@ -511,6 +511,9 @@ class PySimulation {
     std::vector<AskedTarget> asked_;  // by instrument
 };
 
+// What a run's earlier lives have left.
+void bind_lives(nb::class_<PySimulation>& simulation);
+
 }  // namespace onetape
 
 // The part of Simulation's binding that only a live run needs.

@@ -218,16 +218,7 @@ void Simulation::close_order(const OrderRef& order) {
     orders_.remove(order->id);
 }
 
-bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& news) {
-    OrderEventPayload event = news;
-    event.cause = counters_.frames;
-    ++news_;
-    write(EventType::order_event, instrument.index, &event, sizeof event);
-    const OrderRef order = orders_.find(event.order_id);
-    if (!order) {
-        ++counters_.late;
-        return true;
-    }
+void Simulation::learn(const OrderRef& order, const OrderEventPayload& event) {
     if (event.venue_id != 0) order->venue_id = event.venue_id;
     if (event.code != 0) order->code = event.code;
     switch (event.news) {
@@ -256,7 +247,8 @@ bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& 
             unreserve(*order);
             order->price = event.price;
             order->size = event.size;
-            reserve(*order, order->price != 0 ? order->price : instrument.touch(order->side));
+            reserve(*order,
+                    order->price != 0 ? order->price : order->instrument->touch(order->side));
             move(*order, OrderAct::amend_ack);
             break;
         case OrderNews::cancel_rejected:
@@ -283,9 +275,36 @@ bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& 
             move(*order, OrderAct::found_absent);
             break;
     }
+}
+
+bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& news) {
+    OrderEventPayload event = news;
+    event.cause = counters_.frames;
+    ++news_;
+    write(EventType::order_event, instrument.index, &event, sizeof event);
+    const OrderRef order = orders_.find(event.order_id);
+    if (!order) {
+        ++counters_.late;
+        return true;
+    }
+    learn(order, event);
     if (order->closed()) close_order(order);
     in_robot_ = true;
     return robot_->on_order(order) && after_callback();
+}
+
+void Simulation::fill_order(const OrderRef& order, const FillPayload& fill) {
+    const std::int64_t price = unreserve(*order);
+    order->filled += fill.size;
+    reserve(*order, price);
+    order->cost += static_cast<Int128>(fill.price) * fill.size;
+    if (fill.venue_id != 0) order->venue_id = fill.venue_id;
+    const std::int64_t bound =
+        order->update_open ? std::max(order->size, order->amend_size) : order->size;
+    move(*order, order->filled < bound    ? OrderAct::fill_partial
+                 : order->filled == bound ? OrderAct::fill_full
+                                          : OrderAct::fill_excess);
+    if (order->closed()) close_order(order);
 }
 
 bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& news,
@@ -302,17 +321,7 @@ bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& news,
         ++counters_.late;
         return true;
     }
-    const std::int64_t price = unreserve(*order);
-    order->filled += fill.size;
-    reserve(*order, price);
-    order->cost += static_cast<Int128>(fill.price) * fill.size;
-    if (fill.venue_id != 0) order->venue_id = fill.venue_id;
-    const std::int64_t bound =
-        order->update_open ? std::max(order->size, order->amend_size) : order->size;
-    move(*order, order->filled < bound    ? OrderAct::fill_partial
-                 : order->filled == bound ? OrderAct::fill_full
-                                          : OrderAct::fill_excess);
-    if (order->closed()) close_order(order);
+    fill_order(order, fill);
     if (options_.sample_every > 0) note_equity(worth());
     // An order whose cancel came too late has filled: that goes, too.
     if (flattening_) flatten();
