@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from onetape import _core
 from onetape.data.instruments import given_instruments
 from onetape.engine.actions import Actions, first_difference, read_actions
 from onetape.engine.asked import Asked, asked_in
@@ -109,6 +110,7 @@ def repeat(
     moment: int | None = None,
     script: Path | None = None,
     asked: Sequence[Asked] = (),
+    each: Callable[[Session], None] | None = None,
     progress: Callable[[float, float | None], None] | None = None,
 ) -> Repeated:
     """Runs the plan again into a journal that is thrown away.
@@ -118,6 +120,7 @@ def repeat(
     time. Such a repetition ends in the middle: no on_stop, no closing records.
     script: a run's journal whose order news and fills take the exchange's place.
     asked: what was asked of the robot from outside while it ran.
+    each: called after the start and after each step, one frame at a time.
     """
     with tempfile.TemporaryDirectory(prefix="onetape-replay-") as scratch:
         journal = Path(scratch) / "journal"
@@ -133,13 +136,13 @@ def repeat(
             progress=(lambda frames, _now: progress(frames, None)) if progress else None,
         )
         try:
-            session.limits = [each.last_sequence for each in plan.inputs]
+            session.limits = [tape.last_sequence for tape in plan.inputs]
             if sequence is not None:
                 session.limits = [min(sequence, last) for last in session.limits]
             session.script = script
             session.open()
             session.start()
-            _run(session, asked, moment)
+            _run(session, asked, moment, each)
             taken = [session.sim.source_position(each.number)[0] for each in session.sources]
             cut = session.sim.now
             if whole or taken == [each.last_sequence for each in plan.inputs]:
@@ -164,12 +167,17 @@ def repeat(
         )
 
 
-def _run(session: Session, asked: Sequence[Asked], moment: int | None) -> None:
+def _run(
+    session: Session,
+    asked: Sequence[Asked],
+    moment: int | None,
+    each: Callable[[Session], None] | None,
+) -> None:
     """To the end, stopping where something was asked of the robot."""
     live, limits = session.plan.live, list(session.limits)
     halted = live.halted_after if live else 0
     stops: list[tuple[list[int], Callable[[], None]]] = [
-        (each.after, partial(session.ask, each.command, each.fields)) for each in asked
+        (one.after, partial(session.ask, one.command, one.fields)) for one in asked
     ]
     if halted:
         stops.append(([halted, *limits[1:]], session.halt))
@@ -178,14 +186,23 @@ def _run(session: Session, asked: Sequence[Asked], moment: int | None) -> None:
             break
         for source, place in zip(session.sources, after, strict=True):
             session.sim.limit_source(source.number, place)
-        session.step(until=moment)
+        _advance(session, moment, each)
         taken = [session.sim.source_position(each.number)[0] for each in session.sources]
         if taken != after:  # the moment lies before it
             return
         do()
     for source, last in zip(session.sources, limits, strict=True):
         session.sim.limit_source(source.number, last)
-    session.step(until=moment)
+    _advance(session, moment, each)
+
+
+def _advance(session: Session, moment: int | None, each: Callable[[Session], None] | None) -> None:
+    if each is None:
+        session.step(until=moment)
+        return
+    each(session)
+    while session.step(1, until=moment) == _core.RunOutcome.LIMIT:
+        each(session)
 
 
 def _fields(each: TapeInput) -> dict[str, Any]:
