@@ -47,6 +47,7 @@ VERBS = (
     VerbEntry("positions", PROCESSES, "Show positions."),
     VerbEntry("fills", PROCESSES, "Show fills."),
     VerbEntry("send", PROCESSES, "Send a command to a process that runs."),
+    VerbEntry("alerts", PROCESSES, "Show alerts, or send one for a test."),
     VerbEntry("params", PROCESSES, "Show the parameters of a strategy or of a robot that runs."),
     VerbEntry("analyze", RUNS, "Project a run into SQL or Parquet."),
     VerbEntry("chaos", STUDY, "Deterministic simulation with faults.", built=False),
