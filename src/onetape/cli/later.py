@@ -11,7 +11,6 @@ from onetape.cli.verbs import BY_NAME
 from onetape.model.errors import NotAvailable
 
 EXAMPLES = {
-    "analyze": "onetape analyze RUN --db sqlite:///runs.db",
     "chaos": "onetape chaos --seeds 100 --hours 1",
 }
 

@@ -47,8 +47,9 @@ VERBS = (
     VerbEntry("positions", PROCESSES, "Show positions."),
     VerbEntry("fills", PROCESSES, "Show fills."),
     VerbEntry("send", PROCESSES, "Send a command to a process that runs."),
+    VerbEntry("alerts", PROCESSES, "Show alerts, or send one for a test."),
     VerbEntry("params", PROCESSES, "Show the parameters of a strategy or of a robot that runs."),
-    VerbEntry("analyze", STUDY, "Project a run into SQL.", built=False),
+    VerbEntry("analyze", RUNS, "Project a run into SQL or Parquet."),
     VerbEntry("chaos", STUDY, "Deterministic simulation with faults.", built=False),
 )
 BY_NAME = {entry.name: entry for entry in VERBS}

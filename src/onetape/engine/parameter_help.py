@@ -7,13 +7,16 @@ import inspect
 import io
 import textwrap
 import tokenize
+from collections.abc import Mapping
+from functools import lru_cache
 
 __all__ = ["comments_of"]
 
 
-def comments_of(strategy: type) -> dict[str, str]:
+@lru_cache(maxsize=64)
+def comments_of(strategy: type) -> Mapping[str, str]:
     """Name -> the comment on the line of its annotation, of the class and those that it inherits
-    from. Empty where there is no source."""
+    from. Empty where there is no source. Looked up once."""
     found: dict[str, str] = {}
     for klass in reversed(strategy.__mro__):
         if klass is object:

@@ -122,7 +122,7 @@ class DashboardConfig(_Section, frozen=True):
 class NotifyConfig(_Section, frozen=True):
     """[notify]: where alerts go."""
 
-    urls: list[str] = []
+    urls: list[str] = []  # of apprise's; env:NAME or file:/path where it holds a secret
 
 
 class BridgeConfig(_Section, frozen=True):
@@ -171,6 +171,7 @@ SINGLE: dict[str, type[_Section]] = {
     "cluster": ClusterConfig,
 }
 SECRET_KEYS = ("key", "secret", "password")
+OPEN_SINKS = ("json://", "jsons://", "xml://", "form://", "syslog://", "dbus://")
 SECRET_FORMS = ("env:", "file:", "fd:")
 
 S = TypeVar("S", bound=_Section)
@@ -298,7 +299,19 @@ def _check_slots(path: tuple[str, ...], account: AccountConfig, source: _Source)
             raise source.bad(path, f"no sub-account is called `{name}`", "choose another name")
 
 
+def _check_sinks(config: Config, source: _Source) -> None:
+    for url in config.notify.urls:
+        if not url.startswith(("env:", "file:")) and (not url.startswith(OPEN_SINKS) or "@" in url):
+            # The address itself stays out of the message: it may hold a token.
+            raise source.bad(
+                ("notify", "urls"),
+                "a secret in the open",
+                "use env:NAME or file:/path",
+            )
+
+
 def _check_references(config: Config, source: _Source) -> None:
+    _check_sinks(config, source)
     for name, account in config.accounts.items():
         path = ("accounts", name)
         if account.venue not in config.venues:

@@ -296,9 +296,10 @@ class GatewayTape:
 
     def _health(self, out: HealthOut, now: int) -> None:
         record = {"kind": out.kind, "subject": out.subject, "state": out.state}
-        self._cold("health", record, now)
+        told = {**record, "severity": out.severity}
+        self._cold("health", told if out.severity == "warning" else record, now)
         if out.severity == "critical":
-            self._cold("alert", {**record, "severity": out.severity}, now)
+            self._cold("alert", told, now)
 
     def _cold(self, event: str, record: dict[str, Any], now: int, stream: int = 0) -> None:
         self.writer.append(event, msgspec.msgpack.encode(record), stream=stream, time=now)

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from onetape import _core
 from onetape.data.instruments import given_instruments
 from onetape.engine.actions import Actions, first_difference, read_actions
 from onetape.engine.asked import Asked, asked_in
@@ -124,6 +125,7 @@ def repeat(
     moment: int | None = None,
     script: Path | None = None,
     asked: Sequence[Asked] = (),
+    each: Callable[[Session], None] | None = None,
     progress: Callable[[float, float | None], None] | None = None,
     before: Sequence[tuple[str, int, bytes]] = (),
     killed_at: int | None = None,
@@ -140,6 +142,7 @@ def repeat(
     journal: to be kept; else it is thrown away.
     script: a run's journal whose order news and fills take the exchange's place.
     asked: what was asked of the robot from outside while it ran.
+    each: called after the start and after each step, one frame at a time.
     """
     with tempfile.TemporaryDirectory(prefix="onetape-replay-") as scratch:
         journal = journal or Path(scratch) / "journal"
@@ -156,7 +159,7 @@ def repeat(
             before=before,
         )
         try:
-            limits = [each.last_sequence for each in plan.inputs]
+            limits = [tape.last_sequence for tape in plan.inputs]
             if sequence is not None:
                 limits = [min(sequence, last) for last in limits]
             # One that took nothing had seen the next frame all the same, and waited for its time.
@@ -171,7 +174,7 @@ def repeat(
                 if killed_at is None:
                     raise
             else:
-                _run(session, asked, limits, moment)
+                _run(session, asked, limits, moment, each)
                 sure = session.sim.counters()["actions"]
                 if killed_at is not None and whole:
                     _run_on(session, killed_at)
@@ -203,36 +206,54 @@ def repeat(
 
 
 def _run(
-    session: Session, asked: Sequence[Asked], limits: Sequence[int], moment: int | None
+    session: Session,
+    asked: Sequence[Asked],
+    limits: Sequence[int],
+    moment: int | None,
+    each: Callable[[Session], None] | None,
 ) -> None:
     """To the end, stopping where something was asked of the robot."""
     live = session.plan.live
     halted = live.halted_after if live else 0
     stops: list[tuple[list[int], Callable[[], None]]] = [
-        (each.after, partial(session.ask, each.command, each.fields)) for each in asked
+        (one.after, partial(session.ask, one.command, one.fields)) for one in asked
     ]
     if halted:
         stops.append(([halted, *limits[1:]], session.halt))
     for after, do in stops:
         if any(place > last for place, last in zip(after, limits, strict=True)):
             break
-        if _step_to(session, after, moment) != after:  # the moment lies before it
+        if _step_to(session, after, moment, each) != after:  # the moment lies before it
             return
         do()
-    _step_to(session, limits, moment)
+    _step_to(session, limits, moment, each)
 
 
-def _step_to(session: Session, places: Sequence[int], moment: int | None) -> list[int]:
+def _step_to(
+    session: Session,
+    places: Sequence[int],
+    moment: int | None,
+    each: Callable[[Session], None] | None,
+) -> list[int]:
     """Where it is then. There already, it does not take the frame that it has seen coming."""
     if _taken(session) != list(places):
         for source, place in zip(session.sources, places, strict=True):
             session.sim.limit_source(source.number, place)
-        session.step(until=moment)
+        _advance(session, moment, each)
     return _taken(session)
 
 
 def _taken(session: Session) -> list[int]:
     return [session.sim.source_position(each.number)[0] for each in session.sources]
+
+
+def _advance(session: Session, moment: int | None, each: Callable[[Session], None] | None) -> None:
+    if each is None:
+        session.step(until=moment)
+        return
+    each(session)
+    while session.step(1, until=moment) == _core.RunOutcome.LIMIT:
+        each(session)
 
 
 def _run_on(session: Session, killed_at: int) -> None:

@@ -55,6 +55,7 @@ class RobotControl:
         self._tape = tape
         self._is_stopped = tape.settings.stopped
         self._shown_at = 0.0
+        self._described = described(self._session.strategy_class, self._session.params)
         table = {
             PARAMS: Handler(self._params, fields=None, reaches_out=True),
             STOP: Handler(self._stop, reaches_out=True),
@@ -101,6 +102,7 @@ class RobotControl:
             self._session.ask(PARAMS, command.fields)
             now = {name: toml_value(value) for name, value in made.items()}
             self._tape.settings.params |= now
+            self._described = described(self._session.strategy_class, self._session.params)
             return {"params": now, "was": was}
 
         return do
@@ -162,7 +164,7 @@ class RobotControl:
             "total_trades": counters["fills"],
             "orders": len(sim.working(None)),
             "childs": [],
-            "params": described(session.strategy_class, session.params),
+            "params": self._described,
         }
         return {
             "machine": socket.gethostname(), "runner": self.door.names[0], "time": time.time_ns(),

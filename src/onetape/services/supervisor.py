@@ -20,14 +20,21 @@ import msgspec
 from onetape.ipc.server import listen
 from onetape.model.config import OPERATOR, Config
 from onetape.model.errors import OnetapeError
+from onetape.services.alert_watch import AlertWatch, sinks_of
 from onetape.services.supervisor_child import ChildFiles, Process
 from onetape.services.supervisor_journal import SupervisorTape
 from onetape.services.supervisor_law import SILENT_S, Do, Law, Life, State, Step
 from onetape.services.supervisor_log import SystemLog
 from onetape.services.supervisor_options import supervisor_socket
-from onetape.services.supervisor_pulse import Pulses
+from onetape.services.supervisor_pulse import Pulses, run_journal
 from onetape.services.supervisor_robots import AddedRobots
-from onetape.services.supervisor_start import MODULES, Starter, children_of, not_wanted
+from onetape.services.supervisor_start import (
+    MODULES,
+    Starter,
+    children_of,
+    not_wanted,
+    process_journal,
+)
 from onetape.store.private import private_folder
 from onetape.store.tokens import make_token
 
@@ -53,6 +60,7 @@ class Supervisor:
         self.use(self.robots.configured(config))
         self.law = Law(children_of(self.config))
         self.pulses = Pulses(home)
+        self.alerts: AlertWatch | None = None
         self.files = {name: ChildFiles(home, name) for name in self.law.lives}
         self.processes: dict[str, Process] = {}
         self.warm: dict[str, Process] = {}  # made already; they wait for what to do
@@ -81,6 +89,7 @@ class Supervisor:
                 self.say("warning", "supervisor", text)
             self._make_tokens()
             self._adopt()
+            self._watch_for_alerts(loop)
             self._warm_up()
             loop.run_in_executor(None, self.starter.prepare)
             is_settled = False
@@ -101,6 +110,9 @@ class Supervisor:
         finally:
             for process in self.warm.values():
                 process.drop()
+            if self.alerts is not None:
+                await loop.run_in_executor(None, self.alerts.close)
+                await asyncio.sleep(0)  # what it told last
             serving.cancel()
             await asyncio.gather(serving, *self._tasks, return_exceptions=True)
             with suppress(FileNotFoundError):
@@ -117,6 +129,27 @@ class Supervisor:
     def _is_busy(self) -> bool:
         lives = self.law.lives.values()
         return any(life.state not in (State.RUNNING, State.FAILED, State.STOPPED) for life in lives)
+
+    def _watch_for_alerts(self, loop: asyncio.AbstractEventLoop) -> None:
+        starter, urls = self.starter, self.config.notify.urls
+        self.alerts = AlertWatch(
+            self.home, self._journals,
+            tell=lambda told: _soon(loop, self.tape.alert, told),
+            said=lambda text: _soon(loop, self.say, "warning", "alerts", text),
+            sinks=(lambda: sinks_of(urls, starter.environ, starter.folder)) if urls else None,
+        )  # fmt: skip
+
+    def _journals(self) -> dict[str, Path]:
+        """Where what went wrong is said."""
+        found = {}
+        for name, life in list(self.law.lives.items()):
+            kind = life.child.kind
+            path = run_journal(self.home, name) if kind == "robot" else None
+            if kind == "gateway":
+                path = process_journal(self.home, name)
+            if path is not None:
+                found[name] = path
+        return found
 
     def _make_tokens(self) -> None:
         make_token(self.home, OPERATOR)
@@ -218,6 +251,8 @@ class Supervisor:
         if wanted:
             level = "error" if life.state is State.FAILED else "warning"
             self.say(level, name, f"process {process.pid} ended: {life.reason}")
+            if self.alerts is not None:  # it may be started again before anybody looks
+                self.alerts.process(name, life.state, life.reason)
         self.wake.set()
 
     # --- what is looked at ------------------------------------------------------------------------
@@ -288,6 +323,8 @@ class Supervisor:
             if life.child.kind == "robot" and life.state is State.STOPPED:
                 not_wanted(self.home, name.partition(":")[2])
             process = self.processes.get(name)
+            if self.alerts is not None:
+                self.alerts.process(name, life.state, life.reason)
             if process is not None or not life.is_alive:
                 self.tape.process(
                     life, process.pid if process else 0, process.started if process else 0
@@ -355,3 +392,9 @@ class Supervisor:
                 }
             )
         return {"running": True, "settled": self.law.is_settled, "processes": processes}
+
+
+def _soon(loop: asyncio.AbstractEventLoop, do: Callable[..., None], *given: Any) -> None:
+    """In the loop's thread, from another one; nothing where the loop has ended."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(do, *given)

@@ -51,6 +51,9 @@ class SupervisorTape:
         self.left.exchanges[account] = uuid
         self._append("health", {"kind": "exchange", "subject": account, "state": uuid})
 
+    def alert(self, record: dict[str, Any]) -> None:
+        self._append("alert", record)
+
     def command(self, name: str, fields: dict[str, Any]) -> None:
         """Before it is done."""
         self._append("command", {"actor": "operator", "command": name, **fields})

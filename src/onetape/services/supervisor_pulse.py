@@ -15,7 +15,7 @@ from onetape.services.supervisor_options import supervisor_journal
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 
-__all__ = ["Pulses"]
+__all__ = ["Pulses", "run_journal"]
 
 
 class Pulses:
@@ -102,10 +102,14 @@ class Pulses:
                 return None
 
     def _robot_journal(self, name: str) -> Path | None:
-        """It says where its run is on the line with which it became ready."""
-        try:
-            line = (self.home / "run" / f"{name.replace(':', '-')}.out").read_text().partition("\n")
-        except FileNotFoundError:
-            return None
-        word, _, path = line[0].partition(" ")
-        return Path(path) if word == "ready" and path else None
+        return run_journal(self.home, name)
+
+
+def run_journal(home: Path, robot: str) -> Path | None:
+    """Of a robot's process: it says where its run is on the line with which it became ready."""
+    try:
+        line = (home / "run" / f"{robot.replace(':', '-')}.out").read_text().partition("\n")
+    except FileNotFoundError:
+        return None
+    word, _, path = line[0].partition(" ")
+    return Path(path) if word == "ready" and path else None

@@ -1,0 +1,1 @@
+"""Alerts: what is worth telling somebody, told once, and where it goes."""

@@ -1,0 +1,118 @@
+"""What an alert is, and which of them leave: pure, time comes as an argument.
+
+One thing that goes on is told once, and again when it has lasted: what came in between is counted
+and said with the next. Of those that are not critical so many leave in a minute; the rest is
+counted, too. A critical one is never held back by others.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from onetape.model.time import SECOND
+
+__all__ = ["Alert", "Desk", "Severity", "Type"]
+
+AGAIN_NS: Final = {"critical": 60 * SECOND, "warn": 600 * SECOND, "info": 600 * SECOND}
+MINUTE_MAX: Final = 20  # that are not critical
+KEYS_MAX: Final = 1000  # things that go on; beyond it the oldest is told anew
+
+
+class Severity(StrEnum):
+    INFO = "info"
+    WARN = "warn"
+    CRITICAL = "critical"
+
+
+class Type(StrEnum):
+    """What it is about."""
+
+    PROCESS = "process"
+    CLOCK = "clock"
+    DISK = "disk"
+    GATEWAY = "gateway"
+    RISK = "risk"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """subject: the process, account, symbol ... that it is about. time: ns UTC. more: how many of
+    the same came since the last one that was told."""
+
+    type: Type
+    severity: Severity
+    subject: str
+    message: str
+    time: int
+    more: int = 0
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """One thing that goes on: words and numbers of the message may change meanwhile."""
+        return self.type, self.subject, self.severity
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "type": str(self.type), "severity": str(self.severity), "subject": self.subject,
+            "message": self.message, "time": self.time, "more": self.more,
+        }  # fmt: skip
+
+    @property
+    def title(self) -> str:
+        return f"onetape {self.severity}: {self.type} {self.subject}"
+
+    @property
+    def body(self) -> str:
+        return f"{self.message} (and {self.more} more of it)" if self.more else self.message
+
+
+@dataclass(slots=True)
+class _Going:
+    told_at: int
+    message: str
+    more: int = 0
+
+
+@dataclass(slots=True)
+class Desk:
+    """Decides what leaves. dropped: alerts that were not told for there were too many."""
+
+    dropped: int = 0
+    _going: dict[tuple[str, str, str], _Going] = field(default_factory=dict)
+    _left: deque[int] = field(default_factory=deque)
+
+    def take(self, alert: Alert) -> Alert | None:
+        """The alert as it is to be told, None: not now."""
+        going = self._going.pop(alert.key, None)
+        if going is not None and alert.time - going.told_at < AGAIN_NS[alert.severity]:
+            going.more += 1
+            self._going[alert.key] = going
+            return None
+        if alert.severity is not Severity.CRITICAL and not self._has_room(alert.time):
+            self.dropped += 1
+            return None
+        more = 0 if going is None else going.more
+        self._going[alert.key] = _Going(alert.time, alert.message)
+        if len(self._going) > KEYS_MAX:
+            del self._going[next(iter(self._going))]
+        return Alert(alert.type, alert.severity, alert.subject, alert.message, alert.time, more)
+
+    def over(self, type_: Type, subject: str, now: int, message: str) -> Alert | None:
+        """It goes on no more. An alert that says so, if the thing itself was told."""
+        gone = [key for key in self._going if key[:2] == (type_, subject)]
+        told = [key for key in gone if key[2] != Severity.INFO]
+        for key in gone:
+            del self._going[key]
+        return Alert(type_, Severity.INFO, subject, message, now) if told else None
+
+    def _has_room(self, now: int) -> bool:
+        while self._left and now - self._left[0] >= 60 * SECOND:
+            self._left.popleft()
+        if len(self._left) >= MINUTE_MAX:
+            return False
+        self._left.append(now)
+        return True

@@ -1,0 +1,122 @@
+"""Where alerts go: one sink of apprise's, over a thread of its own.
+
+Whoever has an alert hands it over and goes on at once. A sink that hangs, fails or is slow holds up
+nobody: what waits is bounded, and of what does not fit the oldest that is not critical goes.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from onetape.model.errors import BadConfig, NotAvailable
+from onetape.notify.alert import Alert, Severity
+
+__all__ = ["Sink", "Sinks"]
+
+WAITING_MAX: Final = 100
+TRIES: Final = 3  # of one alert
+PAUSE_S: Final = 2.0  # before it is tried again, doubled each time
+
+
+class Sinks:
+    """The sink itself. urls: as apprise has them. Raises NotAvailable without apprise, BadConfig
+    for what it does not know."""
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        try:
+            import apprise
+        except ImportError:
+            raise NotAvailable(
+                "alerts need apprise", where="[notify]", todo="pip install 'onetape[notify]'"
+            ) from None
+        # Its own log may have addresses, which hold secrets.
+        logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
+        self._sinks: Any = apprise.Apprise()
+        self._types = {
+            Severity.INFO: apprise.NotifyType.INFO, Severity.WARN: apprise.NotifyType.WARNING,
+            Severity.CRITICAL: apprise.NotifyType.FAILURE,
+        }  # fmt: skip
+        for number, url in enumerate(urls, 1):
+            if not self._sinks.add(url):
+                raise BadConfig(
+                    f"apprise does not know the address of sink {number}", where="[notify] urls",
+                    todo="see the list of services of apprise",
+                )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self._sinks)
+
+    def send(self, alert: Alert) -> bool:
+        """Whether all took it. Blocks, up to apprise's own timeouts."""
+        sent = self._sinks.notify(
+            title=alert.title, body=alert.body, notify_type=self._types[alert.severity]
+        )
+        return bool(sent)
+
+
+class Sink:
+    """make: gives the sinks, called in the thread. said: what is to be logged, from that thread."""
+
+    def __init__(self, make: Callable[[], Sinks], said: Callable[[str], None]) -> None:
+        self._make, self._said = make, said
+        self._waiting: deque[Alert] = deque()
+        self._lock = threading.Lock()
+        self._rang = threading.Event()
+        self._closed = threading.Event()
+        self.sent = self.failed = self.dropped = 0
+        self._thread = threading.Thread(target=self._work, name="alerts", daemon=True)
+        self._thread.start()
+
+    def put(self, alert: Alert) -> None:
+        """At once, from any thread."""
+        with self._lock:
+            self._waiting.append(alert)
+            if len(self._waiting) > WAITING_MAX:
+                self.dropped += 1
+                mild = (n for n, a in enumerate(self._waiting) if a.severity != Severity.CRITICAL)
+                del self._waiting[next(mild, 0)]
+        self._rang.set()
+
+    def close(self, within_s: float = 2.0) -> None:
+        """What waits is sent, for so long; a sink that hangs is left alone."""
+        self._closed.set()
+        self._rang.set()
+        self._thread.join(within_s)
+
+    def _work(self) -> None:
+        try:
+            sinks = self._make()
+        except (NotAvailable, BadConfig) as error:
+            self._said(f"no alert leaves: {error}")
+            return
+        while True:
+            with self._lock:
+                alert = self._waiting.popleft() if self._waiting else None
+            if alert is not None:
+                self._send(sinks, alert)
+            elif self._closed.is_set():
+                return
+            else:
+                self._rang.wait()
+                self._rang.clear()
+
+    def _send(self, sinks: Sinks, alert: Alert) -> None:
+        pause = PAUSE_S
+        for _ in range(TRIES):
+            # Sinks are programs of others: whatever they raise is a sink that did not take it.
+            try:
+                if sinks.send(alert):
+                    self.sent += 1
+                    return
+                why = "the sink did not take it"
+            except Exception as error:
+                why = type(error).__name__
+            if self._closed.wait(pause):
+                break
+            pause *= 2
+        self.failed += 1
+        self._said(f"an alert did not leave ({why}): {alert.title}")

@@ -1,0 +1,265 @@
+"""`onetape analyze`: a run as tables, for plain SQL.
+
+Events come from the run's tapes, decisions, orders and fills from its own; the robot's state after
+each step from running the run again, frame by frame.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.engine.asked import asked_in
+from onetape.engine.parameters import parameters_of
+from onetape.engine.plan import RunPlan, read_plan, toml_value
+from onetape.engine.session import Session
+from onetape.model.errors import BadConfig, BadInput, NotAvailable, ProcessDown
+from onetape.services.replay import check_inputs, given_facts, repeat, strategy_of
+from onetape.store.analysis import ParquetTables, Sink, SqlTables
+from onetape.store.analysis_rows import OWN, Rows
+from onetape.store.database import Database
+from onetape.store.secrets import read_secret
+from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape
+
+__all__ = ["analyze_run", "state_of"]
+
+BATCH: Final = 5000  # records between two writes
+LOOK_S: Final = 0.1  # of --follow, at the tape
+_SECRET: Final = ("env:", "file:", "fd:")
+
+Progress = Callable[[float, float | None], None]
+
+
+def analyze_run(
+    run: Path,
+    *,
+    db: str = "",
+    prefix: str = "",
+    parquet: Path | None = None,
+    states: bool = True,
+    follow: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Rows by table, and `states`: None where there are none, with why in `no_states`. Another
+    time the rows of this run take the place of the first ones. db: a URL, or env:NAME or file:PATH
+    which has it. Raises BadInput for what is no run, and as Database, SqlTables, ParquetTables."""
+    journal = run / "journal"
+    if not is_tape(journal):
+        raise BadInput(f"{run} is no run", where="RUN", todo="name a run or its folder")
+    if not db and parquet is None:
+        raise BadConfig("nowhere to", where="analyze", todo="give --db URL or --parquet DIR")
+    if follow and not db:
+        raise NotAvailable("Parquet files cannot grow", where="--follow", todo="give --db URL")
+    counts: dict[str, Any] = {}
+    if db:
+        database = Database(_url(db))
+        try:
+            tables = SqlTables(database, prefix)
+            if follow:
+                _follow(run, tables, progress)
+            with database.transaction():
+                tables.forget(run.name)
+                counts = _whole(run, tables, states=states, progress=progress)
+        except database.errors as error:
+            said = str(error).strip().splitlines() or ["no reason"]
+            raise ProcessDown(f"the database refuses: {said[0]}", where="--db") from error
+        finally:
+            database.close()
+    if parquet is not None:
+        files = ParquetTables(parquet)
+        try:
+            counts = _whole(run, files, states=states, progress=progress)
+        finally:
+            files.close()
+    return {"run": run.name, **counts, "parquet": str(parquet) if parquet else None}
+
+
+def _url(db: str) -> str:
+    """A URL with a password does not have to stand on a command line."""
+    return read_secret(db, os.environ).reveal() if db.startswith(_SECRET) else db
+
+
+# --- a run as a whole -----------------------------------------------------------------------------
+
+
+def _whole(run: Path, sink: Sink, *, states: bool, progress: Progress | None) -> dict[str, Any]:
+    counts: dict[str, Any] = dict.fromkeys(("events", "decisions", "orders", "fills"), 0)
+    plan = read_plan(run)[0] if (run / "run.toml").is_file() else None
+    for number, each in enumerate(plan.inputs if plan else ()):
+        if each.last_sequence:
+            _tape(run.name, f"input{number}", Path(each.path), each.first_sequence,
+                  each.last_sequence, sink, counts, progress)  # fmt: skip
+    _tape(run.name, OWN, run / "journal", 0, 0, sink, counts, progress, ended=plan is not None)
+    reason = "it was not asked for"
+    counts["states"] = None
+    if states:
+        reason = _why_no_states(run, plan)
+        if plan is not None and not reason:
+            counts["states"] = _states(run, plan, sink, progress)
+    counts["no_states"] = reason or None
+    name = plan.strategy if plan else ""
+    row = [run.name, name, plan.kind if plan else "", time.time_ns(), int(plan is not None)]
+    sink.add("runs", [row])
+    return counts
+
+
+def _tape(
+    run: str, name: str, path: Path, first: int, last: int, sink: Sink, counts: dict[str, Any],
+    progress: Progress | None, *, ended: bool = False,
+) -> None:  # fmt: skip
+    """last: 0: all of it. ended: nothing will be added to it."""
+    if not is_tape(path):
+        raise BadInput(f"the tape {path} is gone", where="run.toml", todo="put it back")
+    with JournalReader(path) as reader:
+        if first > 1:
+            reader.seek_sequence(first)
+        rows = Rows(run, name, reader)
+        for count, record in enumerate(reader, 1):
+            if last and record.sequence > last:
+                break
+            rows.take(record)
+            if count % BATCH == 0:
+                _write(run, rows, sink, counts)
+                if progress is not None:
+                    progress(counts["events"], None)
+        if ended:
+            rows.ended()
+        _write(run, rows, sink, counts)
+
+
+def _write(run: str, rows: Rows, sink: Sink, counts: dict[str, Any]) -> None:
+    for table, made in rows.made.items():
+        sink.add(table, made)
+        counts[table] += len(made)
+        made.clear()
+    sink.put_orders(run, rows.changed)
+    rows.changed.clear()
+    counts["orders"] = max(counts["orders"], rows.orders)
+
+
+# --- a run that is still going --------------------------------------------------------------------
+
+
+def _follow(run: Path, tables: SqlTables, progress: Progress | None) -> None:
+    """Its own tape, kept current until its writer has closed it, or Ctrl-C."""
+    counts: dict[str, Any] = dict.fromkeys(("events", "decisions", "orders", "fills"), 0)
+    with JournalReader(run / "journal") as reader:
+        rows = Rows(run.name, OWN, reader)
+        with tables.database.transaction():
+            tables.forget(run.name)
+            tables.add("runs", [[run.name, "", "", time.time_ns(), 0]])
+        try:
+            while True:
+                alive = reader.writer_alive  # asked before: what is written then is read below
+                seen = 0
+                for seen, record in enumerate(reader, 1):
+                    rows.take(record)
+                    if seen % BATCH == 0:
+                        break
+                if seen:
+                    with tables.database.transaction():
+                        _write(run.name, rows, tables, counts)
+                    if progress is not None:
+                        progress(counts["events"], None)
+                elif not alive:
+                    return
+                else:
+                    time.sleep(LOOK_S)
+        except KeyboardInterrupt:
+            return
+
+
+# --- states ---------------------------------------------------------------------------------------
+
+
+def _why_no_states(run: Path, plan: RunPlan | None) -> str:
+    if plan is None or any(not each.last_sequence for each in plan.inputs):
+        return "the run is still going, or ended without its record"
+    if not (run / "source").is_dir():
+        return "the run keeps no source"
+    return ""
+
+
+def _states(run: Path, plan: RunPlan, sink: Sink, progress: Progress | None) -> int:
+    """One row where a step has changed anything: `seq` frames had been taken by then."""
+    check_inputs(plan)
+    rows: list[list[Any]] = []
+    last, count = b"", 0
+
+    def note(session: Session) -> None:
+        nonlocal last, count
+        body = msgspec.json.encode(state_of(session), enc_hook=str)
+        if body == last:
+            return
+        last = body
+        count += 1
+        frames = session.sim.counters()["frames"]
+        rows.append([run.name, frames, f"state:{frames}", session.sim.now, body.decode()])
+        if len(rows) >= BATCH:
+            sink.add("states", rows)
+            rows.clear()
+            if progress is not None:
+                progress(frames, None)
+
+    repeat(
+        plan, strategy_of(run, plan), instruments=given_facts(run),
+        asked=asked_in(run / "journal"), each=note,
+    )  # fmt: skip
+    sink.add("states", rows)
+    return count
+
+
+def state_of(session: Session) -> dict[str, Any]:
+    """All that the robot has now: parameters, memory, its own attributes, positions, working
+    orders, equity."""
+    sim, robot = session.sim, session.robot
+    positions = [
+        {"symbol": p.symbol, "side": p.side, "qty": p.qty, "entry_price": p.entry_price,
+         "realized": p.realized}
+        for p in sim.positions()
+    ]  # fmt: skip
+    orders = [
+        {"id": o.id, "symbol": o.symbol, "side": o.side, "price": o.price, "qty": o.qty,
+         "filled": o.filled, "state": str(o.state)}
+        for o in sim.working(None)
+    ]  # fmt: skip
+    return {
+        "params": {name: toml_value(value) for name, value in session.params.items()},
+        "equity": sim.equity_text,
+        "trading": sim.trading,
+        "halted": sim.halted,
+        "positions": positions,
+        "orders": orders,
+        "memory": dict(session.host.memory),
+        "own": dict(_own(robot)),
+    }
+
+
+def _own(robot: Any) -> Iterator[tuple[str, Any]]:
+    known = parameters_of(type(robot))
+    for name, value in vars(robot).items():
+        if not name.startswith("_") and name not in known and name != "random":
+            yield name, _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it; what it has no form for as text."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if value - value == 0 else str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(str, value))
+    if isinstance(value, (list, tuple)) or type(value).__name__ == "deque":
+        return [_plain(each) for each in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    return str(value)

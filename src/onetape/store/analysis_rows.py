@@ -1,0 +1,206 @@
+"""A run's frames as rows of tables: events, decisions, orders, fills.
+
+Pure: records of a tape in, rows out. Prices and sizes are numbers for computing; beside them, as
+`*_exact`, their text with all decimals. Times are ns UTC. Ids of 64 bits are signed here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from onetape.data.table_row import RowMaker, decimal_text
+from onetape.tape.journal import JournalReader, Record
+
+__all__ = ["KEYS", "OWN", "TABLES", "Rows"]
+
+OWN: Final = "run"  # the name of the run's own tape; its inputs are input0, input1, ...
+
+# Table -> column -> kind of column.
+TABLES: Final[dict[str, dict[str, str]]] = {
+    "runs": {
+        "run": "key", "strategy": "text", "kind": "text", "analyzed_ts": "integer",
+        "is_complete": "integer",
+    },
+    "events": {
+        "run": "key", "tape": "key", "seq": "integer", "uniq_id": "text", "ts": "integer",
+        "type": "key", "symbol": "text", "bid": "real", "ask": "real", "price": "real",
+        "qty": "real", "body": "text",
+    },
+    "decisions": {
+        "run": "key", "seq": "integer", "ts": "integer", "kind": "text", "order_id": "integer",
+        "symbol": "text", "side": "text", "type": "text", "price": "real", "qty": "real",
+        "trigger_price": "real", "tif": "text", "flags": "integer", "tag": "text",
+        "price_exact": "text", "qty_exact": "text",
+    },
+    "orders": {
+        "run": "key", "order_id": "integer", "ts_created": "integer", "ts_last": "integer",
+        "symbol": "text", "side": "text", "type": "text", "price": "real", "qty": "real",
+        "filled": "real", "average_price": "real", "state": "text", "code": "integer",
+        "tag": "text",
+    },
+    "fills": {
+        "run": "key", "seq": "integer", "ts": "integer", "ts_event": "integer",
+        "order_id": "integer", "trade_id": "integer", "symbol": "text", "side": "text",
+        "position_side": "text", "price": "real", "qty": "real", "fee": "real",
+        "liquidity": "text", "price_exact": "text", "qty_exact": "text", "fee_exact": "text",
+    },
+    "states": {
+        "run": "key", "seq": "integer", "uniq_id": "text", "ts": "integer", "body": "text",
+    },
+}  # fmt: skip
+KEYS: Final = {
+    "runs": ("run",), "events": ("run", "tape", "seq"), "decisions": ("run", "seq"),
+    "orders": ("run", "order_id"), "fills": ("run", "seq"), "states": ("run", "seq"),
+}  # fmt: skip
+_DENIED: Final = 4  # flag of a live robot's request that never left
+_CLOSED: Final = ("FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED")
+
+
+@dataclass(slots=True)
+class _Order:
+    row: dict[str, Any]
+    cost: float = 0.0
+
+
+class Rows:
+    """Of one tape of a run. `take` a record; what came of it lies in `made` (table -> rows) until
+    somebody empties it, and in `changed`: orders that are new or have changed."""
+
+    def __init__(self, run: str, tape: str, reader: JournalReader) -> None:
+        self._run, self._tape, self._reader = run, tape, reader
+        self._maker = RowMaker(reader)
+        self._names: dict[str, list[str]] = {}
+        self._orders: dict[int, _Order] = {}
+        self.made: dict[str, list[list[Any]]] = {"events": [], "decisions": [], "fills": []}
+        self.changed: dict[int, list[Any]] = {}
+
+    @property
+    def orders(self) -> int:
+        """How many there were."""
+        return len(self._orders)
+
+    def ended(self) -> None:
+        """No record will follow: an order of which nothing was heard never left."""
+        for order_id, order in self._orders.items():
+            if order.row["state"] == "SUBMITTED":
+                order.row["state"] = "DENIED"
+                self._note(order_id)
+
+    def take(self, record: Record) -> None:
+        body = self._body(record)
+        symbol = body.pop("symbol", "")
+        bid, ask = _number(body.get("bid")), _number(body.get("ask"))
+        size = body.get("size") if record.type != "mbo" else None
+        self.made["events"].append([
+            self._run, self._tape, record.sequence, f"{self._tape}:{record.sequence}", record.time,
+            record.type, symbol, bid, ask, _number(body.get("price")), _number(size),
+            msgspec.json.encode(body, enc_hook=str).decode(),
+        ])  # fmt: skip
+        if self._tape != OWN:
+            return
+        match record.type:
+            case "order_request":
+                self._decided(record, symbol, body)
+            case "order_event":
+                self._told(record, body)
+            case "fill":
+                self._filled(record, symbol, body)
+            case _:
+                pass
+
+    # --- one kind each ----------------------------------------------------------------------------
+
+    def _decided(self, record: Record, symbol: str, body: dict[str, Any]) -> None:
+        order_id = _signed(body["order_id"])
+        price = _number(body["price"]) if body["type"] == "limit" else None
+        self.made["decisions"].append([
+            self._run, record.sequence, record.time, body["kind"], order_id, symbol, body["side"],
+            body["type"], price, _number(body["size"]), _number(body["trigger"]) or None,
+            body["tif"], body["flags"], body["tag"], body["price"], body["size"],
+        ])  # fmt: skip
+        if body["kind"] != "place":
+            return
+        self._orders[order_id] = _Order({
+            "run": self._run, "order_id": order_id, "ts_created": record.time,
+            "ts_last": record.time, "symbol": symbol, "side": body["side"], "type": body["type"],
+            "price": price, "qty": _number(body["size"]), "filled": 0.0, "average_price": None,
+            "state": "DENIED" if body["flags"] & _DENIED else "SUBMITTED", "code": 0,
+            "tag": body["tag"],
+        })  # fmt: skip
+        self._note(order_id)
+
+    def _told(self, record: Record, body: dict[str, Any]) -> None:
+        order = self._orders.get(order_id := _signed(body["order_id"]))
+        if order is None:
+            return
+        if state := body["state"]:
+            order.row["state"] = str(state).upper()
+        if body["news"] == "updated":
+            order.row["price"], order.row["qty"] = _number(body["price"]), _number(body["size"])
+        order.row["code"], order.row["ts_last"] = body["code"], record.time
+        self._note(order_id)
+
+    def _filled(self, record: Record, symbol: str, body: dict[str, Any]) -> None:
+        order_id = _signed(body["order_id"])
+        price, size = _number(body["price"]), _number(body["size"])
+        self.made["fills"].append([
+            self._run, record.sequence, record.time, body["ts_event"], order_id,
+            _signed(body["trade_id"]), symbol, body["side"], body["position_side"], price, size,
+            _number(body["fee"]), body["liquidity"], body["price"], body["size"], body["fee"],
+        ])  # fmt: skip
+        order = self._orders.get(order_id)
+        if order is None or price is None or size is None:
+            return
+        row = order.row
+        row["filled"] += size
+        order.cost += price * size
+        row["average_price"] = order.cost / row["filled"] if row["filled"] else None
+        row["ts_last"] = record.time
+        if row["state"] not in _CLOSED:
+            whole = row["qty"] is not None and row["filled"] >= row["qty"] * (1 - 1e-12)
+            row["state"] = "FILLED" if whole else "PARTIALLY_FILLED"
+        self._note(order_id)
+
+    def _note(self, order_id: int) -> None:
+        self.changed[order_id] = list(self._orders[order_id].row.values())
+
+    # --- a frame as words -------------------------------------------------------------------------
+
+    def _body(self, record: Record) -> dict[str, Any]:
+        if not self._is_fixed(record.type):
+            symbol = self._reader.instruments.get(record.stream, {}).get("symbol", "")
+            data = record.data
+            return {**data, "symbol": data.get("symbol", symbol)}
+        row = self._maker.row(record)
+        found: dict[str, Any] = {}
+        for name, value in zip(self._names[record.type], row, strict=True):
+            if name in ("sequence", "time"):
+                continue
+            found[name] = _text(value)
+        return found
+
+    def _is_fixed(self, event: str) -> bool:
+        names = self._names.get(event)
+        if names is None:
+            # A payload's own `flags` comes after the frame's.
+            names = self._names[event] = [column.name for column in self._maker.shape(event)]
+        return names[-1] != "data"
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return decimal_text(value)
+    if isinstance(value, list):  # levels
+        return [[decimal_text(price), decimal_text(size)] for price, size in value]
+    return value
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >= 1 << 63 else value

@@ -1,0 +1,177 @@
+"""A database by its URL, for programs that write rows: SQLite, PostgreSQL, MariaDB.
+
+    sqlite:///runs.db (relative), sqlite:////var/lib/runs.db
+    postgresql://user@host:5432/name, mariadb://user@host/name (or mysql://)
+
+The driver's own interface (DB-API) is all that is used: what differs is a handful of words.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from onetape.model.errors import BadConfig, NotAvailable, ProcessDown
+
+__all__ = ["Database"]
+
+# Kinds of column -> the words of each. A key has a bounded length where indexes need it.
+_TYPES: Final = {
+    "sqlite": {"key": "TEXT", "text": "TEXT", "integer": "INTEGER", "real": "REAL"},
+    "postgresql": {
+        "key": "TEXT", "text": "TEXT", "integer": "BIGINT", "real": "DOUBLE PRECISION",
+    },
+    "mariadb": {
+        "key": "VARCHAR(120) COLLATE utf8mb4_bin", "text": "LONGTEXT", "integer": "BIGINT",
+        "real": "DOUBLE",
+    },
+}  # fmt: skip
+_PORTS: Final = {"postgresql": 5432, "mariadb": 3306}
+_NAMES: Final = {
+    "sqlite": "sqlite", "postgresql": "postgresql", "postgres": "postgresql",
+    "mysql": "mariadb", "mariadb": "mariadb",
+}  # fmt: skip
+_CONNECT_S: Final = 10
+
+
+class Database:
+    """One connection. Rows are written within `transaction`: all of them or none."""
+
+    def __init__(self, url: str) -> None:
+        """Raises BadConfig for what is no URL, NotAvailable without the driver, ProcessDown where
+        no database answers. The URL itself, which may hold a password, is in no message."""
+        parts = urlsplit(url)
+        kind = _NAMES.get(parts.scheme.partition("+")[0])
+        if kind is None or (kind != "sqlite" and not parts.path.strip("/")):
+            raise BadConfig(
+                "no database is called so", where="--db",
+                todo="write sqlite:///FILE, postgresql://USER@HOST/NAME or mariadb://USER@HOST/NAME",
+            )  # fmt: skip
+        self.kind = kind
+        self._mark = "?" if kind == "sqlite" else "%s"
+        self.errors: tuple[type[Exception], ...] = ()
+        if kind == "sqlite":
+            self._connection = self._sqlite(url)
+        else:
+            self._connection = self._server(parts)
+
+    # --- reaching it ------------------------------------------------------------------------------
+
+    def _sqlite(self, url: str) -> Any:
+        self.errors = (sqlite3.Error,)
+        name = unquote(url.removeprefix("sqlite://").removeprefix("/"))
+        if not name:
+            raise BadConfig("no file is named", where="--db", todo="write sqlite:///runs.db")
+        path = Path(name)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            made = sqlite3.connect(path, timeout=30, isolation_level=None)
+            made.execute("PRAGMA journal_mode=WAL")
+            made.execute("PRAGMA synchronous=NORMAL")
+        except (sqlite3.Error, OSError) as error:
+            raise BadConfig(f"{path}: {error}", where="--db") from None
+        return made
+
+    def _server(self, parts: SplitResult) -> Any:
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        host, name = parts.hostname or "localhost", parts.path.strip("/")
+        port = parts.port or _PORTS[self.kind]
+        given = {"host": host, "port": port, "user": user or None, "password": password or None}
+        given = {key: value for key, value in given.items() if value is not None}
+        connect = self._postgresql if self.kind == "postgresql" else self._mariadb
+        try:
+            return connect(given, name)
+        except self.errors as error:
+            first = str(error).strip().splitlines()[0] if str(error).strip() else "no answer"
+            said = first.replace(password, "***") if password else first
+            raise ProcessDown(
+                f"the database does not answer: {said}", where=f"{host}:{port}"
+            ) from None
+
+    def _postgresql(self, given: dict[str, Any], name: str) -> Any:
+        try:
+            import psycopg
+        except ImportError:
+            raise _no_driver("psycopg") from None
+        self.errors = (psycopg.Error,)
+        return psycopg.connect(**given, dbname=name, autocommit=True, connect_timeout=_CONNECT_S)
+
+    def _mariadb(self, given: dict[str, Any], name: str) -> Any:
+        try:
+            import pymysql
+        except ImportError:
+            raise _no_driver("pymysql") from None
+        self.errors = (pymysql.Error,)
+        return pymysql.connect(
+            **given, database=name, autocommit=True, charset="utf8mb4",
+            connect_timeout=_CONNECT_S,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # --- what is done with it ---------------------------------------------------------------------
+
+    def run(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """`?` for values. The rows that it gives."""
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute(self._own(statement), tuple(values))
+            return list(cursor.fetchall()) if cursor.description else []
+        finally:
+            cursor.close()
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        if not rows:
+            return
+        marks = ", ".join([self._mark] * len(columns))
+        cursor = self._connection.cursor()
+        try:
+            cursor.executemany(
+                f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608
+                rows,
+            )
+        finally:
+            cursor.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Until the block ends; on an error nothing of it was."""
+        self.run("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self.run("ROLLBACK")
+            raise
+        self.run("COMMIT")
+
+    def create_table(self, table: str, columns: dict[str, str], key: Sequence[str]) -> None:
+        """columns: name -> key, text, integer or real."""
+        words = _TYPES[self.kind]
+        shown = [
+            f"{name} {words[kind]}{' NOT NULL' if name in key else ''}"
+            for name, kind in columns.items()
+        ]
+        self.run(f"CREATE TABLE {table} ({', '.join(shown)}, PRIMARY KEY ({', '.join(key)}))")
+
+    def tables(self) -> set[str]:
+        """All tables and views that names without a schema mean, in small letters."""
+        where = {
+            "sqlite": "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')",
+            "postgresql": "SELECT table_name FROM information_schema.tables "
+            "WHERE table_schema = ANY (current_schemas(false))",
+            "mariadb": "SELECT table_name FROM information_schema.tables "
+            "WHERE table_schema = DATABASE()",
+        }[self.kind]
+        return {str(name).lower() for (name,) in self.run(where)}
+
+    def _own(self, statement: str) -> str:
+        return statement if self._mark == "?" else statement.replace("?", self._mark)
+
+
+def _no_driver(name: str) -> NotAvailable:
+    return NotAvailable(f"{name} is not installed", where="--db", todo="pip install 'onetape[sql]'")

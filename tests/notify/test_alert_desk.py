@@ -1,0 +1,100 @@
+"""Which alerts leave: one thing that goes on is told once, and a critical one always."""
+
+from __future__ import annotations
+
+import pytest
+
+from onetape.model.time import SECOND
+from onetape.notify.alert import AGAIN_NS, MINUTE_MAX, Alert, Desk, Severity, Type
+from onetape.notify.rules import alert_of, disk_alert
+
+
+def alert(seconds: float, severity=Severity.WARN, subject="gateway:main feed", message="lost"):
+    return Alert(Type.GATEWAY, severity, subject, message, int(seconds * SECOND))
+
+
+@pytest.mark.parametrize("severity", list(Severity))
+def test_what_goes_on_is_told_once_and_again_when_it_lasts(severity):
+    desk = Desk()
+    again = AGAIN_NS[severity] / SECOND
+    assert desk.take(alert(0, severity)) == alert(0, severity)
+    for second in range(1, 6):
+        assert desk.take(alert(second, severity, message=f"lost {second}")) is None
+    told = desk.take(alert(again, severity))
+    assert told is not None
+    assert (told.more, told.body) == (5, "lost (and 5 more of it)")
+    assert desk.take(alert(again + 1, severity)) is None
+
+
+def test_another_subject_and_a_worse_severity_are_other_things():
+    desk = Desk()
+    assert desk.take(alert(0)) is not None
+    assert desk.take(alert(0, subject="gateway:two feed")) is not None
+    assert desk.take(alert(0, Severity.CRITICAL)) is not None
+
+
+def test_its_end_is_told_if_it_was_and_it_may_begin_anew():
+    desk = Desk()
+    assert desk.over(Type.GATEWAY, "gateway:main feed", 0, "there again") is None
+    desk.take(alert(0))
+    told = desk.over(Type.GATEWAY, "gateway:main feed", 5, "there again")
+    assert told is not None and told.severity is Severity.INFO
+    assert desk.take(alert(6)) is not None
+
+
+def test_a_storm_holds_back_what_is_not_critical():
+    desk = Desk()
+    told = [desk.take(alert(0, subject=str(n))) for n in range(MINUTE_MAX + 7)]
+    assert [each is not None for each in told] == [True] * MINUTE_MAX + [False] * 7
+    assert desk.dropped == 7
+    for n in range(50):
+        assert desk.take(alert(1, Severity.CRITICAL, subject=str(n))) is not None
+    assert desk.take(alert(60, subject="later")) is not None
+
+
+def test_memory_is_bounded():
+    desk = Desk()
+    for n in range(5000):
+        desk.take(alert(n, Severity.CRITICAL, subject=str(n)))
+    assert len(desk._going) == 1000
+
+
+@pytest.mark.parametrize(
+    ("process", "event", "record", "expected"),
+    [
+        ("gateway:main", "health", {"kind": "feed", "subject": "trades", "state": "synced"}, None),
+        ("gateway:main", "health",
+         {"kind": "feed", "subject": "trades", "state": "lost", "severity": "warning"},
+         (Type.GATEWAY, Severity.WARN, "gateway:main feed trades", "feed trades: lost")),
+        ("gateway:main", "alert",
+         {"kind": "difference", "subject": "order", "state": "1", "severity": "critical"},
+         (Type.GATEWAY, Severity.CRITICAL, "gateway:main difference order",
+          "difference order: 1")),
+        ("gateway:main", "health",
+         {"kind": "clock", "subject": "venue", "state": "off", "severity": "warning"},
+         (Type.CLOCK, Severity.WARN, "gateway:main clock venue", "clock venue: off")),
+        ("robot:mm", "alert",
+         {"kind": "strategy_error", "severity": "critical", "callback": "on_quote",
+          "error": "KeyError: 'x'", "where": "s.py:3", "traceback": "..."},
+         (Type.RISK, Severity.CRITICAL, "robot:mm strategy_error on_quote",
+          "strategy_error on_quote: KeyError: 'x', s.py:3")),
+        ("robot:mm", "alert", {"kind": "margin_call", "subject": "USDT", "state": "called"},
+         (Type.RISK, Severity.CRITICAL, "robot:mm margin_call USDT", "margin_call USDT: called")),
+    ],
+)  # fmt: skip
+def test_frames_that_are_alerts(process, event, record, expected):
+    found = alert_of(process, event, record, 7)
+    told = None if found is None else (found.type, found.severity, found.subject, found.message)
+    assert told == expected
+
+
+@pytest.mark.parametrize(
+    ("free_mb", "total_gb", "severity"),
+    [
+        (3000, 100, None), (2000, 100, Severity.WARN), (400, 100, Severity.CRITICAL),
+        (400, 10, Severity.WARN), (90, 10, Severity.CRITICAL), (600, 10, None),
+    ],
+)  # fmt: skip
+def test_a_disk_is_full_by_share_and_by_size(free_mb, total_gb, severity):
+    found = disk_alert("/home", free_mb << 20, total_gb << 30, 7)
+    assert (found and found.severity) == severity

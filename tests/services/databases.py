@@ -1,0 +1,100 @@
+"""Real database servers for tests, from the system's packages, each in a folder of its own."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+
+def program(name: str) -> str | None:
+    """Where it is, also where a distribution hides it."""
+    found = shutil.which(name)
+    hidden = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return str(hidden[-1]) if hidden else found
+
+
+def free_port() -> int:
+    with socket.socket() as made:
+        made.bind(("127.0.0.1", 0))
+        return int(made.getsockname()[1])
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the server ended"
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        time.sleep(0.1)
+    raise AssertionError("the server does not listen")
+
+
+@contextmanager
+def postgresql(folder: Path) -> Iterator[str]:
+    """The URL of a new, empty database."""
+    pytest.importorskip("psycopg", reason="NOT_AVAILABLE: psycopg is not installed")
+    initdb, server = program("initdb"), program("postgres")
+    if initdb is None or server is None:
+        pytest.skip("NOT_AVAILABLE: no PostgreSQL server on this machine")
+    user = None
+    if os.getuid() == 0:  # it refuses to run as root
+        user = "postgres"
+        for each in (folder, *folder.parents):
+            if each.stat().st_uid == 0 and each != Path("/tmp") and "pytest" in str(each):
+                each.chmod(0o755)
+        shutil.chown(folder, user)
+    data, port = folder / "data", free_port()
+    subprocess.run(
+        [initdb, "-D", str(data), "-U", "onetape", "-A", "trust", "-E", "UTF8", "--no-sync"],
+        check=True, capture_output=True, user=user, cwd=folder,
+    )  # fmt: skip
+    process = subprocess.Popen(
+        [server, "-D", str(data), "-p", str(port), "-c", "listen_addresses=127.0.0.1",
+         "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"],
+        user=user, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        wait_for(port, process)
+        yield f"postgresql://onetape@127.0.0.1:{port}/postgres"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@contextmanager
+def mariadb(folder: Path) -> Iterator[str]:
+    """The URL of a new, empty database."""
+    pymysql = pytest.importorskip("pymysql", reason="NOT_AVAILABLE: pymysql is not installed")
+    install, server = program("mariadb-install-db"), program("mariadbd")
+    if install is None or server is None:
+        pytest.skip("NOT_AVAILABLE: no MariaDB server on this machine")
+    data, port = folder / "data", free_port()
+    user = f"--user={getpass.getuser()}"
+    subprocess.run(
+        [install, "--no-defaults", f"--datadir={data}", user,
+         "--auth-root-authentication-method=normal"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    process = subprocess.Popen(
+        [server, "--no-defaults", f"--datadir={data}", user, f"--port={port}",
+         "--bind-address=127.0.0.1", f"--socket={folder}/s", f"--pid-file={folder}/pid"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        wait_for(port, process)
+        with pymysql.connect(host="127.0.0.1", port=port, user="root") as made:
+            made.cursor().execute("CREATE DATABASE t CHARACTER SET utf8mb4")
+        yield f"mariadb://root@127.0.0.1:{port}/t"
+    finally:
+        process.terminate()
+        process.wait(30)
