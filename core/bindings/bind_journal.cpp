@@ -6,6 +6,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstring>
 #include <limits>
@@ -183,16 +184,17 @@ nb::object next_frame(PyReader& self) {
                           nb::bytes(frame.payload, frame.payload_bytes));
 }
 
-// Up to `count` frames of the wanted types (empty: all) with sequence < until, as one buffer of
-// header + padded payload after another, and how many frames were passed over to get them.
-nb::tuple read_frames(PyReader& self, std::size_t bytes_max, const std::vector<int>& types,
-                      std::int64_t time_until, std::uint64_t sequence_until) {
+// Frames of the wanted types (empty: all) with sequence < until, as tuples of `kind`, as many as
+// fit `bytes_max`; whether there are no more now.
+nb::tuple read_frames(PyReader& self, const nb::type_object& kind, std::size_t bytes_max,
+                      const std::vector<int>& types, std::int64_t time_until,
+                      std::uint64_t sequence_until) {
+    auto* const type = reinterpret_cast<PyTypeObject*>(kind.ptr());
+    if (!PyType_IsSubtype(type, &PyTuple_Type)) throw nb::type_error("frames are tuples");
     std::vector<bool> wanted(65536, types.empty());
-    for (const int type : types)
-        if (type >= 0 && type < 65536) wanted[static_cast<std::size_t>(type)] = true;
-    auto* buffer = new std::vector<std::uint8_t>();
-    const nb::capsule owner(
-        buffer, [](void* p) noexcept { delete static_cast<std::vector<std::uint8_t>*>(p); });
+    for (const int each : types)
+        if (each >= 0 && each < 65536) wanted[static_cast<std::size_t>(each)] = true;
+    std::vector<std::uint8_t> buffer;
     Status status = Status::ok;
     bool ended = false;
     {
@@ -200,7 +202,7 @@ nb::tuple read_frames(PyReader& self, std::size_t bytes_max, const std::vector<i
         Reader& reader = *self.reader;
         std::size_t passed = 0;
         Frame frame;
-        while (buffer->size() < bytes_max && passed < 32 * bytes_max) {
+        while (buffer.size() < bytes_max && passed < 32 * bytes_max) {
             if (reader.next_sequence() >= sequence_until && sequence_until != 0) {
                 ended = true;
                 break;
@@ -211,16 +213,39 @@ nb::tuple read_frames(PyReader& self, std::size_t bytes_max, const std::vector<i
             passed += bytes;
             if (frame.header->time >= time_until || !wanted[frame.header->type]) continue;
             const auto* from = reinterpret_cast<const std::uint8_t*>(frame.header);
-            buffer->insert(buffer->end(), from, from + bytes);
+            buffer.insert(buffer.end(), from, from + bytes);
         }
     }
     if (status == Status::not_found)
         ended = true;
     else if (status != Status::ok)
         raise_reader(*self.reader, status);
-    return nb::make_tuple(
-        nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<1>>(buffer->data(), {buffer->size()}, owner),
-        ended);
+    nb::list frames;
+    for (std::size_t at = 0; at < buffer.size();) {
+        FrameHeader header;
+        std::memcpy(&header, buffer.data() + at, sizeof header);
+        const std::size_t payload_bytes = header.length - frame_header_bytes;
+        const std::uint8_t* const payload = buffer.data() + at + frame_header_bytes;
+        const nb::object made = nb::steal(type->tp_alloc(type, 6));
+        if (!made.is_valid()) throw nb::python_error();
+        const std::array<PyObject*, 6> fields{
+            PyLong_FromLong(header.type),
+            PyLong_FromLong(header.flags),
+            PyLong_FromUnsignedLongLong(header.sequence),
+            PyLong_FromLongLong(header.time),
+            PyLong_FromUnsignedLong(header.stream),
+            PyBytes_FromStringAndSize(reinterpret_cast<const char*>(payload),
+                                      static_cast<Py_ssize_t>(payload_bytes))};
+        bool is_whole = true;
+        for (std::size_t field = 0; field < fields.size(); ++field) {
+            PyTuple_SET_ITEM(made.ptr(), static_cast<Py_ssize_t>(field), fields[field]);
+            is_whole = is_whole && fields[field] != nullptr;
+        }
+        if (!is_whole) throw nb::python_error();
+        frames.append(made);
+        at += frame_header_bytes + padded(payload_bytes);
+    }
+    return nb::make_tuple(frames, ended);
 }
 
 // Rows of one fixed type as (n, 32 + payload_bytes): the header, then the payload.
@@ -372,9 +397,12 @@ void bind_journal(nb::module_& m) {
         .def("next", &next_frame,
              nb::sig("def next(self) -> tuple[int, int, int, int, int, bytes] | None"),
              "(type, flags, sequence, time, stream, payload) or None when there is none yet.")
-        .def("read_frames", &read_frames, nb::arg("bytes_max"), nb::arg("types"),
+        .def("read_frames", &read_frames, nb::arg("kind"), nb::arg("bytes_max"), nb::arg("types"),
              nb::arg("time_until") = std::numeric_limits<std::int64_t>::max(),
-             nb::arg("sequence_until") = 0)
+             nb::arg("sequence_until") = 0,
+             nb::sig("def read_frames(self, kind: type, bytes_max: int, types: list[int], "
+                     "time_until: int = ..., sequence_until: int = 0) -> "
+                     "tuple[list[Any], bool]"))
         .def("read_rows", &read_rows, nb::arg("type"), nb::arg("payload_bytes"),
              nb::arg("rows_max"), nb::arg("time_until") = std::numeric_limits<std::int64_t>::max())
         .def(

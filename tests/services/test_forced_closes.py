@@ -8,12 +8,14 @@ import pytest
 
 from accounts.booking_world import INSTRUMENTS, LINEAR, UNIT, fill_of
 from onetape.accounts.entries import MAIN, TOTAL
+from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
 from onetape.model.enums import PositionSide
 from onetape.model.order import OrderSpec
 from onetape.orders.machine import OrderLife
 from onetape.orders.managed import FillOut, Managed
-from onetape.orders.told import FillTold
+from onetape.orders.manager import OrderManager
+from onetape.orders.told import BalanceTold, FillTold
 from onetape.services.gateway_money import AccountMoney, KeptMoney
 from onetape.services.gateway_options import GatewayOptions
 from onetape.tape.journal import JournalReader, JournalWriter
@@ -34,8 +36,13 @@ class Gateway:
         self.tape = home / name
         self.writer = JournalWriter(self.tape)
         table = AccountTable(home, venue="binance", account=name, kind="binance-usdm")
+        reductions = Reductions(
+            OrderManager(BinanceUsdmProtocol("k", "s")), INSTRUMENTS,
+            own=lambda slot, symbol: self.money.own(slot, symbol), slot_of=lambda robot: robot,
+            bounds={}, is_shared=True,
+        )  # fmt: skip
         self.money = AccountMoney(
-            options, INSTRUMENTS, {}, self.writer, table,
+            options, INSTRUMENTS, {}, self.writer, table, reductions,
             slot_of=lambda robot: robot, slack=lambda currency: 0, say=lambda out: None,
             stop=lambda slots: None, forced=BinanceUsdmProtocol.traits.forced,
         )  # fmt: skip
@@ -66,7 +73,7 @@ class Gateway:
 def test_a_forced_close_is_shared_also_after_a_restart(tmp_path: Path, client_id: str):
     gateway = Gateway(tmp_path, "one")
     money, kept = gateway.money, KeptMoney()
-    money.begin({"USDT": (1000 * UNIT, 1)}, {}, is_other=False)
+    money.begin({"USDT": BalanceTold("USDT", 1000 * UNIT, 1)}, {}, is_other=False)
     heard: list[tuple[FillTold, int, int]] = []
     for trade, (slot, text) in enumerate([(A, "+3@100"), (B, "+1@100"), (MAIN, "-1@100")], 1):
         fill = fill_of(LINEAR, text, trade=trade)

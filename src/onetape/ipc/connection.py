@@ -62,6 +62,10 @@ class Connection:
                 _, self._line = await loop.create_unix_connection(_Line, sock=made)
             return self._line
 
+    @property
+    def is_open(self) -> bool:
+        return self._line is not None and not self._line.is_closed
+
     def close(self) -> None:
         if self._line is not None:
             self._line.close()

@@ -181,7 +181,9 @@ class IPCCommandSystem:
         if ":" in target:
             known = self._paths.get(target)
             path = known or self._paths.setdefault(target, process_socket(self.home, target))
-            return ({path: target} if path.exists() else {}), []
+            connection = self._connections.get(str(path))
+            is_there = (connection is not None and connection.is_open) or path.exists()
+            return ({path: target} if is_there else {}), []
         is_venue = target.endswith(GATEWAY)
         kind = "" if target == ALL else "gateway" if is_venue else target
         paths = list(sockets(self.home, kind))

@@ -118,7 +118,11 @@ def decimals_of(value: Decimal) -> int:
 
 def scaled(units: int, decimals: int) -> Decimal:
     """units / 10**decimals, exactly and canonical."""
-    return canonical(EXACT.scaleb(Decimal(units), -decimals))
+    if not units or decimals <= 0:
+        return canonical(EXACT.scaleb(Decimal(units), -decimals))
+    text = str(units)
+    zeros = min(len(text) - len(text.rstrip("0")), decimals)
+    return EXACT.scaleb(Decimal(text[:-zeros] if zeros else text), zeros - decimals)
 
 
 def to_units(value: Decimal, decimals: int, *, what: str = "value") -> int:

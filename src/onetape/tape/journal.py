@@ -7,7 +7,6 @@ append from Python costs one call. Readers give decoded records, raw frames, or 
 from __future__ import annotations
 
 import os
-import struct
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -36,7 +35,7 @@ __all__ = ["Frame", "JournalReader", "JournalWriter", "Record", "type_id"]
 
 _NO_UUID = bytes(16)
 _NAMES = {schema.name: id_ for id_, schema in built_in().items()}
-_CHUNK_BYTES = 4 << 20
+_CHUNK_BYTES = 256 << 10  # of frames that are objects at a time
 
 
 def type_id(name: str | int) -> int:
@@ -228,19 +227,6 @@ class JournalWriter:
         self.close()
 
 
-_HEADER = struct.Struct("<IHHQqI4x")
-
-
-def _split(data: bytes) -> Iterator[Frame]:
-    """Frames that lie behind one another, each padded to eight bytes."""
-    at = 0
-    while at < len(data):
-        length, type_, flags, sequence, time, stream = _HEADER.unpack_from(data, at)
-        payload = data[at + _HEADER.size : at + length]
-        yield Frame(type_, flags, sequence, time, stream, payload)
-        at += (length + 7) & ~7
-
-
 class JournalReader:
     """Reads a journal in order, sealed or while it is written; works on read-only media.
 
@@ -298,8 +284,8 @@ class JournalReader:
         wanted = [self.schemas.named(t).id if isinstance(t, str) else t for t in types]
         ended = False
         while not ended:
-            raw, ended = self.core.read_frames(_CHUNK_BYTES, wanted, time_until)
-            yield from _split(raw.tobytes())
+            found, ended = self.core.read_frames(Frame, _CHUNK_BYTES, wanted, time_until)
+            yield from found
 
     def chunks(
         self, event: str | int, *, rows_max: int = 65536, time_until: int = TIME_MAX
@@ -369,8 +355,10 @@ class JournalReader:
         self.core.seek_sequence(first)
         ended = False
         while not ended and self.core.next_sequence < place:
-            raw, ended = self.core.read_frames(_CHUNK_BYTES, [INSTRUMENT_TYPE], TIME_MAX, place)
-            for frame in _split(raw.tobytes()):
+            found, ended = self.core.read_frames(
+                Frame, _CHUNK_BYTES, [INSTRUMENT_TYPE], TIME_MAX, place
+            )
+            for frame in found:
                 schemas.instruments[frame.stream] = schemas.of(frame.type).decode(frame.payload)
 
     @property
