@@ -194,3 +194,13 @@ def test_a_ledger_is_rebuilt_from_its_frames_and_from_a_checkpoint(tmp_path):
             if frame.time > 20:
                 resumed.post(unpack(frame.payload))
     assert rebuilt.to_record() == resumed.to_record() == ledger.to_record()
+
+
+def test_what_moved_the_total_within_a_span_is_known_one_by_one():
+    ledger = Ledger()
+    assert ledger.within("USD", 0, 10) == []
+    for time, amount in ((5, 7), (3, -2), (9, 4), (4, 0)):
+        legs = (Leg(2, "USD", amount), Leg(Outside.MARKET, "USD", -amount))
+        ledger.post(Entry(time, Cause.FILL, legs, f"fill {time}"))
+    assert ledger.within("USD", 3, 9) == [(5, 7), (9, 4)]  # after the first, until the last
+    assert ledger.within("USD", 2, 8) == [(3, -2), (5, 7)]

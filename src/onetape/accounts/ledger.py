@@ -127,8 +127,10 @@ class Ledger:
     ) -> list[tuple[int, int]]:
         """(time, what the total moved by) of what happened after `start` and until `end`, by the
         venue's time; at most the entries that are kept."""
-        known, _ = self._balances.history(currency, wallet)
-        return sorted(each for each in known if start < each[0] <= end)
+        if currency not in self.currencies(wallet):
+            return []
+        recent, _ = self._balances.history(currency, wallet)
+        return sorted(each for each in recent if start < each[0] <= end)
 
     def changes(self, currency: str, since: int, wallet: str = "") -> int:
         """How many entries later than `since` have moved the total; at most those that are kept."""

@@ -20,7 +20,7 @@ import msgspec
 
 from onetape._core import SlotGroup
 from onetape.accounts.entries import MAIN, SLOTS_MAX, TOTAL
-from onetape.accounts.table import AccountReader, accounts_in
+from onetape.accounts.table import AccountReader, PositionShown, accounts_in
 from onetape.model.errors import (
     BadInput,
     ProcessDown,
@@ -31,7 +31,14 @@ from onetape.model.errors import (
 from onetape.model.home import StrPath, home_of, state_of
 from onetape.model.money import money
 
-__all__ = ["MAX_AGE_S", "SingleQuote", "StrategyBalanceManager", "get_balance"]
+__all__ = [
+    "MAX_AGE_S",
+    "MarginState",
+    "PositionState",
+    "SingleQuote",
+    "StrategyBalanceManager",
+    "get_balance",
+]
 
 MAX_AGE_S: Final = 2.0  # a gateway shows life twice a second
 _NS: Final = 10**9
@@ -50,6 +57,47 @@ class SingleQuote(msgspec.Struct, frozen=True):
     @property
     def localTimestamp(self) -> int:  # noqa: N802 - its name elsewhere
         return self.local_timestamp
+
+
+class MarginState(msgspec.Struct, frozen=True):
+    """The whole account's in one currency; None: not known. Times in ns UTC.
+
+    equity: balance and open profit at the middle of the last quotes; maintenance: what the
+    positions need there, by the brackets that the instruments have. initial and available are the
+    venue's own, of `told_at`.
+    """
+
+    currency: str
+    equity: Decimal | None
+    unrealized: Decimal | None
+    maintenance: Decimal | None
+    initial: Decimal | None
+    available: Decimal | None
+    told_at: int | None
+    ts: int
+
+
+class PositionState(msgspec.Struct, frozen=True):
+    """One position of a slot, 0 the account's. qty is signed; price: what unrealized is reckoned
+    at, None where no quote has come. ts: ns UTC."""
+
+    slot: int
+    symbol: str
+    side: str
+    qty: Decimal
+    entry_price: Decimal
+    price: Decimal | None
+    unrealized: Decimal | None
+    realized: Decimal
+    ts: int
+
+    @classmethod
+    def of(cls, shown: PositionShown) -> PositionState:
+        price, unrealized = _maybe(shown.price), _maybe(shown.unrealized)
+        return cls(
+            shown.slot, shown.symbol, str(shown.side), money(shown.qty), money(shown.entry),
+            price, unrealized, money(shown.realized), shown.ts,
+        )  # fmt: skip
 
 
 class StrategyBalanceManager:
@@ -138,6 +186,30 @@ class StrategyBalanceManager:
         units = totals[index] if index < len(totals) else 0
         heartbeat = self._attached().state.heartbeat
         return SingleQuote(ts_data // _US_NS, heartbeat // _US_NS, money(units))
+
+    def margin(self, currency: str | Enum) -> MarginState:
+        """Raises UnknownCurrency where the venue has no margin in it, StaleData, ProcessDown."""
+        reader = self._attached()
+        self._check_fresh(reader)
+        found = reader.margin(_code(currency))
+        if found is None:
+            raise UnknownCurrency(f"there is no margin in {_code(currency)}", where=self._named())
+        return MarginState(
+            found.currency, _maybe(found.equity), _maybe(found.unrealized),
+            _maybe(found.maintenance), _maybe(found.initial), _maybe(found.available),
+            found.told_at, found.ts,
+        )  # fmt: skip
+
+    def positions(self, index: int | None = None) -> list[PositionState]:
+        """What is held, by slot, symbol and side; index: of one slot, 0 the account's. Raises
+        StaleData, ProcessDown."""
+        reader = self._attached()
+        self._check_fresh(reader)
+        return [
+            PositionState.of(each)
+            for each in reader.positions()
+            if each.qty and index in (None, each.slot)
+        ]
 
     @property
     def currencies(self) -> list[str]:
@@ -279,6 +351,10 @@ def _manager(
     exchange: str, account: str | None, home: str, max_age: float
 ) -> StrategyBalanceManager:
     return StrategyBalanceManager(exchange, account=account, home=home, max_age=max_age)
+
+
+def _maybe(units: int | None) -> Decimal | None:
+    return None if units is None else money(units)
 
 
 def _text(name: str | Enum) -> str:

@@ -15,27 +15,95 @@ that they are ready and shows life: to all others they are stale.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from onetape._core import SlotGroup
 from onetape.accounts.entries import SLOTS_MAX
+from onetape.model.enums import PositionSide
 from onetape.model.errors import DataError, ProcessDown
 from onetape.model.home import StrPath, state_of
 from onetape.tape.state import StateReader, StateWriter, tables_in
 from onetape.tape.state_layout import FieldValue, GroupSpec, Layout
 
-__all__ = ["ALIVE_EVERY_S", "AccountReader", "AccountTable", "accounts_in", "gateway_of"]
+__all__ = [
+    "ALIVE_EVERY_S",
+    "AccountReader",
+    "AccountTable",
+    "Margin",
+    "PositionShown",
+    "accounts_in",
+    "gateway_of",
+]
 
 ALIVE_EVERY_S: Final = 0.5  # the longest time between two signs of life of a gateway
 SLOTS_SHOWN: Final = 8  # of each currency at least: an unused one is zero, not absent
 
-# Groups of positions and of margin take 4 and 5.
 ACCOUNT: Final = GroupSpec(
     1, "account", (("kind", "T"), ("slots", "u"), ("ready", "b"), ("why", "T"))
 )
 SLOT: Final = GroupSpec(2, "slot", (("index", "u"),))
 BALANCE: Final = GroupSpec(3, "balance", slots=SLOTS_MAX)
-LAYOUT: Final = Layout([ACCOUNT, SLOT, BALANCE])
+# Money in 1e-18 of the currency; a price likewise. None: nobody knows.
+MARGIN: Final = GroupSpec(
+    4,
+    "margin",
+    (
+        ("equity", "m"),
+        ("unrealized", "m"),
+        ("maintenance", "m"),
+        ("initial", "m"),  # the venue's word, as `available` is
+        ("available", "m"),
+        ("told_at", "u"),  # ns UTC, when the venue was asked
+    ),
+)
+POSITION: Final = GroupSpec(
+    5,
+    "position",
+    (
+        ("qty", "m"),  # 1e-18, signed
+        ("entry", "m"),
+        ("price", "m"),  # that unrealized is reckoned at
+        ("unrealized", "m"),
+        ("realized", "m"),  # since the ledger's beginning, without fees and funding
+        ("size_decimals", "u"),  # of the instrument
+    ),
+)
+LAYOUT: Final = Layout([ACCOUNT, SLOT, BALANCE, MARGIN, POSITION])
+_KEY_BYTES_MAX: Final = 64
+
+
+class Margin(NamedTuple):
+    """Of one currency, units of 1e-18; None: not known. equity: balance and open profit, at the
+    middle of the last quotes; maintenance: by the brackets that the instruments have; initial and
+    available: the venue's word of `told_at` (ns UTC)."""
+
+    currency: str
+    equity: int | None
+    unrealized: int | None
+    maintenance: int | None
+    initial: int | None
+    available: int | None
+    told_at: int | None
+    ts: int = 0  # ns UTC of the data
+
+
+class PositionShown(NamedTuple):
+    """slot: 0 the account's. qty, prices and money in units of 1e-18; None: not known."""
+
+    slot: int
+    symbol: str
+    side: PositionSide
+    qty: int
+    entry: int
+    price: int | None
+    unrealized: int | None
+    realized: int
+    size_decimals: int
+    ts: int = 0  # ns UTC of the data
+
+    @property
+    def key(self) -> tuple[int, str, PositionSide]:
+        return self.slot, self.symbol, self.side
 
 
 def gateway_of(account: str) -> str:
@@ -91,6 +159,20 @@ class AccountTable:
             totals = totals + [0] * short
             held = held + [0] * short
         self._writer.put_slots("balance", currency, totals, held, ts=ts, sequence=sequence)
+
+    def put_margin(self, margin: Margin, *, sequence: int) -> None:
+        """One currency's."""
+        values = margin._asdict()
+        currency, ts = values.pop("currency"), values.pop("ts")
+        self._writer.put("margin", currency, values, ts=ts, sequence=sequence)
+
+    def put_position(self, position: PositionShown, *, sequence: int) -> None:
+        """One slot's position. A symbol of more than 50 bytes has no room: nobody sees it."""
+        values = position._asdict()
+        slot, symbol, side = (values.pop(name) for name in ("slot", "symbol", "side"))
+        key, ts = f"{slot} {side} {symbol}", values.pop("ts")
+        if len(key.encode()) <= _KEY_BYTES_MAX:
+            self._writer.put("position", key, values, ts=ts, sequence=sequence)
 
     def remove(self, currency: str) -> bool:
         """The account has no such currency any more. False: it had none."""
@@ -176,6 +258,25 @@ class AccountReader:
                 if known.upper() == currency.upper():
                     return self.state.slots("balance", known, max_age=max_age)
         return found
+
+    def margin(self, currency: str) -> Margin | None:
+        """Of a currency, its code as `currencies` has it; None: there is none."""
+        group = self.state.get("margin", currency)
+        if group is None:
+            return None
+        values: dict[str, Any] = group.values
+        return Margin(currency, **values, ts=group.ts_data)
+
+    def positions(self) -> list[PositionShown]:
+        """By slot, symbol and side; those that are flat now, too. Each is of one moment, together
+        they may span several writes."""
+        found = []
+        for key, group in self.state.groups("position").items():
+            slot, side, symbol = key.split(" ", 2)
+            values: dict[str, Any] = group.values
+            at = (int(slot), symbol, PositionSide(side))
+            found.append(PositionShown(*at, **values, ts=group.ts_data))
+        return sorted(found, key=lambda each: each.key)
 
     @property
     def age_ns(self) -> int:

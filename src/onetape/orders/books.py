@@ -33,6 +33,7 @@ class Books:
         self.positions: dict[tuple[str, PositionSide], int] = {}  # by the fills that were booked
         self.venue_positions: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # qty, time
         self.balances: dict[str, BalanceTold] = {}  # the venue's newest word
+        self.margins: dict[str, BalanceTold] = {}  # its newest that told of margin
         self.expected: dict[str, int] = {}  # by the fills, where there are no positions
         self.moved: dict[str, int] = {}  # how many fills have moved a balance
         self.booked = 0  # fills
@@ -122,6 +123,8 @@ class Books:
         if known is not None and told.time < known.time:
             return None
         self.balances[told.currency] = told
+        if told.margin is not None:
+            self.margins[told.currency] = told
         untold = self._untold.get(told.currency)
         while untold and untold[0][0] <= told.time:
             self._untold_sums[told.currency] -= untold.popleft()[1]

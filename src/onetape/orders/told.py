@@ -22,6 +22,7 @@ from onetape.model.enums import (
 __all__ = [
     "BalanceTold",
     "FillTold",
+    "MarginTold",
     "ModeTold",
     "MoveKind",
     "MoveTold",
@@ -81,6 +82,15 @@ class FillTold(NamedTuple):
         return self.symbol, self.trade_id, self.side
 
 
+class MarginTold(NamedTuple):
+    """What the venue says of the margin of a currency beside its balance. profit: of its cross
+    positions; initial: None where it does not follow from what is told."""
+
+    profit: int
+    available: int
+    initial: int | None = None
+
+
 class BalanceTold(NamedTuple):
     """What an account owns of a currency, without what open positions have gained.
 
@@ -95,6 +105,7 @@ class BalanceTold(NamedTuple):
     time: int
     earliest: int = 0  # 0: `time` is exact
     latest: int = 0
+    margin: MarginTold | None = None  # where the venue has margin and tells of it here
 
     @property
     def as_of_from(self) -> int:

@@ -12,7 +12,7 @@ from onetape.accounts.entries import MAIN, TOTAL
 from onetape.accounts.entry_frames import unpack
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.reader import MAX_AGE_S
-from onetape.accounts.table import AccountReader, accounts_in
+from onetape.accounts.table import AccountReader, Margin, accounts_in
 from onetape.model.config import AccountConfig, Config
 from onetape.model.decimals import decimal_text
 from onetape.model.money import money
@@ -48,8 +48,22 @@ def balances(home: Path, config: Config) -> list[dict[str, Any]]:
         elif is_tape(path):  # none runs, or it has begun just now
             alive = _is_written(path)
             found = list(_on_tape(path)) or list(_as_told(path))
-        rows += [_row(name, account, each, alive=alive) for each in found]
+        for each in found:
+            row = _row(name, account, each, alive=alive)
+            if alive and reader is not None and (margin := reader.margin(each.currency)):
+                row["margin"] = _margin(margin)
+            rows.append(row)
     return rows
+
+
+def _margin(margin: Margin) -> dict[str, Any]:
+    units = margin._asdict()
+    told_at = units["told_at"]
+    amounts = ("equity", "unrealized", "maintenance", "initial", "available")
+    return {
+        **{k: None if units[k] is None else decimal_text(money(units[k])) for k in amounts},
+        "told_age_ms": None if told_at is None else max(0, time.time_ns() - told_at) // 10**6,
+    }
 
 
 def _is_written(path: Path) -> bool:

@@ -224,8 +224,13 @@ def _gain(instrument: Instrument, size: int, entry: Decimal, now: Decimal) -> De
     return qty * (now - entry)
 
 
+def text_of(value: Decimal) -> str:
+    """As people read it: twelve decimals at most."""
+    return decimal_text(round(value, 12))
+
+
 def _text(value: Decimal | None) -> str | None:
-    return None if value is None else decimal_text(round(value, 12))
+    return None if value is None else text_of(value)
 
 
 def read_account(path: Path) -> AccountView:

@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from onetape.model.config import Config
+from onetape.accounts.entries import MAIN, TOTAL
+from onetape.accounts.table import PositionShown, accounts_in
+from onetape.model.config import AccountConfig, Config
 from onetape.model.decimals import decimal_text
 from onetape.model.money import money
-from onetape.services.account_projection import AccountView, last_quotes, read_account
+from onetape.services.account_balances import STALE_NS
+from onetape.services.account_projection import AccountView, last_quotes, read_account, text_of
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.segments import is_tape
 
@@ -27,11 +30,49 @@ def orders(home: Path, config: Config) -> list[dict[str, Any]]:
 
 
 def positions(home: Path, config: Config) -> list[dict[str, Any]]:
-    """What is held, by account, symbol and side; unrealised by the middle of the last quote."""
-    found = []
-    for name, view in _views(home, config):
-        found += view.positions_at(name, last_quotes(view, gateway_journal(home, name)))
+    """What is held, by account, symbol and side; unrealised by the middle of the last quote. While
+    a gateway stands by its table, from there, and of each sub-account, too; else what the fills of
+    its journal add up to."""
+    shown = {each.account: each for each in accounts_in(home)[0] if each.age_ns <= STALE_NS}
+    found: list[dict[str, Any]] = []
+    for name, account in config.accounts.items():
+        path = gateway_journal(home, name)
+        if name in shown:
+            found += _in_table(name, shown[name].positions(), account)
+        elif is_tape(path):
+            view = read_account(path)
+            found += view.positions_at(name, last_quotes(view, path))
     return found
+
+
+def _in_table(
+    name: str, standing: list[PositionShown], account: AccountConfig
+) -> Iterator[dict[str, Any]]:
+    names = {slot: each for each, slot in {"main": MAIN, **account.subaccounts}.items()}
+    for whole in standing:
+        if whole.slot != TOTAL:
+            continue
+        parts = [each for each in standing if each.key[1:] == whole.key[1:] and each.slot != TOTAL]
+        yield {
+            "symbol": whole.symbol,
+            "side": str(whole.side),
+            **_amounts(whole),
+            "account": name,
+            "subaccounts": {
+                names.get(each.slot, str(each.slot)): {"index": each.slot, **_amounts(each)}
+                for each in parts
+            },
+        }
+
+
+def _amounts(position: PositionShown) -> dict[str, str | None]:
+    units = {
+        "entry_price": position.entry if position.qty else None,
+        "unrealized": position.unrealized,
+        "realized": position.realized,
+    }
+    texts = {key: None if each is None else text_of(money(each)) for key, each in units.items()}
+    return {"qty": f"{money(position.qty):.{position.size_decimals}f}", **texts}
 
 
 def fills(home: Path, config: Config, *, last: int = 0) -> list[dict[str, Any]]:

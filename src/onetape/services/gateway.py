@@ -262,6 +262,7 @@ class Gateway:
             options, instruments, self.manager.references, writer, table, reductions,
             slot_of=self.tape.slot_of, slack=self.protocol.slack, say=self._say,
             stop=self._stop_slots, forced=self.protocol.traits.forced,
+            margins=self.manager.books.margins,
         )  # fmt: skip
         money.recover(kept)
         return money

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -36,6 +37,7 @@ from onetape.orders.filters import Refusal
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, Managed
 from onetape.orders.told import BalanceTold, FillTold, MoveKind, MoveTold, Told
 from onetape.services.gateway_options import GatewayOptions
+from onetape.services.gateway_standing import Standing
 from onetape.tape.journal import JournalWriter, type_id
 
 __all__ = ["LEDGER", "AccountMoney", "KeptMoney"]
@@ -50,6 +52,7 @@ _CAUSES: Final = {
 LEDGER: Final = "ledger"  # source of the positions that it begins with
 
 _ENTRY: Final = type_id("entry")
+_NO_MARGINS: Final[Mapping[str, BalanceTold]] = MappingProxyType({})
 
 GRACE: Final = SECOND  # for the fill behind a balance that the stream tells
 OTHER_EXCHANGE: Final = "another exchange"  # note of the entry with which it begins
@@ -117,6 +120,7 @@ class AccountMoney:
         say: Callable[[AccountOut | HealthOut], None],
         stop: Callable[[tuple[int, ...]], None],
         forced: tuple[str, ...] = (),
+        margins: Mapping[str, BalanceTold] = _NO_MARGINS,
     ) -> None:
         self._instruments = instruments
         self._references = references
@@ -138,6 +142,7 @@ class AccountMoney:
         self.statements = Statements(self.accounts, unexplained, slack)
         self._books = Bookkeeper(self.ledger, self.statements, self._write)
         self.booking = Booking(instruments)
+        self._standing = Standing(table, self.ledger, instruments, references, margins)
         self._heard: dict[str, tuple[BalanceTold, int]] = {}  # and when it is looked at
         self._opened: dict[str, int] = {}  # when the books of a currency began, the venue's time
         self._changed: set[str] = set()  # currencies, since readers were told
@@ -394,6 +399,8 @@ class AccountMoney:
 
     def alive(self) -> None:
         """At most half a second apart."""
+        if self.is_ready:
+            self._standing.tick(self.booking, self._sequence)
         self._table.alive(time.time_ns())
 
     def close(self) -> None:

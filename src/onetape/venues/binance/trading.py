@@ -36,6 +36,7 @@ from onetape.orders.told import (
     StreamTold,
     Told,
 )
+from onetape.venues.binance.balances import balances_told
 from onetape.venues.binance.errors import ERRORS, TEXT_503, is_error
 from onetape.venues.binance.moves import KnownMoves, income_terms, next_income
 from onetape.venues.binance.signing import sent_terms, signer_of
@@ -371,11 +372,9 @@ class BinanceUsdmProtocol:
                 return Answer(Outcome.DONE, tuple(self._position_row(r, now) for r in value
                                                   if r["symbol"] in self._by_raw))  # fmt: skip
             case Purpose.BALANCES:
-                # `updateTime` is when the currency changed last, not how fresh the list is.
                 asked = int(sent_terms(call.target)["timestamp"]) * _MS
                 bounds = (asked, asked - CLOCK_STEP, now + CLOCK_STEP)
-                totals = ((r["asset"], money_of(r["balance"])) for r in value)
-                return Answer(Outcome.DONE, tuple(BalanceTold(*t, *bounds) for t in totals))
+                return Answer(Outcome.DONE, tuple(balances_told(value, *bounds)))
             case Purpose.MOVES:
                 moves = self._moves.of_history(value, self._symbol)
                 more = next_income(len(value), sent_terms(call.target))

@@ -1,0 +1,137 @@
+"""How an account stands: positions of each slot and margin of each currency, for the table.
+
+Written from the gateway's tick and not from the order path. Positions are shown when they have
+changed; what prices change, twice a second. Prices are the middle of the last quotes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from onetape.accounts.booking import Booking
+from onetape.accounts.entries import TOTAL
+from onetape.accounts.holding import Holding
+from onetape.accounts.ledger import Ledger
+from onetape.accounts.margin import Contract, Held
+from onetape.accounts.table import AccountTable, Margin, PositionShown
+from onetape.model.enums import Kind, PositionSide
+from onetape.model.instrument import Instrument
+from onetape.model.money import MONEY_DECIMALS, money_units
+from onetape.orders.told import BalanceTold
+
+__all__ = ["Standing"]
+
+REVALUED_EVERY_S: Final = 0.5
+
+Key = tuple[int, str, PositionSide]
+
+
+class Standing:
+    """references: price units by symbol; margins: the venue's newest words."""
+
+    def __init__(
+        self,
+        table: AccountTable,
+        ledger: Ledger,
+        instruments: Mapping[str, Instrument],
+        references: Mapping[str, int],
+        margins: Mapping[str, BalanceTold],
+    ) -> None:
+        self._table = table
+        self._ledger = ledger
+        self._instruments = instruments
+        self._references = references
+        self._margins = margins
+        self._shown: dict[Key, PositionShown] = {}
+        self._margin: dict[str, Margin] = {}
+        self._holdings: dict[Key, tuple[int, int]] = {}
+        self._revalued = 0.0
+
+    def tick(self, booking: Booking, sequence: int) -> None:
+        """sequence: of the newest entry's frame."""
+        holdings = self._now(booking)
+        sizes = {key: (held.qty, held.cost) for key, held in holdings.items()}
+        is_due = time.monotonic() - self._revalued >= REVALUED_EVERY_S
+        if sizes == self._holdings and not is_due:
+            return
+        self._holdings, self._revalued = sizes, time.monotonic()
+        now = time.time_ns()
+        for key in self._shown.keys() - holdings.keys():  # the exchange has begun anew
+            gone = self._shown.pop(key)._replace(qty=0, entry=0, unrealized=0, realized=0, ts=now)
+            self._table.put_position(gone, sequence=sequence)
+        for key, held in holdings.items():
+            shown = self._position(key, held, now)
+            if self._shown.get(key, shown)._replace(ts=now) != shown or key not in self._shown:
+                self._table.put_position(shown, sequence=sequence)
+                self._shown[key] = shown
+        for currency in self._settled():
+            margin = self._margin_of(currency, booking, now)
+            if self._margin.get(currency, margin)._replace(ts=now) != margin or (
+                currency not in self._margin
+            ):
+                self._table.put_margin(margin, sequence=sequence)
+                self._margin[currency] = margin
+
+    def _now(self, booking: Booking) -> dict[Key, Holding]:
+        """Of slots; as slot 0 what the venue has, and of spot, which has no positions there, the
+        sum of all."""
+        found: dict[Key, Holding] = dict(booking.positions)
+        for (symbol, side), held in booking.account.items():
+            if not held.terms.is_spot:
+                found[TOTAL, symbol, side] = held
+        for (_, symbol, side), own in booking.positions.items():
+            if own.terms.is_spot:
+                total = found.setdefault((TOTAL, symbol, side), Holding(own.terms))
+                total.qty += own.qty
+                total.cost += own.cost
+                total.realized += own.realized
+        return found
+
+    def _position(self, key: Key, held: Holding, now: int) -> PositionShown:
+        slot, symbol, side = key
+        instrument, price = self._instruments[symbol], self._references.get(symbol, 0)
+        return PositionShown(
+            slot,
+            symbol,
+            side,
+            qty=held.qty * 10 ** (MONEY_DECIMALS - instrument.size_decimals),
+            entry=money_units(held.entry_price),
+            price=price * 10 ** (MONEY_DECIMALS - instrument.price_decimals) if price else None,
+            unrealized=held.unrealized(price) if price or not held.qty else None,
+            realized=held.realized,
+            size_decimals=instrument.size_decimals,
+            ts=now,
+        )
+
+    def _settled(self) -> dict[str, None]:
+        """What contracts settle in, and what the venue says has margin."""
+        contracts = (i for i in self._instruments.values() if i.kind is not Kind.SPOT)
+        return dict.fromkeys([*(i.settle for i in contracts), *self._margins])
+
+    def _margin_of(self, currency: str, booking: Booking, now: int) -> Margin:
+        unrealized: int | None = 0
+        maintenance: int | None = 0
+        for (symbol, side), held in booking.account.items():
+            instrument = self._instruments[symbol]
+            if held.terms.is_spot or instrument.settle != currency or not held.qty:
+                continue
+            price = self._references.get(symbol, 0)
+            contract = Contract(instrument, mark=price, sides={side: Held(held.qty, held.cost)})
+            is_known = bool(price) and unrealized is not None
+            unrealized = (unrealized or 0) + contract.unrealized if is_known else None
+            is_known = bool(instrument.maintenance_rate) and maintenance is not None
+            maintenance = (maintenance or 0) + contract.maintenance if is_known else None
+        told = self._margins.get(currency)
+        said = told.margin if told is not None else None
+        return Margin(
+            currency,
+            equity=None if unrealized is None else self._ledger.total(currency) + unrealized,
+            unrealized=unrealized,
+            maintenance=maintenance,
+            initial=said.initial if said else None,
+            available=said.available if said else None,
+            told_at=told.time if told else None,
+            ts=now,
+        )
