@@ -13,7 +13,7 @@ from onetape.accounts.entries import Cause
 
 @pytest.fixture
 def world(tmp_path):
-    made = World(tmp_path)
+    made = World(tmp_path, wallet_host="localhost")  # an address of its own, as at the venue
     yield made
     made.stop()
 
@@ -31,4 +31,5 @@ def test_a_gateway_killed_before_the_answer_sends_nothing_twice(world):
     world.looked()
     assert world.slots[0] == total - Decimal("5.5") == sum(world.slots[1:])
     assert world.books()[1] == 0
+    assert (world.home / "run" / f"budget-localhost-{world.venue.port}").exists()
     assert not [e for e in world.entries() if e.cause is Cause.CORRECTION]
