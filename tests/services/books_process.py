@@ -10,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
 from onetape.ipc.once import Once
 from onetape.orders.manager import OrderManager
 from onetape.orders.recover import Recovery
+from onetape.orders.told import BalanceTold
 from onetape.services.gateway_commands import Commands
 from onetape.services.gateway_journal import GatewayTape
 from onetape.services.gateway_money import AccountMoney, KeptMoney
@@ -56,13 +58,18 @@ class Books:
         self.writer = JournalWriter(path, process="gateway:main")
         tape = GatewayTape(self.writer, ())
         table = AccountTable(home, venue="binance", account="main", kind="binance-usdm")
+        reductions = Reductions(
+            OrderManager(protocol), {}, own=lambda slot, symbol: 0, slot_of=lambda _: 1, bounds={},
+            is_shared=True,
+        )  # fmt: skip
         self.money = AccountMoney(
-            options, {}, {}, self.writer, table, slot_of=lambda _: 1, slack=lambda _: 0,
-            say=lambda _: None, stop=lambda _: None,
+            options, {}, {}, self.writer, table, reductions, slot_of=lambda _: 1,
+            slack=lambda _: 0, say=lambda _: None, stop=lambda _: None,
         )  # fmt: skip
         self.steps_left = -1  # never
         self.money.recover(kept)
-        self.money.begin({"USDT": (1000 * UNIT, 1)}, {}, is_other=False)
+        told = BalanceTold("USDT", 1000 * UNIT, 1)
+        self.money.begin({"USDT": told}, {}, is_other=False)
         self.money.ready()
         self.desk = TransferDesk(
             options, ["binance"], self.money, tape, protocol, wire(protocol) if wire else None,
