@@ -69,7 +69,7 @@ def test_a_sub_accounts_half_that_the_stream_tells_too_counts_once(is_first):
     if not is_first:
         desk.keeper.book(told)
     assert desk.rows[:3] == [100, 50, 50]
-    assert desk.statements.told(BalanceTold("USD", 100 * U, desk.now + SECOND), desk.now) == []
+    assert desk.told(100, at=desk.now + SECOND, now=desk.now) == []
 
 
 def test_an_id_that_an_adjust_has_told_of_is_not_used_again():
@@ -325,7 +325,7 @@ def test_a_half_that_the_venues_stream_tells_too_counts_once():
         if not is_first:
             desk.keeper.book(moved)
         assert desk.money == (60, 0, 40)
-        assert desk.statements.told(BalanceTold("USD", 60 * U, desk.now + SECOND), desk.now) == []
+        assert desk.told(60, at=desk.now + SECOND, now=desk.now) == []
 
 
 def test_a_place_is_written_as_venue_account_and_wallet():

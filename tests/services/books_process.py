@@ -59,18 +59,17 @@ class Books:
         tape = GatewayTape(self.writer, ())
         table = AccountTable(home, venue="binance", account="main", kind="binance-usdm")
         reductions = Reductions(
-            OrderManager(protocol), {}, own=lambda slot, symbol: 0, slot_of=lambda _: 1,
-            bounds={}, is_shared=True,
+            OrderManager(protocol), {}, own=lambda slot, symbol: 0, slot_of=lambda _: 1, bounds={},
+            is_shared=True,
         )  # fmt: skip
         self.money = AccountMoney(
             options, {}, {}, self.writer, table, reductions, slot_of=lambda _: 1,
-            slack=lambda _: 0,
-            say=lambda _: None, stop=lambda _: None,
+            slack=lambda _: 0, say=lambda _: None, stop=lambda _: None,
         )  # fmt: skip
         self.steps_left = -1  # never
         self.money.recover(kept)
-        began = BalanceTold("USDT", 1000 * UNIT, 1)
-        self.money.begin({"USDT": began}, {}, is_other=False)
+        told = BalanceTold("USDT", 1000 * UNIT, 1)
+        self.money.begin({"USDT": told}, {}, is_other=False)
         self.money.ready()
         self.desk = TransferDesk(
             options, ["binance"], self.money, tape, protocol, wire(protocol) if wire else None,

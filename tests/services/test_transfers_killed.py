@@ -1,19 +1,24 @@
-"""A gateway killed while it moves money between wallets: nothing is sent twice, nothing is lost."""
+"""A gateway killed while it moves money between wallets sends nothing twice and loses nothing; one
+whose venue moves nothing says so."""
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 
 import pytest
-from gateway_process import wait_for
+from gateway_process import GatewayProcess, wait_for
 from transfer_processes import World
 
 from onetape.accounts.entries import Cause
+from onetape.ipc import IPCCommandSystem
+from onetape.ipc.commands import transfer
+from sim.venue_client import served
 
 
 @pytest.fixture
 def world(tmp_path):
-    made = World(tmp_path)
+    made = World(tmp_path, wallet_host="localhost")  # an address of its own, as at the venue
     yield made
     made.stop()
 
@@ -31,4 +36,32 @@ def test_a_gateway_killed_before_the_answer_sends_nothing_twice(world):
     world.looked()
     assert world.slots[0] == total - Decimal("5.5") == sum(world.slots[1:])
     assert world.books()[1] == 0
+    assert (world.home / "run" / f"budget-localhost-{world.venue.port}").exists()
     assert not [e for e in world.entries() if e.cause is Cause.CORRECTION]
+
+
+def test_a_venue_that_moves_nothing_for_us_says_so(tmp_path):
+    async def send():
+        system = IPCCommandSystem("operator", home=tmp_path)
+        system.start()
+        payload = transfer("t", "usd", 1, "trading", "futures")
+        told = [
+            await system.send_command("kraken_gateway", *command, timeout=30)
+            for command in (
+                ("transfer", payload),
+                ("kraken_strategy_balance", {"cmd": "transfer", **payload}),
+            )
+        ]
+        system.stop()
+        return told
+
+    with served("kraken", seed=3, limits=False) as (dialect, port):
+        gateway = GatewayProcess("kraken", tmp_path, port, dialect.exchange.accounts[0])
+        gateway.start()
+        try:
+            answers = asyncio.run(send())
+        finally:
+            gateway.kill()
+    for told in answers:
+        assert (told.status, told.error["name"]) == ("refused", "NOT_AVAILABLE")
+        assert "kraken moves no money for us" in told.error["message"]

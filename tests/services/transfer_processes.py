@@ -24,27 +24,45 @@ WAY = {"currency": "usdt", "from": "trading", "to": "spot"}
 
 
 class World:
-    def __init__(self, folder, **options) -> None:
+    """One venue, and a gateway on its account `main`; `also` begins one on another account."""
+
+    def __init__(self, folder, *, wallet_host: str = "127.0.0.1", **options) -> None:
         self.folder = folder
         self.home = folder / "home"
         self.venue = VenueProcess(folder / "state", "binance-usdm")
         account = SimpleNamespace(**self.venue.told["accounts"][0])
+        options["rest_wallet"] = f"http://{wallet_host}:{self.venue.port}"
         self.gateway = GatewayProcess(
             "binance-usdm", self.home, self.venue.port, account, commands="process",
             venue="binance", subaccounts={"a": 2, "b": 3}, transfer_settled_ns=10**9, **options,
         )  # fmt: skip
         self.gateway.start()
 
+        self.others: list[GatewayProcess] = []
+
+    def also(self, name: str, **options) -> GatewayProcess:
+        told = next(each for each in self.venue.told["accounts"] if each["name"] == name)
+        account = SimpleNamespace(**told)
+        gateway = GatewayProcess(
+            "binance-usdm", self.home, self.venue.port, account, commands="process",
+            venue="binance", transfer_settled_ns=10**9, **options,
+        )  # fmt: skip
+        gateway.options["account"] = name
+        gateway.start()
+        self.others.append(gateway)
+        return gateway
+
     def stop(self) -> None:
-        self.gateway.kill()
+        for gateway in (self.gateway, *self.others):
+            gateway.kill()
         self.venue.stop()
 
-    def send(self, *commands, actor: str = "operator"):
+    def send(self, *commands, actor: str = "operator", to: str = "main"):
         async def work():
             system = IPCCommandSystem(actor, home=self.home)
             system.start()
             answers = [
-                await system.send_command("gateway:main", name, fields, timeout=30)
+                await system.send_command(f"gateway:{to}", name, fields, timeout=30)
                 for name, fields in commands
             ]
             system.stop()
@@ -52,16 +70,17 @@ class World:
 
         return asyncio.run(work())
 
-    def transfer(self, id_: str, amount, actor: str = "operator", **fields):
-        return self.send(("transfer", {**WAY, "id": id_, "amount": amount, **fields}), actor=actor)
+    def transfer(self, id_: str, amount, actor: str = "operator", at: str = "main", **fields):
+        asked = {**WAY, "id": id_, "amount": amount, **fields}
+        return self.send(("transfer", asked), actor=actor, to=at)
 
-    def stands(self, id_: str) -> dict:
-        (row,) = self.send(("transfers", {"id": id_})).result["transfers"]
+    def stands(self, id_: str, at: str = "main") -> dict:
+        (row,) = self.send(("transfers", {"id": id_}), to=at).result["transfers"]
         return row
 
-    def ends(self, id_: str, state: str = "done", seconds: float = 20) -> dict:
-        wait_for(lambda: self.stands(id_)["state"] == state, seconds)
-        return self.stands(id_)
+    def ends(self, id_: str, state: str = "done", seconds: float = 20, at: str = "main") -> dict:
+        wait_for(lambda: self.stands(id_, at)["state"] == state, seconds)
+        return self.stands(id_, at)
 
     def control(self, path: str, **body: object):
         content = msgspec.json.encode(body)
@@ -73,8 +92,8 @@ class World:
     def fault(self, **rule: object) -> None:
         self.control("/faults", fault=[{"path": PATH, "method": "POST", "count": 1, **rule}])
 
-    def entries(self) -> list[Entry]:
-        with JournalReader(gateway_journal(self.home, "main")) as reader:
+    def entries(self, account: str = "main") -> list[Entry]:
+        with JournalReader(gateway_journal(self.home, account)) as reader:
             return [unpack(frame.payload) for frame in reader.frames(("entry",))]
 
     def records(self, id_: str) -> list[str]:
@@ -82,10 +101,10 @@ class World:
             rows = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("transfer",))]
         return [row["state"] for row in rows if row["id"] == id_]
 
-    def books(self) -> tuple[Decimal, Decimal, Decimal]:
+    def books(self, account: str = "main") -> tuple[Decimal, Decimal, Decimal]:
         """In the trading wallet, on its way, in the spot wallet."""
         ledger = Ledger()
-        for entry in self.entries():
+        for entry in self.entries(account):
             ledger.post(entry)
         found = ledger.total("USDT"), ledger.transit("USDT"), ledger.total("USDT", "spot")
         return tuple(money(amount) for amount in found)
@@ -98,5 +117,10 @@ class World:
 
     @property
     def slots(self) -> list[Decimal]:
-        manager = StrategyBalanceManager("binance", strategy_count=4, home=self.home)
+        return self.slots_of("main")
+
+    def slots_of(self, account: str) -> list[Decimal]:
+        manager = StrategyBalanceManager(
+            "binance", strategy_count=4, home=self.home, account=account
+        )
         return manager.get_all("USDT")

@@ -122,3 +122,47 @@ def test_errors_say_whether_it_may_have_happened(world, error, status, outcome):
 def test_other_wallets_are_not_moved_between(world):
     assert world.protocol.transfer("", "funding", "USDT", 1, 0) is None
     assert world.protocol.transfers("spot", "margin", 0, since=0) is None
+
+
+def test_an_address_without_wallets_has_carried_nothing_out(world):
+    call = world.protocol.transfer("", "spot", "USDT", AMOUNT, 0)
+    for body, outcome in ((b"<html>", Outcome.DEFINITIVE), (b'{"code": -1}', Outcome.AMBIGUOUS)):
+        assert world.protocol.answer(call, 404, {}, body, 0).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "terms"),
+    [
+        ("spot", "", "fromAccountType=SPOT&toAccountType=USDT_FUTURE"),
+        ("", "spot", "fromAccountType=USDT_FUTURE&toAccountType=SPOT"),
+        ("spot", "spot", "fromAccountType=SPOT&toAccountType=SPOT"),
+        ("", "", None),
+        ("spot", "margin", None),
+    ],
+)
+def test_another_account_is_named_by_its_email_and_the_transfer_by_our_id(
+    world, source, target, terms
+):
+    call = world.protocol.transfer(source, target, "USDT", AMOUNT, 0, to="a@b.c", name="t-1")
+    if terms is None:
+        assert call is None
+        assert world.protocol.transfers(source, target, 0, since=0, to="a@b.c", name="t") is None
+        return
+    assert call.target.startswith("/sapi/v1/sub-account/universalTransfer?toEmail=a%40b.c&")
+    assert f"{terms}&clientTranId=t-1&asset=USDT&amount=12.5&" in call.target
+
+
+def test_a_history_between_accounts_has_our_id(world):
+    call = world.protocol.transfers("spot", "", 0, since=0, to="a@b.c", name="t-1")
+    row = {
+        "tranId": 92275823339, "fromEmail": "m@b.c", "toEmail": "a@b.c", "asset": "USDT",
+        "amount": "12.5", "createTimeStamp": 1640317374000, "fromAccountType": "SPOT",
+        "toAccountType": "USDT_FUTURE", "status": "SUCCESS", "clientTranId": "t-1",
+    }  # fmt: skip
+    rows = [row, {**row, "toEmail": "other@b.c"}, {**row, "clientTranId": None}]
+    body = msgspec.json.encode({"result": rows, "totalCount": 3})
+    answer = world.protocol.answer(call, 200, {}, body, 0)
+    time_ns = 1640317374000 * 10**6
+    assert answer.told == (
+        TransferTold("92275823339", "spot", "", "USDT", AMOUNT, time_ns, TransferState.DONE, "t-1"),
+    )

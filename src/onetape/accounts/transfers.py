@@ -321,6 +321,7 @@ class Transfers:
         wanted = (one.source.wallet, one.target.wallet, one.currency, one.amount)
         first, last = one.first_sent - CLOCKS, one.sent + self._settled_after + CLOCKS
         own = [row for row in rows if row[1:5] == wanted and row.venue_id not in taken]
+        own = [row for row in own if row.name in ("", name)]
         own = [row for row in own if first <= row.time <= last]
         if not own:
             return self.history(name, Found.ABSENT, now, as_of=as_of)

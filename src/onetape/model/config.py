@@ -62,6 +62,7 @@ class AccountConfig(_Section, frozen=True):
     leverage: float = 1.0  # at which orders of sub-accounts are reckoned; the venue has its own
     cross_internally: bool = False  # orders of two sub-accounts that meet trade without the venue
     commands: Literal["disk", "process"] = "disk"  # where one is on the tape before it is done
+    email: str = ""  # what the venue calls the account, where another of its accounts sends to it
     transfer_deadline: str = "120s"  # until when a transfer that was not made is tried again
 
 

@@ -144,16 +144,19 @@ class OrderProtocol(Protocol):
         ...
 
     def transfer(
-        self, source: str, target: str, currency: str, amount: int, now: int
-    ) -> Call | None:
+        self, source: str, target: str, currency: str, amount: int, now: int, *,
+        to: str = "", name: str = "",
+    ) -> Call | None:  # fmt: skip
         """Money from one wallet to another, "" being the one that is traded from; amount: 1e-18.
+        to: another account, as the venue calls it. name: our id, which the venue may not take.
         DONE: carried out, `value` is the venue's id. SAFE and DEFINITIVE: it was not. AMBIGUOUS:
         the history knows. None: not between these wallets, or not for us to do."""
         ...
 
     def transfers(
-        self, source: str, target: str, now: int, *, since: int, cursor: str = ""
-    ) -> Call | None:
+        self, source: str, target: str, now: int, *, since: int, cursor: str = "",
+        to: str = "", name: str = "",
+    ) -> Call | None:  # fmt: skip
         """The history of transfers that way, since ns UTC: `TransferTold` rows."""
         ...
 

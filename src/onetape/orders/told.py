@@ -147,7 +147,8 @@ class TransferState(StrEnum):
 
 
 class TransferTold(NamedTuple):
-    """A row of the venue's history of transfers. wallets: "" is the one that is traded from."""
+    """A row of the venue's history of transfers. wallets: "" is the one that is traded from. name:
+    our id of it, where the venue takes one."""
 
     venue_id: str
     source: str
@@ -156,6 +157,7 @@ class TransferTold(NamedTuple):
     amount: int
     time: int
     state: TransferState
+    name: str = ""
 
 
 class PositionTold(NamedTuple):

@@ -20,8 +20,10 @@ from typing import Any, Final
 from onetape.accounts.entries import MAIN
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
+from onetape.accounts.transfers import Tell
 from onetape.ipc.door import OPERATOR
 from onetape.ipc.server import listen
+from onetape.ipc.system import IPCCommandSystem
 from onetape.model.enums import Kind, OrderState, RequestKind
 from onetape.model.errors import VenueRejected
 from onetape.model.instrument import Instrument
@@ -60,6 +62,7 @@ __all__ = ["Gateway"]
 
 TICK_S: Final = 0.02
 RECONCILE_EVERY_S: Final = 300.0
+TELL_WITHIN_S: Final = 4.0  # an answer of another gateway
 LOOK_AGAIN_S: Final = 0.5  # after a balance that differed
 
 
@@ -237,7 +240,7 @@ class Gateway:
         self.transfers = TransferDesk(
             self.options, venues_of(self.options), self.money, self.tape, self.protocol,
             self.wallets, now=self.clock.now, spawn=self._spawn, say=self._say,
-            heard=self.watch.answer,
+            heard=self.watch.answer, tell=self._tell,
         )  # fmt: skip
         self.transfers.recover([] if is_other else kept.transfers)
         self.commands = Commands(
@@ -266,6 +269,23 @@ class Gateway:
         )  # fmt: skip
         money.recover(kept)
         return money
+
+    async def _tell(self, tell: Tell) -> str:
+        """The gateway of another account, as its operator would. Its ledger counts what it is told
+        of once by the transfer's id, so each try is a command of its own."""
+        system = IPCCommandSystem(OPERATOR, home=self.home)
+        system.start()
+        try:
+            fields = {
+                "currency": tell.currency, "delta": str(money(tell.amount)),
+                "transfer_id": tell.name,
+            }  # fmt: skip
+            answer = await system.send_command(
+                f"gateway:{tell.target.account}", "adjust", fields, timeout=TELL_WITHIN_S
+            )
+        finally:
+            system.stop()
+        return "" if answer.error is None else str(answer.error["message"])
 
     def _stop_slots(self, slots: tuple[int, ...]) -> None:
         """Their money is gone: what their robots have working is cancelled."""

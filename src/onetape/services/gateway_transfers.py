@@ -63,7 +63,8 @@ class Wire(Protocol):
 
 class TransferDesk:
     """Of one account. now: gives the venue's time. spawn: a task of the gateway's. heard: of each
-    answer. venues: what the venue is called, its name in the configuration first."""
+    answer. tell: the gateway of another account, of what has come to it; gives why it has not been
+    told, "" where it has. venues: what the venue is called, its name in the configuration first."""
 
     def __init__(
         self,
@@ -78,6 +79,7 @@ class TransferDesk:
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         say: Callable[[HealthOut], None],
         heard: Callable[[Answer], None] = lambda answer: None,
+        tell: Callable[[Tell], Coroutine[Any, Any, str]] | None = None,
     ) -> None:
         self._options = options
         self._here = Here(tuple(venues), options.account, options.transfer_deadline_ns)
@@ -89,11 +91,14 @@ class TransferDesk:
         self._spawn = spawn
         self._say = say
         self._heard = heard
+        self._tell = tell
         self._core = Transfers(
             money.ledger, *self._here.place[:2], self._refusal,
             settled_after=options.transfer_settled_ns,
         )  # fmt: skip
         self._looking: set[str] = set()
+        self._telling: set[str] = set()
+        self._untold: set[str] = set()  # that it could not be told has been said
         self._is_resumed = False
 
     def recover(self, records: Sequence[Mapping[str, Any]]) -> None:
@@ -123,8 +128,13 @@ class TransferDesk:
         """Raises where this venue, or this moment, cannot move money that way."""
         source, target = asked.source, asked.target
         way = f"from {_text(source)} to {_text(target)}"
-        if source[:2] != target[:2]:
-            raise NotAvailable(f"transfers between accounts: {way}", todo="docs/roadmap.md")
+        if source.venue != target.venue:
+            raise NotAvailable(f"transfers between venues: {way}", todo="docs/roadmap.md")
+        if source.account != target.account and not self._to(target):
+            raise NotAvailable(
+                f"this gateway knows no account {target.account} of its venue",
+                todo=f"write email of [accounts.{target.account}], and start this gateway again",
+            )
         call = self._call(Send(asked.name, source, target, asked.currency, asked.amount))
         if call is None or self._wire is None:
             raise NotAvailable(f"{self._protocol.name} moves no money for us {way}")
@@ -193,13 +203,21 @@ class TransferDesk:
                         self._looking.add(effect.name)
                         self._spawn(self._look(effect))
                 case Tell():
-                    pass
+                    if effect.name not in self._telling:
+                        self._telling.add(effect.name)
+                        self._spawn(self._told(effect))
         self._money.publish()
+
+    def _to(self, target: Place) -> str:
+        """What the venue calls another account of its, "" for this one, and where it is not
+        known."""
+        return self._options.siblings.get(target.account, "")
 
     def _call(self, send: Send) -> Call | None:
         return self._protocol.transfer(
-            send.source.wallet, send.target.wallet, send.currency, send.amount, self._now()
-        )
+            send.source.wallet, send.target.wallet, send.currency, send.amount, self._now(),
+            to=self._to(send.target), name=send.name,
+        )  # fmt: skip
 
     async def _send(self, send: Send) -> None:
         call = self._call(send)
@@ -215,6 +233,22 @@ class TransferDesk:
                 venue_id=answer.value, wait=answer.retry_after,
             )  # fmt: skip
         self._carry_out(effects)
+
+    async def _told(self, tell: Tell) -> None:
+        """Of what has come to the wallet that another account trades from; of other wallets its
+        gateway keeps no balance."""
+        why = ""
+        try:
+            if not tell.target.wallet:
+                why = await self._tell(tell) if self._tell is not None else "nobody to tell it"
+        finally:
+            self._telling.discard(tell.name)
+        if not why:
+            self._carry_out(self._core.told(tell.name, self._now()))
+        elif tell.name not in self._untold:
+            self._untold.add(tell.name)
+            words = f"{tell.target} has not been told: {why}"
+            self._say(HealthOut("transfer", tell.name, words, "warning"))
 
     async def _look(self, asked: AskHistory) -> None:
         try:
@@ -232,7 +266,7 @@ class TransferDesk:
         for _ in range(PAGES_MAX):
             call = self._protocol.transfers(
                 asked.source.wallet, asked.target.wallet, self._now(),
-                since=asked.since, cursor=cursor,
+                since=asked.since, cursor=cursor, to=self._to(asked.target), name=asked.name,
             )  # fmt: skip
             if call is None or self._wire is None:
                 return None

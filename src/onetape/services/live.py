@@ -211,7 +211,12 @@ def options_at(
             own = msgspec.structs.replace(venue, rest=told["rest"])
             look(target_of(account.venue, own), symbols)
         started = addressed(options.home, name, told, first, symbols, account, is_new=is_new)
-    return msgspec.structs.replace(started, bridge=bridge)
+    siblings = {
+        other: each.email or (other if venue.mode == "sim" else "")  # so called there
+        for other, each in config.accounts.items()
+        if each.venue == account.venue and other != name
+    }
+    return msgspec.structs.replace(started, bridge=bridge, siblings=siblings)
 
 
 def _socket(rest: str) -> str:

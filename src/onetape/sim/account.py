@@ -23,7 +23,7 @@ from onetape.sim.funds import Funds
 from onetape.sim.joint import JointFunds, Rates
 from onetape.sim.reports import SimFill, SimOrder
 
-__all__ = ["Income", "MarginMove", "SimAccount", "Trade"]
+__all__ = ["Given", "Income", "MarginMove", "SimAccount", "Trade"]
 
 CLOSED_MAX: Final = 200_000  # orders that ended and can still be asked for
 TRADES_MAX: Final = 200_000
@@ -49,6 +49,19 @@ class Income(NamedTuple):
     amount: int
     at: int  # the instrument, -1: none
     trade_id: int = 0
+
+
+class Given(NamedTuple):
+    """Money that one account gave to another. wallets: "" is the one that is traded from."""
+
+    id: int
+    time: int
+    name: str  # the giver's id of it
+    source: str  # accounts by name
+    target: str
+    wallets: tuple[str, str]
+    currency: int
+    amount: int
 
 
 class MarginMove(NamedTuple):

@@ -39,7 +39,7 @@ from onetape.model.errors import (
 )
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
-from onetape.sim.account import MarginMove, SimAccount
+from onetape.sim.account import Given, MarginMove, SimAccount
 from onetape.sim.clearing import Clearing
 from onetape.sim.conditional import Conditional, ConditionalBook
 from onetape.sim.joint import Collateral
@@ -185,6 +185,30 @@ class SimExchange(Clearing):
         self._note_income(account, now, "transfer", at, units, -1)
         reason = "deposit" if units > 0 else "withdraw"
         self.say(CashReport(now, account, reason, (at,), (), units))
+        return number
+
+    @recorded
+    def give(
+        self, account: SimAccount, target: str, wallets: tuple[str, str], currency: str,
+        amount: str, name: str, now: int,
+    ) -> int:  # fmt: skip
+        """From one account to another, by name; wallets: of both, "" is the one that is traded
+        from. The caller has seen to it that it is there. Gives its id."""
+        at = self.currencies.index(currency)
+        units = money_units(Decimal(amount))
+        other = next(each for each in self.accounts if each.name == target)
+        number = self._next_income
+        for one, wallet, change in ((account, wallets[0], -units), (other, wallets[1], units)):
+            if wallet:
+                one.spot[at] = one.spot.get(at, 0) + change
+                continue
+            one.money.deposit(at, change)
+            self._note_income(one, now, "given", at, change, -1)
+            reason = "deposit" if change > 0 else "withdraw"
+            self.say(CashReport(now, one, reason, (at,), (), change))
+        self._next_income = max(self._next_income, number + 1)
+        row = Given(number, now, name, account.name, target, (wallets[0], wallets[1]), at, units)
+        self.given.append(row)
         return number
 
     @recorded

@@ -15,7 +15,7 @@ from onetape.model.errors import (
     BY_CODE,
 )
 from onetape.model.instrument import Instrument
-from onetape.sim.account import Income, SimAccount
+from onetape.sim.account import Given, Income, SimAccount
 from onetape.sim.conditional import ConditionalBook
 from onetape.sim.keys import ApiKey
 from onetape.sim.listing import Listing
@@ -68,6 +68,7 @@ class ExchangeState:
             )
         )
         self.accounts: list[SimAccount] = []
+        self.given: list[Given] = []  # oldest first
         self.by_key: dict[str, SimAccount] = {}
         self.keys: dict[str, ApiKey] = {}  # the same names: what each may do
         self.keyring = (0, "")  # seed and kind of venue, from which secrets follow

@@ -32,6 +32,7 @@ _INCOME: Final = {
     "withdraw": "TRANSFER",
     "adjust": "TRANSFER",
     "transfer": "TRANSFER",
+    "given": "TRANSFER",
     "liquidation_fee": "INSURANCE_CLEAR",
     "insurance": "INSURANCE_CLEAR",
     "auto_exchange": "AUTO_EXCHANGE",

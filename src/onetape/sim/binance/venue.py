@@ -31,6 +31,7 @@ from onetape.sim.reports import Report
 
 __all__ = ["BinanceUsdm"]
 
+GIVE_PATH: Final = "/sapi/v1/sub-account/universalTransfer"
 RESTRICTIONS: Final = "/sapi/v1/account/apiRestrictions"  # of the wallet side: what a key may do
 ORDER_PATHS: Final = ("/fapi/v1/order", "/fapi/v1/batchOrders", "/fapi/v1/algoOrder")
 
@@ -205,6 +206,8 @@ class BinanceUsdm:
             ("GET", "/fapi/v1/rateLimit/order"): lambda _a, _p, _n: self.limits.announced_orders(),
             ("POST", "/sapi/v1/asset/transfer"): data.wallet.transfer,
             ("GET", "/sapi/v1/asset/transfer"): lambda a, p, _n: data.wallet.history(a, p),
+            ("POST", GIVE_PATH): data.wallet.give,
+            ("GET", GIVE_PATH): lambda a, p, _n: data.wallet.given(a, p),
             ("GET", RESTRICTIONS): lambda _a, _p, _n: {},  # see _route
             # What clients ask of the wallet side before they begin.
             ("GET", "/sapi/v1/capital/config/getall"): lambda _a, _p, _n: [],

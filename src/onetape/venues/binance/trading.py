@@ -22,7 +22,12 @@ from onetape.model.enums import (
     TimeInForce,
     TriggerBy,
 )
-from onetape.model.errors import OrderOutcomeUnknown, VenueRateLimit, VenueRejected
+from onetape.model.errors import (
+    NotAvailable,
+    OrderOutcomeUnknown,
+    VenueRateLimit,
+    VenueRejected,
+)
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, Traits
@@ -41,7 +46,7 @@ from onetape.venues.binance.errors import ERRORS, TEXT_503, is_error
 from onetape.venues.binance.moves import KnownMoves, income_terms, next_income
 from onetape.venues.binance.signing import sent_terms, signer_of
 from onetape.venues.binance.transfers import (
-    TRANSFER_PATH,
+    Way,
     history_terms,
     history_told,
     transfer_terms,
@@ -199,23 +204,18 @@ class BinanceUsdmProtocol:
         self._moves.known(reference)
 
     def transfer(
-        self, source: str, target: str, currency: str, amount: int, now: int
-    ) -> Call | None:
-        terms = transfer_terms(source, target, currency, amount)
-        return self._wallet(Purpose.TRANSFER, "POST", terms, now)
+        self, source: str, target: str, currency: str, amount: int, now: int, *,
+        to: str = "", name: str = "",
+    ) -> Call | None:  # fmt: skip
+        asked = transfer_terms(Way(source, target, to), currency, amount, name)
+        return self._signed(Purpose.TRANSFER, "POST", *asked, now, 1) if asked else None
 
     def transfers(
-        self, source: str, target: str, now: int, *, since: int, cursor: str = ""
-    ) -> Call | None:
-        terms = history_terms(source, target, since, cursor)
-        return self._wallet(Purpose.TRANSFERS, "GET", terms, now)
-
-    def _wallet(
-        self, purpose: Purpose, method: str, terms: dict[str, str] | None, now: int
-    ) -> Call | None:
-        if terms is None:
-            return None
-        return self._signed(purpose, method, TRANSFER_PATH, terms, now, 1)
+        self, source: str, target: str, now: int, *, since: int, cursor: str = "",
+        to: str = "", name: str = "",
+    ) -> Call | None:  # fmt: skip
+        asked = history_terms(Way(source, target, to), since, cursor, name)
+        return self._signed(Purpose.TRANSFERS, "GET", *asked, now, 1) if asked else None
 
     def positions(self, now: int) -> Call:
         return self._signed(Purpose.POSITIONS, "GET", "/fapi/v3/positionRisk", {}, now, 5)
@@ -333,6 +333,9 @@ class BinanceUsdmProtocol:
         if status == 503:
             outcome = next((o for t, o in TEXT_503.items() if t in text), Outcome.AMBIGUOUS)
             return Answer(outcome, (), OrderOutcomeUnknown.code, str(code or status), text, retry)
+        if status == 404 and code is None and call.purpose is Purpose.TRANSFER:
+            # No such path: who answers is not where wallets are, and nobody has looked at it.
+            return Answer(Outcome.DEFINITIVE, (), NotAvailable.code, "404", "no wallets are there")
         if status >= 500 or status == 408 or not isinstance(code, int):
             ambiguous = Outcome.AMBIGUOUS
             return Answer(ambiguous, (), OrderOutcomeUnknown.code, str(code or status), text, retry)

@@ -3,51 +3,96 @@ wallet, and what its history says of that.
 
 The universal transfer takes no id of ours and gives its own (`tranId`). So one whose answer is lost
 is found again by type, amount and time; a request that is late is refused by its `recvWindow`, so
-what the history does not show a minute later has not been carried out. Source: "User Universal
-Transfer" and its history of the wallet documentation, read 2026-11; both live at the wallet side's
-address, where /sapi paths go.
+what the history does not show a minute later has not been carried out.
+
+A master account also sends to its sub-accounts, which are named by their email, with an id of ours
+(`clientTranId`); a transfer has the spot wallet at one of its ends. Sources: "User Universal
+Transfer" of the wallet and "Universal Transfer (For Master Account)" of the sub-account
+documentation with their histories, read 2026-11; all live at the wallet side's address, where /sapi
+paths go.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from onetape.model.decimals import decimal_text
 from onetape.model.money import money
 from onetape.orders.told import TransferState, TransferTold
 from onetape.venues.numbers import money_of
 
-__all__ = ["TRANSFER_PATH", "history_terms", "history_told", "transfer_terms"]
+__all__ = ["TRANSFER_PATH", "Way", "history_terms", "history_told", "transfer_terms"]
 
 TRANSFER_PATH: Final = "/sapi/v1/asset/transfer"
+GIVE_PATH: Final = "/sapi/v1/sub-account/universalTransfer"
 PAGE: Final = 100
+GIVEN_PAGE: Final = 500
 _MS: Final = 1_000_000
 _TYPES: Final = {("", "spot"): "UMFUTURE_MAIN", ("spot", ""): "MAIN_UMFUTURE"}
 _WALLETS: Final = {word: wallets for wallets, word in _TYPES.items()}
+_ACCOUNT_TYPES: Final = {"": "USDT_FUTURE", "spot": "SPOT"}
+_ACCOUNT_WALLETS: Final = {word: wallet for wallet, word in _ACCOUNT_TYPES.items()}
 _STATES: Final = {
     "CONFIRMED": TransferState.DONE,
+    "SUCCESS": TransferState.DONE,
+    "FAILURE": TransferState.FAILED,
     "PENDING": TransferState.UNDERWAY,
     "FAILED": TransferState.FAILED,
 }
 
 
-def transfer_terms(source: str, target: str, currency: str, amount: int) -> dict[str, str] | None:
-    """None: not between these wallets. amount: 1e-18."""
-    word = _TYPES.get((source, target))
+class Way(NamedTuple):
+    """Between two wallets. to: the email of another account whose the second is."""
+
+    source: str
+    target: str
+    to: str = ""
+
+
+_Asked = tuple[str, dict[str, str]]  # path and terms
+
+
+def transfer_terms(way: Way, currency: str, amount: int, name: str) -> _Asked | None:
+    """None: there is no such way. amount: 1e-18. name: goes along to another account."""
+    text = decimal_text(money(amount))
+    if way.to:
+        types = _types(way)
+        if types is None:
+            return None
+        return GIVE_PATH, {
+            "toEmail": way.to, "fromAccountType": types[0], "toAccountType": types[1],
+            "clientTranId": name, "asset": currency, "amount": text,
+        }  # fmt: skip
+    word = _TYPES.get(way[:2])
     if word is None:
         return None
-    return {"type": word, "asset": currency, "amount": decimal_text(money(amount))}
+    return TRANSFER_PATH, {"type": word, "asset": currency, "amount": text}
 
 
-def history_terms(source: str, target: str, since: int, cursor: str) -> dict[str, str] | None:
+def _types(way: Way) -> tuple[str, str] | None:
+    types = _ACCOUNT_TYPES.get(way.source), _ACCOUNT_TYPES.get(way.target)
+    if types[0] is None or types[1] is None or "spot" not in way[:2]:
+        return None
+    return types[0], types[1]
+
+
+def history_terms(way: Way, since: int, cursor: str, name: str) -> _Asked | None:
     """Newest first. cursor: start:page."""
-    word = _TYPES.get((source, target))
+    start, _, page = cursor.partition(":")
+    start, page = start or str(since // _MS), page or "1"
+    if way.to:
+        if _types(way) is None:
+            return None
+        return GIVE_PATH, {
+            "toEmail": way.to, "clientTranId": name, "startTime": start, "page": page,
+            "limit": str(GIVEN_PAGE),
+        }  # fmt: skip
+    word = _TYPES.get(way[:2])
     if word is None:
         return None
-    start, _, page = cursor.partition(":")
-    start = start or str(since // _MS)
-    return {"type": word, "startTime": start, "current": page or "1", "size": str(PAGE)}
+    terms = {"type": word, "startTime": start, "current": page, "size": str(PAGE)}
+    return TRANSFER_PATH, terms
 
 
 def history_told(
@@ -55,6 +100,8 @@ def history_told(
 ) -> tuple[list[TransferTold], str]:
     """Of an answer's rows, and the cursor of what follows. Raises LookupError, TypeError,
     ValueError."""
+    if "toEmail" in sent:
+        return _given(value, sent)
     rows = value.get("rows") or ()  # without any there is no such field
     found = []
     for row in rows:
@@ -67,4 +114,20 @@ def history_told(
             )
         )  # fmt: skip
     more = f"{sent['startTime']}:{int(sent['current']) + 1}" if len(rows) >= PAGE else ""
+    return found, more
+
+
+def _given(value: Mapping[str, Any], sent: Mapping[str, str]) -> tuple[list[TransferTold], str]:
+    rows = value.get("result") or ()
+    found = [
+        TransferTold(
+            str(row["tranId"]), _ACCOUNT_WALLETS[row["fromAccountType"]],
+            _ACCOUNT_WALLETS[row["toAccountType"]], row["asset"], money_of(row["amount"]),
+            int(row["createTimeStamp"]) * _MS,
+            _STATES.get(row["status"], TransferState.UNDERWAY), row["clientTranId"],
+        )
+        for row in rows
+        if row["toEmail"] == sent["toEmail"] and row.get("clientTranId")
+    ]  # fmt: skip
+    more = f"{sent['startTime']}:{int(sent['page']) + 1}" if len(rows) >= GIVEN_PAGE else ""
     return found, more

@@ -187,14 +187,16 @@ class CcxtProtocol:
         """Nothing to keep: none is asked for."""
 
     def transfer(
-        self, source: str, target: str, currency: str, amount: int, now: int
-    ) -> Call | None:
+        self, source: str, target: str, currency: str, amount: int, now: int, *,
+        to: str = "", name: str = "",
+    ) -> Call | None:  # fmt: skip
         """None: what became of one whose answer is lost, ccxt cannot say of every venue."""
         return None
 
     def transfers(
-        self, source: str, target: str, now: int, *, since: int, cursor: str = ""
-    ) -> Call | None:
+        self, source: str, target: str, now: int, *, since: int, cursor: str = "",
+        to: str = "", name: str = "",
+    ) -> Call | None:  # fmt: skip
         return None
 
     def positions(self, now: int) -> Call:

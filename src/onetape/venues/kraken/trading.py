@@ -209,14 +209,16 @@ class KrakenSpotProtocol:
         """Nothing to keep: stream and list have the same ids."""
 
     def transfer(
-        self, source: str, target: str, currency: str, amount: int, now: int
-    ) -> Call | None:
+        self, source: str, target: str, currency: str, amount: int, now: int, *,
+        to: str = "", name: str = "",
+    ) -> Call | None:  # fmt: skip
         """None: the spot side moves money to the futures wallet, not back (read 2026-11)."""
         return None
 
     def transfers(
-        self, source: str, target: str, now: int, *, since: int, cursor: str = ""
-    ) -> Call | None:
+        self, source: str, target: str, now: int, *, since: int, cursor: str = "",
+        to: str = "", name: str = "",
+    ) -> Call | None:  # fmt: skip
         return None
 
     def positions(self, now: int) -> Call:
