@@ -8,9 +8,9 @@ from pathlib import Path
 
 from gateway_process import GatewayProcess, Robot, wait_for
 
-from onetape.model.enums import RequestKind, Side
+from onetape.model.enums import OrderNews, RequestKind, Side
 from onetape.services.commands import send_command
-from onetape.services.gateway_journal import FILL, REQUEST, RobotLife
+from onetape.services.gateway_journal import FILL, NEWS, REQUEST, RobotLife
 from onetape.services.gateway_options import gateway_journal
 from onetape.store.tokens import make_token
 from onetape.tape.journal import JournalReader
@@ -63,6 +63,16 @@ class NettingWorld:
         with JournalReader(gateway_journal(self.home, "main")) as reader:
             told = [FILL.unpack(f.payload) for f in reader.frames(("fill",))]
         return [(f[11], f[5] * Side.from_id(f[8]).sign, f[0]) for f in told]
+
+    def news(self, robot: Robot, order: int) -> list[tuple[str, int]]:
+        """What the tape says of an order: words and codes."""
+        with JournalReader(gateway_journal(self.home, "main")) as reader:
+            told = [NEWS.unpack(f.payload) for f in reader.frames(("order_event",))]
+        mine = [n for n in told if (n[0], n[9]) == (order, robot.number)]
+        return [(OrderNews.from_id(n[7]).value, n[6]) for n in mine]
+
+    def filled(self, robot: Robot, order: int) -> int:
+        return sum(abs(f[1]) for f in self.fills() if (f[0], f[2]) == (robot.number, order))
 
     def held(self) -> list[int]:
         """By the tape's fills: each robot's position, then the venue's."""
