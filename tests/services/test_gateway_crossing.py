@@ -3,6 +3,8 @@ sockets, the simulated exchange behind them."""
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from gateway_process import SYMBOL, cut_journal, wait_for
 from netting_world import EACH, NettingWorld
@@ -134,3 +136,26 @@ def test_without_the_option_the_second_order_is_refused(world):
     assert inside(world) == []
     told = world.news(b, taking)
     assert told == [("denied", SelfTrade.code)] or world.filled(a, waiting)  # the market was first
+
+
+def test_on_spot_coins_and_money_change_hands_and_the_venue_moves_nothing(tmp_path):
+    with served("kraken", seed=11, limits=False) as (dialect, port):
+        world = NettingWorld(tmp_path, dialect, port, kind="kraken", cross_internally=True)
+        try:
+            world.allocate(3, "BTC", 0.5)
+            crossed_once(world)
+            dollars = sum(f[2] * f[3] for f in inside(world) if f[1] == 1)
+            if len(world.fills()) == 2:  # the market was not there first in an earlier try
+                paid = Decimal(dollars).scaleb(-9)
+                wait_for(lambda: world.slots("BTC")[2] == Decimal("0.01"))
+                assert world.slots("BTC") == [1, Decimal("0.5"), Decimal("0.01"), Decimal("0.49")]
+                assert world.slots("USD") == [100_000, 94_000, EACH - paid, EACH + paid]
+            world.gateway.ask("reconcile")
+            wait_for(lambda: not world.gateway.ask("status")["reconciling"], 30)
+            assert world.gateway.ask("status")["differences"] == []
+            at = {c: n for n, c in enumerate(world.exchange.currencies)}
+            for name in ("BTC", "USD"):
+                held = Decimal(world.account.money.balance(at[name])).scaleb(-18)
+                assert world.slots(name)[0] == held
+        finally:
+            world.close()

@@ -46,7 +46,7 @@ __all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "kill_reason", "request_of"
 
 EPOCH_BITS: Final = 32
 DENIED_FLAG: Final = 4  # order_denied of core/journal/events.hpp
-HELD_FLAG: Final = 16  # order_held: it waits for orders of ours, and the venue never hears of it
+HELD_FLAG: Final = 16  # it waits for orders of ours, and the venue never hears of it
 FLAGS_AT: Final = 44  # where a request's flags are
 ROBOT_SHIFT: Final = 56  # of an internal fill's venue id: the other order's robot, above its id
 
