@@ -49,10 +49,10 @@ enum class PositionSide : std::uint8_t { both = 0, long_ = 1, short_ = 2 };
 enum class Liquidity : std::uint8_t { none = 0, maker = 1, taker = 2 };
 enum class IdKind : std::uint8_t { none = 0, integer = 1, text = 2, uuid = 3 };
 
-// Order flags of order_request.
+// Order flags of order_request. 16 is a gateway's, too: the order is held, and never leaves.
 inline constexpr std::uint8_t order_post_only = 1;
 inline constexpr std::uint8_t order_reduce_only = 2;
-inline constexpr std::uint8_t order_denied = 4;  // a live robot's: refused before it left
+inline constexpr std::uint8_t order_denied = 4;        // a live robot's: refused before it left
 inline constexpr std::uint8_t order_own_reducing = 8;  // a gateway's: reduce-only, sent as plain
 
 enum class RequestKind : std::uint8_t { place = 1, cancel = 2, amend = 3 };

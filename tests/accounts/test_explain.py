@@ -7,11 +7,12 @@ import random
 import pytest
 
 from accounts.booking_world import INSTRUMENTS, INVERSE, LINEAR, SPOT, UNIT, fill_of
-from onetape.accounts.booking import INTERNAL_TRADES, Booking
+from onetape.accounts.booking import Booking
 from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Leg, Outside
 from onetape.accounts.explain import Adopted, Event, Explained, Filled, Part, explain
 from onetape.accounts.ledger import Ledger
 from onetape.model.enums import PositionSide
+from onetape.orders.told import INTERNAL_TRADES
 
 A, B = 2, 3
 BOTH = PositionSide.BOTH

@@ -7,12 +7,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.booking_world import INSTRUMENTS, LINEAR, SPOT, UNIT, fill_of, moved
-from onetape.accounts.booking import INTERNAL_TRADES, Booking
+from onetape.accounts.booking import Booking
 from onetape.accounts.entries import Entry, Outside, checked
 from onetape.accounts.ledger import Ledger
-from onetape.accounts.netting import Reduction, Resting, cross, fair_price, plain_reduction
-from onetape.model.enums import Liquidity, OrderType, PositionSide, Side
+from onetape.accounts.netting import (
+    Match,
+    Reduction,
+    Resting,
+    cross,
+    fair_price,
+    plain_reduction,
+    traded,
+)
+from onetape.model.enums import (
+    Liquidity,
+    OrderType,
+    PositionSide,
+    Side,
+    TimeInForce,
+    TriggerBy,
+)
 from onetape.model.order import OrderSpec
+from onetape.orders.told import INTERNAL_TRADES
 
 A, B, C = 2, 3, 4
 BUY, SELL = Side.BUY, Side.SELL
@@ -70,62 +86,72 @@ def test_what_is_no_reduction_of_a_one_way_account_goes_out_as_it_is():
 
 
 @pytest.mark.parametrize(
-    ("bid", "ask", "taker", "price"),
-    [(99, 101, BUY, 100), (100, 101, BUY, 101), (100, 101, SELL, 100), (0, 101, BUY, 0),
-     (101, 101, BUY, 0), (102, 101, SELL, 0)],
-)  # fmt: skip
-def test_the_fair_price_is_the_middle_and_half_a_unit_the_waiting_one_s(bid, ask, taker, price):
-    assert fair_price(bid, ask, taker=taker) == price
+    ("bid", "ask", "side", "limit", "waiting", "price"),
+    [
+        (99, 101, BUY, 0, 0, 100),
+        (100, 101, BUY, 0, 0, 101),  # half a unit is the waiting one's
+        (100, 101, SELL, 0, 0, 100),
+        (90, 110, SELL, 0, 95, 95),  # as near to the middle as who waits allows
+        (90, 110, BUY, 0, 105, 105),
+        (90, 110, BUY, 98, 95, 98),  # and who comes
+        (90, 110, SELL, 102, 105, 102),
+        (90, 110, SELL, 0, 90, 90),  # at the market's edge
+        (90, 110, SELL, 0, 89, 0),  # the market gives more
+        (90, 110, BUY, 0, 111, 0),
+        (90, 110, BUY, 94, 95, 0),  # they do not meet
+        (0, 101, BUY, 0, 0, 0),
+        (101, 101, BUY, 0, 0, 0),
+        (102, 101, SELL, 0, 0, 0),
+    ],
+)
+def test_the_fair_price_is_as_near_to_the_middle_as_both_allow(
+    bid, ask, side, limit, waiting, price
+):
+    assert fair_price(bid, ask, spec_of(side, 5, price=limit), waiting) == price
 
 
-def crossed(spec: OrderSpec, *others: Resting, lot: int = 1) -> list[tuple[str, int, int, int]]:
-    found = cross(
-        spec,
-        others,
-        slot=A,
-        client_id="new",
-        bid=99,
-        ask=101,
-        lot=lot,
-        time=7,
-        trade_id=INTERNAL_TRADES,
-    )
-    for each in found:
-        assert (each.fill.side, each.other.side) == (spec.side, spec.side.opposite)
-        assert (each.fill.size, each.fill.price) == (each.other.size, each.other.price)
-        assert (each.fill.liquidity, each.other.liquidity) == (Liquidity.TAKER, Liquidity.MAKER)
-    return [
-        (e.other.client_id, e.fill.size, e.fill.price, e.fill.trade_id - INTERNAL_TRADES)
-        for e in found
-    ]
+def crossed(spec: OrderSpec, *others: Resting, lot: int = 1) -> list[tuple[str, int, int]]:
+    found = cross(spec, others, bid=99, ask=101, lot=lot)
+    return [(each.client_id, each.size, each.price) for each in found]
 
 
 @pytest.mark.parametrize(
     ("spec", "found"),
     [
-        (spec_of(BUY, 5), [("x", 2, 100, 0), ("z", 3, 100, 1)]),
-        (spec_of(BUY, 5, price=100), [("x", 2, 100, 0), ("z", 3, 100, 1)]),
-        (spec_of(BUY, 5, price=99), []),
-        (spec_of(BUY, 1), [("x", 1, 100, 0)]),
+        (spec_of(BUY, 5), [("x", 2, 100), ("edge", 3, 101)]),
+        (spec_of(BUY, 5, price=100), [("x", 2, 100), ("any", 3, 100)]),
+        (spec_of(BUY, 5, price=99), [("any", 5, 99)]),
+        (spec_of(BUY, 1), [("x", 1, 100)]),
+        (spec_of(BUY, 5, reduce_only=True), [("x", 2, 100), ("edge", 3, 101)]),
         (spec_of(BUY, 5, price=100, post_only=True), []),
-        (spec_of(BUY, 5, reduce_only=True), []),
+        (spec_of(BUY, 5, price=100, tif=TimeInForce.FOK), []),
+        (spec_of(BUY, 5, trigger_int=100, trigger_by=TriggerBy.LAST), []),
         (spec_of(SELL, 5), []),
     ],
 )
-def test_interests_meet_at_the_middle_within_both_limits(spec, found):
+def test_interests_meet_within_both_limits_and_the_market(spec, found):
     others = (
-        Resting("x", B, SELL, 100, 2),
-        Resting("own", A, SELL, 90, 9),
-        Resting("dear", C, SELL, 101, 9),
-        Resting("z", C, SELL, 0, 9),
+        Resting("x", SELL, 100, 2),
+        Resting("dear", SELL, 102, 9),
+        Resting("edge", SELL, 101, 9),
+        Resting("any", SELL, 0, 9),
     )
     assert crossed(spec, *others) == found
 
 
 def test_only_whole_lots_meet():
-    rest = Resting("x", B, SELL, 0, 7)
-    assert crossed(spec_of(BUY, 20), rest, lot=5) == [("x", 5, 100, 0)]
+    rest = Resting("x", SELL, 0, 7)
+    assert crossed(spec_of(BUY, 20), rest, lot=5) == [("x", 5, 100)]
     assert crossed(spec_of(BUY, 4), rest, lot=5) == []
+
+
+def test_each_side_of_a_trade_tells_the_other():
+    spec = spec_of(BUY, 5)
+    mine, other = traded(spec, "new", Match("old", 100, 3), time=7, trade_id=INTERNAL_TRADES + 1)
+    assert (mine.client_id, mine.side, mine.liquidity) == ("new", BUY, Liquidity.TAKER)
+    assert (other.client_id, other.side, other.liquidity) == ("old", SELL, Liquidity.MAKER)
+    assert (mine.other_side, other.other_side) == (other, mine)
+    assert mine.is_internal and mine.fee == 0 and mine.size == other.size == 3
 
 
 def both(

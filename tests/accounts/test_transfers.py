@@ -20,7 +20,7 @@ from onetape.accounts.transfers import (
 from onetape.accounts.unexplained import moved
 from onetape.model.errors import UsageError
 from onetape.model.time import SECOND
-from onetape.orders.told import BalanceTold, MoveTold, TransferState, TransferTold
+from onetape.orders.told import MoveTold, TransferState, TransferTold
 
 
 def test_a_transfer_leaves_is_on_its_way_and_arrives():

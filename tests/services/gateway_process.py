@@ -24,6 +24,8 @@ SYMBOL = "binance:BTC/USDT:USDT"
 TRADED = {"binance-usdm": (SYMBOL, 10), "kraken": ("kraken:BTC/USD", 1_000_000)}
 # The same through the bridge to ccxt.
 BRIDGED = {"ccxt:binanceusdm": TRADED["binance-usdm"], "ccxt:kraken": TRADED["kraken"]}
+HEADER_BYTES = 32  # of a frame
+BOOT_ID = slice(48, 64)  # of the control page
 WS_PATH = {"binance-usdm": "", "kraken": "/v2"}
 
 
@@ -130,6 +132,20 @@ def wait_for(what, seconds: float = 10.0) -> None:
     while not what():
         assert time.monotonic() < deadline, "it did not come"
         time.sleep(0.02)
+
+
+def cut_journal(journal: Path, lost: bytes) -> None:
+    """As the disk has it after a loss of power: nothing from the frame of that payload on, and
+    another start of the machine."""
+    (segment,) = [p for p in sorted(journal.glob("*.tape*")) if lost in p.read_bytes()]
+    image = bytearray(segment.read_bytes())
+    cut = image.index(lost) - HEADER_BYTES
+    image[cut:] = bytes(len(image) - cut)
+    segment.write_bytes(image)
+    control = journal / "control"
+    page = bytearray(control.read_bytes())
+    page[BOOT_ID] = bytes(16)
+    control.write_bytes(page)
 
 
 def booked(home: Path) -> Counter:

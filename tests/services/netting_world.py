@@ -3,45 +3,58 @@
 from __future__ import annotations
 
 import random
+from decimal import Decimal
 from itertools import count
 from pathlib import Path
 
 from gateway_process import GatewayProcess, Robot, wait_for
 
-from onetape.model.enums import RequestKind, Side
+from onetape.accounts import StrategyBalanceManager
+from onetape.model.enums import OrderNews, RequestKind, Side
 from onetape.services.commands import send_command
-from onetape.services.gateway_journal import FILL, REQUEST, RobotLife
+from onetape.services.gateway_journal import FILL, NEWS, REQUEST, RobotLife
 from onetape.services.gateway_options import gateway_journal
 from onetape.store.tokens import make_token
 from onetape.tape.journal import JournalReader
 from sim.venue_client import BinanceClient, Wire
 
 IDS = count(1)
+QUOTE = {"binance-usdm": "USDT", "kraken": "USD"}
 EACH = 3000  # what a sub-account begins with
 FLAGS = 9  # of a request's fields
 
 
 class NettingWorld:
-    def __init__(self, tmp_path: Path, dialect, port: int, **options) -> None:
-        self.home, self.port = tmp_path / "home", port
+    """names: of robots that the test writes for."""
+
+    def __init__(
+        self, tmp_path: Path, dialect, port: int, names: str = "ab", *, kind: str = "binance-usdm",
+        **options,
+    ) -> None:  # fmt: skip
+        self.home, self.port = tmp_path / ".onetape", port
         self.exchange, self.account = dialect.exchange, dialect.exchange.accounts[0]
         self.random = random.Random(5)
         self.gateway = GatewayProcess(
-            "binance-usdm", self.home, port, self.account, venue="here",
+            kind, self.home, port, self.account, venue="here",
             subaccounts={"a": 2, "b": 3}, leverage=10, **options,
         )  # fmt: skip
         make_token(self.home, "operator")
         self.gateway.start()
         for slot in (2, 3):
-            fields = {"currency": "USDT", "index": slot, "amount": EACH}
-            (told,) = send_command(
-                self.home, "gateway:main", "allocate", fields, f"netting {next(IDS)}"
-            )
-            assert told["status"] == "applied", told
+            self.allocate(slot, QUOTE[kind], EACH)
         self.robots = [
-            Robot(tmp_path / name, self.gateway, 1, subaccount=name, name=name)
-            for name in ("a", "b")
+            Robot(tmp_path / name, self.gateway, 1, subaccount=name, name=name) for name in names
         ]
+
+    def allocate(self, slot: int, currency: str, amount: float) -> None:
+        fields = {"currency": currency, "index": slot, "amount": amount}
+        name = f"netting {next(IDS)}"
+        (told,) = send_command(self.home, "gateway:main", "allocate", fields, name)
+        assert told["status"] == "applied", told
+
+    def slots(self, currency: str) -> list[Decimal]:
+        manager = StrategyBalanceManager("here", strategy_count=4, home=self.home)
+        return manager.get_all(currency)
 
     def close(self) -> None:
         self.gateway.kill()
@@ -63,6 +76,16 @@ class NettingWorld:
         with JournalReader(gateway_journal(self.home, "main")) as reader:
             told = [FILL.unpack(f.payload) for f in reader.frames(("fill",))]
         return [(f[11], f[5] * Side.from_id(f[8]).sign, f[0]) for f in told]
+
+    def news(self, robot: Robot, order: int) -> list[tuple[str, int]]:
+        """What the tape says of an order: words and codes."""
+        with JournalReader(gateway_journal(self.home, "main")) as reader:
+            told = [NEWS.unpack(f.payload) for f in reader.frames(("order_event",))]
+        mine = [n for n in told if (n[0], n[9]) == (order, robot.number)]
+        return [(OrderNews.from_id(n[7]).value, n[6]) for n in mine]
+
+    def filled(self, robot: Robot, order: int) -> int:
+        return sum(abs(f[1]) for f in self.fills() if (f[0], f[2]) == (robot.number, order))
 
     def held(self) -> list[int]:
         """By the tape's fills: each robot's position, then the venue's."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from gateway_process import SYMBOL, news_of, wait_for
+from gateway_process import SYMBOL, wait_for
 from netting_world import NettingWorld
 
 from onetape.model.enums import RequestKind, Side
@@ -32,18 +32,18 @@ def test_a_robot_gets_out_of_what_the_venue_does_not_hold(world):
     # The venue is flat, and would refuse both; far from the market they rest.
     bid = world.bid
     out = a.place(Side.SELL, bid + 3000, reduce_only=True)
-    wait_for(lambda: ("accepted", 0) in news_of(world.home, out))
+    wait_for(lambda: ("accepted", 0) in world.news(a, out))
     assert world.flags(a, out) == OWN_REDUCING
     assert not world.at_venue(a, out).reduce_only
     twice = a.place(Side.SELL, bid + 3000, reduce_only=True)
-    wait_for(lambda: ("denied", ReduceOnlyViolated.code) in news_of(world.home, twice))
+    wait_for(lambda: ("denied", ReduceOnlyViolated.code) in world.news(a, twice))
     world.again()
     # After a restart the order is what it was, and counts.
     twice = a.place(Side.SELL, bid + 3000, reduce_only=True)
-    wait_for(lambda: ("denied", ReduceOnlyViolated.code) in news_of(world.home, twice))
+    wait_for(lambda: ("denied", ReduceOnlyViolated.code) in world.news(a, twice))
     a.place(Side.SELL, 0)  # it changes its mind: there is nothing left for the reduction
     wait_for(lambda: world.held() == [0, -10, -10], 30)
-    wait_for(lambda: ("canceled", 0) in news_of(world.home, out), 30)
+    wait_for(lambda: ("canceled", 0) in world.news(a, out), 30)
     # Now the venue is short, as B is.
     back = b.place(Side.BUY, 0, reduce_only=True)
     wait_for(lambda: world.held() == [0, 0, 0], 30)
@@ -60,12 +60,12 @@ def test_a_position_that_shrank_while_nobody_looked_takes_its_reduction_with_it(
     bid = world.bid
     out = a.place(Side.SELL, bid + 3000, reduce_only=True)
     near = a.place(Side.SELL, bid + 2000)
-    wait_for(lambda: ("accepted", 0) in news_of(world.home, near))
+    wait_for(lambda: ("accepted", 0) in world.news(a, near))
     world.gateway.kill()
     world.fill_at_venue(a, near)
     world.gateway.start()
     wait_for(lambda: world.held() == [0, -10, -10], 30)
-    wait_for(lambda: ("canceled", 0) in news_of(world.home, out), 30)
+    wait_for(lambda: ("canceled", 0) in world.news(a, out), 30)
     assert not world.account.open_orders
 
 

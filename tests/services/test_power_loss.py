@@ -6,16 +6,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from gateway_process import GatewayProcess, Robot, news_of, wait_for
+from gateway_process import GatewayProcess, Robot, cut_journal, news_of, wait_for
 
 from onetape.model.enums import RequestKind, Side
 from onetape.services.gateway_journal import REQUEST
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader, type_id
 from sim.venue_client import served
-
-HEADER_BYTES = 32
-BOOT_ID = slice(48, 64)  # of the control page
 
 
 def lose_power(journal: Path, order_id: int, *, first_lost: str) -> None:
@@ -27,15 +24,7 @@ def lose_power(journal: Path, order_id: int, *, first_lost: str) -> None:
     assert (taken[0], intent[0]) == ("input", "order_request")
     assert REQUEST.unpack_from(intent[1])[0] == order_id
     lost = dict((taken, intent))[first_lost]
-    (segment,) = [p for p in sorted(journal.glob("*.tape*")) if lost in p.read_bytes()]
-    image = bytearray(segment.read_bytes())
-    cut = image.index(lost) - HEADER_BYTES
-    image[cut:] = bytes(len(image) - cut)
-    segment.write_bytes(image)
-    control = journal / "control"
-    page = bytearray(control.read_bytes())
-    page[BOOT_ID] = bytes(16)
-    control.write_bytes(page)
+    cut_journal(journal, lost)
 
 
 @pytest.mark.parametrize(

@@ -23,12 +23,11 @@ from onetape.accounts.sharing import shares, split
 from onetape.model.enums import PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.money import RATE_DECIMALS, divide_half_even
-from onetape.orders.told import FillTold
+from onetape.orders.told import INTERNAL_TRADES, FillTold
 
-__all__ = ["FORCED", "INTERNAL_TRADES", "Booking"]
+__all__ = ["FORCED", "Booking"]
 
 FORCED: Final = "forced"  # note of an entry: a reader of the tape has to share its fill likewise
-INTERNAL_TRADES: Final = 2**63  # trade ids from here on are no venue's: see `netting.cross`
 
 _MARKET: Final = int(Outside.MARKET)
 _FEES: Final = int(Outside.FEES)

@@ -8,13 +8,11 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-from onetape.model.enums import Liquidity, OrderType, PositionSide, Side
+from onetape.model.enums import Liquidity, OrderType, PositionSide, Side, TimeInForce
 from onetape.model.order import OrderSpec
 from onetape.orders.told import FillTold
 
-__all__ = ["INTERNAL", "Crossed", "Reduction", "Resting", "cross", "fair_price", "plain_reduction"]
-
-INTERNAL = "internal"  # venue id of a fill that no venue knows
+__all__ = ["Match", "Reduction", "Resting", "cross", "fair_price", "plain_reduction", "traded"]
 
 
 class Reduction(StrEnum):
@@ -62,83 +60,73 @@ def plain_reduction(
 
 
 class Resting(NamedTuple):
-    """An order of another sub-account that could be met. left: what no venue can fill any more, so
-    that it is not sold twice: of an order that rests at the venue nothing, before that has
-    confirmed that it is taken off."""
+    """An order of another sub-account that could be met. price 0: at any; left: what may be filled
+    of it."""
 
     client_id: str
-    slot: int
     side: Side
-    price: int  # 0: at any
+    price: int
     left: int
 
 
-class Crossed(NamedTuple):
-    """Two fills of one trade, each booked as any other."""
+class Match(NamedTuple):
+    """With which waiting order a new one trades, and at what price how much of it."""
 
-    fill: FillTold
-    slot: int
-    other: FillTold
-    other_slot: int
+    client_id: str
+    price: int
+    size: int
 
 
-def fair_price(bid: int, ask: int, *, taker: Side) -> int:
-    """The middle of the market; half a unit goes to the one that waited. 0 where a side is missing
-    or the market is crossed."""
+def fair_price(bid: int, ask: int, spec: OrderSpec, waiting: int) -> int:
+    """The middle of the market, half a unit to the one that waits; where a limit does not allow
+    that, the nearest price that both do. Never outside of the market: what it gives without us is
+    never better for either. 0 where there is none, a side is missing or the market is crossed.
+
+    spec: the new order; waiting: the other one's limit, 0: none."""
     if not 0 < bid < ask:
         return 0
     middle, half = divmod(bid + ask, 2)
-    return middle + half if taker is Side.BUY else middle
+    limit = 0 if spec.type is OrderType.MARKET else spec.price_int
+    if spec.side is Side.BUY:
+        most, least = min(limit or ask, ask), max(waiting or bid, bid)
+        middle += half
+    else:
+        most, least = min(waiting or ask, ask), max(limit or bid, bid)
+    return 0 if most < least else min(max(middle, least), most)
 
 
 def cross(
-    spec: OrderSpec,
-    others: Iterable[Resting],
-    *,
-    slot: int,
-    client_id: str,
-    bid: int,
-    ask: int,
-    lot: int,
-    time: int,
-    trade_id: int,
-) -> list[Crossed]:
-    """What a new order trades with other sub-accounts at the fair price, so that it is not a trade
-    of the account with itself at the venue. In the order of `others`, in whole lots, never with
-    its own slot, never at a price worse than either asked for. Trade ids count up from `trade_id`,
-    `INTERNAL_TRADES` or above. Post-only orders and those with a trigger do not take.
+    spec: OrderSpec, others: Iterable[Resting], *, bid: int, ask: int, lot: int
+) -> list[Match]:
+    """What a new order can trade with orders of other sub-accounts at a fair price, so that it is
+    no trade of the account with itself at the venue. In the order of `others`, in whole lots.
+
+    Post-only orders do not take, those with a trigger do not take before it has fired, which only
+    the venue knows, and of FOK nobody knows beforehand that there is enough.
     """
-    price = fair_price(bid, ask, taker=spec.side)
-    if not price or spec.trigger_int or spec.post_only or spec.reduce_only:
-        return []
-    if spec.type is not OrderType.MARKET and (spec.price_int - price) * spec.side.sign < 0:
+    if spec.trigger_int or spec.post_only or spec.tif is TimeInForce.FOK:
         return []
     left, found = spec.size_int, []
     for each in others:
-        if each.side is not spec.side.opposite or each.slot == slot:
-            continue
-        if each.price and (each.price - price) * each.side.sign < 0:
-            continue
+        price = fair_price(bid, ask, spec, each.price)
         size = min(left, each.left) // lot * lot
-        if not size:
-            continue
-
-        def fill(
-            name: str, side: Side, liquidity: Liquidity, *, size: int = size, at: int = trade_id
-        ) -> FillTold:
-            return FillTold(
-                spec.symbol, name, INTERNAL, at, side, spec.position_side, price, size, time, 0,
-                "", liquidity,
-            )  # fmt: skip
-
-        found.append(
-            Crossed(
-                fill(client_id, spec.side, Liquidity.TAKER),
-                slot,
-                fill(each.client_id, each.side, Liquidity.MAKER),
-                each.slot,
-            )
-        )
-        left -= size
-        trade_id += 1
+        if each.side is spec.side.opposite and price and size > 0:
+            found.append(Match(each.client_id, price, size))
+            left -= size
     return found
+
+
+def traded(
+    spec: OrderSpec, client_id: str, match: Match, *, time: int, trade_id: int
+) -> tuple[FillTold, FillTold]:
+    """Both fills of one trade, the new order's first, each booked as any other. Each names the
+    other's order where a venue's fill has the venue's id: whoever reads one knows both."""
+
+    def fill(name: str, other: str, side: Side, liquidity: Liquidity) -> FillTold:
+        return FillTold(
+            spec.symbol, name, other, trade_id, side, spec.position_side, match.price, match.size,
+            time, 0, "", liquidity,
+        )  # fmt: skip
+
+    mine = fill(client_id, match.client_id, spec.side, Liquidity.TAKER)
+    return mine, mine.other_side

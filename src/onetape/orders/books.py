@@ -59,6 +59,8 @@ class Books:
         self.booked += 1
         if len(kept) > TRADES_KEPT:
             self._forget(fill.symbol, kept)
+        if fill.is_internal:  # what the account holds stays
+            return
         at = (fill.symbol, fill.position_side)
         self.positions[at] = self.positions.get(at, 0) + fill.size * fill.side.sign
         if not self._venue.traits.positions:

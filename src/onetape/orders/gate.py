@@ -87,14 +87,15 @@ class Gate:
     _sent: int = 0
     _rules: dict[str, Rules] = field(default_factory=dict)  # of each symbol
 
-    def refusal(self, spec: OrderSpec, now: int) -> Refusal | None:
-        """The first rule that the order breaks, None where none. Counts it against the rate."""
+    def refusal(self, spec: OrderSpec, now: int, *, is_inside: bool = False) -> Refusal | None:
+        """The first rule that the order breaks, None where none. Counts it against the rate.
+        is_inside: it trades with orders of ours and not at the venue."""
         instrument = self.instruments.get(spec.symbol)
         if instrument is None:
             return Refusal.of(UnknownSymbol, f"{spec.symbol} is not traded by this gateway")
         return (
             self._of_venue(spec, instrument)
-            or self._of_account(spec, instrument, None)
+            or self._of_account(spec, instrument, None, is_inside=is_inside)
             or self._rate(spec, now, None)
         )
 
@@ -138,7 +139,12 @@ class Gate:
         return None if rules.are_kept(spec, near) else refusal_of(spec, instrument, reference=near)
 
     def _of_account(
-        self, spec: OrderSpec, instrument: Instrument, old: Managed | None
+        self,
+        spec: OrderSpec,
+        instrument: Instrument,
+        old: Managed | None,
+        *,
+        is_inside: bool = False,
     ) -> Refusal | None:
         """old: the order that it takes the place of. Only what is left of it can be filled."""
         left = spec.size_int - (old.life.filled if old is not None else 0)
@@ -149,7 +155,9 @@ class Gate:
             broken = self._reduction(spec, instrument, left, old)
         else:
             broken = self._new_risk(spec, instrument, left, old)
-        return broken or self._own_orders(spec) or self._funds(spec, instrument, left, old)
+        if broken is None and not is_inside:
+            broken = self._own_orders(spec)
+        return broken or self._funds(spec, instrument, left, old)
 
     def _reduction(
         self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None

@@ -111,6 +111,7 @@ class Managed:
     price: int
     venue_id: str = ""
     conditional: bool = False  # it waits outside the book now
+    is_held: bool = False  # it waits here for orders of ours; the venue never hears of it
     is_met: bool = False  # seen at the venue first: some of its fills may be older than that
     pending: dict[RequestKind, Pending] = field(default_factory=dict)
     cancel_wanted: bool = False  # asked for while the placing is unanswered

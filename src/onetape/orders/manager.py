@@ -103,18 +103,22 @@ class OrderManager:
         self.counts: dict[str, int] = {}  # what was odd, by name
         self.settled: set[str] = set()  # ended by an operator's word, by client id
         self.owner_of: Callable[[str], tuple[int, int] | None] = _nobody
+        # An order has ended at the venue, its fills are booked, and nobody has been told yet.
+        self.before_end: Callable[[Managed, int], None] | None = None
         self._asked_venue_ids: set[tuple[str, str]] = set()
 
     # --- what robots ask for ----------------------------------------------------------------------
 
-    def submit(self, client_id: str, request: Request, now: int) -> Managed:
-        """A new order that the gate has let through."""
+    def submit(self, client_id: str, request: Request, now: int, *, held: bool = False) -> Managed:
+        """A new order that the gate has let through. held: it is not sent."""
         order = asked_for(client_id, request, now)
+        order.is_held = held
         spec, order.conditional = order.spec, self.waits_apart(order.spec)
         self.directory.add(order)
         self.outs.append(IntentOut(order, _PLACE, spec.price_int, spec.size_int))
         order.life.on_event(_SUBMIT)
-        self._send(order, _PLACE, now)
+        if not held:
+            self._send(order, _PLACE, now)
         return order
 
     def deny(self, client_id: str, request: Request, now: int, code: int, reason: str) -> Managed:
@@ -130,6 +134,9 @@ class OrderManager:
         self.directory.mark(order)
         if order.is_foreign or not order.is_open:
             self.refuse(order, OrderNews.CANCEL_REJECTED, now)
+            return
+        if order.is_held:
+            self._news(order, OrderNews.CANCELED, now)
             return
         if RequestKind.PLACE in order.pending and not order.life.accepted:
             if order.cancel_wanted:
@@ -161,7 +168,7 @@ class OrderManager:
     def amend(self, order: Managed, now: int, *, price: int, size: int) -> None:
         self.directory.mark(order)
         sent = order.is_open and not order.is_foreign and not order.conditional
-        if not sent or not order.life.is_sent(OrderEvent.AMEND_REQUEST):
+        if not sent or order.is_held or not order.life.is_sent(OrderEvent.AMEND_REQUEST):
             self.refuse(order, OrderNews.UPDATE_REJECTED, now)
             return
         order.amend_to = (price or order.price, size or order.life.size)
@@ -437,6 +444,8 @@ class OrderManager:
             order.told_end = news
             return
         order.told_end = None
+        if self.before_end is not None and news is not OrderNews.UPDATED:
+            self.before_end(order, now)
         if order.is_open:
             code = told.code if told is not None else 0
             reason = told.reason if told is not None else ""
@@ -472,16 +481,16 @@ class OrderManager:
                 self._asked_venue_ids.add(asked)
                 self.calls.append(self.venue.query_venue_id(*asked, now))
             return
-        self._book(fill, order, now)
+        self.book(fill, order, now)
 
-    def _book(self, fill: FillTold, order: Managed | None, now: int) -> None:
+    def book(self, fill: FillTold, order: Managed | None, now: int) -> None:
         key = fill.key
         self.unmatched.pop(key, None)
         self.books.book(fill)
         if order is None or order.is_met:
             self.outs.append(FillOut(order, fill))
             return
-        if not order.venue_id and fill.venue_id:
+        if not order.venue_id and fill.venue_id and not fill.is_internal:
             self.note_venue_id(order, fill.venue_id)
         before = order.state
         cell = order.life.on_fill(str(fill.trade_id), fill.size)
@@ -508,7 +517,7 @@ class OrderManager:
             word = "attributed" if robot else "foreign"
             self.outs.append(HealthOut("order", told.client_id, word, "warning"))
         for fill in [f for f in self.unmatched.values() if f.venue_id == told.venue_id]:
-            self._book(fill, order, now)
+            self.book(fill, order, now)
         if told.state in _ENDS:
             order.life.state = told.state
             self.settle(order)
@@ -553,7 +562,7 @@ class OrderManager:
 
     def restore_fill(self, fill: FillTold) -> None:
         """A fill of the journal: booked, and nobody is told again."""
-        self._book(fill, self.directory.find(fill.client_id, fill.symbol, fill.venue_id), fill.time)
+        self.book(fill, self.directory.find(fill.client_id, fill.symbol, fill.venue_id), fill.time)
         self.outs.clear()
 
     def settle(self, order: Managed) -> None:
@@ -574,7 +583,7 @@ class OrderManager:
         """From here on it is known by the venue's id, too."""
         self.directory.name(order, venue_id)
         for fill in [f for f in self.unmatched.values() if f.venue_id == venue_id]:
-            self._book(fill, order, fill.time)
+            self.book(fill, order, fill.time)
 
     def _count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1

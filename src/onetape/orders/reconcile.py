@@ -231,7 +231,7 @@ class Reconciler:
             return
         current.has_asked = True
         for order in list(self.manager.open.values()):
-            if order.client_id in current.listed or order.pending:
+            if order.client_id in current.listed or order.pending or order.is_held:
                 continue
             if order.created >= current.began:
                 continue

@@ -7,11 +7,13 @@ may or may not have arrived. Its order is UNKNOWN and is asked for.
 from __future__ import annotations
 
 from onetape.model.enums import OrderNews, OrderState, PositionSide, RequestKind
+from onetape.model.errors import VenueUnavailable
 from onetape.model.order import OrderSpec
+from onetape.orders.inside import end_held, trade_inside
 from onetape.orders.machine import NEWS_EVENTS, OrderEvent, OrderLife
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
-from onetape.orders.told import FillTold
+from onetape.orders.told import INTERNAL_TRADES, FillTold
 
 __all__ = ["Recovery"]
 
@@ -23,6 +25,8 @@ class Recovery:
         self.manager = manager
         self.newest_fill = 0  # ns, by the venue's clock: up to here none is missing
         self._heard = 0  # the newest of all
+        self.trades_inside = INTERNAL_TRADES  # the newest id of a trade that no venue knows
+        self._halves: dict[tuple[str, int], FillTold] = {}  # such trades of which one side is here
         self.has_begun = False  # a round was reconciled: the books have their beginning
         self.records = 0
 
@@ -34,6 +38,8 @@ class Recovery:
         kind: RequestKind,
         spec: OrderSpec,
         time: int,
+        *,
+        is_held: bool = False,
     ) -> None:
         self.records += 1
         if kind is RequestKind.PLACE:
@@ -46,6 +52,7 @@ class Recovery:
                 created=time,
                 price=spec.price_int,
                 conditional=self.manager.waits_apart(spec),
+                is_held=is_held,
             )
             order.life.on_event(OrderEvent.SUBMIT)
             self.manager.restore(order)
@@ -76,8 +83,14 @@ class Recovery:
 
     def fill(self, fill: FillTold) -> None:
         self.records += 1
-        self._heard = max(self._heard, fill.time)
         self.manager.restore_fill(fill)
+        if not fill.is_internal:
+            self._heard = max(self._heard, fill.time)
+            return
+        self.trades_inside = max(self.trades_inside, fill.trade_id)
+        at = (fill.symbol, fill.trade_id)
+        if self._halves.pop(at, None) is None:
+            self._halves[at] = fill
 
     def began(self, time: int) -> None:
         """The journal's first record: before it there is nothing to miss."""
@@ -100,10 +113,16 @@ class Recovery:
         self.manager.positions[symbol, side] = qty
 
     def finish(self, now: int) -> int:
-        """Gives how many orders are unknown."""
+        """Gives how many orders are unknown. What the tape says of one side of an internal trade is
+        true of the other; what was held is over."""
         unknown = 0
+        for half in self._halves.values():
+            trade_inside(self.manager, half, now)
         for order in list(self.manager.open.values()):
             self.manager.directory.mark(order)
+            if order.is_held:
+                end_held(self.manager, order, now, VenueUnavailable.code, "its gateway ended")
+                continue
             if order.state in _UNANSWERED:
                 order.life.on_event(OrderEvent.REPLY_LOST)
             if order.state is OrderState.UNKNOWN:

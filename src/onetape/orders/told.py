@@ -7,7 +7,7 @@ ns UTC by the venue's clock.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from onetape.model.enums import (
     Liquidity,
@@ -20,6 +20,7 @@ from onetape.model.enums import (
 )
 
 __all__ = [
+    "INTERNAL_TRADES",
     "BalanceTold",
     "FillTold",
     "MarginTold",
@@ -33,6 +34,8 @@ __all__ = [
     "TransferState",
     "TransferTold",
 ]
+
+INTERNAL_TRADES: Final = 2**63  # trade ids from here on are no venue's
 
 
 class OrderTold(NamedTuple):
@@ -80,6 +83,23 @@ class FillTold(NamedTuple):
     def key(self) -> tuple[str, int, Side]:
         """What it is booked once by."""
         return self.symbol, self.trade_id, self.side
+
+    @property
+    def is_internal(self) -> bool:
+        """Between two orders of this account, and known to no venue. `venue_id` is the client id
+        of the other order."""
+        return self.trade_id >= INTERNAL_TRADES
+
+    @property
+    def other_side(self) -> FillTold:
+        """Of an internal trade."""
+        is_maker = self.liquidity is Liquidity.MAKER
+        return self._replace(
+            client_id=self.venue_id,
+            venue_id=self.client_id,
+            side=self.side.opposite,
+            liquidity=Liquidity.TAKER if is_maker else Liquidity.MAKER,
+        )
 
 
 class MarginTold(NamedTuple):

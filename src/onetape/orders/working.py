@@ -122,15 +122,18 @@ class Working:
     def meets(self, spec: OrderSpec) -> Managed | None:
         """The first order of this account that it would trade with, were it in the book. Of an
         amendment that nobody has answered both prices may be true."""
+        return next(self.meeting(spec), None)
+
+    def meeting(self, spec: OrderSpec) -> Iterator[Managed]:
+        """All of them, the first to be met first."""
         if self.marked:
             self.look()
         resting = self._resting.get((spec.symbol, spec.side.opposite))
-        if resting is None or not resting.prices:
-            return None
-        near, client_id = resting.prices[0]
-        # Prices of buys stand there with their sign turned, so that the highest is the first.
-        is_met = spec.type is _MARKET or near <= spec.price_int * spec.side.sign
-        return self._open[client_id] if is_met else None
+        for near, client_id in resting.prices if resting is not None else ():
+            # Prices of buys stand there with their sign turned, so that the highest is the first.
+            if spec.type is not _MARKET and near > spec.price_int * spec.side.sign:
+                return
+            yield self._open[client_id]
 
     def unknown(self, symbol: str) -> Managed | None:
         """One whose state nobody knows, of this symbol."""

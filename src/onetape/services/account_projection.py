@@ -23,6 +23,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.money import join_units, money
 from onetape.model.order import OrderSpec
 from onetape.orders.books import OPENING
+from onetape.orders.told import INTERNAL_TRADES
 from onetape.services.gateway_journal import FILL, NEWS, QUOTE, RobotLife, request_of
 from onetape.tape.journal import JournalReader
 
@@ -142,6 +143,7 @@ class AccountView:
             "fee_currency": self.currencies.get(row.currency, instrument.settle),
             "liquidity": str(row.liquidity),
             "id": str(row.trade),
+            "internal": row.trade >= INTERNAL_TRADES,
             "ts_event": row.time,
             "account": account,
             "robot": life.name if life else "",
@@ -182,6 +184,8 @@ class AccountView:
                 del self.working[row.robot, row.order_id]
             elif order.state in (OrderState.SUBMITTED, OrderState.ACCEPTED):
                 order.state = OrderState.PARTIALLY_FILLED
+        if row.trade >= INTERNAL_TRADES:  # the account's position stays
+            return
         instrument = self.instruments[row.symbol]
         held = self.held.setdefault((row.symbol, row.position_side), Held())
         signed = row.size * row.side.sign

@@ -17,6 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from onetape.accounts.crossing import Crossing
 from onetape.accounts.entries import MAIN
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
@@ -232,9 +233,11 @@ class Gateway:
             went=self._stream_went,
             watch=self.watch,
         )
+        self.crossing = self._open_crossing(recovery.trades_inside)
         self.robots = Robots(
-            self.manager, self.gate, self.tape, self.money, loop=asyncio.get_running_loop(),
-            now=self.clock.now, carry_out=self._carry_out, spans=self.spans,
+            self.manager, self.gate, self.tape, self.money, self.crossing,
+            loop=asyncio.get_running_loop(), now=self.clock.now, carry_out=self._carry_out,
+            spans=self.spans,
             in_doubt=old.may_lack_end and not is_other,
         )  # fmt: skip
         self.transfers = TransferDesk(
@@ -286,6 +289,15 @@ class Gateway:
         finally:
             system.stop()
         return "" if answer.error is None else str(answer.error["message"])
+
+    def _open_crossing(self, newest: int) -> Crossing | None:
+        if not self.options.cross_internally or not self.options.subaccounts:
+            return None
+        instruments = {i.symbol: i for i in self.instruments}
+        return Crossing(
+            self.manager, instruments, slot_of=self.tape.slot_of, quote=self.market.best,
+            newest=newest,
+        )  # fmt: skip
 
     def _stop_slots(self, slots: tuple[int, ...]) -> None:
         """Their money is gone: what their robots have working is cancelled."""
@@ -418,6 +430,8 @@ class Gateway:
             self.transfers.tick()
             if self.entry is not None:
                 self.entry.tick()
+            if self.crossing is not None:
+                self.crossing.tick(now)
             if time.monotonic() - last_round > RECONCILE_EVERY_S and not self.reconciler.is_running:
                 last_round = time.monotonic()
                 self.reconciler.start(now, "periodic")
@@ -605,5 +619,8 @@ class Gateway:
 
 
 def _is_risk(out: Out) -> bool:
-    """An intent that must not be forgotten. A cancel may be: it is asked for again."""
+    """What must not be forgotten: an intent, and a fill that the venue cannot tell again. A cancel
+    may be: it is asked for again."""
+    if isinstance(out, FillOut):
+        return out.fill.is_internal
     return isinstance(out, IntentOut) and out.kind is not RequestKind.CANCEL

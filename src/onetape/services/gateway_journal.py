@@ -38,7 +38,7 @@ from onetape.orders.books import OPENING
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, NewsOut, Out
 from onetape.orders.reconcile import AGREED
 from onetape.orders.recover import Recovery
-from onetape.orders.told import FillTold
+from onetape.orders.told import INTERNAL_TRADES, FillTold
 from onetape.services.gateway_money import LEDGER, KeptMoney
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 
@@ -46,6 +46,9 @@ __all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "kill_reason", "request_of"
 
 EPOCH_BITS: Final = 32
 DENIED_FLAG: Final = 4  # order_denied of core/journal/events.hpp
+HELD_FLAG: Final = 16  # it waits for orders of ours, and the venue never hears of it
+FLAGS_AT: Final = 44  # where a request's flags are
+ROBOT_SHIFT: Final = 56  # of an internal fill's venue id: the other order's robot, above its id
 
 REQUEST = struct.Struct("<QqqqqBBBBBBBB32s")
 NEWS = struct.Struct("<QQqqqqHBBB3xQ")
@@ -224,8 +227,8 @@ class GatewayTape:
         order, spec = out.order, out.order.spec
         payload = REQUEST.pack(
             order.order_id, out.price, out.size, spec.trigger_int, spec.expire, out.kind.id,
-            spec.side.id, spec.type.id, spec.tif.id, spec.flags, spec.trigger_by.id,
-            spec.position_side.id, order.robot, spec.tag.encode()[:32],
+            spec.side.id, spec.type.id, spec.tif.id, spec.flags | HELD_FLAG * order.is_held,
+            spec.trigger_by.id, spec.position_side.id, order.robot, spec.tag.encode()[:32],
         )  # fmt: skip
         self.writer.append_raw(_ORDER_REQUEST, payload, 0, self.streams[spec.symbol], now)
 
@@ -254,7 +257,7 @@ class GatewayTape:
         low, high = split_units(fill.fee)
         payload = FILL.pack(
             order.order_id if order else 0,
-            int(fill.venue_id) if fill.venue_id.isdigit() else 0,
+            self._venue_number(fill),
             fill.trade_id,
             fill.time,
             fill.price,
@@ -269,6 +272,19 @@ class GatewayTape:
             0,
         )
         return self.writer.append("fill", payload, stream=self.streams[fill.symbol], time=now)
+
+    def _venue_number(self, fill: FillTold) -> int:
+        """The venue's id of its order; of an internal trade the other order."""
+        if not fill.is_internal:
+            return int(fill.venue_id) if fill.venue_id.isdigit() else 0
+        robot, order_id = self.owner_of(fill.venue_id) or (0, 0)
+        return robot << ROBOT_SHIFT | order_id
+
+    def _venue_name(self, number: int, *, is_internal: bool) -> str:
+        if not is_internal:
+            return str(number) if number else ""  # not every venue's is a number
+        life = self.robots[number >> ROBOT_SHIFT]
+        return life.client_id(number & ((1 << ROBOT_SHIFT) - 1))
 
     def _fee_currency(self, fill: FillTold, now: int) -> int:
         """Its number, named on the tape the first time; 0: what the instrument settles in."""
@@ -414,7 +430,8 @@ class GatewayTape:
         robot, kind, order_id, spec, _ = request_of(payload, symbols[stream])
         life = self.robots[robot]
         name = life.client_id(order_id)
-        recovery.intent(name, robot, order_id, kind, spec, time)
+        is_held = bool(payload[FLAGS_AT] & HELD_FLAG)
+        recovery.intent(name, robot, order_id, kind, spec, time, is_held=is_held)
 
     def _recover_news(self, payload: bytes, recovery: Recovery) -> None:
         order_id, venue, _, price, size, _, _, news, _, robot, _ = NEWS.unpack(payload)
@@ -433,7 +450,7 @@ class GatewayTape:
         fill = FillTold(
             symbol=symbol,
             client_id=life.client_id(order_id) if life else "foreign",
-            venue_id=str(venue) if venue else "",  # not every venue's is a number
+            venue_id=self._venue_name(venue, is_internal=trade >= INTERNAL_TRADES),
             trade_id=trade,
             side=Side.from_id(side),
             position_side=PositionSide.from_id(position),

@@ -49,6 +49,7 @@ class MarketFeed:
         self._watch = watch
         self._written = written
         self._append = writer.append_raw
+        self._quotes: dict[int, bytes | tuple[int, int]] = {}  # by stream: as it came, or read
         self._received = 0  # when the message came that is being read
         self._market = venue.market(instruments, self)
         self._feed = ShapedFeed(self._market, instruments, writer.core)
@@ -66,8 +67,17 @@ class MarketFeed:
         number = self._feed.take(message, self._received)
         if number:
             self._references[self._symbols[number - 1]] = self._feed.middle(number)
+            self._quotes[number] = message
         self._written()
         self._watch.market(message)
+
+    def best(self, symbol: str) -> tuple[int, int]:
+        """Bid and ask of the newest quote, (0, 0) where none has come since a stream was lost."""
+        stream = self._symbols.index(symbol) + 1
+        found = self._quotes.get(stream, (0, 0))
+        if isinstance(found, bytes):  # read when somebody asks
+            found = self._quotes[stream] = self._feed.best(stream, found)
+        return found
 
     async def follow(self, stream: MarketStream) -> None:
         """For ever, over as many connections as it takes."""
@@ -78,6 +88,7 @@ class MarketFeed:
             with contextlib.suppress(OSError, picows.WSError, TimeoutError):
                 await connected(stream.url, stream.hello, self.take)
             failures = 0 if time.monotonic() - began > 10 else failures + 1
+            self._quotes.clear()
             self._say(HealthOut("feed", name, "lost", "warning"))
             await asyncio.sleep(reconnect_after(failures))
 
@@ -89,6 +100,7 @@ class MarketFeed:
         payload = QUOTE.pack(ts_event, received, bid, ask, bid_size, ask_size, update_id, 0)
         self._append(_QUOTE, payload, 0, stream, received)
         self._references[self._symbols[stream - 1]] = (bid + ask) // 2
+        self._quotes[stream] = bid, ask
 
     def trade(
         self, stream: int, ts_event: int, price: int, size: int, side: Side, trade_id: int

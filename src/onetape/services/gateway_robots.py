@@ -10,6 +10,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import structs
 
+from onetape.accounts.crossing import Crossing
+from onetape.accounts.netting import Match
 from onetape.model.enums import OrderNews, RequestKind
 from onetape.model.errors import OrderInvalid
 from onetape.model.order import OrderSpec
@@ -34,8 +36,9 @@ _INSTRUMENT: Final = type_id("instrument")
 
 class Robots:
     """now: gives the venue's time. carry_out: takes what the manager wants after requests. spans:
-    told when they came. in_doubt: the gateway's tape may lack its end, so that what robots have
-    asked for until now, and the tape does not say was taken, may have left."""
+    told when they came. crossing: orders that meet those of other sub-accounts trade inside.
+    in_doubt: the gateway's tape may lack its end, so that what robots have asked for until now, and
+    the tape does not say was taken, may have left."""
 
     def __init__(
         self,
@@ -43,6 +46,7 @@ class Robots:
         gate: Gate,
         tape: GatewayTape,
         money: AccountMoney,
+        crossing: Crossing | None = None,
         *,
         loop: Any,
         now: Callable[[], int],
@@ -55,6 +59,7 @@ class Robots:
         self._gate = gate
         self._tape = tape
         self._money = money
+        self._crossing = crossing
         self._now = now
         self._carry_out = carry_out
         self._lives: dict[int, tuple[RobotLife, JournalReader]] = {}
@@ -187,8 +192,12 @@ class Robots:
                     self._money.order(place_in_doubt(manager, name, request, now))
                 return
             found = reductions.outgoing(life.number, spec, knows=self._gate.ready)
+            matches: list[Match] = []
             if isinstance(found, OrderSpec):
-                spec, refusal = found, self._gate.refusal(found, now)
+                spec = found
+                if self._crossing is not None and self._gate.ready:
+                    matches = self._crossing.matches(life.number, spec)
+                refusal = self._gate.refusal(spec, now, is_inside=bool(matches))
             else:
                 refusal = found
             request = Request(life.number, kind, order_id, spec)
@@ -197,8 +206,12 @@ class Robots:
             if refusal is None:
                 refusal = self._money.refusal(life.number, spec, spec.size_int)
             if refusal is None:
+                if matches and self._crossing is not None:
+                    order = self._crossing.hold(name, request, matches, now)
+                else:
+                    order = manager.submit(name, request, now)
                 # At once: the next request of this round finds less.
-                self._money.order(manager.submit(name, request, now))
+                self._money.order(order)
             else:
                 manager.deny(name, request, now, refusal.code, refusal.reason)
         elif known is not None:

@@ -8,12 +8,14 @@ what is unusual, and refuses by name what is wrong. Shapes make a feed quick, ne
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Protocol, runtime_checkable
 
 from onetape import _core
 from onetape.model.instrument import Instrument
+from onetape.tape.journal import type_id
 from onetape.venues.gateways import Market
 
 __all__ = [
@@ -27,6 +29,9 @@ __all__ = [
     "text",
     "value",
 ]
+
+_QUOTE: Final = type_id("quote")
+_BEST: Final = struct.Struct("<16x2q")  # of a quote: bid and ask
 
 Role = Literal[
     "symbol", "time", "bid", "bid_size", "ask", "ask_size", "price", "size", "side", "id", "mark",
@@ -159,6 +164,15 @@ class ShapedFeed:
         self._market.take(message)
         self._reader.learn(message)
         return 0
+
+    def best(self, stream: int, message: bytes) -> tuple[int, int]:
+        """Bid and ask of the last quote of that stream in a message that the core took."""
+        found = (0, 0)
+        for type_, at, payload in self._reader.frames(message, 0) or ():
+            if type_ == _QUOTE and at == stream:
+                bid, ask = _BEST.unpack_from(payload)
+                found = bid, ask
+        return found
 
     def middle(self, stream: int) -> int:
         """(bid + ask) // 2 of the last quote that the core took, 0 before it."""

@@ -1,0 +1,184 @@
+"""Three robots with a sub-account each on one account, without a venue: whoever writes the test
+says what it does. Sizes and prices in units."""
+
+from __future__ import annotations
+
+from onetape.accounts.booking import Booking
+from onetape.accounts.crossing import Crossing
+from onetape.accounts.reductions import Reductions
+from onetape.model import catalogue
+from onetape.model.enums import Liquidity, OrderState, OrderType, PositionSide, RequestKind, Side
+from onetape.model.errors import SelfTrade
+from onetape.model.order import OrderSpec
+from onetape.orders.calls import Purpose
+from onetape.orders.filters import Refusal
+from onetape.orders.managed import FillOut, IntentOut, NewsOut, Request
+from onetape.orders.manager import OrderManager
+from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.recover import Recovery
+from onetape.orders.told import INTERNAL_TRADES, FillTold, OrderTold
+from onetape.services.gateway_journal import FLAGS_AT, HELD_FLAG, REQUEST, request_of
+from onetape.venues.binance.trading import BinanceUsdmProtocol
+
+PERP = "binance:BTC/USDT:USDT"
+NOW = 1_795_000_000_000_000_000
+BUY, SELL = Side.BUY, Side.SELL
+A, B, C = 1, 2, 3  # robots; their slots are one more
+
+
+class Account:
+    """crosses: orders of two robots that meet trade inside, at `quote`."""
+
+    def __init__(self, bound: int = 0, *, is_shared: bool = True, crosses: bool = False) -> None:
+        self.instrument = catalogue.find(PERP)
+        assert self.instrument is not None
+        self.bound, self.is_shared, self.crosses = bound, is_shared, crosses
+        self.quote = (599_990, 600_010)
+        self.tape: list = []
+        self.count, self.now = 0, NOW
+        self.begin()
+
+    def begin(self) -> None:
+        protocol = BinanceUsdmProtocol("k", "s")
+        protocol.set_instruments([self.instrument])
+        self.manager = OrderManager(protocol)
+        self.booking = Booking({PERP: self.instrument})
+        self.reductions = Reductions(
+            self.manager, {PERP: self.instrument}, own=self.own_of_slot,
+            slot_of=lambda robot: robot + 1, bounds={PERP: self.bound} if self.bound else {},
+            is_shared=self.is_shared,
+        )  # fmt: skip
+        self.crossing = self.cross(INTERNAL_TRADES) if self.crosses else None
+
+    def cross(self, newest: int) -> Crossing:
+        return Crossing(
+            self.manager, {PERP: self.instrument}, slot_of=lambda robot: robot + 1,
+            quote=lambda symbol: self.quote, newest=newest,
+        )  # fmt: skip
+
+    def again(self) -> None:
+        """A new life, from what the tape keeps of the old one."""
+        self.begin()
+        recovery = Recovery(self.manager)
+        for what, words in self.tape:
+            if what == "intent":
+                recovery.intent(*words[:-1], is_held=words[-1])
+            else:
+                getattr(recovery, what)(*words)
+            if what == "fill":
+                self.booking.fill(words[0], int(words[0].client_id.split()[0]) + 1)
+        recovery.finish(self.now)
+        if self.crosses:
+            self.crossing = self.cross(recovery.trades_inside)
+        for order in self.manager.open.values():
+            self.reductions.order(order)
+        self.write()
+
+    def own_of_slot(self, slot: int, symbol: str) -> int:
+        held = self.booking.positions.get((slot, symbol, PositionSide.BOTH))
+        return held.qty if held else 0
+
+    def own(self, robot: int) -> int:
+        return self.own_of_slot(robot + 1, PERP)
+
+    @property
+    def net(self) -> int:
+        return self.manager.positions.get((PERP, PositionSide.BOTH), 0)
+
+    def spec(self, side: Side, size: int, price: int = 600_000, **terms) -> OrderSpec:
+        terms.setdefault("type", OrderType.LIMIT if price else OrderType.MARKET)
+        return OrderSpec(symbol=PERP, side=side, size_int=size, price_int=price, **terms)
+
+    def ask(self, robot: int, side: Side, size: int, price: int = 600_000, **terms):
+        """As a gateway takes a request: the order, or why there is none."""
+        spec = self.spec(side, size, price, **terms)
+        found = self.reductions.outgoing(robot, spec, knows=True)
+        if isinstance(found, Refusal):
+            return found
+        self.count += 1
+        request = Request(robot, RequestKind.PLACE, self.count, found)
+        name = f"{robot} {self.count}"
+        matches = self.crossing.matches(robot, found) if self.crossing else []
+        if matches:
+            order = self.crossing.hold(name, request, matches, self.now)
+        elif self.crosses and self.manager.directory.working.meets(found):
+            return Refusal.of(SelfTrade, "as the gate says")
+        else:
+            order = self.manager.submit(name, request, self.now)
+        self.reductions.order(order)
+        self.write()
+        return order
+
+    def reduce(self, robot: int, side: Side, size: int, price: int = 600_000, **terms):
+        return self.ask(robot, side, size, price, reduce_only=True, **terms)
+
+    def write(self) -> None:
+        """As a gateway carries out: the tape, the books, then what has become too much."""
+        while self.manager.outs:
+            outs, self.manager.outs = self.manager.outs, []
+            for out in outs:
+                match out:
+                    case IntentOut():
+                        self.intend(out)
+                    case NewsOut():
+                        o = out.order
+                        words = (o.client_id, out.news, o.life.size, o.price, "")
+                        self.tape.append(("news", words))
+                        self.reductions.order(o)
+                    case FillOut():
+                        fill, robot = out.fill, out.order.robot
+                        self.tape.append(("fill", (fill,)))
+                        self.booking.fill(fill, robot + 1)
+                        self.reductions.position(robot + 1, PERP, fill.side)
+                        self.reductions.order(out.order)
+            self.reductions.hold(self.now)
+
+    def intend(self, out: IntentOut) -> None:
+        """Through the bytes of the tape."""
+        o, spec = out.order, out.order.spec
+        payload = REQUEST.pack(
+            o.order_id, out.price, out.size, spec.trigger_int, 0, out.kind.id, spec.side.id,
+            spec.type.id, spec.tif.id, spec.flags | HELD_FLAG * o.is_held, spec.trigger_by.id,
+            spec.position_side.id, o.robot, b"",
+        )  # fmt: skip
+        robot, kind, order_id, read, _ = request_of(payload, PERP)
+        is_held = bool(payload[FLAGS_AT] & HELD_FLAG)
+        self.tape.append(("intent", (o.client_id, robot, order_id, kind, read, o.created, is_held)))
+
+    def answer(self, outcome: Outcome = Outcome.DONE, *, only: Purpose | None = None) -> list:
+        """The venue answers all that it was asked. What it was asked."""
+        calls, self.manager.calls = self.manager.calls, []
+        for call in calls:
+            if call.purpose is Purpose.QUERY or (only is not None and call.purpose is not only):
+                self.manager.calls.append(call)
+            else:
+                told = (self.canceled(call),) if call.purpose is Purpose.CANCEL else ()
+                answer = Answer(outcome, told if outcome is Outcome.DONE else ())
+                self.manager.answered(call, answer, self.now)
+        self.write()
+        return [call.purpose for call in calls]
+
+    def canceled(self, call) -> OrderTold:
+        order = self.manager.orders[call.subject.client_id]
+        return OrderTold(
+            PERP, order.client_id, "", OrderState.CANCELED, self.now, filled=order.life.filled
+        )
+
+    def fill(self, order, size: int, price: int = 600_000) -> None:
+        self.count += 1
+        self.now += 1
+        told = FillTold(
+            PERP, order.client_id, "", self.count, order.spec.side, PositionSide.BOTH, price, size,
+            self.now, 0, "", Liquidity.TAKER,
+        )  # fmt: skip
+        self.manager.hear([told], self.now)
+        self.write()
+
+    def hold(self, robot: int, qty: int) -> None:
+        """A robot comes to hold so much."""
+        order = self.ask(robot, BUY if qty > 0 else SELL, abs(qty), 0)
+        self.answer()
+        self.fill(order, abs(qty))
+
+    def open(self, robot: int) -> list[int]:
+        return [o.worst_left for o in self.manager.open.values() if o.robot == robot]
