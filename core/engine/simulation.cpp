@@ -37,6 +37,11 @@ constexpr bool is_market(EventType type) {
     return market_bytes(type) != 0;
 }
 
+constexpr bool is_of_orders(EventType type) {
+    return type == EventType::order_request || type == EventType::order_event ||
+           type == EventType::fill;
+}
+
 // `use` with the payload of a market event, else `otherwise`.
 template <class Use, class Otherwise>
 auto with_payload(const Frame& frame, const Use& use, const Otherwise& otherwise) {
@@ -151,6 +156,8 @@ RunOutcome Simulation::warm_up(std::int64_t start) {
                     },
                     [] {});
             }
+        } else if (live_ != 0 && is_of_orders(frame.type())) {
+            take_over(*source, frame);
         } else if (!source->is_detail) {
             const auto index =
                 robot_->on_cold(static_cast<std::uint32_t>(source - sources_.data()), frame);
@@ -237,6 +244,7 @@ void Simulation::begin(std::int64_t now) {
     now_ = now;
     routes_.begin();
     exchange_.begin(now);
+    begin_life();
     while (next_switch() <= now) scheduled_ = schedule_[next_switch_++].open;
     if (!scheduled_) schedule_[--next_switch_].time = now;  // the robot is told at the first moment
     trading_ = scheduled_ && allowed_;

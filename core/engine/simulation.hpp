@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/sha256.hpp"
@@ -68,6 +69,14 @@ struct OrderSpec {  // what a strategy asks for, in units
 struct TradingSwitch {
     std::int64_t time;
     bool open;
+};
+
+// A live robot's earlier lives. Its orders and fills on the gateway's tape count after frame
+// `since`; those after frame `run_from` are of this run, whose own tape has `heard` of them.
+struct Inheritance {
+    std::uint64_t since = 0;
+    std::uint64_t run_from = std::numeric_limits<std::uint64_t>::max();
+    std::uint64_t heard = 0;
 };
 
 struct AccountMoney {  // a currency of an account, by name
@@ -137,6 +146,13 @@ class Simulation final : public ExchangeSink {
     [[nodiscard]] Money moved_in(std::uint32_t currency) const {
         return currency < moved_.size() ? moved_[currency] : 0;
     }
+    // Before the tapes are read: orders and positions of earlier lives are taken over while the
+    // loop warms up. Money is not: what there is now is deposited afterwards.
+    void inherit(const Inheritance& what);
+    // What came while no process of the robot ran, into the run's journal.
+    void write_missed();
+    // One action as the hash has it; for those of an earlier life, in their order.
+    void hash_action(std::string_view symbol, const OrderRequestPayload& request, std::int64_t now);
     // What a number on the gateway's tape means in fills: a currency of the robot's account, or -1
     // for one that it has nothing of.
     void set_fee_currency(std::uint32_t number, std::int64_t currency) {
@@ -399,6 +415,13 @@ class Simulation final : public ExchangeSink {
     bool take_script();
     bool reply();
     void settle_funding(Instrument& instrument, std::int64_t time, const FundingPayload& payload);
+    void take_over(const Source& source, const Frame& frame);
+    void take_over(Instrument& instrument, const OrderRequestPayload& request, std::int64_t time);
+    [[nodiscard]] bool is_missed(const Frame& frame);
+    void begin_life();  // what working orders hold back, at what they cost now
+    void learn(const OrderRef& order, const OrderEventPayload& event);
+    Money take_over(const Instrument& instrument, const FillPayload& fill, std::uint64_t sequence);
+    void fill_order(const OrderRef& order, const FillPayload& fill);
     bool deliver_event(Instrument& instrument, const OrderEventPayload& event);
     OrderRef adopt(Instrument& instrument, const FillPayload& fill);
     bool tell_forced(const Instrument& instrument, const FillPayload& fill);
@@ -456,7 +479,11 @@ class Simulation final : public ExchangeSink {
     std::uint64_t entries_after_ = 0;
     UnbookedFills unbooked_;
     Money moved_in_ = 0;
-    std::vector<Money> moved_;          // by currency
+    std::vector<Money> moved_;  // by currency
+    Inheritance inherits_;
+    std::uint64_t news_met_ = 0;  // of this run, while warming up
+    bool counts_ = false;         // fees and volume, which are the run's own
+    std::vector<std::pair<std::uint32_t, std::variant<OrderEventPayload, FillPayload>>> missed_;
     std::uint64_t news_ = 0;            // order news and fills delivered
     std::uint64_t state_noted_at_ = 0;  // actions, at the last state hash on the tape
     RobotPort* robot_ = nullptr;

@@ -218,16 +218,7 @@ void Simulation::close_order(const OrderRef& order) {
     orders_.remove(order->id);
 }
 
-bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& news) {
-    OrderEventPayload event = news;
-    event.cause = counters_.frames;
-    ++news_;
-    write(EventType::order_event, instrument.index, &event, sizeof event);
-    const OrderRef order = orders_.find(event.order_id);
-    if (!order) {
-        ++counters_.late;
-        return true;
-    }
+void Simulation::learn(const OrderRef& order, const OrderEventPayload& event) {
     if (event.venue_id != 0) order->venue_id = event.venue_id;
     if (event.code != 0) order->code = event.code;
     switch (event.news) {
@@ -256,7 +247,8 @@ bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& 
             unreserve(*order);
             order->price = event.price;
             order->size = event.size;
-            reserve(*order, order->price != 0 ? order->price : instrument.touch(order->side));
+            reserve(*order,
+                    order->price != 0 ? order->price : order->instrument->touch(order->side));
             move(*order, OrderAct::amend_ack);
             break;
         case OrderNews::cancel_rejected:
@@ -283,25 +275,25 @@ bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& 
             move(*order, OrderAct::found_absent);
             break;
     }
+}
+
+bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& news) {
+    OrderEventPayload event = news;
+    event.cause = counters_.frames;
+    ++news_;
+    write(EventType::order_event, instrument.index, &event, sizeof event);
+    const OrderRef order = orders_.find(event.order_id);
+    if (!order) {
+        ++counters_.late;
+        return true;
+    }
+    learn(order, event);
     if (order->closed()) close_order(order);
     in_robot_ = true;
     return robot_->on_order(order) && after_callback();
 }
 
-bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& news,
-                              std::uint64_t sequence) {
-    FillPayload fill = news;
-    fill.cause = counters_.frames;
-    ++news_;
-    write(EventType::fill, instrument.index, &fill, sizeof fill);
-    ++counters_.fills;
-    fill_profits_.push_back(static_cast<double>(book_fill(instrument, fill, sequence)) / 1e18);
-    const bool forced = fill.order_id >= venue_orders;
-    const OrderRef order = forced ? adopt(instrument, fill) : orders_.find(fill.order_id);
-    if (!order) {
-        ++counters_.late;
-        return true;
-    }
+void Simulation::fill_order(const OrderRef& order, const FillPayload& fill) {
     const std::int64_t price = unreserve(*order);
     order->filled += fill.size;
     reserve(*order, price);
@@ -313,6 +305,22 @@ bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& news,
                  : order->filled == bound ? OrderAct::fill_full
                                           : OrderAct::fill_excess);
     if (order->closed()) close_order(order);
+}
+
+bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& news) {
+    FillPayload fill = news;
+    fill.cause = counters_.frames;
+    ++news_;
+    write(EventType::fill, instrument.index, &fill, sizeof fill);
+    ++counters_.fills;
+    fill_profits_.push_back(static_cast<double>(book(instrument, fill)) / 1e18);
+    const bool forced = fill.order_id >= venue_orders;
+    const OrderRef order = forced ? adopt(instrument, fill) : orders_.find(fill.order_id);
+    if (!order) {
+        ++counters_.late;
+        return true;
+    }
+    fill_order(order, fill);
     if (options_.sample_every > 0) note_equity(worth());
     // An order whose cancel came too late has filled: that goes, too.
     if (flattening_) flatten();

@@ -33,22 +33,31 @@ OrderRequestPayload request_of(const Order& order, RequestKind kind) {
 
 }  // namespace
 
-void Simulation::act(const Instrument& instrument, const OrderRequestPayload& request) {
-    ++counters_.actions;
+void Simulation::hash_action(std::string_view symbol, const OrderRequestPayload& request,
+                             std::int64_t now) {
+    // As it was decided: the rest is put in when it leaves. Of a live robot's ids the upper half
+    // is its life's.
+    const auto flags = static_cast<std::uint8_t>(request.flags & ~order_denied);
+    const std::uint64_t ordinal = live_ != 0 ? request.order_id & 0xffff'ffffu : request.order_id;
     actions_hash_.update_number(static_cast<std::uint8_t>(request.kind));
-    actions_hash_.update_number(request.robot);
-    actions_hash_.update_number(request.order_id - order_base_);
-    actions_hash_.update_number(static_cast<std::uint32_t>(instrument.symbol.size()));
-    actions_hash_.update(instrument.symbol.data(), instrument.symbol.size());
+    actions_hash_.update_number(std::uint8_t{0});
+    actions_hash_.update_number(ordinal);
+    actions_hash_.update_number(static_cast<std::uint32_t>(symbol.size()));
+    actions_hash_.update(symbol.data(), symbol.size());
     actions_hash_.update_number(static_cast<std::uint8_t>(request.side));
     actions_hash_.update_number(static_cast<std::uint8_t>(request.type));
     actions_hash_.update_number(request.price);
     actions_hash_.update_number(request.size);
     actions_hash_.update_number(request.trigger);
     actions_hash_.update_number(static_cast<std::uint8_t>(request.tif));
-    actions_hash_.update_number(request.flags);
+    actions_hash_.update_number(flags);
     actions_hash_.update(request.tag, sizeof request.tag);
-    actions_hash_.update_number(now_);
+    actions_hash_.update_number(now);
+}
+
+void Simulation::act(const Instrument& instrument, const OrderRequestPayload& request) {
+    ++counters_.actions;
+    hash_action(instrument.symbol, request, now_);
     actions_.emplace_back(instrument.index, request);
     if (!in_robot_) flush_actions();
 }

@@ -279,6 +279,13 @@ Money Account::equity(std::uint32_t currency) const noexcept {
     return sum;
 }
 
+void Account::forget_totals() noexcept {
+    for (Holding& holding : holdings_)
+        holding.volume = holding.fees = holding.funding = holding.liquidation_fees =
+            holding.insurance = 0;
+    ++revision_;
+}
+
 Money Account::volume(std::uint32_t index) const noexcept {
     return index < holdings_.size() ? holdings_[index].volume : 0;
 }

@@ -154,6 +154,8 @@ class Account {
     // Rises with whatever changes what is covered or needed, marks aside.
     [[nodiscard]] std::uint64_t revision() const noexcept { return revision_; }
 
+    // Sums of what was paid and traded begin anew; what is held stays.
+    void forget_totals() noexcept;
     [[nodiscard]] Money volume(std::uint32_t index) const noexcept;   // traded, settle currency
     [[nodiscard]] Money fees(std::uint32_t index) const noexcept;     // paid, rebates negative
     [[nodiscard]] Money funding(std::uint32_t index) const noexcept;  // received, paid negative

@@ -44,6 +44,13 @@ class Actions:
         """Those for which `keep` holds."""
         return Actions({n: c[keep] for n, c in self.columns.items()}, self.instruments)
 
+    def and_then(self, other: Actions) -> Actions:
+        """These, then those of the other."""
+        return Actions(
+            {name: np.concatenate((c, other.columns[name])) for name, c in self.columns.items()},
+            {**self.instruments, **other.instruments},
+        )
+
     def describe(self, index: int) -> str:
         """One action in words."""
         row = {name: column[index] for name, column in self.columns.items()}
@@ -66,19 +73,20 @@ def read_actions(journal: Path) -> Actions:
     """All order requests of a run's journal."""
     with JournalReader(journal) as reader:
         rows = reader.columns("order_request")
-    instruments: dict[int, Instrument] = {}
+    facts: dict[str, Instrument] = {}
+    symbols = np.full(len(rows["stream"]), "", dtype=object)
     with JournalReader(journal) as reader:
         for frame in reader.frames(types=["instrument"]):
-            instruments[frame.stream] = Instrument.from_msgpack(frame.payload)
-    symbols = np.array(
-        [instruments[int(s)].symbol for s in rows["stream"]] if len(rows["stream"]) else [],
-        dtype=object,
-    )
-    columns: dict[str, NDArray[Any]] = {"symbol": symbols}
+            instrument = Instrument.from_msgpack(frame.payload)
+            facts[instrument.symbol] = instrument
+            # From here on: the next life of a run may number its instruments in another way.
+            later = (rows["stream"] == frame.stream) & (rows["sequence"] > frame.sequence)
+            symbols[later] = instrument.symbol
+    columns: dict[str, NDArray[Any]] = {"symbol": symbols, "sequence": rows["sequence"]}
     for name in FIELDS:
         if name != "symbol":
             columns[name] = rows[name]
-    return Actions(columns, {i.symbol: i for i in instruments.values()})
+    return Actions(columns, facts)
 
 
 def first_difference(a: Actions, b: Actions) -> tuple[int, int, str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from onetape.model.time import TIME_MAX
 from onetape.tape.journal import JournalReader
 
 __all__ = ["PARAMS", "START", "STOP", "Asked", "asked_in"]
@@ -34,8 +35,12 @@ class Asked:
         return {"command": self.command, "fields": self.fields, "after": self.after}
 
 
-def asked_in(journal: Path) -> list[Asked]:
-    """Of a run's journal, in order."""
+def asked_in(journal: Path, first: int = 0, last: int = TIME_MAX) -> list[Asked]:
+    """Of a run's journal, in order; between two of its frames, for one life of the run."""
     with JournalReader(journal) as reader:
-        records = [msgspec.msgpack.decode(frame.payload) for frame in reader.frames(("command",))]
+        records = [
+            msgspec.msgpack.decode(frame.payload)
+            for frame in reader.frames(("command",))
+            if first < frame.sequence <= last
+        ]
     return [Asked(each["command"], each["fields"], each["after"]) for each in records]

@@ -41,7 +41,7 @@ _SOURCE_NAMES = {number: name for name, number in SOURCES.items()}
 
 _QUOTE, _TRADE, _BAR = EventType.QUOTE.id, EventType.TRADE.id, EventType.BAR.id
 _ALERT, _HEALTH = EventType.ALERT.id, EventType.HEALTH.id
-_LOG, _MEMORY = EventType.LOG.id, EventType.MEMORY.id
+_LOG, _MEMORY, _PARAMS = EventType.LOG.id, EventType.MEMORY.id, EventType.PARAMS.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,7 @@ class Host:
     ) -> None:
         self.sim: _core.Simulation
         self.is_hedged = False
+        self.notes_choices = False  # at once: a live run may be killed before its end
         self.is_apart = False  # an account at each venue, not one for all
         self.new_instrument: Callable[[], None] | None = None  # told of those that come in the run
         # The same for a venue's instruments that share a volume: the venue, the core's number.
@@ -258,7 +259,10 @@ class Host:
         chosen = source_text or self.bar_sources.get(f"{symbol} {period_text}")
         source = SOURCES[chosen] if chosen else self._source_for(symbol, period)
         # The choice is part of the run: a tape that grows must not decide it anew in a replay.
-        self.bar_sources[f"{symbol} {period_text}"] = _SOURCE_NAMES[source]
+        name = f"{symbol} {period_text}"
+        if self.notes_choices and name not in self.bar_sources:
+            self.append(_PARAMS, {"bar_source": name, "from": _SOURCE_NAMES[source]})
+        self.bar_sources[name] = _SOURCE_NAMES[source]
         self._bar_keys[symbol, text] = (period, source)
         self._bar_keys.setdefault((symbol, period_text), (period, source))
         self.history = max(self.history, history)
@@ -388,6 +392,10 @@ class Host:
             raise ValueError(f"memory is {len(encoded)} bytes, at most {MEMORY_BYTES_MAX}")
         self._memory_last = encoded
         self.sim.append_cold(_MEMORY, encoded)
+
+    def restore_memory(self, encoded: bytes) -> None:
+        """What an earlier life has left; it is on the tape already."""
+        self.memory, self._memory_last = msgspec.msgpack.decode(encoded), encoded
 
     @property
     def memory_bytes(self) -> bytes:

@@ -34,6 +34,7 @@ __all__ = [
 DEFAULT_CASH = Decimal(100_000)
 Fee = tuple[Decimal, Decimal]
 MARKET, DETAIL = "market", "detail"  # seen by the robot; only by the exchange (--detail-data)
+SEQUENCE_NEVER = 2**63 - 1
 BAR_VOLUME_SHARE = 500_000  # 1e-6 of a bar's volume: half, for more would be the market
 
 
@@ -57,7 +58,12 @@ class TapeInput:
 
 @dataclass(slots=True)
 class LiveRobot:
-    """A robot at a gateway: its number there, and what its order ids begin after."""
+    """A robot at a gateway: its number there, and what its order ids begin after.
+
+    life: which one of its run, from 1. since: frame of the tape from which its orders and fills
+    are its own; run_from, heard: those after this frame are of this run, whose journal has so many
+    of them. memory: MessagePack, what it begins with. run.toml has the first life's; what later
+    ones began with is on the run's journal (engine/lives.py)."""
 
     number: int
     order_base: int
@@ -69,6 +75,12 @@ class LiveRobot:
     leverage: float = 1.0  # at which sub-accounts are reckoned
     entries_after: int = 0  # frame of the tape: what the ledger booked until then is in the cash
     others: dict[str, str] = field(default_factory=dict)  # money of no instrument, to begin with
+    life: int = 1
+    since: int = 0
+    run_from: int = SEQUENCE_NEVER
+    heard: int = 0
+    restart: str = ""  # memory, replay or fresh: how it was restarted; "": it was not
+    memory: bytes = b""
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
@@ -22,9 +22,10 @@ from onetape.engine.asked import PARAMS, START, Asked
 from onetape.engine.compiled import is_compiled
 from onetape.engine.detail import check_detail, matching_streams
 from onetape.engine.host import Host
+from onetape.engine.lives import ending_record, life_record, seed_of
 from onetape.engine.opening import set_opening_prices
 from onetape.engine.parameters import coerced, resolve
-from onetape.engine.plan import RunPlan, toml_value
+from onetape.engine.plan import LiveRobot, RunPlan, toml_value
 from onetape.engine.queue_model import parse_queue, settle_queue
 from onetape.engine.reuse import check_event_reuse
 from onetape.engine.set_up import (
@@ -101,14 +102,17 @@ class Session:
         progress: Callable[[int, int], None] | None = None,
         run_uuid: bytes = bytes(range(16)),
         follow: bool = False,
+        before: Iterable[tuple[str, int, bytes]] = (),
     ) -> None:
         """instruments: facts that replace those of the tapes, by symbol (--instruments).
 
         follow: the tapes may still grow; their end is not the run's end.
+        before: the actions of the run's earlier lives: symbol, time, order request.
         """
         self.plan = plan
         self.strategy_class = strategy
         self.follow = follow
+        self._before = before
         self.params: dict[str, Any] = {}
         self.sources: list[_Source] = []
         self.writer: JournalWriter | None = None
@@ -120,6 +124,7 @@ class Session:
         self.actions_before_stop = 0
         self.limits: list[int] = []  # last sequence to take of each input; empty: all
         self.compiled: Compiled | None = None
+        self.reached_before = 0  # frame of the tape up to which the life before had done everything
         self.script: Path | None = None  # a journal that answers in the exchange's place
         self._journal_path = journal
         self._run_uuid = run_uuid
@@ -184,6 +189,7 @@ class Session:
                 self.host.name_fee_currency(currency, number)
             if self.plan.live.slot:
                 self.host.follow_ledger(self.plan.live)
+            self._inherit(self.plan.live)
         if self.script is not None:
             self._script_reader = JournalReader(self.script)
             self.sim.set_script(self._script_reader.core)
@@ -213,6 +219,7 @@ class Session:
         if self.plan.live is not None and self.plan.live.stopped:
             self.sim.allow_trading(False)
         self.sim.begin(self.started_at)
+        self.sim.write_missed()
         self.start_equity = Decimal(self.sim.equity_text)
         self.start_money = {
             money: Decimal(self.sim.equity_of_text(number))
@@ -267,7 +274,10 @@ class Session:
         """A live robot is to end: what works is cancelled, nothing new is sent. A replay does the
         same after the same frame."""
         assert self.plan.live is not None
-        self.plan.live.halted_after = self.sim.source_position(self.sources[0].number)[0]
+        after = self.sim.source_position(self.sources[0].number)[0]
+        self.plan.live.halted_after = after
+        # Before what it does: a life that is killed meanwhile was halted, too.
+        self.host.append(EventType.HEALTH.id, ending_record(after))
         self.sim.halt(False)
         self.sim.leave_callback()
 
@@ -388,6 +398,15 @@ class Session:
                 given["symbol"] = self.plan.symbol
         return resolve(self.strategy_class, given)
 
+    def _inherit(self, live: LiveRobot) -> None:
+        """What its earlier lives have left."""
+        self.host.notes_choices = True
+        self.sim.inherit(live.since, live.run_from, live.heard)
+        for symbol, time, payload in self._before:
+            self.sim.hash_action(symbol, time, payload)
+        if live.memory:
+            self.host.restore_memory(live.memory)
+
     def _new_robot(self) -> Strategy:
         try:
             robot = self.strategy_class()
@@ -401,7 +420,8 @@ class Session:
             ) from problem
         robot._sim = self.sim
         robot._host = self.host
-        robot.random = self.host.random = random.Random(self.plan.seed)
+        robot.random = self.host.random = random.Random(seed_of(self.plan))
+        robot.resumed = self.plan.live is not None and self.plan.live.restart != ""
         for name, value in self.params.items():
             setattr(robot, name, value)
         return robot
@@ -461,6 +481,8 @@ class Session:
             durable=False,
             heartbeat=self.plan.live is not None,
         )
+        if self.plan.live is not None:
+            self._begin_life(self.writer)
         for stream, instrument in enumerate(self.host.instruments.values(), 1):
             self.writer.append_instrument(stream, self.started_at, instrument.to_msgpack())
         self.writer.append(
@@ -476,6 +498,16 @@ class Session:
             time=self.started_at,
         )
         self.sim.set_writer(self.writer.core)
+
+    def _begin_life(self, writer: JournalWriter) -> None:
+        """First on its journal: what a replay of this life begins with."""
+        assert self.started_at is not None
+        position = self.sim.source_position(self.sources[0].number)[0]
+        record = life_record(
+            self.plan, start=self.started_at, position=position, reached=self.reached_before
+        )
+        writer.append("params", msgspec.msgpack.encode(record), time=self.started_at)
+        writer.progress(position)
 
     def _preload(self) -> None:
         """Bars from before the start, and the part of the first bar that lies before it."""

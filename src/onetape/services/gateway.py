@@ -22,7 +22,7 @@ from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
 from onetape.ipc.door import OPERATOR
 from onetape.ipc.server import listen
-from onetape.model.enums import Kind, RequestKind
+from onetape.model.enums import Kind, OrderState, RequestKind
 from onetape.model.errors import VenueRejected
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
@@ -187,8 +187,9 @@ class Gateway:
             created=time.time_ns(), heartbeat=True,
         )  # fmt: skip
         self.tape = GatewayTape(
-            writer, self.instruments, robots=old.robots, currencies=old.currencies
-        )
+            writer, self.instruments, robots=old.robots, currencies=old.currencies,
+            since=writer.published if is_other else old.since,
+        )  # fmt: skip
         self.manager.owner_of = self.tape.owner_of
         self.money = self._open_money(writer, kept)
         is_new = is_new or is_other
@@ -470,6 +471,10 @@ class Gateway:
             case "follow":
                 books = [str(s) for s in asked.get("books", ())]
                 return self._follow(int(asked["robot"]), books)
+            case "life":
+                return self._life(str(asked["name"]))
+            case "standing":
+                return self._standing(int(asked["robot"]))
             case "status":
                 return self._status()
             case "reconcile":
@@ -495,14 +500,36 @@ class Gateway:
         life = self.robots.attach(name, journal, time.time_ns(), slot=slot)
         if life is None:
             return {"error": f"more than {ROBOTS_MAX} robots"}
+        if self.options.orphans == "cancel":
+            self.robots.cancel_all(life.number, self.clock.now())
+            self._carry_out()
         return {
             "robot": life.number,
             "base": life.base,
             "journal": str(gateway_journal(self.home, self.options.account)),
+            "since": self.tape.since,
             **self._shown(life),
             "currencies": self.tape.currencies,
             "hedge": bool(self.manager.mode and self.manager.mode.hedge),
         }
+
+    def _life(self, name: str) -> dict[str, Any]:
+        """Which journal a robot of this name wrote last, "": none has."""
+        known = next((r for r in self.tape.robots.values() if r.name == name), None)
+        return {"journal": known.journal if known else "", "since": self.tape.since}
+
+    def _standing(self, robot: int) -> dict[str, Any]:
+        """Whether all is known of what a robot's earlier lives have left, and its money then."""
+        open_orders = [o for o in self.manager.open.values() if o.robot == robot]
+        unknown = sum(o.life.state is OrderState.UNKNOWN for o in open_orders)
+        waits_for = ""
+        if not self.gate.ready or self.reconciler.is_running:
+            waits_for = "the account is not reconciled"
+        elif unknown:
+            waits_for = f"{unknown} orders unknown"
+        elif open_orders and self.options.orphans == "cancel":
+            waits_for = f"{len(open_orders)} orders are being canceled"
+        return {"settled": not waits_for, "waits_for": waits_for, **self._shown(self.tape.robots[robot])}
 
     def _follow(self, number: int, books: list[str]) -> dict[str, Any]:
         """The robot's journal is there; books: symbols whose depth it wants on the tape."""

@@ -139,6 +139,7 @@ class GatewayTape:
     robots: dict[int, RobotLife] = field(default_factory=dict)
     currencies: dict[str, int] = field(default_factory=dict)  # numbers that fees have, from 1
     killed: str = ""  # why nothing new may leave, as the journal has it
+    since: int = 0  # frame after which it speaks of the exchange that there is now
     may_lack_end: bool = False  # what the journal said last may be lost
     once: Once = field(default_factory=Once)  # commands that stand on it
     _settles: dict[str, str] = field(default_factory=dict)  # by symbol
@@ -177,6 +178,7 @@ class GatewayTape:
                 "epoch": life.epoch,
                 "journal": life.journal,
                 "slot": life.slot,
+                "taken": life.taken,
             },
             now,
         )
@@ -325,6 +327,8 @@ class GatewayTape:
                         if record["kind"] == "reconciled":
                             agreed = record["state"] == AGREED
                             recovery.reconciled(frame.time, agreed=agreed)
+                        elif record["kind"] == "exchange" and record["state"] == "new":
+                            self.since = frame.sequence
                     case EventType.INSTRUMENT.id:
                         record = msgspec.msgpack.decode(frame.payload)
                         symbols[frame.stream] = record["symbol"]
@@ -400,7 +404,7 @@ class GatewayTape:
         if "robot" in record:
             self.robots[record["robot"]] = RobotLife(
                 record["robot"], record["name"], record["epoch"], record["journal"],
-                slot=record.get("slot", MAIN),
+                slot=record.get("slot", MAIN), taken=record.get("taken", 0),
             )  # fmt: skip
 
     def _recover_intent(

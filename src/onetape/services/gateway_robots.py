@@ -80,9 +80,11 @@ class Robots:
         if number > ROBOTS_MAX:
             return None
         if number in self._lives:
+            self._take_requests()  # what the life before has asked for, to its end
             self._lives.pop(number)[1].close()
+        taken = _last_sequence(Path(journal))
         epoch = known.epoch + 1 if known else 1
-        life = RobotLife(number, name, epoch, journal, slot=slot)
+        life = RobotLife(number, name, epoch, journal, taken=taken, slot=slot)
         self._in_doubt.pop(number, None)
         self._tape.attach(life, now)
         self._tape.writer.ensure("disk")  # a life whose number is forgotten would repeat its ids
@@ -118,6 +120,12 @@ class Robots:
                 self._manager.outs.append(HealthOut("robot", life.name, "lost", "critical"))
                 life.is_lost = True
             for order in left if orphans == "cancel" else ():
+                self._manager.cancel_once(order, now)
+
+    def cancel_all(self, number: int, now: int) -> None:
+        """What the robot has working."""
+        for order in list(self._manager.open.values()):
+            if order.robot == number:
                 self._manager.cancel_once(order, now)
 
     def _follow(self, life: RobotLife, *, is_here: bool = False) -> None:
@@ -217,6 +225,14 @@ class Robots:
         else:
             news = OrderNews.UPDATE_REJECTED
             self._manager.refuse(order, news, now, refusal.code, refusal.reason)
+
+
+def _last_sequence(journal: Path) -> int:
+    """Of what earlier lives have written there: nobody waits for that any more."""
+    if not journal.is_dir():
+        return 0
+    with JournalReader(journal) as reader:
+        return reader.last_sequence
 
 
 def _uuid_bytes(value: Any) -> bytes:

@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from onetape.engine.plan import LiveRobot
+from onetape.engine.lives import actions_of
 from onetape.engine.session import Session
 from onetape.ipc.local_socket import connect
 from onetape.model.config import AccountConfig, Config, VenueConfig
@@ -48,7 +48,9 @@ from onetape.services.preflight import (
     target_of,
 )
 from onetape.services.preparing import prepare_plan, strategy_class
-from onetape.services.recording import run_folder, run_uuid
+from onetape.services.recording import begin_run, run_folder, run_uuid
+from onetape.services.robot_lives import Earlier, earlier_of, live_robot, wait_until_settled
+from onetape.tape.journal import JournalReader
 from onetape.venues.key_check import Wanted
 
 __all__ = [
@@ -84,6 +86,9 @@ class LiveOptions(PaperOptions):
     subaccount: str = "main"
     single: bool = False  # gateway and robot in this process
     robot: str = ""  # its name in the configuration; "": that of its run
+    strategy_named: str = ""  # as the configuration has it
+    goes_on_since: int = 0  # ns: its run goes on if it began later, 0: a new one begins
+    restart: str = "memory"  # what a robot that was there before begins with
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)  # where secrets are
     spin: bool = False  # and it never sleeps
     stopped: bool = False  # by the operator: it begins without trading
@@ -373,17 +378,27 @@ def run_live(options: LiveOptions) -> RunResult:
 
 
 def open_live(options: LiveOptions, account: str, client: Asks) -> PaperRobot:
-    """A started robot whose orders the gateway takes."""
+    """A started robot whose orders the gateway takes. One that was there before finds its orders,
+    positions and memory, and its run goes on where options say so."""
+    before = earlier_of(options, client)
+    if before is not None and before.continues:
+        options = replace(options, strategy=before.source)
     strategy = strategy_class(options)
-    folder = run_folder(options.out, options.home, strategy.__name__)
+    if before is not None and before.continues:
+        folder = before.folder
+    else:
+        folder = run_folder(options.out, options.home, strategy.__name__)
     try:
         told = client.ask(
             "attach", name=options.robot or folder.name, journal=str(folder / "journal"),
             subaccount=options.subaccount,
         )  # fmt: skip
-        robot = _open(options, strategy, folder, account, told)
+        if before is not None:
+            told = {**told, **wait_until_settled(client, told["robot"])}
+        robot = _open(options, strategy, folder, account, told, before)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not (folder / "run.toml").exists():
+            shutil.rmtree(folder, ignore_errors=True)
         raise
     wanted = sorted(s for s, kind in robot.session.host.subscriptions if kind == "book")
     answer = client.ask("follow", robot=told["robot"], books=wanted)
@@ -413,6 +428,7 @@ def _open(
     folder: Path,
     account: str,
     told: Mapping[str, Any],
+    before: Earlier | None,
 ) -> PaperRobot:
     """Once there is a market on the tape."""
     cash = ",".join(f"{amount} {currency}" for currency, amount in told["balances"].items())
@@ -425,26 +441,26 @@ def _open(
     )
     plan = prepare_plan(given, strategy)
     plan.kind, plan.sample_every = "live", SAMPLE_NS
-    plan.live = LiveRobot(
-        int(told["robot"]),
-        int(told["base"]),
-        account,
-        currencies=dict(told["currencies"]),
-        stopped=options.stopped,
-        slot=int(told["slot"]),
-        leverage=float(told["leverage"]),
-        entries_after=int(told["entries_after"]),
-        others=dict(told["others"]),
-    )
+    plan.live = live_robot(told, account, options.restart, before)
+    plan.live.stopped = options.stopped
+    uuid, earlier_actions = run_uuid(folder.name, plan), []
+    if before is not None and before.continues:
+        with JournalReader(before.journal) as reader:
+            uuid = reader.uuid.bytes
+        earlier_actions = list(actions_of(before.journal, before.lives[-1].last))
+        plan.strategy = before.plan.strategy
     deadline = time.monotonic() + MARKET_WITHIN_S
     while True:
         session = Session(
             plan,
             strategy,
             journal=folder / "journal",
-            run_uuid=run_uuid(folder.name, plan),
+            run_uuid=uuid,
             follow=True,
+            before=earlier_actions,
         )
+        if before is not None and before.continues:
+            session.reached_before = before.lives[-1].reached
         try:
             session.open()
             break
@@ -454,6 +470,7 @@ def _open(
                 raise
             time.sleep(0.1)
     try:
+        begin_run(session, folder, given, named=options.strategy_named, robot=options.robot)
         session.start()
     except BaseException:
         session.close()

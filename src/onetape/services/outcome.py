@@ -18,7 +18,7 @@ from onetape.services.venue_lines import fee_changes
 from onetape.services.venue_results import VenueResult, venue_results
 from onetape.store.report_data import Assumption, StressLine, bias_word
 
-__all__ = ["RunResult", "run_facts", "why_no_orders"]
+__all__ = ["RunResult", "plan_facts", "run_facts", "why_no_orders"]
 
 
 @dataclass(slots=True)
@@ -202,8 +202,8 @@ def why_no_orders(session: Session) -> str | None:
     return f"{sent:,} orders were sent and none was filled: their prices were not reached"
 
 
-def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
-    """The tables of run.toml beside the plan."""
+def plan_facts(session: Session) -> dict[str, Any]:
+    """The tables of run.toml that are known when the run begins."""
     import platform
     import sys
 
@@ -216,6 +216,13 @@ def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
             "machine": platform.machine(),
             "implementation": sys.implementation.name,
         },
+    }
+
+
+def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
+    """The tables of run.toml beside the plan."""
+    return {
+        **plan_facts(session),
         "result": {
             key: value
             for key, value in result.as_json().items()

@@ -16,6 +16,7 @@ from onetape.engine.plan import RunPlan, TapeInput
 from onetape.engine.session import Session
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND, format_time
+from onetape.services.earlier_lives import samples_of
 from onetape.services.market_columns import note_market
 from onetape.services.order_columns import (
     fill_columns,
@@ -99,7 +100,7 @@ def report_data(
     plan = session.plan
     symbols = list(session.host.instruments)
     instruments = list(session.host.instruments.values())
-    times, equity, _, prices, positions = session.sim.samples()
+    times, equity, _, prices, positions = samples_of(session, folder / "journal")
     ts = np.asarray(times, dtype=np.int64)
     run = read_run(folder / "journal")
     fills = fill_columns(run, instruments, session.sim.fill_profits())

@@ -8,21 +8,27 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, Final
 
 from onetape.engine.loader import keep_source
-from onetape.engine.plan import RunPlan, write_plan
+from onetape.engine.plan import SEQUENCE_NEVER, RunPlan, read_plan, write_plan
 from onetape.engine.session import Session
 from onetape.model.errors import BadConfig
 from onetape.services.assumptions import assumptions_of
 from onetape.services.depth_lines import measured_depth
-from onetape.services.outcome import RunResult, run_facts, why_no_orders
+from onetape.services.earlier_lives import add_earlier_lives
+from onetape.services.options import RunOptions
+from onetape.services.outcome import RunResult, plan_facts, run_facts, why_no_orders
 from onetape.services.page import write_run_report
 from onetape.services.replay import GIVEN_FILE
 from onetape.store.private import make_private, private_folder
 from onetape.store.report_data import StressLine
 from onetape.tape.prune import pin
 
-__all__ = ["new_folders_removed", "record_run", "run_folder", "run_uuid"]
+__all__ = ["begin_run", "new_folders_removed", "record_run", "run_folder", "run_uuid"]
+
+RUNNING: Final = "running"
+STOPPED: Final = "stopped"
 
 
 def run_folder(out: str | Path | None, home: Path, name: str) -> Path:
@@ -66,6 +72,34 @@ def run_uuid(name: str, plan: RunPlan) -> bytes:
     return hashlib.sha256(text.encode()).digest()[:16]
 
 
+def _whole(plan: RunPlan, folder: Path) -> RunPlan:
+    """The run's plan, as its first life began; how far it has read is the last one's to say."""
+    first, _ = read_plan(folder)
+    first.inputs = plan.inputs
+    first.bar_sources = {**first.bar_sources, **plan.bar_sources}
+    return first
+
+
+def begin_run(
+    session: Session, folder: Path, options: RunOptions, *, named: str, robot: str
+) -> None:
+    """Before on_start: what a replay needs, also of a run that will be killed. named: the strategy
+    as the configuration has it. A run that goes on has all of it."""
+    plan = session.plan
+    if (folder / "run.toml").is_file():
+        return
+    if options.instruments is not None:
+        shutil.copyfile(options.instruments, folder / GIVEN_FILE)
+    plan.strategy = keep_source(session.strategy_class, folder / "source") or plan.strategy
+    for each, source in zip(plan.inputs, session.sources, strict=True):
+        each.uuid = bytes(source.reader.core.uuid).hex()
+        each.epoch, each.first_sequence = source.reader.core.epoch, 1
+        pin(Path(each.path), folder.name, each.first_sequence, SEQUENCE_NEVER)
+    state = {"now": RUNNING, "robot": robot, "strategy": named}
+    write_plan(plan, folder / "run.toml", {"state": state, **plan_facts(session)})
+    make_private(folder)
+
+
 def record_run(
     session: Session,
     folder: Path,
@@ -83,14 +117,20 @@ def record_run(
     stress: asked for the stress lines that need more than this run, once its source is kept.
     """
     plan = session.plan
-    if instruments is not None:
-        shutil.copyfile(instruments, folder / GIVEN_FILE)
-    plan.strategy = keep_source(session.strategy_class, folder / "source") or plan.strategy
+    began: dict[str, Any] = {}
+    if (folder / "run.toml").is_file():
+        began = read_plan(folder)[1]
+    else:
+        if instruments is not None:
+            shutil.copyfile(instruments, folder / GIVEN_FILE)
+        plan.strategy = keep_source(session.strategy_class, folder / "source") or plan.strategy
     plan.bar_sources = session.host.bar_sources
     result = RunResult.of(session, run=folder, seconds=seconds)
     result.depth = measured_depth(session)
     result.assumptions = assumptions_of(session, result.depth)
     result.why_no_orders = why_no_orders(session)
+    if plan.live is not None and plan.live.life > 1:
+        add_earlier_lives(result, folder / "journal")
     if report:
         result.report = write_run_report(
             session,
@@ -101,7 +141,13 @@ def record_run(
             reruns=stress(result) if stress is not None else (),
             hint=stress_hint,
         )
-    write_plan(plan, folder / "run.toml", run_facts(session, result))
+    if began:
+        began["state"]["now"] = STOPPED
+    write_plan(
+        _whole(plan, folder) if began else plan,
+        folder / "run.toml",
+        {**({"state": began["state"]} if began else {}), **run_facts(session, result)},
+    )
     make_private(folder)
     if plan.kind != "backtest":
         for each in plan.inputs:  # a live journal is pruned one day, but not under a run

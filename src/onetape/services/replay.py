@@ -6,18 +6,20 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from onetape.data.instruments import given_instruments
 from onetape.engine.actions import Actions, first_difference, read_actions
 from onetape.engine.asked import Asked, asked_in
+from onetape.engine.lives import Life, actions_of, lives_of, plan_of
 from onetape.engine.loader import load_strategy
-from onetape.engine.plan import RunPlan, TapeInput, read_plan
+from onetape.engine.plan import SEQUENCE_NEVER, RunPlan, TapeInput, read_plan
 from onetape.engine.purity import impurities
 from onetape.engine.session import Session
 from onetape.engine.tape_facts import seals_within
-from onetape.model.errors import BadConfig, BadInput, Divergence
+from onetape.model.errors import BadConfig, BadInput, Divergence, StrategyError
 from onetape.model.instrument import Instrument
 from onetape.model.time import parse_time
 from onetape.tape.journal import JournalReader
@@ -28,6 +30,7 @@ __all__ = [
     "check_inputs",
     "given_facts",
     "repeat",
+    "repeat_lives",
     "replay_run",
     "strategy_of",
 ]
@@ -40,7 +43,8 @@ SEQUENCE_MAX = 10**12  # --until: smaller numbers are sequences, larger ones tim
 class Repeated:
     """One repetition: its actions, its hashes and how far it went.
 
-    cut: up to this time, inclusive, it did all that the whole run did.
+    cut: up to this time, inclusive, it did all that the whole run did. sure: so many of its actions
+    answer frames that the run is known to have dealt with.
     """
 
     actions: Actions
@@ -49,6 +53,7 @@ class Repeated:
     events: int
     counters: dict[str, int]
     cut: int
+    sure: int = 0
 
 
 def replay_run(
@@ -63,18 +68,28 @@ def replay_run(
     plan, _ = read_plan(path)
     strategy = load_strategy(_edited(source, plan)) if source else strategy_of(path, plan)
     sequence, moment = _until(until)
-    check_inputs(plan)
+    # First: one that still runs writes on, and only what it had written by now is compared.
+    lives = lives_of(path / "journal") if plan.live is not None else []
     recorded = read_actions(path / "journal")
     states = read_states(path / "journal")
-    again = repeat(
-        plan,
-        strategy,
-        instruments=given_facts(path),
-        sequence=sequence,
-        moment=moment,
-        asked=asked_in(path / "journal"),
-        progress=progress,
-    )
+    if lives:
+        recorded = recorded.where(recorded.columns["sequence"] <= lives[-1].last)
+        states = [state for life in lives for state in read_states(path / "journal", life)]
+        again = repeat_lives(
+            path, plan, lives, strategy, recorded, sequence=sequence, moment=moment,
+            progress=progress,
+        )  # fmt: skip
+    else:
+        check_inputs(plan)
+        again = repeat(
+            plan,
+            strategy,
+            instruments=given_facts(path),
+            sequence=sequence,
+            moment=moment,
+            asked=asked_in(path / "journal"),
+            progress=progress,
+        )
     if until is not None:
         recorded = recorded.where(recorded.columns["time"] <= again.cut)
         again.actions = again.actions.where(again.actions.columns["time"] <= again.cut)
@@ -110,17 +125,24 @@ def repeat(
     script: Path | None = None,
     asked: Sequence[Asked] = (),
     progress: Callable[[float, float | None], None] | None = None,
+    before: Sequence[tuple[str, int, bytes]] = (),
+    killed_at: int | None = None,
+    journal: Path | None = None,
+    position: int | None = None,
 ) -> Repeated:
     """Runs the plan again into a journal that is thrown away.
 
     instruments: facts that replace those of the tapes, as the run had them.
     sequence, moment: stop after this frame of the tapes, or after all that happens up to this
     time. Such a repetition ends in the middle: no on_stop, no closing records.
+    killed_at: the time of the last thing that it did; it had no end.
+    before: the actions of the lives before it. position: the last frame before it began.
+    journal: to be kept; else it is thrown away.
     script: a run's journal whose order news and fills take the exchange's place.
     asked: what was asked of the robot from outside while it ran.
     """
     with tempfile.TemporaryDirectory(prefix="onetape-replay-") as scratch:
-        journal = Path(scratch) / "journal"
+        journal = journal or Path(scratch) / "journal"
         whole = sequence is None and moment is None
         fresh = RunPlan(**{name: getattr(plan, name) for name in RunPlan.__slots__})
         fresh.inputs = [TapeInput(**_fields(each)) for each in plan.inputs]
@@ -131,24 +153,39 @@ def repeat(
             journal=journal,
             instruments=instruments,
             progress=(lambda frames, _now: progress(frames, None)) if progress else None,
+            before=before,
         )
         try:
-            session.limits = [each.last_sequence for each in plan.inputs]
+            limits = [each.last_sequence for each in plan.inputs]
             if sequence is not None:
-                session.limits = [min(sequence, last) for last in session.limits]
+                limits = [min(sequence, last) for last in limits]
+            # One that took nothing had seen the next frame all the same, and waited for its time.
+            took_nothing = position is not None and limits[0] <= position
+            session.limits = [] if took_nothing else limits
             session.script = script
             session.open()
-            session.start()
-            _run(session, asked, moment)
-            taken = [session.sim.source_position(each.number)[0] for each in session.sources]
+            sure = 0
+            try:
+                session.start()
+            except StrategyError:
+                if killed_at is None:
+                    raise
+            else:
+                _run(session, asked, limits, moment)
+                sure = session.sim.counters()["actions"]
+                if killed_at is not None and whole:
+                    _run_on(session, killed_at)
+            taken = _taken(session)
             cut = session.sim.now
-            if whole or taken == [each.last_sequence for each in plan.inputs]:
+            if killed_at is None and (
+                whole or taken == [each.last_sequence for each in plan.inputs]
+            ):
                 session.finish()
             elif moment is not None:
                 # Timers and answers that were due by then did not wait for a later frame.
                 session.sim.advance(moment)
                 cut = moment
-            else:
+            elif not whole:
                 cut -= 1  # further frames may have this last one's time
             counters = session.sim.counters()
             action_hash = session.sim.action_hash().hex()
@@ -161,12 +198,15 @@ def repeat(
             counters["events"],
             counters,
             cut,
+            sure,
         )
 
 
-def _run(session: Session, asked: Sequence[Asked], moment: int | None) -> None:
+def _run(
+    session: Session, asked: Sequence[Asked], limits: Sequence[int], moment: int | None
+) -> None:
     """To the end, stopping where something was asked of the robot."""
-    live, limits = session.plan.live, list(session.limits)
+    live = session.plan.live
     halted = live.halted_after if live else 0
     stops: list[tuple[list[int], Callable[[], None]]] = [
         (each.after, partial(session.ask, each.command, each.fields)) for each in asked
@@ -176,16 +216,91 @@ def _run(session: Session, asked: Sequence[Asked], moment: int | None) -> None:
     for after, do in stops:
         if any(place > last for place, last in zip(after, limits, strict=True)):
             break
-        for source, place in zip(session.sources, after, strict=True):
-            session.sim.limit_source(source.number, place)
-        session.step(until=moment)
-        taken = [session.sim.source_position(each.number)[0] for each in session.sources]
-        if taken != after:  # the moment lies before it
+        if _step_to(session, after, moment) != after:  # the moment lies before it
             return
         do()
-    for source, last in zip(session.sources, limits, strict=True):
-        session.sim.limit_source(source.number, last)
-    session.step(until=moment)
+    _step_to(session, limits, moment)
+
+
+def _step_to(session: Session, places: Sequence[int], moment: int | None) -> list[int]:
+    """Where it is then. There already, it does not take the frame that it has seen coming."""
+    if _taken(session) != list(places):
+        for source, place in zip(session.sources, places, strict=True):
+            session.sim.limit_source(source.number, place)
+        session.step(until=moment)
+    return _taken(session)
+
+
+def _taken(session: Session) -> list[int]:
+    return [session.sim.source_position(each.number)[0] for each in session.sources]
+
+
+def _run_on(session: Session, killed_at: int) -> None:
+    """What it may have done after the last frame of which it is known that it was dealt with: a
+    part of this, for it was killed meanwhile."""
+    for source in session.sources:
+        session.sim.limit_source(source.number, SEQUENCE_NEVER)
+    session.step(until=killed_at)
+    session.sim.advance(killed_at)
+
+
+def repeat_lives(
+    path: Path,
+    plan: RunPlan,
+    lives: Sequence[Life],
+    strategy: type[Any],
+    recorded: Actions,
+    *,
+    sequence: int | None = None,
+    moment: int | None = None,
+    progress: Callable[[float, float | None], None] | None = None,
+) -> Repeated:
+    """A live run, one life after the other. Of one that was killed the repetition may know more
+    than the tape does: what that life did not come to write is left out."""
+    whole: Repeated | None = None
+    before: list[tuple[str, int, bytes]] = []
+    with tempfile.TemporaryDirectory(prefix="onetape-lives-") as scratch:
+        for life in lives:
+            is_later = (sequence is not None and life.position >= sequence) or (
+                moment is not None and life.start > moment
+            )
+            if is_later and whole is not None:
+                break
+            given = plan_of(plan, life)
+            check_inputs(given)
+            journal = Path(scratch) / str(life.number)
+            part = repeat(
+                given,
+                strategy,
+                instruments=given_facts(path),
+                sequence=sequence,
+                moment=moment,
+                asked=asked_in(path / "journal", life.first, life.last),
+                progress=progress,
+                before=before,
+                killed_at=None if life.has_ended else life.time,
+                journal=journal,
+                position=life.position,
+            )
+            if not life.has_ended:
+                numbers = recorded.columns["sequence"]
+                written = int(((numbers > life.first) & (numbers <= life.last)).sum())
+                part.actions = part.actions.head(max(part.sure, written))
+                part.states = part.states[: len(read_states(path / "journal", life))]
+            found = islice(actions_of(journal, SEQUENCE_NEVER), len(part.actions))
+            before += found
+            whole = part if whole is None else _joined(whole, part)
+    assert whole is not None
+    return whole
+
+
+def _joined(first: Repeated, second: Repeated) -> Repeated:
+    return replace(
+        second,
+        actions=first.actions.and_then(second.actions),
+        states=first.states + second.states,
+        events=first.events + second.events,
+    )
 
 
 def _fields(each: TapeInput) -> dict[str, Any]:
@@ -250,7 +365,7 @@ def check_inputs(plan: RunPlan) -> None:
             if (
                 frame is None
                 or frame.sequence != each.last_sequence
-                or reader.core.crc != each.crc
+                or (each.crc and reader.core.crc != each.crc)
                 or is_other
             ):
                 raise Divergence(
@@ -260,11 +375,13 @@ def check_inputs(plan: RunPlan) -> None:
                 )
 
 
-def read_states(journal: Path) -> list[str]:
-    """The state hashes on a run's tape, in order."""
+def read_states(journal: Path, life: Life | None = None) -> list[str]:
+    """The state hashes on a run's tape, in order: all, or those of one life."""
     found = []
     with JournalReader(journal) as reader:
         for frame in reader.frames(types=["health"]):
+            if life is not None and not life.first < frame.sequence <= life.last:
+                continue
             record = reader.schemas.of(frame.type).decode(frame.payload)
             if record.get("kind") == "state":
                 found.append(record["state"])

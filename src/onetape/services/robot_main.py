@@ -64,6 +64,9 @@ def _live(options: RobotOptions) -> LiveOptions:
     return LiveOptions(
         data=(),
         strategy=f"{path}{colon}{class_name}",
+        strategy_named=options.strategy,
+        goes_on_since=options.since,
+        restart=options.restart,
         params=options.params,
         home=Path(options.home),
         folder=Path(options.folder),

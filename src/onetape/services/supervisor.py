@@ -27,7 +27,7 @@ from onetape.services.supervisor_log import SystemLog
 from onetape.services.supervisor_options import supervisor_socket
 from onetape.services.supervisor_pulse import Pulses
 from onetape.services.supervisor_robots import AddedRobots
-from onetape.services.supervisor_start import MODULES, Starter, children_of
+from onetape.services.supervisor_start import MODULES, Starter, children_of, not_wanted
 from onetape.store.private import private_folder
 from onetape.store.tokens import make_token
 
@@ -285,6 +285,8 @@ class Supervisor:
                 continue
             before = self._shown.get(name)
             self._shown[name] = (life.state, life.reason)
+            if life.child.kind == "robot" and life.state is State.STOPPED:
+                not_wanted(self.home, name.partition(":")[2])
             process = self.processes.get(name)
             if process is not None or not life.is_alive:
                 self.tape.process(

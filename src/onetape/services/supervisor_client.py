@@ -21,6 +21,7 @@ from onetape.services.supervisor_child import Process, start_time
 from onetape.services.supervisor_journal import left_in
 from onetape.services.supervisor_law import STOP_WITHIN_S
 from onetape.services.supervisor_options import SupervisorOptions, supervisor_socket
+from onetape.services.supervisor_start import not_wanted
 from onetape.store.private import private_folder
 
 __all__ = ["bring_down", "bring_up", "restart", "run_in_front", "status_of"]
@@ -225,6 +226,8 @@ def _stop_orphans(home: Path) -> list[str]:
                 process.signal(signal.SIGKILL)
             time.sleep(LOOK_S)
         process.close()
+        if name.startswith("robot:"):
+            not_wanted(home, name.partition(":")[2])
         names.append(name)
     return names
 

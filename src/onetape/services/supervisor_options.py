@@ -42,7 +42,8 @@ class VenueOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 class RobotOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a robot of the configuration is started with. symbols_only: it is asked which symbols
-    it trades and says them, one a line."""
+    it trades and says them, one a line. since: runs that began after
+    this moment, ns, go on; 0: none does."""
 
     name: str
     home: str
@@ -52,4 +53,6 @@ class RobotOptions(msgspec.Struct, frozen=True, kw_only=True):
     subaccount: str
     on_error: str
     params: dict[str, Any]
+    restart: str = "memory"
+    since: int = 0
     symbols_only: bool = False

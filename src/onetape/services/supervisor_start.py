@@ -26,7 +26,15 @@ from onetape.store.secrets import read_secret
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 
-__all__ = ["MODULES", "Starter", "children_of", "process_journal", "with_secrets_kept"]
+__all__ = [
+    "MODULES",
+    "Starter",
+    "children_of",
+    "not_wanted",
+    "process_journal",
+    "wanted_since",
+    "with_secrets_kept",
+]
 
 ASK_WITHIN_S: Final = 20.0  # a strategy for its symbols
 # Making an hour of the market again takes about six seconds of a core (measured 2026-11).
@@ -223,7 +231,7 @@ class Starter:
         return RobotOptions(
             name=name, home=str(self.home), folder=str(self.folder), strategy=robot.strategy,
             account=robot.account, subaccount=robot.subaccount, on_error=robot.on_error,
-            params=robot.params,
+            params=robot.params, restart=robot.restart, since=wanted_since(self.home, name),
         )  # fmt: skip
 
 
@@ -244,3 +252,27 @@ def _put_aside(state: Path, kind: str, seed: int) -> None:
     if (opened["kind"], opened.get("seed")) != (kind, seed) or age > AGE_MAX_NS:
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         state.rename(state.with_name(f"{state.name}.until-{stamp}"))
+
+
+def _since_file(home: Path, robot: str) -> Path:
+    return ChildFiles(home, f"robot:{robot}").out.with_suffix(".since")
+
+
+def wanted_since(home: Path, robot: str) -> int:
+    """Since when the robot is to run, ns: runs that began later go on when it comes back. On disk,
+    for the supervisor may be another one by then."""
+    file = _since_file(home, robot)
+    try:
+        return int(file.read_text(encoding="ascii"))
+    except (FileNotFoundError, ValueError):
+        now = time.time_ns()
+        beside = file.with_suffix(".new")
+        beside.touch(0o600)
+        beside.write_text(str(now), encoding="ascii")
+        beside.replace(file)
+        return now
+
+
+def not_wanted(home: Path, robot: str) -> None:
+    """It was stopped for good: its next start begins a new run."""
+    _since_file(home, robot).unlink(missing_ok=True)

@@ -1,0 +1,136 @@
+// What a live robot had before its process began: the orders and positions of its earlier lives,
+// as its gateway's tape has them. Folded without being shown: the robot finds the result.
+#include <cstring>
+#include <variant>
+#include <vector>
+
+#include "engine/simulation.hpp"
+
+namespace onetape {
+
+void Simulation::inherit(const Inheritance& what) {
+    inherits_ = what;
+}
+
+void Simulation::take_over(const Source& source, const Frame& frame) {
+    Instrument* const instrument = instrument_of(source, frame.header->stream);
+    if (instrument == nullptr || frame.header->sequence <= inherits_.since) return;
+    const bool of_this_run = frame.header->sequence > inherits_.run_from;
+    if (of_this_run && !counts_) {
+        counts_ = true;
+        robot_account_.forget_totals();
+    }
+    switch (frame.type()) {
+        case EventType::order_request:
+            if (frame.payload_bytes >= sizeof(OrderRequestPayload))
+                take_over(*instrument, frame.as<OrderRequestPayload>(), frame.header->time);
+            return;
+        case EventType::order_event: {
+            if (frame.payload_bytes < sizeof(OrderEventPayload)) return;
+            const auto& event = frame.as<OrderEventPayload>();
+            if (event.robot != live_) return;
+            if (is_missed(frame)) missed_.emplace_back(instrument->index, event);
+            const OrderRef order = orders_.find(event.order_id);
+            if (!order) return;
+            const RunCounters counted = counters_;  // it counts for the life that saw it
+            learn(order, event);
+            counters_ = counted;
+            if (order->closed()) close_order(order);
+            return;
+        }
+        case EventType::fill: {
+            if (frame.payload_bytes < sizeof(FillPayload)) return;
+            const auto& fill = frame.as<FillPayload>();
+            if (fill.robot != live_) return;
+            if (is_missed(frame)) missed_.emplace_back(instrument->index, fill);
+            const Money profit = take_over(*instrument, fill, frame.header->sequence);
+            if (of_this_run) fill_profits_.push_back(static_cast<double>(profit) / 1e18);
+            const OrderRef order = orders_.find(fill.order_id);
+            if (order) fill_order(order, fill);
+            return;
+        }
+        default:
+            return;
+    }
+}
+
+void Simulation::take_over(Instrument& instrument, const OrderRequestPayload& request,
+                           std::int64_t time) {
+    if (request.robot != live_) return;
+    OrderRef order = orders_.find(request.order_id);
+    switch (request.kind) {
+        case RequestKind::place:
+            if (order) return;
+            order = orders_.adopt(request.order_id);
+            order->instrument = &instrument;
+            order->owner = instruments_[instrument.index];
+            order->side = request.side;
+            order->type = request.type;
+            order->tif = request.tif;
+            order->trigger_by = request.trigger_by;
+            order->position_side = request.position_side;
+            order->flags = request.flags;
+            order->price = request.price;
+            order->size = request.size;
+            order->trigger = request.trigger;
+            order->expire_ns = request.expire_ns;
+            order->created = time;
+            std::memcpy(order->tag.data(), request.tag, sizeof request.tag);
+            move(*order, OrderAct::submit);
+            return;
+        case RequestKind::cancel:
+            if (order && OrderMachine::allows(*order, OrderAct::cancel_request))
+                move(*order, OrderAct::cancel_request);
+            return;
+        case RequestKind::amend:
+            if (order && OrderMachine::allows(*order, OrderAct::amend_request)) {
+                order->amend_size = request.size;
+                move(*order, OrderAct::amend_request);
+            }
+            return;
+    }
+}
+
+// The position, and not the money: that is in what the robot begins with. But what the ledger books
+// later than that comes as an entry of its own, and finds the fill here.
+Money Simulation::take_over(const Instrument& instrument, const FillPayload& fill,
+                            std::uint64_t sequence) {
+    if (follows_entry(sequence)) return book_fill(instrument, fill, sequence);
+    std::vector<Money> before(robot_account_.currency_count());
+    for (std::uint32_t i = 0; i < before.size(); ++i) before[i] = robot_account_.balance(i);
+    const Money profit = book_fill(instrument, fill, 0);
+    for (std::uint32_t i = 0; i < robot_account_.currency_count(); ++i) {
+        const Money was = i < before.size() ? before[i] : 0;
+        robot_account_.deposit(i, was - robot_account_.balance(i));
+    }
+    return profit;
+}
+
+// The run's tape has so many news already; the gateway's has them in the same order.
+bool Simulation::is_missed(const Frame& frame) {
+    return frame.header->sequence > inherits_.run_from && ++news_met_ > inherits_.heard;
+}
+
+void Simulation::begin_life() {
+    if (live_ == 0) return;
+    if (!counts_) robot_account_.forget_totals();
+    for (const auto& [id, order] : orders_.working()) {
+        unreserve(*order);
+        reserve(*order, order->price != 0 ? order->price : order->instrument->touch(order->side));
+    }
+}
+
+void Simulation::write_missed() {
+    for (const auto& [index, news] : missed_) {
+        if (const auto* fill = std::get_if<FillPayload>(&news)) {
+            ++counters_.fills;
+            write(EventType::fill, index, fill, sizeof *fill);
+        } else {
+            const auto& event = std::get<OrderEventPayload>(news);
+            write(EventType::order_event, index, &event, sizeof event);
+        }
+    }
+    missed_.clear();
+}
+
+}  // namespace onetape
