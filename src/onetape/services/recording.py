@@ -74,6 +74,8 @@ def run_uuid(name: str, plan: RunPlan) -> bytes:
 
 def _whole(plan: RunPlan, folder: Path) -> RunPlan:
     """The run's plan, as its first life began; how far it has read is the last one's to say."""
+    if plan.live is None or plan.live.life == 1:
+        return plan
     first, _ = read_plan(folder)
     first.inputs = plan.inputs
     first.bar_sources = {**first.bar_sources, **plan.bar_sources}
