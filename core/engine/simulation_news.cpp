@@ -307,13 +307,14 @@ void Simulation::fill_order(const OrderRef& order, const FillPayload& fill) {
     if (order->closed()) close_order(order);
 }
 
-bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& news) {
+bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& news,
+                              std::uint64_t sequence) {
     FillPayload fill = news;
     fill.cause = counters_.frames;
     ++news_;
     write(EventType::fill, instrument.index, &fill, sizeof fill);
     ++counters_.fills;
-    fill_profits_.push_back(static_cast<double>(book(instrument, fill)) / 1e18);
+    fill_profits_.push_back(static_cast<double>(book_fill(instrument, fill, sequence)) / 1e18);
     const bool forced = fill.order_id >= venue_orders;
     const OrderRef order = forced ? adopt(instrument, fill) : orders_.find(fill.order_id);
     if (!order) {
