@@ -4,6 +4,8 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <cstring>
+
 #include "bindings/int128_cast.hpp"
 #include "bindings/py_simulation.hpp"
 
@@ -32,6 +34,27 @@ void bind_live(nb::module_& m, nb::class_<PySimulation>& simulation) {
             },
             nb::arg("robot"), nb::arg("base"),
             "Order news come with the tapes, for the robot of this number; ids begin after base.")
+        .def(
+            "inherit",
+            [](PySimulation& s, std::uint64_t since, std::uint64_t run_from, std::uint64_t heard) {
+                s.core->inherit({since, run_from, heard});
+            },
+            nb::arg("since"), nb::arg("run_from"), nb::arg("heard"),
+            "Its orders and fills after frame `since` are its own before it begins; the run's "
+            "journal has `heard` of those after frame `run_from`.")
+        .def(
+            "write_missed", [](PySimulation& s) { s.core->write_missed(); },
+            "News from between two lives, into the run's journal.")
+        .def(
+            "hash_action",
+            [](PySimulation& s, const std::string& symbol, std::int64_t now, nb::bytes payload) {
+                OrderRequestPayload request;
+                if (payload.size() < sizeof request) throw nb::value_error("no order request");
+                std::memcpy(&request, payload.c_str(), sizeof request);
+                s.core->hash_action(symbol, request, now);
+            },
+            nb::arg("symbol"), nb::arg("now"), nb::arg("payload"),
+            "An action of an earlier life, as it lies on the run's journal.")
         .def(
             "follow_ledger",
             [](PySimulation& s, std::uint64_t after) { s.core->follow_ledger(after); },

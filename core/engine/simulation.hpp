@@ -147,7 +147,7 @@ class Simulation final : public ExchangeSink {
         return currency < moved_.size() ? moved_[currency] : 0;
     }
     // Before the tapes are read: orders and positions of earlier lives are taken over while the
-    // loop warms up. Money is not: what there is now is deposited.
+    // loop warms up. Money is not: what there is now is deposited afterwards.
     void inherit(const Inheritance& what);
     // What came while no process of the robot ran, into the run's journal.
     void write_missed();
@@ -420,6 +420,7 @@ class Simulation final : public ExchangeSink {
     [[nodiscard]] bool is_missed(const Frame& frame);
     void begin_life();  // what working orders hold back, at what they cost now
     void learn(const OrderRef& order, const OrderEventPayload& event);
+    Money take_over(const Instrument& instrument, const FillPayload& fill, std::uint64_t sequence);
     void fill_order(const OrderRef& order, const FillPayload& fill);
     bool deliver_event(Instrument& instrument, const OrderEventPayload& event);
     OrderRef adopt(Instrument& instrument, const FillPayload& fill);
@@ -431,11 +432,6 @@ class Simulation final : public ExchangeSink {
     // sequence: of the fill's frame on a gateway's tape, 0: the exchange is here.
     bool deliver_fill(Instrument& instrument, const FillPayload& fill, std::uint64_t sequence = 0);
     Money book_fill(const Instrument& instrument, const FillPayload& fill, std::uint64_t sequence);
-    // Of an earlier life: the position that it leaves, but the money is there already.
-    Money inherit_fill(const Instrument& instrument, const FillPayload& fill);
-    // Its profit, and what it did to the balances.
-    std::pair<Money, FillEffect> reckon(const Instrument& instrument, const FillPayload& fill);
-    [[nodiscard]] FillPayload with_fee_money(const FillPayload& fill) const;
     void move_money(std::span<const LedgerLeg> legs);
     bool fire_timers(std::int64_t now);
     [[nodiscard]] std::int64_t next_switch() const {
@@ -483,7 +479,7 @@ class Simulation final : public ExchangeSink {
     std::uint64_t entries_after_ = 0;
     UnbookedFills unbooked_;
     Money moved_in_ = 0;
-    std::vector<Money> moved_;          // by currency
+    std::vector<Money> moved_;  // by currency
     Inheritance inherits_;
     std::uint64_t news_met_ = 0;  // of this run, while warming up
     bool counts_ = false;         // fees and volume, which are the run's own

@@ -8,18 +8,15 @@
 
 namespace onetape {
 
-FillPayload Simulation::with_fee_money(const FillPayload& fill) const {
+Money Simulation::book_fill(const Instrument& instrument, const FillPayload& fill,
+                            std::uint64_t sequence) {
     FillPayload booked = fill;
     if (fill.fee_currency != 0)
         booked.fee_currency = fill.fee_currency < fee_currencies_.size()
                                   ? fee_currencies_[fill.fee_currency]
                                   : Account::fee_elsewhere;
-    return booked;
-}
-
-std::pair<Money, FillEffect> Simulation::reckon(const Instrument& instrument,
-                                                const FillPayload& fill) {
-    const FillPayload booked = with_fee_money(fill);
+    if (!follows_ledger_ || sequence == 0)
+        return robot_account_.apply_fill(instrument.index, booked);
     const bool has_fee_money =
         booked.fee_currency != 0 && booked.fee_currency != Account::fee_elsewhere;
     const std::array touched = {instrument.settle, instrument.base,
@@ -30,22 +27,7 @@ std::pair<Money, FillEffect> Simulation::reckon(const Instrument& instrument,
     FillEffect effect;
     for (std::size_t i = 0; i < touched.size(); ++i)
         effect.add(touched[i], robot_account_.balance(touched[i]) - before[i]);
-    return {profit, effect};
-}
-
-Money Simulation::book_fill(const Instrument& instrument, const FillPayload& fill,
-                            std::uint64_t sequence) {
-    if (!follows_ledger_ || sequence == 0)
-        return robot_account_.apply_fill(instrument.index, with_fee_money(fill));
-    const auto [profit, effect] = reckon(instrument, fill);
     unbooked_.add(sequence, effect);
-    return profit;
-}
-
-Money Simulation::inherit_fill(const Instrument& instrument, const FillPayload& fill) {
-    const auto [profit, effect] = reckon(instrument, fill);
-    for (const LedgerLeg& leg : std::span(effect.legs.data(), effect.count))
-        robot_account_.deposit(leg.currency, -leg.amount);
     return profit;
 }
 

@@ -2,6 +2,7 @@
 // as its gateway's tape has them. Folded without being shown: the robot finds the result.
 #include <cstring>
 #include <variant>
+#include <vector>
 
 #include "engine/simulation.hpp"
 
@@ -42,10 +43,7 @@ void Simulation::take_over(const Source& source, const Frame& frame) {
             const auto& fill = frame.as<FillPayload>();
             if (fill.robot != live_) return;
             if (is_missed(frame)) missed_.emplace_back(instrument->index, fill);
-            // What is on its way into the ledger is money that is still to come.
-            const std::uint64_t sequence = frame.header->sequence;
-            const Money profit = follows_entry(sequence) ? book_fill(*instrument, fill, sequence)
-                                                         : inherit_fill(*instrument, fill);
+            const Money profit = take_over(*instrument, fill, frame.header->sequence);
             if (of_this_run) fill_profits_.push_back(static_cast<double>(profit) / 1e18);
             const OrderRef order = orders_.find(fill.order_id);
             if (order) fill_order(order, fill);
@@ -91,6 +89,21 @@ void Simulation::take_over(Instrument& instrument, const OrderRequestPayload& re
             }
             return;
     }
+}
+
+// The position, and not the money: that is in what the robot begins with. But what the ledger books
+// later than that comes as an entry of its own, and finds the fill here.
+Money Simulation::take_over(const Instrument& instrument, const FillPayload& fill,
+                            std::uint64_t sequence) {
+    if (follows_entry(sequence)) return book_fill(instrument, fill, sequence);
+    std::vector<Money> before(robot_account_.currency_count());
+    for (std::uint32_t i = 0; i < before.size(); ++i) before[i] = robot_account_.balance(i);
+    const Money profit = book_fill(instrument, fill, 0);
+    for (std::uint32_t i = 0; i < robot_account_.currency_count(); ++i) {
+        const Money was = i < before.size() ? before[i] : 0;
+        robot_account_.deposit(i, was - robot_account_.balance(i));
+    }
+    return profit;
 }
 
 // The run's tape has so many news already; the gateway's has them in the same order.

@@ -25,18 +25,18 @@ ALLOCATE = (
 KEEPER = """
 import os
 import signal
-import sys
+from pathlib import Path
 
 from onetape import Strategy
 
-LIVE = "robot_main" in str(sys.modules["__main__"].__spec__)  # else it is repeated
 SYMBOL = "binance:BTC/USDT:USDT"
 
 
 class Keeper(Strategy):
     symbol: str = SYMBOL
     die: str = "on_fill"
-    lives: int = 3
+    lives: int = 2
+    marks: str = ""
 
     def on_start(self):
         self.subscribe(self.symbol, quotes=True)
@@ -51,7 +51,10 @@ class Keeper(Strategy):
         )
 
     def at(self, point):
-        if LIVE and self.die == point and self.memory["starts"] < self.lives:
+        starts = self.memory["starts"]
+        mark = Path(self.marks) / str(starts)
+        if self.die == point and starts < self.lives and not mark.exists():
+            mark.touch()  # once only: when it is repeated it lives on
             os.kill(os.getpid(), signal.SIGKILL)
 
     def on_timer(self, name):
@@ -79,9 +82,9 @@ class Keeper(Strategy):
 """
 
 
-def config(die: str, restart: str = "memory", account: str = "") -> str:
-    text = CONFIG.replace('venue = "x"\n', f'venue = "x"\n{account}')
-    return text + f'restart = "{restart}"\nparams = {{ die = "{die}" }}\n'
+def config(folder: Path, die: str, lives: int = 2, restart: str = "memory") -> str:
+    params = f'die = "{die}", lives = {lives}, marks = "{folder}"'
+    return CONFIG + f'restart = "{restart}"\nparams = {{ {params} }}\n'
 
 
 def started(run: Path) -> list[dict]:
@@ -103,7 +106,7 @@ def the_run(home: Home) -> Path:
     return run
 
 
-def through_lives(home: Home, lives: int = 3) -> Path:
+def through_lives(home: Home, lives: int) -> Path:
     home.run("up")
     assert home.run(*ALLOCATE)["status"] == "applied"
 
@@ -116,35 +119,93 @@ def through_lives(home: Home, lives: int = 3) -> Path:
     return the_run(home)
 
 
-@pytest.mark.parametrize("die", ["on_fill", "on_order", "on_quote", "before its orders leave"])
-def test_a_killed_robot_goes_on_in_its_run(tmp_path: Path, die: str) -> None:
-    with Home(tmp_path, config(die), KEEPER) as home:
-        run = through_lives(home)
+POINTS = [("on_fill", 3), ("on_order", 2), ("on_quote", 2), ("before its orders leave", 2)]
+
+
+@pytest.mark.parametrize(("die", "count"), POINTS)
+def test_a_killed_robot_goes_on_in_its_run(tmp_path: Path, die: str, count: int) -> None:
+    with Home(tmp_path, config(tmp_path, die, count), KEEPER) as home:
+        run = through_lives(home, count)
         # While it runs: what it has done by now is repeated.
         assert tomllib.loads((run / "run.toml").read_text())["state"]["now"] == "running"
         assert home.run("replay", str(run), "--verify")["divergences"] == 0
         home.run("down")
         assert the_run(home) == run
-        assert tomllib.loads((run / "run.toml").read_text())["state"]["now"] == "stopped"
+        facts = tomllib.loads((run / "run.toml").read_text())
+        assert facts["state"]["now"] == "stopped"
         again = home.run("replay", str(run), "--verify")
         assert again["divergences"] == 0, again
         told = started(run)
-        assert [each["starts"] for each in told] == [1, 2, 3]
-        assert [each["resumed"] for each in told] == [False, True, True]
-        assert [each["seen"] for each in told] == [1, 1, 1]  # attributes are fresh
-        assert len({each["draw"] for each in told}) == 3
-        assert [each["working"] for each in told] == [0, 0, 0]  # canceled before it began again
+        assert [each["starts"] for each in told] == list(range(1, count + 1))
+        assert [each["resumed"] for each in told] == [False] + [True] * (count - 1)
+        assert {each["seen"] for each in told} == {1}  # attributes are fresh
+        assert len({each["draw"] for each in told}) == count
+        assert {each["working"] for each in told} == {0}  # canceled before it began again
         # All fills of the account are the robot's, and on its run's tape once each.
         tape = gateway_journal(home.home, "main")
-        assert sorted(fills_of(run / "journal", 1)) == sorted(fills_of(tape, 1))
-        held = sum(Decimal(f["qty"]) for f in home.fills())
+        fills = fills_of(tape, 1)
+        assert sorted(fills_of(run / "journal", 1)) == sorted(fills)
         lives = lives_of(run / "journal")
-        assert [life.number for life in lives] == [1, 2, 3]
-        assert [life.has_ended for life in lives] == [False, False, True]
-        if die in ("on_fill", "on_quote"):
-            assert Decimal(str(told[2]["qty"])) > Decimal(str(told[1]["qty"])) > 0
-        result = tomllib.loads((run / "run.toml").read_text())["result"]
-        assert result["fills"] == len(fills_of(tape, 1))
-        (position,) = home.run("positions") or [{"qty": "0"}]
-        assert Decimal(position["qty"]) == held
-        assert result["action_hash"] == again["action_hash"]
+        assert [life.number for life in lives] == list(range(1, count + 1))
+        assert [life.has_ended for life in lives] == [False] * (count - 1) + [True]
+        if die in ("on_fill", "on_quote"):  # its position is what it bought
+            assert 0 < told[1]["qty"] <= told[-1]["qty"]
+        assert facts["result"]["fills"] == len(fills)
+        assert facts["result"]["action_hash"] == again["action_hash"]
+        held = sum(Decimal(fill["qty"]) for fill in home.fills())
+        found = home.run("positions")
+        assert sum(Decimal(each["qty"]) for each in found) == held
+
+
+@pytest.mark.parametrize(("restart", "starts", "seen"), [("replay", 2, 2), ("fresh", 1, 1)])
+def test_what_a_robot_begins_again_with_is_its_restart_policy(
+    tmp_path: Path, restart: str, starts: int, seen: int
+) -> None:
+    with Home(tmp_path, config(tmp_path, "on_fill", restart=restart), KEEPER) as home:
+        run = through_lives(home, 2)
+        home.run("down")
+        first, second = started(run)[:2]
+        assert (first["starts"], first["seen"], first["resumed"]) == (1, 1, False)
+        assert (second["starts"], second["seen"], second["resumed"]) == (starts, seen, True)
+        assert second["qty"] > 0
+        assert home.run("replay", str(run), "--verify")["divergences"] == 0
+
+
+NEW = KEEPER.replace('"started"', '"started", version=2')
+
+
+def test_new_code_takes_over_what_the_old_holds_and_gives_it_back(tmp_path: Path) -> None:
+    with Home(tmp_path, config(tmp_path, "never"), KEEPER) as home:
+        home.run("up")
+        assert home.run(*ALLOCATE)["status"] == "applied"
+        home.wait_for(home.fills)
+        # Asked to restart with the same code: the run goes on.
+        home.run("restart", "robot:mm")
+        first = the_run(home)
+        assert len(lives_of(first / "journal")) == 2
+        held = sum(Decimal(fill["qty"]) for fill in home.fills())
+        # New code: a new run, with the position and the memory of the old one.
+        (tmp_path / "maker.py").write_text(NEW)
+        home.run("restart", "robot:mm")
+        second = next(run for run in (home.home / "runs").iterdir() if run != first)
+        (told,) = started(second)
+        assert (told["version"], told["resumed"], told["starts"]) == (2, True, 3)
+        assert Decimal(str(told["qty"])) >= held > 0
+        assert tomllib.loads((second / "run.toml").read_text())["state"]["after"] == first.name
+        # Code that does not start: the robot stays away, what it holds stays, and the old code,
+        # which its run has kept, takes over again.
+        (tmp_path / "maker.py").write_text(KEEPER.replace("self.set_timer(", "self.no_timer("))
+        error = home.run("restart", "robot:mm", code=6)["error"]
+        assert "no_timer" in error["message"]
+        (tmp_path / "maker.py").write_text((first / "source" / "maker.py").read_text())
+        assert home.run("restart", "robot:mm")["state"] == "running"
+        home.run("down")
+        runs = sorted(
+            (home.home / "runs").iterdir(), key=lambda run: lives_of(run / "journal")[0].start
+        )
+        last = started(runs[-1])[0]
+        assert "version" not in last
+        assert (last["resumed"], last["starts"]) == (True, 4)
+        assert Decimal(str(last["qty"])) >= held
+        for run in runs:
+            assert home.run("replay", str(run), "--verify")["divergences"] == 0, run

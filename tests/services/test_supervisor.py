@@ -25,7 +25,8 @@ ALL = ["supervisor", "venue:x", "gateway:main", "robot:mm"]
 
 def test_each_process_is_killed_and_comes_back_and_down_leaves_nothing(tmp_path: Path) -> None:
     with Home(tmp_path) as home:
-        assert home.status() == {"running": False, "processes": [], "orders": 0, "equity": {}}
+        told = home.status()
+        assert (told["running"], told["processes"], told["orders"]) == (False, [], 0)
         up = home.run("up")
         assert [p["name"] for p in up["processes"]] == ALL
         assert {p["state"] for p in up["processes"]} == {"running"}

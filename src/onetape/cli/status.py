@@ -6,12 +6,16 @@ from typing import Any
 
 from onetape.cli.frame import Answer, Shell, load, verb
 
-COLUMNS = ("name", "pid", "state", "heartbeat", "progress", "lag", "restarts", "reason")
+COLUMNS = (
+    "name", "pid", "state", "heartbeat", "progress", "lag", "cpu", "memory", "files", "restarts",
+    "reason",
+)  # fmt: skip
 
 
 @verb("status", example="onetape status --json")
 def command(shell: Shell) -> Answer:
-    """Show the processes: state, heartbeat and progress, lag in frames, restarts, working orders.
+    """Show the processes: state, heartbeat and progress, lag in frames, share of a core,
+    memory, open files, restarts, working orders.
 
     A process that waits says what for.
     """
@@ -43,8 +47,13 @@ def _row(process: dict[str, Any]) -> tuple[str, ...]:
         value = process[key]
         return "-" if value is None else f"{value} ms"
 
+    def shown(key: str, unit: int, word: str = "") -> str:
+        value = process[key]
+        return "-" if value is None else f"{value / unit:.0f}{word}"
+
     return (
         process["name"], str(process["pid"] or "-"), process["state"], age("heartbeat_age_ms"),
         age("progress_age_ms"), "-" if process["lag"] is None else str(process["lag"]),
-        str(process["restarts"]), process["reason"],
+        shown("cpu_percent", 1, " %"), shown("memory_bytes", 1 << 20, " MiB"),
+        shown("open_files", 1), str(process["restarts"]), process["reason"],
     )  # fmt: skip

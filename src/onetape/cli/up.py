@@ -35,4 +35,5 @@ def command(shell: Shell, foreground: bool, single: bool) -> Answer:
     bring_up = load("onetape.services.supervisor_client", "bring_up", what="the supervisor")
     told = bring_up(config, path, shell.home)
     said = "runs already, nothing was changed\n" if told["already"] else ""
+    said += "".join(f"{note}\n" for note in told["notes"])
     return Answer(told, said + table(told))

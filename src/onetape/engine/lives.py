@@ -9,7 +9,8 @@ page says, and what it did last its own last frame.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -17,15 +18,27 @@ from typing import Any
 
 import msgspec
 
+from onetape import _core
 from onetape.engine.plan import LiveRobot, RunPlan, toml_value
 from onetape.model.enums import EventType
 from onetape.tape.journal import JournalReader
 
-__all__ = ["Life", "actions_of", "ending_record", "life_record", "lives_of", "plan_of", "seed_of"]
+__all__ = [
+    "REPLAY",
+    "Life",
+    "actions_of",
+    "ending_record",
+    "life_record",
+    "lives_of",
+    "plan_of",
+    "seed_of",
+    "with_orders",
+]
 
 _INPUT = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
 SEED_SPAN = 1 << 32
 ENDING = "ending"
+REPLAY = "replay"  # a restart: the strategy is rebuilt from the tape
 
 
 @dataclass(slots=True)
@@ -78,15 +91,15 @@ def life_record(plan: RunPlan, *, start: int, position: int, reached: int) -> di
         "order_base": live.order_base,
         "account": live.account,
         "currencies": live.currencies,
-        "slot": live.slot,
-        "leverage": live.leverage,
-        "entries_after": live.entries_after,
-        "others": live.others,
         "since": live.since,
         "run_from": live.run_from,
         "heard": live.heard,
         "restart": live.restart,
         "stopped": live.stopped,
+        "slot": live.slot,
+        "leverage": live.leverage,
+        "entries_after": live.entries_after,
+        "others": live.others,
         "memory": live.memory,
     }
 
@@ -147,11 +160,11 @@ def lives_of(journal: Path) -> list[Life]:
 def _begun(record: dict[str, Any], sequence: int) -> Life:
     live = LiveRobot(
         number=record["robot"], order_base=record["order_base"], account=record["account"],
-        currencies=record["currencies"], slot=record["slot"], leverage=record["leverage"],
-        entries_after=record["entries_after"], others=record["others"], life=record["life"],
-        since=record["since"], run_from=record["run_from"], heard=record["heard"],
-        restart=record["restart"],
-        stopped=record["stopped"], memory=record["memory"],
+        currencies=record["currencies"], life=record["life"], since=record["since"],
+        run_from=record["run_from"], heard=record["heard"], restart=record["restart"],
+        stopped=record["stopped"], slot=record["slot"], leverage=record["leverage"],
+        entries_after=record["entries_after"], others=record["others"],
+        memory=record["memory"],
     )  # fmt: skip
     return Life(
         number=record["life"], start=record["start"], position=record["position"], live=live,
@@ -198,3 +211,21 @@ def actions_of(journal: Path, last: int) -> Iterator[tuple[str, int, bytes]]:
 def seed_of(plan: RunPlan) -> int:
     """Of the strategy's randomness: a life does not draw again what the one before has drawn."""
     return plan.seed + (plan.live.life - 1) * SEED_SPAN if plan.live else plan.seed
+
+
+def with_orders(value: Any, working: Mapping[int, _core.Order]) -> Any:
+    """The same with each order of the life before as this one knows it, where it still works."""
+    match value:
+        case _core.Order():
+            return working.get(value.id, value)
+        case dict():
+            made = {key: with_orders(each, working) for key, each in value.items()}
+            value.clear()
+            value.update(made)
+        case list() | deque():
+            found = [with_orders(each, working) for each in value]
+            value.clear()
+            value.extend(found)
+        case tuple() if type(value) is tuple:
+            return tuple(with_orders(each, working) for each in value)
+    return value

@@ -22,7 +22,7 @@ from onetape.engine.asked import PARAMS, START, Asked
 from onetape.engine.compiled import is_compiled
 from onetape.engine.detail import check_detail, matching_streams
 from onetape.engine.host import Host
-from onetape.engine.lives import ending_record, life_record, seed_of
+from onetape.engine.lives import ending_record, life_record, seed_of, with_orders
 from onetape.engine.opening import set_opening_prices
 from onetape.engine.parameters import coerced, resolve
 from onetape.engine.plan import LiveRobot, RunPlan, toml_value
@@ -103,16 +103,19 @@ class Session:
         run_uuid: bytes = bytes(range(16)),
         follow: bool = False,
         before: Iterable[tuple[str, int, bytes]] = (),
+        carried: Mapping[str, Any] | None = None,
     ) -> None:
         """instruments: facts that replace those of the tapes, by symbol (--instruments).
 
         follow: the tapes may still grow; their end is not the run's end.
         before: the actions of the run's earlier lives: symbol, time, order request.
+        carried: attributes of the strategy as the life before had them (`attributes`).
         """
         self.plan = plan
         self.strategy_class = strategy
         self.follow = follow
         self._before = before
+        self._carried = carried or {}
         self.params: dict[str, Any] = {}
         self.sources: list[_Source] = []
         self.writer: JournalWriter | None = None
@@ -220,6 +223,10 @@ class Session:
             self.sim.allow_trading(False)
         self.sim.begin(self.started_at)
         self.sim.write_missed()
+        if self._carried:
+            working = {order.id: order for order in self.sim.working(None)}
+            for name in self._carried:
+                setattr(self.robot, name, with_orders(getattr(self.robot, name), working))
         self.start_equity = Decimal(self.sim.equity_text)
         self.start_money = {
             money: Decimal(self.sim.equity_of_text(number))
@@ -327,6 +334,11 @@ class Session:
             self.host.callback_failed("on_params", problem)
         self.sim.leave_callback()
 
+    def attributes(self) -> dict[str, Any]:
+        """The strategy's own, with its randomness: parameters and what the loop lends it apart."""
+        lent = {"_sim", "_host", "resumed", *self.params}
+        return {name: value for name, value in vars(self.robot).items() if name not in lent}
+
     def _catching(self) -> AbstractContextManager[None]:
         return self.compiled.catching() if self.compiled is not None else nullcontext()
 
@@ -421,6 +433,9 @@ class Session:
         robot._sim = self.sim
         robot._host = self.host
         robot.random = self.host.random = random.Random(seed_of(self.plan))
+        vars(robot).update(self._carried)
+        if self._carried:
+            self.host.random = robot.random
         robot.resumed = self.plan.live is not None and self.plan.live.restart != ""
         for name, value in self.params.items():
             setattr(robot, name, value)

@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from onetape.accounts.crossing import Crossing
-from onetape.accounts.entries import MAIN
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
 from onetape.accounts.transfers import Tell
 from onetape.ipc.door import OPERATOR
 from onetape.ipc.server import listen
 from onetape.ipc.system import IPCCommandSystem
-from onetape.model.enums import Kind, OrderState, RequestKind
+from onetape.model.enums import RequestKind
 from onetape.model.errors import VenueRejected
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
@@ -45,12 +44,13 @@ from onetape.services.gateway_depth import DepthFeed
 from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_entry import EntryLine
 from onetape.services.gateway_instruments import learn_venue
-from onetape.services.gateway_journal import GatewayTape, RobotLife
+from onetape.services.gateway_journal import GatewayTape
 from onetape.services.gateway_line import Sent, VenueLine
+from onetape.services.gateway_lives import RobotLives
 from onetape.services.gateway_market import MarketFeed
 from onetape.services.gateway_money import AccountMoney, KeptMoney
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
-from onetape.services.gateway_robots import ROBOTS_MAX, Robots
+from onetape.services.gateway_robots import Robots
 from onetape.services.gateway_spans import Spans
 from onetape.services.gateway_transfers import TransferDesk
 from onetape.store.private import private_folder
@@ -72,6 +72,7 @@ class Gateway:
 
     def __init__(self, options: GatewayOptions, *, is_single: bool = False) -> None:
         self.options = options
+        self.lives = RobotLives(self)
         self.is_single = is_single  # its one robot lives in this process
         self.home = Path(options.home)
         addresses = Addresses(
@@ -236,7 +237,7 @@ class Gateway:
         self.crossing = self._open_crossing(recovery.trades_inside)
         self.robots = Robots(
             self.manager, self.gate, self.tape, self.money, self.crossing,
-            loop=asyncio.get_running_loop(), now=self.clock.now, carry_out=self._carry_out,
+            loop=asyncio.get_running_loop(), now=self.clock.now, carry_out=self.carry_out,
             spans=self.spans,
             in_doubt=old.may_lack_end and not is_other,
         )  # fmt: skip
@@ -248,7 +249,7 @@ class Gateway:
         self.transfers.recover([] if is_other else kept.transfers)
         self.commands = Commands(
             self.options, self.manager, self.gate, self.reconciler, self.tape,
-            now=self.clock.now, carry_out=self._carry_out, spans=self.spans, once=old.once,
+            now=self.clock.now, carry_out=self.carry_out, spans=self.spans, once=old.once,
             money=self.money, transfers=self.transfers,
         )  # fmt: skip
 
@@ -324,7 +325,7 @@ class Gateway:
         """With what the manager says next."""
         self.manager.outs.append(out)
 
-    def _carry_out(self) -> None:
+    def carry_out(self) -> None:
         """First the journal, then the wire."""
         manager = self.manager
         if not manager.outs and not manager.calls:
@@ -359,12 +360,12 @@ class Gateway:
     def _round_ended(self, now: int) -> None:
         """Orders and positions are as the venue's; then money is looked at, and where it differs
         once more, with what has moved it."""
-        self._carry_out()
+        self.carry_out()
         if not self.money.is_ready:
             manager = self.manager
             self.money.begin(manager.balances, manager.positions, is_other=self.options.is_new)
         self.money.check(self.manager.balances, now)
-        self._carry_out()
+        self.carry_out()
         if self.money.moves_wanted is None:
             self.money.ready()
             self.gate.ready = self.account.is_up
@@ -407,7 +408,7 @@ class Gateway:
         now = self.clock.now()
         if not self.reconciler.answered(call, answer, now):
             self.manager.answered(call, answer, now)
-        self._carry_out()
+        self.carry_out()
         if call.purpose is Purpose.MOVES:
             self._told_of_money(answer.told)
 
@@ -444,7 +445,7 @@ class Gateway:
                 self.budget.look()
                 self.orders.look()
                 self._arm_dead_man(now)
-            self._carry_out()
+            self.carry_out()
             self.money.publish()
             self.money.alive()
             await asyncio.sleep(TICK_S)
@@ -476,7 +477,7 @@ class Gateway:
 
     def _hear(self, told: list[Told]) -> None:
         self.manager.hear(told, self.clock.now())
-        self._carry_out()
+        self.carry_out()
         self._told_of_money(told)
 
     def _told_of_money(self, told: Sequence[Told]) -> None:
@@ -484,12 +485,12 @@ class Gateway:
         for each in told:
             if isinstance(each, BalanceTold | MoveTold):
                 self.money.heard(told, self.clock.now())
-                self._carry_out()
+                self.carry_out()
                 return
 
     def _stream_came(self) -> None:
         self.reconciler.start(self.clock.now(), "connected")
-        self._carry_out()
+        self.carry_out()
 
     def _stream_went(self) -> None:
         self.gate.ready = False
@@ -502,20 +503,20 @@ class Gateway:
         match asked["do"]:
             case "attach":
                 subaccount = str(asked.get("subaccount") or "main")
-                return self.attach(str(asked["name"]), str(asked["journal"]), subaccount)
+                return self.lives.attach(str(asked["name"]), str(asked["journal"]), subaccount)
             case "follow":
                 books = [str(s) for s in asked.get("books", ())]
-                return self._follow(int(asked["robot"]), books)
+                return self.lives.follow(int(asked["robot"]), books)
             case "life":
-                return self._life(str(asked["name"]))
+                return self.lives.last(str(asked["name"]))
             case "standing":
-                return self._standing(int(asked["robot"]))
+                return self.lives.standing(int(asked["robot"]))
             case "status":
                 return self._status()
             case "reconcile":
                 self.reconciled.clear()
                 self.reconciler.start(self.clock.now(), "asked for")
-                self._carry_out()
+                self.carry_out()
                 return {}
             case "stop":
                 self.stopping.set()
@@ -526,70 +527,6 @@ class Gateway:
                 return {"process": self.commands.door.names[0], "names": self.commands.door.names}
             case other:
                 return {"error": f"unknown request {other!r}"}
-
-    def attach(self, name: str, journal: str, subaccount: str) -> dict[str, Any]:
-        """A robot begins a life: its number, and where its order ids begin."""
-        slot = {"main": MAIN, **self.options.subaccounts}.get(subaccount)
-        if slot is None:
-            return {"error": f"account {self.options.account} has no sub-account {subaccount!r}"}
-        life = self.robots.attach(name, journal, time.time_ns(), slot=slot)
-        if life is None:
-            return {"error": f"more than {ROBOTS_MAX} robots"}
-        if self.options.orphans == "cancel":
-            self.robots.cancel_all(life.number, self.clock.now())
-            self._carry_out()
-        return {
-            "robot": life.number,
-            "base": life.base,
-            "journal": str(gateway_journal(self.home, self.options.account)),
-            "since": self.tape.since,
-            **self._shown(life),
-        }
-
-    def _life(self, name: str) -> dict[str, Any]:
-        """Which journal a robot of this name wrote last, "": none has."""
-        known = next((r for r in self.tape.robots.values() if r.name == name), None)
-        return {"journal": known.journal if known else "", "since": self.tape.since}
-
-    def _standing(self, robot: int) -> dict[str, Any]:
-        """Whether all is known of what a robot's earlier lives have left, and its money then."""
-        open_orders = [o for o in self.manager.open.values() if o.robot == robot]
-        unknown = sum(o.life.state is OrderState.UNKNOWN for o in open_orders)
-        waits_for = ""
-        if not self.gate.ready or self.reconciler.is_running:
-            waits_for = "the account is not reconciled"
-        elif unknown:
-            waits_for = f"{unknown} orders unknown"
-        elif open_orders and self.options.orphans == "cancel":
-            waits_for = f"{len(open_orders)} orders are being canceled"
-        return {
-            "settled": not waits_for,
-            "waits_for": waits_for,
-            **self._shown(self.tape.robots[robot]),
-        }
-
-    def _follow(self, number: int, books: list[str]) -> dict[str, Any]:
-        """The robot's journal is there; books: symbols whose depth it wants on the tape."""
-        self.robots.follow(number, is_here=self.is_single)
-        return {"lacking": [symbol for symbol in books if not self.depth.want(symbol)]}
-
-    def _shown(self, life: RobotLife) -> dict[str, Any]:
-        """What its sub-account has, and which frame of the ledger that is as of. `balances`: all
-        that its instruments settle in, and coins of spot; `others`: what else there is."""
-        names = dict.fromkeys(i.settle for i in self.instruments)
-        names |= dict.fromkeys(i.base for i in self.instruments if i.kind is Kind.SPOT)
-        has = self.money.shown_to(life.slot)
-        return {
-            "balances": {name: str(money(has.get(name, 0))) for name in names if name in has},
-            "others": {
-                n: str(money(total)) for n, total in has.items() if n not in names and total
-            },
-            "slot": life.slot,
-            "entries_after": self.tape.writer.published,
-            "leverage": self.options.leverage,
-            "currencies": self.tape.currencies,
-            "hedge": bool(self.manager.mode and self.manager.mode.hedge),
-        }
 
     def _status(self) -> dict[str, Any]:
         return {

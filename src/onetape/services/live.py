@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from onetape.engine.lives import actions_of
+from onetape.engine.lives import REPLAY, actions_of
 from onetape.engine.session import Session
 from onetape.ipc.local_socket import connect
 from onetape.model.config import AccountConfig, Config, VenueConfig
@@ -49,7 +49,7 @@ from onetape.services.preflight import (
 )
 from onetape.services.preparing import prepare_plan, strategy_class
 from onetape.services.recording import begin_run, run_folder, run_uuid
-from onetape.services.robot_lives import Earlier, earlier_of, live_robot, wait_until_settled
+from onetape.services.robot_lives import Earlier, live_robot, rebuilt, wait_until_settled
 from onetape.tape.journal import JournalReader
 from onetape.venues.key_check import Wanted
 
@@ -382,12 +382,11 @@ def run_live(options: LiveOptions) -> RunResult:
     return result
 
 
-def open_live(options: LiveOptions, account: str, client: Asks) -> PaperRobot:
-    """A started robot whose orders the gateway takes. One that was there before finds its orders,
-    positions and memory, and its run goes on where options say so."""
-    before = earlier_of(options, client)
-    if before is not None and before.continues:
-        options = replace(options, strategy=before.source)
+def open_live(
+    options: LiveOptions, account: str, client: Asks, before: Earlier | None = None
+) -> PaperRobot:
+    """A started robot whose orders the gateway takes. before: the run of the robot that was there
+    before: it goes on, or this one takes over its positions and memory."""
     strategy = strategy_class(options)
     if before is not None and before.continues:
         folder = before.folder
@@ -454,6 +453,9 @@ def _open(
             uuid = reader.uuid.bytes
         earlier_actions = list(actions_of(before.journal, before.lives[-1].last))
         plan.strategy = before.plan.strategy
+    carried = (
+        rebuilt(before, strategy) if before is not None and plan.live.restart == REPLAY else {}
+    )
     deadline = time.monotonic() + MARKET_WITHIN_S
     while True:
         session = Session(
@@ -463,6 +465,7 @@ def _open(
             run_uuid=uuid,
             follow=True,
             before=earlier_actions,
+            carried=carried,
         )
         if before is not None and before.continues:
             session.reached_before = before.lives[-1].reached
@@ -475,7 +478,10 @@ def _open(
                 raise
             time.sleep(0.1)
     try:
-        begin_run(session, folder, given, named=options.strategy_named, robot=options.robot)
+        begin_run(
+            session, folder, given, named=options.strategy_named, robot=options.robot,
+            after=before.folder.name if before is not None else "",
+        )  # fmt: skip
         session.start()
     except BaseException:
         session.close()

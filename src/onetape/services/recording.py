@@ -74,6 +74,8 @@ def run_uuid(name: str, plan: RunPlan) -> bytes:
 
 def _whole(plan: RunPlan, folder: Path) -> RunPlan:
     """The run's plan, as its first life began; how far it has read is the last one's to say."""
+    if plan.live is None or plan.live.life == 1:
+        return plan
     first, _ = read_plan(folder)
     first.inputs = plan.inputs
     first.bar_sources = {**first.bar_sources, **plan.bar_sources}
@@ -81,10 +83,11 @@ def _whole(plan: RunPlan, folder: Path) -> RunPlan:
 
 
 def begin_run(
-    session: Session, folder: Path, options: RunOptions, *, named: str, robot: str
+    session: Session, folder: Path, options: RunOptions, *, named: str, robot: str, after: str = ""
 ) -> None:
     """Before on_start: what a replay needs, also of a run that will be killed. named: the strategy
-    as the configuration has it. A run that goes on has all of it."""
+    as the configuration has it. after: the run that it takes over from. A run that goes on has all
+    of it."""
     plan = session.plan
     if (folder / "run.toml").is_file():
         return
@@ -95,7 +98,7 @@ def begin_run(
         each.uuid = bytes(source.reader.core.uuid).hex()
         each.epoch, each.first_sequence = source.reader.core.epoch, 1
         pin(Path(each.path), folder.name, each.first_sequence, SEQUENCE_NEVER)
-    state = {"now": RUNNING, "robot": robot, "strategy": named}
+    state = {"now": RUNNING, "robot": robot, "strategy": named, "after": after}
     write_plan(plan, folder / "run.toml", {"state": state, **plan_facts(session)})
     make_private(folder)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ from onetape import _core
 from onetape.data.instruments import given_instruments
 from onetape.engine.actions import Actions, first_difference, read_actions
 from onetape.engine.asked import Asked, asked_in
-from onetape.engine.lives import Life, actions_of, lives_of, plan_of
+from onetape.engine.lives import REPLAY, Life, actions_of, lives_of, plan_of
 from onetape.engine.loader import load_strategy
 from onetape.engine.plan import SEQUENCE_NEVER, RunPlan, TapeInput, read_plan
 from onetape.engine.purity import impurities
@@ -45,7 +45,7 @@ class Repeated:
     """One repetition: its actions, its hashes and how far it went.
 
     cut: up to this time, inclusive, it did all that the whole run did. sure: so many of its actions
-    answer frames that the run is known to have dealt with.
+    answer frames that the run is known to have dealt with. attributes: of the strategy, at its end.
     """
 
     actions: Actions
@@ -55,6 +55,7 @@ class Repeated:
     counters: dict[str, int]
     cut: int
     sure: int = 0
+    attributes: dict[str, Any] = field(default_factory=dict)
 
 
 def replay_run(
@@ -131,6 +132,7 @@ def repeat(
     killed_at: int | None = None,
     journal: Path | None = None,
     position: int | None = None,
+    carried: Mapping[str, Any] | None = None,
 ) -> Repeated:
     """Runs the plan again into a journal that is thrown away.
 
@@ -138,7 +140,8 @@ def repeat(
     sequence, moment: stop after this frame of the tapes, or after all that happens up to this
     time. Such a repetition ends in the middle: no on_stop, no closing records.
     killed_at: the time of the last thing that it did; it had no end.
-    before: the actions of the lives before it. position: the last frame before it began.
+    before: the actions of the lives before it. carried: what the strategy had then. position: the
+    last frame before it began.
     journal: to be kept; else it is thrown away.
     script: a run's journal whose order news and fills take the exchange's place.
     asked: what was asked of the robot from outside while it ran.
@@ -157,6 +160,7 @@ def repeat(
             instruments=instruments,
             progress=(lambda frames, _now: progress(frames, None)) if progress else None,
             before=before,
+            carried=carried,
         )
         try:
             limits = [tape.last_sequence for tape in plan.inputs]
@@ -191,6 +195,7 @@ def repeat(
             elif not whole:
                 cut -= 1  # further frames may have this last one's time
             counters = session.sim.counters()
+            attributes = session.attributes()
             action_hash = session.sim.action_hash().hex()
         finally:
             session.close()
@@ -202,6 +207,7 @@ def repeat(
             counters,
             cut,
             sure,
+            attributes,
         )
 
 
@@ -302,6 +308,7 @@ def repeat_lives(
                 killed_at=None if life.has_ended else life.time,
                 journal=journal,
                 position=life.position,
+                carried=whole.attributes if whole and life.live.restart == REPLAY else None,
             )
             if not life.has_ended:
                 numbers = recorded.columns["sequence"]

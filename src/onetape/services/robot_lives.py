@@ -13,18 +13,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from onetape.engine.actions import first_difference, read_actions
 from onetape.engine.lives import Life, lives_of
 from onetape.engine.plan import LiveRobot, RunPlan, read_plan
-from onetape.model.errors import ProcessDown
+from onetape.model.errors import Divergence, ProcessDown
+from onetape.services.replay import repeat_lives
 
 if TYPE_CHECKING:
     from onetape.services.live import Asks, LiveOptions
 
-__all__ = ["Earlier", "earlier_of", "live_robot", "wait_until_settled"]
+__all__ = ["Earlier", "earlier_of", "live_robot", "rebuilt", "wait_until_settled"]
 
 SETTLED_WITHIN_S: Final = 30.0  # for the venue's word on each order of the life before
 LOOK_S: Final = 0.02
 FRESH: Final = "fresh"
+MEMORY: Final = "memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,9 @@ def live_robot(
     """What the life that begins has from its gateway, and from the one before."""
     live = LiveRobot(
         int(told["robot"]), int(told["base"]), account, currencies=dict(told["currencies"]),
-        since=int(told.get("since", 0)), slot=int(told["slot"]), leverage=float(told["leverage"]),
-        entries_after=int(told["entries_after"]), others=dict(told["others"]),
+        since=int(told.get("since", 0)), slot=int(told["slot"]),
+        leverage=float(told["leverage"]), entries_after=int(told["entries_after"]),
+        others=dict(told["others"]),
     )  # fmt: skip
     if before is None:
         return live
@@ -84,6 +88,22 @@ def live_robot(
         live.run_from = before.lives[0].position
         live.heard = sum(life.news for life in before.lives)
     return live
+
+
+def rebuilt(before: Earlier, strategy: type[Any]) -> dict[str, Any]:
+    """The attributes that the strategy had when the last life ended, made again from the tapes.
+    Raises Divergence where that cannot be."""
+    if not before.continues:
+        return {}
+    recorded = read_actions(before.journal)
+    again = repeat_lives(before.folder, before.plan, before.lives, strategy, recorded)
+    count, _, words = first_difference(recorded, again.actions)
+    if count:
+        raise Divergence(
+            f"the robot cannot be rebuilt: {words}", where=str(before.folder),
+            todo='restart it with restart = "memory", and see onetape replay --verify',
+        )  # fmt: skip
+    return again.attributes
 
 
 def wait_until_settled(client: Asks, robot: int) -> dict[str, Any]:

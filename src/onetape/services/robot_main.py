@@ -27,6 +27,7 @@ from onetape.services.paper import PaperRobot
 from onetape.services.preparing import strategy_class
 from onetape.services.robot_control import RobotControl
 from onetape.services.robot_journal import RobotTape
+from onetape.services.robot_lives import earlier_of
 from onetape.services.supervisor_options import RobotOptions
 from onetape.tape.wait import Waiter
 
@@ -80,11 +81,14 @@ def _live(options: RobotOptions) -> LiveOptions:
 def _run(options: RobotOptions, live: LiveOptions, stopping: list[int], out: Any) -> int:
     tape = RobotTape(live.home, options.name, options.params)
     try:
-        live = replace(live, params=_params(options, live, tape), stopped=tape.settings.stopped)
         client = GatewayClient(gateway_socket(live.home, options.account))
         try:
+            before = earlier_of(live, client)
+            if before is not None and before.continues:  # whatever its file has become
+                live = replace(live, strategy=before.source)
+            live = replace(live, params=_params(options, live, tape), stopped=tape.settings.stopped)
             check_followed(client, symbols_of(live))
-            robot = open_live(live, options.account, client)
+            robot = open_live(live, options.account, client, before)
         finally:
             client.close()
         return _traded(options, robot, tape, stopping, out)

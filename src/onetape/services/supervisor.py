@@ -21,6 +21,7 @@ from onetape.ipc.server import listen
 from onetape.model.config import OPERATOR, Config
 from onetape.model.errors import OnetapeError
 from onetape.services.alert_watch import AlertWatch, sinks_of
+from onetape.services.process_figures import Figures
 from onetape.services.supervisor_child import ChildFiles, Process
 from onetape.services.supervisor_journal import SupervisorTape
 from onetape.services.supervisor_law import SILENT_S, Do, Law, Life, State, Step
@@ -42,6 +43,7 @@ __all__ = ["Supervisor"]
 
 BUSY_S: Final = 0.02  # between two looks while something starts or stops
 QUIET_S: Final = 0.25
+FIGURES_EVERY_S: Final = 1.0
 SILENT_LOOKS: Final = 4  # in a row, before a process counts as silent
 
 
@@ -54,6 +56,8 @@ class Supervisor:
         private_folder(home / "journal")
         private_folder(home / "run")
         self.wake = asyncio.Event()
+        self.figures = Figures()
+        self._figures_at = 0.0
         self.tape = SupervisorTape(home)
         self.log = SystemLog(home)
         self.robots = AddedRobots(self)
@@ -218,7 +222,11 @@ class Supervisor:
         self._watch(name, process)
 
     def _options(self, life: Life, exchange: str) -> bytes:
-        return self.starter.options(life.child, is_first=life.starts == 1, exchange=exchange)
+        before = len(self.starter.notes)
+        made = self.starter.options(life.child, is_first=life.starts == 1, exchange=exchange)
+        for note in self.starter.notes[before:]:
+            self.say("warning", life.child.name, note)
+        return made
 
     def _make(self, life: Life) -> Process:
         self.log.begin(self.files[life.child.name].err)
@@ -258,6 +266,12 @@ class Supervisor:
     # --- what is looked at ------------------------------------------------------------------------
 
     def _look(self) -> None:
+        if time.monotonic() > self._figures_at + FIGURES_EVERY_S:
+            self._figures_at = time.monotonic()
+            pids = {os.getpid(), *(process.pid for process in self.processes.values())}
+            self.figures.keep(pids)
+            for pid in pids:
+                self.figures.look(pid)
         for name, life in self.law.lives.items():
             if name not in self.processes:
                 continue
@@ -365,6 +379,9 @@ class Supervisor:
             return {"error": "everything is being stopped"}
         self.tape.command("restart", {"process": name})
         self.say("info", name, "asked to restart")
+        if self.law.lives[name].child.kind == "robot" and self.starter.is_renewed(name):
+            self.say("info", name, "its source is another one: a new run takes over")
+            not_wanted(self.home, name.partition(":")[2])
         self.restart(name)
         return {"starts": self.law.lives[name].starts}
 
@@ -376,7 +393,7 @@ class Supervisor:
 
     def status(self) -> dict[str, Any]:
         """As CONTRACT.md has it, with a reason beside each state."""
-        processes = [self.pulses.own()]
+        processes = [{**self.pulses.own(), **self.figures.of(os.getpid())}]
         for name, life in self.law.lives.items():
             process = self.processes.get(name)
             processes.append(
@@ -386,12 +403,16 @@ class Supervisor:
                     "pid": process.pid if process else None,
                     "state": str(life.state),
                     **self.pulses.ages(name, life.child.kind, life.child.needs),
+                    **self.figures.of(process.pid if process else None),
                     "restarts": life.restarts,
                     "reason": life.reason,
                     "starts": life.starts,
                 }
             )
-        return {"running": True, "settled": self.law.is_settled, "processes": processes}
+        return {
+            "running": True, "settled": self.law.is_settled, "processes": processes,
+            "notes": list(self.starter.notes),
+        }  # fmt: skip
 
 
 def _soon(loop: asyncio.AbstractEventLoop, do: Callable[..., None], *given: Any) -> None:

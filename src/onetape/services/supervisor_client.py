@@ -17,6 +17,7 @@ import msgspec
 from onetape.ipc.local_socket import connect
 from onetape.model.config import Config
 from onetape.model.errors import BadConfig, JournalLocked, ProcessDown, UsageError
+from onetape.services.process_figures import Figures
 from onetape.services.supervisor_child import Process, start_time
 from onetape.services.supervisor_journal import left_in
 from onetape.services.supervisor_law import STOP_WITHIN_S
@@ -69,11 +70,12 @@ def status_of(home: Path) -> dict[str, Any]:
             {
                 "name": name, "kind": name.partition(":")[0], "pid": process.pid,
                 "state": "running", "heartbeat_age_ms": None, "progress_age_ms": None, "lag": None,
-                "restarts": 0, "reason": "its supervisor is gone: `up` takes it over",
+                **Figures().of(process.pid), "restarts": 0,
+                "reason": "its supervisor is gone: `up` takes it over",
             }
         )  # fmt: skip
         process.close()
-    return {"running": False, "processes": shown}
+    return {"running": False, "processes": shown, "notes": []}
 
 
 def _orphans(home: Path) -> list[tuple[str, Process]]:

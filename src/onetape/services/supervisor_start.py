@@ -102,6 +102,7 @@ class Starter:
         self.environ = environ
         self.clean = clean_environ(config)  # for processes
         self._symbols: dict[str, list[str]] = {}  # by account
+        self.notes: list[str] = []  # what the start did that its caller should know
 
     def options(self, child: Child, *, is_first: bool, exchange: str) -> bytes:
         """A process's options as JSON. is_first: of this supervisor. exchange: the simulated
@@ -132,8 +133,10 @@ class Starter:
         venue = self.config.venues[name]
         state = process_journal(self.home, f"venue:{name}")
         kind = simulated_kind(venue.kind)
-        if is_first:
-            _put_aside(state, kind, venue.seed)
+        if is_first and (why := _put_aside(state, kind, venue.seed)):
+            self.notes.append(
+                f"venue:{name} begins anew, with new money and no orders: its last state {why}"
+            )
         told = self.told(f"venue:{name}")
         port = 0 if told is None else int(told["rest"].rpartition(":")[2])
         return VenueOptions(kind=kind, seed=venue.seed, port=port, state=str(state))
@@ -226,6 +229,20 @@ class Starter:
 
     # --- robots -----------------------------------------------------------------------------------
 
+    def is_renewed(self, name: str) -> bool:
+        """The strategy's source is not what the robot's run has kept, or it has no run."""
+        path = self.config.robots[name.partition(":")[2]].strategy.partition(":")[0]
+        line = ChildFiles(self.home, name).line().decode().strip()
+        if not line:
+            return True
+        kept = Path(line.removeprefix("ready ")).parent / "source"
+        here = (self.folder / path).resolve().parent
+        return path.endswith(".py") and any(
+            not (here / each.relative_to(kept)).is_file()
+            or (here / each.relative_to(kept)).read_bytes() != each.read_bytes()
+            for each in kept.rglob("*.py")
+        )
+
     def _robot(self, name: str) -> RobotOptions:
         robot = self.config.robots[name]
         return RobotOptions(
@@ -235,11 +252,11 @@ class Starter:
         )  # fmt: skip
 
 
-def _put_aside(state: Path, kind: str, seed: int) -> None:
+def _put_aside(state: Path, kind: str, seed: int) -> str:
     """A state that is another exchange's, or so old that making its market again takes long: the
-    exchange begins anew beside it."""
+    exchange begins anew beside it. Why, and where the old one is now; "": it goes on."""
     if not is_tape(state):
-        return
+        return ""
     try:
         with JournalReader(state) as reader:
             first = next(reader.frames(("command",)), None)
@@ -247,11 +264,18 @@ def _put_aside(state: Path, kind: str, seed: int) -> None:
     except (OnetapeError, msgspec.DecodeError):
         opened = {"kind": ""}
     if not opened:
-        return
+        return ""
     age = time.time_ns() - int(opened.get("start", 0))
-    if (opened["kind"], opened.get("seed")) != (kind, seed) or age > AGE_MAX_NS:
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-        state.rename(state.with_name(f"{state.name}.until-{stamp}"))
+    if (opened["kind"], opened.get("seed")) != (kind, seed):
+        why = "is of another kind or seed"
+    elif age > AGE_MAX_NS:
+        why = f"is {age / 3600e9:.1f} hours old, too long to make its market again"
+    else:
+        return ""
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    aside = state.with_name(f"{state.name}.until-{stamp}")
+    state.rename(aside)
+    return f"{why}; it is kept as journal/{aside.name}"
 
 
 def _since_file(home: Path, robot: str) -> Path:

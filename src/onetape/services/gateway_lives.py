@@ -1,0 +1,95 @@
+"""What a robot asks of its gateway before it trades: a number, how it stands, what it left."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from onetape.accounts.entries import MAIN
+from onetape.model.enums import Kind, OrderState
+from onetape.model.money import money
+from onetape.services.gateway_journal import RobotLife
+from onetape.services.gateway_options import gateway_journal
+from onetape.services.gateway_robots import ROBOTS_MAX
+
+if TYPE_CHECKING:
+    from onetape.services.gateway import Gateway
+
+__all__ = ["RobotLives"]
+
+
+class RobotLives:
+    """At one gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def attach(self, name: str, journal: str, subaccount: str) -> dict[str, Any]:
+        """A robot begins a life: its number, and where its order ids begin."""
+        gateway, options = self._gateway, self._gateway.options
+        slot = {"main": MAIN, **options.subaccounts}.get(subaccount)
+        if slot is None:
+            return {"error": f"account {options.account} has no sub-account {subaccount!r}"}
+        life = gateway.robots.attach(name, journal, time.time_ns(), slot=slot)
+        if life is None:
+            return {"error": f"more than {ROBOTS_MAX} robots"}
+        if options.orphans == "cancel":
+            gateway.robots.cancel_all(life.number, gateway.clock.now())
+            gateway.carry_out()
+        return {
+            "robot": life.number,
+            "base": life.base,
+            "journal": str(gateway_journal(gateway.home, options.account)),
+            "since": gateway.tape.since,
+            **self._shown(life),
+        }
+
+    def last(self, name: str) -> dict[str, Any]:
+        """Which journal a robot of this name wrote last, "": none has."""
+        tape = self._gateway.tape
+        known = next((r for r in tape.robots.values() if r.name == name), None)
+        return {"journal": known.journal if known else "", "since": tape.since}
+
+    def standing(self, robot: int) -> dict[str, Any]:
+        """Whether all is known of what a robot's earlier lives have left, and its money then."""
+        gateway = self._gateway
+        open_orders = [o for o in gateway.manager.open.values() if o.robot == robot]
+        unknown = sum(o.life.state is OrderState.UNKNOWN for o in open_orders)
+        waits_for = ""
+        if not gateway.gate.ready or gateway.reconciler.is_running:
+            waits_for = "the account is not reconciled"
+        elif unknown:
+            waits_for = f"{unknown} orders unknown"
+        elif open_orders and gateway.options.orphans == "cancel":
+            waits_for = f"{len(open_orders)} orders are being canceled"
+        return {
+            "settled": not waits_for,
+            "waits_for": waits_for,
+            **self._shown(gateway.tape.robots[robot]),
+        }
+
+    def follow(self, robot: int, books: list[str]) -> dict[str, Any]:
+        """The robot's journal is there; books: symbols whose depth it wants on the tape."""
+        gateway = self._gateway
+        gateway.robots.follow(robot, is_here=gateway.is_single)
+        return {"lacking": [symbol for symbol in books if not gateway.depth.want(symbol)]}
+
+    def _shown(self, life: RobotLife) -> dict[str, Any]:
+        """What its sub-account has, and which frame of the ledger that is as of. `balances`: all
+        that its instruments settle in, and coins of spot; `others`: what else there is."""
+        gateway = self._gateway
+        names = dict.fromkeys(i.settle for i in gateway.instruments)
+        names |= dict.fromkeys(i.base for i in gateway.instruments if i.kind is Kind.SPOT)
+        has = gateway.money.shown_to(life.slot)
+        mode = gateway.manager.mode
+        return {
+            "balances": {name: str(money(has.get(name, 0))) for name in names if name in has},
+            "others": {
+                n: str(money(total)) for n, total in has.items() if n not in names and total
+            },
+            "slot": life.slot,
+            "entries_after": gateway.tape.writer.published,
+            "leverage": gateway.options.leverage,
+            "currencies": gateway.tape.currencies,
+            "hedge": bool(mode and mode.hedge),
+        }
