@@ -14,20 +14,18 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from onetape.accounts.crossing import Crossing
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
-from onetape.accounts.transfers import Tell
 from onetape.ipc.door import OPERATOR
 from onetape.ipc.server import listen
-from onetape.ipc.system import IPCCommandSystem
 from onetape.model.enums import RequestKind
 from onetape.model.errors import VenueRejected
 from onetape.model.instrument import Instrument
-from onetape.model.money import money
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.gate import Gate, Limits
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, NewsOut, Out
@@ -52,7 +50,7 @@ from onetape.services.gateway_money import AccountMoney, KeptMoney
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.gateway_robots import Robots
 from onetape.services.gateway_spans import Spans
-from onetape.services.gateway_transfers import TransferDesk
+from onetape.services.gateway_transfers import TransferDesk, tell_gateway
 from onetape.store.private import private_folder
 from onetape.store.redaction import Redactor
 from onetape.store.tokens import make_token
@@ -63,7 +61,6 @@ __all__ = ["Gateway"]
 
 TICK_S: Final = 0.02
 RECONCILE_EVERY_S: Final = 300.0
-TELL_WITHIN_S: Final = 4.0  # an answer of another gateway
 LOOK_AGAIN_S: Final = 0.5  # after a balance that differed
 
 
@@ -244,7 +241,7 @@ class Gateway:
         self.transfers = TransferDesk(
             self.options, venues_of(self.options), self.money, self.tape, self.protocol,
             self.wallets, now=self.clock.now, spawn=self._spawn, say=self._say,
-            heard=self.watch.answer, tell=self._tell,
+            heard=self.watch.answer, tell=partial(tell_gateway, self.home),
         )  # fmt: skip
         self.transfers.recover([] if is_other else kept.transfers)
         self.commands = Commands(
@@ -273,23 +270,6 @@ class Gateway:
         )  # fmt: skip
         money.recover(kept)
         return money
-
-    async def _tell(self, tell: Tell) -> str:
-        """The gateway of another account, as its operator would. Its ledger counts what it is told
-        of once by the transfer's id, so each try is a command of its own."""
-        system = IPCCommandSystem(OPERATOR, home=self.home)
-        system.start()
-        try:
-            fields = {
-                "currency": tell.currency, "delta": str(money(tell.amount)),
-                "transfer_id": tell.name,
-            }  # fmt: skip
-            answer = await system.send_command(
-                f"gateway:{tell.target.account}", "adjust", fields, timeout=TELL_WITHIN_S
-            )
-        finally:
-            system.stop()
-        return "" if answer.error is None else str(answer.error["message"])
 
     def _open_crossing(self, newest: int) -> Crossing | None:
         if not self.options.cross_internally or not self.options.subaccounts:

@@ -7,6 +7,7 @@ anything of it is on the wire. Answers and looks at the venue's history come bac
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from onetape.accounts.entries import Entry
@@ -23,6 +24,8 @@ from onetape.accounts.transfers import (
     Transfer,
     Transfers,
 )
+from onetape.ipc.system import IPCCommandSystem
+from onetape.model.config import OPERATOR
 from onetape.model.decimals import decimal_text
 from onetape.model.errors import NotAvailable, VenueUnavailable
 from onetape.model.money import money
@@ -34,10 +37,11 @@ from onetape.orders.told import TransferTold
 from onetape.services.gateway_money import AccountMoney
 from onetape.services.gateway_options import GatewayOptions
 
-__all__ = ["TransferDesk", "Wire"]
+__all__ = ["TransferDesk", "Wire", "tell_gateway"]
 
 PAGES_MAX: Final = 100  # of a history since a transfer; more are looked at the next time
 SHOWN: Final = 100
+TELL_WITHIN_S: Final = 4.0  # an answer of another gateway
 
 # What an answer says of a transfer. `settled` is a word of orders.
 _OUTCOMES: Final = {
@@ -279,6 +283,24 @@ class TransferDesk:
             if not cursor:
                 return rows
         return None
+
+
+async def tell_gateway(home: Path, tell: Tell) -> str:
+    """The gateway of another account, as its operator would: why it does not know, "" where it
+    does. Its ledger counts what it is told of once by the transfer's id, so each try is a command
+    of its own."""
+    system = IPCCommandSystem(OPERATOR, home=home)
+    system.start()
+    try:
+        fields = {
+            "currency": tell.currency, "delta": str(money(tell.amount)), "transfer_id": tell.name,
+        }  # fmt: skip
+        answer = await system.send_command(
+            f"gateway:{tell.target.account}", "adjust", fields, timeout=TELL_WITHIN_S
+        )
+    finally:
+        system.stop()
+    return "" if answer.error is None else str(answer.error["message"])
 
 
 def shown(one: Transfer) -> dict[str, Any]:
