@@ -149,7 +149,8 @@ def _begun(record: dict[str, Any], sequence: int) -> Life:
         number=record["robot"], order_base=record["order_base"], account=record["account"],
         currencies=record["currencies"], slot=record["slot"], leverage=record["leverage"],
         entries_after=record["entries_after"], others=record["others"], life=record["life"],
-        since=record["since"], run_from=record["run_from"], heard=record["heard"], restart=record["restart"],
+        since=record["since"], run_from=record["run_from"], heard=record["heard"],
+        restart=record["restart"],
         stopped=record["stopped"], memory=record["memory"],
     )  # fmt: skip
     return Life(
