@@ -18,7 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from onetape.accounts.crossing import Crossing
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
 from onetape.ipc.door import OPERATOR
@@ -48,7 +47,7 @@ from onetape.services.gateway_lives import RobotLives
 from onetape.services.gateway_market import MarketFeed
 from onetape.services.gateway_money import AccountMoney, KeptMoney
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
-from onetape.services.gateway_robots import Robots
+from onetape.services.gateway_robots import Robots, open_crossing
 from onetape.services.gateway_spans import Spans
 from onetape.services.gateway_transfers import TransferDesk, tell_gateway
 from onetape.store.private import private_folder
@@ -231,7 +230,10 @@ class Gateway:
             went=self._stream_went,
             watch=self.watch,
         )
-        self.crossing = self._open_crossing(recovery.trades_inside)
+        self.crossing = open_crossing(
+            self.options, self.manager, self.instruments, slot_of=self.tape.slot_of,
+            quote=self.market.best, newest=recovery.trades_inside,
+        )  # fmt: skip
         self.robots = Robots(
             self.manager, self.gate, self.tape, self.money, self.crossing,
             loop=asyncio.get_running_loop(), now=self.clock.now, carry_out=self.carry_out,
@@ -270,15 +272,6 @@ class Gateway:
         )  # fmt: skip
         money.recover(kept)
         return money
-
-    def _open_crossing(self, newest: int) -> Crossing | None:
-        if not self.options.cross_internally or not self.options.subaccounts:
-            return None
-        instruments = {i.symbol: i for i in self.instruments}
-        return Crossing(
-            self.manager, instruments, slot_of=self.tape.slot_of, quote=self.market.best,
-            newest=newest,
-        )  # fmt: skip
 
     def _stop_slots(self, slots: tuple[int, ...]) -> None:
         """Their money is gone: what their robots have working is cancelled."""

@@ -283,8 +283,8 @@ class GatewayTape:
     def _venue_name(self, number: int, *, is_internal: bool) -> str:
         if not is_internal:
             return str(number) if number else ""  # not every venue's is a number
-        life = self.robots[number >> ROBOT_SHIFT]
-        return life.client_id(number & ((1 << ROBOT_SHIFT) - 1))
+        life = self.robots.get(number >> ROBOT_SHIFT)
+        return life.client_id(number & ((1 << ROBOT_SHIFT) - 1)) if life else "foreign"
 
     def _fee_currency(self, fill: FillTold, now: int) -> int:
         """Its number, named on the tape the first time; 0: what the instrument settles in."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from onetape.accounts.crossing import Crossing
 from onetape.accounts.netting import Match
 from onetape.model.enums import OrderNews, RequestKind
 from onetape.model.errors import OrderInvalid
+from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.orders.doubt import amend_in_doubt, place_in_doubt
 from onetape.orders.filters import Refusal
@@ -22,11 +23,12 @@ from onetape.orders.managed import HealthOut, Managed, Request
 from onetape.orders.manager import OrderManager
 from onetape.services.gateway_journal import GatewayTape, RobotLife, request_of
 from onetape.services.gateway_money import AccountMoney
+from onetape.services.gateway_options import GatewayOptions
 from onetape.services.gateway_spans import Spans
 from onetape.tape.journal import JournalReader, type_id
 from onetape.tape.wait import JournalWatch, Waiter
 
-__all__ = ["ROBOTS_MAX", "Robots"]
+__all__ = ["ROBOTS_MAX", "Robots", "open_crossing"]
 
 ROBOTS_MAX: Final = 250
 COMING_S: Final = 30.0  # from its attachment until a robot has a journal, at most
@@ -246,6 +248,22 @@ def _last_sequence(journal: Path) -> int:
         return 0
     with JournalReader(journal) as reader:
         return reader.last_sequence
+
+
+def open_crossing(
+    options: GatewayOptions,
+    manager: OrderManager,
+    instruments: Iterable[Instrument],
+    *,
+    slot_of: Callable[[int], int],
+    quote: Callable[[str], tuple[int, int]],
+    newest: int,
+) -> Crossing | None:
+    """None where it is not wanted, or there is nobody to cross with."""
+    if not options.cross_internally or not options.subaccounts:
+        return None
+    known = {i.symbol: i for i in instruments}
+    return Crossing(manager, known, slot_of=slot_of, quote=quote, newest=newest)
 
 
 def _uuid_bytes(value: Any) -> bytes:
