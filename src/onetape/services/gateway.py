@@ -27,7 +27,7 @@ from onetape.model.errors import VenueRejected
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.gate import Gate, Limits
-from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, NewsOut, Out
+from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, Out
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer
 from onetape.orders.reconcile import Reconciler
@@ -205,6 +205,7 @@ class Gateway:
             symbols,
             is_new=is_new or not recovery.has_begun,
             since=0 if is_other else recovery.newest_fill,
+            moves_wanted=lambda: self.money.moves_wanted,
         )
         self.gate = Gate(self.manager, {i.symbol: i for i in self.instruments}, self._limits())
         self.gate.killed = old.killed
@@ -321,14 +322,7 @@ class Gateway:
     def _write(self, outs: list[Out]) -> None:
         now = time.time_ns()
         for out in outs:
-            sequence = self.tape.write(out, now)
-            match out:
-                case NewsOut():
-                    self.money.order(out.order)
-                case FillOut():
-                    self.money.fill(out, sequence)
-                    if out.order is not None:
-                        self.money.order(out.order)
+            self.money.wrote(out, self.tape.write(out, now))
 
     def _round_ended(self, now: int) -> None:
         """Orders and positions are as the venue's; then money is looked at, and where it differs
@@ -399,7 +393,7 @@ class Gateway:
             elif self.account.is_up and not self.reconciler.is_running:
                 wanted = self.money.moves_wanted
                 if time.monotonic() - last_check > (every if wanted is None else LOOK_AGAIN_S):
-                    self.reconciler.check(now, moves_since=wanted)
+                    self.reconciler.check(now)
             self.money.tick(now)
             self.transfers.tick()
             if self.entry is not None:
