@@ -8,8 +8,7 @@ import sys
 from decimal import Decimal
 
 import pytest
-from gateway_process import wait_for
-from transfer_processes import WAY, World
+from transfer_processes import WAY, World, until
 
 from onetape.accounts.entries import Cause
 from onetape.ipc.commands import TRANSFER_CMD, binance_strategy_balance, transfer
@@ -32,7 +31,7 @@ def test_a_command_moves_money_to_another_wallet_and_back(world):
         "12.5", "binance.main.trading", "binance.main.spot",
     )  # fmt: skip
     assert row["venue_id"]
-    wait_for(lambda: world.slots[0] == total - Decimal("12.5"))
+    until(lambda: world.slots[0] == total - Decimal("12.5"))
     told = world.transfer(
         "back-1", 12.5, **{"from": "binance.main.spot", "to": "binance-usdm.main"}
     )

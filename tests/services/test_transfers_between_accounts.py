@@ -5,8 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from gateway_process import wait_for
-from transfer_processes import World
+from transfer_processes import World, until
 
 from onetape.accounts.entries import Cause
 from onetape.ipc.commands import binance_strategy_balance
@@ -43,8 +42,8 @@ def test_another_account_gets_it_and_its_gateway_books_it_once(world):
     gives(world, "to-second", "60.5")
     row = world.ends("to-second")
     assert (row["from"], row["to"]) == ("binance.main.spot", "binance.second.trading")
-    wait_for(lambda: world.slots_of("second")[0] == before[0] + Decimal("60.5"))
-    wait_for(lambda: world.gateway.ask("status")["transfers"]["unfinished"] == 0)
+    until(lambda: world.slots_of("second")[0] == before[0] + Decimal("60.5"))
+    until(lambda: world.gateway.ask("status")["transfers"]["unfinished"] == 0)
     adjust = binance_strategy_balance("operator", "adjust", "usdt", "60.5",
                                       transfer_id="to-second")  # fmt: skip
     told = world.send(("binance_strategy_balance", adjust), to="second")
@@ -61,7 +60,7 @@ def test_an_unknown_outcome_is_found_by_its_id(world, action, tries):
     world.fault(path=GIVE, action=action)
     gives(world, action, 7)
     assert world.ends(action)["tries"] == tries
-    wait_for(lambda: world.slots_of("second")[0] == before[0] + 7)
+    until(lambda: world.slots_of("second")[0] == before[0] + 7)
     assert both(world) == total
 
 
@@ -69,7 +68,7 @@ def test_out_of_the_trading_wallet_into_the_others_spot_wallet(world):
     before, other = world.slots, world.books("second")
     gives(world, "to-spot", 5, **{"from": "trading", "to": "binance.second.spot"})
     world.ends("to-spot")
-    wait_for(lambda: world.gateway.ask("status")["transfers"]["unfinished"] == 0)
+    until(lambda: world.gateway.ask("status")["transfers"]["unfinished"] == 0)
     assert world.slots[:2] == [before[0] - 5, before[1] - 5]
     assert world.books("second") == other  # of its spot wallet a gateway keeps what it moved itself
 
@@ -83,8 +82,8 @@ def test_a_gateway_that_was_away_is_told_when_it_is_there(world):
     world.gateway.kill()
     world.gateway.start()
     world.second.start()
-    wait_for(lambda: world.gateway.ask("status")["transfers"]["unfinished"] == 0, 30)
-    wait_for(lambda: world.slots_of("second")[0] == before[0] + 11)
+    until(lambda: world.gateway.ask("status")["transfers"]["unfinished"] == 0)
+    until(lambda: world.slots_of("second")[0] == before[0] + 11)
     assert not [e for e in world.entries("second") if e.cause is Cause.CORRECTION]
 
 

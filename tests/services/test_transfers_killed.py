@@ -7,8 +7,8 @@ import asyncio
 from decimal import Decimal
 
 import pytest
-from gateway_process import GatewayProcess, wait_for
-from transfer_processes import World
+from gateway_process import GatewayProcess
+from transfer_processes import World, until
 
 from onetape.accounts.entries import Cause
 from onetape.ipc import IPCCommandSystem
@@ -28,7 +28,7 @@ def test_a_gateway_killed_before_the_answer_sends_nothing_twice(world):
     for id_, rule in (("done", {"action": "drop_answer"}), ("lost", {"action": "drop_request"})):
         world.fault(**rule)
         assert world.transfer(id_, "2.75").status == "applied"
-        wait_for(lambda id_=id_: "sent" in world.records(id_))
+        until(lambda id_=id_: "sent" in world.records(id_))
         world.gateway.kill()
         world.gateway.start()
         assert world.transfer(id_, "2.75").status == "duplicate"

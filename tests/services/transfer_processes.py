@@ -23,6 +23,11 @@ PATH = "/sapi/v1/asset/transfer"
 WAY = {"currency": "usdt", "from": "trading", "to": "spot"}
 
 
+def until(what) -> None:
+    """Also where the address's budget of this minute is used up first."""
+    wait_for(what, 120)
+
+
 class World:
     """One venue, and a gateway on its account `main`; `also` begins one on another account."""
 
@@ -78,8 +83,8 @@ class World:
         (row,) = self.send(("transfers", {"id": id_}), to=at).result["transfers"]
         return row
 
-    def ends(self, id_: str, state: str = "done", seconds: float = 20, at: str = "main") -> dict:
-        wait_for(lambda: self.stands(id_, at)["state"] == state, seconds)
+    def ends(self, id_: str, state: str = "done", at: str = "main") -> dict:
+        until(lambda: self.stands(id_, at)["state"] == state)
         return self.stands(id_, at)
 
     def control(self, path: str, **body: object):
@@ -113,7 +118,7 @@ class World:
         """The gateway has compared its balances with the venue's. A look costs 50 of the 2400 that
         an address may ask in a minute."""
         self.gateway.ask("reconcile")
-        wait_for(lambda: not self.gateway.ask("status")["reconciling"], 20)
+        until(lambda: not self.gateway.ask("status")["reconciling"])
 
     @property
     def slots(self) -> list[Decimal]:
