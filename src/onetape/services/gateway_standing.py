@@ -24,6 +24,7 @@ from onetape.orders.told import BalanceTold
 __all__ = ["Standing"]
 
 REVALUED_EVERY_S: Final = 0.5
+REVALUED_AT_ONCE: Final = 4  # a tick does not keep orders waiting; the rest have the next ticks
 
 Key = tuple[int, str, PositionSide]
 
@@ -46,33 +47,51 @@ class Standing:
         self._margins = margins
         self._shown: dict[Key, PositionShown] = {}
         self._margin: dict[str, Margin] = {}
-        self._holdings: dict[Key, tuple[int, int]] = {}
+        self._sizes: dict[Key, tuple[int, int]] = {}  # and costs, as they are shown
         self._revalued = 0.0
+        self._due: set[Key] = set()  # whose price may have changed
+        self._is_margin_due = True
 
     def tick(self, booking: Booking, sequence: int) -> None:
         """sequence: of the newest entry's frame."""
         holdings = self._now(booking)
         sizes = {key: (held.qty, held.cost) for key, held in holdings.items()}
-        is_due = time.monotonic() - self._revalued >= REVALUED_EVERY_S
-        if sizes == self._holdings and not is_due:
+        if time.monotonic() - self._revalued >= REVALUED_EVERY_S:
+            self._revalued = time.monotonic()
+            self._due = {key for key, held in holdings.items() if held.qty}
+            self._is_margin_due = True
+        if sizes == self._sizes and not self._due and not self._is_margin_due:
             return
-        self._holdings, self._revalued = sizes, time.monotonic()
         now = time.time_ns()
         for key in self._shown.keys() - holdings.keys():  # the exchange has begun anew
             gone = self._shown.pop(key)._replace(qty=0, entry=0, unrealized=0, realized=0, ts=now)
             self._table.put_position(gone, sequence=sequence)
-        for key, held in holdings.items():
-            shown = self._position(key, held, now)
-            if self._shown.get(key, shown)._replace(ts=now) != shown or key not in self._shown:
-                self._table.put_position(shown, sequence=sequence)
-                self._shown[key] = shown
-        for currency in self._settled():
-            margin = self._margin_of(currency, booking, now)
-            if self._margin.get(currency, margin)._replace(ts=now) != margin or (
-                currency not in self._margin
-            ):
-                self._table.put_margin(margin, sequence=sequence)
-                self._margin[currency] = margin
+        changed = [key for key, size in sizes.items() if self._sizes.get(key) != size]
+        self._sizes = sizes
+        for key in changed:
+            self._show(key, holdings[key], now, sequence, entry=None)
+            self._due.discard(key)
+        for _ in range(min(len(self._due), REVALUED_AT_ONCE)):
+            key = self._due.pop()
+            if key in holdings:
+                entry = self._shown[key].entry if key in self._shown else None
+                self._show(key, holdings[key], now, sequence, entry=entry)
+        if changed or (self._is_margin_due and not self._due):
+            self._is_margin_due = False
+            for currency in self._settled():
+                margin = self._margin_of(currency, booking, now)
+                before = self._margin.get(currency)
+                if before is None or before._replace(ts=now) != margin:
+                    self._table.put_margin(margin, sequence=sequence)
+                    self._margin[currency] = margin
+
+    def _show(self, key: Key, held: Holding, now: int, sequence: int, *, entry: int | None) -> None:
+        """entry: as it was, where only the price may be another."""
+        shown = self._position(key, held, now, entry)
+        before = self._shown.get(key)
+        if before is None or before._replace(ts=now) != shown:
+            self._table.put_position(shown, sequence=sequence)
+            self._shown[key] = shown
 
     def _now(self, booking: Booking) -> dict[Key, Holding]:
         """Of slots; as slot 0 what the venue has, and of spot, which has no positions there, the
@@ -89,7 +108,7 @@ class Standing:
                 total.realized += own.realized
         return found
 
-    def _position(self, key: Key, held: Holding, now: int) -> PositionShown:
+    def _position(self, key: Key, held: Holding, now: int, entry: int | None) -> PositionShown:
         slot, symbol, side = key
         instrument, price = self._instruments[symbol], self._references.get(symbol, 0)
         return PositionShown(
@@ -97,7 +116,7 @@ class Standing:
             symbol,
             side,
             qty=held.qty * 10 ** (MONEY_DECIMALS - instrument.size_decimals),
-            entry=money_units(held.entry_price),
+            entry=money_units(held.entry_price) if entry is None else entry,
             price=price * 10 ** (MONEY_DECIMALS - instrument.price_decimals) if price else None,
             unrealized=held.unrealized(price) if price or not held.qty else None,
             realized=held.realized,
