@@ -117,6 +117,8 @@ def test_what_the_operator_says_holds_from_the_next_quote_and_after_a_restart(tm
         home.run("down")
         replay = home.run("replay", str(run), "--verify")
         assert (replay["divergences"], replay["actions"] > 0) == (0, True)
+        told = home.run("analyze", str(run), "--db", "sqlite:///x.db")
+        assert told["no_states"] is None and told["states"] > 10 and told["events"] > 100
 
         # The configuration's newer word counts; what it leaves alone stays.
         (tmp_path / "onetape.toml").write_text(CONFIG + PARAMS.replace("200", "50"))

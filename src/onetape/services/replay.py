@@ -249,9 +249,7 @@ def _step_to(
     return _taken(session)
 
 
-def _advance(
-    session: Session, moment: int | None, each: Callable[[Session], None] | None
-) -> None:
+def _advance(session: Session, moment: int | None, each: Callable[[Session], None] | None) -> None:
     if each is None:
         session.step(until=moment)
         return
