@@ -32,7 +32,7 @@ from onetape import Param, Strategy
 class Quoter(Strategy):
     symbol: str = "binance:BTC/USDT:USDT"
     spread_ticks: Annotated[int, Param(min=1, max=500, help="from the mid")] = 300
-    size: float = 0.01  # of a quote
+    size: float = 0.002  # of a quote
 
     def on_start(self):
         self.subscribe(self.symbol, quotes=True)
@@ -40,7 +40,10 @@ class Quoter(Strategy):
     def on_quote(self, quote):
         tick = float(self.instrument(self.symbol).tick)
         away = self.spread_ticks * tick
-        self.set_quotes(self.symbol, [(quote.mid - away, self.size)], [])
+        held = self.position(self.symbol).qty
+        asks = [(quote.mid + away, self.size)] if held >= self.size else []
+        bids = [(quote.mid - away, self.size)] if held < 0.02 else []
+        self.set_quotes(self.symbol, bids, asks)
 """
 PARAMS = "params = { spread_ticks = 200 }\n"
 SEND = ("send", "robot:mm")
@@ -62,10 +65,10 @@ def journal(home: Home) -> Path:
 
 
 def away(home: Home, told: dict) -> float:
-    """From the mid to the newest bid, in ticks of 0.1."""
+    """From the mid to the newest quote, in ticks of 0.1."""
     actions = read_actions(journal(home)).columns
-    bids = [int(p) for kind, p in zip(actions["kind"], actions["price"], strict=True) if kind == 1]
-    return ((told["bid"] + told["ask"]) / 2 - bids[-1] / 10) / 0.1
+    placed = [int(p) for k, p in zip(actions["kind"], actions["price"], strict=True) if k == 1]
+    return abs((told["bid"] + told["ask"]) / 2 - placed[-1] / 10) / 0.1
 
 
 def test_what_the_operator_says_holds_from_the_next_quote_and_after_a_restart(tmp_path: Path):
@@ -93,12 +96,12 @@ def test_what_the_operator_says_holds_from_the_next_quote_and_after_a_restart(tm
         refuse(home)
 
         # Stopped: nothing works, and it stays so after a kill -9.
-        assert home.run(*SEND, "params", "size=0.02")["status"] == "applied"
+        assert home.run(*SEND, "params", "size=0.003")["status"] == "applied"
         assert home.run(*SEND, "stop")["status"] == "applied"
         home.wait_for(lambda: home.status()["orders"] == 0)
         run = journal(home).parent
         assert [(each.command, each.fields) for each in asked_in(run / "journal")] == [
-            ("params", {"spread_ticks": 8}), ("params", {"size": 0.02}), ("stop", {}),
+            ("params", {"spread_ticks": 8}), ("params", {"size": 0.003}), ("stop", {}),
         ]  # fmt: skip
         home.kill("robot:mm")
         now = shown(home)
@@ -117,12 +120,14 @@ def test_what_the_operator_says_holds_from_the_next_quote_and_after_a_restart(tm
         home.run("down")
         replay = home.run("replay", str(run), "--verify")
         assert (replay["divergences"], replay["actions"] > 0) == (0, True)
+        told = home.run("analyze", str(run), "--db", "sqlite:///x.db")
+        assert told["no_states"] is None and told["states"] > 10 and told["events"] > 100
 
         # The configuration's newer word counts; what it leaves alone stays.
         (tmp_path / "onetape.toml").write_text(CONFIG + PARAMS.replace("200", "50"))
         home.run("up")
         params = shown(home)["params"]
-        assert (params["spread_ticks"]["value"], params["size"]["value"]) == (50, 0.02)
+        assert (params["spread_ticks"]["value"], params["size"]["value"]) == (50, 0.003)
         home.run("down")
         check_journal(home)
 
@@ -143,7 +148,7 @@ def refuse(home: Home) -> None:
         assert told["status"] == "refused"
         assert words in told["error"]["message"] and "\n" not in told["error"]["message"]
     assert home.run(*SEND, "dance", code=2)["status"] == "refused"
-    assert shown(home)["params"]["size"]["value"] == 0.01
+    assert shown(home)["params"]["size"]["value"] == 0.002
     assert len(asked_in(journal(home))) == before
 
     async def as_robot() -> None:
@@ -164,7 +169,7 @@ async def follow(home: Home) -> None:
         async for each in snapshots("robot:mm", home=home.home):
             seen.append(each)
             if len(seen) == 3:
-                assert each["strategies"][0]["params"]["size"]["value"] == 0.02
+                assert each["strategies"][0]["params"]["size"]["value"] == 0.003
                 assert seen[0]["time"] < seen[1]["time"] < each["time"]
                 assert seen[0].keys() == each.keys()
                 os.kill(home.process("robot:mm")["pid"], signal.SIGKILL)

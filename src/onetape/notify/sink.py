@@ -107,13 +107,13 @@ class Sink:
     def _send(self, sinks: Sinks, alert: Alert) -> None:
         pause = PAUSE_S
         for _ in range(TRIES):
-            # Sinks are programs of others: whatever they raise is a sink that did not take it.
+            # apprise keeps what its plug-ins raise to itself; this is what is left.
             try:
                 if sinks.send(alert):
                     self.sent += 1
                     return
                 why = "the sink did not take it"
-            except Exception as error:
+            except (OSError, RuntimeError, TypeError, ValueError) as error:
                 why = type(error).__name__
             if self._closed.wait(pause):
                 break

@@ -14,12 +14,20 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.engine.actions import read_actions
 from onetape.engine.asked import asked_in
+from onetape.engine.lives import Life, lives_of
 from onetape.engine.parameters import parameters_of
 from onetape.engine.plan import RunPlan, read_plan, toml_value
 from onetape.engine.session import Session
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, ProcessDown
-from onetape.services.replay import check_inputs, given_facts, repeat, strategy_of
+from onetape.services.replay import (
+    check_inputs,
+    given_facts,
+    repeat,
+    repeat_lives,
+    strategy_of,
+)
 from onetape.store.analysis import ParquetTables, Sink, SqlTables
 from onetape.store.analysis_rows import OWN, Rows
 from onetape.store.database import Database
@@ -91,20 +99,24 @@ def _url(db: str) -> str:
 def _whole(run: Path, sink: Sink, *, states: bool, progress: Progress | None) -> dict[str, Any]:
     counts: dict[str, Any] = dict.fromkeys(("events", "decisions", "orders", "fills"), 0)
     plan = read_plan(run)[0] if (run / "run.toml").is_file() else None
+    lives = lives_of(run / "journal") if plan and plan.live else []
+    is_over = plan is not None and (not lives or lives[-1].has_ended)
     for number, each in enumerate(plan.inputs if plan else ()):
-        if each.last_sequence:
-            _tape(run.name, f"input{number}", Path(each.path), each.first_sequence,
-                  each.last_sequence, sink, counts, progress)  # fmt: skip
-    _tape(run.name, OWN, run / "journal", 0, 0, sink, counts, progress, ended=plan is not None)
+        first, last = each.first_sequence, each.last_sequence
+        if lives:  # a gateway's tape began long before the run
+            first, last = lives[0].position + 1, max(x.taken or x.reached for x in lives)
+        if last:
+            _tape(run.name, f"input{number}", Path(each.path), first, last, sink, counts, progress)
+    _tape(run.name, OWN, run / "journal", 0, 0, sink, counts, progress, ended=is_over)
     reason = "it was not asked for"
     counts["states"] = None
     if states:
-        reason = _why_no_states(run, plan)
+        reason = _why_no_states(run, plan, lives)
         if plan is not None and not reason:
-            counts["states"] = _states(run, plan, sink, progress)
+            counts["states"] = _states(run, plan, lives, sink, progress)
     counts["no_states"] = reason or None
     name = plan.strategy if plan else ""
-    row = [run.name, name, plan.kind if plan else "", time.time_ns(), int(plan is not None)]
+    row = [run.name, name, plan.kind if plan else "", time.time_ns(), int(is_over)]
     sink.add("runs", [row])
     return counts
 
@@ -178,28 +190,35 @@ def _follow(run: Path, tables: SqlTables, progress: Progress | None) -> None:
 # --- states ---------------------------------------------------------------------------------------
 
 
-def _why_no_states(run: Path, plan: RunPlan | None) -> str:
-    if plan is None or any(not each.last_sequence for each in plan.inputs):
+def _why_no_states(run: Path, plan: RunPlan | None, lives: list[Life]) -> str:
+    if plan is None or not (lives or all(each.last_sequence for each in plan.inputs)):
         return "the run is still going, or ended without its record"
     if not (run / "source").is_dir():
         return "the run keeps no source"
     return ""
 
 
-def _states(run: Path, plan: RunPlan, sink: Sink, progress: Progress | None) -> int:
-    """One row where a step has changed anything: `seq` frames had been taken by then."""
-    check_inputs(plan)
+def _states(
+    run: Path, plan: RunPlan, lives: list[Life], sink: Sink, progress: Progress | None
+) -> int:
+    """One row where a step has changed anything: `seq` frames had been taken by then, in all lives
+    of the run."""
     rows: list[list[Any]] = []
-    last, count = b"", 0
+    last, count, seq = b"", 0, -1
+    life: Session | None = None
+    before = 0  # frames of the lives before this one
 
     def note(session: Session) -> None:
-        nonlocal last, count
+        nonlocal last, count, seq, life, before
+        if session is not life:
+            life, before = session, max(seq, 0)
         body = msgspec.json.encode(state_of(session), enc_hook=str)
         if body == last:
             return
         last = body
         count += 1
-        frames = session.sim.counters()["frames"]
+        # A life that begins shows what it has before it takes the next frame.
+        frames = seq = max(before + session.sim.counters()["frames"], seq + 1)
         rows.append([run.name, frames, f"state:{frames}", session.sim.now, body.decode()])
         if len(rows) >= BATCH:
             sink.add("states", rows)
@@ -207,10 +226,14 @@ def _states(run: Path, plan: RunPlan, sink: Sink, progress: Progress | None) -> 
             if progress is not None:
                 progress(frames, None)
 
-    repeat(
-        plan, strategy_of(run, plan), instruments=given_facts(run),
-        asked=asked_in(run / "journal"), each=note,
-    )  # fmt: skip
+    strategy, journal = strategy_of(run, plan), run / "journal"
+    if lives:
+        recorded = read_actions(journal)
+        recorded = recorded.where(recorded.columns["sequence"] <= lives[-1].last)
+        repeat_lives(run, plan, lives, strategy, recorded, each=note)
+    else:
+        check_inputs(plan)
+        repeat(plan, strategy, instruments=given_facts(run), asked=asked_in(journal), each=note)
     sink.add("states", rows)
     return count
 

@@ -249,6 +249,15 @@ def _step_to(
     return _taken(session)
 
 
+def _advance(session: Session, moment: int | None, each: Callable[[Session], None] | None) -> None:
+    if each is None:
+        session.step(until=moment)
+        return
+    each(session)
+    while session.step(1, until=moment) == _core.RunOutcome.LIMIT:
+        each(session)
+
+
 def _taken(session: Session) -> list[int]:
     return [session.sim.source_position(each.number)[0] for each in session.sources]
 
@@ -280,6 +289,7 @@ def repeat_lives(
     *,
     sequence: int | None = None,
     moment: int | None = None,
+    each: Callable[[Session], None] | None = None,
     progress: Callable[[float, float | None], None] | None = None,
 ) -> Repeated:
     """A live run, one life after the other. Of one that was killed the repetition may know more
@@ -303,6 +313,7 @@ def repeat_lives(
                 sequence=sequence,
                 moment=moment,
                 asked=asked_in(path / "journal", life.first, life.last),
+                each=each,
                 progress=progress,
                 before=before,
                 killed_at=None if life.has_ended else life.time,
