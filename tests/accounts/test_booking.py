@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.booking_world import INSTRUMENTS, INVERSE, LINEAR, SPOT, UNIT, fill_of, moved
-from onetape.accounts.booking import Booking
+from onetape.accounts.booking import RECENT_KEPT, Booking
 from onetape.accounts.entries import MAIN, Cause, Outside, checked
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.position import Position, money_units
@@ -176,21 +176,33 @@ def test_the_total_moves_as_the_venue_s_and_netting_ends_at_zero(symbol, fills):
 
 @settings(max_examples=100, deadline=None)
 @given(SYMBOLS, FILLS, st.randoms(use_true_random=False))
-def test_the_order_of_fills_changes_no_cash_in_the_end(symbol, fills, random):
-    """What was realized less what is still open is the same; both by slot and of the account."""
+def test_fills_that_are_heard_in_another_order_end_as_the_venue_has_them(symbol, fills, random):
+    """What is held, what it cost and what was realized; both by slot and of the account."""
     told = [(made(symbol, *row, number), slot) for number, (slot, *row) in enumerate(fills)]
     mixed = random.sample(told, len(told))
     ends = []
     for order in (told, mixed):
-        booking = Booking(INSTRUMENTS)
+        booking, ledger = Booking(INSTRUMENTS), Ledger()
         for fill, slot in order:
-            booking.fill(fill, slot)
-        gain = 1 if symbol == LINEAR else -1
+            ledger.post(checked(booking.fill(fill, slot)))
+            for (each, _, _), held in booking.positions.items():
+                assert ledger.balance(held.terms.settle, each) == held.realized
+            account = booking.account[symbol, BOTH]
+            assert ledger.total(account.terms.settle) == account.realized
         holdings = {**booking.positions, **booking.account}
-        ends.append(
-            {key: (each.qty, each.realized - each.cost * gain) for key, each in holdings.items()}
-        )
+        ends.append({key: (of.qty, of.cost, of.realized) for key, of in holdings.items()})
     assert ends[0] == ends[1]
+
+
+def test_a_fill_that_is_older_than_all_that_are_known_counts_as_it_comes():
+    booking = Booking(INSTRUMENTS)
+    for number in range(10, 10 + RECENT_KEPT):
+        booking.fill(made(LINEAR, Side.BUY, 1000 + number, 1, number), A)
+    booking.fill(made(LINEAR, Side.SELL, 5000, 1, 3), A)
+    before = booking.account[LINEAR, BOTH].realized
+    assert before > 0
+    booking.fill(made(LINEAR, Side.SELL, 5000, 1, 4), A)
+    assert booking.account[LINEAR, BOTH].realized > before
 
 
 # --- what the venue does by itself ----------------------------------------------------------------

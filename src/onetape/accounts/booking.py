@@ -8,14 +8,16 @@ The legs of an entry stand in groups that add up to zero one after the other: wh
 then its fee. `explain` reads them so.
 
 Whether a fill has been booked before is the order manager's question. In another order the same
-fills lead to other profits on the way, since entry prices are averages; but a holding's profit less
-its cost is the same in any order, and so is the profit of everything that has been closed.
+fills lead to other profits on the way, since entry prices are averages. So a fill that is heard
+late takes its place among those that the venue had after it, and what that makes of their profits
+is in its own entry: what is held and what was realized is the venue's, whoever was heard first.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
 from onetape.accounts.holding import Holding, Own, Terms
@@ -28,6 +30,8 @@ from onetape.orders.told import INTERNAL_TRADES, FillTold
 __all__ = ["FORCED", "Booking"]
 
 FORCED: Final = "forced"  # note of an entry: a reader of the tape has to share its fill likewise
+# Of each position: fills that a late one may come before. Older ones count as they come.
+RECENT_KEPT: Final = 256
 
 _MARKET: Final = int(Outside.MARKET)
 _FEES: Final = int(Outside.FEES)
@@ -39,6 +43,20 @@ _BY_FILL: Final = Cause.FILL
 _made: Final = tuple.__new__
 
 Key = tuple[int, str, PositionSide]
+_State = tuple[int, int, int]  # quantity, cost, realized
+
+
+class _Recent(NamedTuple):
+    """A fill, and what its sub-account's and the account's holding were before it. By time and
+    number they stand in the venue's order."""
+
+    time: int
+    trade_id: int
+    slot: int
+    change: int
+    value: int
+    own: _State = (0, 0, 0)
+    account: _State = (0, 0, 0)
 
 
 class Booking:
@@ -50,6 +68,7 @@ class Booking:
         self.positions: dict[Key, Own] = {}  # of slots
         self.account: dict[tuple[str, PositionSide], Holding] = {}
         self._slots: dict[tuple[str, PositionSide], list[int]] = {}  # in order
+        self._recent: dict[tuple[str, PositionSide], deque[_Recent]] = {}
 
     def terms(self, symbol: str) -> Terms:
         found = self._terms.get(symbol)
@@ -75,10 +94,10 @@ class Booking:
         own = self.positions.get((slot, symbol, position_side))
         if own is None or own.terms is not terms:
             own = self._holding(slot, symbol, position_side, terms)
-        profit = own.fill(change, value)
         legs: tuple[Leg, ...] = ()
         is_internal = trade_id >= INTERNAL_TRADES
         if terms.is_spot:
+            own.fill(change, value)
             base, amount = terms.base, change * terms.base_factor
             outside = _NETTING if is_internal else _MARKET
             legs = (
@@ -87,8 +106,19 @@ class Booking:
                 _made(Leg, (slot, settle, -value, "")),
                 _made(Leg, (outside, settle, value, "")),
             )
+        elif (
+            (recent := own.recent)
+            and time <= recent[-1][0]
+            and _is_before((time, trade_id), recent[-1])
+        ):
+            legs = self._late(_Recent(time, trade_id, slot, change, value), own, symbol)
         else:
-            total = 0 if is_internal else own.account.fill(change, value)
+            account = own.account
+            before = account.qty, account.cost, account.realized
+            own_before = own.qty, own.cost, own.realized
+            recent.append(_made(_Recent, (time, trade_id, slot, change, value, own_before, before)))
+            profit = own.fill(change, value)
+            total = 0 if is_internal else account.fill(change, value)
             if profit != total:
                 legs = _profit_legs(((slot, profit),), total, settle)
             elif profit:
@@ -106,6 +136,40 @@ class Booking:
         reference = f"{symbol} {trade_id} {'sell' if sells else 'buy'}"
         return _made(Entry, (time, _BY_FILL, legs, reference, 0, ""))
 
+    def _late(self, late: _Recent, own: Own, symbol: str) -> tuple[Leg, ...]:
+        """The profits that it makes, and what it makes of those of the fills after it."""
+        recent, account = own.recent, own.account
+        after: list[_Recent] = []
+        if len(recent) < RECENT_KEPT or not _is_before(late, recent[0]):
+            while recent and _is_before(late, recent[-1]):
+                after.append(recent.pop())
+        else:  # nobody knows any more what came before it
+            recent.clear()
+        side = next(at for at, each in self.account.items() if each is account)[1]
+        total = account.realized
+        realized = {late.slot: own.realized}
+        for each in after:  # the newest first: it ends as it was before all of them
+            held = self.positions[each.slot, symbol, side]
+            realized.setdefault(each.slot, held.realized)
+            held.qty, held.cost, held.realized = each.own
+            account.qty, account.cost, account.realized = each.account
+        for each in (late, *reversed(after)):
+            held = self.positions[each.slot, symbol, side]
+            recent.append(
+                each._replace(
+                    own=(held.qty, held.cost, held.realized),
+                    account=(account.qty, account.cost, account.realized),
+                )
+            )
+            held.fill(each.change, each.value)
+            if each.trade_id < INTERNAL_TRADES:
+                account.fill(each.change, each.value)
+        profits = [
+            (slot, self.positions[slot, symbol, side].realized - before)
+            for slot, before in realized.items()
+        ]
+        return _profit_legs(profits, account.realized - total, own.terms.settle)
+
     def forced(self, fill: FillTold) -> Entry:
         """A liquidation, a deleveraging, a settlement: it closes part of the account's position,
         and every sub-account that holds in that direction loses of its own in proportion, in whole
@@ -120,6 +184,7 @@ class Booking:
         }
         if terms.is_spot or sum(held.values()) < fill.size:
             return self.fill(fill, MAIN)  # more than anybody is known to hold: a foreign hand's
+        self._recent_of(key).clear()  # who held what is shared by from here on
         lot = max(int(terms.instrument.lot.scaleb(terms.instrument.size_decimals)), 1)
         sizes = split(fill.size, held, lot)
         value = terms.value(fill.price, -sign * fill.size)
@@ -148,20 +213,25 @@ class Booking:
         terms = self.terms(symbol)
         holding = self._holding(slot, symbol, side, terms)
         value = terms.value(price, qty)
-        for each in (holding, self.account[symbol, side]):
+        for each in (holding, holding.account):
             each.fill(qty, value)
+        holding.recent.clear()
 
     def _holding(self, slot: int, symbol: str, side: PositionSide, terms: Terms) -> Own:
         found = self.positions.get((slot, symbol, side))
         if found is None:
             total = self.account.setdefault((symbol, side), Holding(terms))
-            found = self.positions[slot, symbol, side] = Own(terms, account=total)
+            recent = self._recent_of((symbol, side))
+            found = self.positions[slot, symbol, side] = Own(terms, account=total, recent=recent)
             slots = self._slots.setdefault((symbol, side), [])
             slots.append(slot)
             slots.sort()
         elif found.terms is not terms:  # the instrument has a new version
             found.terms = found.account.terms = terms
         return found
+
+    def _recent_of(self, key: tuple[str, PositionSide]) -> deque[_Recent]:
+        return self._recent.setdefault(key, deque(maxlen=RECENT_KEPT))
 
     def one_side(self, symbol: str) -> PositionSide:
         """Whose funding it is where the venue says the symbol only: the leg that is held. In hedge
@@ -211,6 +281,11 @@ class Booking:
         if amount:
             legs += (Leg(_FUNDING, currency, -amount),)
         return Entry(time, Cause.FUNDING, legs, reference, 0, symbol)
+
+
+def _is_before(one: tuple[int, ...] | _Recent, other: _Recent) -> bool:
+    """By the venue's time, then by trade; what has one number comes as it was heard."""
+    return one[0] < other[0] or (one[0] == other[0] and one[1] < other[1])
 
 
 def _profit_legs(

@@ -14,10 +14,12 @@ and by nothing where all are flat. `position.Position` is the same without any r
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 from onetape.model.enums import Kind
 from onetape.model.instrument import Instrument
@@ -123,9 +125,11 @@ class Holding:
 
 @dataclass(slots=True, kw_only=True)
 class Own(Holding):
-    """A sub-account's, which is a part of the account's. Of spot the account keeps none."""
+    """A sub-account's, which is a part of the account's. Of spot the account keeps none. recent:
+    fills of all that share the account's holding."""
 
     account: Holding
+    recent: deque[Any] = field(default_factory=deque)
 
 
 def _share(whole: int, part: int, of: int) -> int:
