@@ -27,7 +27,7 @@ from onetape.model.errors import VenueRejected
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.gate import Gate, Limits
-from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, NewsOut, Out
+from onetape.orders.managed import AccountOut, HealthOut, IntentOut, Out
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer
 from onetape.orders.reconcile import Reconciler
@@ -321,14 +321,7 @@ class Gateway:
     def _write(self, outs: list[Out]) -> None:
         now = time.time_ns()
         for out in outs:
-            sequence = self.tape.write(out, now)
-            match out:
-                case NewsOut():
-                    self.money.order(out.order)
-                case FillOut():
-                    self.money.fill(out, sequence)
-                    if out.order is not None:
-                        self.money.order(out.order)
+            self.money.wrote(out, self.tape.write(out, now))
 
     def _round_ended(self, now: int) -> None:
         """Orders and positions are as the venue's; then money is looked at, and where it differs

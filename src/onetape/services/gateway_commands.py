@@ -69,7 +69,7 @@ def venues_of(options: GatewayOptions) -> tuple[str, ...]:
 
 class Commands:
     """now: gives the venue's time. carry_out: takes what the manager wants after a command.
-    funds: who moves money, None where nobody does."""
+    money: who moves it, None where nobody does. wall: ns UTC, for deadlines and frames."""
 
     def __init__(
         self,
@@ -85,6 +85,7 @@ class Commands:
         once: Once,
         money: Money | None = None,
         transfers: Desk | None = None,
+        wall: Callable[[], int] = time.time_ns,
     ) -> None:
         self._manager = manager
         self._gate = gate
@@ -114,7 +115,7 @@ class Commands:
         for name in ("strategy_balance", *(f"{each}_strategy_balance" for each in exchanges)):
             table[name] = _moves(self._strategy_balance, ("cmd", *_ALL_FIELDS))
         self.door = Door(
-            names, Path(options.home), table, tape, level=options.commands, now=time.time_ns,
+            names, Path(options.home), table, tape, level=options.commands, now=wall,
             done=carry_out, once=once,
         )  # fmt: skip
 

@@ -34,7 +34,7 @@ from onetape.model.money import money, money_units
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.filters import Refusal
-from onetape.orders.managed import AccountOut, FillOut, HealthOut, Managed
+from onetape.orders.managed import AccountOut, FillOut, HealthOut, Managed, NewsOut, Out
 from onetape.orders.told import BalanceTold, FillTold, MoveKind, MoveTold, Told
 from onetape.services.gateway_options import GatewayOptions
 from onetape.services.gateway_standing import Standing
@@ -104,7 +104,8 @@ class KeptMoney:
 class AccountMoney:
     """slot_of: a robot's sub-account; slack: what the venue may round by, of a currency; say: for
     what people have to know; stop: cancels what robots of these slots have working; forced: how
-    client ids begin with which the venue closes by itself."""
+    client ids begin with which the venue closes by itself; wall: ns UTC, what is written is stamped
+    with."""
 
     def __init__(
         self,
@@ -121,6 +122,7 @@ class AccountMoney:
         stop: Callable[[tuple[int, ...]], None],
         forced: tuple[str, ...] = (),
         margins: Mapping[str, BalanceTold] = _NO_MARGINS,
+        wall: Callable[[], int] = time.time_ns,
     ) -> None:
         self._instruments = instruments
         self._references = references
@@ -131,6 +133,7 @@ class AccountMoney:
         self._say = say
         self._stop = stop
         self._forced = forced
+        self._wall = wall
         self._is_shared = bool(options.subaccounts)
         self.ledger = Ledger()
         self.locks = Locks(instruments, leverage=options.leverage, references=references)
@@ -164,7 +167,7 @@ class AccountMoney:
         slots.take_over(Slots(kept.names), lambda slot: slot in away or self._has_money(slot))
         if dict(slots) != kept.names:
             record = {"slots": dict(slots)}
-            self._writer.append("params", msgspec.msgpack.encode(record), time=time.time_ns())
+            self._writer.append("params", msgspec.msgpack.encode(record), time=self._wall())
         self._table.name(dict(slots))
         for symbol, side, qty, price in kept.positions:
             self._adopt(symbol, side, qty, price)
@@ -224,7 +227,7 @@ class AccountMoney:
         return booked
 
     def _write(self, entry: Entry) -> None:
-        self._sequence = self._writer.append_raw(_ENTRY, pack(entry), 0, 0, time.time_ns())
+        self._sequence = self._writer.append_raw(_ENTRY, pack(entry), 0, 0, self._wall())
 
     def _note(self, entry: Entry) -> None:
         is_opening = entry.cause is Cause.OPENING or entry.note == OTHER_EXCHANGE
@@ -235,6 +238,16 @@ class AccountMoney:
                 self._changed.add(leg.currency)
                 if leg.amount:
                     self._slots_used = max(self._slots_used, leg.holder + 1)
+
+    def wrote(self, out: Out, sequence: int) -> None:
+        """What the manager says now stands on the tape, a fill in the frame of this sequence."""
+        match out:
+            case NewsOut():
+                self.order(out.order)
+            case FillOut():
+                self.fill(out, sequence)
+                if out.order is not None:
+                    self.order(out.order)
 
     def fill(self, out: FillOut, sequence: int) -> None:
         """sequence: of its frame. What came before the ledger began is in what it began with."""
@@ -253,6 +266,9 @@ class AccountMoney:
             if self._instruments[fill.symbol].kind is not Kind.SPOT:
                 self._lock(fill.symbol, fill.position_side, slot)
                 self.reductions.position(slot, fill.symbol, fill.side)
+                for leg in entry.legs:  # a late one changes what others' positions cost
+                    if leg.holder > 0 and leg.holder != slot:
+                        self._lock(fill.symbol, fill.position_side, leg.holder)
             return entry
         entry = self.booking.forced(fill)
         for each, symbol, side in self.booking.positions:
@@ -281,7 +297,8 @@ class AccountMoney:
         for each in told:
             if isinstance(each, MoveTold):
                 began = self._opened.get(each.currency, min(self._opened.values(), default=0))
-                if each.time >= began and self._opened:
+                # What happened by then is in the balance that they began with.
+                if each.time > began and self._opened:
                     self.book(self._moved(each))
             elif isinstance(each, BalanceTold) and self.is_ready:
                 self._heard[each.currency] = each, now + GRACE
@@ -330,7 +347,7 @@ class AccountMoney:
                         effect.since if wanted is None else min(wanted, effect.since)
                     )
                 case OwnersStopped():
-                    self._stop(effect.slots)
+                    self._stop_owners(effect.currency, effect.slots)
                 case HealthOut():
                     self._say(effect)
 
@@ -346,8 +363,17 @@ class AccountMoney:
         booked = self.book(found)
         self.publish()
         if found.cause is Cause.RESET:
-            self._stop(tuple({leg.holder for leg in found.legs if leg.holder > MAIN}))
+            slots = tuple(sorted({leg.holder for leg in found.legs if leg.holder > MAIN}))
+            self._stop_owners(found.legs[0].currency, slots)
         return booked or found
+
+    def _stop_owners(self, currency: str, slots: tuple[int, ...]) -> None:
+        """Each is told, by its name; its robots' orders go."""
+        for slot in slots:
+            owner = self.accounts.slots.name_of(slot) or str(slot)
+            words = f"its {currency} went back to the pool: allocate again"
+            self._say(HealthOut("sub-account", owner, words, "critical"))
+        self._stop(slots)
 
     def refusal(
         self, robot: int, spec: OrderSpec, left: int, old: Managed | None = None
@@ -362,9 +388,12 @@ class AccountMoney:
         if wanted is None:
             return None
         free = self.accounts.available(wanted.currency, slot)
+        name = "main" if slot == MAIN else self.accounts.slots.name_of(slot) or str(slot)
+        if self.statements.is_stopped(wanted.currency, slot):
+            text = f"the {wanted.currency} of sub-account {name} went back to the pool"
+            return Refusal.of(InsufficientFunds, f"{text}: allocate again")
         if wanted.amount <= free:
             return None
-        name = "main" if slot == MAIN else self.accounts.slots.name_of(slot) or str(slot)
         text = f"{decimal_text(money(wanted.amount))} {wanted.currency}, sub-account {name} has"
         return Refusal.of(InsufficientFunds, f"{text} {decimal_text(money(max(free, 0)))} free")
 
@@ -378,7 +407,7 @@ class AccountMoney:
         """What has changed, each currency at once."""
         if not self._changed:
             return
-        now = time.time_ns()
+        now = self._wall()
         for currency in self._changed:
             totals = self.ledger.slots(currency, max(self._slots_used, MAIN + 1))
             held = [0, *(self.locks.held(currency, slot) for slot in range(1, len(totals)))]
@@ -401,7 +430,7 @@ class AccountMoney:
         """At most half a second apart."""
         if self.is_ready:
             self._standing.tick(self.booking, self._sequence)
-        self._table.alive(time.time_ns())
+        self._table.alive(self._wall())
 
     def close(self) -> None:
         self._table.close()
