@@ -249,7 +249,9 @@ class Reconciler:
         if not self.manager.venue.traits.positions:
             self.manager.outs.extend(self.manager.books.begin(now))
             return
-        for key, (qty, _) in self.manager.venue_positions.items():
+        # A position that the venue does not list is flat, whatever the fills of the overlap say.
+        for key in dict.fromkeys((*self.manager.venue_positions, *self.manager.positions)):
+            qty, _ = self.manager.venue_positions.get(key, (0, 0))
             if qty != self.manager.positions.get(key, 0):
                 self.manager.positions[key] = qty
                 if qty:
