@@ -10,7 +10,7 @@ both views, and is never mended by inventing a fill. A second round changes noth
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -66,15 +66,23 @@ class _Round:
 
 class Reconciler:
     """symbols: whose fills are asked for. is_new: there is no tape of an earlier life, so that
-    what the account holds at the first round is where the books begin."""
+    what the account holds at the first round is where the books begin. moves_wanted: says since
+    when what moved money is to be read in the next round, whatever that is made for; None: not."""
 
     def __init__(
-        self, manager: OrderManager, symbols: Iterable[str], *, is_new: bool, since: int = 0
+        self,
+        manager: OrderManager,
+        symbols: Iterable[str],
+        *,
+        is_new: bool,
+        since: int = 0,
+        moves_wanted: Callable[[], int | None] = lambda: None,
     ) -> None:
         self.manager = manager
         self.symbols = tuple(symbols)
         self.is_new = is_new
         self.fills = FillsAsked(since)
+        self._moves_wanted = moves_wanted
         self.differences: list[Difference] = []
         self.rounds = 0
         self.asked = 0  # requests of the last round
@@ -84,17 +92,18 @@ class Reconciler:
     def is_running(self) -> bool:
         return self._round is not None
 
-    def check(self, now: int, *, moves_since: int | None = None) -> None:
-        """A round about money alone: what the account holds, the fills until then and, where a
-        time is given, what moved money since. One that runs already does that and more."""
+    def check(self, now: int) -> None:
+        """A round about money alone: what the account holds, the fills until then and, where that
+        is wanted, what moved money. One that runs already does that and more."""
         if self._round is None:
-            self._round = _Round(began=now, reason=CHECKED, has_asked=True, moves_since=moves_since)
+            since = self._moves_wanted()
+            self._round = _Round(began=now, reason=CHECKED, has_asked=True, moves_since=since)
             self.fills.begin(now)
             self._look(now)
 
     def start(self, now: int, reason: str) -> None:
         """Begins a round; one that runs is begun anew."""
-        self._round = _Round(began=now, reason=reason)
+        self._round = _Round(began=now, reason=reason, moves_since=self._moves_wanted())
         self.fills.begin(now)
         venue = self.manager.venue
         self._call(venue.modes(now))

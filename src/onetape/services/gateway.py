@@ -205,6 +205,7 @@ class Gateway:
             symbols,
             is_new=is_new or not recovery.has_begun,
             since=0 if is_other else recovery.newest_fill,
+            moves_wanted=lambda: self.money.moves_wanted,
         )
         self.gate = Gate(self.manager, {i.symbol: i for i in self.instruments}, self._limits())
         self.gate.killed = old.killed
@@ -392,7 +393,7 @@ class Gateway:
             elif self.account.is_up and not self.reconciler.is_running:
                 wanted = self.money.moves_wanted
                 if time.monotonic() - last_check > (every if wanted is None else LOOK_AGAIN_S):
-                    self.reconciler.check(now, moves_since=wanted)
+                    self.reconciler.check(now)
             self.money.tick(now)
             self.transfers.tick()
             if self.entry is not None:
