@@ -207,6 +207,13 @@ class Accounts(RuleBasedStateMachine):
         self.held[slot] = Fraction(amount, U) if is_held else Fraction(0)
         self.desk.accounts.held = lambda currency, slot: int(self.held.get(slot, 0) * U)
 
+    @rule(amount=st.sampled_from([0, 50, 500, 5000]))
+    def credit_changes(self, amount: int) -> None:
+        """What it no longer backs is seen at the next look."""
+        self.credit, self.desk.credit = Fraction(amount), amount
+        is_backed = self.desk.accounts.set_credit("USD", amount * U)
+        assert is_backed is (self.free(MAIN) >= 0)
+
     @rule(age=st.sampled_from([0, 1, SECOND, 100 * SECOND]), is_read=st.booleans())
     def look(self, age: int, is_read: bool) -> None:
         """The regular check; the shell reads what it has not heard before it looks again, where the

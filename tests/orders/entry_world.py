@@ -9,7 +9,7 @@ from __future__ import annotations
 from onetape.orders.calls import Call
 from onetape.sim.dialect import Connection
 from onetape.venues.order_entry import EntrySession
-from orders.gateway_memory import Memory
+from orders.gateway_life import Home
 from orders.gateway_world import MS, SECOND, World
 
 
@@ -22,8 +22,8 @@ class EntryWorld(World):
     lines = 0  # that were begun
     there = back = 0  # when the last message arrives, each way
 
-    def begin_gateway(self, memory: Memory) -> None:
-        super().begin_gateway(memory)
+    def begin_gateway(self, home: Home, **options) -> None:
+        super().begin_gateway(home, **options)
         self.protocol.signs_late = True
         if self.socket is not None:
             self.dialect.disconnect(self.socket)

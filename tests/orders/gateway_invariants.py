@@ -139,11 +139,14 @@ class Invariants:
                     check(name in self.intents, f"nobody intended {name}")
                     check(self.client_ids[name] == 1, f"{name} is two orders at the exchange")
             self.orders_seen += new
-        check(self.booked <= self.traded, f"invented: {self.booked - self.traded}")
+        if not self.booked <= self.traded:
+            raise Broken(f"invented: {self.booked - self.traded}")
         for key, qty in manager.positions.items():
-            check(self.sums.get(key, 0) == qty, f"{key}: {qty} is not the sum of its fills")
+            if self.sums.get(key, 0) != qty:
+                raise Broken(f"{key}: {qty} is not the sum of its fills")
         for order in manager.open.values():
-            check(order.client_id not in self.ended, f"{order.client_id} is open and has ended")
+            if order.client_id in self.ended:
+                raise Broken(f"{order.client_id} is open and has ended")
         if self.checks % SUMS_EVERY == 0:
             check_sums(manager, [
                 OrderSpec(symbol=symbol, side=side, size_int=1, position_side=position_side)
@@ -156,7 +159,8 @@ class Invariants:
                 for side in (Side.BUY, Side.SELL):
                     for position_side in account.sides:
                         real = self.exposure(symbol, side, position_side)
-                        check(real <= most, f"{symbol}: {real} of {most} at the exchange")
+                        if real > most:  # words are made only of what is wrong
+                            raise Broken(f"{symbol}: {real} of {most} at the exchange")
 
     def worst(self, symbol: str, side: Side, position_side: PositionSide) -> int:
         """By the gateway's books, everything that it has not seen the end of being filled."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+from msgspec import structs
+
 from onetape.model.enums import (
     OrderNews,
     OrderType,
@@ -16,6 +18,7 @@ from onetape.model.enums import (
 from onetape.model.ids import client_id
 from onetape.model.order import OrderSpec
 from onetape.orders.managed import Request
+from onetape.services.gateway_journal import EPOCH_BITS
 
 MS = 1_000_000
 SECOND = 1000 * MS
@@ -66,8 +69,13 @@ class SimRobot:
         price = (order.price + step) // tick * tick
         size = order.life.size * rng.choice((1, 1, 2))
         refusal = world.gate.amendment(order, world.now, price=price, size=size)
+        if refusal is None and (size >= order.life.size or price != order.price):
+            spec = structs.replace(order.spec, price_int=price, size_int=size)
+            left = size - order.life.filled
+            refusal = world.money.refusal(self.number, spec, left, order)
         if refusal is None:
             world.manager.amend(order, world.now, price=price, size=size)
+            world.money.order(order)
             world.seen["robot amends"] += 1
         else:
             world.manager.refuse(
@@ -113,10 +121,13 @@ class SimRobot:
             NAMES[self.number], epoch=1, ordinal=self.ordinal,
             chars_max=world.protocol.client_id_chars,
         )  # fmt: skip
-        request = Request(self.number, RequestKind.PLACE, self.ordinal, spec)
+        request = Request(self.number, RequestKind.PLACE, 1 << EPOCH_BITS | self.ordinal, spec)
         refusal = world.gate.refusal(spec, world.now)
         if refusal is None:
-            world.manager.submit(name, request, world.now)
+            refusal = world.money.refusal(self.number, spec, spec.size_int)
+        if refusal is None:
+            world.money.order(world.manager.submit(name, request, world.now))
+            world.money_invariants.submitted(self.number)
             world.seen["robot places"] += 1
         else:
             world.manager.deny(name, request, world.now, refusal.code, refusal.reason)

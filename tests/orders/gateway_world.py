@@ -13,28 +13,35 @@ import heapq
 import random
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from onetape.model.enums import Kind
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.gate import Gate, Limits
-from onetape.orders.managed import FillOut, HealthOut
+from onetape.orders.managed import FillOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
+from onetape.orders.told import BalanceTold, MoveTold
 from onetape.sim.dialect import Connection
 from onetape.sim.dialect import Request as Http
-from onetape.sim.hands import trade_by_hand
+from onetape.sim.hands import deposit, trade_by_hand
 from onetape.sim.venues import open_venue
 from onetape.venues.gateways import AccountStream, Addresses, open_trading_venue
 from orders.gateway_invariants import Invariants
-from orders.gateway_memory import Memory
+from orders.gateway_life import Died, Home, Life
+from orders.gateway_owners import Owners
 from orders.gateway_robots import TAGS, SimRobot
+from orders.money_invariants import MoneyInvariants
 
 MS = 1_000_000
 SECOND = 1000 * MS
 START = 1_795_000_000 * SECOND
 LINE_HELD = SECOND  # as the gateway's, where requests go in order
 CALL_TIMEOUT = 4 * SECOND
+CHECK_EVERY = 60 * SECOND  # the account's money; as the gateway's, and the next one
+LOOK_AGAIN = SECOND // 2
+QUIET_CHECK = 10 * SECOND
 MARKET_RATE = 0.5  # enough to fill what is near, and little to compute
 # What a venue says where it says nothing.
 SPEECHLESS = {
@@ -85,12 +92,12 @@ class World:
         self.account = self.exchange.accounts[0]
         if self.seed % 5 == 4 and self.kind == "binance-usdm":
             self.exchange.set_hedge(self.account, True, START)
-        self.venue = open_trading_venue(
-            self.kind, self.account.key, self.account.secret, Addresses("", "", "")
-        )
-        self.protocol = self.venue.protocol
-        listed = self.http(self.venue.instruments())
-        self.instruments = self.venue.instruments_of(listed.body, frozenset())
+        # Some have credit, and in some nothing moves money that nobody tells of.
+        self.quote = "USD" if self.kind == "kraken" else "USDT"
+        self.credit = {self.quote: "5000"} if self.seed % 4 == 1 else {}
+        self.is_open = self.seed % 2 == 0
+        self.listed = b""
+        self.open_venue()
         self.line: deque[Call] = deque()
         self.in_line: Call | None = None  # it keeps the next ones waiting
         self.unanswered: list[Call] = []
@@ -107,7 +114,6 @@ class World:
         # Of each symbol some twelve usual orders.
         self.limits = {symbol: 12 * self.robots[0].usual(symbol) for symbol in self.symbols}
         self.invariants = Invariants(self, TAGS)
-        self.memory = Memory()
         self.outs: list = []
         self.events: list = []
         self.count = 0
@@ -115,22 +121,44 @@ class World:
         self.is_quiet = False
         self.stopping = False
         self.killed = ""
-        self.looked = 0
-        self.begin_gateway(Memory())
+        self.looked = self.checked = 0
+        self.owners = Owners(self)
+        self.money_invariants = MoneyInvariants(self)
+        self.home = Home()
+        self.begin_gateway(self.home)
+        self.money_invariants.follow(self.home)
 
-    def begin_gateway(self, memory: Memory) -> None:
-        """One life of it, with what its journal says of earlier ones."""
-        self.manager = OrderManager(self.protocol)
-        recovery = memory.recover(self.manager, self.now)
-        self.reconciler = Reconciler(
-            self.manager, self.symbols, is_new=not recovery.has_begun, since=recovery.newest_fill
+    def open_venue(self) -> None:
+        """As a process begins to know it."""
+        self.venue = open_trading_venue(
+            self.kind, self.account.key, self.account.secret, Addresses("", "", "")
         )
+        self.protocol = self.venue.protocol
+        self.listed = self.listed or self.http(self.venue.instruments()).body
+        self.instruments = self.venue.instruments_of(self.listed, frozenset())
+
+    def begin_gateway(self, home: Home, *, frames: int = -1, with_robots: bool = True) -> None:
+        """One life of it, with what its journal says of earlier ones. May raise Died, after so many
+        frames."""
+        self.open_venue()
+        self.manager = OrderManager(self.protocol)
+        self.manager.books.keeps_money = False
+        self.life = Life(self, home, self.manager)
+        self.life.writer.left = frames
+        self.life.begin(with_robots=with_robots)
+        self.tape, self.money = self.life.tape, self.life.money
+        recovery = self.life.recovery
+        self.reconciler = Reconciler(
+            self.manager, self.symbols, is_new=not recovery.has_begun, since=recovery.newest_fill,
+            moves_wanted=lambda: self.money.moves_wanted,
+        )  # fmt: skip
         self.gate = Gate(
             self.manager, {i.symbol: i for i in self.instruments},
             Limits(position_max=self.limits), killed=self.killed,
         )  # fmt: skip
         for n, each in enumerate(self.exchange.instruments):
             self.manager.references[each.symbol] = self.exchange.listings[n].last
+        self.life.open_door()
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -142,7 +170,9 @@ class World:
         self.connect()
         for robot in self.robots:
             self.at(self.now + SECOND, robot.act)
-        for what, every in ((self.crash, 120), (self.throw_switch, 60), (self.meddle, 15)):
+        self.at(self.now + SECOND, self.owners.act)
+        chances = ((self.crash, 120), (self.throw_switch, 60), (self.meddle, 15), (self.pay, 40))
+        for what, every in chances:
             self.at(self.now + int(self.random.expovariate(1 / every) * SECOND), what, every)
         self.until(self.now + int(seconds * SECOND))
         self.be_quiet()
@@ -151,6 +181,7 @@ class World:
     def be_quiet(self) -> None:
         """No fault and no wish any more; until all has been said, at most some minutes."""
         self.stopping, self.is_quiet = True, True
+        self.life.writer.left = -1
         self.until(self.now + 12 * SECOND)  # what was slow arrives
         if self.stream is None or self.stream.closed:
             self.connect()
@@ -161,6 +192,11 @@ class World:
             last = self.account.trades[-1].fill.time if self.account.trades else 0
             is_told = last < self.now - 2 * SECOND  # the market goes on
             if self.reconciler.is_running or self.manager.unknown or not is_told:
+                continue
+            # What somebody has told of and the venue does not show may take two minutes.
+            if self.money.moves_wanted is not None or self.money_invariants.unequal():
+                if self.checked < max(last, self.now - QUIET_CHECK):
+                    self.checked = 0  # the next one is due
                 continue
             if not self.reconciler.differences:
                 break
@@ -175,10 +211,17 @@ class World:
             self.venue_step()
             while self.events and self.events[0][0] <= self.now:
                 _, _, what, args = heapq.heappop(self.events)
+                self.step(what, *args)
+            self.step()
+
+    def step(self, what=None, *args) -> None:
+        try:
+            if what is not None:
                 what(*args)
                 self.venue_step()
-                self.gateway_step()
             self.gateway_step()
+        except Died:
+            self.die()
 
     def venue_step(self) -> None:
         self.exchange.advance(self.now)
@@ -191,8 +234,7 @@ class World:
             self.carry(message)
 
     def gateway_step(self) -> None:
-        self.manager.tick(self.now)
-        self.reconciler.tick(self.now)
+        self.tick()
         if self.now >= self.looked + SECOND:
             self.looked = self.now
             self.gate.hold_to_kill(self.now)
@@ -202,16 +244,46 @@ class World:
             self.invariants.call(call)
             self.send(call)
         self.invariants.check()
+        self.money_invariants.check()
+
+    def tick(self) -> None:
+        """As a gateway's, up to the journal."""
+        self.manager.tick(self.now)
+        rounds = self.reconciler.rounds
+        self.reconciler.tick(self.now)
+        if self.reconciler.rounds != rounds:
+            self.round_ended()
+        elif self.stream is not None and not self.reconciler.is_running:
+            wanted = self.money.moves_wanted
+            if self.now - self.checked > (CHECK_EVERY if wanted is None else LOOK_AGAIN):
+                self.reconciler.check(self.now)
+        self.money.tick(self.now)
+        self.write()
+
+    def round_ended(self) -> None:
+        self.checked = self.now
+        self.write()
+        money, manager = self.money, self.manager
+        if not money.is_ready:
+            money.begin(manager.balances, manager.positions, is_other=False)
+        money.check(manager.balances, self.now)
+        self.write()
+        if money.moves_wanted is None:
+            if not money.is_ready:
+                self.money_invariants.ready()
+            money.ready()
+            self.gate.ready = self.stream is not None
 
     def write(self) -> None:
         """First the journal, then the wire."""
         outs, self.manager.outs = self.manager.outs, []
         for out in outs:
+            sequence = self.tape.write(out, self.now)
             self.outs.append(out)
-            self.memory.write(out, self.now)
             self.invariants.out(out)
-            if isinstance(out, HealthOut) and out.kind == "reconciled":
-                self.gate.ready = self.stream is not None
+            self.money_invariants.out(out)
+            self.money.wrote(out, sequence)
+        self.money.publish()
 
     def chance(self, name: str) -> bool:
         if self.is_quiet:
@@ -230,18 +302,36 @@ class World:
     # --- what happens to the gateway and its account ----------------------------------------------
 
     def crash(self, every: int) -> None:
-        """kill -9, before the journal or between the journal and the wire."""
+        """kill -9, between any two frames of the journal, or before the wire."""
         if self.stopping or not self.crashes:
             return
         self.at(self.now + int(self.random.expovariate(1 / every) * SECOND), self.crash, every)
-        self.seen["crash"] += 1
+        if self.random.random() < 0.6:
+            self.life.writer.left = self.random.randrange(40)
+            return
         if self.random.random() < 0.5:
             self.write()
+        raise Died
+
+    def die(self) -> None:
+        """And begin anew, at the first try or a later one."""
+        self.seen["crash"] += 1
         self.unanswered.clear()
         self.line.clear()
         self.in_line = None
         self.cut()
-        self.begin_gateway(self.memory)
+        if self.is_open and self.random.random() < 0.4:
+            self.seen["another credit"] += 1
+            self.credit = {self.quote: self.random.choice(("0", "500", "5000", "50000"))}
+        while True:
+            self.life.end()
+            frames = self.random.randrange(12) if self.random.random() < 0.3 else -1
+            try:
+                self.begin_gateway(self.home, frames=frames)
+            except Died:
+                self.seen["crash at a start"] += 1
+                continue
+            return
 
     def throw_switch(self, every: int) -> None:
         """The operator's: off again after a while."""
@@ -281,6 +371,24 @@ class World:
                     exchange.force_close(account, index, side, self.now, origin)
         return None
 
+    def pay(self, every: int) -> None:
+        """Money comes to the account, or leaves it, by its owner's hand at the venue."""
+        if self.stopping:
+            return
+        self.at(self.now + int(self.random.expovariate(1 / every) * SECOND), self.pay, every)
+        rng = self.random
+        currency = rng.choice((self.quote, self.quote, "BTC"))
+        whole = rng.choice((5, 200, 3000)) if currency == self.quote else 1
+        amount = Decimal(rng.randint(1, 10**6)).scaleb(-6) * whole * rng.choice((1, 1, -1))
+        if currency != self.quote:
+            amount /= 100
+        silent = self.is_open and rng.random() < 0.4
+        reason = "deposit" if amount > 0 else "withdraw"
+        self.seen[f"{'silent ' if silent else ''}{reason}"] += 1
+        deposit(
+            self.exchange, self.account, currency, amount, self.now, reason=reason, silent=silent
+        )
+
     def cut(self) -> None:
         """The stream's connection goes, and is made again."""
         if self.stream is not None:
@@ -315,6 +423,9 @@ class World:
         self.unanswered.append(call)
         if self.chance("lose_request"):
             self.at(self.now + int(self.random.uniform(1, 4) * SECOND), self.lost, call)
+            if self.random.random() < 0.5:  # the connection is gone, and yet it arrives
+                self.seen["late_request"] += 1
+                self.at(self.now + int(self.random.uniform(1, 5) * SECOND), self.arrive, call)
             return
         self.at(self.now + self.way(), self.arrive, call)
 
@@ -369,6 +480,14 @@ class World:
         self.invariants.answer(call, answer.outcome)
         if not self.reconciler.answered(call, answer, self.now):
             self.manager.answered(call, answer, self.now)
+        if call.purpose is Purpose.MOVES:
+            self.told_of_money(answer.told)
+
+    def told_of_money(self, told) -> None:
+        """Once the fills that came with it are booked."""
+        if any(isinstance(each, BalanceTold | MoveTold) for each in told):
+            self.write()
+            self.money.heard(told, self.now)
 
     # --- the stream -------------------------------------------------------------------------------
 
@@ -405,7 +524,9 @@ class World:
     def hear(self, message: bytes, news: AccountStream) -> None:
         was_live = news.is_live
         # That messages overtake each other does not break it here: the manager has to bear it.
-        self.manager.hear(news.told(message), self.now)
+        told = news.told(message)
+        self.manager.hear(told, self.now)
+        self.told_of_money(told)
         if news.is_live and not was_live and news is self.news:
             self.reconciler.start(self.now, "connected")
 
@@ -439,12 +560,7 @@ class World:
                 held = manager.positions.get((instrument.symbol, side), 0)
                 if qty != held:
                     found.append(f"position {instrument.symbol} {side}: {held} {qty}")
-        for number, currency in enumerate(self.exchange.currencies):
-            ours = manager.books.expected.get(currency)
-            theirs = int(self.account.money.balance(number))
-            slack = self.protocol.slack(currency) * (manager.books.moved.get(currency, 0) + 1)
-            if ours is not None and abs(ours - theirs) > slack:
-                found.append(f"balance {currency}: {ours} {theirs}")
+        found += self.money_invariants.differences()
         booked = {o.fill.key for o in self.outs if isinstance(o, FillOut)}
         real = {
             (self.exchange.instruments[t.order.index].symbol, t.fill.trade_id, t.order.side)

@@ -1,5 +1,6 @@
-"""Random trading through a bad network, in virtual time: what must hold holds after every event,
-and afterwards the gateway believes what the exchange says.
+"""Random trading and random commands about money through a bad network, in virtual time: what must
+hold holds after every event, and afterwards the gateway believes what the exchange says, of orders
+and of money to the last unit.
 
 A failing seed is shown with the line that repeats it. `make simulate SEEDS=2000 HOURS=1` runs more
 and longer."""
@@ -11,11 +12,14 @@ from collections import Counter
 
 import pytest
 
+from onetape.accounts.booking import Booking
+from onetape.accounts.entries import MAIN
 from onetape.model.enums import OrderNews
 from onetape.orders.managed import HealthOut, NewsOut
 from onetape.orders.manager import OrderManager
+from onetape.services.gateway_money import KeptMoney
 from orders.gateway_invariants import Broken
-from orders.gateway_memory import Memory
+from orders.gateway_life import Home
 from orders.gateway_world import Faults, World
 
 LONG = bool(os.environ.get("ONETAPE_LONG"))
@@ -73,12 +77,10 @@ def reconciled(world: World) -> list:
     world.outs.clear()
     world.reconciler.start(world.now, "again")
     for _ in range(100):
-        if not world.reconciler.is_running:
+        if not world.reconciler.is_running and world.money.moves_wanted is None:
             break
         world.now += 100_000_000
-        world.manager.tick(world.now)
-        world.reconciler.tick(world.now)
-        world.write()
+        world.tick()
         calls, world.manager.calls = world.manager.calls, []
         for call in calls:
             reply = world.http(call)
@@ -100,29 +102,41 @@ def again_changes_nothing(world: World) -> None:
 
 def restarts_end_equal(world: World) -> None:
     """A gateway with its journal, and one without: what they believe after their first round."""
-    before = beliefs(world.manager)
+    before, slots = beliefs(world.manager), world.money_invariants.slots()
     world.invariants.out = lambda out: None  # it judges one life
-    for memory in (world.memory, Memory()):
-        world.begin_gateway(memory)
+    home = Home()
+    for each in (world.home, home):
+        world.life.end()
+        world.begin_gateway(each, with_robots=each is world.home)
         reconciled(world)
+        world.money_invariants.follow(each)
         orders, held = beliefs(world.manager)
         assert orders == before[0]
-        if memory.records and (memory is world.memory or world.protocol.traits.positions):
+        if each is world.home or world.protocol.traits.positions:
             assert held == before[1]
+        now = world.money_invariants.slots()
+        if each is world.home:
+            assert now == slots
+        else:
+            assert {name: rows[0] for name, rows in now.items()} == {
+                name: rows[0] for name, rows in slots.items()
+            }
     for order in world.manager.open.values():  # without a journal nothing says whose they are
         assert order.is_foreign
 
 
 WANTED = (
     "lose_request", "lose_answer", "error_answer", "slow", "duplicate", "delay_stream", "crash",
-    "kill switch", "robot amends", "trade by hand",
+    "kill switch", "robot amends", "trade by hand", "crash at a start", "deposit",
+    "late_request", "silent withdraw", "another credit", "command applied", "command refused",
+    "command duplicate",
 )  # fmt: skip
 
 
 def test_every_fault_comes_up():
     """A simulation that never loses an answer proves nothing about lost answers."""
     seen: Counter = Counter()
-    for seed in range(5):
+    for seed in range(8):
         seen += World(seed).run(90).seen
     for what in WANTED:
         assert seen[what], what
@@ -162,15 +176,50 @@ def believing_in_absence(monkeypatch):
     monkeypatch.setattr("onetape.orders.manager.is_absent", lambda *a, **k: True)
 
 
-MUTANTS = (booking_twice, blind_limits, sending_again, touching_others, believing_in_absence)
+def forgetting_what_was_not_booked(monkeypatch):
+    fill = KeptMoney.fill
+
+    def booked(self, *words):
+        fill(self, *words)
+        self.booked = len(self.fills)
+
+    monkeypatch.setattr(KeptMoney, "fill", booked)
+
+
+def letting_anyone(monkeypatch):
+    class Anybody(str):
+        __slots__ = ()
+        __hash__ = None
+
+        def __ne__(self, other):
+            return False
+
+    monkeypatch.setattr("onetape.accounts.slots.Slots.name_of", lambda self, slot: Anybody())
+
+
+def letting_the_pool_pay(monkeypatch):
+    fill = Booking.fill
+    monkeypatch.setattr(Booking, "fill", lambda self, told, slot: fill(self, told, MAIN))
+
+
+def forgetting_fees(monkeypatch):
+    fill = Booking.fill
+    free = lambda self, told, slot: fill(self, told._replace(fee=0), slot)  # noqa: E731
+    monkeypatch.setattr(Booking, "fill", free)
+
+
+MUTANTS = (
+    booking_twice, blind_limits, sending_again, touching_others, believing_in_absence,
+    forgetting_what_was_not_booked, letting_anyone, letting_the_pool_pay, forgetting_fees,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.__name__)
 def test_a_gateway_that_is_broken_is_caught(monkeypatch, mutant):
     mutant(monkeypatch)
-    for seed in range(0, 30, 3):
+    for seed in range(0, 90, 3):
         # Where much is unknown little is dared.
-        faults = Faults() if mutant is blind_limits else Faults(slow=0.4, lose_answer=0.1)
+        faults = Faults(slow=0.4, lose_request=0.2) if mutant in MUTANTS[2:5] else Faults()
         world = World(seed, faults)
         try:
             world.run(60)

@@ -1,0 +1,139 @@
+"""One life of a gateway in virtual time: its tape, its account's money and its commands, put
+together as `services/gateway.py` does, with files as they are there. It may be killed before any
+frame of its journal."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from onetape.accounts.table import AccountTable
+from onetape.orders.manager import OrderManager
+from onetape.orders.recover import Recovery
+from onetape.services.gateway_commands import Commands
+from onetape.services.gateway_journal import GatewayTape, RobotLife
+from onetape.services.gateway_money import AccountMoney, KeptMoney
+from onetape.services.gateway_options import GatewayOptions, gateway_journal
+from onetape.services.gateway_spans import Spans
+from onetape.store.tokens import make_token
+from onetape.tape.journal import JournalWriter
+from orders.gateway_robots import NAMES
+
+SLOTS = {"one": 2, "two": 3, "three": 4}  # robots trade with two of them
+LEVERAGE = 10
+
+
+class Died(Exception):
+    """kill -9."""
+
+
+class Home:
+    """A gateway's folder. It outlives the gateway, not the world."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="world-")
+        self.path = Path(self._folder.name)
+        self.tokens = {name: make_token(self.path, name) for name in ("operator", *SLOTS)}
+
+
+class MortalWriter:
+    """A journal's writer. left: frames until its process is killed; below zero it is not."""
+
+    def __init__(self, writer: JournalWriter) -> None:
+        self._writer = writer
+        self.left = -1
+
+    def _live(self) -> None:
+        if self.left == 0:
+            raise Died
+        self.left = max(self.left - 1, -1)
+
+    def append(self, *args, **named) -> int:
+        self._live()
+        return self._writer.append(*args, **named)
+
+    def append_raw(self, *args) -> int:
+        self._live()
+        return self._writer.append_raw(*args)
+
+    def append_instrument(self, *args) -> int:
+        self._live()
+        return self._writer.append_instrument(*args)
+
+    def ensure(self, level: str) -> int:
+        return self._writer.ensure(level)
+
+    def leave(self) -> None:
+        """As a killed process does: nothing is closed or sealed."""
+        self._writer.__dict__.clear()
+
+
+class Life:
+    """`begin` may raise Died; then `end` it all the same."""
+
+    def __init__(self, world, home: Home, manager: OrderManager) -> None:
+        self.world, self.manager = world, manager
+        path = gateway_journal(home.path, "main")
+        self.is_new = not path.exists()
+        self.recovery, self._kept = Recovery(manager), KeptMoney()
+        self._old = GatewayTape(None, ())  # type: ignore[arg-type]
+        if not self.is_new:
+            self._old.recover(path, self.recovery, self._kept)
+        self.writer = MortalWriter(
+            JournalWriter(
+                path, process="gateway:main", account="main", durable=False,
+                segment_bytes_first=1 << 18,
+            )
+        )  # fmt: skip
+        self.options = GatewayOptions(
+            kind=world.kind, account="main", rest="", ws="", key="", secret="",
+            home=str(home.path), symbols=[], subaccounts=SLOTS, credit=world.credit,
+            leverage=LEVERAGE, commands="process",
+        )  # fmt: skip
+        self.table = AccountTable(
+            home.path, venue=world.kind, account="main", kind=world.kind, names=SLOTS
+        )
+
+    def begin(self, *, with_robots: bool) -> None:
+        world, manager, old = self.world, self.manager, self._old
+        for entry in self._kept.entries:
+            world.protocol.known_move(entry.reference)
+        self.tape = GatewayTape(
+            self.writer,  # type: ignore[arg-type]
+            world.instruments, robots=old.robots, currencies=old.currencies,
+        )  # fmt: skip
+        manager.owner_of = self.tape.owner_of
+        self.money = AccountMoney(
+            self.options, {i.symbol: i for i in world.instruments}, manager.references,
+            self.writer,  # type: ignore[arg-type]
+            self.table, slot_of=self.tape.slot_of, slack=world.protocol.slack,
+            say=lambda out: manager.outs.append(out), stop=self._stop,
+            forced=world.protocol.traits.forced, wall=lambda: world.now,
+        )  # fmt: skip
+        self.money.recover(self._kept)
+        self.tape.open(world.now)
+        self.recovery.finish(world.now)
+        for order in manager.open.values():
+            self.money.order(order)
+        for number, name in NAMES.items() if with_robots else ():
+            if number not in self.tape.robots:
+                self.tape.attach(RobotLife(number, name, 1, "", slot=SLOTS[name]), world.now)
+
+    def open_door(self) -> None:
+        world = self.world
+        self.commands = Commands(
+            self.options, world.manager, world.gate, world.reconciler, self.tape,
+            now=lambda: world.now, carry_out=world.write, spans=Spans(), once=self._old.once,
+            money=self.money, wall=lambda: world.now,
+        )  # fmt: skip
+
+    def _stop(self, slots: tuple[int, ...]) -> None:
+        manager = self.manager
+        for order in list(manager.open.values()):
+            if order.robot and self.tape.slot_of(order.robot) in slots:
+                manager.cancel_once(order, self.world.now)
+
+    def end(self) -> None:
+        """Killed: its files stay as they are."""
+        self.writer.leave()
+        self.table._writer.close()

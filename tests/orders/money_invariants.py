@@ -1,0 +1,238 @@
+"""What must hold after every event of an account's money, in what any reader can see.
+
+Folds the gateway's own tape with sums of its own, reads the table as every process does, and never
+asks the code that it judges for a conclusion.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from onetape.accounts.entries import MAIN, SLOTS_MAX, TOTAL, Cause, Entry, Outside
+from onetape.accounts.entry_frames import unpack
+from onetape.accounts.locks import Locks
+from onetape.accounts.table import AccountReader
+from onetape.model.enums import Kind, OrderType
+from onetape.model.money import money
+from onetape.orders.managed import FillOut
+from onetape.services.explain_tape import explain_journal
+from onetape.services.gateway_options import gateway_journal
+from onetape.tape.journal import JournalReader, type_id
+from orders.gateway_invariants import SUMS_EVERY, Broken, check
+
+ENTRY = type_id("entry")
+ALWAYS = 2**62  # of whatever age
+OURS = (*range(MAIN, SLOTS_MAX), int(Outside.NETTING))
+
+
+class MoneyInvariants:
+    """Of one world."""
+
+    def __init__(self, world) -> None:
+        self.world = world
+        self.checks = 0
+        self.sums: dict[str, dict[int, int]] = {}  # by currency and holder, of the tape
+        self.traded: Counter = Counter()  # by currency: what fills have moved, by the tape
+        self.fees: Counter = Counter()
+        self.wanted: Counter = Counter()  # the same by the fills themselves
+        self.wanted_fees: Counter = Counter()
+        self.slot_of: dict[str, int] = {}  # by reference: whose fill that is
+        self.references: set[tuple[Cause, str]] = set()
+        self.frames: JournalReader | None = None
+        self.table: AccountReader | None = None
+        self.groups: dict = {}
+        self.held_before: dict = {}
+
+    def follow(self, home) -> None:
+        """This gateway's files; all that has been summed up is forgotten."""
+        self.__init__(self.world)  # type: ignore[misc]
+        self.frames = JournalReader(gateway_journal(home.path, "main"))
+        self.table = AccountReader(home.path, "gateway:main")
+        self._read_tape()
+
+    # --- what happens -----------------------------------------------------------------------------
+
+    def out(self, out) -> None:
+        """To the journal, in its order."""
+        if not isinstance(out, FillOut) or not self.sums:
+            return  # what came before the ledger began is in what it began with
+        fill, world = out.fill, self.world
+        instrument = next(i for i in world.instruments if i.symbol == fill.symbol)
+        signed = fill.size * fill.side.sign
+        value = instrument.notional_units(fill.price, signed)
+        self.wanted[instrument.settle] -= value
+        if instrument.kind is Kind.SPOT:
+            self.wanted[instrument.base] += signed * 10 ** (18 - instrument.size_decimals)
+        self.wanted_fees[fill.fee_currency or instrument.settle] += fill.fee
+        robot = out.order.robot if out.order is not None else 0
+        self.slot_of[f"{fill.symbol} {fill.trade_id} {fill.side}"] = world.tape.slot_of(robot)
+
+    def submitted(self, robot: int) -> None:
+        """An order has passed the gate: what it holds is there."""
+        world = self.world
+        slot = world.tape.slot_of(robot)
+        for currency in self.sums:
+            accounts = world.money.accounts
+            free, held = accounts.free(currency, slot), accounts.held(currency, slot)
+            if held > max(free, self.held_before.get((currency, slot), 0)):
+                raise Broken(f"slot {slot} holds {money(held)} of {money(free)} {currency}")
+
+    def ready(self) -> None:
+        """Readers will be told: what was allocated is backed, by the credit that is configured."""
+        self._read_tape()
+        for currency, of in self.sums.items():
+            credit = int(self.world.credit.get(currency, "0")) * 10**18
+            pool = of.get(MAIN, 0) + min(of.get(Outside.NETTING, 0), 0) + credit
+            if pool < 0 and any(amount for holder, amount in of.items() if holder > MAIN):
+                raise Broken(f"{currency}: {money(-pool)} of what was allocated is not there")
+
+    def _read_tape(self) -> None:
+        assert self.frames is not None
+        while (raw := self.frames.next_raw()) is not None:
+            if raw[0] == ENTRY:
+                self._entry(unpack(raw[5]))
+
+    def _entry(self, entry: Entry) -> None:
+        moved: dict[str, int] = defaultdict(int)
+        for holder, currency, amount, wallet in entry.legs:
+            check(not wallet, f"{entry} in another wallet")
+            of = self.sums.setdefault(currency, {})
+            of[holder] = of.get(holder, 0) + amount
+            moved[currency] += amount
+            if entry.cause is Cause.FILL:
+                self.traded[currency] -= amount if holder == Outside.MARKET else 0
+                self.fees[currency] += amount if holder == Outside.FEES else 0
+        check(not any(moved.values()), f"{entry} does not add up")
+        if entry.reference:
+            key = (entry.cause, entry.reference)
+            check(key not in self.references, f"{key} is booked twice")
+            self.references.add(key)
+        slot = self.slot_of.get(entry.reference) if entry.cause is Cause.FILL else None
+        if slot is not None and entry.note != "forced":
+            # Of one that was heard late the pool may give back what it took up.
+            late = any(leg.holder == Outside.UNEXPLAINED for leg in entry.legs)
+            most = MAIN if late else TOTAL
+            others = {leg.holder for leg in entry.legs if leg.holder > most} - {slot}
+            check(not others, f"{entry} moves {others}, not only {slot}")
+
+    # --- after every event ------------------------------------------------------------------------
+
+    def slots(self) -> dict[str, list[int]]:
+        """Of each currency, as a reader of the table sees them: total, pool, sub-accounts."""
+        return {name: rows[0] for name, rows in self._seen().items()}
+
+    def _seen(self) -> dict[str, tuple[list[int], list[int]]]:
+        assert self.table is not None
+        seen = {}
+        for currency in self.sums:
+            group = self.groups.get(currency)
+            if group is None:
+                group = self.table.slots(currency, max_age=ALWAYS)
+                if group is None:
+                    continue
+                self.groups[currency] = group
+            known = group.all()
+            if known is not None:  # else nobody is told of it yet
+                seen[currency] = known[0], known[1]
+        return seen
+
+    def check(self) -> None:
+        """Words are made only of what is wrong: this is most of what a simulation does."""
+        if self.frames is None:
+            return
+        self.checks += 1
+        self._read_tape()
+        self._check_table()
+        self._check_positions()
+        if self.checks % SUMS_EVERY == 0:
+            self._check_held()
+
+    def _check_table(self) -> None:
+        for currency, seen in self._seen().items():
+            totals, held = seen
+            of = self.sums[currency]
+            mine = [0] * len(totals)
+            for holder, amount in of.items():
+                if holder > 0:
+                    mine[holder] += amount
+                elif holder == Outside.NETTING:
+                    mine[MAIN] += amount
+            mine[TOTAL] = sum(mine)
+            if totals[TOTAL] != sum(totals[1:]) or held[TOTAL] != sum(held[1:]) or min(held) < 0:
+                raise Broken(f"{currency}: {totals}, {held} held do not add up")
+            if totals != mine:
+                raise Broken(f"{currency}: readers see {totals}, the tape says {mine}")
+
+    def _check_positions(self) -> None:
+        world = self.world
+        booking, manager = world.money.booking, world.manager
+        costs: Counter = Counter()
+        by_account: dict = defaultdict(int)
+        for (_, symbol, side), held in booking.positions.items():
+            by_account[symbol, side] += held.qty
+        for key, held in booking.account.items():
+            costs[held.terms.settle] += held.cost
+            if by_account[key] != held.qty and not held.terms.is_spot:
+                raise Broken(f"{key}: sub-accounts hold {by_account[key]} of {held.qty}")
+        for key, qty in manager.positions.items() if self.sums else ():
+            if by_account[key] != qty:
+                raise Broken(f"{key}: sub-accounts {by_account[key]}, orders {qty}")
+        for currency in self.sums:
+            moved, wanted = self.traded[currency], self.wanted[currency] + costs[currency]
+            if moved != wanted and (not world.hands or world.kind == "kraken"):
+                raise Broken(f"{currency}: fills moved {money(moved)}, not {money(wanted)}")
+            check(self.fees[currency] == self.wanted_fees[currency], "fees")
+        self.held_before = {
+            (currency, slot): world.money.locks.held(currency, slot)
+            for currency in self.sums
+            for slot in (2, 3)
+        }
+
+    def _check_held(self) -> None:
+        """What is held, made anew from all orders and positions."""
+        world = self.world
+        money_, manager = world.money, world.manager
+        kinds = {(o.spec.type, bool(o.spec.trigger_int)) for o in manager.open.values()}
+        if (OrderType.MARKET, False) in kinds:
+            return  # reckoned at a price of then
+        anew = Locks(
+            {i.symbol: i for i in world.instruments}, leverage=world.life.options.leverage,
+            references=manager.references,
+        )  # fmt: skip
+        for (slot, symbol, side), held in money_.booking.positions.items():
+            anew.position(slot, symbol, side, held.qty, held.cost)
+        for order in manager.open.values():
+            anew.update(order, world.tape.slot_of(order.robot))
+        for currency, (_, held) in self._seen().items():
+            want = [anew.held(currency, slot) for slot in range(len(held))]
+            want[TOTAL] = sum(want)
+            check(held == want, f"{currency}: {held} is held, not {want}")
+
+    # --- when all is quiet ------------------------------------------------------------------------
+
+    def unequal(self) -> list[str]:
+        """Where readers do not see the exchange's balance, to the last unit that it tells."""
+        slots, found = self.slots(), []
+        for number, currency in enumerate(self.world.exchange.currencies):
+            ours = slots.get(currency, [0])[TOTAL]
+            theirs = int(self.world.account.money.balance(number))
+            if abs(ours - theirs) >= max(self.world.protocol.slack(currency), 1):
+                found.append(f"balance {currency}: {money(ours)} {money(theirs)}")
+        return found
+
+    def differences(self) -> list[str]:
+        """The same, and where money is not explained."""
+        world, found = self.world, self.unequal()
+        slots = self.slots()
+        for currency in world.exchange.currencies:
+            open_ = world.money.statements.unexplained.open(currency)
+            if open_ and not world.is_open:
+                found.append(f"{money(open_)} {currency} is unexplained")
+        path = gateway_journal(world.home.path, "main")
+        for row in explain_journal(path, since=0, until=ALWAYS):  # raises where it is not explained
+            seen = slots[row.currency][row.slot]
+            if row.slot == MAIN:
+                seen -= self.sums[row.currency].get(Outside.NETTING, 0)
+            if row.closing != seen:
+                found.append(f"{row.currency} of {row.slot}: {seen}, explained {row.closing}")
+        return found
