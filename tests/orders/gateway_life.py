@@ -7,6 +7,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
 from onetape.orders.manager import OrderManager
 from onetape.orders.recover import Recovery
@@ -103,10 +104,15 @@ class Life:
             world.instruments, robots=old.robots, currencies=old.currencies,
         )  # fmt: skip
         manager.owner_of = self.tape.owner_of
+        instruments = {i.symbol: i for i in world.instruments}
+        reductions = Reductions(
+            manager, instruments, own=lambda slot, symbol: self.money.own(slot, symbol),
+            slot_of=self.tape.slot_of, bounds=world.limits, is_shared=True,
+        )  # fmt: skip
         self.money = AccountMoney(
-            self.options, {i.symbol: i for i in world.instruments}, manager.references,
+            self.options, instruments, manager.references,
             self.writer,  # type: ignore[arg-type]
-            self.table, slot_of=self.tape.slot_of, slack=world.protocol.slack,
+            self.table, reductions, slot_of=self.tape.slot_of, slack=world.protocol.slack,
             say=lambda out: manager.outs.append(out), stop=self._stop,
             forced=world.protocol.traits.forced, wall=lambda: world.now,
         )  # fmt: skip

@@ -69,8 +69,11 @@ class SimRobot:
         price = (order.price + step) // tick * tick
         size = order.life.size * rng.choice((1, 1, 2))
         refusal = world.gate.amendment(order, world.now, price=price, size=size)
+        if refusal is None:
+            reductions = world.money.reductions
+            refusal = reductions.amendment(order, size, knows=world.gate.ready)
         if refusal is None and (size >= order.life.size or price != order.price):
-            spec = structs.replace(order.spec, price_int=price, size_int=size)
+            spec = structs.replace(order.spec, price_int=price)
             left = size - order.life.filled
             refusal = world.money.refusal(self.number, spec, left, order)
         if refusal is None:
@@ -121,8 +124,12 @@ class SimRobot:
             NAMES[self.number], epoch=1, ordinal=self.ordinal,
             chars_max=world.protocol.client_id_chars,
         )  # fmt: skip
+        found = world.money.reductions.outgoing(self.number, spec, knows=world.gate.ready)
+        if isinstance(found, OrderSpec):
+            spec, refusal = found, world.gate.refusal(found, world.now)
+        else:
+            refusal = found
         request = Request(self.number, RequestKind.PLACE, 1 << EPOCH_BITS | self.ordinal, spec)
-        refusal = world.gate.refusal(spec, world.now)
         if refusal is None:
             refusal = world.money.refusal(self.number, spec, spec.size_int)
         if refusal is None:

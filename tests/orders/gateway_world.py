@@ -238,6 +238,8 @@ class World:
         if self.now >= self.looked + SECOND:
             self.looked = self.now
             self.gate.hold_to_kill(self.now)
+            self.money.reductions.look()
+            self.money.reductions.hold(self.now)
         self.write()
         calls, self.manager.calls = self.manager.calls, []
         for call in calls:
@@ -276,13 +278,15 @@ class World:
 
     def write(self) -> None:
         """First the journal, then the wire."""
-        outs, self.manager.outs = self.manager.outs, []
-        for out in outs:
-            sequence = self.tape.write(out, self.now)
-            self.outs.append(out)
-            self.invariants.out(out)
-            self.money_invariants.out(out)
-            self.money.wrote(out, sequence)
+        while self.manager.outs:
+            outs, self.manager.outs = self.manager.outs, []
+            for out in outs:
+                sequence = self.tape.write(out, self.now)
+                self.outs.append(out)
+                self.invariants.out(out)
+                self.money_invariants.out(out)
+                self.money.wrote(out, sequence)
+            self.money.reductions.hold(self.now)
         self.money.publish()
 
     def chance(self, name: str) -> bool:

@@ -9,15 +9,18 @@ import pytest
 
 from accounts.booking_world import INSTRUMENTS, LINEAR, UNIT, fill_of
 from onetape.accounts.entries import Cause, Entry, Leg, Outside
+from onetape.accounts.reductions import Reductions
 from onetape.accounts.slots import Refused
 from onetape.accounts.table import AccountReader, AccountTable
 from onetape.model.enums import Side
 from onetape.model.order import OrderSpec
 from onetape.orders.managed import FillOut, HealthOut
-from onetape.orders.told import MoveKind, MoveTold
+from onetape.orders.manager import OrderManager
+from onetape.orders.told import BalanceTold, MoveKind, MoveTold
 from onetape.services.gateway_money import AccountMoney, KeptMoney
 from onetape.services.gateway_options import GatewayOptions
 from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.venues.binance.trading import BinanceUsdmProtocol
 
 BEGAN = 1_000
 
@@ -39,8 +42,13 @@ class Life(AbstractContextManager):
         self.stopped: list[tuple[int, ...]] = []
         self.writer = JournalWriter(home / "tape", durable=False)
         table = AccountTable(home, venue="binance", account="main", kind="binance-usdm")
+        reductions = Reductions(
+            OrderManager(BinanceUsdmProtocol("k", "s")), INSTRUMENTS,
+            own=lambda slot, symbol: self.money.own(slot, symbol), slot_of=lambda robot: robot,
+            bounds={}, is_shared=True,
+        )  # fmt: skip
         self.money = AccountMoney(
-            options, INSTRUMENTS, {}, self.writer, table, slot_of=lambda robot: robot,
+            options, INSTRUMENTS, {}, self.writer, table, reductions, slot_of=lambda robot: robot,
             slack=lambda currency: 0, say=self.said.append, stop=self.stopped.append,
             wall=lambda: BEGAN,
         )  # fmt: skip
@@ -48,7 +56,7 @@ class Life(AbstractContextManager):
 
     def told(self, total: int, at: int) -> None:
         """The venue's balance, at a start and later."""
-        balances = {"USDT": (total * UNIT, at)}
+        balances = {"USDT": BalanceTold("USDT", total * UNIT, at)}
         self.money.begin(balances, {}, is_other=False)
         self.money.check(balances, at)
 
