@@ -27,7 +27,7 @@ from onetape.model.errors import VenueRejected
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.gate import Gate, Limits
-from onetape.orders.managed import AccountOut, HealthOut, IntentOut, Out
+from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, Out
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer
 from onetape.orders.reconcile import Reconciler
