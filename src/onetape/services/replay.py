@@ -249,15 +249,6 @@ def _step_to(
     return _taken(session)
 
 
-def _advance(session: Session, moment: int | None, each: Callable[[Session], None] | None) -> None:
-    if each is None:
-        session.step(until=moment)
-        return
-    each(session)
-    while session.step(1, until=moment) == _core.RunOutcome.LIMIT:
-        each(session)
-
-
 def _taken(session: Session) -> list[int]:
     return [session.sim.source_position(each.number)[0] for each in session.sources]
 
