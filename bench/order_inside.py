@@ -26,12 +26,13 @@ from typing import Any
 import msgspec
 
 from onetape.accounts.entries import MAIN
+from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
 from onetape.model.catalogue import find
 from onetape.orders.calls import Call
 from onetape.orders.gate import Gate
-from onetape.orders.managed import NewsOut
 from onetape.orders.manager import OrderManager
+from onetape.orders.told import BalanceTold
 from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_journal import GatewayTape
 from onetape.services.gateway_market import MarketFeed
@@ -92,12 +93,18 @@ class Inside:
             symbols=[SYMBOL], subaccounts={"a": 2},
         )  # fmt: skip
         table = AccountTable(home, venue="x", account="main", kind="binance-usdm", names={"a": 2})
+        instruments = {SYMBOL: instrument}
+        reductions = Reductions(
+            self.manager, instruments, own=lambda slot, symbol: self.money.own(slot, symbol),
+            slot_of=self.tape.slot_of, bounds={}, is_shared=True,
+        )  # fmt: skip
         self.money = AccountMoney(
-            options, {SYMBOL: instrument}, self.manager.references, self.writer, table,
+            options, instruments, self.manager.references, self.writer, table, reductions,
             slot_of=self.tape.slot_of, slack=self.protocol.slack, say=self.manager.outs.append,
             stop=lambda slots: None,
         )  # fmt: skip
-        self.money.begin({"USDT": (10**23, 1)}, {}, is_other=False)
+        balances = {"USDT": BalanceTold("USDT", 10**23, time.time_ns())}
+        self.money.begin(balances, {}, is_other=False)
         self.money.ready()
         self.robots = Robots(
             self.manager, self.gate, self.tape, self.money, loop=asyncio.get_running_loop(),
@@ -129,8 +136,8 @@ class Inside:
             life = self.robots.attach(fields["name"], fields["journal"], time.time_ns(), slot=MAIN)
             assert life is not None
             return {"robot": life.number, "base": life.base, "balances": {"USDT": "100000"},
-                    "currencies": {},
-                    "hedge": False}  # fmt: skip
+                    "others": {}, "slot": life.slot, "entries_after": self.writer.published,
+                    "leverage": 20, "currencies": {}, "hedge": False}  # fmt: skip
         self.robots.follow(fields["robot"], is_here=True)
         return {"lacking": []}
 
@@ -141,9 +148,9 @@ class Inside:
         now = time.time_ns()
         outs, self.manager.outs = self.manager.outs, []
         for out in outs:
-            self.tape.write(out, now)
-            if isinstance(out, NewsOut):
-                self.money.order(out.order)
+            self.money.wrote(out, self.tape.write(out, now))
+        if outs:
+            self.money.reductions.hold(now)
         calls, self.manager.calls = self.manager.calls, []
         for call in calls:
             call = self.protocol.signed(call, now)

@@ -86,7 +86,7 @@ def test_a_value_outside_any_section_is_an_error():
         ("ONETAPE_ROBOTS__MM__PARAMS__SIZE", "0.5", lambda c: c.robots["mm"].params["size"] == 0.5),
         ("ONETAPE_HUB__ENABLED", "false", lambda c: c.hub.enabled is False),
         ("ONETAPE_CONTROL__PORT", "8080", lambda c: c.control.port == 8080),
-        ("ONETAPE_NOTIFY__URLS", '["a", "b"]', lambda c: c.notify.urls == ["a", "b"]),
+        ("ONETAPE_NOTIFY__URLS", '["env:A", "json://b"]', lambda c: len(c.notify.urls) == 2),
         ("ONETAPE_HOME", "/somewhere", lambda c: True),
     ],
 )
