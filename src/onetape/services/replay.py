@@ -163,7 +163,8 @@ def repeat(
             carried=carried,
         )
         try:
-            limits = [tape.last_sequence for tape in plan.inputs]
+            # Without a range: all of the tape.
+            limits = [tape.last_sequence or SEQUENCE_NEVER for tape in plan.inputs]
             if sequence is not None:
                 limits = [min(sequence, last) for last in limits]
             # One that took nothing had seen the next frame all the same, and waited for its time.
