@@ -236,6 +236,7 @@ def test_a_live_robot_sees_its_sub_account_and_nothing_else(world):
     world.send("release", amount=125)
     if world.kind == "binance-usdm":
         world.by_hand("/fund", symbol="BTCUSDT", rate="0.01")
+        wait_for(lambda: [e for e in world.entries() if e.cause is Cause.FUNDING], 60)
     wait_for(lambda: logs(run)[-1]["total"] == float(world.slots()[2]), 30)
     told = world.end()
     said = logs(run)

@@ -52,7 +52,7 @@ def test_each_side_is_traded_by_itself(tmp_path):
         )
         keys = {"HEDGE_KEY": account.key, "HEDGE_SECRET": account.secret}
         done = subprocess.run(
-            [sys.executable, "-m", "onetape", "run", "sides.py", "--live", "--seconds", "6",
+            [sys.executable, "-m", "onetape", "run", "sides.py", "--live", "--seconds", "12",
              "--json", "--out", "r"],
             cwd=tmp_path, env={**clean, **keys}, capture_output=True, text=True, timeout=120,
             check=False,
