@@ -5,24 +5,23 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from onetape import _core
 from onetape.data.instruments import given_instruments
 from onetape.engine.actions import Actions, first_difference, read_actions
 from onetape.engine.asked import Asked, asked_in
 from onetape.engine.lives import REPLAY, Life, actions_of, lives_of, plan_of
 from onetape.engine.loader import load_strategy
-from onetape.engine.plan import SEQUENCE_NEVER, RunPlan, TapeInput, read_plan
+from onetape.engine.plan import SEQUENCE_NEVER, RunPlan, read_plan
 from onetape.engine.purity import impurities
 from onetape.engine.session import Session
 from onetape.engine.tape_facts import seals_within
 from onetape.model.errors import BadConfig, BadInput, Divergence, StrategyError
 from onetape.model.instrument import Instrument
-from onetape.model.time import parse_time
+from onetape.model.time import TIME_MAX, parse_time
+from onetape.services.repetition import Repetition
 from onetape.tape.journal import JournalReader
 
 __all__ = [
@@ -133,6 +132,7 @@ def repeat(
     journal: Path | None = None,
     position: int | None = None,
     carried: Mapping[str, Any] | None = None,
+    at_end: Callable[[Repetition], None] | None = None,
 ) -> Repeated:
     """Runs the plan again into a journal that is thrown away.
 
@@ -145,49 +145,33 @@ def repeat(
     journal: to be kept; else it is thrown away.
     script: a run's journal whose order news and fills take the exchange's place.
     asked: what was asked of the robot from outside while it ran.
-    each: called after the start and after each step, one frame at a time.
+    each: called after the start and after each step, one frame at a time. at_end: once, where it
+    stopped.
     """
     with tempfile.TemporaryDirectory(prefix="onetape-replay-") as scratch:
         journal = journal or Path(scratch) / "journal"
+        again = Repetition(
+            plan, strategy, journal=journal, instruments=instruments, script=script, asked=asked,
+            before=before, position=position, carried=carried, progress=progress,
+        )  # fmt: skip
+        session = again.session
         whole = sequence is None and moment is None
-        fresh = RunPlan(**{name: getattr(plan, name) for name in RunPlan.__slots__})
-        fresh.inputs = [TapeInput(**_fields(each)) for each in plan.inputs]
-        fresh.live = replace(plan.live) if plan.live else None
-        session = Session(
-            fresh,
-            strategy,
-            journal=journal,
-            instruments=instruments,
-            progress=(lambda frames, _now: progress(frames, None)) if progress else None,
-            before=before,
-            carried=carried,
-        )
         try:
-            # Without a range: all of the tape.
-            limits = [tape.last_sequence or SEQUENCE_NEVER for tape in plan.inputs]
-            if sequence is not None:
-                limits = [min(sequence, last) for last in limits]
-            # One that took nothing had seen the next frame all the same, and waited for its time.
-            took_nothing = position is not None and limits[0] <= position
-            session.limits = [] if took_nothing else limits
-            session.script = script
-            session.open()
+            again.open()
             sure = 0
             try:
-                session.start()
+                again.start()
             except StrategyError:
                 if killed_at is None:
                     raise
             else:
-                _run(session, asked, limits, moment, each)
+                _run(again, sequence, moment, each)
                 sure = session.sim.counters()["actions"]
                 if killed_at is not None and whole:
-                    _run_on(session, killed_at)
-            taken = _taken(session)
+                    # It may have done a part of this, for it was killed meanwhile.
+                    again.run_on(killed_at)
             cut = session.sim.now
-            if killed_at is None and (
-                whole or taken == [each.last_sequence for each in plan.inputs]
-            ):
+            if killed_at is None and (whole or again.is_whole):
                 session.finish()
             elif moment is not None:
                 # Timers and answers that were due by then did not wait for a later frame.
@@ -195,11 +179,13 @@ def repeat(
                 cut = moment
             elif not whole:
                 cut -= 1  # further frames may have this last one's time
+            if at_end is not None:
+                at_end(again)
             counters = session.sim.counters()
             attributes = session.attributes()
             action_hash = session.sim.action_hash().hex()
         finally:
-            session.close()
+            again.close()
         return Repeated(
             read_actions(journal),
             action_hash,
@@ -213,63 +199,19 @@ def repeat(
 
 
 def _run(
-    session: Session,
-    asked: Sequence[Asked],
-    limits: Sequence[int],
+    again: Repetition,
+    sequence: int | None,
     moment: int | None,
     each: Callable[[Session], None] | None,
 ) -> None:
-    """To the end, stopping where something was asked of the robot."""
-    live = session.plan.live
-    halted = live.halted_after if live else 0
-    stops: list[tuple[list[int], Callable[[], None]]] = [
-        (one.after, partial(session.ask, one.command, one.fields)) for one in asked
-    ]
-    if halted:
-        stops.append(([halted, *limits[1:]], session.halt))
-    for after, do in stops:
-        if any(place > last for place, last in zip(after, limits, strict=True)):
-            break
-        if _step_to(session, after, moment, each) != after:  # the moment lies before it
-            return
-        do()
-    _step_to(session, limits, moment, each)
-
-
-def _step_to(
-    session: Session,
-    places: Sequence[int],
-    moment: int | None,
-    each: Callable[[Session], None] | None,
-) -> list[int]:
-    """Where it is then. There already, it does not take the frame that it has seen coming."""
-    if _taken(session) != list(places):
-        for source, place in zip(session.sources, places, strict=True):
-            session.sim.limit_source(source.number, place)
-        _advance(session, moment, each)
-    return _taken(session)
-
-
-def _taken(session: Session) -> list[int]:
-    return [session.sim.source_position(each.number)[0] for each in session.sources]
-
-
-def _advance(session: Session, moment: int | None, each: Callable[[Session], None] | None) -> None:
+    left = TIME_MAX if sequence is None else max(0, again.frames_at(sequence) - again.frames)
     if each is None:
-        session.step(until=moment)
+        again.go(left, moment)
         return
-    each(session)
-    while session.step(1, until=moment) == _core.RunOutcome.LIMIT:
-        each(session)
-
-
-def _run_on(session: Session, killed_at: int) -> None:
-    """What it may have done after the last frame of which it is known that it was dealt with: a
-    part of this, for it was killed meanwhile."""
-    for source in session.sources:
-        session.sim.limit_source(source.number, SEQUENCE_NEVER)
-    session.step(until=killed_at)
-    session.sim.advance(killed_at)
+    each(again.session)
+    while left and again.go(1, moment):
+        left -= 1
+        each(again.session)
 
 
 def repeat_lives(
@@ -332,10 +274,6 @@ def _joined(first: Repeated, second: Repeated) -> Repeated:
         states=first.states + second.states,
         events=first.events + second.events,
     )
-
-
-def _fields(each: TapeInput) -> dict[str, Any]:
-    return {name: getattr(each, name) for name in TapeInput.__slots__}
 
 
 def strategy_of(path: Path, plan: RunPlan) -> type[Any]:
