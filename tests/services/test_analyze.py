@@ -17,8 +17,9 @@ import onetape
 from onetape.data.sample import write_sample
 from onetape.engine.plan import read_plan
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, ProcessDown
-from onetape.services.analyze import analyze_run, state_of
+from onetape.services.analyze import analyze_run
 from onetape.services.replay import repeat, strategy_of
+from onetape.services.robot_state import state_of
 from onetape.store.database import Database
 from onetape.tape.journal import JournalReader
 

@@ -2,32 +2,59 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from onetape.cli.frame import Answer, Shell, load, plain, verb
-from onetape.model.errors import Divergence
+from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
+from onetape.model.errors import BadConfig, Divergence
 
 
 @verb(
     "replay",
     example="""
     onetape replay monday --verify
+    onetape replay monday --until 12:31:07.5
     onetape replay monday --source strategies/cross.py
     """,
 )
 @click.argument("run")
 @click.option("--verify", is_flag=True, help="Compare every action and state hash.")
-@click.option("--until", metavar="SEQ|TIME", help="Stop there.")
+@click.option(
+    "--until", metavar="SEQ|TIME", help="Stop there and show the robot's state: after a frame, at "
+    "a time, or at a time of day (12:31:07.5, UTC).",
+)  # fmt: skip
+@click.option(
+    "--step", type=int, metavar="N", help="Also the states of the N next frames after --until, or "
+    "of the last ones before it (-N).",
+)  # fmt: skip
 @click.option(
     "--source", type=click.Path(path_type=Path), metavar="PATH", help="Edited code to try instead."
 )
-def command(shell: Shell, run: str, verify: bool, until: str | None, source: Path | None) -> Answer:
+def command(
+    shell: Shell,
+    run: str,
+    verify: bool,
+    until: str | None,
+    step: int | None,
+    source: Path | None,
+) -> Answer:
     """Run a recorded run again from its tapes, with the source kept in the run.
 
-    With --verify or --source the first differing action is named, and the exit code is 4.
+    With --verify or --source the first differing action is named, and the exit code is 4. --until
+    opens the robot's whole state at a frame; on a terminal a prompt steps on from there and back.
     """
+    if step is not None and until is None:
+        raise BadConfig("a step from where?", where="--step", todo="give --until, too")
+    if step is not None and source is not None:
+        raise BadConfig(
+            "steps go through the run as it was", where="--step", todo="leave out --source"
+        )
+    on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not shell.json
+    if until is not None and on_terminal and not (verify or source or step):
+        return _by_hand(shell.run_path(run), until)
     replay_run = load("onetape.services.replay", "replay_run", what="replay")
     with shell.progress("replay") as progress:
         value = plain(
@@ -35,10 +62,38 @@ def command(shell: Shell, run: str, verify: bool, until: str | None, source: Pat
                 shell.run_path(run), verify=verify, until=until, source=source, progress=progress
             )
         )
+    if step is not None:
+        steps_of = load("onetape.services.time_travel", "steps_of", what="replay --step")
+        value["steps"] = steps_of(shell.run_path(run), until, step)
     error = None
     if value.get("divergences") and (verify or source is not None):
         error = Divergence(
             f"{value['divergences']} actions differ",
             where=f"the first: {value.get('first_divergence')}",
         )
-    return Answer.of_check(value, error)
+    return Answer.of_check(value, error, _text(value))
+
+
+def _text(value: dict[str, Any]) -> str:
+    from onetape.cli.state_text import brief_lines, state_text
+
+    text = rows({name: each for name, each in value.items() if name not in ("state", "steps")})
+    if "state" in value:
+        text += "\n\n" + state_text(value["state"])
+    for each in value.get("steps", []):
+        text += "\n" + "\n".join(brief_lines(each))
+    return text
+
+
+def _by_hand(run: Path, until: str) -> Answer:
+    from onetape.cli.time_prompt import run_prompt
+
+    with load("onetape.services.time_travel", "Traveller", what="replay")(run) as traveller:
+        traveller.go(until)
+        run_prompt(traveller, _line, click.echo)
+    return Answer({"run": run.name})
+
+
+def _line() -> str:
+    click.echo("> ", nl=False)  # input() would say it on standard error
+    return input()

@@ -27,7 +27,7 @@ from onetape.model.errors import InvariantViolation, SchemaMismatch, UnknownSymb
 from onetape.model.instrument import Instrument
 from onetape.model.time import format_time, parse_period
 
-__all__ = ["MEMORY_BYTES_MAX", "Balance", "Failed", "Host"]
+__all__ = ["MEMORY_BYTES_MAX", "Balance", "ExactBalance", "Failed", "Host"]
 
 MEMORY_BYTES_MAX = 64 * 1024
 MONEY_ONE = 10**18  # units of 1e-18
@@ -53,6 +53,16 @@ class Balance:
     total: float
     available: float
     locked: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExactBalance:
+    """The same, exact."""
+
+    currency: str
+    total: Fraction
+    available: Fraction
+    locked: Fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,15 +367,26 @@ class Host:
             for index, (owner, name) in enumerate(self.money)
             if name == currency and account in (None, owner)
         ]
+        return Balance(currency, *map(float, self._exact(currency, numbers)))
+
+    @property
+    def balances(self) -> list[tuple[str, ExactBalance]]:
+        """(account, balance) of all money."""
+        return [
+            (account, ExactBalance(currency, *self._exact(currency, [number])))
+            for number, (account, currency) in enumerate(self.money)
+        ]
+
+    def _exact(self, currency: str, numbers: list[int]) -> tuple[Fraction, Fraction, Fraction]:
+        """Total, available, locked."""
         total = _exact_sum(map(self.sim.balance_text, numbers))
         if self._live is not None:
             locked = Fraction(self._live.locked(currency), MONEY_ONE)
-            return Balance(currency, float(total), float(total - locked), float(locked))
-        return Balance(
-            currency,
-            float(total),
-            float(_exact_sum(map(self.sim.available_text, numbers))),
-            float(_exact_sum(map(self.sim.locked_text, numbers))),
+            return total, total - locked, locked
+        return (
+            total,
+            _exact_sum(map(self.sim.available_text, numbers)),
+            _exact_sum(map(self.sim.locked_text, numbers)),
         )
 
     # --- records ---------------------------------------------------------------------------------

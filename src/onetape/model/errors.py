@@ -103,14 +103,15 @@ class OnetapeError(Exception):
         return f"error {self.name}({self.code}): {self.message}"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self.what, self.where, self.todo)
+        return rebuilt, (type(self), self.what, self.where, self.todo)
 
     def as_json(self) -> dict[str, dict[str, int | str]]:
         """The error object of a command that was asked for --json."""
         return {"error": {"code": self.code, "name": self.name, "message": self.message}}
 
 
-def _rebuild(kind: type[OnetapeError], what: str, where: str, todo: str) -> OnetapeError:
+def rebuilt(kind: type[OnetapeError], what: str, where: str, todo: str) -> OnetapeError:
+    """An error that another process met."""
     error = kind.__new__(kind)
     OnetapeError.__init__(error, what, where=where, todo=todo)
     return error

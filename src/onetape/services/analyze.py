@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +17,7 @@ import msgspec
 from onetape.engine.actions import read_actions
 from onetape.engine.asked import asked_in
 from onetape.engine.lives import Life, lives_of
-from onetape.engine.parameters import parameters_of
-from onetape.engine.plan import RunPlan, read_plan, toml_value
+from onetape.engine.plan import RunPlan, read_plan
 from onetape.engine.session import Session
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, ProcessDown
 from onetape.services.replay import (
@@ -28,6 +27,7 @@ from onetape.services.replay import (
     repeat_lives,
     strategy_of,
 )
+from onetape.services.robot_state import state_of
 from onetape.store.analysis import ParquetTables, Sink, SqlTables
 from onetape.store.analysis_rows import OWN, Rows
 from onetape.store.database import Database
@@ -35,7 +35,7 @@ from onetape.store.secrets import read_secret
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 
-__all__ = ["analyze_run", "state_of"]
+__all__ = ["analyze_run"]
 
 BATCH: Final = 5000  # records between two writes
 LOOK_S: Final = 0.1  # of --follow, at the tape
@@ -236,53 +236,3 @@ def _states(
         repeat(plan, strategy, instruments=given_facts(run), asked=asked_in(journal), each=note)
     sink.add("states", rows)
     return count
-
-
-def state_of(session: Session) -> dict[str, Any]:
-    """All that the robot has now: parameters, memory, its own attributes, positions, working
-    orders, equity."""
-    sim, robot = session.sim, session.robot
-    positions = [
-        {"symbol": p.symbol, "side": p.side, "qty": p.qty, "entry_price": p.entry_price,
-         "realized": p.realized}
-        for p in sim.positions()
-    ]  # fmt: skip
-    orders = [
-        {"id": o.id, "symbol": o.symbol, "side": o.side, "price": o.price, "qty": o.qty,
-         "filled": o.filled, "state": str(o.state)}
-        for o in sim.working(None)
-    ]  # fmt: skip
-    return {
-        "params": {name: toml_value(value) for name, value in session.params.items()},
-        "equity": sim.equity_text,
-        "trading": sim.trading,
-        "halted": sim.halted,
-        "positions": positions,
-        "orders": orders,
-        "memory": dict(session.host.memory),
-        "own": dict(_own(robot)),
-    }
-
-
-def _own(robot: Any) -> Iterator[tuple[str, Any]]:
-    known = parameters_of(type(robot))
-    for name, value in vars(robot).items():
-        if not name.startswith("_") and name not in known and name != "random":
-            yield name, _plain(value)
-
-
-def _plain(value: Any) -> Any:
-    """As JSON has it; what it has no form for as text."""
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, float):
-        return value if value - value == 0 else str(value)
-    if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, (set, frozenset)):
-        return sorted(map(str, value))
-    if isinstance(value, (list, tuple)) or type(value).__name__ == "deque":
-        return [_plain(each) for each in value]
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    return str(value)

@@ -20,8 +20,11 @@ from onetape.engine.session import Session
 from onetape.engine.tape_facts import seals_within
 from onetape.model.errors import BadConfig, BadInput, Divergence, StrategyError
 from onetape.model.instrument import Instrument
-from onetape.model.time import TIME_MAX, parse_time
+from onetape.model.time import TIME_MAX
+from onetape.services.frames_around import FramesAround
+from onetape.services.moments import place_of
 from onetape.services.repetition import Repetition
+from onetape.services.robot_state import opened_at
 from onetape.tape.journal import JournalReader
 
 __all__ = [
@@ -36,7 +39,6 @@ __all__ = [
 ]
 
 GIVEN_FILE = "instruments.toml"  # what --instruments gave, kept in the run's folder
-SEQUENCE_MAX = 10**12  # --until: smaller numbers are sequences, larger ones times
 
 
 @dataclass(slots=True)
@@ -65,10 +67,22 @@ def replay_run(
     source: Path | None = None,
     progress: Callable[[float, float | None], None] | None = None,
 ) -> dict[str, Any]:
-    """CONTRACT's keys: run, events, actions, divergences, first_divergence, action_hash."""
+    """CONTRACT's keys: run, events, actions, divergences, first_divergence, action_hash. until: a
+    place (services/moments.py); then also `state`, the robot's there."""
     plan, _ = read_plan(path)
     strategy = load_strategy(_edited(source, plan)) if source else strategy_of(path, plan)
-    sequence, moment = _until(until)
+    sequence, moment = place_of(until, path / "journal") if until is not None else (None, None)
+    state: dict[str, Any] = {}
+
+    def note_state(again: Repetition) -> None:
+        life = again.plan.live.life - 1 if again.plan.live else 0
+        frames = FramesAround(again.plan)
+        try:
+            state.update(opened_at(again, frames, life=life))
+        finally:
+            frames.close()
+
+    at_end = note_state if until is not None else None
     # First: one that still runs writes on, and only what it had written by now is compared.
     lives = lives_of(path / "journal") if plan.live is not None else []
     recorded = read_actions(path / "journal")
@@ -78,7 +92,7 @@ def replay_run(
         states = [state for life in lives for state in read_states(path / "journal", life)]
         again = repeat_lives(
             path, plan, lives, strategy, recorded, sequence=sequence, moment=moment,
-            progress=progress,
+            progress=progress, at_end=at_end,
         )  # fmt: skip
     else:
         check_inputs(plan)
@@ -90,6 +104,7 @@ def replay_run(
             moment=moment,
             asked=asked_in(path / "journal"),
             progress=progress,
+            at_end=at_end,
         )
     if until is not None:
         recorded = recorded.where(recorded.columns["time"] <= again.cut)
@@ -113,6 +128,7 @@ def replay_run(
         "first_divergence": words or None,
         "action_hash": again.action_hash,
         "verified": verify,
+        **({"state": state} if state else {}),
     }
 
 
@@ -171,7 +187,10 @@ def repeat(
                     # It may have done a part of this, for it was killed meanwhile.
                     again.run_on(killed_at)
             cut = session.sim.now
-            if killed_at is None and (whole or again.is_whole):
+            has_ended = killed_at is None and (whole or again.is_whole)
+            if has_ended and at_end is not None:
+                at_end(again)  # before on_stop
+            if has_ended:
                 session.finish()
             elif moment is not None:
                 # Timers and answers that were due by then did not wait for a later frame.
@@ -179,7 +198,7 @@ def repeat(
                 cut = moment
             elif not whole:
                 cut -= 1  # further frames may have this last one's time
-            if at_end is not None:
+            if at_end is not None and not has_ended:
                 at_end(again)
             counters = session.sim.counters()
             attributes = session.attributes()
@@ -225,6 +244,7 @@ def repeat_lives(
     moment: int | None = None,
     each: Callable[[Session], None] | None = None,
     progress: Callable[[float, float | None], None] | None = None,
+    at_end: Callable[[Repetition], None] | None = None,
 ) -> Repeated:
     """A live run, one life after the other. Of one that was killed the repetition may know more
     than the tape does: what that life did not come to write is left out."""
@@ -254,6 +274,7 @@ def repeat_lives(
                 journal=journal,
                 position=life.position,
                 carried=whole.attributes if whole and life.live.restart == REPLAY else None,
+                at_end=at_end,
             )
             if not life.has_ended:
                 numbers = recorded.columns["sequence"]
@@ -299,17 +320,6 @@ def _edited(source: Path, plan: RunPlan) -> str:
         return f"{source / plan.strategy.rpartition(':')[0]}:{name}"
     text = str(source)
     return text if ":" in text else f"{text}:{name}"
-
-
-def _until(text: str | None) -> tuple[int | None, int | None]:
-    if text is None:
-        return None, None
-    if text.isdigit() and int(text) < SEQUENCE_MAX:
-        return int(text), None
-    try:
-        return None, parse_time(text)
-    except (ValueError, BadInput) as problem:
-        raise BadConfig(str(problem), where="--until", todo="give a sequence or a time") from None
 
 
 def check_inputs(plan: RunPlan) -> None:

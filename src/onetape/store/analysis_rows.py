@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.data.table_row import RowMaker, decimal_text
+from onetape.store.frame_words import FrameWords
 from onetape.tape.journal import JournalReader, Record
 
 __all__ = ["KEYS", "OWN", "TABLES", "Rows"]
@@ -70,9 +70,8 @@ class Rows:
     somebody empties it, and in `changed`: orders that are new or have changed."""
 
     def __init__(self, run: str, tape: str, reader: JournalReader) -> None:
-        self._run, self._tape, self._reader = run, tape, reader
-        self._maker = RowMaker(reader)
-        self._names: dict[str, list[str]] = {}
+        self._run, self._tape = run, tape
+        self._words = FrameWords(reader)
         self._orders: dict[int, _Order] = {}
         self.made: dict[str, list[list[Any]]] = {"events": [], "decisions": [], "fills": []}
         self.changed: dict[int, list[Any]] = {}
@@ -90,7 +89,7 @@ class Rows:
                 self._note(order_id)
 
     def take(self, record: Record) -> None:
-        body = self._body(record)
+        body = self._words.of(record)
         symbol = body.pop("symbol", "")
         bid, ask = _number(body.get("bid")), _number(body.get("ask"))
         size = body.get("size") if record.type != "mbo" else None
@@ -166,36 +165,6 @@ class Rows:
 
     def _note(self, order_id: int) -> None:
         self.changed[order_id] = list(self._orders[order_id].row.values())
-
-    # --- a frame as words -------------------------------------------------------------------------
-
-    def _body(self, record: Record) -> dict[str, Any]:
-        if not self._is_fixed(record.type):
-            symbol = self._reader.instruments.get(record.stream, {}).get("symbol", "")
-            data = record.data
-            return {**data, "symbol": data.get("symbol", symbol)}
-        row = self._maker.row(record)
-        found: dict[str, Any] = {}
-        for name, value in zip(self._names[record.type], row, strict=True):
-            if name in ("sequence", "time"):
-                continue
-            found[name] = _text(value)
-        return found
-
-    def _is_fixed(self, event: str) -> bool:
-        names = self._names.get(event)
-        if names is None:
-            # A payload's own `flags` comes after the frame's.
-            names = self._names[event] = [column.name for column in self._maker.shape(event)]
-        return names[-1] != "data"
-
-
-def _text(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return decimal_text(value)
-    if isinstance(value, list):  # levels
-        return [[decimal_text(price), decimal_text(size)] for price, size in value]
-    return value
 
 
 def _number(value: Any) -> float | None:
