@@ -30,8 +30,50 @@ from onetape.engine.purity import ADVICE, impurities
         ("key = id", "memory order", "id"),
         ("for x in {1, 2}: pass", "memory order", "iteration over a set"),
         ("[x for x in set(y)]", "memory order", "iteration over a set"),
+        ("import pandas as pd\npd.Timestamp.now()", "wall clock", "pandas.Timestamp.now"),
+        ("import pandas as pd\npd.Timestamp('now')", "wall clock", "pandas.Timestamp('now')"),
+        ("import numpy as np\nnp.datetime64('today')", "wall clock", "numpy.datetime64('today')"),
+        ("from datetime import date\ndate.today()", "wall clock", "datetime.date.today"),
+        ("import time\ntime.sleep(1)", "wall clock", "time.sleep"),
+        ("import time\ntime.clock_gettime_ns(0)", "wall clock", "time.clock_gettime_ns"),
+        ("import time\ntime.strftime('%H')", "wall clock", "time.strftime"),
+        ("import secrets\nsecrets.token_hex()", "randomness", "secrets.token_hex"),
+        ("import os\nos.urandom(8)", "randomness", "os.urandom"),
+        ("from uuid import uuid1\nuuid1()", "randomness", "uuid.uuid1"),
+        ("from numpy.random import normal\nnormal()", "randomness", "numpy.random.normal"),
+        ("import socket", "network", "import socket"),
+        ("import ccxt", "network", "import ccxt"),
+        ("import sqlite3\nsqlite3.connect('x')", "files", "sqlite3.connect"),
+        ("import os\nos.path.exists('x')", "files", "os.path.exists"),
+        ("import pandas as pd\npd.read_csv('x')", "files", "pandas.read_csv"),
+        ("import subprocess", "threads and processes", "import subprocess"),
+        ("import multiprocessing as m", "threads and processes", "import multiprocessing"),
+        ("from concurrent.futures import ThreadPoolExecutor", "threads and processes",
+         "import concurrent.futures.ThreadPoolExecutor"),
+        ("import os\nos.system('ls')", "threads and processes", "os.system"),
+        ("import os\nos.getpid()", "environment", "os.getpid"),
+        ("import platform\nplatform.node()", "environment", "platform.node"),
+        ("import sys\nsys.argv", "environment", "sys.argv"),
+        ("s = {'a'}\nfor x in s: pass", "memory order", "iteration over a set"),
+        ("class A:\n def f(self):\n  self.s = set()\n def g(self):\n  for x in self.s: pass",
+         "memory order", "iteration over a set"),
+        ("list({'a', 'b'})", "memory order", "iteration over a set"),
+        ("','.join(set(y))", "memory order", "iteration over a set"),
+        ("dict.fromkeys(set(y))", "memory order", "iteration over a set"),
+        ("s = set(y)\ns.pop()", "memory order", "pop of a set"),
+        ("a = set(y)\nfor x in a | b: pass", "memory order", "iteration over a set"),
+        ("for x in set(y).union(z): pass", "memory order", "iteration over a set"),
+        ("import gc\ngc.get_objects()", "memory order", "gc.get_objects"),
+        ("n = 0\ndef f():\n global n\n n += 1", "state outside the robot", "global n"),
+        ("seen = []\ndef f(x):\n seen.append(x)", "state outside the robot",
+         "the module's seen is changed"),
+        ("cache = {}\nclass A:\n def f(self):\n  cache[1] = 2", "state outside the robot",
+         "the module's cache is changed"),
+        ("class A:\n def f(self):\n  A.n = 1", "state outside the robot", "A.n is set"),
+        ("class A:\n seen = []\n def f(self):\n  self.seen.append(1)",
+         "state outside the robot", "A.seen is changed"),
     ],
-)
+)  # fmt: skip
 def test_what_breaks_replay_is_found(source, kind, what):
     found = impurities(source)
     assert (kind, what) in [(f.kind, f.what) for f in found]
@@ -52,6 +94,15 @@ def test_what_breaks_replay_is_found(source, kind, what):
         "x in {1, 2}",
         "from . import random",
         "import os\nos.path.join('a', 'b')",
+        "s = {'a'}\nsorted(s), len(s), max(s), 'a' in s, sorted(x for x in s)",
+        "t = {x for x in {1, 2}}",  # a set again
+        "s = set()\ns = [1]\nfor x in s: pass",  # not only a set
+        "d = {}\nfor x in d: pass\nd.pop(1)",
+        "seen = []\ndef f():\n seen = []\n seen.append(1)",  # its own
+        "table = {1: 2}\ndef f(x):\n return table[x]",  # read only
+        "class A:\n seen = []\n def f(self):\n  self.seen = []\n  self.seen.append(1)",
+        "class A:\n def f(self):\n  self.n = 1",
+        "import numpy as np\nnp.datetime64('2026-01-01')",
     ],
 )
 def test_what_does_not_is_left_alone(source):

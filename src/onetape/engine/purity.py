@@ -17,6 +17,7 @@ FILES = "files"
 THREADS = "threads and processes"
 ENVIRONMENT = "environment"
 ORDER = "memory order"
+SHARED = "state outside the robot"
 
 ADVICE = {
     CLOCK: "use self.now, self.time or self.set_timer",
@@ -26,34 +27,47 @@ ADVICE = {
     THREADS: "callbacks come one at a time; use self.set_timer",
     ENVIRONMENT: "use a parameter",
     ORDER: "sort, or use a list or dict",
+    SHARED: "keep it in an attribute or in self.memory",
 }
 
 # Dotted names, and everything below them.
 _TABLE = {
     CLOCK: """
         time.time time.time_ns time.monotonic time.monotonic_ns time.perf_counter
-        time.perf_counter_ns time.process_time time.sleep time.localtime time.gmtime
+        time.perf_counter_ns time.process_time time.process_time_ns time.thread_time
+        time.thread_time_ns time.clock_gettime time.clock_gettime_ns time.sleep time.localtime
+        time.gmtime time.ctime time.asctime time.strftime timeit
         datetime.datetime.now datetime.datetime.utcnow datetime.datetime.today
-        datetime.date.today pandas.Timestamp.now pandas.Timestamp.utcnow
+        datetime.date.today pandas.Timestamp.now pandas.Timestamp.utcnow pandas.Timestamp.today
     """,
-    RANDOM: "random secrets numpy.random uuid.uuid1 uuid.uuid4 os.urandom os.getrandom",
+    RANDOM: """
+        random secrets numpy.random uuid.uuid1 uuid.uuid4 uuid.uuid6 uuid.uuid7 os.urandom
+        os.getrandom torch.rand torch.randn torch.randint torch.normal
+    """,
     NETWORK: """
         socket ssl requests httpx aiohttp urllib.request http.client websockets websocket
-        picows ccxt ftplib smtplib telnetlib zmq redis nats grpc
+        picows ccxt ftplib smtplib telnetlib zmq redis nats grpc urllib3 imaplib poplib
+        xmlrpc.client pymongo psycopg psycopg2 pymysql sqlalchemy kafka paramiko
     """,
     FILES: """
-        open io.open os.open os.listdir os.scandir os.walk os.stat os.remove os.rename
-        os.mkdir os.makedirs pathlib.Path shutil tempfile sqlite3 pickle.load pickle.dump
-        shelve glob numpy.load numpy.save numpy.savez numpy.loadtxt numpy.savetxt
+        open io.open io.FileIO os.open os.listdir os.scandir os.walk os.stat os.remove os.rename
+        os.replace os.unlink os.rmdir os.mkdir os.makedirs os.path.exists os.path.isfile
+        os.path.isdir os.path.getsize os.path.getmtime os.access mmap pathlib.Path shutil
+        tempfile sqlite3 pickle.load pickle.dump shelve dbm joblib.load joblib.dump glob
+        numpy.load numpy.save numpy.savez numpy.loadtxt numpy.savetxt
         pandas.read_csv pandas.read_parquet polars.read_csv polars.read_parquet
         polars.scan_csv polars.scan_parquet input
     """,
     THREADS: """
         threading multiprocessing asyncio concurrent.futures subprocess _thread signal
-        os.fork os.system os.popen os.spawnv
+        os.fork os.forkpty os.system os.popen os.spawnv os.spawnl os.posix_spawn os.execv os.execl
+        sched
     """,
-    ENVIRONMENT: "os.environ os.getenv os.getpid os.uname platform sys.argv",
-    ORDER: "id hash",
+    ENVIRONMENT: """
+        os.environ os.environb os.getenv os.getpid os.getppid os.getcwd os.cpu_count
+        os.getloadavg os.uname os.getlogin platform getpass locale.getlocale resource sys.argv
+    """,
+    ORDER: "id hash weakref gc sys.getrefcount object.__hash__",
 }
 NAMES = {name: kind for kind, names in _TABLE.items() for name in names.split()}
 # Modules whose import alone says enough: they are of no use without what they do.
@@ -85,7 +99,7 @@ def impurities(source: str) -> list[Finding]:
         for node in ast.walk(tree)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
     }
-    found: set[Finding] = set()
+    found: set[Finding] = set(_shared(tree)) | set(_unordered(tree))
     inner: set[ast.AST] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
@@ -99,8 +113,12 @@ def impurities(source: str) -> list[Finding]:
             kind = _kind(dotted) if dotted and dotted not in shadowed else None
             if kind:
                 found.add(Finding(node.lineno, kind, dotted))
-        elif isinstance(node, (ast.For, ast.comprehension)) and _is_set(node.iter):
-            found.add(Finding(node.iter.lineno, ORDER, "iteration over a set"))
+        elif isinstance(node, ast.Call) and _is_now(node, names):
+            found.add(
+                Finding(
+                    node.lineno, CLOCK, f"{_dotted(node.func, names)}({ast.unparse(node.args[0])})"
+                )
+            )
     return sorted(found)
 
 
@@ -153,11 +171,193 @@ def _kind(dotted: str) -> str | None:
     return None
 
 
-def _is_set(node: ast.expr) -> bool:
-    if isinstance(node, (ast.Set, ast.SetComp)):
-        return True
+# These make a moment out of text, also of the text "now".
+_MOMENTS = {"numpy.datetime64", "pandas.Timestamp", "pandas.to_datetime"}
+
+
+def _is_now(node: ast.Call, names: dict[str, str]) -> bool:
+    first = node.args[0] if node.args else None
     return (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id in ("set", "frozenset")
+        isinstance(first, ast.Constant)
+        and first.value in ("now", "today")
+        and _dotted(node.func, names) in _MOMENTS
     )
+
+
+# --- order of sets --------------------------------------------------------------------------------
+
+# What goes through a set in the order of its hashes: those of texts are others in each process.
+_WALKS = {"list", "tuple", "iter", "enumerate", "map", "filter", "zip", "sum", "reversed"}
+_SET_METHODS = {"union", "intersection", "difference", "symmetric_difference", "copy"}
+
+
+def _unordered(tree: ast.AST) -> Iterator[Finding]:
+    known = _set_names(tree)
+    # Of a comprehension that is sorted the order does not count.
+    sorted_ones = {
+        argument
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and _name(node.func) in ("sorted", "set", "frozenset")
+        for argument in node.args
+    }
+    skipped = {
+        generator
+        for node in sorted_ones
+        if isinstance(node, (ast.GeneratorExp, ast.ListComp, ast.SetComp))
+        for generator in node.generators
+    } | {
+        generator
+        for node in ast.walk(tree)
+        if isinstance(node, ast.SetComp)
+        for generator in node.generators
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.For, ast.comprehension)):
+            if node not in skipped and _is_set(node.iter, known):
+                yield Finding(node.iter.lineno, ORDER, "iteration over a set")
+        elif isinstance(node, ast.Call):
+            walks = _name(node.func) in _WALKS or (
+                isinstance(node.func, ast.Attribute) and node.func.attr in ("join", "fromkeys")
+            )
+            if walks and node not in sorted_ones and any(_is_set(a, known) for a in node.args):
+                yield Finding(node.lineno, ORDER, "iteration over a set")
+            elif (
+                isinstance(node.func, ast.Attribute)
+                and node.func.attr == "pop"
+                and not node.args
+                and _is_set(node.func.value, known)
+            ):
+                yield Finding(node.lineno, ORDER, "pop of a set")
+
+
+def _set_names(tree: ast.AST) -> set[str]:
+    """Names and attributes of self that are bound to sets, and to nothing else."""
+    bound: dict[str, list[bool]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            targets, value = node.targets, node.value
+        elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
+            targets, value = [node.target], node.value
+        else:
+            continue
+        for target in targets:
+            if name := _name(target):
+                bound.setdefault(name, []).append(_is_set(value, set()))
+    return {name for name, values in bound.items() if all(values)}
+
+
+def _name(node: ast.expr) -> str:
+    """`x` or `self.x`; else nothing."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and _name(node.value) == "self":
+        return f"self.{node.attr}"
+    return ""
+
+
+def _is_set(node: ast.expr, known: set[str]) -> bool:
+    if isinstance(node, (ast.Set, ast.SetComp)) or _name(node) in known:
+        return True
+    if isinstance(node, ast.BinOp) and isinstance(
+        node.op, (ast.BitOr, ast.BitAnd, ast.Sub, ast.BitXor)
+    ):
+        return _is_set(node.left, known) or (
+            not isinstance(node.op, ast.Sub) and _is_set(node.right, known)
+        )
+    if not isinstance(node, ast.Call):
+        return False
+    if isinstance(node.func, ast.Attribute) and node.func.attr in _SET_METHODS:
+        return _is_set(node.func.value, known)
+    return _name(node.func) in ("set", "frozenset")
+
+
+# --- state that is not the robot's ----------------------------------------------------------------
+
+_CHANGES = {
+    "append", "appendleft", "add", "extend", "insert", "update", "setdefault", "pop", "popleft",
+    "popitem", "remove", "discard", "clear", "sort", "reverse",
+}  # fmt: skip
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def _shared(tree: ast.Module) -> Iterator[Finding]:
+    """Variables of the module and of classes that callbacks change: the next life, a variant beside
+    it or a repetition in the same process begins with what the one before has left."""
+    of_module = {
+        target.id
+        for node in tree.body
+        if isinstance(node, (ast.Assign, ast.AnnAssign))
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name)
+    }
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    names = {node.name for node in classes}
+    for function in ast.walk(tree):
+        if not isinstance(function, _FUNCTIONS):
+            continue
+        own = _bound_in(function)
+        for node in ast.walk(function):
+            if isinstance(node, ast.Global):
+                for each in node.names:
+                    yield Finding(node.lineno, SHARED, f"global {each}")
+            elif (name := _changed(node)) and name in of_module - own:
+                yield Finding(getattr(node, "lineno", 0), SHARED, f"the module's {name} is changed")
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                owner = node.value
+                if isinstance(owner, ast.Name) and owner.id in names | {"cls"} - own:
+                    yield Finding(node.lineno, SHARED, f"{owner.id}.{node.attr} is set")
+    for klass in classes:
+        yield from _shared_by_class(klass)
+
+
+def _shared_by_class(node: ast.ClassDef) -> Iterator[Finding]:
+    """A list or dict of the class that is changed through self, and that no robot has alone."""
+    mutable = {
+        target.id
+        for item in node.body
+        if isinstance(item, ast.Assign) and _is_mutable(item.value)
+        for target in item.targets
+        if isinstance(target, ast.Name)
+    }
+    inner = list(ast.walk(node))
+    mutable -= {
+        each.attr
+        for each in inner
+        if isinstance(each, ast.Attribute) and isinstance(each.ctx, ast.Store)
+    }
+    for each in inner:
+        name = _changed(each).removeprefix("self.")
+        if name in mutable and _changed(each) != name:
+            yield Finding(getattr(each, "lineno", 0), SHARED, f"{node.name}.{name} is changed")
+
+
+def _is_mutable(node: ast.expr) -> bool:
+    if isinstance(node, (ast.List, ast.Dict, ast.Set)):
+        return True
+    made = ("list", "dict", "set", "deque", "defaultdict", "Counter", "bytearray")
+    return isinstance(node, ast.Call) and _name(node.func) in made
+
+
+def _changed(node: ast.AST) -> str:
+    """The name whose content this changes: `x.append(...)`, `x[...] = ...`, `del x[...]`."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return _name(node.func.value) if node.func.attr in _CHANGES else ""
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, (ast.Store, ast.Del)):
+        return _name(node.value)
+    return ""
+
+
+def _bound_in(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    """Its own names: arguments and what it assigns."""
+    declared = {
+        name for node in ast.walk(function) if isinstance(node, ast.Global) for name in node.names
+    }
+    arguments = function.args
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    found = {each.arg for each in named}
+    found |= {
+        node.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    return found - declared
