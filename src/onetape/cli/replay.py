@@ -75,9 +75,12 @@ def command(
 
 
 def _text(value: dict[str, Any]) -> str:
-    from onetape.cli.state_text import brief_lines, state_text
+    from onetape.cli.state_text import brief_lines, divergence_lines, state_text
 
-    text = rows({name: each for name, each in value.items() if name not in ("state", "steps")})
+    apart = ("divergence", "state", "steps")
+    text = rows({name: each for name, each in value.items() if name not in apart})
+    if "divergence" in value:
+        text += "\n\n" + "\n".join(divergence_lines(value["divergence"]))
     if "state" in value:
         text += "\n\n" + state_text(value["state"])
     for each in value.get("steps", []):

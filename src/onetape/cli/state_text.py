@@ -8,18 +8,18 @@ from typing import Any
 
 from onetape.cli.frame import moment
 
-__all__ = ["book_lines", "brief_lines", "frame_line", "frame_lines", "order_lines", "state_text"]
+__all__ = [
+    "book_lines",
+    "brief_lines",
+    "divergence_lines",
+    "frame_line",
+    "frame_lines",
+    "order_lines",
+    "state_text",
+]
 
 WIDTH = 100
-_BESIDE = {
-    "tape",
-    "seq",
-    "time",
-    "type",
-    "symbol",
-    "flags",
-    "ts_recv",
-}  # of a frame, said elsewhere
+_BESIDE = {"flags", "ts_recv"}  # of little use to a reader
 
 
 def state_text(state: dict[str, Any]) -> str:
@@ -61,12 +61,24 @@ def frame_lines(state: dict[str, Any]) -> list[str]:
     return lines + [f"  {frame_line(each)}" for each in state["after"]]
 
 
+def divergence_lines(found: dict[str, Any]) -> list[str]:
+    """The first frame that differs: both sides, and what lies around."""
+    sides = [
+        f"  {side}: {frame_line(found[side]) if found[side] else 'nothing'}"
+        for side in ("recorded", "repeated")
+    ]
+    return [
+        "equal before", *(f"  {frame_line(each)}" for each in found["before"]),
+        "they part", *sides, "the market there", *frame_lines(found["input"]),
+    ]  # fmt: skip
+
+
 def frame_line(frame: dict[str, Any]) -> str:
     body = "  ".join(
-        f"{name} {_short(value)}" for name, value in frame.items() if name not in _BESIDE
+        f"{name} {_short(value)}" for name, value in frame["data"].items() if name not in _BESIDE
     )
     text = (
-        f"{frame['tape']}:{frame['seq']}  {moment(frame['time'])}  {frame['type']}  "
+        f"{frame.get('tape', 'run')}:{frame['seq']}  {moment(frame['time'])}  {frame['type']}  "
         f"{frame['symbol']}  {body}"
     )
     return text if len(text) <= 2 * WIDTH else f"{text[: 2 * WIDTH]}..."

@@ -69,7 +69,7 @@ class FramesAround:
             found.append({
                 "tape": tape.name, "seq": record.sequence, "time": record.time,
                 "type": record.type, "symbol": symbol,
-                **{name: _bounded(value) for name, value in body.items()},
+                "data": {name: _bounded(value) for name, value in body.items()},
             })  # fmt: skip
         return found
 

@@ -21,6 +21,7 @@ from onetape.engine.tape_facts import seals_within
 from onetape.model.errors import BadConfig, BadInput, Divergence, StrategyError
 from onetape.model.instrument import Instrument
 from onetape.model.time import TIME_MAX
+from onetape.services.divergence import Part, first_differing_frame
 from onetape.services.frames_around import FramesAround
 from onetape.services.moments import place_of
 from onetape.services.repetition import Repetition
@@ -67,8 +68,24 @@ def replay_run(
     source: Path | None = None,
     progress: Callable[[float, float | None], None] | None = None,
 ) -> dict[str, Any]:
-    """CONTRACT's keys: run, events, actions, divergences, first_divergence, action_hash. until: a
-    place (services/moments.py); then also `state`, the robot's there."""
+    """CONTRACT's keys: run, events, actions, divergences, first_divergence, action_hash; where it
+    differs also `divergence`, of services/divergence.py. until: a place (services/moments.py); then
+    also `state`, the robot's there."""
+    with tempfile.TemporaryDirectory(prefix="onetape-replay-") as scratch:
+        return _replayed(
+            path, Path(scratch), verify=verify, until=until, source=source, progress=progress
+        )
+
+
+def _replayed(
+    path: Path,
+    scratch: Path,
+    *,
+    verify: bool,
+    until: str | None,
+    source: Path | None,
+    progress: Callable[[float, float | None], None] | None,
+) -> dict[str, Any]:
     plan, _ = read_plan(path)
     strategy = load_strategy(_edited(source, plan)) if source else strategy_of(path, plan)
     sequence, moment = place_of(until, path / "journal") if until is not None else (None, None)
@@ -92,7 +109,7 @@ def replay_run(
         states = [state for life in lives for state in read_states(path / "journal", life)]
         again = repeat_lives(
             path, plan, lives, strategy, recorded, sequence=sequence, moment=moment,
-            progress=progress, at_end=at_end,
+            progress=progress, at_end=at_end, scratch=scratch,
         )  # fmt: skip
     else:
         check_inputs(plan)
@@ -105,6 +122,7 @@ def replay_run(
             asked=asked_in(path / "journal"),
             progress=progress,
             at_end=at_end,
+            journal=scratch / "1",
         )
     if until is not None:
         recorded = recorded.where(recorded.columns["time"] <= again.cut)
@@ -115,8 +133,16 @@ def replay_run(
         count = sum(a != b for a, b in zip(states, again.states, strict=False))
         count += abs(len(states) - len(again.states))
         words = "the actions are equal and the state hash is not: memory, balances or orders differ"
+    divergence = None
     if count:
         words = f"recorded: {words}" if words else words
+        parts = [Part(scratch / str(life.number), plan_of(plan, life), life) for life in lives]
+        parts = [each for each in parts if each.repeated.exists()] or [Part(scratch / "1", plan)]
+        divergence = first_differing_frame(
+            path / "journal", parts, again.cut if until is not None else None
+        )
+        if divergence is not None and (frame := divergence["input"]["frame"]) is not None:
+            words += f"; they part at frame {frame['tape']}:{frame['seq']}"
         found = _impurities(path)
         if found:
             words += f"; the source uses {found}"
@@ -128,6 +154,7 @@ def replay_run(
         "first_divergence": words or None,
         "action_hash": again.action_hash,
         "verified": verify,
+        **({"divergence": divergence} if divergence else {}),
         **({"state": state} if state else {}),
     }
 
@@ -245,12 +272,14 @@ def repeat_lives(
     each: Callable[[Session], None] | None = None,
     progress: Callable[[float, float | None], None] | None = None,
     at_end: Callable[[Repetition], None] | None = None,
+    scratch: Path | None = None,
 ) -> Repeated:
     """A live run, one life after the other. Of one that was killed the repetition may know more
-    than the tape does: what that life did not come to write is left out."""
+    than the tape does: what that life did not come to write is left out. scratch: a folder where
+    the tape of each life is left, named by its number."""
     whole: Repeated | None = None
     before: list[tuple[str, int, bytes]] = []
-    with tempfile.TemporaryDirectory(prefix="onetape-lives-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="onetape-lives-") as passing:
         for life in lives:
             is_later = (sequence is not None and life.position >= sequence) or (
                 moment is not None and life.start > moment
@@ -259,7 +288,7 @@ def repeat_lives(
                 break
             given = plan_of(plan, life)
             check_inputs(given)
-            journal = Path(scratch) / str(life.number)
+            journal = (scratch or Path(passing)) / str(life.number)
             part = repeat(
                 given,
                 strategy,
