@@ -1,0 +1,58 @@
+"""Time travel through a live run of several lives: a robot that was killed and went on, at a
+gateway and a simulated exchange, each a process of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from supervised import Home
+from test_run_goes_on import KEEPER, config, started, through_lives
+
+from onetape.engine.lives import lives_of
+from onetape.model.time import format_time
+from onetape.services.replay import replay_run
+from onetape.services.time_travel import Traveller
+
+
+def test_every_life_of_a_run_is_opened(tmp_path: Path) -> None:
+    with Home(tmp_path, config(tmp_path, "on_fill", 2), KEEPER) as home:
+        run = through_lives(home, 2)
+        home.run("down")
+        told = started(run)
+        first, second = lives_of(run / "journal")
+        with Traveller(run) as traveller:
+            # Through all of it: lives come one after the other, and the second one remembers.
+            assert traveller.state()["life"] == 1
+            starts = set()
+            while not traveller.is_end:
+                assert traveller.step(1 if traveller.life == 0 else 200) > 0
+                state = traveller.state(0)
+                starts.add((state["life"], state["memory"]["starts"], state["own"]["seen"]))
+            assert starts == {(1, 1, 1), (2, 2, 1)}
+            assert {each["starts"] for each in told} == {1, 2}
+            end = traveller.state()
+            assert end["market"]["binance:BTC/USDT:USDT"]["quote"] is not None
+            # Back over the kill: the last place of the first life, then into the second again.
+            traveller.go(format_time(second.start))
+            assert traveller.life == 1
+            opened = traveller.state()
+            back = opened["frames"]
+            while traveller.life == 1:
+                assert traveller.step(-100) > 0
+            assert traveller.state()["memory"]["starts"] == 1
+            while traveller.life == 0:
+                assert traveller.step(1) == 1
+            traveller.step(back - traveller.frames)
+            assert traveller.state()["own"] == opened["own"]
+        # The command, by a time in the first life, on the gateway's tape.
+        shown = home.run(
+            "replay", str(run), "--until", format_time((first.start + first.time) // 2)
+        )
+        assert shown["divergences"] == 0
+        assert shown["state"]["life"] == 1 and shown["state"]["memory"]["starts"] == 1
+        shown = home.run("replay", str(run), "--until", str(second.taken), "--step", "-2")
+        assert shown["state"]["life"] == 2
+        assert [each["frames"] for each in shown["steps"]] == [
+            shown["state"]["frames"] - 1, shown["state"]["frames"] - 2,
+        ]  # fmt: skip
+        assert "divergence" not in replay_run(run, verify=True)
