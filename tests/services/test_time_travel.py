@@ -394,3 +394,42 @@ def test_what_is_wrong_with_a_run_is_said_as_ever(tmp_path, run):
     (tmp_path / "t").rename(tmp_path / "away")
     with pytest.raises(BadInput, match="is gone"):
         Traveller(made)
+
+
+COMPILED = """
+from onetape import Strategy, compiled
+
+
+@compiled
+class Counts(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+        self.seen = 0
+        self.last = 0.0
+
+    def on_quote(self, quote):
+        self.seen += 1
+        self.last = quote.bid
+        if self.seen % 100 == 0:
+            self.buy(self.symbol, 0.01)
+"""
+
+
+def test_attributes_of_machine_code_are_those_of_the_moment(tmp_path, sample):
+    pytest.importorskip("numba")
+    states = []
+    for interpret in (False, True):
+        done = run_backtest(
+            BacktestOptions(
+                strategy=str(write(tmp_path / "code", "counts", COMPILED)), data=[sample],
+                home=tmp_path, out=f"run-{interpret}", write_report=False, interpret=interpret,
+            )
+        ).run  # fmt: skip
+        with Traveller(done) as traveller:
+            traveller.go("9000")
+            traveller.step(-700)
+            states.append(traveller.state())
+    assert states[0] == states[1]
+    assert states[0]["own"]["seen"] > 1000 and states[0]["positions"]

@@ -17,6 +17,10 @@ from onetape.services.time_travel import Traveller
 def test_every_life_of_a_run_is_opened(tmp_path: Path) -> None:
     with Home(tmp_path, config(tmp_path, "on_fill", 2), KEEPER) as home:
         run = through_lives(home, 2)
+        # While it goes on, as far as it has come.
+        now = format_time(lives_of(run / "journal")[-1].time)
+        going = home.run("replay", str(run), "--until", now, "--step", "-1")
+        assert going["state"]["life"] == 2 and len(going["steps"]) == 1
         home.run("down")
         told = started(run)
         first, second = lives_of(run / "journal")
