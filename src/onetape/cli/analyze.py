@@ -6,11 +6,18 @@ from pathlib import Path
 
 import click
 
-from onetape.cli.frame import Answer, Shell, load, rows, verb
+from onetape.cli.frame import Answer, Shell, load, moment, rows, verb
+from onetape.model.errors import BadConfig
 
 
-@verb("analyze", example="onetape analyze RUN --db sqlite:///runs.db")
-@click.argument("run")
+@verb(
+    "analyze",
+    example="""
+    onetape analyze monday --db sqlite:///runs.db
+    onetape analyze monday tuesday --db sqlite:///runs.db
+    """,
+)
+@click.argument("runs", nargs=-1, required=True, metavar="RUN [RUN]")
 @click.option("--db", default="", metavar="URL", help="sqlite:///FILE, postgresql://USER@HOST/NAME "
               "or mariadb://USER@HOST/NAME; or env:NAME or file:PATH, which has it.")  # fmt: skip
 @click.option("--parquet", type=click.Path(path_type=Path), metavar="DIR",
@@ -20,17 +27,60 @@ from onetape.cli.frame import Answer, Shell, load, rows, verb
               "running the run again.")  # fmt: skip
 @click.option("--prefix", default="", help="Before the names of all tables.")
 def command(
-    shell: Shell, run: str, db: str, parquet: Path | None, follow: bool, states: bool, prefix: str
+    shell: Shell,
+    runs: tuple[str, ...],
+    db: str,
+    parquet: Path | None,
+    follow: bool,
+    states: bool,
+    prefix: str,
 ) -> Answer:
     """Project a run into SQL or Parquet: runs, events, decisions, orders, fills, states.
 
     RUN is a path or a name under HOME/runs. Another time the rows of this run take the place of the
-    first ones; nothing else in the database is touched.
+    first ones; nothing else in the database is touched. Two runs are then compared, decision by
+    decision and fill by fill.
     """
+    if len(runs) > 1:
+        return _pair(shell, runs, db, prefix, states=states, alone=follow or parquet is not None)
     analyze = load("onetape.services.analyze", "analyze_run", what="analyze")
     with shell.progress("analyze") as progress:
         found = analyze(
-            shell.run_path(run), db=db, prefix=prefix, parquet=parquet, states=states,
+            shell.run_path(runs[0]), db=db, prefix=prefix, parquet=parquet, states=states,
             follow=follow, progress=progress,
         )  # fmt: skip
     return Answer(found, rows(found))
+
+
+def _pair(
+    shell: Shell, runs: tuple[str, ...], db: str, prefix: str, *, states: bool, alone: bool
+) -> Answer:
+    if len(runs) > 2 or alone:
+        raise BadConfig(
+            "two runs are compared, in a database",
+            where="analyze",
+            todo="name two runs and --db, without --follow and --parquet",
+        )
+    analyze = load("onetape.services.analyze", "analyze_pair", what="analyze")
+    with shell.progress("analyze") as progress:
+        found = analyze(
+            *map(shell.run_path, runs), db=db, prefix=prefix, states=states, progress=progress
+        )
+    lines = [rows(each) for each in found["runs"]]
+    for what, each in found["compared"].items():
+        lines.append(f"{what}s: {each['equal']:,} of {each['compared']:,} equal")
+        if first := each["first"]:
+            sides = [_side(first, of) for of in ("a", "b")]
+            lines.append(f"  the first that is not: {first['symbol']} {first['n']}: "
+                         f"{sides[0]}, but {sides[1]}")  # fmt: skip
+    return Answer(found, "\n\n".join(lines[:2]) + "\n\n" + "\n".join(lines[2:]))
+
+
+def _side(first: dict[str, object], of: str) -> str:
+    ts = first[f"ts_{of}"]
+    if not isinstance(ts, int):
+        return "nothing"
+    words = [first[f"{name}_{of}"] for name in ("kind", "side", "qty")]
+    price = first[f"price_{of}"]
+    at = "" if price is None else f" at {price}"
+    return f"{' '.join(map(str, words))}{at} ({moment(ts)})"

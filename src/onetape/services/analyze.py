@@ -35,7 +35,7 @@ from onetape.store.secrets import read_secret
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 
-__all__ = ["analyze_run"]
+__all__ = ["analyze_pair", "analyze_run"]
 
 BATCH: Final = 5000  # records between two writes
 LOOK_S: Final = 0.1  # of --follow, at the tape
@@ -86,6 +86,36 @@ def analyze_run(
         finally:
             files.close()
     return {"run": run.name, **counts, "parquet": str(parquet) if parquet else None}
+
+
+def analyze_pair(
+    run_a: Path,
+    run_b: Path,
+    *,
+    db: str,
+    prefix: str = "",
+    states: bool = True,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Both into one database, then decisions and fills by their number: `runs` as of
+    `analyze_run`, `compared` as of SqlTables. Raises BadConfig for two of one name, and as
+    `analyze_run`."""
+    if run_a.name == run_b.name:
+        raise BadConfig(
+            f"both are called {run_a.name}", where="RUN", todo="rename the folder of one of them"
+        )
+    if not db:
+        raise BadConfig("two runs are compared in a database", where="--db", todo="give --db URL")
+    told = [
+        analyze_run(run, db=db, prefix=prefix, states=states, progress=progress)
+        for run in (run_a, run_b)
+    ]
+    database = Database(_url(db))
+    try:
+        compared = SqlTables(database, prefix).compared(run_a.name, run_b.name)
+    finally:
+        database.close()
+    return {"runs": told, "compared": compared}
 
 
 def _url(db: str) -> str:

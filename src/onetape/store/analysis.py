@@ -20,11 +20,53 @@ __all__ = ["ParquetTables", "Sink", "SqlTables"]
 
 VERSION: Final = 1
 META: Final = "analysis_tables"
-VIEW: Final = "analyzer"
+# Each view selects from tables, or from views that stand before it; {names} are as in the database.
+VIEWS: Final = {
+    "analyzer": """
+        SELECT run, uniq_id, ts, type, body FROM {events}
+        UNION ALL SELECT run, uniq_id, ts, 'state', body FROM {states}
+    """,
+    # Decisions and fills with their number in the run, by symbol: what two runs are paired by.
+    "numbered": """
+        SELECT run, 'decision' AS what, symbol,
+               ROW_NUMBER() OVER (PARTITION BY run, symbol ORDER BY seq) AS n,
+               seq, ts, kind, side, type, price_exact, qty_exact, price, qty FROM {decisions}
+        UNION ALL
+        SELECT run, 'fill' AS what, symbol,
+               ROW_NUMBER() OVER (PARTITION BY run, symbol ORDER BY seq) AS n,
+               seq, ts, 'fill', side, liquidity, price_exact, qty_exact, price, qty FROM {fills}
+    """,
+    # Two runs side by side: a row for each number that one of them has. `is_equal` leaves time out.
+    "compared": """
+        SELECT a.run AS run_a, r.run AS run_b, a.what, a.symbol, a.n, a.seq AS seq_a,
+               b.seq AS seq_b, a.ts AS ts_a, b.ts AS ts_b, b.ts - a.ts AS later,
+               a.kind AS kind_a, b.kind AS kind_b, a.side AS side_a, b.side AS side_b,
+               a.price AS price_a, b.price AS price_b, a.qty AS qty_a, b.qty AS qty_b,
+               CASE WHEN b.n IS NOT NULL AND a.kind = b.kind AND a.side = b.side
+                     AND a.type = b.type AND a.price_exact = b.price_exact
+                     AND a.qty_exact = b.qty_exact THEN 1 ELSE 0 END AS is_equal
+        FROM {numbered} a
+        JOIN {runs} r ON r.run <> a.run
+        LEFT JOIN {numbered} b
+          ON b.run = r.run AND b.what = a.what AND b.symbol = a.symbol AND b.n = a.n
+        UNION ALL
+        SELECT r.run, b.run, b.what, b.symbol, b.n, NULL, b.seq, NULL, b.ts, NULL, NULL, b.kind,
+               NULL, b.side, NULL, b.price, NULL, b.qty, 0
+        FROM {numbered} b
+        JOIN {runs} r ON r.run <> b.run
+        LEFT JOIN {numbered} a
+          ON a.run = r.run AND a.what = b.what AND a.symbol = b.symbol AND a.n = b.n
+        WHERE a.n IS NULL
+    """,
+}
 _INDEXES: Final = {
     "events": (("run", "ts"), ("run", "type")), "decisions": (("run", "ts"), ("run", "order_id")),
     "fills": (("run", "ts"), ("run", "order_id")), "states": (("run", "ts"),),
 }  # fmt: skip
+_FIRST: Final = (
+    "symbol", "n", "ts_a", "ts_b", "kind_a", "kind_b", "side_a", "side_b", "price_a", "price_b",
+    "qty_a", "qty_b",
+)  # fmt: skip
 _ROW_GROUP: Final = 1 << 16
 
 
@@ -57,7 +99,7 @@ class SqlTables:
         if meta.lower() not in there:
             database.create_table(meta, {"name": "key", "version": "integer"}, ("name",))
         ours = dict(database.run(f"SELECT name, version FROM {meta}"))  # noqa: S608
-        wanted = [self.name(table) for table in (*TABLES, VIEW)]
+        wanted = [self.name(table) for table in (*TABLES, *VIEWS)]
         if foreign := [n for n in wanted if n.lower() in there and n not in ours]:
             raise BadInput(
                 f"table {foreign[0]} is there and was not made by analyze", where="--db",
@@ -78,19 +120,38 @@ class SqlTables:
                     f"CREATE INDEX {name}_{'_'.join(index)} ON {name} ({', '.join(index)})"
                 )
             database.insert(meta, ("name", "version"), [(name, VERSION)])
-        if self.name(VIEW).lower() not in there:
-            shown = "run, uniq_id, ts"
-            database.run(
-                f"CREATE VIEW {self.name(VIEW)} AS "  # noqa: S608
-                f"SELECT {shown}, type, body FROM {self.name('events')} UNION ALL "
-                f"SELECT {shown}, 'state', body FROM {self.name('states')}"
-            )
-            database.insert(meta, ("name", "version"), [(self.name(VIEW), VERSION)])
+        names = {name: self.name(name) for name in (*TABLES, *VIEWS)}
+        for view, query in VIEWS.items():
+            if names[view].lower() not in there:
+                database.run(f"CREATE VIEW {names[view]} AS {query.format(**names)}")
+                database.insert(meta, ("name", "version"), [(names[view], VERSION)])
 
     def forget(self, run: str) -> None:
         """The rows of one run."""
         for table in TABLES:
             self.database.run(f"DELETE FROM {self.name(table)} WHERE run = ?", (run,))  # noqa: S608
+
+    def compared(self, run_a: str, run_b: str) -> dict[str, dict[str, Any]]:
+        """By `decision` and `fill`: compared, equal, differing, and the first that differs as
+        `first` (None without): symbol, n, ts_a, ts_b and what each run has."""
+        view, found = self.name("compared"), {}
+        for what in ("decision", "fill"):
+            of_both = (run_a, run_b, what)
+            where = "WHERE run_a = ? AND run_b = ? AND what = ?"
+            count, equal = self.database.run(
+                f"SELECT count(*), coalesce(sum(is_equal), 0) FROM {view} {where}",  # noqa: S608
+                of_both,
+            )[0]
+            rows = self.database.run(
+                f"SELECT {', '.join(_FIRST)} FROM {view} {where} AND is_equal = 0 "  # noqa: S608
+                "ORDER BY coalesce(ts_a, ts_b), coalesce(seq_a, seq_b) LIMIT 1",
+                of_both,
+            )
+            found[what] = {
+                "compared": int(count), "equal": int(equal), "differing": int(count - equal),
+                "first": dict(zip(_FIRST, rows[0], strict=True)) if rows else None,
+            }  # fmt: skip
+        return found
 
     def add(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         self.database.insert(self.name(table), self._columns[table], rows)
