@@ -146,6 +146,18 @@ def test_a_time_shows_what_was_due_by_then(run):
     assert plain(state) == plain(looked)
 
 
+def test_a_time_after_the_end_is_the_end(run):
+    """The robot's timer would go on for ever."""
+    with Traveller(run) as traveller:
+        traveller.go("2200-01-01")
+        ended = traveller.state()
+        assert traveller.is_end and ended["frame"]["seq"] == 20_001
+        traveller.step(-1)
+        traveller.step(1)
+        assert traveller.state() == ended
+    assert plain(replay_run(run, until="2200-01-01")["state"]) == plain(ended)
+
+
 def test_frames_around_are_those_of_the_tape(run):
     state = replay_run(run, until="4000")["state"]
     assert [each["seq"] for each in state["before"]] == list(range(3995, 4000))

@@ -21,6 +21,8 @@ def test_every_life_of_a_run_is_opened(tmp_path: Path) -> None:
         now = format_time(lives_of(run / "journal")[-1].time)
         going = home.run("replay", str(run), "--until", now, "--step", "-1")
         assert going["state"]["life"] == 2 and len(going["steps"]) == 1
+        late = home.run("replay", str(run), "--until", "2200-01-01")
+        assert late["divergences"] == 0 and late["state"]["frames"] >= going["state"]["frames"]
         home.run("down")
         told = started(run)
         first, second = lives_of(run / "journal")

@@ -280,12 +280,21 @@ def repeat_lives(
     whole: Repeated | None = None
     before: list[tuple[str, int, bytes]] = []
     with tempfile.TemporaryDirectory(prefix="onetape-lives-") as passing:
-        for life in lives:
-            is_later = (sequence is not None and life.position >= sequence) or (
-                moment is not None and life.start > moment
+        begun = [
+            life
+            for number, life in enumerate(lives)
+            if number == 0
+            or not (
+                (sequence is not None and life.position >= sequence)
+                or (moment is not None and life.start > moment)
             )
-            if is_later and whole is not None:
-                break
+        ]
+        for life in begun:
+            # Lives before the wanted one were lived to their ends, and none beyond its own: its
+            # timers would go on for ever.
+            is_last = life is begun[-1]
+            if is_last and moment is not None and not life.has_ended:
+                moment = min(moment, life.time)
             given = plan_of(plan, life)
             check_inputs(given)
             journal = (scratch or Path(passing)) / str(life.number)
@@ -293,8 +302,8 @@ def repeat_lives(
                 given,
                 strategy,
                 instruments=given_facts(path),
-                sequence=sequence,
-                moment=moment,
+                sequence=sequence if is_last else None,
+                moment=moment if is_last else None,
                 asked=asked_in(path / "journal", life.first, life.last),
                 each=each,
                 progress=progress,
@@ -303,7 +312,7 @@ def repeat_lives(
                 journal=journal,
                 position=life.position,
                 carried=whole.attributes if whole and life.live.restart == REPLAY else None,
-                at_end=at_end,
+                at_end=at_end if is_last else None,
             )
             if not life.has_ended:
                 numbers = recorded.columns["sequence"]

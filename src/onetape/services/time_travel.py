@@ -31,6 +31,7 @@ COPIES_MAX: Final = 32  # of one life; beyond it every other one ends and distan
 DISTANCE_MIN: Final = 50_000  # frames between them
 NEAR: Final = 1000  # frames: one is left so far before a place, for steps back from there
 STEPS_MAX: Final = 10_000
+STDERR: Final = 2  # where what a strategy prints goes
 
 
 @dataclass(slots=True)
@@ -93,9 +94,9 @@ class Traveller:
         ours, theirs = socket.socketpair()
         with theirs:
             self._root_process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-u", "-m", "onetape.services.time_walker",
+                [sys.executable, "-P", "-u", "-m", "onetape.services.time_walker",
                  str(theirs.fileno()), str(self.run.resolve())],
-                pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno(),
+                pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=STDERR,
             )  # fmt: skip
         self._root = _Walker(os.pidfd_open(self._root_process.pid), ours)
         try:

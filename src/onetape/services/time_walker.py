@@ -84,9 +84,7 @@ class Walker:
                 assert self.again is not None
                 return {"frames": self.again.frames_at(request["sequence"])}
             case "advance":
-                assert self.again is not None
-                self.again.session.sim.advance(request["moment"])
-                return self._place()
+                return self._advance(request["moment"])
             case "state":
                 return self._state(request["around"])
         raise AssertionError(request["do"])
@@ -102,6 +100,17 @@ class Walker:
             # A life that was killed may have failed in on_start: that is its end.
             if not self.run.lives or self.run.lives[life].has_ended:
                 raise
+        return self._place()
+
+    def _advance(self, moment: int) -> dict[str, Any]:
+        """Timers and answers that were due by then: they did not wait for a later frame. Not beyond
+        the end of what is known, where timers would go on for ever."""
+        assert self.again is not None
+        life = self.run.lives[self.life] if self.run.lives else None
+        if not self.again.is_whole:
+            self.again.session.sim.advance(moment)
+        elif life is not None and not life.has_ended:
+            self.again.session.sim.advance(min(moment, life.time))
         return self._place()
 
     def _place(self) -> dict[str, Any]:
