@@ -39,6 +39,21 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     raise AssertionError("the server does not listen")
 
 
+def wait_until_open(port: int) -> None:
+    """It listens before it lets anyone in."""
+    import psycopg
+
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            psycopg.connect(host="127.0.0.1", port=port, user="onetape", dbname="postgres").close()
+        except psycopg.OperationalError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        else:
+            return
+
+
 @contextmanager
 def postgresql(folder: Path) -> Iterator[str]:
     """The URL of a new, empty database."""
@@ -65,6 +80,7 @@ def postgresql(folder: Path) -> Iterator[str]:
     )  # fmt: skip
     try:
         wait_for(port, process)
+        wait_until_open(port)
         yield f"postgresql://onetape@127.0.0.1:{port}/postgres"
     finally:
         process.terminate()

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from onetape.model import errors
-from onetape.model.errors import BadConfig, ProcessDown
+from onetape.model.errors import BadConfig, NotAvailable, ProcessDown
 from onetape.model.time import TIME_MAX
 from onetape.services.frames_around import AROUND
 from onetape.services.moments import place_of
@@ -91,6 +91,12 @@ class Traveller:
     _lives: int = field(init=False, default=1)
 
     def __post_init__(self) -> None:
+        if not hasattr(os, "pidfd_open"):
+            raise NotAvailable(
+                "steps through a run need Linux",
+                where="replay",
+                todo="use --until with --json",
+            )
         ours, theirs = socket.socketpair()
         with theirs:
             self._root_process = subprocess.Popen(  # noqa: S603
