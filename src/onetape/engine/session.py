@@ -187,9 +187,7 @@ class Session:
             if source.is_detail:
                 self._map_detail(source)
         if self.plan.live is not None:
-            self.sim.go_live(self.plan.live.number, self.plan.live.order_base)
-            for currency, number in self.plan.live.currencies.items():
-                self.host.name_fee_currency(currency, number)
+            self.host.go_live(self.plan.live)
             if self.plan.live.slot:
                 self.host.follow_ledger(self.plan.live)
             self._inherit(self.plan.live)
@@ -327,7 +325,8 @@ class Session:
             return
         self.sim.enter_callback()
         try:
-            self.robot.on_params(changed)
+            if not self.host.tell("params", changed):
+                self.robot.on_params(changed)
         except KeyboardInterrupt:
             raise
         except BaseException as problem:
