@@ -309,33 +309,10 @@ void bind_engine(nb::module_& m) {
              nb::arg("price").none(), nb::arg("post_only"), nb::arg("reduce_only"), nb::arg("tif"),
              nb::arg("trigger").none(), nb::arg("trigger_by"), nb::arg("position_side").none(),
              nb::arg("expire").none(), nb::arg("tag"))
-        .def("place_with", &PySimulation::place_with, nb::arg("more"), nb::arg("refusal"),
-             nb::arg("reason"), nb::arg("symbol"), nb::arg("side"), nb::arg("qty"),
-             nb::arg("price").none(), nb::arg("post_only"), nb::arg("reduce_only"), nb::arg("tif"),
-             nb::arg("trigger").none(), nb::arg("trigger_by"), nb::arg("position_side").none(),
-             nb::arg("expire").none(), nb::arg("tag"),
-             "As place, with further facts (a MessagePack map) for its frame on the tape. refusal: "
-             "a code that it is denied with, 0: none.")
         .def("set_target", &PySimulation::set_target, nb::arg("symbol"), nb::arg("qty"),
              nb::arg("reduce_only") = false, nb::arg("more") = nb::none(),
              nb::sig("def set_target(self, symbol: str, qty: object, reduce_only: bool = False, "
                      "more: bytes | None = None) -> Order | None"))
-        .def(
-            "append_with_actions",
-            [](PySimulation& s, int type, const nb::bytes& payload) {
-                s.core->append_with_actions(static_cast<EventType>(type),
-                                            std::string(payload.c_str(), payload.size()));
-            },
-            nb::arg("type"), nb::arg("payload"),
-            "A MessagePack frame that takes its place between this callback's orders.")
-        .def(
-            "note_reason",
-            [](PySimulation& s, std::uint64_t order, std::string text) {
-                s.core->note_reason(order, std::move(text));
-            },
-            nb::arg("order"), nb::arg("text"), "Why a gateway has refused an order, in its words.")
-        .def("set_callback", &PySimulation::set_callback, nb::arg("name"), nb::arg("callback"),
-             "Another function in a callback's place; it takes the event.")
         .def_prop_ro("targets_rounded_away",
                      [](const PySimulation& s) { return s.targets_rounded_away; })
         .def(
@@ -618,4 +595,5 @@ void bind_engine(nb::module_& m) {
         });
     bind_live(m, simulation);
     bind_lives(simulation);
+    bind_notes(simulation);
 }

@@ -216,8 +216,8 @@ class PySimulation {
     OrderRef place_with(const nb::bytes& more, std::uint16_t refusal, std::string reason,
                         nb::handle symbol, int side_number, nb::handle qty, nb::handle price,
                         bool post_only, bool reduce_only, const std::string& tif,
-                        nb::handle trigger, const std::string& trigger_by,
-                        nb::handle position_side, nb::handle expire, const std::string& tag) {
+                        nb::handle trigger, const std::string& trigger_by, nb::handle position_side,
+                        nb::handle expire, const std::string& tag) {
         WantedOrder wanted;
         wanted.spec.more.assign(more.c_str(), more.size());
         wanted.refusal = refusal;
@@ -228,9 +228,8 @@ class PySimulation {
 
     OrderRef place_wanted(WantedOrder& wanted, nb::handle symbol, int side_number, nb::handle qty,
                           nb::handle price, bool post_only, bool reduce_only,
-                          const std::string& tif, nb::handle trigger,
-                          const std::string& trigger_by, nb::handle position_side,
-                          nb::handle expire, const std::string& tag) {
+                          const std::string& tif, nb::handle trigger, const std::string& trigger_by,
+                          nb::handle position_side, nb::handle expire, const std::string& tag) {
         Instrument& instrument = find(symbol);
         const InstrumentSpec& facts = instrument.spec;
         OrderSpec& order = wanted.spec;
@@ -550,6 +549,7 @@ class PySimulation {
 
 // What a run's earlier lives have left.
 void bind_lives(nb::class_<PySimulation>& simulation);
+void bind_notes(nb::class_<PySimulation>& simulation);
 
 }  // namespace onetape
 

@@ -165,11 +165,11 @@ struct LiquidationPayload {
 static_assert(sizeof(LiquidationPayload) == 40);
 
 struct OrderRequestPayload {  // followed by a MessagePack map of further facts, where there are any
-    std::uint64_t order_id;  // the robot's ordinal, from 1
-    std::int64_t price;      // 0 with market
-    std::int64_t size;       // place: quantity; amend: new quantity, 0 unchanged
-    std::int64_t trigger;    // 0: none
-    std::int64_t expire_ns;  // gtd only
+    std::uint64_t order_id;   // the robot's ordinal, from 1
+    std::int64_t price;       // 0 with market
+    std::int64_t size;        // place: quantity; amend: new quantity, 0 unchanged
+    std::int64_t trigger;     // 0: none
+    std::int64_t expire_ns;   // gtd only
     RequestKind kind;
     Side side;
     OrderType type;
