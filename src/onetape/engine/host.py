@@ -87,6 +87,7 @@ class Host:
     ) -> None:
         self.sim: _core.Simulation
         self.is_hedged = False
+        self.sources = 0  # how many inputs the run has
         self.notes_choices = False  # at once: a live run may be killed before its end
         self.is_apart = False  # an account at each venue, not one for all
         self.new_instrument: Callable[[], None] | None = None  # told of those that come in the run
@@ -379,7 +380,7 @@ class Host:
     def notes(self) -> Notes:
         """Made when first needed: most strategies say nothing beside their orders."""
         if self._notes is None:
-            self._notes = Notes(self.sim, _or_text)
+            self._notes = Notes(self.sim, self.sources, _or_text)
             self._notes.gateway_decides = self._robot != 0
             self._notes.base = self._order_base
         return self._notes

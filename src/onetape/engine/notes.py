@@ -1,9 +1,9 @@
 """What a strategy says beside its orders: signals, targets, request keys, and how they are linked.
 
-Market -> Signal -> Target -> Order -> Fill: a signal's frame says how many input frames had been
-taken by then, as orders' news and fills do; a target names its signal; an order request is followed
-by a map with the numbers of both. Signals and targets are numbered from 1, of a live robot from the
-first number of its life's orders.
+Market -> Signal -> Target -> Order -> Fill: a signal's frame says which frame of each input had
+been taken by then; a target names its signal; an order request is followed by a map with the
+numbers of both, and a fill names its order. Signals and targets are numbered from 1, of a live
+robot from the first number of its life's orders.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ DIRECTIONS: Final = get_args(Direction)
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """What a strategy sees in the market. time: ns UTC, when it said so; cause: how many input
-    frames it had taken; facts: its own words and numbers."""
+    """What a strategy sees in the market. time: ns UTC, when it said so; after: the last frame of
+    each input that it had taken; facts: its own words and numbers."""
 
     id: int
     symbol: str
     direction: Direction
     time: int
-    cause: int
+    after: tuple[int, ...]
     facts: dict[str, Any]
 
 
@@ -54,11 +54,11 @@ class Target:
 
 
 class Notes:
-    """Of one life of a strategy. enc: makes plain values of numpy's. gateway_decides: whether a
-    request key is another process's to give."""
+    """Of one life of a strategy. sources: how many inputs it has. enc: makes plain values of
+    numpy's. gateway_decides: whether a request key is another process's to give."""
 
-    def __init__(self, sim: _core.Simulation, enc: Callable[[Any], Any]) -> None:
-        self._sim = sim
+    def __init__(self, sim: _core.Simulation, sources: int, enc: Callable[[Any], Any]) -> None:
+        self._sim, self._sources = sim, sources
         self._enc = enc
         self.base = 0  # of the numbers
         self.gateway_decides = False
@@ -72,10 +72,10 @@ class Notes:
         if direction not in DIRECTIONS:
             raise ValueError(f"direction is {', '.join(DIRECTIONS)}, not {direction!r}")
         self._signals += 1
-        cause = self._sim.counters()["frames"]
-        made = Signal(self.base + self._signals, symbol, direction, self._sim.now, cause, facts)
+        after = tuple(self._sim.source_position(each)[0] for each in range(self._sources))
+        made = Signal(self.base + self._signals, symbol, direction, self._sim.now, after, facts)
         record = {
-            "id": made.id, "symbol": symbol, "direction": direction, "cause": cause, "facts": facts,
+            "id": made.id, "symbol": symbol, "direction": direction, "after": after, "facts": facts,
         }  # fmt: skip
         self._sim.append_cold(EventType.SIGNAL.id, self._encoded(record))
         return made

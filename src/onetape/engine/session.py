@@ -180,6 +180,7 @@ class Session:
                 self._map_preamble(reader, number)
             if self.limits and self.limits[number]:
                 self.sim.limit_source(number, self.limits[number])
+        self.host.sources = len(self.sources)
         for source in self.sources:
             if not source.is_detail:
                 self._add_first_instruments(source.path)
