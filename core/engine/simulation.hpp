@@ -448,7 +448,7 @@ class Simulation final : public ExchangeSink {
     // Each callback ends here.
     bool after_callback() {
         in_robot_ = false;
-        return (actions_.empty() && beside_.empty() && !robot_->unsettled) || settle();
+        return (actions_.empty() && !robot_->unsettled) || settle();
     }
     bool settle();
     void flatten();  // what is held and no flatten order closes yet

@@ -67,6 +67,7 @@ void Simulation::act(const Instrument& instrument, const OrderRequestPayload& re
 
 void Simulation::append_with_actions(EventType type, std::string payload) {
     beside_.push_back({actions_.size(), type, std::move(payload)});
+    actions_.emplace_back(0, OrderRequestPayload{});  // its place: an action of no kind
     if (!in_robot_) flush_actions();
 }
 
@@ -98,6 +99,7 @@ void Simulation::flush_actions() {
                 write_beside(*beside);
         }
         ++at;
+        if (request.kind == RequestKind{}) continue;
         // Denied: the decision is on the tape, nothing leaves.
         const bool leaves =
             request.kind != RequestKind::place || orders_.find(request.order_id) != nullptr;
@@ -109,7 +111,6 @@ void Simulation::flush_actions() {
         if (!leaves) continue;
         routes_.send(instruments_[index]->route, now_, index, request);
     }
-    for (; beside != beside_.end(); ++beside) write_beside(*beside);
     actions_.clear();
     beside_.clear();
     next_due_ = std::min(next_due_, routes_.next_arrival());
@@ -117,7 +118,7 @@ void Simulation::flush_actions() {
 
 bool Simulation::settle() {
     if (robot_->unsettled && !robot_->settle()) return false;
-    if (!actions_.empty() || !beside_.empty()) {
+    if (!actions_.empty()) {
         flush_actions();
         if (counters_.actions - state_noted_at_ >= state_every) {
             state_noted_at_ = counters_.actions;

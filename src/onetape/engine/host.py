@@ -12,12 +12,13 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from onetape import _core
 from onetape.engine.accounts import SHARED
+from onetape.engine.children import location_of, make_child
 from onetape.engine.handlers import KINDS, Handlers
 from onetape.engine.live_money import LiveMoney
 from onetape.engine.loader import where_of
@@ -45,6 +46,9 @@ _SOURCE_NAMES = {number: name for name, number in SOURCES.items()}
 _QUOTE, _TRADE, _BAR = EventType.QUOTE.id, EventType.TRADE.id, EventType.BAR.id
 _ALERT, _HEALTH = EventType.ALERT.id, EventType.HEALTH.id
 _LOG, _MEMORY, _PARAMS = EventType.LOG.id, EventType.MEMORY.id, EventType.PARAMS.id
+
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,8 @@ class Host:
         self.sim: _core.Simulation
         self.is_hedged = False
         self.sources = 0  # how many inputs the run has
+        self.robot: Any = None  # the run's own strategy
+        self.children: list[Any] = []  # of all generations, by number
         self.notes_choices = False  # at once: a live run may be killed before its end
         self.is_apart = False  # an account at each venue, not one for all
         self.new_instrument: Callable[[], None] | None = None  # told of those that come in the run
@@ -400,9 +406,10 @@ class Host:
 
     # --- handlers --------------------------------------------------------------------------------
 
-    def handlers_of(self, robot: Any, base: type) -> Handlers:
+    def handlers_of(self, base: type) -> Handlers:
         """Made when first needed: from then on the strategy's callbacks go by them."""
         if self._handlers is None:
+            robot = self.robot
             own = {
                 kind: getattr(robot, f"on_{kind}")
                 for kind in sorted(KINDS)
@@ -410,6 +417,19 @@ class Host:
             }
             self._handlers = Handlers(self.sim, own, self.callback_failed)
         return self._handlers
+
+    def make_child(
+        self, parent: Any, base: type, kind: type[S], name: str, params: dict[str, Any]
+    ) -> S:
+        """A strategy inside another one; see engine/children.py."""
+        if any(repr(each) == f"{location_of(parent)}/{name}" for each in self.children):
+            raise ValueError(f"{location_of(parent)} has a child {name!r}")
+        on = self.handlers_of(base).on
+        number = len(self.children) + 1
+        self.children.append(None)  # its number, while it makes children of its own
+        made = make_child(parent, base, kind, name, params, number, on)
+        self.children[number - 1] = made
+        return made
 
     def tell(self, kind: str, event: Any) -> bool:
         """Handlers of what no frame of a tape says. False: there are none."""
@@ -446,6 +466,12 @@ class Host:
             float(_exact_sum(map(self.sim.available_text, numbers))),
             float(_exact_sum(map(self.sim.locked_text, numbers))),
         )
+
+    def profit(self, symbol: str) -> float:
+        """What fills, fees, funding and the open position of one symbol have made, in the money
+        that it settles in."""
+        self.instrument_of(symbol)
+        return float(self.sim.gained_text(self._index[symbol]))
 
     # --- records ---------------------------------------------------------------------------------
 

@@ -62,6 +62,7 @@ class Notes:
         self._enc = enc
         self.base = 0  # of the numbers
         self.gateway_decides = False
+        self.location = ""  # of the child that asks, while it does
         self._signals = self._targets = 0
         self._first: FirstRequests[_core.Order] = FirstRequests(_standing)
         self._told = hashlib.sha256()
@@ -85,15 +86,15 @@ class Notes:
         self._targets += 1
         made = Target(self.base + self._targets, symbol, float(qty), self._sim.now, signal)
         record = {"id": made.id, "symbol": symbol, "qty": str(qty), "signal": signal}
-        self._sim.append_cold(EventType.TARGET.id, self._encoded(record))
-        return made, self._encoded({"target": made.id, "signal": signal})
+        self._sim.append_cold(EventType.TARGET.id, self._encoded(self._placed(record)))
+        return made, self._encoded(self._placed({"target": made.id, "signal": signal}))
 
     def more(self, key: RequestKey | None, signal: int) -> bytes:
         """What an order's request carries."""
         record: dict[str, Any] = key.as_record() if key is not None else {}
         if signal:
             record["signal"] = signal
-        return self._encoded(record)
+        return self._encoded(self._placed(record))
 
     def refusal(self, key: RequestKey) -> Refusal | None:
         """Another order has the key, as far as this process has to know."""
@@ -116,6 +117,9 @@ class Notes:
     def digest(self) -> bytes:
         """Of all that was said, b"" where nothing was: part of the state that a replay compares."""
         return b"" if self._is_silent else self._told.digest()
+
+    def _placed(self, record: dict[str, Any]) -> dict[str, Any]:
+        return {**record, "location": self.location} if self.location else record
 
     def _encoded(self, record: dict[str, Any]) -> bytes:
         encoded = msgspec.msgpack.encode(record, enc_hook=self._enc)

@@ -195,7 +195,7 @@ class Session:
         if self.script is not None:
             self._script_reader = JournalReader(self.script)
             self.sim.set_script(self._script_reader.core)
-        self.robot = self._new_robot()
+        self.robot = self.host.robot = self._new_robot()
         self.sim.bind_robot(self.robot, Strategy)
         self.sim.wants_pulse = True
         self._find_start()
@@ -352,7 +352,8 @@ class Session:
         self.sim.begin_stop()
         self.sim.enter_callback()
         try:
-            self.robot.on_stop()
+            for each in (self.robot, *self.host.children):
+                each.on_stop()
         except KeyboardInterrupt:
             raise
         except BaseException as problem:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from onetape.engine.parameters import parameters_of
 from onetape.model.errors import NotAvailable, StrategyError
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Strategy"]
 
+S = TypeVar("S")
 BUY, SELL = 1, 2
 # Services that came later than strategies which have parameters of these names.
-_MAY_BE_HIDDEN = frozenset({"on", "off", "signal", "end_cycle"})
+_MAY_BE_HIDDEN = frozenset({"on", "off", "signal", "end_cycle", "child", "profit"})
 
 # want_* bits of core/engine/instrument_state.hpp
 _QUOTES, _TRADES, _BOOK, _MARK, _FUNDING, _LIQUIDATIONS, _MBO = 1, 2, 4, 8, 16, 32, 128
@@ -374,6 +375,11 @@ class Strategy:
         """
         return self._host.balance(currency, venue)
 
+    def profit(self, symbol: str) -> float:
+        """What fills, fees, funding and the open position of one symbol have made, in the money
+        that it settles in."""
+        return self._host.profit(symbol)
+
     @property
     def equity(self) -> float:
         """Balance and open profit in the run's currency, of all accounts together."""
@@ -388,17 +394,23 @@ class Strategy:
 
         An exception of it follows `on_error`. Register in on_start: a restart knows nothing of it.
         """
-        self._host.handlers_of(self, Strategy).on(kind, handler)
+        self._host.handlers_of(Strategy).on(kind, handler)
 
     def off(self, kind: str, handler: Callable[..., Any]) -> bool:
         """The handler is not called any more, also not for the event that is under way. False:
         there was none."""
-        return self._host.handlers_of(self, Strategy).off(kind, handler)
+        return self._host.handlers_of(Strategy).off(kind, handler)
 
     def signal(self, symbol: str, direction: Direction, **facts: Any) -> Signal:
         """Says what is seen in the market ("buy", "sell", "flat"): a frame on the run's tape and an
         event for handlers. Give it to `set_target(..., signal=)` or to an order."""
         return self._host.signal(symbol, direction, facts)
+
+    def child(self, kind: type[S], name: str, **params: Any) -> S:
+        """Another strategy inside this one, started: it hears of the symbols that it subscribes to
+        and of its timers, trades with this one's account, and its orders carry its location
+        (`/parent/name`). Make it in on_start."""
+        return self._host.make_child(self, Strategy, kind, name, params)
 
     # --- the rest --------------------------------------------------------------------------------
 
