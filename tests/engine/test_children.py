@@ -42,7 +42,7 @@ class Branch(Strategy):
         self.leaf = self.child(Leaf, "leaf", symbol=ETH)
 
 
-class Root(Strategy):
+class Tree(Strategy):
     def on_start(self):
         self.one = self.child(Leaf, "one", size=0.02)
         self.branch = self.child(Branch, "branch")
@@ -68,34 +68,34 @@ def placed(journal):
 
 
 def test_each_has_its_place_and_hears_its_own(tmp_path):
-    played = play(Root, tape(tmp_path), journal=tmp_path / "j")
+    played = play(Tree, tape(tmp_path), journal=tmp_path / "j")
     root = played.robot
     leaf = root.branch.leaf
     places = [(each.vid, each.location) for each in (root.one, root.branch, leaf)]
-    assert places == [(1, "/root/one"), (2, "/root/branch"), (3, "/root/branch/leaf")]
+    assert places == [(1, "/tree/one"), (2, "/tree/branch"), (3, "/tree/branch/leaf")]
     assert root.one.heard == [BTC, f"fill {BTC}", BTC, "beat", BTC, BTC, "stop"]
     assert leaf.heard == [ETH, f"fill {ETH}", ETH, "beat", ETH, ETH, "stop"]
     assert [name for name in root.timers if ":" not in name] == ["beat"]
     assert (root.one.size, leaf.size, leaf.symbol) == (0.02, 0.01, ETH)
     assert placed(tmp_path / "j") == [
-        {"location": "/root/one"}, {"location": "/root/branch/leaf"},
+        {"location": "/tree/one"}, {"location": "/tree/branch/leaf"},
     ]  # fmt: skip
     assert played.host.memory == {
-        "/root/one": {"seen": 100.0}, "/root/branch/leaf": {"seen": 50.0},
+        "/tree/one": {"seen": 100.0}, "/tree/branch/leaf": {"seen": 50.0},
     }  # fmt: skip
 
 
 def test_a_repetition_has_the_same_places(tmp_path):
     path = tape(tmp_path)
-    first = play(Root, path, journal=tmp_path / "one")
-    again = play(Root, path, journal=tmp_path / "two")
+    first = play(Tree, path, journal=tmp_path / "one")
+    again = play(Tree, path, journal=tmp_path / "two")
     assert first.action_hash == again.action_hash
     assert placed(tmp_path / "one") == placed(tmp_path / "two")
     assert first.session.state_hash == again.session.state_hash
 
 
 def test_profit_is_of_one_symbol_with_its_fees(tmp_path):
-    played = play(Root, tape(tmp_path), fee=(Decimal("0.001"), Decimal("0.001")))
+    played = play(Tree, tape(tmp_path), fee=(Decimal("0.001"), Decimal("0.001")))
     root = played.robot
     parts = [root.profit(BTC), root.profit(ETH)]
     assert all(part < 0 for part in parts)
