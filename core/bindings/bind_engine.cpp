@@ -310,9 +310,9 @@ void bind_engine(nb::module_& m) {
              nb::arg("trigger").none(), nb::arg("trigger_by"), nb::arg("position_side").none(),
              nb::arg("expire").none(), nb::arg("tag"))
         .def("set_target", &PySimulation::set_target, nb::arg("symbol"), nb::arg("qty"),
-             nb::arg("reduce_only") = false,
-             nb::sig("def set_target(self, symbol: str, qty: object, reduce_only: bool = False) "
-                     "-> Order | None"))
+             nb::arg("reduce_only") = false, nb::arg("more") = nb::none(),
+             nb::sig("def set_target(self, symbol: str, qty: object, reduce_only: bool = False, "
+                     "more: bytes | None = None) -> Order | None"))
         .def_prop_ro("targets_rounded_away",
                      [](const PySimulation& s) { return s.targets_rounded_away; })
         .def(
@@ -399,7 +399,7 @@ void bind_engine(nb::module_& m) {
         .def("unsubscribe",
              [](PySimulation& s, nb::handle symbol) {
                  Instrument& instrument = s.find(symbol);
-                 instrument.wants = 0;
+                 instrument.asked = instrument.wants = 0;
                  s.core->unsubscribe_bars(instrument, 0);
              })
         .def("subscribe_bars",
@@ -595,4 +595,5 @@ void bind_engine(nb::module_& m) {
         });
     bind_live(m, simulation);
     bind_lives(simulation);
+    bind_notes(simulation);
 }

@@ -7,6 +7,7 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <tuple>
@@ -159,6 +160,8 @@ class PySimulation {
     struct WantedOrder {
         OrderSpec spec;
         bool has_price = true, wants_trigger = false, has_trigger = true, has_qty = true;
+        std::uint16_t refusal = 0;  // by the strategy's side of the program, and why
+        std::string reason;
     };
 
     [[nodiscard]] static std::int64_t lot_of(const InstrumentSpec& facts, OrderType type) {
@@ -175,6 +178,8 @@ class PySimulation {
                                   ? "the account is in hedge mode: give position_side long or short"
                                   : "the account is in one-way mode: leave position_side out");
         if (!wanted.has_qty) order.size = 0;
+        if (wanted.refusal != 0)
+            return core->deny(instrument, order, wanted.refusal, std::move(wanted.reason));
         const char* refusal = nullptr;
         if (order.tag.size() > 32)
             refusal = "the tag is longer than 32 bytes";
@@ -202,9 +207,31 @@ class PySimulation {
                    bool post_only, bool reduce_only, const std::string& tif, nb::handle trigger,
                    const std::string& trigger_by, nb::handle position_side, nb::handle expire,
                    const std::string& tag) {
+        WantedOrder wanted;
+        return place_wanted(wanted, symbol, side_number, qty, price, post_only, reduce_only, tif,
+                            trigger, trigger_by, position_side, expire, tag);
+    }
+
+    // With further facts for the tape. refusal: it is denied for this, and never leaves.
+    OrderRef place_with(const nb::bytes& more, std::uint16_t refusal, std::string reason,
+                        nb::handle symbol, int side_number, nb::handle qty, nb::handle price,
+                        bool post_only, bool reduce_only, const std::string& tif,
+                        nb::handle trigger, const std::string& trigger_by, nb::handle position_side,
+                        nb::handle expire, const std::string& tag) {
+        WantedOrder wanted;
+        wanted.spec.more.assign(more.c_str(), more.size());
+        wanted.refusal = refusal;
+        wanted.reason = std::move(reason);
+        return place_wanted(wanted, symbol, side_number, qty, price, post_only, reduce_only, tif,
+                            trigger, trigger_by, position_side, expire, tag);
+    }
+
+    OrderRef place_wanted(WantedOrder& wanted, nb::handle symbol, int side_number, nb::handle qty,
+                          nb::handle price, bool post_only, bool reduce_only,
+                          const std::string& tif, nb::handle trigger, const std::string& trigger_by,
+                          nb::handle position_side, nb::handle expire, const std::string& tag) {
         Instrument& instrument = find(symbol);
         const InstrumentSpec& facts = instrument.spec;
-        WantedOrder wanted;
         OrderSpec& order = wanted.spec;
         order.side = static_cast<Side>(side_number);
         order.tag = tag;
@@ -258,7 +285,8 @@ class PySimulation {
     }
 
     // A signed quantity, whole lots toward zero, as this strategy's own position.
-    OrderRef set_target(nb::handle symbol, nb::handle qty, bool reduce_only) {
+    OrderRef set_target(nb::handle symbol, nb::handle qty, bool reduce_only,
+                        const std::optional<nb::bytes>& more) {
         require_open();
         Instrument& instrument = find(symbol);
         std::int64_t units = 0;
@@ -266,7 +294,8 @@ class PySimulation {
                       Rounding::toward_zero, units))
             throw nb::value_error("not a quantity that the instrument can carry");
         if (units == 0 && PyObject_IsTrue(qty.ptr()) == 1) ++targets_rounded_away;
-        return robot->targets.set(instrument, units, reduce_only);
+        return robot->targets.set(instrument, units, reduce_only,
+                                  more ? std::string(more->c_str(), more->size()) : std::string());
     }
 
     // A ladder of (price, size): prices passive for their side, sizes down.
@@ -362,9 +391,16 @@ class PySimulation {
         return found;
     }
 
+    void set_callback(const std::string& name, nb::object function) {
+        robot->set_callback(name, std::move(function));
+        for (std::uint32_t i = 0; i < core->instrument_count(); ++i)
+            core->instrument(i)->wants = core->instrument(i)->asked & robot->overridden();
+    }
+
     std::uint32_t subscribe(nb::handle symbol, std::uint32_t wants) {
         Instrument& instrument = find(symbol);
-        instrument.wants |= wants & robot->overridden();
+        instrument.asked |= wants;
+        instrument.wants = instrument.asked & robot->overridden();
         return instrument.index;
     }
 
@@ -513,6 +549,7 @@ class PySimulation {
 
 // What a run's earlier lives have left.
 void bind_lives(nb::class_<PySimulation>& simulation);
+void bind_notes(nb::class_<PySimulation>& simulation);
 
 }  // namespace onetape
 

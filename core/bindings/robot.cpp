@@ -18,6 +18,11 @@ void Callback::bind(nb::handle strategy, const char* name) {
     }
 }
 
+void Callback::bind(nb::object function) {
+    function_ = std::move(function);
+    self_.reset();
+}
+
 void Callback::clear() {
     function_.reset();
     self_.reset();
@@ -26,27 +31,39 @@ void Callback::clear() {
 PyRobot::PyRobot(std::shared_ptr<Simulation> simulation, nb::object host)
     : targets(*simulation), simulation_(std::move(simulation)), host_(std::move(host)) {}
 
+std::array<std::pair<const char*, Callback*>, 15> PyRobot::callbacks() {
+    return {{{"on_quote", &quote_},
+             {"on_trade", &trade_},
+             {"on_book", &book_},
+             {"on_bar", &bar_},
+             {"on_mark", &mark_},
+             {"on_funding", &funding_},
+             {"on_liquidation", &liquidation_},
+             {"on_mbo", &mbo_},
+             {"on_instrument", &instrument_},
+             {"on_timer", &timer_},
+             {"on_order", &order_},
+             {"on_fill", &fill_},
+             {"on_position", &position_},
+             {"on_health", &health_},
+             {"on_event", &event_}}};
+}
+
 void PyRobot::bind(nb::handle strategy, nb::handle base) {
-    const auto find = [&](Callback& callback, const char* name) {
+    for (const auto& [name, callback] : callbacks()) {
         const nb::object own = nb::getattr(strategy.type(), name);
         const nb::object inherited = nb::getattr(base, name);
-        if (!own.is(inherited)) callback.bind(strategy, name);
-    };
-    find(quote_, "on_quote");
-    find(trade_, "on_trade");
-    find(book_, "on_book");
-    find(bar_, "on_bar");
-    find(mark_, "on_mark");
-    find(funding_, "on_funding");
-    find(liquidation_, "on_liquidation");
-    find(mbo_, "on_mbo");
-    find(instrument_, "on_instrument");
-    find(timer_, "on_timer");
-    find(order_, "on_order");
-    find(fill_, "on_fill");
-    find(position_, "on_position");
-    find(health_, "on_health");
-    find(event_, "on_event");
+        if (!own.is(inherited)) callback->bind(strategy, name);
+    }
+}
+
+void PyRobot::set_callback(std::string_view name, nb::object function) {
+    for (const auto& [known, callback] : callbacks()) {
+        if (name != known) continue;
+        callback->bind(std::move(function));
+        return;
+    }
+    throw nb::value_error("no such callback");
 }
 
 std::uint32_t PyRobot::overridden() const {
@@ -78,10 +95,7 @@ nb::object PyRobot::fee_currency(std::uint32_t index, const FillPayload& fill) c
 
 void PyRobot::release() {
     fee_names_.clear();
-    for (Callback* callback :
-         {&quote_, &trade_, &book_, &bar_, &mark_, &funding_, &liquidation_, &mbo_, &instrument_,
-          &timer_, &order_, &fill_, &position_, &health_, &event_})
-        callback->clear();
+    for (const auto& [name, callback] : callbacks()) callback->clear();
     books_.clear();
     compiled.reset();
     targets.clear();
@@ -301,6 +315,13 @@ std::int64_t PyRobot::on_cold(std::uint32_t source, const Frame& frame) {
             PyBytes_FromStringAndSize(reinterpret_cast<const char*>(frame.payload),
                                       static_cast<Py_ssize_t>(frame.payload_bytes)));
         return finish(result, "params frame") ? skip : RobotPort::failed;
+    }
+    if (frame.type() == EventType::reply && simulation_->is_live()) {
+        PyObject* result = PyObject_CallMethod(
+            host_.ptr(), "reply_frame", "N",
+            PyBytes_FromStringAndSize(reinterpret_cast<const char*>(frame.payload),
+                                      static_cast<Py_ssize_t>(frame.payload_bytes)));
+        return finish(result, "reply frame") ? skip : RobotPort::failed;
     }
     if (frame.type() == EventType::entry) {
         if (!simulation_->follows_entry(frame.header->sequence)) return skip;

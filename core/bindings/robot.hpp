@@ -6,6 +6,8 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "bindings/compiled.hpp"
@@ -22,6 +24,7 @@ namespace onetape {
 class Callback {
  public:
     void bind(nb::handle strategy, const char* name);
+    void bind(nb::object function);
     void clear();
     [[nodiscard]] bool set() const { return function_.is_valid(); }
     // New reference or nullptr with a Python error set.
@@ -66,6 +69,8 @@ class PyRobot final : public RobotPort {
 
     // Finds the callbacks that `strategy` overrides of `base`.
     void bind(nb::handle strategy, nb::handle base);
+    // Another function in a callback's place. Throws where there is no such callback.
+    void set_callback(std::string_view name, nb::object function);
     void add_instrument(const Instrument& instrument, nb::object settle_currency);
     void name_fee_currency(std::uint32_t number, nb::object name);
     void release();  // drops the strategy and the host: ends the reference cycle
@@ -106,6 +111,7 @@ class PyRobot final : public RobotPort {
     [[nodiscard]] std::uint32_t overridden() const;
 
  private:
+    [[nodiscard]] std::array<std::pair<const char*, Callback*>, 15> callbacks();
     bool finish(PyObject* result, const char* where);
     bool call_compiled(CompiledCallback callback, const void* payload, std::uint32_t instrument,
                        const char* where);

@@ -63,6 +63,7 @@ struct OrderSpec {  // what a strategy asks for, in units
     std::uint8_t flags = 0;
     std::int64_t price = 0, size = 0, trigger = 0, expire_ns = 0;
     std::string tag;
+    std::string more;  // further facts for the tape, MessagePack; most have none
 };
 
 // From `time` on the robot trades, or does not.
@@ -209,6 +210,10 @@ class Simulation final : public ExchangeSink {
     OrderRef place(Instrument& instrument, const OrderSpec& spec);
     OrderRef deny(Instrument& instrument, const OrderSpec& spec, std::uint16_t code,
                   std::string reason);
+    // Why a gateway has refused an order, in its words; of one that is gone nobody asks any more.
+    void note_reason(std::uint64_t order_id, std::string text);
+    // A MessagePack frame that takes its place between this callback's orders.
+    void append_with_actions(EventType type, std::string payload);
     // In hedge mode: targets and ladders name no side.
     OrderRef deny_sideless(Instrument& instrument, const OrderSpec& spec);
     bool cancel(const OrderRef& order);
@@ -447,7 +452,8 @@ class Simulation final : public ExchangeSink {
     }
     bool settle();
     void flatten();  // what is held and no flatten order closes yet
-    void act(const Instrument& instrument, const OrderRequestPayload& request);
+    void act(const Instrument& instrument, const OrderRequestPayload& request,
+             std::string_view more = {});
     void flush_actions();
     void move(Order& order, OrderAct act);
     void close_order(const OrderRef& order);
@@ -460,6 +466,16 @@ class Simulation final : public ExchangeSink {
     using Texts = std::initializer_list<std::pair<std::string_view, std::string>>;
     void note(EventType type, std::uint32_t stream, Texts texts);  // a map of texts
     void write(EventType type, std::uint32_t instrument, const void* payload, std::uint32_t bytes);
+    void write_request(std::uint32_t instrument, const OrderRequestPayload& request,
+                       std::string_view more);
+    // What goes to the tape with this callback's action number `at`: further facts of an order
+    // request, else a frame of its own before it.
+    struct Beside {
+        std::size_t at;
+        EventType type;
+        std::string payload;
+    };
+    void write_beside(const Beside& beside);
 
     SimulationOptions options_;
     Routes routes_;
@@ -499,6 +515,7 @@ class Simulation final : public ExchangeSink {
     std::int64_t next_sweep_ = never;  // in a stop: when a cancel that was refused is tried again
     std::deque<Reply> replies_;        // by time, then as they were made
     std::vector<std::pair<std::uint32_t, OrderRequestPayload>> actions_;  // of this callback
+    std::vector<Beside> beside_;
     std::vector<ShownBar> shown_;
     std::vector<EquitySample> samples_;
     std::vector<double> sampled_prices_, sampled_positions_;

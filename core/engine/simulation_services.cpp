@@ -55,15 +55,51 @@ void Simulation::hash_action(std::string_view symbol, const OrderRequestPayload&
     actions_hash_.update_number(now);
 }
 
-void Simulation::act(const Instrument& instrument, const OrderRequestPayload& request) {
+void Simulation::act(const Instrument& instrument, const OrderRequestPayload& request,
+                     std::string_view more) {
     ++counters_.actions;
     hash_action(instrument.symbol, request, now_);
+    if (!more.empty())
+        beside_.push_back({actions_.size(), EventType::order_request, std::string(more)});
     actions_.emplace_back(instrument.index, request);
     if (!in_robot_) flush_actions();
 }
 
+void Simulation::append_with_actions(EventType type, std::string payload) {
+    beside_.push_back({actions_.size(), type, std::move(payload)});
+    actions_.emplace_back(0, OrderRequestPayload{});  // its place: an action of no kind
+    if (!in_robot_) flush_actions();
+}
+
+void Simulation::write_beside(const Beside& beside) {
+    const Status status = append_cold(
+        beside.type, 0,
+        {reinterpret_cast<const std::byte*>(beside.payload.data()), beside.payload.size()});
+    if (status != Status::ok && failure_.ok()) failure_ = {status, "the run's journal"};
+}
+
+void Simulation::write_request(std::uint32_t index, const OrderRequestPayload& request,
+                               std::string_view more) {
+    if (more.empty()) [[likely]]
+        return write(EventType::order_request, index, &request, sizeof request);
+    std::string whole(reinterpret_cast<const char*>(&request), sizeof request);
+    whole += more;
+    write(EventType::order_request, index, whole.data(), static_cast<std::uint32_t>(whole.size()));
+}
+
 void Simulation::flush_actions() {
+    std::size_t at = 0;
+    auto beside = beside_.begin();
     for (auto& [index, request] : actions_) {
+        std::string_view more;
+        for (; beside != beside_.end() && beside->at == at; ++beside) {
+            if (beside->type == EventType::order_request)
+                more = beside->payload;
+            else
+                write_beside(*beside);
+        }
+        ++at;
+        if (request.kind == RequestKind{}) continue;
         // Denied: the decision is on the tape, nothing leaves.
         const bool leaves =
             request.kind != RequestKind::place || orders_.find(request.order_id) != nullptr;
@@ -71,11 +107,12 @@ void Simulation::flush_actions() {
             request.robot = live_;
             if (!leaves) request.flags |= order_denied;  // read by the gateway
         }
-        write(EventType::order_request, index, &request, sizeof request);
+        write_request(index, request, more);
         if (!leaves) continue;
         routes_.send(instruments_[index]->route, now_, index, request);
     }
     actions_.clear();
+    beside_.clear();
     next_due_ = std::min(next_due_, routes_.next_arrival());
 }
 
@@ -166,7 +203,7 @@ OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
         move(*order, OrderAct::submit);
         reserve(*order, price);
     }
-    act(instrument, request);
+    act(instrument, request, spec.more);
     return order;
 }
 
@@ -189,13 +226,17 @@ OrderRef Simulation::deny(Instrument& instrument, const OrderSpec& spec, std::ui
     last_refused_ = order;
     move(*order, OrderAct::deny);
     orders_.remove(order->id);
-    act(instrument, request_of(*order, RequestKind::place));
+    act(instrument, request_of(*order, RequestKind::place), spec.more);
     return order;
 }
 
 OrderRef Simulation::deny_sideless(Instrument& instrument, const OrderSpec& spec) {
     return deny(instrument, spec, error::account_mode,
                 "the account is in hedge mode: targets and ladders name no side");
+}
+
+void Simulation::note_reason(std::uint64_t order_id, std::string text) {
+    if (const OrderRef order = orders_.find(order_id)) order->reason = std::move(text);
 }
 
 // An order that was kept from another run is nothing that this one could act on.

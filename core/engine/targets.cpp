@@ -15,7 +15,8 @@ Targets::Wish& Targets::wish_of(const Instrument& instrument) {
     return wishes_[instrument.index];
 }
 
-OrderRef Targets::set(Instrument& instrument, std::int64_t wanted, bool reduce_only) {
+OrderRef Targets::set(Instrument& instrument, std::int64_t wanted, bool reduce_only,
+                      const std::string& more) {
     Wish& wish = wish_of(instrument);
     wish.waits = false;
     wish.canceled.clear();
@@ -35,6 +36,7 @@ OrderRef Targets::set(Instrument& instrument, std::int64_t wanted, bool reduce_o
         wish.waits = true;
         wish.wanted = wanted;
         wish.reduce_only = reduce_only;
+        if (&wish.more != &more) wish.more = more;
         for (const Side side : {Side::buy, Side::sell})
             for (const OrderRef& order : wish.open)
                 if (order->side == side && (side == Side::buy ? too_high : too_low)) {
@@ -50,6 +52,7 @@ OrderRef Targets::set(Instrument& instrument, std::int64_t wanted, bool reduce_o
     spec.side = missing > 0 ? Side::buy : Side::sell;
     spec.size = missing > 0 ? missing : -missing;
     spec.tag = tag;
+    spec.more = more;
     OrderRef sent = simulation_->account().options().hedge
                         ? simulation_->deny_sideless(instrument, spec)
                         : simulation_->place(instrument, spec);
@@ -68,7 +71,8 @@ void Targets::order_closed(const Order& order) {
         std::any_of(wish.canceled.begin(), wish.canceled.end(),
                     [&order](const OrderRef& each) { return each->id == order.id; });
     if (order.state == OrderState::rejected && !is_awaited) return;
-    set(*simulation_->instrument(order.instrument->index), wish.wanted, wish.reduce_only);
+    set(*simulation_->instrument(order.instrument->index), wish.wanted, wish.reduce_only,
+        wish.more);
 }
 
 }  // namespace onetape

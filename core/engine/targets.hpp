@@ -17,7 +17,9 @@ class Targets {
     explicit Targets(Simulation& simulation) : simulation_(&simulation) {}
 
     // Sends what is missing to reach `wanted` units (signed); null when nothing is, or must wait.
-    OrderRef set(Instrument& instrument, std::int64_t wanted, bool reduce_only);
+    // more: goes to the tape with each order that is sent for this wish.
+    OrderRef set(Instrument& instrument, std::int64_t wanted, bool reduce_only,
+                 const std::string& more = {});
     // An order is gone: what waited for it may be sent.
     void order_closed(const Order& order);
     void clear() { wishes_.clear(); }
@@ -27,6 +29,7 @@ class Targets {
         std::vector<OrderRef> open, canceled;  // canceled: asked to be, and waited for
         std::int64_t wanted = 0;
         bool waits = false, reduce_only = false;
+        std::string more;
     };
     Wish& wish_of(const Instrument& instrument);
 

@@ -72,7 +72,8 @@ constexpr std::array order_request_fields{
     FIELD(OrderRequestPayload, trigger_by, 'e', "none,last,mark,index"),
     FIELD(OrderRequestPayload, position_side, 'e', position_sides),
     FIELD(OrderRequestPayload, robot, 'u', nullptr),
-    FIELD(OrderRequestPayload, tag, 'c', nullptr)};
+    FIELD(OrderRequestPayload, tag, 'c', nullptr),
+    FieldSpec{"more", 'k', 0, sizeof(OrderRequestPayload), nullptr}};
 constexpr std::array order_event_fields{
     FIELD(OrderEventPayload, order_id, 'u', nullptr),
     FIELD(OrderEventPayload, venue_id, 'u', nullptr),
@@ -156,6 +157,9 @@ const std::array<EventSpec, event_type_count> specs{{
     cold(EventType::memory, "memory"),
     {EventType::mbo, "mbo", true, sizeof(MboPayload), mbo_fields, nullptr},
     cold(EventType::entry, "entry"),
+    cold(EventType::signal, "signal"),
+    cold(EventType::target, "target"),
+    cold(EventType::cycle, "cycle"),
 }};
 
 }  // namespace

@@ -37,9 +37,12 @@ enum class EventType : std::uint16_t {
     memory,
     mbo,
     entry,
+    signal,
+    target,
+    cycle,
     end = 0xffff,  // the writer left this segment; the next one follows
 };
-inline constexpr std::uint16_t event_type_count = 26;
+inline constexpr std::uint16_t event_type_count = 29;
 
 enum class Side : std::uint8_t { none = 0, buy = 1, sell = 2 };
 enum class OrderType : std::uint8_t { limit = 1, market = 2 };
@@ -161,12 +164,12 @@ struct LiquidationPayload {
 };
 static_assert(sizeof(LiquidationPayload) == 40);
 
-struct OrderRequestPayload {
-    std::uint64_t order_id;  // the robot's ordinal, from 1
-    std::int64_t price;      // 0 with market
-    std::int64_t size;       // place: quantity; amend: new quantity, 0 unchanged
-    std::int64_t trigger;    // 0: none
-    std::int64_t expire_ns;  // gtd only
+struct OrderRequestPayload {  // followed by a MessagePack map of further facts, where there are any
+    std::uint64_t order_id;   // the robot's ordinal, from 1
+    std::int64_t price;       // 0 with market
+    std::int64_t size;        // place: quantity; amend: new quantity, 0 unchanged
+    std::int64_t trigger;     // 0: none
+    std::int64_t expire_ns;   // gtd only
     RequestKind kind;
     Side side;
     OrderType type;
@@ -248,7 +251,8 @@ struct MboPayload {
 static_assert(sizeof(MboPayload) == 48 && offsetof(MboPayload, action) == 40);
 
 // One field of a fixed layout. kind: i(nteger), u(nsigned), p(rice), s(ize), t(ime), m(oney
-// int128), r(ate 1e-12), c(haracters), e(numeration; `names` lists them from 0), x: reserved, skip.
+// int128), r(ate 1e-12), c(haracters), e(numeration; `names` lists them from 0), x: reserved, skip,
+// k(eys and values: a MessagePack map in what follows the layout; of 0 bytes at its end).
 struct FieldSpec {
     const char* name;
     char kind;

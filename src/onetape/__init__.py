@@ -8,12 +8,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Param", "Strategy", "__version__", "backtest", "compare", "compiled", "open", "sweep"]
+__all__ = [
+    "Param",
+    "RequestKey",
+    "Strategy",
+    "__version__",
+    "backtest",
+    "compare",
+    "compiled",
+    "open",
+    "sweep",
+]
 
 if TYPE_CHECKING:
     from onetape.engine.compiled import compiled
     from onetape.engine.parameters import Param
     from onetape.engine.strategy import Strategy
+    from onetape.model.request_key import RequestKey
     from onetape.services.backtest import backtest
     from onetape.services.comparison import compare
     from onetape.services.sweep import sweep
@@ -24,6 +35,7 @@ if TYPE_CHECKING:
 # so an import here would make every layer depend on the highest.
 _HOME = {
     "Param": ("onetape.engine.parameters", "Param"),
+    "RequestKey": ("onetape.model.request_key", "RequestKey"),
     "Strategy": ("onetape.engine.strategy", "Strategy"),
     "backtest": ("onetape.services.backtest", "backtest"),
     "compare": ("onetape.services.comparison", "compare"),

@@ -11,10 +11,13 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import msgspec
+
 from onetape.ipc.local_socket import connect
 from onetape.model import catalogue
 from onetape.model.enums import OrderNews, OrderType, RequestKind, Side, TimeInForce
 from onetape.model.order import REDUCE_ONLY
+from onetape.model.request_key import RequestKey
 from onetape.services.gateway_journal import FILL, NEWS, REQUEST
 from onetape.services.gateway_options import gateway_journal, gateway_socket
 from onetape.tape.journal import JournalReader, JournalWriter
@@ -101,22 +104,32 @@ class Robot:
         self.placed.append((order_id, side, price))
         self.request(RequestKind.PLACE, order_id, side, price)
 
-    def place(self, side: Side, price: int, *, reduce_only: bool = False) -> int:
+    def place(
+        self, side: Side, price: int, *, reduce_only: bool = False, once: RequestKey | None = None
+    ) -> int:
         order_id = self.base + len(self.placed) + 1
         self.placed.append((order_id, side, price))
-        self.request(RequestKind.PLACE, order_id, side, price, REDUCE_ONLY * reduce_only)
+        self.request(
+            RequestKind.PLACE, order_id, side, price, REDUCE_ONLY * reduce_only,
+            msgspec.msgpack.encode(once.as_record()) if once is not None else b"",
+        )  # fmt: skip
         return order_id
 
+    def end_cycle(self, key: RequestKey) -> None:
+        record = {"end": key.key, "within": key.within}
+        self.writer.append("cycle", msgspec.msgpack.encode(record), time=time.time_ns())
+
     def request(
-        self, kind: RequestKind, order_id: int, side: Side, price: int, flags: int = 0
-    ) -> None:
+        self, kind: RequestKind, order_id: int, side: Side, price: int, flags: int = 0,
+        more: bytes = b"",
+    ) -> None:  # fmt: skip
         is_market = price == 0
         payload = REQUEST.pack(
             order_id, price, self.size, 0, 0, kind.id, side.id,
             (OrderType.MARKET if is_market else OrderType.LIMIT).id, TimeInForce.GTC.id, flags,
             0, 0, self.number, b"",
         )  # fmt: skip
-        self.writer.append("order_request", payload, stream=1, time=time.time_ns())
+        self.writer.append("order_request", payload + more, stream=1, time=time.time_ns())
 
 
 def news_of(home: Path, order_id: int) -> list[tuple[str, int]]:

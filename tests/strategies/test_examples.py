@@ -22,6 +22,7 @@ NAMES = {
     "grid": "Grid",
     "market_maker": "MarketMaker",
     "pair": "Pair",
+    "pair_arbitrage": "PairArbitrage",
     "random_walk": "RandomTrader",
 }
 

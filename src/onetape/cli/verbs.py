@@ -49,6 +49,7 @@ VERBS = (
     VerbEntry("send", PROCESSES, "Send a command to a process that runs."),
     VerbEntry("alerts", PROCESSES, "Show alerts, or send one for a test."),
     VerbEntry("params", PROCESSES, "Show the parameters of a strategy or of a robot that runs."),
+    VerbEntry("variants", PROCESSES, "Show robots beside their variants on paper."),
     VerbEntry("analyze", RUNS, "Project a run into SQL or Parquet."),
     VerbEntry("chaos", STUDY, "Deterministic simulation with faults.", built=False),
 )

@@ -82,6 +82,10 @@ class RowMaker:
             elif kind == "c":
                 value = data[name]
                 row.append(value if isinstance(value, str) else bytes(value).hex())
+            elif kind == "k":
+                more = data.get(name)
+                text = "" if more is None else msgspec.json.encode(more, enc_hook=_plain).decode()
+                row.append(text)
             else:
                 row.append(data[name])
         return row
@@ -115,6 +119,7 @@ _FORMS: Final[dict[str, ColumnForm]] = {
     "turnover": "decimal",
     "c": "text",
     "e": "text",
+    "k": "text",
     "id": "text",
     "levels": "levels",
 }

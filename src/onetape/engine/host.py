@@ -12,19 +12,23 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from onetape import _core
 from onetape.engine.accounts import SHARED
+from onetape.engine.children import location_of, make_child
+from onetape.engine.handlers import KINDS, Handlers
 from onetape.engine.live_money import LiveMoney
 from onetape.engine.loader import where_of
+from onetape.engine.notes import Direction, Notes, Signal
 from onetape.engine.plan import LiveRobot
 from onetape.model.decimals import to_fraction
 from onetape.model.enums import EventType
 from onetape.model.errors import InvariantViolation, SchemaMismatch, UnknownSymbol
 from onetape.model.instrument import Instrument
+from onetape.model.request_key import RequestKey, request_key
 from onetape.model.time import format_time, parse_period
 
 __all__ = ["MEMORY_BYTES_MAX", "Balance", "ExactBalance", "Failed", "Host"]
@@ -42,6 +46,9 @@ _SOURCE_NAMES = {number: name for name, number in SOURCES.items()}
 _QUOTE, _TRADE, _BAR = EventType.QUOTE.id, EventType.TRADE.id, EventType.BAR.id
 _ALERT, _HEALTH = EventType.ALERT.id, EventType.HEALTH.id
 _LOG, _MEMORY, _PARAMS = EventType.LOG.id, EventType.MEMORY.id, EventType.PARAMS.id
+
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,9 @@ class Host:
     ) -> None:
         self.sim: _core.Simulation
         self.is_hedged = False
+        self.sources = 0  # how many inputs the run has
+        self.robot: Any = None  # the run's own strategy
+        self.children: list[Any] = []  # of all generations, by number
         self.notes_choices = False  # at once: a live run may be killed before its end
         self.is_apart = False  # an account at each venue, not one for all
         self.new_instrument: Callable[[], None] | None = None  # told of those that come in the run
@@ -123,6 +133,9 @@ class Host:
         self._memory_last = b""
         self._fee_currencies: dict[str, int] = {}  # a gateway's numbers, in fills
         self._live: LiveMoney | None = None
+        self._robot = self._order_base = 0  # its number at a gateway, where its orders begin
+        self._notes: Notes | None = None
+        self._handlers: Handlers | None = None
 
     # --- instruments -----------------------------------------------------------------------------
 
@@ -349,6 +362,92 @@ class Host:
         units = steps * step
         return units if abs(units) <= UNITS_MAX else None
 
+    def place_with(
+        self, once: str | RequestKey | None, signal: Signal | int | None, *asked: Any
+    ) -> _core.Order:
+        """An order with a request key or a signal behind it. asked: what `place` takes."""
+        notes = self.notes
+        key = request_key(once) if once is not None else None
+        refusal = notes.refusal(key) if key is not None else None
+        more = notes.more(key, _number_of(signal))
+        code, reason = refusal or (0, "")
+        order = self.sim.place_with(more, code, reason, *asked)
+        if key is not None:
+            notes.claim(key, order)
+        return order
+
+    def target_for(
+        self, signal: Signal | int, symbol: str, qty: Any, reduce_only: bool = False
+    ) -> _core.Order | None:
+        """set_target, for a signal."""
+        self.instrument_of(symbol)
+        target, more = self.notes.target(symbol, qty, _number_of(signal))
+        order = self.sim.set_target(symbol, qty, reduce_only, more)
+        self.tell("target", target)
+        return order
+
+    def signal(self, symbol: str, direction: Direction, facts: dict[str, Any]) -> Signal:
+        self.instrument_of(symbol)
+        made = self.notes.signal(symbol, direction, facts)
+        self.tell("signal", made)
+        return made
+
+    @property
+    def notes(self) -> Notes:
+        """Made when first needed: most strategies say nothing beside their orders."""
+        if self._notes is None:
+            self._notes = Notes(self.sim, self.sources, _or_text)
+            self._notes.gateway_decides = self._robot != 0
+            self._notes.base = self._order_base
+        return self._notes
+
+    def go_live(self, robot: LiveRobot) -> None:
+        """Its orders go to a gateway, as those of robot number `number` there."""
+        self._robot, self._order_base = robot.number, robot.order_base
+        self.sim.go_live(robot.number, robot.order_base)
+        for currency, number in robot.currencies.items():
+            self.name_fee_currency(currency, number)
+
+    def reply_frame(self, payload: bytes) -> None:
+        """Why the gateway refuses an order, of a live run."""
+        record = msgspec.msgpack.decode(payload)
+        if isinstance(record, dict) and record.get("robot") == self._robot and "order" in record:
+            self.sim.note_reason(record["order"], str(record["reason"]))
+
+    # --- handlers --------------------------------------------------------------------------------
+
+    def handlers_of(self, base: type) -> Handlers:
+        """Made when first needed: from then on the strategy's callbacks go by them."""
+        if self._handlers is None:
+            robot = self.robot
+            own = {
+                kind: getattr(robot, f"on_{kind}")
+                for kind in sorted(KINDS)
+                if getattr(type(robot), f"on_{kind}", None) is not getattr(base, f"on_{kind}", None)
+            }
+            self._handlers = Handlers(self.sim, own, self.callback_failed)
+        return self._handlers
+
+    def make_child(
+        self, parent: Any, base: type, kind: type[S], name: str, params: dict[str, Any]
+    ) -> S:
+        """A strategy inside another one; see engine/children.py."""
+        if any(repr(each) == f"{location_of(parent)}/{name}" for each in self.children):
+            raise ValueError(f"{location_of(parent)} has a child {name!r}")
+        on = self.handlers_of(base).on
+        number = len(self.children) + 1
+        self.children.append(None)  # its number, while it makes children of its own
+        made = make_child(parent, base, kind, name, params, number, on)
+        self.children[number - 1] = made
+        return made
+
+    def tell(self, kind: str, event: Any) -> bool:
+        """Handlers of what no frame of a tape says. False: there are none."""
+        if self._handlers is None:
+            return False
+        self._handlers.tell(kind, event)
+        return True
+
     # --- account ---------------------------------------------------------------------------------
 
     def balance(self, currency: str, venue: str | None = None) -> Balance:
@@ -389,6 +488,12 @@ class Host:
             _exact_sum(map(self.sim.locked_text, numbers)),
         )
 
+    def profit(self, symbol: str) -> float:
+        """What fills, fees, funding and the open position of one symbol have made, in the money
+        that it settles in."""
+        self.instrument_of(symbol)
+        return float(self.sim.gained_text(self._index[symbol]))
+
     # --- records ---------------------------------------------------------------------------------
 
     def append(self, type_id: int, record: Mapping[str, Any]) -> None:
@@ -425,7 +530,8 @@ class Host:
 
     def note_state(self) -> str:
         """The state hash now, also on the tape."""
-        digest = self.sim.state_hash(self._memory_last).hex()
+        said = self._notes.digest if self._notes is not None else b""
+        digest = self.sim.state_hash(self._memory_last + said).hex()
         self.append(_HEALTH, {"kind": "state", "subject": "robot", "state": digest})
         return digest
 
@@ -461,6 +567,10 @@ class Host:
         """Progress, a few times a second at most."""
         if self._progress is not None:
             self._progress(frames, now)
+
+
+def _number_of(signal: Signal | int | None) -> int:
+    return signal.id if isinstance(signal, Signal) else int(signal or 0)
 
 
 def _exact_sum(texts: Iterable[str]) -> Fraction:

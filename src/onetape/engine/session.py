@@ -180,6 +180,7 @@ class Session:
                 self._map_preamble(reader, number)
             if self.limits and self.limits[number]:
                 self.sim.limit_source(number, self.limits[number])
+        self.host.sources = len(self.sources)
         for source in self.sources:
             if not source.is_detail:
                 self._add_first_instruments(source.path)
@@ -187,16 +188,14 @@ class Session:
             if source.is_detail:
                 self._map_detail(source)
         if self.plan.live is not None:
-            self.sim.go_live(self.plan.live.number, self.plan.live.order_base)
-            for currency, number in self.plan.live.currencies.items():
-                self.host.name_fee_currency(currency, number)
+            self.host.go_live(self.plan.live)
             if self.plan.live.slot:
                 self.host.follow_ledger(self.plan.live)
             self._inherit(self.plan.live)
         if self.script is not None:
             self._script_reader = JournalReader(self.script)
             self.sim.set_script(self._script_reader.core)
-        self.robot = self._new_robot()
+        self.robot = self.host.robot = self._new_robot()
         self.sim.bind_robot(self.robot, Strategy)
         self.sim.wants_pulse = True
         self._find_start()
@@ -327,7 +326,8 @@ class Session:
             return
         self.sim.enter_callback()
         try:
-            self.robot.on_params(changed)
+            if not self.host.tell("params", changed):
+                self.robot.on_params(changed)
         except KeyboardInterrupt:
             raise
         except BaseException as problem:
@@ -352,7 +352,8 @@ class Session:
         self.sim.begin_stop()
         self.sim.enter_callback()
         try:
-            self.robot.on_stop()
+            for each in (self.robot, *self.host.children):
+                each.on_stop()
         except KeyboardInterrupt:
             raise
         except BaseException as problem:

@@ -7,23 +7,28 @@ is a thin face of the compiled loop: no state of its own beside parameters and m
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from onetape.engine.parameters import parameters_of
 from onetape.model.errors import NotAvailable, StrategyError
+from onetape.model.request_key import RequestKey, request_key
 from onetape.model.time import parse_period, to_datetime
 
 if TYPE_CHECKING:
     from onetape import _core
     from onetape.engine.host import Host
+    from onetape.engine.notes import Direction, Signal
     from onetape.model.decimals import Number
     from onetape.model.instrument import Instrument
 
 __all__ = ["Strategy"]
 
+S = TypeVar("S")
 BUY, SELL = 1, 2
+# Services that came later than strategies which have parameters of these names.
+_MAY_BE_HIDDEN = frozenset({"on", "off", "signal", "end_cycle", "child", "profit"})
 
 # want_* bits of core/engine/instrument_state.hpp
 _QUOTES, _TRADES, _BOOK, _MARK, _FUNDING, _LIQUIDATIONS, _MBO = 1, 2, 4, 8, 16, 32, 128
@@ -46,7 +51,7 @@ class Strategy:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        clash = sorted(set(parameters_of(cls)) & Strategy._services)
+        clash = sorted(set(parameters_of(cls)) & Strategy._services - _MAY_BE_HIDDEN)
         if clash:
             raise StrategyError(
                 f"parameter {clash[0]!r} has the name of a service",
@@ -213,12 +218,22 @@ class Strategy:
         position_side: str | None = None,
         expire: int | None = None,
         tag: str = "",
+        once: str | RequestKey | None = None,
+        signal: Signal | int | None = None,
     ) -> _core.Order:
         """Buy `qty`; without a price at market. A refused order comes back DENIED.
 
         trigger: the order becomes active when last, mark or index reaches it: above the market a
         stop, below it a take-profit. expire: ns UTC, makes it good till then.
+        once: first request wins; of all orders asked for under this key, by whichever robot of the
+        account, one leaves and the others are DENIED with its name (4605), until `end_cycle(key)`.
+        signal: what it is sent for; the tape links them.
         """
+        if once is not None or signal is not None:
+            return self._host.place_with(
+                once, signal, symbol, BUY, qty, price, post_only, reduce_only, tif, trigger,
+                trigger_by, position_side, expire, tag,
+            )  # fmt: skip
         return self._sim.place(
             symbol, BUY, qty, price, post_only, reduce_only, tif, trigger, trigger_by,
             position_side, expire, tag,
@@ -238,8 +253,15 @@ class Strategy:
         position_side: str | None = None,
         expire: int | None = None,
         tag: str = "",
+        once: str | RequestKey | None = None,
+        signal: Signal | int | None = None,
     ) -> _core.Order:
         """Sell `qty`; the mirror of buy()."""
+        if once is not None or signal is not None:
+            return self._host.place_with(
+                once, signal, symbol, SELL, qty, price, post_only, reduce_only, tif, trigger,
+                trigger_by, position_side, expire, tag,
+            )  # fmt: skip
         return self._sim.place(
             symbol, SELL, qty, price, post_only, reduce_only, tif, trigger, trigger_by,
             position_side, expire, tag,
@@ -255,6 +277,11 @@ class Strategy:
                 raise ValueError(f"side must be 'buy' or 'sell', not {side!r}")
             orders.append((self.buy if side == "buy" else self.sell)(**fields))
         return orders
+
+    def end_cycle(self, key: str | RequestKey) -> None:
+        """The request key is free: the next order asked for under it leaves. Of a key that another
+        robot's order has, nothing happens, and the gateway's tape says why."""
+        self._host.notes.end_cycle(request_key(key))
 
     def cancel(self, order: _core.Order) -> bool:
         """Ask to cancel. False when there is nothing left to cancel."""
@@ -288,17 +315,25 @@ class Strategy:
         self._sim.set_quotes(symbol, bids, asks, keep_within)
 
     def set_target(
-        self, symbol: str, qty: Number, algo: str = "touch", **options: Any
+        self,
+        symbol: str,
+        qty: Number,
+        algo: str = "touch",
+        *,
+        signal: Signal | int | None = None,
+        **options: Any,
     ) -> _core.Order | None:
         """Make `qty` this strategy's own position (absolute, signed). What is on its way counts.
 
         algo "touch" takes the opposite touch at once. Returns the order sent, None if none was
-        needed.
+        needed. signal: what it is wanted for; the tape links signal, target, orders and fills.
         """
         if algo != "touch" or options:
             raise NotAvailable(
                 f"execution algorithm {algo!r}", where="set_target", todo='use algo="touch"'
             )
+        if signal is not None:
+            return self._host.target_for(signal, symbol, qty)
         return self._sim.set_target(symbol, qty)
 
     def close(self, symbol: str) -> _core.Order | None:
@@ -340,10 +375,42 @@ class Strategy:
         """
         return self._host.balance(currency, venue)
 
+    def profit(self, symbol: str) -> float:
+        """What fills, fees, funding and the open position of one symbol have made, in the money
+        that it settles in."""
+        return self._host.profit(symbol)
+
     @property
     def equity(self) -> float:
         """Balance and open profit in the run's currency, of all accounts together."""
         return self._sim.equity
+
+    # --- events ----------------------------------------------------------------------------------
+
+    def on(self, kind: str, handler: Callable[..., Any]) -> None:
+        """Call `handler(event)` for each event of a kind (`quote`, `fill`, `signal`, ...: the
+        callbacks' names without `on_`), after the callback, in the order of registration; for
+        `"*"` `handler(kind, event)` for all kinds, last. From the next event on.
+
+        An exception of it follows `on_error`. Register in on_start: a restart knows nothing of it.
+        """
+        self._host.handlers_of(Strategy).on(kind, handler)
+
+    def off(self, kind: str, handler: Callable[..., Any]) -> bool:
+        """The handler is not called any more, also not for the event that is under way. False:
+        there was none."""
+        return self._host.handlers_of(Strategy).off(kind, handler)
+
+    def signal(self, symbol: str, direction: Direction, **facts: Any) -> Signal:
+        """Says what is seen in the market ("buy", "sell", "flat"): a frame on the run's tape and an
+        event for handlers. Give it to `set_target(..., signal=)` or to an order."""
+        return self._host.signal(symbol, direction, facts)
+
+    def child(self, kind: type[S], name: str, **params: Any) -> S:
+        """Another strategy inside this one, started: it hears of the symbols that it subscribes to
+        and of its timers, trades with this one's account, and its orders carry its location
+        (`/parent/name`). Make it in on_start."""
+        return self._host.make_child(self, Strategy, kind, name, params)
 
     # --- the rest --------------------------------------------------------------------------------
 

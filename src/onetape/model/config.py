@@ -19,6 +19,7 @@ ENVIRONMENT_PREFIX = "ONETAPE_"
 SLOTS_MAX = 64  # of an account: the total, the pool and its sub-accounts
 OPERATOR: Final = "operator"  # who commands a process from outside
 TAKEN_NAMES = ("main", "total", OPERATOR)
+TWIN: Final = "twin"  # the variant that is the robot itself, on paper
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -66,6 +67,12 @@ class AccountConfig(_Section, frozen=True):
     transfer_deadline: str = "120s"  # until when a transfer that was not made is tried again
 
 
+class VariantConfig(_Section, frozen=True):
+    """[robots.NAME.variants.VARIANT]: the robot on paper, with other parameters, beside it."""
+
+    params: dict[str, Any] = {}
+
+
 class RobotConfig(_Section, frozen=True):
     """[robots.NAME]: one strategy instance, the process `robot:NAME`."""
 
@@ -75,6 +82,7 @@ class RobotConfig(_Section, frozen=True):
     on_error: Literal["halt", "flatten", "continue"] = "halt"
     restart: Literal["memory", "replay", "fresh"] = "memory"
     params: dict[str, Any] = {}
+    variants: dict[str, VariantConfig] = {}
 
 
 class CollectorConfig(_Section, frozen=True):
@@ -329,6 +337,11 @@ def _check_references(config: Config, source: _Source) -> None:
         path = ("robots", name)
         if name == OPERATOR:  # its token would be the operator's
             raise source.bad(path, f"no robot is called `{name}`", "choose another name")
+        for variant in robot.variants:
+            if variant in ("", TWIN) or not variant.isprintable() or "/" in variant:
+                raise source.bad(
+                    (*path, "variants"), f"no variant is called `{variant}`", "choose another name"
+                )
         owner = config.accounts.get(robot.account)
         if owner is None:
             raise source.bad(

@@ -73,6 +73,9 @@ class EventType(TapeWord):
     MEMORY = "memory"
     MBO = "mbo"  # market by order
     ENTRY = "entry"  # of the ledger
+    SIGNAL = "signal"  # what a strategy sees in the market
+    TARGET = "target"  # the position that it wants for it
+    CYCLE = "cycle"  # a request key is free again
 
 
 class Side(TapeWord):

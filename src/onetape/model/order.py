@@ -16,6 +16,7 @@ from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TimeI
 from onetape.model.errors import OrderInvalid
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS, divide_half_even, money
+from onetape.model.request_key import RequestKey
 
 TAG_BYTES_MAX: Final = 32
 POST_ONLY: Final = 1  # order_post_only, order_reduce_only of the core
@@ -49,6 +50,7 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
     reduce_only: bool = False
     own_reducing: bool = False
     tag: str = ""
+    once: RequestKey | None = None  # first request wins
 
     @property
     def flags(self) -> int:

@@ -7,11 +7,13 @@ from typing import NamedTuple
 
 from onetape.model.enums import OrderNews, OrderState, OrderType, PositionSide, RequestKind, Side
 from onetape.model.order import OrderSpec
+from onetape.model.request_key import RequestKey
 from onetape.orders.machine import OrderLife
 from onetape.orders.told import FillTold, OrderTold
 
 __all__ = [
     "AccountOut",
+    "CycleOut",
     "FillOut",
     "HealthOut",
     "IntentOut",
@@ -85,7 +87,16 @@ class HealthOut(NamedTuple):
     severity: str = "info"
 
 
-Out = IntentOut | NewsOut | FillOut | AccountOut | HealthOut
+class CycleOut(NamedTuple):
+    """A request key is free again, or why not. robot 0: by the operator."""
+
+    key: RequestKey
+    slot: int
+    robot: int
+    refused: str = ""
+
+
+Out = IntentOut | NewsOut | FillOut | AccountOut | HealthOut | CycleOut
 
 
 @dataclass(slots=True)

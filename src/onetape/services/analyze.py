@@ -178,7 +178,7 @@ def _tape(
 def _write(run: str, rows: Rows, sink: Sink, counts: dict[str, Any]) -> None:
     for table, made in rows.made.items():
         sink.add(table, made)
-        counts[table] += len(made)
+        counts[table] = counts.get(table, 0) + len(made)
         made.clear()
     sink.put_orders(run, rows.changed)
     rows.changed.clear()

@@ -191,6 +191,9 @@ class Gateway:
             writer, self.instruments, robots=old.robots, currencies=old.currencies,
             since=writer.published if is_other else old.since,
         )  # fmt: skip
+        if not is_other:
+            self.tape.first = old.first
+        self.tape.first.standing = self.tape.standing_in(self.manager)
         self.manager.owner_of = self.tape.owner_of
         self.money = self._open_money(writer, kept)
         is_new = is_new or is_other

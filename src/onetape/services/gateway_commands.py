@@ -8,14 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from onetape.accounts.entries import Entry
+from onetape.accounts.entries import MAIN, Entry
 from onetape.accounts.slots import COMMANDS, MONEY, Refused
 from onetape.accounts.transfer_command import FIELDS as TRANSFER_FIELDS
 from onetape.ipc.door import Again, Command, Do, Door, Handler
 from onetape.ipc.once import Once
 from onetape.model.errors import NotAvailable, UsageError
 from onetape.model.money import money
+from onetape.model.request_key import RequestKey
 from onetape.orders.gate import Gate
+from onetape.orders.managed import CycleOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.reconcile import Reconciler
 from onetape.orders.settle import settle, settled_as
@@ -91,6 +93,7 @@ class Commands:
         self._gate = gate
         self._reconciler = reconciler
         self._now = now
+        self._tape, self._slots = tape, options.subaccounts
         self.money = money
         self.transfers = transfers
         names = names_of(options)
@@ -106,6 +109,7 @@ class Commands:
                 self._settle, fields=("order", "as", "venue_id", "filled"), reaches_out=True,
                 is_recovered=True,
             ),
+            "end_cycle": Handler(self._end_cycle, fields=("key", "subaccount")),
             "latency": Handler(lambda _: spans.summary, asks=True, anyone=True),
             "transfer": _moves(self._transfer, TRANSFER_FIELDS),
             "transfers": Handler(self._transfers, fields=("id",), asks=True, anyone=True),
@@ -146,6 +150,26 @@ class Commands:
         def do() -> dict[str, Any]:
             settle(self._manager, order, told, self._now())
             return {"order": order.client_id, "state": str(order.state)}
+
+        return do
+
+    def _end_cycle(self, command: Command) -> Do:
+        fields = command.fields
+        slot, named = MAIN, fields.get("subaccount")
+        if named is not None:
+            slots = {"main": MAIN, **self._slots}
+            if named not in slots:
+                raise UsageError(f"no sub-account {str(named)[:40]!r}, but {', '.join(slots)}")
+            slot = slots[named]
+        name = str(fields.get("key", ""))
+        key = RequestKey(name) if named is None else RequestKey(name, "subaccount")
+        if key.broken_rule:
+            raise UsageError(key.broken_rule)
+
+        def do() -> dict[str, Any]:
+            self._tape.first.end(key, slot)
+            self._manager.outs.append(CycleOut(key, slot, 0))
+            return {"key": key.key, "within": key.within}
 
         return do
 

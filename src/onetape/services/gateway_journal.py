@@ -10,7 +10,7 @@ one of this. A fee in another currency than the instrument settles in is told by
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -34,15 +34,26 @@ from onetape.model.ids import client_id, parse_client_id, robot_tag
 from onetape.model.instrument import Instrument
 from onetape.model.money import join_units, split_units
 from onetape.model.order import OWN_REDUCING, POST_ONLY, REDUCE_ONLY, OrderSpec
+from onetape.model.request_key import RequestKey
 from onetape.orders.books import OPENING
-from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, NewsOut, Out
+from onetape.orders.first_request import FirstRequests, Standing
+from onetape.orders.managed import (
+    AccountOut,
+    CycleOut,
+    FillOut,
+    HealthOut,
+    IntentOut,
+    NewsOut,
+    Out,
+)
+from onetape.orders.manager import OrderManager
 from onetape.orders.reconcile import AGREED
 from onetape.orders.recover import Recovery
 from onetape.orders.told import INTERNAL_TRADES, FillTold
 from onetape.services.gateway_money import LEDGER, KeptMoney
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 
-__all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "kill_reason", "request_of"]
+__all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "ended_key", "kill_reason", "request_of"]
 
 EPOCH_BITS: Final = 32
 DENIED_FLAG: Final = 4  # order_denied of core/journal/events.hpp
@@ -68,6 +79,7 @@ _KINDS: Final = RequestKind.by_id()
 _ORDER_REQUEST: Final = type_id("order_request")
 _INPUT: Final = type_id("input")
 _EVENT: Final = type_id("order_event")
+_PLACE: Final = RequestKind.PLACE
 
 
 @dataclass(slots=True)
@@ -123,8 +135,28 @@ def request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, Orde
         reduce_only=bool(flags & REDUCE_ONLY),
         own_reducing=bool(flags & OWN_REDUCING),
         tag=tag.rstrip(b"\0").decode("utf-8", "replace"),
+        once=key_of(payload[REQUEST.size :]) if len(payload) > REQUEST.size else None,
     )
     return robot, _KINDS[kind], order_id, spec, bool(flags & DENIED_FLAG)
+
+
+def key_of(more: bytes) -> RequestKey | None:
+    """The request key in a MessagePack map of further facts, None where there is none. One that is
+    not understood is a key that no request may have."""
+    try:
+        record = msgspec.msgpack.decode(more)
+        if "once" not in record:
+            return None
+        made = {"key": record["once"], "within": record["within"], "expires": record["expires"]}
+        return msgspec.convert(made, RequestKey)
+    except (msgspec.MsgspecError, KeyError, TypeError):
+        return RequestKey("")
+
+
+def ended_key(payload: bytes) -> RequestKey:
+    """Of a robot's cycle frame."""
+    record = msgspec.msgpack.decode(payload)
+    return RequestKey(record["end"], record["within"])
 
 
 def kill_reason(fields: Mapping[str, Any]) -> str:
@@ -145,6 +177,8 @@ class GatewayTape:
     since: int = 0  # frame after which it speaks of the exchange that there is now
     may_lack_end: bool = False  # what the journal said last may be lost
     once: Once = field(default_factory=Once)  # commands that stand on it
+    # Request keys, by the client ids of the orders that have them.
+    first: FirstRequests[str] = field(default_factory=lambda: FirstRequests(lambda _: None))
     _settles: dict[str, str] = field(default_factory=dict)  # by symbol
 
     # --- writing ----------------------------------------------------------------------------------
@@ -169,6 +203,8 @@ class GatewayTape:
                 self._account(out, now)
             case HealthOut():
                 self._health(out, now)
+            case CycleOut():
+                self._cycle(out, now)
         return 0
 
     def attach(self, life: RobotLife, now: int) -> None:
@@ -195,6 +231,21 @@ class GatewayTape:
             if robot_tag(life.name) == told.tag:
                 return life.number, told.epoch << EPOCH_BITS | told.ordinal
         return None
+
+    def standing_in(self, manager: OrderManager) -> Callable[[str], Standing | None]:
+        """How an order of that client id stands, and whose it is."""
+
+        def standing(name: str) -> Standing | None:
+            order = manager.orders.get(name)
+            if order is None:
+                return None
+            life = self.robots.get(order.robot)
+            whose = life.name if life is not None else "another robot"
+            text = next(i for i in self.instruments if i.symbol == order.spec.symbol).size_text
+            filled = f"{text(order.life.filled)} of {text(order.life.size)} filled"
+            return Standing(order.state, f"order {name} of {whose}: {order.state}, {filled}")
+
+        return standing
 
     def slot_of(self, robot: int) -> int:
         """The sub-account that a robot trades with; of other hands the pool."""
@@ -230,6 +281,8 @@ class GatewayTape:
             spec.side.id, spec.type.id, spec.tif.id, spec.flags | HELD_FLAG * order.is_held,
             spec.trigger_by.id, spec.position_side.id, order.robot, spec.tag.encode()[:32],
         )  # fmt: skip
+        if spec.once is not None and out.kind is _PLACE:
+            payload += msgspec.msgpack.encode(spec.once.as_record())
         self.writer.append_raw(_ORDER_REQUEST, payload, 0, self.streams[spec.symbol], now)
 
     def _news(self, out: NewsOut, now: int) -> None:
@@ -243,14 +296,22 @@ class GatewayTape:
             out.code, out.news.id, out.state.id, order.robot, 0,
         )  # fmt: skip
         stream = self.streams[order.spec.symbol]
-        self.writer.append_raw(_EVENT, payload, 0, stream, now)
-        if out.reason:
+        if out.reason:  # first: the robot reads it before it hears that the order is refused
             self._cold(
                 "reply",
                 {"robot": order.robot, "order": order.order_id, "reason": out.reason[:300]},
                 now,
                 stream,
             )
+        self.writer.append_raw(_EVENT, payload, 0, stream, now)
+
+    def _cycle(self, out: CycleOut, now: int) -> None:
+        record = {
+            "end": out.key.key, "within": out.key.within, "slot": out.slot, "robot": out.robot,
+        }  # fmt: skip
+        if out.refused:
+            record["refused"] = out.refused
+        self._cold("cycle", record, now)
 
     def _fill(self, out: FillOut, now: int) -> int:
         fill, order = out.fill, out.order
@@ -326,7 +387,7 @@ class GatewayTape:
         """Everything that this journal says about orders, robots and money. Before `open`."""
         wanted = (
             "instrument", "order_request", "order_event", "fill", "params", "input", "command",
-            "balance", "position", "health", "entry", "reply", "transfer",
+            "balance", "position", "health", "entry", "reply", "transfer", "cycle",
         )  # fmt: skip
         symbols: dict[int, str] = {}
         settles: dict[int, str] = {}
@@ -392,6 +453,11 @@ class GatewayTape:
                         kept.fill(fill, slot, frame.sequence)
                     case EventType.ENTRY.id:
                         kept.entry(frame.payload)
+                    case EventType.CYCLE.id:
+                        record = msgspec.msgpack.decode(frame.payload)
+                        if "refused" not in record:
+                            key = RequestKey(record["end"], record["within"])
+                            self.first.end(key, record["slot"])
                     case EventType.TRANSFER.id:
                         kept.transfer(msgspec.msgpack.decode(frame.payload))
 
@@ -432,6 +498,8 @@ class GatewayTape:
         name = life.client_id(order_id)
         is_held = bool(payload[FLAGS_AT] & HELD_FLAG)
         recovery.intent(name, robot, order_id, kind, spec, time, is_held=is_held)
+        if spec.once is not None:
+            self.first.claim(spec.once, life.slot, name, robot, time)
 
     def _recover_news(self, payload: bytes, recovery: Recovery) -> None:
         order_id, venue, _, price, size, _, _, news, _, robot, _ = NEWS.unpack(payload)

@@ -19,9 +19,9 @@ from onetape.model.order import OrderSpec
 from onetape.orders.doubt import amend_in_doubt, place_in_doubt
 from onetape.orders.filters import Refusal
 from onetape.orders.gate import Gate
-from onetape.orders.managed import HealthOut, Managed, Request
+from onetape.orders.managed import CycleOut, HealthOut, Managed, Request
 from onetape.orders.manager import OrderManager
-from onetape.services.gateway_journal import GatewayTape, RobotLife, request_of
+from onetape.services.gateway_journal import GatewayTape, RobotLife, ended_key, request_of
 from onetape.services.gateway_money import AccountMoney
 from onetape.services.gateway_options import GatewayOptions
 from onetape.services.gateway_spans import Spans
@@ -34,6 +34,7 @@ ROBOTS_MAX: Final = 250
 COMING_S: Final = 30.0  # from its attachment until a robot has a journal, at most
 _ORDER_REQUEST: Final = type_id("order_request")
 _INSTRUMENT: Final = type_id("instrument")
+_CYCLE: Final = type_id("cycle")
 
 
 class Robots:
@@ -159,6 +160,10 @@ class Robots:
                     if not is_sent:  # else it lay there while no gateway ran
                         came.append(received)
                     self._request(life, stream, payload, now, may_be_sent=is_sent)
+                elif kind == _CYCLE and sequence > life.taken:
+                    decided = decided or time.time_ns()
+                    first, last = first or sequence, sequence
+                    self._end_cycle(life, payload)
             if last:
                 # The stamp of when they came, not of when they were seen to.
                 self._tape.take(life, life.uuid, first, last, 0, decided)
@@ -192,9 +197,11 @@ class Robots:
                 if name not in manager.orders:
                     request = Request(life.number, kind, order_id, reductions.in_doubt(spec))
                     self._money.order(place_in_doubt(manager, name, request, now))
+                    self._claim(life, spec, name, now)
                 return
-            found = reductions.outgoing(life.number, spec, knows=self._gate.ready)
             matches: list[Match] = []
+            taken = self._taken(life, spec, now)
+            found = taken or reductions.outgoing(life.number, spec, knows=self._gate.ready)
             if isinstance(found, OrderSpec):
                 spec = found
                 if self._crossing is not None and self._gate.ready:
@@ -214,6 +221,7 @@ class Robots:
                     order = manager.submit(name, request, now)
                 # At once: the next request of this round finds less.
                 self._money.order(order)
+                self._claim(life, spec, name, now)
             else:
                 manager.deny(name, request, now, refusal.code, refusal.reason)
         elif known is not None:
@@ -223,6 +231,21 @@ class Robots:
                 amend_in_doubt(manager, known, now, price=spec.price_int, size=spec.size_int)
             else:
                 self._amend(known, spec, now)
+
+    def _taken(self, life: RobotLife, spec: OrderSpec, now: int) -> Refusal | None:
+        """Another order has the key of this one."""
+        if spec.once is None:
+            return None
+        return self._tape.first.refusal(spec.once, life.slot, now)
+
+    def _claim(self, life: RobotLife, spec: OrderSpec, name: str, now: int) -> None:
+        if spec.once is not None:
+            self._tape.first.claim(spec.once, life.slot, name, life.number, now)
+
+    def _end_cycle(self, life: RobotLife, payload: bytes) -> None:
+        key = ended_key(payload)
+        refused = self._tape.first.end(key, life.slot, life.number)
+        self._manager.outs.append(CycleOut(key, life.slot, life.number, refused))
 
     def _amend(self, order: Managed, spec: OrderSpec, now: int) -> None:
         price, size = spec.price_int or order.price, spec.size_int or order.life.size

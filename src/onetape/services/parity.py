@@ -13,12 +13,12 @@ from onetape.engine.asked import asked_in
 from onetape.engine.plan import read_plan
 from onetape.model.errors import BadConfig, UsageError
 from onetape.model.instrument import Instrument
-from onetape.model.time import format_duration, format_time, parse_duration
+from onetape.model.time import TIME_MAX, format_duration, format_time, parse_duration
 from onetape.services.bridge import build_bridge
 from onetape.services.replay import check_inputs, given_facts, repeat, strategy_of
 from onetape.tape.journal import JournalReader
 
-__all__ = ["compare"]
+__all__ = ["compare", "compare_orders"]
 
 _PLACE = 1
 _ORDER_FIELDS = ("side", "type", "price", "size", "trigger", "tif", "flags", "tag")
@@ -96,7 +96,17 @@ def _align_times(a: Actions, b: Actions, slack: int) -> None:
 def _orders(run_a: Path, run_b: Path, slack: int) -> dict[str, Any]:
     for run in (run_a, run_b):
         read_plan(run)  # a run at all
-    a, b = read_actions(run_a / "journal"), read_actions(run_b / "journal")
+    return compare_orders(run_a / "journal", run_b / "journal", slack)
+
+
+def compare_orders(
+    journal_a: Path, journal_b: Path, slack: int = 0, until: int = TIME_MAX
+) -> dict[str, Any]:
+    """Orders, then fills, of two runs' journals up to a time (ns): CONTRACT's keys of `parity`."""
+    a, b = (
+        actions.where(actions.columns["time"] <= until)
+        for actions in (read_actions(journal_a), read_actions(journal_b))
+    )
     compared = differing = 0
     first: tuple[int, str] | None = None
     placed_a, placed_b = _placed(a), _placed(b)
@@ -107,7 +117,7 @@ def _orders(run_a: Path, run_b: Path, slack: int) -> dict[str, Any]:
         differing += bad
         if bad and (first is None or when < first[0]):
             first = (when, words)
-    fills_a, fills_b = _fills(run_a), _fills(run_b)
+    fills_a, fills_b = _fills(journal_a, until), _fills(journal_b, until)
     for symbol in sorted(set(fills_a) | set(fills_b)):
         n, bad, when, words = _match_fills(
             symbol, fills_a.get(symbol), fills_b.get(symbol), slack, a.instruments | b.instruments
@@ -152,11 +162,12 @@ def _match_orders(a: Actions, b: Actions, slack: int) -> tuple[int, int, int, st
     return max(len(a), len(b)), bad, when, words
 
 
-def _fills(run: Path) -> dict[str, dict[str, NDArray[Any]]]:
-    with JournalReader(run / "journal") as reader:
+def _fills(journal: Path, until: int) -> dict[str, dict[str, NDArray[Any]]]:
+    with JournalReader(journal) as reader:
         rows = reader.columns("fill")
+    rows = {name: column[rows["time"] <= until] for name, column in rows.items()}
     names: dict[int, str] = {}
-    with JournalReader(run / "journal") as reader:
+    with JournalReader(journal) as reader:
         for frame in reader.frames(types=["instrument"]):
             names[frame.stream] = Instrument.from_msgpack(frame.payload).symbol
     found = {}

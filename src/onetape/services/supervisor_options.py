@@ -10,6 +10,7 @@ import msgspec
 __all__ = [
     "RobotOptions",
     "SupervisorOptions",
+    "VariantsOptions",
     "VenueOptions",
     "supervisor_journal",
     "supervisor_socket",
@@ -56,3 +57,11 @@ class RobotOptions(msgspec.Struct, frozen=True, kw_only=True):
     restart: str = "memory"
     since: int = 0
     symbols_only: bool = False
+
+
+class VariantsOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the variants of a robot are started with: parameters by variant."""
+
+    home: str
+    robot: str
+    variants: dict[str, dict[str, Any]]

@@ -21,7 +21,7 @@ from onetape.services.configured import clean_environ, is_simulated
 from onetape.services.gateway_options import gateway_journal
 from onetape.services.supervisor_child import ChildFiles
 from onetape.services.supervisor_law import Child
-from onetape.services.supervisor_options import RobotOptions, VenueOptions
+from onetape.services.supervisor_options import RobotOptions, VariantsOptions, VenueOptions
 from onetape.store.secrets import read_secret
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
@@ -41,7 +41,7 @@ ASK_WITHIN_S: Final = 20.0  # a strategy for its symbols
 AGE_MAX_NS: Final = 4 * 3600 * 10**9
 KEPT_FDS: Final = "fd:"
 MODULES: Final = {
-    kind: f"onetape.services.{kind}_main" for kind in ("venue", "gateway", "robot")
+    kind: f"onetape.services.{kind}_main" for kind in ("venue", "gateway", "robot", "variants")
 }  # of kinds of process
 
 
@@ -65,7 +65,12 @@ def children_of(config: Config) -> list[Child]:
         Child(f"robot:{name}", "robot", (f"gateway:{robot.account}",))
         for name, robot in config.robots.items()
     ]
-    return [*venues, *gateways, *robots]
+    variants = [
+        Child(f"variants:{name}", "variants", (f"robot:{name}",))
+        for name, robot in config.robots.items()
+        if robot.variants
+    ]
+    return [*venues, *gateways, *robots, *variants]
 
 
 def process_journal(home: Path, name: str) -> Path:
@@ -116,6 +121,8 @@ class Starter:
                 return self._gateway(name, exchange)
             case "robot":
                 return msgspec.json.encode(self._robot(name))
+            case "variants":
+                return msgspec.json.encode(self._variants(name))
             case other:
                 raise BadInput(f"no process of kind {other}", where=child.name)
 
@@ -250,6 +257,10 @@ class Starter:
             account=robot.account, subaccount=robot.subaccount, on_error=robot.on_error,
             params=robot.params, restart=robot.restart, since=wanted_since(self.home, name),
         )  # fmt: skip
+
+    def _variants(self, robot: str) -> VariantsOptions:
+        params = {name: each.params for name, each in self.config.robots[robot].variants.items()}
+        return VariantsOptions(home=str(self.home), robot=robot, variants=params)
 
 
 def _put_aside(state: Path, kind: str, seed: int) -> str:

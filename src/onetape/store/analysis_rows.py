@@ -47,6 +47,18 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "position_side": "text", "price": "real", "qty": "real", "fee": "real",
         "liquidity": "text", "price_exact": "text", "qty_exact": "text", "fee_exact": "text",
     },
+    "signals": {
+        "run": "key", "signal": "integer", "seq": "integer", "ts": "integer", "cause": "integer",
+        "symbol": "text", "direction": "text", "facts": "text",
+    },
+    "targets": {
+        "run": "key", "target": "integer", "seq": "integer", "ts": "integer",
+        "signal": "integer", "symbol": "text", "qty": "real", "qty_exact": "text",
+    },
+    "links": {
+        "run": "key", "order_id": "integer", "signal": "integer", "target": "integer",
+        "once": "text",
+    },
     "states": {
         "run": "key", "seq": "integer", "uniq_id": "text", "ts": "integer", "body": "text",
     },
@@ -54,6 +66,7 @@ TABLES: Final[dict[str, dict[str, str]]] = {
 KEYS: Final = {
     "runs": ("run",), "events": ("run", "tape", "seq"), "decisions": ("run", "seq"),
     "orders": ("run", "order_id"), "fills": ("run", "seq"), "states": ("run", "seq"),
+    "signals": ("run", "signal"), "targets": ("run", "target"), "links": ("run", "order_id"),
 }  # fmt: skip
 _DENIED: Final = 4  # flag of a live robot's request that never left
 _CLOSED: Final = ("FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED")
@@ -73,7 +86,9 @@ class Rows:
         self._run, self._tape = run, tape
         self._words = FrameWords(reader)
         self._orders: dict[int, _Order] = {}
-        self.made: dict[str, list[list[Any]]] = {"events": [], "decisions": [], "fills": []}
+        self.made: dict[str, list[list[Any]]] = {
+            table: [] for table in ("events", "decisions", "fills", "signals", "targets", "links")
+        }
         self.changed: dict[int, list[Any]] = {}
 
     @property
@@ -107,6 +122,16 @@ class Rows:
                 self._told(record, body)
             case "fill":
                 self._filled(record, symbol, body)
+            case "signal":
+                self.made["signals"].append([
+                    self._run, _signed(body["id"]), record.sequence, record.time, body["after"][0],
+                    symbol, body["direction"], msgspec.json.encode(body["facts"]).decode(),
+                ])  # fmt: skip
+            case "target":
+                self.made["targets"].append([
+                    self._run, _signed(body["id"]), record.sequence, record.time,
+                    _signed(body["signal"]), symbol, _number(body["qty"]), body["qty"],
+                ])  # fmt: skip
             case _:
                 pass
 
@@ -122,6 +147,10 @@ class Rows:
         ])  # fmt: skip
         if body["kind"] != "place":
             return
+        if more := record.data.get("more"):
+            self.made["links"].append([
+                self._run, order_id, more.get("signal"), more.get("target"), more.get("once"),
+            ])  # fmt: skip
         self._orders[order_id] = _Order({
             "run": self._run, "order_id": order_id, "ts_created": record.time,
             "ts_last": record.time, "symbol": symbol, "side": body["side"], "type": body["type"],

@@ -72,7 +72,7 @@ def event_frame(path: Path, kind: str, *, sequence_max: int | None = None) -> pl
         "symbol": pl.Series(symbols_of).gather(pl.Series(streams)) if size else [],
     }
     for field in schema.fields:
-        if field.kind == "x":
+        if field.kind in "xk":
             continue
         if field.width == 16 and f"{field.name}_low" in columns_of:
             low, high = columns_of[f"{field.name}_low"], columns_of[f"{field.name}_high"]

@@ -64,7 +64,7 @@ _STRUCT_CODES = {1: "b", 2: "h", 4: "i", 8: "q"}
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a fixed layout. kind: i u p s t m r c e x, as in core/journal/events.hpp."""
+    """One field of a fixed layout. kind: i u p s t m r c e x k, as in core/journal/events.hpp."""
 
     name: str
     kind: str
@@ -74,7 +74,7 @@ class Field:
 
     @property
     def is_scalar(self) -> bool:
-        return self.kind not in "cx" and self.width in _STRUCT_CODES
+        return self.kind not in "cxk" and self.width in _STRUCT_CODES
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class EventSchema:
         formats: list[str] = []
         offsets: list[int] = []
         for item in self.fields:
-            if item.kind == "x":
+            if item.kind in "xk":
                 continue
             if item.kind == "c" or (item.width not in _STRUCT_CODES and item.width != 16):
                 names.append(item.name)
@@ -114,6 +114,11 @@ class EventSchema:
         return _structured(
             {"names": names, "formats": formats, "offsets": offsets, "itemsize": self.payload_bytes}
         )
+
+    @cached_property
+    def more(self) -> str | None:
+        """What a MessagePack map behind the fixed part is called, where there may be one."""
+        return next((item.name for item in self.fields if item.kind == "k"), None)
 
     @cached_property
     def row_dtype(self) -> np.dtype[np.void]:
@@ -155,7 +160,7 @@ class EventSchema:
         for item in sorted(self.fields, key=lambda f: f.offset):
             codes.append("x" * (item.offset - at))
             at = item.offset + item.width
-            if item.kind == "x":
+            if item.kind in "xk":
                 codes.append("x" * item.width)
             elif item.is_scalar:
                 code = _STRUCT_CODES[item.width]
@@ -191,6 +196,8 @@ class EventSchema:
                 record[name] = int.from_bytes(value, "little", signed=True)
             else:
                 record[name] = how[value] if value < len(how) else value
+        if self.more is not None and len(payload) > self.payload_bytes:
+            record[self.more] = _map(payload[self.payload_bytes :])
         if self.tail is not None:
             at = self.payload_bytes
             for name in self.tail:
@@ -227,6 +234,13 @@ def _structured(layout: dict[str, Any]) -> np.dtype[np.void]:
     make: Any = np.dtype  # its overloads know no such dict
     made: np.dtype[np.void] = make(layout)
     return made
+
+
+def _map(payload: bytes | memoryview) -> Any:
+    try:
+        return msgspec.msgpack.decode(payload)
+    except msgspec.DecodeError:
+        return bytes(payload)  # the frame is whole, its writer was not
 
 
 def _text(value: bytes) -> str | bytes:

@@ -1,0 +1,36 @@
+// What a strategy says beside its orders, and who hears of its events.
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+
+#include "bindings/py_simulation.hpp"
+
+namespace onetape {
+
+void bind_notes(nb::class_<PySimulation>& simulation) {
+    simulation
+        .def("place_with", &PySimulation::place_with, nb::arg("more"), nb::arg("refusal"),
+             nb::arg("reason"), nb::arg("symbol"), nb::arg("side"), nb::arg("qty"),
+             nb::arg("price").none(), nb::arg("post_only"), nb::arg("reduce_only"), nb::arg("tif"),
+             nb::arg("trigger").none(), nb::arg("trigger_by"), nb::arg("position_side").none(),
+             nb::arg("expire").none(), nb::arg("tag"),
+             "As place, with further facts (a MessagePack map) for its frame on the tape. refusal: "
+             "a code that it is denied with, 0: none.")
+        .def(
+            "append_with_actions",
+            [](PySimulation& s, int type, const nb::bytes& payload) {
+                s.core->append_with_actions(static_cast<EventType>(type),
+                                            std::string(payload.c_str(), payload.size()));
+            },
+            nb::arg("type"), nb::arg("payload"),
+            "A MessagePack frame that takes its place between this callback's orders.")
+        .def(
+            "note_reason",
+            [](PySimulation& s, std::uint64_t order, std::string text) {
+                s.core->note_reason(order, std::move(text));
+            },
+            nb::arg("order"), nb::arg("text"), "Why a gateway has refused an order, in its words.")
+        .def("set_callback", &PySimulation::set_callback, nb::arg("name"), nb::arg("callback"),
+             "Another function in a callback's place; it takes the event.");
+}
+
+}  // namespace onetape

@@ -1,0 +1,30 @@
+"""`onetape variants`: a live robot beside itself on paper with other parameters."""
+
+from __future__ import annotations
+
+import click
+
+from onetape.cli.frame import Answer, Shell, load, verb
+from onetape.cli.listing import listing
+
+COLUMNS = (
+    "robot", "variant", "params", "orders", "fills", "pnl", "behind_live", "compared", "differing",
+)  # fmt: skip
+
+
+@verb("variants", example="onetape variants mm")
+@click.argument("robot", required=False, default="", metavar="[ROBOT]")
+def command(shell: Shell, robot: str) -> Answer:
+    """Show what live robots and their variants on paper have made.
+
+    `twin` is the robot itself on paper: where its orders and fills differ, live and paper have
+    parted. The others are compared with the twin.
+    """
+    found = load("onetape.services.variants_view", "variants_of", what="variants")(
+        shell.home, shell.config, robot
+    )
+    text = listing(found, COLUMNS, nothing="no robot with variants runs")
+    parted = [row for row in found if row["variant"] == "twin" and row["first_difference"]]
+    for row in parted:
+        text += f"\n{row['robot']}: live and twin part at {row['first_difference']}"
+    return Answer(found, text)

@@ -1,0 +1,141 @@
+"""Strategies inside a strategy: a parent makes them, each has a place of its own in the tree.
+
+A child is a strategy like any other, on its parent's loop, account and tape. It hears of the
+symbols that it has subscribed to and of its own timers, behind its parent and in the order in which
+the children were made. Its number and its location (`/pairarbitrage/a`) are the same in every
+repetition, and its orders carry the location on the tape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from onetape.engine.handlers import KINDS
+from onetape.engine.parameters import coerced, parameters_of
+
+if TYPE_CHECKING:
+    from onetape.engine.strategy import Strategy
+
+__all__ = ["Child", "location_of", "make_child"]
+
+_OF_PARENT: Final = frozenset({"params"})  # what concerns the run alone
+_OF_ALL: Final = frozenset({"health", "event"})
+S = TypeVar("S")
+
+
+def location_of(strategy: Any) -> str:
+    """Of a child as it was made; of the run's own strategy its class."""
+    return getattr(strategy, "_location", "/" + type(strategy).__name__.lower())
+
+
+class Child:
+    """What makes a child of a strategy class: its place, and services that tell where they are
+    asked for. No parameters of its own."""
+
+    _location = ""
+    _number = 0
+
+    def __repr__(self) -> str:
+        return self._location
+
+    @property
+    def location(self):  # type: ignore[no-untyped-def]  # an annotation would be a parameter
+        """Where it is in the tree."""
+        return self._location
+
+    @property
+    def vid(self):  # type: ignore[no-untyped-def]
+        """Its number in the run, from 1."""
+        return self._number
+
+    def subscribe(self, symbol: str, *arguments: Any, **options: Any) -> None:
+        self._symbols.add(symbol)  # type: ignore[attr-defined]
+        super().subscribe(symbol, *arguments, **options)  # type: ignore[misc]
+
+    def unsubscribe(self, symbol: str) -> None:
+        """Its siblings and its parent may still want the symbol."""
+        self._symbols.discard(symbol)  # type: ignore[attr-defined]
+
+    def set_timer(self, name: str, **options: Any) -> None:
+        super().set_timer(f"{self._location}:{name}", **options)  # type: ignore[misc]
+
+    def cancel_timer(self, name: str) -> bool:
+        return bool(super().cancel_timer(f"{self._location}:{name}"))  # type: ignore[misc]
+
+    def buy(self, *arguments: Any, **options: Any) -> Any:
+        return self._located("buy", arguments, options)
+
+    def sell(self, *arguments: Any, **options: Any) -> Any:
+        return self._located("sell", arguments, options)
+
+    def set_target(self, *arguments: Any, **options: Any) -> Any:
+        return self._located("set_target", arguments, options)
+
+    def _located(self, name: str, arguments: Any, options: dict[str, Any]) -> Any:
+        notes = self._host.notes  # type: ignore[attr-defined]
+        before, notes.location = notes.location, self._location
+        try:
+            options.setdefault("signal", 0)
+            return getattr(super(), name)(*arguments, **options)
+        finally:
+            notes.location = before
+
+    @property
+    def memory(self):  # type: ignore[no-untyped-def]
+        """Its part of the run's memory."""
+        return super().memory.setdefault(self._location, {})  # type: ignore[misc]
+
+
+def make_child(
+    parent: Strategy, base: type[Any], kind: type[S], name: str, params: dict[str, Any],
+    number: int, on: Callable[[str, Callable[..., Any]], None],
+) -> S:  # fmt: skip
+    """A started child. base: Strategy; on: registers a handler. Raises BadConfig for parameters
+    that it has not, ValueError for a name that cannot be part of a path."""
+    if not name or "/" in name or not name.isprintable():
+        raise ValueError(f"a child's name is part of its location: {name!r}")
+    made: Any = type(kind.__name__, (Child, kind), {"__module__": kind.__module__})()
+    made._sim, made._host = parent._sim, parent._host
+    made._location, made._number = f"{location_of(parent)}/{name}", number
+    made._symbols = set()
+    made.random, made.resumed = parent.random, parent.resumed
+    given = coerced(kind, params)
+    for parameter in parameters_of(kind).values():
+        if parameter.is_required and parameter.name not in given:
+            raise TypeError(f"{made._location} needs the parameter {parameter.name!r}")
+    for key, value in given.items():
+        setattr(made, key, value)
+    for heard in _heard(kind, base):
+        on(heard, _hearing(made, heard))
+    made.on_start()
+    child: S = made
+    return child
+
+
+def _heard(kind: type[Any], base: type[Any]) -> Iterable[str]:
+    """The kinds that it has callbacks for."""
+    for each in sorted(KINDS - _OF_PARENT):
+        own = getattr(kind, f"on_{each}", None)
+        if own is not None and own is not getattr(base, f"on_{each}", None):
+            yield each
+
+
+def _hearing(child: Any, kind: str) -> Callable[[Any], None]:
+    hear, symbols = getattr(child, f"on_{kind}"), child._symbols
+    if kind in _OF_ALL:
+        return hear  # type: ignore[no-any-return]
+    if kind == "timer":
+        own = f"{child._location}:"
+
+        def timer(name: str) -> None:
+            if name.startswith(own):
+                hear(name.removeprefix(own))
+
+        return timer
+
+    def hearing(event: Any) -> None:
+        if event.symbol in symbols:
+            hear(event)
+
+    return hearing

@@ -1,0 +1,137 @@
+"""Handlers that a strategy registers while it runs, and the order in which they hear of an event.
+
+For each event: the strategy's own callback, then the handlers of its kind in the order of their
+registration, then those of all kinds. What a handler causes (a signal, a target) is heard of when
+everybody has heard of what caused it. A strategy that registers nothing has none of this: its
+callbacks are called by the core.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from onetape.model.errors import StrategyError
+
+if TYPE_CHECKING:
+    from onetape import _core
+
+__all__ = ["ALL", "CAUSED_MAX", "KINDS", "Handlers"]
+
+ALL: Final = "*"
+_FROM_CORE: Final = (
+    "quote", "trade", "book", "bar", "mark", "funding", "liquidation", "mbo", "instrument",
+    "timer", "order", "fill", "position", "health", "event",
+)  # fmt: skip
+KINDS: Final = frozenset({*_FROM_CORE, "params", "signal", "target"})
+CAUSED_MAX: Final = 10_000  # events that one may cause, on and on, before it counts as endless
+
+Handler = Callable[..., Any]
+
+
+class _Entry:
+    """One registration: the same handler may be there twice."""
+
+    __slots__ = ("handler", "is_on")
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+        self.is_on = True
+
+
+class Handlers:
+    """own: the strategy's callbacks that it overrides, by kind. failed: told of what a handler
+    raised, with a name for it."""
+
+    def __init__(
+        self,
+        sim: _core.Simulation,
+        own: dict[str, Handler],
+        failed: Callable[[str, BaseException], object],
+    ) -> None:
+        self._sim = sim
+        self._own = own
+        self._failed = failed
+        self._entries: dict[str, list[_Entry]] = {}
+        self._through: set[str] = set()  # kinds whose events come here first
+        self._queue: deque[tuple[str, Any]] = deque()
+        self._is_busy = False
+        for kind in own:
+            self._take(kind)
+
+    def on(self, kind: str, handler: Handler) -> None:
+        """From the next event on. Raises ValueError for an unknown kind, TypeError for what cannot
+        be called."""
+        if kind != ALL and kind not in KINDS:
+            known = ", ".join(sorted(KINDS))
+            raise ValueError(f"no event {kind!r}; there are {known}, and {ALL!r} for all")
+        if not callable(handler):
+            raise TypeError(f"a handler is called: {handler!r} cannot be")
+        # A new list: an event that is under way goes by the old one.
+        self._entries[kind] = [*self._entries.get(kind, ()), _Entry(handler)]
+        for each in (kind,) if kind != ALL else sorted(KINDS):
+            self._take(each)
+
+    def off(self, kind: str, handler: Handler) -> bool:
+        """At once, also for an event that is under way. False: it was not there."""
+        entries = self._entries.get(kind, [])
+        found = next((entry for entry in entries if entry.handler == handler), None)
+        if found is None:
+            return False
+        found.is_on = False
+        self._entries[kind] = [entry for entry in entries if entry is not found]
+        return True
+
+    def tell(self, kind: str, event: Any) -> None:
+        """Everybody who is to hear of it; after the event that is under way, if one is."""
+        self._queue.append((kind, event))
+        if self._is_busy:
+            return
+        self._is_busy = True
+        try:
+            for _ in range(CAUSED_MAX):
+                if not self._queue or not self._show(*self._queue.popleft()):
+                    return
+            if self._queue:
+                text = f"one {kind} event caused more than {CAUSED_MAX} others"
+                error = StrategyError(text, where="handlers", todo="a handler answers itself")
+                self._failed(f"handlers of {self._queue[0][0]}", error)
+        finally:
+            self._queue.clear()
+            self._is_busy = False
+
+    def _take(self, kind: str) -> None:
+        if kind in self._through:
+            return
+        self._through.add(kind)
+        if kind in _FROM_CORE:
+            self._sim.set_callback(f"on_{kind}", lambda event: self.tell(kind, event))
+
+    def _show(self, kind: str, event: Any) -> bool:
+        """False: the robot was halted meanwhile, nobody hears anything more."""
+        own = self._own.get(kind)
+        listening, general = self._entries.get(kind, ()), self._entries.get(ALL, ())
+        if own is not None and not self._call(f"on_{kind}", own, event):
+            return False
+        for entry in listening:
+            if entry.is_on and not self._call(_name(kind, entry), entry.handler, event):
+                return False
+        for entry in general:
+            if entry.is_on and not self._call(_name(ALL, entry), entry.handler, kind, event):
+                return False
+        return True
+
+    def _call(self, name: str, handler: Handler, *arguments: Any) -> bool:
+        try:
+            handler(*arguments)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as problem:
+            self._failed(name, problem)
+        return not self._sim.halted
+
+
+def _name(kind: str, entry: _Entry) -> str:
+    named = getattr(entry.handler, "__qualname__", type(entry.handler).__name__)
+    return f"handler {named} of {kind!r}"

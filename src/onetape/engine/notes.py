@@ -1,0 +1,133 @@
+"""What a strategy says beside its orders: signals, targets, request keys, and how they are linked.
+
+Market -> Signal -> Target -> Order -> Fill: a signal's frame says which frame of each input had
+been taken by then; a target names its signal; an order request is followed by a map with the
+numbers of both, and a fill names its order. Signals and targets are numbered from 1, of a live
+robot from the first number of its life's orders.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+import msgspec
+
+from onetape.model.enums import EventType, OrderState
+from onetape.model.request_key import RequestKey
+from onetape.orders.filters import Refusal
+from onetape.orders.first_request import FirstRequests, Standing
+
+if TYPE_CHECKING:
+    from onetape import _core
+
+__all__ = ["Direction", "Notes", "Signal", "Target"]
+
+Direction = Literal["buy", "sell", "flat"]
+DIRECTIONS: Final = get_args(Direction)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What a strategy sees in the market. time: ns UTC, when it said so; after: the last frame of
+    each input that it had taken; facts: its own words and numbers."""
+
+    id: int
+    symbol: str
+    direction: Direction
+    time: int
+    after: tuple[int, ...]
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The position that is wanted (`qty` signed), and for which signal."""
+
+    id: int
+    symbol: str
+    qty: float
+    time: int
+    signal: int
+
+
+class Notes:
+    """Of one life of a strategy. sources: how many inputs it has. enc: makes plain values of
+    numpy's. gateway_decides: whether a request key is another process's to give."""
+
+    def __init__(self, sim: _core.Simulation, sources: int, enc: Callable[[Any], Any]) -> None:
+        self._sim, self._sources = sim, sources
+        self._enc = enc
+        self.base = 0  # of the numbers
+        self.gateway_decides = False
+        self.location = ""  # of the child that asks, while it does
+        self._signals = self._targets = 0
+        self._first: FirstRequests[_core.Order] = FirstRequests(_standing)
+        self._told = hashlib.sha256()
+        self._is_silent = True
+
+    def signal(self, symbol: str, direction: Direction, facts: dict[str, Any]) -> Signal:
+        """On the tape at once, before the orders of this callback."""
+        if direction not in DIRECTIONS:
+            raise ValueError(f"direction is {', '.join(DIRECTIONS)}, not {direction!r}")
+        self._signals += 1
+        after = tuple(self._sim.source_position(each)[0] for each in range(self._sources))
+        made = Signal(self.base + self._signals, symbol, direction, self._sim.now, after, facts)
+        record = {
+            "id": made.id, "symbol": symbol, "direction": direction, "after": after, "facts": facts,
+        }  # fmt: skip
+        self._sim.append_cold(EventType.SIGNAL.id, self._encoded(record))
+        return made
+
+    def target(self, symbol: str, qty: Any, signal: int) -> tuple[Target, bytes]:
+        """On the tape at once; and what its orders carry."""
+        self._targets += 1
+        made = Target(self.base + self._targets, symbol, float(qty), self._sim.now, signal)
+        record = {"id": made.id, "symbol": symbol, "qty": str(qty), "signal": signal}
+        self._sim.append_cold(EventType.TARGET.id, self._encoded(self._placed(record)))
+        return made, self._encoded(self._placed({"target": made.id, "signal": signal}))
+
+    def more(self, key: RequestKey | None, signal: int) -> bytes:
+        """What an order's request carries."""
+        record: dict[str, Any] = key.as_record() if key is not None else {}
+        if signal:
+            record["signal"] = signal
+        return self._encoded(self._placed(record))
+
+    def refusal(self, key: RequestKey) -> Refusal | None:
+        """Another order has the key, as far as this process has to know."""
+        if self.gateway_decides:
+            return None
+        return self._first.refusal(key, 0, self._sim.now)
+
+    def claim(self, key: RequestKey, order: _core.Order) -> None:
+        if not self.gateway_decides and order.state != OrderState.DENIED:
+            self._first.claim(key, 0, order, 0, self._sim.now)
+
+    def end_cycle(self, key: RequestKey) -> None:
+        """In its place between the orders of this callback."""
+        record = {"end": key.key, "within": key.within}
+        self._sim.append_with_actions(EventType.CYCLE.id, self._encoded(record))
+        if not self.gateway_decides:
+            self._first.end(key, 0)
+
+    @property
+    def digest(self) -> bytes:
+        """Of all that was said, b"" where nothing was: part of the state that a replay compares."""
+        return b"" if self._is_silent else self._told.digest()
+
+    def _placed(self, record: dict[str, Any]) -> dict[str, Any]:
+        return {**record, "location": self.location} if self.location else record
+
+    def _encoded(self, record: dict[str, Any]) -> bytes:
+        encoded = msgspec.msgpack.encode(record, enc_hook=self._enc)
+        self._told.update(encoded)
+        self._is_silent = False
+        return encoded
+
+
+def _standing(order: _core.Order) -> Standing:
+    filled = f"{order.filled:g} of {order.qty:g} filled"
+    return Standing(str(order.state), f"order {order.client_id}: {order.state}, {filled}")

@@ -1,0 +1,51 @@
+"""A name for an opportunity, so that whoever sees it first has the only order for it."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+from onetape.model.time import DAY, parse_duration
+
+__all__ = ["KEY_BYTES_MAX", "RequestKey", "request_key"]
+
+KEY_BYTES_MAX: Final = 64
+EXPIRES: Final = DAY  # of a key whose cycle nobody ends
+
+
+class RequestKey(msgspec.Struct, frozen=True):
+    """key: 1 to 64 bytes of text. within: whose requests it is for, those of all robots of the
+    account or those of the robot's sub-account. expires: so long after its order was taken the key
+    is free again, unless its cycle was ended before; ns, or a duration as "15m"."""
+
+    key: str
+    within: Literal["account", "subaccount"] = "account"
+    expires: int = EXPIRES
+
+    def __post_init__(self) -> None:
+        if isinstance(self.expires, str):
+            msgspec.structs.force_setattr(self, "expires", parse_duration(self.expires))
+
+    @property
+    def broken_rule(self) -> str:
+        """Which rule it breaks, "" where none."""
+        if not 0 < len(self.key.encode()) <= KEY_BYTES_MAX:
+            return f"a request key has 1 to {KEY_BYTES_MAX} bytes: {self.key!r}"
+        if self.within not in ("account", "subaccount"):
+            return f"within is account or subaccount: {self.within!r}"
+        return "" if self.expires > 0 else f"a request key expires later: {self.expires} ns"
+
+    def as_record(self) -> dict[str, Any]:
+        """As an order request carries it on the tape."""
+        return {"once": self.key, "within": self.within, "expires": self.expires}
+
+
+def request_key(key: str | RequestKey) -> RequestKey:
+    """From a strategy's word. Raises TypeError, ValueError: a wrong key is a wrong program."""
+    made = RequestKey(key) if isinstance(key, str) else key
+    if not isinstance(made, RequestKey):
+        raise TypeError(f"once is a text or a RequestKey, not {type(key).__name__}")
+    if made.broken_rule:
+        raise ValueError(made.broken_rule)
+    return made

@@ -1,0 +1,95 @@
+"""First request wins: of all orders asked for under one key, one leaves.
+
+Several robots may see the same opportunity and ask for the order that takes it. The first request
+has the key from the moment that its order is taken in until its cycle ends: when the robot that
+won says so, or the operator, or the key expires. Until then every other request with that key is
+refused, and told which order has it and how that stands. An order that never came to be (denied,
+or rejected by the venue) holds no key.
+
+A pure table. Where several processes ask, the one that takes the orders in keeps it, and its tape
+is the truth: a claim stands on the order's own intent, so that both are there or neither is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Generic, NamedTuple, TypeVar
+
+from onetape.model.enums import OrderState
+from onetape.model.errors import DuplicateCommand, OrderInvalid, OrderRate
+from onetape.model.request_key import RequestKey
+from onetape.orders.filters import Refusal
+
+__all__ = ["CLAIMS_MAX", "FirstRequests", "Standing"]
+
+CLAIMS_MAX: Final = 100_000  # keys in use at a time; beyond it no new one is taken
+WHOLE_ACCOUNT: Final = -1  # in the place of a sub-account's slot
+_NEVER_WAS: Final = frozenset({OrderState.DENIED, OrderState.REJECTED})
+
+W = TypeVar("W")  # by what an order is known here
+
+
+class Standing(NamedTuple):
+    """How an order stands, and that in words."""
+
+    state: OrderState | str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim(Generic[W]):
+    winner: W
+    robot: int
+    until: int  # ns; from then on the key is free
+
+
+class FirstRequests(Generic[W]):
+    """standing: of an order that has or had a key; None: it is not known any more, and is taken
+    for one that came to be."""
+
+    def __init__(self, standing: Callable[[W], Standing | None]) -> None:
+        self.standing = standing
+        self._claims: dict[tuple[int, str], _Claim[W]] = {}
+
+    def __len__(self) -> int:
+        return len(self._claims)
+
+    def refusal(self, key: RequestKey, slot: int, now: int) -> Refusal | None:
+        """Why a request with that key may not leave; None: it is the first. now: ns; slot: the
+        sub-account that it is for."""
+        if key.broken_rule:
+            return Refusal.of(OrderInvalid, key.broken_rule)
+        claim = self._claims.get(_scope(key, slot))
+        if claim is not None and now < claim.until:
+            standing = self.standing(claim.winner)
+            if standing is None or standing.state not in _NEVER_WAS:
+                words = "an order that ended" if standing is None else standing.words
+                return Refusal.of(DuplicateCommand, f"the key {key.key!r} has {words}")
+        if claim is None and len(self._claims) >= CLAIMS_MAX and not self._make_room(now):
+            return Refusal.of(OrderRate, f"{CLAIMS_MAX} request keys are in use: end their cycles")
+        return None
+
+    def claim(self, key: RequestKey, slot: int, winner: W, robot: int, now: int) -> None:
+        """Its order is taken in."""
+        self._claims[_scope(key, slot)] = _Claim(winner, robot, now + key.expires)
+
+    def end(self, key: RequestKey, slot: int, robot: int | None = None) -> str:
+        """The key is free. robot: who says so, None: the operator, or the tape. Why not, "" where
+        it is done or was so."""
+        scope = _scope(key, slot)
+        claim = self._claims.get(scope)
+        if claim is not None and robot not in (None, claim.robot):
+            standing = self.standing(claim.winner)
+            words = "another robot's" if standing is None else standing.words
+            return f"the key {key.key!r} has {words}: its robot or the operator ends the cycle"
+        self._claims.pop(scope, None)
+        return ""
+
+    def _make_room(self, now: int) -> bool:
+        self._claims = {at: claim for at, claim in self._claims.items() if now < claim.until}
+        return len(self._claims) < CLAIMS_MAX
+
+
+def _scope(key: RequestKey, slot: int) -> tuple[int, str]:
+    return (WHOLE_ACCOUNT if key.within == "account" else slot, key.key)

@@ -1,0 +1,59 @@
+"""Two books of one thing: long where it is cheaper, short where it is dearer, each with a leg."""
+
+from onetape import Strategy
+
+
+class Leg(Strategy):  # holds what its parent wants of one symbol
+    symbol: str = ""
+
+    def on_start(self):
+        self.failed = 0  # orders in a row of which nothing was filled
+        self.subscribe(self.symbol, quotes=True)
+
+    def on_order(self, order):
+        if order.is_closed:
+            self.failed = 0 if order.filled else self.failed + 1
+
+    def move(self, step):
+        order = self.set_target(self.symbol, self.held + step)
+        self.failed += order is not None and order.state == "DENIED"  # at once: nobody is told
+
+    @property
+    def held(self):
+        return self.position(self.symbol).qty
+
+
+class PairArbitrage(Strategy):
+    a: str = "binance:BTC/USDT:USDT"
+    b: str = "kraken:BTC/USD:USD"
+    size: float = 0.05  # of each leg at most, in coins
+    slice: float = 0.01  # of one order: the most that one leg is ever ahead of the other
+    edge: float = 0.0005  # wanted beyond the fees, as a part of the price
+    tries: int = 3  # orders for a leg that is behind; then the other goes back and all is over
+
+    def on_start(self):
+        self.legs = [self.child(Leg, name, symbol=getattr(self, name)) for name in "ab"]
+        facts = [self.instrument(leg.symbol) for leg in self.legs]
+        self.lot = max(float(each.lot) for each in facts)  # that both can trade
+        self.cost = 2 * float(sum(each.taker_fee for each in facts)) + self.edge
+        self.on("quote", lambda quote: self.work(*self.legs))
+
+    def work(self, a, b):
+        """One step of both legs at a time; a leg that is behind comes first."""
+        quotes = [self.quote(leg.symbol) for leg in self.legs]
+        if None in quotes or self.orders():
+            return
+        ahead = a.held + b.held  # the legs have opposite signs
+        step = max(-self.slice, min(self.slice, self.wish(*quotes, a.held) - a.held))
+        if abs(ahead) > self.lot / 2:
+            behind, other = (a, b) if abs(a.held) < abs(b.held) else (b, a)
+            leg = behind if behind.failed < self.tries else other
+            leg.move(-ahead)
+        elif abs(step) > self.lot / 2 and max(a.failed, b.failed) < self.tries:
+            a.move(step)
+            b.move(-step)
+
+    def wish(self, a, b, held):  # in where the gap pays for coming and going, out when it is gone
+        if max(b.bid - a.ask, a.bid - b.ask) > a.mid * self.cost:
+            return self.size if b.bid > a.ask else -self.size
+        return held if held * (b.mid - a.mid) > 0 else 0

@@ -1,0 +1,135 @@
+"""Strategies inside a strategy: their places, what they hear, and what of them is on the tape."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from tapes import BTC, ETH, Market, play
+
+from onetape.engine.strategy import Strategy
+from onetape.model.errors import BadConfig
+from onetape.tape.journal import JournalReader
+
+
+class Leaf(Strategy):
+    symbol: str = BTC
+    size: float = 0.01
+
+    def on_start(self):
+        self.heard = []
+        self.subscribe(self.symbol, quotes=True)
+        self.set_timer("beat", every="2s")
+
+    def on_quote(self, quote):
+        self.heard.append(quote.symbol)
+        if len(self.heard) == 1:
+            self.buy(self.symbol, self.size, tag="leaf")
+            self.memory["seen"] = quote.bid
+
+    def on_timer(self, name):
+        self.heard.append(name)
+
+    def on_fill(self, fill):
+        self.heard.append(f"fill {fill.symbol}")
+
+    def on_stop(self):
+        self.heard.append("stop")
+
+
+class Branch(Strategy):
+    def on_start(self):
+        self.leaf = self.child(Leaf, "leaf", symbol=ETH)
+
+
+class Tree(Strategy):
+    def on_start(self):
+        self.one = self.child(Leaf, "one", size=0.02)
+        self.branch = self.child(Branch, "branch")
+        self.set_timer("beat", every="3s")
+        self.timers = []
+
+    def on_timer(self, name):
+        self.timers.append(name)
+
+
+def tape(tmp_path):
+    market = Market(tmp_path / "a.tape")
+    market.add(ETH)
+    for second in range(4):
+        market.quote(second, 100, 100.1)
+        market.quote(second + 0.5, 50, 50.1, symbol=ETH)
+    return market.done()
+
+
+def placed(journal):
+    with JournalReader(journal) as reader:
+        return [r.data.get("more") for r in reader if r.type == "order_request"]
+
+
+def test_each_has_its_place_and_hears_its_own(tmp_path):
+    played = play(Tree, tape(tmp_path), journal=tmp_path / "j")
+    root = played.robot
+    leaf = root.branch.leaf
+    places = [(each.vid, each.location) for each in (root.one, root.branch, leaf)]
+    assert places == [(1, "/tree/one"), (2, "/tree/branch"), (3, "/tree/branch/leaf")]
+    assert root.one.heard == [BTC, f"fill {BTC}", BTC, "beat", BTC, BTC, "stop"]
+    assert leaf.heard == [ETH, f"fill {ETH}", ETH, "beat", ETH, ETH, "stop"]
+    assert [name for name in root.timers if ":" not in name] == ["beat"]
+    assert (root.one.size, leaf.size, leaf.symbol) == (0.02, 0.01, ETH)
+    assert placed(tmp_path / "j") == [
+        {"location": "/tree/one"}, {"location": "/tree/branch/leaf"},
+    ]  # fmt: skip
+    assert played.host.memory == {
+        "/tree/one": {"seen": 100.0}, "/tree/branch/leaf": {"seen": 50.0},
+    }  # fmt: skip
+
+
+def test_a_repetition_has_the_same_places(tmp_path):
+    path = tape(tmp_path)
+    first = play(Tree, path, journal=tmp_path / "one")
+    again = play(Tree, path, journal=tmp_path / "two")
+    assert first.action_hash == again.action_hash
+    assert placed(tmp_path / "one") == placed(tmp_path / "two")
+    assert first.session.state_hash == again.session.state_hash
+
+
+def test_profit_is_of_one_symbol_with_its_fees(tmp_path):
+    played = play(Tree, tape(tmp_path), fee=(Decimal("0.001"), Decimal("0.001")))
+    root = played.robot
+    parts = [root.profit(BTC), root.profit(ETH)]
+    assert all(part < 0 for part in parts)
+    assert sum(parts) == pytest.approx(float(played.equity) - 100_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "error", "words"),
+    [
+        ("a/b", {}, ValueError, "part of its location"),
+        ("", {}, ValueError, "part of its location"),
+        ("one", {}, ValueError, "has a child 'one'"),
+        ("two", {"sise": 1}, BadConfig, "sise"),
+    ],
+)
+def test_a_wrong_child_is_a_wrong_program(tmp_path, name, params, error, words):
+    class Wrong(Strategy):
+        def on_start(self):
+            self.child(Leaf, "one")
+            with pytest.raises(error, match=words):
+                self.child(Leaf, name, **params)
+
+    play(Wrong, tape(tmp_path))
+
+
+def test_a_child_that_raises_follows_the_runs_on_error(tmp_path):
+    class Bad(Leaf):
+        def on_quote(self, quote):
+            raise RuntimeError("no")
+
+    class Parent(Strategy):
+        def on_start(self):
+            self.child(Bad, "bad")
+
+    played = play(Parent, tape(tmp_path), on_error="halt")
+    assert played.sim.halted
+    assert played.host.failures[0].error == "RuntimeError: no"

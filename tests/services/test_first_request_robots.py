@@ -1,0 +1,110 @@
+"""Robots in processes of their own that see the same opportunities: each is taken once, whoever
+of them is alive, and who lost is told by whom."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+from gateway_process import GatewayProcess, wait_for
+
+from onetape.services.gateway_journal import FILL, REQUEST
+from onetape.services.gateway_options import gateway_journal
+from onetape.tape.journal import JournalReader
+from sim.venue_client import served
+
+ROBOTS = 3
+SEER = """
+from onetape import Strategy
+
+
+class Seer(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+        self.set_timer("see", every="500ms")
+
+    def on_timer(self, name):
+        self.buy(self.symbol, 0.01, once=f"beat {self.now // 500_000_000}", tag="seen")
+
+    def on_order(self, order):
+        if order.state == "DENIED":
+            self.log(order.reason, code=order.code)
+"""
+
+
+def begin(folder: Path, *words: object) -> subprocess.Popen:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "onetape", *map(str, words), "--json"],
+        cwd=folder, env=clean, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def orders(home: Path) -> list[tuple[int, str]]:
+    """(robot, key) of each order that the gateway took in."""
+    with JournalReader(gateway_journal(home, "main")) as reader:
+        frames = [f.payload for f in reader.frames(("order_request",))]
+    return [
+        (REQUEST.unpack_from(each)[12], msgspec.msgpack.decode(each[REQUEST.size :])["once"])
+        for each in frames
+    ]
+
+
+def logged(journal: Path) -> list[dict]:
+    with JournalReader(journal) as reader:
+        return [msgspec.msgpack.decode(f.payload) for f in reader.frames(("log",))]
+
+
+def test_robots_that_see_the_same_take_it_once_and_the_last_one_goes_on(tmp_path):
+    (tmp_path / "seer.py").write_text(SEER)
+    home = tmp_path / ".onetape"
+    robots: list[subprocess.Popen] = []
+    with served("binance-usdm", seed=4, limits=False) as (dialect, port):
+        account = dialect.exchange.accounts[0]
+        (tmp_path / "onetape.toml").write_text(
+            f'[venues.b]\nkind = "binance-usdm"\nmode = "sim"\nrest = "http://127.0.0.1:{port}"\n'
+            '[accounts.main]\nvenue = "b"\n'
+        )
+        gateway = GatewayProcess("binance-usdm", home, port, account)
+        gateway.start()
+        try:
+            robots = [begin(tmp_path, "run", "seer.py", "--live") for _ in range(ROBOTS)]
+            wait_for(lambda: gateway.ask("status")["robots"] == ROBOTS, 90)
+            seen = len(orders(home))
+            wait_for(lambda: len(orders(home)) >= seen + 6, 60)
+            for robot in robots[:-1]:
+                robot.kill()
+                robot.communicate()
+            wait_for(lambda: gateway.ask("status")["robots"] == 1, 60)
+            seen = len(orders(home))
+            wait_for(lambda: len(orders(home)) >= seen + 3, 60)
+            robots[-1].send_signal(signal.SIGINT)
+            out, err = robots[-1].communicate(timeout=60)
+            assert robots[-1].returncode == 0, err
+        finally:
+            for robot in robots:
+                robot.kill()
+                robot.wait()
+            gateway.kill()
+        taken = orders(home)
+        assert max(Counter(key for _, key in taken).values()) == 1
+        assert len({robot for robot, _ in taken[seen:]}) == 1
+        with JournalReader(gateway_journal(home, "main")) as reader:
+            filled = [FILL.unpack(f.payload)[0] for f in reader.frames(("fill",))]
+        assert len(filled) <= len(taken)
+        run = Path(json.loads(out)["run"])
+        said = [record for record in logged(run / "journal") if "reason" not in record]
+        lost = [r for r in said if r["fields"].get("code") == 4605]
+        assert lost, "the last of them never lost"
+        assert all(" has order " in r["text"] for r in lost)
+        again = begin(tmp_path, "replay", run, "--verify")
+        told = json.loads(again.communicate(timeout=120)[0])
+        assert told["divergences"] == 0, told
