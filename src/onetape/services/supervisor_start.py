@@ -15,13 +15,16 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.model.config import Config
+from onetape.model.byte_size import parse_bytes
+from onetape.model.config import SECRET_KEYS, Config, RobotConfig
 from onetape.model.errors import BadInput, OnetapeError
+from onetape.model.time import SECOND, parse_duration
 from onetape.services.configured import clean_environ, is_simulated
 from onetape.services.gateway_options import gateway_journal
 from onetape.services.supervisor_child import ChildFiles
-from onetape.services.supervisor_law import Child
-from onetape.services.supervisor_options import RobotOptions, VenueOptions
+from onetape.services.supervisor_law import Bounds, Child
+from onetape.services.supervisor_options import RobotOptions, SingleOptions, VenueOptions
+from onetape.services.supervisor_parts import SINGLE
 from onetape.store.secrets import read_secret
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
@@ -32,6 +35,7 @@ __all__ = [
     "children_of",
     "not_wanted",
     "process_journal",
+    "robot_child",
     "wanted_since",
     "with_secrets_kept",
 ]
@@ -41,7 +45,7 @@ ASK_WITHIN_S: Final = 20.0  # a strategy for its symbols
 AGE_MAX_NS: Final = 4 * 3600 * 10**9
 KEPT_FDS: Final = "fd:"
 MODULES: Final = {
-    kind: f"onetape.services.{kind}_main" for kind in ("venue", "gateway", "robot")
+    kind: f"onetape.services.{kind}_main" for kind in ("venue", "gateway", "robot", SINGLE)
 }  # of kinds of process
 
 
@@ -61,11 +65,16 @@ def children_of(config: Config) -> list[Child]:
         )
         for name, account in config.accounts.items()
     ]
-    robots = [
-        Child(f"robot:{name}", "robot", (f"gateway:{robot.account}",))
-        for name, robot in config.robots.items()
-    ]
-    return [*venues, *gateways, *robots]
+    return [*venues, *gateways, *(robot_child(name, each) for name, each in config.robots.items())]
+
+
+def robot_child(name: str, robot: RobotConfig) -> Child:
+    bounds = Bounds(
+        stuck_after=parse_duration(robot.stuck_after) / SECOND if robot.stuck_after else 0.0,
+        stuck_is_final=robot.on_stuck == "fail",
+        memory_max=parse_bytes(robot.memory_max) if robot.memory_max else 0,
+    )
+    return Child(f"robot:{name}", "robot", (f"gateway:{robot.account}",), bounds)
 
 
 def process_journal(home: Path, name: str) -> Path:
@@ -103,6 +112,7 @@ class Starter:
         self.clean = clean_environ(config)  # for processes
         self._symbols: dict[str, list[str]] = {}  # by account
         self.notes: list[str] = []  # what the start did that its caller should know
+        self.exchanges: dict[str, str] = {}  # by account, as the supervisor's journal has them
 
     def options(self, child: Child, *, is_first: bool, exchange: str) -> bytes:
         """A process's options as JSON. is_first: of this supervisor. exchange: the simulated
@@ -116,6 +126,8 @@ class Starter:
                 return self._gateway(name, exchange)
             case "robot":
                 return msgspec.json.encode(self._robot(name))
+            case "single":
+                return msgspec.json.encode(self._single(is_first=is_first))
             case other:
                 raise BadInput(f"no process of kind {other}", where=child.name)
 
@@ -124,6 +136,19 @@ class Starter:
         for account in self.config.accounts:
             self.symbols(account)
         import onetape.services.live  # noqa: F401
+
+    def _single(self, *, is_first: bool) -> SingleOptions:
+        places = [
+            getattr(account, key)
+            for account in self.config.accounts.values()
+            for key in SECRET_KEYS
+        ]
+        names = [place.removeprefix("env:") for place in places if place.startswith("env:")]
+        return SingleOptions(
+            config=self.config, home=str(self.home), folder=str(self.folder),
+            secrets={name: self.environ[name] for name in names if name in self.environ},
+            exchanges=dict(self.exchanges), is_first=is_first,
+        )  # fmt: skip
 
     # --- venues -----------------------------------------------------------------------------------
 
@@ -149,6 +174,14 @@ class Starter:
         except (FileNotFoundError, msgspec.DecodeError):
             return None
         return found
+
+    def tells(self, venue: str, line: bytes) -> None:
+        """Keeps what a simulated exchange says of itself."""
+        kept = ChildFiles(self.home, venue).out.with_suffix(".ready")
+        beside = kept.with_suffix(".new")
+        beside.touch(0o600)
+        beside.write_bytes(line)
+        beside.replace(kept)
 
     def exchange_of(self, account: str) -> str:
         """Which exchange it is that the account's venue simulates now, "": it is another's."""
@@ -249,6 +282,8 @@ class Starter:
             name=name, home=str(self.home), folder=str(self.folder), strategy=robot.strategy,
             account=robot.account, subaccount=robot.subaccount, on_error=robot.on_error,
             params=robot.params, restart=robot.restart, since=wanted_since(self.home, name),
+            orders_per_second=robot.orders_per_second,
+            memory_max=parse_bytes(robot.memory_max) if robot.memory_max else 0,
         )  # fmt: skip
 
 
