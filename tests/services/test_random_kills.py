@@ -57,7 +57,7 @@ class Trader(Strategy):
         working = self.orders(self.symbol)
         draw = self.random.random()
         qty = self.position(self.symbol).qty
-        if draw < 0.3:
+        if draw < 0.3 and not any(order.price is None for order in working):
             act = self.sell if qty > 0 else self.buy
             act(self.symbol, 0.01)
         elif draw < 0.6 and len(working) < 4:

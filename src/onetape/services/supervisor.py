@@ -70,8 +70,6 @@ class Supervisor:
         found = self._left()
         self.is_single = SINGLE in found if found else single
         self.law = Law([Child(SINGLE, SINGLE)] if self.is_single else children_of(self.config))
-        if self.is_single:  # one after the other
-            self.law.lives[SINGLE].within *= 1 + len(children_of(self.config))
         self.starter.exchanges = self.tape.left.exchanges
         self.pulses = Pulses(home)
         self.alerts: AlertWatch | None = None
@@ -253,6 +251,8 @@ class Supervisor:
     def _options(self, life: Life, exchange: str) -> bytes:
         before = len(self.starter.notes)
         made = self.starter.options(life.child, is_first=life.starts == 1, exchange=exchange)
+        inside = self.children if self.is_single else (life.child,)  # one after the other
+        life.within = sum(map(self.starter.starts_within, inside))
         for note in self.starter.notes[before:]:
             self.say("warning", life.child.name, note)
         return made

@@ -18,7 +18,18 @@ from typing import Final, NamedTuple
 
 from onetape.model.byte_size import format_bytes
 
-__all__ = ["SILENT_S", "STOP_WITHIN_S", "Bounds", "Child", "Do", "Law", "Life", "State", "Step"]
+__all__ = [
+    "SILENT_S",
+    "START_WITHIN_S",
+    "STOP_WITHIN_S",
+    "Bounds",
+    "Child",
+    "Do",
+    "Law",
+    "Life",
+    "State",
+    "Step",
+]
 
 START_WITHIN_S: Final = 30.0  # from its start until it is ready
 STOP_WITHIN_S: Final = 15.0  # from the signal until it is killed: a robot cancels its orders first

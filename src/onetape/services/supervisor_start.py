@@ -18,11 +18,11 @@ import msgspec
 from onetape.model.byte_size import parse_bytes
 from onetape.model.config import SECRET_KEYS, Config, RobotConfig
 from onetape.model.errors import BadInput, OnetapeError
-from onetape.model.time import SECOND, parse_duration
+from onetape.model.time import HOUR, SECOND, parse_duration
 from onetape.services.configured import clean_environ, is_simulated
 from onetape.services.gateway_options import gateway_journal
 from onetape.services.supervisor_child import ChildFiles
-from onetape.services.supervisor_law import Bounds, Child
+from onetape.services.supervisor_law import START_WITHIN_S, Bounds, Child
 from onetape.services.supervisor_options import RobotOptions, SingleOptions, VenueOptions
 from onetape.services.supervisor_parts import SINGLE
 from onetape.store.secrets import read_secret
@@ -43,6 +43,7 @@ __all__ = [
 ASK_WITHIN_S: Final = 20.0  # a strategy for its symbols
 # Making an hour of the market again takes about six seconds of a core (measured 2026-11).
 AGE_MAX_NS: Final = 4 * 3600 * 10**9
+HOUR_WITHIN_S: Final = 60.0  # for that, on a machine with more work than cores
 KEPT_FDS: Final = "fd:"
 MODULES: Final = {
     kind: f"onetape.services.{kind}_main" for kind in ("venue", "gateway", "robot", SINGLE)
@@ -165,6 +166,15 @@ class Starter:
         told = self.told(f"venue:{name}")
         port = 0 if told is None else int(told["rest"].rpartition(":")[2])
         return VenueOptions(kind=kind, seed=venue.seed, port=port, state=str(state))
+
+    def starts_within(self, child: Child) -> float:
+        """Seconds that it may take to become ready. A simulated exchange makes its market again
+        from the beginning: one that is killed after a day comes back late, but it comes back."""
+        opened = _opened(process_journal(self.home, child.name)) if child.kind == "venue" else {}
+        if not opened.get("start"):
+            return START_WITHIN_S
+        hours = max(0, time.time_ns() - int(opened["start"])) / HOUR
+        return START_WITHIN_S + hours * HOUR_WITHIN_S
 
     def told(self, name: str) -> dict[str, Any] | None:
         """What a simulated exchange has said of itself when it became ready last."""
@@ -290,14 +300,7 @@ class Starter:
 def _put_aside(state: Path, kind: str, seed: int) -> str:
     """A state that is another exchange's, or so old that making its market again takes long: the
     exchange begins anew beside it. Why, and where the old one is now; "": it goes on."""
-    if not is_tape(state):
-        return ""
-    try:
-        with JournalReader(state) as reader:
-            first = next(reader.frames(("command",)), None)
-            opened = {} if first is None else msgspec.msgpack.decode(first.payload)
-    except (OnetapeError, msgspec.DecodeError):
-        opened = {"kind": ""}
+    opened = _opened(state)
     if not opened:
         return ""
     age = time.time_ns() - int(opened.get("start", 0))
@@ -311,6 +314,19 @@ def _put_aside(state: Path, kind: str, seed: int) -> str:
     aside = state.with_name(f"{state.name}.until-{stamp}")
     state.rename(aside)
     return f"{why}; it is kept as journal/{aside.name}"
+
+
+def _opened(state: Path) -> dict[str, Any]:
+    """How a simulated exchange was opened; nothing where there is none yet."""
+    if not is_tape(state):
+        return {}
+    try:
+        with JournalReader(state) as reader:
+            first = next(reader.frames(("command",)), None)
+            opened: dict[str, Any] = {} if first is None else msgspec.msgpack.decode(first.payload)
+    except (OnetapeError, msgspec.DecodeError):
+        return {"kind": ""}
+    return opened
 
 
 def _since_file(home: Path, robot: str) -> Path:
