@@ -12,6 +12,7 @@ RUNS ?= 3
 FUZZ_SECONDS ?= 20
 SEEDS ?= 2000
 HOURS ?= 1
+KILLS ?= 1000
 
 comma := ,
 core_tests = $(WITH_TOOLS) cmake -GNinja -S . -B build/$(1) -DONETAPE_PYTHON=OFF -DONETAPE_TESTS=ON \
@@ -24,7 +25,7 @@ fuzz_native = cd build/fuzz && for target in *_fuzz; do \
 	./$$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 || exit 1; done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-python test-fast test-long golden simulate test-core test-pythons test-asan test-tsan fuzz lint format bench peers certify bridge docs wheel clean
+.PHONY: help setup build demo test test-python test-fast test-long golden simulate kills test-core test-pythons test-asan test-tsan fuzz lint format bench peers certify bridge docs wheel clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -63,6 +64,9 @@ golden: setup ## keep what the golden runs give now; the reason goes into the co
 
 simulate: setup ## gateways at faulty exchanges in virtual time: SEEDS of each venue, HOURS each
 	SEEDS=$(SEEDS) HOURS=$(HOURS) $(BIN)/python -m pytest -n 2 -q tests/orders/test_gateway_simulation.py
+
+kills: setup ## all processes of `up` killed KILLS times at random while they trade
+	KILLS=$(KILLS) $(BIN)/python -m pytest -q tests/services/test_random_kills.py
 
 test-core: setup ## the C++ core's own tests
 	@$(WITH_TOOLS) cmake -GNinja -S . -B build/tests -DONETAPE_PYTHON=OFF -DONETAPE_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null

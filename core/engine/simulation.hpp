@@ -452,6 +452,7 @@ class Simulation final : public ExchangeSink {
     }
     bool settle();
     void flatten();  // what is held and no flatten order closes yet
+    void flatten_after(const Order& ended);
     void act(const Instrument& instrument, const OrderRequestPayload& request,
              std::string_view more = {});
     void flush_actions();
@@ -512,7 +513,7 @@ class Simulation final : public ExchangeSink {
     std::vector<Timer> timers_;
     std::vector<TradingSwitch> schedule_;
     std::size_t next_switch_ = 0;
-    std::int64_t next_sweep_ = never;  // in a stop: when a cancel that was refused is tried again
+    std::int64_t next_sweep_ = never;  // when what was refused is tried again, in a stop or a halt
     std::deque<Reply> replies_;        // by time, then as they were made
     std::vector<std::pair<std::uint32_t, OrderRequestPayload>> actions_;  // of this callback
     std::vector<Beside> beside_;
@@ -532,6 +533,7 @@ class Simulation final : public ExchangeSink {
     std::int64_t reply_cap_ = never;  // a bar's fills reach the robot no later than the bar
     bool started_ = false, halted_ = false, in_robot_ = false;
     bool stopping_ = false, flattening_ = false;
+    std::int64_t flatten_pause_ = 1'000'000'000;  // before what is still held is closed again
     bool trading_ = true;  // by the schedule and the operator
     bool scheduled_ = true, allowed_ = true;
     bool bars_held_ = false;  // bars of one moment are shown together: more may follow

@@ -29,7 +29,8 @@ bool Simulation::drain(std::int64_t until) {
             if (!switch_trading()) return false;
         } else if (next_sweep_ <= time) {
             next_sweep_ = never;
-            cancel_working();
+            if (!trading_) cancel_working();
+            if (flattening_ && trading_) flatten();
         } else if (!bars_held_ && next_bar_close_ <= time) {
             if (!close_bars(time)) return false;
         } else if (exchange_.next_event() <= time) {

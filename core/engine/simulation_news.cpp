@@ -288,7 +288,10 @@ bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& 
         return true;
     }
     learn(order, event);
-    if (order->closed()) close_order(order);
+    if (order->closed()) {
+        close_order(order);
+        if (flattening_) flatten_after(*order);
+    }
     in_robot_ = true;
     return robot_->on_order(order) && after_callback();
 }

@@ -12,6 +12,8 @@ namespace onetape {
 namespace {
 
 constexpr std::uint64_t state_every = 1000;  // actions between state hashes on the tape
+constexpr std::string_view flatten_tag = "flatten";
+constexpr std::int64_t flatten_pause_max = 3'600'000'000'000;
 
 OrderRequestPayload request_of(const Order& order, RequestKind kind) {
     OrderRequestPayload request{};
@@ -322,8 +324,21 @@ bool Simulation::tell_trading(const char* by) {
     return robot_->on_health("trading", by, state) && after_callback();
 }
 
+// A gateway refuses a sale that would meet a purchase of ours which is still being canceled: once
+// that has ended the sale is sent again. One that was refused for another reason, or found too
+// little in the book, is sent again after a second, then two, four and so on up to an hour: what is
+// too small to be sold would be refused for ever.
+void Simulation::flatten_after(const Order& ended) {
+    if (flatten_tag != ended.tag.data()) {
+        flatten();
+    } else if (next_sweep_ == never) {
+        next_sweep_ = now_ + flatten_pause_;
+        flatten_pause_ = std::min(2 * flatten_pause_, flatten_pause_max);
+    }
+}
+
 void Simulation::flatten() {
-    constexpr std::string_view tag = "flatten";
+    constexpr std::string_view tag = flatten_tag;
     for (auto& instrument : instruments_) {
         for (const PositionSide side :
              {PositionSide::both, PositionSide::long_, PositionSide::short_}) {

@@ -299,6 +299,40 @@ def test_reductions_pass_the_rate_and_count():
     assert later is None
 
 
+def sent_by(desk: Desk, robot: int, count: int, at: float) -> int:
+    """How many of `count` orders of a robot that may send 5 a second pass, so many seconds on."""
+    spec, now = desk.spec("buy", 5, 59_000), NOW + int(at * 10**9)
+    told = [desk.gate.refusal(spec, now, robot=robot, rate=5) for _ in range(count)]
+    assert {each.code for each in told if each} <= {OrderRate.code}
+    return told.count(None)
+
+
+def test_a_robot_has_a_rate_of_its_own_and_may_save_ten_seconds_of_it():
+    desk = Desk()
+    assert sent_by(desk, 1, 80, 0) == 50
+    assert sent_by(desk, 2, 30, 0) == 30  # the other one's is untouched
+    assert sent_by(desk, 1, 80, 1) == 5
+    assert sent_by(desk, 1, 80, 1.1) == 0
+    assert sent_by(desk, 1, 80, 1.2) == 1
+    assert sent_by(desk, 1, 80, 100) == 50
+    refusal = desk.gate.refusal(desk.spec("buy", 5, 59_000), NOW + 100 * 10**9, robot=1, rate=5)
+    assert refusal.reason == "more than 5 orders a second of this robot"
+
+
+def test_what_a_robot_may_not_send_is_not_counted_for_all():
+    desk = Desk(orders_a_second=60)
+    assert sent_by(desk, 1, 1000, 0) == 50
+    assert sent_by(desk, 2, 1000, 0) == 10
+
+
+def test_a_robots_reductions_pass_its_rate():
+    desk = Desk()
+    desk.hold(10)
+    assert sent_by(desk, 1, 50, 0) == 50
+    spec = desk.spec("sell", 5, 61_000, reduce_only=True)
+    assert desk.gate.refusal(spec, NOW, robot=1, rate=5) is None
+
+
 def test_a_symbol_that_nobody_trades():
     desk = Desk()
     spec = OrderSpec(symbol="binance:XX/USDT:USDT", side=Side.BUY, size_int=1, price_int=1)

@@ -31,7 +31,8 @@ class Maker(Strategy):
 
     def on_timer(self, name):
         quote = self.quote(self.symbol)
-        if quote is None:
+        # After a pause its timers come at once: it must not do with money what it has not heard of.
+        if quote is None or self.orders(self.symbol):
             return
         if self.position(self.symbol).qty < 0.05:
             self.buy(self.symbol, 0.01)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from onetape.services.supervisor_law import (
+    FAULTS_MAX,
+    FAULTS_S,
     SILENT_S,
     START_WITHIN_S,
     STOP_WITHIN_S,
     STORM_MAX,
     STORM_S,
+    Bounds,
     Child,
     Do,
     Law,
@@ -215,3 +218,79 @@ def test_an_adopted_one_goes_on_where_it_stands():
     assert made.lives[VENUE].reason == "ended while no supervisor looked after it"
     assert made.step(2) == [(Do.START, VENUE)]
     assert made.lives[VENUE].restarts == 3
+
+
+def bounded(**bounds) -> Law:
+    made = Law([Child(ROBOT, "robot", (), Bounds(**bounds))])
+    made.step(0)
+    made.ready(ROBOT, 0)
+    return made
+
+
+def test_one_that_does_not_come_on_is_ended_once_and_started_again():
+    made = bounded(stuck_after=20.0)
+    assert made.stuck(ROBOT, 30, 20.0) == []
+    assert made.stuck(ROBOT, 30, 20.1) == [(Do.KILL, ROBOT)]
+    assert made.stuck(ROBOT, 30, 20.2) == []  # it is on its way
+    made.tells(ROBOT, "all is well")  # what it has said before
+    made.ended(ROBOT, 30, -9, "a line of its log")
+    assert made.lives[ROBOT].reason == "a callback did not come back for 20 s (stuck_after)"
+    assert made.step(30) == [(Do.START, ROBOT)]
+    assert made.stuck(ROBOT, 31, 99) == []  # it only starts
+
+
+def test_one_that_takes_too_much_memory_is_ended_with_the_reason():
+    made = bounded(memory_max=500_000_000)
+    assert made.heavy(ROBOT, 1, 500_000_000) == []
+    assert made.heavy(ROBOT, 1, 510_000_000) == [(Do.KILL, ROBOT)]
+    made.ended(ROBOT, 1, -9)
+    assert made.lives[ROBOT].reason == "took 510 MB of memory, memory_max is 500 MB"
+    assert made.step(1) == [(Do.START, ROBOT)]
+
+
+def test_bounds_that_are_not_there_bind_nobody():
+    made = bounded()
+    assert made.stuck(ROBOT, 1, 1e9) == []
+    assert made.heavy(ROBOT, 1, 1 << 50) == []
+
+
+def go_beyond(made: Law, now: float) -> str:
+    assert made.heavy(ROBOT, now, 2) == [(Do.KILL, ROBOT)]
+    made.ended(ROBOT, now, -9)
+    if made.step(now + 1):
+        made.ready(ROBOT, now + 1)
+    return str(made.lives[ROBOT].state)
+
+
+def test_the_third_time_within_ten_minutes_it_stays_away():
+    made = bounded(memory_max=1)
+    times = [100.0 * at for at in range(1, FAULTS_MAX + 1)]
+    assert [go_beyond(made, at) for at in times] == ["running", "running", "failed"]
+    assert made.is_settled
+    assert "memory_max" in made.lives[ROBOT].reason
+    # Somebody has looked: it begins anew.
+    made.restart(ROBOT, 1000)
+    assert made.step(1000) == [(Do.START, ROBOT)]
+    made.ready(ROBOT, 1000)
+    assert go_beyond(made, 1001) == "running"
+
+
+def test_seldom_is_not_too_often():
+    made = bounded(memory_max=1)
+    assert {go_beyond(made, at * FAULTS_S) for at in range(1, 9)} == {"running"}
+
+
+def test_one_that_must_not_be_stuck_stays_away_at_once():
+    made = bounded(stuck_after=1.0, stuck_is_final=True)
+    made.stuck(ROBOT, 5, 2.0)
+    made.ended(ROBOT, 5, -9)
+    assert states(made) == ["failed"]
+
+
+def test_what_a_process_says_of_itself_is_its_reason_while_it_runs():
+    made = running()
+    made.tells(ROBOT, "halted: no")
+    assert made.lives[ROBOT].reason == "halted: no"
+    made.restart(ROBOT, 1)
+    made.tells(ROBOT, "halted: no")
+    assert made.lives[ROBOT].reason == "asked to restart"

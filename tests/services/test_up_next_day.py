@@ -4,13 +4,17 @@ be made again, so that it begins anew, and everybody is told."""
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import msgspec
 from supervised import Home
 
+from onetape.model.config import parse_config
 from onetape.model.time import HOUR
-from onetape.services.supervisor_start import process_journal
+from onetape.services.supervisor_law import START_WITHIN_S
+from onetape.services.supervisor_start import Starter, children_of, process_journal
+from onetape.services.venue_state import VenueState
 from onetape.tape.journal import JournalReader, JournalWriter
 
 # Buys once, and says with what it begins.
@@ -52,6 +56,20 @@ def age(state: Path, nanoseconds: int) -> None:
                 frame.type, payload, flags=frame.flags, stream=frame.stream, time=frame.time
             )
     shutil.rmtree(old)
+
+
+def test_an_exchange_may_take_as_long_as_its_age_needs(tmp_path: Path) -> None:
+    config = parse_config('[venues.x]\nkind = "binance-usdm"\n')
+    starter = Starter(config, home=tmp_path, folder=tmp_path, environ={})
+    (venue,) = children_of(config)
+    assert starter.starts_within(venue) == START_WITHIN_S
+    state = process_journal(tmp_path, venue.name)
+    kept, _ = VenueState.open(state, kind="binance-usdm", seed=1, now=time.time_ns(), limits=True)
+    kept.close()
+    assert starter.starts_within(venue) < START_WITHIN_S + 10
+    age(state, 20 * HOUR)
+    # Twenty hours are made again within two minutes here, and within twenty anywhere.
+    assert 19 * 60 < starter.starts_within(venue) - START_WITHIN_S < 21 * 60
 
 
 def started(home: Home) -> list[dict]:

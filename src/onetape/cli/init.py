@@ -9,14 +9,28 @@ from pathlib import Path
 import click
 
 from onetape.cli.frame import Answer, Shell, verb
-from onetape.model.errors import NotAvailable, UsageError
+from onetape.model.errors import UsageError
 
+MARK = "@CREDENTIALS@\n"  # in a template: here they stand
 # What is written -> the package and file it comes from.
 TEMPLATES = {
     "onetape.toml": ("onetape.cli", "templates/onetape.toml"),
     "strategies/market_maker.py": ("onetape.cli", "templates/market_maker.py"),
     "strategies/cross.py": ("onetape.strategies", "cross.py"),
 }
+# For a server, beside an onetape.toml that may be there already.
+DEPLOYED = {
+    "deploy/onetape.service": ("onetape.cli", "templates/deploy/onetape.service"),
+    "deploy/onetape.sysusers": ("onetape.cli", "templates/deploy/onetape.sysusers"),
+    "deploy/Containerfile": ("onetape.cli", "templates/deploy/Containerfile"),
+    ".containerignore": ("onetape.cli", "templates/deploy/containerignore"),
+}
+DEPLOY_STEPS = """\
+wrote {names}
+
+Each begins with what to do. Keys are credentials of the service:
+none is in a file of yours, nor in an image.
+"""
 NEXT_STEPS = """\
 wrote {names}
 
@@ -31,17 +45,16 @@ Next:
 
 @verb("init", example="onetape init trading")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path(), metavar="[DIR]")
-@click.option("--deploy", is_flag=True, help="Also units for a server (a later release).")
+@click.option("--deploy", is_flag=True, help="A systemd unit and a Containerfile, for a server.")
 def command(shell: Shell, folder: Path, deploy: bool) -> Answer:
     """Write a commented onetape.toml and two example strategies into DIR [default: here].
 
-    Nothing is overwritten: if one of the files exists, none is written.
+    Nothing is overwritten: if one of the files exists, none is written. With --deploy, in a folder
+    that has an onetape.toml, what a server needs to run it: least rights, and no key in a file.
     """
-    if deploy:
-        raise NotAvailable(
-            "`onetape init --deploy` is not part of this release", todo="docs/roadmap.md says when"
-        )
-    targets = {folder / name: template for name, template in TEMPLATES.items()}
+    has_config = (folder / "onetape.toml").is_file()
+    wanted = {**({} if deploy and has_config else TEMPLATES), **(DEPLOYED if deploy else {})}
+    targets = {folder / name: template for name, template in wanted.items()}
     if existing := [str(path) for path in targets if os.path.lexists(path)]:
         raise UsageError(
             "will not overwrite", where=", ".join(existing), todo="name another folder"
@@ -50,10 +63,36 @@ def command(shell: Shell, folder: Path, deploy: bool) -> Answer:
         path.parent.mkdir(parents=True, exist_ok=True)
         # "x": a file that appeared meanwhile is not overwritten either.
         with path.open("x", encoding="utf-8") as out:
-            out.write(files(package).joinpath(name).read_text(encoding="utf-8"))
+            text = files(package).joinpath(name).read_text(encoding="utf-8")
+            out.write(text.replace(MARK, _credentials(folder)) if MARK in text else text)
     written = [str(path) for path in targets]
     cd = "" if folder == Path() else f"  cd {folder}\n"
+    steps = DEPLOY_STEPS if deploy else NEXT_STEPS
     return Answer(
         {"folder": str(folder.absolute()), "written": written},
-        NEXT_STEPS.format(names=", ".join(written), cd=cd).rstrip(),
+        steps.format(names=", ".join(written), cd=cd).rstrip(),
     )
+
+
+def _credentials(folder: Path) -> str:
+    """Of each account that trades with keys, by the names that the configuration has."""
+    from onetape.model.config import SECRET_KEYS
+    from onetape.store.config import load_config
+
+    config = load_config(folder / "onetape.toml", {})
+    lines = []
+    for name, account in config.accounts.items():
+        if config.venues[account.venue].mode == "sim":
+            continue
+        for key in SECRET_KEYS:
+            if getattr(account, key) or key != "password":
+                plain = f"{name}-{key}"
+                lines.append(f"LoadCredentialEncrypted={plain}:/etc/onetape/{plain}.cred")
+                variable = f"ONETAPE_ACCOUNTS__{name.upper()}__{key.upper()}"
+                lines.append(f"Environment={variable}=file:%d/{plain}")
+    if not lines:
+        lines = [
+            "#LoadCredentialEncrypted=main-key:/etc/onetape/main-key.cred",
+            "#Environment=ONETAPE_ACCOUNTS__MAIN__KEY=file:%d/main-key",
+        ]
+    return "\n".join(lines) + "\n"

@@ -9,20 +9,17 @@ import click
 
 from onetape.cli.frame import Answer, Shell, load, verb
 from onetape.cli.status import table
-from onetape.model.errors import NotAvailable
 
 
 @verb("up", example="onetape up\nonetape up --foreground")
 @click.option("--foreground", is_flag=True, help="Stay here until Ctrl-C, which stops all.")
-@click.option("--single", is_flag=True, help="All in one process (a later release).")
+@click.option("--single", is_flag=True, help="All in one process: least memory, shared fate.")
 def command(shell: Shell, foreground: bool, single: bool) -> Answer:
     """Start the processes of the configuration under a supervisor, and wait until all run.
 
     Simulated exchanges, a gateway for each account, robots; one that ends is started again. What
     could not start is named, and the rest runs.
     """
-    if single:
-        raise NotAvailable("`onetape up --single`", todo="docs/roadmap.md says when")
     config, path = shell.config, shell.config_path
     if foreground:
         front = load("onetape.services.supervisor_client", "run_in_front", what="the supervisor")
@@ -30,10 +27,10 @@ def command(shell: Shell, foreground: bool, single: bool) -> Answer:
         def ready(status: dict[str, Any]) -> None:
             print(table(status), file=sys.stderr, flush=True)
 
-        front(config, path, shell.home, ready)
+        front(config, path, shell.home, ready, single=single)
         return Answer({"running": False}, "all stopped")
     bring_up = load("onetape.services.supervisor_client", "bring_up", what="the supervisor")
-    told = bring_up(config, path, shell.home)
+    told = bring_up(config, path, shell.home, single=single)
     said = "runs already, nothing was changed\n" if told["already"] else ""
     said += "".join(f"{note}\n" for note in told["notes"])
     return Answer(told, said + table(told))

@@ -7,12 +7,14 @@ anywhere. An unknown key or a wrong type is an error that names the line.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
-from onetape.model.errors import BadConfig
+from onetape.model.byte_size import parse_bytes
+from onetape.model.errors import BadConfig, UsageError
+from onetape.model.time import parse_duration
 from onetape.model.toml_lines import key_lines, line_of
 
 ENVIRONMENT_PREFIX = "ONETAPE_"
@@ -81,6 +83,12 @@ class RobotConfig(_Section, frozen=True):
     subaccount: str = "main"
     on_error: Literal["halt", "flatten", "continue"] = "halt"
     restart: Literal["memory", "replay", "fresh"] = "memory"
+    orders_per_second: int = 20  # over ten seconds, so 200 at once; 0: the account's limits alone
+    stuck_after: str = (
+        "20s"  # in one callback while the market goes on; then it is ended. "": never
+    )
+    on_stuck: Literal["restart", "fail"] = "restart"  # three times in ten minutes: it stays away
+    memory_max: str = "2GB"  # of its process; one that takes more is ended, likewise. "": any
     params: dict[str, Any] = {}
     variants: dict[str, VariantConfig] = {}
 
@@ -319,6 +327,16 @@ def _check_sinks(config: Config, source: _Source) -> None:
             )
 
 
+def _check_text(
+    path: tuple[str, ...], text: str, parse: Callable[[str], int], source: _Source
+) -> None:
+    try:
+        if text:
+            parse(text)
+    except UsageError as error:
+        raise source.bad(path, error.message, error.todo) from error
+
+
 def _check_references(config: Config, source: _Source) -> None:
     _check_sinks(config, source)
     for name, account in config.accounts.items():
@@ -352,6 +370,10 @@ def _check_references(config: Config, source: _Source) -> None:
                 (*path, "subaccount"),
                 f"account `{robot.account}` has no sub-account `{robot.subaccount}`",
             )
+        for key, parse in (("stuck_after", parse_duration), ("memory_max", parse_bytes)):
+            _check_text((*path, key), getattr(robot, key), parse, source)
+        if robot.orders_per_second < 0:
+            raise source.bad((*path, "orders_per_second"), "a number below 0", "0: no limit")
     for name, collector in config.collectors.items():
         if collector.venue not in config.venues:
             raise source.bad(("collectors", name, "venue"), f"no venue `{collector.venue}`")

@@ -57,6 +57,7 @@ __all__ = ["Gate", "Limits"]
 # Named once: a member looked up at its class costs as much as a call.
 _SPOT: Final = Kind.SPOT
 _NO_TRIGGER: Final = TriggerBy.NONE
+BURST_S: Final = 10  # over which a robot's rate is meant: what it did not use it may send at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +86,27 @@ class Gate:
     _hedge: bool | None = None  # the mode that the account was found in
     _second: int = 0
     _sent: int = 0
+    _due: dict[int, int] = field(default_factory=dict)  # by robot, ns
     _rules: dict[str, Rules] = field(default_factory=dict)  # of each symbol
 
-    def refusal(self, spec: OrderSpec, now: int, *, is_inside: bool = False) -> Refusal | None:
-        """The first rule that the order breaks, None where none. Counts it against the rate.
-        is_inside: it trades with orders of ours and not at the venue."""
+    def refusal(
+        self, spec: OrderSpec, now: int, *, is_inside: bool = False, robot: int = 0, rate: int = 0
+    ) -> Refusal | None:
+        """The first rule that the order breaks, None where none. Counts it against the rates.
+        is_inside: it trades with orders of ours and not at the venue. rate: the robot's orders a
+        second, 0: no limit of its own."""
         instrument = self.instruments.get(spec.symbol)
         if instrument is None:
             return Refusal.of(UnknownSymbol, f"{spec.symbol} is not traded by this gateway")
         return (
             self._of_venue(spec, instrument)
             or self._of_account(spec, instrument, None, is_inside=is_inside)
-            or self._rate(spec, now, None)
+            or self._rate(spec, now, None, robot, rate)
         )
 
-    def amendment(self, order: Managed, now: int, *, price: int, size: int) -> Refusal | None:
+    def amendment(
+        self, order: Managed, now: int, *, price: int, size: int, rate: int = 0
+    ) -> Refusal | None:
         """Of another price or size (0: as it is), judged as a new order in the place of the old.
         One that only makes it smaller always passes."""
         price, size = price or order.price, size or order.life.size
@@ -112,7 +119,7 @@ class Gate:
         return (
             self._of_venue(spec, instrument)
             or self._of_account(spec, instrument, order)
-            or self._rate(spec, now, order)
+            or self._rate(spec, now, order, order.robot, rate)
         )
 
     def reduces(self, spec: OrderSpec, old: Managed | None = None) -> bool:
@@ -260,14 +267,23 @@ class Gate:
     def _reference(self, symbol: str) -> int:
         return self.manager.references.get(symbol, 0)
 
-    def _rate(self, spec: OrderSpec, now: int, old: Managed | None) -> Refusal | None:
+    def _rate(
+        self, spec: OrderSpec, now: int, old: Managed | None, robot: int, rate: int
+    ) -> Refusal | None:
         """What only reduces passes, and counts."""
-        if not self.limits.orders_a_second:
+        all_together = self.limits.orders_a_second
+        if not (rate or all_together):
             return None
         second = now // SECOND
         if second != self._second:
             self._second, self._sent = second, 0
-        if self._sent >= self.limits.orders_a_second and not self.reduces(spec, old):
-            return Refusal.of(OrderRate, f"more than {self.limits.orders_a_second} orders a second")
+        due = max(self._due.get(robot, 0), now)  # when all that it has sent is paid for
+        if not self.reduces(spec, old):
+            if rate and due - now > (rate * BURST_S - 1) * SECOND // rate:
+                return Refusal.of(OrderRate, f"more than {rate} orders a second of this robot")
+            if all_together and self._sent >= all_together:
+                return Refusal.of(OrderRate, f"more than {all_together} orders a second")
         self._sent += 1
+        if rate:
+            self._due[robot] = due + SECOND // rate
         return None

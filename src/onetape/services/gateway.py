@@ -472,8 +472,11 @@ class Gateway:
         """One request over the gateway's socket, or from this process."""
         match asked["do"]:
             case "attach":
-                subaccount = str(asked.get("subaccount") or "main")
-                return self.lives.attach(str(asked["name"]), str(asked["journal"]), subaccount)
+                return self.lives.attach(
+                    str(asked["name"]), str(asked["journal"]),
+                    subaccount=str(asked.get("subaccount") or "main"),
+                    rate=int(asked.get("orders_per_second") or 0),
+                )  # fmt: skip
             case "follow":
                 books = [str(s) for s in asked.get("books", ())]
                 return self.lives.follow(int(asked["robot"]), books)

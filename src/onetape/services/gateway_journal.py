@@ -95,6 +95,7 @@ class RobotLife:
     is_lost: bool = False  # its process has ended, and that has been seen to
     uuid: bytes = b""  # of its journal
     slot: int = MAIN  # the sub-account that it trades with
+    rate: int = 0  # orders a second that it may send, 0: as many as its account may
     _ahead: tuple[int, str] = (0, "")  # an order that is still to come, and its client id
 
     @property
@@ -217,6 +218,7 @@ class GatewayTape:
                 "epoch": life.epoch,
                 "journal": life.journal,
                 "slot": life.slot,
+                "rate": life.rate,
                 "taken": life.taken,
             },
             now,
@@ -488,6 +490,7 @@ class GatewayTape:
             self.robots[record["robot"]] = RobotLife(
                 record["robot"], record["name"], record["epoch"], record["journal"],
                 slot=record.get("slot", MAIN), taken=record.get("taken", 0),
+                rate=record.get("rate", 0),
             )  # fmt: skip
 
     def _recover_intent(

@@ -24,13 +24,14 @@ class RobotLives:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    def attach(self, name: str, journal: str, subaccount: str) -> dict[str, Any]:
-        """A robot begins a life: its number, and where its order ids begin."""
+    def attach(self, name: str, journal: str, *, subaccount: str, rate: int) -> dict[str, Any]:
+        """A robot begins a life: its number, and where its order ids begin. rate: orders a second,
+        0: no limit of its own."""
         gateway, options = self._gateway, self._gateway.options
         slot = {"main": MAIN, **options.subaccounts}.get(subaccount)
         if slot is None:
             return {"error": f"account {options.account} has no sub-account {subaccount!r}"}
-        life = gateway.robots.attach(name, journal, time.time_ns(), slot=slot)
+        life = gateway.robots.attach(name, journal, time.time_ns(), slot=slot, rate=rate)
         if life is None:
             return {"error": f"more than {ROBOTS_MAX} robots"}
         if options.orphans == "cancel":

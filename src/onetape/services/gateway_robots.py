@@ -31,6 +31,7 @@ from onetape.tape.wait import JournalWatch, Waiter
 __all__ = ["ROBOTS_MAX", "Robots", "open_crossing"]
 
 ROBOTS_MAX: Final = 250
+TURN_FRAMES: Final = 64  # of one robot, before the next one's are looked at
 COMING_S: Final = 30.0  # from its attachment until a robot has a journal, at most
 _ORDER_REQUEST: Final = type_id("order_request")
 _INSTRUMENT: Final = type_id("instrument")
@@ -70,6 +71,8 @@ class Robots:
         self._in_doubt: dict[int, int] = {}  # by robot: up to this frame
         self._placed: tuple[RobotLife, int] | None = None  # the newest order of this round
         self._waiter = Waiter()
+        self._loop = loop
+        self._is_due = False  # another look, soon
         self._watch = JournalWatch(self._waiter, self._take_requests, loop)
         for life in tape.robots.values():
             if Path(life.journal).is_dir():
@@ -80,19 +83,21 @@ class Robots:
     def close(self) -> None:
         self._watch.close()
 
-    def attach(self, name: str, journal: str, now: int, *, slot: int) -> RobotLife | None:
+    def attach(
+        self, name: str, journal: str, now: int, *, slot: int, rate: int = 0
+    ) -> RobotLife | None:
         """A robot begins a life, None: there are too many. Its journal is not there yet. slot: the
-        sub-account that it trades with."""
+        sub-account that it trades with; rate: orders a second that it may send, 0: any."""
         known = next((r for r in self._tape.robots.values() if r.name == name), None)
         number = known.number if known else len(self._tape.robots) + 1
         if number > ROBOTS_MAX:
             return None
         if number in self._lives:
-            self._take_requests()  # what the life before has asked for, to its end
+            self._take_all()  # what the life before has asked for, to its end
             self._lives.pop(number)[1].close()
         taken = _last_sequence(Path(journal))
         epoch = known.epoch + 1 if known else 1
-        life = RobotLife(number, name, epoch, journal, taken=taken, slot=slot)
+        life = RobotLife(number, name, epoch, journal, taken=taken, slot=slot, rate=rate)
         self._in_doubt.pop(number, None)
         self._tape.attach(life, now)
         self._tape.writer.ensure("disk")  # a life whose number is forgotten would repeat its ids
@@ -115,7 +120,10 @@ class Robots:
 
     def look(self) -> None:
         """Takes what robots have asked for, without waiting to be rung."""
-        self._take_requests()
+        self._is_due = False
+        if self._take_requests() and not self._is_due:  # after what else there is to do
+            self._is_due = True
+            self._loop.call_soon(self.look)
 
     def look_after(self, now: int, *, orphans: str) -> None:
         """A robot that died with orders open loses them, where orphans is "cancel"; also one that
@@ -144,12 +152,20 @@ class Robots:
         if not is_here:
             self._waiter.add(reader)
 
-    def _take_requests(self) -> None:
+    def _take_all(self) -> None:
+        while self._take_requests():
+            pass
+
+    def _take_requests(self) -> bool:
+        """A few of each robot, so that one that asks without end keeps nobody waiting; whether
+        there may be more."""
         now = self._now()
+        has_more = False
         decided, came = 0, []  # when what they were decided on had come
         for life, reader in self._lives.values():
-            first = last = 0
-            while (raw := reader.next_raw()) is not None:
+            first = last = frames = 0
+            while frames < TURN_FRAMES and (raw := reader.next_raw()) is not None:
+                frames += 1
                 kind, _, sequence, received, stream, payload = raw
                 if kind == _INSTRUMENT:
                     life.symbols[stream] = msgspec.msgpack.decode(payload)["symbol"]
@@ -164,6 +180,7 @@ class Robots:
                     decided = decided or time.time_ns()
                     first, last = first or sequence, sequence
                     self._end_cycle(life, payload)
+            has_more = has_more or frames == TURN_FRAMES
             if last:
                 # The stamp of when they came, not of when they were seen to.
                 self._tape.take(life, life.uuid, first, last, 0, decided)
@@ -176,6 +193,7 @@ class Robots:
             life, order_id = self._placed
             life.look_ahead(order_id + 1)  # a robot numbers its orders one after the other
             self._placed = None
+        return has_more
 
     def _request(
         self, life: RobotLife, stream: int, payload: bytes, now: int, *, may_be_sent: bool
@@ -206,7 +224,9 @@ class Robots:
                 spec = found
                 if self._crossing is not None and self._gate.ready:
                     matches = self._crossing.matches(life.number, spec)
-                refusal = self._gate.refusal(spec, now, is_inside=bool(matches))
+                refusal = self._gate.refusal(
+                    spec, now, is_inside=bool(matches), robot=life.number, rate=life.rate
+                )
             else:
                 refusal = found
             request = Request(life.number, kind, order_id, spec)
@@ -230,7 +250,7 @@ class Robots:
             elif may_be_sent:
                 amend_in_doubt(manager, known, now, price=spec.price_int, size=spec.size_int)
             else:
-                self._amend(known, spec, now)
+                self._amend(known, spec, now, life.rate)
 
     def _taken(self, life: RobotLife, spec: OrderSpec, now: int) -> Refusal | None:
         """Another order has the key of this one."""
@@ -247,9 +267,9 @@ class Robots:
         refused = self._tape.first.end(key, life.slot, life.number)
         self._manager.outs.append(CycleOut(key, life.slot, life.number, refused))
 
-    def _amend(self, order: Managed, spec: OrderSpec, now: int) -> None:
+    def _amend(self, order: Managed, spec: OrderSpec, now: int, rate: int) -> None:
         price, size = spec.price_int or order.price, spec.size_int or order.life.size
-        refusal = self._gate.amendment(order, now, price=price, size=size)
+        refusal = self._gate.amendment(order, now, price=price, size=size, rate=rate)
         if refusal is None:
             knows = self._gate.ready
             refusal = self._money.reductions.amendment(order, size, knows=knows)

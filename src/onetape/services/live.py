@@ -54,6 +54,7 @@ from onetape.tape.journal import JournalReader
 from onetape.venues.key_check import Wanted
 
 __all__ = [
+    "Asks",
     "GatewayClient",
     "LiveOptions",
     "account_of",
@@ -92,6 +93,7 @@ class LiveOptions(PaperOptions):
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)  # where secrets are
     spin: bool = False  # and it never sleeps
     stopped: bool = False  # by the operator: it begins without trading
+    orders_per_second: int = 0  # of this robot; 0: the account's limits alone
 
 
 class Asks(Protocol):
@@ -395,7 +397,7 @@ def open_live(
     try:
         told = client.ask(
             "attach", name=options.robot or folder.name, journal=str(folder / "journal"),
-            subaccount=options.subaccount,
+            subaccount=options.subaccount, orders_per_second=options.orders_per_second,
         )  # fmt: skip
         if before is not None:
             told = {**told, **wait_until_settled(client, told["robot"])}

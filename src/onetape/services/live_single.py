@@ -14,13 +14,13 @@ import asyncio
 import gc
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import uvloop
 
 from onetape import _core
-from onetape.model.errors import BadConfig, ProcessDown, VenueUnavailable
+from onetape.model.errors import BadConfig, OnetapeError, ProcessDown, VenueUnavailable
 from onetape.services.gateway import Gateway
 from onetape.services.gateway_bridge import bridged
 from onetape.services.gateway_options import GatewayOptions, gateway_socket
@@ -37,35 +37,46 @@ from onetape.services.live import (
 from onetape.services.outcome import RunResult
 from onetape.services.paper import PaperRobot
 
-__all__ = ["Single", "run_single"]
+__all__ = ["Here", "Single", "drained", "run_single"]
 
 LOOK_EVERY_S: Final = 0.25  # also when nothing comes: Ctrl-C, --seconds, a gateway that ended
 
 
 class Single:
-    """Robot and gateway take turns until neither has written anything.
+    """Robots and their gateway take turns until none has written anything.
 
     One turn in a callback: the loop writes what goes by REST when its callbacks have ended, and the
     robot's look at the tape on which its own request stands can wait for that.
     """
 
-    def __init__(self, gateway: Gateway, robot: PaperRobot) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._robot = robot
+        self.robots: list[PaperRobot] = []
+        self.ended: Callable[[PaperRobot, BaseException | None], None] = lambda _robot, _why: None
         self._is_turning = self._again = False
-        self.stopped = asyncio.Event()  # the robot will ask for nothing any more
+
+    def _step(self, robot: PaperRobot) -> None:
+        """One that ends, by itself or by a fault, is the others' business no more."""
+        fault: BaseException | None = None
+        try:
+            if robot.step() != _core.RunOutcome.STOPPED:
+                return
+        except OnetapeError as error:
+            fault = error
+        self.robots.remove(robot)
+        self.ended(robot, fault)
 
     def turn(self) -> None:
         """After anything was written to the gateway's tape."""
         if self._is_turning:
             self._again = True  # called by what follows here
             return
-        if self.stopped.is_set():
+        if not self.robots:
             return
         self._is_turning, self._again = True, False
         try:
-            if self._robot.step() == _core.RunOutcome.STOPPED:
-                self.stopped.set()
+            for robot in list(self.robots):
+                self._step(robot)
             self._gateway.robots.look()
         finally:
             self._is_turning = False
@@ -73,7 +84,7 @@ class Single:
             asyncio.get_running_loop().call_soon(self.turn)
 
 
-class _Here:
+class Here:
     """Asks a gateway of this process from another thread than its loop's."""
 
     def __init__(self, gateway: Gateway, loop: asyncio.AbstractEventLoop) -> None:
@@ -135,20 +146,25 @@ async def _trade(options: LiveOptions, account: str, started: GatewayOptions) ->
             await running  # says why
             raise VenueUnavailable("the gateway did not start", where=started.rest)
         # It waits for the market, which comes over this loop.
-        here = _Here(gateway, loop)
+        here = Here(gateway, loop)
         robot = await loop.run_in_executor(None, open_live, options, account, here)
-        single = Single(gateway, robot)
+        single = Single(gateway)
+        single.robots.append(robot)
+        faults: list[BaseException | None] = []
+        single.ended = lambda _robot, why: faults.append(why)
         gc.freeze()  # what is there now stays: it need not be looked through again and again
         gateway.listener = single.turn
         single.turn()
         if options.spin:
             _stay_awake(loop, stop)
-        while not (running.done() or single.stopped.is_set() or stop.is_set()):
+        while not (running.done() or faults or stop.is_set()):
             if deadline is not None and time.monotonic() >= deadline:
                 break
             await _either(running, stop, LOOK_EVERY_S)
             single.turn()
-        await _drain(robot, single.turn)
+        if faults and faults[0] is not None:
+            raise faults[0]
+        await drained([robot], single.turn)
     except BaseException:
         if robot is not None:
             robot.close(keep=True)
@@ -182,12 +198,13 @@ def _stay_awake(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     again()
 
 
-async def _drain(robot: PaperRobot, turn: Callable[[], None]) -> None:
+async def drained(robots: Sequence[PaperRobot], turn: Callable[[], None]) -> None:
     """Cancels what works and waits for the answers: a robot that ends leaves nothing behind."""
-    robot.session.halt()
+    for robot in robots:
+        robot.session.halt()
     until = time.monotonic() + DRAIN_S
     while time.monotonic() < until:
         turn()
-        if not robot.session.sim.working(None):
+        if not any(robot.session.sim.working(None) for robot in robots):
             return
         await asyncio.sleep(0.02)

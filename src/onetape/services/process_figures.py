@@ -33,6 +33,16 @@ class Figures:
         while len(seen) > 2 and seen[1][0] < now - SPAN_S:
             seen.popleft()
 
+    @staticmethod
+    def memory(pid: int) -> int:
+        """Bytes, resident; 0 where it cannot be told."""
+        try:
+            return (
+                int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES
+            )
+        except (OSError, IndexError):
+            return 0
+
     def keep(self, pids: set[int]) -> None:
         """Forgets all others."""
         self._cpu = {pid: seen for pid, seen in self._cpu.items() if pid in pids}
@@ -47,13 +57,11 @@ class Figures:
         if len(seen) > 1 and seen[-1][0] > seen[0][0]:
             percent = round(100 * (seen[-1][1] - seen[0][1]) / (seen[-1][0] - seen[0][0]), 1)
         try:
-            pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
             files = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
-        except (OSError, IndexError):
+        except OSError:
             return dict(NOTHING)
-        return {
-            "cpu_percent": percent, "memory_bytes": pages * PAGE_BYTES, "open_files": files,
-        }  # fmt: skip
+        memory = self.memory(pid)
+        return {"cpu_percent": percent, "memory_bytes": memory or None, "open_files": files}
 
 
 def _cpu_seconds(pid: int) -> float | None:

@@ -8,6 +8,7 @@ has asked for meanwhile lies on its journal until the gateway takes it.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import time
@@ -22,7 +23,14 @@ from onetape.engine.parameters import coerced
 from onetape.model.errors import BadConfig, OnetapeError, ProcessDown, StrategyError
 from onetape.services.gateway_options import gateway_socket
 from onetape.services.gateway_sharing import check_followed
-from onetape.services.live import GatewayClient, LiveOptions, drain, open_live, symbols_of
+from onetape.services.live import (
+    Asks,
+    GatewayClient,
+    LiveOptions,
+    drain,
+    open_live,
+    symbols_of,
+)
 from onetape.services.paper import PaperRobot
 from onetape.services.preparing import strategy_class
 from onetape.services.robot_control import RobotControl
@@ -32,6 +40,9 @@ from onetape.services.supervisor_options import RobotOptions
 from onetape.tape.wait import Waiter
 
 WAIT_S: Final = 0.1  # the longest without a look at what else there is
+__all__ = ["begun", "halted_words", "live_options", "section_of"]
+
+ROOM_BYTES: Final = 1 << 29  # reserved by threads and compiled code, and not used
 HALTED: Final = 4  # exit code: the strategy failed and is to stay away
 GATEWAY_GONE_S: Final = 60.0  # the supervisor has given it up by then, or is about to
 
@@ -42,12 +53,17 @@ def main() -> int:
         return 0
     options = msgspec.json.decode(text, type=RobotOptions)
     os.umask(0o077)
+    if options.memory_max:
+        # The supervisor looks at what is resident, a few times a second. What grows faster than
+        # that fails here: nobody else's memory is taken meanwhile.
+        most = 2 * options.memory_max + ROOM_BYTES
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _frame: stopping.append(n))
     out, sys.stdout = sys.stdout, sys.stderr  # what a strategy prints is not what we say
     try:
-        live = _live(options)
+        live = live_options(options)
         if options.symbols_only:
             out.write("".join(f"{symbol}\n" for symbol in symbols_of(live)))
             return 0
@@ -58,7 +74,8 @@ def main() -> int:
         return HALTED if isinstance(error, StrategyError) else error.exit_code
 
 
-def _live(options: RobotOptions) -> LiveOptions:
+def live_options(options: RobotOptions) -> LiveOptions:
+    """What `run --live` would take."""
     path, colon, class_name = options.strategy.partition(":")
     if path.endswith(".py"):
         path = str(Path(options.folder) / path)
@@ -75,6 +92,7 @@ def _live(options: RobotOptions) -> LiveOptions:
         subaccount=options.subaccount,
         robot=options.name,
         on_error=options.on_error,
+        orders_per_second=options.orders_per_second,
     )
 
 
@@ -83,17 +101,23 @@ def _run(options: RobotOptions, live: LiveOptions, stopping: list[int], out: Any
     try:
         client = GatewayClient(gateway_socket(live.home, options.account))
         try:
-            before = earlier_of(live, client)
-            if before is not None and before.continues:  # whatever its file has become
-                live = replace(live, strategy=before.source)
-            live = replace(live, params=_params(options, live, tape), stopped=tape.settings.stopped)
-            check_followed(client, symbols_of(live))
-            robot = open_live(live, options.account, client, before)
+            robot = begun(options, live, tape, client)
         finally:
             client.close()
         return _traded(options, robot, tape, stopping, out)
     finally:
         tape.close()
+
+
+def begun(options: RobotOptions, live: LiveOptions, tape: RobotTape, client: Asks) -> PaperRobot:
+    """The robot as its earlier lives and its operator have left it. tape: what it was told; client:
+    its gateway."""
+    before = earlier_of(live, client)
+    if before is not None and before.continues:  # whatever its file has become
+        live = replace(live, strategy=before.source)
+    live = replace(live, params=_params(options, live, tape), stopped=tape.settings.stopped)
+    check_followed(client, symbols_of(live))
+    return open_live(live, options.account, client, before)
 
 
 def _params(options: RobotOptions, live: LiveOptions, tape: RobotTape) -> dict[str, Any]:
@@ -117,13 +141,13 @@ def _traded(
     waiter.add(robot.session.sources[0].reader)
     try:
         control = RobotControl(
-            options.name, Path(options.home), robot, tape, section=_section(options),
+            options.name, Path(options.home), robot, tape, section=section_of(options),
             rang=waiter.nudge,
         )  # fmt: skip
         try:
             out.write(f"ready {robot.folder / 'journal'}\n")
             out.flush()
-            _follow(robot, waiter, control, stopping)
+            _follow(robot, waiter, control, stopping, out)
         finally:
             control.close()
         drain([robot])
@@ -142,22 +166,34 @@ def _traded(
     return 0
 
 
-def _section(options: RobotOptions) -> dict[str, Any]:
+def section_of(options: RobotOptions) -> dict[str, Any]:
     """[robots.NAME] as the configuration has it."""
     names = ("strategy", "account", "subaccount", "on_error")
     return {name: getattr(options, name) for name in names}
 
 
-def _follow(robot: PaperRobot, waiter: Waiter, control: RobotControl, stopping: list[int]) -> None:
+def halted_words(robot: PaperRobot) -> str:
+    """On one line: why a robot that its strategy has failed trades no more."""
+    return " ".join(f"halted: {robot.session.host.failures[0]}".split())
+
+
+def _follow(
+    robot: PaperRobot, waiter: Waiter, control: RobotControl, stopping: list[int], out: Any
+) -> None:
     """Until it is asked to stop, has stopped itself, or its gateway stays away. Raises
     ProcessDown."""
     reader = robot.session.sources[0].reader
     writer = robot.session.writer
     assert writer is not None
     gone_at: float | None = None
+    is_halted = False
     while not stopping:
         if robot.step() == _core.RunOutcome.STOPPED:
             return
+        if robot.session.sim.halted and not is_halted:
+            is_halted = True  # `status` says so from now on
+            out.write(f"{halted_words(robot)}\n")
+            out.flush()
         control.turn()
         writer.progress(robot.session.sim.source_position(0)[0])
         if reader.core.writer_alive:

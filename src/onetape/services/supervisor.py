@@ -24,9 +24,10 @@ from onetape.services.alert_watch import AlertWatch, sinks_of
 from onetape.services.process_figures import Figures
 from onetape.services.supervisor_child import ChildFiles, Process
 from onetape.services.supervisor_journal import SupervisorTape
-from onetape.services.supervisor_law import SILENT_S, Do, Law, Life, State, Step
+from onetape.services.supervisor_law import SILENT_S, Child, Do, Law, Life, State, Step
 from onetape.services.supervisor_log import SystemLog
 from onetape.services.supervisor_options import supervisor_socket
+from onetape.services.supervisor_parts import RUNNING, SINGLE, parts_of
 from onetape.services.supervisor_pulse import Pulses, run_journal
 from onetape.services.supervisor_robots import AddedRobots
 from onetape.services.supervisor_start import (
@@ -45,13 +46,17 @@ BUSY_S: Final = 0.02  # between two looks while something starts or stops
 QUIET_S: Final = 0.25
 FIGURES_EVERY_S: Final = 1.0
 SILENT_LOOKS: Final = 4  # in a row, before a process counts as silent
+PAUSE_MS: Final = 1000  # without a sign of life, before `status` says so
 
 
 class Supervisor:
     """Of one home. `run` returns when all has been stopped."""
 
-    def __init__(self, config: Config, starter: Starter, home: Path) -> None:
-        """Raises JournalLocked where one runs already."""
+    def __init__(
+        self, config: Config, starter: Starter, home: Path, *, single: bool = False
+    ) -> None:
+        """single: all in one process, unless another supervisor has left them in several. Raises
+        JournalLocked where one runs already."""
         self.config, self.starter, self.home = config, starter, home
         private_folder(home / "journal")
         private_folder(home / "run")
@@ -62,7 +67,10 @@ class Supervisor:
         self.log = SystemLog(home)
         self.robots = AddedRobots(self)
         self.use(self.robots.configured(config))
-        self.law = Law(children_of(self.config))
+        found = self._left()
+        self.is_single = SINGLE in found if found else single
+        self.law = Law([Child(SINGLE, SINGLE)] if self.is_single else children_of(self.config))
+        self.starter.exchanges = self.tape.left.exchanges
         self.pulses = Pulses(home)
         self.alerts: AlertWatch | None = None
         self.files = {name: ChildFiles(home, name) for name in self.law.lives}
@@ -70,6 +78,7 @@ class Supervisor:
         self.warm: dict[str, Process] = {}  # made already; they wait for what to do
         self._shown: dict[str, tuple[State, str]] = {}
         self._silent_looks: dict[str, int] = {}
+        self._stuck_looks: dict[str, int] = {}
         self._said: dict[str, str] = {}  # the last complaint of each
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -95,7 +104,8 @@ class Supervisor:
             self._adopt()
             self._watch_for_alerts(loop)
             self._warm_up()
-            loop.run_in_executor(None, self.starter.prepare)
+            if not self.is_single:
+                loop.run_in_executor(None, self.starter.prepare)
             is_settled = False
             while not self.law.is_down:
                 self._look()
@@ -146,13 +156,30 @@ class Supervisor:
     def _journals(self) -> dict[str, Path]:
         """Where what went wrong is said."""
         found = {}
-        for name, life in list(self.law.lives.items()):
-            kind = life.child.kind
-            path = run_journal(self.home, name) if kind == "robot" else None
-            if kind == "gateway":
+        for child in self.children:
+            name = child.name
+            path = run_journal(self.home, name) if child.kind == "robot" else None
+            if child.kind == "gateway":
                 path = process_journal(self.home, name)
             if path is not None:
                 found[name] = path
+        return found
+
+    @property
+    def children(self) -> list[Child]:
+        """All that is to run, in whichever process."""
+        if self.is_single:
+            return children_of(self.config)
+        return [life.child for life in list(self.law.lives.values())]
+
+    def _left(self) -> set[str]:
+        """What an earlier supervisor has left running."""
+        found = set()
+        for name, record in self.tape.left.processes.items():
+            process = Process.find(record["pid"], record["started"]) if record["pid"] else None
+            if process is not None:
+                process.close()
+                found.add(name)
         return found
 
     def _make_tokens(self) -> None:
@@ -224,6 +251,8 @@ class Supervisor:
     def _options(self, life: Life, exchange: str) -> bytes:
         before = len(self.starter.notes)
         made = self.starter.options(life.child, is_first=life.starts == 1, exchange=exchange)
+        inside = self.children if self.is_single else (life.child,)  # one after the other
+        life.within = sum(map(self.starter.starts_within, inside))
         for note in self.starter.notes[before:]:
             self.say("warning", life.child.name, note)
         return made
@@ -280,12 +309,17 @@ class Supervisor:
                 self._became_ready(life, line)
             elif life.state is State.RUNNING:
                 self._listen_to(life)
+                self._judge(life)
 
     def _listen_to(self, life: Life) -> None:
         """A machine that was asleep, or a clock that was set, makes every heartbeat look old, but
         not twice: they come ten times a second."""
         name = life.child.name
-        silent = self.pulses.silent_s(name, life.child.kind)
+        if self.is_single:  # as long as one of its journals has a heartbeat
+            ages = [self.pulses.silent_s(each.name, each.kind) for each in self.children]
+            silent = min(filter(None, ages), default=0.0)
+        else:
+            silent = self.pulses.silent_s(name, life.child.kind)
         if silent <= SILENT_S:
             self._silent_looks.pop(name, None)
             return
@@ -293,6 +327,25 @@ class Supervisor:
         if looks < SILENT_LOOKS:
             return
         for step in self.law.silent(name, silent):
+            self.say("error", name, life.reason)
+            self._do(step)
+
+    def _judge(self, life: Life) -> None:
+        """By what it does to others: a robot alone."""
+        name, now = life.child.name, time.monotonic()
+        if life.child.kind != "robot":
+            return
+        self.law.tells(name, self.files[name].said())
+        steps = self.law.heavy(name, now, self.figures.memory(self.processes[name].pid))
+        # A machine that was asleep: not twice in a row.
+        stuck = self.pulses.stuck_s(name, "robot", life.child.needs)
+        if not stuck or stuck <= life.child.bounds.stuck_after:
+            self._stuck_looks.pop(name, None)
+        else:
+            looks = self._stuck_looks[name] = self._stuck_looks.get(name, 0) + 1
+            if looks >= SILENT_LOOKS:
+                steps += self.law.stuck(name, now, stuck)
+        for step in steps:
             self.say("error", name, life.reason)
             self._do(step)
 
@@ -306,20 +359,25 @@ class Supervisor:
         if life.child.kind == "venue":
             self._moved(name, line)
         elif life.child.kind == "gateway":
-            uuid = self.starter.exchange_of(account)
-            if uuid and self.tape.left.exchanges.get(account) != uuid:
-                self.tape.exchange(account, uuid)
+            self._stands_by(account)
+        elif life.child.kind == SINGLE:
+            parts = parts_of(self.home, self.processes[SINGLE].pid)
+            for account in self.config.accounts:
+                if parts[f"gateway:{account}"].state == RUNNING:
+                    self._stands_by(account)
         self.law.ready(name, time.monotonic())
+
+    def _stands_by(self, account: str) -> None:
+        """Which exchange the journal of its gateway speaks of from now on."""
+        uuid = self.starter.exchange_of(account)
+        if uuid and self.tape.left.exchanges.get(account) != uuid:
+            self.tape.exchange(account, uuid)
 
     def _moved(self, venue: str, line: bytes) -> None:
         """A simulated exchange says where it is. Elsewhere than before, its gateways have to be
         told."""
         before = self.starter.told(venue)
-        kept = self.files[venue].out.with_suffix(".ready")
-        beside = kept.with_suffix(".new")
-        beside.touch(0o600)
-        beside.write_bytes(line)
-        beside.replace(kept)
+        self.starter.tells(venue, line)
         if before is None or before["rest"] == msgspec.json.decode(line)["rest"]:
             return
         for name, life in self.law.lives.items():
@@ -334,8 +392,10 @@ class Supervisor:
                 continue
             before = self._shown.get(name)
             self._shown[name] = (life.state, life.reason)
-            if life.child.kind == "robot" and life.state is State.STOPPED:
-                not_wanted(self.home, name.partition(":")[2])
+            if life.state is State.STOPPED:
+                for child in self.children if self.is_single else (life.child,):
+                    if child.kind == "robot":
+                        not_wanted(self.home, child.name.partition(":")[2])
             process = self.processes.get(name)
             if self.alerts is not None:
                 self.alerts.process(name, life.state, life.reason)
@@ -372,18 +432,19 @@ class Supervisor:
                 return {"error": f"unknown request {other!r}"}
 
     def _restart(self, name: str) -> dict[str, Any]:
-        if name not in self.law.lives:
-            there = ", ".join(self.law.lives)
-            return {"error": f"no process {name!r}; there is: {there}"}
+        there = [child.name for child in self.children]
+        if name not in there:
+            return {"error": f"no process {name!r}; there is: {', '.join(there)}"}
         if not any(life.is_wanted for life in self.law.lives.values()):
             return {"error": "everything is being stopped"}
         self.tape.command("restart", {"process": name})
         self.say("info", name, "asked to restart")
-        if self.law.lives[name].child.kind == "robot" and self.starter.is_renewed(name):
+        if name.startswith("robot:") and self.starter.is_renewed(name):
             self.say("info", name, "its source is another one: a new run takes over")
             not_wanted(self.home, name.partition(":")[2])
-        self.restart(name)
-        return {"starts": self.law.lives[name].starts}
+        process = SINGLE if self.is_single else name
+        self.restart(process)
+        return {"starts": self.law.lives[process].starts}
 
     def restart(self, name: str) -> None:
         """One process: stopped, and started again."""
@@ -394,25 +455,43 @@ class Supervisor:
     def status(self) -> dict[str, Any]:
         """As CONTRACT.md has it, with a reason beside each state."""
         processes = [{**self.pulses.own(), **self.figures.of(os.getpid())}]
-        for name, life in self.law.lives.items():
-            process = self.processes.get(name)
+        alone = self.processes.get(SINGLE)
+        parts = parts_of(self.home, alone.pid) if alone is not None else {}
+        for child in self.children:
+            name = SINGLE if self.is_single else child.name
+            life, process = self.law.lives[name], self.processes.get(name)
+            state, reason = str(life.state), life.reason
+            if life.state in (State.STARTING, State.RUNNING) and child.name in parts:
+                state, reason = parts[child.name]
             processes.append(
                 {
-                    "name": name,
-                    "kind": life.child.kind,
+                    "name": child.name,
+                    "kind": child.kind,
                     "pid": process.pid if process else None,
-                    "state": str(life.state),
-                    **self.pulses.ages(name, life.child.kind, life.child.needs),
+                    "state": state,
+                    **self.pulses.ages(child.name, child.kind, child.needs),
                     **self.figures.of(process.pid if process else None),
                     "restarts": life.restarts,
-                    "reason": life.reason,
+                    "reason": reason,
                     "starts": life.starts,
                 }
             )
+            if state == RUNNING and not reason:
+                processes[-1]["reason"] = _pause(processes[-1])
         return {
             "running": True, "settled": self.law.is_settled, "processes": processes,
             "notes": list(self.starter.notes),
         }  # fmt: skip
+
+
+def _pause(shown: dict[str, Any]) -> str:
+    """What is not well with one that runs, and may be over by itself."""
+    heard, came = shown["heartbeat_age_ms"], shown["progress_age_ms"]
+    if heard is not None and heard > PAUSE_MS:
+        return f"no heartbeat for {heard / 1000:.1f} s"
+    if shown["lag"] and came is not None and came > PAUSE_MS:
+        return f"no progress for {came / 1000:.1f} s, {shown['lag']} frames behind"
+    return ""
 
 
 def _soon(loop: asyncio.AbstractEventLoop, do: Callable[..., None], *given: Any) -> None:

@@ -39,6 +39,14 @@ class ChildFiles:
             return b""
         return line if line.endswith(b"\n") else b""
 
+    def said(self) -> str:
+        """What it has said of itself since it is ready: the last whole line, "" for none."""
+        try:
+            lines = self.out.read_bytes().split(b"\n")[1:-1]
+        except FileNotFoundError:
+            return ""
+        return lines[-1].decode("utf-8", "replace") if lines else ""
+
 
 class Process:
     """One that runs. `file` can be read from once it has ended."""

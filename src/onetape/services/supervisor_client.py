@@ -22,6 +22,7 @@ from onetape.services.supervisor_child import Process, start_time
 from onetape.services.supervisor_journal import left_in
 from onetape.services.supervisor_law import STOP_WITHIN_S
 from onetape.services.supervisor_options import SupervisorOptions, supervisor_socket
+from onetape.services.supervisor_parts import SINGLE
 from onetape.services.supervisor_start import not_wanted
 from onetape.store.private import private_folder
 
@@ -32,7 +33,7 @@ ASK_WITHIN_S: Final = 10.0
 BEGIN_WITHIN_S: Final = 20.0  # until a supervisor answers at all
 UP_WITHIN_S: Final = 75.0
 DOWN_WITHIN_S: Final = 60.0  # robots cancel first; what does not end in time is killed
-STARTS: Final = ("venue", "gateway", "robot", "variants")  # in this order
+STARTS: Final = (SINGLE, "venue", "gateway", "robot", "variants")  # in this order
 REAP_S: Final = 2.0  # until the system has asked for what has ended; some never do
 
 
@@ -55,6 +56,8 @@ def ask(home: Path, do: str, **fields: Any) -> dict[str, Any] | None:
     if not line.endswith(b"\n"):
         return None
     answer: dict[str, Any] = json.loads(line)
+    if do == "status" and "error" in answer:
+        raise ProcessDown(f"the supervisor cannot say how it stands: {answer['error']}")
     return answer
 
 
@@ -88,14 +91,17 @@ def _orphans(home: Path) -> list[tuple[str, Process]]:
     return sorted(found, key=lambda each: STARTS.index(each[0].partition(":")[0]))
 
 
-def bring_up(config: Config, path: Path | None, home: Path) -> dict[str, Any]:
+def bring_up(
+    config: Config, path: Path | None, home: Path, *, single: bool = False
+) -> dict[str, Any]:
     """Starts a supervisor and waits until all runs: its status. `already`: one ran before, and
-    nothing was changed. Raises ProcessDown with what did not start; the rest runs."""
+    nothing was changed. single: all in one process. Raises ProcessDown with what did not start; the
+    rest runs."""
     already = ask(home, "status")
     if already is not None:
         return {**already, "already": True}
     _check(config)
-    began = _begin(config, path, home)
+    began = _begin(config, path, home, single=single)
     deadline = time.monotonic() + UP_WITHIN_S
     answering = time.monotonic() + BEGIN_WITHIN_S
     while True:
@@ -122,10 +128,14 @@ def _check(config: Config) -> None:
         )  # fmt: skip
 
 
-def _begin(config: Config, path: Path | None, home: Path) -> subprocess.Popen[bytes]:
+def _begin(
+    config: Config, path: Path | None, home: Path, *, single: bool
+) -> subprocess.Popen[bytes]:
     """A process of its own, that keeps nothing of ours open but secrets given as descriptors."""
     private_folder(home / "run")
-    options = SupervisorOptions(home=str(home), config=str(path.absolute()) if path else "")
+    options = SupervisorOptions(
+        home=str(home), config=str(path.absolute()) if path else "", single=single
+    )
     descriptors = {
         int(place.removeprefix("fd:"))
         for account in config.accounts.values()
@@ -177,7 +187,9 @@ def _not_ready(told: dict[str, Any]) -> ProcessDown:
     return ProcessDown(said, where="up", todo="the others run: onetape status, onetape down")
 
 
-def run_in_front(config: Config, path: Path | None, home: Path, ready: Any) -> None:
+def run_in_front(
+    config: Config, path: Path | None, home: Path, ready: Any, *, single: bool = False
+) -> None:
     """The supervisor in this process, until Ctrl-C or `onetape down`. ready: given the status."""
     from onetape.services.supervisor_main import supervise
 
@@ -185,7 +197,7 @@ def run_in_front(config: Config, path: Path | None, home: Path, ready: Any) -> N
     try:
         supervise(
             config, home, (path.parent if path else Path()).absolute(),
-            lambda supervisor: ready(supervisor.status()),
+            lambda supervisor: ready(supervisor.status()), single=single,
         )  # fmt: skip
     except JournalLocked as error:
         raise ProcessDown(

@@ -16,7 +16,20 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-__all__ = ["SILENT_S", "STOP_WITHIN_S", "Child", "Do", "Law", "Life", "State", "Step"]
+from onetape.model.byte_size import format_bytes
+
+__all__ = [
+    "SILENT_S",
+    "START_WITHIN_S",
+    "STOP_WITHIN_S",
+    "Bounds",
+    "Child",
+    "Do",
+    "Law",
+    "Life",
+    "State",
+    "Step",
+]
 
 START_WITHIN_S: Final = 30.0  # from its start until it is ready
 STOP_WITHIN_S: Final = 15.0  # from the signal until it is killed: a robot cancels its orders first
@@ -24,6 +37,8 @@ SILENT_S: Final = 5.0  # fifty heartbeats that did not come: stopped, or stuck b
 BACKOFF_S: Final = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)  # by how often it has ended within a minute
 STORM_S: Final = 60.0
 STORM_MAX: Final = 8  # ends within that time; then somebody has to look
+FAULTS_S: Final = 600.0
+FAULTS_MAX: Final = 3  # times within that time that it went beyond its bounds: it will go on so
 HALTED: Final = 4  # exit code of a robot whose strategy failed and is to stay away
 UNREACHABLE: Final = 6  # exit code: a venue that is away comes back one day
 HOPELESS: Final = (2, 3, 5)  # exit codes: configuration, input, refused; the next try ends as this
@@ -49,12 +64,23 @@ class Do(StrEnum):
     KILL = "kill"
 
 
+class Bounds(NamedTuple):
+    """What a process may do before it is ended. stuck_after: seconds without progress while there
+    is something to be read; memory_max: bytes, resident; 0: no bound. stuck_is_final: it then stays
+    away at once, not only when that has come three times in ten minutes."""
+
+    stuck_after: float = 0.0
+    memory_max: int = 0
+    stuck_is_final: bool = False
+
+
 class Child(NamedTuple):
     """A process of the configuration. needs: names of those that have to run before it starts."""
 
     name: str
     kind: str
     needs: tuple[str, ...] = ()
+    bounds: Bounds = Bounds()
 
 
 class Step(NamedTuple):
@@ -78,7 +104,10 @@ class Life:
     starts: int = 0
     is_wanted: bool = True  # else it is to be stopped, and stay so
     held: str = ""  # why it is not to start yet
+    killed_for: str = ""  # why we have killed it; it has not ended yet
     ends: deque[float] = field(default_factory=deque)  # within the last minute
+    faults: deque[float] = field(default_factory=deque)  # beyond its bounds, within ten minutes
+    is_over: bool = False  # it has gone beyond them too often
 
     @property
     def is_alive(self) -> bool:
@@ -113,6 +142,7 @@ class Law:
         None: nobody knows. why: in its own words."""
         life = self.lives[name]
         was, asked = life.state, name in self._again
+        why, life.killed_for = life.killed_for or why, ""
         self._again.discard(name)
         if not life.is_wanted:
             self._to(life, State.STOPPED, now)
@@ -125,7 +155,7 @@ class Law:
             life.is_wanted = False  # it has done what it was for
             self._to(life, State.STOPPED, now, why or "ended by itself")
             return
-        if code == HALTED or (code in HOPELESS and was is State.STARTING):
+        if life.is_over or code == HALTED or (code in HOPELESS and was is State.STARTING):
             self._to(life, State.FAILED, now, reason)
             return
         life.ends.append(now)
@@ -140,16 +170,57 @@ class Law:
 
     def silent(self, name: str, seconds: float) -> list[Step]:
         """How old its last heartbeat is."""
-        life = self.lives[name]
-        if life.state is not State.RUNNING or seconds <= SILENT_S:
+        if seconds <= SILENT_S:
             return []
-        life.reason = f"no heartbeat for {seconds:.1f} s"
-        return [Step(Do.KILL, name)]
+        return self._kill(self.lives[name], f"no heartbeat for {seconds:.1f} s")
+
+    def stuck(self, name: str, now: float, seconds: float) -> list[Step]:
+        """For how long it has not come on, while there is something to be read."""
+        life = self.lives[name]
+        bounds = life.child.bounds
+        if not bounds.stuck_after or seconds <= bounds.stuck_after:
+            return []
+        words = f"a callback did not come back for {seconds:.0f} s (stuck_after)"
+        return self._fault(life, words, now, is_final=bounds.stuck_is_final)
+
+    def heavy(self, name: str, now: float, size: int) -> list[Step]:
+        """How much memory it takes, bytes."""
+        life = self.lives[name]
+        most = life.child.bounds.memory_max
+        if not most or size <= most:
+            return []
+        words = f"took {format_bytes(size)} of memory, memory_max is {format_bytes(most)}"
+        return self._fault(life, words, now, is_final=False)
+
+    def _fault(self, life: Life, words: str, now: float, *, is_final: bool) -> list[Step]:
+        steps = self._kill(life, words)
+        if steps:
+            life.faults.append(now)
+            while life.faults[0] <= now - FAULTS_S:
+                life.faults.popleft()
+            life.is_over = is_final or len(life.faults) >= FAULTS_MAX
+        return steps
+
+    @staticmethod
+    def _kill(life: Life, words: str) -> list[Step]:
+        """Once; it is a matter of moments then."""
+        if life.state is not State.RUNNING or life.killed_for:
+            return []
+        life.killed_for = life.reason = words
+        return [Step(Do.KILL, life.child.name)]
+
+    def tells(self, name: str, words: str) -> None:
+        """What a process that runs has to say of itself."""
+        life = self.lives[name]
+        if life.state is State.RUNNING and not life.killed_for:
+            life.reason = words
 
     def restart(self, name: str, now: float) -> list[Step]:
         """Somebody asks for it; one that failed or was stopped begins anew."""
         life = self.lives[name]
         life.ends.clear()
+        life.faults.clear()
+        life.is_over = False
         life.is_wanted = True
         if life.state in (State.STARTING, State.RUNNING):
             self._again.add(name)

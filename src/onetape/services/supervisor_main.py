@@ -22,15 +22,20 @@ __all__ = ["supervise"]
 
 
 def supervise(
-    config: Config, home: Path, folder: Path, settled: Callable[[Supervisor], None] | None = None
+    config: Config,
+    home: Path,
+    folder: Path,
+    settled: Callable[[Supervisor], None] | None = None,
+    *,
+    single: bool = False,
 ) -> None:
-    """Until all is stopped. settled: called once, when all run or will not. Raises JournalLocked
-    where a supervisor of this home runs already, BadConfig."""
+    """Until all is stopped. settled: called once, when all run or will not. single: all in one
+    process. Raises JournalLocked where a supervisor of this home runs already, BadConfig."""
     given, environ = with_secrets_kept(config, os.environ, folder)
     starter = Starter(given, home=home, folder=folder, environ=environ)
 
     async def work() -> None:
-        supervisor = Supervisor(given, starter, home)
+        supervisor = Supervisor(given, starter, home, single=single)
         await supervisor.run(lambda: settled(supervisor) if settled is not None else None)
 
     asyncio.run(work())
@@ -42,7 +47,8 @@ def main() -> int:
     path = Path(options.config) if options.config else None
     try:
         config = load_config(path, os.environ)
-        supervise(config, Path(options.home), path.parent if path else Path.cwd())
+        folder = path.parent if path else Path.cwd()
+        supervise(config, Path(options.home), folder, single=options.single)
     except OnetapeError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

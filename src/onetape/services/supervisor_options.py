@@ -7,8 +7,11 @@ from typing import Any
 
 import msgspec
 
+from onetape.model.config import Config
+
 __all__ = [
     "RobotOptions",
+    "SingleOptions",
     "SupervisorOptions",
     "VariantsOptions",
     "VenueOptions",
@@ -22,6 +25,7 @@ class SupervisorOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     home: str
     config: str
+    single: bool = False  # all in one process
 
 
 def supervisor_journal(home: Path) -> Path:
@@ -30,6 +34,22 @@ def supervisor_journal(home: Path) -> Path:
 
 def supervisor_socket(home: Path) -> Path:
     return home / "run" / "supervisor.sock"
+
+
+class SingleOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process that runs all is started with. Its text shows no secret. secrets: what `env:`
+    of the configuration names; exchanges: by account, the simulated exchange that its gateway's
+    journal speaks of; is_first: of this supervisor."""
+
+    config: Config
+    home: str
+    folder: str
+    secrets: dict[str, str]
+    exchanges: dict[str, str]
+    is_first: bool
+
+    def __repr__(self) -> str:
+        return f"SingleOptions(home={self.home!r})"
 
 
 class VenueOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +64,7 @@ class VenueOptions(msgspec.Struct, frozen=True, kw_only=True):
 class RobotOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a robot of the configuration is started with. symbols_only: it is asked which symbols
     it trades and says them, one a line. since: runs that began after
-    this moment, ns, go on; 0: none does."""
+    this moment, ns, go on; 0: none does. memory_max: bytes, 0: any."""
 
     name: str
     home: str
@@ -56,6 +76,8 @@ class RobotOptions(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, Any]
     restart: str = "memory"
     since: int = 0
+    orders_per_second: int = 0
+    memory_max: int = 0
     symbols_only: bool = False
 
 

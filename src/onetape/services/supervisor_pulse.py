@@ -30,14 +30,21 @@ class Pulses:
         age = self._ages(name, kind)["heartbeat_age_ms"]
         return 0.0 if age is None else age / 1000
 
+    def stuck_s(self, name: str, kind: str, needs: Sequence[str]) -> float:
+        """Seconds for which it has not come on, though there is something to be read; 0: it has, or
+        that cannot be told."""
+        found = self.ages(name, kind, needs)
+        return found["progress_age_ms"] / 1000 if found["lag"] and found["progress_age_ms"] else 0.0
+
     def ages(self, name: str, kind: str, needs: Sequence[str]) -> dict[str, Any]:
         """heartbeat_age_ms, progress_age_ms and lag, None where there is nothing to tell. lag: in
         frames, of a robot behind the gateway that it needs."""
         found = self._ages(name, kind)
         if kind == "robot" and found["heartbeat_age_ms"] is not None:
             mine, its = self._reader(name, kind), self._reader(needs[0], "gateway")
-            if mine is not None and its is not None:
-                found["lag"] = max(0, its.control["published"] - mine.control["progress"])
+            ours, theirs = (each.control if each is not None else {} for each in (mine, its))
+            if ours and theirs:  # a page that is being made says nothing yet
+                found["lag"] = max(0, theirs["published"] - ours["progress"])
         return found
 
     def own(self) -> dict[str, Any]:

@@ -17,10 +17,11 @@ from onetape.ipc.command_tape import CommandTape, told_in
 from onetape.ipc.door import Command, Do, Door, Handler
 from onetape.ipc.once import Once
 from onetape.model.config import Config, RobotConfig, with_robot
-from onetape.model.errors import BadConfig, OnetapeError, UsageError
+from onetape.model.errors import BadConfig, NotAvailable, OnetapeError, UsageError
 from onetape.services.supervisor_child import ChildFiles
 from onetape.services.supervisor_law import Child, State
 from onetape.services.supervisor_options import supervisor_journal
+from onetape.services.supervisor_start import robot_child
 from onetape.store.tokens import make_token
 
 if TYPE_CHECKING:
@@ -77,6 +78,11 @@ class AddedRobots:
     def _add(self, command: Command) -> Do:
         fields = {key: value for key, value in command.fields.items() if key != "name"}
         name = str(command.fields.get("name", ""))
+        if self._supervisor.is_single:
+            raise NotAvailable(
+                "robots are added to processes of their own",
+                todo="write it into onetape.toml, or leave --single out",
+            )
         section = self._section(fields)
         supervisor = self._supervisor
         config = with_robot(supervisor.config, name, section, where=ADD)
@@ -89,7 +95,7 @@ class AddedRobots:
             self.added[name] = section
             supervisor.use(config)
             make_token(supervisor.home, name)
-            child = Child(f"robot:{name}", "robot", (f"gateway:{config.robots[name].account}",))
+            child = robot_child(name, config.robots[name])
             supervisor.files[child.name] = ChildFiles(supervisor.home, child.name)
             supervisor.law.add(child, "its symbols are looked up")
             task = asyncio.ensure_future(self._begin(child, config.robots[name].account))

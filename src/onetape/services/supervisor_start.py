@@ -15,13 +15,21 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.model.config import Config
+from onetape.model.byte_size import parse_bytes
+from onetape.model.config import SECRET_KEYS, Config, RobotConfig
 from onetape.model.errors import BadInput, OnetapeError
+from onetape.model.time import HOUR, SECOND, parse_duration
 from onetape.services.configured import clean_environ, is_simulated
 from onetape.services.gateway_options import gateway_journal
 from onetape.services.supervisor_child import ChildFiles
-from onetape.services.supervisor_law import Child
-from onetape.services.supervisor_options import RobotOptions, VariantsOptions, VenueOptions
+from onetape.services.supervisor_law import START_WITHIN_S, Bounds, Child
+from onetape.services.supervisor_options import (
+    RobotOptions,
+    SingleOptions,
+    VariantsOptions,
+    VenueOptions,
+)
+from onetape.services.supervisor_parts import SINGLE
 from onetape.store.secrets import read_secret
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
@@ -32,6 +40,7 @@ __all__ = [
     "children_of",
     "not_wanted",
     "process_journal",
+    "robot_child",
     "wanted_since",
     "with_secrets_kept",
 ]
@@ -39,9 +48,11 @@ __all__ = [
 ASK_WITHIN_S: Final = 20.0  # a strategy for its symbols
 # Making an hour of the market again takes about six seconds of a core (measured 2026-11).
 AGE_MAX_NS: Final = 4 * 3600 * 10**9
+HOUR_WITHIN_S: Final = 60.0  # for that, on a machine with more work than cores
 KEPT_FDS: Final = "fd:"
 MODULES: Final = {
-    kind: f"onetape.services.{kind}_main" for kind in ("venue", "gateway", "robot", "variants")
+    kind: f"onetape.services.{kind}_main"
+    for kind in ("venue", "gateway", "robot", "variants", SINGLE)
 }  # of kinds of process
 
 
@@ -61,16 +72,22 @@ def children_of(config: Config) -> list[Child]:
         )
         for name, account in config.accounts.items()
     ]
-    robots = [
-        Child(f"robot:{name}", "robot", (f"gateway:{robot.account}",))
-        for name, robot in config.robots.items()
-    ]
+    robots = [robot_child(name, each) for name, each in config.robots.items()]
     variants = [
         Child(f"variants:{name}", "variants", (f"robot:{name}",))
         for name, robot in config.robots.items()
         if robot.variants
     ]
     return [*venues, *gateways, *robots, *variants]
+
+
+def robot_child(name: str, robot: RobotConfig) -> Child:
+    bounds = Bounds(
+        stuck_after=parse_duration(robot.stuck_after) / SECOND if robot.stuck_after else 0.0,
+        stuck_is_final=robot.on_stuck == "fail",
+        memory_max=parse_bytes(robot.memory_max) if robot.memory_max else 0,
+    )
+    return Child(f"robot:{name}", "robot", (f"gateway:{robot.account}",), bounds)
 
 
 def process_journal(home: Path, name: str) -> Path:
@@ -108,6 +125,7 @@ class Starter:
         self.clean = clean_environ(config)  # for processes
         self._symbols: dict[str, list[str]] = {}  # by account
         self.notes: list[str] = []  # what the start did that its caller should know
+        self.exchanges: dict[str, str] = {}  # by account, as the supervisor's journal has them
 
     def options(self, child: Child, *, is_first: bool, exchange: str) -> bytes:
         """A process's options as JSON. is_first: of this supervisor. exchange: the simulated
@@ -123,6 +141,8 @@ class Starter:
                 return msgspec.json.encode(self._robot(name))
             case "variants":
                 return msgspec.json.encode(self._variants(name))
+            case "single":
+                return msgspec.json.encode(self._single(is_first=is_first))
             case other:
                 raise BadInput(f"no process of kind {other}", where=child.name)
 
@@ -131,6 +151,19 @@ class Starter:
         for account in self.config.accounts:
             self.symbols(account)
         import onetape.services.live  # noqa: F401
+
+    def _single(self, *, is_first: bool) -> SingleOptions:
+        places = [
+            getattr(account, key)
+            for account in self.config.accounts.values()
+            for key in SECRET_KEYS
+        ]
+        names = [place.removeprefix("env:") for place in places if place.startswith("env:")]
+        return SingleOptions(
+            config=self.config, home=str(self.home), folder=str(self.folder),
+            secrets={name: self.environ[name] for name in names if name in self.environ},
+            exchanges=dict(self.exchanges), is_first=is_first,
+        )  # fmt: skip
 
     # --- venues -----------------------------------------------------------------------------------
 
@@ -148,6 +181,15 @@ class Starter:
         port = 0 if told is None else int(told["rest"].rpartition(":")[2])
         return VenueOptions(kind=kind, seed=venue.seed, port=port, state=str(state))
 
+    def starts_within(self, child: Child) -> float:
+        """Seconds that it may take to become ready. A simulated exchange makes its market again
+        from the beginning: one that is killed after a day comes back late, but it comes back."""
+        opened = _opened(process_journal(self.home, child.name)) if child.kind == "venue" else {}
+        if not opened.get("start"):
+            return START_WITHIN_S
+        hours = max(0, time.time_ns() - int(opened["start"])) / HOUR
+        return START_WITHIN_S + hours * HOUR_WITHIN_S
+
     def told(self, name: str) -> dict[str, Any] | None:
         """What a simulated exchange has said of itself when it became ready last."""
         kept = ChildFiles(self.home, name).out.with_suffix(".ready")
@@ -156,6 +198,14 @@ class Starter:
         except (FileNotFoundError, msgspec.DecodeError):
             return None
         return found
+
+    def tells(self, venue: str, line: bytes) -> None:
+        """Keeps what a simulated exchange says of itself."""
+        kept = ChildFiles(self.home, venue).out.with_suffix(".ready")
+        beside = kept.with_suffix(".new")
+        beside.touch(0o600)
+        beside.write_bytes(line)
+        beside.replace(kept)
 
     def exchange_of(self, account: str) -> str:
         """Which exchange it is that the account's venue simulates now, "": it is another's."""
@@ -256,6 +306,8 @@ class Starter:
             name=name, home=str(self.home), folder=str(self.folder), strategy=robot.strategy,
             account=robot.account, subaccount=robot.subaccount, on_error=robot.on_error,
             params=robot.params, restart=robot.restart, since=wanted_since(self.home, name),
+            orders_per_second=robot.orders_per_second,
+            memory_max=parse_bytes(robot.memory_max) if robot.memory_max else 0,
         )  # fmt: skip
 
     def _variants(self, robot: str) -> VariantsOptions:
@@ -266,14 +318,7 @@ class Starter:
 def _put_aside(state: Path, kind: str, seed: int) -> str:
     """A state that is another exchange's, or so old that making its market again takes long: the
     exchange begins anew beside it. Why, and where the old one is now; "": it goes on."""
-    if not is_tape(state):
-        return ""
-    try:
-        with JournalReader(state) as reader:
-            first = next(reader.frames(("command",)), None)
-            opened = {} if first is None else msgspec.msgpack.decode(first.payload)
-    except (OnetapeError, msgspec.DecodeError):
-        opened = {"kind": ""}
+    opened = _opened(state)
     if not opened:
         return ""
     age = time.time_ns() - int(opened.get("start", 0))
@@ -287,6 +332,19 @@ def _put_aside(state: Path, kind: str, seed: int) -> str:
     aside = state.with_name(f"{state.name}.until-{stamp}")
     state.rename(aside)
     return f"{why}; it is kept as journal/{aside.name}"
+
+
+def _opened(state: Path) -> dict[str, Any]:
+    """How a simulated exchange was opened; nothing where there is none yet."""
+    if not is_tape(state):
+        return {}
+    try:
+        with JournalReader(state) as reader:
+            first = next(reader.frames(("command",)), None)
+            opened: dict[str, Any] = {} if first is None else msgspec.msgpack.decode(first.payload)
+    except (OnetapeError, msgspec.DecodeError):
+        return {"kind": ""}
+    return opened
 
 
 def _since_file(home: Path, robot: str) -> Path:

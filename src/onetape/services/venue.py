@@ -11,7 +11,7 @@ import asyncio
 import signal
 import struct
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -34,7 +34,7 @@ from onetape.sim.faulty import Faulty
 from onetape.sim.tape_market import RecordedMarket
 from onetape.sim.venues import open_venue
 
-__all__ = ["VenueServer", "run_venue"]
+__all__ = ["VenueServer", "opened", "ready_line", "run_venue"]
 
 TICK_S: Final = 0.01
 STOP_S: Final = 1.0  # for what is being answered when the exchange closes
@@ -336,56 +336,11 @@ def run_venue(
     """
     played = None if tape is None else VenueTape(tape, kind, speed=speed, loop=loop)
     rules = read_faults(faults) if faults is not None else []
-    now = time.time_ns()
-    kept = None
-    if state is None:
-        inner = open_venue(
-            kind,
-            seed=seed,
-            now=now,
-            limits=limits,
-            market=None if played is None else played.market(now),
-        )
-    else:
-        kept, inner = VenueState.open(
-            state, kind=kind, seed=seed, now=now, limits=limits, tape=played
-        )
-    dialect = Faulty(inner, kind, seed=seed)
-    now = max(now, inner.exchange.now)
-    catch_up(dialect, now)
-    dialect.add(rules, now, given=now if kept is None else kept.start)
+    dialect, kept = opened(kind, seed=seed, limits=limits, rules=rules, played=played, state=state)
     server = VenueServer(dialect)
 
     def ready(listening: int, steering: int | None) -> None:
-        rest, stream = dialect.addresses(host, listening)
-        exchange = dialect.exchange
-        accounts = [
-            {
-                "name": account.name,
-                "key": account.key,
-                "secret": account.secret,
-                "balances": {
-                    name: decimal_text(money(int(account.money.balance(at))))
-                    for at, name in enumerate(exchange.currencies)
-                    if account.money.balance(at)
-                },
-                # Further keys, by label: one of Ed25519 where the venue has them.
-                "keys": {
-                    key.label: {"kind": key.kind, "key": key.key, "secret": key.secret}
-                    for key in exchange.keys.values()
-                    if key.account is account and key.key != account.key
-                },
-            }
-            for account in exchange.accounts
-        ]
-        line = {
-            "venue": kind,
-            "rest": rest,
-            "ws": stream,
-            "accounts": accounts,
-            "control": None if steering is None else f"http://{LOOPBACK}:{steering}",
-        }
-        say(msgspec.json.encode(line).decode())
+        say(ready_line(dialect, kind, host, listening, steering))
 
     market = dialect.exchange.market
     beside = partial(say_end, market, say) if isinstance(market, RecordedMarket) else None
@@ -410,6 +365,72 @@ def run_venue(
     finally:
         if kept is not None:
             kept.close()
+
+
+def opened(
+    kind: str,
+    *,
+    seed: int,
+    limits: bool = True,
+    rules: Sequence[Rule] = (),
+    played: VenueTape | None = None,
+    state: Path | None = None,
+) -> tuple[Faulty, VenueState | None]:
+    """An exchange whose time is now, as its state has it; whoever gets the state closes it."""
+    now = time.time_ns()
+    kept = None
+    if state is None:
+        inner = open_venue(
+            kind,
+            seed=seed,
+            now=now,
+            limits=limits,
+            market=None if played is None else played.market(now),
+        )
+    else:
+        kept, inner = VenueState.open(
+            state, kind=kind, seed=seed, now=now, limits=limits, tape=played
+        )
+    dialect = Faulty(inner, kind, seed=seed)
+    now = max(now, inner.exchange.now)
+    catch_up(dialect, now)
+    dialect.add(rules, now, given=now if kept is None else kept.start)
+    return dialect, kept
+
+
+def ready_line(
+    dialect: Dialect, kind: str, host: str, listening: int, steering: int | None = None
+) -> str:
+    """What an exchange says of itself when it is ready, as JSON: its ports, its accounts."""
+    rest, stream = dialect.addresses(host, listening)
+    exchange = dialect.exchange
+    accounts = [
+        {
+            "name": account.name,
+            "key": account.key,
+            "secret": account.secret,
+            "balances": {
+                name: decimal_text(money(int(account.money.balance(at))))
+                for at, name in enumerate(exchange.currencies)
+                if account.money.balance(at)
+            },
+            # Further keys, by label: one of Ed25519 where the venue has them.
+            "keys": {
+                key.label: {"kind": key.kind, "key": key.key, "secret": key.secret}
+                for key in exchange.keys.values()
+                if key.account is account and key.key != account.key
+            },
+        }
+        for account in exchange.accounts
+    ]
+    line = {
+        "venue": kind,
+        "rest": rest,
+        "ws": stream,
+        "accounts": accounts,
+        "control": None if steering is None else f"http://{LOOPBACK}:{steering}",
+    }
+    return msgspec.json.encode(line).decode()
 
 
 def catch_up(dialect: Dialect, now: int) -> None:

@@ -47,7 +47,7 @@ def read_secret(place: str, environ: Mapping[str, str], *, folder: Path = Path()
                 raise BadConfig(f"environment variable {rest} is not set", where="env:" + rest)
             return Secret(environ[rest].strip())
         case "file":
-            return _from_file(folder / rest)
+            return _from_file(folder / rest, environ.get("CREDENTIALS_DIRECTORY", ""))
         case "fd" if rest.isdecimal():
             return _from_descriptor(int(rest))
     # Neither form nor value is shown: it may be a secret that was pasted here.
@@ -61,7 +61,8 @@ def without_secrets(environ: Mapping[str, str], places: Iterable[str]) -> dict[s
     return {name: value for name, value in environ.items() if name not in names}
 
 
-def _from_file(path: Path) -> Secret:
+def _from_file(path: Path, credentials: str) -> Secret:
+    """credentials: the folder that a service was given its secrets in."""
     where = f"file:{path}"
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -73,7 +74,10 @@ def _from_file(path: Path) -> Secret:
         state = os.fstat(descriptor)  # of the file that was opened, not of what the name says now
         if not stat.S_ISREG(state.st_mode):
             raise BadConfig("not a regular file", where=where)
-        if state.st_mode & 0o077:
+        # There systemd lets the service's user read by a list of its own, which shows as the
+        # group's right; the group is root's.
+        is_given = credentials and path.parent == Path(credentials) and state.st_uid == 0
+        if state.st_mode & (0o037 if is_given else 0o077):
             mode = f"{stat.S_IMODE(state.st_mode):04o}"
             raise PermissionDenied(
                 f"others may read this secret (mode {mode})", where=where, todo=f"chmod 600 {path}"

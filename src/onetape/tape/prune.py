@@ -13,7 +13,8 @@ import msgspec
 import zstandard
 
 from onetape import _core
-from onetape.model.errors import BadInput, UsageError
+from onetape.model.byte_size import parse_bytes
+from onetape.model.errors import BadInput
 from onetape.model.time import parse_duration
 from onetape.tape.durable import durable_file, write_durably
 from onetape.tape.pruned import Pruned, write_pruned
@@ -21,8 +22,6 @@ from onetape.tape.segments import Segment, list_segments
 
 __all__ = ["Pin", "PruneReport", "compress", "pin", "pins", "prune", "unpin"]
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?", re.IGNORECASE)
-_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 _COMPRESSION_LEVEL = 3  # of zstd: about as fast as the disk; higher ones gain a few per cent
 
 
@@ -201,10 +200,4 @@ def _age(older: str | int) -> int:
 
 
 def _bytes(size: str | int) -> int:
-    if isinstance(size, int):
-        return size
-    match = _SIZE.fullmatch(size.strip())
-    if match is None:
-        raise UsageError(f"{size!r} is no size", todo="write it like 500MB or 10GiB")
-    unit = 1024 if match[3] else 1000
-    return int(float(match[1]) * unit ** _POWERS[match[2].upper()])
+    return size if isinstance(size, int) else parse_bytes(size)

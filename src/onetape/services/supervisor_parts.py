@@ -1,0 +1,71 @@
+"""What runs inside one process that runs all: how each part stands, in a file that the process
+writes and whoever looks at it reads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+__all__ = ["FAILED", "RUNNING", "SINGLE", "STARTING", "STOPPED", "Part", "Parts", "parts_of"]
+
+SINGLE: Final = "single"  # the process, and its kind
+WAITING: Final = "waiting"  # states as CONTRACT has them
+STARTING: Final = "starting"
+RUNNING: Final = "running"
+STOPPED: Final = "stopped"
+FAILED: Final = "failed"
+
+
+class Part(NamedTuple):
+    """state: as of a process; reason: in words, "" for none."""
+
+    state: str
+    reason: str
+
+
+class _Told(msgspec.Struct, frozen=True):
+    pid: int
+    parts: dict[str, Part]
+
+
+class Parts:
+    """The writer's side."""
+
+    def __init__(self, home: Path) -> None:
+        self._path = _file(home)
+        self._parts: dict[str, Part] = {}
+
+    def begin(self, names: Sequence[str]) -> None:
+        self._parts = dict.fromkeys(names, Part(WAITING, ""))
+        self._write()
+
+    def state(self, name: str) -> str:
+        return self._parts[name].state
+
+    def tell(self, name: str, state: str, reason: str = "") -> None:
+        if self._parts[name] != (state, reason):
+            self._parts[name] = Part(state, reason)
+            self._write()
+
+    def _write(self) -> None:
+        beside = self._path.with_suffix(".new")
+        beside.touch(0o600)
+        beside.write_bytes(msgspec.json.encode(_Told(os.getpid(), self._parts)))
+        beside.replace(self._path)
+
+
+def parts_of(home: Path, pid: int | None) -> dict[str, Part]:
+    """As the process of that number has said last; none where it has said nothing yet."""
+    try:
+        told = msgspec.json.decode(_file(home).read_bytes(), type=_Told)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return {}
+    return told.parts if told.pid == pid else {}
+
+
+def _file(home: Path) -> Path:
+    return home / "run" / "single.parts"

@@ -1,0 +1,114 @@
+"""What `init --deploy` writes: a unit that systemd takes, with few rights, and an image without
+secrets."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LIVE = """
+[venues.binance]
+kind = "binance-usdm"
+mode = "demo"
+[accounts.main]
+venue = "binance"
+key = "env:KEY"
+secret = "env:SECRET"
+"""
+WRITTEN = [
+    "deploy/onetape.service", "deploy/onetape.sysusers", "deploy/Containerfile",
+    ".containerignore",
+]  # fmt: skip
+# Of 10: what systemd's own examples of a confined service come to.
+EXPOSURE_MAX = 2.5
+
+
+def service(folder: Path) -> str:
+    return (folder / "deploy" / "onetape.service").read_text()
+
+
+def test_all_of_it_in_a_new_folder(onetape, tmp_path):
+    done = onetape("init", "mine", "--deploy", "--json")
+    assert done.code == 0
+    names = [name.partition("/")[2] for name in done.value["written"]]
+    assert names == ["onetape.toml", "strategies/market_maker.py", "strategies/cross.py", *WRITTEN]
+    assert "\nLoadCredential" not in service(tmp_path / "mine")  # a simulated exchange has no keys
+    assert "@" not in re.sub(r"@system-service", "", service(tmp_path / "mine"))
+
+
+def test_beside_a_configuration_that_is_there(onetape, tmp_path):
+    (tmp_path / "onetape.toml").write_text(LIVE)
+    done = onetape("init", "--deploy", "--json")
+    assert done.value["written"] == WRITTEN
+    assert (tmp_path / "onetape.toml").read_text() == LIVE
+    said = service(tmp_path)
+    for key in ("key", "secret"):
+        assert f"\nLoadCredentialEncrypted=main-{key}:/etc/onetape/main-{key}.cred\n" in said
+        variable = f"ONETAPE_ACCOUNTS__MAIN__{key.upper()}"
+        assert f"\nEnvironment={variable}=file:%d/main-{key}\n" in said
+    # Nothing is overwritten.
+    assert onetape("init", "--deploy").code == 2
+
+
+def test_a_configuration_that_cannot_be_read_is_said(onetape, tmp_path):
+    (tmp_path / "onetape.toml").write_text("[accounts.main]\nvenue = 'nowhere'\n")
+    done = onetape("init", "--deploy")
+    assert done.code == 2
+    assert "nowhere" in done.err
+
+
+def test_the_image_has_no_root_and_nothing_but_what_is_named(onetape, tmp_path):
+    onetape("init", "--deploy")
+    lines = [
+        line
+        for line in (tmp_path / "deploy" / "Containerfile").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
+    assert [line for line in lines if line.startswith("USER ")] == ["USER 10001:10001"]
+    at = {line.split()[0]: number for number, line in enumerate(lines)}
+    assert at["USER"] < at["ENTRYPOINT"]
+    copied = {line.split()[1] for line in lines if line.startswith("COPY ") and "--" not in line}
+    ignored = (tmp_path / ".containerignore").read_text().splitlines()
+    assert {name.rstrip("/") for name in copied} == {n[1:] for n in ignored if n.startswith("!")}
+    assert "*" in ignored
+    assert not [line for line in lines if re.search(r"key|secret|password", line, re.IGNORECASE)]
+
+
+@pytest.fixture
+def unit(onetape, tmp_path) -> Path:
+    """The unit with keys; the program is this one, for it must be there."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd-analyze (Debian: apt-get install systemd)")
+    (tmp_path / "onetape.toml").write_text(LIVE)
+    onetape("init", "--deploy")
+    path = tmp_path / "onetape.service"
+    program = Path(sys.executable).parent / "onetape"
+    path.write_text(service(tmp_path).replace("/opt/onetape/bin/onetape", str(program)))
+    return path
+
+
+def analyzed(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["systemd-analyze", *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_systemd_takes_the_unit(unit):
+    done = analyzed("verify", "--man=no", str(unit))
+    about_ours = [line for line in done.stderr.splitlines() if unit.name in line]
+    assert (done.returncode, about_ours) == (0, [])
+    # It would say what is wrong.
+    unit.write_text(unit.read_text().replace("NoNewPrivileges=yes", "NoNewPrivilege=perhaps"))
+    assert "NoNewPrivilege" in analyzed("verify", "--man=no", str(unit)).stderr
+
+
+def test_systemd_finds_few_rights_in_the_unit(unit):
+    done = analyzed("security", "--offline=true", "--no-pager", str(unit))
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
+    assert found, done
+    assert float(found[1]) <= EXPOSURE_MAX, done.stdout
