@@ -74,14 +74,25 @@ class RobotConfig(_Section, frozen=True):
     subaccount: str = "main"
     on_error: Literal["halt", "flatten", "continue"] = "halt"
     restart: Literal["memory", "replay", "fresh"] = "memory"
+    streams: list[str] = []  # collectors that it hears beside its gateway
     params: dict[str, Any] = {}
 
 
 class CollectorConfig(_Section, frozen=True):
-    """[collectors.NAME]: one source of market data."""
+    """[collectors.NAME]: one source of market data or of events; the process `collector:NAME`."""
 
-    venue: str
-    symbols: list[str] = []
+    kind: Literal["venue", "zeromq", "websocket", "nats"] = "venue"
+    venue: str = ""  # of kind venue: a later release
+    address: str = ""  # tcp://127.0.0.1:5561, ws://..., nats://...
+    topics: list[str] = []  # beside `symbols`; none of both: all that comes, but not of NATS
+    symbols: list[str] = []  # followed from the start; others by `send collector:NAME subscribe`
+    names: dict[str, str] = {}  # what the feed calls a symbol -> the symbol
+    subscribe: str = ""  # websocket: what is sent for each topic, with {topic} in it
+    remote: bool = False  # the address may be another machine's
+    message_bytes_max: int = 1 << 20
+    stale_after: str = ""  # "5s": a silence that is told; "": none is
+    clock: Literal["receipt", "published"] = "receipt"  # whose time an event has on the tape
+    instruments: str = ""  # a file of facts, as --instruments
     enabled: bool = True
 
 
@@ -339,6 +350,11 @@ def _check_references(config: Config, source: _Source) -> None:
                 (*path, "subaccount"),
                 f"account `{robot.account}` has no sub-account `{robot.subaccount}`",
             )
+        for stream in robot.streams:
+            if stream not in config.collectors or not config.collectors[stream].enabled:
+                raise source.bad(
+                    (*path, "streams"), f"no collector `{stream}`", "add it to [collectors]"
+                )
     for name, collector in config.collectors.items():
-        if collector.venue not in config.venues:
+        if collector.kind == "venue" and collector.venue not in config.venues:
             raise source.bad(("collectors", name, "venue"), f"no venue `{collector.venue}`")

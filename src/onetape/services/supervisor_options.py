@@ -54,5 +54,6 @@ class RobotOptions(msgspec.Struct, frozen=True, kw_only=True):
     on_error: str
     params: dict[str, Any]
     restart: str = "memory"
+    streams: list[str] = []  # collectors that it hears beside its gateway
     since: int = 0
     symbols_only: bool = False

@@ -21,6 +21,7 @@ from onetape.model.errors import BadConfig, OnetapeError, UsageError
 from onetape.services.supervisor_child import ChildFiles
 from onetape.services.supervisor_law import Child, State
 from onetape.services.supervisor_options import supervisor_journal
+from onetape.services.supervisor_start import robot_child
 from onetape.store.tokens import make_token
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class AddedRobots:
             self.added[name] = section
             supervisor.use(config)
             make_token(supervisor.home, name)
-            child = Child(f"robot:{name}", "robot", (f"gateway:{config.robots[name].account}",))
+            child = robot_child(config, name)
             supervisor.files[child.name] = ChildFiles(supervisor.home, child.name)
             supervisor.law.add(child, "its symbols are looked up")
             task = asyncio.ensure_future(self._begin(child, config.robots[name].account))

@@ -17,6 +17,7 @@ import msgspec
 
 from onetape.model.config import Config
 from onetape.model.errors import BadInput, OnetapeError
+from onetape.services.collector_options import collector_options, streams_of
 from onetape.services.configured import clean_environ, is_simulated
 from onetape.services.gateway_options import gateway_journal
 from onetape.services.supervisor_child import ChildFiles
@@ -32,6 +33,7 @@ __all__ = [
     "children_of",
     "not_wanted",
     "process_journal",
+    "robot_child",
     "wanted_since",
     "with_secrets_kept",
 ]
@@ -41,7 +43,7 @@ ASK_WITHIN_S: Final = 20.0  # a strategy for its symbols
 AGE_MAX_NS: Final = 4 * 3600 * 10**9
 KEPT_FDS: Final = "fd:"
 MODULES: Final = {
-    kind: f"onetape.services.{kind}_main" for kind in ("venue", "gateway", "robot")
+    kind: f"onetape.services.{kind}_main" for kind in ("venue", "collector", "gateway", "robot")
 }  # of kinds of process
 
 
@@ -61,11 +63,16 @@ def children_of(config: Config) -> list[Child]:
         )
         for name, account in config.accounts.items()
     ]
-    robots = [
-        Child(f"robot:{name}", "robot", (f"gateway:{robot.account}",))
-        for name, robot in config.robots.items()
-    ]
-    return [*venues, *gateways, *robots]
+    collectors = [Child(f"collector:{name}", "collector") for name in streams_of(config)]
+    robots = [robot_child(config, name) for name in config.robots]
+    return [*venues, *collectors, *gateways, *robots]
+
+
+def robot_child(config: Config, name: str) -> Child:
+    """The first that it needs is its gateway."""
+    robot = config.robots[name]
+    streams = (f"collector:{stream}" for stream in robot.streams)
+    return Child(f"robot:{name}", "robot", (f"gateway:{robot.account}", *streams))
 
 
 def process_journal(home: Path, name: str) -> Path:
@@ -114,6 +121,11 @@ class Starter:
                 return msgspec.json.encode(self._venue(name, is_first=is_first))
             case "gateway":
                 return self._gateway(name, exchange)
+            case "collector":
+                config = self.config.collectors[name]
+                return msgspec.json.encode(
+                    collector_options(name, config, home=self.home, folder=self.folder)
+                )
             case "robot":
                 return msgspec.json.encode(self._robot(name))
             case other:
@@ -249,6 +261,7 @@ class Starter:
             name=name, home=str(self.home), folder=str(self.folder), strategy=robot.strategy,
             account=robot.account, subaccount=robot.subaccount, on_error=robot.on_error,
             params=robot.params, restart=robot.restart, since=wanted_since(self.home, name),
+            streams=robot.streams,
         )  # fmt: skip
 
 
