@@ -106,6 +106,7 @@ class PyRobot final : public RobotPort {
     [[nodiscard]] std::uint32_t overridden() const;
 
  private:
+    bool told_health(const Frame& frame);
     bool finish(PyObject* result, const char* where);
     bool call_compiled(CompiledCallback callback, const void* payload, std::uint32_t instrument,
                        const char* where);

@@ -166,7 +166,8 @@ def repeat(
             # Without a range: all of the tape.
             limits = [tape.last_sequence or SEQUENCE_NEVER for tape in plan.inputs]
             if sequence is not None:
-                limits = [min(sequence, last) for last in limits]
+                others = limits[1:] if plan.live else [min(sequence, last) for last in limits[1:]]
+                limits = [min(sequence, limits[0]), *others]
             # One that took nothing had seen the next frame all the same, and waited for its time.
             took_nothing = position is not None and limits[0] <= position
             session.limits = [] if took_nothing else limits
@@ -226,7 +227,7 @@ def _run(
         (one.after, partial(session.ask, one.command, one.fields)) for one in asked
     ]
     if halted:
-        stops.append(([halted, *limits[1:]], session.halt))
+        stops.append(((live.halted_at if live else []) or [halted], session.halt))
     for after, do in stops:
         if any(place > last for place, last in zip(after, limits, strict=True)):
             break

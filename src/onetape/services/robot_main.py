@@ -32,6 +32,7 @@ from onetape.services.supervisor_options import RobotOptions
 from onetape.tape.wait import Waiter
 
 WAIT_S: Final = 0.1  # the longest without a look at what else there is
+TURN_FRAMES: Final = 4096  # then it says how far it has come, also when more comes all the time
 HALTED: Final = 4  # exit code: the strategy failed and is to stay away
 GATEWAY_GONE_S: Final = 60.0  # the supervisor has given it up by then, or is about to
 
@@ -75,6 +76,7 @@ def _live(options: RobotOptions) -> LiveOptions:
         subaccount=options.subaccount,
         robot=options.name,
         on_error=options.on_error,
+        streams=options.streams,
     )
 
 
@@ -114,7 +116,8 @@ def _traded(
     options: RobotOptions, robot: PaperRobot, tape: RobotTape, stopping: list[int], out: Any
 ) -> int:
     waiter = Waiter()
-    waiter.add(robot.session.sources[0].reader)
+    for source in robot.session.sources:
+        waiter.add(source.reader)
     try:
         control = RobotControl(
             options.name, Path(options.home), robot, tape, section=_section(options),
@@ -144,7 +147,7 @@ def _traded(
 
 def _section(options: RobotOptions) -> dict[str, Any]:
     """[robots.NAME] as the configuration has it."""
-    names = ("strategy", "account", "subaccount", "on_error")
+    names = ("strategy", "account", "subaccount", "on_error", "streams")
     return {name: getattr(options, name) for name in names}
 
 
@@ -156,7 +159,8 @@ def _follow(robot: PaperRobot, waiter: Waiter, control: RobotControl, stopping: 
     assert writer is not None
     gone_at: float | None = None
     while not stopping:
-        if robot.step() == _core.RunOutcome.STOPPED:
+        outcome = robot.step(frames_max=TURN_FRAMES)
+        if outcome == _core.RunOutcome.STOPPED:
             return
         control.turn()
         writer.progress(robot.session.sim.source_position(0)[0])
@@ -166,7 +170,8 @@ def _follow(robot: PaperRobot, waiter: Waiter, control: RobotControl, stopping: 
             gone_at = time.monotonic()
         elif time.monotonic() - gone_at > GATEWAY_GONE_S:
             raise ProcessDown("its gateway is gone", where="the robot's loop")
-        waiter.wait(WAIT_S)
+        if outcome != _core.RunOutcome.LIMIT:  # else there is more
+            waiter.wait(WAIT_S)
 
 
 if __name__ == "__main__":
