@@ -59,6 +59,7 @@ class AccountConfig(_Section, frozen=True):
     allow_withdraw: bool = False  # a key that may withdraw is refused otherwise
     credit: dict[str, str | int | float] = {}  # currency -> how far below zero its pool may go
     check_every: str = "60s"  # how often balances are compared with the venue's
+    stale_after: str = "10s"  # what is decided on a market so old opens nothing; "": no limit
     leverage: float = 1.0  # at which orders of sub-accounts are reckoned; the venue has its own
     cross_internally: bool = False  # orders of two sub-accounts that meet trade without the venue
     commands: Literal["disk", "process"] = "disk"  # where one is on the tape before it is done
