@@ -50,6 +50,7 @@ class ZeroMqFeed:
         self.context = self.zmq.Context()
         self.socket = self.context.socket(self.zmq.XPUB)
         self.socket.setsockopt(self.zmq.LINGER, 0)
+        self.socket.setsockopt(self.zmq.XPUB_VERBOSE, 1)  # also of who comes while another goes
         self.socket.bind(self.address)
 
     def end(self) -> None:
