@@ -1,3 +1,6 @@
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
 #include <cstring>
 
 #include "bindings/py_simulation.hpp"
@@ -6,6 +9,16 @@ namespace onetape {
 
 void bind_lives(nb::class_<PySimulation>& simulation) {
     simulation
+        .def(
+            "order_inputs",
+            [](PySimulation& s,
+               const std::vector<std::tuple<std::uint64_t, std::uint32_t, std::uint64_t>>& steps) {
+                std::vector<Simulation::InputStep> made;
+                for (const auto& [after, source, sequence] : steps)
+                    made.push_back({after, source, sequence});
+                s.core->order_inputs(std::move(made));
+            },
+            nb::arg("steps"), "(frame of source 0, source, its frame behind it), in order.")
         .def(
             "inherit",
             [](PySimulation& s, std::uint64_t since, std::uint64_t run_from, std::uint64_t heard) {

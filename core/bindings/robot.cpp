@@ -298,9 +298,30 @@ bool PyRobot::on_health(const char* kind, const std::string& subject, const char
     return finish(health_.call(view.ptr()), "on_health");
 }
 
+// What a process whose tape this is says of its feed.
+bool PyRobot::told_health(const Frame& frame) {
+    PyObject* told = PyObject_CallMethod(
+        host_.ptr(), "health_frame", "N",
+        PyBytes_FromStringAndSize(reinterpret_cast<const char*>(frame.payload),
+                                  static_cast<Py_ssize_t>(frame.payload_bytes)));
+    if (!told) return failed("health frame");
+    const nb::object words = nb::steal(told);
+    if (words.is_none()) return true;
+    const nb::object view =
+        nb::cast(HealthView{nb::cast<std::string>(words[0]), nb::cast<std::string>(words[1]),
+                            nb::cast<std::string>(words[2])});
+    return finish(health_.call(view.ptr()), "on_health");
+}
+
 std::int64_t PyRobot::on_cold(std::uint32_t source, const Frame& frame) {
     if (!host_.is_valid()) return skip;
-    if (frame.type() == EventType::external && event_.set() && !simulation_->halted()) {
+    const bool hears = simulation_->has_started() && !simulation_->halted();
+    if (frame.type() == EventType::health) {
+        if (!hears || !health_.set()) return skip;
+        return told_health(frame) ? skip : RobotPort::failed;
+    }
+    if (frame.type() == EventType::external) {
+        if (!hears || !event_.set()) return skip;
         PyObject* event = PyObject_CallMethod(
             host_.ptr(), "external_event", "LN", static_cast<long long>(frame.header->time),
             PyBytes_FromStringAndSize(reinterpret_cast<const char*>(frame.payload),
@@ -309,7 +330,7 @@ std::int64_t PyRobot::on_cold(std::uint32_t source, const Frame& frame) {
         Py_XDECREF(event);
         return finish(result, "on_event") ? skip : RobotPort::failed;
     }
-    if (frame.type() == EventType::params && simulation_->is_live()) {
+    if (frame.type() == EventType::params && simulation_->is_live() && source == 0) {
         PyObject* result = PyObject_CallMethod(
             host_.ptr(), "params_frame", "N",
             PyBytes_FromStringAndSize(reinterpret_cast<const char*>(frame.payload),

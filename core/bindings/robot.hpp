@@ -112,6 +112,7 @@ class PyRobot final : public RobotPort {
 
  private:
     [[nodiscard]] std::array<std::pair<const char*, Callback*>, 15> callbacks();
+    bool told_health(const Frame& frame);
     bool finish(PyObject* result, const char* where);
     bool call_compiled(CompiledCallback callback, const void* payload, std::uint32_t instrument,
                        const char* where);

@@ -88,22 +88,6 @@ bool Simulation::load(Source& source) {
     return false;
 }
 
-Simulation::Source* Simulation::pick() {
-    Source* best = nullptr;
-    for (Source& source : sources_) {
-        if (!load(source)) continue;
-        if (best) {
-            // What happened inside a bar comes before the bar, also where both end together.
-            const std::int64_t time = source.frame.header->time;
-            const std::int64_t least = best->frame.header->time;
-            if (time > least) continue;
-            if (time == least && !(source.is_detail && !best->is_detail)) continue;
-        }
-        best = &source;
-    }
-    return best;
-}
-
 std::int64_t Simulation::next_time() {
     std::int64_t next = never;  // the robot's time begins with what it is shown
     for (Source& source : sources_)
@@ -156,7 +140,7 @@ RunOutcome Simulation::warm_up(std::int64_t start) {
                     },
                     [] {});
             }
-        } else if (live_ != 0 && is_of_orders(frame.type())) {
+        } else if (is_gateways(*source) && is_of_orders(frame.type())) {
             take_over(*source, frame);
         } else if (!source->is_detail) {
             const auto index =
@@ -354,6 +338,7 @@ bool Simulation::take(Source& source, const Frame& frame) {
     source.last_crc = frame.header->crc;
     ++counters_.frames;
     if constexpr (!plain) {
+        if (live_ != 0 && !note_taken(source, frame)) return false;
         if (source.is_detail)
             return !is_market(frame.type()) || take_detail(source);  // facts are the main data's
     }
@@ -410,7 +395,7 @@ bool Simulation::take_news(const Source& source, const Frame& frame) {
 }
 
 bool Simulation::take_cold(Source& source, const Frame& frame) {
-    if (live_ != 0 && started_ &&
+    if (started_ && is_gateways(source) &&
         (frame.type() == EventType::order_event || frame.type() == EventType::fill)) {
         if (script_ == nullptr) return take_news(source, frame);
         // The other run was told here: what it was told is due now.
@@ -423,7 +408,8 @@ bool Simulation::take_cold(Source& source, const Frame& frame) {
     in_robot_ = true;
     const auto index = robot_->on_cold(number, frame);
     if (index == RobotPort::failed) return false;
-    if (frame.type() == EventType::external) return after_callback();
+    if (frame.type() == EventType::external || frame.type() == EventType::health)
+        return after_callback();
     in_robot_ = false;
     if (index < 0) return true;
     map_stream(number, frame.header->stream, index);

@@ -116,6 +116,18 @@ class Simulation final : public ExchangeSink {
     std::uint32_t add_source(Reader* reader);
     // The source ends after this sequence, whatever came later: a replay takes what the run took.
     void limit_source(std::uint32_t source, std::uint64_t last_sequence);
+    // A live robot that follows more than its gateway's tape (source 0): the frames of the others
+    // as an earlier run took them, each behind frame `after` of the gateway's. None may be taken
+    // otherwise.
+    struct InputStep {
+        std::uint64_t after;
+        std::uint32_t source;
+        std::uint64_t sequence;
+    };
+    void order_inputs(std::vector<InputStep> steps) {
+        steps_ = std::move(steps);
+        ordered_ = true;
+    }
     // Another run's journal answers in the exchange's place: its order news and fills reach this
     // robot when they reached that one.
     void set_script(Reader* script) { script_ = script; }
@@ -128,6 +140,7 @@ class Simulation final : public ExchangeSink {
         orders_.begin_after(base);
     }
     [[nodiscard]] bool is_live() const { return live_ != 0; }
+    [[nodiscard]] bool has_started() const { return started_; }
     // The robot's money is what the ledger's entries on the tape make of its sub-account: those
     // behind frame `after`; what came before is in what it began with.
     void follow_ledger(std::uint64_t after) {
@@ -339,7 +352,13 @@ class Simulation final : public ExchangeSink {
     };
 
     [[nodiscard]] bool fits(const Frame& frame);  // false: failure_ says what is wrong with it
-    Source* pick();  // the source with the earliest frame, nullptr: none has one
+    Source* pick();  // the source whose frame is next, nullptr: none has one
+    Source* pick_ordered();
+    [[nodiscard]] bool is_gateways(const Source& source) const {
+        return live_ != 0 && &source == sources_.data();
+    }
+    bool note_taken(const Source& source, const Frame& frame);
+    bool note_input(const Source& source, std::uint64_t first, std::uint64_t last);
     bool load(Source& source);
     [[nodiscard]] static Instrument* instrument_of(const Source& source, std::uint32_t stream) {
         return stream < source.streams.size() ? source.streams[stream] : nullptr;
@@ -485,6 +504,10 @@ class Simulation final : public ExchangeSink {
     std::map<std::uint32_t, Money> fee_volumes_;  // by volume group, where not options_.fee_volume
     std::vector<std::shared_ptr<Instrument>> instruments_;  // orders keep theirs alive
     std::vector<Source> sources_;
+    std::vector<InputStep> steps_;
+    std::size_t next_step_ = 0;
+    bool ordered_ = false;
+    std::uint64_t noted_ = 0;  // frame of the gateway's tape up to which its order is told
     Writer* writer_ = nullptr;
     Reader* script_ = nullptr;
     Frame script_frame_;

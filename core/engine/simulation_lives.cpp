@@ -113,6 +113,7 @@ bool Simulation::is_missed(const Frame& frame) {
 
 void Simulation::begin_life() {
     if (live_ == 0) return;
+    noted_ = sources_.front().last_sequence;
     if (!counts_) robot_account_.forget_totals();
     for (const auto& [id, order] : orders_.working()) {
         unreserve(*order);

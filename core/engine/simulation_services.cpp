@@ -155,6 +155,11 @@ std::int64_t Simulation::unreserve(Order& order) {
     return price;
 }
 
+// A live robot may hear of more than its gateway trades.
+static bool is_traded(const std::vector<Instrument*>& streams, const Instrument& instrument) {
+    return std::find(streams.begin(), streams.end(), &instrument) != streams.end();
+}
+
 OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
     const OrderRef order = orders_.add();
     ++counters_.orders;
@@ -184,6 +189,9 @@ OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
     } else if (halted_ && !reduce_only) {
         code = 4303;
         order->reason = "the robot is halted";
+    } else if (live_ != 0 && !is_traded(sources_.front().streams, instrument)) {
+        code = 4503;
+        order->reason = "its gateway does not trade it";
     } else if (!trading_) {
         code = error::trading_stopped;
         if (!allowed_) order->reason = "the operator has stopped the robot";

@@ -227,6 +227,8 @@ struct InputPayload {  // "I took these frames of that journal next"
     std::uint32_t reserved;
 };
 static_assert(sizeof(InputPayload) == 48);
+// Flag of an input frame on a robot's tape: these frames came next. Without it: all that was taken.
+inline constexpr std::uint16_t input_in_order = 1;
 
 // What happened to one order of the venue's own book (market by order, "L3").
 //   add     `size` of it rests at `price` now, behind all that stands there

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,17 @@ import click
 from onetape.cli.frame import SETTINGS, Answer, Shell, load, moment, plain, rows, verb
 from onetape.model.errors import BadInput, TornTape, UsageError
 
-TAPE = click.Path(path_type=Path)
+
+class TapePath(click.Path):
+    """Also by the name of its process."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from onetape.tape.segments import located
+
+        return located(Path(os.fsdecode(super().convert(value, param, ctx))))
+
+
+TAPE = TapePath(path_type=Path)
 
 
 class JournalGroup(click.Group):
@@ -249,6 +260,22 @@ def prune(
         pack = load("onetape.tape.prune", "compress", what="compression")
         value = {**value, "compressed": pack(tape)}
     return Answer(value, rows(value))
+
+
+@_add("schema", example="onetape journal schema quote --json")
+@click.argument("event", metavar="[TYPE]", required=False)
+def schema(shell: Shell, event: str | None) -> Answer:
+    """Print the JSON Schema of an event [default: of all messages, commands too]."""
+    found = load("onetape.services.messages", "messages", what="schemas")()
+    if event is not None:
+        if event not in found["events"]:
+            raise BadInput(
+                f"unknown event type {event!r}", todo=f"one of: {', '.join(found['events'])}"
+            )
+        found = {"$schema": found["$schema"], **found["events"][event]}
+    from onetape.cli.output import to_json
+
+    return Answer(found, to_json(found))
 
 
 @_add("latency", example="onetape journal latency live-run --out mine.csv --every 15m")

@@ -32,6 +32,9 @@ def command(
     To the supervisor: add_robot (name= strategy= account=, and subaccount= on_error= restart=
     NAME=VALUE...: parameters), remove_robot (name=; one that was added), status.
 
+    To a collector (`collector:NAME`): subscribe and unsubscribe (symbol=NAME or topic=NAME),
+    status.
+
     To a gateway: ping,
     kill (cancel everything, refuse new risk until `unkill`), unkill, cancel_all, reconcile,
     settle (order=CLIENT_ID as=open|filled|closed [venue_id=ID] [filled=QTY]: what stands at the

@@ -43,6 +43,9 @@ TRADE, MID, VENUE = 0, 1, 2  # BarSource of core/market/bars.hpp
 SOURCES = {"trade": TRADE, "mid": MID, "venue": VENUE}
 _SOURCE_NAMES = {number: name for name, number in SOURCES.items()}
 
+# Health of other processes that `on_health` hears: of feeds, and how far behind it is itself.
+HEARD = frozenset({"feed", "lag"})
+
 _QUOTE, _TRADE, _BAR = EventType.QUOTE.id, EventType.TRADE.id, EventType.BAR.id
 _ALERT, _HEALTH = EventType.ALERT.id, EventType.HEALTH.id
 _LOG, _MEMORY, _PARAMS = EventType.LOG.id, EventType.MEMORY.id, EventType.PARAMS.id
@@ -104,9 +107,13 @@ class Host:
         self.sources = 0  # how many inputs the run has
         self.robot: Any = None  # the run's own strategy
         self.children: list[Any] = []  # of all generations, by number
+        self.robot_number = 0  # at its gateway
         self.notes_choices = False  # at once: a live run may be killed before its end
+        self.keeps_owners = False  # a symbol is the tape's that named it first
         self.is_apart = False  # an account at each venue, not one for all
         self.new_instrument: Callable[[], None] | None = None  # told of those that come in the run
+        # Once the run's journal is open: given those, too, with their number.
+        self.note_instrument: Callable[[int, Instrument], None] | None = None
         # The same for a venue's instruments that share a volume: the venue, the core's number.
         self.new_volume_group: Callable[[str, int], None] | None = None
         self.memory: dict[str, Any] = {}
@@ -127,13 +134,14 @@ class Host:
         self._inventory = inventory
         self._progress = progress
         self._index: dict[str, int] = {}
+        self._owners: dict[str, int] = {}  # by symbol: the source whose instrument it is
         self._venues: dict[str, int] = {}
         self._volume_groups: dict[tuple[str, bool, str], int] = {}
         self._bar_keys: dict[tuple[str, str], tuple[int, int]] = {}
         self._memory_last = b""
         self._fee_currencies: dict[str, int] = {}  # a gateway's numbers, in fills
         self._live: LiveMoney | None = None
-        self._robot = self._order_base = 0  # its number at a gateway, where its orders begin
+        self._order_base = 0  # where its orders begin at a gateway
         self._notes: Notes | None = None
         self._handlers: Handlers | None = None
 
@@ -169,6 +177,8 @@ class Host:
             self.name_fee_currency(currency, number)
         if self.new_instrument is not None:
             self.new_instrument()
+        if self.note_instrument is not None:
+            self.note_instrument(index, instrument)
         return index
 
     def _terms(self, instrument: Instrument) -> _core.InstrumentTerms:
@@ -245,9 +255,13 @@ class Host:
         return list(dict.fromkeys(currency for _, currency in self.money))
 
     def instrument_frame(self, source: int, stream: int, payload: bytes) -> int:
-        """An instrument frame on a tape: its index in the run, -1 when the run does not want it."""
+        """An instrument frame on a tape: its index in the run, -1 when the run does not want it,
+        or has it from another tape, whose facts its orders go by."""
         instrument = Instrument.from_msgpack(payload)
         if not self._wanted(instrument.symbol):
+            return -1
+        owner = self._owners.setdefault(instrument.symbol, source)
+        if self.keeps_owners and owner != source:
             return -1
         return self.add_instrument(instrument)
 
@@ -255,6 +269,15 @@ class Host:
         """An external event's record, with the time of its frame as `time`."""
         record = msgspec.msgpack.decode(payload)
         return {"time": time, **(record if isinstance(record, dict) else {"value": record})}
+
+    def health_frame(self, payload: bytes) -> tuple[str, str, str] | None:
+        """What a process says of its feed, as kind, subject and state; None: nothing for robots."""
+        record = msgspec.msgpack.decode(payload)
+        if not isinstance(record, dict) or record.get("kind") not in HEARD:
+            return None
+        if "robot" in record and record["robot"] != self.robot_number:
+            return None
+        return record["kind"], str(record.get("subject", "")), str(record.get("state", ""))
 
     def instrument_of(self, symbol: str) -> Instrument:
         """Raises UnknownSymbol naming what there is."""
@@ -397,13 +420,13 @@ class Host:
         """Made when first needed: most strategies say nothing beside their orders."""
         if self._notes is None:
             self._notes = Notes(self.sim, self.sources, _or_text)
-            self._notes.gateway_decides = self._robot != 0
+            self._notes.gateway_decides = self.robot_number != 0
             self._notes.base = self._order_base
         return self._notes
 
     def go_live(self, robot: LiveRobot) -> None:
         """Its orders go to a gateway, as those of robot number `number` there."""
-        self._robot, self._order_base = robot.number, robot.order_base
+        self.robot_number, self._order_base = robot.number, robot.order_base
         self.sim.go_live(robot.number, robot.order_base)
         for currency, number in robot.currencies.items():
             self.name_fee_currency(currency, number)
@@ -411,7 +434,11 @@ class Host:
     def reply_frame(self, payload: bytes) -> None:
         """Why the gateway refuses an order, of a live run."""
         record = msgspec.msgpack.decode(payload)
-        if isinstance(record, dict) and record.get("robot") == self._robot and "order" in record:
+        if (
+            isinstance(record, dict)
+            and record.get("robot") == self.robot_number
+            and "order" in record
+        ):
             self.sim.note_reason(record["order"], str(record["reason"]))
 
     # --- handlers --------------------------------------------------------------------------------

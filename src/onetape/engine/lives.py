@@ -21,7 +21,7 @@ import msgspec
 from onetape import _core
 from onetape.engine.plan import LiveRobot, RunPlan, toml_value
 from onetape.model.enums import EventType
-from onetape.tape.journal import JournalReader
+from onetape.tape.journal import Frame, JournalReader
 
 __all__ = [
     "REPLAY",
@@ -38,6 +38,7 @@ __all__ = [
 _INPUT = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
 SEED_SPAN = 1 << 32
 ENDING = "ending"
+IN_ORDER = 1  # flag of an input frame: input_in_order of core/journal/events.hpp
 REPLAY = "replay"  # a restart: the strategy is rebuilt from the tape
 
 
@@ -47,7 +48,9 @@ class Life:
     then. cash: money at its beginning. first, last: its frames on the run's journal, `first` the
     one that begins it. taken, crc: the last frame of the tape that it took, 0: it was killed.
     reached: up to which it had done everything, as far as is known. time: of its last own frame.
-    params, on_error: what it was started with.
+    params, on_error: what it was started with. tapes: identities of its inputs, the gateway's
+    first; came_to: of that one, by the order of inputs so far; ends: of the others, by identity,
+    the last frame that it took and its chain value.
     news: order news and fills that it was told. memory: as it left it."""
 
     number: int
@@ -67,6 +70,9 @@ class Life:
     news: int = 0
     memory: bytes = b""
     bar_sources: dict[str, str] = field(default_factory=dict)
+    tapes: list[bytes] = field(default_factory=list)
+    came_to: int = 0
+    ends: dict[bytes, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def has_ended(self) -> bool:
@@ -74,8 +80,10 @@ class Life:
         return self.taken > 0
 
 
-def life_record(plan: RunPlan, *, start: int, position: int, reached: int) -> dict[str, Any]:
-    """What the frame that begins a life says. reached: by the life before."""
+def life_record(
+    plan: RunPlan, *, start: int, position: int, reached: int, tapes: list[bytes]
+) -> dict[str, Any]:
+    """What the frame that begins a life says. reached: by the life before. tapes: identities."""
     live = plan.live
     assert live is not None
     return {
@@ -101,12 +109,17 @@ def life_record(plan: RunPlan, *, start: int, position: int, reached: int) -> di
         "entries_after": live.entries_after,
         "others": live.others,
         "memory": live.memory,
+        "tapes": tapes,
+        "positions": live.positions,
     }
 
 
-def ending_record(after: int) -> dict[str, Any]:
-    """A life was told to end after this frame of the tape."""
-    return {"kind": ENDING, "subject": "robot", "state": "asked for", "after": after}
+def ending_record(after: list[int]) -> dict[str, Any]:
+    """A life was told to end after these frames of its tapes."""
+    return {
+        "kind": ENDING, "subject": "robot", "state": "asked for", "after": after[0],
+        "others": after[1:],
+    }  # fmt: skip
 
 
 def lives_of(journal: Path) -> list[Life]:
@@ -135,7 +148,7 @@ def lives_of(journal: Path) -> list[Life]:
             life = lives[-1]
             match frame.type:
                 case EventType.INPUT.id:
-                    _, _, _, life.taken, life.crc, _ = _INPUT.unpack(frame.payload)
+                    _took(life, frame)
                 case EventType.MEMORY.id:
                     life.memory = frame.payload
                 case EventType.COMMAND.id:  # what stands before it was dealt with
@@ -145,6 +158,7 @@ def lives_of(journal: Path) -> list[Life]:
                     record = msgspec.msgpack.decode(frame.payload)
                     if record.get("kind") == ENDING:
                         life.live.halted_after = record["after"]
+                        life.live.halted_at = [record["after"], *record.get("others", ())]
                         life.reached = max(life.reached, record["after"])
                 case _:
                     life.news += 1
@@ -157,6 +171,22 @@ def lives_of(journal: Path) -> list[Life]:
     return lives
 
 
+def _took(life: Life, frame: Frame) -> None:
+    uuid, _, first, count, crc, _ = _INPUT.unpack(frame.payload)
+    last = first + count - 1
+    is_other = bool(life.tapes) and uuid != life.tapes[0]
+    match bool(frame.flags & IN_ORDER), is_other:
+        case True, True:
+            number = life.tapes.index(uuid)
+            life.live.order += ((life.came_to, number, each) for each in range(first, last + 1))
+        case True, False:
+            life.came_to = last
+        case False, True:
+            life.ends[uuid] = last, crc
+        case _:
+            life.taken, life.crc = last, crc
+
+
 def _begun(record: dict[str, Any], sequence: int) -> Life:
     live = LiveRobot(
         number=record["robot"], order_base=record["order_base"], account=record["account"],
@@ -164,14 +194,14 @@ def _begun(record: dict[str, Any], sequence: int) -> Life:
         run_from=record["run_from"], heard=record["heard"], restart=record["restart"],
         stopped=record["stopped"], slot=record["slot"], leverage=record["leverage"],
         entries_after=record["entries_after"], others=record["others"],
-        memory=record["memory"],
+        memory=record["memory"], positions=record.get("positions", []),
     )  # fmt: skip
     return Life(
         number=record["life"], start=record["start"], position=record["position"], live=live,
         cash={currency: Decimal(amount) for currency, amount in record["cash"].items()},
         hedge=record["hedge"], params=record["params"],
         on_error=record["on_error"], first=sequence, reached=record["position"],
-        memory=record["memory"],
+        memory=record["memory"], tapes=record.get("tapes", []), came_to=record["position"],
     )  # fmt: skip
 
 
@@ -188,11 +218,24 @@ def plan_of(plan: RunPlan, life: Life) -> RunPlan:
     made.live, made.start, made.cash, made.hedge = life.live, life.start, life.cash, life.hedge
     made.params, made.on_error = dict(life.params), life.on_error
     made.bar_sources = dict(life.bar_sources)
+    ends = [(life.taken or life.reached, life.crc)]
+    ends += [_end_of(life, number) for number in range(1, len(plan.inputs))]
     made.inputs = [
-        replace(each, last_sequence=life.taken or life.reached, crc=life.crc, hash="")
-        for each in plan.inputs
+        replace(each, last_sequence=last, crc=crc, hash="")
+        for each, (last, crc) in zip(plan.inputs, ends, strict=True)
     ]
     return made
+
+
+def _end_of(life: Life, number: int) -> tuple[int, int]:
+    """The last frame of a tape beside the gateway's of which it is known that it was dealt with. Of
+    a life that was killed the last one that it took may not have been."""
+    if (end := life.ends.get(life.tapes[number])) is not None:
+        return end
+    order = life.live.order
+    sure = order[:-1] if order and order[-1][0] >= life.reached else order
+    taken = [sequence for _, source, sequence in sure if source == number]
+    return (taken[-1] if taken else life.live.positions[number]), 0
 
 
 def actions_of(journal: Path, last: int) -> Iterator[tuple[str, int, bytes]]:

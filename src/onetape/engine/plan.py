@@ -62,8 +62,11 @@ class LiveRobot:
 
     life: which one of its run, from 1. since: frame of the tape from which its orders and fills
     are its own; run_from, heard: those after this frame are of this run, whose journal has so many
-    of them. memory: MessagePack, what it begins with. run.toml has the first life's; what later
-    ones began with is on the run's journal (engine/lives.py)."""
+    of them. memory: MessagePack, what it begins with. positions: the frame of each tape that the
+    life had come to when it began, [] before that is known. order: frames of the tapes beside the
+    gateway's as they were taken: (frame of the gateway's, number of the tape, its frame).
+    halted_at: as halted_after, of each tape. run.toml has the first life's; what later ones began
+    with is on the run's journal (engine/lives.py)."""
 
     number: int
     order_base: int
@@ -81,6 +84,9 @@ class LiveRobot:
     heard: int = 0
     restart: str = ""  # memory, replay or fresh: how it was restarted; "": it was not
     memory: bytes = b""
+    positions: list[int] = field(default_factory=list)
+    order: list[tuple[int, int, int]] = field(default_factory=list)
+    halted_at: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -6,7 +6,6 @@ A session reads journals and writes one; it never asks what time it is.
 from __future__ import annotations
 
 import random
-import struct
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from onetape.engine.asked import PARAMS, START, Asked
 from onetape.engine.compiled import is_compiled
 from onetape.engine.detail import check_detail, matching_streams
 from onetape.engine.host import Host
+from onetape.engine.inputs import hold_streams, note_inputs, release_streams
 from onetape.engine.lives import ending_record, life_record, seed_of, with_orders
 from onetape.engine.opening import set_opening_prices
 from onetape.engine.parameters import coerced, resolve
@@ -41,7 +41,6 @@ from onetape.engine.tape_facts import (
     TapeContents,
     contents_of,
     inventory_of,
-    seals_within,
     streams_of,
 )
 from onetape.engine.venue_setup import (
@@ -78,7 +77,6 @@ _TYPE_OF = {
 }  # fmt: skip
 _FILLING = (EventType.QUOTE, EventType.TRADE, EventType.BOOK, EventType.MBO)
 READ_AT_START = frozenset({"symbol", "symbols"})  # a gateway follows them before a robot begins
-_INPUT_LAYOUT = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
 
 
 @dataclass(slots=True)
@@ -169,6 +167,7 @@ class Session:
             robot_tag=robot_tag(self.strategy_class.__name__.lower()),
         )
         self.host.sim = self.sim
+        self.host.keeps_owners = self.plan.live is not None
         self.host.is_hedged = self.plan.hedge
         prepare_venues(self.plan, self.host)
         for each in self.plan.inputs:
@@ -181,9 +180,11 @@ class Session:
             if self.limits and self.limits[number]:
                 self.sim.limit_source(number, self.limits[number])
         self.host.sources = len(self.sources)
+        if self.plan.live is not None:
+            hold_streams(self, self.plan.live)
         for source in self.sources:
             if not source.is_detail:
-                self._add_first_instruments(source.path)
+                self._add_first_instruments(source)
         for source in self.sources:
             if source.is_detail:
                 self._map_detail(source)
@@ -199,6 +200,8 @@ class Session:
         self.sim.bind_robot(self.robot, Strategy)
         self.sim.wants_pulse = True
         self._find_start()
+        if self.plan.live is not None:
+            release_streams(self, self.plan.live)
         assert self.started_at is not None
         if not self.host.instruments:
             refuse_empty(self.plan)
@@ -280,10 +283,10 @@ class Session:
         """A live robot is to end: what works is cancelled, nothing new is sent. A replay does the
         same after the same frame."""
         assert self.plan.live is not None
-        after = self.sim.source_position(self.sources[0].number)[0]
-        self.plan.live.halted_after = after
+        places = [self.sim.source_position(each.number)[0] for each in self.sources]
+        self.plan.live.halted_after, self.plan.live.halted_at = places[0], places
         # Before what it does: a life that is killed meanwhile was halted, too.
-        self.host.append(EventType.HEALTH.id, ending_record(after))
+        self.host.append(EventType.HEALTH.id, ending_record(places))
         self.sim.halt(False)
         self.sim.leave_callback()
 
@@ -360,7 +363,7 @@ class Session:
             self.host.callback_failed("on_stop", problem)
         self.sim.leave_callback()
         self.sim.sample()
-        self._note_inputs()
+        note_inputs(self)
         self.state_hash = self.host.note_state()
         self.is_finished = True
 
@@ -459,15 +462,15 @@ class Session:
             self.sim.use_detail(numbers[symbol])
             self.sim.map_stream(source.number, stream, numbers[symbol])
 
-    def _add_first_instruments(self, path: Path) -> None:
+    def _add_first_instruments(self, source: _Source) -> None:
         """What a tape says before its first market event, so that on_start can subscribe to a
         tape that begins later than the others. A symbol that is known keeps its facts: the frame
         is taken again when its time comes."""
-        with JournalReader(path) as reader:
+        with JournalReader(source.path) as reader:
             while (frame := reader.next_frame()) is not None and frame.type == INSTRUMENT_TYPE:
                 symbol = Instrument.from_msgpack(frame.payload).symbol
                 if symbol not in self.host.instruments:
-                    self.host.instrument_frame(0, 0, frame.payload)
+                    self.host.instrument_frame(source.number, 0, frame.payload)
 
     def _find_start(self) -> None:
         start = self.plan.start
@@ -499,8 +502,9 @@ class Session:
         )
         if self.plan.live is not None:
             self._begin_life(self.writer)
-        for stream, instrument in enumerate(self.host.instruments.values(), 1):
-            self.writer.append_instrument(stream, self.started_at, instrument.to_msgpack())
+        for index, instrument in enumerate(self.host.instruments.values()):
+            self._note_instrument(index, instrument)
+        self.host.note_instrument = self._note_instrument
         self.writer.append(
             "params",
             msgspec.msgpack.encode(
@@ -515,13 +519,19 @@ class Session:
         )
         self.sim.set_writer(self.writer.core)
 
+    def _note_instrument(self, index: int, instrument: Instrument) -> None:
+        assert self.writer is not None and self.started_at is not None
+        time = max(self.started_at, self.sim.now)
+        self.writer.append_instrument(index + 1, time, instrument.to_msgpack())
+
     def _begin_life(self, writer: JournalWriter) -> None:
         """First on its journal: what a replay of this life begins with."""
         assert self.started_at is not None
         position = self.sim.source_position(self.sources[0].number)[0]
         record = life_record(
-            self.plan, start=self.started_at, position=position, reached=self.reached_before
-        )
+            self.plan, start=self.started_at, position=position, reached=self.reached_before,
+            tapes=[each.reader.uuid.bytes for each in self.sources],
+        )  # fmt: skip
         writer.append("params", msgspec.msgpack.encode(record), time=self.started_at)
         writer.progress(position)
 
@@ -567,25 +577,6 @@ class Session:
     def detail_inventory(self) -> Inventory:
         """The same of the data that only the exchange sees."""
         return inventory_of(self.contents(each.path) for each in self.sources if each.is_detail)
-
-    # --- closing records -------------------------------------------------------------------------
-
-    def _note_inputs(self) -> None:
-        """Which frames were taken of each source: the run can be repeated from exactly these."""
-        for each, source in zip(self.plan.inputs, self.sources, strict=True):
-            last, crc = self.sim.source_position(source.number)
-            identity = source.reader.core.uuid
-            each.uuid = bytes(identity).hex() if not isinstance(identity, str) else identity
-            each.epoch = source.reader.core.epoch
-            each.first_sequence, each.last_sequence, each.crc = 1, last, crc
-            each.hash = next(reversed(seals_within(Path(each.path), last)), "")
-            if self.writer is not None:
-                self.sim.append_cold(
-                    EventType.INPUT.id,
-                    _INPUT_LAYOUT.pack(
-                        bytes.fromhex(each.uuid.replace("-", "")), each.epoch, 1, last, crc, 0
-                    ),
-                )
 
 
 def _plain(value: Any) -> Any:

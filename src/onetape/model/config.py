@@ -62,6 +62,7 @@ class AccountConfig(_Section, frozen=True):
     allow_withdraw: bool = False  # a key that may withdraw is refused otherwise
     credit: dict[str, str | int | float] = {}  # currency -> how far below zero its pool may go
     check_every: str = "60s"  # how often balances are compared with the venue's
+    stale_after: str = "10s"  # what is decided on a market so old opens nothing; "": no limit
     leverage: float = 1.0  # at which orders of sub-accounts are reckoned; the venue has its own
     cross_internally: bool = False  # orders of two sub-accounts that meet trade without the venue
     commands: Literal["disk", "process"] = "disk"  # where one is on the tape before it is done
@@ -89,15 +90,26 @@ class RobotConfig(_Section, frozen=True):
     )
     on_stuck: Literal["restart", "fail"] = "restart"  # three times in ten minutes: it stays away
     memory_max: str = "2GB"  # of its process; one that takes more is ended, likewise. "": any
+    streams: list[str] = []  # collectors that it hears beside its gateway
     params: dict[str, Any] = {}
     variants: dict[str, VariantConfig] = {}
 
 
 class CollectorConfig(_Section, frozen=True):
-    """[collectors.NAME]: one source of market data."""
+    """[collectors.NAME]: one source of market data or of events; the process `collector:NAME`."""
 
-    venue: str
-    symbols: list[str] = []
+    kind: Literal["venue", "zeromq", "websocket", "nats"] = "venue"
+    venue: str = ""  # of kind venue: a later release
+    address: str = ""  # tcp://127.0.0.1:5561, ws://..., nats://...
+    topics: list[str] = []  # beside `symbols`; none of both: all that comes, but not of NATS
+    symbols: list[str] = []  # followed from the start; others by `send collector:NAME subscribe`
+    names: dict[str, str] = {}  # what the feed calls a symbol -> the symbol
+    subscribe: str = ""  # websocket: what is sent for each topic, with {topic} in it
+    remote: bool = False  # the address may be another machine's
+    message_bytes_max: int = 1 << 20
+    stale_after: str = ""  # "5s": a silence that is told; "": none is
+    clock: Literal["receipt", "published"] = "receipt"  # whose time an event has on the tape
+    instruments: str = ""  # a file of facts, as --instruments
     enabled: bool = True
 
 
@@ -374,6 +386,11 @@ def _check_references(config: Config, source: _Source) -> None:
             _check_text((*path, key), getattr(robot, key), parse, source)
         if robot.orders_per_second < 0:
             raise source.bad((*path, "orders_per_second"), "a number below 0", "0: no limit")
+        for stream in robot.streams:
+            if stream not in config.collectors or not config.collectors[stream].enabled:
+                raise source.bad(
+                    (*path, "streams"), f"no collector `{stream}`", "add it to [collectors]"
+                )
     for name, collector in config.collectors.items():
-        if collector.venue not in config.venues:
+        if collector.kind == "venue" and collector.venue not in config.venues:
             raise source.bad(("collectors", name, "venue"), f"no venue `{collector.venue}`")

@@ -5,9 +5,10 @@ DENIED (of an amendment: update_rejected; the order stays as it was).
 
 What always passes: cancels; an amendment that only makes an order smaller; and a true reduction, an
 order that can only take off what is held. A reduction passes the kill switch, the account's modes,
-unknown orders and every limit of ours (position, size, rate, band). It does not pass what would be
-no reduction: more than is held less what works to reduce it, or a trade with an order of our own,
-which would leave the position as it is; nor a rule of the venue, which would refuse it.
+unknown orders, a market that is too old and every limit of ours (position, size, rate, band). It
+does not pass what would be no reduction: more than is held less what works to reduce it, or a trade
+with an order of our own, which would leave the position as it is; nor a rule of the venue, which
+would refuse it.
 """
 
 from __future__ import annotations
@@ -90,22 +91,37 @@ class Gate:
     _rules: dict[str, Rules] = field(default_factory=dict)  # of each symbol
 
     def refusal(
-        self, spec: OrderSpec, now: int, *, is_inside: bool = False, robot: int = 0, rate: int = 0
+        self,
+        spec: OrderSpec,
+        now: int,
+        *,
+        is_inside: bool = False,
+        behind_ns: int = 0,
+        robot: int = 0,
+        rate: int = 0,
     ) -> Refusal | None:
         """The first rule that the order breaks, None where none. Counts it against the rates.
-        is_inside: it trades with orders of ours and not at the venue. rate: the robot's orders a
-        second, 0: no limit of its own."""
+        is_inside: it trades with orders of ours and not at the venue. behind_ns: how much too old
+        the market was that it was decided on. rate: the robot's orders a second, 0: no limit of
+        its own."""
         instrument = self.instruments.get(spec.symbol)
         if instrument is None:
             return Refusal.of(UnknownSymbol, f"{spec.symbol} is not traded by this gateway")
         return (
             self._of_venue(spec, instrument)
-            or self._of_account(spec, instrument, None, is_inside=is_inside)
+            or self._of_account(spec, instrument, None, is_inside=is_inside, behind_ns=behind_ns)
             or self._rate(spec, now, None, robot, rate)
         )
 
     def amendment(
-        self, order: Managed, now: int, *, price: int, size: int, rate: int = 0
+        self,
+        order: Managed,
+        now: int,
+        *,
+        price: int,
+        size: int,
+        behind_ns: int = 0,
+        rate: int = 0,
     ) -> Refusal | None:
         """Of another price or size (0: as it is), judged as a new order in the place of the old.
         One that only makes it smaller always passes."""
@@ -118,7 +134,7 @@ class Gate:
             return Refusal.of(UnknownSymbol, f"{spec.symbol} is not traded by this gateway")
         return (
             self._of_venue(spec, instrument)
-            or self._of_account(spec, instrument, order)
+            or self._of_account(spec, instrument, order, behind_ns=behind_ns)
             or self._rate(spec, now, order, order.robot, rate)
         )
 
@@ -152,6 +168,7 @@ class Gate:
         old: Managed | None,
         *,
         is_inside: bool = False,
+        behind_ns: int = 0,
     ) -> Refusal | None:
         """old: the order that it takes the place of. Only what is left of it can be filled."""
         left = spec.size_int - (old.life.filled if old is not None else 0)
@@ -162,6 +179,9 @@ class Gate:
             broken = self._reduction(spec, instrument, left, old)
         else:
             broken = self._new_risk(spec, instrument, left, old)
+            if broken is None and behind_ns:
+                shown = f"{behind_ns / SECOND:.1f} s of it had not been read"
+                broken = Refusal.of(StaleData, f"it was decided on an old market, {shown}")
         if broken is None and not is_inside:
             broken = self._own_orders(spec)
         return broken or self._funds(spec, instrument, left, old)

@@ -16,6 +16,7 @@ from onetape.services.queue_lines import queue_lines
 from onetape.services.venue_lines import fee_lines, liquidation_lines, percent, venue_lines
 from onetape.services.venue_results import account_lines, latency_lines
 from onetape.store.report_data import Assumption
+from onetape.tape.schema import built_in
 
 __all__ = ["ambiguous_bars", "assumptions_of", "fills_from_bars"]
 
@@ -103,6 +104,9 @@ def assumptions_of(
                 1,
             )
         )
+    if unknown := _unknown_types(session):
+        shown = ", ".join(f"{count:,} of type {type_id}" for type_id, count in unknown.items())
+        lines.append(Assumption(f"frames that this version does not know: {shown}", key="unknown"))
     lines += depth_lines(measured_depth(session) if depth is None else depth)
     lines += _ambiguous_lines(session)
     lines += venue_lines(session)
@@ -112,6 +116,17 @@ def assumptions_of(
     lines += _unfunded_lines(session, inventory)
     lines.append(Assumption("own orders do not move the recorded market", 1, key="impact"))
     return lines
+
+
+def _unknown_types(session: Session) -> dict[int, int]:
+    """How many frames of the run's tapes are of each type that this build has no name for."""
+    found: dict[int, int] = {}
+    for source in session.sources:
+        for types in session.contents(source.path).counts.values():
+            for type_id, count in types.items():
+                if type_id not in built_in():
+                    found[type_id] = found.get(type_id, 0) + count
+    return found
 
 
 def ambiguous_bars(session: Session) -> list[dict[str, Any]]:

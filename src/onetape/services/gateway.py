@@ -42,6 +42,7 @@ from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_entry import EntryLine
 from onetape.services.gateway_instruments import learn_venue
 from onetape.services.gateway_journal import GatewayTape
+from onetape.services.gateway_lag import RobotLag
 from onetape.services.gateway_line import Sent, VenueLine
 from onetape.services.gateway_lives import RobotLives
 from onetape.services.gateway_market import MarketFeed
@@ -242,6 +243,7 @@ class Gateway:
             self.manager, self.gate, self.tape, self.money, self.crossing,
             loop=asyncio.get_running_loop(), now=self.clock.now, carry_out=self.carry_out,
             spans=self.spans,
+            lag=RobotLag(self.tape.writer.path, self.options.stale_ns),
             in_doubt=old.may_lack_end and not is_other,
         )  # fmt: skip
         self.transfers = TransferDesk(

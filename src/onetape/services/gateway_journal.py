@@ -224,6 +224,14 @@ class GatewayTape:
             now,
         )
 
+    def lag(self, life: RobotLife, state: str, behind_ns: int, now: int) -> None:
+        """A robot reads what lies on this tape so much later."""
+        record = {
+            "kind": "lag", "subject": life.name, "state": state, "robot": life.number,
+            "behind_ms": behind_ns // 10**6,
+        }  # fmt: skip
+        self._cold("health", {**record, "severity": "warning"} if behind_ns else record, now)
+
     def owner_of(self, name: str) -> tuple[int, int] | None:
         """Whose an order of this client id is, by the id alone: a robot's number, its order's."""
         told = parse_client_id(name)

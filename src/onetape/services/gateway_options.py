@@ -48,6 +48,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     subaccounts: dict[str, int] = {}  # name -> slot
     credit: dict[str, str] = {}  # currency -> decimal text
     check_every_ns: int = 60 * SECOND
+    stale_ns: int = 10 * SECOND  # how far behind this tape a robot may decide; 0: no limit
     leverage: float = 1.0
     cross_internally: bool = False
     commands: str = "disk"  # or "process": a command is done once the tape has it there

@@ -22,6 +22,7 @@ from onetape.orders.gate import Gate
 from onetape.orders.managed import CycleOut, HealthOut, Managed, Request
 from onetape.orders.manager import OrderManager
 from onetape.services.gateway_journal import GatewayTape, RobotLife, ended_key, request_of
+from onetape.services.gateway_lag import RobotLag
 from onetape.services.gateway_money import AccountMoney
 from onetape.services.gateway_options import GatewayOptions
 from onetape.services.gateway_spans import Spans
@@ -40,7 +41,8 @@ _CYCLE: Final = type_id("cycle")
 
 class Robots:
     """now: gives the venue's time. carry_out: takes what the manager wants after requests. spans:
-    told when they came. crossing: orders that meet those of other sub-accounts trade inside.
+    told when they came. lag: looks at how far behind they are. crossing: orders that meet those of
+    other sub-accounts trade inside.
     in_doubt: the gateway's tape may lack its end, so that what robots have asked for until now, and
     the tape does not say was taken, may have left."""
 
@@ -56,9 +58,11 @@ class Robots:
         now: Callable[[], int],
         carry_out: Callable[[], None],
         spans: Spans | None = None,
+        lag: RobotLag | None = None,
         in_doubt: bool = False,
     ) -> None:
         self._spans = spans or Spans()
+        self._lag = lag
         self._manager = manager
         self._gate = gate
         self._tape = tape
@@ -130,6 +134,7 @@ class Robots:
         turns up late, because nobody knew then what had become of it."""
         for life, reader in self._lives.values():
             if reader.core.writer_alive:
+                self._look_at_lag(life, reader)
                 continue
             left = [o for o in self._manager.open.values() if o.robot == life.number]
             if left and not life.is_lost:
@@ -137,6 +142,16 @@ class Robots:
                 life.is_lost = True
             for order in left if orphans == "cancel" else ():
                 self._manager.cancel_once(order, now)
+
+    def _look_at_lag(self, life: RobotLife, reader: JournalReader) -> None:
+        if self._lag is None:
+            return
+        now = time.time_ns()
+        behind = self._lag.of_progress(reader.control.get("progress", 0), now)
+        if behind and self._lag.began(life.number):
+            self._tape.lag(life, "behind", behind, now)
+        elif not behind and self._lag.ended(life.number):
+            self._tape.lag(life, "caught up", 0, now)
 
     def cancel_all(self, number: int, now: int) -> None:
         """What the robot has working."""
@@ -175,7 +190,8 @@ class Robots:
                     is_sent = sequence <= self._in_doubt.get(life.number, 0)
                     if not is_sent:  # else it lay there while no gateway ran
                         came.append(received)
-                    self._request(life, stream, payload, now, may_be_sent=is_sent)
+                    behind = self._behind(life, received)
+                    self._request(life, stream, payload, now, may_be_sent=is_sent, behind_ns=behind)
                 elif kind == _CYCLE and sequence > life.taken:
                     decided = decided or time.time_ns()
                     first, last = first or sequence, sequence
@@ -196,12 +212,24 @@ class Robots:
         return has_more
 
     def _request(
-        self, life: RobotLife, stream: int, payload: bytes, now: int, *, may_be_sent: bool
+        self,
+        life: RobotLife,
+        stream: int,
+        payload: bytes,
+        now: int,
+        *,
+        may_be_sent: bool,
+        behind_ns: int = 0,
     ) -> None:
-        _, kind, order_id, spec, denied = request_of(payload, life.symbols[stream])
+        symbol = life.symbols.get(stream, "")
+        _, kind, order_id, spec, denied = request_of(payload, symbol)
         if denied:
             return
         manager = self._manager
+        if symbol not in self._gate.instruments:  # robots deny these themselves
+            words = f"for {symbol or 'no instrument'}, which this gateway does not trade"
+            manager.outs.append(HealthOut("order", f"{life.name} {order_id}", words, "warning"))
+            return
         known = manager.by_robot.get((life.number, order_id))
         if kind is RequestKind.PLACE:
             if known is not None:
@@ -225,7 +253,12 @@ class Robots:
                 if self._crossing is not None and self._gate.ready:
                     matches = self._crossing.matches(life.number, spec)
                 refusal = self._gate.refusal(
-                    spec, now, is_inside=bool(matches), robot=life.number, rate=life.rate
+                    spec,
+                    now,
+                    is_inside=bool(matches),
+                    behind_ns=behind_ns,
+                    robot=life.number,
+                    rate=life.rate,
                 )
             else:
                 refusal = found
@@ -250,7 +283,16 @@ class Robots:
             elif may_be_sent:
                 amend_in_doubt(manager, known, now, price=spec.price_int, size=spec.size_int)
             else:
-                self._amend(known, spec, now, life.rate)
+                self._amend(known, spec, now, behind_ns=behind_ns, rate=life.rate)
+
+    def _behind(self, life: RobotLife, decided: int) -> int:
+        """How old the market was that the robot decided on, ns; 0: as new as it may be."""
+        if self._lag is None:
+            return 0
+        behind = self._lag.of_decision(decided, time.time_ns())
+        if behind and self._lag.began(life.number):
+            self._tape.lag(life, "behind", behind, time.time_ns())
+        return behind
 
     def _taken(self, life: RobotLife, spec: OrderSpec, now: int) -> Refusal | None:
         """Another order has the key of this one."""
@@ -267,9 +309,13 @@ class Robots:
         refused = self._tape.first.end(key, life.slot, life.number)
         self._manager.outs.append(CycleOut(key, life.slot, life.number, refused))
 
-    def _amend(self, order: Managed, spec: OrderSpec, now: int, rate: int) -> None:
+    def _amend(
+        self, order: Managed, spec: OrderSpec, now: int, *, behind_ns: int, rate: int
+    ) -> None:
         price, size = spec.price_int or order.price, spec.size_int or order.life.size
-        refusal = self._gate.amendment(order, now, price=price, size=size, rate=rate)
+        refusal = self._gate.amendment(
+            order, now, price=price, size=size, behind_ns=behind_ns, rate=rate
+        )
         if refusal is None:
             knows = self._gate.ready
             refusal = self._money.reductions.amendment(order, size, knows=knows)

@@ -13,7 +13,7 @@ from onetape.model.errors import BadInput
 from onetape.model.instrument import Instrument
 from onetape.services.options import RunOptions
 from onetape.store.private import private_folder
-from onetape.tape.segments import is_tape
+from onetape.tape.segments import is_tape, located
 
 __all__ = ["as_tapes", "load_instruments"]
 
@@ -34,7 +34,7 @@ def as_tapes(
         if not isinstance(data, (str, os.PathLike)):
             tapes.append(_frame_as_tape(data, options.home, symbol or "data:FRAME"))
             continue
-        path = Path(data)
+        path = located(Path(data))
         if is_tape(path):
             tapes.append(path.resolve())
             continue

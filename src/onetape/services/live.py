@@ -33,6 +33,7 @@ from onetape.model.errors import (
 )
 from onetape.model.time import parse_duration
 from onetape.services.bridge_options import bridge_of, simulated_kind
+from onetape.services.collector_options import collector_journal
 from onetape.services.configured import clean_environ, is_simulated
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.gateway_sharing import check_followed, starting, wait_for_others
@@ -92,6 +93,7 @@ class LiveOptions(PaperOptions):
     restart: str = "memory"  # what a robot that was there before begins with
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)  # where secrets are
     spin: bool = False  # and it never sleeps
+    streams: Sequence[str] = ()  # collectors that it hears beside its gateway
     stopped: bool = False  # by the operator: it begins without trading
     orders_per_second: int = 0  # of this robot; 0: the account's limits alone
 
@@ -322,6 +324,7 @@ def addressed(
         subaccounts=limits.subaccounts,
         credit={name: str(amount) for name, amount in limits.credit.items()},
         check_every_ns=parse_duration(limits.check_every),
+        stale_ns=parse_duration(limits.stale_after) if limits.stale_after else 0,
         leverage=limits.leverage,
         cross_internally=limits.cross_internally,
         commands=limits.commands,
@@ -440,7 +443,10 @@ def _open(
     cash = ",".join(f"{amount} {currency}" for currency, amount in told["balances"].items())
     given = replace(
         options,
-        data=[gateway_journal(options.home, account)],
+        data=[
+            gateway_journal(options.home, account),
+            *(collector_journal(options.home, name) for name in options.streams),
+        ],
         cash=options.cash or cash,
         hedge=bool(told["hedge"]),
         start=time.time_ns(),

@@ -27,7 +27,7 @@ from onetape.services.outcome import RunResult
 from onetape.services.preparing import parse_plan, prepare_plan, strategy_class
 from onetape.services.recording import new_folders_removed, record_run, run_folder, run_uuid
 from onetape.tape.journal import JournalReader
-from onetape.tape.segments import is_tape
+from onetape.tape.segments import is_tape, located
 from onetape.tape.wait import Waiter
 
 __all__ = ["PaperOptions", "PaperRobot", "follow", "open_robot", "run_paper"]
@@ -60,10 +60,10 @@ class PaperRobot:
     options: PaperOptions
     busy_seconds: float = 0.0  # inside the loop
 
-    def step(self, until: int | None = None) -> _core.RunOutcome:
+    def step(self, until: int | None = None, frames_max: int = TIME_MAX) -> _core.RunOutcome:
         """What is there now, up to `until`."""
         began = time.perf_counter()
-        outcome = self.session.step(until=until)
+        outcome = self.session.step(frames_max, until)
         self.busy_seconds += time.perf_counter() - began
         return outcome
 
@@ -143,7 +143,8 @@ def follow(robots: Sequence[PaperRobot], watch: Watch | None = None) -> None:
     """
     waiter = Waiter()
     for robot in robots:
-        waiter.add(robot.session.sources[0].reader)
+        for source in robot.session.sources:
+            waiter.add(source.reader)
     rang = False
     try:
         while True:
@@ -236,11 +237,13 @@ def _on_tape(options: PaperOptions) -> RunResult:
             f"{len(options.data)} tapes, and a robot follows one", where="--data", todo="name one"
         )
     tape = options.data[0]
-    if not isinstance(tape, (str, os.PathLike)) or not is_tape(Path(tape)):
+    if isinstance(tape, (str, os.PathLike)):
+        tape = located(Path(tape))
+    if not isinstance(tape, Path) or not is_tape(tape):
         raise BadInput(
             f"{tape} is not a tape", where="--data", todo="import it first: onetape import"
         )
-    with JournalReader(Path(tape)) as reader:
+    with JournalReader(tape) as reader:
         grows = bool(reader.core.writer_alive)
     robot = open_robot(options, grows=grows)
     return _conclude(

@@ -65,7 +65,7 @@ class Repetition:
             (one.after, partial(self.session.ask, one.command, one.fields)) for one in asked
         ]
         if fresh.live is not None and fresh.live.halted_after:
-            after = [fresh.live.halted_after, *self.ends[1:]]
+            after = fresh.live.halted_at or [fresh.live.halted_after]
             self._stops.append((after, self.session.halt))
         self._stops = [
             stop
@@ -100,11 +100,16 @@ class Repetition:
         return self.taken == self.ends
 
     def frames_at(self, sequence: int) -> int:
-        """The place after frame `sequence` of the tape; of several tapes, after so many frames of
-        all."""
-        if len(self.ends) == 1:
-            return self.frames + sequence - self.taken[0]
-        return sequence
+        """The place after frame `sequence` of the tape, of a live run the gateway's; of several
+        tapes, after so many frames of all."""
+        taken, live = self.taken, self.plan.live
+        if len(taken) == 1:
+            return self.frames + sequence - taken[0]
+        if live is None:
+            return sequence
+        others = sum(came_to < sequence for came_to, _, _ in live.order)
+        others -= sum(taken[1:]) - sum(live.positions[1:])
+        return self.frames + sequence - taken[0] + max(0, others)
 
     def go(self, frames_max: int = TIME_MAX, moment: int | None = None) -> int:
         """Takes up to `frames_max` further frames with time <= moment, and how many it took."""

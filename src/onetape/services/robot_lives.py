@@ -17,6 +17,7 @@ from onetape.engine.actions import first_difference, read_actions
 from onetape.engine.lives import Life, lives_of
 from onetape.engine.plan import LiveRobot, RunPlan, read_plan
 from onetape.model.errors import Divergence, ProcessDown
+from onetape.services.collector_options import collector_journal
 from onetape.services.replay import repeat_lives
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def earlier_of(options: LiveOptions, client: Asks) -> Earlier | None:
     is_same = (
         0 < options.goes_on_since <= lives[0].start
         and document.get("state", {}).get("strategy") == options.strategy_named
+        and [Path(each.path).name for each in plan.inputs[1:]]
+        == [collector_journal(options.home, name).name for name in options.streams]
     )
     return Earlier(folder, plan, document, lives, is_same)
 

@@ -43,6 +43,7 @@ WAIT_S: Final = 0.1  # the longest without a look at what else there is
 __all__ = ["begun", "halted_words", "live_options", "section_of"]
 
 ROOM_BYTES: Final = 1 << 29  # reserved by threads and compiled code, and not used
+TURN_FRAMES: Final = 4096  # then it says how far it has come, also when more comes all the time
 HALTED: Final = 4  # exit code: the strategy failed and is to stay away
 GATEWAY_GONE_S: Final = 60.0  # the supervisor has given it up by then, or is about to
 
@@ -93,6 +94,7 @@ def live_options(options: RobotOptions) -> LiveOptions:
         robot=options.name,
         on_error=options.on_error,
         orders_per_second=options.orders_per_second,
+        streams=options.streams,
     )
 
 
@@ -138,7 +140,8 @@ def _traded(
     options: RobotOptions, robot: PaperRobot, tape: RobotTape, stopping: list[int], out: Any
 ) -> int:
     waiter = Waiter()
-    waiter.add(robot.session.sources[0].reader)
+    for source in robot.session.sources:
+        waiter.add(source.reader)
     try:
         control = RobotControl(
             options.name, Path(options.home), robot, tape, section=section_of(options),
@@ -168,7 +171,7 @@ def _traded(
 
 def section_of(options: RobotOptions) -> dict[str, Any]:
     """[robots.NAME] as the configuration has it."""
-    names = ("strategy", "account", "subaccount", "on_error")
+    names = ("strategy", "account", "subaccount", "on_error", "streams")
     return {name: getattr(options, name) for name in names}
 
 
@@ -188,7 +191,8 @@ def _follow(
     gone_at: float | None = None
     is_halted = False
     while not stopping:
-        if robot.step() == _core.RunOutcome.STOPPED:
+        outcome = robot.step(frames_max=TURN_FRAMES)
+        if outcome == _core.RunOutcome.STOPPED:
             return
         if robot.session.sim.halted and not is_halted:
             is_halted = True  # `status` says so from now on
@@ -202,7 +206,8 @@ def _follow(
             gone_at = time.monotonic()
         elif time.monotonic() - gone_at > GATEWAY_GONE_S:
             raise ProcessDown("its gateway is gone", where="the robot's loop")
-        waiter.wait(WAIT_S)
+        if outcome != _core.RunOutcome.LIMIT:  # else there is more
+            waiter.wait(WAIT_S)
 
 
 if __name__ == "__main__":

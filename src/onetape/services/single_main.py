@@ -96,8 +96,12 @@ class House:
         if away:
             self.parts.tell(child.name, FAILED, f"{', '.join(away)} does not run")
             return
+        kinds = {"venue": self._venue, "gateway": self._gateway, "robot": self._robot}
+        begin = kinds.get(child.kind)
+        if begin is None:
+            self.parts.tell(child.name, FAILED, "a process of its own, which `up --single` has not")
+            return
         self.parts.tell(child.name, STARTING)
-        begin = {"venue": self._venue, "gateway": self._gateway, "robot": self._robot}[child.kind]
         try:
             await begin(child)
         except OnetapeError as error:

@@ -21,6 +21,7 @@ from onetape.ipc.server import listen
 from onetape.model.config import OPERATOR, Config
 from onetape.model.errors import OnetapeError
 from onetape.services.alert_watch import AlertWatch, sinks_of
+from onetape.services.collector_options import collector_journal
 from onetape.services.process_figures import Figures
 from onetape.services.supervisor_child import ChildFiles, Process
 from onetape.services.supervisor_journal import SupervisorTape
@@ -161,6 +162,8 @@ class Supervisor:
             path = run_journal(self.home, name) if child.kind == "robot" else None
             if child.kind == "gateway":
                 path = process_journal(self.home, name)
+            if child.kind == "collector":
+                path = collector_journal(self.home, name.partition(":")[2])
             if path is not None:
                 found[name] = path
         return found

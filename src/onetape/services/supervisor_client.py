@@ -17,6 +17,7 @@ import msgspec
 from onetape.ipc.local_socket import connect
 from onetape.model.config import Config
 from onetape.model.errors import BadConfig, JournalLocked, ProcessDown, UsageError
+from onetape.services.collector_options import collector_options, streams_of
 from onetape.services.process_figures import Figures
 from onetape.services.supervisor_child import Process, start_time
 from onetape.services.supervisor_journal import left_in
@@ -33,7 +34,7 @@ ASK_WITHIN_S: Final = 10.0
 BEGIN_WITHIN_S: Final = 20.0  # until a supervisor answers at all
 UP_WITHIN_S: Final = 75.0
 DOWN_WITHIN_S: Final = 60.0  # robots cancel first; what does not end in time is killed
-STARTS: Final = (SINGLE, "venue", "gateway", "robot", "variants")  # in this order
+STARTS: Final = (SINGLE, "venue", "collector", "gateway", "robot", "variants")  # in this order
 REAP_S: Final = 2.0  # until the system has asked for what has ended; some never do
 
 
@@ -121,11 +122,13 @@ def bring_up(
 
 
 def _check(config: Config) -> None:
-    if not config.venues and not config.accounts:
+    if not config.venues and not config.accounts and not streams_of(config):
         raise BadConfig(
             "there is nothing to run", where="onetape.toml",
             todo="write [venues.NAME] and [accounts.NAME]; onetape init writes an example",
         )  # fmt: skip
+    for name, stream in streams_of(config).items():  # before anything is started
+        collector_options(name, stream, home=Path(), folder=Path())
 
 
 def _begin(

@@ -75,6 +75,7 @@ class RobotOptions(msgspec.Struct, frozen=True, kw_only=True):
     on_error: str
     params: dict[str, Any]
     restart: str = "memory"
+    streams: list[str] = []  # collectors that it hears beside its gateway
     since: int = 0
     orders_per_second: int = 0
     memory_max: int = 0

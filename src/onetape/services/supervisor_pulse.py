@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from onetape.model.errors import OnetapeError
+from onetape.services.collector_options import collector_journal
 from onetape.services.gateway_options import gateway_journal
 from onetape.services.supervisor_options import supervisor_journal
 from onetape.tape.journal import JournalReader
@@ -101,6 +102,8 @@ class Pulses:
                 return supervisor_journal(self.home)
             case "gateway":
                 return gateway_journal(self.home, plain)
+            case "collector":
+                return collector_journal(self.home, plain)
             case "venue":
                 return self.home / "journal" / name.replace(":", "-")
             case "robot":

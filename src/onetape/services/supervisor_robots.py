@@ -95,7 +95,7 @@ class AddedRobots:
             self.added[name] = section
             supervisor.use(config)
             make_token(supervisor.home, name)
-            child = robot_child(name, config.robots[name])
+            child = robot_child(config, name)
             supervisor.files[child.name] = ChildFiles(supervisor.home, child.name)
             supervisor.law.add(child, "its symbols are looked up")
             task = asyncio.ensure_future(self._begin(child, config.robots[name].account))

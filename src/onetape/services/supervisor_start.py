@@ -16,9 +16,10 @@ from typing import Any, Final
 import msgspec
 
 from onetape.model.byte_size import parse_bytes
-from onetape.model.config import SECRET_KEYS, Config, RobotConfig
+from onetape.model.config import SECRET_KEYS, Config
 from onetape.model.errors import BadInput, OnetapeError
 from onetape.model.time import HOUR, SECOND, parse_duration
+from onetape.services.collector_options import collector_options, streams_of
 from onetape.services.configured import clean_environ, is_simulated
 from onetape.services.gateway_options import gateway_journal
 from onetape.services.supervisor_child import ChildFiles
@@ -52,7 +53,7 @@ HOUR_WITHIN_S: Final = 60.0  # for that, on a machine with more work than cores
 KEPT_FDS: Final = "fd:"
 MODULES: Final = {
     kind: f"onetape.services.{kind}_main"
-    for kind in ("venue", "gateway", "robot", "variants", SINGLE)
+    for kind in ("venue", "collector", "gateway", "robot", "variants", SINGLE)
 }  # of kinds of process
 
 
@@ -72,22 +73,26 @@ def children_of(config: Config) -> list[Child]:
         )
         for name, account in config.accounts.items()
     ]
-    robots = [robot_child(name, each) for name, each in config.robots.items()]
+    collectors = [Child(f"collector:{name}", "collector") for name in streams_of(config)]
+    robots = [robot_child(config, name) for name in config.robots]
     variants = [
         Child(f"variants:{name}", "variants", (f"robot:{name}",))
         for name, robot in config.robots.items()
         if robot.variants
     ]
-    return [*venues, *gateways, *robots, *variants]
+    return [*venues, *collectors, *gateways, *robots, *variants]
 
 
-def robot_child(name: str, robot: RobotConfig) -> Child:
+def robot_child(config: Config, name: str) -> Child:
+    """The first that it needs is its gateway."""
+    robot = config.robots[name]
     bounds = Bounds(
         stuck_after=parse_duration(robot.stuck_after) / SECOND if robot.stuck_after else 0.0,
         stuck_is_final=robot.on_stuck == "fail",
         memory_max=parse_bytes(robot.memory_max) if robot.memory_max else 0,
     )
-    return Child(f"robot:{name}", "robot", (f"gateway:{robot.account}",), bounds)
+    streams = (f"collector:{stream}" for stream in robot.streams)
+    return Child(f"robot:{name}", "robot", (f"gateway:{robot.account}", *streams), bounds)
 
 
 def process_journal(home: Path, name: str) -> Path:
@@ -137,6 +142,11 @@ class Starter:
                 return msgspec.json.encode(self._venue(name, is_first=is_first))
             case "gateway":
                 return self._gateway(name, exchange)
+            case "collector":
+                config = self.config.collectors[name]
+                return msgspec.json.encode(
+                    collector_options(name, config, home=self.home, folder=self.folder)
+                )
             case "robot":
                 return msgspec.json.encode(self._robot(name))
             case "variants":
@@ -308,6 +318,7 @@ class Starter:
             params=robot.params, restart=robot.restart, since=wanted_since(self.home, name),
             orders_per_second=robot.orders_per_second,
             memory_max=parse_bytes(robot.memory_max) if robot.memory_max else 0,
+            streams=robot.streams,
         )  # fmt: skip
 
     def _variants(self, robot: str) -> VariantsOptions:

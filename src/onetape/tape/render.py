@@ -10,7 +10,7 @@ from onetape.model.money import RATE_DECIMALS, money
 from onetape.tape.journal import Record
 from onetape.tape.schema import EventSchema
 
-__all__ = ["render"]
+__all__ = ["render", "shown_key"]
 
 _FRAME_KEYS = ("sequence", "time", "type", "flags", "stream", "symbol")
 
@@ -35,9 +35,8 @@ def render(
         shown["symbol"] = instrument["symbol"]
     kinds = {field.name: field.kind for field in schema.fields}
     for name, value in record.data.items():
-        key = name
-        if key in _FRAME_KEYS and not (key == "symbol" and shown.get("symbol") == value):
-            key = f"{record.type.split('_')[0]}_{name}"
+        is_same = name == "symbol" and shown.get("symbol") == value
+        key = shown_key(record.type, name, is_same=is_same)
         if schema.tail is not None and name in schema.tail:
             shown[key] = [
                 [_shown("price", "p", p, instrument), _shown("size", "s", s, instrument)]
@@ -46,6 +45,11 @@ def render(
         else:
             shown[key] = _shown(name, kinds.get(name, ""), value, instrument)
     return shown
+
+
+def shown_key(event: str, name: str, *, is_same: bool = False) -> str:
+    """What a payload's field is called in a line. is_same: it says what the frame's own does."""
+    return f"{event.split('_')[0]}_{name}" if name in _FRAME_KEYS and not is_same else name
 
 
 def _shown(name: str, kind: str, value: Any, instrument: Mapping[str, Any] | None) -> Any:

@@ -12,7 +12,7 @@ from onetape import _core
 from onetape.tape.expand import expand_segment
 from onetape.tape.pruned import PRUNED_FILE
 
-__all__ = ["Segment", "foreign_to_tape", "is_tape", "list_segments", "segment_files"]
+__all__ = ["Segment", "foreign_to_tape", "is_tape", "list_segments", "located", "segment_files"]
 
 _NAME = re.compile(r"(\d{10})\.tape(\.zst)?")
 # What a journal's writer, its retention, its repair and a writer's death leave beside them.
@@ -56,6 +56,12 @@ def segment_files(directory: Path) -> list[tuple[int, Path, bool]]:
             if number not in found or not packed:
                 found[number] = (number, Path(entry.path), packed)
     return [found[number] for number in sorted(found)]
+
+
+def located(path: Path) -> Path:
+    """A process's journal may be called as its process is: journal/collector:NAME."""
+    beside = path.with_name(path.name.replace(":", "-", 1))
+    return beside if ":" in path.name and not path.exists() and beside.is_dir() else path
 
 
 def is_tape(path: Path) -> bool:

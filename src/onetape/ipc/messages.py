@@ -1,0 +1,87 @@
+"""Commands as JSON Schema: what is sent to a process's socket, and what it answers.
+
+The fields of each command are its handler's; they are named here for readers, and compared with
+what processes that run say of themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from onetape.accounts.slots import COMMANDS as MONEY_COMMANDS
+from onetape.accounts.transfer_command import FIELDS as TRANSFER_FIELDS
+
+__all__ = ["COMMANDS", "answer_schema", "command_schemas"]
+
+_TEXT: Final = {"type": "string"}
+_AMOUNT: Final = {"type": ["string", "number"], "description": "exact: text, or a JSON number"}
+_SLOT: Final = {"type": ["string", "integer"], "description": "slot, by number or name"}
+_KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "amount": _AMOUNT, "delta": _AMOUNT, "filled": _AMOUNT, "index": _SLOT,
+    "as": {"enum": ["open", "filled", "closed"]},
+}  # fmt: skip
+_MOVES: Final = ("strategy", "currency", "index", "amount", "delta", "transfer_id")
+
+# Kind of process -> command -> its fields; None: any, as the command says.
+COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
+    "robot": {"params": None, "stop": (), "start": (), "save": (), "status": (), "ping": None},
+    "supervisor": {"add_robot": None, "remove_robot": ("name",), "status": (), "ping": None},
+    "collector": {
+        "subscribe": ("symbol", "topic"), "unsubscribe": ("symbol", "topic"), "status": (),
+        "ping": None,
+    },
+    "gateway": {
+        "kill": ("reason",), "unkill": (), "cancel_all": (), "reconcile": (),
+        "settle": ("order", "as", "venue_id", "filled"), "latency": (),
+        "transfer": tuple(TRANSFER_FIELDS),
+        "transfers": ("id",),
+        **dict.fromkeys(MONEY_COMMANDS, _MOVES),
+        "strategy_balance": ("cmd", *dict.fromkeys((*_MOVES, *TRANSFER_FIELDS))), "ping": None,
+    },
+}  # fmt: skip
+
+
+def command_schemas() -> dict[str, dict[str, Any]]:
+    """By `kind command`: one line to `<home>/run/<process>.sock`."""
+    return {
+        f"{kind} {name}": _request(kind, name, fields)
+        for kind, commands in COMMANDS.items()
+        for name, fields in commands.items()
+    }
+
+
+def _request(kind: str, name: str, fields: tuple[str, ...] | None) -> dict[str, Any]:
+    given: dict[str, Any] = {"type": "object"}
+    if fields is not None:
+        given["properties"] = {field: _KINDS.get(field, _TEXT) for field in fields}
+        given["additionalProperties"] = False
+    return {
+        "title": f"{kind} {name}",
+        "type": "object",
+        "properties": {
+            "do": {"const": "command"}, "id": {**_TEXT, "minLength": 1, "maxLength": 128},
+            "target": _TEXT, "command": {"const": name}, "actor": _TEXT, "token": _TEXT,
+            "fields": given,
+            "deadline_ns": {"type": "integer", "description": "ns UTC; not done after it"},
+        },
+        "required": ["actor", "command", "do", "id", "target", "token"],
+    }  # fmt: skip
+
+
+def answer_schema() -> dict[str, Any]:
+    """What comes back, also from `onetape send --json`."""
+    error = {
+        "type": "object",
+        "properties": {"code": {"type": "integer"}, "name": _TEXT, "message": _TEXT},
+        "required": ["code", "message", "name"],
+    }
+    return {
+        "title": "answer",
+        "type": "object",
+        "properties": {
+            "id": _TEXT, "status": {"enum": ["applied", "refused", "duplicate", "timeout"]},
+            "result": {}, "error": {"anyOf": [error, {"type": "null"}]}, "process": _TEXT,
+        },
+        "required": ["error", "id", "result", "status"],
+    }  # fmt: skip

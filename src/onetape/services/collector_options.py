@@ -1,0 +1,111 @@
+"""What a collector is started with, and where its journal is. Light to import."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from onetape.ipc.names import encoded
+from onetape.model.config import CollectorConfig, Config
+from onetape.model.errors import BadConfig
+from onetape.model.time import parse_duration
+
+__all__ = ["CollectorOptions", "collector_journal", "collector_options", "streams_of"]
+
+SCHEMES: Final = {
+    "zeromq": ("tcp", "ipc"), "websocket": ("ws", "wss"), "nats": ("nats", "tls"),
+}  # fmt: skip
+
+
+class CollectorOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """As [collectors.NAME] has it, checked; times in ns."""
+
+    name: str
+    home: str
+    kind: str
+    address: str
+    topics: list[str]
+    symbols: list[str]
+    names: dict[str, str]
+    subscribe: str
+    message_bytes_max: int
+    stale_ns: int
+    published: bool
+    instruments: str  # a file, "": the catalogue alone
+
+
+def collector_journal(home: Path, name: str) -> Path:
+    return home / "journal" / f"collector-{encoded(name)}"
+
+
+def streams_of(config: Config) -> dict[str, CollectorConfig]:
+    """The collectors that are processes: of feeds from outside."""
+    return {
+        name: each
+        for name, each in config.collectors.items()
+        if each.enabled and each.kind in SCHEMES
+    }
+
+
+def collector_options(
+    name: str, config: CollectorConfig, *, home: Path, folder: Path
+) -> CollectorOptions:
+    """Raises BadConfig for what cannot be followed."""
+    where = f"collectors.{name}"
+    _check_address(config, where)
+    if not config.topics and not config.symbols and config.kind == "nats":
+        raise BadConfig("no subjects", where=where, todo='write topics = ["prices.>"]')
+    if config.message_bytes_max < 1:
+        raise BadConfig("message_bytes_max is below 1", where=where, todo="give bytes")
+    if config.subscribe and config.kind != "websocket":
+        raise BadConfig(
+            f"{config.kind} subscribes by itself", where=f"{where}.subscribe", todo="leave it out"
+        )
+    return CollectorOptions(
+        name=name, home=str(home), kind=config.kind, address=config.address,
+        topics=config.topics, symbols=config.symbols, names=config.names,
+        subscribe=config.subscribe, message_bytes_max=config.message_bytes_max,
+        stale_ns=parse_duration(config.stale_after) if config.stale_after else 0,
+        published=config.clock == "published",
+        instruments=str(folder / config.instruments) if config.instruments else "",
+    )  # fmt: skip
+
+
+def _check_address(config: CollectorConfig, where: str) -> None:
+    where = f"{where}.address"
+    parts = urlsplit(config.address)
+    schemes = SCHEMES[config.kind]
+    if parts.scheme not in schemes:
+        raise BadConfig(
+            f"{config.kind} does not speak {parts.scheme or 'nothing'}", where=where,
+            todo=f"write {' or '.join(f'{each}://' for each in schemes)}...",
+        )  # fmt: skip
+    if parts.username is not None or parts.password is not None:
+        # The address itself stays out of the message: it holds a secret.
+        raise BadConfig("a secret in the open", where=where, todo="leave user and password out")
+    if parts.scheme == "ipc":
+        return
+    try:
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port = "", None
+    if not host or (port is None and config.kind == "zeromq"):
+        raise BadConfig("no host and port", where=where, todo=f"write {schemes[0]}://HOST:PORT")
+    if not config.remote and not _is_loopback(host):
+        raise BadConfig(
+            f"{host} is not this machine", where=where,
+            todo="set remote = true where its network is to be trusted",
+        )  # fmt: skip
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

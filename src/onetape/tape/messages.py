@@ -1,0 +1,163 @@
+"""Every event as JSON Schema: what a line of `journal cat --jsonl` may say.
+
+Types with a fixed layout say it themselves (core/journal/events.cpp). Cold ones carry MessagePack
+maps whose keys are named here, once, and compared with what processes write. A reader ignores what
+it does not know: keys are added, none is renamed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from onetape.model.instrument import Instrument
+from onetape.tape.render import shown_key
+from onetape.tape.schema import EventSchema, Field, built_in
+
+__all__ = ["DRAFT", "event_schema", "event_schemas"]
+
+DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+INTEGER: Final = {"type": "integer"}
+TEXT: Final = {"type": "string"}
+DECIMAL: Final = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
+# Prices and sizes: text where the tape has the instrument, else units as they lie there.
+UNITS: Final = {"anyOf": [DECIMAL, INTEGER]}
+_BY_NAME: Final[Mapping[str, Mapping[str, Any]]] = {
+    "text": TEXT, "whole": INTEGER, "flag": {"type": "boolean"}, "number": {"type": "number"},
+    "table": {"type": "object"}, "list": {"type": "array"}, "units": UNITS, "any": {},
+    "decimal": DECIMAL,
+}  # fmt: skip
+
+# What maps of cold types say, each key with its kind; which of them depends on who wrote.
+COLD: Final[Mapping[str, Mapping[str, str]]] = {
+    "balance": {
+        "currency": "text", "total": "text", "source": "text", "ts_event": "whole",
+        "reference": "text", "account": "text", "balance": "text", "equity": "text",
+    },
+    "position": {
+        "symbol": "text", "side": "text", "qty": "whole", "price": "whole", "source": "text",
+        "ts_event": "whole", "reference": "text",
+    },
+    "transfer": {
+        "id": "text", "state": "text", "kind": "text", "currency": "text", "amount": "text",
+        "symbol": "text", "source": "list", "target": "list", "slot": "whole", "asked": "whole",
+        "sent": "whole", "first_sent": "whole", "tries": "whole", "deadline": "whole",
+        "venue_id": "text", "reason": "text", "is_told": "flag",
+    },
+    "command": {
+        "id": "text", "actor": "text", "target": "text", "command": "text", "fields": "table",
+        "refused": "table", "after": "list", "process": "text",
+        "kind": "text", "seed": "whole", "start": "whole", "schema": "whole", "value": "list",
+    },
+    "reply": {
+        "id": "text", "status": "text", "result": "any", "error": "any",
+        "robot": "whole", "order": "whole", "reason": "text",
+    },
+    "alert": {
+        "kind": "text", "subject": "text", "state": "text", "severity": "text", "type": "text",
+        "message": "text", "time": "whole", "more": "whole", "callback": "text", "error": "text",
+        "where": "text", "traceback": "text", "symbol": "text", "currency": "text",
+        "assets": "text", "debts": "text", "price": "any", "size": "any",
+    },
+    "health": {
+        "kind": "text", "subject": "text", "state": "text", "severity": "text", "reason": "text",
+        "pid": "whole", "started": "whole", "restarts": "whole", "after": "whole",
+        "others": "list", "robot": "whole", "behind_ms": "whole", "why": "text",
+        "since": "whole", "until": "whole", "silent_ms": "whole", "topic": "text",
+        "expected": "whole", "got": "whole", "missing": "whole", "count": "whole", "head": "text",
+        "maker": "text", "taker": "text", "volume": "text", "currency": "text", "assets": "text",
+        "debts": "text",
+    },
+    "external": {
+        "type": "text", "topic": "text", "source": "text", "ts_event": "whole",
+        "ts_recv": "whole", "sequence": "whole", "data": "any",
+    },
+    "params": {
+        "strategy": "text", "params": "table", "seed": "whole", "durability": "text",
+        "bar_source": "text", "from": "text", "configured": "table", "changed": "table",
+        "stopped": "flag", "life": "whole", "start": "whole", "position": "whole",
+        "reached": "whole", "cash": "table", "hedge": "flag", "on_error": "text",
+        "robot": "whole", "order_base": "whole", "account": "text", "currencies": "table",
+        "since": "whole", "run_from": "whole", "heard": "whole", "restart": "text",
+        "slot": "whole", "leverage": "number", "entries_after": "whole", "others": "table",
+        "memory": "text", "tapes": "list", "positions": "list", "name": "text",
+        "epoch": "whole", "journal": "text", "taken": "whole", "currency": "whole",
+        "slots": "table",
+    },
+    "log": {"level": "text", "text": "text", "fields": "table"},
+    "memory": {},
+    "entry": {
+        "cause": "text", "legs": "list", "note": "text", "of": "whole", "reference": "text",
+        "time": "whole",
+    },
+}  # fmt: skip
+
+
+def event_schemas() -> dict[str, dict[str, Any]]:
+    """By the event's name, in the order of their numbers."""
+    return {schema.name: event_schema(schema) for schema in built_in().values()}
+
+
+def event_schema(schema: EventSchema) -> dict[str, Any]:
+    """Of one line. Keys beyond those that are named belong to newer versions, and to the user."""
+    properties: dict[str, Any] = {
+        "sequence": INTEGER, "time": {**INTEGER, "description": "ns UTC"},
+        "type": {"const": schema.name}, "flags": INTEGER, "stream": INTEGER, "symbol": TEXT,
+    }  # fmt: skip
+    required = ["sequence", "time", "type", "flags", "stream"]
+    if schema.name == "instrument":
+        made = msgspec.json.schema(Instrument)
+        facts = made["$defs"]["Instrument"]
+        found = {name: _inlined(each, made["$defs"]) for name, each in facts["properties"].items()}
+        for name, each in found.items():
+            properties[shown_key(schema.name, name, is_same=True)] = each
+        required += facts["required"]
+    elif schema.fixed:
+        for item in schema.fields:
+            if item.kind != "x":
+                key = shown_key(schema.name, item.name)
+                properties[key] = _of_field(item)
+                required.append(key)
+        for name in schema.tail or ():
+            level = {"type": "array", "prefixItems": [UNITS, UNITS], "minItems": 2, "maxItems": 2}
+            properties[name] = {"type": "array", "items": level}
+            required.append(name)
+    else:
+        for name, kind in COLD[schema.name].items():
+            key = shown_key(schema.name, name, is_same=name == "symbol")
+            properties[key] = _BY_NAME[kind]
+    return {
+        "title": schema.name,
+        "type": "object",
+        "properties": dict(sorted(properties.items())),
+        "required": sorted(set(required)),
+    }
+
+
+def _of_field(item: Field) -> dict[str, Any]:
+    if item.names is not None:
+        return {"anyOf": [{"enum": list(item.names)}, INTEGER]}
+    match item.kind:
+        case "p" | "s":
+            return UNITS
+        case "m" | "r":
+            return DECIMAL
+        case "c":
+            return TEXT
+    return UNITS if item.width == 16 else {**INTEGER}
+
+
+def _inlined(value: Any, definitions: Mapping[str, Any]) -> Any:
+    """Without references: a schema stands alone."""
+    if isinstance(value, dict):
+        if "$ref" in value:
+            return _inlined(definitions[value["$ref"].rpartition("/")[2]], definitions)
+        return {key: _inlined(each, definitions) for key, each in value.items()}
+    return (
+        [_inlined(each, definitions) for each in value]
+        if isinstance(value, list | tuple)
+        else value
+    )
