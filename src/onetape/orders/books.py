@@ -103,13 +103,13 @@ class Books:
         """What moved balances until then is known."""
         self.moves_since = max(self.moves_since, time - MOVES_OVERLAP)
 
-    def move(self, told: MoveTold) -> AccountOut | None:
+    def move(self, told: MoveTold) -> list[AccountOut]:
         """Once by its reference; what the opening balance has already is passed over."""
         opened = self._opened.get(told.currency, self._first_opening)
         if told.reference in self._moves or not self.expected or told.time < opened:
-            return None
+            return []
         total = self.expected.get(told.currency, 0) + told.amount
-        return self.restart(told.currency, total, told.time, told.reference)
+        return [self.restart(told.currency, total, told.time, told.reference)]
 
     @property
     def _first_opening(self) -> int:
@@ -120,10 +120,10 @@ class Books:
         if len(self._moves) > MOVES_KEPT:
             del self._moves[next(iter(self._moves))]
 
-    def balance(self, told: BalanceTold, source: str) -> AccountOut | None:
+    def balance(self, told: BalanceTold, source: str) -> list[AccountOut]:
         known = self.balances.get(told.currency)
         if known is not None and told.time < known.time:
-            return None
+            return []
         self.balances[told.currency] = told
         if told.margin is not None:
             self.margins[told.currency] = told
@@ -131,8 +131,8 @@ class Books:
         while untold and untold[0][0] <= told.time:
             self._untold_sums[told.currency] -= untold.popleft()[1]
         if known is None or known.total != told.total:
-            return AccountOut(told.currency, None, told.total, told.time, source)
-        return None
+            return [AccountOut(told.currency, None, told.total, told.time, source)]
+        return []
 
     def holding(self, currency: str) -> int:
         """What the account has of a currency, 1e-18: the newest balance that was told, and the
@@ -143,15 +143,15 @@ class Books:
         known = self.balances.get(currency)
         return known.total if known is not None else 0
 
-    def position(self, told: PositionTold, source: str) -> AccountOut | None:
+    def position(self, told: PositionTold, source: str) -> list[AccountOut]:
         key = (told.symbol, told.side)
         known = self.venue_positions.get(key)
         if known is not None and told.time < known[1]:
-            return None
+            return []
         self.venue_positions[key] = (told.qty, told.time)
         if known is None or known[0] != told.qty:
-            return AccountOut(told.symbol, told.side, told.qty, told.time, source)
-        return None
+            return [AccountOut(told.symbol, told.side, told.qty, told.time, source)]
+        return []
 
     def differing(self) -> list[tuple[str, int, int]]:
         """(currency, expected, the venue's) where rounding does not explain it."""

@@ -115,6 +115,14 @@ class Gate:
             or self._rate(spec, now, order)
         )
 
+    def left(self, order: Managed, now: int) -> Refusal | None:
+        """Of what is left of an order that was let through and is to be placed (again). now: ns."""
+        instrument = self.instruments[order.spec.symbol]
+        life = order.life
+        spec = structs.replace(order.spec, size_int=life.size, price_int=order.price)
+        sent = structs.replace(spec, size_int=life.size - life.filled)
+        return self._of_venue(sent, instrument) or self._of_account(spec, instrument, order)
+
     def reduces(self, spec: OrderSpec, old: Managed | None = None) -> bool:
         """It can only take off a position: by its own words, or on spot, where there are none, by
         what was bought and works to be sold."""

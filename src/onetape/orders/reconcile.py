@@ -240,9 +240,9 @@ class Reconciler:
             return
         current.has_asked = True
         for order in list(self.manager.open.values()):
-            if order.client_id in current.listed or order.pending or order.is_held:
+            if order.name in current.listed or order.pending or order.is_held:
                 continue
-            if order.created >= current.began:
+            if max(order.created, order.sent_at) >= current.began:
                 continue
             order.ask_at = order.ask_at or now
             self.manager.directory.mark(order)

@@ -233,7 +233,7 @@ class Gateway:
         )
         self.crossing = open_crossing(
             self.options, self.manager, self.instruments, slot_of=self.tape.slot_of,
-            quote=self.market.best, newest=recovery.trades_inside,
+            quote=self.market.best, gate=self.gate, newest=recovery.trades_inside,
         )  # fmt: skip
         self.robots = Robots(
             self.manager, self.gate, self.tape, self.money, self.crossing,

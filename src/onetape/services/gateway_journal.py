@@ -46,7 +46,10 @@ __all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "kill_reason", "request_of"
 
 EPOCH_BITS: Final = 32
 DENIED_FLAG: Final = 4  # order_denied of core/journal/events.hpp
-HELD_FLAG: Final = 16  # it waits for orders of ours, and the venue never hears of it
+HELD_FLAG: Final = 16  # it waits for orders of ours, and the venue has not heard of it
+# Of a cancel: what is left is to be placed again. Of an amendment: it goes to the venue as a new
+# order of the same robot's order.
+AGAIN_FLAG: Final = 32
 FLAGS_AT: Final = 44  # where a request's flags are
 ROBOT_SHIFT: Final = 56  # of an internal fill's venue id: the other order's robot, above its id
 
@@ -225,9 +228,10 @@ class GatewayTape:
 
     def _intent(self, out: IntentOut, now: int) -> None:
         order, spec = out.order, out.order.spec
+        marks = HELD_FLAG * order.is_held + AGAIN_FLAG * out.again
         payload = REQUEST.pack(
             order.order_id, out.price, out.size, spec.trigger_int, spec.expire, out.kind.id,
-            spec.side.id, spec.type.id, spec.tif.id, spec.flags | HELD_FLAG * order.is_held,
+            spec.side.id, spec.type.id, spec.tif.id, spec.flags | marks,
             spec.trigger_by.id, spec.position_side.id, order.robot, spec.tag.encode()[:32],
         )  # fmt: skip
         self.writer.append_raw(_ORDER_REQUEST, payload, 0, self.streams[spec.symbol], now)
@@ -430,8 +434,8 @@ class GatewayTape:
         robot, kind, order_id, spec, _ = request_of(payload, symbols[stream])
         life = self.robots[robot]
         name = life.client_id(order_id)
-        is_held = bool(payload[FLAGS_AT] & HELD_FLAG)
-        recovery.intent(name, robot, order_id, kind, spec, time, is_held=is_held)
+        is_held, again = (bool(payload[FLAGS_AT] & flag) for flag in (HELD_FLAG, AGAIN_FLAG))
+        recovery.intent(name, robot, order_id, kind, spec, time, is_held=is_held, again=again)
 
     def _recover_news(self, payload: bytes, recovery: Recovery) -> None:
         order_id, venue, _, price, size, _, _, news, _, robot, _ = NEWS.unpack(payload)
