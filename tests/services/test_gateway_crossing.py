@@ -176,6 +176,26 @@ def test_without_the_option_the_second_order_is_refused(world):
     assert told == [("denied", SelfTrade.code)] or world.filled(a, waiting)  # the market was first
 
 
+@pytest.mark.parametrize("world", [False], indirect=True)
+def test_a_market_order_passes_an_own_one_that_it_cannot_reach(world):
+    a, b = world.robots
+    waiting = a.place(Side.BUY, world.bid - 5000)
+    wait_for(lambda: ("accepted", 0) in world.news(a, waiting), 30)
+    for _ in range(20):  # until the best bid has as much
+        taking = b.place(Side.SELL, 0)
+        wait_for(
+            lambda at=taking: (
+                world.filled(b, at) or ("denied", SelfTrade.code) in world.news(b, at)
+            ),
+            30,
+        )
+        if world.filled(b, taking):
+            break
+    wait_for(lambda: world.filled(b, taking) == b.size, 30)
+    assert world.filled(a, waiting) == 0
+    assert world.at_venue(a, waiting).is_open
+
+
 def test_on_spot_coins_and_money_change_hands_and_the_venue_moves_nothing(tmp_path):
     with served("kraken", seed=11, limits=False) as (dialect, port):
         world = NettingWorld(tmp_path, dialect, port, kind="kraken", cross_internally=True)

@@ -22,7 +22,8 @@ from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
 from onetape.ipc.door import OPERATOR
 from onetape.ipc.server import listen
-from onetape.model.enums import RequestKind
+from onetape.market.in_front import in_front
+from onetape.model.enums import RequestKind, Side
 from onetape.model.errors import VenueRejected
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call, Purpose
@@ -231,6 +232,7 @@ class Gateway:
             went=self._stream_went,
             watch=self.watch,
         )
+        self.gate.in_front = self._in_front
         self.crossing = open_crossing(
             self.options, self.manager, self.instruments, slot_of=self.tape.slot_of,
             quote=self.market.best, gate=self.gate, newest=recovery.trades_inside,
@@ -292,6 +294,11 @@ class Gateway:
             price_band=Decimal(str(self.options.price_band)),
             orders_a_second=self.options.orders_per_second,
         )
+
+    def _in_front(self, symbol: str, side: Side, price: int) -> int:
+        bid, ask, bid_size, ask_size = self.market.top(symbol)
+        best = (bid, bid_size) if side is Side.BUY else (ask, ask_size)
+        return in_front(side, price, best=best, levels=self.depth.levels(symbol, side))
 
     # --- what the manager wants -------------------------------------------------------------------
 
