@@ -247,6 +247,7 @@ class Gateway:
             self.options, venues_of(self.options), self.money, self.tape, self.protocol,
             self.wallets, now=self.clock.now, spawn=self._spawn, say=self._say,
             heard=self.watch.answer, tell=partial(tell_gateway, self.home),
+            killed=lambda: self.gate.killed,
         )  # fmt: skip
         self.transfers.recover([] if is_other else kept.transfers)
         self.commands = Commands(
