@@ -374,8 +374,8 @@ class OrderManager:
                     self._order(each, now)
                 case BalanceTold():
                     self.outs += self.books.balance(each, source)
-                case MoveTold():
-                    self.outs += self.books.move(each)
+                case MoveTold():  # the ledger's
+                    pass
                 case PositionTold():
                     self.outs += self.books.position(each, source)
                 case ModeTold():

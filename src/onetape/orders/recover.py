@@ -109,17 +109,11 @@ class Recovery:
         """The journal's first record: before it there is nothing to miss."""
         self.newest_fill = self.newest_fill or time
 
-    def reconciled(self, time: int, *, agreed: bool) -> None:
+    def reconciled(self) -> None:
         """A round has ended. What was filled later may have gaps: a stream that came back tells of
         a new fill while those that it missed are still being asked for."""
         self.has_begun = True
         self.newest_fill = max(self.newest_fill, self._heard)
-        if agreed:
-            self.manager.books.agreed(time)
-
-    def opening(self, currency: str, total: int, time: int, reference: str) -> None:
-        """A balance with which the books begin, or go on after money came or went."""
-        self.manager.books.restart(currency, total, time, reference)
 
     def held(self, symbol: str, side: PositionSide, qty: int) -> None:
         """A position with which the books begin: what the account had before."""

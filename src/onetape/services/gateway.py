@@ -79,7 +79,6 @@ class Gateway:
         self.venue = open_trading_venue(options.kind, options.key, options.secret, addresses)
         self.protocol = self.venue.protocol
         self.manager = OrderManager(self.protocol)
-        self.manager.books.keeps_money = False
         self.clock = VenueClock()
         self.budget = AddressBudget(
             budget_file(self.home, options.rest), self.venue.budget, now=self.clock.now,

@@ -36,7 +36,6 @@ from onetape.model.money import join_units, split_units
 from onetape.model.order import OWN_REDUCING, POST_ONLY, REDUCE_ONLY, OrderSpec
 from onetape.orders.books import OPENING
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, NewsOut, Out
-from onetape.orders.reconcile import AGREED
 from onetape.orders.recover import Recovery
 from onetape.orders.told import INTERNAL_TRADES, FillTold
 from onetape.services.gateway_money import LEDGER, KeptMoney
@@ -330,7 +329,7 @@ class GatewayTape:
         """Everything that this journal says about orders, robots and money. Before `open`."""
         wanted = (
             "instrument", "order_request", "order_event", "fill", "params", "input", "command",
-            "balance", "position", "health", "entry", "reply", "transfer",
+            "position", "health", "entry", "reply", "transfer",
         )  # fmt: skip
         symbols: dict[int, str] = {}
         settles: dict[int, str] = {}
@@ -346,8 +345,7 @@ class GatewayTape:
                     case EventType.HEALTH.id:
                         record = msgspec.msgpack.decode(frame.payload)
                         if record["kind"] == "reconciled":
-                            agreed = record["state"] == AGREED
-                            recovery.reconciled(frame.time, agreed=agreed)
+                            recovery.reconciled()
                         elif record["kind"] == "exchange" and record["state"] == "new":
                             self.since = frame.sequence
                     case EventType.INSTRUMENT.id:
@@ -361,14 +359,6 @@ class GatewayTape:
                         record = msgspec.msgpack.decode(frame.payload)
                         if "status" in record:  # else of an order
                             self.once.ended(record["id"], record)
-                    case EventType.BALANCE.id:
-                        record = msgspec.msgpack.decode(frame.payload)
-                        if record["source"] == OPENING:
-                            total = int(record["total"])
-                            recovery.opening(
-                                record["currency"], total, record["ts_event"],
-                                record.get("reference", ""),
-                            )  # fmt: skip
                     case EventType.POSITION.id:
                         record = msgspec.msgpack.decode(frame.payload)
                         side = PositionSide(record["side"])
