@@ -4,7 +4,9 @@ between them inside a gateway and its robot in one process.
 The message is decoded and put on the gateway's tape, the robot reads it there, a strategy in Python
 decides, its request goes to its journal; the gateway reads that, the gate checks it, the order
 manager makes an order of it, the intent goes to the tape, the protocol writes and signs the
-request. Beside it: the floor of these parts, a decode, four appends and a signature alone.
+request. Beside it: the floor of these parts, a decode, four appends and a signature alone; and the
+same with `cross_internally`, with orders of another sub-account working on the other side, none of
+which is met.
 
     python bench/order_inside.py [--ticks 3000] [--profile]
 """
@@ -25,14 +27,19 @@ from typing import Any
 
 import msgspec
 
+from onetape.accounts.crossing import Crossing
 from onetape.accounts.entries import MAIN
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
 from onetape.model.catalogue import find
+from onetape.model.enums import RequestKind, Side
+from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call
 from onetape.orders.gate import Gate
+from onetape.orders.machine import OrderEvent
+from onetape.orders.managed import Request
 from onetape.orders.manager import OrderManager
-from onetape.orders.told import BalanceTold
+from onetape.orders.told import INTERNAL_TRADES, BalanceTold
 from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_journal import GatewayTape
 from onetape.services.gateway_market import MarketFeed
@@ -46,6 +53,7 @@ from onetape.venues.gateways import Addresses, open_trading_venue
 
 SYMBOL, RAW = "binance:BTC/USDT:USDT", "BTCUSDT"
 WARM = 200
+OTHER, RESTING = 200, 20  # a robot whose orders work, and how many
 STRATEGY = """
 from onetape import Strategy
 
@@ -64,7 +72,7 @@ class Echo(Strategy):
 class Inside:
     """A gateway without its connections, and a robot."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, crosses: bool = False) -> None:
         instrument = find(SYMBOL)
         assert instrument is not None
         self.venue = open_trading_venue(
@@ -106,9 +114,15 @@ class Inside:
         balances = {"USDT": BalanceTold("USDT", 10**23, time.time_ns())}
         self.money.begin(balances, {}, is_other=False)
         self.money.ready()
+        crossing = None
+        if crosses:
+            crossing = Crossing(
+                self.manager, instruments, slot_of=lambda robot: robot, quote=self.market.best,
+                judge=self.gate.left, newest=INTERNAL_TRADES,
+            )  # fmt: skip
         self.robots = Robots(
-            self.manager, self.gate, self.tape, self.money, loop=asyncio.get_running_loop(),
-            now=time.time_ns, carry_out=self.carry_out,
+            self.manager, self.gate, self.tape, self.money, crossing,
+            loop=asyncio.get_running_loop(), now=time.time_ns, carry_out=self.carry_out,
         )  # fmt: skip
         self.sent: list[tuple[Call, bytes]] = []
         self.at = 0  # when the newest request was there
@@ -129,6 +143,17 @@ class Inside:
         self.robots.look()
         while self.sent:
             self.settle()
+
+    def rest(self, count: int) -> None:
+        """Orders of another robot work on the other side, away from the market."""
+        for number in range(1, count + 1):
+            spec = OrderSpec(symbol=SYMBOL, side=Side.SELL, size_int=10, price_int=500_000 + number)
+            request = Request(OTHER, RequestKind.PLACE, number, spec)
+            order = self.manager.submit(f"other {number}", request, time.time_ns())
+            order.pending.clear()
+            order.life.on_event(OrderEvent.ACCEPT)
+        self.carry_out()
+        self.sent.clear()
 
     def ask(self, do: str, **fields: Any) -> dict[str, Any]:
         """What a gateway answers to its robot."""
@@ -233,11 +258,14 @@ def floor(home: Path, count: int) -> list[int]:
     return samples
 
 
-async def measure(count: int, profile: bool) -> tuple[list[int], list[int], list[int]]:
+async def measure(
+    count: int, profile: bool, *, crosses: bool = False
+) -> tuple[list[int], list[int], list[int]]:
     """ns until the request is there, of the whole turn, of the floor."""
     with tempfile.TemporaryDirectory() as place:
-        inside = Inside(Path(place))
+        inside = Inside(Path(place), crosses=crosses)
         await inside.begin()
+        inside.rest(RESTING)
         samples, turns = [], []
         watch = cProfile.Profile() if profile else None
         for number in range(1, count + WARM):
@@ -269,12 +297,18 @@ def main() -> None:
     options.add_argument("--profile", action="store_true")
     given = options.parse_args()
     samples, turns, alone = asyncio.run(measure(given.ticks, given.profile))
+    crossing, _, _ = asyncio.run(measure(given.ticks, given.profile, crosses=True))
     print(json.dumps({"figures": [
         {"name": f"market bytes to {what}, cores alone, p{which}", "unit": "us",
          "better": "less", "value": percent(found, which),
          "reach": 12 if which == 50 and found is samples else None,
          "against": {"name": "decode, four frames, a signature", "value": percent(alone, which)}}
         for what, found in (("request bytes", samples), ("all that follows done", turns))
+        for which in (50, 99)
+    ] + [
+        {"name": f"the same with cross_internally, p{which}", "unit": "us", "better": "less",
+         "value": percent(crossing, which),
+         "against": {"name": "without", "value": percent(samples, which)}}
         for which in (50, 99)
     ]}))  # fmt: skip
 

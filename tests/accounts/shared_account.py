@@ -9,6 +9,7 @@ from onetape.accounts.reductions import Reductions
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderState, OrderType, PositionSide, RequestKind, Side
 from onetape.model.errors import SelfTrade
+from onetape.model.ids import client_id, parse_client_id
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Purpose
 from onetape.orders.filters import Refusal
@@ -17,7 +18,13 @@ from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.recover import Recovery
 from onetape.orders.told import INTERNAL_TRADES, FillTold, OrderTold
-from onetape.services.gateway_journal import FLAGS_AT, HELD_FLAG, REQUEST, request_of
+from onetape.services.gateway_journal import (
+    AGAIN_FLAG,
+    FLAGS_AT,
+    HELD_FLAG,
+    REQUEST,
+    request_of,
+)
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 
 PERP = "binance:BTC/USDT:USDT"
@@ -34,6 +41,7 @@ class Account:
         assert self.instrument is not None
         self.bound, self.is_shared, self.crosses = bound, is_shared, crosses
         self.quote = (599_990, 600_010)
+        self.refusal: Refusal | None = None  # of what is left of orders
         self.tape: list = []
         self.count, self.now = 0, NOW
         self.begin()
@@ -41,6 +49,7 @@ class Account:
     def begin(self) -> None:
         protocol = BinanceUsdmProtocol("k", "s")
         protocol.set_instruments([self.instrument])
+        protocol.signs_late = True  # terms can be read
         self.manager = OrderManager(protocol)
         self.booking = Booking({PERP: self.instrument})
         self.reductions = Reductions(
@@ -53,8 +62,15 @@ class Account:
     def cross(self, newest: int) -> Crossing:
         return Crossing(
             self.manager, {PERP: self.instrument}, slot_of=lambda robot: robot + 1,
-            quote=lambda symbol: self.quote, newest=newest,
+            quote=lambda symbol: self.quote, judge=self.judge, newest=newest,
         )  # fmt: skip
+
+    def judge(self, order, now: int) -> Refusal | None:
+        """As the gate says."""
+        if self.refusal is not None:
+            return self.refusal
+        met = self.manager.directory.working.meets(order.spec)
+        return Refusal.of(SelfTrade, "as the gate says") if met else None
 
     def again(self) -> None:
         """A new life, from what the tape keeps of the old one."""
@@ -62,11 +78,11 @@ class Account:
         recovery = Recovery(self.manager)
         for what, words in self.tape:
             if what == "intent":
-                recovery.intent(*words[:-1], is_held=words[-1])
+                recovery.intent(*words[:-2], is_held=words[-2], again=words[-1])
             else:
                 getattr(recovery, what)(*words)
             if what == "fill":
-                self.booking.fill(words[0], int(words[0].client_id.split()[0]) + 1)
+                self.booking.fill(words[0], int(parse_client_id(words[0].client_id).tag) + 1)
         recovery.finish(self.now)
         if self.crosses:
             self.crossing = self.cross(recovery.trades_inside)
@@ -97,7 +113,7 @@ class Account:
             return found
         self.count += 1
         request = Request(robot, RequestKind.PLACE, self.count, found)
-        name = f"{robot} {self.count}"
+        name = client_id(str(robot), epoch=1, ordinal=self.count)
         matches = self.crossing.matches(robot, found) if self.crossing else []
         if matches:
             order = self.crossing.hold(name, request, matches, self.now)
@@ -126,7 +142,8 @@ class Account:
                         self.tape.append(("news", words))
                         self.reductions.order(o)
                     case FillOut():
-                        fill, robot = out.fill, out.order.robot
+                        robot = out.order.robot
+                        fill = out.fill._replace(client_id=out.order.client_id)
                         self.tape.append(("fill", (fill,)))
                         self.booking.fill(fill, robot + 1)
                         self.reductions.position(robot + 1, PERP, fill.side)
@@ -138,12 +155,14 @@ class Account:
         o, spec = out.order, out.order.spec
         payload = REQUEST.pack(
             o.order_id, out.price, out.size, spec.trigger_int, 0, out.kind.id, spec.side.id,
-            spec.type.id, spec.tif.id, spec.flags | HELD_FLAG * o.is_held, spec.trigger_by.id,
-            spec.position_side.id, o.robot, b"",
+            spec.type.id, spec.tif.id,
+            spec.flags | HELD_FLAG * o.is_held | AGAIN_FLAG * out.again,
+            spec.trigger_by.id, spec.position_side.id, o.robot, b"",
         )  # fmt: skip
         robot, kind, order_id, read, _ = request_of(payload, PERP)
-        is_held = bool(payload[FLAGS_AT] & HELD_FLAG)
-        self.tape.append(("intent", (o.client_id, robot, order_id, kind, read, o.created, is_held)))
+        marks = [bool(payload[FLAGS_AT] & flag) for flag in (HELD_FLAG, AGAIN_FLAG)]
+        words = (o.client_id, robot, order_id, kind, read, self.now, *marks)
+        self.tape.append(("intent", words))
 
     def answer(self, outcome: Outcome = Outcome.DONE, *, only: Purpose | None = None) -> list:
         """The venue answers all that it was asked. What it was asked."""
@@ -161,7 +180,12 @@ class Account:
     def canceled(self, call) -> OrderTold:
         order = self.manager.orders[call.subject.client_id]
         return OrderTold(
-            PERP, order.client_id, "", OrderState.CANCELED, self.now, filled=order.life.filled
+            PERP,
+            call.subject.client_id,
+            "",
+            OrderState.CANCELED,
+            self.now,
+            filled=order.life.filled - order.elsewhere,
         )
 
     def fill(self, order, size: int, price: int = 600_000) -> None:

@@ -63,17 +63,6 @@ def test_the_middle_is_the_price_where_both_allow_it(account):
     assert [price for _, _, price in inside(account)] == [600_000, 600_000]
 
 
-@pytest.mark.parametrize(("size", "left"), [(4, "waiting"), (15, "taking")])
-def test_what_is_left_of_either_ends_cancelled(account, size, left):
-    orders = {"waiting": works(account, A, BUY, 10, BID), "taking": account.ask(B, SELL, size, 0)}
-    account.answer()
-    assert account.net == account.own(A) + account.own(B) == 0
-    assert account.own(A) == min(size, 10)
-    states = {name: order.state for name, order in orders.items()}
-    other = "waiting" if left == "taking" else "taking"
-    assert states == {left: OrderState.CANCELED, other: OrderState.FILLED}
-
-
 def test_several_that_wait_are_met_best_first(account):
     first, second = works(account, A, BUY, 5, BID + 2), works(account, C, BUY, 5, BID + 4)
     taking = account.ask(B, SELL, 8, 0)
@@ -83,28 +72,8 @@ def test_several_that_wait_are_met_best_first(account):
     assert taking.state is OrderState.FILLED
 
 
-def test_what_the_venue_filled_meanwhile_is_not_sold_twice(account):
-    waiting = works(account, A, BUY, 10, BID)
-    taking = account.ask(B, SELL, 10, 0)
-    account.fill(waiting, 7, BID)
-    account.answer()
-    assert sorted(size for _, size, _ in inside(account)) == [-3, 3]
-    assert states(waiting, taking) == [OrderState.FILLED, OrderState.CANCELED]
-    assert (account.own(A), account.own(B), account.net) == (10, -3, 7)
-
-
-def test_where_the_venue_filled_all_the_new_order_is_denied(account):
-    waiting = works(account, A, BUY, 10, BID)
-    taking = account.ask(B, SELL, 10, 0)
-    account.fill(waiting, 10, BID)
-    account.crossing.tick(account.now)
-    account.write()
-    assert taking.state is OrderState.DENIED
-    assert inside(account) == []
-
-
 def test_what_cannot_be_taken_off_holds_nobody_for_long(account):
-    waiting = works(account, A, BUY, 10, BID)
+    works(account, A, BUY, 10, BID)
     taking = account.ask(B, SELL, 10, 0)
     account.crossing.tick(account.now)
     assert taking.is_open
@@ -112,8 +81,6 @@ def test_what_cannot_be_taken_off_holds_nobody_for_long(account):
     account.crossing.tick(account.now)
     account.write()
     assert taking.state is OrderState.DENIED
-    account.answer()  # the cancel was done, late
-    assert waiting.state is OrderState.CANCELED
     assert inside(account) == []
 
 

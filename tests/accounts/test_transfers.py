@@ -228,6 +228,24 @@ def test_only_what_is_known_not_to_have_happened_is_tried_again_before_the_deadl
     assert desk.money == (100, 0, 0)
 
 
+def test_while_all_is_stopped_nothing_is_sent_and_what_was_sent_ends():
+    desk = Desk(("busy", "done"))
+    desk.is_stopped = True
+    effects = desk.ask()
+    desk.run(effects, seconds=60)
+    one = desk.transfers.get("t")
+    assert (one.state, one.tries, desk.venue.carried_out) == (State.PENDING, 0, 0)
+    assert desk.money == (100, 0, 0)  # it has not left
+    desk.run([], seconds=61)
+    assert one.state is State.EXPIRED
+    desk = Desk(("done, no answer",))
+    effects = desk.ask()
+    desk.is_stopped = True
+    desk.run(effects, seconds=60)
+    assert desk.transfers.get("t").state is State.DONE
+    assert desk.money == (60, 0, 40)
+
+
 def test_what_is_unknown_is_not_given_up_at_the_deadline_but_said():
     desk = Desk(("lost",))
     desk.venue.history = lambda now: Found.UNDERWAY

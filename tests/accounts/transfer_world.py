@@ -65,6 +65,7 @@ class Desk(World):
     def __init__(self, script: tuple[str, ...] = (), dies_at: int = -1) -> None:
         self.records: list[dict] = []
         self.now = 1000 * SECOND
+        self.is_stopped = False
         self.venue = Venue(script)
         self.dies_at = dies_at
         self.steps = 0
@@ -73,7 +74,9 @@ class Desk(World):
 
     def start(self) -> None:
         super().start()
-        self.transfers = Transfers(self.ledger, "kraken", "main", self.refusal)
+        self.transfers = Transfers(
+            self.ledger, "kraken", "main", self.refusal, is_stopped=lambda: self.is_stopped
+        )
         for record in self.records:
             self.transfers.replay(msgspec.msgpack.decode(msgspec.msgpack.encode(record)))
 

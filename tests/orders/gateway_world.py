@@ -142,7 +142,6 @@ class World:
         frames."""
         self.open_venue()
         self.manager = OrderManager(self.protocol)
-        self.manager.books.keeps_money = False
         self.life = Life(self, home, self.manager)
         self.life.writer.left = frames
         self.life.begin(with_robots=with_robots)

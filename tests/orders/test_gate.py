@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from onetape.market.in_front import in_front
 from onetape.model import catalogue
 from onetape.model.enums import (
     Liquidity,
@@ -113,6 +114,11 @@ class Desk:
         told = BalanceTold(currency, int(Decimal(amount) * UNIT), NOW + self.count)
         self.manager.hear([told], NOW)
 
+    def book(self, bid, size: int) -> None:
+        """A quote of which only the bids are known."""
+        best = self.price(bid), size
+        self.gate.in_front = lambda _, side, price: in_front(side, price, best=best, levels=())
+
     def code(self, *words, **terms) -> int:
         """Of what is refused, 0 of what leaves."""
         refusal = self.gate.refusal(self.spec(*words, **terms), NOW)
@@ -175,6 +181,32 @@ ROWS = {
         {}, lambda d: d.work("sell", 5, 59_500, robot=2), ("buy", 5, 59_500), {}, SelfTrade),
     "own orders and the market": (
         {}, lambda d: d.work("sell", 5, 61_000, robot=2), ("buy", 5), {}, SelfTrade),
+    "own orders behind enough of the book": (
+        {}, lambda d: (d.work("buy", 5, 59_000, robot=2), d.book(59_001, 10)), ("sell", 10), {}, 0),
+    "own orders behind too little of the book": (
+        {}, lambda d: (d.work("buy", 5, 59_000, robot=2), d.book(59_001, 9)), ("sell", 10), {},
+        SelfTrade),
+    "own orders among the best": (
+        {}, lambda d: (d.work("buy", 5, 59_000, robot=2), d.book(59_000, 99)), ("sell", 5), {},
+        SelfTrade),
+    "own orders that may have moved to the best": (
+        {},
+        lambda d: (
+            d.manager.amend(d.work("buy", 5, 58_000), NOW, price=d.price(59_001), size=0),
+            d.book(59_001, 99),
+        ),
+        ("sell", 5), {}, SelfTrade),
+    "own orders and two that take": (
+        {},
+        lambda d: (d.work("buy", 5, 59_000, robot=2), d.book(59_001, 10), d.work("sell", 4)),
+        ("sell", 7), {}, SelfTrade),
+    "own orders and two that the book has enough for": (
+        {},
+        lambda d: (d.work("buy", 5, 59_000, robot=2), d.book(59_001, 10), d.work("sell", 3)),
+        ("sell", 7), {}, 0),
+    "a limit does not ask the book": (
+        {}, lambda d: (d.work("buy", 5, 59_000, robot=2), d.book(59_001, 99)),
+        ("sell", 5, 59_000), {}, SelfTrade),
     "own orders below": ({}, lambda d: d.work("sell", 5, 59_500), ("buy", 5, 59_400), {}, 0),
     "own orders that may have moved": (
         {},

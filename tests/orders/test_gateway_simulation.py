@@ -155,7 +155,7 @@ def sending_again(monkeypatch):
         from onetape.model.enums import OrderState, RequestKind
 
         if order.state is OrderState.SUBMITTED:
-            self._send(order, RequestKind.PLACE, now)
+            self.send(order, RequestKind.PLACE, now)
 
     monkeypatch.setattr(OrderManager, "_lost", lost)
 

@@ -7,11 +7,12 @@ from decimal import Decimal
 
 import pytest
 from gateway_process import SYMBOL, cut_journal, wait_for
-from netting_world import EACH, NettingWorld
+from netting_world import EACH, QUOTE, NettingWorld
 
 from onetape.accounts.entry_frames import unpack
-from onetape.model.enums import Side
+from onetape.model.enums import RequestKind, Side
 from onetape.model.errors import SelfTrade
+from onetape.model.ids import parse_client_id
 from onetape.model.money import money_units
 from onetape.orders.told import INTERNAL_TRADES
 from onetape.services.account_projection import read_account
@@ -51,7 +52,8 @@ def bid_at_best(world, robot) -> int:
     """An order that is the best of the market, so that a market order would meet it."""
     listing = world.exchange.listings[0]
     order = robot.place(Side.BUY, (listing.bid + listing.ask) // 2)
-    wait_for(lambda: ("accepted", 0) in world.news(robot, order))
+    wait_for(lambda: world.news(robot, order))
+    assert world.news(robot, order)[0] == ("accepted", 0)
     return order
 
 
@@ -86,6 +88,42 @@ def test_orders_that_meet_trade_inside_and_the_venue_hears_of_no_trade(world):
     wait_for(lambda: world.gateway.ask("status")["ready"])
     (held,) = [p for p in view.positions_at("main", {}) if p["symbol"] == SYMBOL] or [{"qty": "0"}]
     assert float(held["qty"]) == net / 1000
+
+
+@pytest.mark.parametrize("kind", ["binance-usdm", "kraken"])
+def test_what_is_left_works_on_at_the_venue_as_the_same_order(tmp_path, kind):
+    with served(kind, seed=11, limits=False) as (dialect, port):
+        world = NettingWorld(tmp_path, dialect, port, kind=kind, cross_internally=True)
+        try:
+            if kind == "kraken":
+                world.allocate(3, "BTC", 0.5)
+            world.allocate(2, QUOTE[kind], 30_000)  # for as many tries as it takes
+            a, _ = world.robots
+            a.size = whole = a.size * 4
+            waiting, _ = crossed_once(world)
+            again = str(parse_client_id(world.client_id(a, waiting))._replace(again=1))
+
+            def there() -> list:
+                return [o for o in world.account.by_id.values() if o.client_id == again]
+
+            wait_for(lambda: there() and ("updated", 0) in world.news(a, waiting), 30)
+            inside_it = sum(f[2] for f in inside(world) if f[1] == a.number)
+            (order,) = there()
+            assert order.size == whole - inside_it
+            assert "canceled" not in [word for word, _ in world.news(a, waiting)]
+            world.again()
+            (order,) = there()
+            assert world.gateway.ask("status")["differences"] == []
+            if order.is_open:
+                assert order.filled + inside_it <= world.filled(a, waiting) <= whole
+                a.request(RequestKind.CANCEL, waiting, Side.BUY, 0)
+            wait_for(lambda: not there()[0].is_open, 30)
+            wait_for(lambda: world.filled(a, waiting) == there()[0].filled + inside_it, 30)
+            own_a, own_b, net = world.held()
+            if kind != "kraken":
+                assert own_a + own_b == net
+        finally:
+            world.close()
 
 
 def test_what_is_inside_is_on_the_tape_once_whenever_the_gateway_is_killed(world):
@@ -136,6 +174,26 @@ def test_without_the_option_the_second_order_is_refused(world):
     assert inside(world) == []
     told = world.news(b, taking)
     assert told == [("denied", SelfTrade.code)] or world.filled(a, waiting)  # the market was first
+
+
+@pytest.mark.parametrize("world", [False], indirect=True)
+def test_a_market_order_passes_an_own_one_that_it_cannot_reach(world):
+    a, b = world.robots
+    waiting = a.place(Side.BUY, world.bid - 5000)
+    wait_for(lambda: ("accepted", 0) in world.news(a, waiting), 30)
+    for _ in range(20):  # until the best bid has as much
+        taking = b.place(Side.SELL, 0)
+        wait_for(
+            lambda at=taking: (
+                world.filled(b, at) or ("denied", SelfTrade.code) in world.news(b, at)
+            ),
+            30,
+        )
+        if world.filled(b, taking):
+            break
+    wait_for(lambda: world.filled(b, taking) == b.size, 30)
+    assert world.filled(a, waiting) == 0
+    assert world.at_venue(a, waiting).is_open
 
 
 def test_on_spot_coins_and_money_change_hands_and_the_venue_moves_nothing(tmp_path):

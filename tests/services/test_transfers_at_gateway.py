@@ -194,6 +194,26 @@ def test_what_the_venue_puts_off_is_tried_again(world):
     assert world.records("busy") == ["pending", "sent", "pending", "sent", "done"]
 
 
+def test_while_killed_none_begins_and_one_that_was_sent_is_followed_to_its_end(world):
+    total = world.slots[0]
+    world.fault(action="error", error="-1021", status=400, done=False)  # known not to be made
+    assert world.transfer("killed-1", "1").status == "applied"
+    assert world.send(("kill", {"reason": "lunch"})).status == "applied"
+    try:
+        refused = world.transfer("killed-2", "1")
+        assert (refused.status, refused.error["name"]) == ("refused", "KILLED")
+        assert world.transfer("killed-1", "1").status == "duplicate"  # how it stands is told
+        until(lambda: world.stands("killed-1")["state"] in ("pending", "done"))
+        if world.stands("killed-1")["state"] == "pending":  # the kill came before the second try
+            tries = world.stands("killed-1")["tries"]
+            world.looked()
+            assert world.stands("killed-1")["tries"] == tries == 1
+    finally:
+        assert world.send(("unkill", {})).status == "applied"
+    world.ends("killed-1")
+    until(lambda: world.slots[0] == total - 1)
+
+
 @pytest.mark.parametrize("order", [("adjust",), ("adjust", "adjust"), ("look", "adjust"),
                                    ("adjust", "look", "adjust", "look")], ids="-".join)  # fmt: skip
 @pytest.mark.parametrize("way", [("trading", "spot"), ("spot", "trading")], ids="-".join)

@@ -3,24 +3,27 @@
 A new order that would meet others waits here while those are taken off the venue; an order that may
 still be filled there must not be sold twice. When the venue says that one has ended, and with how
 much, what was left of it trades at the price that was fair when the new one came. What is then left
-of either ends cancelled, and its robot may ask again: nothing is in its way any more. An order that
-has waited here never goes to the venue, so that a gateway which dies meanwhile leaves nothing in
-doubt: the tape has both sides of a trade, or the one by which the other is known, or none.
+of either goes to the venue, as the same order of its robot, unless a rule has come between. Nothing
+that waits here is at the venue, so that a gateway which dies meanwhile leaves nothing in doubt: the
+tape has both sides of a trade, or the one by which the other is known, or none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec import structs
+
 from onetape.accounts.netting import Match, Resting, cross, traded
-from onetape.model.enums import OrderState, OrderType, RequestKind
-from onetape.model.errors import SelfTrade
+from onetape.model.enums import OrderNews, OrderState, OrderType, RequestKind
+from onetape.model.errors import OrderInvalid, OrderOutcomeUnknown, SelfTrade, VenueUnavailable
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
-from onetape.orders.inside import end_held, trade_inside
+from onetape.orders.filters import Refusal
+from onetape.orders.inside import end_held, release, take_in, take_off, trade_inside
 from onetape.orders.managed import Managed, Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.working import waits
@@ -28,9 +31,12 @@ from onetape.orders.working import waits
 __all__ = ["Crossing"]
 
 HELD_MAX: Final = 5 * SECOND  # as long as an answer of the venue is waited for
+LEFT_MAX: Final = 60 * SECOND  # what is left waits so long for what is in its way
 _WORKS: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, OrderState.TRIGGERED})
+_PASSES: Final = frozenset({VenueUnavailable.code, OrderOutcomeUnknown.code, SelfTrade.code})
 
 Quote = Callable[[str], tuple[int, int]]
+Judge = Callable[[Managed, int], Refusal | None]
 
 
 @dataclass(slots=True)
@@ -38,11 +44,13 @@ class _Meeting:
     order: Managed  # that waits
     matches: dict[str, Match]  # by client id: what is being taken off for it
     deadline: int
+    asked: set[str]  # of all that it has met
 
 
 class Crossing:
-    """Of one account. quote: best bid and ask of a symbol now, 0 where nobody knows; newest: the
-    newest id of an internal trade."""
+    """Of one account. quote: best bid and ask of a symbol now, 0 where nobody knows; judge: why
+    what is left of an order may not go to the venue now; newest: the newest id of an internal
+    trade."""
 
     def __init__(
         self,
@@ -51,35 +59,42 @@ class Crossing:
         *,
         slot_of: Callable[[int], int],
         quote: Quote,
+        judge: Judge,
         newest: int,
     ) -> None:
         self._manager = manager
         self._instruments = instruments
         self._slot_of = slot_of
         self._quote = quote
+        self._judge = judge
         self._newest = newest
         self._meetings: list[_Meeting] = []
+        self._left: dict[str, tuple[Managed, int]] = {}  # off the venue, and until when it waits
         manager.before_end = self._ended
 
     def matches(self, robot: int, spec: OrderSpec) -> list[Match]:
         """What a new order would trade inside; none: it goes the way of all orders."""
-        manager, slot = self._manager, self._slot_of(robot)
-        others = [
+        meeting = self._manager.directory.working.meeting(spec)
+        return self._matches(robot, spec, [each for each in meeting if self._is_free(each)])
+
+    def _matches(self, robot: int, spec: OrderSpec, others: Iterable[Managed]) -> list[Match]:
+        slot = self._slot_of(robot)
+        resting = [
             Resting(each.client_id, each.spec.side, each.price, each.life.remaining)
-            for each in manager.directory.working.meeting(spec)
-            if self._is_free(each) and self._slot_of(each.robot) != slot
-            and each.spec.position_side is spec.position_side
-        ]  # fmt: skip
-        if not others:
+            for each in others
+            if self._slot_of(each.robot) != slot and each.spec.position_side is spec.position_side
+        ]
+        if not resting:
             return []
         bid, ask = self._quote(spec.symbol)
-        return cross(spec, others, bid=bid, ask=ask, lot=self._lot(spec.symbol))
+        return cross(spec, resting, bid=bid, ask=ask, lot=self._lot(spec.symbol))
 
     def _is_free(self, order: Managed) -> bool:
         """It works at the venue, and nothing about it is open."""
         return (
             not order.is_foreign
             and not order.is_met
+            and not order.is_held
             and order.state in _WORKS
             and order.spec.type is OrderType.LIMIT
             and not order.pending
@@ -95,31 +110,41 @@ class Crossing:
     def hold(self, client_id: str, request: Request, matches: list[Match], now: int) -> Managed:
         """Takes the others off the venue, and the new order in."""
         order = self._manager.submit(client_id, request, now, held=True)
-        found = {each.client_id: each for each in matches}
-        self._meetings.append(_Meeting(order, found, now + HELD_MAX))
-        for each in matches:
-            self._manager.cancel(self._manager.orders[each.client_id], now)
+        meeting = _Meeting(order, {}, now + HELD_MAX, set())
+        self._meetings.append(meeting)
+        self._take_off(meeting, matches, now)
         return order
 
-    def _ended(self, other: Managed, now: int) -> None:
+    def _take_off(self, meeting: _Meeting, matches: list[Match], now: int) -> None:
+        for each in matches:
+            meeting.matches[each.client_id] = each
+            meeting.asked.add(each.client_id)
+            take_off(self._manager, self._manager.orders[each.client_id], now)
+
+    def _ended(self, other: Managed, news: OrderNews, now: int) -> bool:
         """The venue has it no more, all its fills are booked: what is left is free."""
-        for meeting in self._meetings:
-            match = meeting.matches.pop(other.client_id, None)
-            if match is None:
-                continue
-            order = meeting.order
-            lot = self._lot(order.spec.symbol)
-            size = min(match.size, order.life.remaining, other.life.remaining) // lot * lot
-            if size > 0:
-                self._newest += 1
-                mine, _ = traded(
-                    order.spec, order.client_id, match._replace(size=size), time=now,
-                    trade_id=self._newest,
-                )  # fmt: skip
-                trade_inside(self._manager, mine, now)
-            if not meeting.matches:
-                self._finish(meeting, now)
-            return
+        meeting = next((m for m in self._meetings if other.client_id in m.matches), None)
+        if meeting is not None:
+            self._trade(meeting.order, other, meeting.matches.pop(other.client_id), now)
+        goes_on = other.is_taken_off and other.is_open and news is OrderNews.CANCELED
+        if goes_on:
+            take_in(self._manager, other)
+            self._left[other.client_id] = other, now + LEFT_MAX
+        if meeting is not None and not meeting.matches:
+            self._finish(meeting, now)
+        self._send_left(now)
+        return goes_on
+
+    def _trade(self, order: Managed, other: Managed, match: Match, now: int) -> None:
+        lot = self._lot(order.spec.symbol)
+        size = min(match.size, order.life.remaining, other.life.remaining) // lot * lot
+        if size > 0:
+            self._newest += 1
+            mine, _ = traded(
+                order.spec, order.client_id, match._replace(size=size), time=now,
+                trade_id=self._newest,
+            )  # fmt: skip
+            trade_inside(self._manager, mine, now)
 
     def tick(self, now: int) -> None:
         """Others may have been filled at the venue instead, or nobody knows what they are."""
@@ -130,6 +155,7 @@ class Crossing:
                 del meeting.matches[name]
             if not meeting.matches:
                 self._finish(meeting, now)
+        self._send_left(now)
 
     def _is_going(self, client_id: str) -> bool:
         order = self._manager.orders.get(client_id)
@@ -139,7 +165,48 @@ class Crossing:
         return is_asked or order.told_end is not None or bool(order.ask_at) or order.asking
 
     def _finish(self, meeting: _Meeting, now: int) -> None:
+        """All that it has met is settled: what is left of it meets what has come since, then goes
+        to the venue."""
+        order = meeting.order
+        if order.is_open:
+            self._meet_left(order, now)
+        if order.is_open and now < meeting.deadline:
+            spec = structs.replace(order.spec, size_int=order.life.remaining)
+            found = self.matches(order.robot, spec)
+            more = [each for each in found if each.client_id not in meeting.asked]
+            if more:
+                self._take_off(meeting, more, now)
+                return
         self._meetings.remove(meeting)
-        if meeting.order.is_open:
-            reason = "what it would have met could not be traded with inside"
-            end_held(self._manager, meeting.order, now, SelfTrade.code, reason)
+        if order.is_open:
+            refusal = self._judge(order, now)
+            if refusal is not None:
+                end_held(self._manager, order, now, refusal.code, refusal.reason)
+            else:
+                release(self._manager, order, now)
+
+    def _meet_left(self, order: Managed, now: int) -> None:
+        """What waits here for its way back need not be taken off."""
+        spec = structs.replace(order.spec, size_int=order.life.remaining)
+        left = [
+            each for each in self._manager.directory.working.meeting(spec)
+            if each.client_id in self._left and each.is_held
+        ]  # fmt: skip
+        for match in self._matches(order.robot, spec, left):
+            self._trade(order, self._manager.orders[match.client_id], match, now)
+
+    def _send_left(self, now: int) -> None:
+        """What is left of those that were taken off goes back to the venue."""
+        for client_id, (order, deadline) in list(self._left.items()):
+            if order.is_open and order.is_held:
+                if any(m.order.spec.symbol == order.spec.symbol for m in self._meetings):
+                    continue  # who waits for others may meet it
+                refusal = self._judge(order, now)
+                if refusal is not None:
+                    if refusal.code in _PASSES and now < deadline:
+                        continue
+                    end_held(self._manager, order, now, refusal.code, refusal.reason)
+                elif not release(self._manager, order, now):
+                    reason = "the venue's ids have no room for what is left of it"
+                    end_held(self._manager, order, now, OrderInvalid.code, reason)
+            del self._left[client_id]

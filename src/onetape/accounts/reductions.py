@@ -203,6 +203,7 @@ class Reductions:
             and order.state in _AMENDABLE
             and order.spec.type is OrderType.LIMIT
             and not order.conditional
+            and not order.is_held
             and not order.pending
         )
         size = order.life.filled + keep if can_shrink else 0

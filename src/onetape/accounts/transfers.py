@@ -196,7 +196,8 @@ Refusal = Callable[[str, str, int, int], Refused | None]
 
 
 class Transfers:
-    """Those that begin at one account. refusal: says what cannot leave it."""
+    """Those that begin at one account. refusal: says what cannot leave it; is_stopped: nothing may
+    be sent now, and what was sent before is followed to its end."""
 
     def __init__(
         self,
@@ -206,7 +207,9 @@ class Transfers:
         refusal: Refusal,
         *,
         settled_after: int = SETTLED_AFTER,
+        is_stopped: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._is_stopped = is_stopped
         self._ledger = ledger
         self._own = (venue, account)
         self._refusal = refusal
@@ -432,6 +435,9 @@ class Transfers:
     def _send(self, one: Transfer, now: int) -> list[Effect]:
         if now >= one.deadline:
             return self._end(one, State.EXPIRED, now)
+        if self._is_stopped():
+            one.due = now + RETRY_FIRST
+            return []
         leaves = self._entry(one, one.asked, "", -one.amount)
         one.state, one.sent, one.due = State.SENT, now, now + ANSWER_WITHIN
         one.first_sent = one.first_sent or now

@@ -2,13 +2,14 @@
 
 A client order id is
 
-    T <tag> X <epoch> X <ordinal> <check>         Tmm1X2X1c8k
+    T <tag> X <epoch> X <ordinal> [X <again>] <check>         Tmm1X2X1c8k
 
 with the robot's tag (lower case letters and digits), the journal's epoch and the order's ordinal in
 base 36, and one check character. It says whose order it is without any table, so that an order
 found at a venue after a power loss is attributed, and it never repeats: epochs count the writer's
-starts, ordinals the orders within one. Letters and digits only, because some venues (OKX) take
-nothing else; the two capitals separate the parts, the check keeps the ids of others out.
+starts, ordinals the orders within one. What is left of an order may go to the venue again as a
+new one: `again` counts how often. Letters and digits only, because some venues (OKX) take nothing
+else; the capitals separate the parts, the check keeps the ids of others out.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ CLIENT_ID_CHARS_MAX: Final = 36
 TAG_CHARS_MAX: Final = 8
 EPOCH_MAX: Final = 36**5 - 1
 ORDINAL_MAX: Final = 36**10 - 1
+AGAIN_MAX: Final = 35
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _TAG = re.compile(r"[a-z0-9]{1,8}\Z")
 _CLIENT_ID = re.compile(
     r"T(?P<tag>[a-z0-9]{1,8})X(?P<epoch>[0-9a-z]{1,5})X(?P<ordinal>[0-9a-z]{1,10})"
-    r"(?P<check>[0-9a-z])\Z"
+    r"(?:X(?P<again>[1-9a-z]))?(?P<check>[0-9a-z])\Z"
 )
 
 
@@ -40,12 +42,15 @@ class ClientId(NamedTuple):
     tag: str
     epoch: int
     ordinal: int
+    again: int = 0
 
     def __str__(self) -> str:
-        return client_id(self.tag, epoch=self.epoch, ordinal=self.ordinal)
+        return client_id(self.tag, epoch=self.epoch, ordinal=self.ordinal, again=self.again)
 
 
-def client_id(tag: str, *, epoch: int, ordinal: int, chars_max: int = CLIENT_ID_CHARS_MAX) -> str:
+def client_id(
+    tag: str, *, epoch: int, ordinal: int, again: int = 0, chars_max: int = CLIENT_ID_CHARS_MAX
+) -> str:
     """The id of a robot's order. `chars_max` is the venue's limit (Kraken spot: 18).
 
     Raises OrderInvalid when it would be longer, BadInput for a tag or number that cannot be in one.
@@ -54,6 +59,10 @@ def client_id(tag: str, *, epoch: int, ordinal: int, chars_max: int = CLIENT_ID_
     if not 1 <= ordinal <= ORDINAL_MAX:
         raise BadInput(f"ordinal out of range: {ordinal}")
     digits = _base36(ordinal)
+    if again:
+        if not 1 <= again <= AGAIN_MAX:
+            raise BadInput(f"a new order again, at most {AGAIN_MAX} times: {again}")
+        digits += "X" + _DIGITS[again]
     text = stem + digits + _DIGITS[zlib.crc32(digits.encode(), checksum) % 36]
     if len(text) > chars_max:
         raise OrderInvalid(f"client order id {text} is longer than the venue's {chars_max}")
@@ -65,7 +74,10 @@ def parse_client_id(text: str) -> ClientId | None:
     match = _CLIENT_ID.match(text)
     if match is None or _check_of(text[:-1]) != match["check"]:
         return None
-    parsed = ClientId(match["tag"], int(match["epoch"], 36), int(match["ordinal"], 36))
+    parsed = ClientId(
+        match["tag"], int(match["epoch"], 36), int(match["ordinal"], 36),
+        int(match["again"] or "0", 36),
+    )  # fmt: skip
     # Leading zeros would give one order two ids.
     if parsed.epoch < 1 or parsed.ordinal < 1 or str(parsed) != text:
         return None
@@ -119,6 +131,7 @@ def _check_of(text: str) -> str:
 
 
 __all__ = [
+    "AGAIN_MAX",
     "CLIENT_ID_CHARS_MAX",
     "EPOCH_MAX",
     "ORDINAL_MAX",

@@ -1,4 +1,4 @@
-"""When an order is asked for, where, and what it proves that nobody knows it.
+"""What the venue is asked about an order, when, and what it proves that nobody knows it.
 
 A venue refuses a request that is late (Binance: older than its window; Kraken: past its deadline),
 so that an order which is not there long after it was sent will never be. Until then silence proves
@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from onetape.model.enums import RequestKind
 from onetape.model.time import SECOND
-from onetape.orders.calls import OrderKey
+from onetape.orders.again import spec_sent
+from onetape.orders.calls import Call, OrderKey, OrderProtocol
 from onetape.orders.managed import Managed
 
-__all__ = ["ASK_AFTER", "NEVER", "due_at", "is_absent", "next_ask", "question_of"]
+__all__ = ["ASK_AFTER", "NEVER", "due_at", "is_absent", "next_ask", "questions", "request"]
 
+_PLACE: Final = RequestKind.PLACE  # named once: a member looked up costs as much as a call
 NEVER: Final = 2**62
 ABSENT_AFTER: Final = 10 * SECOND  # since it was sent: twice the window of a request
 ABSENT_AFTER_CONDITIONAL: Final = 60 * SECOND  # seen to be invisible for half a minute
@@ -29,7 +32,7 @@ def is_absent(order: Managed, key: OrderKey, now: int, *, has_trigger: bool) -> 
     patience = ABSENT_AFTER_CONDITIONAL if has_trigger else ABSENT_AFTER
     answers = ABSENT_ANSWERS * (2 if has_trigger else 1)
     asked = order.asked_working if key.ended else now
-    return asked - order.created >= patience and order.not_found >= answers
+    return asked - max(order.created, order.sent_at) >= patience and order.not_found >= answers
 
 
 def due_at(order: Managed) -> int:
@@ -47,11 +50,11 @@ def next_ask(order: Managed, now: int) -> int:
     return now + ASK_AFTER[min(order.asks, len(ASK_AFTER) - 1)]
 
 
-def question_of(order: Managed, now: int, *, ended_apart: bool) -> OrderKey:
+def _question_of(order: Managed, now: int, *, ended_apart: bool) -> OrderKey:
     """How it is asked for next; it is noted that it was."""
     key = OrderKey(
         order.spec.symbol,
-        order.client_id,
+        order.name,
         order.conditional and not order.ask_other,
         order.venue_id,
         ended_apart and order.ask_other,
@@ -60,3 +63,27 @@ def question_of(order: Managed, now: int, *, ended_apart: bool) -> OrderKey:
         order.asked_working = now
     order.ask_other = False
     return key
+
+
+def questions(order: Managed, venue: OrderProtocol, now: int) -> list[Call]:
+    """How it stands, and where fills are missing these."""
+    order.ask_at, order.asking = 0, True
+    key = _question_of(order, now, ended_apart=venue.traits.ended_apart)
+    calls = [venue.query(key, now)]
+    if order.told_filled > order.life.filled:
+        since = max(order.created - 60 * SECOND, 0)
+        calls.append(venue.fills(order.spec.symbol, now, since=since))
+    return calls
+
+
+def request(
+    venue: OrderProtocol, order: Managed, kind: RequestKind, now: int, *, reference: int
+) -> Call:
+    """As it is sent."""
+    if kind is _PLACE:
+        return venue.place(order.name, spec_sent(order), now, reference=reference)
+    key = OrderKey(order.spec.symbol, order.name, order.conditional)
+    if kind is RequestKind.CANCEL:
+        return venue.cancel(key, now)
+    price, size = order.amend_to
+    return venue.amend(key, order.spec, now, price=price, size=size - order.away)

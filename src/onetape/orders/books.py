@@ -1,8 +1,7 @@
 """What an account holds: by the fills that were booked, and as the venue says.
 
-Where a venue has positions, these are what is compared. Where it has balances only (spot), the
-books begin with the balances of the first reconciliation, and every fill moves two of them by price
-times quantity and its fee; `expected` is what the venue's balances then have to be.
+Where a venue has positions, these are what is compared. Money is the ledger's; of a venue that has
+balances only (spot), here is what the newest of them and the fills since come to.
 """
 
 from __future__ import annotations
@@ -11,17 +10,14 @@ from collections import deque
 from typing import Final
 
 from onetape.model.enums import PositionSide, Side
-from onetape.model.time import SECOND
 from onetape.orders.calls import OrderProtocol
 from onetape.orders.managed import AccountOut
-from onetape.orders.told import BalanceTold, FillTold, MoveTold, PositionTold
+from onetape.orders.told import BalanceTold, FillTold, PositionTold
 
 __all__ = ["OPENING", "Books"]
 
-OPENING: Final = "opening"  # source of a balance with which the books begin
+OPENING: Final = "opening"  # source of a position with which the books begin
 TRADES_KEPT: Final = 100_000  # ids of trades that were booked, of each symbol
-MOVES_KEPT: Final = 10_000
-MOVES_OVERLAP: Final = 60 * SECOND  # clocks differ; what comes twice is known by its reference
 UNTOLD_KEPT: Final = 1000  # the venue tells a balance after each fill
 
 
@@ -34,17 +30,11 @@ class Books:
         self.venue_positions: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # qty, time
         self.balances: dict[str, BalanceTold] = {}  # the venue's newest word
         self.margins: dict[str, BalanceTold] = {}  # its newest that told of margin
-        self.expected: dict[str, int] = {}  # by the fills, where there are no positions
-        self.moved: dict[str, int] = {}  # how many fills have moved a balance
         self.booked = 0  # fills
         self._untold: dict[str, deque[tuple[int, int]]] = {}  # moves since a balance was told
         self._untold_sums: dict[str, int] = {}
         self._trades: dict[str, dict[tuple[int, Side], int]] = {}  # of each symbol: venue's time
         self._complete: dict[str, int] = {}  # what is older than this was booked
-        self._moves: dict[str, None] = {}
-        self._opened: dict[str, int] = {}  # when the books of a currency began
-        self.keeps_money = True  # False: a ledger does
-        self.moves_since = 0  # what moved balances is asked for from here, 0: not begun
 
     def has(self, fill: FillTold) -> bool:
         """It was booked; so was all that is older than the ids that are kept: lists of old trades
@@ -65,10 +55,7 @@ class Books:
         self.positions[at] = self.positions.get(at, 0) + fill.size * fill.side.sign
         if not self._venue.traits.positions:
             for currency, amount in self._venue.moves(fill):
-                self.moved[currency] = self.moved.get(currency, 0) + 1
                 self._note_untold(currency, fill.time, amount)
-                if currency in self.expected:  # else the books have not begun
-                    self.expected[currency] += amount
 
     def _note_untold(self, currency: str, time: int, amount: int) -> None:
         untold = self._untold.setdefault(currency, deque())
@@ -83,47 +70,10 @@ class Books:
         self._complete[symbol] = before
         self._trades[symbol] = {key: time for key, time in kept.items() if time >= before}
 
-    def begin(self, now: int) -> list[AccountOut]:
-        """The balances as they are: from here on fills and moves explain them."""
-        if not self.keeps_money:
-            return []
-        self.agreed(now)
-        return [self.restart(n, told.total, told.time) for n, told in self.balances.items()]
-
-    def restart(self, currency: str, total: int, time: int, reference: str = "") -> AccountOut:
-        """They begin with a balance, or go on with one after the move of that reference."""
-        self.expected[currency] = total
-        if reference:  # what rounding has left so far is in it
-            self._note_move(reference)
-        else:
-            self.moved[currency], self._opened[currency] = 0, time
-        return AccountOut(currency, None, total, time, OPENING, reference)
-
-    def agreed(self, time: int) -> None:
-        """What moved balances until then is known."""
-        self.moves_since = max(self.moves_since, time - MOVES_OVERLAP)
-
-    def move(self, told: MoveTold) -> AccountOut | None:
-        """Once by its reference; what the opening balance has already is passed over."""
-        opened = self._opened.get(told.currency, self._first_opening)
-        if told.reference in self._moves or not self.expected or told.time < opened:
-            return None
-        total = self.expected.get(told.currency, 0) + told.amount
-        return self.restart(told.currency, total, told.time, told.reference)
-
-    @property
-    def _first_opening(self) -> int:
-        return min(self._opened.values(), default=0)
-
-    def _note_move(self, reference: str) -> None:
-        self._moves[reference] = None
-        if len(self._moves) > MOVES_KEPT:
-            del self._moves[next(iter(self._moves))]
-
-    def balance(self, told: BalanceTold, source: str) -> AccountOut | None:
+    def balance(self, told: BalanceTold, source: str) -> list[AccountOut]:
         known = self.balances.get(told.currency)
         if known is not None and told.time < known.time:
-            return None
+            return []
         self.balances[told.currency] = told
         if told.margin is not None:
             self.margins[told.currency] = told
@@ -131,8 +81,8 @@ class Books:
         while untold and untold[0][0] <= told.time:
             self._untold_sums[told.currency] -= untold.popleft()[1]
         if known is None or known.total != told.total:
-            return AccountOut(told.currency, None, told.total, told.time, source)
-        return None
+            return [AccountOut(told.currency, None, told.total, told.time, source)]
+        return []
 
     def holding(self, currency: str) -> int:
         """What the account has of a currency, 1e-18: the newest balance that was told, and the
@@ -143,22 +93,12 @@ class Books:
         known = self.balances.get(currency)
         return known.total if known is not None else 0
 
-    def position(self, told: PositionTold, source: str) -> AccountOut | None:
+    def position(self, told: PositionTold, source: str) -> list[AccountOut]:
         key = (told.symbol, told.side)
         known = self.venue_positions.get(key)
         if known is not None and told.time < known[1]:
-            return None
+            return []
         self.venue_positions[key] = (told.qty, told.time)
         if known is None or known[0] != told.qty:
-            return AccountOut(told.symbol, told.side, told.qty, told.time, source)
-        return None
-
-    def differing(self) -> list[tuple[str, int, int]]:
-        """(currency, expected, the venue's) where rounding does not explain it."""
-        found = []
-        for currency, ours in sorted(self.expected.items()) if self.keeps_money else ():
-            theirs = self._told(currency)
-            slack = self._venue.slack(currency) * (self.moved.get(currency, 0) + 1)
-            if abs(ours - theirs) > slack:
-                found.append((currency, ours, theirs))
-        return found
+            return [AccountOut(told.symbol, told.side, told.qty, told.time, source)]
+        return []

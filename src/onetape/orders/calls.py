@@ -10,12 +10,21 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
+from onetape.model.enums import RequestKind
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.orders.outcome import Answer
 from onetape.orders.told import FillTold, Told
 
-__all__ = ["ORDER_PURPOSES", "Call", "OrderKey", "OrderProtocol", "Purpose", "Traits"]
+__all__ = [
+    "ORDER_PURPOSES",
+    "REQUEST_KINDS",
+    "Call",
+    "OrderKey",
+    "OrderProtocol",
+    "Purpose",
+    "Traits",
+]
 
 
 class Purpose(StrEnum):
@@ -86,7 +95,12 @@ class Call(NamedTuple):
 
 
 # What an order line carries. Questions go by REST: they are asked where a line has failed.
-ORDER_PURPOSES: Final = frozenset({Purpose.PLACE, Purpose.AMEND, Purpose.CANCEL})
+REQUEST_KINDS: Final = {
+    Purpose.PLACE: RequestKind.PLACE,
+    Purpose.AMEND: RequestKind.AMEND,
+    Purpose.CANCEL: RequestKind.CANCEL,
+}
+ORDER_PURPOSES: Final = frozenset(REQUEST_KINDS)
 
 
 class OrderProtocol(Protocol):

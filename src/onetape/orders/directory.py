@@ -31,6 +31,7 @@ class Directory:
         self.due = DueOrders(self.open)
         self._ended: deque[str] = deque()
         self._former: dict[str, list[tuple[str, str]]] = {}  # names that an order had before
+        self._aliases: dict[str, list[str]] = {}  # its other client ids
 
     def add(self, order: Managed) -> None:
         self.orders[order.client_id] = order
@@ -66,6 +67,16 @@ class Directory:
         order.venue_id = venue_id
         self.by_venue_id[symbol, venue_id] = order
 
+    def rename(self, order: Managed, name: str) -> None:
+        """It has another client id at the venue, and will have another id of the venue's."""
+        self._aliases.setdefault(order.client_id, []).append(name)
+        self.orders[name] = order
+        order.former = (*order.former, *filter(None, (order.name, order.venue_id)))
+        if order.venue_id:
+            former = self._former.setdefault(order.client_id, [])
+            former.append((order.spec.symbol, order.venue_id))
+        order.sent_as, order.venue_id = name, ""
+
     def end(self, order: Managed) -> None:
         """It leaves the open ones; the oldest of the ended is forgotten."""
         del self.open[order.client_id]
@@ -77,5 +88,7 @@ class Directory:
         if gone is not None:
             self.by_robot.pop((gone.robot, gone.order_id), None)
             former = self._former.pop(gone.client_id, [])
+            for name in self._aliases.pop(gone.client_id, ()):
+                self.orders.pop(name, None)
             for key in (*former, (gone.spec.symbol, gone.venue_id)):
                 self.by_venue_id.pop(key, None)

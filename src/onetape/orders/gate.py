@@ -13,7 +13,7 @@ would refuse it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
@@ -51,6 +51,7 @@ from onetape.orders.backing import (
 from onetape.orders.filters import Refusal, Rules, refusal_of
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
+from onetape.orders.working import nearest, waits
 
 __all__ = ["Gate", "Limits"]
 
@@ -84,6 +85,8 @@ class Gate:
     limits: Limits = field(default_factory=Limits)
     ready: bool = False  # reconciled, and the account's stream is there
     killed: str = ""  # why nothing new may leave
+    # What the book has at better prices than one, by symbol and side; 0: none is known.
+    in_front: Callable[[str, Side, int], int] = lambda *_: 0
     _hedge: bool | None = None  # the mode that the account was found in
     _second: int = 0
     _sent: int = 0
@@ -137,6 +140,14 @@ class Gate:
             or self._of_account(spec, instrument, order, behind_ns=behind_ns)
             or self._rate(spec, now, order, order.robot, rate)
         )
+
+    def left(self, order: Managed, now: int) -> Refusal | None:
+        """Of what is left of an order that was let through and is to be placed (again). now: ns."""
+        instrument = self.instruments[order.spec.symbol]
+        life = order.life
+        spec = structs.replace(order.spec, size_int=life.size, price_int=order.price)
+        sent = structs.replace(spec, size_int=life.size - life.filled)
+        return self._of_venue(sent, instrument) or self._of_account(spec, instrument, order)
 
     def reduces(self, spec: OrderSpec, old: Managed | None = None) -> bool:
         """It can only take off a position: by its own words, or on spot, where there are none, by
@@ -264,7 +275,28 @@ class Gate:
         if spec.post_only or spec.trigger_by is not _NO_TRIGGER:
             return None
         other = self.manager.directory.working.meets(spec)
-        return Refusal.of(SelfTrade, f"it would meet {other.client_id}") if other else None
+        if other is None:
+            return None
+        text = f"it would meet {other.client_id}"
+        if spec.type is OrderType.MARKET:
+            front = self.in_front(spec.symbol, other.spec.side, nearest(other))
+            wanted = spec.size_int + self._taking(spec)
+            if wanted <= front:
+                return None
+            sized = self.instruments[spec.symbol].size_text
+            text += f": {sized(wanted)} with what is on its way, {sized(front)} known in front"
+        return Refusal.of(SelfTrade, text)
+
+    def _taking(self, spec: OrderSpec) -> int:
+        """What may take from the book before an order of that side: of market type, or nobody knows
+        yet that it is in the book."""
+        return sum(
+            each.worst_left
+            for each in self.manager.open.values()
+            if each.spec.symbol == spec.symbol and each.spec.side is spec.side
+            and (each.spec.type is OrderType.MARKET or each.pending or each.is_unknown)
+            and not waits(each, self.manager.venue.traits)
+        )  # fmt: skip
 
     def _funds(
         self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None

@@ -1,14 +1,15 @@
-"""Orders of ours that trade with each other and not at the venue."""
+"""Orders of ours that trade with each other and not at the venue, and what is left of them."""
 
 from __future__ import annotations
 
-from onetape.model.enums import OrderNews
+from onetape.model.enums import OrderNews, RequestKind
+from onetape.orders.again import begin_again, name_again
 from onetape.orders.machine import OrderEvent
-from onetape.orders.managed import Managed, NewsOut
+from onetape.orders.managed import IntentOut, Managed, NewsOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.told import FillTold
 
-__all__ = ["end_held", "trade_inside"]
+__all__ = ["end_held", "release", "take_in", "take_off", "trade_inside"]
 
 
 def trade_inside(manager: OrderManager, fill: FillTold, now: int) -> None:
@@ -18,11 +19,44 @@ def trade_inside(manager: OrderManager, fill: FillTold, now: int) -> None:
             manager.book(each, manager.directory.get(each.client_id), now)
 
 
+def take_off(manager: OrderManager, order: Managed, now: int) -> None:
+    """Asks the venue to cancel what works there, and nothing about it is open. What is then left of
+    it is not over."""
+    manager.directory.mark(order)
+    order.is_taken_off = True
+    order.life.on_event(OrderEvent.CANCEL_REQUEST)
+    manager.send_cancel(order, now)
+
+
+def take_in(manager: OrderManager, order: Managed) -> None:
+    """The venue has it no more: it waits here until it is released, or ends."""
+    manager.directory.mark(order)
+    order.pending.clear()
+    order.told_end, order.ask_at, order.lost_at = None, 0, 0
+    order.is_held = True
+    order.life.on_event(OrderEvent.CANCEL_REJECT)  # nothing is asked of the venue any more
+
+
+def release(manager: OrderManager, order: Managed, now: int) -> bool:
+    """What is left of an order that is held goes to the venue. False: it cannot be named there."""
+    # One that never was at the venue has its own name yet.
+    name = order.client_id
+    if order.is_taken_off:
+        name = name_again(order, manager.venue.client_id_chars)
+    if not name:
+        return False
+    begin_again(manager.directory, order, name, now)
+    intent = IntentOut(order, RequestKind.AMEND, order.price, order.life.size, again=True)
+    manager.outs.append(intent)
+    manager.send(order, RequestKind.PLACE, now)
+    return True
+
+
 def end_held(manager: OrderManager, order: Managed, now: int, code: int, reason: str) -> None:
     """An order that was held is over: it is denied, or what is left of it cancelled."""
     manager.directory.mark(order)
     word, event = OrderNews.DENIED, OrderEvent.DENY
-    if order.life.filled:
+    if order.life.accepted:
         word, event = OrderNews.CANCELED, OrderEvent.VENUE_CANCEL
     order.life.on_event(event)
     manager.outs.append(NewsOut(order, word, order.state, now, code, reason))

@@ -208,6 +208,15 @@ NEWS_EVENTS: Final = {
     OrderNews.ABSENT: OrderEvent.FOUND_ABSENT,
 }
 
+# What an order that has ended at the venue is told as. FILLED is of the quantity that it has there:
+# a reduce-only order may have been cut to the position.
+ENDS: Final = {
+    OrderState.CANCELED: OrderNews.CANCELED,
+    OrderState.EXPIRED: OrderNews.EXPIRED,
+    OrderState.REJECTED: OrderNews.REJECTED,
+    OrderState.FILLED: OrderNews.UPDATED,
+}
+
 
 def as_matrix() -> bytes:
     """TABLE for the core: MATRIX_ROWS x MATRIX_COLUMNS bytes, row by row.
@@ -384,6 +393,7 @@ def as_markdown() -> str:
 
 __all__ = [
     "EFFECT_IDS",
+    "ENDS",
     "FILLS",
     "MATRIX_COLUMNS",
     "MATRIX_ROWS",

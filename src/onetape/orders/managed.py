@@ -40,12 +40,14 @@ class Request(NamedTuple):
 
 
 class IntentOut(NamedTuple):
-    """To the journal before it goes to the wire."""
+    """To the journal before it goes to the wire. again: of a cancel: what is left is to be placed
+    again; of an amendment: it goes to the venue as a new order."""
 
     order: Managed
     kind: RequestKind
     price: int
     size: int
+    again: bool = False
 
 
 class NewsOut(NamedTuple):
@@ -122,7 +124,15 @@ class Managed:
     price: int
     venue_id: str = ""
     conditional: bool = False  # it waits outside the book now
-    is_held: bool = False  # it waits here for orders of ours; the venue never hears of it
+    is_held: bool = False  # it waits here for orders of ours; the venue has nothing of it
+    is_taken_off: bool = False  # cancelled for an internal trade: what is left is placed again
+    is_again: bool = False  # what was left was placed again, and that is unanswered
+    again: int = 0  # how often
+    sent_as: str = ""  # its client id at the venue, where that is another
+    former: tuple[str, ...] = ()  # names, ours and the venue's, of orders there that are gone
+    elsewhere: int = 0  # filled otherwise than by the order that the venue has now,
+    away: int = 0  # which is by so much smaller than ours
+    sent_at: int = 0  # when it was placed again
     is_met: bool = False  # seen at the venue first: some of its fills may be older than that
     pending: dict[RequestKind, Pending] = field(default_factory=dict)
     cancel_wanted: bool = False  # asked for while the placing is unanswered
@@ -137,6 +147,11 @@ class Managed:
     told_end: OrderNews | None = None  # it has ended there; fills are still to come
     told_time: int = 0  # venue's time of the newest word about it
     amend_to: tuple[int, int] = (0, 0)  # price and size that are asked for
+
+    @property
+    def name(self) -> str:
+        """Its client id at the venue."""
+        return self.sent_as or self.client_id
 
     @property
     def state(self) -> OrderState:

@@ -24,13 +24,13 @@ from onetape.model.enums import OrderNews, OrderState, RequestKind, Side, Trigge
 from onetape.model.errors import AccountMode, OrderOutcomeUnknown, OrderUnknown, VenueRejected
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
-from onetape.orders.asking import ASK_AFTER, is_absent, next_ask, question_of
+from onetape.orders.again import as_ours, begin_again
+from onetape.orders.asking import ASK_AFTER, is_absent, next_ask, questions, request
 from onetape.orders.books import Books
-from onetape.orders.calls import Call, OrderKey, OrderProtocol, Purpose
+from onetape.orders.calls import REQUEST_KINDS, Call, OrderKey, OrderProtocol, Purpose
 from onetape.orders.directory import Directory
-from onetape.orders.machine import NEWS_EVENTS, Effect, OrderEvent
+from onetape.orders.machine import ENDS, NEWS_EVENTS, Effect, OrderEvent
 from onetape.orders.managed import (
-    AccountOut,
     FillOut,
     HealthOut,
     IntentOut,
@@ -63,22 +63,6 @@ SENDS_MAX: Final = 4  # of one request that the venue refuses for now
 _PLACE: Final = RequestKind.PLACE
 _SUBMIT: Final = OrderEvent.SUBMIT
 _NO_TRIGGER: Final = TriggerBy.NONE
-_KINDS: Final = {
-    Purpose.PLACE: RequestKind.PLACE,
-    Purpose.CANCEL: RequestKind.CANCEL,
-    Purpose.AMEND: RequestKind.AMEND,
-}
-_ENDS: Final = {
-    OrderState.CANCELED: OrderNews.CANCELED,
-    OrderState.EXPIRED: OrderNews.EXPIRED,
-    OrderState.REJECTED: OrderNews.REJECTED,
-    # Of the quantity that it has there: a reduce-only order may have been cut to the position.
-    OrderState.FILLED: OrderNews.UPDATED,
-}
-
-
-def _nobody(_: str) -> None:
-    """Whose an order of that client id is, that no tape has: a robot's number and its order."""
 
 
 class OrderManager:
@@ -102,9 +86,10 @@ class OrderManager:
         self.unmatched: dict[tuple[str, int, Side], FillTold] = {}  # fills of orders not yet known
         self.counts: dict[str, int] = {}  # what was odd, by name
         self.settled: set[str] = set()  # ended by an operator's word, by client id
-        self.owner_of: Callable[[str], tuple[int, int] | None] = _nobody
-        # An order has ended at the venue, its fills are booked, and nobody has been told yet.
-        self.before_end: Callable[[Managed, int], None] | None = None
+        # The robot's number and its order of a client id that no tape has.
+        self.owner_of: Callable[[str], tuple[int, int] | None] = lambda _: None
+        # It has ended at the venue, its fills are booked, nobody has been told. Goes it on?
+        self.before_end: Callable[[Managed, OrderNews, int], bool] = lambda *_: False
         self._asked_venue_ids: set[tuple[str, str]] = set()
 
     # --- what robots ask for ----------------------------------------------------------------------
@@ -118,7 +103,7 @@ class OrderManager:
         self.outs.append(IntentOut(order, _PLACE, spec.price_int, spec.size_int))
         order.life.on_event(_SUBMIT)
         if not held:
-            self._send(order, _PLACE, now)
+            self.send(order, _PLACE, now)
         return order
 
     def deny(self, client_id: str, request: Request, now: int, code: int, reason: str) -> Managed:
@@ -132,30 +117,41 @@ class OrderManager:
     def cancel(self, order: Managed, now: int) -> None:
         """Asks the venue; while the placing is unanswered, as soon as it is answered."""
         self.directory.mark(order)
+        was_taken_off, order.is_taken_off = order.is_taken_off, False
         if order.is_foreign or not order.is_open:
             self.refuse(order, OrderNews.CANCEL_REJECTED, now)
             return
         if order.is_held:
             self._news(order, OrderNews.CANCELED, now)
             return
-        if RequestKind.PLACE in order.pending and not order.life.accepted:
+        if RequestKind.PLACE in order.pending and (order.is_again or not order.life.accepted):
             if order.cancel_wanted:
                 return
             order.life.on_event(OrderEvent.CANCEL_REQUEST)
             order.cancel_wanted = True
             if order.pending[RequestKind.PLACE].resend_at:  # refused for now: it is nowhere
                 del order.pending[RequestKind.PLACE]
-                self._news(order, OrderNews.REJECTED, now, VenueRejected.code, "not sent again")
+                self._refused(order, now, VenueRejected.code, "not sent again")
             return
         if RequestKind.CANCEL in order.pending:
+            if was_taken_off:  # now it is over when it has gone
+                self._intend_cancel(order)
             return
         order.life.on_event(OrderEvent.CANCEL_REQUEST)
-        self.outs.append(IntentOut(order, RequestKind.CANCEL, order.price, order.life.size))
-        self._send(order, RequestKind.CANCEL, now)
+        self.send_cancel(order, now)
+
+    def send_cancel(self, order: Managed, now: int) -> None:
+        self._intend_cancel(order)
+        self.send(order, RequestKind.CANCEL, now)
+
+    def _intend_cancel(self, order: Managed) -> None:
+        size, again = order.life.size, order.is_taken_off
+        self.outs.append(IntentOut(order, RequestKind.CANCEL, order.price, size, again))
 
     def cancel_once(self, order: Managed, now: int) -> None:
         """Unless that is under way: for who asks again and again, until it is gone."""
-        if not order.cancel_wanted and RequestKind.CANCEL not in order.pending:
+        is_asked = RequestKind.CANCEL in order.pending and not order.is_taken_off
+        if not order.cancel_wanted and not is_asked:
             self.cancel(order, now)
 
     def cancel_all(self, now: int, robot: int = 0) -> int:
@@ -174,7 +170,7 @@ class OrderManager:
         order.amend_to = (price or order.price, size or order.life.size)
         order.life.on_event(OrderEvent.AMEND_REQUEST, size=order.amend_to[1])
         self.outs.append(IntentOut(order, RequestKind.AMEND, *order.amend_to))
-        self._send(order, RequestKind.AMEND, now)
+        self.send(order, RequestKind.AMEND, now)
 
     def refuse(
         self, order: Managed, news: OrderNews, now: int, code: int = OrderUnknown.code,
@@ -187,7 +183,7 @@ class OrderManager:
 
     def answered(self, call: Call, answer: Answer, now: int) -> None:
         """An answer of the venue, or that there will be none (AMBIGUOUS)."""
-        kind = _KINDS.get(call.purpose)
+        kind = REQUEST_KINDS.get(call.purpose)
         if kind is not None and call.subject is not None:
             order = self.directory.get(call.subject.client_id)
             if order is not None:
@@ -210,7 +206,7 @@ class OrderManager:
             self.hear(answer.told, now, source="rest")
             return
         again = answer.outcome is Outcome.SAFE and pending.tries < SENDS_MAX
-        if again and not (order.cancel_wanted and kind is RequestKind.PLACE):
+        if again and not (order.cancel_wanted and kind is _PLACE):
             pending.resend_at = now + max(answer.retry_after, SECOND // 5)
             pending.deadline = pending.resend_at + ANSWER_WITHIN
             return
@@ -227,16 +223,16 @@ class OrderManager:
         if order.cancel_wanted and RequestKind.PLACE not in order.pending:
             order.cancel_wanted = False
             if order.is_open:
-                self.outs.append(IntentOut(order, RequestKind.CANCEL, order.price, order.life.size))
-                self._send(order, RequestKind.CANCEL, now)
+                self.send_cancel(order, now)
 
     def _request_done(self, order: Managed, kind: RequestKind, answer: Answer, now: int) -> None:
         row = next((t for t in answer.told if isinstance(t, OrderTold)), None)
+        row = as_ours(order, row) if row is not None else None
         if row is not None:
             self._note_ids(order, row)
         match kind:
             case RequestKind.PLACE:
-                self._news(order, OrderNews.ACCEPTED, now)
+                self._accepted(order, now)
             case RequestKind.CANCEL:
                 if row is None and not order.conditional:
                     # That it goes, not how much of it was filled: the stream says that, or we ask.
@@ -251,10 +247,7 @@ class OrderManager:
             self._compare(order, row, now)
 
     def _request_refused(self, order: Managed, kind: RequestKind, answer: Answer, now: int) -> None:
-        news = {
-            RequestKind.PLACE: OrderNews.REJECTED,
-            RequestKind.CANCEL: OrderNews.CANCEL_REJECTED,
-        }.get(kind, OrderNews.UPDATE_REJECTED)
+        is_cancel = kind is RequestKind.CANCEL
         reason = f"{answer.venue_code} {answer.text}".strip()
         if answer.code == AccountMode.code:  # somebody changed the account
             self.calls.append(self.venue.modes(now))
@@ -262,7 +255,24 @@ class OrderManager:
             self._ask(order, now)
             if order.state is OrderState.PENDING_CANCEL:
                 return
-        self._news(order, news, now, answer.code or VenueRejected.code, reason)
+        code = answer.code or VenueRejected.code
+        if kind is RequestKind.PLACE:
+            self._refused(order, now, code, reason)
+            return
+        news = OrderNews.CANCEL_REJECTED if is_cancel else OrderNews.UPDATE_REJECTED
+        self._news(order, news, now, code, reason)
+        order.is_taken_off = order.is_taken_off and order.life.cancel_open
+
+    def _accepted(self, order: Managed, now: int) -> None:
+        news = OrderNews.UPDATED if order.is_again else OrderNews.ACCEPTED
+        size, order.is_again = order.life.size if order.is_again else 0, False
+        self._news(order, news, now, size=size)
+
+    def _refused(self, order: Managed, now: int, code: int, reason: str) -> None:
+        """What was placed is not there; of an order that was there before the rest is gone."""
+        news = OrderNews.CANCELED if order.is_again else OrderNews.REJECTED
+        order.is_again = False
+        self._news(order, news, now, code, reason)
 
     def _lost(self, order: Managed, now: int) -> None:
         if order.state is not OrderState.UNKNOWN:
@@ -286,10 +296,12 @@ class OrderManager:
                 self._asked_venue_ids.discard((key.symbol, key.venue_id))
             return
         order.asking = False
+        row = as_ours(order, row) if row is not None else None
         if row is not None:
             self._snapshot(order, row, now)
             return
-        if answer.not_found and self._not_found(order, key, now):
+        is_it = answer.not_found and key.client_id in ("", order.name)
+        if is_it and self._not_found(order, key, now):
             return
         # What nobody has answered for is asked again.
         is_left = order.state is OrderState.PENDING_CANCEL and not order.pending
@@ -305,7 +317,8 @@ class OrderManager:
         has_trigger = self.waits_apart(order.spec)
         # It may have fired: then it is an order of the book, under the same client id.
         order.ask_other = has_trigger and key.conditional
-        if order.life.accepted:  # it was there: that nobody finds it proves nothing
+        if order.life.accepted and not (order.is_again and order.life.filled == order.elsewhere):
+            # It was there: that nobody finds it proves nothing.
             self._lost(order, now)
         elif is_absent(order, key, now, has_trigger=has_trigger):
             self._news(order, OrderNews.ABSENT, now, OrderUnknown.code)
@@ -315,7 +328,8 @@ class OrderManager:
         """An order with a trigger, at a venue where these have a service of their own."""
         return spec.trigger_by is not _NO_TRIGGER and self.venue.traits.conditionals
 
-    def _send(self, order: Managed, kind: RequestKind, now: int) -> None:
+    def send(self, order: Managed, kind: RequestKind, now: int) -> None:
+        """After its intent."""
         pending = order.pending.get(kind)
         if pending is None:
             order.pending[kind] = Pending(kind, now + ANSWER_WITHIN)
@@ -323,17 +337,8 @@ class OrderManager:
             pending.tries += 1
             pending.resend_at = 0
             pending.deadline = now + ANSWER_WITHIN
-        if kind is _PLACE:
-            reference = self.references.get(order.spec.symbol, 0)
-            call = self.venue.place(order.client_id, order.spec, now, reference=reference)
-        else:
-            key = OrderKey(order.spec.symbol, order.client_id, order.conditional)
-            if kind is RequestKind.CANCEL:
-                call = self.venue.cancel(key, now)
-            else:
-                price, size = order.amend_to
-                call = self.venue.amend(key, order.spec, now, price=price, size=size)
-        self.calls.append(call)
+        reference = self.references.get(order.spec.symbol, 0)
+        self.calls.append(request(self.venue, order, kind, now, reference=reference))
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -344,21 +349,13 @@ class OrderManager:
             for kind, pending in list(order.pending.items()):
                 if pending.resend_at:
                     if now >= pending.resend_at:
-                        self._send(order, kind, now)
+                        self.send(order, kind, now)
                 elif now >= pending.deadline:
                     del order.pending[kind]
                     self._lost(order, now)
             if order.ask_at and now >= order.ask_at and not order.asking:
-                self._question(order, now)
+                self.calls += questions(order, self.venue, now)
         self.directory.working.look()
-
-    def _question(self, order: Managed, now: int) -> None:
-        order.ask_at, order.asking = 0, True
-        key = question_of(order, now, ended_apart=self.venue.traits.ended_apart)
-        self.calls.append(self.venue.query(key, now))
-        if order.told_filled > order.life.filled:
-            since = max(order.created - 60 * SECOND, 0)
-            self.calls.append(self.venue.fills(order.spec.symbol, now, since=since))
 
     @property
     def next_due(self) -> int:
@@ -376,11 +373,11 @@ class OrderManager:
                 case OrderTold():
                     self._order(each, now)
                 case BalanceTold():
-                    self._note(self.books.balance(each, source))
-                case MoveTold():
-                    self._note(self.books.move(each))
+                    self.outs += self.books.balance(each, source)
+                case MoveTold():  # the ledger's
+                    pass
                 case PositionTold():
-                    self._note(self.books.position(each, source))
+                    self.outs += self.books.position(each, source)
                 case ModeTold():
                     self.mode = each
                 case StreamTold():
@@ -388,10 +385,13 @@ class OrderManager:
                     if each.what == "settings changed":
                         self.calls.append(self.venue.modes(now))
 
-    def _order(self, told: OrderTold, now: int) -> None:
-        order = self.directory.find(told.client_id, told.symbol, told.venue_id)
+    def _order(self, word: OrderTold, now: int) -> None:
+        order = self.directory.find(word.client_id, word.symbol, word.venue_id)
         if order is None:
-            self._meet(told, now)
+            self._meet(word, now)
+            return
+        told = as_ours(order, word)
+        if told is None:
             return
         self._note_ids(order, told)
         if told.news is None:
@@ -407,6 +407,8 @@ class OrderManager:
                 order.pending.pop(RequestKind.AMEND, None)
                 order.price = told.price
                 self._news(order, told.news, now, size=told.size)
+        elif told.news is OrderNews.ACCEPTED:
+            self._accepted(order, now)
         else:
             self._news(order, told.news, now)
         self._compare(order, told, now)
@@ -418,14 +420,15 @@ class OrderManager:
             return  # older than what is known
         order.not_found = 0
         order.asks = 0 if order.told_end is None else order.asks
-        if told.state in _ENDS:
-            self._end(order, _ENDS[told.state], told, now)
+        if told.state in ENDS:
+            self._end(order, ENDS[told.state], told, now)
         elif told.state is not OrderState.UNKNOWN:
             if order.state in (OrderState.SUBMITTED, OrderState.UNKNOWN):
                 order.pending.pop(RequestKind.PLACE, None)
                 if order.life.cancel_open and RequestKind.CANCEL not in order.pending:
                     order.life.on_event(OrderEvent.CANCEL_REJECT)
                 order.price = told.price or order.price
+                order.is_again = False
                 self._news(order, OrderNews.FOUND, now, size=told.size)
                 order.lost_at = order.ask_at = 0
             elif order.state is OrderState.PENDING_CANCEL and not order.pending:
@@ -444,9 +447,12 @@ class OrderManager:
             order.told_end = news
             return
         order.told_end = None
-        if self.before_end is not None and news is not OrderNews.UPDATED:
-            self.before_end(order, now)
+        if order.elsewhere and news is OrderNews.REJECTED:
+            news = OrderNews.CANCELED  # the robot knows that it was there
+        if news is not OrderNews.UPDATED and self.before_end(order, news, now):
+            return
         if order.is_open:
+            order.is_again = False
             code = told.code if told is not None else 0
             reason = told.reason if told is not None else ""
             order.pending.clear()
@@ -492,6 +498,8 @@ class OrderManager:
             return
         if not order.venue_id and fill.venue_id and not fill.is_internal:
             self.note_venue_id(order, fill.venue_id)
+        if fill.is_internal:
+            order.elsewhere += fill.size
         before = order.state
         cell = order.life.on_fill(str(fill.trade_id), fill.size)
         if cell is Effect.IMPOSSIBLE:
@@ -510,21 +518,22 @@ class OrderManager:
         if told.client_id in self.orders or told.news is OrderNews.REJECTED:
             return
         robot, order_id = self.owner_of(told.client_id) or (0, 0)
+        known = self.by_robot.get((robot, order_id))
+        if known is not None and known.is_open:  # placed again, and no tape says so
+            begin_again(self.directory, known, told.client_id, now)
+            self._order(told, now)
+            return
         order = met(told, robot, order_id)
         self.directory.add(order)
         self._note_ids(order, told)
-        if told.state not in _ENDS:
+        if told.state not in ENDS:
             word = "attributed" if robot else "foreign"
             self.outs.append(HealthOut("order", told.client_id, word, "warning"))
         for fill in [f for f in self.unmatched.values() if f.venue_id == told.venue_id]:
             self.book(fill, order, now)
-        if told.state in _ENDS:
+        if told.state in ENDS:
             order.life.state = told.state
             self.settle(order)
-
-    def _note(self, out: AccountOut | None) -> None:
-        if out is not None:
-            self.outs.append(out)
 
     # --- books ------------------------------------------------------------------------------------
 
@@ -555,15 +564,6 @@ class OrderManager:
         if changed or answered or news is OrderNews.UPDATED:
             self.outs.append(NewsOut(order, news, order.state, now, code, reason))
         self.settle(order)
-
-    def restore(self, order: Managed) -> None:
-        """An order of the journal."""
-        self.directory.add(order)
-
-    def restore_fill(self, fill: FillTold) -> None:
-        """A fill of the journal: booked, and nobody is told again."""
-        self.book(fill, self.directory.find(fill.client_id, fill.symbol, fill.venue_id), fill.time)
-        self.outs.clear()
 
     def settle(self, order: Managed) -> None:
         """What has ended leaves the open ones."""

@@ -3,9 +3,9 @@
 A pure core beside the order manager. One round asks for modes, both lists of working orders,
 positions, balances and the fills since the last known one (paged, with overlap); every order that
 works here and is in no list is asked for by its id. The round is over when all has been answered,
-no order's state is unknown and positions agree (where a venue has none: the balances are what the
-booked fills have made of those that the books began with); a difference that stays is said, with
-both views, and is never mended by inventing a fill. A second round changes nothing.
+no order's state is unknown and positions agree, where the venue has any (balances are the
+ledger's to compare); a difference that stays is said, with both views, and is never mended by
+inventing a fill. A second round changes nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from onetape.model.enums import OrderState
-from onetape.model.money import money
 from onetape.model.time import SECOND
 from onetape.orders.books import OPENING
 from onetape.orders.calls import Call, Purpose
@@ -25,11 +24,10 @@ from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import OrderTold, PositionTold
 
-__all__ = ["AGREED", "Difference", "Reconciler"]
+__all__ = ["Difference", "Reconciler"]
 
 RETRY: Final = SECOND  # after a call that failed
 SETTLE: Final = SECOND // 2  # between looks at what is not yet settled
-AGREED: Final = "0 differences"  # how a round ends
 CHECKED: Final = "check"  # why a round about money alone was made
 ROUNDS_MAX: Final = 10  # looks at positions that differ, before that is said
 
@@ -125,20 +123,10 @@ class Reconciler:
         self._call(venue.balances(now))
         for symbol in self.symbols if venue.traits.fills_by_symbol else self.symbols[:1]:
             self._call(venue.fills(symbol, now, since=self.fills.since))
-        books = self.manager.books
-        since = self._moves_since() if self._round.looked > 1 or not books.keeps_money else None
-        if since is not None:
-            moves = venue.account_moves(now, since=since)
+        if self._round.moves_since is not None:
+            moves = venue.account_moves(now, since=self._round.moves_since)
             if moves is not None:  # after the fills: these tell which trades are booked as such
                 self._call(moves)
-
-    def _moves_since(self) -> int | None:
-        """From when on it has to be known what moved money, None: it need not."""
-        assert self._round is not None
-        books = self.manager.books
-        if books.keeps_money:
-            return books.moves_since if books.differing() else None
-        return self._round.moves_since
 
     def _call(self, call: Call) -> None:
         assert self._round is not None
@@ -179,7 +167,7 @@ class Reconciler:
         venue = self.manager.venue
         if call.purpose is not Purpose.MOVES:
             self._call(venue.fills(call.symbol, now, since=0, cursor=cursor))
-        elif self._moves_since() is not None:  # newest first: what explains them may be enough
+        elif self._round is not None and self._round.moves_since is not None:
             more = venue.account_moves(now, since=0, cursor=cursor)
             assert more is not None
             self._call(more)
@@ -221,7 +209,8 @@ class Reconciler:
             case Purpose.BALANCES:
                 return venue.balances(now)
             case Purpose.MOVES:
-                moves = venue.account_moves(now, since=self._moves_since() or 0)
+                since = self._round.moves_since if self._round is not None else None
+                moves = venue.account_moves(now, since=since or 0)
                 return call if moves is None else moves
             case Purpose.FILLS:
                 return venue.fills(call.symbol, now, since=self.fills.since)
@@ -240,9 +229,9 @@ class Reconciler:
             return
         current.has_asked = True
         for order in list(self.manager.open.values()):
-            if order.client_id in current.listed or order.pending or order.is_held:
+            if order.name in current.listed or order.pending or order.is_held:
                 continue
-            if order.created >= current.began:
+            if max(order.created, order.sent_at) >= current.began:
                 continue
             order.ask_at = order.ask_at or now
             self.manager.directory.mark(order)
@@ -256,7 +245,6 @@ class Reconciler:
 
     def _begin_books(self, now: int) -> None:
         if not self.manager.venue.traits.positions:
-            self.manager.outs.extend(self.manager.books.begin(now))
             return
         # A position that the venue does not list is flat, whatever the fills of the overlap say.
         for key in dict.fromkeys((*self.manager.venue_positions, *self.manager.positions)):
@@ -271,9 +259,6 @@ class Reconciler:
     def _compare(self) -> list[Difference]:
         manager = self.manager
         found = []
-        for name, expected, told in manager.books.differing():
-            what = f"balance {name}"
-            found.append(Difference(what, str(money(expected)), str(money(told))))
         keys = {*manager.positions, *manager.venue_positions}
         for key in sorted(keys) if manager.venue.traits.positions else ():
             ours = manager.positions.get(key, 0)
@@ -298,8 +283,6 @@ class Reconciler:
     def _finish(self, differences: list[Difference], now: int) -> None:
         assert self._round is not None
         self.differences = differences
-        if not differences:
-            self.manager.books.agreed(self._round.began)
         self.fills.done()
         self.rounds += 1
         self.asked = self._round.asked
@@ -313,9 +296,7 @@ class Reconciler:
         count = len(differences)
         word = "difference" if count == 1 else "differences"
         severity = "critical" if count else "info"
-        outs.append(
-            HealthOut("reconciled", reason, f"{count} {word}" if count else AGREED, severity)
-        )
+        outs.append(HealthOut("reconciled", reason, f"{count} {word}", severity))
 
     @property
     def next_due(self) -> int:

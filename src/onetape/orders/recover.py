@@ -9,6 +9,7 @@ from __future__ import annotations
 from onetape.model.enums import OrderNews, OrderState, PositionSide, RequestKind
 from onetape.model.errors import VenueUnavailable
 from onetape.model.order import OrderSpec
+from onetape.orders.again import begin_again, name_again
 from onetape.orders.inside import end_held, trade_inside
 from onetape.orders.machine import NEWS_EVENTS, OrderEvent, OrderLife
 from onetape.orders.managed import Managed
@@ -40,6 +41,7 @@ class Recovery:
         time: int,
         *,
         is_held: bool = False,
+        again: bool = False,
     ) -> None:
         self.records += 1
         if kind is RequestKind.PLACE:
@@ -55,13 +57,20 @@ class Recovery:
                 is_held=is_held,
             )
             order.life.on_event(OrderEvent.SUBMIT)
-            self.manager.restore(order)
+            self.manager.directory.add(order)
             return
         known = self.manager.directory.get(client_id)
         if known is None or not known.is_open:
             return
         if kind is RequestKind.CANCEL:
             known.life.on_event(OrderEvent.CANCEL_REQUEST)
+            known.is_taken_off = again
+        elif again:
+            chars = self.manager.venue.client_id_chars
+            name = client_id if known.is_held else name_again(known, chars)
+            # It waited here, whatever was asked of the venue before.
+            known.life.on_event(OrderEvent.CANCEL_REJECT)
+            begin_again(self.manager.directory, known, name, time)
         else:
             known.amend_to = (spec.price_int, spec.size_int)
             known.life.on_event(OrderEvent.AMEND_REQUEST, size=spec.size_int)
@@ -77,13 +86,17 @@ class Recovery:
         if event is OrderEvent.CANCEL_ACK and not order.life.cancel_open:
             event = OrderEvent.VENUE_CANCEL
         order.life.on_event(event, size=size)
+        order.is_again = order.is_again and news is OrderNews.LOST
         if news is OrderNews.UPDATED:
             order.price = price
         self.manager.settle(order)
 
     def fill(self, fill: FillTold) -> None:
         self.records += 1
-        self.manager.restore_fill(fill)
+        manager = self.manager
+        known = manager.directory.find(fill.client_id, fill.symbol, fill.venue_id)
+        manager.book(fill, known, fill.time)
+        manager.outs.clear()  # nobody is told again
         if not fill.is_internal:
             self._heard = max(self._heard, fill.time)
             return
@@ -96,17 +109,11 @@ class Recovery:
         """The journal's first record: before it there is nothing to miss."""
         self.newest_fill = self.newest_fill or time
 
-    def reconciled(self, time: int, *, agreed: bool) -> None:
+    def reconciled(self) -> None:
         """A round has ended. What was filled later may have gaps: a stream that came back tells of
         a new fill while those that it missed are still being asked for."""
         self.has_begun = True
         self.newest_fill = max(self.newest_fill, self._heard)
-        if agreed:
-            self.manager.books.agreed(time)
-
-    def opening(self, currency: str, total: int, time: int, reference: str) -> None:
-        """A balance with which the books begin, or go on after money came or went."""
-        self.manager.books.restart(currency, total, time, reference)
 
     def held(self, symbol: str, side: PositionSide, qty: int) -> None:
         """A position with which the books begin: what the account had before."""

@@ -54,15 +54,15 @@ def settled_as(
             raise BadInput(f"filled must be between what is booked and the quantity of {name}")
     told = OrderTold(
         symbol=order.spec.symbol,
-        client_id=name,
+        client_id=order.name,
         venue_id=str(said.get("venue_id", "")) or order.venue_id,
         state=SAID[word],
         time=0,
         side=order.spec.side,
         type=order.spec.type,
         price=order.price,
-        size=size,
-        filled=filled,
+        size=size - order.away,
+        filled=filled - order.elsewhere,
         conditional=order.conditional,
         reason="by the operator's word",
     )

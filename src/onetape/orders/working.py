@@ -20,7 +20,7 @@ from onetape.model.order import OrderSpec
 from onetape.orders.calls import OrderProtocol, Traits
 from onetape.orders.managed import Managed
 
-__all__ = ["Spent", "Working", "only_reduces", "waits"]
+__all__ = ["Spent", "Working", "nearest", "only_reduces", "waits"]
 
 # Named once: a member looked up at its class costs as much as a call.
 _SELL: Final = Side.SELL
@@ -45,6 +45,15 @@ def waits(order: Managed, traits: Traits) -> bool:
     if order.spec.trigger_by is _NO_TRIGGER:
         return False
     return order.conditional if traits.conditionals else not order.life.triggered
+
+
+def nearest(order: Managed) -> int:
+    """The price at which it may be met first: of an amendment that nobody has answered both may be
+    true."""
+    price, other = order.price, order.amend_to[0]
+    if not order.life.update_open or not other:
+        return price
+    return min(price, other) if order.spec.side is _SELL else max(price, other)
 
 
 class Spent(NamedTuple):
@@ -192,19 +201,19 @@ class Working:
         spec, left, traits = order.spec, order.worst_left, self._venue.traits
         reduces, is_waiting = only_reduces(spec), waits(order, traits)
         may_reduce = (reduces or not traits.positions) and not is_waiting
-        prices = [order.price]
-        if order.life.update_open and order.amend_to[0]:
-            prices.append(order.amend_to[0])
-        met = None
+        dearest, met = order.price, None
+        if order.life.update_open:
+            dearest = max(dearest, order.amend_to[0])
         if spec.type is not _MARKET and not is_waiting:
-            met = (min(prices) if spec.side is _SELL else -max(prices), order.client_id)
+            # Prices of buys have their sign turned, so that the highest is the first.
+            met = (-spec.side.sign * nearest(order), order.client_id)
         return _Share(
             spec.symbol,
             spec.position_side,
             spec.side,
             0 if reduces else left,
             left if may_reduce else 0,
-            _spent(spec, left, max(prices)),
+            _spent(spec, left, dearest),
             met,
             order.is_unknown,
         )

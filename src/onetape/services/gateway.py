@@ -22,7 +22,8 @@ from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
 from onetape.ipc.door import OPERATOR
 from onetape.ipc.server import listen
-from onetape.model.enums import RequestKind
+from onetape.market.in_front import in_front
+from onetape.model.enums import RequestKind, Side
 from onetape.model.errors import VenueRejected
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call, Purpose
@@ -79,7 +80,6 @@ class Gateway:
         self.venue = open_trading_venue(options.kind, options.key, options.secret, addresses)
         self.protocol = self.venue.protocol
         self.manager = OrderManager(self.protocol)
-        self.manager.books.keeps_money = False
         self.clock = VenueClock()
         self.budget = AddressBudget(
             budget_file(self.home, options.rest), self.venue.budget, now=self.clock.now,
@@ -235,9 +235,10 @@ class Gateway:
             went=self._stream_went,
             watch=self.watch,
         )
+        self.gate.in_front = self._in_front
         self.crossing = open_crossing(
             self.options, self.manager, self.instruments, slot_of=self.tape.slot_of,
-            quote=self.market.best, newest=recovery.trades_inside,
+            quote=self.market.best, gate=self.gate, newest=recovery.trades_inside,
         )  # fmt: skip
         self.robots = Robots(
             self.manager, self.gate, self.tape, self.money, self.crossing,
@@ -250,6 +251,7 @@ class Gateway:
             self.options, venues_of(self.options), self.money, self.tape, self.protocol,
             self.wallets, now=self.clock.now, spawn=self._spawn, say=self._say,
             heard=self.watch.answer, tell=partial(tell_gateway, self.home),
+            killed=lambda: self.gate.killed,
         )  # fmt: skip
         self.transfers.recover([] if is_other else kept.transfers)
         self.commands = Commands(
@@ -297,6 +299,11 @@ class Gateway:
             price_band=Decimal(str(self.options.price_band)),
             orders_a_second=self.options.orders_per_second,
         )
+
+    def _in_front(self, symbol: str, side: Side, price: int) -> int:
+        bid, ask, bid_size, ask_size = self.market.top(symbol)
+        best = (bid, bid_size) if side is Side.BUY else (ask, ask_size)
+        return in_front(side, price, best=best, levels=self.depth.levels(symbol, side))
 
     # --- what the manager wants -------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import aiohttp
 import picows
 
+from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call
 from onetape.orders.managed import HealthOut
@@ -18,11 +19,12 @@ from onetape.services.gateway_connection import connected, reconnect_after
 from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_line import VenueLine
 from onetape.tape.journal import JournalWriter, type_id
-from onetape.venues.depth import DepthFrame, DepthStream
+from onetape.venues.depth import DepthFrame, DepthStream, Level
 
 __all__ = ["DepthFeed"]
 
 _BOOK: Final = type_id("book")
+LEVELS_ASKED: Final = 100
 QUESTION_S: Final = 0.25  # how often it is asked whether there is something to ask
 
 
@@ -68,6 +70,14 @@ class DepthFeed:
         self._streams[symbol] = stream
         self._spawn(self._follow(symbol))
         return True
+
+    def levels(self, symbol: str, side: Side) -> list[Level]:
+        """Of the book that is followed, the best first; none where none is known."""
+        stream = self._streams.get(symbol)
+        if stream is None or not stream.book.synced:
+            return []
+        book = stream.book.book
+        return book.bids(LEVELS_ASKED) if side is Side.BUY else book.asks(LEVELS_ASKED)
 
     async def _follow(self, symbol: str) -> None:
         """For ever, over as many connections as it takes."""

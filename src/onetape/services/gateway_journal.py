@@ -47,7 +47,6 @@ from onetape.orders.managed import (
     Out,
 )
 from onetape.orders.manager import OrderManager
-from onetape.orders.reconcile import AGREED
 from onetape.orders.recover import Recovery
 from onetape.orders.told import INTERNAL_TRADES, FillTold
 from onetape.services.gateway_money import LEDGER, KeptMoney
@@ -57,7 +56,10 @@ __all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "ended_key", "kill_reason",
 
 EPOCH_BITS: Final = 32
 DENIED_FLAG: Final = 4  # order_denied of core/journal/events.hpp
-HELD_FLAG: Final = 16  # it waits for orders of ours, and the venue never hears of it
+HELD_FLAG: Final = 16  # it waits for orders of ours, and the venue has not heard of it
+# Of a cancel: what is left is to be placed again. Of an amendment: it goes to the venue as a new
+# order of the same robot's order.
+AGAIN_FLAG: Final = 32
 FLAGS_AT: Final = 44  # where a request's flags are
 ROBOT_SHIFT: Final = 56  # of an internal fill's venue id: the other order's robot, above its id
 
@@ -286,9 +288,10 @@ class GatewayTape:
 
     def _intent(self, out: IntentOut, now: int) -> None:
         order, spec = out.order, out.order.spec
+        marks = HELD_FLAG * order.is_held + AGAIN_FLAG * out.again
         payload = REQUEST.pack(
             order.order_id, out.price, out.size, spec.trigger_int, spec.expire, out.kind.id,
-            spec.side.id, spec.type.id, spec.tif.id, spec.flags | HELD_FLAG * order.is_held,
+            spec.side.id, spec.type.id, spec.tif.id, spec.flags | marks,
             spec.trigger_by.id, spec.position_side.id, order.robot, spec.tag.encode()[:32],
         )  # fmt: skip
         if spec.once is not None and out.kind is _PLACE:
@@ -397,7 +400,7 @@ class GatewayTape:
         """Everything that this journal says about orders, robots and money. Before `open`."""
         wanted = (
             "instrument", "order_request", "order_event", "fill", "params", "input", "command",
-            "balance", "position", "health", "entry", "reply", "transfer", "cycle",
+            "position", "health", "entry", "reply", "transfer", "cycle",
         )  # fmt: skip
         symbols: dict[int, str] = {}
         settles: dict[int, str] = {}
@@ -413,8 +416,7 @@ class GatewayTape:
                     case EventType.HEALTH.id:
                         record = msgspec.msgpack.decode(frame.payload)
                         if record["kind"] == "reconciled":
-                            agreed = record["state"] == AGREED
-                            recovery.reconciled(frame.time, agreed=agreed)
+                            recovery.reconciled()
                         elif record["kind"] == "exchange" and record["state"] == "new":
                             self.since = frame.sequence
                     case EventType.INSTRUMENT.id:
@@ -428,14 +430,6 @@ class GatewayTape:
                         record = msgspec.msgpack.decode(frame.payload)
                         if "status" in record:  # else of an order
                             self.once.ended(record["id"], record)
-                    case EventType.BALANCE.id:
-                        record = msgspec.msgpack.decode(frame.payload)
-                        if record["source"] == OPENING:
-                            total = int(record["total"])
-                            recovery.opening(
-                                record["currency"], total, record["ts_event"],
-                                record.get("reference", ""),
-                            )  # fmt: skip
                     case EventType.POSITION.id:
                         record = msgspec.msgpack.decode(frame.payload)
                         side = PositionSide(record["side"])
@@ -507,8 +501,8 @@ class GatewayTape:
         robot, kind, order_id, spec, _ = request_of(payload, symbols[stream])
         life = self.robots[robot]
         name = life.client_id(order_id)
-        is_held = bool(payload[FLAGS_AT] & HELD_FLAG)
-        recovery.intent(name, robot, order_id, kind, spec, time, is_held=is_held)
+        is_held, again = (bool(payload[FLAGS_AT] & flag) for flag in (HELD_FLAG, AGAIN_FLAG))
+        recovery.intent(name, robot, order_id, kind, spec, time, is_held=is_held, again=again)
         if spec.once is not None:
             self.first.claim(spec.once, life.slot, name, robot, time)
 

@@ -18,7 +18,7 @@ from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_journal import MARK, QUOTE, TRADE
 from onetape.tape.journal import JournalWriter, type_id
 from onetape.venues.gateways import MarketStream, TradingVenue
-from onetape.venues.shapes import ShapedFeed
+from onetape.venues.shapes import NO_TOP, ShapedFeed, Top
 
 __all__ = ["MarketFeed"]
 
@@ -49,7 +49,7 @@ class MarketFeed:
         self._watch = watch
         self._written = written
         self._append = writer.append_raw
-        self._quotes: dict[int, bytes | tuple[int, int]] = {}  # by stream: as it came, or read
+        self._quotes: dict[int, bytes | Top] = {}  # by stream: as it came, or read
         self._received = 0  # when the message came that is being read
         self._market = venue.market(instruments, self)
         self._feed = ShapedFeed(self._market, instruments, writer.core)
@@ -73,8 +73,13 @@ class MarketFeed:
 
     def best(self, symbol: str) -> tuple[int, int]:
         """Bid and ask of the newest quote, (0, 0) where none has come since a stream was lost."""
+        top = self.top(symbol)
+        return top.bid, top.ask
+
+    def top(self, symbol: str) -> Top:
+        """The newest quote, zeros likewise."""
         stream = self._symbols.index(symbol) + 1
-        found = self._quotes.get(stream, (0, 0))
+        found = self._quotes.get(stream, NO_TOP)
         if isinstance(found, bytes):  # read when somebody asks
             found = self._quotes[stream] = self._feed.best(stream, found)
         return found
@@ -100,7 +105,7 @@ class MarketFeed:
         payload = QUOTE.pack(ts_event, received, bid, ask, bid_size, ask_size, update_id, 0)
         self._append(_QUOTE, payload, 0, stream, received)
         self._references[self._symbols[stream - 1]] = (bid + ask) // 2
-        self._quotes[stream] = bid, ask
+        self._quotes[stream] = Top(bid, ask, bid_size, ask_size)
 
     def trade(
         self, stream: int, ts_event: int, price: int, size: int, side: Side, trade_id: int

@@ -346,13 +346,14 @@ def open_crossing(
     *,
     slot_of: Callable[[int], int],
     quote: Callable[[str], tuple[int, int]],
+    gate: Gate,
     newest: int,
 ) -> Crossing | None:
     """None where it is not wanted, or there is nobody to cross with."""
     if not options.cross_internally or not options.subaccounts:
         return None
     known = {i.symbol: i for i in instruments}
-    return Crossing(manager, known, slot_of=slot_of, quote=quote, newest=newest)
+    return Crossing(manager, known, slot_of=slot_of, quote=quote, judge=gate.left, newest=newest)
 
 
 def _uuid_bytes(value: Any) -> bytes:

@@ -27,7 +27,7 @@ from onetape.accounts.transfers import (
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.config import OPERATOR
 from onetape.model.decimals import decimal_text
-from onetape.model.errors import NotAvailable, VenueUnavailable
+from onetape.model.errors import Killed, NotAvailable, VenueUnavailable
 from onetape.model.money import money
 from onetape.orders.calls import Call, OrderProtocol
 from onetape.orders.managed import HealthOut
@@ -68,7 +68,8 @@ class Wire(Protocol):
 class TransferDesk:
     """Of one account. now: gives the venue's time. spawn: a task of the gateway's. heard: of each
     answer. tell: the gateway of another account, of what has come to it; gives why it has not been
-    told, "" where it has. venues: what the venue is called, its name in the configuration first."""
+    told, "" where it has. venues: what the venue is called, its name in the configuration first.
+    killed: why nothing may begin now, "" where it may."""
 
     def __init__(
         self,
@@ -84,7 +85,9 @@ class TransferDesk:
         say: Callable[[HealthOut], None],
         heard: Callable[[Answer], None] = lambda answer: None,
         tell: Callable[[Tell], Coroutine[Any, Any, str]] | None = None,
+        killed: Callable[[], str] = str,
     ) -> None:
+        self._killed = killed
         self._options = options
         self._here = Here(tuple(venues), options.account, options.transfer_deadline_ns)
         self._money = money
@@ -98,7 +101,7 @@ class TransferDesk:
         self._tell = tell
         self._core = Transfers(
             money.ledger, *self._here.place[:2], self._refusal,
-            settled_after=options.transfer_settled_ns,
+            settled_after=options.transfer_settled_ns, is_stopped=lambda: bool(killed()),
         )  # fmt: skip
         self._looking: set[str] = set()
         self._telling: set[str] = set()
@@ -126,6 +129,8 @@ class TransferDesk:
         )  # fmt: skip
         if isinstance(known, Refused):
             raise known.error()
+        if known is None and (why := self._killed()):
+            raise Killed(f"the kill switch is on: {why}", todo="unkill, then ask again")
         return lambda: self._do(asked)
 
     def _check_way(self, asked: Asked) -> None:

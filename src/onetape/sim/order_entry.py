@@ -231,6 +231,7 @@ class OrderEntry(ExchangeState):
                 )
             )
         ]
+        meets = [other for other in meets if self._reaches(order, other.price)]
         if not meets:
             return False
         rule = order.extra.get("self_trade", self.self_trade)  # some venues let each order say
@@ -238,6 +239,13 @@ class OrderEntry(ExchangeState):
             for other in meets:
                 self._cancel(other, now, code=SelfTrade.code)
         return bool(rule != "cancel_resting")
+
+    def _reaches(self, order: SimOrder, price: int) -> bool:
+        """Whether what stands at better prices leaves something of it."""
+        side = order.side.opposite
+        levels = self.levels(order.index, side, 1 << 30)
+        better = sum(size for at, size in levels if (at - price) * side.sign > 0)
+        return better < order.size
 
     def _may_trade(self, order: SimOrder) -> bool:
         """Whether it reaches the best price of the other side at all. Own orders rest in the same

@@ -19,11 +19,13 @@ from onetape.tape.journal import type_id
 from onetape.venues.gateways import Market
 
 __all__ = [
+    "NO_TOP",
     "Shape",
     "ShapeTable",
     "Shaped",
     "ShapedFeed",
     "Slot",
+    "Top",
     "levels",
     "shape_reader",
     "text",
@@ -31,8 +33,19 @@ __all__ = [
 ]
 
 _QUOTE: Final = type_id("quote")
-_BEST: Final = struct.Struct("<16x2q")  # of a quote: bid and ask
+_BEST: Final = struct.Struct("<16x4q")  # of a quote, as `Top`
 
+
+class Top(NamedTuple):
+    """The newest quote of an instrument, in its units."""
+
+    bid: int
+    ask: int
+    bid_size: int
+    ask_size: int
+
+
+NO_TOP: Final = Top(0, 0, 0, 0)
 Role = Literal[
     "symbol", "time", "bid", "bid_size", "ask", "ask_size", "price", "size", "side", "id", "mark",
     "index", "first_id", "previous_id", "bids", "asks",
@@ -165,13 +178,12 @@ class ShapedFeed:
         self._reader.learn(message)
         return 0
 
-    def best(self, stream: int, message: bytes) -> tuple[int, int]:
-        """Bid and ask of the last quote of that stream in a message that the core took."""
-        found = (0, 0)
+    def best(self, stream: int, message: bytes) -> Top:
+        """Of the last quote of that stream in a message that the core took."""
+        found = NO_TOP
         for type_, at, payload in self._reader.frames(message, 0) or ():
             if type_ == _QUOTE and at == stream:
-                bid, ask = _BEST.unpack_from(payload)
-                found = bid, ask
+                found = Top(*_BEST.unpack_from(payload))
         return found
 
     def middle(self, stream: int) -> int:

@@ -1,0 +1,25 @@
+"""What of a book would be traded with before a price is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from onetape.model.enums import Side
+
+__all__ = ["in_front"]
+
+
+def in_front(
+    side: Side, price: int, *, best: tuple[int, int], levels: Sequence[tuple[int, int]]
+) -> int:
+    """Size that stands on that side of the book at better prices than `price`; in whole units. At
+    the price itself nobody knows who is first.
+
+    best: price and size of the newest quote, zeros where there is none; levels: of a book beside
+    it, the best first, which may be older. What the quote says is gone does not count.
+    """
+    sign = side.sign
+    if not best[0] or (best[0] - price) * sign <= 0:
+        return 0
+    behind = [size for at, size in levels if (at - price) * sign > 0 and (best[0] - at) * sign > 0]
+    return best[1] + sum(behind)
