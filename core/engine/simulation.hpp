@@ -557,7 +557,7 @@ class Simulation final : public ExchangeSink {
     bool started_ = false, halted_ = false, in_robot_ = false;
     bool stopping_ = false, flattening_ = false;
     std::int64_t flatten_pause_ = 1'000'000'000;  // before what is still held is closed again
-    bool trading_ = true;  // by the schedule and the operator
+    bool trading_ = true;                         // by the schedule and the operator
     bool scheduled_ = true, allowed_ = true;
     bool bars_held_ = false;  // bars of one moment are shown together: more may follow
     Money equity_peak_ = 0, drawdown_max_ = 0;
