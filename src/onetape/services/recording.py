@@ -45,10 +45,15 @@ def run_folder(out: str | Path | None, home: Path, name: str) -> Path:
     else:
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         path = home / "runs" / f"{stamp}-{name.lower()}"
+        private_folder(path.parent)
         number = 2
-        while path.exists():
-            path = home / "runs" / f"{stamp}-{name.lower()}-{number}"
-            number += 1
+        while True:  # robots that begin in one second each have a folder of their own
+            try:
+                path.mkdir(mode=0o700)
+                break
+            except FileExistsError:
+                path = home / "runs" / f"{stamp}-{name.lower()}-{number}"
+                number += 1
     private_folder(path)
     return path.resolve()
 
