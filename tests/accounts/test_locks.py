@@ -176,3 +176,26 @@ def test_held_is_the_same_as_of_all_that_is_there_at_once(steps, leverage):
                 assert before - found.held(currency, A) == alone
                 order.life.state = OrderState.ACCEPTED
                 found.update(order, A)
+
+
+@pytest.mark.parametrize(
+    ("held", "side", "size", "opens"),
+    [
+        (1000, SELL, 1000, False),
+        (1000, SELL, 1999, False),
+        (1000, SELL, 2001, True),
+        (1000, BUY, 1, True),
+        (-1000, BUY, 1000, False),
+        (0, BUY, 1, True),
+    ],
+)
+def test_what_only_closes_opens_nothing(held, side, size, opens):
+    found = locks()
+    value = held * UNIT // 10
+    found.position(A, LINEAR, PositionSide.BOTH, held, value)
+    order = order_of(LINEAR, side, size, 1000)
+    before = found.held("USDT", A)
+    assert found.opens(order.spec, size, 1000, slot=A) is opens
+    assert found.held("USDT", A) == before
+    coins = order_of(SPOT, SELL, 1, 1000)
+    assert found.opens(coins.spec, 1, 1000, slot=A)  # coins are held by their number

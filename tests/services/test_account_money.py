@@ -12,7 +12,8 @@ from onetape.accounts.entries import Cause, Entry, Leg, Outside
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.slots import Refused
 from onetape.accounts.table import AccountReader, AccountTable
-from onetape.model.enums import Side
+from onetape.model.enums import PositionSide, Side
+from onetape.model.errors import InsufficientFunds
 from onetape.model.order import OrderSpec
 from onetape.orders.managed import FillOut, HealthOut
 from onetape.orders.manager import OrderManager
@@ -128,6 +129,15 @@ def test_who_lost_his_allocation_trades_again_once_he_allocates(tmp_path: Path):
 def test_a_move_until_the_books_began_is_in_what_they_began_with(money, time, total):
     money.heard([MoveTold("d1", "USDT", 7 * UNIT, time, MoveKind.TRANSFER)], BEGAN + 2)
     assert money.ledger.total("USDT") == total * UNIT
+
+
+def test_a_sub_account_without_money_gets_out_of_its_position(money):
+    money.locks.position(2, LINEAR, PositionSide.BOTH, 1000, 100 * UNIT)
+    assert money.accounts.available("USDT", 2) < 0
+    way_out = OrderSpec(symbol=LINEAR, side=Side.SELL, size_int=1000, price_int=1000)
+    assert money.refusal(2, way_out, 1000) is None
+    further = OrderSpec(symbol=LINEAR, side=Side.BUY, size_int=1, price_int=1000)
+    assert money.refusal(2, further, 1).code == InsufficientFunds.code
 
 
 def test_a_late_fill_gives_the_account_what_the_venue_has(money, tmp_path):

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from onetape.services.gateway_journal import FILL
+from onetape.model.enums import EventType
+from onetape.services.gateway_journal import FILL, INPUT, NEWS, REQUEST
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 
@@ -57,6 +58,33 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "my"
 
 
+def taken_too_early(home: Path, runs: list[str]) -> list[int]:
+    """Orders whose requests the gateway's tape calls taken before it says what becomes of them: a
+    gateway that dies in between would never answer them."""
+    asked = {}
+    for run in runs:
+        with JournalReader(Path(run) / "journal") as reader:
+            asked[reader.uuid.bytes] = [
+                (frame.sequence, REQUEST.unpack_from(frame.payload)[0])
+                for frame in reader.frames(("order_request",))
+            ]
+    known, early = set(), []
+    with JournalReader(gateway_journal(home, "futures")) as reader:
+        for frame in reader.frames(("order_request", "order_event", "input")):
+            if frame.type == EventType.INPUT.id:
+                uuid, _, first, count, _, robot = INPUT.unpack(frame.payload)
+                last = first + count - 1
+                wanted = {(robot, order) for seq, order in asked[uuid] if seq <= last}
+                early += sorted(wanted - known)
+            elif frame.type == EventType.ORDER_REQUEST.id:
+                values = REQUEST.unpack_from(frame.payload)
+                known.add((values[12], values[0]))
+            else:
+                values = NEWS.unpack(frame.payload)
+                known.add((values[9], values[0]))
+    return early
+
+
 def test_two_robots_share_a_gateway_and_each_has_its_fills(folder):
     run = ("run", "strategies/taker.py", "--live", "--account", "futures")
     both = [begin(folder, *run, "--seconds", 7), begin(folder, *run, "--seconds", 10)]
@@ -70,6 +98,7 @@ def test_two_robots_share_a_gateway_and_each_has_its_fills(folder):
     assert sorted(filled.values()) == sorted([first["fills"], second["fills"]])
     assert min(filled.values()) > 0
     assert set(filled) == {1, 2}
+    assert not taken_too_early(home, [first["run"], second["run"]])
     for told in (first, second):
         again, _ = ended(begin(folder, "replay", told["run"], "--verify"))
         assert again["divergences"] == 0

@@ -156,6 +156,19 @@ class Locks:
             _add(margin, old, 1)
         return Spending(part.currency, amount) if amount > 0 else None
 
+    def opens(self, spec: OrderSpec, left: int, price: int, *, slot: int) -> bool:
+        """Whether a position could become larger by this order than by those that work. Else only
+        its fee is wanted, and what it closes sets free more than that."""
+        part = self._part(spec, left, price, slot)
+        if part is None or part.key is None:
+            return True
+        margin = self._margin(part.key, part.currency)
+        worst = margin.worst()
+        _add(margin, part, 1)
+        more = margin.worst() > worst
+        _add(margin, part, -1)
+        return more
+
     def of(self, order: Managed, currency: str) -> int:
         """What this order holds: what would be free without it."""
         part = self._parts.get(order.client_id)

@@ -98,7 +98,17 @@ class CycleOut(NamedTuple):
     refused: str = ""
 
 
-Out = IntentOut | NewsOut | FillOut | AccountOut | HealthOut | CycleOut
+class TakenOut(NamedTuple):
+    """Frames of a robot's journal have been dealt with. Behind all that came of them, so that what
+    a gateway had not come to when it died is dealt with by the next one. decided: when."""
+
+    robot: int
+    first: int
+    last: int
+    decided: int
+
+
+Out = IntentOut | NewsOut | FillOut | AccountOut | HealthOut | CycleOut | TakenOut
 
 
 @dataclass(slots=True)

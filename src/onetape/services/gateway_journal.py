@@ -45,6 +45,7 @@ from onetape.orders.managed import (
     IntentOut,
     NewsOut,
     Out,
+    TakenOut,
 )
 from onetape.orders.manager import OrderManager
 from onetape.orders.recover import Recovery
@@ -98,6 +99,7 @@ class RobotLife:
     uuid: bytes = b""  # of its journal
     slot: int = MAIN  # the sub-account that it trades with
     rate: int = 0  # orders a second that it may send, 0: as many as its account may
+    denied: set[int] = field(default_factory=set)  # by a gateway that died before it said `taken`
     _ahead: tuple[int, str] = (0, "")  # an order that is still to come, and its client id
 
     @property
@@ -208,6 +210,9 @@ class GatewayTape:
                 self._health(out, now)
             case CycleOut():
                 self._cycle(out, now)
+            case TakenOut():
+                life = self.robots[out.robot]
+                self.take(life, life.uuid, out.first, out.last, 0, out.decided)
         return 0
 
     def attach(self, life: RobotLife, now: int) -> None:
@@ -445,6 +450,7 @@ class GatewayTape:
                         _, _, first, count, _, number = INPUT.unpack(frame.payload)
                         if number in self.robots:
                             self.robots[number].taken = first + count - 1
+                            self.robots[number].denied.clear()
                     case EventType.ORDER_REQUEST.id:
                         self._recover_intent(frame.payload, symbols, frame.stream, frame.time,
                                              recovery)  # fmt: skip
@@ -511,7 +517,9 @@ class GatewayTape:
         life = self.robots.get(robot)
         if life is not None:
             name = life.client_id(order_id)
-            recovery.news(name, OrderNews.from_id(news), size, price, str(venue))
+            if (said := OrderNews.from_id(news)) is OrderNews.DENIED:
+                life.denied.add(order_id)
+            recovery.news(name, said, size, price, str(venue))
 
     def _told(self, payload: bytes, symbol: str, settle: str) -> tuple[FillTold, int]:
         """A fill, and the slot of its robot."""

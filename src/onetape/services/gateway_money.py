@@ -392,7 +392,8 @@ class AccountMoney:
         if self.statements.is_stopped(wanted.currency, slot):
             text = f"the {wanted.currency} of sub-account {name} went back to the pool"
             return Refusal.of(InsufficientFunds, f"{text}: allocate again")
-        if wanted.amount <= free:
+        # Money never bars the way out: not the fee of what only closes, either.
+        if wanted.amount <= free or not self.locks.opens(spec, left, price, slot=slot):
             return None
         text = f"{decimal_text(money(wanted.amount))} {wanted.currency}, sub-account {name} has"
         return Refusal.of(InsufficientFunds, f"{text} {decimal_text(money(max(free, 0)))} free")

@@ -19,7 +19,7 @@ from onetape.model.order import OrderSpec
 from onetape.orders.doubt import amend_in_doubt, place_in_doubt
 from onetape.orders.filters import Refusal
 from onetape.orders.gate import Gate
-from onetape.orders.managed import CycleOut, HealthOut, Managed, Request
+from onetape.orders.managed import CycleOut, HealthOut, Managed, Request, TakenOut
 from onetape.orders.manager import OrderManager
 from onetape.services.gateway_journal import GatewayTape, RobotLife, ended_key, request_of
 from onetape.services.gateway_lag import RobotLag
@@ -199,7 +199,7 @@ class Robots:
             has_more = has_more or frames == TURN_FRAMES
             if last:
                 # The stamp of when they came, not of when they were seen to.
-                self._tape.take(life, life.uuid, first, last, 0, decided)
+                self._manager.outs.append(TakenOut(life.number, first, last, decided))
         self._spans.decided_at = decided
         self._carry_out()
         self._spans.decided_at = 0
@@ -232,7 +232,7 @@ class Robots:
             return
         known = manager.by_robot.get((life.number, order_id))
         if kind is RequestKind.PLACE:
-            if known is not None:
+            if known is not None or order_id in life.denied:
                 return
             reductions = self._money.reductions
             name = life.client_id(order_id)
