@@ -308,7 +308,8 @@ class Simulation final : public ExchangeSink {
     // The last frame taken of a source: sequence and chain value, for input frames.
     [[nodiscard]] std::uint64_t source_sequence(std::uint32_t source) const;
     [[nodiscard]] std::uint32_t source_crc(std::uint32_t source) const;
-    void sample();  // one equity sample now
+    void sample();         // one equity sample now
+    void widen_samples();  // one more instrument, without a price until now
 
     // --- ExchangeSink: news leave the exchange here and reach the robot later ---
     void on_order_event(std::uint32_t instrument, const OrderEventPayload& event) override;

@@ -114,6 +114,18 @@ void Simulation::sample() {
     }
 }
 
+void Simulation::widen_samples() {
+    const std::size_t rows = samples_.size();
+    if (rows == 0) return;
+    for (std::vector<double>* each : {&sampled_prices_, &sampled_positions_}) {
+        const std::size_t before = each->size() / rows;
+        std::vector<double> wider(rows * (before + 1), 0.0);
+        for (std::size_t row = 0; row < rows; ++row)
+            std::copy_n(each->data() + row * before, before, wider.data() + row * (before + 1));
+        *each = std::move(wider);
+    }
+}
+
 Digest Simulation::action_hash() const {
     Sha256 copy = actions_hash_;
     return copy.finish();

@@ -24,6 +24,7 @@ Instrument& Simulation::add_instrument(std::string symbol, const InstrumentSpec&
     for (int i = 0; i < spec.price_decimals; ++i) added->price_scale *= 10.0;
     for (int i = 0; i < spec.size_decimals; ++i) added->size_scale *= 10.0;
     instruments_.push_back(std::move(added));
+    widen_samples();
     Instrument& instrument = *instruments_.back();
     update_instrument(instrument.index, spec);
     return instrument;
