@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from loop import best_of
-from tapes import SYMBOL, walk_tape
+from market_tapes import SYMBOL, walk_tape
 
 from onetape import Strategy
 

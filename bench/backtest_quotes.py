@@ -7,7 +7,7 @@ import json
 import time
 
 from loop import best_of
-from tapes import SYMBOL, walk_tape
+from market_tapes import SYMBOL, walk_tape
 
 from onetape import Strategy
 

@@ -30,7 +30,7 @@ from onetape.venues.binance.protocol import MARKET
 from onetape.venues.shapes import ShapedFeed
 
 sys.path.insert(0, str(Path(__file__).parent))
-from tapes import CAPTURE, instrument
+from market_tapes import CAPTURE, instrument
 
 ROUNDS = 7
 BOOK = type_id("book")

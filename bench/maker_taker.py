@@ -7,7 +7,7 @@ import json
 import sys
 
 from loop import best_of
-from tapes import SYMBOL, real_tape, walk_tape
+from market_tapes import SYMBOL, real_tape, walk_tape
 
 from onetape import Strategy
 

@@ -42,7 +42,7 @@ def of_process(tape: Path, count: int) -> int:
 
 
 def main() -> None:
-    from tapes import PLACE, long_tape, walk_tape
+    from market_tapes import PLACE, long_tape, walk_tape
 
     short = of_process(walk_tape(SMALL), SMALL)
     if shutil.disk_usage(PLACE).free < NEEDED:

@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tapes import SYMBOL, walk_tape
+from market_tapes import SYMBOL, walk_tape
 
 import onetape
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tapes import SYMBOL, walk_tape
+from market_tapes import SYMBOL, walk_tape
 
 from onetape.engine.plan import read_plan
 from onetape.model.time import format_time

@@ -51,6 +51,10 @@ strategy = "maker.py"
 account = "main"
 subaccount = "a"
 """
+# The robot's sub-account has money only once it is given some.
+ALLOCATE = (
+    "send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2",
+)  # fmt: skip
 
 
 class Home:

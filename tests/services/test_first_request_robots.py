@@ -99,7 +99,7 @@ def test_robots_that_see_the_same_take_it_once_and_the_last_one_goes_on(tmp_path
         assert len({robot for robot, _ in taken[seen:]}) == 1
         with JournalReader(gateway_journal(home, "main")) as reader:
             filled = [FILL.unpack(f.payload)[0] for f in reader.frames(("fill",))]
-        assert len(filled) <= len(taken)
+        assert len(set(filled)) <= len(taken)  # one order may be filled in pieces
         run = Path(json.loads(out)["run"])
         said = [record for record in logged(run / "journal") if "reason" not in record]
         lost = [r for r in said if r["fields"].get("code") == 4605]

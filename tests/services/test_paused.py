@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from supervised import CONFIG, Home
+from supervised import ALLOCATE, CONFIG, Home
 
 from onetape.model.errors import ProcessDown
 from onetape.services import supervisor_client
@@ -26,6 +26,7 @@ def begins(path: Path) -> int:
 def test_a_pause_shows_in_status_and_ends_without_a_second_process(tmp_path: Path) -> None:
     with Home(tmp_path) as home:
         home.run("up")
+        home.run(*ALLOCATE)
         home.wait_for(home.fills)
         first = {p["name"]: p["pid"] for p in home.asked()["processes"]}
         for name in ("venue:x", "gateway:main", "robot:mm"):

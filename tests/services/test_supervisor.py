@@ -11,15 +11,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import msgspec
-from supervised import CONFIG, MAKER, Home, is_there
+from supervised import ALLOCATE, CONFIG, MAKER, Home, is_there
 
 from onetape.services.supervisor_options import supervisor_journal
 from onetape.store.tokens import read_token
 from onetape.tape.journal import JournalReader
 
-ALLOCATE = (
-    "send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2",
-)  # fmt: skip
 ALL = ["supervisor", "venue:x", "gateway:main", "robot:mm"]
 
 

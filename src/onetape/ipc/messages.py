@@ -34,6 +34,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
     "gateway": {
         "kill": ("reason",), "unkill": (), "cancel_all": (), "reconcile": (),
         "settle": ("order", "as", "venue_id", "filled"), "latency": (),
+        "end_cycle": ("key", "subaccount"),
         "transfer": tuple(TRANSFER_FIELDS),
         "transfers": ("id",),
         **dict.fromkeys(MONEY_COMMANDS, _MOVES),

@@ -78,6 +78,7 @@ class ExchangeState:
         self.recorder: Callable[[str, list[Any], dict[str, Any]], None] | None = None
         self._inside = False
         self._said: list[Report] = []
+        self._is_heard = True  # what is said of the market
         self._timers: list[tuple[int, int, Callable[[int], None]]] = []
         self._timer_count = 0
         self._next_id = first_order_id

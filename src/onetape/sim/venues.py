@@ -169,7 +169,7 @@ def open_venue(
         collateral=facts.collateral,
     )
     exchange.keyring = (seed, kind)
-    exchange.advance(now)
+    exchange.advance_unheard(now)
     for name in accounts:
         key, secret = key_pair(seed, f"{kind}/{name}")
         account = exchange.open_account(name, key, secret, facts.balances)

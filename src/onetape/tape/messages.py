@@ -85,10 +85,17 @@ COLD: Final[Mapping[str, Mapping[str, str]]] = {
         "slot": "whole", "leverage": "number", "entries_after": "whole", "others": "table",
         "memory": "text", "tapes": "list", "positions": "list", "name": "text",
         "epoch": "whole", "journal": "text", "taken": "whole", "currency": "whole",
-        "slots": "table",
+        "slots": "table", "rate": "whole",
     },
     "log": {"level": "text", "text": "text", "fields": "table"},
     "memory": {},
+    "signal": {
+        "id": "whole", "symbol": "text", "direction": "text", "cause": "whole", "facts": "table",
+    },
+    "target": {"id": "whole", "symbol": "text", "qty": "text", "signal": "whole"},
+    "cycle": {
+        "end": "text", "within": "text", "slot": "whole", "robot": "whole", "refused": "text",
+    },
     "entry": {
         "cause": "text", "legs": "list", "note": "text", "of": "whole", "reference": "text",
         "time": "whole",
@@ -117,7 +124,9 @@ def event_schema(schema: EventSchema) -> dict[str, Any]:
         required += facts["required"]
     elif schema.fixed:
         for item in schema.fields:
-            if item.kind != "x":
+            if item.name == schema.more:  # not in every line
+                properties[item.name] = _BY_NAME["table"]
+            elif item.kind != "x":
                 key = shown_key(schema.name, item.name)
                 properties[key] = _of_field(item)
                 required.append(key)

@@ -60,8 +60,10 @@ def segment_files(directory: Path) -> list[tuple[int, Path, bool]]:
 
 def located(path: Path) -> Path:
     """A process's journal may be called as its process is: journal/collector:NAME."""
+    if ":" not in path.name or path.exists():
+        return path
     beside = path.with_name(path.name.replace(":", "-", 1))
-    return beside if ":" in path.name and not path.exists() and beside.is_dir() else path
+    return beside if beside.is_dir() else path
 
 
 def is_tape(path: Path) -> bool:
