@@ -10,7 +10,6 @@ import random
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeVar
 
@@ -18,6 +17,7 @@ import msgspec
 
 from onetape import _core
 from onetape.engine.accounts import SHARED
+from onetape.engine.answers import Balance, ExactBalance, Failed
 from onetape.engine.children import location_of, make_child
 from onetape.engine.handlers import KINDS, Handlers
 from onetape.engine.live_money import LiveMoney
@@ -31,7 +31,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.request_key import RequestKey, request_key
 from onetape.model.time import format_time, parse_period
 
-__all__ = ["MEMORY_BYTES_MAX", "Balance", "ExactBalance", "Failed", "Host"]
+__all__ = ["MEMORY_BYTES_MAX", "Host"]
 
 MEMORY_BYTES_MAX = 64 * 1024
 MONEY_ONE = 10**18  # units of 1e-18
@@ -52,41 +52,6 @@ _LOG, _MEMORY, _PARAMS = EventType.LOG.id, EventType.MEMORY.id, EventType.PARAMS
 
 
 S = TypeVar("S")
-
-
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """Money of one currency. total: what is owned; available: free for new orders; locked: what
-    working orders and positions hold. Open profit may be free, too: it is in no total."""
-
-    currency: str
-    total: float
-    available: float
-    locked: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class ExactBalance:
-    """The same, exact."""
-
-    currency: str
-    total: Fraction
-    available: Fraction
-    locked: Fraction
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """An exception of the strategy: which callback, what, where in its source, when."""
-
-    callback: str
-    error: str
-    where: str
-    time: int
-
-    def __str__(self) -> str:
-        place = self.where or "strategy"
-        return f"{self.error}, {place}, in {self.callback} at {format_time(self.time)}"
 
 
 class Host:
