@@ -21,10 +21,13 @@ from onetape.sim.faults import parse_faults
 from onetape.sim.faulty import Faulty
 from onetape.sim.venues import open_venue
 
+HISTORY = 200 * 10**9  # of the market: enough for a few bars, and soon made
+
 
 @contextmanager
 def served(kind: str, seed: int = 7, *, faults: str = "", **options):
     """(dialect, port) while the block runs. faults: TOML."""
+    options.setdefault("history", HISTORY)
     dialect = open_venue(kind, seed=seed, now=time.time_ns(), **options)
     if faults:
         dialect = Faulty(dialect, kind, seed=seed)
@@ -67,6 +70,7 @@ class Virtual:
         is a ConnectionResetError."""
         self.time = 1_795_000_000_000_000_000
         self.connections = 0
+        options.setdefault("history", HISTORY)
         self.dialect = open_venue(kind, seed=seed, now=self.time, **options)
         if faults:
             self.dialect = Faulty(self.dialect, kind, seed=seed)

@@ -19,7 +19,7 @@ from onetape.venues.kraken.errors import ERRORS, row_of_text
 from onetape.venues.kraken.signing import api_sign
 from onetape.venues.outcome import Outcome
 from sim.kraken_client import KrakenClient
-from sim.venue_client import Virtual
+from sim.venue_client import HISTORY, Virtual
 
 DATA = "../shared/data"
 SECRET = "kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSUXNsu3eow76sz84Q18fWxnyRzBHCd3pd5nE9qa99HAZtuZuj6F1huXg=="
@@ -316,7 +316,7 @@ def test_an_exchange_that_makes_its_calls_again_is_the_same():
     )
     for _ in range(25):
         act(client, rng)
-    again = open_venue("kraken", seed=9, now=now).exchange
+    again = open_venue("kraken", seed=9, now=now, history=HISTORY).exchange
     again.replay(calls)
     again.advance(exchange.now)
     assert len(calls) > 25
