@@ -57,6 +57,8 @@ def test_nothing_at_all_is_a_configuration():
         ("[robots.mm]", "[robots.operator]", "no robot is called `operator`", 7),
         ('account = "main"\n', "", "missing key `account`", 7),
         ('venue = "kraken"', 'venue = "kraken"\nkey = "abc123"', "a secret in the open", 6),
+        ('venue = "kraken"', 'venue = "kraken"\nmaster = "boss"', "no other account `boss`", 6),
+        ('venue = "kraken"', 'venue = "kraken"\nmaster = "main"', "no other account `main`", 6),
     ],
 )
 def test_an_error_names_its_line(old, new, says, line):

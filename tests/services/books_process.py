@@ -40,11 +40,12 @@ class Books:
         key: str = "key",
         secret: str = "secret",
         wire: Callable[[Any], Any] | None = None,
+        siblings: dict[str, str] | None = None,
     ) -> None:
         options = GatewayOptions(
             kind="binance-usdm", account="main", rest="", ws="", key=key, secret=secret,
             home=str(home), symbols=[], subaccounts={"a": 2}, commands="process",
-            transfer_settled_ns=20_000_000,
+            transfer_settled_ns=20_000_000, siblings=siblings or {},
         )  # fmt: skip
         make_token(home, "a")
         self.token = make_token(home, "operator")

@@ -9,8 +9,10 @@ from transfer_processes import World, until
 
 from onetape.accounts.entries import Cause
 from onetape.ipc.commands import binance_strategy_balance
+from onetape.orders.calls import MASTER
 
 GIVE = "/sapi/v1/sub-account/universalTransfer"
+RETURN = "/sapi/v1/sub-account/transfer/subToMaster"
 TO_OTHER = {"from": "spot", "to": "binance.second.trading"}
 
 
@@ -18,7 +20,7 @@ TO_OTHER = {"from": "spot", "to": "binance.second.trading"}
 def world(tmp_path_factory):
     made = World(tmp_path_factory.mktemp("between"), siblings={"second": "second"})
     try:
-        made.second = made.also("second", siblings={"main": "main"})
+        made.second = made.also("second", siblings={"main": MASTER})
         assert made.transfer("fund", 500).status == "applied"
         made.ends("fund")
         yield made
@@ -30,6 +32,14 @@ def gives(world, id_: str, amount, **fields):
     told = world.transfer(id_, amount, **{**TO_OTHER, **fields})
     assert told.status == "applied", told.error
     return told
+
+
+def returned(world, id_: str, amount, state: str = "done", **fields) -> dict:
+    """From the second account, unless told otherwise to its master."""
+    way = {"from": "spot", "to": "binance.main.spot", **fields}
+    told = world.transfer(id_, amount, at="second", **way)
+    assert told.status == "applied", told.error
+    return world.ends(id_, state, at="second")
 
 
 def both(world) -> Decimal:
@@ -87,12 +97,38 @@ def test_a_gateway_that_was_away_is_told_when_it_is_there(world):
     assert not [e for e in world.entries("second") if e.cause is Cause.CORRECTION]
 
 
-def test_only_a_master_account_gives_and_what_it_refuses_comes_back(world):
+def test_a_sub_account_gives_to_its_master_by_way_of_the_spot_wallets(world):
+    total, before, other = both(world), world.slots_of("second"), world.books("main")
+    returned(world, "out-of-trading", 4, **{"from": "trading", "to": "spot"})
+    returned(world, "to-master", "2.5")
+    into = {"from": "spot", "to": "trading"}
+    assert world.transfer("into-trading", "2.5", **into).status == "applied"
+    world.ends("into-trading")
+    assert world.slots_of("second")[0] == before[0] - 4
+    trading, transit, spot = other
+    # Its spot wallet has what the other has sent; its ledger has what it has moved itself.
+    assert world.books("main") == (trading + Decimal("2.5"), transit, spot - Decimal("2.5"))
+    assert both(world) == total - Decimal("2.5")
+    world.looked()
+    world.send(("reconcile", {}), to="second")
+    for account in ("main", "second"):
+        assert not [e for e in world.entries(account) if e.cause is Cause.CORRECTION]
+
+
+@pytest.mark.parametrize(("action", "tries"), [("drop_answer", 1), ("drop_request", 2)])
+def test_what_became_of_one_to_the_master_stands_in_the_sub_accounts_history(world, action, tries):
+    name = f"return-{action}"
+    returned(world, f"{name}-before", 3, **{"from": "trading", "to": "spot"})
     before = world.books("second")
-    way = {"from": "trading", "to": "binance.main.spot"}
-    assert world.transfer("not-master", 3, at="second", **way).status == "applied"
-    row = world.ends("not-master", "failed", at="second")
-    assert "-1002" in row["reason"]
+    world.fault(path=RETURN, action=action)
+    assert returned(world, name, 3)["tries"] == tries
+    trading, transit, spot = before
+    assert world.books("second") == (trading, transit, spot - 3)
+
+
+def test_what_the_venue_refuses_a_sub_account_comes_back(world):
+    before = world.books("second")
+    assert "-5013" in returned(world, "too-much", 10**9, "failed")["reason"]
     assert world.books("second") == before
 
 

@@ -9,21 +9,40 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import pytest
 from books_process import UNIT, Books
 
 from onetape.model.money import money, money_units
+from onetape.orders.calls import MASTER
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import TransferTold
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from sim.venue_process import VenueProcess
 
-PATH = "/sapi/v1/asset/transfer"
 TOTAL = 1000 * UNIT
 FINAL = ("done", "failed", "expired")
 amounts = itertools.count(1)
+
+
+class Way(NamedTuple):
+    """account: of the exchange, from 0. target: as the command names it. left: what the trading
+    wallet, and the spot wallet, change by for 1 that is moved."""
+
+    path: str
+    account: int
+    source: str
+    target: str
+    to: str
+    left: tuple[int, int]
+
+
+OUT = Way("/sapi/v1/asset/transfer", 0, "", "spot", "", (-1, 1))
+TO_MASTER = Way(
+    "/sapi/v1/sub-account/transfer/subToMaster", 1, "spot", "binance.boss.spot", MASTER, (0, -1)
+)
 
 
 class Wire:
@@ -51,33 +70,46 @@ class Wire:
 class World:
     def __init__(self, folder: Path) -> None:
         self.venue = VenueProcess(folder / "state", "binance-usdm")
-        self.account = self.venue.told["accounts"][0]
         self.began = time.time_ns() - 10**9
+        _, protocol = self.keyed(TO_MASTER)
+        self.ask(protocol, protocol.transfer("", "spot", "USDT", TOTAL, time.time_ns()))
 
-    def books(self, home: Path) -> Books:
+    def keyed(self, way: Way) -> tuple[dict, BinanceUsdmProtocol]:
+        account = self.venue.told["accounts"][way.account]
+        return account, BinanceUsdmProtocol(account["key"], account["secret"])
+
+    def ask(self, protocol: BinanceUsdmProtocol, call) -> Answer:
+        answer = asyncio.run(Wire(self.venue.port, protocol, lambda: None).answer(call))
+        assert answer.outcome is Outcome.DONE, answer
+        return answer
+
+    def books(self, way: Way, home: Path) -> Books:
         found: list[Books] = []
 
         def wire(protocol):
             return Wire(self.venue.port, protocol, lambda: found[0].step())
 
-        account = self.account
-        found.append(Books(home, key=account["key"], secret=account["secret"], wire=wire))
+        account, _ = self.keyed(way)
+        siblings = {"boss": way.to} if way.to else {}
+        found.append(Books(home, key=account["key"], secret=account["secret"], wire=wire,
+                           siblings=siblings))  # fmt: skip
         return found[0]
 
-    def faults(self, *rules: dict) -> None:
+    def faults(self, way: Way, *rules: dict) -> None:
         """These and no others."""
-        faults = [{"path": PATH, "method": "POST", **rule} for rule in rules]
+        faults = [{"path": way.path, "method": "POST", **rule} for rule in rules]
         content = msgspec.json.encode({"clear": True, "fault": faults})
         headers = {"Content-Type": "application/json"}
         status, told, _ = self.venue.control.request("POST", "/faults", content, headers)
         assert status == 200, told
 
-    def carried_out(self, amount: int) -> int:
+    def carried_out(self, way: Way, amount: int) -> int:
         """How often, by the venue's history."""
-        protocol = BinanceUsdmProtocol(self.account["key"], self.account["secret"])
-        call = protocol.transfers("", "spot", time.time_ns(), since=self.began)
-        wire = Wire(self.venue.port, protocol, lambda: None)
-        told = asyncio.run(wire.answer(call)).told
+        _, protocol = self.keyed(way)
+        call = protocol.transfers(
+            way.source, "spot", time.time_ns(), since=self.began, to=way.to
+        )  # fmt: skip
+        told = self.ask(protocol, call).told
         return sum(isinstance(row, TransferTold) and row.amount == amount for row in told)
 
 
@@ -107,13 +139,13 @@ def until_it_ends(books: Books, fields: dict, id_: str) -> str:
     return asyncio.run(work())
 
 
-def lives_for(world: World, home: Path, steps: int, fields: dict) -> bool:
+def lives_for(world: World, way: Way, home: Path, steps: int, fields: dict) -> bool:
     """A process of its own makes the transfer and dies after so many steps. False: it ended
     before."""
     child = os.fork()
     if child == 0:
         try:
-            books = world.books(home)
+            books = world.books(way, home)
             books.kill_after(steps)
             until_it_ends(books, fields, "one")
             books.close()
@@ -125,6 +157,7 @@ def lives_for(world: World, home: Path, steps: int, fields: dict) -> bool:
     return status != 0
 
 
+@pytest.mark.parametrize("way", [OUT, TO_MASTER], ids=["to spot", "to the master"])
 @pytest.mark.parametrize(
     ("rules", "states"),
     [
@@ -137,27 +170,28 @@ def lives_for(world: World, home: Path, steps: int, fields: dict) -> bool:
     ],
     ids=["plain", "answer lost", "request lost", "put off", "refused"],
 )  # fmt: skip
-def test_a_death_before_any_step_pays_neither_twice_nor_half(world, tmp_path, rules, states):
+def test_a_death_before_any_step_pays_neither_twice_nor_half(world, tmp_path, way, rules, states):
     for steps in range(40):
         amount = money_units(f"1.{next(amounts):06d}")
         fields = {
-            "id": "t", "currency": "usdt", "amount": str(money(amount)), "from": "trading",
-            "to": "spot", "deadline": "900ms",
+            "id": "t", "currency": "usdt", "amount": str(money(amount)),
+            "from": way.source or "trading", "to": way.target, "deadline": "900ms",
         }  # fmt: skip
         home = tmp_path / str(steps)
-        world.books(home).close()
-        world.faults(*rules)
-        has_died = lives_for(world, home, steps, fields)
-        books = world.books(home)
+        world.books(way, home).close()
+        world.faults(way, *rules)
+        has_died = lives_for(world, way, home, steps, fields)
+        books = world.books(way, home)
         state = until_it_ends(books, fields, "two")
-        world.faults()
+        world.faults(way)
         # After a death it may have come to its deadline first, or only be known to be over.
         assert state in ({*states, "expired", "failed"} if has_died else states), steps
         is_done = state == "done"
-        assert world.carried_out(amount) == is_done, steps
+        assert world.carried_out(way, amount) == is_done, steps
         ledger = books.money.ledger
         found = ledger.total("USDT"), ledger.transit("USDT"), ledger.total("USDT", "spot")
-        assert found == (TOTAL - amount * is_done, 0, amount * is_done), steps
+        trading, spot = (amount * is_done * sign for sign in way.left)
+        assert found == (TOTAL + trading, 0, spot), steps
         entries = ledger.posted
         again = books.send("transfer", "three", **fields)
         assert again["status"] == "duplicate"

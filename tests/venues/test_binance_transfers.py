@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from onetape.model.money import money_units
-from onetape.orders.calls import Call
+from onetape.orders.calls import MASTER, Call
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import MoveKind, TransferState, TransferTold
 from onetape.venues.binance.trading import BinanceUsdmProtocol
@@ -166,3 +166,50 @@ def test_a_history_between_accounts_has_our_id(world):
     assert answer.told == (
         TransferTold("92275823339", "spot", "", "USDT", AMOUNT, time_ns, TransferState.DONE, "t-1"),
     )
+
+
+def test_to_the_master_goes_by_the_sub_accounts_own_key_and_says_no_more_than_what():
+    protocol = BinanceUsdmProtocol("key", "secret")
+    call = protocol.transfer("spot", "spot", "USDT", AMOUNT, 0, to=MASTER, name="t-1")
+    path = "/sapi/v1/sub-account/transfer/subToMaster"
+    assert call.target.startswith(f"{path}?asset=USDT&amount=12.5&")
+    assert protocol.answer(call, 200, {}, b'{"txnId": "2966662589"}', 0).value == "2966662589"
+    for wallets in (("", "spot"), ("spot", ""), ("", "")):
+        assert protocol.transfer(*wallets, "USDT", AMOUNT, 0, to=MASTER) is None
+        assert protocol.transfers(*wallets, 0, since=0, to=MASTER) is None
+
+
+def test_a_sub_accounts_history_has_what_went_to_the_master():
+    protocol = BinanceUsdmProtocol("key", "secret")
+    call = protocol.transfers("spot", "spot", 0, since=0, to=MASTER, name="t-1")
+    assert call.target.startswith("/sapi/v1/sub-account/transfer/subUserHistory?type=2&")
+    row = {
+        "counterParty": "master", "email": "m@b.c", "type": 2, "asset": "USDT", "qty": "12.5",
+        "fromAccountType": "SPOT", "toAccountType": "SPOT", "status": "SUCCESS",
+        "tranId": 11798835829, "time": 1544433325000,
+    }  # fmt: skip
+    others = ({"type": 1}, {"counterParty": "subAccount"}, {"toAccountType": "COIN_FUTURE"})
+    body = msgspec.json.encode([row, *({**row, **other} for other in others)])
+    time_ns = 1544433325000 * 10**6
+    assert protocol.answer(call, 200, {}, body, 0).told == (
+        TransferTold("11798835829", "spot", "spot", "USDT", AMOUNT, time_ns, TransferState.DONE),
+    )
+    # A list that is full may not be all of it: nothing is known then.
+    full = msgspec.json.encode([row] * 500)
+    assert protocol.answer(call, 200, {}, full, 0).outcome is Outcome.AMBIGUOUS
+
+
+def test_a_master_is_nobodys_sub_account(world):
+    call = world.protocol.transfer("spot", "spot", "USDT", 1, time.time_ns(), to=MASTER)
+    answer = world.ask(call)
+    assert (answer.outcome, answer.venue_code) == (Outcome.DEFINITIVE, "-1002")
+    told = world.ask(world.protocol.transfers("spot", "spot", time.time_ns(), since=0, to=MASTER))
+    assert told.outcome is Outcome.DEFINITIVE
+
+
+def test_a_sub_account_is_nobodys_master(world):
+    account = world.venue.told["accounts"][1]
+    protocol = BinanceUsdmProtocol(account["key"], account["secret"])
+    call = protocol.transfer("", "spot", "USDT", AMOUNT, time.time_ns(), to="main", name="no")
+    answer = world.ask(call)
+    assert (answer.outcome, answer.venue_code) == (Outcome.DEFINITIVE, "-1002")

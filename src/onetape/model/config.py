@@ -67,6 +67,7 @@ class AccountConfig(_Section, frozen=True):
     cross_internally: bool = False  # orders of two sub-accounts that meet trade without the venue
     commands: Literal["disk", "process"] = "disk"  # where one is on the tape before it is done
     email: str = ""  # what the venue calls the account, where another of its accounts sends to it
+    master: str = ""  # the account of the same venue whose sub-account this is
     transfer_deadline: str = "120s"  # until when a transfer that was not made is tried again
 
 
@@ -363,6 +364,16 @@ def _check_references(config: Config, source: _Source) -> None:
                     (*path, key), "a secret in the open", "use env:NAME, file:/path or fd:N"
                 )
         _check_slots(path, account, source)
+        if account.master and (
+            account.master == name
+            or account.master not in config.accounts
+            or config.accounts[account.master].venue != account.venue
+        ):
+            raise source.bad(
+                (*path, "master"),
+                f"no other account `{account.master}` of venue `{account.venue}`",
+                "add it to [accounts]",
+            )
     for name, robot in config.robots.items():
         path = ("robots", name)
         if name == OPERATOR:  # its token would be the operator's

@@ -17,6 +17,7 @@ from onetape.orders.outcome import Answer
 from onetape.orders.told import FillTold, Told
 
 __all__ = [
+    "MASTER",
     "ORDER_PURPOSES",
     "REQUEST_KINDS",
     "Call",
@@ -25,6 +26,9 @@ __all__ = [
     "Purpose",
     "Traits",
 ]
+
+
+MASTER: Final = "(master)"  # in place of a name: the account whose sub-account the asking one is
 
 
 class Purpose(StrEnum):

@@ -52,7 +52,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     leverage: float = 1.0
     cross_internally: bool = False
     commands: str = "disk"  # or "process": a command is done once the tape has it there
-    siblings: dict[str, str] = {}  # other accounts of the venue: what it calls them
+    siblings: dict[str, str] = {}  # other accounts of the venue: what it calls them, or MASTER
     transfer_deadline_ns: int = 120 * SECOND
     # How old a transfer that the venue's history does not show is before it has not been made.
     transfer_settled_ns: int = SETTLED_AFTER

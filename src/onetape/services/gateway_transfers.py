@@ -142,7 +142,8 @@ class TransferDesk:
         if source.account != target.account and not self._to(target):
             raise NotAvailable(
                 f"this gateway knows no account {target.account} of its venue",
-                todo=f"write email of [accounts.{target.account}], and start this gateway again",
+                todo=f"write email of [accounts.{target.account}], or master of "
+                f"[accounts.{source.account}], and start this gateway again",
             )
         call = self._call(Send(asked.name, source, target, asked.currency, asked.amount))
         if call is None or self._wire is None:

@@ -32,6 +32,7 @@ from onetape.model.errors import (
     VenueUnavailable,
 )
 from onetape.model.time import parse_duration
+from onetape.orders.calls import MASTER
 from onetape.services.bridge_options import bridge_of, simulated_kind
 from onetape.services.collector_options import collector_journal
 from onetape.services.configured import clean_environ, is_simulated
@@ -208,7 +209,7 @@ def options_at(
     if told is None:
         started = _started(options, name, account, venue, symbols)
     else:
-        first = told["accounts"][0]
+        first = _account_there(told["accounts"], name)
         if bridge is not None:  # ccxt knows the paths
             told = {"venue": venue.kind, "rest": told["rest"], "ws": _socket(told["rest"])}
         elif told["venue"] in CHECKED:
@@ -220,7 +221,14 @@ def options_at(
         for other, each in config.accounts.items()
         if each.venue == account.venue and other != name
     }
+    if account.master:
+        siblings[account.master] = MASTER
     return msgspec.structs.replace(started, bridge=bridge, siblings=siblings)
+
+
+def _account_there(accounts: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """That of a simulated exchange which is called so, else its first."""
+    return next((each for each in accounts if each["name"] == name), accounts[0])
 
 
 def _socket(rest: str) -> str:

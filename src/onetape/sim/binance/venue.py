@@ -32,6 +32,8 @@ from onetape.sim.reports import Report
 __all__ = ["BinanceUsdm"]
 
 GIVE_PATH: Final = "/sapi/v1/sub-account/universalTransfer"
+RETURN_PATH: Final = "/sapi/v1/sub-account/transfer/subToMaster"
+RETURNED_PATH: Final = "/sapi/v1/sub-account/transfer/subUserHistory"
 RESTRICTIONS: Final = "/sapi/v1/account/apiRestrictions"  # of the wallet side: what a key may do
 ORDER_PATHS: Final = ("/fapi/v1/order", "/fapi/v1/batchOrders", "/fapi/v1/algoOrder")
 
@@ -208,6 +210,8 @@ class BinanceUsdm:
             ("GET", "/sapi/v1/asset/transfer"): lambda a, p, _n: data.wallet.history(a, p),
             ("POST", GIVE_PATH): data.wallet.give,
             ("GET", GIVE_PATH): lambda a, p, _n: data.wallet.given(a, p),
+            ("POST", RETURN_PATH): data.wallet.give_back,
+            ("GET", RETURNED_PATH): lambda a, p, _n: data.wallet.of_sub_account(a, p),
             ("GET", RESTRICTIONS): lambda _a, _p, _n: {},  # see _route
             # What clients ask of the wallet side before they begin.
             ("GET", "/sapi/v1/capital/config/getall"): lambda _a, _p, _n: [],

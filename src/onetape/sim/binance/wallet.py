@@ -1,11 +1,13 @@
-"""Binance: transfers between the spot wallet and that of USD-M futures, and from a master account
-to its sub-accounts, with their histories.
+"""Binance: transfers between the spot wallet and that of USD-M futures, and between a master
+account and its sub-accounts, with their histories.
 
 Sources: "User Universal Transfer" of the wallet documentation, "Universal Transfer (For Master
-Account)" of the sub-account documentation, read 2026-11. The spot wallet has no market here: it
+Account)", "Transfer to Master" and "Sub-account Transfer History (For Sub-account)" of the
+sub-account documentation, read 2026-11. The spot wallet has no market here: it
 holds what was taken out of the futures wallet. The first account is the master of the others; the
-email of an account is its name. What is said where an id was used already, or a sub-account asks,
-is not documented: here the one is an unknown error, the other no right.
+email of an account is its name. What is said where an id was used already, or where the master asks
+for what a sub-account may or the other way round, is not documented: here the one is an unknown
+error, the other no right.
 """
 
 from __future__ import annotations
@@ -94,6 +96,52 @@ class WalletData:
             and params.get("clientTranId", row.name) == row.name
         ]
         return {"result": rows[(page - 1) * size : page * size], "totalCount": len(rows)}
+
+    def give_back(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
+        """From a sub-account to the master, out of its spot wallet into the other."""
+        master = self.exchange.accounts[0]
+        if account is master:
+            raise Refused(-1002, status=401)
+        at, units, text = self._asked(params)
+        if units > account.spot.get(at, 0):
+            raise Refused(-5013)
+        asset = self.exchange.currencies[at]
+        made = self.exchange.give(account, master.name, ("spot", "spot"), asset, text, "", now)
+        return {"txnId": str(made)}
+
+    def of_sub_account(self, account: SimAccount, params: Params) -> list[dict[str, Any]]:
+        """What a sub-account has got (type 1) and given (2), as it sees it itself; newest first."""
+        if account is self.exchange.accounts[0]:
+            raise Refused(-1002, status=401)
+        size = min(int(params.get("limit") or GIVEN_SIZE), GIVEN_SIZE)
+        start = int(params.get("startTime") or 0)
+        end = int(params.get("endTime") or 2**62)
+        rows = []
+        for row in reversed(self.exchange.given):
+            kind = {row.target: 1, row.source: 2}.get(account.name, 0)
+            asset = self.exchange.currencies[row.currency]
+            if (
+                kind
+                and start <= ms(row.time) <= end
+                and params.get("type") in (None, str(kind))
+                and params.get("asset") in (None, asset)
+            ):
+                other = row.source if kind == 1 else row.target
+                rows.append(
+                    {
+                        "counterParty": "master",
+                        "email": other,
+                        "type": kind,
+                        "asset": asset,
+                        "qty": amount(row.amount),
+                        "fromAccountType": _ACCOUNT_TYPES[row.wallets[0]],
+                        "toAccountType": _ACCOUNT_TYPES[row.wallets[1]],
+                        "status": "SUCCESS",
+                        "tranId": row.id,
+                        "time": ms(row.time),
+                    }
+                )
+        return rows[:size]
 
     def _asked(self, params: Params) -> tuple[int, int, str]:
         """(currency, amount in 1e-18, its text). Raises Refused."""

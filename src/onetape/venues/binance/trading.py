@@ -383,7 +383,8 @@ class BinanceUsdmProtocol:
                 more = next_income(len(value), sent_terms(call.target))
                 return Answer(Outcome.DONE, tuple(moves), cursor=more)
             case Purpose.TRANSFER:
-                return Answer(Outcome.DONE, value=str(value["tranId"]))
+                number = value["txnId"] if "txnId" in value else value["tranId"]
+                return Answer(Outcome.DONE, value=str(number))
             case Purpose.TRANSFERS:
                 told, more = history_told(value, sent_terms(call.target))
                 return Answer(Outcome.DONE, tuple(told), cursor=more)

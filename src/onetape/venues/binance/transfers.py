@@ -6,10 +6,14 @@ is found again by type, amount and time; a request that is late is refused by it
 what the history does not show a minute later has not been carried out.
 
 A master account also sends to its sub-accounts, which are named by their email, with an id of ours
-(`clientTranId`); a transfer has the spot wallet at one of its ends. Sources: "User Universal
-Transfer" of the wallet and "Universal Transfer (For Master Account)" of the sub-account
-documentation with their histories, read 2026-11; all live at the wallet side's address, where /sapi
-paths go.
+(`clientTranId`); a transfer has the spot wallet at one of its ends.
+
+A sub-account gives to its master by its own key, from spot wallet to spot wallet, without an id of
+ours: the number in the answer (`txnId`) is taken for the history's `tranId`.
+
+Sources: "User Universal Transfer" of the wallet and "Universal Transfer (For Master Account)",
+"Transfer to Master (For Sub-account)" of the sub-account documentation with their histories, read
+2026-11; all live at the wallet side's address, where /sapi paths go.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from typing import Any, Final, NamedTuple
 
 from onetape.model.decimals import decimal_text
 from onetape.model.money import money
+from onetape.orders.calls import MASTER
 from onetape.orders.told import TransferState, TransferTold
 from onetape.venues.numbers import money_of
 
@@ -26,8 +31,12 @@ __all__ = ["TRANSFER_PATH", "Way", "history_terms", "history_told", "transfer_te
 
 TRANSFER_PATH: Final = "/sapi/v1/asset/transfer"
 GIVE_PATH: Final = "/sapi/v1/sub-account/universalTransfer"
+RETURN_PATH: Final = "/sapi/v1/sub-account/transfer/subToMaster"
+RETURNED_PATH: Final = "/sapi/v1/sub-account/transfer/subUserHistory"
 PAGE: Final = 100
 GIVEN_PAGE: Final = 500
+RETURNED_MAX: Final = 500  # and no further pages
+_OUT: Final = "2"  # of a transfer's type, as a sub-account sees it
 _MS: Final = 1_000_000
 _TYPES: Final = {("", "spot"): "UMFUTURE_MAIN", ("spot", ""): "MAIN_UMFUTURE"}
 _WALLETS: Final = {word: wallets for wallets, word in _TYPES.items()}
@@ -43,7 +52,7 @@ _STATES: Final = {
 
 
 class Way(NamedTuple):
-    """Between two wallets. to: the email of another account whose the second is."""
+    """Between two wallets. to: the email of another account whose the second is, or MASTER."""
 
     source: str
     target: str
@@ -56,6 +65,8 @@ _Asked = tuple[str, dict[str, str]]  # path and terms
 def transfer_terms(way: Way, currency: str, amount: int, name: str) -> _Asked | None:
     """None: there is no such way. amount: 1e-18. name: goes along to another account."""
     text = decimal_text(money(amount))
+    if way.to == MASTER:
+        return (RETURN_PATH, {"asset": currency, "amount": text}) if _is_return(way) else None
     if way.to:
         types = _types(way)
         if types is None:
@@ -70,6 +81,10 @@ def transfer_terms(way: Way, currency: str, amount: int, name: str) -> _Asked | 
     return TRANSFER_PATH, {"type": word, "asset": currency, "amount": text}
 
 
+def _is_return(way: Way) -> bool:
+    return way[:2] == ("spot", "spot")
+
+
 def _types(way: Way) -> tuple[str, str] | None:
     types = _ACCOUNT_TYPES.get(way.source), _ACCOUNT_TYPES.get(way.target)
     if types[0] is None or types[1] is None or "spot" not in way[:2]:
@@ -81,6 +96,9 @@ def history_terms(way: Way, since: int, cursor: str, name: str) -> _Asked | None
     """Newest first. cursor: start:page."""
     start, _, page = cursor.partition(":")
     start, page = start or str(since // _MS), page or "1"
+    if way.to == MASTER:
+        terms = {"type": _OUT, "startTime": start, "limit": str(RETURNED_MAX)}
+        return (RETURNED_PATH, terms) if _is_return(way) else None
     if way.to:
         if _types(way) is None:
             return None
@@ -95,11 +113,11 @@ def history_terms(way: Way, since: int, cursor: str, name: str) -> _Asked | None
     return TRANSFER_PATH, terms
 
 
-def history_told(
-    value: Mapping[str, Any], sent: Mapping[str, str]
-) -> tuple[list[TransferTold], str]:
+def history_told(value: Any, sent: Mapping[str, str]) -> tuple[list[TransferTold], str]:
     """Of an answer's rows, and the cursor of what follows. Raises LookupError, TypeError,
     ValueError."""
+    if "current" not in sent and "page" not in sent:
+        return _returned(value), ""
     if "toEmail" in sent:
         return _given(value, sent)
     rows = value.get("rows") or ()  # without any there is no such field
@@ -131,3 +149,19 @@ def _given(value: Mapping[str, Any], sent: Mapping[str, str]) -> tuple[list[Tran
     ]  # fmt: skip
     more = f"{sent['startTime']}:{int(sent['page']) + 1}" if len(rows) >= GIVEN_PAGE else ""
     return found, more
+
+
+def _returned(rows: list[Mapping[str, Any]]) -> list[TransferTold]:
+    """What went to the master. Its list has no pages: one that is full may not be all."""
+    if len(rows) >= RETURNED_MAX:
+        raise ValueError(f"{len(rows)} transfers to the master, perhaps more")
+    return [
+        TransferTold(
+            str(row["tranId"]), _ACCOUNT_WALLETS[row["fromAccountType"]],
+            _ACCOUNT_WALLETS[row["toAccountType"]], row["asset"], money_of(row["qty"]),
+            int(row["time"]) * _MS, _STATES.get(row["status"], TransferState.UNDERWAY),
+        )
+        for row in rows
+        if row["counterParty"] == "master" and int(row["type"]) == int(_OUT)
+        and {row["fromAccountType"], row["toAccountType"]} <= set(_ACCOUNT_WALLETS)
+    ]  # fmt: skip
