@@ -113,6 +113,7 @@ def test_a_sub_account_moves_its_own_money_and_gets_it_back(world):
         ("operator", {"amount": "-1"}, "INVALID_AMOUNT"),
         ("operator", {"amount": "nan"}, "INVALID_AMOUNT"),
         ("operator", {"amount": None}, "INVALID_AMOUNT"),
+        ("operator", {"amount": "1.000000001"}, "INVALID_AMOUNT"),  # the history shows 8 decimals
         ("operator", {"amount": "1e12"}, "INSUFFICIENT_FUNDS"),
         ("operator", {"currency": "xyz"}, "UNKNOWN_CURRENCY"),
         ("operator", {"from": ""}, "BAD_CONFIG"),

@@ -10,6 +10,7 @@ import time
 import msgspec
 import pytest
 
+from onetape.model.errors import InvalidAmount
 from onetape.model.money import money_units
 from onetape.orders.calls import MASTER, Call
 from onetape.orders.outcome import Answer, Outcome
@@ -199,8 +200,14 @@ def test_a_sub_accounts_history_has_what_went_to_the_master():
     assert protocol.answer(call, 200, {}, full, 0).outcome is Outcome.AMBIGUOUS
 
 
+def test_an_amount_that_the_history_would_show_otherwise_is_not_sent(world):
+    """It would not be known again, and be moved twice."""
+    with pytest.raises(InvalidAmount, match="leave out"):
+        world.transfer("", "spot", money_units("1.000000001"))
+
+
 def test_a_master_is_nobodys_sub_account(world):
-    call = world.protocol.transfer("spot", "spot", "USDT", 1, time.time_ns(), to=MASTER)
+    call = world.protocol.transfer("spot", "spot", "USDT", AMOUNT, time.time_ns(), to=MASTER)
     answer = world.ask(call)
     assert (answer.outcome, answer.venue_code) == (Outcome.DEFINITIVE, "-1002")
     told = world.ask(world.protocol.transfers("spot", "spot", time.time_ns(), since=0, to=MASTER))

@@ -27,7 +27,7 @@ from onetape.accounts.transfers import (
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.config import OPERATOR
 from onetape.model.decimals import decimal_text
-from onetape.model.errors import Killed, NotAvailable, VenueUnavailable
+from onetape.model.errors import InvalidAmount, Killed, NotAvailable, VenueUnavailable
 from onetape.model.money import money
 from onetape.orders.calls import Call, OrderProtocol
 from onetape.orders.managed import HealthOut
@@ -230,11 +230,13 @@ class TransferDesk:
         )  # fmt: skip
 
     async def _send(self, send: Send) -> None:
-        call = self._call(send)
-        if call is None or self._wire is None:  # of an earlier life, which could
-            effects = self._core.answered(
-                send.name, Outcome.REFUSED, self._now(), "it cannot be sent any more"
-            )
+        call, why = None, "it cannot be sent any more"  # of an earlier life, which could
+        try:
+            call = self._call(send)
+        except InvalidAmount as error:
+            why = error.what
+        if call is None or self._wire is None:
+            effects = self._core.answered(send.name, Outcome.REFUSED, self._now(), why)
         else:
             answer = await self._wire.answer(call)
             self._heard(answer)

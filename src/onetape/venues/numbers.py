@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from onetape.model.money import MONEY_DECIMALS
+from onetape.model.decimals import decimal_text
+from onetape.model.errors import InvalidAmount
+from onetape.model.money import MONEY_DECIMALS, money
 
-__all__ = ["money_of", "units_of"]
+__all__ = ["check_shown", "money_of", "units_of"]
 
 
 def units_of(text: str, decimals: int) -> int:
@@ -30,3 +32,14 @@ def units_of(text: str, decimals: int) -> int:
 def money_of(text: str) -> int:
     """Money in 1e-18; what lies beyond is no venue's."""
     return units_of(text, MONEY_DECIMALS)
+
+
+def check_shown(amount: int, step: int, currency: str) -> None:
+    """Raises InvalidAmount where a history that is written in steps would show another amount than
+    was moved: it would not be known again, and be moved twice. Both in 1e-18."""
+    if rest := amount % step:
+        text = decimal_text(money(amount))
+        raise InvalidAmount(
+            f"{text} {currency} is finer than the venue's history shows",
+            todo=f"leave out {decimal_text(money(rest))}",
+        )

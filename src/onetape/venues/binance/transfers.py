@@ -25,7 +25,7 @@ from onetape.model.decimals import decimal_text
 from onetape.model.money import money
 from onetape.orders.calls import MASTER
 from onetape.orders.told import TransferState, TransferTold
-from onetape.venues.numbers import money_of
+from onetape.venues.numbers import check_shown, money_of
 
 __all__ = ["TRANSFER_PATH", "Way", "history_terms", "history_told", "transfer_terms"]
 
@@ -37,6 +37,7 @@ PAGE: Final = 100
 GIVEN_PAGE: Final = 500
 RETURNED_MAX: Final = 500  # and no further pages
 _OUT: Final = "2"  # of a transfer's type, as a sub-account sees it
+SHOWN: Final = 10**10  # 1e-8, to which it writes amounts; in 1e-18
 _MS: Final = 1_000_000
 _TYPES: Final = {("", "spot"): "UMFUTURE_MAIN", ("spot", ""): "MAIN_UMFUTURE"}
 _WALLETS: Final = {word: wallets for wallets, word in _TYPES.items()}
@@ -63,22 +64,29 @@ _Asked = tuple[str, dict[str, str]]  # path and terms
 
 
 def transfer_terms(way: Way, currency: str, amount: int, name: str) -> _Asked | None:
-    """None: there is no such way. amount: 1e-18. name: goes along to another account."""
-    text = decimal_text(money(amount))
+    """None: there is no such way. amount: 1e-18. name: goes along to another account.
+    Raises InvalidAmount for what the histories would not show in full."""
+    asked = _way_terms(way, name)
+    if asked is None:
+        return None
+    check_shown(amount, SHOWN, currency)
+    path, terms = asked
+    return path, {**terms, "asset": currency, "amount": decimal_text(money(amount))}
+
+
+def _way_terms(way: Way, name: str) -> _Asked | None:
     if way.to == MASTER:
-        return (RETURN_PATH, {"asset": currency, "amount": text}) if _is_return(way) else None
+        return (RETURN_PATH, {}) if _is_return(way) else None
     if way.to:
         types = _types(way)
         if types is None:
             return None
         return GIVE_PATH, {
             "toEmail": way.to, "fromAccountType": types[0], "toAccountType": types[1],
-            "clientTranId": name, "asset": currency, "amount": text,
+            "clientTranId": name,
         }  # fmt: skip
     word = _TYPES.get(way[:2])
-    if word is None:
-        return None
-    return TRANSFER_PATH, {"type": word, "asset": currency, "amount": text}
+    return None if word is None else (TRANSFER_PATH, {"type": word})
 
 
 def _is_return(way: Way) -> bool:
