@@ -41,9 +41,12 @@ class Books:
         secret: str = "secret",
         wire: Callable[[Any], Any] | None = None,
         siblings: dict[str, str] | None = None,
+        kind: str = "binance-usdm",
+        currency: str = "USDT",
     ) -> None:
+        venue = kind.partition("-")[0]
         options = GatewayOptions(
-            kind="binance-usdm", account="main", rest="", ws="", key=key, secret=secret,
+            kind=kind, account="main", rest="", ws="", key=key, secret=secret,
             home=str(home), symbols=[], subaccounts={"a": 2}, commands="process",
             transfer_settled_ns=20_000_000, siblings=siblings or {},
         )  # fmt: skip
@@ -51,14 +54,14 @@ class Books:
         self.token = make_token(home, "operator")
         path = gateway_journal(home, "main")
         kept, once = KeptMoney(), Once()
-        protocol = open_trading_venue("binance-usdm", key, secret, Addresses("", "", "")).protocol
+        protocol = open_trading_venue(kind, key, secret, Addresses("", "", "")).protocol
         if path.exists():
             old = GatewayTape(None, ())
             old.recover(path, Recovery(OrderManager(protocol)), kept)
             once = old.once
         self.writer = JournalWriter(path, process="gateway:main")
         tape = GatewayTape(self.writer, ())
-        table = AccountTable(home, venue="binance", account="main", kind="binance-usdm")
+        table = AccountTable(home, venue=venue, account="main", kind=kind)
         reductions = Reductions(
             OrderManager(protocol), {}, own=lambda slot, symbol: 0, slot_of=lambda _: 1, bounds={},
             is_shared=True,
@@ -69,11 +72,11 @@ class Books:
         )  # fmt: skip
         self.steps_left = -1  # never
         self.money.recover(kept)
-        told = BalanceTold("USDT", 1000 * UNIT, 1)
-        self.money.begin({"USDT": told}, {}, is_other=False)
+        told = BalanceTold(currency, 1000 * UNIT, 1)
+        self.money.begin({currency: told}, {}, is_other=False)
         self.money.ready()
         self.desk = TransferDesk(
-            options, ["binance"], self.money, tape, protocol, wire(protocol) if wire else None,
+            options, [venue], self.money, tape, protocol, wire(protocol) if wire else None,
             now=time.time_ns, spawn=asyncio.ensure_future, say=lambda _: None,
         )  # fmt: skip
         self.desk.recover(kept.transfers)

@@ -40,11 +40,11 @@ def test_a_gateway_killed_before_the_answer_sends_nothing_twice(world):
     assert not [e for e in world.entries() if e.cause is Cause.CORRECTION]
 
 
-def test_a_venue_that_moves_nothing_for_us_says_so(tmp_path):
+def test_a_venue_that_moves_nothing_that_way_says_so(tmp_path):
     async def send():
         system = IPCCommandSystem("operator", home=tmp_path)
         system.start()
-        payload = transfer("t", "usd", 1, "trading", "futures")
+        payload = transfer("t", "usd", 1, "futures", "trading")
         told = [
             await system.send_command("kraken_gateway", *command, timeout=30)
             for command in (

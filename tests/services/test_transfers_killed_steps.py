@@ -16,10 +16,10 @@ import pytest
 from books_process import UNIT, Books
 
 from onetape.model.money import money, money_units
-from onetape.orders.calls import MASTER
+from onetape.orders.calls import MASTER, OrderProtocol
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import TransferTold
-from onetape.venues.binance.trading import BinanceUsdmProtocol
+from onetape.venues.gateways import Addresses, open_trading_venue
 from sim.venue_process import VenueProcess
 
 TOTAL = 1000 * UNIT
@@ -29,7 +29,8 @@ amounts = itertools.count(1)
 
 class Way(NamedTuple):
     """account: of the exchange, from 0. target: as the command names it. left: what the trading
-    wallet, and the spot wallet, change by for 1 that is moved."""
+    wallet, and the other wallet, change by for 1 that is moved. busy, no: what the venue says where
+    it puts off, and where it refuses."""
 
     path: str
     account: int
@@ -37,18 +38,31 @@ class Way(NamedTuple):
     target: str
     to: str
     left: tuple[int, int]
+    kind: str = "binance-usdm"
+    currency: str = "USDT"
+    busy: str = "-1021"
+    no: str = "-5013"
+
+    @property
+    def wallets(self) -> tuple[str, str]:
+        return self.source, self.target.rpartition(".")[2]
 
 
 OUT = Way("/sapi/v1/asset/transfer", 0, "", "spot", "", (-1, 1))
 TO_MASTER = Way(
     "/sapi/v1/sub-account/transfer/subToMaster", 1, "spot", "binance.boss.spot", MASTER, (0, -1)
 )
+TO_FUTURES = Way(
+    "/0/private/WalletTransfer", 0, "", "futures", "", (-1, 1), "kraken", "USD",
+    "EAPI:Invalid nonce", "EFunding:Insufficient funds",
+)  # fmt: skip
+BUSY, NO = "busy", "no"  # a venue has its own words
 
 
 class Wire:
     """One request after the other; before each and after its answer is a step."""
 
-    def __init__(self, port: int, protocol: BinanceUsdmProtocol, step) -> None:
+    def __init__(self, port: int, protocol: OrderProtocol, step) -> None:
         self.port, self.protocol, self.step = port, protocol, step
 
     async def answer(self, call) -> Answer:
@@ -69,17 +83,23 @@ class Wire:
 
 class World:
     def __init__(self, folder: Path) -> None:
-        self.venue = VenueProcess(folder / "state", "binance-usdm")
+        self.venues = {
+            kind: VenueProcess(folder / kind, kind) for kind in ("binance-usdm", "kraken")
+        }
         self.began = time.time_ns() - 10**9
         _, protocol = self.keyed(TO_MASTER)
-        self.ask(protocol, protocol.transfer("", "spot", "USDT", TOTAL, time.time_ns()))
+        self.ask(TO_MASTER, protocol.transfer("", "spot", "USDT", TOTAL, time.time_ns()))
 
-    def keyed(self, way: Way) -> tuple[dict, BinanceUsdmProtocol]:
-        account = self.venue.told["accounts"][way.account]
-        return account, BinanceUsdmProtocol(account["key"], account["secret"])
+    def keyed(self, way: Way) -> tuple[dict, OrderProtocol]:
+        account = self.venues[way.kind].told["accounts"][way.account]
+        nowhere = Addresses("", "", "")
+        return account, open_trading_venue(
+            way.kind, account["key"], account["secret"], nowhere
+        ).protocol
 
-    def ask(self, protocol: BinanceUsdmProtocol, call) -> Answer:
-        answer = asyncio.run(Wire(self.venue.port, protocol, lambda: None).answer(call))
+    def ask(self, way: Way, call) -> Answer:
+        _, protocol = self.keyed(way)
+        answer = asyncio.run(Wire(self.venues[way.kind].port, protocol, lambda: None).answer(call))
         assert answer.outcome is Outcome.DONE, answer
         return answer
 
@@ -87,29 +107,31 @@ class World:
         found: list[Books] = []
 
         def wire(protocol):
-            return Wire(self.venue.port, protocol, lambda: found[0].step())
+            return Wire(self.venues[way.kind].port, protocol, lambda: found[0].step())
 
         account, _ = self.keyed(way)
         siblings = {"boss": way.to} if way.to else {}
         found.append(Books(home, key=account["key"], secret=account["secret"], wire=wire,
-                           siblings=siblings))  # fmt: skip
+                           siblings=siblings, kind=way.kind, currency=way.currency))  # fmt: skip
         return found[0]
 
     def faults(self, way: Way, *rules: dict) -> None:
         """These and no others."""
+        words = {BUSY: way.busy, NO: way.no}
         faults = [{"path": way.path, "method": "POST", **rule} for rule in rules]
+        for rule in faults:
+            if "error" in rule:
+                rule["error"] = words[rule["error"]]
         content = msgspec.json.encode({"clear": True, "fault": faults})
         headers = {"Content-Type": "application/json"}
-        status, told, _ = self.venue.control.request("POST", "/faults", content, headers)
+        status, told, _ = self.venues[way.kind].control.request("POST", "/faults", content, headers)
         assert status == 200, told
 
     def carried_out(self, way: Way, amount: int) -> int:
         """How often, by the venue's history."""
         _, protocol = self.keyed(way)
-        call = protocol.transfers(
-            way.source, "spot", time.time_ns(), since=self.began, to=way.to
-        )  # fmt: skip
-        told = self.ask(protocol, call).told
+        call = protocol.transfers(*way.wallets, time.time_ns(), since=self.began, to=way.to)
+        told = self.ask(way, call).told
         return sum(isinstance(row, TransferTold) and row.amount == amount for row in told)
 
 
@@ -117,7 +139,8 @@ class World:
 def world(tmp_path_factory):
     made = World(tmp_path_factory.mktemp("steps"))
     yield made
-    made.venue.stop()
+    for venue in made.venues.values():
+        venue.stop()
 
 
 def until_it_ends(books: Books, fields: dict, id_: str) -> str:
@@ -157,7 +180,7 @@ def lives_for(world: World, way: Way, home: Path, steps: int, fields: dict) -> b
     return status != 0
 
 
-@pytest.mark.parametrize("way", [OUT, TO_MASTER], ids=["to spot", "to the master"])
+@pytest.mark.parametrize("way", [OUT, TO_MASTER, TO_FUTURES], ids=lambda way: way.path)
 @pytest.mark.parametrize(
     ("rules", "states"),
     [
@@ -165,8 +188,8 @@ def lives_for(world: World, way: Way, home: Path, steps: int, fields: dict) -> b
         ([{"action": "drop_answer", "count": 1}], {"done"}),
         # Its deadline comes before another try.
         ([{"action": "drop_request"}], {"expired"}),
-        ([{"action": "error", "error": "-1021", "status": 400, "done": False}], {"expired"}),
-        ([{"action": "error", "error": "-5013", "status": 400, "done": False}], {"failed"}),
+        ([{"action": "error", "error": BUSY, "done": False}], {"expired"}),
+        ([{"action": "error", "error": NO, "done": False}], {"failed"}),
     ],
     ids=["plain", "answer lost", "request lost", "put off", "refused"],
 )  # fmt: skip
@@ -174,7 +197,7 @@ def test_a_death_before_any_step_pays_neither_twice_nor_half(world, tmp_path, wa
     for steps in range(40):
         amount = money_units(f"1.{next(amounts):06d}")
         fields = {
-            "id": "t", "currency": "usdt", "amount": str(money(amount)),
+            "id": "t", "currency": way.currency.lower(), "amount": str(money(amount)),
             "from": way.source or "trading", "to": way.target, "deadline": "900ms",
         }  # fmt: skip
         home = tmp_path / str(steps)
@@ -189,9 +212,10 @@ def test_a_death_before_any_step_pays_neither_twice_nor_half(world, tmp_path, wa
         is_done = state == "done"
         assert world.carried_out(way, amount) == is_done, steps
         ledger = books.money.ledger
-        found = ledger.total("USDT"), ledger.transit("USDT"), ledger.total("USDT", "spot")
-        trading, spot = (amount * is_done * sign for sign in way.left)
-        assert found == (TOTAL + trading, 0, spot), steps
+        currency, beside = way.currency, way.wallets[1]
+        found = ledger.total(currency), ledger.transit(currency), ledger.total(currency, beside)
+        trading, other = (amount * is_done * sign for sign in way.left)
+        assert found == (TOTAL + trading, 0, other), steps
         entries = ledger.posted
         again = books.send("transfer", "three", **fields)
         assert again["status"] == "duplicate"

@@ -21,6 +21,8 @@ from sim.venue_process import VenueProcess
 
 PATH = "/sapi/v1/asset/transfer"
 WAY = {"currency": "usdt", "from": "trading", "to": "spot"}
+KRAKEN_PATH = "/0/private/WalletTransfer"
+KRAKEN_WAY = {"currency": "usd", "from": "trading", "to": "futures"}
 
 
 def until(what) -> None:
@@ -31,15 +33,20 @@ def until(what) -> None:
 class World:
     """One venue, and a gateway on its account `main`; `also` begins one on another account."""
 
-    def __init__(self, folder, *, wallet_host: str = "127.0.0.1", **options) -> None:
+    def __init__(
+        self, folder, *, wallet_host: str = "127.0.0.1", kind: str = "binance-usdm", **options
+    ) -> None:
+        is_kraken = kind == "kraken"
+        self.path, self.way = (KRAKEN_PATH, KRAKEN_WAY) if is_kraken else (PATH, WAY)
         self.folder = folder
         self.home = folder / "home"
-        self.venue = VenueProcess(folder / "state", "binance-usdm")
+        self.venue = VenueProcess(folder / "state", kind)
         account = SimpleNamespace(**self.venue.told["accounts"][0])
         options["rest_wallet"] = f"http://{wallet_host}:{self.venue.port}"
         self.gateway = GatewayProcess(
-            "binance-usdm", self.home, self.venue.port, account, commands="process",
-            venue="binance", subaccounts={"a": 2, "b": 3}, transfer_settled_ns=10**9, **options,
+            kind, self.home, self.venue.port, account, commands="process",
+            venue=kind.partition("-")[0], subaccounts={"a": 2, "b": 3},
+            transfer_settled_ns=10**9, **options,
         )  # fmt: skip
         self.gateway.start()
 
@@ -76,7 +83,7 @@ class World:
         return asyncio.run(work())
 
     def transfer(self, id_: str, amount, actor: str = "operator", at: str = "main", **fields):
-        asked = {**WAY, "id": id_, "amount": amount, **fields}
+        asked = {**self.way, "id": id_, "amount": amount, **fields}
         return self.send(("transfer", asked), actor=actor, to=at)
 
     def stands(self, id_: str, at: str = "main") -> dict:
@@ -95,7 +102,7 @@ class World:
         return told
 
     def fault(self, **rule: object) -> None:
-        self.control("/faults", fault=[{"path": PATH, "method": "POST", "count": 1, **rule}])
+        self.control("/faults", fault=[{"path": self.path, "method": "POST", "count": 1, **rule}])
 
     def entries(self, account: str = "main") -> list[Entry]:
         with JournalReader(gateway_journal(self.home, account)) as reader:
@@ -107,11 +114,12 @@ class World:
         return [row["state"] for row in rows if row["id"] == id_]
 
     def books(self, account: str = "main") -> tuple[Decimal, Decimal, Decimal]:
-        """In the trading wallet, on its way, in the spot wallet."""
+        """In the trading wallet, on its way, in the other wallet."""
         ledger = Ledger()
         for entry in self.entries(account):
             ledger.post(entry)
-        found = ledger.total("USDT"), ledger.transit("USDT"), ledger.total("USDT", "spot")
+        currency, other = self.way["currency"].upper(), self.way["to"]
+        found = ledger.total(currency), ledger.transit(currency), ledger.total(currency, other)
         return tuple(money(amount) for amount in found)
 
     def looked(self) -> None:
@@ -126,6 +134,6 @@ class World:
 
     def slots_of(self, account: str) -> list[Decimal]:
         manager = StrategyBalanceManager(
-            "binance", strategy_count=4, home=self.home, account=account
+            self.gateway.options["venue"], strategy_count=4, home=self.home, account=account
         )
-        return manager.get_all("USDT")
+        return manager.get_all(self.way["currency"].upper())

@@ -13,7 +13,7 @@ from onetape.model import catalogue
 from onetape.model.enums import OrderType, Side, TimeInForce, TriggerBy
 from onetape.model.errors import NotAvailable
 from onetape.model.order import OrderSpec
-from onetape.orders.calls import OrderKey
+from onetape.orders.calls import MASTER, OrderKey
 from onetape.venues.drift import BadRequest, Drifts, What
 from onetape.venues.gateways import Addresses, open_trading_venue
 from onetape.venues.known import errors_of, facts_of
@@ -22,6 +22,8 @@ from sim.venue_client import Virtual
 KINDS = {"binance-usdm": "binance:BTC/USDT:USDT", "kraken": "kraken:BTC/USD"}
 ASKED = {"binance-usdm": "/fapi/v1/exchangeInfo", "kraken": "/0/public/AssetPairs"}
 NOW = 1_795_000_000_000_000_000
+# Of money between wallets, and to other accounts; a venue has some of them.
+WAYS = (("", "spot", ""), ("", "spot", "a@b.c"), ("spot", "spot", MASTER), ("", "futures", ""))
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +76,13 @@ def test_every_request_of_an_adapter_is_among_its_facts(kind):
         protocol.amend(keys[0], spec, NOW, price=500_010, size=10),
         protocol.query_venue_id(symbol, "1", NOW), *protocol.open_orders(NOW),
         protocol.fills(symbol, NOW, since=0), protocol.balances(NOW), protocol.modes(NOW),
-        protocol.account_moves(NOW, since=0), protocol.transfer("", "spot", "USDT", 1, NOW),
-        protocol.transfers("", "spot", NOW, since=0),
+        protocol.account_moves(NOW, since=0),
         protocol.dead_man(symbol if kind == "binance-usdm" else "", NOW, after=60 * 10**9),
     ]  # fmt: skip
     calls += [each(key, NOW) for key in keys for each in (protocol.cancel, protocol.query)]
+    for source, target, to in WAYS:
+        calls.append(protocol.transfer(source, target, "USDT", 10**18, NOW, to=to))
+        calls.append(protocol.transfers(source, target, NOW, since=0, to=to))
     if protocol.traits.positions:
         calls.append(protocol.positions(NOW))
     asked = {f"{call.method} {urlsplit(call.target).path}" for call in calls if call}

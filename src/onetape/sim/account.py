@@ -97,7 +97,8 @@ class SimAccount:
     closed: deque[SimOrder] = field(default_factory=deque)
     by_id: dict[int, SimOrder] = field(default_factory=dict)  # open, and closed ones kept
     trades: deque[Trade] = field(default_factory=lambda: deque(maxlen=TRADES_MAX))
-    spot: dict[int, int] = field(default_factory=dict)  # beside futures: its own wallet, 1e-18
+    # In the other wallet: of Binance that of spot, of Kraken that of futures; 1e-18.
+    beside: dict[int, int] = field(default_factory=dict)
     income: deque[Income] = field(default_factory=lambda: deque(maxlen=INCOME_MAX))
     margin_moves: deque[MarginMove] = field(default_factory=lambda: deque(maxlen=INCOME_MAX))
     # Of what little margin was told: currencies, and isolated positions.

@@ -175,11 +175,11 @@ class SimExchange(Clearing):
 
     @recorded
     def transfer(self, account: SimAccount, currency: str, amount: str, now: int) -> int:
-        """From the spot wallet to the one that is traded from; back where it is negative. The
+        """From the other wallet to the one that is traded from; back where it is negative. The
         caller has seen to it that it is there. Gives its id."""
         at = self.currencies.index(currency)
         units = money_units(Decimal(amount))
-        account.spot[at] = account.spot.get(at, 0) - units
+        account.beside[at] = account.beside.get(at, 0) - units
         account.money.deposit(at, units)
         number = self._next_income
         self._note_income(account, now, "transfer", at, units, -1)
@@ -200,7 +200,7 @@ class SimExchange(Clearing):
         number = self._next_income
         for one, wallet, change in ((account, wallets[0], -units), (other, wallets[1], units)):
             if wallet:
-                one.spot[at] = one.spot.get(at, 0) + change
+                one.beside[at] = one.beside.get(at, 0) + change
                 continue
             one.money.deposit(at, change)
             self._note_income(one, now, "given", at, change, -1)

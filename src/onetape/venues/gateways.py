@@ -185,7 +185,10 @@ HOSTS: Final = {
     ),
     # There is no demo of Kraken spot.
     ("kraken", "live"): Addresses(
-        "https://api.kraken.com", "wss://ws.kraken.com/v2", "wss://ws-auth.kraken.com/v2"
+        "https://api.kraken.com",
+        "wss://ws.kraken.com/v2",
+        "wss://ws-auth.kraken.com/v2",
+        wallet="https://api.kraken.com",
     ),
 }
 

@@ -86,6 +86,8 @@ def test_a_market_order_moves_money_by_its_trades_and_fees(client, side, oflags,
 def test_the_ledger_adds_up_to_the_balance(client):
     for side, flags in (("buy", ""), ("sell", "fcib"), ("sell", "")):
         client.place(side, "0.02", ordertype="market", oflags=flags)
+    ask = {"from": "Spot Wallet", "to": "Futures Wallet", "asset": "ZUSD", "amount": "250.5"}
+    reference = client.ask("WalletTransfer", **ask)[0]["refid"]
     pages, ofs = [], 0
     while rows := client.ask("Ledgers", ofs=ofs)[0]["ledger"]:
         pages += rows.values()
@@ -96,7 +98,29 @@ def test_the_ledger_adds_up_to_the_balance(client):
         total = sum(Decimal(r["amount"]) - Decimal(r["fee"]) for r in rows)
         assert total == pytest.approx(balance, abs=Decimal("1e-8"))
         assert Decimal(rows[0]["balance"]) == balance  # newest first
-    assert {r["type"] for r in pages} == {"deposit", "trade"}
+    assert {r["type"] for r in pages} == {"deposit", "trade", "transfer"}
+    (row,) = client.ask("Ledgers", type="transfer")[0]["ledger"].values()
+    assert (row["refid"], row["subtype"]) == (reference, "spottofutures")
+    assert (row["asset"], Decimal(row["amount"])) == ("ZUSD", Decimal("-250.5"))
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"asset": "NONE"}, "EFunding:Unknown asset"),
+        ({"to": "Spot Wallet"}, "EGeneral:Invalid arguments:to"),
+        ({"from": "Futures Wallet"}, "EGeneral:Invalid arguments:from"),
+        ({"amount": "0"}, "EGeneral:Invalid arguments:amount"),
+        ({"amount": "-1"}, "EGeneral:Invalid arguments:amount"),
+        ({"amount": "0.00000000001"}, "EFunding:Invalid amount"),
+        ({"amount": "1e6"}, "EFunding:Insufficient funds"),
+    ],
+)
+def test_a_wallet_transfer_that_cannot_be_is_refused(client, change, error):
+    before = balances(client)
+    ask = {"from": "Spot Wallet", "to": "Futures Wallet", "asset": "USD", "amount": "1", **change}
+    assert client.ask("WalletTransfer", **ask)[1] == [error]
+    assert balances(client) == before
 
 
 @pytest.mark.parametrize(

@@ -327,6 +327,8 @@ def test_balances_told_are_those_that_rest_gives(venue, client):
     assert Decimal(told["USD"]) == 100_000
     client.place(ordertype="market", volume="0.2")
     client.place("sell", ordertype="market", volume="0.1", oflags="fcib")
+    ask = {"from": "Spot Wallet", "to": "Futures Wallet", "asset": "XBT", "amount": "0.125"}
+    client.ask("WalletTransfer", **ask)
     for message in listener.of("balances"):
         for row in message["data"]:
             before = Decimal(told[row["asset"]])

@@ -45,7 +45,7 @@ class WalletData:
         sign = _sign(params)
         at, units, text = self._asked(params)
         asset = self.exchange.currencies[at]
-        if units > (account.spot.get(at, 0) if sign > 0 else self._withdrawable(account, at)):
+        if units > (account.beside.get(at, 0) if sign > 0 else self._withdrawable(account, at)):
             raise Refused(-5013)
         made = self.exchange.transfer(account, asset, str(sign * Decimal(text)), now)
         return {"tranId": made}
@@ -65,7 +65,7 @@ class WalletData:
             raise Refused(-1000)
         at, units, text = self._asked(params)
         wallets = (_ACCOUNT_WALLETS[words[0]], _ACCOUNT_WALLETS[words[1]])
-        if units > (account.spot.get(at, 0) if wallets[0] else self._withdrawable(account, at)):
+        if units > (account.beside.get(at, 0) if wallets[0] else self._withdrawable(account, at)):
             raise Refused(-5013)
         asset = exchange.currencies[at]
         made = exchange.give(account, target, wallets, asset, text, name, now)
@@ -103,7 +103,7 @@ class WalletData:
         if account is master:
             raise Refused(-1002, status=401)
         at, units, text = self._asked(params)
-        if units > account.spot.get(at, 0):
+        if units > account.beside.get(at, 0):
             raise Refused(-5013)
         asset = self.exchange.currencies[at]
         made = self.exchange.give(account, master.name, ("spot", "spot"), asset, text, "", now)

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from onetape.model.enums import Side
 from onetape.model.money import MONEY_DECIMALS
-from onetape.sim.account import SimAccount, Trade
+from onetape.sim.account import Income, SimAccount, Trade
 from onetape.sim.exchange import SimExchange
 from onetape.sim.keys import MAIN, ApiKey
 from onetape.sim.kraken.names import identify
@@ -32,7 +32,7 @@ from onetape.sim.kraken.wire import (
 )
 from onetape.sim.reports import SimFill, SimOrder
 
-__all__ = ["AccountData", "LedgerEntry", "entries_of_fill", "held_back"]
+__all__ = ["AccountData", "LedgerEntry", "entries_of_fill", "entry_of_income", "held_back"]
 
 PAGE: Final = 50
 ASKED_MAX: Final = 50
@@ -53,6 +53,7 @@ class LedgerEntry(NamedTuple):
     amount: int
     fee: int
     balance: int
+    subtype: str = ""
 
     @property
     def id(self) -> str:
@@ -72,6 +73,19 @@ def entries_of_fill(
         (exchange.currencies.index(i.settle), quote, 0 if in_base else fill.fee),
         (exchange.currencies.index(i.base), base, fill.fee if in_base else 0),
     ]
+
+
+def entry_of_income(income: Income, balance: int) -> LedgerEntry:
+    """Money that came or went otherwise than by a trade. balance: after it."""
+    number = _DEPOSIT + income.id
+    kind, letter, subtype = "deposit", "D", ""
+    if income.kind == "transfer":
+        kind, letter = "transfer", "F"
+        subtype = "spottofutures" if income.amount < 0 else "spotfromfutures"
+    return LedgerEntry(
+        number, identify(letter, number), income.time, kind, income.currency, income.amount, 0,
+        balance, subtype,
+    )  # fmt: skip
 
 
 def held_back(exchange: SimExchange, account: SimAccount, currency: int) -> int:
@@ -156,34 +170,25 @@ class AccountData:
 
     def ledger(self, account: SimAccount) -> list[LedgerEntry]:
         """Oldest first."""
-        moves: list[tuple[int, int, int, str, str, int, int, int]] = []
-        for income in account.income:
-            if income.at >= 0:
-                continue
-            number = _DEPOSIT + income.id
-            reference = identify("D", number)
-            moves.append(
-                (income.time, number, 0, "deposit", reference, income.currency, income.amount, 0)
-            )
+        moves = [entry_of_income(income, 0) for income in account.income if income.at < 0]
         for trade in account.trades:
             number = trade_number(trade.order, trade.fill)
             for leg, (currency, amount, fee) in enumerate(
                 entries_of_fill(self.exchange, trade.order, trade.fill)
             ):
                 moves.append(
-                    (
-                        trade.fill.time, number * 2 + leg, leg, "trade",
-                        trade_id(trade.order, trade.fill), currency, amount, fee,
+                    LedgerEntry(
+                        number * 2 + leg, trade_id(trade.order, trade.fill), trade.fill.time,
+                        "trade", currency, amount, fee, 0,
                     )
                 )  # fmt: skip
-        moves.sort(key=lambda m: m[0])  # stable: at one time in the order of the books
+        moves.sort(key=lambda m: m.time)  # stable: at one time in the order of the books
         left: dict[int, int] = {}
         found = []
-        for time, number, _, kind, reference, currency, amount, fee in moves:
-            left[currency] = left.get(currency, 0) + amount - fee
-            found.append(
-                LedgerEntry(number, reference, time, kind, currency, amount, fee, left[currency])
-            )
+        for move in moves:
+            balance = left.get(move.currency, 0) + move.amount - move.fee
+            left[move.currency] = balance
+            found.append(move._replace(balance=balance))
         return found
 
     def ledgers(self, account: SimAccount, params: Params) -> dict[str, Any]:
@@ -212,7 +217,7 @@ class AccountData:
             "refid": entry.reference,
             "time": seconds(entry.time),
             "type": entry.kind,
-            "subtype": "",
+            "subtype": entry.subtype,
             "aclass": "currency",
             "asset": self.public.names.asset_ids[entry.currency],
             "amount": money_text(entry.amount),

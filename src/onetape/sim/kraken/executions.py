@@ -221,7 +221,7 @@ def ledger_row(currency: str, entry: LedgerEntry) -> dict[str, Any]:
         "ref_id": entry.reference,
         "timestamp": rfc3339(entry.time),
         "type": entry.kind,
-        "subtype": "",
+        "subtype": entry.subtype,
         "category": "trade" if entry.kind == "trade" else entry.kind,
         "wallet_type": "spot",
         "wallet_id": "main",

@@ -12,7 +12,7 @@ from typing import Any, Final
 from onetape.sim.account import SimAccount
 from onetape.sim.dialect import Connection, encode
 from onetape.sim.exchange import SimExchange
-from onetape.sim.kraken.account import AccountData, LedgerEntry, entries_of_fill
+from onetape.sim.kraken.account import AccountData, LedgerEntry, entries_of_fill, entry_of_income
 from onetape.sim.kraken.book import DEPTHS, BookView
 from onetape.sim.kraken.channels import (
     candle_row,
@@ -23,7 +23,6 @@ from onetape.sim.kraken.channels import (
     trade_row,
 )
 from onetape.sim.kraken.executions import OPEN_CLOSE, Executions, balance_row, ledger_row
-from onetape.sim.kraken.names import identify
 from onetape.sim.kraken.orders import OrderMethods
 from onetape.sim.kraken.public import INTERVALS, PublicData
 from onetape.sim.kraken.tokens import Tokens
@@ -45,7 +44,6 @@ HEARTBEAT_NS: Final = 1_000_000_000
 TRADES_SHOWN: Final = 50
 BY_SYMBOL: Final = frozenset({"ticker", "book", "trade", "ohlc"})
 PRIVATE: Final = frozenset({"executions", "balances"})
-_DEPOSIT: Final = 1 << 76
 
 # (channel, symbol, depth, interval or trigger)
 Topic = tuple[str, str, str]
@@ -457,14 +455,10 @@ class Socket:
     def _publish_cash(self, report: CashReport, now: int) -> None:
         """Money from outside."""
         account, currency = report.account, report.currencies[0]
-        last = account.income[-1].id if account.income else 0
-        number = _DEPOSIT + last
         balance = self._moved(account, currency, report.amount)
-        entry = LedgerEntry(
-            number, identify("D", number), report.time, report.reason, currency, report.amount, 0,
-            balance,
-        )  # fmt: skip
-        self._tell_balances(account, [entry], now)
+        told = (report.time, currency, report.amount)
+        income = next(i for i in reversed(account.income) if (i.time, i.currency, i.amount) == told)
+        self._tell_balances(account, [entry_of_income(income, balance)], now)
 
     def _moved(self, account: SimAccount, currency: int, change: int) -> int:
         """The balance that has been told, after one more change."""

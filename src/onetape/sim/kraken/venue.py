@@ -15,6 +15,7 @@ from onetape.sim.dialect import Connection, Reply, Request, fields
 from onetape.sim.exchange import SimExchange
 from onetape.sim.keys import ApiKey
 from onetape.sim.kraken.account import AccountData
+from onetape.sim.kraken.funding import Funding
 from onetape.sim.kraken.limits import Limits
 from onetape.sim.kraken.public import PublicData
 from onetape.sim.kraken.socket import Socket
@@ -49,6 +50,7 @@ class KrakenSpot:
         self.public = PublicData(exchange)
         self.trading = Trading(exchange, self.public, self.limits)
         self.account = AccountData(exchange, self.public)
+        self.funding = Funding(exchange, self.public)
         self.tokens = Tokens(exchange.keys)
         self.socket = Socket(exchange, self.public, self.trading, self.tokens)
         self.nonces: dict[str, int] = {}
@@ -165,6 +167,7 @@ class KrakenSpot:
             "Ledgers": lambda a, p, _n: data.ledgers(a, p),
             "QueryLedgers": lambda a, p, _n: data.query_ledgers(a, p),
             "TradeVolume": data.trade_volume,
+            "WalletTransfer": self.funding.wallet_transfer,
         }
 
     def _key_routes(self) -> dict[str, Callable[[ApiKey, int], Any]]:

@@ -52,6 +52,11 @@ class Pairs:
             self.rows[pair.symbol] = row
             self._currencies[row["base"]] = base
             self._currencies[row["quote"]] = quote
+        self._assets = {currency: asset for asset, currency in self._currencies.items()}
+
+    def asset(self, currency: str) -> str:
+        """What requests call it."""
+        return self._assets.get(currency) or currency
 
     def currency(self, asset: str) -> str:
         return self._currencies.get(asset) or currency_of(asset)

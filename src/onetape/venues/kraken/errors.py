@@ -15,6 +15,7 @@ from onetape.model.errors import (
     ClockSkew,
     DuplicateClientId,
     InsufficientFunds,
+    InvalidAmount,
     MarketDataUnavailable,
     OnetapeError,
     OrderBelowMinNotional,
@@ -57,6 +58,9 @@ _ROWS: Final[tuple[tuple[str, Outcome, type[OnetapeError]], ...]] = (
     ("EQuery:Invalid asset pair", D, UnknownSymbol),
     ("EQuery:Unknown asset", D, UnknownCurrency),
     ("EOrder:Insufficient funds", D, InsufficientFunds),
+    ("EFunding:Insufficient funds", D, InsufficientFunds),  # *
+    ("EFunding:Invalid amount", D, InvalidAmount),  # *
+    ("EFunding:Unknown asset", D, UnknownCurrency),  # *
     ("EOrder:Insufficient margin", D, InsufficientFunds),
     ("EOrder:Margin level too low", D, InsufficientFunds),
     ("EOrder:Margin allowance exceeded", D, PositionLimit),

@@ -1,8 +1,11 @@
-"""Kraken spot: what moved balances otherwise than by trades that the gateway books.
+"""Kraken spot: what moved balances otherwise than by trades that the gateway books, and what has
+gone to the futures wallet.
 
 The ledger says it by entry: deposits, withdrawals, transfers, rewards, conversions. A trade has two
 entries; those of pairs that are not followed count here, too. Source: docs.kraken.com, "Get ledgers
-info", read 2026-11: 50 a page, newest first, `start` in seconds.
+info", read 2026-11: 50 a page, newest first, `start` in seconds. A transfer to the futures wallet
+is an entry of subtype `spottofutures`, as the page of the balances channel lists it; that its
+`refid` is the one which `WalletTransfer` gives is our reading.
 """
 
 from __future__ import annotations
@@ -10,10 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from onetape.orders.told import MoveKind, MoveTold
+from onetape.model.decimals import decimal_text
+from onetape.model.money import money
+from onetape.orders.told import MoveKind, MoveTold, TransferState, TransferTold
 from onetape.venues.numbers import money_of, units_of
 
-__all__ = ["TradesElsewhere", "kind_of", "moves_of"]
+__all__ = ["TO_FUTURES", "TradesElsewhere", "kind_of", "moves_of", "to_futures", "transfers_of"]
+
+TO_FUTURES: Final = ("", "futures")  # the wallets, of which "" is spot
 
 TRADES_KEPT: Final = 10_000
 # Of margin: `rollover` is the interest of a loan, each four hours. What is not here (trades in
@@ -67,3 +74,24 @@ def moves_of(
         found.append(MoveTold(name, currency_of(row["asset"]), change, time, kind))
     found.reverse()
     return found
+
+
+def to_futures(asset: str, amount: int) -> dict[str, str]:
+    """The terms of a `WalletTransfer`. amount: 1e-18."""
+    text = decimal_text(money(amount))
+    return {"asset": asset, "from": "Spot Wallet", "to": "Futures Wallet", "amount": text}
+
+
+def transfers_of(
+    entries: Mapping[str, Mapping[str, Any]], currency_of: Callable[[str], str]
+) -> list[TransferTold]:
+    """What has gone from the spot wallet to the futures wallet, of an answer's `ledger`. An entry
+    is there when it has been made. Raises LookupError, TypeError, ValueError."""
+    return [
+        TransferTold(
+            row["refid"], *TO_FUTURES, currency_of(row["asset"]), -money_of(row["amount"]),
+            units_of(row["time"], 9), TransferState.DONE,
+        )
+        for row in entries.values()
+        if row["subtype"] == "spottofutures" and money_of(row["amount"]) < 0
+    ]  # fmt: skip

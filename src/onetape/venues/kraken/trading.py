@@ -14,6 +14,9 @@ Orders with a trigger are in the same book as the others. An order is asked for 
 open orders and then among the closed ones, or by the venue's id where that is known.
 
 Absence can be proven because placing carries a deadline: a request that is late is never matched.
+A transfer to the futures wallet has none and no id of ours. It is refused when it is late because
+what we have asked since then had larger nonces, and so that has to stay: a key of Kraken may be
+given a nonce window, and no more of it than a transfer needs to be settled (65 s).
 """
 
 from __future__ import annotations
@@ -56,10 +59,17 @@ from onetape.orders.told import (
 )
 from onetape.venues.kraken.assets import Pair, Pairs
 from onetape.venues.kraken.errors import row_of_text
-from onetape.venues.kraken.ledgers import TradesElsewhere, kind_of, moves_of
+from onetape.venues.kraken.ledgers import (
+    TO_FUTURES,
+    TradesElsewhere,
+    kind_of,
+    moves_of,
+    to_futures,
+    transfers_of,
+)
 from onetape.venues.kraken.signing import api_sign
-from onetape.venues.kraken.wire import parse
-from onetape.venues.numbers import money_of, units_of
+from onetape.venues.kraken.wire import page_terms, parse
+from onetape.venues.numbers import check_shown, money_of, units_of
 from onetape.venues.query_text import query_text
 
 __all__ = ["KrakenSpotProtocol", "rfc3339"]
@@ -195,14 +205,12 @@ class KrakenSpotProtocol:
 
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
         """Of all symbols, newest first: trades that come meanwhile push the others back, so that
-        pages may overlap and lose nothing. cursor: start:offset."""
-        start, _, offset = cursor.partition(":")
-        params = {"start": start or str(max(since // SECOND - 1, 0)), "ofs": offset or "0"}
+        pages may overlap and lose nothing."""
+        params = page_terms(since, cursor)
         return self._private(Purpose.FILLS, "TradesHistory", params, now, 2, symbol=symbol)
 
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
-        start, _, offset = cursor.partition(":")
-        params = {"start": start or str(max(since // SECOND - 1, 0)), "ofs": offset or "0"}
+        params = page_terms(since, cursor)
         return self._private(Purpose.MOVES, "Ledgers", params, now, 2)
 
     def known_move(self, reference: str) -> None:
@@ -212,14 +220,24 @@ class KrakenSpotProtocol:
         self, source: str, target: str, currency: str, amount: int, now: int, *,
         to: str = "", name: str = "",
     ) -> Call | None:  # fmt: skip
-        """None: the spot side moves money to the futures wallet, not back (read 2026-11)."""
-        return None
+        """None: the spot side moves money to the futures wallet, not back, and not to another
+        account (read 2026-11). Raises InvalidAmount for what the ledger would not show in full:
+        it would not be known again."""
+        if to or (source, target) != TO_FUTURES:
+            return None
+        check_shown(amount, self._steps.get(currency, 1), currency)
+        params = to_futures(self._pairs.asset(currency), amount)
+        return self._private(Purpose.TRANSFER, "WalletTransfer", params, now, 1)
 
     def transfers(
         self, source: str, target: str, now: int, *, since: int, cursor: str = "",
         to: str = "", name: str = "",
     ) -> Call | None:  # fmt: skip
-        return None
+        """From the ledger, as `account_moves`."""
+        if to or (source, target) != TO_FUTURES:
+            return None
+        params = {"type": "transfer", **page_terms(since, cursor)}
+        return self._private(Purpose.TRANSFERS, "Ledgers", params, now, 2)
 
     def positions(self, now: int) -> Call:
         """There are none; never asked by who heeds `traits`."""
@@ -360,6 +378,12 @@ class KrakenSpotProtocol:
                 rows = value["ledger"]
                 moves = moves_of(rows, self._elsewhere, self._pairs.currency)
                 return Answer(Outcome.DONE, tuple(moves), cursor=_next_page(call, value, rows))
+            case Purpose.TRANSFER:
+                return Answer(Outcome.DONE, value=str(value["refid"]))
+            case Purpose.TRANSFERS:
+                rows = value["ledger"]
+                transfers = transfers_of(rows, self._pairs.currency)
+                return Answer(Outcome.DONE, tuple(transfers), cursor=_next_page(call, value, rows))
             case Purpose.MODES:
                 allowed = set(value["permissions"])
                 mode = ModeTold(

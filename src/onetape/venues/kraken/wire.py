@@ -1,4 +1,5 @@
-"""Kraken's JSON, read exactly: numbers stay the text that they were sent as."""
+"""Kraken's JSON, read exactly: numbers stay the text that they were sent as. And how pages of its
+lists are asked for."""
 
 from __future__ import annotations
 
@@ -6,7 +7,9 @@ import json
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["parse"]
+from onetape.model.time import SECOND
+
+__all__ = ["page_terms", "parse"]
 
 
 def parse(message: bytes) -> dict[str, Any]:
@@ -31,3 +34,9 @@ def _plain(text: str) -> str:
 
 def _refuse(text: str) -> Any:
     raise ValueError(f"{text} is no number")
+
+
+def page_terms(since: int, cursor: str) -> dict[str, str]:
+    """Of lists, newest first, whose cursors are start:offset."""
+    start, _, offset = cursor.partition(":")
+    return {"start": start or str(max(since // SECOND - 1, 0)), "ofs": offset or "0"}
