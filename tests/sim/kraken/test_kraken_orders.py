@@ -248,8 +248,10 @@ def test_a_trigger_that_cannot_be_paid_is_refused(client):
 
 
 @pytest.mark.parametrize("moves", [False, True])
-def test_a_market_stop_for_all_there_is_does_not_overdraw(free, moves):
+def test_a_market_stop_for_all_there_is_does_not_overdraw(moves):
     """It walks the book when it fires: what that costs is held back before."""
+    # A market that rises to the trigger and whose book takes all of it.
+    free = client_of(Virtual("kraken", limits=False, history=600 * 10**9))
     trigger = free.best()[1] + 5
     most = Decimal(100_000) / (trigger * Decimal("1.06") * Decimal("1.004"))
     volume = f"{most:.6f}"
