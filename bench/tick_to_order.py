@@ -39,7 +39,7 @@ import picows
 import uvloop
 
 from onetape.model.enums import EventType, OrderNews
-from onetape.services.gateway_journal import INPUT, NEWS, REQUEST
+from onetape.services.gateway_journal import NEWS, REQUEST
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 
@@ -223,19 +223,20 @@ def stamps(folder: Path) -> dict[str, list[int]]:
     received: dict[int, int] = {}
     intents: dict[int, int] = {}
     found: dict[str, list[int]] = {gap: [] for gap in GAPS}
-    decided = 0
+    asked: list[tuple[int, int]] = []  # when the message came, when the intent was written
     with JournalReader(gateway_journal(run.parents[1], "main")) as reader:
         for frame in reader.frames(("quote", "input", "order_request", "order_event")):
             match frame.type:
-                case EventType.INPUT.id:
-                    INPUT.unpack(frame.payload)
-                    decided = frame.time
+                case EventType.INPUT.id:  # behind what came of the requests, as of when they came
+                    for came, written in asked:
+                        found[GAPS[0]].append(frame.time - came)
+                        found[GAPS[1]].append(written - frame.time)
+                    asked.clear()
                 case EventType.ORDER_REQUEST.id:
                     number, price, *_ = REQUEST.unpack(frame.payload)
                     intents[number] = frame.time
                     if price in received:
-                        found[GAPS[0]].append(decided - received[price])
-                        found[GAPS[1]].append(frame.time - decided)
+                        asked.append((received[price], frame.time))
                 case EventType.ORDER_EVENT.id:
                     news = NEWS.unpack(frame.payload)
                     if news[7] == OrderNews.ACCEPTED.id and news[0] in intents:
