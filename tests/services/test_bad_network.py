@@ -12,6 +12,7 @@ import pytest
 from gateway_process import TRADED, GatewayProcess, Robot, booked, wait_for
 from tcp_proxy import MODES, Proxy
 
+from long_form import long_form
 from onetape.model.enums import RequestKind
 from sim.venue_client import served
 
@@ -49,7 +50,7 @@ def agreed(gateway: GatewayProcess, account) -> dict | None:
     return gateway.ask("status")
 
 
-@pytest.mark.parametrize("kind", TRADED)
+@pytest.mark.parametrize("kind", ["binance-usdm", *long_form("kraken")])
 def test_whatever_the_network_did_both_sides_agree_afterwards(tmp_path, kind):
     rng = random.Random(5)
     with served(kind, seed=5, limits=False) as (dialect, port), Proxy(port) as network:

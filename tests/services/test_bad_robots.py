@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from supervised import Home
 
+from long_form import long_form
 from onetape.services.account_views import orders
 from onetape.services.alert_watch import told_alerts
 from onetape.services.gateway_journal import NEWS
@@ -125,7 +126,7 @@ class Two(Home):
         return "\n".join(str(each) for each in told_alerts(self.home, 100) if robot in str(each))
 
 
-@pytest.mark.parametrize("policy", ["halt", "flatten", "continue"])
+@pytest.mark.parametrize("policy", ["flatten", *long_form("halt", "continue")])
 def test_one_that_raises_follows_its_policy(tmp_path: Path, policy: str) -> None:
     with Two(tmp_path, on_error=f'"{policy}"', params='{ how = "fail" }') as home:
         home.begin()
@@ -153,7 +154,9 @@ def test_one_that_raises_follows_its_policy(tmp_path: Path, policy: str) -> None
             assert home.run("replay", str(run), "--verify")["divergences"] == 0, run
 
 
-@pytest.mark.parametrize(("on_stuck", "state"), [("restart", "running"), ("fail", "failed")])
+@pytest.mark.parametrize(
+    ("on_stuck", "state"), [("restart", "running"), *long_form(("fail", "failed"))]
+)
 def test_one_that_never_comes_back_is_named_ended_and_loses_its_orders(
     tmp_path: Path, on_stuck: str, state: str
 ) -> None:

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from gateway_process import TRADED, GatewayProcess, Robot, booked
 
+from long_form import long_form
 from onetape.model.enums import RequestKind
 from onetape.model.errors import VenueRejected
 from sim.venue_client import served
@@ -21,7 +22,7 @@ KILLS = 20 if os.environ.get("ONETAPE_LONG") else 4
 
 
 @pytest.mark.parametrize("seed", [1])
-@pytest.mark.parametrize("kind", TRADED)
+@pytest.mark.parametrize("kind", ["binance-usdm", *long_form("kraken")])
 def test_a_gateway_killed_at_any_moment_ends_with_what_the_exchange_says(tmp_path, kind, seed):
     rng = random.Random(seed)
     with served(kind, seed=seed, limits=False) as (dialect, port):

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from supervised import CONFIG, Home
 
+from long_form import long_form
 from onetape.engine.lives import lives_of
 from onetape.services.gateway_journal import FILL
 from onetape.services.gateway_options import gateway_journal
@@ -119,7 +120,11 @@ def through_lives(home: Home, lives: int) -> Path:
     return the_run(home)
 
 
-POINTS = [("on_fill", 3), ("on_order", 2), ("on_quote", 2), ("before its orders leave", 2)]
+POINTS = [
+    ("on_fill", 3),
+    ("before its orders leave", 2),
+    *long_form(("on_order", 2), ("on_quote", 2)),
+]
 
 
 @pytest.mark.parametrize(("die", "count"), POINTS)
@@ -157,7 +162,9 @@ def test_a_killed_robot_goes_on_in_its_run(tmp_path: Path, die: str, count: int)
         assert sum(Decimal(each["qty"]) for each in found) == held
 
 
-@pytest.mark.parametrize(("restart", "starts", "seen"), [("replay", 2, 2), ("fresh", 1, 1)])
+@pytest.mark.parametrize(
+    ("restart", "starts", "seen"), [("replay", 2, 2), *long_form(("fresh", 1, 1))]
+)
 def test_what_a_robot_begins_again_with_is_its_restart_policy(
     tmp_path: Path, restart: str, starts: int, seen: int
 ) -> None:

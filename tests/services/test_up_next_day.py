@@ -8,8 +8,10 @@ import time
 from pathlib import Path
 
 import msgspec
+import pytest
 from supervised import Home
 
+from long_form import LONG
 from onetape.model.config import parse_config
 from onetape.model.time import HOUR
 from onetape.services.supervisor_law import START_WITHIN_S
@@ -80,6 +82,7 @@ def started(home: Home) -> list[dict]:
     return [each["fields"] for each in told]
 
 
+@pytest.mark.skipif(not LONG, reason="in the long form: make test-long")
 def test_an_old_exchange_begins_anew_and_its_robots_with_nothing(tmp_path: Path) -> None:
     with Home(tmp_path, maker=BUYER) as home:
         assert home.run("up")["notes"] == []

@@ -1,0 +1,22 @@
+"""What the long form of the tests has beside the short one: `make test-long`."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+__all__ = ["LONG", "long_form"]
+
+LONG = bool(os.environ.get("ONETAPE_LONG"))
+
+
+def long_form(*cases: Any) -> list[Any]:
+    """Parameters of a test: another kind or another moment of what a case that always runs shows,
+    too slow for every change."""
+    skipped = pytest.mark.skipif(not LONG, reason="in the long form: make test-long")
+    return [
+        pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=skipped)
+        for case in cases
+    ]
