@@ -280,8 +280,9 @@ class _Nats(_Reconnecting):
         finally:
             client, self._client = self._client, None
             self._following.clear()
-            with suppress(self._nats.errors.Error, OSError):
-                await client.close()
+            # A close that waits for its server would keep the process from its end.
+            with suppress(self._nats.errors.Error, OSError, TimeoutError):
+                await asyncio.wait_for(client.close(), CONNECT_S)
 
     async def _follow(self, topic: str) -> None:
         if self._client is None or topic in self._following:
