@@ -17,6 +17,7 @@ from onetape.model.errors import OnetapeError, UsageError
 from onetape.services.collector_lines import Line, line_of
 from onetape.services.collector_options import CollectorOptions
 from onetape.services.collector_tape import StreamTape
+from onetape.services.tasks import ended
 
 __all__ = ["Collector"]
 
@@ -66,9 +67,7 @@ class Collector:
             ready()
             stopped = asyncio.ensure_future(self.stopping.wait())
             await asyncio.wait([stopped, *working], return_when=asyncio.FIRST_COMPLETED)
-            for task in (stopped, *working):
-                task.cancel()
-            found = await asyncio.gather(stopped, *working, return_exceptions=True)
+            found = await ended([stopped, *working])
             path.unlink(missing_ok=True)
             for error in (self._failed, *found):
                 if isinstance(error, Exception):

@@ -52,6 +52,7 @@ from onetape.services.gateway_options import GatewayOptions, gateway_journal, ga
 from onetape.services.gateway_robots import Robots, open_crossing
 from onetape.services.gateway_spans import Spans
 from onetape.services.gateway_transfers import TransferDesk, tell_gateway
+from onetape.services.tasks import ended
 from onetape.store.private import private_folder
 from onetape.store.redaction import Redactor
 from onetape.store.tokens import make_token
@@ -133,11 +134,8 @@ class Gateway:
                 if self.refused is not None:
                     raise self.refused
             finally:
-                tasks = list(self._tasks)
-                for task in tasks:
-                    task.cancel()
                 # Their sockets are closed before the journal is: nothing is heard after it.
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await ended(list(self._tasks))
                 self.robots.close()
                 with contextlib.suppress(FileNotFoundError):
                     gateway_socket(self.home, self.options.account).unlink()

@@ -19,6 +19,7 @@ from onetape.model.errors import VenueUnavailable
 from onetape.orders.calls import Call, Purpose
 from onetape.services.gateway_connection import connected
 from onetape.services.preflight import Passed, Target
+from onetape.services.tasks import ended
 from onetape.services.venue_access import VenueAccess
 from onetape.venues.drift import Drift, Drifts, Facts, What
 from onetape.venues.gateways import open_trading_venue
@@ -140,10 +141,8 @@ async def _listen(
     tasks = [asyncio.ensure_future(_follow(s.url, s.hello, take)) for s in market.streams()]
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(enough.wait(), sample_s)
-    for task in tasks:
-        task.cancel()
-    ended = await asyncio.gather(*tasks, return_exceptions=True)
-    if not report.messages and (why := next((e for e in ended if isinstance(e, OSError)), None)):
+    results = await ended(tasks)
+    if not report.messages and (why := next((e for e in results if isinstance(e, OSError)), None)):
         raise VenueUnavailable(
             f"no market data: {type(why).__name__}", where=target.addresses.ws
         ) from None

@@ -44,3 +44,10 @@ class BitmexClient:
 def client_of(venue: Virtual, account: int = 0) -> BitmexClient:
     found = venue.dialect.exchange.accounts[account]
     return BitmexClient(venue, found.key, found.secret)
+
+
+def push(client: BitmexClient, way: float) -> None:
+    """The other account takes what is offered: the last price goes that way by dollars."""
+    status, order = client_of(client.transport, 1).order("Buy" if way > 0 else "Sell", 20_000)
+    assert (status, order["ordStatus"]) == (200, "Filled"), order
+    client.transport.wait(1)

@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 from onetape.model.enums import Side
-from sim.bitmex.bitmex_client import client_of
+from sim.bitmex.bitmex_client import client_of, push
 from sim.venue_client import Virtual
 
 SATOSHI = Fraction(1, 10**8)
@@ -44,7 +44,7 @@ def test_a_round_trip_pays_the_difference_of_reciprocals_less_fees(venue, first,
     opened = client.order(first, 40_000)[1]
     assert opened["ordStatus"] == "Filled"
     entries = trades(client)
-    venue.wait(900)
+    venue.wait(120)
     client.order(last, 40_000, execInst="ReduceOnly")
     exits = trades(client)[len(entries) :]
     assert sum(row["lastQty"] for row in entries) == sum(row["lastQty"] for row in exits) == 40_000
@@ -141,7 +141,7 @@ def test_a_triggered_close_is_cut_to_the_position_and_ends(venue):
         "POST", "/order", symbol="XBTUSD", ordType="Stop", stopPx=stop, execInst="Close,LastPrice"
     )
     assert (order["side"], order["orderQty"], order["workingIndicator"]) == ("Sell", None, False)
-    venue.wait(1800)
+    push(client, -0.5)
     found = client.ask("GET", "/order", filter={"orderID": order["orderID"]})[1][0]
     assert (found["ordStatus"], found["triggered"]) == ("Filled", "StopOrderTriggered")
     assert (found["orderQty"], found["cumQty"], found["leavesQty"]) == (1000, 1000, 0)

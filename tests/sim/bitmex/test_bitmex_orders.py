@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from sim.bitmex.bitmex_client import client_of
+from sim.bitmex.bitmex_client import client_of, push
 from sim.venue_client import Virtual
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
@@ -135,11 +135,8 @@ def test_orders_with_a_trigger_wait_in_the_list_and_fire(client, kind, side, off
     assert (status, order["ordStatus"], order["triggered"]) == (200, "New", ""), order
     assert (order["workingIndicator"], order["ordType"]) == (False, kind)
     assert [o["orderID"] for o in open_orders(client)] == [order["orderID"]]
-    for _ in range(60):
-        client.transport.wait(60)
-        found = client.ask("GET", "/order", filter={"orderID": order["orderID"]})[1][0]
-        if found["triggered"]:
-            break
+    push(client, offset)
+    found = client.ask("GET", "/order", filter={"orderID": order["orderID"]})[1][0]
     assert (found["triggered"], found["ordStatus"]) == ("StopOrderTriggered", "Filled")
     assert found["stopPx"] == given["stopPx"]
     fills = client.ask("GET", "/execution/tradeHistory", symbol="XBTUSD")[1]

@@ -1,0 +1,23 @@
+"""The end of tasks that were working."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import Any, Final
+
+__all__ = ["ended"]
+
+AGAIN_S: Final = 1.0
+
+
+async def ended(tasks: Collection[asyncio.Future[Any]]) -> list[Any]:
+    """What became of each, in their order: a result or an exception. All of them are cancelled, and
+    again while one goes on: Python 3.11's `wait_for` swallows a cancellation that comes in the turn
+    of its answer (bpo-37658), and with it whoever waits in a loop."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        left = (await asyncio.wait(left, timeout=AGAIN_S))[1]
+    return await asyncio.gather(*tasks, return_exceptions=True)
