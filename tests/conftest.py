@@ -7,9 +7,14 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from long_form import examples
+
 # How fast a machine is says nothing of what is tested on it.
 settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "any machine",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=examples(100),
 )
 settings.load_profile("any machine")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-__all__ = ["LONG", "long_form"]
+__all__ = ["LONG", "examples", "long_form"]
 
 LONG = bool(os.environ.get("ONETAPE_LONG"))
 
@@ -20,3 +20,8 @@ def long_form(*cases: Any) -> list[Any]:
         pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=skipped)
         for case in cases
     ]
+
+
+def examples(many: int) -> int:
+    """How many examples of a property are tried: a third of them for every change."""
+    return many if LONG else max(10, many // 3)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.booking_world import UNIT
+from long_form import examples
 from onetape import _core
 from onetape.accounts.joint import Asset, JointMargin
 from onetape.accounts.liquidation import liquidation_price
@@ -166,7 +167,7 @@ def at_liquidation(world: World) -> int:
     return seen
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     kind=st.sampled_from([Kind.LINEAR, Kind.INVERSE]),
     way=st.sampled_from([1, -1]),
@@ -228,7 +229,7 @@ def test_long_and_short_of_one_contract_end_together() -> None:
     assert liquidation_price(wallet, "x", LONG) == F(9000, 99)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(
         st.tuples(

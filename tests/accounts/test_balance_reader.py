@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from long_form import examples
 from onetape.accounts import SingleQuote, StrategyBalanceManager, get_balance
 from onetape.accounts.reader import _manager
 from onetape.accounts.table import AccountReader, AccountTable, accounts_in
@@ -303,7 +304,7 @@ steps_of_a_gateway = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(steps=steps_of_a_gateway)
 def test_any_life_of_a_gateway_is_told_as_it_is_or_not_at_all(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str, list[int]]]

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.booking_world import INSTRUMENTS, INVERSE, LINEAR, SPOT, UNIT, fill_of, moved
+from long_form import examples
 from onetape.accounts.booking import RECENT_KEPT, Booking
 from onetape.accounts.entries import MAIN, Cause, Outside, checked
 from onetape.accounts.ledger import Ledger
@@ -128,7 +129,7 @@ def made(symbol: str, side: Side, price: int, size: int, trade: int) -> FillTold
     return FillTold(symbol, "", "", trade, side, BOTH, price, size, trade, 0, "", Liquidity.TAKER)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(SYMBOLS, FILLS)
 def test_holdings_are_the_exact_positions(symbol, fills):
     """Within a unit of 1e-18 for each rounding that a fill can make."""
@@ -149,7 +150,7 @@ def test_holdings_are_the_exact_positions(symbol, fills):
             assert abs(held.cost * sign - money_units(slow.opened_value)) <= 3 * number
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(SYMBOLS, FILLS)
 def test_the_total_moves_as_the_venue_s_and_netting_ends_at_zero(symbol, fills):
     ledger, booking = Ledger(), Booking(INSTRUMENTS)
@@ -174,7 +175,7 @@ def test_the_total_moves_as_the_venue_s_and_netting_ends_at_zero(symbol, fills):
     assert ledger.total(settle) == -ledger.balance(settle, MARKET)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(SYMBOLS, FILLS, st.randoms(use_true_random=False))
 def test_fills_that_are_heard_in_another_order_end_as_the_venue_has_them(symbol, fills, random):
     """What is held, what it cost and what was realized; both by slot and of the account."""
@@ -233,7 +234,7 @@ def test_a_forced_fill_of_what_nobody_holds_is_the_pool_s():
 HOLDINGS = st.lists(st.integers(1, 9999), min_size=1, max_size=6)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(HOLDINGS, st.data())
 def test_forced_fills_are_shared_to_the_last_lot(held, data):
     booking = Booking(INSTRUMENTS)

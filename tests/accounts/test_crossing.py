@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.shared_account import BUY, SELL, A, Account, B, C
+from long_form import examples
 from onetape.model.enums import OrderState, PositionSide, TimeInForce, TriggerBy
 from onetape.model.errors import SelfTrade
 from onetape.model.order import OWN_REDUCING
@@ -181,7 +182,7 @@ def test_a_gateway_that_ends_between_both_fills_books_the_other(account, size):
     assert waiting.client_id in account.manager.orders
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 2**32))
 def test_whatever_happens_positions_add_up_and_no_held_order_leaves(seed):
     session(seed)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.booking_world import INSTRUMENTS, INVERSE, LINEAR, SPOT, UNIT
+from long_form import examples
 from onetape.accounts.locks import Locks
 from onetape.model.enums import OrderState, OrderType, PositionSide, Side
 from onetape.model.order import OrderSpec
@@ -136,7 +137,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(STEPS, st.sampled_from([1.0, 3.0, 0.5]))
 def test_held_is_the_same_as_of_all_that_is_there_at_once(steps, leverage):
     found = locks(leverage)

@@ -8,6 +8,7 @@ from fractions import Fraction as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from long_form import examples
 from onetape import _core
 from onetape.accounts.position import Position, money_units
 from onetape.model.decimals import scaled
@@ -25,7 +26,7 @@ DECIMALS = st.tuples(st.integers(0, 8), st.integers(0, 8))
 MULTIPLIERS = st.sampled_from([(1, 0), (100, 0), (1, 3), (25, 1)])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(KINDS, FILLS, DECIMALS, MULTIPLIERS, st.integers(1, 10**9))
 def test_the_core_s_position_is_the_exact_one(
     kind: Kind,
@@ -61,7 +62,7 @@ def test_the_core_s_position_is_the_exact_one(
         assert abs(F(core.entry_price) / exact.entry_price - 1) < F(1, 10**5)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     KINDS,
     st.integers(-(10**12), 10**12),
@@ -103,7 +104,7 @@ def exactly(value: float, tick: tuple[int, int], rounding: Rounding) -> int:
     return to_steps(value, step, rounding) * tick[0]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.floats(-1e7, 1e7), st.sampled_from(TICKS), st.sampled_from(range(4)))
 def test_any_float_snaps_as_the_exact_rule_says(
     value: float, tick: tuple[int, int], rounding: int
@@ -120,7 +121,7 @@ def test_any_float_snaps_as_the_exact_rule_says(
     assert units == exactly(value, tick, ROUNDINGS[rounding])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.integers(-(10**9), 10**9),
     st.sampled_from(TICKS),

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.shared_account import BUY, SELL, A, Account, B, C
+from long_form import examples
 from onetape.accounts.reductions import AGAIN
 from onetape.model.enums import PositionSide, TriggerBy
 from onetape.model.errors import PositionLimit, ReduceOnlyViolated
@@ -233,7 +234,7 @@ class Venue:
             assert before * after >= 0 and abs(after) < abs(before)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 2**32))
 def test_reductions_never_turn_a_sub_account_over_and_positions_add_up(seed):
     account = Account()

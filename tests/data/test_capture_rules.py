@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from long_form import examples
 from onetape import _core
 from onetape.model.errors import BadInput, UnknownSymbol, UsageError
 from onetape.venues.binance.protocol import MARKET
@@ -300,7 +301,7 @@ def test_padding_zeros_need_no_decimals(import_text: Any, tmp_path: Any, read: A
     assert read(tmp_path / "tape").instrument["lot"] == "1"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.data())
 def test_chunks_do_not_matter(data: st.DataObject) -> None:
     """The same lines in any pieces give the same events."""
@@ -313,7 +314,7 @@ def test_chunks_do_not_matter(data: st.DataObject) -> None:
     assert _decode(pieces) == whole
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 200))
 def test_no_bytes_break_the_decoder(noise: bytes, at: int) -> None:
     good = (line(1, trade(1)) + line(2, depth(1, 5, 0))).encode()

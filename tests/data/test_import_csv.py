@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from long_form import examples
 from onetape.data.importing import import_files
 from onetape.model.errors import BadInput, UsageError
 
@@ -116,7 +117,7 @@ def test_rows_are_put_in_order_of_time(
     assert result.late == 0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=200))
 def test_equal_times_keep_the_order_of_the_file(offsets: list[int]) -> None:
     import tempfile

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from long_form import examples
 from onetape import _core
 from onetape.data.zone_table import zone_table
 from onetape.model.errors import BadInput
@@ -19,7 +20,7 @@ LAST = datetime(2199, 1, 1)  # noqa: DTZ001
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Shanghai", "Australia/Lord_Howe"]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(
     st.from_regex(r"\A[+-]?[0-9]{0,14}(\.[0-9]{0,14})?([eE][+-]?[0-9]{1,2})?\Z")
     | st.decimals(-(10**9), 10**9, allow_nan=False, allow_infinity=False, places=6).map(str)
@@ -54,7 +55,7 @@ def test_a_decimal_is_read_as_python_reads_it_or_not_at_all(text: str) -> None:
         assert mantissa == 0
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(
     st.datetimes(FIRST, LAST),
     st.sampled_from(ZONES),
@@ -69,7 +70,7 @@ def test_times_are_those_of_the_model(moment: datetime, name: str, form: str) ->
     same_as_model(text, name)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.integers(1 - 2**63, 2**63 - 1) | st.integers(0, 2 * 10**9), st.sampled_from(ZONES))
 def test_numbers_are_the_models_times(number: int, name: str) -> None:
     same_as_model(str(number), name)

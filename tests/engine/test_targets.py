@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tapes import BTC, ETH, Market, at_ns, play
 
+from long_form import examples
 from onetape.engine.strategy import Strategy
 from onetape.engine.venue_options import Closed, VenueOptions
 from onetape.tape.journal import JournalReader
@@ -157,7 +158,7 @@ def test_close_cancels_what_works_and_flattens(tmp_path):
     assert robot.position(BTC).qty == 0 and robot.resting.state == "CANCELED"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     plan=st.lists(st.tuples(st.integers(0, 20), st.integers(-5, 5)), min_size=1, max_size=12),
     latency=st.sampled_from([(0.0, 0.0), (0.01, 0.01), (0.15, 0.05), (0.5, 0.5)]),

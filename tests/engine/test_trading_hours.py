@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tapes import BTC, MS, SECOND, START, Market, at_ns, play, session_of
 
+from long_form import examples
 from onetape import Strategy, _core
 from onetape.engine.plan import RunPlan, read_plan, write_plan
 from onetape.engine.trading_hours import TradingHours, parse_hours
@@ -125,7 +126,7 @@ def test_a_span_over_midnight_and_spans_that_touch():
     assert len(parse_hours("00:00-24:00").switches(START, START + 9 * DAY)) == 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.lists(st.integers(0, 86_399), min_size=2, max_size=8, unique=True),
     st.sampled_from(["UTC", "Europe/Moscow", "America/New_York", "Australia/Lord_Howe"]),

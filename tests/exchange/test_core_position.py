@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from long_form import examples
 from onetape import _core
 
 ONE = 10**18
@@ -86,7 +87,7 @@ FILLS = st.lists(
 
 
 @pytest.mark.parametrize(("kind", "numbers"), SPECS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(fills=FILLS, mark=st.integers(1, 10**7))
 def test_equals_the_slow_position(
     kind: str, numbers: dict[str, int], fills: list[tuple[str, int, int]], mark: int
@@ -101,7 +102,7 @@ def test_equals_the_slow_position(
 
 
 @pytest.mark.parametrize(("kind", "numbers"), SPECS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(fills=FILLS, last=st.integers(1, 10**7))
 def test_a_flat_position_leaves_nothing_behind(
     kind: str, numbers: dict[str, int], fills: list[tuple[str, int, int]], last: int
@@ -170,7 +171,7 @@ def test_entry_price() -> None:
     assert position.entry_price(inverse) == pytest.approx(200 / (100 / 10000 + 100 / 20000))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     price=st.integers(1, 10**9),
     size=st.integers(1, 10**9),
@@ -192,7 +193,7 @@ def _apply(account: Any, fills: list[tuple[str, int, int]], spec: Any) -> None:
 
 
 @pytest.mark.parametrize(("kind", "numbers"), SPECS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(fills=FILLS, mark=st.integers(1, 10**7))
 def test_account_identity(
     kind: str, numbers: dict[str, int], fills: list[tuple[str, int, int]], mark: int

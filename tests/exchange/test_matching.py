@@ -11,6 +11,7 @@ from exchange_world import linear, said
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from long_form import examples
 from onetape import _core
 from reference.matching_engine import ReferenceEngine
 
@@ -198,7 +199,7 @@ def test_equals_the_reference_engine_under_each_amend_rule(
     compare(session(seed, 400), "cancel_incoming", amend=rule, amend_triggers=triggers)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_deep_books_far_from_the_touch(seed: int) -> None:
     """Prices over a wide range, so that the search by halves is exercised too."""

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from long_form import examples
 from onetape import _core
 from onetape.model.rounding import Rounding, to_steps
 
@@ -49,7 +50,7 @@ def test_what_is_no_number_of_units_is_none(value: float) -> None:
     assert _core.snap(value, 0, 1, "down") is None
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(
     value=st.floats(min_value=-1e7, max_value=1e7),
     which=st.sampled_from(STEPS),
@@ -70,7 +71,7 @@ def test_equals_the_exact_rule(value: float, which: tuple[int, int], rounding: s
     assert _core.snap(value, decimals, step, rounding) == exact * step
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(steps=st.integers(-(10**9), 10**9), which=st.sampled_from(STEPS))
 def test_a_step_written_as_float_is_that_step(steps: int, which: tuple[int, int]) -> None:
     step, decimals = which

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from slow_bars import SECOND, SlowBar, aggregate, period_start
 
+from long_form import examples
 from onetape._core import BarStream, BarWindow, bar_open_time
 
 TRADE, MID, VENUE = range(3)
@@ -56,7 +57,7 @@ starts = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     start=starts,
     flow=st.lists(st.tuples(steps, st.integers(-500, 500), st.integers(1, 9)), max_size=25),
@@ -90,7 +91,7 @@ def test_trade_bars_equal_the_slow_aggregation(
     assert order == sorted(order)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     flow=st.lists(
         st.tuples(st.integers(0, 90 * SECOND), st.integers(1, 99), st.integers(0, 5)), max_size=30

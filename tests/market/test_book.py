@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from long_form import examples
 from onetape._core import FLAG_GAP, FLAG_LATE, FLAG_SNAPSHOT, FLAG_UNSYNCED, Book
 
 Rows = list[tuple[int, int]]
@@ -208,7 +209,7 @@ level = st.tuples(prices, st.integers(0, 3))
 side = st.lists(level, max_size=30)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(start=st.tuples(side, side), changes=st.lists(st.tuples(side, side), max_size=12))
 def test_levels_equal_a_plain_dict(
     start: tuple[Rows, Rows], changes: list[tuple[Rows, Rows]]

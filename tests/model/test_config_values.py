@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from long_form import examples
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
 from onetape.model.toml_lines import key_lines
@@ -160,7 +161,7 @@ def literal(value: object) -> str:
     return basic(value) if isinstance(value, str) else str(value)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(names, st.dictionaries(names, scalars, max_size=4), max_size=4))
 def test_every_key_of_any_file_is_on_its_line(tables):
     rows: list[str] = []

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from long_form import examples
 from onetape import _core
 from onetape.model.enums import OrderType, PositionSide, Side, TimeInForce, TriggerBy
 from onetape.model.instrument import Instrument, from_symbol
@@ -119,7 +120,7 @@ def choose(words: Any) -> Any:
     return st.sampled_from(list(words))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(
     instrument=instruments(),
     side=choose(Side),

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+
+from command_lines import command_line
 
 from onetape.services.account_views import fills
 from onetape.services.supervisor_client import status_of
 from onetape.store.config import load_config
 
-CLEAN = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
 PATIENCE_S = 60.0
 
 MAKER = """
@@ -76,12 +75,9 @@ class Home:
                 os.kill(pid, signal.SIGKILL)
 
     def run(self, *arguments: str, code: int = 0):
-        done = subprocess.run(
-            [sys.executable, "-m", "onetape", *arguments, "--json"],
-            cwd=self.folder, env=CLEAN, capture_output=True, text=True, timeout=180, check=False,
-        )  # fmt: skip
-        assert done.returncode == code, (done.stdout, done.stderr, self.log())
-        return json.loads(done.stdout)
+        got, told, said = command_line([*arguments, "--json"], self.folder)
+        assert got == code, (told, said, self.log())
+        return json.loads(told)
 
     def status(self):
         return self.run("status")

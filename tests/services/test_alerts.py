@@ -16,7 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from supervised import CLEAN, CONFIG, Home
+from command_lines import CLEAN
+from supervised import CONFIG, Home
 
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig

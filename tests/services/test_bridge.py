@@ -14,6 +14,7 @@ from hypothesis import strategies as some
 from strategy_files import write
 from tapes import Market, at_ns
 
+from long_form import examples
 from onetape.model.errors import BadConfig, BadInput
 from onetape.services.backtest import BacktestOptions, run_backtest
 from onetape.services.bridge import PARTS
@@ -283,7 +284,9 @@ def noisy(path: Path, seed: int, drop: float) -> Path:
     run_seed=some.sampled_from([1, 2]),
 )
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(25),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_the_parts_always_add_up(tmp_path_factory, code, seed, drop, often, latency, fee, run_seed):
     home = tmp_path_factory.mktemp("pair")

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from long_form import examples
 from onetape.store.report import json_for_script, render_report, thin, write_report
 from onetape.store.report_data import Assumption, Fills, Market, ReportData, StressLine
 
@@ -87,7 +88,7 @@ def test_embedded_json_cannot_leave_its_element(value):
     json.loads(text, parse_constant=pytest.fail)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 4000), st.integers(4, 300), st.integers(0, 2**32 - 1))
 def test_thinning_keeps_ends_and_extremes(count, points, seed):
     values = np.random.default_rng(seed).normal(size=count).cumsum()

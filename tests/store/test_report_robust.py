@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_report import embedded
 
+from long_form import examples
 from onetape.store.metrics import METRICS
 from onetape.store.report import render_report
 from onetape.store.report_data import (
@@ -90,7 +91,7 @@ def runs(draw):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # sums of 1e300 overflow, and show as dashes
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(runs())
 def test_any_run_has_a_report(data):
     analysis = analyze(data)

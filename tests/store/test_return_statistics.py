@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from long_form import examples
 from onetape.model.time import DAY, HOUR, SECOND
 from onetape.store import drawdowns
 from onetape.store import statistics as s
@@ -140,7 +141,7 @@ def test_seconds_hours_and_days_scale_by_the_root_of_time():
 curves = st.lists(st.floats(1, 1e6), min_size=2, max_size=60)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(curves)
 def test_every_fall_belongs_to_exactly_one_drawdown(values):
     equity = np.array(values)

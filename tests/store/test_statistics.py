@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from long_form import examples
 from onetape.model.time import DAY, HOUR, MINUTE, SECOND
 from onetape.store import activity, drawdowns, trips
 from onetape.store import statistics as s
@@ -169,7 +170,7 @@ def test_turnover_is_notional_over_mean_equity():
 curves = st.lists(st.floats(1, 1e6), min_size=1, max_size=40)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(curves)
 def test_the_drawdown_is_the_worst_of_all_pairs(values):
     fall = drawdowns.max_drawdown(np.arange(len(values), dtype=np.int64), np.array(values))
@@ -178,7 +179,7 @@ def test_the_drawdown_is_the_worst_of_all_pairs(values):
     assert fall.ts_peak <= fall.ts_trough
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(-3, 3).filter(bool), st.integers(-9, 9), st.integers(0, 5)),

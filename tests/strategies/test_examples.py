@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tapes import BTC, ETH, Market, play
 
+from long_form import examples
 from onetape.engine.loader import load_strategy
 from onetape.tape.journal import JournalReader
 
@@ -228,7 +229,7 @@ def pair_days(draw):
     return steps, draw(st.sampled_from([0.0, 0.05, 0.3, 1.7]))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(pair_days())
 def test_legs_of_a_pair_stay_within_a_slice_and_its_profit_is_theirs(tmp_path_factory, day):
     steps, latency = day

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tapes import BTC, SECOND, START, Market, play
 
+from long_form import examples
 from onetape.engine.loader import load_strategy
 from onetape.sim.flow import GeneratedMarket, RandomWalk, flow_market
 from onetape.tape.journal import JournalReader, JournalWriter
@@ -134,7 +135,7 @@ def bursts(draw):
     return steps, latency, limits, sizes
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(bursts())
 def test_no_burst_of_fills_breaks_the_limits(tmp_path_factory, burst):
     steps, latency, (most, least), (buy_by, sell_by) = burst
@@ -194,7 +195,7 @@ def worst_cases(journal: Path) -> list[tuple[int, int]]:
     return cases
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(bursts())
 def test_not_even_everything_that_works_filling_at_once_breaks_them(tmp_path_factory, burst):
     """Stronger than any burst that was drawn: the limits hold for the worst one there can be."""

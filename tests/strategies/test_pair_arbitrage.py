@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tapes import Market, play
 
+from long_form import examples
 from onetape.engine.loader import load_strategy
 from onetape.tape.journal import JournalReader
 
@@ -124,7 +125,7 @@ def days(draw):
     return steps, latency, draw(st.sampled_from([{}, {"size_max": "0.004"}]))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(days())
 def test_the_legs_are_never_more_than_a_slice_apart(tmp_path_factory, day):
     steps, latency, kraken = day

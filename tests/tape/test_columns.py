@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_tapes import instrument
 
+from long_form import examples
 from onetape.model.errors import BadInput, TornTape
 from onetape.tape.columns import NEVER, read_columns
 from onetape.tape.journal import JournalReader, JournalWriter
@@ -105,7 +106,7 @@ def by_walking(path: Path) -> tuple[list[dict[str, Any]], list[bytes]]:
     return list(orders.values()), tags
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(steps=STEPS)
 def test_one_walk_gives_what_separate_ones_give(tmp_path_factory, steps) -> None:
     path = tmp_path_factory.mktemp("columns") / "j"

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from independent_reader import read_tape
 from made_tapes import SMALL, instrument, make_tape, write_quotes
 
+from long_form import examples
 from onetape.model.errors import (
     BadInput,
     JournalLocked,
@@ -39,7 +40,7 @@ frames = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(written=frames, repeat=st.integers(1, 40), close=st.booleans())
 def test_the_independent_reader_agrees(written: list, repeat: int, close: bool) -> None:
     folder = Path(tempfile.mkdtemp())

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from long_form import examples
 from onetape.model.errors import BadInput, JournalLocked, ProcessDown, SchemaMismatch, TornTape
 from onetape.tape.state import Group, GroupSpec, Layout, StateReader, StateWriter
 
@@ -194,7 +195,7 @@ calls = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(steps=st.lists(calls, max_size=40))
 def test_any_calls_leave_what_a_dict_would(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str, int]]

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from long_form import examples
 from onetape.model.errors import BadInput, InvariantViolation
 from onetape.model.money import money
 from onetape.tape.state import GroupSpec, Layout, StateReader, StateWriter
@@ -32,7 +33,7 @@ def summed(parts: list[int]) -> list[int]:
     return [sum(parts), *parts]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.tuples(amounts, amounts), max_size=63))
 def test_amounts_come_back_exactly_and_slot_zero_is_their_sum(
     tmp_path_factory: pytest.TempPathFactory, parts: list[tuple[int, int]]
