@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from onetape.model.config import OPERATOR, Config
 from onetape.model.errors import OnetapeError
 from onetape.services.alert_watch import AlertWatch, sinks_of
 from onetape.services.collector_options import collector_journal
+from onetape.services.fork_server import ForkServer
 from onetape.services.process_figures import Figures
 from onetape.services.supervisor_child import ChildFiles, Process
 from onetape.services.supervisor_journal import SupervisorTape
@@ -32,7 +34,7 @@ from onetape.services.supervisor_parts import RUNNING, SINGLE, parts_of
 from onetape.services.supervisor_pulse import Pulses, run_journal
 from onetape.services.supervisor_robots import AddedRobots
 from onetape.services.supervisor_start import (
-    MODULES,
+    ASK_WITHIN_S,
     Starter,
     children_of,
     not_wanted,
@@ -54,14 +56,22 @@ class Supervisor:
     """Of one home. `run` returns when all has been stopped."""
 
     def __init__(
-        self, config: Config, starter: Starter, home: Path, *, single: bool = False
+        self,
+        config: Config,
+        starter: Starter,
+        home: Path,
+        *,
+        single: bool = False,
+        forks: ForkServer | None = None,
     ) -> None:
-        """single: all in one process, unless another supervisor has left them in several. Raises
-        JournalLocked where one runs already."""
+        """single: all in one process, unless another supervisor has left them in several. forks:
+        what makes processes quickly. Raises JournalLocked where one runs already."""
         self.config, self.starter, self.home = config, starter, home
         private_folder(home / "journal")
         private_folder(home / "run")
         self.wake = asyncio.Event()
+        self._forks_heard = asyncio.Event()
+        self._asked = count(1)
         self.figures = Figures()
         self._figures_at = 0.0
         self.tape = SupervisorTape(home)
@@ -76,7 +86,7 @@ class Supervisor:
         self.alerts: AlertWatch | None = None
         self.files = {name: ChildFiles(home, name) for name in self.law.lives}
         self.processes: dict[str, Process] = {}
-        self.warm: dict[str, Process] = {}  # made already; they wait for what to do
+        self.forks = forks
         self._shown: dict[str, tuple[State, str]] = {}
         self._silent_looks: dict[str, int] = {}
         self._stuck_looks: dict[str, int] = {}
@@ -104,8 +114,11 @@ class Supervisor:
             self._make_tokens()
             self._adopt()
             self._watch_for_alerts(loop)
-            self._warm_up()
+            self._hear_forks(loop)
             if not self.is_single:
+                self.starter.ask_robot = lambda options: asyncio.run_coroutine_threadsafe(
+                    self._ask_robot(options), loop
+                ).result(2 * ASK_WITHIN_S)
                 loop.run_in_executor(None, self.starter.prepare)
             is_settled = False
             while not self.law.is_down:
@@ -123,8 +136,9 @@ class Supervisor:
             self._show()
             self.say("info", "supervisor", "all stopped")
         finally:
-            for process in self.warm.values():
-                process.drop()
+            if self.forks is not None:
+                loop.remove_reader(self.forks.file)
+                self.forks.close()
             if self.alerts is not None:
                 await loop.run_in_executor(None, self.alerts.close)
                 await asyncio.sleep(0)  # what it told last
@@ -233,10 +247,11 @@ class Supervisor:
             options = await asyncio.get_running_loop().run_in_executor(
                 None, lambda: self._options(life, exchange)
             )
+            await self._forks_heard.wait()
             if life.state is not State.STARTING:  # meanwhile it is not wanted any more
                 self.law.ended(name, time.monotonic(), 0)
                 return
-            process = self.warm.pop(name, None) or self._make(life)
+            process = self._make(life)
         except OnetapeError as error:
             self.say("error", name, str(error))
             self.law.ended(name, time.monotonic(), error.exit_code, str(error))
@@ -263,16 +278,49 @@ class Supervisor:
     def _make(self, life: Life) -> Process:
         self.log.begin(self.files[life.child.name].err)
         self._said.pop(life.child.name, None)
-        module = MODULES[life.child.kind]
-        return Process.make(module, self.files[life.child.name], self.starter.clean)
+        kind, name = life.child.kind, life.child.name
+        made = Process.make(kind, name, self.files[name], self.starter.clean, self.forks)
+        self._forks_said()
+        return made
 
-    def _warm_up(self) -> None:
-        """Those that have to wait for others are made at once: what they import, they import
-        meanwhile."""
-        for name, life in self.law.lives.items():
-            if name not in self.processes and life.child.needs:
-                with suppress(OSError):  # then it is said when it is to start
-                    self.warm[name] = self._make(life)
+    async def _ask_robot(self, options: bytes) -> str:
+        """What a robot's process of these options says before its end."""
+        loop, name = asyncio.get_running_loop(), f"asked {next(self._asked)}"
+        await self._forks_heard.wait()
+        files, ended = ChildFiles(self.home, name), asyncio.Event()
+        process = Process.make("robot", name, files, self.starter.clean, self.forks)
+        process.go(options)
+        loop.add_reader(process.file, ended.set)
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), ASK_WITHIN_S)
+        finally:
+            loop.remove_reader(process.file)
+            process.signal(signal.SIGKILL)
+            process.end()
+            self._forks_said()
+        said = files.out.read_text(errors="replace")
+        for file in (files.out, files.err):
+            file.unlink()
+        return said
+
+    def _hear_forks(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Nothing is made before it has imported what it copies, or is found missing."""
+        if self.forks is None:
+            self._forks_heard.set()
+            return
+        loop.add_reader(self.forks.file, self._forks_said)
+
+    def _forks_said(self) -> None:
+        if self.forks is None:
+            return
+        self.forks.read()
+        if self.forks.has_ended:
+            asyncio.get_running_loop().remove_reader(self.forks.file)
+            self.forks = None
+            self.say("warning", "supervisor", "the fork server ended: processes start slowly")
+        if self.forks is None or self.forks.is_ready:
+            self._forks_heard.set()
 
     def _watch(self, name: str, process: Process) -> None:
         self.processes[name] = process
@@ -283,6 +331,7 @@ class Supervisor:
         process = self.processes.pop(name)
         asyncio.get_running_loop().remove_reader(process.file)
         code = process.end()
+        self._forks_said()
         self._complaints(name)
         life = self.law.lives[name]
         wanted = life.state is not State.STOPPING

@@ -12,10 +12,14 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
+
+from onetape.services.fork_server import ForkServer
+from onetape.services.supervisor_options import MODULES
 
 __all__ = ["ChildFiles", "Process", "start_time"]
 
@@ -51,26 +55,39 @@ class ChildFiles:
 class Process:
     """One that runs. `file` can be read from once it has ended."""
 
-    def __init__(self, pid: int, started: int, popen: subprocess.Popen[bytes] | None) -> None:
+    def __init__(
+        self, pid: int, started: int, code: Callable[[], int | None], options: int = -1
+    ) -> None:
+        """code: what it ended with, asked after its end. options: where they are written."""
         self.pid, self.started = pid, started
-        self._popen = popen
+        self._code, self._options = code, options
         self.file = os.pidfd_open(pid)
 
     @classmethod
-    def make(cls, module: str, files: ChildFiles, environ: Mapping[str, str]) -> Process:
+    def make(
+        cls, kind: str, name: str, files: ChildFiles, environ: Mapping[str, str],
+        forks: ForkServer | None = None,
+    ) -> Process:  # fmt: skip
         """It waits for `go`, and ends by itself if that does not come. Raises OSError."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        out = os.open(files.out, flags | os.O_APPEND, 0o600)
-        err = os.open(files.err, flags | os.O_APPEND, 0o600)
+        options, written = os.pipe()
+        fds = [options]
         try:
+            fds += [os.open(each, flags | os.O_APPEND, 0o600) for each in (files.out, files.err)]
+            pid = forks.make(kind, name, (fds[0], fds[1], fds[2])) if forks is not None else None
+            if pid is not None and forks is not None:
+                return cls(pid, start_time(pid), partial(forks.code_of, pid), written)
             popen = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=out, stderr=err,
+                [sys.executable, "-m", MODULES[kind]], stdin=fds[0], stdout=fds[1], stderr=fds[2],
                 start_new_session=True, env=dict(environ),
             )  # fmt: skip
+            return cls(popen.pid, start_time(popen.pid), popen.wait, written)
+        except OSError:
+            os.close(written)
+            raise
         finally:
-            os.close(out)
-            os.close(err)
-        return cls(popen.pid, start_time(popen.pid), popen)
+            for each in fds:
+                os.close(each)
 
     @classmethod
     def find(cls, pid: int, started: int) -> Process | None:
@@ -78,7 +95,7 @@ class Process:
         if start_time(pid) != started:
             return None
         try:
-            found = cls(pid, started, None)
+            found = cls(pid, started, lambda: None)  # another was its parent
         except ProcessLookupError:
             return None
         if start_time(pid) != started or found.has_ended:  # it went while we looked
@@ -89,16 +106,9 @@ class Process:
     def go(self, options: bytes) -> None:
         """Hands the options over."""
         assert len(options) < PIPE_BYTES
-        assert self._popen is not None and self._popen.stdin is not None
         with suppress(BrokenPipeError):  # it died: that is heard of in another way
-            self._popen.stdin.write(options)
-            self._popen.stdin.close()
-
-    def drop(self) -> None:
-        """It was made, and is not needed."""
-        self.go(b"")
-        self.signal(signal.SIGKILL)
-        self.end()
+            os.write(self._options, options)
+        self._forget_options()
 
     def signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
@@ -110,12 +120,18 @@ class Process:
 
     def end(self) -> int | None:
         """After its end: its exit code, None where another was its parent."""
-        code = None if self._popen is None else self._popen.wait()
+        code = self._code()
         self.close()
         return code
 
     def close(self) -> None:
+        self._forget_options()
         os.close(self.file)
+
+    def _forget_options(self) -> None:
+        if self._options >= 0:
+            os.close(self._options)
+            self._options = -1
 
 
 def start_time(pid: int) -> int:

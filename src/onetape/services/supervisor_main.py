@@ -8,15 +8,20 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from onetape.model.config import Config
 from onetape.model.errors import OnetapeError
-from onetape.services.supervisor import Supervisor
+from onetape.services.configured import clean_environ, is_simulated
+from onetape.services.fork_server import ForkServer
 from onetape.services.supervisor_options import SupervisorOptions
-from onetape.services.supervisor_start import Starter, with_secrets_kept
 from onetape.store.config import load_config
+from onetape.store.private import private_folder
+
+if TYPE_CHECKING:
+    from onetape.services.supervisor import Supervisor
 
 __all__ = ["supervise"]
 
@@ -31,14 +36,40 @@ def supervise(
 ) -> None:
     """Until all is stopped. settled: called once, when all run or will not. single: all in one
     process. Raises JournalLocked where a supervisor of this home runs already, BadConfig."""
-    given, environ = with_secrets_kept(config, os.environ, folder)
-    starter = Starter(given, home=home, folder=folder, environ=environ)
+    forks = None if single else _fork_server(config, home)  # it imports while we do
+    from onetape.services.supervisor import Supervisor
+    from onetape.services.supervisor_start import Starter, with_secrets_kept
 
-    async def work() -> None:
-        supervisor = Supervisor(given, starter, home, single=single)
-        await supervisor.run(lambda: settled(supervisor) if settled is not None else None)
+    try:
+        given, environ = with_secrets_kept(config, os.environ, folder)
+        starter = Starter(given, home=home, folder=folder, environ=environ)
 
-    asyncio.run(work())
+        async def work() -> None:
+            supervisor = Supervisor(given, starter, home, single=single, forks=forks)
+            await supervisor.run(lambda: settled(supervisor) if settled is not None else None)
+
+        asyncio.run(work())
+    finally:
+        if forks is not None:
+            forks.close()
+
+
+def _fork_server(config: Config, home: Path) -> ForkServer | None:
+    """For the kinds of process that the configuration has. None: it cannot be; processes are made
+    one by one, then."""
+    wanted = {
+        "venue": any(map(is_simulated, config.venues.values())),
+        "gateway": config.accounts,
+        "robot": config.robots,
+        "collector": config.collectors,
+        "variants": any(robot.variants for robot in config.robots.values()),
+    }
+    err = private_folder(home / "run") / "fork-server.err"
+    try:
+        return ForkServer([kind for kind, is_wanted in wanted.items() if is_wanted],
+                          clean_environ(config), err)  # fmt: skip
+    except OSError:
+        return None
 
 
 def main() -> int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from onetape.model.config import Config
+from onetape.services.supervisor_parts import SINGLE
 
 __all__ = [
+    "MODULES",
     "RobotOptions",
     "SingleOptions",
     "SupervisorOptions",
@@ -18,6 +20,11 @@ __all__ = [
     "supervisor_journal",
     "supervisor_socket",
 ]
+
+MODULES: Final = {
+    kind: f"onetape.services.{kind}_main"
+    for kind in ("venue", "collector", "gateway", "robot", "variants", SINGLE)
+}  # of kinds of process
 
 
 class SupervisorOptions(msgspec.Struct, frozen=True, kw_only=True):

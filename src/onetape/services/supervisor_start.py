@@ -5,11 +5,11 @@ Blocking: a venue that is not ours is looked at first. Called from a thread of i
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,18 +25,18 @@ from onetape.services.gateway_options import gateway_journal
 from onetape.services.supervisor_child import ChildFiles
 from onetape.services.supervisor_law import START_WITHIN_S, Bounds, Child
 from onetape.services.supervisor_options import (
+    MODULES,
     RobotOptions,
     SingleOptions,
     VariantsOptions,
     VenueOptions,
 )
-from onetape.services.supervisor_parts import SINGLE
 from onetape.store.secrets import read_secret
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 
 __all__ = [
-    "MODULES",
+    "ASK_WITHIN_S",
     "Starter",
     "children_of",
     "not_wanted",
@@ -46,15 +46,11 @@ __all__ = [
     "with_secrets_kept",
 ]
 
-ASK_WITHIN_S: Final = 20.0  # a strategy for its symbols
+ASK_WITHIN_S: Final = 20.0  # a robot for its symbols
 # Making an hour of the market again takes about six seconds of a core (measured 2026-11).
 AGE_MAX_NS: Final = 4 * 3600 * 10**9
 HOUR_WITHIN_S: Final = 60.0  # for that, on a machine with more work than cores
 KEPT_FDS: Final = "fd:"
-MODULES: Final = {
-    kind: f"onetape.services.{kind}_main"
-    for kind in ("venue", "collector", "gateway", "robot", "variants", SINGLE)
-}  # of kinds of process
 
 
 def children_of(config: Config) -> list[Child]:
@@ -125,6 +121,7 @@ class Starter:
     def __init__(
         self, config: Config, *, home: Path, folder: Path, environ: Mapping[str, str]
     ) -> None:
+        self.ask_robot: Callable[[bytes], str] = self._ask_robot
         self.config, self.home, self.folder = config, home, folder
         self.environ = environ
         self.clean = clean_environ(config)  # for processes
@@ -285,16 +282,19 @@ class Starter:
         if named:
             return named
         options = msgspec.structs.replace(self._robot(robot), symbols_only=True)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            done = subprocess.run(
-                [sys.executable, "-m", "onetape.services.robot_main"],
-                input=msgspec.json.encode(options), env=self.clean, capture_output=True,
-                timeout=ASK_WITHIN_S, check=False,
-            )  # fmt: skip
-            return done.stdout.decode().split()
-        return []
+        return self.ask_robot(msgspec.json.encode(options)).split()
 
     # --- robots -----------------------------------------------------------------------------------
+
+    def _ask_robot(self, options: bytes) -> str:
+        """What a robot's process of these options says before its end."""
+        with suppress(subprocess.TimeoutExpired):
+            done = subprocess.run(  # noqa: S603
+                [sys.executable, "-m", MODULES["robot"]], input=options, env=self.clean,
+                capture_output=True, timeout=ASK_WITHIN_S, check=False,
+            )  # fmt: skip
+            return done.stdout.decode()
+        return ""
 
     def is_renewed(self, name: str) -> bool:
         """The strategy's source is not what the robot's run has kept, or it has no run."""
