@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from typing import Any
 
 import pytest
 
-__all__ = ["LONG", "examples", "long_form"]
+__all__ = ["LONG", "examples", "first_of", "long_form"]
 
 LONG = bool(os.environ.get("ONETAPE_LONG"))
 
@@ -20,6 +21,13 @@ def long_form(*cases: Any) -> list[Any]:
         pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=skipped)
         for case in cases
     ]
+
+
+def first_of(cases: Collection[str], *named: str) -> list[Any]:
+    """All of them, but for every change only those that are named."""
+    others = [case for case in cases if case not in named]
+    assert len(others) + len(named) == len(cases), "a case that there is not"
+    return [*named, *long_form(*others)]
 
 
 def examples(many: int) -> int:

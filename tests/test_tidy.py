@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,11 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
 def matches(paths: list[Path], pattern: str) -> list[str]:
     found = re.compile(pattern)
     return [
@@ -94,7 +100,7 @@ def test_only_the_command_line_catches_everything():
     for path in OURS:
         if path.is_relative_to(SOURCE / "cli"):
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if not isinstance(node, ast.ExceptHandler) or not _catches_all(node):
                 continue
             if not any(isinstance(inner, ast.Raise) for inner in ast.walk(node)):
@@ -120,7 +126,7 @@ def test_only_the_command_line_writes_to_standard_output():
         f"{name(path)}:{node.lineno}"
         for path in OURS
         if not path.is_relative_to(SOURCE / "cli") and path not in allowed
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
         and node.func.id == "print"
@@ -201,7 +207,7 @@ def test_test_files_have_names_of_their_own():
 
 
 def _tests(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         is_function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
         if is_function and node.name.startswith("test_"):
             yield node

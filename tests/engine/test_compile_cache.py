@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tapes import BTC, Market, play
 
+from long_form import first_of, long_form
 from onetape.engine.loader import load_strategy
 
 numba = pytest.importorskip("numba")
@@ -182,7 +183,9 @@ EDITS = {
 }
 
 
-@pytest.mark.parametrize("what", EDITS)
+@pytest.mark.parametrize(
+    "what", first_of(EDITS, "a callback", "a function of a neighbour", "an attribute's type")
+)
 def test_an_edit_is_compiled(place, tape, what):
     before = run(place, tape)
     assert run(place, tape) == (0, before[1])
@@ -255,7 +258,9 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("what", DAMAGE)
+@pytest.mark.parametrize(
+    "what", first_of(DAMAGE, "a bit", "another key's", "readable by others", "a pipe")
+)
 def test_a_damaged_entry_means_to_compile_again(place, tape, what):
     before = run(place, tape)
     (entry,) = entries(place)
@@ -286,7 +291,9 @@ def a_file(folder: Path) -> None:
     folder.write_text("")
 
 
-@pytest.mark.parametrize("spoil", [open_to_others, behind_a_link, of_another_user, a_file])
+@pytest.mark.parametrize(
+    "spoil", [open_to_others, of_another_user, *long_form(behind_a_link, a_file)]
+)
 def test_a_folder_that_is_not_the_users_own_is_not_used_and_said_once(place, tape, capfd, spoil):
     before = run(place, tape)
     spoil(place / "code")

@@ -15,7 +15,7 @@ from reference.facts import ONE, Facts
 from reference.worlds import World, make
 
 LONG = os.environ.get("ONETAPE_LONG") == "1"
-GROUPS, EACH = (200, 100) if LONG else (12, 60)
+GROUPS, EACH = (200, 100) if LONG else (12, 25)
 STEPS = 150
 
 
@@ -29,14 +29,6 @@ def test_random_worlds_are_those_of_the_reference(group: int) -> None:
 
 def test_the_worlds_meet_every_rule() -> None:
     """A comparison proves nothing about what never happens in it."""
-    met: Counter[object] = Counter()
-    for seed in range(300):
-        _, said, fast = play_all(make(seed, STEPS))
-        met.update(
-            (e["event"], e.get("news") or e.get("liquidity") or e.get("kind"), e.get("code", 0))
-            for e in said
-        )
-        met.update(dict(fast.core.counters()))
     wanted = {
         ("order", "rejected", code)
         for code in (4101, 4102, 4103, 4106, 4107, 4108, 4201, 4301, 4306, 4308, 4402, 4403, 4407)
@@ -66,7 +58,18 @@ def test_the_worlds_meet_every_rule() -> None:
         "deleveragings_missed",
         "queue_unknown",
     }
-    assert sorted(map(str, wanted - {key for key, count in met.items() if count})) == []
+    met: Counter[object] = Counter()
+    for seed in range(300):
+        _, said, fast = play_all(make(seed, STEPS))
+        met.update(
+            (e["event"], e.get("news") or e.get("liquidity") or e.get("kind"), e.get("code", 0))
+            for e in said
+        )
+        met.update(dict(fast.core.counters()))
+        missing = wanted - {key for key, count in met.items() if count}
+        if not missing:
+            break
+    assert sorted(map(str, missing)) == []
 
 
 def test_a_difference_is_cut_down_and_printed() -> None:

@@ -12,14 +12,14 @@ import pytest
 from fuzz_targets import CORPUS, TARGETS, make
 
 RUN = Path(__file__).with_name("run_fuzz.py")
-RUNS = {"tape": 60, "open-tape": 60, "state": 80, "book": 3000, "shapes": 3000}
-IMPORT_RUNS = 60
+RUNS = {"tape": 20, "open-tape": 20, "state": 30, "book": 1000, "shapes": 1000}
+IMPORT_RUNS = 20
 LONG = bool(os.environ.get("ONETAPE_LONG"))
 
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_damaged_inputs_are_answered(name: str) -> None:
-    runs = RUNS.get(name, IMPORT_RUNS) * (100 if LONG else 1)
+    runs = RUNS.get(name, IMPORT_RUNS) * (300 if LONG else 1)
     seconds = 600 if LONG else 60
     command = [sys.executable, str(RUN), name, f"--runs={runs}", f"--seconds={seconds}"]
     done = subprocess.run(command, check=False, capture_output=True, text=True)

@@ -16,7 +16,7 @@ from onetape.sim.faults import parse_faults
 from onetape.sim.faulty import Faulty
 from orders.gateway_world import SECOND, World
 
-SEEDS = 500 if os.environ.get("ONETAPE_LONG") else 20
+SEEDS = 500 if os.environ.get("ONETAPE_LONG") else 8
 FIRST = 10_000  # none of the seeds of the network alone
 
 

@@ -15,7 +15,7 @@ from orders.test_gateway_at_faulty_venue import FaultyWorld
 
 LONG = bool(os.environ.get("ONETAPE_LONG"))
 FIRST = 20_000  # none of the seeds of REST
-SEEDS = {"binance-usdm": 1000 if LONG else 15, "kraken": 1000 if LONG else 10}
+SEEDS = {"binance-usdm": 1000 if LONG else 6, "kraken": 1000 if LONG else 4}
 
 
 class FaultyEntryWorld(EntryWorld, FaultyWorld):

@@ -16,6 +16,7 @@ from strategy_files import write
 from tapes import START, Market
 
 import onetape
+from long_form import long_form
 from onetape.engine.grid import Grid
 from onetape.model.errors import BadConfig
 from onetape.services.walk import Window, parse_walk, summarize_walk, windows_of
@@ -172,7 +173,7 @@ def test_history_from_before_the_window_is_there_and_is_not_traded(tmp_path, cod
         assert run.fills["time"].to_physical().max() < window["test_end"]
 
 
-@pytest.mark.parametrize("hour", [3, 5, 7])
+@pytest.mark.parametrize("hour", [5, *long_form(3, 7)])
 def test_what_comes_after_a_train_window_never_changes_its_choice(tmp_path, code, done, hour):
     """The same market up to an hour, and another one after it: all train windows that end by then
     choose the same, to the last digit."""

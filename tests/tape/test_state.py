@@ -18,6 +18,8 @@ from long_form import examples
 from onetape.model.errors import BadInput, JournalLocked, ProcessDown, SchemaMismatch, TornTape
 from onetape.tape.state import Group, GroupSpec, Layout, StateReader, StateWriter
 
+# For a process that imports this file.
+TESTS = os.pathsep.join(map(str, Path(__file__).parents[:2]))
 BALANCE = GroupSpec(1, "balance", (("total", "m"), ("free", "m"), ("frozen", "b")))
 QUOTE = GroupSpec(2, "quote", (("bid", "f"), ("ask", "f"), ("bid_size", "i"), ("state", "t")))
 LAYOUT = Layout([BALANCE, QUOTE])
@@ -102,7 +104,7 @@ def test_files_are_private_and_readers_map_them_read_only(tmp_path: Path) -> Non
         check=True,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "PYTHONPATH": TESTS},
     ).stdout
     assert maps.strip() == "['r--s', 'r--s']"
 
@@ -240,7 +242,7 @@ def test_a_killed_writer_leaves_whole_groups(tmp_path: Path, seed: int) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", HAMMER, str(tmp_path)],
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "PYTHONPATH": TESTS},
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"

@@ -90,7 +90,10 @@ def test_the_account_hears_of_an_order_its_fill_its_money_and_its_position(venue
     assert heard(wrong) == []
 
 
-def test_a_listen_key_expires_and_the_stream_is_silent(venue, client):
+def test_a_listen_key_expires_and_the_stream_is_silent():
+    venue = Virtual("binance-usdm", rate=0.02)  # two hours of it
+    account = venue.dialect.exchange.accounts[0]
+    client = BinanceClient(venue, account.key, account.secret)
     _, key = client.ask("POST", "/fapi/v1/listenKey", signed=False)
     stream = venue.connect(f"/private/ws/{key['listenKey']}")
     venue.wait(1800)
