@@ -8,6 +8,7 @@ is the test's.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter as Counted
 from itertools import pairwise
 
 import pytest
@@ -144,6 +145,24 @@ def test_a_gateway_whose_key_is_used_up_comes_back(world):
     assert all(b - a >= 4 for a, b in pairwise(refusals))  # one clock
     assert "counts too many questions with this key, for 5.0 s" in world.said[0]
     assert world.said[1] == "there again"
+
+
+def test_orders_that_never_arrived_cost_few_questions(world):
+    """Killed while two of them left: it is ready all the same, and asks no more than it may."""
+    for number in (1, 2):
+        request = Request(number, RequestKind.PLACE, 1, world.spec)
+        order = world.manager.submit(f"gone-{number}", request, world.now)
+        world.manager.answered(world.manager.calls.pop(), Answer(Outcome.AMBIGUOUS), world.now)
+        assert order.state is OrderState.UNKNOWN
+    world.reconciler.start(world.now, "start")
+    world.run(60)
+    assert (world.now - START) / SECOND <= 7, world.refusals()
+    reads = Counted(purpose for _, purpose, _ in world.asked)
+    assert reads[Purpose.BALANCES] <= 2  # not one for each look at what is not known yet
+    while world.now < START + 30 * SECOND:
+        world.step()
+    assert not world.manager.open
+    assert not world.refusals() or world.dialect.limits.key == KEY_STARTER
 
 
 def test_orders_and_cancels_leave_while_reads_wait(world):

@@ -24,6 +24,9 @@ ABSENT_AFTER: Final = 10 * SECOND  # since it was sent: twice the window of a re
 ABSENT_AFTER_CONDITIONAL: Final = 60 * SECOND  # seen to be invisible for half a minute
 ABSENT_ANSWERS: Final = 2  # how often the venue must say so
 ASK_AFTER: Final = (0, SECOND // 4, SECOND // 2, SECOND, 2 * SECOND, 5 * SECOND)  # then the last
+# Where an answer takes two questions, and a venue (Kraken) lets a key ask few: between the first
+# and when absence can be believed, an order that is there is told by the stream.
+ASK_APART_AFTER: Final = ABSENT_AFTER
 
 
 def is_absent(order: Managed, key: OrderKey, now: int, *, has_trigger: bool) -> bool:
@@ -44,9 +47,11 @@ def due_at(order: Managed) -> int:
     return due
 
 
-def next_ask(order: Managed, now: int) -> int:
+def next_ask(order: Managed, now: int, *, ended_apart: bool = False) -> int:
     """Later each time."""
     order.asks += 1
+    if ended_apart:
+        return now + ASK_APART_AFTER
     return now + ASK_AFTER[min(order.asks, len(ASK_AFTER) - 1)]
 
 

@@ -306,7 +306,7 @@ class OrderManager:
         # What nobody has answered for is asked again.
         is_left = order.state is OrderState.PENDING_CANCEL and not order.pending
         if order.is_open and (order.state is OrderState.UNKNOWN or order.told_end or is_left):
-            order.ask_at = next_ask(order, now)
+            order.ask_at = next_ask(order, now, ended_apart=self.venue.traits.ended_apart)
 
     def _not_found(self, order: Managed, key: OrderKey, now: int) -> bool:
         """Whether the next question is settled."""

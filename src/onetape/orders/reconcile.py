@@ -29,7 +29,8 @@ __all__ = ["Difference", "Reconciler"]
 RETRY: Final = SECOND  # after a call that failed
 SETTLE: Final = SECOND // 2  # between looks at what is not yet settled
 CHECKED: Final = "check"  # why a round about money alone was made
-ROUNDS_MAX: Final = 10  # looks at positions that differ, before that is said
+ROUNDS_MAX: Final = 10  # looks at what differs, before that is said
+NOT_KNOWN: Final = "not known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class _Round:
     calls: list[Call] = field(default_factory=list)  # of this round, unanswered
     looked: int = 0
     next_look: int = 0
+    only_waits: bool = False  # for answers about orders, which are asked for one by one
     booked: int = 0  # fills, when it last looked
     asked: int = 0  # requests
     moves_since: int | None = None  # what moved money since then is asked for
@@ -184,9 +186,12 @@ class Reconciler:
         if current.waiting or current.retries:
             return
         if current.next_look:
-            if now >= current.next_look:
+            if now < current.next_look:
+                return
+            if not current.only_waits:
                 self._look(now)
-            return
+                return
+            current.looked, current.next_look = current.looked + 1, 0
         if self.is_new and not self.rounds:
             if self.manager.booked != current.booked:  # a trade came between: once more
                 self._look(now)
@@ -195,6 +200,7 @@ class Reconciler:
         differences = [] if current.reason == CHECKED else self._compare()
         if differences and current.looked < ROUNDS_MAX:
             current.next_look = now + SETTLE
+            current.only_waits = all(each.venue == NOT_KNOWN for each in differences)
             return
         self._finish(differences, now)
 
@@ -267,7 +273,7 @@ class Reconciler:
                 found.append(Difference(f"position {key[0]} {key[1]}", str(ours), str(theirs)))
         for order in manager.open.values():
             if order.state is OrderState.UNKNOWN or order.told_end is not None:
-                venue = str(order.told_end or "not known")
+                venue = str(order.told_end or NOT_KNOWN)
                 found.append(Difference(f"order {order.client_id}", str(order.state), venue))
         listed = self._round.listed if self._round is not None else set()
         for name in sorted(listed & manager.settled):  # an operator's word was wrong
