@@ -1,5 +1,6 @@
 // Entries of a ledger as Python has them: tuples, to and from the payload of a frame. What a fill
 // takes to be written and read again is mostly this.
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <string>
@@ -7,6 +8,7 @@
 #include <utility>
 
 #include "accounts/balances.hpp"
+#include "accounts/booked.hpp"
 #include "accounts/entry_frame.hpp"
 #include "bindings/bind.hpp"
 #include "bindings/int128_cast.hpp"
@@ -182,6 +184,23 @@ class EntryFrames {
     Legs legs_;
 };
 
+// Names that Python can have: what is none is named by whoever makes an entry of it.
+[[nodiscard]] bool is_text(const EntryFrame& frame) {
+    const auto is_plain = [](std::string_view text) {
+        return std::all_of(text.begin(), text.end(),
+                           [](char letter) { return static_cast<unsigned char>(letter) < 0x80; });
+    };
+    return is_plain(frame.reference) &&
+           std::all_of(frame.legs.begin(), frame.legs.end(), [&](const EntryLeg& leg) {
+               return is_plain(leg.currency) && is_plain(leg.wallet);
+           });
+}
+
+[[nodiscard]] bool has_booked(const Booked& booked, const nb::str& name, const nb::object& time) {
+    if (!time.is_none() && booked.is_old(integer_of(time.ptr()))) return true;
+    return booked.has(text_of(name.ptr()));
+}
+
 class PyBalances {
  public:
     explicit PyBalances(const BalanceRules& rules) : balances_(rules) {}
@@ -195,6 +214,20 @@ class PyBalances {
         legs_.take(legs.ptr(), frame_);
         frame_.time = time;
         return balances_.post(frame_);
+    }
+
+    // A fill's frame as it lies on the tape, without an object for each of its legs: an account's
+    // tape is mostly this. None, and nothing has changed: it is no such frame, or has been booked,
+    // or may be one that a correction had taken up, or does not fit.
+    [[nodiscard]] nb::object replay_fill(const nb::bytes& payload, std::int64_t later_than,
+                                         Booked& booked) {
+        if (!read_entry({payload.c_str(), payload.size()}, frame_) || frame_.cause != "fill" ||
+            !frame_.note.empty() || frame_.reference.empty() || frame_.time <= later_than ||
+            booked.is_old(frame_.time) || booked.has(frame_.reference) || !is_text(frame_) ||
+            !balances_.post(frame_))
+            return nb::none();
+        booked.add(frame_.reference, frame_.time);
+        return nb::int_(frame_.of);
     }
 
     [[nodiscard]] nb::object balance(const nb::str& currency, std::int64_t holder,
@@ -314,6 +347,34 @@ void bind_accounts(nb::module_& m) {
         .def("unpack", &EntryFrames::unpack, nb::arg("payload"),
              "The entry; None where the payload is not in the form that `pack` gives it.",
              nb::sig("def unpack(self, payload: bytes) -> Any"));
+    nb::class_<Booked>(
+        m, "Booked",
+        "What was booked, by name: the newest by their own time, and of what was let "
+        "go a time; see accounts/booked.hpp.")
+        .def(nb::init<std::size_t>(), nb::arg("names_max"))
+        .def("has", &has_booked, nb::arg("name"), nb::arg("time") = nb::none(),
+             "It was. With its time: or it is as old as what was let go.",
+             nb::sig("def has(self, name: str, time: int | None = None) -> bool"))
+        .def(
+            "add",
+            [](Booked& booked, const nb::str& name, std::int64_t time) {
+                booked.add(text_of(name.ptr()), time);
+            },
+            nb::arg("name"), nb::arg("time"), "One that is not known by name.")
+        .def(
+            "rows",
+            [](const Booked& booked) {
+                nb::list found;
+                for (const auto& [name, time] : booked.rows())
+                    found.append(nb::make_tuple(nb::str(name.data(), name.size()), time));
+                return found;
+            },
+            "(name, time) of all that are known, by time and name.",
+            nb::sig("def rows(self) -> list[tuple[str, int]]"))
+        .def_prop_ro("complete", &Booked::complete, "What is older counts as booked.")
+        .def("restore", &Booked::restore, nb::arg("complete"))
+        .def("__len__", &Booked::size)
+        .attr("NEVER") = Booked::never;
     const auto at_wallet = nb::arg("wallet") = "";
     nb::class_<PyBalances>(m, "Balances",
                            "What each holder has, 128 bits each; see accounts/balances.hpp.")
@@ -332,6 +393,12 @@ void bind_accounts(nb::module_& m) {
              "All legs, or False and nothing has changed.",
              nb::sig(
                  "def post(self, time: int, legs: tuple[tuple[int, str, int, str], ...]) -> bool"))
+        .def("replay_fill", &PyBalances::replay_fill, nb::arg("payload"), nb::arg("later_than"),
+             nb::arg("booked"),
+             "A fill's frame, booked as it lies on the tape: the frame that it is of. None, and "
+             "nothing has changed: it has to be looked at as an entry.",
+             nb::sig("def replay_fill(self, payload: bytes, later_than: int, booked: Booked) -> "
+                     "int | None"))
         .def("balance", &PyBalances::balance, nb::arg("currency"), nb::arg("holder"), at_wallet,
              "0: the total. 0 where nothing was ever posted.",
              nb::sig("def balance(self, currency: str, holder: int, wallet: str = \"\") -> int"))

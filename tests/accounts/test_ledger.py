@@ -144,16 +144,27 @@ def test_a_time_older_than_the_entries_kept_cannot_be_looked_at():
     assert [ledger.as_of("USD", at) for at in (10, 29, 30, 39, 40)] == [None, None, 3, 3, 4]
 
 
-def test_references_are_forgotten_by_age_and_what_is_older_counts_as_booked():
+def test_references_are_forgotten_by_age_and_what_is_no_newer_counts_as_booked():
     ledger = Ledger(references_kept=4)
     for time in (50, 10, 40, 20, 30):
         assert ledger.post(moved(1, reference=f"at {time}", time=time))
-    assert not ledger.post(moved(1, reference="at 10", time=10))  # forgotten, and older
-    assert not ledger.post(moved(1, reference="never seen", time=29))
+    assert not ledger.post(moved(1, reference="at 10", time=10))  # forgotten, and as old
+    assert not ledger.post(moved(1, reference="never seen", time=9))
     assert not ledger.post(moved(1, reference="at 30", time=30))
-    assert ledger.has(Cause.TRANSFER, "never seen", 29)
-    assert ledger.post(moved(1, reference="new", time=30))
+    assert ledger.has(Cause.TRANSFER, "never seen", 10)
+    assert not ledger.has(Cause.TRANSFER, "at 10")
+    assert ledger.post(moved(1, reference="new", time=30))  # for which the one at 20 goes
+    assert ledger.has(Cause.TRANSFER, "at 20", 20)
+    assert not ledger.has(Cause.TRANSFER, "never seen", 21)
     assert ledger.total("USD") == 6
+
+
+def test_what_is_forgotten_of_one_cause_is_known_of_another():
+    ledger = Ledger(references_kept=2)
+    for time in range(6):
+        ledger.post(moved(1, reference=f"{time}", time=time))
+    assert ledger.has(Cause.TRANSFER, "other", 1)
+    assert not ledger.has(Cause.COMMAND, "other", 1)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,9 @@ need to be is said in `entries`; the core checks and adds them, since every fill
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-from onetape._core import Balances
+from onetape._core import Balances, Booked
 from onetape.accounts.entries import MAIN, SLOTS_MAX, TOTAL, Cause, Entry, Outside, checked
 from onetape.model.errors import BadInput, check
 from onetape.model.money import money
@@ -20,22 +19,13 @@ __all__ = ["RECENT_KEPT", "REFERENCES_KEPT", "Ledger"]
 # Of each currency: the entries that a statement of the venue may be older than. A statement is a
 # minute apart from the next one; what is older than all of these cannot be compared.
 RECENT_KEPT: Final = 4096
-# Of each cause. The older half is forgotten when they are full, and an entry from before those
-# counts as booked: nothing is booked twice for want of memory.
+# Of each cause. For each that comes the oldest goes, and what is no newer than that counts as
+# booked: nothing is booked twice for want of memory.
 REFERENCES_KEPT: Final = 200_000
 
 _NETTING: Final = int(Outside.NETTING)
 _TRANSIT: Final = int(Outside.TRANSIT)
 _LEAST: Final = int(min(Outside))
-_NEVER: Final = -(2**63)
-
-
-@dataclass(slots=True)
-class _Booked:
-    """What was booked for one cause."""
-
-    times: dict[str, int] = field(default_factory=dict)  # by reference
-    complete: int = _NEVER  # what is older than this counts as booked
 
 
 class Ledger:
@@ -47,14 +37,12 @@ class Ledger:
         self._balances = Balances(
             least=_LEAST, most=SLOTS_MAX - 1, also_ours=_NETTING, recent_max=recent_kept
         )
-        self._booked: dict[Cause, _Booked] = {cause: _Booked() for cause in Cause}
-        self._references_kept = references_kept
+        self._booked: dict[Cause, Booked] = {cause: Booked(references_kept) for cause in Cause}
         self.posted = 0  # entries
 
     def has(self, cause: Cause, reference: str, time: int | None = None) -> bool:
-        """It was booked. With the entry's time: or it is older than all that are remembered."""
-        booked = self._booked[cause]
-        return reference in booked.times or (time is not None and time < booked.complete)
+        """It was booked. With the entry's time: or it is as old as what is not remembered."""
+        return self._booked[cause].has(reference, time)
 
     def post(self, entry: Entry) -> bool:
         """Book it. False: that has been done, nothing changes.
@@ -78,11 +66,17 @@ class Ledger:
         if not self._balances.post(time, legs):
             raise _refused(entry)
         if reference:
-            booked = self._booked[cause]
-            booked.times[reference] = time
-            if len(booked.times) > self._references_kept:
-                _forget(booked)
+            self._booked[cause].add(reference, time)
         self.posted += 1
+
+    def replay_fill(self, payload: bytes, later_than: int) -> int | None:
+        """A frame of the tape that is a fill's, later than that, and nothing else: booked without
+        an object for each leg. The sequence of the frame that it is of. None, and nothing has
+        changed: it has to be looked at as an entry."""
+        of = self._balances.replay_fill(payload, later_than, self._booked[Cause.FILL])
+        if of is not None:
+            self.posted += 1
+        return of
 
     # --- what is there ----------------------------------------------------------------------------
 
@@ -104,6 +98,10 @@ class Ledger:
                 check(slot < count, f"slot {slot} of {count} holds {money(amount)} {currency}")
         assert rows is not None
         return rows
+
+    def slots_held(self, currency: str, wallet: str = "") -> list[int]:
+        """Slots that have anything, in order."""
+        return [slot for slot, _ in self._balances.holders(currency, wallet) if slot > TOTAL]
 
     def currencies(self, wallet: str = "") -> list[str]:
         """In order."""
@@ -147,14 +145,14 @@ class Ledger:
                 for wallet in self.wallets()
             },
             "booked": {
-                str(cause): [[name, time] for name, time in of.times.items()]
+                str(cause): [[name, time] for name, time in of.rows()]
                 for cause, of in self._booked.items()
-                if of.times
+                if len(of)
             },
             "complete": {
                 str(cause): of.complete
                 for cause, of in self._booked.items()
-                if of.complete != _NEVER
+                if of.complete != Booked.NEVER
             },
         }
 
@@ -187,9 +185,10 @@ class Ledger:
                     of["forgotten"],
                 )  # fmt: skip
         for cause, rows in record["booked"].items():
-            ledger._booked[Cause(cause)].times = dict(rows)
+            for name, time in rows:
+                ledger._booked[Cause(cause)].add(name, time)
         for cause, time in record["complete"].items():
-            ledger._booked[Cause(cause)].complete = time
+            ledger._booked[Cause(cause)].restore(time)
         return ledger
 
 
@@ -197,11 +196,3 @@ def _refused(entry: Entry) -> BadInput:
     """Why: what is wrong with its legs, else there is only one thing left."""
     checked(entry)
     return BadInput(f"{entry.cause} {entry.reference}: a balance would not fit 128 bits")
-
-
-def _forget(booked: _Booked) -> None:
-    """The older half by their own time, not by when we heard of them."""
-    times = booked.times
-    before = sorted(times.values())[len(times) // 2]
-    booked.complete = max(before, booked.complete)
-    booked.times = {name: time for name, time in times.items() if time >= before}

@@ -20,6 +20,7 @@ __all__ = ["Done", "Once", "digest_of"]
 NEWEST: Final = 100_000
 YOUNG_NS: Final = DAY
 MOST: Final = 400_000  # about 150 MB
+GONE_AT_ONCE: Final = 4
 
 
 def digest_of(actor: str, name: str, fields: dict[str, Any]) -> bytes:
@@ -65,7 +66,10 @@ class Once:
             done.answer = msgspec.json.encode(answer)
 
     def _forget(self, now: int) -> None:
-        while len(self._done) > NEWEST:
+        """A few for each that comes: a whole day of them at once would be a pause."""
+        for _ in range(GONE_AT_ONCE):
+            if len(self._done) <= NEWEST:
+                return
             oldest = next(iter(self._done.values()))
             if now - oldest.time < YOUNG_NS:
                 return

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from onetape._core import Booked
 from onetape.model.enums import PositionSide, Side
 from onetape.orders.calls import OrderProtocol
 from onetape.orders.managed import AccountOut
@@ -33,22 +34,20 @@ class Books:
         self.booked = 0  # fills
         self._untold: dict[str, deque[tuple[int, int]]] = {}  # moves since a balance was told
         self._untold_sums: dict[str, int] = {}
-        self._trades: dict[str, dict[tuple[int, Side], int]] = {}  # of each symbol: venue's time
-        self._complete: dict[str, int] = {}  # what is older than this was booked
+        self._trades: dict[str, Booked] = {}  # of each symbol: by the venue's time
 
     def has(self, fill: FillTold) -> bool:
         """It was booked; so was all that is older than the ids that are kept: lists of old trades
         may be asked for at any time."""
-        if fill.time < self._complete.get(fill.symbol, 0):
-            return True
-        return (fill.trade_id, fill.side) in self._trades.get(fill.symbol, ())
+        kept = self._trades.get(fill.symbol)
+        return kept is not None and kept.has(_name(fill), fill.time)
 
     def book(self, fill: FillTold) -> None:
-        kept = self._trades.setdefault(fill.symbol, {})
-        kept[fill.trade_id, fill.side] = fill.time
+        kept = self._trades.get(fill.symbol)
+        if kept is None:
+            kept = self._trades[fill.symbol] = Booked(TRADES_KEPT)
+        kept.add(_name(fill), fill.time)
         self.booked += 1
-        if len(kept) > TRADES_KEPT:
-            self._forget(fill.symbol, kept)
         if fill.is_internal:  # what the account holds stays
             return
         at = (fill.symbol, fill.position_side)
@@ -63,12 +62,6 @@ class Books:
         self._untold_sums[currency] = self._untold_sums.get(currency, 0) + amount
         if len(untold) > UNTOLD_KEPT:
             self._untold_sums[currency] -= untold.popleft()[1]
-
-    def _forget(self, symbol: str, kept: dict[tuple[int, Side], int]) -> None:
-        """The oldest quarter by the venue's time, not by when we heard of it."""
-        before = sorted(kept.values())[len(kept) // 4]
-        self._complete[symbol] = before
-        self._trades[symbol] = {key: time for key, time in kept.items() if time >= before}
 
     def balance(self, told: BalanceTold, source: str) -> list[AccountOut]:
         known = self.balances.get(told.currency)
@@ -102,3 +95,8 @@ class Books:
         if known is None or known[0] != told.qty:
             return [AccountOut(told.symbol, told.side, told.qty, told.time, source)]
         return []
+
+
+def _name(fill: FillTold) -> str:
+    """Of its symbol's fills: the trade and its side, as one number."""
+    return f"-{fill.trade_id}" if fill.side is Side.SELL else str(fill.trade_id)
