@@ -46,8 +46,12 @@ bool Balances::add(const EntryFrame& entry) {
         if (is_ours(leg.holder))
             is_beyond |= __builtin_add_overflow(run.moved, leg.amount, &run.moved);
     }
-    for (const Run& run : runs_)
-        is_beyond |= __builtin_add_overflow(run.currency->total, run.moved, &run.currency->total);
+    for (const Run& run : runs_) {
+        Currency& row = *run.currency;
+        is_beyond |= __builtin_add_overflow(row.total, run.moved, &row.total);
+        Int128 first = 0;  // as it is shown
+        is_beyond |= __builtin_add_overflow(at(row, 1), at(row, rules_.also_ours), &first);
+    }
     return !is_beyond;
 }
 
@@ -98,16 +102,14 @@ Int128 Balances::of(const Currency& currency, std::int64_t holder) const noexcep
 
 bool Balances::slots(const Currency& currency, std::vector<Int128>& rows) const noexcept {
     const auto count = static_cast<std::int64_t>(rows.size());
-    Int128 sum = 0;
     for (std::int64_t holder = 1; holder <= rules_.most; ++holder) {
         const Int128 amount = of(currency, holder);
         if (holder >= count && amount != 0) return false;
         if (holder < count) rows[static_cast<std::size_t>(holder)] = amount;
-        sum += amount;
     }
-    const Int128 also = of(currency, rules_.also_ours);
-    rows[1] += also;
-    rows[0] = sum + also;
+    rows[1] += of(currency, rules_.also_ours);
+    rows[0] =
+        currency.total;  // a sum of some of them may be beyond 128 bits where that of all is not
     return true;
 }
 
@@ -122,7 +124,7 @@ bool Balances::as_of(const Currency& currency, std::int64_t time, Int128& total)
 void Balances::restore(std::string_view wallet, std::string_view currency, Currency row) {
     row.total = 0;
     for (std::int64_t holder = rules_.least; holder <= rules_.most; ++holder)
-        if (is_ours(holder)) row.total += at(row, holder);
+        if (is_ours(holder)) (void)__builtin_add_overflow(row.total, at(row, holder), &row.total);
     room(wallet, currency) = std::move(row);
 }
 

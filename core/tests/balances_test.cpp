@@ -73,6 +73,20 @@ TEST_CASE("what is none, or would go beyond 128 bits, leaves no trace") {
     CHECK(of(balances, 0) == most);
 }
 
+TEST_CASE("the pool is shown with what else is ours, and both have room together") {
+    Balances balances(rules);
+    REQUIRE(balances.post(entry({{1, "USD", most, "", {}}, {-5, "USD", -most, "", {}}})));
+    REQUIRE(balances.post(entry({{2, "USD", -most, "", {}}, {-5, "USD", most, "", {}}})));
+    // The total has room for it, and what is shown of the pool has not.
+    CHECK_FALSE(balances.takes(entry({{-9, "USD", 1, "", {}}, {-5, "USD", -1, "", {}}})));
+    CHECK(balances.post(entry({{-9, "USD", -1, "", {}}, {-5, "USD", 1, "", {}}})));
+    // So have all rows together, and some of them alone have not.
+    CHECK(balances.post(entry({{3, "USD", most, "", {}}, {-6, "USD", -most, "", {}}})));
+    std::vector<Int128> rows(4);
+    REQUIRE(balances.slots(*balances.find("", "USD"), rows));
+    CHECK(rows == std::vector<Int128>{most - 1, most - 1, -most, most});
+}
+
 TEST_CASE("the total of a time is known as long as its changes are") {
     Balances balances(rules);
     for (const std::int64_t time : {10, 30, 20, 40, 50}) REQUIRE(balances.post(moved(1, 1, time)));
