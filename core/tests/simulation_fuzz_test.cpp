@@ -97,9 +97,10 @@ Plan plan_of(Prng& random) {
     }
     if (random.below(3) == 0) plan.rules.trigger_delay = random.below(30) * step_ns;
     for (std::uint32_t span = random.below(3); span > 0; --span) {
-        const std::int64_t from = (50 + random.below(200)) * step_ns;
-        plan.rules.closed.push_back(
-            {from, from + (1 + random.below(80)) * step_ns, random.below(3), random.below(2) == 0});
+        const auto from = static_cast<std::int64_t>(50 + random.below(200)) * step_ns;
+        const auto length = static_cast<std::int64_t>(1 + random.below(80)) * step_ns;
+        const auto venue = static_cast<std::uint32_t>(random.below(3));
+        plan.rules.closed.push_back({from, from + length, venue, random.below(2) == 0});
     }
     if (random.below(3) == 0) plan.rules.borrow = {{1, 1'000'000'000, ""}, {2, 2'000'000'000, ""}};
     return plan;
@@ -293,14 +294,15 @@ void add_rules(Plan& plan, std::uint64_t seed) {
     }
     if (!plan.rules.borrow.empty() && random.below(3) != 0) {
         // The coins of these worlds are worth far more than anybody may owe.
-        plan.rules.loans = {500'000'000'000, 400'000'000'000, random.below(2) * 20'000'000'000LL};
+        plan.rules.loans = {500'000'000'000, 400'000'000'000,
+                            static_cast<std::int64_t>(random.below(2)) * 20'000'000'000LL};
     }
     std::int64_t time = 0;
     for (std::uint32_t fact = random.below(4); fact > 0; --fact) {
         time += (20 + static_cast<std::int64_t>(random.below(150))) * step_ns;
         const auto count = static_cast<std::uint32_t>(plan.specs.size());
         plan.rules.deleveragings.push_back(
-            {time, random.below(count), random.below(2) == 0,
+            {time, static_cast<std::uint32_t>(random.below(count)), random.below(2) == 0,
              random.below(2) == 0 ? 0 : 9'900 + static_cast<std::int64_t>(random.below(200)),
              random.below(2) == 0 ? Deleveraging::whole
                                   : 1 + static_cast<std::int64_t>(random.below(999'999))});
@@ -359,7 +361,9 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
     // Orders.
     CHECK_FALSE(trader.wrong_);
     CHECK(simulation.counters().impossible == 0);
-    for (const auto& [id, order] : trader.placed) {
+    for (const auto& placed : trader.placed) {  // names of a binding cannot be captured
+        const std::uint64_t id = placed.first;
+        const OrderRef& order = placed.second;
         CAPTURE(id);
         const auto filled = trader.filled.find(id);
         CHECK(order->filled == (filled == trader.filled.end() ? 0 : filled->second));
