@@ -21,7 +21,7 @@ from order_inside import RAW, SYMBOL, Inside
 
 from onetape.model.catalogue import find
 from onetape.model.enums import OrderType, RequestKind, Side, TimeInForce
-from onetape.services.gateway_journal import REQUEST
+from onetape.services.gateway_frames import REQUEST
 from onetape.tape.journal import JournalWriter
 
 WARM = 0.3  # of the orders: every bound has been reached by then

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from onetape.accounts.bookkeeper import Bookkeeper
 from onetape.accounts.entries import Cause, Entry, Leg, Outside
-from onetape.accounts.entry_frames import pack, unpack
+from onetape.accounts.entry_frames import pack
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.slots import Slots, SubAccounts
 from onetape.accounts.statement import Statements
@@ -66,10 +66,10 @@ def main() -> None:
     begin = time.thread_time_ns()
     rebuilt = Ledger()
     statements = Statements(SubAccounts(rebuilt, Slots()), Unexplained())
-    replay = Bookkeeper(rebuilt, statements, lambda entry: None).replay
+    read = Bookkeeper(rebuilt, statements, lambda entry: None).read
     with JournalReader(folder / "j") as reader:
         for frame in reader.frames(["entry"]):
-            replay(unpack(frame.payload))
+            read(frame.payload)
     seconds = (time.thread_time_ns() - begin) / 1e9
     assert rebuilt.to_record() == ledger.to_record()
     shutil.rmtree(folder)

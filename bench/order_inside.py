@@ -46,6 +46,7 @@ from onetape.services.gateway_market import MarketFeed
 from onetape.services.gateway_money import AccountMoney
 from onetape.services.gateway_options import GatewayOptions, gateway_journal
 from onetape.services.gateway_robots import Robots
+from onetape.services.kept_money import KeptMoney
 from onetape.services.live import LiveOptions, open_live
 from onetape.store.private import private_folder
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
@@ -106,10 +107,10 @@ class Inside:
             self.manager, instruments, own=lambda slot, symbol: self.money.own(slot, symbol),
             slot_of=self.tape.slot_of, bounds={}, is_shared=True,
         )  # fmt: skip
+        kept = KeptMoney(options, instruments, self.manager.references, self.protocol.slack)
         self.money = AccountMoney(
-            options, instruments, self.manager.references, self.writer, table, reductions,
-            slot_of=self.tape.slot_of, slack=self.protocol.slack, say=self.manager.outs.append,
-            stop=lambda slots: None,
+            kept, self.writer, table, reductions, slot_of=self.tape.slot_of,
+            say=self.manager.outs.append, stop=lambda slots: None,
         )  # fmt: skip
         balances = {"USDT": BalanceTold("USDT", 10**23, time.time_ns())}
         self.money.begin(balances, {}, is_other=False)

@@ -29,7 +29,7 @@ import uvloop
 
 from onetape.model.catalogue import find
 from onetape.model.enums import OrderType, RequestKind, Side, TimeInForce
-from onetape.services.gateway_journal import REQUEST
+from onetape.services.gateway_frames import REQUEST
 from onetape.services.gateway_options import GatewayOptions, gateway_socket
 from onetape.services.live import GatewayClient
 from onetape.services.venue import VenueServer

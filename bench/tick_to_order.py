@@ -39,7 +39,7 @@ import picows
 import uvloop
 
 from onetape.model.enums import EventType, OrderNews
-from onetape.services.gateway_journal import NEWS, REQUEST
+from onetape.services.gateway_frames import NEWS, REQUEST
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 

@@ -18,13 +18,7 @@ from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.recover import Recovery
 from onetape.orders.told import INTERNAL_TRADES, FillTold, OrderTold
-from onetape.services.gateway_journal import (
-    AGAIN_FLAG,
-    FLAGS_AT,
-    HELD_FLAG,
-    REQUEST,
-    request_of,
-)
+from onetape.services.gateway_frames import AGAIN_FLAG, FLAGS_AT, HELD_FLAG, REQUEST, request_of
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 
 PERP = "binance:BTC/USDT:USDT"

@@ -13,9 +13,10 @@ from onetape.orders.manager import OrderManager
 from onetape.orders.recover import Recovery
 from onetape.services.gateway_commands import Commands
 from onetape.services.gateway_journal import GatewayTape, RobotLife
-from onetape.services.gateway_money import AccountMoney, KeptMoney
+from onetape.services.gateway_money import AccountMoney
 from onetape.services.gateway_options import GatewayOptions, gateway_journal
 from onetape.services.gateway_spans import Spans
+from onetape.services.kept_money import KeptMoney
 from onetape.store.tokens import make_token
 from onetape.tape.journal import JournalWriter
 from orders.gateway_robots import NAMES
@@ -76,7 +77,16 @@ class Life:
         self.world, self.manager = world, manager
         path = gateway_journal(home.path, "main")
         self.is_new = not path.exists()
-        self.recovery, self._kept = Recovery(manager), KeptMoney()
+        self.recovery = Recovery(manager)
+        self.options = GatewayOptions(
+            kind=world.kind, account="main", rest="", ws="", key="", secret="",
+            home=str(home.path), symbols=[], subaccounts=SLOTS, credit=world.credit,
+            leverage=LEVERAGE, commands="process",
+        )  # fmt: skip
+        self._kept = KeptMoney(
+            self.options, {i.symbol: i for i in world.instruments}, manager.references,
+            world.protocol.slack, known=world.protocol.known_move,
+        )  # fmt: skip
         self._old = GatewayTape(None, ())  # type: ignore[arg-type]
         if not self.is_new:
             self._old.recover(path, self.recovery, self._kept)
@@ -86,37 +96,29 @@ class Life:
                 segment_bytes_first=1 << 18,
             )
         )  # fmt: skip
-        self.options = GatewayOptions(
-            kind=world.kind, account="main", rest="", ws="", key="", secret="",
-            home=str(home.path), symbols=[], subaccounts=SLOTS, credit=world.credit,
-            leverage=LEVERAGE, commands="process",
-        )  # fmt: skip
         self.table = AccountTable(
             home.path, venue=world.kind, account="main", kind=world.kind, names=SLOTS
         )
 
     def begin(self, *, with_robots: bool) -> None:
         world, manager, old = self.world, self.manager, self._old
-        for entry in self._kept.entries:
-            world.protocol.known_move(entry.reference)
         self.tape = GatewayTape(
             self.writer,  # type: ignore[arg-type]
             world.instruments, robots=old.robots, currencies=old.currencies,
         )  # fmt: skip
         manager.owner_of = self.tape.owner_of
-        instruments = {i.symbol: i for i in world.instruments}
         reductions = Reductions(
-            manager, instruments, own=lambda slot, symbol: self.money.own(slot, symbol),
+            manager, self._kept.instruments, own=lambda slot, symbol: self.money.own(slot, symbol),
             slot_of=self.tape.slot_of, bounds=world.limits, is_shared=True,
         )  # fmt: skip
         self.money = AccountMoney(
-            self.options, instruments, manager.references,
+            self._kept,
             self.writer,  # type: ignore[arg-type]
-            self.table, reductions, slot_of=self.tape.slot_of, slack=world.protocol.slack,
+            self.table, reductions, slot_of=self.tape.slot_of,
             say=lambda out: manager.outs.append(out), stop=self._stop,
             forced=world.protocol.traits.forced, wall=lambda: world.now,
         )  # fmt: skip
-        self.money.recover(self._kept)
+        self.money.recover()
         self.tape.open(world.now)
         self.recovery.finish(world.now)
         for order in manager.open.values():

@@ -18,10 +18,11 @@ from onetape.orders.recover import Recovery
 from onetape.orders.told import BalanceTold
 from onetape.services.gateway_commands import Commands
 from onetape.services.gateway_journal import GatewayTape
-from onetape.services.gateway_money import AccountMoney, KeptMoney
+from onetape.services.gateway_money import AccountMoney
 from onetape.services.gateway_options import GatewayOptions, gateway_journal
 from onetape.services.gateway_spans import Spans
 from onetape.services.gateway_transfers import TransferDesk
+from onetape.services.kept_money import KeptMoney
 from onetape.store.tokens import make_token
 from onetape.tape.journal import JournalWriter
 from onetape.venues.gateways import Addresses, open_trading_venue
@@ -53,8 +54,8 @@ class Books:
         make_token(home, "a")
         self.token = make_token(home, "operator")
         path = gateway_journal(home, "main")
-        kept, once = KeptMoney(), Once()
         protocol = open_trading_venue(kind, key, secret, Addresses("", "", "")).protocol
+        kept, once = KeptMoney(options, {}, {}, lambda _: 0), Once()
         if path.exists():
             old = GatewayTape(None, ())
             old.recover(path, Recovery(OrderManager(protocol)), kept)
@@ -67,11 +68,11 @@ class Books:
             is_shared=True,
         )  # fmt: skip
         self.money = AccountMoney(
-            options, {}, {}, self.writer, table, reductions, slot_of=lambda _: 1,
-            slack=lambda _: 0, say=lambda _: None, stop=lambda _: None,
+            kept, self.writer, table, reductions, slot_of=lambda _: 1, say=lambda _: None,
+            stop=lambda _: None,
         )  # fmt: skip
         self.steps_left = -1  # never
-        self.money.recover(kept)
+        self.money.recover()
         told = BalanceTold(currency, 1000 * UNIT, 1)
         self.money.begin({currency: told}, {}, is_other=False)
         self.money.ready()
@@ -79,7 +80,7 @@ class Books:
             options, [venue], self.money, tape, protocol, wire(protocol) if wire else None,
             now=time.time_ns, spawn=asyncio.ensure_future, say=lambda _: None,
         )  # fmt: skip
-        self.desk.recover(kept.transfers)
+        self.desk.recover(list(kept.transfers.values()))
         self.door = Commands(
             options, None, None, None, tape, now=time.time_ns, carry_out=lambda: None,
             spans=Spans(), once=once, money=self.money,

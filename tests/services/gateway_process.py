@@ -18,7 +18,7 @@ from onetape.model import catalogue
 from onetape.model.enums import OrderNews, OrderType, RequestKind, Side, TimeInForce
 from onetape.model.order import REDUCE_ONLY
 from onetape.model.request_key import RequestKey
-from onetape.services.gateway_journal import FILL, NEWS, REQUEST
+from onetape.services.gateway_frames import FILL, NEWS, REQUEST
 from onetape.services.gateway_options import gateway_journal, gateway_socket
 from onetape.tape.journal import JournalReader, JournalWriter
 

@@ -12,7 +12,8 @@ from gateway_process import GatewayProcess, Robot, wait_for
 from onetape.accounts import StrategyBalanceManager
 from onetape.model.enums import OrderNews, RequestKind, Side
 from onetape.services.commands import send_command
-from onetape.services.gateway_journal import FILL, NEWS, REQUEST, RobotLife
+from onetape.services.gateway_frames import FILL, NEWS, REQUEST
+from onetape.services.gateway_journal import RobotLife
 from onetape.services.gateway_options import gateway_journal
 from onetape.store.tokens import make_token
 from onetape.tape.journal import JournalReader

@@ -18,8 +18,9 @@ from onetape.model.order import OrderSpec
 from onetape.orders.managed import FillOut, HealthOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.told import BalanceTold, MoveKind, MoveTold
-from onetape.services.gateway_money import AccountMoney, KeptMoney
+from onetape.services.gateway_money import AccountMoney
 from onetape.services.gateway_options import GatewayOptions
+from onetape.services.kept_money import KeptMoney
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 
@@ -34,7 +35,7 @@ class Life(AbstractContextManager):
             kind="binance-usdm", account="main", rest="", ws="", key="", secret="", home=str(home),
             symbols=[LINEAR], subaccounts={"a": 2}, credit={"USDT": credit},
         )  # fmt: skip
-        kept = KeptMoney()
+        kept = KeptMoney(options, INSTRUMENTS, {}, lambda currency: 0)
         if (home / "tape").exists():
             with JournalReader(home / "tape") as reader:
                 for frame in reader.frames(("entry",)):
@@ -49,11 +50,10 @@ class Life(AbstractContextManager):
             bounds={}, is_shared=True,
         )  # fmt: skip
         self.money = AccountMoney(
-            options, INSTRUMENTS, {}, self.writer, table, reductions, slot_of=lambda robot: robot,
-            slack=lambda currency: 0, say=self.said.append, stop=self.stopped.append,
-            wall=lambda: BEGAN,
+            kept, self.writer, table, reductions, slot_of=lambda robot: robot,
+            say=self.said.append, stop=self.stopped.append, wall=lambda: BEGAN,
         )  # fmt: skip
-        self.money.recover(kept)
+        self.money.recover()
 
     def told(self, total: int, at: int) -> None:
         """The venue's balance, at a start and later."""

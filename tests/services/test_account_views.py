@@ -25,7 +25,7 @@ from onetape.model.enums import (
 )
 from onetape.services.account_balances import balances
 from onetape.services.account_views import fills, orders, positions, summary
-from onetape.services.gateway_journal import FILL, NEWS, QUOTE, REQUEST
+from onetape.services.gateway_frames import FILL, NEWS, QUOTE, REQUEST
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalWriter
 
@@ -125,6 +125,22 @@ def test_a_position_that_nobody_here_bought_has_no_price(tmp_path: Path, tape: T
     (row,) = positions(tmp_path, CONFIG)
     assert Decimal(row["qty"]) == tape.instrument.size(20)
     assert row["entry_price"] is None
+
+
+def test_what_trades_into_a_position_of_unknown_price_leaves_it_unknown(
+    tmp_path: Path, tape: Tape
+) -> None:
+    tape.cold("position", symbol=SYMBOL, side="both", qty=20, source="opening", ts_event=1)
+    tape.fill(1, 100, Side.BUY, "60000", "0.01")
+    tape.fill(2, 101, Side.SELL, "61000", "0.005")
+    tape.quote("60299.9", "60300.1")
+    (row,) = positions(tmp_path, CONFIG)
+    assert Decimal(row["qty"]) == tape.instrument.size(20) + Decimal("0.005")
+    assert (row["entry_price"], row["unrealized"], row["realized"]) == (None, None, "0")
+    tape.fill(3, 102, Side.SELL, "60350", "0.035")  # through zero: from here on it is known
+    (row,) = positions(tmp_path, CONFIG)
+    assert (Decimal(row["qty"]), row["entry_price"]) == (Decimal("-0.01"), "60350")
+    assert (row["unrealized"], row["realized"]) == ("0.5", "0")
 
 
 def test_fills_are_in_order_and_exact(tmp_path: Path, tape: Tape) -> None:

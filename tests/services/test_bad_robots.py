@@ -13,7 +13,7 @@ from supervised import Home
 from long_form import long_form
 from onetape.services.account_views import orders
 from onetape.services.alert_watch import told_alerts
-from onetape.services.gateway_journal import NEWS
+from onetape.services.gateway_frames import NEWS
 from onetape.services.gateway_options import gateway_journal
 from onetape.store.config import load_config
 from onetape.tape.journal import JournalReader

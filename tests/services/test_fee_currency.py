@@ -18,9 +18,10 @@ from onetape.orders.managed import FillOut, NewsOut, Request, asked_for
 from onetape.orders.manager import OrderManager
 from onetape.orders.recover import Recovery
 from onetape.orders.told import FillTold
-from onetape.services.gateway_journal import EPOCH_BITS, QUOTE, GatewayTape, RobotLife
-from onetape.services.gateway_money import KeptMoney
-from onetape.services.gateway_options import gateway_journal
+from onetape.services.gateway_frames import QUOTE
+from onetape.services.gateway_journal import EPOCH_BITS, GatewayTape, RobotLife
+from onetape.services.gateway_options import GatewayOptions, gateway_journal
+from onetape.services.kept_money import KeptMoney
 from onetape.services.live import LiveOptions, open_live
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.binance.trading import BinanceUsdmProtocol
@@ -45,6 +46,14 @@ def opened(path: Path, **known) -> GatewayTape:
     tape = GatewayTape(writer, (PERPETUAL, SPOT), **known)
     tape.open(time.time_ns())
     return tape
+
+
+def kept(home: Path) -> KeptMoney:
+    options = GatewayOptions(
+        kind="binance-usdm", account="main", rest="", ws="", key="", secret="", home=str(home),
+        symbols=[],
+    )  # fmt: skip
+    return KeptMoney(options, {}, {}, lambda currency: 0)
 
 
 class Heard(Recovery):
@@ -77,7 +86,7 @@ def test_a_fee_comes_back_from_the_tape_in_its_currency(tmp_path, symbol, curren
     tape.writer.close()
     heard = Heard()
     again = GatewayTape(None, ())
-    again.recover(tmp_path / "tape", heard, KeptMoney())
+    again.recover(tmp_path / "tape", heard, kept(tmp_path))
     assert [(f.fee, f.fee_currency) for f in heard.fills] == [(5, "KFEE"), (fee, currency)]
 
 
@@ -85,11 +94,11 @@ def test_a_currency_has_one_number_over_all_lives(tmp_path):
     for trade, currency in enumerate(("BNB", "KFEE", "BNB"), 1):
         heard, old = Heard(), GatewayTape(None, ())
         if trade > 1:
-            old.recover(tmp_path / "tape", heard, KeptMoney())
+            old.recover(tmp_path / "tape", heard, kept(tmp_path))
         tape = opened(tmp_path / "tape", currencies=old.currencies)
         tape.write(FillOut(None, fill_of(PERPETUAL.symbol, trade, 1, currency)), time.time_ns())
         tape.writer.close()
-    old.recover(tmp_path / "tape", heard := Heard(), KeptMoney())
+    old.recover(tmp_path / "tape", heard := Heard(), kept(tmp_path))
     assert old.currencies == {"BNB": 1, "KFEE": 2}
     assert [f.fee_currency for f in heard.fills] == ["BNB", "KFEE", "BNB"]
 

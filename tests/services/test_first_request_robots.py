@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 from gateway_process import GatewayProcess, wait_for
 
-from onetape.services.gateway_journal import FILL, REQUEST
+from onetape.services.gateway_frames import FILL, REQUEST
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served

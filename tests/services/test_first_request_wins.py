@@ -12,7 +12,8 @@ from gateway_process import GatewayProcess, Robot, wait_for
 from onetape.model.enums import OrderNews, RequestKind, Side
 from onetape.model.request_key import RequestKey
 from onetape.services.commands import send_command
-from onetape.services.gateway_journal import EPOCH_BITS, NEWS, REQUEST, RobotLife
+from onetape.services.gateway_frames import NEWS, REQUEST
+from onetape.services.gateway_journal import EPOCH_BITS, RobotLife
 from onetape.services.gateway_options import gateway_journal
 from onetape.store.tokens import make_token
 from onetape.tape.journal import JournalReader

@@ -16,8 +16,9 @@ from onetape.orders.machine import OrderLife
 from onetape.orders.managed import FillOut, Managed
 from onetape.orders.manager import OrderManager
 from onetape.orders.told import BalanceTold, FillTold
-from onetape.services.gateway_money import AccountMoney, KeptMoney
+from onetape.services.gateway_money import AccountMoney
 from onetape.services.gateway_options import GatewayOptions
+from onetape.services.kept_money import KeptMoney
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 
@@ -41,9 +42,10 @@ class Gateway:
             own=lambda slot, symbol: self.money.own(slot, symbol), slot_of=lambda robot: robot,
             bounds={}, is_shared=True,
         )  # fmt: skip
+        self.kept = KeptMoney(options, INSTRUMENTS, {}, lambda currency: 0)
         self.money = AccountMoney(
-            options, INSTRUMENTS, {}, self.writer, table, reductions,
-            slot_of=lambda robot: robot, slack=lambda currency: 0, say=lambda out: None,
+            self.kept, self.writer, table, reductions,
+            slot_of=lambda robot: robot, say=lambda out: None,
             stop=lambda slots: None, forced=BinanceUsdmProtocol.traits.forced,
         )  # fmt: skip
         self.table = table
@@ -72,7 +74,7 @@ class Gateway:
 @pytest.mark.parametrize("client_id", ["autoclose-17", "adl_autoclose", "settlement_autoclose-9"])
 def test_a_forced_close_is_shared_also_after_a_restart(tmp_path: Path, client_id: str):
     gateway = Gateway(tmp_path, "one")
-    money, kept = gateway.money, KeptMoney()
+    money = gateway.money
     money.begin({"USDT": BalanceTold("USDT", 1000 * UNIT, 1)}, {}, is_other=False)
     heard: list[tuple[FillTold, int, int]] = []
     for trade, (slot, text) in enumerate([(A, "+3@100"), (B, "+1@100"), (MAIN, "-1@100")], 1):
@@ -95,11 +97,12 @@ def test_a_forced_close_is_shared_also_after_a_restart(tmp_path: Path, client_id
     with JournalReader(gateway.tape) as reader:
         payloads = [frame.payload for frame in reader.frames(["entry"])]
     assert len(payloads) == 6
+    again = Gateway(tmp_path, "two")
+    kept = again.kept
     kept.entry(payloads[0])
     for row, payload in zip(heard, payloads[1:], strict=True):
         kept.fill(*row)
         kept.entry(payload)
-    again = Gateway(tmp_path, "two")
-    again.money.recover(kept)
+    again.money.recover()
     assert again.state() == state
     again.close()

@@ -18,7 +18,7 @@ from onetape.model.money import money_units
 from onetape.orders.told import INTERNAL_TRADES
 from onetape.services.account_projection import read_account
 from onetape.services.explain_tape import explain_journal
-from onetape.services.gateway_journal import FILL
+from onetape.services.gateway_frames import FILL
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served

@@ -24,7 +24,7 @@ from onetape.model.enums import Side
 from onetape.model.errors import InsufficientFunds
 from onetape.model.money import money
 from onetape.services.commands import send_command
-from onetape.services.gateway_journal import FILL
+from onetape.services.gateway_frames import FILL
 from onetape.services.gateway_options import gateway_journal
 from onetape.services.replay import replay_run
 from onetape.store.tokens import make_token

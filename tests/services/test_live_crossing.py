@@ -16,7 +16,7 @@ from netting_world import NettingWorld
 
 from onetape.model.enums import Side
 from onetape.orders.told import INTERNAL_TRADES
-from onetape.services.gateway_journal import FILL
+from onetape.services.gateway_frames import FILL
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from onetape.model import catalogue
 from onetape.model.enums import RequestKind
-from onetape.services.gateway_journal import REQUEST
+from onetape.services.gateway_frames import REQUEST
 from onetape.services.gateway_options import gateway_journal
 from onetape.services.venue_tape import VenueTape
 from onetape.tape.journal import JournalReader, JournalWriter

@@ -9,7 +9,7 @@ import pytest
 from gateway_process import GatewayProcess, Robot, cut_journal, news_of, wait_for
 
 from onetape.model.enums import RequestKind, Side
-from onetape.services.gateway_journal import REQUEST
+from onetape.services.gateway_frames import REQUEST
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader, type_id
 from sim.venue_client import served

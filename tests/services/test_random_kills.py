@@ -20,7 +20,8 @@ from supervised import Home, is_there
 from onetape.model import catalogue
 from onetape.model.enums import OrderNews, RequestKind
 from onetape.model.ids import parse_client_id, robot_tag
-from onetape.services.gateway_journal import EPOCH_BITS, FILL, NEWS, REQUEST
+from onetape.services.gateway_frames import FILL, NEWS, REQUEST
+from onetape.services.gateway_journal import EPOCH_BITS
 from onetape.services.gateway_options import gateway_journal
 from onetape.services.supervisor_client import bring_up
 from onetape.services.supervisor_law import STORM_MAX, STORM_S

@@ -14,7 +14,7 @@ from supervised import CONFIG, Home
 
 from long_form import long_form
 from onetape.engine.lives import lives_of
-from onetape.services.gateway_journal import FILL
+from onetape.services.gateway_frames import FILL
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 

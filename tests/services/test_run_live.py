@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from onetape.model.enums import EventType
-from onetape.services.gateway_journal import FILL
+from onetape.services.gateway_frames import FILL
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from onetape.model.enums import EventType
-from onetape.services.gateway_journal import FILL, REQUEST
+from onetape.services.gateway_frames import FILL, REQUEST
 from onetape.services.gateway_options import gateway_journal, gateway_socket
 from onetape.tape.journal import JournalReader
 

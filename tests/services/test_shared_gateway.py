@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from onetape.model.enums import EventType
-from onetape.services.gateway_journal import FILL, INPUT, NEWS, REQUEST
+from onetape.services.gateway_frames import FILL, INPUT, NEWS, REQUEST
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from onetape.accounts.entries import Entry
+from onetape.accounts.entry_frames import unpack
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.statement import Statements
 
@@ -41,3 +42,14 @@ class Bookkeeper:
             return False
         self._statements.posted(entry)
         return True
+
+    def read(self, payload: bytes) -> Entry | int:
+        """A frame of the tape: the same. Its entry; of a fill that no correction can have had, of
+        which there is nothing more to know, only the sequence of the frame that it is of. Raises
+        BadInput where it is no entry."""
+        of = self._ledger.replay_fill(payload, self._statements.unexplained.corrected_last)
+        if of is not None:
+            return of
+        entry = unpack(payload)
+        self.replay(entry)
+        return entry

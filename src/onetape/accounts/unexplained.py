@@ -92,7 +92,7 @@ class Unexplained:
         self._deadline = deadline
         self._window = window
         self._currencies: dict[str, _Currency] = {}
-        self._corrected_last = _NEVER  # of all currencies: what is later is late for none
+        self.corrected_last = _NEVER  # of all currencies: what is later is late for none
 
     def _of(self, currency: str) -> _Currency:
         return self._currencies.setdefault(currency, _Currency())
@@ -106,7 +106,7 @@ class Unexplained:
     def explained(self, entry: Entry) -> Entry:
         """The entry as it has to be booked, so that no money counts twice."""
         if entry.cause in _LATE:
-            return self._late(entry) if entry.time <= self._corrected_last else entry
+            return self._late(entry) if entry.time <= self.corrected_last else entry
         movement = _movement(entry)
         if movement is None:
             return entry
@@ -182,7 +182,7 @@ class Unexplained:
 
     def posted(self, entry: Entry) -> None:
         """In the order of the tape, all entries that were booked."""
-        if entry.cause in _LATE and entry.time > self._corrected_last:
+        if entry.cause in _LATE and entry.time > self.corrected_last:
             return
         if entry.cause in (Cause.CORRECTION, Cause.RESET):
             for currency, amount in _unexplained(entry):
@@ -197,7 +197,7 @@ class Unexplained:
     def _corrected(self, currency: str, amount: int, time: int) -> None:
         of = self._of(currency)
         of.corrected = max(of.corrected, time)
-        self._corrected_last = max(self._corrected_last, time)
+        self.corrected_last = max(self.corrected_last, time)
         for told in of.ours:
             if not told.seen and told.time <= time:
                 told.seen = time  # whatever has become of it, the total is the venue's now
@@ -302,7 +302,7 @@ class Unexplained:
                 [_Open(**each) for each in rows["open"]],
                 of["corrected"],
             )
-            self._corrected_last = max(self._corrected_last, of["corrected"])
+            self.corrected_last = max(self.corrected_last, of["corrected"])
 
 
 def _keep(kept: list[Any], one: object) -> None:

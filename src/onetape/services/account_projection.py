@@ -9,25 +9,19 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.accounts.holding import Holding, Terms
 from onetape.model.decimals import decimal_text
-from onetape.model.enums import (
-    EventType,
-    Kind,
-    Liquidity,
-    OrderState,
-    PositionSide,
-    RequestKind,
-    Side,
-)
+from onetape.model.enums import EventType, OrderState, PositionSide, RequestKind
 from onetape.model.instrument import Instrument
-from onetape.model.money import join_units, money
+from onetape.model.money import divide_half_even, money
 from onetape.model.order import OrderSpec
 from onetape.orders.books import OPENING
 from onetape.orders.told import INTERNAL_TRADES
-from onetape.services.gateway_journal import FILL, NEWS, QUOTE, RobotLife, request_of
+from onetape.services.gateway_frames import NEWS, QUOTE, FillFrame, fill_of, request_of
+from onetape.services.gateway_journal import RobotLife
 from onetape.tape.journal import JournalReader
 
-__all__ = ["AccountView", "last_quotes", "read_account"]
+__all__ = ["AccountView", "last_prices", "read_account"]
 
 READ: Final = (
     "instrument", "order_request", "order_event", "fill", "params", "balance", "position",
@@ -54,31 +48,6 @@ class OrderRow:
 
 
 @dataclass(slots=True)
-class Held:
-    """A position by its fills, at average cost. cost: price times quantity, of what is held."""
-
-    size: int = 0
-    cost: Decimal = Decimal(0)
-    realized: Decimal = Decimal(0)
-
-
-@dataclass(slots=True)
-class FillRow:
-    symbol: str
-    robot: int
-    order_id: int
-    trade: int
-    time: int
-    price: int
-    size: int
-    fee: int
-    side: Side
-    liquidity: Liquidity
-    position_side: PositionSide
-    currency: int = 0  # of its fee, by the tape's number; 0: what the instrument settles in
-
-
-@dataclass(slots=True)
 class AccountView:
     """balances: currency -> (units, time). working: by robot and order id."""
 
@@ -87,8 +56,8 @@ class AccountView:
     currencies: dict[int, str] = field(default_factory=dict)  # of the tape's numbers
     robots: dict[int, RobotLife] = field(default_factory=dict)
     working: dict[tuple[int, int], OrderRow] = field(default_factory=dict)
-    booked: list[FillRow] = field(default_factory=list)
-    held: dict[tuple[str, PositionSide], Held] = field(default_factory=dict)
+    booked: list[tuple[str, FillFrame]] = field(default_factory=list)  # with the symbol
+    held: dict[tuple[str, PositionSide], Holding] = field(default_factory=dict)
     balances: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     # --- shown ------------------------------------------------------------------------------------
@@ -102,7 +71,7 @@ class AccountView:
         price = row.price or spec.price_int
         size = row.size or spec.size_int
         life = self.robots.get(row.robot)
-        average = _text(instrument.price(row.spent) / row.traded) if row.traded else None
+        average = text_of(instrument.price(row.spent) / row.traded) if row.traded else None
         return {
             "id": row.order_id,
             "client_id": life.client_id(row.order_id) if life else "",
@@ -127,14 +96,14 @@ class AccountView:
         }
 
     def fills(self, account: str) -> list[dict[str, Any]]:
-        return [self._fill(row, account) for row in self.booked]
+        return [self._fill(symbol, row, account) for symbol, row in self.booked]
 
-    def _fill(self, row: FillRow, account: str) -> dict[str, Any]:
-        instrument = self.instruments[row.symbol]
+    def _fill(self, symbol: str, row: FillFrame, account: str) -> dict[str, Any]:
+        instrument = self.instruments[symbol]
         life = self.robots.get(row.robot)
         return {
             "order": row.order_id,
-            "symbol": row.symbol,
+            "symbol": symbol,
             "side": str(row.side),
             "position_side": str(row.position_side),
             "price": instrument.price_text(row.price),
@@ -142,30 +111,28 @@ class AccountView:
             "fee": decimal_text(money(row.fee)),
             "fee_currency": self.currencies.get(row.currency, instrument.settle),
             "liquidity": str(row.liquidity),
-            "id": str(row.trade),
-            "internal": row.trade >= INTERNAL_TRADES,
+            "id": str(row.trade_id),
+            "internal": row.trade_id >= INTERNAL_TRADES,
             "ts_event": row.time,
             "account": account,
             "robot": life.name if life else "",
         }
 
-    def positions_at(self, account: str, quotes: dict[str, Decimal]) -> list[dict[str, Any]]:
-        """quotes: the middle, by symbol."""
+    def positions_at(self, account: str, references: dict[str, int]) -> list[dict[str, Any]]:
+        """references: price units by symbol."""
         shown = []
         for (symbol, side), held in sorted(self.held.items()):
-            instrument, mid = self.instruments[symbol], quotes.get(symbol)
-            entry = _price(instrument, held)
-            unrealized = None
-            if mid is not None and entry is not None:
-                unrealized = _gain(instrument, held.size, entry, mid)
+            price = references.get(symbol, 0)
+            is_priced = bool(held.qty and held.cost)
+            unrealized = held.unrealized(price) if price and is_priced else None
             shown.append(
                 {
                     "symbol": symbol,
                     "side": str(side),
-                    "qty": instrument.size_text(held.size),
-                    "entry_price": _text(entry),
-                    "unrealized": _text(unrealized),
-                    "realized": _text(held.realized),
+                    "qty": self.instruments[symbol].size_text(held.qty),
+                    "entry_price": text_of(held.entry_price) if is_priced else None,
+                    "unrealized": None if unrealized is None else text_of(money(unrealized)),
+                    "realized": text_of(money(held.realized)),
                     "account": account,
                 }
             )
@@ -173,8 +140,8 @@ class AccountView:
 
     # --- folded -----------------------------------------------------------------------------------
 
-    def take_fill(self, row: FillRow) -> None:
-        self.booked.append(row)
+    def take_fill(self, symbol: str, row: FillFrame) -> None:
+        self.booked.append((symbol, row))
         order = self.working.get((row.robot, row.order_id))
         if order is not None:
             order.traded += row.size
@@ -184,57 +151,37 @@ class AccountView:
                 del self.working[row.robot, row.order_id]
             elif order.state in (OrderState.SUBMITTED, OrderState.ACCEPTED):
                 order.state = OrderState.PARTIALLY_FILLED
-        if row.trade >= INTERNAL_TRADES:  # the account's position stays
+        if row.trade_id >= INTERNAL_TRADES:  # the account's position stays
             return
-        instrument = self.instruments[row.symbol]
-        held = self.held.setdefault((row.symbol, row.position_side), Held())
-        signed = row.size * row.side.sign
-        price = instrument.price(row.price)
-        if held.size * signed < 0:  # it closes
-            closed = min(abs(signed), abs(held.size)) * (1 if held.size > 0 else -1)
-            entry = _price(instrument, held)
-            if entry is not None:
-                held.realized += _gain(instrument, closed, entry, price)
-            held.cost -= held.cost * closed / held.size
-            held.size -= closed
-            signed += closed
-        held.size += signed
-        held.cost += _weight(instrument, price) * signed
+        held = self._holding(symbol, row.position_side)
+        change = row.size * row.side.sign
+        was, is_priced = held.qty, bool(held.cost)
+        if not is_priced:  # opened at a price that nobody knows: closing it makes no profit
+            held.cost = held.terms.value(row.price, was)
+        held.fill(change, held.terms.value(row.price, change))
+        if not is_priced and held.qty * was > 0:
+            held.cost = 0
 
     def opening(self, symbol: str, side: PositionSide, size: int) -> None:
         """The venue holds another quantity than our fills explain: its price is not known."""
-        held = self.held.setdefault((symbol, side), Held())
-        if size != held.size:
-            same = size * held.size > 0
-            held.cost = held.cost * size / held.size if same else Decimal(0)
-            held.size = size
+        held = self._holding(symbol, side)
+        if size != held.qty:
+            same = size * held.qty > 0
+            held.cost = divide_half_even(held.cost * abs(size), abs(held.qty)) if same else 0
+            held.qty = size
 
-
-def _weight(instrument: Instrument, price: Decimal) -> Decimal:
-    """What is averaged: the price, of inverse contracts its reciprocal."""
-    return 1 / price if instrument.kind is Kind.INVERSE else price
-
-
-def _price(instrument: Instrument, held: Held) -> Decimal | None:
-    if not held.size or not held.cost:
-        return None
-    return _weight(instrument, held.cost / held.size)
-
-
-def _gain(instrument: Instrument, size: int, entry: Decimal, now: Decimal) -> Decimal:
-    qty = instrument.size(abs(size)) * instrument.multiplier * (1 if size > 0 else -1)
-    if instrument.kind is Kind.INVERSE:
-        return qty * (1 / entry - 1 / now)
-    return qty * (now - entry)
+    def _holding(self, symbol: str, side: PositionSide) -> Holding:
+        instrument, found = self.instruments[symbol], self.held.get((symbol, side))
+        if found is None:
+            found = self.held[symbol, side] = Holding(Terms(instrument))
+        elif found.terms.instrument is not instrument:  # it has a new version
+            found.terms = Terms(instrument)
+        return found
 
 
 def text_of(value: Decimal) -> str:
     """As people read it: twelve decimals at most."""
     return decimal_text(round(value, 12))
-
-
-def _text(value: Decimal | None) -> str | None:
-    return None if value is None else text_of(value)
 
 
 def read_account(path: Path) -> AccountView:
@@ -255,7 +202,7 @@ def read_account(path: Path) -> AccountView:
                 case EventType.ORDER_EVENT.id:
                     _news(view, frame.payload)
                 case EventType.FILL.id:
-                    view.take_fill(_fill(frame.payload, symbols[frame.stream]))
+                    view.take_fill(symbols[frame.stream], fill_of(frame.payload))
                 case _:
                     _cold(view, frame.type, msgspec.msgpack.decode(frame.payload))
     return view
@@ -277,18 +224,6 @@ def _news(view: AccountView, payload: bytes) -> None:
     row.filled = max(filled, row.traded)
     if row.state.is_final:
         del view.working[robot, order_id]
-
-
-def _fill(payload: bytes, symbol: str) -> FillRow:
-    (
-        order_id, _, trade, time, price, size, low, high, side, liquidity, position, robot,
-        currency, _,
-    ) = FILL.unpack(payload)  # fmt: skip
-    return FillRow(
-        symbol, robot, order_id, trade, time, price, size, join_units(low, high),
-        Side.from_id(side), Liquidity.from_id(liquidity), PositionSide.from_id(position),
-        currency,
-    )  # fmt: skip
 
 
 def _cold(view: AccountView, kind: int, record: dict[str, Any]) -> None:
@@ -315,17 +250,15 @@ def _cold(view: AccountView, kind: int, record: dict[str, Any]) -> None:
             view.balances.clear()
 
 
-def last_quotes(view: AccountView, path: Path) -> dict[str, Decimal]:
-    """The middle of the last quote of each symbol, where there is one near the tape's end."""
-    raw: dict[int, tuple[int, int]] = {}
+def last_prices(view: AccountView, path: Path) -> dict[str, int]:
+    """The middle of the last quote of each symbol, where there is one near the tape's end, in the
+    instrument's units, as the gateway reckons with it."""
+    found: dict[str, int] = {}
     with JournalReader(path) as reader:
         reader.seek_sequence(max(1, reader.last_sequence - QUOTES_BACK))
         for frame in reader.frames(("quote",)):
             _, _, bid, ask, *_ = QUOTE.unpack_from(frame.payload)
-            raw[frame.stream] = (bid, ask)
-    found = {}
-    for stream, (bid, ask) in raw.items():
-        symbol = view.streams.get(stream, "")
-        if symbol in view.instruments:
-            found[symbol] = view.instruments[symbol].price(bid + ask) / 2
+            symbol = view.streams.get(frame.stream, "")
+            if symbol in view.instruments:
+                found[symbol] = (bid + ask) // 2
     return found

@@ -16,7 +16,7 @@ from onetape.model.config import AccountConfig, Config
 from onetape.model.decimals import decimal_text
 from onetape.model.money import money
 from onetape.services.account_balances import STALE_NS
-from onetape.services.account_projection import AccountView, last_quotes, read_account, text_of
+from onetape.services.account_projection import AccountView, last_prices, read_account, text_of
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.segments import is_tape
 
@@ -41,7 +41,7 @@ def positions(home: Path, config: Config) -> list[dict[str, Any]]:
             found += _in_table(name, shown[name].positions(), account)
         elif is_tape(path):
             view = read_account(path)
-            found += view.positions_at(name, last_quotes(view, path))
+            found += view.positions_at(name, last_prices(view, path))
     return found
 
 

@@ -16,7 +16,7 @@ from onetape.model.enums import EventType, Liquidity, PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.money import join_units
 from onetape.orders.told import FillTold
-from onetape.services.gateway_money import LEDGER, OTHER_EXCHANGE
+from onetape.services.kept_money import LEDGER, OTHER_EXCHANGE
 from onetape.tape.journal import JournalReader
 
 __all__ = ["explain_journal"]

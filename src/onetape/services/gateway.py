@@ -47,11 +47,12 @@ from onetape.services.gateway_lag import RobotLag
 from onetape.services.gateway_line import Sent, VenueLine
 from onetape.services.gateway_lives import RobotLives
 from onetape.services.gateway_market import MarketFeed
-from onetape.services.gateway_money import AccountMoney, KeptMoney
+from onetape.services.gateway_money import AccountMoney
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.gateway_robots import Robots, open_crossing
 from onetape.services.gateway_spans import Spans
 from onetape.services.gateway_transfers import TransferDesk, tell_gateway
+from onetape.services.kept_money import KeptMoney
 from onetape.services.tasks import ended
 from onetape.store.private import private_folder
 from onetape.store.redaction import Redactor
@@ -177,11 +178,12 @@ class Gateway:
         is_other = self.options.is_new
         recovery = Recovery(OrderManager(self.protocol) if is_other else self.manager)
         old = GatewayTape(None, ())  # type: ignore[arg-type]
-        kept = KeptMoney()
+        kept = KeptMoney(
+            self.options, {i.symbol: i for i in self.instruments}, self.manager.references,
+            self.protocol.slack, known=self.protocol.known_move,
+        )  # fmt: skip
         if not is_new:
             old.recover(path, recovery, kept)
-            for entry in kept.entries:
-                self.protocol.known_move(entry.reference)
         writer = JournalWriter(
             path, process=f"gateway:{self.options.account}", account=self.options.account,
             created=time.time_ns(), heartbeat=True,
@@ -251,7 +253,7 @@ class Gateway:
             heard=self.watch.answer, tell=partial(tell_gateway, self.home),
             killed=lambda: self.gate.killed,
         )  # fmt: skip
-        self.transfers.recover([] if is_other else kept.transfers)
+        self.transfers.recover([] if is_other else list(kept.transfers.values()))
         self.commands = Commands(
             self.options, self.manager, self.gate, self.reconciler, self.tape,
             now=self.clock.now, carry_out=self.carry_out, spans=self.spans, once=old.once,
@@ -264,19 +266,17 @@ class Gateway:
             self.home, venue=options.venue or options.kind, account=options.account,
             kind=options.kind, names=options.subaccounts,
         )  # fmt: skip
-        instruments = {i.symbol: i for i in self.instruments}
         reductions = Reductions(
-            self.manager, instruments, own=lambda slot, symbol: self.money.own(slot, symbol),
+            self.manager, kept.instruments, own=lambda slot, symbol: self.money.own(slot, symbol),
             slot_of=self.tape.slot_of, bounds=self._limits().position_max,
             is_shared=bool(options.subaccounts),
         )  # fmt: skip
         money = AccountMoney(
-            options, instruments, self.manager.references, writer, table, reductions,
-            slot_of=self.tape.slot_of, slack=self.protocol.slack, say=self._say,
+            kept, writer, table, reductions, slot_of=self.tape.slot_of, say=self._say,
             stop=self._stop_slots, forced=self.protocol.traits.forced,
             margins=self.manager.books.margins,
         )  # fmt: skip
-        money.recover(kept)
+        money.recover()
         return money
 
     def _stop_slots(self, slots: tuple[int, ...]) -> None:

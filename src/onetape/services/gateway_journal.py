@@ -9,7 +9,6 @@ one of this. A fee in another currency than the instrument settles in is told by
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,21 +18,10 @@ import msgspec
 
 from onetape.accounts.entries import MAIN
 from onetape.ipc.once import Once, digest_of
-from onetape.model.enums import (
-    EventType,
-    Liquidity,
-    OrderNews,
-    OrderType,
-    PositionSide,
-    RequestKind,
-    Side,
-    TimeInForce,
-    TriggerBy,
-)
+from onetape.model.enums import EventType, OrderNews, PositionSide, RequestKind
 from onetape.model.ids import client_id, parse_client_id, robot_tag
 from onetape.model.instrument import Instrument
-from onetape.model.money import join_units, split_units
-from onetape.model.order import OWN_REDUCING, POST_ONLY, REDUCE_ONLY, OrderSpec
+from onetape.model.money import split_units
 from onetape.model.request_key import RequestKey
 from onetape.orders.books import OPENING
 from onetape.orders.first_request import FirstRequests, Standing
@@ -50,35 +38,25 @@ from onetape.orders.managed import (
 from onetape.orders.manager import OrderManager
 from onetape.orders.recover import Recovery
 from onetape.orders.told import INTERNAL_TRADES, FillTold
-from onetape.services.gateway_money import LEDGER, KeptMoney
+from onetape.services.gateway_frames import (
+    AGAIN_FLAG,
+    FILL,
+    FLAGS_AT,
+    HELD_FLAG,
+    INPUT,
+    NEWS,
+    REQUEST,
+    fill_of,
+    request_of,
+)
+from onetape.services.kept_money import LEDGER, KeptMoney
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 
-__all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "ended_key", "kill_reason", "request_of"]
+__all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "kill_reason"]
 
 EPOCH_BITS: Final = 32
-DENIED_FLAG: Final = 4  # order_denied of core/journal/events.hpp
-HELD_FLAG: Final = 16  # it waits for orders of ours, and the venue has not heard of it
-# Of a cancel: what is left is to be placed again. Of an amendment: it goes to the venue as a new
-# order of the same robot's order.
-AGAIN_FLAG: Final = 32
-FLAGS_AT: Final = 44  # where a request's flags are
 ROBOT_SHIFT: Final = 56  # of an internal fill's venue id: the other order's robot, above its id
 
-REQUEST = struct.Struct("<QqqqqBBBBBBBB32s")
-NEWS = struct.Struct("<QQqqqqHBBB3xQ")
-FILL = struct.Struct("<QQQqqqqqBBBBIQ")
-INPUT = struct.Struct("<16sQQQII")
-QUOTE = struct.Struct("<6qQQ")
-TRADE = struct.Struct("<4qQQBB14x")
-MARK = struct.Struct("<4q")
-
-# An order request is read and written for every order.
-_SIDES: Final = Side.by_id()
-_TYPES: Final = OrderType.by_id()
-_TIFS: Final = TimeInForce.by_id()
-_TRIGGERS: Final = TriggerBy.by_id()
-_POSITIONS: Final = PositionSide.by_id()
-_KINDS: Final = RequestKind.by_id()
 _ORDER_REQUEST: Final = type_id("order_request")
 _INPUT: Final = type_id("input")
 _EVENT: Final = type_id("order_event")
@@ -117,51 +95,6 @@ class RobotLife:
         """Makes an id while nobody waits for it."""
         if order_id & ((1 << EPOCH_BITS) - 1):  # else a life's orders are at their end
             self._ahead = order_id, self.client_id(order_id)
-
-
-def request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, OrderSpec, bool]:
-    """(robot, kind, order id, what is asked for, denied already) of an order_request frame."""
-    (
-        order_id, price, size, trigger, expire, kind, side, type_, tif, flags, by, position, robot,
-        tag,
-    ) = REQUEST.unpack_from(payload)  # fmt: skip
-    spec = OrderSpec(
-        symbol=symbol,
-        side=_SIDES[side],
-        size_int=size,
-        type=_TYPES[type_],
-        price_int=price,
-        tif=_TIFS[tif],
-        trigger_int=trigger,
-        trigger_by=_TRIGGERS[by],
-        position_side=_POSITIONS[position],
-        expire=expire,
-        post_only=bool(flags & POST_ONLY),
-        reduce_only=bool(flags & REDUCE_ONLY),
-        own_reducing=bool(flags & OWN_REDUCING),
-        tag=tag.rstrip(b"\0").decode("utf-8", "replace"),
-        once=key_of(payload[REQUEST.size :]) if len(payload) > REQUEST.size else None,
-    )
-    return robot, _KINDS[kind], order_id, spec, bool(flags & DENIED_FLAG)
-
-
-def key_of(more: bytes) -> RequestKey | None:
-    """The request key in a MessagePack map of further facts, None where there is none. One that is
-    not understood is a key that no request may have."""
-    try:
-        record = msgspec.msgpack.decode(more)
-        if "once" not in record:
-            return None
-        made = {"key": record["once"], "within": record["within"], "expires": record["expires"]}
-        return msgspec.convert(made, RequestKey)
-    except (msgspec.MsgspecError, KeyError, TypeError):
-        return RequestKey("")
-
-
-def ended_key(payload: bytes) -> RequestKey:
-    """Of a robot's cycle frame."""
-    record = msgspec.msgpack.decode(payload)
-    return RequestKey(record["end"], record["within"])
 
 
 def kill_reason(fields: Mapping[str, Any]) -> str:
@@ -523,23 +456,22 @@ class GatewayTape:
 
     def _told(self, payload: bytes, symbol: str, settle: str) -> tuple[FillTold, int]:
         """A fill, and the slot of its robot."""
-        (
-            order_id, venue, trade, time, price, size, low, high, side, liquidity, position, robot,
-            currency, _,
-        ) = FILL.unpack(payload)  # fmt: skip
-        life = self.robots.get(robot)
+        told = fill_of(payload)
+        life = self.robots.get(told.robot)
         fill = FillTold(
             symbol=symbol,
-            client_id=life.client_id(order_id) if life else "foreign",
-            venue_id=self._venue_name(venue, is_internal=trade >= INTERNAL_TRADES),
-            trade_id=trade,
-            side=Side.from_id(side),
-            position_side=PositionSide.from_id(position),
-            price=price,
-            size=size,
-            time=time,
-            fee=join_units(low, high),
-            fee_currency=next((n for n, at in self.currencies.items() if at == currency), settle),
-            liquidity=Liquidity.from_id(liquidity),
+            client_id=life.client_id(told.order_id) if life else "foreign",
+            venue_id=self._venue_name(told.venue, is_internal=told.trade_id >= INTERNAL_TRADES),
+            trade_id=told.trade_id,
+            side=told.side,
+            position_side=told.position_side,
+            price=told.price,
+            size=told.size,
+            time=told.time,
+            fee=told.fee,
+            fee_currency=next(
+                (n for n, at in self.currencies.items() if at == told.currency), settle
+            ),
+            liquidity=told.liquidity,
         )
         return fill, life.slot if life else MAIN

@@ -15,7 +15,7 @@ from onetape.model.instrument import Instrument
 from onetape.orders.managed import HealthOut
 from onetape.services.gateway_connection import connected, reconnect_after
 from onetape.services.gateway_drift import DriftWatch
-from onetape.services.gateway_journal import MARK, QUOTE, TRADE
+from onetape.services.gateway_frames import MARK, QUOTE, TRADE
 from onetape.tape.journal import JournalWriter, type_id
 from onetape.venues.gateways import MarketStream, TradingVenue
 from onetape.venues.shapes import NO_TOP, ShapedFeed, Top

@@ -14,33 +14,29 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.accounts.booking import FORCED, Booking
+from onetape.accounts.booking import Booking
 from onetape.accounts.bookkeeper import Bookkeeper
 from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Outside
-from onetape.accounts.entry_frames import pack, unpack
-from onetape.accounts.ledger import Ledger
-from onetape.accounts.locks import Locks
+from onetape.accounts.entry_frames import pack
 from onetape.accounts.reductions import Reductions
-from onetape.accounts.slots import Refused, Slots, SubAccounts
-from onetape.accounts.statement import LookAgain, OwnersStopped, Statements
+from onetape.accounts.slots import Refused, Slots
+from onetape.accounts.statement import LookAgain, OwnersStopped
 from onetape.accounts.table import AccountTable
-from onetape.accounts.transfers import State
-from onetape.accounts.unexplained import DEADLINE, Unexplained, moved
+from onetape.accounts.unexplained import moved
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind, PositionSide
 from onetape.model.errors import InsufficientFunds
-from onetape.model.instrument import Instrument
-from onetape.model.money import money, money_units
+from onetape.model.money import money
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.filters import Refusal
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, Managed, NewsOut, Out
 from onetape.orders.told import BalanceTold, FillTold, MoveKind, MoveTold, Told
-from onetape.services.gateway_options import GatewayOptions
 from onetape.services.gateway_standing import Standing
+from onetape.services.kept_money import LEDGER, OTHER_EXCHANGE, KeptMoney
 from onetape.tape.journal import JournalWriter, type_id
 
-__all__ = ["LEDGER", "AccountMoney", "KeptMoney"]
+__all__ = ["AccountMoney"]
 
 # Cause and other side of what came or went otherwise than from the world.
 _CAUSES: Final = {
@@ -49,83 +45,37 @@ _CAUSES: Final = {
     MoveKind.FEE: (Cause.FEE, Outside.FEES),
 }
 
-LEDGER: Final = "ledger"  # source of the positions that it begins with
-
 _ENTRY: Final = type_id("entry")
 _NO_MARGINS: Final[Mapping[str, BalanceTold]] = MappingProxyType({})
 
 GRACE: Final = SECOND  # for the fill behind a balance that the stream tells
-OTHER_EXCHANGE: Final = "another exchange"  # note of the entry with which it begins
 
 Balances = Mapping[str, BalanceTold]  # by currency
 Positions = Mapping[tuple[str, PositionSide], int]
 
 
-class KeptMoney:
-    """What a journal says of money: read at a start, before there is anything else."""
-
-    def __init__(self) -> None:
-        self.entries: list[Entry] = []
-        self.fills: list[tuple[FillTold, int, int]] = []  # with the slot and the frame
-        self.positions: list[tuple[str, PositionSide, int, int]] = []  # at its beginning
-        self.booked = 0  # how many fills are older than the newest entry
-        self.forced: set[int] = set()  # frames of fills that were shared as such
-        self.names: dict[str, int] = {}  # of slots, as they were last
-        self.transfers: list[dict[str, Any]] = []  # records of what became of them
-
-    def entry(self, payload: bytes) -> None:
-        entry = unpack(payload)
-        self.entries.append(entry)
-        if entry.note == FORCED:
-            self.forced.add(entry.of)
-        if entry.note == OTHER_EXCHANGE:  # what was held at the one before is gone
-            self.fills.clear()
-            self.positions.clear()
-            self.transfers.clear()
-        self.booked = len(self.fills)
-
-    def fill(self, fill: FillTold, slot: int, sequence: int) -> None:
-        if self.entries:  # else it is in the balances that the ledger begins with
-            self.fills.append((fill, slot, sequence))
-
-    def transfer(self, record: dict[str, Any]) -> None:
-        self.transfers.append(record)
-
-    @property
-    def slots_away(self) -> set[int]:
-        """Those that a transfer may yet give money back to."""
-        states = {record["id"]: record for record in self.transfers}
-        return {r["slot"] for r in states.values() if not State(r["state"]).is_final}
-
-    def position(self, symbol: str, side: PositionSide, qty: int, price: int) -> None:
-        self.positions.append((symbol, side, qty, price))
-
-
 class AccountMoney:
-    """slot_of: a robot's sub-account; slack: what the venue may round by, of a currency; say: for
-    what people have to know; stop: cancels what robots of these slots have working; forced: how
-    client ids begin with which the venue closes by itself; wall: ns UTC, what is written is stamped
-    with."""
+    """kept: what the journal says; slot_of: a robot's sub-account; say: for what people have to
+    know; stop: cancels what robots of these slots have working; forced: how client ids begin with
+    which the venue closes by itself; wall: ns UTC, what is written is stamped with."""
 
     def __init__(
         self,
-        options: GatewayOptions,
-        instruments: Mapping[str, Instrument],
-        references: Mapping[str, int],
+        kept: KeptMoney,
         writer: JournalWriter,
         table: AccountTable,
         reductions: Reductions,
         *,
         slot_of: Callable[[int], int],
-        slack: Callable[[str], int],
         say: Callable[[AccountOut | HealthOut], None],
         stop: Callable[[tuple[int, ...]], None],
         forced: tuple[str, ...] = (),
         margins: Mapping[str, BalanceTold] = _NO_MARGINS,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._instruments = instruments
-        self._references = references
+        self._kept = kept
+        self._instruments = kept.instruments
+        self._references = kept.references
         self._writer = writer
         self._table = table
         self.reductions = reductions
@@ -134,49 +84,42 @@ class AccountMoney:
         self._stop = stop
         self._forced = forced
         self._wall = wall
-        self._is_shared = bool(options.subaccounts)
-        self.ledger = Ledger()
-        self.locks = Locks(instruments, leverage=options.leverage, references=references)
-        credit = {name: money_units(text) for name, text in options.credit.items()}
-        slots = Slots(options.subaccounts)
-        self.accounts = SubAccounts(self.ledger, slots, credit, held=self.locks.held)
-        patience = max(DEADLINE, options.transfer_deadline_ns)
-        unexplained = Unexplained(slack, deadline=patience)
-        self.statements = Statements(self.accounts, unexplained, slack)
+        self._is_shared = bool(kept.options.subaccounts)
+        self.ledger = kept.ledger
+        self.locks = kept.locks
+        self.accounts = kept.accounts
+        self.statements = kept.statements
         self._books = Bookkeeper(self.ledger, self.statements, self._write)
-        self.booking = Booking(instruments)
-        self._standing = Standing(table, self.ledger, instruments, references, margins)
+        self._standing = Standing(table, self.ledger, self._instruments, self._references, margins)
         self._heard: dict[str, tuple[BalanceTold, int]] = {}  # and when it is looked at
-        self._opened: dict[str, int] = {}  # when the books of a currency began, the venue's time
         self._changed: set[str] = set()  # currencies, since readers were told
-        self._slots_used = max([MAIN, *options.subaccounts.values()]) + 1
+        self._slots_used = kept.slots_used()
         self._sequence = 0  # of the newest entry's frame
         self.moves_wanted: int | None = None  # since when what moved money is to be read
         self.is_ready = self._has_begun = False
 
+    @property
+    def booking(self) -> Booking:
+        """Positions, of slots and of the account."""
+        return self._kept.booking
+
     # --- at a start -------------------------------------------------------------------------------
 
-    def recover(self, kept: KeptMoney) -> None:
-        """What the journal says; what its writer had no time to book is booked now. Raises
+    def recover(self) -> None:
+        """What the journal says holds; what its writer had no time to book is booked now. Raises
         BadConfig where a slot with money would be another's."""
-        for entry in kept.entries:
-            self._books.replay(entry)
-            self._note(entry)
-        slots = self.accounts.slots
-        away = kept.slots_away
+        kept, slots = self._kept, self.accounts.slots
+        away = kept.slots_away()
         slots.take_over(Slots(kept.names), lambda slot: slot in away or self._has_money(slot))
         if dict(slots) != kept.names:
             record = {"slots": dict(slots)}
             self._writer.append("params", msgspec.msgpack.encode(record), time=self._wall())
         self._table.name(dict(slots))
-        for symbol, side, qty, price in kept.positions:
-            self._adopt(symbol, side, qty, price)
-        for at, (fill, slot, sequence) in enumerate(kept.fills):
-            if fill.symbol not in self._instruments:
-                continue
-            entry = self._booked(fill, slot, is_forced=sequence in kept.forced)
-            if at >= kept.booked:
-                self.book(entry._replace(of=sequence))
+        self._changed.update(self.ledger.currencies())
+        for slot, symbol, side in self.booking.positions:
+            self._lock(symbol, side, slot)
+        for sequence, fill, slot in kept.unbooked():
+            self.book(self._booked(fill, slot, is_forced=False)._replace(of=sequence))
 
     def _has_money(self, slot: int) -> bool:
         return any(self.ledger.balance(name, slot) for name in self.ledger.currencies())
@@ -187,12 +130,12 @@ class AccountMoney:
             return
         self._has_begun = True
         if is_other:
-            self.booking = Booking(self._instruments)
-            self.locks.flatten()
-        if is_other or not self._opened:
+            self._kept.anew()
+        if is_other or not self._kept.opened:
             for (symbol, side), qty in positions.items():
                 price = self._references.get(symbol, 0)
-                if self._adopt(symbol, side, qty, price):
+                if self._kept.adopt(symbol, side, qty, price):
+                    self._lock(symbol, side, MAIN)
                     self._say(AccountOut(symbol, side, qty, 0, LEDGER, price=price))
         for currency, told in balances.items():
             if is_other and currency in self.ledger.currencies():
@@ -200,15 +143,6 @@ class AccountMoney:
                 self.book(self.accounts.reset(currency, told.total, now=told.time, note=note))
             else:
                 self._open(currency, told.total, told.time)
-
-    def _adopt(self, symbol: str, side: PositionSide, qty: int, price: int) -> bool:
-        """A position that was there before anything was known: the pool's."""
-        instrument = self._instruments.get(symbol)
-        if instrument is None or instrument.kind is Kind.SPOT or not qty or not price:
-            return False
-        self.booking.adopt(symbol, side, qty, price)
-        self._lock(symbol, side, MAIN)
-        return True
 
     def ready(self) -> None:
         """Readers are told from here on."""
@@ -230,10 +164,8 @@ class AccountMoney:
         self._sequence = self._writer.append_raw(_ENTRY, pack(entry), 0, 0, self._wall())
 
     def _note(self, entry: Entry) -> None:
-        is_opening = entry.cause is Cause.OPENING or entry.note == OTHER_EXCHANGE
+        self._kept.note(entry)
         for leg in entry.legs:
-            if is_opening:
-                self._opened[leg.currency] = entry.time
             if not leg.wallet:
                 self._changed.add(leg.currency)
                 if leg.amount:
@@ -252,7 +184,7 @@ class AccountMoney:
     def fill(self, out: FillOut, sequence: int) -> None:
         """sequence: of its frame. What came before the ledger began is in what it began with."""
         fill = out.fill
-        if not self._opened:
+        if not self._kept.opened:
             return
         slot = self._slot_of(out.order.robot) if out.order is not None else MAIN
         is_ours = out.order is not None and not out.order.is_foreign
@@ -294,11 +226,12 @@ class AccountMoney:
     def heard(self, told: Iterable[Told], now: int) -> None:
         """What the venue says of money by itself. A balance may come before the fill that made it,
         so it is looked at when that has had its time."""
+        opened = self._kept.opened
         for each in told:
             if isinstance(each, MoveTold):
-                began = self._opened.get(each.currency, min(self._opened.values(), default=0))
+                began = opened.get(each.currency, min(opened.values(), default=0))
                 # What happened by then is in the balance that they began with.
-                if each.time > began and self._opened:
+                if each.time > began and opened:
                     self.book(self._moved(each))
             elif isinstance(each, BalanceTold) and self.is_ready:
                 self._heard[each.currency] = each, now + GRACE

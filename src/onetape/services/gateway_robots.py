@@ -21,7 +21,8 @@ from onetape.orders.filters import Refusal
 from onetape.orders.gate import Gate
 from onetape.orders.managed import CycleOut, HealthOut, Managed, Request, TakenOut
 from onetape.orders.manager import OrderManager
-from onetape.services.gateway_journal import GatewayTape, RobotLife, ended_key, request_of
+from onetape.services.gateway_frames import ended_key, request_of
+from onetape.services.gateway_journal import GatewayTape, RobotLife
 from onetape.services.gateway_lag import RobotLag
 from onetape.services.gateway_money import AccountMoney
 from onetape.services.gateway_options import GatewayOptions

@@ -1,0 +1,127 @@
+"""Frames of a gateway's and a robot's journal that have a fixed layout: as bytes and as values.
+
+The layouts are those of the core (`core/journal/events.hpp`), of this build; a tape of another one
+is read by its own schema.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final, NamedTuple
+
+import msgspec
+
+from onetape.model.enums import (
+    Liquidity,
+    OrderType,
+    PositionSide,
+    RequestKind,
+    Side,
+    TimeInForce,
+    TriggerBy,
+)
+from onetape.model.money import join_units
+from onetape.model.order import OWN_REDUCING, POST_ONLY, REDUCE_ONLY, OrderSpec
+from onetape.model.request_key import RequestKey
+
+__all__ = ["FillFrame", "ended_key", "fill_of", "request_of"]
+
+DENIED_FLAG: Final = 4  # order_denied of core/journal/events.hpp
+HELD_FLAG: Final = 16  # it waits for orders of ours, and the venue has not heard of it
+# Of a cancel: what is left is to be placed again. Of an amendment: it goes to the venue as a new
+# order of the same robot's order.
+AGAIN_FLAG: Final = 32
+FLAGS_AT: Final = 44  # where a request's flags are
+
+REQUEST = struct.Struct("<QqqqqBBBBBBBB32s")
+NEWS = struct.Struct("<QQqqqqHBBB3xQ")
+FILL = struct.Struct("<QQQqqqqqBBBBIQ")
+INPUT = struct.Struct("<16sQQQII")
+QUOTE = struct.Struct("<6qQQ")
+TRADE = struct.Struct("<4qQQBB14x")
+MARK = struct.Struct("<4q")
+
+# An order request is read and written for every order.
+_SIDES: Final = Side.by_id()
+_TYPES: Final = OrderType.by_id()
+_TIFS: Final = TimeInForce.by_id()
+_TRIGGERS: Final = TriggerBy.by_id()
+_POSITIONS: Final = PositionSide.by_id()
+_KINDS: Final = RequestKind.by_id()
+_LIQUIDITIES: Final = Liquidity.by_id()
+
+
+class FillFrame(NamedTuple):
+    """One side of a trade as it lies on the tape. price and size at the instrument's decimals, time
+    ns UTC by the venue's clock, fee in 1e-18. venue: the number of the venue's order, 0 where its
+    id is none; currency: the tape's number of the fee's, 0: what the instrument settles in."""
+
+    order_id: int
+    venue: int
+    trade_id: int
+    time: int
+    price: int
+    size: int
+    fee: int
+    side: Side
+    liquidity: Liquidity
+    position_side: PositionSide
+    robot: int
+    currency: int
+
+
+def fill_of(payload: bytes) -> FillFrame:
+    """Raises ValueError for a number that no word of this build has."""
+    (
+        order_id, venue, trade, time, price, size, low, high, side, liquidity, position, robot,
+        currency, _,
+    ) = FILL.unpack(payload)  # fmt: skip
+    return FillFrame(
+        order_id, venue, trade, time, price, size, join_units(low, high), _SIDES[side],
+        _LIQUIDITIES[liquidity], _POSITIONS[position], robot, currency,
+    )  # fmt: skip
+
+
+def request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, OrderSpec, bool]:
+    """(robot, kind, order id, what is asked for, denied already) of an order_request frame."""
+    (
+        order_id, price, size, trigger, expire, kind, side, type_, tif, flags, by, position, robot,
+        tag,
+    ) = REQUEST.unpack_from(payload)  # fmt: skip
+    spec = OrderSpec(
+        symbol=symbol,
+        side=_SIDES[side],
+        size_int=size,
+        type=_TYPES[type_],
+        price_int=price,
+        tif=_TIFS[tif],
+        trigger_int=trigger,
+        trigger_by=_TRIGGERS[by],
+        position_side=_POSITIONS[position],
+        expire=expire,
+        post_only=bool(flags & POST_ONLY),
+        reduce_only=bool(flags & REDUCE_ONLY),
+        own_reducing=bool(flags & OWN_REDUCING),
+        tag=tag.rstrip(b"\0").decode("utf-8", "replace"),
+        once=key_of(payload[REQUEST.size :]) if len(payload) > REQUEST.size else None,
+    )
+    return robot, _KINDS[kind], order_id, spec, bool(flags & DENIED_FLAG)
+
+
+def key_of(more: bytes) -> RequestKey | None:
+    """The request key in a MessagePack map of further facts, None where there is none. One that is
+    not understood is a key that no request may have."""
+    try:
+        record = msgspec.msgpack.decode(more)
+        if "once" not in record:
+            return None
+        made = {"key": record["once"], "within": record["within"], "expires": record["expires"]}
+        return msgspec.convert(made, RequestKey)
+    except (msgspec.MsgspecError, KeyError, TypeError):
+        return RequestKey("")
+
+
+def ended_key(payload: bytes) -> RequestKey:
+    """Of a robot's cycle frame."""
+    record = msgspec.msgpack.decode(payload)
+    return RequestKey(record["end"], record["within"])
