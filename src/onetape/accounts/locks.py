@@ -118,6 +118,12 @@ class Locks:
         """Never negative."""
         return self._held.get((currency, slot), 0)
 
+    def held_in(self, currency: str, count: int) -> list[int]:
+        """Of so many slots from 0 on, where the sum of the others stands; never negative."""
+        held = self._held
+        rows = [held.get((currency, slot), 0) for slot in range(1, count)]
+        return [sum(rows), *rows]
+
     def wanted(
         self,
         spec: OrderSpec,

@@ -35,6 +35,11 @@ COMMANDS: Final = ("allocate", "release", "adjust", "set", "reset")
 MONEY: Final = (*COMMANDS, "transfer")  # all that move money
 _CAUSES: Final = (Cause.COMMAND, Cause.CORRECTION, Cause.RESET)  # of what they book
 
+# Named once: a member looked up at its class costs as much as a call.
+_NETTING: Final = Outside.NETTING
+_WORLD: Final = Outside.WORLD
+_COMMAND: Final = Cause.COMMAND
+
 
 class Refused(NamedTuple):
     """kind: its name and number are the answer's."""
@@ -68,7 +73,7 @@ class SubAccounts:
         netting has gained is not there yet; what it has lost is gone."""
         balance = self.ledger.balance(currency, slot)
         if slot == MAIN:
-            netting = self.ledger.balance(currency, Outside.NETTING)
+            netting = self.ledger.balance(currency, _NETTING)
             return balance + min(netting, 0) + self.credit.get(currency, 0)
         return balance
 
@@ -132,14 +137,14 @@ class SubAccounts:
         """
         told = f"transfer {transfer}" if transfer else reference
         if transfer and (
-            self.ledger.has(Cause.TRANSFER, transfer) or self.ledger.has(Cause.COMMAND, told)
+            self.ledger.has(Cause.TRANSFER, transfer) or self.ledger.has(_COMMAND, told)
         ):
             words = f"{note}: transfer {transfer} was booked already".strip(": ")
-            return Entry(now, Cause.COMMAND, (), reference, 0, words)
+            return Entry(now, _COMMAND, (), reference, 0, words)
         if amount < 0 and self.free(currency, MAIN) + amount < 0:
             return _too_little(currency, MAIN, -amount, self.free(currency, MAIN))
-        legs = (Leg(MAIN, currency, amount), Leg(Outside.WORLD, currency, -amount))
-        return Entry(now, Cause.COMMAND, legs, told, 0, note)
+        legs = (Leg(MAIN, currency, amount), Leg(_WORLD, currency, -amount))
+        return Entry(now, _COMMAND, legs, told, 0, note)
 
     def set(
         self,
@@ -164,7 +169,7 @@ class SubAccounts:
         if change < 0:
             return self.release(currency, slot, -change, now=now, reference=reference, note=note)
         if change == 0:
-            return Entry(now, Cause.COMMAND, (), reference, 0, note)
+            return Entry(now, _COMMAND, (), reference, 0, note)
         return self.allocate(currency, slot, change, now=now, reference=reference, note=note)
 
     def reset(
@@ -191,7 +196,7 @@ class SubAccounts:
         if (refused := self.cannot_leave(currency, source, amount)) is not None:
             return refused
         legs = (Leg(source, currency, -amount), Leg(target, currency, amount))
-        return Entry(now, Cause.COMMAND, legs, reference, 0, note)
+        return Entry(now, _COMMAND, legs, reference, 0, note)
 
     def cannot_leave(self, currency: str, slot: int, amount: int) -> Refused | None:
         """Why so much cannot be taken out of a slot."""

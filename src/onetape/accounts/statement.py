@@ -32,6 +32,10 @@ MANY_WITHIN: Final = 3600 * SECOND
 
 _TOLD: Final = frozenset((Cause.COMMAND, Cause.CORRECTION, Cause.RESET, Cause.OPENING))
 
+# Named once: a member looked up at its class costs as much as a call.
+_COMMAND: Final = Cause.COMMAND
+_RESET: Final = Cause.RESET
+
 
 class LookAgain(NamedTuple):
     """Read fills and moves since `since` (0: since the last check), then ask for the balance."""
@@ -112,12 +116,12 @@ class Statements:
         for holder, currency, amount, wallet in entry.legs:
             if wallet:
                 continue
-            if cause is not Cause.COMMAND:
+            if cause is not _COMMAND:
                 state = self._of(currency)
                 state.agreed = max(state.agreed, entry.time)
-            if holder > MAIN and cause is Cause.RESET:
+            if holder > MAIN and cause is _RESET:
                 self._stopped.setdefault(currency, set()).add(holder)
-            elif holder > MAIN and amount > 0 and cause is Cause.COMMAND:
+            elif holder > MAIN and amount > 0 and cause is _COMMAND:
                 self._stopped.get(currency, set()).discard(holder)
 
     def told(self, told: BalanceTold, now: int, *, asked: bool = True, of: int = 0) -> list[Effect]:

@@ -31,7 +31,18 @@ KEPT: Final = 256  # of each kind; the oldest goes
 _TRIED: Final = 8  # movements that are taken for seen or not seen, in all 256 ways
 _NEVER: Final = -(2**63)
 
+_CORRECTED = frozenset((Cause.CORRECTION, Cause.RESET))
 _LATE = frozenset((Cause.FILL, Cause.FEE, Cause.FUNDING, Cause.INTEREST))
+
+# Named once: a member looked up at its class costs as much as a call.
+_WORLD: Final = Outside.WORLD
+_UNEXPLAINED: Final = Outside.UNEXPLAINED
+_TRANSIT: Final = Outside.TRANSIT
+_NETTING: Final = Outside.NETTING
+_COMMAND: Final = Cause.COMMAND
+_TRANSFER: Final = Cause.TRANSFER
+_TOLD_OF: Final = frozenset((_COMMAND, _TRANSFER))
+_ELSEWHERE: Final = frozenset((MAIN, _WORLD, _UNEXPLAINED))
 
 
 @dataclass(slots=True)
@@ -73,9 +84,9 @@ def moved(told: MoveTold, *, of: int = 0) -> Entry:
     """What the venue tells of money that came to the account, or left it."""
     legs = (
         Leg(MAIN, told.currency, told.amount),
-        Leg(Outside.WORLD, told.currency, -told.amount),
+        Leg(_WORLD, told.currency, -told.amount),
     )
-    return Entry(told.time, Cause.TRANSFER, legs, told.reference, of)
+    return Entry(told.time, _TRANSFER, legs, told.reference, of)
 
 
 class Unexplained:
@@ -114,20 +125,20 @@ class Unexplained:
         of = self._of(currency)
         if is_ours:
             if self._venues_word(of, currency, amount, entry) is not None:
-                return _instead(entry, Outside.WORLD)
+                return _instead(entry, _WORLD)
             open_ = self._open_amount(of, currency, amount, entry.time)
             if open_ is not None and not _leaves(entry):
-                return _instead(entry, Outside.UNEXPLAINED)
+                return _instead(entry, _UNEXPLAINED)
             return entry
         told = self._our_word(of, currency, amount, entry)
         if told is None:
-            return _instead(entry, Outside.UNEXPLAINED) if entry.time <= of.corrected else entry
-        legs = _instead(entry, Outside.WORLD).legs
+            return _instead(entry, _UNEXPLAINED) if entry.time <= of.corrected else entry
+        legs = _instead(entry, _WORLD).legs
         if (rest := amount - told.amount) and told.is_booked:
-            legs += (Leg(MAIN, currency, rest), Leg(Outside.WORLD, currency, -rest))
+            legs += (Leg(MAIN, currency, rest), Leg(_WORLD, currency, -rest))
         if told.is_booked and entry.time <= of.corrected < told.time:
             # The correction had it, and the command came after: it is in the total twice.
-            legs += (Leg(MAIN, currency, -amount), Leg(Outside.UNEXPLAINED, currency, amount))
+            legs += (Leg(MAIN, currency, -amount), Leg(_UNEXPLAINED, currency, amount))
         return entry._replace(legs=legs)
 
     def _late(self, entry: Entry) -> Entry:
@@ -135,13 +146,13 @@ class Unexplained:
         the pool took up for it goes back."""
         sums: dict[str, int] = {}
         for holder, currency, amount, wallet in entry.legs:
-            if (holder > 0 or holder == Outside.NETTING) and not wallet:
+            if (holder > 0 or holder == _NETTING) and not wallet:
                 sums[currency] = sums.get(currency, 0) + amount
         legs = entry.legs
         for currency, amount in sums.items():
             of = self._currencies.get(currency)
             if amount and of is not None and entry.time <= of.corrected:
-                legs += (Leg(MAIN, currency, -amount), Leg(Outside.UNEXPLAINED, currency, amount))
+                legs += (Leg(MAIN, currency, -amount), Leg(_UNEXPLAINED, currency, amount))
         return entry if legs is entry.legs else entry._replace(legs=legs)
 
     def _venues_word(self, of: _Currency, currency: str, amount: int, entry: Entry) -> _Told | None:
@@ -184,7 +195,7 @@ class Unexplained:
         """In the order of the tape, all entries that were booked."""
         if entry.cause in _LATE and entry.time > self.corrected_last:
             return
-        if entry.cause in (Cause.CORRECTION, Cause.RESET):
+        if entry.cause in _CORRECTED:
             for currency, amount in _unexplained(entry):
                 self._corrected(currency, -amount, entry.time)
             return
@@ -318,23 +329,23 @@ def _stem(reference: str) -> str:
 
 def _movement(entry: Entry) -> tuple[str, int, bool] | None:
     """(currency, amount, we were told of it) of money between the trading wallet and elsewhere."""
-    if not entry.legs or entry.cause not in (Cause.COMMAND, Cause.TRANSFER):
+    if not entry.legs or entry.cause not in _TOLD_OF:
         return None
     holder, currency, amount, wallet = entry.legs[0]
-    if wallet or holder not in (MAIN, Outside.WORLD, Outside.UNEXPLAINED):
+    if wallet or holder not in _ELSEWHERE:
         return None
     others = [leg.holder for leg in entry.legs[1:]]
-    if entry.cause is Cause.COMMAND:
-        return (currency, amount, True) if Outside.WORLD in others else None
-    if Outside.TRANSIT in others:
+    if entry.cause is _COMMAND:
+        return (currency, amount, True) if _WORLD in others else None
+    if _TRANSIT in others:
         return currency, amount, True
-    return (currency, amount, False) if Outside.WORLD in others else None
+    return (currency, amount, False) if _WORLD in others else None
 
 
 def _leaves(entry: Entry) -> bool:
     """The half of a transfer of ours that is booked before it is asked for: nobody can have told
     of it."""
-    return entry.cause is Cause.TRANSFER and entry.legs[0].amount < 0
+    return entry.cause is _TRANSFER and entry.legs[0].amount < 0
 
 
 def _instead(entry: Entry, holder: Outside) -> Entry:
@@ -347,5 +358,5 @@ def _unexplained(entry: Entry) -> list[tuple[str, int]]:
     return [
         (leg.currency, leg.amount)
         for leg in entry.legs
-        if leg.holder == Outside.UNEXPLAINED and not leg.wallet
+        if leg.holder == _UNEXPLAINED and not leg.wallet
     ]

@@ -280,10 +280,8 @@ def _is_text(value: object) -> bool:
 
 def _plain(value: Any) -> Any:
     """As a tape can hold it: an integer of more than 64 bits is its digits."""
-    if isinstance(value, str):
-        return value
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
+        return {k: each if type(each) is str else _plain(each) for k, each in value.items()}
     if isinstance(value, list):
         return [_plain(each) for each in value]
     if isinstance(value, int) and not -_WIDE <= value < _WIDE:

@@ -16,7 +16,7 @@ import msgspec
 
 from onetape.accounts.booking import Booking
 from onetape.accounts.bookkeeper import Bookkeeper
-from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Outside
+from onetape.accounts.entries import MAIN, Cause, Entry, Outside
 from onetape.accounts.entry_frames import pack
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.slots import Refused, Slots
@@ -344,8 +344,7 @@ class AccountMoney:
         now = self._wall()
         for currency in self._changed:
             totals = self.ledger.slots(currency, max(self._slots_used, MAIN + 1))
-            held = [0, *(self.locks.held(currency, slot) for slot in range(1, len(totals)))]
-            held[TOTAL] = sum(held)
+            held = self.locks.held_in(currency, len(totals))
             self._table.put(currency, totals, held, ts=now, sequence=self._sequence)
         self._changed.clear()
 
