@@ -56,8 +56,13 @@ def test_without_faults_nothing_is_ever_unknown(kind):
     assert world.seen["robot places"] > 30
 
 
+# 1083: a word of an earlier amendment comes after a restart, and after the fills of a later one.
+ONCE_BROKEN = (("binance-usdm", 1083),)
+
+
 @pytest.mark.parametrize(
-    ("kind", "seed"), [(kind, seed) for kind in KINDS for seed in range(FIRST, FIRST + SEEDS)]
+    ("kind", "seed"),
+    [(kind, seed) for kind in KINDS for seed in range(FIRST, FIRST + SEEDS)] + list(ONCE_BROKEN),
 )
 def test_what_must_hold_holds_after_every_event(kind, seed):
     world = traded(seed, kind)

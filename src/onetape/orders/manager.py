@@ -363,6 +363,8 @@ class OrderManager(KnownOrders):
             # Of an amendment before the newest nothing is learned: that one is told or answered.
             waits = RequestKind.AMEND in order.pending
             is_it = not waits or (told.price, told.size) == order.amend_to
+            # Nor of one that was before what is filled: after a restart no time of a word is known.
+            is_it = is_it and told.size >= order.life.filled
             if is_it and told.time >= order.told_time:
                 order.pending.pop(RequestKind.AMEND, None)
                 order.price = told.price
