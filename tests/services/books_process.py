@@ -19,7 +19,7 @@ from onetape.orders.told import BalanceTold
 from onetape.services.gateway_commands import Commands
 from onetape.services.gateway_journal import GatewayTape
 from onetape.services.gateway_money import AccountMoney, KeptMoney
-from onetape.services.gateway_options import GatewayOptions, gateway_journal
+from onetape.services.gateway_options import Elsewhere, GatewayOptions, gateway_journal
 from onetape.services.gateway_spans import Spans
 from onetape.services.gateway_transfers import TransferDesk
 from onetape.store.tokens import make_token
@@ -43,25 +43,28 @@ class Books:
         siblings: dict[str, str] | None = None,
         kind: str = "binance-usdm",
         currency: str = "USDT",
+        account: str = "main",
+        withdraw: dict[str, Elsewhere] | None = None,
+        tell: Callable[[Any], Any] | None = None,
     ) -> None:
         venue = kind.partition("-")[0]
         options = GatewayOptions(
-            kind=kind, account="main", rest="", ws="", key=key, secret=secret,
+            kind=kind, account=account, rest="", ws="", key=key, secret=secret,
             home=str(home), symbols=[], subaccounts={"a": 2}, commands="process",
-            transfer_settled_ns=20_000_000, siblings=siblings or {},
+            transfer_settled_ns=20_000_000, siblings=siblings or {}, withdraw=withdraw or {},
         )  # fmt: skip
         make_token(home, "a")
         self.token = make_token(home, "operator")
-        path = gateway_journal(home, "main")
+        path = gateway_journal(home, account)
         kept, once = KeptMoney(), Once()
         protocol = open_trading_venue(kind, key, secret, Addresses("", "", "")).protocol
         if path.exists():
             old = GatewayTape(None, ())
             old.recover(path, Recovery(OrderManager(protocol)), kept)
             once = old.once
-        self.writer = JournalWriter(path, process="gateway:main")
+        self.writer = JournalWriter(path, process=f"gateway:{account}")
         tape = GatewayTape(self.writer, ())
-        table = AccountTable(home, venue=venue, account="main", kind=kind)
+        table = AccountTable(home, venue=venue, account=account, kind=kind)
         reductions = Reductions(
             OrderManager(protocol), {}, own=lambda slot, symbol: 0, slot_of=lambda _: 1, bounds={},
             is_shared=True,
@@ -77,9 +80,9 @@ class Books:
         self.money.ready()
         self.desk = TransferDesk(
             options, [venue], self.money, tape, protocol, wire(protocol) if wire else None,
-            now=time.time_ns, spawn=asyncio.ensure_future, say=lambda _: None,
+            now=time.time_ns, spawn=asyncio.ensure_future, say=lambda _: None, tell=tell,
         )  # fmt: skip
-        self.desk.recover(kept.transfers)
+        self.desk.recover(kept.transfers, kept.entries)
         self.door = Commands(
             options, None, None, None, tape, now=time.time_ns, carry_out=lambda: None,
             spans=Spans(), once=once, money=self.money,

@@ -153,7 +153,7 @@ def until_it_ends(books: Books, fields: dict, id_: str) -> str:
         deadline = time.monotonic() + 60
         while True:
             (row,) = books.desk.shown(fields["id"])
-            if row["state"] in FINAL:
+            if row["state"] in FINAL and not books.desk.status()["unfinished"]:
                 return row["state"]
             assert time.monotonic() < deadline, row
             await asyncio.sleep(0.005)

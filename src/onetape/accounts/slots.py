@@ -125,10 +125,12 @@ class SubAccounts:
         reference: str = "",
         transfer: str = "",
         note: str = "",
+        wallet: str = "",
     ) -> Entry | Refused:
         """Somebody tells of a transfer that has been made: into the pool, negative out of it.
 
-        transfer: its id, by which it is booked once, whoever tells of it first.
+        transfer: its id, by which it is booked once, whoever tells of it first. wallet: of the
+        account, if it is not the one that is traded from.
         """
         told = f"transfer {transfer}" if transfer else reference
         if transfer and (
@@ -138,7 +140,7 @@ class SubAccounts:
             return Entry(now, Cause.COMMAND, (), reference, 0, words)
         if amount < 0 and self.free(currency, MAIN) + amount < 0:
             return _too_little(currency, MAIN, -amount, self.free(currency, MAIN))
-        legs = (Leg(MAIN, currency, amount), Leg(Outside.WORLD, currency, -amount))
+        legs = (Leg(MAIN, currency, amount, wallet), Leg(Outside.WORLD, currency, -amount))
         return Entry(now, Cause.COMMAND, legs, told, 0, note)
 
     def set(

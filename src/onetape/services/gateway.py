@@ -251,7 +251,8 @@ class Gateway:
             heard=self.watch.answer, tell=partial(tell_gateway, self.home),
             killed=lambda: self.gate.killed,
         )  # fmt: skip
-        self.transfers.recover([] if is_other else kept.transfers)
+        if not is_other:
+            self.transfers.recover(kept.transfers, kept.entries)
         self.commands = Commands(
             self.options, self.manager, self.gate, self.reconciler, self.tape,
             now=self.clock.now, carry_out=self.carry_out, spans=self.spans, once=old.once,
