@@ -65,6 +65,14 @@ def test_what_the_venue_refuses_comes_back(world, end):
     assert world.books(end) == before
 
 
+def test_more_than_the_wallet_has_comes_back(world):
+    """Of Binance's spot wallet only the venue knows what is there."""
+    before = world.books(MAIN)
+    assert world.transfer(MAIN, "too-much", "0.9").status == "applied"
+    assert "-4026" in world.ends(MAIN, "too-much", "failed")["reason"]
+    assert world.books(MAIN) == before
+
+
 @BOTH
 @pytest.mark.parametrize("amount", ["0.0001", "0"])
 def test_an_amount_below_the_venues_least_does_not_leave(world, end, amount):

@@ -219,7 +219,8 @@ class Transfers:
             one.absent = 0
             return []
         if row.state is not TransferState.UNDERWAY or one.is_outside:
-            one.venue_id, one.txid, one.fee = row.venue_id, row.txid, row.fee
+            one.venue_id, one.txid = row.venue_id, row.txid
+            one.fee = min(max(row.fee, 0), one.amount)
         return self.history(name, _FOUND[row.state], now, as_of=as_of)
 
     def _row_of(self, one: Transfer, rows: Iterable[TransferTold]) -> TransferTold | None:
