@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import os
 import signal
 import time
@@ -13,7 +14,9 @@ from typing import Any
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
 from onetape.ipc.once import Once
+from onetape.orders.calls import OrderProtocol
 from onetape.orders.manager import OrderManager
+from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.recover import Recovery
 from onetape.orders.told import BalanceTold
 from onetape.services.gateway_commands import Commands
@@ -27,6 +30,28 @@ from onetape.tape.journal import JournalWriter
 from onetape.venues.gateways import Addresses, open_trading_venue
 
 UNIT = 10**18
+
+
+class Wire:
+    """One request after the other; before each and after its answer is a step."""
+
+    def __init__(self, port: int, protocol: OrderProtocol, step) -> None:
+        self.port, self.protocol, self.step = port, protocol, step
+
+    async def answer(self, call) -> Answer:
+        self.step()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(call.method, call.target, call.body, dict(call.headers))
+            response = connection.getresponse()
+            status, body = response.status, response.read()
+        except (OSError, http.client.HTTPException):
+            self.step()
+            return Answer(Outcome.AMBIGUOUS)
+        finally:
+            connection.close()
+        self.step()
+        return self.protocol.answer(call, status, {}, body, time.time_ns())
 
 
 class Books:

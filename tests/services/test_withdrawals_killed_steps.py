@@ -4,7 +4,6 @@ other: frames of both, and requests to both venues."""
 from __future__ import annotations
 
 import asyncio
-import http.client
 import itertools
 import os
 import signal
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from between_venues import CURRENCY, ENDS, End, destinations, open_venues, other, steer
-from books_process import UNIT, Books
+from books_process import UNIT, Books, Wire
 
 from onetape.accounts.entries import Outside
 from onetape.model.money import money, money_units
@@ -27,28 +26,6 @@ TOTAL = 1000 * UNIT
 FEE = money_units("0.0001")
 FINAL = ("failed", "expired")
 amounts = itertools.count(1)
-
-
-class Wire:
-    """One request after the other; before each and after its answer is a step."""
-
-    def __init__(self, port: int, protocol: OrderProtocol, step) -> None:
-        self.port, self.protocol, self.step = port, protocol, step
-
-    async def answer(self, call) -> Answer:
-        self.step()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.request(call.method, call.target, call.body, dict(call.headers))
-            response = connection.getresponse()
-            status, body = response.status, response.read()
-        except (OSError, http.client.HTTPException):
-            self.step()
-            return Answer(Outcome.AMBIGUOUS)
-        finally:
-            connection.close()
-        self.step()
-        return self.protocol.answer(call, status, {}, body, time.time_ns())
 
 
 class Both:
