@@ -240,3 +240,88 @@ def test_found_by_hand_it_is_the_same_as_by_a_row():
     desk.do(desk.transfers.history("t", Found.UNDERWAY, desk.now, as_of=desk.now))
     assert desk.state() is State.ACCEPTED
     assert HERE.venue != THERE.venue
+
+
+class Between(Desk):
+    """A venue that takes withdrawals and a target that books what comes, each by a script. After
+    every effect of any life the sum is what it was."""
+
+    def __init__(self, answers: tuple[str, ...], ends: str, dies_at: int) -> None:
+        self.taken = 0
+        self.ends = ends
+        self.looks = 0
+        self.arrived: dict[str, int] = {}
+        self.asked = 0
+        super().__init__(answers, dies_at)
+
+    def carry_out(self, effect: object) -> list:
+        left: list = []
+        match effect:
+            case Send():
+                left = self.sends(effect)
+            case AskHistory():
+                self.looks += 1
+                rows = [self.row(each + 1) for each in range(self.taken)]
+                left = self.transfers.looked(effect.name, rows, self.now, as_of=self.now)
+            case Tell():
+                self.asked += 1
+                if self.asked > 1:  # the first time it is not there yet
+                    self.arrived.setdefault(effect.name, effect.amount)
+                    left = self.transfers.told(effect.name, self.now, arrived=effect.amount)
+            case _:
+                left = super().carry_out(effect)
+        assert self.sum == 100 * U
+        return left
+
+    def sends(self, send: Send) -> list:
+        word = self.venue.script.pop(0) if self.venue.script else "taken"
+        self.taken += word.startswith("taken")
+        if word == "taken":
+            return self.transfers.answered(
+                send.name, Outcome.ACCEPTED, self.now, venue_id=f"v{self.taken}"
+            )
+        outcome = {"refused": Outcome.REFUSED, "busy": Outcome.BUSY}.get(word, Outcome.LOST)
+        return self.transfers.answered(send.name, outcome, self.now)
+
+    def row(self, number: int) -> TransferTold:
+        state = TransferState.UNDERWAY if self.looks < 3 else TransferState(self.ends)
+        sent = self.transfers.get("t").first_sent
+        return TransferTold(
+            f"v{number}", "", OUTSIDE, "USD", 40 * U, sent, state, "", FEE, f"txid{number}"
+        )
+
+    @property
+    def sum(self) -> int:
+        """Here, on its way, in fees, there; what has come is on its way no longer."""
+        come = sum(
+            amount for name, amount in self.arrived.items()
+            if not self.ledger.has(Cause.TRANSFER, f"{name}/out")
+        )  # fmt: skip
+        fees = self.ledger.balance("USD", int(Outside.FEES))
+        ours = self.ledger.total("USD") + self.ledger.transit("USD") + fees
+        return ours - come + sum(self.arrived.values())
+
+
+@pytest.mark.parametrize("ends", ["done", "failed"])
+@pytest.mark.parametrize(
+    "answers",
+    [("taken",), ("taken, no answer",), ("lost", "taken"), ("busy", "taken"), ("refused",),
+     ("busy", "taken, no answer"), ("lost", "lost", "taken")],
+    ids="-".join,
+)  # fmt: skip
+def test_at_no_step_of_any_life_is_money_lost_or_made(answers, ends):
+    for dies_at in range(60):
+        desk = Between(answers, ends, dies_at)
+        desk.run(desk.ask(THERE), seconds=2 * 3600)
+        one = desk.transfers.get("t")
+        if one is None:  # it died before anything was on the tape
+            assert desk.money == (100, 0, 0)
+            continue
+        assert one.is_finished, (dies_at, one)
+        assert desk.taken <= 1, dies_at
+        is_done = desk.taken == 1 and ends == "done"
+        assert desk.money == ((60, 0, 0) if is_done else (100, 0, 0)), dies_at
+        assert desk.arrived == ({"t": 38 * U} if is_done else {}), dies_at
+        if 0 < desk.steps < dies_at:
+            return
+    raise AssertionError("it never ended")
