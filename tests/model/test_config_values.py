@@ -175,3 +175,47 @@ def test_every_key_of_any_file_is_on_its_line(tables):
     text = "\n".join(rows)
     assert tomllib.loads(text) == tables
     assert key_lines(text) == where
+
+
+SENDING = """\
+[venues.b]
+kind = "binance-usdm"
+[venues.k]
+kind = "kraken"
+[accounts.main]
+venue = "b"
+allow_withdraw = true
+[accounts.main.withdraw.hedge.BTC]
+network = "BTC"
+address = "bc1q"
+[accounts.hedge]
+venue = "k"
+allow_withdraw = true
+withdraw = { main = { BTC = { address = "bc1r", key = "there" } } }
+"""
+
+
+def test_addresses_are_of_an_account_and_a_currency():
+    accounts = parse_config(SENDING).accounts
+    assert accounts["main"].withdraw["hedge"]["BTC"].address == "bc1q"
+    assert accounts["hedge"].withdraw["main"]["BTC"].key == "there"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("withdraw.hedge", "withdraw.nobody", "no account `nobody` at another venue"),
+        ("withdraw.hedge", "withdraw.main", "no account `main` at another venue"),
+        ('"b"\nallow_withdraw = true', '"b"', "a key that may withdraw is needed"),
+        ('network = "BTC"\n', "", "no `network`"),
+        (', key = "there"', "", "no `key`"),
+        ('address = "bc1q"', 'adress = "bc1q"', "unknown key `adress`"),
+        ('address = "bc1q"', 'address = ""', "no `address`"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_an_error(old, new, says):
+    text = SENDING.replace(old, new, 1)
+    assert text != SENDING
+    with pytest.raises(BadConfig) as caught:
+        parse_config(text)
+    assert says in caught.value.what

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import os
 import signal
 import time
@@ -13,13 +14,15 @@ from typing import Any
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
 from onetape.ipc.once import Once
+from onetape.orders.calls import OrderProtocol
 from onetape.orders.manager import OrderManager
+from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.recover import Recovery
 from onetape.orders.told import BalanceTold
 from onetape.services.gateway_commands import Commands
 from onetape.services.gateway_journal import GatewayTape
 from onetape.services.gateway_money import AccountMoney
-from onetape.services.gateway_options import GatewayOptions, gateway_journal
+from onetape.services.gateway_options import Elsewhere, GatewayOptions, gateway_journal
 from onetape.services.gateway_spans import Spans
 from onetape.services.gateway_transfers import TransferDesk
 from onetape.services.kept_money import KeptMoney
@@ -28,6 +31,28 @@ from onetape.tape.journal import JournalWriter
 from onetape.venues.gateways import Addresses, open_trading_venue
 
 UNIT = 10**18
+
+
+class Wire:
+    """One request after the other; before each and after its answer is a step."""
+
+    def __init__(self, port: int, protocol: OrderProtocol, step) -> None:
+        self.port, self.protocol, self.step = port, protocol, step
+
+    async def answer(self, call) -> Answer:
+        self.step()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(call.method, call.target, call.body, dict(call.headers))
+            response = connection.getresponse()
+            status, body = response.status, response.read()
+        except (OSError, http.client.HTTPException):
+            self.step()
+            return Answer(Outcome.AMBIGUOUS)
+        finally:
+            connection.close()
+        self.step()
+        return self.protocol.answer(call, status, {}, body, time.time_ns())
 
 
 class Books:
@@ -44,25 +69,28 @@ class Books:
         siblings: dict[str, str] | None = None,
         kind: str = "binance-usdm",
         currency: str = "USDT",
+        account: str = "main",
+        withdraw: dict[str, Elsewhere] | None = None,
+        tell: Callable[[Any], Any] | None = None,
     ) -> None:
         venue = kind.partition("-")[0]
         options = GatewayOptions(
-            kind=kind, account="main", rest="", ws="", key=key, secret=secret,
+            kind=kind, account=account, rest="", ws="", key=key, secret=secret,
             home=str(home), symbols=[], subaccounts={"a": 2}, commands="process",
-            transfer_settled_ns=20_000_000, siblings=siblings or {},
+            transfer_settled_ns=20_000_000, siblings=siblings or {}, withdraw=withdraw or {},
         )  # fmt: skip
         make_token(home, "a")
         self.token = make_token(home, "operator")
-        path = gateway_journal(home, "main")
+        path = gateway_journal(home, account)
         protocol = open_trading_venue(kind, key, secret, Addresses("", "", "")).protocol
         kept, once = KeptMoney(options, {}, {}, lambda _: 0), Once()
         if path.exists():
             old = GatewayTape(None, ())
             old.recover(path, Recovery(OrderManager(protocol)), kept)
             once = old.once
-        self.writer = JournalWriter(path, process="gateway:main")
+        self.writer = JournalWriter(path, process=f"gateway:{account}")
         tape = GatewayTape(self.writer, ())
-        table = AccountTable(home, venue=venue, account="main", kind=kind)
+        table = AccountTable(home, venue=venue, account=account, kind=kind)
         reductions = Reductions(
             OrderManager(protocol), {}, own=lambda slot, symbol: 0, slot_of=lambda _: 1, bounds={},
             is_shared=True,
@@ -78,9 +106,9 @@ class Books:
         self.money.ready()
         self.desk = TransferDesk(
             options, [venue], self.money, tape, protocol, wire(protocol) if wire else None,
-            now=time.time_ns, spawn=asyncio.ensure_future, say=lambda _: None,
+            now=time.time_ns, spawn=asyncio.ensure_future, say=lambda _: None, tell=tell,
         )  # fmt: skip
-        self.desk.recover(list(kept.transfers.values()))
+        self.desk.recover(list(kept.transfers.values()), kept.arrivals)
         self.door = Commands(
             options, None, None, None, tape, now=time.time_ns, carry_out=lambda: None,
             spans=Spans(), once=once, money=self.money,

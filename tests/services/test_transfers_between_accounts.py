@@ -137,7 +137,7 @@ def test_what_the_venue_refuses_a_sub_account_comes_back(world):
     [
         ({"to": "binance.third.trading"}, "knows no account third"),
         ({"from": "trading", "to": "binance.second.trading"}, "moves no money for us"),
-        ({"to": "kraken.second"}, "between venues"),
+        ({"to": "kraken.second"}, "no address for USDT of kraken.second"),
     ],
 )
 def test_ways_that_there_are_not_are_refused(world, way, word):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 import itertools
 import os
 import signal
@@ -13,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
-from books_process import UNIT, Books
+from books_process import UNIT, Books, Wire
 
 from onetape.model.money import money, money_units
 from onetape.orders.calls import MASTER, OrderProtocol
@@ -57,28 +56,6 @@ TO_FUTURES = Way(
     "EAPI:Invalid nonce", "EFunding:Insufficient funds",
 )  # fmt: skip
 BUSY, NO = "busy", "no"  # a venue has its own words
-
-
-class Wire:
-    """One request after the other; before each and after its answer is a step."""
-
-    def __init__(self, port: int, protocol: OrderProtocol, step) -> None:
-        self.port, self.protocol, self.step = port, protocol, step
-
-    async def answer(self, call) -> Answer:
-        self.step()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.request(call.method, call.target, call.body, dict(call.headers))
-            response = connection.getresponse()
-            status, body = response.status, response.read()
-        except (OSError, http.client.HTTPException):
-            self.step()
-            return Answer(Outcome.AMBIGUOUS)
-        finally:
-            connection.close()
-        self.step()
-        return self.protocol.answer(call, status, {}, body, time.time_ns())
 
 
 class World:
@@ -153,7 +130,7 @@ def until_it_ends(books: Books, fields: dict, id_: str) -> str:
         deadline = time.monotonic() + 60
         while True:
             (row,) = books.desk.shown(fields["id"])
-            if row["state"] in FINAL:
+            if row["state"] in FINAL and not books.desk.status()["unfinished"]:
                 return row["state"]
             assert time.monotonic() < deadline, row
             await asyncio.sleep(0.005)

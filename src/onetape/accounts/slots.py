@@ -29,7 +29,16 @@ from onetape.model.errors import (
 )
 from onetape.model.money import money
 
-__all__ = ["COMMANDS", "MONEY", "OPERATOR", "Refused", "Slots", "SubAccounts", "amount_of"]
+__all__ = [
+    "COMMANDS",
+    "MONEY",
+    "OPERATOR",
+    "TRANSFER_TOLD",
+    "Refused",
+    "Slots",
+    "SubAccounts",
+    "amount_of",
+]
 
 COMMANDS: Final = ("allocate", "release", "adjust", "set", "reset")
 MONEY: Final = (*COMMANDS, "transfer")  # all that move money
@@ -38,6 +47,7 @@ _CAUSES: Final = (Cause.COMMAND, Cause.CORRECTION, Cause.RESET)  # of what they 
 # Named once: a member looked up at its class costs as much as a call.
 _NETTING: Final = Outside.NETTING
 _WORLD: Final = Outside.WORLD
+TRANSFER_TOLD: Final = "transfer "  # of the reference by which one that was told is booked
 _COMMAND: Final = Cause.COMMAND
 
 
@@ -130,12 +140,14 @@ class SubAccounts:
         reference: str = "",
         transfer: str = "",
         note: str = "",
+        wallet: str = "",
     ) -> Entry | Refused:
         """Somebody tells of a transfer that has been made: into the pool, negative out of it.
 
-        transfer: its id, by which it is booked once, whoever tells of it first.
+        transfer: its id, by which it is booked once, whoever tells of it first. wallet: of the
+        account, if it is not the one that is traded from.
         """
-        told = f"transfer {transfer}" if transfer else reference
+        told = f"{TRANSFER_TOLD}{transfer}" if transfer else reference
         if transfer and (
             self.ledger.has(Cause.TRANSFER, transfer) or self.ledger.has(_COMMAND, told)
         ):
@@ -143,7 +155,7 @@ class SubAccounts:
             return Entry(now, _COMMAND, (), reference, 0, words)
         if amount < 0 and self.free(currency, MAIN) + amount < 0:
             return _too_little(currency, MAIN, -amount, self.free(currency, MAIN))
-        legs = (Leg(MAIN, currency, amount), Leg(_WORLD, currency, -amount))
+        legs = (Leg(MAIN, currency, amount, wallet), Leg(_WORLD, currency, -amount))
         return Entry(now, _COMMAND, legs, told, 0, note)
 
     def set(

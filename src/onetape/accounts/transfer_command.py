@@ -9,28 +9,32 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
+from onetape.accounts.amounts import given_units
 from onetape.accounts.slots import OPERATOR, Refused, SubAccounts, amount_of
 from onetape.accounts.transfers import Place
 from onetape.model.errors import NotOwner, UsageError
 from onetape.model.time import SECOND, parse_duration
 
-__all__ = ["FIELDS", "TRADING", "Asked", "Here", "asked_for"]
+__all__ = ["ARRIVAL_FIELDS", "FIELDS", "TRADING", "Asked", "Coming", "Here", "asked_for", "coming"]
 
 FIELDS: Final = (
     "id", "strategy", "currency", "amount", "from", "to", "index", "deadline", "transfer_id",
     "delta",
 )  # fmt: skip
+# What another gateway says of money that it has sent here from another venue.
+ARRIVAL_FIELDS: Final = ("transfer_id", "currency", "amount", "wallet", "txid", "since")
 TRADING: Final = "trading"
 ID_MAX: Final = 64  # characters
 
 
 class Here(NamedTuple):
     """The account that is commanded. venues: what its venue is called, the first is its name on
-    the tape. deadline: the longest, ns."""
+    the tape. deadline: the longest, ns. elsewhere: accounts at other venues, by these."""
 
     venues: Collection[str]
     account: str
     deadline: int
+    elsewhere: Collection[tuple[str, str]] = ()
 
     @property
     def place(self) -> Place:
@@ -74,6 +78,30 @@ def asked_for(
     return Asked(name, source, target, currency, amount, slot, deadline)
 
 
+class Coming(NamedTuple):
+    """A deposit that is looked for. amount: 1e-18, as it was sent on. since: ns UTC."""
+
+    name: str
+    currency: str
+    amount: int
+    wallet: str
+    txid: str
+    since: int
+
+
+def coming(fields: Mapping[str, Any]) -> Coming:
+    """What a gateway asks of money that it has sent here. Raises UsageError, InvalidAmount."""
+    name = _id({"transfer_id": fields.get("transfer_id")})
+    currency, wallet, txid = (fields.get(key, "") for key in ("currency", "wallet", "txid"))
+    since = fields.get("since", 0)
+    if not all(isinstance(text, str) for text in (currency, wallet, txid)) or not txid:
+        raise UsageError("an arrival has currency, wallet and txid, each a text")
+    if isinstance(since, bool) or not isinstance(since, int) or since < 0:
+        raise UsageError("since is ns UTC")
+    amount = given_units(fields.get("amount"))
+    return Coming(name, currency, amount, wallet, txid, since)
+
+
 def _id(fields: Mapping[str, Any]) -> str:
     given = [fields[key] for key in ("id", "transfer_id") if fields.get(key) is not None]
     if not given:
@@ -104,7 +132,8 @@ def _place(here: Here, key: str, given: object) -> Place:
             place = Place.parse(text)
         except UsageError as error:
             raise UsageError(f"{key}: {error.what}, but venue.account.wallet") from None
-    if place.venue.lower() in {name.lower() for name in here.venues}:
+    is_elsewhere = (place.venue, place.account) in here.elsewhere
+    if not is_elsewhere and place.venue.lower() in {name.lower() for name in here.venues}:
         place = place._replace(venue=here.place.venue)
     wallet = place.wallet.lower()
     return place._replace(wallet="" if wallet == TRADING else wallet)

@@ -3,12 +3,14 @@
     PENDING   asked for, on the tape, out of the pool; also: known not to have happened, to be
               tried again
     SENT      on the wire, or perhaps: that it would be sent is on the tape before it is
+    ACCEPTED  the venue has it, and says in its history what becomes of it: a withdrawal
     UNKNOWN   no answer, or none that says what has become of it; the venue's history is asked
     DONE FAILED EXPIRED   the end
 
 Only what is known not to have happened is tried again, until its deadline; an unknown one is
 neither tried again nor given up. What has left and has not arrived is in `transit`. A half is
-booked by the transfer's id in the ledger of each account it touches, at most once.
+booked by the transfer's id in the ledger of each account it touches, at most once: first there
+where it has arrived, so that it is at no moment in neither.
 
 A venue that takes no id of ours is asked for its history; a row of it is a transfer's where ways,
 currency and amount are, in the time in which the venue can have taken it. A row belongs to one
@@ -21,23 +23,28 @@ of the tape's records and `resume` go on from there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.slots import Refused
-from onetape.model.errors import (
-    DuplicateCommand,
-    InvalidAccount,
-    InvalidAmount,
-    UsageError,
+from onetape.accounts.transfer_words import (
+    AskHistory,
+    Effect,
+    Found,
+    Outcome,
+    Place,
+    Record,
+    Send,
+    State,
+    Tell,
+    Transfer,
 )
+from onetape.model.errors import DuplicateCommand, InvalidAccount, InvalidAmount
 from onetape.model.money import money
 from onetape.model.time import SECOND
 from onetape.orders.managed import HealthOut
-from onetape.orders.told import TransferState, TransferTold
+from onetape.orders.told import OUTSIDE, TransferState, TransferTold
 
 __all__ = [
     "DEADLINE",
@@ -67,128 +74,10 @@ CLOCKS: Final = 2 * SECOND  # what the venue's clock and ours may be apart, ampl
 # carried out.
 SETTLED_AFTER: Final = 65 * SECOND
 LOOKS: Final = 2
+# What leaves its venue waits for people and for chains.
+OUTSIDE_EVERY: Final = 30 * SECOND
+ARRIVES_WITHIN: Final = 3600 * SECOND  # else it is said
 FINISHED_KEPT: Final = 1000  # what is older is known by its entries
-
-
-class State(StrEnum):
-    PENDING = "pending"
-    SENT = "sent"
-    UNKNOWN = "unknown"
-    DONE = "done"
-    FAILED = "failed"
-    EXPIRED = "expired"
-
-    @property
-    def is_final(self) -> bool:
-        return self in (State.DONE, State.FAILED, State.EXPIRED)
-
-
-class Outcome(StrEnum):
-    """What an answer says."""
-
-    DONE = "done"
-    REFUSED = "refused"  # it has not happened and will not
-    BUSY = "busy"  # it has not happened: later, perhaps
-    LOST = "lost"  # no answer, or one that says neither
-
-
-class Found(StrEnum):
-    """What the venue's history says."""
-
-    DONE = "done"
-    FAILED = "failed"
-    UNDERWAY = "underway"
-    ABSENT = "absent"
-
-
-class Place(NamedTuple):
-    """A wallet of an account of a venue; "" is the one that is traded from."""
-
-    venue: str
-    account: str
-    wallet: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> Place:
-        """`kraken.main.spot`, `kraken.main`. Raises UsageError."""
-        parts = text.split(".")
-        if not 2 <= len(parts) <= 3 or not all(parts):
-            raise UsageError(f"no place of money: {text!r}", todo="venue.account[.wallet]")
-        return cls(*parts)
-
-    def __str__(self) -> str:
-        return ".".join(part for part in self if part)
-
-
-class Record(NamedTuple):
-    """To the tape, as a `transfer` frame."""
-
-    fields: dict[str, Any]
-
-
-class Send(NamedTuple):
-    """To the venue. The name is its client id where the venue takes one."""
-
-    name: str
-    source: Place
-    target: Place
-    currency: str
-    amount: int
-
-
-class AskHistory(NamedTuple):
-    """Whether the venue has carried it out; what it did before `since` does not matter."""
-
-    name: str
-    source: Place
-    target: Place
-    since: int
-
-
-class Tell(NamedTuple):
-    """To the gateway of another account: an adjust by this transfer id, until it is answered."""
-
-    name: str
-    target: Place
-    currency: str
-    amount: int
-
-
-Effect = Record | Entry | Send | AskHistory | Tell | HealthOut
-
-
-@dataclass(slots=True)
-class Transfer:
-    name: str
-    source: Place
-    target: Place
-    currency: str
-    amount: int
-    asked: int  # when, as all times: ns UTC
-    deadline: int
-    slot: int = MAIN  # whose it is in the wallet that is traded from
-    state: State = State.PENDING
-    reason: str = ""
-    first_sent: int = 0
-    sent: int = 0
-    tries: int = 0
-    due: int = 0  # when something is to be done about it
-    looks: int = 0  # at the history
-    absent: int = 0  # those that did not show it
-    venue_id: str = ""  # what the venue calls it, where it has said so
-    is_told: bool = False  # the target's gateway has answered
-    is_late: bool = False  # that it is past its deadline has been said
-
-    @property
-    def is_inside(self) -> bool:
-        """Both wallets are of one account."""
-        return self.source[:2] == self.target[:2]
-
-    @property
-    def is_finished(self) -> bool:
-        return self.state.is_final and (
-            self.state is not State.DONE or self.is_inside or self.is_told
-        )
 
 
 # Why so much of a currency cannot leave a wallet, of a slot: (currency, wallet, slot, amount).
@@ -303,6 +192,8 @@ class Transfers:
         one.venue_id = venue_id or one.venue_id
         if outcome is Outcome.DONE:
             return self._done(one, now)
+        if outcome is Outcome.ACCEPTED:
+            return self._accepted(one, now)
         if one.state not in (State.SENT, State.UNKNOWN):
             return []
         match outcome:
@@ -318,37 +209,58 @@ class Transfers:
     ) -> list[Effect]:
         """The history since when it was asked for, all of it. as_of: when that was."""
         one = self._all.get(name)
-        if one is None or one.state is not State.UNKNOWN:
+        if one is None or one.state not in _ASKED:
             return []
-        taken = {each.venue_id for each in self._all.values() if each is not one}
-        wanted = (one.source.wallet, one.target.wallet, one.currency, one.amount)
-        first, last = one.first_sent - CLOCKS, one.sent + self._settled_after + CLOCKS
-        own = [row for row in rows if row[1:5] == wanted and row.venue_id not in taken]
-        own = [row for row in own if row.name in ("", name)]
-        own = [row for row in own if first <= row.time <= last]
-        if not own:
+        row = self._row_of(one, rows)
+        if row is None:
             return self.history(name, Found.ABSENT, now, as_of=as_of)
-        row = min(own, key=lambda each: (each.time, each.venue_id))
-        if any(self._may_be_of(other, one, row) for other in self._all.values()):
-            return self.history(name, Found.UNDERWAY, now, as_of=as_of)
-        if row.state is not TransferState.UNDERWAY:
-            one.venue_id = row.venue_id
+        is_known = bool(one.venue_id or row.name)
+        if not is_known and any(self._may_be_of(other, one, row) for other in self._all.values()):
+            one.absent = 0
+            return []
+        if row.state is not TransferState.UNDERWAY or one.is_outside:
+            one.venue_id, one.txid = row.venue_id, row.txid
+            one.fee = min(max(row.fee, 0), one.amount)
         return self.history(name, _FOUND[row.state], now, as_of=as_of)
+
+    def _row_of(self, one: Transfer, rows: Iterable[TransferTold]) -> TransferTold | None:
+        """By the venue's id where it has said one, else by ours, else by what it looks like."""
+        rows = list(rows)
+        if one.venue_id:
+            own = [row for row in rows if row.venue_id == one.venue_id]
+        else:
+            taken = {each.venue_id for each in self._all.values() if each is not one}
+            own = [row for row in rows if row.name == one.name] or [
+                row for row in rows if row.venue_id not in taken and self._is_like(one, row)
+            ]
+        return min(own, key=lambda each: (each.time, each.venue_id), default=None)
+
+    def _is_like(self, one: Transfer, row: TransferTold) -> bool:
+        target = OUTSIDE if one.is_outside else one.target.wallet
+        first, last = one.first_sent - CLOCKS, one.sent + self._settled_after + CLOCKS
+        return (
+            not row.name
+            and (row.source, row.target, row.currency) == (one.source.wallet, target, one.currency)
+            # Taken for absent it would be sent again: with its fee or without.
+            and one.amount in (row.amount, row.amount - row.fee)
+            and first <= row.time <= last
+        )
 
     def _may_be_of(self, other: Transfer, one: Transfer, row: TransferTold) -> bool:
         """An older one that is alike and unknown too has the older row."""
         return (
             other.state in (State.SENT, State.UNKNOWN)
             and (other.first_sent, other.name) < (one.first_sent, one.name)
-            and (other.source, other.target, other.currency, other.amount)
-            == (one.source, one.target, one.currency, one.amount)
+            and (other.source, other.currency, other.amount)
+            == (one.source, one.currency, one.amount)
+            and (other.target == one.target or (other.is_outside and one.is_outside))
             and row.time <= other.sent + self._settled_after + CLOCKS
         )
 
     def history(self, name: str, found: Found, now: int, *, as_of: int) -> list[Effect]:
         """What was found. as_of: when it was asked for."""
         one = self._all.get(name)
-        if one is None or one.state is not State.UNKNOWN:
+        if one is None or one.state not in _ASKED:
             return []
         match found:
             case Found.DONE:
@@ -357,20 +269,32 @@ class Transfers:
                 return self._end(one, State.FAILED, now)
             case Found.UNDERWAY:
                 one.absent = 0
+                if one.is_outside and one.state is State.UNKNOWN:
+                    return self._accepted(one, now)
             case Found.ABSENT:
-                if as_of >= one.sent + self._settled_after:
+                # One that the venue has taken is not tried again, whatever its history lacks.
+                if one.state is State.UNKNOWN and as_of >= one.sent + self._settled_after:
                     one.absent += 1
                     if one.absent >= LOOKS:
                         return self._again(one, now)
         return []
 
-    def told(self, name: str, now: int) -> list[Effect]:
-        """The target's gateway has booked its half, or had."""
+    def told(self, name: str, now: int, *, arrived: int | None = None) -> list[Effect]:
+        """The target's gateway has booked its half, or had. arrived: how much, where that may be
+        less than was sent on."""
         one = self._all.get(name)
         if one is None or one.is_finished or one.state is not State.DONE:
             return []
         one.is_told = True
-        return [self._record(one)]
+        left = one.amount - one.fee
+        arrived = left if arrived is None else arrived
+        legs = [
+            Leg(Outside.TRANSIT, one.currency, -left),
+            Leg(Outside.WORLD, one.currency, arrived),
+        ]
+        if left != arrived:
+            legs.append(Leg(Outside.FEES, one.currency, left - arrived))
+        return [Entry(now, Cause.TRANSFER, tuple(legs), f"{one.name}/out"), self._record(one)]
 
     def tick(self, now: int) -> list[Effect]:
         """What time brings."""
@@ -383,7 +307,7 @@ class Transfers:
                     effects += self._send(one, now)
                 case State.SENT:
                     effects += self._unknown(one, now)
-                case State.UNKNOWN:
+                case State.UNKNOWN | State.ACCEPTED:
                     effects += self._look(one, now)
                 case _:
                     effects += self._tell(one, now)
@@ -409,6 +333,8 @@ class Transfers:
             fields["tries"],
             is_told=fields["is_told"],
             venue_id=fields["venue_id"],
+            txid=fields.get("txid", ""),  # tapes of before there were withdrawals
+            fee=int(fields.get("fee", 0)),
         )
         self._all.pop(one.name, None)
         self._keep(one)
@@ -458,18 +384,41 @@ class Transfers:
         one.state = State.UNKNOWN
         return [self._record(one), *self._look(one, now)]
 
+    def _accepted(self, one: Transfer, now: int) -> list[Effect]:
+        """The venue will carry it out, or say that it could not."""
+        if one.state.is_final:
+            words = "has been taken after all: look at the venue's history"
+            return [HealthOut("transfer", one.name, words, "critical")]
+        if one.state is State.ACCEPTED:
+            return []
+        one.state, one.looks, one.is_late = State.ACCEPTED, 0, False
+        one.due = now + self._pause(one)
+        return [self._record(one)]
+
+    def _pause(self, one: Transfer) -> int:
+        """Until it is asked again what has become of it; doubled each time."""
+        most = ASK_EVERY if one.state is State.UNKNOWN else OUTSIDE_EVERY
+        doubled: int = ASK_FIRST * 2 ** min(one.looks, 8)
+        return min(doubled, most, self._settled_after)
+
     def _look(self, one: Transfer, now: int) -> list[Effect]:
-        one.due = now + min(ASK_FIRST * 2 ** min(one.looks, 8), ASK_EVERY, self._settled_after)
+        one.due = now + self._pause(one)
         one.looks += 1
         since = one.first_sent - CLOCKS
-        effects: list[Effect] = [AskHistory(one.name, one.source, one.target, since)]
-        if now >= one.deadline and not one.is_late:
-            one.is_late = True
-            words = (
-                f"{money(one.amount)} {one.currency} to {one.target}: not known what became of it"
-            )
-            effects.append(HealthOut("transfer", one.name, words, "critical"))
-        return effects
+        asked = AskHistory(one.name, one.source, one.target, one.currency, since)
+        return [asked, *self._say_late(one, now)]
+
+    def _say_late(self, one: Transfer, now: int) -> list[Effect]:
+        is_unknown = one.state is State.UNKNOWN
+        late = one.deadline if is_unknown else one.first_sent + ARRIVES_WITHIN
+        if one.is_late or now < late:
+            return []
+        one.is_late = True
+        what = f"{money(one.amount)} {one.currency} to {one.target}"
+        if is_unknown:
+            words = f"{what}: not known what became of it"
+            return [HealthOut("transfer", one.name, words, "critical")]
+        return [HealthOut("transfer", one.name, f"{what}: has not arrived", "warning")]
 
     def _done(self, one: Transfer, now: int) -> list[Effect]:
         effects: list[Effect] = []
@@ -480,13 +429,13 @@ class Transfers:
             effects.append(HealthOut("transfer", one.name, words, "critical"))
         if one.is_inside:
             effects.append(self._entry(one, now, "/in", one.amount))
-        else:
+        elif one.fee:
             legs = (
-                Leg(Outside.TRANSIT, one.currency, -one.amount),
-                Leg(Outside.WORLD, one.currency, one.amount),
+                Leg(Outside.TRANSIT, one.currency, -one.fee),
+                Leg(Outside.FEES, one.currency, one.fee),
             )
-            effects.append(Entry(now, Cause.TRANSFER, legs, f"{one.name}/out"))
-        one.state = State.DONE
+            effects.append(Entry(now, Cause.FEE, legs, f"{one.name}/fee"))
+        one.state, one.looks = State.DONE, 0
         effects.append(self._record(one))
         return effects if one.is_inside else effects + self._tell(one, now)
 
@@ -500,8 +449,11 @@ class Transfers:
         return [*effects, self._record(one), HealthOut("transfer", one.name, words, "warning")]
 
     def _tell(self, one: Transfer, now: int) -> list[Effect]:
-        one.due = now + ASK_EVERY
-        return [Tell(one.name, one.target, one.currency, one.amount)]
+        one.due = now + (self._pause(one) if one.is_outside else ASK_EVERY)
+        one.looks += 1
+        arrives, since = one.amount - one.fee, one.first_sent - CLOCKS
+        tell = Tell(one.name, one.target, one.currency, arrives, one.txid, since)
+        return [tell, *(self._say_late(one, now) if one.is_outside else ())]
 
     def _has(self, one: Transfer, half: str) -> bool:
         return self._ledger.has(Cause.TRANSFER, one.name + half)
@@ -538,6 +490,8 @@ class Transfers:
                 "tries": one.tries,
                 "is_told": one.is_told,
                 "venue_id": one.venue_id,
+                "txid": one.txid,
+                "fee": str(one.fee),
             }
         )
 
@@ -557,6 +511,7 @@ class Transfers:
                     break
 
 
+_ASKED: Final = (State.UNKNOWN, State.ACCEPTED)
 _FOUND: Final = {
     TransferState.DONE: Found.DONE,
     TransferState.FAILED: Found.FAILED,

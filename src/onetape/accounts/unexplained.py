@@ -112,6 +112,14 @@ class Unexplained:
         """What corrections have taken up and nothing has explained."""
         return sum(each.amount for each in self._of(currency).open)
 
+    def told_of(self, currency: str, amount: int, since: int) -> int:
+        """When the venue has told of such a movement that we were not told of, 0: it has not."""
+        slack = self._slack(currency)
+        for each in self._of(currency).venues:
+            if not each.is_paired and each.time >= since and abs(each.amount - amount) <= slack:
+                return each.time
+        return 0
+
     # --- before an entry is booked ----------------------------------------------------------------
 
     def explained(self, entry: Entry) -> Entry:
@@ -157,13 +165,22 @@ class Unexplained:
 
     def _venues_word(self, of: _Currency, currency: str, amount: int, entry: Entry) -> _Told | None:
         """The venue has told of what we are told of now."""
-        if entry.reference.endswith("/back") or _leaves(entry):
+        if _leaves(entry) or self._is_undone(of, entry):
             return None
         free = [each for each in of.venues if not each.is_paired]
         for each in free:
             if each.reference and each.reference == _stem(entry.reference):
                 return each
         return self._alike(free, currency, amount, entry.time)
+
+    @staticmethod
+    def _is_undone(of: _Currency, entry: Entry) -> bool:
+        """A half that comes back and of which the venue has not told that it left: it will not
+        tell that it came back, either."""
+        if not entry.reference.endswith("/back"):
+            return False
+        name = entry.reference.removesuffix("/back")
+        return not any(each.reference == name and each.is_paired for each in of.ours)
 
     def _our_word(self, of: _Currency, currency: str, amount: int, entry: Entry) -> _Told | None:
         """We were told of what the venue tells of now."""
@@ -231,7 +248,7 @@ class Unexplained:
             told.seen = entry.time
             self._keep_told(of.venues, told)
             return
-        if entry.reference.endswith("/back"):
+        if self._is_undone(of, entry):
             name = entry.reference.removesuffix("/back")
             of.ours = [each for each in of.ours if each.reference != name]
             return

@@ -38,6 +38,13 @@ from onetape.cli.output import write_line
     help="Keeps all that happens; started again, the exchange is as it was.",
 )
 @click.option(
+    "--chain",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="By it withdrawals go to other simulated exchanges with the same one.",
+)
+@click.option("--withdraw/--no-withdraw", default=False, help="The accounts' keys may withdraw.")
+@click.option(
     "--limits/--no-limits", default=True, help="Refuse who asks too much, as the venue does."
 )
 def command(
@@ -52,6 +59,8 @@ def command(
     loop: bool,
     control: int | None,
     state: Path | None,
+    chain: Path | None,
+    withdraw: bool,
     limits: bool,
 ) -> Answer:
     """Serve a wire-compatible simulated exchange until Ctrl-C: binance-usdm, kraken or bitmex.
@@ -71,6 +80,8 @@ def command(
         loop=loop,
         control=control,
         state=state,
+        chain=chain,
+        withdraw=withdraw,
         say=write_line,
     )
     return Answer(None)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from onetape.accounts.slots import COMMANDS as MONEY_COMMANDS
+from onetape.accounts.transfer_command import ARRIVAL_FIELDS
 from onetape.accounts.transfer_command import FIELDS as TRANSFER_FIELDS
 
 __all__ = ["COMMANDS", "answer_schema", "command_schemas"]
@@ -37,6 +38,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
         "end_cycle": ("key", "subaccount"),
         "transfer": tuple(TRANSFER_FIELDS),
         "transfers": ("id",),
+        "arrival": tuple(ARRIVAL_FIELDS),
         **dict.fromkeys(MONEY_COMMANDS, _MOVES),
         "strategy_balance": ("cmd", *dict.fromkeys((*_MOVES, *TRANSFER_FIELDS))), "ping": None,
     },

@@ -40,6 +40,16 @@ class VenueConfig(_Section, frozen=True):
     rest_wallet: str = ""  # of its wallets, where they are not at `rest`
 
 
+class WithdrawConfig(_Section, frozen=True):
+    """[accounts.NAME.withdraw.OTHER.CURRENCY]: where another account takes a currency. Money is
+    sent to these addresses and to no others."""
+
+    address: str
+    network: str = ""  # as the venue that sends calls it
+    memo: str = ""  # tag or memo, where the currency has one
+    key: str = ""  # kraken: the name under which the address is stored there
+
+
 class AccountConfig(_Section, frozen=True):
     """[accounts.NAME]: one account at a venue; its gateway is the process `gateway:NAME`."""
 
@@ -69,6 +79,8 @@ class AccountConfig(_Section, frozen=True):
     email: str = ""  # what the venue calls the account, where another of its accounts sends to it
     master: str = ""  # the account of the same venue whose sub-account this is
     transfer_deadline: str = "120s"  # until when a transfer that was not made is tried again
+    # Accounts at other venues, and where they take what: account -> currency -> address.
+    withdraw: dict[str, dict[str, WithdrawConfig]] = {}
 
 
 class VariantConfig(_Section, frozen=True):
@@ -350,6 +362,27 @@ def _check_text(
         raise source.bad(path, error.message, error.todo) from error
 
 
+def _check_withdraw(
+    path: tuple[str, ...], account: AccountConfig, config: Config, source: _Source
+) -> None:
+    kind = config.venues[account.venue].kind
+    for other, addresses in account.withdraw.items():
+        here = (*path, "withdraw", other)
+        if other not in config.accounts or config.accounts[other].venue == account.venue:
+            raise source.bad(
+                here,
+                f"no account `{other}` at another venue",
+                "within a venue no address is needed",
+            )
+        if not account.allow_withdraw:
+            raise source.bad(here, "a key that may withdraw is needed", "allow_withdraw = true")
+        for currency, to in addresses.items():
+            needed = {"binance-usdm": "network", "kraken": "key"}.get(kind)
+            for name in ("address", needed):
+                if name is not None and not getattr(to, name):
+                    raise source.bad((*here, currency), f"no `{name}`", f"{kind} needs it")
+
+
 def _check_references(config: Config, source: _Source) -> None:
     _check_sinks(config, source)
     for name, account in config.accounts.items():
@@ -364,6 +397,7 @@ def _check_references(config: Config, source: _Source) -> None:
                     (*path, key), "a secret in the open", "use env:NAME, file:/path or fd:N"
                 )
         _check_slots(path, account, source)
+        _check_withdraw(path, account, config, source)
         if account.master and (
             account.master == name
             or account.master not in config.accounts

@@ -21,6 +21,7 @@ __all__ = [
     "ORDER_PURPOSES",
     "REQUEST_KINDS",
     "Call",
+    "Destination",
     "OrderKey",
     "OrderProtocol",
     "Purpose",
@@ -48,6 +49,7 @@ class Purpose(StrEnum):
     MOVES = "moves"
     TRANSFER = "transfer"
     TRANSFERS = "transfers"
+    DEPOSITS = "deposits"
     MODES = "modes"
     TIME = "time"
     INSTRUMENTS = "instruments"
@@ -65,6 +67,16 @@ class OrderKey(NamedTuple):
     conditional: bool = False  # it waits outside the book
     venue_id: str = ""  # where it is known
     ended: bool = False  # asked for among those that have ended, where these are apart
+
+
+class Destination(NamedTuple):
+    """Where money of one currency is taken outside of the venue. network: as the sending venue
+    calls it. key: under which the address is stored there, where it wants that."""
+
+    network: str = ""
+    address: str = ""
+    memo: str = ""
+    key: str = ""
 
 
 class Traits(NamedTuple):
@@ -163,19 +175,26 @@ class OrderProtocol(Protocol):
 
     def transfer(
         self, source: str, target: str, currency: str, amount: int, now: int, *,
-        to: str = "", name: str = "",
+        to: str | Destination = "", name: str = "",
     ) -> Call | None:  # fmt: skip
         """Money from one wallet to another, "" being the one that is traded from; amount: 1e-18.
-        to: another account, as the venue calls it. name: our id, which the venue may not take.
-        DONE: carried out, `value` is the venue's id. SAFE and DEFINITIVE: it was not. AMBIGUOUS:
-        the history knows. None: not between these wallets, or not for us to do."""
+        to: another account, as the venue calls it; or out of the venue. name: our id, which the
+        venue may not take. DONE: carried out, `value` is the venue's id; out of the venue: taken,
+        and the history says what becomes of it. SAFE and DEFINITIVE: it was not. AMBIGUOUS: the
+        history knows. None: not between these wallets, or not for us to do."""
         ...
 
     def transfers(
         self, source: str, target: str, now: int, *, since: int, cursor: str = "",
-        to: str = "", name: str = "",
+        to: str | Destination = "", name: str = "", currency: str = "",
     ) -> Call | None:  # fmt: skip
-        """The history of transfers that way, since ns UTC: `TransferTold` rows."""
+        """The history of transfers that way, since ns UTC: `TransferTold` rows. currency: only of
+        it, where the venue can be asked so."""
+        ...
+
+    def deposits(self, currency: str, now: int, *, since: int, cursor: str = "") -> Call | None:
+        """What has come from outside of the venue since ns UTC: `TransferTold` rows. None: it
+        cannot be asked."""
         ...
 
     def positions(self, now: int) -> Call: ...

@@ -21,6 +21,7 @@ from onetape.model.enums import (
 
 __all__ = [
     "INTERNAL_TRADES",
+    "OUTSIDE",
     "BalanceTold",
     "FillTold",
     "MarginTold",
@@ -36,6 +37,8 @@ __all__ = [
 ]
 
 INTERNAL_TRADES: Final = 2**63  # trade ids from here on are no venue's
+
+OUTSIDE: Final = "(outside)"  # in place of a wallet: an address elsewhere
 
 
 class OrderTold(NamedTuple):
@@ -167,8 +170,10 @@ class TransferState(StrEnum):
 
 
 class TransferTold(NamedTuple):
-    """A row of the venue's history of transfers. wallets: "" is the one that is traded from. name:
-    our id of it, where the venue takes one."""
+    """A row of the venue's history of transfers, of withdrawals (target OUTSIDE) or of deposits
+    (source OUTSIDE). wallets: "" is the one that is traded from. amount: what a withdrawal takes
+    with its fee, what a deposit brings without. name: our id of it, where the venue takes one.
+    txid: what other venues know it by."""
 
     venue_id: str
     source: str
@@ -178,6 +183,8 @@ class TransferTold(NamedTuple):
     time: int
     state: TransferState
     name: str = ""
+    fee: int = 0
+    txid: str = ""
 
 
 class PositionTold(NamedTuple):

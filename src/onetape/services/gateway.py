@@ -253,7 +253,8 @@ class Gateway:
             heard=self.watch.answer, tell=partial(tell_gateway, self.home),
             killed=lambda: self.gate.killed,
         )  # fmt: skip
-        self.transfers.recover([] if is_other else list(kept.transfers.values()))
+        if not is_other:
+            self.transfers.recover(list(kept.transfers.values()), kept.arrivals)
         self.commands = Commands(
             self.options, self.manager, self.gate, self.reconciler, self.tape,
             now=self.clock.now, carry_out=self.carry_out, spans=self.spans, once=old.once,

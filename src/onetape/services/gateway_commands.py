@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from onetape.accounts.entries import MAIN, Entry
 from onetape.accounts.slots import COMMANDS, MONEY, Refused
+from onetape.accounts.transfer_command import ARRIVAL_FIELDS
 from onetape.accounts.transfer_command import FIELDS as TRANSFER_FIELDS
 from onetape.ipc.door import Again, Command, Do, Door, Handler
 from onetape.ipc.once import Once
@@ -46,6 +47,8 @@ class Desk(Protocol):
     def prepare(self, actor: str, fields: Mapping[str, Any]) -> Callable[[], tuple[bool, Any]]: ...
 
     def shown(self, name: str = "") -> list[dict[str, Any]]: ...
+
+    def arrival(self, fields: Mapping[str, Any]) -> dict[str, Any]: ...
 
 
 def exchange_of(kind: str) -> str:
@@ -113,6 +116,7 @@ class Commands:
             "latency": Handler(lambda _: spans.summary, asks=True, anyone=True),
             "transfer": _moves(self._transfer, TRANSFER_FIELDS),
             "transfers": Handler(self._transfers, fields=("id",), asks=True, anyone=True),
+            "arrival": Handler(self._arrival, fields=ARRIVAL_FIELDS, asks=True),
         }  # fmt: skip
         for name in COMMANDS:
             table[name] = _moves(self._move, _FIELDS)
@@ -216,6 +220,12 @@ class Commands:
             return Again(told) if is_known else told
 
         return do
+
+    def _arrival(self, command: Command) -> Do:
+        desk = self.transfers
+        if desk is None:
+            raise NotAvailable("this gateway knows of no deposits")
+        return lambda: desk.arrival(command.fields)
 
     def _transfers(self, command: Command) -> Do:
         desk, name = self.transfers, str(command.fields.get("id", ""))

@@ -286,6 +286,25 @@ class AccountMoney:
 
     # --- what may be done -------------------------------------------------------------------------
 
+    def arrived(
+        self, currency: str, amount: int, wallet: str, at: int, now: int, *, transfer: str,
+        note: str,
+    ) -> None:  # fmt: skip
+        """A deposit of a transfer from another venue, credited after `at`. Where the venue has
+        told of it already, it is booked as of then: it is the same money."""
+        told = 0 if wallet else self.statements.unexplained.told_of(currency, amount, at)
+        entry = self.accounts.adjust(
+            currency, amount, now=told or now, transfer=transfer, note=note, wallet=wallet
+        )
+        if isinstance(entry, Refused) or not entry.legs:
+            return
+        began = self._opened.get(currency, 0)
+        if not wallet and not told and at <= began:  # it is in what the ledger began with
+            first = entry.legs[0]._replace(holder=Outside.WORLD)
+            entry = entry._replace(legs=(first, *entry.legs[1:]))
+        self.book(entry)
+        self.publish()
+
     def command(
         self, actor: str, name: str, fields: Mapping[str, Any], id_: str, now: int
     ) -> Entry | Refused:

@@ -9,9 +9,10 @@ import msgspec
 from onetape.accounts.transfers import SETTLED_AFTER
 from onetape.ipc.names import encoded, process_socket
 from onetape.model.time import SECOND
+from onetape.orders.calls import Destination
 from onetape.services.bridge_options import BridgeOptions
 
-__all__ = ["GatewayOptions", "gateway_journal", "gateway_socket"]
+__all__ = ["Elsewhere", "GatewayOptions", "gateway_journal", "gateway_socket"]
 
 
 def gateway_journal(home: Path, account: str) -> Path:
@@ -20,6 +21,15 @@ def gateway_journal(home: Path, account: str) -> Path:
 
 def gateway_socket(home: Path, account: str) -> Path:
     return process_socket(home, f"gateway:{account}")
+
+
+class Elsewhere(msgspec.Struct, frozen=True, kw_only=True):
+    """An account at another venue. wallet: that deposits come to there. to: its addresses, by
+    currency."""
+
+    venue: str
+    wallet: str
+    to: dict[str, Destination]
 
 
 class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +63,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     cross_internally: bool = False
     commands: str = "disk"  # or "process": a command is done once the tape has it there
     siblings: dict[str, str] = {}  # other accounts of the venue: what it calls them, or MASTER
+    withdraw: dict[str, Elsewhere] = {}  # by account: where money may be sent, and nowhere else
     transfer_deadline_ns: int = 120 * SECOND
     # How old a transfer that the venue's history does not show is before it has not been made.
     transfer_settled_ns: int = SETTLED_AFTER

@@ -14,7 +14,7 @@ from onetape.accounts.bookkeeper import Bookkeeper
 from onetape.accounts.entries import MAIN, Cause, Entry
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.locks import Locks
-from onetape.accounts.slots import Slots, SubAccounts
+from onetape.accounts.slots import TRANSFER_TOLD, Slots, SubAccounts
 from onetape.accounts.statement import Statements
 from onetape.accounts.transfers import State
 from onetape.accounts.unexplained import DEADLINE, Unexplained
@@ -58,6 +58,7 @@ class KeptMoney:
         self.opened: dict[str, int] = {}  # when the books of a currency began, the venue's time
         self.names: dict[str, int] = {}  # of slots, as they were last
         self.transfers: dict[str, dict[str, Any]] = {}  # the last record of each, by its id
+        self.arrivals: list[Entry] = []  # commands that booked what a transfer brought
         self._known = known
         self._read = Bookkeeper(self.ledger, self.statements, _never).read
         # Fills whose entry has not been read, by frame, with the slot. At the end of the tape these
@@ -72,6 +73,8 @@ class KeptMoney:
             self._booked(read, is_forced=False)
             return
         self._known(read.reference)
+        if read.cause is Cause.COMMAND and read.reference.startswith(TRANSFER_TOLD):
+            self.arrivals.append(read)
         if read.of:
             self._booked(read.of, is_forced=read.note == FORCED)
         if read.note == OTHER_EXCHANGE:  # what was held at the one before is gone
@@ -93,6 +96,7 @@ class KeptMoney:
             self._waiting[sequence] = fill, slot
 
     def transfer(self, record: dict[str, Any]) -> None:
+        self.transfers.pop(record["id"], None)  # in the order of their last words
         self.transfers[record["id"]] = record
 
     def position(self, symbol: str, side: PositionSide, qty: int, price: int) -> None:

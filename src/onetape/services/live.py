@@ -28,15 +28,21 @@ from onetape.model.config import AccountConfig, Config, VenueConfig
 from onetape.model.errors import (
     BadConfig,
     BadInput,
+    NotAvailable,
     ProcessDown,
     VenueUnavailable,
 )
 from onetape.model.time import parse_duration
-from onetape.orders.calls import MASTER
+from onetape.orders.calls import MASTER, Destination
 from onetape.services.bridge_options import bridge_of, simulated_kind
 from onetape.services.collector_options import collector_journal
 from onetape.services.configured import clean_environ, is_simulated
-from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
+from onetape.services.gateway_options import (
+    Elsewhere,
+    GatewayOptions,
+    gateway_journal,
+    gateway_socket,
+)
 from onetape.services.gateway_sharing import check_followed, starting, wait_for_others
 from onetape.services.outcome import RunResult
 from onetape.services.paper import SAMPLE_NS, PaperOptions, PaperRobot, follow
@@ -53,6 +59,7 @@ from onetape.services.preparing import prepare_plan, strategy_class
 from onetape.services.recording import begin_run, run_folder, run_uuid
 from onetape.services.robot_lives import Earlier, live_robot, rebuilt, wait_until_settled
 from onetape.tape.journal import JournalReader
+from onetape.venues.gateways import outside_wallet
 from onetape.venues.key_check import Wanted
 
 __all__ = [
@@ -223,7 +230,31 @@ def options_at(
     }
     if account.master:
         siblings[account.master] = MASTER
-    return msgspec.structs.replace(started, bridge=bridge, siblings=siblings)
+    return msgspec.structs.replace(
+        started, bridge=bridge, siblings=siblings, withdraw=_elsewhere(config, account)
+    )
+
+
+def _elsewhere(config: Config, account: AccountConfig) -> dict[str, Elsewhere]:
+    """Where money of an account may be sent outside of its venue."""
+    found = {}
+    for other, addresses in account.withdraw.items():
+        venue = config.accounts[other].venue
+        wallet = outside_wallet(config.venues[venue].kind)
+        if wallet is None:
+            raise NotAvailable(
+                f"deposits to {config.venues[venue].kind}",
+                where=f"[accounts.NAME.withdraw.{other}]",
+            )
+        found[other] = Elsewhere(
+            venue=venue,
+            wallet=wallet,
+            to={
+                currency: Destination(to.network, to.address, to.memo, to.key)
+                for currency, to in addresses.items()
+            },
+        )
+    return found
 
 
 def _account_there(accounts: list[dict[str, Any]], name: str) -> dict[str, Any]:

@@ -36,7 +36,8 @@ from onetape.services.supervisor_law import Child
 from onetape.services.supervisor_options import RobotOptions, SingleOptions, VenueOptions
 from onetape.services.supervisor_parts import FAILED, RUNNING, STARTING, STOPPED, Parts
 from onetape.services.supervisor_start import Starter, children_of
-from onetape.services.venue import LOOPBACK, VenueServer, opened, ready_line
+from onetape.services.venue import LOOPBACK, VenueServer, let_withdraw, opened, ready_line
+from onetape.services.venue_chain import Chain
 from onetape.services.venue_state import VenueState
 
 LOOK_EVERY_S: Final = 0.1  # also when nothing comes
@@ -125,7 +126,9 @@ class House:
         dialect, kept = await asyncio.get_running_loop().run_in_executor(
             None, lambda: opened(options.kind, seed=options.seed, state=Path(options.state))
         )
-        server = VenueServer(dialect)
+        if options.withdraw:
+            let_withdraw(dialect)
+        server = VenueServer(dialect, chain=Chain(Path(options.chain), dialect.exchange))
         try:
             port = await server.start(LOOPBACK, options.port)
         except OSError:  # somebody else has taken it meanwhile

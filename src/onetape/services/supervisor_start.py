@@ -186,7 +186,15 @@ class Starter:
             )
         told = self.told(f"venue:{name}")
         port = 0 if told is None else int(told["rest"].rpartition(":")[2])
-        return VenueOptions(kind=kind, seed=venue.seed, port=port, state=str(state))
+        return VenueOptions(
+            kind=kind, seed=venue.seed, port=port, state=str(state),
+            chain=str(self.home / "chain"),
+            withdraw=any(
+                account.allow_withdraw
+                for account in self.config.accounts.values()
+                if account.venue == name
+            ),
+        )  # fmt: skip
 
     def starts_within(self, child: Child) -> float:
         """Seconds that it may take to become ready. A simulated exchange makes its market again

@@ -24,6 +24,7 @@ from onetape.model.decimals import decimal_text
 from onetape.model.errors import BadInput, IoFailed
 from onetape.model.money import money
 from onetape.services.http_reader import BODY_MAX
+from onetape.services.venue_chain import Chain
 from onetape.services.venue_http import PlainHttp
 from onetape.services.venue_state import VenueState
 from onetape.services.venue_tape import VenueTape, say_end
@@ -31,10 +32,11 @@ from onetape.sim.control import Control
 from onetape.sim.dialect import ABORT, Close, Connection, Dialect, Pending, Reply, Request
 from onetape.sim.faults import Rule, parse_faults
 from onetape.sim.faulty import Faulty
+from onetape.sim.outside import TERMS
 from onetape.sim.tape_market import RecordedMarket
 from onetape.sim.venues import open_venue
 
-__all__ = ["VenueServer", "opened", "ready_line", "run_venue"]
+__all__ = ["VenueServer", "let_withdraw", "opened", "ready_line", "run_venue"]
 
 TICK_S: Final = 0.01
 STOP_S: Final = 1.0  # for what is being answered when the exchange closes
@@ -46,10 +48,18 @@ LOOPBACK: Final = "127.0.0.1"
 
 
 class VenueServer:
-    """Serves one dialect on one address. `clock` gives ns UTC."""
+    """Serves one dialect on one address. `clock` gives ns UTC. chain: carries money to other
+    exchanges and from them."""
 
-    def __init__(self, dialect: Dialect, *, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        chain: Chain | None = None,
+    ) -> None:
         self.dialect = dialect
+        self.chain = chain
         self.clock = clock
         self.connections: dict[int, tuple[Connection, asyncio.Event]] = {}
         self._next_connection = 1
@@ -104,7 +114,10 @@ class VenueServer:
     async def _tick(self) -> None:
         second = 0
         while True:
-            self._spread(self._now())
+            now = self._now()
+            if self.chain is not None:
+                self.chain.tick(now)
+            self._spread(now)
             if (now := self.clock() // SECOND) != second:
                 second = now
                 for plain in list(self._plain):
@@ -328,16 +341,22 @@ def run_venue(
     loop: bool = False,
     control: int | None = None,
     state: Path | None = None,
+    chain: Path | None = None,
+    withdraw: bool = False,
 ) -> None:
     """`onetape sim`: serves until a signal asks to stop. `say` gets the line of JSON when ready.
 
     control: the port of the control endpoint, 0: a free one, None: there is none. state: where the
-    exchange keeps what it has been told, so that it comes back as it was.
+    exchange keeps what it has been told, so that it comes back as it was. chain: the folder by
+    which withdrawals go to other exchanges. withdraw: what accounts were opened with may withdraw.
     """
     played = None if tape is None else VenueTape(tape, kind, speed=speed, loop=loop)
     rules = read_faults(faults) if faults is not None else []
     dialect, kept = opened(kind, seed=seed, limits=limits, rules=rules, played=played, state=state)
-    server = VenueServer(dialect)
+    if withdraw:
+        let_withdraw(dialect)
+    carried = None if chain is None else Chain(chain, dialect.exchange)
+    server = VenueServer(dialect, chain=carried)
 
     def ready(listening: int, steering: int | None) -> None:
         say(ready_line(dialect, kind, host, listening, steering))
@@ -365,6 +384,14 @@ def run_venue(
     finally:
         if kept is not None:
             kept.close()
+
+
+def let_withdraw(dialect: Dialect) -> None:
+    """The keys that accounts were opened with may withdraw."""
+    exchange = dialect.exchange
+    for account in exchange.accounts:
+        if not exchange.keys[account.key].can_withdraw:
+            exchange.change_key(account.key, can_withdraw=True)
 
 
 def opened(
@@ -413,6 +440,12 @@ def ready_line(
                 name: decimal_text(money(int(account.money.balance(at))))
                 for at, name in enumerate(exchange.currencies)
                 if account.money.balance(at)
+            },
+            # Where deposits come to.
+            "addresses": {
+                name: exchange.address_of(account, name)
+                for name in exchange.currencies
+                if name in TERMS
             },
             # Further keys, by label: one of Ed25519 where the venue has them.
             "keys": {

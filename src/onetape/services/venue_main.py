@@ -28,7 +28,8 @@ def main() -> int:
     def serve(port: int) -> None:
         run_venue(
             options.kind, host="127.0.0.1", port=port, seed=options.seed, say=say,
-            state=Path(options.state),
+            state=Path(options.state), chain=Path(options.chain),
+            withdraw=options.withdraw,
         )  # fmt: skip
 
     try:

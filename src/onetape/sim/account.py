@@ -40,7 +40,8 @@ class Trade(NamedTuple):
 
 class Income(NamedTuple):
     """A change of a balance in the account's history. kind: realized, fee, funding, deposit,
-    liquidation_fee, insurance, adjust, auto_exchange, transfer."""
+    withdrawal, liquidation_fee, insurance, adjust, auto_exchange, transfer. fee: of a withdrawal,
+    part of the amount."""
 
     id: int
     time: int
@@ -49,6 +50,7 @@ class Income(NamedTuple):
     amount: int
     at: int  # the instrument, -1: none
     trade_id: int = 0
+    fee: int = 0
 
 
 class Given(NamedTuple):

@@ -42,6 +42,7 @@ class VenueControl:
             "/keys": self._make_key,
             "/keys/change": self._change_key,
             "/keys/withdraw": self._withdraw_key,
+            "/outside": self._outside,
         }
 
     # --- instruments ------------------------------------------------------------------------------
@@ -122,6 +123,29 @@ class VenueControl:
                 for account in self.exchange.accounts:
                     self.exchange.cancel_all(account, now)
         return {"maintenance": is_on}
+
+    # --- withdrawals and deposits -----------------------------------------------------------------
+
+    def _outside(self, params: Params, now: int) -> dict[str, Any]:
+        """delay: until a withdrawal is sent on, and until a deposit is credited. fail: the number
+        of a withdrawal that is under way."""
+        known_keys(params, "delay", "fail")
+        delay, number = params.get("delay"), params.get("fail")
+        if delay is not None and not isinstance(delay, str):
+            raise BadConfig('delay is a duration, such as "30s"')
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int)):
+            raise BadConfig("fail is the number of a withdrawal, the first is 1")
+        if delay is not None:
+            self.exchange.set_outside_delay(parse_duration(delay))
+        if number is not None:
+            self.exchange.fail_withdrawal(number, now)
+        return {
+            "delay_ns": self.exchange.outside_delay,
+            "withdrawals": [
+                {"number": each.number, "state": each.state, "txid": each.txid}
+                for each in self.exchange.withdrawals
+            ],
+        }
 
     # --- keys -------------------------------------------------------------------------------------
 

@@ -40,11 +40,11 @@ from onetape.model.errors import (
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
 from onetape.sim.account import Given, MarginMove, SimAccount
-from onetape.sim.clearing import Clearing
 from onetape.sim.conditional import Conditional, ConditionalBook
 from onetape.sim.joint import Collateral
 from onetape.sim.keys import HMAC, MAIN, ApiKey, new_key
 from onetape.sim.listing import Listing, changed_brackets, changed_filters
+from onetape.sim.outside import Outside
 from onetape.sim.recording import recorded
 from onetape.sim.reports import (
     CashReport,
@@ -72,7 +72,7 @@ _LEVEL = struct.Struct("<qq")
 _SIDES = (Side.NONE, Side.BUY, Side.SELL)
 
 
-class SimExchange(Clearing):
+class SimExchange(Outside):
     """start: ns UTC, where the market begins. `listings` and accounts are in the order given."""
 
     def __init__(
@@ -85,6 +85,7 @@ class SimExchange(Clearing):
         currencies: tuple[str, ...] = (),  # that accounts hold besides those of the instruments
         isolates: bool = False,  # isolated positions have margin of their own, and end alone
         collateral: dict[str, Collateral] | None = None,  # what counts as joint margin
+        outside_wallet: str = "",
     ) -> None:
         self.isolates = isolates
         self.collateral = collateral or {}
@@ -93,6 +94,7 @@ class SimExchange(Clearing):
             self_trade=self_trade,
             first_order_id=first_order_id,
             currencies=currencies,
+            outside_wallet=outside_wallet,
         )
         self.conditionals = ConditionalBook(self, delay=trigger_delay)
         for index, listing in enumerate(self.listings):

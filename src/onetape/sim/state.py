@@ -139,8 +139,10 @@ class ExchangeState:
         amount: int,
         index: int,
         trade_id: int = 0,
+        *,
+        fee: int = 0,
     ) -> None:
         account.income.append(
-            Income(self._next_income, now, kind, currency, amount, index, trade_id)
+            Income(self._next_income, now, kind, currency, amount, index, trade_id, fee)
         )
         self._next_income += 1

@@ -46,6 +46,7 @@ class VenueFacts:
     isolates: bool = False  # isolated positions have margin of their own
     ed25519: bool = False  # every account has such a key, too
     collateral: dict[str, Collateral] = field(default_factory=dict)  # what is joint margin
+    outside_wallet: str = ""  # that deposits come to, if it is not the one that is traded from
 
 
 def _binance(exchange: SimExchange, **options: Any) -> Dialect:
@@ -75,6 +76,7 @@ VENUES: Final[dict[str, VenueFacts]] = {
         dialect=_binance,
         isolates=True,
         ed25519=True,
+        outside_wallet="spot",
         # The haircut of USDT, and that an exchange may be dearer by another one, are those of the
         # samples of "Asset Index"; the limits of debts those of "Exchange Information". That of
         # BTC is what the venue's page of the mode has had for years. Read 2026-11.
@@ -167,6 +169,7 @@ def open_venue(
         currencies=tuple(facts.balances),
         isolates=facts.isolates,
         collateral=facts.collateral,
+        outside_wallet=facts.outside_wallet,
     )
     exchange.keyring = (seed, kind)
     exchange.advance_unheard(now)

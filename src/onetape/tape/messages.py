@@ -45,7 +45,7 @@ COLD: Final[Mapping[str, Mapping[str, str]]] = {
         "id": "text", "state": "text", "kind": "text", "currency": "text", "amount": "text",
         "symbol": "text", "source": "list", "target": "list", "slot": "whole", "asked": "whole",
         "sent": "whole", "first_sent": "whole", "tries": "whole", "deadline": "whole",
-        "venue_id": "text", "reason": "text", "is_told": "flag",
+        "venue_id": "text", "reason": "text", "is_told": "flag", "txid": "text", "fee": "text",
     },
     "command": {
         "id": "text", "actor": "text", "target": "text", "command": "text", "fields": "table",

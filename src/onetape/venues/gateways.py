@@ -26,6 +26,7 @@ __all__ = [
     "MarketStream",
     "TradingVenue",
     "open_trading_venue",
+    "outside_wallet",
     "ws_address",
 ]
 
@@ -217,6 +218,15 @@ _KINDS: Final[dict[str, tuple[Callable[[str, str, Addresses], TradingVenue], str
     "binance-usdm": (_binance, ""),
     "kraken": (_kraken, "/v2"),
 }
+
+
+# The wallet that withdrawals leave and deposits come to, "" being the one that is traded from.
+_OUTSIDE: Final = {"binance-usdm": "spot", "kraken": ""}
+
+
+def outside_wallet(kind: str) -> str | None:
+    """None: nothing is withdrawn there, or not by us."""
+    return _OUTSIDE.get(kind)
 
 
 def open_trading_venue(kind: str, key: str, secret: str, addresses: Addresses) -> TradingVenue:

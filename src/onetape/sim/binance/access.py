@@ -47,6 +47,11 @@ class Access:
             raise Refused(-2015, status=401)
 
     @staticmethod
+    def check_withdraw(key: ApiKey) -> None:
+        if not key.can_withdraw and not key.account.can_withdraw:
+            raise Refused(-1002, status=401)
+
+    @staticmethod
     def restrictions(key: ApiKey) -> dict[str, Any]:
         """What a key may do, as the wallet side says it."""
         return {

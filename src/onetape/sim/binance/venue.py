@@ -16,6 +16,7 @@ from onetape.sim.account import SimAccount
 from onetape.sim.binance.access import Access
 from onetape.sim.binance.account import AccountData
 from onetape.sim.binance.algo import AlgoService
+from onetape.sim.binance.capital import WITHDRAW_PATH, CapitalData
 from onetape.sim.binance.limits import Limits, weight_of
 from onetape.sim.binance.price_klines import price_klines
 from onetape.sim.binance.public import PublicData
@@ -54,6 +55,7 @@ class BinanceUsdm:
         self.trading = Trading(exchange, self.public, terms)
         self.algo = AlgoService(exchange, self.public, terms)
         self.account = AccountData(exchange, self.public)
+        self.capital = CapitalData(exchange)
         self.streams = Streams(exchange, self.public)
         self.access = Access(exchange)
         self.socket_api = SocketApi(self)
@@ -108,7 +110,9 @@ class BinanceUsdm:
         access.check_time(params, now + self.skew)
         if request.path == RESTRICTIONS:  # of the key, not of its account
             return access.restrictions(api_key)
-        if request.method != "GET":
+        if request.path == WITHDRAW_PATH:
+            access.check_withdraw(api_key)
+        elif request.method != "GET":
             access.check_trade(api_key)
         if request.path in ORDER_PATHS and request.method in ("POST", "PUT"):
             count = 5 if request.path.endswith("batchOrders") else 1
@@ -212,6 +216,16 @@ class BinanceUsdm:
             ("GET", GIVE_PATH): lambda a, p, _n: data.wallet.given(a, p),
             ("POST", RETURN_PATH): data.wallet.give_back,
             ("GET", RETURNED_PATH): lambda a, p, _n: data.wallet.of_sub_account(a, p),
+            ("POST", WITHDRAW_PATH): self.capital.withdraw,
+            ("GET", "/sapi/v1/capital/withdraw/history"): lambda a, p, _n: self.capital.withdrawals(
+                a, p
+            ),
+            ("GET", "/sapi/v1/capital/deposit/hisrec"): lambda a, p, _n: self.capital.deposits(
+                a, p
+            ),
+            ("GET", "/sapi/v1/capital/deposit/address"): lambda a, p, _n: self.capital.address(
+                a, p
+            ),
             ("GET", RESTRICTIONS): lambda _a, _p, _n: {},  # see _route
             # What clients ask of the wallet side before they begin.
             ("GET", "/sapi/v1/capital/config/getall"): lambda _a, _p, _n: [],

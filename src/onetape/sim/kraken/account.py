@@ -32,7 +32,14 @@ from onetape.sim.kraken.wire import (
 )
 from onetape.sim.reports import SimFill, SimOrder
 
-__all__ = ["AccountData", "LedgerEntry", "entries_of_fill", "entry_of_income", "held_back"]
+__all__ = [
+    "AccountData",
+    "LedgerEntry",
+    "entries_of_fill",
+    "entry_of_income",
+    "held_back",
+    "reference_of",
+]
 
 PAGE: Final = 50
 ASKED_MAX: Final = 50
@@ -75,16 +82,23 @@ def entries_of_fill(
     ]
 
 
+def reference_of(income: int, letter: str) -> str:
+    """Of money that came or went, by its number in the account's history."""
+    return identify(letter, _DEPOSIT + income)
+
+
 def entry_of_income(income: Income, balance: int) -> LedgerEntry:
     """Money that came or went otherwise than by a trade. balance: after it."""
     number = _DEPOSIT + income.id
     kind, letter, subtype = "deposit", "D", ""
+    if income.kind == "withdrawal":
+        kind, letter = "withdrawal", "W"
     if income.kind == "transfer":
         kind, letter = "transfer", "F"
         subtype = "spottofutures" if income.amount < 0 else "spotfromfutures"
     return LedgerEntry(
-        number, identify(letter, number), income.time, kind, income.currency, income.amount, 0,
-        balance, subtype,
+        number, identify(letter, number), income.time, kind, income.currency,
+        income.amount + income.fee, income.fee, balance, subtype,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from onetape.sim.dialect import Connection, Reply, Request, fields
 from onetape.sim.exchange import SimExchange
 from onetape.sim.keys import ApiKey
 from onetape.sim.kraken.account import AccountData
-from onetape.sim.kraken.funding import Funding
+from onetape.sim.kraken.funding import WITHDRAWS, Funding
 from onetape.sim.kraken.limits import Limits
 from onetape.sim.kraken.public import PublicData
 from onetape.sim.kraken.socket import Socket
@@ -125,6 +125,9 @@ class KrakenSpot:
         self.nonces[name] = nonce
         if request.path.removeprefix(PRIVATE) in TRADES and not key.can_trade:
             raise Refused("EGeneral:Permission denied")
+        may_withdraw = key.can_withdraw or account.can_withdraw
+        if request.path.removeprefix(PRIVATE) in WITHDRAWS and not may_withdraw:
+            raise Refused("EGeneral:Permission denied")
         return account
 
     # --- routes -----------------------------------------------------------------------------------
@@ -168,6 +171,10 @@ class KrakenSpot:
             "QueryLedgers": lambda a, p, _n: data.query_ledgers(a, p),
             "TradeVolume": data.trade_volume,
             "WalletTransfer": self.funding.wallet_transfer,
+            "Withdraw": self.funding.withdraw,
+            "WithdrawStatus": self.funding.withdraw_status,
+            "DepositStatus": self.funding.deposit_status,
+            "DepositAddresses": self.funding.deposit_addresses,
         }
 
     def _key_routes(self) -> dict[str, Callable[[ApiKey, int], Any]]:

@@ -109,6 +109,7 @@ _ROWS: Final[tuple[tuple[int, Outcome, type[OnetapeError], str], ...]] = (
     (-4016, D, PriceBand, "Limit price can't be higher than {}."),
     (-4023, D, OrderInvalid, "Quantity not increased by step size."),
     (-4024, D, PriceBand, "Limit price can't be lower than {}."),
+    (-4026, D, InsufficientFunds, "The user has insufficient balance available"),  # * of the wallet side
     (-4028, D, OrderInvalid, "Leverage {} is not valid"),
     (-4029, D, OrderInvalid, "Tick size precision is invalid."),
     (-4030, D, OrderInvalid, "Step size precision is invalid."),

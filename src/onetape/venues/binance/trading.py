@@ -30,7 +30,7 @@ from onetape.model.errors import (
 )
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
-from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, Traits
+from onetape.orders.calls import ORDER_PURPOSES, Call, Destination, OrderKey, Purpose, Traits
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import (
     BalanceTold,
@@ -45,12 +45,8 @@ from onetape.venues.binance.balances import balances_told
 from onetape.venues.binance.errors import ERRORS, TEXT_503, is_error
 from onetape.venues.binance.moves import KnownMoves, income_terms, next_income
 from onetape.venues.binance.signing import sent_terms, signer_of
-from onetape.venues.binance.transfers import (
-    Way,
-    history_terms,
-    history_told,
-    transfer_terms,
-)
+from onetape.venues.binance.transfers import Way, history_terms, history_told, transfer_terms
+from onetape.venues.binance.withdrawals import DEPOSITS_PATH, deposit_terms, deposits_told
 from onetape.venues.binance.words import (
     ALGO_STATES,
     NEWS,
@@ -205,17 +201,21 @@ class BinanceUsdmProtocol:
 
     def transfer(
         self, source: str, target: str, currency: str, amount: int, now: int, *,
-        to: str = "", name: str = "",
+        to: str | Destination = "", name: str = "",
     ) -> Call | None:  # fmt: skip
         asked = transfer_terms(Way(source, target, to), currency, amount, name)
         return self._signed(Purpose.TRANSFER, "POST", *asked, now, 1) if asked else None
 
     def transfers(
         self, source: str, target: str, now: int, *, since: int, cursor: str = "",
-        to: str = "", name: str = "",
+        to: str | Destination = "", name: str = "", currency: str = "",
     ) -> Call | None:  # fmt: skip
         asked = history_terms(Way(source, target, to), since, cursor, name)
         return self._signed(Purpose.TRANSFERS, "GET", *asked, now, 1) if asked else None
+
+    def deposits(self, currency: str, now: int, *, since: int, cursor: str = "") -> Call:
+        terms = deposit_terms(currency, now, since, cursor)
+        return self._signed(Purpose.DEPOSITS, "GET", DEPOSITS_PATH, terms, now, 1)
 
     def positions(self, now: int) -> Call:
         return self._signed(Purpose.POSITIONS, "GET", "/fapi/v3/positionRisk", {}, now, 5)
@@ -311,7 +311,7 @@ class BinanceUsdmProtocol:
             return self._failed(call, status, headers, value, body)
         try:
             return self._read(call, value, now)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
             return Answer(
                 Outcome.AMBIGUOUS,
                 code=VenueRejected.code,
@@ -383,10 +383,11 @@ class BinanceUsdmProtocol:
                 more = next_income(len(value), sent_terms(call.target))
                 return Answer(Outcome.DONE, tuple(moves), cursor=more)
             case Purpose.TRANSFER:
-                number = value["txnId"] if "txnId" in value else value["tranId"]
+                number = next(value[key] for key in ("txnId", "tranId", "id") if key in value)
                 return Answer(Outcome.DONE, value=str(number))
-            case Purpose.TRANSFERS:
-                told, more = history_told(value, sent_terms(call.target))
+            case Purpose.TRANSFERS | Purpose.DEPOSITS:
+                read = history_told if call.purpose is Purpose.TRANSFERS else deposits_told
+                told, more = read(value, sent_terms(call.target))
                 return Answer(Outcome.DONE, tuple(told), cursor=more)
             case Purpose.MODES:
                 mode = ModeTold(

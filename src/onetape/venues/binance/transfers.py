@@ -23,8 +23,15 @@ from typing import Any, Final, NamedTuple
 
 from onetape.model.decimals import decimal_text
 from onetape.model.money import money
-from onetape.orders.calls import MASTER
+from onetape.orders.calls import MASTER, Destination
 from onetape.orders.told import TransferState, TransferTold
+from onetape.venues.binance.withdrawals import (
+    WITHDRAW_PATH,
+    WITHDRAWN_PATH,
+    withdraw_terms,
+    withdrawn_terms,
+    withdrawn_told,
+)
 from onetape.venues.numbers import check_shown, money_of
 
 __all__ = ["TRANSFER_PATH", "Way", "history_terms", "history_told", "transfer_terms"]
@@ -53,11 +60,12 @@ _STATES: Final = {
 
 
 class Way(NamedTuple):
-    """Between two wallets. to: the email of another account whose the second is, or MASTER."""
+    """Between two wallets. to: the email of another account whose the second is, or MASTER; or an
+    address outside of the venue."""
 
     source: str
     target: str
-    to: str = ""
+    to: str | Destination = ""
 
 
 _Asked = tuple[str, dict[str, str]]  # path and terms
@@ -66,7 +74,11 @@ _Asked = tuple[str, dict[str, str]]  # path and terms
 def transfer_terms(way: Way, currency: str, amount: int, name: str) -> _Asked | None:
     """None: there is no such way. amount: 1e-18. name: goes along to another account.
     Raises InvalidAmount for what the histories would not show in full."""
-    asked = _way_terms(way, name)
+    if isinstance(way.to, Destination):
+        if way.source != "spot":
+            return None
+        return WITHDRAW_PATH, withdraw_terms(way.to, currency, amount, name)
+    asked = _way_terms(way, way.to, name)
     if asked is None:
         return None
     check_shown(amount, SHOWN, currency)
@@ -74,15 +86,15 @@ def transfer_terms(way: Way, currency: str, amount: int, name: str) -> _Asked | 
     return path, {**terms, "asset": currency, "amount": decimal_text(money(amount))}
 
 
-def _way_terms(way: Way, name: str) -> _Asked | None:
-    if way.to == MASTER:
+def _way_terms(way: Way, to: str, name: str) -> _Asked | None:
+    if to == MASTER:
         return (RETURN_PATH, {}) if _is_return(way) else None
-    if way.to:
+    if to:
         types = _types(way)
         if types is None:
             return None
         return GIVE_PATH, {
-            "toEmail": way.to, "fromAccountType": types[0], "toAccountType": types[1],
+            "toEmail": to, "fromAccountType": types[0], "toAccountType": types[1],
             "clientTranId": name,
         }  # fmt: skip
     word = _TYPES.get(way[:2])
@@ -102,6 +114,8 @@ def _types(way: Way) -> tuple[str, str] | None:
 
 def history_terms(way: Way, since: int, cursor: str, name: str) -> _Asked | None:
     """Newest first. cursor: start:page."""
+    if isinstance(way.to, Destination):
+        return WITHDRAWN_PATH, withdrawn_terms(since, name)
     start, _, page = cursor.partition(":")
     start, page = start or str(since // _MS), page or "1"
     if way.to == MASTER:
@@ -124,6 +138,8 @@ def history_terms(way: Way, since: int, cursor: str, name: str) -> _Asked | None
 def history_told(value: Any, sent: Mapping[str, str]) -> tuple[list[TransferTold], str]:
     """Of an answer's rows, and the cursor of what follows. Raises LookupError, TypeError,
     ValueError."""
+    if "withdrawOrderId" in sent:
+        return withdrawn_told(value), ""
     if "current" not in sent and "page" not in sent:
         return _returned(value), ""
     if "toEmail" in sent:

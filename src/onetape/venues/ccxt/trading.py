@@ -31,7 +31,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
-from onetape.orders.calls import Call, OrderKey, Purpose, Traits
+from onetape.orders.calls import Call, Destination, OrderKey, Purpose, Traits
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import (
     BalanceTold,
@@ -188,15 +188,18 @@ class CcxtProtocol:
 
     def transfer(
         self, source: str, target: str, currency: str, amount: int, now: int, *,
-        to: str = "", name: str = "",
+        to: str | Destination = "", name: str = "",
     ) -> Call | None:  # fmt: skip
         """None: what became of one whose answer is lost, ccxt cannot say of every venue."""
         return None
 
     def transfers(
         self, source: str, target: str, now: int, *, since: int, cursor: str = "",
-        to: str = "", name: str = "",
+        to: str | Destination = "", name: str = "", currency: str = "",
     ) -> Call | None:  # fmt: skip
+        return None
+
+    def deposits(self, currency: str, now: int, *, since: int, cursor: str = "") -> Call | None:
         return None
 
     def positions(self, now: int) -> Call:

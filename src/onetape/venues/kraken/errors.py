@@ -61,6 +61,9 @@ _ROWS: Final[tuple[tuple[str, Outcome, type[OnetapeError]], ...]] = (
     ("EFunding:Insufficient funds", D, InsufficientFunds),  # *
     ("EFunding:Invalid amount", D, InvalidAmount),  # *
     ("EFunding:Unknown asset", D, UnknownCurrency),  # *
+    ("EFunding:Unknown withdraw key", D, VenueRejected),
+    ("EFunding:Invalid withdrawal address", D, VenueRejected),  # *
+    ("EFunding:Max fee exceeded", D, VenueRejected),
     ("EOrder:Insufficient margin", D, InsufficientFunds),
     ("EOrder:Margin level too low", D, InsufficientFunds),
     ("EOrder:Margin allowance exceeded", D, PositionLimit),

@@ -46,7 +46,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND, parse_time, to_datetime
-from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, Traits
+from onetape.orders.calls import ORDER_PURPOSES, Call, Destination, OrderKey, Purpose, Traits
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import (
     BalanceTold,
@@ -69,6 +69,13 @@ from onetape.venues.kraken.ledgers import (
 )
 from onetape.venues.kraken.signing import api_sign
 from onetape.venues.kraken.wire import page_terms, parse
+from onetape.venues.kraken.withdrawals import (
+    deposits_told,
+    status_terms,
+    withdraw_terms,
+    withdrawn_told,
+)
+from onetape.venues.kraken.words import NEWS, STATES, TIFS
 from onetape.venues.numbers import check_shown, money_of, units_of
 from onetape.venues.query_text import query_text
 
@@ -79,26 +86,6 @@ FEE_DECIMALS: Final = 5  # of fees in lists
 CLOCK_STEP: Final = SECOND  # the venue tells its time in these: so much may ours be off
 _RETRY: Final = {"EAPI:Rate limit exceeded": 3 * SECOND, "EOrder:Rate limit exceeded": 2 * SECOND,
                  "EGeneral:Temporary lockout": 60 * SECOND}  # fmt: skip
-_STATES: Final = {
-    "pending": OrderState.ACCEPTED,
-    "open": OrderState.ACCEPTED,
-    "closed": OrderState.FILLED,
-    "canceled": OrderState.CANCELED,
-    "expired": OrderState.EXPIRED,
-    # the stream's words
-    "pending_new": OrderState.ACCEPTED,
-    "new": OrderState.ACCEPTED,
-    "partially_filled": OrderState.PARTIALLY_FILLED,
-    "filled": OrderState.FILLED,
-}
-_NEWS: Final = {
-    "new": OrderNews.ACCEPTED,
-    "canceled": OrderNews.CANCELED,
-    "expired": OrderNews.EXPIRED,
-    "amended": OrderNews.UPDATED,
-}
-_TIFS: Final = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK,
-                "GTD": TimeInForce.GTD}  # fmt: skip
 _UNKNOWN_ORDER: Final = "EOrder:Unknown order"
 _SILENT: Final = frozenset({"heartbeat", "status"})
 
@@ -218,26 +205,38 @@ class KrakenSpotProtocol:
 
     def transfer(
         self, source: str, target: str, currency: str, amount: int, now: int, *,
-        to: str = "", name: str = "",
+        to: str | Destination = "", name: str = "",
     ) -> Call | None:  # fmt: skip
         """None: the spot side moves money to the futures wallet, not back, and not to another
         account (read 2026-11). Raises InvalidAmount for what the ledger would not show in full:
         it would not be known again."""
-        if to or (source, target) != TO_FUTURES:
+        is_outside = isinstance(to, Destination) and not source
+        if not is_outside and (to or (source, target) != TO_FUTURES):
             return None
         check_shown(amount, self._steps.get(currency, 1), currency)
-        params = to_futures(self._pairs.asset(currency), amount)
+        asset = self._pairs.asset(currency)
+        if isinstance(to, Destination):
+            params = withdraw_terms(to, asset, amount)
+            return self._private(Purpose.TRANSFER, "Withdraw", params, now, 1)
+        params = to_futures(asset, amount)
         return self._private(Purpose.TRANSFER, "WalletTransfer", params, now, 1)
 
     def transfers(
         self, source: str, target: str, now: int, *, since: int, cursor: str = "",
-        to: str = "", name: str = "",
+        to: str | Destination = "", name: str = "", currency: str = "",
     ) -> Call | None:  # fmt: skip
-        """From the ledger, as `account_moves`."""
+        """From the ledger, as `account_moves`; of withdrawals their own list."""
+        if isinstance(to, Destination):
+            params = status_terms(self._pairs.asset(currency), since)
+            return self._private(Purpose.TRANSFERS, "WithdrawStatus", params, now, 1)
         if to or (source, target) != TO_FUTURES:
             return None
         params = {"type": "transfer", **page_terms(since, cursor)}
         return self._private(Purpose.TRANSFERS, "Ledgers", params, now, 2)
+
+    def deposits(self, currency: str, now: int, *, since: int, cursor: str = "") -> Call:
+        params = status_terms(self._pairs.asset(currency), since)
+        return self._private(Purpose.DEPOSITS, "DepositStatus", params, now, 1)
 
     def positions(self, now: int) -> Call:
         """There are none; never asked by who heeds `traits`."""
@@ -380,7 +379,11 @@ class KrakenSpotProtocol:
                 return Answer(Outcome.DONE, tuple(moves), cursor=_next_page(call, value, rows))
             case Purpose.TRANSFER:
                 return Answer(Outcome.DONE, value=str(value["refid"]))
+            case Purpose.DEPOSITS:
+                return Answer(Outcome.DONE, tuple(deposits_told(value, self._pairs.currency)))
             case Purpose.TRANSFERS:
+                if isinstance(value, list):
+                    return Answer(Outcome.DONE, tuple(withdrawn_told(value, self._pairs.currency)))
                 rows = value["ledger"]
                 transfers = transfers_of(rows, self._pairs.currency)
                 return Answer(Outcome.DONE, tuple(transfers), cursor=_next_page(call, value, rows))
@@ -437,7 +440,7 @@ class KrakenSpotProtocol:
         is_limit = kind.endswith("limit")
         price = (descr["price2"] if has_trigger else descr["price"]) if is_limit else "0"
         filled = units_of(row["vol_exec"], i.size_decimals)
-        state = _STATES.get(row["status"], OrderState.UNKNOWN)
+        state = STATES.get(row["status"], OrderState.UNKNOWN)
         if state is OrderState.ACCEPTED and filled:
             state = OrderState.PARTIALLY_FILLED
         return OrderTold(
@@ -544,7 +547,7 @@ class KrakenSpotProtocol:
                     liquidity=Liquidity.MAKER if row["liquidity_ind"] == "m" else Liquidity.TAKER,
                 )
             )
-        news = None if is_list else _NEWS.get(kind)
+        news = None if is_list else NEWS.get(kind)
         if kind == "status" and (row.get("triggers") or {}).get("status") == "triggered":
             news = OrderNews.TRIGGERED
         found.append(
@@ -555,14 +558,14 @@ class KrakenSpotProtocol:
                 # The last trade says `partially_filled`, too: that it is over is told apart.
                 state=OrderState.PARTIALLY_FILLED
                 if kind == "trade"
-                else _STATES.get(row["order_status"], OrderState.UNKNOWN),
+                else STATES.get(row["order_status"], OrderState.UNKNOWN),
                 time=0 if is_list else time,
                 news=news,
                 side=side,
                 type=OrderType.LIMIT
                 if str(row.get("order_type", "limit")).endswith("limit")
                 else OrderType.MARKET,
-                tif=_TIFS.get(row.get("time_in_force", "GTC"), TimeInForce.GTC),
+                tif=TIFS.get(row.get("time_in_force", "GTC"), TimeInForce.GTC),
                 price=units_of(row.get("limit_price", "0"), i.price_decimals),
                 size=units_of(row.get("order_qty", "0"), i.size_decimals),
                 filled=units_of(row.get("cum_qty", "0"), i.size_decimals),

@@ -1,0 +1,85 @@
+"""Kraken: money that leaves the spot wallet for an address elsewhere, and what comes to it.
+
+An address is stored at the venue under a name (`key`); that it is the one which we mean is checked
+by sending it along. There is no id of ours: a request that is late is refused by its nonce, and one
+whose answer is lost is found by asset, amount and time among `WithdrawStatus`. What is asked for
+has the fee in it; `amount` of the status is what is sent on, `fee` is apart.
+
+Sources: docs.kraken.com, "Withdraw Funds", "Get Status of Recent Withdrawals", "Get Status of
+Recent Deposits", "Get Withdrawal Information", and "Advanced API FAQ" of support.kraken.com for
+what a status means, read 2026-11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from onetape.model.decimals import decimal_text
+from onetape.model.money import money
+from onetape.model.time import SECOND
+from onetape.orders.calls import Destination
+from onetape.orders.told import OUTSIDE, TransferState, TransferTold
+from onetape.venues.numbers import money_of, units_of
+
+__all__ = ["deposits_told", "status_terms", "withdraw_terms", "withdrawn_told"]
+
+LIMIT: Final = 500  # of a list; no more are read
+_FAILED: Final = frozenset({"Failure"})
+_RETURNED: Final = frozenset({"canceled", "return"})  # `status-prop`
+
+Row = Mapping[str, Any]
+
+
+def withdraw_terms(to: Destination, asset: str, amount: int) -> dict[str, str]:
+    """amount: 1e-18, with the fee."""
+    text = decimal_text(money(amount))
+    return {"asset": asset, "key": to.key, "address": to.address, "amount": text}
+
+
+def status_terms(asset: str, since: int) -> dict[str, str]:
+    """Of both lists, since ns UTC."""
+    return {"asset": asset, "start": str(max(since // SECOND - 1, 0)), "limit": str(LIMIT)}
+
+
+def withdrawn_told(rows: Sequence[Row], currency_of: Callable[[str], str]) -> list[TransferTold]:
+    """Raises LookupError, TypeError, ValueError."""
+    found = []
+    for row in _all(rows):
+        state, txid = _state(row), str(row.get("txid") or "")
+        if state is TransferState.DONE and not txid:
+            state = TransferState.UNDERWAY  # nobody could find it elsewhere
+        fee = money_of(row["fee"])
+        found.append(
+            TransferTold(
+                row["refid"], "", OUTSIDE, currency_of(row["asset"]), money_of(row["amount"]) + fee,
+                units_of(row["time"], 9), state, fee=fee, txid=txid,
+            )
+        )  # fmt: skip
+    return found
+
+
+def deposits_told(rows: Sequence[Row], currency_of: Callable[[str], str]) -> list[TransferTold]:
+    """`Settled` still waits for confirmations. Raises as `withdrawn_told`."""
+    return [
+        TransferTold(
+            row["refid"], OUTSIDE, "", currency_of(row["asset"]),
+            money_of(row["amount"]) - money_of(row["fee"]), units_of(row["time"], 9),
+            TransferState.UNDERWAY if row.get("status-prop") == "onhold" else _state(row),
+            txid=str(row.get("txid") or ""),
+        )
+        for row in _all(rows)
+    ]  # fmt: skip
+
+
+def _state(row: Row) -> TransferState:
+    if row["status"] in _FAILED or row.get("status-prop") in _RETURNED:
+        return TransferState.FAILED
+    return TransferState.DONE if row["status"] == "Success" else TransferState.UNDERWAY
+
+
+def _all(rows: Sequence[Row]) -> Sequence[Row]:
+    """A list that is full may not be all, and what is not on it would be taken for absent."""
+    if len(rows) >= LIMIT:
+        raise ValueError(f"{len(rows)} rows, perhaps more")
+    return rows
