@@ -112,48 +112,52 @@ bool sha256_has_hardware() noexcept {
 }
 
 Sha256::Sha256(bool portable_only) noexcept
-    : state_{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-             0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19},
+    : at_{.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c,
+                    0x1f83d9ab, 0x5be0cd19}},
       fast_(!portable_only && sha256_has_hardware()) {}
+
+Sha256::Sha256(const Progress& progress) : at_(progress), fast_(sha256_has_hardware()) {
+    at_.rest_bytes = at_.total_bytes % at_.rest.size();  // never beyond what there is room for
+}
 
 void Sha256::blocks(const unsigned char* data, std::size_t count) noexcept {
 #if defined(__x86_64__)
-    if (fast_) return blocks_x86(state_, data, count);
+    if (fast_) return blocks_x86(at_.state, data, count);
 #endif
-    blocks_portable(state_, data, count);
+    blocks_portable(at_.state, data, count);
 }
 
 void Sha256::update(const void* data, std::size_t bytes) noexcept {
     if (bytes == 0) return;
     const auto* at = static_cast<const unsigned char*>(data);
-    total_bytes_ += bytes;
-    if (rest_bytes_ > 0) {
-        const std::size_t take = bytes < 64 - rest_bytes_ ? bytes : 64 - rest_bytes_;
-        std::memcpy(rest_.data() + rest_bytes_, at, take);
-        rest_bytes_ += take;
+    at_.total_bytes += bytes;
+    if (at_.rest_bytes > 0) {
+        const std::size_t take = bytes < 64 - at_.rest_bytes ? bytes : 64 - at_.rest_bytes;
+        std::memcpy(at_.rest.data() + at_.rest_bytes, at, take);
+        at_.rest_bytes += take;
         at += take;
         bytes -= take;
-        if (rest_bytes_ < 64) return;
-        blocks(rest_.data(), 1);
-        rest_bytes_ = 0;
+        if (at_.rest_bytes < 64) return;
+        blocks(at_.rest.data(), 1);
+        at_.rest_bytes = 0;
     }
     blocks(at, bytes / 64);
     at += bytes / 64 * 64;
-    rest_bytes_ = bytes % 64;
-    if (rest_bytes_ > 0) std::memcpy(rest_.data(), at, rest_bytes_);
+    at_.rest_bytes = bytes % 64;
+    if (at_.rest_bytes > 0) std::memcpy(at_.rest.data(), at, at_.rest_bytes);
 }
 
 Digest Sha256::finish() noexcept {
-    const std::uint64_t bits = total_bytes_ * 8;
+    const std::uint64_t bits = at_.total_bytes * 8;
     std::array<unsigned char, 72> tail{0x80};
-    const std::size_t zeros = (rest_bytes_ < 56 ? 56 : 120) - rest_bytes_;
+    const std::size_t zeros = (at_.rest_bytes < 56 ? 56 : 120) - at_.rest_bytes;
     for (std::size_t i = 0; i < 8; ++i)
         tail[zeros + i] = static_cast<unsigned char>(bits >> (56 - 8 * i));
     update(tail.data(), zeros + 8);
     Digest digest{};
     for (std::size_t i = 0; i < 8; ++i)
         for (std::size_t j = 0; j < 4; ++j)
-            digest[4 * i + j] = static_cast<std::uint8_t>(state_[i] >> (24 - 8 * j));
+            digest[4 * i + j] = static_cast<std::uint8_t>(at_.state[i] >> (24 - 8 * j));
     return digest;
 }
 

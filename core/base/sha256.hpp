@@ -23,13 +23,20 @@ class Sha256 {
     }
     [[nodiscard]] Digest finish() noexcept;
 
+    // How far it has come: plain bytes, the same on every machine.
+    struct Progress {
+        std::array<std::uint32_t, 8> state;
+        std::array<unsigned char, 64> rest{};
+        std::uint64_t rest_bytes = 0, total_bytes = 0;
+    };
+    [[nodiscard]] const Progress& progress() const noexcept { return at_; }
+    // Goes on from there.
+    explicit Sha256(const Progress& progress);
+
  private:
     void blocks(const unsigned char* data, std::size_t count) noexcept;
 
-    std::array<std::uint32_t, 8> state_;
-    std::array<unsigned char, 64> rest_{};
-    std::size_t rest_bytes_ = 0;
-    std::uint64_t total_bytes_ = 0;
+    Progress at_;
     bool fast_;
 };
 

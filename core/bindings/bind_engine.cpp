@@ -92,6 +92,7 @@ void bind_engine(nb::module_& m) {
         }
     });
     bind_strategy_objects(m);
+    bind_kept_objects(m);
 
     // What a journal holds, in one pass: {stream: {type: count}}, {stream: [bar periods]}, the
     // first and the last time, and {stream: payload} of the last instrument frame of each.
@@ -293,7 +294,6 @@ void bind_engine(nb::module_& m) {
              })
         .def("next_time", [](PySimulation& s) { return s.core->next_time(); })
         .def("begin", [](PySimulation& s, std::int64_t now) { s.core->begin(now); })
-        .def("enter_callback", [](PySimulation& s) { s.core->enter_callback(); })
         .def("leave_callback", &PySimulation::leave_callback)
         .def("run", &PySimulation::run, nb::arg("frames_max"), nb::arg("until"))
         .def("finish_input", &PySimulation::finish_input)
@@ -370,7 +370,6 @@ void bind_engine(nb::module_& m) {
         .def("cancel_all", &PySimulation::cancel_all, nb::arg("symbol").none())
         .def("amend", &PySimulation::amend, nb::arg("order"), nb::arg("price").none(),
              nb::arg("qty").none())
-        .def("halt", [](PySimulation& s, bool flatten) { s.core->halt(flatten); })
         .def_prop_ro("trading", [](const PySimulation& s) { return s.core->trading(); })
         .def("allow_trading", &PySimulation::allow_trading, nb::arg("allowed"))
         .def(
@@ -396,24 +395,7 @@ void bind_engine(nb::module_& m) {
         .def("positions", &PySimulation::open_positions,
              nb::sig("def positions(self) -> list[Position]"))
         .def("subscribe", &PySimulation::subscribe)
-        .def("unsubscribe",
-             [](PySimulation& s, nb::handle symbol) {
-                 Instrument& instrument = s.find(symbol);
-                 instrument.asked = instrument.wants = 0;
-                 s.core->unsubscribe_bars(instrument, 0);
-             })
-        .def("subscribe_bars",
-             [](PySimulation& s, nb::handle symbol, std::int64_t period, int source,
-                const std::string& text, std::size_t history) {
-                 BarFeed& feed = s.core->subscribe_bars(s.find(symbol), period,
-                                                        static_cast<BarSource>(source), text);
-                 if (history > feed.window.capacity()) feed.window.reserve(history);
-             })
         .def("bars", &PySimulation::bars)
-        .def("set_timer", [](PySimulation& s, const std::string& name, std::int64_t every,
-                             std::int64_t at) { s.core->set_timer(name, every, at); })
-        .def("cancel_timer",
-             [](PySimulation& s, const std::string& name) { return s.core->cancel_timer(name); })
         .def("append_cold",
              [](PySimulation& s, int type, nb::bytes payload) {
                  return static_cast<int>(s.core->append_cold(
@@ -596,4 +578,5 @@ void bind_engine(nb::module_& m) {
     bind_live(m, simulation);
     bind_lives(simulation);
     bind_notes(simulation);
+    bind_calls(simulation);
 }

@@ -18,8 +18,9 @@ void bind_notes(nb::class_<PySimulation>& simulation) {
         .def(
             "append_with_actions",
             [](PySimulation& s, int type, const nb::bytes& payload) {
-                s.core->append_with_actions(static_cast<EventType>(type),
-                                            std::string(payload.c_str(), payload.size()));
+                std::string text(payload.c_str(), payload.size());
+                s.asked(CallKind::beside, static_cast<std::int32_t>(type), text);
+                s.core->append_with_actions(static_cast<EventType>(type), std::move(text));
             },
             nb::arg("type"), nb::arg("payload"),
             "A MessagePack frame that takes its place between this callback's orders.")

@@ -1,3 +1,4 @@
+#define PY_SSIZE_T_CLEAN
 #include "bindings/event_objects.hpp"
 
 #include <structmember.h>
@@ -453,6 +454,54 @@ PyObject* EventFactory::mbo(const EventOrigin& origin, const MboPayload& payload
     if (!put(event->slot[0], price_of(origin, payload.price)) ||
         !put(event->slot[1], size_of(origin, payload.size)))
         return nullptr;
+    return reinterpret_cast<PyObject*>(event);
+}
+
+namespace {
+constexpr std::size_t payload_offset = offsetof(EventObject, quote);
+constexpr std::size_t payload_bytes = sizeof(EventObject) - payload_offset;
+}  // namespace
+
+// (kind, symbol, extra, price_scale, size_scale, payload, slots)
+PyObject* event_parts(PyObject* self) {
+    int kind = 0;
+    while (kind < kind_count && Py_TYPE(self) != types[kind]) ++kind;
+    if (kind == kind_count) return PyErr_Format(PyExc_TypeError, "not a market event");
+    const EventObject* event = as_event(self);
+    PyObject* slots = PyTuple_New(slot_count);
+    if (!slots) return nullptr;
+    for (int i = 0; i < slot_count; ++i)
+        PyTuple_SET_ITEM(slots, i, Py_NewRef(event->slot[i] ? event->slot[i] : Py_None));
+    return Py_BuildValue("(iOOddy#N)", kind, event->symbol, event->extra ? event->extra : Py_None,
+                         event->price_scale, event->size_scale,
+                         reinterpret_cast<const char*>(&event->quote),
+                         static_cast<Py_ssize_t>(payload_bytes), slots);
+}
+
+PyObject* event_of(PyObject* parts) {
+    int kind = 0;
+    PyObject *symbol = nullptr, *extra = nullptr, *slots = nullptr;
+    double price_scale = 1.0, size_scale = 1.0;
+    const char* payload = nullptr;
+    Py_ssize_t bytes = 0;
+    if (!PyArg_ParseTuple(parts, "iUOddy#O!", &kind, &symbol, &extra, &price_scale, &size_scale,
+                          &payload, &bytes, &PyTuple_Type, &slots))
+        return nullptr;
+    if (kind < 0 || kind >= kind_count || bytes != static_cast<Py_ssize_t>(payload_bytes) ||
+        PyTuple_GET_SIZE(slots) != slot_count)
+        return PyErr_Format(PyExc_ValueError, "not the parts of a market event");
+    auto* event = reinterpret_cast<EventObject*>(types[kind]->tp_alloc(types[kind], 0));
+    if (!event) return nullptr;
+    event->symbol = Py_NewRef(symbol);
+    // A side may be none; a kind without one has no use for it.
+    event->extra = Py_NewRef(extra);
+    event->price_scale = price_scale;
+    event->size_scale = size_scale;
+    std::memcpy(&event->quote, payload, payload_bytes);
+    for (int i = 0; i < slot_count; ++i) {
+        PyObject* value = PyTuple_GET_ITEM(slots, i);
+        if (value != Py_None) event->slot[i] = Py_NewRef(value);
+    }
     return reinterpret_cast<PyObject*>(event);
 }
 

@@ -51,4 +51,9 @@ class EventFactory {
     struct EventObject* held_[7] = {};
 };
 
+// What an event is made of, as a tuple of plain values, and the event made of them: for what a
+// strategy keeps over a restart. New references; nullptr: a Python error is set.
+PyObject* event_parts(PyObject* event);
+PyObject* event_of(PyObject* parts);
+
 }  // namespace onetape

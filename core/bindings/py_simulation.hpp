@@ -16,6 +16,7 @@
 #include "bindings/bars_view.hpp"
 #include "bindings/journal_reader.hpp"
 #include "bindings/robot.hpp"
+#include "engine/calls.hpp"
 #include "engine/quoting.hpp"
 #include "engine/reasons.hpp"
 #include "engine/simulation.hpp"
@@ -117,6 +118,11 @@ class PySimulation {
         return done;
     }
 
+    bool enter_callback() {
+        core->enter_callback();
+        return !robot->plays();
+    }
+
     bool leave_callback() {
         const bool done = core->leave_callback();
         if (robot->has_error()) robot->raise_error();
@@ -173,13 +179,12 @@ class PySimulation {
     OrderRef send(Instrument& instrument, WantedOrder& wanted, Text&& qty_text) {
         OrderSpec& order = wanted.spec;
         if (hedge_ == (order.position_side == PositionSide::both))
-            return core->deny(instrument, order, error::account_mode,
-                              hedge_
-                                  ? "the account is in hedge mode: give position_side long or short"
-                                  : "the account is in one-way mode: leave position_side out");
+            return deny(instrument, order, error::account_mode,
+                        hedge_ ? "the account is in hedge mode: give position_side long or short"
+                               : "the account is in one-way mode: leave position_side out");
         if (!wanted.has_qty) order.size = 0;
         if (wanted.refusal != 0)
-            return core->deny(instrument, order, wanted.refusal, std::move(wanted.reason));
+            return deny(instrument, order, wanted.refusal, std::move(wanted.reason));
         const char* refusal = nullptr;
         if (order.tag.size() > 32)
             refusal = "the tag is longer than 32 bytes";
@@ -193,14 +198,21 @@ class PySimulation {
             refusal = "the trigger is not a price that the instrument can carry";
         if (!refusal && !wanted.has_qty)
             refusal = "the quantity is not a number that the instrument can carry";
-        if (refusal) return core->deny(instrument, order, error::order_invalid, refusal);
+        if (refusal) return deny(instrument, order, error::order_invalid, refusal);
         if (order.size <= 0)
-            return core->deny(instrument, order, error::order_invalid,
-                              "the quantity " + qty_text() + " is less than one lot (" +
-                                  decimal_text(lot_of(instrument.spec, order.type),
-                                               instrument.spec.size_decimals) +
-                                  ")");
+            return deny(instrument, order, error::order_invalid,
+                        "the quantity " + qty_text() + " is less than one lot (" +
+                            decimal_text(lot_of(instrument.spec, order.type),
+                                         instrument.spec.size_decimals) +
+                            ")");
+        asked(CallKind::place, instrument.index, order);
         return core->place(instrument, order);
+    }
+
+    OrderRef deny(Instrument& instrument, const OrderSpec& order, std::uint16_t code,
+                  std::string reason) {
+        asked(CallKind::deny, instrument.index, order, code, reason);
+        return core->deny(instrument, order, code, std::move(reason));
     }
 
     OrderRef place(nb::handle symbol, int side_number, nb::handle qty, nb::handle price,
@@ -229,60 +241,7 @@ class PySimulation {
     OrderRef place_wanted(WantedOrder& wanted, nb::handle symbol, int side_number, nb::handle qty,
                           nb::handle price, bool post_only, bool reduce_only,
                           const std::string& tif, nb::handle trigger, const std::string& trigger_by,
-                          nb::handle position_side, nb::handle expire, const std::string& tag) {
-        Instrument& instrument = find(symbol);
-        const InstrumentSpec& facts = instrument.spec;
-        OrderSpec& order = wanted.spec;
-        order.side = static_cast<Side>(side_number);
-        order.tag = tag;
-        if (tif == "GTC")
-            order.tif = TimeInForce::gtc;
-        else if (tif == "IOC")
-            order.tif = TimeInForce::ioc;
-        else if (tif == "FOK")
-            order.tif = TimeInForce::fok;
-        else if (tif == "GTD")
-            order.tif = TimeInForce::gtd;
-        else
-            throw nb::value_error("tif must be GTC, IOC, FOK or GTD");
-        if (!expire.is_none()) {
-            order.expire_ns = nb::cast<std::int64_t>(expire);
-            order.tif = TimeInForce::gtd;
-        }
-        if (post_only) order.flags |= order_post_only;
-        if (reduce_only) order.flags |= order_reduce_only;
-        if (!price.is_none()) {
-            order.type = OrderType::limit;
-            wanted.has_price =
-                units_of(price, facts.price_decimals, facts.tick,
-                         order.side == Side::sell ? Rounding::up : Rounding::down, order.price);
-        }
-        if (!trigger.is_none()) {
-            wanted.wants_trigger = true;
-            wanted.has_trigger = units_of(trigger, facts.price_decimals, facts.tick,
-                                          Rounding::nearest, order.trigger);
-            if (trigger_by == "last")
-                order.trigger_by = TriggerBy::last;
-            else if (trigger_by == "mark")
-                order.trigger_by = TriggerBy::mark;
-            else if (trigger_by == "index")
-                order.trigger_by = TriggerBy::index;
-            else
-                throw nb::value_error("trigger_by must be last, mark or index");
-        }
-        if (!position_side.is_none()) {
-            const std::string text = nb::cast<std::string>(position_side);
-            if (text == "long")
-                order.position_side = PositionSide::long_;
-            else if (text == "short")
-                order.position_side = PositionSide::short_;
-            else if (text != "both")
-                throw nb::value_error("position_side must be long, short or both");
-        }
-        wanted.has_qty = units_of(qty, facts.size_decimals, lot_of(facts, order.type),
-                                  Rounding::down, order.size);
-        return send(instrument, wanted, [&] { return nb::cast<std::string>(nb::str(qty)); });
-    }
+                          nb::handle position_side, nb::handle expire, const std::string& tag);
 
     // A signed quantity, whole lots toward zero, as this strategy's own position.
     OrderRef set_target(nb::handle symbol, nb::handle qty, bool reduce_only,
@@ -294,8 +253,13 @@ class PySimulation {
                       Rounding::toward_zero, units))
             throw nb::value_error("not a quantity that the instrument can carry");
         if (units == 0 && PyObject_IsTrue(qty.ptr()) == 1) ++targets_rounded_away;
-        return robot->targets.set(instrument, units, reduce_only,
-                                  more ? std::string(more->c_str(), more->size()) : std::string());
+        const std::string facts = more ? std::string(more->c_str(), more->size()) : std::string();
+        const std::uint64_t before = core->order_changes();
+        const bool had_waited = robot->targets.waits(instrument);
+        OrderRef sent = robot->targets.set(instrument, units, reduce_only, facts);
+        if (had_waited || robot->targets.waits(instrument) || core->order_changes() != before)
+            asked(CallKind::target, instrument.index, units, reduce_only, facts);
+        return sent;
     }
 
     // A ladder of (price, size): prices passive for their side, sizes down.
@@ -303,7 +267,11 @@ class PySimulation {
         Instrument& instrument = find(symbol);
         read_levels(instrument, bids, Side::buy, levels[0]);
         read_levels(instrument, asks, Side::sell, levels[1]);
+        const std::uint64_t before = core->order_changes();
         ladder(instrument).set(levels[0], levels[1], keep_within);
+        if (core->order_changes() != before)
+            asked(CallKind::ladder, instrument.index, std::span<const BookLevel>(levels[0]),
+                  std::span<const BookLevel>(levels[1]), keep_within);
     }
 
     Ladder& ladder(Instrument& instrument) {
@@ -314,7 +282,9 @@ class PySimulation {
 
     bool cancel(const OrderRef& order) {
         require_open();
-        return core->cancel(order);
+        const bool is_asked = core->cancel(order);
+        if (is_asked) asked(CallKind::cancel, order->id);
+        return is_asked;
     }
 
     bool amend(const OrderRef& order, nb::handle price, nb::handle qty) {
@@ -329,6 +299,8 @@ class PySimulation {
             (!units_of(qty, facts.size_decimals, facts.lot, Rounding::down, new_size) ||
              new_size <= 0))
             return false;
+        if (core->orders().find(order->id) == order)  // a refusal leaves its code on it
+            asked(CallKind::amend, order->id, new_price, new_size);
         return core->amend(order, new_price, new_size);
     }
 
@@ -350,7 +322,7 @@ class PySimulation {
         for (const auto& [id, order] : core->orders().working())
             if (!only || order->instrument == only) found.push_back(order);
         std::int64_t count = 0;
-        for (const OrderRef& order : found) count += core->cancel(order) ? 1 : 0;
+        for (const OrderRef& order : found) count += cancel(order) ? 1 : 0;
         return count;
     }
 
@@ -392,6 +364,7 @@ class PySimulation {
     }
 
     void set_callback(const std::string& name, nb::object function) {
+        asked(CallKind::callback, name);
         robot->set_callback(name, std::move(function));
         for (std::uint32_t i = 0; i < core->instrument_count(); ++i)
             core->instrument(i)->wants = core->instrument(i)->asked & robot->overridden();
@@ -399,9 +372,34 @@ class PySimulation {
 
     std::uint32_t subscribe(nb::handle symbol, std::uint32_t wants) {
         Instrument& instrument = find(symbol);
+        if ((instrument.asked | wants) != instrument.asked)
+            asked(CallKind::subscribe, instrument.index, wants);
         instrument.asked |= wants;
         instrument.wants = instrument.asked & robot->overridden();
         return instrument.index;
+    }
+
+    // --- what the strategy asks for, kept or played (bind_engine_calls.cpp) ---
+
+    template <class... Facts>
+    void asked(CallKind kind, const Facts&... facts) {
+        if (calls.is_on() && core->in_robot()) [[unlikely]]
+            calls.add(robot->callback_count, kind, facts...);
+    }
+    void play_calls(std::string log, const std::vector<std::uint64_t>& orders);
+    bool stop_playing();
+    void play_callback();
+    void keep_order(const OrderRef& order);
+    [[nodiscard]] OrderRef order_by_id(std::uint64_t id) const;
+    [[nodiscard]] std::string settled_ladders() const;
+    void settle_ladders(std::string_view bytes);
+    CallLog calls;
+
+    void subscribe_bars(Instrument& instrument, std::int64_t period, int source,
+                        const std::string& text, std::size_t history) {
+        BarFeed& feed =
+            core->subscribe_bars(instrument, period, static_cast<BarSource>(source), text);
+        if (history > feed.window.capacity()) feed.window.reserve(history);
     }
 
     // The last n bars of a feed; without a block where there is no such feed.
@@ -417,11 +415,17 @@ class PySimulation {
     }
 
     BarsView bars(nb::handle symbol, std::int64_t period, int source, std::size_t n) {
-        const BarWindow* window = bar_window(find(symbol), period, source, n);
+        Instrument& instrument = find(symbol);
+        const BarWindow* window = bar_window(instrument, period, source, 0);
+        if (window != nullptr && n > window->capacity()) {
+            asked(CallKind::bars_kept, instrument.index, period, source,
+                  static_cast<std::uint64_t>(n));
+            window = bar_window(instrument, period, source, n);
+        }
         if (window == nullptr)
             return {std::make_shared<BarArrays>(std::make_shared<const BarBlock>(0)), 0, 0};
         const BarRange range = window->last(n);
-        auto& arrays = arrays_[{find(symbol).index, period, source}];
+        auto& arrays = arrays_[{instrument.index, period, source}];
         if (!arrays || arrays->block() != range.block.get())
             arrays = std::make_shared<BarArrays>(range.block);
         return {arrays, range.begin, range.end};
@@ -473,6 +477,8 @@ class PySimulation {
 
     // What a strategy kept can still be read; nothing acts any more.
     void release() {
+        calls = {};
+        player_.reset();
         if (running_) throw std::runtime_error("a session cannot be closed from within a callback");
         for (std::uint32_t i = 0; i < core->instrument_count(); ++i) core->instrument(i)->wants = 0;
         robot->release();
@@ -536,6 +542,17 @@ class PySimulation {
         if (!host_.is_valid()) throw std::runtime_error("the run is over");
     }
 
+    // Its calls instead of the strategy's, and the orders that it is asked for afterwards.
+    struct Player {
+        explicit Player(std::string log) : reader(std::move(log)) {}
+        CallReader reader;
+        std::map<std::uint64_t, OrderRef> orders;  // by id; nullptr: not met yet
+        bool is_wrong = false;                     // the log does not fit the run
+    };
+    bool perform(CallKind kind, CallFacts facts);
+    OrderRef played(OrderRef order);
+
+    std::unique_ptr<Player> player_;
     nb::object host_;
     nb::dict index_;  // symbol -> index
     std::vector<nb::object> kept_, positions_;
@@ -550,6 +567,8 @@ class PySimulation {
 // What a run's earlier lives have left.
 void bind_lives(nb::class_<PySimulation>& simulation);
 void bind_notes(nb::class_<PySimulation>& simulation);
+void bind_calls(nb::class_<PySimulation>& simulation);
+void bind_kept_objects(nb::module_& m);
 
 }  // namespace onetape
 

@@ -5,6 +5,8 @@
 
 #include <cstring>
 
+#include "bindings/py_simulation.hpp"
+
 namespace onetape {
 
 void Callback::bind(nb::handle strategy, const char* name) {
@@ -169,9 +171,16 @@ bool PyRobot::call_compiled(CompiledCallback callback, const void* payload,
     return failed(where);
 }
 
+bool PyRobot::play() {
+    playing->play_callback();
+    return true;
+}
+
 bool PyRobot::on_quote(Instrument& instrument, const QuotePayload& quote) {
     if (compiled)
         return call_compiled(compiled->callbacks.quote, &quote, instrument.index, "on_quote");
+    if (plays()) [[unlikely]]
+        return true;
     PyObject* event = events.quote(origins_[instrument.index], quote);
     return finish(event ? quote_.call(event) : nullptr, "on_quote");
 }
@@ -179,6 +188,8 @@ bool PyRobot::on_quote(Instrument& instrument, const QuotePayload& quote) {
 bool PyRobot::on_trade(Instrument& instrument, const TradePayload& trade) {
     if (compiled)
         return call_compiled(compiled->callbacks.trade, &trade, instrument.index, "on_trade");
+    if (plays()) [[unlikely]]
+        return true;
     PyObject* event = events.trade(origins_[instrument.index], trade);
     return finish(event ? trade_.call(event) : nullptr, "on_trade");
 }
@@ -186,6 +197,8 @@ bool PyRobot::on_trade(Instrument& instrument, const TradePayload& trade) {
 bool PyRobot::on_book(Instrument& instrument) {
     if (compiled)
         return call_compiled(compiled->callbacks.book, nullptr, instrument.index, "on_book");
+    if (plays()) [[unlikely]]
+        return true;
     return finish(book_.call(book_view(instrument.index).ptr()), "on_book");
 }
 
@@ -195,6 +208,8 @@ bool PyRobot::on_bar(Instrument& instrument, BarFeed& feed, const BarPayload& ba
         return call_compiled(
             feed.extra_decimals() != 0 ? compiled->callbacks.mid_bar : compiled->callbacks.bar,
             &bar, instrument.index, "on_bar");
+    if (plays()) [[unlikely]]
+        return true;
     nb::object period;
     for (const auto& [known, text] : periods_)
         if (known == &feed) period = text;
@@ -210,6 +225,8 @@ bool PyRobot::on_bar(Instrument& instrument, BarFeed& feed, const BarPayload& ba
 bool PyRobot::on_mark(Instrument& instrument, const MarkPayload& mark) {
     if (compiled)
         return call_compiled(compiled->callbacks.mark, &mark, instrument.index, "on_mark");
+    if (plays()) [[unlikely]]
+        return true;
     PyObject* event = events.mark(origins_[instrument.index], mark);
     return finish(event ? mark_.call(event) : nullptr, "on_mark");
 }
@@ -217,6 +234,8 @@ bool PyRobot::on_mark(Instrument& instrument, const MarkPayload& mark) {
 bool PyRobot::on_funding(Instrument& instrument, const FundingPayload& funding) {
     if (compiled)
         return call_compiled(compiled->callbacks.funding, &funding, instrument.index, "on_funding");
+    if (plays()) [[unlikely]]
+        return true;
     PyObject* event = events.funding(origins_[instrument.index], funding);
     return finish(event ? funding_.call(event) : nullptr, "on_funding");
 }
@@ -225,18 +244,22 @@ bool PyRobot::on_liquidation(Instrument& instrument, const LiquidationPayload& l
     if (compiled)
         return call_compiled(compiled->callbacks.liquidation, &liquidation, instrument.index,
                              "on_liquidation");
+    if (plays()) [[unlikely]]
+        return true;
     PyObject* event = events.liquidation(origins_[instrument.index], liquidation);
     return finish(event ? liquidation_.call(event) : nullptr, "on_liquidation");
 }
 
 bool PyRobot::on_mbo(Instrument& instrument, const MboPayload& mbo) {
     if (compiled) return call_compiled(compiled->callbacks.mbo, &mbo, instrument.index, "on_mbo");
+    if (plays()) [[unlikely]]
+        return true;
     PyObject* event = events.mbo(origins_[instrument.index], mbo);
     return finish(event ? mbo_.call(event) : nullptr, "on_mbo");
 }
 
 bool PyRobot::on_instrument(Instrument& instrument) {
-    if (!instrument_.set()) return true;
+    if (!instrument_.set() || plays()) return true;
     PyObject* facts =
         PyObject_CallMethod(host_.ptr(), "instrument_of", "O", symbols_[instrument.index].ptr());
     if (!facts) return failed("on_instrument");
@@ -251,17 +274,20 @@ bool PyRobot::on_timer(const std::string& name) {
         const std::int64_t word = compiled->word(name);
         return call_compiled(compiled->callbacks.timer, &word, 0, "on_timer");
     }
+    if (plays()) return true;
     const nb::object text = nb::str(name.c_str(), name.size());
     return finish(timer_.call(text.ptr()), "on_timer");
 }
 
 bool PyRobot::on_order(const OrderRef& order) {
+    if (playing) [[unlikely]]
+        playing->keep_order(order);
     if (compiled) {
         if (order->closed()) compiled->note_closed(*order);
         if (!call_compiled(compiled->callbacks.order, &order->id, order->instrument->index,
                            "on_order"))
             return false;
-    } else if (order_.set()) {
+    } else if (order_.set() && !plays()) {
         const nb::object view = nb::cast(order);
         if (!finish(order_.call(view.ptr()), "on_order")) return false;
     }
@@ -275,7 +301,9 @@ bool PyRobot::on_fill(const OrderRef& order, const FillPayload& fill) {
         if (order->closed()) compiled->note_closed(*order);
         return call_compiled(compiled->callbacks.fill, &fill, order->instrument->index, "on_fill");
     }
-    if (!fill_.set()) return true;
+    if (playing) [[unlikely]]
+        playing->keep_order(order);
+    if (!fill_.set() || plays()) return true;
     const nb::object view =
         nb::cast(FillView{order, fill, fee_currency(order->instrument->index, fill)});
     return finish(fill_.call(view.ptr()), "on_fill");
@@ -287,13 +315,13 @@ bool PyRobot::on_position(Instrument& instrument, PositionSide side) {
         return call_compiled(compiled->callbacks.position, &number, instrument.index,
                              "on_position");
     }
-    if (!position_.set()) return true;
+    if (!position_.set() || plays()) return true;
     const nb::object view = nb::cast(PositionView{simulation_, &instrument, side});
     return finish(position_.call(view.ptr()), "on_position");
 }
 
 bool PyRobot::on_health(const char* kind, const std::string& subject, const char* state) {
-    if (!health_.set()) return true;
+    if (!health_.set() || plays()) return true;
     const nb::object view = nb::cast(HealthView{kind, subject, state});
     return finish(health_.call(view.ptr()), "on_health");
 }
@@ -317,11 +345,11 @@ std::int64_t PyRobot::on_cold(std::uint32_t source, const Frame& frame) {
     if (!host_.is_valid()) return skip;
     const bool hears = simulation_->has_started() && !simulation_->halted();
     if (frame.type() == EventType::health) {
-        if (!hears || !health_.set()) return skip;
+        if (!hears || !health_.set() || plays()) return skip;
         return told_health(frame) ? skip : RobotPort::failed;
     }
     if (frame.type() == EventType::external) {
-        if (!hears || !event_.set()) return skip;
+        if (!hears || !event_.set() || plays()) return skip;
         PyObject* event = PyObject_CallMethod(
             host_.ptr(), "external_event", "LN", static_cast<long long>(frame.header->time),
             PyBytes_FromStringAndSize(reinterpret_cast<const char*>(frame.payload),
@@ -368,12 +396,13 @@ std::int64_t PyRobot::on_cold(std::uint32_t source, const Frame& frame) {
 }
 
 bool PyRobot::settle() {
+    if (playing) return true;  // its memory stands still
     PyObject* result = PyObject_CallMethod(host_.ptr(), "settle_memory", nullptr);
     return finish(result, "memory");
 }
 
 bool PyRobot::note_state() {
-    if (!host_.is_valid()) return true;
+    if (!host_.is_valid() || playing) return true;
     return finish(PyObject_CallMethod(host_.ptr(), "note_state", nullptr), "state");
 }
 

@@ -63,6 +63,8 @@ struct HealthView {
     std::string kind, subject, state;
 };
 
+class PySimulation;
+
 class PyRobot final : public RobotPort {
  public:
     PyRobot(std::shared_ptr<Simulation> simulation, nb::object host);
@@ -98,6 +100,13 @@ class PyRobot final : public RobotPort {
     Targets targets;
     std::unique_ptr<CompiledStrategy> compiled;  // instead of the callbacks in Python
     bool wants_pulse = false;
+    std::uint64_t callback_count = 0;  // of all kinds, with on_start
+    PySimulation* playing = nullptr;   // does what the strategy asked for; it is not called
+    // At the beginning of each callback. True: it was played, the strategy is not to be called.
+    bool plays() {
+        ++callback_count;
+        return playing != nullptr && play();
+    }
     [[nodiscard]] bool has_error() const { return error_.is_valid(); }
     void raise_error();  // throws what stopped the loop
     [[nodiscard]] const EventOrigin& origin(std::uint32_t index) const { return origins_[index]; }
@@ -112,6 +121,7 @@ class PyRobot final : public RobotPort {
 
  private:
     [[nodiscard]] std::array<std::pair<const char*, Callback*>, 15> callbacks();
+    bool play();  // always true
     bool told_health(const Frame& frame);
     bool finish(PyObject* result, const char* where);
     bool call_compiled(CompiledCallback callback, const void* payload, std::uint32_t instrument,

@@ -44,8 +44,8 @@ void Ladder::plan(Half& half, std::span<const BookLevel> wanted, std::int64_t ti
 void Ladder::set(std::span<const BookLevel> bids, std::span<const BookLevel> asks,
                  std::int64_t keep_within) {
     const std::array<std::span<const BookLevel>, 2> wanted{bids, asks};
-    if (settled_keep_ == keep_within && settled_at_ == simulation_->order_changes() &&
-        same(halves_[0].settled, bids) && same(halves_[1].settled, asks))
+    if (settled_.keep_within == keep_within && settled_.at == simulation_->order_changes() &&
+        same(settled_.levels[0], bids) && same(settled_.levels[1], asks))
         return;  // the same ladder, and no order has changed since it was found to stand
     const std::int64_t tick = instrument_->spec.tick;
     for (std::size_t i = 0; i < 2; ++i) plan(halves_[i], wanted[i], tick, keep_within);
@@ -63,10 +63,10 @@ void Ladder::set(std::span<const BookLevel> bids, std::span<const BookLevel> ask
             halves_[i].orders.push_back(hedge_ ? simulation_->deny_sideless(*instrument_, order)
                                                : simulation_->place(*instrument_, order));
         }
-        halves_[i].settled.assign(wanted[i].begin(), wanted[i].end());
+        settled_.levels[i].assign(wanted[i].begin(), wanted[i].end());
     }
-    settled_keep_ = keep_within;
-    settled_at_ = simulation_->order_changes();
+    settled_.keep_within = keep_within;
+    settled_.at = simulation_->order_changes();
 }
 
 }  // namespace onetape

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/simulation.hpp"
@@ -28,12 +29,21 @@ class Ladder {
     void set(std::span<const BookLevel> bids, std::span<const BookLevel> asks,
              std::int64_t keep_within);
 
+    // The wish that was found to stand, and when.
+    struct Settled {
+        std::array<std::vector<BookLevel>, 2> levels;
+        std::int64_t keep_within = -1;
+        std::uint64_t at = 0;  // order_changes() then
+    };
+    [[nodiscard]] const Settled& settled() const { return settled_; }
+    // As another ladder with the same orders has it. Without one the next wish is looked at anew.
+    void set_settled(Settled settled) { settled_ = std::move(settled); }
+
  private:
     struct Half {
         std::vector<OrderRef> orders;    // placed here and not closed yet
         std::vector<BookLevel> missing;  // of the wish in hand
         std::vector<OrderRef> stale;
-        std::vector<BookLevel> settled;  // the wish that stands
     };
     static void plan(Half& half, std::span<const BookLevel> wanted, std::int64_t tick,
                      std::int64_t keep_within);
@@ -42,8 +52,7 @@ class Ladder {
     Instrument* instrument_;
     bool hedge_;
     std::array<Half, 2> halves_;  // bids, asks
-    std::int64_t settled_keep_ = -1;
-    std::uint64_t settled_at_ = 0;  // order_changes() when it was found to stand
+    Settled settled_;
 };
 
 }  // namespace onetape

@@ -218,6 +218,7 @@ class Simulation final : public ExchangeSink {
     void begin_stop() { stopping_ = true; }      // on_stop follows: orders are denied
     void enter_callback() { in_robot_ = true; }  // around what the shell calls itself:
     bool leave_callback();                       // on_start, on_stop
+    [[nodiscard]] bool in_robot() const { return in_robot_; }
 
     // --- the robot's services ---
     OrderRef place(Instrument& instrument, const OrderSpec& spec);

@@ -20,6 +20,12 @@ class Targets {
     // more: goes to the tape with each order that is sent for this wish.
     OrderRef set(Instrument& instrument, std::int64_t wanted, bool reduce_only,
                  const std::string& more = {});
+    // A wish is set that waits for orders to be gone, or was before it was set anew.
+    [[nodiscard]] bool waits(const Instrument& instrument) const {
+        if (wishes_.size() <= instrument.index) return false;
+        const Wish& wish = wishes_[instrument.index];
+        return wish.waits || !wish.canceled.empty();
+    }
     // An order is gone: what waited for it may be sent.
     void order_closed(const Order& order);
     void clear() { wishes_.clear(); }

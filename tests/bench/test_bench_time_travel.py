@@ -18,5 +18,5 @@ def test_a_day_is_replayed_and_travelled():
     found = time_travel.measure(20_000, 3)
     assert found["on_quote"]["copies"] >= 2
     figures = time_travel.figures(found)
-    assert len(figures) == 8
+    assert len(figures) == 10
     assert all(each["value"] > 0 for each in figures)

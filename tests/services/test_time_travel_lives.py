@@ -3,18 +3,21 @@ gateway and a simulated exchange, each a process of its own."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+from checkpointed import often
 from supervised import Home
 from test_run_goes_on import KEEPER, config, started, through_lives
 
 from onetape.engine.lives import lives_of
 from onetape.model.time import format_time
+from onetape.services.checkpoints import Checkpoints
 from onetape.services.replay import replay_run
 from onetape.services.time_travel import Traveller
 
 
-def test_every_life_of_a_run_is_opened(tmp_path: Path) -> None:
+def test_every_life_of_a_run_is_opened(tmp_path: Path, monkeypatch) -> None:
     with Home(tmp_path, config(tmp_path, "on_fill", 2), KEEPER) as home:
         run = through_lives(home, 2)
         # While it goes on, as far as it has come.
@@ -62,3 +65,22 @@ def test_every_life_of_a_run_is_opened(tmp_path: Path) -> None:
             shown["state"]["frames"] - 1, shown["state"]["frames"] - 2,
         ]  # fmt: skip
         assert "divergence" not in replay_run(run, verify=True)
+        wanted = {}
+        with Traveller(run) as traveller:
+            traveller.go(format_time(second.start))
+            begin = traveller.frames
+            for steps in (37, 41, 300):
+                traveller.step(steps)
+                wanted[traveller.frames] = traveller.state()
+        # What a whole replay leaves behind opens the same, in each life.
+        shutil.rmtree(run / "checkpoints", ignore_errors=True)  # a slow machine has made some
+        often(monkeypatch, 50)
+        assert replay_run(run)["divergences"] == 0
+        assert Checkpoints(run, 2).places
+        with Traveller(run) as traveller:
+            traveller.go(format_time(second.start))
+            for frames in (*wanted, *reversed(wanted)):
+                traveller.step(frames - traveller.frames)
+                assert traveller.state() == wanted[frames]
+            assert not traveller.problem
+            assert min(traveller.copies[1:]) > begin

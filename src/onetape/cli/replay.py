@@ -93,6 +93,8 @@ def _by_hand(run: Path, until: str) -> Answer:
 
     with load("onetape.services.time_travel", "Traveller", what="replay")(run) as traveller:
         traveller.go(until)
+        if traveller.problem:
+            click.echo(traveller.problem, err=True)
         run_prompt(traveller, _line, click.echo)
     return Answer({"run": run.name})
 

@@ -9,7 +9,7 @@ callbacks are called by the core.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from onetape.model.errors import StrategyError
@@ -82,6 +82,23 @@ class Handlers:
         found.is_on = False
         self._entries[kind] = [entry for entry in entries if entry is not found]
         return True
+
+    @property
+    def entries(self) -> dict[str, list[Any]]:
+        """By kind, in the order of their registration: objects with a `handler`."""
+        return self._entries
+
+    @property
+    def through(self) -> set[str]:
+        """The kinds whose events come here first."""
+        return self._through
+
+    def restore(self, entries: dict[str, list[Any]], through: Iterable[str]) -> None:
+        """As another one of the same strategy has them, between two events."""
+        self._entries = entries
+        for kind in through:
+            self._through.discard(kind)  # the core may have been told of nobody
+            self._take(kind)
 
     def tell(self, kind: str, event: Any) -> None:
         """Everybody who is to hear of it; after the event that is under way, if one is."""

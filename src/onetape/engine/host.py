@@ -420,6 +420,11 @@ class Host:
             self._handlers = Handlers(self.sim, own, self.callback_failed)
         return self._handlers
 
+    @property
+    def handlers(self) -> Handlers | None:
+        """None where nothing was ever registered."""
+        return self._handlers
+
     def make_child(
         self, parent: Any, base: type, kind: type[S], name: str, params: dict[str, Any]
     ) -> S:

@@ -9,13 +9,14 @@ import linecache
 import sys
 import traceback
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, OnetapeError, StrategyError
 
-__all__ = ["class_name_of", "keep_source", "load_strategy", "where_of"]
+__all__ = ["class_name_of", "keep_source", "load_strategy", "own_modules", "where_of"]
 
 
 def load_strategy(reference: str) -> type[Strategy]:
@@ -146,18 +147,38 @@ def keep_source(strategy: type[Strategy], folder: Path) -> str:
         (folder / "strategy.py").write_text(text, encoding="utf-8")
         return f"strategy.py:{strategy.__name__}"
     main = Path(file).resolve()
-    for other in list(sys.modules.values()):
-        other_file = getattr(other, "__file__", None)
-        if other_file is None:
-            continue
-        path = Path(other_file).resolve()
-        if path.suffix != ".py" or not path.is_relative_to(main.parent):
-            continue
-        if path != main and (
-            "site-packages" in path.parts or path.is_relative_to(Path(__file__).parent.parent)
-        ):
-            continue
+    for other in own_modules(strategy):
+        path = _resolved(str(other.__file__))
         target = folder / path.relative_to(main.parent)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
     return f"{main.name}:{strategy.__name__}"
+
+
+@cache
+def _resolved(file: str) -> Path:
+    return Path(file).resolve()
+
+
+@cache
+def _is_beside(file: str, main: str) -> bool:
+    """A module of the strategy in `main`: itself, or another that is nobody's library."""
+    path, own = _resolved(file), _resolved(main)
+    if path.suffix != ".py" or not path.is_relative_to(own.parent):
+        return False
+    return path == own or not (
+        "site-packages" in path.parts or path.is_relative_to(Path(__file__).parent.parent)
+    )
+
+
+def own_modules(strategy: type[Strategy]) -> list[ModuleType]:
+    """The module that `strategy` is from, and those beside it or below that were imported; of a
+    strategy that has no file its module alone."""
+    module = sys.modules.get(strategy.__module__)
+    if module is None:
+        return []
+    main = getattr(module, "__file__", None)
+    if main is None:
+        return [module]
+    files = [(each, getattr(each, "__file__", None)) for each in list(sys.modules.values())]
+    return [each for each, file in files if file is not None and _is_beside(file, main)]

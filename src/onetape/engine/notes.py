@@ -8,20 +8,17 @@ robot from the first number of its life's orders.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 
+from onetape import _core
 from onetape.model.enums import EventType, OrderState
 from onetape.model.request_key import RequestKey
 from onetape.orders.filters import Refusal
 from onetape.orders.first_request import FirstRequests, Standing
-
-if TYPE_CHECKING:
-    from onetape import _core
 
 __all__ = ["Direction", "Notes", "Signal", "Target"]
 
@@ -65,7 +62,7 @@ class Notes:
         self.location = ""  # of the child that asks, while it does
         self._signals = self._targets = 0
         self._first: FirstRequests[_core.Order] = FirstRequests(_standing)
-        self._told = hashlib.sha256()
+        self._told = _core.RunningSha256()
         self._is_silent = True
 
     def signal(self, symbol: str, direction: Direction, facts: dict[str, Any]) -> Signal:

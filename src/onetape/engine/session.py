@@ -327,9 +327,9 @@ class Session:
             setattr(self.robot, name, value)
         if self.sim.halted:
             return
-        self.sim.enter_callback()
+        is_called = self.sim.enter_callback()
         try:
-            if not self.host.tell("params", changed):
+            if is_called and not self.host.tell("params", changed):
                 self.robot.on_params(changed)
         except KeyboardInterrupt:
             raise

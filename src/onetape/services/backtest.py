@@ -16,6 +16,7 @@ from onetape.engine.session import Session
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, StrategyError
 from onetape.services.assumptions import fills_from_bars
+from onetape.services.checkpoints import CheckpointWriter
 from onetape.services.input_tapes import load_instruments
 from onetape.services.options import CHOICES, Progress, RunOptions
 from onetape.services.outcome import RunResult
@@ -87,7 +88,11 @@ def _run(
         session.open()
         session.start()
         loop_began = time.perf_counter()
-        session.step()
+        kept = CheckpointWriter(folder, session) if session.compiled is None else None
+        if kept is not None:
+            kept.step(session.step)
+        else:
+            session.step()
         seconds = time.perf_counter() - loop_began
         session.finish()
 
@@ -113,6 +118,8 @@ def _run(
             stress=worse if wanted else None,
             stress_hint="" if wanted else HINT,
         )
+        if kept is not None:
+            kept.finish()
     finally:
         session.close()
     if options.check_lookahead:

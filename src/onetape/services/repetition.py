@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from onetape import _core
 from onetape.engine.asked import Asked
 from onetape.engine.plan import SEQUENCE_NEVER, RunPlan
 from onetape.engine.session import Session
@@ -127,6 +128,11 @@ class Repetition:
                 break
             self._do_what_was_asked()
         return frames_max - left
+
+    def go_some(self, frames_max: int) -> _core.RunOutcome:
+        """`go` to the end, as a session's step says how it was."""
+        took = self.go(frames_max)
+        return _core.RunOutcome.LIMIT if took == frames_max else _core.RunOutcome.ENDED
 
     def _do_what_was_asked(self) -> None:
         taken = self.taken

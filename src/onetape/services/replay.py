@@ -21,6 +21,7 @@ from onetape.engine.tape_facts import seals_within
 from onetape.model.errors import BadConfig, BadInput, Divergence, StrategyError
 from onetape.model.instrument import Instrument
 from onetape.model.time import TIME_MAX
+from onetape.services.checkpoints import Checkpoints, CheckpointWriter
 from onetape.services.divergence import Part, first_differing_frame
 from onetape.services.frames_around import FramesAround
 from onetape.services.moments import place_of
@@ -39,6 +40,7 @@ __all__ = [
     "strategy_of",
 ]
 
+Keep = Callable[[Session, int], CheckpointWriter | None]
 GIVEN_FILE = "instruments.toml"  # what --instruments gave, kept in the run's folder
 
 
@@ -70,7 +72,8 @@ def replay_run(
 ) -> dict[str, Any]:
     """CONTRACT's keys: run, events, actions, divergences, first_divergence, action_hash; where it
     differs also `divergence`, of services/divergence.py. until: a place (services/moments.py); then
-    also `state`, the robot's there."""
+    also `state`, the robot's there, opened by a checkpoint where neither `verify` nor `source` asks
+    for more; `checkpoints`: why by none. A whole one that differs nowhere makes those missing."""
     with tempfile.TemporaryDirectory(prefix="onetape-replay-") as scratch:
         return _replayed(
             path, Path(scratch), verify=verify, until=until, source=source, progress=progress
@@ -100,6 +103,27 @@ def _replayed(
             frames.close()
 
     at_end = note_state if until is not None else None
+    kept: list[CheckpointWriter] = []
+
+    def keep(session: Session, number: int) -> CheckpointWriter | None:
+        found = Checkpoints(path, number)
+        if session.compiled is not None or found.places or found.is_final:
+            return None
+        kept.append(CheckpointWriter(path, session, life=number, scratch=scratch))
+        return kept[-1]
+
+    whole = until is None and source is None
+    problem = ""
+    if until is not None and not verify and source is None:
+        # It needs a recorded run, which is read by what is here.
+        from onetape.services.state_by_checkpoint import state_by_checkpoint
+
+        quick = state_by_checkpoint(
+            path, read_actions(path / "journal"), sequence=sequence, moment=moment
+        )
+        if isinstance(quick, dict):
+            return quick
+        problem = quick
     # First: one that still runs writes on, and only what it had written by now is compared.
     lives = lives_of(path / "journal") if plan.live is not None else []
     recorded = read_actions(path / "journal")
@@ -109,7 +133,7 @@ def _replayed(
         states = [state for life in lives for state in read_states(path / "journal", life)]
         again = repeat_lives(
             path, plan, lives, strategy, recorded, sequence=sequence, moment=moment,
-            progress=progress, at_end=at_end, scratch=scratch,
+            progress=progress, at_end=at_end, scratch=scratch, keep=keep if whole else None,
         )  # fmt: skip
     else:
         check_inputs(plan)
@@ -123,6 +147,7 @@ def _replayed(
             progress=progress,
             at_end=at_end,
             journal=scratch / "1",
+            keep=keep if whole else None,
         )
     if until is not None:
         recorded = recorded.where(recorded.columns["time"] <= again.cut)
@@ -134,6 +159,9 @@ def _replayed(
         count += abs(len(states) - len(again.states))
         words = "the actions are equal and the state hash is not: memory, balances or orders differ"
     divergence = None
+    if not count:
+        for each in kept:
+            each.finish()
     if count:
         words = f"recorded: {words}" if words else words
         parts = [Part(scratch / str(life.number), plan_of(plan, life), life) for life in lives]
@@ -156,6 +184,7 @@ def _replayed(
         "verified": verify,
         **({"divergence": divergence} if divergence else {}),
         **({"state": state} if state else {}),
+        **({"checkpoints": problem} if problem else {}),
     }
 
 
@@ -176,6 +205,7 @@ def repeat(
     position: int | None = None,
     carried: Mapping[str, Any] | None = None,
     at_end: Callable[[Repetition], None] | None = None,
+    keep: Keep | None = None,
 ) -> Repeated:
     """Runs the plan again into a journal that is thrown away.
 
@@ -189,7 +219,7 @@ def repeat(
     script: a run's journal whose order news and fills take the exchange's place.
     asked: what was asked of the robot from outside while it ran.
     each: called after the start and after each step, one frame at a time. at_end: once, where it
-    stopped.
+    stopped. keep: makes what writes checkpoints on the way.
     """
     with tempfile.TemporaryDirectory(prefix="onetape-replay-") as scratch:
         journal = journal or Path(scratch) / "journal"
@@ -208,7 +238,7 @@ def repeat(
                 if killed_at is None:
                     raise
             else:
-                _run(again, sequence, moment, each)
+                _run(again, sequence, moment, each, keep)
                 sure = session.sim.counters()["actions"]
                 if killed_at is not None and whole:
                     # It may have done a part of this, for it was killed meanwhile.
@@ -249,8 +279,14 @@ def _run(
     sequence: int | None,
     moment: int | None,
     each: Callable[[Session], None] | None,
+    keep: Keep | None,
 ) -> None:
     left = TIME_MAX if sequence is None else max(0, again.frames_at(sequence) - again.frames)
+    if keep is not None:
+        number = again.plan.live.life if again.plan.live else 1
+        if (writer := keep(again.session, number)) is not None:
+            writer.step(again.go_some)
+            return
     if each is None:
         again.go(left, moment)
         return
@@ -273,6 +309,7 @@ def repeat_lives(
     progress: Callable[[float, float | None], None] | None = None,
     at_end: Callable[[Repetition], None] | None = None,
     scratch: Path | None = None,
+    keep: Keep | None = None,
 ) -> Repeated:
     """A live run, one life after the other. Of one that was killed the repetition may know more
     than the tape does: what that life did not come to write is left out. scratch: a folder where
@@ -313,6 +350,7 @@ def repeat_lives(
                 position=life.position,
                 carried=whole.attributes if whole and life.live.restart == REPLAY else None,
                 at_end=at_end if is_last else None,
+                keep=keep,
             )
             if not life.has_ended:
                 numbers = recorded.columns["sequence"]

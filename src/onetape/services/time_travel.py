@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +46,7 @@ class _Walker:
     now: int = 0
     is_end: bool = False
     is_advanced: bool = False  # due things were done before a frame said so
+    by_checkpoint: bool = False  # it, or what it is a copy of, did not run all callbacks
 
     def ask(self, **request: Any) -> dict[str, Any]:
         """Raises what the other side raised."""
@@ -58,12 +60,18 @@ class _Walker:
     def note(self, answer: dict[str, Any]) -> None:
         self.frames, self.now = answer["frames"], answer["now"]
         self.is_end = answer["is_end"]
+        if answer["differs"]:
+            raise _DiffersError
 
     def end(self) -> None:
         self.connection.close()
         with suppress(ProcessLookupError):  # it had ended by itself
             signal.pidfd_send_signal(self.pid_fd, signal.SIGKILL)
         os.close(self.pid_fd)
+
+
+class _DiffersError(Exception):
+    """The strategy, opened by a checkpoint, does not do what it did in the run."""
 
 
 def _checked(answer: dict[str, Any] | None) -> dict[str, Any]:
@@ -89,6 +97,8 @@ class Traveller:
     _copies: list[_Walker] = field(init=False, default_factory=list)  # of this life, by frames
     _distance: int = field(init=False, default=DISTANCE_MIN)
     _lives: int = field(init=False, default=1)
+    _checkpoints: list[tuple[int, int]] = field(init=False, default_factory=list)  # frames, time
+    problem: str = field(init=False, default="")  # why a jump ran all callbacks, in words
 
     def __post_init__(self) -> None:
         if not hasattr(os, "pidfd_open"):
@@ -148,7 +158,7 @@ class Traveller:
         if told["life"] != self.life:
             self._change_life(told["life"])
         if moment is not None:
-            self._go_to_moment(moment)
+            self._with_checkpoints(lambda: self._go_to_moment(moment))
         else:
             self._go_to(self._here.ask(do="go_to_sequence", sequence=sequence)["frames"])
 
@@ -178,7 +188,10 @@ class Traveller:
         return abs(begun - count)
 
     def _go_to(self, frames: int) -> None:
-        self._start_from(lambda each: each.frames <= frames)
+        self._with_checkpoints(lambda: self._go_to_frame(frames))
+
+    def _go_to_frame(self, frames: int) -> None:
+        self._start_from(lambda at, _: at <= frames)
         near = frames - NEAR
         while self._here.frames < frames and not self._here.is_end:
             stops = [self._next_copy(), near, frames]
@@ -189,7 +202,7 @@ class Traveller:
             self._leave_copy()
 
     def _go_to_moment(self, moment: int) -> None:
-        self._start_from(lambda each: each.now <= moment)
+        self._start_from(lambda _, now: now <= moment)
         while not self._here.is_end:
             stop = self._next_copy()
             self._move(stop - self._here.frames, moment)
@@ -198,21 +211,68 @@ class Traveller:
             self._leave_copy()
         # Timers and answers that were due by then did not wait for a later frame.
         if self._here.now < moment:
-            self._here.note(self._here.ask(do="advance", moment=moment))
             self._here.is_advanced = True
+            self._here.note(self._here.ask(do="advance", moment=moment))
 
     def _move(self, frames_max: int, moment: int) -> None:
         frames_max = min(frames_max, TIME_MAX)
         self._here.note(self._here.ask(do="go", frames_max=frames_max, moment=moment))
 
-    def _start_from(self, is_before: Any) -> None:
-        """The last place that is before the wanted one: here, or where a copy waits."""
-        found = [each for each in self._copies if is_before(each)] or self._copies[:1]
+    def _start_from(self, is_before: Callable[[int, int], bool]) -> None:
+        """The last place that is before the wanted one: here, where a copy waits, or a checkpoint.
+        is_before: of frames and time."""
+        found = [each for each in self._copies if is_before(each.frames, each.now)]
+        copy = (found or self._copies)[-1 if found else 0]
         here = self._here
-        if is_before(here) and not here.is_advanced and here.frames >= found[-1].frames:
+        stays = (
+            is_before(here.frames, here.now) and not here.is_advanced and here.frames >= copy.frames
+        )
+        last = here.frames if stays else copy.frames
+        kept = [frames for frames, now in self._checkpoints if is_before(frames, now)]
+        if kept and kept[-1] > last and self._opened_by_checkpoint(kept[-1]):
             return
-        here.end()
-        self._here = self._copied(found[-1])
+        if not stays:
+            here.end()
+            self._here = self._copied(copy)
+
+    # --- checkpoints --------------------------------------------------------------------------
+
+    def _opened_by_checkpoint(self, frames: int) -> bool:
+        """Here is the checkpoint at `frames` now. False: it cannot be used, and none will be."""
+        walker = self._copied(self._copies[0])
+        try:
+            answer = walker.ask(do="checkpoint", frames=frames)
+        except BaseException:
+            walker.end()
+            raise
+        if answer["problem"]:
+            walker.end()
+            self._forget_checkpoints(answer["problem"])
+            return False
+        self._here.end()
+        self._here = walker
+        walker.by_checkpoint = True
+        walker.note(answer)
+        self._leave_copy()
+        return True
+
+    def _with_checkpoints(self, go: Callable[[], None]) -> None:
+        try:
+            go()
+        except _DiffersError:
+            # From the beginning, then, and never by one again.
+            self._forget_checkpoints("checkpoints are passed over: the robot goes another way")
+            go()
+
+    def _forget_checkpoints(self, why: str) -> None:
+        self.problem, self._checkpoints = why, []
+        doubtful = [each for each in self._copies if each.by_checkpoint]
+        self._copies = [each for each in self._copies if not each.by_checkpoint]
+        for each in doubtful:
+            each.end()
+        if self._here.by_checkpoint:
+            self._here.end()
+            self._here = self._copied(self._copies[0])
 
     # --- copies -----------------------------------------------------------------------------------
 
@@ -241,18 +301,22 @@ class Traveller:
             socket.send_fds(walker.connection, [b"f"], [theirs.fileno()])
             told = _checked(receive(walker.connection))
         return _Walker(
-            os.pidfd_open(told["pid"]), ours, walker.life, walker.frames, walker.now, walker.is_end
-        )
+            os.pidfd_open(told["pid"]), ours, walker.life, walker.frames, walker.now,
+            walker.is_end, by_checkpoint=walker.by_checkpoint,
+        )  # fmt: skip
 
     def _opened(self, life: int) -> _Walker:
         walker = self._copied(self._root)
         walker.life = life
         try:
-            walker.note(walker.ask(do="open", life=life))
+            answer = walker.ask(do="open", life=life)
+            walker.note(answer)
         except BaseException:
             walker.end()
             raise
         self._copies = [self._copied(walker)]
+        self._checkpoints = [(frames, now) for frames, now in answer["checkpoints"]]
+        self.problem = answer["problem"]
         return walker
 
     def _change_life(self, life: int) -> None:

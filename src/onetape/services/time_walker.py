@@ -19,7 +19,9 @@ from typing import Any
 
 import msgspec
 
+from onetape.engine.kept_state import StateKeeper
 from onetape.model.errors import OnetapeError, StrategyError
+from onetape.services.checkpoints import Checkpoints, UnusableError
 from onetape.services.frames_around import FramesAround
 from onetape.services.recorded_run import RecordedRun
 from onetape.services.repetition import Repetition
@@ -62,6 +64,8 @@ class Walker:
         self.again: Repetition | None = None
         self.frames: FramesAround | None = None
         self.life = 0
+        self.checkpoints: Checkpoints | None = None
+        self.keeper: StateKeeper | None = None
 
     def handle(self, request: dict[str, Any]) -> dict[str, Any]:
         match request["do"]:
@@ -76,6 +80,8 @@ class Walker:
                 }
             case "open":
                 return self._open(request["life"])
+            case "checkpoint":
+                return self._to_checkpoint(request["frames"])
             case "go":
                 assert self.again is not None
                 self.again.go(request["frames_max"], request["moment"])
@@ -100,7 +106,28 @@ class Walker:
             # A life that was killed may have failed in on_start: that is its end.
             if not self.run.lives or self.run.lives[life].has_ended:
                 raise
-        return self._place()
+            return {**self._place(), "checkpoints": [], "problem": ""}
+        self.checkpoints = Checkpoints(self.run.path, life + 1)
+        places = self.checkpoints.places
+        if places:
+            self.keeper = StateKeeper(self.again.session)
+        return {
+            **self._place(),
+            "checkpoints": [(each.frames, each.now) for each in places],
+            "problem": self.checkpoints.problem,
+        }
+
+    def _to_checkpoint(self, frames: int) -> dict[str, Any]:
+        """From the life's beginning. Where it says why not, it is of no further use."""
+        assert self.again is not None
+        assert self.checkpoints is not None and self.keeper is not None
+        place = self.checkpoints.before(frames=frames)
+        assert place is not None
+        try:
+            self.checkpoints.open(self.again, self.keeper, place)
+        except UnusableError as problem:
+            return {"problem": f"a checkpoint is passed over: {problem}"}
+        return {**self._place(), "problem": ""}
 
     def _advance(self, moment: int) -> dict[str, Any]:
         """Timers and answers that were due by then: they did not wait for a later frame. Not beyond
@@ -119,6 +146,7 @@ class Walker:
             "frames": self.again.frames,
             "now": self.again.session.sim.now,
             "is_end": self.again.is_whole,
+            "differs": self.again.session.sim.calls_differ,
         }
 
     def _state(self, around: int) -> dict[str, Any]:

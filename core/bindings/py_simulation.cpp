@@ -1,0 +1,65 @@
+// An order as a strategy writes it, made into what the loop takes.
+#include "bindings/py_simulation.hpp"
+
+namespace onetape {
+
+OrderRef PySimulation::place_wanted(WantedOrder& wanted, nb::handle symbol, int side_number,
+                                    nb::handle qty, nb::handle price, bool post_only,
+                                    bool reduce_only, const std::string& tif, nb::handle trigger,
+                                    const std::string& trigger_by, nb::handle position_side,
+                                    nb::handle expire, const std::string& tag) {
+    Instrument& instrument = find(symbol);
+    const InstrumentSpec& facts = instrument.spec;
+    OrderSpec& order = wanted.spec;
+    order.side = static_cast<Side>(side_number);
+    order.tag = tag;
+    if (tif == "GTC")
+        order.tif = TimeInForce::gtc;
+    else if (tif == "IOC")
+        order.tif = TimeInForce::ioc;
+    else if (tif == "FOK")
+        order.tif = TimeInForce::fok;
+    else if (tif == "GTD")
+        order.tif = TimeInForce::gtd;
+    else
+        throw nb::value_error("tif must be GTC, IOC, FOK or GTD");
+    if (!expire.is_none()) {
+        order.expire_ns = nb::cast<std::int64_t>(expire);
+        order.tif = TimeInForce::gtd;
+    }
+    if (post_only) order.flags |= order_post_only;
+    if (reduce_only) order.flags |= order_reduce_only;
+    if (!price.is_none()) {
+        order.type = OrderType::limit;
+        wanted.has_price =
+            units_of(price, facts.price_decimals, facts.tick,
+                     order.side == Side::sell ? Rounding::up : Rounding::down, order.price);
+    }
+    if (!trigger.is_none()) {
+        wanted.wants_trigger = true;
+        wanted.has_trigger =
+            units_of(trigger, facts.price_decimals, facts.tick, Rounding::nearest, order.trigger);
+        if (trigger_by == "last")
+            order.trigger_by = TriggerBy::last;
+        else if (trigger_by == "mark")
+            order.trigger_by = TriggerBy::mark;
+        else if (trigger_by == "index")
+            order.trigger_by = TriggerBy::index;
+        else
+            throw nb::value_error("trigger_by must be last, mark or index");
+    }
+    if (!position_side.is_none()) {
+        const std::string text = nb::cast<std::string>(position_side);
+        if (text == "long")
+            order.position_side = PositionSide::long_;
+        else if (text == "short")
+            order.position_side = PositionSide::short_;
+        else if (text != "both")
+            throw nb::value_error("position_side must be long, short or both");
+    }
+    wanted.has_qty =
+        units_of(qty, facts.size_decimals, lot_of(facts, order.type), Rounding::down, order.size);
+    return send(instrument, wanted, [&] { return nb::cast<std::string>(nb::str(qty)); });
+}
+
+}  // namespace onetape

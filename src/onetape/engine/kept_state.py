@@ -1,0 +1,338 @@
+"""The Python half of a robot at one place of its run, as bytes and back.
+
+The core's half is repeated from the tapes and the log of what the strategy asked for; what only
+Python has is kept here: the attributes of the strategy and its children, their randomness, their
+handlers, the memory, what the host noted of them. One pickle has it all, so that what is shared
+stays shared. What belongs to the loop (orders, books, positions, the strategy itself) is named in
+it, and on the way back is that of the session which it comes back into.
+
+Reading it runs what is in it: only bytes that this user has written may come here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+from collections.abc import Iterator
+from functools import cached_property
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodDescriptorType,
+    ModuleType,
+)
+from typing import TYPE_CHECKING, Any, Final
+
+from onetape import _core
+from onetape.engine.compiled import is_compiled
+from onetape.engine.loader import own_modules
+from onetape.engine.strategy import Strategy
+
+if TYPE_CHECKING:
+    from onetape.engine.session import Session
+
+__all__ = ["STATE_BYTES_MAX", "CannotKeepError", "StateKeeper"]
+
+STATE_BYTES_MAX: Final = 64 * 2**20
+_EVENTS: Final = (
+    _core.Quote, _core.Trade, _core.Bar, _core.Mark, _core.Funding, _core.Liquidation,
+    _core.MarketByOrder,
+)  # fmt: skip
+# Of the host: what follows from what the strategy did.
+_HOST: Final = (
+    "memory", "_memory_last", "failures", "bar_sources", "_bar_keys", "history",
+    "longest_period", "subscriptions", "_notes",
+)  # fmt: skip
+_LENT: Final = ("_sim", "_host")
+
+
+class CannotKeepError(Exception):
+    """Says in words what of the robot no file can hold."""
+
+
+class StateKeeper:
+    """Of one session that has started and taken nothing yet."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._robots = [session.robot, *session.host.children]
+        # Handlers are often functions without a name; on_start makes the same ones each time.
+        self._functions: dict[tuple[str, int], FunctionType] = {
+            (kind, number): function
+            for kind, entries in self._handlers().items()
+            for number, entry in enumerate(entries)
+            if isinstance(function := entry.handler, FunctionType)
+        }
+        self._names = {id(function): name for name, function in self._functions.items()}
+        self._own = {each.__name__ for each in own_modules(type(session.robot))}
+        self._shared: bytes | None = None
+        self._trouble = self._unfit()
+        if not self._trouble:
+            try:
+                self._shared = self._shared_state()
+            except CannotKeepError as problem:
+                self._trouble = str(problem)
+
+    # --- there --------------------------------------------------------------------------------
+
+    def keep(self) -> tuple[bytes, list[int]]:
+        """The state, and the ids of the orders that it names. Raises CannotKeepError."""
+        if self._trouble:
+            raise CannotKeepError(self._trouble)
+        if [self._session.robot, *self._session.host.children] != self._robots:
+            raise CannotKeepError("children were made after on_start")
+        if self._shared_state() != self._shared:
+            raise CannotKeepError("it keeps state in its modules or classes")
+        orders: set[int] = set()
+        try:
+            kept = self._pickled(self._whole(), orders)
+        except CannotKeepError:
+            raise
+        except Exception as problem:
+            raise CannotKeepError(self._named(problem)) from problem
+        if len(kept) > STATE_BYTES_MAX:
+            raise CannotKeepError(f"it has {len(kept) >> 20} MiB of attributes")
+        return kept, sorted(orders)
+
+    def _whole(self) -> dict[str, Any]:
+        host = self._session.host
+        assert host.random is not None
+        handlers = host.handlers
+        return {
+            "robots": [_attributes(each) for each in self._robots],
+            "random": host.random.getstate(),
+            "host": {name: getattr(host, name) for name in _HOST},
+            "entries": self._handlers(),
+            "through": sorted(handlers.through) if handlers is not None else [],
+            "ladders": self._session.sim.settled_ladders(),
+        }
+
+    def _pickled(self, value: Any, orders: set[int]) -> bytes:
+        target = io.BytesIO()
+        _Pickler(target, self, orders).dump(value)
+        return target.getvalue()
+
+    def _named(self, problem: Exception) -> str:
+        """Which attribute it was."""
+        for robot in self._robots:
+            for name, value in _attributes(robot).items():
+                try:
+                    self._pickled(value, set())
+                except Exception as own:
+                    return f"its attribute {name!r} cannot be kept ({_words(own)})"
+        return f"it cannot be kept ({_words(problem)})"
+
+    # --- and back -----------------------------------------------------------------------------
+
+    def restore(self, kept: bytes) -> None:
+        """Into the session, whose core stands where that one's stood. Raises CannotKeepError, and
+        whatever a damaged pickle raises: the session is of no use then."""
+        if self._trouble:
+            raise CannotKeepError(self._trouble)
+        host, sim = self._session.host, self._session.sim
+        assert host.random is not None
+        found = _Unpickler(io.BytesIO(kept), self).load()
+        for robot, attributes in zip(self._robots, found["robots"], strict=True):
+            own = vars(robot)
+            lent = {name: own[name] for name in _LENT}
+            own.clear()
+            own.update(lent | attributes)
+        host.random.setstate(found["random"])
+        for name, value in found["host"].items():
+            setattr(host, name, value)
+        if host.memory_bytes:  # else nothing has asked for it yet
+            sim.touch_memory()
+        if found["entries"] or found["through"]:
+            host.handlers_of(Strategy).restore(found["entries"], found["through"])
+        sim.settle_ladders(found["ladders"])
+
+    # --- what is named and not kept -------------------------------------------------------------
+
+    def named(self, value: Any, orders: set[int]) -> Any:
+        """How a pickle names it; NotImplemented: it is kept as it is. See `_Pickler`."""
+        host, sim = self._session.host, self._session.sim
+        kind = type(value)
+        if value is sim:
+            return _of_loop, ("sim",)
+        if value is host:
+            return _of_loop, ("host",)
+        if value is host.random:
+            return _of_loop, ("random",)
+        if kind is FunctionType:
+            name = self._names.get(id(value))
+            if name is None:
+                return NotImplemented
+            return _of_loop, ("handler", *name), _cells_of(value), None, None, _fill_cells
+        if isinstance(value, Strategy):
+            for number, robot in enumerate(self._robots):
+                if value is robot:
+                    return _of_loop, ("robot", number)
+            raise CannotKeepError("it has a strategy that is not in the run")
+        if kind.__module__ in self._own:
+            if _pickles_itself(kind, self._own):  # it may leave out what it counts as unimportant
+                raise CannotKeepError(f"{kind.__name__} says itself how it is pickled")
+            return NotImplemented
+        if kind.__module__ != "onetape._core":
+            return NotImplemented
+        if kind is _core.Order:
+            orders.add(value.id)
+            return _of_loop, ("order", value.id)
+        if kind is _core.Position:
+            return _of_loop, ("position", value.symbol, value.side)
+        if kind is _core.LiveBook and value is sim.book(value.symbol):
+            return _of_loop, ("book", value.symbol)
+        if kind is _core.Fill:
+            return _of_loop, ("fill", *_core.fill_parts(value))
+        if kind in _EVENTS:
+            return _of_loop, ("event", *_core.event_parts(value))
+        if kind is _core.RunningSha256 or isinstance(value, type):
+            return NotImplemented
+        raise CannotKeepError(f"a {kind.__name__} cannot be kept")
+
+    def found(self, kind: str, *name: Any) -> Any:
+        """What a name stands for here."""
+        host, sim = self._session.host, self._session.sim
+        match kind:
+            case "sim":
+                return sim
+            case "host":
+                return host
+            case "random":
+                return host.random
+            case "handler":
+                return self._functions[name]
+            case "robot":
+                return self._robots[name[0]]
+            case "order":
+                order = sim.order_by_id(name[0])
+                if order is None:
+                    raise CannotKeepError(f"order {name[0]} is not known")
+                return order
+            case "position":
+                return sim.position(*name)
+            case "book":
+                return sim.book(*name)
+            case "fill":
+                return _core.fill_of(*name)
+            case "event":
+                return _core.event_of(name)
+        raise CannotKeepError(f"no {kind} here")
+
+    # --- whether it can be ------------------------------------------------------------------------
+
+    def _unfit(self) -> str:
+        if is_compiled(self._session.strategy_class) and not self._session.plan.interpret:
+            return "it is compiled"
+        if self._session.strategy_class.__module__ == "__main__":
+            return "it is of an interactive session"
+        for robot in self._robots:
+            for klass in type(robot).__mro__:
+                if klass is Strategy:
+                    break
+                if any(isinstance(each, MemberDescriptorType) for each in vars(klass).values()):
+                    return f"{klass.__name__} has __slots__"
+        return ""
+
+    def _handlers(self) -> dict[str, list[Any]]:
+        handlers = self._session.host.handlers
+        return handlers.entries if handlers is not None else {}
+
+    def _shared_state(self) -> bytes:
+        """A digest of what its modules and classes hold: state there belongs to no robot."""
+        classes = [klass for robot in self._robots for klass in type(robot).__mro__]
+        digest = hashlib.sha256()
+        for name, value in _shared_values(own_modules(type(self._session.robot)), classes):
+            try:
+                digest.update(pickle.dumps((name, value), protocol=5))
+            except Exception as problem:
+                text = f"{name} outside of it may change ({_words(problem)})"
+                raise CannotKeepError(text) from problem
+        return digest.digest()
+
+
+class _Pickler(pickle.Pickler):
+    def __init__(self, target: io.BytesIO, keeper: StateKeeper, orders: set[int]) -> None:
+        super().__init__(target, protocol=5)
+        self._keeper, self._orders = keeper, orders
+
+    def reducer_override(self, value: Any) -> Any:
+        return self._keeper.named(value, self._orders)
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, source: io.BytesIO, keeper: StateKeeper) -> None:
+        super().__init__(source)
+        self._keeper = keeper
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == __name__ and name == _of_loop.__name__:
+            return self._keeper.found
+        return super().find_class(module, name)
+
+
+def _of_loop(*_: Any) -> Any:
+    """Stands in a pickle for `StateKeeper.found` of the session that it comes back into."""
+    raise CannotKeepError("a robot's state is read into a session only")
+
+
+def _pickles_itself(kind: type[Any], own: set[str]) -> bool:
+    return any(
+        name in vars(each) and getattr(vars(each)[name], "__module__", "") in own
+        for each in kind.__mro__
+        if each.__module__ in own
+        for name in ("__reduce__", "__reduce_ex__", "__getstate__", "__getnewargs_ex__")
+    )
+
+
+def _cells_of(function: FunctionType) -> tuple[Any, ...]:
+    """What a function has closed over, which it may change."""
+    return tuple(cell.cell_contents for cell in function.__closure__ or ())
+
+
+def _fill_cells(function: FunctionType, contents: tuple[Any, ...]) -> None:
+    for cell, content in zip(function.__closure__ or (), contents, strict=True):
+        cell.cell_contents = content
+
+
+def _attributes(robot: Any) -> dict[str, Any]:
+    return {name: value for name, value in vars(robot).items() if name not in _LENT}
+
+
+def _shared_values(
+    modules: list[ModuleType], classes: list[type[Any]]
+) -> Iterator[tuple[str, Any]]:
+    """(name, value) of the data that modules, their classes and functions hold."""
+    names = {module.__name__ for module in modules}
+    spaces: list[tuple[str, dict[str, Any]]] = [(each.__name__, vars(each)) for each in modules]
+    seen: set[int] = set()
+    spaces += [(each.__name__, dict(vars(each))) for each in classes if each.__module__ in names]
+    while spaces:
+        where, space = spaces.pop()
+        for name, value in list(space.items()):
+            if isinstance(value, (staticmethod, classmethod)):
+                value = value.__func__
+            if name.startswith("__") or id(value) in seen or isinstance(value, ModuleType):
+                continue
+            if isinstance(value, type):
+                if value.__module__ in names:
+                    seen.add(id(value))
+                    spaces.append((f"{where}.{name}", dict(vars(value))))
+            elif isinstance(value, FunctionType):
+                if value.__module__ in names:
+                    seen.add(id(value))
+                    yield f"{where}.{name}", (value.__defaults__, value.__kwdefaults__)
+            elif not isinstance(value, _WITHOUT_STATE):
+                yield f"{where}.{name}", value
+
+
+_WITHOUT_STATE: Final[tuple[type[Any], ...]] = (
+    property, cached_property, MemberDescriptorType, GetSetDescriptorType, BuiltinFunctionType,
+    MethodDescriptorType,
+)  # fmt: skip
+
+
+def _words(problem: Exception) -> str:
+    return (str(problem).splitlines() or [type(problem).__name__])[0]
