@@ -298,7 +298,7 @@ class AccountMoney:
         )
         if isinstance(entry, Refused) or not entry.legs:
             return
-        began = self._opened.get(currency, 0)
+        began = self._kept.opened.get(currency, 0)
         if not wallet and not told and at <= began:  # it is in what the ledger began with
             first = entry.legs[0]._replace(holder=Outside.WORLD)
             entry = entry._replace(legs=(first, *entry.legs[1:]))
