@@ -84,8 +84,8 @@ class Account:
             self.reductions.order(order)
         self.write()
 
-    def own_of_slot(self, slot: int, symbol: str) -> int:
-        held = self.booking.positions.get((slot, symbol, PositionSide.BOTH))
+    def own_of_slot(self, slot: int, symbol: str, side: PositionSide = PositionSide.BOTH) -> int:
+        held = self.booking.positions.get((slot, symbol, side))
         return held.qty if held else 0
 
     def own(self, robot: int) -> int:
@@ -140,7 +140,7 @@ class Account:
                         fill = out.fill._replace(client_id=out.order.client_id)
                         self.tape.append(("fill", (fill,)))
                         self.booking.fill(fill, robot + 1)
-                        self.reductions.position(robot + 1, PERP, fill.side)
+                        self.reductions.position(robot + 1, PERP, fill.position_side, fill.side)
                         self.reductions.order(out.order)
             self.reductions.hold(self.now)
 
@@ -186,15 +186,15 @@ class Account:
         self.count += 1
         self.now += 1
         told = FillTold(
-            PERP, order.client_id, "", self.count, order.spec.side, PositionSide.BOTH, price, size,
-            self.now, 0, "", Liquidity.TAKER,
+            PERP, order.client_id, "", self.count, order.spec.side, order.spec.position_side, price,
+            size, self.now, 0, "", Liquidity.TAKER,
         )  # fmt: skip
         self.manager.hear([told], self.now)
         self.write()
 
-    def hold(self, robot: int, qty: int) -> None:
+    def hold(self, robot: int, qty: int, leg: PositionSide = PositionSide.BOTH) -> None:
         """A robot comes to hold so much."""
-        order = self.ask(robot, BUY if qty > 0 else SELL, abs(qty), 0)
+        order = self.ask(robot, BUY if qty > 0 else SELL, abs(qty), 0, position_side=leg)
         self.answer()
         self.fill(order, abs(qty))
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from accounts.shared_account import BUY, SELL, A, Account, B, C
 from long_form import examples
 from onetape.accounts.reductions import AGAIN
-from onetape.model.enums import PositionSide, TriggerBy
+from onetape.model.enums import OrderType, PositionSide, TriggerBy
 from onetape.model.errors import PositionLimit, ReduceOnlyViolated
 from onetape.model.order import OWN_REDUCING, REDUCE_ONLY
 from onetape.orders.calls import Purpose
@@ -59,10 +59,32 @@ def test_without_sub_accounts_nothing_changes():
         assert flags(account.reduce(*words)) == REDUCE_ONLY
 
 
-@pytest.mark.parametrize("side", [PositionSide.LONG, PositionSide.SHORT])
-def test_in_hedge_mode_nothing_changes(side):
+@pytest.mark.parametrize(
+    ("leg", "opens", "closes"), [(PositionSide.LONG, BUY, SELL), (PositionSide.SHORT, SELL, BUY)]
+)
+def test_in_hedge_mode_none_closes_what_another_holds(leg, opens, closes):
+    """The venue would: it knows one position of that side. Who has no part of it would trade
+    without the money for it, and the other would have more in its books than there is."""
     account = Account()
-    assert flags(account.reduce(A, SELL, 5, position_side=side)) == REDUCE_ONLY
+    account.hold(B, 10 * opens.sign, leg)
+    refused = account.ask(A, closes, 5, position_side=leg)
+    assert (refused.code, "0.000 of its sub-account" in refused.reason) == (
+        ReduceOnlyViolated.code, True
+    )  # fmt: skip
+    assert account.ask(A, opens, 5, position_side=leg).spec.size_int == 5
+    account.hold(A, 4 * opens.sign, leg)
+    first = account.ask(A, closes, 3, position_side=leg)
+    assert (first.spec.own_reducing, first.spec.reduce_only) == (False, False)
+    assert account.ask(A, closes, 2, position_side=leg).code == ReduceOnlyViolated.code
+    assert account.ask(B, closes, 10, position_side=leg).spec.size_int == 10
+    # A stop and a target for one position are usual.
+    stop = {"type": OrderType.MARKET, "trigger_int": 500_000, "trigger_by": TriggerBy.LAST}
+    assert account.ask(A, closes, 4, 0, position_side=leg, **stop).spec.size_int == 4
+    refused = account.ask(A, closes, 5, 0, position_side=leg, **stop)
+    assert refused.code == ReduceOnlyViolated.code
+    # The position of the other side is another one.
+    other = PositionSide.SHORT if leg is PositionSide.LONG else PositionSide.LONG
+    assert account.ask(A, opens, 1, position_side=other).code == ReduceOnlyViolated.code
 
 
 def test_while_the_account_is_not_reconciled_the_venue_judges():

@@ -108,7 +108,7 @@ class Life:
         )  # fmt: skip
         manager.owner_of = self.tape.owner_of
         reductions = Reductions(
-            manager, self._kept.instruments, own=lambda slot, symbol: self.money.own(slot, symbol),
+            manager, self._kept.instruments, own=lambda *of: self.money.own(*of),
             slot_of=self.tape.slot_of, bounds=world.limits, is_shared=True,
         )  # fmt: skip
         self.money = AccountMoney(

@@ -57,7 +57,8 @@ def test_without_faults_nothing_is_ever_unknown(kind):
 
 
 # 1083: a word of an earlier amendment comes after a restart, and after the fills of a later one.
-ONCE_BROKEN = (("binance-usdm", 1083),)
+# 4019: in hedge mode a sub-account without money closes what another one holds.
+ONCE_BROKEN = (("binance-usdm", 1083), ("binance-usdm", 4019))
 
 
 @pytest.mark.parametrize(

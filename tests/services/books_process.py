@@ -92,7 +92,7 @@ class Books:
         tape = GatewayTape(self.writer, ())
         table = AccountTable(home, venue=venue, account=account, kind=kind)
         reductions = Reductions(
-            OrderManager(protocol), {}, own=lambda slot, symbol: 0, slot_of=lambda _: 1, bounds={},
+            OrderManager(protocol), {}, own=lambda *of: 0, slot_of=lambda _: 1, bounds={},
             is_shared=True,
         )  # fmt: skip
         self.money = AccountMoney(

@@ -46,7 +46,7 @@ class Life(AbstractContextManager):
         table = AccountTable(home, venue="binance", account="main", kind="binance-usdm")
         reductions = Reductions(
             OrderManager(BinanceUsdmProtocol("k", "s")), INSTRUMENTS,
-            own=lambda slot, symbol: self.money.own(slot, symbol), slot_of=lambda robot: robot,
+            own=lambda *of: self.money.own(*of), slot_of=lambda robot: robot,
             bounds={}, is_shared=True,
         )  # fmt: skip
         self.money = AccountMoney(

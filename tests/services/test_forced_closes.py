@@ -39,7 +39,7 @@ class Gateway:
         table = AccountTable(home, venue="binance", account=name, kind="binance-usdm")
         reductions = Reductions(
             OrderManager(BinanceUsdmProtocol("k", "s")), INSTRUMENTS,
-            own=lambda slot, symbol: self.money.own(slot, symbol), slot_of=lambda robot: robot,
+            own=lambda *of: self.money.own(*of), slot_of=lambda robot: robot,
             bounds={}, is_shared=True,
         )  # fmt: skip
         self.kept = KeptMoney(options, INSTRUMENTS, {}, lambda currency: 0)

@@ -1,5 +1,6 @@
-"""Reduce-only orders of sub-accounts that share a one-way account: how each goes out, and that none
-takes off more than its own sub-account holds.
+"""Reductions of sub-accounts that share an account: how each goes out, and that none takes off more
+than its own sub-account holds. In hedge mode these are the orders that close a side, which the
+venue fills from whoever's position: they go out as they are, or not at all.
 
 Beside the venue's promise, which is about the account, there is ours, about the sub-account: all of
 its working reductions together are never more than its position, less what its market orders have
@@ -35,7 +36,7 @@ from onetape.model.time import SECOND
 from onetape.orders.filters import Refusal
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
-from onetape.orders.working import waits
+from onetape.orders.working import only_reduces, waits
 
 __all__ = ["Reductions"]
 
@@ -46,11 +47,11 @@ _AMENDABLE: Final = frozenset(
     {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, OrderState.TRIGGERED}
 )
 
-Key = tuple[int, str, Side]  # slot, symbol, side of the order
+Key = tuple[int, str, PositionSide, Side]  # slot, symbol, and the order's
 
 
 class Reductions:
-    """Of one account. own: a sub-account's position by slot and symbol, signed; bounds: the
+    """Of one account. own: a sub-account's position by slot, symbol and side, signed; bounds: the
     greatest position that the account may reach, by symbol; is_shared: there are sub-accounts. Else
     the account's position is the only one, and the gate sees to it."""
 
@@ -59,7 +60,7 @@ class Reductions:
         manager: OrderManager,
         instruments: Mapping[str, Instrument],
         *,
-        own: Callable[[int, str], int],
+        own: Callable[[int, str, PositionSide], int],
         slot_of: Callable[[int], int],
         bounds: Mapping[str, int],
         is_shared: bool,
@@ -85,11 +86,17 @@ class Reductions:
             spec = structs.replace(spec, own_reducing=False, reduce_only=True)
         if not self._is_ours(spec) or not knows:
             return spec
-        key = (self._slot_of(robot), spec.symbol, spec.side)
+        key = self._key(robot, spec)
+        if spec.position_side is not _BOTH:
+            # Those with a trigger count by themselves.
+            alone = spec.trigger_by is not TriggerBy.NONE
+            free = self._held(key) if alone else self._free(key)
+            too_much = spec.size_int > free
+            return self._too_much(spec.symbol, spec.size_int, free) if too_much else spec
         working, sign = self._manager.directory.working, spec.side.sign
         found = plain_reduction(
             spec,
-            own=self._own(key[0], spec.symbol),
+            own=self._own(key[0], spec.symbol, _BOTH),
             own_reducing=self._working(key),
             account=self._manager.positions.get((spec.symbol, _BOTH), 0),
             account_reducing=working.reducing(spec),
@@ -109,7 +116,7 @@ class Reductions:
 
     def in_doubt(self, spec: OrderSpec) -> OrderSpec:
         """An order of which nobody knows how it was sent: the worse of both."""
-        if not self._is_ours(spec):
+        if not self._is_ours(spec) or spec.position_side is not _BOTH:
             return spec
         return structs.replace(spec, reduce_only=False, own_reducing=True)
 
@@ -121,7 +128,7 @@ class Reductions:
         if size <= order.life.size:
             return None
         left = size - order.life.filled
-        free = self._free((self._slot_of(order.robot), spec.symbol, spec.side), without=order)
+        free = self._free(self._key(order.robot, spec), without=order)
         return None if left <= free else self._too_much(spec.symbol, left, free)
 
     def _too_much(self, symbol: str, size: int, free: int) -> Refusal:
@@ -139,7 +146,7 @@ class Reductions:
         reduces = spec.own_reducing or self._is_ours(spec)
         if not reduces and (not _takes(spec) or spec.position_side is not _BOTH):
             return
-        key = (self._slot_of(order.robot), spec.symbol, spec.side)
+        key = self._key(order.robot, spec)
         kept = self._orders if reduces else self._taking
         if order.is_open:
             kept.setdefault(key, {})[order.client_id] = order
@@ -151,10 +158,10 @@ class Reductions:
         if mine is not None and mine.pop(order.client_id, None) is not None and not mine:
             del kept[key]
 
-    def position(self, slot: int, symbol: str, side: Side) -> None:
+    def position(self, slot: int, symbol: str, of: PositionSide, side: Side) -> None:
         """A fill of that side has changed a sub-account's position: what it had to be taken off by
         may be less now."""
-        key = (slot, symbol, side)
+        key = (slot, symbol, of, side)
         if key in self._orders:
             self._marked[key] = True
 
@@ -216,17 +223,18 @@ class Reductions:
     # --- sums -------------------------------------------------------------------------------------
 
     def _is_ours(self, spec: OrderSpec) -> bool:
-        """A reduction of a one-way position."""
-        if not self._is_shared or not spec.reduce_only or spec.position_side is not _BOTH:
-            return False
-        return self._manager.venue.traits.positions
+        """A reduction of a position of which others hold a part."""
+        return self._is_shared and only_reduces(spec) and self._manager.venue.traits.positions
+
+    def _key(self, robot: int, spec: OrderSpec) -> Key:
+        return self._slot_of(robot), spec.symbol, spec.position_side, spec.side
 
     def _counts(self, order: Managed) -> bool:
         return order.spec.own_reducing or not waits(order, self._manager.venue.traits)
 
     def _held(self, key: Key) -> int:
         """What can be taken off by orders of that side."""
-        return max(-self._own(key[0], key[1]) * key[2].sign, 0)
+        return max(-self._own(*key[:3]) * key[3].sign, 0)
 
     def _working(self, key: Key, without: Managed | None = None) -> int:
         """What is on its way to take it off: reductions, and what trades as soon as it arrives."""

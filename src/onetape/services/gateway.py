@@ -268,7 +268,7 @@ class Gateway:
             kind=options.kind, names=options.subaccounts,
         )  # fmt: skip
         reductions = Reductions(
-            self.manager, kept.instruments, own=lambda slot, symbol: self.money.own(slot, symbol),
+            self.manager, kept.instruments, own=lambda *of: self.money.own(*of),
             slot_of=self.tape.slot_of, bounds=self._limits().position_max,
             is_shared=bool(options.subaccounts),
         )  # fmt: skip

@@ -197,7 +197,7 @@ class AccountMoney:
             entry = self.booking.fill(fill, slot)
             if self._instruments[fill.symbol].kind is not Kind.SPOT:
                 self._lock(fill.symbol, fill.position_side, slot)
-                self.reductions.position(slot, fill.symbol, fill.side)
+                self.reductions.position(slot, fill.symbol, fill.position_side, fill.side)
                 for leg in entry.legs:  # a late one changes what others' positions cost
                     if leg.holder > 0 and leg.holder != slot:
                         self._lock(fill.symbol, fill.position_side, leg.holder)
@@ -206,7 +206,7 @@ class AccountMoney:
         for each, symbol, side in self.booking.positions:
             if (symbol, side) == (fill.symbol, fill.position_side):
                 self._lock(symbol, side, each)
-                self.reductions.position(each, symbol, fill.side)
+                self.reductions.position(each, symbol, side, fill.side)
         return entry
 
     def _lock(self, symbol: str, side: PositionSide, slot: int) -> None:
@@ -218,9 +218,9 @@ class AccountMoney:
         self._changed.update(self.locks.update(order, self._slot_of(order.robot)))
         self.reductions.order(order)
 
-    def own(self, slot: int, symbol: str) -> int:
-        """A sub-account's one-way position, signed."""
-        held = self.booking.positions.get((slot, symbol, PositionSide.BOTH))
+    def own(self, slot: int, symbol: str, side: PositionSide) -> int:
+        """A sub-account's position, signed."""
+        held = self.booking.positions.get((slot, symbol, side))
         return held.qty if held is not None else 0
 
     def heard(self, told: Iterable[Told], now: int) -> None:
