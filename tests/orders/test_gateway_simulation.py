@@ -57,8 +57,9 @@ def test_without_faults_nothing_is_ever_unknown(kind):
 
 
 # 1083: a word of an earlier amendment comes after a restart, and after the fills of a later one.
+# 1107: what the books begin with has a deposit that a list tells of a microsecond later.
 # 4019: in hedge mode a sub-account without money closes what another one holds.
-ONCE_BROKEN = (("binance-usdm", 1083), ("binance-usdm", 4019))
+ONCE_BROKEN = (("binance-usdm", 1083), ("binance-usdm", 4019), ("kraken", 1107))
 
 
 @pytest.mark.parametrize(

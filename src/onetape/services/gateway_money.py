@@ -49,6 +49,7 @@ _ENTRY: Final = type_id("entry")
 _NO_MARGINS: Final[Mapping[str, BalanceTold]] = MappingProxyType({})
 
 GRACE: Final = SECOND  # for the fill behind a balance that the stream tells
+TOLD_NS: Final = 1000  # venues tell microseconds, rounded either way: of two times one moment
 
 Balances = Mapping[str, BalanceTold]  # by currency
 Positions = Mapping[tuple[str, PositionSide], int]
@@ -231,7 +232,7 @@ class AccountMoney:
             if isinstance(each, MoveTold):
                 began = opened.get(each.currency, min(opened.values(), default=0))
                 # What happened by then is in the balance that they began with.
-                if each.time > began and opened:
+                if each.time > began + TOLD_NS and opened:
                     self.book(self._moved(each))
             elif isinstance(each, BalanceTold) and self.is_ready:
                 self._heard[each.currency] = each, now + GRACE
@@ -299,7 +300,7 @@ class AccountMoney:
         if isinstance(entry, Refused) or not entry.legs:
             return
         began = self._kept.opened.get(currency, 0)
-        if not wallet and not told and at <= began:  # it is in what the ledger began with
+        if not wallet and not told and at <= began + TOLD_NS:  # it is in what the ledger began with
             first = entry.legs[0]._replace(holder=Outside.WORLD)
             entry = entry._replace(legs=(first, *entry.legs[1:]))
         self.book(entry)
