@@ -8,6 +8,7 @@ import pytest
 
 from certify.conformance import CASES
 from certify.desks import binance_desk, http_desk
+from long_form import long_form
 from sim.venue_client import Virtual, served
 
 IDS = [case.id for case in CASES]
@@ -33,7 +34,7 @@ def virtual_desk(seed: int):
 
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
-@pytest.mark.parametrize("seed", [7, 8])
+@pytest.mark.parametrize("seed", [7, *long_form(8)])
 def test_a_case_holds_in_virtual_time(case, seed):
     note = case.run(virtual_desk(seed))
     assert not note.startswith("not seen"), note

@@ -15,6 +15,7 @@ import pytest
 from strategy_files import write
 from tapes import ETH, Market
 
+from long_form import long_form
 from onetape.engine.kept_state import StateKeeper
 from onetape.services import checkpoints
 from onetape.services.backtest import BacktestOptions, run_backtest
@@ -227,14 +228,16 @@ def walk(tmp_path_factory) -> Path:
 @pytest.mark.parametrize(
     ("name", "params"),
     [
-        ("breakout", {"period": "5s", "window": 4}),
-        ("cross", {"fast": 2, "slow": 5}),
         ("cross_venue", {"edge": -0.01}),
         ("grid", {"step": 0.004}),
         ("market_maker", {"keep_within": 1}),
         ("pair", {"window": 20, "enter": 1.0}),
         ("pair_arbitrage.py:PairArbitrage", {"edge": 0.0001}),
-        ("random_walk", {"every": "1s"}),
+        *long_form(
+            ("breakout", {"period": "5s", "window": 4}),
+            ("cross", {"fast": 2, "slow": 5}),
+            ("random_walk", {"every": "1s"}),
+        ),
     ],
 )
 def test_the_examples_are_the_same_by_checkpoint(tmp_path, walk, often, name, params):

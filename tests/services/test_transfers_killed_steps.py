@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from books_process import UNIT, Books, Wire
 
+from long_form import long_form
 from onetape.model.money import money, money_units
 from onetape.orders.calls import MASTER, OrderProtocol
 from onetape.orders.outcome import Answer, Outcome
@@ -157,20 +158,27 @@ def lives_for(world: World, way: Way, home: Path, steps: int, fields: dict) -> b
     return status != 0
 
 
-@pytest.mark.parametrize("way", [OUT, TO_MASTER, TO_FUTURES], ids=lambda way: way.path)
+OTHER_WAYS = (TO_MASTER, TO_FUTURES)
+OUTCOMES = {
+    "plain": ([], {"done"}),
+    "answer lost": ([{"action": "drop_answer", "count": 1}], {"done"}),
+    # Its deadline comes before another try.
+    "request lost": ([{"action": "drop_request"}], {"expired"}),
+    "put off": ([{"action": "error", "error": BUSY, "done": False}], {"expired"}),
+    "refused": ([{"action": "error", "error": NO, "done": False}], {"failed"}),
+}
+
+
 @pytest.mark.parametrize(
-    ("rules", "states"),
+    ("way", "outcome"),
     [
-        ([], {"done"}),
-        ([{"action": "drop_answer", "count": 1}], {"done"}),
-        # Its deadline comes before another try.
-        ([{"action": "drop_request"}], {"expired"}),
-        ([{"action": "error", "error": BUSY, "done": False}], {"expired"}),
-        ([{"action": "error", "error": NO, "done": False}], {"failed"}),
+        *((OUT, each) for each in OUTCOMES),
+        *((other, "answer lost") for other in OTHER_WAYS),
+        *long_form(*((o, each) for o in OTHER_WAYS for each in OUTCOMES if each != "answer lost")),
     ],
-    ids=["plain", "answer lost", "request lost", "put off", "refused"],
-)  # fmt: skip
-def test_a_death_before_any_step_pays_neither_twice_nor_half(world, tmp_path, way, rules, states):
+)
+def test_a_death_before_any_step_pays_neither_twice_nor_half(world, tmp_path, way, outcome):
+    rules, states = OUTCOMES[outcome]
     for steps in range(40):
         amount = money_units(f"1.{next(amounts):06d}")
         fields = {

@@ -14,6 +14,7 @@ import pytest
 from between_venues import CURRENCY, ENDS, End, destinations, open_venues, other, steer
 from books_process import UNIT, Books, Wire
 
+from long_form import long_form
 from onetape.accounts.entries import Outside
 from onetape.model.money import money, money_units
 from onetape.orders.calls import Destination, OrderProtocol
@@ -179,19 +180,25 @@ def lives_for(world: World, end: End, home: Path, steps: int, fields: dict) -> b
     return status != 0
 
 
-@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.venue)
+OUTCOMES = {
+    "plain": ([], {"done"}),
+    "answer lost": ([{"action": "drop_answer", "count": 1}], {"done"}),
+    # Its deadline comes before another try.
+    "request lost": ([{"action": "drop_request"}], {"expired"}),
+    "refused": ([{"action": "error", "error": "no", "done": False}], {"failed"}),
+}
+
+
 @pytest.mark.parametrize(
-    ("rules", "states"),
+    ("end", "outcome"),
     [
-        ([], {"done"}),
-        ([{"action": "drop_answer", "count": 1}], {"done"}),
-        # Its deadline comes before another try.
-        ([{"action": "drop_request"}], {"expired"}),
-        ([{"action": "error", "error": "no", "done": False}], {"failed"}),
+        *((ENDS[0], each) for each in OUTCOMES),
+        *((other, "answer lost") for other in ENDS[1:]),
+        *long_form(*((o, each) for o in ENDS[1:] for each in OUTCOMES if each != "answer lost")),
     ],
-    ids=["plain", "answer lost", "request lost", "refused"],
-)  # fmt: skip
-def test_a_death_before_any_step_pays_neither_twice_nor_half(world, tmp_path, end, rules, states):
+)
+def test_a_death_before_any_step_pays_neither_twice_nor_half(world, tmp_path, end, outcome):
+    rules, states = OUTCOMES[outcome]
     for steps in range(60):
         amount = money_units("0.001") + next(amounts) * 10**10
         fields = {
