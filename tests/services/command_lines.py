@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -57,6 +58,7 @@ def _forked(line: list[str], folder: Path) -> tuple[int, str, str]:
 
 def _become(line: list[str], folder: Path, told: int, said: int) -> NoReturn:
     code = 70
+    gc.freeze()  # a collection would write to each object of the tests, and copy its page for that
     try:
         os.chdir(folder)
         os.environ.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -15,6 +16,7 @@ def killed(home: Path, frames: int, command: str, fields: dict[str, Any]) -> Non
     """A process of its own does a command, and dies after so many frames."""
     child = os.fork()
     if child == 0:
+        gc.freeze()  # else a collection copies the page of each object
         try:
             books = Books(home)
             books.kill_after(frames)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import os
 import signal
@@ -145,6 +146,7 @@ def lives_for(world: World, way: Way, home: Path, steps: int, fields: dict) -> b
     before."""
     child = os.fork()
     if child == 0:
+        gc.freeze()  # else a collection copies the page of each object
         try:
             books = world.books(way, home)
             books.kill_after(steps)

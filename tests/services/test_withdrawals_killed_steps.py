@@ -4,6 +4,7 @@ other: frames of both, and requests to both venues."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import os
 import signal
@@ -167,6 +168,7 @@ def lives_for(world: World, end: End, home: Path, steps: int, fields: dict) -> b
     before."""
     child = os.fork()
     if child == 0:
+        gc.freeze()  # else a collection copies the page of each object
         try:
             both = Both(world, home)
             both.steps_left = steps
