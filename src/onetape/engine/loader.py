@@ -9,14 +9,22 @@ import linecache
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Final
 
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, OnetapeError, StrategyError
 
 __all__ = ["class_name_of", "keep_source", "load_strategy", "own_modules", "where_of"]
+
+# Libraries that we import where they are needed.
+IMPORTED_LATE: Final = (
+    "aiohttp", "apprise", "cryptography", "numba", "pandas", "polars", "pyarrow", "rich", "uvloop",
+    "zstandard",
+)  # fmt: skip
 
 
 def load_strategy(reference: str) -> type[Strategy]:
@@ -49,15 +57,25 @@ def _load_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     linecache.checkcache(str(path))
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)  # strategies may import their neighbours
+    _see_neighbours(path.resolve().parent)
 
     def run() -> ModuleType:
         loader.exec_module(module)
         return module
 
     return _run_module(run, str(path))
+
+
+def _see_neighbours(folder: Path) -> None:
+    """Strategies may import them. One that is called like a library of ours must not be taken for
+    it: then the library is there before."""
+    if str(folder) in sys.path:
+        return
+    for library in IMPORTED_LATE:
+        if (folder / f"{library}.py").exists() or (folder / library).is_dir():
+            with suppress(ImportError):
+                importlib.import_module(library)
+    sys.path.insert(0, str(folder))
 
 
 def _load_module(name: str) -> ModuleType:
