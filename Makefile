@@ -19,7 +19,7 @@ core_tests = $(WITH_TOOLS) cmake -GNinja -S . -B build/$(1) -DONETAPE_PYTHON=OFF
 	-DONETAPE_SANITIZE=$(2) -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null && \
 	$(WITH_TOOLS) ninja -C build/$(1) && build/$(1)/core_tests
 build_fuzz = $(WITH_TOOLS) cmake -GNinja -S . -B build/fuzz -DCMAKE_CXX_COMPILER=clang++ \
-	-DONETAPE_PYTHON=OFF -DONETAPE_FUZZ=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null && \
+	-DONETAPE_PYTHON=OFF -DONETAPE_FUZZ=ON -DONETAPE_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null && \
 	$(WITH_TOOLS) ninja -C build/fuzz
 fuzz_native = cd build/fuzz && for target in *_fuzz; do \
 	./$$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 || exit 1; done
@@ -73,9 +73,11 @@ test-core: setup ## the C++ core's own tests
 	@$(WITH_TOOLS) ninja -C build/tests
 	build/tests/core_tests
 
-# Slower by the sanitizers' share; the litmus tests of the state table stay in.
+# Slower by the sanitizers' share; the litmus tests of the state table stay in. With clang the fuzzers'
+# library serves both.
 test-asan: setup ## the core's tests under address and undefined-behaviour sanitizers
-	@$(call core_tests,asan,address$(comma)undefined)
+	@if command -v clang++ >/dev/null; then $(build_fuzz) && build/fuzz/core_tests; \
+		else $(call core_tests,asan,address$(comma)undefined); fi
 
 test-tsan: setup ## the core's tests under the thread sanitizer
 	@$(call core_tests,tsan,thread)
