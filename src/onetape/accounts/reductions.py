@@ -81,10 +81,10 @@ class Reductions:
 
     def outgoing(self, robot: int, spec: OrderSpec, *, knows: bool) -> OrderSpec | Refusal:
         """A new order as it goes to the venue. knows: what the account holds is reconciled; else a
-        reduction goes as it is, and the venue judges."""
+        reduction of a one-way position goes as it is, and the venue judges."""
         if spec.own_reducing:  # our word and no robot's
             spec = structs.replace(spec, own_reducing=False, reduce_only=True)
-        if not self._is_ours(spec) or not knows:
+        if not self._is_ours(spec) or not (knows or spec.position_side is not _BOTH):
             return spec
         key = self._key(robot, spec)
         if spec.position_side is not _BOTH:
@@ -123,6 +123,7 @@ class Reductions:
     def amendment(self, order: Managed, size: int, *, knows: bool) -> Refusal | None:
         """Of another size (0: as it is)."""
         spec = order.spec
+        knows = knows or spec.position_side is not _BOTH
         if not (spec.own_reducing or (self._is_ours(spec) and self._counts(order) and knows)):
             return None
         if size <= order.life.size:
