@@ -18,7 +18,7 @@ from onetape.model.order import OrderSpec
 from onetape.orders.managed import FillOut, HealthOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.told import BalanceTold, MoveKind, MoveTold
-from onetape.services.gateway_money import AccountMoney
+from onetape.services.gateway_money import TOLD_NS, AccountMoney
 from onetape.services.gateway_options import GatewayOptions
 from onetape.services.kept_money import KeptMoney
 from onetape.tape.journal import JournalReader, JournalWriter
@@ -125,7 +125,9 @@ def test_who_lost_his_allocation_trades_again_once_he_allocates(tmp_path: Path):
         assert not life.refusal()
 
 
-@pytest.mark.parametrize(("time", "total"), [(BEGAN - 1, 1000), (BEGAN, 1000), (BEGAN + 1, 1007)])
+@pytest.mark.parametrize(
+    ("time", "total"), [(BEGAN, 1000), (BEGAN + TOLD_NS, 1000), (BEGAN + TOLD_NS + 1, 1007)]
+)
 def test_a_move_until_the_books_began_is_in_what_they_began_with(money, time, total):
     money.heard([MoveTold("d1", "USDT", 7 * UNIT, time, MoveKind.TRANSFER)], BEGAN + 2)
     assert money.ledger.total("USDT") == total * UNIT
