@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 from pathlib import Path
@@ -10,20 +9,21 @@ from typing import Any
 
 import pytest
 from books_process import Books
+from copied import in_a_copy
 
 
 def killed(home: Path, frames: int, command: str, fields: dict[str, Any]) -> None:
     """A process of its own does a command, and dies after so many frames."""
-    child = os.fork()
-    if child == 0:
-        gc.freeze()  # else a collection copies the page of each object
+
+    def life() -> None:
         try:
             books = Books(home)
             books.kill_after(frames)
             books.send(command, **fields)
         finally:
             os.kill(os.getpid(), signal.SIGKILL)  # at the latest when it is done
-    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+
+    assert in_a_copy(life) == signal.SIGKILL
 
 
 @pytest.mark.parametrize("frames", [0, 1, 2, 3])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import itertools
-import os
 import signal
 import time
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 from books_process import UNIT, Books, Wire
+from copied import in_a_copy
 
 from long_form import long_form
 from onetape.model.money import money, money_units
@@ -144,18 +143,14 @@ def until_it_ends(books: Books, fields: dict, id_: str) -> str:
 def lives_for(world: World, way: Way, home: Path, steps: int, fields: dict) -> bool:
     """A process of its own makes the transfer and dies after so many steps. False: it ended
     before."""
-    child = os.fork()
-    if child == 0:
-        gc.freeze()  # else a collection copies the page of each object
-        try:
-            books = world.books(way, home)
-            books.kill_after(steps)
-            until_it_ends(books, fields, "one")
-            books.close()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    status = os.waitpid(child, 0)[1]
+
+    def life() -> None:
+        books = world.books(way, home)
+        books.kill_after(steps)
+        until_it_ends(books, fields, "one")
+        books.close()
+
+    status = in_a_copy(life)
     assert status in (0, signal.SIGKILL), status
     return status != 0
 

@@ -4,7 +4,6 @@ other: frames of both, and requests to both venues."""
 from __future__ import annotations
 
 import asyncio
-import gc
 import itertools
 import os
 import signal
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 from between_venues import CURRENCY, ENDS, End, destinations, open_venues, other, steer
 from books_process import UNIT, Books, Wire
+from copied import in_a_copy
 
 from long_form import long_form
 from onetape.accounts.entries import Outside
@@ -166,18 +166,14 @@ def until_it_ends(both: Both, end: End, fields: dict, id_: str) -> str:
 def lives_for(world: World, end: End, home: Path, steps: int, fields: dict) -> bool:
     """A process of its own makes the transfer and dies after so many steps. False: it ended
     before."""
-    child = os.fork()
-    if child == 0:
-        gc.freeze()  # else a collection copies the page of each object
-        try:
-            both = Both(world, home)
-            both.steps_left = steps
-            until_it_ends(both, end, fields, "one")
-            both.close()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    status = os.waitpid(child, 0)[1]
+
+    def life() -> None:
+        both = Both(world, home)
+        both.steps_left = steps
+        until_it_ends(both, end, fields, "one")
+        both.close()
+
+    status = in_a_copy(life)
     assert status in (0, signal.SIGKILL), status
     return status != 0
 

@@ -19,6 +19,7 @@ __all__ = [
     "MAIN",
     "SLOTS_MAX",
     "TOTAL",
+    "TRANSFER_TOLD",
     "Cause",
     "Entry",
     "Leg",
@@ -29,6 +30,7 @@ __all__ = [
 
 TOTAL: Final = 0  # not a holder: the sum of all others
 MAIN: Final = 1  # the pool that sub-accounts are filled from
+TRANSFER_TOLD: Final = "transfer "  # of the reference by which one that was told is booked
 
 
 class Cause(StrEnum):

@@ -84,7 +84,7 @@ class Reductions:
         reduction of a one-way position goes as it is, and the venue judges."""
         if spec.own_reducing:  # our word and no robot's
             spec = structs.replace(spec, own_reducing=False, reduce_only=True)
-        if not self._is_ours(spec) or not (knows or spec.position_side is not _BOTH):
+        if not self._is_ours(spec):
             return spec
         key = self._key(robot, spec)
         if spec.position_side is not _BOTH:
@@ -93,6 +93,8 @@ class Reductions:
             free = self._held(key) if alone else self._free(key)
             too_much = spec.size_int > free
             return self._too_much(spec.symbol, spec.size_int, free) if too_much else spec
+        if not knows:
+            return spec
         working, sign = self._manager.directory.working, spec.side.sign
         found = plain_reduction(
             spec,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from onetape.accounts.amounts import given_units
-from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Leg, Outside
+from onetape.accounts.entries import MAIN, TOTAL, TRANSFER_TOLD, Cause, Entry, Leg, Outside
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.registry import Slots
 from onetape.model.config import OPERATOR
@@ -33,7 +33,6 @@ __all__ = [
     "COMMANDS",
     "MONEY",
     "OPERATOR",
-    "TRANSFER_TOLD",
     "Refused",
     "Slots",
     "SubAccounts",
@@ -47,7 +46,6 @@ _CAUSES: Final = (Cause.COMMAND, Cause.CORRECTION, Cause.RESET)  # of what they 
 # Named once: a member looked up at its class costs as much as a call.
 _NETTING: Final = Outside.NETTING
 _WORLD: Final = Outside.WORLD
-TRANSFER_TOLD: Final = "transfer "  # of the reference by which one that was told is booked
 _COMMAND: Final = Cause.COMMAND
 
 

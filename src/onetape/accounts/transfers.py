@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
+from onetape.accounts.entries import MAIN, TRANSFER_TOLD, Cause, Entry, Leg, Outside
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.slots import Refused
 from onetape.accounts.transfer_words import (
@@ -139,7 +139,7 @@ class Transfers:
             return Refused(DuplicateCommand, f"{words} from {one.source} to {one.target}")
         if self._ledger.has(Cause.TRANSFER, name) or "/" in name:
             return Refused(DuplicateCommand, f"{name!r} is used already, or has a slash")
-        if name and self._ledger.has(Cause.COMMAND, f"transfer {name}"):
+        if name and self._ledger.has(Cause.COMMAND, TRANSFER_TOLD + name):
             return Refused(DuplicateCommand, f"an adjust has told that {name} has been made")
         if amount <= 0:
             return Refused(InvalidAmount, f"not more than zero: {money(amount)} {currency}")

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from typing import Any, Final, NamedTuple
 
-from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
+from onetape.accounts.entries import MAIN, TRANSFER_TOLD, Cause, Entry, Leg, Outside
 from onetape.model.time import SECOND
 from onetape.orders.told import MoveTold
 
@@ -341,7 +341,7 @@ def _keep(kept: list[Any], one: object) -> None:
 
 def _stem(reference: str) -> str:
     """The transfer's id in what a command is booked by."""
-    return reference.removeprefix("transfer ").removesuffix("/in")
+    return reference.removeprefix(TRANSFER_TOLD).removesuffix("/in")
 
 
 def _movement(entry: Entry) -> tuple[str, int, bool] | None:

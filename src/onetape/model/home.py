@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["StrPath", "config_beside", "home_of", "state_of"]
+__all__ = ["StrPath", "config_beside", "home_of", "state_of", "user_cache"]
 
 StrPath = str | os.PathLike[str]
 
@@ -32,3 +33,15 @@ def home_of(option: StrPath | None = None, *, config: StrPath | None = None) -> 
 def state_of(home: StrPath) -> Path:
     """Where the state tables of its processes are."""
     return Path(home) / "state"
+
+
+def user_cache(environ: Mapping[str, str]) -> Path | None:
+    """$XDG_CACHE_HOME/onetape, else ~/.cache/onetape; None where the user has no home. It is the
+    machine's and the user's, not a project's."""
+    base = environ.get("XDG_CACHE_HOME", "")
+    if not Path(base).is_absolute():  # the XDG specification: relative ones are ignored
+        try:
+            base = str(Path.home() / ".cache")
+        except RuntimeError:
+            return None
+    return Path(base) / "onetape"

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from onetape.model.home import user_cache
 from onetape.store.private import private_folder
 
 __all__ = ["checkpoint_key", "own_bytes"]
@@ -20,20 +21,9 @@ __all__ = ["checkpoint_key", "own_bytes"]
 KEY_BYTES: Final = 32
 
 
-def _folder() -> Path | None:
-    """$XDG_CACHE_HOME/onetape, else ~/.cache/onetape; None where the user has no home."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if not Path(base).is_absolute():  # the XDG specification: relative ones are ignored
-        try:
-            base = str(Path.home() / ".cache")
-        except RuntimeError:
-            return None
-    return Path(base) / "onetape"
-
-
 def checkpoint_key(*, make: bool) -> bytes | None:
     """None where there is none, or none that is this user's alone."""
-    folder = _folder()
+    folder = user_cache(os.environ)
     if folder is None:
         return None
     name = "checkpoints.key"

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Final
 
-from onetape.accounts.entries import Cause, Entry
-from onetape.accounts.slots import TRANSFER_TOLD
+from onetape.accounts.entries import TRANSFER_TOLD, Cause, Entry
 from onetape.accounts.transfer_command import Coming, coming
 from onetape.model.decimals import decimal_text
 from onetape.model.errors import NotAvailable

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from onetape.accounts.booking import FORCED, Booking
 from onetape.accounts.bookkeeper import Bookkeeper
-from onetape.accounts.entries import MAIN, Cause, Entry
+from onetape.accounts.entries import MAIN, TRANSFER_TOLD, Cause, Entry
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.locks import Locks
-from onetape.accounts.slots import TRANSFER_TOLD, Slots, SubAccounts
+from onetape.accounts.slots import Slots, SubAccounts
 from onetape.accounts.statement import Statements
 from onetape.accounts.transfers import State
 from onetape.accounts.unexplained import DEADLINE, Unexplained

@@ -136,9 +136,6 @@ class Supervisor:
             self._show()
             self.say("info", "supervisor", "all stopped")
         finally:
-            if self.forks is not None:
-                loop.remove_reader(self.forks.file)
-                self.forks.close()
             if self.alerts is not None:
                 await loop.run_in_executor(None, self.alerts.close)
                 await asyncio.sleep(0)  # what it told last

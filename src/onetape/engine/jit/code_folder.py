@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from onetape.model.home import user_cache
+
 __all__ = ["CodeFolder", "folder_for"]
 
 VARIABLE: Final = "ONETAPE_COMPILE_CACHE"
@@ -41,13 +43,8 @@ def folder_for(environ: Mapping[str, str]) -> CodeFolder | None:
         return None
     if wanted:
         return CodeFolder(Path(wanted).absolute())
-    base = environ.get("XDG_CACHE_HOME", "")
-    if not Path(base).is_absolute():  # the XDG specification: relative ones are ignored
-        try:
-            base = str(Path.home() / ".cache")
-        except RuntimeError:
-            return None
-    return CodeFolder(Path(base) / "onetape" / "compiled")
+    cache = user_cache(environ)
+    return None if cache is None else CodeFolder(cache / "compiled")
 
 
 class CodeFolder:
