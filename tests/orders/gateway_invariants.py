@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import islice, product
 
-from onetape.model.enums import PositionSide, RequestKind, Side
+from onetape.model.enums import OrderState, PositionSide, RequestKind, Side
 from onetape.model.order import OrderSpec
 from onetape.orders.backing import only_reduces
 from onetape.orders.books import OPENING
@@ -43,6 +43,7 @@ class Invariants:
         self.booked: set = set()
         self.sums: dict[tuple[str, PositionSide], int] = {}
         self.ended: set[str] = set()
+        self.told_unknown: set[str] = set()  # the last that their robots have heard
         self.traded: set = set()
         self.trades_seen = self.orders_seen = 0
         self.client_ids: Counter = Counter()
@@ -75,6 +76,10 @@ class Invariants:
                 self._fill(out)
             case NewsOut():
                 name = out.order.client_id
+                if out.state is OrderState.UNKNOWN:
+                    self.told_unknown.add(name)
+                else:
+                    self.told_unknown.discard(name)
                 if out.state.is_final and out.news.value in ENDS:
                     check(name not in self.ended, f"{name} ended twice")
                     self.ended.add(name)
@@ -111,6 +116,8 @@ class Invariants:
         self.booked.add(fill.key)
         at = fill.symbol, fill.position_side
         self.sums[at] = self.sums.get(at, 0) + fill.size * fill.side.sign
+        if out.order is not None and not out.order.is_unknown:
+            self.told_unknown.discard(out.order.client_id)
         if out.order is not None and not out.order.is_foreign:
             spec = self.intents[out.order.client_id][2]
             check(spec.side is fill.side, f"{out.order.client_id} filled on the wrong side")
@@ -147,6 +154,9 @@ class Invariants:
         for order in manager.open.values():
             if order.client_id in self.ended:
                 raise Broken(f"{order.client_id} is open and has ended")
+        for name in self.told_unknown:
+            if not manager.orders[name].is_unknown:
+                raise Broken(f"{name} is {manager.orders[name].state}, and its robot was not told")
         if self.checks % SUMS_EVERY == 0:
             check_sums(manager, [
                 OrderSpec(symbol=symbol, side=side, size_int=1, position_side=position_side)

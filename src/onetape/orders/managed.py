@@ -146,6 +146,7 @@ class Managed:
     is_met: bool = False  # seen at the venue first: some of its fills may be older than that
     pending: dict[RequestKind, Pending] = field(default_factory=dict)
     cancel_wanted: bool = False  # asked for while the placing is unanswered
+    cancels_again: int = 0  # how often the cancel was sent again, its answer being lost
     lost_at: int = 0  # since when its state is not known
     ask_at: int = 0  # when the venue is asked about it, 0: no need
     asks: int = 0

@@ -54,7 +54,7 @@ from onetape.orders.told import (
 __all__ = ["OrderManager"]
 
 ANSWER_WITHIN: Final = 5 * SECOND
-SENDS_MAX: Final = 4  # of one request that the venue refuses for now
+SENDS_MAX: Final = 4  # of one request that the venue refuses for now, or of a cancel that is lost
 
 # Named once: a member looked up at its class costs as much as a call.
 _PLACE: Final = RequestKind.PLACE
@@ -120,6 +120,7 @@ class OrderManager(KnownOrders):
             if was_taken_off:  # now it is over when it has gone
                 self._intend_cancel(order)
             return
+        order.cancels_again = 0
         order.life.on_event(OrderEvent.CANCEL_REQUEST)
         self.send_cancel(order, now)
 
@@ -386,16 +387,27 @@ class OrderManager(KnownOrders):
             self._end(order, ENDS[told.state], told, now)
         elif told.state is not OrderState.UNKNOWN:
             if order.state in (OrderState.SUBMITTED, OrderState.UNKNOWN):
-                order.pending.pop(RequestKind.PLACE, None)
-                if order.life.cancel_open and RequestKind.CANCEL not in order.pending:
-                    order.life.on_event(OrderEvent.CANCEL_REJECT)
-                order.price = told.price or order.price
-                order.is_again = False
-                self._news(order, OrderNews.FOUND, now, size=told.size)
-                order.lost_at = order.ask_at = 0
+                self._found(order, told, now)
             elif order.state is OrderState.PENDING_CANCEL and not order.pending:
                 self._news(order, OrderNews.CANCEL_REJECTED, now, VenueRejected.code)
         self._compare(order, told, now)
+
+    def _found(self, order: Managed, told: OrderTold, now: int) -> None:
+        """It works there. A cancel that is lost still holds: it is sent again, some times."""
+        order.pending.pop(_PLACE, None)
+        is_asked = order.life.cancel_open and RequestKind.CANCEL not in order.pending
+        order.price = told.price or order.price
+        order.is_again = False
+        self._news(order, OrderNews.FOUND, now, size=told.size)
+        order.lost_at = order.ask_at = 0
+        if not is_asked:
+            return
+        order.cancels_again += 1
+        if order.cancels_again < SENDS_MAX:
+            order.life.on_event(OrderEvent.CANCEL_REQUEST)
+            self.send_cancel(order, now)
+        else:
+            order.is_taken_off = False
 
     def _fill(self, fill: FillTold, now: int) -> None:
         key = fill.key
