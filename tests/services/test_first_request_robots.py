@@ -101,9 +101,12 @@ def test_robots_that_see_the_same_take_it_once_and_the_last_one_goes_on(tmp_path
             filled = [FILL.unpack(f.payload)[0] for f in reader.frames(("fill",))]
         assert len(set(filled)) <= len(taken)  # one order may be filled in pieces
         run = Path(json.loads(out)["run"])
-        said = [record for record in logged(run / "journal") if "reason" not in record]
+        runs = [path.parent for path in run.parent.glob("*/journal")]
+        assert len(runs) == ROBOTS  # who of them is quickest, and never loses, is chance
+        said = [record for each in runs for record in logged(each / "journal")]
+        said = [record for record in said if "reason" not in record]
         lost = [r for r in said if r["fields"].get("code") == 4605]
-        assert lost, "the last of them never lost"
+        assert len(lost) >= 6, "of three one takes it, two lose it"
         assert all(" has order " in r["text"] for r in lost)
         again = begin(tmp_path, "replay", run, "--verify")
         told = json.loads(again.communicate(timeout=120)[0])
