@@ -431,6 +431,7 @@ class OrderManager(KnownOrders):
         robot, order_id = self.owner_of(told.client_id) or (0, 0)
         known = self.by_robot.get((robot, order_id))
         if known is not None and known.is_open:  # placed again, and no tape says so
+            known.life.cancel_open = False  # that was done, of the one before
             begin_again(self.directory, known, told.client_id, now)
             self._order(told, now)
             return
