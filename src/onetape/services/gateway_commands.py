@@ -23,10 +23,10 @@ from onetape.orders.manager import OrderManager
 from onetape.orders.reconcile import Reconciler
 from onetape.orders.settle import settle, settled_as
 from onetape.services.gateway_journal import GatewayTape, kill_reason
-from onetape.services.gateway_options import GatewayOptions
+from onetape.services.gateway_options import GatewayOptions, exchange_of
 from onetape.services.gateway_spans import Spans
 
-__all__ = ["Commands", "Desk", "Money", "exchange_of", "names_of", "venues_of"]
+__all__ = ["Commands", "Desk", "Money", "names_of", "venues_of"]
 
 _FIELDS: Final = ("strategy", "currency", "index", "amount", "delta", "transfer_id")
 _ALL_FIELDS: Final = tuple(dict.fromkeys((*_FIELDS, *TRANSFER_FIELDS)))
@@ -49,11 +49,6 @@ class Desk(Protocol):
     def shown(self, name: str = "") -> list[dict[str, Any]]: ...
 
     def arrival(self, fields: Mapping[str, Any]) -> dict[str, Any]: ...
-
-
-def exchange_of(kind: str) -> str:
-    """`binance` of `binance-usdm`, `kraken` of `ccxt:kraken`."""
-    return kind.removeprefix("ccxt:").partition("-")[0]
 
 
 def names_of(options: GatewayOptions) -> tuple[str, ...]:

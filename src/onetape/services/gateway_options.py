@@ -12,7 +12,7 @@ from onetape.model.time import SECOND
 from onetape.orders.calls import Destination
 from onetape.services.bridge_options import BridgeOptions
 
-__all__ = ["Elsewhere", "GatewayOptions", "gateway_journal", "gateway_socket"]
+__all__ = ["Elsewhere", "GatewayOptions", "exchange_of", "gateway_journal", "gateway_socket"]
 
 
 def gateway_journal(home: Path, account: str) -> Path:
@@ -21,6 +21,11 @@ def gateway_journal(home: Path, account: str) -> Path:
 
 def gateway_socket(home: Path, account: str) -> Path:
     return process_socket(home, f"gateway:{account}")
+
+
+def exchange_of(kind: str) -> str:
+    """`binance` of `binance-usdm`, `kraken` of `ccxt:kraken`."""
+    return kind.removeprefix("ccxt:").partition("-")[0]
 
 
 class Elsewhere(msgspec.Struct, frozen=True, kw_only=True):

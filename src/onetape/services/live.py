@@ -22,6 +22,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from onetape.engine.lives import REPLAY, actions_of
+from onetape.engine.parameters import parameters_of
 from onetape.engine.session import Session
 from onetape.ipc.local_socket import connect
 from onetape.model.config import AccountConfig, Config, VenueConfig
@@ -29,9 +30,11 @@ from onetape.model.errors import (
     BadConfig,
     BadInput,
     NotAvailable,
+    OnetapeError,
     ProcessDown,
     VenueUnavailable,
 )
+from onetape.model.symbol import parse_symbol
 from onetape.model.time import parse_duration
 from onetape.orders.calls import MASTER, Destination
 from onetape.services.bridge_options import bridge_of, simulated_kind
@@ -40,6 +43,7 @@ from onetape.services.configured import clean_environ, is_simulated
 from onetape.services.gateway_options import (
     Elsewhere,
     GatewayOptions,
+    exchange_of,
     gateway_journal,
     gateway_socket,
 )
@@ -456,18 +460,41 @@ def open_live(
 
 
 def symbols_of(options: LiveOptions) -> list[str]:
-    """What the strategy's parameters say that it trades. Raises BadConfig where they do not."""
+    """What the strategy's parameters say that it trades: what `symbol` and `symbols` name, then the
+    others that name an instrument of its account's venue. Raises BadConfig where none does."""
     strategy = strategy_class(options)
     found = options.params.get("symbol", options.symbol or getattr(strategy, "symbol", None))
-    symbols = [found] if isinstance(found, str) else []
     more = options.params.get("symbols", getattr(strategy, "symbols", None))
-    if isinstance(more, (list, tuple)):
-        symbols += [each for each in more if isinstance(each, str)]
+    symbols = [found, *more] if isinstance(more, (list, tuple)) else [found]
+    others = {name: each.default for name, each in parameters_of(strategy).items()}
+    for value in {**others, **options.params, "symbol": None, "symbols": None}.values():
+        symbols += [one for one in _texts(value) if _is_traded(one, options)]
+    symbols = [each for each in symbols if isinstance(each, str)]
     if not symbols:
         raise BadConfig(
-            "the strategy has no parameter `symbol`", where="--live", todo="give --symbol"
-        )
+            "no parameter of the strategy names what it trades", where="--live",
+            todo="give --symbol, or --param NAME=SYMBOL",
+        )  # fmt: skip
     return list(dict.fromkeys(symbols))
+
+
+def _texts(value: Any) -> list[str]:
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return [each for each in values if isinstance(each, str)]
+
+
+def _is_traded(text: str, options: LiveOptions) -> bool:
+    """An instrument's whole name, of the account's venue: what is heard from others, collectors
+    bring. `binance` is that of `binance-usdm` and of ccxt's `binanceusdm`."""
+    if options.config is None:
+        return False
+    try:
+        symbol = parse_symbol(text)
+    except OnetapeError:
+        return False
+    _, account = account_of(options.config, options.account)
+    kind = options.config.venues[account.venue].kind
+    return symbol.is_unified and exchange_of(kind).startswith(symbol.venue)
 
 
 def _open(
