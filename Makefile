@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 CORE := $(shell find core third_party CMakeLists.txt -name '*.[ch]pp' -o -name '*.h' -o -name CMakeLists.txt 2>/dev/null)
 HOUSE_CORE = $(shell find core -name '*.[ch]pp')
-PIP := $(BIN)/pip install -qq --disable-pip-version-check
+# What it compiles is compiled when it is first imported: most of it never is.
+PIP := $(BIN)/pip install -qq --no-compile --disable-pip-version-check
 # cmake and ninja come from the environment too.
 WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
 RUNS ?= 3

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from long_form import long_form
+
 BENCH = str(Path(__file__).resolve().parents[2] / "bench")
 sys.path.insert(0, BENCH)
 try:
@@ -18,7 +20,7 @@ finally:
 TICKS = 20
 
 
-@pytest.mark.parametrize("stage", ["socket", "rest", "spin"])
+@pytest.mark.parametrize("stage", ["socket", *long_form("rest", "spin")])
 def test_each_tick_has_its_order_and_its_stamps(stage):
     given = argparse.Namespace(ticks=TICKS, every_us=500)
     with tick_to_order.venue(given) as (child, told):

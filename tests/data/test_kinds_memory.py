@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from long_form import long_form
 from onetape.data.hftbacktest import ROW
 
 SIZES = (400_000, 4_000_000) if os.environ.get("ONETAPE_LONG") else (60_000, 600_000)
@@ -110,7 +111,11 @@ CASES = [
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
-@pytest.mark.parametrize(("kind", "name", "write"), CASES, ids=[case[1] for case in CASES])
+@pytest.mark.parametrize(
+    ("kind", "name", "write"),
+    [*CASES[:3], *long_form(*CASES[3:])],
+    ids=[case[1] for case in CASES],
+)
 def test_ten_times_the_rows_take_no_more_memory(
     kind: str, name: str, write: Callable[[Path, int], None], tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tapes import BTC, Market, play
 
-from long_form import first_of, long_form
+from long_form import LONG, first_of, long_form
 from onetape.engine.loader import load_strategy
 
 numba = pytest.importorskip("numba")
@@ -145,6 +145,7 @@ def test_a_second_process_compiles_nothing_and_orders_the_same(place, tape):
     assert entries(place)[0].stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.skipif(not LONG, reason="in the long form: make test-long")
 def test_two_processes_at_once_both_succeed(place, tape):
     both = [process(place, tape, "kept.py") for _ in range(2)]
     answers = [answer(each) for each in both]

@@ -228,7 +228,7 @@ def test_a_gateway_that_is_broken_is_caught(monkeypatch, mutant):
         faults = Faults(slow=0.4, lose_request=0.2)
     elif mutant is forgetting_what_was_not_booked:
         faults = Faults(slow=0.4, delay_stream=0.3)
-    for seed in (0, 1, 4, 5, 11, 15, *range(90)):  # the first ones catch one each, as it is now
+    for seed in (0, 28, 5, 4, 1, 11, 15, *range(90)):  # the first ones catch one each, as it is now
         world = World(seed, faults)
         try:
             world.run(60)
