@@ -16,9 +16,9 @@ HOURS ?= 1
 KILLS ?= 1000
 
 comma := ,
-core_build = $(WITH_TOOLS) cmake -GNinja -S . -B build/$(1) -DONETAPE_PYTHON=OFF -DONETAPE_TESTS=ON \
+core_tests = $(WITH_TOOLS) cmake -GNinja -S . -B build/$(1) -DONETAPE_PYTHON=OFF -DONETAPE_TESTS=ON \
 	-DONETAPE_SANITIZE=$(2) -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null && \
-	$(WITH_TOOLS) ninja -C build/$(1)
+	$(WITH_TOOLS) ninja -C build/$(1) && build/$(1)/core_tests
 build_fuzz = $(WITH_TOOLS) cmake -GNinja -S . -B build/fuzz -DCMAKE_CXX_COMPILER=clang++ \
 	-DONETAPE_PYTHON=OFF -DONETAPE_FUZZ=ON -DONETAPE_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null && \
 	$(WITH_TOOLS) ninja -C build/fuzz
@@ -26,7 +26,7 @@ fuzz_native = cd build/fuzz && for target in *_fuzz; do \
 	./$$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 || exit 1; done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-python test-fast test-long golden simulate kills test-core test-pythons build-asan test-asan test-tsan fuzz lint format bench peers certify bridge docs wheel clean
+.PHONY: help setup build demo test test-python test-fast test-long golden simulate kills test-core test-pythons test-asan test-tsan fuzz lint format bench peers certify bridge docs wheel clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -74,16 +74,14 @@ test-core: setup ## the C++ core's own tests
 	@$(WITH_TOOLS) ninja -C build/tests
 	build/tests/core_tests
 
-# With clang the fuzzers' library serves both.
-build-asan: setup ## the core's tests with the sanitizers, built and not run
-	@if command -v clang++ >/dev/null; then $(build_fuzz); else $(call core_build,asan,address$(comma)undefined); fi
-
-# Slower by the sanitizers' share; the litmus tests of the state table stay in.
-test-asan: build-asan ## the core's tests under address and undefined-behaviour sanitizers
-	@if command -v clang++ >/dev/null; then build/fuzz/core_tests; else build/asan/core_tests; fi
+# Slower by the sanitizers' share; the litmus tests of the state table stay in. With clang the fuzzers'
+# library serves both.
+test-asan: setup ## the core's tests under address and undefined-behaviour sanitizers
+	@if command -v clang++ >/dev/null; then $(build_fuzz) && build/fuzz/core_tests; \
+		else $(call core_tests,asan,address$(comma)undefined); fi
 
 test-tsan: setup ## the core's tests under the thread sanitizer
-	@$(call core_build,tsan,thread) && build/tsan/core_tests
+	@$(call core_tests,tsan,thread)
 
 fuzz: setup ## damaged tapes, tables, books and files, for FUZZ_SECONDS; with clang++ libFuzzer too
 	$(BIN)/python tests/fuzz/run_fuzz.py --seconds $(FUZZ_SECONDS)
