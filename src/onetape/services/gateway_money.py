@@ -216,8 +216,12 @@ class AccountMoney:
 
     def order(self, order: Managed) -> None:
         """It may have changed: so may have what it holds."""
-        self._changed.update(self.locks.update(order, self._slot_of(order.robot)))
+        self.hold(order)
         self.reductions.order(order)
+
+    def hold(self, order: Managed) -> None:
+        """The half of it that is about money."""
+        self._changed.update(self.locks.update(order, self._slot_of(order.robot)))
 
     def own(self, slot: int, symbol: str, side: PositionSide) -> int:
         """A sub-account's position, signed."""

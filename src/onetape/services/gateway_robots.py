@@ -75,6 +75,9 @@ class Robots:
         self._coming: dict[int, float] = {}  # attached, when: their journals are not there yet
         self._in_doubt: dict[int, int] = {}  # by robot: up to this frame
         self._placed: tuple[RobotLife, int] | None = None  # the newest order of this round
+        self._unheld: list[
+            Managed
+        ] = []  # its new orders: what they hold is reckoned after the wire
         self._waiter = Waiter()
         self._loop = loop
         self._is_due = False  # another look, soon
@@ -192,6 +195,7 @@ class Robots:
                     if not is_sent:  # else it lay there while no gateway ran
                         came.append(received)
                     behind = self._behind(life, received)
+                    self._hold_placed()  # this one finds less
                     self._request(life, stream, payload, now, may_be_sent=is_sent, behind_ns=behind)
                 elif kind == _CYCLE and sequence > life.taken:
                     decided = decided or time.time_ns()
@@ -202,7 +206,10 @@ class Robots:
                 # The stamp of when they came, not of when they were seen to.
                 self._manager.outs.append(TakenOut(life.number, first, last, decided))
         self._spans.decided_at = decided
-        self._carry_out()
+        self._carry_out()  # the wire first
+        if self._unheld:
+            self._hold_placed()
+            self._money.publish()
         self._spans.decided_at = 0
         for received in came:  # counted once the orders are out
             self._spans.decided(received, decided)
@@ -273,8 +280,8 @@ class Robots:
                     order = self._crossing.hold(name, request, matches, now)
                 else:
                     order = manager.submit(name, request, now)
-                # At once: the next request of this round finds less.
-                self._money.order(order)
+                self._money.reductions.order(order)
+                self._unheld.append(order)
                 self._claim(life, spec, name, now)
             else:
                 manager.deny(name, request, now, refusal.code, refusal.reason)
@@ -285,6 +292,12 @@ class Robots:
                 amend_in_doubt(manager, known, now, price=spec.price_int, size=spec.size_int)
             else:
                 self._amend(known, spec, now, behind_ns=behind_ns, rate=life.rate)
+
+    def _hold_placed(self) -> None:
+        """What new orders hold, before anybody asks what is free."""
+        for order in self._unheld:
+            self._money.hold(order)
+        self._unheld.clear()
 
     def _behind(self, life: RobotLife, decided: int) -> int:
         """How old the market was that the robot decided on, ns; 0: as new as it may be."""
