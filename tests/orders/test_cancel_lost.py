@@ -30,7 +30,7 @@ def row(order: Managed, now: int, state: OrderState = OrderState.ACCEPTED) -> Or
 
 
 class World:
-    """A manager, and an order that the venue has taken."""
+    """A manager, and an order that is being placed."""
 
     def __init__(self) -> None:
         found = catalogue.find(SYMBOL)
@@ -41,8 +41,11 @@ class World:
         spec = OrderSpec(symbol=SYMBOL, side=Side.BUY, size_int=SIZE, price_int=PRICE)
         self.order = self.manager.submit("id-1", Request(1, RequestKind.PLACE, 1, spec), NOW)
         self.now = NOW
+
+    def take_it(self) -> World:
         self.answer(Answer(Outcome.DONE, told=(row(self.order, NOW),)))
         self.manager.outs.clear()
+        return self
 
     def answer(self, answer: Answer) -> None:
         """To the one call that is on the wire."""
@@ -72,7 +75,8 @@ class World:
 
 @pytest.fixture
 def world() -> World:
-    return World()
+    """The venue has taken the order."""
+    return World().take_it()
 
 
 def test_the_robot_is_told_and_the_cancel_sent_again(world):
@@ -98,8 +102,25 @@ def test_one_that_is_lost_each_time_is_given_up_until_it_is_asked_for_anew(world
         assert sent < 20
     assert sent == 4
     assert world.order.state is OrderState.ACCEPTED
-    assert world.told()[-1] == (OrderNews.FOUND, OrderState.ACCEPTED)
+    assert world.told()[-2:] == [
+        (OrderNews.FOUND, OrderState.ACCEPTED),
+        (OrderNews.CANCEL_REJECTED, OrderState.ACCEPTED),
+    ]
     world.manager.cancel(world.order, world.now)
     world.lose_the_cancel()
     world.find()
     assert world.purposes == [Purpose.CANCEL]
+
+
+def test_one_that_was_asked_for_while_the_placing_was_unanswered_holds_as_well():
+    world = World()
+    world.manager.cancel(world.order, world.now)
+    world.manager.calls.clear()  # nobody ever answers
+    world.now += 6 * SECOND
+    world.manager.tick(world.now)
+    assert world.order.state is OrderState.UNKNOWN
+    world.find()
+    assert world.purposes == [Purpose.CANCEL]
+    world.answer(Answer(Outcome.DONE, told=(row(world.order, world.now, OrderState.CANCELED),)))
+    assert world.told()[-1] == (OrderNews.CANCELED, OrderState.CANCELED)
+    assert world.manager.calls == []

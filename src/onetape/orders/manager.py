@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from onetape.model.enums import OrderNews, OrderState, RequestKind, TriggerBy
-from onetape.model.errors import AccountMode, OrderUnknown, VenueRejected
+from onetape.model.errors import AccountMode, OrderOutcomeUnknown, OrderUnknown, VenueRejected
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.again import as_ours, begin_again
@@ -396,6 +396,7 @@ class OrderManager(KnownOrders):
         """It works there. A cancel that is lost still holds: it is sent again, some times."""
         order.pending.pop(_PLACE, None)
         is_asked = order.life.cancel_open and RequestKind.CANCEL not in order.pending
+        order.cancel_wanted = False
         order.price = told.price or order.price
         order.is_again = False
         self._news(order, OrderNews.FOUND, now, size=told.size)
@@ -408,6 +409,8 @@ class OrderManager(KnownOrders):
             self.send_cancel(order, now)
         else:
             order.is_taken_off = False
+            code, reason = OrderOutcomeUnknown.code, "none of its cancels was answered"
+            self.refuse(order, OrderNews.CANCEL_REJECTED, now, code, reason)
 
     def _fill(self, fill: FillTold, now: int) -> None:
         key = fill.key
