@@ -75,9 +75,8 @@ class Robots:
         self._coming: dict[int, float] = {}  # attached, when: their journals are not there yet
         self._in_doubt: dict[int, int] = {}  # by robot: up to this frame
         self._placed: tuple[RobotLife, int] | None = None  # the newest order of this round
-        self._unheld: list[
-            Managed
-        ] = []  # its new orders: what they hold is reckoned after the wire
+        # Its new orders, of which money knows nothing before they have left.
+        self._unheld: list[Managed] = []
         self._waiter = Waiter()
         self._loop = loop
         self._is_due = False  # another look, soon
