@@ -114,7 +114,10 @@ def test_one_that_is_lost_each_time_is_given_up_until_it_is_asked_for_anew(world
 
 def test_one_that_was_asked_for_while_the_placing_was_unanswered_holds_as_well():
     world = World()
+    world.told()
     world.manager.cancel(world.order, world.now)
+    world.told()
+    assert world.intents == [RequestKind.CANCEL]  # on the tape at once, should the gateway die now
     world.manager.calls.clear()  # nobody ever answers
     world.now += 6 * SECOND
     world.manager.tick(world.now)

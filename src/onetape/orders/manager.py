@@ -111,10 +111,12 @@ class OrderManager(KnownOrders):
             if order.cancel_wanted:
                 return
             order.life.on_event(OrderEvent.CANCEL_REQUEST)
-            order.cancel_wanted = True
             if order.pending[RequestKind.PLACE].resend_at:  # refused for now: it is nowhere
                 del order.pending[RequestKind.PLACE]
                 self._refused(order, now, VenueRejected.code, "not sent again")
+                return
+            order.cancel_wanted = True
+            self._intend_cancel(order)  # now: it holds, whoever dies before it can leave
             return
         if RequestKind.CANCEL in order.pending:
             if was_taken_off:  # now it is over when it has gone
@@ -207,7 +209,7 @@ class OrderManager(KnownOrders):
         if order.cancel_wanted and RequestKind.PLACE not in order.pending:
             order.cancel_wanted = False
             if order.is_open:
-                self.send_cancel(order, now)
+                self.send(order, RequestKind.CANCEL, now)
 
     def _request_done(self, order: Managed, kind: RequestKind, answer: Answer, now: int) -> None:
         row = next((t for t in answer.told if isinstance(t, OrderTold)), None)
