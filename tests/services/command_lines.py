@@ -38,6 +38,14 @@ def command_line(line: list[str], folder: Path) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+def begin(folder: Path, *words: object) -> subprocess.Popen:
+    """`onetape … --json`, while the test goes on."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "onetape", *map(str, words), "--json"],
+        cwd=folder, env=CLEAN, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
 def _forked(line: list[str], folder: Path) -> tuple[int, str, str]:
     """In a copy of this process, which has imported already what the verbs need."""
     with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as said:

@@ -4,14 +4,13 @@ of them is alive, and who lost is told by whom."""
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import msgspec
+from command_lines import begin
 from gateway_process import GatewayProcess, wait_for
 
 from onetape.services.gateway_frames import FILL, REQUEST
@@ -38,14 +37,6 @@ class Seer(Strategy):
         if order.state == "DENIED":
             self.log(order.reason, code=order.code)
 """
-
-
-def begin(folder: Path, *words: object) -> subprocess.Popen:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
-    return subprocess.Popen(
-        [sys.executable, "-m", "onetape", *map(str, words), "--json"],
-        cwd=folder, env=clean, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
 
 
 def orders(home: Path) -> list[tuple[int, str]]:

@@ -4,12 +4,11 @@ they are never more than a slice apart, and end as far as both could go."""
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
+from command_lines import begin
 from gateway_process import wait_for
 
 from onetape.services.gateway_options import gateway_journal
@@ -47,14 +46,6 @@ probability = 0.5
 wait = "10ms"
 spread = "200ms"
 """
-
-
-def begin(folder: Path, *words: str) -> subprocess.Popen:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
-    return subprocess.Popen(
-        [sys.executable, "-m", "onetape", *words, "--json"],
-        cwd=folder, env=clean, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
 
 
 def told_by(process: subprocess.Popen) -> dict:
