@@ -5,19 +5,14 @@ from __future__ import annotations
 
 import pytest
 
-from onetape.model import catalogue
 from onetape.model.enums import OrderNews, OrderState, RequestKind, Side
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Purpose
 from onetape.orders.managed import IntentOut, Managed, NewsOut, Request
-from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import OrderTold
-from onetape.venues.binance.trading import BinanceUsdmProtocol
+from orders.binance_manager import NOW, SECOND, SYMBOL, binance_manager
 
-SYMBOL = "binance:BTC/USDT:USDT"
-SECOND = 1_000_000_000
-NOW = 1_795_000_000 * SECOND
 LOST = Answer(Outcome.AMBIGUOUS, code=4105)
 SIZE, PRICE = 10, 600_000
 
@@ -33,11 +28,7 @@ class World:
     """A manager, and an order that is being placed."""
 
     def __init__(self) -> None:
-        found = catalogue.find(SYMBOL)
-        assert found is not None
-        protocol = BinanceUsdmProtocol("k", "s")
-        protocol.set_instruments([found])
-        self.manager = OrderManager(protocol)
+        self.manager = binance_manager()
         spec = OrderSpec(symbol=SYMBOL, side=Side.BUY, size_int=SIZE, price_int=PRICE)
         self.order = self.manager.submit("id-1", Request(1, RequestKind.PLACE, 1, spec), NOW)
         self.now = NOW

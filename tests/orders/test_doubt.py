@@ -4,39 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from onetape.model import catalogue
 from onetape.model.enums import OrderNews, OrderState, RequestKind, Side
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Purpose
 from onetape.orders.doubt import amend_in_doubt, place_in_doubt
-from onetape.orders.managed import IntentOut, NewsOut, Request
+from onetape.orders.managed import IntentOut, Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import OrderTold
-from onetape.venues.binance.trading import BinanceUsdmProtocol
+from orders.binance_manager import NOW, SECOND, SYMBOL, binance_manager, words
 
-SYMBOL = "binance:BTC/USDT:USDT"
-SECOND = 1_000_000_000
-NOW = 1_795_000_000 * SECOND
 NOT_FOUND = Answer(Outcome.AMBIGUOUS, venue_code="-2013", not_found=True)
 
 
 @pytest.fixture
 def manager() -> OrderManager:
-    found = catalogue.find(SYMBOL)
-    assert found is not None
-    protocol = BinanceUsdmProtocol("k", "s")
-    protocol.set_instruments([found])
-    return OrderManager(protocol)
+    return binance_manager()
 
 
 def doubted(manager: OrderManager):
     spec = OrderSpec(symbol=SYMBOL, side=Side.BUY, size_int=10, price_int=600_000)
     return place_in_doubt(manager, "id-1", Request(1, RequestKind.PLACE, 1, spec), NOW)
-
-
-def words(manager: OrderManager) -> list[OrderNews]:
-    return [out.news for out in manager.outs if isinstance(out, NewsOut)]
 
 
 def working(*, price: int = 600_000, size: int = 10) -> Answer:

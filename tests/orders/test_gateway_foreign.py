@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderState, OrderType, PositionSide, Side
 from onetape.orders.calls import Purpose
 from onetape.orders.managed import FillOut
-from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import FillTold, OrderTold
-from onetape.venues.binance.trading import BinanceUsdmProtocol
+from orders.binance_manager import NOW, SYMBOL, binance_manager
 
-SYMBOL = "binance:BTC/USDT:USDT"
-NOW = 1_795_000_000_000_000_000
 FILL = FillTold(
     SYMBOL, "", "77", 5, Side.BUY, PositionSide.BOTH, 600_000, 10, NOW, 0, "USDT", Liquidity.TAKER
 )
@@ -20,11 +16,7 @@ FILL = FillTold(
 
 def test_a_question_that_was_lost_is_asked_again() -> None:
     """A fill that only a list brought, of an order that nobody here knows."""
-    found = catalogue.find(SYMBOL)
-    assert found is not None
-    protocol = BinanceUsdmProtocol("k", "s")
-    protocol.set_instruments([found])
-    manager = OrderManager(protocol)
+    manager = binance_manager()
     manager.hear([FILL], NOW, source="rest")
     question = manager.calls.pop()
     assert question.purpose is Purpose.QUERY

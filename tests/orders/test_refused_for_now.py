@@ -5,28 +5,20 @@ from __future__ import annotations
 
 import pytest
 
-from onetape.model import catalogue
 from onetape.model.enums import OrderNews, OrderState, RequestKind, Side
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Purpose
-from onetape.orders.managed import NewsOut, Request
+from onetape.orders.managed import Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
-from onetape.venues.binance.trading import BinanceUsdmProtocol
+from orders.binance_manager import NOW, SECOND, SYMBOL, binance_manager, words
 
-SYMBOL = "binance:BTC/USDT:USDT"
-SECOND = 1_000_000_000
-NOW = 1_795_000_000 * SECOND
 REFUSED = Answer(Outcome.SAFE, code=4307, venue_code="-1015", retry_after=30 * SECOND)
 
 
 @pytest.fixture
 def manager() -> OrderManager:
-    found = catalogue.find(SYMBOL)
-    assert found is not None
-    protocol = BinanceUsdmProtocol("k", "s")
-    protocol.set_instruments([found])
-    return OrderManager(protocol)
+    return binance_manager()
 
 
 def place(manager: OrderManager):
@@ -34,10 +26,6 @@ def place(manager: OrderManager):
     spec = OrderSpec(symbol=SYMBOL, side=Side.BUY, size_int=10, price_int=600_000)
     order = manager.submit("id-1", Request(1, RequestKind.PLACE, 1, spec), NOW)
     return order, manager.calls.pop()
-
-
-def words(manager: OrderManager) -> list[OrderNews]:
-    return [out.news for out in manager.outs if isinstance(out, NewsOut)]
 
 
 def test_it_is_sent_again_after_the_wait(manager):

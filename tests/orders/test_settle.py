@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from onetape.model import catalogue
 from onetape.model.enums import (
     Liquidity,
     OrderNews,
@@ -17,28 +16,19 @@ from onetape.model.errors import BadInput
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Purpose
 from onetape.orders.doubt import place_in_doubt
-from onetape.orders.managed import HealthOut, NewsOut, Request
-from onetape.orders.manager import OrderManager
+from onetape.orders.managed import HealthOut, Request
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
 from onetape.orders.settle import settle, settled_as
 from onetape.orders.told import FillTold, OrderTold
-from onetape.venues.binance.trading import BinanceUsdmProtocol
-
-SYMBOL = "binance:BTC/USDT:USDT"
-SECOND = 1_000_000_000
-NOW = 1_795_000_000 * SECOND
-BTC = catalogue.find(SYMBOL)
-assert BTC is not None
+from orders.binance_manager import BTC, NOW, SECOND, SYMBOL, binance_manager, words
 
 
 class World:
     """A manager with one order that nobody knows anything about."""
 
     def __init__(self) -> None:
-        protocol = BinanceUsdmProtocol("k", "s")
-        protocol.set_instruments([BTC])
-        self.manager = OrderManager(protocol)
+        self.manager = binance_manager()
         spec = OrderSpec(symbol=SYMBOL, side=Side.BUY, size_int=10, price_int=600_000)
         request = Request(1, RequestKind.PLACE, 1, spec)
         self.order = place_in_doubt(self.manager, "id-1", request, NOW)
@@ -57,7 +47,7 @@ class World:
         self.manager.hear([fill], NOW, source="rest")
 
     def words(self) -> list[OrderNews]:
-        return [out.news for out in self.manager.outs if isinstance(out, NewsOut)][1:]
+        return words(self.manager)[1:]
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import signal
 import subprocess
@@ -44,6 +45,13 @@ def begin(folder: Path, *words: object) -> subprocess.Popen:
         [sys.executable, "-m", "onetape", *map(str, words), "--json"],
         cwd=folder, env=CLEAN, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+
+
+def ended(process: subprocess.Popen) -> dict:
+    """What one that was begun has said at its end, which is a good one."""
+    out, err = process.communicate(timeout=WITHIN_S)
+    assert process.returncode == 0, err
+    return json.loads(out)
 
 
 def _forked(line: list[str], folder: Path) -> tuple[int, str, str]:

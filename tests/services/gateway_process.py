@@ -75,6 +75,19 @@ class GatewayProcess:
             return json.loads(client.makefile().readline())
 
 
+def configure(folder: Path, port: int, account) -> None:
+    """A configuration for robots of the command line, on a simulated Binance."""
+    for name in ("key", "secret"):
+        file = folder / name
+        file.write_text(getattr(account, name))
+        file.chmod(0o600)
+    (folder / "onetape.toml").write_text(
+        f'[venues.b]\nkind = "binance-usdm"\nmode = "sim"\nrest = "http://127.0.0.1:{port}"\n'
+        f'[accounts.main]\nvenue = "b"\nkey = "file:{folder}/key"\n'
+        f'secret = "file:{folder}/secret"\n'
+    )
+
+
 class Robot:
     """Writes requests as a robot's journal has them; wants at random."""
 

@@ -3,14 +3,11 @@ run is replayed the same, and the venue has seen no trade between them."""
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
+from command_lines import begin, ended
 from gateway_process import wait_for
 from netting_world import NettingWorld
 
@@ -56,20 +53,6 @@ class Taker(Strategy):
         if not self.orders(self.symbol):
             self.sell(self.symbol, 0.01)
 """
-
-
-def begin(folder: Path, *words: str) -> subprocess.Popen:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
-    return subprocess.Popen(
-        [sys.executable, "-m", "onetape", *words, "--json"],
-        cwd=folder, env=clean, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-
-def ended(process: subprocess.Popen) -> dict:
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    return json.loads(out)
 
 
 def fills(journal: Path) -> list[tuple]:

@@ -3,13 +3,11 @@ they are never more than a slice apart, and end as far as both could go."""
 
 from __future__ import annotations
 
-import json
 import signal
-import subprocess
 from pathlib import Path
 
-from command_lines import begin
-from gateway_process import wait_for
+from command_lines import begin, ended
+from gateway_process import configure, wait_for
 
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
@@ -48,12 +46,6 @@ spread = "200ms"
 """
 
 
-def told_by(process: subprocess.Popen) -> dict:
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    return json.loads(out)
-
-
 def rejections(home: Path) -> int:
     journal = gateway_journal(home, "main")
     if not is_tape(journal):
@@ -75,15 +67,7 @@ def positions(account) -> tuple[list[int], list[int]]:
 def test_a_leg_that_is_refused_leaves_the_other_where_both_could_go(tmp_path):
     with served("binance-usdm", seed=9, limits=False, faults=FAULTS) as (dialect, port):
         account = dialect.exchange.accounts[0]
-        for name in ("key", "secret"):
-            file = tmp_path / name
-            file.write_text(getattr(account, name))
-            file.chmod(0o600)
-        (tmp_path / "onetape.toml").write_text(
-            f'[venues.b]\nkind = "binance-usdm"\nmode = "sim"\nrest = "http://127.0.0.1:{port}"\n'
-            f'[accounts.main]\nvenue = "b"\nkey = "file:{tmp_path}/key"\n'
-            f'secret = "file:{tmp_path}/secret"\n'
-        )
+        configure(tmp_path, port, account)
         # Two coins of unlike prices: the gap always pays, so it goes in as far as it may.
         robot = begin(
             tmp_path, "run", f"{EXAMPLE}:PairArbitrage", "--live",
@@ -99,7 +83,7 @@ def test_a_leg_that_is_refused_leaves_the_other_where_both_could_go(tmp_path):
                 90,
             )
             robot.send_signal(signal.SIGINT)
-            told = told_by(robot)
+            told = ended(robot)
         finally:
             robot.kill()
         held, apart = positions(account)
@@ -112,4 +96,4 @@ def test_a_leg_that_is_refused_leaves_the_other_where_both_could_go(tmp_path):
         asked = [r.data for r in reader if r.type == "order_request"]
     where = {each["more"]["location"] for each in asked if each["kind"] == "place"}
     assert where == {"/pairarbitrage/a", "/pairarbitrage/b"}
-    assert told_by(begin(tmp_path, "replay", told["run"], "--verify"))["divergences"] == 0
+    assert ended(begin(tmp_path, "replay", told["run"], "--verify"))["divergences"] == 0

@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 
+from gateway_process import configure
+
 from sim.venue_client import served
 
 SIZE = 30  # units of 0.001
@@ -48,15 +50,7 @@ def test_a_target_wanted_again_and_again_is_never_overshot(tmp_path):
     clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
     with served("binance-usdm", seed=6, limits=False, faults=FAULTS) as (dialect, port):
         account = dialect.exchange.accounts[0]
-        for name in ("key", "secret"):
-            file = tmp_path / name
-            file.write_text(getattr(account, name))
-            file.chmod(0o600)
-        (tmp_path / "onetape.toml").write_text(
-            f'[venues.b]\nkind = "binance-usdm"\nmode = "sim"\nrest = "http://127.0.0.1:{port}"\n'
-            f'[accounts.main]\nvenue = "b"\nkey = "file:{tmp_path}/key"\n'
-            f'secret = "file:{tmp_path}/secret"\n'
-        )
+        configure(tmp_path, port, account)
         done = subprocess.run(
             [sys.executable, "-m", "onetape", "run", "swing.py", "--live", "--seconds", "7",
              "--json"],

@@ -4,14 +4,13 @@ until the second has left."""
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from command_lines import begin
 
 from onetape.model.enums import EventType
 from onetape.services.gateway_frames import FILL, INPUT, NEWS, REQUEST
@@ -35,14 +34,6 @@ class Taker(Strategy):
         self.n += 1
         (self.buy if self.n % 2 else self.sell)(self.symbol, self.size)
 """
-
-
-def begin(folder: Path, *words: object) -> subprocess.Popen:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
-    return subprocess.Popen(
-        [sys.executable, "-m", "onetape", *map(str, words), "--json"],
-        cwd=folder, env=clean, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
 
 
 def ended(process: subprocess.Popen, code: int = 0) -> tuple[dict, str]:

@@ -24,7 +24,6 @@ def take_off(manager: OrderManager, order: Managed, now: int) -> None:
     it is not over."""
     manager.directory.mark(order)
     order.is_taken_off = True
-    order.life.on_event(OrderEvent.CANCEL_REQUEST)
     manager.send_cancel(order, now)
 
 

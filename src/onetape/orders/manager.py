@@ -123,10 +123,11 @@ class OrderManager(KnownOrders):
                 self._intend_cancel(order)
             return
         order.cancels_again = 0
-        order.life.on_event(OrderEvent.CANCEL_REQUEST)
         self.send_cancel(order, now)
 
     def send_cancel(self, order: Managed, now: int) -> None:
+        """Nothing about it is asked of the venue yet that would forbid it."""
+        order.life.on_event(OrderEvent.CANCEL_REQUEST)
         self._intend_cancel(order)
         self.send(order, RequestKind.CANCEL, now)
 
@@ -407,7 +408,6 @@ class OrderManager(KnownOrders):
             return
         order.cancels_again += 1
         if order.cancels_again < SENDS_MAX:
-            order.life.on_event(OrderEvent.CANCEL_REQUEST)
             self.send_cancel(order, now)
         else:
             order.is_taken_off = False

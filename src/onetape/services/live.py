@@ -463,13 +463,15 @@ def symbols_of(options: LiveOptions) -> list[str]:
     """What the strategy's parameters say that it trades: what `symbol` and `symbols` name, then the
     others that name an instrument of its account's venue. Raises BadConfig where none does."""
     strategy = strategy_class(options)
-    found = options.params.get("symbol", options.symbol or getattr(strategy, "symbol", None))
-    more = options.params.get("symbols", getattr(strategy, "symbols", None))
-    symbols = [found, *more] if isinstance(more, (list, tuple)) else [found]
-    others = {name: each.default for name, each in parameters_of(strategy).items()}
-    for value in {**others, **options.params, "symbol": None, "symbols": None}.values():
-        symbols += [one for one in _texts(value) if _is_traded(one, options)]
-    symbols = [each for each in symbols if isinstance(each, str)]
+    given = options.params
+    symbols = _texts(given.get("symbol", options.symbol or getattr(strategy, "symbol", None)))
+    more = given.get("symbols", getattr(strategy, "symbols", ()))
+    symbols += _texts(more) if isinstance(more, (list, tuple)) else []
+    for name, each in parameters_of(strategy).items():
+        if name not in ("symbol", "symbols"):
+            symbols += [
+                one for one in _texts(given.get(name, each.default)) if _is_traded(one, options)
+            ]
     if not symbols:
         raise BadConfig(
             "no parameter of the strategy names what it trades", where="--live",
