@@ -13,7 +13,8 @@ import msgspec
 from command_lines import begin
 from gateway_process import GatewayProcess, wait_for
 
-from onetape.services.gateway_frames import FILL, REQUEST
+from onetape.model.enums import RequestKind
+from onetape.services.gateway_frames import FILL, request_of
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served
@@ -40,12 +41,13 @@ class Seer(Strategy):
 
 
 def orders(home: Path) -> list[tuple[int, str]]:
-    """(robot, key) of each order that the gateway took in."""
+    """(robot, key) of each order that the gateway took in; not of the cancels of one that ends."""
     with JournalReader(gateway_journal(home, "main")) as reader:
-        frames = [f.payload for f in reader.frames(("order_request",))]
+        asked = [request_of(f.payload, "") for f in reader.frames(("order_request",))]
     return [
-        (REQUEST.unpack_from(each)[12], msgspec.msgpack.decode(each[REQUEST.size :])["once"])
-        for each in frames
+        (robot, spec.once.key)
+        for robot, kind, _, spec, _ in asked
+        if kind is RequestKind.PLACE and spec.once is not None
     ]
 
 

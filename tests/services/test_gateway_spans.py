@@ -61,11 +61,25 @@ def test_an_order_of_a_robot_has_three_spans():
     assert [spans.summary()[name]["max_us"] for name in NAMES] == [20, 45, 200]
 
 
+def test_an_order_that_finds_no_connection_is_on_its_way_while_it_waits():
+    spans = Spans()
+    spans.decided_at = 30 * US
+    spans.waits(call())
+    spans.waits(call(name="refused"))
+    spans.decided_at = 0
+    spans.out(call(), 730 * US)
+    spans.answered(call(), DONE, 930 * US)
+    spans.answered(call(name="refused"), DONE, 40 * US)  # by our own budget
+    assert [spans.summary()[name]["max_us"] for name in NAMES] == [0, 700, 200]
+    assert counts(spans) == [0, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
         (lambda s: s.out(call(), 5), [0, 0, 0]),  # nobody decided: the kill switch
         (lambda s: s.out(call(Purpose.FILLS), 5), [0, 0, 0]),
+        (lambda s: [s.waits(call()), s.out(call(), 5)], [0, 0, 0]),
         (lambda s: s.answered(call(), DONE, 5), [0, 0, 0]),  # it never went out
         (lambda s: s.decided(10, 5), [0, 0, 0]),  # the clock was set back
     ],

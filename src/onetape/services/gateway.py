@@ -89,7 +89,10 @@ class Gateway:
         )  # fmt: skip
         self.orders = OrderBudget(options.account, now=self.clock.now, say=self._say)
         hide = Redactor(options.key, options.secret)
-        self.line = VenueLine(self.venue, options.rest, self.clock, hide, self.budget, self.orders)
+        self.spans = Spans()
+        self.line = VenueLine(
+            self.venue, options.rest, self.clock, hide, self.budget, self.orders, out=self._out
+        )
         self.wallet_budget: AddressBudget | None = None  # where its address is another one
         self.wallets = self._wallet_line(hide)
         self.entry: EntryLine | None = None
@@ -97,7 +100,6 @@ class Gateway:
             self.protocol.signs_late = True
             self.entry = EntryLine(self.line, answered=self._answered, went=self._entry_went)
         self.watch = DriftWatch(options.kind, self._say)
-        self.spans = Spans()
         self.instruments: list[Instrument] = []
         self.stopping = asyncio.Event()
         self.reconciled = asyncio.Event()
@@ -357,14 +359,17 @@ class Gateway:
                 asyncio.get_running_loop().call_soon(self._answered, call, refusal)
                 continue
             if entry is not None and entry.send(call):
-                self.spans.out(call, time.time_ns())
+                self._out(call)
                 continue
             call = self.protocol.signed(call, self.clock.now())
             # An order leaves before this returns; its answer is waited for in a task.
             sent = self.line.begin(call)
-            if sent is not None and not sent.done():  # else it was refused here
-                self.spans.out(call, time.time_ns())
+            if sent is None:
+                self.spans.waits(call)
             self._spawn(self._make(call, sent))
+
+    def _out(self, call: Call) -> None:
+        self.spans.out(call, time.time_ns())
 
     def _reduces(self, call: Call) -> bool:
         """The order that a call is about can only take off a position."""

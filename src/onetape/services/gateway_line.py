@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
 from typing import Final
 
 import aiohttp
@@ -40,8 +41,10 @@ class VenueLine:
         orders: OrderBudget | None = None,
         *,
         keeps: bool = True,
+        out: Callable[[Call], None] = lambda call: None,
     ) -> None:
-        """keeps: connections for orders are kept open."""
+        """keeps: connections for orders are kept open. out: for each call that is in the kernel's
+        hands."""
         self.budget = budget
         self.orders = orders
         self.venue = venue
@@ -52,12 +55,15 @@ class VenueLine:
         self._http: aiohttp.ClientSession
         self._kept = KeptConnections(rest)  # for orders
         self._keeps = keeps
+        self._out = out
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
         connector = aiohttp.TCPConnector(limit=16, keepalive_timeout=60.0)
-        async with aiohttp.ClientSession(self.rest, timeout=timeout, connector=connector) as http:
+        async with aiohttp.ClientSession(
+            self.rest, timeout=timeout, connector=connector, trace_configs=[self._traced()]
+        ) as http:
             self._http = http
             if not self._keeps:
                 yield
@@ -69,6 +75,14 @@ class VenueLine:
                 keeper.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await keeper
+
+    def _traced(self) -> aiohttp.TraceConfig:
+        async def headers_sent(session: object, context: SimpleNamespace, sent: object) -> None:
+            self._out(context.trace_request_ctx)
+
+        trace = aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(headers_sent)
+        return trace
 
     def begin(self, call: Call) -> Sent | None:
         """Writes an order's request now, where a connection is free for it; None: nothing was
@@ -82,7 +96,13 @@ class VenueLine:
                 refused: Sent = asyncio.get_running_loop().create_future()
                 refused.set_exception(spent)
                 return refused
-        return self._kept.send(call)
+        return self._send_kept(call)
+
+    def _send_kept(self, call: Call) -> Sent | None:
+        sent = self._kept.send(call)
+        if sent is not None:
+            self._out(call)
+        return sent
 
     async def answer(self, call: Call, sent: Sent | None = None) -> Answer:
         """What became of a call; that nobody knows, where no answer came. sent: by `begin`."""
@@ -135,14 +155,14 @@ class VenueLine:
 
     async def _request(self, call: Call, sent: Sent | None) -> tuple[int, dict[str, str], bytes]:
         if call.purpose in ORDER_PURPOSES:
-            waiting = sent if sent is not None else self._kept.send(call)
+            waiting = sent if sent is not None else self._send_kept(call)
             if waiting is not None:
                 async with asyncio.timeout(CALL_TIMEOUT_S):
                     response = await waiting
                 return response.status, response.headers, response.body
         async with self._http.request(
             call.method, call.target, data=call.body or None, headers=dict(call.headers),
-            allow_redirects=False,
+            allow_redirects=False, trace_request_ctx=call,
         ) as reply:  # fmt: skip
             body = await reply.read()
             return reply.status, {k.lower(): v for k, v in reply.headers.items()}, body

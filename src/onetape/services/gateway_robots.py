@@ -179,7 +179,8 @@ class Robots:
         there may be more."""
         now = self._now()
         has_more = False
-        decided, came = 0, []  # when what they were decided on had come
+        decided = 0  # when the first of them was taken in
+        came: list[tuple[int, int]] = []  # when what each was decided on had come; it was taken in
         for life, reader in self._lives.values():
             first = last = frames = 0
             while frames < TURN_FRAMES and (raw := reader.next_raw()) is not None:
@@ -188,11 +189,12 @@ class Robots:
                 if kind == _INSTRUMENT:
                     life.symbols[stream] = msgspec.msgpack.decode(payload)["symbol"]
                 elif kind == _ORDER_REQUEST and sequence > life.taken:
-                    decided = decided or time.time_ns()
+                    taken = time.time_ns()  # some are written while the first is seen to
+                    decided = decided or taken
                     first, last = first or sequence, sequence
                     is_sent = sequence <= self._in_doubt.get(life.number, 0)
                     if not is_sent:  # else it lay there while no gateway ran
-                        came.append(received)
+                        came.append((received, taken))
                     behind = self._behind(life, received)
                     self._hold_placed()  # this one finds less
                     self._request(life, stream, payload, now, may_be_sent=is_sent, behind_ns=behind)
@@ -210,8 +212,8 @@ class Robots:
             self._hold_placed()
             self._money.publish()
         self._spans.decided_at = 0
-        for received in came:  # counted once the orders are out
-            self._spans.decided(received, decided)
+        for received, taken in came:  # counted once the orders are out
+            self._spans.decided(received, taken)
         if self._placed is not None:
             life, order_id = self._placed
             life.look_ahead(order_id + 1)  # a robot numbers its orders one after the other

@@ -75,6 +75,7 @@ class Spans:
     def __init__(self) -> None:
         self.decided_at = 0
         self._decide, self._send, self._answer = Histogram(), Histogram(), Histogram()
+        self._unsent: dict[tuple[str, str], int] = {}  # what waits for a connection, when decided
         self._waiting: dict[tuple[str, str], int] = {}  # what is unanswered, when it went out
 
     def decided(self, received: int, now: int) -> None:
@@ -82,21 +83,26 @@ class Spans:
         if now >= received:
             self._decide.note(now - received)
 
+    def waits(self, call: Call) -> None:
+        """A request finds no connection now: its way out is as long as the wait makes it."""
+        if self.decided_at and (key := _key(call)) is not None:
+            _keep(self._unsent, key, self.decided_at)
+
     def out(self, call: Call, now: int) -> None:
         """A request is in the kernel's hands."""
-        if call.purpose not in ORDER_PURPOSES or call.subject is None:
+        if (key := _key(call)) is None:
             return
-        if 0 < self.decided_at <= now:
-            self._send.note(now - self.decided_at)
-        if len(self._waiting) >= WAITING_MAX:
-            del self._waiting[next(iter(self._waiting))]
-        self._waiting[call.purpose, call.subject.client_id] = now
+        decided = self._unsent.pop(key, 0) or self.decided_at
+        if 0 < decided <= now:
+            self._send.note(now - decided)
+        _keep(self._waiting, key, now)
 
     def answered(self, call: Call, answer: Answer, now: int) -> None:
         """Its answer has come, or is not waited for any longer (AMBIGUOUS): that is no span."""
-        if call.subject is None:
+        if (key := _key(call)) is None:
             return
-        out = self._waiting.pop((call.purpose, call.subject.client_id), 0)
+        self._unsent.pop(key, None)  # it was refused here
+        out = self._waiting.pop(key, 0)
         if out and now >= out and answer.outcome is not Outcome.AMBIGUOUS:
             self._answer.note(now - out)
 
@@ -106,3 +112,16 @@ class Spans:
             "decided_to_out": self._send.summary(),
             "out_to_acknowledged": self._answer.summary(),
         }
+
+
+def _key(call: Call) -> tuple[str, str] | None:
+    """Of a request for an order; None: it is another question."""
+    if call.purpose not in ORDER_PURPOSES or call.subject is None:
+        return None
+    return call.purpose, call.subject.client_id
+
+
+def _keep(stamps: dict[tuple[str, str], int], key: tuple[str, str], ns: int) -> None:
+    if len(stamps) >= WAITING_MAX:
+        del stamps[next(iter(stamps))]
+    stamps[key] = ns
