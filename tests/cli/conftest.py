@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+import copied_process
 
 # The server of history is a helper of tests/data.
 sys.path.append(str(Path(__file__).resolve().parents[1] / "data"))
@@ -37,16 +38,7 @@ Onetape = Callable[..., Done]
 def onetape(tmp_path: Path) -> Onetape:
     def run(*arguments: object, env: dict[str, str] | None = None, cwd: Path = tmp_path) -> Done:
         clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
-        done = subprocess.run(
-            [sys.executable, "-c", "from onetape.cli.main import main; main()"]
-            + [str(argument) for argument in arguments],
-            capture_output=True,
-            text=True,
-            cwd=cwd,
-            env={**clean, **(env or {})},
-            timeout=60,
-            check=False,
-        )
+        done = copied_process.run(*arguments, cwd=cwd, env={**clean, **(env or {})})
         return Done(done.returncode, done.stdout, done.stderr)
 
     return run

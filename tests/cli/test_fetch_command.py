@@ -7,7 +7,6 @@ import hashlib
 import shutil
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import date
@@ -16,6 +15,8 @@ from typing import Any
 
 import pytest
 from history_server import Fault, Server, klines, serving
+
+from copied_process import ONETAPE, Copied
 
 CERTIFICATE = (
     "req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out cert.pem -days 1"
@@ -65,9 +66,7 @@ def test_a_fetch_that_was_killed_goes_on_in_the_middle(
         *("--to", "2024-02-02", "--base-url", server.url, "--keep", str(tmp_path / "kept")),
         *("--home", str(tmp_path / "home")),
     ]
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from onetape.cli.main import main; main()", *arguments]
-    )
+    process = Copied(ONETAPE, *arguments)
     part = tmp_path / "kept" / FOLDER.lstrip("/") / f"{name}.part"
     try:
         deadline = time.monotonic() + 30

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 from tapes import BTC, Market, at_ns, play
 
+import copied_process
 from onetape import Strategy
 from onetape.tape.inspect import cat
 from onetape.tape.verify import verify
@@ -77,9 +77,7 @@ def test_what_came_before_the_start_is_not_shown(tape):
 
 
 def onetape(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "onetape", *arguments], capture_output=True, text=True, check=False
-    )
+    return copied_process.run(*arguments)
 
 
 def test_a_type_that_nobody_knows_is_counted_and_harms_nothing(tape, tmp_path):

@@ -6,13 +6,13 @@ import json
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import msgspec
 
+from copied_process import Copied
 from onetape.ipc.local_socket import connect
 from onetape.model import catalogue
 from onetape.model.enums import OrderNews, OrderType, RequestKind, Side, TimeInForce
@@ -41,8 +41,8 @@ class GatewayProcess:
     def start(self) -> None:
         log = self.home.with_name(f"{self.home.name}.log")
         with log.open("ab") as errors:  # a pipe that nobody reads would stop it once it is full
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "onetape.services.gateway_main"],
+            self.process = Copied(
+                "onetape.services.gateway_main",
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

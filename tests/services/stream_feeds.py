@@ -10,7 +10,6 @@ import json
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ import msgspec
 import pytest
 from databases import free_port, wait_for
 
+from copied_process import Copied
 from onetape.services.collector_options import CollectorOptions, collector_journal
 from onetape.tape.journal import JournalReader, Record
 
@@ -241,10 +241,9 @@ def options_for(feed: Any, home: Path, **more: Any) -> CollectorOptions:
 @contextmanager
 def collector(options: CollectorOptions) -> Iterator[subprocess.Popen[bytes]]:
     """Its process, from when its journal is open."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "onetape.services.collector_main"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
+    process = Copied(
+        "onetape.services.collector_main", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     assert process.stdin is not None and process.stdout is not None
     process.stdin.write(msgspec.json.encode(options))
     process.stdin.close()

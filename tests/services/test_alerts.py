@@ -6,8 +6,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +17,7 @@ import pytest
 from command_lines import CLEAN
 from supervised import CONFIG, Home
 
+import copied_process
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
 from onetape.notify.alert import Alert, Severity, Type
@@ -70,10 +69,7 @@ def test_what_breaks_reaches_the_sink_and_the_journal(tmp_path: Path):
         with Home(tmp_path, config, FAILS) as home:
             assert home.run("alerts", "test")["sent"] is True
             assert got[-1]["message"] == "this is a test"
-            subprocess.run(  # its robot fails: that is what is wanted
-                [sys.executable, "-m", "onetape", "up"], cwd=tmp_path, env=CLEAN,
-                capture_output=True, check=False, timeout=120,
-            )  # fmt: skip
+            copied_process.run("up", cwd=tmp_path, env=CLEAN)
 
             def has(*words: str) -> bool:
                 return any(all(w in each["title"] + each["message"] for w in words) for each in got)
@@ -130,11 +126,13 @@ def test_the_command_says_what_is_missing(tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     (tmp_path / "onetape.toml").write_text(f'{CONFIG}\n[notify]\nurls = ["env:ALERTS"]\n')
-    done = subprocess.run(
-        [sys.executable, "-m", "onetape", "alerts", "test", "--json"], cwd=tmp_path,
-        env={**os.environ, "ALERTS": f"json://u:sesame@127.0.0.1:{port}/"}, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
+    done = copied_process.run(
+        "alerts",
+        "test",
+        "--json",
+        cwd=tmp_path,
+        env={**os.environ, "ALERTS": f"json://u:sesame@127.0.0.1:{port}/"},
+    )
     assert done.returncode == 6
     assert "did not take" in done.stdout and "sesame" not in done.stdout + done.stderr
 

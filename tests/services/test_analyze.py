@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 from databases import mariadb, postgresql
 
+import copied_process
 import onetape
 from onetape.data.sample import write_sample
 from onetape.engine.plan import read_plan
@@ -69,11 +68,21 @@ def run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("analyzed")
     (folder / "taker.py").write_text(STRATEGY)
     write_sample(folder / "m.tape", events=4000, seed=3)
-    done = subprocess.run(
-        [sys.executable, "-m", "onetape", "backtest", "taker.py", "--data", "m.tape", "--out",
-         "run", "--latency", "10ms", "--cash", "100000 USDT", "--json"],
-        cwd=folder, check=True, capture_output=True, text=True,
-    )  # fmt: skip
+    done = copied_process.run(
+        "backtest",
+        "taker.py",
+        "--data",
+        "m.tape",
+        "--out",
+        "run",
+        "--latency",
+        "10ms",
+        "--cash",
+        "100000 USDT",
+        "--json",
+        cwd=folder,
+        check=True,
+    )
     assert json.loads(done.stdout)["fills"] > 20
     return Path(json.loads(done.stdout)["run"])
 
@@ -259,11 +268,13 @@ def wait(what) -> None:
 
 def test_the_command(run: Path, tmp_path: Path):
     def onetape_(*arguments: str, code: int = 0):
-        done = subprocess.run(
-            [sys.executable, "-m", "onetape", "analyze", *arguments, "--json"], cwd=tmp_path,
-            capture_output=True, text=True, check=False,
+        done = copied_process.run(
+            "analyze",
+            *arguments,
+            "--json",
+            cwd=tmp_path,
             env={**os.environ, "WHERE": f"sqlite:///{tmp_path}/y.db"},
-        )  # fmt: skip
+        )
         assert done.returncode == code, done.stderr
         return json.loads(done.stdout)
 

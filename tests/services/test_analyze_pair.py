@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from itertools import zip_longest
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 from databases import postgresql
 from test_analyze import STRATEGY
 
+import copied_process
 from onetape.data.sample import write_sample
 from onetape.model.errors import BadConfig
 from onetape.services.analyze import analyze_pair
@@ -116,10 +115,7 @@ def test_the_same_on_a_server(runs, tmp_path):
 
 def test_the_command_says_the_first_difference(runs, tmp_path):
     def onetape(*arguments: str, code: int = 0) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "onetape", "analyze", *arguments],
-            cwd=tmp_path, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = copied_process.run("analyze", *arguments, cwd=tmp_path)
         assert done.returncode == code, done.stderr
         return done.stdout
 

@@ -7,14 +7,13 @@ import contextlib
 import json
 import os
 import random
-import subprocess
-import sys
 from decimal import Decimal
 from enum import Enum
 
 import pytest
 from gateway_process import GatewayProcess
 
+import copied_process
 from onetape.accounts import StrategyBalanceManager
 from onetape.ipc import IPCCommandSystem
 from onetape.ipc.commands import (
@@ -108,10 +107,7 @@ def test_a_strategy_takes_and_gives_back_what_is_its_own(gateway, tmp_path):
 
 def test_the_operator_moves_money_from_the_command_line(gateway, tmp_path):
     def send(*words: str) -> dict:
-        done = subprocess.run(
-            [sys.executable, "-m", "onetape", "send", *words, "--json", "--home", str(tmp_path)],
-            capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
+        done = copied_process.run("send", *words, "--json", "--home", tmp_path)
         return {"exit": done.returncode, **json.loads(done.stdout)}
 
     words = ("binance_gateway", "allocate", "strategy=b", "currency=usdt", "amount=100", "index=3")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 
 import msgspec
 import pytest
 from gateway_process import SYMBOL, GatewayProcess, Robot, news_of, wait_for
 
+import copied_process
 from onetape.model.enums import EventType, RequestKind, Side
 from onetape.model.errors import (
     Killed,
@@ -49,10 +48,7 @@ def world(tmp_path):
 
 def send(home, *words: str) -> dict:
     """`onetape send`, its answer."""
-    done = subprocess.run(
-        [sys.executable, "-m", "onetape", "send", *words, "--json", "--home", str(home)],
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    done = copied_process.run("send", *words, "--json", "--home", home)
     return json.loads(done.stdout)
 
 

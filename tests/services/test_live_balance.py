@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -17,6 +16,7 @@ import msgspec
 import pytest
 from gateway_process import GatewayProcess, Robot, news_of, wait_for
 
+from copied_process import ONETAPE, Copied
 from onetape.accounts import StrategyBalanceManager
 from onetape.accounts.entries import Cause
 from onetape.accounts.entry_frames import unpack
@@ -129,11 +129,23 @@ class World:
     def begin(self, subaccount: str = "a", *params: str) -> Path:
         """The robot's run, once it has one."""
         words = [word for param in params for word in ("--param", param)]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "onetape", "run", "watcher.py", "--live", "--subaccount",
-             subaccount, "--home", str(self.home), "--json", *words],
-            cwd=self.folder, env=CLEAN, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        self.process = Copied(
+            ONETAPE,
+            "run",
+            "watcher.py",
+            "--live",
+            "--subaccount",
+            subaccount,
+            "--home",
+            str(self.home),
+            "--json",
+            *words,
+            cwd=self.folder,
+            env=CLEAN,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         runs = self.home / "runs"
         before = set(runs.iterdir()) if runs.is_dir() else set()
 

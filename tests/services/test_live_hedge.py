@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 
+import copied_process
 from sim.venue_client import BinanceClient, Wire, served
 
 STRATEGY = """
@@ -51,12 +50,18 @@ def test_each_side_is_traded_by_itself(tmp_path):
             f'secret = "env:HEDGE_SECRET"\n'
         )
         keys = {"HEDGE_KEY": account.key, "HEDGE_SECRET": account.secret}
-        done = subprocess.run(
-            [sys.executable, "-m", "onetape", "run", "sides.py", "--live", "--seconds", "12",
-             "--json", "--out", "r"],
-            cwd=tmp_path, env={**clean, **keys}, capture_output=True, text=True, timeout=120,
-            check=False,
-        )  # fmt: skip
+        done = copied_process.run(
+            "run",
+            "sides.py",
+            "--live",
+            "--seconds",
+            "12",
+            "--json",
+            "--out",
+            "r",
+            cwd=tmp_path,
+            env={**clean, **keys},
+        )
         assert done.returncode == 0, done.stderr
         told = json.loads(done.stdout)
         assert (told["orders"], told["failures"]) == (4, [])
@@ -64,8 +69,5 @@ def test_each_side_is_traded_by_itself(tmp_path):
         _, rows = client.ask("GET", "/fapi/v3/positionRisk")
         sides = {row["positionSide"]: row["positionAmt"] for row in rows}
         assert sides == {"LONG": "0.030"}, rows
-        again = subprocess.run(
-            [sys.executable, "-m", "onetape", "replay", "r", "--verify", "--json"],
-            cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
+        again = copied_process.run("replay", "r", "--verify", "--json", cwd=tmp_path, env=clean)
         assert again.returncode == 0, again.stderr

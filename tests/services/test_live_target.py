@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 
 from gateway_process import configure
 
+import copied_process
 from sim.venue_client import served
 
 SIZE = 30  # units of 0.001
@@ -51,11 +50,9 @@ def test_a_target_wanted_again_and_again_is_never_overshot(tmp_path):
     with served("binance-usdm", seed=6, limits=False, faults=FAULTS) as (dialect, port):
         account = dialect.exchange.accounts[0]
         configure(tmp_path, port, account)
-        done = subprocess.run(
-            [sys.executable, "-m", "onetape", "run", "swing.py", "--live", "--seconds", "7",
-             "--json"],
-            cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
+        done = copied_process.run(
+            "run", "swing.py", "--live", "--seconds", "7", "--json", cwd=tmp_path, env=clean
+        )
         assert done.returncode == 0, done.stderr
         held, path = 0, []
         for trade in account.trades:

@@ -4,11 +4,10 @@ nobody else moves, it does not run after itself."""
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
+import copied_process
 from onetape.model import catalogue
 from onetape.model.enums import RequestKind
 from onetape.services.gateway_frames import REQUEST
@@ -52,13 +51,25 @@ def test_it_does_not_requote_on_its_own_quotes(tmp_path: Path):
         clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
         for seconds in SECONDS:
             home = tmp_path / f"home{seconds}"
-            done = subprocess.run(
-                [sys.executable, "-m", "onetape", "run", str(MAKER), "--live", "--account", "main",
-                 "--seconds", str(seconds), "--home", str(home), "--param", "shift=2",
-                 "--param", "buy_by=0.01", "--param", "sell_limit=0"],
-                cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+            done = copied_process.run(
+                "run",
+                MAKER,
+                "--live",
+                "--account",
+                "main",
+                "--seconds",
+                seconds,
+                "--home",
+                home,
+                "--param",
+                "shift=2",
+                "--param",
+                "buy_by=0.01",
+                "--param",
+                "sell_limit=0",
+                cwd=tmp_path,
                 env={**clean, "MAKER_KEY": account.key, "MAKER_SECRET": account.secret},
-            )  # fmt: skip
+            )
             assert done.returncode == 0, done.stderr
             if account.by_id:
                 break

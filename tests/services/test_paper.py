@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from strategy_files import TAKER, write
 from tapes import BTC, Market
 
+from copied_process import ONETAPE, Copied
 from onetape.model.errors import BadInput
 from onetape.services.backtest import BacktestOptions, run_backtest
 from onetape.services.demo import run_demo
@@ -120,11 +120,19 @@ def test_stopping_early_leaves_a_run_that_replays(tmp_path):
 
 
 def test_ctrl_c_ends_a_paper_run_with_its_report(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "onetape", "run", quick(tmp_path / "code"), "--paper", "--json",
-         "--out", "live", "--home", str(tmp_path / "home")],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-    )  # fmt: skip
+    process = Copied(
+        ONETAPE,
+        "run",
+        quick(tmp_path / "code"),
+        "--paper",
+        "--json",
+        "--out",
+        "live",
+        "--home",
+        str(tmp_path / "home"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     journal = tmp_path / "home" / "runs" / "live" / "journal"
     deadline = time.monotonic() + 30
     while not journal.exists() and time.monotonic() < deadline:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 from strategy_files import TAKER, write
 
+import copied_process
 import onetape
 from onetape.data.sample import write_sample
 from onetape.engine.latency import Latency
@@ -326,13 +325,9 @@ def test_the_report_shows_what_the_strategy_raised(sample, tmp_path):
 )
 def test_the_command_line_turns_re_runs_on_and_off(flag, hows, sample, tmp_path):
     strategy = write(tmp_path, "taker", TAKER)
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "onetape", "backtest", str(strategy), "--data", str(sample), flag,
-            "--home", str(tmp_path), "--json",
-        ],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    done = copied_process.run(
+        "backtest", strategy, "--data", sample, flag, "--home", tmp_path, "--json", check=True
+    )
     assert {each["how"] for each in json.loads(done.stdout)["stress"]} == hows
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import random
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import msgspec
 from gateway_process import GatewayProcess, Robot, booked, wait_for
 
+from copied_process import ONETAPE, Copied
 from onetape.model.enums import Side
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
@@ -42,10 +42,16 @@ class Maker(Strategy):
 
 def begin(folder: Path) -> subprocess.Popen:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
-    return subprocess.Popen(
-        [sys.executable, "-m", "onetape", "run", "maker.py", "--live"],
-        cwd=folder, env=clean, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    return Copied(
+        ONETAPE,
+        "run",
+        "maker.py",
+        "--live",
+        cwd=folder,
+        env=clean,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def lost(home: Path) -> set[str]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+import copied_process
 from bridge.bridge_process import OWN, PYTHON
 from onetape.model.errors import BadConfig, NotAvailable
 from onetape.services.bridge_options import CCXT_VERSION
@@ -27,10 +26,7 @@ def run(folder: Path, *arguments: object, mode: str = "sim", kind: str = "ccxt:b
     lines += ["[bridge]", f'python = "{python}"'] if python else []
     (folder / "onetape.toml").write_text("\n".join(lines) + "\n")
     clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
-    return subprocess.run(
-        [sys.executable, "-m", "onetape", *map(str, arguments), "--json"],
-        cwd=folder, env=clean, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    return copied_process.run(*arguments, "--json", cwd=folder, env=clean)
 
 
 LIVE = ("run", STRATEGY, "--live", "--symbol", "binance:BTC/USDT:USDT", "--seconds")

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 
+import copied_process
 from onetape.model.enums import EventType
 from onetape.services.gateway_frames import FILL
 from onetape.services.gateway_options import gateway_journal
@@ -22,15 +21,7 @@ SECONDS = (6, 30)  # the second where a machine is too busy for the first
 
 def onetape(folder: Path, *arguments: object, code: int = 0):
     clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "onetape", *map(str, arguments), "--json"],
-        cwd=folder,
-        env=clean,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = copied_process.run(*arguments, "--json", cwd=folder, env=clean)
     assert done.returncode == code, done.stderr
     return json.loads(done.stdout)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
+import copied_process
 from onetape.model.enums import EventType
 from onetape.services.gateway_frames import FILL, REQUEST
 from onetape.services.gateway_options import gateway_journal, gateway_socket
@@ -35,10 +35,7 @@ class Pair(Strategy):
 
 def onetape(folder: Path, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "onetape", *map(str, arguments)],
-        cwd=folder, env=clean, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    done = copied_process.run(*arguments, cwd=folder, env=clean)
     assert done.returncode == code, done.stderr
     return done
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 
+import copied_process
 from onetape.tape.journal import JournalReader
 
 SECONDS = (4, 30)  # the second where a machine is too busy for the first
@@ -61,10 +60,7 @@ class Hears(Strategy):
 
 def onetape(folder: Path, *arguments: object) -> str:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "onetape", *map(str, arguments)],
-        cwd=folder, env=clean, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    done = copied_process.run(*arguments, cwd=folder, env=clean)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+import copied_process
 from onetape.data.sample import write_sample
 
 STRATEGY = """
@@ -52,10 +51,7 @@ ORDER BY f.seq
 
 
 def run(folder: Path, *words: object, code: int = 0) -> dict:
-    done = subprocess.run(
-        [sys.executable, "-m", "onetape", *map(str, words), "--json"],
-        cwd=folder, check=False, capture_output=True, text=True,
-    )  # fmt: skip
+    done = copied_process.run(*words, "--json", cwd=folder)
     assert done.returncode == code, done.stderr
     return json.loads(done.stdout)
 

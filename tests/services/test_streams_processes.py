@@ -6,12 +6,12 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 from stream_feeds import ZeroMqFeed, collector, frames, options_for, until
 from tapes import BTC, SECOND, START
 
+from copied_process import ONETAPE, Copied
 from onetape.services.backtest import BacktestOptions, run_backtest
 from onetape.tape.journal import JournalReader
 
@@ -100,12 +100,23 @@ def test_in_one_process_or_in_three_a_strategy_does_the_same(tmp_path: Path):
             for quote in market[:100]:
                 feed.publish("BTC", quote)
             until(lambda: len(frames(home, "quote")) == 100)
-            robot = subprocess.Popen(
-                [sys.executable, "-m", "onetape", "run", f"{tmp_path}/trader.py", "--paper",
-                 "--data", str(journal), "--instruments", facts, "--out", "paper", "--home",
-                 str(home), "--json"],
-                stdout=subprocess.PIPE, text=True,
-            )  # fmt: skip
+            robot = Copied(
+                ONETAPE,
+                "run",
+                f"{tmp_path}/trader.py",
+                "--paper",
+                "--data",
+                journal,
+                "--instruments",
+                facts,
+                "--out",
+                "paper",
+                "--home",
+                home,
+                "--json",
+                stdout=subprocess.PIPE,
+                text=True,
+            )
             until(lambda: (home / "runs" / "paper" / "journal").is_dir())
             for quote in market[100:]:
                 feed.publish("BTC", quote)

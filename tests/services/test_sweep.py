@@ -15,7 +15,9 @@ import polars as pl
 import pytest
 from strategy_files import write
 
+import copied_process
 import onetape
+from copied_process import ONETAPE, Copied
 from onetape.model.errors import BadConfig, BadInput, Divergence, StrategyError
 from onetape.services.pool import Batch, run_local
 from onetape.store.sweep import RESULTS, open_sweep, read_rows
@@ -103,10 +105,7 @@ def test_the_printed_command_repeats_a_variant(tmp_path, whole):
     for variant in (0, 5):
         words = shlex.split(whole.command(variant))
         assert words[:2] == ["onetape", "backtest"]
-        done = subprocess.run(
-            [sys.executable, "-m", "onetape", *words[1:], "--home", tmp_path, "--json"],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
+        done = copied_process.run(*words[1:], "--home", tmp_path, "--json", check=True)
         value = json.loads(done.stdout)
         row = whole.frame.row(variant, named=True)
         assert value["action_hash"] == row["action_hash"]
@@ -180,12 +179,31 @@ def test_all_variants_failing_says_so(tmp_path, code, sample):
 
 
 def start(code: Path, data: Path, home: Path, pause: float) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", "onetape", "sweep", code, "--data", data, "--param", "fast=1,2,3",
-         "--param", "slow=5:7:2", "--param", f"pause={pause}", "--metric", "pnl", "--jobs", "2",
-         "--home", home, "--out", "s", "--resume"],
-        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    return Copied(
+        ONETAPE,
+        "sweep",
+        code,
+        "--data",
+        data,
+        "--param",
+        "fast=1,2,3",
+        "--param",
+        "slow=5:7:2",
+        "--param",
+        f"pause={pause}",
+        "--metric",
+        "pnl",
+        "--jobs",
+        "2",
+        "--home",
+        home,
+        "--out",
+        "s",
+        "--resume",
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 def wait_for_lines(home: Path, count: int) -> int:

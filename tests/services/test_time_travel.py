@@ -23,6 +23,7 @@ import pytest
 from strategy_files import TAKER, write
 from tapes import Market
 
+import copied_process
 from onetape.model.errors import BadConfig, BadInput, ProcessDown, StrategyError
 from onetape.model.time import format_time
 from onetape.services.backtest import BacktestOptions, run_backtest
@@ -306,10 +307,7 @@ def test_what_is_shown_of_attributes_is_bounded():
 
 
 def onetape(*arguments: str, code: int = 0) -> dict:
-    done = subprocess.run(
-        [sys.executable, "-m", "onetape", *arguments, "--json"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = copied_process.run(*arguments, "--json")
     assert done.returncode == code, done.stderr
     return json.loads(done.stdout)
 

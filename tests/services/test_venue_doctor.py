@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 from gateway_process import GatewayProcess, Robot, wait_for
 
+import copied_process
 from onetape.model.enums import Side
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
@@ -20,10 +19,7 @@ from sim.venue_client import served
 
 def doctor(folder: Path, *more: str, code: int = 0) -> list[dict]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "onetape", "doctor", "--json", *more],
-        cwd=folder, env=clean, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    done = copied_process.run("doctor", "--json", *more, cwd=folder, env=clean)
     assert done.returncode == code, done.stdout + done.stderr
     value = json.loads(done.stdout)
     return [f for f in value["findings"] if f["subject"].startswith(("venue ", "account "))]
@@ -80,10 +76,7 @@ def test_what_an_exchange_has_changed_is_said_by_name(tmp_path):
 
 def test_a_name_that_no_venue_has_is_wrong_usage(tmp_path):
     write(tmp_path, '[venues.v]\nkind = "kraken"\n')
-    done = subprocess.run(
-        [sys.executable, "-m", "onetape", "doctor", "--venue", "w"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    done = copied_process.run("doctor", "--venue", "w", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.strip() == "error BAD_CONFIG(4602): no venue 'w', --venue, there is: v"
 

@@ -6,8 +6,6 @@ import json
 import math
 import random
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ import pytest
 from strategy_files import write
 from tapes import START, Market
 
+import copied_process
 import onetape
 from long_form import long_form
 from onetape.engine.grid import Grid
@@ -155,10 +154,7 @@ def test_a_window_is_repeated_by_the_backtest_of_its_times(tmp_path, done):
     facts = done.walk_forward["windows"][1]
     line = done.command(facts["variant"], start=facts["test_start"], end=facts["test_end"])
     words = shlex.split(line)[1:]
-    out = subprocess.run(
-        [sys.executable, "-m", "onetape", *words, "--home", tmp_path, "--json"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    out = copied_process.run(*words, "--home", tmp_path, "--json", check=True)
     assert float(json.loads(out.stdout)["pnl"]) == window["pnl"]
 
 

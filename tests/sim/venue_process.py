@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import PIPE
 
+from copied_process import ONETAPE, Copied
 from sim.venue_client import Wire
 
 
@@ -15,15 +15,14 @@ class VenueProcess:
     """`onetape sim` with a state and a control endpoint."""
 
     def __init__(self, state: Path, kind: str = "binance-usdm", *more: str, port: int = 0) -> None:
-        command = [
-            str(Path(sys.executable).parent / "onetape"), "sim", kind, "--state", str(state),
-            "--control", "0", "--seed", "7", "--no-limits", "--port", str(port), *more,
-        ]  # fmt: skip
+        words = ("--control", 0, "--seed", 7, "--no-limits", "--port", port, *more)
         # A file: a pipe that nobody reads stops who writes to it once it is full.
         log = state.with_name(f"{state.name}.log")
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as errors:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
+            self.process = Copied(
+                ONETAPE, "sim", kind, "--state", state, *words, stdout=PIPE, stderr=errors
+            )
         line = self.process.stdout.readline()
         assert line, log.read_text()
         self.told = json.loads(line)

@@ -1,0 +1,173 @@
+"""Our programs in processes of their own, as `python -m MODULE …` starts them, without its imports.
+
+A server that has imported what they are made of is copied for each. What a copy shares with it is
+code alone: it has arguments, environment, folder, files, signals and an end of its own. Tests of
+what a new process itself costs or says (memory, entry points) start a real one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import os
+import pkgutil
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+__all__ = ["ONETAPE", "WITHIN_S", "Copied", "run"]
+
+ONETAPE: Final = "onetape.cli.main"
+IMPORTED: Final = ("onetape.cli", "onetape.services")
+MESSAGE_BYTES: Final = 1 << 17
+NUMBER: Final = struct.Struct("i")
+STANDARD: Final = 3  # files: input, output, errors
+WITHIN_S: Final = 180
+
+
+class Wanted(msgspec.Struct, array_like=True):
+    """`main()` of a module, with its words."""
+
+    module: str
+    words: list[str]
+    folder: str
+    environ: dict[str, str]
+
+
+class Copied(subprocess.Popen):
+    """As `subprocess.Popen` with the same options; but a copy is no child of this process, so how
+    it is made and how its end is heard of are replaced."""
+
+    def __init__(self, module: str, *words: object, **options: Any) -> None:
+        super().__init__([module, *map(str, words)], **options)
+
+    def _execute_child(
+        self, args: Sequence[str], executable: object, preexec_fn: object, close_fds: bool,
+        pass_fds: object, cwd: object, env: dict[str, str] | None, startupinfo: object,
+        creationflags: object, shell: bool, *pipes_and_more: Any,
+    ) -> None:  # fmt: skip
+        pipes = pipes_and_more[:6]  # of each standard file the reading end, then the writing one
+        given = (pipes[0], pipes[3], pipes[5])
+        fds = [own if own >= 0 else number for number, own in enumerate(given)]
+        environ = dict(os.environ if env is None else env)
+        wanted = Wanted(args[0], list(args[1:]), str(cwd or Path.cwd()), environ)
+        self._end, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            with theirs:
+                message = msgspec.msgpack.encode(wanted)
+                socket.send_fds(_server(), [message], [*fds, theirs.fileno()])
+            (self.pid,) = NUMBER.unpack(self._end.recv(NUMBER.size))
+            self._child_created = True
+        finally:
+            self._close_pipe_fds(*pipes)
+
+    def _try_wait(self, wait_flags: int) -> tuple[int, int]:
+        if wait_flags & os.WNOHANG and not select.select([self._end], [], [], 0)[0]:
+            return 0, 0
+        (status,) = NUMBER.unpack(self._end.recv(NUMBER.size))
+        self._end.close()
+        return self.pid, status
+
+    def _internal_poll(self, *_: object, **__: object) -> int | None:
+        if self.returncode is None and (ended := self._try_wait(os.WNOHANG))[0]:
+            self._handle_exitstatus(ended[1])
+        return self.returncode
+
+
+def run(*words: object, check: bool = False, **options: Any) -> subprocess.CompletedProcess[str]:
+    """`onetape …` that has ended, whichever way, and what it said."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with Copied(ONETAPE, *words, **{**pipes, **options}) as process:
+        try:
+            out, err = process.communicate(timeout=WITHIN_S)
+        except BaseException:
+            process.kill()
+            raise
+    done = subprocess.CompletedProcess(process.args, process.returncode, out, err)
+    if check:
+        done.check_returncode()
+    return done
+
+
+@functools.cache
+def _server() -> socket.socket:
+    """It ends with this process."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        subprocess.Popen(
+            [sys.executable, __file__, str(theirs.fileno())], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, pass_fds=[theirs.fileno()],
+        )  # fmt: skip
+    return ours
+
+
+def _serve(line: socket.socket) -> int:
+    """In a copy: what it is to do. In the server: at its end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        message, fds, _, _ = socket.recv_fds(line, MESSAGE_BYTES, STANDARD + 1)
+        if not message:
+            return 0
+        if not os.fork():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            line.close()
+            wanted = msgspec.msgpack.decode(message, type=Wanted)
+            if pid := os.fork():
+                _watch(pid, fds)
+            _become(wanted, fds)
+            return import_module(wanted.module).main()
+        for each in fds:
+            os.close(each)
+
+
+def _watch(pid: int, fds: list[int]) -> None:
+    """Tells of a copy's number and end, and is no more."""
+    for each in fds[:STANDARD]:
+        os.close(each)
+    with socket.socket(fileno=fds[STANDARD]) as teller:
+        try:
+            teller.send(NUMBER.pack(pid))
+            teller.send(NUMBER.pack(os.waitpid(pid, 0)[1]))
+        except OSError:  # nobody waits any more
+            pass
+        finally:
+            os._exit(0)
+
+
+def _become(wanted: Wanted, fds: list[int]) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for target, each in enumerate(fds[:STANDARD]):
+        os.dup2(each, target)
+    os.closerange(STANDARD, os.sysconf("SC_OPEN_MAX"))
+    os.chdir(wanted.folder)
+    os.environ.clear()
+    os.environ.update(wanted.environ)
+    sys.argv = [wanted.module, *wanted.words]
+    sys.path[0] = wanted.folder
+    if (numpy_random := sys.modules.get("numpy.random")) is not None:
+        numpy_random.seed()  # Python's own generator sees to that itself
+
+
+def _import_all() -> None:
+    for room in map(import_module, IMPORTED):
+        for each in pkgutil.iter_modules(room.__path__, f"{room.__name__}."):
+            with contextlib.suppress(ModuleNotFoundError):  # of an extra that is not here
+                import_module(each.name)
+
+
+if __name__ == "__main__":
+    _import_all()
+    gc.collect()
+    gc.freeze()  # a collection would write to each object, and copy its page for that
+    sys.exit(_serve(socket.socket(fileno=int(sys.argv[1]))))
