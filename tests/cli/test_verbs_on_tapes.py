@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import copied_process
+
 EVENTS = 6_000
 BACKTEST_KEYS = (
     "run strategy symbols events seconds wall_seconds events_per_second orders fills pnl fees "
@@ -36,10 +38,7 @@ class Taker(Strategy):
 
 
 def shell(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    call = [sys.executable, "-m", "onetape", *map(str, arguments), "--home", str(folder / "home")]
-    return subprocess.run(
-        call, cwd=folder, capture_output=True, text=True, timeout=120, check=False
-    )
+    return copied_process.run(*arguments, "--home", folder / "home", cwd=folder)
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from decimal import Decimal
 
 import pytest
 from transfer_processes import WAY, World, until
 
+import copied_process
 from onetape.accounts.entries import Cause
 from onetape.ipc.commands import TRANSFER_CMD, binance_strategy_balance, transfer
 
@@ -67,13 +66,10 @@ def test_the_payload_of_a_strategys_balance_command_may_be_a_transfer(world):
 
 
 def test_from_the_command_line(world):
-    command = [sys.executable, "-m", "onetape", "send", "gateway:main", "transfer"]
+    command = ("send", "gateway:main", "transfer")
     words = ["id=cli", "currency=usdt", "amount=2", "from=trading", "to=spot"]
     done = [
-        subprocess.run(
-            [*command, *more, "--json", "--home", str(world.home)],
-            capture_output=True, text=True, timeout=60,
-        )
+        copied_process.run(*command, *more, "--json", "--home", world.home)
         for more in (words, words, words[:-1])
     ]  # fmt: skip
     told = [json.loads(each.stdout) for each in done]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from test_report import HOSTILE, browse, embedded, needs_chromium
 
+import copied_process
 import onetape
 from onetape.data.sample import write_sample
 from onetape.model.errors import BadInput, UsageError
@@ -152,15 +152,8 @@ def test_a_run_without_a_report_still_has_its_tables(runs, tmp_path):
 
 
 def test_export_of_the_command_line_takes_runs_and_tapes(runs, tmp_path):
-    import sys
-
-    call = [sys.executable, "-m", "onetape", "export", str(runs[0].path), "--format", "csv"]
-    done = subprocess.run(
-        [*call, "--out", str(tmp_path / "out"), "--json"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    words = ("export", runs[0].path, "--format", "csv", "--out", tmp_path / "out", "--json")
+    done = copied_process.run(*words, check=True)
     value = json.loads(done.stdout)
     assert value["tables"]["fills"] == runs[0].stats["fills"]
     assert all(Path(each).is_file() for each in value["files"])
