@@ -25,6 +25,14 @@ inline constexpr std::array<Int128, pow10_max + 1> pow10_table = [] {
     return pow10_table[static_cast<std::size_t>(exponent)];
 }
 
+// Of rates of fees, margin and funding.
+inline constexpr int rate_decimals = 12;
+inline constexpr auto rate_one = static_cast<std::int64_t>(pow10(rate_decimals));
+
+[[nodiscard]] constexpr Money absolute(Money value) noexcept {
+    return value < 0 ? -value : value;
+}
+
 // numerator / denominator, half to even. denominator > 0.
 [[nodiscard]] constexpr Int128 divide_half_even(Int128 numerator, Int128 denominator) noexcept {
     // Margin at a leverage of one, margin of nothing: a division of 128 bits costs 30 ns.

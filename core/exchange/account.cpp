@@ -8,16 +8,9 @@ namespace onetape {
 
 namespace {
 
-constexpr int rate_decimals = 12;
-constexpr auto rate_one = static_cast<std::int64_t>(pow10(rate_decimals));
-
 std::size_t side_at(Side side) {
     return side == Side::sell ? 1 : 0;
 }
-Money absolute(Money value) {
-    return value < 0 ? -value : value;
-}
-
 }  // namespace
 
 Money fee_of(const InstrumentSpec& spec, Liquidity liquidity, std::int64_t price,

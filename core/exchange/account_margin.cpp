@@ -6,14 +6,6 @@
 
 namespace onetape {
 
-namespace {
-
-Money absolute(Money value) {
-    return value < 0 ? -value : value;
-}
-
-}  // namespace
-
 // The largest value that a position could reach if every working order of one side filled.
 Money Account::side_exposure(const Holding& holding, PositionSide side, Money extra_buys,
                              Money extra_sells) noexcept {

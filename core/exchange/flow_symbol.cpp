@@ -149,7 +149,7 @@ void FlowSymbolState::act(std::int64_t now) noexcept {
     } else {
         take(now);
         excitement_ = std::min(excitement_ + excite, excite_max);
-        tighten(now, run_side_ == Side::buy ? Side::sell : Side::buy);
+        tighten(now, other_side(run_side_));
     }
 }
 
@@ -211,7 +211,7 @@ void FlowSymbolState::take(std::int64_t now) noexcept {
         }
         run_side_ = own_.chance(chance_buy) ? Side::buy : Side::sell;
     }
-    const Side opposite = run_side_ == Side::buy ? Side::sell : Side::buy;
+    const Side opposite = other_side(run_side_);
     if (engine_.level_count(opposite) < 4) return;  // nobody empties a book to the last order
     send(now, run_side_, OrderType::market, TimeInForce::ioc, 0, draw_size(1.0));
 }

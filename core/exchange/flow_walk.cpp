@@ -5,14 +5,6 @@
 
 namespace onetape {
 
-namespace {
-
-constexpr Side other(Side side) {
-    return side == Side::buy ? Side::sell : Side::buy;
-}
-
-}  // namespace
-
 FlowWalk::FlowWalk(Flow& flow, std::uint32_t index, const FlowSymbol& symbol,
                    const FlowOptions& options) noexcept
     : FlowVenue(flow, index, symbol, options),
@@ -44,7 +36,7 @@ void FlowWalk::step() noexcept {
     // The side that the walk moves away with leaves first, so that the ladders never meet.
     const Side first = moved >= 0 ? Side::sell : Side::buy;
     quote(now, first);
-    quote(now, other(first));
+    quote(now, other_side(first));
     if (random_.chance(walk_.trade_probability)) print(now);
 }
 
@@ -77,7 +69,7 @@ void FlowWalk::print(std::int64_t now) noexcept {
     const std::int64_t offset = draw(0.0, walk_.offset_deviation);
     const bool buys = offset != 0 ? offset > 0 : random_.chance(0.5);
     const Side taker = buys ? Side::buy : Side::sell;
-    const Side maker = other(taker);
+    const Side maker = other_side(taker);
     const std::int64_t sign = buys ? 1 : -1;
     // A distance of nothing is the touch: the walk's own price lies inside the spread.
     const std::int64_t reach = std::max<std::int64_t>(offset * sign, 1);

@@ -20,9 +20,6 @@ namespace {
 constexpr std::array position_sides = {PositionSide::both, PositionSide::long_,
                                        PositionSide::short_};
 
-// A little less than what arithmetic in doubles may have lost.
-constexpr double caution = 0.999;
-
 double span_of(const InstrumentSpec& spec, const Position& position, std::int64_t price,
                std::int64_t highest_rate, double spare) {
     const double heavier = 1.0 + static_cast<double>(highest_rate) / 1e12;
@@ -111,10 +108,7 @@ void RecordedExchange::set_spans(std::uint32_t index, Money cross) noexcept {
             span = std::min(span, span_of(market.spec, position, price, account_->highest_rate(i),
                                           std::max(spare, 0.0)));
         }
-        const auto width = static_cast<std::int64_t>(std::min(span * caution, 4e18));
-        market.safe_low = price - width;
-        market.safe_high = price + width;
-        market.safe_revision = short_already || moves_loans ? 0 : account_->revision();
+        market.keep_safe(price, span, short_already || moves_loans ? 0 : account_->revision());
     }
 }
 

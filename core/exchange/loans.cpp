@@ -15,11 +15,6 @@ namespace onetape {
 namespace {
 
 constexpr std::int64_t level_one = 1'000'000;
-constexpr double caution = 0.999;
-
-Money absolute(Money value) {
-    return value < 0 ? -value : value;
-}
 
 // What assets must be worth to stand at a level.
 Money needed(const LoanState& loans, std::int64_t level) {
@@ -99,10 +94,7 @@ void RecordedExchange::set_loan_spans(std::uint32_t currency, const LoanState& l
         const double span =
             unit > 0 ? static_cast<double>(std::max<Money>(spare, 0)) / (count * unit * heavier)
                      : 4e18;
-        const auto width = static_cast<std::int64_t>(std::min(span * caution, 4e18));
-        market.safe_low = price - width;
-        market.safe_high = price + width;
-        market.safe_revision = alone ? account_->revision() : 0;
+        market.keep_safe(price, span, alone ? account_->revision() : 0);
     }
 }
 

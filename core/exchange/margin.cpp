@@ -6,12 +6,6 @@
 
 namespace onetape {
 
-namespace {
-
-constexpr auto rate_one = static_cast<std::int64_t>(pow10(12));
-
-}  // namespace
-
 void MarginTable::set(std::vector<MarginBracket> brackets, std::int64_t flat_rate) {
     brackets_ = std::move(brackets);
     flat_rate_ = highest_rate_ = flat_rate;

@@ -9,14 +9,6 @@
 
 namespace onetape {
 
-namespace {
-
-Side other(Side side) {
-    return side == Side::buy ? Side::sell : Side::buy;
-}
-
-}  // namespace
-
 MatchingEngine::MatchingEngine(const InstrumentSpec& spec, const MatchingOptions& options,
                                MatchingSink& sink) noexcept
     : spec_(spec), options_(options), sink_(&sink), ids_(1024) {}
@@ -122,7 +114,7 @@ void MatchingEngine::activate(std::uint32_t slot, std::int64_t now) noexcept {
 
 // Takes what it may from the other side, then rests or goes.
 void MatchingEngine::match(std::uint32_t slot, std::int64_t now) noexcept {
-    const Side opposite = other(orders_[slot].side);
+    const Side opposite = other_side(orders_[slot].side);
     if (orders_[slot].tif == TimeInForce::fok && !fillable(orders_[slot])) {
         close(slot, now, OrderNews::canceled, error::none);
         return;
@@ -237,7 +229,7 @@ void MatchingEngine::send_fill(const Order& order, std::int64_t price, std::int6
 }
 
 bool MatchingEngine::crosses(Side side, std::int64_t price) const noexcept {
-    const auto& refs = side_of(other(side)).refs;
+    const auto& refs = side_of(other_side(side)).refs;
     if (refs.empty()) return false;
     const std::int64_t best = levels_[refs.back().level].price;
     return side == Side::buy ? best <= price : best >= price;
@@ -246,7 +238,7 @@ bool MatchingEngine::crosses(Side side, std::int64_t price) const noexcept {
 // Whether all of an order would trade now: the matching of match() without its consequences. What
 // each participant's position would be on the way decides how much its reduce-only orders give.
 bool MatchingEngine::fillable(const Order& order) noexcept {
-    const auto& refs = side_of(other(order.side)).refs;
+    const auto& refs = side_of(other_side(order.side)).refs;
     moved_.clear();
     const auto moved = [this](std::uint32_t participant) -> std::int64_t& {
         for (auto& [who, by] : moved_) {

@@ -23,6 +23,11 @@
 
 namespace onetape {
 
+// Is `price` at least as good a deal as `limit` for somebody who wants to `side`?
+[[nodiscard]] constexpr bool within(Side side, std::int64_t price, std::int64_t limit) noexcept {
+    return side == Side::buy ? price <= limit : price >= limit;
+}
+
 struct MarketView {             // one instrument's recorded market, written by the engine loop
     std::uint64_t version = 0;  // +1 for each market event: what we took is remembered until then
     bool has_quote = false, has_trade = false, has_bar = false;
@@ -328,6 +333,13 @@ class RecordedExchange {
         std::uint32_t volume_group = 0;
         std::int64_t safe_low = 0, safe_high = 0;  // no liquidation between them, while the
         std::uint64_t safe_revision = 0;           // account is at this revision
+        // span: by arithmetic in doubles, so a little less than that is kept.
+        void keep_safe(std::int64_t price, double span, std::uint64_t revision) noexcept {
+            const auto width = static_cast<std::int64_t>(std::min(span * 0.999, 4e18));
+            safe_low = price - width;
+            safe_high = price + width;
+            safe_revision = revision;
+        }
         bool sweep = false;  // a fill may have left reduce-only orders with nothing to reduce
     };
 

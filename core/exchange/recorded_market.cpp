@@ -8,20 +8,11 @@ namespace onetape {
 
 namespace {
 
-Side other(Side side) {
-    return side == Side::buy ? Side::sell : Side::buy;
-}
-
 // A side of a quote is missing when the venue sent neither price nor size for it.
 bool quote_level(const QuotePayload& quote, Side side, BookLevel& level) {
     level = side == Side::buy ? BookLevel{quote.bid, quote.bid_size}
                               : BookLevel{quote.ask, quote.ask_size};
     return level.price != 0 || level.size != 0;
-}
-
-// Is `price` at least as good a deal as `limit` for somebody who wants to `side`?
-bool within(Side side, std::int64_t price, std::int64_t limit) {
-    return side == Side::buy ? price <= limit : price >= limit;
 }
 
 }  // namespace
@@ -64,7 +55,7 @@ bool RecordedExchange::touch(const Market& market, Side side, std::int64_t& pric
 
 bool RecordedExchange::crosses(const Market& market, Side side, std::int64_t price) noexcept {
     std::int64_t opposite = 0;
-    return touch(market, other(side), opposite) && within(side, opposite, price);
+    return touch(market, other_side(side), opposite) && within(side, opposite, price);
 }
 
 std::int64_t RecordedExchange::bar_last(const Market& market) noexcept {
@@ -174,7 +165,7 @@ std::int64_t RecordedExchange::plan(Market& market, const OrderRequestPayload& r
     steps_.clear();
     const MarketView& view = *market.view;
     const Side side = request.side;
-    const Side level_side = other(side);
+    const Side level_side = other_side(side);
     const bool limited = request.type == OrderType::limit;
     std::int64_t left = size;
     const auto add = [&](std::int64_t price, std::int64_t amount) {
@@ -221,13 +212,13 @@ void RecordedExchange::take(std::uint32_t slot, std::int64_t now) noexcept {
     const MarketView& view = *market.view;
     const bool by_quote = !has_book(market) && view.has_quote;
     BookLevel level{};
-    if (by_quote) (void)quote_level(view.quote, other(request.side), level);
+    if (by_quote) (void)quote_level(view.quote, other_side(request.side), level);
     // fill() plans nothing, so steps_ stays as it is.
     for (std::size_t i = 0; i < steps_.size() && orders_[slot].live; ++i) {
         const Step step = steps_[i];
         const std::int64_t size = fill(slot, now, step.price, step.size, Liquidity::taker);
         if (has_book(market) || (by_quote && step.price == level.price)) {
-            note_taken(market, other(request.side), step.price, size);
+            note_taken(market, other_side(request.side), step.price, size);
             if (by_quote && level.size == 0) ++counters_.fills_without_size;
         } else if (by_quote) {
             ++counters_.fills_beyond_touch;
@@ -326,20 +317,20 @@ void RecordedExchange::fill_touched(std::uint32_t index, std::int64_t now) noexc
             const std::uint32_t slot = list.front();
             const OrderRequestPayload request = orders_[slot].request;
             std::int64_t opposite = 0;
-            if (!touch(market, other(side), opposite)) break;
+            if (!touch(market, other_side(side), opposite)) break;
             if (!within(side, opposite, request.price)) break;
             const std::int64_t left = request.size - orders_[slot].filled;
             const std::int64_t planned = plan(market, request, left, false);
             if (planned == 0) break;
             if (!has_book(market) && market.view->has_quote) {
                 BookLevel level{};
-                (void)quote_level(market.view->quote, other(side), level);
+                (void)quote_level(market.view->quote, other_side(side), level);
                 if (level.size == 0) ++counters_.fills_without_size;
             }
             std::int64_t size = fill(slot, now, request.price, planned, Liquidity::maker);
             for (const Step& step : steps_) {
                 const std::int64_t part = std::min(step.size, size);
-                if (part > 0) note_taken(market, other(side), step.price, part);
+                if (part > 0) note_taken(market, other_side(side), step.price, part);
                 size -= part;
             }
             if (planned < left) break;

@@ -9,15 +9,6 @@
 
 namespace onetape {
 
-namespace {
-
-// Is `price` at least as good a deal as `limit` for somebody who wants to `side`?
-bool within(Side side, std::int64_t price, std::int64_t limit) {
-    return side == Side::buy ? price <= limit : price >= limit;
-}
-
-}  // namespace
-
 void RecordedExchange::join_queue(Order& order) noexcept {
     const Market& market = markets_[order.instrument];
     const Side side = order.request.side;
@@ -92,7 +83,7 @@ void RecordedExchange::fill_behind(Market& market, std::int64_t now,
 // An order of the other side came to rest at our price or beyond: it would have met us.
 void RecordedExchange::fill_met(Market& market, std::int64_t now,
                                 const MboChange& change) noexcept {
-    const Side side = change.side == Side::buy ? Side::sell : Side::buy;
+    const Side side = other_side(change.side);
     auto& list = side == Side::buy ? market.bids : market.asks;
     std::int64_t budget = change.came;
     std::size_t at = 0;

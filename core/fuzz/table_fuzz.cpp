@@ -30,31 +30,35 @@ struct Outcome {
     bool operator==(const Outcome&) const = default;
 };
 
-[[nodiscard]] std::vector<Column> columns_of(TableKind kind) {
+[[nodiscard]] std::vector<TableColumn> columns_of(TableKind kind) {
     switch (kind) {
         case TableKind::quotes:
-            return {Column::bid, Column::ask};
+            return {TableColumn::bid, TableColumn::ask};
         case TableKind::trades:
-            return {Column::price, Column::size, Column::id, Column::buyer_is_maker};
+            return {TableColumn::price, TableColumn::size, TableColumn::id,
+                    TableColumn::buyer_is_maker};
         case TableKind::bars:
-            return {Column::open, Column::high, Column::low, Column::close};
+            return {TableColumn::open, TableColumn::high, TableColumn::low, TableColumn::close};
         case TableKind::marks:
-            return {Column::mark, Column::index};
+            return {TableColumn::mark, TableColumn::index};
         case TableKind::funding:
-            return {Column::rate, Column::interval_hours};
+            return {TableColumn::rate, TableColumn::interval_hours};
         case TableKind::liquidations:
-            return {Column::price, Column::size, Column::side};
+            return {TableColumn::price, TableColumn::size, TableColumn::side};
         case TableKind::tickers:
-            return {Column::mark, Column::index, Column::rate, Column::funding_time};
+            return {TableColumn::mark, TableColumn::index, TableColumn::rate,
+                    TableColumn::funding_time};
         case TableKind::book_snapshots:
             return {};
         case TableKind::book_changes:
-            return {Column::is_snapshot, Column::side, Column::price, Column::size, Column::symbol};
+            return {TableColumn::is_snapshot, TableColumn::side, TableColumn::price,
+                    TableColumn::size, TableColumn::symbol};
         case TableKind::sides:
-            return {Column::side, Column::action, Column::price, Column::size};
+            return {TableColumn::side, TableColumn::action, TableColumn::price, TableColumn::size};
         case TableKind::orders:
-            return {Column::id,   Column::action, Column::side,    Column::price,
-                    Column::size, Column::flags,  Column::reported};
+            return {TableColumn::id,      TableColumn::action, TableColumn::side,
+                    TableColumn::price,   TableColumn::size,   TableColumn::flags,
+                    TableColumn::reported};
     }
     return {};
 }
@@ -62,16 +66,16 @@ struct Outcome {
 [[nodiscard]] TableConfig config_of(TableKind kind, int form) {
     TableConfig config;
     config.kind = kind;
-    config.columns[static_cast<std::size_t>(Column::ts_event)] = 0;
+    config.columns[static_cast<std::size_t>(TableColumn::ts_event)] = 0;
     int place = 1;
-    for (const Column column : columns_of(kind)) {
+    for (const TableColumn column : columns_of(kind)) {
         config.columns[static_cast<std::size_t>(column)] = place++;
     }
     if (kind == TableKind::book_snapshots) {
         config.levels = {{1, 2, 3, 4}, {5, 6, 7, 8}};
         place = 9;
     }
-    config.blank[static_cast<std::size_t>(Column::mark)] = true;
+    config.blank[static_cast<std::size_t>(TableColumn::mark)] = true;
     config.fields = place;
     config.period_ns = 60'000'000'000;
     config.zone = Zone({{std::numeric_limits<std::int64_t>::min(), 3'600'000'000'000},

@@ -45,6 +45,9 @@ enum class EventType : std::uint16_t {
 inline constexpr std::uint16_t event_type_count = 29;
 
 enum class Side : std::uint8_t { none = 0, buy = 1, sell = 2 };
+[[nodiscard]] constexpr Side other_side(Side side) noexcept {
+    return side == Side::buy ? Side::sell : Side::buy;
+}
 enum class OrderType : std::uint8_t { limit = 1, market = 2 };
 enum class TimeInForce : std::uint8_t { gtc = 1, ioc = 2, fok = 3, gtd = 4 };
 enum class TriggerBy : std::uint8_t { none = 0, last = 1, mark = 2, index = 3 };

@@ -24,7 +24,7 @@ void Conflation::on_book(const BookPayload& payload, std::uint16_t flags, const 
 
 void Conflation::on_trade(const TradePayload& trade) {
     if (!book_.synced()) return;
-    const Side level = trade.side == Side::buy ? Side::sell : Side::buy;
+    const Side level = other_side(trade.side);
     between_.push_back({trade.price, book_.side(level).size_at(trade.price), level});
     if (stamp_ == 0 || trade.ts_event == 0 || trade.ts_event == trade.ts_recv) return;
     ++facts_.stamped;

@@ -33,10 +33,10 @@ Outcome decode(const std::vector<std::string>& pieces, char separator = ',') {
     RowGate gate(sink, rejects, streams);
     TableConfig config;
     config.kind = TableKind::trades;
-    config.columns[static_cast<std::size_t>(Column::ts_event)] = 0;
-    config.columns[static_cast<std::size_t>(Column::price)] = 1;
-    config.columns[static_cast<std::size_t>(Column::size)] = 2;
-    config.columns[static_cast<std::size_t>(Column::id)] = 3;
+    config.columns[static_cast<std::size_t>(TableColumn::ts_event)] = 0;
+    config.columns[static_cast<std::size_t>(TableColumn::price)] = 1;
+    config.columns[static_cast<std::size_t>(TableColumn::size)] = 2;
+    config.columns[static_cast<std::size_t>(TableColumn::id)] = 3;
     config.fields = 4;
     config.separator = separator;
     config.skip_lines = 1;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "text/json_number.hpp"
+
 namespace onetape {
 namespace {
 
@@ -37,10 +39,6 @@ constexpr std::array<std::uint8_t, 256> classes = [] {
 
 [[nodiscard]] char lower(char c) noexcept {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
-}
-
-[[nodiscard]] bool is_digit(char c) noexcept {
-    return c >= '0' && c <= '9';
 }
 
 [[nodiscard]] bool is_keep_alive(std::string_view text) noexcept {

@@ -35,7 +35,7 @@ enum class TableKind : std::uint8_t {
 };
 inline constexpr std::size_t table_kind_count = 11;
 
-enum class Column : std::uint8_t {
+enum class TableColumn : std::uint8_t {
     ts_event,
     ts_recv,
     bid,
@@ -171,7 +171,7 @@ class TableDecoder final : public RowDecoder {
                   LineSplitter::Ending ending);
     Status feed_packed(const char* data, std::size_t size);
     bool packed_row(const char* cells);  // false: stop
-    bool packed_number(Column column, RawDecimal& raw);
+    bool packed_number(TableColumn column, RawDecimal& raw);
     const char* split(std::string_view line);  // nullptr, or why not
     const char* split_list(std::string_view text);
     const char* split_object(std::string_view text);
@@ -190,27 +190,27 @@ class TableDecoder final : public RowDecoder {
     bool order(EventRow& out);  // table_orders.cpp
 
     bool times(std::int64_t& ts_event, std::int64_t& ts_recv);
-    bool time(Column column, std::int64_t& ns);
-    bool number(Column column, RawDecimal& raw);
+    bool time(TableColumn column, std::int64_t& ns);
+    bool number(TableColumn column, RawDecimal& raw);
     bool number_at(std::string_view field, const char* name, RawDecimal& raw);
-    bool units(Column column, Quantity quantity, std::int64_t& value);
+    bool units(TableColumn column, Quantity quantity, std::int64_t& value);
     bool fit(const RawDecimal& raw, Quantity quantity, const char* name, std::int64_t& value);
-    bool count_in(Column column, std::int64_t& value);
-    bool truth(Column column, bool& value);
-    bool side_of(Column column, Side& side);
-    bool rate(Column column, std::int64_t& value);
+    bool count_in(TableColumn column, std::int64_t& value);
+    bool truth(TableColumn column, bool& value);
+    bool side_of(TableColumn column, Side& side);
+    bool rate(TableColumn column, std::int64_t& value);
     bool hand_on(EventRow& row, std::span<const BookLevel> levels = {});
     bool flush_batch();
     void measure_step(std::int64_t time);
 
-    [[nodiscard]] bool has(Column column) const noexcept {
+    [[nodiscard]] bool has(TableColumn column) const noexcept {
         return config_.columns[static_cast<std::size_t>(column)] >= 0;
     }
-    [[nodiscard]] std::string_view text(Column column) const noexcept {
+    [[nodiscard]] std::string_view text(TableColumn column) const noexcept {
         return fields_[static_cast<std::size_t>(config_.columns[static_cast<std::size_t>(column)])];
     }
     // There, or needed: false where the column may be empty and is.
-    [[nodiscard]] bool given(Column column) const noexcept {
+    [[nodiscard]] bool given(TableColumn column) const noexcept {
         return has(column) &&
                (config_.form == RowForm::packed ||
                 !(config_.blank[static_cast<std::size_t>(column)] && text(column).empty()));
@@ -255,7 +255,7 @@ class TableDecoder final : public RowDecoder {
     Status status_ = Status::ok;
 };
 
-[[nodiscard]] const char* column_name(Column column) noexcept;
+[[nodiscard]] const char* column_name(TableColumn column) noexcept;
 
 // Integers, uuids and texts of up to 16 bytes are kept; longer ones have no room in a frame.
 void read_id(std::string_view text, TradePayload& event) noexcept;

@@ -21,7 +21,7 @@ constexpr std::array<const char*, column_count> column_names{
     "reported"};
 
 constexpr std::int64_t millisecond = 1'000'000;
-constexpr std::int64_t hour = 3'600'000'000'000;
+constexpr std::int64_t hour_ns = 3'600'000'000'000;
 
 [[nodiscard]] bool read_side(std::string_view text, Side& side) noexcept {
     if (text.empty() || is_word(text, "unknown"))
@@ -92,7 +92,7 @@ void read_id(std::string_view text, TradePayload& event) noexcept {
     }
 }
 
-const char* column_name(Column column) noexcept {
+const char* column_name(TableColumn column) noexcept {
     return column_names[static_cast<std::size_t>(column)];
 }
 
@@ -124,9 +124,9 @@ bool TableDecoder::row(std::uint64_t number) {
     out.line = number;
     out.source = config_.source;
     stream_ = config_.stream;
-    if (has(Column::symbol)) {
-        if (text(Column::symbol).empty()) return refuse("symbol is empty");
-        stream_ = streams_.find(text(Column::symbol));
+    if (has(TableColumn::symbol)) {
+        if (text(TableColumn::symbol).empty()) return refuse("symbol is empty");
+        stream_ = streams_.find(text(TableColumn::symbol));
         if (stream_ == TableStreams::none) return true;
     }
     out.stream = static_cast<std::uint32_t>(stream_);
@@ -160,11 +160,12 @@ bool TableDecoder::row(std::uint64_t number) {
 bool TableDecoder::quote(EventRow& out) {
     QuotePayload event{};
     std::int64_t id = 0;
-    if (!times(event.ts_event, event.ts_recv) || !units(Column::bid, Quantity::price, event.bid) ||
-        !units(Column::ask, Quantity::price, event.ask) ||
-        !units(Column::bid_size, Quantity::size, event.bid_size) ||
-        !units(Column::ask_size, Quantity::size, event.ask_size) ||
-        !count_in(Column::update_id, id)) {
+    if (!times(event.ts_event, event.ts_recv) ||
+        !units(TableColumn::bid, Quantity::price, event.bid) ||
+        !units(TableColumn::ask, Quantity::price, event.ask) ||
+        !units(TableColumn::bid_size, Quantity::size, event.bid_size) ||
+        !units(TableColumn::ask_size, Quantity::size, event.ask_size) ||
+        !count_in(TableColumn::update_id, id)) {
         return false;
     }
     event.update_id = static_cast<std::uint64_t>(id);
@@ -176,17 +177,18 @@ bool TableDecoder::quote(EventRow& out) {
 bool TableDecoder::trade(EventRow& out) {
     TradePayload event{};
     if (!times(event.ts_event, event.ts_recv) ||
-        !units(Column::price, Quantity::price, event.price) ||
-        !units(Column::size, Quantity::size, event.size) || !side_of(Column::side, event.side)) {
+        !units(TableColumn::price, Quantity::price, event.price) ||
+        !units(TableColumn::size, Quantity::size, event.size) ||
+        !side_of(TableColumn::side, event.side)) {
         return false;
     }
     if (event.size == 0 && !config_.measuring) return refuse("size is zero");
-    if (has(Column::buyer_is_maker)) {
+    if (has(TableColumn::buyer_is_maker)) {
         bool buyer_is_maker = false;
-        if (!truth(Column::buyer_is_maker, buyer_is_maker)) return false;
+        if (!truth(TableColumn::buyer_is_maker, buyer_is_maker)) return false;
         event.side = buyer_is_maker ? Side::sell : Side::buy;
     }
-    if (has(Column::id)) read_id(text(Column::id), event);
+    if (has(TableColumn::id)) read_id(text(TableColumn::id), event);
     out.time = event.ts_recv;
     put_payload(out, EventType::trade, event);
     return hand_on(out);
@@ -195,22 +197,22 @@ bool TableDecoder::trade(EventRow& out) {
 bool TableDecoder::bar(EventRow& out) {
     BarPayload event{};
     std::int64_t stamp = 0, received = 0, last = 0;
-    if (!time(Column::ts_event, stamp)) return false;
-    if (given(Column::ts_recv) && !time(Column::ts_recv, received)) return false;
-    if (has(Column::close_time) && !time(Column::close_time, last)) return false;
+    if (!time(TableColumn::ts_event, stamp)) return false;
+    if (given(TableColumn::ts_recv) && !time(TableColumn::ts_recv, received)) return false;
+    if (has(TableColumn::close_time) && !time(TableColumn::close_time, last)) return false;
     event.trades = -1;
-    if (!units(Column::open, Quantity::price, event.open) ||
-        !units(Column::high, Quantity::price, event.high) ||
-        !units(Column::low, Quantity::price, event.low) ||
-        !units(Column::close, Quantity::price, event.close) ||
-        !units(Column::volume, Quantity::volume, event.volume) ||
-        !count_in(Column::trades, event.trades)) {
+    if (!units(TableColumn::open, Quantity::price, event.open) ||
+        !units(TableColumn::high, Quantity::price, event.high) ||
+        !units(TableColumn::low, Quantity::price, event.low) ||
+        !units(TableColumn::close, Quantity::price, event.close) ||
+        !units(TableColumn::volume, Quantity::volume, event.volume) ||
+        !count_in(TableColumn::trades, event.trades)) {
         return false;
     }
     event.period_ns = config_.period_ns;
     event.ts_open = stamp;
     event.ts_close = stamp;
-    if (has(Column::close_time)) {
+    if (has(TableColumn::close_time)) {
         if (!end_after(last, event.ts_close) ||
             __builtin_sub_overflow(event.ts_close, event.ts_open, &event.period_ns)) {
             return refuse("time is outside 1678 to 2262");
@@ -231,8 +233,8 @@ bool TableDecoder::bar(EventRow& out) {
         return refuse("open, high, low, close contradict each other");
     }
     RawDecimal turnover;
-    if (given(Column::turnover)) {
-        if (!number(Column::turnover, turnover)) return false;
+    if (given(TableColumn::turnover)) {
+        if (!number(TableColumn::turnover, turnover)) return false;
         const TableStream& spec = streams_.at(stream_);
         const int shift = spec.price_decimals + spec.size_decimals - turnover.decimals;
         if (shift >= 0 && shift <= decimal_digits_max && !turnover.cut) {
@@ -251,19 +253,19 @@ bool TableDecoder::bar(EventRow& out) {
 bool TableDecoder::mark(EventRow& out) {
     MarkPayload event{};
     std::int64_t stamp = 0, last = 0;
-    if (!time(Column::ts_event, stamp)) return false;
+    if (!time(TableColumn::ts_event, stamp)) return false;
     event.ts_event = stamp;
-    if (has(Column::close_time)) {
-        if (!time(Column::close_time, last)) return false;
+    if (has(TableColumn::close_time)) {
+        if (!time(TableColumn::close_time, last)) return false;
         if (!end_after(last, event.ts_event)) return refuse("time is outside 1678 to 2262");
     } else if (!config_.time_is_close &&
                __builtin_add_overflow(stamp, config_.period_ns, &event.ts_event)) {
         return refuse("time is outside 1678 to 2262");
     }
     event.ts_recv = event.ts_event;
-    if (given(Column::ts_recv) && !time(Column::ts_recv, event.ts_recv)) return false;
-    if (!units(Column::mark, Quantity::reference, event.mark) ||
-        !units(Column::index, Quantity::reference, event.index)) {
+    if (given(TableColumn::ts_recv) && !time(TableColumn::ts_recv, event.ts_recv)) return false;
+    if (!units(TableColumn::mark, Quantity::reference, event.mark) ||
+        !units(TableColumn::index, Quantity::reference, event.index)) {
         return false;
     }
     out.time = event.ts_recv;
@@ -279,13 +281,14 @@ bool TableDecoder::mark(EventRow& out) {
 bool TableDecoder::funding(EventRow& out) {
     FundingPayload event{};
     std::int64_t hours = 0;
-    if (!times(event.ts_event, event.ts_recv) || !rate(Column::rate, event.rate) ||
-        !units(Column::mark, Quantity::reference, event.mark) ||
-        !count_in(Column::interval_hours, hours)) {
+    if (!times(event.ts_event, event.ts_recv) || !rate(TableColumn::rate, event.rate) ||
+        !units(TableColumn::mark, Quantity::reference, event.mark) ||
+        !count_in(TableColumn::interval_hours, hours)) {
         return false;
     }
     event.interval_ns = config_.period_ns;
-    if (has(Column::interval_hours) && __builtin_mul_overflow(hours, hour, &event.interval_ns)) {
+    if (has(TableColumn::interval_hours) &&
+        __builtin_mul_overflow(hours, hour_ns, &event.interval_ns)) {
         return refuse("interval is too large");
     }
     out.time = event.ts_recv;
@@ -301,8 +304,9 @@ bool TableDecoder::funding(EventRow& out) {
 bool TableDecoder::liquidation(EventRow& out) {
     LiquidationPayload event{};
     if (!times(event.ts_event, event.ts_recv) ||
-        !units(Column::price, Quantity::price, event.price) ||
-        !units(Column::size, Quantity::size, event.size) || !side_of(Column::side, event.side)) {
+        !units(TableColumn::price, Quantity::price, event.price) ||
+        !units(TableColumn::size, Quantity::size, event.size) ||
+        !side_of(TableColumn::side, event.side)) {
         return false;
     }
     out.time = event.ts_recv;
@@ -313,15 +317,15 @@ bool TableDecoder::liquidation(EventRow& out) {
 bool TableDecoder::ticker(EventRow& out) {
     TickerRow event{};
     if (!times(event.ts_event, event.ts_recv) ||
-        !units(Column::mark, Quantity::reference, event.mark) ||
-        !units(Column::index, Quantity::reference, event.index)) {
+        !units(TableColumn::mark, Quantity::reference, event.mark) ||
+        !units(TableColumn::index, Quantity::reference, event.index)) {
         return false;
     }
-    if (given(Column::funding_time) && !time(Column::funding_time, event.funding_time)) {
+    if (given(TableColumn::funding_time) && !time(TableColumn::funding_time, event.funding_time)) {
         return false;
     }
-    event.has_rate = given(Column::rate);
-    if (event.has_rate && !rate(Column::rate, event.rate)) return false;
+    event.has_rate = given(TableColumn::rate);
+    if (event.has_rate && !rate(TableColumn::rate, event.rate)) return false;
     out.time = event.ts_recv;
     put_payload(out, EventType::mark, event);
     out.note = RowNote::ticker;
@@ -348,7 +352,7 @@ bool TableDecoder::book_snapshot(EventRow& out) {
                 return false;
             }
             if (raw_size.mantissa < 0) {
-                return refuse(std::string(is_bid ? "bid_size" : "ask_size") + " is negative");
+                return refuse(is_bid ? "bid_size is negative" : "ask_size is negative");
             }
             if (!fit(raw_price, Quantity::price, is_bid ? "bid" : "ask", level.price) ||
                 !fit(raw_size, Quantity::size, is_bid ? "bid_size" : "ask_size", level.size)) {
@@ -373,9 +377,10 @@ bool TableDecoder::book_change(EventRow& out) {
     std::int64_t ts_event = 0, ts_recv = 0;
     bool is_snapshot = false;
     Side side = Side::none;
-    if (!times(ts_event, ts_recv) || !truth(Column::is_snapshot, is_snapshot) ||
-        !side_of(Column::side, side) || !units(Column::price, Quantity::price, level.price) ||
-        !units(Column::size, Quantity::size, level.size)) {
+    if (!times(ts_event, ts_recv) || !truth(TableColumn::is_snapshot, is_snapshot) ||
+        !side_of(TableColumn::side, side) ||
+        !units(TableColumn::price, Quantity::price, level.price) ||
+        !units(TableColumn::size, Quantity::size, level.size)) {
         return false;
     }
     if (side == Side::none) return refuse("side is neither bid nor ask");
@@ -429,14 +434,14 @@ bool TableDecoder::side(EventRow& out) {
     SideRow event{};
     Side side = Side::none;
     std::int64_t action = 0;
-    if (!times(event.ts_event, event.ts_recv) || !side_of(Column::side, side) ||
-        !count_in(Column::action, action)) {
+    if (!times(event.ts_event, event.ts_recv) || !side_of(TableColumn::side, side) ||
+        !count_in(TableColumn::action, action)) {
         return false;
     }
     if (side == Side::none) return refuse("side is neither bid nor ask");
     const bool is_gone = action == 2;
-    if (!is_gone && (!units(Column::price, Quantity::price, event.price) ||
-                     !units(Column::size, Quantity::size, event.size))) {
+    if (!is_gone && (!units(TableColumn::price, Quantity::price, event.price) ||
+                     !units(TableColumn::size, Quantity::size, event.size))) {
         return false;
     }
     out.time = event.ts_recv;
@@ -448,12 +453,12 @@ bool TableDecoder::side(EventRow& out) {
 // The parts
 
 bool TableDecoder::times(std::int64_t& ts_event, std::int64_t& ts_recv) {
-    if (!time(Column::ts_event, ts_event)) return false;
+    if (!time(TableColumn::ts_event, ts_event)) return false;
     ts_recv = ts_event;
-    return !given(Column::ts_recv) || time(Column::ts_recv, ts_recv);
+    return !given(TableColumn::ts_recv) || time(TableColumn::ts_recv, ts_recv);
 }
 
-bool TableDecoder::number(Column column, RawDecimal& raw) {
+bool TableDecoder::number(TableColumn column, RawDecimal& raw) {
     if (config_.form == RowForm::packed) return packed_number(column, raw);
     return number_at(text(column), column_name(column), raw);
 }
@@ -473,7 +478,7 @@ bool TableDecoder::number_at(std::string_view field, const char* name, RawDecima
 }
 
 // Absent, or empty where that may be: stays 0.
-bool TableDecoder::units(Column column, Quantity quantity, std::int64_t& value) {
+bool TableDecoder::units(TableColumn column, Quantity quantity, std::int64_t& value) {
     value = 0;
     if (!given(column)) return true;
     RawDecimal raw;
@@ -506,7 +511,7 @@ bool TableDecoder::fit(const RawDecimal& raw, Quantity quantity, const char* nam
 }
 
 // A whole number of up to 18 digits. Absent: stays what it is.
-bool TableDecoder::count_in(Column column, std::int64_t& value) {
+bool TableDecoder::count_in(TableColumn column, std::int64_t& value) {
     if (!given(column)) return true;
     const std::string_view field = text(column);
     std::int64_t found = 0;
@@ -523,7 +528,7 @@ bool TableDecoder::count_in(Column column, std::int64_t& value) {
     return true;
 }
 
-bool TableDecoder::truth(Column column, bool& value) {
+bool TableDecoder::truth(TableColumn column, bool& value) {
     const std::string_view field = text(column);
     if (is_word(field, "true") || field == "1")
         value = true;
@@ -534,11 +539,11 @@ bool TableDecoder::truth(Column column, bool& value) {
     return true;
 }
 
-bool TableDecoder::side_of(Column column, Side& side) {
+bool TableDecoder::side_of(TableColumn column, Side& side) {
     return !has(column) || read_side(text(column), side) || refuse("side is neither buy nor sell");
 }
 
-bool TableDecoder::rate(Column column, std::int64_t& value) {
+bool TableDecoder::rate(TableColumn column, std::int64_t& value) {
     RawDecimal raw;
     if (!number(column, raw)) return false;
     // Venues that divide their rates give them with more decimals than any payment is counted in.
@@ -546,7 +551,7 @@ bool TableDecoder::rate(Column column, std::int64_t& value) {
            refuse("funding rate is too large");
 }
 
-bool TableDecoder::time(Column column, std::int64_t& ns) {
+bool TableDecoder::time(TableColumn column, std::int64_t& ns) {
     if (config_.form == RowForm::packed) {
         const int place = config_.columns[static_cast<std::size_t>(column)];
         std::memcpy(&ns, cells_ + 8 * static_cast<std::size_t>(place), 8);

@@ -121,7 +121,7 @@ bool TableDecoder::packed_row(const char* cells) {
     std::string shown;
     for (int place = 0; place < config_.fields; ++place) {
         std::array<char, 32> cell{};
-        if (place == config_.columns[static_cast<std::size_t>(Column::ts_event)]) {
+        if (place == config_.columns[static_cast<std::size_t>(TableColumn::ts_event)]) {
             std::int64_t value = 0;
             std::memcpy(&value, cells + std::size_t{8} * static_cast<std::size_t>(place), 8);
             std::snprintf(cell.data(), cell.size(), "%lld", static_cast<long long>(value));
@@ -138,7 +138,7 @@ bool TableDecoder::packed_row(const char* cells) {
     return true;
 }
 
-bool TableDecoder::packed_number(Column column, RawDecimal& raw) {
+bool TableDecoder::packed_number(TableColumn column, RawDecimal& raw) {
     const auto at = static_cast<std::size_t>(column);
     double value = 0;
     std::memcpy(&value, cells_ + 8 * static_cast<std::size_t>(config_.columns[at]), 8);

@@ -59,25 +59,26 @@ bool TableDecoder::order(EventRow& out) {
     MboPayload event{};
     if (!times(event.ts_event, event.ts_recv)) return false;
     out.time = event.ts_recv;
-    const Word word = read_word(text(Column::action));
+    const Word word = read_word(text(TableColumn::action));
     if (word == Word::none) return refuse("action is none that is known");
     if (word == Word::nothing) return true;
-    if (!read_order_side(text(Column::side), event.side))
+    if (!read_order_side(text(TableColumn::side), event.side))
         return refuse("side is none that is known");
     std::int64_t flags = 0;
     bool is_last = true, is_reported = word == Word::report;
-    if (!count_in(Column::flags, flags)) return false;
-    if (has(Column::flags)) is_last = (flags & flag_last) != 0;
-    if (has(Column::last) && !truth(Column::last, is_last)) return false;
-    if (has(Column::reported) && word == Word::fill && !truth(Column::reported, is_reported))
+    if (!count_in(TableColumn::flags, flags)) return false;
+    if (has(TableColumn::flags)) is_last = (flags & flag_last) != 0;
+    if (has(TableColumn::last) && !truth(TableColumn::last, is_last)) return false;
+    if (has(TableColumn::reported) && word == Word::fill &&
+        !truth(TableColumn::reported, is_reported))
         return false;
     if (word == Word::clear) {
         event.action = MboAction::clear;
     } else {
-        const bool sized = word != Word::cancel || !text(Column::size).empty();
-        const bool priced = word != Word::cancel || !text(Column::price).empty();
-        if ((priced && !units(Column::price, Quantity::price, event.price)) ||
-            (sized && !units(Column::size, Quantity::size, event.size)))
+        const bool sized = word != Word::cancel || !text(TableColumn::size).empty();
+        const bool priced = word != Word::cancel || !text(TableColumn::price).empty();
+        if ((priced && !units(TableColumn::price, Quantity::price, event.price)) ||
+            (sized && !units(TableColumn::size, Quantity::size, event.size)))
             return false;
         if (event.size < 0) return refuse("size is negative");
         const bool needs_size = word != Word::cancel && word != Word::modify;
@@ -93,7 +94,7 @@ bool TableDecoder::order(EventRow& out) {
         put_payload(out, EventType::trade, trade);
         return hand_on(out);
     }
-    if (!read_number(text(Column::id), event.order_id) && word != Word::clear)
+    if (!read_number(text(TableColumn::id), event.order_id) && word != Word::clear)
         return refuse("order_id is no whole number of 64 bits");
     if (word == Word::add) {
         if (event.side == Side::none) return refuse("side is neither bid nor ask");
@@ -107,7 +108,7 @@ bool TableDecoder::order(EventRow& out) {
     }
     event.last = is_last ? 1 : 0;
     event.reported = is_reported ? 1 : 0;
-    const std::int64_t of_snapshot = has(Column::last) ? flag_snapshot : flag_of_snapshot;
+    const std::int64_t of_snapshot = has(TableColumn::last) ? flag_snapshot : flag_of_snapshot;
     if ((flags & of_snapshot) != 0) out.flags = flag_snapshot;
     put_payload(out, EventType::mbo, event);
     return hand_on(out);

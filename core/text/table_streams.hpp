@@ -13,8 +13,6 @@
 
 namespace onetape {
 
-inline constexpr int rate_decimals = 12;  // of funding rates, as their payload has them
-
 struct TableStream {
     std::string raw;  // the file's own name of it; "": whatever the only one is called
     std::uint32_t stream = 1;
