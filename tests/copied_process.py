@@ -7,6 +7,7 @@ what a new process itself costs or says (memory, entry points) start a real one.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import gc
@@ -18,10 +19,12 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import msgspec
 
@@ -111,38 +114,55 @@ def _server() -> socket.socket:
     return ours
 
 
-def _serve(line: socket.socket) -> int:
-    """In a copy: what it is to do. In the server: at its end."""
+def _serve(line: socket.socket) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    poll = select.poll()
+    poll.register(line, select.POLLIN)
+    running: dict[int, tuple[int, socket.socket]] = {}  # by what is readable once it has ended
     while True:
-        message, fds, _, _ = socket.recv_fds(line, MESSAGE_BYTES, STANDARD + 1)
-        if not message:
-            return 0
-        if not os.fork():
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            line.close()
-            wanted = msgspec.msgpack.decode(message, type=Wanted)
-            if pid := os.fork():
-                _watch(pid, fds)
-            _become(wanted, fds)
-            return import_module(wanted.module).main()
-        for each in fds:
-            os.close(each)
+        for ready, _ in poll.poll():
+            if ready in running:
+                poll.unregister(ready)
+                pid, teller = running.pop(ready)
+                os.close(ready)
+                _tell(teller, os.waitpid(pid, 0)[1])
+                teller.close()
+                continue
+            message, fds, _, _ = socket.recv_fds(line, MESSAGE_BYTES, STANDARD + 1)
+            if not message:
+                return
+            if not (pid := os.fork()):
+                _work(msgspec.msgpack.decode(message, type=Wanted), fds)
+            teller = socket.socket(fileno=fds.pop())
+            for each in fds:
+                os.close(each)
+            ended = os.pidfd_open(pid)
+            running[ended] = pid, teller
+            poll.register(ended, select.POLLIN)
+            _tell(teller, pid)
 
 
-def _watch(pid: int, fds: list[int]) -> None:
-    """Tells of a copy's number and end, and is no more."""
-    for each in fds[:STANDARD]:
-        os.close(each)
-    with socket.socket(fileno=fds[STANDARD]) as teller:
-        try:
-            teller.send(NUMBER.pack(pid))
-            teller.send(NUMBER.pack(os.waitpid(pid, 0)[1]))
-        except OSError:  # nobody waits any more
-            pass
-        finally:
-            os._exit(0)
+def _tell(teller: socket.socket, number: int) -> None:
+    with contextlib.suppress(OSError):  # nobody waits any more
+        teller.send(NUMBER.pack(number))
+
+
+def _work(wanted: Wanted, fds: list[int]) -> NoReturn:
+    code: object = 1
+    try:
+        _become(wanted, fds)
+        code = import_module(wanted.module).main()
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        # As the interpreter ends, but for what it would take apart: that is all a copy.
+        threading._shutdown()
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 
 def _become(wanted: Wanted, fds: list[int]) -> None:
@@ -170,4 +190,4 @@ if __name__ == "__main__":
     _import_all()
     gc.collect()
     gc.freeze()  # a collection would write to each object, and copy its page for that
-    sys.exit(_serve(socket.socket(fileno=int(sys.argv[1]))))
+    _serve(socket.socket(fileno=int(sys.argv[1])))

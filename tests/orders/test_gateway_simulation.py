@@ -24,7 +24,7 @@ from orders.gateway_world import Faults, World
 
 LONG = bool(os.environ.get("ONETAPE_LONG"))
 KINDS = ("binance-usdm", "kraken")
-SEEDS = int(os.environ.get("SEEDS", "1000" if LONG else "8"))  # of each kind
+SEEDS = int(os.environ.get("SEEDS", "1000" if LONG else "50"))  # of each kind
 SECONDS = float(os.environ.get("HOURS", "0")) * 3600
 FIRST = int(os.environ.get("FIRST_SEED", "0"))
 
