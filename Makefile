@@ -26,7 +26,7 @@ fuzz_native = cd build/fuzz && for target in *_fuzz; do \
 	./$$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 || exit 1; done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-python test-fast test-long golden simulate kills test-core test-pythons test-asan test-tsan fuzz lint format bench peers certify bridge docs wheel clean
+.PHONY: help setup build demo test test-python test-fast test-long golden simulate kills test-core test-pythons test-asan test-tsan fuzz fuzz-build fuzz-python fuzz-core lint format bench peers certify bridge docs wheel clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -76,16 +76,23 @@ test-core: setup ## the C++ core's own tests
 
 # Slower by the sanitizers' share; the litmus tests of the state table stay in. With clang the fuzzers'
 # library serves both.
-test-asan: setup ## the core's tests under address and undefined-behaviour sanitizers
-	@if command -v clang++ >/dev/null; then $(build_fuzz) && build/fuzz/core_tests; \
+test-asan: fuzz-build ## the core's tests under address and undefined-behaviour sanitizers
+	@if test -x build/fuzz/core_tests; then build/fuzz/core_tests; \
 		else $(call core_tests,asan,address$(comma)undefined); fi
+
+fuzz-build: setup
+	@if command -v clang++ >/dev/null; then $(build_fuzz); fi
 
 test-tsan: setup ## the core's tests under the thread sanitizer
 	@$(call core_tests,tsan,thread)
 
-fuzz: setup ## damaged tapes, tables, books and files, for FUZZ_SECONDS; with clang++ libFuzzer too
+fuzz: fuzz-python fuzz-core ## damaged tapes, tables, books and files, for FUZZ_SECONDS; with clang++ libFuzzer too
+
+fuzz-python: setup
 	$(BIN)/python tests/fuzz/run_fuzz.py --seconds $(FUZZ_SECONDS)
-	@if command -v clang++ >/dev/null; then $(build_fuzz) && $(fuzz_native); fi
+
+fuzz-core: fuzz-build
+	@if test -x build/fuzz/core_tests; then $(fuzz_native); fi
 
 test-pythons: setup ## the same decisions under every other Python found (builds a wheel for each)
 	@$(BIN)/python tools/compare_pythons.py

@@ -13,6 +13,7 @@ from tapes import BTC, ETH, Market
 from test_detail_data import STOP_AND_TARGET, UP_FIRST, coarse, minutes
 
 import onetape
+from long_form import first_of
 from onetape.cli.backtest import command as backtest_command
 from onetape.cli.main import run
 from onetape.cli.run import command as run_command
@@ -198,6 +199,11 @@ ROWS = [
     Row(("--interpret",), rising, FILL + "\n        self.log('seen')", "error",
         "STRATEGY_ERROR", None, decorator="@compiled"),
 ]  # fmt: skip
+OPTIONS = {row.option[0][2:]: row for row in ROWS}
+OFTEN = (  # one of each kind of choice: the market, money, orders, its times, its code
+    "symbol", "from", "cash", "fee", "leverage", "hedge", "latency", "queue", "detail-data",
+    "order-rate", "trade", "on-error",
+)  # fmt: skip
 NUMBERS = (
     "orders", "fills", "events", "denied", "rejected", "pnl", "fees", "final_equity", "action_hash",
 )  # fmt: skip
@@ -252,8 +258,9 @@ def files(tmp_path: Path) -> dict[str, str]:
     return {FACTS: str(facts), TIERS: str(tiers), DETAIL: str(detail)}
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.option[0][2:])
-def test_an_option_does_the_same_in_every_verb(tmp_path, files, capfd, row: Row) -> None:
+@pytest.mark.parametrize("option", first_of(OPTIONS, *OFTEN))
+def test_an_option_does_the_same_in_every_verb(tmp_path, files, capfd, option) -> None:
+    row = OPTIONS[option]
     code = tmp_path / "play.py"
     code.write_text(row.code)
     tape = row.tape(tmp_path / "a.tape")
