@@ -75,9 +75,13 @@ class Copied(subprocess.Popen):
             self._close_pipe_fds(*pipes)
 
     def _try_wait(self, wait_flags: int) -> tuple[int, int]:
-        if wait_flags & os.WNOHANG and not select.select([self._end], [], [], 0)[0]:
+        try:
+            told = self._end.recv(
+                NUMBER.size, socket.MSG_DONTWAIT if wait_flags & os.WNOHANG else 0
+            )
+        except BlockingIOError:
             return 0, 0
-        (status,) = NUMBER.unpack(self._end.recv(NUMBER.size))
+        (status,) = NUMBER.unpack(told)
         self._end.close()
         return self.pid, status
 
