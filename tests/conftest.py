@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-from long_form import examples
+from long_form import LONG, examples
 
 # How fast a machine is says nothing of what is tested on it.
 settings.register_profile(
@@ -15,6 +15,7 @@ settings.register_profile(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     max_examples=examples(100),
+    derandomize=not LONG,  # every change is asked the same; the long form looks further
 )
 settings.load_profile("any machine")
 

@@ -162,6 +162,7 @@ def test_formatted_times_read_back(ns: int) -> None:
 )
 def test_local_text_is_the_library_s_moment(local: datetime, name: str) -> None:
     tz = ZoneInfo(name)
+    local = local.replace(fold=0)  # a text does not say which of two equal hours it means
     moment = local.replace(tzinfo=tz).astimezone(UTC)
     if moment.astimezone(tz).replace(tzinfo=None) != local:
         return  # a skipped hour
