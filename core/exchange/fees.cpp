@@ -102,7 +102,7 @@ void RecordedExchange::count_volume(const Market& market, std::int64_t now, std:
     // An inverse contract is worth its multiplier in the quote currency, whatever the price.
     Money value =
         spec.kind == ContractKind::inverse ? base_money(spec, size) : spec.notional(price, size);
-    volumes_[market.volume_group].add(now, value < 0 ? -value : value);
+    volumes_[market.volume_group].add(now, absolute(value));
 }
 
 }  // namespace onetape

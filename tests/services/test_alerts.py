@@ -69,6 +69,7 @@ def test_what_breaks_reaches_the_sink_and_the_journal(tmp_path: Path):
         with Home(tmp_path, config, FAILS) as home:
             assert home.run("alerts", "test")["sent"] is True
             assert got[-1]["message"] == "this is a test"
+            # Its robot fails: that is what is wanted.
             copied_process.run("up", cwd=tmp_path, env=CLEAN)
 
             def has(*words: str) -> bool:

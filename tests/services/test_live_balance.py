@@ -4,7 +4,6 @@ each command; the same in the replay; and what the exchange says itself."""
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 from decimal import Decimal
@@ -12,11 +11,11 @@ from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 
+import command_lines
 import msgspec
 import pytest
 from gateway_process import GatewayProcess, Robot, news_of, wait_for
 
-from copied_process import ONETAPE, Copied
 from onetape.accounts import StrategyBalanceManager
 from onetape.accounts.entries import Cause
 from onetape.accounts.entry_frames import unpack
@@ -33,7 +32,6 @@ from sim.venue_process import VenueProcess
 
 SYMBOL = {"kraken": "kraken:BTC/USD", "binance-usdm": "binance:BTC/USDT:USDT"}
 QUOTE = {"kraken": "USD", "binance-usdm": "USDT"}
-CLEAN = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
 FILL_TYPE = type_id("fill")
 IDS = count(1)
 ROBOT = """
@@ -129,23 +127,10 @@ class World:
     def begin(self, subaccount: str = "a", *params: str) -> Path:
         """The robot's run, once it has one."""
         words = [word for param in params for word in ("--param", param)]
-        self.process = Copied(
-            ONETAPE,
-            "run",
-            "watcher.py",
-            "--live",
-            "--subaccount",
-            subaccount,
-            "--home",
-            str(self.home),
-            "--json",
-            *words,
-            cwd=self.folder,
-            env=CLEAN,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self.process = command_lines.begin(
+            self.folder, "run", "watcher.py", "--live", "--subaccount", subaccount,
+            "--home", self.home, *words,
+        )  # fmt: skip
         runs = self.home / "runs"
         before = set(runs.iterdir()) if runs.is_dir() else set()
 
