@@ -4,13 +4,19 @@ frame of its journal."""
 
 from __future__ import annotations
 
+import random
 import tempfile
 from pathlib import Path
 
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
 from onetape.orders.manager import OrderManager
-from onetape.orders.recover import Recovery
+from onetape.services.gateway_checkpoint import (
+    Recovered,
+    checkpoint_file,
+    recover,
+    write_checkpoint,
+)
 from onetape.services.gateway_commands import Commands
 from onetape.services.gateway_journal import GatewayTape, RobotLife
 from onetape.services.gateway_money import AccountMoney
@@ -18,7 +24,7 @@ from onetape.services.gateway_options import GatewayOptions, gateway_journal
 from onetape.services.gateway_spans import Spans
 from onetape.services.kept_money import KeptMoney
 from onetape.store.tokens import make_token
-from onetape.tape.journal import JournalWriter
+from onetape.tape.journal import JournalReader, JournalWriter
 from orders.gateway_robots import NAMES
 
 SLOTS = {"one": 2, "two": 3, "three": 4}  # robots trade with two of them
@@ -77,19 +83,19 @@ class Life:
         self.world, self.manager = world, manager
         path = gateway_journal(home.path, "main")
         self.is_new = not path.exists()
-        self.recovery = Recovery(manager)
         self.options = GatewayOptions(
             kind=world.kind, account="main", rest="", ws="", key="", secret="",
             home=str(home.path), symbols=[], subaccounts=SLOTS, credit=world.credit,
             leverage=LEVERAGE, commands="process",
         )  # fmt: skip
-        self._kept = KeptMoney(
-            self.options, {i.symbol: i for i in world.instruments}, manager.references,
-            world.protocol.slack, known=world.protocol.known_move,
-        )  # fmt: skip
-        self._old = GatewayTape(None, ())  # type: ignore[arg-type]
+        self._kept = self._money(manager)
+        recovered = Recovered.nothing(manager)
         if not self.is_new:
-            self._old.recover(path, self.recovery, self._kept)
+            file = checkpoint_file(home.path, "main")
+            self._check_point(path, file)
+            recovered = recover(path, file, manager, self._kept)
+            assert not recovered.refused
+        self._old, self.recovery = recovered.tape, recovered.recovery
         self.writer = MortalWriter(
             JournalWriter(
                 path, process="gateway:main", account="main", durable=False,
@@ -99,6 +105,26 @@ class Life:
         self.table = AccountTable(
             home.path, venue=world.kind, account="main", kind=world.kind, names=SLOTS
         )
+
+    def _money(self, manager: OrderManager) -> KeptMoney:
+        world = self.world
+        return KeptMoney(
+            self.options, {i.symbol: i for i in world.instruments}, manager.references,
+            world.protocol.slack, known=world.protocol.known_move,
+        )  # fmt: skip
+
+    def _check_point(self, path: Path, file: Path) -> None:
+        """Before every other start, of some frame of the journal, from the one before on."""
+        with JournalReader(path) as reader:
+            last = reader.last_sequence
+        chance = random.Random(last)
+        if chance.random() < 0.5:
+            sequence = chance.randrange(1, last + 1)
+            manager = OrderManager(self.world.protocol)
+            kept = self._money(manager)
+            found = recover(path, file, manager, kept, until=sequence + 1)
+            write_checkpoint(path, file, found, kept, sequence=sequence)
+            self.world.seen["checkpoint"] += 1
 
     def begin(self, *, with_robots: bool) -> None:
         world, manager, old = self.world, self.manager, self._old

@@ -11,11 +11,12 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from gateway_process import TRADED, GatewayProcess, Robot, booked
+from gateway_process import TRADED, GatewayProcess, Robot, booked, wait_for
 
 from long_form import long_form
 from onetape.model.enums import RequestKind
 from onetape.model.errors import VenueRejected
+from onetape.services.gateway_checkpoint import checkpoint_file
 from sim.venue_client import served
 
 KILLS = 20 if os.environ.get("ONETAPE_LONG") else 4
@@ -67,6 +68,42 @@ def test_a_gateway_killed_at_any_moment_ends_with_what_the_exchange_says(tmp_pat
         clients = Counter(o.client_id for o in account.by_id.values())
         assert max(clients.values()) == 1
         assert msgspec.json.encode(status)
+
+
+def test_a_killed_gateway_starts_from_its_checkpoint_and_knows_the_same(tmp_path):
+    """Made beside the gateway while it trades; read instead of the journal before it."""
+    file = checkpoint_file(tmp_path, "main")
+    with served("binance-usdm", seed=3, limits=False) as (dialect, port):
+        exchange, account = dialect.exchange, dialect.exchange.accounts[0]
+        gateway = GatewayProcess("binance-usdm", tmp_path, port, account, checkpoint_records=20)
+        gateway.start()
+        robot = Robot(tmp_path / "robot", gateway, 3)
+        try:
+            assert gateway.ask("status")["started_from"] == 0
+
+            def traded_until_it_is_made() -> bool:
+                robot.act(exchange.listings[0].bid)
+                return file.exists()
+
+            wait_for(traded_until_it_is_made, 60)
+            gateway.kill()
+            gateway.start()
+            assert gateway.ask("status")["started_from"] > 20
+            for order_id, side, price in robot.placed:
+                robot.request(RequestKind.CANCEL, order_id, side, price)
+            wait_for(lambda: not account.open_orders and not gateway.ask("status")["open"], 60)
+            gateway.ask("reconcile")
+            wait_for(lambda: not gateway.ask("status")["reconciling"], 60)
+            status = gateway.ask("status")
+        finally:
+            gateway.kill()
+            robot.writer.close()
+    assert status["differences"] == []
+    assert booked(tmp_path) == Counter(t.fill.trade_id for t in account.trades)
+    assert status["positions"].get(f"{TRADED['binance-usdm'][0]} both", 0) == account.qty(0)
+    text = file.read_text()
+    assert account.key not in text
+    assert account.secret not in text
 
 
 @pytest.mark.parametrize("kind", TRADED)

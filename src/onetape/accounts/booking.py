@@ -19,6 +19,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+import msgspec
+
 from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
 from onetape.accounts.holding import Holding, Own, Terms
 from onetape.accounts.sharing import shares, split
@@ -27,7 +29,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.money import RATE_DECIMALS, divide_half_even
 from onetape.orders.told import INTERNAL_TRADES, FillTold
 
-__all__ = ["FORCED", "Booking"]
+__all__ = ["FORCED", "Booking", "BookingRecord"]
 
 FORCED: Final = "forced"  # note of an entry: a reader of the tape has to share its fill likewise
 # Of each position: fills that a late one may come before. Older ones count as they come.
@@ -57,6 +59,14 @@ class _Recent(NamedTuple):
     value: int
     own: _State = (0, 0, 0)
     account: _State = (0, 0, 0)
+
+
+class BookingRecord(msgspec.Struct, frozen=True):
+    """All positions, as a checkpoint keeps them."""
+
+    positions: list[tuple[int, str, PositionSide, _State]]
+    account: list[tuple[str, PositionSide, _State]]
+    recent: list[tuple[str, PositionSide, list[_Recent]]]
 
 
 class Booking:
@@ -281,6 +291,29 @@ class Booking:
         if amount:
             legs += (Leg(_FUNDING, currency, -amount),)
         return Entry(time, Cause.FUNDING, legs, reference, 0, symbol)
+
+    # --- checkpoints ------------------------------------------------------------------------------
+
+    def to_record(self) -> BookingRecord:
+        return BookingRecord(
+            [(*key, (each.qty, each.cost, each.realized)) for key, each in self.positions.items()],
+            [(*key, (each.qty, each.cost, each.realized)) for key, each in self.account.items()],
+            [(*key, list(recent)) for key, recent in self._recent.items()],
+        )
+
+    def restore(self, record: BookingRecord) -> None:
+        """Fill an empty booking. Positions of what is not traded any more are left out."""
+        for slot, symbol, side, state in record.positions:
+            if symbol in self._instruments:
+                own = self._holding(slot, symbol, side, self.terms(symbol))
+                own.qty, own.cost, own.realized = state
+        for symbol, side, state in record.account:
+            if symbol in self._instruments:
+                held = self.account[symbol, side]
+                held.qty, held.cost, held.realized = state
+        for symbol, side, recent in record.recent:
+            if symbol in self._instruments:
+                self._recent_of((symbol, side)).extend(recent)
 
 
 def _is_before(one: tuple[int, ...] | _Recent, other: _Recent) -> bool:

@@ -74,3 +74,12 @@ class Once:
             if now - oldest.time < YOUNG_NS:
                 return
             self._done.popitem(last=False)
+
+    # --- checkpoints ------------------------------------------------------------------------------
+
+    def to_record(self) -> list[tuple[str, Done]]:
+        """Oldest first."""
+        return list(self._done.items())
+
+    def restore(self, record: list[tuple[str, Done]]) -> None:
+        self._done.update(record)

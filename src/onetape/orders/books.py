@@ -9,17 +9,29 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+import msgspec
+
 from onetape._core import Booked
 from onetape.model.enums import PositionSide, Side
 from onetape.orders.calls import OrderProtocol
 from onetape.orders.managed import AccountOut
 from onetape.orders.told import BalanceTold, FillTold, PositionTold
 
-__all__ = ["OPENING", "Books"]
+__all__ = ["OPENING", "Books", "BooksRecord"]
 
 OPENING: Final = "opening"  # source of a position with which the books begin
 TRADES_KEPT: Final = 100_000  # ids of trades that were booked, of each symbol
 UNTOLD_KEPT: Final = 1000  # the venue tells a balance after each fill
+
+
+class BooksRecord(msgspec.Struct, frozen=True):
+    """What the fills of a tape come to, as a checkpoint keeps it. trades: of each symbol, from
+    which time on all ids are there, and the ids with their times."""
+
+    positions: list[tuple[str, PositionSide, int]]
+    booked: int
+    untold: dict[str, list[tuple[int, int]]]
+    trades: dict[str, tuple[int, list[tuple[str, int]]]]
 
 
 class Books:
@@ -95,6 +107,30 @@ class Books:
         if known is None or known[0] != told.qty:
             return [AccountOut(told.symbol, told.side, told.qty, told.time, source)]
         return []
+
+    # --- checkpoints ------------------------------------------------------------------------------
+
+    def to_record(self) -> BooksRecord:
+        """Without what the venue has said: it is asked again at a start."""
+        return BooksRecord(
+            [(symbol, side, qty) for (symbol, side), qty in self.positions.items()],
+            self.booked,
+            {currency: list(moves) for currency, moves in self._untold.items()},
+            {symbol: (kept.complete, kept.rows()) for symbol, kept in self._trades.items()},
+        )
+
+    def restore(self, record: BooksRecord) -> None:
+        """Fill empty books."""
+        self.positions.update({(symbol, side): qty for symbol, side, qty in record.positions})
+        self.booked = record.booked
+        for currency, moves in record.untold.items():
+            self._untold[currency] = deque(moves)
+            self._untold_sums[currency] = sum(amount for _, amount in moves)
+        for symbol, (complete, rows) in record.trades.items():
+            kept = self._trades[symbol] = Booked(TRADES_KEPT)
+            for name, time in rows:
+                kept.add(name, time)
+            kept.restore(complete)
 
 
 def _name(fill: FillTold) -> str:

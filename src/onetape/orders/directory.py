@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+import msgspec
+
 from onetape.orders.calls import OrderProtocol
 from onetape.orders.due import DueOrders
 from onetape.orders.managed import Managed
 from onetape.orders.working import Working
 
-__all__ = ["Directory"]
+__all__ = ["Directory", "DirectoryRecord"]
 
 CLOSED_KEPT: Final = 10_000  # orders that have ended, for late words
+
+
+class DirectoryRecord(msgspec.Struct, frozen=True):
+    """All orders, as a checkpoint keeps them; the ended ones in the order in which they ended."""
+
+    open: list[Managed]
+    ended: list[Managed]
+    former: dict[str, list[tuple[str, str]]]
+    aliases: dict[str, list[str]]
 
 
 class Directory:
@@ -92,3 +103,37 @@ class Directory:
                 self.orders.pop(name, None)
             for key in (*former, (gone.spec.symbol, gone.venue_id)):
                 self.by_venue_id.pop(key, None)
+
+    # --- checkpoints ------------------------------------------------------------------------------
+
+    def to_record(self) -> DirectoryRecord:
+        return DirectoryRecord(
+            list(self.open.values()),
+            [self.orders[name] for name in self._ended],
+            self._former,
+            self._aliases,
+        )
+
+    def restore(self, record: DirectoryRecord) -> None:
+        """Fill an empty directory."""
+        self._former.update(record.former)
+        self._aliases.update(record.aliases)
+        for order in record.ended:
+            self._file(order)
+            self._ended.append(order.client_id)
+        for order in record.open:
+            self._file(order)
+            self.open[order.client_id] = order
+            self.mark(order)
+
+    def _file(self, order: Managed) -> None:
+        """Under all its names."""
+        for name in (order.client_id, *self._aliases.get(order.client_id, ())):
+            self.orders[name] = order
+        if order.robot:
+            self.by_robot[order.robot, order.order_id] = order
+        symbol, venue_id = order.spec.symbol, order.venue_id
+        for key in self._former.get(order.client_id, ()):
+            self.by_venue_id[key] = order
+        if venue_id:
+            self.by_venue_id[symbol, venue_id] = order

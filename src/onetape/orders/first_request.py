@@ -21,7 +21,7 @@ from onetape.model.errors import DuplicateCommand, OrderInvalid, OrderRate
 from onetape.model.request_key import RequestKey
 from onetape.orders.filters import Refusal
 
-__all__ = ["CLAIMS_MAX", "FirstRequests", "Standing"]
+__all__ = ["CLAIMS_MAX", "Claim", "FirstRequests", "Standing"]
 
 CLAIMS_MAX: Final = 100_000  # keys in use at a time; beyond it no new one is taken
 WHOLE_ACCOUNT: Final = -1  # in the place of a sub-account's slot
@@ -38,7 +38,7 @@ class Standing(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Claim(Generic[W]):
+class Claim(Generic[W]):
     winner: W
     robot: int
     until: int  # ns; from then on the key is free
@@ -50,7 +50,7 @@ class FirstRequests(Generic[W]):
 
     def __init__(self, standing: Callable[[W], Standing | None]) -> None:
         self.standing = standing
-        self._claims: dict[tuple[int, str], _Claim[W]] = {}
+        self._claims: dict[tuple[int, str], Claim[W]] = {}
 
     def __len__(self) -> int:
         return len(self._claims)
@@ -72,7 +72,7 @@ class FirstRequests(Generic[W]):
 
     def claim(self, key: RequestKey, slot: int, winner: W, robot: int, now: int) -> None:
         """Its order is taken in."""
-        self._claims[_scope(key, slot)] = _Claim(winner, robot, now + key.expires)
+        self._claims[_scope(key, slot)] = Claim(winner, robot, now + key.expires)
 
     def end(self, key: RequestKey, slot: int, robot: int | None = None) -> str:
         """The key is free. robot: who says so, None: the operator, or the tape. Why not, "" where
@@ -85,6 +85,15 @@ class FirstRequests(Generic[W]):
             return f"the key {key.key!r} has {words}: its robot or the operator ends the cycle"
         self._claims.pop(scope, None)
         return ""
+
+    # --- checkpoints ------------------------------------------------------------------------------
+
+    def to_record(self) -> list[tuple[tuple[int, str], Claim[W]]]:
+        """Each with its scope, oldest first."""
+        return list(self._claims.items())
+
+    def restore(self, record: list[tuple[tuple[int, str], Claim[W]]]) -> None:
+        self._claims.update(record)
 
     def _make_room(self, now: int) -> bool:
         self._claims = {at: claim for at, claim in self._claims.items() if now < claim.until}

@@ -6,17 +6,37 @@ may or may not have arrived. Its order is UNKNOWN and is asked for.
 
 from __future__ import annotations
 
+import msgspec
+
 from onetape.model.enums import OrderNews, OrderState, PositionSide, RequestKind
 from onetape.model.errors import VenueUnavailable
 from onetape.model.order import OrderSpec
 from onetape.orders.again import begin_again, name_again
+from onetape.orders.books import BooksRecord
+from onetape.orders.directory import DirectoryRecord
 from onetape.orders.inside import end_held, trade_inside
 from onetape.orders.machine import NEWS_EVENTS, OrderEvent, OrderLife
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
 from onetape.orders.told import INTERNAL_TRADES, FillTold
 
-__all__ = ["Recovery"]
+__all__ = ["Recovery", "RecoveryRecord"]
+
+
+class RecoveryRecord(msgspec.Struct, frozen=True):
+    """What a journal's frames up to one of them come to, as a checkpoint keeps it."""
+
+    orders: DirectoryRecord
+    books: BooksRecord
+    unmatched: list[FillTold]
+    settled: list[str]
+    counts: dict[str, int]
+    newest_fill: int
+    newest_read: int
+    trades_inside: int
+    halves: list[FillTold]
+    has_begun: bool
+    records: int
 
 
 class Recovery:
@@ -136,6 +156,38 @@ class Recovery:
                 order.lost_at = order.ask_at = now
                 unknown += 1
         return unknown
+
+    # --- checkpoints ------------------------------------------------------------------------------
+
+    def to_record(self) -> RecoveryRecord:
+        """As of the frames that were read. Before `finish`."""
+        manager = self.manager
+        return RecoveryRecord(
+            orders=manager.directory.to_record(),
+            books=manager.books.to_record(),
+            unmatched=list(manager.unmatched.values()),
+            settled=sorted(manager.settled),
+            counts=manager.counts,
+            newest_fill=self.newest_fill,
+            newest_read=self._heard,
+            trades_inside=self.trades_inside,
+            halves=list(self._halves.values()),
+            has_begun=self.has_begun,
+            records=self.records,
+        )
+
+    def restore(self, record: RecoveryRecord) -> None:
+        """Go on from a checkpoint. Before the first frame, with a new manager."""
+        manager = self.manager
+        manager.directory.restore(record.orders)
+        manager.books.restore(record.books)
+        manager.unmatched.update({fill.key: fill for fill in record.unmatched})
+        manager.settled.update(record.settled)
+        manager.counts.update(record.counts)
+        self.newest_fill, self._heard = record.newest_fill, record.newest_read
+        self.trades_inside = record.trades_inside
+        self._halves = {(fill.symbol, fill.trade_id): fill for fill in record.halves}
+        self.has_begun, self.records = record.has_begun, record.records
 
 
 _UNANSWERED = frozenset(

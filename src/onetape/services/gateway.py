@@ -32,10 +32,11 @@ from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, Ou
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer
 from onetape.orders.reconcile import Reconciler
-from onetape.orders.recover import Recovery
 from onetape.orders.told import BalanceTold, MoveTold, Told
 from onetape.services.gateway_account import AccountFeed
 from onetape.services.gateway_budget import AddressBudget, OrderBudget, budget_file
+from onetape.services.gateway_checkpoint import Recovered, checkpoint_file, recover
+from onetape.services.gateway_checkpoint_process import CheckpointProcess
 from onetape.services.gateway_clock import VenueClock, keep_clock
 from onetape.services.gateway_commands import Commands, venues_of
 from onetape.services.gateway_depth import DepthFeed
@@ -178,14 +179,16 @@ class Gateway:
         is_new = not path.exists()
         # An exchange that began anew knows nothing of what this journal says of orders and money.
         is_other = self.options.is_new
-        recovery = Recovery(OrderManager(self.protocol) if is_other else self.manager)
-        old = GatewayTape(None, ())  # type: ignore[arg-type]
+        manager = OrderManager(self.protocol) if is_other else self.manager
         kept = KeptMoney(
             self.options, {i.symbol: i for i in self.instruments}, self.manager.references,
             self.protocol.slack, known=self.protocol.known_move,
         )  # fmt: skip
+        recovered = Recovered.nothing(manager)
         if not is_new:
-            old.recover(path, recovery, kept)
+            file = checkpoint_file(self.home, self.options.account)
+            recovered = recover(path, file, manager, kept)
+        old, recovery, self.started_from = recovered.tape, recovered.recovery, recovered.sequence
         writer = JournalWriter(
             path, process=f"gateway:{self.options.account}", account=self.options.account,
             created=time.time_ns(), heartbeat=True,
@@ -218,6 +221,13 @@ class Gateway:
         if is_other:
             self._say(HealthOut("exchange", self.options.account, "new"))
         self._say(HealthOut("intents", self.options.account, f"on {self.options.intents}"))
+        if recovered.refused:
+            words = f"{recovered.refused}: not used"
+            self._say(HealthOut("checkpoint", self.options.account, words, "warning"))
+        self.checkpoints = CheckpointProcess(
+            self.options, self.instruments, writer, at=recovered.sequence,
+            slack=self.protocol.slack, say=self._say,
+        )  # fmt: skip
         if unknown:
             self._say(
                 HealthOut("recovered", self.options.account, f"{unknown} orders unknown", "warning")
@@ -428,10 +438,16 @@ class Gateway:
                 self.budget.look()
                 self.orders.look()
                 self._arm_dead_man(now)
+                self._look_at_checkpoint(last_look)
             self.carry_out()
             self.money.publish()
             self.money.alive()
             await asyncio.sleep(TICK_S)
+
+    def _look_at_checkpoint(self, now_s: float) -> None:
+        records = self.tape.records
+        if self.reconciled.is_set() and self.checkpoints.is_due(records, now_s):
+            self._spawn(self.checkpoints.make(records, now_s))
 
     def _arm_dead_man(self, now: int) -> None:
         """The venue cancels what it holds unless it is told again in time."""
@@ -528,6 +544,7 @@ class Gateway:
             "open": len(self.manager.open),
             "unknown": len(self.manager.unknown),
             "booked": self.manager.booked,
+            "started_from": self.started_from,
             "counts": {**self.manager.counts, **self.watch.counts},
             "order_entry": self.entry.status() if self.entry is not None else None,
             "budget": self.budget.status(),

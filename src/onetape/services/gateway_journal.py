@@ -17,14 +17,14 @@ from typing import Any, Final
 import msgspec
 
 from onetape.accounts.entries import MAIN
-from onetape.ipc.once import Once, digest_of
+from onetape.ipc.once import Done, Once, digest_of
 from onetape.model.enums import EventType, OrderNews, PositionSide, RequestKind
 from onetape.model.ids import client_id, parse_client_id, robot_tag
 from onetape.model.instrument import Instrument
 from onetape.model.money import split_units
 from onetape.model.request_key import RequestKey
 from onetape.orders.books import OPENING
-from onetape.orders.first_request import FirstRequests, Standing
+from onetape.orders.first_request import Claim, FirstRequests, Standing
 from onetape.orders.managed import (
     AccountOut,
     CycleOut,
@@ -52,7 +52,7 @@ from onetape.services.gateway_frames import (
 from onetape.services.kept_money import LEDGER, KeptMoney
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 
-__all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "kill_reason"]
+__all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "TapeRecord", "kill_reason"]
 
 EPOCH_BITS: Final = 32
 ROBOT_SHIFT: Final = 56  # of an internal fill's venue id: the other order's robot, above its id
@@ -102,6 +102,18 @@ def kill_reason(fields: Mapping[str, Any]) -> str:
     return str(fields.get("reason", "")) or "by the operator"
 
 
+class TapeRecord(msgspec.Struct, frozen=True):
+    """Numbers, names and commands that a journal's frames up to one of them have, as a checkpoint
+    keeps them."""
+
+    robots: list[RobotLife]
+    currencies: dict[str, int]
+    killed: str
+    since: int
+    once: list[tuple[str, Done]]
+    first: list[tuple[tuple[int, str], Claim[str]]]
+
+
 @dataclass(slots=True)
 class GatewayTape:
     """The writer, and the numbers that things have on this tape."""
@@ -113,6 +125,7 @@ class GatewayTape:
     currencies: dict[str, int] = field(default_factory=dict)  # numbers that fees have, from 1
     killed: str = ""  # why nothing new may leave, as the journal has it
     since: int = 0  # frame after which it speaks of the exchange that there is now
+    records: int = 0  # of orders and money, that were written
     may_lack_end: bool = False  # what the journal said last may be lost
     once: Once = field(default_factory=Once)  # commands that stand on it
     # Request keys, by the client ids of the orders that have them.
@@ -130,6 +143,7 @@ class GatewayTape:
 
     def write(self, out: Out, now: int) -> int:
         """The sequence of its frame, of a fill; else 0."""
+        self.records += 1
         match out:
             case IntentOut():
                 self._intent(out, now)
@@ -334,8 +348,25 @@ class GatewayTape:
 
     # --- reading it again -------------------------------------------------------------------------
 
-    def recover(self, path: Path, recovery: Recovery, kept: KeptMoney) -> None:
-        """Everything that this journal says about orders, robots and money. Before `open`."""
+    def to_record(self) -> TapeRecord:
+        """As of the frames that were read. Before `open`."""
+        return TapeRecord(
+            list(self.robots.values()), self.currencies, self.killed, self.since,
+            self.once.to_record(), self.first.to_record(),
+        )  # fmt: skip
+
+    def restore(self, record: TapeRecord) -> None:
+        """Go on from a checkpoint. Before the first frame."""
+        self.robots = {life.number: life for life in record.robots}
+        self.currencies, self.killed, self.since = record.currencies, record.killed, record.since
+        self.once.restore(record.once)
+        self.first.restore(record.first)
+
+    def recover(
+        self, path: Path, recovery: Recovery, kept: KeptMoney, *, start: int = 0, until: int = 0
+    ) -> None:
+        """Everything that this journal says about orders, robots and money. Before `open`.
+        start: the first frame that is read; until: the first that is not, 0: none."""
         wanted = (
             "instrument", "order_request", "order_event", "fill", "params", "input", "command",
             "position", "health", "entry", "reply", "transfer", "cycle",
@@ -346,9 +377,11 @@ class GatewayTape:
             # What was written and not synced outlives the process, not the machine.
             control = reader.control
             self.may_lack_end = not (control.get("closed") or control.get("same_boot"))
+            if start:
+                reader.seek_sequence(start)
             for stream, record in reader.instruments.items():
                 symbols[stream], settles[stream] = record["symbol"], record["settle"]
-            for frame in reader.frames(wanted):
+            for frame in reader.frames(wanted, sequence_until=until):
                 recovery.began(frame.time)
                 match frame.type:
                     case EventType.HEALTH.id:

@@ -72,6 +72,8 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     transfer_deadline_ns: int = 120 * SECOND
     # How old a transfer that the venue's history does not show is before it has not been made.
     transfer_settled_ns: int = SETTLED_AFTER
+    # What is written of orders and money from one checkpoint to the next, in frames.
+    checkpoint_records: int = 20_000
     bridge: BridgeOptions | None = None  # of kinds `ccxt:`; rest is "" then, or another address
     is_new: bool = (
         False  # the exchange began with this gateway: nothing of an earlier life is there

@@ -6,10 +6,13 @@ these hold, names of slots, and how transfers stand. `AccountMoney` goes on from
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from onetape.accounts.booking import FORCED, Booking
+import msgspec
+
+from onetape.accounts.booking import FORCED, Booking, BookingRecord
 from onetape.accounts.bookkeeper import Bookkeeper
 from onetape.accounts.entries import MAIN, TRANSFER_TOLD, Cause, Entry
 from onetape.accounts.ledger import Ledger
@@ -24,10 +27,25 @@ from onetape.model.money import money_units
 from onetape.orders.told import FillTold
 from onetape.services.gateway_options import GatewayOptions
 
-__all__ = ["LEDGER", "OTHER_EXCHANGE", "KeptMoney"]
+__all__ = ["LEDGER", "OTHER_EXCHANGE", "KeptMoney", "MoneyRecord"]
 
 LEDGER: Final = "ledger"  # source of the positions that it begins with
 OTHER_EXCHANGE: Final = "another exchange"  # note of the entry with which it begins
+REFERENCES_KEPT: Final = 10_000  # of moves that the venue may tell of once more
+
+
+class MoneyRecord(msgspec.Struct, frozen=True):
+    """What a journal's frames up to one of them say of money, as a checkpoint keeps it."""
+
+    ledger: dict[str, Any]
+    statements: dict[str, Any]
+    booking: BookingRecord
+    opened: dict[str, int]
+    names: dict[str, int]
+    transfers: list[dict[str, Any]]
+    arrivals: list[Entry]
+    references: list[str]
+    waiting: list[tuple[int, FillTold, int]]
 
 
 class KeptMoney:
@@ -47,23 +65,30 @@ class KeptMoney:
         self.options = options
         self.instruments = instruments
         self.references = references
-        self.ledger = Ledger()
         self.locks = Locks(instruments, leverage=options.leverage, references=references)
-        credit = {name: money_units(text) for name, text in options.credit.items()}
-        slots = Slots(options.subaccounts)
-        self.accounts = SubAccounts(self.ledger, slots, credit, held=self.locks.held)
-        patience = max(DEADLINE, options.transfer_deadline_ns)
-        self.statements = Statements(self.accounts, Unexplained(slack, deadline=patience), slack)
+        self._slack = slack
+        self._use(Ledger())
         self.booking = Booking(instruments)
         self.opened: dict[str, int] = {}  # when the books of a currency began, the venue's time
         self.names: dict[str, int] = {}  # of slots, as they were last
         self.transfers: dict[str, dict[str, Any]] = {}  # the last record of each, by its id
         self.arrivals: list[Entry] = []  # commands that booked what a transfer brought
         self._known = known
-        self._read = Bookkeeper(self.ledger, self.statements, _never).read
+        self._references: deque[str] = deque(maxlen=REFERENCES_KEPT)
         # Fills whose entry has not been read, by frame, with the slot. At the end of the tape these
         # are what its writer had no time to book.
         self._waiting: dict[int, tuple[FillTold, int]] = {}
+
+    def _use(self, ledger: Ledger) -> None:
+        options = self.options
+        self.ledger = ledger
+        credit = {name: money_units(text) for name, text in options.credit.items()}
+        slots = Slots(options.subaccounts)
+        self.accounts = SubAccounts(ledger, slots, credit, held=self.locks.held)
+        patience = max(DEADLINE, options.transfer_deadline_ns)
+        unexplained = Unexplained(self._slack, deadline=patience)
+        self.statements = Statements(self.accounts, unexplained, self._slack)
+        self._read = Bookkeeper(ledger, self.statements, _never).read
 
     # --- frames -----------------------------------------------------------------------------------
 
@@ -73,6 +98,7 @@ class KeptMoney:
             self._booked(read, is_forced=False)
             return
         self._known(read.reference)
+        self._references.append(read.reference)
         if read.cause is Cause.COMMAND and read.reference.startswith(TRANSFER_TOLD):
             self.arrivals.append(read)
         if read.of:
@@ -147,6 +173,35 @@ class KeptMoney:
     def _oldest(self) -> tuple[int, FillTold, int]:
         sequence = next(iter(self._waiting))
         return sequence, *self._waiting.pop(sequence)
+
+    # --- checkpoints ------------------------------------------------------------------------------
+
+    def to_record(self) -> MoneyRecord:
+        """As of the frames that were taken in. Before anything else is booked."""
+        return MoneyRecord(
+            ledger=self.ledger.to_record(),
+            statements=self.statements.to_record(),
+            booking=self.booking.to_record(),
+            opened=self.opened,
+            names=self.names,
+            transfers=list(self.transfers.values()),
+            arrivals=self.arrivals,
+            references=list(self._references),
+            waiting=[(at, fill, slot) for at, (fill, slot) in self._waiting.items()],
+        )
+
+    def restore(self, record: MoneyRecord) -> None:
+        """Go on from a checkpoint. Before the first frame."""
+        self._use(Ledger.from_record(record.ledger))
+        self.statements.restore(record.statements)
+        self.booking.restore(record.booking)
+        self.opened, self.names = record.opened, record.names
+        self.transfers = {each["id"]: each for each in record.transfers}
+        self.arrivals = record.arrivals
+        for reference in record.references:
+            self._known(reference)
+            self._references.append(reference)
+        self._waiting = {at: (fill, slot) for at, fill, slot in record.waiting}
 
 
 def _never(entry: Entry) -> None:

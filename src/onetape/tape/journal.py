@@ -278,13 +278,20 @@ class JournalReader:
             yield self._record(raw)
 
     def frames(
-        self, types: Iterable[str | int] = (), *, time_until: int = TIME_MAX
+        self,
+        types: Iterable[str | int] = (),
+        *,
+        time_until: int = TIME_MAX,
+        sequence_until: int = 0,
     ) -> Iterator[Frame]:
-        """Raw frames of the wanted types (none: all) by chunks: less work for each than `next`."""
+        """Raw frames of the wanted types (none: all) by chunks: less work for each than `next`.
+        sequence_until: the first frame that is not read, 0: none."""
         wanted = [self.schemas.named(t).id if isinstance(t, str) else t for t in types]
         ended = False
         while not ended:
-            found, ended = self.core.read_frames(Frame, _CHUNK_BYTES, wanted, time_until)
+            found, ended = self.core.read_frames(
+                Frame, _CHUNK_BYTES, wanted, time_until, sequence_until
+            )
             yield from found
 
     def chunks(

@@ -1,0 +1,158 @@
+"""What a gateway's journal comes to at one of its frames: a start reads only what came after it.
+
+A checkpoint is made by the same code that reads a journal at a start, in a process of its own
+beside the gateway (`gateway_checkpoint_main`), so it costs no order any time and cannot know
+anything that the journal does not say. It is never needed: one that is damaged, of another journal,
+of another version or of other instruments is passed over, and the journal is read from its
+beginning.
+
+The file: the SHA-256 of the rest in hexadecimal, a line feed, then `Checkpoint` as JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+import onetape
+from onetape.ipc.names import encoded
+from onetape.model.errors import OnetapeError
+from onetape.model.instrument import Instrument
+from onetape.orders.manager import OrderManager
+from onetape.orders.recover import Recovery, RecoveryRecord
+from onetape.services.gateway_journal import GatewayTape, TapeRecord
+from onetape.services.kept_money import KeptMoney, MoneyRecord
+from onetape.tape.durable import write_durably
+from onetape.tape.journal import JournalReader
+
+__all__ = ["Checkpoint", "Recovered", "checkpoint_file", "recover", "write_checkpoint"]
+
+FORMAT: Final = 1  # of the records below; a test holds it to their shape
+_HASH_BYTES: Final = 64
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """journal: its uuid. sequence: the last frame that is in it; chain: that frame's chain value.
+    made_by: format, version and the instruments that amounts are reckoned by."""
+
+    made_by: str
+    journal: bytes
+    sequence: int
+    chain: int
+    orders: RecoveryRecord
+    tape: TapeRecord
+    money: MoneyRecord
+
+
+class Recovered(msgspec.Struct, frozen=True):
+    """tape: names and numbers, without a writer. sequence: of the checkpoint that was used, 0:
+    none. refused: why one that is there was not used, ""; it was, or there is none."""
+
+    tape: GatewayTape
+    recovery: Recovery
+    sequence: int = 0
+    refused: str = ""
+
+    @classmethod
+    def nothing(cls, manager: OrderManager) -> Recovered:
+        """Of a journal that is not there, or that counts for nothing."""
+        return cls(GatewayTape(None, ()), Recovery(manager))  # type: ignore[arg-type]
+
+
+def checkpoint_file(home: Path, account: str) -> Path:
+    return home / "state" / f"gateway-{encoded(account)}.checkpoint"
+
+
+def recover(
+    journal: Path, file: Path, manager: OrderManager, kept: KeptMoney, *, until: int = 0
+) -> Recovered:
+    """Read a gateway's journal, from the checkpoint on where there is one that fits. until: the
+    first frame that is not read, 0: none. Raises what a damaged journal raises."""
+    bare = Recovered.nothing(manager)
+    tape, recovery = bare.tape, bare.recovery
+    found, refused = _read(journal, file, kept.instruments.values(), until)
+    if found is not None:
+        recovery.restore(found.orders)
+        tape.restore(found.tape)
+        kept.restore(found.money)
+    start = found.sequence + 1 if found is not None else 0
+    tape.recover(journal, recovery, kept, start=start, until=until)
+    return Recovered(tape, recovery, found.sequence if found is not None else 0, refused)
+
+
+def write_checkpoint(
+    journal: Path, file: Path, recovered: Recovered, kept: KeptMoney, *, sequence: int
+) -> None:
+    """Of a journal that was read up to that frame, inclusive. Raises OSError."""
+    with JournalReader(journal) as reader:
+        reader.seek_sequence(sequence + 1)
+        checkpoint = Checkpoint(
+            made_by=_made_by(kept.instruments.values()),
+            journal=reader.uuid.bytes,
+            sequence=sequence,
+            chain=reader.crc,
+            orders=recovered.recovery.to_record(),
+            tape=recovered.tape.to_record(),
+            money=kept.to_record(),
+        )
+    body = msgspec.json.encode(checkpoint)
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    write_durably(file, hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+
+
+def _made_by(instruments: Iterable[Instrument]) -> str:
+    """What a checkpoint must have been made by: other code, or another tick, reads the same frames
+    otherwise."""
+    terms = sorted(
+        (i.symbol, i.kind, i.base, i.quote, i.settle, str(i.multiplier), str(i.lot),
+         i.price_decimals, i.size_decimals)
+        for i in instruments
+    )  # fmt: skip
+    digest = hashlib.sha256(msgspec.json.encode(terms)).hexdigest()
+    return f"{FORMAT} {onetape.__version__} {digest[:32]}"
+
+
+def _read(
+    journal: Path, file: Path, instruments: Iterable[Instrument], until: int
+) -> tuple[Checkpoint | None, str]:
+    """The checkpoint, or why it is not used."""
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return None, ""
+    except OSError as error:
+        return None, f"cannot be read: {error.strerror}"
+    digest, body = content[:_HASH_BYTES], content[_HASH_BYTES + 1 :]
+    if hashlib.sha256(body).hexdigest().encode() != digest:
+        return None, "is damaged"
+    try:
+        # Before the whole: of another format the rest may be anything.
+        head = msgspec.json.decode(body, type=_Head)
+        if head.made_by != _made_by(instruments):
+            return None, "was made by another version, or for other instruments"
+        if until and head.sequence >= until:
+            return None, ""
+        found = msgspec.json.decode(body, type=Checkpoint)
+    except msgspec.DecodeError as error:
+        return None, f"is damaged: {error}"
+    with JournalReader(journal) as reader:
+        if reader.uuid.bytes != found.journal:
+            return None, "is of another journal"
+        if reader.last_sequence < found.sequence:
+            return None, "is ahead of the journal"
+        try:
+            reader.seek_sequence(found.sequence + 1)
+        except OnetapeError as error:
+            return None, f"does not fit the journal: {error}"
+        if reader.crc != found.chain:
+            return None, "is of another history of the journal"
+    return found, ""
+
+
+class _Head(msgspec.Struct, frozen=True):
+    made_by: str
+    sequence: int

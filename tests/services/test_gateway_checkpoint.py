@@ -1,0 +1,147 @@
+"""A start from a checkpoint knows what a start from the journal's beginning knows, and what does
+not fit the journal is not used."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from onetape.orders.manager import OrderManager
+from onetape.services import gateway_checkpoint
+from onetape.services.gateway_checkpoint import (
+    FORMAT,
+    Checkpoint,
+    checkpoint_file,
+    recover,
+    write_checkpoint,
+)
+from onetape.services.gateway_options import gateway_journal
+from onetape.services.kept_money import KeptMoney
+from onetape.tape.journal import JournalReader
+from orders.gateway_world import World
+
+
+class Reading:
+    """Of the journal that a simulated gateway has left."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.journal = gateway_journal(world.home.path, "main")
+        self.file = checkpoint_file(world.home.path, "main")
+        with JournalReader(self.journal) as reader:
+            self.last = reader.last_sequence
+
+    def state(self, file: Path, *, until: int = 0, write: bool = False):
+        """(what is known by that frame, the checkpoint's, why one was refused)."""
+        self.world.open_venue()
+        manager = OrderManager(self.world.protocol)
+        kept = KeptMoney(
+            self.world.life.options, {i.symbol: i for i in self.world.instruments}, {},
+            self.world.protocol.slack, known=self.world.protocol.known_move,
+        )  # fmt: skip
+        found = recover(self.journal, file, manager, kept, until=until)
+        if write:
+            write_checkpoint(self.journal, self.file, found, kept, sequence=until - 1)
+        record = (found.recovery.to_record(), found.tape.to_record(), kept.to_record())
+        return msgspec.json.encode(record, order="deterministic"), found
+
+    def whole(self):
+        return self.state(self.file.with_name("none"))[0]
+
+
+@pytest.fixture(scope="module", params=[("binance-usdm", 7), ("kraken", 6), ("binance-usdm", 4)])
+def left(request) -> Reading:
+    """Killed now and then, with transfers, commands and orders of unknown outcome; 4: hedged."""
+    kind, seed = request.param
+    world = World(seed, kind=kind)
+    world.run(240)
+    world.life.end()
+    return Reading(world)
+
+
+def test_a_checkpoint_at_any_frame_changes_nothing_that_is_known(left):
+    whole = left.whole()
+    chance = random.Random(1)
+    for sequence in (1, left.last, *(chance.randrange(1, left.last) for _ in range(8))):
+        left.file.unlink(missing_ok=True)
+        left.state(left.file, until=sequence + 1, write=True)
+        known, found = left.state(left.file)
+        assert (found.sequence, found.refused) == (sequence, "")
+        assert known == whole
+
+
+def test_a_checkpoint_goes_on_from_the_one_before(left):
+    left.file.unlink(missing_ok=True)
+    whole = left.whole()
+    for part in (3, 2, 1):
+        sequence = left.last // part
+        left.state(left.file, until=sequence + 1, write=True)
+    known, found = left.state(left.file)
+    assert found.sequence == left.last
+    assert known == whole
+
+
+def edited(content: bytes, change) -> bytes:
+    """With a digest that is right."""
+    record = msgspec.json.decode(content[65:])
+    change(record)
+    body = msgspec.json.encode(record)
+    return hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+
+
+REFUSED = {
+    "empty": (lambda content: b"", "is damaged"),
+    "cut": (lambda content: content[:-1], "is damaged"),
+    "one bit": (lambda content: content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
+                "is damaged"),
+    "no checkpoint": (lambda content: edited(content, lambda r: r.pop("orders")), "is damaged"),
+    "another version": (
+        lambda content: edited(content, lambda r: r.update(made_by="0 0.0.0 x")),
+        "another version",
+    ),
+    "another journal": (
+        lambda content: edited(content, lambda r: r.update(journal="A" * 22 + "==")),
+        "of another journal",
+    ),
+    "ahead": (lambda content: edited(content, lambda r: r.update(sequence=10**9)), "ahead"),
+    "another history": (
+        lambda content: edited(content, lambda r: r.update(chain=r["chain"] ^ 1)),
+        "another history",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_does_not_fit_is_passed_over_with_its_reason(left, name):
+    damage, reason = REFUSED[name]
+    whole = left.whole()
+    left.file.unlink(missing_ok=True)
+    left.state(left.file, until=left.last, write=True)
+    left.file.write_bytes(damage(left.file.read_bytes()))
+    known, found = left.state(left.file)
+    assert found.sequence == 0
+    assert reason in found.refused
+    assert known == whole
+
+
+def test_other_instruments_make_other_amounts_of_the_same_frames(left):
+    left.file.unlink(missing_ok=True)
+    left.state(left.file, until=left.last, write=True)
+    instruments = left.world.instruments
+    changed = [msgspec.structs.replace(i, size_decimals=i.size_decimals + 1) for i in instruments]
+    assert gateway_checkpoint._made_by(changed) != gateway_checkpoint._made_by(instruments)
+    fees = [msgspec.structs.replace(i, tick=i.tick * 2) for i in instruments]
+    assert gateway_checkpoint._made_by(fees) == gateway_checkpoint._made_by(instruments)
+
+
+SHAPES = {1: "01363de664d8af11"}
+
+
+def test_another_shape_of_the_records_is_another_format():
+    """Whoever changes what is kept gives it a new number: an old file must not be half read."""
+    shape = msgspec.json.encode(msgspec.json.schema(Checkpoint), order="sorted")
+    assert hashlib.sha256(shape).hexdigest()[:16] == SHAPES[FORMAT]
