@@ -5,23 +5,29 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from onetape.model.errors import TornTape
 from onetape.orders.manager import OrderManager
 from onetape.services import gateway_checkpoint
 from onetape.services.gateway_checkpoint import (
     FORMAT,
     Checkpoint,
     checkpoint_file,
+    hold_all,
+    previous_of,
     recover,
     write_checkpoint,
 )
 from onetape.services.gateway_options import gateway_journal
 from onetape.services.kept_money import KeptMoney
 from onetape.tape.journal import JournalReader
+from onetape.tape.prune import prune
+from onetape.tape.segments import list_segments
 from orders.gateway_world import World
 
 
@@ -34,6 +40,10 @@ class Reading:
         self.file = checkpoint_file(world.home.path, "main")
         with JournalReader(self.journal) as reader:
             self.last = reader.last_sequence
+
+    def forget(self) -> None:
+        for each in (self.file, previous_of(self.file)):
+            each.unlink(missing_ok=True)
 
     def state(self, file: Path, *, until: int = 0, write: bool = False):
         """(what is known by that frame, the checkpoint's, why one was refused)."""
@@ -67,7 +77,7 @@ def test_a_checkpoint_at_any_frame_changes_nothing_that_is_known(left):
     whole = left.whole()
     chance = random.Random(1)
     for sequence in (1, left.last, *(chance.randrange(1, left.last) for _ in range(8))):
-        left.file.unlink(missing_ok=True)
+        left.forget()
         left.state(left.file, until=sequence + 1, write=True)
         known, found = left.state(left.file)
         assert (found.sequence, found.refused) == (sequence, "")
@@ -75,7 +85,7 @@ def test_a_checkpoint_at_any_frame_changes_nothing_that_is_known(left):
 
 
 def test_a_checkpoint_goes_on_from_the_one_before(left):
-    left.file.unlink(missing_ok=True)
+    left.forget()
     whole = left.whole()
     for part in (3, 2, 1):
         sequence = left.last // part
@@ -119,7 +129,7 @@ REFUSED = {
 def test_what_does_not_fit_is_passed_over_with_its_reason(left, name):
     damage, reason = REFUSED[name]
     whole = left.whole()
-    left.file.unlink(missing_ok=True)
+    left.forget()
     left.state(left.file, until=left.last, write=True)
     left.file.write_bytes(damage(left.file.read_bytes()))
     known, found = left.state(left.file)
@@ -129,13 +139,59 @@ def test_what_does_not_fit_is_passed_over_with_its_reason(left, name):
 
 
 def test_other_instruments_make_other_amounts_of_the_same_frames(left):
-    left.file.unlink(missing_ok=True)
+    left.forget()
     left.state(left.file, until=left.last, write=True)
     instruments = left.world.instruments
     changed = [msgspec.structs.replace(i, size_decimals=i.size_decimals + 1) for i in instruments]
     assert gateway_checkpoint._made_by(changed) != gateway_checkpoint._made_by(instruments)
     fees = [msgspec.structs.replace(i, tick=i.tick * 2) for i in instruments]
     assert gateway_checkpoint._made_by(fees) == gateway_checkpoint._made_by(instruments)
+
+
+def without_beginning(left: Reading) -> None:
+    """Its first segments go, as far as they may."""
+    report = prune(left.journal, size=1)
+    assert report.removed
+    assert report.first_seq > 1
+
+
+@pytest.fixture
+def long_tape() -> Iterator[Reading]:
+    world = World(8)
+    world.run(400)
+    world.life.end()
+    yield Reading(world)
+
+
+def test_what_only_the_journal_knows_is_not_pruned(long_tape):
+    hold_all(long_tape.journal)
+    kept = prune(long_tape.journal, size=1)
+    assert (kept.removed, kept.kept_by_runs) == ([], ["books"])
+    whole = long_tape.whole()
+    middle = list_segments(long_tape.journal)[1].first_seq + 5
+    long_tape.state(long_tape.file, until=middle, write=True)
+    assert prune(long_tape.journal, size=1).removed == []  # it may turn out to be damaged
+    long_tape.state(long_tape.file, until=long_tape.last, write=True)
+    without_beginning(long_tape)
+    for damaged in (None, long_tape.file):
+        if damaged is not None:
+            damaged.write_bytes(b"")
+        assert long_tape.state(long_tape.file)[0] == whole
+    previous_of(long_tape.file).unlink()
+    with pytest.raises(TornTape, match="its beginning has been pruned"):
+        long_tape.state(long_tape.file)
+
+
+def test_another_version_goes_on_from_the_checkpoint_of_a_pruned_journal(long_tape):
+    whole = long_tape.whole()
+    for sequence in (long_tape.last // 2, long_tape.last):
+        long_tape.state(long_tape.file, until=sequence, write=True)
+    without_beginning(long_tape)
+    content = long_tape.file.read_bytes()
+    long_tape.file.write_bytes(edited(content, lambda r: r.update(made_by="0 0.0.0 x")))
+    known, found = long_tape.state(long_tape.file)
+    assert (found.sequence, found.refused) == (long_tape.last - 1, "")
+    assert known == whole
 
 
 SHAPES = {1: "01363de664d8af11"}

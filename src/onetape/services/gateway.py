@@ -35,7 +35,7 @@ from onetape.orders.reconcile import Reconciler
 from onetape.orders.told import BalanceTold, MoveTold, Told
 from onetape.services.gateway_account import AccountFeed
 from onetape.services.gateway_budget import AddressBudget, OrderBudget, budget_file
-from onetape.services.gateway_checkpoint import Recovered, checkpoint_file, recover
+from onetape.services.gateway_checkpoint import Recovered, checkpoint_file, hold_all, recover
 from onetape.services.gateway_checkpoint_process import CheckpointProcess
 from onetape.services.gateway_clock import VenueClock, keep_clock
 from onetape.services.gateway_commands import Commands, venues_of
@@ -193,6 +193,8 @@ class Gateway:
             path, process=f"gateway:{self.options.account}", account=self.options.account,
             created=time.time_ns(), heartbeat=True,
         )  # fmt: skip
+        if is_new:
+            hold_all(path)
         self.tape = GatewayTape(
             writer, self.instruments, robots=old.robots, currencies=old.currencies,
             since=writer.published if is_other else old.since,

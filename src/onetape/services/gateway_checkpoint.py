@@ -2,9 +2,12 @@
 
 A checkpoint is made by the same code that reads a journal at a start, in a process of its own
 beside the gateway (`gateway_checkpoint_main`), so it costs no order any time and cannot know
-anything that the journal does not say. It is never needed: one that is damaged, of another journal,
-of another version or of other instruments is passed over, and the journal is read from its
-beginning.
+anything that the journal does not say. One that is damaged, of another journal, of another version
+or of other instruments is passed over, and the journal is read from its beginning.
+
+The one before is kept, and a pin holds what comes after it against pruning. So the beginning of a
+journal may go, and never what only it knows: of such a journal a checkpoint of another version or
+of other instruments serves, too, and where none fits, the gateway does not start.
 
 The file: the SHA-256 of the rest in hexadecimal, a line feed, then `Checkpoint` as JSON.
 """
@@ -20,7 +23,7 @@ import msgspec
 
 import onetape
 from onetape.ipc.names import encoded
-from onetape.model.errors import OnetapeError
+from onetape.model.errors import OnetapeError, TornTape
 from onetape.model.instrument import Instrument
 from onetape.orders.manager import OrderManager
 from onetape.orders.recover import Recovery, RecoveryRecord
@@ -28,11 +31,15 @@ from onetape.services.gateway_journal import GatewayTape, TapeRecord
 from onetape.services.kept_money import KeptMoney, MoneyRecord
 from onetape.tape.durable import write_durably
 from onetape.tape.journal import JournalReader
+from onetape.tape.prune import pin
+from onetape.tape.segments import list_segments
 
 __all__ = ["Checkpoint", "Recovered", "checkpoint_file", "recover", "write_checkpoint"]
 
 FORMAT: Final = 1  # of the records below; a test holds it to their shape
 _HASH_BYTES: Final = 64
+_PIN: Final = "books"  # of the frames that no checkpoint has
+_SEQUENCE_NEVER: Final = 2**63 - 1
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,21 +74,44 @@ def checkpoint_file(home: Path, account: str) -> Path:
     return home / "state" / f"gateway-{encoded(account)}.checkpoint"
 
 
+def previous_of(file: Path) -> Path:
+    return file.with_name(f"{file.name}.previous")
+
+
+def hold_all(journal: Path) -> None:
+    """A journal that begins, and has no checkpoint yet: none of it may be pruned."""
+    pin(journal, _PIN, 1, _SEQUENCE_NEVER)
+
+
 def recover(
     journal: Path, file: Path, manager: OrderManager, kept: KeptMoney, *, until: int = 0
 ) -> Recovered:
     """Read a gateway's journal, from the checkpoint on where there is one that fits. until: the
-    first frame that is not read, 0: none. Raises what a damaged journal raises."""
+    first frame that is not read, 0: none. Raises what a damaged journal raises, and TornTape where
+    its beginning has been pruned and no checkpoint fits."""
     bare = Recovered.nothing(manager)
     tape, recovery = bare.tape, bare.recovery
-    found, refused = _read(journal, file, kept.instruments.values(), until)
+    segments = list_segments(journal)
+    is_whole = not segments or segments[0].first_seq == 1
+    made_by, refused = _made_by(kept.instruments.values()), ""
+    found: Checkpoint | None = None
+    for each in (file, previous_of(file)):
+        found, why = _read(journal, each, made_by if is_whole else "", until)
+        refused = refused or why
+        if found is not None:
+            break
     if found is not None:
         recovery.restore(found.orders)
         tape.restore(found.tape)
         kept.restore(found.money)
-    start = found.sequence + 1 if found is not None else 0
-    tape.recover(journal, recovery, kept, start=start, until=until)
-    return Recovered(tape, recovery, found.sequence if found is not None else 0, refused)
+    elif not is_whole:
+        raise TornTape(
+            f"its beginning has been pruned, and its checkpoint {refused or 'is missing'}",
+            where=str(journal), todo=f"bring {file.name} or the pruned segments back",
+        )  # fmt: skip
+    sequence = found.sequence if found is not None else 0
+    tape.recover(journal, recovery, kept, start=sequence + 1 if sequence else 0, until=until)
+    return Recovered(tape, recovery, sequence, refused)
 
 
 def write_checkpoint(
@@ -101,7 +131,11 @@ def write_checkpoint(
         )
     body = msgspec.json.encode(checkpoint)
     file.parent.mkdir(mode=0o700, exist_ok=True)
-    write_durably(file, hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+    content = hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+    write_durably(file, content, previous=previous_of(file))
+    # What the one before has may go; where there is none yet, all stays.
+    before = _read(journal, previous_of(file), "", 0)[0]
+    pin(journal, _PIN, before.sequence + 1 if before is not None else 1, _SEQUENCE_NEVER)
 
 
 def _made_by(instruments: Iterable[Instrument]) -> str:
@@ -116,10 +150,8 @@ def _made_by(instruments: Iterable[Instrument]) -> str:
     return f"{FORMAT} {onetape.__version__} {digest[:32]}"
 
 
-def _read(
-    journal: Path, file: Path, instruments: Iterable[Instrument], until: int
-) -> tuple[Checkpoint | None, str]:
-    """The checkpoint, or why it is not used."""
+def _read(journal: Path, file: Path, made_by: str, until: int) -> tuple[Checkpoint | None, str]:
+    """The checkpoint, or why it is not used. made_by: what it must be made by, "": by anything."""
     try:
         content = file.read_bytes()
     except FileNotFoundError:
@@ -132,7 +164,7 @@ def _read(
     try:
         # Before the whole: of another format the rest may be anything.
         head = msgspec.json.decode(body, type=_Head)
-        if head.made_by != _made_by(instruments):
+        if made_by and head.made_by != made_by:
             return None, "was made by another version, or for other instruments"
         if until and head.sequence >= until:
             return None, ""
