@@ -173,6 +173,16 @@ class BridgeConfig(_Section, frozen=True):
     python: str = ""  # of an environment that has ccxt; default: <home>/bridge/bin/python
 
 
+class RetentionConfig(_Section, frozen=True):
+    """[retention]: how long journals are kept while the system runs."""
+
+    every: str = "1h"
+    older: str = ""  # "90d": segments that ended longer ago go; "": none for its age
+    size: str = ""  # "50GiB": of each journal the oldest go beyond it; "": none for its size
+    runs: Literal["keep", "drop"] = "keep"  # what a run is replayed from: stays, or goes as well
+    compress: bool = True  # closed segments are packed, and stay readable
+
+
 class ClusterConfig(_Section, frozen=True):
     """[cluster]: more machines than one."""
 
@@ -193,6 +203,7 @@ class Config(_Section, frozen=True):
     dashboard: DashboardConfig = DashboardConfig()
     notify: NotifyConfig = NotifyConfig()
     bridge: BridgeConfig = BridgeConfig()
+    retention: RetentionConfig = RetentionConfig()
     cluster: ClusterConfig = ClusterConfig()
 
 
@@ -210,6 +221,7 @@ SINGLE: dict[str, type[_Section]] = {
     "dashboard": DashboardConfig,
     "notify": NotifyConfig,
     "bridge": BridgeConfig,
+    "retention": RetentionConfig,
     "cluster": ClusterConfig,
 }
 SECRET_KEYS = ("key", "secret", "password")
@@ -383,8 +395,16 @@ def _check_withdraw(
                     raise source.bad((*here, currency), f"no `{name}`", f"{kind} needs it")
 
 
+def _check_retention(rules: RetentionConfig, source: _Source) -> None:
+    for key, parse in (("older", parse_duration), ("size", parse_bytes), ("every", parse_duration)):
+        _check_text(("retention", key), getattr(rules, key), parse, source)
+    if not rules.every:
+        raise source.bad(("retention", "every"), "no time", 'as "1h"')
+
+
 def _check_references(config: Config, source: _Source) -> None:
     _check_sinks(config, source)
+    _check_retention(config.retention, source)
     for name, account in config.accounts.items():
         path = ("accounts", name)
         if account.venue not in config.venues:

@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,7 @@ from onetape.services.alert_watch import AlertWatch, sinks_of
 from onetape.services.collector_options import collector_journal
 from onetape.services.fork_server import ForkServer
 from onetape.services.process_figures import Figures
+from onetape.services.retention import keep_to
 from onetape.services.supervisor_child import ChildFiles, Process
 from onetape.services.supervisor_journal import SupervisorTape
 from onetape.services.supervisor_law import SILENT_S, Child, Do, Law, Life, State, Step
@@ -107,6 +109,8 @@ class Supervisor:
         serving = asyncio.ensure_future(
             await listen(supervisor_socket(self.home), self.answer, self.robots.door.settle)
         )
+        say = partial(self.say, "info", "retention")
+        keeping = asyncio.ensure_future(keep_to(self.home, lambda: self.config.retention, say))
         try:
             self.say("info", "supervisor", f"began, process {os.getpid()}")
             for text in self.robots.said():
@@ -140,7 +144,8 @@ class Supervisor:
                 await loop.run_in_executor(None, self.alerts.close)
                 await asyncio.sleep(0)  # what it told last
             serving.cancel()
-            await asyncio.gather(serving, *self._tasks, return_exceptions=True)
+            keeping.cancel()
+            await asyncio.gather(serving, keeping, *self._tasks, return_exceptions=True)
             with suppress(FileNotFoundError):
                 supervisor_socket(self.home).unlink()
             self.pulses.close()

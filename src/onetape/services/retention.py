@@ -1,0 +1,72 @@
+"""Keeps the journals of a home from growing without end, while its processes write them.
+
+Closed segments are packed, and where [retention] says so the oldest go: never what runs are
+replayed from unless it says that too, and never what a gateway needs for its next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from onetape.model.config import RetentionConfig
+from onetape.model.errors import OnetapeError
+from onetape.model.time import SECOND, parse_duration
+from onetape.tape.prune import compress, prune
+from onetape.tape.segments import is_tape
+
+__all__ = ["keep_to", "retain"]
+
+PLAIN_KEPT: Final = 4  # closed segments that stay unpacked: who starts reads the newest
+MIB: Final = 1 << 20
+
+
+def retain(home: Path, rules: RetentionConfig) -> list[str]:
+    """Apply the rules once to all journals of a home; gives a line for each that changed, or that
+    could not be."""
+    said = []
+    for journal in sorted((home / "journal").iterdir()):
+        if not is_tape(journal):
+            continue
+        try:
+            said += _of_one(journal, rules)
+        except (OnetapeError, OSError) as error:
+            said.append(f"{journal.name}: {error}")
+    return said
+
+
+def _of_one(journal: Path, rules: RetentionConfig) -> list[str]:
+    said = []
+    if rules.older or rules.size:
+        report = prune(
+            journal, older=rules.older or None, size=rules.size or None, force=rules.runs == "drop"
+        )
+        if report.removed:
+            freed = f"{report.freed_bytes // MIB} MiB"
+            said.append(f"{journal.name}: {len(report.removed)} segments, {freed}, are gone")
+        if report.unreplayable:
+            gone = ", ".join(report.unreplayable)
+            said.append(f"{journal.name}: no longer replayed whole: {gone}")
+        if report.kept_by_runs:
+            kept = ", ".join(report.kept_by_runs)
+            said.append(f"{journal.name}: old segments stay for {kept}")
+    if rules.compress and (packed := compress(journal, keep=PLAIN_KEPT)):
+        said.append(f"{journal.name}: {len(packed)} segments are packed")
+    return said
+
+
+async def keep_to(
+    home: Path, rules: Callable[[], RetentionConfig], say: Callable[[str], None]
+) -> None:
+    """Apply the rules again and again, in a thread beside the loop. What is said twice in a row is
+    said once. rules: as they are now."""
+    loop, before = asyncio.get_running_loop(), set[str]()
+    while True:
+        await asyncio.sleep(parse_duration(rules().every) / SECOND)
+        lines = await loop.run_in_executor(None, retain, home, rules())
+        for line in lines:
+            if line not in before:
+                say(line)
+        before = set(lines)
