@@ -281,6 +281,10 @@ class Host:
         self.sim.subscribe_bars(symbol, period, source, period_text, history)
 
     def _source_for(self, symbol: str, period: int) -> int:
+        if self.notes_choices:
+            # A gateway's tape grows, and every venue tells it of trades. What it holds at the
+            # moment must not decide: two starts of one robot would have different bars.
+            return TRADE
         types, periods = self._inventory().get(symbol, ({}, []))
         if period in periods:
             return VENUE
