@@ -172,12 +172,14 @@ def test_what_happened_after_a_word_may_be_rounded_in_the_next_one():
     assert kinds(world.told(9986.04, at=50)) == ["LookAgain"]
 
 
-def test_a_rounding_beside_a_reset_counts_once():
+def test_a_rounding_beside_a_reset_counts_once_and_leaves_nothing_unexplained():
     world = allocated(slack=U // 100, credit=0)
     world.fill(-5000, at=5, slot=1)
     world.fill(-1, at=6, slot=1)
-    assert kinds(world.told(4999.01, at=10)) == ["reset", "OwnersStopped", "critical"]
+    effects = world.told(4999.01, at=10)
+    assert kinds(effects) == ["correction", "reset", "OwnersStopped", "critical"]
     assert world.rows == [4999.01, 4999.01, 0, 0]
+    assert world.open == 0
 
 
 def test_many_corrections_in_a_row_are_an_alert():

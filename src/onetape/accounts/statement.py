@@ -146,10 +146,8 @@ class Statements:
         difference = compared.difference
         if compared.is_settled:
             self._settled(state, time)
-            short = self._backing(currency, difference, time, of)
-            if not difference or any(isinstance(each, Entry) for each in short):
-                return short
-            return [_rounding(currency, difference, time, of), *short]
+            short = self._backing(currency, 0, time, of, rounding=difference)
+            return [_rounding(currency, difference, time, of), *short] if difference else short
         if not asked:
             if state.pending is None and not state.is_prompted:
                 state.is_prompted = True
@@ -203,17 +201,20 @@ class Statements:
         entry = Entry(time, Cause.CORRECTION, legs, "", of, "the venue's balance")
         return [entry, *effects, *short]
 
-    def _backing(self, currency: str, difference: int, time: int, of: int) -> list[Effect]:
-        """With what is about to be corrected."""
+    def _backing(
+        self, currency: str, difference: int, time: int, of: int, *, rounding: int = 0
+    ) -> list[Effect]:
+        """With what is about to be corrected, which a reset takes up, and with what the venue has
+        rounded, which is booked beside it."""
         state = self._of(currency)
-        if self._accounts.free(currency, MAIN) + difference >= 0:
+        if self._accounts.free(currency, MAIN) + difference + rounding >= 0:
             state.is_unbacked = False
             return []
         total = self._ledger.total(currency) + difference
         entry = self._accounts.reset(currency, total, now=time, note="the venue's balance")
         slots = tuple(sorted({leg.holder for leg in entry.legs if leg.holder > MAIN}))
         if slots:
-            words = f"reset to {money(total)}: the pool and its credit were below zero"
+            words = f"reset to {money(total + rounding)}: the pool and its credit were below zero"
             return [
                 entry._replace(of=of),
                 OwnersStopped(currency, slots),
