@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from onetape.model.enums import Liquidity, OrderState, OrderType, PositionSide, Side
+import pytest
+
+from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, PositionSide, Side
 from onetape.orders.calls import Purpose
 from onetape.orders.managed import FillOut
 from onetape.orders.outcome import Answer, Outcome
@@ -34,3 +36,29 @@ def test_a_question_that_was_lost_is_asked_again() -> None:
     assert manager.positions[SYMBOL, PositionSide.BOTH] == 10
     assert manager.unmatched == {}
     assert manager.open == {}
+
+
+def word(state: OrderState, filled: int, news: OrderNews | None = None) -> OrderTold:
+    return OrderTold(
+        SYMBOL, "settlement_autoclose-1", "77", state, NOW, news=news, side=Side.BUY,
+        type=OrderType.MARKET, size=10, filled=filled,
+    )  # fmt: skip
+
+
+TAKEN = word(OrderState.ACCEPTED, 0, OrderNews.ACCEPTED)
+HALF = word(OrderState.PARTIALLY_FILLED, 5)
+WHOLE = word(OrderState.PARTIALLY_FILLED, 10)  # Kraken's last trade: that it is over comes apart
+OVER = word(OrderState.FILLED, 10)
+
+
+@pytest.mark.parametrize(
+    "said", [(TAKEN, OVER), (TAKEN, HALF, OVER), (HALF, OVER), (OVER,), (TAKEN, HALF, WHOLE),
+             (HALF, WHOLE), (WHOLE,), (TAKEN, OVER, OVER), (TAKEN, WHOLE, OVER)],
+)  # fmt: skip
+def test_an_order_that_the_venue_or_other_hands_made_ends_with_the_last_of_it(said) -> None:
+    manager = binance_manager()
+    for each in said:
+        manager.hear([each], NOW)
+        assert bool(manager.open) is (each.filled < each.size)
+    assert manager.orders["settlement_autoclose-1"].state is OrderState.FILLED
+    assert manager.counts == {}

@@ -70,8 +70,8 @@ class KnownOrders:
     def _end(self, order: Managed, news: OrderNews, told: OrderTold | None, now: int) -> None:
         """It has ended at the venue. Its fills come first: until they are here it is not over."""
         if told is not None:
-            order.told_filled = max(order.told_filled, told.filled)
-        if order.told_filled > order.life.filled and not order.is_met:
+            self._note_filled(order, told)
+        if order.told_filled > order.life.filled:
             if order.told_end is None:
                 self._ask(order, now)
             elif not order.asking:  # asked before, and the fills were not there
@@ -98,13 +98,20 @@ class KnownOrders:
         if is_cut and is_known and told.time >= order.told_time and not order.life.update_open:
             self._news(order, OrderNews.UPDATED, now, size=told.size)
         order.told_time = max(order.told_time, told.time)
+        self._note_filled(order, told)
+        if order.told_filled > order.life.filled and order.is_open:
+            # Usually its fills are on their way: asked a moment later.
+            order.ask_at = order.ask_at or now + ASK_AFTER[1]
+        elif order.is_met and order.is_open and 0 < told.size <= order.life.filled:
+            self._end(order, OrderNews.UPDATED, None, now)
+
+    def _note_filled(self, order: Managed, told: OrderTold) -> None:
+        """Of one that was seen at the venue first this is what its fills are to others: none of
+        them is waited for, and with the last it has ended."""
         order.told_filled = max(order.told_filled, told.filled)
         if order.is_met:
             order.life.filled = max(order.life.filled, told.filled)
             order.life.size = max(told.size or order.life.size, order.life.filled)
-        elif order.told_filled > order.life.filled and order.is_open:
-            # Usually its fills are on their way: asked a moment later.
-            order.ask_at = order.ask_at or now + ASK_AFTER[1]
 
     def _accepted(self, order: Managed, now: int) -> None:
         news = OrderNews.UPDATED if order.is_again else OrderNews.ACCEPTED

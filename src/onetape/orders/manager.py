@@ -267,9 +267,7 @@ class OrderManager(KnownOrders):
         is_it = answer.not_found and key.client_id in ("", order.name)
         if is_it and self._not_found(order, key, now):
             return
-        # What nobody has answered for is asked again.
-        is_left = order.state is OrderState.PENDING_CANCEL and not order.pending
-        if order.is_open and (order.state is OrderState.UNKNOWN or order.told_end or is_left):
+        if order.is_open:  # what nobody has answered for is asked again
             order.ask_at = next_ask(order, now, ended_apart=self.venue.traits.ended_apart)
 
     def _not_found(self, order: Managed, key: OrderKey, now: int) -> bool:
@@ -451,3 +449,5 @@ class OrderManager(KnownOrders):
         if told.state in ENDS:
             order.life.state = told.state
             self.settle(order)
+        else:
+            self._compare(order, told, now)

@@ -55,6 +55,7 @@ class _Round:
     lists: int = 0  # of working orders that were asked for
     lists_done: int = 0
     has_asked: bool = False  # for orders that no list has
+    missing: set[str] = field(default_factory=set)  # these, by our client id
     calls: list[Call] = field(default_factory=list)  # of this round, unanswered
     looked: int = 0
     next_look: int = 0
@@ -240,6 +241,7 @@ class Reconciler:
             if max(order.created, order.sent_at) >= current.began:
                 continue
             order.ask_at = order.ask_at or now
+            current.missing.add(order.client_id)
             self.manager.directory.mark(order)
 
     def _note_flat(self, answer: Answer, now: int) -> None:
@@ -264,7 +266,8 @@ class Reconciler:
 
     def _compare(self) -> list[Difference]:
         manager = self.manager
-        found = []
+        current, found = self._round, []
+        assert current is not None
         keys = {*manager.positions, *manager.venue_positions}
         for key in sorted(keys) if manager.venue.traits.positions else ():
             ours = manager.positions.get(key, 0)
@@ -272,11 +275,11 @@ class Reconciler:
             if ours != theirs:
                 found.append(Difference(f"position {key[0]} {key[1]}", str(ours), str(theirs)))
         for order in manager.open.values():
-            if order.state is OrderState.UNKNOWN or order.told_end is not None:
+            is_asked = order.client_id in current.missing and (order.asking or order.ask_at)
+            if is_asked or order.state is OrderState.UNKNOWN or order.told_end is not None:
                 venue = str(order.told_end or NOT_KNOWN)
                 found.append(Difference(f"order {order.client_id}", str(order.state), venue))
-        listed = self._round.listed if self._round is not None else set()
-        for name in sorted(listed & manager.settled):  # an operator's word was wrong
+        for name in sorted(current.listed & manager.settled):  # an operator's word was wrong
             ended = manager.orders.get(name)
             if ended is not None and not ended.is_open:
                 found.append(Difference(f"order {name}", f"{ended.state}, by an operator", "works"))
