@@ -7,10 +7,11 @@ bounded: what falls out is forgotten, as real venues forget it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from itertools import takewhile
+from typing import Any, Final, NamedTuple, TypeVar
 
 from msgspec import structs
 
@@ -23,12 +24,23 @@ from onetape.sim.funds import Funds
 from onetape.sim.joint import JointFunds, Rates
 from onetape.sim.reports import SimFill, SimOrder
 
-__all__ = ["Given", "Income", "MarginMove", "SimAccount", "Trade"]
+__all__ = ["TRADES_MAX", "Given", "Income", "MarginMove", "SimAccount", "Trade", "since"]
 
 CLOSED_MAX: Final = 200_000  # orders that ended and can still be asked for
 TRADES_MAX: Final = 200_000
 INCOME_MAX: Final = 100_000
 POSITION_SIDES: Final = (PositionSide.BOTH, PositionSide.LONG, PositionSide.SHORT)
+
+
+Row = TypeVar("Row")
+
+
+def since(rows: Sequence[Row], start: int, time: Callable[[Row], int]) -> list[Row]:
+    """Of rows in the order of their times those from `start` on, oldest first. Only these are
+    looked at: a history is long, and what is asked for is its end."""
+    found = list(takewhile(lambda row: time(row) >= start, reversed(rows)))
+    found.reverse()
+    return found
 
 
 class Trade(NamedTuple):

@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from onetape.model.enums import Kind, PositionSide
 from onetape.model.money import money
-from onetape.sim.account import SimAccount
+from onetape.sim.account import SimAccount, since
 from onetape.sim.binance.margin import MarginData
 from onetape.sim.binance.multi_assets import MultiAssets
 from onetape.sim.binance.public import PublicData
+from onetape.sim.binance.terms import span
 from onetape.sim.binance.wallet import WalletData
 from onetape.sim.binance.wire import Refused, amount, ms, price_text, size_text
 from onetape.sim.clearing import maintenance
@@ -296,15 +297,14 @@ class AccountData:
         limit = min(int(params.get("limit") or 100), 1000)
         wanted = params.get("incomeType", "")
         symbol = params.get("symbol", "")
-        start = int(params.get("startTime") or 0)
-        end = int(params.get("endTime") or 2**62)
+        start, end = span(params)
         rows = []
-        for row in account.income:
+        for row in since(account.income, start, lambda income: income.time):
             name = self.exchange.instruments[row.at].raw_symbol if row.at >= 0 else ""
             kind = _INCOME.get(row.kind, "TRANSFER")
             if (wanted and kind != wanted) or (symbol and name != symbol):
                 continue
-            if not start <= ms(row.time) <= end:
+            if row.time > end:
                 continue
             rows.append(
                 {

@@ -20,9 +20,10 @@ from onetape.sim.binance.wire import Refused, ms, price_text
 from onetape.sim.exchange import SimExchange
 from onetape.sim.reports import SimOrder
 
-__all__ = ["OrderTerms", "decimal_of", "flag", "in_time", "whole", "whole_units", "word"]
+__all__ = ["OrderTerms", "decimal_of", "flag", "in_time", "span", "whole", "whole_units", "word"]
 
 GTD_LEAST_S: Final = 600
+_MS: Final = 1_000_000
 _UNITS_MAX: Final = 2**62
 _CLIENT_ID: Final = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}\Z")
 _NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?\Z")
@@ -273,6 +274,11 @@ def whole(text: str, name: str) -> int:
 
 
 def in_time(time: int, params: dict[str, str]) -> bool:
-    start = int(params.get("startTime") or 0)
-    end = int(params.get("endTime") or 2**62)
-    return start <= ms(time) <= end
+    start, end = span(params)
+    return start <= time <= end
+
+
+def span(params: dict[str, str]) -> tuple[int, int]:
+    """What is asked for, ns: all of both milliseconds."""
+    end = int(params.get("endTime") or 2**62 // _MS)
+    return int(params.get("startTime") or 0) * _MS, (end + 1) * _MS - 1

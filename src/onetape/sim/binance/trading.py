@@ -23,10 +23,10 @@ from onetape.model.errors import (
     ReduceOnlyViolated,
     SelfTrade,
 )
-from onetape.sim.account import SimAccount, Trade
+from onetape.sim.account import SimAccount, Trade, since
 from onetape.sim.binance.algo import CONDITIONAL_TYPES
 from onetape.sim.binance.public import PublicData
-from onetape.sim.binance.terms import OrderTerms, flag, in_time, word
+from onetape.sim.binance.terms import OrderTerms, flag, in_time, span, word
 from onetape.sim.binance.wire import (
     Refused,
     amount,
@@ -272,8 +272,9 @@ class Trading:
     def trades(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
         index = self.public.at(params)
         limit = min(int(params.get("limit") or 500), 1000)
-        found = [t for t in account.trades if t.order.index == index]
-        found = [t for t in found if in_time(t.fill.time, params)]
+        began, end = span(params)
+        found = since(account.trades, began, lambda trade: trade.fill.time)
+        found = [t for t in found if t.order.index == index and t.fill.time <= end]
         if order_id := params.get("orderId"):
             found = [t for t in found if t.order.id == int(order_id)]
         if start := params.get("fromId"):

@@ -1,17 +1,20 @@
 """Kraken spot: balances, orders, trades and the ledger of an account. Source: docs.kraken.com
 "Account data" of Spot REST, as of 2026-11.
 
-The ledger is no store of its own: it is read off deposits and trades, so it cannot disagree.
+The ledger is read off deposits and trades, so it cannot disagree with them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, Final, NamedTuple, TypeVar
 
 from onetape.model.enums import Side
 from onetape.model.money import MONEY_DECIMALS
-from onetape.sim.account import Income, SimAccount, Trade
+from onetape.sim.account import TRADES_MAX, Income, SimAccount, Trade, since
 from onetape.sim.exchange import SimExchange
 from onetape.sim.keys import MAIN, ApiKey
 from onetape.sim.kraken.names import identify
@@ -102,6 +105,17 @@ def entry_of_income(income: Income, balance: int) -> LedgerEntry:
     )  # fmt: skip
 
 
+@dataclass(slots=True)
+class _Ledger:
+    """An account's entries so far, oldest first, and the trade and the income that were the last
+    to become some."""
+
+    entries: deque[LedgerEntry] = field(default_factory=lambda: deque(maxlen=2 * TRADES_MAX))
+    left: dict[int, int] = field(default_factory=dict)
+    trade: Trade | None = None
+    income: Income | None = None
+
+
 def held_back(exchange: SimExchange, account: SimAccount, currency: int) -> int:
     """What working orders hold of a currency."""
     money = account.money
@@ -114,6 +128,7 @@ class AccountData:
     def __init__(self, exchange: SimExchange, public: PublicData) -> None:
         self.exchange = exchange
         self.public = public
+        self._ledgers: dict[int, _Ledger] = {}  # by the account's number
 
     # --- money ------------------------------------------------------------------------------------
 
@@ -182,31 +197,34 @@ class AccountData:
             "tiervolume": "0.0000",
         }
 
-    def ledger(self, account: SimAccount) -> list[LedgerEntry]:
+    def ledger(self, account: SimAccount) -> Sequence[LedgerEntry]:
         """Oldest first."""
-        moves = [entry_of_income(income, 0) for income in account.income if income.at < 0]
-        for trade in account.trades:
+        kept = self._ledgers.setdefault(account.number, _Ledger())
+        incomes, trades = _after(account.income, kept.income), _after(account.trades, kept.trade)
+        moves = [entry_of_income(income, 0) for income in incomes if income.at < 0]
+        for trade in trades:
             number = trade_number(trade.order, trade.fill)
+            reference = trade_id(trade.order, trade.fill)
             for leg, (currency, amount, fee) in enumerate(
                 entries_of_fill(self.exchange, trade.order, trade.fill)
             ):
                 moves.append(
                     LedgerEntry(
-                        number * 2 + leg, trade_id(trade.order, trade.fill), trade.fill.time,
-                        "trade", currency, amount, fee, 0,
+                        number * 2 + leg, reference, trade.fill.time, "trade", currency, amount,
+                        fee, 0,
                     )
                 )  # fmt: skip
         moves.sort(key=lambda m: m.time)  # stable: at one time in the order of the books
-        left: dict[int, int] = {}
-        found = []
         for move in moves:
-            balance = left.get(move.currency, 0) + move.amount - move.fee
-            left[move.currency] = balance
-            found.append(move._replace(balance=balance))
-        return found
+            balance = kept.left.get(move.currency, 0) + move.amount - move.fee
+            kept.left[move.currency] = balance
+            kept.entries.append(move._replace(balance=balance))
+        kept.income = incomes[-1] if incomes else kept.income
+        kept.trade = trades[-1] if trades else kept.trade
+        return kept.entries
 
     def ledgers(self, account: SimAccount, params: Params) -> dict[str, Any]:
-        entries = [e for e in self.ledger(account) if _in_time(e.time, params)]
+        entries = _in_time(self.ledger(account), params, lambda entry: entry.time)
         asset = text_of(params, "asset")
         if asset not in ("", "all"):
             wanted = {self.public.names.by_asset.get(each, -1) for each in asset.split(",")}
@@ -279,11 +297,13 @@ class AccountData:
         if by not in ("open", "close", "both"):
             raise invalid("closetime")
 
+        after, until = _span(params)
+
         def fits(order: SimOrder) -> bool:
             times = {"open": (order.created,), "close": (order.updated,)}.get(
                 by, (order.created, order.updated)
             )
-            return any(_in_time(time, params) for time in times)
+            return any(after < time <= until for time in times)
 
         found = [o for o in self._named(account.closed, params) if fits(o)]
         return {
@@ -310,7 +330,7 @@ class AccountData:
         kind = text_of(params, "type")
         if kind not in ("", "all", "no position"):
             raise invalid("type")
-        found = [t for t in account.trades if _in_time(t.fill.time, params)]
+        found = _in_time(account.trades, params, lambda trade: trade.fill.time)
         return {
             "trades": {trade_id(*t): self._trade(t) for t in _page(found, params)},
             "count": len(found),
@@ -364,10 +384,23 @@ def _page(rows: Sequence[Row], params: Params) -> list[Row]:
     return newest[int(text) : int(text) + PAGE]
 
 
-def _in_time(time: int, params: Params) -> bool:
+def _after(rows: Sequence[Row], last: Row | None) -> list[Row]:
+    """Those that came after the last one that is known."""
+    found = list(takewhile(lambda row: row is not last, reversed(rows)))
+    found.reverse()
+    return found
+
+
+def _in_time(rows: Sequence[Row], params: Params, time: Callable[[Row], int]) -> list[Row]:
+    """Of rows in the order of their times those of the span that is asked for."""
+    after, until = _span(params)
+    return [row for row in since(rows, after + 1, time) if time(row) <= until]
+
+
+def _span(params: Params) -> tuple[int, int]:
     """After `start`, and until `end` inclusive: seconds, with decimals or without."""
     start, end = _instant(params, "start"), _instant(params, "end")
-    return (start is None or time > start) and (end is None or time <= end)
+    return -1 if start is None else start, 2**63 if end is None else end
 
 
 def _instant(params: Params, name: str) -> int | None:
