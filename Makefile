@@ -11,8 +11,8 @@ PIP := $(BIN)/pip install -qq --no-compile --disable-pip-version-check
 WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
 RUNS ?= 3
 FUZZ_SECONDS ?= 20
-SEEDS ?= 2000
 HOURS ?= 1
+WORKERS ?= 2
 KILLS ?= 1000
 
 comma := ,
@@ -63,8 +63,8 @@ golden: setup ## keep what the golden runs give now; the reason goes into the co
 	$(BIN)/python -m pytest tests/services/test_golden_runs.py --golden-update
 	@git --no-pager diff --stat -- tests/services/golden.toml
 
-simulate: setup ## gateways at faulty exchanges in virtual time: SEEDS of each venue, HOURS each
-	SEEDS=$(SEEDS) HOURS=$(HOURS) $(BIN)/python -m pytest -n 2 -q tests/orders/test_gateway_simulation.py
+simulate: setup ## gateways at faulty exchanges in virtual time: HOURS of seeds never drawn before
+	$(BIN)/python tests/orders/simulate.py --hours $(HOURS) --workers $(WORKERS)
 
 kills: setup ## all processes of `up` killed KILLS times at random while they trade
 	KILLS=$(KILLS) $(BIN)/python -m pytest -q tests/services/test_random_kills.py

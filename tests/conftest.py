@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,6 +27,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="keep what the golden runs give now, in tests/services/golden.toml",
     )
+
+
+def pytest_configure() -> None:
+    """Workers have it of the process that begins them, so that all draw the same."""
+    os.environ.setdefault("SIMULATION_SEED", str(secrets.randbelow(10**9)))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and not hasattr(session.config, "workerinput"):
+        seed = os.environ["SIMULATION_SEED"]
+        reporter.write_line(f"SIMULATION_SEED={seed} repeats what simulations draw in this run")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -97,7 +97,6 @@ class EntryWorld(World):
         if self.chance("lose_request"):
             self.cut_line()
             return
-        self.exchange.advance(self.now)
         self.dialect.message(socket, message, self.now)
         if self.chance("lose_answer"):
             self.cut_line()

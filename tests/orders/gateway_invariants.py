@@ -41,6 +41,7 @@ class Invariants:
         self.intents: dict[str, tuple] = {}  # what each client id stands for
         self.placed: dict[str, Outcome | None] = {}  # the answer to the last placing of each
         self.booked: set = set()
+        self.unproven: set = set()  # of these, until the exchange's trade has been seen
         self.sums: dict[tuple[str, PositionSide], int] = {}
         self.ended: set[str] = set()
         self.told_unknown: set[str] = set()  # the last that their robots have heard
@@ -114,6 +115,7 @@ class Invariants:
         fill = out.fill
         check(fill.key not in self.booked, f"trade {fill.key} is booked twice")
         self.booked.add(fill.key)
+        self.unproven.add(fill.key)
         at = fill.symbol, fill.position_side
         self.sums[at] = self.sums.get(at, 0) + fill.size * fill.side.sign
         if out.order is not None and not out.order.is_unknown:
@@ -146,14 +148,19 @@ class Invariants:
                     check(name in self.intents, f"nobody intended {name}")
                     check(self.client_ids[name] == 1, f"{name} is two orders at the exchange")
             self.orders_seen += new
-        if not self.booked <= self.traded:
-            raise Broken(f"invented: {self.booked - self.traded}")
+        if self.unproven:
+            invented = {key for key in self.unproven if key not in self.traded}
+            check(not invented, f"invented: {invented}")
+            self.unproven.clear()
         for key, qty in manager.positions.items():
             if self.sums.get(key, 0) != qty:
                 raise Broken(f"{key}: {qty} is not the sum of its fills")
         for order in manager.open.values():
             if order.client_id in self.ended:
                 raise Broken(f"{order.client_id} is open and has ended")
+            life = order.life
+            if life.filled >= life.size and not life.update_open:
+                raise Broken(f"{order.client_id} is {life.state} with all of it filled")
         for name in self.told_unknown:
             if not manager.orders[name].is_unknown:
                 raise Broken(f"{name} is {manager.orders[name].state}, and its robot was not told")
@@ -165,12 +172,7 @@ class Invariants:
                 for position_side in account.sides
             ])  # fmt: skip
         if not world.hands:
-            for symbol, most in world.limits.items():
-                for side in (Side.BUY, Side.SELL):
-                    for position_side in account.sides:
-                        real = self.exposure(symbol, side, position_side)
-                        if real > most:  # words are made only of what is wrong
-                            raise Broken(f"{symbol}: {real} of {most} at the exchange")
+            self._check_exposure()
 
     def worst(self, symbol: str, side: Side, position_side: PositionSide) -> int:
         """By the gateway's books, everything that it has not seen the end of being filled."""
@@ -181,16 +183,21 @@ class Invariants:
                 total += 0 if only_reduces(s) else o.worst_left
         return total
 
-    def exposure(self, symbol: str, side: Side, position_side: PositionSide) -> int:
+    def _check_exposure(self) -> None:
         """By the exchange's ledger."""
         world = self.world
         exchange, account = world.exchange, world.account
-        index = next(i for i, each in enumerate(exchange.instruments) if each.symbol == symbol)
-        held = account.qty(index, position_side)
-        if not world.protocol.traits.positions:
-            held -= world.held_first[symbol]
-        total = held * side.sign
-        for o in (*account.open_orders.values(), *exchange.conditionals.open_of(account, index)):
-            if (o.index, o.side, o.position_side) == (index, side, position_side):
-                total += 0 if o.reduce_only else getattr(o, "left", o.size)
-        return total
+        opening: Counter = Counter()
+        for o in (*account.open_orders.values(), *exchange.conditionals.open_of(account)):
+            if not o.reduce_only:
+                opening[o.index, o.side, o.position_side] += getattr(o, "left", o.size)
+        for index, instrument in enumerate(exchange.instruments):
+            most = world.limits.get(instrument.symbol)
+            for position_side in account.sides if most is not None else ():
+                held = account.qty(index, position_side)
+                if not world.protocol.traits.positions:
+                    held -= world.held_first[instrument.symbol]
+                for side in (Side.BUY, Side.SELL):
+                    real = held * side.sign + opening[index, side, position_side]
+                    if real > most:  # words are made only of what is wrong
+                        raise Broken(f"{instrument.symbol}: {real} of {most} at the exchange")

@@ -109,7 +109,7 @@ class Owners:
         token = world.home.tokens[actor if is_proven else rng.choice([*{*SLOTS} - {actor}])]
         world.write()
         before = self.books()
-        model = CommandModel(SLOTS, self.books(), self.done, self.transfers())
+        model = CommandModel(SLOTS, self.books(), self.done, set(world.money_invariants.transfers))
         asked = {
             "id": id_, "target": "gateway:main", "command": name, "actor": actor,
             "fields": fields, "token": token,
@@ -150,12 +150,6 @@ class Owners:
                 for books in (after, moves)
             )
             check(got_ == want_, f"{what}: {currency} {got_}, not {want_}")
-
-    def transfers(self) -> set[str]:
-        ledger = self.world.money_invariants.references
-        return {
-            name.removeprefix("transfer ") for _, name in ledger if name.startswith("transfer ")
-        }
 
     def books(self) -> dict[str, Book]:
         """As the tape has them now, which is what readers see."""

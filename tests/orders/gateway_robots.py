@@ -133,8 +133,9 @@ class SimRobot:
         if refusal is None:
             refusal = world.money.refusal(self.number, spec, spec.size_int)
         if refusal is None:
-            world.money.order(world.manager.submit(name, request, world.now))
-            world.money_invariants.submitted(self.number)
+            order = world.manager.submit(name, request, world.now)
+            world.money.order(order)
+            world.money_invariants.submitted(order)
             world.seen["robot places"] += 1
         else:
             world.manager.deny(name, request, world.now, refusal.code, refusal.reason)

@@ -208,10 +208,11 @@ class World:
             due = min(due, max(self.reconciler.next_due, self.now + MS))
             self.now = due
             self.venue_step()
+            if not self.events or self.events[0][0] > self.now:
+                self.step()
             while self.events and self.events[0][0] <= self.now:
                 _, _, what, args = heapq.heappop(self.events)
                 self.step(what, *args)
-            self.step()
 
     def step(self, what=None, *args) -> None:
         try:
@@ -223,7 +224,7 @@ class World:
             self.die()
 
     def venue_step(self) -> None:
-        self.exchange.advance(self.now)
+        self.exchange.advance_unheard(self.now)  # nobody here reads its books
         self.dialect.publish(self.exchange.take(), self.now)
         self.dialect.tick(self.now)
         if self.stream is None:
@@ -439,7 +440,6 @@ class World:
         return self.dialect.http(asked, self.now)
 
     def arrive(self, call: Call) -> None:
-        self.exchange.advance(self.now)
         is_done = not self.chance("error_answer")
         status, body = SPEECHLESS[self.kind]
         headers: dict[str, str] = {}
@@ -522,9 +522,11 @@ class World:
             wait = (
                 int(self.random.uniform(0.1, 3) * SECOND) if self.chance("delay_stream") else 5 * MS
             )
-            self.at(self.now + wait, self.hear, message, self.news)
+            self.at(self.now + wait, self.hear, message, self.news, self.life)
 
-    def hear(self, message: bytes, news: AccountStream) -> None:
+    def hear(self, message: bytes, news: AccountStream, life: Life) -> None:
+        if life is not self.life:
+            return  # what was on its way to a gateway ends with it
         was_live = news.is_live
         # That messages overtake each other does not break it here: the manager has to bear it.
         told = news.told(message)

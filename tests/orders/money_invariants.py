@@ -7,6 +7,8 @@ asks the code that it judges for a conclusion.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from fractions import Fraction
+from math import ceil
 
 from onetape.accounts.entries import MAIN, SLOTS_MAX, TOTAL, Cause, Entry, Outside
 from onetape.accounts.entry_frames import unpack
@@ -14,7 +16,7 @@ from onetape.accounts.locks import Locks
 from onetape.accounts.table import AccountReader
 from onetape.model.enums import Kind, OrderType
 from onetape.model.money import money
-from onetape.orders.managed import FillOut
+from onetape.orders.managed import FillOut, Managed
 from onetape.services.explain_tape import explain_journal
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader, type_id
@@ -42,6 +44,8 @@ class MoneyInvariants:
         self.table: AccountReader | None = None
         self.groups: dict = {}
         self.held_before: dict = {}
+        self.seen_before: dict = {}
+        self.transfers: set[str] = set()  # that adjusts have named
 
     def follow(self, home) -> None:
         """This gateway's files; all that has been summed up is forgotten."""
@@ -67,15 +71,29 @@ class MoneyInvariants:
         robot = out.order.robot if out.order is not None else 0
         self.slot_of[f"{fill.symbol} {fill.trade_id} {fill.side}"] = world.tape.slot_of(robot)
 
-    def submitted(self, robot: int) -> None:
-        """An order has passed the gate: what it holds is there."""
+    def submitted(self, order: Managed) -> None:
+        """An order has passed the gate: what it holds is there. Of one that makes no position
+        greater no more than the fee need be: money never bars the way out."""
         world = self.world
-        slot = world.tape.slot_of(robot)
+        slot = world.tape.slot_of(order.robot)
+        fee, settle = self._fee_most(order)
         for currency in self.sums:
             accounts = world.money.accounts
             free, held = accounts.free(currency, slot), accounts.held(currency, slot)
-            if held > max(free, self.held_before.get((currency, slot), 0)):
+            before = self.held_before.get((currency, slot), 0)
+            if held > max(free, before + (fee if currency == settle else 0)):
                 raise Broken(f"slot {slot} holds {money(held)} of {money(free)} {currency}")
+
+    def _fee_most(self, order: Managed) -> tuple[int, str]:
+        """Of all that is left of an order for contracts."""
+        spec = order.spec
+        instrument = next(i for i in self.world.instruments if i.symbol == spec.symbol)
+        if instrument.kind is Kind.SPOT:
+            return 0, instrument.settle
+        price = order.price or spec.trigger_int or self.world.manager.references[spec.symbol]
+        rate = instrument.maker_fee if spec.post_only else instrument.taker_fee
+        value = instrument.notional_units(price, order.worst_left)
+        return max(ceil(abs(value) * Fraction(rate)), 0), instrument.settle
 
     def ready(self) -> None:
         """Readers will be told: what was allocated is backed, by the credit that is configured."""
@@ -86,11 +104,15 @@ class MoneyInvariants:
             if pool < 0 and any(amount for holder, amount in of.items() if holder > MAIN):
                 raise Broken(f"{currency}: {money(-pool)} of what was allocated is not there")
 
-    def _read_tape(self) -> None:
+    def _read_tape(self) -> bool:
+        """Whether there was anything."""
         assert self.frames is not None
+        is_new = False
         while (raw := self.frames.next_raw()) is not None:
+            is_new = True
             if raw[0] == ENTRY:
                 self._entry(unpack(raw[5]))
+        return is_new
 
     def _entry(self, entry: Entry) -> None:
         moved: dict[str, int] = defaultdict(int)
@@ -107,6 +129,8 @@ class MoneyInvariants:
             key = (entry.cause, entry.reference)
             check(key not in self.references, f"{key} is booked twice")
             self.references.add(key)
+            if entry.reference.startswith("transfer "):
+                self.transfers.add(entry.reference.removeprefix("transfer "))
         slot = self.slot_of.get(entry.reference) if entry.cause is Cause.FILL else None
         if slot is not None and entry.note != "forced":
             # Of one that was heard late the pool may give back what it took up.
@@ -141,15 +165,21 @@ class MoneyInvariants:
         if self.frames is None:
             return
         self.checks += 1
-        self._read_tape()
-        self._check_table()
-        self._check_positions()
-        if self.checks % SUMS_EVERY == 0:
+        is_new, is_due = self._read_tape(), self.checks % SUMS_EVERY == 0
+        self._check_table(is_new=is_new)
+        if is_new or is_due:
+            self._check_positions()
+        if is_due:
             self._check_held()
+        self._note_held()
 
-    def _check_table(self) -> None:
-        for currency, seen in self._seen().items():
-            totals, held = seen
+    def _check_table(self, *, is_new: bool) -> None:
+        """Where neither the tape nor the table has changed the last answer holds."""
+        seen_now = self._seen()
+        if not is_new and seen_now == self.seen_before:
+            return
+        self.seen_before = seen_now
+        for currency, (totals, held) in seen_now.items():
             of = self.sums[currency]
             mine = [0] * len(totals)
             for holder, amount in of.items():
@@ -182,10 +212,11 @@ class MoneyInvariants:
             if moved != wanted and (not world.hands or world.kind == "kraken"):
                 raise Broken(f"{currency}: fills moved {money(moved)}, not {money(wanted)}")
             check(self.fees[currency] == self.wanted_fees[currency], "fees")
+
+    def _note_held(self) -> None:
+        held = self.world.money.locks.held
         self.held_before = {
-            (currency, slot): world.money.locks.held(currency, slot)
-            for currency in self.sums
-            for slot in (2, 3)
+            (currency, slot): held(currency, slot) for currency in self.sums for slot in (2, 3)
         }
 
     def _check_held(self) -> None:

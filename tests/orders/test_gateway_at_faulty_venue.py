@@ -71,7 +71,6 @@ class FaultyWorld(World):
         self.dialect.add(parse_faults(RULES), self.now)
 
     def arrive(self, call: Call) -> None:
-        self.exchange.advance(self.now)
         path, _, query = call.target.partition("?")
         told = {name.lower(): value for name, value in call.headers.items()}
         reply = self.dialect.http(

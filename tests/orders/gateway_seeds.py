@@ -1,0 +1,116 @@
+"""One seed of a simulated world played to its end, and what has to hold there: both sides agree,
+another reconciliation changes nothing, and a restart with and without the journal ends equal."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from itertools import cycle, product
+from typing import NamedTuple
+
+from onetape.orders.managed import HealthOut
+from onetape.orders.manager import OrderManager
+from orders.entry_world import EntryWorld
+from orders.gateway_invariants import check
+from orders.gateway_life import Home
+from orders.gateway_world import World
+
+KINDS = ("binance-usdm", "kraken")
+WORLDS: dict[str, type[World]] = {"World": World, "EntryWorld": EntryWorld}
+
+
+SEED_MAX = 10**9
+
+
+class Seed(NamedTuple):
+    """world: of `WORLDS`; seconds: how long it trades."""
+
+    world: str
+    kind: str
+    number: int
+    seconds: float
+
+    @property
+    def command(self) -> str:
+        """What repeats it."""
+        named = f"--world {self.world} --kind {self.kind} --seed {self.number}"
+        return f".venv/bin/python tests/orders/simulate.py {named} --seconds {self.seconds:g}"
+
+    def begun(self) -> World:
+        return WORLDS[self.world](self.number, kind=self.kind)
+
+
+def drawn(rng: random.Random, seconds: float) -> Iterator[Seed]:
+    """Without end: every world at every venue in turn."""
+    for world, kind in cycle(product(WORLDS, KINDS)):
+        yield Seed(world, kind, rng.randrange(SEED_MAX), seconds)
+
+
+def play(world: World, seconds: float) -> World:
+    """Trade so long, and hold the end to account. Raises Broken, or what broke."""
+    world.run(seconds)
+    found = world.differences()
+    check(not found, f"{found}, {dict(world.seen)}")
+    reconciling_changes_nothing(world)
+    restarts_end_equal(world)
+    return world
+
+
+def beliefs(manager: OrderManager) -> tuple:
+    orders = {o.client_id: (o.price, o.life.size, o.life.filled) for o in manager.open.values()}
+    held = {key: qty for key, qty in manager.positions.items() if qty}
+    return orders, held
+
+
+def reconciled(world: World) -> list:
+    """What the gateway says in one more round, while the market stands still."""
+    world.outs.clear()
+    world.reconciler.start(world.now, "again")
+    for _ in range(100):
+        if not world.reconciler.is_running and world.money.moves_wanted is None:
+            break
+        world.now += 100_000_000
+        world.tick()
+        calls, world.manager.calls = world.manager.calls, []
+        for call in calls:
+            reply = world.http(world.protocol.signed(call, world.now))
+            told = {name.lower(): value for name, value in reply.headers.items()}
+            answer = world.protocol.answer(call, reply.status, told, reply.body, world.now)
+            world.take(call, answer)
+            world.write()
+    check(not world.reconciler.is_running, "the last reconciliation is not over")
+    return world.outs
+
+
+def reconciling_changes_nothing(world: World) -> None:
+    before = beliefs(world.manager)
+    reconciled(world)
+    said = [out for out in reconciled(world) if not isinstance(out, HealthOut)]
+    check(not said, f"one more reconciliation says {said}")
+    after = beliefs(world.manager)
+    check(after == before, f"one more reconciliation makes {after} of {before}")
+
+
+def restarts_end_equal(world: World) -> None:
+    """A gateway with its journal, and one without: what they believe after their first round."""
+    before, slots = beliefs(world.manager), world.money_invariants.slots()
+    world.invariants.out = lambda out: None  # it judges one life
+    home = Home()
+    for each in (world.home, home):
+        world.life.end()
+        world.begin_gateway(each, with_robots=each is world.home)
+        reconciled(world)
+        world.money_invariants.follow(each)
+        what = f"a restart {'with' if each is world.home else 'without'} its journal"
+        orders, held = beliefs(world.manager)
+        check(orders == before[0], f"{what} makes {orders} of {before[0]}")
+        if each is world.home or world.protocol.traits.positions:
+            check(held == before[1], f"{what} makes {held} of {before[1]}")
+        now = world.money_invariants.slots()
+        if each is world.home:
+            check(now == slots, f"{what} makes {now} of {slots}")
+        else:
+            totals = [{name: rows[0] for name, rows in of.items()} for of in (now, slots)]
+            check(totals[0] == totals[1], f"{what} makes {totals[0]} of {totals[1]}")
+    for order in world.manager.open.values():  # without a journal nothing says whose they are
+        check(order.is_foreign, f"{order.client_id} is ours without a journal")

@@ -1,0 +1,51 @@
+"""The command that plays new seeds: what it prints can be repeated, and a failure is its exit."""
+
+from __future__ import annotations
+
+import random
+from itertools import islice
+
+import pytest
+
+from onetape.orders.manager import OrderManager
+from orders import simulate
+from orders.gateway_seeds import KINDS, WORLDS, Seed, drawn
+
+SHORT = ["--seconds", "20", "--workers", "1"]
+
+
+def test_every_world_plays_at_every_venue_and_the_same_draw_gives_the_same_seeds():
+    first, again = (list(islice(drawn(random.Random(7), 20), 8)) for _ in range(2))
+    assert first == again
+    assert {(seed.world, seed.kind) for seed in first} == {
+        (world, kind) for world in WORLDS for kind in KINDS
+    }
+    assert len({seed.number for seed in first}) == 8
+
+
+def test_one_seed_is_repeated_to_the_same_end():
+    seed = Seed("EntryWorld", "kraken", 7, 20)
+    ends = [simulate.played(seed) for _ in range(2)]
+    assert [each.failure for each in ends] == ["", ""]
+    assert ends[0].simulated == ends[1].simulated > 20
+
+
+def test_it_says_hours_speed_seeds_and_failures(capsys, monkeypatch):
+    assert simulate.main(["--hours", "0.01", *SHORT]) == 0
+    assert "2 seeds from" in (told := capsys.readouterr().out)
+    assert "times real time a core" in told
+    assert ", 0 failed" in told
+    # Workers are forked: they have it broken too.
+    monkeypatch.setattr(OrderManager, "submit", lambda *args, **named: 1 // 0)
+    assert simulate.main(["--seed", "3", "--kind", "kraken", *SHORT]) == 4
+    told = capsys.readouterr().out
+    assert "FAILED ZeroDivisionError" in told
+    command = "tests/orders/simulate.py --world World --kind kraken --seed 3 --seconds 20"
+    assert told.rstrip().endswith(command)
+
+
+@pytest.mark.parametrize("given", [["--kind", "bitmex"], ["--world", "none"]])
+def test_what_there_is_not_is_refused(given, capsys):
+    with pytest.raises(SystemExit) as refused:
+        simulate.main(given)
+    assert refused.value.code == 2
