@@ -106,9 +106,13 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
+        door = self.robots.door
         serving = asyncio.ensure_future(
-            await listen(supervisor_socket(self.home), self.answer, self.robots.door.settle)
-        )
+            await listen(
+                supervisor_socket(self.home), self.answer, door.settle,
+                is_operator=door.is_operator,
+            )
+        )  # fmt: skip
         say = partial(self.say, "info", "retention")
         keeping = asyncio.ensure_future(keep_to(self.home, lambda: self.config.retention, say))
         try:
@@ -468,9 +472,17 @@ class Supervisor:
     # --- who asks ---------------------------------------------------------------------------------
 
     def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Whoever is of our user may read; what changes anything is the operator's."""
+        door = self.robots.door
         match asked["do"]:
             case "status":
                 return self.status()
+            case "command":
+                return door.answer(asked)
+            case "who":
+                return {"process": "supervisor", "names": door.names}
+            case _ if (refused := door.refusal(asked)) is not None:
+                return refused
             case "down":
                 self.tape.command("down", {})
                 self.say("info", "supervisor", "asked to stop everything")
@@ -478,10 +490,6 @@ class Supervisor:
                 return {}
             case "restart":
                 return self._restart(str(asked["name"]))
-            case "command":
-                return self.robots.door.answer(asked)
-            case "who":
-                return {"process": "supervisor", "names": self.robots.door.names}
             case other:
                 return {"error": f"unknown request {other!r}"}
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 import msgspec
 
 from onetape.ipc.local_socket import connect
-from onetape.model.config import Config
-from onetape.model.errors import BadConfig, JournalLocked, ProcessDown, UsageError
+from onetape.model.config import OPERATOR, Config
+from onetape.model.errors import BY_CODE, BadConfig, JournalLocked, ProcessDown, UsageError
 from onetape.services.collector_options import collector_options, streams_of
 from onetape.services.process_figures import Figures
 from onetape.services.supervisor_child import Process, start_time
@@ -26,6 +26,7 @@ from onetape.services.supervisor_options import SupervisorOptions, supervisor_so
 from onetape.services.supervisor_parts import SINGLE
 from onetape.services.supervisor_start import not_wanted
 from onetape.store.private import private_folder
+from onetape.store.tokens import make_token
 
 __all__ = ["bring_down", "bring_up", "restart", "run_in_front", "status_of"]
 
@@ -39,7 +40,11 @@ REAP_S: Final = 2.0  # until the system has asked for what has ended; some never
 
 
 def ask(home: Path, do: str, **fields: Any) -> dict[str, Any] | None:
-    """One answer of the supervisor, None: none runs. Raises ProcessDown for one that is stuck."""
+    """One answer of the supervisor, None: none runs. Raises ProcessDown for one that is stuck, and
+    what it refuses with."""
+    request = {"do": do, **fields}
+    if do != "status":  # whoever may read the home may read that
+        request |= {"actor": OPERATOR, "token": make_token(home, OPERATOR)}
     path = supervisor_socket(home)
     try:
         made = connect(path, timeout_s=ASK_WITHIN_S)
@@ -47,7 +52,7 @@ def ask(home: Path, do: str, **fields: Any) -> dict[str, Any] | None:
         return None
     with made, made.makefile("rwb") as file:
         try:
-            file.write(json.dumps({"do": do, **fields}).encode() + b"\n")
+            file.write(json.dumps(request).encode() + b"\n")
             file.flush()
             line = file.readline()
         except TimeoutError as error:
@@ -57,6 +62,8 @@ def ask(home: Path, do: str, **fields: Any) -> dict[str, Any] | None:
     if not line.endswith(b"\n"):
         return None
     answer: dict[str, Any] = json.loads(line)
+    if answer.get("status") == "refused":
+        raise BY_CODE[answer["error"]["code"]](answer["error"]["message"], where=str(path))
     if do == "status" and "error" in answer:
         raise ProcessDown(f"the supervisor cannot say how it stands: {answer['error']}")
     return answer

@@ -73,7 +73,8 @@ class VenueOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 class RobotOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a robot of the configuration is started with. symbols_only: it is asked which symbols
-    it trades and says them, one a line. since: runs that began after
+    it trades and says them, one a line. grant: shown to the gateway, that the sub-account is its
+    own. since: runs that began after
     this moment, ns, go on; 0: none does. memory_max: bytes, 0: any."""
 
     name: str
@@ -90,6 +91,7 @@ class RobotOptions(msgspec.Struct, frozen=True, kw_only=True):
     orders_per_second: int = 0
     memory_max: int = 0
     symbols_only: bool = False
+    grant: str = ""
 
 
 class VariantsOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,6 +32,7 @@ from onetape.services.supervisor_options import (
     VenueOptions,
 )
 from onetape.store.secrets import read_secret
+from onetape.store.tokens import grant_of
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 
@@ -145,7 +146,9 @@ class Starter:
                     collector_options(name, config, home=self.home, folder=self.folder)
                 )
             case "robot":
-                return msgspec.json.encode(self._robot(name))
+                robot = self._robot(name)
+                grant = grant_of(self.home, robot.account, name, robot.subaccount)
+                return msgspec.json.encode(msgspec.structs.replace(robot, grant=grant))
             case "variants":
                 return msgspec.json.encode(self._variants(name))
             case "single":
