@@ -30,7 +30,7 @@ import uvloop
 from onetape.model.catalogue import find
 from onetape.model.enums import OrderType, RequestKind, Side, TimeInForce
 from onetape.services.gateway_frames import REQUEST
-from onetape.services.gateway_options import GatewayOptions, gateway_socket
+from onetape.services.gateway_options import GatewayOptions
 from onetape.services.live import GatewayClient
 from onetape.services.venue import VenueServer
 from onetape.sim import venues
@@ -142,11 +142,9 @@ def gateway(exchange: Exchange, home: Path) -> Iterator[tuple[float, GatewayClie
     if process.stdout.readline() != b"ready\n":
         raise SystemExit("the gateway did not start")
     took = time.perf_counter() - began
-    client = GatewayClient(gateway_socket(home, "main"))
     try:
-        yield took, client
+        yield took, GatewayClient(home, "main")
     finally:
-        client.close()
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()

@@ -113,15 +113,16 @@ class CommandModel:
         known = {"total": 0, "main": 1, **self.names}
         known |= {str(slot): slot for slot in known.values()}
         found = known.get(str(given), given if given in known.values() else None)
-        if name in ("adjust", "reset") or (name == "set" and given is None):
+        owner = fields.get("strategy", actor)
+        if name in ("adjust", "reset") or (name == "set" and given is None and owner == OPERATOR):
             if given is not None and found != 0:
                 return "UNKNOWN_SUBACCOUNT"
             return 0 if actor == OPERATOR or actor in self.names else "NOT_OWNER"
         if given is None:
-            found = self.names.get(actor if actor != OPERATOR else fields.get("strategy", ""))
+            found = self.names.get(owner)
         if found is None or (found <= POOL and name != "set"):
             return "UNKNOWN_SUBACCOUNT"
-        if actor != OPERATOR and self.names.get(actor) != found:
+        if found > POOL and owner != OPERATOR and self.names.get(owner) != found:
             return "NOT_OWNER"
         return int(found)
 

@@ -172,6 +172,12 @@ def test_an_adjust_is_booked_once_by_its_transfer():
         ("x", "adjust", {"index": 0}, "NOT_OWNER"),
         ("", "allocate", {}, "PERMISSION_DENIED"),
         ("operator", "allocate", {"strategy": "a"}, "ok"),
+        ("operator", "allocate", {"strategy": "b", "index": 2}, "NOT_OWNER"),
+        ("operator", "allocate", {"strategy": "b", "index": "a"}, "NOT_OWNER"),
+        ("operator", "release", {"strategy": "b", "index": 2}, "NOT_OWNER"),
+        ("operator", "set", {"strategy": "b", "index": 2}, "NOT_OWNER"),
+        ("operator", "allocate", {"strategy": "x", "index": 2}, "NOT_OWNER"),
+        ("operator", "allocate", {"strategy": "x", "index": None}, "UNKNOWN_SUBACCOUNT"),
         ("operator", "allocate", {"index": 3}, "ok"),
         ("operator", "allocate", {"index": None, "strategy": "b"}, "ok"),
         ("a", "set", {}, "PERMISSION_DENIED"),
@@ -196,6 +202,14 @@ def test_who_may_do_what(actor, name, fields, answer):
     before = world.rows
     assert world.ask(name, actor=actor, **{"amount": 10, **fields}) == answer
     assert (world.rows == before) is (answer != "ok")
+
+
+def test_set_without_an_index_is_of_the_strategy_that_it_names():
+    world = World()
+    assert world.ask("set", actor="operator", strategy="b", index=None, amount=40) == "ok"
+    assert world.rows == [1000, 960, 0, 40]
+    assert world.ask("set", actor="operator", index=None, amount=900) == "ok"
+    assert world.rows == [900, 860, 0, 40]
 
 
 def test_a_command_is_done_once_by_its_id():

@@ -20,7 +20,15 @@ import uvloop
 from ipc_process import Adder
 
 import onetape.ipc.server
-from onetape.ipc.server import LINE_BYTES_MAX, SENDERS_MAX, WAITING_MAX, listen
+from onetape.ipc.server import (
+    FOLLOW,
+    LINE_BYTES_MAX,
+    RESERVED,
+    SENDERS_MAX,
+    WAITING_MAX,
+    Stream,
+    listen,
+)
 from onetape.store.tokens import read_token
 
 
@@ -182,27 +190,100 @@ def test_a_line_is_whole_in_time_and_not_too_long(tmp_path: Path, monkeypatch):
     run(work())
 
 
-def test_as_many_senders_as_fit_and_the_next_is_told_so(tmp_path: Path):
+async def taken(path: Path, stack: contextlib.AsyncExitStack, line: bytes = b""):
+    """All places, in the order in which they were taken."""
+    made = []
+    for _ in range(SENDERS_MAX):
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        stack.callback(writer.close)
+        if line:
+            writer.write(line)
+            await reader.readline()
+        made.append((reader, writer))
+    return made
+
+
+def test_the_sender_that_was_silent_longest_yields_its_place(tmp_path: Path):
     path = tmp_path / "run" / "s.sock"
 
     async def work() -> None:
         async with served(path, lambda asked: asked), contextlib.AsyncExitStack() as stack:
-            for _ in range(SENDERS_MAX):
-                reader, writer = await asyncio.open_unix_connection(str(path))
-                stack.callback(writer.close)
+            made = await taken(path, stack)
+            reader, writer = made[0]
             writer.write(b"{}\n")
             assert await told(reader) == {}
             beyond, one_more = await asyncio.open_unix_connection(str(path))
             stack.callback(one_more.close)
-            assert (await told(beyond))["error"]["name"] == "RATE_LIMITED"
-            assert await beyond.read() == b""
-            writer.close()
-            while True:  # the place is free once it is seen to be gone
+            one_more.write(b'{"a":1}\n')
+            assert await told(beyond) == {"a": 1}
+            assert await made[1][0].read() == b""
+            writer.write(b'{"a":2}\n')
+            assert await told(reader) == {"a": 2}
+
+    run(work())
+
+
+def test_where_nobody_is_silent_there_is_a_place_for_the_operator_alone(tmp_path: Path):
+    path, stream = tmp_path / "run" / "s.sock", Stream()
+    stream.show({})
+
+    def is_operator(asked: dict) -> bool:
+        return asked.get("actor") == "operator"
+
+    async def work() -> None:
+        serving = await listen(path, lambda asked: asked, stream=stream, is_operator=is_operator)
+        task = asyncio.ensure_future(serving)
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                await taken(path, stack, json.dumps({"do": FOLLOW}).encode() + b"\n")
+                silent = []
+                for _ in range(2 * RESERVED):  # they take the operator's places from nobody
+                    reader, writer = await asyncio.open_unix_connection(str(path))
+                    stack.callback(writer.close)
+                    silent.append(reader)
+                beyond, one_more = await asyncio.open_unix_connection(str(path))
+                stack.callback(one_more.close)
+                one_more.write(b'{"do":"x","actor":"a"}\n')
+                assert (await told(beyond))["error"]["name"] == "RATE_LIMITED"
+                assert await beyond.read() == b""
                 reader, writer = await asyncio.open_unix_connection(str(path))
                 stack.callback(writer.close)
-                writer.write(b"{}\n")
-                if await told(reader) == {}:
-                    break
+                for number in range(2):
+                    asked = {"do": "x", "actor": "operator", "n": number}
+                    writer.write(json.dumps(asked).encode() + b"\n")
+                    assert await told(reader) == asked
+                for each in silent:  # who says nothing there is hung up on
+                    assert b"RATE_LIMITED" in (await each.read()) or each.at_eof()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    run(work())
+
+
+def test_who_is_silent_for_long_is_hung_up_on_but_not_who_follows(tmp_path: Path, monkeypatch):
+    path, stream = tmp_path / "run" / "s.sock", Stream()
+    monkeypatch.setattr(onetape.ipc.server, "IDLE_S", 0.2)
+    stream.show({"n": 0})
+
+    async def work() -> None:
+        serving = await listen(path, lambda asked: asked, stream=stream)
+        task = asyncio.ensure_future(serving)
+        try:
+            follower, following = await asyncio.open_unix_connection(str(path))
+            following.write(json.dumps({"do": FOLLOW}).encode() + b"\n")
+            assert await told(follower) == {"snapshot": {"n": 0}}
+            for line in (b"", b'{"do":"x"}\n'):
+                reader, writer = await asyncio.open_unix_connection(str(path))
+                writer.write(line)
+                assert await reader.read() == line
+                writer.close()
+            stream.show({"n": 1})
+            assert await told(follower) == {"snapshot": {"n": 1}}
+            following.close()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     run(work())
 

@@ -15,11 +15,13 @@ import msgspec
 from copied_process import Copied
 from onetape.ipc.local_socket import connect
 from onetape.model import catalogue
+from onetape.model.config import OPERATOR
 from onetape.model.enums import OrderNews, OrderType, RequestKind, Side, TimeInForce
 from onetape.model.order import REDUCE_ONLY
 from onetape.model.request_key import RequestKey
 from onetape.services.gateway_frames import FILL, NEWS, REQUEST
 from onetape.services.gateway_options import gateway_journal, gateway_socket
+from onetape.store.tokens import read_token
 from onetape.tape.journal import JournalReader, JournalWriter
 
 SYMBOL = "binance:BTC/USDT:USDT"
@@ -70,6 +72,8 @@ class GatewayProcess:
         self.process.stdout.close()
 
     def ask(self, do: str, **fields):
+        """As the operator."""
+        fields = {"actor": OPERATOR, "token": read_token(self.home, OPERATOR), **fields}
         with connect(gateway_socket(self.home, "main"), timeout_s=10) as client:
             client.sendall(json.dumps({"do": do, **fields}).encode() + b"\n")
             return json.loads(client.makefile().readline())

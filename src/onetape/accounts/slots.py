@@ -273,21 +273,22 @@ class SubAccounts:
         return Refused(UnknownCurrency, f"the account has no currency {text[:40]!r}")
 
     def _slot(self, actor: str, name: str, fields: Mapping[str, Any]) -> int | Refused:
-        given = fields.get("index")
-        if name in ("adjust", "reset") or (name == "set" and given is None):
+        given, owner = fields.get("index"), fields.get("strategy", actor)
+        is_own = owner == OPERATOR
+        if name in ("adjust", "reset") or (name == "set" and given is None and is_own):
             if given is not None and self.slots.find(given) != TOTAL:
                 return Refused(UnknownSubaccount, f"{name} is of index 0, not {given!r}")
             if actor != OPERATOR and self.slots.slot_of(actor) is None:
                 return Refused(NotOwner, f"{actor} has no sub-account here")
             return TOTAL
-        if given is None:
-            given = actor if actor != OPERATOR else fields.get("strategy")
-        slot = self.slots.find(given)
+        slot = self.slots.find(owner if given is None else given)
         if slot is None or (slot <= MAIN and name != "set"):
             known = ", ".join(f"{each} = {number}" for each, number in self.slots) or "none"
-            return Refused(UnknownSubaccount, f"no sub-account {given!r}, but {known}")
-        if actor != OPERATOR and self.slots.name_of(slot) != actor:
-            return Refused(NotOwner, f"slot {slot} is not {actor}'s")
+            named = owner if given is None else given
+            return Refused(UnknownSubaccount, f"no sub-account {named!r}, but {known}")
+        # Of the operator, too: a name and a number that mean two slots move the wrong money.
+        if slot > MAIN and not is_own and self.slots.name_of(slot) != owner:
+            return Refused(NotOwner, f"slot {slot} is not {owner}'s")
         return slot
 
     def slot_moved(self, actor: str, fields: Mapping[str, Any]) -> int | Refused:

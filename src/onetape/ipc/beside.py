@@ -34,7 +34,7 @@ class _Call:
 class Beside:
     """answer, settle: as `listen` has them, called in the owner's thread by `take`. rang: called
     from the other one when there is something to take; it must return at once. stream: what is
-    shown to whoever follows."""
+    shown to whoever follows. is_operator: called in the other thread."""
 
     def __init__(
         self,
@@ -44,11 +44,12 @@ class Beside:
         settle: Callable[[], None] = lambda: None,
         rang: Callable[[], None] = lambda: None,
         stream: Stream | None = None,
+        is_operator: Callable[[dict[str, Any]], bool] = lambda asked: False,
     ) -> None:
         """Raises OSError where the socket cannot be made."""
         self._path = path
         self._answer, self._settle, self._rang = answer, settle, rang
-        self._stream = stream
+        self._stream, self._is_operator = stream, is_operator
         self._calls: deque[_Call] = deque()
         self._is_closed = False
         self._began = threading.Event()
@@ -107,7 +108,7 @@ class Beside:
         self._loop = asyncio.get_running_loop()
         try:
             serving: Coroutine[Any, Any, None] = await listen(
-                self._path, self._hand_over, stream=self._stream
+                self._path, self._hand_over, stream=self._stream, is_operator=self._is_operator
             )
             self._serving = asyncio.ensure_future(serving)
         except OSError as error:

@@ -132,6 +132,25 @@ class Door:
         self.counts[told["status"]] += 1
         return told
 
+    def refusal(self, asked: Mapping[str, Any], owner: str = OPERATOR) -> dict[str, Any] | None:
+        """The answer to a request that is no command and does not carry the token of `owner` or of
+        the operator. None: it does."""
+        try:
+            actor = asked.get("actor")
+            if actor not in (OPERATOR, owner):
+                raise PermissionDenied(
+                    f"{str(asked.get('do'))[:80]} is {_whose(owner)}",
+                    todo="send actor, and its token of <home>/run/tokens",
+                )
+            self._prove(str(actor), asked.get("token"))
+        except OnetapeError as error:
+            return _told(asked.get("id"), "refused", error=error)
+        return None
+
+    def is_operator(self, asked: Mapping[str, Any]) -> bool:
+        """A request carries the operator's token."""
+        return asked.get("actor") == OPERATOR and self.refusal(asked) is None
+
     def settle(self) -> None:
         """All that was answered is as safe as it should be: one sync for everything since the last
         time."""
@@ -272,6 +291,10 @@ def _told(
     why = None if error is None else error.as_json()["error"]
     return {"id": id_ if isinstance(id_, str) else "", "status": status, "result": result,
             "error": why}  # fmt: skip
+
+
+def _whose(owner: str) -> str:
+    return "the operator's" if owner == OPERATOR else f"the operator's or {owner[:80]}'s"
 
 
 def _is_text(value: object) -> bool:

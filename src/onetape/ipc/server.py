@@ -2,9 +2,12 @@
 
 Only processes of the same user are heard. A line has at most 64 kB, must be whole within ten
 seconds, and at most 64 requests of one sender wait; what comes beyond is refused at once, and who
-sends many more is hung up on. In one turn of the event loop each sender gets one answer, and one
-call of `settle` covers them all: a sender that floods waits for itself, and what else the process
-does goes on.
+sends many more is hung up on. A sender that is silent for a minute is hung up on, and where all
+places are taken the one that has been silent longest yields its own. A few places more are the
+operator's: who takes one proves it with the first line.
+
+In one turn of the event loop each sender gets one answer, and one call of `settle` covers them all:
+a sender that floods waits for itself, and what else the process does goes on.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ __all__ = [
     "FOLLOW",
     "LINE_BYTES_MAX",
     "NOT_A_REQUEST",
+    "RESERVED",
     "SENDERS_MAX",
     "WAITING_MAX",
     "Answer",
@@ -41,6 +45,9 @@ __all__ = [
 LINE_BYTES_MAX: Final = 1 << 16
 WAITING_MAX: Final = 64
 SENDERS_MAX: Final = 256
+RESERVED: Final = 16  # places beyond them, the operator's
+IDLE_S: Final = 60.0  # without a request; who follows the stream may be silent
+PROVEN_WITHIN_S: Final = 2.0  # on a place that is the operator's
 WHOLE_WITHIN_S: Final = 10.0
 LINGER_S: Final = 1.0  # until who was refused is hung up on for good
 TURN_MAX: Final = 16  # answers in one turn of the loop
@@ -75,6 +82,7 @@ class Stream:
     def follow(self, sender: _Sender) -> bytes:
         """b"": there is none yet."""
         self._followers.add(sender)
+        sender.is_following = True
         return self._last
 
     def leave(self, sender: _Sender) -> None:
@@ -86,37 +94,81 @@ async def listen(
     answer: Answer,
     settle: Callable[[], None] = lambda: None,
     stream: Stream | None = None,
+    *,
+    is_operator: Callable[[dict[str, Any]], bool] = lambda asked: False,
 ) -> Coroutine[Any, Any, None]:
-    """Opens the socket; gives what serves it. settle: called once before answers leave."""
+    """Opens the socket; gives what serves it. settle: called once before answers leave.
+    is_operator: a request proves that it is the operator's."""
     private_folder(path.parent)
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
-    table = _Table(answer, settle, stream)
+    table = _Table(answer, settle, stream, is_operator)
     loop = asyncio.get_running_loop()
     server = await loop.create_unix_server(lambda: _Sender(table), sock=bound(path))
     path.chmod(0o600)
 
     async def serve() -> None:
         """Until cancelled; nobody is answered afterwards. Ends with what an answer raised."""
+        looking = asyncio.ensure_future(_hang_up_on_the_silent(table))
         try:
             await table.serve()
         finally:
+            looking.cancel()
             server.close()
             table.close()
 
     return serve()
 
 
+async def _hang_up_on_the_silent(table: _Table) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(IDLE_S / 4)
+        table.hang_up(loop.time() - IDLE_S)
+
+
 class _Table:
     """All senders, and whose turn it is."""
 
-    def __init__(self, answer: Answer, settle: Callable[[], None], stream: Stream | None) -> None:
+    def __init__(
+        self,
+        answer: Answer,
+        settle: Callable[[], None],
+        stream: Stream | None,
+        is_operator: Callable[[dict[str, Any]], bool],
+    ) -> None:
         self.answer = answer
         self.settle = settle
         self.stream = stream
-        self.senders: set[_Sender] = set()
+        self.is_operator = is_operator
+        # The one that has been silent longest is the first.
+        self.senders: dict[_Sender, None] = {}
         self._waiting: deque[_Sender] = deque()
         self._wanted: asyncio.Future[None] | None = None  # while nobody waits
+
+    def enter(self, sender: _Sender) -> None:
+        """Takes a place, if need be that of the one which has been silent longest; the sender is
+        refused where there is none, and where it has to prove that it is the operator."""
+        if len(self.senders) >= SENDERS_MAX:
+            silent = next((each for each in self.senders if each.is_silent), None)
+            if silent is not None:
+                silent.close()
+        if len(self.senders) >= SENDERS_MAX + RESERVED:
+            sender.refuse(RateLimited(f"more than {SENDERS_MAX} senders at a time"))
+            return
+        if len(self.senders) >= SENDERS_MAX:
+            sender.has_to_prove(PROVEN_WITHIN_S)
+        self.senders[sender] = None
+
+    def heard(self, sender: _Sender) -> None:
+        """It is not the one that has been silent longest."""
+        if self.senders.pop(sender, sender) is None:
+            self.senders[sender] = None
+
+    def hang_up(self, before: float) -> None:
+        """On those that have said nothing since."""
+        for each in [each for each in self.senders if each.is_silent and each.heard_at < before]:
+            each.close()
 
     def wants(self, sender: _Sender) -> None:
         self._waiting.append(sender)
@@ -148,6 +200,11 @@ class _Table:
     def _told(self, sender: _Sender, line: bytes) -> bytes:
         try:
             asked = _decode(line)
+            if sender.is_unproven:
+                if not self.is_operator(asked):
+                    sender.refuse(RateLimited(f"more than {SENDERS_MAX} senders at a time"))
+                    return b""
+                sender.is_unproven = False
             if self.stream is not None and asked["do"] == FOLLOW:
                 return self.stream.follow(sender)
             return _encode(self.answer(asked))
@@ -167,6 +224,9 @@ class _Sender(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._part = bytearray()  # of a line
         self._late: asyncio.TimerHandle | None = None
+        self.heard_at = 0.0  # of the loop's clock
+        self.is_unproven = False  # on a place of the operator's
+        self.is_following = False
         self._is_due = False  # a turn has been asked for
         self._is_slow = False  # it does not read what it is told
 
@@ -174,22 +234,36 @@ class _Sender(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._table.senders.add(self)
-        peer = self._transport.get_extra_info("socket")
-        if not _is_own(peer):
-            self._refuse(PermissionDenied("another user's process"))
-        elif len(self._table.senders) > SENDERS_MAX:
-            self._refuse(RateLimited(f"more than {SENDERS_MAX} senders at a time"))
+        self.heard_at = asyncio.get_running_loop().time()
+        if not _is_own(self._transport.get_extra_info("socket")):
+            self.refuse(PermissionDenied("another user's process"))
+        else:
+            self._table.enter(self)
+
+    def has_to_prove(self, within_s: float) -> None:
+        """That it is the operator, with its first line."""
+        self.is_unproven = True
+        asyncio.get_running_loop().call_later(within_s, self._not_proven)
+
+    def _not_proven(self) -> None:
+        if self.is_unproven and not self.is_closed:
+            self.refuse(RateLimited(f"more than {SENDERS_MAX} senders at a time"))
+
+    @property
+    def is_silent(self) -> bool:
+        """It waits for no answer and is not shown anything, or does not read what it is told."""
+        return self._is_slow or not (self.lines or self._is_due or self.is_following)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_closed = True
-        self._table.senders.discard(self)
+        self._table.senders.pop(self, None)
         if self._table.stream is not None:
             self._table.stream.leave(self)
         self._not_late()
 
     def pause_writing(self) -> None:
         self._is_slow = True
+        self.heard_at = asyncio.get_running_loop().time()
         if self._transport is not None and not self.is_closed:
             self._transport.pause_reading()
 
@@ -201,6 +275,7 @@ class _Sender(asyncio.Protocol):
 
     def close(self) -> None:
         self.is_closed = True
+        self._table.senders.pop(self, None)
         self._not_late()
         if self._transport is not None:
             self._transport.close()
@@ -210,22 +285,24 @@ class _Sender(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.is_closed:
             return
+        self.heard_at = asyncio.get_running_loop().time()
+        self._table.heard(self)
         self._part += data
         *lines, rest = self._part.split(b"\n")
         self._part = rest
         if len(self.lines) + len(lines) > 2 * WAITING_MAX:
-            self._refuse(RateLimited(f"more than {WAITING_MAX} requests wait"))
+            self.refuse(RateLimited(f"more than {WAITING_MAX} requests wait"))
             return
         for line in lines:
             if len(line) > LINE_BYTES_MAX:
-                self._refuse(_too_long())
+                self.refuse(_too_long())
                 return
             if len(self.lines) < WAITING_MAX:
                 self.lines.append(bytes(line))
             else:
                 self._too_many(bytes(line))
         if len(rest) > LINE_BYTES_MAX:
-            self._refuse(_too_long())
+            self.refuse(_too_long())
             return
         if not rest or lines:
             self._not_late()
@@ -242,6 +319,7 @@ class _Sender(asyncio.Protocol):
 
     def tell(self, line: bytes) -> None:
         self._is_due = False
+        self.heard_at = asyncio.get_running_loop().time()
         if line:
             self._write(line)
 
@@ -265,12 +343,12 @@ class _Sender(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(_encode(told) + b"\n")
 
-    def _refuse(self, error: OnetapeError) -> None:
+    def refuse(self, error: OnetapeError) -> None:
         """And hangs up: at once for what it says, a little later for what it hears. A socket that
         is closed with words unread takes its own last ones back."""
         self.is_closed = True
         self._not_late()
-        self._table.senders.discard(self)
+        self._table.senders.pop(self, None)
         if self._transport is not None and not self._transport.is_closing():
             told = {"id": "", "status": "refused", "result": None, **error.as_json()}
             self._transport.write(_encode(told) + b"\n")
@@ -278,7 +356,7 @@ class _Sender(asyncio.Protocol):
             asyncio.get_running_loop().call_later(LINGER_S, self._transport.close)
 
     def _give_up(self) -> None:
-        self._refuse(UsageError(f"a line was not whole within {WHOLE_WITHIN_S:g} s"))
+        self.refuse(UsageError(f"a line was not whole within {WHOLE_WITHIN_S:g} s"))
 
     def _not_late(self) -> None:
         if self._late is not None:

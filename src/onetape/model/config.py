@@ -205,6 +205,19 @@ class Config(_Section, frozen=True):
     bridge: BridgeConfig = BridgeConfig()
     retention: RetentionConfig = RetentionConfig()
     cluster: ClusterConfig = ClusterConfig()
+    places: dict[str, str] = {}  # of what was written, in dots: file and line, or the variable
+
+    def has(self, *path: str) -> bool:
+        """It was written, or something in it."""
+        name = ".".join(path)
+        return any(each == name or each.startswith(f"{name}.") for each in self.places)
+
+    def where(self, *path: str) -> str:
+        """The place of a key, of the nearest section around it, or of what is written in that; ""
+        where nothing is."""
+        names = [".".join(path[:length]) for length in range(len(path), 0, -1)]
+        names += [each for each in self.places if each.startswith(f"{names[-1]}.")]
+        return next((self.places[name] for name in names if name in self.places), "")
 
 
 NAMED: dict[str, type[_Section]] = {
@@ -246,6 +259,10 @@ class _Source:
         line = line_of(self.lines, path)
         return f"{self.name}:{line}" if line else self.name
 
+    def places(self) -> dict[str, str]:
+        paths = (*self.lines, *self.variables)
+        return {".".join(path): self.where(path) for path in paths}
+
     def bad(self, path: tuple[str, ...], what: str, todo: str = "") -> BadConfig:
         return BadConfig(f"{what} at {'.'.join(path)}", where=self.where(path), todo=todo)
 
@@ -272,7 +289,7 @@ def parse_config(
             built[section] = _convert(value, kind, (section,), source)
         else:
             raise source.bad((section,), f"unknown section `{section}`", _known_sections())
-    config = Config(**built)
+    config = Config(**built, places=source.places())
     _check_references(config, source)
     return config
 
@@ -456,6 +473,23 @@ def _check_references(config: Config, source: _Source) -> None:
                 raise source.bad(
                     (*path, "streams"), f"no collector `{stream}`", "add it to [collectors]"
                 )
+    for name, venue in config.venues.items():
+        for key in ("ws", "rest_wallet"):
+            if getattr(venue, key) and not venue.rest:
+                raise source.bad(
+                    ("venues", name, key), "an address that is used beside `rest` alone",
+                    'write rest = "...", or leave it out',
+                )  # fmt: skip
+    for name, account in config.accounts.items():
+        if account.password and not config.venues[account.venue].kind.startswith("ccxt:"):
+            raise source.bad(
+                ("accounts", name, "password"), "no venue but those behind ccxt takes a password",
+                "leave it out",
+            )  # fmt: skip
     for name, collector in config.collectors.items():
+        if collector.kind != "venue" and collector.venue:
+            raise source.bad(
+                ("collectors", name, "venue"), f"{collector.kind} is of no venue", "leave it out"
+            )
         if collector.kind == "venue" and collector.venue not in config.venues:
             raise source.bad(("collectors", name, "venue"), f"no venue `{collector.venue}`")

@@ -61,8 +61,11 @@ class Collector:
         try:
             self._line = line_of(self.options, self, self._topics)
             serving = asyncio.ensure_future(
-                await listen(path, self._answer, self.door.settle, self._stream)
-            )
+                await listen(
+                    path, self._answer, self.door.settle, self._stream,
+                    is_operator=self.door.is_operator,
+                )
+            )  # fmt: skip
             working = [serving, *map(asyncio.ensure_future, (self._line.run(), self._tick()))]
             ready()
             stopped = asyncio.ensure_future(self.stopping.wait())

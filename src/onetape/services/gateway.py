@@ -129,7 +129,10 @@ class Gateway:
                 for name in (OPERATOR, *self.options.subaccounts):
                     make_token(self.home, name)
                 socket = gateway_socket(self.home, self.options.account)
-                self._spawn(await listen(socket, self.answer, self.commands.door.settle))
+                door = self.commands.door
+                self._spawn(
+                    await listen(socket, self.answer, door.settle, is_operator=door.is_operator)
+                )
                 begun = {self._spawn(each.wait()) for each in (self.reconciled, self.stopping)}
                 await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
                 if self.reconciled.is_set():
@@ -500,7 +503,28 @@ class Gateway:
     # --- who asks ---------------------------------------------------------------------------------
 
     def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """One request over the gateway's socket, or from this process."""
+        """One request over the gateway's socket. Whoever is of our user may read; a robot shows the
+        token of its name, and what changes anything else is the operator's."""
+        door = self.commands.door
+        match asked["do"]:
+            case "command":
+                return door.answer(asked)
+            case "who":
+                return {"process": door.names[0], "names": door.names}
+            case "status":
+                return self._status()
+            case "attach" | "life":
+                refused = door.refusal(asked, str(asked["name"]))
+            case "follow" | "standing":
+                refused = door.refusal(asked, self.tape.robots[int(asked["robot"])].name)
+            case _:
+                refused = door.refusal(asked)
+        if refused is None and asked["do"] == "attach" and asked["actor"] != OPERATOR:
+            refused = self.lives.not_granted(asked)
+        return self.do(asked) if refused is None else refused
+
+    def do(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """A request that has been let in, or comes from this process."""
         match asked["do"]:
             case "attach":
                 return self.lives.attach(
@@ -525,10 +549,6 @@ class Gateway:
             case "stop":
                 self.stopping.set()
                 return {}
-            case "command":
-                return self.commands.door.answer(asked)
-            case "who":
-                return {"process": self.commands.door.names[0], "names": self.commands.door.names}
             case other:
                 return {"error": f"unknown request {other!r}"}
 

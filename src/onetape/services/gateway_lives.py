@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hmac
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from onetape.accounts.entries import MAIN
 from onetape.model.enums import Kind, OrderState
+from onetape.model.errors import NotOwner
 from onetape.model.money import money
 from onetape.services.gateway_journal import RobotLife
 from onetape.services.gateway_options import gateway_journal
 from onetape.services.gateway_robots import ROBOTS_MAX
+from onetape.store.tokens import grant_of
 
 if TYPE_CHECKING:
     from onetape.services.gateway import Gateway
@@ -23,6 +27,15 @@ class RobotLives:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+
+    def not_granted(self, asked: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The refusal of a robot that `up` has not started on this sub-account. None: it has."""
+        name, subaccount = str(asked["name"]), str(asked.get("subaccount") or "main")
+        wanted = grant_of(self._gateway.home, self._gateway.options.account, name, subaccount)
+        if hmac.compare_digest(str(asked.get("grant", "")).encode(), wanted.encode()):
+            return None
+        words = f"sub-account {subaccount[:80]} is not {name[:80]}'s"
+        return {"status": "refused", **NotOwner(words).as_json()}
 
     def attach(self, name: str, journal: str, *, subaccount: str, rate: int) -> dict[str, Any]:
         """A robot begins a life: its number, and where its order ids begin. rate: orders a second,

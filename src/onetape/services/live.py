@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -25,8 +26,9 @@ from onetape.engine.lives import REPLAY, actions_of
 from onetape.engine.parameters import parameters_of
 from onetape.engine.session import Session
 from onetape.ipc.local_socket import connect
-from onetape.model.config import AccountConfig, Config, VenueConfig
+from onetape.model.config import OPERATOR, AccountConfig, Config, VenueConfig
 from onetape.model.errors import (
+    BY_CODE,
     BadConfig,
     BadInput,
     NotAvailable,
@@ -62,6 +64,7 @@ from onetape.services.preflight import (
 from onetape.services.preparing import prepare_plan, strategy_class
 from onetape.services.recording import begin_run, run_folder, run_uuid
 from onetape.services.robot_lives import Earlier, live_robot, rebuilt, wait_until_settled
+from onetape.store.tokens import make_token, read_token
 from onetape.tape.journal import JournalReader
 from onetape.venues.gateways import outside_wallet
 from onetape.venues.key_check import Wanted
@@ -106,6 +109,7 @@ class LiveOptions(PaperOptions):
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)  # where secrets are
     spin: bool = False  # and it never sleeps
     streams: Sequence[str] = ()  # collectors that it hears beside its gateway
+    grant: str = ""  # shown by a robot with a token of its own: the sub-account is its
     stopped: bool = False  # by the operator: it begins without trading
     orders_per_second: int = 0  # of this robot; 0: the account's limits alone
 
@@ -117,21 +121,31 @@ class Asks(Protocol):
 
 
 class GatewayClient:
-    """One question, one answer, over the gateway's socket."""
+    """One question, one answer, each over a connection of its own: a gateway keeps none that is
+    idle. actor: the robot that asks, who shows the token of its name; else the operator."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, home: Path, account: str, actor: str = OPERATOR) -> None:
+        """Raises ProcessDown where no gateway listens, and as `read_token`."""
+        self._path = gateway_socket(home, account)
+        self._connect().close()
+        token = make_token(home, actor) if actor == OPERATOR else read_token(home, actor)
+        self._shown = {"actor": actor, "token": token}
+
+    def _connect(self) -> socket.socket:
         try:
-            self._socket = connect(path, timeout_s=STOP_WITHIN_S)
+            return connect(self._path, timeout_s=STOP_WITHIN_S)
         except OSError as error:
-            raise ProcessDown("the gateway does not answer", where=str(path)) from error
-        self._file = self._socket.makefile("rwb")
+            raise ProcessDown("the gateway does not answer", where=str(self._path)) from error
 
     def ask(self, do: str, **fields: Any) -> dict[str, Any]:
-        """Raises ProcessDown for a gateway that is gone, or says nothing in time."""
+        """Raises ProcessDown for a gateway that is gone, or says nothing in time, and what it
+        refuses with."""
+        request = json.dumps({"do": do, **self._shown, **fields}).encode() + b"\n"
         try:
-            self._file.write(json.dumps({"do": do, **fields}).encode() + b"\n")
-            self._file.flush()
-            line = self._file.readline()
+            with self._connect() as made, made.makefile("rwb") as file:
+                file.write(request)
+                file.flush()
+                line = file.readline()
         except TimeoutError as error:
             raise ProcessDown("the gateway does not answer", where=f"asked to {do}") from error
         except OSError as error:  # killed while it was asked
@@ -140,14 +154,12 @@ class GatewayClient:
             raise ProcessDown("the gateway ended", where=f"asked to {do}")
         return checked(do, json.loads(line))
 
-    def close(self) -> None:
-        with suppress(OSError):  # what nobody has taken is lost with who should have
-            self._file.close()
-        self._socket.close()
-
 
 def checked(do: str, answer: dict[str, Any]) -> dict[str, Any]:
-    """A gateway's answer. Raises ProcessDown for one that says that it could not."""
+    """A gateway's answer. Raises ProcessDown for one that says that it could not, and what it
+    refuses with."""
+    if answer.get("status") == "refused":
+        raise BY_CODE[answer["error"]["code"]](answer["error"]["message"], where=f"asked to {do}")
     if "error" in answer and "status" not in answer:  # a command has both
         raise ProcessDown(str(answer["error"]), where=f"the gateway, asked to {do}")
     return answer
@@ -163,25 +175,22 @@ def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, Gat
     name, _ = account_of(config, options.account)
     with ExitStack() as stack:
         with starting(options.home, name):
-            client = _running(gateway_socket(options.home, name))
+            client = _running(options.home, name)
             is_ours = client is None
             if client is None:
                 started = stack.enter_context(gateway_options(options, symbols))
                 client = stack.enter_context(gateway_process(started, clean_environ(config)))
             else:
-                stack.callback(client.close)
                 check_followed(client, symbols)
         yield name, client
         if is_ours:
             wait_for_others(client)
 
 
-def _running(path: Path) -> GatewayClient | None:
+def _running(home: Path, account: str) -> GatewayClient | None:
     """None: no gateway answers there, whatever one that died has left behind."""
-    if not path.exists():
-        return None
     try:
-        return GatewayClient(path)
+        return GatewayClient(home, account)
     except ProcessDown:
         return None
 
@@ -285,11 +294,7 @@ def gateway_process(
             raise VenueUnavailable(
                 "the gateway did not start", where=started.rest, todo="see the line above"
             )
-        client = GatewayClient(gateway_socket(Path(started.home), started.account))
-        try:
-            yield client
-        finally:
-            client.close()
+        yield GatewayClient(Path(started.home), started.account)
 
 
 @contextmanager
@@ -444,6 +449,7 @@ def open_live(
         told = client.ask(
             "attach", name=options.robot or folder.name, journal=str(folder / "journal"),
             subaccount=options.subaccount, orders_per_second=options.orders_per_second,
+            grant=options.grant,
         )  # fmt: skip
         if before is not None:
             told = {**told, **wait_until_settled(client, told["robot"])}

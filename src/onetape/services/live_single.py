@@ -23,7 +23,7 @@ from onetape import _core
 from onetape.model.errors import BadConfig, OnetapeError, ProcessDown, VenueUnavailable
 from onetape.services.gateway import Gateway
 from onetape.services.gateway_bridge import bridged
-from onetape.services.gateway_options import GatewayOptions, gateway_socket
+from onetape.services.gateway_options import GatewayOptions
 from onetape.services.live import (
     DRAIN_S,
     GatewayClient,
@@ -93,7 +93,7 @@ class Here:
 
     def ask(self, do: str, **fields: Any) -> dict[str, Any]:
         async def answer() -> dict[str, Any]:
-            return self._gateway.answer({"do": do, **fields})
+            return self._gateway.do({"do": do, **fields})
 
         told = asyncio.run_coroutine_threadsafe(answer(), self._loop).result()
         return checked(do, told)
@@ -118,11 +118,8 @@ def run_single(options: LiveOptions) -> RunResult:
 
 
 def _refuse_another(options: LiveOptions, account: str) -> None:
-    path = gateway_socket(options.home, account)
-    if not path.exists():
-        return
     try:
-        GatewayClient(path).close()
+        GatewayClient(options.home, account)
     except ProcessDown:
         return  # left behind by one that died
     raise BadConfig(

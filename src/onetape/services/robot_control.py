@@ -69,7 +69,7 @@ class RobotControl:
         )  # fmt: skip
         self._socket = Beside(
             process_socket(home, f"robot:{name}"), self._answer, settle=self.door.settle,
-            rang=rang, stream=Stream(),
+            rang=rang, stream=Stream(), is_operator=self.door.is_operator,
         )  # fmt: skip
 
     def turn(self) -> None:

@@ -21,7 +21,6 @@ import msgspec
 from onetape import _core
 from onetape.engine.parameters import coerced
 from onetape.model.errors import BadConfig, OnetapeError, ProcessDown, StrategyError
-from onetape.services.gateway_options import gateway_socket
 from onetape.services.gateway_sharing import check_followed
 from onetape.services.live import (
     Asks,
@@ -95,17 +94,15 @@ def live_options(options: RobotOptions) -> LiveOptions:
         on_error=options.on_error,
         orders_per_second=options.orders_per_second,
         streams=options.streams,
+        grant=options.grant,
     )
 
 
 def _run(options: RobotOptions, live: LiveOptions, stopping: list[int], out: Any) -> int:
     tape = RobotTape(live.home, options.name, options.params)
     try:
-        client = GatewayClient(gateway_socket(live.home, options.account))
-        try:
-            robot = begun(options, live, tape, client)
-        finally:
-            client.close()
+        client = GatewayClient(live.home, options.account, options.name)
+        robot = begun(options, live, tape, client)
         return _traded(options, robot, tape, stopping, out)
     finally:
         tape.close()

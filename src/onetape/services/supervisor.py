@@ -80,6 +80,7 @@ class Supervisor:
         self.log = SystemLog(home)
         self.robots = AddedRobots(self)
         self.use(self.robots.configured(config))
+        self.read: Callable[[], Config] = lambda: self.config
         found = self._left()
         self.is_single = SINGLE in found if found else single
         self.law = Law([Child(SINGLE, SINGLE)] if self.is_single else children_of(self.config))
@@ -106,9 +107,13 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
+        door = self.robots.door
         serving = asyncio.ensure_future(
-            await listen(supervisor_socket(self.home), self.answer, self.robots.door.settle)
-        )
+            await listen(
+                supervisor_socket(self.home), self.answer, door.settle,
+                is_operator=door.is_operator,
+            )
+        )  # fmt: skip
         say = partial(self.say, "info", "retention")
         keeping = asyncio.ensure_future(keep_to(self.home, lambda: self.config.retention, say))
         try:
@@ -468,9 +473,17 @@ class Supervisor:
     # --- who asks ---------------------------------------------------------------------------------
 
     def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Whoever is of our user may read; what changes anything is the operator's."""
+        door = self.robots.door
         match asked["do"]:
             case "status":
                 return self.status()
+            case "command":
+                return door.answer(asked)
+            case "who":
+                return {"process": "supervisor", "names": door.names}
+            case _ if (refused := door.refusal(asked)) is not None:
+                return refused
             case "down":
                 self.tape.command("down", {})
                 self.say("info", "supervisor", "asked to stop everything")
@@ -478,10 +491,6 @@ class Supervisor:
                 return {}
             case "restart":
                 return self._restart(str(asked["name"]))
-            case "command":
-                return self.robots.door.answer(asked)
-            case "who":
-                return {"process": "supervisor", "names": self.robots.door.names}
             case other:
                 return {"error": f"unknown request {other!r}"}
 
@@ -491,14 +500,20 @@ class Supervisor:
             return {"error": f"no process {name!r}; there is: {', '.join(there)}"}
         if not any(life.is_wanted for life in self.law.lives.values()):
             return {"error": "everything is being stopped"}
+        try:
+            changed = self.robots.reread(name)
+        except OnetapeError as error:
+            return {"status": "refused", **error.as_json()}
         self.tape.command("restart", {"process": name})
         self.say("info", name, "asked to restart")
-        if name.startswith("robot:") and self.starter.is_renewed(name):
-            self.say("info", name, "its source is another one: a new run takes over")
+        for key, (was, now) in changed.items():
+            self.say("info", name, f"{key} was {was}, is {now}")
+        if name.startswith("robot:") and (changed or self.starter.is_renewed(name)):
+            self.say("info", name, "it is another one: a new run takes over")
             not_wanted(self.home, name.partition(":")[2])
         process = SINGLE if self.is_single else name
         self.restart(process)
-        return {"starts": self.law.lives[process].starts}
+        return {"starts": self.law.lives[process].starts, "changed": changed}
 
     def restart(self, name: str) -> None:
         """One process: stopped, and started again."""

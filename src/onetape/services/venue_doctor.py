@@ -15,7 +15,6 @@ from typing import Final
 from onetape.model.config import AccountConfig, Config, VenueConfig
 from onetape.model.errors import BadConfig, OnetapeError, ProcessDown
 from onetape.services.findings import ERROR, OK, WARNING, Finding
-from onetape.services.gateway_options import gateway_socket
 from onetape.services.preflight import (
     CHECKED,
     CLOSED,
@@ -167,21 +166,16 @@ def check_account(
 
 def _running(home: Path, name: str) -> Finding | None:
     """What a gateway that runs says of itself; None where none runs."""
-    path = gateway_socket(home, name)
-    if not path.exists():
-        return None
     from onetape.services.live import GatewayClient
 
     try:
-        client = GatewayClient(path)
+        client = GatewayClient(home, name)
     except ProcessDown:
         return None
     try:
         told = client.ask("status")
     except ProcessDown as error:
         return Finding.of(f"account {name}", error)
-    finally:
-        client.close()
     counts = {str(k): int(v) for k, v in told.get("counts", {}).items()}
     unknown = ", ".join(f"{each} {count}" for each, count in sorted(counts.items()))
     differences = len(told.get("differences", ()))

@@ -1,20 +1,25 @@
 """What a strategy shows to be itself: `<home>/run/tokens/<name>`, 32 random bytes in hex, its
 owner's alone to read. `up` makes one for each sub-account and each robot, once; who sends a command
 reads the one of its own name, and the gateway that of the name which a command gives.
+
+A robot also shows a grant: which sub-account of which account is its own. `up` hands it over with
+the robot's options; it is on no disk.
 """
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from onetape.model.config import OPERATOR
 from onetape.model.errors import BadConfig, NotOwner, PermissionDenied
 from onetape.store.private import private_folder
 
-__all__ = ["TOKEN_BYTES", "make_token", "read_token", "token_file"]
+__all__ = ["TOKEN_BYTES", "grant_of", "make_token", "read_token", "token_file"]
 
 TOKEN_BYTES: Final = 32
 NAME_BYTES_MAX: Final = 255  # of a file's name, on every file system that a home lies on
@@ -78,3 +83,10 @@ def read_token(home: Path, name: str) -> str:
     if len(text) != 2 * TOKEN_BYTES or not set(text) <= set("0123456789abcdef"):
         raise BadConfig("not a token", where=str(path), todo="remove it and run `onetape up` again")
     return text
+
+
+def grant_of(home: Path, account: str, robot: str, subaccount: str) -> str:
+    """What a robot shows to trade with a sub-account: only who has the operator's token makes one.
+    Raises as `make_token`."""
+    words = "\0".join((account, robot, subaccount)).encode("utf-8", "surrogateescape")
+    return hmac.digest(make_token(home, OPERATOR).encode(), words, "sha256").hex()

@@ -1,0 +1,43 @@
+"""What a configuration may name and this release does not have: one table, which `up` and `doctor`
+read. Whoever builds one of them takes its row away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from onetape.model.config import Config
+from onetape.model.errors import NotAvailable
+
+__all__ = ["KINDS", "SECTIONS", "unbuilt"]
+
+SECTIONS: Final = {
+    "hub": "merging of collectors",
+    "guardian": "risk control apart from the robots",
+    "recorder": "tapes into SQL while they grow (`onetape analyze` does it with a run)",
+    "control": "the REST control plane",
+    "dashboard": "the web pages",
+    "cluster": "more machines than one",
+}
+KINDS: Final = {("collectors", "venue"): "a collector of a venue (gateways bring its market)"}
+
+
+def unbuilt(config: Config) -> Iterator[NotAvailable]:
+    """Each section that is written and would do nothing, with its line. One that is switched off
+    by `enabled = false` does what it says."""
+    for section, what in SECTIONS.items():
+        if config.has(section) and getattr(getattr(config, section), "enabled", True):
+            yield _missing(what, section, config.where(section), f"take [{section}] out")
+    for name, collector in config.collectors.items():
+        what = KINDS.get(("collectors", collector.kind), "")
+        if what and collector.enabled:
+            path = f"collectors.{name}"
+            yield _missing(what, path, config.where("collectors", name, "kind"), "take it out")
+
+
+def _missing(what: str, section: str, where: str, todo: str) -> NotAvailable:
+    return NotAvailable(
+        f"[{section}] is not built yet: {what}",
+        where=where or f"[{section}]",
+        todo=f"{todo}, or write enabled = false" if section != "cluster" else todo,
+    )

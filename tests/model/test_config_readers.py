@@ -1,0 +1,99 @@
+"""Every key of the configuration has a reader, or is refused: none is accepted and ignored."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import onetape
+from onetape.model.config import NAMED, SINGLE, VariantConfig, WithdrawConfig, parse_config
+from onetape.model.unbuilt import KINDS, SECTIONS, unbuilt
+
+SOURCE = Path(onetape.__file__).parent
+NESTED = {"withdraw": WithdrawConfig, "variants": VariantConfig}  # sections within sections
+
+
+def reads() -> tuple[set[str], set[tuple[str, str]]]:
+    """Names that are read of something where the configuration is known, and pairs of them:
+    `config.notify.urls` is ("notify", "urls"), and so is `.urls` where NotifyConfig is known."""
+    names, pairs = set(), set()
+    for path in SOURCE.rglob("*.py"):
+        text = path.read_text()
+        if path == SOURCE / "model" / "config.py" or "model.config import" not in text:
+            continue
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                names.add(node.attr)
+                for section, kind in SINGLE.items():
+                    if kind.__name__ in text:
+                        pairs.add((section, node.attr))
+                if isinstance(node.value, ast.Attribute):
+                    pairs.add((node.value.attr, node.attr))
+    return names, pairs
+
+
+NAMES, PAIRS = reads()
+KEYS = [
+    *((section, key) for section, kind in NAMED.items() for key in kind.__struct_fields__),
+    *((section, key) for section, kind in NESTED.items() for key in kind.__struct_fields__),
+]
+
+
+@pytest.mark.parametrize(("section", "key"), KEYS)
+def test_each_key_of_a_named_section_is_read(section: str, key: str):
+    assert key in NAMES
+
+
+@pytest.mark.parametrize("section", SINGLE)
+def test_a_section_is_read_whole_or_said_to_be_unbuilt(section: str):
+    read = {key for key in SINGLE[section].__struct_fields__ if (section, key) in PAIRS}
+    if section in SECTIONS:
+        assert read == set(), "take its row out of model/unbuilt.py"
+    else:
+        assert read == set(SINGLE[section].__struct_fields__)
+
+
+def test_a_key_that_nobody_reads_would_be_found():
+    assert "frobnicate" not in NAMES
+    assert ("guardian", "enabled") not in PAIRS and ("notify", "urls") in PAIRS
+
+
+def test_what_is_not_built_is_named_with_its_line():
+    text = "".join(f"[{section}]\n" for section in SECTIONS) + "".join(
+        f'[{section}.x]\nvenue = "v"\nkind = "{kind}"\n' for section, kind in KINDS
+    )
+    config = parse_config(f'{text}[venues.v]\nkind = "kraken"\n')
+    found = list(unbuilt(config))
+    assert len(found) == len(SECTIONS) + len(KINDS)
+    for number, error in enumerate(found[: len(SECTIONS)], 1):
+        assert (error.code, error.where) == (4601, f"onetape.toml:{number}")
+    assert found[-1].where == f"onetape.toml:{len(SECTIONS) + 3}"
+
+
+def test_what_is_switched_off_is_not_missed_and_a_variable_is_a_place():
+    assert not list(unbuilt(parse_config("[guardian]\nenabled = false\n")))
+    assert not list(unbuilt(parse_config("")))
+    (error,) = unbuilt(parse_config("", environ={"ONETAPE_CONTROL__PORT": "3000"}))
+    assert error.where == "environment variable ONETAPE_CONTROL__PORT"
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ('[venues.v]\nkind="kraken"\nws="ws://127.0.0.1:1"\n', "venues.v.ws"),
+        ('[venues.v]\nkind="kraken"\nrest_wallet="http://127.0.0.1:1"\n', "venues.v.rest_wallet"),
+        (
+            '[venues.v]\nkind="kraken"\n[accounts.a]\nvenue="v"\npassword="env:P"\n',
+            "accounts.a.password",
+        ),
+        (
+            '[venues.v]\nkind="kraken"\n[collectors.c]\nkind="nats"\nvenue="v"\n',
+            "collectors.c.venue",
+        ),
+    ],
+)
+def test_a_key_that_would_be_ignored_beside_others_is_refused(text: str, path: str):
+    with pytest.raises(onetape.model.errors.BadConfig, match=path):
+        parse_config(text)
