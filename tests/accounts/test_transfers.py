@@ -8,18 +8,21 @@ import pytest
 from account_world import U, World
 from transfer_world import ATTEMPTS, HERE, SPOT, THERE, Desk
 
+from onetape.accounts import transfers as transfers_module
 from onetape.accounts.entries import MAIN, Entry, Outside
 from onetape.accounts.slots import Refused
 from onetape.accounts.transfers import (
     Found,
     Outcome,
     Place,
+    Record,
     Send,
     State,
 )
 from onetape.accounts.unexplained import moved
 from onetape.model.errors import UsageError
 from onetape.model.time import SECOND
+from onetape.orders.managed import HealthOut
 from onetape.orders.told import MoveTold, TransferState, TransferTold
 
 
@@ -353,3 +356,28 @@ def test_a_place_is_written_as_venue_account_and_wallet():
     for text in ("", "kraken", "a.b.c.d", "a..b", ".a"):
         with pytest.raises(UsageError):
             Place.parse(text)
+
+
+def test_however_many_are_unfinished_none_is_forgotten(monkeypatch):
+    monkeypatch.setattr(transfers_module, "FINISHED_KEPT", 2)
+    desk = Desk(script=("lost",) * 9)
+    names = [f"t{number}" for number in range(5)]
+    for number, name in enumerate(names):
+        target = Place("binance", f"hedge-{number}")
+        desk.run(desk.ask(target, 1, name), seconds=0)
+    assert [each.name for each in desk.transfers.unfinished] == names
+
+
+def test_that_nobody_knows_what_became_of_money_is_said_once_and_is_critical():
+    desk = Desk(script=("lost",))
+    said = []
+    effects = desk.ask(SPOT)
+    for _ in range(300):
+        said += [each for each in effects if isinstance(each, HealthOut)]
+        for each in effects:
+            if isinstance(each, Record | Entry):
+                desk.carry_out(each)
+        desk.now += SECOND
+        effects = desk.transfers.tick(desk.now)  # the history is never read
+    assert [each.severity for each in said] == ["critical"]
+    assert "not known what became of it" in said[0].state

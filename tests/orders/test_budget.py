@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from onetape.model.time import SECOND
-from onetape.orders.budget import ESSENTIAL, Budget, BudgetRule
+from onetape.orders.budget import ESSENTIAL, Budget, BudgetRule, WindowCounts
 from onetape.orders.calls import Purpose
 from onetape.store.shared_counters import SharedCounters
 
@@ -93,3 +93,15 @@ def test_requests_without_weight_ask_nobody(budgets):
     mine, _ = budgets
     spend(mine, 1000)
     assert mine.take(Purpose.PLACE, 0, NOW) is None
+
+
+def test_a_ban_is_never_made_shorter_nor_made_by_a_limit_of_something_else():
+    counts = WindowCounts()
+    counts.ban(NOW + 7)
+    counts.ban(NOW + 3)
+    assert counts.banned_until() == NOW + 7
+    budget = Budget((), counts)
+    budget.heard(429, {"retry-after": "9"}, NOW, is_limited=False)
+    assert counts.banned_until() == NOW + 7
+    budget.heard(418, {"retry-after": "9"}, NOW, is_limited=False)
+    assert counts.banned_until() == NOW + 9 * SECOND

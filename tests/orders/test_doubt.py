@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from onetape.model.enums import OrderNews, OrderState, RequestKind, Side
+from onetape.model.enums import OrderNews, OrderState, RequestKind, Side, TriggerBy
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Purpose
 from onetape.orders.doubt import amend_in_doubt, place_in_doubt
-from onetape.orders.managed import IntentOut, Request
+from onetape.orders.managed import HealthOut, IntentOut, Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import OrderTold
@@ -46,8 +46,12 @@ def asked(manager: OrderManager, now: int):
 def test_it_is_on_the_journal_unknown_and_not_sent(manager):
     order = doubted(manager)
     assert manager.calls == []
-    assert isinstance(manager.outs[0], IntentOut)
+    intent = manager.outs[0]
+    assert isinstance(intent, IntentOut)
+    assert (intent.kind, intent.price, intent.size) == (RequestKind.PLACE, 600_000, 10)
     assert words(manager) == [OrderNews.LOST]
+    assert HealthOut("order", "id-1", "unknown", "warning") in manager.outs
+    assert order.lost_at == NOW
     assert manager.unknown == [order]
     assert order.worst_left == 10
 
@@ -87,3 +91,32 @@ def test_an_amendment_of_what_has_ended_is_nothing(manager):
     manager.outs.clear()
     amend_in_doubt(manager, manager.orders["id-2"], NOW, price=590_000, size=0)
     assert manager.outs == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "terms", "worst"),
+    [
+        ({"price": 590_000, "size": 0}, (590_000, 10), 10),
+        ({"price": 0, "size": 12}, (600_000, 12), 12),
+    ],
+)
+def test_an_amendment_in_doubt_of_one_keeps_the_other_and_counts_as_the_larger(
+    manager, wanted, terms, worst
+):
+    order = doubted(manager)
+    manager.answered(asked(manager, NOW), working(), NOW)
+    manager.outs.clear()
+    amend_in_doubt(manager, order, NOW, **wanted)
+    intent = manager.outs[0]
+    assert isinstance(intent, IntentOut)
+    assert (intent.kind, intent.price, intent.size) == (RequestKind.AMEND, *terms)
+    assert (order.amend_to, order.worst_left) == (terms, worst)
+
+
+def test_a_conditional_order_in_doubt_is_asked_for_where_these_are(manager):
+    spec = OrderSpec(
+        symbol=SYMBOL, side=Side.BUY, size_int=10, price_int=600_000, trigger_int=610_000,
+        trigger_by=TriggerBy.LAST,
+    )  # fmt: skip
+    place_in_doubt(manager, "id-1", Request(1, RequestKind.PLACE, 1, spec), NOW)
+    assert "algoOrder" in asked(manager, NOW).target

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from decimal import Decimal
 from typing import Any
 
@@ -45,6 +47,7 @@ def order(**changes: Any) -> OrderSpec:
 
 
 MARKET = {"type": OrderType.MARKET, "price_int": 0}
+STOP = {"trigger_int": 620_000, "trigger_by": TriggerBy.LAST}
 
 
 @pytest.mark.parametrize(
@@ -68,6 +71,9 @@ MARKET = {"type": OrderType.MARKET, "price_int": 0}
         ({"price_int": 0}, 4101, "a limit order has a price"),
         ({"tag": "x" * 33}, 4101, "32 bytes"),
         ({"trigger_int": 600_003, "trigger_by": TriggerBy.LAST}, 4101, "trigger 60000.3 is not on"),
+        ({"price_int": 200_000, "size_int": 4}, 4102, "value 80 is below the least"),
+        ({"price_int": 250_000, "size_int": 4}, 0, ""),  # the least may be reached
+        ({**MARKET, "size_int": 10_000}, 0, ""),
         # a triggered order is measured by its trigger
         ({"price_int": 700_000, "trigger_int": 690_000, "trigger_by": TriggerBy.MARK}, 0, ""),
     ],
@@ -76,6 +82,7 @@ def test_filters(changes: dict[str, Any], code: int, reason: str) -> None:
     found = refusal_of(order(**changes), BTC, reference=MARK)
     assert (found.code if found else 0) == code
     assert reason in (found.reason if found else "")
+    assert Rules(BTC).are_kept(order(**changes), MARK) is (found is None)
 
 
 def test_a_price_below_zero_is_for_linear_contracts_only() -> None:
@@ -83,6 +90,7 @@ def test_a_price_below_zero_is_for_linear_contracts_only() -> None:
     assert refusal_of(far, BTC) is None
     found = refusal_of(far, SPOT)
     assert found is not None and "price of spot must be positive" in found.reason
+    assert (Rules(BTC).are_kept(far, 0), Rules(SPOT).are_kept(far, 0)) == (True, False)
 
 
 def test_without_a_reference_bands_and_values_of_market_orders_are_not_known() -> None:
@@ -114,6 +122,34 @@ def instruments(draw: st.DrawFn) -> Instrument:
         band_up=some(1, 20) / 100,
         band_down=some(1, 20) / 100,
     )
+
+
+def test_each_rule_is_reached_by_orders_that_keep_the_others() -> None:
+    """Of wild ones nearly all break the first rule. Here each is near all limits at once."""
+    rng, reached = random.Random(8), Counter[str]()
+    for _ in range(3000):
+        changes = {
+            "side": rng.choice((Side.BUY, Side.SELL)),
+            "size_int": rng.choice((2, 4, 6, 7, 10, 10_000, 10_002, 99_998, 100_000, 100_002)),
+            "price_int": rng.choice(
+                (199_995, 250_000, 539_995, 540_000, 630_000, 630_005, 600_003)
+            ),
+            "reduce_only": rng.random() < 0.2,
+            **rng.choice(({}, {}, {}, MARKET, STOP, {**STOP, "trigger_int": 600_003})),
+        }
+        made = order(**changes)
+        near = rng.choice((0, MARK, MARK))
+        found = refusal_of(made, BTC, reference=near)
+        assert Rules(BTC).are_kept(made, near) is (found is None), (made, found)
+        words = found.reason.split() if found else ["kept"]
+        reached[" ".join(w for w in (each.strip(",") for each in words) if w.isalpha())] += 1
+    wanted = (
+        "kept", "price is not on the tick", "trigger is not on the tick",
+        "quantity is not a multiple of the lot", "quantity is below the least",
+        "quantity is above the most", "price is more than above", "price is more than below",
+        "value is below the least",
+    )  # fmt: skip
+    assert {rule: reached[rule] >= 10 for rule in wanted} == dict.fromkeys(wanted, True), reached
 
 
 def choose(words: Any) -> Any:

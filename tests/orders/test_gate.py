@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
 
 from onetape.market.in_front import in_front
 from onetape.model import catalogue
@@ -34,6 +35,7 @@ from onetape.model.errors import (
     VenueUnavailable,
 )
 from onetape.model.order import OrderSpec
+from onetape.orders.backing import spending
 from onetape.orders.calls import Purpose
 from onetape.orders.gate import Gate, Limits
 from onetape.orders.managed import NewsOut, Request
@@ -451,3 +453,88 @@ def test_money_that_others_hold_back_counts():
         price=desk.price(70_000),
     )], NOW)  # fmt: skip
     assert desk.code("sell", BTC // 4, 60_000) == InsufficientFunds.code
+
+
+def test_what_trades_inside_is_no_trade_with_oneself():
+    desk = Desk()
+    desk.work("sell", 5, 59_000, robot=2)
+    spec = desk.spec("buy", 5, 59_500)
+    assert desk.gate.refusal(spec, NOW).code == SelfTrade.code
+    assert desk.gate.refusal(spec, NOW, is_inside=True) is None
+
+
+def test_what_was_decided_on_an_old_market_adds_no_risk_and_may_reduce():
+    desk = Desk()
+    desk.hold(10)
+    refusal = desk.gate.refusal(desk.spec("buy", 5, 59_000), NOW, behind_ns=1)
+    assert refusal.code == StaleData.code
+    reduces = desk.spec("sell", 5, 61_000, reduce_only=True)
+    assert desk.gate.refusal(reduces, NOW, behind_ns=1) is None
+
+
+def test_another_price_is_judged_also_of_less():
+    desk = Desk(price_band=Decimal("0.05"))
+    order = desk.work("buy", 10, 59_000)
+    far = desk.price(66_000)
+    assert desk.gate.amendment(order, NOW, price=far, size=9).code == PriceBand.code
+
+
+def test_an_amendment_counts_against_the_rate():
+    desk = Desk(orders_a_second=2)
+    order = desk.work("buy", 10, 59_000)
+    codes = [desk.gate.amendment(order, NOW, price=desk.price(58_000), size=0) for _ in range(3)]
+    assert [code is None for code in codes] == [True, True, False]
+
+
+def test_of_what_is_left_of_an_order_the_venue_sees_that_alone():
+    desk = Desk()
+    order = desk.work("buy", 10, 59_000)
+    desk.fill(order, 9)
+    assert desk.gate.left(order, NOW).code == OrderBelowMinNotional.code
+
+
+def test_a_purchase_reduces_nothing_on_spot():
+    desk = Desk(SPOT)
+    desk.own("USD", "100000")
+    desk.hold(-10 * BTC)  # by our fills; coins of before are not known here
+    killed(desk)
+    assert desk.code("buy", BTC // 100, 60_000) == Killed.code
+
+
+@pytest.mark.parametrize(
+    ("robot", "terms", "goes"),
+    [
+        (1, {}, True),
+        (1, {"reduce_only": True}, False),
+        (0, {}, False),  # other hands
+    ],
+)
+def test_the_kill_switch_cancels_what_could_open_of_robots(robot, terms, goes):
+    desk = Desk()
+    desk.hold(-10)
+    order = desk.work("buy", 5, 59_000, robot=robot, **terms)
+    desk.gate.hold_to_kill(NOW)
+    assert desk.manager.calls == []
+    killed(desk)
+    desk.gate.hold_to_kill(NOW)
+    assert [call.purpose for call in desk.manager.calls] == [Purpose.CANCEL] * goes
+    assert order.life.cancel_open is goes
+
+
+def test_a_new_version_of_an_instrument_has_new_rules():
+    desk = Desk()
+    assert desk.code("buy", 5, Decimal("59000.1")) == 0
+    desk.gate.instruments = {PERP: structs.replace(desk.instrument, tick=Decimal(1))}
+    assert desk.code("buy", 5, Decimal("59000.1")) == OrderInvalid.code
+
+
+@pytest.mark.parametrize(("size", "error"), [(9, 0), (10, OrderInvalid)])
+def test_the_most_of_one_order_may_be_reached(size, error):
+    assert Desk(order_max={PERP: 9}).code("buy", size, 59_000) == (error.code if error else 0)
+
+
+def test_a_rebate_is_no_money_to_spend():
+    desk = Desk(SPOT)
+    rebate = structs.replace(desk.instrument, maker_fee=Decimal("-0.001"))
+    spec = desk.spec("buy", BTC, 60_000, post_only=True)
+    assert spending(rebate, spec, BTC, desk.price(60_000)).amount == 60_000 * UNIT

@@ -51,6 +51,9 @@ RULES = "\n".join(
         often("delay", 0.1, event="ORDER_TRADE_UPDATE", wait="10ms", spread="3s"),
         often("gap", 0.01, event="ORDER_TRADE_UPDATE"),
         often("gap", 0.01, event="ALGO_UPDATE"),
+        # Orders that it accepted long ago are not found, either.
+        '[[fault]]\naction = "invisible"\npurpose = "query"\nlasting = "1h"'
+        '\nfrom = "30s"\nto = "46s"',
         '[[fault]]\naction = "stale"\nside = "stream"\nfrom = "12s"\nlasting = "4s"',
         '[[fault]]\naction = "stale"\nside = "rest"\nfrom = "20s"\nlasting = "3s"',
         '[[fault]]\naction = "disconnect"\nfrom = "28s"',

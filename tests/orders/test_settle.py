@@ -105,6 +105,7 @@ def test_fills_that_never_come_are_given_up_by_another_word(world):
         ({"as": "closed", "filled": "0.011"}, "filled must be"),
         ({"as": "open", "filled": "0.010"}, "filled must be"),
         ({"as": "closed", "filled": "some"}, "filled is no quantity"),
+        ({"as": "closed", "note": "", "order": "id-2"}, "settle takes"),
     ],
 )
 def test_a_word_that_means_nothing_changes_nothing(world, said, why):
@@ -136,3 +137,49 @@ def test_a_wrong_word_is_a_difference_at_the_next_reconciliation(world):
         "order id-1: ours CANCELED, by an operator, the venue's works"
     ]
     assert [o.severity for o in manager.outs if isinstance(o, HealthOut)][-1] == "critical"
+
+
+def test_nobody_settles_as_less_than_is_booked(world):
+    world.say(**{"as": "filled"}, venue_id="77")
+    world.fill(4)
+    with pytest.raises(BadInput, match="filled must be"):
+        world.say(**{"as": "closed", "filled": "0.003"})
+
+
+def test_an_order_whose_fills_never_come_may_be_settled(world):
+    """It is known to have ended, so that it is unknown no longer, and open for ever."""
+    world.say(**{"as": "open", "venue_id": "77"})
+    row = OrderTold(SYMBOL, "id-1", "77", OrderState.CANCELED, NOW, filled=6)
+    world.manager.hear([row], NOW)
+    assert not world.order.is_unknown
+    world.say(**{"as": "closed"})
+    assert world.order.state is OrderState.CANCELED
+
+
+def test_an_order_of_other_hands_is_not_ours_to_settle(world):
+    row = OrderTold(SYMBOL, "web_1", "78", OrderState.ACCEPTED, NOW, side=Side.BUY, size=10)
+    world.manager.hear([row], NOW)
+    world.manager.orders["web_1"].life.state = OrderState.UNKNOWN
+    with pytest.raises(BadInput, match="no order of ours"):
+        world.say(**{"as": "closed", "order": "web_1"})
+
+
+def test_of_an_order_that_was_filled_elsewhere_the_venue_has_the_rest(world):
+    """4 of 10 inside, the rest placed again: what the operator sees there is 6."""
+    world.order.life.filled = world.order.elsewhere = world.order.away = 4
+    _, told = settled_as(world.manager, {SYMBOL: BTC}, {"order": "id-1", "as": "filled"})
+    assert (told.size, told.filled) == (6, 6)
+
+
+def test_a_conditional_order_that_works_is_one_still(world):
+    world.order.conditional = True
+    world.say(**{"as": "open"})
+    assert world.order.conditional
+
+
+def test_an_order_under_question_is_asked_for_anew_when_it_is_settled(world):
+    world.manager.tick(NOW)
+    world.manager.calls.clear()  # that question is never answered
+    world.say(**{"as": "filled"}, venue_id="77")
+    world.manager.tick(NOW)
+    assert [call.purpose for call in world.manager.calls] == [Purpose.QUERY, Purpose.FILLS]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from onetape.services.supervisor_law import (
     FAULTS_MAX,
     FAULTS_S,
@@ -294,3 +296,79 @@ def test_what_a_process_says_of_itself_is_its_reason_while_it_runs():
     made.restart(ROBOT, 1)
     made.tells(ROBOT, "halted: no")
     assert made.lives[ROBOT].reason == "asked to restart"
+
+
+def test_a_restart_whose_process_does_not_stop_is_killed_and_starts_again():
+    made = running()
+    assert made.restart(ROBOT, 10) == [(Do.STOP, ROBOT)]
+    assert made.step(10 + STOP_WITHIN_S) == []
+    assert made.step(10 + STOP_WITHIN_S + 1) == [(Do.KILL, ROBOT)]
+    assert made.step(11 + STOP_WITHIN_S) == []
+    assert made.step(12 + 2 * STOP_WITHIN_S) == [(Do.KILL, ROBOT)]  # it was not enough
+    made.ended(ROBOT, 60, 1, "in the middle of it")
+    life = made.lives[ROBOT]
+    assert (life.state, list(life.ends)) == (State.WAITING, [])  # no storm
+    assert made.step(60) == [(Do.START, ROBOT)]
+
+
+def test_one_that_is_killed_and_does_not_end_is_killed_again():
+    made = law()
+    made.step(0)
+    late = START_WITHIN_S + 1
+    assert made.step(late) == [(Do.KILL, VENUE)]
+    assert made.step(late + START_WITHIN_S) == []
+    assert made.step(2 * late + 1) == [(Do.KILL, VENUE)]
+
+
+def test_what_ran_and_ends_as_a_wrong_configuration_does_is_started_again():
+    made = running()
+    made.ended(GATEWAY, 1, 2, "error BAD_CONFIG(4602)")
+    assert made.lives[GATEWAY].state is State.BACKOFF
+    assert made.step(1) == [(Do.START, GATEWAY)]
+
+
+def test_one_that_is_being_stopped_starts_again_when_that_is_asked_for():
+    made = running()
+    made.stop(ROBOT)
+    assert made.step(1) == [(Do.STOP, ROBOT)]
+    assert made.restart(ROBOT, 2) == []
+    made.ended(ROBOT, 3, 0)
+    assert made.step(3) == [(Do.START, ROBOT)]
+    assert made.lives[ROBOT].ends == deque()
+
+
+def test_one_that_was_given_up_for_its_bounds_begins_anew_when_it_is_asked_for():
+    made = Law([Child(VENUE, "venue", (), Bounds(memory_max=10))])
+    now = 0.0
+    for _ in range(FAULTS_MAX):
+        made.step(now)
+        made.ready(VENUE, now)
+        made.heavy(VENUE, now, 11)
+        made.ended(VENUE, now, -9)
+        now += 30
+    assert made.lives[VENUE].state is State.FAILED
+    made.restart(VENUE, now)
+    assert made.step(now) == [(Do.START, VENUE)]
+    made.ready(VENUE, now)
+    made.ended(VENUE, now, 1)
+    assert made.lives[VENUE].state is State.BACKOFF
+
+
+def test_what_is_held_waits_and_says_why():
+    made = law()
+    made.add(Child("robot:late", "robot"), held="its account is paused")
+    assert (Do.START, "robot:late") not in made.step(0)
+    assert made.lives["robot:late"].reason == "its account is paused"
+    made.lives["robot:late"].held = ""
+    assert (Do.START, "robot:late") in made.step(1)
+
+
+def test_what_waits_for_what_was_stopped_is_settled():
+    made = law()
+    made.step(0)
+    made.ready(VENUE, 0)
+    made.stop(GATEWAY)
+    made.step(1)
+    assert made.lives[GATEWAY].state is State.STOPPED
+    assert made.lives[ROBOT].state is State.WAITING
+    assert made.is_settled

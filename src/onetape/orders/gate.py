@@ -67,13 +67,12 @@ class Limits:
     """Of one gateway. position_max: by symbol, in units of quantity, working and unknown orders
     counted as filled; order_max: of one order, likewise; price_band: how far a limit price may be
     on the dear side of the market, 0.05 is 5 %; orders_a_second: of all robots together. 0 or not
-    there: no limit. hedge: the mode that the account has to be in, None: the one it is found in."""
+    there: no limit."""
 
     position_max: Mapping[str, int] = field(default_factory=dict)
     order_max: Mapping[str, int] = field(default_factory=dict)
     price_band: Decimal = Decimal(0)
     orders_a_second: int = 0
-    hedge: bool | None = None
 
 
 @dataclass(slots=True)
@@ -243,7 +242,7 @@ class Gate:
         if mode is None:
             return None
         if self._hedge is None:
-            self._hedge = mode.hedge if self.limits.hedge is None else self.limits.hedge
+            self._hedge = mode.hedge
         if mode.hedge != self._hedge:
             found, wanted = (("hedge", "one-way"), ("one-way", "hedge"))[not mode.hedge]
             return Refusal.of(AccountMode, f"the account is in {found} mode, not in {wanted} mode")

@@ -444,8 +444,6 @@ class OrderManager(KnownOrders):
         if told.state not in ENDS:
             word = "attributed" if robot else "foreign"
             self.outs.append(HealthOut("order", told.client_id, word, "warning"))
-        for fill in [f for f in self.unmatched.values() if f.venue_id == told.venue_id]:
-            self.book(fill, order, now)
         if told.state in ENDS:
             order.life.state = told.state
             self.settle(order)

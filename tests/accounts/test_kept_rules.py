@@ -1,0 +1,154 @@
+"""What has to be known later: after a restart, of two that look alike, of what is set apart."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from account_world import U, World
+
+from accounts.booking_world import INSTRUMENTS, LINEAR
+from accounts.shared_account import BUY, SELL, A, Account, B
+from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
+from onetape.accounts.ledger import Ledger
+from onetape.accounts.margin import Contract, Held, Wallet
+from onetape.accounts.slots import Refused
+from onetape.accounts.statement import LookAgain
+from onetape.accounts.unexplained import WINDOW, moved
+from onetape.model.enums import PositionSide
+from onetape.model.errors import InvalidAmount
+from onetape.model.time import SECOND
+from onetape.orders.calls import Purpose
+from onetape.orders.filters import Refusal
+from onetape.orders.told import MoveTold
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def told_move(world: World, amount: int, *, at: int, name: str = "T1") -> None:
+    world.keeper.book(moved(MoveTold(name, "USD", amount * U, at)))
+
+
+# --- the ledger ---------------------------------------------------------------------------------
+
+
+def transfer(name: str, time: int, amount: int = U) -> Entry:
+    legs = (Leg(MAIN, "USD", amount), Leg(Outside.WORLD, "USD", -amount))
+    return Entry(time, Cause.TRANSFER, legs, name)
+
+
+def test_a_restored_ledger_knows_what_was_booked_and_what_it_has_forgotten():
+    ledger = Ledger(references_kept=2)
+    for time in (1, 2, 3):
+        assert ledger.post(transfer(f"t{time}", time))
+    record = msgspec.msgpack.decode(msgspec.msgpack.encode(ledger.to_record()))
+    again = Ledger.from_record(record, references_kept=2)
+    assert [again.has(Cause.TRANSFER, f"t{time}") for time in (1, 2, 3)] == [False, True, True]
+    assert not again.post(transfer("t1", 1))  # as old as what is not remembered
+    assert not again.post(transfer("t3", 3))
+    assert again.post(transfer("t4", 4))
+    assert again.posted == 4
+
+
+def test_money_on_its_way_is_counted_whatever_wallet_it_left():
+    ledger = Ledger()
+    for number, wallet in enumerate(("", "spot")):
+        legs = (Leg(MAIN, "USD", -U, wallet), Leg(Outside.TRANSIT, "USD", U, wallet))
+        ledger.post(Entry(1, Cause.TRANSFER, legs, f"t{number}"))
+    assert ledger.transit("USD") == 2 * U
+
+
+# --- sub-accounts -------------------------------------------------------------------------------
+
+
+def test_nothing_is_no_amount_to_move(world):
+    for amount in (0, -1):
+        done = world.accounts.allocate("USD", 2, amount, now=1)
+        assert isinstance(done, Refused)
+        assert done.kind is InvalidAmount
+
+
+def test_a_reset_empties_sub_accounts_that_owe_too(world):
+    world.fill(-7, at=5)
+    assert world.rows[2] == -7
+    world.command("reset", 9000, at=6)
+    assert world.rows == [9000, 9000, 0, 0]
+
+
+# --- the venue's word ---------------------------------------------------------------------------
+
+
+def test_the_books_of_a_currency_begin_once(world):
+    assert world.statements.opening("USD", 5 * U, 9) is None
+    assert world.statements.opening("BTC", 5 * U, 9) is not None
+
+
+def test_a_word_that_has_what_happened_after_it_is_a_difference(world):
+    world.fill(5, at=20)
+    (effect,) = world.told(10_005, at=10)
+    assert isinstance(effect, LookAgain)
+
+
+def test_who_was_stopped_is_so_after_a_restart(world):
+    world.command("allocate", 100, at=5, index=2)
+    world.command("reset", 9000, at=6)
+    assert world.statements.is_stopped("USD", 2)
+    record = msgspec.msgpack.decode(msgspec.msgpack.encode(world.statements.to_record()))
+    other = World()
+    other.statements.restore(record)
+    assert other.statements.is_stopped("USD", 2)
+    assert not other.statements.is_stopped("USD", 3)
+
+
+# --- told by two --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("apart", "total"), [(WINDOW, 10_100), (WINDOW + SECOND, 10_200)])
+def test_equal_amounts_long_apart_are_two_transfers(world, apart, total):
+    world.command("adjust", 100, at=10)
+    told_move(world, 100, at=10 + apart)
+    assert world.rows[0] == total
+
+
+def test_money_that_comes_is_not_the_same_as_money_that_leaves(world):
+    world.command("adjust", 100, at=10 * SECOND)
+    told_move(world, -100, at=11 * SECOND)
+    assert world.rows[0] == 10_000
+
+
+def test_each_word_of_the_venue_explains_one_of_ours(world):
+    told_move(world, 100, at=10 * SECOND)
+    for at in (11, 12):
+        world.command("adjust", 100, at=at * SECOND)
+    assert world.rows[0] == 10_200
+
+
+# --- orders and margin --------------------------------------------------------------------------
+
+
+def test_an_order_whose_placing_is_unanswered_is_not_taken_off():
+    account = Account(crosses=True)
+    waiting = account.ask(A, BUY, 10, 599_990)
+    waiting.life.on_fill("1", 4)
+    taking = account.ask(B, SELL, 4, 0)
+    assert waiting.pending
+    assert isinstance(taking, Refusal)  # at the venue it would be a trade with oneself
+    assert Purpose.CANCEL not in [call.purpose for call in account.manager.calls]
+
+
+def test_what_is_set_apart_for_one_position_does_not_stand_behind_the_others():
+    contract = Contract(
+        INSTRUMENTS[LINEAR], is_isolated=True, sides={PositionSide.BOTH: Held(qty=1, margin=30)}
+    )
+    assert Wallet(balance=100, contracts={LINEAR: contract}).covered == 70
+
+
+def test_open_profit_cannot_be_taken_away():
+    held = Held(qty=1000, cost=100 * U)
+    contract = Contract(INSTRUMENTS[LINEAR], 10, 2000, sides={PositionSide.BOTH: held})
+    wallet = Wallet(balance=30 * U, contracts={LINEAR: contract})
+    assert wallet.unrealized == 100 * U
+    assert wallet.available == 110 * U
+    assert wallet.withdrawable == 30 * U

@@ -1,0 +1,135 @@
+"""What is asked about an order and when, and what a "not found" proves."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from onetape.model.enums import RequestKind
+from onetape.orders.asking import NEVER, due_at, is_absent, next_ask, questions, request
+from onetape.orders.calls import OrderKey, Purpose
+from onetape.orders.managed import Managed, Pending
+from orders.binance_manager import NOW, PRICE, SECOND, SIZE, STOP, SYMBOL, Desk
+
+PLACE = RequestKind.PLACE
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def key(*, ended: bool = False) -> OrderKey:
+    return OrderKey(SYMBOL, "id-1", ended=ended)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "answers", "has_trigger", "proves"),
+    [
+        (10, 2, False, True),
+        (9, 2, False, False),  # a request that is late may still arrive
+        (10, 1, False, False),
+        (600, 1, False, False),
+        (60, 4, True, True),
+        (59, 4, True, False),  # it is invisible for half a minute
+        (60, 3, True, False),  # of both lists, twice
+    ],
+)
+def test_absence_is_proven_by_time_and_by_answers(desk, seconds, answers, has_trigger, proves):
+    order = desk.place(accepted=False)
+    order.not_found = answers
+    assert is_absent(order, key(), NOW + seconds * SECOND, has_trigger=has_trigger) is proves
+
+
+def test_absence_counts_from_when_an_order_was_sent_last(desk):
+    order = desk.place(accepted=False)
+    order.not_found, order.sent_at = 2, NOW + 100 * SECOND
+    assert not is_absent(order, key(), NOW + 109 * SECOND, has_trigger=False)
+    assert is_absent(order, key(), NOW + 110 * SECOND, has_trigger=False)
+
+
+def test_where_ended_orders_are_apart_it_counts_from_the_question_for_the_working_ones(desk):
+    order = desk.place(accepted=False)
+    order.not_found, order.asked_working = 2, NOW + 9 * SECOND
+    assert not is_absent(order, key(ended=True), NOW + 20 * SECOND, has_trigger=False)
+    order.asked_working = NOW + 10 * SECOND
+    assert is_absent(order, key(ended=True), NOW + 20 * SECOND, has_trigger=False)
+
+
+@pytest.mark.parametrize(
+    ("state", "due"),
+    [
+        ({}, NEVER),
+        ({"ask_at": NOW}, NOW),
+        ({"ask_at": NOW, "asking": True}, NEVER),
+        ({"pending": {PLACE: Pending(PLACE, NOW + 5)}}, NOW + 5),
+        ({"pending": {PLACE: Pending(PLACE, NOW + 5, 1, NOW + 2)}}, NOW + 2),
+        ({"ask_at": NOW + 9, "pending": {PLACE: Pending(PLACE, NOW + 5)}}, NOW + 5),
+    ],
+)  # fmt: skip
+def test_when_something_of_an_order_is_due(desk, state, due):
+    order = desk.place()
+    for name, value in state.items():
+        setattr(order, name, value)
+    assert due_at(order) == due
+
+
+def test_questions_come_later_each_time_and_where_they_take_two_when_absence_can_be_believed(desk):
+    order = desk.place()
+    assert [next_ask(order, 0) for _ in range(6)] == [
+        SECOND // 4, SECOND // 2, SECOND, 2 * SECOND, 5 * SECOND, 5 * SECOND,
+    ]  # fmt: skip
+    assert next_ask(order, 0, ended_apart=True) == 10 * SECOND
+
+
+class Apart:
+    """As Kraken: an order is asked for among those that work, then among those that ended."""
+
+    def __init__(self, venue) -> None:
+        self.traits = venue.traits._replace(ended_apart=True)
+        self.keys: list[OrderKey] = []
+        self.fills = venue.fills
+
+    def query(self, wanted: OrderKey, now: int) -> object:
+        self.keys.append(wanted)
+        return wanted
+
+
+def ask(order: Managed, venue, now: int = NOW) -> OrderKey:
+    return questions(order, venue, now)[0]
+
+
+def test_the_other_list_is_asked_once_and_then_the_first_again(desk):
+    order, venue = desk.place(), Apart(desk.manager.venue)
+    assert not ask(order, venue, NOW + 1).ended
+    assert order.asked_working == NOW + 1
+    order.ask_other = True
+    assert ask(order, venue, NOW + 2).ended
+    assert order.asked_working == NOW + 1
+    assert not ask(order, venue, NOW + 3).ended
+
+
+def test_a_conditional_order_that_may_have_fired_is_asked_for_in_the_book(desk):
+    order, venue = desk.place(**STOP), desk.manager.venue
+    assert ask(order, venue).subject.conditional
+    order.ask_other = True
+    assert not ask(order, venue).subject.conditional
+    assert ask(order, venue).subject.conditional
+
+
+def test_fills_that_were_claimed_are_asked_for_from_before_the_order_on(desk):
+    order, venue = desk.place(), desk.manager.venue
+    assert [call.purpose for call in questions(order, venue, NOW)] == [Purpose.QUERY]
+    order.told_filled = 4
+    _, fills = questions(order, venue, NOW + 500 * SECOND)
+    assert fills.purpose is Purpose.FILLS
+    begin = dict(parse_qsl(urlsplit(fills.target).query))["startTime"]
+    assert int(begin) * 1_000_000 == NOW - 60 * SECOND
+
+
+def test_an_amendment_is_of_what_the_venue_has(desk):
+    order, venue = desk.place(), desk.manager.venue
+    order.away, order.amend_to = 4, (PRICE, SIZE)
+    call = request(venue, order, RequestKind.AMEND, NOW, reference=0)
+    assert dict(parse_qsl(urlsplit(call.target).query))["quantity"] == "0.006"

@@ -1,0 +1,71 @@
+"""What an account holds: fills are booked once, and the venue's newest word is believed."""
+
+from __future__ import annotations
+
+import pytest
+
+from onetape.model.enums import PositionSide, Side
+from onetape.orders.books import Books
+from onetape.orders.told import INTERNAL_TRADES, BalanceTold, PositionTold
+from orders.binance_manager import NOW, SYMBOL, Desk
+
+AT = (SYMBOL, PositionSide.BOTH)
+
+
+class Spot:
+    """A venue that has balances only: each fill moves one by its size."""
+
+    class traits:
+        positions = False
+
+    def moves(self, fill):
+        return [("BTC", fill.size * fill.side.sign)]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_a_fill_is_known_by_its_trade_and_its_side(desk):
+    books = desk.manager.books
+    buy = desk.fill(4)
+    books.book(buy)
+    assert books.has(buy)
+    assert not books.has(buy._replace(side=Side.SELL))  # an account that trades with itself
+    assert not books.has(buy._replace(trade_id=2))
+
+
+def test_purchases_and_sales_add_up_to_the_position(desk):
+    books = desk.manager.books
+    books.book(desk.fill(4))
+    books.book(desk.fill(6, 2, side=Side.SELL))
+    assert (books.positions, books.booked) == ({AT: -2}, 2)
+
+
+def test_an_internal_trade_leaves_what_the_account_holds_as_it_is(desk):
+    books = desk.manager.books
+    books.book(desk.fill(4, INTERNAL_TRADES))
+    assert (books.positions, books.booked) == ({}, 1)
+
+
+def test_of_spot_the_newest_balance_and_the_fills_since_count(desk):
+    books = Books(Spot())
+    books.balance(BalanceTold("BTC", 100, NOW), "rest")
+    for trade, time in enumerate((NOW + 1, NOW + 3), 1):
+        books.book(desk.fill(4, trade, time=time))
+    assert books.holding("BTC") == 108
+    books.balance(BalanceTold("BTC", 104, NOW + 2), "stream")
+    assert books.holding("BTC") == 108
+    books.balance(BalanceTold("BTC", 100, NOW), "rest")  # an older one
+    assert books.holding("BTC") == 108
+
+
+def test_an_older_position_is_not_believed_and_one_as_before_is_not_said(desk):
+    books = desk.manager.books
+    told = [
+        len(books.position(PositionTold(SYMBOL, PositionSide.BOTH, qty, NOW + at), "rest"))
+        for qty, at in ((5, 2), (7, 1), (5, 3), (7, 4))
+    ]
+    assert told == [1, 0, 0, 1]
+    assert books.venue_positions == {AT: (7, NOW + 4)}

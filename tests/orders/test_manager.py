@@ -1,0 +1,479 @@
+"""The order manager rule by rule: what it sends, what it makes of answers and of the stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from onetape.model.enums import OrderNews, OrderState, RequestKind
+from onetape.model.errors import AccountMode, OrderInvalid
+from onetape.orders.calls import OrderKey, Purpose
+from onetape.orders.managed import FillOut, HealthOut
+from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.told import ModeTold, StreamTold
+from orders.binance_manager import NOW, PRICE, SECOND, SIZE, STOP, SYMBOL, Desk
+
+ACCEPTED, CANCELED, FILLED = OrderState.ACCEPTED, OrderState.CANCELED, OrderState.FILLED
+PENDING_CANCEL, UNKNOWN = OrderState.PENDING_CANCEL, OrderState.UNKNOWN
+NOT_FOUND: dict[str, Any] = {"outcome": Outcome.AMBIGUOUS, "not_found": True}
+REFUSED: dict[str, Any] = {"outcome": Outcome.DEFINITIVE, "code": OrderInvalid.code}
+LATER: dict[str, Any] = {"outcome": Outcome.SAFE, "retry_after": 30 * SECOND}
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+# --- what leaves ----------------------------------------------------------------------------------
+
+
+def test_an_intent_is_on_the_journal_when_its_call_is_made(desk):
+    order = desk.place(accepted=False)
+    assert desk.intents() == [(RequestKind.PLACE, PRICE, SIZE)]
+    desk.answer(desk.row(order))
+    desk.manager.amend(order, desk.now, price=PRICE + 10, size=0)
+    assert desk.intents() == [(RequestKind.AMEND, PRICE + 10, SIZE)]
+    desk.answer(desk.row(order, price=PRICE + 10))
+    desk.manager.cancel(order, desk.now)
+    assert desk.intents() == [(RequestKind.CANCEL, PRICE + 10, SIZE)]
+
+
+def test_what_is_held_or_denied_leaves_nothing(desk):
+    order = desk.place(accepted=False)
+    desk.take()
+    request = (desk.manager.open[order.client_id].robot, RequestKind.PLACE, 9, order.spec)
+    from onetape.orders.managed import Request
+
+    held = desk.manager.submit("id-8", Request(*request), desk.now, held=True)
+    denied = desk.manager.deny("id-9", Request(*request), desk.now, OrderInvalid.code, "why")
+    assert desk.sent() == []
+    assert (held.state, denied.state) == (OrderState.SUBMITTED, OrderState.DENIED)
+    assert desk.news() == [(OrderNews.DENIED, OrderState.DENIED)]
+    desk.manager.cancel(held, desk.now)
+    assert desk.sent() == []
+    assert desk.news() == [(OrderNews.CANCELED, CANCELED)]
+
+
+def test_orders_of_other_hands_are_neither_canceled_nor_amended(desk):
+    desk.hear(desk.row("web_1"))
+    order = desk.manager.orders["web_1"]
+    desk.manager.cancel(order, desk.now)
+    desk.manager.amend(order, desk.now, price=1, size=1)
+    assert desk.manager.cancel_all(desk.now) == 0
+    assert desk.sent() == []
+    assert [news for news, _ in desk.news()] == [
+        OrderNews.CANCEL_REJECTED, OrderNews.UPDATE_REJECTED,
+    ]  # fmt: skip
+
+
+def test_a_robot_s_cancels_are_of_its_own_orders(desk):
+    mine, other = desk.place("id-1"), desk.place("id-2", robot=2)
+    assert desk.manager.cancel_all(desk.now, robot=2) == 1
+    assert (mine.state, other.state) == (ACCEPTED, PENDING_CANCEL)
+    assert desk.manager.cancel_all(desk.now) == 2
+
+
+def test_a_cancel_waits_for_the_answer_to_the_placing_and_leaves_with_it(desk):
+    order = desk.place(accepted=False)
+    (placing,) = desk.take()
+    desk.intents()
+    for _ in range(2):
+        desk.manager.cancel(order, desk.now)
+    assert desk.sent() == []
+    assert [kind for kind, _, _ in desk.intents()] == [RequestKind.CANCEL]
+    desk.manager.answered(placing, Answer(Outcome.DONE, (desk.row(order),)), desk.now)
+    assert desk.sent() == [Purpose.CANCEL]
+
+
+@pytest.mark.parametrize("end", [{"outcome": Outcome.DEFINITIVE}, {"filled": SIZE}])
+def test_a_cancel_that_waits_does_not_leave_for_what_has_ended(desk, end):
+    order = desk.place(accepted=False)
+    (placing,) = desk.take()
+    desk.manager.cancel(order, desk.now)
+    if "filled" in end:
+        desk.hear(desk.fill(SIZE))
+    desk.manager.answered(placing, Answer(end.get("outcome", Outcome.DONE)), desk.now)
+    assert desk.sent() == []
+    assert not order.is_open
+
+
+def test_a_second_cancel_is_not_sent_while_the_first_is_unanswered(desk):
+    order = desk.place()
+    desk.manager.cancel(order, desk.now)
+    desk.manager.cancel(order, desk.now)
+    desk.manager.cancel_once(order, desk.now)
+    assert desk.sent() == [Purpose.CANCEL]
+    assert len(desk.intents()) == 1
+
+
+def test_who_cancels_again_and_again_cancels_once_and_is_not_refused(desk):
+    waiting = desk.place(accepted=False)
+    desk.take()
+    for _ in range(3):
+        desk.manager.cancel_once(waiting, desk.now)
+    assert waiting.cancel_wanted
+    assert [kind for kind, _, _ in desk.intents()] == [RequestKind.PLACE, RequestKind.CANCEL]
+
+
+def test_an_order_that_waits_for_its_trigger_is_not_amended(desk):
+    order = desk.place(**STOP)
+    desk.manager.amend(order, desk.now, price=PRICE + 10, size=0)
+    assert desk.sent() == []
+    assert desk.news() == [(OrderNews.UPDATE_REJECTED, ACCEPTED)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"), [((PRICE + 10, 0), (PRICE + 10, SIZE)), ((0, 12), (PRICE, 12))]
+)
+def test_an_amendment_of_one_keeps_the_other(desk, asked, sent):
+    order = desk.place()
+    desk.manager.amend(order, desk.now, price=asked[0], size=asked[1])
+    assert order.amend_to == sent
+    desk.answer()
+    assert (order.price, order.life.size) == sent
+    assert desk.news() == [(OrderNews.UPDATED, ACCEPTED)]
+
+
+# --- answers --------------------------------------------------------------------------------------
+
+
+def test_a_full_page_of_fills_is_followed_by_the_next(desk):
+    call = desk.manager.venue.fills(SYMBOL, desk.now, since=NOW)
+    desk.manager.answered(call, Answer(Outcome.DONE, cursor="1001"), desk.now)
+    (more,) = desk.take()
+    assert more.purpose is Purpose.FILLS
+    assert "fromId=1001" in more.target
+
+
+def test_an_answer_after_its_deadline_is_heard_and_counted(desk):
+    order = desk.place(accepted=False)
+    (placing,) = desk.take()
+    desk.wait(5 * SECOND)
+    assert order.state is UNKNOWN
+    desk.take()
+    desk.manager.answered(placing, Answer(Outcome.DONE, (desk.row(order),)), desk.now)
+    assert order.state is ACCEPTED
+    assert desk.manager.counts == {"answer nobody waits for": 1}
+
+
+def test_what_the_venue_refuses_for_now_is_sent_four_times_at_most(desk):
+    order = desk.place(accepted=False)
+    tries = 0
+    while order.is_open and not order.is_unknown:
+        desk.answer(outcome=Outcome.SAFE)
+        tries += 1
+        desk.wait(SECOND)
+    assert tries == 4
+    assert order.state is OrderState.REJECTED
+
+
+def test_a_request_that_was_sent_again_is_lost_by_a_deadline_of_its_own(desk):
+    order = desk.place(accepted=False)
+    desk.answer(**LATER)
+    desk.wait(32 * SECOND)  # a little late
+    assert desk.sent() == [Purpose.PLACE]
+    assert desk.manager.next_due == desk.now + 5 * SECOND
+    desk.wait(4 * SECOND)
+    assert order.state is OrderState.SUBMITTED
+    desk.wait(SECOND)
+    assert order.state is UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        (Outcome.DONE, ACCEPTED),
+        (Outcome.DEFINITIVE, OrderState.REJECTED),
+        (Outcome.AMBIGUOUS, UNKNOWN),
+        (Outcome.SETTLED, UNKNOWN),  # "that id is there already": an earlier try may live
+    ],
+)
+def test_what_an_answer_to_a_placing_proves(desk, outcome, state):
+    order = desk.place(accepted=False)
+    desk.answer(outcome=outcome)
+    assert order.state is state
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        (Outcome.DEFINITIVE, ACCEPTED),
+        (Outcome.SETTLED, ACCEPTED),
+        (Outcome.AMBIGUOUS, UNKNOWN),
+    ],
+)
+def test_what_an_answer_to_an_amendment_proves(desk, outcome, state):
+    order = desk.place()
+    desk.manager.amend(order, desk.now, price=0, size=12)
+    desk.answer(outcome=outcome)
+    assert (order.state, order.life.size) == (state, SIZE)
+    assert desk.news()[0][0] is (OrderNews.LOST if state is UNKNOWN else OrderNews.UPDATE_REJECTED)
+
+
+def test_how_much_was_filled_of_a_canceled_order_is_asked_for(desk):
+    order = desk.place()
+    desk.manager.cancel(order, desk.now)
+    desk.answer()
+    assert order.state is PENDING_CANCEL
+    assert desk.manager.next_due == desk.now + SECOND
+    desk.wait(SECOND)
+    assert desk.sent() == [Purpose.QUERY]
+
+
+def test_the_answered_cancel_of_a_conditional_order_ends_it(desk):
+    order = desk.place(**STOP)
+    desk.manager.cancel(order, desk.now)
+    desk.answer()
+    assert order.state is CANCELED
+
+
+def test_a_cancel_that_found_the_order_filled_does_not_end_it_as_canceled(desk):
+    order = desk.place()
+    desk.manager.cancel(order, desk.now)
+    desk.answer(desk.row(order, FILLED, filled=SIZE))
+    assert order.is_open
+    desk.hear(desk.fill(SIZE))
+    assert order.state is FILLED
+
+
+def test_only_a_canceled_row_says_that_the_order_is_canceled(desk):
+    order = desk.place()
+    desk.manager.cancel(order, desk.now)
+    desk.answer(desk.row(order))
+    assert order.is_open
+
+
+def test_what_an_answer_says_is_filled_is_asked_for_where_no_fill_has_come(desk):
+    order = desk.place(accepted=False)
+    desk.answer(desk.row(order, OrderState.PARTIALLY_FILLED, filled=4))
+    assert order.told_filled == 4
+    desk.wait(SECOND // 4)
+    assert desk.sent() == [Purpose.QUERY, Purpose.FILLS]
+
+
+@pytest.mark.parametrize(("code", "asked"), [(AccountMode.code, True), (OrderInvalid.code, False)])
+def test_a_refusal_for_the_account_s_mode_looks_at_the_modes(desk, code, asked):
+    desk.place(accepted=False)
+    desk.answer(outcome=Outcome.DEFINITIVE, code=code)
+    assert desk.sent() == [Purpose.MODES] * asked
+
+
+def test_a_cancel_that_finds_nothing_proves_nothing_and_the_order_is_asked_for(desk):
+    order = desk.place()
+    desk.manager.cancel(order, desk.now)
+    desk.answer(outcome=Outcome.DEFINITIVE, not_found=True)
+    assert order.state is PENDING_CANCEL
+    assert desk.news() == []
+    desk.wait(0)
+    assert desk.sent() == [Purpose.QUERY]
+
+
+def test_a_refused_cancel_is_said_as_one(desk):
+    order = desk.place()
+    desk.manager.cancel(order, desk.now)
+    desk.answer(**REFUSED)
+    assert desk.news() == [(OrderNews.CANCEL_REJECTED, ACCEPTED)]
+
+
+# --- questions ------------------------------------------------------------------------------------
+
+
+def test_not_found_of_an_accepted_order_is_no_absence(desk):
+    """It was there. Whether it was filled, canceled or is hidden, nobody has said."""
+    order = desk.place()
+    desk.manager.cancel(order, desk.now)
+    desk.answer(outcome=Outcome.DEFINITIVE, not_found=True)
+    for _ in range(8):
+        desk.wait(max(desk.manager.next_due - desk.now, 10 * SECOND))
+        assert desk.sent() == [Purpose.QUERY]
+        desk.manager.answered(
+            _query(desk, order), Answer(Outcome.AMBIGUOUS, not_found=True), desk.now
+        )
+    assert order.state is UNKNOWN
+
+
+def test_not_found_by_another_name_proves_nothing(desk):
+    order = desk.place(accepted=False)
+    desk.lose()
+    for _ in range(3):
+        desk.wait(30 * SECOND)
+        desk.take()
+        key = OrderKey(SYMBOL, "id-1r1")
+        desk.manager.directory.orders["id-1r1"] = order
+        desk.manager.answered(
+            _query(desk, order)._replace(subject=key),
+            Answer(Outcome.AMBIGUOUS, not_found=True),
+            desk.now,
+        )
+    assert (order.state, order.not_found) == (UNKNOWN, 0)
+
+
+def _query(desk, order):
+    return desk.manager.venue.query(OrderKey(SYMBOL, order.name), desk.now)
+
+
+def test_a_question_that_nobody_answers_is_asked_later_and_later(desk):
+    order = desk.place(accepted=False)
+    desk.lose()
+    desk.wait(0)
+    waits = []
+    for _ in range(6):
+        desk.lose()
+        waits.append(desk.manager.next_due - desk.now)
+        desk.wait(waits[-1])
+    assert waits == [SECOND // 4, SECOND // 2, SECOND, 2 * SECOND, 5 * SECOND, 5 * SECOND]
+    assert order.state is UNKNOWN
+
+
+def test_a_conditional_order_that_is_not_found_is_asked_for_in_the_book_and_back(desk):
+    order = desk.place(accepted=False, **STOP)
+    desk.lose()
+    apart = []
+    for _ in range(4):
+        desk.wait(max(desk.manager.next_due - desk.now, 0))
+        apart.append("algoOrder" in desk.manager.calls[0].target)
+        desk.answer(**NOT_FOUND)
+    assert apart == [True, False, True, False]
+    assert order.state is UNKNOWN
+
+
+def test_whose_fills_are_is_asked_once_until_that_is_answered(desk):
+    first, second = desk.fill(4, 1, name="", venue_id="91"), desk.fill(1, 2, name="", venue_id="91")
+    desk.hear(first, second)
+    assert [call.subject.venue_id for call in desk.manager.calls] == ["91"]
+    desk.lose()
+    desk.hear(desk.fill(1, 3, name="", venue_id="91"))
+    assert [call.subject.venue_id for call in desk.manager.calls] == ["91"]
+    assert len(desk.manager.unmatched) == 3
+    desk.answer(desk.row("web_1", FILLED, venue_id="91", filled=6))
+    assert desk.manager.booked == 3
+    assert desk.manager.unmatched == {}
+
+
+# --- the stream -----------------------------------------------------------------------------------
+
+
+def test_how_the_account_is_set_is_believed_and_asked_for_when_that_changes(desk):
+    mode = ModeTold(hedge=True, multi_assets=False, can_trade=True, can_withdraw=False)
+    desk.hear(mode)
+    assert desk.manager.mode == mode
+    desk.hear(StreamTold("expired"))
+    assert desk.sent() == []
+    desk.hear(StreamTold("settings changed", "x"))
+    assert desk.sent() == [Purpose.MODES]
+
+
+def test_an_amendment_that_the_stream_tells_is_answered_with_its_price(desk):
+    order = desk.place()
+    desk.manager.amend(order, desk.now, price=PRICE + 10, size=12)
+    desk.hear(desk.row(order, news=OrderNews.UPDATED, price=PRICE + 10, size=12))
+    assert (order.price, order.life.size, order.pending) == (PRICE + 10, 12, {})
+    assert order.state is ACCEPTED
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"price": PRICE + 5, "size": 11},  # of the amendment before
+        {"price": PRICE + 10, "size": 12, "time": 5},  # older than what is known
+    ],
+)
+def test_an_old_word_about_an_amendment_changes_nothing(desk, row):
+    order = desk.place()
+    desk.manager.amend(order, desk.now, price=PRICE + 10, size=12)
+    desk.hear(desk.row(order, news=OrderNews.UPDATED, **row))
+    assert (order.price, order.life.size, order.state) == (PRICE, SIZE, OrderState.PENDING_UPDATE)
+
+
+def test_an_amendment_to_less_than_is_filled_is_an_old_one(desk):
+    order = desk.place()
+    desk.hear(desk.fill(6))
+    desk.hear(desk.row(order, news=OrderNews.UPDATED, size=5))
+    assert (order.life.size, order.state) == (SIZE, OrderState.PARTIALLY_FILLED)
+
+
+def test_a_word_about_the_venue_s_former_order_is_not_about_the_present_one(desk):
+    order = desk.place()
+    desk.manager.directory.rename(order, "id-1r1")
+    desk.hear(desk.row("id-1", CANCELED, news=OrderNews.CANCELED))
+    assert order.is_open
+    desk.hear(desk.row("id-1r1", CANCELED, news=OrderNews.CANCELED, venue_id="78"))
+    assert order.state is CANCELED
+
+
+# --- how an order stands at the venue -------------------------------------------------------------
+
+
+def test_an_older_snapshot_is_not_believed(desk):
+    order = desk.place()
+    desk.hear(desk.row(order, CANCELED, time=desk.now - SECOND))
+    assert order.state is ACCEPTED
+    desk.hear(desk.row(order, CANCELED, time=0))  # a list without times is as fresh as its answer
+    assert order.state is CANCELED
+
+
+def test_a_state_that_is_not_understood_proves_nothing(desk):
+    order = desk.place(accepted=False)
+    desk.lose()
+    desk.hear(desk.row(order, UNKNOWN))
+    assert order.state is UNKNOWN
+
+
+def test_an_order_that_works_though_its_cancel_was_answered_is_not_being_canceled(desk):
+    order = desk.place()
+    desk.manager.cancel(order, desk.now)
+    desk.answer()
+    desk.news()
+    desk.hear(desk.row(order))
+    assert desk.news() == [(OrderNews.CANCEL_REJECTED, ACCEPTED)]
+
+
+def test_an_order_that_is_found_waits_for_no_answer_and_has_the_venue_s_terms(desk):
+    order = desk.place(accepted=False)
+    desk.hear(desk.row(order, size=7, price=PRICE + 5))
+    assert order.pending == {}
+    assert desk.news() == [(OrderNews.FOUND, ACCEPTED)]
+    desk = Desk()
+    order = desk.place()
+    desk.manager.amend(order, desk.now, price=PRICE + 10, size=12)
+    desk.lose()
+    desk.hear(desk.row(order, size=12, price=PRICE + 10))
+    assert (order.price, order.life.size, order.state) == (PRICE + 10, 12, ACCEPTED)
+
+
+def test_an_order_that_was_seen_has_not_been_absent(desk):
+    order = desk.place(accepted=False)
+    desk.lose()
+    desk.wait(20 * SECOND)
+    desk.answer(**NOT_FOUND)
+    assert (order.not_found, order.asks) == (1, 1)
+    desk.hear(desk.row(order))
+    assert (order.not_found, order.asks) == (0, 0)
+
+
+# --- orders that no tape has ----------------------------------------------------------------------
+
+
+def test_an_order_that_no_tape_has_is_its_robot_s_by_its_id(desk):
+    desk.manager.owner_of = lambda name: (3, 9) if name == "ours" else None
+    desk.hear(desk.row("ours"), desk.row("web_1", venue_id="78"))
+    assert desk.manager.by_robot[3, 9] is desk.manager.orders["ours"]
+    assert desk.manager.orders["web_1"].is_foreign
+    assert desk.health() == [("ours", "attributed"), ("web_1", "foreign")]
+
+
+def test_an_order_that_the_venue_refused_and_no_tape_has_is_none(desk):
+    desk.hear(desk.row("web_1", OrderState.REJECTED, news=OrderNews.REJECTED))
+    assert desk.manager.orders == {}
+
+
+def test_an_order_that_is_met_when_it_has_ended_is_not_open_and_no_news(desk):
+    desk.hear(desk.fill(SIZE, name="", venue_id="91"))
+    desk.answer(desk.row("web_1", FILLED, venue_id="91", filled=SIZE))
+    assert desk.manager.open == {}
+    assert desk.manager.orders["web_1"].state is FILLED
+    fills = [out for out in desk.manager.outs if isinstance(out, FillOut)]
+    assert len(fills) == 1
+    assert not [out for out in desk.manager.outs if isinstance(out, HealthOut)]

@@ -1,0 +1,402 @@
+"""A round of reconciliation: what is asked, in which order, when it is over and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from onetape.model import catalogue
+from onetape.model.enums import OrderState, PositionSide
+from onetape.orders.books import OPENING
+from onetape.orders.calls import Call, Purpose
+from onetape.orders.fills_asked import OVERLAP, FillsAsked
+from onetape.orders.managed import AccountOut, HealthOut
+from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.reconcile import Reconciler
+from onetape.orders.told import PositionTold
+from orders.binance_manager import BTC, NOW, SECOND, STOP, SYMBOL, Desk
+
+ETH = catalogue.find("binance:ETH/USDT:USDT")
+BOTH = PositionSide.BOTH
+ROUND = [
+    Purpose.MODES, Purpose.OPEN_ORDERS, Purpose.OPEN_CONDITIONALS, Purpose.POSITIONS,
+    Purpose.BALANCES, Purpose.FILLS,
+]  # fmt: skip
+FAILED = Answer(Outcome.AMBIGUOUS)
+
+
+class Rounds(Desk):
+    """A reconciler, and a venue that answers with what stands in `rows`, by purpose."""
+
+    def __init__(self, *, is_new: bool = False, since: int = NOW, **more: Any) -> None:
+        super().__init__()
+        self.rows: dict[Purpose, tuple] = {}
+        self.make(is_new=is_new, since=since, **more)
+
+    def make(self, symbols: tuple[str, ...] = (SYMBOL,), **more: Any) -> None:
+        self.reconciler = Reconciler(
+            self.manager, symbols, **{"is_new": False, "since": NOW, **more}
+        )
+
+    def done(self, call: Call, answer: Answer | None = None) -> bool:
+        answer = answer or Answer(Outcome.DONE, self.rows.get(call.purpose, ()))
+        return self.reconciler.answered(call, answer, self.now)
+
+    def answer_all(self) -> list[Purpose]:
+        calls = self.take()
+        for call in calls:
+            if not self.done(call):
+                self.manager.answered(
+                    call, Answer(Outcome.DONE, self.rows.get(call.purpose, ())), self.now
+                )
+        return [call.purpose for call in calls]
+
+    def tick(self, ns: int = 0) -> None:
+        self.wait(ns)
+        self.reconciler.tick(self.now)
+
+    def play(self, seconds: int = 60) -> list[Purpose]:
+        """Answers whatever is asked until the round is over."""
+        asked = []
+        until = self.now + seconds * SECOND
+        while self.reconciler.is_running and self.now < until:
+            asked += self.answer_all()
+            self.tick(SECOND // 10)
+        return asked
+
+    def said(self) -> list[tuple[str, str, str, str]]:
+        return [tuple(out) for out in self.manager.outs if isinstance(out, HealthOut)]
+
+
+@pytest.fixture
+def rounds() -> Rounds:
+    return Rounds()
+
+
+def terms(call: Call) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(call.target).query))
+
+
+def test_a_round_asks_for_all_there_is_positions_before_the_fills_that_cover_them(rounds):
+    rounds.make(symbols=(SYMBOL, ETH.symbol))
+    rounds.manager.venue.set_instruments([BTC, ETH])
+    rounds.reconciler.start(rounds.now, "start")
+    assert rounds.play() == [*ROUND, Purpose.FILLS]
+    assert rounds.reconciler.asked == 7
+    assert rounds.said() == [("reconciled", "start", "0 differences", "info")]
+
+
+def test_fills_are_asked_for_from_before_the_last_known_one(rounds):
+    rounds.reconciler.start(rounds.now, "start")
+    (fills,) = [call for call in rounds.take() if call.purpose is Purpose.FILLS]
+    assert terms(fills)["startTime"] == str((NOW - OVERLAP) // 1_000_000)
+
+
+def test_a_round_about_money_asks_for_less_and_says_nothing(rounds):
+    rounds.reconciler.check(rounds.now)
+    assert rounds.play() == [Purpose.BALANCES, Purpose.FILLS]
+    assert rounds.said() == []
+    assert rounds.reconciler.rounds == 1
+
+
+@pytest.mark.parametrize(("since", "asked"), [(None, []), (NOW - 5 * SECOND, [Purpose.MOVES])])
+def test_what_moved_money_is_asked_for_where_that_is_wanted(rounds, since, asked):
+    rounds.make(moves_wanted=lambda: since)
+    rounds.reconciler.check(rounds.now)
+    calls = list(rounds.manager.calls)
+    assert rounds.play() == [Purpose.BALANCES, Purpose.FILLS, *asked]
+    assert [terms(c)["startTime"] for c in calls if c.purpose is Purpose.MOVES] == [
+        str(since // 1_000_000) for _ in asked
+    ]
+
+
+# --- calls that fail, and pages -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("purpose", ROUND)
+@pytest.mark.parametrize("wait", [0, 7 * SECOND])
+def test_a_call_that_failed_is_sent_again_after_its_wait_and_the_round_waits_for_it(
+    rounds, purpose, wait
+):
+    rounds.reconciler.start(rounds.now, "start")
+    calls = rounds.take()
+    for call in calls:
+        failed = Answer(Outcome.SAFE, retry_after=wait)
+        rounds.done(call, failed if call.purpose is purpose else None)
+    due = rounds.now + max(wait, SECOND)
+    assert rounds.reconciler.next_due == due
+    rounds.tick(due - rounds.now - 1)
+    assert rounds.take() == []
+    rounds.tick(1)
+    (again,) = rounds.take()
+    (first,) = [call for call in calls if call.purpose is purpose]
+    assert again.purpose is purpose
+    signed = ("timestamp", "signature")
+    same = [{k: v for k, v in terms(c).items() if k not in signed} for c in (first, again)]
+    assert same[0] == same[1]
+    rounds.tick(SECOND)
+    assert rounds.reconciler.is_running
+    rounds.done(again)
+    rounds.tick()
+    assert not rounds.reconciler.is_running
+
+
+def test_the_next_step_is_when_the_first_failed_call_is_due(rounds):
+    rounds.reconciler.start(rounds.now, "start")
+    for number, call in enumerate(rounds.take()):
+        rounds.done(call, Answer(Outcome.SAFE, retry_after=(9 - number) * SECOND))
+    assert rounds.reconciler.next_due == rounds.now + 4 * SECOND
+
+
+def test_failed_moves_are_asked_for_since_the_same_time(rounds):
+    rounds.make(moves_wanted=lambda: NOW - 5 * SECOND)
+    rounds.reconciler.check(rounds.now)
+    for call in rounds.take():
+        rounds.done(call, FAILED if call.purpose is Purpose.MOVES else None)
+    rounds.tick(SECOND)
+    (again,) = rounds.take()
+    assert terms(again)["startTime"] == str((NOW - 5 * SECOND) // 1_000_000)
+
+
+@pytest.mark.parametrize("purpose", [Purpose.FILLS, Purpose.MOVES])
+def test_a_next_page_is_asked_for_from_where_the_one_before_ended(rounds, purpose):
+    rounds.make(moves_wanted=lambda: NOW)
+    rounds.reconciler.check(rounds.now)
+    cursor = {Purpose.FILLS: "1001", Purpose.MOVES: f"{NOW // 1_000_000}:2"}[purpose]
+    for call in rounds.take():
+        rounds.done(call, Answer(Outcome.DONE, cursor=cursor) if call.purpose is purpose else None)
+    rounds.tick()
+    assert rounds.reconciler.is_running
+    (more,) = rounds.take()
+    assert more.purpose is purpose
+    if purpose is Purpose.FILLS:
+        assert (terms(more)["fromId"], terms(more).get("startTime")) == ("1001", None)
+    rounds.done(more)
+    rounds.tick()
+    assert not rounds.reconciler.is_running
+
+
+def test_the_next_round_begins_at_the_newest_fill_of_the_last_one(rounds):
+    rounds.place()
+    newest = NOW + 300 * SECOND
+    rounds.rows[Purpose.FILLS] = (rounds.fill(1, time=newest),)
+    rounds.rows[Purpose.POSITIONS] = (PositionTold(SYMBOL, BOTH, 1, NOW),)
+    rounds.rows[Purpose.OPEN_ORDERS] = (rounds.row(),)
+    rounds.reconciler.start(rounds.now, "start")
+    assert rounds.reconciler.fills.known == NOW
+    rounds.play()
+    assert rounds.reconciler.fills.known == newest
+
+
+def test_an_answer_to_another_call_is_none_of_the_round_s(rounds):
+    stray = rounds.manager.venue.balances(rounds.now)
+    rounds.reconciler.start(rounds.now, "start")
+    assert rounds.done(stray) is False
+
+
+# --- orders that no list has ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("last", [Purpose.OPEN_ORDERS, Purpose.OPEN_CONDITIONALS, Purpose.FILLS])
+def test_what_no_list_has_is_asked_for_once_both_lists_and_the_fills_are_read(rounds, last):
+    order = rounds.place()
+    rounds.now += SECOND
+    rounds.reconciler.start(rounds.now, "start")
+    calls = sorted(rounds.take(), key=lambda call: call.purpose is last)
+    for call in calls[:-1]:
+        rounds.done(call)
+    assert order.ask_at == 0
+    rounds.done(calls[-1])
+    assert order.ask_at == rounds.now
+
+
+@pytest.mark.parametrize("is_conditional", [False, True])
+def test_what_is_listed_is_not_asked_for(rounds, is_conditional):
+    order = rounds.place(**(STOP if is_conditional else {}))
+    rounds.now += SECOND
+    listed = Purpose.OPEN_CONDITIONALS if is_conditional else Purpose.OPEN_ORDERS
+    rounds.rows[listed] = (rounds.row(order),)
+    rounds.reconciler.start(rounds.now, "start")
+    assert Purpose.QUERY not in [*rounds.play(), *rounds.sent()]
+
+
+def test_what_was_sent_after_the_round_began_may_be_in_no_list(rounds):
+    rounds.now += SECOND
+    rounds.reconciler.start(rounds.now, "start")
+    rounds.now += 1
+    calls = rounds.take()
+    order = rounds.place()
+    for call in calls:
+        rounds.done(call)
+    assert order.ask_at == 0
+
+
+def test_what_is_on_the_wire_or_held_is_not_asked_for(rounds):
+    on_the_wire = rounds.place(accepted=False)
+    rounds.take()
+    held = rounds.place("id-2", accepted=False)
+    rounds.take()
+    held.is_held, held.pending = True, {}
+    rounds.now += SECOND
+    rounds.reconciler.start(rounds.now, "start")
+    for call in rounds.take():
+        rounds.done(call)
+    assert (on_the_wire.ask_at, held.ask_at) == (0, 0)
+
+
+# --- positions ------------------------------------------------------------------------------------
+
+
+def test_new_books_begin_with_what_the_account_holds():
+    rounds = Rounds(is_new=True)
+    rounds.rows[Purpose.POSITIONS] = (PositionTold(SYMBOL, BOTH, 7, NOW),)
+    rounds.reconciler.start(rounds.now, "start")
+    rounds.play()
+    assert rounds.manager.positions == {(SYMBOL, BOTH): 7}
+    opening = [o for o in rounds.manager.outs if isinstance(o, AccountOut) and o.source == OPENING]
+    assert [(o.name, o.amount) for o in opening] == [(SYMBOL, 7)]
+    assert rounds.reconciler.differences == []
+    assert ("position", f"{SYMBOL} both", "opening 7", "info") in rounds.said()
+
+
+def test_later_the_books_are_not_made_to_agree():
+    rounds = Rounds(is_new=True)
+    rounds.reconciler.start(rounds.now, "start")
+    rounds.play()
+    rounds.rows[Purpose.POSITIONS] = (PositionTold(SYMBOL, BOTH, 7, NOW + 100 * SECOND),)
+    rounds.now += 200 * SECOND
+    rounds.reconciler.start(rounds.now, "again")
+    rounds.play()
+    assert rounds.manager.positions.get((SYMBOL, BOTH), 0) == 0
+    assert [d.what for d in rounds.reconciler.differences] == [f"position {SYMBOL} both"]
+
+
+def test_a_trade_between_fills_and_positions_at_the_opening_is_looked_at_once_more():
+    """The positions of the first look may be without it, the fills with it, or the other way."""
+    rounds = Rounds(is_new=True)
+    rounds.rows[Purpose.POSITIONS] = (PositionTold(SYMBOL, BOTH, 7, NOW),)
+    rounds.reconciler.start(rounds.now, "start")
+    order = rounds.place("id-1", accepted=False)
+    for call in [c for c in rounds.take() if c.purpose is not Purpose.PLACE]:
+        rounds.done(call)
+    rounds.hear(rounds.fill(2, name=order.client_id))
+    rounds.tick()
+    assert [c.purpose for c in rounds.manager.calls] == [
+        Purpose.POSITIONS, Purpose.BALANCES, Purpose.FILLS,
+    ]  # fmt: skip
+    rounds.rows[Purpose.POSITIONS] = (PositionTold(SYMBOL, BOTH, 9, rounds.now),)
+    rounds.play()
+    assert rounds.manager.positions == {(SYMBOL, BOTH): 9}
+
+
+def test_a_position_that_the_venue_does_not_list_is_flat(rounds):
+    rounds.manager.positions[SYMBOL, BOTH] = 7
+    rounds.manager.venue_positions[SYMBOL, BOTH] = (7, NOW)
+    rounds.reconciler.start(rounds.now, "start")
+    rounds.play()
+    assert [str(d) for d in rounds.reconciler.differences] == [
+        f"position {SYMBOL} both: ours 7, the venue's 0"
+    ]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(7, 0), (0, 7), (7, 8), (7, -7)])
+def test_positions_that_differ_are_said_after_some_looks_and_not_mended(rounds, ours, theirs):
+    rounds.manager.positions[SYMBOL, BOTH] = ours
+    rounds.rows[Purpose.POSITIONS] = (PositionTold(SYMBOL, BOTH, theirs, NOW),) if theirs else ()
+    rounds.reconciler.start(rounds.now, "start")
+    asked = rounds.play()
+    assert asked.count(Purpose.POSITIONS) == 10
+    assert rounds.manager.positions == {(SYMBOL, BOTH): ours}
+    what = f"position {SYMBOL} both"
+    words = f"{what}: ours {ours}, the venue's {theirs}"
+    assert rounds.said() == [
+        ("difference", what, words, "critical"),
+        ("reconciled", "start", "1 difference", "critical"),
+    ]
+
+
+def test_a_position_that_agrees_at_the_second_look_is_no_difference(rounds):
+    rounds.manager.positions[SYMBOL, BOTH] = 7
+    rounds.reconciler.start(rounds.now, "start")
+    rounds.answer_all()
+    rounds.tick()
+    rounds.rows[Purpose.POSITIONS] = (PositionTold(SYMBOL, BOTH, 7, rounds.now),)
+    rounds.play()
+    assert rounds.said() == [("reconciled", "start", "0 differences", "info")]
+
+
+# --- what else is a difference --------------------------------------------------------------------
+
+
+def test_an_order_that_nobody_knows_is_waited_for_and_then_said(rounds):
+    order = rounds.place(accepted=False)
+    rounds.lose()
+    rounds.reconciler.start(rounds.now, "start")
+    until = rounds.now + 60 * SECOND
+    asked = []
+    while rounds.reconciler.is_running and rounds.now < until:
+        for call in rounds.take():
+            asked.append(call.purpose)
+            if not rounds.done(call):
+                rounds.manager.answered(call, FAILED, rounds.now)
+        rounds.tick(SECOND // 10)
+    assert asked.count(Purpose.POSITIONS) == 1  # only answers about orders are waited for
+    assert [d.what for d in rounds.reconciler.differences] == [f"order {order.client_id}"]
+
+
+def test_an_order_whose_fills_are_missing_is_a_difference(rounds):
+    order = rounds.place()
+    ended = rounds.row(order, OrderState.CANCELED, filled=6)
+    rounds.rows[Purpose.QUERY] = (ended,)
+    rounds.hear(ended)
+    rounds.now += SECOND
+    rounds.reconciler.start(rounds.now, "start")
+    asked = rounds.play()
+    assert asked.count(Purpose.POSITIONS) == 10
+    (found,) = rounds.reconciler.differences
+    assert (found.what, found.venue) == ("order id-1", "canceled")
+
+
+def test_a_fill_of_an_order_that_nobody_knows_is_a_difference(rounds):
+    rounds.rows[Purpose.FILLS] = (rounds.fill(1, name="", venue_id="91"),)
+    rounds.reconciler.start(rounds.now, "start")
+    rounds.play()
+    assert [d.what for d in rounds.reconciler.differences] == [f"fill {SYMBOL} 1"]
+
+
+# --- since when fills are asked for ---------------------------------------------------------------
+
+
+def _ends(fills: FillsAsked, rounds: Rounds, *times: int) -> None:
+    fills.heard([rounds.fill(1, number, time=time) for number, time in enumerate(times)])
+
+
+@pytest.mark.parametrize(
+    ("play", "known"),
+    [
+        (lambda fills, r: fills.begin(NOW + 1), NOW),
+        (lambda fills, r: (_ends(fills, r, NOW + 9), fills.done()), NOW + 9),
+        (lambda fills, r: (_ends(fills, r, NOW + 9, NOW + 5), fills.done()), NOW + 9),
+        (lambda fills, r: _ends(fills, r, NOW + 9), NOW),
+        # a round that takes the place of another has not seen its pages
+        (lambda fills, r: (_ends(fills, r, NOW + 9), fills.begin(NOW), fills.done()), NOW),
+        (lambda fills, r: (_ends(fills, r, NOW - 9), fills.done()), NOW),
+    ],
+)  # fmt: skip
+def test_the_mark_of_the_fills_moves_when_a_whole_round_was_answered(
+    rounds, play: Callable[[FillsAsked, Rounds], object], known: int
+):
+    fills = FillsAsked(NOW)
+    play(fills, rounds)
+    assert fills.known == known
+    assert fills.since == known - OVERLAP
+
+
+def test_the_first_round_of_all_begins_now():
+    fills = FillsAsked(0)
+    assert fills.since == 0
+    fills.begin(NOW)
+    assert (fills.known, fills.since) == (NOW, NOW - OVERLAP)
