@@ -26,6 +26,7 @@ from onetape.model.errors import (
     PermissionDenied,
     UsageError,
 )
+from onetape.model.shown import shown
 
 NEXT_STEPS = """\
 onetape {version}: backtest, paper and live as one program on one kind of tape.
@@ -114,7 +115,7 @@ def run(arguments: list[str]) -> int:
 
                 write_value(descriptor, named.as_json())
             else:
-                print(named, file=sys.stderr)
+                print(shown(str(named)), file=sys.stderr)
             return named.exit_code
 
 
@@ -149,10 +150,10 @@ def _show(answer: Answer, descriptor: int) -> None:
     elif callable(answer.text):
         answer.text()
     elif answer.text:
-        print(answer.text)
+        print(shown(answer.text))
     sys.stdout.flush()
     if answer.error is not None and descriptor == 1:
-        print(answer.error, file=sys.stderr)
+        print(shown(str(answer.error)), file=sys.stderr)
 
 
 def _on_stop(number: int, _frame: FrameType | None) -> None:
