@@ -28,7 +28,7 @@ fuzz_native = cd build/fuzz && for target in *_fuzz; do \
 	./$$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 || exit 1; done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-python test-fast test-long golden simulate kills mutants test-core test-pythons test-asan test-tsan fuzz fuzz-build fuzz-python fuzz-core lint format bench peers certify bridge docs wheel clean
+.PHONY: help setup setup-locked lock sbom audit build demo test test-python test-fast test-long golden simulate kills mutants test-core test-pythons test-asan test-tsan fuzz fuzz-build fuzz-python fuzz-core lint format bench peers certify bridge docs wheel clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -44,6 +44,24 @@ $(STAMP): pyproject.toml Makefile $(CORE)
 	@$(WITH_TOOLS) $(PIP) --no-build-isolation -e '.[dev]'
 	@cp $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('platlib'))")/onetape/_core.pyi src/onetape/_core.pyi
 	@touch $(STAMP)
+
+# Nothing is resolved: what the file names is taken, and each file's hash has to be the one it names.
+setup-locked: ## the same with the very files that requirements/ci.lock names
+	@sh tools/preflight.sh $(PYTHON)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) --require-hashes --no-deps --no-build-isolation -r requirements/ci.lock
+	@$(WITH_TOOLS) $(PIP) --no-build-isolation --no-deps -e .
+	@cp $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('platlib'))")/onetape/_core.pyi src/onetape/_core.pyi
+	@touch $(STAMP)
+
+lock: setup ## requirements/ci.lock from this environment
+	$(BIN)/python tools/lock.py
+
+sbom: setup ## what the environment is made of, and under which licences: dist/sbom.json, licences.txt
+	$(BIN)/python tools/sbom.py
+
+audit: setup ## known vulnerabilities of what is locked (needs the internet, and says so)
+	$(BIN)/python tools/audit.py
 
 build: setup ## build the C++ core again after an edit
 

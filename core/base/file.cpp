@@ -25,6 +25,7 @@ FileHandle::~FileHandle() {
 }
 
 Mapping::~Mapping() {
+    if (guard_ != nullptr) unguard_range(*guard_);
     if (data_ != nullptr) ::munmap(data_, bytes_);
 }
 
@@ -36,6 +37,7 @@ Failure Mapping::map(const FileHandle& file, std::size_t bytes, bool writable,
     Mapping made;
     made.data_ = static_cast<std::byte*>(data);
     made.bytes_ = bytes;
+    if (!writable) made.guard_ = guard_range(data, bytes);
     mapping = std::move(made);
     return {};
 }

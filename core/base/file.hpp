@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "base/mapping_guard.hpp"
 #include "base/status.hpp"
 
 namespace onetape {
@@ -29,14 +30,19 @@ class FileHandle {
     int fd_ = -1;
 };
 
+// A mapped file. Where another process cuts the file short under one that is only read, the lost
+// part reads as zeros from then on and is_cut() says so (base/mapping_guard.hpp).
 class Mapping {
  public:
     Mapping() = default;
     Mapping(Mapping&& other) noexcept
-        : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+        : data_(std::exchange(other.data_, nullptr)),
+          bytes_(std::exchange(other.bytes_, 0)),
+          guard_(std::exchange(other.guard_, nullptr)) {}
     Mapping& operator=(Mapping&& other) noexcept {
         std::swap(data_, other.data_);
         std::swap(bytes_, other.bytes_);
+        std::swap(guard_, other.guard_);
         return *this;
     }
     ~Mapping();
@@ -44,10 +50,14 @@ class Mapping {
                        const std::string& path, Mapping& mapping);
     [[nodiscard]] std::byte* data() const { return data_; }
     [[nodiscard]] std::size_t bytes() const { return bytes_; }
+    [[nodiscard]] bool is_cut() const noexcept {
+        return guard_ != nullptr && guard_is_cut(*guard_);
+    }
 
  private:
     std::byte* data_ = nullptr;
     std::size_t bytes_ = 0;
+    GuardedRange* guard_ = nullptr;
 };
 
 // Always O_CLOEXEC and O_NOFOLLOW; regular files only; created 0600.

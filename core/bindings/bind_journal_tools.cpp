@@ -84,7 +84,8 @@ nb::object segment_info(const std::string& path, std::uint64_t number, int fd) {
     raise_if_failed(Mapping::map(file, bytes, false, path, map));
     SegmentHeader header;
     std::memcpy(&header, map.data(), sizeof header);
-    const Failure checked = check_header(header, bytes, number, path);
+    Failure checked = check_header(header, bytes, number, path);
+    if (map.is_cut()) checked = {Status::damaged, path + ": was cut short while it was read"};
     if (checked.status == Status::not_found || checked.status == Status::torn) return nb::none();
     raise_if_failed(checked);
     nb::dict told;

@@ -189,6 +189,7 @@ RunOutcome Simulation::preload(std::span<Reader* const> readers, std::int64_t fr
         Instrument* instrument = instrument_of(sources_[source], next->frame.header->stream);
         if (is_market(next->frame.type()) && !fits(next->frame)) break;
         if (instrument && instrument->stream.size() != 0 && !sources_[source].is_detail) {
+            if (next_bar_close_ <= time && !spans(next_bar_close_, time)) break;
             while (next_bar_close_ <= time) close_bars(time);
             with_payload(
                 next->frame,
@@ -197,7 +198,8 @@ RunOutcome Simulation::preload(std::span<Reader* const> readers, std::int64_t fr
         }
         if (!advance(*next)) break;
     }
-    while (next_bar_close_ <= until) close_bars(until);
+    if (failure_.ok() && next_bar_close_ <= until && spans(next_bar_close_, until))
+        while (next_bar_close_ <= until) close_bars(until);
     halted_ = false;
     return failure_.ok() ? RunOutcome::reached : RunOutcome::failed;
 }

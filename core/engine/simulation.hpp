@@ -423,7 +423,8 @@ class Simulation final : public ExchangeSink {
     template <class Payload>
     void fold_bars(Instrument& instrument, const Frame& frame, const Payload& payload,
                    std::int64_t time);
-    bool drain(std::int64_t until);  // all that is due at `until` or earlier
+    bool drain(std::int64_t until);                     // all that is due at `until` or earlier
+    bool spans(std::int64_t from, std::int64_t until);  // false: too long a silence, failure_ says
     bool close_bars(std::int64_t now);
     void note_bar_due(const Instrument& instrument);
     [[nodiscard]] std::int64_t venue_time(std::uint32_t route, const Frame& frame) const;

@@ -4,6 +4,13 @@
 #include "engine/simulation.hpp"
 
 namespace onetape {
+namespace {
+
+constexpr std::int64_t silence_min = 86'400'000'000'000;  // shorter ones are not looked at
+constexpr std::int64_t silent_periods_max = 50'000'000;   // 95 years of minutes
+constexpr std::uint64_t pulse_turns = 1u << 15;
+
+}  // namespace
 
 void Simulation::find_next_due() {
     std::int64_t due = bars_held_ ? never : next_bar_close_;
@@ -21,8 +28,31 @@ void Simulation::find_next_due() {
     next_due_ = due;
 }
 
+// Between two frames every bar closes and every timer fires: what takes that long was not meant.
+bool Simulation::spans(std::int64_t from, std::int64_t until) {
+    const Int128 silence = Int128{until} - from;
+    if (silence < silence_min) [[likely]]
+        return true;
+    std::int64_t period = options_.sample_every > 0 ? options_.sample_every : never;
+    for (const Timer& timer : timers_)
+        if (timer.every > 0) period = std::min(period, timer.every);
+    for (const auto& instrument : instruments_)
+        period = std::min(period, instrument->stream.shortest_period());
+    const auto periods = static_cast<std::int64_t>(silence / period);
+    if (periods <= silent_periods_max) return true;
+    failure_ = {Status::exhausted,
+                "after frame " + std::to_string(counters_.frames) + " comes nothing for " +
+                    std::to_string(static_cast<std::int64_t>(silence / silence_min)) +
+                    " days, which are " + std::to_string(periods) +
+                    " bars, timers or samples: cut the data there, or use a longer period"};
+    return false;
+}
+
 bool Simulation::drain(std::int64_t until) {
+    if (!spans(now_, until)) return false;
+    std::uint64_t turns = 0;
     for (find_next_due(); next_due_ <= until; find_next_due()) {
+        if (++turns % pulse_turns == 0 && !robot_->pulse(counters_.frames, now_)) return false;
         const std::int64_t time = next_due_;
         if (time > now_) now_ = time;
         if (next_switch() <= time) {

@@ -151,6 +151,8 @@ Status Reader::slow(Frame& frame) noexcept {
         const std::span<const std::byte> bytes{map_.data(), frame_limit_};
         const auto offset = static_cast<std::size_t>(cursor_ - map_.data());
         const std::string path = segment_path(options_.directory, number_);
+        if (map_.is_cut())
+            return fail({Status::damaged, path + ": was cut short while it was read"});
         std::uint64_t word0 = 0;
         if (offset + frame_header_bytes <= frame_limit_)
             word0 =
@@ -183,8 +185,12 @@ Status Reader::slow(Frame& frame) noexcept {
                                                    ": torn tail after sequence " +
                                                    std::to_string(sequence_)});
             }
-            return fail({Status::damaged, path + ": offset " + std::to_string(offset) +
-                                              ": a bad frame after sequence " +
+            const char* what =
+                offset + frame_header_bytes <= frame_limit_ &&
+                        !is_frame_time(reinterpret_cast<const FrameHeader*>(cursor_)->time)
+                    ? ": a time beyond the years 1740 to 2200 after sequence "
+                    : ": a bad frame after sequence ";
+            return fail({Status::damaged, path + ": offset " + std::to_string(offset) + what +
                                               std::to_string(sequence_)});
         }
         if (header->type != static_cast<std::uint16_t>(EventType::end)) return next(frame);
@@ -212,7 +218,7 @@ Status Reader::slow(Frame& frame) noexcept {
 bool Reader::ready_slow() noexcept {
     if (stopped_) return true;
     if (number_ == 0) return enter_first().ok() && ready();
-    if (cursor_ > last_header_) return true;
+    if (cursor_ > last_header_ || map_.is_cut()) return true;
     const auto* end = reinterpret_cast<const FrameHeader*>(cursor_);
     const std::span<const std::byte> bytes{map_.data(), frame_limit_};
     if (good_frame(bytes, static_cast<std::size_t>(cursor_ - map_.data()), sequence_ + 1, crc_) ==

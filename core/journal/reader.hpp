@@ -146,7 +146,8 @@ inline bool Reader::fast(Frame& frame) noexcept {
     const std::uint32_t crc =
         chain_crc(crc_, word0, sequence_ + 1, header->time, header->stream, sum);
     // The sequence is checked with the sum: what is expected is what is summed.
-    if (crc != header->crc || header->sequence != sequence_ + 1) [[unlikely]]
+    if (crc != header->crc || header->sequence != sequence_ + 1 || !is_frame_time(header->time))
+        [[unlikely]]
         return false;
     crc_ = crc;
     ++sequence_;

@@ -80,6 +80,8 @@ Failure repair_journal(const std::string& directory, const Expand& expand, Repai
         const std::span<const std::byte> bytes{map.data(), map.bytes()};
         if (failure.ok())
             check = check_segment(bytes, listed.number, listed.path, end, LastWriter{}, false);
+        if (map.is_cut())
+            return {Status::damaged, listed.path + ": was cut short while it was repaired"};
         const bool usable = failure.ok() && check.good_offset >= check.header.data_offset &&
                             check.header.data_offset > 0;
         if (failure.ok() && !check.entered) {

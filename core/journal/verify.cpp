@@ -163,6 +163,11 @@ Failure verify_journal(const std::string& directory, const Expand& expand, Verif
         }
         SegmentCheck check = check_segment({map.data(), map.bytes()}, listed.number, listed.path,
                                            end, writer, alive);
+        if (map.is_cut()) {
+            report.damaged.push_back(listed.path + ": was cut short while it was read");
+            ++report.segments;
+            continue;
+        }
         report.torn_bytes += check.torn_bytes;
         if (!check.entered) {
             // Only the last may be one that was prepared and not entered yet; the only one, where

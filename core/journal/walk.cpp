@@ -14,6 +14,7 @@ bool plausible(std::span<const std::byte> bytes, std::uint64_t offset, std::uint
     if (header->length < frame_header_bytes) return false;
     if (header->length > frame_header_bytes + payload_bytes_max) return false;
     if (padded(header->length) > bytes.size() - offset) return false;
+    if (!is_frame_time(header->time)) return false;
     // Between two sequences lie at least as many headers.
     return header->sequence >= sequence &&
            header->sequence - sequence <= bytes.size() / frame_header_bytes;

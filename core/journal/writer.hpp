@@ -164,6 +164,8 @@ inline Status Writer::append(EventType type, std::uint16_t flags, std::uint32_t 
         if (const Status status = make_room(payload_bytes, false); status != Status::ok)
             return status;
     }
+    if (!is_frame_time(time)) [[unlikely]]
+        return Status::invalid;  // no reader would take it
     std::byte* const at = cursor_;
     std::byte* to = at + frame_header_bytes;
     const auto* from = static_cast<const std::byte*>(payload);

@@ -131,6 +131,14 @@ std::size_t BarStream::add(std::int64_t period_ns, BarSource source) {
     return index;
 }
 
+std::int64_t BarStream::shortest_period() const noexcept {
+    std::int64_t shortest = never;
+    for (const BarBuilder& builder : builders_)
+        if (builder.source() != BarSource::venue && builder.due() != never)
+            shortest = std::min(shortest, builder.period_ns());
+    return shortest;
+}
+
 void BarStream::update_due() noexcept {
     due_ = never;
     for (const BarBuilder& builder : builders_) due_ = std::min(due_, builder.due());

@@ -123,6 +123,8 @@ class BarStream {
     }
     [[nodiscard]] std::int64_t due() const noexcept { return due_; }
     [[nodiscard]] std::size_t size() const noexcept { return builders_.size(); }
+    // Of those that close by the clock alone, INT64_MAX: none does.
+    [[nodiscard]] std::int64_t shortest_period() const noexcept;
     [[nodiscard]] const BarBuilder& builder(std::size_t index) const noexcept {
         return builders_[index];
     }

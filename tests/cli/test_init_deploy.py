@@ -79,6 +79,35 @@ def test_the_image_has_no_root_and_nothing_but_what_is_named(onetape, tmp_path):
     assert not [line for line in lines if re.search(r"key|secret|password", line, re.IGNORECASE)]
 
 
+# What the unit forbids, and how an engine of containers is told the same.
+AS_STRICT = {
+    "CapabilityBoundingSet=": "--cap-drop=all",
+    "NoNewPrivileges=yes": "--security-opt=no-new-privileges",
+    "ProtectSystem=strict": "--read-only",
+    "LimitCORE=0": "--ulimit core=0:0",
+    "LimitNOFILE=65536": "--ulimit nofile=65536:65536",
+    "PrivateTmp=yes": "--tmpfs /tmp:rw,noexec,nosuid,nodev",
+    "ProtectProc=invisible": "--pid=private",
+    "RemoveIPC=yes": "--ipc=private",
+    "TimeoutStopSec=90": "--stop-timeout=90",
+}
+
+
+def test_the_image_is_as_strict_as_the_unit(onetape, tmp_path):
+    onetape("init", "--deploy")
+    text = (tmp_path / "deploy" / "Containerfile").read_text()
+    command = text.partition("podman run")[2].partition("\n#\n")[0]
+    for rule, option in AS_STRICT.items():
+        assert f"\n{rule}\n" in service(tmp_path), rule
+        assert option in command, option
+    # The program and what it runs are root's, and nobody else may write them.
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    mine = next(at for at, line in enumerate(lines) if "chmod -R u=rwX,go=rX /etc/onetape" in line)
+    assert "chown -R root:root /etc/onetape /opt/onetape" in lines[mine]
+    last = max(at for at, line in enumerate(lines) if line.startswith("COPY"))
+    assert last < mine < next(at for at, line in enumerate(lines) if line.startswith("USER"))
+
+
 @pytest.fixture
 def unit(onetape, tmp_path) -> Path:
     """The unit with keys; the program is this one, for it must be there."""

@@ -53,7 +53,7 @@ def test_doctor_checks_strategies_keys_and_venues(onetape, tmp_path):
     (tmp_path / "key").chmod(0o644)
     (tmp_path / "bad.py").write_text("def broken(:\n")
     (tmp_path / "onetape.toml").write_text(
-        '[venues.k]\nkind="kraken"\nmode="live"\nrest="http://127.0.0.1:1"\n'
+        '[venues.k]\nkind="kraken"\nrest="http://127.0.0.1:1"\n'
         '[accounts.m]\nvenue="k"\nkey="file:key"\nsecret="env:NOT_SET_ANYWHERE"\n'
         '[robots.a]\nstrategy="missing.py:A"\naccount="m"\n'
         '[robots.b]\nstrategy="bad.py:B"\naccount="m"\n'

@@ -277,7 +277,49 @@ def no_demo(b: Bench) -> None:
 
 
 def no_account_id(b: Bench) -> None:
+    del b.venue["rest"]
     b.venue["mode"] = "live"
+
+
+def real_host_in_sim(b: Bench) -> None:
+    b.venue["rest"] = "https://fapi.binance.com"
+
+
+def real_stream_in_sim(b: Bench) -> None:
+    b.venue["ws"] = "wss://fstream.binance.com"
+
+
+def live_host_in_demo(b: Bench) -> None:
+    b.venue |= {"mode": "demo", "rest": "https://fapi.binance.com"}
+
+
+def any_host_in_live(b: Bench) -> None:
+    b.venue |= {"mode": "live", "live_account": "x", "rest": "https://exchange.example"}
+
+
+def this_machine_in_live(b: Bench) -> None:
+    b.venue |= {"mode": "live", "live_account": "x"}
+
+
+def a_user_that_looks_like_a_host(b: Bench) -> None:
+    b.venue |= {
+        "mode": "live",
+        "live_account": "x",
+        "rest": "https://fapi.binance.com@evil.example",
+    }
+
+
+def another_port_in_live(b: Bench) -> None:
+    b.venue |= {"mode": "live", "live_account": "x", "rest": "https://fapi.binance.com:8443"}
+
+
+def wallet_elsewhere(b: Bench) -> None:
+    b.venue |= {"mode": "live", "live_account": "x", "rest_wallet": "https://wallet.example"}
+    del b.venue["rest"]
+
+
+def remote_in_sim(b: Bench) -> None:
+    b.venue["rest"] = "http://192.0.2.7:9001"
 
 
 BINANCE, KRAKEN = "binance-usdm", "kraken"
@@ -301,7 +343,16 @@ ROWS = [
     (BINANCE, other_exchange, 6, "VENUE_UNAVAILABLE(4402)", "no exchange of the kind binance-us"),
     (BINANCE, no_address, 2, "BAD_CONFIG(4602)", "not the address of an exchange"),
     (BINANCE, no_tls, 6, "VENUE_UNAVAILABLE(4402)", "it does not speak TLS"),
-    (BINANCE, in_the_open, 2, "BAD_CONFIG(4602)", "http:// to another machine shows the key"),
+    (BINANCE, in_the_open, 2, "BAD_CONFIG(4602)", "exchange.example is no demo host of binance-us"),
+    (BINANCE, real_host_in_sim, 2, "BAD_CONFIG(4602)", "fapi.binance.com is not this machine"),
+    (BINANCE, real_stream_in_sim, 2, "BAD_CONFIG(4602)", "fstream.binance.com is not this machine"),
+    (BINANCE, remote_in_sim, 2, "BAD_CONFIG(4602)", "192.0.2.7 is not this machine"),
+    (BINANCE, live_host_in_demo, 2, "BAD_CONFIG(4602)", "fapi.binance.com is no demo host"),
+    (BINANCE, any_host_in_live, 2, "BAD_CONFIG(4602)", "exchange.example is no live host"),
+    (BINANCE, this_machine_in_live, 2, "BAD_CONFIG(4602)", "127.0.0.1 is no live host"),
+    (BINANCE, a_user_that_looks_like_a_host, 2, "BAD_CONFIG(4602)", "a secret in the open"),
+    (BINANCE, another_port_in_live, 2, "BAD_CONFIG(4602)", "by TLS, port 443, only"),
+    (BINANCE, wallet_elsewhere, 2, "BAD_CONFIG(4602)", "wallet.example is no live host"),
     (BINANCE, no_account_id, 2, "BAD_CONFIG(4602)", "live trading needs the account's id"),
     (BINANCE, closed, 6, "VENUE_CLOSED(4407)", "BitMEX closed on 23 September 2026"),
     (KRAKEN, wrong_key, 5, "BAD_SIGNATURE(4405)", "wrong key"),

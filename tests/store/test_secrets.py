@@ -92,3 +92,14 @@ def test_a_credential_of_a_service_shows_its_list_of_readers_as_the_groups_right
     os.chown(given, 12345, 12345)  # somebody else's
     with pytest.raises(PermissionDenied):
         read_secret(place, environ)
+
+
+def test_a_link_is_not_followed_to_a_secret(tmp_path):
+    (tmp_path / "real").write_text(HUSH)
+    (tmp_path / "real").chmod(0o600)
+    (tmp_path / "key").symlink_to(tmp_path / "real")
+    with pytest.raises(PermissionDenied, match="may not be a link") as caught:
+        read_secret(f"file:{tmp_path / 'key'}", {})
+    assert HUSH not in str(caught.value)
+    (tmp_path / "folder").symlink_to(tmp_path)  # above it a link is as good as a folder
+    assert read_secret(f"file:{tmp_path / 'folder' / 'real'}", {}).reveal() == HUSH

@@ -7,10 +7,13 @@ import re
 import time
 from typing import Any, Final
 
+import aiohttp
+
 from onetape.bridge.rows import Late, Unwanted
 
 __all__ = ["BEFORE", "TIMEOUT_MS", "open_exchange", "secrets_of"]
 
+ANSWER_MAX: Final = 64 << 20  # unpacked; markets of large venues have some tens of MiB
 TIMEOUT_MS: Final = 3500  # of one request: the gateway waits for four seconds
 # Requests with which an account pays others, or names them as who brought it (ccxt 4.5.90, read
 # 2026-11: Hyperliquid, Aster, Pacifica, Lighter and more).
@@ -45,6 +48,7 @@ def open_exchange(ccxt_pro: Any, said: dict[str, Any]) -> Any:
         exchange.enableRateLimit = False  # an exchange of one's own
     _give_nothing_away(exchange)
     _watch_requests(exchange)
+    _bound_answers(exchange)
     return exchange
 
 
@@ -112,3 +116,39 @@ def _watch_requests(exchange: Any) -> None:
         return sign(path, *arguments, **named)
 
     exchange.sign = signed
+
+
+class _Bounded(aiohttp.ClientResponse):
+    """A megabyte of gzip may be a gigabyte: no answer is read further than the bound."""
+
+    async def read(self) -> bytes:
+        body = bytearray()
+        async for piece in self.content.iter_chunked(1 << 16):
+            body += piece
+            if len(body) > ANSWER_MAX:
+                self.close()
+                raise aiohttp.ClientPayloadError(f"an answer of more than {ANSWER_MAX >> 20} MiB")
+        self._body = bytes(body)
+        return self._body
+
+
+def _bound_answers(exchange: Any) -> None:
+    """ccxt follows a redirect with the key in its headers, by HTTP and by WebSocket."""
+
+    async def refuse(_session: Any, _context: Any, sent: Any) -> None:
+        raise aiohttp.ClientConnectionError(f"HTTP {sent.response.status} sends elsewhere")
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(refuse)
+    begin = exchange.open
+
+    def begun(*arguments: Any, **named: Any) -> None:
+        is_new = exchange.session is None
+        begin(*arguments, **named)
+        if is_new and exchange.session is not None:
+            exchange.session.detach()  # its connector stays
+            exchange.session = aiohttp.ClientSession(
+                connector=exchange.tcp_connector, trace_configs=[trace], response_class=_Bounded
+            )
+
+    exchange.open = begun

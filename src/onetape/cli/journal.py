@@ -12,6 +12,7 @@ import click
 
 from onetape.cli.frame import SETTINGS, Answer, Shell, load, moment, plain, rows, verb
 from onetape.model.errors import BadInput, TornTape, UsageError
+from onetape.model.shown import shown
 
 
 class TapePath(click.Path):
@@ -77,7 +78,7 @@ def _records(shell: Shell, records: Iterable[Any], jsonl: bool) -> Answer:
 
         for record in records:
             fields = plain(record)
-            print(to_json(fields) if jsonl else _line(fields), flush=False)
+            print(to_json(fields) if jsonl else shown(_line(fields)), flush=False)
 
     return Answer(None, show)
 

@@ -26,6 +26,7 @@ from onetape.model.errors import (
     PermissionDenied,
     UsageError,
 )
+from onetape.model.shown import shown
 
 NEXT_STEPS = """\
 onetape {version}: backtest, paper and live as one program on one kind of tape.
@@ -114,7 +115,7 @@ def run(arguments: list[str]) -> int:
 
                 write_value(descriptor, named.as_json())
             else:
-                print(named, file=sys.stderr)
+                print(shown(str(named)), file=sys.stderr)
             return named.exit_code
 
 
@@ -149,10 +150,10 @@ def _show(answer: Answer, descriptor: int) -> None:
     elif callable(answer.text):
         answer.text()
     elif answer.text:
-        print(answer.text)
+        print(shown(answer.text))
     sys.stdout.flush()
     if answer.error is not None and descriptor == 1:
-        print(answer.error, file=sys.stderr)
+        print(shown(str(answer.error)), file=sys.stderr)
 
 
 def _on_stop(number: int, _frame: FrameType | None) -> None:
@@ -165,6 +166,8 @@ def _on_stop(number: int, _frame: FrameType | None) -> None:
 def _named(error: BaseException) -> OnetapeError:
     """Every end has a name and a number."""
     match error:
+        case InvariantViolation():
+            return _by_a_tape() or error
         case OnetapeError():
             return error
         case click.UsageError():
@@ -183,9 +186,19 @@ def _named(error: BaseException) -> OnetapeError:
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
     at = f"{Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}" if frame else ""
-    return InvariantViolation(
+    return _by_a_tape() or InvariantViolation(
         f"unexpected {type(error).__name__}: {error}", where=at, todo="--debug shows the traceback"
     )
+
+
+def _by_a_tape() -> OnetapeError | None:
+    """Where a tape that was read says what no tape may say, that is the reason."""
+    journal = sys.modules.get("onetape.tape.journal")
+    if journal is None:
+        return None
+    from onetape.tape.fits import misfit
+
+    return misfit(tuple(journal.READ))
 
 
 def _usage(error: click.UsageError) -> UsageError:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from onetape.model.shown import json_shown
+
 _reserved = [1]  # descriptors of the real standard output, the innermost last
 
 
@@ -34,7 +36,7 @@ def to_json(value: object) -> str:
     """One JSON value: money and paths as text, no NaN, numpy numbers as numbers."""
     import json
 
-    return json.dumps(_clean(value), ensure_ascii=False, allow_nan=False)
+    return json_shown(json.dumps(_clean(value), ensure_ascii=False, allow_nan=False))
 
 
 def _clean(value: object) -> Any:

@@ -10,6 +10,7 @@ import click
 
 from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
 from onetape.model.errors import BadConfig, Divergence
+from onetape.model.shown import shown
 
 
 @verb(
@@ -94,8 +95,8 @@ def _by_hand(run: Path, until: str) -> Answer:
     with load("onetape.services.time_travel", "Traveller", what="replay")(run) as traveller:
         traveller.go(until)
         if traveller.problem:
-            click.echo(traveller.problem, err=True)
-        run_prompt(traveller, _line, click.echo)
+            click.echo(shown(str(traveller.problem)), err=True)
+        run_prompt(traveller, _line, lambda text: click.echo(shown(text)))
     return Answer({"run": run.name})
 
 

@@ -9,6 +9,7 @@ import click
 
 from onetape.cli.frame import Answer, Shell, load, verb
 from onetape.cli.status import table
+from onetape.model.shown import shown
 
 
 @verb("up", example="onetape up\nonetape up --foreground")
@@ -25,7 +26,7 @@ def command(shell: Shell, foreground: bool, single: bool) -> Answer:
         front = load("onetape.services.supervisor_client", "run_in_front", what="the supervisor")
 
         def ready(status: dict[str, Any]) -> None:
-            print(table(status), file=sys.stderr, flush=True)
+            print(shown(table(status)), file=sys.stderr, flush=True)
 
         front(config, path, shell.home, ready, single=single)
         return Answer({"running": False}, "all stopped")

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from onetape.data.table_row import Column, Units, decimal_text
 from onetape.model.errors import NotAvailable
+from onetape.model.shown import sheet_text
 
 ROW_GROUP_ROWS: Final = 1 << 16
 LEVELS_A_GROUP: Final = 1 << 19
@@ -41,6 +42,7 @@ class CsvWriter:
         self._writer = csv.writer(self._file, lineterminator="\n")
         self._writer.writerow(column.name for column in columns)
         self._plan = [(place, c.form) for place, c in enumerate(columns) if c.form in _MADE]
+        self._texts = [place for place, c in enumerate(columns) if c.form == "text"]
 
     def add(self, row: list[Any]) -> None:
         for place, form in self._plan:
@@ -48,6 +50,8 @@ class CsvWriter:
             row[place] = (
                 decimal_text(value) if form == "decimal" else json.dumps(_levels_text(value))
             )
+        for place in self._texts:
+            row[place] = sheet_text(str(row[place]))
         self._writer.writerow(row)
         self.count += 1
 

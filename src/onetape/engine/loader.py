@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import inspect
 import linecache
+import stat
 import sys
 import traceback
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from types import ModuleType
 from typing import Final
 
 from onetape.engine.strategy import Strategy
-from onetape.model.errors import BadConfig, OnetapeError, StrategyError
+from onetape.model.errors import BadConfig, OnetapeError, PermissionDenied, StrategyError
 
 __all__ = ["class_name_of", "keep_source", "load_strategy", "own_modules", "where_of"]
 
@@ -48,6 +49,7 @@ def _load_file(path: Path) -> ModuleType:
         raise BadConfig(
             f"no strategy file {path}", where="STRATEGY", todo="name an existing file.py[:Class]"
         )
+    _check_writers(path)
     name = path.stem if path.stem.isidentifier() else "strategy"
     # An own name, so that a strategy called `random.py` hides nothing that others import.
     spec = importlib.util.spec_from_file_location(f"onetape_strategy_{name}", path)
@@ -64,6 +66,21 @@ def _load_file(path: Path) -> ModuleType:
         return module
 
     return _run_module(run, str(path))
+
+
+def _check_writers(path: Path) -> None:
+    """Raises PermissionDenied for a file that anybody may write, or that lies in a folder where
+    anybody may put another in its place: it is run with the rights, and the keys, of its user. A
+    group's right to write is what umask 002 gives, and a group is chosen."""
+    folder = path.resolve().parent
+    for place in (path, folder):
+        mode = place.stat().st_mode
+        is_sticky = place is folder and mode & stat.S_ISVTX  # as /tmp: others' files stay theirs
+        if mode & stat.S_IWOTH and not is_sticky:
+            raise PermissionDenied(
+                f"anybody may write it (mode {stat.S_IMODE(mode):04o})", where=str(place),
+                todo=f"chmod o-w {place}",
+            )  # fmt: skip
 
 
 def _see_neighbours(folder: Path) -> None:

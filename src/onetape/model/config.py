@@ -34,8 +34,8 @@ class VenueConfig(_Section, frozen=True):
     kind: str  # binance-usdm | bitmex | kraken | ccxt:<id>
     mode: Literal["sim", "demo", "live"] = "sim"
     seed: int = 1  # of the simulated flow
-    live_account: str = ""  # the account's id, typed out: live trading needs it
-    rest: str = ""  # addresses, where they are not the venue's own: a simulated exchange that runs
+    live_account: str = ""  # the account's id as the venue has it: live trading needs it
+    rest: str = ""  # addresses, where they are not the venue's own: a simulated exchange here
     ws: str = ""
     rest_wallet: str = ""  # of its wallets, where they are not at `rest`
 

@@ -203,6 +203,7 @@ class ModeTold(NamedTuple):
     multi_assets: bool
     can_trade: bool
     can_withdraw: bool
+    account: str = ""  # what the venue calls it, where it says so here
 
 
 class StreamTold(NamedTuple):

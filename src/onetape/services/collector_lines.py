@@ -18,6 +18,7 @@ import msgspec
 from onetape.model.errors import NotAvailable
 from onetape.services.collector_options import CollectorOptions
 from onetape.services.gateway_connection import reconnect_after
+from onetape.services.http_limits import no_redirects
 
 __all__ = ["Line", "Takes", "line_of"]
 
@@ -214,7 +215,7 @@ class _WebSocket(_Reconnecting):
     async def _session(self) -> str:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
         async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
+            aiohttp.ClientSession(timeout=timeout, trace_configs=[no_redirects()]) as session,
             session.ws_connect(
                 self._options.address, heartbeat=2 * SILENCE_S,
                 max_msg_size=ROOM * self._options.message_bytes_max,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from onetape.ipc.names import encoded
 from onetape.model.config import CollectorConfig, Config
 from onetape.model.errors import BadConfig
 from onetape.model.time import parse_duration
+from onetape.venues.hosts import is_loopback
 
 __all__ = ["CollectorOptions", "collector_journal", "collector_options", "streams_of"]
 
@@ -95,17 +95,8 @@ def _check_address(config: CollectorConfig, where: str) -> None:
         host, port = "", None
     if not host or (port is None and config.kind == "zeromq"):
         raise BadConfig("no host and port", where=where, todo=f"write {schemes[0]}://HOST:PORT")
-    if not config.remote and not _is_loopback(host):
+    if not config.remote and not is_loopback(host):
         raise BadConfig(
             f"{host} is not this machine", where=where,
             todo="set remote = true where its network is to be trusted",
         )  # fmt: skip
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -132,6 +132,7 @@ class EntryLine:
         await picows.ws_connect(
             lambda: made, venue.entry_url, enable_auto_ping=True, auto_ping_idle_timeout=10,
             auto_ping_reply_timeout=10, enable_auto_pong=True, websocket_handshake_timeout=5,
+            max_redirects=0,
         )  # fmt: skip
         try:
             await asyncio.wait_for(made.settled.wait(), READY_WITHIN_S)

@@ -16,6 +16,7 @@ from onetape.orders.outcome import Answer, Outcome
 from onetape.services.gateway_budget import AddressBudget, BudgetError, OrderBudget
 from onetape.services.gateway_clock import VenueClock
 from onetape.services.gateway_http import KeptConnections
+from onetape.services.http_limits import ENCODING, body_of
 from onetape.store.redaction import Redactor
 from onetape.venues.gateways import TradingVenue
 from onetape.venues.http_response import Response
@@ -62,8 +63,9 @@ class VenueLine:
         timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
         connector = aiohttp.TCPConnector(limit=16, keepalive_timeout=60.0)
         async with aiohttp.ClientSession(
-            self.rest, timeout=timeout, connector=connector, trace_configs=[self._traced()]
-        ) as http:
+            self.rest, timeout=timeout, connector=connector, trace_configs=[self._traced()],
+            auto_decompress=False, headers={"Accept-Encoding": ENCODING},
+        ) as http:  # fmt: skip
             self._http = http
             if not self._keeps:
                 yield
@@ -164,7 +166,7 @@ class VenueLine:
             call.method, call.target, data=call.body or None, headers=dict(call.headers),
             allow_redirects=False, trace_request_ctx=call,
         ) as reply:  # fmt: skip
-            body = await reply.read()
+            body = await body_of(reply)
             return reply.status, {k.lower(): v for k, v in reply.headers.items()}, body
 
 

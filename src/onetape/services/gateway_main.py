@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-import resource
 import signal
 import sys
 
@@ -18,6 +16,7 @@ from onetape.model.errors import OnetapeError
 from onetape.services.gateway import Gateway
 from onetape.services.gateway_bridge import bridged
 from onetape.services.gateway_options import GatewayOptions
+from onetape.store.confine import confine
 
 
 def _say_ready() -> None:
@@ -31,9 +30,7 @@ def main() -> int:
     if not text:  # who started us died before it had said what for
         return 0
     options = msgspec.json.decode(text, type=GatewayOptions)
-    os.umask(0o077)
-    # An image of this process would hold the keys.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    confine()
 
     async def work() -> None:
         async with bridged(options) as reached:

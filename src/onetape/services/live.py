@@ -54,7 +54,6 @@ from onetape.services.outcome import RunResult
 from onetape.services.paper import SAMPLE_NS, PaperOptions, PaperRobot, follow
 from onetape.services.preflight import (
     CHECKED,
-    check_named,
     check_open,
     keys_of,
     look,
@@ -405,7 +404,6 @@ def _started(
 ) -> GatewayOptions:
     """The gateway's options. Raises for what cannot be traded on."""
     target = target_of(account.venue, venue)
-    check_named(account.venue, venue)
     key, secret = keys_of(name, account, options.environ, options.folder)
     if venue.kind in CHECKED:
         wanted = Wanted(account.position_mode == "hedge", account.allow_withdraw)

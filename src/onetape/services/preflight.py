@@ -11,8 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
-from urllib.parse import urlsplit
+from typing import Any, Final
 
 import msgspec
 
@@ -25,6 +24,7 @@ from onetape.model.errors import (
     VenueUnavailable,
 )
 from onetape.model.instrument import Instrument
+from onetape.orders.calls import Call
 from onetape.orders.told import ModeTold
 from onetape.services.bridge_options import CCXT
 from onetape.services.gateway_clock import clock_offset
@@ -33,14 +33,22 @@ from onetape.store.redaction import Redactor
 from onetape.store.secrets import read_secret
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.gateways import HOSTS, Addresses, TradingVenue, open_trading_venue, ws_address
-from onetape.venues.key_check import KeyRights, Wanted, clock_wrong, refused, unfit
+from onetape.venues.hosts import unfit_address
+from onetape.venues.key_check import (
+    KeyRights,
+    Wanted,
+    binance_ids,
+    clock_wrong,
+    other_account,
+    refused,
+    unfit,
+)
 
 __all__ = [
     "CHECKED",
     "CLOSED",
     "Passed",
     "Target",
-    "check_named",
     "check_open",
     "keys_of",
     "look",
@@ -50,7 +58,6 @@ __all__ = [
 ]
 
 CHECKED: Final = ("binance-usdm", "kraken")  # other venues are asked in other ways
-LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 CLOSED: Final = "BitMEX closed on 23 September 2026"
 
 
@@ -61,6 +68,7 @@ class Target:
     kind: str
     mode: str
     addresses: Addresses
+    live_account: str = ""  # whose the key has to be; "": anybody's
 
 
 @dataclass(slots=True)
@@ -87,14 +95,14 @@ def check_open(name: str, venue: VenueConfig) -> None:
 def target_of(name: str, venue: VenueConfig) -> Target:
     """Where a venue of the configuration is. Raises VenueClosed, BadConfig, NotAvailable."""
     check_open(name, venue)
-    if venue.rest:
-        _check_private(name, venue)
-        local = ws_address(venue.kind, venue.rest)  # refuses a kind that nobody can trade on
+    _check_named(name, venue)
+    _check_hosts(name, venue)
+    local = ws_address(venue.kind, venue.rest)  # refuses a kind that nobody can trade on
+    if venue.mode == "sim" and venue.rest:
         ws = venue.ws or local
         wallet = venue.rest_wallet or venue.rest
         return Target(venue.kind, venue.mode, Addresses(venue.rest, ws, ws, "", wallet))
-    ws_address(venue.kind, "")
-    if venue.kind.startswith(CCXT):
+    if venue.mode != "sim" and venue.kind.startswith(CCXT):
         return Target(venue.kind, venue.mode, Addresses("", "", ""))  # ccxt knows where it is
     hosts = HOSTS.get((venue.kind, venue.mode))
     if hosts is None:
@@ -102,22 +110,24 @@ def target_of(name: str, venue: VenueConfig) -> Target:
             f"{venue.kind} has no {venue.mode} mode", where=f"[venues.{name}]",
             todo=f'start `onetape sim {venue.kind}` and write rest = "http://..."',
         )  # fmt: skip
-    return Target(venue.kind, venue.mode, hosts)
+    ws = venue.ws or hosts.ws
+    private = venue.ws or hosts.ws_private
+    addresses = hosts._replace(
+        rest=venue.rest or hosts.rest, ws=ws, ws_private=private,
+        wallet=venue.rest_wallet or hosts.wallet,
+    )  # fmt: skip
+    return Target(venue.kind, venue.mode, addresses, venue.live_account)
 
 
-def _check_private(name: str, venue: VenueConfig) -> None:
-    """Raises BadConfig: a key of a venue does not travel where others can read along."""
-    for address in (venue.rest, venue.ws, venue.rest_wallet):
-        scheme, _, rest = address.partition("://")
-        host = urlsplit(f"//{rest}").hostname or ""
-        if venue.mode != "sim" and scheme in ("http", "ws") and host not in LOOPBACK:
-            raise BadConfig(
-                f"{scheme}:// to another machine shows the key to the network",
-                where=f"[venues.{name}]", todo=f"write {scheme}s://",
-            )  # fmt: skip
+def _check_hosts(name: str, venue: VenueConfig) -> None:
+    """Raises BadConfig: a key goes to its venue and to nobody else."""
+    for key in ("rest", "ws", "rest_wallet"):
+        address = getattr(venue, key)
+        if address and (wrong := unfit_address(venue.kind, venue.mode, address)) is not None:
+            raise BadConfig(wrong[0], where=f"[venues.{name}] {key} = {address!r}", todo=wrong[1])
 
 
-def check_named(name: str, venue: VenueConfig) -> None:
+def _check_named(name: str, venue: VenueConfig) -> None:
     """Raises BadConfig: nobody trades with real money by a slip of one word."""
     if venue.mode == "live" and not venue.live_account:
         raise BadConfig(
@@ -232,25 +242,54 @@ def _account(
         passed.rights = _rights(access, venue, target, now, hide)
     if passed.mode is None:
         raise refused(answer, where, passed.rights)
-    wrong: OnetapeError | None = unfit(passed.mode, passed.rights, wanted, where)
+    wrong: OnetapeError | None = None
+    if target.live_account:
+        ids = _ids(access, venue, target, now, passed, hide)
+        wrong = other_account(target.live_account, ids, where)
+    wrong = wrong or unfit(passed.mode, passed.rights, wanted, where)
     if wrong is not None:
         raise wrong
+
+
+def _ids(
+    access: VenueAccess, venue: TradingVenue, target: Target, now: int, passed: Passed,
+    hide: Redactor,
+) -> list[str]:  # fmt: skip
+    """What the venue calls the account. Kraken says it with the key's rights; Binance has two
+    names: the user's number on the wallet side, and the alias of the futures account."""
+    protocol = venue.protocol
+    if not isinstance(protocol, BinanceUsdmProtocol):
+        return [passed.mode.account] if passed.mode is not None and passed.mode.account else []
+    status, _, body = access.ask(protocol.balances(now))
+    number = _of_wallet(access, target, protocol.wallet_account(now), hide)
+    return binance_ids(msgspec.json.decode(body) if status == 200 else None, number)
 
 
 def _rights(
     access: VenueAccess, venue: TradingVenue, target: Target, now: int, hide: Redactor
 ) -> KeyRights | None:
     """None where nobody tells: what is not known is not held against a key."""
+    protocol = venue.protocol
+    if not isinstance(protocol, BinanceUsdmProtocol):
+        return None
+    value = _of_wallet(access, target, protocol.key_rights(now), hide)
+    try:
+        return None if value is None else KeyRights.of_binance(value)
+    except (TypeError, AttributeError):
+        return None
+
+
+def _of_wallet(access: VenueAccess, target: Target, call: Call, hide: Redactor) -> Any:
+    """What the wallet side answers, None: nothing that can be used."""
     wallet = target.addresses.wallet
-    if not wallet or not isinstance(venue.protocol, BinanceUsdmProtocol):
+    if not wallet:
         return None
     is_same = wallet == access.rest
     other = access if is_same else VenueAccess(wallet, hide)
     try:
-        status, _, body = other.ask(venue.protocol.key_rights(now))
-        value = msgspec.json.decode(body)
-        return KeyRights.of_binance(value) if status == 200 else None
-    except (VenueUnavailable, TypeError, AttributeError, ValueError, msgspec.DecodeError):
+        status, _, body = other.ask(call)
+        return msgspec.json.decode(body) if status == 200 else None
+    except (VenueUnavailable, msgspec.DecodeError):
         return None
     finally:
         if not is_same:

@@ -56,11 +56,14 @@ class Figures:
         percent, seen = None, self._cpu.get(pid, deque())
         if len(seen) > 1 and seen[-1][0] > seen[0][0]:
             percent = round(100 * (seen[-1][1] - seen[0][1]) / (seen[-1][0] - seen[0][0]), 1)
+        memory = self.memory(pid)
+        files: int | None = None
         try:
             files = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+        except PermissionError:
+            pass  # a process that holds secrets shows them to root alone
         except OSError:
             return dict(NOTHING)
-        memory = self.memory(pid)
         return {"cpu_percent": percent, "memory_bytes": memory or None, "open_files": files}
 
 

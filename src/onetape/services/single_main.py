@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -39,6 +37,7 @@ from onetape.services.supervisor_start import Starter, children_of
 from onetape.services.venue import LOOPBACK, VenueServer, let_withdraw, opened, ready_line
 from onetape.services.venue_chain import Chain
 from onetape.services.venue_state import VenueState
+from onetape.store.confine import confine
 
 LOOK_EVERY_S: Final = 0.1  # also when nothing comes
 
@@ -245,9 +244,7 @@ def main() -> int:
     if not text:  # who started us died before it had written us down
         return 0
     options = msgspec.json.decode(text, type=SingleOptions)
-    os.umask(0o077)
-    # An image of this process would hold the keys.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    confine()
     out, sys.stdout = sys.stdout, sys.stderr  # what a strategy prints is not what we say
 
     def say_ready() -> None:

@@ -18,6 +18,7 @@ from onetape.services.configured import clean_environ, is_simulated
 from onetape.services.fork_server import ForkServer
 from onetape.services.supervisor_options import SupervisorOptions
 from onetape.store.config import load_config
+from onetape.store.confine import confine
 from onetape.store.private import private_folder
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def supervise(
     """Until all is stopped. settled: called once, when all run or will not. single: all in one
     process. read: the configuration as its file is now. Raises JournalLocked where a supervisor of
     this home runs already, BadConfig."""
+    confine()
     forks = None if single else _fork_server(config, home)  # it imports while we do
     from onetape.services.supervisor import Supervisor
     from onetape.services.supervisor_start import Starter, with_secrets_kept
@@ -78,7 +80,6 @@ def _fork_server(config: Config, home: Path) -> ForkServer | None:
 
 def main() -> int:
     options = msgspec.json.decode(sys.stdin.buffer.read(), type=SupervisorOptions)
-    os.umask(0o077)
     path = Path(options.config) if options.config else None
     try:
         config = load_config(path, os.environ)

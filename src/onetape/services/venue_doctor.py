@@ -20,7 +20,6 @@ from onetape.services.preflight import (
     CLOSED,
     Passed,
     Target,
-    check_named,
     look,
     preflight,
     secret_of,
@@ -85,10 +84,6 @@ def check_venue(name: str, venue: VenueConfig, sample_s: float = SAMPLE_S) -> It
     except OnetapeError as error:
         yield Finding.of(subject, error)
         return
-    try:
-        check_named(name, venue)
-    except BadConfig as error:
-        yield Finding.of(subject, error)
     yield Finding(OK, subject, f"{target.addresses.rest} answers, {_clock(passed)}")
     yield from _drift(subject, target, passed, sample_s)
 

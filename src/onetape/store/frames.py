@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onetape.model.errors import NotAvailable
+from onetape.model.errors import NotAvailable, SchemaMismatch
+from onetape.model.instrument import Instrument
 from onetape.tape.journal import JournalReader
 
 if TYPE_CHECKING:
@@ -59,17 +60,20 @@ def event_frame(path: Path, kind: str, *, sequence_max: int | None = None) -> pl
     if not len(columns_of["time"]):
         return pl.DataFrame()
     streams = columns_of["stream"]
-    size = int(streams.max()) + 1
-    price_scale, size_scale = np.ones(size), np.ones(size)
-    symbols_of = [""] * size
-    for stream, facts in instruments.items():
-        if stream < size:
-            price_scale[stream] = 10.0 ** facts["price_decimals"]
-            size_scale[stream] = 10.0 ** facts["size_decimals"]
-            symbols_of[stream] = facts["symbol"]
+    # By their order, for a number is what the tape says: up to 2^32 places would be no table.
+    numbers = np.array(sorted({0, *instruments}), dtype=streams.dtype)
+    places = np.minimum(np.searchsorted(numbers, streams), len(numbers) - 1)
+    if (strange := streams[numbers[places] != streams]).size:
+        raise SchemaMismatch(
+            f"{kind} of instrument {strange[0]}, which is not named", where=str(path)
+        )
+    facts = [instruments.get(int(number), {}) for number in numbers]
+    price_scale = np.array([10.0 ** each.get("price_decimals", 0) for each in facts])[places]
+    size_scale = np.array([10.0 ** each.get("size_decimals", 0) for each in facts])[places]
+    symbols_of = [each.get("symbol", "") for each in facts]
     columns: dict[str, Any] = {
         "time": pl.Series(columns_of["time"]).cast(pl.Datetime("ns", "UTC")),
-        "symbol": pl.Series(symbols_of).gather(pl.Series(streams)) if size else [],
+        "symbol": pl.Series(symbols_of).gather(pl.Series(places)),
     }
     for field in schema.fields:
         if field.kind in "xk":
@@ -78,9 +82,7 @@ def event_frame(path: Path, kind: str, *, sequence_max: int | None = None) -> pl
             low, high = columns_of[f"{field.name}_low"], columns_of[f"{field.name}_high"]
             columns[field.name] = money_floats(low, high) * (1.0 if field.kind == "m" else _MONEY)
             continue
-        columns[field.name] = _column(
-            field, columns_of[field.name], price_scale[streams], size_scale[streams]
-        )
+        columns[field.name] = _column(field, columns_of[field.name], price_scale, size_scale)
     return pl.DataFrame(columns)
 
 
@@ -110,5 +112,6 @@ def instruments_of(path: Path) -> dict[int, dict[str, Any]]:
     with JournalReader(path) as reader:
         found = dict(reader.instruments)
         for frame in reader.frames(types=["instrument"]):
+            Instrument.from_msgpack(frame.payload)  # raises what says why
             found[frame.stream] = reader.schemas.of(frame.type).decode(frame.payload)
     return found

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from onetape.data.export import FORMATS, check_format
 from onetape.data.staging import staged
 from onetape.model.errors import BadInput, NotAvailable
+from onetape.model.shown import sheet_text
 
 if TYPE_CHECKING:
     import polars as pl
@@ -139,10 +140,14 @@ def _settings(run: Run) -> dict[str, Any]:
 
 
 def _write(frame: pl.DataFrame, path: Path, form: str) -> None:
+    import polars as pl
+
     match form:
         case "parquet":
             frame.write_parquet(path)
         case "csv":
-            frame.write_csv(path)
+            texts = [name for name, kind in frame.schema.items() if kind == pl.String]
+            safe = [pl.col(name).map_elements(sheet_text, pl.String) for name in texts]
+            frame.with_columns(safe).write_csv(path)
         case _:
             frame.write_ndjson(path)

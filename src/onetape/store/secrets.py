@@ -5,6 +5,7 @@ A Secret prints as `***`: one that reaches a log, a report or a traceback gives 
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Mapping
@@ -64,9 +65,15 @@ def without_secrets(environ: Mapping[str, str], places: Iterable[str]) -> dict[s
 def _from_file(path: Path, credentials: str) -> Secret:
     """credentials: the folder that a service was given its secrets in."""
     where = f"file:{path}"
+    # The last part may be no link: who may put one there says which file is read. Container engines
+    # and systemd give files as they are.
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise PermissionDenied(
+                "a secret's file may not be a link", where=where, todo="name the file itself"
+            ) from None
         raise BadConfig(
             f"cannot read the secret: {(error.strerror or '').lower()}", where=where
         ) from error

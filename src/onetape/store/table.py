@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from onetape.model.shown import shown
 from onetape.store.report_data import Assumption, bias_word
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ def draw_backtest(
     console: Console, summary: Mapping[str, object], assumptions: Iterable[Assumption] = ()
 ) -> None:
     """The same onto any console."""
-    from rich.markup import escape
     from rich.table import Table
 
     taken = list(assumptions)
@@ -38,7 +38,7 @@ def draw_backtest(
         for each in taken:
             word = bias_word(each.bias)
             text = f"{each.text} ({each.size})" if each.size else each.text
-            listed.add_row(f"[{STYLES[word]}]{word}[/]", escape(text))
+            listed.add_row(f"[{STYLES[word]}]{word}[/]", _text_of(text))
         console.print(listed)
         console.print()
     table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -52,16 +52,15 @@ def draw_backtest(
     if isinstance(stress := summary.get("stress"), list) and stress:
         draw_stress(console, stress)
     if why := summary.get("why_no_orders"):
-        console.print(f"\n[yellow]No orders:[/] {escape(str(why))}")
+        console.print(f"\n[yellow]No orders:[/] {_text_of(str(why))}")
     if report := summary.get("report"):
-        console.print(f"\nreport  {escape(str(report))}", soft_wrap=True)
+        console.print(f"\nreport  {_text_of(str(report))}", soft_wrap=True)
     if run := summary.get("run"):
-        console.print(f"next    onetape replay {escape(str(run))} --verify", soft_wrap=True)
+        console.print(f"next    onetape replay {_text_of(str(run))} --verify", soft_wrap=True)
 
 
 def draw_venues(console: Console, venues: Sequence[Mapping[str, object]]) -> None:
     """A line for each venue and currency; no cash where one account serves several."""
-    from rich.markup import escape
     from rich.table import Table
 
     names = {
@@ -74,9 +73,16 @@ def draw_venues(console: Console, venues: Sequence[Mapping[str, object]]) -> Non
         table.add_column(name, justify="right")
     for each in venues:
         amounts = [_amount(each.get(key)) for key in names]
-        table.add_row(escape(f"{each.get('venue')}, {each.get('currency')}"), *amounts)
+        table.add_row(_text_of(f"{each.get('venue')}, {each.get('currency')}"), *amounts)
     console.print()
     console.print(table)
+
+
+def _text_of(text: str) -> str:
+    """Neither rich's words nor a terminal's are obeyed in it."""
+    from rich.markup import escape
+
+    return escape(shown(text))
 
 
 def _amount(value: object) -> str:
@@ -89,7 +95,6 @@ def _amount(value: object) -> str:
 
 def draw_stress(console: Console, stress: Sequence[Mapping[str, object]]) -> None:
     """The profit in a worse world, a line each; what was not run is left to the report."""
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -100,22 +105,24 @@ def draw_stress(console: Console, stress: Sequence[Mapping[str, object]]) -> Non
         pnl = each.get("pnl")
         if each.get("how") != "not run" and isinstance(pnl, (int, float)):
             value = _profit(f"{pnl:.8f}".rstrip("0").rstrip("."))
-            table.add_row(f"with {escape(str(each.get('name')))}", value, str(each.get("how")))
+            table.add_row(f"with {_text_of(str(each.get('name')))}", value, str(each.get("how")))
     if table.row_count:
         console.print()
         console.print(table)
 
 
 def _lines(summary: Mapping[str, object]) -> Iterable[tuple[str, str]]:
-    from rich.markup import escape
 
     def text(key: str, form: str = "{}") -> str:
         value = summary.get(key)
-        return "-" if value is None else escape(form.format(value))
+        return "-" if value is None else _text_of(form.format(value))
 
     symbols = summary.get("symbols")
     yield "strategy", text("strategy")
-    yield "instruments", escape(", ".join(map(str, symbols))) if isinstance(symbols, list) else "-"
+    yield (
+        "instruments",
+        _text_of(", ".join(map(str, symbols))) if isinstance(symbols, list) else "-",
+    )
     yield "events", f"{text('events', '{:,}')} in {text('seconds', '{:.3f}')} s"
     yield "events per second", text("events_per_second", "{:,.0f}")
     yield "orders / fills", f"{text('orders', '{:,}')} / {text('fills', '{:,}')}"

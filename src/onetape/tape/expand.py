@@ -15,6 +15,8 @@ __all__ = ["EXPANDED_BYTES_MAX", "expand_segment"]
 # The core maps no segment above 1 GiB; a packed file that claims to be more is not one of ours.
 EXPANDED_BYTES_MAX = 1 << 30
 _STEP = 1 << 20
+# docs/format.md, "Segment header".
+_HEADER_BYTES, _MAGIC, _CAPACITY = 256, b"O1TAPE\r\n", 88
 
 
 def expand_segment(path: str) -> int:
@@ -24,13 +26,15 @@ def expand_segment(path: str) -> int:
     """
     fd = _anonymous(Path(path).name)
     try:
-        total = 0
+        total, most = 0, EXPANDED_BYTES_MAX
         reader = zstandard.ZstdDecompressor(max_window_size=1 << 27)
         with Path(path).open("rb") as packed, reader.stream_reader(packed) as plain:
             while block := plain.read(_STEP):
+                if total == 0:
+                    most = min(most, _announced(path, block))
                 total += len(block)
-                if total > EXPANDED_BYTES_MAX:
-                    raise TornTape(f"{path}: expands to more than {EXPANDED_BYTES_MAX} bytes")
+                if total > most:
+                    raise TornTape(f"{path}: expands to more than the {most} bytes of its segment")
                 view = memoryview(block)
                 while view:
                     view = view[os.write(fd, view) :]
@@ -41,6 +45,14 @@ def expand_segment(path: str) -> int:
         os.close(fd)
         raise
     return fd
+
+
+def _announced(path: str, block: bytes) -> int:
+    """How long the plain segment was made, by its own header: a sealed one is no longer. What is
+    none is not expanded to its end to find that out."""
+    if len(block) < _HEADER_BYTES or not block.startswith(_MAGIC):
+        raise TornTape(f"{path}: not a tape segment")
+    return int.from_bytes(block[_CAPACITY : _CAPACITY + 8], "little")
 
 
 def _anonymous(name: str) -> int:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, Final, NamedTuple, Self, cast
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -31,10 +32,13 @@ from onetape.tape.schema import (
     schema_preamble,
 )
 
-__all__ = ["Frame", "JournalReader", "JournalWriter", "Record", "type_id"]
+__all__ = ["READ", "Frame", "JournalReader", "JournalWriter", "Record", "type_id"]
 
 _NO_UUID = bytes(16)
 _NAMES = {schema.name: id_ for id_, schema in built_in().items()}
+READ: Final[deque[Path]] = deque(
+    maxlen=64
+)  # what this process has opened, for who asks why it failed
 _CHUNK_BYTES = 256 << 10  # of frames that are objects at a time
 
 
@@ -236,6 +240,7 @@ class JournalReader:
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.path = Path(directory)
         sys.audit("onetape.open", str(self.path))
+        READ.append(self.path)
         self.core = _core.JournalReader.open(str(self.path), expand_segment)
         self._segment = -1
         self._schemas = Schemas()

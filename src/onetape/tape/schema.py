@@ -175,10 +175,9 @@ class EventSchema:
     def decode(self, payload: bytes | memoryview) -> dict[str, Any]:
         """A payload by field name: integers as they are, enumerations by word, levels as tuples."""
         if not self.fixed:
-            try:
-                value = msgspec.msgpack.decode(payload)
-            except msgspec.DecodeError:
-                return {"payload": bytes(payload)}  # the frame is whole, its writer was not
+            value = _map(payload)
+            if isinstance(value, bytes):
+                return {"payload": value}
             return value if isinstance(value, dict) else {"value": value}
         if len(payload) < self.payload_bytes:
             raise SchemaMismatch(
@@ -239,7 +238,7 @@ def _structured(layout: dict[str, Any]) -> np.dtype[np.void]:
 def _map(payload: bytes | memoryview) -> Any:
     try:
         return msgspec.msgpack.decode(payload)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, ValueError, RecursionError):  # no text, no time, too deep
         return bytes(payload)  # the frame is whole, its writer was not
 
 

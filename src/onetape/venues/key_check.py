@@ -8,7 +8,7 @@ docs.kraken.com "API errors" and "Get API Key Info", read 2026-11.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from onetape.model.errors import (
@@ -24,7 +24,16 @@ from onetape.model.errors import (
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import ModeTold
 
-__all__ = ["CLOCK_OFF_MAX_S", "KeyRights", "Wanted", "clock_wrong", "refused", "unfit"]
+__all__ = [
+    "CLOCK_OFF_MAX_S",
+    "KeyRights",
+    "Wanted",
+    "binance_ids",
+    "clock_wrong",
+    "other_account",
+    "refused",
+    "unfit",
+]
 
 # Signing with the venue's time would hide more than this, and the user's bars, deadlines and
 # records would be off by it all the same.
@@ -132,6 +141,31 @@ def _not_allowed(text: str, where: str, rights: KeyRights | None) -> OnetapeErro
         where=where,
         todo=f"check `key` and its list of addresses; {_OTHER_WORLD}",
     )
+
+
+def binance_ids(balances: Any, wallet: Any) -> list[str]:
+    """Both names that Binance has for an account, from its futures balances (`accountAlias`) and
+    from the account of its wallet side (`uid`, the number that its pages show)."""
+    found = [wallet.get("uid")] if isinstance(wallet, dict) else []
+    if isinstance(balances, list):
+        found += [each.get("accountAlias") for each in balances[:1] if isinstance(each, dict)]
+    return [str(each) for each in found if each]
+
+
+def other_account(typed: str, ids: Sequence[str], where: str) -> OnetapeError | None:
+    """None: the account that was typed is the one that the key is of."""
+    if not ids:
+        return VenueUnavailable("the venue does not say whose key this is", where=where)
+    if _plain(typed) in map(_plain, ids):
+        return None
+    return PermissionDenied(
+        f"the key is of another account: live_account says {typed}, the venue {' or '.join(ids)}",
+        where=where, todo="use the key of the account that is meant to trade",
+    )  # fmt: skip
+
+
+def _plain(name: str) -> str:
+    return name.replace(" ", "").upper()
 
 
 def unfit(

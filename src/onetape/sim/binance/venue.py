@@ -226,6 +226,7 @@ class BinanceUsdm:
             ("GET", "/sapi/v1/capital/deposit/address"): lambda a, p, _n: self.capital.address(
                 a, p
             ),
+            ("GET", "/api/v3/account"): lambda a, _p, _n: {"uid": 1_000_000 + a.number},
             ("GET", RESTRICTIONS): lambda _a, _p, _n: {},  # see _route
             # What clients ask of the wallet side before they begin.
             ("GET", "/sapi/v1/capital/config/getall"): lambda _a, _p, _n: [],

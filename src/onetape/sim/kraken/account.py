@@ -362,6 +362,7 @@ class AccountData:
             "nonce": str(nonce),
             "nonce_window": 0,
             "permissions": allowed,
+            "iban": f"AA00 N84G SIMX {account.number:04d}",
             "valid_until": "0",
             "query_from": "0",
             "query_to": "0",

@@ -231,6 +231,11 @@ class BinanceUsdmProtocol:
         path = "/sapi/v1/account/apiRestrictions"
         return self._signed(Purpose.MODES, "GET", path, {}, now, 1)
 
+    def wallet_account(self, now: int) -> Call:
+        """The wallet side's account, which knows the user's number."""
+        terms = {"omitZeroBalances": "true"}
+        return self._signed(Purpose.BALANCES, "GET", "/api/v3/account", terms, now, 20)
+
     def moves(self, fill: FillTold) -> list[tuple[str, int]]:
         return []
 

@@ -394,6 +394,7 @@ class KrakenSpotProtocol:
                     multi_assets=False,
                     can_trade="modify-trades" in allowed,
                     can_withdraw="withdraw-funds" in allowed,
+                    account=str(value.get("iban") or ""),
                 )
                 return Answer(Outcome.DONE, (mode,))
             case Purpose.TIME:

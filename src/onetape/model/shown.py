@@ -1,0 +1,32 @@
+"""Text of strangers (symbols, reasons, ids of orders) for a terminal and for a sheet."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+__all__ = ["json_shown", "sheet_text", "shown"]
+
+# C0 without tab and newline, DEL, C1 (0x9b begins a sequence as ESC [ does), and what turns the
+# direction of writing round.
+_CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# With these a spreadsheet takes a cell for a formula; a number may begin with a sign all the same.
+_FORMULA: Final = re.compile(r"[=+\-@\t\r]")
+_NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\Z", re.ASCII)
+
+
+def shown(text: str) -> str:
+    r"""With what a terminal would obey written out: \x1b for ESC."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def json_shown(text: str) -> str:
+    r"""The same for JSON, whose own writer leaves DEL and above: \u009b."""
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def sheet_text(value: str) -> str:
+    """With an apostrophe before what a spreadsheet would calculate."""
+    if _FORMULA.match(value) and not _NUMBER.match(value):
+        return "'" + value
+    return value

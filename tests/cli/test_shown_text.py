@@ -1,0 +1,76 @@
+"""What strangers write is text, in a terminal and in a sheet."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+
+from onetape.model.shown import json_shown, sheet_text, shown
+from onetape.tape.journal import JournalWriter
+
+EVIL = "a\x1b]0;owned\x07b\x9b31m\u202ec\rd\x7f"
+PLAIN = r"a\x1b]0;owned\x07b\x9b31m\u202ec\rd\x7f"
+
+
+def test_control_characters_are_written_out():
+    assert shown(EVIL) == PLAIN
+    assert shown("two\nlines\tand é 中 ₿") == "two\nlines\tand é 中 ₿"
+    assert json.loads(json_shown(json.dumps(EVIL, ensure_ascii=False))) == EVIL
+
+
+@pytest.mark.parametrize(
+    "value", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1"]
+)
+def test_a_formula_in_a_sheet_is_text(value):
+    assert sheet_text(value) == "'" + value
+
+
+@pytest.mark.parametrize("value", ["-1.5", "+3", "-1e-9", "BTC/USDT:USDT", "", "a=b", "0x1"])
+def test_numbers_and_names_in_a_sheet_stay_as_they_are(value):
+    assert sheet_text(value) == value
+
+
+@pytest.fixture
+def tape(tmp_path):
+    with JournalWriter(tmp_path / "tape", durable=False) as writer:
+        import msgspec
+
+        for text in (EVIL, "=HYPERLINK(1)"):
+            record = {"kind": "x", "subject": text, "reason": text}
+            writer.append("health", msgspec.msgpack.encode(record), time=1)
+    return tmp_path / "tape"
+
+
+def run(*words):
+    return subprocess.run(
+        [sys.executable, "-m", "onetape", *map(str, words)], capture_output=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("form", [[], ["--jsonl"], ["--json"]])
+def test_a_tapes_texts_reach_no_terminal_as_commands(tape, form):
+    done = run("journal", "cat", tape, *form)
+    assert done.returncode == 0, done.stderr
+    out = done.stdout.decode()
+    assert not [c for c in out if c != "\n" and shown(c) != c]
+    assert "owned" in out
+
+
+def test_an_error_repeats_no_command_of_a_strangers_name(tmp_path):
+    done = run("journal", "verify", tmp_path / EVIL.replace("/", ""))
+    assert done.returncode == 3
+    assert b"\x1b" not in done.stderr
+    assert rb"\x1b]0;owned" in done.stderr
+
+
+def test_an_exported_sheet_has_no_formula(tape, tmp_path):
+    assert run("export", tape, "--format", "csv", "--out", tmp_path / "out").returncode == 0
+    rows = list(csv.DictReader((tmp_path / "out" / "health.csv").open(newline="")))
+    assert len(rows) == 2
+    for row in rows:
+        for name, value in row.items():
+            assert not value.startswith(("=", "@", "\t", "\r")), (name, value)
