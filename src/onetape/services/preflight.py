@@ -25,6 +25,7 @@ from onetape.model.errors import (
     VenueUnavailable,
 )
 from onetape.model.instrument import Instrument
+from onetape.model.json_text import read_json
 from onetape.orders.told import ModeTold
 from onetape.services.bridge_options import CCXT
 from onetape.services.gateway_clock import clock_offset
@@ -248,7 +249,7 @@ def _rights(
     other = access if is_same else VenueAccess(wallet, hide)
     try:
         status, _, body = other.ask(venue.protocol.key_rights(now))
-        value = msgspec.json.decode(body)
+        value = read_json(body)
         return KeyRights.of_binance(value) if status == 200 else None
     except (VenueUnavailable, TypeError, AttributeError, ValueError, msgspec.DecodeError):
         return None
