@@ -16,6 +16,8 @@ WORKERS ?= 2
 KILLS ?= 1000
 MODULES ?=
 ONLY ?=
+SECONDS ?= 600
+MINUTES ?= 60
 
 comma := ,
 core_tests = $(WITH_TOOLS) cmake -GNinja -S . -B build/$(1) -DONETAPE_PYTHON=OFF -DONETAPE_TESTS=ON \
@@ -28,7 +30,7 @@ fuzz_native = cd build/fuzz && for target in *_fuzz; do \
 	./$$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 || exit 1; done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-locked lock sbom audit build demo test test-python test-fast test-long golden simulate kills mutants test-core test-pythons test-asan test-tsan fuzz fuzz-build fuzz-python fuzz-core lint format bench peers certify bridge docs wheel clean
+.PHONY: help setup setup-locked lock sbom audit build demo test test-python test-fast test-long golden simulate kills mutants hostile full soak test-core test-pythons test-asan test-tsan fuzz fuzz-build fuzz-python fuzz-core lint format bench peers certify bridge docs wheel clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -91,6 +93,15 @@ kills: setup ## all processes of `up` killed KILLS times at random while they tr
 
 mutants: setup ## small faults planted in a copy: which no test notices (MODULES="known kraken", ONLY=cancel)
 	$(BIN)/python tests/mutants/run.py $(MODULES) --only "$(ONLY)"
+
+hostile: setup ## a gateway whose venue sends what no venue should, each second for SECONDS
+	SECONDS=$(SECONDS) $(BIN)/python -m pytest -n 4 -q tests/services/test_gateway_hostile.py
+
+full: setup ## a disk of 64 MB under everything that `up` runs, filled and freed ten times
+	ONETAPE_LONG=1 $(BIN)/python -m pytest -q tests/services/test_disk_full.py
+
+soak: setup ## memory, descriptors and processor of all processes for MINUTES, and MB an hour
+	$(BIN)/python tools/soak.py --minutes $(MINUTES)
 
 test-core: setup ## the C++ core's own tests
 	@$(WITH_TOOLS) cmake -GNinja -S . -B build/tests -DONETAPE_PYTHON=OFF -DONETAPE_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null

@@ -16,11 +16,15 @@ class MarketMaker(Strategy):
 
     def on_start(self):
         self.mid = None
+        self.denied_until = 0
         self.subscribe(self.symbol, quotes=True)
 
     def on_order(self, order):
-        # An order is gone: there may be room again. A rejection waits for the market to move.
-        if order.is_closed and order.state != "REJECTED" and (quote := self.quote(self.symbol)):
+        # An order is gone: there may be room again. A rejection waits for the market to move, and
+        # what a gateway denies it denies again: the same order is not sent at once.
+        if order.state == "DENIED":
+            self.pause()
+        elif order.is_closed and order.state != "REJECTED" and (quote := self.quote(self.symbol)):
             self.on_quote(quote)
 
     def on_quote(self, quote):
@@ -54,6 +58,12 @@ class MarketMaker(Strategy):
         # One whose cancel is on its way may still fill: it counts until it is gone, so the limit
         # holds in any burst of fills.
         size = min(size, room - sum(order.remaining for order in working))
-        if size >= lot * (1 - 1e-6) and all(o.state == "PENDING_CANCEL" for o in working):
+        is_free = all(o.state == "PENDING_CANCEL" for o in working)
+        if size >= lot * (1 - 1e-6) and is_free and self.now >= self.denied_until:
             send = self.buy if side == "buy" else self.sell
-            send(self.symbol, size, ticks * tick, post_only=True, tag="quote")
+            order = send(self.symbol, size, ticks * tick, post_only=True, tag="quote")
+            if order.state == "DENIED":
+                self.pause()
+
+    def pause(self):
+        self.denied_until = self.now + 1_000_000_000

@@ -69,6 +69,7 @@ nb::object mbo_counts_of(const PySimulation& s, std::uint32_t index) {
 
 void bind_engine(nb::module_& m) {
     if (!EventFactory::ready(m.ptr())) throw nb::python_error();
+    m.attr("REFUSALS_MAX") = refusals_max;
     m.def("set_event_reuse", &EventFactory::set_reuse);
     m.def("event_reuse", &EventFactory::reuse);
     // For the self-test at import: shows one quote after another to `callback`.

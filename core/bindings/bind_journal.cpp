@@ -367,6 +367,7 @@ void bind_journal(nb::module_& m) {
         .def_prop_ro("crc", &Writer::crc)
         .def_prop_ro("uuid", [](const Writer& self) { return from_uuid(self.uuid()); })
         .def_prop_ro("epoch", &Writer::epoch)
+        .def_prop_ro("lacks_room", &Writer::lacks_room)
         .def_prop_ro("recovered",
                      [](const Writer& self) {
                          const Recovered& r = self.recovered();

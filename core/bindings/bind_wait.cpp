@@ -28,6 +28,18 @@ class Waiter {
         readers_.push_back(core);
     }
 
+    // One that nobody reads any more would have a frame for ever.
+    void remove(const nb::object& reader) {
+        Reader* core = nb::cast<PyReader&>(reader).reader.get();
+        for (std::size_t i = 0; i < readers_.size(); ++i) {
+            if (readers_[i] != core) continue;
+            core->leave();
+            readers_.erase(readers_.begin() + static_cast<std::ptrdiff_t>(i));
+            kept_.erase(kept_.begin() + static_cast<std::ptrdiff_t>(i));
+            return;
+        }
+    }
+
     [[nodiscard]] int fd() const { return bell_->fd(); }
 
     // From any thread: whoever waits returns now, whoever will, returns at once. The byte stays in
@@ -136,6 +148,7 @@ void bind_wait(nb::module_& m) {
     nb::class_<Waiter>(m, "Waiter")
         .def(nb::init<const std::string&>(), nb::arg("directory"))
         .def("add", &Waiter::add, nb::arg("reader"))
+        .def("remove", &Waiter::remove, nb::arg("reader"))
         .def_prop_ro("fd", &Waiter::fd)
         .def("wait", &Waiter::wait, nb::arg("timeout") = -1.0, nb::arg("spin") = 0.0)
         .def("follow", &Waiter::follow, nb::arg("callback"), nb::arg("timeout") = -1.0,

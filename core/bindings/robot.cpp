@@ -326,6 +326,13 @@ bool PyRobot::on_health(const char* kind, const std::string& subject, const char
     return finish(health_.call(view.ptr()), "on_health");
 }
 
+// Not the strategy but its host hears of it, who halts the robot.
+bool PyRobot::on_refusal_storm(const OrderRef& order) {
+    if (!host_.is_valid() || (!compiled && plays())) return true;
+    const nb::object view = nb::cast(order);
+    return finish(PyObject_CallMethod(host_.ptr(), "refusal_storm", "O", view.ptr()), "on_order");
+}
+
 // What a process whose tape this is says of its feed.
 bool PyRobot::told_health(const Frame& frame) {
     PyObject* told = PyObject_CallMethod(

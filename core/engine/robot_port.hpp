@@ -32,6 +32,9 @@ class RobotPort {
     virtual bool on_position(Instrument& instrument, PositionSide side) = 0;
     virtual bool on_health(const char* kind, const std::string& subject, const char* state) = 0;
 
+    // Its orders are refused as `order` was, again and again, within one second.
+    virtual bool on_refusal_storm(const OrderRef& order) = 0;
+
     // A frame that carries MessagePack. For an instrument frame the answer is the instrument's
     // index in the run, or `skip`; for others `skip`.
     static constexpr std::int64_t skip = -1, failed = -2;

@@ -18,6 +18,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -45,6 +46,10 @@ struct SimulationOptions {
     std::int64_t sample_every = 0;  // ns of tape time between equity samples, 0: none
     std::string robot_tag;          // begins client order ids
 };
+
+// Of one instrument, side and code, of orders placed within one second: five times what a robot of a
+// configuration may send in that time. Then the robot is halted.
+inline constexpr std::uint32_t refusals_max = 100;
 
 enum class RunOutcome : std::uint8_t {
     ended,    // no source has a frame now: the data is over, or its writer is still ahead
@@ -464,6 +469,8 @@ class Simulation final : public ExchangeSink {
     [[nodiscard]] std::int64_t next_switch() const {
         return next_switch_ < schedule_.size() ? schedule_[next_switch_].time : never;
     }
+    void note_refusal(const OrderRef& order);
+    bool tell_storm();
     bool switch_trading();
     bool tell_trading(const char* by);
     void cancel_working();
@@ -536,6 +543,13 @@ class Simulation final : public ExchangeSink {
     std::map<std::uint32_t, std::string> currency_names_;  // by currency
     std::map<std::uint32_t, BorrowRate> borrows_;          // by currency
     OrderRef last_refused_;
+    struct Refusals {
+        std::int64_t since = 0;  // when the first of this second was placed
+        std::uint32_t count = 0;
+    };
+    // By instrument, side and code.
+    std::map<std::tuple<std::uint32_t, Side, std::uint16_t>, Refusals> refusals_;
+    OrderRef storm_;  // the order whose refusal was one too many
     std::vector<Timer> timers_;
     std::vector<TradingSwitch> schedule_;
     std::size_t next_switch_ = 0;

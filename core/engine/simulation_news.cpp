@@ -234,7 +234,7 @@ void Simulation::learn(const OrderRef& order, const OrderEventPayload& event) {
             break;
         case OrderNews::rejected:
             ++counters_.rejected;
-            last_refused_ = order;
+            note_refusal(order);
             move(*order, OrderAct::reject);
             break;
         case OrderNews::canceled:
@@ -262,7 +262,7 @@ void Simulation::learn(const OrderRef& order, const OrderEventPayload& event) {
             break;
         case OrderNews::denied:
             ++counters_.denied;
-            last_refused_ = order;
+            note_refusal(order);
             move(*order, OrderAct::deny);
             break;
         case OrderNews::lost:
@@ -292,6 +292,7 @@ bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& 
         close_order(order);
         if (flattening_) flatten_after(*order);
     }
+    if (storm_) return tell_storm();  // and the strategy is not: it would answer
     in_robot_ = true;
     return robot_->on_order(order) && after_callback();
 }

@@ -14,6 +14,7 @@ namespace {
 constexpr std::uint64_t state_every = 1000;  // actions between state hashes on the tape
 constexpr std::string_view flatten_tag = "flatten";
 constexpr std::int64_t flatten_pause_max = 3'600'000'000'000;
+constexpr std::int64_t refusal_period = 1'000'000'000;
 
 OrderRequestPayload request_of(const Order& order, RequestKind kind) {
     OrderRequestPayload request{};
@@ -124,10 +125,30 @@ bool Simulation::settle() {
         flush_actions();
         if (counters_.actions - state_noted_at_ >= state_every) {
             state_noted_at_ = counters_.actions;
-            return robot_->note_state();
+            if (!robot_->note_state()) return false;
         }
     }
-    return true;
+    return !storm_ || tell_storm();
+}
+
+// A strategy that answers a refusal with the same order does so as fast as it is told: thousands of
+// times a second live, without end where no latency passes. Counted by when the orders were placed,
+// because what was placed while a gateway was away is all refused at once.
+void Simulation::note_refusal(const OrderRef& order) {
+    last_refused_ = order;
+    // In a stop nothing that it asks for can leave: it need not know, and will be started again.
+    if (halted_ || order->code == error::trading_stopped) return;
+    Refusals& met = refusals_[{order->instrument->index, order->side, order->code}];
+    if (met.count == 0 || order->created < met.since ||
+        order->created - met.since >= refusal_period)
+        met = {order->created, 0};
+    if (++met.count == refusals_max + 1) storm_ = order;
+}
+
+bool Simulation::tell_storm() {
+    const OrderRef order = std::exchange(storm_, OrderRef{});
+    in_robot_ = true;
+    return robot_->on_refusal_storm(order) && after_callback();
 }
 
 bool Simulation::leave_callback() {
@@ -206,7 +227,7 @@ OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
     if (code != 0) {
         order->code = code;
         ++counters_.denied;
-        last_refused_ = order;
+        note_refusal(order);
         move(*order, OrderAct::deny);
         orders_.remove(order->id);
     } else {
@@ -233,7 +254,7 @@ OrderRef Simulation::deny(Instrument& instrument, const OrderSpec& spec, std::ui
     std::memcpy(order->tag.data(), spec.tag.data(), std::min<std::size_t>(spec.tag.size(), 32));
     order->code = code;
     order->reason = std::move(reason);
-    last_refused_ = order;
+    note_refusal(order);
     move(*order, OrderAct::deny);
     orders_.remove(order->id);
     act(instrument, request_of(*order, RequestKind::place), spec.more);

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::uint64_t populate_step = 1ull << 20;
 constexpr auto disk_full_retry = std::chrono::milliseconds(500);
+constexpr std::uint64_t shrink = 4;  // by which a segment is made smaller where there is no room
 
 }  // namespace
 
@@ -73,12 +74,13 @@ Preparer::~Preparer() {
     thread_.join();
 }
 
-void Preparer::ask(std::uint64_t number, std::uint64_t bytes) {
+void Preparer::ask(std::uint64_t number, std::uint64_t bytes, std::uint64_t least) {
     {
         const std::lock_guard lock(mutex_);
         if (number_ == number) return;
         number_ = number;
         bytes_ = bytes;
+        least_ = std::min(least, bytes);
         prepare_failure_ = {};
     }
     work_.notify_one();
@@ -87,6 +89,11 @@ void Preparer::ask(std::uint64_t number, std::uint64_t bytes) {
 bool Preparer::asked() const {
     const std::lock_guard lock(mutex_);
     return number_ != 0;
+}
+
+bool Preparer::lacks_room() const {
+    const std::lock_guard lock(mutex_);
+    return number_ != 0 && ready_ == nullptr && prepare_failure_.status == Status::disk_full;
 }
 
 Failure Preparer::take(std::shared_ptr<OpenSegment>& segment) {
@@ -133,11 +140,14 @@ void Preparer::run() {
                 work_.wait_for(lock, disk_full_retry);
                 if (stop_ || number_ == 0) continue;
             }
-            const std::uint64_t number = number_, bytes = bytes_;
+            const std::uint64_t number = number_, bytes = bytes_, least = least_;
             busy_ = true;
             lock.unlock();
             auto made = std::make_shared<OpenSegment>();
             Failure failure = prepare_segment(directory_, number, bytes, *made);
+            for (std::uint64_t fewer = bytes; failure.status == Status::disk_full && fewer > least;)
+                failure = prepare_segment(directory_, number,
+                                          fewer = std::max(fewer / shrink, least), *made);
             if (failure.ok() && durable_) failure = sync_directory(directory_);
             lock.lock();
             busy_ = false;

@@ -25,10 +25,14 @@ class Preparer {
     Preparer(std::string directory, bool durable, Digest seal, std::function<void()> on_failure);
     ~Preparer();  // finishes what was asked for
 
-    void ask(std::uint64_t number, std::uint64_t bytes);  // idempotent while one is on its way
+    // Idempotent while one is on its way. Where the disk has no room for `bytes`, a smaller one
+    // that it has room for is made, of no fewer than `least`.
+    void ask(std::uint64_t number, std::uint64_t bytes, std::uint64_t least);
     // Waits for the segment asked for. disk_full is told at once and tried again by the thread.
     Failure take(std::shared_ptr<OpenSegment>& segment);
     [[nodiscard]] bool asked() const;
+    // The next segment was asked for, and the disk has no room for it yet.
+    [[nodiscard]] bool lacks_room() const;
     void seal(std::shared_ptr<OpenSegment> segment);
     Failure drain();  // waits until all is sealed; the first failure of a seal
     void discard();   // removes a prepared segment that nobody took
@@ -42,7 +46,7 @@ class Preparer {
     const std::function<void()> on_failure_;
     mutable std::mutex mutex_;
     std::condition_variable work_, done_;
-    std::uint64_t number_ = 0, bytes_ = 0;  // number 0: nothing asked for
+    std::uint64_t number_ = 0, bytes_ = 0, least_ = 0;  // number 0: nothing asked for
     std::shared_ptr<OpenSegment> ready_;
     Failure prepare_failure_, seal_failure_;
     std::deque<std::shared_ptr<OpenSegment>> seals_;

@@ -82,6 +82,7 @@ class Reader {
 
     // Keeps what lies before the reader's place from being pruned, and lets it be woken.
     Failure join(const Bell* bell);
+    void leave() noexcept { place_.reset(); }  // and is rung no more
     [[nodiscard]] BellPlace* place() noexcept { return place_.get(); }
 
  private:

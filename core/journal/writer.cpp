@@ -106,7 +106,7 @@ Failure Writer::open(const WriterOptions& options, std::unique_ptr<Writer>& writ
 
     made->threads_ = std::make_unique<Threads>(options.directory, options.durable, end.seal,
                                                *made->control_, made->limit_);
-    made->threads_->preparer.ask(end.number + 1, made->planned_bytes(0));
+    made->ask_next(end.number + 1, 0);
     std::shared_ptr<OpenSegment> segment;
     if (Failure failure = made->threads_->preparer.take(segment); !failure.ok()) return failure;
     if (Failure failure = made->enter(std::move(segment)); !failure.ok()) return failure;
@@ -129,9 +129,9 @@ Writer::~Writer() {
         control_->pid = 0;
 }
 
-std::uint64_t Writer::planned_bytes(std::uint64_t frame_bytes) const noexcept {
+// bytes: what is wanted; where that is not enough it is more.
+std::uint64_t Writer::planned_bytes(std::uint64_t frame_bytes, std::uint64_t bytes) const noexcept {
     const std::uint64_t fixed = sizeof(SegmentHeader) + preamble_.size() + 64 + frame_bytes;
-    std::uint64_t bytes = next_bytes_;
     while (bytes < fixed * 2 + seal_reserve(bytes) + urgent_reserve_max &&
            bytes < options_.segment_bytes_max)
         bytes *= segment_growth;
@@ -139,6 +139,15 @@ std::uint64_t Writer::planned_bytes(std::uint64_t frame_bytes) const noexcept {
     // A frame, or a preamble, beyond every plan gets a segment that fits it.
     const std::uint64_t least = fixed + seal_reserve(fixed * 2 + page) + urgent_reserve_max + page;
     return round_up(std::max(bytes, least), page);
+}
+
+void Writer::ask_next(std::uint64_t number, std::uint64_t frame_bytes) {
+    threads_->preparer.ask(number, planned_bytes(frame_bytes, next_bytes_),
+                           planned_bytes(frame_bytes, options_.segment_bytes_first));
+}
+
+bool Writer::lacks_room() const {
+    return threads_ != nullptr && threads_->preparer.lacks_room();
 }
 
 // Writes the header, the magic last: from then on the segment is part of the journal.
@@ -213,11 +222,11 @@ Status Writer::make_room(std::uint32_t payload_bytes, bool urgent) noexcept {
     const std::uint64_t frame = std::uint64_t{frame_header_bytes} + payload_bytes + 7;
     const auto at = reinterpret_cast<std::uintptr_t>(cursor_);
     if (at >= notice_limit_ && !threads_->preparer.asked())
-        threads_->preparer.ask(threads_->current->number + 1, planned_bytes(0));
+        ask_next(threads_->current->number + 1, 0);
     if (at + frame <= normal_limit_) {
         limit_.store(at + frame > notice_limit_ ? normal_limit_ : notice_limit_);
         if (at + frame > notice_limit_ && !threads_->preparer.asked())
-            threads_->preparer.ask(threads_->current->number + 1, planned_bytes(0));
+            ask_next(threads_->current->number + 1, 0);
         if (control_->failed.load() != 0) limit_.store(0);
         return Status::ok;
     }
@@ -243,7 +252,7 @@ void Writer::put_end_frame(std::uint16_t flags) noexcept {
 Status Writer::roll(std::uint64_t frame_bytes) noexcept {
     Preparer& preparer = threads_->preparer;
     const std::uint64_t number = threads_->current->number + 1;
-    preparer.ask(number, planned_bytes(frame_bytes));
+    ask_next(number, frame_bytes);
     std::shared_ptr<OpenSegment> next;
     if (Failure failure = preparer.take(next); !failure.ok()) return fail(std::move(failure));
     const std::uint64_t bytes = next->map.bytes();
@@ -252,7 +261,7 @@ Status Writer::roll(std::uint64_t frame_bytes) noexcept {
         bytes) {
         ::unlink(next->path.c_str());
         next.reset();
-        preparer.ask(number, planned_bytes(frame_bytes));
+        ask_next(number, frame_bytes);
         if (Failure failure = preparer.take(next); !failure.ok()) return fail(std::move(failure));
     }
     put_end_frame(end_rolled);

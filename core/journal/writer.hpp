@@ -52,6 +52,9 @@ class Writer {
     Status append(EventType type, std::uint16_t flags, std::uint32_t stream, std::int64_t time,
                   const void* payload, std::uint32_t payload_bytes) noexcept;
 
+    // The disk has no room for the next segment: what is left of this one is all that there is.
+    // Three quarters of it at least, for it is looked for when a quarter is written.
+    [[nodiscard]] bool lacks_room() const;
     // As append, and on a full disk it may use the reserve at the end of the segment: for what
     // must still be written then (cancels, kills, alerts, replies).
     Status append_urgent(EventType type, std::uint16_t flags, std::uint32_t stream,
@@ -98,7 +101,9 @@ class Writer {
     void set_limits() noexcept;
     void give_up_claim() noexcept;
     void put_end_frame(std::uint16_t flags) noexcept;
-    [[nodiscard]] std::uint64_t planned_bytes(std::uint64_t frame_bytes) const noexcept;
+    [[nodiscard]] std::uint64_t planned_bytes(std::uint64_t frame_bytes,
+                                              std::uint64_t bytes) const noexcept;
+    void ask_next(std::uint64_t number, std::uint64_t frame_bytes);
     Status fail(Failure failure) noexcept;
     void publish(std::byte* at, std::uint64_t word0, std::uint32_t stream, std::int64_t time,
                  std::uint32_t payload_sum, std::uint32_t payload_padded) noexcept;

@@ -185,6 +185,10 @@ class ScriptedRobot final : public RobotPort {
         return true;
     }
     bool on_health(const char*, const std::string&, const char*) override { return true; }
+    bool on_refusal_storm(const OrderRef& which) override {
+        note("storm " + std::to_string(which->code), nullptr);
+        return true;
+    }
     std::int64_t on_cold(std::uint32_t, const Frame&) override { return skip; }
     bool settle() override { return true; }
     bool note_state() override { return true; }

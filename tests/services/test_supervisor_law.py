@@ -198,14 +198,12 @@ def test_a_restart_stops_first_and_is_no_storm():
     assert made.lives[ROBOT].restarts == 19
 
 
-def test_one_that_ends_by_itself_stays_so_until_it_is_asked_for():
+def test_one_that_ends_without_being_asked_to_has_failed_whatever_its_exit_status():
     made = running()
     made.ended(ROBOT, 1, 0)
-    assert made.step(100) == []
-    assert made.lives[ROBOT].reason == "ended by itself"
-    assert made.is_settled
-    made.restart(ROBOT, 100)
-    assert made.step(100) == [(Do.START, ROBOT)]
+    assert made.lives[ROBOT].reason == "ended without being asked to"
+    assert made.step(1) == [(Do.START, ROBOT)]
+    assert made.lives[ROBOT].restarts == 1
 
 
 def test_an_adopted_one_goes_on_where_it_stands():

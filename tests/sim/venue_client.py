@@ -25,13 +25,15 @@ HISTORY = 200 * 10**9  # of the market: enough for a few bars, and soon made
 
 
 @contextmanager
-def served(kind: str, seed: int = 7, *, faults: str = "", **options):
-    """(dialect, port) while the block runs. faults: TOML."""
+def served(kind: str, seed: int = 7, *, faults: str = "", wrap=None, **options):
+    """(dialect, port) while the block runs. faults: TOML. wrap: puts another dialect around it."""
     options.setdefault("history", HISTORY)
     dialect = open_venue(kind, seed=seed, now=time.time_ns(), **options)
     if faults:
         dialect = Faulty(dialect, kind, seed=seed)
         dialect.add(parse_faults(faults), dialect.exchange.now)
+    if wrap is not None:
+        dialect = wrap(dialect)
     server = VenueServer(dialect)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)

@@ -30,6 +30,7 @@ def requests(journal: Path) -> list[tuple[str, str, int, int]]:
 
 def maker(tmp_path: Path, market: Market, **params):
     latency = params.pop("latency", (0, 0))
+    cash = params.pop("cash", {"USDT": 10**9})
     params = {"symbol": market.symbol, **params}
     return play(
         MarketMaker,
@@ -37,7 +38,7 @@ def maker(tmp_path: Path, market: Market, **params):
         journal=tmp_path / "run",
         latency=latency,
         params=params,
-        cash={"USDT": 10**9},
+        cash=cash,
     )
 
 
@@ -257,3 +258,12 @@ def test_the_limits_hold_on_a_walk_that_never_stops_filling(tmp_path, latency):
     assert len(cases) > 50
     assert max(highest for highest, _ in cases) == 500
     assert min(lowest for _, lowest in cases) == -500
+
+
+def test_an_order_that_is_denied_is_not_sent_again_at_once(tmp_path):
+    market = Market(tmp_path / "t")
+    for number in range(300):  # of three seconds
+        market.quote(number / 100, 99.9, 100.1)
+    played = maker(tmp_path, market, cash={"USDT": 1}, buy_by=1.0, sell_by=1.0)
+    assert not played.sim.halted
+    assert 0 < played.sim.counters()["denied"] <= 6

@@ -127,6 +127,25 @@ def test_several_journals_are_followed_in_turn(tmp_path: Path) -> None:
         writer.close()
 
 
+def test_a_journal_that_is_read_no_more_wakes_nobody(tmp_path: Path) -> None:
+    """Its frames would be there for ever: whoever sleeps would turn round and round."""
+    waiter = Waiter()
+    with JournalWriter(tmp_path / "a") as left, JournalWriter(tmp_path / "b") as read:
+        readers = [JournalReader(tmp_path / name) for name in ("a", "b")]
+        for reader in readers:
+            waiter.add(reader)
+        waiter.remove(readers[0])
+        readers[0].close()
+        left.append("log", b"nobody reads it")
+        assert not waiter.wait(0)
+        there, _ = waiter.core.arm()
+        assert not there
+        read.append("log", b"x")
+        assert waiter.wait(10)
+        assert readers[1].next_frame() is not None
+        readers[1].close()
+
+
 def test_an_event_loop_watches_a_journal_beside_its_sockets(tmp_path: Path) -> None:
     async def run() -> int:
         writer = JournalWriter(tmp_path / "j", **SMALL)

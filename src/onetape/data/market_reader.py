@@ -14,6 +14,7 @@ from onetape._core import FLAG_GAP, FLAG_UNSYNCED
 from onetape.data.instruments import Numbers
 from onetape.data.rejects import Reject
 from onetape.model.errors import BadInput, InvariantViolation
+from onetape.model.json_text import read_json
 from onetape.venues.market_decoder import DecoderFactory, MalformedError
 from onetape.venues.protocol_table import Protocol as MessageTable
 
@@ -212,8 +213,8 @@ class DialectReader:
         self._receipt = receipt
         self._refused = None
         try:
-            self._decoder.decode(self._json.decode(body))
-        except (msgspec.DecodeError, RecursionError) as error:
+            self._decoder.decode(read_json(body, self._json.decode))
+        except msgspec.DecodeError as error:
             # Venues answer some requests with a bare word.
             if body in (b"pong\n", b"ping\n"):
                 self.pass_over(body.decode().strip())

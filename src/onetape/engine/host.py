@@ -26,7 +26,7 @@ from onetape.engine.notes import Direction, Notes, Signal
 from onetape.engine.plan import LiveRobot
 from onetape.model.decimals import to_fraction
 from onetape.model.enums import EventType
-from onetape.model.errors import InvariantViolation, SchemaMismatch, UnknownSymbol
+from onetape.model.errors import InvariantViolation, OrderRate, SchemaMismatch, UnknownSymbol
 from onetape.model.instrument import Instrument
 from onetape.model.request_key import RequestKey, request_key
 from onetape.model.time import format_time, parse_period
@@ -540,29 +540,33 @@ class Host:
         """The strategy raised: journal it and follow on_error. True: the run goes on."""
         if isinstance(problem, InvariantViolation):
             raise problem
-        failed = Failed(
-            callback,
-            f"{type(problem).__name__}: {problem}",
-            where_of(problem),
-            self.sim.now,
-        )
-        if len(self.failures) < FAILURES_KEPT:
-            self.failures.append(failed)
-        self.append(
-            _ALERT,
-            {
-                "kind": "strategy_error",
-                "severity": "critical",
-                "callback": callback,
-                "error": failed.error,
-                "where": failed.where,
-                "traceback": "".join(traceback.format_exception(problem))[-8000:],
-            },
-        )
+        words = f"{type(problem).__name__}: {problem}"
+        failed = Failed(callback, words, where_of(problem), self.sim.now)
+        self._note_failure(failed, "".join(traceback.format_exception(problem))[-8000:])
         if self._on_error == "continue":
             return True
         self.sim.halt(self._on_error == "flatten")
         return True
+
+    def refusal_storm(self, order: _core.Order) -> None:
+        """The same order was refused more often within a second than a strategy is told: it is
+        halted, also where `on_error` is `continue`, for it would go on so for ever."""
+        words = (
+            f"{OrderRate.name}({OrderRate.code}): the same order, {order.side} {order.symbol}, was "
+            f"refused more than {_core.REFUSALS_MAX} times within a second with {order.code}"
+        )
+        words += f", {order.reason}" if order.reason else ""
+        self._note_failure(Failed("on_order", words, "", self.sim.now), "")
+        self.sim.halt(self._on_error == "flatten")
+
+    def _note_failure(self, failed: Failed, trace: str) -> None:
+        if len(self.failures) < FAILURES_KEPT:
+            self.failures.append(failed)
+        record = {
+            "kind": "strategy_error", "severity": "critical", "callback": failed.callback,
+            "error": failed.error, "where": failed.where, "traceback": trace,
+        }  # fmt: skip
+        self.append(_ALERT, record)
 
     def pulse(self, frames: int, now: int) -> None:
         """Progress, a few times a second at most."""

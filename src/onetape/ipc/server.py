@@ -26,7 +26,13 @@ from typing import Any, Final, cast
 import msgspec
 
 from onetape.ipc.local_socket import bound
-from onetape.model.errors import OnetapeError, PermissionDenied, RateLimited, UsageError
+from onetape.model.errors import (
+    InvariantViolation,
+    OnetapeError,
+    PermissionDenied,
+    RateLimited,
+    UsageError,
+)
 from onetape.store.private import private_folder
 
 __all__ = [
@@ -56,7 +62,8 @@ _PEER: Final = struct.Struct("3i")  # pid, uid, gid
 
 # What an answer raises for words that are none of its own.
 NOT_A_REQUEST: Final = (
-    msgspec.MsgspecError, KeyError, TypeError, ValueError, RecursionError,
+    msgspec.MsgspecError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError,
+    OSError, OnetapeError,
 )  # fmt: skip
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
 _decode = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
@@ -365,6 +372,12 @@ class _Sender(asyncio.Protocol):
 
 
 def not_a_request(error: Exception) -> dict[str, Any]:
+    """The answer to a request that cannot be carried out. Raises InvariantViolation: that is no
+    fault of who asks."""
+    if isinstance(error, InvariantViolation):
+        raise error
+    if isinstance(error, OnetapeError):
+        return {"error": str(error)}
     return {"error": f"not a request: {type(error).__name__}"}
 
 

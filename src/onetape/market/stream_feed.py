@@ -19,6 +19,7 @@ import msgspec
 
 from onetape.model.decimals import to_decimal
 from onetape.model.errors import BadInput
+from onetape.model.json_text import check_depth
 from onetape.model.symbol import parse_symbol
 from onetape.model.time import MS, parse_time
 
@@ -202,11 +203,13 @@ class StreamFeed:
         if len(body) > self.rules.bytes_max:
             raise _MessageError(f"more than {self.rules.bytes_max} bytes")
         try:
+            check_depth(body)
+        except msgspec.DecodeError:
+            raise _MessageError("nested too deeply") from None
+        try:
             return _exact(body)
         except (msgspec.DecodeError, UnicodeDecodeError, ArithmeticError):
             raise _MessageError("not JSON") from None
-        except RecursionError:
-            raise _MessageError("nested too deeply") from None
 
     def _out(
         self, topic: str, body: bytes, value: Any, published: int, now: int

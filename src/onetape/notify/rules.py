@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from onetape.notify.alert import Alert, Severity, Type
 
-__all__ = ["alert_of", "disk_alert"]
+__all__ = ["ROOM_MIN", "alert_of", "disk_alert"]
 
 # kind of an alert or health frame -> type; all others of a gateway are the gateway's.
 _TYPES: Final = {
@@ -21,6 +21,8 @@ _SEVERITIES: Final = {
 }  # fmt: skip
 # Free space, as a share of the file system and in bytes, below which it is one or the other.
 DISK_WARN: Final = (0.05, 2 << 30)
+# With less no process can be started: the first segment of a journal, and what stands beside it.
+ROOM_MIN: Final = 6 << 20
 DISK_CRITICAL: Final = (0.01, 500 << 20)
 
 
@@ -47,7 +49,7 @@ def disk_alert(path: str, free: int, total: int, time: int) -> Alert | None:
     for severity, (share, least) in (
         (Severity.CRITICAL, DISK_CRITICAL), (Severity.WARN, DISK_WARN),
     ):  # fmt: skip
-        if free < min(total * share, least):
+        if free < max(min(total * share, least), ROOM_MIN):
             words = f"{free / 2**20:,.0f} MB of {total / 2**30:,.1f} GB are free"
             return Alert(Type.DISK, severity, path, words, time)
     return None

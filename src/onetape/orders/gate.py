@@ -24,6 +24,7 @@ from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind, OrderType, Side, TriggerBy
 from onetape.model.errors import (
     AccountMode,
+    DiskFull,
     InsufficientFunds,
     Killed,
     OrderInvalid,
@@ -84,6 +85,7 @@ class Gate:
     limits: Limits = field(default_factory=Limits)
     ready: bool = False  # reconciled, and the account's stream is there
     killed: str = ""  # why nothing new may leave
+    disk_full: bool = False  # the journal's next segment has no room
     # What the book has at better prices than one, by symbol and side; 0: none is known.
     in_front: Callable[[str, Side, int], int] = lambda *_: 0
     _hedge: bool | None = None  # the mode that the account was found in
@@ -215,6 +217,8 @@ class Gate:
         manager = self.manager
         if self.killed:
             return Refusal.of(Killed, f"the kill switch is on: {self.killed}")
+        if self.disk_full:
+            return Refusal.of(DiskFull, "there is no room for the gateway's journal")
         if not self.ready:
             return Refusal.of(VenueUnavailable, "what the account holds is being reconciled")
         broken = self._mode()

@@ -30,7 +30,6 @@ from onetape.tape.segments import is_tape
 __all__ = ["AlertWatch", "sinks_of", "told_alerts"]
 
 LOOK_S: Final = 0.5
-DISK_EVERY_S: Final = 10.0
 STEP_NS: Final = 500_000_000  # by which the machine's clock may move against its own steady one
 _ALERT: Final = EventType.ALERT.id
 
@@ -78,7 +77,6 @@ class AlertWatch:
         self._down: set[str] = set()
         self._closed = threading.Event()
         self._is_first = True
-        self._disk_at = 0.0
         self._offset = time.time_ns() - time.monotonic_ns()
         self._thread = threading.Thread(target=self._work, name="alert watch", daemon=True)
         self._thread.start()
@@ -139,9 +137,6 @@ class AlertWatch:
             words = f"the clock was set by {moved / 1e9:+.1f} s"
             yield Alert(Type.CLOCK, Severity.WARN, "machine", words, now)
         self._offset = offset
-        if time.monotonic() - self._disk_at < DISK_EVERY_S:
-            return
-        self._disk_at = time.monotonic()
         usage = shutil.disk_usage(self._home)
         alert = disk_alert(str(self._home), usage.free, usage.total, now)
         if alert is not None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -24,7 +23,6 @@ from onetape.ipc.door import OPERATOR
 from onetape.ipc.server import listen
 from onetape.market.in_front import in_front
 from onetape.model.enums import RequestKind, Side
-from onetape.model.errors import VenueRejected
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.gate import Gate, Limits
@@ -50,11 +48,12 @@ from onetape.services.gateway_lives import RobotLives
 from onetape.services.gateway_market import MarketFeed
 from onetape.services.gateway_money import AccountMoney
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
+from onetape.services.gateway_rejects import Rejects
 from onetape.services.gateway_robots import Robots, open_crossing
 from onetape.services.gateway_spans import Spans
+from onetape.services.gateway_tasks import GatewayTasks
 from onetape.services.gateway_transfers import TransferDesk, tell_gateway
 from onetape.services.kept_money import KeptMoney
-from onetape.services.tasks import ended
 from onetape.store.private import private_folder
 from onetape.store.redaction import Redactor
 from onetape.store.tokens import make_token
@@ -69,7 +68,7 @@ LOOK_AGAIN_S: Final = 0.5  # after a balance that differed
 
 
 class Gateway:
-    """One account. `run` returns when it was asked to stop."""
+    """One account. `run` returns when it was asked to stop, and raises what else ends it."""
 
     def __init__(self, options: GatewayOptions, *, is_single: bool = False) -> None:
         self.options = options
@@ -91,9 +90,11 @@ class Gateway:
         self.orders = OrderBudget(options.account, now=self.clock.now, say=self._say)
         hide = Redactor(options.key, options.secret)
         self.spans = Spans()
+        self.rejects = Rejects(options.kind, self._say)
         self.line = VenueLine(
-            self.venue, options.rest, self.clock, hide, self.budget, self.orders, out=self._out
-        )
+            self.venue, options.rest, self.clock, hide, self.budget, self.orders, out=self._out,
+            rejects=self.rejects,
+        )  # fmt: skip
         self.wallet_budget: AddressBudget | None = None  # where its address is another one
         self.wallets = self._wallet_line(hide)
         self.entry: EntryLine | None = None
@@ -104,8 +105,7 @@ class Gateway:
         self.instruments: list[Instrument] = []
         self.stopping = asyncio.Event()
         self.reconciled = asyncio.Event()
-        self.refused: VenueRejected | None = None  # before it began to trade
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self.tasks = GatewayTasks(self.stopping, hide.text)
         self._dead_man_at = 0
         self.listener: Callable[[], None] | None = None  # in this process: the tape has grown
 
@@ -119,30 +119,31 @@ class Gateway:
             self.orders.learn(self.venue.order_rules)
             self._open_tape()
             try:
-                self._spawn(self._tick())
-                self._spawn(keep_clock(self.line, self._say))
+                self.tasks.keep("tick", self._tick())
+                self.tasks.keep("clock", keep_clock(self.line, self._say))
                 for stream in self.market.streams():
-                    self._spawn(self.market.follow(stream))
-                self._spawn(self._follow_account())
+                    self.tasks.keep("market", self.market.follow(stream))
+                self.tasks.keep("account", self.account.follow())
                 if self.entry is not None:
-                    self._spawn(self.entry.follow())
+                    self.tasks.keep("order entry", self.entry.follow())
                 for name in (OPERATOR, *self.options.subaccounts):
                     make_token(self.home, name)
                 socket = gateway_socket(self.home, self.options.account)
                 door = self.commands.door
-                self._spawn(
-                    await listen(socket, self.answer, door.settle, is_operator=door.is_operator)
+                serving = await listen(
+                    socket, self.answer, door.settle, is_operator=door.is_operator
                 )
-                begun = {self._spawn(each.wait()) for each in (self.reconciled, self.stopping)}
+                self.tasks.keep("socket", serving)
+                begun = {self.tasks.spawn(each.wait()) for each in (self.reconciled, self.stopping)}
                 await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
                 if self.reconciled.is_set():
                     ready()
                 await self.stopping.wait()
-                if self.refused is not None:
-                    raise self.refused
+                if self.tasks.failure is not None:
+                    raise self.tasks.failure
             finally:
                 # Their sockets are closed before the journal is: nothing is heard after it.
-                await ended(list(self._tasks))
+                await self.tasks.end()
                 self.robots.close()
                 with contextlib.suppress(FileNotFoundError):
                     gateway_socket(self.home, self.options.account).unlink()
@@ -163,19 +164,6 @@ class Gateway:
         )  # fmt: skip
         return VenueLine(self.venue, rest, self.clock, hide, self.wallet_budget, keeps=False)
 
-    def _spawn(self, work: Any) -> asyncio.Task[Any]:
-        task: asyncio.Task[Any] = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            # A bug of ours: the process ends, its journal is what the next one begins with.
-            sys.stderr.write(self.line.hide.text(f"gateway: {task.exception()!r}\n"))
-            self.stopping.set()
-
     def _open_tape(self) -> None:
         path = gateway_journal(self.home, self.options.account)
         private_folder(path.parent)
@@ -194,7 +182,7 @@ class Gateway:
         old, recovery, self.started_from = recovered.tape, recovered.recovery, recovered.sequence
         writer = JournalWriter(
             path, process=f"gateway:{self.options.account}", account=self.options.account,
-            created=time.time_ns(), heartbeat=True,
+            created=time.time_ns(), heartbeat=True, reserve=True,
         )  # fmt: skip
         if is_new:
             hold_all(path)
@@ -239,11 +227,11 @@ class Gateway:
             )
         self.market = MarketFeed(
             self.venue, self.instruments, writer, self.manager.references, self._say, self.watch,
-            written=self._written,
+            self.rejects, written=self._written,
         )  # fmt: skip
         self.depth = DepthFeed(
-            self.line, self.instruments, writer, spawn=self._spawn, say=self._say,
-            written=self._written, watch=self.watch,
+            self.line, self.instruments, writer, spawn=self.tasks.spawn, say=self._say,
+            written=self._written, watch=self.watch, rejects=self.rejects,
         )  # fmt: skip
         self.account = AccountFeed(
             self.line,
@@ -251,6 +239,7 @@ class Gateway:
             came=self._stream_came,
             went=self._stream_went,
             watch=self.watch,
+            rejects=self.rejects,
         )
         self.gate.in_front = self._in_front
         self.crossing = open_crossing(
@@ -266,7 +255,7 @@ class Gateway:
         )  # fmt: skip
         self.transfers = TransferDesk(
             self.options, venues_of(self.options), self.money, self.tape, self.protocol,
-            self.wallets, now=self.clock.now, spawn=self._spawn, say=self._say,
+            self.wallets, now=self.clock.now, spawn=self.tasks.spawn, say=self._say,
             heard=self.watch.answer, tell=partial(tell_gateway, self.home),
             killed=lambda: self.gate.killed,
         )  # fmt: skip
@@ -381,7 +370,7 @@ class Gateway:
             sent = self.line.begin(call)
             if sent is None:
                 self.spans.waits(call)
-            self._spawn(self._make(call, sent))
+            self.tasks.spawn(self._make(call, sent))
 
     def _out(self, call: Call) -> None:
         self.spans.out(call, time.time_ns())
@@ -415,6 +404,7 @@ class Gateway:
         every = self.options.check_every_ns / 1e9
         while True:
             now = self.clock.now()
+            self._look_at_disk()
             self.manager.tick(now)
             rounds = self.reconciler.rounds
             self.reconciler.tick(now)
@@ -452,7 +442,21 @@ class Gateway:
     def _look_at_checkpoint(self, now_s: float) -> None:
         records = self.tape.records
         if self.reconciled.is_set() and self.checkpoints.is_due(records, now_s):
-            self._spawn(self.checkpoints.make(records, now_s))
+            self.tasks.spawn(self.checkpoints.make(records, now_s))
+
+    def _look_at_disk(self) -> None:
+        """Without room for the next segment nothing that adds risk leaves, and the market is passed
+        over: what is left of this one is for what works, its fills, cancels and kills."""
+        lacks = self.tape.writer.lacks_room
+        if lacks == self.gate.disk_full:
+            return
+        self.gate.disk_full = self.market.is_paused = self.depth.is_paused = lacks
+        name = self.options.account
+        if lacks:
+            words = "no room for the journal: new orders are refused, the market is not recorded"
+            self._say(HealthOut("disk", name, words, "critical"))
+        else:
+            self._say(HealthOut("disk", name, "there is room again"))
 
     def _arm_dead_man(self, now: int) -> None:
         """The venue cancels what it holds unless it is told again in time."""
@@ -468,13 +472,6 @@ class Gateway:
                 self.manager.calls.append(call)
 
     # --- the account's stream ---------------------------------------------------------------------
-
-    async def _follow_account(self) -> None:
-        try:
-            await self.account.follow()
-        except VenueRejected as error:
-            self.refused = error
-            self.stopping.set()
 
     def _entry_went(self, why: str) -> None:
         self._say(HealthOut("order entry", self.options.account, f"lost: {why}", "warning"))
@@ -568,6 +565,7 @@ class Gateway:
             "booked": self.manager.booked,
             "started_from": self.started_from,
             "counts": {**self.manager.counts, **self.watch.counts},
+            "malformed": dict(self.rejects.counts),
             "order_entry": self.entry.status() if self.entry is not None else None,
             "budget": self.budget.status(),
             "order_budget": self.orders.status(),

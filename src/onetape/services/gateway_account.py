@@ -11,12 +11,15 @@ from typing import Final
 import aiohttp
 import picows
 
-from onetape.model.errors import VenueRejected
+from onetape.model.errors import VenueProtocolError, VenueRejected
+from onetape.orders.malformed import check_told
 from onetape.orders.outcome import Outcome
 from onetape.orders.told import Told
 from onetape.services.gateway_connection import connected, reconnect_after
 from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_line import VenueLine
+from onetape.services.gateway_rejects import Rejects
+from onetape.services.tasks import ended
 from onetape.venues.gateways import AccountStream
 
 __all__ = ["AccountFeed"]
@@ -35,6 +38,7 @@ class AccountFeed:
         came: Callable[[], None],
         went: Callable[[], None],
         watch: DriftWatch,
+        rejects: Rejects,
     ) -> None:
         self.is_up = False
         self.has_begun = False  # once it has told, a refusal may be the venue's bad hour
@@ -43,6 +47,7 @@ class AccountFeed:
         self._came = came
         self._went = went
         self._watch = watch
+        self._rejects = rejects
 
     async def follow(self) -> None:
         """Until cancelled. Raises VenueRejected when the venue refuses this account from the first:
@@ -61,7 +66,7 @@ class AccountFeed:
                             f"the venue refuses this account: {answer.text}", where=self._line.rest
                         )
                     sys.stderr.write(f"gateway: the venue refuses: {answer.text}\n")
-            except (OSError, aiohttp.ClientError, picows.WSError, TimeoutError):
+            except (OSError, aiohttp.ClientError, picows.WSError, VenueProtocolError):
                 pass
             if self.is_up:
                 self.is_up = False
@@ -77,11 +82,16 @@ class AccountFeed:
                 self.is_up = self.has_begun = True
                 self._came()
 
+        def read(message: bytes) -> list[Told]:
+            told = stream.told(message)
+            check_told(told)
+            return told
+
         def take(message: bytes) -> bool:
             if not stream.is_live and time.monotonic() - began > LIVE_WITHIN_S:
                 return True
             message = self._line.hide.hidden(message)
-            self._hear(stream.told(message))
+            self._hear(self._rejects.read("account", read, message))
             self._watch.account(message)
             if stream.broken:
                 sys.stderr.write(f"gateway: the account's stream: {stream.broken}\n")
@@ -93,10 +103,11 @@ class AccountFeed:
         try:
             await connected(stream.url, stream.hello, take, look)
         finally:
-            keeper.cancel()
+            await ended([keeper])
 
     async def _keep_key(self) -> None:
         venue = self._line.venue
         while venue.keep_key_s:
             await asyncio.sleep(venue.keep_key_s)
-            await self._line.request(venue.stream_key(self._line.clock.now(), keep=True))
+            # Where that was lost the venue says that the key has expired.
+            await self._line.answer(venue.stream_key(self._line.clock.now(), keep=True))

@@ -6,18 +6,22 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import aiohttp
 import picows
 
 from onetape.model.enums import Side
+from onetape.model.errors import VenueProtocolError
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call
 from onetape.orders.managed import HealthOut
 from onetape.services.gateway_connection import connected, reconnect_after
 from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_line import VenueLine
+from onetape.services.gateway_rejects import Rejects
+from onetape.services.tasks import first_ended
 from onetape.tape.journal import JournalWriter, type_id
 from onetape.venues.depth import DepthFrame, DepthStream, Level
 
@@ -41,6 +45,7 @@ class DepthFeed:
         say: Callable[[HealthOut], None],
         written: Callable[[], None],
         watch: DriftWatch,
+        rejects: Rejects,
     ) -> None:
         self._line = line
         self._numbers = {i.symbol: n for n, i in enumerate(instruments, 1)}
@@ -50,7 +55,9 @@ class DepthFeed:
         self._say = say
         self._written = written
         self._watch = watch
+        self._rejects = rejects
         self._streams: dict[str, DepthStream] = {}
+        self.is_paused = False  # no room: books are lost, and begin anew with a snapshot
 
     def want(self, symbol: str) -> bool:
         """From now on the tape has this book, beginning with a snapshot; False: it cannot."""
@@ -86,11 +93,9 @@ class DepthFeed:
             began = time.monotonic()
             stream = self._streams[symbol]
             asker = asyncio.ensure_future(self._ask(symbol, stream))
-            try:
-                with contextlib.suppress(OSError, picows.WSError, TimeoutError):
-                    await connected(stream.url, stream.hello, self._taker(symbol, stream))
-            finally:
-                asker.cancel()
+            line = connected(stream.url, stream.hello, self._taker(symbol, stream))
+            with contextlib.suppress(OSError, picows.WSError, VenueProtocolError):
+                await first_ended([asker, asyncio.ensure_future(line)])
             failures = 0 if time.monotonic() - began > 10 else failures + 1
             now = time.time_ns()
             self._write(symbol, [stream.book.lost(now)], now)
@@ -103,7 +108,12 @@ class DepthFeed:
     def _taker(self, symbol: str, stream: DepthStream) -> Callable[[bytes], bool]:
         def take(message: bytes) -> bool:
             received = time.time_ns()
-            self._write(symbol, stream.take(message, received), received)
+            if self.is_paused:
+                return True
+            frames = self._rejects.read(
+                f"book {symbol}", lambda body: stream.take(body, received), message
+            )
+            self._write(symbol, frames, received)
             self._watch.market(message)
             return bool(stream.broken)
 
@@ -115,7 +125,10 @@ class DepthFeed:
             if call is not None:
                 status, body = await self._snapshot(call)
                 received = time.time_ns()
-                self._write(symbol, stream.answered(status, body, received), received)
+                frames = self._rejects.read(
+                    f"book {symbol}", partial(_answered, stream, status, received), body
+                )
+                self._write(symbol, frames, received)
             await asyncio.sleep(QUESTION_S)
 
     async def _snapshot(self, call: Call) -> tuple[int, bytes]:
@@ -130,3 +143,7 @@ class DepthFeed:
             self._append(_BOOK, frame.payload, frame.flags, self._numbers[symbol], received)
         if frames:
             self._written()
+
+
+def _answered(stream: DepthStream, status: int, received: int, body: bytes) -> list[DepthFrame]:
+    return stream.answered(status, body, received)

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from onetape.model.errors import NotAvailable
+from onetape.model.json_text import read_json
 from onetape.orders.managed import HealthOut
 from onetape.orders.outcome import Answer, Outcome
 from onetape.venues.drift import Drift, Drifts, What
@@ -74,8 +73,8 @@ class DriftWatch:
     def _compared(self, message: bytes) -> list[Drift]:
         assert self._drifts is not None
         try:
-            return self._drifts.message(msgspec.json.decode(message))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._drifts.message(read_json(message))
+        except ValueError:
             return []
 
     def _tell(self, new: list[Drift]) -> None:

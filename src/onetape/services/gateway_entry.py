@@ -56,6 +56,7 @@ class EntryLine:
         self._current: _Connection | None = None
         self._retired: list[_Connection] = []
         self._is_open = True
+        self._failure: Exception | None = None  # of ours, while a message was read
 
     @property
     def is_up(self) -> bool:
@@ -72,6 +73,8 @@ class EntryLine:
 
     def tick(self) -> None:
         """Gives up on answers that do not come, and closes what was retired and has ended."""
+        if self._failure is not None:
+            raise self._failure
         now = self._line.clock.now()
         for each in [*self._retired, *([self._current] if self._current else [])]:
             for call, answer in each.session.late(now):
@@ -163,6 +166,10 @@ class EntryLine:
         if session.broken:
             connection.close()
 
+    def fail(self, error: Exception) -> None:
+        """Raised by the next `tick`: the library of the connection would but close it."""
+        self._failure = self._failure or error
+
     def lost(self, connection: _Connection) -> None:
         """The connection has ended."""
         if self._is_open:
@@ -200,7 +207,11 @@ class _Connection(picows.WSListener):
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         if frame.msg_type == picows.WSMsgType.TEXT and not self.session.broken:
-            self._line.take(self, frame.get_payload_as_bytes())
+            try:
+                self._line.take(self, frame.get_payload_as_bytes())
+            except Exception as error:  # what a venue can say raises nothing
+                self._line.fail(error)
+                raise
         elif frame.msg_type == picows.WSMsgType.CLOSE:
             self.session.broken = self.session.broken or "the venue closed the connection"
             transport.send_close()

@@ -20,6 +20,7 @@ from onetape.model.enums import (
     TimeInForce,
     TriggerBy,
 )
+from onetape.model.errors import BadInput
 from onetape.model.money import join_units
 from onetape.model.order import OWN_REDUCING, POST_ONLY, REDUCE_ONLY, OrderSpec
 from onetape.model.request_key import RequestKey
@@ -83,7 +84,15 @@ def fill_of(payload: bytes) -> FillFrame:
 
 
 def request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, OrderSpec, bool]:
-    """(robot, kind, order id, what is asked for, denied already) of an order_request frame."""
+    """(robot, kind, order id, what is asked for, denied already) of an order_request frame. Raises
+    BadInput for one that is none."""
+    try:
+        return _request_of(payload, symbol)
+    except (struct.error, LookupError) as error:
+        raise BadInput(f"no order request: {error}") from error
+
+
+def _request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, OrderSpec, bool]:
     (
         order_id, price, size, trigger, expire, kind, side, type_, tif, flags, by, position, robot,
         tag,
@@ -122,6 +131,9 @@ def key_of(more: bytes) -> RequestKey | None:
 
 
 def ended_key(payload: bytes) -> RequestKey:
-    """Of a robot's cycle frame."""
-    record = msgspec.msgpack.decode(payload)
-    return RequestKey(record["end"], record["within"])
+    """Of a robot's cycle frame. Raises BadInput for one that is none."""
+    try:
+        record = msgspec.msgpack.decode(payload)
+        return msgspec.convert({"key": record["end"], "within": record["within"]}, RequestKey)
+    except (msgspec.MsgspecError, LookupError, TypeError) as error:
+        raise BadInput(f"no end of a cycle: {error}") from error

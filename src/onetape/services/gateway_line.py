@@ -10,13 +10,15 @@ from typing import Final
 
 import aiohttp
 
-from onetape.model.errors import ClockSkew
+from onetape.model.errors import ClockSkew, OrderOutcomeUnknown
 from onetape.orders.calls import ORDER_PURPOSES, Call
+from onetape.orders.malformed import MALFORMED, check_told
 from onetape.orders.outcome import Answer, Outcome
 from onetape.services.gateway_budget import AddressBudget, BudgetError, OrderBudget
 from onetape.services.gateway_clock import VenueClock
 from onetape.services.gateway_http import KeptConnections
 from onetape.services.http_limits import ENCODING, body_of
+from onetape.services.gateway_rejects import Rejects
 from onetape.store.redaction import Redactor
 from onetape.venues.gateways import TradingVenue
 from onetape.venues.http_response import Response
@@ -43,6 +45,7 @@ class VenueLine:
         *,
         keeps: bool = True,
         out: Callable[[Call], None] = lambda call: None,
+        rejects: Rejects | None = None,
     ) -> None:
         """keeps: connections for orders are kept open. out: for each call that is in the kernel's
         hands."""
@@ -57,6 +60,7 @@ class VenueLine:
         self._kept = KeptConnections(rest)  # for orders
         self._keeps = keeps
         self._out = out
+        self.rejects = rejects or Rejects(rest, lambda _: None)
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -126,11 +130,22 @@ class VenueLine:
             status, headers, body = await request
         else:
             status, headers, body = await self.request(call, sent)
-        answer = self.venue.protocol.answer(call, status, headers, body, self.clock.now())
+        answer = self._read(call, status, headers, body)
         if self.budget is not None:
             self.budget.answered(call, status, answer)
         if answer.code == ClockSkew.code:
             self.clock.doubt()
+        return answer
+
+    def _read(self, call: Call, status: int, headers: dict[str, str], body: bytes) -> Answer:
+        try:
+            answer = self.venue.protocol.answer(call, status, headers, body, self.clock.now())
+            check_told(answer.told)
+            answer.text.encode()
+        except MALFORMED as error:
+            shown = self.hide.hidden(body, *signatures(call))
+            found = self.rejects.noted(f"answer to {call.purpose}", error, shown)
+            return Answer(Outcome.AMBIGUOUS, code=OrderOutcomeUnknown.code, text=found.rule)
         return answer
 
     async def request(
@@ -152,7 +167,7 @@ class VenueLine:
         """Whether HTTP 429 is said of the address: of too many orders it is said of the account."""
         if status != 429 or not call.orders:
             return True
-        answer = self.venue.protocol.answer(call, status, headers, body, self.clock.now())
+        answer = self._read(call, status, headers, body)
         return answer.venue_code != self.venue.order_limit_code
 
     async def _request(self, call: Call, sent: Sent | None) -> tuple[int, dict[str, str], bytes]:

@@ -38,6 +38,7 @@ def main() -> int:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, gateway.stopping.set)
+            loop.set_exception_handler(gateway.tasks.callback_failed)
             await gateway.run(_say_ready)
 
     try:

@@ -11,11 +11,13 @@ from typing import Final
 import picows
 
 from onetape.model.enums import Side
+from onetape.model.errors import VenueProtocolError
 from onetape.model.instrument import Instrument
 from onetape.orders.managed import HealthOut
 from onetape.services.gateway_connection import connected, reconnect_after
 from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_frames import MARK, QUOTE, TRADE
+from onetape.services.gateway_rejects import Rejects
 from onetape.tape.journal import JournalWriter, type_id
 from onetape.venues.gateways import MarketStream, TradingVenue
 from onetape.venues.shapes import NO_TOP, ShapedFeed, Top
@@ -40,6 +42,7 @@ class MarketFeed:
         references: dict[str, int],
         say: Callable[[HealthOut], None],
         watch: DriftWatch,
+        rejects: Rejects,
         *,
         written: Callable[[], None] = lambda: None,
     ) -> None:
@@ -47,7 +50,9 @@ class MarketFeed:
         self._references = references
         self._say = say
         self._watch = watch
+        self._rejects = rejects
         self._written = written
+        self.is_paused = False  # what comes is passed over: there is no room for it
         self._append = writer.append_raw
         self._quotes: dict[int, bytes | Top] = {}  # by stream: as it came, or read
         self._received = 0  # when the message came that is being read
@@ -63,13 +68,19 @@ class MarketFeed:
 
     def take(self, message: bytes) -> None:
         """One message, as it comes."""
+        if self.is_paused:
+            self._quotes.clear()
+            return
         self._received = time.time_ns()
-        number = self._feed.take(message, self._received)
+        number = self._rejects.read("market", self._read, message)
         if number:
             self._references[self._symbols[number - 1]] = self._feed.middle(number)
             self._quotes[number] = message
         self._written()
         self._watch.market(message)
+
+    def _read(self, message: bytes) -> int:
+        return self._feed.take(message, self._received)
 
     def best(self, symbol: str) -> tuple[int, int]:
         """Bid and ask of the newest quote, (0, 0) where none has come since a stream was lost."""
@@ -90,7 +101,7 @@ class MarketFeed:
         name = stream.url.partition("://")[2].partition("/")[2][:40]
         while True:
             began = time.monotonic()
-            with contextlib.suppress(OSError, picows.WSError, TimeoutError):
+            with contextlib.suppress(OSError, picows.WSError, VenueProtocolError):
                 await connected(stream.url, stream.hello, self.take)
             failures = 0 if time.monotonic() - began > 10 else failures + 1
             self._quotes.clear()

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 from msgspec import structs
 
 from onetape.accounts.crossing import Crossing
 from onetape.accounts.netting import Match
 from onetape.model.enums import OrderNews, RequestKind
-from onetape.model.errors import OrderInvalid
+from onetape.model.errors import BadInput, IoFailed, OrderInvalid, SchemaMismatch, TornTape
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.orders.doubt import amend_in_doubt, place_in_doubt
@@ -35,6 +34,7 @@ __all__ = ["ROBOTS_MAX", "Robots", "open_crossing"]
 ROBOTS_MAX: Final = 250
 TURN_FRAMES: Final = 64  # of one robot, before the next one's are looked at
 COMING_S: Final = 30.0  # from its attachment until a robot has a journal, at most
+UNREADABLE: Final = (BadInput, IoFailed, SchemaMismatch, TornTape)
 _ORDER_REQUEST: Final = type_id("order_request")
 _INSTRUMENT: Final = type_id("instrument")
 _CYCLE: Final = type_id("cycle")
@@ -82,10 +82,15 @@ class Robots:
         self._is_due = False  # another look, soon
         self._watch = JournalWatch(self._waiter, self._take_requests, loop)
         for life in tape.robots.values():
-            if Path(life.journal).is_dir():
+            if not Path(life.journal).is_dir():
+                continue
+            try:
                 self._follow(life)
-                if in_doubt:
-                    self._in_doubt[life.number] = self._lives[life.number][1].last_sequence
+            except UNREADABLE as error:
+                self._give_up(life, error)
+                continue
+            if in_doubt:
+                self._in_doubt[life.number] = self._lives[life.number][1].last_sequence
 
     def close(self) -> None:
         self._watch.close()
@@ -101,7 +106,7 @@ class Robots:
             return None
         if number in self._lives:
             self._take_all()  # what the life before has asked for, to its end
-            self._lives.pop(number)[1].close()
+            self._leave(number)
         taken = _last_sequence(Path(journal))
         epoch = known.epoch + 1 if known else 1
         life = RobotLife(number, name, epoch, journal, taken=taken, slot=slot, rate=rate)
@@ -170,6 +175,12 @@ class Robots:
         if not is_here:
             self._waiter.add(reader)
 
+    def _leave(self, number: int) -> None:
+        """A journal that is read no more."""
+        _, reader = self._lives.pop(number)
+        self._waiter.remove(reader)
+        reader.close()
+
     def _take_all(self) -> None:
         while self._take_requests():
             pass
@@ -181,27 +192,32 @@ class Robots:
         has_more = False
         decided = 0  # when the first of them was taken in
         came: list[tuple[int, int]] = []  # when what each was decided on had come; it was taken in
-        for life, reader in self._lives.values():
+        for life, reader in list(self._lives.values()):
             first = last = frames = 0
-            while frames < TURN_FRAMES and (raw := reader.next_raw()) is not None:
-                frames += 1
-                kind, _, sequence, received, stream, payload = raw
-                if kind == _INSTRUMENT:
-                    life.symbols[stream] = msgspec.msgpack.decode(payload)["symbol"]
-                elif kind == _ORDER_REQUEST and sequence > life.taken:
-                    taken = time.time_ns()  # some are written while the first is seen to
-                    decided = decided or taken
-                    first, last = first or sequence, sequence
-                    is_sent = sequence <= self._in_doubt.get(life.number, 0)
-                    if not is_sent:  # else it lay there while no gateway ran
-                        came.append((received, taken))
-                    behind = self._behind(life, received)
-                    self._hold_placed()  # this one finds less
-                    self._request(life, stream, payload, now, may_be_sent=is_sent, behind_ns=behind)
-                elif kind == _CYCLE and sequence > life.taken:
-                    decided = decided or time.time_ns()
-                    first, last = first or sequence, sequence
-                    self._end_cycle(life, payload)
+            try:
+                while frames < TURN_FRAMES and (raw := reader.next_raw()) is not None:
+                    frames += 1
+                    kind, _, sequence, received, stream, payload = raw
+                    if kind == _INSTRUMENT:
+                        life.symbols[stream] = Instrument.from_msgpack(payload).symbol
+                    elif kind == _ORDER_REQUEST and sequence > life.taken:
+                        taken = time.time_ns()  # some are written while the first is seen to
+                        decided = decided or taken
+                        first, last = first or sequence, sequence
+                        is_sent = sequence <= self._in_doubt.get(life.number, 0)
+                        if not is_sent:  # else it lay there while no gateway ran
+                            came.append((received, taken))
+                        behind = self._behind(life, received)
+                        self._hold_placed()  # this one finds less
+                        self._request(
+                            life, stream, payload, now, may_be_sent=is_sent, behind_ns=behind
+                        )
+                    elif kind == _CYCLE and sequence > life.taken:
+                        decided = decided or time.time_ns()
+                        first, last = first or sequence, sequence
+                        self._end_cycle(life, payload)
+            except UNREADABLE as error:
+                self._give_up(life, error)
             has_more = has_more or frames == TURN_FRAMES
             if last:
                 # The stamp of when they came, not of when they were seen to.
@@ -219,6 +235,14 @@ class Robots:
             life.look_ahead(order_id + 1)  # a robot numbers its orders one after the other
             self._placed = None
         return has_more
+
+    def _give_up(self, life: RobotLife, error: Exception) -> None:
+        """What a robot's journal holds is a stranger's word. One that cannot be read is followed no
+        more, and the others go on."""
+        if life.number in self._lives:
+            self._leave(life.number)
+        words = f"its journal cannot be read: {error}"[:200]
+        self._manager.outs.append(HealthOut("robot", life.name, words, "critical"))
 
     def _request(
         self,

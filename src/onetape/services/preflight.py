@@ -25,6 +25,7 @@ from onetape.model.errors import (
 )
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call
+from onetape.model.json_text import read_json
 from onetape.orders.told import ModeTold
 from onetape.services.bridge_options import CCXT
 from onetape.services.gateway_clock import clock_offset
@@ -262,7 +263,7 @@ def _ids(
         return [passed.mode.account] if passed.mode is not None and passed.mode.account else []
     status, _, body = access.ask(protocol.balances(now))
     number = _of_wallet(access, target, protocol.wallet_account(now), hide)
-    return binance_ids(msgspec.json.decode(body) if status == 200 else None, number)
+    return binance_ids(read_json(body) if status == 200 else None, number)
 
 
 def _rights(
@@ -288,7 +289,7 @@ def _of_wallet(access: VenueAccess, target: Target, call: Call, hide: Redactor) 
     other = access if is_same else VenueAccess(wallet, hide)
     try:
         status, _, body = other.ask(call)
-        return msgspec.json.decode(body) if status == 200 else None
+        return read_json(body) if status == 200 else None
     except (VenueUnavailable, msgspec.DecodeError):
         return None
     finally:

@@ -144,6 +144,7 @@ class House:
         async def work() -> None:
             async with bridged(started) as reached:
                 made.append(Gateway(reached, is_single=True))
+                asyncio.get_running_loop().set_exception_handler(made[0].tasks.callback_failed)
                 await made[0].run(ready.set)
 
         running = asyncio.ensure_future(work())

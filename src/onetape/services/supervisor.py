@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ import msgspec
 from onetape.ipc.server import listen
 from onetape.model.config import OPERATOR, Config
 from onetape.model.errors import OnetapeError
+from onetape.notify.rules import ROOM_MIN
 from onetape.services.alert_watch import AlertWatch, sinks_of
 from onetape.services.collector_options import collector_journal
 from onetape.services.fork_server import ForkServer
@@ -360,6 +362,7 @@ class Supervisor:
             self.figures.keep(pids)
             for pid in pids:
                 self.figures.look(pid)
+        self._look_at_disk()
         for name, life in self.law.lives.items():
             if name not in self.processes:
                 continue
@@ -369,6 +372,16 @@ class Supervisor:
             elif life.state is State.RUNNING:
                 self._listen_to(life)
                 self._judge(life)
+
+    def _look_at_disk(self) -> None:
+        """A process begins with a segment of its journal: without room for it none is started, and
+        what ends meanwhile has not failed."""
+        free = shutil.disk_usage(self.home).free
+        if free < ROOM_MIN:
+            self.law.lacks_room = f"waits for room on the disk, {free / 2**20:.1f} MB are free"
+        else:
+            self.law.lacks_room = ""
+            self.tape.flush()
 
     def _listen_to(self, life: Life) -> None:
         """A machine that was asleep, or a clock that was set, makes every heartbeat look old, but

@@ -6,12 +6,14 @@ It is also the lock: a home has one supervisor, because its journal has one writ
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from onetape.model.errors import DiskFull
 from onetape.services.supervisor_law import Life
 from onetape.services.supervisor_options import supervisor_journal
 from onetape.tape.journal import JournalReader, JournalWriter
@@ -35,9 +37,10 @@ class SupervisorTape:
     def __init__(self, home: Path) -> None:
         path = supervisor_journal(home)
         self.writer = JournalWriter(
-            path, process="supervisor", created=time.time_ns(), heartbeat=True
+            path, process="supervisor", created=time.time_ns(), heartbeat=True, reserve=True
         )
         self.left = left_in(home)
+        self._late: dict[tuple[str, str], dict[str, Any]] = {}  # found no room, the last of each
 
     def process(self, life: Life, pid: int, started: int) -> None:
         """Where a process stands now, and which one it is. pid 0: there is none."""
@@ -59,7 +62,18 @@ class SupervisorTape:
         self._append("command", {"actor": "operator", "command": name, **fields})
 
     def _append(self, event: str, record: dict[str, Any]) -> None:
-        self.writer.append(event, msgspec.msgpack.encode(record), time=time.time_ns())
+        """A full disk stops no supervisor: the last of each waits until there is room."""
+        about = str(record.get("subject") or record.get("command"))
+        self._late.pop((event, about), None)
+        self._late[event, about] = record
+        self.flush()
+
+    def flush(self) -> None:
+        with suppress(DiskFull):
+            while self._late:
+                (event, about), record = next(iter(self._late.items()))
+                self.writer.append(event, msgspec.msgpack.encode(record), time=time.time_ns())
+                del self._late[event, about]
 
     def close(self) -> None:
         self.writer.close()

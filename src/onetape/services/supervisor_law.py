@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from onetape.model.byte_size import format_bytes
+from onetape.model.errors import DiskFull
 
 __all__ = [
     "SILENT_S",
@@ -37,6 +38,7 @@ SILENT_S: Final = 5.0  # fifty heartbeats that did not come: stopped, or stuck b
 BACKOFF_S: Final = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)  # by how often it has ended within a minute
 STORM_S: Final = 60.0
 STORM_MAX: Final = 8  # ends within that time; then somebody has to look
+FULL_S: Final = 1.0  # between two tries on a full disk
 FAULTS_S: Final = 600.0
 FAULTS_MAX: Final = 3  # times within that time that it went beyond its bounds: it will go on so
 HALTED: Final = 4  # exit code of a robot whose strategy failed and is to stay away
@@ -120,6 +122,7 @@ class Law:
 
     def __init__(self, children: Sequence[Child]) -> None:
         self.lives = {child.name: Life(child) for child in children}
+        self.lacks_room = ""  # why nothing can be started: what is said of the disk
         self._again: set[str] = set()  # asked to restart: after their end they start at once
 
     # --- what is told -----------------------------------------------------------------------------
@@ -151,12 +154,12 @@ class Law:
             self._to(life, State.WAITING, now)
             return
         reason = why or life.reason or _words(code)
-        if code == 0 and was is State.RUNNING:
-            life.is_wanted = False  # it has done what it was for
-            self._to(life, State.STOPPED, now, why or "ended by itself")
-            return
         if life.is_over or code == HALTED or (code in HOPELESS and was is State.STARTING):
             self._to(life, State.FAILED, now, reason)
+            return
+        if self.lacks_room or f"{DiskFull.name}({DiskFull.code})" in reason:
+            life.again_at = now + FULL_S  # one day there will be room: it is no storm
+            self._to(life, State.BACKOFF, now, reason)
             return
         life.ends.append(now)
         while life.ends and life.ends[0] <= now - STORM_S:
@@ -289,8 +292,8 @@ class Law:
         )
 
     def _start(self, name: str, life: Life, now: float) -> list[Step]:
-        if life.held:
-            self._to(life, State.WAITING, now, life.held)
+        if held := life.held or self.lacks_room:
+            self._to(life, State.WAITING, now, held)
             return []
         missing = [n for n in life.child.needs if self.lives[n].state is not State.RUNNING]
         if missing:
@@ -325,4 +328,6 @@ class Law:
 def _words(code: int | None) -> str:
     if code is None:
         return "ended while no supervisor looked after it"
+    if code == 0:
+        return "ended without being asked to"
     return f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"

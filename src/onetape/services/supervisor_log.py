@@ -28,6 +28,7 @@ class SystemLog:
     def __init__(self, home: Path) -> None:
         self._folder = private_folder(home / "logs")
         self._read: dict[Path, tuple[int, int]] = {}  # of each file: which one, how far
+        self._lost = 0  # lines that a full disk did not take
 
     def write(self, now: int, level: str, process: str, text: str) -> None:
         """level: info, warning or error."""
@@ -37,9 +38,15 @@ class SystemLog:
             "text": text[:LINE_MAX],
         }  # fmt: skip
         line = json.dumps(record, ensure_ascii=False) + "\n"
-        self._append("system.log", line)
-        if level == "error":
-            self._append("error.log", line)
+        try:
+            if self._lost:
+                lost, self._lost = self._lost, 0
+                self.write(now, "warning", "supervisor", f"{lost} lines could not be written")
+            self._append("system.log", line)
+            if level == "error":
+                self._append("error.log", line)
+        except OSError:  # the disk is full: what is said stands on the journal, too
+            self._lost += 1
 
     def take(self, now: int, process: str, file: Path) -> str:
         """What a process has complained of since the last call; gives its last line, "" for none.

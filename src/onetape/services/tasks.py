@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection
 from typing import Any, Final
 
-__all__ = ["ended"]
+__all__ = ["ended", "first_ended"]
 
 AGAIN_S: Final = 1.0
 
@@ -21,3 +21,13 @@ async def ended(tasks: Collection[asyncio.Future[Any]]) -> list[Any]:
             task.cancel()
         left = (await asyncio.wait(left, timeout=AGAIN_S))[1]
     return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def first_ended(tasks: Collection[asyncio.Future[Any]]) -> None:
+    """Waits until one of them ends, and ends the others. Raises what the first one has raised."""
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await ended(tasks)
+    for task in done:
+        task.result()

@@ -16,6 +16,7 @@ import picows
 
 from onetape.model.enums import Side
 from onetape.model.errors import VenueUnavailable
+from onetape.model.json_text import read_json
 from onetape.orders.calls import Call, Purpose
 from onetape.services.gateway_connection import connected
 from onetape.services.preflight import Passed, Target
@@ -93,7 +94,7 @@ def _answers(
     _, headers, body = access.ask(venue.time())
     for name, answer in (("time", body), ("instruments", passed.raw)):
         try:
-            drifts.answer(name, msgspec.json.decode(answer))
+            drifts.answer(name, read_json(answer))
         except msgspec.DecodeError:
             drifts.note(What.MISSING, f"{name}: no JSON")
         report.answers += 1
@@ -127,7 +128,7 @@ async def _listen(
     def take(message: bytes) -> bool:
         market.take(message)
         try:
-            value = msgspec.json.decode(message)
+            value = read_json(message)
         except msgspec.DecodeError:
             value = None
         drifts.message(value)

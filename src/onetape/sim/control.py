@@ -15,6 +15,7 @@ import msgspec
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import PositionSide
 from onetape.model.errors import BadConfig, OnetapeError
+from onetape.model.json_text import read_json
 from onetape.model.money import money
 from onetape.model.time import parse_duration
 from onetape.sim.account import SimAccount
@@ -78,7 +79,7 @@ class Control:
         if not body:
             return {}
         try:
-            found = msgspec.json.decode(body)
+            found = read_json(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadConfig(f"the body is not JSON: {error}") from None
         if not isinstance(found, dict):

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from onetape.model.json_text import read_json
 from onetape.sim.dialect import Reply, encode
 
 __all__ = ["socket_error"]
@@ -15,7 +16,7 @@ def socket_error(kind: str, reply: Reply, asked: bytes) -> bytes | None:
     """The answer to a message that asked for something, out of what HTTP would have said; None
     where the venue has no such answer: nothing was asked, or the error is none of its own."""
     try:
-        value: dict[str, Any] = msgspec.json.decode(asked)
+        value: dict[str, Any] = read_json(asked)
         said: dict[str, Any] = msgspec.json.decode(reply.body)
         match kind:
             case "binance-usdm":

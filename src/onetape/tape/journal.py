@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onetape import _core
-from onetape.model.errors import BadInput, NotAvailable, UsageError
+from onetape.model.errors import BadInput, DiskFull, NotAvailable, UsageError
 from onetape.model.time import TIME_MAX
 from onetape.tape.columns import Table, read_columns
 from onetape.tape.expand import expand_segment
@@ -83,6 +83,7 @@ class JournalWriter:
     created: ns UTC, kept in the segment headers; 0 for tapes that must not depend on it.
     durable: seals are synced and `sync` works; off for what can be made again (backtests).
     heartbeat: a native thread shows readers that this process lives.
+    reserve: on a full disk its frames may use what each segment keeps free for cancels and kills.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class JournalWriter:
         segment_bytes_max: int = 64 << 20,
         durable: bool = True,
         heartbeat: bool = False,
+        reserve: bool = False,
         extra_preamble: Iterable[tuple[int, int, bytes]] = (),
     ) -> None:
         self.path = Path(directory)
@@ -121,6 +123,8 @@ class JournalWriter:
         # (type id, payload, flags=0, stream=0, time=0) -> sequence; positional
         self.append_raw: Callable[..., int] = cast(Any, self.core.fast_append())
         self.append_urgent = self.core.append_urgent
+        if reserve:
+            self.append_raw = _with_reserve(self.append_raw, self.append_urgent)
         # (stream, time, ts_event, bid, ask, bid_size, ask_size), integers; positional
         self.append_quote: Callable[[int, int, int, int, int, int, int], None] = cast(
             Any, self.core.fast_append_quote()
@@ -135,7 +139,7 @@ class JournalWriter:
         self, event: str | int, payload: bytes, *, flags: int = 0, stream: int = 0, time: int = 0
     ) -> int:
         """One frame from a whole payload; gives its sequence."""
-        return self.core.append(type_id(event), payload, flags, stream, time)
+        return self.append_raw(type_id(event), payload, flags, stream, time)
 
     def append_batch(
         self,
@@ -170,6 +174,12 @@ class JournalWriter:
     @property
     def epoch(self) -> int:
         return self.core.epoch
+
+    @property
+    def lacks_room(self) -> bool:
+        """The disk has no room for the next segment. At least three quarters of this one are left
+        when that is first seen; it is tried again twice a second."""
+        return self.core.lacks_room
 
     @property
     def published(self) -> int:
@@ -229,6 +239,16 @@ class JournalWriter:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _with_reserve(usual: Callable[..., int], urgent: Callable[..., int]) -> Callable[..., int]:
+    def append(type_: int, payload: bytes, flags: int = 0, stream: int = 0, time: int = 0) -> int:
+        try:
+            return usual(type_, payload, flags, stream, time)
+        except DiskFull:
+            return urgent(type_, payload, flags, stream, time)
+
+    return append
 
 
 class JournalReader:

@@ -35,6 +35,10 @@ class Waiter:
         """Joins the reader's journal; what lies before its place may then be pruned, no more."""
         self.core.add(reader.core)
 
+    def remove(self, reader: JournalReader) -> None:
+        """Before it is closed: nobody is woken for it, and it keeps nothing from being pruned."""
+        self.core.remove(reader.core)
+
     def fileno(self) -> int:
         """Readable when a writer rang."""
         return self.core.fd

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from onetape.model.json_text import read_json
 from onetape.venues.outcome import ErrorRow
 
 __all__ = ["BadRequest", "Drift", "Drifts", "Facts", "Shape", "What", "refusal_drift"]
@@ -208,7 +209,7 @@ def refusal_drift(
 ) -> list[tuple[What, str]]:
     """known: the venue's table of errors."""
     try:
-        value = msgspec.json.decode(body)
+        value = read_json(body)
         if facts.error_style == "code":
             code, text = str(value["code"]), str(value["msg"])
             row = known.get(int(code))

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from onetape.model.errors import OrderOutcomeUnknown
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call
+from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
 
 __all__ = ["Answered", "EntryDialect", "EntrySession", "Reply"]
@@ -109,7 +110,7 @@ class EntrySession:
         """Reads a message. Raises nothing: what is malformed breaks the session."""
         try:
             read = self.dialect.read(message, now)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except MALFORMED as error:
             # Whose answer it was cannot be known any more, so all are asked for.
             self.broken = f"a message that makes no sense: {type(error).__name__}"
             return []
@@ -128,7 +129,13 @@ class EntrySession:
             self._count("late answer" if late else "answer to nothing")
             return []
         call, _ = known
-        return [Answered(call, self.dialect.answer(call, read, now))]
+        try:
+            answer = self.dialect.answer(call, read, now)
+        except MALFORMED as error:
+            self.broken = f"an answer that makes no sense: {type(error).__name__}"
+            text = f"{self.broken} {error}"[:200]
+            answer = Answer(Outcome.AMBIGUOUS, code=OrderOutcomeUnknown.code, text=text)
+        return [Answered(call, answer)]
 
     def late(self, now: int) -> list[Answered]:
         """Requests whose answer is not waited for any longer."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from onetape.model.json_text import read_json
 from onetape.sim.binance.limits import ORDERS, weight_of
 from onetape.sim.binance.wire import Refused, ms
 from onetape.sim.dialect import Connection, fields
@@ -120,7 +121,7 @@ class SocketApi:
     def message(self, connection: Connection, data: bytes, now: int) -> None:
         session: Session = connection.state
         try:
-            asked = msgspec.json.decode(data)
+            asked = read_json(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             asked = None
         number, method, params = _parts(asked)

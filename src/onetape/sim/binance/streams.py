@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.model.enums import Side
+from onetape.model.json_text import read_json
 from onetape.sim.account import SimAccount
 from onetape.sim.binance.multi_assets import MultiAssets
 from onetape.sim.binance.public import INTERVALS, PublicData, merged, turnover_text
@@ -183,7 +184,7 @@ class Streams:
             connection.close(1008, "Too many requests")
             return
         try:
-            asked = msgspec.json.decode(data)
+            asked = read_json(data)
             method, number = asked["method"], asked.get("id")
         except (msgspec.DecodeError, TypeError, KeyError):
             connection.close(1008, "Invalid request")

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.model.json_text import read_json
 from onetape.sim.account import SimAccount
 from onetape.sim.binance.access import Access
 from onetape.sim.binance.account import AccountData
@@ -326,8 +327,8 @@ class BinanceUsdm:
 
 def _list(params: Params, name: str) -> list[Any]:
     try:
-        found = msgspec.json.decode(params.get(name, ""))
-    except msgspec.DecodeError:
+        found = read_json(params.get(name, ""))
+    except ValueError:
         raise Refused(-1102, name) from None
     if not isinstance(found, list):
         raise Refused(-1130, name)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.model.json_text import read_json
 from onetape.sim.bitmex.wire import Refused, instant
 
 __all__ = ["Params", "flag", "page", "text", "whole"]
@@ -48,8 +49,8 @@ def filter_of(params: Params) -> dict[str, Any]:
         return {}
     if isinstance(said, str):
         try:
-            said = msgspec.json.decode(said)
-        except msgspec.DecodeError:
+            said = read_json(said)
+        except ValueError:
             raise Refused("Invalid filter") from None
     if not isinstance(said, dict):
         raise Refused("Invalid filter")
@@ -103,8 +104,8 @@ def page(
     if columns:
         if isinstance(columns, str):
             try:
-                columns = msgspec.json.decode(columns)
-            except msgspec.DecodeError:
+                columns = read_json(columns)
+            except ValueError:
                 columns = columns.split(",")
         kept = {*columns, time, "symbol"} if isinstance(columns, list) else None
         if kept is not None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.model.json_text import read_json
 from onetape.sim.account import SimAccount
 from onetape.sim.bitmex.account import AccountData
 from onetape.sim.bitmex.limits import Limits, TooMany
@@ -91,7 +92,7 @@ class Bitmex:
             return found
         if body[:1] in (b"{", b"["):
             try:
-                said = msgspec.json.decode(body)
+                said = read_json(body)
             except msgspec.DecodeError:
                 raise Refused("Invalid body") from None
             if not isinstance(said, dict):
@@ -228,7 +229,7 @@ class Bitmex:
             connection.send(b"pong")
             return
         try:
-            asked = msgspec.json.decode(data)
+            asked = read_json(data)
             op, args = asked["op"], asked.get("args", [])
         except (msgspec.DecodeError, TypeError, KeyError, AttributeError):
             self._fail(connection, 400, "Unrecognized request.", None)

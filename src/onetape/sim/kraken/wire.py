@@ -16,6 +16,7 @@ import msgspec
 from onetape.model.enums import OrderState, Side
 from onetape.model.errors import SelfTrade
 from onetape.model.instrument import Instrument
+from onetape.model.json_text import read_json
 from onetape.model.money import MONEY_DECIMALS, divide_half_even
 from onetape.sim.account import Trade
 from onetape.sim.kraken.names import identify, number_of
@@ -118,9 +119,12 @@ def parse_json(text: str) -> Any:
     def refuse(_: str) -> Any:
         raise Refused("EGeneral:Invalid arguments")
 
+    def loads(body: bytes) -> Any:
+        return json.loads(body, parse_float=str, parse_int=str, parse_constant=refuse)
+
     try:
-        return json.loads(text, parse_float=str, parse_int=str, parse_constant=refuse)
-    except (ValueError, RecursionError):
+        return read_json(text, loads)
+    except ValueError:
         raise Refused("EGeneral:Invalid arguments") from None
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from onetape._core import FLAG_SNAPSHOT
 from onetape.model.instrument import Instrument
+from onetape.model.json_text import read_json
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call, Purpose
 from onetape.venues.depth import DepthBook, DepthFrame, Level
@@ -83,7 +84,7 @@ class BinanceUsdmDepth:
             first, last, previous = _IDS.unpack_from(payload, _IDS_AT)
         else:
             try:
-                update = self._updates.decode(message)
+                update = read_json(message, self._updates.decode)
                 first, last, previous = update.U, update.u, update.pu
                 frame = self.book.frame(
                     self._levels(update.b), self._levels(update.a), ts_event=update.T * _MS,
@@ -114,7 +115,7 @@ class BinanceUsdmDepth:
         if status != 200:
             return []
         try:
-            told = self._snapshots.decode(body)
+            told = read_json(body, self._snapshots.decode)
             bids, asks = self._levels(told.bids), self._levels(told.asks)
             if told.lastUpdateId + 1 < self._first:  # what came between is not known
                 return []

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 from onetape.model.instrument import Instrument
+from onetape.model.json_text import read_json
 from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.told import Told
@@ -60,7 +59,7 @@ class BinanceUsdmVenue:
         return Call(Purpose.INSTRUMENTS, "GET", "/fapi/v1/exchangeInfo", b"", {}, 1)
 
     def instruments_of(self, body: bytes, wanted: frozenset[str]) -> list[Instrument]:
-        told = msgspec.json.decode(body)
+        told = read_json(body)
         found = instruments_of(told, wanted)
         self.order_rules = order_rules_of(told)
         self.protocol.set_instruments(found)

@@ -14,6 +14,7 @@ import msgspec
 
 from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
+from onetape.model.json_text import read_json
 from onetape.venues.gateways import MarketSink, MarketStream
 from onetape.venues.numbers import units_of
 from onetape.venues.shapes import Shape, ShapeTable, text, value
@@ -113,11 +114,11 @@ class BinanceUsdmMarket:
         try:
             # The kind stands first in every message of these streams.
             if message.startswith(b'{"e":"bookTicker"'):
-                self._take_ticker(self._ticker.decode(message))
+                self._take_ticker(read_json(message, self._ticker.decode))
             elif message.startswith(b'{"e":"aggTrade"'):
-                self._take_trade(self._trade.decode(message))
+                self._take_trade(read_json(message, self._trade.decode))
             elif message.startswith(b'{"e":"markPriceUpdate"'):
-                self._take_mark(self._mark.decode(message))
+                self._take_mark(read_json(message, self._mark.decode))
             else:
                 self._take_other(message)
         except (msgspec.DecodeError, ValueError, KeyError, struct.error):
@@ -125,14 +126,16 @@ class BinanceUsdmMarket:
             self._count("malformed")
 
     def _take_other(self, message: bytes) -> None:
-        kind = bytes(self._kind.decode(message).get("e", b"no event")).strip(b'"').decode()
+        kind = (
+            bytes(read_json(message, self._kind.decode).get("e", b"no event")).strip(b'"').decode()
+        )
         match kind:
             case "bookTicker":
-                self._take_ticker(self._ticker.decode(message))
+                self._take_ticker(read_json(message, self._ticker.decode))
             case "aggTrade":
-                self._take_trade(self._trade.decode(message))
+                self._take_trade(read_json(message, self._trade.decode))
             case "markPriceUpdate":
-                self._take_mark(self._mark.decode(message))
+                self._take_mark(read_json(message, self._mark.decode))
             case _:
                 self._count(kind)
 

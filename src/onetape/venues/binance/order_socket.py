@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.model.json_text import read_json
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.outcome import Answer
 from onetape.venues.binance.instruments import ORDER_COUNT
@@ -77,7 +78,7 @@ class BinanceOrderSocket:
         return msgspec.json.encode({"id": number, "method": method, "params": params})
 
     def read(self, message: bytes, now: int) -> Reply | str:
-        value: dict[str, Any] = msgspec.json.decode(message)
+        value: dict[str, Any] = read_json(message)
         number = value.get("id")
         if number is None:
             if "error" in value:

@@ -29,6 +29,7 @@ from onetape.model.errors import (
     VenueRejected,
 )
 from onetape.model.instrument import Instrument
+from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import ORDER_PURPOSES, Call, Destination, OrderKey, Purpose, Traits
 from onetape.orders.outcome import Answer, Outcome
@@ -297,7 +298,7 @@ class BinanceUsdmProtocol:
         self, call: Call, status: int, headers: Mapping[str, str], body: bytes, now: int
     ) -> Answer:
         try:
-            value = msgspec.json.decode(body) if body else None
+            value = read_json(body) if body else None
         except msgspec.DecodeError:
             value = None
         return self.answer_of(call, status, headers, value, body, now)
@@ -477,7 +478,7 @@ class BinanceUsdmProtocol:
         """Raises nothing: what cannot be read is a StreamTold `malformed`, what has no meaning here
         is counted by name."""
         try:
-            value = msgspec.json.decode(message)
+            value = read_json(message)
             if isinstance(value, dict) and "data" in value and "stream" in value:
                 value = value["data"]
             return self._event(value)

@@ -9,6 +9,7 @@ import msgspec
 
 from onetape.model.errors import NotAvailable, OnetapeError
 from onetape.model.instrument import Instrument
+from onetape.model.json_text import read_json
 from onetape.orders.calls import Call
 from onetape.orders.told import StreamTold, Told
 from onetape.venues.ccxt.facts import facts_of
@@ -36,7 +37,7 @@ class _AccountStream:
 
     def told(self, message: bytes) -> list[Told]:
         try:
-            value: dict[str, Any] = msgspec.json.decode(message)
+            value: dict[str, Any] = read_json(message)
         except msgspec.DecodeError as error:
             return [StreamTold("malformed", str(error)[:200])]
         if "live" in value:
@@ -71,7 +72,7 @@ class CcxtVenue:
         return self.protocol.markets()
 
     def instruments_of(self, body: bytes, wanted: frozenset[str]) -> list[Instrument]:
-        told = msgspec.json.decode(body)
+        told = read_json(body)
         if "error" in told:
             raise ValueError(str(told["error"]["text"]))
         try:

@@ -10,6 +10,7 @@ import msgspec
 from onetape.model.enums import Side
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
+from onetape.model.json_text import read_json
 from onetape.venues.ccxt.numbers import MILLISECOND, trade_number, units
 from onetape.venues.gateways import MarketSink, MarketStream
 
@@ -35,7 +36,7 @@ class CcxtMarket:
 
     def take(self, message: bytes) -> None:
         try:
-            value = msgspec.json.decode(message)
+            value = read_json(message)
             if "quote" in value:
                 self._quote(*value["quote"])
             elif "trade" in value:

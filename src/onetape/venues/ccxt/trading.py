@@ -28,6 +28,7 @@ from onetape.model.enums import (
 )
 from onetape.model.errors import OnetapeError, OrderOutcomeUnknown
 from onetape.model.instrument import Instrument
+from onetape.model.json_text import read_json
 from onetape.model.money import MONEY_DECIMALS
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
@@ -263,7 +264,7 @@ class CcxtProtocol:
         self, call: Call, status: int, headers: Mapping[str, str], body: bytes, now: int
     ) -> Answer:
         try:
-            value = msgspec.json.decode(body)
+            value = read_json(body)
             if "error" in value:
                 return self._failed(call, value["error"])
             return self._read(call, value["ok"], now)
@@ -401,7 +402,7 @@ class CcxtProtocol:
     def told(self, message: bytes) -> list[Told]:
         """A message of the account's feed."""
         try:
-            value = msgspec.json.decode(message)
+            value = read_json(message)
             if "orders" in value:
                 return list(self._orders(value["orders"]))
             if "trades" in value:

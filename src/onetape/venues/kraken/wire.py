@@ -7,6 +7,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+from onetape.model.json_text import read_json
 from onetape.model.time import SECOND
 
 __all__ = ["page_terms", "parse"]
@@ -14,13 +15,14 @@ __all__ = ["page_terms", "parse"]
 
 def parse(message: bytes) -> dict[str, Any]:
     """Every number as plain decimal text. Raises ValueError for what is no JSON object."""
-    try:
-        value = json.loads(message, parse_float=_plain, parse_int=str, parse_constant=_refuse)
-    except RecursionError:
-        raise ValueError("too deeply nested") from None
+    value = read_json(message, _loads)
     if not isinstance(value, dict):
         raise ValueError("not an object")
     return value
+
+
+def _loads(message: bytes) -> Any:
+    return json.loads(message, parse_float=_plain, parse_int=str, parse_constant=_refuse)
 
 
 def _plain(text: str) -> str:

@@ -1,0 +1,50 @@
+"""JSON of others, of a bounded depth: what a venue, a feed or a client sends is read here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+__all__ = ["DEPTH_MAX", "check_depth", "read_json"]
+
+# The deepest message of the venues that we know has nine levels.
+DEPTH_MAX: Final = 64
+_BRACKETS: Final = b"[]{}"
+_OTHERS: Final = bytes(set(range(256)) - set(_BRACKETS))
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_PAIR: Final = re.compile(rb"\[\]|\{\}")
+_any: Final = msgspec.json.Decoder().decode
+
+
+def read_json(body: bytes | str, decode: Callable[[bytes], Any] = _any) -> Any:
+    """The value, or what `decode` makes of it. Raises msgspec.DecodeError, a ValueError, also for
+    what is nested deeper than DEPTH_MAX: what walks through the value must not run out of stack."""
+    if isinstance(body, str):
+        body = body.encode()
+    check_depth(body)
+    return decode(body)
+
+
+def check_depth(body: bytes) -> None:
+    """Raises msgspec.DecodeError."""
+    if body.count(b"[") + body.count(b"{") > DEPTH_MAX and _is_deep(body):
+        raise msgspec.DecodeError(f"JSON is nested deeper than {DEPTH_MAX} levels")
+
+
+def _is_deep(body: bytes) -> bool:
+    # Brackets inside of texts are no levels.
+    return _has_left(body) and _has_left(_STRING.sub(b'""', body))
+
+
+def _has_left(body: bytes) -> bool:
+    """Takes the innermost pairs away, a level at a time: a wide message is gone after a few."""
+    left = body.translate(None, _OTHERS)
+    for _ in range(DEPTH_MAX):
+        before = len(left)
+        left = _PAIR.sub(b"", left)
+        if len(left) == before:  # nothing is left, or it is no JSON
+            break
+    return bool(left)
