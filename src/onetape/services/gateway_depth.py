@@ -11,6 +11,7 @@ from typing import Any, Final
 import aiohttp
 import picows
 
+from onetape.market.silence import SilenceWatch
 from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call
@@ -51,6 +52,9 @@ class DepthFeed:
         self._written = written
         self._watch = watch
         self._streams: dict[str, DepthStream] = {}
+        self._silence = SilenceWatch[str]()
+        self._spoke: set[str] = set()  # symbols, since the last look
+        self._ends: dict[str, asyncio.Event] = {}  # of the connection of each
 
     def want(self, symbol: str) -> bool:
         """From now on the tape has this book, beginning with a snapshot; False: it cannot."""
@@ -79,16 +83,32 @@ class DepthFeed:
         book = stream.book.book
         return book.bids(LEVELS_ASKED) if side is Side.BUY else book.asks(LEVELS_ASKED)
 
+    def look(self, now: int) -> None:
+        """now: attended time. The connection of a book that has fallen silent is made anew: a
+        snapshot then says how it stands."""
+        spoke, self._spoke = self._spoke, set()
+        for symbol in spoke:
+            self._silence.heard(symbol, now)
+        for change in self._silence.look(now):
+            self._say(HealthOut("feed", f"book {change.stream}"[:40], "stale"))
+            self._ends[change.stream].set()
+
     async def _follow(self, symbol: str) -> None:
         """For ever, over as many connections as it takes."""
         failures = 0
+
+        def opened() -> None:
+            self._say(HealthOut("feed", f"book {symbol}"[:40], "connected"))
+
         while True:
             began = time.monotonic()
             stream = self._streams[symbol]
             asker = asyncio.ensure_future(self._ask(symbol, stream))
+            ends = self._ends[symbol] = asyncio.Event()
+            take = self._taker(symbol, stream)
             try:
                 with contextlib.suppress(OSError, picows.WSError, TimeoutError):
-                    await connected(stream.url, stream.hello, self._taker(symbol, stream))
+                    await connected(stream.url, stream.hello, take, opened, ends)
             finally:
                 asker.cancel()
             failures = 0 if time.monotonic() - began > 10 else failures + 1
@@ -103,6 +123,7 @@ class DepthFeed:
     def _taker(self, symbol: str, stream: DepthStream) -> Callable[[bytes], bool]:
         def take(message: bytes) -> bool:
             received = time.time_ns()
+            self._spoke.add(symbol)
             self._write(symbol, stream.take(message, received), received)
             self._watch.market(message)
             return bool(stream.broken)

@@ -9,6 +9,7 @@ import gc
 import os
 import resource
 import signal
+import stat
 import sys
 
 import msgspec
@@ -22,7 +23,11 @@ from onetape.services.gateway_options import GatewayOptions
 
 def _say_ready() -> None:
     gc.freeze()  # what is there now stays: it need not be looked through again and again
-    sys.stdout.write("ready\n")
+    _say("ready")
+
+
+def _say(words: str) -> None:
+    sys.stdout.write(f"{words}\n")
     sys.stdout.flush()
 
 
@@ -35,9 +40,14 @@ def main() -> int:
     # An image of this process would hold the keys.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
+    # Under a supervisor a file, whose last line is shown; a pipe is read up to the first.
+    is_shown = stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
+
     async def work() -> None:
         async with bridged(options) as reached:
             gateway = Gateway(reached)
+            if is_shown:
+                gateway.tell = _say
             loop = asyncio.get_running_loop()
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, gateway.stopping.set)

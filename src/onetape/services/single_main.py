@@ -16,6 +16,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -145,6 +146,7 @@ class House:
         async def work() -> None:
             async with bridged(started) as reached:
                 made.append(Gateway(reached, is_single=True))
+                made[0].tell = partial(self.parts.tell, child.name, RUNNING)
                 await made[0].run(ready.set)
 
         running = asyncio.ensure_future(work())
