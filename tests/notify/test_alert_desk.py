@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from onetape.model.time import SECOND
@@ -35,11 +37,46 @@ def test_another_subject_and_a_worse_severity_are_other_things():
 
 def test_its_end_is_told_if_it_was_and_it_may_begin_anew():
     desk = Desk()
-    assert desk.over(Type.GATEWAY, "gateway:main feed", 0, "there again") is None
+    assert list(desk.over("gateway:main feed", 0)) == []
     desk.take(alert(0))
-    told = desk.over(Type.GATEWAY, "gateway:main feed", 5, "there again")
-    assert told is not None and told.severity is Severity.INFO
+    (told,) = desk.over("gateway:main feed", 5)
+    assert (told.severity, told.message, told.is_end) == (Severity.INFO, "over: lost", True)
+    assert list(desk.over("gateway:main feed", 6)) == []
     assert desk.take(alert(6)) is not None
+
+
+def test_what_ends_ends_its_parts_and_nothing_else():
+    desk = Desk()
+    for subject in ("gateway:main", "gateway:main feed x", "gateway:main2 feed x", "gateway:ma"):
+        desk.take(alert(1, subject=subject))
+    ended = [each.subject for each in desk.over("gateway:main", 2, "runs again")]
+    assert ended == ["gateway:main", "gateway:main feed x"]
+
+
+def test_a_new_life_does_not_end_what_it_has_said_itself():
+    desk = Desk()
+    desk.take(alert(1, subject="gateway:main feed x"))
+    desk.take(alert(5, subject="gateway:main feed y"))
+    ended = [each.subject for each in desk.over("gateway:main", 9, "runs again", before=3 * SECOND)]
+    assert ended == ["gateway:main feed x"]
+
+
+def test_a_note_has_no_end():
+    desk = Desk()
+    note = replace(alert(0), is_note=True)
+    assert desk.take(note) == note
+    assert desk.take(note) is None
+    assert list(desk.over(note.subject, 5)) == []
+    assert desk.take(alert(1)) is not None  # what goes on is another thing
+
+
+def test_the_next_desk_knows_what_goes_on():
+    desk, after = Desk(), Desk()
+    told = desk.take(alert(0))
+    assert told is not None
+    after.restore([told.as_json()])
+    assert after.take(alert(1)) is None
+    assert len(list(after.over(told.subject, 5))) == 1
 
 
 def test_a_storm_holds_back_what_is_not_critical():

@@ -22,7 +22,8 @@ from onetape.orders.managed import FillOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
-from onetape.orders.told import BalanceTold, MoveTold
+from onetape.orders.stream_probe import StreamProbe
+from onetape.orders.told import BalanceTold, MoveTold, StreamTold
 from onetape.sim.dialect import Connection
 from onetape.sim.dialect import Request as Http
 from onetape.sim.hands import deposit, trade_by_hand
@@ -65,10 +66,11 @@ class Faults:
     delay_stream: float = 0.1
     cut_stream: float = 0.002  # for each message: the connection is gone, and what follows lost
     silent_expiry: float = 0.0005
+    freeze_stream: float = 0.002  # for each message: the stream tells nothing for a while
 
     @classmethod
     def none(cls) -> Faults:
-        return cls(0, 0, 0, 0, 0, 0, 0, 0)
+        return cls(0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 @dataclass
@@ -118,6 +120,7 @@ class World:
         self.events: list = []
         self.count = 0
         self.stream: Connection | None = None
+        self.frozen_until = 0
         self.is_quiet = False
         self.stopping = False
         self.killed = ""
@@ -155,6 +158,7 @@ class World:
             self.manager, {i.symbol: i for i in self.instruments},
             Limits(position_max=self.limits), killed=self.killed,
         )  # fmt: skip
+        self.probe = StreamProbe(self.manager, int(self.venue.probe_s * SECOND))
         for n, each in enumerate(self.exchange.instruments):
             self.manager.references[each.symbol] = self.exchange.listings[n].last
         self.life.open_door()
@@ -180,6 +184,7 @@ class World:
     def be_quiet(self) -> None:
         """No fault and no wish any more; until all has been said, at most some minutes."""
         self.stopping, self.is_quiet = True, True
+        self.frozen_until = 0
         self.life.writer.left = -1
         self.until(self.now + 12 * SECOND)  # what was slow arrives
         if self.stream is None or self.stream.closed:
@@ -259,8 +264,18 @@ class World:
             wanted = self.money.moves_wanted
             if self.now - self.checked > (CHECK_EVERY if wanted is None else LOOK_AGAIN):
                 self.reconciler.check(self.now)
+        self.listen()
         self.money.tick(self.now)
         self.write()
+
+    def listen(self) -> None:
+        """Whether the account's stream still tells."""
+        self.probe.tick(self.now, self.now)
+        if self.probe.is_silent != self.gate.is_deaf:
+            self.gate.is_deaf = self.probe.is_silent
+            self.seen["silent stream"] += self.probe.is_silent
+            if self.probe.is_silent:
+                self.cut()
 
     def round_ended(self) -> None:
         self.checked = self.now
@@ -275,6 +290,7 @@ class World:
                 self.money_invariants.ready()
             money.ready()
             self.gate.ready = self.stream is not None
+            self.probe.reconciled(self.now)
 
     def write(self) -> None:
         """First the journal, then the wire."""
@@ -399,6 +415,7 @@ class World:
             self.dialect.disconnect(self.stream)
         self.stream = None
         self.gate.ready = False
+        self.probe.went()
         self.at(self.now + int(self.random.uniform(0.5, 8) * SECOND), self.connect)
 
     # --- requests ---------------------------------------------------------------------------------
@@ -481,7 +498,8 @@ class World:
 
     def take(self, call: Call, answer: Answer) -> None:
         self.invariants.answer(call, answer.outcome)
-        if not self.reconciler.answered(call, answer, self.now):
+        is_seen_to = self.probe.answered(call, answer, self.now)
+        if not is_seen_to and not self.reconciler.answered(call, answer, self.now):
             self.manager.answered(call, answer, self.now)
         if call.purpose is Purpose.MOVES:
             self.told_of_money(answer.told)
@@ -508,7 +526,11 @@ class World:
         for message in self.news.hello:
             self.dialect.message(self.stream, message, self.now)
         if self.news.is_live:
-            self.reconciler.start(self.now, "connected")
+            self.stream_came()
+
+    def stream_came(self) -> None:
+        self.probe.came(self.now)
+        self.reconciler.start(self.now, "connected")
 
     def carry(self, message) -> None:
         if not isinstance(message, bytes):
@@ -517,6 +539,12 @@ class World:
             return  # on its way when the connection went
         if self.chance("cut_stream"):
             self.cut()
+            return
+        if self.faults.freeze_stream and self.chance(
+            "freeze_stream"
+        ):  # also what is connected meanwhile, pings and all
+            self.frozen_until = self.now + int(self.random.uniform(3, 40) * SECOND)
+        if self.now < self.frozen_until:
             return
         for _ in range(2 if self.chance("duplicate") else 1):
             wait = (
@@ -532,8 +560,10 @@ class World:
         told = news.told(message)
         self.manager.hear(told, self.now)
         self.told_of_money(told)
+        if news is self.news and not all(isinstance(each, StreamTold) for each in told):
+            self.probe.heard(self.now)
         if news.is_live and not was_live and news is self.news:
-            self.reconciler.start(self.now, "connected")
+            self.stream_came()
 
     # --- what must hold ---------------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ from onetape.model.errors import (
     VenueUnavailable,
 )
 from onetape.model.order import OrderSpec
+from onetape.model.time import SECOND
 from onetape.orders.backing import spending
 from onetape.orders.calls import Purpose
 from onetape.orders.gate import Gate, Limits
@@ -135,6 +136,19 @@ def not_ready(desk):
     desk.gate.ready = False
 
 
+def deaf(desk):
+    desk.gate.is_deaf = True
+
+
+def silent(desk, seconds: float = 3):
+    desk.gate.silent_ns = lambda symbol: int(seconds * SECOND) * (symbol == desk.symbol)
+
+
+def silent_and_long(desk, seconds: float = 3):
+    silent(desk, seconds)
+    desk.hold(10)
+
+
 def cannot_trade(desk):
     desk.manager.mode = ModeTold(False, False, False, False)
 
@@ -145,6 +159,25 @@ ROWS = {
     "a rule of the venue": ({}, None, ("buy", 1, 59_000), {}, OrderBelowMinNotional),
     "the kill switch": ({}, killed, ("buy", 10, 59_000), {}, Killed),
     "reconciliation": ({}, not_ready, ("buy", 10, 59_000), {}, VenueUnavailable),
+    "an account that is not told": ({}, deaf, ("buy", 10, 59_000), {}, StaleData),
+    "a silent market": ({}, silent, ("buy", 10, 59_000), {}, StaleData),
+    "a silent market, at any price": ({}, silent, ("buy", 10), {}, StaleData),
+    "another market's silence": (
+        {}, lambda d: setattr(d.gate, "silent_ns", lambda s: SECOND * (s == SPOT)),
+        ("buy", 10, 59_000), {}, 0),
+    "a reduction while the account is not told": (
+        {}, lambda d: (deaf(d), d.hold(10)), ("sell", 10, 59_000), {"reduce_only": True}, 0),
+    "a reduction on a silent market": (
+        {}, silent_and_long, ("sell", 10), {"reduce_only": True}, 0),
+    # The venue's band is 5 %: 57,000 at the last price, and once more for each second of silence.
+    "a reduction beyond the band": (
+        {}, lambda d: d.hold(10), ("sell", 10, 50_000), {"reduce_only": True}, PriceBand),
+    "a reduction within the band as it was widened": (
+        {}, silent_and_long, ("sell", 10, 50_000), {"reduce_only": True}, 0),
+    "a reduction beyond the band as it was widened": (
+        {}, silent_and_long, ("sell", 10, 45_000), {"reduce_only": True}, PriceBand),
+    "no reduction, and no wider band": (
+        {}, silent, ("sell", 10, 50_000), {}, PriceBand),
     "no right to trade": ({}, cannot_trade, ("buy", 10, 59_000), {}, AccountMode),
     "more than an order may have": (
         {"order_max": {PERP: 9}}, None, ("buy", 10, 59_000), {}, OrderInvalid),

@@ -102,6 +102,7 @@ class FaultyWorld(World):
         if isinstance(message, Close) and self.stream is not None:
             self.dialect.disconnect(self.stream)
             self.stream = None
+            self.probe.went()
             self.at(self.now + SECOND, self.connect)
             return
         super().carry(message)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 
+import pytest
+
+from onetape.model.errors import BY_NAME
 from onetape.services.supervisor_law import (
     FAULTS_MAX,
     FAULTS_S,
+    PASSING,
+    PERMANENT,
     SILENT_S,
     START_WITHIN_S,
     STOP_WITHIN_S,
@@ -103,6 +108,59 @@ def test_what_cannot_reach_its_venue_tries_on():
         assert made.lives[GATEWAY].state is State.BACKOFF
         assert made.step((at + 1) * 5.1) == [(Do.START, GATEWAY)]
     assert not made.is_settled
+
+
+def refused_at_its_start(name: str, code: int, times: int) -> str:
+    """The state of a gateway whose starts have ended so."""
+    made = law()
+    made.step(0)
+    made.ready(VENUE, 0)
+    now = 0.0
+    for _ in range(times):
+        assert made.step(now) == [(Do.START, GATEWAY)]
+        made.ended(GATEWAY, now, code, f"error {name}({BY_NAME[name].code}): no")
+        now += 5.1
+        if made.lives[GATEWAY].state is State.FAILED:
+            break
+    return str(made.lives[GATEWAY].state) + ("" if now > 6 else " at once")
+
+
+# What ends no process says nothing here; "": it may be either, and is tried as often as others.
+OF_ORDERS = range(4101, 4200)
+OF_BOTH = {
+    "DELTA_DEVIATION_EXCEEDED", "HEDGE_FAILED", "BLOCKED_BY_RISK_ALERT", "INSUFFICIENT_FUNDS",
+    "FUNDS_LOCKED", "POSITION_LIMIT", "LOSS_HALT", "STALE_DATA", "KILLED", "PRICE_BAND",
+    "ORDER_RATE", "TRADING_STOPPED", "CLOCK_SKEW", "SEQUENCE_GAP", "VENUE_PROTOCOL",
+    "JOURNAL_LOCKED", "DISK_FULL", "IO_FAILED", "STRATEGY_ERROR", "DUPLICATE_COMMAND",
+    "INVARIANT_VIOLATION",
+}  # fmt: skip
+
+
+def test_every_error_is_permanent_or_passing_or_neither():
+    of_orders = {name for name, kind in BY_NAME.items() if kind.code in OF_ORDERS}
+    groups = (PERMANENT, PASSING, OF_BOTH, of_orders)
+    assert set().union(*groups) == set(BY_NAME)
+    assert sum(map(len, groups)) == len(BY_NAME)
+
+
+@pytest.mark.parametrize("name", sorted(PERMANENT))
+def test_what_will_not_pass_is_tried_once(name):
+    assert refused_at_its_start(name, BY_NAME[name].exit_code, 2) == "failed at once"
+
+
+@pytest.mark.parametrize("name", sorted(PASSING))
+def test_what_passes_is_never_given_up(name):
+    assert refused_at_its_start(name, BY_NAME[name].exit_code, 3 * STORM_MAX) == "backoff"
+
+
+@pytest.mark.parametrize("code", [2, 3, 5])
+def test_without_a_name_the_exit_code_decides(code):
+    made = law()
+    made.step(0)
+    made.ready(VENUE, 0)
+    made.step(0)
+    made.ended(GATEWAY, 1, code, "a traceback")
+    assert made.lives[GATEWAY].state is State.FAILED
 
 
 def test_a_robot_whose_strategy_failed_stays_away():

@@ -63,6 +63,7 @@ class _Currency:
     is_prompted: bool = False  # a look was asked for by a word that nobody had asked for
     looks: int = 0
     is_unbacked: bool = False  # and that has been said
+    is_alarmed: bool = False  # something was said that goes on
 
 
 class Statements:
@@ -147,7 +148,9 @@ class Statements:
         if compared.is_settled:
             self._settled(state, time)
             short = self._backing(currency, 0, time, of, rounding=difference)
-            return [_rounding(currency, difference, time, of), *short] if difference else short
+            if difference:
+                short = [_rounding(currency, difference, time, of), *short]
+            return [*short, *self._calmed(currency, state)]
         if not asked:
             if state.pending is None and not state.is_prompted:
                 state.is_prompted = True
@@ -160,7 +163,7 @@ class Statements:
         state.pending = difference
         state.looks += 1
         if state.looks > LOOKS_MAX:
-            state.pending, state.looks = None, 0
+            state.pending, state.looks, state.is_alarmed = None, 0, True
             return [HealthOut("balance", currency, "does not hold still", "warning")]
         return [LookAgain(currency, state.agreed, difference)]
 
@@ -181,6 +184,13 @@ class Statements:
     def _settled(self, state: _Currency, time: int) -> None:
         state.agreed, state.pending, state.is_prompted = time, None, False
         state.looks = 0
+
+    def _calmed(self, currency: str, state: _Currency) -> list[Effect]:
+        """It agrees with the venue's again, and has all that is backed by it."""
+        if not state.is_alarmed or state.is_unbacked:
+            return []
+        state.is_alarmed = False
+        return [HealthOut("balance", currency, "agrees")]
 
     def _correct(
         self, currency: str, difference: int, time: int, now: int, of: int
@@ -222,7 +232,7 @@ class Statements:
             ]
         if state.is_unbacked:
             return []
-        state.is_unbacked = True
+        state.is_unbacked = state.is_alarmed = True
         return [
             HealthOut("balance", currency, "the pool and its credit are below zero", "critical")
         ]

@@ -435,6 +435,8 @@ class Transfers:
                 Leg(Outside.FEES, one.currency, one.fee),
             )
             effects.append(Entry(now, Cause.FEE, legs, f"{one.name}/fee"))
+        if one.is_late:
+            effects.append(HealthOut("transfer", one.name, "done"))
         one.state, one.looks = State.DONE, 0
         effects.append(self._record(one))
         return effects if one.is_inside else effects + self._tell(one, now)

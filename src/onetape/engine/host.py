@@ -43,8 +43,9 @@ TRADE, MID, VENUE = 0, 1, 2  # BarSource of core/market/bars.hpp
 SOURCES = {"trade": TRADE, "mid": MID, "venue": VENUE}
 _SOURCE_NAMES = {number: name for name, number in SOURCES.items()}
 
-# Health of other processes that `on_health` hears: of feeds, and how far behind it is itself.
-HEARD = frozenset({"feed", "lag"})
+# Health of other processes that `on_health` hears: of feeds, of the account's stream, and how far
+# behind it is itself.
+HEARD = frozenset({"account stream", "feed", "lag"})
 
 _QUOTE, _TRADE, _BAR = EventType.QUOTE.id, EventType.TRADE.id, EventType.BAR.id
 _ALERT, _HEALTH = EventType.ALERT.id, EventType.HEALTH.id

@@ -8,7 +8,8 @@ counted, too. A critical one is never held back by others.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -49,16 +50,19 @@ class Alert:
     message: str
     time: int
     more: int = 0
+    is_note: bool = False  # of what has happened: nothing goes on
+    is_end: bool = False
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> tuple[str, str, str, bool]:
         """One thing that goes on: words and numbers of the message may change meanwhile."""
-        return self.type, self.subject, self.severity
+        return self.type, self.subject, self.severity, self.is_note
 
     def as_json(self) -> dict[str, Any]:
         return {
             "type": str(self.type), "severity": str(self.severity), "subject": self.subject,
             "message": self.message, "time": self.time, "more": self.more,
+            "state": "end" if self.is_end else "note" if self.is_note else "begin",
         }  # fmt: skip
 
     @property
@@ -74,6 +78,7 @@ class Alert:
 class _Going:
     told_at: int
     message: str
+    began: int
     more: int = 0
 
 
@@ -82,7 +87,7 @@ class Desk:
     """Decides what leaves. dropped: alerts that were not told for there were too many."""
 
     dropped: int = 0
-    _going: dict[tuple[str, str, str], _Going] = field(default_factory=dict)
+    _going: dict[tuple[str, str, str, bool], _Going] = field(default_factory=dict)
     _left: deque[int] = field(default_factory=deque)
 
     def take(self, alert: Alert) -> Alert | None:
@@ -96,18 +101,37 @@ class Desk:
             self.dropped += 1
             return None
         more = 0 if going is None else going.more
-        self._going[alert.key] = _Going(alert.time, alert.message)
+        began = alert.time if going is None else going.began
+        self._going[alert.key] = _Going(alert.time, alert.message, began)
         if len(self._going) > KEYS_MAX:
             del self._going[next(iter(self._going))]
-        return Alert(alert.type, alert.severity, alert.subject, alert.message, alert.time, more)
+        return replace(alert, more=more)
 
-    def over(self, type_: Type, subject: str, now: int, message: str) -> Alert | None:
-        """It goes on no more. An alert that says so, if the thing itself was told."""
-        gone = [key for key in self._going if key[:2] == (type_, subject)]
-        told = [key for key in gone if key[2] != Severity.INFO]
-        for key in gone:
-            del self._going[key]
-        return Alert(type_, Severity.INFO, subject, message, now) if told else None
+    def over(
+        self, subject: str, now: int, message: str = "", *, before: int = 0
+    ) -> Iterator[Alert]:
+        """What was told of this subject, or of a part of it, goes on no more: an alert that says
+        so, for each thing. message: how it ended, else what it was. before: only what began until
+        then, ns; 0: all."""
+        ended: dict[tuple[str, str], _Going] = {}
+        for key, going in list(self._going.items()):
+            if key[3] or (before and going.began > before):
+                continue
+            if key[1] == subject or key[1].startswith(f"{subject} "):
+                del self._going[key]
+                ended[key[0], key[1]] = going
+        for (type_, name), going in ended.items():
+            words = message or f"over: {going.message}"
+            yield Alert(Type(type_), Severity.INFO, name, words, now, is_end=True)
+
+    def restore(self, told: Iterable[Mapping[str, Any]]) -> None:
+        """What an earlier desk has told and not ended."""
+        for each in told:
+            alert = Alert(
+                Type(each["type"]), Severity(each["severity"]), each["subject"], each["message"],
+                each["time"],
+            )  # fmt: skip
+            self._going[alert.key] = _Going(alert.time, alert.message, alert.time)
 
     def _has_room(self, now: int) -> bool:
         while self._left and now - self._left[0] >= 60 * SECOND:

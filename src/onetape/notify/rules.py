@@ -1,20 +1,65 @@
-"""Which frames of a journal are alerts, and of what type."""
+"""Which frames of a journal are alerts, of what type, and what ends them.
+
+An alert goes on until its end is told: by a frame of the same kind and subject without severity, or
+by the kind that its row names. A process that was started anew ends all of its alerts that are
+older: what is still wrong it has said again. A note tells what has happened; nothing goes on, and
+it ends what went on of the same kind and subject.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from onetape.notify.alert import Alert, Severity, Type
 
-__all__ = ["ROOM_MIN", "alert_of", "disk_alert"]
+__all__ = ["KINDS", "ROOM_MIN", "Kind", "alert_of", "disk_alert", "ended_by"]
 
-# kind of an alert or health frame -> type; all others of a gateway are the gateway's.
-_TYPES: Final = {
-    "clock": Type.CLOCK, "strategy_error": Type.RISK, "margin_call": Type.RISK,
-    "liquidation": Type.RISK, "loan": Type.RISK, "adl": Type.RISK, "kill": Type.RISK,
-    "loss_halt": Type.RISK,
-}  # fmt: skip
+
+class Kind(NamedTuple):
+    """Of an alert or health frame with a severity. ends: the kind that ends all of this one in the
+    process, "": its own does, for each subject. notes: how states begin that are notes; ("",): all
+    are."""
+
+    type: Type
+    ends: str = ""
+    notes: tuple[str, ...] = ()
+
+
+_NOTE: Final = ("",)
+
+KINDS: Final = {
+    # of gateways
+    "account stream": Kind(Type.GATEWAY),  # lost, stale - live
+    "balance": Kind(Type.GATEWAY, notes=("corrected", "reset")),  # differs - agrees
+    "budget": Kind(Type.GATEWAY),  # used up - there again
+    "checkpoint": Kind(Type.GATEWAY),  # not made, not used - made
+    "clock": Kind(Type.CLOCK, notes=_NOTE),  # was set right
+    "difference": Kind(Type.GATEWAY, ends="reconciled"),
+    "disk": Kind(Type.DISK),  # no room - there is room again
+    "drift": Kind(Type.GATEWAY, notes=_NOTE),
+    "feed": Kind(Type.GATEWAY, notes=("gap",)),  # lost, stale - connected, live
+    "lag": Kind(Type.GATEWAY),  # behind - caught up
+    "malformed": Kind(Type.GATEWAY, notes=_NOTE),
+    "market": Kind(Type.GATEWAY),  # stale - live
+    "order": Kind(Type.GATEWAY, notes=_NOTE),  # of other hands
+    "order entry": Kind(Type.GATEWAY),  # lost - connected
+    "reconciled": Kind(Type.GATEWAY, ends="reconciled"),  # with differences - without
+    "recovered": Kind(Type.GATEWAY, ends="reconciled"),
+    "robot": Kind(Type.GATEWAY),  # lost - attached
+    "stall": Kind(Type.GATEWAY, notes=_NOTE),
+    "sub-account": Kind(Type.GATEWAY),  # its money went - was allocated
+    # late, of unknown outcome - done
+    "transfer": Kind(Type.GATEWAY, notes=("expired", "failed", "has been")),
+    "unknown orders": Kind(Type.GATEWAY),  # so many - settled
+    # of robots
+    "adl": Kind(Type.RISK, notes=_NOTE),
+    "liquidation": Kind(Type.RISK, notes=_NOTE),
+    "loan": Kind(Type.RISK, notes=_NOTE),
+    "margin_call": Kind(Type.RISK),  # called - covered
+    "settlement": Kind(Type.RISK, notes=_NOTE),
+    "strategy_error": Kind(Type.RISK),  # until its process is started anew
+}
 _SEVERITIES: Final = {
     "warning": Severity.WARN, "warn": Severity.WARN, "critical": Severity.CRITICAL,
     "error": Severity.CRITICAL,
@@ -30,18 +75,39 @@ def alert_of(process: str, event: str, record: Mapping[str, Any], time: int) -> 
     """Of an `alert` or `health` frame on a process's journal; None for one that is none: health
     without a severity is how things go."""
     given = record.get("severity")
-    if given is None and event == "health":
+    if event == "health" and given in (None, "critical"):  # a critical one is an alert as well
         return None
     severity = _SEVERITIES.get(str(given), Severity.CRITICAL)
     kind = str(record.get("kind", "alert"))
-    about = str(record.get("subject") or record.get("callback") or "")
+    about = _about(record)
     said = str(record.get("state") or record.get("error") or "")
     where = f", {record['where']}" if record.get("where") else ""
-    subject = f"{process} {kind}" + (f" {about}" if about else "")
+    its = Type.GATEWAY if process.startswith("gateway") else Type.RISK
+    row = KINDS.get(kind, Kind(its, notes=_NOTE))
     return Alert(
-        _TYPES.get(kind, Type.GATEWAY if process.startswith("gateway") else Type.RISK),
-        severity, subject, f"{kind} {about}: {said}{where}", time,
+        row.type, severity, _subject(process, kind, about), f"{kind} {about}: {said}{where}", time,
+        is_note=said.startswith(row.notes),
     )  # fmt: skip
+
+
+def ended_by(process: str, event: str, record: Mapping[str, Any]) -> list[str]:
+    """What a frame ends: how the subjects of such alerts begin."""
+    kind = str(record.get("kind", ""))
+    if event != "health" or record.get("severity") is not None:
+        return []
+    ended = [_subject(process, name, "") for name, row in KINDS.items() if row.ends == kind]
+    if kind in KINDS and not KINDS[kind].ends:
+        ended.append(_subject(process, kind, _about(record)))
+    return ended
+
+
+def _about(record: Mapping[str, Any]) -> str:
+    names = ("subject", "callback", "symbol", "currency")
+    return next((str(record[name]) for name in names if record.get(name)), "")
+
+
+def _subject(process: str, kind: str, about: str) -> str:
+    return f"{process} {kind} {about}".rstrip()
 
 
 def disk_alert(path: str, free: int, total: int, time: int) -> Alert | None:

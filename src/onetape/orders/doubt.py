@@ -48,4 +48,4 @@ def _lost(
     order.lost_at = order.ask_at = now
     code = OrderOutcomeUnknown.code
     manager.outs.append(NewsOut(order, OrderNews.LOST, order.state, now, code))
-    manager.outs.append(HealthOut("order", order.client_id, "unknown", "warning"))
+    manager.outs.append(HealthOut("order", order.client_id, "unknown"))

@@ -32,11 +32,14 @@ class Refusal(NamedTuple):
         return cls(error.code, reason)
 
 
-def refusal_of(order: OrderSpec, instrument: Instrument, *, reference: int = 0) -> Refusal | None:
+def refusal_of(
+    order: OrderSpec, instrument: Instrument, *, reference: int = 0, widened: int = 1
+) -> Refusal | None:
     """The first rule the order breaks, None where none.
 
     reference: int64 price that bands are measured from and that market orders are valued at; 0:
     not known, and those two rules are not applied. A triggered order is measured by its trigger.
+    widened: times the band, where the reference may be old.
     """
     rule = order.broken_rule() or _trigger_rule(order, instrument) or _size_rule(order, instrument)
     if rule:
@@ -46,7 +49,7 @@ def refusal_of(order: OrderSpec, instrument: Instrument, *, reference: int = 0) 
         rule = _price_rule(order.price_int, instrument, what="price")
         if rule:
             return Refusal.of(OrderInvalid, rule)
-        rule = _band_rule(order, instrument, near)
+        rule = _band_rule(order, instrument, near, widened)
         if rule:
             return Refusal.of(PriceBand, rule)
     rule = _notional_rule(order, instrument, near)
@@ -177,10 +180,10 @@ def _in_units(
         return None
 
 
-def _band_rule(order: OrderSpec, instrument: Instrument, reference: int) -> str:
+def _band_rule(order: OrderSpec, instrument: Instrument, reference: int, widened: int) -> str:
     # Bands stop the aggressive side only.
     is_buy = order.side is Side.BUY
-    band = instrument.band_up if is_buy else instrument.band_down
+    band = (instrument.band_up if is_buy else instrument.band_down) * widened
     if not band or not reference:
         return ""
     away = (order.price_int - reference) * order.side.sign

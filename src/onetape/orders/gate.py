@@ -5,10 +5,11 @@ DENIED (of an amendment: update_rejected; the order stays as it was).
 
 What always passes: cancels; an amendment that only makes an order smaller; and a true reduction, an
 order that can only take off what is held. A reduction passes the kill switch, the account's modes,
-unknown orders, a market that is too old and every limit of ours (position, size, rate, band). It
-does not pass what would be no reduction: more than is held less what works to reduce it, or a trade
-with an order of our own, which would leave the position as it is; nor a rule of the venue, which
-would refuse it.
+unknown orders, a market that is too old, streams that have fallen silent and every limit of ours
+(position, size, rate, band). The venue's own band is measured by the last price that is known: on a
+silent market it is wider for a reduction, the longer the more. A reduction does not pass what would
+be none: more than is held less what works to reduce it, or a trade with an order of our own, which
+would leave the position as it is; nor a rule of the venue, which would refuse it.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ __all__ = ["Gate", "Limits"]
 # Named once: a member looked up at its class costs as much as a call.
 _SPOT: Final = Kind.SPOT
 _NO_TRIGGER: Final = TriggerBy.NONE
+WIDENS: Final = SECOND  # of silence: the venue's band, as a reduction is measured, once more
 BURST_S: Final = 10  # over which a robot's rate is meant: what it did not use it may send at once
 
 
@@ -86,6 +88,9 @@ class Gate:
     ready: bool = False  # reconciled, and the account's stream is there
     killed: str = ""  # why nothing new may leave
     disk_full: bool = False  # the journal's next segment has no room
+    is_deaf: bool = False  # the account's stream does not tell what happens, though it is connected
+    # For how long a symbol's market has been silent, ns; 0: it speaks.
+    silent_ns: Callable[[str], int] = lambda _: 0
     # What the book has at better prices than one, by symbol and side; 0: none is known.
     in_front: Callable[[str, Side, int], int] = lambda *_: 0
     _hedge: bool | None = None  # the mode that the account was found in
@@ -137,7 +142,7 @@ class Gate:
         if instrument is None:
             return Refusal.of(UnknownSymbol, f"{spec.symbol} is not traded by this gateway")
         return (
-            self._of_venue(spec, instrument)
+            self._of_venue(spec, instrument, order)
             or self._of_account(spec, instrument, order, behind_ns=behind_ns)
             or self._rate(spec, now, order, order.robot, rate)
         )
@@ -148,7 +153,7 @@ class Gate:
         life = order.life
         spec = structs.replace(order.spec, size_int=life.size, price_int=order.price)
         sent = structs.replace(spec, size_int=life.size - life.filled)
-        return self._of_venue(sent, instrument) or self._of_account(spec, instrument, order)
+        return self._of_venue(sent, instrument, order) or self._of_account(spec, instrument, order)
 
     def reduces(self, spec: OrderSpec, old: Managed | None = None) -> bool:
         """It can only take off a position: by its own words, or on spot, where there are none, by
@@ -166,12 +171,18 @@ class Gate:
             if order.robot and not self.reduces(order.spec, order):
                 self.manager.cancel_once(order, now)
 
-    def _of_venue(self, spec: OrderSpec, instrument: Instrument) -> Refusal | None:
+    def _of_venue(
+        self, spec: OrderSpec, instrument: Instrument, old: Managed | None = None
+    ) -> Refusal | None:
         rules = self._rules.get(spec.symbol)
         if rules is None or rules.instrument is not instrument:  # it has a new version
             rules = self._rules[spec.symbol] = Rules(instrument)
         near = self._reference(spec.symbol)
-        return None if rules.are_kept(spec, near) else refusal_of(spec, instrument, reference=near)
+        if rules.are_kept(spec, near):
+            return None
+        silent = self.silent_ns(spec.symbol)
+        widened = 1 + silent // WIDENS if silent and self.reduces(spec, old) else 1
+        return refusal_of(spec, instrument, reference=near, widened=widened)
 
     def _of_account(
         self,
@@ -219,8 +230,13 @@ class Gate:
             return Refusal.of(Killed, f"the kill switch is on: {self.killed}")
         if self.disk_full:
             return Refusal.of(DiskFull, "there is no room for the gateway's journal")
+        if self.is_deaf:
+            return Refusal.of(StaleData, "the account's stream does not tell what happens")
         if not self.ready:
             return Refusal.of(VenueUnavailable, "what the account holds is being reconciled")
+        if silent := self.silent_ns(spec.symbol):
+            shown = f"{silent / SECOND:.1f} s"
+            return Refusal.of(StaleData, f"the market of {spec.symbol} has been silent for {shown}")
         broken = self._mode()
         if broken is not None:
             return broken

@@ -129,7 +129,7 @@ class KnownOrders:
             self._news(order, OrderNews.LOST, now, OrderOutcomeUnknown.code)
             if order.is_unknown:
                 order.lost_at = now
-                self.outs.append(HealthOut("order", order.client_id, "unknown", "warning"))
+                self.outs.append(HealthOut("order", order.client_id, "unknown"))
         self._ask(order, now)
 
     def _ask(self, order: Managed, now: int) -> None:

@@ -18,11 +18,12 @@ import msgspec
 
 from onetape.model.enums import EventType
 from onetape.model.errors import OnetapeError
-from onetape.notify.alert import Alert, Desk, Severity, Type
-from onetape.notify.rules import alert_of, disk_alert
+from onetape.notify.alert import KEYS_MAX, Alert, Desk, Severity, Type
+from onetape.notify.rules import alert_of, disk_alert, ended_by
 from onetape.notify.sink import Sink, Sinks
 from onetape.services.supervisor_law import State
 from onetape.services.supervisor_options import supervisor_journal
+from onetape.services.supervisor_parts import SINGLE
 from onetape.store.secrets import read_secret
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
@@ -32,6 +33,7 @@ __all__ = ["AlertWatch", "sinks_of", "told_alerts"]
 LOOK_S: Final = 0.5
 STEP_NS: Final = 500_000_000  # by which the machine's clock may move against its own steady one
 _ALERT: Final = EventType.ALERT.id
+_ENDS: Final = {State.RUNNING: "runs again", State.STOPPED: "stopped"}
 
 
 def sinks_of(urls: list[str], environ: Mapping[str, str], folder: Path) -> Sinks:
@@ -46,13 +48,23 @@ def sinks_of(urls: list[str], environ: Mapping[str, str], folder: Path) -> Sinks
 
 
 def told_alerts(home: Path, last: int) -> list[dict[str, Any]]:
-    """The newest of this home, oldest first."""
+    """The newest of this home, oldest first. cleared: when its end was told, ns; null: it goes
+    on."""
     found: deque[dict[str, Any]] = deque(maxlen=last)
+    going: dict[tuple[str, str], list[dict[str, Any]]] = {}
     path = supervisor_journal(home)
     if is_tape(path):
         with JournalReader(path) as reader:
             for frame in reader.frames(("alert",)):
-                found.append(msgspec.msgpack.decode(frame.payload))
+                told = msgspec.msgpack.decode(frame.payload)
+                key = told["type"], told["subject"]
+                begins = told.get("state") == "begin"
+                for each in () if begins else going.pop(key, ()):
+                    each["cleared"] = told["time"]
+                told["cleared"] = None if begins else told["time"]
+                if begins:
+                    going.setdefault(key, []).append(told)
+                found.append(told)
     return list(found)
 
 
@@ -74,7 +86,8 @@ class AlertWatch:
         self._sink = Sink(sinks, said) if sinks is not None else None
         self._readers: dict[str, JournalReader] = {}
         self._events: deque[tuple[str, State, str]] = deque()
-        self._down: set[str] = set()
+        self._desk.restore(each for each in told_alerts(home, KEYS_MAX) if each["cleared"] is None)
+        self._started: dict[str, int] = {}  # of each process, ns UTC
         self._closed = threading.Event()
         self._is_first = True
         self._offset = time.time_ns() - time.monotonic_ns()
@@ -116,17 +129,20 @@ class AlertWatch:
         while self._events:
             name, state, reason = self._events.popleft()
             if state is State.FAILED:
-                self._down.add(name)
                 yield Alert(Type.PROCESS, Severity.CRITICAL, name, f"failed: {reason}", now)
             elif state is State.BACKOFF:
-                self._down.add(name)
                 yield Alert(Type.PROCESS, Severity.WARN, name, f"ended: {reason}", now)
-            elif state is State.RUNNING and name in self._down:
-                self._down.discard(name)
-                self._over(Type.PROCESS, name, now, "runs again")
+            elif state is State.STARTING:
+                self._started[name] = now
+            elif state in _ENDS:
+                # What it has said since it was started, it says of this life.
+                before = self._started.get(name, now) if state is State.RUNNING else 0
+                inside = list(self._journals()) if name == SINGLE else []
+                for each in (name, *inside):
+                    self._over(each, now, _ENDS[state], before=before)
 
-    def _over(self, type_: Type, subject: str, now: int, message: str) -> None:
-        if (told := self._desk.over(type_, subject, now, message)) is not None:
+    def _over(self, subject: str, now: int, message: str = "", *, before: int = 0) -> None:
+        for told in self._desk.over(subject, now, message, before=before):
             self._tell(told.as_json())
             if self._sink is not None:
                 self._sink.put(told)
@@ -135,14 +151,14 @@ class AlertWatch:
         offset = time.time_ns() - time.monotonic_ns()
         if abs(moved := offset - self._offset) > STEP_NS:
             words = f"the clock was set by {moved / 1e9:+.1f} s"
-            yield Alert(Type.CLOCK, Severity.WARN, "machine", words, now)
+            yield Alert(Type.CLOCK, Severity.WARN, "machine", words, now, is_note=True)
         self._offset = offset
         usage = shutil.disk_usage(self._home)
         alert = disk_alert(str(self._home), usage.free, usage.total, now)
         if alert is not None:
             yield alert
         else:
-            self._over(Type.DISK, str(self._home), now, "there is room again")
+            self._over(str(self._home), now, "there is room again")
 
     def _tapes(self) -> Iterator[Alert]:
         for process, path in self._journals().items():
@@ -168,5 +184,10 @@ class AlertWatch:
             event = "alert" if frame.type == _ALERT else "health"
             if isinstance(record, dict):
                 alert = alert_of(process, event, record, frame.time)
+                ended = ended_by(process, event, record)
+                if alert is not None and alert.is_note:
+                    ended.append(alert.subject)
+                for subject in ended:
+                    self._over(subject, frame.time)
                 if alert is not None:
                     yield alert

@@ -22,15 +22,20 @@ from onetape.accounts.table import AccountTable
 from onetape.ipc.door import OPERATOR
 from onetape.ipc.server import listen
 from onetape.market.in_front import in_front
+from onetape.market.silence import Attention
 from onetape.model.enums import RequestKind, Side
+from onetape.model.errors import IoFailed
 from onetape.model.instrument import Instrument
+from onetape.model.time import SECOND
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.gate import Gate, Limits
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, Out
 from onetape.orders.manager import OrderManager
+from onetape.orders.outage import Outage
 from onetape.orders.outcome import Answer
 from onetape.orders.reconcile import Reconciler
-from onetape.orders.told import BalanceTold, MoveTold, Told
+from onetape.orders.stream_probe import StreamProbe
+from onetape.orders.told import BalanceTold, MoveTold, StreamTold, Told
 from onetape.services.gateway_account import AccountFeed
 from onetape.services.gateway_budget import AddressBudget, OrderBudget, budget_file
 from onetape.services.gateway_checkpoint import Recovered, checkpoint_file, hold_all, recover
@@ -83,6 +88,8 @@ class Gateway:
         self.protocol = self.venue.protocol
         self.manager = OrderManager(self.protocol)
         self.clock = VenueClock()
+        self.attention = Attention()
+        self.outage = Outage(options.account)
         self.budget = AddressBudget(
             budget_file(self.home, options.rest), self.venue.budget, now=self.clock.now,
             say=self._say,
@@ -100,7 +107,9 @@ class Gateway:
         self.entry: EntryLine | None = None
         if options.order_entry == "socket" and self.venue.entry_url:
             self.protocol.signs_late = True
-            self.entry = EntryLine(self.line, answered=self._answered, went=self._entry_went)
+            self.entry = EntryLine(
+                self.line, answered=self._answered, came=self._entry_came, went=self._entry_went
+            )
         self.watch = DriftWatch(options.kind, self._say)
         self.instruments: list[Instrument] = []
         self.stopping = asyncio.Event()
@@ -108,6 +117,8 @@ class Gateway:
         self.tasks = GatewayTasks(self.stopping, hide.text)
         self._dead_man_at = 0
         self.listener: Callable[[], None] | None = None  # in this process: the tape has grown
+        self.tell: Callable[[str], None] = lambda words: None  # what is not well, for `status`
+        self._told = ""
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -121,8 +132,8 @@ class Gateway:
             try:
                 self.tasks.keep("tick", self._tick())
                 self.tasks.keep("clock", keep_clock(self.line, self._say))
-                for stream in self.market.streams():
-                    self.tasks.keep("market", self.market.follow(stream))
+                for number, stream in enumerate(self.market.streams()):
+                    self.tasks.keep("market", self.market.follow(number, stream))
                 self.tasks.keep("account", self.account.follow())
                 if self.entry is not None:
                     self.tasks.keep("order entry", self.entry.follow())
@@ -211,15 +222,13 @@ class Gateway:
         )
         self.gate = Gate(self.manager, {i.symbol: i for i in self.instruments}, self._limits())
         self.gate.killed = old.killed
+        self.probe = StreamProbe(self.manager, int(self.venue.probe_s * SECOND))
         if is_other:
             self._say(HealthOut("exchange", self.options.account, "new"))
         self._say(HealthOut("intents", self.options.account, f"on {self.options.intents}"))
-        if recovered.refused:
-            words = f"{recovered.refused}: not used"
-            self._say(HealthOut("checkpoint", self.options.account, words, "warning"))
         self.checkpoints = CheckpointProcess(
             self.options, self.instruments, writer, at=recovered.sequence,
-            slack=self.protocol.slack, say=self._say,
+            slack=self.protocol.slack, say=self._say, refused=recovered.refused,
         )  # fmt: skip
         if unknown:
             self._say(
@@ -227,8 +236,9 @@ class Gateway:
             )
         self.market = MarketFeed(
             self.venue, self.instruments, writer, self.manager.references, self._say, self.watch,
-            self.rejects, written=self._written,
+            self.rejects, account=self.options.account, written=self._written,
         )  # fmt: skip
+        self.gate.silent_ns = self.market.silent_ns
         self.depth = DepthFeed(
             self.line, self.instruments, writer, spawn=self.tasks.spawn, say=self._say,
             written=self._written, watch=self.watch, rejects=self.rejects,
@@ -352,7 +362,10 @@ class Gateway:
         self.carry_out()
         if self.money.moves_wanted is None:
             self.money.ready()
-            self.gate.ready = self.account.is_up
+            was_ready, self.gate.ready = self.gate.ready, self.account.is_up
+            self.probe.reconciled(self.attention.now)
+            if self.gate.ready and not was_ready and not self.gate.is_deaf:
+                self._say_told()
             self.reconciled.set()
 
     def _make_calls(self, calls: list[Call]) -> None:
@@ -393,7 +406,9 @@ class Gateway:
         if answer.venue_code and answer.venue_code == self.venue.order_limit_code:
             self.orders.hold(answer.retry_after)
         now = self.clock.now()
-        if not self.reconciler.answered(call, answer, now):
+        if self.probe.answered(call, answer, self.attention.now):
+            self._believe_account()
+        elif not self.reconciler.answered(call, answer, now):
             self.manager.answered(call, answer, now)
         self.carry_out()
         if call.purpose is Purpose.MOVES:
@@ -405,6 +420,7 @@ class Gateway:
         while True:
             now = self.clock.now()
             self._look_at_disk()
+            self._listen(now)
             self.manager.tick(now)
             rounds = self.reconciler.rounds
             self.reconciler.tick(now)
@@ -426,6 +442,7 @@ class Gateway:
                 self.reconciler.start(now, "periodic")
             if time.monotonic() - last_look >= 1.0:
                 last_look = time.monotonic()
+                self._look_at_journal()
                 self.robots.look_after(now, orphans=self.options.orphans)
                 self.gate.hold_to_kill(now)
                 self.money.reductions.look()
@@ -458,6 +475,44 @@ class Gateway:
         else:
             self._say(HealthOut("disk", name, "there is room again"))
 
+    def _listen(self, now: int) -> None:
+        """Whether market and account are still told, while they are connected."""
+        if stalled := self.attention.look(time.monotonic_ns()):
+            words = f"this process stood still for {stalled / SECOND:.1f} s"
+            self._say(HealthOut("stall", self.options.account, words, "warning"))
+        self.market.look(self.attention.now)
+        self.depth.look(self.attention.now)
+        self.probe.tick(self.attention.now, now)
+        if said := self.outage.look((o.client_id for o in self.manager.unknown), now):
+            self._say(said)
+        self._believe_account()
+        stale = ["account stream"] * self.probe.is_silent + list(self.market.stale)
+        words = f"stale: {', '.join(stale)}"[:200] if stale else ""
+        if words != self._told:
+            self._told = words
+            self.tell(words)
+
+    def _believe_account(self) -> None:
+        """As the probe does: at once, before the next order."""
+        if self.probe.is_silent == self.gate.is_deaf:
+            return
+        self.gate.is_deaf = self.probe.is_silent
+        if self.probe.is_silent:
+            self._say(HealthOut("account stream", self.options.account, "stale", "warning"))
+            self.account.cut()
+        else:
+            self._say_told()
+
+    def _say_told(self) -> None:
+        self._say(HealthOut("account stream", self.options.account, "live"))
+
+    def _look_at_journal(self) -> None:
+        """What nobody can read again is no journal: this process ends, and the next one asks the
+        venue for all."""
+        if self.tape.writer.is_gone and not self.stopping.is_set():
+            words = "the journal was deleted, or another is in its place"
+            self.tasks.fail(IoFailed(words, where=str(self.tape.writer.path)))
+
     def _arm_dead_man(self, now: int) -> None:
         """The venue cancels what it holds unless it is told again in time."""
         if not self.options.dead_man_ns or now < self._dead_man_at:
@@ -476,7 +531,12 @@ class Gateway:
     def _entry_went(self, why: str) -> None:
         self._say(HealthOut("order entry", self.options.account, f"lost: {why}", "warning"))
 
+    def _entry_came(self) -> None:
+        self._say(HealthOut("order entry", self.options.account, "connected"))
+
     def _hear(self, told: list[Told]) -> None:
+        if not all(isinstance(each, StreamTold) for each in told):
+            self.probe.heard(self.attention.now)
         self.manager.hear(told, self.clock.now())
         self.carry_out()
         self._told_of_money(told)
@@ -490,11 +550,13 @@ class Gateway:
                 return
 
     def _stream_came(self) -> None:
+        self.probe.came(self.attention.now)
         self.reconciler.start(self.clock.now(), "connected")
         self.carry_out()
 
     def _stream_went(self) -> None:
         self.gate.ready = False
+        self.probe.went()
         self._say(HealthOut("account stream", self.options.account, "lost", "warning"))
 
     # --- who asks ---------------------------------------------------------------------------------
@@ -572,6 +634,16 @@ class Gateway:
             "clock_offset_ns": self.clock.offset,
             "spans": self.spans.summary(),
             "market": self.market.status(),
+            "account_stream": {
+                "up": self.account.is_up,
+                "stale": self.probe.is_silent,
+                "probes": self.probe.sent,
+                "silences": self.probe.found,
+            },
+            "stalls": {
+                "count": self.attention.stalls,
+                "longest_ms": self.attention.longest // 10**6,
+            },
             "positions": {
                 f"{symbol} {side}": qty for (symbol, side), qty in self.manager.positions.items()
             },

@@ -11,7 +11,7 @@ from typing import Final
 import aiohttp
 import picows
 
-from onetape.model.errors import VenueProtocolError, VenueRejected
+from onetape.model.errors import PermissionDenied, VenueProtocolError
 from onetape.orders.malformed import check_told
 from onetape.orders.outcome import Outcome
 from onetape.orders.told import Told
@@ -21,6 +21,7 @@ from onetape.services.gateway_line import VenueLine
 from onetape.services.gateway_rejects import Rejects
 from onetape.services.tasks import ended
 from onetape.venues.gateways import AccountStream
+from onetape.venues.key_check import refused
 
 __all__ = ["AccountFeed"]
 
@@ -48,10 +49,15 @@ class AccountFeed:
         self._went = went
         self._watch = watch
         self._rejects = rejects
+        self._ends = asyncio.Event()  # of the connection that there is
+
+    def cut(self) -> None:
+        """The connection is of no use: another one is made."""
+        self._ends.set()
 
     async def follow(self) -> None:
-        """Until cancelled. Raises VenueRejected when the venue refuses this account from the first:
-        wrong keys, asked again and again, have their owner locked out."""
+        """Until cancelled. Raises what the venue refuses this account with from the first: wrong
+        keys, asked again and again, have their owner locked out."""
         failures = 0
         venue = self._line.venue
         while True:
@@ -62,9 +68,7 @@ class AccountFeed:
                     await self._listen(venue.account_stream(answer.value))
                 elif answer.outcome is Outcome.DEFINITIVE:
                     if not self.has_begun:
-                        raise VenueRejected(
-                            f"the venue refuses this account: {answer.text}", where=self._line.rest
-                        )
+                        raise refused(answer, self._line.rest)
                     sys.stderr.write(f"gateway: the venue refuses: {answer.text}\n")
             except (OSError, aiohttp.ClientError, picows.WSError, VenueProtocolError):
                 pass
@@ -88,8 +92,6 @@ class AccountFeed:
             return told
 
         def take(message: bytes) -> bool:
-            if not stream.is_live and time.monotonic() - began > LIVE_WITHIN_S:
-                return True
             message = self._line.hide.hidden(message)
             self._hear(self._rejects.read("account", read, message))
             self._watch.account(message)
@@ -98,16 +100,25 @@ class AccountFeed:
             look()
             return bool(stream.broken)
 
-        began = time.monotonic()
-        keeper = asyncio.ensure_future(self._keep_key())
+        def look_late() -> None:
+            if not stream.is_live:
+                ends.set()
+
+        ends = self._ends = asyncio.Event()
+        late = asyncio.get_running_loop().call_later(LIVE_WITHIN_S, look_late)
+        keeper = asyncio.ensure_future(self._keep_key(ends))
         try:
-            await connected(stream.url, stream.hello, take, look)
+            await connected(stream.url, stream.hello, take, look, ends)
         finally:
+            late.cancel()
             await ended([keeper])
 
-    async def _keep_key(self) -> None:
+    async def _keep_key(self, ends: asyncio.Event) -> None:
+        """A key that the venue does not know any more tells nothing, on whatever connection."""
         venue = self._line.venue
         while venue.keep_key_s:
             await asyncio.sleep(venue.keep_key_s)
-            # Where that was lost the venue says that the key has expired.
-            await self._line.answer(venue.stream_key(self._line.clock.now(), keep=True))
+            answer = await self._line.answer(venue.stream_key(self._line.clock.now(), keep=True))
+            if answer.code == PermissionDenied.code:
+                sys.stderr.write(f"gateway: the key of the account's stream: {answer.text}\n")
+                ends.set()

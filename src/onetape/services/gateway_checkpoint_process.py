@@ -67,8 +67,8 @@ def make(
 class CheckpointProcess:
     """Of one gateway: `look` starts one when enough has been written since the last.
 
-    at: the frame of the checkpoint that the gateway has started from, 0: none. records: how many
-    frames of orders and money it has written in all."""
+    at: the frame of the checkpoint that the gateway has started from, 0: none. refused: why one that
+    is there was not used."""
 
     def __init__(
         self,
@@ -79,6 +79,7 @@ class CheckpointProcess:
         at: int,
         slack: Callable[[str], int],
         say: Callable[[HealthOut], None],
+        refused: str = "",
     ) -> None:
         self._options = msgspec.structs.replace(options, key="", secret="")
         self._instruments = [i.to_msgpack() for i in instruments]
@@ -86,10 +87,13 @@ class CheckpointProcess:
         self._slack = slack
         self._writer = writer
         self._say = say
+        self._is_alarmed = False
         self._account = options.account
         self._at, self._records = at, 0
         self._not_before = 0.0
         self._process: asyncio.subprocess.Process | None = None
+        if refused:
+            self._alarm(f"not used: {refused}")
 
     def is_due(self, records: int, now: float) -> bool:
         """records: written in all; now: s of a clock that does not jump."""
@@ -116,10 +120,17 @@ class CheckpointProcess:
             self._end()
         if status == 0:
             self._at, self._records = at, records
+            if self._is_alarmed:
+                self._is_alarmed = False
+                self._say(HealthOut("checkpoint", self._account, "made"))
             return
         lines = words.decode(errors="replace").split("\n")
         why = next((line for line in reversed(lines) if line), f"status {status}")
-        self._say(HealthOut("checkpoint", self._account, f"not made: {why[:200]}", "warning"))
+        self._alarm(f"not made: {why[:200]}")
+
+    def _alarm(self, words: str) -> None:
+        self._is_alarmed = True
+        self._say(HealthOut("checkpoint", self._account, words, "warning"))
 
     def _end(self) -> None:
         process, self._process = self._process, None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import picows
 
@@ -22,8 +23,9 @@ async def connected(
     hello: Sequence[bytes],
     take: Callable[[bytes], bool | None],
     opened: Callable[[], None] = lambda: None,
+    cut: asyncio.Event | None = None,
 ) -> None:
-    """Until the connection ends, or `take` says True: it is of no use any more."""
+    """Until the connection ends, or is of no use any more: `take` says True, or `cut` is set."""
 
     class Listener(picows.WSListener):
         def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
@@ -45,7 +47,14 @@ async def connected(
         for message in hello:
             transport.send(picows.WSMsgType.TEXT, message)
         opened()
-        await transport.wait_disconnected()
+        ends: list[asyncio.Future[Any]] = [asyncio.ensure_future(transport.wait_disconnected())]
+        if cut is not None:
+            ends.append(asyncio.ensure_future(cut.wait()))
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in ends:
+                each.cancel()
     finally:
         is_open = False
         transport.disconnect()

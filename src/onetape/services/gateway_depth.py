@@ -12,6 +12,7 @@ from typing import Any, Final
 import aiohttp
 import picows
 
+from onetape.market.silence import SilenceWatch
 from onetape.model.enums import Side
 from onetape.model.errors import VenueProtocolError
 from onetape.model.instrument import Instrument
@@ -58,6 +59,9 @@ class DepthFeed:
         self._rejects = rejects
         self._streams: dict[str, DepthStream] = {}
         self.is_paused = False  # no room: books are lost, and begin anew with a snapshot
+        self._silence = SilenceWatch[str]()
+        self._spoke: set[str] = set()  # symbols, since the last look
+        self._ends: dict[str, asyncio.Event] = {}  # of the connection of each
 
     def want(self, symbol: str) -> bool:
         """From now on the tape has this book, beginning with a snapshot; False: it cannot."""
@@ -86,14 +90,30 @@ class DepthFeed:
         book = stream.book.book
         return book.bids(LEVELS_ASKED) if side is Side.BUY else book.asks(LEVELS_ASKED)
 
+    def look(self, now: int) -> None:
+        """now: attended time. The connection of a book that has fallen silent is made anew: a
+        snapshot then says how it stands."""
+        spoke, self._spoke = self._spoke, set()
+        for symbol in spoke:
+            self._silence.heard(symbol, now)
+        for change in self._silence.look(now):
+            self._say(HealthOut("feed", f"book {change.stream}"[:40], "stale"))
+            self._ends[change.stream].set()
+
     async def _follow(self, symbol: str) -> None:
         """For ever, over as many connections as it takes."""
         failures = 0
+
+        def opened() -> None:
+            self._say(HealthOut("feed", f"book {symbol}"[:40], "connected"))
+
         while True:
             began = time.monotonic()
             stream = self._streams[symbol]
             asker = asyncio.ensure_future(self._ask(symbol, stream))
-            line = connected(stream.url, stream.hello, self._taker(symbol, stream))
+            ends = self._ends[symbol] = asyncio.Event()
+            take = self._taker(symbol, stream)
+            line = connected(stream.url, stream.hello, take, opened, ends)
             with contextlib.suppress(OSError, picows.WSError, VenueProtocolError):
                 await first_ended([asker, asyncio.ensure_future(line)])
             failures = 0 if time.monotonic() - began > 10 else failures + 1
@@ -108,6 +128,7 @@ class DepthFeed:
     def _taker(self, symbol: str, stream: DepthStream) -> Callable[[bytes], bool]:
         def take(message: bytes) -> bool:
             received = time.time_ns()
+            self._spoke.add(symbol)
             if self.is_paused:
                 return True
             frames = self._rejects.read(

@@ -35,8 +35,9 @@ REFUSED_S: Final = 60.0  # wrong keys, tried again and again, have their owner l
 
 
 class EntryLine:
-    """answered: for each call that `send` took, once. went: for the end of a connection. life_s:
-    after which the next connection takes over; the old one is closed when its last answer is here.
+    """answered: for each call that `send` took, once. came, went: for a connection, and its end.
+    life_s: after which the next connection takes over; the old one is closed when its last answer
+    is here.
 
     Owned by one event loop, like everything of a gateway."""
 
@@ -45,12 +46,14 @@ class EntryLine:
         line: VenueLine,
         *,
         answered: Callable[[Call, Answer], None],
+        came: Callable[[], None] = lambda: None,
         went: Callable[[str], None],
         life_s: float = LIFE_S,
     ) -> None:
         self.sent = 0  # requests that went this way
         self._line = line
         self._answered = answered
+        self._came = came
         self._went = went
         self._life_s = life_s
         self._current: _Connection | None = None
@@ -111,6 +114,7 @@ class EntryLine:
                         if self._current is not None:
                             self._retired.append(self._current)
                         self._current = made
+                        self._came()
                         with contextlib.suppress(TimeoutError):
                             await asyncio.wait_for(made.ended.wait(), self._life_s)
                             self._current = None

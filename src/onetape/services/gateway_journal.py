@@ -339,7 +339,7 @@ class GatewayTape:
     def _health(self, out: HealthOut, now: int) -> None:
         record = {"kind": out.kind, "subject": out.subject, "state": out.state}
         told = {**record, "severity": out.severity}
-        self._cold("health", told if out.severity == "warning" else record, now)
+        self._cold("health", record if out.severity == "info" else told, now)
         if out.severity == "critical":
             self._cold("alert", told, now)
 

@@ -17,8 +17,8 @@ from onetape.orders.outcome import Answer, Outcome
 from onetape.services.gateway_budget import AddressBudget, BudgetError, OrderBudget
 from onetape.services.gateway_clock import VenueClock
 from onetape.services.gateway_http import KeptConnections
-from onetape.services.http_limits import ENCODING, body_of
 from onetape.services.gateway_rejects import Rejects
+from onetape.services.http_limits import ENCODING, body_of
 from onetape.store.redaction import Redactor
 from onetape.venues.gateways import TradingVenue
 from onetape.venues.http_response import Response

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
+import stat
 import sys
 
 import msgspec
@@ -21,7 +23,11 @@ from onetape.store.confine import confine
 
 def _say_ready() -> None:
     gc.freeze()  # what is there now stays: it need not be looked through again and again
-    sys.stdout.write("ready\n")
+    _say("ready")
+
+
+def _say(words: str) -> None:
+    sys.stdout.write(f"{words}\n")
     sys.stdout.flush()
 
 
@@ -32,9 +38,14 @@ def main() -> int:
     options = msgspec.json.decode(text, type=GatewayOptions)
     confine()
 
+    # Under a supervisor a file, whose last line is shown; a pipe is read up to the first.
+    is_shown = stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
+
     async def work() -> None:
         async with bridged(options) as reached:
             gateway = Gateway(reached)
+            if is_shown:
+                gateway.tell = _say
             loop = asyncio.get_running_loop()
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, gateway.stopping.set)

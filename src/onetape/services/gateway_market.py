@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import picows
 
+from onetape.market.silence import SilenceWatch
 from onetape.model.enums import Side
 from onetape.model.errors import VenueProtocolError
 from onetape.model.instrument import Instrument
+from onetape.model.time import SECOND
 from onetape.orders.managed import HealthOut
 from onetape.services.gateway_connection import connected, reconnect_after
 from onetape.services.gateway_drift import DriftWatch
@@ -27,6 +30,27 @@ __all__ = ["MarketFeed"]
 _QUOTE: Final = type_id("quote")
 _TRADE: Final = type_id("trade")
 _MARK: Final = type_id("mark")
+LINK: Final = 1 << 16  # connections are numbered in steps of it; between them are the symbols
+CUT_AGAIN: Final = 5 * SECOND  # a connection that stays silent is made anew, doubled each time
+CUT_AGAIN_MAX: Final = 120 * SECOND
+
+
+class _Link:
+    """One connection, which may be made anew."""
+
+    def __init__(self) -> None:
+        self.ends = asyncio.Event()
+        self._cut_at = self._wait = 0
+
+    def cut(self, now: int) -> None:
+        self._cut_at, self._wait = now, CUT_AGAIN
+        self.ends.set()
+
+    def cut_again(self, now: int) -> None:
+        """The last time has not helped."""
+        if now - self._cut_at > self._wait:
+            self._cut_at, self._wait = now, min(2 * self._wait, CUT_AGAIN_MAX)
+            self.ends.set()
 
 
 class MarketFeed:
@@ -44,8 +68,10 @@ class MarketFeed:
         watch: DriftWatch,
         rejects: Rejects,
         *,
+        account: str = "",
         written: Callable[[], None] = lambda: None,
     ) -> None:
+        self._account = account
         self._symbols = [i.symbol for i in instruments]
         self._references = references
         self._say = say
@@ -58,16 +84,26 @@ class MarketFeed:
         self._received = 0  # when the message came that is being read
         self._market = venue.market(instruments, self)
         self._feed = ShapedFeed(self._market, instruments, writer.core)
+        self.stale: dict[str, int] = {}  # symbols whose stream is silent, since when
+        self._silence = SilenceWatch[int]()
+        self._now = 0  # attended time
+        self._spoke: set[int] = set()  # since the last look
+        self._link = 0  # of the message that is being read
+        self._links: dict[int, _Link] = {}
 
     def streams(self) -> list[MarketStream]:
         return self._market.streams()
 
-    def status(self) -> dict[str, int]:
-        """Messages that the core took, and those that the venue's decoder had to read."""
-        return {"quick": self._feed.quick, "slow": self._feed.slow}
+    def status(self) -> dict[str, Any]:
+        """Messages that the core took, those that the venue's decoder had to read, and for how
+        many ms which symbols have been silent."""
+        stale = {symbol: self.silent_ns(symbol) // 10**6 for symbol in self.stale}
+        return {"quick": self._feed.quick, "slow": self._feed.slow, "stale_ms": stale}
 
-    def take(self, message: bytes) -> None:
-        """One message, as it comes."""
+    def take(self, message: bytes, link: int = LINK) -> None:
+        """One message, as it comes over one of the connections."""
+        self._link = link
+        self._spoke.add(link)
         if self.is_paused:
             self._quotes.clear()
             return
@@ -76,6 +112,7 @@ class MarketFeed:
         if number:
             self._references[self._symbols[number - 1]] = self._feed.middle(number)
             self._quotes[number] = message
+            self._spoke.add(link + number)
         self._written()
         self._watch.market(message)
 
@@ -95,18 +132,65 @@ class MarketFeed:
             found = self._quotes[stream] = self._feed.best(stream, found)
         return found
 
-    async def follow(self, stream: MarketStream) -> None:
-        """For ever, over as many connections as it takes."""
+    def silent_ns(self, symbol: str) -> int:
+        """For how long a symbol whose stream fell silent has not been heard, 0: it speaks."""
+        since = self.stale.get(symbol)
+        return 0 if since is None else self._now - since
+
+    def look(self, now: int) -> None:
+        """now: attended time. Says what has fallen silent and what speaks again; a connection that
+        is silent, or one of whose symbols is, is made anew."""
+        self._now = now
+        spoke, self._spoke = self._spoke, set()
+        changes = [self._silence.heard(each, now) for each in spoke]
+        fell = self._silence.look(now)
+        for change in fell:
+            self._links[change.stream - change.stream % LINK].cut(now)
+        for number, link in self._links.items():
+            if number in self._silence.silent:
+                link.cut_again(now)
+        if fell or any(changes):
+            self._tell_stale()
+
+    def _tell_stale(self) -> None:
+        """Robots hear of each symbol; the alert is one, however many there are."""
+        silent = self._silence.silent
+        lines = [since for stream, since in silent.items() if not stream % LINK]
+        before, self.stale = self.stale, {}
+        for number, symbol in enumerate(self._symbols, 1):
+            its = [since for stream, since in silent.items() if stream % LINK == number]
+            if lines or its:
+                self.stale[symbol] = before.get(symbol, min([*lines, *its]))
+            if (symbol in self.stale) != (symbol in before):
+                state = "stale" if symbol in self.stale else "live"
+                self._say(HealthOut("feed", symbol, state))
+        if self.stale and self.stale.keys() - before.keys():
+            words = f"stale: {', '.join(self.stale)}"[:200]
+            self._say(HealthOut("market", self._account, words, "warning"))
+        elif before and not self.stale:
+            self._say(HealthOut("market", self._account, "live"))
+
+    async def follow(self, number: int, stream: MarketStream) -> None:
+        """For ever, over as many connections as it takes. number: of the stream, from 0."""
         failures = 0
         name = stream.url.partition("://")[2].partition("/")[2][:40]
+        at = LINK * (number + 1)
+        link = self._links[at] = _Link()
+
+        def opened() -> None:
+            self._say(HealthOut("feed", name, "connected"))
+            self._silence.expect(at, self._now, int(stream.most_s * SECOND))
+
         while True:
             began = time.monotonic()
+            link.ends = asyncio.Event()
             with contextlib.suppress(OSError, picows.WSError, VenueProtocolError):
-                await connected(stream.url, stream.hello, self.take)
-            failures = 0 if time.monotonic() - began > 10 else failures + 1
+                take = partial(self.take, link=at)
+                await connected(stream.url, stream.hello, take, opened, link.ends)
+            failures = 1 if time.monotonic() - began > 10 else failures + 1
             self._quotes.clear()
             self._say(HealthOut("feed", name, "lost", "warning"))
-            await asyncio.sleep(reconnect_after(failures))
+            await asyncio.sleep(reconnect_after(failures - 1))
 
     def quote(
         self, stream: int, ts_event: int, bid: int, ask: int, bid_size: int, ask_size: int,
@@ -117,6 +201,7 @@ class MarketFeed:
         self._append(_QUOTE, payload, 0, stream, received)
         self._references[self._symbols[stream - 1]] = (bid + ask) // 2
         self._quotes[stream] = Top(bid, ask, bid_size, ask_size)
+        self._spoke.add(self._link + stream)
 
     def trade(
         self, stream: int, ts_event: int, price: int, size: int, side: Side, trade_id: int

@@ -317,8 +317,17 @@ class AccountMoney:
         found = self.accounts.command(actor, name, fields, id_, now)
         if isinstance(found, Refused):
             return found
+        funded = [
+            (leg.currency, leg.holder)
+            for leg in found.legs
+            if leg.amount > 0 and self.statements.is_stopped(leg.currency, leg.holder)
+        ]
         booked = self.book(found)
         self.publish()
+        for currency, slot in funded:
+            if not self.statements.is_stopped(currency, slot):
+                owner = self.accounts.slots.name_of(slot) or str(slot)
+                self._say(HealthOut("sub-account", owner, f"has {currency} from the pool"))
         if found.cause is Cause.RESET:
             slots = tuple(sorted({leg.holder for leg in found.legs if leg.holder > MAIN}))
             self._stop_owners(found.legs[0].currency, slots)

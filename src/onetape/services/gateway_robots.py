@@ -127,6 +127,7 @@ class Robots:
         """The robot's journal is there: from now on its requests are taken. is_here: the robot is
         in this process and calls `look` when it has asked for something; nobody need ring."""
         self._coming.pop(number, None)
+        self._manager.outs.append(HealthOut("robot", self._tape.robots[number].name, "attached"))
         self._follow(self._tape.robots[number], is_here=is_here)
         self._watch.look()
 

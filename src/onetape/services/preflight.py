@@ -24,8 +24,8 @@ from onetape.model.errors import (
     VenueUnavailable,
 )
 from onetape.model.instrument import Instrument
-from onetape.orders.calls import Call
 from onetape.model.json_text import read_json
+from onetape.orders.calls import Call
 from onetape.orders.told import ModeTold
 from onetape.services.bridge_options import CCXT
 from onetape.services.gateway_clock import clock_offset

@@ -44,6 +44,7 @@ __all__ = ["begun", "halted_words", "live_options", "section_of"]
 ROOM_BYTES: Final = 1 << 29  # reserved by threads and compiled code, and not used
 TURN_FRAMES: Final = 4096  # then it says how far it has come, also when more comes all the time
 HALTED: Final = 4  # exit code: the strategy failed and is to stay away
+LOOK_S: Final = 0.5  # whether its gateway's journal is where it was
 GATEWAY_GONE_S: Final = 60.0  # the supervisor has given it up by then, or is about to
 
 
@@ -181,11 +182,12 @@ def _follow(
     robot: PaperRobot, waiter: Waiter, control: RobotControl, stopping: list[int], out: Any
 ) -> None:
     """Until it is asked to stop, has stopped itself, or its gateway stays away. Raises
-    ProcessDown."""
+    ProcessDown; also when the journal that it follows is not the gateway's any more."""
     reader = robot.session.sources[0].reader
     writer = robot.session.writer
     assert writer is not None
     gone_at: float | None = None
+    looked = time.monotonic()
     is_halted = False
     while not stopping:
         outcome = robot.step(frames_max=TURN_FRAMES)
@@ -203,6 +205,13 @@ def _follow(
             gone_at = time.monotonic()
         elif time.monotonic() - gone_at > GATEWAY_GONE_S:
             raise ProcessDown("its gateway is gone", where="the robot's loop")
+        if time.monotonic() - looked > LOOK_S:
+            looked = time.monotonic()
+            if reader.is_gone:
+                raise ProcessDown(
+                    "its gateway's journal was deleted, or another one is in its place",
+                    where=str(reader.path),
+                )
         if outcome != _core.RunOutcome.LIMIT:  # else there is more
             waiter.wait(WAIT_S)
 

@@ -34,7 +34,6 @@ from onetape.services.configured import clean_environ, is_simulated
 from onetape.services.findings import ERROR, OK, WARNING, Finding
 from onetape.services.preflight import (
     CHECKED,
-    check_named,
     check_open,
     look,
     secret_of,
@@ -213,7 +212,6 @@ def _venues_and_keys(config: Config, folder: Path) -> Iterator[Finding]:
                 check_open(name, venue)
             if not is_simulated(venue):
                 target_of(name, venue)
-                check_named(name, venue)
         except OnetapeError as error:
             yield _at(f"venue {name}", error, place)
     for name, account in config.accounts.items():

@@ -403,11 +403,12 @@ class Supervisor:
             self._do(step)
 
     def _judge(self, life: Life) -> None:
-        """By what it does to others: a robot alone."""
+        """By what it says of itself, and a robot by what it does to others."""
         name, now = life.child.name, time.monotonic()
+        if life.child.kind in ("gateway", "robot"):
+            self.law.tells(name, self.files[name].said())
         if life.child.kind != "robot":
             return
-        self.law.tells(name, self.files[name].said())
         steps = self.law.heavy(name, now, self.figures.memory(self.processes[name].pid))
         # A machine that was asleep: not twice in a row.
         stuck = self.pulses.stuck_s(name, "robot", life.child.needs)

@@ -18,12 +18,21 @@ import msgspec
 
 from onetape.ipc.local_socket import connect
 from onetape.model.config import OPERATOR, Config
-from onetape.model.errors import BY_CODE, BadConfig, JournalLocked, ProcessDown, UsageError
+from onetape.model.errors import (
+    BY_CODE,
+    BY_NAME,
+    BadConfig,
+    JournalLocked,
+    OnetapeError,
+    ProcessDown,
+    UsageError,
+    rebuilt,
+)
 from onetape.services.collector_options import streams_of
 from onetape.services.process_figures import Figures
 from onetape.services.supervisor_child import Process, start_time
 from onetape.services.supervisor_journal import left_in
-from onetape.services.supervisor_law import STOP_WITHIN_S
+from onetape.services.supervisor_law import STOP_WITHIN_S, refusal_in
 from onetape.services.supervisor_options import SupervisorOptions, supervisor_socket
 from onetape.services.supervisor_parts import SINGLE
 from onetape.services.supervisor_start import not_wanted
@@ -106,8 +115,8 @@ def bring_up(
     config: Config, path: Path | None, home: Path, *, single: bool = False
 ) -> dict[str, Any]:
     """Starts a supervisor and waits until all runs: its status. `already`: one ran before, and
-    nothing was changed. single: all in one process. Raises ProcessDown with what did not start; the
-    rest runs."""
+    nothing was changed. single: all in one process. Raises ProcessDown with what did not start, or
+    what refused it for good; the rest runs."""
     already = ask(home, "status")
     if already is not None:
         return {**already, "already": True}
@@ -250,12 +259,15 @@ def _not_begun(begun: subprocess.Popen[bytes], home: Path) -> ProcessDown:
     )  # fmt: skip
 
 
-def _not_ready(told: dict[str, Any]) -> ProcessDown:
+def _not_ready(told: dict[str, Any]) -> OnetapeError:
+    """By its own name, where one thing alone is wrong and will not pass."""
     bad = [p for p in told["processes"] if p["state"] != "running"]
     # What waits for another is not the reason.
     causes = [p for p in bad if p["state"] != "waiting"] or bad
     said = "; ".join(f"{p['name']} {p['state']}: {p['reason'] or 'no reason'}" for p in causes)
-    return ProcessDown(said, where="up", todo="the others run: onetape status, onetape down")
+    names = {refusal_in(p["reason"]) if p["state"] == "failed" else "" for p in causes}
+    kind = BY_NAME[names.pop()] if len(names) == 1 and "" not in names else ProcessDown
+    return rebuilt(kind, said, "up", "the others run: onetape status, onetape down")
 
 
 def run_in_front(

@@ -10,6 +10,7 @@ given back as values, and what became of it is told.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ __all__ = [
     "Life",
     "State",
     "Step",
+    "refusal_in",
 ]
 
 START_WITHIN_S: Final = 30.0  # from its start until it is ready
@@ -44,6 +46,29 @@ FAULTS_MAX: Final = 3  # times within that time that it went beyond its bounds: 
 HALTED: Final = 4  # exit code of a robot whose strategy failed and is to stay away
 UNREACHABLE: Final = 6  # exit code: a venue that is away comes back one day
 HOPELESS: Final = (2, 3, 5)  # exit codes: configuration, input, refused; the next try ends as this
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# What a process that could not start has said decides, where it has said it, before its exit code.
+# With one of these the next try ends as this one.
+PERMANENT: Final = _names(
+    """
+    INVALID_ACCOUNT PERMISSION_DENIED INVALID_AMOUNT UNKNOWN_CURRENCY UNKNOWN_SUBACCOUNT NOT_OWNER
+    BANNED_SYMBOL ACCOUNT_MODE VENUE_REJECTED BAD_SIGNATURE VENUE_CLOSED BAD_INPUT UNKNOWN_FORMAT
+    UNKNOWN_SYMBOL TORN_TAPE SCHEMA_MISMATCH NOT_AVAILABLE BAD_CONFIG DIVERGENCE
+    """
+)
+# These pass by themselves, however long that takes: it is tried on and on, never given up.
+PASSING: Final = _names(
+    """
+    MARKET_DATA_UNAVAILABLE SERVICE_TIMEOUT PROXY_FAILED RATE_LIMITED VENUE_UNAVAILABLE
+    VENUE_RATE_LIMIT PROCESS_DOWN
+    """
+)
+_NAMED: Final = re.compile(r"\berror ([A-Z_]+)\(\d+\)")
 
 
 class State(StrEnum):
@@ -154,7 +179,8 @@ class Law:
             self._to(life, State.WAITING, now)
             return
         reason = why or life.reason or _words(code)
-        if life.is_over or code == HALTED or (code in HOPELESS and was is State.STARTING):
+        says = _says(reason, code)
+        if life.is_over or code == HALTED or (says == "permanent" and was is State.STARTING):
             self._to(life, State.FAILED, now, reason)
             return
         if self.lacks_room or f"{DiskFull.name}({DiskFull.code})" in reason:
@@ -164,7 +190,7 @@ class Law:
         life.ends.append(now)
         while life.ends and life.ends[0] <= now - STORM_S:
             life.ends.popleft()
-        if len(life.ends) >= STORM_MAX and code != UNREACHABLE:
+        if len(life.ends) >= STORM_MAX and says != "passing":
             what = f"ended {len(life.ends)} times within {STORM_S:.0f} s, at last: {reason}"
             self._to(life, State.FAILED, now, what)
             return
@@ -323,6 +349,21 @@ class Law:
         if life.state is not state:
             life.state, life.since = state, now
         life.reason = reason
+
+
+def refusal_in(reason: str) -> str:
+    """The name of the permanent error that a reason tells of, "" for none."""
+    named = _NAMED.search(reason)
+    return named[1] if named and named[1] in PERMANENT else ""
+
+
+def _says(reason: str, code: int | None) -> str:
+    """What an end lets expect of the next try: `permanent`, `passing`, or "": who knows."""
+    named = _NAMED.search(reason)
+    name = named[1] if named else ""
+    if name in PERMANENT or (code in HOPELESS and name not in PASSING):
+        return "permanent"
+    return "passing" if name in PASSING or code == UNREACHABLE else ""
 
 
 def _words(code: int | None) -> str:

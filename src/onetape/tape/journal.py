@@ -121,6 +121,7 @@ class JournalWriter:
             heartbeat=heartbeat,
         )
         # (type id, payload, flags=0, stream=0, time=0) -> sequence; positional
+        self._identity = _identity(self.path)
         self.append_raw: Callable[..., int] = cast(Any, self.core.fast_append())
         self.append_urgent = self.core.append_urgent
         if reserve:
@@ -166,6 +167,11 @@ class JournalWriter:
             times = rows["ts_recv"]
         raw = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), schema.payload_bytes)
         return self.core.append_rows(schema.id, flags, stream, times, raw)
+
+    @property
+    def is_gone(self) -> bool:
+        """What is written is not at its path any more: deleted, or another journal in its place."""
+        return _identity(self.path) != self._identity
 
     @property
     def uuid(self) -> UUID:
@@ -251,6 +257,15 @@ def _with_reserve(usual: Callable[..., int], urgent: Callable[..., int]) -> Call
     return append
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Of a journal that is written: its control page. None: it has none."""
+    try:
+        found = (path / "control").stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 class JournalReader:
     """Reads a journal in order, sealed or while it is written; works on read-only media.
 
@@ -262,6 +277,7 @@ class JournalReader:
         sys.audit("onetape.open", str(self.path))
         READ.append(self.path)
         self.core = _core.JournalReader.open(str(self.path), expand_segment)
+        self._identity = _identity(self.path)
         self._segment = -1
         self._schemas = Schemas()
         # The raw hot path: (type, flags, sequence, time, stream, payload) or None.
@@ -433,6 +449,12 @@ class JournalReader:
         """The control page: pid, epoch, published, durable, heartbeat, closed, same_boot (the
         machine has not started anew since the writer did) ...; empty without one."""
         return self.core.control
+
+    @property
+    def is_gone(self) -> bool:
+        """What is read is not at its path any more: deleted, or another journal in its place. Of
+        one that was written while it was opened."""
+        return _identity(self.path) != self._identity
 
     def close(self) -> None:
         """Releases the mappings. The reader cannot be used after it."""

@@ -59,10 +59,12 @@ class MarketSink(Protocol):
 
 
 class MarketStream(NamedTuple):
-    """A connection for market data: where, and what is said first."""
+    """A connection for market data: where, and what is said first. most_s: seconds between two
+    messages at most, as the venue promises; 0: it does not."""
 
     url: str
     hello: tuple[bytes, ...] = ()
+    most_s: float = 0.0
 
 
 class Market(Protocol):
@@ -137,6 +139,12 @@ class TradingVenue(Protocol):
     @property
     def keep_key_s(self) -> float:
         """How often the key of the account's stream is kept alive, 0: it need not be."""
+        ...
+
+    @property
+    def probe_s(self) -> float:
+        """How often its cheapest query asks what the account's stream should have told, while that
+        says nothing; 0: never."""
         ...
 
     def time(self) -> Call: ...

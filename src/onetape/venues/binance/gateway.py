@@ -1,4 +1,4 @@
-"""Binance USD-M for a gateway: a listen key in the stream's path, kept alive each half hour."""
+"""Binance USD-M for a gateway: a listen key in the stream's path, kept alive each minute."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ class BinanceUsdmVenue:
     budget: Final = (BudgetRule(60_000_000_000, 2400, "x-mbx-used-weight-1m"),)
     # Of what goes to /sapi, counted apart: "Limits" of the wallet documentation, read 2026-11.
     wallet_budget: Final = (BudgetRule(60_000_000_000, 12_000, "x-sapi-used-ip-weight-1m"),)
-    keep_key_s: Final = 30 * 60.0
+    keep_key_s: Final = 60.0  # each half hour would do: an early one finds a key that is gone
+    probe_s: Final = 2.0  # weight 5 of 2400 a minute
     order_limit_code: Final = "-1015"
 
     def __init__(self, key: str, secret: str, addresses: Addresses) -> None:

@@ -99,8 +99,9 @@ class BinanceUsdmMarket:
         return ShapeTable(SHAPES, {raw: number for raw, (number, _) in self._streams.items()})
 
     def streams(self) -> list[MarketStream]:
-        """One for each category."""
-        return [MarketStream(self._address + path) for path in self.paths()]
+        """One for each category. Marks come each second."""
+        public, market = (self._address + path for path in self.paths())
+        return [MarketStream(public), MarketStream(market, most_s=1.0)]
 
     def paths(self) -> list[str]:
         """Where to connect: one address for each category."""

@@ -89,6 +89,8 @@ class KrakenSpotVenue:
     order_rules: Final = ()
     order_limit_code: Final = ""
     keep_key_s: Final = 0.0
+    # 1 of a key's counter, which falls by 0.33 (starter) to 1 (pro) a second, read 2026-11.
+    probe_s: Final = 3.0
 
     def __init__(self, key: str, secret: str, addresses: Addresses) -> None:
         self.protocol = KrakenSpotProtocol(key, secret)

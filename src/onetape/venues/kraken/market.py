@@ -75,7 +75,7 @@ class KrakenMarket:
                 {"channel": "trade", "snapshot": False},
             )
         )
-        return [MarketStream(self._url, hello)]
+        return [MarketStream(self._url, hello, most_s=1.0)]  # a heartbeat, where nothing else comes
 
     def take(self, message: bytes) -> None:
         """One message. Raises nothing: a malformed one is counted."""

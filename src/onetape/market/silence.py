@@ -1,0 +1,134 @@
+"""Which streams of a market have fallen silent though they are connected. Pure: times come in.
+
+Each stream is measured by its own rhythm: a symbol that speaks ten times a second is silent after
+two seconds, one that speaks twice a minute after some minutes. Only attended time counts, in which
+this process ran and would have heard something: a machine that was stopped, starved or asleep
+concludes nothing from what it missed.
+
+Times are ns of a clock that never goes back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Final, Generic, NamedTuple, TypeVar
+
+from onetape.model.time import SECOND
+
+__all__ = ["Attention", "Change", "Rhythm", "SilenceWatch"]
+
+Name = TypeVar("Name", bound=Hashable)
+
+STEP_MAX: Final = SECOND // 10  # between two looks; what is beyond it was not attended
+STALLED: Final = SECOND  # a pause of this process that is worth a word
+# The least silence: below it a pause of the network is nothing to act on.
+FLOOR: Final = 3 * SECOND // 2
+PROMISED: Final = 1.75  # times what the venue says that it leaves between two messages at most
+UNLEARNED: Final = 120 * SECOND  # of a stream that has spoken at most once
+# A flow at random passes its mean gap thirteen times once in 440,000 gaps (e^-13).
+DEVIATIONS: Final = 12
+LONGEST: Final = 1.5  # times the longest gap of late
+MEMORY: Final = 256  # gaps over which is averaged
+NEW: Final = 16  # a limit of n gaps is longer, by this / n
+DOUBTED: Final = 4  # and so is their deviation, by this / n of the mean
+
+
+class Attention:
+    """How much time this process has attended. `look` often: a few times each STEP_MAX."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.stalls = 0
+        self.longest = 0  # stall, ns
+        self._last: int | None = None
+
+    def look(self, steady: int) -> int:
+        """steady: of the machine's clock. Gives the length of a stall that has just ended, 0."""
+        step = steady - (steady if self._last is None else self._last)
+        self._last = steady
+        self.now += min(step, STEP_MAX)
+        if step < STALLED:
+            return 0
+        self.stalls += 1
+        self.longest = max(self.longest, step)
+        return step
+
+
+@dataclass(slots=True)
+class Rhythm:
+    """How far apart a stream's messages usually are, averaged over the last of them."""
+
+    last: int
+    gaps: int = 0
+    mean: float = 0.0
+    variance: float = 0.0
+    longest: float = 0.0
+    most: int = 0  # that the venue leaves between two messages, ns; 0: it promises nothing
+
+    def heard(self, now: int) -> None:
+        # A silence counts as the longest usual gap: a market that has become quiet is learned
+        # within a few of them, and after a breakdown the limit is soon what it was.
+        gap = min(now - self.last, self.limit)
+        self.last = now
+        self.gaps += 1
+        share = 1 / min(self.gaps, MEMORY)
+        away = gap - self.mean
+        self.mean += share * away
+        self.variance = (1 - share) * (self.variance + share * away * away)
+        self.longest = max(gap, self.longest * (1 - 1 / MEMORY))
+
+    @property
+    def limit(self) -> int:
+        """The longest gap that is still usual."""
+        if self.most:
+            return max(FLOOR, int(PROMISED * self.most))
+        if not self.gaps:
+            return UNLEARNED
+        # The deviation of few gaps says little.
+        deviation = math.sqrt(self.variance) + self.mean * min(DOUBTED / self.gaps, 1)
+        usual = max(self.mean + DEVIATIONS * deviation, LONGEST * self.longest)
+        return max(FLOOR, int(usual * (1 + NEW / self.gaps)))
+
+
+class Change(NamedTuple, Generic[Name]):
+    """A stream fell silent, or speaks again. since: when it was heard last before."""
+
+    stream: Name
+    is_silent: bool
+    since: int
+
+
+@dataclass(slots=True)
+class SilenceWatch(Generic[Name]):
+    """Streams by any name. now: attended time."""
+
+    silent: dict[Name, int] = field(default_factory=dict)  # since when
+    _rhythms: dict[Name, Rhythm] = field(default_factory=dict)
+
+    def expect(self, stream: Name, now: int, most: int) -> None:
+        """From now on it is to speak. most: ns that the venue leaves between two messages, 0: that
+        is learned. One that is known already stays as it is."""
+        self._rhythms.setdefault(stream, Rhythm(now, most=most))
+
+    def heard(self, stream: Name, now: int) -> Change[Name] | None:
+        """It spoke: once or more since it was looked at last."""
+        rhythm = self._rhythms.get(stream)
+        if rhythm is None:
+            self._rhythms[stream] = Rhythm(now)
+            return None
+        rhythm.heard(now)
+        since = self.silent.pop(stream, None)
+        return None if since is None else Change(stream, False, since)
+
+    def look(self, now: int) -> list[Change[Name]]:
+        """Which have just fallen silent."""
+        found = [
+            Change(stream, True, rhythm.last)
+            for stream, rhythm in self._rhythms.items()
+            if stream not in self.silent and now - rhythm.last > rhythm.limit
+        ]
+        for change in found:
+            self.silent[change.stream] = change.since
+        return found

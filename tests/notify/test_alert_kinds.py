@@ -1,0 +1,128 @@
+"""Every kind of alert has its end: a row for each kind that anything says, and each row ends."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from onetape.model.time import SECOND
+from onetape.notify.alert import Desk
+from onetape.notify.rules import KINDS, alert_of, ended_by
+
+ROOT = Path(__file__).parents[2]
+GATEWAY, ROBOT = "gateway:main", "robot:mm"
+
+# kind: (process, event and record that begin it, records of health frames that end it, in order).
+# None: the next life of its process ends it. A kind that tells what has happened has no row here.
+ROWS = {
+    "account stream": (GATEWAY, "health", "main", "stale", ("main", "live")),
+    "balance": (GATEWAY, "alert", "USDT", "the pool and its credit are below zero",
+                ("USDT", "agrees")),
+    "budget": (GATEWAY, "health", "x", "used up", ("x", "there again")),
+    "difference": (GATEWAY, "alert", "position X both", "1, 2", ("periodic", "0 differences")),
+    "feed": ("collector:a", "health", "a", "lost", ("a", "connected")),
+    "lag": (GATEWAY, "health", "mm", "behind", ("mm", "caught up")),
+    "market": (GATEWAY, "health", "main", "stale: X", ("main", "live")),
+    "order entry": (GATEWAY, "health", "main", "lost: x", ("main", "connected")),
+    "reconciled": (GATEWAY, "alert", "connected", "2 differences", ("periodic", "0 differences")),
+    "recovered": (GATEWAY, "health", "main", "2 orders unknown", ("connected", "0 differences")),
+    "robot": (GATEWAY, "alert", "mm", "lost", ("mm", "attached")),
+    "sub-account": (GATEWAY, "alert", "a", "its USDT went", ("a", "has USDT from the pool")),
+    "transfer": (GATEWAY, "alert", "t1", "5 USDT: not known what became of it", ("t1", "done")),
+    "unknown orders": (GATEWAY, "health", "main", "30 of unknown outcome", ("main", "30 settled")),
+    "margin_call": (ROBOT, "alert", "USDT", "called", ("USDT", "covered")),
+    "strategy_error": (ROBOT, "alert", "on_quote", "KeyError", None),
+}  # fmt: skip
+ENDED_BY = dict.fromkeys(("difference", "reconciled", "recovered"), "reconciled")
+
+
+def said_in_python() -> Iterator[str]:
+    """The kind of each HealthOut of a gateway that has a severity, and of each alert record."""
+    for path in sorted((ROOT / "src" / "onetape").rglob("*.py")):
+        if path.name in ("stream_feed.py", "messages.py"):  # another HealthOut; what fields are
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            named = isinstance(node, ast.Call) and getattr(node.func, "id", "")
+            if named == "HealthOut" and (len(node.args) > 3 or node.keywords):
+                assert isinstance(node.args[0], ast.Constant), f"{path}: {ast.unparse(node)}"
+                yield node.args[0].value
+            if isinstance(node, ast.Dict):
+                keys = {k.value: v for k, v in zip(node.keys, node.values, strict=True)
+                        if isinstance(k, ast.Constant)}  # fmt: skip
+                kind = keys.get("kind")
+                if "severity" in keys and isinstance(kind, ast.Constant):
+                    yield kind.value
+
+
+def said_in_core() -> Iterator[str]:
+    news = (ROOT / "core/engine/simulation_news.cpp").read_text()
+    for note in re.findall(
+        r"note\(EventType::alert.*?\}\}\);|note\(loan\.called.*?\}\}\);", news, re.S
+    ):
+        kind = re.search(r'\{"kind", ("\w+"|words\.tag)\}', note)
+        assert kind, note
+        if kind[1] != "words.tag":
+            yield kind[1].strip('"')
+    yield from re.findall(r'return \{"(\w+)"', (ROOT / "core/exchange/forced.hpp").read_text())
+
+
+def test_every_kind_that_is_said_has_its_row():
+    said = {*said_in_python(), *said_in_core(), "feed", "lag"}  # their records are put together
+    assert said == set(KINDS)
+
+
+def test_every_kind_that_goes_on_has_its_end():
+    assert set(ROWS) == {kind for kind, row in KINDS.items() if row.notes != ("",)}
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_what_begins_ends(kind):
+    process, event, subject, state, end = ROWS[kind]
+    desk = Desk()
+    record = {"kind": kind, "subject": subject, "state": state,
+              "severity": "critical" if event == "alert" else "warning"}  # fmt: skip
+    told = alert_of(process, event, record, SECOND)
+    assert told is not None and not told.is_note
+    assert desk.take(told) == told
+    other = {"kind": kind, "subject": "another", "state": "fine"}
+    if kind not in ENDED_BY:
+        assert not ended(desk, process, other)
+    if end is None:
+        (over,) = desk.over(process, 9 * SECOND, before=5 * SECOND)
+    else:
+        record = {"kind": ENDED_BY.get(kind, kind), "subject": end[0], "state": end[1]}
+        assert alert_of(process, "health", record, 2 * SECOND) is None
+        (over,) = ended(desk, process, record)
+    assert over.is_end and over.subject == told.subject
+
+
+def ended(desk: Desk, process: str, record: dict) -> list:
+    found = ended_by(process, "health", record)
+    return [each for subject in found for each in desk.over(subject, 3 * SECOND)]
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - set(ROWS)))
+def test_what_has_happened_is_a_note(kind):
+    record = {"kind": kind, "subject": "x", "state": "y", "severity": "warning"}
+    told = alert_of(GATEWAY, "health", record, SECOND)
+    assert told is not None and told.is_note
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"), [("transfer", "failed: x"), ("balance", "corrected by 1"), ("feed", "gap")]
+)
+def test_a_state_that_is_final_is_a_note(kind, state):
+    record = {"kind": kind, "subject": "x", "state": state, "severity": "warning"}
+    told = alert_of(GATEWAY, "health", record, SECOND)
+    assert told is not None and told.is_note
+
+
+def test_a_critical_word_is_one_alert_and_no_end():
+    record = {"kind": "robot", "subject": "mm", "state": "lost", "severity": "critical"}
+    assert alert_of(GATEWAY, "health", record, 1) is None
+    assert ended_by(GATEWAY, "health", record) == []
+    assert alert_of(GATEWAY, "alert", record, 1) is not None
