@@ -47,7 +47,7 @@ def tape(tmp_path):
 
 def run(*words):
     return subprocess.run(
-        [sys.executable, "-m", "onetape", *map(str, words)], capture_output=True, timeout=60
+        [sys.executable, "-m", "onetape", *map(str, words)], capture_output=True, timeout=300
     )
 
 

@@ -54,7 +54,7 @@ def run(tape: Path, *more: str, **options) -> subprocess.Popen:
 
 
 def ended(process: subprocess.Popen) -> tuple[int, dict]:
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert out, err
     return process.returncode, json.loads(out)
 
@@ -135,7 +135,7 @@ def test_ctrl_c_ends_a_run_that_is_between_two_frames(tmp_path):
         while seen[-1] and "quote 1" not in seen[-1]:
             seen.append(process.stderr.readline())
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
     finally:
         process.kill()
     assert "quote 2" not in err

@@ -26,7 +26,7 @@ from onetape.services.http_limits import BODY_MAX
 from onetape.services.venue_access import VenueAccess
 from onetape.venues.gateways import Addresses, open_trading_venue
 
-WITHIN_S = 30
+WITHIN_S = 300
 BOMB = 1 << 30  # unpacked
 ROOM = 300 << 20  # what a process may take for an answer, its own bound and a copy or two
 
