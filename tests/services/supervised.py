@@ -38,6 +38,10 @@ class Maker(Strategy):
         else:
             self.sell(self.symbol, 0.01)
 """
+# It loads and is what it should be: that it fails is seen when it begins.
+FAILS_AT_START = MAKER.replace(
+    "    def on_start(self):", '    def on_start(self):\n        raise RuntimeError("not today")'
+)
 CONFIG = """
 [venues.x]
 kind = "binance-usdm"

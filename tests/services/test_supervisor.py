@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import msgspec
-from supervised import ALLOCATE, CONFIG, MAKER, Home, is_there
+from supervised import ALLOCATE, CONFIG, FAILS_AT_START, MAKER, Home, is_there
 
 from onetape.services.supervisor_options import supervisor_journal
 from onetape.store.tokens import read_token
@@ -129,37 +129,49 @@ account = "main"
 strategy = "bad.py"
 account = "main"
 params = { symbol = "binance:BTC/USDT:USDT" }
+"""
+)
+CLOSED = """
 [accounts.closed]
 venue = "live"
 [venues.live]
 kind = "binance-usdm"
 mode = "live"
 """
-)
 
 
-def test_what_cannot_work_is_named_and_harms_nobody_else(tmp_path: Path) -> None:
-    with Home(tmp_path, POISON) as home:
+def test_what_cannot_work_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with Home(tmp_path, POISON + CLOSED) as home:
         (tmp_path / "bad.py").write_text("raise RuntimeError('not today')\n")
+        told = home.run("up", code=2)["error"]
+        assert told["name"] == "BAD_CONFIG"
+        for words in ("robot gone: no strategy file", "robot bad:", "not today", "account closed"):
+            assert words in told["message"]
+        lines = (POISON + CLOSED).splitlines()
+        assert f"onetape.toml:{lines.index('[venues.live]') + 1}" in told["message"]
+        status = home.status()
+        assert (status["running"], status["processes"]) == (False, [])
+
+
+def test_what_fails_later_is_named_and_harms_nobody_else(tmp_path: Path) -> None:
+    with Home(tmp_path, POISON) as home:
+        (tmp_path / "nowhere.py").write_text(MAKER)
+        (tmp_path / "bad.py").write_text(FAILS_AT_START)
         told = home.run("up", code=6)["error"]
         assert told["name"] == "PROCESS_DOWN"
-        for name in ("robot:gone failed", "robot:bad failed", "gateway:closed failed"):
-            assert name in told["message"]
-        assert "not today" in told["message"]
+        assert "robot:bad failed" in told["message"] and "not today" in told["message"]
         states = {p["name"]: p["state"] for p in home.asked()["processes"]}
-        assert {n for n, state in states.items() if state == "running"} == set(ALL)
-        errors = (home.home / "logs" / "error.log").read_text()
-        assert "no strategy file" in errors
+        assert {n for n, s in states.items() if s == "running"} == {*ALL, "robot:gone"}
         # Mended, it is asked for.
-        (tmp_path / "nowhere.py").write_text(MAKER)
-        assert home.run("restart", "robot:gone")["state"] == "running"
+        (tmp_path / "bad.py").write_text(MAKER)
+        assert home.run("restart", "robot:bad")["state"] == "running"
         assert home.run("restart", "robot:nobody", code=2)["error"]["name"] == "BAD_CONFIG"
         # Without its supervisor it is stopped as well.
         pids = {p["name"]: p["pid"] for p in home.asked()["processes"] if p["pid"]}
         os.kill(pids["supervisor"], signal.SIGKILL)
         home.wait_for(lambda: not is_there(pids["supervisor"]))
         stopped = home.run("down")["stopped"]
-        assert set(stopped) == {*ALL[1:], "robot:gone"}
+        assert set(stopped) == {*ALL[1:], "robot:gone", "robot:bad"}
         assert stopped.index("gateway:main") > stopped.index("robot:mm")
         assert stopped[-1] == "venue:x"
         assert [pid for pid in pids.values() if is_there(pid)] == []

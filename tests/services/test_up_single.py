@@ -8,7 +8,7 @@ import signal
 from decimal import Decimal
 from pathlib import Path
 
-from supervised import CONFIG, MAKER, Home, is_there
+from supervised import CONFIG, FAILS_AT_START, MAKER, Home, is_there
 
 ALLOCATE = (
     "send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2",
@@ -94,7 +94,7 @@ def test_all_of_it_in_one_process(tmp_path: Path) -> None:
 def test_what_cannot_start_is_named_and_the_rest_runs(tmp_path: Path) -> None:
     bad = '[robots.bad]\nstrategy = "bad.py"\naccount = "main"\n'
     with Home(tmp_path, TWO + bad, MAKER) as home:
-        (tmp_path / "bad.py").write_text("raise RuntimeError('not today')\n")
+        (tmp_path / "bad.py").write_text(FAILS_AT_START)
         told = home.run("up", "--single", code=6)["error"]
         assert "robot:bad failed" in told["message"]
         assert "not today" in told["message"]

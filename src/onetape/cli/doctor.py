@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
+import select
 import sys
 import sysconfig
 import time
@@ -18,11 +18,9 @@ from onetape.cli.frame import Answer, Shell, verb
 from onetape.model.errors import OnetapeError, UsageError
 from onetape.services.findings import ERROR, OK, WARNING, Finding
 
-FREE_BYTES_MIN = 1 << 30  # a day of one busy symbol's tape
 YEAR_MIN = 2024  # a clock before this has never been set
 CLOCK_SAMPLE_S = 0.05
 CLOCK_STEP_NS_MAX = 5_000_000  # wall and monotonic clock part by this in one sample: being stepped
-NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "glusterfs")
 
 
 @verb(
@@ -52,7 +50,6 @@ def command(shell: Shell, venue: str, listen: float) -> Answer:
         _python,
         _core,
         _processor,
-        lambda: _disk(shell.home),
         _clock,
         lambda: _configuration(shell, venue, listen),
     )
@@ -113,46 +110,9 @@ def _cpu_flags() -> set[str | None]:
     return set(words.partition(":")[2].split())
 
 
-def _disk(home: Path) -> Iterator[Finding]:
-    place = home
-    while not place.exists():
-        place = place.parent
-    if not place.is_dir():
-        yield Finding(ERROR, "home", f"{place} is not a folder", "choose another --home")
-        return
-    if not os.access(place, os.W_OK | os.X_OK):
-        yield Finding(ERROR, "home", f"{place} cannot be written", "choose another --home")
-        return
-    free = shutil.disk_usage(place).free
-    kind = _file_system(place)
-    text = f"{home}, {free / 2**30:,.1f} GiB free" + (f" on {kind}" if kind else "")
-    if free < FREE_BYTES_MIN:
-        yield Finding(WARNING, "home", text, "a day of one busy market takes about 1 GiB")
-    elif kind in NETWORK_FILE_SYSTEMS:
-        yield Finding(WARNING, "home", text, "a journal needs a local disk")
-    else:
-        yield Finding(OK, "home", text)
-    if home.exists() and home.stat().st_mode & 0o077:
-        yield Finding(WARNING, "home", "others may look into it", f"chmod 700 {home}")
-
-
-def _file_system(place: Path) -> str:
-    try:
-        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ""
-    path, best, kind = f"{place.resolve()}/", "", ""
-    for line in mounts:
-        fields = line.split()
-        point = fields[1].encode().decode("unicode_escape").rstrip("/") + "/"
-        if path.startswith(point) and len(point) >= len(best):
-            best, kind = point, fields[2]
-    return kind
-
-
 def _clock() -> Iterator[Finding]:
     wall, steady = time.time_ns(), time.monotonic_ns()
-    time.sleep(CLOCK_SAMPLE_S)
+    select.select([], [], [], CLOCK_SAMPLE_S)  # under a shifted clock a sleep may fail
     drift = abs((time.time_ns() - wall) - (time.monotonic_ns() - steady))
     now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(wall // 10**9))
     if time.gmtime(wall // 10**9).tm_year < YEAR_MIN:
@@ -166,17 +126,26 @@ def _clock() -> Iterator[Finding]:
 
 
 def _configuration(shell: Shell, venue: str, listen: float) -> Iterator[Finding]:
+    from onetape.services.start_check import check_clock, check_home, check_start
+
     path = shell.config_path
     if path is None:
         if venue:
             raise UsageError(f"no configuration has a venue {venue!r}", where="--venue")
+        yield from check_home(shell.home)
+        yield from check_clock()
         yield Finding(OK, "configuration", "none, the defaults hold", "onetape init writes one")
         return
     try:
         config = shell.config
     except OnetapeError as error:
+        yield from check_home(shell.home)
         yield Finding.of("configuration", error)
         return
+    known = list(
+        check_start(config, path.parent.absolute(), shell.home.absolute(), is_examined=True)
+    )
+    yield from known
     yield Finding(OK, "configuration", f"{path}: {len(config.robots)} robots")
     from onetape.services.venue_doctor import examine
 

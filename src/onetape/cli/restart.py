@@ -10,7 +10,13 @@ from onetape.cli.frame import Answer, Shell, load, verb
 @verb("restart", example="onetape restart robot:mm")
 @click.argument("name")
 def command(shell: Shell, name: str) -> Answer:
-    """Stop one process and start it again; returns when it runs. One that failed is tried anew."""
+    """Stop one process and start it again; returns when it runs. One that failed is tried anew.
+
+    A robot starts as its configuration says now, and what is different is shown; where it could not
+    start, nothing is stopped.
+    """
     restart = load("onetape.services.supervisor_client", "restart", what="the supervisor")
-    told = restart(shell.home, name)
-    return Answer(told, f"{name} runs, process {told['pid']}")
+    told = restart(shell.home, name, shell.config, shell.config_path)
+    text = f"{name} runs, process {told['pid']}"
+    changed = [f"  {key}: {was} -> {now}" for key, (was, now) in told["changed"].items()]
+    return Answer(told, "\n".join([text, *changed]))

@@ -80,6 +80,7 @@ class Supervisor:
         self.log = SystemLog(home)
         self.robots = AddedRobots(self)
         self.use(self.robots.configured(config))
+        self.read: Callable[[], Config] = lambda: self.config
         found = self._left()
         self.is_single = SINGLE in found if found else single
         self.law = Law([Child(SINGLE, SINGLE)] if self.is_single else children_of(self.config))
@@ -499,14 +500,20 @@ class Supervisor:
             return {"error": f"no process {name!r}; there is: {', '.join(there)}"}
         if not any(life.is_wanted for life in self.law.lives.values()):
             return {"error": "everything is being stopped"}
+        try:
+            changed = self.robots.reread(name)
+        except OnetapeError as error:
+            return {"status": "refused", **error.as_json()}
         self.tape.command("restart", {"process": name})
         self.say("info", name, "asked to restart")
-        if name.startswith("robot:") and self.starter.is_renewed(name):
-            self.say("info", name, "its source is another one: a new run takes over")
+        for key, (was, now) in changed.items():
+            self.say("info", name, f"{key} was {was}, is {now}")
+        if name.startswith("robot:") and (changed or self.starter.is_renewed(name)):
+            self.say("info", name, "it is another one: a new run takes over")
             not_wanted(self.home, name.partition(":")[2])
         process = SINGLE if self.is_single else name
         self.restart(process)
-        return {"starts": self.law.lives[process].starts}
+        return {"starts": self.law.lives[process].starts, "changed": changed}
 
     def restart(self, name: str) -> None:
         """One process: stopped, and started again."""

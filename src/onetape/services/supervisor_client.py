@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +19,7 @@ import msgspec
 from onetape.ipc.local_socket import connect
 from onetape.model.config import OPERATOR, Config
 from onetape.model.errors import BY_CODE, BadConfig, JournalLocked, ProcessDown, UsageError
-from onetape.services.collector_options import collector_options, streams_of
+from onetape.services.collector_options import streams_of
 from onetape.services.process_figures import Figures
 from onetape.services.supervisor_child import Process, start_time
 from onetape.services.supervisor_journal import left_in
@@ -25,6 +27,7 @@ from onetape.services.supervisor_law import STOP_WITHIN_S
 from onetape.services.supervisor_options import SupervisorOptions, supervisor_socket
 from onetape.services.supervisor_parts import SINGLE
 from onetape.services.supervisor_start import not_wanted
+from onetape.store.config import load_config
 from onetape.store.private import private_folder
 from onetape.store.tokens import make_token
 
@@ -108,8 +111,21 @@ def bring_up(
     already = ask(home, "status")
     if already is not None:
         return {**already, "already": True}
-    _check(config)
-    began = _begin(config, path, home, single=single)
+    _check(config, path, home, single=single)
+    with _interruptions():
+        began = _begin(config, path, home, single=single)
+        try:
+            told = _settled(began, home)
+        except KeyboardInterrupt as interrupt:
+            _interrupted(began, home, interrupt)
+            raise
+    if any(p["state"] != "running" for p in told["processes"]):
+        raise _not_ready(told)
+    return {**told, "already": False}
+
+
+def _settled(began: subprocess.Popen[bytes], home: Path) -> dict[str, Any]:
+    """The supervisor's status once all run or will not. Raises ProcessDown."""
     deadline = time.monotonic() + UP_WITHIN_S
     answering = time.monotonic() + BEGIN_WITHIN_S
     while True:
@@ -119,23 +135,68 @@ def bring_up(
             if time.monotonic() > answering or (began.poll() is not None and not is_other):
                 raise _not_begun(began, home)
         elif told["settled"]:
-            break
+            return told
         elif time.monotonic() > deadline:
             raise _not_ready(told)
         time.sleep(LOOK_S)
-    if any(p["state"] != "running" for p in told["processes"]):
-        raise _not_ready(told)
-    return {**told, "already": False}
 
 
-def _check(config: Config) -> None:
+@contextmanager
+def _interruptions() -> Iterator[None]:
+    """Each signal that ends a command interrupts the block, also when its terminal is closed."""
+
+    def interrupt(number: int, _frame: Any) -> None:
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, interrupt) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _interrupted(began: subprocess.Popen[bytes], home: Path, interrupt: KeyboardInterrupt) -> None:
+    """Brings down what was begun; interrupted again, it leaves at once. Either way it says so."""
+    _tell(f"interrupted ({interrupt}): stops what it has started; once more leaves it running")
+    try:
+        stopped = bring_down(home)["stopped"]
+        if began.poll() is None:  # it has not listened yet
+            began.terminate()
+            began.wait()
+            stopped += _stop_orphans(home)
+        _tell(f"stopped {', '.join(stopped)}" if stopped else "nothing runs")
+    except KeyboardInterrupt:
+        _tell(
+            f"left at once: supervisor {began.pid} and what it has started may run on; "
+            f"onetape --home {home} status, onetape --home {home} down"
+        )
+
+
+def _tell(line: str) -> None:
+    """A terminal that was closed takes no more lines."""
+    with suppress(OSError):
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+
+def _check(config: Config, path: Path | None, home: Path, *, single: bool) -> None:
     if not config.venues and not config.accounts and not streams_of(config):
         raise BadConfig(
             "there is nothing to run", where="onetape.toml",
             todo="write [venues.NAME] and [accounts.NAME]; onetape init writes an example",
         )  # fmt: skip
-    for name, stream in streams_of(config).items():  # before anything is started
-        collector_options(name, stream, home=Path(), folder=Path())
+    from onetape.services.start_check import check_start, refuse
+
+    folder = (path.parent if path else Path()).absolute()
+    running = [name for name, _ in _orphans(home)]
+    if SINGLE in running:
+        running = [f"robot:{name}" for name in config.robots]
+    refuse(check_start(config, folder, home.absolute(), single=single, running=running))
 
 
 def _begin(
@@ -203,11 +264,12 @@ def run_in_front(
     """The supervisor in this process, until Ctrl-C or `onetape down`. ready: given the status."""
     from onetape.services.supervisor_main import supervise
 
-    _check(config)
+    _check(config, path, home, single=single)
     try:
         supervise(
             config, home, (path.parent if path else Path()).absolute(),
             lambda supervisor: ready(supervisor.status()), single=single,
+            read=lambda: load_config(path, os.environ),
         )  # fmt: skip
     except JournalLocked as error:
         raise ProcessDown(
@@ -256,9 +318,16 @@ def _stop_orphans(home: Path) -> list[str]:
     return names
 
 
-def restart(home: Path, name: str) -> dict[str, Any]:
-    """One process: stopped, and started again. Returns when it runs. Raises UsageError for a name
-    that there is not, ProcessDown for one that does not come back."""
+def restart(home: Path, name: str, config: Config, path: Path | None) -> dict[str, Any]:
+    """One process: stopped, and started again; a robot as its file says now, `changed` is what is
+    different. Returns when it runs. Raises UsageError for a name that there is not, ProcessDown for
+    one that does not come back, and as `up` for a robot that cannot start: that one runs on."""
+    kind, _, robot = name.partition(":")
+    if kind == "robot" and robot in config.robots and ask(home, "status") is not None:
+        from onetape.services.start_check import check_robot, refuse
+
+        folder = (path.parent if path else Path()).absolute()
+        refuse(check_robot(config, robot, folder, home.absolute()), "restart")
     answer = ask(home, "restart", name=name)
     if answer is None:
         raise ProcessDown("nothing runs", where=str(home), todo="onetape up")
@@ -271,7 +340,7 @@ def restart(home: Path, name: str) -> dict[str, Any]:
             raise ProcessDown("the supervisor ended meanwhile", where=str(home))
         process = next(p for p in told["processes"] if p["name"] == name)
         if process["starts"] > answer["starts"] and process["state"] == "running":
-            return dict(process)
+            return {**process, "changed": answer["changed"]}
         if process["state"] == "failed" or time.monotonic() > deadline:
             raise ProcessDown(
                 f"{name} {process['state']}: {process['reason']}", where="restart",

@@ -33,9 +33,11 @@ def supervise(
     settled: Callable[[Supervisor], None] | None = None,
     *,
     single: bool = False,
+    read: Callable[[], Config] | None = None,
 ) -> None:
     """Until all is stopped. settled: called once, when all run or will not. single: all in one
-    process. Raises JournalLocked where a supervisor of this home runs already, BadConfig."""
+    process. read: the configuration as its file is now. Raises JournalLocked where a supervisor of
+    this home runs already, BadConfig."""
     forks = None if single else _fork_server(config, home)  # it imports while we do
     from onetape.services.supervisor import Supervisor
     from onetape.services.supervisor_start import Starter, with_secrets_kept
@@ -46,6 +48,8 @@ def supervise(
 
         async def work() -> None:
             supervisor = Supervisor(given, starter, home, single=single, forks=forks)
+            if read is not None:
+                supervisor.read = lambda: with_secrets_kept(read(), environ, folder)[0]
             await supervisor.run(lambda: settled(supervisor) if settled is not None else None)
 
         asyncio.run(work())
@@ -79,7 +83,10 @@ def main() -> int:
     try:
         config = load_config(path, os.environ)
         folder = path.parent if path else Path.cwd()
-        supervise(config, Path(options.home), folder, single=options.single)
+        supervise(
+            config, Path(options.home), folder, single=options.single,
+            read=lambda: load_config(path, os.environ),
+        )  # fmt: skip
     except OnetapeError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

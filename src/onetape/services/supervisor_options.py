@@ -7,16 +7,21 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.model.byte_size import parse_bytes
 from onetape.model.config import Config
 from onetape.services.supervisor_parts import SINGLE
 
 __all__ = [
+    "LOAD_WITHIN_S",
     "MODULES",
+    "Checked",
+    "RobotCheck",
     "RobotOptions",
     "SingleOptions",
     "SupervisorOptions",
     "VariantsOptions",
     "VenueOptions",
+    "robot_options",
     "supervisor_journal",
     "supervisor_socket",
 ]
@@ -33,6 +38,9 @@ class SupervisorOptions(msgspec.Struct, frozen=True, kw_only=True):
     home: str
     config: str
     single: bool = False  # all in one process
+
+
+LOAD_WITHIN_S: Final = 20  # a strategy that is asked before anything starts
 
 
 def supervisor_journal(home: Path) -> Path:
@@ -92,6 +100,36 @@ class RobotOptions(msgspec.Struct, frozen=True, kw_only=True):
     memory_max: int = 0
     symbols_only: bool = False
     grant: str = ""
+
+
+def robot_options(config: Config, name: str, *, home: Path, folder: Path) -> RobotOptions:
+    """As [robots.NAME] has it; what is of its start alone is left out."""
+    robot = config.robots[name]
+    return RobotOptions(
+        name=name, home=str(home), folder=str(folder), strategy=robot.strategy,
+        account=robot.account, subaccount=robot.subaccount, on_error=robot.on_error,
+        params=robot.params, restart=robot.restart, orders_per_second=robot.orders_per_second,
+        memory_max=parse_bytes(robot.memory_max) if robot.memory_max else 0,
+        streams=robot.streams,
+    )  # fmt: skip
+
+
+class RobotCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """What a robot is asked before anything starts. variants: the parameters of each."""
+
+    options: RobotOptions
+    variants: list[dict[str, Any]]
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """Its answer. symbols: what it trades; code, what, where, todo: of the error, 0: none."""
+
+    name: str
+    symbols: list[str] = []
+    code: int = 0
+    what: str = ""
+    where: str = ""
+    todo: str = ""
 
 
 class VariantsOptions(msgspec.Struct, frozen=True, kw_only=True):

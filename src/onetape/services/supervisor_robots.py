@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -73,6 +74,43 @@ class AddedRobots:
         said, self._said = self._said, []
         return said
 
+    def reread(self, name: str) -> dict[str, tuple[Any, Any]]:
+        """From its next start on a robot of the configuration is as the file says now: by key, what
+        was and what is. Raises OnetapeError for a file that cannot be read, or does not fit."""
+        supervisor, robot = self._supervisor, name.partition(":")[2]
+        read = supervisor.read()
+        if not name.startswith("robot:") or robot not in read.robots:
+            return {}
+        before, now = supervisor.config.robots[robot], read.robots[robot]
+        was, is_now = _flat(before), _flat(now)
+        changed = {
+            key: (was.get(key), is_now.get(key))
+            for key in {**was, **is_now}
+            if was.get(key) != is_now.get(key)
+        }
+        if not changed:
+            return {}
+        if bool(before.variants) != bool(now.variants):
+            raise NotAvailable("variants come and go with the whole", todo="onetape down, up")
+        others = {key: each for key, each in supervisor.config.robots.items() if key != robot}
+        rest = msgspec.structs.replace(supervisor.config, robots=others)
+        supervisor.use(
+            with_robot(rest, robot, msgspec.to_builtins(now), where=read.where("robots"))
+        )
+        if not supervisor.is_single:
+            life = supervisor.law.lives[name]
+            life.child, life.held = (
+                robot_child(supervisor.config, robot),
+                "its symbols are looked up",
+            )
+            self._spawn(self._begin(life.child, now.account))
+        return changed
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     # --- commands ---------------------------------------------------------------------------------
 
     def _add(self, command: Command) -> Do:
@@ -98,9 +136,7 @@ class AddedRobots:
             child = robot_child(config, name)
             supervisor.files[child.name] = ChildFiles(supervisor.home, child.name)
             supervisor.law.add(child, "its symbols are looked up")
-            task = asyncio.ensure_future(self._begin(child, config.robots[name].account))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._spawn(self._begin(child, config.robots[name].account))
             return {"name": name, "process": child.name, "section": section}
 
         return do
@@ -167,3 +203,10 @@ class AddedRobots:
             return {"name": name, "process": f"robot:{name}"}
 
         return do
+
+
+def _flat(section: RobotConfig) -> dict[str, Any]:
+    """By key, each parameter by its own."""
+    plain: dict[str, Any] = msgspec.to_builtins(section)
+    params = plain.pop(PARAMS)
+    return {**plain, **{f"{PARAMS}.{name}": value for name, value in params.items()}}

@@ -30,6 +30,7 @@ from onetape.services.supervisor_options import (
     SingleOptions,
     VariantsOptions,
     VenueOptions,
+    robot_options,
 )
 from onetape.store.secrets import read_secret
 from onetape.store.tokens import grant_of
@@ -322,15 +323,8 @@ class Starter:
         )
 
     def _robot(self, name: str) -> RobotOptions:
-        robot = self.config.robots[name]
-        return RobotOptions(
-            name=name, home=str(self.home), folder=str(self.folder), strategy=robot.strategy,
-            account=robot.account, subaccount=robot.subaccount, on_error=robot.on_error,
-            params=robot.params, restart=robot.restart, since=wanted_since(self.home, name),
-            orders_per_second=robot.orders_per_second,
-            memory_max=parse_bytes(robot.memory_max) if robot.memory_max else 0,
-            streams=robot.streams,
-        )  # fmt: skip
+        made = robot_options(self.config, name, home=self.home, folder=self.folder)
+        return msgspec.structs.replace(made, since=wanted_since(self.home, name))
 
     def _variants(self, robot: str) -> VariantsOptions:
         params = {name: each.params for name, each in self.config.robots[robot].variants.items()}
