@@ -571,7 +571,7 @@ class Gateway:
             case "who":
                 return {"process": door.names[0], "names": door.names}
             case "status":
-                return self._status()
+                refused = None
             case "attach" | "life":
                 refused = door.refusal(asked, str(asked["name"]))
             case "follow" | "standing":
