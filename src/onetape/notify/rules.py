@@ -33,6 +33,7 @@ KINDS: Final = {
     "account stream": Kind(Type.GATEWAY),  # lost, stale - live
     "balance": Kind(Type.GATEWAY, notes=("corrected", "reset")),  # differs - agrees
     "budget": Kind(Type.GATEWAY),  # used up - there again
+    "checkpoint": Kind(Type.GATEWAY, notes=_NOTE),  # none could be made: the next is tried
     "clock": Kind(Type.CLOCK, notes=_NOTE),  # was set right
     "difference": Kind(Type.GATEWAY, ends="reconciled"),
     "drift": Kind(Type.GATEWAY, notes=_NOTE),

@@ -146,7 +146,8 @@ class House:
         async def work() -> None:
             async with bridged(started) as reached:
                 made.append(Gateway(reached, is_single=True))
-                made[0].tell = partial(self.parts.tell, child.name, RUNNING)
+                told = partial(self.parts.tell, child.name, RUNNING)
+                made[0].listening.tell = told
                 await made[0].run(ready.set)
 
         running = asyncio.ensure_future(work())
