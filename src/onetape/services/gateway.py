@@ -22,20 +22,16 @@ from onetape.accounts.table import AccountTable
 from onetape.ipc.door import OPERATOR
 from onetape.ipc.server import listen
 from onetape.market.in_front import in_front
-from onetape.market.silence import Attention
 from onetape.model.enums import RequestKind, Side
 from onetape.model.errors import IoFailed
 from onetape.model.instrument import Instrument
-from onetape.model.time import SECOND
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.gate import Gate, Limits
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, Out
 from onetape.orders.manager import OrderManager
-from onetape.orders.outage import Outage
 from onetape.orders.outcome import Answer
 from onetape.orders.reconcile import Reconciler
-from onetape.orders.stream_probe import StreamProbe
-from onetape.orders.told import BalanceTold, MoveTold, StreamTold, Told
+from onetape.orders.told import BalanceTold, MoveTold, Told
 from onetape.services.gateway_account import AccountFeed
 from onetape.services.gateway_budget import AddressBudget, OrderBudget, budget_file
 from onetape.services.gateway_checkpoint import Recovered, checkpoint_file, hold_all, recover
@@ -49,6 +45,7 @@ from onetape.services.gateway_instruments import learn_venue
 from onetape.services.gateway_journal import GatewayTape
 from onetape.services.gateway_lag import RobotLag
 from onetape.services.gateway_line import Sent, VenueLine
+from onetape.services.gateway_listening import Listening
 from onetape.services.gateway_lives import RobotLives
 from onetape.services.gateway_market import MarketFeed
 from onetape.services.gateway_money import AccountMoney
@@ -88,8 +85,7 @@ class Gateway:
         self.protocol = self.venue.protocol
         self.manager = OrderManager(self.protocol)
         self.clock = VenueClock()
-        self.attention = Attention()
-        self.outage = Outage(options.account)
+        self.listening = Listening(self)
         self.budget = AddressBudget(
             budget_file(self.home, options.rest), self.venue.budget, now=self.clock.now,
             say=self._say,
@@ -117,8 +113,6 @@ class Gateway:
         self.tasks = GatewayTasks(self.stopping, hide.text)
         self._dead_man_at = 0
         self.listener: Callable[[], None] | None = None  # in this process: the tape has grown
-        self.tell: Callable[[str], None] = lambda words: None  # what is not well, for `status`
-        self._told = ""
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -222,7 +216,7 @@ class Gateway:
         )
         self.gate = Gate(self.manager, {i.symbol: i for i in self.instruments}, self._limits())
         self.gate.killed = old.killed
-        self.probe = StreamProbe(self.manager, int(self.venue.probe_s * SECOND))
+        self.listening.begin()
         if is_other:
             self._say(HealthOut("exchange", self.options.account, "new"))
         self._say(HealthOut("intents", self.options.account, f"on {self.options.intents}"))
@@ -363,9 +357,7 @@ class Gateway:
         if self.money.moves_wanted is None:
             self.money.ready()
             was_ready, self.gate.ready = self.gate.ready, self.account.is_up
-            self.probe.reconciled(self.attention.now)
-            if self.gate.ready and not was_ready and not self.gate.is_deaf:
-                self._say_told()
+            self.listening.reconciled(is_new=self.gate.ready and not was_ready)
             self.reconciled.set()
 
     def _make_calls(self, calls: list[Call]) -> None:
@@ -406,9 +398,9 @@ class Gateway:
         if answer.venue_code and answer.venue_code == self.venue.order_limit_code:
             self.orders.hold(answer.retry_after)
         now = self.clock.now()
-        if self.probe.answered(call, answer, self.attention.now):
-            self._believe_account()
-        elif not self.reconciler.answered(call, answer, now):
+        if not self.listening.answered(call, answer) and not self.reconciler.answered(
+            call, answer, now
+        ):
             self.manager.answered(call, answer, now)
         self.carry_out()
         if call.purpose is Purpose.MOVES:
@@ -420,7 +412,7 @@ class Gateway:
         while True:
             now = self.clock.now()
             self._look_at_disk()
-            self._listen(now)
+            self.listening.look(now)
             self.manager.tick(now)
             rounds = self.reconciler.rounds
             self.reconciler.tick(now)
@@ -475,37 +467,6 @@ class Gateway:
         else:
             self._say(HealthOut("disk", name, "there is room again"))
 
-    def _listen(self, now: int) -> None:
-        """Whether market and account are still told, while they are connected."""
-        if stalled := self.attention.look(time.monotonic_ns()):
-            words = f"this process stood still for {stalled / SECOND:.1f} s"
-            self._say(HealthOut("stall", self.options.account, words, "warning"))
-        self.market.look(self.attention.now)
-        self.depth.look(self.attention.now)
-        self.probe.tick(self.attention.now, now)
-        if said := self.outage.look((o.client_id for o in self.manager.unknown), now):
-            self._say(said)
-        self._believe_account()
-        stale = ["account stream"] * self.probe.is_silent + list(self.market.stale)
-        words = f"stale: {', '.join(stale)}"[:200] if stale else ""
-        if words != self._told:
-            self._told = words
-            self.tell(words)
-
-    def _believe_account(self) -> None:
-        """As the probe does: at once, before the next order."""
-        if self.probe.is_silent == self.gate.is_deaf:
-            return
-        self.gate.is_deaf = self.probe.is_silent
-        if self.probe.is_silent:
-            self._say(HealthOut("account stream", self.options.account, "stale", "warning"))
-            self.account.cut()
-        else:
-            self._say_told()
-
-    def _say_told(self) -> None:
-        self._say(HealthOut("account stream", self.options.account, "live"))
-
     def _look_at_journal(self) -> None:
         """What nobody can read again is no journal: this process ends, and the next one asks the
         venue for all."""
@@ -535,8 +496,7 @@ class Gateway:
         self._say(HealthOut("order entry", self.options.account, "connected"))
 
     def _hear(self, told: list[Told]) -> None:
-        if not all(isinstance(each, StreamTold) for each in told):
-            self.probe.heard(self.attention.now)
+        self.listening.heard(told)
         self.manager.hear(told, self.clock.now())
         self.carry_out()
         self._told_of_money(told)
@@ -550,14 +510,13 @@ class Gateway:
                 return
 
     def _stream_came(self) -> None:
-        self.probe.came(self.attention.now)
+        self.listening.came()
         self.reconciler.start(self.clock.now(), "connected")
         self.carry_out()
 
     def _stream_went(self) -> None:
         self.gate.ready = False
-        self.probe.went()
-        self._say(HealthOut("account stream", self.options.account, "lost", "warning"))
+        self.listening.went()
 
     # --- who asks ---------------------------------------------------------------------------------
 
@@ -634,16 +593,7 @@ class Gateway:
             "clock_offset_ns": self.clock.offset,
             "spans": self.spans.summary(),
             "market": self.market.status(),
-            "account_stream": {
-                "up": self.account.is_up,
-                "stale": self.probe.is_silent,
-                "probes": self.probe.sent,
-                "silences": self.probe.found,
-            },
-            "stalls": {
-                "count": self.attention.stalls,
-                "longest_ms": self.attention.longest // 10**6,
-            },
+            **self.listening.status(),
             "positions": {
                 f"{symbol} {side}": qty for (symbol, side), qty in self.manager.positions.items()
             },
