@@ -16,6 +16,7 @@ from onetape.model.enums import (
     RequestKind,
     Side,
     TriggerBy,
+    TriggerKind,
 )
 from onetape.model.errors import (
     AccountMode,
@@ -76,6 +77,7 @@ class Desk:
         terms.setdefault("type", OrderType.LIMIT if price else OrderType.MARKET)
         if "trigger" in terms:
             terms |= {"trigger_int": self.price(terms.pop("trigger")), "trigger_by": TriggerBy.LAST}
+            terms["trigger_kind"] = TriggerKind.STOP
         return OrderSpec(
             symbol=self.symbol, side=Side(side), size_int=size, price_int=self.price(price), **terms
         )

@@ -120,9 +120,9 @@ class BinanceUsdmProtocol:
             if spec.tif is _GTD:
                 params["goodTillDate"] = str(spec.expire // _MS)
         if conditional:
-            rises = spec.trigger_int > reference if reference else spec.side is Side.BUY
-            stop = rises == (spec.side is Side.BUY)
-            params["type"] = ("STOP" if stop else "TAKE_PROFIT") + ("" if is_limit else "_MARKET")
+            params["type"] = ("STOP" if spec.is_stop else "TAKE_PROFIT") + (
+                "" if is_limit else "_MARKET"
+            )
             params["triggerPrice"] = i.price_text(spec.trigger_int)
             marks = spec.trigger_by is TriggerBy.MARK
             params["workingType"] = "MARK_PRICE" if marks else "CONTRACT_PRICE"
