@@ -83,7 +83,10 @@ class BinanceUsdmProtocol:
     name = "binance-usdm"
     client_id_chars = 36
     # Liquidation, deleveraging, and settlement of what is delisted: "Order Update", read 2026-11.
-    traits = Traits(forced=("autoclose-", "adl_autoclose", "settlement_autoclose-"))
+    traits = Traits(
+        trigger_by=(TriggerBy.LAST, TriggerBy.MARK),
+        forced=("autoclose-", "adl_autoclose", "settlement_autoclose-"),
+    )
 
     def __init__(self, key: str, secret: str) -> None:
         self.key = key
