@@ -2,10 +2,10 @@
 
     python tools/make_venues.py KRAKEN-ASSETPAIRS-2021-04-17
 
-Fee schedules by volume, amend rules, and levels at which loans are called in, each set with source
-and date. The argument is the recorded answer of Kraken's GET /0/public/AssetPairs; all else stands
-in HAND below, entered by hand from the sources named there. A number without a dated source is not
-entered: the venue then keeps its base tier.
+Fee schedules by volume, rules of amendments and triggers, levels at which loans are called in, each
+set with source and date. The argument is the recorded answer of Kraken's GET
+/0/public/AssetPairs; all else stands in HAND below, entered by hand from the sources named there. A
+number without a dated source is not entered: the venue then keeps its base tier.
 
 Of a schedule: `valid_from` is since when it holds as far as the source says ("": nothing older is
 known), `as_of` when it was read or published. `quotes` are the quote currencies whose volume can be
@@ -68,6 +68,38 @@ AMEND = [
         "triggers": True,
         "about": "bybit-exchange.github.io, FIX Amend Order: a smaller size keeps the place, a "
         "larger one loses it (documented for spot)",
+        "as_of": "2026-11-20",
+    },
+]
+
+TRIGGERS = [
+    {
+        "venue": "binance",
+        "markets": ["spot"],
+        "met": "refused",
+        "about": "-2010 Stop price would trigger immediately (developers.binance.com, Errors)",
+        "as_of": "2026-11-20",
+    },
+    {
+        "venue": "binance",
+        "markets": CONTRACTS,
+        "met": "refused",
+        "about": "-2021 ORDER_WOULD_IMMEDIATELY_TRIGGER (developers.binance.com, Error Code)",
+        "as_of": "2026-11-20",
+    },
+    {
+        "venue": "bitmex",
+        "markets": CONTRACTS,
+        "met": "refused",
+        "about": "Invalid stopPx for ordType (its API, as ccxt 6802 shows it)",
+        "as_of": "2020-04-15",
+    },
+    {
+        "venue": "kraken",
+        "markets": ["spot"],
+        "met": "fires",
+        "about": "support.kraken.com 203325793, Stop loss orders: entered above the market price, "
+        "a sell stop executes immediately",
         "as_of": "2026-11-20",
     },
 ]
@@ -234,7 +266,7 @@ def main(arguments: list[str]) -> int:
         kraken(body(Path(arguments[0]))) + FEES,
         key=lambda each: (each["venue"], each["valid_from"], "names" in each),
     )
-    parts = {"amend": AMEND, "loans": LOANS, "fees": fees}
+    parts = {"amend": AMEND, "triggers": TRIGGERS, "loans": LOANS, "fees": fees}
     lines = [
         f'"{name}": [\n' + ",\n".join(json.dumps(row) for row in rows) + "\n]"
         for name, rows in parts.items()

@@ -308,8 +308,8 @@ void bind_engine(nb::module_& m) {
         .def("touch_memory", [](PySimulation& s) { s.robot->unsettled = true; })
         .def("place", &PySimulation::place, nb::arg("symbol"), nb::arg("side"), nb::arg("qty"),
              nb::arg("price").none(), nb::arg("post_only"), nb::arg("reduce_only"), nb::arg("tif"),
-             nb::arg("trigger").none(), nb::arg("trigger_by"), nb::arg("position_side").none(),
-             nb::arg("expire").none(), nb::arg("tag"))
+             nb::arg("trigger").none(), nb::arg("trigger_by"), nb::arg("trigger_kind").none(),
+             nb::arg("position_side").none(), nb::arg("expire").none(), nb::arg("tag"))
         .def("set_target", &PySimulation::set_target, nb::arg("symbol"), nb::arg("qty"),
              nb::arg("reduce_only") = false, nb::arg("more") = nb::none(),
              nb::sig("def set_target(self, symbol: str, qty: object, reduce_only: bool = False, "

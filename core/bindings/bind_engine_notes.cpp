@@ -11,8 +11,8 @@ void bind_notes(nb::class_<PySimulation>& simulation) {
         .def("place_with", &PySimulation::place_with, nb::arg("more"), nb::arg("refusal"),
              nb::arg("reason"), nb::arg("symbol"), nb::arg("side"), nb::arg("qty"),
              nb::arg("price").none(), nb::arg("post_only"), nb::arg("reduce_only"), nb::arg("tif"),
-             nb::arg("trigger").none(), nb::arg("trigger_by"), nb::arg("position_side").none(),
-             nb::arg("expire").none(), nb::arg("tag"),
+             nb::arg("trigger").none(), nb::arg("trigger_by"), nb::arg("trigger_kind").none(),
+             nb::arg("position_side").none(), nb::arg("expire").none(), nb::arg("tag"),
              "As place, with further facts (a MessagePack map) for its frame on the tape. refusal: "
              "a code that it is denied with, 0: none.")
         .def(

@@ -35,6 +35,9 @@ OrderRequestPayload request_from_kwargs(const nb::kwargs& kwargs) {
             request.trigger = integer();
         else if (name == "trigger_by")
             request.trigger_by = named<TriggerBy>(value, trigger_names, "trigger_by");
+        else if (name == "trigger_kind")
+            request.flags = with_trigger_kind(
+                request.flags, named<TriggerKind>(value, trigger_kind_names, "trigger_kind"));
         else if (name == "expire")
             request.expire_ns = integer();
         else if (name == "post_only")

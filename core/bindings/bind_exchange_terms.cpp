@@ -107,6 +107,8 @@ InstrumentTerms terms_from_kwargs(const nb::kwargs& kwargs) {
             terms.volume_group = nb::cast<std::uint32_t>(value);
         else if (name == "amend")
             terms.amend.rule = named<AmendRule>(value, amend_names, "amend");
+        else if (name == "refuses_met_triggers")
+            terms.refuses_met_triggers = nb::cast<bool>(value);
         else if (name == "amend_triggers")
             terms.amend.triggers = nb::cast<bool>(value);
         else

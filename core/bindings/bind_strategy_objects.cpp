@@ -16,6 +16,7 @@ constexpr const char* state_names[] = {
 constexpr const char* side_names[] = {"none", "buy", "sell"};
 constexpr const char* type_names[] = {"", "limit", "market"};
 constexpr const char* tif_names[] = {"", "GTC", "IOC", "FOK", "GTD"};
+constexpr const char* trigger_kind_names[] = {"none", "stop", "take_profit", "trailing"};
 constexpr const char* position_side_names[] = {"both", "long", "short"};
 constexpr const char* liquidity_names[] = {"none", "maker", "taker"};
 
@@ -85,6 +86,14 @@ void bind_strategy_objects(nb::module_& m) {
         .def_prop_ro("price", [](const Order& o) { return optional_price(*o.instrument, o.price); })
         .def_prop_ro("trigger",
                      [](const Order& o) { return optional_price(*o.instrument, o.trigger); })
+        .def_prop_ro(
+            "kind",
+            [](const Order& o) -> nb::object {
+                const TriggerKind kind = trigger_kind_of(o.flags);
+                if (kind == TriggerKind::none) return nb::none();
+                return name_of(trigger_kind_names, kind);
+            },
+            nb::sig("def kind(self) -> str | None"))
         .def_prop_ro("qty", [](const Order& o) { return size_of(*o.instrument, o.size); })
         .def_prop_ro("filled", [](const Order& o) { return size_of(*o.instrument, o.filled); })
         .def_prop_ro("remaining",

@@ -78,6 +78,7 @@ enum : std::int64_t {
     shift_tif = 8,
     shift_trigger_by = 12,
     shift_position_side = 16,
+    shift_trigger_kind = 20,
 };
 
 Instrument& instrument_at(std::int64_t number) {
@@ -108,6 +109,8 @@ std::int64_t place(std::int64_t instrument, std::int64_t side, double qty, doubl
     if (bits & bit_post_only) order.flags |= order_post_only;
     if (bits & bit_reduce_only) order.flags |= order_reduce_only;
     order.position_side = static_cast<PositionSide>(bits >> shift_position_side & 3);
+    order.flags =
+        with_trigger_kind(order.flags, static_cast<TriggerKind>(bits >> shift_trigger_kind & 3));
     if (bits & bit_price) {
         order.type = OrderType::limit;
         wanted.has_price = snap_price(facts, price, order.side, order.price);

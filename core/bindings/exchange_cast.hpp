@@ -60,6 +60,7 @@ inline constexpr std::string_view side_names = "none,buy,sell";
 inline constexpr std::string_view type_names = "none,limit,market";
 inline constexpr std::string_view tif_names = "none,GTC,IOC,FOK,GTD";
 inline constexpr std::string_view trigger_names = "none,last,mark,index";
+inline constexpr std::string_view trigger_kind_names = "none,stop,take_profit,trailing";
 inline constexpr std::string_view position_side_names = "both,long,short";
 inline constexpr std::string_view liquidity_names = "none,maker,taker";
 inline constexpr std::string_view request_names = "none,place,cancel,amend";

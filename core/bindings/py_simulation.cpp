@@ -6,8 +6,9 @@ namespace onetape {
 OrderRef PySimulation::place_wanted(WantedOrder& wanted, nb::handle symbol, int side_number,
                                     nb::handle qty, nb::handle price, bool post_only,
                                     bool reduce_only, const std::string& tif, nb::handle trigger,
-                                    const std::string& trigger_by, nb::handle position_side,
-                                    nb::handle expire, const std::string& tag) {
+                                    const std::string& trigger_by, nb::handle trigger_kind,
+                                    nb::handle position_side, nb::handle expire,
+                                    const std::string& tag) {
     Instrument& instrument = find(symbol);
     const InstrumentSpec& facts = instrument.spec;
     OrderSpec& order = wanted.spec;
@@ -47,6 +48,14 @@ OrderRef PySimulation::place_wanted(WantedOrder& wanted, nb::handle symbol, int 
             order.trigger_by = TriggerBy::index;
         else
             throw nb::value_error("trigger_by must be last, mark or index");
+    }
+    if (!trigger_kind.is_none()) {
+        const std::string text = nb::cast<std::string>(trigger_kind);
+        if (trigger.is_none()) throw nb::value_error("kind needs a trigger");
+        if (text != "stop" && text != "take_profit")
+            throw nb::value_error("kind must be stop or take_profit");
+        order.flags = with_trigger_kind(
+            order.flags, text == "stop" ? TriggerKind::stop : TriggerKind::take_profit);
     }
     if (!position_side.is_none()) {
         const std::string text = nb::cast<std::string>(position_side);

@@ -174,6 +174,21 @@ class PySimulation {
         return type == OrderType::market && facts.market_lot > 0 ? facts.market_lot : facts.lot;
     }
 
+    // What the strategy left open is settled at its call, by the price that it knows, and never
+    // again: what moves on the way makes no take-profit of a stop. At the price itself it is a
+    // stop. False: no price is known.
+    [[nodiscard]] static bool settle_trigger_kind(const Instrument& instrument, OrderSpec& order) {
+        if (trigger_kind_of(order.flags) != TriggerKind::none) return true;
+        std::int64_t doubled = 0;
+        if (!instrument.view.trigger_doubled(order.trigger_by, instrument.view.bar.close, doubled))
+            return false;
+        const std::int64_t above = 2 * order.trigger - doubled;
+        const bool stops = order.side == Side::buy ? above >= 0 : above <= 0;
+        order.flags =
+            with_trigger_kind(order.flags, stops ? TriggerKind::stop : TriggerKind::take_profit);
+        return true;
+    }
+
     // Places it, or denies it with a reason. qty_text: the quantity as the strategy wrote it.
     template <class Text>
     OrderRef send(Instrument& instrument, WantedOrder& wanted, Text&& qty_text) {
@@ -198,6 +213,8 @@ class PySimulation {
             refusal = "the trigger is not a price that the instrument can carry";
         if (!refusal && !wanted.has_qty)
             refusal = "the quantity is not a number that the instrument can carry";
+        if (!refusal && wanted.wants_trigger && !settle_trigger_kind(instrument, order))
+            refusal = "no price is known yet that its trigger could be compared with: give kind";
         if (refusal) return deny(instrument, order, error::order_invalid, refusal);
         if (order.size <= 0)
             return deny(instrument, order, error::order_invalid,
@@ -217,31 +234,32 @@ class PySimulation {
 
     OrderRef place(nb::handle symbol, int side_number, nb::handle qty, nb::handle price,
                    bool post_only, bool reduce_only, const std::string& tif, nb::handle trigger,
-                   const std::string& trigger_by, nb::handle position_side, nb::handle expire,
-                   const std::string& tag) {
+                   const std::string& trigger_by, nb::handle trigger_kind, nb::handle position_side,
+                   nb::handle expire, const std::string& tag) {
         WantedOrder wanted;
         return place_wanted(wanted, symbol, side_number, qty, price, post_only, reduce_only, tif,
-                            trigger, trigger_by, position_side, expire, tag);
+                            trigger, trigger_by, trigger_kind, position_side, expire, tag);
     }
 
     // With further facts for the tape. refusal: it is denied for this, and never leaves.
     OrderRef place_with(const nb::bytes& more, std::uint16_t refusal, std::string reason,
                         nb::handle symbol, int side_number, nb::handle qty, nb::handle price,
                         bool post_only, bool reduce_only, const std::string& tif,
-                        nb::handle trigger, const std::string& trigger_by, nb::handle position_side,
-                        nb::handle expire, const std::string& tag) {
+                        nb::handle trigger, const std::string& trigger_by, nb::handle trigger_kind,
+                        nb::handle position_side, nb::handle expire, const std::string& tag) {
         WantedOrder wanted;
         wanted.spec.more.assign(more.c_str(), more.size());
         wanted.refusal = refusal;
         wanted.reason = std::move(reason);
         return place_wanted(wanted, symbol, side_number, qty, price, post_only, reduce_only, tif,
-                            trigger, trigger_by, position_side, expire, tag);
+                            trigger, trigger_by, trigger_kind, position_side, expire, tag);
     }
 
     OrderRef place_wanted(WantedOrder& wanted, nb::handle symbol, int side_number, nb::handle qty,
                           nb::handle price, bool post_only, bool reduce_only,
                           const std::string& tif, nb::handle trigger, const std::string& trigger_by,
-                          nb::handle position_side, nb::handle expire, const std::string& tag);
+                          nb::handle trigger_kind, nb::handle position_side, nb::handle expire,
+                          const std::string& tag);
 
     // A signed quantity, whole lots toward zero, as this strategy's own position.
     OrderRef set_target(nb::handle symbol, nb::handle qty, bool reduce_only,

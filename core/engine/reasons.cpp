@@ -31,6 +31,10 @@ std::string order_rule_text(const Order& order) {
     return "the combination of type, price, time in force and flags is not allowed";
 }
 
+bool is_refused(const Order& order) {
+    return order.state == OrderState::rejected || order.state == OrderState::denied;
+}
+
 }  // namespace
 
 std::string decimal_text(Int128 units, int decimals) {
@@ -74,6 +78,10 @@ std::string refusal_text(const Order& order) {
             return "its client id was used before";
         case error::self_trade:
             return "it would trade against an own order";
+        case error::order_would_trigger:
+            return is_refused(order)
+                       ? "the price had reached its trigger when it arrived: the venue refuses that"
+                       : "the price had reached its trigger when it arrived: it fired at once";
         case error::insufficient_funds:
             return "the account cannot carry it";
         case error::position_limit:

@@ -13,6 +13,7 @@ inline constexpr std::uint16_t order_unknown = 4104;
 inline constexpr std::uint16_t reduce_only_violated = 4106;
 inline constexpr std::uint16_t duplicate_client_id = 4107;
 inline constexpr std::uint16_t self_trade = 4108;
+inline constexpr std::uint16_t order_would_trigger = 4109;
 inline constexpr std::uint16_t insufficient_funds = 4201;
 inline constexpr std::uint16_t position_limit = 4301;
 inline constexpr std::uint16_t price_band = 4306;

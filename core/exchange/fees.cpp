@@ -33,6 +33,7 @@ void RecordedExchange::set_terms(std::uint32_t index, const InstrumentTerms& ter
     account_->set_terms(index, terms);
     market.venue = terms.venue;
     market.amend = terms.amend;
+    market.refuses_met_triggers = terms.refuses_met_triggers;
     if (market.expiry != terms.expiry) market.settled = false;
     market.expiry = terms.expiry;
     find_next_event();

@@ -32,6 +32,8 @@ struct InstrumentTerms {
     std::uint32_t venue = 0;              // number of the venue, from 1
     std::uint32_t volume_group = 0;       // instruments of one group share their volume
     AmendTerms amend;
+    // An order whose trigger is met when it arrives is refused; else it fires at once.
+    bool refuses_met_triggers = false;
 };
 
 class MarginTable {

@@ -39,6 +39,11 @@ void MatchingEngine::place(std::uint32_t participant, std::int64_t now,
     if (code == error::none && ids_.find(participant, request.order_id) != IdMap::absent) {
         code = error::duplicate_client_id;
     }
+    const bool rises = trigger_rises(request.side, request.flags);
+    const bool met = request.trigger != 0 && is_met(request.trigger_by, rises, request.trigger);
+    if (code == error::none && met && options_.refuses_met_triggers) {
+        code = error::order_would_trigger;
+    }
     std::int64_t size = request.size;
     if (code == error::none && request.trigger == 0) {
         if ((request.flags & order_reduce_only) != 0) {
@@ -74,7 +79,7 @@ void MatchingEngine::place(std::uint32_t participant, std::int64_t now,
              .flags = request.flags,
              .robot = request.robot,
              .place = Place::incoming,
-             .rises = false};
+             .rises = rises};
     ids_.insert(participant, request.order_id, slot);
     if (request.tif == TimeInForce::gtd) {
         expiries_.push_back({request.expire_ns, order.venue_id, slot});
@@ -85,10 +90,11 @@ void MatchingEngine::place(std::uint32_t participant, std::int64_t now,
         match(slot, now);
         return;
     }
-    const std::int64_t price = trigger_price(request.trigger_by);
-    order.rises = price != 0 && price != request.trigger ? request.trigger > price
-                                                         : request.side == Side::buy;
-    add_trigger(slot);  // one that is met already fires before the call ends
+    if (met) {
+        fire(slot, now, error::order_would_trigger);
+    } else {
+        add_trigger(slot);
+    }
 }
 
 // A trigger fired: what was not asked at the door is asked now.
@@ -343,6 +349,10 @@ void MatchingEngine::amend(std::uint32_t participant, std::int64_t now,
         options_.check_rules && spec_.tick > 1 && request.trigger % spec_.tick != 0) {
         code = error::order_invalid;
     }
+    const bool met = retriggers && is_met(order.trigger_by, order.rises, request.trigger);
+    if (code == error::none && met && options_.refuses_met_triggers) {
+        code = error::order_would_trigger;
+    }
     if (code == error::none && order.place == Place::resting &&
         (order.flags & order_post_only) != 0 && price != order.price &&
         crosses(order.side, price)) {
@@ -361,10 +371,12 @@ void MatchingEngine::amend(std::uint32_t participant, std::int64_t now,
         order.price = price;
         order.size = order.left = size;
         if (request.trigger != 0) order.trigger = request.trigger;
-        const std::int64_t now_at = trigger_price(order.trigger_by);
-        if (now_at != 0 && now_at != order.trigger) order.rises = order.trigger > now_at;
         emit(order, now, OrderNews::updated, state, error::none);
-        add_trigger(slot);
+        if (met) {
+            fire(slot, now, error::order_would_trigger);
+        } else {
+            add_trigger(slot);
+        }
         return;
     }
     if (options_.amend.keeps_place(smaller)) {

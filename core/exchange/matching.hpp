@@ -34,6 +34,8 @@ struct MatchingOptions {
     bool by_order = false;    // tell the sink of each order of the book, too
     bool check_rules = true;  // order_rules.hpp; a trusted feed of own making may skip them
     AmendTerms amend{};
+    // An order whose trigger is met when it arrives is refused; else it fires at once.
+    bool refuses_met_triggers = false;
 };
 
 class MatchingSink {
@@ -186,6 +188,8 @@ class MatchingEngine {
     void add_trigger(std::uint32_t slot) noexcept;
     void remove_trigger(std::uint32_t slot) noexcept;
     [[nodiscard]] std::int64_t trigger_price(TriggerBy by) const noexcept;
+    [[nodiscard]] bool is_met(TriggerBy by, bool rises, std::int64_t trigger) const noexcept;
+    void fire(std::uint32_t slot, std::int64_t now, std::uint16_t code) noexcept;
     [[nodiscard]] std::vector<std::uint32_t>& triggers_of(const Order& order) noexcept;
     [[nodiscard]] std::uint32_t next_trigger() const noexcept;
     void run_triggers(std::int64_t now) noexcept;

@@ -1,6 +1,7 @@
 // The matching engine's containers: order slab, price levels, waiting triggers.
 #include <algorithm>
 
+#include "exchange/errors.hpp"
 #include "exchange/matching.hpp"
 
 namespace onetape {
@@ -172,6 +173,12 @@ std::int64_t MatchingEngine::trigger_price(TriggerBy by) const noexcept {
     return last_price_;
 }
 
+bool MatchingEngine::is_met(TriggerBy by, bool rises, std::int64_t trigger) const noexcept {
+    const std::int64_t price = trigger_price(by);
+    if (price == 0) return false;
+    return rises ? price >= trigger : price <= trigger;
+}
+
 std::vector<std::uint32_t>& MatchingEngine::triggers_of(const Order& order) noexcept {
     return triggers_[static_cast<std::size_t>(order.trigger_by) - 1][order.rises ? 1 : 0];
 }
@@ -202,13 +209,10 @@ void MatchingEngine::remove_trigger(std::uint32_t slot) noexcept {
 std::uint32_t MatchingEngine::next_trigger() const noexcept {
     std::uint32_t found = none;
     for (std::size_t by = 0; by < triggers_.size(); ++by) {
-        const std::int64_t price = trigger_price(static_cast<TriggerBy>(by + 1));
-        if (price == 0) continue;
         for (const auto& list : triggers_[by]) {
             if (list.empty()) continue;
             const Order& order = orders_[list.back()];
-            const bool fires = order.rises ? price >= order.trigger : price <= order.trigger;
-            if (!fires) continue;
+            if (!is_met(order.trigger_by, order.rises, order.trigger)) continue;
             if (found == none || order.venue_id < orders_[found].venue_id) found = list.back();
         }
     }
@@ -221,9 +225,14 @@ void MatchingEngine::run_triggers(std::int64_t now) noexcept {
         const std::uint32_t slot = next_trigger();
         if (slot == none) return;
         remove_trigger(slot);
-        emit(orders_[slot], now, OrderNews::triggered, OrderState::triggered, 0);
-        activate(slot, now);
+        fire(slot, now, error::none);
     }
+}
+
+// code: why it fires other than by a price that came to it.
+void MatchingEngine::fire(std::uint32_t slot, std::int64_t now, std::uint16_t code) noexcept {
+    emit(orders_[slot], now, OrderNews::triggered, OrderState::triggered, code);
+    activate(slot, now);
 }
 
 }  // namespace onetape

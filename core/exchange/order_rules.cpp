@@ -34,6 +34,10 @@ std::uint16_t check_form(const InstrumentSpec& spec, const OrderRequestPayload& 
     if ((request.trigger != 0) != (request.trigger_by != TriggerBy::none)) {
         return error::order_invalid;
     }
+    const TriggerKind kind = trigger_kind_of(request.flags);
+    if ((request.trigger != 0) != (kind != TriggerKind::none) || kind == TriggerKind::trailing) {
+        return error::order_invalid;
+    }
     if (request.trigger != 0) {
         if (request.trigger_by > TriggerBy::index) return error::order_invalid;
         if (!multiple(request.trigger, spec.tick)) return error::order_invalid;

@@ -85,13 +85,10 @@ void RecordedExchange::place(std::uint32_t index, std::int64_t now,
         return;
     }
     order.place = Place::trigger;
-    arm(order, market);
     market.triggers.push_back(slot);
+    const bool met = trigger_met(market, request);
     emit(order, now, OrderNews::accepted, OrderState::accepted, error::none);
-    std::int64_t doubled = 0;
-    if (trigger_reference(market, request.trigger_by, doubled) && doubled == 2 * request.trigger) {
-        fire(slot, now);
-    }
+    if (met) fire(slot, now, error::order_would_trigger);
 }
 
 // Everything that can be said against an order when it arrives; may cut a reduce-only size.
@@ -112,7 +109,10 @@ std::uint16_t RecordedExchange::admit(std::uint32_t index, std::int64_t now,
         (request.side == Side::sell ? PositionSide::long_ : PositionSide::short_)) {
         request.flags |= order_reduce_only;
     }
-    if (request.trigger != 0) return error::none;  // the rest is asked when it fires
+    if (request.trigger != 0) {  // the rest is asked when it fires
+        const bool refused = market.refuses_met_triggers && trigger_met(market, request);
+        return refused ? error::order_would_trigger : error::none;
+    }
     if (is_reduce_only(request)) {
         const std::int64_t left = reducible(index, request);
         if (left <= 0) return error::reduce_only_violated;
@@ -149,17 +149,6 @@ std::uint16_t RecordedExchange::check_market(std::uint32_t index,
     mark_for_funds(index);
     return account_->check_funds(index, request.position_side, request.side, worst, size,
                                  is_reduce_only(request));
-}
-
-// From which side the reference must come. Unknown: as a stop.
-void RecordedExchange::arm(Order& order, const Market& market) const noexcept {
-    const OrderRequestPayload& request = order.request;
-    std::int64_t doubled = 0;
-    if (trigger_reference(market, request.trigger_by, doubled) && doubled != 2 * request.trigger) {
-        order.trigger_rises = 2 * request.trigger > doubled;
-    } else {
-        order.trigger_rises = request.side == Side::buy;
-    }
 }
 
 // An accepted order meets the market: takes what it may, then rests, waits or goes.
@@ -304,6 +293,9 @@ void RecordedExchange::amend(std::uint32_t index, std::int64_t now,
     std::uint16_t code = market.amend.takes(order.place == Place::trigger, smaller)
                              ? check_order(market.spec, wanted, reference(market))
                              : error::venue_rejected;
+    const bool met = wanted.trigger != order.request.trigger && trigger_met(market, wanted);
+    if (code == error::none && met && market.refuses_met_triggers)
+        code = error::order_would_trigger;
     if (code == error::none && order.filled != 0 && wanted.size <= order.filled) {
         close(slot, now, OrderNews::canceled, error::none);
         return;
@@ -314,7 +306,9 @@ void RecordedExchange::amend(std::uint32_t index, std::int64_t now,
         return;
     }
     if (order.place == Place::trigger || order.place == Place::delayed) {
-        amend_trigger(slot, now, wanted);
+        order.request = wanted;
+        emit(order, now, OrderNews::updated, OrderState::accepted, error::none);
+        if (met) fire(slot, now, error::order_would_trigger);
         return;
     }
     const OrderState state =
@@ -334,21 +328,6 @@ void RecordedExchange::amend(std::uint32_t index, std::int64_t now,
     reserve(order, wanted.type == OrderType::limit ? wanted.price : reserved);
     emit(order, now, OrderNews::updated, state, error::none);
     if (!shrinks && resting) activate(slot, now);
-}
-
-void RecordedExchange::amend_trigger(std::uint32_t slot, std::int64_t now,
-                                     const OrderRequestPayload& wanted) noexcept {
-    Order& order = orders_[slot];
-    const Market& market = markets_[order.instrument];
-    const bool moved = wanted.trigger != order.request.trigger;
-    order.request = wanted;
-    if (moved) arm(order, market);
-    emit(order, now, OrderNews::updated, OrderState::accepted, error::none);
-    std::int64_t doubled = 0;
-    if (moved && trigger_reference(market, wanted.trigger_by, doubled) &&
-        doubled == 2 * wanted.trigger) {
-        fire(slot, now);
-    }
 }
 
 void RecordedExchange::close(std::uint32_t slot, std::int64_t now, OrderNews news,

@@ -58,6 +58,30 @@ struct MarketView {             // one instrument's recorded market, written by 
         doubled = quote.bid + quote.ask;
         return true;
     }
+    // Twice the last price (a mid may fall between two units): of a trade, else the mid, else
+    // `bar_price`, of a bar. False: none is known.
+    [[nodiscard]] bool last_doubled(std::int64_t bar_price, std::int64_t& doubled) const noexcept {
+        if (has_trade)
+            doubled = 2 * trade.price;
+        else if (!mid_doubled(doubled)) {
+            doubled = 2 * bar_price;
+            return has_bar;
+        }
+        return true;
+    }
+    // Data without marks or an index must not leave a stop dead: those then go by the last price.
+    [[nodiscard]] bool goes_by_last(TriggerBy by) const noexcept {
+        if (by == TriggerBy::mark) return mark == 0;
+        if (by == TriggerBy::index) return index == 0;
+        return true;
+    }
+    // Twice the price that a trigger goes by. False: none is known.
+    [[nodiscard]] bool trigger_doubled(TriggerBy by, std::int64_t bar_price,
+                                       std::int64_t& doubled) const noexcept {
+        if (goes_by_last(by)) return last_doubled(bar_price, doubled);
+        doubled = 2 * (by == TriggerBy::mark ? mark : index);
+        return true;
+    }
     // Before anything that may take a side away. A trade or a bar says a price from then on.
     void keep_mid() noexcept {
         if (has_trade || has_bar || (orders != nullptr && !orders->is_whole())) return;
@@ -300,8 +324,7 @@ class RecordedExchange {
         std::int64_t arrival;         // when it took its place
         std::uint32_t instrument;
         Place place;
-        bool trigger_rises;  // fires when the reference rises to the trigger, else falls to it
-        bool taker;          // bar mode: it would have crossed when it arrived
+        bool taker;  // bar mode: it would have crossed when it arrived
         bool live;
     };
 
@@ -327,6 +350,7 @@ class RecordedExchange {
         std::int64_t expiry = 0;
         std::uint32_t venue = 0;
         AmendTerms amend;
+        bool refuses_met_triggers = false;
         std::vector<FeeTier> fee_tiers;
         std::size_t fee_tier = 0;
         std::int64_t base_maker = 0, base_taker = 0;
@@ -367,14 +391,11 @@ class RecordedExchange {
     void place(std::uint32_t index, std::int64_t now, const OrderRequestPayload& request) noexcept;
     void cancel(std::uint32_t index, std::int64_t now, const OrderRequestPayload& request) noexcept;
     void amend(std::uint32_t index, std::int64_t now, const OrderRequestPayload& request) noexcept;
-    void amend_trigger(std::uint32_t slot, std::int64_t now,
-                       const OrderRequestPayload& wanted) noexcept;
     [[nodiscard]] std::uint16_t admit(std::uint32_t index, std::int64_t now,
                                       OrderRequestPayload& request) noexcept;
     [[nodiscard]] std::uint16_t check_market(std::uint32_t index,
                                              const OrderRequestPayload& request,
                                              std::int64_t size) noexcept;
-    void arm(Order& order, const Market& market) const noexcept;
     void activate(std::uint32_t slot, std::int64_t now) noexcept;
     void rest(std::uint32_t slot, std::int64_t now) noexcept;
     void close(std::uint32_t slot, std::int64_t now, OrderNews news, std::uint16_t code) noexcept;
@@ -403,12 +424,10 @@ class RecordedExchange {
     [[nodiscard]] static bool crosses(const Market& market, Side side, std::int64_t price) noexcept;
     // Twice the price that triggers and bands go by (a mid may fall between two units).
     [[nodiscard]] static std::int64_t bar_last(const Market& market) noexcept;
-    [[nodiscard]] static bool last_doubled(const Market& market, std::int64_t& doubled) noexcept;
     [[nodiscard]] bool untouched(const Market& market, std::int64_t low,
                                  std::int64_t high) const noexcept;
-    [[nodiscard]] static bool goes_by_last(const Market& market, TriggerBy by) noexcept;
-    [[nodiscard]] static bool trigger_reference(const Market& market, TriggerBy by,
-                                                std::int64_t& doubled) noexcept;
+    [[nodiscard]] static bool trigger_met(const Market& market,
+                                          const OrderRequestPayload& request) noexcept;
     [[nodiscard]] static std::int64_t reference(const Market& market) noexcept;
     [[nodiscard]] static std::int64_t displayed(const Market& market, Side side,
                                                 std::int64_t price) noexcept;
@@ -421,7 +440,7 @@ class RecordedExchange {
     static void note_taken(Market& market, Side level, std::int64_t price,
                            std::int64_t size) noexcept;
     void take_waiting(std::uint32_t index, std::int64_t now) noexcept;
-    void fire(std::uint32_t slot, std::int64_t now) noexcept;
+    void fire(std::uint32_t slot, std::int64_t now, std::uint16_t code = 0) noexcept;
     void fire_triggers(std::uint32_t index, std::int64_t now) noexcept;
     void fill_touched(std::uint32_t index, std::int64_t now) noexcept;
     void fill_traded(std::uint32_t index, std::int64_t now) noexcept;
@@ -476,7 +495,8 @@ class RecordedExchange {
     void settle(std::uint32_t index, std::int64_t now) noexcept;
     void charge_interest(std::int64_t now) noexcept;
     void delay_trigger(std::uint32_t slot, std::int64_t due) noexcept;
-    void go_live(std::uint32_t slot, std::int64_t now, bool told) noexcept;
+    void go_live(std::uint32_t slot, std::int64_t now, bool told,
+                 std::uint16_t triggered = 0) noexcept;
 
     // liquidation.cpp: what is no longer covered
     void note_held(std::uint32_t index) noexcept;

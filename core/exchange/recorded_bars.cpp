@@ -27,6 +27,10 @@ bool only_reduces(const OrderRequestPayload& request) {
     return (request.flags & order_reduce_only) != 0;
 }
 
+bool rises(const OrderRequestPayload& request) {
+    return trigger_rises(request.side, request.flags);
+}
+
 bool acceptable(const OrderRequestPayload& request, std::int64_t price) {
     if (request.type == OrderType::market) return true;
     return request.side == Side::buy ? price <= request.price : price >= request.price;
@@ -123,9 +127,9 @@ void RecordedExchange::bar_at_price(std::uint32_t index, std::int64_t time, std:
     for (const std::uint32_t slot : batch) {
         if (!meets(slot)) continue;
         const Order& order = orders_[slot];
-        if (!goes_by_last(market, order.request.trigger_by)) continue;  // on_mark's
+        if (!market.view->goes_by_last(order.request.trigger_by)) continue;  // on_mark's
         const bool fires =
-            order.trigger_rises ? price >= order.request.trigger : price <= order.request.trigger;
+            rises(order.request) ? price >= order.request.trigger : price <= order.request.trigger;
         if (fires) bar_fire(slot, time, price);
     }
     batch.assign(market.bids.begin(), market.bids.end());
@@ -149,9 +153,9 @@ void RecordedExchange::bar_at_price(std::uint32_t index, std::int64_t time, std:
 bool RecordedExchange::bar_touches(const Market& market, const Order& order) noexcept {
     const BarPayload& bar = market.view->bar;
     return order.live && meets_open(bar, order.arrival) &&
-           goes_by_last(market, order.request.trigger_by) &&
-           (order.trigger_rises ? bar.high >= order.request.trigger
-                                : bar.low <= order.request.trigger);
+           market.view->goes_by_last(order.request.trigger_by) &&
+           (rises(order.request) ? bar.high >= order.request.trigger
+                                 : bar.low <= order.request.trigger);
 }
 
 // After the open: are there own orders that the bar reaches above its open and others below it?
@@ -173,7 +177,8 @@ bool RecordedExchange::bar_ambiguous(std::uint32_t index) const noexcept {
         }
     };
     for (const std::uint32_t slot : market.triggers) {
-        if (bar_touches(market, orders_[slot])) reached(orders_[slot], orders_[slot].trigger_rises);
+        if (bar_touches(market, orders_[slot]))
+            reached(orders_[slot], rises(orders_[slot].request));
     }
     for (const auto* list : {&market.bids, &market.asks}) {
         for (const std::uint32_t slot : *list) {
@@ -213,7 +218,7 @@ void RecordedExchange::bar_stops(std::uint32_t index, std::int64_t now, bool adv
     for (const std::uint32_t slot : bar_batch_) {
         const Order& order = orders_[slot];
         if (order.place != Place::trigger || !bar_touches(market, order)) continue;
-        if ((order.trigger_rises == (order.request.side == Side::buy)) != adverse) continue;
+        if ((trigger_kind_of(order.request.flags) == TriggerKind::stop) != adverse) continue;
         if (adverse && !limits_done && only_reduces(order.request) &&
             reducible(index, order.request) <= 0)
             continue;

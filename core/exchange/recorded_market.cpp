@@ -62,37 +62,20 @@ std::int64_t RecordedExchange::bar_last(const Market& market) noexcept {
     return market.in_bar ? market.bar_price : market.view->bar.close;
 }
 
-bool RecordedExchange::last_doubled(const Market& market, std::int64_t& doubled) noexcept {
-    const MarketView& view = *market.view;
-    if (view.has_trade)
-        doubled = 2 * view.trade.price;
-    else if (view.mid_doubled(doubled))
-        return true;
-    else if (view.has_bar)
-        doubled = 2 * bar_last(market);
-    else
-        return false;
-    return true;
-}
-
-// Data without marks or an index must not leave a stop dead: those then go by the last price.
-bool RecordedExchange::goes_by_last(const Market& market, TriggerBy by) noexcept {
-    if (by == TriggerBy::mark) return market.view->mark == 0;
-    if (by == TriggerBy::index) return market.view->index == 0;
-    return true;
-}
-
-bool RecordedExchange::trigger_reference(const Market& market, TriggerBy by,
-                                         std::int64_t& doubled) noexcept {
-    if (goes_by_last(market, by)) return last_doubled(market, doubled);
-    doubled = 2 * (by == TriggerBy::mark ? market.view->mark : market.view->index);
-    return true;
+// Where no price is known nothing is met.
+bool RecordedExchange::trigger_met(const Market& market,
+                                   const OrderRequestPayload& request) noexcept {
+    std::int64_t doubled = 0;
+    if (!market.view->trigger_doubled(request.trigger_by, bar_last(market), doubled)) return false;
+    const std::int64_t wanted = 2 * request.trigger;
+    return trigger_rises(request.side, request.flags) ? doubled >= wanted : doubled <= wanted;
 }
 
 std::int64_t RecordedExchange::reference(const Market& market) noexcept {
     if (market.view->mark != 0) return market.view->mark;
     std::int64_t doubled = 0;
-    return (last_doubled(market, doubled) ? doubled : market.view->last_mid_doubled) / 2;
+    const bool known = market.view->last_doubled(bar_last(market), doubled);
+    return (known ? doubled : market.view->last_mid_doubled) / 2;
 }
 
 void RecordedExchange::mark_account(std::uint32_t index) noexcept {
@@ -252,22 +235,24 @@ void RecordedExchange::take_waiting(std::uint32_t index, std::int64_t now) noexc
     }
 }
 
-void RecordedExchange::fire(std::uint32_t slot, std::int64_t now) noexcept {
+// code: why it fires other than by a price that came to it.
+void RecordedExchange::fire(std::uint32_t slot, std::int64_t now, std::uint16_t code) noexcept {
     Order& order = orders_[slot];
     unlink(slot);
     // With bars alone nobody knows what happened in between.
     if (rules_.trigger_delay > 0 && !bars_only(markets_[order.instrument])) {
         order.place = Place::delayed;
         delay_trigger(slot, now + rules_.trigger_delay);  // whoever hears of it may ask when
-        emit(order, now, OrderNews::triggered, OrderState::triggered, error::none);
+        emit(order, now, OrderNews::triggered, OrderState::triggered, code);
         return;
     }
     order.place = Place::waiting;
-    go_live(slot, now, false);
+    go_live(slot, now, false, code);
 }
 
 // The order behind a trigger meets the market. `told`: the robot has heard that it triggered.
-void RecordedExchange::go_live(std::uint32_t slot, std::int64_t now, bool told) noexcept {
+void RecordedExchange::go_live(std::uint32_t slot, std::int64_t now, bool told,
+                               std::uint16_t triggered) noexcept {
     Order& order = orders_[slot];
     const std::uint32_t index = order.instrument;
     order.arrival = now;
@@ -277,7 +262,7 @@ void RecordedExchange::go_live(std::uint32_t slot, std::int64_t now, bool told) 
     const std::int64_t left = reduces ? reducible(index, request) : request.size;
     if (!told) {
         if (left > 0) request.size = std::min(request.size, left);  // said with the news of it
-        emit(order, now, OrderNews::triggered, OrderState::triggered, error::none);
+        emit(order, now, OrderNews::triggered, OrderState::triggered, triggered);
     }
     if (left <= 0) {
         close(slot, now, OrderNews::canceled, error::reduce_only_violated);
@@ -299,11 +284,9 @@ void RecordedExchange::fire_triggers(std::uint32_t index, std::int64_t now) noex
     batch_.clear();
     for (const std::uint32_t slot : market.triggers) {
         const Order& order = orders_[slot];
-        if (bars && goes_by_last(market, order.request.trigger_by)) continue;  // on_bar's
-        std::int64_t doubled = 0;
-        if (!trigger_reference(market, order.request.trigger_by, doubled)) continue;
-        const std::int64_t wanted = 2 * order.request.trigger;
-        if (order.trigger_rises ? doubled >= wanted : doubled <= wanted) batch_.push_back(slot);
+        const bool of_bars = bars && market.view->goes_by_last(order.request.trigger_by);
+        if (!of_bars && trigger_met(market, order.request))
+            batch_.push_back(slot);  // else on_bar's
     }
     for (const std::uint32_t slot : batch_) fire(slot, now);
 }

@@ -51,15 +51,35 @@ enum class Side : std::uint8_t { none = 0, buy = 1, sell = 2 };
 enum class OrderType : std::uint8_t { limit = 1, market = 2 };
 enum class TimeInForce : std::uint8_t { gtc = 1, ioc = 2, fok = 3, gtd = 4 };
 enum class TriggerBy : std::uint8_t { none = 0, last = 1, mark = 2, index = 3 };
+// Which way the price comes to a trigger: against the order's owner to a stop, in his favour to a
+// take-profit. `none` stands on orders without a trigger, and on tapes that are older than kinds.
+enum class TriggerKind : std::uint8_t { none = 0, stop = 1, take_profit = 2, trailing = 3 };
 enum class PositionSide : std::uint8_t { both = 0, long_ = 1, short_ = 2 };
 enum class Liquidity : std::uint8_t { none = 0, maker = 1, taker = 2 };
 enum class IdKind : std::uint8_t { none = 0, integer = 1, text = 2, uuid = 3 };
 
-// Order flags of order_request. 16 is a gateway's, too: the order is held, and never leaves.
+// Order flags of order_request. 16 and 32 are a gateway's, too: the order is held, and never
+// leaves; it is placed again. The two highest bits are its TriggerKind.
 inline constexpr std::uint8_t order_post_only = 1;
 inline constexpr std::uint8_t order_reduce_only = 2;
 inline constexpr std::uint8_t order_denied = 4;        // a live robot's: refused before it left
 inline constexpr std::uint8_t order_own_reducing = 8;  // a gateway's: reduce-only, sent as plain
+
+inline constexpr unsigned trigger_kind_shift = 6;
+
+[[nodiscard]] constexpr TriggerKind trigger_kind_of(std::uint8_t flags) noexcept {
+    return static_cast<TriggerKind>(flags >> trigger_kind_shift);
+}
+[[nodiscard]] constexpr std::uint8_t with_trigger_kind(std::uint8_t flags,
+                                                       TriggerKind kind) noexcept {
+    constexpr unsigned others = (1u << trigger_kind_shift) - 1;
+    return static_cast<std::uint8_t>((flags & others) | static_cast<unsigned>(kind)
+                                                            << trigger_kind_shift);
+}
+// Whether it fires when the price rises to the trigger; else when the price falls to it.
+[[nodiscard]] constexpr bool trigger_rises(Side side, std::uint8_t flags) noexcept {
+    return (side == Side::buy) == (trigger_kind_of(flags) == TriggerKind::stop);
+}
 
 enum class RequestKind : std::uint8_t { place = 1, cancel = 2, amend = 3 };
 

@@ -211,6 +211,9 @@ TEST_CASE("recorded: money is conserved over a random day, and nothing stays res
                 if (kind == 2) {
                     request.trigger = mid + 5;
                     request.trigger_by = TriggerBy::last;
+                    request.flags = with_trigger_kind(
+                        request.flags,
+                        side == Side::buy ? TriggerKind::stop : TriggerKind::take_profit);
                 }
                 exchange.request(0, now, request);
                 break;

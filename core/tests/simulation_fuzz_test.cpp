@@ -231,6 +231,8 @@ class RandomTrader {
         if (random_.below(6) == 0) {
             spec.trigger = price(instrument);
             spec.trigger_by = static_cast<TriggerBy>(1 + random_.below(3));
+            spec.flags =
+                with_trigger_kind(spec.flags, static_cast<TriggerKind>(1 + random_.below(2)));
         }
         if (world_.options.account.hedge)
             spec.position_side = random_.below(2) == 0 ? PositionSide::long_ : PositionSide::short_;

@@ -414,6 +414,7 @@ TEST_CASE("a reduce-only order that was cut is filled when the cut size is") {
             if (triggered) {
                 spec.trigger = 595'000;
                 spec.trigger_by = TriggerBy::last;
+                spec.flags = with_trigger_kind(spec.flags, TriggerKind::stop);
             }
             order = world.simulation->place(instrument, spec);
         };

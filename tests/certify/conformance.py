@@ -15,11 +15,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from onetape.model.enums import OrderState, OrderType, Side, TimeInForce, TriggerBy
+from onetape.model.enums import OrderState, OrderType, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import (
     BadSignature,
     ClockSkew,
     OrderRate,
+    OrderWouldTrigger,
     PermissionDenied,
     VenueRateLimit,
 )
@@ -32,6 +33,7 @@ from onetape.orders.told import BalanceTold, FillTold, OrderTold, PositionTold
 SECOND = 1_000_000_000
 WAIT_S = 15.0  # for what the venue does in its own time
 NOT_DONE = (Outcome.DEFINITIVE, Outcome.SETTLED)
+STOP: Any = {"trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
 ENDED = (OrderState.CANCELED, OrderState.EXPIRED)
 
 
@@ -118,8 +120,8 @@ class Desk:
         tick = int(self.instrument.tick.scaleb(self.instrument.price_decimals))
         return int(near * (1 + percent / 100)) // tick * tick
 
-    def place(self, client_id: str, spec: OrderSpec, reference: int = 0) -> Answer:
-        return self.ask(self.protocol.place(client_id, spec, self.now(), reference=reference))
+    def place(self, client_id: str, spec: OrderSpec) -> Answer:
+        return self.ask(self.protocol.place(client_id, spec, self.now()))
 
     def cancel(self, client_id: str, *, conditional: bool = False) -> Answer:
         key = self.key(client_id, conditional=conditional)
@@ -346,8 +348,8 @@ def reduce_only_never_opens(desk: Desk) -> str:
 
 def a_trigger_waits_apart_and_is_canceled(desk: Desk) -> str:
     name, top = desk.new_id(), desk.top()
-    spec = desk.spec(Side.BUY, trigger_int=desk.priced(top.ask, 8), trigger_by=TriggerBy.LAST)
-    answer = desk.place(name, spec, top.ask)
+    spec = desk.spec(Side.BUY, trigger_int=desk.priced(top.ask, 8), **STOP)
+    answer = desk.place(name, spec)
     assert answer.outcome is Outcome.DONE, answer
     told = desk.standing(name, conditional=True)
     assert (told.state, told.trigger) == (OrderState.ACCEPTED, spec.trigger_int), told
@@ -363,10 +365,10 @@ def a_trigger_waits_apart_and_is_canceled(desk: Desk) -> str:
 
 def a_trigger_on_the_wrong_side_is_refused(desk: Desk) -> str:
     name, top = desk.new_id(), desk.top()
-    spec = desk.spec(Side.BUY, trigger_int=desk.priced(top.bid, -5), trigger_by=TriggerBy.LAST)
-    # As a stop: for whom asks, the market is below; a stop to buy there would fire at once.
-    answer = desk.place(name, spec, desk.priced(top.bid, -6))
+    spec = desk.spec(Side.BUY, trigger_int=desk.priced(top.bid, -5), **STOP)
+    answer = desk.place(name, spec)  # a stop to buy below the market would fire at once
     assert answer.outcome is Outcome.DEFINITIVE, answer
+    assert answer.code == OrderWouldTrigger.code, answer
     assert name not in desk.open_ids()
     return ""
 
@@ -375,8 +377,8 @@ def a_trigger_fires_and_sends_an_order(desk: Desk) -> str:
     tick = int(desk.instrument.tick.scaleb(desk.instrument.price_decimals))
     for ticks in (2, 5, 10, 20, 40, 80, 160, 320):
         name, top = desk.new_id(), desk.top()
-        spec = desk.spec(Side.BUY, trigger_int=top.ask + ticks * tick, trigger_by=TriggerBy.LAST)
-        answer = desk.place(name, spec, top.bid)
+        spec = desk.spec(Side.BUY, trigger_int=top.ask + ticks * tick, **STOP)
+        answer = desk.place(name, spec)
         if answer.outcome is not Outcome.DONE:  # the last price was beyond it already
             desk.wait(1.0)
             continue
@@ -502,8 +504,8 @@ def impossible_orders_are_refused(desk: Desk) -> str:
 def the_dead_man_cancels_what_works(desk: Desk) -> str:
     name, _ = _rests(desk)
     stop, top = desk.new_id(), desk.top()
-    waits = desk.spec(Side.BUY, trigger_int=desk.priced(top.ask, 8), trigger_by=TriggerBy.LAST)
-    assert desk.place(stop, waits, top.ask).outcome is Outcome.DONE
+    waits = desk.spec(Side.BUY, trigger_int=desk.priced(top.ask, 8), **STOP)
+    assert desk.place(stop, waits).outcome is Outcome.DONE
     call = desk.protocol.dead_man(desk.instrument.symbol, desk.now(), after=2 * SECOND)
     assert call is not None, "no such thing for a symbol alone"
     assert desk.ask(call).outcome is Outcome.DONE

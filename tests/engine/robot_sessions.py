@@ -103,6 +103,8 @@ class Plays(Strategy):
                 spec[key] = order[key]
         if "trigger" in order:
             spec["trigger"], _ = self.units(index, order["trigger"], None)
+            if order["order_id"] % 2:  # else what the robot knows decides
+                spec["kind"] = order["trigger_kind"]
         if "expire" in order:
             expire = START + order["expire"] * self.plays.scale
             spec["expire"] = max(expire, self.now + self.plays.scale)

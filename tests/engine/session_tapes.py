@@ -10,8 +10,10 @@ from typing import Any
 
 import tapes
 
+from onetape.model.enums import MetTrigger, TriggerKind
 from onetape.model.fee_tiers import FeeTier
 from onetape.model.instrument import from_symbol
+from onetape.model.order import TRIGGER_KIND_SHIFT
 from onetape.tape.journal import JournalReader, JournalWriter
 from reference.facts import Facts
 from reference.robot import Frame
@@ -88,6 +90,7 @@ def instrument(symbol: str, facts: Facts, version: int = 1) -> Any:
         taker_fee=rate(facts.taker_fee), maintenance_rate=rate(facts.maintenance_rate),
         band_up=Decimal(facts.band_up).scaleb(-6), band_down=Decimal(facts.band_down).scaleb(-6),
         brackets=facts.brackets, leverage=facts.leverage,
+        met_triggers=MetTrigger.REFUSED if facts.refuses_met_triggers else MetTrigger.FIRES,
         liquidation_fee=rate(facts.liquidation_fee),
         fee_tiers=tuple(
             FeeTier(volume_min=Decimal(v).scaleb(-18), maker_fee=rate(m), taker_fee=rate(t))
@@ -232,6 +235,7 @@ def as_asked(data: dict[str, Any]) -> dict[str, Any]:
             for key in ("side", "type", "tif", "trigger", "trigger_by", "position_side")
         }
         asked["trigger_by"] = data["trigger_by"] or "none"
+        asked["trigger_kind"] = TriggerKind.from_id(data["flags"] >> TRIGGER_KIND_SHIFT).value
         asked |= {"expire": data["expire_ns"], "post_only": bool(data["flags"] & 1),
                   "reduce_only": bool(data["flags"] & 2)}  # fmt: skip
     return asked

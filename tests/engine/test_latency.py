@@ -222,7 +222,7 @@ class Stop(Strategy):
     def on_start(self):
         self.subscribe(BTC, quotes=True)
         self.heard = []
-        self.buy(BTC, 1, trigger=101)
+        self.buy(BTC, 1, trigger=101, kind="stop")
 
     def on_fill(self, fill):
         self.heard.append((fill.price, fill.ts_event - START, self.now - START))

@@ -54,7 +54,7 @@ _ORDER = re.compile(r"(?P<side>buy|sell)#(?P<id>\d+) (?P<rest>.*)")
 
 
 def _request(line: str) -> dict[str, Any]:
-    """`buy#1 limit 101 x3 IOC post reduce stop=105/mark until=50 long`."""
+    """`buy#1 limit 101 x3 IOC post reduce stop=105/mark until=50 long`; `take=` a take-profit."""
     match = _ORDER.fullmatch(line)
     assert match, line
     request: dict[str, Any] = {"order_id": int(match["id"]), "side": match["side"]}
@@ -73,8 +73,9 @@ def _request(line: str) -> dict[str, Any]:
             request["reduce_only"] = True
         elif word in ("long", "short"):
             request["position_side"] = word
-        elif key == "stop":
+        elif key in ("stop", "take"):
             trigger, _, by = value.partition("/")
+            request["trigger_kind"] = {"stop": "stop", "take": "take_profit"}[key]
             request["trigger"] = int(trigger)
             request["trigger_by"] = by or "last"
         elif key == "until":

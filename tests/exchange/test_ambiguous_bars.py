@@ -38,7 +38,7 @@ CASES: dict[str, tuple[str, int, int]] = {
     "stop and take-profit as two triggers": (
         LONG
         + """
-    sell#2 market x3 stop=110 reduce -> accepted
+    sell#2 market x3 take=110 reduce -> accepted
     at 120 sell#3 market x3 stop=90 reduce -> accepted
     bar 120-180 100 110 90 100 9 -> #3 triggered, #3 fill 3@90 taker, #2 triggered, #2 canceled 4106
         """,
@@ -69,7 +69,7 @@ CASES: dict[str, tuple[str, int, int]] = {
         """
         bar 0-60 100 100 100 100 1000
         buy#1 limit 95 x3             -> accepted
-        at 60 sell#2 market x3 stop=110 reduce -> accepted
+        at 60 sell#2 market x3 take=110 reduce -> accepted
         bar 60-120 100 111 94 99 1000 -> #2 triggered, #2 canceled 4106, #1 fill 3@95 maker
         """,
         1,
@@ -98,7 +98,7 @@ CASES: dict[str, tuple[str, int, int]] = {
     "reduce-only orders without a position could not have filled": (
         """
         bar 0-60 100 100 100 100 1000
-        sell#1 market x3 stop=110 reduce -> accepted
+        sell#1 market x3 take=110 reduce -> accepted
         at 60 sell#2 market x3 stop=90 reduce -> accepted
         bar 60-120 100 120 80 100 -> #1 triggered, #1 canceled 4106, #2 triggered, #2 canceled 4106
         """,

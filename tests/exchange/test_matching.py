@@ -41,7 +41,11 @@ BACK = st.integers(0, 6)  # which of one's orders, counted from the last
 PRICES = st.integers(95, 105)
 SIZES = st.integers(1, 9)
 SIDES = st.sampled_from(["buy", "sell"])
-TRIGGERED = {"trigger": PRICES, "trigger_by": st.sampled_from(["last", "mark", "index"])}
+TRIGGERED = {
+    "trigger": PRICES,
+    "trigger_by": st.sampled_from(["last", "mark", "index"]),
+    "trigger_kind": st.sampled_from(["stop", "take_profit"]),
+}
 
 
 def _orders(**fields: Any) -> st.SearchStrategy[dict[str, Any]]:
@@ -164,6 +168,7 @@ def session(seed: int, length: int) -> list[dict[str, Any]]:
             if source.random() < 0.12:
                 r |= {"trigger": source.randint(94, 106)}
                 r["trigger_by"] = source.choice(["last", "last", "mark", "index"])
+                r["trigger_kind"] = source.choice(["stop", "take_profit"])
             result.append(r)
         elif kind < 0.85:
             back = source.randint(0, 12)
@@ -251,8 +256,19 @@ def test_a_stop_sets_off_the_next() -> None:
     engine.request(1, 1, order_id=1, side="buy", price=100, size=1)
     engine.request(1, 2, order_id=2, side="buy", price=95, size=1)
     engine.request(1, 3, order_id=3, side="buy", price=90, size=1)
-    engine.request(2, 4, order_id=1, side="sell", type="market", size=1, trigger=100)
-    engine.request(2, 5, order_id=2, side="sell", type="market", size=1, trigger=95)
+    engine.request(
+        2,
+        4,
+        order_id=1,
+        side="sell",
+        type="market",
+        size=1,
+        trigger=100,
+        trigger_kind="take_profit",
+    )
+    engine.request(
+        2, 5, order_id=2, side="sell", type="market", size=1, trigger=95, trigger_kind="stop"
+    )
     got = engine.request(3, 6, order_id=1, side="sell", type="market", tif="IOC", size=1)
     assert [e["price"] for e in got if e.get("liquidity") == "taker"] == [100, 95, 90]
 

@@ -160,7 +160,7 @@ TABLES = {
         quote 100 101 50 80
         trade 100 x1
         buy#1 market x5               -> accepted, fill 5@101 taker
-        sell#2 market x5 stop=110 reduce -> accepted
+        sell#2 market x5 take=110 reduce -> accepted
         trade 109 x1
         quote 110 111 50 80
         trade 110 x1                  -> triggered, fill 5@110 taker
@@ -473,7 +473,7 @@ def test_what_a_trigger_sets_free_within_a_bar_does_not_know_its_close() -> None
     the price there."""
     Recorded().run("""
         bar 0-60 100 100 100 100 1000
-        sell#1 limit 104 x5 post stop=105     -> accepted
+        sell#1 limit 104 x5 post take=105     -> accepted
         bar 60-120 100 106 90 90 1000         -> triggered, canceled 4103
     """)
     Recorded(cash=1050, leverage=1).run("""

@@ -88,6 +88,7 @@ class Day:
             request["post_only"] = request["tif"] == "GTC" and r.random() < 0.3
         if r.random() < 0.2:
             request |= {"trigger": self.mid + r.choice([-4, 4])}
+            request["trigger_kind"] = r.choice(["stop", "take_profit"])
         self.orders[self.next_id] = request
         return self.core.request(now, 0, **request)
 

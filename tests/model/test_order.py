@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from onetape.model.enums import OrderState, OrderType, Side, TimeInForce, TriggerBy
+from onetape.model.enums import OrderState, OrderType, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import OrderInvalid
 from onetape.model.fill import Fill
 from onetape.model.instrument import from_symbol
@@ -27,13 +27,15 @@ def test_a_person_s_numbers_become_an_order() -> None:
     order = order_spec(BTC, Side.SELL, 0.1 + 0.2, "60000.11", post_only=True, tag="leg")
     assert (order.size_int, order.price_int, order.type) == (300, 600002, OrderType.LIMIT)
     assert (order.flags, order.trigger_by, order.broken_rule()) == (1, TriggerBy.NONE, "")
-    stop = order_spec(BTC, Side.SELL, 1, trigger=59000, reduce_only=True)
+    stop = order_spec(
+        BTC, Side.SELL, 1, trigger=59000, trigger_kind=TriggerKind.STOP, reduce_only=True
+    )
     assert (stop.type, stop.trigger_int, stop.trigger_by) == (
         OrderType.MARKET,
         590000,
         TriggerBy.LAST,
     )
-    assert (stop.flags, stop.broken_rule()) == (2, "")
+    assert (stop.flags, stop.broken_rule()) == (2 + 64, "")
 
 
 @pytest.mark.parametrize("size", [-1, float("nan"), "x"])
@@ -60,7 +62,9 @@ def test_numbers_no_order_can_have(size: object) -> None:
         ({"expire": 5}, "GTD and an expiry go together"),
         ({"tif": TimeInForce.GTD, "expire": 5}, ""),
         ({"trigger_int": 5}, "go together"),
-        ({"trigger_int": 5, "trigger_by": TriggerBy.MARK}, ""),
+        ({"trigger_int": 5, "trigger_by": TriggerBy.MARK}, "a stop or a take-profit"),
+        ({"trigger_kind": TriggerKind.STOP}, "a stop or a take-profit"),
+        ({"trigger_int": 5, "trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP}, ""),
         ({"tag": "x" * 32}, ""),
         ({"tag": "ü" * 17}, "at most 32 bytes"),
         ({"price_int": -5}, ""),

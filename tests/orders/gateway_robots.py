@@ -14,6 +14,7 @@ from onetape.model.enums import (
     Side,
     TimeInForce,
     TriggerBy,
+    TriggerKind,
 )
 from onetape.model.ids import client_id
 from onetape.model.order import OrderSpec
@@ -110,7 +111,8 @@ class SimRobot:
             spec |= {"price_int": price, "post_only": True}
         elif kind < 0.7:
             trigger = (listing.last + int(listing.last * 0.0008) * side.sign) // tick * tick
-            spec |= {"type": OrderType.MARKET, "trigger_int": trigger, "trigger_by": TriggerBy.LAST}
+            spec |= {"type": OrderType.MARKET, "trigger_int": trigger, "trigger_by": TriggerBy.LAST,
+                     "trigger_kind": TriggerKind.STOP}  # fmt: skip
         else:
             spec |= {"price_int": price}
         self.ask(OrderSpec(**spec), listing.last)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from long_form import examples
 from onetape import _core
-from onetape.model.enums import OrderType, PositionSide, Side, TimeInForce, TriggerBy
+from onetape.model.enums import OrderType, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.instrument import Instrument, from_symbol
 from onetape.model.money import split_units
 from onetape.model.order import OrderSpec, order_spec
@@ -47,7 +47,8 @@ def order(**changes: Any) -> OrderSpec:
 
 
 MARKET = {"type": OrderType.MARKET, "price_int": 0}
-STOP = {"trigger_int": 620_000, "trigger_by": TriggerBy.LAST}
+STOP = {"trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
+TRAILING = {"trigger_kind": TriggerKind.TRAILING}
 
 
 @pytest.mark.parametrize(
@@ -70,12 +71,14 @@ STOP = {"trigger_int": 620_000, "trigger_by": TriggerBy.LAST}
         ({"price_int": 150_000, "size_int": 6, "reduce_only": True}, 0, ""),
         ({"price_int": 0}, 4101, "a limit order has a price"),
         ({"tag": "x" * 33}, 4101, "32 bytes"),
-        ({"trigger_int": 600_003, "trigger_by": TriggerBy.LAST}, 4101, "trigger 60000.3 is not on"),
+        ({"trigger_int": 600_003} | STOP, 4101, "trigger 60000.3 is not on"),
+        ({"trigger_int": 600_005, "trigger_by": TriggerBy.LAST}, 4101, "whether it is a stop"),
+        ({"trigger_int": 600_005} | STOP | TRAILING, 4101, "not available"),
         ({"price_int": 200_000, "size_int": 4}, 4102, "value 80 is below the least"),
         ({"price_int": 250_000, "size_int": 4}, 0, ""),  # the least may be reached
         ({**MARKET, "size_int": 10_000}, 0, ""),
         # a triggered order is measured by its trigger
-        ({"price_int": 700_000, "trigger_int": 690_000, "trigger_by": TriggerBy.MARK}, 0, ""),
+        ({"price_int": 700_000, "trigger_int": 690_000} | STOP, 0, ""),
     ],
 )
 def test_filters(changes: dict[str, Any], code: int, reason: str) -> None:
@@ -163,6 +166,7 @@ def choose(words: Any) -> Any:
     type_=choose(OrderType),
     tif=choose(TimeInForce),
     trigger_by=choose(TriggerBy),
+    trigger_kind=choose(TriggerKind),
     price=st.sampled_from([0, 1000, 1005, 1050, 1100, 1200, 900, 850, -1000]),
     size=st.integers(-1, 12000) | st.sampled_from([100, 500, 1000, 2500, 5000]),
     trigger=st.sampled_from([0, 0, 1000, 1003, -1000]),
@@ -177,6 +181,7 @@ def test_the_core_refuses_what_the_filters_refuse(
     type_: OrderType,
     tif: TimeInForce,
     trigger_by: TriggerBy,
+    trigger_kind: TriggerKind,
     price: int,
     size: int,
     trigger: int,
@@ -194,6 +199,7 @@ def test_the_core_refuses_what_the_filters_refuse(
         tif=tif,
         trigger_int=trigger,
         trigger_by=trigger_by,
+        trigger_kind=trigger_kind,
         expire=expire,
         post_only=post_only,
         reduce_only=reduce_only,

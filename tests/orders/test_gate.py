@@ -17,6 +17,7 @@ from onetape.model.enums import (
     RequestKind,
     Side,
     TriggerBy,
+    TriggerKind,
 )
 from onetape.model.errors import (
     AccountMode,
@@ -78,7 +79,9 @@ class Desk:
     def spec(self, side: str, size: int, price=0, **terms) -> OrderSpec:
         terms.setdefault("type", OrderType.LIMIT if price else OrderType.MARKET)
         if "trigger" in terms:
-            terms |= {"trigger_int": self.price(terms.pop("trigger")), "trigger_by": TriggerBy.LAST}
+            by = terms.pop("by", TriggerBy.LAST)
+            terms |= {"trigger_int": self.price(terms.pop("trigger")), "trigger_by": by}
+            terms["trigger_kind"] = TriggerKind.STOP
         return OrderSpec(
             symbol=self.symbol, side=Side(side), size_int=size, price_int=self.price(price), **terms
         )
@@ -280,6 +283,10 @@ ROWS = {
         ("sell", 10, 62_000), {"reduce_only": True}, 0),
     "a stop for what is to come": (
         {}, None, ("sell", 10), {"reduce_only": True, "trigger": 58_000}, 0),
+    "a trigger by the mark": (
+        {}, None, ("sell", 10), {"trigger": 58_000, "by": TriggerBy.MARK}, 0),
+    "a trigger by a price that the venue does not watch": (
+        {}, None, ("sell", 10), {"trigger": 58_000, "by": TriggerBy.INDEX}, OrderInvalid),
     "a reduction that meets an own order closes nothing": (
         {}, lambda d: (d.hold(10), d.work("buy", 5, 59_000)), ("sell", 10), {"reduce_only": True},
         SelfTrade),

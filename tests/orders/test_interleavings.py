@@ -20,6 +20,7 @@ from onetape.model.enums import (
     RequestKind,
     Side,
     TriggerBy,
+    TriggerKind,
 )
 from onetape.model.errors import OrderUnknown
 from onetape.model.order import OrderSpec
@@ -122,7 +123,8 @@ SCENARIOS = {
          [row("TRIGGERED", 0, 18, news=OrderNews.TRIGGERED)],
          [row("ACCEPTED", 0, 19, news=OrderNews.ACCEPTED)], [*PART, *REST]],
         row("FILLED", 10, 30), [FOUR, SIX], "FILLED",
-        spec={"trigger_int": PRICE, "trigger_by": TriggerBy.LAST}),
+        spec={"trigger_int": PRICE, "trigger_by": TriggerBy.LAST,
+              "trigger_kind": TriggerKind.STOP}),
 }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from onetape.model.enums import (
     Side,
     TimeInForce,
     TriggerBy,
+    TriggerKind,
 )
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
@@ -89,6 +90,7 @@ class Life:
             tif=TimeInForce.GTC,
             trigger_int=rng.randint(590_000, 610_000) if has_trigger else 0,
             trigger_by=TriggerBy.LAST if has_trigger else TriggerBy.NONE,
+            trigger_kind=TriggerKind.STOP if has_trigger else TriggerKind.NONE,
             position_side=rng.choice(sides),
             post_only=is_maker,
             reduce_only=not self.is_spot and rng.random() < 0.2,

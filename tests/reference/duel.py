@@ -22,7 +22,8 @@ SPEC = (
     "market_size_min", "market_size_max", "notional_min", "maker_fee", "taker_fee", "band_up",
     "band_down", "maintenance_rate",
 )  # fmt: skip
-TERMS = ("leverage", "liquidation_fee", "fee_tiers", "volume_group", "expiry", "venue")
+TERMS = ("leverage", "liquidation_fee", "fee_tiers", "volume_group", "expiry", "venue",
+         "refuses_met_triggers")  # fmt: skip
 
 
 class Fast:

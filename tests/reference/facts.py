@@ -40,6 +40,7 @@ class Facts:
     brackets: tuple[MarginBracket, ...] = ()
     leverage: int = 0  # 0: the account's
     liquidation_fee: int = 0
+    refuses_met_triggers: bool = False
     fee_tiers: tuple[tuple[int, int, int], ...] = ()  # (volume from which on, maker, taker)
     volume_group: int = 0
     expiry: int = 0

@@ -67,22 +67,22 @@ class Matching(Requests):
         for o in met:
             self.fire(o, now)
 
-    def fire(self, o: Order, now: int) -> None:
+    def fire(self, o: Order, now: int, code: int = 0) -> None:
         # With bars alone nobody knows what happened in between: no delay.
         if self.trigger_delay and not self.markets[o.index].has_bars_only:
             o.place = "delayed"
-            self.say(o, now, "triggered", "TRIGGERED")
+            self.say(o, now, "triggered", "TRIGGERED", code)
             self.delay(o, now + self.trigger_delay)
         else:
-            self.go_live(o, now, told=False)
+            self.go_live(o, now, told=False, code=code)
 
-    def go_live(self, o: Order, now: int, *, told: bool) -> None:
+    def go_live(self, o: Order, now: int, *, told: bool, code: int = 0) -> None:
         """The order behind a trigger meets the market."""
         o.arrival, o.place = now, "new"
         left = self.reducible(o) if o.reduce_only else o.size
         if not told:  # else its size was said, and the rest is canceled after the fill
             o.size = min(o.size, left) or o.size
-            self.say(o, now, "triggered", "TRIGGERED")
+            self.say(o, now, "triggered", "TRIGGERED", code)
         if left <= 0:
             self.close(o, now, REDUCE_ONLY)
         elif code := self.speaks_against(o):

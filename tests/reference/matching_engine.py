@@ -12,14 +12,8 @@ from typing import Any
 
 _EXACT = Context(prec=80)
 
-ORDER_INVALID, WOULD_CROSS, UNKNOWN, REDUCE_ONLY, DUPLICATE, SELF_TRADE = (
-    4101,
-    4103,
-    4104,
-    4106,
-    4107,
-    4108,
-)
+ORDER_INVALID, WOULD_CROSS, UNKNOWN, REDUCE_ONLY = 4101, 4103, 4104, 4106
+DUPLICATE, SELF_TRADE, WOULD_TRIGGER = 4107, 4108, 4109
 NO_MARKET = 1005
 VENUE_REJECTED = 4401
 
@@ -60,11 +54,13 @@ class ReferenceEngine:
         self_trade: str = "cancel_incoming",
         amend: str = "decrease_keeps",
         amend_triggers: bool = True,
+        refuses_met_triggers: bool = False,
     ) -> None:
         self.fees = {"maker": Decimal(maker), "taker": Decimal(taker)}
         self.self_trade = self_trade
         self.amend_rule = amend
         self.amend_triggers = amend_triggers
+        self.refuses_met_triggers = refuses_met_triggers
         self.orders: list[Order] = []
         self.positions: dict[int, int] = {}
         self.prices = {"last": 0, "mark": 0, "index": 0}
@@ -78,16 +74,23 @@ class ReferenceEngine:
         kind, tif = r.get("type", "limit"), r.get("tif", "GTC")
         price, trigger = r.get("price", 0), r.get("trigger", 0)
         post, reduce = r.get("post_only", False), r.get("reduce_only", False)
+        by, rises = r.get("trigger_by", "last"), False
+        if trigger:
+            rises = (r["side"] == "buy") == (r.get("trigger_kind") == "stop")
+        is_met = bool(trigger) and self._is_met(by, rises, trigger)
         code = 0
         if (
             size <= 0
             or (kind == "limit") != (price != 0)
             or (post and (kind == "market" or tif in ("IOC", "FOK")))
             or (tif == "GTD" and (kind == "market" or r.get("expire", 0) <= now))
+            or bool(trigger) != ("trigger_kind" in r)
         ):
             code = ORDER_INVALID
         elif self._find(participant, r["order_id"]):
             code = DUPLICATE
+        elif is_met and self.refuses_met_triggers:
+            code = WOULD_TRIGGER
         elif not trigger:
             if reduce:
                 size = min(size, self._reducible(participant, r["side"]))
@@ -110,18 +113,19 @@ class ReferenceEngine:
             size=size,
             left=size,
             trigger=trigger,
-            trigger_by=r.get("trigger_by", "last"),
-            rises=r["side"] == "buy",
+            trigger_by=by,
+            rises=rises,
             post_only=post,
             reduce_only=reduce,
             expire=r.get("expire", 0),
             rank=self._next_rank(),
-            waiting=bool(trigger),
+            waiting=bool(trigger) and not is_met,
         )
         self._say(participant, order.order_id, "accepted")
-        if trigger:
+        if order.waiting:
             self.orders.append(order)
-            self._arm(order)
+        elif trigger:
+            self._set_free(order, WOULD_TRIGGER)
         else:
             self._match(order)
         self._fire()
@@ -304,16 +308,15 @@ class ReferenceEngine:
         exact = _EXACT.multiply(Decimal(price * size), self.fees[liquidity]).scaleb(18)
         return int(exact.to_integral_value(ROUND_HALF_EVEN, context=_EXACT))
 
-    def _arm(self, order: Order) -> None:
-        price = self.prices[order.trigger_by]
-        if price and price != order.trigger:
-            order.rises = order.trigger > price
+    def _is_met(self, by: str, rises: bool, trigger: int) -> bool:
+        price = self.prices[by]
+        return bool(price) and (price >= trigger if rises else price <= trigger)
 
     def _fire(self) -> None:
         """Triggers that their price has met: the nearest of each direction, of these the oldest."""
         while True:
             heads: list[Order] = []
-            for by, price in self.prices.items():
+            for by in self.prices:
                 for rises in (False, True):
                     line = [
                         o
@@ -321,27 +324,28 @@ class ReferenceEngine:
                         if o.waiting and o.trigger_by == by and o.rises == rises
                     ]
                     line.sort(key=lambda o: (o.trigger if o.rises else -o.trigger, o.venue_id))
-                    if not line or not price:
-                        continue
-                    first = line[0]
-                    if price >= first.trigger if rises else price <= first.trigger:
-                        heads.append(first)
+                    if line and self._is_met(by, rises, line[0].trigger):
+                        heads.append(line[0])
             if not heads:
                 return
             order = min(heads, key=lambda o: o.venue_id)
             self.orders.remove(order)
             order.waiting = False
             order.rank = self._next_rank()
-            self._say(order.participant, order.order_id, "triggered")
-            if order.reduce_only:
-                left = self._reducible(order.participant, order.side)
-                if left <= 0:
-                    self._close(order, "canceled", REDUCE_ONLY)
-                    continue
-                if left < order.left:
-                    order.size -= order.left - left
-                    order.left = left
-            if order.post_only and self._crosses(order.side, order.price):
-                self._close(order, "canceled", WOULD_CROSS)
-                continue
-            self._match(order)
+            self._set_free(order)
+
+    def _set_free(self, order: Order, code: int = 0) -> None:
+        """Its trigger was met: what was not asked at the door is asked now."""
+        self._say(order.participant, order.order_id, "triggered", code)
+        if order.reduce_only:
+            left = self._reducible(order.participant, order.side)
+            if left <= 0:
+                self._close(order, "canceled", REDUCE_ONLY)
+                return
+            if left < order.left:
+                order.size -= order.left - left
+                order.left = left
+        if order.post_only and self._crosses(order.side, order.price):
+            self._close(order, "canceled", WOULD_CROSS)
+            return
+        self._match(order)

@@ -9,7 +9,7 @@ from reference.facts import Facts
 from reference.places import Place
 
 NO_MARKET, INVALID, BELOW_MIN, WOULD_CROSS, UNKNOWN = 1005, 4101, 4102, 4103, 4104
-REDUCE_ONLY, DUPLICATE, SELF_TRADE, FUNDS = 4106, 4107, 4108, 4201
+REDUCE_ONLY, DUPLICATE, SELF_TRADE, WOULD_TRIGGER, FUNDS = 4106, 4107, 4108, 4109, 4201
 BAND, MODE, UNAVAILABLE, RATE_LIMIT, CLOSED = 4306, 4308, 4402, 4403, 4407
 
 
@@ -25,6 +25,7 @@ class Order:
     expire: int = 0
     trigger: int = 0
     trigger_by: str = "none"
+    trigger_kind: str = "none"
     post_only: bool = False
     reduce_only: bool = False
     position_side: str = "both"
@@ -33,13 +34,17 @@ class Order:
     # trigger: not yet triggered. delayed: triggered, not live yet. waiting: for a market to take
     # from. resting: in the book. gone.
     place: str = "new"
-    rises: bool = False  # the trigger fires when the reference rises to it, else when it falls
     reckoned: int = 0  # price at which it holds money back; 0: it holds none
     arrival: int = 0
     rank: int = 0  # among orders of one price
     queue: Place | None = None
     queue_rank: int = 0  # by order: theirs of lower rank stand before it
     crossed: bool = False  # with bars: it would have taken when it arrived
+
+    @property
+    def rises(self) -> bool:
+        """The trigger fires when the reference rises to it, else when it falls."""
+        return (self.side == "buy") == (self.trigger_kind == "stop")
 
     @property
     def left(self) -> int:
@@ -64,6 +69,8 @@ def form_error(facts: Facts, o: Order, reference: int) -> int:
     if o.post_only and (market or o.tif in ("IOC", "FOK")):
         return INVALID
     if o.tif == "GTD" and (market or o.expire <= 0):
+        return INVALID
+    if (o.trigger != 0) != (o.trigger_kind != "none"):
         return INVALID
     if o.trigger % facts.tick or (facts.kind != "linear" and o.trigger < 0):
         return INVALID

@@ -17,6 +17,7 @@ from reference.orders import (
     SELF_TRADE,
     UNKNOWN,
     WOULD_CROSS,
+    WOULD_TRIGGER,
     Order,
     form_error,
 )
@@ -39,7 +40,8 @@ class Requests(ByOrder):
     refusal: Callable[[int, int, str], int]
     mark_all: Callable[..., None]
     take: Callable[[Order, int], None]
-    fire: Callable[[Order, int], None]
+    fire: Callable[..., None]
+    is_met: Callable[[Order], bool]
     fee_facts: Callable[[int, int], Facts]
     count_volume: Callable[[int, int, int, int], None]
 
@@ -114,10 +116,10 @@ class Requests(ByOrder):
             self.activate(o, now)
             return
         o.place = "trigger"
-        self.arm(o)
+        is_met = self.is_met(o)
         self.say(o, now, "accepted", "ACCEPTED")
-        if market.reference_doubled(o.trigger_by) == 2 * o.trigger:
-            self.fire(o, now)
+        if is_met:
+            self.fire(o, now, WOULD_TRIGGER)
 
     def admit(self, o: Order, now: int) -> int:
         """All that can be said against it when it arrives. A reduce-only size is cut."""
@@ -131,8 +133,10 @@ class Requests(ByOrder):
             return DUPLICATE
         if (o.position_side, o.side) in (("long", "sell"), ("short", "buy")):
             o.reduce_only = True
-        if o.trigger:
-            return 0  # the rest is asked when it fires
+        if o.trigger:  # the rest is asked when it fires
+            return (
+                WOULD_TRIGGER if self.facts[o.index].refuses_met_triggers and self.is_met(o) else 0
+            )
         if o.reduce_only:
             o.size = min(o.size, self.reducible(o))
             if o.size <= 0:
@@ -159,14 +163,6 @@ class Requests(ByOrder):
             return 0
         self.mark_all()
         return self.account.refuses(o.index, o.position_side, o.side, worst, o.left, o.reduce_only)
-
-    def arm(self, o: Order) -> None:
-        """From which side the reference must come. Unknown or there: as a stop."""
-        doubled = self.markets[o.index].reference_doubled(o.trigger_by)
-        if doubled is None or doubled == 2 * o.trigger:
-            o.rises = o.side == "buy"
-        else:
-            o.rises = 2 * o.trigger > doubled
 
     def activate(self, o: Order, now: int) -> None:
         market = self.markets[o.index]
@@ -214,6 +210,9 @@ class Requests(ByOrder):
         if o.place == "trigger":
             o.trigger = r.get("trigger") or o.trigger
         code = form_error(self.facts[index], o, self.markets[index].reference)
+        is_met = o.trigger != old[2] and self.is_met(o)
+        if not code and is_met and self.facts[index].refuses_met_triggers:
+            code = WOULD_TRIGGER
         if not code and o.filled and o.size <= o.filled:
             o.price, o.size = old[:2]
             self.close(o, now)  # that much is filled already
@@ -229,15 +228,12 @@ class Requests(ByOrder):
             return
         if o.place in ("waiting", "resting") and o.type == "limit":
             o.reckoned = o.price
-        self.say_amended(o, now, state, moved=o.trigger != old[2], keeps=keeps)
+        self.say_amended(o, now, state, is_met=is_met, keeps=keeps)
 
-    def say_amended(self, o: Order, now: int, state: str, *, moved: bool, keeps: bool) -> None:
-        if moved:
-            self.arm(o)
+    def say_amended(self, o: Order, now: int, state: str, *, is_met: bool, keeps: bool) -> None:
         self.say(o, now, "updated", state)
-        doubled = self.markets[o.index].reference_doubled(o.trigger_by)
-        if moved and doubled == 2 * o.trigger:
-            self.fire(o, now)
+        if is_met:
+            self.fire(o, now, WOULD_TRIGGER)
         elif o.place == "resting" and not keeps:
             o.place = "new"
             self.activate(o, now)

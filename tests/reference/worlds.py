@@ -154,6 +154,7 @@ class Maker:
             brackets=brackets(unit) if kind != "spot" and r.random() < 0.5 else (),
             leverage=r.choice([0, 0, 5]),
             liquidation_fee=r.choice([0, 10**10]),
+            refuses_met_triggers=r.random() < 0.5,
             fee_tiers=tiers if r.random() < 0.3 else (),
             volume_group=r.choice([0, 1]),
             expiry=r.choice([0, 0, 0, r.randint(20, 80) * self.pace]) if kind != "spot" else 0,
@@ -242,7 +243,7 @@ class Maker:
             fields = {
                 "price": self.price[index] + r.randint(-6, 6) if r.random() < 0.5 else 0,
                 "size": r.randint(1, 12) if r.random() < 0.6 else 0,
-                "trigger": self.price[index] + r.randint(-8, 8) if r.random() < 0.2 else 0,
+                "trigger": self.price[index] + r.randint(-8, 8) if r.random() < 0.5 else 0,
             }
             number = r.randint(max(1, self.number - 8), self.number)
             self.add("amend", index, number, {k: v for k, v in fields.items() if v})
@@ -277,6 +278,8 @@ class Maker:
         if r.random() < 0.3:
             o["trigger"] = trigger
             o["trigger_by"] = r.choice(["last", "last", "mark", "index"])
+            waits = (trigger > price) == (o["side"] == "buy")  # as a stop
+            o["trigger_kind"] = "stop" if waits == (r.random() < 0.8) else "take_profit"
         o["reduce_only"] = r.random() < 0.2
         if self.world.hedge and r.random() < 0.97:
             o["position_side"] = r.choice(["long", "short"])

@@ -16,7 +16,7 @@ from copied_process import Copied
 from onetape.ipc.local_socket import connect
 from onetape.model import catalogue
 from onetape.model.config import OPERATOR
-from onetape.model.enums import OrderNews, OrderType, RequestKind, Side, TimeInForce
+from onetape.model.enums import OrderNews, OrderType, RequestKind, Side, TimeInForce, TriggerBy
 from onetape.model.order import REDUCE_ONLY
 from onetape.model.request_key import RequestKey
 from onetape.services.gateway_frames import FILL, NEWS, REQUEST
@@ -138,13 +138,13 @@ class Robot:
 
     def request(
         self, kind: RequestKind, order_id: int, side: Side, price: int, flags: int = 0,
-        more: bytes = b"",
+        more: bytes = b"", trigger: int = 0,
     ) -> None:  # fmt: skip
         is_market = price == 0
         payload = REQUEST.pack(
-            order_id, price, self.size, 0, 0, kind.id, side.id,
+            order_id, price, self.size, trigger, 0, kind.id, side.id,
             (OrderType.MARKET if is_market else OrderType.LIMIT).id, TimeInForce.GTC.id, flags,
-            0, 0, self.number, b"",
+            (TriggerBy.LAST if trigger else TriggerBy.NONE).id, 0, self.number, b"",
         )  # fmt: skip
         self.writer.append("order_request", payload + more, stream=1, time=time.time_ns())
 

@@ -194,7 +194,7 @@ def test_another_version_goes_on_from_the_checkpoint_of_a_pruned_journal(long_ta
     assert known == whole
 
 
-SHAPES = {1: "01363de664d8af11"}
+SHAPES = {1: "01363de664d8af11", 2: "225c867d5c77ab43"}
 
 
 def test_another_shape_of_the_records_is_another_format():

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from onetape.model import catalogue
-from onetape.model.enums import OrderType, Side, TimeInForce, TriggerBy
+from onetape.model.enums import OrderType, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import NotAvailable
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import MASTER, OrderKey
@@ -67,7 +67,7 @@ def test_every_request_of_an_adapter_is_among_its_facts(kind):
     )
     stop = OrderSpec(
         symbol=symbol, side=Side.SELL, type=OrderType.MARKET, size_int=10, trigger_int=400_000,
-        trigger_by=TriggerBy.LAST, tif=TimeInForce.GTC,
+        trigger_by=TriggerBy.LAST, trigger_kind=TriggerKind.STOP, tif=TimeInForce.GTC,
     )  # fmt: skip
     keys = [OrderKey(symbol, "a"), OrderKey(symbol, "a", True), OrderKey(symbol, "a", ended=True)]
     calls = [

@@ -8,7 +8,15 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from onetape.model.enums import OrderNews, OrderState, OrderType, RequestKind, Side, TriggerBy
+from onetape.model.enums import (
+    OrderNews,
+    OrderState,
+    OrderType,
+    RequestKind,
+    Side,
+    TriggerBy,
+    TriggerKind,
+)
 from onetape.model.errors import BadConfig, NotAvailable
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import OrderKey, Purpose
@@ -90,11 +98,12 @@ def test_nonces_rise_whatever_the_clock_does_and_begin_with_it(venue):
         ({"type": OrderType.MARKET, "price_int": 0}, {"ordertype": "market"}),
         (
             {"type": OrderType.MARKET, "price_int": 0, "trigger_int": 610_000,
-             "trigger_by": TriggerBy.LAST},
+             "trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP},
             {"ordertype": "stop-loss", "price": "61000.0", "trigger": "last"},
         ),
         (
-            {"trigger_int": 590_000, "trigger_by": TriggerBy.MARK},
+            {"trigger_int": 590_000, "trigger_by": TriggerBy.MARK,
+             "trigger_kind": TriggerKind.TAKE_PROFIT},
             {"ordertype": "take-profit-limit", "price": "59000.0", "price2": "60000.0",
              "trigger": "index"},
         ),

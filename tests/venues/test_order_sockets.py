@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from test_kraken_trading import PAIRS
 
 from onetape.model import catalogue
-from onetape.model.enums import OrderType, Side, TimeInForce, TriggerBy
+from onetape.model.enums import OrderType, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import BadConfig
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import OrderKey, Purpose
@@ -269,7 +269,7 @@ def test_binance_signature_of_the_documentation():
 def test_binance_sends_conditional_orders_to_the_algo_service():
     protocol, session = opened("binance-usdm")
     stop = order("binance-usdm", type=OrderType.MARKET, price_int=0, trigger_int=590_000,
-                 trigger_by=TriggerBy.MARK)  # fmt: skip
+                 trigger_by=TriggerBy.MARK, trigger_kind=TriggerKind.STOP)  # fmt: skip
     placed = json.loads(session.send(protocol.place("id-1", stop, NOW), NOW))
     assert placed["method"] == "algoOrder.place"
     assert placed["params"]["clientAlgoId"] == "id-1"
@@ -297,11 +297,12 @@ def test_binance_writes_whole_numbers_as_numbers():
         ({"type": OrderType.MARKET, "price_int": 0}, {"order_type": "market"}),
         (
             {"type": OrderType.MARKET, "price_int": 0, "trigger_int": 610_000,
-             "trigger_by": TriggerBy.LAST},
+             "trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP},
             {"order_type": "stop-loss", "triggers": {"reference": "last", "price": 61000.0}},
         ),
         (
-            {"trigger_int": 610_000, "trigger_by": TriggerBy.MARK},
+            {"trigger_int": 610_000, "trigger_by": TriggerBy.MARK,
+             "trigger_kind": TriggerKind.STOP},
             {"order_type": "stop-loss-limit", "limit_price": 60000.0,
              "triggers": {"reference": "index", "price": 61000.0}},
         ),

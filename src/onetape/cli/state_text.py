@@ -90,7 +90,8 @@ def order_lines(state: dict[str, Any]) -> list[str]:
     lines = ["working orders"]
     for each in state["orders"]:
         price = f"at {each['price']}" if each["price"] is not None else "at market"
-        trigger = f" trigger {each['trigger']}" if each["trigger"] is not None else ""
+        kind = each["kind"] or "trigger"
+        trigger = f" {kind} {each['trigger']}" if each["trigger"] is not None else ""
         tag = f" {each['tag']}" if each["tag"] else ""
         lines.append(
             f"  {each['id']}  {each['side']} {each['qty']} {each['symbol']} {price}{trigger}  "

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onetape.model.enums import TriggerKind
 from onetape.model.instrument import Instrument
+from onetape.model.order import TRIGGER_KIND_SHIFT
 from onetape.model.time import format_time
 from onetape.tape.journal import JournalReader
 
@@ -65,7 +67,8 @@ class Actions:
             else:
                 text += " at market"
             if int(row["trigger"]):
-                text += f" trigger {facts.price_text(int(row['trigger']))}"
+                word = TriggerKind.from_id(int(row["flags"]) >> TRIGGER_KIND_SHIFT).word
+                text += f" {word or 'trigger'} {facts.price_text(int(row['trigger']))}"
         return f"{text} {symbol} at {format_time(int(row['time']))}"
 
 

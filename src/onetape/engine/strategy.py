@@ -215,6 +215,7 @@ class Strategy:
         tif: str = "GTC",
         trigger: Number | None = None,
         trigger_by: str = "last",
+        kind: str | None = None,
         position_side: str | None = None,
         expire: int | None = None,
         tag: str = "",
@@ -223,20 +224,24 @@ class Strategy:
     ) -> _core.Order:
         """Buy `qty`; without a price at market. A refused order comes back DENIED.
 
-        trigger: the order becomes active when last, mark or index reaches it: above the market a
-        stop, below it a take-profit. expire: ns UTC, makes it good till then.
+        trigger: the order becomes active when last, mark or index reaches it. kind: "stop" (the
+        price rises to a buy's, falls to a sell's) or "take_profit" (the other way); without it the
+        last price that is known now decides, for good. One that is met when it arrives is refused
+        (4109) or fires at once, by the venue's rule. expire: ns UTC, makes it good till then.
         once: first request wins; of all orders asked for under this key, by whichever robot of the
         account, one leaves and the others are DENIED with its name (4605), until `end_cycle(key)`.
         signal: what it is sent for; the tape links them.
         """
+        if kind == "trailing":
+            raise _no_trailing("buy")
         if once is not None or signal is not None:
             return self._host.place_with(
                 once, signal, symbol, BUY, qty, price, post_only, reduce_only, tif, trigger,
-                trigger_by, position_side, expire, tag,
+                trigger_by, kind, position_side, expire, tag,
             )  # fmt: skip
         return self._sim.place(
             symbol, BUY, qty, price, post_only, reduce_only, tif, trigger, trigger_by,
-            position_side, expire, tag,
+            kind, position_side, expire, tag,
         )  # fmt: skip
 
     def sell(
@@ -250,6 +255,7 @@ class Strategy:
         tif: str = "GTC",
         trigger: Number | None = None,
         trigger_by: str = "last",
+        kind: str | None = None,
         position_side: str | None = None,
         expire: int | None = None,
         tag: str = "",
@@ -257,14 +263,16 @@ class Strategy:
         signal: Signal | int | None = None,
     ) -> _core.Order:
         """Sell `qty`; the mirror of buy()."""
+        if kind == "trailing":
+            raise _no_trailing("sell")
         if once is not None or signal is not None:
             return self._host.place_with(
                 once, signal, symbol, SELL, qty, price, post_only, reduce_only, tif, trigger,
-                trigger_by, position_side, expire, tag,
+                trigger_by, kind, position_side, expire, tag,
             )  # fmt: skip
         return self._sim.place(
             symbol, SELL, qty, price, post_only, reduce_only, tif, trigger, trigger_by,
-            position_side, expire, tag,
+            kind, position_side, expire, tag,
         )  # fmt: skip
 
     def submit(self, specs: Iterable[Mapping[str, Any]]) -> list[_core.Order]:
@@ -423,6 +431,12 @@ class Strategy:
         """Plain values (at most 64 kB) that survive a restart: they are on the tape."""
         self._sim.touch_memory()
         return self._host.memory
+
+
+def _no_trailing(where: str) -> NotAvailable:
+    return NotAvailable(
+        "trailing stops", where=where, todo='move a stop of your own: kind="stop", cancel, place'
+    )
 
 
 Strategy._services = frozenset(name for name in vars(Strategy) if not name.startswith("_")) | {

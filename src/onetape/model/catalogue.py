@@ -261,6 +261,8 @@ def _instrument(symbol: str, rows_of: _Set, row: list[str]) -> Instrument:
         facts["funding_interval"] = rows_of.funding_hours * HOUR
     if amend := venue_facts.amend_fact(rows_of.venue, parsed.kind):
         facts |= {"amend": amend.rule, "amend_triggers": amend.triggers}
+    if trigger := venue_facts.trigger_fact(rows_of.venue, parsed.kind):
+        facts["met_triggers"] = trigger.met
     return from_symbol(
         symbol,
         raw_symbol=cells["raw"].split()[0],

@@ -114,6 +114,21 @@ class TriggerBy(TapeWord):
     INDEX = "index"
 
 
+class TriggerKind(TapeWord):
+    """Which way the price comes to a trigger: against the order's owner to a stop, in his favour
+    to a take-profit. NONE stands on orders without one, and on tapes older than kinds."""
+
+    NONE = "none"
+    STOP = "stop"
+    TAKE_PROFIT = "take_profit"
+    TRAILING = "trailing"
+
+    @property
+    def word(self) -> str | None:
+        """As tables show it, None where there is none."""
+        return None if self is TriggerKind.NONE else self.value
+
+
 class PositionSide(TapeWord):
     """`both` in one-way mode, `long` or `short` in hedge mode."""
 
@@ -202,6 +217,13 @@ class AmendRule(StrEnum):
     NONE = "none"  # nothing can be changed
 
 
+class MetTrigger(StrEnum):
+    """What a venue does with an order whose trigger is met when it arrives."""
+
+    FIRES = "fires"
+    REFUSED = "refused"
+
+
 class Origin(StrEnum):
     """Where the facts of an instrument come from."""
 
@@ -223,7 +245,7 @@ FINAL_STATES = frozenset(
 
 # Sets whose word 0 means "not said" count from 0; the others from 1, so that zeroed memory is
 # never a valid word.
-_FROM_ZERO = (Side, TriggerBy, PositionSide, Liquidity, IdKind, Kind)
+_FROM_ZERO = (Side, TriggerBy, TriggerKind, PositionSide, Liquidity, IdKind, Kind)
 _FROM_ONE = (EventType, OrderType, TimeInForce, RequestKind, OrderState, OrderNews)
 _MEMBERS: dict[type[TapeWord], Any] = {
     cls: _ById(cls, start) for start, group in ((0, _FROM_ZERO), (1, _FROM_ONE)) for cls in group
@@ -247,6 +269,7 @@ __all__ = [
     "IdKind",
     "Kind",
     "Liquidity",
+    "MetTrigger",
     "OrderNews",
     "OrderState",
     "OrderType",
@@ -257,4 +280,5 @@ __all__ = [
     "TapeWord",
     "TimeInForce",
     "TriggerBy",
+    "TriggerKind",
 ]

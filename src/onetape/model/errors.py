@@ -20,6 +20,7 @@
     |   +-- ReduceOnlyViolated       4106
     |   +-- DuplicateClientId        4107
     |   +-- SelfTrade                4108
+    |   +-- OrderWouldTrigger        4109
     +-- FundsError
     |   +-- InsufficientFunds        4201
     |   +-- FundsLocked              4202
@@ -252,6 +253,13 @@ class SelfTrade(OrderError):
 
     name = "SELF_TRADE"
     code = 4108
+
+
+class OrderWouldTrigger(OrderError):
+    """Its trigger was met when it arrived, and the venue refuses that; or it fired at once."""
+
+    name = "ORDER_WOULD_TRIGGER"
+    code = 4109
 
 
 class FundsError(OnetapeError):
@@ -639,6 +647,7 @@ __all__ = [
     "OrderRate",
     "OrderUnknown",
     "OrderWouldCross",
+    "OrderWouldTrigger",
     "PermissionDenied",
     "PositionLimit",
     "PriceBand",

@@ -68,6 +68,8 @@ def infer(symbol: str, *, price_decimals: int, size_decimals: int) -> Instrument
         defaulted += ["fee_tiers"] if facts["fee_tiers"] else []
     if amend := venue_facts.amend_fact(parsed.venue, parsed.kind):
         facts |= {"amend": amend.rule, "amend_triggers": amend.triggers}
+    if trigger := venue_facts.trigger_fact(parsed.venue, parsed.kind):
+        facts["met_triggers"] = trigger.met
     return from_symbol(
         symbol,
         price_decimals=price_decimals,

@@ -22,7 +22,7 @@ from onetape.model.decimals import (
     to_decimal,
     to_units,
 )
-from onetape.model.enums import AmendRule, Kind, Origin, Side
+from onetape.model.enums import AmendRule, Kind, MetTrigger, Origin, Side
 from onetape.model.errors import BadInput
 from onetape.model.fee_tiers import FeeTier
 from onetape.model.margin import LEVERAGE_MAX, MarginBracket, completed, core_rows
@@ -72,6 +72,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     funding_interval: int = 0  # ns
     amend: AmendRule = AmendRule.DECREASE_KEEPS  # what a change does to an order that rests
     amend_triggers: bool = True  # orders whose trigger waits can be changed, too
+    met_triggers: MetTrigger = MetTrigger.FIRES  # of an order whose trigger is met as it arrives
     version: int = 1  # counts from 1 within a symbol
     valid_from: int = 0  # ns UTC
     origin: Origin = Origin.GIVEN
@@ -247,6 +248,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
             "expiry": self.expiry or 0,
             "amend": str(self.amend),
             "amend_triggers": self.amend_triggers,
+            "refuses_met_triggers": self.met_triggers is MetTrigger.REFUSED,
         }
 
     def changes_from(self, other: Instrument) -> tuple[str, ...]:

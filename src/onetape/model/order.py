@@ -12,8 +12,16 @@ from typing import Final
 import msgspec
 
 from onetape.model.decimals import Number
-from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy
-from onetape.model.errors import OrderInvalid
+from onetape.model.enums import (
+    OrderState,
+    OrderType,
+    PositionSide,
+    Side,
+    TimeInForce,
+    TriggerBy,
+    TriggerKind,
+)
+from onetape.model.errors import InvariantViolation, OrderInvalid
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS, divide_half_even, money
 from onetape.model.request_key import RequestKey
@@ -22,12 +30,14 @@ TAG_BYTES_MAX: Final = 32
 POST_ONLY: Final = 1  # order_post_only, order_reduce_only of the core
 REDUCE_ONLY: Final = 2
 OWN_REDUCING: Final = 8  # order_own_reducing; 4 is a request that was denied
+TRIGGER_KIND_SHIFT: Final = 6  # trigger_kind_shift: of the two highest bits
 # Named once: a member looked up at its class costs as much as a call.
 _NO_SIDE: Final = Side.NONE
 _MARKET: Final = OrderType.MARKET
 _GTD: Final = TimeInForce.GTD
 _AT_ONCE: Final = (TimeInForce.IOC, TimeInForce.FOK)
 _NO_TRIGGER: Final = TriggerBy.NONE
+_NO_KIND: Final = TriggerKind.NONE
 
 
 class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +54,7 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
     tif: TimeInForce = TimeInForce.GTC
     trigger_int: int = 0
     trigger_by: TriggerBy = TriggerBy.NONE
+    trigger_kind: TriggerKind = TriggerKind.NONE
     position_side: PositionSide = PositionSide.BOTH
     expire: int = 0  # ns UTC, GTD only
     post_only: bool = False
@@ -59,7 +70,16 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
             POST_ONLY * self.post_only
             + REDUCE_ONLY * self.reduce_only
             + OWN_REDUCING * self.own_reducing
+            + (self.trigger_kind.id << TRIGGER_KIND_SHIFT)
         )
+
+    @property
+    def is_stop(self) -> bool:
+        """Of an order with a trigger: a stop, not a take-profit. Raises InvariantViolation where it
+        does not say: whoever sends it must not guess."""
+        if self.trigger_kind is _NO_KIND:
+            raise InvariantViolation("a trigger without its kind cannot be sent", where=self.symbol)
+        return self.trigger_kind is TriggerKind.STOP
 
     def broken_rule(self) -> str:
         """The first rule of its own fields that it breaks, "" where none; a value, because a
@@ -83,6 +103,10 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
             return "GTD and an expiry go together"
         if (self.trigger_int != 0) != (self.trigger_by is not _NO_TRIGGER):
             return "a trigger price and what it watches go together"
+        if (self.trigger_int != 0) != (self.trigger_kind is not _NO_KIND):
+            return "a trigger says whether it is a stop or a take-profit"
+        if self.trigger_kind is TriggerKind.TRAILING:
+            return "trailing stops are not available"
         if self.tag and len(self.tag.encode()) > TAG_BYTES_MAX:
             return f"a tag has at most {TAG_BYTES_MAX} bytes: {self.tag!r}"
         return ""
@@ -126,6 +150,7 @@ def order_spec(
     tif: TimeInForce = TimeInForce.GTC,
     trigger: Number | None = None,
     trigger_by: TriggerBy = TriggerBy.LAST,
+    trigger_kind: TriggerKind = TriggerKind.NONE,
     position_side: PositionSide = PositionSide.BOTH,
     expire: int = 0,
     tag: str = "",
@@ -150,6 +175,7 @@ def order_spec(
         tif=tif,
         trigger_int=trigger_int,
         trigger_by=TriggerBy.NONE if trigger is None else trigger_by,
+        trigger_kind=trigger_kind,
         position_side=position_side,
         expire=expire,
         post_only=post_only,
@@ -163,6 +189,7 @@ __all__ = [
     "POST_ONLY",
     "REDUCE_ONLY",
     "TAG_BYTES_MAX",
+    "TRIGGER_KIND_SHIFT",
     "Order",
     "OrderSpec",
     "order_spec",

@@ -1,5 +1,6 @@
 """What is publicly known of a venue as a whole, beside its instruments: how it treats changes of
-orders, its fees by volume, when it calls loans in. Each fact with its source and date.
+orders and triggers that are met on arrival, its fees by volume, when it calls loans in. Each fact
+with its source and date.
 
 `venues.json` holds them; tools/make_venues.py makes it. A venue or a number without a dated source
 is not in it: then the rule is the common one, and the fees stay at the base tier.
@@ -14,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from onetape.model.enums import AmendRule, Kind
+from onetape.model.enums import AmendRule, Kind, MetTrigger
 from onetape.model.fee_tiers import FeeTier, checked
 from onetape.model.time import parse_time
 
@@ -28,6 +29,16 @@ class AmendFact(msgspec.Struct, frozen=True):
     markets: tuple[Kind, ...]
     rule: AmendRule
     triggers: bool
+    about: str
+    as_of: str
+
+
+class TriggerFact(msgspec.Struct, frozen=True):
+    """What a venue does with an order whose trigger is met when it arrives."""
+
+    venue: str
+    markets: tuple[Kind, ...]
+    met: MetTrigger
     about: str
     as_of: str
 
@@ -79,6 +90,7 @@ class FeeSchedule(msgspec.Struct, frozen=True):
 
 class _File(msgspec.Struct, frozen=True):
     amend: tuple[AmendFact, ...]
+    triggers: tuple[TriggerFact, ...]
     loans: tuple[LoanFact, ...]
     fees: tuple[FeeSchedule, ...]
 
@@ -91,6 +103,11 @@ def _file() -> _File:
 def amend_fact(venue: str, kind: Kind) -> AmendFact | None:
     """How the venue treats changes of orders in that market; None: not known."""
     return next((f for f in _file().amend if f.venue == venue and kind in f.markets), None)
+
+
+def trigger_fact(venue: str, kind: Kind) -> TriggerFact | None:
+    """What the venue does with a trigger that is met on arrival; None: not known."""
+    return next((f for f in _file().triggers if f.venue == venue and kind in f.markets), None)
 
 
 def loan_fact(venue: str) -> LoanFact | None:
@@ -131,9 +148,11 @@ __all__ = [
     "AmendFact",
     "FeeSchedule",
     "LoanFact",
+    "TriggerFact",
     "amend_fact",
     "fee_source",
     "loan_fact",
     "loan_facts",
     "schedules",
+    "trigger_fact",
 ]

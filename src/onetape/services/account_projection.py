@@ -82,6 +82,7 @@ class AccountView:
             "type": str(spec.type),
             "price": instrument.price_text(price) if price else None,
             "trigger": instrument.price_text(spec.trigger_int) if spec.trigger_int else None,
+            "kind": spec.trigger_kind.word,
             "qty": instrument.size_text(size),
             "filled": instrument.size_text(row.filled),
             "remaining": instrument.size_text(size - row.filled),

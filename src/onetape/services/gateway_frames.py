@@ -19,10 +19,11 @@ from onetape.model.enums import (
     Side,
     TimeInForce,
     TriggerBy,
+    TriggerKind,
 )
 from onetape.model.errors import BadInput
 from onetape.model.money import join_units
-from onetape.model.order import OWN_REDUCING, POST_ONLY, REDUCE_ONLY, OrderSpec
+from onetape.model.order import OWN_REDUCING, POST_ONLY, REDUCE_ONLY, TRIGGER_KIND_SHIFT, OrderSpec
 from onetape.model.request_key import RequestKey
 
 __all__ = ["FillFrame", "ended_key", "fill_of", "request_of"]
@@ -47,6 +48,7 @@ _SIDES: Final = Side.by_id()
 _TYPES: Final = OrderType.by_id()
 _TIFS: Final = TimeInForce.by_id()
 _TRIGGERS: Final = TriggerBy.by_id()
+_TRIGGER_KINDS: Final = TriggerKind.by_id()
 _POSITIONS: Final = PositionSide.by_id()
 _KINDS: Final = RequestKind.by_id()
 _LIQUIDITIES: Final = Liquidity.by_id()
@@ -106,6 +108,7 @@ def _request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, Ord
         tif=_TIFS[tif],
         trigger_int=trigger,
         trigger_by=_TRIGGERS[by],
+        trigger_kind=_TRIGGER_KINDS[flags >> TRIGGER_KIND_SHIFT],
         position_side=_POSITIONS[position],
         expire=expire,
         post_only=bool(flags & POST_ONLY),

@@ -255,6 +255,7 @@ def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
                 "version": instrument.version,
                 "amend": str(instrument.amend),
                 "amend_triggers": instrument.amend_triggers,
+                "met_triggers": str(instrument.met_triggers),
                 **(
                     {"fee_tier": session.sim.fee_tier(i), "volume_30d": session.sim.volume_text(i)}
                     if instrument.fee_tiers

@@ -129,6 +129,7 @@ def _order(order: _core.Order, facts: Instrument) -> dict[str, Any]:
         "type": str(order.type),
         "price": None if order.price is None else facts.price_text(order.price_int),
         "trigger": None if order.trigger is None else facts.price_text(order.trigger_int),
+        "kind": order.kind,
         "qty": facts.size_text(order.qty_int),
         "filled": facts.size_text(order.filled_int),
         "state": str(order.state),

@@ -9,7 +9,7 @@ from onetape.engine.plan import RunPlan
 from onetape.engine.session import Session
 from onetape.model import venue_facts
 from onetape.model.decimals import decimal_text
-from onetape.model.enums import AmendRule
+from onetape.model.enums import AmendRule, MetTrigger
 from onetape.model.instrument import Instrument, Kind
 from onetape.model.time import format_duration, format_time
 from onetape.store.report_data import Assumption
@@ -24,6 +24,7 @@ _AMEND_WORDS = {
     "refused",
     AmendRule.NONE: "no change is taken",
 }
+_MET_WORDS = {MetTrigger.FIRES: "fires at once", MetTrigger.REFUSED: "is refused"}
 
 
 def venue_lines(session: Session) -> list[Assumption]:
@@ -57,7 +58,7 @@ def venue_lines(session: Session) -> list[Assumption]:
         if counters["settlements_without_mark"]:
             text += f", {counters['settlements_without_mark']} at the last price or the mid"
         lines.append(Assumption(text))
-    return [*lines, *amend_lines(session)]
+    return [*lines, *amend_lines(session), *trigger_lines(session)]
 
 
 def _loan_lines(session: Session) -> list[Assumption]:
@@ -118,6 +119,24 @@ def amend_lines(session: Session) -> list[Assumption]:
             text += " (the common rule)"
         lines.append(Assumption(text, None if known else 0, key="amend"))
     return lines
+
+
+def trigger_lines(session: Session) -> list[Assumption]:
+    """One for each rule of triggers that are met on arrival."""
+    ruled: dict[tuple[MetTrigger, bool], list[str]] = {}
+    for each in session.host.instruments.values():
+        fact = venue_facts.trigger_fact(each.venue, each.kind)
+        known = fact is not None and fact.met is each.met_triggers
+        ruled.setdefault((each.met_triggers, known), []).append(each.symbol)
+    return [
+        Assumption(
+            f"an order of {', '.join(symbols)} whose trigger is met when it arrives "
+            f"{_MET_WORDS[met]}{' (the venue is known to do so)' if known else ''}",
+            None if known else 0,
+            key="triggers",
+        )
+        for (met, known), symbols in ruled.items()
+    ]
 
 
 def _volumes(plan: RunPlan) -> str:

@@ -13,6 +13,7 @@ from onetape.model.enums import (
     Side,
     TimeInForce,
     TriggerBy,
+    TriggerKind,
 )
 from onetape.model.errors import (
     AccountMode,
@@ -41,6 +42,7 @@ _TYPES: Final = {each.value: each for each in OrderType}
 _TIFS: Final = {each.value: each for each in TimeInForce}
 _POSITIONS: Final = {each.value: each for each in PositionSide}
 _TRIGGERS: Final = {each.value: each for each in TriggerBy}
+_TRIGGER_KINDS: Final = {each.value: each for each in TriggerKind}
 _NEWS = {
     "canceled": (OrderNews.CANCELED, OrderState.CANCELED),
     "expired": (OrderNews.EXPIRED, OrderState.EXPIRED),
@@ -67,6 +69,7 @@ class OrderEntry(ExchangeState):
         position_side: PositionSide | str = PositionSide.BOTH,
         trigger: int = 0,
         trigger_by: TriggerBy | str = TriggerBy.NONE,
+        trigger_kind: TriggerKind | str = TriggerKind.NONE,
         expire: int = 0,
         client_id: str = "",
         origin: str = "client",
@@ -89,6 +92,7 @@ class OrderEntry(ExchangeState):
             updated=now,
             trigger=trigger,
             trigger_by=_TRIGGERS.get(trigger_by) or TriggerBy(trigger_by),
+            trigger_kind=_TRIGGER_KINDS.get(trigger_kind) or TriggerKind(trigger_kind),
             expire=expire,
             origin=origin,
             extra=extra or {},
@@ -106,7 +110,7 @@ class OrderEntry(ExchangeState):
         is_capped = self._is_capped(order)
         more: dict[str, Any] = {}  # what most orders have none of
         if trigger:
-            more["trigger"] = trigger
+            more |= {"trigger": trigger, "trigger_kind": order.trigger_kind}
         if order.trigger_by is not TriggerBy.NONE:
             more["trigger_by"] = order.trigger_by
         if expire:

@@ -18,6 +18,7 @@ from onetape.model.enums import (
     Side,
     TimeInForce,
     TriggerBy,
+    TriggerKind,
 )
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class SimOrder:
     updated: int
     trigger: int = 0
     trigger_by: TriggerBy = TriggerBy.NONE
+    trigger_kind: TriggerKind = TriggerKind.NONE
     expire: int = 0
     state: OrderState = OrderState.INITIALIZED
     filled: int = 0

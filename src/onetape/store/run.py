@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onetape._core import forced_tag
+from onetape.model.enums import TriggerKind
 from onetape.model.errors import BadConfig, NotAvailable
+from onetape.model.order import TRIGGER_KIND_SHIFT
 from onetape.tape.journal import JournalReader
 
 if TYPE_CHECKING:
@@ -80,17 +82,21 @@ class Run:
         columns: dict[str, pl.DataType | type[pl.DataType]] = {
             "order": pl.UInt64, "time": pl.Datetime("ns", "UTC"), "symbol": pl.String,
             "side": pl.String, "type": pl.String, "price": pl.Float64, "qty": pl.Float64,
-            "trigger": pl.Float64, "tif": pl.String, "tag": pl.String, "filled": pl.Float64,
-            "average_price": pl.Float64, "state": pl.String, "code": pl.UInt16,
+            "trigger": pl.Float64, "kind": pl.String, "tif": pl.String, "tag": pl.String,
+            "filled": pl.Float64, "average_price": pl.Float64, "state": pl.String,
+            "code": pl.UInt16,
         }  # fmt: skip
         if requests.is_empty():
             return pl.DataFrame(schema=columns)
+        words = {each.id: each.word for each in TriggerKind}
+        number = pl.col("flags").cast(pl.UInt8) // (1 << TRIGGER_KIND_SHIFT)
+        kind = number.replace_strict(words, return_dtype=pl.String)
         placed = requests.filter(pl.col("kind") == "place").select(
             pl.col("order_id").alias("order"), "time", "symbol", "side", "type",
             pl.when(pl.col("type") == "limit").then(pl.col("price")).alias("price"),
             pl.col("size").alias("qty"),
             pl.when(pl.col("trigger") != 0).then(pl.col("trigger")).alias("trigger"),
-            "tif", "tag",
+            kind.alias("kind"), "tif", "tag",
         )  # fmt: skip
         fills = self.fills
         filled = fills.group_by("order").agg(

@@ -65,6 +65,7 @@ BUY, SELL = 1, 2
 POST_ONLY, REDUCE_ONLY, PRICE, TRIGGER, QTY = 1, 2, 4, 8, 16  # bits of core compiled.cpp
 TIFS = {"GTC": 0, "IOC": 1, "FOK": 2, "GTD": 3}
 TRIGGERS = {"last": 0, "mark": 1, "index": 2}
+TRIGGER_KINDS = {"stop": 1, "take_profit": 2}
 
 
 # --- numbers that stand for things ----------------------------------------------------------------

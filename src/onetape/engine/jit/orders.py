@@ -26,6 +26,7 @@ from onetape.engine.jit.calls import (
     SELL,
     TIFS,
     TRIGGER,
+    TRIGGER_KINDS,
     TRIGGERS,
     add_level,
     amend,
@@ -149,12 +150,15 @@ def _place_overload(side):
     def make(
         self, symbol, qty, price=None, post_only=False,
         reduce_only=False, tif="GTC", trigger=None,
-        trigger_by="last", position_side=None, expire=None, tag="",
+        trigger_by="last", kind=None, position_side=None, expire=None, tag="",
     ):  # fmt: skip
+        if is_none(trigger) and not is_none(kind):
+            raise TypingError("onetape: kind needs a trigger")
         bits = (
             choice(tif, TIFS, "tif") << 8
             | choice(trigger_by, TRIGGERS, "trigger_by") << 12
             | side_choice(position_side) << 16
+            | (0 if is_none(kind) else choice(kind, TRIGGER_KINDS, "kind") << 20)
             | (0 if is_none(price) else PRICE)
             | (0 if is_none(trigger) else TRIGGER)
         )
@@ -165,7 +169,7 @@ def _place_overload(side):
         def call(
             self, symbol, qty, price=None, post_only=False,
             reduce_only=False, tif="GTC", trigger=None,
-            trigger_by="last", position_side=None, expire=None,
+            trigger_by="last", kind=None, position_side=None, expire=None,
             tag="",
         ):  # fmt: skip
             asked = bits

@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from onetape.model.enums import OrderType, Side, TimeInForce, TriggerBy
+from onetape.model.enums import OrderType, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import (
     InsufficientFunds,
     MarketDataUnavailable,
@@ -41,11 +41,11 @@ PRICE_MAX: Final = 1_000_000
 DEAD_MAN_MAX_MS: Final = 10**9
 INVALID: Final = "ValidationError"
 LIMITS: Final = frozenset({"Limit", "StopLimit", "LimitIfTouched"})
-STOPS: Final = {  # whether a buy waits for the price to rise
-    "Stop": True,
-    "StopLimit": True,
-    "MarketIfTouched": False,
-    "LimitIfTouched": False,
+STOPS: Final = {
+    "Stop": TriggerKind.STOP,
+    "StopLimit": TriggerKind.STOP,
+    "MarketIfTouched": TriggerKind.TAKE_PROFIT,
+    "LimitIfTouched": TriggerKind.TAKE_PROFIT,
 }
 TIFS: Final = {
     "": TimeInForce.GTC,
@@ -144,6 +144,7 @@ class Trading:
             "reduce_only": closes or "ReduceOnly" in inst,
             "trigger": trigger,
             "trigger_by": by.value,
+            "trigger_kind": STOPS[kind].value if kind in STOPS else "none",
             "expire": (now // DAY + 1) * DAY if tif is TimeInForce.GTD else 0,
             "client_id": client_id,
             "extra": extra,
@@ -222,7 +223,7 @@ class Trading:
     def _check_trigger(self, at: int, kind: str, side: Side, trigger: int, by: TriggerBy) -> None:
         """On the side of the market that its type says, or it is refused."""
         price = self.exchange.price(at, by)
-        rises = STOPS[kind] == (side is Side.BUY)
+        rises = (STOPS[kind] is TriggerKind.STOP) == (side is Side.BUY)
         if price and (trigger <= price if rises else trigger >= price):
             raise Refused("Invalid stopPx for ordType", name=INVALID)
 

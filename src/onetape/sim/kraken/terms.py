@@ -210,10 +210,17 @@ def order_terms(
         "post_only": "post" in flags,
         "trigger": stop,
         "trigger_by": extra["reference"] if is_stop else "none",
+        "trigger_kind": _trigger_kind(kind),
         "expire": expire,
         "client_id": given,
         "extra": extra,
     }
+
+
+def _trigger_kind(kind: str) -> str:
+    if kind.startswith("stop-loss"):
+        return "stop"
+    return "take_profit" if kind.startswith("take-profit") else "none"
 
 
 def order_flags(params: Params, side: str, kind: str) -> list[str]:

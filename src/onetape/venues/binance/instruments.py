@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.model import catalogue
-from onetape.model.enums import AmendRule, Origin
+from onetape.model.enums import AmendRule, MetTrigger, Origin
 from onetape.model.instrument import Instrument, from_symbol
 from onetape.model.time import SECOND
 from onetape.orders.budget import BudgetRule
@@ -82,6 +82,7 @@ def _instrument(symbol: str, row: dict[str, Any]) -> Instrument:
         funding_interval=known.funding_interval if known else 8 * 3600 * 10**9,
         amend=AmendRule.REQUEUES,
         amend_triggers=False,
+        met_triggers=MetTrigger.REFUSED,
         origin=Origin.RECORDED,
         defaulted=("maker_fee", "taker_fee", "brackets"),
     )

@@ -84,7 +84,10 @@ class BinanceUsdmProtocol:
     name = "binance-usdm"
     client_id_chars = 36
     # Liquidation, deleveraging, and settlement of what is delisted: "Order Update", read 2026-11.
-    traits = Traits(forced=("autoclose-", "adl_autoclose", "settlement_autoclose-"))
+    traits = Traits(
+        trigger_by=(TriggerBy.LAST, TriggerBy.MARK),
+        forced=("autoclose-", "adl_autoclose", "settlement_autoclose-"),
+    )
 
     def __init__(self, key: str, secret: str) -> None:
         self.key = key
@@ -121,9 +124,9 @@ class BinanceUsdmProtocol:
             if spec.tif is _GTD:
                 params["goodTillDate"] = str(spec.expire // _MS)
         if conditional:
-            rises = spec.trigger_int > reference if reference else spec.side is Side.BUY
-            stop = rises == (spec.side is Side.BUY)
-            params["type"] = ("STOP" if stop else "TAKE_PROFIT") + ("" if is_limit else "_MARKET")
+            params["type"] = ("STOP" if spec.is_stop else "TAKE_PROFIT") + (
+                "" if is_limit else "_MARKET"
+            )
             params["triggerPrice"] = i.price_text(spec.trigger_int)
             marks = spec.trigger_by is TriggerBy.MARK
             params["workingType"] = "MARK_PRICE" if marks else "CONTRACT_PRICE"

@@ -142,8 +142,7 @@ class KrakenSpotProtocol:
             "deadline": rfc3339(now + DEADLINE),
         }
         if has_trigger:
-            rises = spec.trigger_int > reference if reference else spec.side is Side.BUY
-            kind = "stop-loss" if rises == (spec.side is Side.BUY) else "take-profit"
+            kind = "stop-loss" if spec.is_stop else "take-profit"
             kind += "-limit" if is_limit else ""
             params["price"] = i.price_text(spec.trigger_int)
             params["trigger"] = "last" if spec.trigger_by is TriggerBy.LAST else "index"
