@@ -22,6 +22,7 @@ from onetape.services.supervisor_client import status_of
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20
+BUSY = "shift = 0, keep_within = 0"  # it quotes anew at each move of the market
 STRATEGY = Path(__file__).parent.parent / "strategies" / "market_maker.py"
 CONFIG = """
 [venues.x]
@@ -36,7 +37,7 @@ ROBOT = """
 strategy = "{strategy}:MarketMaker"
 account = "main"
 subaccount = "s{n}"
-params = {{ buy_by = 0.01, sell_by = 0.01, buy_limit = 0.02, sell_limit = -0.02 }}
+params = {{ buy_by = 0.01, sell_by = 0.01, buy_limit = 0.02, sell_limit = -0.02, {busy} }}
 """
 
 
@@ -73,7 +74,9 @@ def slope(looks: list[Look]) -> float:
 def soak(folder: Path, minutes: float, every: float, robots: int) -> None:
     names = range(1, robots + 1)
     slots = ", ".join(f"s{n} = {n + 1}" for n in names)
-    text = CONFIG.format(slots=slots) + "".join(ROBOT.format(n=n, strategy=STRATEGY) for n in names)
+    text = CONFIG.format(slots=slots) + "".join(
+        ROBOT.format(n=n, strategy=STRATEGY, busy=BUSY) for n in names
+    )
     (folder / "onetape.toml").write_text(text)
     command = [sys.executable, "-m", "onetape"]
     subprocess.run([*command, "up"], cwd=folder, check=True)

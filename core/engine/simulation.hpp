@@ -47,8 +47,8 @@ struct SimulationOptions {
     std::string robot_tag;          // begins client order ids
 };
 
-// Of one instrument, side and code, of orders placed within one second: five times what a robot of a
-// configuration may send in that time. Then the robot is halted.
+// Of one instrument, side and code, of orders placed within one second: five times what a robot of
+// a configuration may send in that time. Then the robot is halted.
 inline constexpr std::uint32_t refusals_max = 100;
 
 enum class RunOutcome : std::uint8_t {

@@ -147,13 +147,12 @@ def test_on_a_full_disk_new_orders_are_refused_and_kill_and_cancels_work(tmp_pat
         home.run("up")
         home.run(*ALLOCATE)
         home.wait_for(home.fills)
-        for _ in range(200):  # until the gateway has asked for its next segment, in vain
-            fill(disk / "ballast")
-            if "no room for the journal" in str(told_alerts(home.home, 100)):
-                break
-            time.sleep(0.2)
-        home.wait_for(lambda: DiskFull.code in codes(home))
+        fill(disk / "ballast")
         gateway = GatewayClient(gateway_socket(home.home, "main"))
+        for _ in range(400):  # a quarter of its segment: it asks for the next one, in vain
+            gateway.ask("attach", name="x", journal="/nowhere/" + "x" * 4000)
+        home.wait_for(lambda: "no room for the journal" in str(told_alerts(home.home, 100)))
+        home.wait_for(lambda: DiskFull.code in codes(home))
         assert home.run("send", "gateway:main", "kill", "reason=full")["status"] == "applied"
         home.wait_for(lambda: gateway.ask("status")["open"] == 0)
         assert gateway.ask("status")["killed"] == "full"

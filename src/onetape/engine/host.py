@@ -544,9 +544,8 @@ class Host:
         words = f"{type(problem).__name__}: {problem}"
         failed = Failed(callback, words, where_of(problem), self.sim.now)
         self._note_failure(failed, "".join(traceback.format_exception(problem))[-8000:])
-        if self._on_error == "continue":
-            return True
-        self.sim.halt(self._on_error == "flatten")
+        if self._on_error != "continue":
+            self.sim.halt(self._on_error == "flatten")
         return True
 
     def refusal_storm(self, order: _core.Order) -> None:
@@ -563,11 +562,9 @@ class Host:
     def _note_failure(self, failed: Failed, trace: str) -> None:
         if len(self.failures) < FAILURES_KEPT:
             self.failures.append(failed)
-        record = {
-            "kind": "strategy_error", "severity": "critical", "callback": failed.callback,
-            "error": failed.error, "where": failed.where, "traceback": trace,
-        }  # fmt: skip
-        self.append(_ALERT, record)
+        said = {"callback": failed.callback, "error": failed.error, "where": failed.where}
+        kind = {"kind": "strategy_error", "severity": "critical"}
+        self.append(_ALERT, {**kind, **said, "traceback": trace})
 
     def pulse(self, frames: int, now: int) -> None:
         """Progress, a few times a second at most."""
