@@ -62,6 +62,8 @@ ONCE_BROKEN = [
     Seed("World", "kraken", 12345, 120),
     # What the venue had rounded was taken for unexplained by a reset at the same moment.
     Seed("World", "kraken", 991425131, 1500),
+    # The stream told twice of a fee that the history had told of with its symbol.
+    Seed("World", "binance-usdm", 858741435, 1500),
 ]
 
 

@@ -106,7 +106,7 @@ class KnownMoves:
         """The reference of a move that the stream tells of; the same event is the same move."""
         key = (kind, currency, amount)
         for each in self._by_sum.get(key, ()):
-            if each.stream_ms == time_ms and each.symbol == symbol:
+            if each.stream_ms == time_ms and (each.symbol == symbol or not symbol):
                 return each.reference
         found = self._nearest(key, symbol, time_ms, lambda each: not each.stream_ms)
         if found is None:
