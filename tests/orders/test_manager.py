@@ -9,7 +9,7 @@ import pytest
 from onetape.model.enums import OrderNews, OrderState, RequestKind
 from onetape.model.errors import AccountMode, OrderInvalid
 from onetape.orders.calls import OrderKey, Purpose
-from onetape.orders.managed import FillOut, HealthOut
+from onetape.orders.managed import FillOut, HealthOut, Request
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import ModeTold, StreamTold
 from orders.binance_manager import NOW, PRICE, SECOND, SIZE, STOP, SYMBOL, Desk
@@ -43,11 +43,9 @@ def test_an_intent_is_on_the_journal_when_its_call_is_made(desk):
 def test_what_is_held_or_denied_leaves_nothing(desk):
     order = desk.place(accepted=False)
     desk.take()
-    request = (desk.manager.open[order.client_id].robot, RequestKind.PLACE, 9, order.spec)
-    from onetape.orders.managed import Request
-
-    held = desk.manager.submit("id-8", Request(*request), desk.now, held=True)
-    denied = desk.manager.deny("id-9", Request(*request), desk.now, OrderInvalid.code, "why")
+    request = Request(1, RequestKind.PLACE, 9, order.spec)
+    held = desk.manager.submit("id-8", request, desk.now, held=True)
+    denied = desk.manager.deny("id-9", request, desk.now, OrderInvalid.code, "why")
     assert desk.sent() == []
     assert (held.state, denied.state) == (OrderState.SUBMITTED, OrderState.DENIED)
     assert desk.news() == [(OrderNews.DENIED, OrderState.DENIED)]
