@@ -301,7 +301,7 @@ def test_a_trailing_stop_follows_the_best_price_from_its_activation_on(desk):
     assert order.state == "FINISHED"
 
 
-@pytest.mark.parametrize("held", [0, 7, -7])
+@pytest.mark.parametrize("held", [0, 7, 20, -7])  # the order itself names 10
 def test_what_closes_a_position_closes_what_is_held_then(desk, held):
     order = waiting(desk, "STOP_MARKET", SELL, -3, close_position=True)
     if held:
