@@ -33,8 +33,8 @@ def inside(symbol: str, text: str, number: int = 0, **more: Any):
 def test_an_internal_trade_leaves_the_account_as_it_is_and_is_netting():
     booking = Booking(INSTRUMENTS)
     booking.fill(inside(LINEAR, "+1@100"), A)
-    booking.fill(inside(LINEAR, "-1@100"), B)
     assert booking.account[LINEAR, BOTH].qty == 0
+    booking.fill(inside(LINEAR, "-1@100"), B)
     assert [booking.positions[slot, LINEAR, BOTH].qty for slot in (A, B)] == [1000, -1000]
     entry = booking.fill(inside(LINEAR, "-1@110", 1), A)
     assert moved(entry) == {(A, "USDT"): 10 * UNIT, (NETTING, "USDT"): -10 * UNIT}
