@@ -350,6 +350,17 @@ def test_whose_fills_are_is_asked_once_until_that_is_answered(desk):
     assert desk.manager.unmatched == {}
 
 
+def test_a_fill_is_booked_once_whichever_way_it_comes(desk):
+    order = desk.place()
+    fill = desk.fill(4)
+    desk.hear(fill)
+    desk.hear(fill._replace(client_id=""))
+    desk.manager.hear([fill], desk.now, source="rest")
+    assert (desk.manager.booked, order.life.filled) == (1, 4)
+    assert list(desk.manager.positions.values()) == [4]
+    assert sum(isinstance(out, FillOut) for out in desk.manager.outs) == 1
+
+
 # --- the stream -----------------------------------------------------------------------------------
 
 

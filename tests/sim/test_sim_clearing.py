@@ -59,7 +59,10 @@ def test_what_is_left_too_small_is_closed_with_its_orders_and_a_fee(desk, side, 
     desk.place(side, 1000)
     resting = desk.place(side, 10, -5 if side is BUY else 5)
     drain(desk, "5000")
+    before, seen = sum(desk.amounts()), len(desk.account.income)
     fall(desk, percent)
+    noted = sum(each.amount for each in list(desk.account.income)[seen:])
+    assert sum(desk.amounts()) - before == noted
     (order,) = liquidations(desk)
     assert (order.side, order.client_id.startswith("autoclose-")) == (side.opposite, True)
     assert resting.state is OrderState.CANCELED

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy
 from onetape.model.errors import (
@@ -165,6 +166,8 @@ def test_a_reduction_that_is_larger_than_the_position_is_cut_and_goes_with_it(de
     assert (cut.size, cut.is_open) == (10, True)
     desk.place(SELL, 10)
     assert (cut.state, cut.code) == (OrderState.CANCELED, ReduceOnlyViolated.code)
+    desk.exchange.cancel(desk.account, cut, desk.now)
+    assert cut.code == ReduceOnlyViolated.code  # why it ended is not overwritten
 
 
 def test_fees_and_profits_are_in_the_history_and_in_the_balance(desk):
@@ -199,6 +202,13 @@ def test_balances_are_carried_over_when_the_mode_changes(desk):
     before = desk.amounts()
     desk.exchange.set_hedge(desk.account, True, desk.now)
     assert desk.amounts() == before
+
+
+def test_leverage_comes_down_to_what_a_new_table_allows(desk):
+    desk.account.set_leverage(0, 50)
+    row = structs.replace(desk.i.brackets[0], leverage_max=10)
+    desk.account.set_brackets(0, (row,))
+    assert desk.account.leverage_of(0) == 10
 
 
 # --- spot -----------------------------------------------------------------------------------------
