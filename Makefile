@@ -92,7 +92,7 @@ kills: setup ## all processes of `up` killed KILLS times at random while they tr
 	KILLS=$(KILLS) $(BIN)/python -m pytest -q tests/services/test_random_kills.py
 
 mutants: setup ## small faults planted in a copy: which no test notices (MODULES="known kraken", ONLY=cancel)
-	$(BIN)/python tests/mutants/run.py $(MODULES) --only "$(ONLY)"
+	$(BIN)/python tests/mutants/run_mutants.py $(MODULES) --only "$(ONLY)"
 
 hostile: setup ## a gateway whose venue sends what no venue should, each second for SECONDS
 	SECONDS=$(SECONDS) $(BIN)/python -m pytest -n 4 -q tests/services/test_gateway_hostile.py

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def _runner():
-    path = ROOT / "tests" / "mutants" / "run.py"
+    path = ROOT / "tests" / "mutants" / "run_mutants.py"
     found = importlib.util.spec_from_file_location("mutants_run", path)
     module = importlib.util.module_from_spec(found)
     sys.modules["mutants_run"] = module
